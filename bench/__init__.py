@@ -1,0 +1,1 @@
+"""Tickertape: what it costs, and how long it takes, to get live data to its clients."""

@@ -1,0 +1,209 @@
+"""What servers and clients of every transport agree on: cursors, subscriptions, batches, refusals.
+
+A client asks for everything after a cursor and gets batches:
+
+    {"cursor":"9f2c:42","more":false,"ticks":[{…},{…}]}
+    {"cursor":"9f2c:57","more":false,"conflated":{"AAA":3},"ticks":[{…}]}
+
+- The cursor `epoch:seq` says: everything up to `seq` in this subscription was handed over or declared
+  skipped. Every answer carries one, empty answers too, at the head that was scanned.
+- `conflated` and `dropped` declare what was skipped on purpose, for each symbol, just before that
+  symbol's first tick in the batch; they are left out when empty.
+- `more` says that the batch was cut at `batch_max`: ask again at once.
+- Inside `ticks` stand the feed's own lines, byte for byte.
+
+A transport that pushes may send a bare tick instead of a batch (an object with `seq`): it then stands
+for a batch of that one tick, nothing skipped, whose cursor is its `seq` in the epoch of the
+connection's first batch.
+
+A refusal has a word, an HTTP status and a WebSocket close code; `REFUSALS` is the one table of them.
+Where a client may go on from another cursor, the refusal names it (`resume`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import orjson
+
+Mode = Literal["every", "latest"]
+"""`every`: each tick once, in order. `latest`: conflated to the newest for each symbol."""
+
+EPOCH = re.compile(r"[0-9a-z]{1,16}")
+SEQ_MAX = 2**53 - 1
+"""The largest `seq` that every language's JSON reads exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in the feed: after `seq` of the publisher's life `epoch`."""
+
+    epoch: str
+    seq: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch}:{self.seq}"
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """Read `epoch:seq`; anything else is refused as `bad-cursor`."""
+        epoch, colon, seq = text.partition(":")
+        digits = seq.isascii() and seq.isdigit() and len(seq) <= 16
+        if not colon or not EPOCH.fullmatch(epoch) or not digits or int(seq) > SEQ_MAX:
+            raise Refusal("bad-cursor", f"a cursor is epoch:seq, such as 9f2c:42; found {text[:80]!r}")
+        return cls(epoch, int(seq))
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a refusal is told over HTTP and over a WebSocket that is already open."""
+
+    http: int
+    close: int
+
+
+REFUSALS: Mapping[str, Status] = {
+    "bad-request": Status(400, 1008),
+    "bad-cursor": Status(400, 1008),
+    "bad-encoding": Status(400, 1007),
+    "bad-origin": Status(403, 1008),
+    "unknown-symbol": Status(404, 1008),
+    "not-found": Status(404, 1008),
+    "method-not-allowed": Status(405, 1008),
+    "timeout": Status(408, 1008),
+    "other-epoch": Status(409, 4009),
+    "left-tape": Status(410, 4010),
+    "slow-client": Status(410, 4008),
+    "too-large": Status(413, 1009),
+    "target-too-long": Status(414, 1009),
+    "headers-too-large": Status(431, 1009),
+    "stopping": Status(503, 1001),
+}
+
+
+class Refusal(Exception):
+    """A request that a server does not grant.
+
+    `code` is a key of `REFUSALS`, `detail` a sentence, `resume` the cursor from which the client may
+    go on, where there is one.
+    """
+
+    def __init__(self, code: str, detail: str, resume: Cursor | None = None) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.resume = resume
+
+    @property
+    def status(self) -> Status:
+        """The refusal's HTTP status and close code."""
+        return REFUSALS[self.code]
+
+    def to_json(self) -> bytes:
+        """The body of the HTTP answer: `{"error", "detail"}` and, where there is one, `"resume"`."""
+        fields = {"error": self.code, "detail": self.detail}
+        if self.resume is not None:
+            fields["resume"] = str(self.resume)
+        return orjson.dumps(fields)
+
+    def to_reason(self) -> str:
+        """A close frame's reason, at most 123 bytes: the word, and the cursor to resume from."""
+        return self.code if self.resume is None else f"{self.code} {self.resume}"
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What a client asks for: a set of symbols (None: all) and how they are delivered."""
+
+    symbols: frozenset[str] | None = None
+    mode: Mode = "every"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A subscription and where to begin; `after` None means: from now on."""
+
+    subscription: Subscription
+    after: Cursor | None
+
+    @classmethod
+    def parse(cls, query: Mapping[str, str]) -> Request:
+        """Read `after`, `symbols` (comma-separated) and `mode` from a query; others are refused."""
+        unknown = sorted(set(query) - {"after", "symbols", "mode"})
+        if unknown:
+            known = "after, symbols, mode"
+            raise Refusal("bad-request", f"unknown parameter {unknown[0][:80]!r}; known are {known}")
+        mode = query.get("mode", "every")
+        if mode not in ("every", "latest"):
+            raise Refusal("bad-request", f"mode is every or latest; found {mode[:80]!r}")
+        symbols = None
+        if "symbols" in query:
+            symbols = frozenset(query["symbols"].split(","))
+            if "" in symbols:
+                raise Refusal("bad-request", "symbols is a list of names with commas between; one is empty")
+        after = Cursor.parse(query["after"]) if "after" in query else None
+        return cls(Subscription(symbols, "latest" if mode == "latest" else "every"), after)
+
+    def to_query(self) -> str:
+        """The inverse of `parse`: the query string, without the question mark."""
+        parts = [f"after={self.after}"] if self.after is not None else []
+        if self.subscription.symbols is not None:
+            parts.append("symbols=" + ",".join(sorted(self.subscription.symbols)))
+        if self.subscription.mode != "every":
+            parts.append(f"mode={self.subscription.mode}")
+        return "&".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a server hands over at once. `ticks` are the feed's own lines."""
+
+    cursor: Cursor
+    ticks: Sequence[bytes] = ()
+    more: bool = False
+    conflated: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def bare(self) -> bool:
+        """Whether the batch may be pushed as its one bare tick: nothing is said but the tick."""
+        return len(self.ticks) == 1 and not (self.more or self.conflated or self.dropped)
+
+
+def encode_batch(batch: Batch) -> bytes:
+    """A batch as JSON. The ticks' bytes are joined, not encoded again."""
+    head = b'{"cursor":"%s","more":%s' % (str(batch.cursor).encode(), b"true" if batch.more else b"false")
+    if batch.conflated:
+        head += b',"conflated":' + orjson.dumps(dict(batch.conflated))
+    if batch.dropped:
+        head += b',"dropped":' + orjson.dumps(dict(batch.dropped))
+    return b"".join((head, b',"ticks":[', b",".join(batch.ticks), b"]}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A batch as a client sees it: the ticks decoded to dictionaries."""
+
+    cursor: Cursor
+    ticks: Sequence[dict[str, Any]]
+    more: bool
+    conflated: Mapping[str, int]
+    dropped: Mapping[str, int]
+
+
+def decode_batch(body: bytes) -> Received:
+    """The inverse of `encode_batch`. Anything that is not a batch raises `ValueError`."""
+    try:
+        fields = orjson.loads(body)
+        return Received(
+            cursor=Cursor.parse(fields["cursor"]),
+            ticks=fields["ticks"],
+            more=fields["more"],
+            conflated=fields.get("conflated", {}),
+            dropped=fields.get("dropped", {}),
+        )
+    except (KeyError, TypeError, AttributeError, Refusal) as error:
+        raise ValueError(f"not a batch: {body[:80]!r}") from error

@@ -1,0 +1,70 @@
+"""A tick: one trade of one symbol, with the instant at which it was due.
+
+A tick is one JSON object on one line:
+
+    {"index":41,"seq":42,"due_ns":4100000000,"symbol":"AAA","price":23.82,"size":100}
+
+and, where the scenario asks for book levels, `"bids"` and `"asks"`: lists of `[price, size]`, best
+first. `index` is the tick's place in the schedule and the same in every life of the publisher; `seq`
+counts from 1 within one life (an epoch). `due_ns` is on the run clock, and latency is counted from it.
+
+The publisher encodes a tick once and servers hand on the very same bytes, so that "payload" means the
+same number of bytes for every transport.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+Level = tuple[float, int]
+"""One level of an order book: price and size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One update of the feed."""
+
+    index: int
+    seq: int
+    due_ns: int
+    symbol: str
+    price: float
+    size: int
+    bids: tuple[Level, ...] = ()
+    asks: tuple[Level, ...] = ()
+
+
+def encode(tick: Tick) -> bytes:
+    """The tick's line, without the line feed."""
+    fields: dict[str, object] = {
+        "index": tick.index,
+        "seq": tick.seq,
+        "due_ns": tick.due_ns,
+        "symbol": tick.symbol,
+        "price": tick.price,
+        "size": tick.size,
+    }
+    if tick.bids or tick.asks:
+        fields["bids"] = tick.bids
+        fields["asks"] = tick.asks
+    return orjson.dumps(fields)
+
+
+def decode(line: bytes) -> Tick:
+    """The inverse of `encode`. A line that is not a tick raises `ValueError`."""
+    try:
+        fields = orjson.loads(line)
+        return Tick(
+            index=fields["index"],
+            seq=fields["seq"],
+            due_ns=fields["due_ns"],
+            symbol=fields["symbol"],
+            price=fields["price"],
+            size=fields["size"],
+            bids=tuple((price, size) for price, size in fields.get("bids", ())),
+            asks=tuple((price, size) for price, size in fields.get("asks", ())),
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a tick: {line[:80]!r}") from error

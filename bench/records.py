@@ -1,0 +1,244 @@
+"""The records of a run and their files: the one contract between measuring, simulating and judging.
+
+    results/<run>/
+        manifest.json            what was asked and where: scenario, plan, seed, commit, host, clock origin
+        trials/<trial>/
+            trial.json           one trial, written last: a folder without it is a trial that never was
+            feed.parquet         one row a schedule index: due, sent, epoch, seq
+            deliveries.parquet   one row an update that reached a client
+            skips.parquet        one row a declared skip
+            clients.parquet      one row a client: subscription, counts over the measuring window
+            samples.parquet      one row a look at a process: CPU, memory
+            logs/                what the processes said
+        trials.csv  summary.csv  report.html  report.md      made from the above, again at any time
+
+All instants are int64 nanoseconds on the run clock. What was not measured is null, never zero. A file
+is written beside its place, flushed and renamed, so a file that is there is whole.
+
+`SCHEMA_VERSION` counts changes of meaning or shape. A run with a newer one is refused. The columns
+are described in `docs/results.md`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.errors import RunError
+
+SCHEMA_VERSION = 1
+
+FEED = pa.schema([
+    pa.field("index", pa.uint32(), nullable=False),
+    pa.field("symbol", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+    pa.field("due_ns", pa.int64(), nullable=False),
+    pa.field("sent_ns", pa.int64()),     # null: never published
+    pa.field("epoch", pa.dictionary(pa.int32(), pa.string())),
+    pa.field("seq", pa.uint32()),
+    pa.field("payload_bytes", pa.uint32()),
+])
+DELIVERIES = pa.schema([
+    pa.field("client", pa.uint32(), nullable=False),
+    pa.field("index", pa.uint32(), nullable=False),
+    pa.field("kernel_ns", pa.int64()),   # null: the read carried no stamp
+    pa.field("app_ns", pa.int64(), nullable=False),
+    pa.field("updates_in_read", pa.uint32(), nullable=False),
+])
+SKIPS = pa.schema([
+    pa.field("client", pa.uint32(), nullable=False),
+    pa.field("kind", pa.dictionary(pa.int32(), pa.string()), nullable=False),   # conflated | dropped
+    pa.field("symbol", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+    pa.field("count", pa.uint32(), nullable=False),
+    pa.field("index", pa.uint32(), nullable=False),   # the symbol's tick that the skip was declared with
+    pa.field("app_ns", pa.int64(), nullable=False),
+])
+COUNTED = (
+    "connections", "requests", "responses", "updates", "header_bytes_up", "header_bytes_down",
+    "body_bytes_up", "body_bytes_down", "polls_late",
+)
+"""Counted by the client's code (`transports.Counts`)."""
+COUNTED_BY_KERNEL = (
+    "bytes_up", "bytes_down", "segments_up", "segments_down", "retransmitted_segments_up",
+)
+"""Summed over the client's connections from `TCP_INFO`; bytes are TCP payload. Null off Linux."""
+CLIENTS = pa.schema([
+    pa.field("client", pa.uint32(), nullable=False),
+    pa.field("symbols", pa.list_(pa.string())),       # null: all
+    pa.field("subscribed_ns", pa.int64()),            # null: never
+    *(pa.field(name, pa.int64(), nullable=False) for name in COUNTED),
+    *(pa.field(name, pa.int64()) for name in COUNTED_BY_KERNEL),
+    pa.field("errors", pa.int64(), nullable=False),   # from the client's start, not only the window
+])
+SAMPLES = pa.schema([
+    pa.field("process", pa.dictionary(pa.int32(), pa.string()), nullable=False),  # server | load | publisher
+    pa.field("at_ns", pa.int64(), nullable=False),
+    pa.field("cpu_ns", pa.int64()),
+    pa.field("rss_bytes", pa.int64()),
+])
+TABLES = {"feed": FEED, "deliveries": DELIVERIES, "skips": SKIPS, "clients": CLIENTS, "samples": SAMPLES}
+
+TrialStatus = Literal["finished", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The windows of one trial, on the run clock (see `docs/definitions.md`)."""
+
+    warmup_ns: int
+    """Where warm-up begins: the feed's first due instant is counted from here."""
+    t0_ns: int
+    t1_ns: int
+    late_after_ns: int
+
+    @property
+    def end_ns(self) -> int:
+        """The end of the drain."""
+        return self.t1_ns + 2 * self.late_after_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One process over the measuring window."""
+
+    cpu_ns: int | None = None
+    user_ns: int | None = None
+    system_ns: int | None = None
+    rss_bytes: int | None = None
+    """Mean over the window."""
+    rss_before_bytes: int | None = None
+    """Before the first client came."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One trial: what was asked, what came of it, and all that is not a table."""
+
+    trial: str
+    """The folder's name: `<block>-<position>-<subject>-<clients>`."""
+    block: int
+    position: int
+    """Place in the block's shuffled order."""
+    subject: str
+    """The label in the scenario; the column `transport` of every table."""
+    transport: str
+    """The folder of the transport that the subject speaks."""
+    clients: int
+    seed: int
+    attempt: int = 1
+    status: TrialStatus = "finished"
+    reason: str | None = None
+    """Why it failed: a word."""
+    detail: str | None = None
+    """Why it failed: a sentence and the tail of the logs."""
+    source: Literal["measured", "simulated"] = "measured"
+    sample: float = 1.0
+    """Share of the clients whose rows are in the tables."""
+    windows: Windows | None = None
+    clock_step_ns: int | None = None
+    """How far the offset between the clocks moved during the trial."""
+    usage: dict[str, Usage] = field(default_factory=dict)
+    """By process: server, load, publisher."""
+    server_counts: dict[str, int] = field(default_factory=dict)
+    """The server's own counters at the end (`GET /stats`); empty for a server that has none."""
+    load: dict[str, Any] = field(default_factory=dict)
+    """What the generator said of itself: loop turns, late polls, errors by word, users alive."""
+    publisher: dict[str, Any] = field(default_factory=dict)
+    """What the publisher said of itself: epochs, lives."""
+    host: dict[str, Any] = field(default_factory=dict)
+    """Noise about the trial: steal, load from others, probe jitter."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data with the schema's version."""
+        return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> TrialRecord:
+        """The inverse of `to_json`."""
+        fields = {key: value for key, value in data.items() if key != "schema_version"}
+        if fields.get("windows"):
+            fields["windows"] = Windows(**fields["windows"])
+        fields["usage"] = {name: Usage(**usage) for name, usage in fields.get("usage", {}).items()}
+        return cls(**fields)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A path to write to; on leaving, what was written is flushed to disk and becomes `path`.
+
+    After an exception `path` is as it was, and nothing is left beside it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield beside
+        with beside.open("rb") as written:
+            os.fsync(written.fileno())
+        beside.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Write an object, keys in their order, whole or not at all."""
+    with whole_file(path) as beside:
+        beside.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read an object that `write_json` wrote; refuses one with a newer schema."""
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{path}: no such file; is this a run's folder?") from None
+    except json.JSONDecodeError as error:
+        raise RunError(f"{path}: not JSON ({error})") from error
+    version = data.get("schema_version")
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise RunError(
+            f"{path}: schema_version: found {version!r}, allowed is up to {SCHEMA_VERSION}: "
+            "the run was made by a newer Tickertape"
+        )
+    return data
+
+
+def write_table(folder: Path, name: str, table: pa.Table) -> None:
+    """Write one of `TABLES` into a trial's folder, whole or not at all; its schema must fit."""
+    with whole_file(folder / f"{name}.parquet") as beside:
+        pq.write_table(table.cast(TABLES[name]), beside, compression="zstd")
+
+
+def read_table(folder: Path, name: str) -> pa.Table:
+    """Read one of `TABLES` from a trial's folder."""
+    path = folder / f"{name}.parquet"
+    if not path.is_file():
+        raise RunError(f"{path}: no such file; the run was moved without its raw records")
+    return pq.read_table(path)
+
+
+def write_trial(folder: Path, record: TrialRecord) -> None:
+    """Write `trial.json`: from here on the trial counts as done."""
+    write_json(folder / "trial.json", record.to_json())
+
+
+def read_trial(folder: Path) -> TrialRecord:
+    """Read `trial.json`."""
+    return TrialRecord.from_json(read_json(folder / "trial.json"))
+
+
+def trial_folders(run: Path) -> list[Path]:
+    """The folders of the trials that are done, in the order of their names."""
+    return sorted(path.parent for path in run.glob("trials/*/trial.json"))

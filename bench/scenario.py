@@ -1,0 +1,260 @@
+"""A scenario: one question, as data.
+
+    scenario.toml ─► tomllib ─► overrides (--set load.clients=[50,200]) ─► Scenario (frozen, validated)
+
+Every field of the file is a field here, with its unit last in its name; `docs/scenario.md` is made
+from these models. Unknown keys are refused, with the nearest known name. A transport's own options
+(`[transports.short_polling] interval_s = 1.0`) are validated by the transport's folder, not here, so
+that adding a transport edits nothing in this file.
+
+Known weakness: relations between fields of different tables (a buffer that is smaller than what
+arrives between two polls) are checked where the plan is made, not here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from bench.errors import ScenarioError
+
+SYMBOL_PATTERN = r"^[A-Za-z0-9._-]{1,24}$"
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Table(BaseModel):
+    """Base of every table of a scenario: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Bursts(Table):
+    """`schedule = "bursty"`: a self-exciting (Hawkes) process whose mean rate is `rate_per_s`."""
+
+    branching_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.8
+    """Mean number of ticks that one tick sets off (0 is Poisson; towards 1 ever burstier)."""
+    decay_s: Positive = 0.1
+    """Mean time from a tick to one that it set off."""
+
+
+class Replay(Table):
+    """`schedule = "replay"`: a file of real trades, with the gaps that they had."""
+
+    file: str = ""
+    """CSV or Parquet with `timestamp,symbol,price,size`, or a Binance `aggTrades` CSV dump."""
+    speed: Positive = 1.0
+    """How many seconds of the file pass in one second of the run."""
+    start: str | None = None
+    """The file's time at which measuring begins, as in the file; by default its first trade."""
+    symbol: str = "SYMBOL"
+    """The symbol's name where the file has no such column (Binance dumps hold one symbol each)."""
+
+
+class Feed(Table):
+    """The ticks: when they are due and what they carry."""
+
+    schedule: Literal["constant", "poisson", "bursty", "replay"] = "poisson"
+    """When ticks are due. Fixed from (scenario, seed) before a trial begins."""
+    rate_per_s: Positive = 10.0
+    """Ticks a second of the whole feed, all symbols together (not for `replay`)."""
+    symbols: Annotated[int, Field(ge=1, le=10_000)] = 5
+    """How many symbols there are; each tick's symbol is drawn evenly (not for `replay`)."""
+    book_levels: Annotated[int, Field(ge=0, le=200)] = 0
+    """Levels on each side of the order book that a tick carries: 0 is about 90 bytes, 50 about 2 kB."""
+    bursty: Bursts = Bursts()
+    replay: Replay = Replay()
+
+    @model_validator(mode="after")
+    def _replay_has_a_file(self) -> Feed:
+        if self.schedule == "replay" and not self.replay.file:
+            raise ValueError("schedule = \"replay\" needs feed.replay.file (or FEED=path)")
+        return self
+
+
+class SlowClient(Table):
+    """What a server does with a client that falls behind; the same for every transport."""
+
+    policy: Literal["conflate", "drop-oldest", "disconnect"] = "conflate"
+    """`conflate`: only each symbol's newest. `drop-oldest`: the newest `buffer_ticks`. `disconnect`."""
+    buffer_ticks: Count = 4096
+    """How many ticks of its subscription a client may be behind before the policy acts."""
+
+
+class Server(Table):
+    """What every server of the scenario holds and allows."""
+
+    tape_ticks: Count = 65536
+    """Ticks that a server keeps for clients that resume or poll."""
+    batch_max: Count = 1000
+    """Most ticks in one batch; a longer one is cut and says `more`."""
+    slow_client: SlowClient = SlowClient()
+
+
+class Load(Table):
+    """The clients."""
+
+    clients: Annotated[tuple[Count, ...], Field(min_length=1)] = (50,)
+    """Client counts: one cell for each transport and count."""
+    mode: Literal["every", "latest"] = "every"
+    """`every`: each tick once, in order. `latest`: conflated to the newest of each symbol."""
+    symbols_per_client: Count | None = None
+    """Symbols that each client subscribes to, drawn from the seed; by default all."""
+    spawn_rate_per_s: Positive = 500.0
+    """Clients started a second."""
+
+
+class Windows(Table):
+    """Warm-up [t0−w, t0), measure [t0, t1), drain [t1, t1+2ℓ)."""
+
+    warmup_s: NotNegative = 1.0
+    measure_s: Positive = 3.0
+    late_after_s: Positive | None = None
+    """ℓ: an update that takes longer is late, and one that takes twice as long is lost.
+    By default the larger of 1 s and 1.5 poll intervals."""
+
+
+class Trials(Table):
+    """How often each cell is measured."""
+
+    count: Count = 5
+    """Trials a cell: as many blocks, in each of which every cell is measured once, in shuffled order."""
+
+
+class External(Table):
+    """A server of the user's own, measured by the same clients in place of ours.
+
+    In `command`, `{port}` stands for the port to listen on and `{feed_port}` for the feed's.
+    """
+
+    command: Annotated[tuple[str, ...], Field(min_length=1)]
+    """The command and its arguments; it runs in the scenario file's folder."""
+    ready: str
+    """An http address (with `{port}`) that answers 200 once the server has the feed."""
+
+
+class Subject(BaseModel):
+    """One thing to be measured: a transport with its options, under a name of its own.
+
+    In the file, `[transports.<label>]`. The keys below are common to all transports; every other key
+    is an option of the transport.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
+
+    transport: str = ""
+    """The folder of the transport; by default the label itself."""
+    server: External | None = None
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The transport's own options, as they stand in the file."""
+        return dict(self.model_extra or {})
+
+
+class Scenario(Table):
+    """One question, and all that is needed to answer it again."""
+
+    question: str
+    """What the run is to answer; the report's title."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    feed: Feed = Feed()
+    server: Server = Server()
+    load: Load = Load()
+    windows: Windows = Windows()
+    trials: Trials = Trials()
+    transports: Annotated[dict[str, Subject], Field(min_length=1)]
+    """What is compared, in the order of the report."""
+
+    def canonical(self) -> dict[str, Any]:
+        """The scenario as plain data, defaults filled in: what a run's plan freezes."""
+        data: dict[str, Any] = self.model_dump(mode="json")
+        return data
+
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that differ where two scenarios do."""
+        text = json.dumps(self.canonical(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def validated(model: type[T], table: Mapping[str, Any], where: str, prefix: str = "") -> T:
+    """`table` as a `model`, or a `ScenarioError` that names the first field at fault.
+
+    `where` is the file, `prefix` the dotted place of the table in it.
+    """
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = [str(part) for part in first["loc"]]
+        name = ".".join([prefix, *path] if prefix else path) or "the file"
+        if first["type"] == "extra_forbidden":
+            known = _known_names(model, path[:-1])
+            near = difflib.get_close_matches(path[-1], known, n=1)
+            allowed = f"{near[0]} (the nearest known name)" if near else "one of " + ", ".join(known)
+            raise ScenarioError(where, name, "an unknown key", allowed) from error
+        if first["type"] == "missing":
+            raise ScenarioError(where, name, "nothing", "a value (the field is required)") from error
+        message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        raise ScenarioError(where, name, repr(first["input"]), message) from error
+
+
+def _known_names(model: type[BaseModel], path: Sequence[str]) -> list[str]:
+    """The field names of the table at `path` below `model`."""
+    for part in path:
+        inner = model.model_fields[part].annotation if part in model.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        model = inner
+    return sorted(model.model_fields)
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Scenario:
+    """Read a scenario file. `overrides` are `dotted.name=value`, the value as in TOML (or a bare word)."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ScenarioError(str(path), "the file", "no such file", "a scenario (see scenarios/)") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ScenarioError(str(path), "the file", f"{error}", "TOML in UTF-8") from error
+    where = str(path)
+    for override in overrides:
+        where = f"{path} with --set {override}"
+        _apply(table, override)
+    scenario = validated(Scenario, table, where)
+    filled = {label: _with_transport(label, subject) for label, subject in scenario.transports.items()}
+    return scenario.model_copy(update={"transports": filled})
+
+
+def _with_transport(label: str, subject: Subject) -> Subject:
+    return subject if subject.transport else subject.model_copy(update={"transport": label})
+
+
+def _apply(table: dict[str, Any], override: str) -> None:
+    """Set one dotted name in `table`."""
+    name, equals, text = override.partition("=")
+    if not equals or not name.strip():
+        raise ScenarioError("--set", override, "no name=value", "such as load.clients=[50,200]")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    *path, last = (part.strip() for part in name.split("."))
+    for part in path:
+        inner = table.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise ScenarioError("--set", name, f"{part} is not a table", "the dotted name of a field")
+        table = inner
+    table[last] = value
