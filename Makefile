@@ -1,0 +1,76 @@
+# One command each; everything is set up by the first that needs it, inside this folder.
+
+PYTHON   ?= python3
+SCENARIO ?= default
+ARGS     ?=
+PIP      := .venv/bin/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help bench plan resume report serve bench-ui notebook doctor test lock clean
+
+help:  ## this list
+	@echo "Tickertape: what it costs, and how long it takes, to get live data to its clients."
+	@echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+bench: .venv/.run  ## measure and report: SCENARIO=quick, FEED=trades.csv, ARGS="--set trials.count=10"
+	.venv/bin/tickertape run $(SCENARIO) $(if $(FEED),--feed $(FEED)) $(ARGS)
+
+plan: .venv/.run  ## what such a run would need, without running it: SCENARIO=…, FEED=…
+	.venv/bin/tickertape run $(SCENARIO) $(if $(FEED),--feed $(FEED)) --plan $(ARGS)
+
+resume: .venv/.run  ## go on with an interrupted run: RUN=results/latest
+	.venv/bin/tickertape run --resume $(or $(RUN),results/latest) $(ARGS)
+
+report: .venv/.run  ## make a run's report again from its files alone: RUN=results/latest
+	.venv/bin/tickertape report $(or $(RUN),results/latest) $(ARGS)
+
+serve: .venv/.run  ## all servers side by side on one feed, to poke at: SCENARIO=…, FEED=…
+	.venv/bin/tickertape serve $(SCENARIO) $(if $(FEED),--feed $(FEED)) $(ARGS)
+
+bench-ui: .venv/.run  ## the servers, and Locust's web interface to load them by hand: SCENARIO=…
+	.venv/bin/tickertape serve $(SCENARIO) $(if $(FEED),--feed $(FEED)) --locust $(ARGS)
+
+notebook: .venv/.notebook  ## JupyterLab on notebooks/
+	.venv/bin/jupyter lab notebooks $(ARGS)
+
+doctor: .venv/.run  ## what of this machine would spoil a run
+	.venv/bin/tickertape doctor $(ARGS)
+
+test: .venv/.tox  ## style, types, import rules and tests, in an environment of their own: ARGS="-k tape"
+	.venv/bin/tox run -q $(if $(ARGS),-- $(ARGS))
+
+lock:  ## resolve the requirements anew (needs uv on the path)
+	$(foreach what,run notebook test tox,$(lock_$(what)) &&) true
+
+clean:  ## remove what make has set up; results stay
+	rm -rf .venv .tox
+
+# --- how it is set up ---
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Tickertape needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try make PYTHON=python3.12 …"; exit 2; }
+	$(PYTHON) -m venv .venv
+
+.venv/.run: requirements/run.txt pyproject.toml | .venv/bin/python
+	@echo "Setting up .venv (once, about a minute) …"
+	$(PIP) install --require-hashes -r requirements/run.txt
+	$(PIP) install --no-build-isolation --no-deps -e .
+	@touch $@
+
+.venv/.notebook: requirements/notebook.txt .venv/.run
+	@echo "Adding the notebook tools …"
+	$(PIP) install --require-hashes -r requirements/notebook.txt
+	@touch $@
+
+.venv/.tox: requirements/tox.txt | .venv/bin/python
+	$(PIP) install --require-hashes -r requirements/tox.txt
+	@touch $@
+
+compile := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links --quiet --upgrade
+lock_run      := $(compile) pyproject.toml --extra build -o requirements/run.txt
+lock_notebook := $(compile) pyproject.toml --extra build --extra notebook -c requirements/run.txt -o requirements/notebook.txt
+lock_test     := $(compile) pyproject.toml --extra build --extra notebook --extra test -c requirements/run.txt -o requirements/test.txt
+lock_tox      := echo tox | $(compile) - -c requirements/run.txt -o requirements/tox.txt
