@@ -1,0 +1,91 @@
+"""Scenarios: read, overridden, refused with a sentence that helps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.errors import ScenarioError
+from bench.scenario import Scenario, load
+
+MINIMAL = 'question = "How fast?"\n[transports.websocket]\n'
+
+
+@pytest.fixture
+def write(tmp_path: Path):  # type: ignore[no-untyped-def]
+    def write(text: str) -> Path:
+        path = tmp_path / "s.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_defaults_fill_a_minimal_file(write) -> None:  # type: ignore[no-untyped-def]
+    scenario = load(write(MINIMAL))
+    assert scenario.feed.schedule == "poisson"
+    assert scenario.transports["websocket"].transport == "websocket"
+
+
+def test_a_label_may_stand_for_another_transport(write) -> None:  # type: ignore[no-untyped-def]
+    text = 'question = "?"\n[transports.fast]\ntransport = "short_polling"\ninterval_s = 0.1\n'
+    subject = load(write(text)).transports["fast"]
+    assert subject.transport == "short_polling"
+    assert subject.options == {"interval_s": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "allowed"),
+    [
+        ("[load]\nclint = [1]\n", "load.clint", "clients"),
+        ("[load]\nclients = [0]\n", "load.clients.0", "greater than or equal to 1"),
+        ("[feed]\nrate_per_s = -1\n", "feed.rate_per_s", "greater than 0"),
+        ("[feed]\nrate_per_s = inf\n", "feed.rate_per_s", "finite"),
+        ("[feed]\nschedule = 'replay'\n", "feed", "needs feed.replay.file"),
+        ("[feed]\nschedule = 'random'\n", "feed.schedule", "'constant'"),
+        ("[server.slow_client]\npolicy = 'drop'\n", "server.slow_client.policy", "drop-oldest"),
+        ("[windws]\n", "windws", "windows"),
+    ],
+)
+def test_a_mistake_names_the_field_and_what_is_allowed(write, text: str, field: str, allowed: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ScenarioError) as caught:
+        load(write(MINIMAL + text))
+    assert caught.value.field == field
+    assert allowed in str(caught.value)
+    assert "s.toml" in str(caught.value)
+
+
+def test_a_missing_question_and_a_broken_file_are_told(write) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ScenarioError, match="question: found nothing"):
+        load(write("[transports.websocket]\n"))
+    with pytest.raises(ScenarioError, match="TOML"):
+        load(write("question = \n"))
+    with pytest.raises(ScenarioError, match="no such file"):
+        load(Path("nowhere.toml"))
+
+
+def test_overrides_are_read_as_toml_or_as_a_word(write) -> None:  # type: ignore[no-untyped-def]
+    overrides = ["load.clients=[50,200]", "load.mode=latest", "feed.bursty.decay_s = 2.5"]
+    scenario = load(write(MINIMAL), overrides)
+    assert scenario.load.clients == (50, 200)
+    assert scenario.load.mode == "latest"
+    assert scenario.feed.bursty.decay_s == 2.5
+
+
+@pytest.mark.parametrize("override", ["load.clients", "=3", "question.deep=1", "load.clint=3"])
+def test_a_wrong_override_is_told(write, override: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ScenarioError, match="--set"):
+        load(write(MINIMAL), [override])
+
+
+def test_the_digest_tells_scenarios_apart(write) -> None:  # type: ignore[no-untyped-def]
+    one, same, other = load(write(MINIMAL)), load(write(MINIMAL)), load(write(MINIMAL), ["seed=2"])
+    assert one.digest() == same.digest() != other.digest()
+
+
+def test_what_a_plan_freezes_can_be_read_again(write) -> None:  # type: ignore[no-untyped-def]
+    text = MINIMAL + "[transports.theirs]\ntransport='websocket'\nping_interval_s=5\n" \
+        "server={command=['node','x.js','{port}'],ready='http://127.0.0.1:{port}/health'}\n"
+    scenario = load(write(text))
+    assert Scenario.model_validate(scenario.canonical()) == scenario
