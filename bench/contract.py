@@ -8,7 +8,8 @@ A client asks for everything after a cursor and gets batches:
 - The cursor `epoch:seq` says: everything up to `seq` in this subscription was handed over or declared
   skipped. Every answer carries one, empty answers too, at the head that was scanned.
 - `conflated` and `dropped` declare what was skipped on purpose, for each symbol, just before that
-  symbol's first tick in the batch; they are left out when empty.
+  symbol's first tick in the batch; they are left out when empty. A dropped symbol may have no tick in
+  the batch: the count then belongs to its next tick, whenever that comes.
 - `more` says that the batch was cut at `batch_max`: ask again at once.
 - Inside `ticks` stand the feed's own lines, byte for byte.
 
@@ -81,6 +82,7 @@ REFUSALS: Mapping[str, Status] = {
     "target-too-long": Status(414, 1009),
     "headers-too-large": Status(431, 1009),
     "stopping": Status(503, 1001),
+    "no-feed": Status(503, 1013),
 }
 
 
