@@ -1,0 +1,141 @@
+"""What a run does, in which order, from (scenario, seed) alone.
+
+Every (subject, client count) is a cell. A run consists of blocks; in each block every cell is measured
+once, in an order of the block's own:
+
+    block 1   short_polling-100   websocket-10   long_polling-10   …
+    block 2   websocket-10   long_polling-100   …
+
+So whatever changes slowly on the machine (heat, a neighbour) falls on all cells alike (randomised
+complete blocks). All cells of a block get the same seed, hence the same ticks, subscriptions and poll
+phases (common random numbers): comparisons are made within blocks, and what is common cancels.
+
+Seeds are hashes of the scenario's seed and words, so that no two draws share a sequence, and adding a
+cell or a block leaves the others' as they were.
+
+Known weakness: an effect that lasts from one trial into the next (a cache, a turbo budget) is only
+balanced by chance, not by design.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench import transports
+from bench.errors import ScenarioError
+from bench.scenario import Load, Scenario, Table
+
+LABEL = re.compile(r"[A-Za-z0-9_]{1,40}")
+SHORTEST_LATE_S = 1.0
+POLL_INTERVALS_LATE = 1.5
+"""An update may wait a whole poll interval without being late."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTrial:
+    """One trial that is to be made."""
+
+    name: str
+    """`<block>-<position>-<subject>-<clients>`, padded so that names sort in the order of the run."""
+    block: int
+    """From 1."""
+    position: int
+    """Place in the block's order, from 1."""
+    subject: str
+    transport: str
+    clients: int
+    seed: int
+
+
+def derive(seed: int, *words: object) -> int:
+    """A seed of 63 bits from a seed and what it is for."""
+    text = "/".join(str(word) for word in (seed, *words))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1
+
+
+def trials(scenario: Scenario) -> list[PlannedTrial]:
+    """All trials of a run, in order."""
+    cells = [(label, clients) for label in scenario.transports for clients in scenario.load.clients]
+    count = scenario.trials.count
+    block_width, position_width = len(str(count)), len(str(len(cells)))
+    clients_width = len(str(max(scenario.load.clients)))
+    planned = []
+    for block in range(1, count + 1):
+        order = random.Random(derive(scenario.seed, "order", block)).sample(cells, len(cells))
+        for position, (label, clients) in enumerate(order, 1):
+            planned.append(PlannedTrial(
+                name=f"{block:0{block_width}}-{position:0{position_width}}-{label}-{clients:0{clients_width}}",
+                block=block, position=position, subject=label,
+                transport=scenario.transports[label].transport or label,
+                clients=clients, seed=derive(scenario.seed, "block", block),
+            ))
+    return planned
+
+
+def subscriptions(load: Load, names: Sequence[str], clients: int, seed: int) -> list[list[str]] | None:
+    """The symbols of each client, drawn from the trial's seed; None: every client has all.
+
+    Client k's draw does not depend on how many clients there are.
+    """
+    size = load.symbols_per_client
+    if size is None or size >= len(names):
+        return None
+    draws = (random.Random(derive(seed, "symbols", client)) for client in range(clients))
+    return [sorted(draw.sample(names, size)) for draw in draws]
+
+
+def options_of_all(scenario: Scenario, where: str) -> dict[str, Table]:
+    """Every subject's options, validated by its transport; `where` names the scenario in errors."""
+    return {
+        label: transports.options(label, subject, where) for label, subject in scenario.transports.items()
+    }
+
+
+def poll_interval_s(options: Mapping[str, Table]) -> float:
+    """The longest `interval_s` of all subjects; 0 where none polls."""
+    return max((float(getattr(each, "interval_s", 0.0)) for each in options.values()), default=0.0)
+
+
+def late_after_s(scenario: Scenario, options: Mapping[str, Table]) -> float:
+    """ℓ of the run, one for all subjects, so that their fates compare."""
+    if scenario.windows.late_after_s is not None:
+        return scenario.windows.late_after_s
+    return max(SHORTEST_LATE_S, POLL_INTERVALS_LATE * poll_interval_s(options))
+
+
+def horizon_s(scenario: Scenario, options: Mapping[str, Table]) -> float:
+    """How long the feed of a trial goes on, from the begin of warm-up to the end of the drain."""
+    windows = scenario.windows
+    return windows.warmup_s + windows.measure_s + 2 * late_after_s(scenario, options)
+
+
+def check(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
+    """Refuse what is valid field by field and yet can't give an answer."""
+    def refuse(field: str, found: object, allowed: str) -> None:
+        raise ScenarioError(where, field, str(found), allowed)
+
+    for label in scenario.transports:
+        if not LABEL.fullmatch(label):
+            refuse(f"transports.{label}", repr(label), "up to 40 letters, digits and underscores")
+    clients = scenario.load.clients
+    if len(set(clients)) < len(clients):
+        refuse("load.clients", list(clients), "each count once")
+    feed, size = scenario.feed, scenario.load.symbols_per_client
+    if feed.schedule == "replay":
+        return   # its rate and its symbols stand in the file
+    if size is not None and size > feed.symbols:
+        refuse("load.symbols_per_client", size, f"at most feed.symbols = {feed.symbols}")
+    waiting = 2 * feed.rate_per_s * poll_interval_s(options)
+    held: Sequence[tuple[str, Any]] = (
+        ("server.slow_client.buffer_ticks", scenario.server.slow_client.buffer_ticks),
+        ("server.tape_ticks", scenario.server.tape_ticks),
+    )
+    for field, ticks in held:
+        if ticks < waiting:
+            refuse(field, ticks, f"at least {waiting:g}: twice what falls due between two polls, "
+                   "or a client that keeps its schedule would pass for a slow one")

@@ -1,0 +1,135 @@
+"""The plan's laws: complete blocks, common seeds, names that sort, nothing but (scenario, seed)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.errors import ScenarioError
+from bench.experiment import plan
+from bench.scenario import Scenario, Table
+
+
+class Polling(Table):
+    interval_s: float = 1.0
+
+
+class Pushing(Table):
+    pass
+
+
+def scenario(**changes: Any) -> Scenario:
+    table: dict[str, Any] = {"question": "?", "transports": {"a": {"transport": "x"}, "b": {}}}
+    return Scenario.model_validate(table | changes)
+
+
+scenarios = st.builds(
+    lambda seed, clients, count, labels: scenario(
+        seed=seed, load={"clients": clients}, trials={"count": count},
+        transports={label: {} for label in labels},
+    ),
+    st.integers(0, 2**63 - 1), st.lists(st.integers(1, 2000), min_size=1, max_size=4, unique=True),
+    st.integers(1, 12), st.lists(st.sampled_from("abcdef"), min_size=1, max_size=5, unique=True),
+)
+
+
+@given(scenarios)
+def test_every_block_holds_every_cell_once(scenario: Scenario) -> None:
+    planned = plan.trials(scenario)
+    cells = {(label, clients) for label in scenario.transports for clients in scenario.load.clients}
+    for block in range(1, scenario.trials.count + 1):
+        of_block = [trial for trial in planned if trial.block == block]
+        assert Counter((trial.subject, trial.clients) for trial in of_block) == Counter(cells)
+        assert [trial.position for trial in of_block] == list(range(1, len(cells) + 1))
+    assert len(planned) == scenario.trials.count * len(cells)
+
+
+@given(scenarios)
+def test_names_are_unique_and_sort_in_the_order_of_the_run(scenario: Scenario) -> None:
+    names = [trial.name for trial in plan.trials(scenario)]
+    assert names == sorted(set(names))
+
+
+@given(scenarios)
+def test_a_block_has_one_seed_of_its_own(scenario: Scenario) -> None:
+    planned = plan.trials(scenario)
+    assert len({trial.seed for trial in planned}) == scenario.trials.count
+    assert len({(trial.block, trial.seed) for trial in planned}) == scenario.trials.count
+    assert all(0 <= trial.seed < 2**63 for trial in planned)
+
+
+@given(scenarios)
+def test_the_plan_is_a_function_of_the_scenario(scenario: Scenario) -> None:
+    assert plan.trials(scenario) == plan.trials(scenario.model_copy(deep=True))
+
+
+def test_more_blocks_leave_the_earlier_ones_as_they_were() -> None:
+    few = plan.trials(scenario(trials={"count": 3}))
+    more = plan.trials(scenario(trials={"count": 6}))
+    assert more[: len(few)] == few
+
+
+def test_orders_differ_between_blocks_and_between_seeds() -> None:
+    def orders(seed: int) -> list[tuple[str, ...]]:
+        planned = plan.trials(scenario(seed=seed, load={"clients": [1, 2, 3, 4]}, trials={"count": 4}))
+        return [tuple(t.name.split("-", 2)[2] for t in planned if t.block == block) for block in range(1, 5)]
+
+    assert len(set(orders(1))) == 4
+    assert orders(1) != orders(2)
+
+
+def test_the_transport_is_the_folder_and_the_subject_the_label() -> None:
+    pairs = {(trial.subject, trial.transport) for trial in plan.trials(scenario())}
+    assert pairs == {("a", "x"), ("b", "b")}
+
+
+@given(st.integers(0, 2**63 - 1), st.integers(1, 30), st.integers(1, 8), st.integers(1, 12))
+def test_subscriptions_are_drawn_for_each_client_alone(
+    seed: int, clients: int, size: int, symbols: int
+) -> None:
+    names = [f"S{number}" for number in range(symbols)]
+    load = scenario(load={"clients": [clients], "symbols_per_client": size}).load
+    drawn = plan.subscriptions(load, names, clients, seed)
+    if size >= symbols:
+        assert drawn is None
+        return
+    assert drawn is not None
+    assert all(len(set(each)) == size and set(each) <= set(names) for each in drawn)
+    assert plan.subscriptions(load, names, clients + 5, seed)[:clients] == drawn   # type: ignore[index]
+
+
+def test_without_a_size_every_client_has_all_symbols() -> None:
+    assert plan.subscriptions(scenario().load, ["A", "B"], 3, 1) is None
+
+
+@pytest.mark.parametrize(("given_s", "interval_s", "late_s"), [
+    (None, 0.1, 1.0), (None, 1.0, 1.5), (None, 4.0, 6.0), (0.2, 4.0, 0.2),
+])
+def test_an_update_is_late_after_one_and_a_half_polls(
+    given_s: float | None, interval_s: float, late_s: float
+) -> None:
+    asked = scenario(windows={"late_after_s": given_s, "warmup_s": 1, "measure_s": 2})
+    options = {"a": Polling(interval_s=interval_s), "b": Pushing()}
+    assert plan.late_after_s(asked, options) == late_s
+    assert plan.horizon_s(asked, options) == 3 + 2 * late_s
+
+
+@pytest.mark.parametrize(("changes", "sentence"), [
+    ({"transports": {"a-b": {}}}, "letters, digits and underscores"),
+    ({"transports": {"../x": {}}}, "letters, digits and underscores"),
+    ({"load": {"clients": [5, 6, 5]}}, "load.clients: found .5, 6, 5., allowed is each count once"),
+    ({"load": {"symbols_per_client": 6}}, "load.symbols_per_client: found 6, allowed is at most"),
+    ({"server": {"slow_client": {"buffer_ticks": 19}}}, "buffer_ticks: found 19, allowed is at least 20"),
+    ({"server": {"tape_ticks": 10}}, "server.tape_ticks: found 10, allowed is at least 20"),
+])
+def test_fields_that_do_not_go_together(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ScenarioError, match=sentence):
+        plan.check(scenario(**changes), {"a": Polling(), "b": Pushing()}, "some.toml")
+
+
+def test_fields_that_go_together() -> None:
+    plan.check(scenario(server={"slow_client": {"buffer_ticks": 20}}), {"a": Polling()}, "some.toml")
