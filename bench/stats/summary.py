@@ -1,0 +1,109 @@
+"""Trials to cells: one row of `summary.csv` for each (transport, clients).
+
+Only VALID trials enter. Counts are summed over them; every other figure is that of `intervals`: the
+mean between trials (geometric; arithmetic for bytes, segments and requests, whose parts add up), with
+the bounds of its 95 % interval as `…_low` and `…_high` (the unit stays last: `latency_p50_low_ms`). A
+percentile is printed where every trial has it and the cell has at least `BEYOND_CELL` updates beyond it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from bench.stats.intervals import Interval, interval
+from bench.stats.latency import BEYOND_CELL, PERCENTILES, SHARED_SHARE_MAX, beyond
+
+COUNTS = ("updates_due", "delivered", "late", "conflated", "lost", "duplicate")
+FIGURES = (
+    "latency_mean_ms", "latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "latency_p999_ms",
+    "kernel_latency_p50_ms", "kernel_latency_p99_ms", "age_mean_ms", "age_excess_mean_ms",
+    "requests_per_update", "bytes_up_per_update", "bytes_down_per_update", "server_cpu_us_per_update",
+    "server_rss_bytes_per_client",
+)
+"""The figures that a reader looks for first, in the order in which they stand in `summary.csv`."""
+FURTHER = (
+    "kernel_latency_mean_ms", "client_lag_p99_ms",
+    *(f"{part}_bytes_up_per_update" for part in ("header", "framing", "tls", "tcpip")),
+    *(f"{part}_bytes_down_per_update" for part in ("payload", "header", "framing", "tls", "tcpip")),
+    "segments_up_per_update", "segments_down_per_update", "connections_per_update",
+    "server_cpu_cores", "server_rss_bytes", "load_cpu_cores", "feed_lateness_p99_ms",
+)
+"""Further figures, without intervals."""
+
+UNITS = ("_ms", "_us_per_update", "_bytes_per_client", "_per_update")
+ADDED_UP = re.compile(r"(bytes|segments|requests|connections).*_per_update")
+"""Figures whose parts are to add up to their whole, and which are therefore not averaged on logarithms."""
+
+
+def bounds(figure: str) -> tuple[str, str]:
+    """The columns of a figure's interval: `latency_p50_ms` has `latency_p50_low_ms` and `…_high_ms`."""
+    unit = next(unit for unit in UNITS if figure.endswith(unit))
+    stem = figure.removesuffix(unit)
+    return f"{stem}_low{unit}", f"{stem}_high{unit}"
+
+
+def columns() -> list[str]:
+    """The columns of `summary.csv`, in their order."""
+    pairs = [name for figure in FIGURES for name in bounds(figure)]
+    return [
+        "transport", "clients", "trials", "valid_trials", *COUNTS, *FIGURES, *pairs,
+        "dropped", "shared_read_share", "kernel_latency_is_bound", "source", *FURTHER,
+    ]
+
+
+def summarise(trials: pd.DataFrame, order: Sequence[str] = ()) -> pd.DataFrame:
+    """The cells of a run from its trials (the rows of `trials.csv`, with `verdict`).
+
+    `order` names the transports in the order in which they are to stand; others follow by name.
+    """
+    rows = []
+    labels = sorted(set(trials["transport"]) - set(order)) if len(trials) else []
+    for label in (*order, *labels):
+        of_label = trials[trials["transport"] == label]
+        for clients in sorted(set(of_label["clients"])):
+            rows.append(_cell(label, clients, of_label[of_label["clients"] == clients]))
+    table = pd.DataFrame(rows, columns=columns())
+    counted = ("clients", "trials", "valid_trials", "dropped", *COUNTS)
+    return table.astype(dict.fromkeys(counted, "Int64"))
+
+
+def cell_interval(trials: pd.DataFrame, figure: str) -> Interval:
+    """A figure of a cell from its valid trials; a percentile only where enough lies beyond it."""
+    if len(trials) == 0 or figure not in trials:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    values = trials[figure].to_numpy(dtype=np.float64)
+    for name, level in PERCENTILES.items():
+        if f"latency_{name}_ms" in figure:
+            counted = int((trials["delivered"] + trials["late"] + trials["lost"]).sum())
+            if beyond(counted, level) < BEYOND_CELL:
+                return Interval(math.nan, math.nan, math.nan, len(values))
+    return interval(values, logarithm=not ADDED_UP.fullmatch(figure))
+
+
+def valid(trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials that may enter a figure."""
+    return trials[trials["verdict"] == "VALID"]
+
+
+def _cell(label: str, clients: int, trials: pd.DataFrame) -> dict[str, object]:
+    good = valid(trials)
+    row: dict[str, object] = {
+        "transport": label, "clients": clients, "trials": len(trials), "valid_trials": len(good),
+    }
+    for count in (*COUNTS, "dropped"):
+        row[count] = int(good[count].sum()) if len(good) else pd.NA
+    for figure in FIGURES:
+        found = cell_interval(good, figure)
+        low, high = bounds(figure)
+        row |= {figure: found.estimate, low: found.low, high: found.high}
+    row |= {figure: cell_interval(good, figure).estimate for figure in FURTHER}
+    shared = float(good["shared_read_share"].mean()) if len(good) else math.nan
+    row["shared_read_share"] = shared
+    row["kernel_latency_is_bound"] = pd.NA if math.isnan(shared) else shared > SHARED_SHARE_MAX
+    row["source"] = "+".join(sorted(set(trials["source"])))
+    return row

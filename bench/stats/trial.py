@@ -1,0 +1,165 @@
+"""One trial: its record and tables become one row of `trials.csv`, histograms and a timeline.
+
+    record ─► what was asked: trial, transport, clients …
+    tables ─► arrays ─► fates, latency, age, costs, and what the audit asks for
+
+`trial_row` gives a row for every trial; of one that failed, or of which no window was measured, the
+figures are NaN. `docs/results.md` describes the columns.
+
+`Distribution` and `Timeline` are what remains of the raw deliveries for the figures of a report: the
+latencies in bins of 0.5 %, and the deliveries in bins of 100 ms. A report is made from them and the
+rows alone, so a run can be kept without its raw deliveries.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bench.records import COUNTED_BY_KERNEL, TrialRecord
+from bench.stats.age import ages
+from bench.stats.arrays import NO_STAMP, Tables, TrialArrays, trial_arrays
+from bench.stats.costs import client_sums, costs
+from bench.stats.fates import fates
+from bench.stats.latency import Latencies, bins, latencies, quantile, trial_percentiles
+
+NS_PER_MS = 1e6
+TIMELINE_BIN_NS = 100_000_000
+
+Row = dict[str, float | int | str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFigures:
+    """All that is reported of a trial."""
+
+    row: Row
+    """One row of `trials.csv`, without the verdict."""
+    distribution: pd.DataFrame
+    """`trial, instant (app | kernel), bin, count`: the latencies, see `bench.stats.latency.bins`."""
+    timeline: pd.DataFrame
+    """`trial, at_s, due, arrived`: updates due and arrived in [at_s, at_s + 0.1), since t0."""
+
+
+def trial_row(record: TrialRecord, tables: Tables | None) -> Row:
+    """One row of `trials.csv`; `tables` may be missing for a trial that failed."""
+    return trial_figures(record, tables).row
+
+
+def trial_figures(record: TrialRecord, tables: Tables | None) -> TrialFigures:
+    """The figures of a trial; `tables` may be missing for a trial that failed."""
+    row = _asked(record)
+    if record.status == "failed" or record.windows is None or tables is None:
+        return TrialFigures(row, _distribution(record.trial, None), _timeline(record.trial, None))
+    trial = trial_arrays(record, tables)
+    by_fate = fates(trial)
+    latency = latencies(trial, int(by_fate["lost"].sum()))
+    age = ages(trial)
+    row |= {
+        "updates_due": int(by_fate["due"].sum()),
+        **{fate: int(by_fate[fate].sum())
+           for fate in ("delivered", "late", "conflated", "lost", "dropped", "duplicate")},
+        "foreign": trial.arrivals.foreign,
+        **_latency_columns(latency),
+        "age_mean_ms": age.mean_s * 1000,
+        "age_excess_mean_ms": age.excess_s * 1000,
+        **costs(record, trial, tables["clients"]),
+        **_witnesses(record, trial, tables),
+    }
+    return TrialFigures(row, _distribution(record.trial, latency), _timeline(record.trial, trial))
+
+
+def _asked(record: TrialRecord) -> Row:
+    """What the trial was to be, and whether it came to an end."""
+    windows = record.windows
+    return {
+        "trial": record.trial,
+        "block": record.block,
+        "position": record.position,
+        "attempt": record.attempt,
+        "transport": record.subject,
+        "transport_kind": record.transport,
+        "clients": record.clients,
+        "seed": record.seed,
+        "source": record.source,
+        "sample": record.sample,
+        "status": record.status,
+        "failure": record.reason,
+        "measure_s": (windows.t1_ns - windows.t0_ns) / 1e9 if windows else math.nan,
+        "late_after_s": windows.late_after_ns / 1e9 if windows else math.nan,
+    }
+
+
+def _latency_columns(latency: Latencies) -> Row:
+    """The latency columns: mean, percentiles, extremes."""
+    columns: Row = {}
+    for prefix, ordered in (("latency", latency.app_ns), ("kernel_latency", latency.kernel_ns)):
+        columns[f"{prefix}_mean_ms"] = float(ordered.mean()) / NS_PER_MS if len(ordered) else math.nan
+        for name, value_ns in trial_percentiles(ordered, latency.lost).items():
+            columns[f"{prefix}_{name}_ms"] = value_ns / NS_PER_MS
+    lowest = [float(ordered[0]) for ordered in (latency.app_ns, latency.kernel_ns) if len(ordered)]
+    return columns | {
+        "latency_min_ms": min(lowest, default=math.nan) / NS_PER_MS,
+        "latency_max_ms": float(latency.app_ns[-1]) / NS_PER_MS if len(latency.app_ns) else math.nan,
+        "client_lag_p99_ms": quantile(latency.lag_ns, 0, 990) / NS_PER_MS,
+        "shared_read_share": latency.shared_share,
+    }
+
+
+def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
+    """What the publisher, the server and the clients each counted, for the audit."""
+    windows, ticks = trial.windows, trial.ticks
+    within = (ticks.due_ns >= windows.t0_ns) & (ticks.due_ns < windows.t1_ns)
+    published = within & (ticks.sent_ns != NO_STAMP)
+    lateness_ns = np.sort((ticks.sent_ns - ticks.due_ns)[published])
+    clients = tables["clients"]
+    sums = client_sums(clients)
+    sampled = clients.num_rows
+    return {
+        "feed_due": int(np.count_nonzero(within)),
+        "feed_published": int(np.count_nonzero(published)),
+        "feed_lateness_p50_ms": quantile(lateness_ns, 0, 500) / NS_PER_MS,
+        "feed_lateness_p99_ms": quantile(lateness_ns, 0, 990) / NS_PER_MS,
+        "received": tables["deliveries"].num_rows,
+        "server_deliveries": record.server_counts.get("deliveries", math.nan),
+        "clients_recorded": sampled,
+        "clients_subscribed": sampled - clients.column("subscribed_ns").null_count,
+        "client_errors": int(clients.column("errors").to_numpy().sum()),
+        "connections": sums["connections"],
+        "requests": sums["requests"],
+        "responses": sums["responses"],
+        "polls_late": sums["polls_late"],
+        "retransmitted_segments_up": sums[COUNTED_BY_KERNEL[-1]],
+        "clock_step_us": record.clock_step_ns / 1000 if record.clock_step_ns is not None else math.nan,
+    }
+
+
+def _distribution(trial: str, latency: Latencies | None) -> pd.DataFrame:
+    frames = []
+    if latency is not None:
+        for instant, ordered in (("app", latency.app_ns), ("kernel", latency.kernel_ns)):
+            numbers, counts = bins(ordered)
+            frames.append(pd.DataFrame({"trial": trial, "instant": instant, "bin": numbers, "count": counts}))
+    empty = pd.DataFrame({"trial": [], "instant": [], "bin": [], "count": []})
+    return pd.concat(frames, ignore_index=True) if frames else empty
+
+
+def _timeline(trial: str, arrays: TrialArrays | None) -> pd.DataFrame:
+    if arrays is None:
+        return pd.DataFrame({"trial": [], "at_s": [], "due": [], "arrived": []})
+    windows, ticks = arrays.windows, arrays.ticks
+    first = (windows.warmup_ns - windows.t0_ns) // TIMELINE_BIN_NS
+    last = -(-(windows.end_ns - windows.t0_ns) // TIMELINE_BIN_NS)
+    edges = np.arange(first, last + 1) * TIMELINE_BIN_NS + windows.t0_ns
+    weights = arrays.clients.subscribed.sum(axis=0)[ticks.symbol]
+    due, _ = np.histogram(ticks.due_ns, edges, weights=weights)
+    arrived, _ = np.histogram(arrays.arrivals.app_ns, edges)
+    return pd.DataFrame({
+        "trial": trial,
+        "at_s": (edges[:-1] - windows.t0_ns) / 1e9,
+        "due": due.astype(np.int64),
+        "arrived": arrived,
+    })
