@@ -22,6 +22,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+NO_STAMP = -(2**63)
+"""The kernel instant of a read that carried none."""
 OFFSET_INTERVAL_NS = 100_000_000
 """The longest that an offset is used before it is read again."""
 

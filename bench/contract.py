@@ -198,8 +198,12 @@ class Received:
 
 def decode_batch(body: bytes) -> Received:
     """The inverse of `encode_batch`. Anything that is not a batch raises `ValueError`."""
+    return batch_of(orjson.loads(body))
+
+
+def batch_of(fields: Any) -> Received:
+    """The batch that decoded JSON stands for. Anything that is not a batch raises `ValueError`."""
     try:
-        fields = orjson.loads(body)
         return Received(
             cursor=Cursor.parse(fields["cursor"]),
             ticks=fields["ticks"],
@@ -208,4 +212,4 @@ def decode_batch(body: bytes) -> Received:
             dropped=fields.get("dropped", {}),
         )
     except (KeyError, TypeError, AttributeError, Refusal) as error:
-        raise ValueError(f"not a batch: {body[:80]!r}") from error
+        raise ValueError(f"not a batch: {str(fields)[:80]}") from error

@@ -1,1 +1,227 @@
-""""""
+"""The client's side of HTTP/1.1, without I/O: one request at a time on one connection.
+
+    encode_request(…) ──────────► bytes to send
+    AnswerReader.feed(bytes) ───► None (more is needed) or one Answer
+
+What is read (RFC 9112): a status line, headers, and a body whose end is told by `Content-Length`, by
+`Transfer-Encoding: chunked`, or by a status that has none (1xx, 204, 304). Interim answers (1xx) are
+passed over, except 101: after it the connection speaks another protocol, and `rest` holds what already
+came of that. Anything else is a `BadAnswer`, also a body that only ends with the connection (a cut one
+could not be told from a whole one), two lengths, or bytes that nobody asked for.
+
+Every byte is counted once. After an answer, a `BadAnswer` or `abandon()`
+
+    header_bytes + body_bytes + len(rest) = bytes fed since the reader was made
+
+where headers reach from the start line to the blank line, and the body is everything else, the sizes
+and line ends of chunks among it.
+
+It is written out here, and not taken from a library, because it lies on the path that is measured and
+because no parser tells where a head ends; a whole answer in one read costs one search and one split.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+HEAD_MAX = 65_536
+"""The longest head that is read, in bytes."""
+
+STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [^\r\n\0]*)?")
+FIELD_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[^\r\n]*)?")
+CHUNK_LINE_MAX = 1024
+
+
+class BadAnswer(Exception):
+    """The server's bytes are not an HTTP answer to what was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One complete answer. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[bytes, bytes]
+    body: bytes
+    closes: bool
+    """Whether the server closes the connection after it."""
+
+
+def encode_request(target: str, host: str, headers: Mapping[str, str]) -> bytes:
+    """The head of a GET request. It has no body, so these are all of its bytes."""
+    lines = [f"GET {target} HTTP/1.1", f"Host: {host}", *(f"{name}: {text}" for name, text in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+
+@dataclass(slots=True)
+class _Head:
+    """A head that was read: what the answer will be, and how its body ends."""
+
+    status: int
+    headers: dict[bytes, bytes]
+    closes: bool
+    length: int | None
+    """Bytes of the body; None: it is chunked."""
+
+
+def _parse_head(text: bytes) -> _Head:
+    """Read a head, without its blank line."""
+    first, *lines = text.split(b"\r\n")
+    status_line = STATUS_LINE.fullmatch(first)
+    if status_line is None:
+        raise BadAnswer(f"not a status line: {first[:80]!r}")
+    headers: dict[bytes, bytes] = {}
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if not colon or not FIELD_NAME.fullmatch(name) or b"\r" in value or b"\n" in value or b"\0" in value:
+            raise BadAnswer(f"not a header: {line[:80]!r}")
+        name = name.lower()
+        value = value.strip(b" \t")
+        headers[name] = headers[name] + b", " + value if name in headers else value
+    status = int(status_line[2])
+    connection = headers.get(b"connection", b"").lower()
+    closes = b"close" in connection if status_line[1] == b"1" else b"keep-alive" not in connection
+    return _Head(status, headers, closes, _body_length(status, headers))
+
+
+def _body_length(status: int, headers: Mapping[bytes, bytes]) -> int | None:
+    """How many bytes of body follow; None: chunks."""
+    if status < 200 or status in (204, 304):
+        return 0
+    length = headers.get(b"content-length")
+    coding = headers.get(b"transfer-encoding")
+    if coding is not None:
+        if length is not None or coding.lower() != b"chunked":
+            raise BadAnswer(f"the body's end is told by {coding[:80]!r} and {length!r}")
+        return None
+    if length is None:
+        raise BadAnswer("a body without a length")
+    if not length.isdigit() or len(length) > 15:
+        raise BadAnswer(f"not a length: {length[:80]!r}")
+    return int(length)
+
+
+class _Chunks:
+    """The chunks of one body (RFC 9112, section 7.1), read from a buffer as it grows."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        """Up to where the buffer is understood."""
+        self._parts: list[bytes] = []
+        self._trailers = False
+
+    def read(self, data: bytes | bytearray) -> bytes | None:
+        """The whole body, once its last chunk and trailers are in `data`."""
+        while True:
+            line_end = data.find(b"\r\n", self.at)
+            if line_end < 0:
+                if len(data) - self.at > CHUNK_LINE_MAX:
+                    raise BadAnswer("a chunk's size or a trailer without an end")
+                return None
+            line = bytes(data[self.at : line_end])
+            if self._trailers:
+                self.at = line_end + 2
+                if not line:
+                    return b"".join(self._parts)
+                continue
+            size_line = CHUNK_LINE.fullmatch(line)
+            if size_line is None:
+                raise BadAnswer(f"not a chunk's size: {line[:80]!r}")
+            size = int(size_line[1], 16)
+            if size == 0:
+                self._trailers = True
+                self.at = line_end + 2
+                continue
+            begin, end = line_end + 2, line_end + 2 + size
+            if len(data) < end + 2:
+                return None
+            if data[end : end + 2] != b"\r\n":
+                raise BadAnswer("a chunk that is longer than its size")
+            self._parts.append(bytes(data[begin:end]))
+            self.at = end + 2
+
+
+class AnswerReader:
+    """Reads the answers of one connection, in whatever pieces they come."""
+
+    def __init__(self) -> None:
+        self.header_bytes = 0
+        self.body_bytes = 0
+        self.rest = b""
+        """What followed a 101: the first bytes of the other protocol."""
+        self._fed = 0
+        self._pending = bytearray()
+        self._head: _Head | None = None
+        self._chunks: _Chunks | None = None
+        self._searched = 0
+
+    def feed(self, data: bytes) -> Answer | None:
+        """Take what was received. An answer that is complete is returned, once."""
+        self._fed += len(data)
+        whole: bytes | bytearray = data
+        if self._pending:
+            self._pending += data
+            whole = self._pending
+        try:
+            answer, used = self._read(whole)
+        except BadAnswer:
+            self.abandon()
+            raise
+        if answer is not None:
+            self.abandon()
+        elif whole is data:
+            self._pending = bytearray(data[used:])
+        else:
+            del self._pending[:used]
+        return answer
+
+    def abandon(self) -> None:
+        """No more will come of what was begun: count what there is of it, and expect a new answer."""
+        self.body_bytes = self._fed - self.header_bytes - len(self.rest)
+        self._pending = bytearray()
+        self._head = None
+        self._chunks = None
+        self._searched = 0
+
+    def _read(self, data: bytes | bytearray) -> tuple[Answer | None, int]:
+        """The answer that `data` begins with, if it is whole, and how many bytes are done with."""
+        at = 0
+        while self._head is None:
+            end = data.find(b"\r\n\r\n", max(at, self._searched - 3))
+            if end < 0:
+                if len(data) - at > HEAD_MAX:
+                    raise BadAnswer(f"a head of over {HEAD_MAX} bytes")
+                self._searched = len(data) - at
+                return None, at
+            head = _parse_head(bytes(data[at:end]))
+            self.header_bytes += end + 4 - at
+            at = end + 4
+            self._searched = 0
+            if head.status >= 200 or head.status == 101:
+                self._head = head
+        return self._read_body(self._head, data, at)
+
+    def _read_body(self, head: _Head, data: bytes | bytearray, at: int) -> tuple[Answer | None, int]:
+        """The same for the body, which begins at `at`."""
+        if head.status == 101:
+            self.rest = bytes(data[at:])
+            return Answer(101, head.headers, b"", head.closes), len(data)
+        if head.length is not None:
+            end = at + head.length
+            if len(data) < end:
+                return None, at
+            body: bytes | None = bytes(data[at:end])
+        else:
+            if self._chunks is None:
+                self._chunks = _Chunks(0)
+            # Positions count from the body's first byte, which is the buffer's once the head is gone.
+            body = self._chunks.read(data[at:] if at else data)
+            if body is None:
+                return None, at
+            end = at + self._chunks.at
+        if len(data) > end:
+            raise BadAnswer(f"{len(data) - end} bytes that nobody asked for")
+        return Answer(head.status, head.headers, body, head.closes), end

@@ -42,8 +42,6 @@ Part = Literal["protocol", "server", "client", "model"]
 
 NEVER = 2**63 - 1
 """A deadline that does not come."""
-NO_STAMP = -(2**63)
-"""The kernel instant of a read that carried none."""
 
 
 class Action(enum.Enum):
@@ -52,13 +50,15 @@ class Action(enum.Enum):
     NONE = "none"
     OPEN = "open"
     CLOSE = "close"
+    """Close in order: send the outbox, shut down, read to the end; `closed` is called then."""
 
 
 class Sink(Protocol):
-    """Where a client's records go. Instants are ns on the run clock; `kernel_ns` may be `NO_STAMP`."""
+    """Where a client's records go. Instants are ns on the run clock; `kernel_ns` may be `clock.NO_STAMP`."""
 
-    def deliver(self, client: int, index: int, kernel_ns: int, app_ns: int) -> None:
-        """The tick `index` arrived at the client (again, if it had before)."""
+    def deliver(self, client: int, index: int, due_ns: int, kernel_ns: int, app_ns: int) -> None:
+        """The tick `index`, which says that it was due at `due_ns`, arrived at the client (again, if it
+        had before)."""
 
     def skip(self, client: int, kind: str, symbol: str, count: int, index: int, app_ns: int) -> None:
         """The server declared `count` ticks of `symbol` as `conflated` or `dropped` just before the
