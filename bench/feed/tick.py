@@ -7,6 +7,7 @@ A tick is one JSON object on one line:
 and, where the scenario asks for book levels, `"bids"` and `"asks"`: lists of `[price, size]`, best
 first. `index` is the tick's place in the schedule and the same in every life of the publisher; `seq`
 counts from 1 within one life (an epoch). `due_ns` is on the run clock, and latency is counted from it.
+A size is whole, or a fraction where what is traded comes in fractions (0.0031 of a coin).
 
 The publisher encodes a tick once and servers hand on the very same bytes, so that "payload" means the
 same number of bytes for every transport.
@@ -18,7 +19,9 @@ from dataclasses import dataclass
 
 import orjson
 
-Level = tuple[float, int]
+Size = int | float
+"""A quantity that was traded; whole numbers stay whole in the line."""
+Level = tuple[float, Size]
 """One level of an order book: price and size."""
 
 
@@ -31,7 +34,7 @@ class Tick:
     due_ns: int
     symbol: str
     price: float
-    size: int
+    size: Size
     bids: tuple[Level, ...] = ()
     asks: tuple[Level, ...] = ()
 

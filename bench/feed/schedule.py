@@ -1,0 +1,195 @@
+"""The schedule: every tick of a trial, fixed before it begins.
+
+    (scenario's feed, seed, horizon) ─► offset, symbol, price, size of each tick
+
+Offsets count from where warm-up begins; a tick's index is its place in their order. Load is open
+loop: nothing that happens in a trial moves an offset.
+
+    constant   every 1/rate, from a phase drawn from the seed (else it would lock to a poll's phase)
+    poisson    independent of one another, `rate_per_s` on average
+    bursty     a Hawkes process: each tick sets off others
+    replay     the gaps of a file of real trades
+
+Hawkes, with branching ratio n and an exponential kernel of mean `decay_s`:
+
+    λ(t) = μ + Σ_{t_i < t} (n / decay_s) · exp(−(t − t_i) / decay_s),    μ = rate · (1 − n)
+
+It is simulated as what it is, a branching process: immigrants at rate μ; each tick has Poisson(n)
+children at exponential delays (Hawkes and Oakes 1974). That is exact, apart from the start: clusters
+that begin before the schedule are followed from 20 mean lives of the memory, decay_s / (1 − n), so the
+rate at its beginning is short of its stationary value by e⁻²⁰. In wide windows the variance of the
+counts is 1 / (1 − n)² times their mean (1 for Poisson).
+
+Prices are random walks on a grid of 0.01, one for each symbol; sizes are log-normal. They make the
+payload look like one and mean nothing else.
+
+Known weakness: a branching ratio near 1 needs a past of rate · 20 · decay_s / (1 − n) ticks; at
+0.99999 that takes seconds. A replay whose file ends before the horizon falls silent there.
+"""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.feed.tick import Level, Tick
+from bench.scenario import Bursts, Feed
+
+NS = 1_000_000_000
+MEMORY_LIVES = 20.0
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Schedule:
+    """All ticks of a trial, by index."""
+
+    offset_ns: npt.NDArray[np.int64]
+    """When each is due, from the beginning of warm-up; sorted."""
+    symbol: npt.NDArray[np.int32]
+    """Place in `symbols`."""
+    symbols: tuple[str, ...]
+    price: Floats
+    size: npt.NDArray[np.int64] | Floats
+    book_levels: int
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.offset_ns)
+
+    def tick(self, index: int, seq: int, due_ns: int) -> Tick:
+        """The tick `index`, as the `seq`-th of its epoch, due at `due_ns` on the run clock."""
+        price = float(self.price[index])
+        bids, asks = self._book(index, price) if self.book_levels else ((), ())
+        symbol = self.symbols[self.symbol[index]]
+        return Tick(index, seq, due_ns, symbol, price, self.size[index].item(), bids, asks)
+
+    def _book(self, index: int, price: float) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
+        """Levels a thousandth of the price's power of ten apart, their sizes from (seed, index)."""
+        decimals = 3 - int(np.floor(np.log10(price)))
+        depth = np.arange(1, self.book_levels + 1) / 10.0**decimals
+        levels = np.arange(2 * self.book_levels, dtype=np.uint64)
+        sizes = (1 + _hash(self.seed, index, levels) % np.uint64(2000)).tolist()
+        bids = zip(np.round(price - depth, decimals).tolist(), sizes[::2], strict=True)
+        asks = zip(np.round(price + depth, decimals).tolist(), sizes[1::2], strict=True)
+        return tuple(bids), tuple(asks)
+
+    def first_due_from(self, offset_ns: int) -> int:
+        """The first index that is due at `offset_ns` or later; `len(self)` if there is none."""
+        return int(np.searchsorted(self.offset_ns, offset_ns, side="left"))
+
+    def last_index(self, from_ns: int, to_ns: int) -> dict[str, int]:
+        """For each symbol with a tick whose offset is in [from_ns, to_ns): the last one's index."""
+        first, end = self.first_due_from(from_ns), self.first_due_from(to_ns)
+        places, from_the_end = np.unique(self.symbol[first:end][::-1], return_index=True)
+        return {
+            self.symbols[place]: end - 1 - int(back)
+            for place, back in zip(places, from_the_end, strict=True)
+        }
+
+
+def make(feed: Feed, seed: int, horizon_s: float, t0_s: float) -> Schedule:
+    """All ticks that are due within `horizon_s` of the beginning of warm-up.
+
+    `t0_s` is the offset at which measuring begins; a replay's `start` falls on it. A file that can't
+    be replayed raises `FeedFileError`.
+    """
+    if feed.schedule == "replay":
+        return _replayed(feed, seed, horizon_s, t0_s)
+    times, symbols, prices, sizes = (
+        np.random.Generator(np.random.PCG64(child)) for child in np.random.SeedSequence(seed).spawn(4)
+    )
+    if feed.schedule == "constant":
+        offset_s = constant(times, feed.rate_per_s, horizon_s)
+    elif feed.schedule == "poisson":
+        offset_s = poisson(times, feed.rate_per_s, 0.0, horizon_s)
+    else:
+        offset_s = hawkes(times, feed.rate_per_s, feed.bursty, horizon_s)
+    symbol = symbols.integers(0, feed.symbols, len(offset_s), dtype=np.int32)
+    return Schedule(
+        offset_ns=np.floor(offset_s * NS).astype(np.int64),
+        symbol=symbol,
+        symbols=symbol_names(feed.symbols),
+        price=_walks(prices, symbol, feed.symbols),
+        size=np.ceil(sizes.lognormal(np.log(100), 1.0, len(offset_s))).astype(np.int64),
+        book_levels=feed.book_levels,
+        seed=seed,
+    )
+
+
+def symbol_names(count: int) -> tuple[str, ...]:
+    """AAA, AAB, …, ZZZ."""
+    letters = string.ascii_uppercase
+    return tuple(letters[n // 676] + letters[n // 26 % 26] + letters[n % 26] for n in range(count))
+
+
+def constant(rng: np.random.Generator, rate_per_s: float, horizon_s: float) -> Floats:
+    """Instants in [0, horizon), 1/rate apart."""
+    instants: Floats = (np.arange(int(rate_per_s * horizon_s) + 1) + rng.random()) / rate_per_s
+    return instants[instants < horizon_s]
+
+
+def poisson(rng: np.random.Generator, rate_per_s: float, from_s: float, to_s: float) -> Floats:
+    """Sorted instants of a Poisson process in [from, to)."""
+    return np.sort(rng.uniform(from_s, to_s, rng.poisson(rate_per_s * (to_s - from_s))))
+
+
+def hawkes(rng: np.random.Generator, rate_per_s: float, bursts: Bursts, horizon_s: float) -> Floats:
+    """Sorted instants of a Hawkes process in [0, horizon), stationary from the start."""
+    ratio, decay_s = bursts.branching_ratio, bursts.decay_s
+    past_s = MEMORY_LIVES * decay_s / (1 - ratio)
+    parents = poisson(rng, rate_per_s * (1 - ratio), -past_s, horizon_s)
+    generations = []
+    while parents.size:
+        generations.append(parents[parents >= 0])
+        children = np.repeat(parents, rng.poisson(ratio, parents.size))
+        children += rng.exponential(decay_s, children.size)
+        parents = children[children < horizon_s]
+    return np.sort(np.concatenate(generations)) if generations else np.empty(0)
+
+
+def _walks(rng: np.random.Generator, symbol: npt.NDArray[np.int32], symbols: int) -> Floats:
+    """Each tick's price: a random walk in cents for each symbol, turned back at one cent."""
+    start = rng.integers(2_000, 8_000, symbols)
+    by_symbol = np.argsort(symbol, kind="stable")
+    steps = rng.integers(-2, 3, symbol.size)
+    walk = np.cumsum(steps[by_symbol])
+    sorted_symbol = symbol[by_symbol]
+    first = np.searchsorted(sorted_symbol, np.arange(symbols))
+    before = np.concatenate(([0], walk))[first]
+    cents = np.empty(symbol.size, dtype=np.int64)
+    cents[by_symbol] = start[sorted_symbol] + walk - before[sorted_symbol]
+    return np.round((np.abs(cents - 1) + 1) / 100, 2)
+
+
+def _replayed(feed: Feed, seed: int, horizon_s: float, t0_s: float) -> Schedule:
+    """The file's trades that fall within the horizon."""
+    from bench.feed import replay  # here, since pandas costs half a second that other schedules don't need
+
+    trades = replay.read(feed.replay)
+    since_start = (trades.instant_ns - trades.start_ns) / feed.replay.speed
+    offset_ns = round(t0_s * NS) + np.floor(since_start).astype(np.int64)
+    within = slice(*np.searchsorted(offset_ns, [0, round(horizon_s * NS)]).tolist())
+    return Schedule(
+        offset_ns=offset_ns[within],
+        symbol=trades.symbol[within],
+        symbols=trades.symbols,
+        price=trades.price[within],
+        size=trades.size[within],
+        book_levels=feed.book_levels,
+        seed=seed,
+    )
+
+
+def _hash(seed: int, index: int, levels: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """SplitMix64's finaliser (Steele, Lea and Flood 2014) over (seed, index, level)."""
+    mask = 2**64 - 1
+    start = np.uint64((seed * 0x9E3779B97F4A7C15 + index * 0xD1B54A32D192ED03) & mask)
+    mixed = start + (levels + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
