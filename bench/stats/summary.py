@@ -82,7 +82,7 @@ def cell_interval(trials: pd.DataFrame, figure: str) -> Interval:
             counted = int((trials["delivered"] + trials["late"] + trials["lost"]).sum())
             if beyond(counted, level) < BEYOND_CELL:
                 return Interval(math.nan, math.nan, math.nan, len(values))
-    return interval(values, logarithm=not ADDED_UP.fullmatch(figure))
+    return interval(values, logarithm=not ADDED_UP.search(figure))
 
 
 def valid(trials: pd.DataFrame) -> pd.DataFrame:
