@@ -1,0 +1,221 @@
+"""A run's folder, and how a run that was interrupted goes on.
+
+    results/<UTC time>-<scenario>/
+        manifest.json     the plan, frozen; written before the first trial
+        trials/<trial>/   whole or not there: `trial.json` comes last, and by renaming
+        broken/<n>-<trial>/   finished trials of blocks that were interrupted
+
+Resuming needs no journal beside that: what is done is what has a `trial.json`. Comparisons are made
+within blocks, and the trials of a block belong into one stretch of time; so a block that was
+interrupted is run again whole, and its finished trials are moved to `broken/`, out of every
+statistic's sight. The number there, plus one, is the new trial's `attempt`. The matrix that a resumed
+run ends with is therefore the same as that of a run that was never interrupted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import bench
+from bench.errors import RunError
+from bench.experiment.plan import PlannedTrial
+from bench.measure import host
+from bench.records import SCHEMA_VERSION, read_json, write_json
+from bench.scenario import Scenario, Table
+
+PROJECT = Path(bench.__file__).parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What the project's working tree stands at; None where it is no git clone."""
+
+    commit: str | None
+    dirty: bool | None
+
+    @classmethod
+    def read(cls) -> Commit:
+        """Ask git."""
+        commit = _git("rev-parse", "HEAD")
+        changes = _git("status", "--porcelain", "--untracked-files=no")
+        return cls(commit, None if commit is None or changes is None else bool(changes))
+
+
+def _git(*arguments: str) -> str | None:
+    if not (PROJECT / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(["git", "-C", str(PROJECT), *arguments], capture_output=True, text=True)
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run on disk: its folder and what its manifest says."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario as it was frozen."""
+        return Scenario.model_validate(self.manifest["scenario"])
+
+    @property
+    def plan(self) -> list[PlannedTrial]:
+        """All trials, in order."""
+        return [PlannedTrial(**planned) for planned in self.manifest["plan"]]
+
+    def trial_folder(self, planned: PlannedTrial) -> Path:
+        """Where the trial's files are, or will be."""
+        return self.folder / "trials" / planned.name
+
+    def is_done(self, planned: PlannedTrial) -> bool:
+        """Whether the trial is on disk, finished or failed."""
+        return (self.trial_folder(planned) / "trial.json").is_file()
+
+    def attempt(self, planned: PlannedTrial) -> int:
+        """Which attempt at the trial comes next, from 1."""
+        return 1 + len(list(self.folder.glob(f"broken/*-{planned.name}")))
+
+
+def create(results: Path, scenario: Scenario, planned: Sequence[PlannedTrial], *, name: str,
+           scenario_file: Path, options: Mapping[str, Table], command: Sequence[str]) -> Run:
+    """Make a run's folder with its manifest, and point `results/latest` at it."""
+    now = datetime.now(UTC)
+    stem = f"{now:%Y%m%dT%H%M%SZ}-{name}"
+    folder = _new_folder(results, stem)
+    found = Commit.read()
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "run": folder.name,
+        "question": scenario.question,
+        "scenario_name": name,
+        "scenario_folder": str(scenario_file.resolve().parent),
+        "digest": scenario.digest(),
+        "seed": scenario.seed,
+        "started_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        "command": list(command),
+        "commit": found.commit,
+        "dirty": found.dirty,
+        "versions": {"tickertape": host.own_version(), **host.versions()},
+        "host": host.describe(),
+        "clock_origin_ns": time.monotonic_ns(),
+        "subjects": {
+            label: {
+                "transport": subject.transport or label,
+                "options": options[label].model_dump(mode="json"),
+                "external": subject.server is not None,
+            }
+            for label, subject in scenario.transports.items()
+        },
+        "feed_file": feed_file(scenario),
+        "resumed": [],
+        "scenario": scenario.canonical(),
+        "plan": [asdict(each) for each in planned],
+    }
+    write_json(folder / "manifest.json", manifest)
+    _point_latest(results, folder)
+    return Run(folder, manifest)
+
+
+def _new_folder(results: Path, stem: str) -> Path:
+    """A folder that was not there before; two runs may begin within one second."""
+    for suffix in ("", *(f"-{number}" for number in range(2, 100))):
+        folder = results / (stem + suffix)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise RunError(f"{results / stem}: a hundred runs have this name already")
+
+
+def _point_latest(results: Path, folder: Path) -> None:
+    beside = results / f".latest.{os.getpid()}"
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(folder.name)
+    beside.replace(results / "latest")
+
+
+def feed_file(scenario: Scenario) -> dict[str, str] | None:
+    """The replayed file and its SHA-256; None where the feed is drawn."""
+    if scenario.feed.schedule != "replay":
+        return None
+    path = Path(scenario.feed.replay.file)
+    try:
+        with path.open("rb") as file:
+            return {"file": str(path), "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    except OSError as error:
+        raise RunError(f"{path}: feed.replay.file can't be read: {error.strerror}") from error
+
+
+def resume(folder: Path, scenario: Scenario | None, *, force: bool) -> Run:
+    """Make a run ready to go on: refuse what would mix unlike trials, and clear interrupted blocks.
+
+    `scenario` is what the user named beside the run, if anything. With `force` another commit, another
+    feed file and another scenario are let pass (the run goes on with its own, frozen scenario); the
+    manifest then names them under `resumed`.
+    """
+    run = Run(folder, read_json(folder / "manifest.json"))
+    differences = list(_differences(run, scenario))
+    for what, found, allowed in differences:
+        if not force:
+            raise RunError(f"{run.folder}: {what}: found {found}, allowed is {allowed}, as the run began; "
+                           "begin a new run, or go on with --force")
+    resumed = {
+        "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "differences": [{"what": what, "found": found} for what, found, _ in differences],
+    }
+    manifest = {**run.manifest, "resumed": [*run.manifest["resumed"], resumed]}
+    write_json(folder / "manifest.json", manifest)
+    run = Run(folder, manifest)
+    blocks = {planned.block for planned in run.plan}
+    for block in sorted(blocks):
+        of_block = [planned for planned in run.plan if planned.block == block]
+        done = [planned for planned in of_block if run.is_done(planned)]
+        if len(done) < len(of_block):
+            for planned in of_block:
+                _put_aside(run, planned)
+    return run
+
+
+def _differences(run: Run, scenario: Scenario | None) -> Iterator[tuple[str, object, object]]:
+    """What is not as it was when the run began: (what, found, allowed)."""
+    if scenario is not None and scenario.digest() != run.manifest["digest"]:
+        yield "the scenario", scenario.digest(), run.manifest["digest"]
+    now = Commit.read()
+    was = Commit(run.manifest["commit"], run.manifest["dirty"])
+    if now != was:
+        yield "the commit", _told(now), _told(was)
+    file_now, file_was = feed_file(run.scenario), run.manifest["feed_file"]
+    if file_now != file_was:
+        yield "the feed file's content", file_now, file_was
+
+
+def _told(commit: Commit) -> str:
+    return f"{commit.commit or 'none'}{' with changes' if commit.dirty else ''}"
+
+
+def _put_aside(run: Run, planned: PlannedTrial) -> None:
+    """Clear a trial's place: a finished one moves to `broken/`, an unfinished one goes."""
+    folder = run.trial_folder(planned)
+    if not folder.exists():
+        return
+    if not run.is_done(planned):
+        shutil.rmtree(folder)
+        return
+    number = run.attempt(planned)
+    (run.folder / "broken").mkdir(exist_ok=True)
+    folder.rename(run.folder / "broken" / f"{number}-{planned.name}")

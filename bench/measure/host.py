@@ -1,0 +1,258 @@
+"""The machine that a run is made on: what it is, what of it would spoil a run, and its noise.
+
+`describe()` goes into the manifest, so that runs from unlike machines are told apart. `checks()` is
+what `tickertape doctor` prints. A `Noise` stands about each trial: the time that a hypervisor took
+(steal) and the CPU that processes outside the run used, both as shares of all cores.
+
+Known weakness: in a container, cores and memory are the host's unless the affinity mask or the
+cgroup says less (both are read); load from other containers shows only as time that is missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import resource
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+LINUX = sys.platform == "linux"
+LIBRARIES = (
+    "aiohttp", "duckdb", "gevent", "httptools", "locust", "matplotlib", "numpy", "orjson", "pandas", "psutil",
+    "pyarrow", "pydantic", "scipy", "uvloop", "websockets",
+)
+"""Those whose version can change a result."""
+FILES_WANTED = 4096
+NOISE_WANTED = 0.05
+"""Most of all cores' time that others may use before a machine counts as busy."""
+
+
+def read_text(path: str) -> str | None:
+    """A small file of the kernel's, stripped; None where there is none (another system, a container)."""
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+
+
+def cores() -> list[int]:
+    """The cores that this process may run on."""
+    if LINUX:
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def memory_bytes() -> tuple[int, int]:
+    """Total and available memory, no more than the cgroup's limit."""
+    memory = psutil.virtual_memory()
+    limit = read_text("/sys/fs/cgroup/memory.max")
+    if limit is None or not limit.isdigit():
+        return memory.total, memory.available
+    used = read_text("/sys/fs/cgroup/memory.current") or "0"
+    return min(memory.total, int(limit)), min(memory.available, max(0, int(limit) - int(used)))
+
+
+def open_files() -> tuple[int, int]:
+    """The soft and the hard limit on open files."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
+def raise_open_files() -> int:
+    """Raise the soft limit on open files to the hard one, for this process and its children."""
+    soft, hard = open_files()
+    with contextlib.suppress(ValueError, OSError):   # macOS reports a hard limit that it does not grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        return hard
+    return soft
+
+
+def local_ports() -> int | None:
+    """How many ports the kernel hands out to outgoing connections; None off Linux."""
+    text = read_text("/proc/sys/net/ipv4/ip_local_port_range")
+    if text is None:
+        return None
+    low, high = text.split()
+    return int(high) - int(low) + 1
+
+
+def cpu_model() -> str:
+    """The processor's name."""
+    for line in (read_text("/proc/cpuinfo") or "").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def virtualisation() -> str | None:
+    """`virtual machine` where the processor says that it runs under a hypervisor; None off Linux."""
+    info = read_text("/proc/cpuinfo")
+    if info is None:
+        return None
+    return "virtual machine" if " hypervisor" in info else "none seen"
+
+
+def versions() -> dict[str, str]:
+    """Python's and the libraries' versions."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        found[name] = importlib.metadata.version(name)
+    return found
+
+
+def own_version() -> str:
+    """Tickertape's version."""
+    return importlib.metadata.version("tickertape")
+
+
+def describe() -> dict[str, Any]:
+    """The machine, for the manifest. What can't be read is None."""
+    soft, hard = open_files()
+    total, available = memory_bytes()
+    governor = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
+    return {
+        "system": platform.system(),
+        "kernel": platform.release(),
+        "machine": platform.machine(),
+        "cpu_model": cpu_model(),
+        "cores": cores(),
+        "governor": read_text(governor),
+        "clock_source": read_text("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        "virtualisation": virtualisation(),
+        "memory_bytes": total,
+        "memory_available_bytes": available,
+        "open_files_soft": soft,
+        "open_files_hard": hard,
+        "local_ports": local_ports(),
+        "somaxconn": _number("/proc/sys/net/core/somaxconn"),
+        "tcp_rmem": read_text("/proc/sys/net/ipv4/tcp_rmem"),
+        "tcp_wmem": read_text("/proc/sys/net/ipv4/tcp_wmem"),
+        "load_average": list(os.getloadavg()),
+    }
+
+
+def _number(path: str) -> int | None:
+    text = read_text(path)
+    return None if text is None else int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class CpuTimes:
+    """CPU time of the whole machine so far, in seconds over all cores, by steps of 10 ms."""
+
+    at_s: float
+    busy_s: float
+    steal_s: float
+
+    @classmethod
+    def read(cls) -> CpuTimes:
+        """The counters now."""
+        times = psutil.cpu_times()
+        busy = sum(getattr(times, kind, 0.0) for kind in ("user", "nice", "system", "irq", "softirq"))
+        return cls(time.monotonic(), busy, getattr(times, "steal", 0.0))
+
+
+def noise(before: CpuTimes, after: CpuTimes, own_s: float, core_count: int) -> dict[str, float]:
+    """Shares of all cores' time between two readings: what others used, what a hypervisor took.
+
+    `own_s` is the CPU time of the run's own processes in between.
+    """
+    whole = max(after.at_s - before.at_s, 1e-9) * core_count
+    others = max(0.0, after.busy_s - before.busy_s - own_s)
+    return {"others_share": others / whole, "steal_share": (after.steal_s - before.steal_s) / whole}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing about the machine that can spoil a run."""
+
+    name: str
+    verdict: Literal["good", "poor", "missing"]
+    """`missing`: it can't be had or read here; what depends on it stays empty."""
+    found: str
+    advice: str = ""
+
+
+def checks(described: Mapping[str, Any], quiet: Mapping[str, float]) -> list[Check]:
+    """Judge a description, and the noise that was seen while nothing of ours ran."""
+    return [
+        _system(described["system"]),
+        _cores(described["cores"]),
+        _files(described["open_files_hard"]),
+        _ports(described["local_ports"]),
+        _clock(described["clock_source"]),
+        _frequency(described["governor"], described["virtualisation"]),
+        _quiet("load from others", quiet["others_share"], "end what else runs here, or wait for it"),
+        _quiet("steal", quiet["steal_share"], "the hypervisor gives time to others: take a machine alone"),
+    ]
+
+
+def _system(system: str) -> Check:
+    if system == "Linux":
+        return Check("system", "good", system)
+    return Check("system", "missing", system,
+                 "kernel instants, TCP counters and CPU clocks need Linux: those columns stay empty")
+
+
+def _cores(found: list[int]) -> Check:
+    if len(found) >= 2:
+        return Check("cores", "good", f"{len(found)}: the server runs alone on core {found[0]}")
+    return Check("cores", "poor", "1", "server and load share a core: latencies include each other's work")
+
+
+def _files(hard: int) -> Check:
+    if hard == resource.RLIM_INFINITY or hard >= FILES_WANTED:
+        return Check("open files", "good", f"{hard} (hard limit)")
+    return Check("open files", "poor", f"{hard} (hard limit)",
+                 f"each client takes one in load and server: `ulimit -Hn {FILES_WANTED}` as root")
+
+
+def _ports(count: int | None) -> Check:
+    if count is None:
+        return Check("ports", "missing", "can't be read here")
+    if count >= FILES_WANTED:
+        return Check("ports", "good", f"{count} for outgoing connections")
+    return Check("ports", "poor", f"{count} for outgoing connections",
+                 "widen net.ipv4.ip_local_port_range with sysctl")
+
+
+def _clock(source: str | None) -> Check:
+    if source is None:
+        return Check("clock source", "missing", "can't be read here")
+    if source in ("tsc", "kvm-clock", "arch_sys_counter", "hyperv_clocksource_tsc_page"):
+        return Check("clock source", "good", source)
+    return Check("clock source", "poor", source,
+                 "reading it is a system call: choose tsc, if the kernel offers it")
+
+
+def _frequency(governor: str | None, virtualisation: str | None) -> Check:
+    if governor is None:
+        where = "a virtual machine" if virtualisation == "virtual machine" else "this machine"
+        return Check("frequency scaling", "missing", f"{where} does not show it")
+    if governor == "performance":
+        return Check("frequency scaling", "good", governor)
+    return Check("frequency scaling", "poor", governor, "`cpupower frequency-set -g performance` as root")
+
+
+def _quiet(name: str, share: float, advice: str) -> Check:
+    found = f"{share:.1%} of all cores"
+    return Check(name, "good", found) if share <= NOISE_WANTED else Check(name, "poor", found, advice)
+
+
+def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a server could listen there now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,152 @@
+"""A run's folder: what is frozen in it, and what resuming refuses, clears and keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.errors import RunError
+from bench.experiment import journal, plan
+from bench.experiment.journal import Commit, Run
+from bench.experiment.plan import PlannedTrial
+from bench.records import TrialRecord, read_json, trial_folders, write_trial
+from bench.scenario import Scenario, Table
+
+TABLE: dict[str, Any] = {
+    "question": "?", "trials": {"count": 2}, "load": {"clients": [1, 2]}, "transports": {"a": {}},
+}
+
+
+@pytest.fixture(autouse=True)
+def commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    at(monkeypatch, Commit("c0ffee", False))
+
+
+def at(monkeypatch: pytest.MonkeyPatch, commit: Commit) -> None:
+    monkeypatch.setattr(Commit, "read", classmethod(lambda cls: commit))
+
+
+def begun(results: Path, scenario: Scenario | None = None) -> Run:
+    scenario = scenario or Scenario.model_validate(TABLE)
+    return journal.create(
+        results, scenario, plan.trials(scenario), name="tiny", scenario_file=results / "tiny.toml",
+        options={"a": Table()}, command=["run", "tiny"],
+    )
+
+
+def finish(run: Run, planned: PlannedTrial, **changes: Any) -> None:
+    write_trial(run.trial_folder(planned), TrialRecord(
+        planned.name, planned.block, planned.position, planned.subject, planned.transport, planned.clients,
+        planned.seed, attempt=run.attempt(planned), **changes,
+    ))
+
+
+def test_a_run_is_read_back_as_it_was_frozen(tmp_path: Path) -> None:
+    run = begun(tmp_path)
+    again = journal.resume(tmp_path / "latest", None, force=False)
+    scenario = Scenario.model_validate(TABLE)
+    assert again.scenario == scenario
+    assert again.plan == plan.trials(scenario) == run.plan
+    assert {key: again.manifest[key] for key in ("commit", "seed", "digest", "question")} == {
+        "commit": "c0ffee", "seed": 1, "digest": scenario.digest(), "question": "?",
+    }
+    assert again.manifest["subjects"] == {"a": {"transport": "a", "options": {}, "external": False}}
+    assert again.manifest["host"]["cores"]
+
+
+def test_the_newest_run_is_the_latest(tmp_path: Path) -> None:
+    first, second = begun(tmp_path), begun(tmp_path)
+    assert first.folder != second.folder
+    assert (tmp_path / "latest").resolve() == second.folder.resolve()
+
+
+def test_a_run_that_stopped_between_blocks_loses_nothing(tmp_path: Path) -> None:
+    run = begun(tmp_path)
+    for planned in run.plan[:2]:
+        finish(run, planned)
+    run = journal.resume(run.folder, None, force=False)
+    assert [run.is_done(planned) for planned in run.plan] == [True, True, False, False]
+    assert not (run.folder / "broken").exists()
+
+
+def test_a_broken_block_is_run_again_whole(tmp_path: Path) -> None:
+    run = begun(tmp_path)
+    for planned in run.plan[:3]:
+        finish(run, planned)
+    half = run.trial_folder(run.plan[3])
+    half.mkdir()
+    (half / "feed.parquet").write_text("half")
+    run = journal.resume(run.folder, None, force=False)
+    assert [run.is_done(planned) for planned in run.plan] == [True, True, False, False]
+    assert not half.exists()
+    aside = run.folder / "broken" / f"1-{run.plan[2].name}"
+    assert read_json(aside / "trial.json")["attempt"] == 1
+    assert [run.attempt(planned) for planned in run.plan] == [1, 1, 2, 1]
+    for planned in run.plan[2:]:
+        finish(run, planned)
+    assert [folder.name for folder in trial_folders(run.folder)] == [planned.name for planned in run.plan]
+
+
+def test_a_block_may_break_more_than_once(tmp_path: Path) -> None:
+    run = begun(tmp_path)
+    for attempt in (1, 2, 3):
+        assert run.attempt(run.plan[0]) == attempt
+        finish(run, run.plan[0])
+        run = journal.resume(run.folder, None, force=False)
+    assert sorted(path.name[0] for path in (run.folder / "broken").iterdir()) == ["1", "2", "3"]
+
+
+def test_a_failed_trial_is_done(tmp_path: Path) -> None:
+    run = begun(tmp_path)
+    for planned in run.plan[:2]:
+        finish(run, planned, status="failed", reason="server-died")
+    run = journal.resume(run.folder, None, force=False)
+    assert all(run.is_done(planned) for planned in run.plan[:2])
+
+
+@pytest.mark.parametrize("found", [Commit("decaf", False), Commit("c0ffee", True), Commit(None, None)])
+def test_another_commit_is_refused_unless_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: Commit
+) -> None:
+    run = begun(tmp_path)
+    at(monkeypatch, found)
+    with pytest.raises(RunError, match=r"the commit: found .* allowed is c0ffee, as the run began"):
+        journal.resume(run.folder, None, force=False)
+    run = journal.resume(run.folder, None, force=True)
+    assert [each["what"] for each in run.manifest["resumed"][-1]["differences"]] == ["the commit"]
+
+
+def test_another_scenario_is_refused_unless_told(tmp_path: Path) -> None:
+    run = begun(tmp_path)
+    other = Scenario.model_validate(TABLE | {"seed": 2})
+    with pytest.raises(RunError, match="the scenario: found"):
+        journal.resume(run.folder, other, force=False)
+    assert journal.resume(run.folder, other, force=True).scenario == run.scenario
+    journal.resume(run.folder, run.scenario, force=False)
+
+
+def test_another_content_of_the_feed_file_is_refused(tmp_path: Path) -> None:
+    trades = tmp_path / "trades.csv"
+    trades.write_text("1")
+    replayed = TABLE | {"feed": {"schedule": "replay", "replay": {"file": str(trades)}}}
+    run = begun(tmp_path, Scenario.model_validate(replayed))
+    journal.resume(run.folder, None, force=False)
+    trades.write_text("2")
+    with pytest.raises(RunError, match="feed file's content"):
+        journal.resume(run.folder, None, force=False)
+    trades.unlink()
+    with pytest.raises(RunError, match=r"trades\.csv: feed.replay.file can't be read: No such file"):
+        journal.resume(run.folder, None, force=False)
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is this a run's folder"):
+        journal.resume(tmp_path, None, force=False)
+
+
+def test_the_commit_is_gits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(journal, "PROJECT", tmp_path)
+    assert Commit.read() == Commit(None, None)

@@ -1,0 +1,99 @@
+"""The machine's description, and what the checks make of good and bad machines."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import socket
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from bench.measure import host
+from bench.measure.host import CpuTimes, checks, noise
+
+GOOD: dict[str, Any] = {
+    "system": "Linux", "cores": [0, 1], "open_files_hard": 20000, "local_ports": 28232,
+    "clock_source": "tsc", "governor": "performance", "virtualisation": "none seen",
+}
+QUIET = {"others_share": 0.0, "steal_share": 0.0}
+
+
+def verdicts(described: dict[str, Any], quiet: dict[str, float]) -> dict[str, str]:
+    return {check.name: check.verdict for check in checks(described, quiet)}
+
+
+def test_the_description_is_plain_data_about_this_machine() -> None:
+    described = json.loads(json.dumps(host.describe()))
+    assert described["cores"] == sorted(os.sched_getaffinity(0))
+    assert described["memory_available_bytes"] <= described["memory_bytes"]
+    assert described["cpu_model"]
+    assert set(GOOD) <= set(described)
+    assert host.versions()["websockets"]
+
+
+def test_a_good_machine_has_nothing_to_mend() -> None:
+    assert set(verdicts(GOOD, QUIET).values()) == {"good"}
+    assert all(not check.advice for check in checks(GOOD, QUIET))
+
+
+@pytest.mark.parametrize(("changes", "noise", "name", "verdict"), [
+    ({"system": "Darwin"}, {}, "system", "missing"),
+    ({"cores": [3]}, {}, "cores", "poor"),
+    ({"open_files_hard": 256}, {}, "open files", "poor"),
+    ({"local_ports": 100}, {}, "ports", "poor"),
+    ({"local_ports": None}, {}, "ports", "missing"),
+    ({"clock_source": "hpet"}, {}, "clock source", "poor"),
+    ({"clock_source": None}, {}, "clock source", "missing"),
+    ({"governor": "powersave"}, {}, "frequency scaling", "poor"),
+    ({"governor": None}, {}, "frequency scaling", "missing"),
+    ({}, {"others_share": 0.3}, "load from others", "poor"),
+    ({}, {"steal_share": 0.1}, "steal", "poor"),
+])
+def test_each_fault_is_found_and_only_it(
+    changes: dict[str, Any], noise: dict[str, float], name: str, verdict: str
+) -> None:
+    judged = verdicts(GOOD | changes, QUIET | noise)
+    assert judged.pop(name) == verdict
+    assert set(judged.values()) == {"good"}
+    told = next(check for check in checks(GOOD | changes, QUIET | noise) if check.name == name)
+    assert told.advice or told.verdict == "missing"
+
+
+def test_an_unlimited_number_of_files_is_good() -> None:
+    assert verdicts(GOOD | {"open_files_hard": resource.RLIM_INFINITY}, QUIET)["open files"] == "good"
+
+
+def test_noise_is_what_is_not_ours() -> None:
+    shares = noise(CpuTimes(10.0, 100.0, 5.0), CpuTimes(12.0, 103.0, 5.2), own_s=2.0, core_count=2)
+    assert shares == pytest.approx({"others_share": 0.25, "steal_share": 0.05})
+    assert noise(CpuTimes(0, 0, 0), CpuTimes(1, 1, 0), own_s=1.5, core_count=2)["others_share"] == 0.0
+
+
+def test_a_busy_neighbour_is_seen() -> None:
+    burn = "import time; d = time.process_time() + 0.5\nwhile time.process_time() < d: pass\n"
+    before = CpuTimes.read()
+    subprocess.run([sys.executable, "-c", burn], check=True)
+    after = CpuTimes.read()
+    assert noise(before, after, 0.0, 1)["others_share"] * (after.at_s - before.at_s) > 0.4
+
+
+def test_a_taken_port_is_not_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert not host.port_is_free(port)
+    assert host.port_is_free(port)
+
+
+def test_the_limit_on_open_files_is_raised_to_the_hard_one() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 512), hard))
+    assert host.raise_open_files() == hard
+    assert host.open_files()[0] == hard
+
+
+def test_a_file_that_the_kernel_does_not_have_is_none() -> None:
+    assert host.read_text("/proc/no/such/file") is None
