@@ -1,1 +1,14 @@
-""""""
+"""The one chassis of all server processes: what every transport gets alike, and none gets better.
+
+    config ──► chassis ──► service of one transport ──► clients
+                 │  tape ◄── feed subscription ◄── publisher
+                 │  counts, pages (/health, /stats, /openapi.json), lifecycle
+
+    config.py    what a server process is told, and the limits that it keeps
+    sockets.py   the listening socket's options
+    target.py    a request's target: path and query, strictly decoded
+    answers.py   a batch encoded once for all who ask the same, and its entity tag
+    chassis.py   tape, feed, news, counts; start and stop of the process
+    http.py      the HTTP service that polling transports share
+    openapi.py   the description of that service
+"""

@@ -1,1 +1,1 @@
-""""""
+"""WebSocket: connect once, and be told (see `protocol`)."""

@@ -1,0 +1,216 @@
+"""The chassis: what a server process has whatever transport it speaks.
+
+    publisher ──lines──► FeedSubscription ──► Tape ──► news() of each listener, once a chunk of lines
+                                                          │
+    client ── request ──► Service ── answer(request) ─────┘      a batch, encoded once for all who ask
+
+A transport's `install(chassis, options)` makes its `Service`, which asks the chassis for batches and
+hears of news. Whatever is handed over is counted here, so that the counts of two transports mean the
+same. Answers are kept until the next news: a thousand clients that were woken by one tick ask for the
+same thing, and get the same bytes.
+
+The life of the process: listen, wait for the feed's header, say `ready`; serve; at `stop` over the
+lifeline, SIGTERM or SIGINT say goodbye to every client, say `done` with the counts, and end. A runner
+that is gone (the lifeline's end of file) ends the process at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Protocol
+
+import orjson
+
+from bench.contract import Batch, Refusal, Request
+from bench.feed.subscription import FeedSubscription
+from bench.feed.tape import Tape
+from bench.lifeline import Lifeline
+from bench.serving.answers import Answer, answer_of
+from bench.serving.config import Config
+from bench.serving.sockets import listening_socket
+
+ANSWERS_MAX = 1024
+"""Most answers that are kept; the oldest go first."""
+
+log = logging.getLogger("tickertape.server")
+
+
+class Service(Protocol):
+    """What speaks one transport on a listening socket."""
+
+    async def start(self, sock: socket.socket) -> None:
+        """Begin to serve on `sock`."""
+
+    async def stop(self) -> None:
+        """Take no new clients, say goodbye to those there are, and let go of the socket."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a server counts, from its start on; the same words for every transport."""
+
+    ticks: int = 0
+    """Ticks that came from the feed."""
+    deliveries: int = 0
+    """Ticks handed to clients, each client counted."""
+    conflated: int = 0
+    """Ticks that clients were told were conflated."""
+    dropped: int = 0
+    """Ticks that clients were told were dropped."""
+    requests: int = 0
+    """Complete HTTP requests, a WebSocket's upgrade among them."""
+    answers_empty: int = 0
+    """Answers without a tick: 304, empty batches, a WebSocket's first batch when there is no backlog."""
+    connections: int = 0
+    """Connections accepted."""
+    connections_open: int = 0
+    """Connections open at present."""
+    slow_disconnects: int = 0
+    """Clients refused or closed because they were too slow (`disconnect`)."""
+    timeouts: int = 0
+    """Connections ended because nothing came: a request's head, or any sign of life of a WebSocket."""
+    feed_connections: int = 0
+    """Connections made to the feed; more than one means that it was lost meanwhile."""
+    refused: dict[str, int] = field(default_factory=dict)
+    """Refusals by code."""
+
+    def hand_over(self, batch: Batch, times: int = 1) -> None:
+        """A batch was handed to `times` clients."""
+        self.deliveries += len(batch.ticks) * times
+        if not batch.ticks:
+            self.answers_empty += times
+        if batch.conflated:
+            self.conflated += sum(batch.conflated.values()) * times
+        if batch.dropped:
+            self.dropped += sum(batch.dropped.values()) * times
+
+    def refuse(self, refusal: Refusal) -> None:
+        """A client was refused, or its connection closed for a reason of the contract."""
+        self.refused[refusal.code] = self.refused.get(refusal.code, 0) + 1
+        self.slow_disconnects += refusal.code == "slow-client"
+
+    def to_json(self) -> dict[str, int]:
+        """Flat integers; refusals as `refused_<code>`."""
+        flat = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "refused"}
+        return flat | {f"refused_{code}": count for code, count in sorted(self.refused.items())}
+
+
+class Chassis:
+    """One server process's tape, news, answers and counts."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.tape = Tape(config.server.tape_ticks)
+        self.counts = Counts()
+        self.stopping = False
+        """Set once no client is served any more; listeners are told once, as if it were news."""
+        self.feed = FeedSubscription(config.feed.host, config.feed.port, self.tape, self._on_ticks)
+        self._listeners: list[Callable[[], None]] = []
+        self._answers: dict[Request, Answer] = {}
+
+    def on_news(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after ticks have come, after a new epoch, and when the server stops."""
+        self._listeners.append(listener)
+
+    def _on_ticks(self) -> None:
+        self._answers.clear()
+        for listener in self._listeners:
+            listener()
+
+    def read(self, request: Request) -> Batch:
+        """What the tape has for a request, under the policy for slow clients; raises `Refusal`."""
+        if self.stopping:
+            raise Refusal("stopping", "the server stops")
+        server = self.config.server
+        return self.tape.read(request.subscription, request.after, server.batch_max, server.slow_client)
+
+    def answer(self, request: Request) -> Answer:
+        """The same, encoded; kept until the next news. Does not count as handed over yet."""
+        answer = self._answers.get(request)
+        if answer is None or self.stopping:
+            answer = answer_of(request, self.read(request))
+            if len(self._answers) >= ANSWERS_MAX:
+                del self._answers[next(iter(self._answers))]
+            self._answers[request] = answer
+        return answer
+
+    def check_origin(self, origin: str | None) -> None:
+        """Refuse a browser's page (only they send an origin) that the configuration does not name."""
+        if origin is not None and origin not in self.config.origins:
+            raise Refusal("bad-origin", f"the origin {origin[:80]!r} is not among those allowed")
+
+    def page(self, path: str) -> tuple[int, bytes] | None:
+        """Status and JSON of a page that every server has, or None where there is none such."""
+        if path == "/stats":
+            return 200, orjson.dumps(self.stats())
+        if path == "/health":
+            has_feed = self.tape.epoch is not None and not self.stopping
+            status = {
+                "status": "ok" if has_feed else "waiting",
+                "transport": self.config.transport,
+                "epoch": self.tape.epoch,
+                "head": self.tape.head,
+            }
+            return (200 if has_feed else 503), orjson.dumps(status)
+        return None
+
+    def stats(self) -> dict[str, int]:
+        """The counts at this instant."""
+        self.counts.ticks = self.feed.ticks
+        self.counts.feed_connections = self.feed.feed_connections
+        return self.counts.to_json()
+
+    async def run(self, service: Service, lifeline: Lifeline | None) -> None:
+        """The life of the process, from listening to the last goodbye."""
+        config = self.config
+        stop = asyncio.Event()
+        watch(lifeline, stop)
+        sock = listening_socket(config.host, config.port, config.limits.stall_s)
+        host, port = sock.getsockname()[:2]
+        await service.start(sock)
+        async with asyncio.TaskGroup() as tasks:
+            feed = tasks.create_task(self.feed.run())
+            await first(self.feed.ready, stop)
+            if not stop.is_set():
+                log.info("%s listens at %s:%d", config.transport, host, port)
+                if lifeline is not None:
+                    lifeline.send({"ready": {"host": host, "port": port}})
+                await stop.wait()
+            feed.cancel()
+        self.stopping = True
+        self._on_ticks()
+        await service.stop()
+        if lifeline is not None:
+            lifeline.send({"done": {"counts": self.stats()}})
+
+
+async def first(*events: asyncio.Event) -> None:
+    """Wait until one of the events is set."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+
+
+def watch(lifeline: Lifeline | None, stop: asyncio.Event) -> None:
+    """Set `stop` on SIGTERM, SIGINT and the runner's word; end at once when the runner is gone."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if lifeline is None:
+        return
+
+    def hear() -> None:
+        messages = lifeline.receive_ready()
+        if messages is None:
+            os._exit(1)
+        if any("stop" in message for message in messages):
+            stop.set()
+
+    loop.add_reader(lifeline.fileno(), hear)

@@ -1,0 +1,78 @@
+"""What a server process is told, and the limits that it keeps.
+
+The configuration is a JSON file whose path is the process's first argument:
+
+    {"transport": "long_polling", "options": {"hold_s": 30.0}, "server": {…the scenario's [server]…},
+     "feed": {"host": "127.0.0.1", "port": 40001}, "host": "127.0.0.1", "port": 0, "origins": []}
+
+All but `transport` and `feed` have defaults. The limits are the same for every transport; they are
+fields so that a test can wait for one of them without waiting long.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from bench.errors import ScenarioError
+from bench.scenario import Positive, Server, Table, validated
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+TARGET_BYTES = 8000
+"""The longest request target. Less than `HEAD_LINE_BYTES`, so that each has its own refusal."""
+HEAD_LINE_BYTES = 8190
+"""The longest header line."""
+HEAD_LINES = 128
+"""Most header lines in a request."""
+MESSAGE_BYTES = 4096
+"""The largest message that a server reads from a client of a WebSocket."""
+
+
+class Address(Table):
+    """A TCP address."""
+
+    host: str = "127.0.0.1"
+    port: Port
+
+
+class Limits(Table):
+    """How long a server has patience with a client."""
+
+    head_s: Positive = 10.0
+    """From opening the connection, or from a request's first byte, to the end of the request's head."""
+    idle_s: Positive = 75.0
+    """From one answer to the end of the next request's head, on a connection that is kept."""
+    stall_s: Positive = 60.0
+    """How long sent bytes may stay unacknowledged, or the client's window closed (`TCP_USER_TIMEOUT`)."""
+    close_s: Positive = 2.0
+    """For saying goodbye: a closing handshake, or the answers under way when the server stops."""
+
+
+class Config(Table):
+    """The configuration of one server process."""
+
+    transport: str
+    options: Mapping[str, Any] = Field(default_factory=dict)
+    server: Server = Server()
+    feed: Address
+    host: str = "127.0.0.1"
+    """Where to listen. Anything but loopback has to be asked for."""
+    port: Port = 0
+    """0: any free port, which `ready` then names."""
+    origins: frozenset[str] = frozenset()
+    """Browser origins that may connect, such as `https://example.org`; none by default."""
+    limits: Limits = Limits()
+
+
+def load(path: Path) -> Config:
+    """Read a configuration; a mistake in it is a `ScenarioError` that names file and field."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ScenarioError(str(path), "the file", f"{error}", "a JSON object") from error
+    return validated(Config, table, str(path))

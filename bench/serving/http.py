@@ -1,0 +1,231 @@
+"""The HTTP service that polling transports share: everything but when an answer is due.
+
+    head ─► limits ─► origin ─► method, body ─► path ─► query ─► respond(request) ─► 200 | 304
+              │          │           │           │        │            │
+             408 414    403         405 413     404     400 404       409 410 503        refusals, as JSON
+             431 400
+
+It stands on aiohttp's low-level server: there are four paths and one method, for which a router, an
+application and middlewares would be work without a use. A transport gives `respond`, which returns an
+answer at once (short polling) or when it has something to say (long polling).
+
+aiohttp bounds the size of a head and closes a connection that stays idle; it has no limit on how long
+a head may take, so `sweep` looks for heads that take too long. A client that goes away while its
+request is parked cancels `respond`.
+
+Known weakness: a head that follows, in the same segment, the end of the request before it is noticed
+only when more of it comes; until then the idle limit holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.web_protocol import RequestHandler
+
+from bench.contract import REFUSALS, Refusal, Request
+from bench.serving import openapi
+from bench.serving.answers import Answer, matches
+from bench.serving.chassis import Chassis
+from bench.serving.config import HEAD_LINE_BYTES, HEAD_LINES, TARGET_BYTES
+from bench.serving.target import parse_query, split_target
+
+Respond = Callable[[Request], Awaitable[Answer]]
+
+HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-cache", "Server": "tickertape"}
+
+
+class HttpService:
+    """Serves `respond` at `GET /ticks`, and the pages of every server."""
+
+    def __init__(self, chassis: Chassis, respond: Respond, entity_tags: bool) -> None:
+        self.chassis = chassis
+        self.respond = respond
+        self.entity_tags = entity_tags
+        self._openapi = openapi.document(chassis.config.transport, entity_tags)
+
+    async def start(self, sock: socket.socket) -> None:
+        """Begin to serve on `sock`."""
+        limits = self.chassis.config.limits
+        self._server = HttpServer(
+            self,
+            handler_cancellation=True,
+            keepalive_timeout=limits.idle_s,
+            max_line_size=TARGET_BYTES,
+            max_field_size=HEAD_LINE_BYTES,
+            max_headers=HEAD_LINES,
+            lingering_time=limits.close_s,
+            auto_decompress=False,
+            access_log=None,
+        )
+        self._runner = web.ServerRunner(self._server, shutdown_timeout=limits.close_s)
+        await self._runner.setup()
+        await web.SockSite(self._runner, sock).start()
+        self._sweeper = asyncio.create_task(self._sweep())
+
+    async def stop(self) -> None:
+        """Close idle connections, wait a little for answers under way, close the rest."""
+        self._sweeper.cancel()
+        await self._runner.cleanup()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        connection = request.protocol
+        assert isinstance(connection, HttpConnection)
+        connection.busy = True
+        origin = request.headers.get("Origin")
+        try:
+            self.chassis.check_origin(origin)
+            response = await self._answer(request)
+        except Refusal as refusal:
+            response = self.refuse(refusal)
+        finally:
+            connection.busy = False
+            connection.head_since = None
+        if origin in self.chassis.config.origins:
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Vary"] = "Origin"
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        if request.method != "GET":
+            raise Refusal("method-not-allowed", f"{request.method[:20]} is not allowed, only GET")
+        if request.body_exists:
+            raise Refusal("too-large", "a request has no body")
+        path, query = split_target(request.raw_path)
+        if path == "/ticks":
+            self.chassis.counts.requests += 1
+            answer = await self.respond(parse_query(query))
+            self.chassis.counts.hand_over(answer.batch)
+            if not self.entity_tags:
+                return web.Response(body=answer.body, headers=HEADERS)
+            headers = {**HEADERS, "ETag": answer.tag}
+            if matches(request.headers.get("If-None-Match"), answer.tag):
+                return web.Response(status=304, headers=headers)
+            return web.Response(body=answer.body, headers=headers)
+        if path == "/openapi.json":
+            return web.Response(body=self._openapi, headers=HEADERS)
+        page = self.chassis.page(path)
+        if page is None:
+            raise Refusal("not-found", "there are /ticks, /health, /stats and /openapi.json")
+        status, body = page
+        return web.Response(status=status, body=body, headers=HEADERS)
+
+    def refuse(self, refusal: Refusal) -> web.Response:
+        """A refusal as an answer, counted."""
+        self.chassis.counts.refuse(refusal)
+        response = web.Response(status=refusal.status.http, body=refusal.to_json(), headers=HEADERS)
+        if refusal.code == "method-not-allowed":
+            response.headers["Allow"] = "GET"
+        if refusal.code in ("too-large", "stopping"):
+            response.force_close()
+        return response
+
+    async def _sweep(self) -> None:
+        """Close connections whose request's head takes too long."""
+        patience = self.chassis.config.limits.head_s
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(min(1.0, patience / 4))
+            late = loop.time() - patience
+            for connection in self._server.connections:
+                assert isinstance(connection, HttpConnection)
+                since = connection.head_since
+                if since is not None and since < late and not connection.busy:
+                    self.chassis.counts.timeouts += 1
+                    connection.give_up()
+
+
+class HttpServer(web.Server):
+    """aiohttp's server, making our connections."""
+
+    def __init__(self, service: HttpService, **options: object) -> None:
+        super().__init__(service.handle, **options)  # type: ignore[arg-type]
+        self.service = service
+
+    def __call__(self) -> HttpConnection:
+        """A new connection."""
+        return HttpConnection(self.service, self, loop=self._loop, **self._kwargs)
+
+
+class HttpConnection(RequestHandler):
+    """aiohttp's connection, that knows since when it waits for a head and says no in JSON."""
+
+    __slots__ = ("busy", "head_since", "service", "spoken")
+
+    def __init__(self, service: HttpService, *arguments: object, **options: object) -> None:
+        super().__init__(*arguments, **options)  # type: ignore[arg-type]
+        self.service = service
+        self.busy = False
+        """Whether a request is being answered."""
+        self.head_since: float | None = None
+        """When the wait for the present head began, on the loop's clock; None between requests."""
+        self.spoken = False
+        """Whether the client has sent anything at all."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected: from here on a head is due."""
+        counts = self.service.chassis.counts
+        counts.connections += 1
+        counts.connections_open += 1
+        self.head_since = self._loop.time()
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The connection is gone."""
+        self.service.chassis.counts.connections_open -= 1
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came in."""
+        self.spoken = True
+        if self.head_since is None:
+            self.head_since = self._loop.time()
+        super().data_received(data)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """What was not a request gets a refusal; a bug of ours aiohttp's own page and a traceback."""
+        if not isinstance(exc, HttpProcessingError):
+            return super().handle_error(request, status, exc, message)
+        response = self.service.refuse(refusal_of(exc))
+        response.force_close()
+        return response
+
+    def give_up(self) -> None:
+        """Close a connection whose head did not come in time."""
+        if self.spoken and self.transport is not None:
+            refusal = Refusal("timeout", "the request's head took too long")
+            self.service.chassis.counts.refuse(refusal)
+            self.transport.write(raw_answer(refusal))
+        self.force_close()
+
+
+def refusal_of(error: HttpProcessingError) -> Refusal:
+    """The refusal of a head that aiohttp could not read."""
+    if isinstance(error, LineTooLong) and error.args[1] == TARGET_BYTES:
+        return Refusal("target-too-long", f"a request's target has at most {TARGET_BYTES} bytes")
+    if isinstance(error, LineTooLong):
+        return Refusal("headers-too-large", f"a header line has at most {HEAD_LINE_BYTES} bytes")
+    if "Too many headers" in error.message:
+        return Refusal("headers-too-large", f"a request has at most {HEAD_LINES} header lines")
+    return Refusal("bad-request", "this is not an HTTP/1.1 request")
+
+
+def raw_answer(refusal: Refusal) -> bytes:
+    """A refusal as bytes, for where there is no request to answer; the connection is closed after it."""
+    body = refusal.to_json()
+    head = (
+        f"HTTP/1.1 {REFUSALS[refusal.code].http} Refused\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body

@@ -1,0 +1,134 @@
+"""The description of the HTTP service as an OpenAPI 3.1 document, made from the contract's own tables.
+
+Which refusals a path can answer with is said here; their status comes from `REFUSALS`, so that the two
+can't part.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from bench.contract import EPOCH, REFUSALS
+from bench.scenario import SYMBOL_PATTERN
+
+OF_ANY_PATH = ("bad-request", "bad-encoding", "bad-origin", "too-large", "timeout", "target-too-long",
+               "headers-too-large")
+OF_TICKS = (*OF_ANY_PATH, "bad-cursor", "unknown-symbol", "other-epoch", "left-tape", "slow-client",
+            "stopping", "no-feed")
+
+CURSOR = {"type": "string", "pattern": f"^{EPOCH.pattern}:[0-9]{{1,16}}$", "examples": ["9f2c:42"]}
+LEVELS = {
+    "type": "array",
+    "items": {"type": "array", "prefixItems": [{"type": "number"}, {"type": "integer"}], "minItems": 2},
+}
+SKIPS = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
+
+SCHEMAS: dict[str, Any] = {
+    "Tick": {
+        "type": "object",
+        "description": "One trade, byte for byte as the feed has it.",
+        "required": ["index", "seq", "due_ns", "symbol", "price", "size"],
+        "properties": {
+            "index": {"type": "integer", "minimum": 0, "description": "Its place in the schedule."},
+            "seq": {"type": "integer", "minimum": 1, "description": "Its place in the epoch."},
+            "due_ns": {"type": "integer", "description": "When it was due, on the run clock."},
+            "symbol": {"type": "string"},
+            "price": {"type": "number"},
+            "size": {"type": "integer"},
+            "bids": LEVELS,
+            "asks": LEVELS,
+        },
+    },
+    "Batch": {
+        "type": "object",
+        "required": ["cursor", "more", "ticks"],
+        "additionalProperties": False,
+        "properties": {
+            "cursor": CURSOR,
+            "more": {"type": "boolean", "description": "The batch was cut: ask again at once."},
+            "ticks": {"type": "array", "items": {"$ref": "#/components/schemas/Tick"}},
+            "conflated": {**SKIPS, "description": "Ticks conflated, by symbol."},
+            "dropped": {**SKIPS, "description": "Ticks dropped, by symbol."},
+        },
+    },
+    "Refusal": {
+        "type": "object",
+        "required": ["error", "detail"],
+        "additionalProperties": False,
+        "properties": {
+            "error": {"type": "string", "enum": sorted(REFUSALS)},
+            "detail": {"type": "string"},
+            "resume": {**CURSOR, "description": "Where the client may go on from."},
+        },
+    },
+    "Counts": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+    "Health": {
+        "type": "object",
+        "required": ["status", "transport", "epoch", "head"],
+        "properties": {
+            "status": {"enum": ["ok", "waiting"]},
+            "transport": {"type": "string"},
+            "epoch": {"type": ["string", "null"]},
+            "head": {"type": "integer", "minimum": 0},
+        },
+    },
+}
+
+
+def document(transport: str, entity_tags: bool) -> bytes:
+    """The document of a server of `transport`, as JSON."""
+    ticks = answers(OF_TICKS) | {"200": content("Batch", "The ticks after the cursor.")}
+    parameters = [
+        query("after", CURSOR, "Everything after this cursor; by default from now on."),
+        query("symbols", {"type": "string", "examples": ["AAA,BBB"]},
+              f"Names with commas between, each {SYMBOL_PATTERN}; by default all."),
+        query("mode", {"enum": ["every", "latest"]}, "Each tick once, or the newest of each symbol."),
+    ]
+    if entity_tags:
+        schema = {"type": "string", "pattern": f'^"{EPOCH.pattern}:[0-9]{{1,16}}"$'}
+        parameters.append({
+            "name": "If-None-Match", "in": "header", "schema": schema,
+            "description": "The tag of the answer before, or the cursor in quotes.",
+        })
+        ticks["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
+        ticks["304"] = {"description": "Nothing new.", "headers": {"ETag": {"schema": {"type": "string"}}}}
+    health = answers(OF_ANY_PATH) | {
+        "200": content("Health", "It has the feed."), "503": content("Health", "It has no feed (yet)."),
+    }
+    stats = answers(OF_ANY_PATH) | {"200": content("Counts", "What the server counted.")}
+    itself = answers(OF_ANY_PATH) | {"200": {
+        "description": "This document.", "content": {"application/json": {"schema": {"type": "object"}}},
+    }}
+    return orjson.dumps({
+        "openapi": "3.1.0",
+        "info": {"title": f"Tickertape: {transport}", "version": "1",
+                 "description": "One stock-ticker feed; see docs/contract.md."},
+        "paths": {
+            "/ticks": {"get": {"operationId": "ticks", "parameters": parameters, "responses": ticks}},
+            "/health": {"get": {"operationId": "health", "responses": health}},
+            "/stats": {"get": {"operationId": "stats", "responses": stats}},
+            "/openapi.json": {"get": {"operationId": "openapi", "responses": itself}},
+        },
+        "components": {"schemas": SCHEMAS},
+    })
+
+
+def query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    """A query parameter, none of which is required."""
+    return {"name": name, "in": "query", "schema": schema, "description": description}
+
+
+def content(schema: str, description: str) -> dict[str, Any]:
+    """An answer whose JSON body has a schema of ours."""
+    reference = {"$ref": f"#/components/schemas/{schema}"}
+    return {"description": description, "content": {"application/json": {"schema": reference}}}
+
+
+def answers(codes: tuple[str, ...]) -> dict[str, Any]:
+    """The answers of refusals, by status."""
+    by_status: dict[str, list[str]] = {}
+    for code in codes:
+        by_status.setdefault(str(REFUSALS[code].http), []).append(code)
+    return {status: content("Refusal", ", ".join(codes)) for status, codes in sorted(by_status.items())}

@@ -1,0 +1,48 @@
+"""A request's target: `/ticks?after=9f2c:42&symbols=AAA,BBB`, strictly decoded.
+
+The query is percent-encoded UTF-8. What is not UTF-8 is refused rather than patched with replacement
+characters, and a parameter that stands there twice is refused rather than resolved by a rule that the
+next server resolves otherwise.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from urllib.parse import parse_qsl
+
+from bench.contract import Refusal, Request
+from bench.serving.config import TARGET_BYTES
+
+PARAMETERS_MAX = 16
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """The path and the query of a request's target, both still encoded."""
+    if len(target) > TARGET_BYTES:
+        raise Refusal("target-too-long", f"a request's target has at most {TARGET_BYTES} bytes")
+    if not target.isascii():
+        raise Refusal("bad-encoding", "a request's target is ASCII, with %-escapes for UTF-8")
+    path, _, query = target.partition("?")
+    return path, query
+
+
+@lru_cache(maxsize=1024)
+def parse_query(query: str) -> Request:
+    """What a query asks for. Clients that are up to date ask with the same string, so it is kept."""
+    try:
+        pairs = parse_qsl(
+            query,
+            keep_blank_values=True,
+            strict_parsing=bool(query),
+            errors="strict",
+            max_num_fields=PARAMETERS_MAX,
+        )
+    except UnicodeDecodeError:
+        raise Refusal("bad-encoding", "the query is not UTF-8 once its %-escapes are resolved") from None
+    except ValueError:
+        detail = f"a query is name=value with & between, at most {PARAMETERS_MAX} of them"
+        raise Refusal("bad-request", detail) from None
+    parameters = dict(pairs)
+    if len(parameters) < len(pairs):
+        raise Refusal("bad-request", "a parameter of the query stands there twice")
+    return Request.parse(parameters)

@@ -1,0 +1,52 @@
+"""Starts one server process: `python -m bench.transports CONFIG`.
+
+`CONFIG` is the path of a JSON file (`bench.serving.config`) that names the transport. The process says
+over its lifeline when it is ready and what it counted; started by hand it logs where it listens, and
+Ctrl-C stops it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import uvloop
+
+from bench import transports
+from bench.errors import ScenarioError, UserError
+from bench.lifeline import Lifeline
+from bench.serving import config as configuration
+from bench.serving.chassis import Chassis, Service
+from bench.serving.config import Config
+
+
+async def serve(config: Config, where: str, lifeline: Lifeline | None) -> None:
+    """Be the server that `config` describes, until told to stop. `where` names the file, for errors."""
+    if config.transport not in transports.names():
+        raise ScenarioError(where, "transport", repr(config.transport), ", ".join(transports.names()))
+    options = transports.options_of(config.transport, config.options, where, "options")
+    chassis = Chassis(config)
+    service: Service = transports.part(config.transport, "server").install(chassis, options)
+    await chassis.run(service, lifeline)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The process; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m bench.transports", description=__doc__)
+    parser.add_argument("config", type=Path, help="a JSON file, see bench/serving/config.py")
+    path: Path = parser.parse_args(arguments).config
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    logging.getLogger("websockets").setLevel(logging.WARNING)
+    try:
+        config = configuration.load(path)
+        uvloop.run(serve(config, str(path), Lifeline.from_environment()))
+    except (UserError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""The long-polling server: parks requests, wakes those that ticks or time make due.
+
+Every parked request waits on a future of its own: one that is shared would be cancelled for all by the
+first client that hangs up. One timer, armed for the earliest deadline, serves all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from bench.contract import Request, Subscription
+from bench.serving.answers import Answer
+from bench.serving.chassis import Chassis, Service
+from bench.serving.http import HttpService
+from bench.transports.long_polling.protocol import Options, Parking, is_due
+
+Parked = asyncio.Future[None]
+
+
+class LongPolling:
+    """Answers requests when they are due."""
+
+    def __init__(self, chassis: Chassis, options: Options) -> None:
+        self.chassis = chassis
+        self.hold_ns = int(options.hold_s * 1e9)
+        self.parking: Parking[Parked] = Parking()
+        self._timer: asyncio.TimerHandle | None = None
+        self._epoch: str | None = None
+        self._head = 0
+        """The tape's head at the last news: nothing that is parked had any up to here."""
+        chassis.on_news(self.wake)
+
+    async def respond(self, request: Request) -> Answer:
+        """The answer to a request, once it is due."""
+        deadline_ns = time.monotonic_ns() + self.hold_ns
+        while True:
+            answer = self.chassis.answer(request)
+            if is_due(request, answer.batch, time.monotonic_ns(), deadline_ns):
+                return answer
+            await self._park(request.subscription, deadline_ns)
+
+    async def _park(self, subscription: Subscription, deadline_ns: int) -> None:
+        parked: Parked = asyncio.get_running_loop().create_future()
+        self.parking.park(parked, subscription, deadline_ns)
+        if self._timer is None:
+            self._arm()
+        try:
+            await parked
+        finally:
+            self.parking.leave(parked, subscription)
+
+    def wake(self) -> None:
+        """Ticks have come, a new epoch has begun, or the server stops."""
+        tape, head = self.chassis.tape, self._head
+        everyone = self.chassis.stopping or tape.epoch != self._epoch
+        self._epoch, self._head = tape.epoch, tape.head
+        release(self.parking.woken(lambda wanted: everyone or tape.has_news(wanted, head)))
+
+    def _arm(self) -> None:
+        """Set the timer for the earliest deadline."""
+        deadline_ns = self.parking.next_deadline_ns
+        if deadline_ns is None:
+            self._timer = None
+            return
+        delay_s = max(0.0, (deadline_ns - time.monotonic_ns()) / 1e9)
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._expire)
+
+    def _expire(self) -> None:
+        release(self.parking.expired(time.monotonic_ns()))
+        self._arm()
+
+
+def release(parked: list[Parked]) -> None:
+    """Let these requests go on."""
+    for future in parked:
+        if not future.done():
+            future.set_result(None)
+
+
+def install(chassis: Chassis, options: Options) -> Service:
+    """The service of this transport."""
+    return HttpService(chassis, LongPolling(chassis, options).respond, options.entity_tags)

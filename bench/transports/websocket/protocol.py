@@ -1,0 +1,67 @@
+"""WebSocket: one connection, over which the server pushes.
+
+    client   upgrade ─┐                                       pong
+    server            └► batch (hello, backlog) │ tick │ tick │ ping │ batch of what came at once …
+
+The first message is always a batch: it names the epoch and the cursor, with what came since `after`.
+From then on a message is a bare tick where nothing has to be said but the tick, and else a batch.
+Messages are text, whole (FIN set, never fragmented), without extensions, so that a frame can be built
+once and written to every client that is up to date.
+
+A client is a cursor on the tape. Those who are up to date move together; one whose connection is
+congested is left where it was, and goes on from the tape when it has drained: the policy for slow
+clients acts there, in `Tape.read`, and nothing queues up for anybody.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal
+
+from bench.contract import Batch, encode_batch
+from bench.scenario import Positive, Table
+
+TEXT = 0x81
+"""FIN and the opcode of a text frame (RFC 6455 §5.2)."""
+
+
+class Options(Table):
+    """`[transports.<label>]` of a WebSocket subject."""
+
+    ping_interval_s: Positive = 20.0
+    """The server pings a client from which nothing came for this long, and drops it after twice that."""
+
+
+def text_frame(payload: bytes) -> bytes:
+    """A whole, unmasked text frame (RFC 6455 §5.2), as a server sends it."""
+    length = len(payload)
+    if length < 126:
+        return b"%c%c%b" % (TEXT, length, payload)
+    if length < 1 << 16:
+        return b"%c%c%b%b" % (TEXT, 126, length.to_bytes(2, "big"), payload)
+    return b"%c%c%b%b" % (TEXT, 127, length.to_bytes(8, "big"), payload)
+
+
+def hello_frame(batch: Batch) -> bytes:
+    """The first message of a connection: a batch, also when it is empty."""
+    return text_frame(encode_batch(batch))
+
+
+@lru_cache(maxsize=256)
+def _tick_frame(line: bytes) -> bytes:
+    """A bare tick's frame, built once though it may go to many sets of subscribers."""
+    return text_frame(line)
+
+
+def push_frame(batch: Batch) -> bytes:
+    """A message after the first: the bare tick if nothing else is to be said, else a batch."""
+    return _tick_frame(batch.ticks[0]) if batch.bare else text_frame(encode_batch(batch))
+
+
+def keep_alive(
+    now_s: float, heard_s: float, pinged_s: float, interval_s: float
+) -> Literal["ping", "drop", "wait"]:
+    """What to do with a connection from which something was last heard, and that was last pinged, then."""
+    if now_s - heard_s >= 2 * interval_s:
+        return "drop"
+    return "ping" if now_s - max(heard_s, pinged_s) >= interval_s else "wait"

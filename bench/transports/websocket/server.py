@@ -1,0 +1,334 @@
+"""The WebSocket server: pushes to all who are up to date, lets the others catch up as they drain.
+
+    news ──► for each subscription: read the tape once, build one frame, write it to its audience
+                                                     │ write buffer full
+                                                     ▼
+             lagging: a cursor of its own ──drained──► read on from the tape ──at the head──► audience
+
+The connections are `websockets`' own, with what a server of this kind must bound itself:
+
+- Data frames are written straight to the transport: the connection is open, no extension is negotiated
+  and no fragmented message is ever under way, so a frame is the same bytes for everybody.
+- While a client takes no bytes nothing is read from it either, or a flood of pings would pile up pongs.
+- One sweep sends all pings, drops the dead, and closes laggards where the policy is to disconnect.
+- A goodbye has a deadline: `close()` alone would wait for ever behind a congested buffer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import socket
+from functools import partial
+from typing import Any, cast
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request as Upgrade
+from websockets.http11 import Response
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+
+from bench.contract import Batch, Cursor, Refusal, Request, Subscription
+from bench.serving.chassis import Chassis, Service
+from bench.serving.config import MESSAGE_BYTES
+from bench.serving.target import parse_query, split_target
+from bench.transports.websocket.protocol import Options, hello_frame, keep_alive, push_frame
+
+WRITE_BUFFER_BYTES = 16 * 1024
+"""More than this unsent in the process, and a client counts as congested."""
+
+CODE_OF_STATUS = {
+    403: "bad-origin",
+    405: "method-not-allowed",
+    414: "target-too-long",
+    426: "upgrade-required",
+    431: "headers-too-large",
+    503: "stopping",
+}
+"""Our words for what the library refuses by itself; anything else is a `bad-request`."""
+
+
+class Client(ServerConnection):
+    """A connection that knows its place on the tape and when it last gave a sign of life."""
+
+    def __init__(self, pusher: Pusher, protocol: ServerProtocol, server: Server, **options: Any) -> None:
+        super().__init__(protocol, server, **options)
+        self.pusher = pusher
+        self.asked = Request(Subscription(), None)
+        """What the upgrade asked for."""
+        self.cursor: Cursor | None = None
+        """Everything up to here was written to this client. Only while it lags; else its audience's holds."""
+        self.heard_s = self.pinged_s = self.loop.time()
+        setattr(protocol, "reject", self.reject)  # noqa: B010  (mypy: cannot assign to a method)
+
+    def reject(self, status: http.HTTPStatus | int, text: str) -> Response:
+        """The library's own refusals, as JSON like all others."""
+        refusal = Refusal(CODE_OF_STATUS.get(int(status), "bad-request"), text.strip())
+        self.pusher.chassis.counts.refuse(refusal)
+        return json_response(int(status), refusal.to_json())
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected."""
+        counts = self.pusher.chassis.counts
+        counts.connections += 1
+        counts.connections_open += 1
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self.pusher.chassis.counts.connections_open -= 1
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came in: a sign of life, whatever they say."""
+        self.heard_s = self.loop.time()
+        super().data_received(data)
+
+    def pause_writing(self) -> None:
+        """The write buffer is full: write nothing more, read nothing that would need an answer."""
+        super().pause_writing()
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The client has taken what was buffered, which is a sign of life too."""
+        super().resume_writing()
+        self.transport.resume_reading()
+        self.heard_s = self.loop.time()
+        if self.cursor is not None:
+            self.loop.call_soon(self.pusher.catch_up, self)
+
+
+class Audience:
+    """The clients of one subscription that are up to date."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self.cursor = cursor
+        """Everything up to here was written to every member."""
+        self.members: set[Client] = set()
+
+
+class Pusher:
+    """The service of this transport."""
+
+    def __init__(self, chassis: Chassis, options: Options) -> None:
+        self.chassis = chassis
+        self.options = options
+        self.audiences: dict[Subscription, Audience] = {}
+        self.lagging: set[Client] = set()
+        self._goodbyes: set[asyncio.Task[None]] = set()
+        chassis.on_news(self.push)
+
+    async def start(self, sock: socket.socket) -> None:
+        """Begin to serve on `sock`."""
+        limits = self.chassis.config.limits
+        self._server = await serve(
+            self.attend,
+            sock=sock,
+            process_request=self.admit,
+            compression=None,
+            server_header="tickertape",
+            open_timeout=limits.head_s,
+            ping_interval=None,
+            close_timeout=limits.close_s,
+            max_size=MESSAGE_BYTES,
+            write_limit=WRITE_BUFFER_BYTES,
+            create_connection=cast(type[ServerConnection], partial(Client, self)),
+        )
+        self._sweeper = asyncio.create_task(self._sweep())
+
+    async def stop(self) -> None:
+        """Close every connection with 1001, or let go of it where the client does not answer."""
+        self._sweeper.cancel()
+        self._server.close(close_connections=False)
+        for client in self.clients():
+            self.dismiss(client, Refusal("stopping", "the server stops"))
+        if self._goodbyes:
+            await asyncio.wait(self._goodbyes)
+
+    def clients(self) -> list[Client]:
+        """All clients that are being served."""
+        members = [client for audience in self.audiences.values() for client in audience.members]
+        return [*members, *self.lagging]
+
+    def admit(self, connection: ServerConnection, upgrade: Upgrade) -> Response | None:
+        """Look at the request before the upgrade: a page, a refusal, or None for going on."""
+        client = cast(Client, connection)
+        try:
+            self.chassis.check_origin(upgrade.headers.get("Origin"))
+            if upgrade.method != "GET":
+                raise Refusal("method-not-allowed", f"{upgrade.method[:20]} is not allowed, only GET")
+            path, query = split_target(upgrade.path)
+            if path == "/ticks":
+                self.chassis.counts.requests += 1
+                client.asked = parse_query(query)
+                self.chassis.read(client.asked)
+                return None
+            page = self.chassis.page(path)
+            if page is None:
+                raise Refusal("not-found", "there are /ticks, /health and /stats")
+            return json_response(*page)
+        except Refusal as refusal:
+            self.chassis.counts.refuse(refusal)
+            return json_response(refusal.status.http, refusal.to_json())
+
+    async def attend(self, connection: ServerConnection) -> None:
+        """One client's life after the upgrade. Pushing is done elsewhere: here it is only listened to."""
+        client = cast(Client, connection)
+        try:
+            batch = self.chassis.read(client.asked)
+            client.transport.write(hello_frame(batch))
+            self.chassis.counts.hand_over(batch)
+            client.cursor = batch.cursor
+            self.lagging.add(client)
+            self.catch_up(client)
+            await client.recv()
+            raise Refusal("bad-request", "this server takes no messages")
+        except Refusal as refusal:
+            self.dismiss(client, refusal)
+            await client.wait_closed()
+        except ConnectionClosed:
+            return
+        finally:
+            self._forget(client)
+
+    def push(self) -> None:
+        """Ticks have come, or a new epoch has begun."""
+        tape = self.chassis.tape
+        for subscription, audience in list(self.audiences.items()):
+            cursor = audience.cursor
+            if cursor.epoch == tape.epoch and not tape.has_news(subscription, cursor.seq):
+                audience.cursor = Cursor(cursor.epoch, tape.head)
+                continue
+            try:
+                self._push_to(subscription, audience)
+            except Refusal as refusal:
+                for client in list(audience.members):
+                    self.dismiss(client, refusal)
+            if not audience.members:
+                self.audiences.pop(subscription, None)
+
+    def _push_to(self, subscription: Subscription, audience: Audience) -> None:
+        """Everything up to the head, to a whole audience."""
+        tape, limit = self.chassis.tape, self.chassis.config.server.batch_max
+        more = True
+        while more and audience.members:
+            batch = tape.read(subscription, audience.cursor, limit)
+            self._broadcast(batch, audience)
+            audience.cursor = batch.cursor
+            more = batch.more
+
+    def _broadcast(self, batch: Batch, audience: Audience) -> None:
+        """One frame to every member; those who can't take it stay behind with the present cursor."""
+        if not batch.ticks:
+            return
+        frame = push_frame(batch)
+        written = 0
+        behind = []
+        for client in audience.members:
+            if client.paused:
+                behind.append(client)
+            elif client.state is OPEN:
+                client.transport.write(frame)
+                written += 1
+        for client in behind:
+            client.cursor = audience.cursor
+            self.lagging.add(client)
+            audience.members.remove(client)
+        self.chassis.counts.hand_over(batch, written)
+
+    def catch_up(self, client: Client) -> None:
+        """Write to a lagging client what it can take; one that is at the head joins its audience."""
+        if client not in self.lagging:
+            return
+        try:
+            while client.state is OPEN and not client.paused:
+                batch = self.chassis.read(Request(client.asked.subscription, client.cursor))
+                client.cursor = batch.cursor
+                if not batch.ticks:
+                    self._join(client, batch.cursor)
+                    return
+                client.transport.write(push_frame(batch))
+                self.chassis.counts.hand_over(batch)
+        except Refusal as refusal:
+            self.dismiss(client, refusal)
+
+    def _join(self, client: Client, head: Cursor) -> None:
+        audience = self.audiences.setdefault(client.asked.subscription, Audience(head))
+        assert audience.cursor == head, "an audience is at the head between two pieces of news"
+        audience.members.add(client)
+        self.lagging.discard(client)
+        client.cursor = None
+
+    def _forget(self, client: Client) -> None:
+        """The client is served no more."""
+        self.lagging.discard(client)
+        audience = self.audiences.get(client.asked.subscription)
+        if audience is not None:
+            audience.members.discard(client)
+            if not audience.members:
+                del self.audiences[client.asked.subscription]
+
+    def dismiss(self, client: Client, refusal: Refusal) -> None:
+        """Serve the client no more and close its connection with the refusal's code."""
+        self._forget(client)
+        if client.state is OPEN:
+            self.chassis.counts.refuse(refusal)
+        goodbye = asyncio.get_running_loop().create_task(self._close(client, refusal))
+        self._goodbyes.add(goodbye)
+        goodbye.add_done_callback(self._goodbyes.discard)
+
+    async def _close(self, client: Client, refusal: Refusal) -> None:
+        try:
+            async with asyncio.timeout(self.chassis.config.limits.close_s):
+                await client.close(refusal.status.close, refusal.to_reason())
+        except TimeoutError:
+            client.transport.abort()
+
+    async def _sweep(self) -> None:
+        """Ping the silent, drop the dead, close those who lag too far where that is the policy."""
+        interval_s = self.options.ping_interval_s
+        while True:
+            await asyncio.sleep(min(1.0, interval_s / 4))
+            now_s = asyncio.get_running_loop().time()
+            for client in self.clients():
+                what = keep_alive(now_s, client.heard_s, client.pinged_s, interval_s)
+                if what == "drop":
+                    self.chassis.counts.timeouts += 1
+                    client.transport.abort()
+                elif what == "ping" and not client.paused and client.state is OPEN:
+                    client.pinged_s = now_s
+                    client.protocol.send_ping(b"")
+                    client.send_data()
+            for client in list(self.lagging):
+                self._check(client)
+
+    def _check(self, client: Client) -> None:
+        """Refuse a laggard that won't be able to go on: too slow, another epoch, left the tape."""
+        policy = self.chassis.config.server.slow_client
+        if policy.policy != "disconnect":
+            return
+        try:
+            self.chassis.read(Request(client.asked.subscription, client.cursor))
+        except Refusal as refusal:
+            self.dismiss(client, refusal)
+
+
+def json_response(status: int, body: bytes) -> Response:
+    """An HTTP answer before the upgrade; the connection is closed after it."""
+    headers = Headers({
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+    })
+    if status == 405:
+        headers["Allow"] = "GET"
+    if status == 426:
+        headers["Upgrade"] = "websocket"
+    return Response(status, http.HTTPStatus(status).phrase, headers, body)
+
+
+def install(chassis: Chassis, options: Options) -> Service:
+    """The service of this transport."""
+    return Pusher(chassis, options)
