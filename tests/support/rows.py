@@ -35,7 +35,8 @@ def tables_of(
     nothing = dict.fromkeys(
         (*records.COUNTED, *records.COUNTED_BY_KERNEL, "errors"), 0) | {"symbols": None, "subscribed_ns": 0}
     rows = {
-        "feed": ticks, "deliveries": arrived, "skips": [{"kind": "conflated", "app_ns": 0} | s for s in skips],
+        "feed": ticks, "deliveries": arrived,
+        "skips": [{"kind": "conflated", "app_ns": 0} | skip for skip in skips],
         "clients": [nothing | client for client in clients], "samples": [],
     }
     return {name: pa.Table.from_pylist(rows[name], schema=schema) for name, schema in records.TABLES.items()}

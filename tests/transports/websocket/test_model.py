@@ -1,0 +1,28 @@
+"""The closed forms of a push: the delay and nothing else; and they are where every transport has them."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from cycles import play
+
+from bench import transports
+from bench.transports.websocket import model
+from bench.transports.websocket.protocol import Options
+
+
+def test_it_is_what_a_push_does() -> None:
+    played = play(10.0, 2, 0.0, park=True, delay_s=0.03)
+    assert model.latency_mean_s(Options(), 10.0, 0.03) == pytest.approx(played.latency_mean_s)
+    assert model.age_mean_s(Options(), 10.0, 0.03, symbols=2) == pytest.approx(played.age_mean_s, rel=0.02)
+    assert model.age_excess_mean_s(Options(), 10.0, 0.03, symbols=2) == pytest.approx(
+        played.age_excess_mean_s, rel=0.02)
+    assert model.conflated_share(Options(), 10.0, 0.03) == played.conflated_share == 0
+
+
+def test_every_transport_has_the_same_functions_with_the_same_arguments() -> None:
+    def functions(name: str) -> dict[str, list[str]]:
+        found = inspect.getmembers(transports.part(name, "model"), inspect.isfunction)
+        return {key: list(inspect.signature(value).parameters) for key, value in found if key[0] != "_"}
+    assert len({str(functions(name)) for name in transports.names()}) == 1
