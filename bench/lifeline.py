@@ -68,7 +68,7 @@ class Lifeline:
     def receive(self) -> dict[str, Any] | None:
         """The next object; blocks until there is one. None: the runner is gone, so exit."""
         while b"\n" not in self._pending:
-            data = self._sock.recv(65536)
+            data = self._read()
             if not data:
                 return None
             self._pending += data
@@ -81,8 +81,15 @@ class Lifeline:
 
         Reads once, so it never blocks when called on readiness.
         """
-        data = self._sock.recv(65536)
+        data = self._read()
         if not data:
             return None
         *lines, self._pending = (self._pending + data).split(b"\n")
         return [json.loads(line) for line in lines]
+
+    def _read(self) -> bytes:
+        """What has come; nothing at the end, which is a reset when the runner left our words unread."""
+        try:
+            return self._sock.recv(65536)
+        except ConnectionResetError:
+            return b""

@@ -41,6 +41,13 @@ def test_end_of_file_is_the_runners_end() -> None:
     assert Lifeline(other).receive() is None
 
 
+def test_a_runner_that_ends_without_reading_is_gone_too() -> None:
+    one, other = socket.socketpair()
+    other.sendall(b"unread")
+    one.close()
+    assert Lifeline(other).receive_ready() is None
+
+
 def test_sending_to_a_runner_that_is_gone_is_no_error() -> None:
     one, other = socket.socketpair()
     one.close()

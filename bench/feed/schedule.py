@@ -129,7 +129,8 @@ def symbol_names(count: int) -> tuple[str, ...]:
 
 def constant(rng: np.random.Generator, rate_per_s: float, horizon_s: float) -> Floats:
     """Instants in [0, horizon), 1/rate apart."""
-    instants: Floats = (np.arange(int(rate_per_s * horizon_s) + 1) + rng.random()) / rate_per_s
+    places = np.arange(int(rate_per_s * horizon_s) + 1, dtype=np.float64)
+    instants: Floats = (places + rng.random()) / rate_per_s
     return instants[instants < horizon_s]
 
 

@@ -1,0 +1,251 @@
+"""The publisher: a process that sends each tick when it is due.
+
+    python -m bench.feed.publisher CONFIG         (a JSON file; talks over the lifeline)
+
+    ► {"ready": {"host", "port", "epoch"}}        it listens; subscribers may come
+    ◄ {"start": {"warmup_ns": N}}                 the schedule's offset 0 is due at N on the run clock
+    ◄ {"stop": {}}
+    ► {"done": {"epoch", "published", "lateness_p50_ns", "lateness_p99_ns", "lateness_max_ns", "nice"}}
+
+Open loop: due instants are the schedule's, whatever happens. A publisher that is late sends all that
+is due at once, none is skipped, and the lateness of each stands in the log (`bench.feed.log`).
+
+To be punctual it sleeps until shortly before the instant (`Alarm`) and spins the rest, at most
+400 µs, and never more than a tenth of the mean gap between ticks, so that spinning costs at most a
+tenth of a core: at 1000 ticks a second it spins 100 µs, at 10,000 it is late by a wake-up's length.
+Lines are encoded ahead while nothing is due, so that at the instant there is only a write.
+
+A process that is started with `warmup_ns` in its config is a second life: its first tick is the first
+that is due after its start; what lies between is never published. Each life has an epoch of its own
+and counts `seq` from 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import secrets
+import sys
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import uvloop
+from pydantic import BaseModel, ConfigDict
+
+from bench.clock import RunClock
+from bench.errors import UserError
+from bench.feed import schedule as schedules
+from bench.feed.log import FeedLog
+from bench.feed.outlet import Outlet
+from bench.feed.schedule import Schedule
+from bench.feed.tape import Tape
+from bench.feed.tick import encode
+from bench.feed.timer import Alarm
+from bench.lifeline import Lifeline
+from bench.scenario import Feed
+
+SPIN_MAX_NS = 400_000
+SPIN_SHARE = 0.1
+"""Most of a core that spinning may take."""
+AHEAD_TICKS = 256
+AHEAD_MARGIN_NS = 200_000
+"""No line is encoded ahead in the last stretch before the alarm."""
+BURST_TICKS = 64
+"""Most ticks that are sent before the loop may see to other things."""
+NICE = -10
+
+
+class Config(BaseModel):
+    """What the runner asks for; see `bench.scenario.Feed` for the feed's own fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    feed: Feed
+    seed: int
+    horizon_s: float
+    """Ticks are due up to this long after warm-up began."""
+    t0_s: float
+    """Where measuring begins, from the beginning of warm-up; a replay's `start` falls there."""
+    clock_origin_ns: int
+    host: str = "127.0.0.1"
+    port: int = 0
+    hold_ticks: int = 65536
+    """Ticks that are held for subscribers that come back."""
+    folder: Path
+    """Where the log goes."""
+    warmup_ns: int | None = None
+    """Set for a second life: where the schedule's offsets begin on the run clock."""
+
+
+class Publisher:
+    """Sends a schedule's ticks to an outlet when they are due. All in the loop's thread."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        schedule: Schedule,
+        clock: RunClock,
+        outlet: Outlet,
+        log: FeedLog,
+    ) -> None:
+        self.schedule = schedule
+        self.published = 0
+        self._clock = clock
+        self._outlet = outlet
+        self._log = log
+        self._alarm = Alarm(loop, self._wake)
+        self._spin_ns = spin_ns(schedule)
+        self._first = self._next = 0
+        self._warmup_ns = 0
+        self._ahead: deque[bytes] = deque()
+        self._lateness_ns = np.zeros(len(schedule), dtype=np.int64)
+
+    def start(self, warmup_ns: int, first: int = 0) -> None:
+        """Begin with the index `first`; offset 0 is due at `warmup_ns` on the run clock."""
+        self._warmup_ns = warmup_ns
+        self._first = self._next = first
+        self._sleep()
+
+    def stop(self) -> None:
+        """Send no more."""
+        self._alarm.close()
+
+    def lateness_ns(self) -> dict[str, int | None]:
+        """How late ticks were sent: median, 99th percentile (the nearest rank above) and worst."""
+        late = self._lateness_ns[: self.published]
+        return {
+            f"lateness_{name}_ns": int(np.percentile(late, share, method="higher")) if late.size else None
+            for name, share in (("p50", 50), ("p99", 99), ("max", 100))
+        }
+
+    def _due_ns(self, index: int) -> int:
+        return self._warmup_ns + int(self.schedule.offset_ns[index])
+
+    def _line(self, index: int) -> bytes:
+        return encode(self.schedule.tick(index, index - self._first + 1, self._due_ns(index)))
+
+    def _sleep(self) -> None:
+        """Encode ahead as long as there is time, then arm the alarm for the next tick."""
+        if self._next == len(self.schedule):
+            return
+        wake_ns = self._due_ns(self._next) - self._spin_ns
+        now_ns = self._clock.now_ns
+        end = min(len(self.schedule), self._next + AHEAD_TICKS)
+        while self._next + len(self._ahead) < end and now_ns() < wake_ns - AHEAD_MARGIN_NS:
+            self._ahead.append(self._line(self._next + len(self._ahead)))
+        self._alarm.arm(wake_ns + self._clock.origin_ns)
+
+    def _wake(self) -> None:
+        """Spin until the next tick is due, and send all that is due."""
+        due_ns = self._due_ns(self._next)
+        now_ns = self._clock.now_ns()
+        while now_ns < due_ns:
+            now_ns = self._clock.now_ns()
+        end = self._next + 1
+        while end < min(len(self.schedule), self._next + BURST_TICKS) and self._due_ns(end) <= now_ns:
+            end += 1
+        while self._next + len(self._ahead) < end:
+            self._ahead.append(self._line(self._next + len(self._ahead)))
+        sent_ns = self._clock.now_ns()
+        for index in range(self._next, end):
+            self._put(index, sent_ns)
+        self._next = end
+        self._outlet.publish()
+        self._sleep()
+
+    def _put(self, index: int, sent_ns: int) -> None:
+        """Put one tick on the tape and into the log."""
+        line = self._ahead.popleft()
+        seq = index - self._first + 1
+        self._log.record(index, seq, sent_ns, len(line))
+        self._outlet.tape.append(seq, self.schedule.symbols[self.schedule.symbol[index]], line)
+        self._lateness_ns[self.published] = sent_ns - self._due_ns(index)
+        self.published += 1
+
+
+def spin_ns(schedule: Schedule) -> int:
+    """How long before an instant to wake: no longer than a tenth of the mean gap, nor than 400 µs."""
+    if len(schedule) < 2:
+        return SPIN_MAX_NS
+    mean_gap_ns = int(schedule.offset_ns[-1] - schedule.offset_ns[0]) // (len(schedule) - 1)
+    return min(SPIN_MAX_NS, int(SPIN_SHARE * mean_gap_ns))
+
+
+def new_life(folder: Path, ticks: int) -> tuple[str, FeedLog]:
+    """An epoch that no earlier life in `folder` had, and its log."""
+    while True:
+        epoch = secrets.token_hex(2)
+        try:
+            return epoch, FeedLog(folder, epoch, ticks)
+        except FileExistsError:
+            continue
+
+
+def raise_priority() -> int:
+    """Ask for a higher priority, which only some users may have; the one that we got."""
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, NICE)
+    return os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def _listen(lifeline: Lifeline, publisher: Publisher, stop: Callable[[], None]) -> None:
+    """Do what the runner says; its end is ours."""
+    messages = lifeline.receive_ready()
+    if messages is None:
+        stop()
+        return
+    for message in messages:
+        if "start" in message:
+            publisher.start(message["start"]["warmup_ns"])
+        elif "stop" in message:
+            stop()
+
+
+async def run(config: Config, lifeline: Lifeline) -> None:
+    """One life, until the runner says stop or is gone."""
+    loop = asyncio.get_running_loop()
+    clock = RunClock(config.clock_origin_ns)
+    schedule = schedules.make(config.feed, config.seed, config.horizon_s, config.t0_s)
+    nice = raise_priority()
+    epoch, log = new_life(config.folder, len(schedule))
+    tape = Tape(config.hold_ticks)
+    tape.begin(epoch, frozenset(schedule.symbols), after=0)
+    outlet = Outlet(loop, tape, schedule.symbols, config.host, config.port)
+    publisher = Publisher(loop, schedule, clock, outlet, log)
+    stopped = asyncio.Event()
+    loop.add_reader(lifeline.fileno(), _listen, lifeline, publisher, stopped.set)
+    gc.collect()
+    gc.freeze()  # a pass over all that stays for ever would cost milliseconds
+    host, port = outlet.address
+    lifeline.send({"ready": {"host": host, "port": port, "epoch": epoch}})
+    if config.warmup_ns is not None:
+        publisher.start(config.warmup_ns, schedule.first_due_from(clock.now_ns() - config.warmup_ns))
+    await stopped.wait()
+    loop.remove_reader(lifeline.fileno())
+    publisher.stop()
+    outlet.close()
+    log.close()
+    facts = {"epoch": epoch, "published": publisher.published, **publisher.lateness_ns(), "nice": nice}
+    lifeline.send({"done": facts})
+
+
+def main(arguments: list[str]) -> int:
+    """The command; a mistake of the user's ends it with status 2."""
+    lifeline = Lifeline.from_environment()
+    if lifeline is None or len(arguments) != 1:
+        print("The publisher is started by a run or by `tickertape serve`.", file=sys.stderr)  # noqa: T201
+        return 2
+    try:
+        uvloop.run(run(Config.model_validate_json(Path(arguments[0]).read_bytes()), lifeline))
+    except UserError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,141 @@
+"""A server's end of the feed: keeps a tape full.
+
+          ┌──────────────────── a pause, 50 ms to 1 s, jittered ◄───────────────┐
+          ▼                                                                     │
+    connect ─► "after <cursor>" ─► header ─► tick, tick, … ─► connection lost ──┘
+                                     │
+                                     ├ goes on where the tape ends: nothing was missed
+                                     └ other epoch, or a hole: the tape begins anew
+
+Whatever comes in one read is put on the tape, then the owner is told once (`on_ticks`), so that it can
+serve all of it together. A new life of the publisher is told in the same way, even without a tick.
+
+The pause starts at 50 ms and doubles up to 1 s, each time drawn evenly from half to the whole of it,
+so that many servers don't come back in step. A connection that brought a header resets it.
+
+A feed that doesn't speak the protocol is treated like one that is gone: logged, and tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+import orjson
+
+from bench.contract import EPOCH
+from bench.feed.outlet import PROTOCOL
+from bench.feed.tape import Tape
+
+PAUSE_FIRST_S = 0.05
+PAUSE_MAX_S = 1.0
+
+log = logging.getLogger("tickertape.feed")
+
+
+class FeedSubscription:
+    """Connects to the publisher at (`host`, `port`) for ever, and appends its ticks to `tape`.
+
+    `on_ticks` is called after each read that changed the tape; it runs in the loop's read callback, so
+    it must be quick.
+    """
+
+    def __init__(self, host: str, port: int, tape: Tape, on_ticks: Callable[[], None]) -> None:
+        self.host = host
+        self.port = port
+        self.tape = tape
+        self.ready = asyncio.Event()
+        """Set once the first header has come: from then on the tape has an epoch and symbols."""
+        self.ticks = 0
+        """Ticks received, over all connections."""
+        self.feed_connections = 0
+        """Connections that brought a header."""
+        self._on_ticks = on_ticks
+
+    async def run(self) -> None:
+        """Keep the tape full until cancelled."""
+        loop = asyncio.get_running_loop()
+        pause_s = PAUSE_FIRST_S
+        while True:
+            lost: asyncio.Future[None] = loop.create_future()
+            before = self.feed_connections
+            try:
+                connection = partial(_Connection, self, lost)
+                transport, _ = await loop.create_connection(connection, self.host, self.port)
+            except OSError as error:
+                log.info("the feed at %s:%s: %s", self.host, self.port, error)
+            else:
+                try:
+                    await lost
+                finally:
+                    transport.abort()
+            pause_s = PAUSE_FIRST_S if self.feed_connections > before else min(2 * pause_s, PAUSE_MAX_S)
+            await asyncio.sleep(random.uniform(pause_s / 2, pause_s))
+
+    def hello(self) -> bytes:
+        """The request for what the tape doesn't have yet."""
+        after = "-" if self.tape.epoch is None else f"{self.tape.epoch}:{self.tape.head}"
+        return f"after {after}\n".encode()
+
+    def take_header(self, line: bytes) -> None:
+        """Go on, or begin the tape anew where the feed doesn't."""
+        header: dict[str, Any] = orjson.loads(line)
+        if header.get("feed") != PROTOCOL or not EPOCH.fullmatch(header["epoch"]):
+            raise ValueError(f"the feed answers {line[:120]!r}")
+        epoch, after = header["epoch"], header["after"]
+        if (epoch, after) != (self.tape.epoch, self.tape.head):
+            self.tape.begin(epoch, frozenset(header["symbols"]), after)
+        self.feed_connections += 1
+        self.ready.set()
+
+    def take_ticks(self, lines: list[bytes]) -> None:
+        """Append ticks, one a line."""
+        for line in lines:
+            fields = orjson.loads(line)
+            self.tape.append(fields["seq"], fields["symbol"], line)
+        self.ticks += len(lines)
+
+    def changed(self) -> None:
+        """Tell the owner."""
+        self._on_ticks()
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: cuts what comes into lines."""
+
+    def __init__(self, feed: FeedSubscription, lost: asyncio.Future[None]) -> None:
+        self._feed = feed
+        self._lost = lost
+        self._transport: asyncio.Transport | None = None
+        self._partial: list[bytes] = []
+        self._has_header = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)   # uvloop's is not a subclass
+        self._transport.write(self._feed.hello())
+
+    def data_received(self, data: bytes) -> None:
+        if b"\n" not in data:
+            self._partial.append(data)
+            return
+        *lines, rest = b"".join((*self._partial, data)).split(b"\n")
+        self._partial = [rest] if rest else []
+        try:
+            if not self._has_header:
+                self._feed.take_header(lines.pop(0))
+                self._has_header = True
+            self._feed.take_ticks(lines)
+        except (ValueError, KeyError, TypeError) as error:
+            log.warning("the feed at %s:%s: %s", self._feed.host, self._feed.port, error)
+            assert self._transport is not None
+            self._transport.abort()
+            return
+        self._feed.changed()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._lost.done():
+            self._lost.set_result(None)
