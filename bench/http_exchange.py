@@ -52,8 +52,8 @@ class Answer:
 
 def encode_request(target: str, host: str, headers: Mapping[str, str]) -> bytes:
     """The head of a GET request. It has no body, so these are all of its bytes."""
-    lines = [f"GET {target} HTTP/1.1", f"Host: {host}", *(f"{name}: {text}" for name, text in headers.items())]
-    return "\r\n".join([*lines, "", ""]).encode("ascii")
+    fields = [f"{name}: {text}" for name, text in headers.items()]
+    return "\r\n".join([f"GET {target} HTTP/1.1", f"Host: {host}", *fields, "", ""]).encode("ascii")
 
 
 @dataclass(slots=True)
@@ -213,14 +213,15 @@ class AnswerReader:
             end = at + head.length
             if len(data) < end:
                 return None, at
-            body: bytes | None = bytes(data[at:end])
+            body = bytes(data[at:end])
         else:
             if self._chunks is None:
                 self._chunks = _Chunks(0)
             # Positions count from the body's first byte, which is the buffer's once the head is gone.
-            body = self._chunks.read(data[at:] if at else data)
-            if body is None:
+            joined = self._chunks.read(data[at:] if at else data)
+            if joined is None:
                 return None, at
+            body = joined
             end = at + self._chunks.at
         if len(data) > end:
             raise BadAnswer(f"{len(data) - end} bytes that nobody asked for")

@@ -1,0 +1,292 @@
+"""What the client machines of all transports share: a life, a cursor, and what a batch does to both.
+
+    start ─► OPEN ─► opened ─► receive … ─► closed ─► pause ─► OPEN ─► …          stop ─► CLOSE
+
+- The cursor moves with every answer. After a break a client goes on from its last cursor; where the
+  server refuses that and names another (`resume`), from there; where it names none, from now.
+- A connection that is lost is opened again after a pause that doubles with each failure in a row, from
+  0.1 s up to 5 s, each drawn evenly from half to one and a half of that, so that the clients of a server
+  that died do not all come back at once. A refusal that names a cursor is followed at once, the first
+  time.
+- Bytes that are not a batch are the server's mistake: `bad-answer` is counted, the connection is closed,
+  and nothing of the batch is delivered.
+
+Known weakness: a server that keeps a connection open and never answers holds its client until the trial
+ends. There is no timeout; the ticks that it was owed are then lost, which is what the record should say.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from bench.contract import Cursor, Received, Refusal, Request, batch_of
+from bench.http_exchange import Answer, AnswerReader, BadAnswer, encode_request
+from bench.transports import NEVER, Action, ClientSpec, Counts, Sink
+
+PAUSE_MIN_NS = 100_000_000
+PAUSE_MAX_NS = 5_000_000_000
+INDEX_MAX = 2**32 - 1
+"""The largest index, and count of skipped ticks, that a record holds."""
+
+
+def pause_ns(failures: int, rng: random.Random) -> int:
+    """How long to wait before the next attempt, after so many failures in a row."""
+    mean = min(PAUSE_MAX_NS, PAUSE_MIN_NS << min(failures - 1, 10))
+    return int(mean * rng.uniform(0.5, 1.5))
+
+
+def index_of(tick: Mapping[str, Any]) -> int:
+    """The tick's index; a tick without a proper one raises `ValueError`."""
+    index = tick["index"]
+    if type(index) is not int or not 0 <= index <= INDEX_MAX or type(tick["due_ns"]) is not int:
+        raise ValueError(f"not a tick: {str(tick)[:80]}")
+    return index
+
+
+class ClientLife:
+    """The part of a client machine that does not depend on how it asks (see `ClientMachine`)."""
+
+    def __init__(self, spec: ClientSpec, sink: Sink, rng: random.Random) -> None:
+        self.spec = spec
+        self.counts = Counts()
+        self.outbox = bytearray()
+        self.action = Action.NONE
+        self.deadline_ns = NEVER
+        self.subscribed = False
+        self.cursor: Cursor | None = None
+        self.stopped = False
+        self.failures = 0
+        """Failures in a row; an answer that can be used sets it back."""
+        self.reopen_ns = NEVER
+        self._sink = sink
+        self._rng = rng
+        self._fixed_query = Request(spec.subscription, None).to_query()
+
+    @property
+    def target(self) -> str:
+        """The request's target: everything after the cursor, or from now on."""
+        after = "" if self.cursor is None else f"after={self.cursor}"
+        query = "&".join(part for part in (after, self._fixed_query) if part)
+        return f"/ticks?{query}" if query else "/ticks"
+
+    def start(self, now_ns: int) -> None:
+        """See `ClientMachine`."""
+        self.action = Action.OPEN
+
+    def reopen(self, now_ns: int, at_once: bool = False) -> None:
+        """Ask for a new connection, after a pause unless `at_once`."""
+        if at_once:
+            self.action = Action.OPEN
+        else:
+            self.reopen_ns = now_ns + pause_ns(self.failures, self._rng)
+
+    def reopen_if_due(self, now_ns: int) -> None:
+        """Carry out what `reopen` put off."""
+        if now_ns >= self.reopen_ns:
+            self.reopen_ns = NEVER
+            self.action = Action.OPEN
+
+    def take_tick(self, tick: Mapping[str, Any], cursor: Cursor, kernel_ns: int, app_ns: int) -> None:
+        """Deliver a bare tick; raises `ValueError` or `KeyError` where it isn't one."""
+        self._sink.deliver(self.spec.number, index_of(tick), tick["due_ns"], kernel_ns, app_ns)
+        self.counts.updates += 1
+        self._good_answer(cursor)
+
+    def take_batch(self, batch: Received, kernel_ns: int, app_ns: int) -> None:
+        """Deliver a batch whole; raises `ValueError` and delivers nothing where it isn't one."""
+        try:
+            arrivals = [(index_of(tick), tick["due_ns"]) for tick in batch.ticks]
+            skips = list(_skips(batch))
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"not a batch: {error!r}") from error
+        number, sink = self.spec.number, self._sink
+        for kind, symbol, count, index in skips:
+            sink.skip(number, kind, symbol, count, index, app_ns)
+        for index, due_ns in arrivals:
+            sink.deliver(number, index, due_ns, kernel_ns, app_ns)
+        self.counts.updates += len(arrivals)
+        self._good_answer(batch.cursor)
+
+    def _good_answer(self, cursor: Cursor) -> None:
+        self.cursor = cursor
+        self.subscribed = True
+        self.failures = 0
+
+    def refused(self, resume: str | None) -> bool:
+        """The server does not go on from the cursor. True: ask again at once, from where it said."""
+        self.failures += 1
+        try:
+            self.cursor = Cursor.parse(resume) if resume is not None else None
+        except Refusal:
+            self.cursor = None
+        return self.cursor is not None and self.failures == 1
+
+
+def _skips(batch: Received) -> list[tuple[str, str, int, int]]:
+    """(kind, symbol, count, index of the symbol's first tick) of all that the batch declares."""
+    first: dict[str, int] = {}
+    for tick in batch.ticks:
+        first.setdefault(tick["symbol"], tick["index"])
+    declared = []
+    for kind, counts in (("conflated", batch.conflated), ("dropped", batch.dropped)):
+        for symbol, count in counts.items():
+            if type(count) is not int or not 0 < count <= INDEX_MAX:
+                raise ValueError(f"{kind} of {symbol!r}: {count!r} is not a count")
+            declared.append((kind, symbol, count, first[symbol]))
+    return declared
+
+
+def resume_of(body: bytes) -> str | None:
+    """The cursor that a refusal's body names."""
+    try:
+        resume = orjson.loads(body)["resume"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+    return resume if isinstance(resume, str) else None
+
+
+class Poller(ClientLife, ABC):
+    """A client that asks over HTTP, one request at a time on a connection that is kept.
+
+    A subclass says when to ask (`answered`, `asks_at`). What is asked while a request is under way or no
+    connection is up goes out as soon as one may, once; and a request that its connection took down with
+    it is sent again on the next. A connection that the server closed in order is opened again when there
+    is something to ask.
+    """
+
+    def __init__(self, spec: ClientSpec, entity_tags: bool, sink: Sink, rng: random.Random) -> None:
+        super().__init__(spec, sink, rng)
+        self.asking = False
+        """A request is under way."""
+        self.wanted = True
+        """A request is to go out as soon as it may."""
+        self._entity_tags = entity_tags
+        self._reader = AnswerReader()
+        self._open = False
+        self._changing = True
+        """The connection is being opened, closed or waited for: `opened` or `closed` will come."""
+        self._failed = False
+
+    @abstractmethod
+    def answered(self, now_ns: int, good: bool) -> None:
+        """An answer came, and nothing else is wanted yet. `good`: it was a batch or 304."""
+
+    @abstractmethod
+    def asks_at(self, now_ns: int) -> int:
+        """Ask if it is time to; the instant at which to look again."""
+
+    def ask(self) -> None:
+        """Send the next request, now or as soon as it may."""
+        self.wanted = True
+        if self._open and not self.asking:
+            headers = {"Accept": "application/json"}
+            if self._entity_tags and self.cursor is not None:
+                headers["If-None-Match"] = f'"{self.cursor}"'
+            request = encode_request(self.target, self.spec.host, headers)
+            self.outbox += request
+            self.counts.requests += 1
+            self.counts.header_bytes_up += len(request)
+            self.wanted = False
+            self.asking = True
+        elif not self._open and not self._changing:
+            self._changing = True
+            self.action = Action.OPEN
+
+    def opened(self, now_ns: int) -> None:
+        """See `ClientMachine`."""
+        self._open = True
+        self._changing = False
+        self._failed = False
+        self.counts.connections += 1
+        if self.wanted:
+            self.ask()
+        self._rearm(now_ns)
+
+    def receive(self, data: bytes, kernel_ns: int, app_ns: int) -> None:
+        """See `ClientMachine`."""
+        counts, reader = self.counts, self._reader
+        try:
+            answer = reader.feed(data)
+            if answer is not None and not self._failed:
+                self._take_answer(answer, kernel_ns, app_ns)
+        except (BadAnswer, ValueError):
+            self._fail("bad-answer")
+        counts.header_bytes_down = reader.header_bytes
+        counts.body_bytes_down = reader.body_bytes
+        self._rearm(app_ns)
+
+    def _take_answer(self, answer: Answer, kernel_ns: int, app_ns: int) -> None:
+        status = answer.status
+        if not self.asking or status == 101 or (status == 304 and self.cursor is None):
+            raise BadAnswer(f"{status} to nothing that was asked")
+        good, again = status in (200, 304), False
+        if status == 200:
+            batch = batch_of(orjson.loads(answer.body))
+            self.take_batch(batch, kernel_ns, app_ns)
+            again = batch.more
+        elif status in (409, 410):
+            again = self.refused(resume_of(answer.body))
+        elif not good:
+            self.failures += 1
+        if good:
+            self.failures = 0
+        else:
+            self.counts.errors[f"http-{status}"] += 1
+        self.counts.responses += 1
+        self.asking = False
+        if answer.closes:
+            self._close()
+        if again or self.wanted:
+            self.ask()
+        else:
+            self.answered(app_ns, good)
+
+    def _close(self) -> None:
+        self._open = False
+        self._changing = True
+        self.action = Action.CLOSE
+
+    def _fail(self, word: str) -> None:
+        """Give this connection up, once; what was asked is asked again on the next."""
+        if not self._failed:
+            self._failed = True
+            self.counts.errors[word] += 1
+            self.failures += 1
+            self._close()
+
+    def closed(self, now_ns: int, reason: str) -> None:
+        """See `ClientMachine`."""
+        self._reader.abandon()
+        self.counts.body_bytes_down = self._reader.body_bytes
+        if self.stopped:
+            return
+        in_order = reason in ("eof", "closed") and not (self.asking or self._failed)
+        if not in_order and not self._failed:
+            self.counts.errors[reason] += 1
+            self.failures += 1
+        self.wanted = self.wanted or self.asking
+        self.asking = self._open = False
+        self._changing = self.wanted or not in_order
+        if self._changing:
+            self.reopen(now_ns, at_once=in_order)
+        self._rearm(now_ns)
+
+    def timer(self, now_ns: int) -> None:
+        """See `ClientMachine`."""
+        self.reopen_if_due(now_ns)
+        self._rearm(now_ns)
+
+    def stop(self, now_ns: int) -> None:
+        """See `ClientMachine`."""
+        self.stopped = True
+        self.deadline_ns = NEVER
+        self.action = Action.CLOSE
+
+    def _rearm(self, now_ns: int) -> None:
+        if not self.stopped:
+            self.deadline_ns = min(self.reopen_ns, self.asks_at(now_ns))

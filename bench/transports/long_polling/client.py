@@ -1,0 +1,39 @@
+"""A long polling client: always has a request with the server.
+
+An answer is followed by the next request at once, for what came while there was none; the server holds
+that until there is something to say or its hold time is over. The first request, without a cursor,
+subscribes. After an answer that is an error the next request waits a pause (`clients.pause_ns`).
+
+With entity tags, a request names its cursor's tag in `If-None-Match`, and one that was held in vain ends
+with 304 in place of an empty batch.
+"""
+
+from __future__ import annotations
+
+import random
+
+from bench.transports import NEVER, ClientSpec, Sink
+from bench.transports.clients import Poller, pause_ns
+from bench.transports.long_polling.protocol import Options
+
+
+class Client(Poller):
+    """See `transports.ClientMachine`."""
+
+    def __init__(self, spec: ClientSpec, options: Options, sink: Sink, rng: random.Random) -> None:
+        super().__init__(spec, options.entity_tags, sink, rng)
+        self._retry_ns = NEVER
+
+    def answered(self, now_ns: int, good: bool) -> None:
+        """Ask again: at once after a good answer, else after a pause."""
+        if good:
+            self.ask()
+        else:
+            self._retry_ns = now_ns + pause_ns(self.failures, self._rng)
+
+    def asks_at(self, now_ns: int) -> int:
+        """Ask again if the pause is over."""
+        if now_ns >= self._retry_ns:
+            self._retry_ns = NEVER
+            self.ask()
+        return self._retry_ns

@@ -1,0 +1,287 @@
+"""A WebSocket client: one upgrade, then whatever the server pushes.
+
+    receive ─► the whole read is one short text frame ─► message        almost always (fast path)
+            └► cut into whole frames ─► whole text ─► message
+                                     └► all others ─► websockets' Sans-I/O protocol ─► joined messages,
+                                                      pongs and closes for the outbox
+
+The upgrade and the short text frame are done here, because that is the path that is measured: the
+protocol alone costs twice as much for a message as all the rest of the client. It is given whole frames
+only, and everything that is not a whole text frame: fragments, control frames, frames with a long
+length, whatever is malformed. `plain` says that the fast path is open: no partial frame is kept, no
+fragmented message has begun, and the connection is up. A connection that failed or is closing leaves it.
+
+The first message is a batch, whose cursor names the epoch; from then on bare ticks may come. When the
+server closes with a cursor to resume from (4008, 4009, 4010), the client goes on from there.
+
+Pings are the server's to send; the client answers them.
+"""
+
+from __future__ import annotations
+
+import random
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.protocol import Protocol, Side, State
+from websockets.utils import accept_key
+
+from bench.contract import Cursor, batch_of
+from bench.http_exchange import AnswerReader, BadAnswer, encode_request
+from bench.transports import NEVER, Action, ClientSpec, Sink
+from bench.transports.clients import ClientLife, resume_of
+from bench.transports.websocket.protocol import Options
+
+MESSAGE_MAX = 16 * 2**20
+"""The largest message that is taken, in bytes; a larger one ends the connection with 1009."""
+RESUMABLE = frozenset({4008, 4009, 4010})
+"""Close codes whose reason names the cursor to go on from."""
+
+_TEXT = 0x81
+_MASKED = 0x80
+
+
+def frame_size(data: bytearray, at: int) -> int | None:
+    """The size of the frame that begins at `at`, header included; None while its header is not whole."""
+    if len(data) < at + 2:
+        return None
+    length = data[at + 1] & 0x7F
+    header = 6 if data[at + 1] & _MASKED else 2
+    if length < 126:
+        return header + length
+    extra = 2 if length == 126 else 8
+    if len(data) < at + 2 + extra:
+        return None
+    return header + extra + int.from_bytes(data[at + 2 : at + 2 + extra], "big")
+
+
+class Client(ClientLife):
+    """See `transports.ClientMachine`."""
+
+    def __init__(self, spec: ClientSpec, options: Options, sink: Sink, rng: random.Random) -> None:
+        super().__init__(spec, sink, rng)
+        self._key = ""
+        self._handshake: AnswerReader | None = None
+        self._protocol: Protocol | None = None
+        self._plain = False
+        self._buffer = bytearray()
+        self._fragments: list[bytes] = []
+        self._epoch: str | None = None
+        """The epoch of this connection's first batch."""
+        self._closing = False
+        self._word: str | None = None
+        """Why this connection ends, where it was this client or the server that said so."""
+        self._again = False
+
+    # The connection's life
+
+    def opened(self, now_ns: int) -> None:
+        """See `ClientMachine`."""
+        self.counts.connections += 1
+        self._key = b64encode(self._rng.randbytes(16)).decode()
+        request = encode_request(self.target, self.spec.host, {
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Key": self._key,
+            "Sec-WebSocket-Version": "13",
+        })
+        self.outbox += request
+        self.counts.requests += 1
+        self.counts.header_bytes_up += len(request)
+        self._handshake = AnswerReader()
+        self._protocol = None
+        self._closing = self._again = False
+        self._word = self._epoch = None
+
+    def receive(self, data: bytes, kernel_ns: int, app_ns: int) -> None:
+        """See `ClientMachine`."""
+        size = len(data)
+        if self._plain and 2 < size < 128 and data[0] == _TEXT and data[1] == size - 2:
+            self.counts.body_bytes_down += size
+            self._message(data[2:], kernel_ns, app_ns)
+        elif self._protocol is not None:
+            self.counts.body_bytes_down += size
+            self._receive_frames(data, kernel_ns, app_ns)
+        elif self._handshake is not None:
+            self._receive_handshake(self._handshake, data, kernel_ns, app_ns)
+        else:
+            self.counts.body_bytes_down += size
+
+    def closed(self, now_ns: int, reason: str) -> None:
+        """See `ClientMachine`."""
+        self._count_handshake()
+        self._plain = False
+        self._protocol = None
+        self._buffer.clear()
+        self._fragments.clear()
+        if not self.stopped:
+            if self._word is None:
+                self._word = reason
+                self.failures += 1
+            self.counts.errors[self._word] += 1
+            self.reopen(now_ns, at_once=self._again)
+            self.deadline_ns = self.reopen_ns
+
+    def timer(self, now_ns: int) -> None:
+        """See `ClientMachine`."""
+        self.reopen_if_due(now_ns)
+        self.deadline_ns = self.reopen_ns
+
+    def stop(self, now_ns: int) -> None:
+        """See `ClientMachine`. Where the connection is up, it is closed with 1000 and the server's answer."""
+        self.stopped = True
+        self.deadline_ns = NEVER
+        if self._protocol is not None and not self._closing:
+            self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
+            self._leave()
+        else:
+            self.action = Action.CLOSE
+
+    # The upgrade
+
+    def _receive_handshake(self, reader: AnswerReader, data: bytes, kernel_ns: int, app_ns: int) -> None:
+        try:
+            answer = reader.feed(data)
+            if answer is None:
+                return
+            self.counts.responses += 1
+            if answer.status == 101:
+                self._check_upgrade(answer.headers)
+        except BadAnswer:
+            self.failures += 1
+            self._give_up("bad-answer")
+            return
+        if answer.status != 101:
+            if answer.status in (409, 410):
+                self._again = self.refused(resume_of(answer.body))
+            else:
+                self.failures += 1
+            self._give_up(f"http-{answer.status}")
+            return
+        self._count_handshake()
+        self._protocol = Protocol(Side.CLIENT, state=State.OPEN, max_size=MESSAGE_MAX)
+        self._plain = True
+        if reader.rest:
+            self.receive(reader.rest, kernel_ns, app_ns)
+
+    def _check_upgrade(self, headers: Mapping[bytes, bytes]) -> None:
+        upgrade = headers.get(b"upgrade", b"").lower()
+        connection = headers.get(b"connection", b"").lower()
+        if upgrade != b"websocket" or b"upgrade" not in connection:
+            raise BadAnswer("101, but not to a WebSocket")
+        if headers.get(b"sec-websocket-accept") != accept_key(self._key).encode():
+            raise BadAnswer("101 to another key")
+
+    def _count_handshake(self) -> None:
+        """Book the bytes of the answer to the upgrade, once."""
+        if self._handshake is not None:
+            self._handshake.abandon()
+            self.counts.header_bytes_down += self._handshake.header_bytes
+            self.counts.body_bytes_down += self._handshake.body_bytes
+            self._handshake = None
+
+    def _give_up(self, word: str) -> None:
+        """End a connection that is no WebSocket (yet)."""
+        self._count_handshake()
+        self._word = word
+        self.action = Action.CLOSE
+
+    # Frames and messages
+
+    def _receive_frames(self, data: bytes, kernel_ns: int, app_ns: int) -> None:
+        """Take apart a read that is not one short text frame."""
+        buffer = self._buffer
+        buffer += data
+        at = 0
+        while self._protocol is not None and (size := frame_size(buffer, at)) is not None:
+            if size > MESSAGE_MAX:
+                self._protocol.fail(CloseCode.MESSAGE_TOO_BIG)
+                self._fail()
+                break
+            if len(buffer) < at + size:
+                break
+            self._frame(self._protocol, bytes(buffer[at : at + size]), kernel_ns, app_ns)
+            at += size
+        del buffer[:at]
+        self._plain = not (buffer or self._fragments or self._closing)
+
+    def _frame(self, protocol: Protocol, frame: bytes, kernel_ns: int, app_ns: int) -> None:
+        """Take one whole frame."""
+        if self._closing and protocol.state is State.CLOSED:
+            return
+        if frame[0] == _TEXT and frame[1] <= 126 and not (self._fragments or self._closing):
+            self._message(frame[2:] if frame[1] < 126 else frame[4:], kernel_ns, app_ns)
+            return
+        protocol.receive_data(frame)
+        for event in protocol.events_received():
+            if isinstance(event, Frame) and event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+                self._fragments.append(bytes(event.data))
+                if event.fin:
+                    message = b"".join(self._fragments)
+                    self._fragments.clear()
+                    if not self._closing:
+                        self._message(message, kernel_ns, app_ns)
+        if protocol.state is State.OPEN:
+            self._flush()
+        elif not self._closing:
+            self._end(protocol)
+        elif protocol.close_rcvd is not None:
+            self._flush()
+            self.action = Action.CLOSE
+
+    def _message(self, text: bytes, kernel_ns: int, app_ns: int) -> None:
+        """Take one message: a bare tick or a batch."""
+        try:
+            fields = orjson.loads(text)
+            if "seq" in fields:
+                self._bare_tick(fields, kernel_ns, app_ns)
+            else:
+                batch = batch_of(fields)
+                self.take_batch(batch, kernel_ns, app_ns)
+                self._epoch = batch.cursor.epoch
+        except (ValueError, KeyError, TypeError):
+            assert self._protocol is not None
+            self._protocol.fail(CloseCode.INVALID_DATA, "not a batch")
+            self._fail()
+
+    def _bare_tick(self, fields: dict[str, Any], kernel_ns: int, app_ns: int) -> None:
+        if self._epoch is None:
+            raise ValueError("a bare tick before the first batch")
+        self.take_tick(fields, Cursor(self._epoch, fields["seq"]), kernel_ns, app_ns)
+
+    def _end(self, protocol: Protocol) -> None:
+        """The server closed, or its bytes made the protocol fail."""
+        close = protocol.close_rcvd
+        if close is None:
+            self._fail()
+            return
+        self._word = f"close-{int(close.code)}"
+        if close.code in RESUMABLE:
+            self._again = self.refused(close.reason.rpartition(" ")[2])
+        else:
+            self.failures += 1
+        self._leave()
+        self.action = Action.CLOSE
+
+    def _fail(self) -> None:
+        """What the server sent can't be used; the protocol has the close frame that says so."""
+        self._word = "bad-answer"
+        self.failures += 1
+        self._leave()
+        self.action = Action.CLOSE
+
+    def _leave(self) -> None:
+        """Nothing is read for updates from here on."""
+        self._closing = True
+        self._plain = False
+        self._flush()
+
+    def _flush(self) -> None:
+        """Move what the protocol has to send into the outbox."""
+        assert self._protocol is not None
+        for piece in self._protocol.data_to_send():
+            self.outbox += piece
+            self.counts.body_bytes_up += len(piece)
