@@ -23,15 +23,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from bench.clock import NO_STAMP
 from bench.records import TrialRecord, Windows
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Tables = Mapping[str, pa.Table]
-
-NO_STAMP = -(2**63)
-"""Stands for an instant that is null in the table."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.stats.arrays import NO_STAMP, Floats, Ints, TrialArrays
+from bench.clock import NO_STAMP
+from bench.stats.arrays import Floats, Ints, TrialArrays
 from bench.stats.fates import arrived_in_time
 
 PERCENTILES: Mapping[str, int] = {"p50": 500, "p90": 900, "p99": 990, "p999": 999}

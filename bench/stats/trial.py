@@ -19,9 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from bench.clock import NO_STAMP
 from bench.records import COUNTED_BY_KERNEL, TrialRecord
 from bench.stats.age import ages
-from bench.stats.arrays import NO_STAMP, Tables, TrialArrays, trial_arrays
+from bench.stats.arrays import Tables, TrialArrays, trial_arrays
 from bench.stats.costs import client_sums, costs
 from bench.stats.fates import fates
 from bench.stats.latency import Latencies, bins, latencies, quantile, trial_percentiles
@@ -117,24 +118,41 @@ def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
     lateness_ns = np.sort((ticks.sent_ns - ticks.due_ns)[published])
     clients = tables["clients"]
     sums = client_sums(clients)
-    sampled = clients.num_rows
+    received = tables["deliveries"].num_rows
+    subscribed = clients.num_rows - clients.column("subscribed_ns").null_count
+    errors = int(clients.column("errors").to_numpy().sum())
+    handed = record.server_counts.get("deliveries", math.nan)
+    logged = int(np.count_nonzero(ticks.sent_ns != NO_STAMP))
+    # The server's counters and the users alive speak of all clients, the tables of a share of them.
+    whole = record.sample == 1
     return {
         "feed_due": int(np.count_nonzero(within)),
-        "feed_published": int(np.count_nonzero(published)),
+        "feed_unpublished": int(np.count_nonzero(within & ~published)),
         "feed_lateness_p50_ms": quantile(lateness_ns, 0, 500) / NS_PER_MS,
         "feed_lateness_p99_ms": quantile(lateness_ns, 0, 990) / NS_PER_MS,
-        "received": tables["deliveries"].num_rows,
-        "server_deliveries": record.server_counts.get("deliveries", math.nan),
-        "clients_recorded": sampled,
-        "clients_subscribed": sampled - clients.column("subscribed_ns").null_count,
-        "client_errors": int(clients.column("errors").to_numpy().sum()),
+        "publishing_unexplained": _number(record.publisher.get("published")) - logged,
+        "received": received,
+        "server_deliveries": handed,
+        "deliveries_unexplained": received - handed if whole else math.nan,
+        "clients_subscribed": subscribed,
+        "clients_missing": record.clients - subscribed if whole else math.nan,
+        "clients_vanished": record.clients - _number(record.load.get("clients_alive")),
+        "client_errors": errors,
+        "client_error_share": errors / (clients.num_rows + errors + (sums["requests"] or 0)),
         "connections": sums["connections"],
         "requests": sums["requests"],
         "responses": sums["responses"],
         "polls_late": sums["polls_late"],
+        "polls_late_share": sums["polls_late"] / sums["requests"] if sums["requests"] else math.nan,
+        "loop_gap_max_ms": _number(record.load.get("loop_gap_max_ns")) / NS_PER_MS,
         "retransmitted_segments_up": sums[COUNTED_BY_KERNEL[-1]],
         "clock_step_us": record.clock_step_ns / 1000 if record.clock_step_ns is not None else math.nan,
     }
+
+
+def _number(value: object) -> float:
+    """A number that a process said of itself; NaN where it said none."""
+    return float(value) if isinstance(value, int | float) else math.nan
 
 
 def _distribution(trial: str, latency: Latencies | None) -> pd.DataFrame:

@@ -1,0 +1,134 @@
+"""The verdict on a trial: may its figures be believed?
+
+    VALID       nothing speaks against it
+    INVALID     it came to an end, but a detector fired: kept, listed, and in no figure
+    ABORTED     it failed; there are no figures
+
+A detector is one figure of the trial (a column of `trials.csv`) and the range that it must lie in;
+`DETECTORS` is the one place of the thresholds. Each says what it means and what a user can do. Where
+the figure was not measured (another system, a server without counters) the detector is *not assessed*,
+which is reported and does not make a trial invalid.
+
+What makes a trial invalid is a fault of the measuring: the feed, the clocks, the generator, the books.
+A fault of the server's (updates that are late or lost) is a result.
+
+Known weakness: a detector sees one trial. What drifts from trial to trial is balanced by the order of
+the blocks, not detected here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.records import TrialRecord
+
+Status = Literal["VALID", "INVALID", "ABORTED"]
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """One figure, the range that it must lie in, and what it means when it doesn't."""
+
+    name: str
+    figure: str
+    """The column of `trials.csv`."""
+    advice: str
+    """What happened, and what to do."""
+    most: float = math.inf
+    least: float = -math.inf
+
+    def fires(self, value: float) -> bool:
+        """Whether `value` lies outside."""
+        return not self.least <= value <= self.most
+
+    @property
+    def limit(self) -> str:
+        """The bound, in words."""
+        return f"at most {self.most:g}" if math.isfinite(self.most) else f"at least {self.least:g}"
+
+
+DETECTORS: tuple[Detector, ...] = (
+    Detector("unpublished", "feed_unpublished", most=0, advice=(
+        "ticks of the window were never published: the publisher was killed or started late; "
+        "look at logs/publisher")),
+    Detector("feed-late", "feed_lateness_p99_ms", most=5, advice=(
+        "ticks left the publisher late: give it a core, or lower feed.rate_per_s")),
+    Detector("books", "deliveries_unexplained", most=0, advice=(
+        "clients got more than the server says it handed over: the server's counters, or something "
+        "between the two, repeats updates")),
+    Detector("published-books", "publishing_unexplained", most=0, least=0, advice=(
+        "the publisher's count and its log differ: the log was cut or the publisher counted wrong")),
+    Detector("foreign", "foreign", most=0, advice=(
+        "clients got updates that are not in the schedule or that they had not asked for: the server "
+        "mixes up subscriptions or feeds")),
+    Detector("negative-latency", "latency_min_ms", least=0, advice=(
+        "an update arrived before it was due: a clock is wrong, so no latency of the trial is right")),
+    Detector("clock-step", "clock_step_us", most=100, advice=(
+        "the real-time clock was stepped during the trial, so kernel instants are wrong: stop the time "
+        "service from stepping while a run is on")),
+    Detector("clients-missing", "clients_missing", most=0, advice=(
+        "clients never got a first answer: look at logs/load, at open-file limits and at the server")),
+    Detector("clients-vanished", "clients_vanished", most=0, advice=(
+        "clients had ended before the trial did: look at logs/load")),
+    Detector("errors", "client_error_share", most=0.01, advice=(
+        "more than 1 % of what clients asked for failed: look at load.errors in trial.json")),
+    Detector("polls-late", "polls_late_share", most=0.01, advice=(
+        "clients could not keep their poll schedule: lower load.clients or lengthen interval_s")),
+    Detector("generator-lag", "client_lag_p99_ms", most=20, advice=(
+        "updates lay in the generator's queue: it was slower than the server; lower load.clients or "
+        "feed.rate_per_s")),
+    Detector("generator-stalled", "loop_gap_max_ms", most=100, advice=(
+        "the generator's loop stood still: something else ran on its core; end it, or use a machine "
+        "with more cores")),
+    Detector("generator-busy", "load_cpu_cores", most=0.9, advice=(
+        "the generator used up its core, so latencies are its own: lower load.clients or "
+        "feed.rate_per_s")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a trial is not valid."""
+
+    name: str
+    found: str
+    """The figure as it was found, with its bound."""
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.found}: {self.advice}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """VALID, INVALID or ABORTED, and why."""
+
+    status: Status
+    reasons: tuple[Reason, ...] = ()
+    not_assessed: tuple[str, ...] = ()
+    """Names of detectors whose figure was not measured."""
+
+
+def audit(record: TrialRecord, figures: Mapping[str, object]) -> Verdict:
+    """The verdict on a trial, from its record and its row of `trials.csv` (`bench.stats.trial`)."""
+    if record.status == "failed" or record.windows is None:
+        name = record.reason or "not-measured"
+        detail = (record.detail or "").strip().splitlines()
+        return Verdict("ABORTED", (Reason(name, "the trial failed", detail[0] if detail else "no detail"),))
+    reasons = []
+    not_assessed = []
+    for detector in DETECTORS:
+        value = _number(figures.get(detector.figure))
+        if math.isnan(value):
+            not_assessed.append(detector.name)
+        elif detector.fires(value):
+            found = f"{detector.figure} is {value:.4g}, {detector.limit} is allowed"
+            reasons.append(Reason(detector.name, found, detector.advice))
+    return Verdict("INVALID" if reasons else "VALID", tuple(reasons), tuple(not_assessed))
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
