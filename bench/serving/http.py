@@ -36,7 +36,8 @@ from bench.serving.target import parse_query, split_target
 
 Respond = Callable[[Request], Awaitable[Answer]]
 
-HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-cache", "Server": "tickertape"}
+BODILESS = {"Cache-Control": "no-cache", "Server": "tickertape"}
+HEADERS = {"Content-Type": "application/json", **BODILESS}
 
 
 class HttpService:
@@ -103,10 +104,9 @@ class HttpService:
             self.chassis.counts.hand_over(answer.batch)
             if not self.entity_tags:
                 return web.Response(body=answer.body, headers=HEADERS)
-            headers = {**HEADERS, "ETag": answer.tag}
             if matches(request.headers.get("If-None-Match"), answer.tag):
-                return web.Response(status=304, headers=headers)
-            return web.Response(body=answer.body, headers=headers)
+                return web.Response(status=304, headers={**BODILESS, "ETag": answer.tag})
+            return web.Response(body=answer.body, headers={**HEADERS, "ETag": answer.tag})
         if path == "/openapi.json":
             return web.Response(body=self._openapi, headers=HEADERS)
         page = self.chassis.page(path)
