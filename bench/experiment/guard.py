@@ -1,13 +1,13 @@
 """Runs one command, and ends it with all its descendants when whoever asked for it is gone.
 
-    python -I -S guard.py FD CORES NICE COMMAND…
+    python -I -S guard.py FD CORES COMMAND…
 
 It stands alone (it imports nothing of ours, so that it is up within 20 ms) and does four things:
 
     runner ──socket FD──► guard (child subreaper) ──► command ──► its children, orphans among them
 
-1. It starts the command, on the given CORES (`0,2`; `-` leaves them as they are) and at the given
-   NICE (`-` likewise; a refusal is ignored), and writes the command's process id to FD.
+1. It starts the command, on the given CORES (`0,2`; `-` leaves them as they are), and writes the
+   command's process id to FD.
 2. When FD reports end of file (the runner closed it, or died in whatever way) or a SIGTERM comes, it
    kills every descendant, reaps, looks again, and goes on until none is left.
 3. When the command ends by itself, what it left behind is ended likewise.
@@ -23,7 +23,6 @@ there is neither subreaper nor /proc, and only the command's process group is en
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import select
@@ -118,14 +117,11 @@ def spawn(command: list[str]) -> int:
 
 def main(arguments: list[str]) -> int:
     """Guard one command; the exit status."""
-    runner, cores, nice, command = int(arguments[0]), arguments[1], arguments[2], arguments[3:]
+    runner, cores, command = int(arguments[0]), arguments[1], arguments[2:]
     if LINUX:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         if cores != "-":
             os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
-    if nice != "-":
-        with contextlib.suppress(PermissionError):   # a privilege; the publisher's lateness tells
-            os.setpriority(os.PRIO_PROCESS, 0, int(nice))
     os.set_inheritable(runner, False)
     wake, wake_write = os.pipe()
     os.set_blocking(wake_write, False)

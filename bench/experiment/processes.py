@@ -33,6 +33,8 @@ from bench.errors import TrialError
 
 GUARD = Path(__file__).with_name("guard.py")
 TAIL_LINES = 20
+EXACT_NS = 3_000_000
+"""A selector wakes by whole milliseconds; the rest of a wait is slept."""
 GRACE_S = 5.0
 """How long a process that was asked to stop may take."""
 
@@ -49,7 +51,6 @@ class Command:
     folder: Path | None = None
     """Where it runs; by default where the runner does."""
     cores: frozenset[int] | None = None
-    nice: int | None = None
     lifeline: bool = True
     """Whether it is one of ours, that speaks over a lifeline."""
 
@@ -106,6 +107,8 @@ class Crew:
         self._logs = logs
         self._selector = selectors.DefaultSelector()
         self.children: list[Child] = []
+        self.on_fall: dict[str, Callable[[], None]] = {}
+        """What to do, by the command's name, instead of failing when a process ends by itself."""
 
     def __enter__(self) -> Crew:
         return self
@@ -168,18 +171,38 @@ class Crew:
         """Those that ended without having been asked to."""
         return [child for child in self.children if child.status is not None and not child.stopping]
 
+    def check(self) -> None:
+        """Raise `TrialError` where a process has ended by itself, or says that it failed."""
+        for child in self.fallen():
+            self._turn_out(child)
+        for child in self.children:
+            if "failed" in child.messages:
+                raise TrialError(child.messages["failed"]["reason"], child.messages["failed"]["detail"])
+        for child in self.fallen():
+            if child.name not in self.on_fall:
+                raise TrialError(
+                    f"{child.name}-died", f"the {child.name} ended by itself with status {child.status}"
+                )
+            child.stopping = True
+            self.on_fall[child.name]()
+
     def wait(self, done: Callable[[], bool], timeout_s: float, what: str) -> None:
         """Turn until `done`; a process that falls, or `timeout_s` without it, fails the trial."""
         deadline = time.monotonic() + timeout_s
         while not done():
-            for child in self.fallen():
-                self._turn_out(child)
-                if not done():
-                    raise fall(child)
+            self.check()
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TrialError("timeout", f"{what} did not come within {timeout_s:g} s")
-            self.turn(left)
+            if not done():
+                self.turn(left)
+
+    def sleep_until(self, instant_ns: int) -> None:
+        """Turn until `CLOCK_MONOTONIC` shows `instant_ns`; a process that falls fails the trial."""
+        while (left := instant_ns - time.monotonic_ns()) > EXACT_NS:
+            self.check()
+            self.turn((left - EXACT_NS) / 1e9)
+        time.sleep(max(0, instant_ns - time.monotonic_ns()) / 1e9)
 
     def expect(self, child: Child, key: str, timeout_s: float) -> Any:
         """The message `key` of `child`, waited for if need be."""
@@ -219,15 +242,9 @@ class Crew:
             self.turn(deadline - time.monotonic())
 
 
-def fall(child: Child) -> TrialError:
-    """The failure of a trial whose process ended before its time."""
-    return TrialError(f"{child.name}-died", f"the {child.name} ended by itself with status {child.status}")
-
-
 def _guard_arguments(command: Command, fd: int) -> list[str]:
     cores = "-" if command.cores is None else ",".join(str(core) for core in sorted(command.cores))
-    nice = "-" if command.nice is None else str(command.nice)
-    return [str(fd), cores, nice, *command.arguments]
+    return [str(fd), cores, *command.arguments]
 
 
 def _received(sock: socket.socket) -> bytes:

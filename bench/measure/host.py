@@ -51,6 +51,11 @@ def cores() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
+def core_count() -> int:
+    """How many cores the machine has, whether we may run on them or not."""
+    return psutil.cpu_count() or 1
+
+
 def memory_bytes() -> tuple[int, int]:
     """Total and available memory, no more than the cgroup's limit."""
     memory = psutil.virtual_memory()
@@ -245,6 +250,13 @@ def _frequency(governor: str | None, virtualisation: str | None) -> Check:
 def _quiet(name: str, share: float, advice: str) -> Check:
     found = f"{share:.1%} of all cores"
     return Check(name, "good", found) if share <= NOISE_WANTED else Check(name, "poor", found, advice)
+
+
+def free_port() -> int:
+    """A port that nobody listens on now (somebody else may take it before it is used)."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
 
 
 def port_is_free(port: int, host: str = "127.0.0.1") -> bool:

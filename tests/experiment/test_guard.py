@@ -32,11 +32,11 @@ print(os.getpid(), child.pid, int(orphan.stdout.readline()), flush=True)
 class Guarded:
     """A command under a guard, and our end of the guard's socket."""
 
-    def __init__(self, *command: str, cores: str = "-", nice: str = "-") -> None:
+    def __init__(self, *command: str, cores: str = "-") -> None:
         self.socket, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(GUARD), str(theirs.fileno()), cores, nice, *command],
+                [sys.executable, "-I", "-S", str(GUARD), str(theirs.fileno()), cores, *command],
                 pass_fds=[theirs.fileno()], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )
 
@@ -57,8 +57,8 @@ def guarded() -> Iterator[type[Guarded]]:
     made: list[Guarded] = []
 
     class Kept(Guarded):
-        def __init__(self, *command: str, cores: str = "-", nice: str = "-") -> None:
-            super().__init__(*command, cores=cores, nice=nice)
+        def __init__(self, *command: str, cores: str = "-") -> None:
+            super().__init__(*command, cores=cores)
             made.append(self)
 
     yield Kept
@@ -112,7 +112,7 @@ def test_nothing_is_left(guarded: type[Guarded], end: str) -> None:
 
 
 def test_a_ctrl_c_does_not_reach_the_command_through_the_guard(guarded: type[Guarded]) -> None:
-    guard = guarded(sys.executable, "-c", "import sys; print(1, flush=True); sys.stdin.read(); print(2)")
+    guard = guarded(sys.executable, "-c", "import time; print(1, flush=True); time.sleep(300)")
     guard.line()
     guard.process.send_signal(signal.SIGINT)
     assert guard.process.poll() is None
@@ -120,11 +120,10 @@ def test_a_ctrl_c_does_not_reach_the_command_through_the_guard(guarded: type[Gua
     assert guard.status() == 137
 
 
-def test_cores_and_niceness_are_set_before_the_command_starts(guarded: type[Guarded]) -> None:
+def test_cores_are_set_before_the_command_starts(guarded: type[Guarded]) -> None:
     core = max(os.sched_getaffinity(0))
-    script = "import os; print(os.sched_getaffinity(0), os.nice(0))"
-    guard = guarded(sys.executable, "-c", script, cores=str(core), nice="5")
-    assert guard.line().strip() == f"{{{core}}} 5"
+    guard = guarded(sys.executable, "-c", "import os; print(os.sched_getaffinity(0))", cores=str(core))
+    assert guard.line().strip() == f"{{{core}}}"
 
 
 def test_signals_have_their_defaults_in_the_command(guarded: type[Guarded]) -> None:

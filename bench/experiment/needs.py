@@ -1,0 +1,127 @@
+"""What a run needs of the machine, before it begins: time, disk, memory, files, ports.
+
+    time     trials × (starting + spawning + warm-up + measuring + draining + storing)
+    disk     rows of deliveries, 32 bytes each while raw, about 16 as Parquet
+    memory   the processes, their connections, and the largest trial's rows while they are converted
+    files    one socket a client, in the load and in the server alike (the limit is each process's)
+    ports    one a client for the connection's near end, and the two that are listened on
+
+They are estimates from above, good to a factor of two, and are there so that a run that cannot end
+well does not begin. The constants are measured ones.
+
+Known weakness: a client that opens a new connection for each request needs more ports than one, since
+a closed one is held for a minute (TIME_WAIT); our clients keep theirs open.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import HostError
+from bench.experiment.plan import poll_interval_s
+from bench.measure import host
+from bench.scenario import Scenario, Table
+
+OVERHEAD_S = 3.0
+"""A trial beside its windows: starting the processes, stopping them, storing."""
+SETTLING_S = 0.3
+"""From t1 until everybody has everything, where nobody polls."""
+RAW_ROW_BYTES = 32
+STORED_ROW_BYTES = 16
+CONVERTED_ROW_BYTES = 100
+"""Raw rows, their columns and the tables made of them, at once in memory."""
+CLIENT_BYTES = 150_000
+"""A connection's buffers and objects at both ends."""
+BASE_BYTES = 600_000_000
+"""The four processes of a trial without any client."""
+BASE_FILES = 64
+LISTENING_PORTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a run needs; `files` of each process, the rest of the machine."""
+
+    trials: int
+    time_s: float
+    disk_bytes: int
+    memory_bytes: int
+    files: int
+    ports: int
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the machine has; None where that can't be read."""
+
+    disk_bytes: int
+    memory_bytes: int
+    files: int
+    ports: int | None
+
+    @classmethod
+    def read(cls, results: Path) -> Means:
+        """This machine's, with the disk that `results` is on (or will be)."""
+        there = next(path for path in (results, *results.absolute().parents) if path.exists())
+        free = shutil.disk_usage(there).free
+        return cls(free, host.memory_bytes()[1], host.open_files()[1], host.local_ports())
+
+
+def trial_s(scenario: Scenario, options: Mapping[str, Table], clients: int) -> float:
+    """How long a trial with so many clients takes."""
+    windows = scenario.windows
+    spawning = clients / scenario.load.spawn_rate_per_s
+    draining = max(SETTLING_S, poll_interval_s(options))
+    return OVERHEAD_S + spawning + windows.warmup_s + windows.measure_s + draining
+
+
+def needs(scenario: Scenario, options: Mapping[str, Table], ticks: int) -> Needs:
+    """What the run needs, where the feed of one trial has `ticks` ticks."""
+    share = 1.0
+    size = scenario.load.symbols_per_client
+    if size is not None and scenario.feed.schedule != "replay":
+        share = size / scenario.feed.symbols
+    counts = [clients for clients in scenario.load.clients for _ in scenario.transports]
+    rows = [round(ticks * share * clients) for clients in counts]
+    blocks, most = scenario.trials.count, max(scenario.load.clients)
+    return Needs(
+        trials=blocks * len(counts),
+        time_s=blocks * sum(trial_s(scenario, options, clients) for clients in counts),
+        disk_bytes=blocks * sum(rows) * STORED_ROW_BYTES + max(rows) * RAW_ROW_BYTES,
+        memory_bytes=BASE_BYTES + most * CLIENT_BYTES + max(rows) * CONVERTED_ROW_BYTES,
+        files=most + BASE_FILES,
+        ports=most + LISTENING_PORTS,
+    )
+
+
+def refuse_unless_fits(needed: Needs, found: Means) -> None:
+    """Raise `HostError` for the first thing that the machine does not have enough of."""
+    rows: list[tuple[str, int, int | None, str]] = [
+        ("open files in one process", needed.files, found.files,
+         "ask for fewer clients (load.clients) or raise the hard limit (`ulimit -Hn`, as root)"),
+        ("ports for outgoing connections", needed.ports, found.ports,
+         "ask for fewer clients (load.clients) or widen net.ipv4.ip_local_port_range"),
+        ("bytes of memory", needed.memory_bytes, found.memory_bytes,
+         "ask for fewer clients, a lower feed.rate_per_s or a shorter windows.measure_s"),
+        ("bytes on the disk of the results", needed.disk_bytes, found.disk_bytes,
+         "make room there, or name another folder with --results"),
+    ]
+    for what, need, has, advice in rows:
+        if has is not None and need > has >= 0:
+            raise HostError(f"the run needs {need:,} {what}, and this machine has {has:,}: {advice}")
+
+
+def table(needed: Needs, found: Means) -> list[tuple[str, str, str]]:
+    """What is needed and what is there, as rows of text: what `run --plan` prints."""
+    minutes, seconds = divmod(round(needed.time_s), 60)
+    return [
+        ("trials", f"{needed.trials}", ""),
+        ("time", f"about {minutes} min {seconds} s", ""),
+        ("disk", f"{needed.disk_bytes / 1e6:,.0f} MB", f"{found.disk_bytes / 1e6:,.0f} MB"),
+        ("memory", f"{needed.memory_bytes / 1e6:,.0f} MB", f"{found.memory_bytes / 1e6:,.0f} MB"),
+        ("open files of a process", f"{needed.files:,}", f"{found.files:,}"),
+        ("ports", f"{needed.ports:,}", "unknown" if found.ports is None else f"{found.ports:,}"),
+    ]

@@ -1,0 +1,76 @@
+"""Estimates that grow with what is asked, and a refusal for each thing that is short."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.errors import HostError
+from bench.experiment.needs import Means, Needs, needs, refuse_unless_fits, table, trial_s
+from bench.scenario import Scenario, Table
+
+PLENTY = Means(10**13, 10**13, 10**7, 10**7)
+
+
+class Polling(Table):
+    interval_s: float = 1.0
+
+
+def scenario(**changes: Any) -> Scenario:
+    return Scenario.model_validate({"question": "?", "transports": {"a": {}, "b": {}}} | changes)
+
+
+def test_what_is_needed_by_hand() -> None:
+    asked = scenario(load={"clients": [10, 100]}, trials={"count": 3})
+    needed = needs(asked, {"a": Polling()}, ticks=50)
+    assert needed.trials == 12
+    assert needed.time_s == pytest.approx(6 * sum(trial_s(asked, {"a": Polling()}, n) for n in (10, 100)))
+    assert needed.disk_bytes == 3 * 2 * (10 + 100) * 50 * 16 + 100 * 50 * 32
+    assert (needed.files, needed.ports) == (164, 102)
+
+
+def test_only_what_a_client_subscribes_to_is_stored() -> None:
+    feed = {"symbols": 10}
+    all_of_them = needs(scenario(feed=feed), {}, ticks=1000)
+    one = needs(scenario(feed=feed, load={"symbols_per_client": 1}), {}, ticks=1000)
+    assert one.disk_bytes * 10 == all_of_them.disk_bytes
+
+
+def test_a_polls_interval_is_waited_for_at_the_end() -> None:
+    asked = scenario()
+    assert trial_s(asked, {"a": Polling(interval_s=5)}, 50) - trial_s(asked, {}, 50) == pytest.approx(4.7)
+
+
+def test_what_fits_is_let_pass() -> None:
+    needed = needs(scenario(), {}, ticks=100)
+    refuse_unless_fits(needed, PLENTY)
+    refuse_unless_fits(needed, replace(PLENTY, ports=None, files=-1))   # not known; without a limit
+
+
+@pytest.mark.parametrize(("short", "sentence"), [
+    ({"files": 100}, "needs 114 open files in one process, and this machine has 100: .*load.clients"),
+    ({"ports": 51}, "needs 52 ports .* has 51"),
+    ({"memory_bytes": 10}, "bytes of memory"),
+    ({"disk_bytes": 10}, "bytes on the disk.*--results"),
+])
+def test_each_shortage_is_told_with_what_to_do(short: dict[str, int], sentence: str) -> None:
+    with pytest.raises(HostError, match=sentence):
+        refuse_unless_fits(needs(scenario(), {}, ticks=100), replace(PLENTY, **short))
+
+
+def test_this_machines_means_can_be_read_for_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+    found = Means.read(tmp_path / "not" / "yet")
+    assert found.disk_bytes > 0
+    assert found.memory_bytes > 0
+
+
+def test_the_table_names_everything() -> None:
+    rows = table(Needs(4, 125, 10**9, 10**9, 300, 200), replace(PLENTY, ports=None))
+    assert [row[0] for row in rows] == [
+        "trials", "time", "disk", "memory", "open files of a process", "ports",
+    ]
+    assert rows[1][1] == "about 2 min 5 s"
+    assert rows[5][1:] == ("200", "unknown")
