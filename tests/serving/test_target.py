@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.contract import Cursor, Refusal, Request, Subscription
+from bench.serving.target import parse_query, split_target
+
+symbols = st.frozensets(st.from_regex(r"[A-Za-z0-9._-]{1,24}", fullmatch=True), min_size=1, max_size=4)
+cursors = st.builds(
+    Cursor, st.from_regex(r"[0-9a-z]{1,16}", fullmatch=True), st.integers(min_value=0, max_value=2**53 - 1)
+)
+subscriptions = st.builds(Subscription, st.none() | symbols, st.sampled_from(["every", "latest"]))
+
+
+@given(st.builds(Request, subscriptions, st.none() | cursors))
+def test_reading_a_query_is_the_inverse_of_writing_it(request: Request) -> None:
+    path, query = split_target(f"/ticks?{request.to_query()}")
+    assert path == "/ticks"
+    assert parse_query(query) == request
+
+
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=60))
+def test_any_query_is_read_or_refused(query: str) -> None:
+    try:
+        parse_query(query)
+    except Refusal as refusal:
+        assert refusal.status.http == 400
+
+
+@pytest.mark.parametrize(
+    ("target", "code"),
+    [
+        ("/ticks?symbols=%ff", "bad-encoding"),
+        ("/ticks?symbols=%c3%28", "bad-encoding"),
+        ("/ticks?symbols=\udcff", "bad-encoding"),
+        ("/ticks?after=e1:1&after=e1:2", "bad-request"),
+        ("/ticks?after", "bad-request"),
+        ("/ticks?" + "&".join(f"p{n}=1" for n in range(20)), "bad-request"),
+        ("/ticks?since=e1:1", "bad-request"),
+        ("/ticks?after=e1", "bad-cursor"),
+        ("/ticks?after=", "bad-cursor"),
+        ("/ticks?after=e1:-1", "bad-cursor"),
+        ("/ticks?" + "x" * 8000, "target-too-long"),
+    ],
+)
+def test_what_is_refused_is_refused_by_its_own_word(target: str, code: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        parse_query(split_target(target)[1])
+    assert caught.value.code == code
+
+
+def test_escapes_are_resolved() -> None:
+    assert parse_query("after=e1%3A7&symbols=A%41A%2CBBB") == Request(
+        Subscription(frozenset({"AAA", "BBB"})), Cursor("e1", 7)
+    )
