@@ -20,17 +20,45 @@ import numpy as np
 import pandas as pd
 
 from bench.clock import NO_STAMP
-from bench.records import COUNTED_BY_KERNEL, TrialRecord
+from bench.records import TrialRecord
 from bench.stats.age import ages
 from bench.stats.arrays import Tables, TrialArrays, trial_arrays
-from bench.stats.costs import client_sums, costs
+from bench.stats.costs import DIRECTIONS, PARTS, client_sums, costs
 from bench.stats.fates import fates
-from bench.stats.latency import Latencies, bins, latencies, quantile, trial_percentiles
+from bench.stats.latency import PERCENTILES, Latencies, bins, latencies, quantile, trial_percentiles
 
 NS_PER_MS = 1e6
 TIMELINE_BIN_NS = 100_000_000
 
 Row = dict[str, float | int | str | None]
+
+WORDS = ("trial", "transport", "transport_kind", "source", "status", "failure")
+WHOLE = (
+    "block", "position", "attempt", "clients", "seed", "updates_due", "delivered", "late", "conflated",
+    "lost", "dropped", "duplicate", "foreign", "arrivals", "feed_due", "feed_unpublished", "received",
+    "clients_subscribed", "client_errors",
+)
+"""Columns of `trials.csv` that hold words and whole numbers; all others hold real ones."""
+COLUMNS = (
+    "trial", "block", "position", "attempt", "transport", "transport_kind", "clients", "seed", "source",
+    "sample", "status", "failure", "measure_s", "late_after_s",
+    "updates_due", "delivered", "late", "conflated", "lost", "dropped", "duplicate", "foreign", "arrivals",
+    *(f"latency_{name}_ms" for name in ("mean", *PERCENTILES, "min", "max")),
+    *(f"kernel_latency_{name}_ms" for name in ("mean", *PERCENTILES)),
+    "client_lag_p99_ms", "shared_read_share", "age_mean_ms", "age_excess_mean_ms",
+    "requests_per_update", "connections_per_update",
+    *(f"{part}bytes_{direction}_per_update"
+      for direction in DIRECTIONS for part in ("", *(f"{part}_" for part in PARTS))),
+    "segments_up_per_update", "segments_down_per_update", "retransmitted_segments_up_per_update",
+    "server_cpu_us_per_update", "server_cpu_cores", "server_user_cores", "server_system_cores",
+    "server_rss_bytes", "server_rss_bytes_per_client", "load_cpu_cores", "publisher_cpu_cores",
+    "feed_due", "feed_unpublished", "feed_lateness_p50_ms", "feed_lateness_p99_ms",
+    "publishing_unexplained", "received", "server_deliveries", "deliveries_unexplained",
+    "clients_subscribed", "clients_missing", "clients_vanished", "client_errors", "client_error_share",
+    "connections", "requests", "responses", "polls_late", "polls_late_share", "loop_gap_max_ms",
+    "clock_step_us",
+)
+"""The columns of `trials.csv`, in their order; the verdict's follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +80,7 @@ def trial_row(record: TrialRecord, tables: Tables | None) -> Row:
 
 def trial_figures(record: TrialRecord, tables: Tables | None) -> TrialFigures:
     """The figures of a trial; `tables` may be missing for a trial that failed."""
-    row = _asked(record)
+    row: Row = dict.fromkeys(COLUMNS, math.nan) | _asked(record)
     if record.status == "failed" or record.windows is None or tables is None:
         return TrialFigures(row, _distribution(record.trial, None), _timeline(record.trial, None))
     trial = trial_arrays(record, tables)
@@ -70,6 +98,7 @@ def trial_figures(record: TrialRecord, tables: Tables | None) -> TrialFigures:
         **costs(record, trial, tables["clients"]),
         **_witnesses(record, trial, tables),
     }
+    assert set(row) == set(COLUMNS), f"columns differ: {sorted(set(row) ^ set(COLUMNS))}"
     return TrialFigures(row, _distribution(record.trial, latency), _timeline(record.trial, trial))
 
 
@@ -145,7 +174,6 @@ def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
         "polls_late": sums["polls_late"],
         "polls_late_share": sums["polls_late"] / sums["requests"] if sums["requests"] else math.nan,
         "loop_gap_max_ms": _number(record.load.get("loop_gap_max_ns")) / NS_PER_MS,
-        "retransmitted_segments_up": sums[COUNTED_BY_KERNEL[-1]],
         "clock_step_us": record.clock_step_ns / 1000 if record.clock_step_ns is not None else math.nan,
     }
 

@@ -174,7 +174,7 @@ def trial_record(
 ) -> tuple[TrialRecord, dict[str, pa.Table]]:
     """One trial of a run."""
     name = f"{block:03d}-{position:03d}-{label}-{clients}"
-    seed = plan.seed * 1_000_003 + block * 1009 + clients * 31 + position
+    seed = plan.seed * 1_000_003 + block * 1009 + clients * 31
     record = TrialRecord(
         trial=name, block=block, position=position, subject=label, transport=made.kind, clients=clients,
         seed=seed, source=plan.source,  # type: ignore[arg-type]

@@ -1,0 +1,138 @@
+"""A run, read for judging: its manifest, a row a trial, a row a cell, and what figures are drawn from.
+
+    manifest.json, trials/*/ ─► trials.csv   summary.csv   distributions.parquet   timelines.parquet
+                                     └── a report is made from these alone ──┘
+
+With the raw tables there, everything is computed from them anew, every time. A run that was kept
+without them (they can be large) is read from the four condensed files, and gives the same report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench import records
+from bench.audit import Verdict, audit
+from bench.errors import RunError
+from bench.stats.summary import summarise
+from bench.stats.trial import COLUMNS, WHOLE, WORDS, trial_figures
+
+VERDICT_WORDS = ("verdict", "reasons", "not_assessed")
+CONDENSED = ("trials.csv", "distributions.parquet", "timelines.parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run's figures. The frames' columns are described in `docs/results.md`."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    trials: pd.DataFrame
+    """`trials.csv`: one row a trial, failed ones too, in the order in which they were made."""
+    summary: pd.DataFrame
+    """`summary.csv`: one row a (transport, clients) cell."""
+    distributions: pd.DataFrame
+    """`trial, instant, bin, count`: latencies in bins of 0.5 %."""
+    timelines: pd.DataFrame
+    """`trial, at_s, due, arrived`: updates in steps of 100 ms."""
+
+    @property
+    def transports(self) -> tuple[str, ...]:
+        """The labels of what was compared, in the scenario's order."""
+        return tuple(self.manifest["scenario"]["transports"])
+
+    @property
+    def clients(self) -> tuple[int, ...]:
+        """The client counts, rising."""
+        return tuple(sorted(int(count) for count in self.manifest["scenario"]["load"]["clients"]))
+
+    @property
+    def valid(self) -> pd.DataFrame:
+        """The trials that may enter a figure."""
+        return self.trials[self.trials["verdict"] == "VALID"]
+
+
+def open_run(folder: Path) -> Run:
+    """Read a run and compute its figures; a folder that is no run raises `RunError`."""
+    manifest = records.read_json(folder / "manifest.json")
+    done = records.trial_folders(folder)
+    if not done:
+        raise RunError(f"{folder / 'trials'}: no trial has been finished yet")
+    raw = all((path / "deliveries.parquet").is_file() for path in done if _was_measured(path))
+    trials, distributions, timelines = _from_raw(done) if raw else _from_condensed(folder)
+    trials = _typed(trials).sort_values(["block", "position", "attempt"], ignore_index=True)
+    summary = summarise(trials, tuple(manifest["scenario"]["transports"]))
+    return Run(folder, manifest, trials, summary, distributions, timelines)
+
+
+def write_condensed(run: Run) -> None:
+    """Write the four files that the run's report is made from."""
+    for name, frame in (("trials.csv", run.trials), ("summary.csv", run.summary)):
+        with records.whole_file(run.folder / name) as beside:
+            frame.to_csv(beside, index=False, lineterminator="\n")
+    for name, frame in (("distributions", run.distributions), ("timelines", run.timelines)):
+        with records.whole_file(run.folder / f"{name}.parquet") as beside:
+            frame.to_parquet(beside, index=False, compression="zstd")
+
+
+def verdict_words(verdict: Verdict) -> dict[str, str]:
+    """The verdict's columns of `trials.csv`."""
+    return {
+        "verdict": verdict.status,
+        "reasons": "; ".join(str(reason) for reason in verdict.reasons),
+        "not_assessed": " ".join(verdict.not_assessed),
+    }
+
+
+def _was_measured(folder: Path) -> bool:
+    record = records.read_trial(folder)
+    return record.status == "finished"
+
+
+def _from_raw(folders: list[Path]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The frames, one trial in memory at a time."""
+    rows, distributions, timelines = [], [], []
+    for folder in folders:
+        record = records.read_trial(folder)
+        tables = None
+        if record.status == "finished":
+            tables = {name: records.read_table(folder, name) for name in records.TABLES}
+        figures = trial_figures(record, tables)
+        rows.append(figures.row | verdict_words(audit(record, figures.row)))
+        distributions.append(figures.distribution)
+        timelines.append(figures.timeline)
+    return (
+        pd.DataFrame(rows),
+        pd.concat(distributions, ignore_index=True),
+        pd.concat(timelines, ignore_index=True),
+    )
+
+
+def _from_condensed(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The frames as `write_condensed` left them."""
+    missing = [name for name in CONDENSED if not (folder / name).is_file()]
+    if missing:
+        raise RunError(f"{folder}: found neither raw deliveries nor {', '.join(missing)}; "
+                       "a report needs the one or the other")
+    trials = pd.read_csv(folder / "trials.csv", float_precision="round_trip")
+    return (
+        trials,
+        pd.read_parquet(folder / "distributions.parquet"),
+        pd.read_parquet(folder / "timelines.parquet"),
+    )
+
+
+def _typed(trials: pd.DataFrame) -> pd.DataFrame:
+    """The columns in their order, each with its type, wherever the rows came from."""
+    table = trials.reindex(columns=[*COLUMNS, *VERDICT_WORDS])
+    for name in table.columns:
+        if name in (*WORDS, *VERDICT_WORDS):
+            table[name] = table[name].astype(object).where(table[name].notna(), "")
+        else:
+            table[name] = table[name].astype("Int64" if name in WHOLE else "float64")
+    return table

@@ -1,0 +1,61 @@
+"""Every two transports against each other, figure by figure, with nothing claimed that isn't there.
+
+For one figure (a column of `trials.csv`), all pairs of transports at all client counts are compared
+within blocks (`intervals.effect`), and Holm's correction is taken over all of them, so that among all
+the claims of separability made about this figure there is a false one in at most 5 % of runs.
+
+Known weakness: a transport that lost the updates that a percentile falls among has no figure in that
+trial (it is infinite), and the pair is left out; the losses stand in their own column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import pandas as pd
+
+from bench.stats.intervals import Effect, effect, holm
+from bench.stats.summary import cell_interval, valid
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`mine` against `theirs` at one client count."""
+
+    figure: str
+    clients: int
+    mine: str
+    theirs: str
+    effect: Effect
+    """`mine` ÷ `theirs`, or `mine` − `theirs` (see `Effect.kind`)."""
+
+
+def comparisons(trials: pd.DataFrame, figure: str, order: Sequence[str]) -> list[Comparison]:
+    """All pairs of `order` at all client counts; the larger figure of a pair is `mine`.
+
+    Cells in which the figure may not be printed (too few updates beyond a percentile) are left out.
+    """
+    good = valid(trials)
+    found = []
+    for clients in sorted(set(good["clients"])):
+        here = good[good["clients"] == clients]
+        cells = {label: here[here["transport"] == label] for label in order}
+        shown = {label: cell_interval(cell, figure).estimate for label, cell in cells.items()}
+        present = [label for label in order if shown[label] == shown[label]]
+        for one, other in combinations(present, 2):
+            mine, theirs = (one, other) if shown[one] >= shown[other] else (other, one)
+            pairs = _by_block(cells[mine], figure).join(
+                _by_block(cells[theirs], figure), how="inner", lsuffix="_mine", rsuffix="_theirs")
+            between = effect(pairs[f"{figure}_mine"].to_numpy(), pairs[f"{figure}_theirs"].to_numpy())
+            found.append(Comparison(figure, int(clients), mine, theirs, between))
+    corrected = holm([each.effect.p for each in found])
+    return [replace(each, effect=replace(each.effect, p_holm=p))
+            for each, p in zip(found, corrected, strict=True)]
+
+
+def _by_block(cell: pd.DataFrame, figure: str) -> pd.DataFrame:
+    """The figure of a cell's trials by block; of a block that was repeated, the last."""
+    latest = cell.sort_values("attempt").drop_duplicates("block", keep="last")
+    return latest.set_index("block")[[figure]].astype("float64")
