@@ -25,8 +25,6 @@ Known weakness: the runner wakes every 100 ms on a core that the load uses, for 
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 import urllib.request
 from collections.abc import Mapping
@@ -36,10 +34,9 @@ from typing import Any
 
 import pyarrow as pa
 
-import bench
 from bench.clock import RunClock
 from bench.errors import TrialError
-from bench.experiment import plan
+from bench.experiment import plan, programs
 from bench.experiment.plan import PlannedTrial
 from bench.experiment.processes import Child, Command, Crew
 from bench.feed import log as feed_log
@@ -50,9 +47,6 @@ from bench.measure.process import SAMPLE_INTERVAL_NS, Meter, usage
 from bench.records import SAMPLES, TrialRecord, Windows, write_table, write_trial
 from bench.scenario import External, Scenario, Table
 
-PROGRAMS = {"publisher": "bench.feed.publisher", "server": "bench.transports"}
-LOAD_VARIABLE = "TICKERTAPE_LOAD"
-LOCUSTFILE = Path(bench.__file__).parent / "load" / "locustfile.py"
 NS = 1_000_000_000
 LEAD_NS = 50_000_000
 """From the last subscription to the beginning of warm-up: for the publisher and the load to hear of it."""
@@ -60,8 +54,6 @@ READY_S = 30.0
 STORE_S = 120.0
 """For the load to write its rows."""
 LIVES_MAX = 3
-HOLD_TICKS = 65_536
-LOCALHOST = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +146,11 @@ class _Trial:
 
     def start(self) -> None:
         """Start the processes; they are up when this returns, and no client has connected."""
-        self.load = self._own("load", self._load_config())
+        self.load = self.crew.start(
+            programs.load(self.folder, self._load_config(), cores=self.setting.other_cores)
+        )
         self.publisher = self._new_life(port=0, warmup_ns=None)
-        self.feed = self.crew.expect(self.publisher, "ready", READY_S)
+        self.feed_port = int(self.crew.expect(self.publisher, "ready", READY_S)["port"])
         external = self.scenario.transports[self.planned.subject].server
         self.address = self._own_server() if external is None else self._foreign_server(external)
         for child in (self.server, self.load, self.publisher):
@@ -179,10 +173,13 @@ class _Trial:
         self.windows = Windows(warmup_ns, t0_ns, t1_ns, round(self.setting.late_after_s * NS))
         self.facts["windows"] = self.windows
         self.publisher.send({"start": {"warmup_ns": warmup_ns}})
-        last_index = self.schedule.last_index(t0_ns - warmup_ns, t1_ns - warmup_ns)
+        window = (t0_ns - warmup_ns, t1_ns - warmup_ns)
         self.load.send({"windows": {
             "warmup_ns": warmup_ns, "t0_ns": t0_ns, "t1_ns": t1_ns,
-            "late_after_ns": self.windows.late_after_ns, "last_index": last_index,
+            "late_after_ns": self.windows.late_after_ns,
+            "first_index": self.schedule.first_due_from(window[0]),
+            "last_index": self.schedule.last_index(*window),
+            "due": self.schedule.due_by_symbol(*window),
         }})
         self.crew.on_fall["publisher"] = self._revive
 
@@ -238,36 +235,20 @@ class _Trial:
         for path in self.folder.glob("feed.*.log"):
             path.unlink()
 
-    def _own(self, name: str, config: dict[str, Any]) -> Child:
-        """Start one of our own programs, with its configuration beside its log."""
-        path = self.folder / "logs" / f"{name}.json"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(config), encoding="utf-8")
-        is_load = name == "load"
-        module = ("locust", *self._locust_arguments()) if is_load else (PROGRAMS[name], str(path))
-        return self.crew.start(Command(
-            name, (sys.executable, "-P", "-m", *module),
-            environment={LOAD_VARIABLE: str(path)} if is_load else {},
-            cores=self.setting.server_cores if name == "server" else self.setting.other_cores,
-        ))
-
     def _new_life(self, port: int, warmup_ns: int | None) -> Child:
         """Start a publisher; one with `warmup_ns` goes on with the schedule that is under way."""
         self.lives += 1
-        return self._own("publisher", {
-            "feed": self.scenario.feed.model_dump(mode="json"),
-            "seed": self.planned.seed,
-            "horizon_s": plan.horizon_s(self.scenario, self.setting.options),
-            "t0_s": self.scenario.windows.warmup_s,
-            "clock_origin_ns": self.clock.origin_ns,
-            "host": LOCALHOST, "port": port, "hold_ticks": HOLD_TICKS,
-            "folder": str(self.folder), "warmup_ns": warmup_ns,
-        })
+        return self.crew.start(programs.publisher(
+            self.folder, self.scenario.feed, seed=self.planned.seed,
+            horizon_s=plan.horizon_s(self.scenario, self.setting.options),
+            t0_s=self.scenario.windows.warmup_s, clock_origin_ns=self.clock.origin_ns,
+            port=port, warmup_ns=warmup_ns, cores=self.setting.other_cores,
+        ))
 
     def _revive(self) -> None:
         if self.lives == LIVES_MAX:
             raise TrialError("publisher-died", f"the publisher ended by itself {LIVES_MAX} times")
-        self.publisher = self._new_life(self.feed["port"], self.windows.warmup_ns)
+        self.publisher = self._new_life(self.feed_port, self.windows.warmup_ns)
 
     def _load_config(self) -> dict[str, Any]:
         planned, load = self.planned, self.scenario.load
@@ -280,29 +261,19 @@ class _Trial:
             "clock_origin_ns": self.clock.origin_ns, "folder": str(self.folder),
         }
 
-    def _locust_arguments(self) -> tuple[str, ...]:
-        rate = self.scenario.load.spawn_rate_per_s
-        return (
-            "-f", str(LOCUSTFILE), "--headless", "--only-summary",
-            "--users", str(self.planned.clients), "--spawn-rate", f"{rate:g}",
-        )
-
     def _own_server(self) -> dict[str, Any]:
         """Start our server of the subject's transport; its address."""
-        self.server = self._own("server", {
-            "transport": self.planned.transport,
-            "options": self.setting.options[self.planned.subject].model_dump(mode="json"),
-            "server": self.scenario.server.model_dump(mode="json"),
-            "feed": {"host": LOCALHOST, "port": self.feed["port"]},
-            "host": LOCALHOST, "port": 0, "origins": [],
-        })
+        self.server = self.crew.start(programs.server(
+            self.folder, self.planned.transport, self.setting.options[self.planned.subject],
+            self.scenario.server, feed_port=self.feed_port, cores=self.setting.server_cores,
+        ))
         ready = self.crew.expect(self.server, "ready", READY_S)
         return {"host": ready["host"], "port": ready["port"]}
 
     def _foreign_server(self, external: External) -> dict[str, Any]:
         """Start the user's own server; its address, once it answers."""
         port = host.free_port()
-        words = {"port": str(port), "feed_port": str(self.feed["port"])}
+        words = {"port": str(port), "feed_port": str(self.feed_port)}
         command = [_filled(argument, words) for argument in external.command]
         self.server = self.crew.start(Command(
             "server", command, folder=self.setting.folder, cores=self.setting.server_cores, lifeline=False,
@@ -315,7 +286,7 @@ class _Trial:
             self.crew.turn(0.05)
             if time.monotonic() > deadline:
                 raise TrialError("timeout", f"{address} did not answer with 200 within {READY_S:g} s")
-        return {"host": LOCALHOST, "port": port}
+        return {"host": programs.LOCALHOST, "port": port}
 
 
 def _filled(text: str, words: Mapping[str, str]) -> str:

@@ -91,6 +91,12 @@ class Schedule:
             for place, back in zip(places, from_the_end, strict=True)
         }
 
+    def due_by_symbol(self, from_ns: int, to_ns: int) -> dict[str, int]:
+        """For each symbol with a tick whose offset is in [from_ns, to_ns): how many it has there."""
+        within = self.symbol[self.first_due_from(from_ns) : self.first_due_from(to_ns)]
+        places, counts = np.unique(within, return_counts=True)
+        return {self.symbols[place]: int(count) for place, count in zip(places, counts, strict=True)}
+
 
 def make(feed: Feed, seed: int, horizon_s: float, t0_s: float) -> Schedule:
     """All ticks that are due within `horizon_s` of the beginning of warm-up.

@@ -1,0 +1,72 @@
+"""When everything that was owed has come: the end of the drain.
+
+A client is accounted for when it has received as many different indices of the window [t0, t1) as were
+due for its symbols. Where the server declared skips to it (conflation, a slow client's policy) that
+count is never reached; then a client is accounted for once it has received an index at or after the
+last one that was due for it, since every answer hands over or declares all that stands before it.
+
+This only ends a drain early: a client that is not accounted for is waited for until the drain is over,
+and what became of its ticks is judged from the records, not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.measure.recording import Rows
+
+
+class Accounting:
+    """What each client is owed, and what has come of it.
+
+    `first_index` is the first schedule index due in the window, `last_index` the last by symbol and
+    `due` the number by symbol; `symbols` are each client's (None: all).
+    """
+
+    def __init__(
+        self,
+        first_index: int,
+        last_index: Mapping[str, int],
+        due: Mapping[str, int],
+        symbols: Sequence[frozenset[str] | None],
+    ) -> None:
+        wanted = [due.keys() if mine is None else due.keys() & mine for mine in symbols]
+        self._due = np.array([sum(due[symbol] for symbol in mine) for mine in wanted], np.int64)
+        self._last = np.array(
+            [max((last_index[symbol] for symbol in mine), default=-1) for mine in wanted], np.int64
+        )
+        self._first = first_index
+        self._span = max(last_index.values(), default=first_index) - first_index + 1
+        self._seen = np.zeros(len(symbols) * self._span, np.bool_)
+        self._received = np.zeros(len(symbols), np.int64)
+        self._newest = np.full(len(symbols), -1, np.int64)
+        self._skipping = np.zeros(len(symbols), np.bool_)
+
+    def take(self, deliveries: Rows) -> None:
+        """Take in deliveries."""
+        client = deliveries["client"].astype(np.int64)
+        index = deliveries["index"].astype(np.int64)
+        np.maximum.at(self._newest, client, index)
+        place = index - self._first
+        within = (place >= 0) & (place < self._span)
+        cell = client[within] * self._span + place[within]
+        new = np.unique(cell[~self._seen[cell]])
+        self._seen[new] = True
+        self._received += np.bincount(new // self._span, minlength=len(self._received))
+
+    def take_skips(self, skips: Rows) -> None:
+        """Take in declared skips."""
+        self._skipping[skips["client"]] = True
+
+    @property
+    def missing(self) -> int:
+        """How many clients are not accounted for."""
+        return int(np.count_nonzero(~self._accounted()))
+
+    def _accounted(self) -> npt.NDArray[np.bool_]:
+        complete = self._received >= self._due
+        passed = self._skipping & (self._newest >= self._last)
+        return np.logical_or(complete, passed)

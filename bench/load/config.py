@@ -1,0 +1,65 @@
+"""What a load process is to do: one JSON file, named by `TICKERTAPE_LOAD`.
+
+    {"subject": "websocket", "transport": "websocket", "options": {"ping_interval_s": 20},
+     "host": "127.0.0.1", "port": 40213, "clients": 50, "mode": "every", "symbols": null,
+     "seed": 1, "spawn_rate_per_s": 500, "clock_origin_ns": 81362000000000, "folder": "…/trials/…"}
+
+`clock_origin_ns` is the run clock's zero, the same as the publisher's, or latencies mean nothing.
+Without a `port` the process says that it is ready and waits for its target. Without a `folder` nothing
+is kept, and no windows are expected: Locust's web interface shows live numbers until somebody stops it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from bench.contract import Subscription
+from bench.errors import UserError
+from bench.scenario import Count, Positive, Table, validated
+
+VARIABLE = "TICKERTAPE_LOAD"
+
+
+class Config(Table):
+    """The file's content."""
+
+    subject: str
+    """The label in the scenario: the name of the row in Locust's table."""
+    transport: str
+    options: Mapping[str, Any] = Field(default_factory=dict)
+    """The transport's own, validated by its folder."""
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Where the server listens; None: the runner will say (`target`)."""
+    clients: Count
+    mode: Literal["every", "latest"] = "every"
+    symbols: tuple[tuple[str, ...], ...] | None = None
+    """Each client's symbols; None: all symbols for all clients."""
+    seed: int = 1
+    spawn_rate_per_s: Positive = 500.0
+    clock_origin_ns: int
+    folder: Path | None = None
+    """The trial's folder, for the raw records."""
+
+    def subscription(self, number: int) -> Subscription:
+        """What client `number` subscribes to. Clients beyond those configured begin again at the first."""
+        mine = None if self.symbols is None else frozenset(self.symbols[number % len(self.symbols)])
+        return Subscription(mine, self.mode)
+
+
+def load() -> Config:
+    """The configuration that the environment names."""
+    path = os.environ.get(VARIABLE)
+    if path is None:
+        raise UserError(f"{VARIABLE}: found nothing, allowed is the path of a JSON file")
+    try:
+        table = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise UserError(f"{VARIABLE}: {path}: {error}") from error
+    return validated(Config, table, path)

@@ -1,0 +1,39 @@
+"""The entry for Locust: `TICKERTAPE_LOAD=config.json locust -f bench/load/locustfile.py`.
+
+A trial's runner starts it with `--headless` and speaks with it over its lifeline; started by hand with
+a configuration that has a port and no folder, Locust's web interface shows live numbers for as long as
+one likes. The configuration (`bench/load/config.py`) picks the transport, and with it the one user class
+that Locust finds here; it also sets the number of users and the spawn rate, which the web interface
+offers to change.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from locust import events
+from locust.env import Environment
+
+from bench.errors import UserError
+from bench.lifeline import Lifeline
+from bench.load import config as configuration
+from bench.load.session import Session
+from bench.load.users import TransportUser, user_class
+
+try:
+    config = configuration.load()
+except UserError as error:
+    sys.exit(str(error))
+
+TheUser: type[TransportUser] = user_class(config.transport)
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def prepare(environment: Environment, **_: Any) -> None:
+    """Set up the process's session before the first user is spawned."""
+    if environment.parsed_options is not None:
+        environment.parsed_options.num_users = config.clients
+        environment.parsed_options.spawn_rate = config.spawn_rate_per_s
+    TransportUser.session = Session(config, environment, Lifeline.from_environment())
+    TransportUser.session.open()

@@ -1,0 +1,45 @@
+"""Locust's users: one class a transport, one user a client.
+
+A user's life is Locust's to decide: it is spawned at the spawn rate, waits, and is stopped. Its sockets
+and its bytes are the reactor's (see `bench.load.reactor`); so a user runs no task of its own but to be
+there, and thousands of them cost nothing while updates arrive.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from gevent.event import Event
+from locust import User, task
+
+from bench import transports
+from bench.load.session import Session
+
+
+class TransportUser(User):
+    """A client that is connected from its start to its stop."""
+
+    abstract = True
+    session: ClassVar[Session]
+    """The process's session; set before the first user is spawned."""
+
+    def on_start(self) -> None:
+        """Connect and subscribe."""
+        self.link = self.session.begin_client()
+
+    @task
+    def receive(self) -> None:
+        """Be there until Locust says stop."""
+        Event().wait()
+
+    def on_stop(self) -> None:
+        """Close in order."""
+        self.session.end_client(self.link)
+
+
+def user_class(transport: str) -> type[TransportUser]:
+    """The user class of a transport: `short_polling` gives `ShortPollingUser`."""
+    assert transport in transports.names(), f"{transport!r} is not one of {transports.names()}"
+    name = "".join(word.capitalize() for word in transport.split("_")) + "User"
+    text = f"A client that speaks {transport.replace('_', ' ')}."
+    return type(name, (TransportUser,), {"abstract": False, "__doc__": text, "__module__": __name__})
