@@ -103,7 +103,7 @@ def _from_raw(folders: list[Path]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataF
         if record.status == "finished":
             tables = {name: records.read_table(folder, name) for name in records.TABLES}
         figures = trial_figures(record, tables)
-        rows.append(figures.row | verdict_words(audit(record, figures.row)))
+        rows.append({**figures.row, **verdict_words(audit(record, figures.row))})
         distributions.append(figures.distribution)
         timelines.append(figures.timeline)
     return (

@@ -1,0 +1,99 @@
+"""The figures of cost: bytes for each update by direction and kind, server CPU and memory.
+
+See `bench.report.figures` for what all figures have in common.
+"""
+
+from __future__ import annotations
+
+import math
+
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from bench.report import style
+from bench.report.figures import by_clients, legend, run_looks, shown_clients
+from bench.report.run import Run
+from bench.stats.costs import DIRECTIONS, PARTS
+
+KINDS = {
+    "payload": ("payload (the ticks)", "", 1.0),
+    "header": ("HTTP headers", "////", 0.62),
+    "framing": ("framing", "\\\\\\\\", 0.42),
+    "tls": ("TLS", "xxxx", 0.3),
+    "tcpip": ("TCP/IP headers", "----", 0.18),
+}
+"""For each kind of bytes: its name, hatch, and how much of the transport's colour it has."""
+WORTH_DRAWING = 0.005
+"""Share of the longest bar below which a part is not drawn."""
+
+
+def bytes_per_update(run: Run) -> Figure:
+    """Bytes on the wire for each update, as bars: one for each transport and direction, by kind."""
+    clients = shown_clients(run)
+    cells = {row["transport"]: row for _, row in run.summary[run.summary["clients"] == clients].iterrows()}
+    looks = {label: look for label, look in run_looks(run).items() if label in cells}
+    longest = max((_whole(cells[label], direction) for label in looks for direction in DIRECTIONS), default=0)
+    with style.settings():
+        figure = Figure(figsize=(8.4, 1.9 + 0.75 * max(1, len(looks))), layout="constrained")
+        axes = figure.subplots()
+        drawn = set()
+        ticks = []
+        for place, (label, look) in enumerate(looks.items()):
+            for side, direction in enumerate(DIRECTIONS[::-1]):
+                y = -(place + 0.36 * side)
+                ticks.append((y, f"{look.name}, {direction}"))
+                left = 0.0
+                for part in PARTS:
+                    width = _number(cells[label].get(f"{part}_bytes_{direction}_per_update"))
+                    if width > WORTH_DRAWING * longest:
+                        _, hatch, strength = KINDS[part]
+                        axes.barh(y, width, 0.32, left=left, color=_tint(look.colour, strength), hatch=hatch,
+                                  edgecolor=style.INK, linewidth=0.6)
+                        drawn.add(part)
+                        left += width
+                axes.text(left + 0.012 * longest, y, style.number(_whole(cells[label], direction)),
+                          va="center", size=9)
+        axes.set_yticks([y for y, _ in ticks], [text for _, text in ticks])
+        axes.set_xlim(0, longest * 1.12 or 1)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel("bytes for each update (wire, IPv4)")
+        axes.set_title(f"What does an update cost on the wire? ({clients} clients)")
+        axes.legend(handles=[
+            Patch(facecolor=_tint("#555555", KINDS[part][2]), hatch=KINDS[part][1], edgecolor=style.INK,
+                  linewidth=0.6, label=KINDS[part][0])
+            for part in PARTS if part in drawn
+        ], loc="upper left", bbox_to_anchor=(0.0, -0.2), ncols=5)
+    return figure
+
+
+def server_by_clients(run: Run) -> Figure:
+    """Server CPU for each update and memory for each client, against the number of clients."""
+    with style.settings():
+        figure = Figure(figsize=(8.4, 4.4), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        by_clients(left, run, "server_cpu_us_per_update", "server CPU for each update (µs)")
+        by_clients(right, run, "server_rss_bytes_per_client", "server memory for each client (bytes)")
+        figure.suptitle("What do updates and clients cost the server?", x=0.01, ha="left", weight="bold",
+                        size=12)
+        left.set_title("CPU", weight="normal", size=10)
+        right.set_title("memory", weight="normal", size=10)
+        legend(left)
+    return figure
+
+
+def _whole(cell: object, direction: str) -> float:
+    """All bytes of a direction that could be told apart."""
+    parts = (cell.get(f"{part}_bytes_{direction}_per_update") for part in PARTS)  # type: ignore[attr-defined]
+    return sum(max(0.0, _number(value)) for value in parts)
+
+
+def _number(value: object) -> float:
+    """A figure of the summary; 0 for what was not measured, since a bar has no other way to say so."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
+
+
+def _tint(colour: str, strength: float) -> tuple[float, float, float]:
+    """`colour` mixed with white."""
+    channels = (int(colour[place:place + 2], 16) / 255 for place in (1, 3, 5))
+    red, green, blue = (1 - strength * (1 - channel) for channel in channels)
+    return red, green, blue

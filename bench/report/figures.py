@@ -1,0 +1,200 @@
+"""The figures of speed and freshness: latency by percentile and by client count, age, deliveries over time.
+
+Each takes a run and gives a figure that can be understood alone: its title is the question that it
+answers, its axes have units, its caption (`bench.report.captions`) says how to read it. Only VALID
+trials enter. A percentile is drawn as far out as it may be printed (`bench.stats.latency`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter
+
+from bench.report import style, theory
+from bench.report.run import Run
+from bench.stats.arrays import Floats
+from bench.stats.intervals import interval
+from bench.stats.latency import BEYOND_CELL, BEYOND_TRIAL, bin_quantiles
+from bench.stats.summary import bounds
+
+LEVELS = 1 - 10 ** -np.linspace(0.0, 3.0, 121)
+"""Shares at which the percentile plot is read: from 0 to 99.9 %, evenly in the number of nines."""
+TICKS = (0.0, 0.5, 0.9, 0.95, 0.99, 0.995, 0.999)
+
+
+def run_looks(run: Run) -> dict[str, style.Look]:
+    """How each transport of the run is drawn."""
+    simulated = set(run.trials.loc[run.trials["source"] == "simulated", "transport"])
+    return style.looks(run.transports, tuple(simulated))
+
+
+def shown_clients(run: Run) -> int:
+    """The client count that figures for one count show: the largest with a valid trial of every
+    transport that has any."""
+    have = {label: set(run.valid.loc[run.valid["transport"] == label, "clients"]) for label in run.transports}
+    common = set.intersection(*[counts for counts in have.values() if counts] or [set()])
+    return int(max(common or set(run.clients)))
+
+
+def percentiles(run: Run) -> Figure:
+    """Latency by percentile, one line a transport, with the interval between trials as a band."""
+    clients = shown_clients(run)
+    with style.settings():
+        figure = Figure(figsize=(8.4, 4.8), layout="constrained")
+        axes = figure.subplots()
+        for label, look in run_looks(run).items():
+            shares, values = _spectrum(run, label, clients)
+            if not len(shares):
+                continue
+            x = -np.log10(1 - shares)
+            axes.plot(x, values[:, 0], color=look.colour, marker=look.marker, markevery=12, label=look.name)
+            axes.fill_between(x, values[:, 1], values[:, 2], color=look.colour, alpha=0.18, linewidth=0)
+        axes.set_yscale("log")
+        axes.set_xlim(0, 3.02)
+        axes.xaxis.set_major_locator(FixedLocator([-np.log10(1 - share) for share in TICKS]))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * (1 - 10 ** -x):.4g} %"))
+        style.plain_ticks(axes, "y")
+        axes.set_xlabel("share of updates that are at least as fast")
+        axes.set_ylabel("latency (ms, log scale)")
+        axes.set_title(f"How long does an update take? ({clients} clients)")
+        legend(axes)
+    return figure
+
+
+def _spectrum(run: Run, label: str, clients: int) -> tuple[Floats, Floats]:
+    """The shares that may be printed, and for each: estimate, low, high (ms)."""
+    cell = run.valid[(run.valid["transport"] == label) & (run.valid["clients"] == clients)]
+    counted = (cell["delivered"] + cell["late"] + cell["lost"]).to_numpy(dtype=np.float64)
+    if not len(counted):
+        return np.empty(0), np.empty((0, 3))
+    least = max(BEYOND_TRIAL / max(counted.min(), 1), BEYOND_CELL / max(counted.sum(), 1))
+    shares = LEVELS[: int(np.count_nonzero(1 - LEVELS > least - 1e-12))]
+    app = run.distributions[run.distributions["instant"] == "app"]
+    by_trial = []
+    for trial, lost in zip(cell["trial"], cell["lost"], strict=True):
+        mine = app[app["trial"] == trial]
+        bins, counts = mine["bin"].to_numpy(dtype=np.int64), mine["count"].to_numpy(dtype=np.int64)
+        by_trial.append(bin_quantiles(bins, counts, int(lost), shares) / 1e6)
+    found = [interval(np.array(values)) for values in zip(*by_trial, strict=True)]
+    rows = np.array([(each.estimate, each.low, each.high) for each in found]).reshape(-1, 3)
+    finite = np.isfinite(rows[:, 0])
+    return shares[finite], rows[finite]
+
+
+def latency_by_clients(run: Run) -> Figure:
+    """Mean latency against the number of clients, with the closed form as a line."""
+    with style.settings():
+        figure = Figure(figsize=(8.4, 4.6), layout="constrained")
+        axes = figure.subplots()
+        by_clients(axes, run, "latency_mean_ms", "mean latency (ms, log scale)", logarithmic=True)
+        axes.set_title("Does latency grow with the number of clients?")
+        legend(axes)
+    return figure
+
+
+def age_by_clients(run: Run) -> Figure:
+    """Age of information against the number of clients, whole and beyond an ideal client's."""
+    with style.settings():
+        figure = Figure(figsize=(8.4, 4.4), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        by_clients(left, run, "age_mean_ms", "mean age of information (ms)")
+        by_clients(right, run, "age_excess_mean_ms", "the transport's part of it (ms, log scale)", True)
+        figure.suptitle("How old is what clients know?", x=0.01, ha="left", weight="bold", size=12)
+        left.set_title("age", weight="normal", size=10)
+        right.set_title("excess over an ideal client", weight="normal", size=10)
+        legend(left)
+    return figure
+
+
+def by_clients(axes: Axes, run: Run, column: str, label: str, logarithmic: bool = False) -> None:
+    """One figure of `summary.csv` against the number of clients: 95 % intervals, closed forms dashed.
+
+    The points of one count are set side by side, so that their intervals do not hide each other.
+    """
+    places = {clients: place for place, clients in enumerate(run.clients)}
+    low, high = bounds(column)
+    expected = [each for each in theory.foreseen(run) if each.figure == column]
+    all_looks = run_looks(run)
+    for number, (transport, look) in enumerate(all_looks.items()):
+        cells = run.summary[run.summary["transport"] == transport].dropna(subset=[column])
+        if logarithmic:
+            cells = cells[cells[column] > 0]
+        shift = 0.09 * (number - (len(all_looks) - 1) / 2)
+        x = np.array([places[int(clients)] for clients in cells["clients"]]) + shift
+        y = cells[column].to_numpy(dtype=np.float64)
+        error = np.abs(np.vstack((y - cells[low], cells[high] - y)).astype(np.float64))
+        axes.errorbar(x, y, yerr=np.nan_to_num(error), color=look.colour, marker=look.marker, capsize=4,
+                      label=look.name)
+        mine = [each for each in expected if each.transport == transport]
+        if mine:
+            named = "closed form" in axes.get_legend_handles_labels()[1]
+            axes.plot([places[each.clients] + shift for each in mine], [each.foreseen for each in mine],
+                      color=style.INK, linestyle=(0, (4, 2)), linewidth=1.1, zorder=3,
+                      label=None if named else "closed form")
+    if logarithmic:
+        axes.set_yscale("log")
+        style.plain_ticks(axes, "y")
+    else:
+        axes.set_ylim(bottom=0)
+    axes.set_xticks(list(places.values()), [f"{clients:,}" for clients in places])
+    axes.set_xlim(-0.5, len(places) - 0.5)
+    axes.grid(visible=False, axis="x")
+    axes.set_xlabel("clients")
+    axes.set_ylabel(label)
+
+
+def deliveries_over_time(run: Run) -> Figure:
+    """Updates due and arrived over one trial of each transport, all of the same block if there is one."""
+    clients = shown_clients(run)
+    chosen = _same_block(run, clients)
+    with style.settings():
+        rows = max(1, len(chosen))
+        figure = Figure(figsize=(8.4, 1.2 + 1.55 * rows), layout="constrained")
+        all_axes: Sequence[Axes] = np.atleast_1d(figure.subplots(rows, 1, sharex=True, sharey=True)).tolist()
+        for axes, (label, trial) in zip(all_axes, chosen.items(), strict=False):
+            look = run_looks(run)[label]
+            line = run.timelines[run.timelines["trial"] == trial["trial"]]
+            line = line[line["at_s"] < float(trial["measure_s"]) + float(trial["late_after_s"])]
+            at = line["at_s"].to_numpy(dtype=np.float64)
+            axes.step(at, line["due"] * 10, where="post", color=style.FAINT, linewidth=1.0)
+            axes.fill_between(at, line["arrived"] * 10, step="post", color=look.colour, alpha=0.55,
+                              linewidth=0)
+            axes.axvspan(0, float(trial["measure_s"]), color="#000000", alpha=0.045, zorder=0)
+            axes.set_ylabel("updates a second", size=9)
+            axes.set_title(f"{look.name}: filled is arrived, the grey line is due", weight="normal", size=10)
+            axes.set_ylim(bottom=0)
+        all_axes[-1].set_xlabel("seconds since measuring began (shaded: the measuring window)")
+        figure.suptitle(f"Do updates arrive when they are due? ({clients} clients)", x=0.01, ha="left",
+                        weight="bold", size=12)
+    return figure
+
+
+def _same_block(run: Run, clients: int) -> dict[str, pd.Series]:
+    """A valid trial of each transport, from the first block that has most of them."""
+    here = run.valid[run.valid["clients"] == clients]
+    if not len(here):
+        return {}
+    blocks = here.groupby("block")["transport"].nunique()
+    best = blocks.idxmax()
+    found = {}
+    for label in run.transports:
+        mine = here[here["transport"] == label]
+        of_block = mine[mine["block"] == best]
+        for trials in (of_block, mine):
+            if len(trials) and label not in found:
+                found[label] = trials.iloc[-1]
+    return found
+
+
+def legend(axes: Axes) -> None:
+    """A legend beside the axes, where it hides nothing; none where nothing was drawn."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        axes.legend(handles, labels, loc="upper left", bbox_to_anchor=(0.0, -0.16), ncols=4)
+    else:
+        axes.text(0.5, 0.5, "no valid trial has this figure", ha="center", transform=axes.transAxes)

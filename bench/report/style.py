@@ -1,0 +1,98 @@
+"""How a figure looks: one colour, marker and line for each transport, the same in every figure.
+
+The colours are those of Okabe and Ito, which readers with any of the common colour blindnesses can tell
+apart; markers, line styles and hatches say the same again without colour. Text is drawn as paths, and
+nothing in a file depends on when or where it was made, so that the same run gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+INK = "#222222"
+FAINT = "#767676"
+GRID = "#e3e3e3"
+
+SETTINGS = {
+    "font.family": "DejaVu Sans", "font.size": 10.0, "axes.titlesize": 12.0, "axes.titlelocation": "left",
+    "axes.titleweight": "bold", "axes.titlepad": 12.0, "axes.spines.top": False,
+    "axes.spines.right": False, "axes.edgecolor": FAINT, "axes.labelcolor": INK, "text.color": INK,
+    "xtick.color": INK, "ytick.color": INK, "axes.grid": True, "grid.color": GRID, "axes.axisbelow": True,
+    "legend.frameon": False, "figure.facecolor": "white", "lines.linewidth": 1.8, "lines.markersize": 6.5,
+    "hatch.linewidth": 0.7, "svg.fonttype": "path", "figure.dpi": 110.0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one transport is drawn."""
+
+    name: str
+    colour: str
+    marker: str
+
+
+def looks(transports: Sequence[str], simulated: Sequence[str] = ()) -> dict[str, Look]:
+    """The look of each transport, by its place in the scenario."""
+    return {
+        label: Look(
+            title(label) + (" (simulated)" if label in simulated else ""),
+            COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)],
+        )
+        for place, label in enumerate(transports)
+    }
+
+
+def title(label: str) -> str:
+    """A label as a reader reads it: `short_polling` is short polling, `websocket` is WebSocket."""
+    return label.replace("_", " ").replace("websocket", "WebSocket")
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A figure with so many significant digits, without an exponent; `lost` for +∞, an en dash for NaN."""
+    if math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "lost"
+    if value == 0:
+        return "0"
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    text = f"{round(value, digits - 1 - math.floor(math.log10(abs(value)))):,.{min(places, 6)}f}"
+    return text.replace("-", "−")
+
+
+def settings() -> AbstractContextManager[None]:
+    """The settings, for as long as a figure is drawn or written."""
+    return mpl.rc_context(SETTINGS)  # type: ignore[arg-type]
+
+
+def plain_ticks(axes: Axes, which: str) -> None:
+    """Write the ticks of a logarithmic axis as plain numbers: 0.1, 1, 10, 1,000."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def svg(figure: Figure, name: str) -> str:
+    """The figure as SVG for a page: no prolog, no dates, and identifiers that begin with `name`."""
+    buffer = io.StringIO()
+    with settings(), mpl.rc_context({"svg.hashsalt": name}):
+        figure.savefig(buffer, format="svg", metadata={
+            "Date": None, "Creator": None, "Type": None, "Format": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg"):].rstrip()
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = re.sub(r'href="#', f'href="#{name}-', text)
+    return re.sub(r"url\(#", f"url(#{name}-", text) + "\n"
