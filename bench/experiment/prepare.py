@@ -1,0 +1,67 @@
+"""From what the user typed to a scenario that can be run.
+
+    name or path ─► file ─► Scenario (--feed and --set applied) ─► options of each subject ─► checked
+
+A name is looked for as `scenarios/<name>.toml`, first below the current folder, then in the project.
+A replayed file that the scenario names is looked for from the scenario's own folder, one that `--feed`
+names from the current one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import scenario as scenarios
+from bench.errors import ScenarioError
+from bench.experiment import plan
+from bench.experiment.journal import PROJECT
+from bench.scenario import Scenario, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A scenario that was found, read and checked."""
+
+    name: str
+    """The file's name, without `.toml`."""
+    file: Path
+    scenario: Scenario
+    options: Mapping[str, Table]
+    """Each subject's, by label."""
+
+
+def find(name: str) -> Path:
+    """The scenario file that `name` means."""
+    if name.endswith(".toml") or "/" in name:
+        return Path(name)
+    folders = [Path("scenarios"), PROJECT / "scenarios"]
+    for folder in folders:
+        if (folder / f"{name}.toml").is_file():
+            return folder / f"{name}.toml"
+    known = sorted({path.stem for folder in folders for path in folder.glob("*.toml")})
+    raise ScenarioError("scenarios/", name, "no such scenario", ", ".join([*known, "or a path"]))
+
+
+def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None) -> Question:
+    """The scenario `name`, with `--feed` and then each `--set` applied, checked throughout."""
+    file = find(name)
+    given = list(overrides)
+    if feed is not None:
+        given[:0] = ['feed.schedule="replay"', f"feed.replay.file={json.dumps(str(feed.absolute()))}"]
+    scenario = _with_absolute_file(scenarios.load(file, given), file)
+    options = plan.options_of_all(scenario, str(file))
+    plan.check(scenario, options, str(file))
+    return Question(file.stem, file, scenario, options)
+
+
+def _with_absolute_file(scenario: Scenario, file: Path) -> Scenario:
+    """The scenario with `feed.replay.file` made absolute, where it is used."""
+    feed = scenario.feed
+    if feed.schedule != "replay":
+        return scenario
+    absolute = (file.absolute().parent / feed.replay.file).resolve()
+    replay = feed.replay.model_copy(update={"file": str(absolute)})
+    return scenario.model_copy(update={"feed": feed.model_copy(update={"replay": replay})})

@@ -1,0 +1,68 @@
+"""Our own programs, as commands: each with its configuration in a file beside its log.
+
+    publisher   python -m bench.feed.publisher logs/publisher.json
+    server      python -m bench.transports     logs/server.json
+    load        python -m locust -f bench/load/locustfile.py …     TICKERTAPE_LOAD=logs/load.json
+
+The load is started by its file's name and never imported, since importing Locust patches the standard
+library. `-P` keeps what lies in the current folder from being imported in a library's place.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import bench
+from bench.experiment.processes import Command
+from bench.scenario import Feed, Server, Table
+
+LOCALHOST = "127.0.0.1"
+LOCUSTFILE = Path(bench.__file__).parent / "load" / "locustfile.py"
+LOAD_VARIABLE = "TICKERTAPE_LOAD"
+
+Cores = frozenset[int] | None
+
+
+def publisher(folder: Path, feed: Feed, *, seed: int, horizon_s: float, t0_s: float, clock_origin_ns: int,
+              port: int = 0, warmup_ns: int | None = None, cores: Cores = None) -> Command:
+    """The feed's publisher; with `warmup_ns` a further life, which goes on with a schedule under way."""
+    config = {
+        "feed": feed.model_dump(mode="json"), "seed": seed, "horizon_s": horizon_s, "t0_s": t0_s,
+        "clock_origin_ns": clock_origin_ns, "host": LOCALHOST, "port": port, "folder": str(folder),
+        "warmup_ns": warmup_ns,
+    }
+    path = _written(folder, "publisher", config)
+    return Command("publisher", (sys.executable, "-P", "-m", "bench.feed.publisher", str(path)), cores=cores)
+
+
+def server(folder: Path, transport: str, options: Table, server: Server, *, feed_port: int,
+           name: str = "server", host: str = LOCALHOST, port: int = 0, cores: Cores = None) -> Command:
+    """Our server of one transport."""
+    config = {
+        "transport": transport, "options": options.model_dump(mode="json"),
+        "server": server.model_dump(mode="json"), "feed": {"host": LOCALHOST, "port": feed_port},
+        "host": host, "port": port, "origins": [],
+    }
+    path = _written(folder, name, config)
+    return Command(name, (sys.executable, "-P", "-m", "bench.transports", str(path)), cores=cores)
+
+
+def load(folder: Path, config: Mapping[str, Any], *, cores: Cores = None) -> Command:
+    """The load of one trial; it waits to be told where the server is."""
+    path = _written(folder, "load", config)
+    arguments = (
+        sys.executable, "-P", "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary",
+        "--users", str(config["clients"]), "--spawn-rate", f"{config['spawn_rate_per_s']:g}",
+    )
+    return Command("load", arguments, environment={LOAD_VARIABLE: str(path)}, cores=cores)
+
+
+def _written(folder: Path, name: str, config: Mapping[str, Any]) -> Path:
+    path = folder / "logs" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return path
