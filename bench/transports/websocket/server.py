@@ -33,6 +33,7 @@ from websockets.server import ServerProtocol
 from bench.contract import Batch, Cursor, Refusal, Request, Subscription
 from bench.serving.chassis import Chassis, Service
 from bench.serving.config import MESSAGE_BYTES
+from bench.serving.sockets import BACKLOG
 from bench.serving.target import parse_query, split_target
 from bench.transports.websocket.protocol import Options, hello_frame, keep_alive, push_frame
 
@@ -126,6 +127,7 @@ class Pusher:
         self._server = await serve(
             self.attend,
             sock=sock,
+            backlog=BACKLOG,
             process_request=self.admit,
             compression=None,
             server_header="tickertape",
