@@ -23,7 +23,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
+from aiohttp import HttpVersion10, web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
@@ -32,12 +32,14 @@ from bench.serving import openapi
 from bench.serving.answers import Answer, matches
 from bench.serving.chassis import Chassis
 from bench.serving.config import HEAD_LINE_BYTES, HEAD_LINES, TARGET_BYTES
+from bench.serving.sockets import BACKLOG
 from bench.serving.target import parse_query, split_target
 
 Respond = Callable[[Request], Awaitable[Answer]]
 
 BODILESS = {"Cache-Control": "no-cache", "Server": "tickertape"}
 HEADERS = {"Content-Type": "application/json", **BODILESS}
+NOT_HTTP = "this is not an HTTP/1.1 request"
 
 
 class HttpService:
@@ -65,7 +67,7 @@ class HttpService:
         )
         self._runner = web.ServerRunner(self._server, shutdown_timeout=limits.close_s)
         await self._runner.setup()
-        await web.SockSite(self._runner, sock).start()
+        await web.SockSite(self._runner, sock, backlog=BACKLOG).start()
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def stop(self) -> None:
@@ -85,7 +87,7 @@ class HttpService:
         except Refusal as refusal:
             response = self.refuse(refusal)
         finally:
-            connection.busy = False
+            connection.busy = request.can_read_body   # it is read and thrown away before the next head
             connection.head_since = None
         if origin in self.chassis.config.origins:
             response.headers["Access-Control-Allow-Origin"] = origin
@@ -93,6 +95,8 @@ class HttpService:
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
+        if request.version < HttpVersion10:
+            raise Refusal("bad-request", NOT_HTTP)
         if request.method != "GET":
             raise Refusal("method-not-allowed", f"{request.method[:20]} is not allowed, only GET")
         if request.body_exists:
@@ -161,7 +165,7 @@ class HttpConnection(RequestHandler):
         super().__init__(*arguments, **options)  # type: ignore[arg-type]
         self.service = service
         self.busy = False
-        """Whether a request is being answered."""
+        """Whether a request is being answered, or its unwanted body taken."""
         self.head_since: float | None = None
         """When the wait for the present head began, on the loop's clock; None between requests."""
         self.spoken = False
@@ -218,7 +222,7 @@ def refusal_of(error: HttpProcessingError) -> Refusal:
         return Refusal("headers-too-large", f"a header line has at most {HEAD_LINE_BYTES} bytes")
     if "Too many headers" in error.message:
         return Refusal("headers-too-large", f"a request has at most {HEAD_LINES} header lines")
-    return Refusal("bad-request", "this is not an HTTP/1.1 request")
+    return Refusal("bad-request", NOT_HTTP)
 
 
 def raw_answer(refusal: Refusal) -> bytes:

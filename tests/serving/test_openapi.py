@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import orjson
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import SearchStrategy
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+from servers import ScriptedFeed, ServerProcess, running_server
+
+from bench.contract import REFUSALS
+from bench.serving import openapi
+
+CHECKS = [
+    not_a_server_error, status_code_conformance, content_type_conformance,
+    response_schema_conformance, unsupported_method,
+]
+EXAMPLES = 60
+OPTIONS = {"short_polling": {}, "long_polling": {"hold_s": 0.05}}
+
+
+def test_each_status_names_exactly_the_refusals_that_the_contract_gives_it() -> None:
+    document = orjson.loads(openapi.document("short_polling", True))
+    for path in document["paths"].values():
+        for status, answer in path["get"]["responses"].items():
+            reference = answer.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
+            if reference.endswith("/Refusal"):
+                codes = answer["description"].split(", ")
+                assert {REFUSALS[code].http for code in codes} == {int(status)}
+
+
+def test_every_refusal_of_the_contract_that_a_get_can_meet_is_described() -> None:
+    described = set(openapi.OF_TICKS)
+    assert set(REFUSALS) - described == {"not-found", "method-not-allowed", "upgrade-required"}
+
+
+def test_without_entity_tags_the_document_speaks_of_none() -> None:
+    document = orjson.loads(openapi.document("short_polling", False))
+    assert "304" not in document["paths"]["/ticks"]["get"]["responses"]
+    assert b"ETag" not in openapi.document("short_polling", False)
+
+
+@pytest.fixture(scope="module", params=list(OPTIONS))
+def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
+    feed = ScriptedFeed()
+    with running_server(feed, request.param, options=OPTIONS[request.param]) as server:
+        server.publish("AAA", "BBB", "AAA")
+        yield server
+    feed.close()
+
+
+@pytest.mark.process
+def test_the_running_servers_keep_to_their_document(server: ServerProcess) -> None:
+    schema = schemathesis.openapi.from_url(f"http://{server.host}:{server.port}/openapi.json")
+    operations = [result.ok() for result in schema.get_all_operations()]
+    assert {operation.path for operation in operations} >= {"/ticks", "/health", "/stats"}
+    for operation in operations:
+        keeps_to_its_document(operation.as_strategy())
+        if operation.path == "/ticks":
+            keeps_to_its_document(operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE))
+
+
+def keeps_to_its_document(cases: SearchStrategy[schemathesis.Case]) -> None:
+    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(cases)
+    def check(case: schemathesis.Case) -> None:
+        case.call_and_validate(checks=CHECKS)
+
+    check()
