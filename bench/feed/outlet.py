@@ -57,10 +57,12 @@ class Outlet:
         return host, port
 
     def publish(self) -> None:
-        """Send what is new on the tape to everyone who has all that came before."""
+        """Send what is new on the tape to all who are current, and let go of those whose place left it."""
         for subscriber in list(self.subscribers):
             if subscriber.is_current:
                 subscriber.pump()
+            elif subscriber.has_left_the_tape:
+                subscriber.close()
 
     def close(self) -> None:
         """Close the listener and all connections."""
@@ -94,6 +96,11 @@ class _Subscriber:
         """Whether the loop watches for the socket to become writable."""
         outlet.loop.add_reader(sock.fileno(), self._readable)
         self._hello_timer = outlet.loop.call_later(HELLO_S, self.close)
+
+    @property
+    def has_left_the_tape(self) -> bool:
+        """Whether it fell behind what is held, so that it can't go on."""
+        return self._cursor is not None and self._cursor.seq < self._outlet.tape.oldest
 
     def pump(self) -> None:
         """Send one chunk; if that was not all, go on when the loop finds the socket writable."""
