@@ -28,6 +28,7 @@ from typing import Protocol
 import orjson
 
 from bench.contract import Batch, Refusal, Request
+from bench.errors import HostError
 from bench.feed.subscription import FeedSubscription
 from bench.feed.tape import Tape
 from bench.lifeline import Lifeline
@@ -171,7 +172,10 @@ class Chassis:
         config = self.config
         stop = asyncio.Event()
         watch(lifeline, stop)
-        sock = listening_socket(config.host, config.port, config.limits.stall_s)
+        try:
+            sock = listening_socket(config.host, config.port, config.limits.stall_s)
+        except OSError as error:
+            raise HostError(f"can't listen at {config.host}:{config.port}: {error}") from error
         host, port = sock.getsockname()[:2]
         await service.start(sock)
         async with asyncio.TaskGroup() as tasks:

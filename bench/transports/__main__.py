@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         config = configuration.load(path)
         uvloop.run(serve(config, str(path), Lifeline.from_environment()))
-    except (UserError, OSError) as error:
+    except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     return 0

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+from servers import ScriptedFeed, running_server
+
+pytestmark = pytest.mark.process
+
+
+def test_a_poll_is_answered_at_once_with_what_there_is(feed: ScriptedFeed) -> None:
+    with running_server(feed, "short_polling") as server:
+        assert server.get("/ticks").json == {"cursor": "e1:0", "more": False, "ticks": []}
+        server.publish("AAA", "BBB", "AAA")
+        answer = server.get("/ticks?after=e1:1")
+        assert answer.seqs == [2, 3]
+        assert answer.json["cursor"] == "e1:3"
+        assert answer.body.count(feed.lines[1]) == 1
+
+
+def test_ticks_are_handed_on_byte_for_byte(feed: ScriptedFeed) -> None:
+    with running_server(feed, "short_polling") as server:
+        server.publish("AAA", "BBB")
+        body = server.get("/ticks?after=e1:0").body
+        assert body == b'{"cursor":"e1:2","more":false,"ticks":[' + b",".join(feed.lines) + b"]}"
+
+
+def test_an_unchanged_answer_is_304_and_a_changed_one_is_not(feed: ScriptedFeed) -> None:
+    with running_server(feed, "short_polling") as server:
+        server.publish("AAA")
+        target = "/ticks?symbols=AAA&after=e1:1"
+        answer = server.get(target, If_None_Match='"e1:1"')
+        assert (answer.status, answer.body, answer.headers["ETag"]) == (304, b"", '"e1:1"')
+        server.publish("BBB")
+        assert server.get(target, If_None_Match='"e1:1"').status == 304
+        server.publish("AAA")
+        news = server.get(target, If_None_Match='"e1:1"')
+        assert (news.status, news.seqs, news.headers["ETag"]) == (200, [3], '"e1:3"')
+
+
+def test_without_entity_tags_an_empty_batch_comes_in_full(feed: ScriptedFeed) -> None:
+    with running_server(feed, "short_polling", options={"entity_tags": False}) as server:
+        answer = server.get("/ticks?after=e1:0", If_None_Match='"e1:0"')
+        assert (answer.status, answer.seqs) == (200, [])
+        assert "ETag" not in answer.headers
+
+
+def test_a_long_answer_is_cut_and_says_so(feed: ScriptedFeed) -> None:
+    with running_server(feed, "short_polling", server={"batch_max": 2}) as server:
+        server.publish("AAA", "BBB", "AAA")
+        first = server.get("/ticks?after=e1:0")
+        assert (first.seqs, first.json["more"], first.json["cursor"]) == ([1, 2], True, "e1:2")
+        assert server.get("/ticks?after=e1:2").seqs == [3]
+
+
+def test_latest_mode_declares_what_it_skips(feed: ScriptedFeed) -> None:
+    with running_server(feed, "short_polling") as server:
+        server.publish("AAA", "BBB", "AAA", "AAA")
+        answer = server.get("/ticks?after=e1:0&mode=latest")
+        assert (answer.seqs, answer.json["conflated"]) == ([2, 4], {"AAA": 2})
+        counts = server.stop()
+        assert (counts["deliveries"], counts["conflated"]) == (2, 2)
+
+
+def test_a_new_epoch_refuses_cursors_of_the_old_one_and_names_where_to_go_on(feed: ScriptedFeed) -> None:
+    with running_server(feed, "short_polling") as server:
+        server.publish("AAA")
+        feed.begin_anew("e2")
+        server.wait_for_head()
+        answer = server.get("/ticks?after=e1:1")
+        assert (answer.status, answer.json["resume"]) == (409, "e2:0")
+        server.publish("BBB")
+        assert server.get("/ticks?after=e2:0").seqs == [1]
+
+
+def test_what_has_left_the_tape_is_refused(feed: ScriptedFeed) -> None:
+    with running_server(feed, "short_polling", server={"tape_ticks": 3}) as server:
+        server.publish(*["AAA"] * 6)
+        answer = server.get("/ticks?after=e1:0")
+        assert (answer.status, answer.json["error"], answer.json["resume"]) == (410, "left-tape", "e1:3")
