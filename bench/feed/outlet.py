@@ -144,7 +144,7 @@ class _Subscriber:
 
     def _readable(self) -> None:
         try:
-            data = self._sock.recv(4096)
+            data = self._sock.recv(65536)
         except BlockingIOError:
             return
         except OSError:

@@ -147,9 +147,14 @@ def test_it_ends_with_its_runner(publish: Publish, clock: RunClock) -> None:
     assert life.process.wait(WAIT_S) == 0
 
 
-def test_a_file_that_cannot_be_replayed_ends_it_with_a_sentence(publish: Publish, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_replayed_ends_it_with_a_sentence(
+    publish: Publish, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(AssertionError):  # it never gets ready
         publish({"schedule": "replay", "replay": {"file": str(tmp_path / "nowhere.csv")}})
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1
+    assert "nowhere.csv: found no such file" in said
 
 
 @pytest.mark.parametrize("rate_per_s", [1, 100, 1000, 100_000])
