@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from bench.report import style
-from bench.report.figures import by_clients, legend, run_looks, shown_clients
+from bench.report.figures import by_clients, run_looks, shown_clients
 from bench.report.run import Run
 from bench.stats.costs import DIRECTIONS, PARTS
 
@@ -58,11 +58,11 @@ def bytes_per_update(run: Run) -> Figure:
         axes.grid(visible=False, axis="y")
         axes.set_xlabel("bytes for each update (wire, IPv4)")
         axes.set_title(f"What does an update cost on the wire? ({clients} clients)")
-        axes.legend(handles=[
+        figure.legend(handles=[
             Patch(facecolor=_tint("#555555", KINDS[part][2]), hatch=KINDS[part][1], edgecolor=style.INK,
                   linewidth=0.6, label=KINDS[part][0])
             for part in PARTS if part in drawn
-        ], loc="upper left", bbox_to_anchor=(0.0, -0.2), ncols=5)
+        ], loc="outside lower left", ncols=5)
     return figure
 
 
@@ -71,13 +71,12 @@ def server_by_clients(run: Run) -> Figure:
     with style.settings():
         figure = Figure(figsize=(8.4, 4.4), layout="constrained")
         left, right = figure.subplots(1, 2)
-        by_clients(left, run, "server_cpu_us_per_update", "server CPU for each update (µs)")
-        by_clients(right, run, "server_rss_bytes_per_client", "server memory for each client (bytes)")
-        figure.suptitle("What do updates and clients cost the server?", x=0.01, ha="left", weight="bold",
-                        size=12)
-        left.set_title("CPU", weight="normal", size=10)
-        right.set_title("memory", weight="normal", size=10)
-        legend(left)
+        by_clients(left, run, "server_cpu_us_per_update", "CPU time for each update (µs)")
+        by_clients(right, run, "server_rss_bytes_per_client", "memory for each client (kB)", unit=1000)
+        style.heading(figure, "What do updates and clients cost the server?")
+        left.set_title("CPU time for each update", weight="normal", size=10)
+        right.set_title("memory, less what it had before clients came", weight="normal", size=10)
+        style.legend(figure, left)
     return figure
 
 

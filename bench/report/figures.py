@@ -55,14 +55,14 @@ def percentiles(run: Run) -> Figure:
             axes.plot(x, values[:, 0], color=look.colour, marker=look.marker, markevery=12, label=look.name)
             axes.fill_between(x, values[:, 1], values[:, 2], color=look.colour, alpha=0.18, linewidth=0)
         axes.set_yscale("log")
-        axes.set_xlim(0, 3.02)
+        axes.set_xlim(0, 3.08)
         axes.xaxis.set_major_locator(FixedLocator([-np.log10(1 - share) for share in TICKS]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * (1 - 10 ** -x):.4g} %"))
         style.plain_ticks(axes, "y")
         axes.set_xlabel("share of updates that are at least as fast")
         axes.set_ylabel("latency (ms, log scale)")
         axes.set_title(f"How long does an update take? ({clients} clients)")
-        legend(axes)
+        style.legend(figure, axes)
     return figure
 
 
@@ -73,7 +73,7 @@ def _spectrum(run: Run, label: str, clients: int) -> tuple[Floats, Floats]:
     if not len(counted):
         return np.empty(0), np.empty((0, 3))
     least = max(BEYOND_TRIAL / max(counted.min(), 1), BEYOND_CELL / max(counted.sum(), 1))
-    shares = LEVELS[: int(np.count_nonzero(1 - LEVELS > least - 1e-12))]
+    shares = LEVELS[: int(np.searchsorted(LEVELS, 1 - least + 1e-12, side="right"))]
     app = run.distributions[run.distributions["instant"] == "app"]
     by_trial = []
     for trial, lost in zip(cell["trial"], cell["lost"], strict=True):
@@ -93,7 +93,7 @@ def latency_by_clients(run: Run) -> Figure:
         axes = figure.subplots()
         by_clients(axes, run, "latency_mean_ms", "mean latency (ms, log scale)", logarithmic=True)
         axes.set_title("Does latency grow with the number of clients?")
-        legend(axes)
+        style.legend(figure, axes)
     return figure
 
 
@@ -102,19 +102,21 @@ def age_by_clients(run: Run) -> Figure:
     with style.settings():
         figure = Figure(figsize=(8.4, 4.4), layout="constrained")
         left, right = figure.subplots(1, 2)
-        by_clients(left, run, "age_mean_ms", "mean age of information (ms)")
-        by_clients(right, run, "age_excess_mean_ms", "the transport's part of it (ms, log scale)", True)
-        figure.suptitle("How old is what clients know?", x=0.01, ha="left", weight="bold", size=12)
-        left.set_title("age", weight="normal", size=10)
-        right.set_title("excess over an ideal client", weight="normal", size=10)
-        legend(left)
+        by_clients(left, run, "age_mean_ms", "mean age (ms)")
+        by_clients(right, run, "age_excess_mean_ms", "mean excess age (ms, log scale)", logarithmic=True)
+        style.heading(figure, "How old is what clients know?")
+        left.set_title("age of information", weight="normal", size=10)
+        right.set_title("beyond that of a client who learns at once", weight="normal", size=10)
+        style.legend(figure, left)
     return figure
 
 
-def by_clients(axes: Axes, run: Run, column: str, label: str, logarithmic: bool = False) -> None:
+def by_clients(axes: Axes, run: Run, column: str, label: str, *, logarithmic: bool = False,
+               unit: float = 1.0) -> None:
     """One figure of `summary.csv` against the number of clients: 95 % intervals, closed forms dashed.
 
-    The points of one count are set side by side, so that their intervals do not hide each other.
+    `unit` is what one on the axis stands for (1000 draws bytes as kB). The points of one count are set
+    side by side, so that their intervals do not hide each other.
     """
     places = {clients: place for place, clients in enumerate(run.clients)}
     low, high = bounds(column)
@@ -126,16 +128,16 @@ def by_clients(axes: Axes, run: Run, column: str, label: str, logarithmic: bool 
             cells = cells[cells[column] > 0]
         shift = 0.09 * (number - (len(all_looks) - 1) / 2)
         x = np.array([places[int(clients)] for clients in cells["clients"]]) + shift
-        y = cells[column].to_numpy(dtype=np.float64)
-        error = np.abs(np.vstack((y - cells[low], cells[high] - y)).astype(np.float64))
+        y, bottom, top = (cells[name].to_numpy(dtype=np.float64) / unit for name in (column, low, high))
+        error = np.vstack((y - bottom, top - y))
         axes.errorbar(x, y, yerr=np.nan_to_num(error), color=look.colour, marker=look.marker, capsize=4,
                       label=look.name)
         mine = [each for each in expected if each.transport == transport]
         if mine:
-            named = "closed form" in axes.get_legend_handles_labels()[1]
-            axes.plot([places[each.clients] + shift for each in mine], [each.foreseen for each in mine],
-                      color=style.INK, linestyle=(0, (4, 2)), linewidth=1.1, zorder=3,
-                      label=None if named else "closed form")
+            named = style.CLOSED_FORM in axes.get_legend_handles_labels()[1]
+            axes.plot([places[each.clients] + shift for each in mine],
+                      [each.foreseen / unit for each in mine], color=style.INK, linestyle=(0, (4, 2)),
+                      linewidth=1.1, zorder=3, label=None if named else style.CLOSED_FORM)
     if logarithmic:
         axes.set_yscale("log")
         style.plain_ticks(axes, "y")
@@ -159,18 +161,18 @@ def deliveries_over_time(run: Run) -> Figure:
         for axes, (label, trial) in zip(all_axes, chosen.items(), strict=False):
             look = run_looks(run)[label]
             line = run.timelines[run.timelines["trial"] == trial["trial"]]
-            line = line[line["at_s"] < float(trial["measure_s"]) + float(trial["late_after_s"])]
-            at = line["at_s"].to_numpy(dtype=np.float64)
-            axes.step(at, line["due"] * 10, where="post", color=style.FAINT, linewidth=1.0)
-            axes.fill_between(at, line["arrived"] * 10, step="post", color=look.colour, alpha=0.55,
-                              linewidth=0)
+            line = line[line["at_s"] < float(trial["measure_s"])]
+            edges = np.append(line["at_s"], line["at_s"].iloc[-1] + 0.1)
+            axes.stairs(line["arrived"] * 10, edges, fill=True, color=look.colour, alpha=0.55)
+            axes.stairs(line["due"] * 10, edges, color=style.INK, linewidth=0.9)
+            axes.set_xlim(edges[0], edges[-1])
             axes.axvspan(0, float(trial["measure_s"]), color="#000000", alpha=0.045, zorder=0)
             axes.set_ylabel("updates a second", size=9)
-            axes.set_title(f"{look.name}: filled is arrived, the grey line is due", weight="normal", size=10)
+            axes.set_title(f"{look.name}: filled is arrived, the line is due", weight="normal", size=10)
             axes.set_ylim(bottom=0)
-        all_axes[-1].set_xlabel("seconds since measuring began (shaded: the measuring window)")
-        figure.suptitle(f"Do updates arrive when they are due? ({clients} clients)", x=0.01, ha="left",
-                        weight="bold", size=12)
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        all_axes[-1].set_xlabel("seconds since measuring began (before it: warm-up)")
+        style.heading(figure, f"Do updates arrive when they are due? ({clients} clients)")
     return figure
 
 
@@ -189,12 +191,3 @@ def _same_block(run: Run, clients: int) -> dict[str, pd.Series]:
             if len(trials) and label not in found:
                 found[label] = trials.iloc[-1]
     return found
-
-
-def legend(axes: Axes) -> None:
-    """A legend beside the axes, where it hides nothing; none where nothing was drawn."""
-    handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        axes.legend(handles, labels, loc="upper left", bbox_to_anchor=(0.0, -0.16), ncols=4)
-    else:
-        axes.text(0.5, 0.5, "no valid trial has this figure", ha="center", transform=axes.transAxes)

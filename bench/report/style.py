@@ -21,6 +21,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+CLOSED_FORM = "closed form"
 INK = "#222222"
 FAINT = "#767676"
 GRID = "#e3e3e3"
@@ -81,8 +82,24 @@ def settings() -> AbstractContextManager[None]:
 def plain_ticks(axes: Axes, which: str) -> None:
     """Write the ticks of a logarithmic axis as plain numbers: 0.1, 1, 10, 1,000."""
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def heading(figure: Figure, text: str) -> None:
+    """The title of a figure with several axes."""
+    figure.suptitle(text, x=0.01, ha="left", weight="bold", size=12)
+
+
+def legend(figure: Figure, axes: Axes) -> None:
+    """A legend of what was drawn on `axes`, below, where it hides nothing; closed forms come last."""
+    handles, labels = axes.get_legend_handles_labels()
+    drawn = sorted(zip(handles, labels, strict=True), key=lambda each: each[1] == CLOSED_FORM)
+    if drawn:
+        figure.legend([handle for handle, _ in drawn], [label for _, label in drawn],
+                      loc="outside lower left", ncols=5)
+    else:
+        axes.text(0.5, 0.5, "no valid trial has this figure", ha="center", transform=axes.transAxes)
 
 
 def svg(figure: Figure, name: str) -> str:
