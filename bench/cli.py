@@ -1,1 +1,279 @@
-""""""
+"""The command line: one verb a stage. What each does is in its `--help`.
+
+    run      scenario ─► trials ─► report          exit 0: all trials valid, 1: some are not
+    report   a run's files ─► its report again
+    serve    all servers side by side on one feed, to poke at
+    doctor   what of this machine would spoil a run
+
+A user's mistake is one sentence on stderr and exit status 2; an interrupted command ends with 130.
+Figures go to stdout, progress and everything else to stderr. Tracebacks are for bugs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench import report as reports
+from bench.errors import UserError
+from bench.experiment import journal, needs, plan, prepare, progress
+from bench.experiment import run as runs
+from bench.experiment import serve as serving
+from bench.experiment.journal import Run
+from bench.experiment.lock import machine_lock
+from bench.experiment.prepare import Question
+from bench.feed import schedule
+from bench.measure import host
+
+VALID, NOT_VALID, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode="markdown",
+    help="What it costs, and how long it takes, to get live data to its clients.",
+)
+
+ScenarioName = Annotated[str, typer.Argument(
+    metavar="SCENARIO", help="A name from scenarios/ (default, quick) or the path of a TOML file.")]
+FeedFile = Annotated[Path | None, typer.Option(
+    "--feed", metavar="FILE", help="Replay the real trades of this CSV or Parquet file instead of drawn "
+    "ticks, with the scenario's feed.replay.speed and start.")]
+Overrides = Annotated[list[str] | None, typer.Option(
+    "--set", metavar="NAME=VALUE", help="Set a field of the scenario, such as load.clients=[50,200]; "
+    "may stand more than once.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")]
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where the runs' folders are.")]
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """A user's mistake as one sentence, an interruption as a status."""
+    try:
+        yield
+    except UserError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(MISTAKE) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@app.command()
+def run(
+    scenario: ScenarioName = "",
+    feed: FeedFile = None,
+    overrides: Overrides = None,
+    only_plan: Annotated[bool, typer.Option(
+        "--plan", help="Print cells, time, disk, memory, files and ports that the run needs; "
+        "don't run.")] = False,
+    resume: Annotated[Path | None, typer.Option(
+        "--resume", metavar="RUN", help="Go on with the interrupted run in this folder. A block that was "
+        "interrupted is run again whole; its finished trials are moved to broken/.")] = None,
+    force: Annotated[bool, typer.Option(
+        "--force", help="Resume although commit, scenario or feed file are not those that the run "
+        "began with.")] = False,
+    wait: Annotated[bool, typer.Option(
+        "--wait", help="Wait for a run that is under way on this machine, instead of refusing.")] = False,
+    as_json: AsJson = False,
+    results: Results = Path("results"),
+) -> None:
+    """Measure a scenario and write its report.
+
+    Each trial runs in fresh processes and is on disk before the next begins. Ctrl-C leaves nothing
+    running; `--resume` goes on later.
+
+    Examples:
+
+        tickertape run quick
+        tickertape run default --feed trades.csv --set trials.count=10
+        tickertape run my/scenario.toml --plan
+        tickertape run --resume results/latest
+
+    Exit status: 0 all trials are valid, 1 some are not, 2 a mistake, 130 interrupted.
+    """
+    if only_plan and resume is not None:
+        raise typer.BadParameter("--plan is about a new run; it does not go with --resume")
+    with _told():
+        if resume is None:
+            question = prepare.read(scenario or "default", overrides or (), feed)
+            needed = _refuse_unless_fits(question, results)
+            if only_plan:
+                _print_plan(question, needed, results)
+                return
+        with machine_lock(wait=wait):
+            if resume is None:
+                under_way = journal.create(
+                    results, question.scenario, plan.trials(question.scenario), name=question.name,
+                    scenario_file=question.file, options=question.options, command=sys.argv[1:],
+                )
+            else:
+                named = prepare.read(scenario, overrides or (), feed).scenario if scenario else None
+                under_way = journal.resume(resume.resolve(), named, force=force)
+            _execute(under_way)
+        valid = _finish(under_way.folder, as_json)
+    raise typer.Exit(VALID if valid else NOT_VALID)
+
+
+def _execute(under_way: Run) -> None:
+    """Make the trials; say how to go on where that is interrupted."""
+    typer.echo(f"{under_way.folder}: {under_way.manifest['question']}", err=True)
+    try:
+        runs.execute(under_way, progress.reporter)
+    except KeyboardInterrupt:
+        typer.echo(f"\nInterrupted. To go on: tickertape run --resume {under_way.folder}", err=True)
+        raise
+
+
+def _refuse_unless_fits(question: Question, results: Path) -> needs.Needs:
+    """What the question needs, unless this machine can't give it."""
+    windows = question.scenario.windows
+    horizon_s = plan.horizon_s(question.scenario, question.options)
+    first = plan.trials(question.scenario)[0]
+    ticks = len(schedule.make(question.scenario.feed, first.seed, horizon_s, windows.warmup_s))
+    needed = needs.needs(question.scenario, question.options, ticks)
+    needs.refuse_unless_fits(needed, needs.Means.read(results))
+    return needed
+
+
+def _print_plan(question: Question, needed: needs.Needs, results: Path) -> None:
+    """The blocks and what they need."""
+    planned = plan.trials(question.scenario)
+    blocks = Table("block", "cells, in the order of the run", title=question.scenario.question)
+    for block in sorted({each.block for each in planned}):
+        cells = [f"{each.subject} {each.clients}" for each in planned if each.block == block]
+        blocks.add_row(str(block), ", ".join(cells))
+    means = Table("", "needed", "here")
+    for row in needs.table(needed, needs.Means.read(results)):
+        means.add_row(*row)
+    console = Console()
+    console.print(blocks)
+    console.print(means)
+
+
+def _finish(folder: Path, as_json: bool) -> bool:
+    """Write the report and print the summary; whether all trials are valid."""
+    reports.build(folder)
+    trials = pd.read_csv(folder / "trials.csv")
+    summary = pd.read_csv(folder / "summary.csv")
+    verdicts = trials["verdict"].value_counts().to_dict()
+    if as_json:
+        cells = [{name: _plain(value) for name, value in row.items()} for row in summary.to_dict("records")]
+        report = str(folder / "report.html")
+        typer.echo(json.dumps({"run": str(folder), "report": report, "verdicts": verdicts, "cells": cells}))
+    else:
+        console = Console()
+        console.print(_summary_table(summary))
+        told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+        console.print(f"Trials: {told}", highlight=False)
+        console.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
+    return set(verdicts) == {"VALID"}
+
+
+def _plain(value: Any) -> Any:
+    """A value of a frame as JSON has it; what is missing is null, what was lost is "lost"."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else "lost"
+    return value
+
+
+COLUMNS = (
+    ("transport", "transport", "{}"), ("clients", "clients", "{:.0f}"), ("valid_trials", "valid", "{:.0f}"),
+    ("lost", "lost", "{:.0f}"),
+    ("latency_p50_ms", "p50 ms", "{:.2f}"), ("latency_p99_ms", "p99 ms", "{:.2f}"),
+    ("age_excess_mean_ms", "excess age ms", "{:.2f}"), ("requests_per_update", "requests", "{:.3g}"),
+    ("bytes_up_per_update", "bytes up", "{:.0f}"), ("bytes_down_per_update", "bytes down", "{:.0f}"),
+    ("server_cpu_us_per_update", "server CPU µs", "{:.1f}"),
+)
+"""Of `summary.csv` on the terminal: column, heading, format. Costs are for each update."""
+
+
+def _summary_table(summary: pd.DataFrame) -> Table:
+    table = Table(caption="Medians and means between trials; requests, bytes and CPU for each update.")
+    for _, heading, _ in COLUMNS:
+        table.add_column(heading, justify="left" if heading == "transport" else "right")
+    for row in summary.to_dict("records"):
+        table.add_row(*(_cell(row[name], form) for name, _, form in COLUMNS))
+    return table
+
+
+def _cell(value: Any, form: str) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "–" if math.isnan(value) else "lost"
+    return form.format(value)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")] = Path("results/latest"),
+    as_json: AsJson = False,
+) -> None:
+    """Make a run's report again, from its files alone.
+
+    The same files give the same report, byte for byte, with the same versions of the libraries.
+
+    Example:
+
+        tickertape report results/latest
+    """
+    with _told():
+        valid = _finish(run.resolve(), as_json)
+    raise typer.Exit(VALID if valid else NOT_VALID)
+
+
+@app.command()
+def serve(
+    scenario: ScenarioName = "default",
+    feed: FeedFile = None,
+    overrides: Overrides = None,
+    port: Annotated[int, typer.Option(
+        help="The feed's port; the servers take those that follow.", min=1, max=65000)] = 8700,
+    locust: Annotated[bool, typer.Option(
+        "--locust", help="Also start Locust's web interface for each server, to load it by hand.")] = False,
+) -> None:
+    """All servers of a scenario side by side on one feed, until Ctrl-C.
+
+    Prints each address, and a line to poke at it with.
+
+    Example:
+
+        tickertape serve quick --set feed.rate_per_s=2
+    """
+    with _told():
+        serving.serve(prepare.read(scenario, overrides or (), feed), port, locust=locust, say=typer.echo)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """What of this machine would spoil a run, and what to do about it.
+
+    Looks for a second at what else runs here. Exit status: 0 nothing, 1 something.
+    """
+    with _told():
+        described = host.describe()
+        before = host.CpuTimes.read()
+        time.sleep(1.0)
+        quiet = host.noise(before, host.CpuTimes.read(), 0.0, host.core_count())
+        checks = host.checks(described, quiet)
+    if as_json:
+        typer.echo(json.dumps({"host": described, "checks": [asdict(check) for check in checks]}))
+    else:
+        table = Table("", "verdict", "found", "what to do")
+        for check in checks:
+            table.add_row(check.name, check.verdict, check.found, check.advice)
+        Console().print(table)
+    raise typer.Exit(NOT_VALID if any(check.verdict == "poor" for check in checks) else VALID)
+
+
+def main() -> None:
+    """The installed command."""
+    app()

@@ -25,7 +25,7 @@ from bench.experiment.plan import poll_interval_s
 from bench.measure import host
 from bench.scenario import Scenario, Table
 
-OVERHEAD_S = 3.0
+OVERHEAD_S = 1.2
 """A trial beside its windows: starting the processes, stopping them, storing."""
 SETTLING_S = 0.3
 """From t1 until everybody has everything, where nobody polls."""
@@ -114,12 +114,17 @@ def refuse_unless_fits(needed: Needs, found: Means) -> None:
             raise HostError(f"the run needs {need:,} {what}, and this machine has {has:,}: {advice}")
 
 
+def told_time(seconds: float) -> str:
+    """Minutes and seconds in words."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 def table(needed: Needs, found: Means) -> list[tuple[str, str, str]]:
     """What is needed and what is there, as rows of text: what `run --plan` prints."""
-    minutes, seconds = divmod(round(needed.time_s), 60)
     return [
         ("trials", f"{needed.trials}", ""),
-        ("time", f"about {minutes} min {seconds} s", ""),
+        ("time", f"about {told_time(needed.time_s)}", ""),
         ("disk", f"{needed.disk_bytes / 1e6:,.0f} MB", f"{found.disk_bytes / 1e6:,.0f} MB"),
         ("memory", f"{needed.memory_bytes / 1e6:,.0f} MB", f"{found.memory_bytes / 1e6:,.0f} MB"),
         ("open files of a process", f"{needed.files:,}", f"{found.files:,}"),

@@ -219,13 +219,17 @@ class Crew:
             child.send({"stop": {}})
         elif child.pid is not None and child.status is None:
             os.kill(child.pid, signal.SIGTERM)
+        self.finish(child)
+        done: dict[str, Any] = child.messages.get("done", {})
+        return done
+
+    def finish(self, child: Child) -> None:
+        """Wait for the end of a process that is about to end; kill it after `GRACE_S`."""
         deadline = time.monotonic() + GRACE_S
         while child.status is None and time.monotonic() < deadline:
             self.turn(deadline - time.monotonic())
         if child.status is None:
             self.kill(child)
-        done: dict[str, Any] = child.messages.get("done", {})
-        return done
 
     def kill(self, child: Child) -> None:
         """End a process and all its descendants at once."""

@@ -61,6 +61,16 @@ def load(folder: Path, config: Mapping[str, Any], *, cores: Cores = None) -> Com
     return Command("load", arguments, environment={LOAD_VARIABLE: str(path)}, cores=cores)
 
 
+def web_load(folder: Path, name: str, config: Mapping[str, Any], port: int) -> Command:
+    """Locust's web interface on `port`, for clients that a person starts and stops."""
+    path = _written(folder, name, config)
+    arguments = (
+        sys.executable, "-P", "-m", "locust", "-f", str(LOCUSTFILE),
+        "--web-host", LOCALHOST, "--web-port", str(port),
+    )
+    return Command(name, arguments, environment={LOAD_VARIABLE: str(path)}, lifeline=False)
+
+
 def _written(folder: Path, name: str, config: Mapping[str, Any]) -> Path:
     path = folder / "logs" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)

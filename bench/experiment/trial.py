@@ -219,6 +219,7 @@ class _Trial:
         self.crew.expect(self.load, "settled", left_s + READY_S)
         self.facts["load"] = self.crew.expect(self.load, "done", STORE_S)
         self.facts["clock_step_ns"] = self.facts["load"].get("clock_step_ns")
+        self.crew.finish(self.load)   # so that its clients say goodbye first
         counts = self.crew.stop(self.server).get("counts")
         self.facts["server_counts"] = counts or {}
         self.facts["publisher"] = {"lives": self.lives, **self.crew.stop(self.publisher)}

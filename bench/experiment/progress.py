@@ -1,0 +1,134 @@
+"""What a run shows while it is under way: a bar on a terminal, plain lines elsewhere, on stderr.
+
+    ━━━━━━━━━━━━━━╺━━━━━━━━━━  17/45   2 min 41 s left   websocket, 500 clients
+    websocket, 100 clients: p50 1.21 ms, p99 3.40 ms, 3500 of 3500 delivered   VALID
+
+The display changes only between trials: a thread that redraws ten times a second would be noise on
+the cores that measure. Time left is the estimate of what is left, corrected by how the trials so far
+compared with theirs.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from bench.audit import Verdict
+from bench.experiment.needs import told_time
+from bench.experiment.plan import PlannedTrial
+
+Row = Mapping[str, object]
+
+
+class Reporter(Protocol):
+    """Who is told how a run goes."""
+
+    def trial_begins(self, planned: PlannedTrial, left_s: float) -> None:
+        """A trial begins; `left_s` is until the end of the run."""
+
+    def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict) -> None:
+        """A trial is on disk; `row` is its row of `trials.csv`."""
+
+    def close(self) -> None:
+        """Nothing more will come."""
+
+
+class TimeLeft:
+    """How long the rest of a run takes, from estimates and from what has passed."""
+
+    def __init__(self, estimates_s: Sequence[float]) -> None:
+        self._left = list(estimates_s)
+        self._estimated_s = 0.0
+        self._took_s = 0.0
+
+    def passed(self, took_s: float) -> None:
+        """The next trial is over, and took so long."""
+        self._estimated_s += self._left.pop(0)
+        self._took_s += took_s
+
+    @property
+    def s(self) -> float:
+        """Seconds left."""
+        correction = self._took_s / self._estimated_s if self._estimated_s else 1.0
+        return sum(self._left) * correction
+
+
+def told_cell(planned: PlannedTrial) -> str:
+    """The cell of a trial in words."""
+    return f"{planned.subject}, {planned.clients} client{'' if planned.clients == 1 else 's'}"
+
+
+def told_outcome(planned: PlannedTrial, row: Row, verdict: Verdict) -> str:
+    """A trial's figures and verdict in one line; why, where it is not valid."""
+    if verdict.status == "ABORTED":
+        return f"{told_cell(planned)}: ABORTED, {verdict.reasons[0].name}: {verdict.reasons[0].advice}"
+    delivered, due = row["delivered"], row["updates_due"]
+    figures = f"p50 {_ms(row['latency_p50_ms'])}, p99 {_ms(row['latency_p99_ms'])}"
+    reasons = "".join(f"\n    {reason}" for reason in verdict.reasons)
+    return f"{told_cell(planned)}: {figures}, {delivered} of {due} delivered, {verdict.status}{reasons}"
+
+
+def _ms(value: object) -> str:
+    if not isinstance(value, float) or math.isnan(value):
+        return "too few"
+    return "lost" if math.isinf(value) else f"{value:.3g} ms"
+
+
+class Lines:
+    """Plain lines, one a trial: for logs and pipes."""
+
+    def __init__(self, done: int, total: int, stream: TextIO | None = None) -> None:
+        self._done = done
+        self._total = total
+        self._stream = stream or sys.stderr
+        self._left_s = 0.0
+
+    def trial_begins(self, planned: PlannedTrial, left_s: float) -> None:
+        """Remembered for the line at the trial's end."""
+        self._left_s = left_s
+
+    def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict) -> None:
+        """A line with the trial's figures."""
+        self._done += 1
+        outcome = told_outcome(planned, row, verdict)
+        self._stream.write(f"[{self._done}/{self._total}] {outcome}\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class Bar:
+    """A progress bar with time left, and the last trial's figures above it."""
+
+    def __init__(self, done: int, total: int) -> None:
+        self._progress = Progress(
+            BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("{task.description}"),
+            console=Console(stderr=True, highlight=False), auto_refresh=False, transient=True,
+        )
+        self._task = self._progress.add_task("", total=total, completed=done)
+        self._progress.start()
+
+    def trial_begins(self, planned: PlannedTrial, left_s: float) -> None:
+        """Show what is measured now, and the time left."""
+        text = f"{told_time(left_s)} left   {told_cell(planned)}"
+        self._progress.update(self._task, description=text, refresh=True)
+
+    def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict) -> None:
+        """Move the bar, and leave the trial's figures above it."""
+        self._progress.console.print(told_outcome(planned, row, verdict), markup=False)
+        self._progress.update(self._task, advance=1, refresh=True)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._progress.stop()
+
+
+def reporter(done: int, total: int) -> Reporter:
+    """A bar where stderr is a terminal, else lines."""
+    return Bar(done, total) if sys.stderr.isatty() else Lines(done, total)
