@@ -47,6 +47,8 @@ class Detector:
     @property
     def limit(self) -> str:
         """The bound, in words."""
+        if self.least == self.most:
+            return f"only {self.most:g}"
         return f"at most {self.most:g}" if math.isfinite(self.most) else f"at least {self.least:g}"
 
 
@@ -61,6 +63,8 @@ DETECTORS: tuple[Detector, ...] = (
         "between the two, repeats updates")),
     Detector("published-books", "publishing_unexplained", most=0, least=0, advice=(
         "the publisher's count and its log differ: the log was cut or the publisher counted wrong")),
+    Detector("recorded-books", "recorded_unexplained", most=0, least=0, advice=(
+        "the generator counted other than it recorded: a table of the trial was cut or changed")),
     Detector("foreign", "foreign", most=0, advice=(
         "clients got updates that are not in the schedule or that they had not asked for: the server "
         "mixes up subscriptions or feeds")),
@@ -80,7 +84,7 @@ DETECTORS: tuple[Detector, ...] = (
     Detector("generator-lag", "client_lag_p99_ms", most=20, advice=(
         "updates lay in the generator's queue: it was slower than the server; lower load.clients or "
         "feed.rate_per_s")),
-    Detector("generator-stalled", "loop_gap_max_ms", most=100, advice=(
+    Detector("generator-stalled", "turn_gap_max_ms", most=100, advice=(
         "the generator's loop stood still: something else ran on its core; end it, or use a machine "
         "with more cores")),
     Detector("generator-busy", "load_cpu_cores", most=0.9, advice=(
@@ -125,7 +129,7 @@ def audit(record: TrialRecord, figures: Mapping[str, object]) -> Verdict:
         if math.isnan(value):
             not_assessed.append(detector.name)
         elif detector.fires(value):
-            found = f"{detector.figure} is {value:.4g}, {detector.limit} is allowed"
+            found = f"{detector.figure} is {value:.4g}, allowed is {detector.limit}"
             reasons.append(Reason(detector.name, found, detector.advice))
     return Verdict("INVALID" if reasons else "VALID", tuple(reasons), tuple(not_assessed))
 

@@ -55,8 +55,8 @@ COLUMNS = (
     "feed_due", "feed_unpublished", "feed_lateness_p50_ms", "feed_lateness_p99_ms",
     "publishing_unexplained", "received", "server_deliveries", "deliveries_unexplained",
     "clients_subscribed", "clients_missing", "clients_vanished", "client_errors", "client_error_share",
-    "connections", "requests", "responses", "polls_late", "polls_late_share", "loop_gap_max_ms",
-    "clock_step_us",
+    "connections", "requests", "responses", "polls_late", "polls_late_share", "recorded_unexplained",
+    "turn_gap_max_ms", "clock_step_us",
 )
 """The columns of `trials.csv`, in their order; the verdict's follow."""
 
@@ -80,7 +80,7 @@ def trial_row(record: TrialRecord, tables: Tables | None) -> Row:
 
 def trial_figures(record: TrialRecord, tables: Tables | None) -> TrialFigures:
     """The figures of a trial; `tables` may be missing for a trial that failed."""
-    row: Row = dict.fromkeys(COLUMNS, math.nan) | _asked(record)
+    row: Row = {**dict.fromkeys(COLUMNS, math.nan), **_asked(record)}
     if record.status == "failed" or record.windows is None or tables is None:
         return TrialFigures(row, _distribution(record.trial, None), _timeline(record.trial, None))
     trial = trial_arrays(record, tables)
@@ -165,7 +165,7 @@ def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
         "deliveries_unexplained": received - handed if whole else math.nan,
         "clients_subscribed": subscribed,
         "clients_missing": record.clients - subscribed if whole else math.nan,
-        "clients_vanished": record.clients - _number(record.load.get("clients_alive")),
+        "clients_vanished": record.clients - _number(record.load.get("users_at_t1")),
         "client_errors": errors,
         "client_error_share": errors / (clients.num_rows + errors + (sums["requests"] or 0)),
         "connections": sums["connections"],
@@ -173,7 +173,8 @@ def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
         "responses": sums["responses"],
         "polls_late": sums["polls_late"],
         "polls_late_share": sums["polls_late"] / sums["requests"] if sums["requests"] else math.nan,
-        "loop_gap_max_ms": _number(record.load.get("loop_gap_max_ns")) / NS_PER_MS,
+        "recorded_unexplained": _number(record.load.get("deliveries")) - received if whole else math.nan,
+        "turn_gap_max_ms": _number(record.load.get("turn_gap_max_ns")) / NS_PER_MS,
         "clock_step_us": record.clock_step_ns / 1000 if record.clock_step_ns is not None else math.nan,
     }
 

@@ -1,0 +1,136 @@
+"""The report itself: what stands where, and the files.
+
+    at a glance      a row a transport, findings as sentences
+    figures          each with its question, units and a caption
+    in full          every cell, fates, closed forms, comparisons
+    what was run     scenario, host, versions, verdicts, caveats
+
+One `Page` of plain data is filled into two templates. The HTML holds its figures and its style and
+needs nothing else; the Markdown has the figures beside it in `figures/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+from matplotlib.figure import Figure
+
+from bench.records import whole_file
+from bench.report import cost_figures, figures, style, tables
+from bench.report.findings import Finding, findings
+from bench.report.run import Run, write_condensed
+from bench.report.tables import Table
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """A figure of the report: how it is drawn, and how it is read."""
+
+    name: str
+    draw: Callable[[Run], Figure]
+    caption: str
+
+
+PLATES = (
+    Plate("latency-percentiles", figures.percentiles, (
+        "Latency runs from the instant at which an update was due to the moment the client's code had it. "
+        "Read across: at 99 %, one update in a hundred took longer. Bands are 95 % intervals between "
+        "trials. A line ends where fewer than 10 updates of a trial or 100 of all its trials lie beyond.")),
+    Plate("latency-by-clients", figures.latency_by_clients, (
+        "Mean latency of what arrived. Bars are 95 % intervals between trials. Dashed: the closed form of "
+        "each polling transport, with nothing fitted to it: its wait for the next poll, plus the measured "
+        "mean of the pushing transport as the way to the client.")),
+    Plate("age-by-clients", figures.age_by_clients, (
+        "Age of information: how long ago the newest update that a client has was due, averaged over time, "
+        "clients and symbols. Left, all of it: a quiet symbol is old for everyone. Right, only what the "
+        "transport adds. Bars are 95 % intervals between trials; dashed is the closed form.")),
+    Plate("bytes-per-update", cost_figures.bytes_per_update, (
+        "Bytes on the wire, counted by the kernel on every connection, for each update that arrived. Down "
+        "is to the client. Bare acknowledgements are in the TCP/IP headers.")),
+    Plate("server-by-clients", cost_figures.server_by_clients, (
+        "CPU time of the server's process over the measuring window for each update that arrived, and its "
+        "resident memory for each client. Bars are 95 % intervals between trials. Over loopback, a part of "
+        "the clients' receiving is charged to the server.")),
+    Plate("deliveries-over-time", figures.deliveries_over_time, (
+        "One trial of each transport, all clients together, in steps of 100 ms. Where the fill leaves the "
+        "line, updates waited.")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A plate with its drawing."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """All that the templates fill in."""
+
+    question: str
+    subtitle: str
+    verdict: str
+    simulated: bool
+    clients: int
+    glance: Table
+    findings: list[Finding]
+    plates: list[Drawn]
+    sections: list[Table]
+    caveats: tuple[str, ...]
+
+
+def page(run: Run) -> Page:
+    """The report of a run as plain data."""
+    drawn = []
+    for plate in PLATES:
+        figure = plate.draw(run)
+        drawn.append(Drawn(plate.name, _title(figure), plate.caption, style.svg(figure, plate.name)))
+    return Page(
+        question=str(run.manifest["scenario"]["question"]),
+        subtitle=tables.subtitle(run),
+        verdict=tables.verdict_line(run),
+        simulated=bool((run.trials["source"] == "simulated").any()),
+        clients=figures.shown_clients(run),
+        glance=tables.glance(run),
+        findings=findings(run),
+        plates=drawn,
+        sections=tables.sections(run),
+        caveats=tables.CAVEATS,
+    )
+
+
+def write(run: Run) -> None:
+    """Write the tables, both reports and the Markdown's figures into the run's folder."""
+    write_condensed(run)
+    whole = page(run)
+    for plate in whole.plates:
+        _write(run.folder / "figures" / f"{plate.name}.svg", plate.svg)
+    _write(run.folder / "report.html", _render("report.html", whole))
+    _write(run.folder / "report.md", _render("report.md", whole))
+
+
+def _title(figure: Figure) -> str:
+    """The title of a figure, or of its only axes."""
+    return figure.get_suptitle() or figure.axes[0].get_title(loc="left")
+
+
+def _render(name: str, whole: Page) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=name.endswith(".html"),
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )
+    return environment.get_template(f"{name}.j2").render(page=whole)
+
+
+def _write(path: Path, text: str) -> None:
+    with whole_file(path) as beside:
+        beside.write_text(text, encoding="utf-8")

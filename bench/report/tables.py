@@ -1,0 +1,195 @@
+"""The tables of the report, as words: what is shown, in which order, how it is written.
+
+A number has three significant digits and its 95 % interval behind it; a dash is what was not measured
+or may not be printed, and `lost` a percentile that falls among lost updates.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from bench.report import style, theory
+from bench.report.figures import shown_clients
+from bench.report.findings import QUESTIONS, effect_text, interval_text, separable_text
+from bench.report.run import Run
+from bench.stats.comparison import comparisons
+from bench.stats.fates import FATES
+
+CAVEATS = (
+    "All processes ran on one host and spoke over loopback: there is no network in these latencies. A "
+    "real network adds its transit to every transport, and more than once to long polling.",
+    "Over loopback the kernel charges a part of the receiving to the sender, so the server's CPU holds "
+    "some of its clients' work.",
+    "A kernel instant is that of the last segment of a read, so it bounds the arrival of each update in "
+    "the read from above; `shared_read_share` in trials.csv says how many updates shared one.",
+    "Intervals are Student's t between trials (on logarithms for times and CPU), at 95 %; updates of one "
+    "trial are not independent and are never pooled. Comparisons are paired by block and corrected by "
+    "Holm's method over all pairs and client counts of a figure.",
+    "Latency is of updates that arrived; each lost one counts as infinitely late in a percentile. A "
+    "conflated update has no latency: its share stands in the table of fates.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of words under a heading; `note` says how to read it."""
+
+    name: str
+    heading: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    folded: bool = False
+    """Whether the page shows only the heading at first."""
+
+
+def subtitle(run: Run) -> str:
+    """Which run this is."""
+    manifest = run.manifest
+    parts = [f"Run {manifest.get('run', run.folder.name)}"]
+    if manifest.get("scenario_name"):
+        parts.append(f"scenario {manifest['scenario_name']}")
+    cpu = manifest.get("host", {}).get("cpu_model")
+    return ", ".join(parts) + (f", on {cpu}" if cpu else "")
+
+
+def verdict_line(run: Run) -> str:
+    """How many trials there are, and how many of which verdict."""
+    counts = run.trials["verdict"].value_counts()
+    planned = len(run.manifest.get("plan", run.trials))
+    verdicts = [verdict for verdict in ("VALID", "INVALID", "ABORTED") if verdict in counts]
+    parts = [f"{counts[verdict]} {verdict}" for verdict in verdicts]
+    unfinished = f" of {planned} planned: the run is not finished" if len(run.trials) < planned else ""
+    return f"{len(run.trials)} trials{unfinished}: {', '.join(parts)}."
+
+
+def glance(run: Run) -> Table:
+    """The headline figures at one client count, a row a transport."""
+    clients = shown_clients(run)
+    rows = []
+    for label, row in _cells(run, clients):
+        figures = (interval_text(row, question) for question in QUESTIONS)
+        rows.append((style.title(label), *figures, _share(row, "delivered"), _share(row, "lost")))
+    columns = ("", *(question.heading for question in QUESTIONS), "delivered", "lost")
+    return Table("glance", f"At {clients} clients", columns, tuple(rows), note=(
+        "Latency from due to the client's code. Bytes, CPU: for each update. In brackets: 95 % interval "
+        "between trials."))
+
+
+def sections(run: Run) -> list[Table]:
+    """All further tables, in the order of the page."""
+    return [each for each in (
+        _cells_table(run), _fates(run), _closed_forms(run), _comparisons(run), _not_valid(run),
+        _not_assessed(run),
+        _pairs("scenario", "Scenario", run.manifest["scenario"]),
+        _pairs("host", "Host", run.manifest.get("host", {})),
+        _pairs("versions", "Versions", {
+            "commit": run.manifest.get("commit"), "uncommitted changes": run.manifest.get("dirty"),
+            **run.manifest.get("versions", {})}),
+    ) if each.rows]
+
+
+def _cells(run: Run, clients: int) -> Iterator[tuple[str, pd.Series]]:
+    for _, row in run.summary.iterrows():
+        if row["clients"] == clients:
+            yield str(row["transport"]), row
+
+
+def _share(row: pd.Series, fate: str) -> str:
+    """A fate's share of the updates due; exact at both ends, so that 99.999 % does not read as all."""
+    if pd.isna(row["updates_due"]) or not row["updates_due"]:
+        return "–"
+    count, due = int(row[fate]), int(row["updates_due"])
+    if count in (0, due):
+        return f"{100 * count // due} %"
+    return f"{min(99.999, max(0.001, 100 * count / due)):.3f} %"
+
+
+def _cells_table(run: Run) -> Table:
+    rows = []
+    for clients in run.clients:
+        for label, row in _cells(run, clients):
+            figures = (interval_text(row, question) for question in QUESTIONS)
+            trials = f"{row['valid_trials']} of {row['trials']}"
+            rows.append((f"{clients:,}", style.title(label), trials, *figures))
+    columns = ("clients", "transport", "valid trials", *(question.heading for question in QUESTIONS))
+    return Table("cells", "Every cell", columns, tuple(rows), note="More columns are in summary.csv.")
+
+
+def _fates(run: Run) -> Table:
+    names = ("updates_due", *FATES, "duplicate")
+    rows = []
+    for clients in run.clients:
+        for label, row in _cells(run, clients):
+            counts = ("–" if pd.isna(row[name]) else f"{row[name]:,}" for name in names)
+            rows.append((f"{clients:,}", style.title(label), *counts))
+    late_after = run.valid["late_after_s"].max()
+    note = "Over all valid trials and clients; due = delivered + late + conflated + lost."
+    if not math.isnan(late_after):
+        note += f" Late is after {late_after:g} s, lost after twice that."
+    columns = ("clients", "transport", "due", *names[1:])
+    return Table("fates", "What became of every update", columns, tuple(rows), note)
+
+
+def _closed_forms(run: Run) -> Table:
+    nouns = {"latency_mean_ms": "mean latency", "age_mean_ms": "mean age",
+             "age_excess_mean_ms": "mean excess age"}
+    rows = tuple(
+        (nouns[each.figure], f"{each.clients:,}", style.title(each.transport),
+         f"{style.number(each.measured)} ms", f"{style.number(each.foreseen)} ms",
+         f"{100 * each.off:+.1f} %".replace("-", "−"))
+        for each in theory.foreseen(run)
+    )
+    columns = ("figure", "clients", "transport", "measured", "closed form", "difference")
+    pusher = theory.push(run)
+    name = style.title(pusher) if pusher else ""
+    return Table("closed-forms", "Measured against the closed forms", columns, rows, note=(
+        f"The way to the client is taken from {name}'s mean latency at the same client count; ticks are "
+        "taken as a Poisson process. Formulas: bench/transports/*/model.py."))
+
+
+def _comparisons(run: Run) -> Table:
+    rows = []
+    for question in QUESTIONS:
+        for each in comparisons(run.trials, question.column, run.transports):
+            has = effect_text(each, question, style.title(each.theirs))
+            who = style.title(each.mine)
+            rows.append((question.noun, f"{each.clients:,}", who, has, separable_text(each)))
+    columns = ("figure", "clients", "transport", "has", "verdict")
+    return Table("comparisons", "All comparisons", columns, tuple(rows), folded=True)
+
+
+def _not_valid(run: Run) -> Table:
+    bad = run.trials[run.trials["verdict"] != "VALID"]
+    rows = tuple(
+        (str(row["trial"]), str(row["verdict"]), str(row["reasons"])) for _, row in bad.iterrows()
+    )
+    return Table("not-valid", "Trials that are in no figure", ("trial", "verdict", "why"), rows)
+
+
+def _not_assessed(run: Run) -> Table:
+    names = sorted({name for words in run.trials["not_assessed"] for name in str(words).split()})
+    rows = tuple(
+        (name, str(sum(name in str(words).split() for words in run.trials["not_assessed"]))) for name in names
+    )
+    return Table("not-assessed", "Checks that had nothing to look at", ("check", "trials"), rows, folded=True,
+                 note="What they need was not measured here; see docs/results.md.")
+
+
+def _pairs(name: str, heading: str, data: Mapping[str, Any]) -> Table:
+    """A table of (dotted name, value)."""
+    return Table(name, heading, ("", ""), tuple(_flat(data)), folded=True)
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in data.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        elif value is not None:
+            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
