@@ -162,10 +162,9 @@ def _print_plan(question: Question, needed: needs.Needs, results: Path) -> None:
 
 def _finish(folder: Path, as_json: bool) -> bool:
     """Write the report and print the summary; whether all trials are valid."""
-    reports.build(folder)
-    trials = pd.read_csv(folder / "trials.csv")
-    summary = pd.read_csv(folder / "summary.csv")
-    verdicts = trials["verdict"].value_counts().to_dict()
+    built = reports.build(folder)
+    summary = built.summary
+    verdicts = {verdict: int(count) for verdict, count in built.trials["verdict"].value_counts().items()}
     if as_json:
         cells = [{name: _plain(value) for name, value in row.items()} for row in summary.to_dict("records")]
         report = str(folder / "report.html")
@@ -181,9 +180,9 @@ def _finish(folder: Path, as_json: bool) -> bool:
 
 def _plain(value: Any) -> Any:
     """A value of a frame as JSON has it; what is missing is null, what was lost is "lost"."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else "lost"
-    return value
+    if pd.isna(value):
+        return None
+    return "lost" if value == math.inf else value.item() if hasattr(value, "item") else value
 
 
 COLUMNS = (
@@ -207,9 +206,9 @@ def _summary_table(summary: pd.DataFrame) -> Table:
 
 
 def _cell(value: Any, form: str) -> str:
-    if isinstance(value, float) and not math.isfinite(value):
-        return "–" if math.isnan(value) else "lost"
-    return form.format(value)
+    if pd.isna(value):
+        return "–"
+    return "lost" if value == math.inf else form.format(value)
 
 
 @app.command()

@@ -117,7 +117,9 @@ class Windows(Table):
     """Warm-up [t0−w, t0), measure [t0, t1), drain [t1, t1+2ℓ)."""
 
     warmup_s: NotNegative = 1.0
+    """How long the feed goes on before measuring begins."""
     measure_s: Positive = 3.0
+    """How long a trial measures."""
     late_after_s: Positive | None = None
     """ℓ: an update that takes longer is late, and one that takes twice as long is lost.
     By default the larger of 1 s and 1.5 poll intervals."""
@@ -154,6 +156,7 @@ class Subject(BaseModel):
     transport: str = ""
     """The folder of the transport; by default the label itself."""
     server: External | None = None
+    """A server of your own in place of ours (see below)."""
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -167,6 +170,7 @@ class Scenario(Table):
     question: str
     """What the run is to answer; the report's title."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    """From it follow the ticks, the order of the trials, the subscriptions and the poll phases."""
     feed: Feed = Feed()
     server: Server = Server()
     load: Load = Load()

@@ -1,0 +1,123 @@
+"""`docs/scenario.md`, made from the models: `python -m bench.experiment.scenario_docs > docs/scenario.md`.
+
+Every table is a heading, every field a row: its name, what may stand there, its default, its meaning
+(the field's docstring). A transport's options come from its folder, so a new one is described as soon
+as it is there. A test checks that the file is current.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from pydantic import BaseModel
+
+from bench import transports
+from bench.scenario import External, Scenario, Subject
+
+HEAD = """\
+# The scenario file
+
+Made from the models by `python -m bench.experiment.scenario_docs`; don't edit it by hand.
+
+A scenario is a TOML file: one question, and all that is needed to answer it again. `tickertape run NAME`
+looks for `scenarios/NAME.toml`, `tickertape run path/to/file.toml` takes any. An unknown key is refused
+with the nearest known name. `--set load.clients=[50,200]` sets any field from the command line, the value
+as in TOML (quotes around a single word may be left out).
+
+Paths: `feed.replay.file` counts from the scenario file's own folder, `--feed FILE` from the current one.
+"""
+SUBJECTS = """\
+## `[transports.<label>]`
+
+One table for each thing that is compared, in the order of the report. The label (letters, digits and
+underscores) is its name everywhere; it is also the transport unless `transport` says otherwise, so that
+one transport can stand there twice with different options.
+"""
+
+
+def text() -> str:
+    """The whole document."""
+    parts = [HEAD, _table("## The file", Scenario, "", skip={"transports"})]
+    parts += _inner(Scenario, "")
+    parts += [SUBJECTS, _rows(Subject, skip=set())]
+    parts.append(_table("### `[transports.<label>.server]`", External, _doc(External), skip=set()))
+    for name in transports.names():
+        options: type[BaseModel] = transports.part(name, "protocol").Options
+        parts.append(_table(f"### Options of `{name}`", options, "", skip=set()))
+    return "\n".join(part.rstrip() + "\n" for part in parts)
+
+
+def _inner(model: type[BaseModel], prefix: str) -> list[str]:
+    """The tables below `model`, depth first."""
+    parts = []
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            path = f"{prefix}{name}"
+            parts.append(_table(f"## `[{path}]`", inner, _doc(inner), skip=set()))
+            parts += _inner(inner, f"{path}.")
+    return parts
+
+
+def _doc(model: type[BaseModel]) -> str:
+    lines = (model.__doc__ or "").strip().splitlines()
+    return "\n".join(line.strip() for line in lines) + "\n"
+
+
+def _table(heading: str, model: type[BaseModel], introduction: str, skip: set[str]) -> str:
+    parts = [heading, "", *([introduction] if introduction else []), _rows(model, skip)]
+    return "\n".join(parts)
+
+
+def _rows(model: type[BaseModel], skip: set[str]) -> str:
+    """The fields that are not tables themselves, a row each."""
+    schema = model.model_json_schema()
+    lines = ["| field | may be | default | meaning |", "| --- | --- | --- | --- |"]
+    for name, field in schema.get("properties", {}).items():
+        if name in skip or "$ref" in field:
+            continue
+        default = "required" if name in schema.get("required", ()) else _told(field.get("default"))
+        meaning = " ".join(field.get("description", "").split())
+        lines.append(f"| `{name}` | {_allowed(field, schema)} | {default} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _told(value: Any) -> str:
+    """A default as TOML has it."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, str):
+        return f'`"{value}"`'
+    return f"`{value}`"
+
+
+def _allowed(field: dict[str, Any], schema: dict[str, Any]) -> str:
+    """What a field takes, in words."""
+    if "anyOf" in field:
+        return " or ".join(_allowed(each, schema) for each in field["anyOf"] if each.get("type") != "null")
+    if "$ref" in field:
+        return "a table"
+    if "enum" in field:
+        return ", ".join(f'`"{each}"`' for each in field["enum"])
+    if field["type"] == "array":
+        return f"a list: {_allowed(field['items'], schema)}"
+    kind = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true`, `false`"}
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    bounds = [f"{sign} {_bound(field[name])}" for name, sign in signs.items() if name in field]
+    return " ".join([kind[field["type"]], ", ".join(bounds)]).strip()
+
+
+def _bound(value: float) -> str:
+    return "2⁶³" if value == 2**63 else f"{value:g}"
+
+
+def main() -> None:
+    """Print the document."""
+    sys.stdout.write(text())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Finding, reading and checking what the user named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.errors import ScenarioError
+from bench.experiment import prepare
+from bench.experiment.plan import trials
+
+TINY = """
+question = "?"
+[transports.a]
+transport = "short_polling"
+interval_s = 0.5
+[transports.websocket]
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.mark.parametrize("name", ["default", "quick"])
+def test_the_projects_own_scenarios_are_found_from_anywhere_and_hold(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    question = prepare.read(name)
+    assert question.name == name
+    assert {planned.transport for planned in trials(question.scenario)} == {
+        "short_polling", "long_polling", "websocket",
+    }
+    assert question.scenario.trials.count >= 3
+
+
+def test_a_scenario_of_the_current_folder_comes_first(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "scenarios").mkdir()
+    tiny.rename(tmp_path / "scenarios" / "quick.toml")
+    monkeypatch.chdir(tmp_path)
+    assert prepare.read("quick").scenario.question == "?"
+
+
+def test_a_path_is_taken_as_it_is(tiny: Path) -> None:
+    question = prepare.read(str(tiny))
+    assert (question.name, question.file) == ("tiny", tiny)
+    assert question.options["a"].model_dump() == {"interval_s": 0.5, "entity_tags": True}
+
+
+def test_an_unknown_name_is_told_what_there_is() -> None:
+    with pytest.raises(ScenarioError, match="nosuch: found no such scenario, allowed is default, quick"):
+        prepare.read("nosuch")
+
+
+@pytest.mark.parametrize(("override", "sentence"), [
+    ("transports.a.intervall_s=1", "transports.a.intervall_s: found an unknown key.*interval_s"),
+    ("transports.b.interval_s=1", "transports.b.transport: found 'b', allowed is long_polling"),
+    ("load.symbols_per_client=99", "load.symbols_per_client: found 99"),
+    ("load.clients=[0]", "load.clients"),
+])
+def test_mistakes_name_the_file_and_the_field(tiny: Path, override: str, sentence: str) -> None:
+    with pytest.raises(ScenarioError, match=sentence) as mistake:
+        prepare.read(str(tiny), [override])
+    assert str(tiny) in str(mistake.value)
+
+
+def test_a_feed_file_counts_from_the_current_folder(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "else where"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    feed = prepare.read(str(tiny), ["feed.replay.speed=7"], Path("trades.csv")).scenario.feed
+    assert (feed.schedule, feed.replay.file, feed.replay.speed) == (
+        "replay", str(elsewhere / "trades.csv"), 7,
+    )
+
+
+def test_a_replayed_file_of_the_scenario_counts_from_the_scenario(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    tiny.write_text(TINY + '[feed]\nschedule = "replay"\nreplay.file = "data/trades.csv"\n')
+    assert prepare.read(str(tiny)).scenario.feed.replay.file == str(tmp_path / "data/trades.csv")
