@@ -140,9 +140,12 @@ def test_what_a_subscriber_says_later_is_ignored_and_its_end_is_noticed() -> Non
     on_stage(play)
 
 
-def test_a_slow_one_catches_up_without_delaying_a_fast_one() -> None:
+def test_a_slow_one_catches_up_without_delaying_a_fast_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """More than the kernel buffers: the slow one is overtaken, and gets everything once it reads."""
     count, pad = 3000, 5000
+    pumps: list[object] = []
+    pump = outlet._Subscriber.pump
+    monkeypatch.setattr(outlet._Subscriber, "pump", lambda one: (pumps.append(one), pump(one)))
 
     async def play(stage: Stage) -> None:
         slow, _ = await stage.connect(b"after -\n")
@@ -157,6 +160,11 @@ def test_a_slow_one_catches_up_without_delaying_a_fast_one() -> None:
         slow._transport.resume_reading()  # type: ignore[attr-defined]
         _, *ticks = await lines(slow, 1 + count)
         assert [tick["seq"] for tick in ticks] == list(range(1, count + 1))
+        # Once it has caught up, the loop no longer finds its socket writable, again and again.
+        pumped = len(pumps)
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+        assert len(pumps) == pumped
 
     on_stage(play, capacity=count)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 
 import uvloop
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.contract import Cursor, Subscription
 from bench.feed.outlet import Outlet
-from bench.feed.subscription import FeedSubscription
+from bench.feed.subscription import FeedSubscription, _Connection
 from bench.feed.tape import Tape
 
 SYMBOLS = ("AAA", "BBB")
@@ -151,33 +154,25 @@ def test_a_new_life_is_a_new_epoch() -> None:
     on_stage(play)
 
 
-def test_ticks_may_come_in_any_pieces() -> None:
-    header = {"feed": "tickertape/1", "epoch": "e9", "after": 4, "head": 6, "symbols": ["AAA"]}
-    stream = b"".join(
-        json.dumps(line).encode() + b"\n"
-        for line in (header, {"seq": 5, "symbol": "AAA"}, {"seq": 6, "symbol": "AAA"})
-    )
-
-    async def play(stage: Stage, feed: FeedSubscription) -> None:
-        await feed.ready.wait()
-        stage.silence()
-        written = asyncio.Event()
-
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            for place in range(len(stream)):
-                writer.write(stream[place : place + 1])
-                await writer.drain()
-                await asyncio.sleep(0)
-            await written.wait()
-            writer.close()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", stage.port)
-        await stage.until("e9", 6)
-        assert held(stage.tape, 4) == [5, 6]
-        written.set()
-        server.close()
-
-    on_stage(play)
+@given(st.sets(st.integers(1, 400)))
+def test_lines_may_come_in_any_pieces(cuts: set[int]) -> None:
+    header = {"feed": "tickertape/1", "epoch": "e9", "after": 4, "head": 9, "symbols": ["AAA"]}
+    ticks = [{"seq": seq, "symbol": "AAA"} for seq in range(5, 15)]
+    stream = b"".join(json.dumps(line).encode() + b"\n" for line in (header, *ticks))
+    edges = [0, *sorted(cut for cut in cuts if cut < len(stream)), len(stream)]
+    told: list[int] = []
+    tape = Tape(100)
+    feed = FeedSubscription("127.0.0.1", 0, tape, lambda: told.append(tape.head))
+    loop = asyncio.new_event_loop()
+    connection = _Connection(feed, loop.create_future())
+    for begin, end in pairwise(edges):
+        connection.data_received(stream[begin:end])
+        whole = stream[:end].count(b"\n")
+        assert (tape.epoch is not None) == (whole > 0)
+        assert tape.head == (4 + whole - 1 if whole else 0)
+    assert held(tape, 4) == list(range(5, 15))
+    assert told == sorted(set(told))
+    loop.close()
 
 
 def test_a_feed_that_speaks_otherwise_is_tried_again() -> None:
