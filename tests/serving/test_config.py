@@ -40,8 +40,8 @@ def test_a_mistake_is_told_with_file_and_field(tmp_path: Path, table: object, fi
 
 
 def test_a_file_that_is_missing_or_no_json_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ScenarioError, match="server.json"):
+    with pytest.raises(ScenarioError, match=r"server\.json"):
         config.load(tmp_path / "server.json")
     (tmp_path / "server.json").write_text("{")
-    with pytest.raises(ScenarioError, match="server.json"):
+    with pytest.raises(ScenarioError, match=r"server\.json"):
         config.load(tmp_path / "server.json")

@@ -73,7 +73,7 @@ def test_another_epoch_is_told_where_to_go_on(server: ServerProcess) -> None:
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "bad-request"),
         (b"GET /ticks HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", 413, "too-large"),
         (b"GET /ticks HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n", 413, "too-large"),
-        (b"GET /ticks HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", 413, "too-large"),
+        (b"GET /ticks HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello", 413, "too-large"),
     ],
 )
 def test_what_is_no_fit_request_is_refused_and_hung_up_on(

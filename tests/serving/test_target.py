@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,10 +25,8 @@ def test_reading_a_query_is_the_inverse_of_writing_it(request: Request) -> None:
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=60))
 def test_any_query_is_read_or_refused(query: str) -> None:
-    try:
-        parse_query(query)
-    except Refusal as refusal:
-        assert refusal.status.http == 400
+    with contextlib.suppress(Refusal):
+        assert isinstance(parse_query(query), Request)
 
 
 @pytest.mark.parametrize(

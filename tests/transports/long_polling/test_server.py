@@ -31,7 +31,9 @@ def asked(server: ServerProcess, pool: ThreadPoolExecutor, *targets: str) -> lis
     return answers
 
 
-def test_a_parked_request_is_answered_by_the_next_tick(server: ServerProcess, pool: ThreadPoolExecutor) -> None:
+def test_a_parked_request_is_answered_by_the_next_tick(
+    server: ServerProcess, pool: ThreadPoolExecutor
+) -> None:
     answers = asked(server, pool, *["/ticks?after=e1:0"] * 8)
     server.publish("AAA")
     for answer in answers:

@@ -1,0 +1,230 @@
+"""Clients that are too slow: bounded, declared and counted, alike whatever the transport."""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import pytest
+from servers import PATIENCE_S, Answer, ScriptedFeed, ServerProcess, running_server, wait_until
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.frames import Frame, Opcode
+from websockets.protocol import CLIENT, Protocol
+from websockets.sync.client import connect
+
+from bench import transports
+
+pytestmark = pytest.mark.process
+
+POLICIES = ("conflate", "drop-oldest", "disconnect")
+BUFFER_TICKS = 10
+BULK_TICKS, BULK_BYTES = 12_000, 2_000
+"""24 MB of ticks: many times what may be held for anybody."""
+RSS_GROWTH_MAX = 8_000_000
+
+
+def server_of(policy: str, tape_ticks: int = 65536) -> dict[str, Any]:
+    return {"tape_ticks": tape_ticks, "slow_client": {"policy": policy, "buffer_ticks": BUFFER_TICKS}}
+
+
+def ask(server: ServerProcess, transport: str, query: str) -> Answer:
+    """The first that a client hears, over whichever transport."""
+    if transport != "websocket":
+        return server.get(f"/ticks?{query}")
+    try:
+        with connect(f"ws://{server.host}:{server.port}/ticks?{query}") as client:
+            return Answer(200, {}, str(client.recv(PATIENCE_S)).encode())
+    except InvalidStatus as error:
+        return Answer(error.response.status_code, {}, bytes(error.response.body or b""))
+
+
+EXPECTED: Mapping[str, tuple[int, dict[str, Any], dict[str, int]]] = {
+    "conflate": (200, {"seqs": [49, 50], "conflated": {"AAA": 24, "BBB": 24}},
+                 {"deliveries": 2, "conflated": 48}),
+    "drop-oldest": (200, {"seqs": list(range(41, 51)), "dropped": {"AAA": 20, "BBB": 20}},
+                    {"deliveries": 10, "dropped": 40}),
+    "disconnect": (410, {"error": "slow-client", "resume": "e1:50"},
+                   {"slow_disconnects": 1, "refused_slow-client": 1}),
+}
+
+
+@pytest.mark.parametrize("transport", transports.names())
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_policy_acts_and_counts_alike_for_every_transport(
+    feed: ScriptedFeed, transport: str, policy: str
+) -> None:
+    with running_server(feed, transport, server=server_of(policy)) as server:
+        server.publish(*["AAA", "BBB"] * 25)
+        answer = ask(server, transport, "after=e1:0")
+        status, told, counted = EXPECTED[policy]
+        fields = answer.json
+        if "ticks" in fields:
+            fields["seqs"] = answer.seqs
+        assert answer.status == status
+        assert {key: fields[key] for key in told} == told
+        counts = server.stop()
+        words = ("deliveries", "conflated", "dropped", "slow_disconnects", "refused_slow-client")
+        assert {word: counts[word] for word in words if counts.get(word)} == counted
+
+
+@pytest.mark.parametrize("transport", transports.names())
+def test_a_client_within_the_bound_misses_nothing(feed: ScriptedFeed, transport: str) -> None:
+    with running_server(feed, transport, server=server_of("conflate")) as server:
+        server.publish(*["AAA"] * BUFFER_TICKS)
+        assert ask(server, transport, "after=e1:0").seqs == list(range(1, BUFFER_TICKS + 1))
+
+
+class Stalled:
+    """A WebSocket client that opens a connection and does not read."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self.sock = server.connect(receive_buffer=4096)
+        self.sock.sendall(
+            b"GET /ticks HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += self.sock.recv(1)
+
+    def messages(self, until_seq: int) -> list[dict[str, Any]]:
+        """Reads on, until the tick `until_seq` or a close frame."""
+        protocol = Protocol(CLIENT, max_size=None)
+        messages: list[dict[str, Any]] = []
+        while True:
+            data = self.sock.recv(1 << 20)
+            assert data, "the connection was cut"
+            protocol.receive_data(data)
+            for event in protocol.events_received():
+                assert isinstance(event, Frame)
+                if event.opcode is Opcode.CLOSE:
+                    close = protocol.close_rcvd
+                    assert close is not None
+                    return [*messages, {"code": close.code, "reason": close.reason}]
+                message = orjson.loads(event.data)
+                messages.append(message if "ticks" in message else {"ticks": [message]})
+                if any(tick["seq"] == until_seq for tick in messages[-1]["ticks"]):
+                    return messages
+
+
+def send_until_stuck(sock: socket.socket, data: bytes) -> None:
+    """Send until the other side takes no more."""
+    sock.settimeout(0.3)
+    for _ in range(2000):
+        try:
+            sock.send(data)
+        except TimeoutError:
+            return
+    pytest.fail("the server takes everything")
+
+
+def push_in_bulk(server: ServerProcess) -> int:
+    """Publish a lot while a second client reads along; how much the server's memory grew."""
+    with connect(f"ws://{server.host}:{server.port}/ticks") as reader:
+        reader.recv(PATIENCE_S)
+        before = grown = server.rss
+        for seq in range(5, BULK_TICKS + 1, 5):
+            server.feed.publish(*["AAA", "BBB", "AAA", "BBB", "AAA"], padding=BULK_BYTES)
+            got: list[int] = []
+            while not got or got[-1] < seq:
+                message = orjson.loads(reader.recv(PATIENCE_S))
+                got += [tick["seq"] for tick in message.get("ticks", [message])]
+            assert got == list(range(seq - 4, seq + 1)), "the reader missed something"
+            grown = max(grown, server.rss)
+    return grown - before
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_websocket_client_that_stops_reading_costs_little_and_delays_nobody(
+    feed: ScriptedFeed, policy: str
+) -> None:
+    limits = {"close_s": PATIENCE_S}
+    with running_server(feed, "websocket", server=server_of(policy, 200), limits=limits) as server:
+        stalled = Stalled(server)
+        assert push_in_bulk(server) < RSS_GROWTH_MAX
+        assert stalled.messages(BULK_TICKS)[-1]["code"] in (4008, 4010)   # 200 ticks are a short tape
+
+
+def test_a_websocket_client_that_lags_too_far_is_closed_while_it_does_not_read(feed: ScriptedFeed) -> None:
+    limits = {"close_s": PATIENCE_S}
+    with running_server(feed, "websocket", server=server_of("disconnect"), limits=limits) as server:
+        stalled = Stalled(server)
+        while server.counts["slow_disconnects"] == 0:
+            server.publish("AAA", padding=BULK_BYTES)
+        *messages, last = stalled.messages(feed.head)
+        assert last["code"] == 4008
+        word, _, resume = last["reason"].partition(" ")
+        assert (word, resume.partition(":")[0]) == ("slow-client", "e1")
+        seqs = [tick["seq"] for message in messages for tick in message["ticks"]]
+        assert seqs == list(range(1, len(seqs) + 1)), "what was sent before has no holes"
+        assert int(resume.partition(":")[2]) > len(seqs) + BUFFER_TICKS
+
+
+@pytest.mark.parametrize(("policy", "word"), [("conflate", "conflated"), ("drop-oldest", "dropped")])
+def test_a_websocket_client_that_reads_again_goes_on_and_every_tick_is_accounted_for(
+    feed: ScriptedFeed, policy: str, word: str
+) -> None:
+    with running_server(feed, "websocket", server=server_of(policy)) as server:
+        stalled = Stalled(server)
+        assert push_in_bulk(server) > 0
+        skipped: Counter[str] = Counter()
+        seqs = []
+        for message in stalled.messages(BULK_TICKS):
+            seqs += [tick["seq"] for tick in message["ticks"]]
+            skipped.update(message.get(word, {}))
+        assert seqs == sorted(set(seqs))
+        assert len(seqs) + sum(skipped.values()) == BULK_TICKS
+        assert server.counts[word] == sum(skipped.values()) > 0
+        server.publish("BBB")
+        assert b'"seq":%d,' % (BULK_TICKS + 1) in stalled.sock.recv(65536)
+
+
+def test_a_flood_of_pings_by_a_client_that_does_not_read_piles_up_nothing(feed: ScriptedFeed) -> None:
+    with running_server(feed, "websocket") as server:
+        stalled = Stalled(server)
+        before = server.rss
+        send_until_stuck(stalled.sock, (b"\x89\xfd" + bytes(4) + b"x" * 125) * 500)
+        assert server.rss - before < RSS_GROWTH_MAX
+        assert ask(server, "websocket", "mode=every").status == 200
+
+
+@pytest.mark.parametrize("transport", ["short_polling", "long_polling"])
+def test_a_poller_that_does_not_read_its_answers_costs_little_and_delays_nobody(
+    feed: ScriptedFeed, transport: str
+) -> None:
+    with running_server(feed, transport, server={"batch_max": 50, "tape_ticks": 200}) as server:
+        server.publish(*["AAA"] * 100, padding=BULK_BYTES)
+        before = server.rss
+        greedy = [server.connect(receive_buffer=4096) for _ in range(5)]
+        for sock in greedy:
+            send_until_stuck(sock, b"GET /ticks?after=e1:0 HTTP/1.1\r\nHost: a\r\n\r\n" * 1000)
+        assert len(server.get("/ticks?after=e1:0").seqs) == 50
+        assert server.rss - before < RSS_GROWTH_MAX
+
+
+@pytest.mark.parametrize("transport", transports.names())
+def test_a_client_that_takes_nothing_for_long_is_cut_off(feed: ScriptedFeed, transport: str) -> None:
+    limits = {"stall_s": 0.5, "idle_s": 60}
+    with running_server(feed, transport, server={"batch_max": 1000}, limits=limits) as server:
+        server.publish(*["AAA"] * 500, padding=BULK_BYTES)
+        upgrade = (b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                   b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" if transport == "websocket" else b"")
+        with server.connect(receive_buffer=4096) as sock:
+            sock.sendall(b"GET /ticks?after=e1:0 HTTP/1.1\r\nHost: a\r\n" + upgrade + b"\r\n")
+            wait_until(lambda: server.counts["deliveries"] == 500, "the answer to be on its way")
+            wait_until(lambda: server.counts["connections_open"] == 1, "the stalled connection to be cut")
+            with pytest.raises(ConnectionResetError):
+                sock.makefile("rb").read()
+
+
+def test_a_stalled_client_does_not_hold_up_the_servers_end(feed: ScriptedFeed) -> None:
+    with running_server(feed, "websocket", server=server_of("conflate"), limits={"close_s": 0.3}) as server:
+        stalled = Stalled(server)
+        for _ in range(20):
+            server.publish(*["AAA"] * 9, padding=BULK_BYTES)
+        assert server.stop()["refused_stopping"] == 1
+        with pytest.raises((ConnectionResetError, AssertionError, ConnectionClosedError)):
+            stalled.messages(feed.head + 1)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.frames import Opcode
+from websockets.protocol import CLIENT, Protocol
+
+from bench.contract import Batch, Cursor, decode_batch
+from bench.transports.websocket.protocol import Options, hello_frame, keep_alive, push_frame, text_frame
+
+LINE = b'{"index":6,"seq":7}'
+CURSOR = Cursor("e1", 7)
+
+
+def read(frame: bytes) -> bytes:
+    """What a client reads from exactly this frame."""
+    protocol = Protocol(CLIENT, max_size=None)
+    protocol.receive_data(frame)
+    (event,) = protocol.events_received()
+    assert (event.opcode, event.fin) == (Opcode.TEXT, True)   # type: ignore[union-attr]
+    return bytes(event.data)   # type: ignore[union-attr]
+
+
+@given(st.binary(max_size=300))
+def test_a_client_reads_what_was_framed(payload: bytes) -> None:
+    assert read(text_frame(payload)) == payload
+
+
+@pytest.mark.parametrize(("length", "head"), [(125, 2), (126, 4), (65535, 4), (65536, 10)])
+def test_the_head_is_as_short_as_the_length_allows(length: int, head: int) -> None:
+    frame = text_frame(bytes(length))
+    assert len(frame) == head + length
+    assert read(frame) == bytes(length)
+
+
+def test_the_first_message_is_a_batch_and_the_next_a_bare_tick() -> None:
+    batch = Batch(CURSOR, (LINE,))
+    assert decode_batch(read(hello_frame(batch))).cursor == CURSOR
+    assert read(push_frame(batch)) == LINE
+    assert push_frame(batch) is push_frame(Batch(CURSOR, (LINE,)))
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        Batch(CURSOR, (LINE, LINE)),
+        Batch(CURSOR, (LINE,), conflated={"AAA": 1}),
+        Batch(CURSOR, (LINE,), dropped={"AAA": 1}),
+        Batch(CURSOR, (LINE,), more=True),
+    ],
+)
+def test_a_tick_that_comes_with_anything_else_to_be_said_is_a_batch(batch: Batch) -> None:
+    received = decode_batch(read(push_frame(batch)))
+    assert len(received.ticks) == len(batch.ticks)
+    assert received.more == batch.more
+    assert (received.conflated, received.dropped) == (batch.conflated, batch.dropped)
+
+
+def test_a_silent_client_is_pinged_after_one_interval_and_dropped_after_two() -> None:
+    done = []
+    pinged_s = heard_s = 0.0
+    for now_s in itertools.count(1):
+        what = keep_alive(now_s, heard_s, pinged_s, 20.0)
+        if what != "wait":
+            done.append((now_s, what))
+        if what == "ping":
+            pinged_s = now_s
+        if what == "drop":
+            break
+    assert done == [(20, "ping"), (40, "drop")]
+
+
+def test_a_client_that_answers_is_pinged_once_an_interval_and_kept() -> None:
+    heard_s = pinged_s = 0.0
+    pings = 0
+    for now_s in range(1, 201):
+        what = keep_alive(now_s, heard_s, pinged_s, 20.0)
+        assert what != "drop"
+        if what == "ping":
+            pings, pinged_s, heard_s = pings + 1, now_s, now_s
+    assert pings == 10
+
+
+def test_the_default_is_a_ping_every_20_seconds() -> None:
+    assert Options().ping_interval_s == 20.0
