@@ -1,0 +1,79 @@
+"""Costs: parts that add up to the whole, and nothing for what was not counted."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rows import MS, WINDOWS, record_of, tables_of
+
+from bench.records import COUNTED, COUNTED_BY_KERNEL, Usage
+from bench.stats.arrays import trial_arrays
+from bench.stats.costs import DIRECTIONS, PARTS, byte_parts, costs
+
+FEED = [{"index": place, "symbol": "A", "due_ns": (90 + 10 * place) * MS, "payload_bytes": 100 + place}
+        for place in range(12)]
+COUNTS = {"connections": 1, "requests": 4, "header_bytes_up": 400, "header_bytes_down": 600,
+          "body_bytes_up": 10, "body_bytes_down": 900, "bytes_up": 410, "bytes_down": 1500,
+          "segments_up": 8, "segments_down": 5}
+
+
+def costs_of(client: dict[str, Any], usage: dict[str, Usage] | None = None) -> dict[str, float]:
+    # Arrivals at 101…201: index 0 in the window, index 10 after it, index 1 twice.
+    arrivals = [{"client": 0, "index": place, "app_ns": (101 + 10 * place) * MS} for place in range(11)]
+    arrivals.append({"client": 0, "index": 1, "app_ns": 150 * MS})
+    tables = tables_of(FEED, arrivals, clients=[{"client": 0} | client])
+    record = record_of(clients=1, usage=usage or {})
+    return costs(record, trial_arrays(record, tables), tables["clients"])
+
+
+def test_what_is_divided_by_what() -> None:
+    found = costs_of(COUNTS, {"server": Usage(50_000_000, None, None, 3000, 1000)})
+    assert found["arrivals"] == 10
+    assert found["requests_per_update"] == 0.4
+    assert found["server_cpu_us_per_update"] == 5000
+    assert found["server_cpu_cores"] == 0.5
+    assert found["server_rss_bytes_per_client"] == 2000
+    # Payload is of every arrival, the repeated one too: indices 0…9 and 1 again.
+    assert found["payload_bytes_down_per_update"] == (sum(range(100, 110)) + 101) / 10
+    assert found["tcpip_bytes_up_per_update"] == (8 * 52 + 8) / 10
+
+
+def test_the_share_of_clients_in_the_tables_is_not_all_that_the_server_served() -> None:
+    tables = tables_of(FEED, [{"client": 0, "index": 1, "app_ns": 150 * MS}])
+    record = record_of(clients=4, sample=0.25, usage={"server": Usage(cpu_ns=8000)})
+    found = costs(record, trial_arrays(record, tables), tables["clients"])
+    assert found["server_cpu_us_per_update"] == 2
+
+
+def test_what_was_not_counted_is_not_zero() -> None:
+    found = costs_of(COUNTS | dict.fromkeys(COUNTED_BY_KERNEL))
+    assert math.isnan(found["bytes_down_per_update"])
+    assert math.isnan(found["tcpip_bytes_down_per_update"])
+    assert math.isnan(found["server_cpu_us_per_update"])
+    assert found["header_bytes_down_per_update"] == 60
+
+
+def test_no_arrivals_have_no_cost() -> None:
+    tables = tables_of(FEED, [])
+    record = record_of()
+    found = costs(record, trial_arrays(record, tables), tables["clients"])
+    assert math.isnan(found["bytes_down_per_update"])
+
+
+@given(st.fixed_dictionaries({name: st.integers(0, 10**9) for name in (*COUNTED, *COUNTED_BY_KERNEL)}),
+       st.integers(0, 10**9))
+def test_the_parts_add_up_to_the_whole(counts: dict[str, int], payload: int) -> None:
+    parts = byte_parts({name: float(count) for name, count in counts.items()}, payload)
+    for direction in DIRECTIONS:
+        whole = sum(parts[f"{part}_bytes_{direction}"] for part in PARTS)
+        assert whole == pytest.approx(parts[f"bytes_{direction}"])
+
+
+def test_the_window_is_the_one_of_the_record() -> None:
+    assert WINDOWS.t1_ns == 200 * MS
+    assert isinstance(tables_of(FEED, [])["clients"], pa.Table)

@@ -1,0 +1,97 @@
+"""Cells: the columns that were promised, only valid trials, the right means."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from synthetic import DEFAULT, Plan, trial_record
+
+from bench.stats.summary import bounds, columns, summarise
+from bench.stats.trial import trial_row
+
+PROMISED = """transport clients trials valid_trials updates_due delivered late conflated lost duplicate
+latency_mean_ms latency_p50_ms latency_p90_ms latency_p99_ms latency_p999_ms
+kernel_latency_p50_ms kernel_latency_p99_ms age_mean_ms age_excess_mean_ms requests_per_update
+bytes_up_per_update bytes_down_per_update server_cpu_us_per_update server_rss_bytes_per_client"""
+@pytest.fixture(scope="module")
+def trials() -> pd.DataFrame:
+    plan = Plan(trials=4)
+    rows = [
+        trial_row(*trial_record(plan, label, made, clients, block, 1)) | {"verdict": "VALID"}
+        for block in range(4) for label, made in DEFAULT.items() for clients in (10, 30)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_the_promised_columns_come_first_and_in_order(trials: pd.DataFrame) -> None:
+    table = summarise(trials)
+    assert list(table.columns[:24]) == PROMISED.split()
+    assert list(table.columns) == columns()
+    assert len(set(columns())) == len(columns())
+    assert {"latency_p50_low_ms", "latency_p50_high_ms"} <= set(columns())
+
+
+def test_rows_stand_in_the_order_of_the_scenario(trials: pd.DataFrame) -> None:
+    table = summarise(trials, ("websocket", "short_polling", "long_polling"))
+    assert table["transport"].tolist()[::2] == ["websocket", "short_polling", "long_polling"]
+    assert table["clients"].tolist() == [10, 30] * 3
+
+
+def test_a_figure_is_the_geometric_mean_of_the_trials(trials: pd.DataFrame) -> None:
+    row = summarise(trials).set_index(["transport", "clients"]).loc[("websocket", 30)]
+    mine = trials[(trials["transport"] == "websocket") & (trials["clients"] == 30)]
+    assert row["latency_p50_ms"] == pytest.approx(stats.gmean(mine["latency_p50_ms"].astype(float)))
+    assert row["latency_p50_low_ms"] < row["latency_p50_ms"] < row["latency_p50_high_ms"]
+    assert row["delivered"] == mine["delivered"].sum()
+
+
+def test_parts_of_bytes_add_up_in_a_cell(trials: pd.DataFrame) -> None:
+    for _, row in summarise(trials).iterrows():
+        parts = sum(row[f"{part}_bytes_down_per_update"]
+                    for part in ("payload", "header", "framing", "tls", "tcpip"))
+        assert parts == pytest.approx(row["bytes_down_per_update"])
+
+
+def test_only_valid_trials_enter(trials: pd.DataFrame) -> None:
+    spoiled = trials.copy()
+    spoiled.loc[spoiled["block"] == 0, "verdict"] = "INVALID"
+    spoiled.loc[spoiled["block"] == 0, "latency_p50_ms"] = 1e9
+    table = summarise(spoiled)
+    assert set(table["valid_trials"]) == {3}
+    assert set(table["trials"]) == {4}
+    assert table["latency_p50_ms"].max() < 2000
+
+
+def test_a_cell_without_valid_trials_is_empty_not_zero(trials: pd.DataFrame) -> None:
+    table = summarise(trials.assign(verdict="INVALID"))
+    assert table["delivered"].isna().all()
+    assert table["latency_p50_ms"].isna().all()
+    assert set(table["valid_trials"]) == {0}
+
+
+def test_a_percentile_needs_a_hundred_updates_of_the_cell_beyond_it(trials: pd.DataFrame) -> None:
+    one = trials[(trials["transport"] == "websocket") & (trials["clients"] == 30)].head(1)
+    assert not np.isnan(one["latency_p99_ms"].iloc[0])
+    assert math.isnan(summarise(one)["latency_p99_ms"].iloc[0])
+
+
+def test_one_lossy_trial_makes_the_cells_percentile_lost(trials: pd.DataFrame) -> None:
+    mine = trials[(trials["transport"] == "websocket") & (trials["clients"] == 30)].copy()
+    mine.iloc[0, mine.columns.get_loc("latency_p99_ms")] = math.inf
+    assert summarise(mine)["latency_p99_ms"].iloc[0] == math.inf
+
+
+def test_kernel_latencies_are_marked_where_reads_were_shared(trials: pd.DataFrame) -> None:
+    table = summarise(trials).set_index("transport")
+    assert not table.loc["websocket", "kernel_latency_is_bound"].any()
+    shared = summarise(trials.assign(shared_read_share=0.02))
+    assert shared["kernel_latency_is_bound"].all()
+
+
+def test_the_unit_stays_last() -> None:
+    assert bounds("server_cpu_us_per_update")[0] == "server_cpu_low_us_per_update"
+    assert bounds("bytes_up_per_update")[1] == "bytes_up_high_per_update"
