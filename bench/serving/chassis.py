@@ -65,7 +65,7 @@ class Counts:
     dropped: int = 0
     """Ticks that clients were told were dropped."""
     requests: int = 0
-    """Complete HTTP requests, a WebSocket's upgrade among them."""
+    """Requests for ticks, a WebSocket's upgrade among them."""
     answers_empty: int = 0
     """Answers without a tick: 304, empty batches, a WebSocket's first batch when there is no backlog."""
     connections: int = 0

@@ -21,7 +21,7 @@ OF_TICKS = (*OF_ANY_PATH, "bad-cursor", "unknown-symbol", "other-epoch", "left-t
 CURSOR = {"type": "string", "pattern": f"^{EPOCH.pattern}:[0-9]{{1,16}}$", "examples": ["9f2c:42"]}
 LEVELS = {
     "type": "array",
-    "items": {"type": "array", "prefixItems": [{"type": "number"}, {"type": "integer"}], "minItems": 2},
+    "items": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
 }
 SKIPS = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
 
@@ -36,7 +36,7 @@ SCHEMAS: dict[str, Any] = {
             "due_ns": {"type": "integer", "description": "When it was due, on the run clock."},
             "symbol": {"type": "string"},
             "price": {"type": "number"},
-            "size": {"type": "integer"},
+            "size": {"type": "number", "minimum": 0},
             "bids": LEVELS,
             "asks": LEVELS,
         },

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import orjson
 import pytest
@@ -16,8 +18,10 @@ from schemathesis.specs.openapi.checks import (
 )
 from servers import ScriptedFeed, ServerProcess, running_server
 
-from bench.contract import REFUSALS
+from bench.contract import REFUSALS, Status
 from bench.serving import openapi
+from bench.serving.chassis import Counts
+from bench.serving.config import HEAD_LINE_BYTES, MESSAGE_BYTES, TARGET_BYTES, Limits
 
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance,
@@ -40,6 +44,19 @@ def test_each_status_names_exactly_the_refusals_that_the_contract_gives_it() -> 
 def test_every_refusal_of_the_contract_that_a_get_can_meet_is_described() -> None:
     described = set(openapi.OF_TICKS)
     assert set(REFUSALS) - described == {"not-found", "method-not-allowed", "upgrade-required"}
+
+
+def test_the_contract_in_words_has_the_same_refusals_limits_and_counts() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "contract.md").read_text()
+    rows = re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \| (\d{4}) \|", text, re.MULTILINE)
+    assert {word: Status(int(http), int(close)) for word, http, close in rows} == REFUSALS
+    for limit in (TARGET_BYTES, HEAD_LINE_BYTES, MESSAGE_BYTES):
+        assert f"{limit:,} bytes" in text
+    limits = Limits()
+    for seconds in (limits.head_s, limits.idle_s, limits.stall_s, limits.close_s):
+        assert f"| {seconds:g} s |" in text
+    for count in Counts().to_json():
+        assert f"`{count}`" in text
 
 
 def test_without_entity_tags_the_document_speaks_of_none() -> None:
