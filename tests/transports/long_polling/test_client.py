@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import random
+
+from bench.clock import NO_STAMP
+from bench.contract import Batch, Cursor, Refusal, Subscription, encode_batch
+from bench.feed.tick import Tick, encode
+from bench.measure.recording import Recorder
+from bench.transports import NEVER, Action, ClientSpec
+from bench.transports.long_polling.client import Client
+from bench.transports.long_polling.protocol import Options
+
+
+def answer(batch: Batch) -> bytes:
+    body = encode_batch(batch)
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def subscribed() -> tuple[Client, Recorder]:
+    """A client whose first answer has come and whose next request is out."""
+    recorder = Recorder()
+    client = Client(ClientSpec(0, "h:1", Subscription()), Options(), recorder, random.Random(1))
+    client.start(0)
+    client.action = Action.NONE
+    client.opened(0)
+    assert sent(client).startswith("GET /ticks HTTP/1.1\r\n")
+    client.receive(answer(Batch(Cursor("a", 7))), NO_STAMP, 1)
+    assert client.subscribed
+    assert sent(client).startswith("GET /ticks?after=a:7 ")
+    return client, recorder
+
+
+def sent(client: Client) -> str:
+    text = client.outbox.decode()
+    client.outbox.clear()
+    return text
+
+
+def test_each_answer_is_followed_by_a_request_at_once() -> None:
+    client, recorder = subscribed()
+    line = encode(Tick(8, 9, 100, "A", 1.0, 1))
+    client.receive(answer(Batch(Cursor("a", 9), [line])), 3, 5)
+    request = sent(client)
+    assert request.startswith("GET /ticks?after=a:9 ")
+    assert 'If-None-Match: "a:9"' in request
+    rows = next(recorder.deliveries_since(0))
+    assert rows.tolist() == [(0, 8, 100, 3, 5)]
+
+
+def test_a_request_that_was_held_in_vain_is_sent_again() -> None:
+    client, _ = subscribed()
+    client.receive(b"HTTP/1.1 304 Not Modified\r\n\r\n", NO_STAMP, 5)
+    assert sent(client).startswith("GET /ticks?after=a:7 ")
+    assert client.deadline_ns == NEVER
+
+
+def test_an_error_is_followed_by_a_pause() -> None:
+    client, _ = subscribed()
+    pauses = []
+    now_ns = 1000
+    for _ in range(4):
+        client.receive(b"HTTP/1.1 503 Stopping\r\nContent-Length: 0\r\n\r\n", NO_STAMP, now_ns)
+        assert sent(client) == ""
+        pauses.append(client.deadline_ns - now_ns)
+        now_ns = client.deadline_ns
+        client.timer(now_ns - 1)
+        assert sent(client) == ""
+        client.timer(now_ns)
+        assert sent(client).startswith("GET /ticks?after=a:7 ")
+    assert 50_000_000 <= pauses[0] <= 150_000_000
+    assert 400_000_000 <= pauses[3] <= 1_200_000_000
+    assert client.counts.errors == {"http-503": 4}
+
+
+def test_another_epoch_is_followed() -> None:
+    client, _ = subscribed()
+    body = Refusal("other-epoch", "a new life", Cursor("b", 0)).to_json()
+    client.receive(b"HTTP/1.1 409 Conflict\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body), NO_STAMP, 5)
+    assert sent(client).startswith("GET /ticks?after=b:0 ")
+
+
+def test_a_connection_that_is_lost_while_a_request_is_held() -> None:
+    client, _ = subscribed()
+    client.closed(10, "eof")
+    assert client.counts.errors == {"eof": 1}
+    assert client.action is Action.NONE
+    client.timer(client.deadline_ns)
+    assert client.action is Action.OPEN
+    client.opened(200_000_000)
+    assert sent(client).startswith("GET /ticks?after=a:7 ")
+    assert sent(client) == ""

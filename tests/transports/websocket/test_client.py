@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from websockets.frames import Close, Frame, Opcode
+from websockets.protocol import Protocol, Side, State
+from websockets.utils import accept_key
+
+from bench.contract import Batch, Cursor, Subscription, encode_batch
+from bench.feed.tick import Tick, encode
+from bench.measure.recording import Recorder
+from bench.transports import Action, ClientSpec
+from bench.transports.websocket.client import Client, frame_size
+from bench.transports.websocket.protocol import Options
+
+HELLO = encode_batch(Batch(Cursor("a", 7)))
+
+
+def tick(index: int, levels: int = 0) -> bytes:
+    return encode(Tick(index, index + 1, index * 1000, "AAA", 1.0, 1, bids=((1.0, 1),) * levels))
+
+
+def frame(opcode: Opcode, data: bytes, fin: bool = True) -> bytes:
+    return Frame(opcode, data, fin=fin).serialize(mask=False)
+
+
+def text(data: bytes) -> bytes:
+    return frame(Opcode.TEXT, data)
+
+
+class Bench:
+    """A client, the server's side of its protocol, and what it recorded."""
+
+    def __init__(self) -> None:
+        self.recorder = Recorder()
+        spec = ClientSpec(3, "h:1", Subscription())
+        self.client = Client(spec, Options(), self.recorder, random.Random(1))
+        self.client.start(0)
+        self.open()
+
+    def open(self) -> str:
+        """Open a connection; the request that comes over it."""
+        assert self.action() is Action.OPEN
+        self.client.opened(0)
+        request = self.sent().decode()
+        key = request.split("Sec-WebSocket-Key: ")[1].split("\r\n")[0]
+        self.accepted = (
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Accept: {accept_key(key)}\r\n\r\n"
+        ).encode()
+        self.server = Protocol(Side.SERVER, state=State.OPEN)
+        return request
+
+    def action(self) -> Action:
+        action, self.client.action = self.client.action, Action.NONE
+        return action
+
+    def sent(self) -> bytes:
+        data = bytes(self.client.outbox)
+        self.client.outbox.clear()
+        return data
+
+    def frames_sent(self) -> list[Frame]:
+        """What the client sent, as a server reads it: masked, or this raises."""
+        self.server.receive_data(self.sent())
+        assert self.server.parser_exc is None
+        return [event for event in self.server.events_received() if isinstance(event, Frame)]
+
+    def receive(self, data: bytes, app_ns: int = 5) -> None:
+        self.client.receive(data, 3, app_ns)
+
+    def upgraded(self) -> Bench:
+        self.receive(self.accepted + text(HELLO))
+        assert self.client.subscribed
+        return self
+
+    def indices(self) -> list[int]:
+        return [int(row["index"]) for row in next(self.recorder.deliveries_since(0))]
+
+
+def stream() -> tuple[bytes, list[int], list[bytes]]:
+    """Frames of all kinds; the indices that they deliver and the pings that they hold."""
+    long = tick(20, levels=30)
+    huge = encode_batch(Batch(Cursor("a", 2000), [tick(index) for index in range(1000, 1900)]))
+    parts = [
+        text(HELLO), text(tick(10)), text(tick(11)), frame(Opcode.PING, b"one"), text(long),
+        frame(Opcode.TEXT, tick(12)[:9], fin=False), frame(Opcode.PING, b"two"),
+        frame(Opcode.CONT, tick(12)[9:20], fin=False), frame(Opcode.CONT, tick(12)[20:]),
+        text(huge), frame(Opcode.PONG, b""), frame(Opcode.BINARY, tick(13)), frame(Opcode.PING, b""),
+        text(encode_batch(Batch(Cursor("a", 2010), [tick(14)], conflated={"AAA": 2}))),
+        text(tick(15)),
+    ]
+    assert len(huge) > 65_536
+    return b"".join(parts), [10, 11, 20, 12, *range(1000, 1900), 13, 14, 15], [b"one", b"two", b""]
+
+
+@settings(max_examples=60, deadline=None)
+@given(places=st.lists(st.integers(0, 100_000), max_size=30), glued=st.booleans())
+def test_however_the_stream_is_cut_the_same_is_delivered_and_ponged(places: list[int], glued: bool) -> None:
+    bench = Bench()
+    frames, indices, pings = stream()
+    data = bench.accepted + frames
+    early = [place % 400 for place in places[:5]]
+    pongs = []
+    pieces = _cut(data, [*places, *early] if glued else [*places, *early, len(bench.accepted)])
+    for piece in pieces:
+        bench.receive(piece)
+        pongs += [bytes(pong.data) for pong in bench.frames_sent() if pong.opcode is Opcode.PONG]
+    counts = bench.client.counts
+    assert bench.indices() == indices
+    assert pongs == pings
+    assert counts.updates == len(indices)
+    assert (counts.header_bytes_down, counts.body_bytes_down) == (len(bench.accepted), len(frames))
+    assert bench.client.cursor == Cursor("a", 16)
+    assert not counts.errors
+
+
+def test_byte_by_byte() -> None:
+    bench = Bench()
+    frames, indices, _ = stream()
+    for byte in bench.accepted + frames:
+        bench.receive(bytes([byte]))
+    assert bench.indices() == indices
+
+
+def _cut(data: bytes, places: Sequence[int]) -> list[bytes]:
+    ends = sorted({place % (len(data) + 1) for place in places} | {0, len(data)})
+    return [data[begin:end] for begin, end in pairwise(ends)]
+
+
+@pytest.mark.parametrize("data", [
+    b"\x83\x00",                                   # an opcode that is none
+    b"\xc1\x02{}",                                 # a reserved bit
+    b"\x81\x82abcd{}",                             # masked by a server
+    b"\x89\x7e\x00\x80" + b"x" * 128,              # a control frame that is too long
+    frame(Opcode.CONT, b"x"),                      # nothing to go on with
+    frame(Opcode.TEXT, b"{", fin=False) + text(tick(1)),   # a message within a message
+    b"\x81\x7f" + (2**40).to_bytes(8, "big"),      # too big
+    text(b"\xff\xfe"),                             # not UTF-8
+    text(b"[1]"),
+    text(b"{}"),
+    text(b'{"seq":1}'),
+    text(b'{"seq":"1","index":-1,"due_ns":0}'),
+    frame(Opcode.CLOSE, b"\x03"),                  # a close frame without a whole code
+])
+def test_bad_frames_end_the_connection_and_deliver_nothing_more(data: bytes) -> None:
+    bench = Bench().upgraded()
+    bench.receive(text(tick(10)))
+    bench.receive(data)
+    bench.receive(text(tick(11)))
+    assert bench.indices() == [10]
+    assert bench.action() is Action.CLOSE
+    closes = [sent for sent in bench.frames_sent() if sent.opcode is Opcode.CLOSE]
+    assert len(closes) == 1
+    bench.client.closed(9, "closed")
+    assert bench.client.counts.errors == {"bad-answer": 1}
+    bench.client.timer(bench.client.deadline_ns)
+    assert bench.open().startswith("GET /ticks?after=a:11 ")
+    bench.upgraded()
+    bench.receive(text(tick(12)))
+    assert bench.indices() == [10, 12]
+
+
+def test_a_bare_tick_before_the_first_batch_is_a_bad_answer() -> None:
+    bench = Bench()
+    bench.receive(bench.accepted + text(tick(10)))
+    assert bench.indices() == []
+    assert not bench.client.subscribed
+    bench.client.closed(9, "closed")
+    assert bench.client.counts.errors == {"bad-answer": 1}
+
+
+@pytest.mark.parametrize("code", [4008, 4009, 4010])
+def test_a_close_that_names_a_cursor_is_followed_at_once(code: int) -> None:
+    bench = Bench().upgraded()
+    bench.receive(frame(Opcode.CLOSE, Close(code, "other-epoch b:40").serialize()))
+    assert bench.action() is Action.CLOSE
+    assert [sent.opcode for sent in bench.frames_sent()] == [Opcode.CLOSE]
+    bench.client.closed(9, "eof")
+    assert bench.client.counts.errors == {f"close-{code}": 1}
+    assert bench.open().startswith("GET /ticks?after=b:40 ")
+
+
+def test_other_ends_go_on_from_the_cursor_after_a_pause() -> None:
+    bench = Bench().upgraded()
+    bench.receive(text(tick(30)))
+    bench.receive(frame(Opcode.CLOSE, Close(1001, "stopping").serialize()))
+    assert bench.action() is Action.CLOSE
+    assert [sent.opcode for sent in bench.frames_sent()] == [Opcode.CLOSE]
+    bench.client.closed(9, "eof")
+    assert bench.action() is Action.NONE
+    assert bench.client.deadline_ns >= 9 + 50_000_000
+    bench.client.timer(bench.client.deadline_ns)
+    assert bench.open().startswith("GET /ticks?after=a:31 ")
+    bench.client.closed(9, "reset")
+    assert bench.client.counts.errors == {"close-1001": 1, "reset": 1}
+
+
+@pytest.mark.parametrize(("status", "body", "target"), [
+    (403, b"", "GET /ticks HTTP"),
+    (503, b"", "GET /ticks HTTP"),
+    (409, b'{"resume":"b:3"}', "GET /ticks?after=b:3 "),
+])
+def test_an_upgrade_that_is_refused(status: int, body: bytes, target: str) -> None:
+    bench = Bench()
+    bench.receive(b"HTTP/1.1 %d No\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body))
+    assert bench.action() is Action.CLOSE
+    bench.client.closed(9, "closed")
+    assert bench.client.counts.errors == {f"http-{status}": 1}
+    if status != 409:
+        bench.client.timer(bench.client.deadline_ns)
+    assert bench.open().startswith(target)
+
+
+@pytest.mark.parametrize("answer", [
+    b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: wrong\r\n\r\n",
+    b"HTTP/1.1 101 X\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
+    b"nonsense\r\n\r\n",
+])
+def test_an_upgrade_to_something_else_is_a_bad_answer(answer: bytes) -> None:
+    bench = Bench()
+    bench.receive(answer + text(HELLO))
+    assert bench.action() is Action.CLOSE
+    assert not bench.client.subscribed
+    bench.client.closed(9, "closed")
+    assert bench.client.counts.errors == {"bad-answer": 1}
+
+
+def test_stop_says_goodbye_and_waits_for_the_answer() -> None:
+    bench = Bench().upgraded()
+    bench.client.stop(9)
+    (goodbye,) = bench.frames_sent()
+    assert goodbye.opcode is Opcode.CLOSE
+    assert Close.parse(goodbye.data).code == 1000
+    assert bench.action() is Action.NONE
+    bench.receive(text(tick(11)))
+    bench.receive(frame(Opcode.CLOSE, Close(1000, "").serialize()))
+    assert bench.action() is Action.CLOSE
+    bench.client.closed(9, "closed")
+    assert bench.action() is Action.NONE
+    assert not bench.client.counts.errors
+    assert bench.sent() == b""
+
+
+@given(st.integers(0, 70_000), st.booleans())
+def test_the_size_of_a_frame_is_known_from_its_header(length: int, masked: bool) -> None:
+    whole = bytearray(Frame(Opcode.TEXT, b"x" * length).serialize(mask=masked))
+    assert frame_size(whole, 0) == len(whole)
+    assert frame_size(bytearray(b"!") + whole, 1) == len(whole)
+    assert frame_size(whole[:1], 0) is None
