@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -65,6 +66,8 @@ class ClientLife:
         self.reopen_ns = NEVER
         self._sink = sink
         self._rng = rng
+        self._held_skips: Counter[tuple[str, str]] = Counter()
+        """Declared, but the symbol's next tick has not come: (kind, symbol) and how many."""
         self._fixed_query = Request(spec.subscription, None).to_query()
 
     @property
@@ -93,7 +96,10 @@ class ClientLife:
 
     def take_tick(self, tick: Mapping[str, Any], cursor: Cursor, kernel_ns: int, app_ns: int) -> None:
         """Deliver a bare tick; raises `ValueError` or `KeyError` where it isn't one."""
-        self._sink.deliver(self.spec.number, index_of(tick), tick["due_ns"], kernel_ns, app_ns)
+        index, due_ns = index_of(tick), tick["due_ns"]
+        if self._held_skips:
+            self._declare({tick["symbol"]: index}, app_ns)
+        self._sink.deliver(self.spec.number, index, due_ns, kernel_ns, app_ns)
         self.counts.updates += 1
         self._good_answer(cursor)
 
@@ -101,16 +107,30 @@ class ClientLife:
         """Deliver a batch whole; raises `ValueError` and delivers nothing where it isn't one."""
         try:
             arrivals = [(index_of(tick), tick["due_ns"]) for tick in batch.ticks]
-            skips = list(_skips(batch))
+            skips = _skips(batch)
+            first = {}
+            if skips or self._held_skips:
+                first = {tick["symbol"]: index_of(tick) for tick in reversed(batch.ticks)}
+            if not batch.conflated.keys() <= first.keys():
+                raise ValueError("a symbol is declared as conflated and has no tick")
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"not a batch: {error!r}") from error
-        number, sink = self.spec.number, self._sink
-        for kind, symbol, count, index in skips:
-            sink.skip(number, kind, symbol, count, index, app_ns)
+        self._held_skips.update(skips)
+        if first:
+            self._declare(first, app_ns)
         for index, due_ns in arrivals:
-            sink.deliver(number, index, due_ns, kernel_ns, app_ns)
+            self._sink.deliver(self.spec.number, index, due_ns, kernel_ns, app_ns)
         self.counts.updates += len(arrivals)
         self._good_answer(batch.cursor)
+
+    def _declare(self, first: Mapping[str, int], app_ns: int) -> None:
+        """Record what was skipped of the symbols in `first` (symbol: index of its first tick here).
+
+        What was skipped of others waits for their next tick.
+        """
+        for kind, symbol in [skip for skip in self._held_skips if skip[1] in first]:
+            count = self._held_skips.pop((kind, symbol))
+            self._sink.skip(self.spec.number, kind, symbol, count, first[symbol], app_ns)
 
     def _good_answer(self, cursor: Cursor) -> None:
         self.cursor = cursor
@@ -127,17 +147,14 @@ class ClientLife:
         return self.cursor is not None and self.failures == 1
 
 
-def _skips(batch: Received) -> list[tuple[str, str, int, int]]:
-    """(kind, symbol, count, index of the symbol's first tick) of all that the batch declares."""
-    first: dict[str, int] = {}
-    for tick in batch.ticks:
-        first.setdefault(tick["symbol"], tick["index"])
-    declared = []
+def _skips(batch: Received) -> Counter[tuple[str, str]]:
+    """How many ticks the batch declares as skipped, by (kind, symbol)."""
+    declared: Counter[tuple[str, str]] = Counter()
     for kind, counts in (("conflated", batch.conflated), ("dropped", batch.dropped)):
         for symbol, count in counts.items():
             if type(count) is not int or not 0 < count <= INDEX_MAX:
                 raise ValueError(f"{kind} of {symbol!r}: {count!r} is not a count")
-            declared.append((kind, symbol, count, first[symbol]))
+            declared[kind, symbol] = count
     return declared
 
 

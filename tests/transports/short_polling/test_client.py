@@ -157,6 +157,19 @@ def test_deliveries_and_skips_are_recorded_with_the_read() -> None:
     assert bench.client.counts.updates == 3
 
 
+def test_a_drop_is_recorded_with_the_symbols_next_tick_whenever_that_comes() -> None:
+    bench = Bench()
+    bench.client.timer(bench.subscribe())
+    batch = Batch(Cursor("a", 12), [tick(9), tick(10)], more=True, dropped={"AAA": 4, "B": 2})
+    bench.receive(answer(batch), 77)
+    bench.receive(answer(Batch(Cursor("a", 13), [tick(11)], more=True, dropped={"B": 1})), 78)
+    assert bench.deliveries() == [(3, 9, 77), (3, 10, 77), (3, 11, 78)]
+    bench.receive(answer(Batch(Cursor("a", 15), [tick(12), tick(13, "B")])), 79)
+    skips = next(bench.recorder.skips_since(0))
+    assert [(int(row["index"]), int(row["count"])) for row in skips] == [(9, 4), (13, 3)]
+    assert bench.client.counts.errors.total() == 0
+
+
 @given(st.lists(st.integers(0, 2000), max_size=10))
 def test_however_an_answer_is_cut_the_same_is_delivered(places: list[int]) -> None:
     raw = answer(Batch(Cursor("a", 12), [tick(9), tick(10)]))
