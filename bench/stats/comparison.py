@@ -46,15 +46,10 @@ def comparisons(trials: pd.DataFrame, figure: str, order: Sequence[str]) -> list
         present = [label for label in order if shown[label] == shown[label]]
         for one, other in combinations(present, 2):
             mine, theirs = (one, other) if shown[one] >= shown[other] else (other, one)
-            columns = [_by_block(cells[label], figure) for label in (mine, theirs)]
+            columns = [cells[label].set_index("block")[figure] for label in (mine, theirs)]
             pairs = pd.concat(columns, axis=1, join="inner").to_numpy(dtype="float64")
             between = effect(pairs[:, 0], pairs[:, 1])
             found.append(Comparison(figure, int(clients), mine, theirs, between))
     corrected = holm([each.effect.p for each in found])
     return [replace(each, effect=replace(each.effect, p_holm=p))
             for each, p in zip(found, corrected, strict=True)]
-
-
-def _by_block(cell: pd.DataFrame, figure: str) -> pd.Series:
-    """The figure of a cell's trials by block."""
-    return cell.set_index("block", verify_integrity=True)[figure]

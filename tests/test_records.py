@@ -1,0 +1,86 @@
+"""Records: what is written is read back, whole or not at all, and a newer schema is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from synthetic import Plan, make_run, trial_record
+
+from bench import records
+from bench.errors import RunError
+from bench.records import SCHEMA_VERSION, TABLES, TrialRecord, Usage, Windows
+
+RECORD = TrialRecord(
+    trial="1-1-websocket-10", block=1, position=1, subject="websocket", transport="websocket", clients=10,
+    seed=7, windows=Windows(0, 10, 20, 5), usage={"server": Usage(cpu_ns=5), "load": Usage()},
+    server_counts={"deliveries": 3}, load={"errors": {"reset": 1}},
+)
+
+
+@pytest.mark.parametrize("record", [
+    RECORD, TrialRecord("a", 1, 1, "x", "websocket", 1, 1, status="failed", reason="r", detail="d"),
+])
+def test_a_trial_is_read_as_it_was_written(tmp_path: Path, record: TrialRecord) -> None:
+    records.write_trial(tmp_path, record)
+    assert records.read_trial(tmp_path) == record
+    assert [path.name for path in tmp_path.iterdir()] == ["trial.json"]
+
+
+def test_the_end_of_the_drain_is_two_late_after_the_window() -> None:
+    assert Windows(0, 10, 20, 5).end_ns == 30
+
+
+@pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, "1", None])
+def test_a_newer_schema_is_refused(tmp_path: Path, version: object) -> None:
+    (tmp_path / "trial.json").write_text(json.dumps({"schema_version": version}))
+    with pytest.raises(RunError, match="schema_version"):
+        records.read_trial(tmp_path)
+
+
+def test_what_is_not_there_or_not_json_is_said(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no such file"):
+        records.read_json(tmp_path / "manifest.json")
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(RunError, match="not JSON"):
+        records.read_json(tmp_path / "manifest.json")
+    with pytest.raises(RunError, match="without its raw records"):
+        records.read_table(tmp_path, "deliveries")
+
+
+def test_tables_are_read_as_they_were_written(tmp_path: Path) -> None:
+    _, tables = trial_record(Plan(), "a", next(iter(Plan().subjects.values())), 3, 1, 1)
+    for name, table in tables.items():
+        records.write_table(tmp_path, name, table)
+        assert records.read_table(tmp_path, name).equals(table.cast(TABLES[name]))
+
+
+def test_a_table_that_does_not_fit_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    with pytest.raises((pa.ArrowInvalid, ValueError)):
+        records.write_table(tmp_path, "samples", pa.table({"process": ["server"]}))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def fail() -> None:
+        with records.whole_file(path) as beside:
+            beside.write_text("half of the n")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_without_its_last_file_is_no_trial(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", Plan(clients=(2,), trials=1))
+    folders = records.trial_folders(run)
+    assert len(folders) == 3
+    (folders[0] / "trial.json").unlink()
+    assert records.trial_folders(run) == folders[1:]
