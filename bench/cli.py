@@ -186,20 +186,22 @@ def _plain(value: Any) -> Any:
 
 
 COLUMNS = (
-    ("transport", "transport", "{}"), ("clients", "clients", "{:.0f}"), ("valid_trials", "valid", "{:.0f}"),
-    ("lost", "lost", "{:.0f}"),
-    ("latency_p50_ms", "p50 ms", "{:.2f}"), ("latency_p99_ms", "p99 ms", "{:.2f}"),
-    ("age_excess_mean_ms", "excess age ms", "{:.2f}"), ("requests_per_update", "requests", "{:.3g}"),
-    ("bytes_up_per_update", "bytes up", "{:.0f}"), ("bytes_down_per_update", "bytes down", "{:.0f}"),
-    ("server_cpu_us_per_update", "server CPU µs", "{:.1f}"),
+    ("transport", "", "{}"), ("clients", "clients", "{:.0f}"), ("valid_trials", "valid\ntrials", "{:.0f}"),
+    ("lost", "lost", "{:.0f}"), ("latency_p50_ms", "p50\nms", "{:.2f}"),
+    ("latency_p99_ms", "p99\nms", "{:.2f}"), ("age_excess_mean_ms", "excess\nage ms", "{:.2f}"),
+    ("requests_per_update", "reqs", "{:.2f}"), ("bytes_up_per_update", "bytes\nup", "{:.0f}"),
+    ("bytes_down_per_update", "bytes\ndown", "{:.0f}"),
+    ("server_cpu_us_per_update", "server\nCPU µs", "{:.1f}"),
 )
-"""Of `summary.csv` on the terminal: column, heading, format. Costs are for each update."""
+"""Of `summary.csv` on the terminal: column, heading, format."""
 
 
 def _summary_table(summary: pd.DataFrame) -> Table:
-    table = Table(caption="Medians and means between trials; requests, bytes and CPU for each update.")
-    for _, heading, _ in COLUMNS:
-        table.add_column(heading, justify="left" if heading == "transport" else "right")
+    """The cells, in 80 columns."""
+    table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
+        "Requests, bytes (TCP and IP included) and server CPU are for each update. –: too few to say."))
+    for name, heading, _ in COLUMNS:
+        table.add_column(heading, justify="left" if name == "transport" else "right", no_wrap=True)
     for row in summary.to_dict("records"):
         table.add_row(*(_cell(row[name], form) for name, _, form in COLUMNS))
     return table
