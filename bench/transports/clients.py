@@ -199,6 +199,8 @@ class Poller(ClientLife, ABC):
 
     def ask(self) -> None:
         """Send the next request, now or as soon as it may."""
+        if self.stopped:
+            return
         self.wanted = True
         if self._open and not self.asking:
             headers = {"Accept": "application/json"}

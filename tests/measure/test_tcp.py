@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import socket
+import struct
+from _socket import socket as RawSocket
+
+import pytest
+
+from bench.clock import NO_STAMP, RunClock, realtime_offset_ns
+from bench.measure import tcp
+
+pytestmark = pytest.mark.skipif(not tcp.LINUX, reason="stamps and TCP_INFO are Linux's")
+
+
+def info(length: int, state: int = 1) -> bytes:
+    """A struct tcp_info whose fields are all different."""
+    raw = bytearray(256)
+    raw[0] = state
+    struct.pack_into("=I", raw, 100, 7)            # tcpi_total_retrans
+    struct.pack_into("=Q", raw, 128, 5001)         # tcpi_bytes_received
+    struct.pack_into("=II", raw, 136, 31, 41)      # tcpi_segs_out, tcpi_segs_in
+    struct.pack_into("=QQ", raw, 200, 9000, 1000)  # tcpi_bytes_sent, tcpi_bytes_retrans
+    return bytes(raw[:length])
+
+
+def test_the_counters_are_where_the_kernel_puts_them() -> None:
+    assert tcp.decode_info(info(248)) == tcp.TcpInfo(8000, 5001, 31, 41, 7)
+    assert tcp.decode_info(info(248), end_of_file=True) == tcp.TcpInfo(8000, 5000, 31, 41, 7)
+
+
+def test_an_older_kernel_knows_less() -> None:
+    assert tcp.decode_info(info(192)) == tcp.TcpInfo(None, 5001, 31, 41, 7)
+    assert tcp.decode_info(info(104)) is None
+    assert tcp.decode_info(None) is None
+
+
+def test_sums() -> None:
+    one, other = tcp.TcpInfo(1, 2, 3, 4, 5), tcp.TcpInfo(10, 20, 30, 40, 50)
+    assert one + other == tcp.TcpInfo(11, 22, 33, 44, 55)
+    assert one + tcp.NOTHING == one
+    assert (one + tcp.TcpInfo(None, 20, 30, 40, 50)).bytes_up is None
+
+
+def connected() -> tuple[RawSocket, socket.socket]:
+    """A prepared client's socket and its server's side."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    client = RawSocket(socket.AF_INET, socket.SOCK_STREAM)
+    tcp.prepare(client)
+    client.connect(listener.getsockname())
+    server, _ = listener.accept()
+    listener.close()
+    return client, server
+
+
+def test_a_conversation_is_counted_to_the_byte() -> None:
+    client, server = connected()
+    with server:
+        for _ in range(10):
+            client.send(b"x" * 100)
+            server.recv(100)
+            server.sendall(b"y" * 3000)
+            received = 0
+            while received < 3000:
+                received += len(client.recv(65536))
+        assert not tcp.is_closed(tcp.read_info(client))
+        client.shutdown(socket.SHUT_WR)
+        assert server.recv(1) == b""
+    assert client.recv(1) == b""
+    raw = tcp.read_info(client)
+    counted = tcp.decode_info(raw, end_of_file=True)
+    client.close()
+    assert tcp.is_closed(raw)
+    assert counted is not None
+    assert (counted.bytes_up, counted.bytes_down, counted.retransmitted_segments_up) == (1000, 30_000, 0)
+    assert counted.segments_down >= 10 * 3   # 3000 bytes are three segments of at most 1460
+
+
+def test_arrivals_are_stamped_between_sending_and_reading() -> None:
+    held = tcp.hold_stamped_socket()
+    clock = RunClock.start()
+    client, server = connected()
+    stamped = 0
+    with server:
+        while stamped < 20:
+            offset = realtime_offset_ns() + clock.origin_ns
+            before = clock.now_ns()
+            server.sendall(b"x")
+            data, ancillary, _, _ = client.recvmsg(65536, tcp.ANCILLARY_SPACE)
+            after = clock.now_ns()
+            stamp = tcp.stamp_ns(ancillary)
+            assert data == b"x"
+            # The kernel begins to stamp a moment after the first socket asked for it, and then always does.
+            assert stamp != NO_STAMP or stamped == 0
+            if stamp != NO_STAMP:
+                assert before - 100_000 <= stamp - offset <= after + 100_000
+                stamped += 1
+    data, ancillary, _, _ = client.recvmsg(65536, tcp.ANCILLARY_SPACE)
+    assert (data, tcp.stamp_ns(ancillary)) == (b"", NO_STAMP)   # the end of file has none
+    client.close()
+    held.close()
+
+
+def test_other_ancillary_data_is_no_stamp() -> None:
+    assert tcp.stamp_ns([]) == NO_STAMP
+    assert tcp.stamp_ns([(socket.SOL_SOCKET, 1, b"x" * 16), (socket.IPPROTO_TCP, 35, b"x" * 16)]) == NO_STAMP

@@ -1,0 +1,226 @@
+"""The driver over real sockets, against a server of a few lines that does as it is told."""
+
+from __future__ import annotations
+
+import errno
+import random
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from bench.clock import NO_STAMP, RunClock
+from bench.contract import Batch, Cursor, Subscription, encode_batch
+from bench.feed.tick import Tick, encode
+from bench.measure import tcp
+from bench.measure.recording import Recorder
+from bench.transports import ClientSpec, driver
+from bench.transports.driver import Link
+from bench.transports.long_polling.client import Client as LongPoller
+from bench.transports.long_polling.protocol import Options as LongOptions
+from bench.transports.short_polling.client import Client as ShortPoller
+from bench.transports.short_polling.protocol import Options as ShortOptions
+
+pytestmark = pytest.mark.skipif(not tcp.LINUX, reason="the driver needs epoll")
+CLIENTS = 5
+PATIENCE_NS = 20_000_000_000
+
+
+class Server:
+    """Answers each request with one tick more; `handle` may be another function of (socket, server)."""
+
+    def __init__(self, close_each: bool = False, body_bytes: int = 0) -> None:
+        self.numbers = count()
+        self.close_each = close_each
+        self.padding = body_bytes // 9
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self.port: int = self.listener.getsockname()[1]
+        self.handle: Callable[[socket.socket, Server], None] = answer_requests
+        self.threads: list[threading.Thread] = []
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            self.threads.append(threading.Thread(target=self.handle, args=(sock, self), daemon=True))
+            self.threads[-1].start()
+
+    def batch(self) -> bytes:
+        index = next(self.numbers)
+        line = encode(Tick(index, index + 1, 0, "A", 1.0, 1, bids=((1.5, 100),) * self.padding))
+        return encode_batch(Batch(Cursor("a", index + 1), [line]))
+
+
+def answer_requests(sock: socket.socket, server: Server) -> None:
+    with sock:
+        pending = b""
+        while data := sock.recv(65536):
+            pending += data
+            while b"\r\n\r\n" in pending:
+                pending = pending.split(b"\r\n\r\n", 1)[1]
+                body = server.batch()
+                connection = b"close" if server.close_each else b"keep-alive"
+                head = b"HTTP/1.1 200 OK\r\nConnection: %b\r\nContent-Length: %d" % (connection, len(body))
+                sock.sendall(head + b"\r\n\r\n" + body)
+                if server.close_each:
+                    sock.shutdown(socket.SHUT_WR)
+
+
+def reset_once(sock: socket.socket, server: Server) -> None:
+    """Take a request and break the connection; from then on behave."""
+    server.handle = answer_requests
+    sock.recv(65536)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+@pytest.fixture
+def servers() -> Iterator[list[Server]]:
+    started: list[Server] = []
+    yield started
+    for server in started:
+        server.listener.close()
+
+
+def long_pollers(recorder: Recorder, clients: int = CLIENTS) -> list[LongPoller]:
+    return [
+        LongPoller(ClientSpec(number, "h:1", Subscription()), LongOptions(), recorder, random.Random(number))
+        for number in range(clients)
+    ]
+
+
+def patiently(condition: Callable[[], bool], clock: RunClock) -> Callable[[], bool]:
+    """The condition, which must come true in time."""
+
+    def until() -> bool:
+        assert clock.now_ns() < PATIENCE_NS, "it never came"
+        return condition()
+
+    return until
+
+
+def assert_counts_agree(link: Link) -> None:
+    """What the machine counted is what the kernel did, to the byte."""
+    counts, counted = link.machine.counts, link.tcp_info()
+    assert counted is not None
+    assert counts.header_bytes_up + counts.body_bytes_up == counted.bytes_up
+    assert counts.header_bytes_down + counts.body_bytes_down == counted.bytes_down
+    assert counted.retransmitted_segments_up == 0
+
+
+@pytest.mark.parametrize("body_bytes", [0, 200_000])
+@pytest.mark.parametrize("close_each", [False, True])
+def test_every_answer_is_recorded_once_and_counted_to_the_byte(
+    servers: list[Server], close_each: bool, body_bytes: int
+) -> None:
+    server = Server(close_each, body_bytes)
+    servers.append(server)
+    recorder, clock = Recorder(), RunClock.start()
+    machines = long_pollers(recorder)
+    links = driver.run(
+        machines, "127.0.0.1", server.port, patiently(lambda: recorder.delivered >= 100, clock), clock
+    )
+    (rows,) = recorder.deliveries_since(0)
+    assert sorted(rows["index"]) == list(range(len(rows)))
+    for link in links:
+        assert_counts_agree(link)
+        assert not link.machine.counts.errors
+        expected = link.machine.counts.responses if close_each else 1
+        assert link.machine.counts.connections in (expected, expected + 1)
+    stamped = rows[rows["kernel_ns"] != NO_STAMP]
+    assert len(stamped) > 0
+    assert (stamped["kernel_ns"] <= stamped["app_ns"]).all()
+    assert (rows["app_ns"] > 0).all()
+
+
+def test_a_connection_that_breaks_is_opened_again(servers: list[Server]) -> None:
+    server = Server()
+    server.handle = reset_once
+    servers.append(server)
+    recorder, clock = Recorder(), RunClock.start()
+    (machine,) = machines = long_pollers(recorder, 1)
+    driver.run(machines, "127.0.0.1", server.port, patiently(lambda: recorder.delivered >= 3, clock), clock)
+    assert machine.counts.errors == {"reset": 1}
+    assert machine.counts.connections == 2
+
+
+def test_nobody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    clock = RunClock.start()
+    (machine,) = machines = long_pollers(Recorder(), 1)
+    errors = machine.counts.errors
+    driver.run(machines, "127.0.0.1", port, patiently(lambda: errors["refused"] >= 2, clock), clock)
+    assert set(machine.counts.errors) == {"refused"}
+    assert machine.counts.connections == 0
+
+
+class Talker(LongPoller):
+    """Sends ten megabytes after its request."""
+
+    extra = bytes(range(256)) * 40_000
+
+    def opened(self, now_ns: int) -> None:
+        super().opened(now_ns)
+        self.outbox += self.extra
+
+
+def test_what_the_kernel_takes_in_pieces_arrives_whole(servers: list[Server]) -> None:
+    received = bytearray()
+
+    def swallow(sock: socket.socket, _: Server) -> None:
+        with sock:
+            while data := sock.recv(65536):
+                received.extend(data)
+
+    server = Server()
+    server.handle = swallow
+    servers.append(server)
+    clock = RunClock.start()
+    machine = Talker(ClientSpec(0, "h:1", Subscription()), LongOptions(), Recorder(), random.Random(1))
+    whole = patiently(lambda: len(received) > len(Talker.extra), clock)
+    (link,) = driver.run([machine], "127.0.0.1", server.port, whole, clock)
+    assert received.endswith(Talker.extra)
+    counted = link.tcp_info()
+    assert counted is not None
+    assert counted.bytes_up == len(received)
+
+
+def test_a_short_poller_keeps_its_schedule(servers: list[Server]) -> None:
+    server = Server()
+    servers.append(server)
+    recorder, clock = Recorder(), RunClock.start()
+    options = ShortOptions(interval_s=0.05)
+    machine = ShortPoller(ClientSpec(0, "h:1", Subscription()), options, recorder, random.Random(1))
+    driver.run([machine], "127.0.0.1", server.port, patiently(lambda: recorder.delivered >= 8, clock), clock)
+    (rows,) = recorder.deliveries_since(0)
+    last_ns, first_ns = int(rows["app_ns"][-1]), int(rows["app_ns"][1])
+    assert last_ns - first_ns >= 0.05e9 * (len(rows) - 3)   # never faster than the schedule
+
+
+def test_no_descriptor_is_left(servers: list[Server]) -> None:
+    server = Server()
+    servers.append(server)
+    clock = RunClock.start()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    recorder = Recorder()
+    machines = long_pollers(recorder)
+    driver.run(machines, "127.0.0.1", server.port, patiently(lambda: recorder.delivered >= 10, clock), clock)
+    for thread in server.threads:
+        thread.join(20)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [(errno.ECONNREFUSED, "refused"), (errno.EPIPE, "reset"), (errno.EMFILE, "emfile"), (9999, "errno-9999")],
+)
+def test_reasons_are_words(number: int, word: str) -> None:
+    assert driver.reason_of(number) == word
