@@ -61,7 +61,10 @@ def push_frame(batch: Batch) -> bytes:
 def keep_alive(
     now_s: float, heard_s: float, pinged_s: float, interval_s: float
 ) -> Literal["ping", "drop", "wait"]:
-    """What to do with a connection from which something was last heard, and that was last pinged, then."""
-    if now_s - heard_s >= 2 * interval_s:
+    """What to do with a connection from which something was last heard, and that was last pinged, then.
+
+    Nobody is dropped who was not asked: a server that was itself stopped for long pings first.
+    """
+    if now_s - heard_s >= 2 * interval_s and pinged_s > heard_s:
         return "drop"
     return "ping" if now_s - max(heard_s, pinged_s) >= interval_s else "wait"

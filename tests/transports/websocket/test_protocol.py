@@ -73,6 +73,10 @@ def test_a_silent_client_is_pinged_after_one_interval_and_dropped_after_two() ->
     assert done == [(20, "ping"), (40, "drop")]
 
 
+def test_a_client_that_was_not_asked_is_not_dropped() -> None:
+    assert keep_alive(100.0, 0.0, 0.0, 20.0) == "ping"
+
+
 def test_a_client_that_answers_is_pinged_once_an_interval_and_kept() -> None:
     heard_s = pinged_s = 0.0
     pings = 0
