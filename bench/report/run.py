@@ -119,7 +119,7 @@ def _from_condensed(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFr
     if missing:
         raise RunError(f"{folder}: found neither raw deliveries nor {', '.join(missing)}; "
                        "a report needs the one or the other")
-    trials = pd.read_csv(folder / "trials.csv", float_precision="round_trip")
+    trials = pd.read_csv(folder / "trials.csv")
     return (
         trials,
         pd.read_parquet(folder / "distributions.parquet"),

@@ -69,9 +69,9 @@ def number(value: float, digits: int = 3) -> str:
         return "lost"
     if value == 0:
         return "0"
-    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    text = f"{round(value, digits - 1 - math.floor(math.log10(abs(value)))):,.{min(places, 6)}f}"
-    return text.replace("-", "−")
+    rounded = f"{value:.{digits - 1}e}"
+    places = max(0, digits - 1 - int(rounded.partition("e")[2]))
+    return f"{float(rounded):,.{places}f}".replace("-", "−")
 
 
 def settings() -> AbstractContextManager[None]:

@@ -185,28 +185,27 @@ def _number(value: object) -> float:
 
 
 def _distribution(trial: str, latency: Latencies | None) -> pd.DataFrame:
-    frames = []
+    nothing = np.empty(0, dtype=np.int64)
+    instants = {"app": nothing, "kernel": nothing}
     if latency is not None:
-        for instant, ordered in (("app", latency.app_ns), ("kernel", latency.kernel_ns)):
-            numbers, counts = bins(ordered)
-            frames.append(pd.DataFrame({"trial": trial, "instant": instant, "bin": numbers, "count": counts}))
-    empty = pd.DataFrame({"trial": [], "instant": [], "bin": [], "count": []})
-    return pd.concat(frames, ignore_index=True) if frames else empty
+        instants = {"app": latency.app_ns, "kernel": latency.kernel_ns}
+    frames = []
+    for instant, ordered in instants.items():
+        numbers, counts = bins(ordered)
+        frames.append(pd.DataFrame({"trial": trial, "instant": instant, "bin": numbers, "count": counts}))
+    return pd.concat(frames, ignore_index=True)
 
 
 def _timeline(trial: str, arrays: TrialArrays | None) -> pd.DataFrame:
-    if arrays is None:
-        return pd.DataFrame({"trial": [], "at_s": [], "due": [], "arrived": []})
-    windows, ticks = arrays.windows, arrays.ticks
-    first = (windows.warmup_ns - windows.t0_ns) // TIMELINE_BIN_NS
-    last = -(-(windows.end_ns - windows.t0_ns) // TIMELINE_BIN_NS)
-    edges = np.arange(first, last + 1) * TIMELINE_BIN_NS + windows.t0_ns
-    weights = arrays.clients.subscribed.sum(axis=0)[ticks.symbol]
-    due, _ = np.histogram(ticks.due_ns, edges, weights=weights)
-    arrived, _ = np.histogram(arrays.arrivals.app_ns, edges)
-    return pd.DataFrame({
-        "trial": trial,
-        "at_s": (edges[:-1] - windows.t0_ns) / 1e9,
-        "due": due.astype(np.int64),
-        "arrived": arrived,
-    })
+    at_s = np.empty(0)
+    due = arrived = np.empty(0, dtype=np.int64)
+    if arrays is not None:
+        windows, ticks = arrays.windows, arrays.ticks
+        first = (windows.warmup_ns - windows.t0_ns) // TIMELINE_BIN_NS
+        last = -(-(windows.end_ns - windows.t0_ns) // TIMELINE_BIN_NS)
+        edges = np.arange(first, last + 1) * TIMELINE_BIN_NS + windows.t0_ns
+        weights = arrays.clients.subscribed.sum(axis=0)[ticks.symbol]
+        at_s = (edges[:-1] - windows.t0_ns) / 1e9
+        due = np.histogram(ticks.due_ns, edges, weights=weights)[0].astype(np.int64)
+        arrived = np.histogram(arrays.arrivals.app_ns, edges)[0].astype(np.int64)
+    return pd.DataFrame({"trial": trial, "at_s": at_s, "due": due, "arrived": arrived})

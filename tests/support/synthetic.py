@@ -32,11 +32,14 @@ class Made:
     loss: float = 0.0
     cpu_us: float = 20.0
     header_bytes: int = 0
+    rss_bytes: int = 30_000
+    noise_seed: int = 0
+    """Two with the same one share their noise, so that what differs is what was asked for."""
 
 
 DEFAULT = {
-    "short_polling": Made("short_polling", cpu_us=12.0, header_bytes=180),
-    "long_polling": Made("long_polling", delay_s=0.0012, cpu_us=60.0, header_bytes=200),
+    "short_polling": Made("short_polling", cpu_us=12.0, header_bytes=180, rss_bytes=22_000),
+    "long_polling": Made("long_polling", delay_s=0.0012, cpu_us=60.0, header_bytes=200, rss_bytes=31_000),
     "websocket": Made("websocket", cpu_us=9.0),
 }
 
@@ -57,7 +60,7 @@ class Plan:
     seed: int = 1
     source: str = "measured"
     failed: tuple[str, ...] = ()
-    """Names of trials that failed."""
+    """`<block>-<position>` of trials that failed."""
 
 
 def schedule(plan: Plan, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -90,9 +93,9 @@ def trial_tables(
     plan: Plan, made: Made, clients: int, seed: int
 ) -> tuple[Windows, dict[str, pa.Table], dict[str, Usage]]:
     """The tables of one trial, and what its processes used."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng((seed, made.noise_seed))
     effect = float(rng.lognormal(0, made.trial_effect))
-    zero = int(rng.integers(2, 9)) * S
+    zero = 3 * S
     due, symbol = schedule(plan, np.random.default_rng(seed + 1))
     due = due + zero
     t0 = zero + int(plan.warmup_s * S)
@@ -135,7 +138,7 @@ def trial_tables(
     tables = {name: table.cast(records.TABLES[name]) for name, table in tables.items()}
     got = sum(row["updates"] for row in client_rows)
     cpu = int(got * made.cpu_us * 1000 * rng.lognormal(0, 0.03)) + 1_000_000
-    rss = 60_000_000 + int(clients * 30_000 * rng.lognormal(0, 0.05))
+    rss = 60_000_000 + int(clients * made.rss_bytes * rng.lognormal(0, 0.05))
     usage = {
         "server": Usage(cpu, cpu // 2, cpu - cpu // 2, rss, 60_000_000),
         "load": Usage(int(got * 8_000) + 1_000_000, None, None, 90_000_000, 80_000_000),
@@ -173,13 +176,13 @@ def trial_record(
     plan: Plan, label: str, made: Made, clients: int, block: int, position: int
 ) -> tuple[TrialRecord, dict[str, pa.Table]]:
     """One trial of a run."""
-    name = f"{block:03d}-{position:03d}-{label}-{clients}"
+    name = f"{block}-{position}-{label}-{clients}"
     seed = plan.seed * 1_000_003 + block * 1009 + clients * 31
     record = TrialRecord(
         trial=name, block=block, position=position, subject=label, transport=made.kind, clients=clients,
         seed=seed, source=plan.source,  # type: ignore[arg-type]
     )
-    if name in plan.failed:
+    if f"{block}-{position}" in plan.failed:
         return replace(record, status="failed", reason="server-ended", detail="It said: boom"), {}
     windows, tables, usage = trial_tables(plan, made, clients, seed)
     received = tables["deliveries"].num_rows
@@ -210,9 +213,9 @@ def make_run(folder: Path, plan: Plan | None = None) -> Path:
         "host": {"cpu": "none: these records were made by a formula"}, "versions": {"python": "3.11.0"},
     })
     rng = np.random.default_rng(plan.seed)
-    for block in range(plan.trials):
+    for block in range(1, plan.trials + 1):
         cells = [(label, clients) for label in plan.subjects for clients in plan.clients]
-        for position, place in enumerate(rng.permutation(len(cells))):
+        for position, place in enumerate(rng.permutation(len(cells)), 1):
             label, clients = cells[place]
             record, tables = trial_record(plan, label, plan.subjects[label], clients, block, position)
             trial = folder / "trials" / record.trial

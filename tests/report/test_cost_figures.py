@@ -1,0 +1,26 @@
+"""Bars of bytes: as long as the whole, a part for each kind that was found."""
+
+from __future__ import annotations
+
+import pytest
+from matplotlib.patches import Rectangle
+
+from bench.report import Run, cost_figures
+
+
+def test_bars_are_as_long_as_the_bytes(run: Run) -> None:
+    axes = cost_figures.bytes_per_update(run).axes[0]
+    bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    cell = run.summary.set_index(["transport", "clients"]).loc[("long_polling", 30)]
+    ticks = zip(axes.get_yticklabels(), axes.get_yticks(), strict=True)
+    rows = {label.get_text(): place for label, place in ticks}
+    for direction in ("up", "down"):
+        y = rows[f"long polling, {direction}"]
+        width = sum(bar.get_width() for bar in bars if abs(bar.get_y() + bar.get_height() / 2 - y) < 0.01)
+        assert width == pytest.approx(cell[f"bytes_{direction}_per_update"])
+
+
+def test_the_legend_names_what_is_drawn(run: Run) -> None:
+    figure = cost_figures.bytes_per_update(run)
+    shown = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert shown == ["payload (the ticks)", "HTTP headers", "framing", "TCP/IP headers"]

@@ -1,0 +1,121 @@
+"""The report: self-contained, the same every time, with all of its parts, from the files alone."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from bench.report import Run, build, findings
+from bench.report.page import PLATES
+
+VOID = {"meta", "br", "use", "path", "rect", "image", "link", "hr", "img"}
+
+
+class Checker(HTMLParser):
+    """Counts what is open, and what would be fetched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.fetched: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.ids += [values["id"]] if values.get("id") else []
+        target = values.get("src") or values.get("href") or values.get("xlink:href") or ""
+        self.fetched += [target] if target and not target.startswith("#") else []
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def built(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = tmp_path_factory.mktemp("built") / folder.name
+    shutil.copytree(folder, copy)
+    build(copy)
+    return copy
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes()
+            for path in folder.rglob("*") if path.is_file() and "trials/" not in str(path)}
+
+
+def test_the_same_files_give_the_same_bytes(built: Path) -> None:
+    before = files(built)
+    assert {"report.html", "report.md", "trials.csv", "summary.csv"} <= set(before)
+    build(built)
+    assert files(built) == before
+
+
+def test_so_do_the_condensed_files_alone(built: Path, tmp_path: Path) -> None:
+    copy = tmp_path / built.name
+    shutil.copytree(built, copy)
+    for path in copy.glob("trials/*/*.parquet"):
+        path.unlink()
+    build(copy)
+    assert files(copy) == files(built)
+
+
+def test_the_page_needs_nothing_but_itself(built: Path) -> None:
+    text = (built / "report.html").read_text()
+    checker = Checker()
+    checker.feed(text)
+    assert checker.open == []
+    assert checker.fetched == []
+    assert len(checker.ids) == len(set(checker.ids))
+    assert "<script" not in text
+    assert "@import" not in text
+
+
+def test_both_reports_hold_the_findings_and_all_figures(built: Path, run: Run) -> None:
+    html, markdown = ((built / name).read_text() for name in ("report.html", "report.md"))
+    for finding in findings.findings(run):
+        assert finding.lead in markdown
+        assert all(sentence in markdown for sentence in finding.rest)
+    for plate in PLATES:
+        assert f'id="{plate.name}"' in html
+        assert plate.caption in markdown
+        assert (built / "figures" / f"{plate.name}.svg").read_text().startswith("<svg")
+        assert f"(figures/{plate.name}.svg)" in markdown
+
+
+def test_the_markdowns_tables_are_tables(built: Path) -> None:
+    blocks = re.findall(r"(?:^\|.*\n)+", (built / "report.md").read_text(), re.MULTILINE)
+    assert len(blocks) >= 4
+    for block in blocks:
+        rows = block.strip().splitlines()
+        assert re.fullmatch(r"\|( --- \|)+", rows[1])
+        assert len({row.count(" |") - row.count("\\|") for row in rows}) == 1
+
+
+def test_what_went_wrong_is_told(troubled: Run) -> None:
+    build(troubled.folder)
+    html = (troubled.folder / "report.html").read_text()
+    assert "2 ABORTED" in html
+    assert "It said: boom" in html
+    assert "simulated, not measured" in html
+    assert "cannot be told apart" in html
+
+
+def test_scenarios_are_quoted_not_obeyed(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "hostile"
+    shutil.copytree(folder, copy)
+    path = copy / "manifest.json"
+    path.write_text(path.read_text().replace("How fast", "<script>alert(1)</script>"))
+    build(copy)
+    assert "<script" not in (copy / "report.html").read_text()

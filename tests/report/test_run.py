@@ -1,0 +1,66 @@
+"""A run is read from its raw records, or from what was condensed of them; both are the same run."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench import records
+from bench.errors import RunError
+from bench.report import Run, open_run
+from bench.report.run import write_condensed
+
+
+def test_every_trial_is_a_row(run: Run) -> None:
+    assert len(run.trials) == 4 * 3 * 2
+    assert set(run.trials["verdict"]) == {"VALID"}
+    assert run.transports == ("short_polling", "long_polling", "websocket")
+    assert run.clients == (10, 30)
+    assert len(run.summary) == 6
+
+
+def test_failed_trials_are_rows_and_in_no_cell(troubled: Run) -> None:
+    failed = troubled.trials[troubled.trials["verdict"] == "ABORTED"]
+    assert len(failed) == 2
+    assert set(failed["failure"]) == {"server-ended"}
+    assert failed["reasons"].str.startswith("server-ended").all()
+    assert troubled.summary["valid_trials"].sum() == 22
+    assert troubled.summary["trials"].sum() == 24
+
+
+def test_without_the_raw_records_it_is_the_same_run(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / folder.name
+    shutil.copytree(folder, copy)
+    raw = open_run(copy)
+    write_condensed(raw)
+    before = {path.name: path.read_bytes() for path in copy.iterdir() if path.is_file()}
+    for path in copy.glob("trials/*/*.parquet"):
+        path.unlink()
+    condensed = open_run(copy)
+    pd.testing.assert_frame_equal(raw.trials, condensed.trials)
+    pd.testing.assert_frame_equal(raw.summary, condensed.summary)
+    write_condensed(condensed)
+    after = {path.name: path.read_bytes() for path in copy.iterdir() if path.is_file()}
+    assert before == after
+
+
+def test_condensed_files_hold_failures_and_losses_too(troubled: Run) -> None:
+    write_condensed(troubled)
+    read = pd.read_csv(troubled.folder / "summary.csv").set_index(["transport", "clients"])
+    assert read.loc[("lossy", 60), "latency_p99_ms"] == float("inf")
+
+
+def test_what_is_no_run_is_said(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(RunError, match=r"manifest\.json: no such file"):
+        open_run(tmp_path)
+    shutil.copy(folder / "manifest.json", tmp_path)
+    with pytest.raises(RunError, match="no trial has been finished"):
+        open_run(tmp_path)
+    for trial in records.trial_folders(folder)[:1]:
+        (tmp_path / "trials" / trial.name).mkdir(parents=True)
+        shutil.copy(trial / "trial.json", tmp_path / "trials" / trial.name)
+    with pytest.raises(RunError, match=r"neither raw deliveries nor trials\.csv"):
+        open_run(tmp_path)

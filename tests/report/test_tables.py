@@ -1,0 +1,59 @@
+"""The report's tables: every cell, every fate, every trial that does not count."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from bench.report import Run, tables
+
+
+def named(run: Run) -> dict[str, tables.Table]:
+    return {table.name: table for table in tables.sections(run)}
+
+
+def test_a_glance_has_a_row_for_each_transport(run: Run) -> None:
+    glance = tables.glance(run)
+    assert [row[0] for row in glance.rows] == ["short polling", "long polling", "WebSocket"]
+    assert all(len(row) == len(glance.columns) for row in glance.rows)
+    assert glance.heading == "At 30 clients"
+
+
+def test_all_rows_fit_their_columns(run: Run, troubled: Run) -> None:
+    for each in (run, troubled):
+        for table in tables.sections(each):
+            assert table.rows
+            assert {len(row) for row in table.rows} == {len(table.columns)}
+
+
+def test_fates_add_up(run: Run) -> None:
+    for row in named(run)["fates"].rows:
+        due, *fates, _duplicate = (int(cell.replace(",", "")) for cell in row[2:])
+        assert due == sum(fates)
+
+
+def test_what_is_in_no_figure_is_listed_with_its_reason(troubled: Run) -> None:
+    rows = named(troubled)["not-valid"].rows
+    assert [row[1] for row in rows] == ["ABORTED", "ABORTED"]
+    assert all("It said: boom" in row[2] for row in rows)
+    assert "22 VALID, 2 ABORTED" in tables.verdict_line(troubled)
+
+
+def test_an_unfinished_run_says_so(run: Run) -> None:
+    manifest = {**run.manifest, "plan": [None] * 30}
+    part = Run(run.folder, manifest, run.trials, run.summary, run.distributions, run.timelines)
+    assert "24 trials of 30 planned: the run is not finished" in tables.verdict_line(part)
+
+
+@pytest.mark.parametrize(("count", "due", "text"), [
+    (100, 100, "100 %"), (0, 100, "0 %"), (999_999_999, 1_000_000_000, "99.999 %"), (1, 10**9, "0.001 %"),
+    (250, 1000, "25.000 %"),
+])
+def test_a_share_is_exact_at_both_ends(count: int, due: int, text: str) -> None:
+    assert tables._share(pd.Series({"delivered": count, "updates_due": due}), "delivered") == text
+
+
+def test_the_scenario_is_told_in_full(run: Run) -> None:
+    told = dict(named(run)["scenario"].rows)
+    assert told["feed.rate_per_s"] == "40.0"
+    assert told["transports.short_polling.interval_s"] == "1.0"
