@@ -35,6 +35,8 @@ GUARD = Path(__file__).with_name("guard.py")
 TAIL_LINES = 20
 EXACT_NS = 3_000_000
 """A selector wakes by whole milliseconds; the rest of a wait is slept."""
+LONGEST_TURN_S = 3600.0
+"""epoll refuses to wait for months."""
 GRACE_S = 5.0
 """How long a process that was asked to stop may take."""
 
@@ -153,7 +155,7 @@ class Crew:
 
     def turn(self, timeout_s: float) -> None:
         """Take in what the processes say, for at most `timeout_s`, or until one has said something."""
-        for key, _ in self._selector.select(max(0.0, timeout_s)):
+        for key, _ in self._selector.select(min(max(0.0, timeout_s), LONGEST_TURN_S)):
             child: Child = key.data
             sock = key.fileobj
             assert isinstance(sock, socket.socket)
@@ -241,6 +243,8 @@ class Crew:
 
     def _turn_out(self, child: Child) -> None:
         """Take in what a process that ended had still said."""
+        if child.lifeline is None:
+            return
         deadline = time.monotonic() + GRACE_S
         while child.lifeline in self._selector.get_map() and time.monotonic() < deadline:
             self.turn(deadline - time.monotonic())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,6 +92,41 @@ def test_the_fall_of_one_is_noticed_while_another_is_waited_for(crew: Crew) -> N
         crew.expect(waited, "settled", 60)
     assert failure.value.reason == "server-died"
     assert falling.tail().endswith("oh no")
+
+
+def test_a_foreign_command_that_does_not_exist(crew: Crew) -> None:
+    child = crew.start(Command("server", ("/no/such/command",), lifeline=False))
+    with pytest.raises(TrialError, match="the server ended by itself with status 127"):
+        crew.wait(lambda: child.pid is not None, 20, "the process id")
+    assert "/no/such/command: No such file" in child.tail()
+
+
+def test_a_process_may_say_why_it_failed(crew: Crew) -> None:
+    failing = ECHO.replace('{"ready": {"port": 7}}', '{"failed": {"reason": "x", "detail": "because"}}')
+    child = started(crew, "load", failing)
+    with pytest.raises(TrialError, match="because") as failure:
+        crew.expect(child, "subscribed", 20)
+    assert failure.value.reason == "x"
+
+
+def test_a_fall_can_be_mended_instead(crew: Crew) -> None:
+    falling, waited = started(crew, "publisher"), started(crew, "load", SILENT)
+    mended: list[Child] = []
+    crew.on_fall["publisher"] = lambda: mended.append(started(crew, "publisher"))
+    falling.send({"fall": {}})
+    crew.wait(lambda: bool(mended), 20, "the mending")
+    assert crew.expect(mended[0], "ready", 20) == {"port": 7}
+    assert waited.status is None
+
+
+def test_sleeping_ends_at_the_instant_or_with_a_fall(crew: Crew) -> None:
+    child = started(crew, "server")
+    instant_ns = time.monotonic_ns() + 20_000_000
+    crew.sleep_until(instant_ns)
+    assert time.monotonic_ns() >= instant_ns
+    child.send({"fall": {}})
+    with pytest.raises(TrialError, match="ended by itself"):
+        crew.sleep_until(time.monotonic_ns() + 60_000_000_000)
 
 
 def test_last_words_count_although_the_process_has_ended(crew: Crew) -> None:

@@ -1,0 +1,119 @@
+"""All servers side by side: each answers where it was said to, and nothing is left afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from bench.experiment.serve import line_for
+from bench.measure import host
+
+pytestmark = pytest.mark.process
+
+
+def first_port() -> int:
+    """A port that is free, with free ones after it."""
+    while True:
+        port = min(host.free_port(), 65_000)
+        if all(host.port_is_free(port + number) for number in (*range(5), *range(100, 105))):
+            return port
+
+
+def started(mark: Any, tmp_path: Path, port: int, *more: str) -> subprocess.Popen[str]:
+    arguments = ["serve", "quick", "--port", str(port), "--set", "feed.rate_per_s=50", *more]
+    return subprocess.Popen(
+        [sys.executable, "-c", "from bench.cli import main; main()", *arguments], text=True,
+        env={**os.environ, **mark.environment, "TMPDIR": str(tmp_path)}, stdout=-1, stderr=-1,
+    )
+
+
+def lines(process: subprocess.Popen[str], count: int) -> list[str]:
+    assert process.stdout is not None
+    return [process.stdout.readline().rstrip() for _ in range(count)]
+
+
+def got(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        return orjson.loads(answer.read())
+
+
+def test_all_servers_hand_out_one_feed(mark: Any, tmp_path: Path) -> None:
+    port = first_port()
+    process = started(mark, tmp_path, port)
+    said = lines(process, 4)
+    assert [line.split()[1] for line in said] == [f"127.0.0.1:{port + number}" for number in range(4)]
+    with socket.create_connection(("127.0.0.1", port)) as feed:
+        feed.sendall(b"after -\n")
+        header = orjson.loads(feed.makefile("rb").readline())
+    urls = [line.split("'")[1] for line in said if "curl" in line]
+    assert len(urls) == 2
+    for url in urls:
+        cursor = got(url)["cursor"]
+        assert cursor.split(":")[0] == header["epoch"]
+    from websockets.sync.client import connect
+    with connect(said[3].split()[-1]) as client:
+        assert orjson.loads(client.recv())["cursor"].split(":")[0] == header["epoch"]
+        assert orjson.loads(client.recv())["symbol"] in header["symbols"]
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert mark.left_after() == []
+
+
+def test_locusts_web_interface_loads_a_server(mark: Any, tmp_path: Path) -> None:
+    port = first_port()
+    process = started(mark, tmp_path, port, "--locust")
+    said = lines(process, 7)
+    web = next(line.split()[1] for line in said if line.startswith("websocket") and "http://" in line)
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            assert got(f"{web}/stats/requests")["state"] == "ready"
+            break
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    urllib.request.urlopen(f"{web}/swarm", data=b"user_count=3&spawn_rate=10", timeout=20).close()
+    while not any(entry["num_requests"] > 10 for entry in got(f"{web}/stats/requests")["stats"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.kill()
+    process.communicate()
+    assert mark.left_after() == []
+
+
+def test_a_taken_port_is_told(mark: Any, tmp_path: Path) -> None:
+    port = first_port()
+    with socket.create_server(("127.0.0.1", port + 2)):
+        process = started(mark, tmp_path, port)
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert error == f"port {port + 2} is taken; name another first one with --port\n"
+
+
+def test_a_server_that_ends_is_told_with_its_words(mark: Any, tmp_path: Path) -> None:
+    process = started(mark, tmp_path, first_port())
+    lines(process, 4)
+    next(each for each in mark.alive() if "bench.transports" in each.cmdline()[3:4]).kill()
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "ended by itself with status 137" in error
+    assert mark.left_after() == []
+
+
+@pytest.mark.parametrize(("transport", "poke"), [
+    ("short_polling", "curl 'http://127.0.0.1:87/ticks?mode=latest'"),
+    ("websocket", "python -m websockets ws://127.0.0.1:87/ticks"),
+])
+def test_each_transport_has_a_line_to_poke_at_it(transport: str, poke: str) -> None:
+    assert line_for("mine", transport, 87).endswith(poke)

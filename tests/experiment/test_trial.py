@@ -1,0 +1,81 @@
+"""What a trial decides before and beside its processes (the processes: tests/test_end_to_end.py)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.clock import RunClock
+from bench.experiment import plan, trial
+from bench.experiment.trial import Setting, owed_in
+from bench.feed import schedule
+from bench.measure import host
+from bench.records import read_trial
+from bench.scenario import Feed, Scenario
+
+NS = 1_000_000_000
+
+
+def setting(**changes: Any) -> Setting:
+    table = {"question": "?", "transports": {"websocket": {"transport": "websocket"}}}
+    scenario = Scenario.model_validate(table | changes)
+    options = plan.options_of_all(scenario, "?")
+    return Setting.on_this_machine(scenario, options, RunClock.start(), Path())
+
+
+@given(st.integers(0, 50), st.integers(0, 3 * NS), st.integers(0, 3 * NS))
+def test_what_is_owed_is_what_the_schedule_has_in_the_window(seed: int, one_ns: int, other_ns: int) -> None:
+    from_ns, to_ns = sorted((one_ns, other_ns))
+    ticks = schedule.make(Feed(rate_per_s=20, symbols=3), seed, 3.0, 1.0)
+    within = [
+        (index, ticks.symbols[place])
+        for index, (offset, place) in enumerate(zip(ticks.offset_ns, ticks.symbol, strict=True))
+        if from_ns <= offset < to_ns
+    ]
+    owed = owed_in(ticks, from_ns, to_ns)
+    assert owed["due"] == Counter(symbol for _, symbol in within)
+    assert owed["last_index"] == {symbol: index for index, symbol in within}
+    if within:
+        assert owed["first_index"] == within[0][0]
+
+
+@pytest.mark.parametrize(("text", "filled"), [
+    ("{port}", "1"), ("--feed=127.0.0.1:{feed_port}", "--feed=127.0.0.1:2"), ('{"a": {port}}', '{"a": 1}'),
+    ("${HOME} {}", "${HOME} {}"),
+])
+def test_a_foreign_command_gets_its_ports_and_keeps_its_braces(text: str, filled: str) -> None:
+    assert trial._filled(text, {"port": "1", "feed_port": "2"}) == filled
+
+
+def test_the_server_has_a_core_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "cores", lambda: [2, 3, 5])
+    assert (setting().server_cores, setting().other_cores) == ({2}, {3, 5})
+    monkeypatch.setattr(host, "cores", lambda: [4])
+    assert (setting().server_cores, setting().other_cores) == (None, None)
+
+
+def test_the_schedule_of_a_block_is_made_once() -> None:
+    made = setting()
+    assert made.schedule(1) is made.schedule(1)
+    assert list(made.schedule(1).offset_ns) != list(made.schedule(2).offset_ns)
+    assert made.schedule(1).offset_ns[-1] < plan.horizon_s(made.scenario, made.options) * NS
+
+
+@pytest.mark.process
+def test_a_trial_whose_program_cannot_start_is_recorded_with_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial.programs, "LOCUSTFILE", tmp_path / "nothing.py")
+    made = setting()
+    planned = plan.trials(made.scenario)[0]
+    record = trial.make(made, planned, tmp_path / planned.name, attempt=3)
+    assert (record.status, record.reason, record.attempt) == ("failed", "load-died", 3)
+    assert record.detail is not None
+    assert record.detail.startswith("the load ended by itself with status 1")
+    assert "nothing.py" in record.detail
+    assert read_trial(tmp_path / planned.name) == record
