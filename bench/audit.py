@@ -56,7 +56,7 @@ DETECTORS: tuple[Detector, ...] = (
     Detector("unpublished", "feed_unpublished", most=0, advice=(
         "ticks of the window were never published: the publisher was killed or started late; "
         "look at logs/publisher")),
-    Detector("feed-late", "feed_lateness_p99_ms", most=5, advice=(
+    Detector("feed-late", "feed_lateness_p99_ms", most=10, advice=(
         "ticks left the publisher late: give it a core, or lower feed.rate_per_s")),
     Detector("books", "deliveries_unexplained", most=0, advice=(
         "clients got more than the server says it handed over: the server's counters, or something "

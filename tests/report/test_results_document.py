@@ -1,0 +1,50 @@
+"""`docs/results.md` describes every file and column there is, and none that there is not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bench import records
+from bench.report import Run
+from bench.report.run import VERDICT_WORDS
+from bench.stats.summary import FIGURES, bounds, columns
+from bench.stats.trial import COLUMNS
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "results.md").read_text()
+
+
+def described(heading: str) -> list[str]:
+    """The names in the first column of the table under a heading."""
+    section = re.split(r"^#+ ", DOCUMENT.partition(f"# {heading}\n")[2], flags=re.MULTILINE)[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    return [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
+
+
+@pytest.mark.parametrize("name", records.TABLES)
+def test_tables_of_a_trial(name: str) -> None:
+    assert sorted(described(f"{name}.parquet")) == sorted(records.TABLES[name].names)
+
+
+def test_trials() -> None:
+    assert sorted(described("trials.csv")) == sorted([*COLUMNS, *VERDICT_WORDS])
+
+
+def test_summary() -> None:
+    own = set(described("summary.csv"))
+    assert own <= set(columns())
+    intervals = {bound for figure in FIGURES for bound in bounds(figure)}
+    assert set(columns()) - own - intervals <= set(described("trials.csv"))
+    assert len(FIGURES) == 14
+    assert "the first fourteen figures" in DOCUMENT
+
+
+def test_condensed_files(run: Run) -> None:
+    assert described("distributions.parquet") == list(run.distributions.columns)
+    assert described("timelines.parquet") == list(run.timelines.columns)
+
+
+def test_the_schemas_version() -> None:
+    assert f"now {records.SCHEMA_VERSION};" in DOCUMENT
