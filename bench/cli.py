@@ -191,7 +191,7 @@ COLUMNS = (
     ("latency_p99_ms", "p99\nms", "{:.2f}"), ("age_excess_mean_ms", "excess\nage ms", "{:.2f}"),
     ("requests_per_update", "reqs", "{:.2f}"), ("bytes_up_per_update", "bytes\nup", "{:.0f}"),
     ("bytes_down_per_update", "bytes\ndown", "{:.0f}"),
-    ("server_cpu_us_per_update", "server\nCPU µs", "{:.1f}"),
+    ("server_cpu_us_per_update", "CPU\nµs", "{:.1f}"),
 )
 """Of `summary.csv` on the terminal: column, heading, format."""
 
@@ -199,7 +199,7 @@ COLUMNS = (
 def _summary_table(summary: pd.DataFrame) -> Table:
     """The cells, in 80 columns."""
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
-        "Requests, bytes (TCP and IP included) and server CPU are for each update. –: too few to say."))
+        "Requests, bytes (TCP and IP included) and server CPU: for each update. –: too few."))
     for name, heading, _ in COLUMNS:
         table.add_column(heading, justify="left" if name == "transport" else "right", no_wrap=True)
     for row in summary.to_dict("records"):

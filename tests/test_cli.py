@@ -1,0 +1,104 @@
+"""The command line: exit statuses, one sentence for a mistake, and what each verb prints."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+from bench import cli
+from bench.experiment.needs import Means
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def tickertape(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.app, list(arguments), env={"COLUMNS": "80"})
+
+
+@pytest.mark.parametrize("verb", ["run", "report", "serve", "doctor"])
+def test_every_verb_explains_itself(verb: str) -> None:
+    result = tickertape(verb, "--help")
+    assert result.exit_code == 0
+    assert verb in tickertape("--help").stdout
+    assert len(result.stdout.splitlines()) > 10
+    if verb != "doctor":
+        assert f"tickertape {verb} " in result.stdout   # an example
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), [
+    (("run", "nosuch"), "scenarios/: nosuch: found no such scenario, allowed is default, quick"),
+    (("run", "my.toml"), "my.toml: the file: found no such file"),
+    (("run", "quick", "--set", "load.client=3"), "load.client: found an unknown key, allowed is clients"),
+    (("run", "quick", "--feed", "no.csv", "--plan"), "no.csv"),
+    (("run", "--resume", "nowhere"), "is this a run's folder"),
+    (("report", "nowhere"), "is this a run's folder"),
+    (("serve", "nosuch"), "no such scenario"),
+])
+def test_a_mistake_is_one_sentence_and_status_2(arguments: tuple[str, ...], sentence: str) -> None:
+    result = tickertape(*arguments)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+def test_a_plan_and_a_resumed_run_do_not_go_together() -> None:
+    assert tickertape("run", "--plan", "--resume", "x").exit_code == 2
+
+
+def test_a_plan_shows_cells_and_needs_and_runs_nothing(tmp_path: Path) -> None:
+    result = tickertape("run", "quick", "--plan", "--set", "load.clients=[7]")
+    assert result.exit_code == 0
+    assert result.stdout.count("websocket 7") == 3
+    for what in ("time", "disk", "memory", "open files", "ports"):
+        assert what in result.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_fit_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Means, "read", classmethod(lambda cls, results: Means(10**12, 10**12, 50, None)))
+    result = tickertape("run", "quick")
+    assert result.exit_code == 2
+    assert "open files in one process, and this machine has 50" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_doctors_findings_as_a_table_and_as_json() -> None:
+    table, plain = tickertape("doctor"), tickertape("doctor", "--json")
+    told = json.loads(plain.stdout)
+    assert "clock source" in table.stdout
+    poor = any(check["verdict"] == "poor" for check in told["checks"])
+    assert plain.exit_code == int(poor)
+    assert told["host"]["cores"]
+
+
+@pytest.mark.parametrize(("value", "plain", "shown"), [
+    (1.234, 1.234, "1.23"), (math.nan, None, "–"), (math.inf, "lost", "lost"), (pd.NA, None, "–"),
+    (np.int64(3), 3, "3.00"),
+])
+def test_figures_that_are_no_numbers(value: Any, plain: Any, shown: str) -> None:
+    assert cli._plain(value) == plain
+    json.dumps(cli._plain(value))
+    assert cli._cell(value, "{:.2f}") == shown
+
+
+def test_the_summarys_table_fits_a_terminal() -> None:
+    row = {name: 123.456 for name, _, _ in cli.COLUMNS} | {"transport": "short_polling"}
+    from rich.console import Console
+    console = Console(width=80, record=True)
+    console.print(cli._summary_table(pd.DataFrame([row])))
+    text = console.export_text()
+    assert "short_polling" in text
+    assert "…" not in text
