@@ -79,7 +79,7 @@ class TurnGaps:
         """The gap that this share of all gaps does not exceed (the upper edge of its bin)."""
         target = share * sum(self._counts)
         passed = 0
-        for number, count in enumerate(self._counts):
+        for number, count in enumerate(self._counts[:_BINS]):
             passed += count
             if passed >= target:
                 return min((number + 1) * _BIN_NS, self._max_ns)

@@ -1,0 +1,72 @@
+"""The processes of a trial but for the load: real ones, under their guards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import transports
+from bench.clock import RunClock
+from bench.experiment import programs
+from bench.experiment.processes import Child, Crew
+from bench.feed import schedule
+from bench.records import Windows
+from bench.scenario import Feed, Server
+
+PATIENCE_S = 60.0
+SEED = 5
+WARMUP_S, MEASURE_S, LATE_S = 0.3, 1.5, 2.0
+HORIZON_S = WARMUP_S + MEASURE_S + 2 * LATE_S
+FEED = Feed(schedule="constant", rate_per_s=40, symbols=3)
+
+
+@dataclass
+class Stage:
+    """A publisher and a server that wait for clients."""
+
+    crew: Crew
+    folder: Path
+    clock: RunClock
+    publisher: Child
+    port: int
+
+    def load_config(
+        self, transport: str, options: dict[str, Any], clients: int, **more: Any
+    ) -> dict[str, Any]:
+        """The configuration of a load for the server."""
+        return {
+            "subject": "the subject", "transport": transport, "options": options, "clients": clients,
+            "seed": SEED, "spawn_rate_per_s": 500.0, "clock_origin_ns": self.clock.origin_ns,
+            "folder": str(self.folder), **more,
+        }
+
+    def begin(self) -> Windows:
+        """Start the feed; the windows of the trial."""
+        warmup_ns = self.clock.now_ns() + 50_000_000
+        t0_ns = warmup_ns + int(WARMUP_S * 1e9)
+        self.publisher.send({"start": {"warmup_ns": warmup_ns}})
+        return Windows(warmup_ns, t0_ns, t0_ns + int(MEASURE_S * 1e9), int(LATE_S * 1e9))
+
+    def windows_message(self, windows: Windows) -> dict[str, Any]:
+        """The windows, as the runner tells the load."""
+        planned = schedule.make(FEED, SEED, HORIZON_S, WARMUP_S)
+        window = (windows.t0_ns - windows.warmup_ns, windows.t1_ns - windows.warmup_ns)
+        return {"windows": {
+            "warmup_ns": windows.warmup_ns, "t0_ns": windows.t0_ns, "t1_ns": windows.t1_ns,
+            "late_after_ns": windows.late_after_ns,
+            "first_index": planned.first_due_from(window[0]),
+            "last_index": planned.last_index(*window), "due": planned.due_by_symbol(*window),
+        }}
+
+
+def set_up(crew: Crew, folder: Path, transport: str, options: dict[str, Any]) -> Stage:
+    """Start publisher and server; they are ready when this returns."""
+    clock = RunClock.start()
+    publisher = crew.start(programs.publisher(
+        folder, FEED, seed=SEED, horizon_s=HORIZON_S, t0_s=WARMUP_S, clock_origin_ns=clock.origin_ns,
+    ))
+    feed_port = crew.expect(publisher, "ready", PATIENCE_S)["port"]
+    table = transports.options_of(transport, options, "the test", "options")
+    server = crew.start(programs.server(folder, transport, table, Server(), feed_port=feed_port))
+    return Stage(crew, folder, clock, publisher, crew.expect(server, "ready", PATIENCE_S)["port"])
