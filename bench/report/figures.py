@@ -92,7 +92,9 @@ def latency_by_clients(run: Run) -> Figure:
         figure = Figure(figsize=(8.4, 4.6), layout="constrained")
         axes = figure.subplots()
         by_clients(axes, run, "latency_mean_ms", "mean latency (ms, log scale)", logarithmic=True)
-        axes.set_title("Does latency grow with the number of clients?")
+        many = len(run.clients) > 1
+        axes.set_title("Does latency grow with the number of clients?" if many
+                       else "How long does an update take on average?")
         style.legend(figure, axes)
     return figure
 
@@ -137,7 +139,8 @@ def by_clients(axes: Axes, run: Run, column: str, label: str, *, logarithmic: bo
             named = style.CLOSED_FORM in axes.get_legend_handles_labels()[1]
             axes.plot([places[each.clients] + shift for each in mine],
                       [each.foreseen / unit for each in mine], color=style.INK, linestyle=(0, (4, 2)),
-                      linewidth=1.1, zorder=3, label=None if named else style.CLOSED_FORM)
+                      linewidth=1.1, marker="_", markersize=20, zorder=3,
+                      label=None if named else style.CLOSED_FORM)
     if logarithmic:
         axes.set_yscale("log")
         style.plain_ticks(axes, "y")

@@ -27,7 +27,7 @@ CAVEATS = (
     "Over loopback the kernel charges a part of the receiving to the sender, so the server's CPU holds "
     "some of its clients' work.",
     "A kernel instant is that of the last segment of a read, so it bounds the arrival of each update in "
-    "the read from above; `shared_read_share` in trials.csv says how many updates shared one.",
+    "the read from above; the column shared_read_share of trials.csv says how many updates shared one.",
     "Intervals are Student's t between trials (on logarithms for times and CPU), at 95 %; updates of one "
     "trial are not independent and are never pooled. Comparisons are paired by block and corrected by "
     "Holm's method over all pairs and client counts of a figure.",
@@ -79,7 +79,7 @@ def glance(run: Run) -> Table:
     columns = ("", *(question.heading for question in QUESTIONS), "delivered", "lost")
     return Table("glance", f"At {clients} clients", columns, tuple(rows), note=(
         "Latency from due to the client's code. Bytes, CPU: for each update. In brackets: 95 % interval "
-        "between trials."))
+        "between trials. –: not measured, or too few updates to say."))
 
 
 def sections(run: Run) -> list[Table]:
@@ -151,7 +151,8 @@ def _closed_forms(run: Run) -> Table:
     name = style.title(pusher) if pusher else ""
     return Table("closed-forms", "Measured against the closed forms", columns, rows, note=(
         f"The way to the client is taken from {name}'s mean latency at the same client count; ticks are "
-        "taken as a Poisson process. Formulas: bench/transports/*/model.py."))
+        "taken as a Poisson process. The difference holds what an answer costs more than a push, which the "
+        "closed forms leave out. Formulas: bench/transports/*/model.py."))
 
 
 def _comparisons(run: Run) -> Table:

@@ -15,7 +15,8 @@ which needs no segments, only the rises. The ideal client has a = due; the **exc
 age minus the ideal client's. Without it quiet symbols drown the transport: their age is large for
 everyone. For arrivals in order it is Σ ΔD · (a − due): latency, weighed by how much news it held up.
 
-Known weakness: the mean says nothing of peaks.
+Known weakness: the mean says nothing of peaks; and where warm-up is short against the time between two
+ticks of a symbol, ages begin too small, the ideal client's too.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ COUNTS = {"connections": 1, "requests": 4, "header_bytes_up": 400, "header_bytes
 
 
 def costs_of(client: dict[str, Any], usage: dict[str, Usage] | None = None) -> dict[str, float]:
-    # Arrivals at 101…201: index 0 in the window, index 10 after it, index 1 twice.
-    arrivals = [{"client": 0, "index": place, "app_ns": (101 + 10 * place) * MS} for place in range(11)]
+    # Arrivals at 95…205: index 0 before the window, index 11 after it, index 1 twice.
+    arrivals = [{"client": 0, "index": place, "app_ns": (95 + 10 * place) * MS} for place in range(12)]
     arrivals.append({"client": 0, "index": 1, "app_ns": 150 * MS})
     tables = tables_of(FEED, arrivals, clients=[{"client": 0} | client])
     record = record_of(clients=1, usage=usage or {})
@@ -38,8 +38,8 @@ def test_what_is_divided_by_what() -> None:
     assert found["server_cpu_us_per_update"] == 5000
     assert found["server_cpu_cores"] == 0.5
     assert found["server_rss_bytes_per_client"] == 2000
-    # Payload is of every arrival, the repeated one too: indices 0…9 and 1 again.
-    assert found["payload_bytes_down_per_update"] == (sum(range(100, 110)) + 101) / 10
+    # Payload is of every arrival, the repeated one too: indices 1…10 and 1 again.
+    assert found["payload_bytes_down_per_update"] == (sum(range(101, 111)) + 101) / 10
     assert found["tcpip_bytes_up_per_update"] == (8 * 52 + 8) / 10
 
 
