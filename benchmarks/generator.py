@@ -62,6 +62,8 @@ class Outcome:
     recorded: int
     duplicates: int
     cpu_share: float
+    preempted: int
+    """How often the scheduler gave the core to somebody else while the generator wanted it."""
     latency_us: np.ndarray
     queue_us: np.ndarray | None = None
     """app − kernel; None where there is no kernel stamp."""
@@ -89,20 +91,28 @@ class Stage:
         self.publisher.send({"start": {"warmup_ns": warmup_ns}})
         return records.Windows(warmup_ns, t0_ns, t1_ns, int(LATE_S * NS))
 
-    def cpu_share(self, pid: int, windows: records.Windows) -> float:
-        """Wait for the window to pass; the share of a core that the process used in it."""
+    def watch(self, pid: int, windows: records.Windows) -> tuple[float, int]:
+        """Wait for the window to pass; the share of a core that the process used, how often preempted."""
         self.crew.sleep_until(self.clock.origin_ns + windows.t0_ns)
-        before, began = cpu_ns(pid), time.monotonic_ns()
+        before, began, preempted = cpu_ns(pid), time.monotonic_ns(), preemptions(pid)
         self.crew.sleep_until(self.clock.origin_ns + windows.t1_ns)
         after, ended = cpu_ns(pid), time.monotonic_ns()
         assert before is not None
         assert after is not None
-        return (after - before) / (ended - began)
+        return (after - before) / (ended - began), preemptions(pid) - preempted
 
     def due_ns(self, windows: records.Windows) -> np.ndarray:
         """The due instants of all ticks, on the run clock."""
         horizon_s = WARMUP_S + self.shape.measure_s + 2 * LATE_S
         return windows.warmup_ns + schedule.make(self.shape.feed, 1, horizon_s, WARMUP_S).offset_ns
+
+
+def preemptions(pid: int) -> int:
+    """Involuntary context switches of the process so far."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("nonvoluntary_ctxt_switches:"):
+            return int(line.split()[1])
+    raise AssertionError("Linux has this line")
 
 
 def set_up(crew: Crew, folder: Path, shape: Shape) -> Stage:
@@ -143,7 +153,7 @@ def ours(stage: Stage) -> Outcome:
         "last_index": {symbol: end - 1}, "due": {symbol: end - first},
     }})
     assert load.pid is not None
-    cpu_share = stage.cpu_share(load.pid, windows)
+    cpu_share, preempted = stage.watch(load.pid, windows)
     crew.expect(load, "done", PATIENCE_S)
     recording.convert(stage.folder)
     rows = records.read_table(stage.folder, "deliveries").to_pandas()
@@ -155,6 +165,7 @@ def ours(stage: Stage) -> Outcome:
         recorded=len(rows) - duplicates,
         duplicates=duplicates,
         cpu_share=cpu_share,
+        preempted=preempted,
         latency_us=(rows["app_ns"].to_numpy() - due_ns[rows["index"]]) / 1e3,
         queue_us=(rows["app_ns"] - rows["kernel_ns"]).dropna().to_numpy(np.float64) / 1e3,
         unstamped=int(rows["kernel_ns"].isna().sum()),
@@ -177,7 +188,7 @@ def habit(stage: Stage) -> Outcome:
     while load.pid is None or time.monotonic() - started_s < 4 + shape.connections / 100:
         crew.turn(0.2)   # it has no way to say that all its users are there
     windows = stage.begin()
-    cpu_share = stage.cpu_share(load.pid, windows)
+    cpu_share, preempted = stage.watch(load.pid, windows)
     crew.sleep_until(stage.clock.origin_ns + windows.end_ns)
     load.stopping = True
     os.kill(load.pid, signal.SIGTERM)
@@ -191,18 +202,19 @@ def habit(stage: Stage) -> Outcome:
         recorded=len(pairs),
         duplicates=0,
         cpu_share=cpu_share,
+        preempted=preempted,
         latency_us=(pairs[:, 1] - pairs[:, 0]) / 1e3,
     )
 
 
 def show(name: str, shape: Shape, outcome: Outcome) -> None:
     """Print one generator's figures."""
-    updates_per_s = outcome.recorded / shape.measure_s
+    updates_per_s = max(outcome.recorded, 1) / shape.measure_s
     p50, p99 = np.percentile(outcome.latency_us, [50, 99]) / 1e3 if outcome.recorded else (np.nan, np.nan)
     print(name)
     print(f"  recorded / owed        {outcome.recorded} / {outcome.owed}, {outcome.duplicates} repeated")
     print(f"  CPU                    {outcome.cpu_share:.1%} of a core, "
-          f"{outcome.cpu_share / updates_per_s * 1e6:.1f} µs an update")
+          f"{outcome.cpu_share / updates_per_s * 1e6:.1f} µs an update; preempted {outcome.preempted} times")
     print(f"  latency (due → app)    p50 {p50:.2f} ms, p99 {p99:.2f} ms")
     if outcome.queue_us is not None:
         q50, q99 = np.percentile(outcome.queue_us, [50, 99]) / 1e3
