@@ -1,0 +1,115 @@
+"""What all client machines share. What differs is tested in each transport's folder."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.clock import NO_STAMP
+from bench.contract import Cursor, Subscription, batch_of
+from bench.measure.recording import Recorder
+from bench.transports import Action, ClientSpec
+from bench.transports.clients import (
+    PAUSE_MAX_NS,
+    PAUSE_MIN_NS,
+    ClientLife,
+    index_of,
+    pause_ns,
+    resume_of,
+)
+
+
+@given(st.integers(1, 10_000), st.integers())
+def test_pauses_double_up_to_a_limit(failures: int, seed: int) -> None:
+    mean_ns = min(PAUSE_MAX_NS, PAUSE_MIN_NS * 2 ** min(failures - 1, 60))
+    assert mean_ns * 0.5 - 1 <= pause_ns(failures, random.Random(seed)) <= mean_ns * 1.5
+
+
+def life(recorder: Recorder, subscription: Subscription | None = None) -> ClientLife:
+    return ClientLife(ClientSpec(3, "h:1", subscription or Subscription()), recorder, random.Random(1))
+
+
+def batch(**changes: Any) -> dict[str, Any]:
+    ticks = [
+        {"index": 10, "due_ns": 5, "symbol": "A"},
+        {"index": 11, "due_ns": 6, "symbol": "B"},
+        {"index": 12, "due_ns": 7, "symbol": "A"},
+    ]
+    return {"cursor": "a:13", "more": False, "ticks": ticks, **changes}
+
+
+def test_a_batch_is_delivered_and_moves_the_cursor() -> None:
+    recorder = Recorder()
+    client = life(recorder)
+    client.failures = 4
+    client.take_batch(batch_of(batch(conflated={"A": 2}, dropped={"B": 1})), 8, 9)
+    rows = next(recorder.deliveries_since(0)).tolist()
+    assert rows == [(3, 10, 5, 8, 9), (3, 11, 6, 8, 9), (3, 12, 7, 8, 9)]
+    skips = next(recorder.skips_since(0))
+    assert sorted((int(row["index"]), int(row["count"])) for row in skips) == [(10, 2), (11, 1)]
+    assert (client.cursor, client.subscribed, client.failures) == (Cursor("a", 13), True, 0)
+    assert client.target == "/ticks?after=a:13"
+
+
+@pytest.mark.parametrize("changes", [
+    {"ticks": [{"index": 1, "symbol": "A"}]},
+    {"ticks": [{"index": True, "due_ns": 1, "symbol": "A"}]},
+    {"ticks": [{"index": 2**32, "due_ns": 1, "symbol": "A"}]},
+    {"ticks": [{"index": 1, "due_ns": 1, "symbol": "A"}, None]},
+    {"ticks": 7},
+    {"conflated": {"A": 0}},
+    {"conflated": {"A": 2**32}},
+    {"conflated": {"Z": 1}},
+    {"conflated": ["A"]},
+    {"dropped": {"A": "1"}},
+])
+def test_what_is_no_batch_leaves_no_trace(changes: dict[str, Any]) -> None:
+    recorder = Recorder()
+    client = life(recorder)
+    with pytest.raises(ValueError, match=r"not a|no tick"):
+        client.take_batch(batch_of(batch(**changes)), NO_STAMP, 9)
+    assert recorder.delivered == 0
+    assert len(next(recorder.skips_since(0))) == 0
+    assert (client.cursor, client.subscribed, client.counts.updates) == (None, False, 0)
+
+
+def test_a_refusal_is_followed_at_once_only_the_first_time_in_a_row() -> None:
+    client = life(Recorder())
+    assert client.refused("b:1")
+    assert client.cursor == Cursor("b", 1)
+    assert not client.refused("c:1")
+    assert client.cursor == Cursor("c", 1)
+    assert not client.refused(None)
+    assert client.cursor is None
+    assert not client.refused("no cursor")
+    assert client.cursor is None
+
+
+def test_a_connection_is_opened_again_when_the_pause_is_over() -> None:
+    client = life(Recorder())
+    client.failures = 1
+    client.reopen(1000)
+    client.reopen_if_due(client.reopen_ns - 1)
+    assert client.action is Action.NONE
+    client.reopen_if_due(client.reopen_ns)
+    assert client.action is Action.OPEN
+
+
+@pytest.mark.parametrize(("body", "resume"), [
+    (b'{"error":"x","resume":"b:1"}', "b:1"),
+    (b'{"resume":7}', None),
+    (b"[]", None),
+    (b"{}", None),
+    (b"x", None),
+])
+def test_the_cursor_in_a_refusal(body: bytes, resume: str | None) -> None:
+    assert resume_of(body) == resume
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_an_index_is_taken_as_it_is(index: int) -> None:
+    assert index_of({"index": index, "due_ns": 0}) == index
