@@ -47,6 +47,7 @@ def percentiles(run: Run) -> Figure:
     with style.settings():
         figure = Figure(figsize=(8.4, 4.8), layout="constrained")
         axes = figure.subplots()
+        drawn: list[Floats] = []
         for label, look in run_looks(run).items():
             shares, values = _spectrum(run, label, clients)
             if not len(shares):
@@ -54,7 +55,12 @@ def percentiles(run: Run) -> Figure:
             x = -np.log10(1 - shares)
             axes.plot(x, values[:, 0], color=look.colour, marker=look.marker, markevery=12, label=look.name)
             axes.fill_between(x, values[:, 1], values[:, 2], color=look.colour, alpha=0.18, linewidth=0)
+            drawn.append(values[:, 0])
         axes.set_yscale("log")
+        if drawn:
+            # A band of two trials can span everything; what is compared are the lines.
+            estimates = np.concatenate(drawn)
+            axes.set_ylim(estimates.min() / 2.5, estimates.max() * 2.5)
         axes.set_xlim(0, 3.08)
         axes.xaxis.set_major_locator(FixedLocator([-np.log10(1 - share) for share in TICKS]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * (1 - 10 ** -x):.4g} %"))

@@ -89,7 +89,10 @@ def _lead(cells: Mapping[str, pd.Series], ranked: Sequence[str],
         return f"Lowest {question.noun}: {style.title(best)} with {value}."
     names = [style.title(name) for name in (best, *tied)]
     together = f"{', '.join(names[:-1])} and {names[-1]}"
-    return f"Lowest {question.noun}: no one; {together} cannot be told apart ({names[0]} has {value})."
+    verdict = f"no one; {together} cannot be told apart"
+    if not all(pairs[frozenset((best, other))].effect.assessed for other in tied):
+        verdict = f"too few valid blocks to tell {together} apart"
+    return f"Lowest {question.noun}: {verdict} ({names[0]} has {value})."
 
 
 def _sentence(comparison: Comparison, cells: Mapping[str, pd.Series], question: Question) -> str:

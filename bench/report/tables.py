@@ -152,7 +152,9 @@ def _closed_forms(run: Run) -> Table:
     return Table("closed-forms", "Measured against the closed forms", columns, rows, note=(
         f"The way to the client is taken from {name}'s mean latency at the same client count; ticks are "
         "taken as a Poisson process. The difference holds what an answer costs more than a push, which the "
-        "closed forms leave out. Formulas: bench/transports/*/model.py."))
+        "closed forms leave out. Ages are counted from the beginning of warm-up at the earliest, so they "
+        "come out too small where it is short against the time between two ticks of a symbol. Formulas: "
+        "bench/transports/*/model.py."))
 
 
 def _comparisons(run: Run) -> Table:

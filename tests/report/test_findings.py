@@ -11,6 +11,7 @@ from bench.report import Run, style
 from bench.report.findings import QUESTIONS, effect_text, findings, interval_text, separable_text
 from bench.stats.comparison import Comparison
 from bench.stats.intervals import Effect, Interval
+from bench.stats.summary import summarise
 
 
 def sentences(run: Run) -> list[str]:
@@ -43,6 +44,15 @@ def test_two_that_are_alike_are_not_told_apart(troubled: Run) -> None:
     first = findings(troubled)[0]
     assert "cannot be told apart" in first.lead
     assert any("not separable" in sentence for sentence in first.rest)
+
+
+def test_one_block_names_no_winner(run: Run) -> None:
+    first = run.trials[run.trials["block"] == 1]
+    alone = Run(run.folder, run.manifest, first, summarise(first, run.transports), run.distributions,
+                run.timelines)
+    found = findings(alone)
+    assert all("too few valid blocks to tell" in finding.lead for finding in found)
+    assert all("too few valid blocks to say" in sentence for finding in found for sentence in finding.rest)
 
 
 def test_the_lost_are_said(troubled: Run) -> None:
