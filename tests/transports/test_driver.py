@@ -18,7 +18,7 @@ from bench.contract import Batch, Cursor, Subscription, encode_batch
 from bench.feed.tick import Tick, encode
 from bench.measure import tcp
 from bench.measure.recording import Recorder
-from bench.transports import ClientSpec, driver
+from bench.transports import Action, ClientSpec, driver
 from bench.transports.driver import Link
 from bench.transports.long_polling.client import Client as LongPoller
 from bench.transports.long_polling.protocol import Options as LongOptions
@@ -162,16 +162,23 @@ def test_nobody_listens() -> None:
 
 
 class Talker(LongPoller):
-    """Sends ten megabytes after its request."""
+    """Sends ten megabytes after its request, and may want to leave right away."""
 
     extra = bytes(range(256)) * 40_000
+    leaves = False
 
     def opened(self, now_ns: int) -> None:
         super().opened(now_ns)
         self.outbox += self.extra
+        if self.leaves:
+            self.action = Action.CLOSE
+
+    def closed(self, now_ns: int, reason: str) -> None:
+        """It does not come back."""
 
 
-def test_what_the_kernel_takes_in_pieces_arrives_whole(servers: list[Server]) -> None:
+@pytest.mark.parametrize("leaves", [False, True])
+def test_what_the_kernel_takes_in_pieces_arrives_whole(servers: list[Server], leaves: bool) -> None:
     received = bytearray()
 
     def swallow(sock: socket.socket, _: Server) -> None:
@@ -184,6 +191,7 @@ def test_what_the_kernel_takes_in_pieces_arrives_whole(servers: list[Server]) ->
     servers.append(server)
     clock = RunClock.start()
     machine = Talker(ClientSpec(0, "h:1", Subscription()), LongOptions(), Recorder(), random.Random(1))
+    machine.leaves = leaves
     whole = patiently(lambda: len(received) > len(Talker.extra), clock)
     (link,) = driver.run([machine], "127.0.0.1", server.port, whole, clock)
     assert received.endswith(Talker.extra)
