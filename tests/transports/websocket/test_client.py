@@ -166,6 +166,15 @@ def test_bad_frames_end_the_connection_and_deliver_nothing_more(data: bytes) -> 
     assert bench.indices() == [10, 12]
 
 
+def test_a_whole_message_within_a_fragmented_one_is_not_let_through_by_the_fast_path() -> None:
+    bench = Bench().upgraded()
+    bench.receive(frame(Opcode.TEXT, b"{", fin=False))
+    bench.receive(text(tick(11)))
+    assert bench.indices() == []
+    bench.client.closed(9, "closed")
+    assert bench.client.counts.errors == {"bad-answer": 1}
+
+
 def test_a_bare_tick_before_the_first_batch_is_a_bad_answer() -> None:
     bench = Bench()
     bench.receive(bench.accepted + text(tick(10)))
