@@ -27,7 +27,7 @@ import psutil
 
 LINUX = sys.platform == "linux"
 LIBRARIES = (
-    "aiohttp", "duckdb", "gevent", "httptools", "locust", "matplotlib", "numpy", "orjson", "pandas", "psutil",
+    "aiohttp", "gevent", "httptools", "locust", "matplotlib", "numpy", "orjson", "pandas", "psutil",
     "pyarrow", "pydantic", "scipy", "uvloop", "websockets",
 )
 """Those whose version can change a result."""

@@ -24,9 +24,12 @@ which the length of the answer tells, and what they lack is None too.
 
 from __future__ import annotations
 
+import array
+import fcntl
 import socket
 import struct
 import sys
+import termios
 from _socket import socket as RawSocket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -112,6 +115,13 @@ def read_info(sock: RawSocket) -> bytes | None:
     if not LINUX:
         return None
     return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_SPACE)
+
+
+def unread_bytes(sock: RawSocket) -> int:
+    """Bytes that the kernel has counted as received and the application has not read yet."""
+    unread = array.array("i", [0])
+    fcntl.ioctl(sock.fileno(), termios.FIONREAD, unread)
+    return unread[0]
 
 
 def is_closed(info: bytes | None) -> bool:

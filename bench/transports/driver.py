@@ -22,6 +22,7 @@ Known weakness: epoll is Linux's own, and so is this driver.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import heapq
 import itertools
@@ -97,11 +98,17 @@ class Link:
         return self.state is _State.OPEN
 
     def tcp_info(self) -> tcp.TcpInfo | None:
-        """The counters of all connections so far; None where the kernel has none."""
+        """The counters of all connections so far; None where the kernel has none.
+
+        Bytes that nobody has read yet are left out, so that they agree with what the machine counted.
+        """
         if self.past is None or self.sock is None:
             return self.past
         now = tcp.decode_info(tcp.read_info(self.sock), self.end_of_file)
-        return None if now is None else self.past + now
+        if now is None:
+            return None
+        now = dataclasses.replace(now, bytes_down=now.bytes_down - tcp.unread_bytes(self.sock))
+        return self.past + now
 
 
 class Driver:

@@ -103,3 +103,14 @@ def test_arrivals_are_stamped_between_sending_and_reading() -> None:
 def test_other_ancillary_data_is_no_stamp() -> None:
     assert tcp.stamp_ns([]) == NO_STAMP
     assert tcp.stamp_ns([(socket.SOL_SOCKET, 1, b"x" * 16), (socket.IPPROTO_TCP, 35, b"x" * 16)]) == NO_STAMP
+
+
+def test_what_nobody_has_read_is_known_apart() -> None:
+    client, server = connected()
+    with server:
+        server.sendall(b"x" * 100)
+        assert client.recv(30, socket.MSG_WAITALL) == b"x" * 30
+        counted = tcp.decode_info(tcp.read_info(client))
+        assert counted is not None
+        assert counted.bytes_down - tcp.unread_bytes(client) == 30
+    client.close()
