@@ -42,7 +42,7 @@ from bench.measure.tcp import TcpInfo
 from bench.records import COUNTED, COUNTED_BY_KERNEL, Windows
 from bench.scenario import Subject
 from bench.transports import ClientSpec, random_of
-from bench.transports.driver import Link
+from bench.transports.link import Link
 
 CLIENTS_A_LOOK = 64
 SUBSCRIBE_LIMIT_S = 20.0

@@ -14,12 +14,17 @@ IPv4, and a connection that was closed in order,
 
 (52 is the IP header, the TCP header and its timestamps; a SYN has 8 bytes more). `bytes_received`
 counts the peer's FIN as a byte, which is taken off here; `bytes_sent` counts what was sent again, which
-stands apart here. How a connection is closed decides whether the counters are whole: shut down, read to
-the end of file, wait for the state to be `CLOSED`, and read them then. Read earlier they lack the last
-segments, up to a quarter of all where each poll opens a connection.
+stands apart here. A segment carries data (the kernel counts those apart), or it opens or closes the
+connection (a SYN, a FIN: `control`), or it is a bare acknowledgement: whatever is left.
+
+How a connection is closed decides whether the counters are whole: shut down, read to the end of file,
+wait for the state to be `CLOSED`, and read them then. Read earlier they lack the last segments, up to a
+quarter of all where each poll opens a connection.
 
 Known weakness: off Linux there is neither (`read_info` gives None); older kernels know fewer fields,
-which the length of the answer tells, and what they lack is None too.
+which the length of the answer tells, and what they lack is None too. A FIN that rides on the last data
+counts as data, and is missed among the bare acknowledgements. What the other side sent again shows only
+as segments that bring nothing new.
 """
 
 from __future__ import annotations
@@ -49,9 +54,10 @@ _SO_TIMESTAMPNS = 35
 _TIMESPEC = struct.Struct("@ll")
 
 # struct tcp_info, linux/tcp.h: state at 0, total_retrans at 100, bytes_received at 128, segs_out and
-# segs_in at 136, bytes_sent and bytes_retrans at 200.
+# segs_in at 136, data_segs_in and data_segs_out at 152, bytes_sent and bytes_retrans at 200.
 _INFO_SPACE = 256
 _BYTES_RECEIVED_ON = struct.Struct("=QII")
+_DATA_SEGMENTS = struct.Struct("=II")
 _BYTES_SENT_ON = struct.Struct("=QQ")
 _TOTAL_RETRANS = struct.Struct("=I")
 
@@ -65,22 +71,43 @@ class TcpInfo:
     segments_up: int
     segments_down: int
     retransmitted_segments_up: int
+    retransmitted_bytes_up: int | None = None
+    """Payload that was sent again; not in `bytes_up`."""
+    data_segments_up: int | None = None
+    """Segments with payload, those sent again too."""
+    data_segments_down: int | None = None
+    control_segments_up: int = 0
+    """SYN and FIN."""
+    control_segments_down: int = 0
 
     def __add__(self, other: TcpInfo) -> TcpInfo:
-        """The sum; bytes that one of the two does not know are unknown in it."""
-        bytes_up = None
-        if self.bytes_up is not None and other.bytes_up is not None:
-            bytes_up = self.bytes_up + other.bytes_up
+        """The sum; what one of the two does not know is unknown in it."""
+        return self._with(other, 1)
+
+    def __sub__(self, other: TcpInfo) -> TcpInfo:
+        """What was counted since `other`."""
+        return self._with(other, -1)
+
+    def _with(self, other: TcpInfo, sign: int) -> TcpInfo:
         return TcpInfo(
-            bytes_up,
-            self.bytes_down + other.bytes_down,
-            self.segments_up + other.segments_up,
-            self.segments_down + other.segments_down,
-            self.retransmitted_segments_up + other.retransmitted_segments_up,
+            _sum(self.bytes_up, other.bytes_up, sign),
+            self.bytes_down + sign * other.bytes_down,
+            self.segments_up + sign * other.segments_up,
+            self.segments_down + sign * other.segments_down,
+            self.retransmitted_segments_up + sign * other.retransmitted_segments_up,
+            _sum(self.retransmitted_bytes_up, other.retransmitted_bytes_up, sign),
+            _sum(self.data_segments_up, other.data_segments_up, sign),
+            _sum(self.data_segments_down, other.data_segments_down, sign),
+            self.control_segments_up + sign * other.control_segments_up,
+            self.control_segments_down + sign * other.control_segments_down,
         )
 
 
-NOTHING = TcpInfo(0, 0, 0, 0, 0)
+def _sum(one: int | None, other: int | None, sign: int) -> int | None:
+    return None if one is None or other is None else one + sign * other
+
+
+NOTHING = TcpInfo(0, 0, 0, 0, 0, 0, 0, 0)
 """The counters of no connection."""
 
 
@@ -129,20 +156,28 @@ def is_closed(info: bytes | None) -> bool:
     return info is None or info[0] == CLOSED
 
 
-def decode_info(info: bytes | None, end_of_file: bool = False) -> TcpInfo | None:
-    """The counters in `info`. `end_of_file` says that the peer's FIN has come, which counted as a byte."""
+def decode_info(info: bytes | None, end_of_file: bool = False, shut: bool = False) -> TcpInfo | None:
+    """The counters in `info`. `end_of_file` says that the peer's FIN has come, which counted as a byte;
+    `shut` that ours was sent."""
     if info is None or len(info) < 144:
         return None
     bytes_received, segments_out, segments_in = _BYTES_RECEIVED_ON.unpack_from(info, 128)
     (retransmitted,) = _TOTAL_RETRANS.unpack_from(info, 100)
-    bytes_up = None
+    bytes_up = bytes_again = data_up = data_down = None
+    if len(info) >= 160:
+        data_down, data_up = _DATA_SEGMENTS.unpack_from(info, 152)
     if len(info) >= 216:
-        bytes_sent, bytes_sent_again = _BYTES_SENT_ON.unpack_from(info, 200)
-        bytes_up = bytes_sent - bytes_sent_again
+        bytes_sent, bytes_again = _BYTES_SENT_ON.unpack_from(info, 200)
+        bytes_up = bytes_sent - bytes_again
     return TcpInfo(
         bytes_up=bytes_up,
         bytes_down=bytes_received - (1 if end_of_file else 0),
         segments_up=segments_out,
         segments_down=segments_in,
         retransmitted_segments_up=retransmitted,
+        retransmitted_bytes_up=bytes_again,
+        data_segments_up=data_up,
+        data_segments_down=data_down,
+        control_segments_up=min(1, segments_out) + (1 if shut else 0),
+        control_segments_down=min(1, segments_in) + (1 if end_of_file else 0),
     )

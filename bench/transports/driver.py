@@ -22,7 +22,6 @@ Known weakness: epoll is Linux's own, and so is this driver.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import heapq
 import itertools
@@ -31,11 +30,11 @@ import socket
 import time
 from _socket import socket as RawSocket
 from collections.abc import Callable, Sequence
-from enum import Enum, auto
 
 from bench.clock import NO_STAMP, OFFSET_INTERVAL_NS, OffsetTrack, RunClock
 from bench.measure import tcp
 from bench.transports import NEVER, Action, ClientMachine
+from bench.transports.link import Link, State
 
 READ_SIZE = 65_536
 SOCKETS_A_TURN = 64
@@ -58,57 +57,6 @@ _REASONS = {
 def reason_of(number: int) -> str:
     """The word for an error number: `refused`, `reset`, `timeout`, or its name in lower case."""
     return _REASONS.get(number) or errno.errorcode.get(number, f"errno-{number}").lower()
-
-
-class _State(Enum):
-    NONE = auto()
-    """No socket."""
-    OPENING = auto()
-    OPEN = auto()
-    LEAVING = auto()
-    """To be closed once the outbox is sent."""
-    SHUT = auto()
-    """Our side is closed; the other's end of file, or the kernel's word, is awaited."""
-
-
-class Link:
-    """One machine and its connection."""
-
-    __slots__ = (
-        "armed_ns", "end_of_file", "machine", "on_finished", "past", "reason", "sock", "state", "watched",
-    )
-
-    def __init__(self, machine: ClientMachine) -> None:
-        self.machine = machine
-        self.sock: RawSocket | None = None
-        self.state = _State.NONE
-        self.past: tcp.TcpInfo | None = tcp.NOTHING if tcp.LINUX else None
-        """The counters of the connections that are over."""
-        self.end_of_file = False
-        self.reason = ""
-        """What the machine will be told when the connection is over."""
-        self.watched = 0
-        self.armed_ns = NEVER
-        self.on_finished: Callable[[], None] | None = None
-        """Set when the machine was stopped: to be called when its last connection is over."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the connection is up."""
-        return self.state is _State.OPEN
-
-    def tcp_info(self) -> tcp.TcpInfo | None:
-        """The counters of all connections so far; None where the kernel has none.
-
-        Bytes that nobody has read yet are left out, so that they agree with what the machine counted.
-        """
-        if self.past is None or self.sock is None:
-            return self.past
-        now = tcp.decode_info(tcp.read_info(self.sock), self.end_of_file)
-        if now is None:
-            return None
-        now = dataclasses.replace(now, bytes_down=now.bytes_down - tcp.unread_bytes(self.sock))
-        return self.past + now
 
 
 class Driver:
@@ -157,7 +105,7 @@ class Driver:
             link = by_fd.get(fd)
             if link is None:
                 continue
-            if link.state is _State.OPENING:
+            if link.state is State.OPENING:
                 self._opened(link)
                 continue
             if ready & _OUT:
@@ -210,7 +158,7 @@ class Driver:
     def _follow(self, link: Link) -> None:
         """Do what a machine asked for in its last call."""
         machine = link.machine
-        if machine.outbox and link.state is _State.OPEN:
+        if machine.outbox and link.state is State.OPEN:
             self._send(link)
         action = machine.action
         if action is not Action.NONE:
@@ -243,9 +191,9 @@ class Driver:
             except OSError as error:
                 self._over(link, link.reason or reason_of(error.errno or 0))
                 return
-        if link.state is not _State.SHUT:
+        if link.state is not State.SHUT:
             self._watch(link, _IN | _OUT if outbox else _IN)
-        if link.state is _State.LEAVING and not outbox:
+        if link.state is State.LEAVING and not outbox:
             self._shut(link)
 
     def _watch(self, link: Link, events: int) -> None:
@@ -264,7 +212,7 @@ class Driver:
             return
         sock.setblocking(False)
         tcp.prepare(sock)
-        link.sock, link.state = sock, _State.OPENING
+        link.sock, link.state = sock, State.OPENING
         link.end_of_file, link.reason, link.watched = False, "", _OUT
         self._by_fd[sock.fileno()] = link
         self.epoll.register(sock.fileno(), _OUT)
@@ -280,38 +228,41 @@ class Driver:
         if number:
             self._over(link, reason_of(number))
             return
-        link.state = _State.OPEN
+        link.state = State.OPEN
+        link.note_opening()
         self._watch(link, _IN)
         link.machine.opened(self.clock.now_ns())
         self._follow(link)
 
     def _give_up_opening(self, link: Link, sock: RawSocket) -> None:
-        if link.sock is sock and link.state is _State.OPENING:
+        if link.sock is sock and link.state is State.OPENING:
             self._over(link, "timeout")
 
     def _close(self, link: Link) -> None:
         """Close in order, from our side."""
-        if link.state is _State.NONE:
+        if link.state is State.NONE:
             self._tell_closed(link, "closed")
-        elif link.state is _State.OPENING:
+        elif link.state is State.OPENING:
             self._over(link, "closed")
-        elif link.state is _State.OPEN:
-            link.state, link.reason = _State.LEAVING, "closed"
+        elif link.state is State.OPEN:
+            link.state, link.reason = State.LEAVING, "closed"
             sock = link.sock
             self.call_at(self.clock.now_ns() + CLOSE_LIMIT_NS, lambda: self._abandon(link, sock))
             self._send(link)
 
     def _end_of_file(self, link: Link) -> None:
         link.end_of_file = True
+        link.note_leaving()
         link.reason = link.reason or "eof"
-        if link.state is not _State.SHUT:
+        if link.state is not State.SHUT:
             self._shut(link)
         else:
             self._over_if_closed(link)
 
     def _shut(self, link: Link) -> None:
         assert link.sock is not None
-        link.state = _State.SHUT
+        link.note_leaving()
+        link.state = State.SHUT
         with contextlib.suppress(OSError):   # not connected any more: then the next read says so
             link.sock.shutdown(socket.SHUT_WR)
         if link.end_of_file:
@@ -321,6 +272,7 @@ class Driver:
         """Both sides have closed. The last acknowledgement may be under way: then its HUP is awaited."""
         assert link.sock is not None
         if tcp.is_closed(tcp.read_info(link.sock)):
+            link.note_closing()
             self._over(link, link.reason)
         elif link.watched:
             self._watch(link, 0)
@@ -340,7 +292,7 @@ class Driver:
         self.epoll.unregister(sock.fileno())
         del self._by_fd[sock.fileno()]
         sock.close()
-        link.sock, link.state = None, _State.NONE
+        link.sock, link.state = None, State.NONE
         self._tell_closed(link, reason)
 
     def _tell_closed(self, link: Link, reason: str) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 import struct
 from _socket import socket as RawSocket
+from dataclasses import replace
 
 import pytest
 
@@ -19,26 +20,40 @@ def info(length: int, state: int = 1) -> bytes:
     struct.pack_into("=I", raw, 100, 7)            # tcpi_total_retrans
     struct.pack_into("=Q", raw, 128, 5001)         # tcpi_bytes_received
     struct.pack_into("=II", raw, 136, 31, 41)      # tcpi_segs_out, tcpi_segs_in
+    struct.pack_into("=II", raw, 152, 21, 11)      # tcpi_data_segs_in, tcpi_data_segs_out
     struct.pack_into("=QQ", raw, 200, 9000, 1000)  # tcpi_bytes_sent, tcpi_bytes_retrans
     return bytes(raw[:length])
 
 
 def test_the_counters_are_where_the_kernel_puts_them() -> None:
-    assert tcp.decode_info(info(248)) == tcp.TcpInfo(8000, 5001, 31, 41, 7)
-    assert tcp.decode_info(info(248), end_of_file=True) == tcp.TcpInfo(8000, 5000, 31, 41, 7)
+    counted = tcp.TcpInfo(
+        bytes_up=8000, bytes_down=5001, segments_up=31, segments_down=41, retransmitted_segments_up=7,
+        retransmitted_bytes_up=1000, data_segments_up=11, data_segments_down=21,
+        control_segments_up=1, control_segments_down=1,
+    )
+    assert tcp.decode_info(info(248)) == counted
+    assert tcp.decode_info(info(248), end_of_file=True) == replace(
+        counted, bytes_down=5000, control_segments_down=2)
+    assert tcp.decode_info(info(248), shut=True) == replace(counted, control_segments_up=2)
 
 
 def test_an_older_kernel_knows_less() -> None:
-    assert tcp.decode_info(info(192)) == tcp.TcpInfo(None, 5001, 31, 41, 7)
+    older = tcp.decode_info(info(192))
+    assert older is not None
+    assert (older.bytes_up, older.retransmitted_bytes_up, older.data_segments_up) == (None, None, 11)
+    oldest = tcp.decode_info(info(144))
+    assert oldest is not None
+    assert (oldest.segments_up, oldest.data_segments_up) == (31, None)
     assert tcp.decode_info(info(104)) is None
     assert tcp.decode_info(None) is None
 
 
-def test_sums() -> None:
-    one, other = tcp.TcpInfo(1, 2, 3, 4, 5), tcp.TcpInfo(10, 20, 30, 40, 50)
-    assert one + other == tcp.TcpInfo(11, 22, 33, 44, 55)
+def test_sums_and_differences() -> None:
+    one, other = tcp.TcpInfo(*range(1, 11)), tcp.TcpInfo(*range(10, 110, 10))
+    assert one + other == tcp.TcpInfo(*range(11, 121, 11))
+    assert (one + other) - other == one
     assert one + tcp.NOTHING == one
-    assert (one + tcp.TcpInfo(None, 20, 30, 40, 50)).bytes_up is None
+    assert (one + replace(other, bytes_up=None)).bytes_up is None
 
 
 def connected() -> tuple[RawSocket, socket.socket]:
@@ -67,12 +82,17 @@ def test_a_conversation_is_counted_to_the_byte() -> None:
         assert server.recv(1) == b""
     assert client.recv(1) == b""
     raw = tcp.read_info(client)
-    counted = tcp.decode_info(raw, end_of_file=True)
+    counted = tcp.decode_info(raw, end_of_file=True, shut=True)
     client.close()
     assert tcp.is_closed(raw)
     assert counted is not None
     assert (counted.bytes_up, counted.bytes_down, counted.retransmitted_segments_up) == (1000, 30_000, 0)
     assert counted.segments_down >= 10 * 3   # 3000 bytes are three segments of at most 1460
+    assert (counted.data_segments_up, counted.data_segments_down) == (10, 30)
+    # The segments that the client sent beside the ten are its SYN, its FIN and bare acknowledgements.
+    assert (counted.control_segments_up, counted.control_segments_down) == (2, 2)
+    assert counted.segments_up > 12
+    assert counted.segments_down in (32, 33)   # the client's FIN may be acknowledged by the server's own
 
 
 def test_arrivals_are_stamped_between_sending_and_reading() -> None:

@@ -19,7 +19,7 @@ from bench.feed.tick import Tick, encode
 from bench.measure import tcp
 from bench.measure.recording import Recorder
 from bench.transports import Action, ClientSpec, driver
-from bench.transports.driver import Link
+from bench.transports.link import Link
 from bench.transports.long_polling.client import Client as LongPoller
 from bench.transports.long_polling.protocol import Options as LongOptions
 from bench.transports.short_polling.client import Client as ShortPoller

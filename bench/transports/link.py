@@ -1,0 +1,115 @@
+"""A client machine's connection as the driver sees it: its state, and what the kernel counted of it.
+
+    note_opening          note_leaving              note_closing
+         │                     │                         │
+    SYN ─┴── data, acks … ─────┴── FIN, FIN, last acks ──┴── over
+    opening                              closing                     each summed over all connections
+
+The counters of connections that are over are kept in `past`, so that `tcp_info` is of the client's whole
+life. Opening is all that was counted until the connection was up, closing all from the first FIN on: the
+two are part of the whole and stand beside it, since a connection that lasts pays them once and one that
+is opened for each poll pays them every time.
+
+Known weakness: a connection that is not closed in order has no closing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from _socket import socket as RawSocket
+from collections.abc import Callable
+from enum import Enum, auto
+
+from bench.measure import tcp
+from bench.transports import NEVER, ClientMachine
+
+
+class State(Enum):
+    """Where a connection is in its life."""
+
+    NONE = auto()
+    """No socket."""
+    OPENING = auto()
+    OPEN = auto()
+    LEAVING = auto()
+    """To be closed once the outbox is sent."""
+    SHUT = auto()
+    """Our side is closed; the other's end of file, or the kernel's word, is awaited."""
+
+
+class Link:
+    """One machine and its connection."""
+
+    __slots__ = (
+        "_at_leaving", "armed_ns", "closing", "closings", "end_of_file", "machine", "on_finished", "opening",
+        "openings", "past", "reason", "sock", "state", "watched",
+    )
+
+    def __init__(self, machine: ClientMachine) -> None:
+        self.machine = machine
+        self.sock: RawSocket | None = None
+        self.state = State.NONE
+        self.past: tcp.TcpInfo | None = tcp.NOTHING if tcp.LINUX else None
+        """The counters of the connections that are over."""
+        self.openings = self.closings = 0
+        """How many connections `opening` and `closing` add up."""
+        self.opening = self.past
+        """What opening took: all that was counted until the connection was up."""
+        self.closing = self.past
+        """What closing in order took: all that was counted from the first FIN on."""
+        self._at_leaving: tcp.TcpInfo | None = None
+        """The connection's counters just before its first FIN."""
+        self.end_of_file = False
+        self.reason = ""
+        """What the machine will be told when the connection is over."""
+        self.watched = 0
+        self.armed_ns = NEVER
+        self.on_finished: Callable[[], None] | None = None
+        """Set when the machine was stopped: to be called when its last connection is over."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection is up."""
+        return self.state is State.OPEN
+
+    def tcp_info(self) -> tcp.TcpInfo | None:
+        """The counters of all connections so far; None where the kernel has none.
+
+        Bytes that nobody has read yet are left out, so that they agree with what the machine counted.
+        """
+        if self.past is None or self.sock is None:
+            return self.past
+        now = self._of_connection(self.sock)
+        if now is None:
+            return None
+        now = dataclasses.replace(now, bytes_down=now.bytes_down - tcp.unread_bytes(self.sock))
+        return self.past + now
+
+    def note_opening(self) -> None:
+        """The connection is up: add up what that took."""
+        now = self._of_connection(self.sock) if self.sock is not None else None
+        if now is not None and self.opening is not None:
+            self.opening += now
+            self.openings += 1
+        self._at_leaving = None
+
+    def note_leaving(self) -> None:
+        """The first FIN has come or is about to be sent: closing begins."""
+        if self._at_leaving is None and self.sock is not None:
+            self._at_leaving = self._of_connection(self.sock)
+            if self._at_leaving is not None and self.end_of_file:
+                at = self._at_leaving   # the FIN is in it already, and is the beginning of closing
+                self._at_leaving = dataclasses.replace(
+                    at, segments_down=at.segments_down - 1,
+                    control_segments_down=at.control_segments_down - 1)
+
+    def note_closing(self) -> None:
+        """The connection was closed in order: add up what that took."""
+        now = self._of_connection(self.sock) if self.sock is not None else None
+        if now is not None and self._at_leaving is not None and self.closing is not None:
+            self.closing += now - self._at_leaving
+            self.closings += 1
+
+    def _of_connection(self, sock: RawSocket) -> tcp.TcpInfo | None:
+        """The counters of the present connection alone."""
+        return tcp.decode_info(tcp.read_info(sock), self.end_of_file, self.state is State.SHUT)
