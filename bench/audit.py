@@ -21,9 +21,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from bench import records
 from bench.records import TrialRecord
+from bench.stats.trial import TrialFigures, trial_figures
 
 Status = Literal["VALID", "INVALID", "ABORTED"]
 
@@ -132,6 +135,16 @@ def audit(record: TrialRecord, figures: Mapping[str, object]) -> Verdict:
             found = f"{detector.figure} is {value:.4g}, allowed is {detector.limit}"
             reasons.append(Reason(detector.name, found, detector.advice))
     return Verdict("INVALID" if reasons else "VALID", tuple(reasons), tuple(not_assessed))
+
+
+def judge(folder: Path) -> tuple[TrialFigures, Verdict]:
+    """The figures of the trial in `folder` and the verdict on it, from its files."""
+    record = records.read_trial(folder)
+    tables = None
+    if record.status == "finished" and record.windows is not None:
+        tables = {name: records.read_table(folder, name) for name in records.TABLES}
+    figures = trial_figures(record, tables)
+    return figures, audit(record, figures.row)
 
 
 def _number(value: object) -> float:

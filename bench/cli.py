@@ -1,6 +1,6 @@
 """The command line: one verb a stage. What each does is in its `--help`.
 
-    run      scenario ─► trials ─► report          exit 0: all trials valid, 1: some are not
+    run      scenario ─► trials ─► report          exit 0: every trial valid in the end, 1: some are not
     report   a run's files ─► its report again
     serve    all servers side by side on one feed, to poke at
     doctor   what of this machine would spoil a run
@@ -99,7 +99,8 @@ def run(
         tickertape run my/scenario.toml --plan
         tickertape run --resume results/latest
 
-    Exit status: 0 all trials are valid, 1 some are not, 2 a mistake, 130 interrupted.
+    Exit status: 0 every trial is valid, if need be once repeated; 1 some are not; 2 a mistake; 130
+    interrupted.
     """
     if only_plan and resume is not None:
         raise typer.BadParameter("--plan is about a new run; it does not go with --resume")
@@ -175,7 +176,7 @@ def _finish(folder: Path, as_json: bool) -> bool:
         told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
         console.print(f"Trials: {told}", highlight=False)
         console.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
-    return set(verdicts) == {"VALID"}
+    return built.settled
 
 
 def _plain(value: Any) -> Any:

@@ -137,6 +137,41 @@ class External(Table):
 
     In `command`, `{port}` stands for the port to listen on and `{feed_port}` for the feed's.
     """
+    repeats: Annotated[int, Field(ge=0, le=2)] = 2
+    """How often at most an INVALID trial is made again, at its place; the INVALID one is kept."""
+    until: str | None = None
+    """Go on after `count` blocks until the 95 % interval of a latency is narrow enough in every cell:
+    `"p99 ± 10 %"` (or `+-`; `mean`, `p50`, `p90`, `p99`, `p999`), or in those that are named:
+    `"p50 of websocket ± 5 %"`, `"p50 of websocket at 100 ± 5 %"`."""
+    count_max: Count | None = None
+    """Blocks at which a run with `until` ends anyway; by default 30, or `count` where that is more."""
+
+    @field_validator("until")
+    @classmethod
+    def _is_a_rule(cls, text: str | None) -> str | None:
+        if text is not None:
+            until.parse(text)
+        return text
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Trials:
+        if self.count_max is not None and self.until is None:
+            raise ValueError("trials.count_max only together with trials.until")
+        if self.count_max is not None and self.count_max < self.count:
+            raise ValueError(f"trials.count_max of at least trials.count = {self.count}")
+        return self
+
+    @property
+    def rule(self) -> Until | None:
+        """When the run may end before all its blocks are made; None: not before."""
+        return until.parse(self.until) if self.until is not None else None
+
+    @property
+    def blocks(self) -> int:
+        """Blocks that are planned: as many as there can be."""
+        if self.until is None:
+            return self.count
+        return self.count_max if self.count_max is not None else max(COUNT_MAX, self.count)
 
     command: Annotated[tuple[str, ...], Field(min_length=1)]
     """The command and its arguments; it runs in the scenario file's folder."""

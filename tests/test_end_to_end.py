@@ -34,6 +34,7 @@ warmup_s = 0.2
 measure_s = 0.8
 [trials]
 count = 1
+repeats = 0
 [transports.short_polling]
 interval_s = 0.1
 [transports.long_polling]

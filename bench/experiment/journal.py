@@ -2,14 +2,20 @@
 
     results/<UTC time>-<scenario>/
         manifest.json     the plan, frozen; written before the first trial
-        trials/<trial>/   whole or not there: `trial.json` comes last, and by renaming
+        trials/<trial>/       whole or not there: `trial.json` comes last, and by renaming
+        trials/<trial>.r1/    the same again, because the first was INVALID; .r2 because that was too
         broken/<n>-<trial>/   finished trials of blocks that were interrupted
 
-Resuming needs no journal beside that: what is done is what has a `trial.json`. Comparisons are made
+An INVALID trial is kept, and made again at its place in the block at once, `trials.repeats` times at
+most, so that the cell stays in its block's stretch of time. An ABORTED one is not: that a subject fails
+is a result, and mostly it would again.
+
+Resuming needs no journal beside that: what is done is what has a `trial.json` and is not INVALID, or has
+no repeat left; the verdict is found anew from the files. Comparisons are made
 within blocks, and the trials of a block belong into one stretch of time; so a block that was
 interrupted is run again whole, and its finished trials are moved to `broken/`, out of every
-statistic's sight. The number there, plus one, is the new trial's `attempt`. The matrix that a resumed
-run ends with is therefore the same as that of a run that was never interrupted.
+statistic's sight. A trial's `attempt` counts all that was made at its place, there or here, from 1. The
+matrix that a resumed run ends with is therefore the same as that of a run that was never interrupted.
 """
 
 from __future__ import annotations
@@ -26,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import bench
+from bench.audit import judge
 from bench.errors import RunError
 from bench.experiment.plan import PlannedTrial
 from bench.measure import host
@@ -77,17 +84,38 @@ class Run:
         """All trials, in order."""
         return [PlannedTrial(**planned) for planned in self.manifest["plan"]]
 
+    def made(self, planned: PlannedTrial) -> list[Path]:
+        """The folders of what was made at the trial's place and is on disk, the first first."""
+        return [folder for folder in self._places(planned) if (folder / "trial.json").is_file()]
+
     def trial_folder(self, planned: PlannedTrial) -> Path:
-        """Where the trial's files are, or will be."""
-        return self.folder / "trials" / planned.name
+        """Where the files of what is made next at the trial's place will be."""
+        return self._places(planned)[len(self.made(planned))]
 
     def is_done(self, planned: PlannedTrial) -> bool:
-        """Whether the trial is on disk, finished or failed."""
-        return (self.trial_folder(planned) / "trial.json").is_file()
+        """Whether nothing is left to be made at the trial's place (see this module's head)."""
+        made = self.made(planned)
+        if not made:
+            return False
+        return len(made) > self.scenario.trials.repeats or not is_invalid(made[-1])
 
     def attempt(self, planned: PlannedTrial) -> int:
         """Which attempt at the trial comes next, from 1."""
-        return 1 + len(list(self.folder.glob(f"broken/*-{planned.name}")))
+        broken = [
+            path for path in self.folder.glob("broken/*")
+            if path.name.partition("-")[2].partition(".")[0] == planned.name
+        ]
+        return 1 + len(broken) + len(self.made(planned))
+
+    def _places(self, planned: PlannedTrial) -> list[Path]:
+        """Where what is made at the trial's place goes, in order: as many as may ever be needed."""
+        names = [planned.name, *(f"{planned.name}.r{number}" for number in (1, 2, 3))]
+        return [self.folder / "trials" / name for name in names]
+
+
+def is_invalid(folder: Path) -> bool:
+    """Whether the trial in `folder` is INVALID by today's thresholds."""
+    return judge(folder)[1].status == "INVALID"
 
 
 def create(results: Path, scenario: Scenario, planned: Sequence[PlannedTrial], *, name: str,
@@ -209,13 +237,12 @@ def _told(commit: Commit) -> str:
 
 
 def _put_aside(run: Run, planned: PlannedTrial) -> None:
-    """Clear a trial's place: a finished one moves to `broken/`, an unfinished one goes."""
-    folder = run.trial_folder(planned)
-    if not folder.exists():
-        return
-    if not run.is_done(planned):
-        shutil.rmtree(folder)
-        return
-    number = run.attempt(planned)
-    (run.folder / "broken").mkdir(exist_ok=True)
-    folder.rename(run.folder / "broken" / f"{number}-{planned.name}")
+    """Clear a trial's place: what is finished moves to `broken/`, what is unfinished goes."""
+    unfinished = run.trial_folder(planned)
+    if unfinished.exists():
+        shutil.rmtree(unfinished)
+    made = run.made(planned)
+    number = run.attempt(planned) - len(made)
+    for place, folder in enumerate(made):
+        (run.folder / "broken").mkdir(exist_ok=True)
+        folder.rename(run.folder / "broken" / f"{number + place}-{folder.name}")

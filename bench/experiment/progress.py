@@ -31,8 +31,8 @@ class Reporter(Protocol):
     def trial_begins(self, planned: PlannedTrial, left_s: float) -> None:
         """A trial begins; `left_s` is until the end of the run."""
 
-    def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict) -> None:
-        """A trial is on disk; `row` is its row of `trials.csv`."""
+    def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict, *, again: bool = False) -> None:
+        """A trial is on disk; `row` is its row of `trials.csv`. `again`: it will be made once more."""
 
     def close(self) -> None:
         """Nothing more will come."""
@@ -63,14 +63,15 @@ def told_cell(planned: PlannedTrial) -> str:
     return f"{planned.subject}, {planned.clients} client{'' if planned.clients == 1 else 's'}"
 
 
-def told_outcome(planned: PlannedTrial, row: Row, verdict: Verdict) -> str:
-    """A trial's figures and verdict in one line; why, where it is not valid."""
+def told_outcome(planned: PlannedTrial, row: Row, verdict: Verdict, again: bool = False) -> str:
+    """A trial's figures and verdict in one line; why, where it is not valid, and if it is made `again`."""
     if verdict.status == "ABORTED":
         return f"{told_cell(planned)}: ABORTED, {verdict.reasons[0].name}: {verdict.reasons[0].advice}"
     delivered, due = row["delivered"], row["updates_due"]
     figures = f"p50 {_ms(row['latency_p50_ms'])}, p99 {_ms(row['latency_p99_ms'])}"
     reasons = "".join(f"\n    {reason}" for reason in verdict.reasons)
-    return f"{told_cell(planned)}: {figures}, {delivered} of {due} delivered, {verdict.status}{reasons}"
+    word = f"{verdict.status}, and made again" if again else verdict.status
+    return f"{told_cell(planned)}: {figures}, {delivered} of {due} delivered, {word}{reasons}"
 
 
 def _ms(value: object) -> str:
@@ -92,10 +93,10 @@ class Lines:
         """Remembered for the line at the trial's end."""
         self._left_s = left_s
 
-    def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict) -> None:
+    def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict, *, again: bool = False) -> None:
         """A line with the trial's figures."""
-        self._done += 1
-        outcome = told_outcome(planned, row, verdict)
+        self._done += not again
+        outcome = told_outcome(planned, row, verdict, again)
         self._stream.write(f"[{self._done}/{self._total}] {outcome}\n")
         self._stream.flush()
 
@@ -119,10 +120,10 @@ class Bar:
         text = f"{told_time(left_s)} left   {told_cell(planned)}"
         self._progress.update(self._task, description=text, refresh=True)
 
-    def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict) -> None:
+    def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict, *, again: bool = False) -> None:
         """Move the bar, and leave the trial's figures above it."""
-        self._progress.console.print(told_outcome(planned, row, verdict), markup=False)
-        self._progress.update(self._task, advance=1, refresh=True)
+        self._progress.console.print(told_outcome(planned, row, verdict, again), markup=False)
+        self._progress.update(self._task, advance=not again, refresh=True)
 
     def close(self) -> None:
         """Take the bar away."""

@@ -1,6 +1,6 @@
 """A run: one trial after the other, each on disk and judged before the next begins.
 
-    plan ─► for each trial that is not on disk yet:  make ─► judge ─► tell
+    plan ─► for each trial that is not on disk yet:  make ─► judge ─► tell ─► again, if it is INVALID
 
 The runner itself stays off the server's core. SIGINT and SIGTERM end a run in order: the trial that is
 under way is given up, its processes are ended, and `--resume` goes on later.
@@ -16,17 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from bench import records
-from bench.audit import audit
+from bench.audit import judge
 from bench.clock import RunClock
 from bench.experiment import needs, plan, trial
 from bench.experiment.journal import Run
 from bench.experiment.progress import Reporter, TimeLeft
 from bench.experiment.trial import Setting
 from bench.measure import host
-from bench.records import TrialRecord
-from bench.stats.arrays import Tables
-from bench.stats.trial import trial_figures
 
 
 def execute(run: Run, make_reporter: Callable[[int, int], Reporter]) -> None:
@@ -43,20 +39,17 @@ def execute(run: Run, make_reporter: Callable[[int, int], Reporter]) -> None:
         with _termination_as_interrupt(), _pinned_to(setting.other_cores):
             for planned in left:
                 began_s = time.monotonic()
-                reporter.trial_begins(planned, time_left.s)
-                folder = run.trial_folder(planned)
-                record = trial.make(setting, planned, folder, run.attempt(planned))
-                row = trial_figures(record, _tables(record, folder)).row
+                again = True
+                while again:
+                    reporter.trial_begins(planned, time_left.s)
+                    folder = run.trial_folder(planned)
+                    trial.make(setting, planned, folder, run.attempt(planned))
+                    figures, verdict = judge(folder)
+                    again = not run.is_done(planned)
+                    reporter.trial_ends(planned, figures.row, verdict, again=again)
                 time_left.passed(time.monotonic() - began_s)
-                reporter.trial_ends(planned, row, audit(record, row))
     finally:
         reporter.close()
-
-
-def _tables(record: TrialRecord, folder: Path) -> Tables | None:
-    if record.status == "failed":
-        return None
-    return {name: records.read_table(folder, name) for name in records.TABLES}
 
 
 @contextmanager

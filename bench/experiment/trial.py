@@ -105,7 +105,9 @@ def make(setting: Setting, planned: PlannedTrial, folder: Path, attempt: int) ->
     if "status" not in trial.facts:
         trial.store()
     record = TrialRecord(
-        trial=planned.name, block=planned.block, position=planned.position, subject=planned.subject,
+        took_s=time.monotonic() - began_s,
+        rate_per_s=None if feed.schedule == "replay" else feed.rate_per_s,
+        trial=folder.name, block=planned.block, position=planned.position, subject=planned.subject,
         transport=planned.transport, clients=planned.clients, seed=planned.seed, attempt=attempt,
         **trial.facts,
     )

@@ -52,6 +52,12 @@ class Run:
         return tuple(sorted(int(count) for count in self.manifest["scenario"]["load"]["clients"]))
 
     @property
+    def settled(self) -> bool:
+        """Whether each place of the plan that anything was made at has a VALID trial, first or repeated."""
+        valid = self.trials["verdict"] == "VALID"
+        return bool(valid.groupby([self.trials["block"], self.trials["position"]]).any().all())
+
+    @property
     def valid(self) -> pd.DataFrame:
         """The trials that may enter a figure."""
         return self.trials[self.trials["verdict"] == "VALID"]

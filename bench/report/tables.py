@@ -62,11 +62,14 @@ def subtitle(run: Run) -> str:
 def verdict_line(run: Run) -> str:
     """How many trials there are, and how many of which verdict."""
     counts = run.trials["verdict"].value_counts()
-    planned = len(run.manifest.get("plan", run.trials))
+    made = len(run.trials.groupby(["block", "position"]))
+    planned = len(run.manifest.get("plan", ())) or made
     verdicts = [verdict for verdict in ("VALID", "INVALID", "ABORTED") if verdict in counts]
     parts = [f"{counts[verdict]} {verdict}" for verdict in verdicts]
-    unfinished = f" of {planned} planned: the run is not finished" if len(run.trials) < planned else ""
-    return f"{len(run.trials)} trials{unfinished}: {', '.join(parts)}."
+    unfinished = f" of {planned} planned: the run is not finished" if made < planned else ""
+    repeated = len(run.trials) - made
+    again = f" {repeated} of them were made because another was INVALID." if repeated else ""
+    return f"{len(run.trials)} trials{unfinished}: {', '.join(parts)}.{again}"
 
 
 def glance(run: Run) -> Table:
@@ -170,10 +173,13 @@ def _comparisons(run: Run) -> Table:
 
 def _not_valid(run: Run) -> Table:
     bad = run.trials[run.trials["verdict"] != "VALID"]
+    good = {(row["block"], row["position"]): str(row["trial"]) for _, row in run.valid.iterrows()}
     rows = tuple(
-        (str(row["trial"]), str(row["verdict"]), str(row["reasons"])) for _, row in bad.iterrows()
+        (str(row["trial"]), str(row["verdict"]), good.get((row["block"], row["position"]), "–"),
+         str(row["reasons"])) for _, row in bad.iterrows()
     )
-    return Table("not-valid", "Trials that are in no figure", ("trial", "verdict", "why"), rows)
+    columns = ("trial", "verdict", "replaced by", "why")
+    return Table("not-valid", "Trials that are in no figure", columns, rows)
 
 
 def _not_assessed(run: Run) -> Table:

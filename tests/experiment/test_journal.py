@@ -83,7 +83,7 @@ def test_a_broken_block_is_run_again_whole(tmp_path: Path) -> None:
     assert not half.exists()
     aside = run.folder / "broken" / f"1-{run.plan[2].name}"
     assert read_json(aside / "trial.json")["attempt"] == 1
-    assert [run.attempt(planned) for planned in run.plan] == [1, 1, 2, 1]
+    assert [run.attempt(planned) for planned in run.plan] == [2, 2, 2, 1]
     for planned in run.plan[2:]:
         finish(run, planned)
     assert [folder.name for folder in trial_folders(run.folder)] == [planned.name for planned in run.plan]

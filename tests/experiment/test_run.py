@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from bench.audit import Verdict
 from bench.experiment import journal, plan, run, trial
 from bench.experiment.journal import Run
 from bench.experiment.plan import PlannedTrial
-from bench.records import TrialRecord, write_trial
+from bench.records import TrialRecord, read_trial, trial_folders, write_trial
 from bench.scenario import Scenario
 
 
@@ -33,7 +34,7 @@ class Told:
         assert left_s > 0
         self.begun.append(planned.name)
 
-    def trial_ends(self, planned: PlannedTrial, row: Any, verdict: Verdict) -> None:
+    def trial_ends(self, planned: PlannedTrial, row: Any, verdict: Verdict, *, again: bool = False) -> None:
         self.ended.append((planned.name, verdict.status))
 
     def close(self) -> None:
@@ -56,13 +57,56 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trials that fail at once, in place of real ones."""
     def make(setting: Any, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
         record = TrialRecord(
-            planned.name, planned.block, planned.position, planned.subject, planned.transport,
+            folder.name, planned.block, planned.position, planned.subject, planned.transport,
             planned.clients, planned.seed, attempt=attempt, status="failed", reason="x", detail="y",
         )
         write_trial(folder, record)
         return record
 
     monkeypatch.setattr(trial, "make", make)
+
+
+def verdicts(monkeypatch: pytest.MonkeyPatch, *statuses: Any) -> None:
+    """What is made gets these verdicts, one after the other; files that say nothing else."""
+    left = list(statuses)
+    given: dict[tuple[Path, int], Any] = {}
+
+    def judge(folder: Path) -> Any:
+        made = (folder, read_trial(folder).attempt)
+        if made not in given:
+            given[made] = left.pop(0)
+        return SimpleNamespace(row={}), Verdict(given[made])
+
+    failing(monkeypatch)
+    monkeypatch.setattr(run, "judge", judge)
+    monkeypatch.setattr(journal, "judge", judge)
+
+
+def test_an_invalid_trial_is_made_again_at_its_place(begun: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    verdicts(monkeypatch, "VALID", "INVALID", "VALID", "ABORTED", "INVALID", "INVALID", "INVALID")
+    told = Told()
+    run.execute(begun, told)
+    one, two, three, four = (planned.name for planned in begun.plan)
+    assert told.begun == [one, two, two, three, four, four, four]
+    assert [folder.name for folder in trial_folders(begun.folder)] == [
+        one, two, f"{two}.r1", three, four, f"{four}.r1", f"{four}.r2"]
+    attempts = [read_trial(folder).attempt for folder in trial_folders(begun.folder)]
+    assert attempts == [1, 1, 2, 1, 1, 2, 3]
+    assert all(begun.is_done(planned) for planned in begun.plan)
+
+
+def test_a_run_that_was_stopped_before_a_repeat_ends_with_the_same_matrix(
+    begun: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdicts(monkeypatch, "VALID", "INVALID", "VALID", "VALID", "VALID", "VALID")
+    for planned in begun.plan[:2]:
+        trial.make(None, planned, begun.trial_folder(planned), 1)   # type: ignore[arg-type]
+    resumed = journal.resume(begun.folder, None, force=True)
+    assert sorted(path.name for path in (begun.folder / "broken").iterdir()) == [
+        f"1-{planned.name}" for planned in begun.plan[:2]]
+    run.execute(resumed, Told())
+    one, two, three, four = (planned.name for planned in begun.plan)
+    assert [folder.name for folder in trial_folders(begun.folder)] == [one, two, three, four]
 
 
 def test_every_trial_is_made_in_order_and_told(begun: Run, monkeypatch: pytest.MonkeyPatch) -> None:
