@@ -116,6 +116,18 @@ class Usage:
     """Mean over the window."""
     rss_before_bytes: int | None = None
     """Before the first client came."""
+    wakeups: int | None = None
+    """Voluntary context switches."""
+    preemptions: int | None = None
+    """Involuntary context switches."""
+    socket_bytes: int | None = None
+    """In the kernel's buffers of its connections, mean over the window; the server's only."""
+    opening_cpu_ns: int | None = None
+    """From before the first client until all were subscribed; the server's only, like all below."""
+    idle_ns: int | None = None
+    """Length of the stretch before warm-up in which all clients were there and nothing was published."""
+    idle_cpu_ns: int | None = None
+    idle_wakeups: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +157,10 @@ class TrialRecord:
     windows: Windows | None = None
     clock_step_ns: int | None = None
     """How far the offset between the clocks moved during the trial."""
+    rate_per_s: float | None = None
+    """The feed's rate that was asked for; null where a file is replayed."""
+    took_s: float | None = None
+    """How long the trial took, from its first process to its tables."""
     usage: dict[str, Usage] = field(default_factory=dict)
     """By process: server, load, publisher."""
     server_counts: dict[str, int] = field(default_factory=dict)

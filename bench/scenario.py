@@ -114,8 +114,11 @@ class Load(Table):
 
 
 class Windows(Table):
-    """Warm-up [t0−w, t0), measure [t0, t1), drain [t1, t1+2ℓ)."""
+    """Idle, warm-up [t0−w, t0), measure [t0, t1), drain [t1, t1+2ℓ)."""
 
+    idle_s: NotNegative = 0.5
+    """How long all clients are there before the feed begins: what the server uses meanwhile is its idle
+    base. 0: it is not measured."""
     warmup_s: NotNegative = 1.0
     """How long the feed goes on before measuring begins."""
     measure_s: Positive = 3.0

@@ -3,7 +3,7 @@
     publisher ─ ready ─► server ─ ready ──────┐
     load ─────── ready (imports meanwhile) ───┴─ target ─► subscribed
                                                                │
-          warmup_ns = now + lead  ◄────────────────────────────┘
+          warmup_ns = now + lead  ◄────── idle base ───────────┘
     publisher ◄─ start      load ◄─ windows
     ├── warm-up ──┤── measure: a look at each process every 100 ms ──┤── drain … settled ─► load done
                  t0                                                 t1
@@ -43,8 +43,8 @@ from bench.experiment.processes import Child, Command, Crew
 from bench.feed import log as feed_log
 from bench.feed import schedule
 from bench.feed.schedule import Schedule
-from bench.measure import host, recording
-from bench.measure.process import SAMPLE_INTERVAL_NS, Meter, usage
+from bench.measure import host, recording, socket_memory
+from bench.measure.process import SAMPLE_INTERVAL_NS, Mark, Meter, usage
 from bench.records import SAMPLES, TrialRecord, Windows, write_table, write_trial
 from bench.scenario import External, Scenario, Table
 
@@ -55,6 +55,8 @@ READY_S = 30.0
 STORE_S = 120.0
 """For the load to write its rows."""
 LIVES_MAX = 3
+LOOKS_A_SOCKET_LOOK = 10
+"""Every which look is also one at the kernel's buffers; listing a thousand connections takes about 2 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class Setting:
 def make(setting: Setting, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
     """Make one trial and leave its files in `folder`; a failure is recorded, not raised."""
     folder.mkdir(parents=True)
+    began_s = time.monotonic()
     with Crew(folder / "logs") as crew:
         trial = _Trial(setting, planned, folder, crew)
         try:
@@ -104,6 +107,7 @@ def make(setting: Setting, planned: PlannedTrial, folder: Path, attempt: int) ->
             trial.facts |= {"status": "failed", "reason": error.reason, "detail": _detail(error, crew)}
     if "status" not in trial.facts:
         trial.store()
+    feed = setting.scenario.feed
     record = TrialRecord(
         took_s=time.monotonic() - began_s,
         rate_per_s=None if feed.schedule == "replay" else feed.rate_per_s,
@@ -160,7 +164,7 @@ class _Trial:
             assert child.pid is not None   # it has spoken, or answered
             self.meters[child.name] = Meter(child.name, child.pid, self.clock)
         self.crew.expect(self.load, "ready", READY_S)
-        self.rss_before_bytes = self.meters["server"].look().rss_bytes
+        self.before = self.meters["server"].look()
 
     def subscribe(self) -> None:
         """Let the clients come, and fix the windows once all are there."""
@@ -169,6 +173,7 @@ class _Trial:
         self.crew.expect(self.load, "subscribed", READY_S + spawning_s)
         for meter in self.meters.values():
             meter.gather()
+        self.idle = self._idle()
         windows = self.scenario.windows
         warmup_ns = self.clock.now_ns() + LEAD_NS
         t0_ns = warmup_ns + round(windows.warmup_s * NS)
@@ -186,34 +191,46 @@ class _Trial:
         }})
         self.crew.on_fall["publisher"] = self._revive
 
+    def _idle(self) -> tuple[Mark, Mark] | None:
+        """The server's idle base: all clients are there, and nothing has been published."""
+        idle_ns = round(self.scenario.windows.idle_s * NS)
+        if not idle_ns:
+            return None
+        first = self.meters["server"].mark()
+        self.crew.sleep_until(first.reading.at_ns + idle_ns + self.clock.origin_ns)
+        return first, self.meters["server"].mark()
+
     def measure(self) -> None:
         """Look at the processes from t0 to t1, exactly then and every 100 ms in between."""
         windows, origin_ns = self.windows, self.clock.origin_ns
         self.crew.sleep_until(windows.t0_ns + origin_ns)
         noise_before, own_before_s = host.CpuTimes.read(), time.process_time()
-        splits_before = self._look()
-        for instant_ns in range(windows.t0_ns + SAMPLE_INTERVAL_NS, windows.t1_ns, SAMPLE_INTERVAL_NS):
+        begin = self._mark()
+        held = [socket_memory.held_bytes(self.address["port"])]
+        instants = range(windows.t0_ns + SAMPLE_INTERVAL_NS, windows.t1_ns, SAMPLE_INTERVAL_NS)
+        for number, instant_ns in enumerate(instants, 1):
             self.crew.sleep_until(instant_ns + origin_ns)
-            self._look()
+            for meter in self.meters.values():
+                meter.look()
+            if number % LOOKS_A_SOCKET_LOOK == 0:
+                held.append(socket_memory.held_bytes(self.address["port"]))
         self.crew.sleep_until(windows.t1_ns + origin_ns)
-        splits_after = self._look()
+        end = self._mark()
         noise_after, own_after_s = host.CpuTimes.read(), time.process_time()
-        used = {
-            name: usage(
-                [reading for reading in meter.readings if reading.at_ns >= windows.t0_ns],
-                (splits_before[name], splits_after[name]),
-                self.rss_before_bytes if name == "server" else None,
-            )
-            for name, meter in self.meters.items()
-        }
+        held.append(socket_memory.held_bytes(self.address["port"]))
+        used = {}
+        for name, meter in self.meters.items():
+            within = [reading for reading in meter.readings if reading.at_ns >= windows.t0_ns]
+            if name == "server":
+                used[name] = usage(within, begin[name], end[name], self.before, self.idle, held)
+            else:
+                used[name] = usage(within, begin[name], end[name])
         own_s = own_after_s - own_before_s + sum(each.cpu_ns or 0 for each in used.values()) / NS
         self.facts["usage"] = used
         self.facts["host"] = host.noise(noise_before, noise_after, own_s, host.core_count())
 
-    def _look(self) -> dict[str, tuple[int, int] | None]:
-        for meter in self.meters.values():
-            meter.look()
-        return {name: meter.split() for name, meter in self.meters.items()}
+    def _mark(self) -> dict[str, Mark]:
+        return {name: meter.mark() for name, meter in self.meters.items()}
 
     def drain(self) -> None:
         """Wait until everything has arrived or can't any more, and collect what each has to say."""

@@ -1,4 +1,4 @@
-"""What a process costs: CPU time and resident memory, read from outside.
+"""What a process costs: CPU time, resident memory, context switches, read from outside.
 
 CPU time comes from the process's own CPU clock, which counts nanoseconds of everything that its
 threads ran, kernel and user, the ended ones too. Its id is made from the process id as in
@@ -9,11 +9,19 @@ threads ran, kernel and user, the ended ones too. Its id is made from the proces
 The user/system split stands only in /proc/<pid>/stat, in steps of 10 ms: good for a proportion over
 seconds, useless for a cost of microseconds.
 
+Context switches are counted for each thread (/proc/<pid>/task/*/status). A voluntary one is a thread that
+went to sleep, so there is one for each time that it was woken: `wakeups`. An involuntary one is a thread
+that had work to do and was taken off its core: `preemptions`.
+
+    idle base      mark ── idle_s ── mark      all clients are connected, no ticks
+    window         mark ── look ── look … ── mark
+
 A server may be more than one process (a launcher and its workers). A `Meter` therefore reads the
 process and its descendants, as they are when it is made or last asked to `gather`.
 
 Known weakness: resident memory is summed, so pages that several processes share count once each; a
-process that starts after `gather` is not read. Off Linux everything here is None.
+process that starts after `gather` is not read; the switches of a thread that has ended are gone, so a
+server that starts a thread for each request shows too few. Off Linux everything here is None.
 """
 
 from __future__ import annotations
@@ -22,7 +30,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -45,6 +53,17 @@ class Reading:
     rss_bytes: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A fuller look, for both ends of a stretch; None where it could not be had."""
+
+    reading: Reading
+    user_ns: int | None = None
+    system_ns: int | None = None
+    wakeups: int | None = None
+    preemptions: int | None = None
+
+
 def cpu_ns(pid: int) -> int | None:
     """CPU time of the process so far, in ns; None when it has ended, or off Linux."""
     if not LINUX:
@@ -63,6 +82,19 @@ def split_ns(pid: int) -> tuple[int, int] | None:
         return None
     tick_ns = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
     return int(fields[11]) * tick_ns, int(fields[12]) * tick_ns
+
+
+def switches(pid: int) -> tuple[int, int] | None:
+    """Voluntary and involuntary context switches of all its threads so far; None when it has ended."""
+    voluntary = involuntary = 0
+    try:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            lines = (task / "status").read_bytes().rsplit(b"\n", 3)
+            voluntary += int(lines[1].rpartition(b":")[2])
+            involuntary += int(lines[2].rpartition(b":")[2])
+    except (OSError, ValueError, IndexError):
+        return None   # it ended meanwhile, or this system does not tell
+    return voluntary, involuntary
 
 
 def rss_bytes(pid: int) -> int | None:
@@ -114,26 +146,52 @@ class Meter:
         self.readings.append(reading)
         return reading
 
-    def split(self) -> tuple[int, int] | None:
-        """User and system time so far, of all together."""
-        splits = [split_ns(pid) for pid in self._pids]
-        user = _sum([None if split is None else split[0] for split in splits])
-        system = _sum([None if split is None else split[1] for split in splits])
-        return None if user is None or system is None else (user, system)
+    def mark(self) -> Mark:
+        """Take a reading and keep it; give all else that is known at this instant."""
+        reading = self.look()
+        user, system = _sums([split_ns(pid) for pid in self._pids])
+        wakeups, preemptions = _sums([switches(pid) for pid in self._pids])
+        return Mark(reading, user, system, wakeups, preemptions)
 
 
 def usage(
-    readings: Sequence[Reading],
-    splits: tuple[tuple[int, int] | None, tuple[int, int] | None],
-    rss_before_bytes: int | None,
+    readings: Sequence[Reading], begin: Mark, end: Mark, before: Reading | None = None,
+    idle: tuple[Mark, Mark] | None = None, socket_bytes: Sequence[int | None] = (),
 ) -> Usage:
-    """A process over the window whose first and last readings these are.
+    """A process between two marks, and what is known of it beside.
 
-    `splits` are user and system time at both ends, `rss_before_bytes` its memory before any client.
+    `readings` are the looks from `begin` to `end`; `before` was taken before any client came, `idle` are
+    the ends of the stretch in which all were there and nothing was published, `socket_bytes` the looks at
+    its connections' kernel buffers.
     """
-    first, last = readings[0], readings[-1]
-    cpu = None if first.cpu_ns is None or last.cpu_ns is None else last.cpu_ns - first.cpu_ns
-    begin, end = splits
-    user, system = (None, None) if begin is None or end is None else (end[0] - begin[0], end[1] - begin[1])
     rss = [reading.rss_bytes for reading in readings if reading.rss_bytes is not None]
-    return Usage(cpu, user, system, sum(rss) // len(rss) if rss else None, rss_before_bytes)
+    held = [bytes_ for bytes_ in socket_bytes if bytes_ is not None]
+    used = Usage(
+        cpu_ns=_growth(begin.reading.cpu_ns, end.reading.cpu_ns),
+        user_ns=_growth(begin.user_ns, end.user_ns),
+        system_ns=_growth(begin.system_ns, end.system_ns),
+        rss_bytes=sum(rss) // len(rss) if rss else None,
+        rss_before_bytes=before.rss_bytes if before else None,
+        wakeups=_growth(begin.wakeups, end.wakeups),
+        preemptions=_growth(begin.preemptions, end.preemptions),
+        socket_bytes=sum(held) // len(held) if held else None,
+    )
+    if idle is None:
+        return used
+    first, last = idle
+    return replace(
+        used,
+        idle_ns=last.reading.at_ns - first.reading.at_ns,
+        idle_cpu_ns=_growth(first.reading.cpu_ns, last.reading.cpu_ns),
+        idle_wakeups=_growth(first.wakeups, last.wakeups),
+        opening_cpu_ns=_growth(before.cpu_ns, first.reading.cpu_ns) if before else None,
+    )
+
+
+def _sums(pairs: Sequence[tuple[int, int] | None]) -> tuple[int | None, int | None]:
+    """Both sums, or None where a process has none."""
+    return (_sum([pair and pair[0] for pair in pairs]), _sum([pair and pair[1] for pair in pairs]))
+
+
+def _growth(begin: int | None, end: int | None) -> int | None:
+    return None if begin is None or end is None else end - begin

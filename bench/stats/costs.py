@@ -1,115 +1,190 @@
-"""What an update costs: bytes, segments, requests, CPU, memory.
+"""What an update costs on the wire: bytes, segments, requests (and the server: `server_costs`).
 
-    per update = (counter at t1 − counter at t0) / first arrivals in [t0, t1)
+    per update = what a client's counters grew by between its two looks / first arrivals between them
 
-summed over all clients. The bytes of each direction have parts that add up to the whole:
+summed over all clients. A client is looked at just after t0 and just after t1, and both what is counted
+and what it is divided by are of the same stretch. The bytes of each direction have parts that add up to
+the whole:
 
-    payload    the ticks' own encoding, for every arrival in [t0, t1)       (down only)
-    headers    start line to blank line of every request or response
-    framing    all other application bytes: brackets, cursors, skip counts, frame headers, pings
-    tls        TCP payload − application bytes: without TLS only what was between the kernel and the
-               application at the window's two edges, so about nothing
-    tcpip      segments × (20 IPv4 + 20 TCP + 12 timestamp option), and 8 more for each SYN
+    payload        the ticks' own encoding, for every arrival               (down only)
+    header         start line to blank line of every request or response
+    framing        all other application bytes: brackets, cursors, skip counts, frame headers, pings
+    tls            TCP payload − application bytes: handshakes, record headers and tags; without TLS, what
+                   was between the kernel and the application at the two looks, so about nothing
+    tcpip          52 for each segment with data: 20 IPv4, 20 TCP, 12 timestamp option
+    ack            52 for each bare acknowledgement: a segment without data, that is no SYN and no FIN
+    connection     52 for each SYN and FIN, and 8 more for a SYN
+    retransmitted  payload and headers of what was sent again               (up only)
 
-The server's CPU comes from its process's CPU clock, its memory from its resident set: the mean over
-the window, less what it was before the first client came, for each client.
+Of compressed answers the bytes count as they were sent: payload and framing of a body shrink alike, by
+body / (body − compressed + expanded). `raw_payload_bytes_down` is what the payload would have been.
 
-Known weakness: over loopback the kernel charges a part of the receiving to the sender, so the server's
-CPU holds some of the client's. A FIN counts as an ordinary segment.
+Opening and closing a connection has figures of its own, for each that was seen to open or close in the
+client's whole life, since a connection that lasts is opened before t0 and closed after t1.
+
+Known weakness: what the server sent again is seen from here only as segments that bring nothing new. A
+record without counts of data segments (older kernels, older runs) has all segments under `tcpip`.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.records import COUNTED, COUNTED_BY_KERNEL, TrialRecord, Usage
-from bench.stats.arrays import TrialArrays
-
-SEGMENT_BYTES = 52
-"""IPv4 and TCP headers with the timestamp option."""
-SYN_BYTES = 8
-"""What the options of a SYN have more."""
+from bench.measure.tcp import SEGMENT_BYTES, SYN_BYTES
+from bench.records import COUNTED, COUNTED_BY_KERNEL, OPENING_AND_CLOSING, TrialRecord, Usage
+from bench.stats.arrays import Bools, Ints, TrialArrays
+from bench.stats.server_costs import server_costs
 
 DIRECTIONS = ("up", "down")
-PARTS = ("payload", "header", "framing", "tls", "tcpip")
-"""The kinds of bytes, from the one that matters to the one that nobody sees."""
+PARTS = ("payload", "header", "framing", "tls", "tcpip", "ack", "connection", "retransmitted")
+"""The kinds of bytes, from the one that matters to those that nobody sees."""
+COLUMNS = (
+    "requests_per_update", "connections_per_update",
+    *(f"{part}bytes_{direction}_per_update"
+      for direction in DIRECTIONS for part in ("", *(f"{part}_" for part in PARTS))),
+    "raw_payload_bytes_down_per_update",
+    *(f"{kind}segments_{direction}_per_update"
+      for direction in DIRECTIONS for kind in ("", "data_", "ack_")),
+    "retransmitted_segments_up_per_update",
+    *(name for name in OPENING_AND_CLOSING if "_" in name),
+)
+"""Columns of `trials.csv` that are made here; those of opening and closing are for each connection."""
 
 
 def arrivals_in_window(trial: TrialArrays) -> int:
-    """First arrivals in [t0, t1): what costs are divided by."""
+    """First arrivals in [t0, t1): what the costs of the server are divided by."""
     app_ns, windows = trial.arrivals.app_ns, trial.windows
     return int(np.count_nonzero((app_ns >= windows.t0_ns) & (app_ns < windows.t1_ns)))
 
 
-def payload_bytes(trial: TrialArrays) -> int:
-    """Bytes of the ticks that arrived in [t0, t1), repeated ones too."""
-    windows = trial.windows
-    total = 0
-    for tick, app_ns in (
-        (trial.arrivals.tick, trial.arrivals.app_ns),
-        (trial.arrivals.repeated_tick, trial.arrivals.repeated_app_ns),
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What arrived while the clients' counters ran, each client between its own two looks."""
+
+    arrivals: int
+    """First arrivals."""
+    payload_bytes: int
+    """Of all arrivals, repeated ones too."""
+
+
+def counted(trial: TrialArrays, clients: pa.Table) -> Counted:
+    """The arrivals that belong to the clients' counters."""
+    begin, end = _looks(trial, clients)
+
+    def between(client: Ints, app_ns: Ints) -> Bools:
+        return np.asarray((app_ns >= begin[client]) & (app_ns < end[client]), dtype=np.bool_)
+
+    arrivals, payload = trial.arrivals, trial.ticks.payload_bytes
+    first = between(arrivals.client, arrivals.app_ns)
+    again = between(arrivals.repeated_client, arrivals.repeated_app_ns)
+    total = payload[arrivals.tick[first]].sum() + payload[arrivals.repeated_tick[again]].sum()
+    return Counted(int(np.count_nonzero(first)), int(total))
+
+
+def _looks(trial: TrialArrays, clients: pa.Table) -> tuple[Ints, Ints]:
+    """When each client's counters were looked at; t0 and t1 where that is not on record."""
+    place = np.searchsorted(trial.clients.numbers, clients.column("client").to_numpy())
+    looks = []
+    for name, default_ns in (
+        ("counted_from_ns", trial.windows.t0_ns), ("counted_to_ns", trial.windows.t1_ns)
     ):
-        within = (app_ns >= windows.t0_ns) & (app_ns < windows.t1_ns)
-        total += int(trial.ticks.payload_bytes[tick[within]].sum())
-    return total
+        at_ns = np.full(len(trial.clients.numbers), default_ns, dtype=np.int64)
+        at_ns[place] = clients.column(name).fill_null(default_ns).to_numpy()
+        looks.append(at_ns)
+    return looks[0], looks[1]
 
 
-def byte_parts(counts: dict[str, float], payload: float) -> dict[str, float]:
+def byte_parts(counts: dict[str, float], raw_payload: float) -> dict[str, float]:
     """The bytes of each direction, whole and by part, as `bytes_up`, `header_bytes_up` … .
 
-    `counts` are the sums of the clients' counters; NaN where one was not counted.
+    `counts` are the sums of the clients' counters; NaN where one was not counted. Parts that are not
+    known are NaN, and those that are add up to the whole.
     """
-    parts: dict[str, float] = {}
+    parts = {"raw_payload_bytes_down": raw_payload}
     for direction in DIRECTIONS:
         header, body = counts[f"header_bytes_{direction}"], counts[f"body_bytes_{direction}"]
         tcp = counts[f"bytes_{direction}"]
-        tcpip = counts[f"segments_{direction}"] * SEGMENT_BYTES + counts["connections"] * SYN_BYTES
-        carried = payload if direction == "down" else 0.0
+        carried = _as_sent(raw_payload, counts) if direction == "down" else 0.0
+        headers = _header_parts(counts, direction)
         parts |= {
-            f"bytes_{direction}": tcp + tcpip,
+            f"bytes_{direction}": tcp + sum(value for value in headers.values() if not math.isnan(value)),
             f"payload_bytes_{direction}": carried,
             f"header_bytes_{direction}": header,
             f"framing_bytes_{direction}": body - carried,
             f"tls_bytes_{direction}": tcp - header - body,
-            f"tcpip_bytes_{direction}": tcpip,
+            **{f"{part}_bytes_{direction}": value for part, value in headers.items()},
         }
     return parts
 
 
+def _as_sent(raw_payload: float, counts: dict[str, float]) -> float:
+    """The payload's bytes as they were sent: less than they are where answers were compressed."""
+    sent, expanded = counts["compressed_bytes_down"], counts["expanded_bytes_down"]
+    if math.isnan(sent) or sent == expanded:
+        return raw_payload
+    body = counts["body_bytes_down"]
+    return raw_payload * body / (body - sent + expanded)
+
+
+def _header_parts(counts: dict[str, float], direction: str) -> dict[str, float]:
+    """The bytes of TCP/IP headers by what their segments were for, and all of what was sent again."""
+    segments, syns = counts[f"segments_{direction}"], counts["connections"]
+    data, control = counts[f"data_segments_{direction}"], counts[f"control_segments_{direction}"]
+    if math.isnan(data):
+        whole = segments * SEGMENT_BYTES + syns * SYN_BYTES
+        return {"tcpip": whole, "ack": math.nan, "connection": math.nan, "retransmitted": math.nan}
+    again, bytes_again = (
+        (counts["retransmitted_segments_up"], counts["retransmitted_bytes_up"])
+        if direction == "up" else (0.0, math.nan)
+    )
+    return {
+        "tcpip": (data - again) * SEGMENT_BYTES,
+        "ack": (segments - data - control) * SEGMENT_BYTES,
+        "connection": control * SEGMENT_BYTES + syns * SYN_BYTES,
+        "retransmitted": bytes_again + again * SEGMENT_BYTES,
+    }
+
+
 def client_sums(clients: pa.Table) -> dict[str, float]:
     """The clients' counters over the window, summed; NaN where a client has none."""
-    sums: dict[str, float] = {}
-    for name in (*COUNTED, *COUNTED_BY_KERNEL):
-        column = clients.column(name)
-        sums[name] = math.nan if column.null_count or not len(column) else float(pc.sum(column).as_py())
-    return sums
+    return {name: _sum(clients, name) for name in (*COUNTED, *COUNTED_BY_KERNEL)}
+
+
+def opening_and_closing(clients: pa.Table) -> dict[str, float]:
+    """What opening and closing one connection takes, as `opening_bytes_up` … `closing_segments_down`."""
+    return {
+        name: _ratio(_sum(clients, name), _sum(clients, f"{name.partition('_')[0]}s"))
+        for name in OPENING_AND_CLOSING if "_" in name
+    }
+
+
+def _sum(clients: pa.Table, name: str) -> float:
+    column = clients.column(name)
+    return math.nan if column.null_count or not len(column) else float(pc.sum(column).as_py())
 
 
 def costs(record: TrialRecord, trial: TrialArrays, clients: pa.Table) -> dict[str, float]:
     """The cost columns of a trial (`docs/results.md`); NaN for what was not measured."""
-    arrivals = arrivals_in_window(trial)
+    arrivals, mine = arrivals_in_window(trial), counted(trial, clients)
     counts = client_sums(clients)
-    figures = byte_parts(counts, payload_bytes(trial))
-    for name in ("requests", "connections", "segments_up", "segments_down", "retransmitted_segments_up"):
+    figures = byte_parts(counts, mine.payload_bytes)
+    for name in ("requests", "connections", "retransmitted_segments_up"):
         figures[name] = counts[name]
-    per_update = {f"{name}_per_update": _ratio(value, arrivals) for name, value in figures.items()}
+    for direction in DIRECTIONS:
+        segments, data, control = (
+            counts[f"{kind}segments_{direction}"] for kind in ("", "data_", "control_"))
+        figures |= {f"segments_{direction}": segments, f"data_segments_{direction}": data,
+                    f"ack_segments_{direction}": segments - data - control}
+    per_update = {f"{name}_per_update": _ratio(value, mine.arrivals) for name, value in figures.items()}
     length_ns = trial.windows.t1_ns - trial.windows.t0_ns
-    server = record.usage.get("server", Usage())
-    # The server serves all clients, the tables hold a share of them.
-    served = arrivals / record.sample
-    return per_update | {
+    return per_update | opening_and_closing(clients) | server_costs(record, arrivals) | {
         "arrivals": float(arrivals),
-        "server_cpu_us_per_update": _ratio(_number(server.cpu_ns) / 1000, served),
-        "server_cpu_cores": _number(server.cpu_ns) / length_ns,
-        "server_user_cores": _number(server.user_ns) / length_ns,
-        "server_system_cores": _number(server.system_ns) / length_ns,
-        "server_rss_bytes": _number(server.rss_bytes),
-        "server_rss_bytes_per_client":
-            _ratio(_number(server.rss_bytes) - _number(server.rss_before_bytes), record.clients),
+        "arrivals_counted": float(mine.arrivals),
         "load_cpu_cores": _number(record.usage.get("load", Usage()).cpu_ns) / length_ns,
         "publisher_cpu_cores": _number(record.usage.get("publisher", Usage()).cpu_ns) / length_ns,
     }

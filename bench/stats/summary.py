@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from bench.stats import server_costs
 from bench.stats.intervals import Interval, interval
 from bench.stats.latency import BEYOND_CELL, PERCENTILES, SHARED_SHARE_MAX, beyond
 
@@ -23,21 +24,25 @@ FIGURES = (
     "latency_mean_ms", "latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "latency_p999_ms",
     "kernel_latency_p50_ms", "kernel_latency_p99_ms", "age_mean_ms", "age_excess_mean_ms",
     "requests_per_update", "bytes_up_per_update", "bytes_down_per_update", "server_cpu_us_per_update",
-    "server_rss_bytes_per_client",
+    "server_rss_bytes_per_client", "server_cpu_above_idle_us_per_update",
 )
 """The figures that a reader looks for first, in the order in which they stand in `summary.csv`."""
+SERVER = tuple(name for name in server_costs.COLUMNS if name not in (
+    *FIGURES, "server_user_cores", "server_system_cores"))
 FURTHER = (
     "kernel_latency_mean_ms", "client_lag_p99_ms",
     *(f"{part}_bytes_up_per_update" for part in ("header", "framing", "tls", "tcpip")),
     *(f"{part}_bytes_down_per_update" for part in ("payload", "header", "framing", "tls", "tcpip")),
     "segments_up_per_update", "segments_down_per_update", "connections_per_update",
-    "server_cpu_cores", "server_rss_bytes", "load_cpu_cores", "feed_lateness_p99_ms",
+    *SERVER, "load_cpu_cores", "feed_lateness_p99_ms",
 )
 """Further figures, without intervals."""
 
 UNITS = ("_ms", "_us_per_update", "_bytes_per_client", "_per_update")
-ADDED_UP = re.compile(r"(bytes|segments|requests|connections).*_per_update")
-"""Figures whose parts are to add up to their whole, and which are therefore not averaged on logarithms."""
+ADDED_UP = re.compile(
+    r"(bytes|segments|requests|connections).*_per_update|above_idle|idle_cpu|wakeups|preemptions|socket_bytes")
+"""Figures whose parts are to add up to their whole, or which may be 0 or, as a difference, less: they are
+therefore not averaged on logarithms."""
 
 
 def bounds(figure: str) -> tuple[str, str]:
@@ -53,6 +58,7 @@ def columns() -> list[str]:
     return [
         "transport", "clients", "trials", "valid_trials", *COUNTS, *FIGURES, *pairs,
         "dropped", "shared_read_share", "kernel_latency_is_bound", "source", *FURTHER,
+        "server_user_us_per_update", "server_system_us_per_update",
     ]
 
 
@@ -102,8 +108,19 @@ def _cell(label: str, clients: int, trials: pd.DataFrame) -> dict[str, object]:
         low, high = bounds(figure)
         row |= {figure: found.estimate, low: found.low, high: found.high}
     row |= {figure: cell_interval(good, figure).estimate for figure in FURTHER}
+    share, cpu_us = _system_share(good), cell_interval(good, "server_cpu_us_per_update").estimate
+    row |= {"server_user_us_per_update": (1 - share) * cpu_us,
+            "server_system_us_per_update": share * cpu_us}
     shared = float(good["shared_read_share"].mean()) if len(good) else math.nan
     row["shared_read_share"] = shared
     row["kernel_latency_is_bound"] = pd.NA if math.isnan(shared) else shared > SHARED_SHARE_MAX
     row["source"] = "+".join(sorted(set(trials["source"])))
     return row
+
+
+def _system_share(good: pd.DataFrame) -> float:
+    """The kernel's share of the server's CPU, over all trials of a cell."""
+    user_s, system_s = (
+        float((good[f"server_{part}_cores"] * good["measure_s"]).sum()) for part in ("user", "system")
+    )
+    return server_costs.system_share(user_s, system_s)

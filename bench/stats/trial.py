@@ -21,6 +21,7 @@ import pandas as pd
 
 from bench.clock import NO_STAMP
 from bench.records import TrialRecord
+from bench.stats import server_costs
 from bench.stats.age import ages
 from bench.stats.arrays import Tables, TrialArrays, trial_arrays
 from bench.stats.costs import DIRECTIONS, PARTS, client_sums, costs
@@ -41,7 +42,7 @@ WHOLE = (
 """Columns of `trials.csv` that hold words and whole numbers; all others hold real ones."""
 COLUMNS = (
     "trial", "block", "position", "attempt", "transport", "transport_kind", "clients", "seed", "source",
-    "sample", "status", "failure", "measure_s", "late_after_s",
+    "sample", "status", "failure", "rate_per_s", "measure_s", "late_after_s",
     "updates_due", "delivered", "late", "conflated", "lost", "dropped", "duplicate", "foreign", "arrivals",
     *(f"latency_{name}_ms" for name in ("mean", *PERCENTILES, "min", "max")),
     *(f"kernel_latency_{name}_ms" for name in ("mean", *PERCENTILES)),
@@ -50,8 +51,7 @@ COLUMNS = (
     *(f"{part}bytes_{direction}_per_update"
       for direction in DIRECTIONS for part in ("", *(f"{part}_" for part in PARTS))),
     "segments_up_per_update", "segments_down_per_update", "retransmitted_segments_up_per_update",
-    "server_cpu_us_per_update", "server_cpu_cores", "server_user_cores", "server_system_cores",
-    "server_rss_bytes", "server_rss_bytes_per_client", "load_cpu_cores", "publisher_cpu_cores",
+    *server_costs.COLUMNS, "load_cpu_cores", "publisher_cpu_cores",
     "feed_due", "feed_unpublished", "feed_lateness_p50_ms", "feed_lateness_p99_ms",
     "publishing_unexplained", "received", "server_deliveries", "deliveries_unexplained",
     "clients_subscribed", "clients_missing", "clients_vanished", "client_errors", "client_error_share",
@@ -118,6 +118,7 @@ def _asked(record: TrialRecord) -> Row:
         "sample": record.sample,
         "status": record.status,
         "failure": record.reason,
+        "rate_per_s": _number(record.rate_per_s),
         "measure_s": (windows.t1_ns - windows.t0_ns) / 1e9 if windows else math.nan,
         "late_after_s": windows.late_after_ns / 1e9 if windows else math.nan,
     }

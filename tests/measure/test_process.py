@@ -12,7 +12,7 @@ import pytest
 
 from bench.clock import RunClock
 from bench.measure import process
-from bench.measure.process import Meter, Reading, usage
+from bench.measure.process import Mark, Meter, Reading, usage
 
 BURN = "import time; d = time.process_time() + 0.2\nwhile time.process_time() < d: pass\n"
 TELL = BURN + "print(time.process_time_ns(), flush=True); input(); input()"
@@ -53,6 +53,7 @@ def test_a_process_that_has_ended_has_nothing(clock: RunClock) -> None:
     child.wait()
     assert process.cpu_ns(child.pid) is None
     assert process.split_ns(child.pid) is None
+    assert process.switches(child.pid) is None
     assert process.rss_bytes(child.pid) is None
     assert process.family(child.pid) == ()
     reading = Meter("server", child.pid, clock).look()
@@ -76,13 +77,42 @@ def test_a_launchers_children_count(clock: RunClock) -> None:
         assert meter.look().cpu_ns is None
 
 
+def test_every_sleep_is_a_wake_up_in_all_threads(clock: RunClock) -> None:
+    code = ("import threading; threading.Thread(target=input, daemon=True).start(); print(flush=True)\n"
+            "e = threading.Event(); [e.wait(0.001) for _ in range(100)]; print(flush=True); e.wait()")
+    with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        begin = Meter("server", child.pid, clock).mark()
+        child.stdout.readline()
+        end = Meter("server", child.pid, clock).mark()
+        assert begin.wakeups is not None
+        assert end.wakeups is not None
+        assert 50 <= end.wakeups - begin.wakeups < 400   # the first print and some sleeps may fall outside
+        assert process.switches(child.pid) != process.switches(os.getpid())
+        child.kill()
+
+
 def test_usage_is_the_difference_of_the_ends_and_the_mean_of_memory() -> None:
     readings = [Reading(0, 100, 10), Reading(1, 150, 20), Reading(2, 400, 60)]
-    used = usage(readings, ((1, 2), (5, 9)), rss_before_bytes=7)
+    used = usage(readings, Mark(readings[0], 1, 2, 3, 4), Mark(readings[2], 5, 9, 14, 21))
     assert (used.cpu_ns, used.user_ns, used.system_ns) == (300, 4, 7)
-    assert (used.rss_bytes, used.rss_before_bytes) == (30, 7)
+    assert (used.wakeups, used.preemptions) == (11, 17)
+    assert (used.rss_bytes, used.rss_before_bytes, used.idle_ns, used.opening_cpu_ns) == (30, None, None, None)
+
+
+def test_the_idle_base_and_what_opening_took_stand_beside() -> None:
+    before = Reading(0, 10, 7)
+    idle = (Mark(Reading(100, 40, 8), 0, 0, 5, 0), Mark(Reading(300, 46, 8), 0, 0, 9, 0))
+    ends = (Mark(Reading(400, 50, 9)), Mark(Reading(900, 90, 9)))
+    used = usage([ends[0].reading, ends[1].reading], *ends, before, idle, socket_bytes=[100, None, 300])
+    assert (used.rss_before_bytes, used.opening_cpu_ns) == (7, 30)
+    assert (used.idle_ns, used.idle_cpu_ns, used.idle_wakeups) == (200, 6, 4)
+    assert used.socket_bytes == 200
+    assert used.wakeups is None
 
 
 def test_what_was_not_read_is_none() -> None:
-    used = usage([Reading(0, None, None), Reading(1, 5, None)], (None, (5, 9)), None)
+    readings = [Reading(0, None, None), Reading(1, 5, None)]
+    used = usage(readings, Mark(readings[0]), Mark(readings[1], 5, 9, 3, 3), None)
     assert (used.cpu_ns, used.user_ns, used.system_ns, used.rss_bytes) == (None, None, None, None)

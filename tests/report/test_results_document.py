@@ -37,8 +37,8 @@ def test_summary() -> None:
     assert own <= set(columns())
     intervals = {bound for figure in FIGURES for bound in bounds(figure)}
     assert set(columns()) - own - intervals <= set(described("trials.csv"))
-    assert len(FIGURES) == 14
-    assert "the first fourteen figures" in DOCUMENT
+    assert len(FIGURES) == 15
+    assert "the first fifteen figures" in DOCUMENT
 
 
 def test_condensed_files(run: Run) -> None:

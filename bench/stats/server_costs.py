@@ -1,0 +1,84 @@
+"""What the server pays: CPU, memory and wake-ups, for each update and each client.
+
+The process's own CPU clock over [t0, t1), divided by what was delivered in it. Beside it stands the same
+above the idle base: what the server uses while all clients are there and nothing is published, which a
+polled server pays for being asked and a pushing one hardly pays at all:
+
+    above idle = (CPU of the window − idle CPU × window / idle stretch) / updates
+
+    rss_bytes_per_client      (resident, mean over the window − before the first client) / clients
+    socket_bytes_per_client   in the kernel's buffers of its connections, mean of a few looks / clients
+    opening_cpu_us_per_client CPU from before the first client until all had their first answer / clients
+    wakeups                   voluntary context switches: it had slept, and was woken
+    preemptions               involuntary ones: it was taken off its core
+
+User and system time are apart only in the accounting's steps of 10 ms. A cell's split is given where its
+trials have at least `SPLIT_STEPS` of them together (`system_share`), so that it is good to some percent.
+
+Known weakness: over loopback the kernel charges a part of the receiving to the sender, so the server's
+CPU holds some of the client's. An idle stretch that is shorter than a poll interval sees that share of
+the polls only that fall into it: on average right, for few clients grainy.
+"""
+
+from __future__ import annotations
+
+import math
+
+from bench.records import TrialRecord, Usage
+
+STEP_S = 0.01
+"""A step of the accounting of user and system time."""
+SPLIT_STEPS = 500
+COLUMNS = (
+    "server_cpu_us_per_update", "server_cpu_above_idle_us_per_update", "server_cpu_cores",
+    "server_idle_cpu_cores", "server_cpu_ms_per_client_s", "server_opening_cpu_us_per_client",
+    "server_user_cores", "server_system_cores", "server_rss_bytes", "server_rss_bytes_per_client",
+    "server_socket_bytes_per_client", "server_wakeups_per_update", "server_preemptions_per_update",
+    "server_wakeups_per_s", "server_idle_wakeups_per_s",
+)
+"""Columns of `trials.csv` that are made here."""
+
+
+def server_costs(record: TrialRecord, arrivals: int) -> dict[str, float]:
+    """`COLUMNS` of a trial in which `arrivals` updates were seen to arrive; NaN for what is not known."""
+    assert record.windows is not None, f"{record.trial}: no window was measured"
+    length_ns = record.windows.t1_ns - record.windows.t0_ns
+    used = record.usage.get("server", Usage())
+    # The server serves all clients, the tables hold a share of them.
+    updates = arrivals / record.sample
+    cpu_ns, idle_ns = _number(used.cpu_ns), _number(used.idle_ns)
+    base_ns = _ratio(_number(used.idle_cpu_ns) * length_ns, idle_ns)
+    clients = record.clients
+    return {
+        "server_cpu_us_per_update": _ratio(cpu_ns / 1000, updates),
+        "server_cpu_above_idle_us_per_update": _ratio((cpu_ns - base_ns) / 1000, updates),
+        "server_cpu_cores": cpu_ns / length_ns,
+        "server_idle_cpu_cores": base_ns / length_ns,
+        "server_cpu_ms_per_client_s": _ratio(cpu_ns / length_ns * 1000, clients),
+        "server_opening_cpu_us_per_client": _ratio(_number(used.opening_cpu_ns) / 1000, clients),
+        "server_user_cores": _number(used.user_ns) / length_ns,
+        "server_system_cores": _number(used.system_ns) / length_ns,
+        "server_rss_bytes": _number(used.rss_bytes),
+        "server_rss_bytes_per_client":
+            _ratio(_number(used.rss_bytes) - _number(used.rss_before_bytes), clients),
+        "server_socket_bytes_per_client": _ratio(_number(used.socket_bytes), clients),
+        "server_wakeups_per_update": _ratio(_number(used.wakeups), updates),
+        "server_preemptions_per_update": _ratio(_number(used.preemptions), updates),
+        "server_wakeups_per_s": _number(used.wakeups) / length_ns * 1e9,
+        "server_idle_wakeups_per_s": _ratio(_number(used.idle_wakeups) * 1e9, idle_ns),
+    }
+
+
+def system_share(user_s: float, system_s: float) -> float:
+    """The kernel's share of a server's CPU time, from both parts summed over trials; NaN where they are
+    too few steps to tell."""
+    total_s = user_s + system_s
+    return system_s / total_s if total_s >= SPLIT_STEPS * STEP_S else math.nan
+
+
+def _number(value: int | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _ratio(value: float, count: float) -> float:
+    return value / count if count else math.nan

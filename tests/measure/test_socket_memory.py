@@ -1,0 +1,84 @@
+"""The kernel's buffers of a server's connections: what waits in them, and nobody else's."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from bench.measure import socket_memory
+from bench.measure.socket_memory import held_bytes
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="netlink is Linux's")
+Pair = tuple[socket.socket, socket.socket]
+
+
+@pytest.fixture(params=[socket.AF_INET, socket.AF_INET6], ids=["IPv4", "IPv6 for both"])
+def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    """A connection: the client's end and the server's."""
+    both = request.param == socket.AF_INET6
+    address = ("::" if both else "127.0.0.1", 0)
+    try:
+        listening = socket.create_server(address, family=request.param, dualstack_ipv6=both)
+    except OSError:
+        pytest.skip("no IPv6 here")
+    with listening:
+        port = listening.getsockname()[1]
+        client = socket.create_connection(("127.0.0.1", port))
+        server, _ = listening.accept()
+        with client, server:
+            if held_bytes(port) is None:
+                pytest.skip("netlink may not be asked here")
+            yield client, server
+
+
+def port(sock: socket.socket) -> int:
+    return int(sock.getsockname()[1])
+
+
+def test_what_was_not_read_yet_is_held(pair: Pair) -> None:
+    client, server = pair
+    assert held_bytes(port(server)) == 0
+    client.sendall(b"x" * 5000)
+    server.recv(1, socket.MSG_PEEK)
+    held = held_bytes(port(server))
+    assert held is not None
+    assert 5000 <= held < 100_000
+
+
+def test_what_the_client_does_not_take_is_held(pair: Pair) -> None:
+    client, server = pair
+    server.setblocking(False)
+    sent = 0
+    with pytest.raises(BlockingIOError):
+        while True:
+            sent += server.send(b"y" * 65536)
+    held, theirs = held_bytes(port(server)), held_bytes(port(client))
+    assert held is not None
+    assert theirs is not None
+    assert held > 100_000           # waits to be sent
+    assert theirs > 100_000         # arrived, and is the client's own
+    assert held + theirs >= sent
+
+
+def test_many_connections_are_summed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        pairs = []
+        for _ in range(100):
+            client = socket.create_connection(listening.getsockname())
+            pairs.append((client, listening.accept()[0]))
+        for client, server in pairs:
+            client.sendall(b"x" * 1000)
+            server.recv(1, socket.MSG_PEEK)
+        held = held_bytes(port(listening))
+        for client, server in pairs:
+            client.close()
+            server.close()
+        assert held is None or held >= 100 * 1000
+
+
+def test_elsewhere_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket_memory.sys, "platform", "darwin")   # type: ignore[attr-defined]
+    assert held_bytes(1) is None
