@@ -35,7 +35,7 @@ from bench.experiment.journal import Run
 from bench.experiment.lock import machine_lock
 from bench.experiment.prepare import Question
 from bench.feed import schedule
-from bench.measure import host
+from bench.measure import host, noise
 
 VALID, NOT_VALID, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -262,9 +262,9 @@ def doctor(as_json: AsJson = False) -> None:
     """
     with _told():
         described = host.describe()
-        before = host.CpuTimes.read()
+        before = noise.Counters.read()
         time.sleep(1.0)
-        quiet = host.noise(before, host.CpuTimes.read(), 0.0, host.core_count())
+        quiet = noise.shares(before, noise.Counters.read(), 0.0, host.core_count())
         checks = host.checks(described, quiet)
     if as_json:
         typer.echo(json.dumps({"host": described, "checks": [asdict(check) for check in checks]}))

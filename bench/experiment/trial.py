@@ -43,7 +43,7 @@ from bench.experiment.processes import Child, Command, Crew
 from bench.feed import log as feed_log
 from bench.feed import schedule
 from bench.feed.schedule import Schedule
-from bench.measure import host, recording, socket_memory
+from bench.measure import host, noise, recording, socket_memory
 from bench.measure.process import SAMPLE_INTERVAL_NS, Mark, Meter, usage
 from bench.records import SAMPLES, TrialRecord, Windows, write_table, write_trial
 from bench.scenario import External, Scenario, Table
@@ -85,6 +85,11 @@ class Setting:
         """ℓ, one for all subjects."""
         return plan.late_after_s(self.scenario, self.options)
 
+    @property
+    def probed_cores(self) -> list[int]:
+        """A core of the server's and one of the others', for the probe of the machine's jitter."""
+        return [min(cores) for cores in (self.server_cores, self.other_cores) if cores]
+
     def schedule(self, seed: int) -> Schedule:
         """The ticks of a block; only the latest is kept."""
         if seed not in self._schedules:
@@ -99,12 +104,15 @@ def make(setting: Setting, planned: PlannedTrial, folder: Path, attempt: int) ->
     """Make one trial and leave its files in `folder`; a failure is recorded, not raised."""
     folder.mkdir(parents=True)
     began_s = time.monotonic()
+    before = noise.probe(setting.probed_cores)
     with Crew(folder / "logs") as crew:
         trial = _Trial(setting, planned, folder, crew)
         try:
             trial.run()
         except TrialError as error:
             trial.facts |= {"status": "failed", "reason": error.reason, "detail": _detail(error, crew)}
+    jitter = noise.jitter(before, noise.probe(setting.probed_cores))
+    trial.facts["host"] = trial.facts.get("host", {}) | jitter
     if "status" not in trial.facts:
         trial.store()
     feed = setting.scenario.feed
@@ -204,7 +212,7 @@ class _Trial:
         """Look at the processes from t0 to t1, exactly then and every 100 ms in between."""
         windows, origin_ns = self.windows, self.clock.origin_ns
         self.crew.sleep_until(windows.t0_ns + origin_ns)
-        noise_before, own_before_s = host.CpuTimes.read(), time.process_time()
+        noise_before, own_before_s = noise.Counters.read(), time.process_time()
         begin = self._mark()
         held = [socket_memory.held_bytes(self.address["port"])]
         instants = range(windows.t0_ns + SAMPLE_INTERVAL_NS, windows.t1_ns, SAMPLE_INTERVAL_NS)
@@ -216,7 +224,7 @@ class _Trial:
                 held.append(socket_memory.held_bytes(self.address["port"]))
         self.crew.sleep_until(windows.t1_ns + origin_ns)
         end = self._mark()
-        noise_after, own_after_s = host.CpuTimes.read(), time.process_time()
+        noise_after, own_after_s = noise.Counters.read(), time.process_time()
         held.append(socket_memory.held_bytes(self.address["port"]))
         used = {}
         for name, meter in self.meters.items():
@@ -227,7 +235,7 @@ class _Trial:
                 used[name] = usage(within, begin[name], end[name])
         own_s = own_after_s - own_before_s + sum(each.cpu_ns or 0 for each in used.values()) / NS
         self.facts["usage"] = used
-        self.facts["host"] = host.noise(noise_before, noise_after, own_s, host.core_count())
+        self.facts["host"] = noise.between(noise_before, noise_after, own_s, host.core_count())
 
     def _mark(self) -> dict[str, Mark]:
         return {name: meter.mark() for name, meter in self.meters.items()}

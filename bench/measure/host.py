@@ -1,8 +1,7 @@
-"""The machine that a run is made on: what it is, what of it would spoil a run, and its noise.
+"""The machine that a run is made on: what it is, and what of it would spoil a run.
 
 `describe()` goes into the manifest, so that runs from unlike machines are told apart. `checks()` is
-what `tickertape doctor` prints. A `Noise` stands about each trial: the time that a hypervisor took
-(steal) and the CPU that processes outside the run used, both as shares of all cores.
+what `tickertape doctor` prints. What disturbs a trial while it runs: `bench.measure.noise`.
 
 Known weakness: in a container, cores and memory are the host's unless the affinity mask or the
 cgroup says less (both are read); load from other containers shows only as time that is missing.
@@ -17,7 +16,6 @@ import platform
 import resource
 import socket
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,32 +145,6 @@ def describe() -> dict[str, Any]:
 def _number(path: str) -> int | None:
     text = read_text(path)
     return None if text is None else int(text)
-
-
-@dataclass(frozen=True, slots=True)
-class CpuTimes:
-    """CPU time of the whole machine so far, in seconds over all cores, by steps of 10 ms."""
-
-    at_s: float
-    busy_s: float
-    steal_s: float
-
-    @classmethod
-    def read(cls) -> CpuTimes:
-        """The counters now."""
-        times = psutil.cpu_times()
-        busy = sum(getattr(times, kind, 0.0) for kind in ("user", "nice", "system", "irq", "softirq"))
-        return cls(time.monotonic(), busy, getattr(times, "steal", 0.0))
-
-
-def noise(before: CpuTimes, after: CpuTimes, own_s: float, core_count: int) -> dict[str, float]:
-    """Shares of all cores' time between two readings: what others used, what a hypervisor took.
-
-    `own_s` is the CPU time of the run's own processes in between.
-    """
-    whole = max(after.at_s - before.at_s, 1e-9) * core_count
-    others = max(0.0, after.busy_s - before.busy_s - own_s)
-    return {"others_share": others / whole, "steal_share": (after.steal_s - before.steal_s) / whole}
 
 
 @dataclass(frozen=True, slots=True)
