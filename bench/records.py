@@ -15,8 +15,8 @@
 All instants are int64 nanoseconds on the run clock. What was not measured is null, never zero. A file
 is written beside its place, flushed and renamed, so a file that is there is whole.
 
-`SCHEMA_VERSION` counts changes of meaning or shape. A run with a newer one is refused. The columns
-are described in `docs/results.md`.
+`SCHEMA_VERSION` counts changes of meaning or shape. A run with a newer one is refused, one with an older
+one is read as if it were of today (`bench.migrations`). The columns are described in `docs/results.md`.
 """
 
 from __future__ import annotations
@@ -33,9 +33,12 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench import migrations
 from bench.errors import RunError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+VERSION_KEY = b"schema_version"
+"""In the metadata of each Parquet file; version 1 had none."""
 
 FEED = pa.schema([
     pa.field("index", pa.uint32(), nullable=False),
@@ -179,7 +182,7 @@ class TrialRecord:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> TrialRecord:
         """The inverse of `to_json`."""
-        fields = {key: value for key, value in data.items() if key != "schema_version"}
+        fields = {key: value for key, value in data.items() if key not in ("schema_version", "migrated_from")}
         if fields.get("windows"):
             fields["windows"] = Windows(**fields["windows"])
         fields["usage"] = {name: Usage(**usage) for name, usage in fields.get("usage", {}).items()}
@@ -215,34 +218,44 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read an object that `write_json` wrote; refuses one with a newer schema."""
+    """Read an object that `write_json` wrote; an older one is migrated, a newer one refused."""
     try:
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunError(f"{path}: no such file; is this a run's folder?") from None
     except json.JSONDecodeError as error:
         raise RunError(f"{path}: not JSON ({error})") from error
-    version = data.get("schema_version")
-    if not isinstance(version, int) or version > SCHEMA_VERSION:
+    _refuse_newer(path, data.get("schema_version"))
+    return migrations.document(path.stem, data, SCHEMA_VERSION)
+
+
+def _refuse_newer(path: Path, version: object) -> None:
+    if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
         raise RunError(
-            f"{path}: schema_version: found {version!r}, allowed is up to {SCHEMA_VERSION}: "
+            f"{path}: schema_version: found {version!r}, allowed is 1 to {SCHEMA_VERSION}: "
             "the run was made by a newer Tickertape"
         )
-    return data
 
 
 def write_table(folder: Path, name: str, table: pa.Table) -> None:
     """Write one of `TABLES` into a trial's folder, whole or not at all; its schema must fit."""
     with whole_file(folder / f"{name}.parquet") as beside:
-        pq.write_table(table.cast(TABLES[name]), beside, compression="zstd")
+        versioned = table.cast(TABLES[name]).replace_schema_metadata({VERSION_KEY: str(SCHEMA_VERSION)})
+        pq.write_table(versioned, beside, compression="zstd")
 
 
 def read_table(folder: Path, name: str) -> pa.Table:
-    """Read one of `TABLES` from a trial's folder."""
+    """Read one of `TABLES` from a trial's folder; columns that an older run doesn't have are null."""
     path = folder / f"{name}.parquet"
     if not path.is_file():
         raise RunError(f"{path}: no such file; the run was moved without its raw records")
-    return pq.read_table(path)
+    table = pq.read_table(path)
+    version = int((table.schema.metadata or {}).get(VERSION_KEY, b"1"))
+    _refuse_newer(path, version)
+    try:
+        return migrations.table(name, table, TABLES[name], version, SCHEMA_VERSION)
+    except KeyError as error:
+        raise RunError(f"{path}: column {error.args[0]}: found none, and it can't be null") from error
 
 
 def write_trial(folder: Path, record: TrialRecord) -> None:

@@ -21,10 +21,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from bench import until
 from bench.errors import ScenarioError
+from bench.until import Until
 
+COUNT_MAX = 30
+"""Blocks of a run that goes on until an interval is narrow enough, where it doesn't say."""
 SYMBOL_PATTERN = r"^[A-Za-z0-9._-]{1,24}$"
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -133,13 +137,6 @@ class Trials(Table):
 
     count: Count = 5
     """Trials a cell: as many blocks, in each of which every cell is measured once, in shuffled order."""
-
-
-class External(Table):
-    """A server of the user's own, measured by the same clients in place of ours.
-
-    In `command`, `{port}` stands for the port to listen on and `{feed_port}` for the feed's.
-    """
     repeats: Annotated[int, Field(ge=0, le=2)] = 2
     """How often at most an INVALID trial is made again, at its place; the INVALID one is kept."""
     until: str | None = None
@@ -175,6 +172,13 @@ class External(Table):
         if self.until is None:
             return self.count
         return self.count_max if self.count_max is not None else max(COUNT_MAX, self.count)
+
+
+class External(Table):
+    """A server of the user's own, measured by the same clients in place of ours.
+
+    In `command`, `{port}` stands for the port to listen on and `{feed_port}` for the feed's.
+    """
 
     command: Annotated[tuple[str, ...], Field(min_length=1)]
     """The command and its arguments; it runs in the scenario file's folder."""

@@ -9,6 +9,7 @@ import pytest
 from bench.errors import ScenarioError
 from bench.scenario import Scenario, load
 
+QUICK = Path(__file__).parent.parent / "scenarios" / "quick.toml"
 MINIMAL = 'question = "How fast?"\n[transports.websocket]\n'
 
 
@@ -89,3 +90,24 @@ def test_what_a_plan_freezes_can_be_read_again(write) -> None:  # type: ignore[n
         "server={command=['node','x.js','{port}'],ready='http://127.0.0.1:{port}/health'}\n"
     scenario = load(write(text))
     assert Scenario.model_validate(scenario.canonical()) == scenario
+
+
+@pytest.mark.parametrize(("overrides", "blocks"), [
+    ([], 3), (["trials.until=p99 ± 10 %"], 30), (["trials.until=p99 +- 10 %", "trials.count_max=7"], 7),
+    (["trials.until=p99 +- 10 %", "trials.count=40"], 40),
+])
+def test_as_many_blocks_are_planned_as_there_may_be(overrides: list[str], blocks: int) -> None:
+    loaded = load(QUICK, overrides)
+    assert loaded.trials.blocks == blocks
+    assert (loaded.trials.rule is None) == (overrides == [])
+
+
+@pytest.mark.parametrize(("overrides", "sentence"), [
+    (["trials.until=p98 +- 10 %"], r"trials\.until: found 'p98 \+- 10 %', allowed is a figure among"),
+    (["trials.until=soon"], r"trials\.until: found 'soon', allowed is a figure and a share, such as"),
+    (["trials.count_max=7"], r"allowed is trials\.count_max only together with trials\.until"),
+    (["trials.until=p99+-1%", "trials.count_max=2"], r"count_max of at least trials\.count = 3"),
+])
+def test_a_rule_that_cannot_end_a_run_is_refused(overrides: list[str], sentence: str) -> None:
+    with pytest.raises(ScenarioError, match=sentence):
+        load(QUICK, overrides)
