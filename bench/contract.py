@@ -26,7 +26,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -38,8 +39,7 @@ SEQ_MAX = 2**53 - 1
 """The largest `seq` that every language's JSON reads exactly."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(NamedTuple):
     """A place in the feed: after `seq` of the publisher's life `epoch`."""
 
     epoch: str
@@ -48,14 +48,15 @@ class Cursor:
     def __str__(self) -> str:
         return f"{self.epoch}:{self.seq}"
 
-    @classmethod
-    def parse(cls, text: str) -> Cursor:
+    @staticmethod
+    @lru_cache(4096)   # a tick's cursor is named by all clients at about the same time
+    def parse(text: str) -> Cursor:
         """Read `epoch:seq`; anything else is refused as `bad-cursor`."""
         epoch, colon, seq = text.partition(":")
         digits = seq.isascii() and seq.isdigit() and len(seq) <= 16
         if not colon or not EPOCH.fullmatch(epoch) or not digits or int(seq) > SEQ_MAX:
             raise Refusal("bad-cursor", f"a cursor is epoch:seq, such as 9f2c:42; found {text[:80]!r}")
-        return cls(epoch, int(seq))
+        return Cursor(epoch, int(seq))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +187,7 @@ def encode_batch(batch: Batch) -> bytes:
     return b"".join((head, b',"ticks":[', b",".join(batch.ticks), b"]}"))
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A batch as a client sees it: the ticks decoded to dictionaries."""
 
     cursor: Cursor
@@ -195,6 +195,9 @@ class Received:
     more: bool
     conflated: Mapping[str, int]
     dropped: Mapping[str, int]
+
+
+_NONE: Mapping[str, int] = {}
 
 
 def decode_batch(body: bytes) -> Received:
@@ -206,11 +209,11 @@ def batch_of(fields: Any) -> Received:
     """The batch that decoded JSON stands for. Anything that is not a batch raises `ValueError`."""
     try:
         return Received(
-            cursor=Cursor.parse(fields["cursor"]),
-            ticks=fields["ticks"],
-            more=fields["more"],
-            conflated=fields.get("conflated", {}),
-            dropped=fields.get("dropped", {}),
+            Cursor.parse(fields["cursor"]),
+            fields["ticks"],
+            fields["more"],
+            fields.get("conflated", _NONE),
+            fields.get("dropped", _NONE),
         )
     except (KeyError, TypeError, AttributeError, Refusal) as error:
         raise ValueError(f"not a batch: {str(fields)[:80]}") from error
