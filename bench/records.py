@@ -66,19 +66,34 @@ SKIPS = pa.schema([
 ])
 COUNTED = (
     "connections", "requests", "responses", "updates", "header_bytes_up", "header_bytes_down",
-    "body_bytes_up", "body_bytes_down", "polls_late",
+    "body_bytes_up", "body_bytes_down", "polls_late", "answers_empty", "compressed_bytes_down",
+    "expanded_bytes_down", "request_duration_ns", "in_flight_ns",
 )
 """Counted by the client's code (`transports.Counts`)."""
 COUNTED_BY_KERNEL = (
     "bytes_up", "bytes_down", "segments_up", "segments_down", "retransmitted_segments_up",
+    "retransmitted_bytes_up", "data_segments_up", "data_segments_down", "control_segments_up",
+    "control_segments_down",
 )
 """Summed over the client's connections from `TCP_INFO`; bytes are TCP payload. Null off Linux."""
+OPENING_AND_CLOSING = tuple(
+    name for what in ("opening", "closing")
+    for name in (f"{what}s", f"{what}_bytes_up", f"{what}_bytes_down", f"{what}_segments_up",
+                 f"{what}_segments_down")
+)
+"""How many connections were seen to open and to close in order, and what that took on the wire, TCP/IP
+headers among it; over the client's whole life. Null off Linux."""
+SINCE_VERSION_2 = (
+    "answers_empty", "compressed_bytes_down", "expanded_bytes_down", "request_duration_ns", "in_flight_ns",
+)
 CLIENTS = pa.schema([
     pa.field("client", pa.uint32(), nullable=False),
     pa.field("symbols", pa.list_(pa.string())),       # null: all
     pa.field("subscribed_ns", pa.int64()),            # null: never
-    *(pa.field(name, pa.int64(), nullable=False) for name in COUNTED),
-    *(pa.field(name, pa.int64()) for name in COUNTED_BY_KERNEL),
+    pa.field("counted_from_ns", pa.int64()),          # when its counters were looked at, at t0 …
+    pa.field("counted_to_ns", pa.int64()),            # … and at t1
+    *(pa.field(name, pa.int64(), nullable=name in SINCE_VERSION_2) for name in COUNTED),
+    *(pa.field(name, pa.int64()) for name in (*COUNTED_BY_KERNEL, *OPENING_AND_CLOSING)),
     pa.field("errors", pa.int64(), nullable=False),   # from the client's start, not only the window
 ])
 SAMPLES = pa.schema([

@@ -38,8 +38,8 @@ from bench.load.accounting import Accounting
 from bench.load.config import Config
 from bench.load.reactor import Reactor, spawn
 from bench.measure.recording import Recorder
-from bench.measure.tcp import TcpInfo
-from bench.records import COUNTED, COUNTED_BY_KERNEL, Windows
+from bench.measure.tcp import TcpInfo, wire_bytes
+from bench.records import COUNTED, COUNTED_BY_KERNEL, OPENING_AND_CLOSING, Windows
 from bench.scenario import Subject
 from bench.transports import ClientSpec, random_of
 from bench.transports.link import Link
@@ -60,6 +60,7 @@ CRASHED = 4
 class Look:
     """A client's counters at one instant."""
 
+    at_ns: int
     counts: tuple[int, ...]
     """In the order of `records.COUNTED`."""
     tcp: TcpInfo | None
@@ -218,7 +219,9 @@ class Session:
         looks = self._looks[at]
         for link in self._links[first : first + CLIENTS_A_LOOK]:
             counts = link.machine.counts
-            looks.append(Look(tuple(getattr(counts, name) for name in COUNTED), link.tcp_info()))
+            now_ns = self.clock.now_ns()
+            counts.gauge(now_ns, counts.in_flight)
+            looks.append(Look(now_ns, tuple(getattr(counts, name) for name in COUNTED), link.tcp_info()))
         if len(looks) < len(self._links):
             self.reactor.driver.call_at(self.clock.now_ns(), lambda: self._look(at, len(looks)))
 
@@ -247,11 +250,26 @@ class Session:
         """Write, say so, and leave."""
         assert self.config.folder is not None, "a trial has a folder"
         facts = self._facts()
+        self._say_goodbye()
         self.recorder.write(self.config.folder, self._client_rows())
         self.say({"done": facts})
         self.environment.process_exit_code = 0
         if self.environment.runner is not None:
             self.environment.runner.quit()
+
+    def _say_goodbye(self) -> None:
+        """Close all connections in order, so that what closing takes is on record."""
+        assert self.reactor is not None
+        waiting, finished = [len(self._links)], Event()
+
+        def one_less() -> None:
+            waiting[0] -= 1
+            if not waiting[0]:
+                finished.set()
+
+        for link in self._links:
+            self.reactor.driver.stop(link, one_less)
+        finished.wait(STOP_LIMIT_S)
 
     def _client_rows(self) -> list[dict[str, Any]]:
         """The rows of `records.CLIENTS`."""
@@ -264,8 +282,11 @@ class Session:
                 "client": number,
                 "symbols": None if symbols is None else sorted(symbols),
                 "subscribed_ns": self._subscribed_ns[number],
+                "counted_from_ns": before.at_ns,
+                "counted_to_ns": after.at_ns,
                 **dict(zip(COUNTED, counted, strict=True)),
                 **_tcp_columns(before.tcp, after.tcp),
+                **_life_columns(link),
                 "errors": link.machine.counts.errors.total(),
             })
         return rows
@@ -315,4 +336,22 @@ def _tcp_columns(before: TcpInfo | None, after: TcpInfo | None) -> dict[str, int
     for name in COUNTED_BY_KERNEL:
         early, late = getattr(before, name, None), getattr(after, name, None)
         columns[name] = None if early is None or late is None else late - early
+    return columns
+
+
+def _life_columns(link: Link) -> dict[str, int | None]:
+    """What opening and closing the client's connections took (`records.OPENING_AND_CLOSING`)."""
+    columns: dict[str, int | None] = dict.fromkeys(OPENING_AND_CLOSING)
+    for what, count, took in (
+        ("opening", link.openings, link.opening), ("closing", link.closings, link.closing)
+    ):
+        if took is not None and took.bytes_up is not None:
+            syns = count if what == "opening" else 0
+            columns |= {
+                f"{what}s": count,
+                f"{what}_bytes_up": wire_bytes(took.bytes_up, took.segments_up, syns),
+                f"{what}_bytes_down": wire_bytes(took.bytes_down, took.segments_down, syns),
+                f"{what}_segments_up": took.segments_up,
+                f"{what}_segments_down": took.segments_down,
+            }
     return columns

@@ -47,6 +47,10 @@ MSS = 1460
 """Asked for on every socket: loopback's own 32 kB would flatter large payloads."""
 ANCILLARY_SPACE = 64
 """Enough of `recvmsg`'s second argument for one stamp."""
+SEGMENT_BYTES = 52
+"""IPv4 and TCP headers with the timestamp option."""
+SYN_BYTES = 8
+"""What the options of a SYN have more."""
 CLOSED = 7
 """`TCP_CLOSE`: both sides are done."""
 
@@ -135,6 +139,11 @@ def stamp_ns(ancillary: Sequence[tuple[int, int, bytes]]) -> int:
             seconds, nanoseconds = _TIMESPEC.unpack_from(data)
             return seconds * 1_000_000_000 + int(nanoseconds)
     return NO_STAMP
+
+
+def wire_bytes(payload: int, segments: int, syns: int) -> int:
+    """Bytes on the wire, IPv4 and TCP headers with them, of so many segments."""
+    return payload + SEGMENT_BYTES * segments + SYN_BYTES * syns
 
 
 def read_info(sock: RawSocket) -> bytes | None:

@@ -21,6 +21,9 @@ KINDS = {
     "framing": ("framing", "\\\\\\\\", 0.42),
     "tls": ("TLS", "xxxx", 0.3),
     "tcpip": ("TCP/IP headers", "----", 0.18),
+    "ack": ("bare acknowledgements", "....", 0.1),
+    "connection": ("opening and closing", "++++", 0.24),
+    "retransmitted": ("sent again", "oooo", 0.5),
 }
 """For each kind of bytes: its name, hatch, and how much of the transport's colour it has."""
 WORTH_DRAWING = 0.005
@@ -62,7 +65,7 @@ def bytes_per_update(run: Run) -> Figure:
             Patch(facecolor=_tint("#555555", KINDS[part][2]), hatch=KINDS[part][1], edgecolor=style.INK,
                   linewidth=0.6, label=KINDS[part][0])
             for part in PARTS if part in drawn
-        ], loc="outside lower left", ncols=5)
+        ], loc="outside lower left", ncols=4)
     return figure
 
 
@@ -81,9 +84,8 @@ def server_by_clients(run: Run) -> Figure:
 
 
 def _whole(cell: object, direction: str) -> float:
-    """All bytes of a direction that could be told apart."""
-    parts = (cell.get(f"{part}_bytes_{direction}_per_update") for part in PARTS)  # type: ignore[attr-defined]
-    return sum(max(0.0, _number(value)) for value in parts)
+    """All bytes of a direction: what its parts add up to."""
+    return _number(cell.get(f"bytes_{direction}_per_update"))  # type: ignore[attr-defined]
 
 
 def _number(value: object) -> float:

@@ -93,6 +93,8 @@ class Arrivals:
     """Arrival instants of all further arrivals."""
     repeated_tick: Ints
     """Their ticks."""
+    repeated_client: Ints
+    """Their clients."""
     foreign: int
     """Arrivals that no subscription asked for."""
 
@@ -210,6 +212,7 @@ def _arrivals(tables: Tables, ticks: Ticks, clients: Clients) -> Arrivals:
         dropped=dropped,
         repeated_app_ns=app_ns[~first],
         repeated_tick=tick[~first],
+        repeated_client=client[order][~first],
         foreign=rows.num_rows - len(key),
     )
 

@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 
 from bench.stats import server_costs
+from bench.stats.costs import COLUMNS as COST_COLUMNS
+from bench.stats.costs import DIRECTIONS, PARTS
 from bench.stats.intervals import Interval, interval
 from bench.stats.latency import BEYOND_CELL, PERCENTILES, SHARED_SHARE_MAX, beyond
 
@@ -31,9 +33,9 @@ SERVER = tuple(name for name in server_costs.COLUMNS if name not in (
     *FIGURES, "server_user_cores", "server_system_cores"))
 FURTHER = (
     "kernel_latency_mean_ms", "client_lag_p99_ms",
-    *(f"{part}_bytes_up_per_update" for part in ("header", "framing", "tls", "tcpip")),
-    *(f"{part}_bytes_down_per_update" for part in ("payload", "header", "framing", "tls", "tcpip")),
-    "segments_up_per_update", "segments_down_per_update", "connections_per_update",
+    *(f"{part}_bytes_{direction}_per_update" for direction in DIRECTIONS for part in PARTS),
+    *(name for name in COST_COLUMNS if "segments" in name or name.startswith(("opening", "closing", "raw"))),
+    "connections_per_update", "answers_empty_share",
     *SERVER, "load_cpu_cores", "feed_lateness_p99_ms",
 )
 """Further figures, without intervals."""

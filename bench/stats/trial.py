@@ -24,7 +24,8 @@ from bench.records import TrialRecord
 from bench.stats import server_costs
 from bench.stats.age import ages
 from bench.stats.arrays import Tables, TrialArrays, trial_arrays
-from bench.stats.costs import DIRECTIONS, PARTS, client_sums, costs
+from bench.stats.costs import COLUMNS as COST_COLUMNS
+from bench.stats.costs import client_sums, costs
 from bench.stats.fates import fates
 from bench.stats.latency import PERCENTILES, Latencies, bins, latencies, quantile, trial_percentiles
 
@@ -36,26 +37,25 @@ Row = dict[str, float | int | str | None]
 WORDS = ("trial", "transport", "transport_kind", "source", "status", "failure")
 WHOLE = (
     "block", "position", "attempt", "clients", "seed", "updates_due", "delivered", "late", "conflated",
-    "lost", "dropped", "duplicate", "foreign", "arrivals", "feed_due", "feed_unpublished", "received",
-    "clients_subscribed", "client_errors",
+    "lost", "dropped", "duplicate", "foreign", "arrivals", "arrivals_counted", "feed_due", "feed_unpublished",
+    "received", "clients_subscribed", "client_errors",
 )
 """Columns of `trials.csv` that hold words and whole numbers; all others hold real ones."""
 COLUMNS = (
     "trial", "block", "position", "attempt", "transport", "transport_kind", "clients", "seed", "source",
     "sample", "status", "failure", "rate_per_s", "measure_s", "late_after_s",
     "updates_due", "delivered", "late", "conflated", "lost", "dropped", "duplicate", "foreign", "arrivals",
+    "arrivals_counted",
     *(f"latency_{name}_ms" for name in ("mean", *PERCENTILES, "min", "max")),
     *(f"kernel_latency_{name}_ms" for name in ("mean", *PERCENTILES)),
     "client_lag_p99_ms", "shared_read_share", "age_mean_ms", "age_excess_mean_ms",
-    "requests_per_update", "connections_per_update",
-    *(f"{part}bytes_{direction}_per_update"
-      for direction in DIRECTIONS for part in ("", *(f"{part}_" for part in PARTS))),
-    "segments_up_per_update", "segments_down_per_update", "retransmitted_segments_up_per_update",
+    *COST_COLUMNS,
     *server_costs.COLUMNS, "load_cpu_cores", "publisher_cpu_cores",
     "feed_due", "feed_unpublished", "feed_lateness_p50_ms", "feed_lateness_p99_ms",
     "publishing_unexplained", "received", "server_deliveries", "deliveries_unexplained",
     "clients_subscribed", "clients_missing", "clients_vanished", "client_errors", "client_error_share",
-    "connections", "requests", "responses", "polls_late", "polls_late_share", "recorded_unexplained",
+    "connections", "requests", "responses", "answers_empty", "answers_empty_share", "polls_late",
+    "polls_late_share", "recorded_unexplained",
     "turn_gap_max_ms", "clock_step_us",
 )
 """The columns of `trials.csv`, in their order; the verdict's follow."""
@@ -172,6 +172,8 @@ def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
         "connections": sums["connections"],
         "requests": sums["requests"],
         "responses": sums["responses"],
+        "answers_empty": sums["answers_empty"],
+        "answers_empty_share": sums["answers_empty"] / sums["responses"] if sums["responses"] else math.nan,
         "polls_late": sums["polls_late"],
         "polls_late_share": sums["polls_late"] / sums["requests"] if sums["requests"] else math.nan,
         "recorded_unexplained": _number(record.load.get("deliveries")) - received if whole else math.nan,

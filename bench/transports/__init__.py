@@ -75,6 +75,8 @@ class Counts:
     """HTTP requests sent, the WebSocket's upgrade among them."""
     responses: int = 0
     """Complete HTTP responses, the 101 among them."""
+    answers_empty: int = 0
+    """Of them, answers to a poll that brought no tick."""
     updates: int = 0
     """Ticks received, repeated ones too."""
     header_bytes_up: int = 0
@@ -85,10 +87,31 @@ class Counts:
     """All other bytes sent (frames of a WebSocket, bodies)."""
     body_bytes_down: int = 0
     """All other bytes received: payload and framing."""
+    compressed_bytes_down: int = 0
+    """Of `body_bytes_down`, those of compressed bodies and messages, as they were sent."""
+    expanded_bytes_down: int = 0
+    """The size of the same once decompressed."""
     polls_late: int = 0
     """Polls that went out after their instant because the one before was still under way."""
+    request_duration_ns: int = 0
+    """Over all complete responses: the time from request to response, added up."""
+    in_flight_ns: int = 0
+    """The number of requests under way, integrated over time until the last `gauge`."""
     errors: Counter[str] = field(default_factory=Counter)
     """What went wrong, by word: `http-503`, `close-4008`, `reset`, `timeout`, `bad-answer` …"""
+    in_flight: int = 0
+    """Requests under way since the last `gauge`."""
+    gauged_ns: int = 0
+
+    def gauge(self, now_ns: int, in_flight: int) -> None:
+        """From now on there are so many requests under way.
+
+        What this adds up knows nothing of single requests, so that it can be held against what
+        `request_duration_ns` says (Little's law).
+        """
+        self.in_flight_ns += self.in_flight * (now_ns - self.gauged_ns)
+        self.in_flight = in_flight
+        self.gauged_ns = now_ns
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,4 +23,5 @@ def test_bars_are_as_long_as_the_bytes(run: Run) -> None:
 def test_the_legend_names_what_is_drawn(run: Run) -> None:
     figure = cost_figures.bytes_per_update(run)
     shown = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert shown == ["payload (the ticks)", "HTTP headers", "framing", "TCP/IP headers"]
+    assert shown == [
+        "payload (the ticks)", "HTTP headers", "framing", "TCP/IP headers", "bare acknowledgements"]

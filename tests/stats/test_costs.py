@@ -19,7 +19,9 @@ FEED = [{"index": place, "symbol": "A", "due_ns": (90 + 10 * place) * MS, "paylo
         for place in range(12)]
 COUNTS = {"connections": 1, "requests": 4, "header_bytes_up": 400, "header_bytes_down": 600,
           "body_bytes_up": 10, "body_bytes_down": 900, "bytes_up": 410, "bytes_down": 1500,
-          "segments_up": 8, "segments_down": 5}
+          "segments_up": 8, "segments_down": 5, "data_segments_up": 4, "data_segments_down": 4,
+          "control_segments_up": 2, "control_segments_down": 1, "retransmitted_segments_up": 1,
+          "retransmitted_bytes_up": 90}
 
 
 def costs_of(client: dict[str, Any], usage: dict[str, Usage] | None = None) -> dict[str, float]:
@@ -40,7 +42,47 @@ def test_what_is_divided_by_what() -> None:
     assert found["server_rss_bytes_per_client"] == 2000
     # Payload is of every arrival, the repeated one too: indices 1…10 and 1 again.
     assert found["payload_bytes_down_per_update"] == (sum(range(101, 111)) + 101) / 10
+    assert found["tcpip_bytes_up_per_update"] == 3 * 52 / 10
+    assert found["ack_bytes_up_per_update"] == 2 * 52 / 10
+    assert found["connection_bytes_up_per_update"] == (2 * 52 + 8) / 10
+    assert found["retransmitted_bytes_up_per_update"] == (90 + 52) / 10
+    assert found["bytes_up_per_update"] == (410 + 90 + 8 * 52 + 8) / 10
+    assert found["ack_bytes_down_per_update"] == 0
+
+
+def test_a_client_counts_from_its_first_look_to_its_second() -> None:
+    # Indices 3…8 arrive at 125…175; what came before and after belongs to no counter of this client.
+    found = costs_of(COUNTS | {"counted_from_ns": 125 * MS, "counted_to_ns": 180 * MS})
+    assert (found["arrivals"], found["arrivals_counted"]) == (10, 6)
+    assert found["payload_bytes_down_per_update"] == (sum(range(103, 109)) + 101) / 6
+    assert found["requests_per_update"] == 4 / 6
+
+
+def test_opening_and_closing_are_for_each_connection() -> None:
+    found = costs_of(COUNTS | {
+        "openings": 4, "opening_bytes_up": 448, "closings": 2, "closing_segments_up": 4})
+    assert found["opening_bytes_up"] == 112
+    assert found["closing_segments_up"] == 2
+    assert math.isnan(costs_of(COUNTS)["closing_bytes_down"])
+
+
+def test_compressed_payload_counts_as_it_was_sent() -> None:
+    # Half of 900 bytes is compressed to a third: 450 were 1350, so all of it was 1800.
+    found = costs_of(COUNTS | {"compressed_bytes_down": 450, "expanded_bytes_down": 1350})
+    raw = found["raw_payload_bytes_down_per_update"]
+    assert raw == (sum(range(101, 111)) + 101) / 10
+    assert found["payload_bytes_down_per_update"] == pytest.approx(raw / 2)
+    whole = sum(found[f"{part}_bytes_down_per_update"] for part in PARTS if part != "retransmitted")
+    assert whole == pytest.approx(found["bytes_down_per_update"], rel=1e-12)
+
+
+def test_an_older_record_has_all_segments_under_one_part() -> None:
+    unknown = dict.fromkeys(("data_segments_up", "data_segments_down", "control_segments_up",
+                             "control_segments_down", "retransmitted_bytes_up"))
+    found = costs_of(COUNTS | unknown)
     assert found["tcpip_bytes_up_per_update"] == (8 * 52 + 8) / 10
+    assert math.isnan(found["ack_bytes_up_per_update"])
+    assert found["bytes_up_per_update"] == (410 + 8 * 52 + 8) / 10
 
 
 def test_the_share_of_clients_in_the_tables_is_not_all_that_the_server_served() -> None:
@@ -65,13 +107,20 @@ def test_no_arrivals_have_no_cost() -> None:
     assert math.isnan(found["bytes_down_per_update"])
 
 
-@given(st.fixed_dictionaries({name: st.integers(0, 10**9) for name in (*COUNTED, *COUNTED_BY_KERNEL)}),
-       st.integers(0, 10**9))
-def test_the_parts_add_up_to_the_whole(counts: dict[str, int], payload: int) -> None:
-    parts = byte_parts({name: float(count) for name, count in counts.items()}, payload)
+COUNTERS = st.fixed_dictionaries({name: st.integers(0, 10**9) for name in (*COUNTED, *COUNTED_BY_KERNEL)})
+
+
+@given(COUNTERS, st.integers(0, 10**9), st.booleans())
+def test_the_parts_add_up_to_the_whole(counts: dict[str, int], payload: int, older: bool) -> None:
+    known = {name: float(count) for name, count in counts.items()}
+    known["expanded_bytes_down"] = known["compressed_bytes_down"]
+    if older:
+        known |= {name: math.nan for name in known if "data_seg" in name or "control_seg" in name}
+    parts = byte_parts(known, payload)
     for direction in DIRECTIONS:
-        whole = sum(parts[f"{part}_bytes_{direction}"] for part in PARTS)
-        assert whole == pytest.approx(parts[f"bytes_{direction}"])
+        each = [parts[f"{part}_bytes_{direction}"] for part in PARTS]
+        whole = sum(value for value in each if not math.isnan(value))
+        assert whole == parts[f"bytes_{direction}"]   # whole numbers: to the byte
 
 
 def test_the_window_is_the_one_of_the_record() -> None:

@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 from synthetic import DEFAULT, Plan, trial_record
 
+from bench.stats.costs import PARTS
 from bench.stats.summary import bounds, columns, summarise
 from bench.stats.trial import trial_row
 
@@ -51,8 +52,7 @@ def test_a_figure_is_the_geometric_mean_of_the_trials(trials: pd.DataFrame) -> N
 
 def test_parts_of_bytes_add_up_in_a_cell(trials: pd.DataFrame) -> None:
     for _, row in summarise(trials).iterrows():
-        parts = sum(row[f"{part}_bytes_down_per_update"]
-                    for part in ("payload", "header", "framing", "tls", "tcpip"))
+        parts = np.nansum([row[f"{part}_bytes_down_per_update"] for part in PARTS])
         assert parts == pytest.approx(row["bytes_down_per_update"])
 
 

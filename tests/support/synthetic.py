@@ -168,7 +168,13 @@ def _client(
         "responses": answers, "updates": len(app), "header_bytes_up": header_up,
         "header_bytes_down": header_down, "body_bytes_up": 0, "body_bytes_down": body_down,
         "polls_late": 0, "bytes_up": header_up, "bytes_down": header_down + body_down,
-        "segments_up": segments, "segments_down": segments, "retransmitted_segments_up": 0, "errors": 0,
+        "segments_up": segments, "segments_down": segments, "data_segments_up": answers,
+        "data_segments_down": answers or segments, "control_segments_up": 0,
+        "control_segments_down": 0, "retransmitted_segments_up": 0, "retransmitted_bytes_up": 0,
+        "openings": 1, "opening_bytes_up": 112, "opening_bytes_down": 60, "opening_segments_up": 2,
+        "opening_segments_down": 1, "closings": 1, "closing_bytes_up": 104, "closing_bytes_down": 52,
+        "closing_segments_up": 2, "closing_segments_down": 1, "answers_empty": 0, "compressed_bytes_down": 0,
+        "expanded_bytes_down": 0, "errors": 0,
     }
 
 
