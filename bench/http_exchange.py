@@ -2,6 +2,7 @@
 
     encode_request(…) ──────────► bytes to send
     AnswerReader.feed(bytes) ───► None (more is needed) or one Answer
+    expand(body, coding) ───────► what a compressed body says
 
 What is read (RFC 9112): a status line, headers, and a body whose end is told by `Content-Length`, by
 `Transfer-Encoding: chunked`, or by a status that has none (1xx, 204, 304). Interim answers (1xx) are
@@ -23,11 +24,17 @@ because no parser tells where a head ends; a whole answer in one read costs one 
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 HEAD_MAX = 65_536
 """The longest head that is read, in bytes."""
+
+EXPANDED_MAX = 16 * 2**20
+"""The largest body that a compressed one may become, in bytes."""
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [^\r\n\0]*)?")
 FIELD_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -39,8 +46,7 @@ class BadAnswer(Exception):
     """The server's bytes are not an HTTP answer to what was asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One complete answer. Header names are in lower case."""
 
     status: int
@@ -50,25 +56,39 @@ class Answer:
     """Whether the server closes the connection after it."""
 
 
-def encode_request(target: str, host: str, headers: Mapping[str, str]) -> bytes:
-    """The head of a GET request. It has no body, so these are all of its bytes."""
-    fields = [f"{name}: {text}" for name, text in headers.items()]
-    return "\r\n".join([f"GET {target} HTTP/1.1", f"Host: {host}", *fields, "", ""]).encode("ascii")
+def encode_request(target: str, head: bytes, more: bytes = b"") -> bytes:
+    """A GET request of the header lines `head` and `more`. It has no body, so these are all of its bytes."""
+    return b"GET %b HTTP/1.1\r\n%b%b\r\n" % (target.encode("ascii"), head, more)
 
 
-@dataclass(slots=True)
+def expand(body: bytes, coding: bytes) -> bytes:
+    """A body that was compressed with `gzip` or `deflate` (RFC 9110, section 8.4.1)."""
+    if coding.lower() not in (b"gzip", b"deflate"):
+        raise BadAnswer(f"a body in the coding {coding[:80]!r}")
+    reader = zlib.decompressobj(zlib.MAX_WBITS | 32)   # either, told apart by their heads
+    try:
+        expanded = reader.decompress(body, EXPANDED_MAX)
+    except zlib.error as error:
+        raise BadAnswer(f"not {coding.decode()}: {error}") from error
+    if not reader.eof or reader.unused_data:
+        raise BadAnswer(f"a compressed body that is cut, too long, or expands to over {EXPANDED_MAX} bytes")
+    return expanded
+
+
+@dataclass(frozen=True, slots=True)
 class _Head:
     """A head that was read: what the answer will be, and how its body ends."""
 
     status: int
-    headers: dict[bytes, bytes]
+    headers: Mapping[bytes, bytes]
     closes: bool
     length: int | None
     """Bytes of the body; None: it is chunked."""
 
 
+@lru_cache(1024)
 def _parse_head(text: bytes) -> _Head:
-    """Read a head, without its blank line."""
+    """Read a head, without its blank line. Clients that were told the same have the same head to read."""
     first, *lines = text.split(b"\r\n")
     status_line = STATUS_LINE.fullmatch(first)
     if status_line is None:
@@ -166,6 +186,8 @@ class AnswerReader:
             self._pending += data
             whole = self._pending
         try:
+            if self._head is None and whole is data and (answer := self._whole(data)) is not None:
+                return answer
             answer, used = self._read(whole)
         except BadAnswer:
             self.abandon()
@@ -177,6 +199,18 @@ class AnswerReader:
         else:
             del self._pending[:used]
         return answer
+
+    def _whole(self, data: bytes) -> Answer | None:
+        """The answer where `data` is one, whole and of a stated length: the case that is worth being fast."""
+        end = data.find(b"\r\n\r\n")
+        if not 0 <= end <= HEAD_MAX:
+            return None
+        head = _parse_head(data[:end])
+        if head.status < 200 or head.length != len(data) - end - 4:
+            return None
+        self.header_bytes += end + 4
+        self.body_bytes += head.length
+        return Answer(head.status, head.headers, data[end + 4 :], head.closes)
 
     def abandon(self) -> None:
         """No more will come of what was begun: count what there is of it, and expect a new answer."""

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.http_exchange import Answer, AnswerReader, BadAnswer, encode_request
+from bench.http_exchange import EXPANDED_MAX, Answer, AnswerReader, BadAnswer, encode_request, expand
+from bench.serving.answers import compressed
 
 INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
 
@@ -158,6 +161,27 @@ def test_an_abandoned_answer_counts_as_far_as_it_came() -> None:
 
 
 def test_a_request_is_its_head() -> None:
-    assert encode_request("/ticks?after=a:1", "h:80", {"Accept": "x"}) == (
-        b"GET /ticks?after=a:1 HTTP/1.1\r\nHost: h:80\r\nAccept: x\r\n\r\n"
+    assert encode_request("/ticks?after=a:1", b"Host: h:80\r\nAccept: x\r\n", b"If-None-Match: y\r\n") == (
+        b"GET /ticks?after=a:1 HTTP/1.1\r\nHost: h:80\r\nAccept: x\r\nIf-None-Match: y\r\n\r\n"
     )
+
+
+@given(bodies, st.sampled_from(["gzip", "deflate"]))
+def test_what_the_server_compressed_is_expanded(body: bytes, coding: Literal["gzip", "deflate"]) -> None:
+    longer = body * 20 + b" " * 100
+    pressed = compressed(longer, coding)
+    assert pressed is not None
+    assert len(pressed) < len(longer)
+    assert expand(pressed, coding.encode()) == longer
+
+
+@pytest.mark.parametrize(("body", "coding"), [
+    (zlib.compress(b"x" * 100)[:-1], b"deflate"),
+    (zlib.compress(b"x" * 100) + b"more", b"deflate"),
+    (zlib.compress(b"x" * (EXPANDED_MAX + 1)), b"deflate"),
+    (b"not compressed", b"gzip"),
+    (zlib.compress(b"x"), b"br"),
+])
+def test_a_body_that_is_not_wholly_what_its_coding_says_is_refused(body: bytes, coding: bytes) -> None:
+    with pytest.raises(BadAnswer):
+        expand(body, coding)

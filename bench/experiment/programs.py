@@ -19,6 +19,7 @@ from typing import Any
 import bench
 from bench.experiment.processes import Command
 from bench.scenario import Feed, Server, Table
+from bench.wire import Wire, origins
 
 LOCALHOST = "127.0.0.1"
 LOCUSTFILE = Path(bench.__file__).parent / "load" / "locustfile.py"
@@ -45,7 +46,7 @@ def server(folder: Path, transport: str, options: Table, server: Server, *, feed
     config = {
         "transport": transport, "options": options.model_dump(mode="json"),
         "server": server.model_dump(mode="json"), "feed": {"host": LOCALHOST, "port": feed_port},
-        "host": host, "port": port, "origins": [],
+        "host": host, "port": port, "origins": origins(options) if isinstance(options, Wire) else [],
     }
     path = _written(folder, name, config)
     return Command(name, (sys.executable, "-P", "-m", "bench.transports", str(path)), cores=cores)

@@ -8,11 +8,17 @@ that the client can name. So
 
 is answered 304 as long as nothing new has come for the subscription, even while the head moves on by
 ticks of other symbols; and 200 with the news, under another tag, once there are any.
+
+A compressed answer is compressed once for all who ask the same, too, and only where that makes it smaller.
+A server that compresses tags weakly (`W/"…"`), since one tag then stands for two encodings.
 """
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
 
 from bench.contract import Batch, Request, encode_batch
 
@@ -36,6 +42,24 @@ def answer_of(request: Request, batch: Batch) -> Answer:
     stays = request.after is not None and not batch.ticks
     cursor = request.after if stays else batch.cursor
     return Answer(batch, encode_batch(batch), f'"{cursor}"')
+
+
+@lru_cache(maxsize=256)
+def compressed(body: bytes, coding: Literal["gzip", "deflate"]) -> bytes | None:
+    """`body` in a content coding (RFC 9110 §8.4.1), at zlib's usual level; None if that is no smaller."""
+    window = zlib.MAX_WBITS | 16 if coding == "gzip" else zlib.MAX_WBITS
+    press = zlib.compressobj(wbits=window)
+    pressed = press.compress(body) + press.flush()
+    return pressed if len(pressed) < len(body) else None
+
+
+def accepts(accept_encoding: str | None, coding: str) -> bool:
+    """Whether an `Accept-Encoding` header names the coding, and not with weight 0 (RFC 9110 §12.5.3)."""
+    for entry in (accept_encoding or "").lower().split(","):
+        name, _, weight = (part.strip() for part in entry.partition(";"))
+        if name == coding:
+            return weight.replace(" ", "").rstrip("0.") != "q="
+    return False
 
 
 def matches(if_none_match: str | None, tag: str) -> bool:

@@ -29,11 +29,12 @@ from aiohttp.web_protocol import RequestHandler
 
 from bench.contract import REFUSALS, Refusal, Request
 from bench.serving import openapi
-from bench.serving.answers import Answer, matches
+from bench.serving.answers import Answer, accepts, compressed, matches
 from bench.serving.chassis import Chassis
 from bench.serving.config import HEAD_LINE_BYTES, HEAD_LINES, TARGET_BYTES
 from bench.serving.sockets import BACKLOG
 from bench.serving.target import parse_query, split_target
+from bench.wire import HttpWire, answer_headers
 
 Respond = Callable[[Request], Awaitable[Answer]]
 
@@ -45,11 +46,14 @@ NOT_HTTP = "this is not an HTTP/1.1 request"
 class HttpService:
     """Serves `respond` at `GET /ticks`, and the pages of every server."""
 
-    def __init__(self, chassis: Chassis, respond: Respond, entity_tags: bool) -> None:
+    def __init__(self, chassis: Chassis, respond: Respond, options: HttpWire) -> None:
         self.chassis = chassis
         self.respond = respond
-        self.entity_tags = entity_tags
-        self._openapi = openapi.document(chassis.config.transport, entity_tags)
+        self.options = options
+        keeps = options.connection == "keep-alive"
+        self._headers = answer_headers(options, HEADERS, keeps)
+        self._bodiless = answer_headers(options, BODILESS, keeps)
+        self._openapi = openapi.document(chassis.config.transport, options.entity_tags)
 
     async def start(self, sock: socket.socket) -> None:
         """Begin to serve on `sock`."""
@@ -106,11 +110,7 @@ class HttpService:
             self.chassis.counts.requests += 1
             answer = await self.respond(parse_query(query))
             self.chassis.counts.hand_over(answer.batch)
-            if not self.entity_tags:
-                return web.Response(body=answer.body, headers=HEADERS)
-            if matches(request.headers.get("If-None-Match"), answer.tag):
-                return web.Response(status=304, headers={**BODILESS, "ETag": answer.tag})
-            return web.Response(body=answer.body, headers={**HEADERS, "ETag": answer.tag})
+            return self._hand_over(request, answer)
         if path == "/openapi.json":
             return web.Response(body=self._openapi, headers=HEADERS)
         page = self.chassis.page(path)
@@ -118,6 +118,23 @@ class HttpService:
             raise Refusal("not-found", "there are /ticks, /health, /stats and /openapi.json")
         status, body = page
         return web.Response(status=status, body=body, headers=HEADERS)
+
+    def _hand_over(self, request: web.BaseRequest, answer: Answer) -> web.Response:
+        """The answer as it goes out: tagged, unchanged, compressed, as the options and the request say."""
+        coding = self.options.compression
+        added = {}
+        if self.options.entity_tags:
+            added["ETag"] = answer.tag if coding == "none" else f"W/{answer.tag}"
+            if matches(request.headers.get("If-None-Match"), answer.tag):
+                return web.Response(status=304, headers=self._bodiless | added)
+        body = answer.body
+        if coding != "none":
+            added["Vary"] = "Accept-Encoding"
+            if accepts(request.headers.get("Accept-Encoding"), coding):
+                pressed = compressed(body, coding)
+                if pressed is not None:
+                    body, added["Content-Encoding"] = pressed, coding
+        return web.Response(body=body, headers=self._headers | added)
 
     def refuse(self, refusal: Refusal) -> web.Response:
         """A refusal as an answer, counted."""

@@ -26,8 +26,9 @@ from typing import Any
 import orjson
 
 from bench.contract import Cursor, Received, Refusal, Request, batch_of
-from bench.http_exchange import Answer, AnswerReader, BadAnswer, encode_request
+from bench.http_exchange import Answer, AnswerReader, BadAnswer, encode_request, expand
 from bench.transports import NEVER, Action, ClientSpec, Counts, Sink
+from bench.wire import HttpWire, fetch_head
 
 PAUSE_MIN_NS = 100_000_000
 PAUSE_MAX_NS = 5_000_000_000
@@ -73,9 +74,10 @@ class ClientLife:
     @property
     def target(self) -> str:
         """The request's target: everything after the cursor, or from now on."""
-        after = "" if self.cursor is None else f"after={self.cursor}"
-        query = "&".join(part for part in (after, self._fixed_query) if part)
-        return f"/ticks?{query}" if query else "/ticks"
+        fixed, cursor = self._fixed_query, self.cursor
+        if cursor is None:
+            return f"/ticks?{fixed}" if fixed else "/ticks"
+        return f"/ticks?after={cursor.epoch}:{cursor.seq}" + (f"&{fixed}" if fixed else "")
 
     def start(self, now_ns: int) -> None:
         """See `ClientMachine`."""
@@ -107,21 +109,24 @@ class ClientLife:
         """Deliver a batch whole; raises `ValueError` and delivers nothing where it isn't one."""
         try:
             arrivals = [(index_of(tick), tick["due_ns"]) for tick in batch.ticks]
-            skips = _skips(batch)
-            first = {}
-            if skips or self._held_skips:
-                first = {tick["symbol"]: index_of(tick) for tick in reversed(batch.ticks)}
-            if not batch.conflated.keys() <= first.keys():
-                raise ValueError("a symbol is declared as conflated and has no tick")
+            if self._held_skips or batch.conflated != {} or batch.dropped != {}:
+                self._take_skips(batch, app_ns)
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"not a batch: {error!r}") from error
-        self._held_skips.update(skips)
-        if first:
-            self._declare(first, app_ns)
+        deliver, number = self._sink.deliver, self.spec.number
         for index, due_ns in arrivals:
-            self._sink.deliver(self.spec.number, index, due_ns, kernel_ns, app_ns)
+            deliver(number, index, due_ns, kernel_ns, app_ns)
         self.counts.updates += len(arrivals)
         self._good_answer(batch.cursor)
+
+    def _take_skips(self, batch: Received, app_ns: int) -> None:
+        """Take in what a batch declares; raises before anything is recorded where it makes no sense."""
+        skips = _skips(batch)
+        first = {tick["symbol"]: index_of(tick) for tick in reversed(batch.ticks)}
+        if not batch.conflated.keys() <= first.keys():
+            raise ValueError("a symbol is declared as conflated and has no tick")
+        self._held_skips.update(skips)
+        self._declare(first, app_ns)
 
     def _declare(self, first: Mapping[str, int], app_ns: int) -> None:
         """Record what was skipped of the symbols in `first` (symbol: index of its first tick here).
@@ -168,21 +173,25 @@ def resume_of(body: bytes) -> str | None:
 
 
 class Poller(ClientLife, ABC):
-    """A client that asks over HTTP, one request at a time on a connection that is kept.
+    """A client that asks over HTTP, one request at a time, on a connection that is kept or on new ones.
 
     A subclass says when to ask (`answered`, `asks_at`). What is asked while a request is under way or no
     connection is up goes out as soon as one may, once; and a request that its connection took down with
     it is sent again on the next. A connection that the server closed in order is opened again when there
-    is something to ask.
+    is something to ask. A new connection for each poll is asked for by `Connection: close`, and is opened
+    once the one before has been closed in order, so that its counters are whole.
     """
 
-    def __init__(self, spec: ClientSpec, entity_tags: bool, sink: Sink, rng: random.Random) -> None:
+    def __init__(self, spec: ClientSpec, options: HttpWire, sink: Sink, rng: random.Random) -> None:
         super().__init__(spec, sink, rng)
         self.asking = False
         """A request is under way."""
         self.wanted = True
         """A request is to go out as soon as it may."""
-        self._entity_tags = entity_tags
+        self._asked_ns = NEVER
+        """When the request that is under way went out."""
+        self._entity_tags = options.entity_tags
+        self._head = fetch_head(options, spec.host)
         self._reader = AnswerReader()
         self._open = False
         self._changing = True
@@ -203,10 +212,10 @@ class Poller(ClientLife, ABC):
             return
         self.wanted = True
         if self._open and not self.asking:
-            headers = {"Accept": "application/json"}
+            tag = ""
             if self._entity_tags and self.cursor is not None:
-                headers["If-None-Match"] = f'"{self.cursor}"'
-            request = encode_request(self.target, self.spec.host, headers)
+                tag = f'If-None-Match: "{self.cursor}"\r\n'
+            request = encode_request(self.target, self._head, tag.encode())
             self.outbox += request
             self.counts.requests += 1
             self.counts.header_bytes_up += len(request)
@@ -245,9 +254,15 @@ class Poller(ClientLife, ABC):
             raise BadAnswer(f"{status} to nothing that was asked")
         good, again = status in (200, 304), False
         if status == 200:
-            batch = batch_of(orjson.loads(answer.body))
+            body = answer.body
+            if coding := answer.headers.get(b"content-encoding"):
+                body = self._expanded(body, coding)
+            batch = batch_of(orjson.loads(body))
             self.take_batch(batch, kernel_ns, app_ns)
             again = batch.more
+            self.counts.answers_empty += not batch.ticks
+        elif status == 304:
+            self.counts.answers_empty += 1
         elif status in (409, 410):
             again = self.refused(resume_of(answer.body))
         elif not good:
@@ -257,13 +272,22 @@ class Poller(ClientLife, ABC):
         else:
             self.counts.errors[f"http-{status}"] += 1
         self.counts.responses += 1
+        self.counts.request_duration_ns += app_ns - self._asked_ns
         self.asking = False
+        self._asked_ns = NEVER
         if answer.closes:
             self._close()
         if again or self.wanted:
             self.ask()
         else:
             self.answered(app_ns, good)
+
+    def _expanded(self, body: bytes, coding: bytes) -> bytes:
+        """A compressed body, decompressed and counted."""
+        expanded = expand(body, coding)
+        self.counts.compressed_bytes_down += len(body)
+        self.counts.expanded_bytes_down += len(expanded)
+        return expanded
 
     def _close(self) -> None:
         self._open = False
@@ -290,6 +314,7 @@ class Poller(ClientLife, ABC):
             self.failures += 1
         self.wanted = self.wanted or self.asking
         self.asking = self._open = False
+        self._asked_ns = NEVER
         self._changing = self.wanted or not in_order
         if self._changing:
             self.reopen(now_ns, at_once=in_order)
@@ -309,3 +334,6 @@ class Poller(ClientLife, ABC):
     def _rearm(self, now_ns: int) -> None:
         if not self.stopped:
             self.deadline_ns = min(self.reopen_ns, self.asks_at(now_ns))
+        if self.asking and self._asked_ns == NEVER:
+            self._asked_ns = now_ns
+        self.counts.gauge(now_ns, int(self.asking))

@@ -9,6 +9,7 @@ import pytest
 from bench.errors import ScenarioError
 from bench.experiment import prepare
 from bench.experiment.plan import trials
+from bench.transports.short_polling.protocol import Options as ShortPolling
 
 TINY = """
 question = "?"
@@ -51,7 +52,7 @@ def test_a_scenario_of_the_current_folder_comes_first(
 def test_a_path_is_taken_as_it_is(tiny: Path) -> None:
     question = prepare.read(str(tiny))
     assert (question.name, question.file) == ("tiny", tiny)
-    assert question.options["a"].model_dump() == {"interval_s": 0.5, "entity_tags": True}
+    assert question.options["a"] == ShortPolling(interval_s=0.5)
 
 
 def test_an_unknown_name_is_told_what_there_is() -> None:

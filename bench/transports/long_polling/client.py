@@ -21,7 +21,7 @@ class Client(Poller):
     """See `transports.ClientMachine`."""
 
     def __init__(self, spec: ClientSpec, options: Options, sink: Sink, rng: random.Random) -> None:
-        super().__init__(spec, options.entity_tags, sink, rng)
+        super().__init__(spec, options, sink, rng)
         self._retry_ns = NEVER
 
     def answered(self, now_ns: int, good: bool) -> None:

@@ -17,19 +17,18 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from bench.contract import Batch, Request, Subscription
-from bench.scenario import Positive, Table
+from bench.scenario import Positive
+from bench.wire import HttpWire
 
 T = TypeVar("T")
 """What is parked: any hashable thing that the shell can wake."""
 
 
-class Options(Table):
+class Options(HttpWire):
     """`[transports.<label>]` of a long-polling subject."""
 
     hold_s: Positive = 30.0
     """How long a request is kept when there is nothing new; then its answer is empty."""
-    entity_tags: bool = True
-    """Whether answers carry an entity tag, and an unchanged one is answered 304."""
 
 
 def is_due(request: Request, batch: Batch, now_ns: int, deadline_ns: int) -> bool:

@@ -80,4 +80,4 @@ def release(parked: list[Parked]) -> None:
 
 def install(chassis: Chassis, options: Options) -> Service:
     """The service of this transport."""
-    return HttpService(chassis, LongPolling(chassis, options).respond, options.entity_tags)
+    return HttpService(chassis, LongPolling(chassis, options).respond, options)

@@ -1,13 +1,14 @@
-"""A short polling client: asks on a fixed schedule, whatever the answers do.
+"""A short polling client: asks on a schedule of its own, or so long after each answer.
 
-The first request, without a cursor, subscribes. After it polls are due at
+The first request, without a cursor, subscribes. After it, at a fixed rate, polls are due at
 
-    start + phase + k · interval,    phase drawn evenly from [0, interval)
+    start + phase + k · interval + a draw within ± jitter · interval / 2,    phase even in [0, interval)
 
 A poll that is still under way when the next is due makes that one late: it is counted, and sent as soon
 as the answer is in. Further instants that pass meanwhile collapse into it, and the poll after it keeps
-its instant, so a slow server never shifts the schedule. A batch that was cut (`more`) is followed up at
-once, outside the schedule.
+its instant, so a slow server never shifts the schedule. With a fixed delay the first poll is due at its
+phase too, and each further one an interval (and a draw) after the answer, so that none is ever late, and a
+slow server is asked less often. A batch that was cut (`more`) is followed up at once, outside the schedule.
 
 With entity tags, a poll names its cursor's tag in `If-None-Match`, and gets 304 where nothing is new.
 """
@@ -18,31 +19,45 @@ import random
 
 from bench.transports import NEVER, ClientSpec, Sink
 from bench.transports.clients import Poller
-from bench.transports.short_polling.protocol import Options
+from bench.transports.short_polling.protocol import Options, moved_ns
 
 
 class Client(Poller):
     """See `transports.ClientMachine`."""
 
     def __init__(self, spec: ClientSpec, options: Options, sink: Sink, rng: random.Random) -> None:
-        super().__init__(spec, options.entity_tags, sink, rng)
+        super().__init__(spec, options, sink, rng)
+        self._options = options
         self._interval_ns = round(options.interval_s * 1e9)
+        self._instant_ns = NEVER
+        """The schedule's next instant, before any draw."""
         self._next_ns = NEVER
 
     def start(self, now_ns: int) -> None:
         """See `ClientMachine`."""
         super().start(now_ns)
-        self._next_ns = now_ns + int(self._rng.random() * self._interval_ns)
+        self._plan(now_ns + int(self._rng.random() * self._interval_ns))
 
     def answered(self, now_ns: int, good: bool) -> None:
-        """Nothing: the schedule says when to ask next."""
+        """At a fixed rate nothing: the schedule says when to ask next."""
+        if self._options.pace == "delay" and self._next_ns == NEVER:
+            self._plan(now_ns + self._interval_ns)
 
     def asks_at(self, now_ns: int) -> int:
-        """Poll if it is time to; the next instant of the schedule."""
+        """Poll if it is time to; the instant of the next poll."""
         if now_ns >= self._next_ns:
-            passed = (now_ns - self._next_ns) // self._interval_ns + 1
-            self._next_ns += passed * self._interval_ns
-            if self.asking and not self.wanted:
-                self.counts.polls_late += 1
+            if self._options.pace == "delay":
+                self._next_ns = NEVER   # until there is an answer
+            else:
+                passed = max(now_ns - self._instant_ns, 0) // self._interval_ns + 1
+                self._plan(self._instant_ns + passed * self._interval_ns)
+                if self.asking and not self.wanted:
+                    self.counts.polls_late += 1
             self.ask()
         return self._next_ns
+
+    def _plan(self, instant_ns: int) -> None:
+        """The next poll is due at `instant_ns`, moved by a draw."""
+        self._instant_ns = self._next_ns = instant_ns
+        if self._options.jitter:
+            self._next_ns += moved_ns(self._options, self._rng.random())

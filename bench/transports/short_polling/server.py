@@ -15,4 +15,4 @@ def install(chassis: Chassis, options: Options) -> Service:
     async def respond(request: Request) -> Answer:
         return chassis.answer(request)
 
-    return HttpService(chassis, respond, options.entity_tags)
+    return HttpService(chassis, respond, options)

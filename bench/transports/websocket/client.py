@@ -25,7 +25,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from websockets.exceptions import InvalidHandshake
+from websockets.extensions.base import Extension
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import CloseCode, Frame, Opcode
+from websockets.headers import build_extension, parse_extension
 from websockets.protocol import Protocol, Side, State
 from websockets.utils import accept_key
 
@@ -33,10 +37,14 @@ from bench.contract import Cursor, batch_of
 from bench.http_exchange import AnswerReader, BadAnswer, encode_request
 from bench.transports import NEVER, Action, ClientSpec, Sink
 from bench.transports.clients import ClientLife, resume_of
-from bench.transports.websocket.protocol import Options
+from bench.transports.websocket.protocol import COMPRESSED, Options
+from bench.wire import upgrade_head
 
 MESSAGE_MAX = 16 * 2**20
 """The largest message that is taken, in bytes; a larger one ends the connection with 1009."""
+DEFLATE = ClientPerMessageDeflateFactory()
+OFFER = build_extension([(DEFLATE.name, list(DEFLATE.get_request_params()))])
+"""What a browser offers too: compression, with any window."""
 RESUMABLE = frozenset({4008, 4009, 4010})
 """Close codes whose reason names the cursor to go on from."""
 
@@ -63,12 +71,19 @@ class Client(ClientLife):
 
     def __init__(self, spec: ClientSpec, options: Options, sink: Sink, rng: random.Random) -> None:
         super().__init__(spec, sink, rng)
+        self._offers = options.compression != "none" or (
+            options.headers != "bare" and options.request_headers is None
+        )
+        self._head = upgrade_head(options, spec.host, OFFER if self._offers else None)
         self._key = ""
         self._handshake: AnswerReader | None = None
         self._protocol: Protocol | None = None
         self._plain = False
         self._buffer = bytearray()
         self._fragments: list[bytes] = []
+        self._extensions: list[Extension] = []
+        self._compressed = False
+        """Whether the message whose frames are coming is compressed."""
         self._epoch: str | None = None
         """The epoch of this connection's first batch."""
         self._closing = False
@@ -82,12 +97,7 @@ class Client(ClientLife):
         """See `ClientMachine`."""
         self.counts.connections += 1
         self._key = b64encode(self._rng.randbytes(16)).decode()
-        request = encode_request(self.target, self.spec.host, {
-            "Upgrade": "websocket",
-            "Connection": "Upgrade",
-            "Sec-WebSocket-Key": self._key,
-            "Sec-WebSocket-Version": "13",
-        })
+        request = encode_request(self.target, self._head, f"Sec-WebSocket-Key: {self._key}\r\n".encode())
         self.outbox += request
         self.counts.requests += 1
         self.counts.header_bytes_up += len(request)
@@ -163,6 +173,7 @@ class Client(ClientLife):
             return
         self._count_handshake()
         self._protocol = Protocol(Side.CLIENT, state=State.OPEN, max_size=MESSAGE_MAX)
+        self._protocol.extensions = self._extensions
         self._plain = True
         if reader.rest:
             self.receive(reader.rest, kernel_ns, app_ns)
@@ -174,6 +185,20 @@ class Client(ClientLife):
             raise BadAnswer("101, but not to a WebSocket")
         if headers.get(b"sec-websocket-accept") != accept_key(self._key).encode():
             raise BadAnswer("101 to another key")
+        self._extensions = []
+        agreed = headers.get(b"sec-websocket-extensions")
+        if agreed is not None:
+            self._extensions = [self._agree(agreed.decode("latin-1"))]
+
+    def _agree(self, agreed: str) -> Extension:
+        """The extension that the server takes up."""
+        try:
+            ((name, parameters),) = parse_extension(agreed)
+            if name != DEFLATE.name or not self._offers:
+                raise ValueError("an extension that was not offered")
+            return DEFLATE.process_response_params(parameters, [])
+        except (ValueError, InvalidHandshake) as error:
+            raise BadAnswer(f"101 with the extensions {agreed[:80]!r}: {error}") from error
 
     def _count_handshake(self) -> None:
         """Book the bytes of the answer to the upgrade, once."""
@@ -218,6 +243,7 @@ class Client(ClientLife):
         protocol.receive_data(frame)
         for event in protocol.events_received():
             if isinstance(event, Frame) and event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+                self._count_compressed(frame, len(event.data))
                 self._fragments.append(bytes(event.data))
                 if event.fin:
                     message = b"".join(self._fragments)
@@ -231,6 +257,15 @@ class Client(ClientLife):
         elif protocol.close_rcvd is not None:
             self._flush()
             self.action = Action.CLOSE
+
+    def _count_compressed(self, frame: bytes, expanded: int) -> None:
+        """Count a data frame, if its message is compressed (RFC 7692 §6: the first frame says so)."""
+        if frame[0] & 0x0F != Opcode.CONT:
+            self._compressed = bool(frame[0] & COMPRESSED)
+        if self._compressed:
+            header = 2 if frame[1] < 126 else 4 if frame[1] == 126 else 10
+            self.counts.compressed_bytes_down += len(frame) - header
+            self.counts.expanded_bytes_down += expanded
 
     def _message(self, text: bytes, kernel_ns: int, app_ns: int) -> None:
         """Take one message: a bare tick or a batch."""

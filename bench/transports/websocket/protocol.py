@@ -5,8 +5,10 @@
 
 The first message is always a batch: it names the epoch and the cursor, with what came since `after`.
 From then on a message is a bare tick where nothing has to be said but the tick, and else a batch.
-Messages are text, whole (FIN set, never fragmented), without extensions, so that a frame can be built
-once and written to every client that is up to date.
+Messages are text and whole (FIN set, never fragmented), and a frame is built once and written to every client
+that is up to date. That holds for compressed ones too, because each message is compressed by itself
+(RFC 7692 with `server_no_context_takeover`): a context for each client would compress better, and cost
+the server its memory and a compression for each client and message.
 
 A client is a cursor on the tape. Those who are up to date move together; one whose connection is
 congested is left where it was, and goes on from the tape when it has drained: the policy for slow
@@ -15,47 +17,65 @@ clients acts there, in `Tape.read`, and nothing queues up for anybody.
 
 from __future__ import annotations
 
+import zlib
 from functools import lru_cache
 from typing import Literal
 
 from bench.contract import Batch, encode_batch
-from bench.scenario import Positive, Table
+from bench.scenario import Positive
+from bench.wire import Wire
 
 TEXT = 0x81
 """FIN and the opcode of a text frame (RFC 6455 §5.2)."""
+COMPRESSED = 0x40
+"""RSV1, with which a compressed message begins (RFC 7692 §6)."""
 
 
-class Options(Table):
+class Options(Wire):
     """`[transports.<label>]` of a WebSocket subject."""
 
+    compression: Literal["none", "permessage-deflate"] = "none"
+    """Whether the server compresses its messages (RFC 7692) where that makes them smaller."""
     ping_interval_s: Positive = 20.0
     """The server pings a client from which nothing came for this long, and drops it after twice that."""
 
 
-def text_frame(payload: bytes) -> bytes:
+def text_frame(payload: bytes, first: int = TEXT) -> bytes:
     """A whole, unmasked text frame (RFC 6455 §5.2), as a server sends it."""
     length = len(payload)
     if length < 126:
-        return b"%c%c%b" % (TEXT, length, payload)
+        return b"%c%c%b" % (first, length, payload)
     if length < 1 << 16:
-        return b"%c%c%b%b" % (TEXT, 126, length.to_bytes(2, "big"), payload)
-    return b"%c%c%b%b" % (TEXT, 127, length.to_bytes(8, "big"), payload)
+        return b"%c%c%b%b" % (first, 126, length.to_bytes(2, "big"), payload)
+    return b"%c%c%b%b" % (first, 127, length.to_bytes(8, "big"), payload)
 
 
-def hello_frame(batch: Batch) -> bytes:
+def message_frame(message: bytes, deflate: bool) -> bytes:
+    """A message's frame, compressed if `deflate` and if that makes it smaller (RFC 7692 §7.2.1)."""
+    if deflate:
+        press = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        pressed = (press.compress(message) + press.flush(zlib.Z_SYNC_FLUSH))[:-4]
+        if len(pressed) < len(message):
+            return text_frame(pressed, TEXT | COMPRESSED)
+    return text_frame(message)
+
+
+def hello_frame(batch: Batch, deflate: bool = False) -> bytes:
     """The first message of a connection: a batch, also when it is empty."""
-    return text_frame(encode_batch(batch))
+    return message_frame(encode_batch(batch), deflate)
 
 
 @lru_cache(maxsize=256)
-def _tick_frame(line: bytes) -> bytes:
+def _tick_frame(line: bytes, deflate: bool) -> bytes:
     """A bare tick's frame, built once though it may go to many sets of subscribers."""
-    return text_frame(line)
+    return message_frame(line, deflate)
 
 
-def push_frame(batch: Batch) -> bytes:
+def push_frame(batch: Batch, deflate: bool = False) -> bytes:
     """A message after the first: the bare tick if nothing else is to be said, else a batch."""
-    return _tick_frame(batch.ticks[0]) if batch.bare else text_frame(encode_batch(batch))
+    if batch.bare:
+        return _tick_frame(batch.ticks[0], deflate)
+    return message_frame(encode_batch(batch), deflate)
 
 
 def keep_alive(

@@ -7,8 +7,9 @@
 
 The connections are `websockets`' own, with what a server of this kind must bound itself:
 
-- Data frames are written straight to the transport: the connection is open, no extension is negotiated
-  and no fragmented message is ever under way, so a frame is the same bytes for everybody.
+- Data frames are written straight to the transport: the connection is open, no context is kept for
+  compression and no fragmented message is ever under way, so a frame is the same bytes for all whose
+  extension is the same.
 - While a client takes no bytes nothing is read from it either, or a flood of pings would pile up pongs.
 - One sweep sends all pings, drops the dead, and closes laggards where the policy is to disconnect.
 - A goodbye has a deadline: `close()` alone would wait for ever behind a congested buffer.
@@ -25,6 +26,7 @@ from typing import Any, cast
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.http11 import Request as Upgrade
 from websockets.http11 import Response
 from websockets.protocol import OPEN
@@ -36,9 +38,12 @@ from bench.serving.config import MESSAGE_BYTES
 from bench.serving.sockets import BACKLOG
 from bench.serving.target import parse_query, split_target
 from bench.transports.websocket.protocol import Options, hello_frame, keep_alive, push_frame
+from bench.wire import answer_headers
 
 WRITE_BUFFER_BYTES = 16 * 1024
 """More than this unsent in the process, and a client counts as congested."""
+
+DEFLATE = ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
 
 CODE_OF_STATUS = {
     403: "bad-origin",
@@ -63,6 +68,11 @@ class Client(ServerConnection):
         """Everything up to here was written to this client. Only while it lags; else its audience's holds."""
         self.heard_s = self.pinged_s = self.loop.time()
         setattr(protocol, "reject", self.reject)  # noqa: B010  (mypy: cannot assign to a method)
+
+    @property
+    def deflates(self) -> bool:
+        """Whether compression was agreed on in the handshake."""
+        return bool(self.protocol.extensions)
 
     def reject(self, status: http.HTTPStatus | int, text: str) -> Response:
         """The library's own refusals, as JSON like all others."""
@@ -102,10 +112,11 @@ class Client(ServerConnection):
 
 
 class Audience:
-    """The clients of one subscription that are up to date."""
+    """The clients of one subscription that are up to date, those with compression and those without apart."""
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: Cursor, deflates: bool) -> None:
         self.cursor = cursor
+        self.deflates = deflates
         """Everything up to here was written to every member."""
         self.members: set[Client] = set()
 
@@ -116,7 +127,7 @@ class Pusher:
     def __init__(self, chassis: Chassis, options: Options) -> None:
         self.chassis = chassis
         self.options = options
-        self.audiences: dict[Subscription, Audience] = {}
+        self.audiences: dict[tuple[Subscription, bool], Audience] = {}
         self.lagging: set[Client] = set()
         self._goodbyes: set[asyncio.Task[None]] = set()
         chassis.on_news(self.push)
@@ -129,7 +140,9 @@ class Pusher:
             sock=sock,
             backlog=BACKLOG,
             process_request=self.admit,
+            process_response=self.complete,
             compression=None,
+            extensions=[DEFLATE] if self.options.compression != "none" else None,
             server_header="tickertape",
             open_timeout=limits.head_s,
             ping_interval=None,
@@ -175,12 +188,19 @@ class Pusher:
             self.chassis.counts.refuse(refusal)
             return json_response(refusal.status.http, refusal.to_json())
 
+    def complete(self, connection: ServerConnection, upgrade: Upgrade, response: Response) -> None:
+        """Put the scenario's own header lines into the answer to an upgrade."""
+        if self.options.response_headers is not None and response.status_code == 101:
+            for name, text in answer_headers(self.options, {}, keeps=False).items():
+                response.headers.pop(name, None)
+                response.headers[name] = text
+
     async def attend(self, connection: ServerConnection) -> None:
         """One client's life after the upgrade. Pushing is done elsewhere: here it is only listened to."""
         client = cast(Client, connection)
         try:
             batch = self.chassis.read(client.asked)
-            client.transport.write(hello_frame(batch))
+            client.transport.write(hello_frame(batch, client.deflates))
             self.chassis.counts.hand_over(batch)
             client.cursor = batch.cursor
             self.lagging.add(client)
@@ -198,7 +218,7 @@ class Pusher:
     def push(self) -> None:
         """Ticks have come, or a new epoch has begun."""
         tape = self.chassis.tape
-        for subscription, audience in list(self.audiences.items()):
+        for (subscription, deflates), audience in list(self.audiences.items()):
             cursor = audience.cursor
             if cursor.epoch == tape.epoch and not tape.has_news(subscription, cursor.seq):
                 audience.cursor = Cursor(cursor.epoch, tape.head)
@@ -209,7 +229,7 @@ class Pusher:
                 for client in list(audience.members):
                     self.dismiss(client, refusal)
             if not audience.members:
-                self.audiences.pop(subscription, None)
+                self.audiences.pop((subscription, deflates), None)
 
     def _push_to(self, subscription: Subscription, audience: Audience) -> None:
         """Everything up to the head, to a whole audience."""
@@ -225,7 +245,7 @@ class Pusher:
         """One frame to every member; those who can't take it stay behind with the present cursor."""
         if not batch.ticks:
             return
-        frame = push_frame(batch)
+        frame = push_frame(batch, audience.deflates)
         written = 0
         behind = []
         for client in audience.members:
@@ -251,13 +271,14 @@ class Pusher:
                 if not batch.ticks:
                     self._join(client, batch.cursor)
                     return
-                client.transport.write(push_frame(batch))
+                client.transport.write(push_frame(batch, client.deflates))
                 self.chassis.counts.hand_over(batch)
         except Refusal as refusal:
             self.dismiss(client, refusal)
 
     def _join(self, client: Client, head: Cursor) -> None:
-        audience = self.audiences.setdefault(client.asked.subscription, Audience(head))
+        key = (client.asked.subscription, client.deflates)
+        audience = self.audiences.setdefault(key, Audience(head, client.deflates))
         assert audience.cursor == head, "an audience is at the head between two pieces of news"
         audience.members.add(client)
         self.lagging.discard(client)
@@ -266,11 +287,12 @@ class Pusher:
     def _forget(self, client: Client) -> None:
         """The client is served no more."""
         self.lagging.discard(client)
-        audience = self.audiences.get(client.asked.subscription)
+        key = (client.asked.subscription, client.deflates)
+        audience = self.audiences.get(key)
         if audience is not None:
             audience.members.discard(client)
             if not audience.members:
-                del self.audiences[client.asked.subscription]
+                del self.audiences[key]
 
     def dismiss(self, client: Client, refusal: Refusal) -> None:
         """Serve the client no more and close its connection with the refusal's code."""
