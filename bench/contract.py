@@ -11,9 +11,9 @@ A client asks for everything after a cursor and gets batches:
   symbol's first tick in the batch; they are left out when empty. A dropped symbol may have no tick in
   the batch: the count then belongs to its next tick, whenever that comes.
 - `more` says that the batch was cut at `batch_max`: ask again at once.
-- Inside `ticks` stand the feed's own lines, byte for byte.
+- Inside `ticks` stand the feed's own lines, byte for byte: objects, or arrays in the compact encoding.
 
-A transport that pushes may send a bare tick instead of a batch (an object with `seq`): it then stands
+A transport that pushes may send a bare tick instead of a batch (an object with `seq`, an array): it stands
 for a batch of that one tick, nothing skipped, whose cursor is its `seq` in the epoch of the
 connection's first batch.
 
@@ -30,6 +30,8 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import orjson
+
+from bench.clock import NO_STAMP
 
 Mode = Literal["every", "latest"]
 """`every`: each tick once, in order. `latest`: conflated to the newest for each symbol."""
@@ -200,6 +202,12 @@ class Received(NamedTuple):
 _NONE: Mapping[str, int] = {}
 
 
+def tick_fields(tick: Any) -> dict[str, Any]:
+    """The fields of a decoded tick in the compact encoding; `due_ns`, which it lacks, is `NO_STAMP`."""
+    index, seq, price, symbol = tick
+    return {"index": index, "seq": seq, "due_ns": NO_STAMP, "symbol": symbol, "price": price}
+
+
 def decode_batch(body: bytes) -> Received:
     """The inverse of `encode_batch`. Anything that is not a batch raises `ValueError`."""
     return batch_of(orjson.loads(body))
@@ -208,9 +216,12 @@ def decode_batch(body: bytes) -> Received:
 def batch_of(fields: Any) -> Received:
     """The batch that decoded JSON stands for. Anything that is not a batch raises `ValueError`."""
     try:
+        ticks = fields["ticks"]
+        if ticks and type(ticks[0]) is list:
+            ticks = [tick_fields(tick) for tick in ticks]
         return Received(
             Cursor.parse(fields["cursor"]),
-            fields["ticks"],
+            ticks,
             fields["more"],
             fields.get("conflated", _NONE),
             fields.get("dropped", _NONE),

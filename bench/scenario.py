@@ -19,11 +19,13 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
-from bench import until
+from bench import objective, until
 from bench.errors import ScenarioError
 from bench.until import Until
 
@@ -75,6 +77,9 @@ class Feed(Table):
     """How many symbols there are; each tick's symbol is drawn evenly (not for `replay`)."""
     book_levels: Annotated[int, Field(ge=0, le=200)] = 0
     """Levels on each side of the order book that a tick carries: 0 is about 90 bytes, 50 about 2 kB."""
+    encoding: Literal["object", "compact"] = "object"
+    """How a tick is written: an object of about 90 bytes, or an array of about 20, without its size, its
+    book and its due instant."""
     bursty: Bursts = Bursts()
     replay: Replay = Replay()
 
@@ -82,6 +87,12 @@ class Feed(Table):
     def _replay_has_a_file(self) -> Feed:
         if self.schedule == "replay" and not self.replay.file:
             raise ValueError("schedule = \"replay\" needs feed.replay.file (or FEED=path)")
+        return self
+
+    @model_validator(mode="after")
+    def _compact_ticks_have_no_book(self) -> Feed:
+        if self.encoding == "compact" and self.book_levels:
+            raise ValueError("encoding = \"compact\" has no book: book_levels must be 0")
         return self
 
 
@@ -174,6 +185,39 @@ class Trials(Table):
         return self.count_max if self.count_max is not None else max(COUNT_MAX, self.count)
 
 
+class Capacity(Table):
+    """A search for the knee in place of `load.clients` and `trials`: the most that each transport carries
+    while an objective holds. Each step is one trial with the windows of the scenario."""
+
+    objective: str = "latency_p99_ms <= 50 and lost == 0"
+    """What a step must hold: conditions (`<=`, `<`, `>=`, `>`, `==`) on columns of trials.csv, joined by
+    `and`. A step that is not VALID does not hold it."""
+    raised: Literal["clients", "rate_per_s"] = "clients"
+    """What is raised: the number of clients, or `feed.rate_per_s` for the one count in `load.clients`."""
+    start: Count = 100
+    """The first step. A transport that breaks there has no knee."""
+    factor: Annotated[float, Field(gt=1, le=10)] = 2.0
+    """How much higher each next step is, until one breaks."""
+    most: Count = 5000
+    """No step is higher."""
+    precision: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """Homing in ends where the lowest step that broke is at most so much (as a share) above the highest
+    that held."""
+    time_s: Positive = 300.0
+    """No step begins after so long, all transports together."""
+
+    @field_validator("objective")
+    @classmethod
+    def _can_be_read(cls, text: str) -> str:
+        return str(objective.parse(text))
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Capacity:
+        if self.most < self.start:
+            raise ValueError(f"capacity.most of at least capacity.start = {self.start}")
+        return self
+
+
 class External(Table):
     """A server of the user's own, measured by the same clients in place of ours.
 
@@ -218,6 +262,8 @@ class Scenario(Table):
     load: Load = Load()
     windows: Windows = Windows()
     trials: Trials = Trials()
+    capacity: Capacity | None = None
+    """Where it stands, the run is a search for the most that each transport carries (see below)."""
     transports: Annotated[dict[str, Subject], Field(min_length=1)]
     """What is compared, in the order of the report."""
 
@@ -257,11 +303,20 @@ def validated(model: type[T], table: Mapping[str, Any], where: str, prefix: str 
         raise ScenarioError(where, name, repr(first["input"]), message) from error
 
 
+def table_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The model of a field that is a table, or may be one; else None."""
+    maybe = get_args(field.annotation) if get_origin(field.annotation) is UnionType else ()
+    for each in (field.annotation, *maybe):
+        if isinstance(each, type) and issubclass(each, BaseModel):
+            return each
+    return None
+
+
 def _known_names(model: type[BaseModel], path: Sequence[str]) -> list[str]:
     """The field names of the table at `path` below `model`."""
     for part in path:
-        inner = model.model_fields[part].annotation if part in model.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        inner = table_of(model.model_fields[part]) if part in model.model_fields else None
+        if inner is None:
             break
         model = inner
     return sorted(model.model_fields)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.clock import NO_STAMP
 from bench.contract import (
     REFUSALS,
     SEQ_MAX,
@@ -94,9 +95,16 @@ def test_a_batch_is_read_back(
     assert batch.bare == (len(ticks) == 1 and not more and not conflated and not dropped)
 
 
+def test_compact_ticks_are_read_as_objects() -> None:
+    received = decode_batch(b'{"cursor":"9f2c:42","more":false,"ticks":[[41,42,23.82,"AAA"]]}')
+    assert received.ticks == [
+        {"index": 41, "seq": 42, "due_ns": NO_STAMP, "symbol": "AAA", "price": 23.82}]
+
+
 @pytest.mark.parametrize(
     "body",
     [
+        b'{"cursor":"9f2c:42","more":false,"ticks":[[41,42]]}',
         b"", b"[]", b"{}", b"null", b"\xff",
         b'{"cursor":"x","more":false,"ticks":[]}',
         b'{"cursor":7,"more":false,"ticks":[]}',
@@ -104,7 +112,8 @@ def test_a_batch_is_read_back(
     ],
 )
 def test_what_is_no_batch_is_a_value_error(body: bytes) -> None:
-    with pytest.raises(ValueError, match=r"not a batch|unexpected|invalid|empty|line 1|str is not valid"):
+    words = r"not a batch|not enough values|unexpected|invalid|empty|line 1|str is not valid"
+    with pytest.raises(ValueError, match=words):
         decode_batch(body)
 
 

@@ -44,7 +44,7 @@ from bench.feed.log import FeedLog
 from bench.feed.outlet import Outlet
 from bench.feed.schedule import Schedule
 from bench.feed.tape import Tape
-from bench.feed.tick import encode
+from bench.feed.tick import ENCODERS, Tick
 from bench.feed.timer import Alarm
 from bench.lifeline import Lifeline
 from bench.scenario import Feed
@@ -92,10 +92,12 @@ class Publisher:
         clock: RunClock,
         outlet: Outlet,
         log: FeedLog,
+        encode: Callable[[Tick], bytes] = ENCODERS["object"],
     ) -> None:
         self.schedule = schedule
         self.published = 0
         self._clock = clock
+        self._encode = encode
         self._outlet = outlet
         self._log = log
         self._alarm = Alarm(loop, self._wake)
@@ -127,7 +129,7 @@ class Publisher:
         return self._warmup_ns + int(self.schedule.offset_ns[index])
 
     def _line(self, index: int) -> bytes:
-        return encode(self.schedule.tick(index, index - self._first + 1, self._due_ns(index)))
+        return self._encode(self.schedule.tick(index, index - self._first + 1, self._due_ns(index)))
 
     def _sleep(self) -> None:
         """Encode ahead as long as there is time, then arm the alarm for the next tick."""
@@ -225,7 +227,7 @@ async def run(config: Config, lifeline: Lifeline) -> None:
     tape = Tape(config.hold_ticks)
     tape.begin(epoch, frozenset(schedule.symbols), after=0)
     outlet = Outlet(loop, tape, schedule.symbols, config.host, config.port)
-    publisher = Publisher(loop, schedule, clock, outlet, log)
+    publisher = Publisher(loop, schedule, clock, outlet, log, ENCODERS[config.feed.encoding])
     stopped = asyncio.Event()
     loop.add_reader(lifeline.fileno(), _listen, lifeline, publisher, stopped.set)
     gc.collect()

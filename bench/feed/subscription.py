@@ -27,7 +27,7 @@ from typing import Any, cast
 
 import orjson
 
-from bench.contract import EPOCH
+from bench.contract import EPOCH, tick_fields
 from bench.feed.outlet import PROTOCOL
 from bench.feed.tape import Tape
 
@@ -96,6 +96,8 @@ class FeedSubscription:
         """Append ticks, one a line."""
         for line in lines:
             fields = orjson.loads(line)
+            if type(fields) is list:
+                fields = tick_fields(fields)
             self.tape.append(fields["seq"], fields["symbol"], line)
         self.ticks += len(lines)
 

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 import numpy as np
 from locust.stats import RequestStats, StatsEntry, StatsError, bucket_response_time
 
+from bench.clock import NO_STAMP
 from bench.measure.recording import Rows
 
 METHOD = "update"
@@ -30,7 +31,9 @@ def add_updates(stats: RequestStats, name: str, rows: Iterable[Rows]) -> int:
     for piece in rows:
         if len(piece) == 0:
             continue
-        latency_ms = np.clip((piece["app_ns"] - piece["due_ns"]) // 1_000_000, 0, LONGEST_MS)
+        # A compact tick does not say when it was due: it is counted, with no latency.
+        due_ns = np.where(piece["due_ns"] == NO_STAMP, piece["app_ns"], piece["due_ns"])
+        latency_ms = np.clip((piece["app_ns"] - due_ns) // 1_000_000, 0, LONGEST_MS)
         bins = np.bincount(latency_ms)
         for entry in (stats.total, stats.get(name, METHOD)):
             _add(entry, bins, len(piece), int(latency_ms.sum()))

@@ -27,8 +27,19 @@ SKIPS = {"type": "object", "additionalProperties": {"type": "integer", "minimum"
 
 SCHEMAS: dict[str, Any] = {
     "Tick": {
-        "type": "object",
         "description": "One trade, byte for byte as the feed has it.",
+        "oneOf": [{"$ref": "#/components/schemas/TickObject"}, {"$ref": "#/components/schemas/CompactTick"}],
+    },
+    "CompactTick": {
+        "type": "array",
+        "description": "index, seq, price, symbol",
+        "prefixItems": [{"type": "integer", "minimum": 0}, {"type": "integer", "minimum": 1},
+                        {"type": "number"}, {"type": "string"}],
+        "minItems": 4,
+        "maxItems": 4,
+    },
+    "TickObject": {
+        "type": "object",
         "required": ["index", "seq", "due_ns", "symbol", "price", "size"],
         "properties": {
             "index": {"type": "integer", "minimum": 0, "description": "Its place in the schedule."},

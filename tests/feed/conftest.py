@@ -34,9 +34,9 @@ class Subscriber:
         self.sock.sendall(f"after {after}\n".encode())
         self._lines = self.sock.makefile("rb")
 
-    def line(self) -> dict[str, Any]:
+    def line(self) -> Any:
         """The next line; an end of the connection is an error."""
-        fields: dict[str, Any] = json.loads(self._lines.readline())
+        fields: Any = json.loads(self._lines.readline())
         return fields
 
     def lines(self, count: int) -> list[dict[str, Any]]:

@@ -53,6 +53,17 @@ def test_every_tick_is_sent_as_the_schedule_has_it(publish: Publish, clock: RunC
     assert table["payload_bytes"].to_pylist() == [len(line) - 1 for line in expected]
 
 
+def test_compact_ticks_are_sent_where_the_feed_asks_for_them(publish: Publish, clock: RunClock) -> None:
+    feed = Feed(schedule="constant", rate_per_s=100, symbols=1, encoding="compact")
+    life = publish(feed.model_dump(), horizon_s=0.1)
+    subscriber = life.subscribe()
+    subscriber.line()
+    life.begin(clock.now_ns() + SOON_NS)
+    for index in range(5):
+        index_and_seq = subscriber.line()[:2]
+        assert index_and_seq == [index, index + 1]
+
+
 def test_a_start_that_is_late_skips_and_shifts_nothing(publish: Publish, clock: RunClock) -> None:
     life = publish(FEED, horizon_s=0.5)
     warmup_ns = clock.now_ns() - NS  # the whole schedule is past due

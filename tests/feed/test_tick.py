@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.feed.tick import Tick, decode, encode
+from bench.clock import NO_STAMP
+from bench.contract import tick_fields
+from bench.feed.tick import Tick, decode, encode, encode_compact
 
 sizes = st.integers(0, 2**53) | st.floats(0, 1e12)
 prices = st.floats(min_value=1e-9, max_value=1e12)
@@ -38,6 +41,17 @@ def test_the_line_is_the_documented_one() -> None:
     )
     book = Tick(41, 42, 4_100_000_000, "AAA", 23.82, 0.0031, bids=((23.81, 5),), asks=())
     assert encode(book).endswith(b'"size":0.0031,"bids":[[23.81,5]],"asks":[]}')
+
+
+@given(ticks)
+def test_a_compact_tick_is_read_back_but_for_what_it_leaves_out(tick: Tick) -> None:
+    fields = tick_fields(orjson.loads(encode_compact(tick)))
+    assert fields.pop("due_ns") == NO_STAMP
+    assert fields == {"index": tick.index, "seq": tick.seq, "symbol": tick.symbol, "price": tick.price}
+
+
+def test_a_compact_line_has_about_twenty_characters() -> None:
+    assert encode_compact(Tick(12, 13, 4_100_000_000, "AAA", 52.07, 100)) == b'[12,13,52.07,"AAA"]'
 
 
 @pytest.mark.parametrize("line", [b"", b"{}", b"[1]", b"7", b'{"index":1,"seq":1}', b"\xff"])

@@ -17,6 +17,7 @@ import locust
 import numpy as np
 from collections import Counter
 from locust.stats import RequestStats
+from bench.clock import NO_STAMP
 from bench.load import live
 from bench.measure.recording import DELIVERY
 
@@ -32,6 +33,12 @@ for latency_ms in latencies_ms:
 live.add_errors(ours, "x", Counter(reset=2, eof=1))
 for word in ("reset", "reset", "eof"):
     theirs.log_error(live.METHOD, "x", word)
+
+compact = np.zeros(3, DELIVERY)
+compact["due_ns"], compact["app_ns"] = NO_STAMP, 7_000_000_000
+plain = RequestStats()
+assert live.add_updates(plain, "x", [compact]) == 3
+assert (plain.total.num_requests, plain.total.max_response_time) == (3, 0)
 
 for one, other in ((ours.total, theirs.total), (ours.get("x", live.METHOD), theirs.get("x", live.METHOD))):
     for name in ("num_requests", "num_failures", "total_response_time", "min_response_time",

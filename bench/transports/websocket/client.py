@@ -33,7 +33,7 @@ from websockets.headers import build_extension, parse_extension
 from websockets.protocol import Protocol, Side, State
 from websockets.utils import accept_key
 
-from bench.contract import Cursor, batch_of
+from bench.contract import Cursor, batch_of, tick_fields
 from bench.http_exchange import AnswerReader, BadAnswer, encode_request
 from bench.transports import NEVER, Action, ClientSpec, Sink
 from bench.transports.clients import ClientLife, resume_of
@@ -271,6 +271,8 @@ class Client(ClientLife):
         """Take one message: a bare tick or a batch."""
         try:
             fields = orjson.loads(text)
+            if type(fields) is list:
+                fields = tick_fields(fields)
             if "seq" in fields:
                 self._bare_tick(fields, kernel_ns, app_ns)
             else:

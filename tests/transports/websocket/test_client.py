@@ -11,6 +11,7 @@ from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 from websockets.utils import accept_key
 
+from bench.clock import NO_STAMP
 from bench.contract import Batch, Cursor, Subscription, encode_batch
 from bench.feed.tick import Tick, encode
 from bench.measure.recording import Recorder
@@ -118,6 +119,19 @@ def test_however_the_stream_is_cut_the_same_is_delivered_and_ponged(places: list
     assert (counts.header_bytes_down, counts.body_bytes_down) == (len(bench.accepted), len(frames))
     assert bench.client.cursor == Cursor("a", 16)
     assert not counts.errors
+
+
+def test_compact_ticks_bare_and_in_batches() -> None:
+    bench = Bench().upgraded()
+    bench.receive(text(b'[10,11,23.82,"AAA"]'))
+    assert bench.client.cursor == Cursor("a", 11)
+    lines = [b'[11,12,23.83,"AAA"]', b'[12,13,23.84,"AAB"]']
+    bench.receive(text(encode_batch(Batch(Cursor("a", 13), lines))))
+    assert bench.indices() == [10, 11, 12]
+    assert {int(row["due_ns"]) for row in next(bench.recorder.deliveries_since(0))} == {NO_STAMP}
+    bench.receive(text(b"[1,2]"))
+    assert bench.client.counts.errors == {}   # counted when the connection is over
+    assert bench.action() is Action.CLOSE
 
 
 def test_byte_by_byte() -> None:
