@@ -158,6 +158,10 @@ def _print_plan(question: Question, needed: needs.Needs, results: Path) -> None:
         means.add_row(*row)
     console = Console()
     console.print(blocks)
+    trials = question.scenario.trials
+    if trials.rule:
+        told = f"After block {trials.count} the run ends as soon as {trials.rule}"
+        console.print(f"{told}, at the latest after block {trials.blocks}.", highlight=False)
     console.print(means)
 
 

@@ -65,6 +65,14 @@ def test_a_plan_shows_cells_and_needs_and_runs_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_plan_says_when_an_open_ended_run_ends() -> None:
+    result = tickertape("run", "quick", "--plan", "--set", "trials.until=p99 +- 10 %",
+                        "--set", "trials.count_max=6")
+    told = " ".join(result.stdout.split())
+    assert "After block 3 the run ends as soon as p99 ± 10 %, at the latest after block 6." in told
+    assert "9 to 18" in told
+
+
 def test_what_cannot_fit_is_refused_before_anything_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

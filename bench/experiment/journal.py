@@ -221,8 +221,8 @@ def resume(folder: Path, scenario: Scenario | None, *, force: bool) -> Run:
 
 def _differences(run: Run, scenario: Scenario | None) -> Iterator[tuple[str, object, object]]:
     """What is not as it was when the run began: (what, found, allowed)."""
-    if scenario is not None and scenario.digest() != run.manifest["digest"]:
-        yield "the scenario", scenario.digest(), run.manifest["digest"]
+    if scenario is not None and scenario.digest() != run.scenario.digest():
+        yield "the scenario", scenario.digest(), run.scenario.digest()
     now = Commit.read()
     was = Commit(run.manifest["commit"], run.manifest["dirty"])
     if now != was:

@@ -43,10 +43,15 @@ LISTENING_PORTS = 2
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a run needs; `files` of each process, the rest of the machine."""
+    """What a run needs; `files` of each process, the rest of the machine.
+
+    A run that goes on until something holds may come to fewer trials; `_least` is the least of both.
+    """
 
     trials: int
+    trials_least: int
     time_s: float
+    time_least_s: float
     disk_bytes: int
     memory_bytes: int
     files: int
@@ -86,10 +91,13 @@ def needs(scenario: Scenario, options: Mapping[str, Table], ticks: int) -> Needs
         share = size / scenario.feed.symbols
     counts = [clients for clients in scenario.load.clients for _ in scenario.transports]
     rows = [round(ticks * share * clients) for clients in counts]
-    blocks, most = scenario.trials.count, max(scenario.load.clients)
+    blocks, most = scenario.trials.blocks, max(scenario.load.clients)
+    block_s = sum(trial_s(scenario, options, clients) for clients in counts)
     return Needs(
         trials=blocks * len(counts),
-        time_s=blocks * sum(trial_s(scenario, options, clients) for clients in counts),
+        trials_least=scenario.trials.count * len(counts),
+        time_s=blocks * block_s,
+        time_least_s=scenario.trials.count * block_s,
         disk_bytes=blocks * sum(rows) * STORED_ROW_BYTES + max(rows) * RAW_ROW_BYTES,
         memory_bytes=BASE_BYTES + most * CLIENT_BYTES + max(rows) * CONVERTED_ROW_BYTES,
         files=most + BASE_FILES,
@@ -122,9 +130,13 @@ def told_time(seconds: float) -> str:
 
 def table(needed: Needs, found: Means) -> list[tuple[str, str, str]]:
     """What is needed and what is there, as rows of text: what `run --plan` prints."""
+    trials, time = f"{needed.trials}", f"about {told_time(needed.time_s)}"
+    if needed.trials_least < needed.trials:
+        trials = f"{needed.trials_least} to {trials}"
+        time = f"about {told_time(needed.time_least_s)} to {told_time(needed.time_s)}"
     return [
-        ("trials", f"{needed.trials}", ""),
-        ("time", f"about {told_time(needed.time_s)}", ""),
+        ("trials", trials, ""),
+        ("time", time, ""),
         ("disk", f"{needed.disk_bytes / 1e6:,.0f} MB", f"{found.disk_bytes / 1e6:,.0f} MB"),
         ("memory", f"{needed.memory_bytes / 1e6:,.0f} MB", f"{found.memory_bytes / 1e6:,.0f} MB"),
         ("open files of a process", f"{needed.files:,}", f"{found.files:,}"),

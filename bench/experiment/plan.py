@@ -58,10 +58,17 @@ def derive(seed: int, *words: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1
 
 
+def cells_of(scenario: Scenario) -> list[tuple[str, int]]:
+    """The cells of a run: subject and client count."""
+    return [(label, clients) for label in scenario.transports for clients in scenario.load.clients]
+
+
 def trials(scenario: Scenario) -> list[PlannedTrial]:
-    """All trials of a run, in order."""
-    cells = [(label, clients) for label in scenario.transports for clients in scenario.load.clients]
-    count = scenario.trials.count
+    """All trials that a run may come to, in order; `trials.until` can end it after any block."""
+    if scenario.capacity is not None:
+        return []   # each step depends on those before: `bench.experiment.capacity`
+    cells = cells_of(scenario)
+    count = scenario.trials.blocks
     block_width, position_width = len(str(count)), len(str(len(cells)))
     clients_width = len(str(max(scenario.load.clients)))
     planned = []
@@ -125,6 +132,11 @@ def check(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
     clients = scenario.load.clients
     if len(set(clients)) < len(clients):
         refuse("load.clients", list(clients), "each count once")
+    rule = scenario.trials.rule
+    if rule and rule.subject not in (None, *scenario.transports):
+        refuse("trials.until", repr(rule.subject), "one of " + ", ".join(scenario.transports))
+    if rule and rule.clients not in (None, *clients):
+        refuse("trials.until", rule.clients, f"one of load.clients = {list(clients)}")
     feed, size = scenario.feed, scenario.load.symbols_per_client
     if feed.schedule == "replay":
         return   # its rate and its symbols stand in the file

@@ -21,6 +21,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from bench.audit import Verdict
 from bench.experiment.needs import told_time
 from bench.experiment.plan import PlannedTrial
+from bench.stats.stopping import Standing
+from bench.until import Until
 
 Row = Mapping[str, object]
 
@@ -33,6 +35,9 @@ class Reporter(Protocol):
 
     def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict, *, again: bool = False) -> None:
         """A trial is on disk; `row` is its row of `trials.csv`. `again`: it will be made once more."""
+
+    def note(self, sentence: str) -> None:
+        """Something that is about the run and not about one trial."""
 
     def close(self) -> None:
         """Nothing more will come."""
@@ -60,7 +65,11 @@ class TimeLeft:
 
 def told_cell(planned: PlannedTrial) -> str:
     """The cell of a trial in words."""
-    return f"{planned.subject}, {planned.clients} client{'' if planned.clients == 1 else 's'}"
+    return _cell(planned.subject, planned.clients)
+
+
+def _cell(label: str, clients: int) -> str:
+    return f"{label}, {clients} client{'' if clients == 1 else 's'}"
 
 
 def told_outcome(planned: PlannedTrial, row: Row, verdict: Verdict, again: bool = False) -> str:
@@ -72,6 +81,15 @@ def told_outcome(planned: PlannedTrial, row: Row, verdict: Verdict, again: bool 
     reasons = "".join(f"\n    {reason}" for reason in verdict.reasons)
     word = f"{verdict.status}, and made again" if again else verdict.status
     return f"{told_cell(planned)}: {figures}, {delivered} of {due} delivered, {word}{reasons}"
+
+
+def told_standing(block: int, blocks: int, found: Standing, rule: Until) -> str:
+    """How far a run has come that goes on until its intervals are narrow."""
+    if found.reached:
+        return f"{rule} is reached after {block} blocks of at most {blocks}"
+    cell = _cell(found.label, found.clients)
+    worst = "no interval yet" if math.isinf(found.reach) else f"± {100 * found.reach:.3g} %"
+    return f"{rule} is not reached after {block} blocks of at most {blocks}: {cell}: {worst}"
 
 
 def _ms(value: object) -> str:
@@ -100,6 +118,11 @@ class Lines:
         self._stream.write(f"[{self._done}/{self._total}] {outcome}\n")
         self._stream.flush()
 
+    def note(self, sentence: str) -> None:
+        """A line of its own."""
+        self._stream.write(f"{sentence}\n")
+        self._stream.flush()
+
     def close(self) -> None:
         """Nothing to do."""
 
@@ -124,6 +147,10 @@ class Bar:
         """Move the bar, and leave the trial's figures above it."""
         self._progress.console.print(told_outcome(planned, row, verdict, again), markup=False)
         self._progress.update(self._task, advance=not again, refresh=True)
+
+    def note(self, sentence: str) -> None:
+        """A line above the bar."""
+        self._progress.console.print(sentence, markup=False)
 
     def close(self) -> None:
         """Take the bar away."""

@@ -2,6 +2,10 @@
 
     plan ─► for each trial that is not on disk yet:  make ─► judge ─► tell ─► again, if it is INVALID
 
+With `trials.until` the plan holds as many blocks as there may be, and after each whole block the trials
+so far decide whether another one is begun (`bench.stats.stopping`). What is on disk decides, so that a
+resumed run ends where it would have ended anyway.
+
 The runner itself stays off the server's core. SIGINT and SIGTERM end a run in order: the trial that is
 under way is given up, its processes are ended, and `--resume` goes on later.
 """
@@ -16,13 +20,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+import pandas as pd
+
 from bench.audit import judge
 from bench.clock import RunClock
 from bench.experiment import needs, plan, trial
 from bench.experiment.journal import Run
-from bench.experiment.progress import Reporter, TimeLeft
+from bench.experiment.progress import Reporter, TimeLeft, told_standing
 from bench.experiment.trial import Setting
 from bench.measure import host
+from bench.stats.stopping import standing
 
 
 def execute(run: Run, make_reporter: Callable[[int, int], Reporter]) -> None:
@@ -36,8 +43,11 @@ def execute(run: Run, make_reporter: Callable[[int, int], Reporter]) -> None:
     host.raise_open_files()
     reporter = make_reporter(len(run.plan) - len(left), len(run.plan))
     try:
-        with _termination_as_interrupt(), _pinned_to(setting.other_cores):
+        with termination_as_interrupt(), pinned_to(setting.other_cores):
+            ending = _Ending(run)
             for planned in left:
+                if planned.position == 1 and ending.before(planned.block, reporter):
+                    break
                 began_s = time.monotonic()
                 again = True
                 while again:
@@ -52,8 +62,33 @@ def execute(run: Run, make_reporter: Callable[[int, int], Reporter]) -> None:
         reporter.close()
 
 
+class _Ending:
+    """Whether a run that goes on until its intervals are narrow has come to its end."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._scenario = run.scenario
+        self._rows: dict[Path, dict[str, object]] = {}
+
+    def before(self, block: int, reporter: Reporter) -> bool:
+        """Whether nothing of `block` is to be made; all blocks before it are on disk."""
+        rule, count = self._scenario.trials.rule, self._scenario.trials.count
+        if rule is None or block <= count:
+            return False
+        folders = [folder for planned in self._run.plan if planned.block < block
+                   for folder in self._run.made(planned)]
+        for folder in folders:
+            if folder not in self._rows:
+                figures, verdict = judge(folder)
+                self._rows[folder] = {**figures.row, "verdict": verdict.status}
+        trials = pd.DataFrame([self._rows[folder] for folder in folders])
+        found = standing(trials, rule, plan.cells_of(self._scenario))
+        reporter.note(told_standing(block - 1, self._scenario.trials.blocks, found, rule))
+        return found.reached
+
+
 @contextmanager
-def _pinned_to(cores: frozenset[int] | None) -> Iterator[None]:
+def pinned_to(cores: frozenset[int] | None) -> Iterator[None]:
     """Run on these cores meanwhile."""
     if cores is None:
         yield
@@ -67,7 +102,7 @@ def _pinned_to(cores: frozenset[int] | None) -> Iterator[None]:
 
 
 @contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
+def termination_as_interrupt() -> Iterator[None]:
     """Let SIGTERM do what Ctrl-C does, meanwhile."""
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt

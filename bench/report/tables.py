@@ -14,12 +14,14 @@ from typing import Any
 
 import pandas as pd
 
+from bench import until
 from bench.report import style, theory
 from bench.report.figures import shown_clients
 from bench.report.findings import QUESTIONS, effect_text, interval_text, separable_text
 from bench.report.run import Run
 from bench.stats.comparison import comparisons
 from bench.stats.fates import FATES
+from bench.stats.stopping import ended_after, standing
 
 CAVEATS = (
     "All processes ran on one host and spoke over loopback: there is no network in these latencies. A "
@@ -66,10 +68,27 @@ def verdict_line(run: Run) -> str:
     planned = len(run.manifest.get("plan", ())) or made
     verdicts = [verdict for verdict in ("VALID", "INVALID", "ABORTED") if verdict in counts]
     parts = [f"{counts[verdict]} {verdict}" for verdict in verdicts]
-    unfinished = f" of {planned} planned: the run is not finished" if made < planned else ""
+    ended, told = _ending(run)
+    unfinished = f" of {planned} planned: the run is not finished" if made < planned and not ended else ""
     repeated = len(run.trials) - made
     again = f" {repeated} of them were made because another was INVALID." if repeated else ""
-    return f"{len(run.trials)} trials{unfinished}: {', '.join(parts)}.{again}"
+    return f"{len(run.trials)} trials{unfinished}: {', '.join(parts)}.{again}{told}"
+
+
+def _ending(run: Run) -> tuple[bool, str]:
+    """Whether a run that goes on until its intervals are narrow ended by that, and the sentence of it."""
+    asked = run.manifest["scenario"].get("trials", {})
+    if not asked.get("until"):
+        return False, ""
+    rule = until.parse(asked["until"])
+    cells = [(label, clients) for label in run.transports for clients in run.clients]
+    ended = ended_after(run.trials, rule, cells, int(asked["count"]))
+    if ended is not None:
+        return True, f" It went on until {rule}, which was reached after {ended} blocks."
+    found = standing(run.trials, rule, cells)
+    worst = "has no interval yet" if math.isinf(found.reach) else f"is at ± {100 * found.reach:.3g} %"
+    return False, (f" It was to go on until {rule}, which was not reached: {style.title(found.label)} with "
+                   f"{found.clients:,} clients {worst}.")
 
 
 def glance(run: Run) -> Table:
@@ -89,6 +108,13 @@ def sections(run: Run) -> list[Table]:
     """All further tables, in the order of the page."""
     return [each for each in (
         _cells_table(run), _fates(run), _closed_forms(run), _comparisons(run), _not_valid(run),
+        *background(run),
+    ) if each.rows]
+
+
+def background(run: Run) -> list[Table]:
+    """What any run has: what could not be checked, and under which conditions it was made."""
+    return [each for each in (
         _not_assessed(run),
         _pairs("scenario", "Scenario", run.manifest["scenario"]),
         _pairs("host", "Host", run.manifest.get("host", {})),

@@ -32,6 +32,18 @@ def test_what_is_needed_by_hand() -> None:
     assert (needed.files, needed.ports) == (164, 102)
 
 
+def test_a_run_without_a_fixed_end_needs_from_to() -> None:
+    needed = needs(scenario(trials={"count": 3, "until": "p99 ± 10 %", "count_max": 9}), {}, ticks=50)
+    fixed = needs(scenario(trials={"count": 9}), {}, ticks=50)
+    assert (needed.trials_least, needed.trials) == (6, 18)
+    assert needed.time_s == fixed.time_s == pytest.approx(3 * needed.time_least_s)
+    assert needed.disk_bytes == fixed.disk_bytes
+    rows = {name: found for name, found, _ in table(needed, PLENTY)}
+    assert rows["trials"] == "6 to 18"
+    assert " to " in rows["time"]
+    assert " to " not in dict(row[:2] for row in table(fixed, PLENTY))["time"]
+
+
 def test_only_what_a_client_subscribes_to_is_stored() -> None:
     feed = {"symbols": 10}
     all_of_them = needs(scenario(feed=feed), {}, ticks=1000)
@@ -68,7 +80,7 @@ def test_this_machines_means_can_be_read_for_a_folder_that_is_not_there_yet(tmp_
 
 
 def test_the_table_names_everything() -> None:
-    rows = table(Needs(4, 125, 10**9, 10**9, 300, 200), replace(PLENTY, ports=None))
+    rows = table(Needs(4, 4, 125, 125, 10**9, 10**9, 300, 200), replace(PLENTY, ports=None))
     assert [row[0] for row in rows] == [
         "trials", "time", "disk", "memory", "open files of a process", "ports",
     ]

@@ -125,10 +125,18 @@ def test_an_update_is_late_after_one_and_a_half_polls(
     ({"load": {"symbols_per_client": 6}}, "load.symbols_per_client: found 6, allowed is at most"),
     ({"server": {"slow_client": {"buffer_ticks": 19}}}, "buffer_ticks: found 19, allowed is at least 20"),
     ({"server": {"tape_ticks": 10}}, "server.tape_ticks: found 10, allowed is at least 20"),
+    ({"trials": {"until": "p99 of c ± 1 %"}}, "trials.until: found 'c', allowed is one of a, b"),
+    ({"trials": {"until": "p99 of a at 7 ± 1 %"}}, "until: found 7, allowed is one of load.clients = .50."),
 ])
 def test_fields_that_do_not_go_together(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ScenarioError, match=sentence):
         plan.check(scenario(**changes), {"a": Polling(), "b": Pushing()}, "some.toml")
+
+
+def test_a_run_that_goes_on_until_something_holds_plans_all_blocks_that_there_may_be() -> None:
+    open_ended = plan.trials(scenario(trials={"count": 3, "until": "p50 ± 5 %", "count_max": 12}))
+    # The same trials, whatever the rule: names are as wide as the cap, and the seeds are the blocks'.
+    assert open_ended == plan.trials(scenario(trials={"count": 12}))
 
 
 def test_fields_that_go_together() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 from pathlib import Path
@@ -24,6 +25,7 @@ class Told:
     def __init__(self) -> None:
         self.begun: list[str] = []
         self.ended: list[tuple[str, str]] = []
+        self.notes: list[str] = []
         self.closed = False
 
     def __call__(self, done: int, total: int) -> Told:
@@ -36,6 +38,9 @@ class Told:
 
     def trial_ends(self, planned: PlannedTrial, row: Any, verdict: Verdict, *, again: bool = False) -> None:
         self.ended.append((planned.name, verdict.status))
+
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
 
     def close(self) -> None:
         self.closed = True
@@ -139,3 +144,67 @@ def test_sigterm_is_an_interrupt_and_everything_is_put_back(
     assert told.closed
     assert os.sched_getaffinity(0) == cores
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def narrowing(monkeypatch: pytest.MonkeyPatch, results: Path, **trials: Any) -> Run:
+    """A run that goes on until p99 is within 10 %; a trial's p99 follows from its seed and subject."""
+    scenario = Scenario.model_validate({
+        "question": "?", "transports": {"a": {"transport": "websocket"}, "b": {"transport": "websocket"}},
+        "load": {"clients": [1]}, "trials": {"until": "p99 ± 10 %", "count_max": 12, **trials},
+    })
+    failing(monkeypatch)
+
+    def judge(folder: Path) -> Any:
+        record = read_trial(folder)
+        p99 = 3.0 * math.exp(0.1 * math.sin(record.seed) * (1 if record.subject == "a" else 0.5))
+        row = {"transport": record.subject, "clients": 1, "block": record.block, "latency_p99_ms": p99,
+               "delivered": 10**5, "late": 0, "lost": 0, "latency_p50_ms": 1.0, "updates_due": 10**5}
+        return SimpleNamespace(row=row), Verdict("VALID")
+
+    monkeypatch.setattr(run, "judge", judge)
+    monkeypatch.setattr(journal, "judge", judge)
+    return journal.create(
+        results, scenario, plan.trials(scenario), name="x", scenario_file=results / "x.toml",
+        options=plan.options_of_all(scenario, "x"), command=[],
+    )
+
+
+def test_a_run_ends_after_the_block_that_makes_its_intervals_narrow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way, told = narrowing(monkeypatch, tmp_path, count=3), Told()
+    assert len(under_way.plan) == 24
+    run.execute(under_way, told)
+    blocks = len(told.begun) // 2
+    assert 3 < blocks < 12
+    assert told.begun == [planned.name for planned in under_way.plan[: 2 * blocks]]
+    assert told.notes[-1] == f"p99 ± 10 % is reached after {blocks} blocks of at most 12"
+    assert told.notes[0].startswith("p99 ± 10 % is not reached after 3 blocks of at most 12: a, 1 client: ±")
+    assert len(told.notes) == blocks - 2
+
+
+def test_an_interrupted_run_ends_where_it_would_have_ended_anyway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, told = narrowing(monkeypatch, tmp_path / "whole", count=3), Told()
+    run.execute(whole, told)
+    part = narrowing(monkeypatch, tmp_path / "part", count=3)
+    for planned in part.plan[:9]:
+        trial.make(None, planned, part.trial_folder(planned), 1)   # type: ignore[arg-type]
+    resumed = journal.resume(part.folder, None, force=True)
+    run.execute(resumed, Told())
+    names = [folder.name for folder in trial_folders(whole.folder)]
+    assert names == [folder.name for folder in trial_folders(part.folder)]
+    again = Told()
+    run.execute(journal.resume(part.folder, None, force=True), again)   # it has ended, and stays so
+    assert again.begun == []
+    assert again.notes == told.notes[-1:]
+
+
+def test_a_run_that_never_gets_narrow_ends_at_its_cap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way, told = narrowing(monkeypatch, tmp_path, count=3, until="p99 +- 0.1 %", count_max=5), Told()
+    run.execute(under_way, told)
+    assert len(told.begun) == 10
+    assert len(told.notes) == 2

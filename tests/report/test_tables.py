@@ -45,6 +45,21 @@ def test_an_unfinished_run_says_so(run: Run) -> None:
     assert "24 trials of 30 planned: the run is not finished" in tables.verdict_line(part)
 
 
+@pytest.mark.parametrize(("percent", "unfinished", "told"), [
+    (90, False, "It went on until mean ± 90 %, which was reached after 3 blocks."),
+    (0.1, True, "It was to go on until mean ± 0.1 %, which was not reached: "),
+])
+def test_a_run_that_went_on_until_something_held(
+    run: Run, percent: float, unfinished: bool, told: str
+) -> None:
+    scenario = {**run.manifest["scenario"], "trials": {"count": 2, "until": f"mean ± {percent} %"}}
+    manifest = {**run.manifest, "scenario": scenario, "plan": [None] * 30}
+    ended = Run(run.folder, manifest, run.trials, run.summary, run.distributions, run.timelines)
+    line = tables.verdict_line(ended)
+    assert told in line
+    assert ("the run is not finished" in line) is unfinished
+
+
 @pytest.mark.parametrize(("count", "due", "text"), [
     (100, 100, "100 %"), (0, 100, "0 %"), (999_999_999, 1_000_000_000, "99.999 %"), (1, 10**9, "0.001 %"),
     (250, 1000, "25.000 %"),
