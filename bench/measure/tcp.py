@@ -55,7 +55,9 @@ CLOSED = 7
 """`TCP_CLOSE`: both sides are done."""
 
 _SO_TIMESTAMPNS = 35
-_TIMESPEC = struct.Struct("@ll")
+_SOL_SOCKET = int(socket.SOL_SOCKET)
+_timespec = struct.Struct("@ll").unpack_from
+_TIMESPEC_SIZE = struct.calcsize("@ll")
 
 # struct tcp_info, linux/tcp.h: state at 0, total_retrans at 100, bytes_received at 128, segs_out and
 # segs_in at 136, data_segs_in and data_segs_out at 152, bytes_sent and bytes_retrans at 200.
@@ -134,10 +136,11 @@ def hold_stamped_socket() -> RawSocket:
 def stamp_ns(ancillary: Sequence[tuple[int, int, bytes]]) -> int:
     """The stamp among `recvmsg`'s ancillary data, in ns of `CLOCK_REALTIME`; `NO_STAMP` if none is."""
     for level, kind, data in ancillary:
-        if kind == _SO_TIMESTAMPNS and level == socket.SOL_SOCKET and len(data) >= _TIMESPEC.size:
+        if kind == _SO_TIMESTAMPNS and level == _SOL_SOCKET and len(data) >= _TIMESPEC_SIZE:
             seconds: int
-            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
-            return seconds * 1_000_000_000 + int(nanoseconds)
+            nanoseconds: int
+            seconds, nanoseconds = _timespec(data)
+            return seconds * 1_000_000_000 + nanoseconds
     return NO_STAMP
 
 

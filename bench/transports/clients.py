@@ -212,13 +212,14 @@ class Poller(ClientLife, ABC):
             return
         self.wanted = True
         if self._open and not self.asking:
-            tag = ""
+            tag = b""
             if self._entity_tags and self.cursor is not None:
-                tag = f'If-None-Match: "{self.cursor}"\r\n'
-            request = encode_request(self.target, self._head, tag.encode())
+                tag = b'If-None-Match: "%b"\r\n' % str(self.cursor).encode()
+            request = encode_request(self.target, self._head, tag)
             self.outbox += request
-            self.counts.requests += 1
-            self.counts.header_bytes_up += len(request)
+            counts = self.counts
+            counts.requests += 1
+            counts.header_bytes_up += len(request)
             self.wanted = False
             self.asking = True
         elif not self._open and not self._changing:
@@ -333,7 +334,9 @@ class Poller(ClientLife, ABC):
 
     def _rearm(self, now_ns: int) -> None:
         if not self.stopped:
-            self.deadline_ns = min(self.reopen_ns, self.asks_at(now_ns))
+            asks_ns, reopen_ns = self.asks_at(now_ns), self.reopen_ns
+            self.deadline_ns = asks_ns if asks_ns < reopen_ns else reopen_ns
         if self.asking and self._asked_ns == NEVER:
             self._asked_ns = now_ns
-        self.counts.gauge(now_ns, int(self.asking))
+        if self.counts.in_flight != self.asking:
+            self.counts.gauge(now_ns, int(self.asking))

@@ -147,7 +147,7 @@ class Driver:
         if not data:
             self._end_of_file(link)
             return
-        stamp_ns = tcp.stamp_ns(ancillary)
+        stamp_ns = tcp.stamp_ns(ancillary) if ancillary else NO_STAMP
         if stamp_ns != NO_STAMP:
             stamp_ns = self.offsets.to_run_clock(stamp_ns)
         machine = link.machine
