@@ -4,7 +4,13 @@
     INVALID     it came to an end, but a detector fired: kept, listed, and in no figure
     ABORTED     it failed; there are no figures
 
-A detector is one figure of the trial (a column of `trials.csv`) and the range that it must lie in;
+A detector is one figure of the trial (a column of `trials.csv`) and the range that it must lie in:
+
+    feed       unpublished, late                        clock     negative latency, a step
+    books      publisher, server and clients disagree   clients   missing, vanished, errors
+    generator  behind its schedule, its queue, its core steady    a trend, Little's law
+    host       load, steal, jitter, frequency, quota, swap
+
 `DETECTORS` is the one place of the thresholds. Each says what it means and what a user can do. Where
 the figure was not measured (another system, a server without counters) the detector is *not assessed*,
 which is reported and does not make a trial invalid.
@@ -64,6 +70,12 @@ DETECTORS: tuple[Detector, ...] = (
     Detector("books", "deliveries_unexplained", most=0, advice=(
         "clients got more than the server says it handed over: the server's counters, or something "
         "between the two, repeats updates")),
+    Detector("books-lost", "lost_on_the_way", most=0, advice=(
+        "updates that the server says it handed over never arrived, though later ones did: something between "
+        "server and clients (a proxy?) drops them, or the server's counters are wrong")),
+    Detector("books-skips", "skips_unexplained", most=0, advice=(
+        "clients were told of more skips than the server counted: the server's counters are wrong, or "
+        "something between the two repeats or changes answers")),
     Detector("published-books", "publishing_unexplained", most=0, least=0, advice=(
         "the publisher's count and its log differ: the log was cut or the publisher counted wrong")),
     Detector("recorded-books", "recorded_unexplained", most=0, least=0, advice=(
@@ -93,6 +105,26 @@ DETECTORS: tuple[Detector, ...] = (
     Detector("generator-busy", "load_cpu_cores", most=0.9, advice=(
         "the generator used up its core, so latencies are its own: lower load.clients or "
         "feed.rate_per_s")),
+    Detector("not-steady", "trend_share", most=0.25, advice=(
+        "latency rose or fell throughout the window, so its figures depend on how long one looks: lengthen "
+        "windows.warmup_s, or lower the load if a queue is building up")),
+    Detector("littles-law", "in_flight_gap_share", most=0.2, advice=(
+        "more requests were under way than answers tell of: some hung or were given up, so durations are "
+        "too good to be true; look at what the server did at the time, or lengthen windows.measure_s")),
+    Detector("host-load", "others_share", most=0.15, advice=(
+        "other processes used the cores: end what else runs here, or wait for it")),
+    Detector("host-steal", "steal_share", most=0.05, advice=(
+        "the hypervisor gave time to other machines: take a machine alone, or another hour")),
+    Detector("host-jitter", "probe_gap_share", most=0.2, advice=(
+        "a process that only spins was kept off its core just before or after the trial: something else "
+        "wants the cores; end it, or wait for it")),
+    Detector("host-slowed", "probe_slowdown", most=1.5, advice=(
+        "a core was slower on one side of the trial than on the other: fix the frequency "
+        "(`cpupower frequency-set -g performance`), look at cooling, or leave its sibling idle")),
+    Detector("host-throttled", "throttled_ms", most=1, advice=(
+        "the quota of the cgroup was used up, and everything stood still: raise the container's CPU limit")),
+    Detector("host-swapping", "swapped_pages", most=64, advice=(
+        "pages went to swap or came back: free memory, or switch swap off")),
 )
 
 

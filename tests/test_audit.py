@@ -12,7 +12,7 @@ import pytest
 from synthetic import DEFAULT, Plan, trial_record
 
 from bench.audit import DETECTORS, Verdict, audit
-from bench.records import TrialRecord
+from bench.records import SKIPS, TrialRecord
 from bench.stats.arrays import Tables
 from bench.stats.trial import COLUMNS, trial_row
 
@@ -45,7 +45,48 @@ def names(verdict: Verdict) -> list[str]:
 
 
 def test_a_clean_trial_is_valid_and_all_was_assessed() -> None:
-    assert judged() == Verdict("VALID")
+    # The window has three seconds, too few for a trend; each client polls three times, too few for a law.
+    assert judged() == Verdict("VALID", not_assessed=("not-steady", "littles-law"))
+
+
+LONG = replace(Plan(), measure_s=33.0)
+LONG_RECORD, LONG_TABLES = trial_record(LONG, "long_polling", DEFAULT["long_polling"], 4, 1, 1)
+
+
+def rising() -> Tables:
+    """A window of half a minute in which each update takes longer than the one before."""
+    due = dict(zip(LONG_TABLES["feed"]["index"].to_pylist(), LONG_TABLES["feed"]["due_ns"].to_pylist(),
+                   strict=True))
+    rows = LONG_TABLES["deliveries"]
+    app = [due[index] + MS + due[index] // 1000 for index in rows["index"].to_pylist()]
+    place = rows.schema.get_field_index("app_ns")
+    later = rows.set_column(place, rows.schema.field(place), pa.array(app, pa.int64()))
+    return LONG_TABLES | {"deliveries": later}
+
+
+def hanging() -> Tables:
+    """Requests that were under way for twice as long as the answers tell of."""
+    clients = LONG_TABLES["clients"]
+    place = clients.schema.get_field_index("in_flight_ns")
+    doubled = pc.multiply(clients["in_flight_ns"], 2)
+    return LONG_TABLES | {"clients": clients.set_column(place, clients.schema.field(place), doubled)}
+
+
+def test_a_long_clean_trial_is_steady_and_keeps_littles_law() -> None:
+    verdict = audit(LONG_RECORD, trial_row(LONG_RECORD, LONG_TABLES))
+    assert verdict.status == "VALID"
+    assert not {"not-steady", "littles-law"} & set(verdict.not_assessed)
+
+
+def without_one_in_ten() -> Tables:
+    """Deliveries with holes."""
+    kept = [place for place in range(RECEIVED) if place % 10]
+    return {"deliveries": TABLES["deliveries"].take(kept)}
+
+
+def host(**noise: float) -> tuple[TrialRecord, Tables]:
+    """The clean trial on a machine that was not quiet."""
+    return replace(CLEAN, host=CLEAN.host | noise), {}
 
 
 SABOTAGE: dict[str, tuple[TrialRecord, Tables]] = {
@@ -63,6 +104,18 @@ SABOTAGE: dict[str, tuple[TrialRecord, Tables]] = {
     "polls-late": (CLEAN, changed("clients", "polls_late", [1] * 10)),
     "generator-lag": (CLEAN, shifted("deliveries", "app_ns", 40 * MS)),
     "generator-stalled": (replace(CLEAN, load=CLEAN.load | {"turn_gap_max_ns": 150 * MS}), {}),
+    "books-lost": (
+        replace(CLEAN, server_counts=CLEAN.server_counts | {"deliveries": RECEIVED}), without_one_in_ten()),
+    "books-skips": (CLEAN, {"skips": pa.Table.from_pylist(
+        [{"client": 0, "kind": "dropped", "symbol": "S001", "count": 2, "index": 9, "app_ns": 0}], SKIPS)}),
+    "not-steady": (LONG_RECORD, rising()),
+    "littles-law": (LONG_RECORD, hanging()),
+    "host-load": host(others_share=0.4),
+    "host-steal": host(steal_share=0.2),
+    "host-jitter": host(probe_gap_share=0.3),
+    "host-slowed": host(probe_slowdown=1.8),
+    "host-throttled": host(throttled_ms=40.0),
+    "host-swapping": host(swapped_pages=5000),
     "generator-busy": (replace(CLEAN, usage=CLEAN.usage | {
         "load": replace(CLEAN.usage["load"], cpu_ns=2_900 * MS)}), {}),
 }
@@ -83,10 +136,11 @@ def test_a_detector_fires_on_what_it_is_for(name: str) -> None:
 
 
 def test_what_was_not_measured_is_not_assessed_and_does_not_condemn() -> None:
-    silent = replace(CLEAN, server_counts={}, clock_step_ns=None, usage={}, load={}, publisher={})
+    silent = replace(CLEAN, host={}, server_counts={}, clock_step_ns=None, usage={}, load={}, publisher={})
     verdict = judged(silent)
     assert verdict.status == "VALID"
-    assert {"books", "clock-step", "generator-busy", "clients-vanished"} <= set(verdict.not_assessed)
+    unmeasured = {"books", "clock-step", "generator-busy", "clients-vanished", "host-load"}
+    assert unmeasured <= set(verdict.not_assessed)
 
 
 def test_a_failed_trial_is_aborted_with_its_reason() -> None:

@@ -47,7 +47,10 @@ def arrived_in_time(trial: TrialArrays) -> tuple[Bools, Bools]:
 
 
 def fates(trial: TrialArrays) -> pd.DataFrame:
-    """One row a client: `client, due, delivered, late, conflated, lost, dropped, duplicate`."""
+    """One row a client: `client, due, delivered, late, conflated, lost, dropped, holes, duplicate`.
+
+    `holes` is the part of `lost` that nobody declared although a later tick of the symbol arrived.
+    """
     ticks, arrivals = trial.ticks, trial.arrivals
     rank = ticks.rank[arrivals.tick]
     symbol = ticks.symbol[arrivals.tick]
@@ -85,6 +88,7 @@ def fates(trial: TrialArrays) -> pd.DataFrame:
         "lost": count(in_window(gap_from, conflated_from)) + count(too_late) + count(after_last)
         + (due - heard_of),
         "dropped": count(in_window(dropped_from, conflated_from)),
+        "holes": count(in_window(gap_from, dropped_from)),
         "duplicate": count(arrivals.repeats * in_window(rank, rank + 1)),
     })
     assert bool((table[list(FATES)].sum(axis=1) == table["due"]).all()), "the fates do not add up"

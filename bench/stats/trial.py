@@ -24,21 +24,30 @@ from bench.records import TrialRecord
 from bench.stats import server_costs
 from bench.stats.age import ages
 from bench.stats.arrays import Tables, TrialArrays, trial_arrays
+from bench.stats.books import COLUMNS as BOOKS
+from bench.stats.books import books, number
 from bench.stats.costs import COLUMNS as COST_COLUMNS
 from bench.stats.costs import client_sums, costs
 from bench.stats.fates import fates
 from bench.stats.latency import PERCENTILES, Latencies, bins, latencies, quantile, trial_percentiles
+from bench.stats.little import in_flight
+from bench.stats.steady import steadiness
 
 NS_PER_MS = 1e6
 TIMELINE_BIN_NS = 100_000_000
 
 Row = dict[str, float | int | str | None]
 
+HOST = (
+    "others_share", "steal_share", "throttled_ms", "swapped_pages", "probe_gap_share", "probe_gap_max_us",
+    "probe_slowdown",
+)
+"""Columns that are the record's `host` as it stands."""
 WORDS = ("trial", "transport", "transport_kind", "source", "status", "failure")
 WHOLE = (
     "block", "position", "attempt", "clients", "seed", "updates_due", "delivered", "late", "conflated",
     "lost", "dropped", "duplicate", "foreign", "arrivals", "arrivals_counted", "feed_due", "feed_unpublished",
-    "received", "clients_subscribed", "client_errors",
+    "received", "clients_subscribed", "client_errors", "reordered", "skips_declared", "steady_bins",
 )
 """Columns of `trials.csv` that hold words and whole numbers; all others hold real ones."""
 COLUMNS = (
@@ -52,11 +61,12 @@ COLUMNS = (
     *COST_COLUMNS,
     *server_costs.COLUMNS, "load_cpu_cores", "publisher_cpu_cores",
     "feed_due", "feed_unpublished", "feed_lateness_p50_ms", "feed_lateness_p99_ms",
-    "publishing_unexplained", "received", "server_deliveries", "deliveries_unexplained",
+    *BOOKS,
     "clients_subscribed", "clients_missing", "clients_vanished", "client_errors", "client_error_share",
     "connections", "requests", "responses", "answers_empty", "answers_empty_share", "polls_late",
-    "polls_late_share", "recorded_unexplained",
-    "turn_gap_max_ms", "clock_step_us",
+    "polls_late_share",
+    "turn_gap_max_ms", "clock_step_us", "steady_bins", "trend_share", "warmup_cut_s",
+    "requests_in_flight", "request_mean_ms", "in_flight_gap_share", *HOST,
 )
 """The columns of `trials.csv`, in their order; the verdict's follow."""
 
@@ -97,6 +107,9 @@ def trial_figures(record: TrialRecord, tables: Tables | None) -> TrialFigures:
         "age_excess_mean_ms": age.excess_s * 1000,
         **costs(record, trial, tables["clients"]),
         **_witnesses(record, trial, tables),
+        **books(record, trial, tables, int(by_fate["holes"].sum())),
+        **_steadiness(trial, tables),
+        **{name: number(record.host.get(name)) for name in HOST},
     }
     assert set(row) == set(COLUMNS), f"columns differ: {sorted(set(row) ^ set(COLUMNS))}"
     return TrialFigures(row, _distribution(record.trial, latency), _timeline(record.trial, trial))
@@ -118,9 +131,22 @@ def _asked(record: TrialRecord) -> Row:
         "sample": record.sample,
         "status": record.status,
         "failure": record.reason,
-        "rate_per_s": _number(record.rate_per_s),
+        "rate_per_s": number(record.rate_per_s),
         "measure_s": (windows.t1_ns - windows.t0_ns) / 1e9 if windows else math.nan,
         "late_after_s": windows.late_after_ns / 1e9 if windows else math.nan,
+    }
+
+
+def _steadiness(trial: TrialArrays, tables: Tables) -> Row:
+    """What says whether the trial was in a steady state."""
+    steady, requests = steadiness(trial), in_flight(tables["clients"])
+    return {
+        "steady_bins": steady.bins,
+        "trend_share": steady.trend_share,
+        "warmup_cut_s": steady.warmup_cut_s,
+        "requests_in_flight": requests.in_flight,
+        "request_mean_ms": requests.mean_s * 1000,
+        "in_flight_gap_share": requests.gap_share,
     }
 
 
@@ -148,25 +174,18 @@ def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
     lateness_ns = np.sort((ticks.sent_ns - ticks.due_ns)[published])
     clients = tables["clients"]
     sums = client_sums(clients)
-    received = tables["deliveries"].num_rows
     subscribed = clients.num_rows - clients.column("subscribed_ns").null_count
     errors = int(clients.column("errors").to_numpy().sum())
-    handed = record.server_counts.get("deliveries", math.nan)
-    logged = int(np.count_nonzero(ticks.sent_ns != NO_STAMP))
-    # The server's counters and the users alive speak of all clients, the tables of a share of them.
+    # The users alive are all of them, the tables hold a share.
     whole = record.sample == 1
     return {
         "feed_due": int(np.count_nonzero(within)),
         "feed_unpublished": int(np.count_nonzero(within & ~published)),
         "feed_lateness_p50_ms": quantile(lateness_ns, 0, 500) / NS_PER_MS,
         "feed_lateness_p99_ms": quantile(lateness_ns, 0, 990) / NS_PER_MS,
-        "publishing_unexplained": _number(record.publisher.get("published")) - logged,
-        "received": received,
-        "server_deliveries": handed,
-        "deliveries_unexplained": received - handed if whole else math.nan,
         "clients_subscribed": subscribed,
         "clients_missing": record.clients - subscribed if whole else math.nan,
-        "clients_vanished": record.clients - _number(record.load.get("users_at_t1")),
+        "clients_vanished": record.clients - number(record.load.get("users_at_t1")),
         "client_errors": errors,
         "client_error_share": errors / (clients.num_rows + errors + (sums["requests"] or 0)),
         "connections": sums["connections"],
@@ -176,15 +195,9 @@ def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
         "answers_empty_share": sums["answers_empty"] / sums["responses"] if sums["responses"] else math.nan,
         "polls_late": sums["polls_late"],
         "polls_late_share": sums["polls_late"] / sums["requests"] if sums["requests"] else math.nan,
-        "recorded_unexplained": _number(record.load.get("deliveries")) - received if whole else math.nan,
-        "turn_gap_max_ms": _number(record.load.get("turn_gap_max_ns")) / NS_PER_MS,
+        "turn_gap_max_ms": number(record.load.get("turn_gap_max_ns")) / NS_PER_MS,
         "clock_step_us": record.clock_step_ns / 1000 if record.clock_step_ns is not None else math.nan,
     }
-
-
-def _number(value: object) -> float:
-    """A number that a process said of itself; NaN where it said none."""
-    return float(value) if isinstance(value, int | float) else math.nan
 
 
 def _distribution(trial: str, latency: Latencies | None) -> pd.DataFrame:
