@@ -126,6 +126,8 @@ class Load(Table):
     """Symbols that each client subscribes to, drawn from the seed; by default all."""
     spawn_rate_per_s: Positive = 500.0
     """Clients started a second."""
+    processes: Count = 1
+    """Worker processes that share the clients; more than one needs a core for each beside the server's."""
 
 
 class Windows(Table):
@@ -250,6 +252,45 @@ class Subject(BaseModel):
         return dict(self.model_extra or {})
 
 
+class Claim(Table):
+    """A published number that the run's records are to reproduce or refute.
+
+    In the file, `[claims.<name>]`. Our number is computed by `formula` (see `bench/claims/formulas.py`):
+    `value`, `share`, `difference`, `ratio`, `bytes_per_request`, `traffic` or `reduction`.
+    """
+
+    says: str
+    """What was claimed, in a sentence."""
+    source: str
+    """Who said it, and where."""
+    stated: Annotated[tuple[float, ...], Field(min_length=1)]
+    """The numbers, as they were stated."""
+    at: tuple[Positive, ...] = ()
+    """For `traffic`: the client count of each number."""
+    unit: str
+    """Of the numbers."""
+    formula: str
+    """How ours is computed."""
+    subject: str
+    """The label of the transport that the claim is about."""
+    against: str = ""
+    """For `difference`, `ratio` and `reduction`: the label of the other."""
+    column: str = ""
+    """For `value`, `share`, `difference` and `ratio`: the column of trials.csv."""
+    of: str = ""
+    """For `share`: the column that it is a share of."""
+    parts: tuple[str, ...] = ()
+    """For the last three: the kinds of bytes that count; by default all on the wire."""
+    relation: Literal["equals", "at-most", "at-least"] = "equals"
+    """How ours is to stand to what is stated."""
+    tolerance: NotNegative
+    """How far off ours may be, as a share of what is stated."""
+    condition: str = ""
+    """What these records can't show. Where it stands, a claim that holds is conditional."""
+    left_out: str = ""
+    """What the source leaves out or takes for granted."""
+
+
 class Scenario(Table):
     """One question, and all that is needed to answer it again."""
 
@@ -266,6 +307,8 @@ class Scenario(Table):
     """Where it stands, the run is a search for the most that each transport carries (see below)."""
     transports: Annotated[dict[str, Subject], Field(min_length=1)]
     """What is compared, in the order of the report."""
+    claims: dict[str, Claim] = Field(default_factory=dict)
+    """Published numbers that the run is to reproduce or refute (see below)."""
 
     def canonical(self) -> dict[str, Any]:
         """The scenario as plain data, defaults filled in: what a run's plan freezes."""

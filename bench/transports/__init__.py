@@ -57,8 +57,8 @@ class Sink(Protocol):
     """Where a client's records go. Instants are ns on the run clock; `kernel_ns` may be `clock.NO_STAMP`."""
 
     def deliver(self, client: int, index: int, due_ns: int, kernel_ns: int, app_ns: int) -> None:
-        """The tick `index`, which says that it was due at `due_ns` (`NO_STAMP`: it doesn't say), arrived at the client (again, if it
-        had before)."""
+        """The tick `index`, which says that it was due at `due_ns` (`NO_STAMP`: it doesn't say), arrived at
+        the client (again, if it had before)."""
 
     def skip(self, client: int, kind: str, symbol: str, count: int, index: int, app_ns: int) -> None:
         """The server declared `count` ticks of `symbol` as `conflated` or `dropped` just before the

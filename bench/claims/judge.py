@@ -1,0 +1,136 @@
+"""The verdict on a claim: our interval against the stated number and its tolerance.
+
+    allowed        equals      stated × (1 − tolerance) … stated × (1 + tolerance)
+                   at-most                            … stated × (1 + tolerance)
+                   at-least    stated × (1 − tolerance) …
+
+    our 95 % interval between trials      lies within it     reproduced
+                                          lies outside       refuted
+                                          reaches across     conditional: more trials would tell
+                                          is not there       conditional: fewer than two valid trials
+
+A claim may name a condition (`condition`): something that these records can't show, such as a network
+that is not there. It then is conditional where it would be reproduced; refuted stays refuted. Nothing but
+the records and the claim's own numbers goes into a verdict.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+from bench.claims.formulas import FORMULAS, NEEDS, Evidence
+from bench.errors import ScenarioError
+from bench.scenario import Claim, Scenario
+from bench.stats.costs import PARTS
+from bench.stats.intervals import Interval, interval
+from bench.stats.trial import COLUMNS
+
+Verdict = Literal["reproduced", "refuted", "conditional"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One stated number of a claim, ours, and what follows."""
+
+    name: str
+    """The claim's name, with what the number is stated for."""
+    claim: Claim
+    stated: float
+    ours: Interval
+    verdict: Verdict
+    because: str
+    """A sentence: how the verdict follows."""
+
+
+def allowed(claim: Claim, stated: float) -> tuple[float, float]:
+    """The least and the greatest number with which the claim holds."""
+    room = abs(stated) * claim.tolerance
+    low = -math.inf if claim.relation == "at-most" else stated - room
+    high = math.inf if claim.relation == "at-least" else stated + room
+    return low, high
+
+
+def verdict_on(claim: Claim, stated: float, ours: Interval) -> tuple[Verdict, str]:
+    """The verdict and how it follows."""
+    low, high = allowed(claim, stated)
+    bounds = _told(low, high)
+    if math.isnan(ours.low) or math.isnan(ours.high):
+        return "conditional", f"fewer than two valid trials; it would hold {bounds}"
+    mine = f"our interval, {ours.low:.3g} to {ours.high:.3g},"
+    if ours.high < low or ours.low > high:
+        return "refuted", f"{mine} lies outside of what would hold: {bounds}"
+    if ours.low < low or ours.high > high:
+        return "conditional", f"{mine} reaches across what would hold: {bounds}"
+    if claim.condition:
+        return "conditional", f"{mine} holds ({bounds}), but {claim.condition}"
+    return "reproduced", f"{mine} lies within what holds: {bounds}"
+
+
+def _told(low: float, high: float) -> str:
+    if math.isinf(low):
+        return f"up to {high:.4g}"
+    return f"from {low:.4g}" if math.isinf(high) else f"{low:.4g} to {high:.4g}"
+
+
+def judged(scenario: Mapping[str, Any], valid_trials: pd.DataFrame) -> list[Judged]:
+    """The verdicts on all claims of a run's scenario, in its order."""
+    evidence = Evidence(scenario, valid_trials)
+    found = []
+    for label, fields in (scenario.get("claims") or {}).items():
+        claim = Claim.model_validate(fields)
+        for place, stated in enumerate(claim.stated):
+            at = claim.at[place] if claim.at else math.nan
+            ours = interval(FORMULAS[claim.formula](evidence, claim, at), logarithm=False)
+            verdict, because = verdict_on(claim, stated, ours)
+            name = label if math.isnan(at) else f"{label} at {at:,g} clients"
+            found.append(Judged(name, claim, stated, ours, verdict, because))
+    return found
+
+
+def table(verdicts: Sequence[Judged]) -> pd.DataFrame:
+    """`claims.csv`."""
+    return pd.DataFrame(
+        [
+            (each.name, each.claim.source, each.stated, each.ours.estimate, each.claim.unit, each.verdict,
+             each.ours.low, each.ours.high, each.because)
+            for each in verdicts
+        ],
+        columns=["claim", "source", "stated", "ours", "unit", "verdict", "ours_low", "ours_high", "because"],
+    )
+
+
+def check(scenario: Scenario, where: str) -> None:
+    """Refuse claims that can't be computed; `where` names the scenario's file."""
+    for label, claim in scenario.claims.items():
+        for field, found, known in _mistakes(scenario, claim):
+            raise ScenarioError(where, f"claims.{label}.{field}", repr(found), known)
+
+
+def _mistakes(scenario: Scenario, claim: Claim) -> Iterator[tuple[str, object, str]]:
+    """(field, what was found, what is allowed) of what a claim gets wrong."""
+    if claim.formula not in FORMULAS:
+        yield "formula", claim.formula, ", ".join(FORMULAS)
+        return
+    for field in NEEDS[claim.formula]:
+        if not getattr(claim, field):
+            yield field, getattr(claim, field), f"a value: {claim.formula} needs it"
+    if claim.at and len(claim.at) != len(claim.stated):
+        yield "at", claim.at, f"{len(claim.stated)} numbers, one for each that is stated"
+    if claim.formula == "traffic" and scenario.feed.schedule == "replay":
+        yield "formula", claim.formula, "another formula: a replayed feed has no rate_per_s"
+    words: Sequence[tuple[str, Sequence[str], Collection[str], str]] = (
+        ("subject", [claim.subject], scenario.transports, ", ".join(scenario.transports)),
+        ("against", [claim.against], scenario.transports, ", ".join(scenario.transports)),
+        ("column", [claim.column], COLUMNS, "a column of trials.csv"),
+        ("of", [claim.of], COLUMNS, "a column of trials.csv"),
+        ("parts", claim.parts, PARTS, ", ".join(PARTS)),
+    )
+    for field, given, known, allowed_words in words:
+        for word in given:
+            if word and word not in known:
+                yield field, word, allowed_words

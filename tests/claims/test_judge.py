@@ -1,0 +1,126 @@
+"""Verdicts follow from the records and the claim's numbers, and from nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import scenario as scenarios
+from bench.claims import check, judged, table
+from bench.claims.judge import allowed, verdict_on
+from bench.errors import ScenarioError
+from bench.scenario import Claim
+from bench.stats.intervals import Interval
+
+CLAIM: dict[str, Any] = {
+    "says": "So much.", "source": "Somebody", "stated": (100.0,), "unit": "ms", "formula": "value",
+    "subject": "polling", "column": "latency_mean_ms", "tolerance": 0.1,
+}
+
+
+def claim(**fields: Any) -> Claim:
+    return Claim(**(CLAIM | fields))
+
+
+def ours(low: float, high: float) -> Interval:
+    return Interval((low + high) / 2, low, high, 5)
+
+
+@pytest.mark.parametrize(("relation", "low", "high", "verdict"), [
+    ("equals", 95, 105, "reproduced"), ("equals", 85, 95, "conditional"), ("equals", 105, 115, "conditional"),
+    ("equals", 50, 60, "refuted"), ("equals", 120, 130, "refuted"), ("equals", 50, 200, "conditional"),
+    ("at-most", 50, 60, "reproduced"), ("at-most", 105, 115, "conditional"), ("at-most", 111, 115, "refuted"),
+    ("at-least", 120, 130, "reproduced"), ("at-least", 85, 95, "conditional"), ("at-least", 8, 9, "refuted"),
+    ("equals", math.nan, math.nan, "conditional"),
+])
+def test_the_verdict_is_the_intervals_place(relation: str, low: float, high: float, verdict: str) -> None:
+    assert verdict_on(claim(relation=relation), 100.0, ours(low, high))[0] == verdict
+
+
+def test_a_condition_softens_only_what_holds() -> None:
+    softened = claim(condition="there is no network here")
+    verdict, because = verdict_on(softened, 100.0, ours(95, 105))
+    assert verdict == "conditional"
+    assert "there is no network here" in because
+    assert verdict_on(softened, 100.0, ours(50, 60))[0] == "refuted"
+
+
+@given(st.floats(-1e6, 1e6), st.floats(0, 1), st.sampled_from(["equals", "at-most", "at-least"]))
+def test_what_was_stated_is_always_allowed(stated: float, tolerance: float, relation: str) -> None:
+    low, high = allowed(claim(relation=relation, tolerance=tolerance), stated)
+    assert low <= stated <= high
+
+
+def trials(latency_ms: float) -> pd.DataFrame:
+    return pd.DataFrame({"transport": "polling", "block": [1, 2, 3], "clients": 10,
+                         "latency_mean_ms": [latency_ms - 1, latency_ms, latency_ms + 1]})
+
+
+def scenario_of(**fields: Any) -> Mapping[str, Any]:
+    return {"feed": {"rate_per_s": 1.0}, "claims": {"a-claim": CLAIM | fields}}
+
+
+def test_other_records_have_another_verdict() -> None:
+    (held,) = judged(scenario_of(), trials(100))
+    (broken,) = judged(scenario_of(), trials(150))
+    assert (held.verdict, broken.verdict) == ("reproduced", "refuted")
+    assert held.ours.estimate == 100
+    found = table([held, broken])
+    assert list(found.columns[:6]) == ["claim", "source", "stated", "ours", "unit", "verdict"]
+    assert list(found["ours"]) == [100, 150]
+
+
+def test_each_stated_number_is_judged_by_itself() -> None:
+    first, second = judged(scenario_of(stated=(100.0, 200.0), at=(10, 1000)), trials(100))
+    assert (first.name, first.verdict) == ("a-claim at 10 clients", "reproduced")
+    assert (second.name, second.verdict) == ("a-claim at 1,000 clients", "refuted")
+
+
+def test_a_scenario_without_claims_has_no_verdicts() -> None:
+    assert judged({"feed": {}}, trials(100)) == []
+
+
+BASE = """
+question = "?"
+[transports.short_polling]
+[transports.websocket]
+[claims.it]
+says = "x"
+source = "y"
+stated = [1]
+unit = "z"
+tolerance = 0.1
+subject = "short_polling"
+"""
+
+
+@pytest.mark.parametrize(("lines", "field"), [
+    ('formula = "guess"', "claims.it.formula"),
+    ('formula = "value"', "claims.it.column"),
+    ('formula = "value"\ncolumn = "latency"', "claims.it.column"),
+    ('formula = "ratio"\ncolumn = "latency_mean_ms"\nagainst = "sse"', "claims.it.against"),
+    ('formula = "traffic"\nat = [1, 2]', "claims.it.at"),
+    ('formula = "reduction"\nagainst = "websocket"\nparts = ["hedaer"]', "claims.it.parts"),
+])
+def test_a_claim_that_cannot_be_computed_is_refused(lines: str, field: str, tmp_path: Path) -> None:
+    file = tmp_path / "it.toml"
+    file.write_text(BASE + lines)
+    with pytest.raises(ScenarioError, match=field):
+        check(scenarios.load(file), str(file))
+
+
+FOLDER = Path(__file__).parents[2] / "scenarios" / "claims"
+
+
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.toml")), ids=lambda path: path.stem)
+def test_the_projects_own_claims_can_be_computed(file: Path) -> None:
+    scenario = scenarios.load(file)
+    assert scenario.claims
+    check(scenario, str(file))
