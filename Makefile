@@ -6,7 +6,7 @@ ARGS     ?=
 PIP      := .venv/bin/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help bench plan resume report serve bench-ui notebook doctor test lock clean
+.PHONY: help bench plan resume report compare serve bench-ui notebook doctor test lock clean
 
 help:  ## this list
 	@echo "Tickertape: what it costs, and how long it takes, to get live data to its clients."
@@ -24,6 +24,9 @@ resume: .venv/.run  ## go on with an interrupted run: RUN=results/latest
 
 report: .venv/.run  ## make a run's report again from its files alone: RUN=results/latest
 	.venv/bin/tickertape report $(or $(RUN),results/latest) $(ARGS)
+
+compare: .venv/.run  ## what has become worse between two runs: RUN=results/reference WITH=results/latest
+	.venv/bin/tickertape compare $(or $(RUN),results/reference) $(or $(WITH),results/latest) $(ARGS)
 
 serve: .venv/.run  ## all servers side by side on one feed, to poke at: SCENARIO=…, FEED=…
 	.venv/bin/tickertape serve $(SCENARIO) $(if $(FEED),--feed $(FEED)) $(ARGS)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from synthetic import DEFAULT, Plan, make_run
 from typer.testing import CliRunner, Result
 
 from bench import cli
@@ -25,7 +27,7 @@ def tickertape(*arguments: str) -> Result:
     return CliRunner().invoke(cli.app, list(arguments), env={"COLUMNS": "80"})
 
 
-@pytest.mark.parametrize("verb", ["run", "report", "serve", "doctor"])
+@pytest.mark.parametrize("verb", ["run", "report", "compare", "serve", "doctor"])
 def test_every_verb_explains_itself(verb: str) -> None:
     result = tickertape(verb, "--help")
     assert result.exit_code == 0
@@ -36,12 +38,13 @@ def test_every_verb_explains_itself(verb: str) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), [
-    (("run", "nosuch"), "scenarios/: nosuch: found no such scenario, allowed is default, quick"),
+    (("run", "nosuch"), "scenarios/: nosuch: found no such scenario, allowed is aa, "),
     (("run", "my.toml"), "my.toml: the file: found no such file"),
     (("run", "quick", "--set", "load.client=3"), "load.client: found an unknown key, allowed is clients"),
     (("run", "quick", "--feed", "no.csv", "--plan"), "no.csv"),
     (("run", "--resume", "nowhere"), "is this a run's folder"),
     (("report", "nowhere"), "is this a run's folder"),
+    (("compare", "nowhere", "nowhere"), "is this a run's folder"),
     (("serve", "nosuch"), "no such scenario"),
 ])
 def test_a_mistake_is_one_sentence_and_status_2(arguments: tuple[str, ...], sentence: str) -> None:
@@ -110,3 +113,26 @@ def test_the_summarys_table_fits_a_terminal() -> None:
     text = console.export_text()
     assert "short_polling" in text
     assert "…" not in text
+
+
+def test_two_runs_are_compared_with_a_status_for_scripts(tmp_path: Path) -> None:
+    push = DEFAULT["websocket"]
+    slow = {"websocket": replace(push, cpu_us=1.2 * push.cpu_us, noise_seed=4)}
+    plan = Plan(trials=5, clients=(20,), subjects={"websocket": push})
+    make_run(tmp_path / "before", plan)
+    make_run(tmp_path / "after", replace(plan, subjects=slow))
+    make_run(tmp_path / "other", replace(plan, seed=2))
+    same = tickertape("compare", "before", "before")
+    assert same.exit_code == 0
+    assert "No change" in same.stdout
+    worse = tickertape("compare", "before", "after")
+    assert worse.exit_code == 1
+    assert "Regressed: server_cpu_us_per_update" in worse.stdout
+    plain = tickertape("compare", "before", "after", "--json")
+    assert plain.exit_code == 1
+    assert json.loads(plain.stdout)["regressed"] == ["server_cpu_us_per_update"]
+    assert tickertape("compare", "before", "after", "--threshold", "60").exit_code == 0
+    refused = tickertape("compare", "before", "other")
+    assert refused.exit_code == 2
+    assert "seed: 1 and 2" in refused.stderr
+    assert tickertape("compare", "before", "other", "--force").exit_code in (0, 1)

@@ -11,6 +11,8 @@ the same is done without the logarithm.
 
 Two subjects are compared within blocks, since what disturbs a block disturbs both: for each block the
 ratio x/y, whose logarithms get a t interval as above (`ratio`), or the difference (`difference`).
+Two runs share no blocks; theirs are compared by Welch's t interval, which lets both have a spread of
+their own (`unpaired`).
 Several comparisons at once are corrected by Holm's method, and two subjects are **separable** when
 the corrected probability of so large an effect by chance is below 5 %. Otherwise nothing is claimed.
 
@@ -112,6 +114,37 @@ def effect(mine: Sequence[float] | Floats, theirs: Sequence[float] | Floats) -> 
     inner = _t_interval(values)
     found = _exp(inner) if as_ratio else inner
     return Effect("ratio" if as_ratio else "difference", found, _p_value(values))
+
+
+def unpaired(mine: Sequence[float] | Floats, theirs: Sequence[float] | Floats) -> Effect:
+    """The effect between the trials of two runs, by Welch's t: the ratio of the geometric means where
+    all figures are positive, otherwise the difference of the means. What is not finite is left out."""
+    pair = [np.asarray(values, dtype=np.float64) for values in (mine, theirs)]
+    one, other = (values[np.isfinite(values)] for values in pair)
+    as_ratio = bool((one > 0).all() and (other > 0).all())
+    if as_ratio:
+        one, other = np.log(one), np.log(other)
+    inner, p = _welch(one, other)
+    found = _exp(inner) if as_ratio else inner
+    return Effect("ratio" if as_ratio else "difference", found, p)
+
+
+def _welch(one: Floats, other: Floats) -> tuple[Interval, float]:
+    """The difference of two means with its interval, and the probability of it by chance."""
+    count = len(one) + len(other)
+    if not len(one) or not len(other):
+        return Interval(math.nan, math.nan, math.nan, count), math.nan
+    difference = float(one.mean() - other.mean())
+    if len(one) < 2 or len(other) < 2:
+        return Interval(difference, math.nan, math.nan, count), math.nan
+    errors = [float(values.var(ddof=1)) / len(values) for values in (one, other)]
+    error = math.sqrt(sum(errors))
+    if error == 0:
+        return Interval(difference, difference, difference, count), 1.0 if difference == 0 else 0.0
+    freedom = sum(errors) ** 2 / (errors[0] ** 2 / (len(one) - 1) + errors[1] ** 2 / (len(other) - 1))
+    half = float(stats.t.ppf(1 - ALPHA / 2, freedom)) * error
+    p = float(2 * stats.t.sf(abs(difference) / error, freedom))
+    return Interval(difference, difference - half, difference + half, count), p
 
 
 def _p_value(values: Floats) -> float:
