@@ -2,7 +2,6 @@
 
     run      scenario ─► trials ─► report          exit 0: every trial valid in the end, 1: some are not
     report   a run's files ─► its report again
-    compare  two runs ─► what has become worse      exit 0: nothing, 1: something
     serve    all servers side by side on one feed, to poke at
     doctor   what of this machine would spoil a run
 
@@ -29,7 +28,7 @@ from rich.table import Table
 
 from bench import report as reports
 from bench.errors import UserError
-from bench.experiment import journal, needs, plan, prepare, progress
+from bench.experiment import capacity, journal, needs, plan, prepare, progress
 from bench.experiment import run as runs
 from bench.experiment import serve as serving
 from bench.experiment.journal import Run
@@ -37,8 +36,6 @@ from bench.experiment.lock import machine_lock
 from bench.experiment.prepare import Question
 from bench.feed import schedule
 from bench.measure import host, noise
-from bench.report import compare as comparing
-from bench.stats import changes
 
 VALID, NOT_VALID, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -132,7 +129,10 @@ def _execute(under_way: Run) -> None:
     """Make the trials; say how to go on where that is interrupted."""
     typer.echo(f"{under_way.folder}: {under_way.manifest['question']}", err=True)
     try:
-        runs.execute(under_way, progress.reporter)
+        if under_way.scenario.capacity is None:
+            runs.execute(under_way, progress.reporter)
+        else:
+            capacity.execute(under_way, lambda line: typer.echo(line, err=True))
     except KeyboardInterrupt:
         typer.echo(f"\nInterrupted. To go on: tickertape run --resume {under_way.folder}", err=True)
         raise
@@ -140,11 +140,11 @@ def _execute(under_way: Run) -> None:
 
 def _refuse_unless_fits(question: Question, results: Path) -> needs.Needs:
     """What the question needs, unless this machine can't give it."""
-    windows = question.scenario.windows
-    horizon_s = plan.horizon_s(question.scenario, question.options)
-    first = plan.trials(question.scenario)[0]
-    ticks = len(schedule.make(question.scenario.feed, first.seed, horizon_s, windows.warmup_s))
-    needed = needs.needs(question.scenario, question.options, ticks)
+    costliest = capacity.at_most(question.scenario)
+    horizon_s = plan.horizon_s(costliest, question.options)
+    first = plan.trials(costliest)[0]
+    ticks = len(schedule.make(costliest.feed, first.seed, horizon_s, costliest.windows.warmup_s))
+    needed = needs.needs(costliest, question.options, ticks)
     needs.refuse_unless_fits(needed, needs.Means.read(results))
     return needed
 
@@ -157,6 +157,12 @@ def _print_plan(question: Question, needed: needs.Needs, results: Path) -> None:
         cells = [f"{each.subject} {each.clients}" for each in planned if each.block == block]
         blocks.add_row(str(block), ", ".join(cells))
     means = Table("", "needed", "here")
+    search = question.scenario.capacity
+    if search is not None:
+        what, names = capacity.told_raised(search), ", ".join(question.scenario.transports)
+        blocks.add_row("search", f"{search.start:,} to {search.most:,} {what} of each of {names}, until "
+                       f"{search.objective} breaks; for {needs.told_time(search.time_s)} at most. "
+                       "The needs are those of one step at the top.")
     for row in needs.table(needed, needs.Means.read(results)):
         means.add_row(*row)
     console = Console()
@@ -176,10 +182,14 @@ def _finish(folder: Path, as_json: bool) -> bool:
     if as_json:
         cells = [{name: _plain(value) for name, value in row.items()} for row in summary.to_dict("records")]
         report = str(folder / "report.html")
-        typer.echo(json.dumps({"run": str(folder), "report": report, "verdicts": verdicts, "cells": cells}))
+        data: dict[str, object] = {"run": str(folder), "report": report, "verdicts": verdicts, "cells": cells}
+        if built.knees is not None:
+            data["capacity"] = [{name: _plain(value) for name, value in row.items()}
+                                for row in built.knees.to_dict("records")]
+        typer.echo(json.dumps(data))
     else:
         console = Console()
-        console.print(_summary_table(summary))
+        console.print(_summary_table(summary) if built.knees is None else _capacity_table(built.knees))
         told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
         console.print(f"Trials: {told}", highlight=False)
         console.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
@@ -204,6 +214,15 @@ COLUMNS = (
 """Of `summary.csv` on the terminal: column, heading, format."""
 
 
+CAPACITY_COLUMNS = (
+    ("transport", "", "{}"), ("clients", "clients", "{:,.0f}"), ("rate_per_s", "ticks/s", "{:,.0f}"),
+    ("updates_per_s", "updates/s", "{:,.0f}"), ("server_cpu", "server\ncores", "{:.2f}"),
+    ("clients_per_core", "clients\na core", "{:,.0f}"),
+    ("updates_per_s_per_core", "updates/s\na core", "{:,.0f}"), ("limited_by", "limited by", "{}"),
+)
+"""Of `capacity.csv` on the terminal."""
+
+
 def _summary_table(summary: pd.DataFrame) -> Table:
     """The cells, in 80 columns."""
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
@@ -212,6 +231,17 @@ def _summary_table(summary: pd.DataFrame) -> Table:
         table.add_column(heading, justify="left" if name == "transport" else "right", no_wrap=True)
     for row in summary.to_dict("records"):
         table.add_row(*(_cell(row[name], form) for name, _, form in COLUMNS))
+    return table
+
+
+def _capacity_table(knees: pd.DataFrame) -> Table:
+    """The knees, with who gave in."""
+    table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
+        f"At the most that held {knees['objective'].iloc[0]}. –: nothing did."))
+    for name, heading, _ in CAPACITY_COLUMNS:
+        table.add_column(heading, justify="left" if name in ("transport", "limited_by") else "right")
+    for row in knees.to_dict("records"):
+        table.add_row(*(_cell(row[name], form) for name, _, form in CAPACITY_COLUMNS))
     return table
 
 
@@ -237,47 +267,6 @@ def report(
     with _told():
         valid = _finish(run.resolve(), as_json)
     raise typer.Exit(VALID if valid else NOT_VALID)
-
-
-@app.command()
-def compare(
-    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="The folder of the run to measure by.")],
-    after: Annotated[Path, typer.Argument(metavar="AFTER", help="The folder of the run to be judged.")],
-    threshold_percent: Annotated[float, typer.Option(
-        "--threshold", metavar="PERCENT", min=0, help="A change by less is not called one.")] = (
-            100 * changes.THRESHOLD),
-    force: Annotated[bool, typer.Option(
-        "--force", help="Compare runs that are not alike, too: another host, scenario, schema or feed "
-        "file.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """What has become worse from one run to another.
-
-    For each cell and figure the change with its 95 % interval between trials (Welch's t), and whether it
-    can be told from chance (Holm's correction over all). Regressed is what can, by more than the threshold.
-
-    Examples:
-
-        tickertape compare results/reference results/latest
-        tickertape compare before after --threshold 10 --json
-
-    Exit status: 0 nothing regressed, 1 something did, 2 a mistake, or runs that are not alike.
-    """
-    with _told():
-        threshold = threshold_percent / 100
-        found = comparing.compare(before.resolve(), after.resolve(), threshold=threshold, force=force)
-    for sentence in (*(f"not alike: {each}" for each in found.unlike), *found.notes):
-        typer.echo(sentence, err=True)
-    if as_json:
-        typer.echo(json.dumps(comparing.as_json(found)))
-    else:
-        table = Table(*comparing.COLUMNS, box=None)
-        for row in comparing.rows(found):
-            table.add_row(*row)
-        console = Console()
-        console.print(table)
-        console.print(comparing.summary(found), highlight=False)
-    raise typer.Exit(NOT_VALID if found.regressed else VALID)
 
 
 @app.command()

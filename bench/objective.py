@@ -13,6 +13,7 @@ import operator
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 RELATIONS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq}
 CONDITION = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(<=|>=|==|<|>)\s*(-?[0-9]+(?:\.[0-9]+)?)\s*")
@@ -26,12 +27,12 @@ class Condition:
     relation: str
     bound: float
 
-    def met(self, row: Mapping[str, object]) -> bool:
+    def met(self, row: Mapping[Any, object]) -> bool:
         """Whether a row of `trials.csv` meets it."""
         value = self.value(row)
         return not math.isnan(value) and bool(RELATIONS[self.relation](value, self.bound))
 
-    def value(self, row: Mapping[str, object]) -> float:
+    def value(self, row: Mapping[Any, object]) -> float:
         """The figure; NaN where the row has none."""
         value = row.get(self.column)
         return float(value) if isinstance(value, int | float) else math.nan
@@ -46,11 +47,11 @@ class Objective:
 
     conditions: tuple[Condition, ...]
 
-    def met(self, row: Mapping[str, object]) -> bool:
+    def met(self, row: Mapping[Any, object]) -> bool:
         """Whether a row of `trials.csv` meets the objective."""
         return not self.broken(row)
 
-    def broken(self, row: Mapping[str, object]) -> tuple[Condition, ...]:
+    def broken(self, row: Mapping[Any, object]) -> tuple[Condition, ...]:
         """The conditions that the row does not meet."""
         return tuple(condition for condition in self.conditions if not condition.met(row))
 

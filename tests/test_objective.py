@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.stats.objective import RELATIONS, Condition, Objective, parse
+from bench.objective import RELATIONS, Condition, Objective, parse
 
 
 def test_all_conditions_must_be_met() -> None:

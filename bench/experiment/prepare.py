@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench import scenario as scenarios
 from bench.errors import ScenarioError
-from bench.experiment import plan
+from bench.experiment import capacity, plan
 from bench.experiment.journal import PROJECT
 from bench.scenario import Scenario, Table
 
@@ -54,6 +54,7 @@ def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None) -> 
     scenario = _with_absolute_file(scenarios.load(file, given), file)
     options = plan.options_of_all(scenario, str(file))
     plan.check(scenario, options, str(file))
+    capacity.check(scenario, options, str(file))
     return Question(file.stem, file, scenario, options)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bench import transports
-from bench.scenario import External, Scenario, Subject
+from bench.scenario import External, Scenario, Subject, table_of
 
 HEAD = """\
 # The scenario file
@@ -52,8 +52,8 @@ def _inner(model: type[BaseModel], prefix: str) -> list[str]:
     """The tables below `model`, depth first."""
     parts = []
     for name, field in model.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
+        inner = table_of(field)
+        if inner is not None:
             path = f"{prefix}{name}"
             parts.append(_table(f"## `[{path}]`", inner, _doc(inner), skip=set()))
             parts += _inner(inner, f"{path}.")

@@ -19,7 +19,7 @@ import jinja2
 from matplotlib.figure import Figure
 
 from bench.records import whole_file
-from bench.report import cost_figures, figures, style, tables
+from bench.report import capacity, cost_figures, figures, style, tables
 from bench.report.findings import Finding, findings
 from bench.report.run import Run, write_condensed
 from bench.report.tables import Table
@@ -62,6 +62,10 @@ PLATES = (
 )
 
 
+SEARCH_PLATES = (Plate("capacity", capacity.against_level, capacity.CAPTION),)
+"""What is drawn of a search for the knee, in place of all others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """A plate with its drawing."""
@@ -90,8 +94,9 @@ class Page:
 
 def page(run: Run) -> Page:
     """The report of a run as plain data."""
+    searched = run.knees is not None
     drawn = []
-    for plate in PLATES:
+    for plate in SEARCH_PLATES if searched else PLATES:
         figure = plate.draw(run)
         drawn.append(Drawn(plate.name, _title(figure), plate.caption, style.svg(figure, plate.name)))
     return Page(
@@ -100,10 +105,10 @@ def page(run: Run) -> Page:
         verdict=tables.verdict_line(run),
         simulated=bool((run.trials["source"] == "simulated").any()),
         clients=figures.shown_clients(run),
-        glance=tables.glance(run),
-        findings=findings(run),
+        glance=capacity.glance(run) if searched else tables.glance(run),
+        findings=capacity.findings(run) if searched else findings(run),
         plates=drawn,
-        sections=tables.sections(run),
+        sections=capacity.sections(run) if searched else tables.sections(run),
         caveats=tables.CAVEATS,
     )
 

@@ -19,6 +19,7 @@ import pandas as pd
 from bench import records
 from bench.audit import Verdict, audit
 from bench.errors import RunError
+from bench.report.knees import at_knees, knees
 from bench.stats.summary import summarise
 from bench.stats.trial import COLUMNS, WHOLE, WORDS, trial_figures
 
@@ -35,7 +36,7 @@ class Run:
     trials: pd.DataFrame
     """`trials.csv`: one row a trial, failed ones too, in the order in which they were made."""
     summary: pd.DataFrame
-    """`summary.csv`: one row a (transport, clients) cell."""
+    """`summary.csv`: one row a (transport, clients) cell; of a search for the knee, those at the knees."""
     distributions: pd.DataFrame
     """`trial, instant, bin, count`: latencies in bins of 0.5 %."""
     timelines: pd.DataFrame
@@ -52,8 +53,17 @@ class Run:
         return tuple(sorted(int(count) for count in self.manifest["scenario"]["load"]["clients"]))
 
     @property
+    def knees(self) -> pd.DataFrame | None:
+        """`capacity.csv`: one row a transport; None where the run was no search for the knee."""
+        return knees(self.trials, self.manifest["scenario"])
+
+    @property
     def settled(self) -> bool:
-        """Whether each place of the plan that anything was made at has a VALID trial, first or repeated."""
+        """Whether each place of the plan that anything was made at has a VALID trial, first or repeated; of
+        a search for the knee, whether each transport's was found, whatever gave in."""
+        searched = self.knees
+        if searched is not None:
+            return bool(searched["found"].all())
         valid = self.trials["verdict"] == "VALID"
         return bool(valid.groupby([self.trials["block"], self.trials["position"]]).any().all())
 
@@ -72,13 +82,16 @@ def open_run(folder: Path) -> Run:
     raw = all((path / "deliveries.parquet").is_file() for path in done if _was_measured(path))
     trials, distributions, timelines = _from_raw(done) if raw else _from_condensed(folder)
     trials = _typed(trials).sort_values(["block", "position", "attempt"], ignore_index=True)
-    summary = summarise(trials, tuple(manifest["scenario"]["transports"]))
+    summary = summarise(at_knees(trials, manifest["scenario"]), tuple(manifest["scenario"]["transports"]))
     return Run(folder, manifest, trials, summary, distributions, timelines)
 
 
 def write_condensed(run: Run) -> None:
-    """Write the four files that the run's report is made from."""
-    for name, frame in (("trials.csv", run.trials), ("summary.csv", run.summary)):
+    """Write the four files that the run's report is made from, and the knees of a search."""
+    tables = {"trials.csv": run.trials, "summary.csv": run.summary}
+    if run.knees is not None:
+        tables["capacity.csv"] = run.knees
+    for name, frame in tables.items():
         with records.whole_file(run.folder / name) as beside:
             frame.to_csv(beside, index=False, lineterminator="\n")
     for name, frame in (("distributions", run.distributions), ("timelines", run.timelines)):

@@ -1,0 +1,152 @@
+"""A run that looks for the knee of each transport, in place of one that makes a plan's trials.
+
+    finished steps on disk ─► next_step (pure) ─► one trial of fresh processes ─► judged ─► again
+
+A step is an ordinary trial of the scenario, with one number in it raised: `load.clients` or
+`feed.rate_per_s`. It holds where it is VALID and meets the objective. One that is INVALID does not hold,
+and is no failure of the search: where the generator gives in before the server, that is the limit which
+was found, and the report says so (`bench.report.capacity`). The search itself is `bench.stats.knee`.
+
+What is done is what has a `trial.json`, so an interrupted search goes on where it was. Tries at the same
+level have different seeds; all transports meet the same ticks at the same try.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from bench import objective, records
+from bench.audit import Verdict, judge
+from bench.clock import RunClock
+from bench.errors import ScenarioError
+from bench.experiment import plan, trial
+from bench.experiment.journal import Run
+from bench.experiment.plan import PlannedTrial
+from bench.experiment.progress import Row, told_outcome
+from bench.experiment.run import pinned_to, termination_as_interrupt
+from bench.experiment.trial import Setting
+from bench.measure import host
+from bench.records import TrialRecord
+from bench.scenario import Capacity, Scenario, Table
+from bench.stats.knee import Search, Step, is_found, knee, next_step
+from bench.stats.trial import COLUMNS
+
+
+def search_of(capacity: Capacity) -> Search:
+    """How the scenario wants the knee to be looked for."""
+    return Search(capacity.start, capacity.most, capacity.factor, capacity.precision, capacity.time_s)
+
+
+def at_level(scenario: Scenario, level: int) -> Scenario:
+    """The scenario of one step."""
+    assert scenario.capacity is not None, "not a search"
+    if scenario.capacity.raised == "clients":
+        changed: dict[str, object] = {"load": scenario.load.model_copy(update={"clients": (level,)})}
+    else:
+        changed = {"feed": scenario.feed.model_copy(update={"rate_per_s": float(level)})}
+    return scenario.model_copy(update=changed)
+
+
+def at_most(scenario: Scenario) -> Scenario:
+    """The costliest step of a search as a plan of its own; any other scenario as it is."""
+    if scenario.capacity is None:
+        return scenario
+    return at_level(scenario, scenario.capacity.most).model_copy(update={"capacity": None})
+
+
+def check(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
+    """Refuse a search that can't give an answer."""
+    capacity = scenario.capacity
+    if capacity is None:
+        return
+    for condition in objective.parse(capacity.objective).conditions:
+        if condition.column not in COLUMNS:
+            raise ScenarioError(where, "capacity.objective", condition.column, "a column of trials.csv")
+    if capacity.raised == "rate_per_s":
+        if scenario.feed.schedule == "replay":
+            raise ScenarioError(where, "capacity.raised", "rate_per_s", "clients, where a file is replayed")
+        if len(scenario.load.clients) != 1:
+            raise ScenarioError(where, "load.clients", str(list(scenario.load.clients)),
+                                "one count, where capacity.raised is rate_per_s")
+    plan.check(at_most(scenario), options, where)
+
+
+def execute(run: Run, say: Callable[[str], None]) -> None:
+    """Make steps until all knees are found, or the time is over; `say` is given a line a step."""
+    scenario = run.scenario
+    assert scenario.capacity is not None, "not a search"
+    options = plan.options_of_all(scenario, str(run.folder / "manifest.json"))
+    clock, folder = RunClock(run.manifest["clock_origin_ns"]), Path(run.manifest["scenario_folder"])
+    search = search_of(scenario.capacity)
+    steps = finished(run)
+    host.raise_open_files()
+    with termination_as_interrupt():
+        while (wanted := next_step(steps, tuple(scenario.transports), search)) is not None:
+            planned, attempt = _planned(scenario, steps, *wanted)
+            setting = Setting.on_this_machine(at_level(scenario, wanted[1]), options, clock, folder)
+            place = run.folder / "trials" / planned.name
+            if place.exists():
+                shutil.rmtree(place)   # of an interruption: what is finished is in `steps`
+            with pinned_to(setting.other_cores):
+                record = trial.make(setting, planned, place, attempt)
+            figures, verdict = judge(place)
+            step = _step(record, figures.row, verdict, scenario.capacity)
+            steps.append(step)
+            say(_told(len(steps), planned, step, figures.row, verdict, scenario.capacity))
+            mine = [each for each in steps if each.subject == step.subject]
+            if is_found(mine, search):
+                say(f"{step.subject}: {told_knee(mine, scenario.capacity)}")
+
+
+def finished(run: Run) -> list[Step]:
+    """The steps that are on disk, in the order in which they were made."""
+    capacity = run.scenario.capacity
+    assert capacity is not None, "not a search"
+    steps = []
+    for folder in records.trial_folders(run.folder):
+        figures, verdict = judge(folder)
+        steps.append(_step(records.read_trial(folder), figures.row, verdict, capacity))
+    return steps
+
+
+def told_knee(steps: list[Step], capacity: Capacity) -> str:
+    """Where the search of one transport ended, in words."""
+    found, what = knee(steps), told_raised(capacity)
+    if found.held is None:
+        return f"broke at the start, {found.broke:,} {what}"
+    if found.broke is None:
+        return f"held {found.held:,} {what}; more was not tried"
+    return f"held {found.held:,} {what}, broke at {found.broke:,}"
+
+
+def told_raised(capacity: Capacity) -> str:
+    """The unit of a level."""
+    return "clients" if capacity.raised == "clients" else "ticks a second"
+
+
+def _planned(scenario: Scenario, steps: list[Step], subject: str, level: int) -> tuple[PlannedTrial, int]:
+    """The trial of the next step, and which try at its level it is, from 1."""
+    attempt = 1 + sum((step.subject, step.level) == (subject, level) for step in steps)
+    position = len(steps) + 1
+    step = at_level(scenario, level)
+    return PlannedTrial(
+        name=f"{position:03}-{subject}-{level}", block=1, position=position, subject=subject,
+        transport=scenario.transports[subject].transport or subject, clients=step.load.clients[0],
+        seed=plan.derive(scenario.seed, "block", attempt),
+    ), attempt
+
+
+def _step(record: TrialRecord, row: Row, verdict: Verdict, capacity: Capacity) -> Step:
+    held = verdict.status == "VALID" and objective.parse(capacity.objective).met(row)
+    level = record.clients if capacity.raised == "clients" else round(record.rate_per_s or 0)
+    return Step(record.subject, level, held, record.took_s or 0.0)
+
+
+def _told(number: int, planned: PlannedTrial, step: Step, row: Row, verdict: Verdict,
+          capacity: Capacity) -> str:
+    """A step in one line: what was tried, what came out, whether it held."""
+    rate = f" at {step.level:,} ticks a second" if capacity.raised == "rate_per_s" else ""
+    outcome = "held" if step.held else "not held"
+    return f"[step {number}{rate}: {outcome}] {told_outcome(planned, row, verdict)}"
