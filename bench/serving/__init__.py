@@ -5,6 +5,7 @@
                  │  counts, pages (/health, /stats, /openapi.json), lifecycle
 
     config.py    what a server process is told, and the limits that it keeps
+    certificate.py   a throw-away certificate for TLS
     sockets.py   the listening socket's options
     target.py    a request's target: path and query, strictly decoded
     answers.py   a batch encoded once for all who ask the same, and its entity tag

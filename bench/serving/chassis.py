@@ -21,6 +21,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Protocol
@@ -33,6 +34,7 @@ from bench.feed.subscription import FeedSubscription
 from bench.feed.tape import Tape
 from bench.lifeline import Lifeline
 from bench.serving.answers import Answer, answer_of
+from bench.serving.certificate import Identity
 from bench.serving.config import Config
 from bench.serving.sockets import listening_socket
 
@@ -105,8 +107,10 @@ class Counts:
 class Chassis:
     """One server process's tape, news, answers and counts."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, identity: Identity | None = None) -> None:
         self.config = config
+        self.identity = identity
+        """What connections are encrypted with; None: they aren't."""
         self.tape = Tape(config.server.tape_ticks)
         self.counts = Counts()
         self.stopping = False
@@ -114,6 +118,11 @@ class Chassis:
         self.feed = FeedSubscription(config.feed.host, config.feed.port, self.tape, self._on_ticks)
         self._listeners: list[Callable[[], None]] = []
         self._answers: dict[Request, Answer] = {}
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """For whatever listens: how connections are encrypted."""
+        return None if self.identity is None else self.identity.context
 
     def on_news(self, listener: Callable[[], None]) -> None:
         """Call `listener` after ticks have come, after a new epoch, and when the server stops."""
@@ -184,7 +193,8 @@ class Chassis:
             if not stop.is_set():
                 log.info("%s listens at %s:%d", config.transport, host, port)
                 if lifeline is not None:
-                    lifeline.send({"ready": {"host": host, "port": port}})
+                    certificate = None if self.identity is None else self.identity.certificate
+                    lifeline.send({"ready": {"host": host, "port": port, "certificate": certificate}})
                 await stop.wait()
             feed.cancel()
         self.stopping = True

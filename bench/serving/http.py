@@ -71,7 +71,7 @@ class HttpService:
         )
         self._runner = web.ServerRunner(self._server, shutdown_timeout=limits.close_s)
         await self._runner.setup()
-        await web.SockSite(self._runner, sock, backlog=BACKLOG).start()
+        await web.SockSite(self._runner, sock, backlog=BACKLOG, ssl_context=self.chassis.tls).start()
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def stop(self) -> None:

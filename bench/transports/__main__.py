@@ -18,8 +18,10 @@ from bench import transports
 from bench.errors import ScenarioError, UserError
 from bench.lifeline import Lifeline
 from bench.serving import config as configuration
+from bench.serving.certificate import throw_away
 from bench.serving.chassis import Chassis, Service
 from bench.serving.config import Config
+from bench.wire import Wire
 
 
 async def serve(config: Config, where: str, lifeline: Lifeline | None) -> None:
@@ -27,7 +29,8 @@ async def serve(config: Config, where: str, lifeline: Lifeline | None) -> None:
     if config.transport not in transports.names():
         raise ScenarioError(where, "transport", repr(config.transport), ", ".join(transports.names()))
     options = transports.options_of(config.transport, config.options, where, "options")
-    chassis = Chassis(config)
+    secure = isinstance(options, Wire) and options.tls
+    chassis = Chassis(config, throw_away(config.host) if secure else None)
     service: Service = transports.part(config.transport, "server").install(chassis, options)
     await chassis.run(service, lifeline)
 

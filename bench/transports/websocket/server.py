@@ -138,6 +138,7 @@ class Pusher:
         self._server = await serve(
             self.attend,
             sock=sock,
+            ssl=self.chassis.tls,
             backlog=BACKLOG,
             process_request=self.admit,
             process_response=self.complete,

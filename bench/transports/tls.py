@@ -1,0 +1,157 @@
+"""TLS as a machine around a machine: the driver moves sealed bytes, the machine inside sees plain ones.
+
+    driver ── sealed bytes, kernel stamp ──► receive ─► [in] TLS ─► plain bytes ─► machine.receive
+    driver ◄── outbox ◄──────────────────────────────── [out] TLS ◄─ machine.outbox
+
+Python's own TLS sockets read for themselves and lose the kernel's arrival stamps, so the records go
+through two memory buffers over the stamped socket. The machine inside is told `opened` when the handshake
+is done; when either side is about to leave, `close_notify` is exchanged before the connection is closed in
+order.
+
+Every connection makes a full handshake. A certificate that is given is the only one trusted; without
+one, none is checked.
+
+Known weakness: the application's instant is taken before a record is opened, as it is before JSON is
+parsed. Browsers resume sessions, which saves them the certificate from the second connection on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+
+from bench.transports import NEVER, Action, ClientMachine
+
+READ_SIZE = 65_536
+
+
+def client_context(certificate: str | None) -> ssl.SSLContext:
+    """TLS 1.3 that trusts `certificate` (PEM) and no other; None: any."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    if certificate is None:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    else:
+        context.load_verify_locations(cadata=certificate)
+    return context
+
+
+class Secured:
+    """A client machine whose connection is encrypted (see `ClientMachine`)."""
+
+    def __init__(self, machine: ClientMachine, context: ssl.SSLContext, host: str) -> None:
+        self.machine = machine
+        self.spec = machine.spec
+        self.counts = machine.counts
+        """Application bytes, as without TLS."""
+        self.subscribed = False
+        self.outbox = bytearray()
+        self.action = Action.NONE
+        self.deadline_ns = NEVER
+        self._context = context
+        self._host = host
+        self._established = False
+        self._ended = False
+        """The other side has said that it sends no more."""
+        self._failed = False
+        self._begin()
+
+    def start(self, now_ns: int) -> None:
+        """See `ClientMachine`."""
+        self.machine.start(now_ns)
+        self._follow()
+
+    def opened(self, now_ns: int) -> None:
+        """See `ClientMachine`; the handshake begins."""
+        self._begin()
+        self._shake_hands(now_ns)
+        self._follow()
+
+    def receive(self, data: bytes, kernel_ns: int, app_ns: int) -> None:
+        """See `ClientMachine`."""
+        self._incoming.write(data)
+        try:
+            if not self._established:
+                self._shake_hands(app_ns)
+            if self._established and (plain := self._opened_records()):
+                self.machine.receive(plain, kernel_ns, app_ns)
+        except ssl.SSLError:
+            self._failed = True
+            self.action = Action.CLOSE
+        self._follow()
+        if self._ended:
+            self._leave()
+
+    def closed(self, now_ns: int, reason: str) -> None:
+        """See `ClientMachine`; `tls`: the handshake or a record failed."""
+        if self._failed or (reason == "eof" and not self._established):
+            reason = "tls"
+        elif self._ended and reason == "closed":
+            reason = "eof"
+        self._established = False
+        self.machine.closed(now_ns, reason)
+        self._follow()
+
+    def timer(self, now_ns: int) -> None:
+        """See `ClientMachine`."""
+        self.machine.timer(now_ns)
+        self._follow()
+
+    def stop(self, now_ns: int) -> None:
+        """See `ClientMachine`."""
+        self.machine.stop(now_ns)
+        self._follow()
+
+    def _begin(self) -> None:
+        """Nothing is agreed yet with whoever is at the other end."""
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = self._context.wrap_bio(self._incoming, self._outgoing, server_hostname=self._host)
+        self._established = self._ended = self._failed = False
+
+    def _shake_hands(self, now_ns: int) -> None:
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return
+        self._established = True
+        self.machine.opened(now_ns)
+        self._seal()   # before anything is read: the two directions are independent
+
+    def _opened_records(self) -> bytes:
+        """What the records that are whole say."""
+        pieces = []
+        try:
+            while piece := self._tls.read(READ_SIZE):
+                pieces.append(piece)
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            self._ended = True
+        return b"".join(pieces)
+
+    def _seal(self) -> None:
+        if self.machine.outbox and self._established:
+            self._tls.write(self.machine.outbox)
+            self.machine.outbox.clear()
+
+    def _follow(self) -> None:
+        """Take over what the machine asked for in its last call."""
+        self._seal()
+        action = self.machine.action
+        if action is not Action.NONE:
+            self.machine.action = Action.NONE
+            self.action = action
+            if action is Action.CLOSE:
+                self._leave()
+        self.outbox += self._outgoing.read()
+        self.deadline_ns = self.machine.deadline_ns
+        self.subscribed = self.machine.subscribed
+
+    def _leave(self) -> None:
+        """Say that nothing more will be sent, and close."""
+        if self._established:
+            with contextlib.suppress(ssl.SSLError):   # the other side's answer is not waited for
+                self._tls.unwrap()
+        self.outbox += self._outgoing.read()
+        self.action = Action.CLOSE
