@@ -2,6 +2,7 @@
 
     run      scenario ─► trials ─► report          exit 0: every trial valid in the end, 1: some are not
     report   a run's files ─► its report again
+    compare  two runs ─► what has become worse      exit 0: nothing, 1: something
     serve    all servers side by side on one feed, to poke at
     doctor   what of this machine would spoil a run
 
@@ -26,7 +27,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench import claims
 from bench import report as reports
+from bench.claims import Judged
 from bench.errors import UserError
 from bench.experiment import capacity, journal, needs, plan, prepare, progress
 from bench.experiment import run as runs
@@ -36,6 +39,9 @@ from bench.experiment.lock import machine_lock
 from bench.experiment.prepare import Question
 from bench.feed import schedule
 from bench.measure import host, noise
+from bench.report import claims as claim_words
+from bench.report import compare as comparing
+from bench.stats import changes
 
 VALID, NOT_VALID, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -186,14 +192,28 @@ def _finish(folder: Path, as_json: bool) -> bool:
         if built.knees is not None:
             data["capacity"] = [{name: _plain(value) for name, value in row.items()}
                                 for row in built.knees.to_dict("records")]
+        if built.claims:
+            data["claims"] = [{name: _plain(value) for name, value in row.items()}
+                              for row in claims.table(built.claims).to_dict("records")]
         typer.echo(json.dumps(data))
     else:
         console = Console()
         console.print(_summary_table(summary) if built.knees is None else _capacity_table(built.knees))
+        if built.claims:
+            console.print(_claims_table(built.claims))
         told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
         console.print(f"Trials: {told}", highlight=False)
         console.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
     return built.settled
+
+
+def _claims_table(verdicts: list[Judged]) -> Table:
+    """What was claimed beside what was measured."""
+    table = Table("claim", "stated", "ours", "unit", "verdict")
+    for each in verdicts:
+        ours = claim_words.ours_text(each)
+        table.add_row(each.name, f"{each.stated:,g}", ours, each.claim.unit, each.verdict)
+    return table
 
 
 def _plain(value: Any) -> Any:
@@ -267,6 +287,47 @@ def report(
     with _told():
         valid = _finish(run.resolve(), as_json)
     raise typer.Exit(VALID if valid else NOT_VALID)
+
+
+@app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="The folder of the run to measure by.")],
+    after: Annotated[Path, typer.Argument(metavar="AFTER", help="The folder of the run to be judged.")],
+    threshold_percent: Annotated[float, typer.Option(
+        "--threshold", metavar="PERCENT", min=0, help="A change by less is not called one.")] = (
+            100 * changes.THRESHOLD),
+    force: Annotated[bool, typer.Option(
+        "--force", help="Compare runs that are not alike, too: another host, scenario, schema or feed "
+        "file.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """What has become worse from one run to another.
+
+    For each cell and figure the change with its 95 % interval between trials (Welch's t), and whether it
+    can be told from chance (Holm's correction over all). Regressed is what can, by more than the threshold.
+
+    Examples:
+
+        tickertape compare results/reference results/latest
+        tickertape compare before after --threshold 10 --json
+
+    Exit status: 0 nothing regressed, 1 something did, 2 a mistake, or runs that are not alike.
+    """
+    with _told():
+        threshold = threshold_percent / 100
+        found = comparing.compare(before.resolve(), after.resolve(), threshold=threshold, force=force)
+    for sentence in (*(f"not alike: {each}" for each in found.unlike), *found.notes):
+        typer.echo(sentence, err=True)
+    if as_json:
+        typer.echo(json.dumps(comparing.as_json(found)))
+    else:
+        table = Table(*comparing.COLUMNS, box=None)
+        for row in comparing.rows(found):
+            table.add_row(*row)
+        console = Console()
+        console.print(table)
+        console.print(comparing.summary(found), highlight=False)
+    raise typer.Exit(NOT_VALID if found.regressed else VALID)
 
 
 @app.command()

@@ -2,7 +2,8 @@
 
     name or path ─► file ─► Scenario (--feed and --set applied) ─► options of each subject ─► checked
 
-A name is looked for as `scenarios/<name>.toml`, first below the current folder, then in the project.
+A name is looked for as `scenarios/<name>.toml`, first below the current folder, then in the project; it may
+have a folder in it (`claims/rfc-6202`).
 A replayed file that the scenario names is looked for from the scenario's own folder, one that `--feed`
 names from the current one.
 """
@@ -14,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import claims
 from bench import scenario as scenarios
 from bench.errors import ScenarioError
 from bench.experiment import capacity, plan
@@ -35,13 +37,16 @@ class Question:
 
 def find(name: str) -> Path:
     """The scenario file that `name` means."""
-    if name.endswith(".toml") or "/" in name:
+    if name.endswith(".toml"):
         return Path(name)
     folders = [Path("scenarios"), PROJECT / "scenarios"]
     for folder in folders:
         if (folder / f"{name}.toml").is_file():
             return folder / f"{name}.toml"
-    known = sorted({path.stem for folder in folders for path in folder.glob("*.toml")})
+    known = sorted({
+        path.relative_to(folder).with_suffix("").as_posix()
+        for folder in folders for path in folder.glob("**/*.toml")
+    })
     raise ScenarioError("scenarios/", name, "no such scenario", ", ".join([*known, "or a path"]))
 
 
@@ -54,6 +59,7 @@ def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None) -> 
     scenario = _with_absolute_file(scenarios.load(file, given), file)
     options = plan.options_of_all(scenario, str(file))
     plan.check(scenario, options, str(file))
+    claims.check(scenario, str(file))
     capacity.check(scenario, options, str(file))
     return Question(file.stem, file, scenario, options)
 

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bench import transports
-from bench.scenario import External, Scenario, Subject, table_of
+from bench.scenario import Claim, External, Scenario, Subject, table_of
 
 HEAD = """\
 # The scenario file
@@ -38,10 +38,11 @@ one transport can stand there twice with different options.
 
 def text() -> str:
     """The whole document."""
-    parts = [HEAD, _table("## The file", Scenario, "", skip={"transports"})]
+    parts = [HEAD, _table("## The file", Scenario, "", skip={"transports", "claims"})]
     parts += _inner(Scenario, "")
     parts += [SUBJECTS, _rows(Subject, skip=set())]
     parts.append(_table("### `[transports.<label>.server]`", External, _doc(External), skip=set()))
+    parts.append(_table("## `[claims.<name>]`", Claim, _doc(Claim), skip=set()))
     for name in transports.names():
         options: type[BaseModel] = transports.part(name, "protocol").Options
         parts.append(_table(f"### Options of `{name}`", options, "", skip=set()))

@@ -19,7 +19,7 @@ import jinja2
 from matplotlib.figure import Figure
 
 from bench.records import whole_file
-from bench.report import capacity, cost_figures, figures, style, tables
+from bench.report import capacity, claims, cost_figures, figures, style, tables
 from bench.report.findings import Finding, findings
 from bench.report.run import Run, write_condensed
 from bench.report.tables import Table
@@ -87,6 +87,8 @@ class Page:
     clients: int
     glance: Table
     findings: list[Finding]
+    claims: Table | None
+    """Only where the scenario has any."""
     plates: list[Drawn]
     sections: list[Table]
     caveats: tuple[str, ...]
@@ -107,6 +109,7 @@ def page(run: Run) -> Page:
         clients=figures.shown_clients(run),
         glance=capacity.glance(run) if searched else tables.glance(run),
         findings=capacity.findings(run) if searched else findings(run),
+        claims=claims.table(run),
         plates=drawn,
         sections=capacity.sections(run) if searched else tables.sections(run),
         caveats=tables.CAVEATS,

@@ -18,6 +18,8 @@ import pandas as pd
 
 from bench import records
 from bench.audit import Verdict, audit
+from bench.claims import Judged, judged
+from bench.claims import table as claims_table
 from bench.errors import RunError
 from bench.report.knees import at_knees, knees
 from bench.stats.summary import summarise
@@ -68,6 +70,11 @@ class Run:
         return bool(valid.groupby([self.trials["block"], self.trials["position"]]).any().all())
 
     @property
+    def claims(self) -> list[Judged]:
+        """The verdicts on what the scenario claims; empty where it claims nothing."""
+        return judged(self.manifest["scenario"], self.valid)
+
+    @property
     def valid(self) -> pd.DataFrame:
         """The trials that may enter a figure."""
         return self.trials[self.trials["verdict"] == "VALID"]
@@ -87,10 +94,13 @@ def open_run(folder: Path) -> Run:
 
 
 def write_condensed(run: Run) -> None:
-    """Write the four files that the run's report is made from, and the knees of a search."""
+    """Write the four files that the run's report is made from, the knees of a search and the verdicts on
+    claims."""
     tables = {"trials.csv": run.trials, "summary.csv": run.summary}
     if run.knees is not None:
         tables["capacity.csv"] = run.knees
+    if run.claims:
+        tables["claims.csv"] = claims_table(run.claims)
     for name, frame in tables.items():
         with records.whole_file(run.folder / name) as beside:
             frame.to_csv(beside, index=False, lineterminator="\n")
