@@ -204,8 +204,8 @@ _NONE: Mapping[str, int] = {}
 
 def tick_fields(tick: Any) -> dict[str, Any]:
     """The fields of a decoded tick in the compact encoding; `due_ns`, which it lacks, is `NO_STAMP`."""
-    index, seq, price, symbol = tick
-    return {"index": index, "seq": seq, "due_ns": NO_STAMP, "symbol": symbol, "price": price}
+    index, seq, price, size, symbol = tick
+    return {"index": index, "seq": seq, "due_ns": NO_STAMP, "symbol": symbol, "price": price, "size": size}
 
 
 def decode_batch(body: bytes) -> Received:

@@ -78,8 +78,8 @@ class Feed(Table):
     book_levels: Annotated[int, Field(ge=0, le=200)] = 0
     """Levels on each side of the order book that a tick carries: 0 is about 90 bytes, 50 about 2 kB."""
     encoding: Literal["object", "compact"] = "object"
-    """How a tick is written: an object of about 90 bytes, or an array of about 20, without its size, its
-    book and its due instant."""
+    """How a tick is written: an object of about 90 bytes, or an array of about 20, without its due
+    instant and its book."""
     bursty: Bursts = Bursts()
     replay: Replay = Replay()
 

@@ -96,9 +96,9 @@ def test_a_batch_is_read_back(
 
 
 def test_compact_ticks_are_read_as_objects() -> None:
-    received = decode_batch(b'{"cursor":"9f2c:42","more":false,"ticks":[[41,42,23.82,"AAA"]]}')
+    received = decode_batch(b'{"cursor":"9f2c:42","more":false,"ticks":[[41,42,23.82,100,"AAA"]]}')
     assert received.ticks == [
-        {"index": 41, "seq": 42, "due_ns": NO_STAMP, "symbol": "AAA", "price": 23.82}]
+        {"index": 41, "seq": 42, "due_ns": NO_STAMP, "symbol": "AAA", "price": 23.82, "size": 100}]
 
 
 @pytest.mark.parametrize(

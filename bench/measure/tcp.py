@@ -54,6 +54,8 @@ SYN_BYTES = 8
 CLOSED = 7
 """`TCP_CLOSE`: both sides are done."""
 
+_FIN_RECEIVED = (8, 9, 11)
+"""`TCP_CLOSE_WAIT`, `TCP_LAST_ACK`, `TCP_CLOSING`."""
 _SO_TIMESTAMPNS = 35
 _SOL_SOCKET = int(socket.SOL_SOCKET)
 _timespec = struct.Struct("@ll").unpack_from
@@ -169,10 +171,11 @@ def is_closed(info: bytes | None) -> bool:
 
 
 def decode_info(info: bytes | None, end_of_file: bool = False, shut: bool = False) -> TcpInfo | None:
-    """The counters in `info`. `end_of_file` says that the peer's FIN has come, which counted as a byte;
-    `shut` that ours was sent."""
+    """The counters in `info`. `end_of_file` says that the peer's FIN was read, which counted as a byte (one
+    that nobody has read yet shows in the state); `shut` says that ours was sent."""
     if info is None or len(info) < 144:
         return None
+    end_of_file = end_of_file or info[0] in _FIN_RECEIVED
     bytes_received, segments_out, segments_in = _BYTES_RECEIVED_ON.unpack_from(info, 128)
     (retransmitted,) = _TOTAL_RETRANS.unpack_from(info, 100)
     bytes_up = bytes_again = data_up = data_down = None

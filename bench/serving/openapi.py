@@ -32,11 +32,11 @@ SCHEMAS: dict[str, Any] = {
     },
     "CompactTick": {
         "type": "array",
-        "description": "index, seq, price, symbol",
+        "description": "index, seq, price, size, symbol",
         "prefixItems": [{"type": "integer", "minimum": 0}, {"type": "integer", "minimum": 1},
-                        {"type": "number"}, {"type": "string"}],
-        "minItems": 4,
-        "maxItems": 4,
+                        {"type": "number"}, {"type": "number", "minimum": 0}, {"type": "string"}],
+        "minItems": 5,
+        "maxItems": 5,
     },
     "TickObject": {
         "type": "object",

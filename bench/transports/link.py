@@ -96,12 +96,11 @@ class Link:
     def note_leaving(self) -> None:
         """The first FIN has come or is about to be sent: closing begins."""
         if self._at_leaving is None and self.sock is not None:
-            self._at_leaving = self._of_connection(self.sock)
-            if self._at_leaving is not None and self.end_of_file:
-                at = self._at_leaving   # the FIN is in it already, and is the beginning of closing
+            self._at_leaving = at = self._of_connection(self.sock)
+            if at is not None and at.control_segments_down == 2:
+                # The server's FIN is in it already, and is the beginning of closing.
                 self._at_leaving = dataclasses.replace(
-                    at, segments_down=at.segments_down - 1,
-                    control_segments_down=at.control_segments_down - 1)
+                    at, segments_down=at.segments_down - 1, control_segments_down=1)
 
     def note_closing(self) -> None:
         """The connection was closed in order: add up what that took."""

@@ -106,8 +106,8 @@ def test_a_compact_tick_is_held_as_it_came() -> None:
     tape = Tape(10)
     tape.begin("e1", frozenset({"AAA"}), after=0)
     feed = FeedSubscription("127.0.0.1", 1, tape, lambda: None)
-    feed.take_ticks([b'[0,1,23.82,"AAA"]'])
-    assert tape.read(Subscription(), Cursor("e1", 0), 10).ticks == (b'[0,1,23.82,"AAA"]',)
+    feed.take_ticks([b'[0,1,23.82,100,"AAA"]'])
+    assert tape.read(Subscription(), Cursor("e1", 0), 10).ticks == (b'[0,1,23.82,100,"AAA"]',)
 
 
 def test_a_header_alone_is_told() -> None:

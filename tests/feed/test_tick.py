@@ -47,11 +47,12 @@ def test_the_line_is_the_documented_one() -> None:
 def test_a_compact_tick_is_read_back_but_for_what_it_leaves_out(tick: Tick) -> None:
     fields = tick_fields(orjson.loads(encode_compact(tick)))
     assert fields.pop("due_ns") == NO_STAMP
-    assert fields == {"index": tick.index, "seq": tick.seq, "symbol": tick.symbol, "price": tick.price}
+    assert fields == {
+        "index": tick.index, "seq": tick.seq, "symbol": tick.symbol, "price": tick.price, "size": tick.size}
 
 
 def test_a_compact_line_has_about_twenty_characters() -> None:
-    assert encode_compact(Tick(12, 13, 4_100_000_000, "AAA", 52.07, 100)) == b'[12,13,52.07,"AAA"]'
+    assert encode_compact(Tick(12, 13, 4_100_000_000, "AAA", 52.07, 100)) == b'[12,13,52.07,100,"AAA"]'
 
 
 @pytest.mark.parametrize("line", [b"", b"{}", b"[1]", b"7", b'{"index":1,"seq":1}', b"\xff"])

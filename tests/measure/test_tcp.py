@@ -35,6 +35,9 @@ def test_the_counters_are_where_the_kernel_puts_them() -> None:
     assert tcp.decode_info(info(248), end_of_file=True) == replace(
         counted, bytes_down=5000, control_segments_down=2)
     assert tcp.decode_info(info(248), shut=True) == replace(counted, control_segments_up=2)
+    close_wait = 8   # the peer's FIN has come, and was not read yet
+    assert tcp.decode_info(info(248, state=close_wait)) == replace(
+        counted, bytes_down=5000, control_segments_down=2)
 
 
 def test_an_older_kernel_knows_less() -> None:

@@ -123,9 +123,9 @@ def test_however_the_stream_is_cut_the_same_is_delivered_and_ponged(places: list
 
 def test_compact_ticks_bare_and_in_batches() -> None:
     bench = Bench().upgraded()
-    bench.receive(text(b'[10,11,23.82,"AAA"]'))
+    bench.receive(text(b'[10,11,23.82,100,"AAA"]'))
     assert bench.client.cursor == Cursor("a", 11)
-    lines = [b'[11,12,23.83,"AAA"]', b'[12,13,23.84,"AAB"]']
+    lines = [b'[11,12,23.83,100,"AAA"]', b'[12,13,23.84,100,"AAB"]']
     bench.receive(text(encode_batch(Batch(Cursor("a", 13), lines))))
     assert bench.indices() == [10, 11, 12]
     assert {int(row["due_ns"]) for row in next(bench.recorder.deliveries_since(0))} == {NO_STAMP}
