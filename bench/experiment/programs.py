@@ -52,22 +52,25 @@ def server(folder: Path, transport: str, options: Table, server: Server, *, feed
     return Command(name, (sys.executable, "-P", "-m", "bench.transports", str(path)), cores=cores)
 
 
-def load(folder: Path, config: Mapping[str, Any], *, cores: Cores = None) -> Command:
-    """The load of one trial; it waits to be told where the server is."""
-    path = _written(folder, "load", config)
+def load(folder: Path, config: Mapping[str, Any], *, name: str = "load", cores: Cores = None) -> Command:
+    """The load of one trial, or one worker of it; it waits to be told where the server is."""
+    path = _written(folder, name, config)
+    workers = config.get("workers", 1)
+    share = len(range(config.get("worker", 0), config["clients"], workers))
     arguments = (
         sys.executable, "-P", "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary",
-        "--users", str(config["clients"]), "--spawn-rate", f"{config['spawn_rate_per_s']:g}",
+        "--users", str(share), "--spawn-rate", f"{config['spawn_rate_per_s'] / workers:g}",
     )
-    return Command("load", arguments, environment={LOAD_VARIABLE: str(path)}, cores=cores)
+    return Command(name, arguments, environment={LOAD_VARIABLE: str(path)}, cores=cores)
 
 
-def web_load(folder: Path, name: str, config: Mapping[str, Any], port: int) -> Command:
-    """Locust's web interface on `port`, for clients that a person starts and stops."""
+def web_load(folder: Path, name: str, config: Mapping[str, Any], port: int, processes: int = 1) -> Command:
+    """Locust's web interface on `port`, for clients that a person starts and stops, in so many workers."""
     path = _written(folder, name, config)
     arguments = (
         sys.executable, "-P", "-m", "locust", "-f", str(LOCUSTFILE),
         "--web-host", LOCALHOST, "--web-port", str(port),
+        *(("--processes", str(processes)) if processes > 1 else ()),
     )
     return Command(name, arguments, environment={LOAD_VARIABLE: str(path)}, lifeline=False)
 

@@ -80,7 +80,7 @@ def _start(crew: Crew, folder: Path, question: Question, port: int, ports: dict[
             "clients": WEB_CLIENTS, "mode": scenario.load.mode, "seed": scenario.seed,
             "spawn_rate_per_s": WEB_CLIENTS, "clock_origin_ns": clock.origin_ns,
         }
-        crew.start(programs.web_load(folder, f"locust-{label}", config, each))
+        crew.start(programs.web_load(folder, f"locust-{label}", config, each, scenario.load.processes))
         say(f"{label:15} http://127.0.0.1:{each}    Locust's web interface: open it in a browser")
 
 

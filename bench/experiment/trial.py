@@ -40,6 +40,7 @@ from bench.errors import TrialError
 from bench.experiment import plan, programs
 from bench.experiment.plan import PlannedTrial
 from bench.experiment.processes import Child, Command, Crew
+from bench.experiment.workers import Workers, merged
 from bench.feed import log as feed_log
 from bench.feed import schedule
 from bench.feed.schedule import Schedule
@@ -136,7 +137,7 @@ def _detail(error: TrialError, crew: Crew) -> str:
 class _Trial:
     """The choreography; `facts` are the fields of the record as they become known."""
 
-    load: Child
+    load: Workers
     publisher: Child
     server: Child
 
@@ -161,24 +162,25 @@ class _Trial:
 
     def start(self) -> None:
         """Start the processes; they are up when this returns, and no client has connected."""
-        self.load = self.crew.start(
-            programs.load(self.folder, self._load_config(), cores=self.setting.other_cores)
+        self.load = Workers(
+            self.crew, self.folder, self._load_config(), self.scenario.load.processes,
+            self.setting.other_cores,
         )
         self.publisher = self._new_life(port=0, warmup_ns=None)
         self.feed_port = int(self.crew.expect(self.publisher, "ready", READY_S)["port"])
         external = self.scenario.transports[self.planned.subject].server
         self.address = self._own_server() if external is None else self._foreign_server(external)
-        for child in (self.server, self.load, self.publisher):
+        for child in (self.server, *self.load.children, self.publisher):
             assert child.pid is not None   # it has spoken, or answered
             self.meters[child.name] = Meter(child.name, child.pid, self.clock)
-        self.crew.expect(self.load, "ready", READY_S)
+        self.load.expect("ready", READY_S)
         self.before = self.meters["server"].look()
 
     def subscribe(self) -> None:
         """Let the clients come, and fix the windows once all are there."""
         self.load.send({"target": self.address})
         spawning_s = self.planned.clients / self.scenario.load.spawn_rate_per_s
-        self.crew.expect(self.load, "subscribed", READY_S + spawning_s)
+        self.load.expect("subscribed", READY_S + spawning_s)
         for meter in self.meters.values():
             meter.gather()
         self.idle = self._idle()
@@ -234,7 +236,7 @@ class _Trial:
             else:
                 used[name] = usage(within, begin[name], end[name])
         own_s = own_after_s - own_before_s + sum(each.cpu_ns or 0 for each in used.values()) / NS
-        self.facts["usage"] = used
+        self.facts["usage"] = {"load": self.load.busiest(used), **used}
         self.facts["host"] = noise.between(noise_before, noise_after, own_s, host.core_count())
 
     def _mark(self) -> dict[str, Mark]:
@@ -243,10 +245,10 @@ class _Trial:
     def drain(self) -> None:
         """Wait until everything has arrived or can't any more, and collect what each has to say."""
         left_s = max(0.0, (self.windows.end_ns - self.clock.now_ns()) / NS)
-        self.crew.expect(self.load, "settled", left_s + READY_S)
-        self.facts["load"] = self.crew.expect(self.load, "done", STORE_S)
+        self.load.expect("settled", left_s + READY_S)
+        self.facts["load"] = merged(self.load.expect("done", STORE_S))
         self.facts["clock_step_ns"] = self.facts["load"].get("clock_step_ns")
-        self.crew.finish(self.load)   # so that its clients say goodbye first
+        self.load.finish()   # so that its clients say goodbye first
         counts = self.crew.stop(self.server).get("counts")
         self.facts["server_counts"] = counts or {}
         self.facts["publisher"] = {"lives": self.lives, **self.crew.stop(self.publisher)}
@@ -297,7 +299,7 @@ class _Trial:
             self.scenario.server, feed_port=self.feed_port, cores=self.setting.server_cores,
         ))
         ready = self.crew.expect(self.server, "ready", READY_S)
-        return {"host": ready["host"], "port": ready["port"]}
+        return {name: ready.get(name) for name in ("host", "port", "certificate")}
 
     def _foreign_server(self, external: External) -> dict[str, Any]:
         """Start the user's own server; its address, once it answers."""

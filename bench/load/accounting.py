@@ -22,6 +22,8 @@ from bench.measure.recording import Rows
 class Accounting:
     """What each client is owed, and what has come of it.
 
+    Clients are numbered `apart` from each other, as in a worker that has every second one.
+
     `first_index` is the first schedule index due in the window, `last_index` the last by symbol and
     `due` the number by symbol; `symbols` are each client's (None: all).
     """
@@ -32,7 +34,9 @@ class Accounting:
         last_index: Mapping[str, int],
         due: Mapping[str, int],
         symbols: Sequence[frozenset[str] | None],
+        apart: int = 1,
     ) -> None:
+        self._apart = apart
         wanted = [due.keys() if mine is None else due.keys() & mine for mine in symbols]
         self._due = np.array([sum(due[symbol] for symbol in mine) for mine in wanted], np.int64)
         self._last = np.array(
@@ -47,7 +51,7 @@ class Accounting:
 
     def take(self, deliveries: Rows) -> None:
         """Take in deliveries."""
-        client = deliveries["client"].astype(np.int64)
+        client = deliveries["client"].astype(np.int64) // self._apart
         index = deliveries["index"].astype(np.int64)
         np.maximum.at(self._newest, client, index)
         place = index - self._first
@@ -59,7 +63,7 @@ class Accounting:
 
     def take_skips(self, skips: Rows) -> None:
         """Take in declared skips."""
-        self._skipping[skips["client"]] = True
+        self._skipping[skips["client"] // self._apart] = True
 
     @property
     def missing(self) -> int:

@@ -38,6 +38,10 @@ class Config(Table):
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """Where the server listens; None: the runner will say (`target`)."""
     clients: Count
+    """Of all workers together."""
+    worker: Annotated[int, Field(ge=0)] = 0
+    """Which of `workers` this is: it has the clients `worker`, `worker + workers`, …"""
+    workers: Count = 1
     mode: Literal["every", "latest"] = "every"
     symbols: tuple[tuple[str, ...], ...] | None = None
     """Each client's symbols; None: all symbols for all clients."""
@@ -46,6 +50,15 @@ class Config(Table):
     clock_origin_ns: int
     folder: Path | None = None
     """The trial's folder, for the raw records."""
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of this worker's clients."""
+        return range(self.worker, self.clients, self.workers)
+
+    def number(self, place: int) -> int:
+        """The number of this worker's client at `place`; there may be more than were configured."""
+        return self.worker + place * self.workers
 
     def subscription(self, number: int) -> Subscription:
         """What client `number` subscribes to. Clients beyond those configured begin again at the first."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from locust import events
 from locust.env import Environment
+from locust.runners import MasterRunner
 
 from bench.errors import UserError
 from bench.lifeline import Lifeline
@@ -30,11 +31,20 @@ except UserError as error:
 globals().update({found.__name__: found for found in [user_class(config.transport)]})
 
 
+@events.test_stop.add_listener  # type: ignore[untyped-decorator]
+def finish(environment: Environment, **_: Any) -> None:
+    """Show what came since the last look, so that a worker's last report to its master lacks nothing."""
+    if not isinstance(environment.runner, MasterRunner):
+        TransportUser.session.show()
+
+
 @events.init.add_listener  # type: ignore[untyped-decorator]
 def prepare(environment: Environment, **_: Any) -> None:
     """Set up the process's session before the first user is spawned."""
     if environment.parsed_options is not None:
-        environment.parsed_options.num_users = config.clients
+        environment.parsed_options.num_users = len(config.numbers)
         environment.parsed_options.spawn_rate = config.spawn_rate_per_s
+    if isinstance(environment.runner, MasterRunner):
+        return   # its workers have the users
     TransportUser.session = Session(config, environment, Lifeline.from_environment())
     TransportUser.session.open()

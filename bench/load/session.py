@@ -41,8 +41,10 @@ from bench.measure.recording import Recorder
 from bench.measure.tcp import TcpInfo, wire_bytes
 from bench.records import COUNTED, COUNTED_BY_KERNEL, OPENING_AND_CLOSING, Windows
 from bench.scenario import Subject
-from bench.transports import ClientSpec, random_of
+from bench.transports import ClientMachine, ClientSpec, random_of
 from bench.transports.link import Link
+from bench.transports.tls import Secured, client_context
+from bench.wire import Wire
 
 CLIENTS_A_LOOK = 64
 SUBSCRIBE_LIMIT_S = 20.0
@@ -100,15 +102,17 @@ class Session:
 
     def open(self) -> None:
         """Say that Locust is up, and wait to be told where the server is."""
-        host, port = self.config.host, self.config.port
+        host, port, certificate = self.config.host, self.config.port, None
         if self.lifeline is not None:
             spawn(self._listen, self._crash)
         self.say({"ready": {}})
         if port is None:
             assert self.lifeline is not None, "a load without a runner needs a port"
             target = self._inbox.get()["target"]
-            host, port = target["host"], int(target["port"])
+            host, port, certificate = target["host"], int(target["port"]), target.get("certificate")
         self._host = f"{host}:{port}"
+        secure = isinstance(self._options, Wire) and self._options.tls
+        self._tls = client_context(certificate) if secure else None
         self.reactor = Reactor(host, port, self.clock, self._crash)
         self.reactor.start()
         spawn(self._show_forever, self._crash)
@@ -119,9 +123,13 @@ class Session:
     def begin_client(self) -> Link:
         """Connect and subscribe one more client."""
         assert self.reactor is not None
-        number = len(self._links)
+        number = self.config.number(len(self._links))
         spec = ClientSpec(number, self._host, self.config.subscription(number))
-        machine = self._client_class(spec, self._options, self.recorder, random_of(self.config.seed, number))
+        machine: ClientMachine = self._client_class(
+            spec, self._options, self.recorder, random_of(self.config.seed, number)
+        )
+        if self._tls is not None:
+            machine = Secured(machine, self._tls, self._host.rpartition(":")[0])
         link = self.reactor.driver.add(machine)
         self._links.append(link)
         self._subscribed_ns.append(None)
@@ -190,7 +198,7 @@ class Session:
                     self._subscribed_ns[number] = now_ns
                 else:
                     waiting = True
-        return not waiting and len(self._links) >= self.config.clients
+        return not waiting and len(self._links) >= len(self.config.numbers)
 
     # The windows
 
@@ -205,8 +213,11 @@ class Session:
         self._process["t1"] = self._look_at_process()
         self._gap_facts = self.reactor.gaps.facts()
         self._look("t1", 0)
-        symbols = [self.config.subscription(number).symbols for number in range(len(self._links))]
-        accounting = Accounting(message["first_index"], message["last_index"], message["due"], symbols)
+        numbers = map(self.config.number, range(len(self._links)))
+        symbols = [self.config.subscription(number).symbols for number in numbers]
+        accounting = Accounting(
+            message["first_index"], message["last_index"], message["due"], symbols, self.config.workers
+        )
         self._account(accounting, windows, 0, 0)
 
     def _look_at_process(self) -> Process:
@@ -249,8 +260,8 @@ class Session:
     def _finish(self) -> None:
         """Write, say so, and leave."""
         assert self.config.folder is not None, "a trial has a folder"
-        facts = self._facts()
         self._say_goodbye()
+        facts = self._facts()   # together with writing: nothing more is recorded in between
         self.recorder.write(self.config.folder, self._client_rows())
         self.say({"done": facts})
         self.environment.process_exit_code = 0
@@ -274,14 +285,15 @@ class Session:
     def _client_rows(self) -> list[dict[str, Any]]:
         """The rows of `records.CLIENTS`."""
         rows = []
-        for number, link in enumerate(self._links):
+        for place, link in enumerate(self._links):
+            number = self.config.number(place)
             symbols = self.config.subscription(number).symbols
-            before, after = self._looks["t0"][number], self._looks["t1"][number]
+            before, after = self._looks["t0"][place], self._looks["t1"][place]
             counted = [late - early for early, late in zip(before.counts, after.counts, strict=True)]
             rows.append({
                 "client": number,
                 "symbols": None if symbols is None else sorted(symbols),
-                "subscribed_ns": self._subscribed_ns[number],
+                "subscribed_ns": self._subscribed_ns[place],
                 "counted_from_ns": before.at_ns,
                 "counted_to_ns": after.at_ns,
                 **dict(zip(COUNTED, counted, strict=True)),
@@ -321,13 +333,17 @@ class Session:
     def _show_forever(self) -> None:
         while True:
             gevent.sleep(1.0)
-            stats, name = self.environment.stats, self.config.subject
-            self._shown += live.add_updates(stats, name, self.recorder.deliveries_since(self._shown))
-            errors = self._errors()
-            live.add_errors(stats, name, errors - self._shown_errors)
-            self._shown_errors = errors
+            self.show()
             if self.config.folder is None:
                 self.recorder.forget()
+
+    def show(self) -> None:
+        """Add what came since the last time to Locust's statistics, which a worker sends to its master."""
+        stats, name = self.environment.stats, self.config.subject
+        self._shown += live.add_updates(stats, name, self.recorder.deliveries_since(self._shown))
+        errors = self._errors()
+        live.add_errors(stats, name, errors - self._shown_errors)
+        self._shown_errors = errors
 
 
 def _tcp_columns(before: TcpInfo | None, after: TcpInfo | None) -> dict[str, int | None]:

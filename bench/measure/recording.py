@@ -132,16 +132,31 @@ class Recorder:
 
 
 def convert(folder: Path) -> None:
-    """Turn what `Recorder.write` left in a trial's folder into its tables, and remove it."""
-    meta_path = folder / "recording.json"
-    meta = json.loads(meta_path.read_text(encoding="utf-8"))
-    deliveries = np.fromfile(folder / "deliveries.raw", DELIVERY)
-    skips = np.fromfile(folder / "skips.raw", SKIP)
+    """Turn what `Recorder.write` left in a trial's folder into its tables, and remove it.
+
+    Where several workers recorded, each in a folder `worker-<n>` of its own, their rows are merged:
+    deliveries and skips in the order of their instants, clients by number.
+    """
+    parts = sorted(folder.glob("worker-*")) or [folder]
+    metas = [json.loads((part / "recording.json").read_text(encoding="utf-8")) for part in parts]
+    deliveries = np.concatenate([np.fromfile(part / "deliveries.raw", DELIVERY) for part in parts])
+    skips = [np.fromfile(part / "skips.raw", SKIP) for part in parts]
+    clients = [row for meta in metas for row in meta["clients"]]
+    if len(parts) > 1:
+        # A read's rows stay together: they have one instant, and a stable sort keeps a worker's order.
+        deliveries = deliveries[np.argsort(deliveries["app_ns"], kind="stable")]
+        clients.sort(key=lambda row: row["client"])
+    skipped = pa.concat_tables(
+        [_skips_table(rows, meta["words"]) for rows, meta in zip(skips, metas, strict=True)]
+    )
     records.write_table(folder, "deliveries", _deliveries_table(deliveries))
-    records.write_table(folder, "skips", _skips_table(skips, meta["words"]))
-    records.write_table(folder, "clients", pa.Table.from_pylist(meta["clients"], records.CLIENTS))
-    for path in (folder / "deliveries.raw", folder / "skips.raw", meta_path):
-        path.unlink()
+    records.write_table(folder, "skips", skipped.unify_dictionaries().sort_by("app_ns"))
+    records.write_table(folder, "clients", pa.Table.from_pylist(clients, records.CLIENTS))
+    for part in parts:
+        for name in ("deliveries.raw", "skips.raw", "recording.json"):
+            (part / name).unlink()
+        if part != folder:
+            part.rmdir()
 
 
 def updates_in_read(rows: Rows) -> npt.NDArray[np.uint32]:

@@ -21,10 +21,8 @@ reads = st.lists(st.tuples(U32, I64, STAMPS, st.lists(U32, min_size=1, max_size=
 
 
 def client_row(number: int, **changes: Any) -> dict[str, Any]:
-    counted = dict.fromkeys(records.COUNTED, 1)
-    by_kernel = dict.fromkeys(records.COUNTED_BY_KERNEL)
-    row = {"client": number, "symbols": None, "subscribed_ns": None, **counted, **by_kernel, "errors": 0}
-    return {**row, **changes}
+    unknown = dict.fromkeys(records.CLIENTS.names)
+    return {**unknown, "client": number, **dict.fromkeys(records.COUNTED, 1), "errors": 0, **changes}
 
 
 @settings(max_examples=25, deadline=None)
@@ -97,6 +95,30 @@ def test_skips_and_clients_come_out_as_tables_and_nothing_raw_is_left(tmp_path: 
     clients = records.read_table(tmp_path, "clients")
     assert clients.schema.equals(records.CLIENTS)
     assert clients.to_pylist() == rows
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "clients.parquet", "deliveries.parquet", "skips.parquet",
+    ]
+
+
+def test_what_several_workers_recorded_is_merged(tmp_path: Path) -> None:
+    everything = []
+    for worker in (0, 1):
+        recorder = Recorder()
+        for at_ns in range(10 - worker, 40, 3):
+            for index in (at_ns, at_ns + 1):   # one read
+                recorder.deliver(worker, index, 0, at_ns, at_ns)
+                everything.append((at_ns, worker, index))
+        recorder.skip(worker, "dropped", "AB"[worker], 1 + worker, 9, 100 - worker)
+        folder = tmp_path / f"worker-{worker + 1}"
+        folder.mkdir()
+        recorder.write(folder, [client_row(2 * number + worker) for number in range(2)])
+    recording.convert(tmp_path)
+    rows = records.read_table(tmp_path, "deliveries").to_pandas()
+    assert list(zip(rows["app_ns"], rows["client"], rows["index"], strict=True)) == sorted(everything)
+    assert set(rows["updates_in_read"]) == {2}
+    skips = records.read_table(tmp_path, "skips").to_pylist()
+    assert [(skip["client"], skip["symbol"], skip["count"]) for skip in skips] == [(1, "B", 2), (0, "A", 1)]
+    assert records.read_table(tmp_path, "clients")["client"].to_pylist() == [0, 1, 2, 3]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "clients.parquet", "deliveries.parquet", "skips.parquet",
     ]
