@@ -182,7 +182,10 @@ def habit(stage: Stage) -> Outcome:
         "--only-summary", "--users", str(shape.connections), "--spawn-rate", "100",
     )
     url = f"ws://{programs.LOCALHOST}:{stage.port}/ticks"
-    environment = {"HABIT_URL": url, "HABIT_ORIGIN_NS": str(stage.clock.origin_ns), "HABIT_OUT": str(out)}
+    environment = {
+        "HABIT": "updates", "HABIT_URL": url, "HABIT_ORIGIN_NS": str(stage.clock.origin_ns),
+        "HABIT_OUT": str(out),
+    }
     load = crew.start(Command("habit", command, environment, cores=stage.cores, lifeline=False))
     started_s = time.monotonic()
     while load.pid is None or time.monotonic() - started_s < 4 + shape.connections / 100:

@@ -1,7 +1,11 @@
-"""A locustfile as they are usually written: a greenlet a connection, `websocket-client`, an event an update.
+"""Locustfiles as they are usually written; `HABIT` says which. They are what ours is compared with.
 
-It is what `generator.py` is compared with. It keeps (due, seen) of every update and writes them, raw
-int64 pairs, to `HABIT_OUT` when the test stops; the address comes from `HABIT_URL`.
+- `updates`: a greenlet a connection, `websocket-client`, a Locust event an update. Keeps (due, seen) of
+  every update and writes them, raw int64 pairs, to `HABIT_OUT` when the test stops.
+- `handshakes`: `websocket-client` connects, takes the first message, and leaves; again at once.
+- `HttpUser`, `FastHttpUser`: ask, parse the answer's JSON; again at once.
+
+The address comes from `HABIT_URL`.
 """
 
 from __future__ import annotations
@@ -13,17 +17,19 @@ from array import array
 from pathlib import Path
 
 import websocket
-from locust import User, events, task
+from locust import FastHttpUser, HttpUser, User, events, task
 
-ORIGIN_NS = int(os.environ["HABIT_ORIGIN_NS"])
+KIND = os.environ["HABIT"]
+URL = os.environ["HABIT_URL"]
+ORIGIN_NS = int(os.environ.get("HABIT_ORIGIN_NS", "0"))
 seen = array("q")
 
 
-class HabitUser(User):
+class UpdatesUser(User):
     """One connection, read by its own greenlet."""
 
     def on_start(self):
-        self.connection = websocket.create_connection(os.environ["HABIT_URL"], suppress_origin=True)
+        self.connection = websocket.create_connection(URL, suppress_origin=True)
 
     @task
     def receive(self):
@@ -38,7 +44,46 @@ class HabitUser(User):
         )
 
 
+class HandshakesUser(User):
+    """One connection after the other."""
+
+    @task
+    def connect(self):
+        connection = websocket.create_connection(URL, suppress_origin=True)
+        json.loads(connection.recv())
+        connection.shutdown()
+
+
+class HttpPollsUser(HttpUser):
+    """Polls with requests."""
+
+    host = URL
+
+    @task
+    def poll(self):
+        self.client.get("/ticks?after=bench:1", name="poll").json()
+
+
+class FastPollsUser(FastHttpUser):
+    """Polls with geventhttpclient."""
+
+    host = URL
+
+    @task
+    def poll(self):
+        self.client.get("/ticks?after=bench:1", name="poll").json()
+
+
+for kind, found in {
+    "updates": UpdatesUser, "handshakes": HandshakesUser, "HttpUser": HttpPollsUser,
+    "FastHttpUser": FastPollsUser,
+}.items():
+    found.abstract = kind != KIND
+del found
+
+
 @events.test_stop.add_listener
 def write(**_):
-    with Path(os.environ["HABIT_OUT"]).open("wb") as file:
-        seen.tofile(file)
+    if "HABIT_OUT" in os.environ:
+        with Path(os.environ["HABIT_OUT"]).open("wb") as file:
+            seen.tofile(file)

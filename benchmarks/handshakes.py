@@ -1,0 +1,45 @@
+"""WebSocket connections opened a second by one core of the generator: ours, and websocket-client's.
+
+    python benchmarks/handshakes.py
+
+A hundred clients upgrade, take a first message and are sent away, and come back at once. This is a closed
+loop at its limit: it measures cost. Ours are the clients of a trial under `locust --headless`: they check
+the upgrade, parse the first batch, answer the close and read the connection's counters at its end; the
+habit just leaves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import rig
+
+from bench.experiment.processes import Crew
+
+GOAL = 3.0
+
+
+def main() -> int:
+    """Measure, print; 1 where the goal was not reached."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--clients", type=int, default=100)
+    parser.add_argument("--measure-s", type=float, default=5.0)
+    arguments = parser.parse_args()
+    clients, measure_s = arguments.clients, arguments.measure_s
+    print(f"handshakes: {clients} clients, {measure_s:g} s")
+    with tempfile.TemporaryDirectory() as folder, Crew(Path(folder) / "logs") as crew:
+        ours = rig.closed_loop(crew, Path(folder), "handshakes", "websocket", clients, measure_s, {})
+    print(f"  ours             {ours}", flush=True)
+    with tempfile.TemporaryDirectory() as folder, Crew(Path(folder) / "logs") as crew:
+        habit = rig.usual(crew, "handshakes", "handshakes", clients, measure_s, scheme="ws")
+    print(f"  websocket-client {habit}")
+    ratio = ours.per_s / habit.per_s
+    print(f"ours is {ratio:.1f} times websocket-client (goal {GOAL:g})")
+    return 0 if ratio >= GOAL else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

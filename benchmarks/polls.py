@@ -1,0 +1,53 @@
+"""Polls a second that one core of the generator sustains: ours, FastHttpUser's and HttpUser's, in one run.
+
+    python benchmarks/polls.py                    # kept connections
+    python benchmarks/polls.py --new-connections  # a new connection each
+
+A hundred clients ask, parse and record the answer (a batch of one tick of 120 bytes), and ask again at
+once, of a target that answers at once. This is a closed loop at its limit: it measures cost, and its
+latencies mean nothing. Ours are the long polling clients of a trial under `locust --headless`, which
+record each update with both instants.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import rig
+
+from bench.experiment.processes import Crew
+
+GOALS = {"polls": 8.0, "closing-polls": 3.0}
+"""How many times FastHttpUser's rate ours is to be."""
+
+
+def main() -> int:
+    """Measure, print; 1 where the goal was not reached."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--new-connections", action="store_true")
+    parser.add_argument("--clients", type=int, default=100)
+    parser.add_argument("--measure-s", type=float, default=5.0)
+    arguments = parser.parse_args()
+    kind = "closing-polls" if arguments.new_connections else "polls"
+    clients, measure_s = arguments.clients, arguments.measure_s
+    print(f"{kind}: {clients} clients, {measure_s:g} s")
+    rates = {}
+    for name in ("ours", "FastHttpUser", "HttpUser"):
+        with tempfile.TemporaryDirectory() as folder, Crew(Path(folder) / "logs") as crew:
+            if name == "ours":
+                rates[name] = rig.closed_loop(
+                    crew, Path(folder), kind, "long_polling", clients, measure_s, {})
+            else:
+                rates[name] = rig.usual(crew, kind, name, clients, measure_s)
+        print(f"  {name:<13}{rates[name]}", flush=True)
+    ratio = rates["ours"].per_s / rates["FastHttpUser"].per_s
+    print(f"ours is {ratio:.1f} times FastHttpUser (goal {GOALS[kind]:g}) "
+          f"and {rates['ours'].per_s / rates['HttpUser'].per_s:.1f} times HttpUser")
+    return 0 if ratio >= GOALS[kind] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

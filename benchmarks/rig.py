@@ -1,0 +1,138 @@
+"""What the benchmarks of speed share: a target on the first cores, a generator alone on the last one.
+
+    target ── loopback ── generator (locust --headless: ours, or the habit's locustfile)
+
+How much is done is counted by the target, for all generators alike; the CPU of both sides over the same
+span says which one gave in. Where it was the target, the figure is a lower bound.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.clock import RunClock
+from bench.experiment import programs
+from bench.experiment.processes import Child, Command, Crew
+from bench.measure import host
+from bench.measure.process import cpu_ns
+
+HERE = Path(__file__).parent
+PATIENCE_S = 120.0
+NS = 1_000_000_000
+_FIRST, *_OTHERS = sorted(host.cores())
+TARGET_CORES = frozenset({_FIRST, *_OTHERS[:-1]})
+LOAD_CORES = frozenset({_OTHERS[-1] if _OTHERS else _FIRST})
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What one generator reached."""
+
+    per_s: float
+    load_cores: float
+    """CPU that the generator used, in cores."""
+    target_cores: float
+    errors: int = 0
+
+    def __str__(self) -> str:
+        return (f"{self.per_s:10,.0f}/s   generator {self.load_cores:4.0%} of its core, "
+                f"target {self.target_cores:4.0%}" + (f", {self.errors} errors" if self.errors else ""))
+
+
+def target(crew: Crew, *arguments: str) -> tuple[Child, int]:
+    """Start a target; it and its port."""
+    command = (sys.executable, "-P", str(HERE / "targets.py"), *arguments)
+    child = crew.start(Command("target", command, cores=TARGET_CORES))
+    return child, int(crew.expect(child, "ready", PATIENCE_S)["port"])
+
+
+def ours(crew: Crew, folder: Path, clock: RunClock, port: int, transport: str, clients: int,
+         options: Mapping[str, Any], spawn_rate_per_s: float = 200.0) -> Child:
+    """Start our generator as a trial does; its clients are subscribed when this returns."""
+    load = crew.start(programs.load(folder, {
+        "subject": transport, "transport": transport, "clients": clients, "options": dict(options),
+        "spawn_rate_per_s": spawn_rate_per_s, "clock_origin_ns": clock.origin_ns, "folder": str(folder),
+    }, cores=LOAD_CORES))
+    crew.expect(load, "ready", PATIENCE_S)
+    load.send({"target": {"host": programs.LOCALHOST, "port": port}})
+    crew.expect(load, "subscribed", PATIENCE_S)
+    return load
+
+
+def habit(crew: Crew, kind: str, url: str, clients: int, **environment: str) -> Child:
+    """Start a locustfile of the usual kind."""
+    command = (
+        sys.executable, "-P", "-m", "locust", "-f", str(HERE / "habit.py"), "--headless", "--only-summary",
+        "--users", str(clients), "--spawn-rate", "100",
+    )
+    load = crew.start(Command(
+        "habit", command, {"HABIT": kind, "HABIT_URL": url, **environment}, cores=LOAD_CORES, lifeline=False,
+    ))
+    crew.wait(lambda: load.pid is not None, PATIENCE_S, "the habit's process")
+    return load
+
+
+def end(crew: Crew, load: Child) -> None:
+    """End a habit in order."""
+    load.stopping = True
+    assert load.pid is not None
+    os.kill(load.pid, signal.SIGTERM)
+    crew.wait(lambda: load.status is not None, PATIENCE_S, "the habit's end")
+
+
+def served(crew: Crew, child: Child) -> tuple[int, int]:
+    """How much a target has served so far, and when it said so (`CLOCK_MONOTONIC`, ns)."""
+    child.messages.pop("count", None)
+    child.send({"count": {}})
+    count = crew.expect(child, "count", PATIENCE_S)
+    return int(count["served"]), int(count["at_ns"])
+
+
+def measured(crew: Crew, child: Child, load: Child, begin_ns: int, measure_s: float) -> Rate:
+    """The rate from `begin_ns` (`CLOCK_MONOTONIC`) on, for `measure_s`."""
+    def look() -> tuple[int, int, int, int]:
+        return (*served(crew, child), cpu_ns(load.pid or 0) or 0, cpu_ns(child.pid or 0) or 0)
+
+    crew.sleep_until(begin_ns)
+    before = look()
+    crew.sleep_until(begin_ns + int(measure_s * NS))
+    count, span_ns, load_ns, target_ns = (late - early for early, late in zip(before, look(), strict=True))
+    return Rate(count / span_ns * NS, load_ns / span_ns, target_ns / span_ns)
+
+
+def closed_loop(crew: Crew, folder: Path, kind: str, transport: str, clients: int,
+                measure_s: float, options: Mapping[str, Any]) -> Rate:
+    """What our generator reaches against a target that answers at once, each answer recorded."""
+    child, port = target(crew, kind)
+    clock = RunClock.start()
+    load = ours(crew, folder, clock, port, transport, clients, options)
+    t0_ns = clock.now_ns() + NS
+    load.send({"windows": {
+        "warmup_ns": t0_ns - NS, "t0_ns": t0_ns, "t1_ns": t0_ns + int(measure_s * NS),
+        "late_after_ns": NS // 5, "first_index": 0, "last_index": {"X": 0}, "due": {"X": 1},
+    }})
+    rate = measured(crew, child, load, t0_ns + clock.origin_ns, measure_s)
+    crew.expect(load, "done", PATIENCE_S)
+    return rate
+
+
+def usual(crew: Crew, kind: str, habit_kind: str, clients: int, measure_s: float,
+          scheme: str = "http") -> Rate:
+    """What the habit reaches against the same."""
+    child, port = target(crew, kind)
+    path = "/ticks" if scheme == "ws" else ""
+    load = habit(crew, habit_kind, f"{scheme}://{programs.LOCALHOST}:{port}{path}", clients)
+    while served(crew, child)[0] == 0:
+        crew.check()
+        crew.turn(0.1)
+    begin_ns = time.monotonic_ns() + int((clients / 100 + 1.0) * NS)   # it can't say when all users are there
+    rate = measured(crew, child, load, begin_ns, measure_s)
+    end(crew, load)
+    return rate

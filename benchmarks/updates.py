@@ -1,0 +1,134 @@
+"""WebSocket updates a second that one core of the generator sustains: ours, and the habit's in the same run.
+
+    python benchmarks/updates.py                        # 200 connections
+    python benchmarks/updates.py --connections 2000
+
+A target pushes ticks of 120 bytes to every connection, paced, at rates that rise by 12 % a step with a rest
+between two. A rate is sustained when in its step every update was recorded exactly once, with at most 1.05
+updates a read (ours; the habit has no such count), and the last of them at most `LAG_MS` after it was due;
+the figure is the last rate before the first that was not. Both generators run as `locust --headless`: ours
+records both instants of every update, the habit (`habit.py`) one, and fires a Locust event.
+
+Where the target's own sends were late at a step, it was the target that gave in, and the line says so: the
+figure is then a lower bound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import rig
+from targets import Ramp
+
+from bench import records
+from bench.clock import RunClock
+from bench.experiment import programs
+from bench.experiment.processes import Child, Crew
+from bench.measure import recording
+
+NS = 1_000_000_000
+GOAL = 5.0
+READ_MAX = 1.05
+LAG_MS = 100.0
+TARGET_LATE_MS = 20.0
+LEAD_S = 1.0
+FACTOR = 1.12
+FIRST_PER_S = {"ours": 60_000.0, "websocket-client": 10_000.0}
+
+
+def ours(crew: Crew, folder: Path, ramp: Ramp) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[float]]:
+    """Arrivals as (index, client, instant in ms after due), and how late the target was at each step."""
+    clock = RunClock.start()
+    child, port = rig.target(crew, "updates", ramp.to_json())
+    load = rig.ours(crew, folder, clock, port, "websocket", ramp.connections, {}, 500.0)
+    crew.expect(child, "full", rig.PATIENCE_S)
+    at_ns = clock.now_ns() + int(LEAD_S * NS)
+    ticks = sum(1 for _ in ramp.ticks())
+    load.send({"windows": {
+        "warmup_ns": at_ns, "t0_ns": at_ns, "t1_ns": at_ns + int(ramp.length_s * NS), "late_after_ns": NS,
+        "first_index": 0, "last_index": {"X": ticks - 1}, "due": {"X": ticks},
+    }})
+    late_ms = _pushed(crew, child, clock, at_ns)
+    crew.expect(load, "done", rig.PATIENCE_S)
+    recording.convert(folder)
+    rows = records.read_table(folder, "deliveries")
+    index, client, app_ns = (rows[name].to_numpy() for name in ("index", "client", "app_ns"))
+    due_ns = at_ns + np.array([offset_ns for _, offset_ns in ramp.ticks()])
+    return index, client, (app_ns - due_ns[index]) / 1e6, late_ms
+
+
+def habit(crew: Crew, folder: Path, ramp: Ramp) -> tuple[np.ndarray, np.ndarray, None, list[float]]:
+    """Arrivals as (index, lag in ms), and how late the target was."""
+    clock = RunClock.start()
+    child, port = rig.target(crew, "updates", ramp.to_json())
+    out = folder / "habit.raw"
+    load = rig.habit(crew, "updates", f"ws://{programs.LOCALHOST}:{port}/ticks", ramp.connections,
+                     HABIT_ORIGIN_NS=str(clock.origin_ns), HABIT_OUT=str(out))
+    crew.expect(child, "full", rig.PATIENCE_S)
+    at_ns = clock.now_ns() + int(LEAD_S * NS)
+    late_ms = _pushed(crew, child, clock, at_ns)
+    crew.sleep_until(time.monotonic_ns() + 3 * NS)
+    rig.end(crew, load)
+    pairs = np.fromfile(out, np.int64).reshape(-1, 2)
+    due_ns = at_ns + np.array([offset_ns for _, offset_ns in ramp.ticks()])
+    return np.searchsorted(due_ns, pairs[:, 0]), (pairs[:, 1] - pairs[:, 0]) / 1e6, None, late_ms
+
+
+def _pushed(crew: Crew, child: Child, clock: RunClock, at_ns: int) -> list[float]:
+    child.send({"start": {"at_ns": at_ns, "origin_ns": clock.origin_ns}})
+    return [late_ns / 1e6 for late_ns in crew.expect(child, "pushed", rig.PATIENCE_S)["late_ns"]]
+
+
+def sustained(name: str, ramp: Ramp, folder: Path, crew: Crew) -> float:
+    """Run the ramp against one generator, print its steps, and find the last rate that it sustained."""
+    if name == "ours":
+        index, client, lag_ms, late_ms = ours(crew, folder, ramp)
+    else:
+        index, lag_ms, client, late_ms = habit(crew, folder, ramp)
+    steps = np.array([step for step, _ in ramp.ticks()])
+    best, going = 0.0, True
+    for step, rate in enumerate(ramp.rates_per_s):
+        mine = steps[index] == step
+        owed = int((steps == step).sum()) * ramp.connections
+        a_read, whole = float("nan"), int(mine.sum()) == owed
+        if client is not None:
+            at_ms = lag_ms[mine] + index[mine] * 1e6   # one instant of one client is one read
+            reads = len(np.unique(np.stack([client[mine], at_ms]), axis=1).T) if mine.any() else 0
+            keys = client[mine].astype(np.int64) * len(steps) + index[mine]
+            a_read, whole = mine.sum() / max(reads, 1), whole and len(np.unique(keys)) == owed
+        lag = float(lag_ms[mine].max()) if mine.any() else float("inf")
+        good = whole and not a_read > READ_MAX and lag <= LAG_MS
+        going = going and good
+        if going:
+            best = rate
+        print(f"  {name:<17}{rate:9,.0f}/s  recorded {int(mine.sum()) / owed:7.2%}  a read {a_read:.3f}  "
+              f"longest lag {lag:7.1f} ms  {'sustained' if good else 'not sustained'}"
+              + (f"  (the target was {late_ms[step]:.0f} ms late)" if late_ms[step] > TARGET_LATE_MS else ""))
+    return best
+
+
+def main() -> int:
+    """Measure both, print; 1 where the goal was not reached."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--connections", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--step-s", type=float, default=1.0)
+    arguments = parser.parse_args()
+    best = {}
+    for name, first_per_s in FIRST_PER_S.items():
+        ramp = Ramp(arguments.connections, first_per_s, FACTOR, arguments.steps, arguments.step_s)
+        with tempfile.TemporaryDirectory() as folder, Crew(Path(folder) / "logs") as crew:
+            best[name] = sustained(name, ramp, Path(folder), crew)
+    ratio = best["ours"] / best["websocket-client"] if best["websocket-client"] else float("nan")
+    print(f"{arguments.connections} connections: ours {best['ours']:,.0f}/s, websocket-client "
+          f"{best['websocket-client']:,.0f}/s: {ratio:.1f} times (goal {GOAL:g})")
+    return 0 if ratio >= GOAL else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
