@@ -1,4 +1,4 @@
-"""Several processes that share a trial's clients: nothing of their records is lost, and none goes unnoticed."""
+"""Several processes that share a trial's clients: no record is lost, and no process goes unnoticed."""
 
 from __future__ import annotations
 

@@ -6,12 +6,17 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import wait_until
+from stage import Stage
 
 from bench.experiment import programs
+from bench.experiment.processes import Command
+from bench.measure import host
 
 pytestmark = pytest.mark.process
 
@@ -47,3 +52,36 @@ def test_without_a_configuration_it_says_what_is_missing(tmp_path: Path) -> None
     assert listed.returncode != 0
     assert programs.LOAD_VARIABLE in listed.stderr
     assert "Traceback" not in listed.stderr
+
+
+@pytest.mark.skipif(not host.LINUX, reason="the load needs epoll")
+@pytest.mark.parametrize("stage", [("websocket", {})], indirect=True, ids=["websocket"])
+def test_what_the_workers_of_a_master_count_reaches_it_whole(stage: Stage) -> None:
+    clients = 5
+    config = stage.load_config("websocket", {}, clients, port=stage.port, folder=None)
+    path, summary = stage.folder / "by-hand.json", stage.folder / "summary"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    command = (
+        sys.executable, "-P", "-m", "locust", "-f", str(programs.LOCUSTFILE), "--headless",
+        "--processes", "2", "--master-bind-port", str(port := host.free_port()), "--master-port", str(port),
+        "--users", str(clients), "--spawn-rate", "50", "--json-file", str(summary),
+    )
+    named = {programs.LOAD_VARIABLE: str(path)}
+    master = stage.crew.start(Command("master", command, named, lifeline=False))
+
+    def counted() -> dict[str, int]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{stage.port}/stats", timeout=5) as answer:
+            counts: dict[str, int] = json.load(answer)
+        return counts
+
+    wait_until(lambda: counted()["requests"] == clients, "all clients")
+    stage.begin()
+    wait_until(lambda: counted()["deliveries"] > 20 * clients, "some updates")
+    published = stage.crew.stop(stage.publisher)["published"]
+    wait_until(lambda: counted()["deliveries"] == published * clients, "the last update")
+    stage.crew.stop(master)
+    assert master.status == 0, master.tail()
+    (entry,) = json.loads(summary.with_suffix(".json").read_text(encoding="utf-8"))
+    assert (entry["name"], entry["method"]) == ("the subject", "update")
+    assert entry["num_requests"] == sum(entry["response_times"].values()) == published * clients
+    assert entry["num_failures"] == 0
