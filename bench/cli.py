@@ -182,6 +182,9 @@ def _print_plan(question: Question, needed: needs.Needs, results: Path) -> None:
 
 def _finish(folder: Path, as_json: bool) -> bool:
     """Write the report and print the summary; whether all trials are valid."""
+    # It imports matplotlib, which a command that draws nothing should not pay for.
+    from bench.report import findings
+
     built = reports.build(folder)
     summary = built.summary
     verdicts = {verdict: int(count) for verdict, count in built.trials["verdict"].value_counts().items()}
@@ -195,12 +198,15 @@ def _finish(folder: Path, as_json: bool) -> bool:
         if built.claims:
             data["claims"] = [{name: _plain(value) for name, value in row.items()}
                               for row in claims.table(built.claims).to_dict("records")]
+        data["claimable"] = findings.floor_sentences(built)
         typer.echo(json.dumps(data))
     else:
         console = Console()
         console.print(_summary_table(summary) if built.knees is None else _capacity_table(built.knees))
         if built.claims:
             console.print(_claims_table(built.claims))
+        for sentence in findings.floor_sentences(built):
+            console.print(sentence, highlight=False)
         told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
         console.print(f"Trials: {told}", highlight=False)
         console.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)

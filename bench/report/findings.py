@@ -2,9 +2,9 @@
 
 For each question (how fast, how fresh, at what cost) one finding: the transport with the lowest figure,
 and how much more each other one has: first the effect with its 95 % interval, then whether the two can
-be told apart at all (`bench.stats.comparison`). Where they can't, the sentence says so and names no
-winner. Nothing here knows the name of a transport: exchange the records of two, and the findings are
-exchanged.
+be told apart at all (`bench.stats.comparison`), and by more than one server from itself where the run
+shows that (`bench.report.claimable`). Where they can't, the sentence says so and names no winner. Nothing
+here knows the name of a transport: exchange the records of two, and the findings are exchanged.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.report import style
+from bench.report.claimable import Floor, floor_under, floors, twins
 from bench.report.figures import shown_clients
 from bench.report.run import Run
 from bench.stats.comparison import Comparison, comparisons
@@ -61,6 +62,7 @@ def findings(run: Run) -> list[Finding]:
     """One finding for each question that at least one transport has an answer to."""
     clients = shown_clients(run)
     found = []
+    below = floors(run, (question.column for question in QUESTIONS))
     for question in QUESTIONS:
         cells = {str(row["transport"]): row for _, row in run.summary.iterrows()
                  if row["clients"] == clients and not math.isnan(row[question.column])}
@@ -71,18 +73,18 @@ def findings(run: Run) -> list[Finding]:
             frozenset((each.mine, each.theirs)): each
             for each in comparisons(run.trials, question.column, run.transports) if each.clients == clients
         }
-        found.append(Finding(question, _lead(cells, ranked, pairs, question), tuple(
-            _sentence(pairs[frozenset((ranked[0], other))], cells, question) for other in ranked[1:]
+        found.append(Finding(question, _lead(cells, ranked, pairs, question, below), tuple(
+            _sentence(pairs[frozenset((ranked[0], other))], cells, question, below) for other in ranked[1:]
         )))
     return found
 
 
 def _lead(cells: Mapping[str, pd.Series], ranked: Sequence[str],
-          pairs: Mapping[frozenset[str], Comparison], question: Question) -> str:
+          pairs: Mapping[frozenset[str], Comparison], question: Question, below: Sequence[Floor]) -> str:
     """Who has the lowest figure, if anybody can be said to."""
     best = ranked[0]
     value = interval_text(cells[best], question)
-    tied = [other for other in ranked[1:] if not pairs[frozenset((best, other))].effect.separable]
+    tied = [other for other in ranked[1:] if not _claimable(pairs[frozenset((best, other))], below)]
     if len(ranked) == 1:
         return f"{question.noun}: {style.title(best)} has {value}; nothing else has this figure."
     if not tied:
@@ -95,14 +97,20 @@ def _lead(cells: Mapping[str, pd.Series], ranked: Sequence[str],
     return f"Lowest {question.noun}: {verdict} ({names[0]} has {value})."
 
 
-def _sentence(comparison: Comparison, cells: Mapping[str, pd.Series], question: Question) -> str:
+def _claimable(comparison: Comparison, below: Sequence[Floor]) -> bool:
+    return comparison.effect.separable and floor_under(comparison, below) is None
+
+
+def _sentence(comparison: Comparison, cells: Mapping[str, pd.Series], question: Question,
+              below: Sequence[Floor]) -> str:
     """How much more one transport has than the best."""
     mine, theirs = style.title(comparison.mine), style.title(comparison.theirs)
     cell = cells[comparison.mine]
     if math.isinf(cell[question.column]):
         return f"{mine}: the figure falls among updates that were lost."
     effect = effect_text(comparison, question, theirs)
-    return f"{mine} has {effect}: {interval_text(cell, question)}; {separable_text(comparison)}."
+    verdict = separable_text(comparison, question, below)
+    return f"{mine} has {effect}: {interval_text(cell, question)}; {verdict}."
 
 
 def effect_text(comparison: Comparison, question: Question, theirs: str) -> str:
@@ -116,8 +124,39 @@ def effect_text(comparison: Comparison, question: Question, theirs: str) -> str:
     return f"{estimate} {question.unit}{spread} more than {theirs}"
 
 
-def separable_text(comparison: Comparison) -> str:
-    """Whether the two can be told apart, with the corrected probability."""
+def floor_text(floor: Floor, question: Question) -> str:
+    """The smallest difference that can be claimed: `8.2 %`, or an amount with its unit."""
+    if floor.comparison.effect.kind == "ratio":
+        return f"{style.number(100 * (floor.size - 1))} %"
+    return f"{style.number(floor.size / question.scale)} {question.unit}"
+
+
+def floor_sentences(run: Run) -> list[str]:
+    """What this machine can claim, a sentence for each two names of the same server and client count."""
+    sentences = []
+    named = {question.column: question for question in QUESTIONS}
+    found = floors(run, named)
+    for one, other in twins(run):
+        for clients in run.clients:
+            told = [
+                f"{named[each.comparison.figure].noun} {floor_text(each, named[each.comparison.figure])}"
+                for each in found if each.comparison.clients == clients
+                and {each.comparison.mine, each.comparison.theirs} == {one, other}
+                and not math.isnan(each.size)
+            ]
+            sentences.append(
+                f"Smallest difference that this machine can claim ({style.title(one)} against "
+                f"{style.title(other)}, the same server twice, {clients:,} clients): "
+                f"{', '.join(told) or 'too few valid blocks to say'}.")
+    return sentences
+
+
+def separable_text(comparison: Comparison, question: Question, below: Sequence[Floor] = ()) -> str:
+    """Whether the two can be told apart, with the corrected probability, and by enough to be claimed."""
+    floor = floor_under(comparison, below)
+    if floor is not None:
+        return (f"not claimable on this machine, where the same server differs from itself by up to "
+                f"{floor_text(floor, question)}")
     if not comparison.effect.assessed:
         return "too few valid blocks to say whether they differ"
     p = comparison.effect.p_holm

@@ -16,8 +16,9 @@ import pandas as pd
 
 from bench import until
 from bench.report import style, theory
+from bench.report.claimable import floors
 from bench.report.figures import shown_clients
-from bench.report.findings import QUESTIONS, effect_text, interval_text, separable_text
+from bench.report.findings import QUESTIONS, effect_text, floor_text, interval_text, separable_text
 from bench.report.run import Run
 from bench.stats.comparison import comparisons
 from bench.stats.fates import FATES
@@ -107,7 +108,7 @@ def glance(run: Run) -> Table:
 def sections(run: Run) -> list[Table]:
     """All further tables, in the order of the page."""
     return [each for each in (
-        _cells_table(run), _fates(run), _closed_forms(run), _comparisons(run), _not_valid(run),
+        _cells_table(run), _fates(run), _closed_forms(run), _floors(run), _comparisons(run), _not_valid(run),
         *background(run),
     ) if each.rows]
 
@@ -186,13 +187,32 @@ def _closed_forms(run: Run) -> Table:
         "bench/transports/*/model.py."))
 
 
+def _floors(run: Run) -> Table:
+    """What one server seems to differ by from itself, where the run holds it twice."""
+    rows = []
+    for question in QUESTIONS:
+        for floor in floors(run, (question.column,)):
+            each = floor.comparison
+            has = effect_text(each, question, style.title(each.theirs))
+            least = "–" if math.isnan(floor.size) else floor_text(floor, question)
+            rows.append((question.noun, f"{each.clients:,}", style.title(each.mine), has,
+                         separable_text(each, question), least))
+    columns = ("figure", "clients", "the same server", "has", "verdict", "smallest claimable difference")
+    return Table("claimable", "What this machine can claim", columns, tuple(rows), note=(
+        "Two names of one server, with the same options: what they differ by is chance. The smallest "
+        "difference that can be claimed is the bound of their 95 % interval that lies farther from none; "
+        "smaller effects between others are called not claimable. Of twenty such comparisons one is "
+        "separable by chance before Holm's correction."))
+
+
 def _comparisons(run: Run) -> Table:
     rows = []
+    below = floors(run, (question.column for question in QUESTIONS))
     for question in QUESTIONS:
         for each in comparisons(run.trials, question.column, run.transports):
             has = effect_text(each, question, style.title(each.theirs))
-            who = style.title(each.mine)
-            rows.append((question.noun, f"{each.clients:,}", who, has, separable_text(each)))
+            verdict = separable_text(each, question, below)
+            rows.append((question.noun, f"{each.clients:,}", style.title(each.mine), has, verdict))
     columns = ("figure", "clients", "transport", "has", "verdict")
     return Table("comparisons", "All comparisons", columns, tuple(rows), folded=True)
 

@@ -78,7 +78,7 @@ def test_an_effect_in_words(comparison: Comparison, text: str) -> None:
     (math.nan, "too few valid blocks to say whether they differ"),
 ])
 def test_separability_in_words(p: float, text: str) -> None:
-    assert separable_text(effect("ratio", p, 1, 1, 1)) == text
+    assert separable_text(effect("ratio", p, 1, 1, 1), QUESTIONS[0]) == text
 
 
 def test_a_figure_in_words(run: Run) -> None:
