@@ -40,7 +40,8 @@ def table(run: Run) -> Table | None:
 def ours_text(each: Judged) -> str:
     """Our number with its interval: `6.90 (6.88–6.92)`."""
     ours = each.ours
-    if math.isnan(ours.low):
-        return style.number(ours.estimate)
+    estimate, low, high = (style.number(value) for value in (ours.estimate, ours.low, ours.high))
+    if math.isnan(ours.low) or low == high:
+        return estimate
     between = "–" if ours.low >= 0 else " to "
-    return f"{style.number(ours.estimate)} ({style.number(ours.low)}{between}{style.number(ours.high)})"
+    return f"{estimate} ({low}{between}{high})"

@@ -19,7 +19,7 @@ import jinja2
 from matplotlib.figure import Figure
 
 from bench.records import whole_file
-from bench.report import capacity, claims, cost_figures, figures, style, tables
+from bench.report import capacity, claims, cost_figures, figures, style, tables, wire
 from bench.report.findings import Finding, findings
 from bench.report.run import Run, write_condensed
 from bench.report.tables import Table
@@ -51,7 +51,7 @@ PLATES = (
         "transport adds. Bars are 95 % intervals between trials; dashed is the closed form.")),
     Plate("bytes-per-update", cost_figures.bytes_per_update, (
         "Bytes on the wire, counted by the kernel on every connection, for each update that arrived. Down "
-        "is to the client. Bare acknowledgements are in the TCP/IP headers.")),
+        "is to the client. The parts add up to the bar; the table of the same name has them in numbers.")),
     Plate("server-by-clients", cost_figures.server_by_clients, (
         "CPU time of the server's process over the measuring window for each update that arrived, and its "
         "resident memory for each client. Bars are 95 % intervals between trials. Over loopback, a part of "
@@ -111,9 +111,16 @@ def page(run: Run) -> Page:
         findings=capacity.findings(run) if searched else findings(run),
         claims=claims.table(run),
         plates=drawn,
-        sections=capacity.sections(run) if searched else tables.sections(run),
+        sections=capacity.sections(run) if searched else _sections(run),
         caveats=tables.CAVEATS,
     )
+
+
+def _sections(run: Run) -> list[Table]:
+    """The tables in full: every cell, where its bytes went, and all others."""
+    cells, *others = tables.sections(run)
+    costs = [each for each in (wire.bytes_table(run), wire.connections_table(run)) if each.rows]
+    return [cells, *costs, *others]
 
 
 def write(run: Run) -> None:

@@ -35,6 +35,7 @@ from bench.clock import NO_STAMP, OFFSET_INTERVAL_NS, OffsetTrack, RunClock
 from bench.measure import tcp
 from bench.transports import NEVER, Action, ClientMachine
 from bench.transports.link import Link, State
+from bench.transports.tls import Secured
 
 READ_SIZE = 65_536
 SOCKETS_A_TURN = 64
@@ -229,7 +230,10 @@ class Driver:
             self._over(link, reason_of(number))
             return
         link.state = State.OPEN
-        link.note_opening()
+        if isinstance(link.machine, Secured):
+            link.machine.on_established = link.note_opening
+        else:
+            link.note_opening()
         self._watch(link, _IN)
         link.machine.opened(self.clock.now_ns())
         self._follow(link)

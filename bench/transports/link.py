@@ -6,7 +6,8 @@
     opening                              closing                     each summed over all connections
 
 The counters of connections that are over are kept in `past`, so that `tcp_info` is of the client's whole
-life. Opening is all that was counted until the connection was up, closing all from the first FIN on: the
+life. Opening is all that was counted until the connection was up, with TLS until its handshake was done
+(but for the client's last word, which leaves with the first request); closing all from the first FIN on. The
 two are part of the whole and stand beside it, since a connection that lasts pays them once and one that
 is opened for each poll pays them every time.
 

@@ -19,10 +19,15 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+from collections.abc import Callable
 
 from bench.transports import NEVER, Action, ClientMachine
 
 READ_SIZE = 65_536
+
+
+def _nobody() -> None:
+    """Nobody wants to know."""
 
 
 def client_context(certificate: str | None) -> ssl.SSLContext:
@@ -49,6 +54,8 @@ class Secured:
         self.outbox = bytearray()
         self.action = Action.NONE
         self.deadline_ns = NEVER
+        self.on_established: Callable[[], None] = _nobody
+        """Called when the handshake is done, before the machine is told."""
         self._context = context
         self._host = host
         self._established = False
@@ -115,6 +122,7 @@ class Secured:
         except ssl.SSLWantReadError:
             return
         self._established = True
+        self.on_established()
         self.machine.opened(now_ns)
         self._seal()   # before anything is read: the two directions are independent
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import records
+from bench.claims import table
 from bench.report import Run
 from bench.report.run import VERDICT_WORDS
 from bench.stats.summary import FIGURES, bounds, columns
@@ -39,6 +40,10 @@ def test_summary() -> None:
     assert set(columns()) - own - intervals <= set(described("trials.csv"))
     assert len(FIGURES) == 15
     assert "the first fifteen figures" in DOCUMENT
+
+
+def test_claims() -> None:
+    assert described("claims.csv") == list(table([]).columns)
 
 
 def test_condensed_files(run: Run) -> None:
