@@ -54,7 +54,8 @@ class Effect:
     """How one subject differs from another: a ratio or a difference, with its interval."""
 
     kind: str
-    """`ratio` or `difference`."""
+    """`ratio` or `difference`; `lost` where either figure falls among lost updates: then there is neither,
+    and `interval` and `p` are NaN."""
     interval: Interval
     p: float
     """Probability of an effect at least so large by chance; NaN below two blocks."""
@@ -70,6 +71,10 @@ class Effect:
     def assessed(self) -> bool:
         """Whether there were enough blocks to say anything."""
         return not math.isnan(self.p_holm)
+
+
+LOST = Effect("lost", Interval(math.nan, math.nan, math.nan, 0), math.nan)
+"""No effect: nothing is so many times infinity, or infinity so many times it."""
 
 
 def _t_interval(values: Floats) -> Interval:
@@ -88,13 +93,14 @@ def interval(values: Sequence[float] | Floats, logarithm: bool = True) -> Interv
     """The figure of a cell from those of its trials: on the logarithm where all are positive, and as
     they are where one isn't or `logarithm` is False (parts that are to add up to their whole).
 
-    A NaN (too few updates in a trial) makes the whole NaN; an infinite one (lost) infinite.
+    A figure that is infinite (lost) in one trial is so in the cell: leaving that trial out would make the
+    subject look better for losing. Without one, a NaN (too few updates in a trial) makes the whole NaN.
     """
     array = np.asarray(values, dtype=np.float64)
-    if np.isnan(array).any():
-        return Interval(math.nan, math.nan, math.nan, len(array))
     if np.isinf(array).any():
         return Interval(math.inf, math.nan, math.nan, len(array))
+    if np.isnan(array).any():
+        return Interval(math.nan, math.nan, math.nan, len(array))
     if not logarithm or len(array) == 0 or not bool((array > 0).all()):
         return _t_interval(array)
     return _exp(_t_interval(np.log(array)))
@@ -106,8 +112,10 @@ def _exp(inner: Interval) -> Interval:
 
 def effect(mine: Sequence[float] | Floats, theirs: Sequence[float] | Floats) -> Effect:
     """The effect between paired figures (one pair a block): `mine` ÷ `theirs` where all are positive,
-    otherwise `mine` − `theirs`. Pairs that are not both finite are left out."""
+    otherwise `mine` − `theirs`. `LOST` where one is infinite; pairs with a NaN are left out."""
     pairs = np.column_stack((np.asarray(mine, dtype=np.float64), np.asarray(theirs, dtype=np.float64)))
+    if np.isinf(pairs).any():
+        return LOST
     pairs = pairs[np.isfinite(pairs).all(axis=1)]
     as_ratio = bool((pairs > 0).all())
     values = np.log(pairs[:, 0] / pairs[:, 1]) if as_ratio else pairs[:, 0] - pairs[:, 1]

@@ -57,6 +57,12 @@ class Latencies:
     shared_share: float
     """Share of the updates that came in a read with others; NaN where none was stamped."""
 
+    @property
+    def kernel_lost(self) -> int:
+        """The lost updates to set behind `kernel_ns`: none where updates arrived but no read was stamped,
+        since then the kernel's instants were not measured at all."""
+        return 0 if len(self.app_ns) and not len(self.kernel_ns) else self.lost
+
 
 def latencies(trial: TrialArrays, lost: int) -> Latencies:
     """The latencies of a trial in which `lost` updates were lost (over all clients)."""
@@ -99,8 +105,9 @@ def quantile(ordered: Ints | Floats, lost: int, thousandths: int) -> float:
 
 
 def trial_percentiles(ordered: Ints, lost: int) -> dict[str, float]:
-    """The percentiles of a trial, in ns, by name; NaN where too few updates lie beyond one."""
-    count = len(ordered) + lost if len(ordered) else 0
+    """The percentiles of a trial, in ns, by name: infinite where one falls among the lost, be it that all
+    are; NaN where too few updates lie beyond one."""
+    count = len(ordered) + lost
     return {
         name: quantile(ordered, lost, level) if beyond(count, level) >= BEYOND_TRIAL else math.nan
         for name, level in PERCENTILES.items()

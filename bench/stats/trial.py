@@ -153,9 +153,10 @@ def _steadiness(trial: TrialArrays, tables: Tables) -> Row:
 def _latency_columns(latency: Latencies) -> Row:
     """The latency columns: mean, percentiles, extremes."""
     columns: Row = {}
-    for prefix, ordered in (("latency", latency.app_ns), ("kernel_latency", latency.kernel_ns)):
+    for prefix, ordered, lost in (("latency", latency.app_ns, latency.lost),
+                                  ("kernel_latency", latency.kernel_ns, latency.kernel_lost)):
         columns[f"{prefix}_mean_ms"] = float(ordered.mean()) / NS_PER_MS if len(ordered) else math.nan
-        for name, value_ns in trial_percentiles(ordered, latency.lost).items():
+        for name, value_ns in trial_percentiles(ordered, lost).items():
             columns[f"{prefix}_{name}_ms"] = value_ns / NS_PER_MS
     lowest = [float(ordered[0]) for ordered in (latency.app_ns, latency.kernel_ns) if len(ordered)]
     return columns | {

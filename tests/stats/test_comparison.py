@@ -53,3 +53,19 @@ def test_one_block_says_nothing() -> None:
 def test_a_figure_that_is_missing_is_not_compared() -> None:
     found = comparisons(frame({"a": [1.0, 1.0], "b": [np.nan, 2.0]}), "latency_mean_ms", ("a", "b"))
     assert found == []
+
+
+def test_a_figure_that_is_lost_in_one_trial_is_the_larger_without_a_ratio() -> None:
+    lossy = frame({"a": [1.0, np.inf, 1.1, 0.9], "b": [3.0, 3.1, 2.9, 3.0], "c": [9.0, 9.1, 8.9, 9.2]})
+    found = {frozenset((each.mine, each.theirs)): each
+             for each in comparisons(lossy, "latency_mean_ms", ("a", "b", "c"))}
+    assert found[frozenset("ab")].mine == found[frozenset("ac")].mine == "a"
+    assert found[frozenset("ab")].effect.kind == found[frozenset("ac")].effect.kind == "lost"
+    assert not found[frozenset("ab")].effect.separable
+    # What is lost is no comparison that others would have to be corrected for.
+    assert found[frozenset("bc")].effect.p_holm == found[frozenset("bc")].effect.p
+
+
+def test_it_is_lost_even_where_the_other_has_no_trial_of_that_block() -> None:
+    trials = frame({"a": [1.0, 1.1, np.inf], "b": [3.0, 3.1]})
+    assert comparisons(trials, "latency_mean_ms", ("a", "b"))[0].effect.kind == "lost"

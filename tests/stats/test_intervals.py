@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench.stats.intervals import effect, holm, interval
+from bench.stats.intervals import LOST, effect, holm, interval
 
 POSITIVE = st.floats(1e-3, 1e6)
 
@@ -38,12 +38,24 @@ def test_figures_that_may_be_negative_have_no_logarithm(values: list[float]) -> 
 
 @pytest.mark.parametrize(("values", "estimate"), [
     ([], math.nan), ([1.0, math.nan], math.nan), ([1.0, math.inf], math.inf), ([3.0], 3.0),
+    ([math.nan, math.inf], math.inf),
 ])
 def test_what_has_no_interval(values: list[float], estimate: float) -> None:
     found = interval(values)
     assert found.estimate == pytest.approx(estimate, nan_ok=True)
     assert math.isnan(found.low)
     assert math.isnan(found.high)
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [
+    ([math.inf] * 3, [1.0, 1.1, 0.9]), ([2.0, 2.1, math.inf], [1.0, 1.1, 0.9]),
+    ([1.0, 1.1, 0.9], [math.inf, 2.0, 2.1]), ([math.inf, 0.0, math.inf], [0.0, 1.0, math.inf]),
+])
+def test_there_is_no_effect_of_what_is_lost(mine: list[float], theirs: list[float]) -> None:
+    found = effect(mine, theirs)
+    assert found is LOST
+    assert not found.separable
+    assert math.isnan(found.interval.estimate)
 
 
 def test_an_effect_is_a_paired_t_test() -> None:
@@ -59,8 +71,8 @@ def test_an_effect_is_a_paired_t_test() -> None:
     assert found.p < 0.01 < stats.ttest_ind(np.log(mine), np.log(theirs)).pvalue
 
 
-def test_an_effect_leaves_out_pairs_that_are_not_finite() -> None:
-    found = effect([2.0, 4.0, math.inf, math.nan], [1.0, 2.1, 1.0, 1.0])
+def test_an_effect_leaves_out_pairs_that_were_not_measured() -> None:
+    found = effect([2.0, 4.0, math.nan, 3.0], [1.0, 2.1, 1.0, math.nan])
     assert found.interval.count == 2
     assert effect([1.0, -1.0, 0.5], [0.0, 1.0, 0.2]).kind == "difference"
     assert not effect([1.0], [2.0]).assessed

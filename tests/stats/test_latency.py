@@ -60,8 +60,18 @@ def test_a_percentile_needs_ten_updates_beyond_it(count: int, name: str, printed
     assert math.isnan(value) is not printed
 
 
+def test_where_nothing_arrived_every_percentile_is_lost() -> None:
+    found = trial_percentiles(np.array([], dtype=np.int64), 500)
+    assert [found["p50"], found["p90"]] == [math.inf, math.inf]
+    assert math.isnan(found["p99"])                 # 5 of 500 beyond it: too few to say
+
+
 def test_no_kernel_stamps_is_not_the_same_as_lost() -> None:
-    assert all(math.isnan(value) for value in trial_percentiles(np.array([], dtype=np.int64), 500).values())
+    unstamped = [{"client": 0, "index": index, "app_ns": 150 * MS, "kernel_ns": None} for index in range(50)]
+    assert latencies(arrays_of(FEED, unstamped), lost=50).kernel_lost == 0
+    stamped = [{"client": 0, "index": 0, "app_ns": 150 * MS, "kernel_ns": 150 * MS}]
+    assert latencies(arrays_of(FEED, stamped), lost=99).kernel_lost == 99
+    assert latencies(arrays_of(FEED, []), lost=100).kernel_lost == 100
 
 
 @given(st.lists(st.integers(1000, 10**12), min_size=1, max_size=200), st.floats(0.001, 1))
