@@ -17,7 +17,9 @@ FEED = [{"index": place, "symbol": "AB"[place % 2], "due_ns": (100 + 10 * place)
 EVERYTHING = [{"client": 0, "index": row["index"], "app_ns": row["due_ns"] + MS} for row in FEED]
 
 
-def figures(deliveries: list[dict[str, Any]] = EVERYTHING, skips: Any = (), **record: Any) -> dict[str, float]:
+def figures(
+    deliveries: list[dict[str, Any]] = EVERYTHING, skips: Any = (), **record: Any
+) -> dict[str, float]:
     said = {
         "server_counts": {"deliveries": 8, "conflated": 0, "dropped": 0}, "publisher": {"published": 8},
         "load": {"deliveries": len(deliveries)},

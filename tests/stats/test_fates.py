@@ -85,7 +85,8 @@ def test_what_nobody_asked_for_is_foreign() -> None:
 
 def naive(feed: Rows, deliveries: Rows, skips: Rows, client: dict[str, Any]) -> dict[str, int]:
     """The definitions, word by word, for one client."""
-    found = dict.fromkeys(("due", "delivered", "late", "conflated", "lost", "dropped", "holes", "duplicate"), 0)
+    found = dict.fromkeys(
+        ("due", "delivered", "late", "conflated", "lost", "dropped", "holes", "duplicate"), 0)
     mine = [row for row in deliveries if row["client"] == client["client"]]
     symbols = {row["symbol"] for row in feed}
     for symbol in symbols if client["symbols"] is None else symbols & set(client["symbols"]):
