@@ -213,12 +213,6 @@ class Capacity(Table):
     def _can_be_read(cls, text: str) -> str:
         return str(objective.parse(text))
 
-    @model_validator(mode="after")
-    def _has_room(self) -> Capacity:
-        if self.most < self.start:
-            raise ValueError(f"capacity.most of at least capacity.start = {self.start}")
-        return self
-
 
 class External(Table):
     """A server of the user's own, measured by the same clients in place of ours.

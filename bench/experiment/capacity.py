@@ -61,6 +61,9 @@ def check(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
     capacity = scenario.capacity
     if capacity is None:
         return
+    if capacity.most < capacity.start:
+        raise ScenarioError(where, "capacity.most", str(capacity.most),
+                            f"at least capacity.start = {capacity.start}")
     for condition in objective.parse(capacity.objective).conditions:
         if condition.column not in COLUMNS:
             raise ScenarioError(where, "capacity.objective", condition.column, "a column of trials.csv")

@@ -68,12 +68,10 @@ def at_knees(trials: pd.DataFrame, scenario: Mapping[str, Any]) -> pd.DataFrame:
     if found is None:
         return trials
     capacity = scenario["capacity"]
-    steps = found.set_index("transport")
-    kept = [
-        held(row, capacity) and row["clients"] == steps.at[row["transport"], "clients"]
-        and row["rate_per_s"] == steps.at[row["transport"], "rate_per_s"]
-        for row in trials.to_dict("records")
-    ]
+    best = {row["transport"]: level(row, capacity)
+            for row in found.to_dict("records") if not pd.isna(row["clients"])}
+    kept = [held(row, capacity) and best.get(row["transport"]) == level(row, capacity)
+            for row in trials.to_dict("records")]
     return trials[kept]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from bench import records
 from bench.claims import table
-from bench.report import Run
+from bench.report import Run, knees
 from bench.report.run import VERDICT_WORDS
 from bench.stats.summary import FIGURES, bounds, columns
 from bench.stats.trial import COLUMNS
@@ -44,6 +44,10 @@ def test_summary() -> None:
 
 def test_claims() -> None:
     assert described("claims.csv") == list(table([]).columns)
+
+
+def test_capacity() -> None:
+    assert sorted(described("capacity.csv")) == sorted(knees.COLUMNS)
 
 
 def test_condensed_files(run: Run) -> None:

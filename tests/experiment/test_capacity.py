@@ -1,0 +1,146 @@
+"""The loop of a search: steps until the knees are found, resumed where it was, refused where it can't be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bench.audit import Reason, Verdict
+from bench.errors import ScenarioError
+from bench.experiment import capacity, journal, plan, trial
+from bench.experiment.journal import Run
+from bench.experiment.plan import PlannedTrial
+from bench.experiment.trial import Setting
+from bench.records import TrialRecord, read_trial, write_trial
+from bench.scenario import Scenario
+
+CARRIES = {"one": 45, "other": 150}
+"""Clients that each of two imagined transports carries; from 100 on, the generator is at its end."""
+
+ONE = [10, 20, 40, 80, 80, 57, 57, 48, 48]
+"""The steps of the first."""
+
+
+def scenario_of(**capacity_table: Any) -> Scenario:
+    return Scenario.model_validate({
+        "question": "?", "load": {"clients": [7]},
+        "transports": {label: {"transport": "websocket"} for label in CARRIES},
+        "capacity": {"start": 10, "most": 1000, "precision": 0.2} | capacity_table,
+    })
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    scenario = scenario_of()
+    assert plan.trials(scenario) == []
+    return journal.create(
+        tmp_path, scenario, [], name="x", scenario_file=tmp_path / "x.toml",
+        options=plan.options_of_all(scenario, "x"), command=[],
+    )
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
+    """Trials that are made at once; (subject, clients, seed) of each."""
+    trials: list[tuple[str, int, int]] = []
+
+    def make(setting: Setting, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
+        assert setting.scenario.load.clients == (planned.clients,)
+        assert not folder.exists()
+        trials.append((planned.subject, planned.clients, planned.seed))
+        record = TrialRecord(
+            planned.name, planned.block, planned.position, planned.subject, planned.transport,
+            planned.clients, planned.seed, attempt=attempt, took_s=1.0, rate_per_s=10.0,
+        )
+        write_trial(folder, record)
+        return record
+
+    def judge(folder: Path) -> Any:
+        record = read_trial(folder)
+        latency = 1.0 if record.clients <= CARRIES[record.subject] else 99.0
+        row = {"latency_p99_ms": latency, "latency_p50_ms": latency, "lost": 0, "delivered": 1,
+               "updates_due": 1}
+        too_many = (Reason("generator-busy", "load_cpu_cores is 0.99", "lower it"),)
+        verdict = Verdict("INVALID", too_many) if record.clients >= 100 else Verdict("VALID")
+        return SimpleNamespace(row=row), verdict
+
+    monkeypatch.setattr(trial, "make", make)
+    monkeypatch.setattr(capacity, "judge", judge)
+    return trials
+
+
+def test_steps_are_made_until_the_knees_are_found(run: Run, made: list[tuple[str, int, int]]) -> None:
+    said: list[str] = []
+    capacity.execute(run, said.append)
+    assert [clients for subject, clients, _ in made if subject == "one"] == ONE
+    # What the other carries beyond the generator can't be told: INVALID is a step that does not hold.
+    assert [clients for subject, clients, _ in made if subject == "other"] == [
+        10, 20, 40, 80, 160, 160, 113, 113, 95]
+    assert "one: held 40 clients, broke at 48" in said
+    assert "other: held 95 clients, broke at 113" in said
+    assert any("INVALID" in line and "not held" in line for line in said)
+    assert sorted(path.name for path in (run.folder / "trials").iterdir())[:3] == [
+        "001-one-10", "002-other-10", "003-one-20"]
+
+
+def test_tries_differ_and_transports_do_not(run: Run, made: list[tuple[str, int, int]]) -> None:
+    capacity.execute(run, lambda _: None)
+    seeds = {subject: {clients: [seed for who, count, seed in made if (who, count) == (subject, clients)]
+                       for clients in (10, 20, 40, 80, 160)} for subject in CARRIES}
+    assert seeds["one"][20] == seeds["other"][20]
+    first, second = seeds["one"][80]
+    assert first != second
+
+
+@pytest.mark.parametrize("after", [0, 1, 5, 8])
+def test_an_interrupted_search_goes_on_where_it_was(
+    run: Run, made: list[tuple[str, int, int]], after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = trial.make
+
+    def interrupted(setting: Setting, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
+        if len(made) == after:
+            (folder / "logs").mkdir(parents=True)
+            raise KeyboardInterrupt
+        return whole(setting, planned, folder, attempt)
+
+    monkeypatch.setattr(trial, "make", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        capacity.execute(run, lambda _: None)
+    monkeypatch.setattr(trial, "make", whole)
+    capacity.execute(journal.resume(run.folder, None, force=True), lambda _: None)
+    assert [clients for subject, clients, _ in made if subject == "one"] == ONE
+    assert len(made) == 18
+
+
+def test_the_rate_can_be_raised_instead() -> None:
+    scenario = scenario_of(raised="rate_per_s")
+    step = capacity.at_level(scenario, 40)
+    assert (step.feed.rate_per_s, step.load.clients) == (40.0, (7,))
+    costliest = capacity.at_most(scenario)
+    assert (costliest.feed.rate_per_s, costliest.capacity) == (1000.0, None)
+    assert len(plan.trials(costliest)) > 0
+    plain = scenario.model_copy(update={"capacity": None})
+    assert capacity.at_most(plain) is plain
+
+
+RATE = {"raised": "rate_per_s"}
+
+
+@pytest.mark.parametrize(("table", "changes", "told"), [
+    ({"objective": "speed <= 50"}, {}, "capacity.objective: found speed, allowed is a column"),
+    ({"most": 9}, {}, "capacity.most: found 9, allowed is at least capacity.start = 10"),
+    (RATE, {"load": {"clients": [1, 2]}}, "load.clients: found \\[1, 2\\], allowed is one count"),
+    (RATE, {"feed": {"schedule": "replay", "replay": {"file": "x"}}}, "clients, where a file"),
+    (RATE | {"most": 10**6}, {"transports": {"a": {"transport": "short_polling"}}}, "buffer_ticks"),
+])
+def test_a_search_without_an_answer_is_refused(
+    table: dict[str, Any], changes: dict[str, Any], told: str
+) -> None:
+    data = scenario_of(**table).model_dump(mode="json")
+    scenario = Scenario.model_validate(data | changes)
+    with pytest.raises(ScenarioError, match=told):
+        capacity.check(scenario, plan.options_of_all(scenario, "x"), "x")

@@ -1,0 +1,96 @@
+"""`capacity.csv`: the figures at the knee, and who gave in, whatever order the trials were made in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from bench.report.knees import COLUMNS, at_knees, knees, limited_by
+
+CAPACITY = {"objective": "latency_p99_ms <= 50 and lost == 0", "raised": "clients", "start": 100, "most": 800,
+            "factor": 2.0, "precision": 0.5, "time_s": 300.0}
+SCENARIO = {"transports": {"a": {}, "b": {}}, "capacity": CAPACITY}
+GOOD = {"verdict": "VALID", "reasons": "", "latency_p99_ms": 20.0, "lost": 0, "arrivals": 4000,
+        "measure_s": 2.0, "server_cpu_cores": 0.5, "load_cpu_cores": 0.3, "rate_per_s": 20.0}
+SLOW = GOOD | {"latency_p99_ms": 90.0}
+
+
+def frame(*steps: tuple[str, int, dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame([
+        {"transport": label, "clients": clients, "position": place} | row
+        for place, (label, clients, row) in enumerate(steps, 1)
+    ])
+
+
+def test_a_run_that_was_no_search_has_none() -> None:
+    trials = frame(("a", 100, GOOD))
+    assert knees(trials, {"transports": {"a": {}}, "capacity": None}) is None
+    assert knees(trials, {"transports": {"a": {}}}) is None
+    assert at_knees(trials, {"transports": {"a": {}}}) is trials
+
+
+def test_the_figures_are_those_at_the_knee() -> None:
+    busy = SLOW | {"server_cpu_cores": 0.98}
+    trials = frame(
+        ("a", 100, GOOD), ("b", 100, SLOW), ("a", 200, GOOD | {"arrivals": 8000, "server_cpu_cores": 0.8}),
+        ("b", 100, SLOW), ("a", 400, busy), ("a", 400, busy), ("a", 283, busy), ("a", 283, busy),
+    )
+    table = knees(trials, SCENARIO)
+    assert table is not None
+    assert tuple(table.columns) == COLUMNS
+    a, b = table.to_dict("records")
+    assert (a["clients"], a["updates_per_s"], a["server_cpu"]) == (200, 4000, 0.8)
+    assert a["limited_by"] == "server CPU"
+    assert (a["clients_per_core"], a["updates_per_s_per_core"]) == (250, 5000)
+    assert (a["broke_at"], a["found"], a["steps"]) == (283, True, 6)
+    assert pd.isna(b["clients"])
+    assert pd.isna(b["updates_per_s"])
+    assert (b["limited_by"], b["broke_at"], b["found"]) == ("latency", 100, True)
+    assert at_knees(trials, SCENARIO)[["transport", "clients"]].to_numpy().tolist() == [["a", 200]]
+
+
+def test_a_search_that_did_not_end_says_why() -> None:
+    table = knees(frame(("a", 800, GOOD), ("b", 100, GOOD)), SCENARIO)
+    assert table is not None
+    assert table["limited_by"].tolist() == ["limit", "time"]
+    assert table["found"].tolist() == [True, False]
+
+
+def test_the_rate_can_be_what_was_raised() -> None:
+    scenario = SCENARIO | {"capacity": CAPACITY | {"raised": "rate_per_s"}}
+    trials = frame(("a", 7, GOOD | {"rate_per_s": 100.0}), ("a", 7, SLOW | {"rate_per_s": 200.0}),
+                   ("a", 7, SLOW | {"rate_per_s": 200.0}), ("b", 7, SLOW | {"rate_per_s": 100.0}))
+    table = knees(trials, scenario)
+    assert table is not None
+    assert table["clients"].tolist()[0] == 7
+    assert table["rate_per_s"].tolist()[0] == 100
+    assert table["broke_at"].tolist()[0] == 200
+    assert len(at_knees(trials, scenario)) == 1
+
+
+INVALID = SLOW | {"verdict": "INVALID"}
+ABORTED = {"verdict": "ABORTED", "reasons": "server-died: the trial failed: ended by itself with status 1"}
+
+
+@pytest.mark.parametrize(("rows", "side"), [
+    ([SLOW], "latency"),
+    ([SLOW | {"server_cpu_cores": 0.95}], "server CPU"),
+    ([INVALID | {"load_cpu_cores": 0.95}], "generator"),
+    ([INVALID | {"load_cpu_cores": 0.95, "server_cpu_cores": 0.95}], "generator"),
+    ([INVALID | {"client_lag_p99_ms": 30.0}], "generator"),
+    ([INVALID | {"client_lag_p99_ms": 30.0, "server_cpu_cores": 0.95}], "server CPU"),
+    ([INVALID | {"feed_lateness_p99_ms": 30.0, "load_cpu_cores": 0.95}], "feed"),
+    ([INVALID | {"client_error_share": 0.1}], "errors"),
+    ([INVALID | {"clock_step_us": 500.0}], "invalid"),
+    ([INVALID | {"polls_late_share": 0.5}], "latency"),
+    ([ABORTED], "errors"),
+    ([ABORTED | {"reasons": "server-died: ended by itself with status 137"}], "memory"),
+    # What both tries show counts more than what one of them shows.
+    ([INVALID | {"turn_gap_max_ms": 300.0, "server_cpu_cores": 0.95}, SLOW | {"server_cpu_cores": 0.92}],
+     "server CPU"),
+    ([INVALID | {"client_lag_p99_ms": 30.0}, SLOW | {"server_cpu_cores": 0.95}], "server CPU"),
+])
+def test_who_gave_in(rows: list[dict[str, Any]], side: str) -> None:
+    assert limited_by(rows) == side
