@@ -55,8 +55,23 @@ def test_a_path_is_taken_as_it_is(tiny: Path) -> None:
     assert question.options["a"] == ShortPolling(interval_s=0.5)
 
 
+def test_a_name_may_have_a_folder_in_it() -> None:
+    question = prepare.read("claims/lubbers-greco-2010")
+    assert question.name == "lubbers-greco-2010"
+    assert question.file.is_file()
+    assert question.scenario.claims
+
+
+def test_a_claim_that_cannot_be_computed_is_a_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "odd.toml"
+    text = prepare.find("claims/rfc-6202").read_text()
+    file.write_text(text.replace('formula = "ratio"', 'formula = "odds"'))
+    with pytest.raises(ScenarioError, match=r"claims\.mean-in-transits\.formula: found 'odds'"):
+        prepare.read(str(file))
+
+
 def test_an_unknown_name_is_told_what_there_is() -> None:
-    with pytest.raises(ScenarioError, match="nosuch: found no such scenario, allowed is .*default, quick"):
+    with pytest.raises(ScenarioError, match=r"nosuch: found no such scenario, allowed is .*default, quick"):
         prepare.read("nosuch")
 
 
