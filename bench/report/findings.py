@@ -153,15 +153,16 @@ def floor_sentences(run: Run) -> list[str]:
 
 def separable_text(comparison: Comparison, question: Question, below: Sequence[Floor] = ()) -> str:
     """Whether the two can be told apart, with the corrected probability, and by enough to be claimed."""
-    floor = floor_under(comparison, below)
-    if floor is not None:
-        return (f"not claimable on this machine, where the same server differs from itself by up to "
-                f"{floor_text(floor, question)}")
     if not comparison.effect.assessed:
         return "too few valid blocks to say whether they differ"
     p = comparison.effect.p_holm
     chance = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
-    return f"separable ({chance})" if comparison.effect.separable else f"not separable ({chance})"
+    told = f"separable ({chance})" if comparison.effect.separable else f"not separable ({chance})"
+    floor = floor_under(comparison, below)
+    if floor is None:
+        return told
+    return (f"{told}; not claimable on this machine, where one server differs from itself by up to "
+            f"{floor_text(floor, question)}")
 
 
 def interval_text(row: pd.Series, question: Question) -> str:

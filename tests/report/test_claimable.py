@@ -113,7 +113,10 @@ def test_a_sure_difference_below_the_floor_names_no_winner(run: Run) -> None:
     assert pair.effect.separable
     comparison_rows = next(each for each in sections(changed) if each.name == "comparisons").rows
     verdicts = [row[-1] for row in comparison_rows if row[0] == "server CPU for each update"]
-    assert any(verdict.startswith("not claimable on this machine") for verdict in verdicts)
+    assert any(verdict.startswith("separable (p < 0.001); not claimable on this machine, where one server ")
+               for verdict in verdicts)
+    lead = next(each.lead for each in findings(changed) if each.question.column == "server_cpu_us_per_update")
+    assert "cannot be told apart" in lead
 
 
 def test_without_twins_nothing_is_said(tmp_path: Path) -> None:
