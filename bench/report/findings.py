@@ -3,8 +3,9 @@
 For each question (how fast, how fresh, at what cost) one finding: the transport with the lowest figure,
 and how much more each other one has: first the effect with its 95 % interval, then whether the two can
 be told apart at all (`bench.stats.comparison`), and by more than one server from itself where the run
-shows that (`bench.report.claimable`). Where they can't, the sentence says so and names no winner. Nothing
-here knows the name of a transport: exchange the records of two, and the findings are exchanged.
+shows that (`bench.report.claimable`). Where they can't, the sentence says so and names no winner. A
+figure that is lost comes last and has no ratio. Nothing here knows the name of a transport: exchange the
+records of two, and the findings are exchanged.
 """
 
 from __future__ import annotations
@@ -49,6 +50,15 @@ QUESTIONS = (
 )
 
 
+KERNEL = {
+    "latency_p50_ms": Question("kernel_latency_p50_ms", "kernel median", "kernel's median latency", "ms"),
+    "latency_p99_ms": Question("kernel_latency_p99_ms", "kernel p99", "kernel's 99th percentile", "ms"),
+}
+"""For latencies at the application, the same at the client's kernel: without the client's own queue."""
+KERNEL_DIFFERS = 1.1
+"""How many times larger or smaller a ratio by the kernel's instants is, before a sentence says so."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """The answer to one question: a lead and one sentence for each other transport."""
@@ -64,19 +74,55 @@ def findings(run: Run) -> list[Finding]:
     found = []
     below = floors(run, (question.column for question in QUESTIONS))
     for question in QUESTIONS:
-        cells = {str(row["transport"]): row for _, row in run.summary.iterrows()
-                 if row["clients"] == clients and not math.isnan(row[question.column])}
+        here = {str(row["transport"]): row for _, row in run.summary.iterrows() if row["clients"] == clients}
+        cells = {label: row for label, row in here.items() if not math.isnan(row[question.column])}
         if not cells:
             continue
         ranked = sorted(cells, key=lambda label: float(cells[label][question.column]))
-        pairs = {
-            frozenset((each.mine, each.theirs)): each
-            for each in comparisons(run.trials, question.column, run.transports) if each.clients == clients
-        }
-        found.append(Finding(question, _lead(cells, ranked, pairs, question, below), tuple(
-            _sentence(pairs[frozenset((ranked[0], other))], cells, question, below) for other in ranked[1:]
-        )))
+        pairs = _pairs(run, question.column, clients)
+        by_kernel = _pairs(run, KERNEL[question.column].column, clients) if question.column in KERNEL else {}
+        rest = []
+        for other in ranked[1:]:
+            pair = frozenset((ranked[0], other))
+            lost = math.isinf(cells[other][question.column])
+            rest.append(_lost_text(cells[other], question) if lost else
+                        _sentence(pairs[pair], cells, question, below)
+                        + _kernel_text(pairs[pair], by_kernel.get(pair)))
+        silent = (_nothing_arrived(run, label, clients) for label in here if label not in cells)
+        lead = _lead(cells, ranked, pairs, question, below)
+        found.append(Finding(question, lead, (*rest, *filter(None, silent))))
     return found
+
+
+def _pairs(run: Run, column: str, clients: int) -> dict[frozenset[str], Comparison]:
+    """The comparisons of a figure at one client count, by the two that are compared."""
+    return {
+        frozenset((each.mine, each.theirs)): each
+        for each in comparisons(run.trials, column, run.transports) if each.clients == clients
+    }
+
+
+def _nothing_arrived(run: Run, label: str, clients: int) -> str:
+    """Why a transport has no such figure, if that is because nothing arrived; else nothing."""
+    cell = run.valid[(run.valid["transport"] == label) & (run.valid["clients"] == clients)]
+    silent = int((cell["arrivals"] == 0).sum())
+    if not silent:
+        return ""
+    return f"{style.title(label)} has none: nothing arrived in {silent} of {len(cell)} trials."
+
+
+def _kernel_text(comparison: Comparison, by_kernel: Comparison | None) -> str:
+    """A sentence where the ratio between two differs by the kernel's instants: then a part of it is the
+    client's own queue. Nothing where it doesn't."""
+    if by_kernel is None or {comparison.effect.kind, by_kernel.effect.kind} != {"ratio"}:
+        return ""
+    ratio = by_kernel.effect.interval.estimate
+    if by_kernel.mine != comparison.mine:
+        ratio = 1 / ratio
+    apart = ratio / comparison.effect.interval.estimate
+    if max(apart, 1 / apart) <= KERNEL_DIFFERS:
+        return ""
+    return f" By the instants of the clients' kernels it is {style.number(ratio)} times."
 
 
 def _lead(cells: Mapping[str, pd.Series], ranked: Sequence[str],
@@ -84,7 +130,10 @@ def _lead(cells: Mapping[str, pd.Series], ranked: Sequence[str],
     """Who has the lowest figure, if anybody can be said to."""
     best = ranked[0]
     value = interval_text(cells[best], question)
-    tied = [other for other in ranked[1:] if not _claimable(pairs[frozenset((best, other))], below)]
+    if math.isinf(cells[best][question.column]):
+        return f"Lowest {question.noun}: no one. {_lost_text(cells[best], question)}"
+    tied = [other for other in ranked[1:] if not math.isinf(cells[other][question.column])
+            and not _claimable(pairs[frozenset((best, other))], below)]
     if len(ranked) == 1:
         return f"{question.noun}: {style.title(best)} has {value}; nothing else has this figure."
     if not tied:
@@ -106,15 +155,21 @@ def _sentence(comparison: Comparison, cells: Mapping[str, pd.Series], question: 
     """How much more one transport has than the best."""
     mine, theirs = style.title(comparison.mine), style.title(comparison.theirs)
     cell = cells[comparison.mine]
-    if math.isinf(cell[question.column]):
-        return f"{mine}: the figure falls among updates that were lost."
     effect = effect_text(comparison, question, theirs)
     verdict = separable_text(comparison, question, below)
     return f"{mine} has {effect}: {interval_text(cell, question)}; {verdict}."
 
 
+def _lost_text(cell: pd.Series, question: Question) -> str:
+    """That a figure is lost, and how many updates were."""
+    return (f"{style.title(str(cell['transport']))}'s {question.noun} is lost: {cell['lost']:,} of "
+            f"{cell['updates_due']:,} updates never arrived.")
+
+
 def effect_text(comparison: Comparison, question: Question, theirs: str) -> str:
     """The effect with its interval: `1.31 (1.20–1.42) times WebSocket's`."""
+    if comparison.effect.kind == "lost":
+        return "a figure that is lost"
     found = comparison.effect.interval
     scale = question.scale if comparison.effect.kind == "difference" else 1.0
     estimate = style.number(found.estimate / scale)

@@ -57,7 +57,55 @@ def test_one_block_names_no_winner(run: Run) -> None:
 
 def test_the_lost_are_said(troubled: Run) -> None:
     p99 = next(finding for finding in findings(troubled) if finding.question.column == "latency_p99_ms")
-    assert "lossy: the figure falls among updates that were lost." in p99.rest
+    row = troubled.summary.set_index(["transport", "clients"]).loc[("lossy", 60)]
+    assert p99.rest[-1] == (f"lossy's 99th percentile of latency is lost: {row['lost']:,} of "
+                            f"{row['updates_due']:,} updates never arrived.")
+    assert "lossy" not in p99.lead
+
+
+def changed(run: Run, transport: str, blocks: int, **figures: float) -> Run:
+    """The run with some figures of a transport exchanged, in the first so many blocks."""
+    trials = run.trials.copy()
+    rows = (trials["transport"] == transport) & (trials["block"] <= blocks)
+    for name, value in figures.items():
+        trials.loc[rows, name] = value
+    return Run(run.folder, run.manifest, trials, summarise(trials, run.transports), run.distributions,
+               run.timelines)
+
+
+def test_a_figure_that_is_lost_in_one_trial_has_no_ratio(run: Run) -> None:
+    p99 = findings(changed(run, "websocket", 1, latency_p99_ms=math.inf, lost=7))[1]
+    assert p99.lead.startswith("Lowest 99th percentile of latency: long polling with")
+    assert p99.rest[-1].startswith("WebSocket's 99th percentile of latency is lost: 7 of ")
+    assert not any("WebSocket" in sentence for sentence in p99.rest[:-1])
+
+
+def test_where_nothing_arrives_the_transport_stays_in_the_findings(run: Run) -> None:
+    gone = findings(changed(run, "websocket", 4, latency_p50_ms=math.inf, latency_p99_ms=math.inf,
+                            bytes_down_per_update=math.nan, arrivals=0))
+    said = {finding.question.column: finding.rest[-1] for finding in gone}
+    assert said["latency_p50_ms"].startswith("WebSocket's median latency is lost")
+    assert said["bytes_down_per_update"] == "WebSocket has none: nothing arrived in 4 of 4 trials."
+
+
+def test_all_that_are_lost_are_named_once(run: Run) -> None:
+    lost = run
+    for transport in run.transports:
+        lost = changed(lost, transport, 4, latency_p50_ms=math.inf)
+    found = findings(lost)[0]
+    assert found.lead.startswith("Lowest median latency: no one. short polling's median latency is lost")
+    assert [sentence.partition("'")[0] for sentence in found.rest] == ["long polling", "WebSocket"]
+
+
+@pytest.mark.parametrize(("factor", "told"), [
+    (0.95, ""), (0.5, " By the instants of the clients' kernels it is 6.00 times."),
+])
+def test_a_ratio_that_the_kernel_sees_otherwise_is_told(run: Run, factor: float, told: str) -> None:
+    other = changed(run, "websocket", 4, latency_p50_ms=40, kernel_latency_p50_ms=40 * factor)
+    other = changed(other, "long_polling", 4, latency_p50_ms=120, kernel_latency_p50_ms=120)
+    sentence = next(each for each in findings(other)[0].rest if each.startswith("long"))
+    assert sentence.startswith("long polling has 3.00")
+    assert sentence.partition(";")[2].partition(").")[2] == told
 
 
 def effect(kind: str, p_holm: float, *bounds: float) -> Comparison:
