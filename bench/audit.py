@@ -1,8 +1,8 @@
 """The verdict on a trial: may its figures be believed?
 
     VALID       nothing speaks against it
-    INVALID     it came to an end, but a detector fired: kept, listed, and in no figure
-    ABORTED     it failed; there are no figures
+    INVALID     a detector fired, or the load itself died: kept, listed, in no figure, and made again
+    ABORTED     what was to be measured failed; there are no figures
 
 A detector is one figure of the trial (a column of `trials.csv`) and the range that it must lie in:
 
@@ -25,6 +25,7 @@ the blocks, not detected here.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,6 +129,13 @@ DETECTORS: tuple[Detector, ...] = (
 )
 
 
+LOAD_DIED = re.compile(r"load(-\d+)?-(died|crashed)")
+"""The failures of a trial that are the load's, or one of its workers', and not the subject's."""
+LOAD_DIED_ADVICE = (
+    "the load, or a worker of it, ended before the trial did: look at logs/load for why, and at the "
+    "machine's memory")
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """Why a trial is not valid."""
@@ -155,8 +163,10 @@ def audit(record: TrialRecord, figures: Mapping[str, object]) -> Verdict:
     """The verdict on a trial, from its record and its row of `trials.csv` (`bench.stats.trial`)."""
     if record.status == "failed" or record.windows is None:
         name = record.reason or "not-measured"
-        detail = (record.detail or "").strip().splitlines()
-        return Verdict("ABORTED", (Reason(name, "the trial failed", detail[0] if detail else "no detail"),))
+        detail = ((record.detail or "").strip().splitlines() or ["no detail"])[0]
+        if LOAD_DIED.fullmatch(name):
+            return Verdict("INVALID", (Reason(name, detail, LOAD_DIED_ADVICE),))
+        return Verdict("ABORTED", (Reason(name, "the trial failed", detail),))
     reasons = []
     not_assessed = []
     for detector in DETECTORS:

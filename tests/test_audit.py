@@ -150,6 +150,15 @@ def test_a_failed_trial_is_aborted_with_its_reason() -> None:
     assert str(verdict.reasons[0]) == "server-ended: the trial failed: exit status 3"
 
 
+@pytest.mark.parametrize("reason", ["load-died", "load-2-died", "load-crashed"])
+def test_a_trial_whose_load_died_is_invalid_and_not_the_subjects_failure(reason: str) -> None:
+    failed = replace(CLEAN, status="failed", reason=reason, detail="it ended with status 137\n--- log")
+    verdict = audit(failed, trial_row(failed, None))
+    assert verdict.status == "INVALID"
+    assert str(verdict.reasons[0]).startswith(f"{reason}: it ended with status 137: ")
+    assert "\n" not in str(verdict.reasons[0])
+
+
 def test_each_detector_looks_at_a_column_and_has_a_bound() -> None:
     assert {detector.figure for detector in DETECTORS} <= set(COLUMNS)
     for detector in DETECTORS:

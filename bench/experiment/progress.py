@@ -76,11 +76,13 @@ def told_outcome(planned: PlannedTrial, row: Row, verdict: Verdict, again: bool 
     """A trial's figures and verdict in one line; why, where it is not valid, and if it is made `again`."""
     if verdict.status == "ABORTED":
         return f"{told_cell(planned)}: ABORTED, {verdict.reasons[0].name}: {verdict.reasons[0].advice}"
-    delivered, due = row["delivered"], row["updates_due"]
     figures = f"p50 {_ms(row['latency_p50_ms'])}, p99 {_ms(row['latency_p99_ms'])}"
+    figures += f", {row['delivered']} of {row['updates_due']} delivered"
+    if row.get("status") == "failed":
+        figures = "no figures"
     reasons = "".join(f"\n    {reason}" for reason in verdict.reasons)
     word = f"{verdict.status}, and made again" if again else verdict.status
-    return f"{told_cell(planned)}: {figures}, {delivered} of {due} delivered, {word}{reasons}"
+    return f"{told_cell(planned)}: {figures}, {word}{reasons}"
 
 
 def told_standing(block: int, blocks: int, found: Standing, rule: Until) -> str:

@@ -80,6 +80,19 @@ def test_a_neighbour_on_the_generators_core_is_found_out(bench: Bench, hog: Call
     assert {"host-load", "host-jitter"} <= outcome.names
 
 
+@pytest.mark.parametrize(("processes", "victim"), [(1, "load"), (2, "load-2")])
+def test_a_load_or_a_worker_of_it_that_is_killed_makes_the_trial_invalid(
+    bench: Bench, processes: int, victim: str
+) -> None:
+    def kill() -> None:
+        worker = bench.process("load", f"{victim}.json")
+        worker.kill()
+
+    bench.spoil(kill)
+    outcome = bench.make(load={"processes": processes})
+    assert (outcome.verdict.status, outcome.names) == ("INVALID", {f"{victim}-died"})
+
+
 # The feed
 
 

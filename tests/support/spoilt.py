@@ -95,12 +95,13 @@ class Bench:
         self.hands.append(threading.Thread(target=hand))
         self.hands[-1].start()
 
-    def process(self, name: str) -> psutil.Process:
-        """The trial's publisher, server or load, not its guard."""
+    def process(self, name: str, configuration: str = "") -> psutil.Process:
+        """The trial's publisher, server or load, not its guard; the one with such a configuration."""
         found: list[psutil.Process] = []
 
         def look() -> bool:
-            found[:] = [each for each in self.mark.alive() if PROGRAMS[name] in command_line(each)]
+            found[:] = [each for each in self.mark.alive() if PROGRAMS[name] in command_line(each)
+                        and each.environ().get("TICKERTAPE_LOAD", configuration).endswith(configuration)]
             return bool(found)
 
         wait_for(look)
