@@ -70,7 +70,7 @@ _BYTES_SENT_ON = struct.Struct("=QQ")
 _TOTAL_RETRANS = struct.Struct("=I")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)   # not frozen, which would cost a microsecond for each, some times a connection
 class TcpInfo:
     """The counters of one connection, or of several together. Bytes are TCP payload."""
 

@@ -43,6 +43,8 @@ OPEN_LIMIT_NS = 10_000_000_000
 """A connection that is not up by then is given up: `timeout`."""
 CLOSE_LIMIT_NS = 1_000_000_000
 """How long the server has to close its side."""
+LOOK_EVERY_NS = 100_000_000
+"""Between two looks for connections whose time is up: one timer for all costs less than one for each."""
 
 # As in select.epoll, whose names gevent's patching takes away.
 _IN, _OUT, _ERR, _HUP = 0x1, 0x4, 0x8, 0x10
@@ -76,6 +78,7 @@ class Driver:
         self._numbers = itertools.count()
         self._stamped = tcp.hold_stamped_socket()
         self._read_offset()
+        self._give_up_late()
 
     # What the owner calls
 
@@ -93,7 +96,7 @@ class Driver:
         link.machine.stop(self.clock.now_ns())
         self._follow(link)
         if link.sock is not None:
-            self.call_at(self.clock.now_ns() + CLOSE_LIMIT_NS, lambda: self._abandon(link))
+            link.limit_ns = self.clock.now_ns() + CLOSE_LIMIT_NS
 
     def call_at(self, at_ns: int, function: Callable[[], None]) -> None:
         """Have `run_timers` call the function when that instant has come."""
@@ -215,13 +218,12 @@ class Driver:
         tcp.prepare(sock)
         link.sock, link.state = sock, State.OPENING
         link.end_of_file, link.reason, link.watched = False, "", _OUT
+        link.limit_ns = self.clock.now_ns() + OPEN_LIMIT_NS
         self._by_fd[sock.fileno()] = link
         self.epoll.register(sock.fileno(), _OUT)
         number = sock.connect_ex(self._address)
         if number not in (0, errno.EINPROGRESS):
             self._over(link, reason_of(number))
-            return
-        self.call_at(self.clock.now_ns() + OPEN_LIMIT_NS, lambda: self._give_up_opening(link, sock))
 
     def _opened(self, link: Link) -> None:
         assert link.sock is not None
@@ -229,7 +231,7 @@ class Driver:
         if number:
             self._over(link, reason_of(number))
             return
-        link.state = State.OPEN
+        link.state, link.limit_ns = State.OPEN, NEVER
         if isinstance(link.machine, Secured):
             link.machine.on_established = link.note_opening
         else:
@@ -237,10 +239,6 @@ class Driver:
         self._watch(link, _IN)
         link.machine.opened(self.clock.now_ns())
         self._follow(link)
-
-    def _give_up_opening(self, link: Link, sock: RawSocket) -> None:
-        if link.sock is sock and link.state is State.OPENING:
-            self._over(link, "timeout")
 
     def _close(self, link: Link) -> None:
         """Close in order, from our side."""
@@ -250,8 +248,7 @@ class Driver:
             self._over(link, "closed")
         elif link.state is State.OPEN:
             link.state, link.reason = State.LEAVING, "closed"
-            sock = link.sock
-            self.call_at(self.clock.now_ns() + CLOSE_LIMIT_NS, lambda: self._abandon(link, sock))
+            link.limit_ns = self.clock.now_ns() + CLOSE_LIMIT_NS
             self._send(link)
 
     def _end_of_file(self, link: Link) -> None:
@@ -280,13 +277,14 @@ class Driver:
             self._over(link, link.reason)
         elif link.watched:
             self._watch(link, 0)
-            sock = link.sock
-            self.call_at(self.clock.now_ns() + CLOSE_LIMIT_NS, lambda: self._abandon(link, sock))
+            link.limit_ns = self.clock.now_ns() + CLOSE_LIMIT_NS
 
-    def _abandon(self, link: Link, sock: RawSocket | None = None) -> None:
-        """Time is up for closing in order: `sock`, or whatever the link has, goes as it stands."""
-        if link.sock is not None and (sock is None or link.sock is sock):
-            self._over(link, link.reason or "closed")
+    def _give_up_late(self) -> None:
+        """Time is up for being opened, or for being closed in order: such connections go as they stand."""
+        now_ns = self.clock.now_ns()
+        for link in [link for link in self._by_fd.values() if link.limit_ns <= now_ns]:
+            self._over(link, "timeout" if link.state is State.OPENING else link.reason or "closed")
+        self.call_at(now_ns + LOOK_EVERY_NS, self._give_up_late)
 
     def _over(self, link: Link, reason: str) -> None:
         """The connection is over: keep its counters, let the socket go, tell the machine."""

@@ -42,7 +42,7 @@ class Link:
     """One machine and its connection."""
 
     __slots__ = (
-        "_at_leaving", "armed_ns", "closing", "closings", "end_of_file", "machine", "on_finished", "opening",
+        "_at_leaving", "armed_ns", "closing", "closings", "end_of_file", "limit_ns", "machine", "on_finished", "opening",
         "openings", "past", "reason", "sock", "state", "watched",
     )
 
@@ -64,6 +64,8 @@ class Link:
         self.reason = ""
         """What the machine will be told when the connection is over."""
         self.watched = 0
+        self.limit_ns = NEVER
+        """When the driver stops waiting for the connection to be up, or to be closed in order."""
         self.armed_ns = NEVER
         self.on_finished: Callable[[], None] | None = None
         """Set when the machine was stopped: to be called when its last connection is over."""
