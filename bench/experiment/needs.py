@@ -9,12 +9,14 @@
 They are estimates from above, good to a factor of two, and are there so that a run that cannot end
 well does not begin. The constants are measured ones.
 
-Known weakness: a client that opens a new connection for each request needs more ports than one, since
-a closed one is held for a minute (TIME_WAIT); our clients keep theirs open.
+A client that opens a new connection for each poll needs a port for each that it opened in the last second:
+the near end of one that was closed is held for a minute (TIME_WAIT), but on loopback Linux gives it out again
+after a second (`net.ipv4.tcp_tw_reuse`).
 """
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from bench.errors import HostError
 from bench.experiment.plan import poll_interval_s
 from bench.measure import host
 from bench.scenario import Scenario, Table
+from bench.wire import HttpWire
 
 OVERHEAD_S = 1.2
 """A trial beside its windows: starting the processes, stopping them, storing."""
@@ -101,8 +104,15 @@ def needs(scenario: Scenario, options: Mapping[str, Table], ticks: int) -> Needs
         disk_bytes=blocks * sum(rows) * STORED_ROW_BYTES + max(rows) * RAW_ROW_BYTES,
         memory_bytes=BASE_BYTES + most * CLIENT_BYTES + max(rows) * CONVERTED_ROW_BYTES,
         files=most + BASE_FILES,
-        ports=most + LISTENING_PORTS,
+        ports=most * (1 + max(map(_opened_per_s, options.values()), default=0)) + LISTENING_PORTS,
     )
+
+
+def _opened_per_s(options: Table) -> int:
+    """Connections that a client opens in a second because each poll has a new one."""
+    if not isinstance(options, HttpWire) or options.connection == "keep-alive":
+        return 0
+    return math.ceil(1 / float(getattr(options, "interval_s", 1.0)))
 
 
 def refuse_unless_fits(needed: Needs, found: Means) -> None:

@@ -29,6 +29,7 @@ from typing import Any
 from bench import transports
 from bench.errors import ScenarioError
 from bench.scenario import Load, Scenario, Table
+from bench.wire import Wire
 
 LABEL = re.compile(r"[A-Za-z0-9_]{1,40}")
 SHORTEST_LATE_S = 1.0
@@ -104,8 +105,11 @@ def options_of_all(scenario: Scenario, where: str) -> dict[str, Table]:
 
 
 def poll_interval_s(options: Mapping[str, Table]) -> float:
-    """The longest `interval_s` of all subjects; 0 where none polls."""
-    return max((float(getattr(each, "interval_s", 0.0)) for each in options.values()), default=0.0)
+    """The longest time between two polls of all subjects, with what jitter adds; 0 where none polls."""
+    return max((
+        float(getattr(each, "interval_s", 0.0)) * (1 + float(getattr(each, "jitter", 0.0)))
+        for each in options.values()
+    ), default=0.0)
 
 
 def late_after_s(scenario: Scenario, options: Mapping[str, Table]) -> float:
@@ -129,6 +133,7 @@ def check(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
     for label in scenario.transports:
         if not LABEL.fullmatch(label):
             refuse(f"transports.{label}", repr(label), "up to 40 letters, digits and underscores")
+    _check_own_servers(scenario, options, where)
     clients = scenario.load.clients
     if len(set(clients)) < len(clients):
         refuse("load.clients", list(clients), "each count once")
@@ -151,3 +156,17 @@ def check(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
         if ticks < waiting:
             refuse(field, ticks, f"at least {waiting:g}: twice what falls due between two polls, "
                    "or a client that keeps its schedule would pass for a slow one")
+
+
+def _check_own_servers(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
+    """Refuse what only our servers can be told."""
+    for label, subject in scenario.transports.items():
+        wire = options.get(label)
+        if subject.server is None or not isinstance(wire, Wire):
+            continue
+        if wire.tls:
+            raise ScenarioError(where, f"transports.{label}.tls", "true",
+                                "false: a server of your own is reached without TLS")
+        if wire.response_headers is not None:
+            raise ScenarioError(where, f"transports.{label}.response_headers", "a list",
+                                "none: a server of your own chooses its headers itself")

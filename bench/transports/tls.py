@@ -47,7 +47,6 @@ class Secured:
 
     def __init__(self, machine: ClientMachine, context: ssl.SSLContext, host: str) -> None:
         self.machine = machine
-        self.spec = machine.spec
         self.counts = machine.counts
         """Application bytes, as without TLS."""
         self.subscribed = False

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+import numpy as np
 import pytest
 from cycles import play
 
@@ -19,3 +22,38 @@ def test_it_is_what_polling_does(rate_per_s: float, symbols: int, interval_s: fl
     assert model.empty_share(*given) == pytest.approx(played.empty_share, rel=0.05, abs=0.003)
     for name in ("latency_mean_latest_s", "conflated_share", "age_excess_mean_s", "age_mean_s"):
         assert getattr(model, name)(*given, symbols) == pytest.approx(getattr(played, name), rel=0.02), name
+
+
+@pytest.mark.parametrize(("pace", "jitter", "factor"), [
+    ("rate", 0.0, 1.0), ("rate", 1.0, 1 + 1 / 6), ("delay", 1.0, 1 + 1 / 12), ("rate", 0.5, 1 + 1 / 24),
+])
+def test_jitter_lengthens_the_wait_by_its_square(
+    pace: Literal["rate", "delay"], jitter: float, factor: float
+) -> None:
+    options = Options(interval_s=2.0, pace=pace, jitter=jitter)
+    assert model.latency_mean_s(options, 1.0, 0.0) == pytest.approx(factor, rel=1e-3)
+    assert model.requests_per_s(options, 1.0, 0.0) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("pace", ["rate", "delay"])
+def test_jittered_polls_that_are_played_through(pace: Literal["rate", "delay"]) -> None:
+    options = Options(interval_s=0.5, pace=pace, jitter=0.8)
+    generator = np.random.default_rng(1)
+    moved = options.interval_s * options.jitter * (generator.random(100_000) - 0.5)
+    places = np.arange(100_000) * options.interval_s
+    polls = places + moved if pace == "rate" else np.cumsum(options.interval_s + moved)
+    ticks = np.sort(generator.uniform(0, polls[-2], 200_000))
+    rate_per_s = 200_000 / polls[-2]
+    poll = np.searchsorted(polls, ticks)
+    newest = np.append(poll[1:] != poll[:-1], True)
+    waits = polls[poll] - ticks
+    given = (options, rate_per_s, 0.0)
+    assert model.latency_mean_s(*given) == pytest.approx(waits.mean(), rel=0.02)
+    assert model.latency_mean_latest_s(*given) == pytest.approx(waits[newest].mean(), rel=0.02)
+    assert model.conflated_share(*given) == pytest.approx(1 - newest.mean(), rel=0.02)
+    assert model.empty_share(*given) == pytest.approx(1 - newest.sum() / 100_000, rel=0.02)
+
+
+def test_with_a_fixed_delay_the_round_trip_is_added() -> None:
+    options = Options(interval_s=1.0, pace="delay")
+    assert model.requests_per_s(options, 1.0, delay_s=0.1, gap_s=0.05) == pytest.approx(1 / 1.25)
