@@ -5,7 +5,8 @@
 A step is an ordinary trial of the scenario, with one number in it raised: `load.clients` or
 `feed.rate_per_s`. It holds where it is VALID and meets the objective. One that is INVALID does not hold,
 and is no failure of the search: where the generator gives in before the server, that is the limit which
-was found, and the report says so (`bench.report.capacity`). The search itself is `bench.stats.knee`.
+was found, and the report says so (`bench.report.capacity`); where the machine was busy with something else
+it is void (`bench.limits`). The search itself is `bench.stats.knee`.
 
 What is done is what has a `trial.json`, so an interrupted search goes on where it was. Tries at the same
 level have different seeds; all transports meet the same ticks at the same try.
@@ -17,7 +18,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import objective, records
+from bench import limits, objective, records
 from bench.audit import Verdict, judge
 from bench.clock import RunClock
 from bench.errors import ScenarioError
@@ -144,12 +145,13 @@ def _planned(scenario: Scenario, steps: list[Step], subject: str, level: int) ->
 def _step(record: TrialRecord, row: Row, verdict: Verdict, capacity: Capacity) -> Step:
     held = verdict.status == "VALID" and objective.parse(capacity.objective).met(row)
     level = record.clients if capacity.raised == "clients" else round(record.rate_per_s or 0)
-    return Step(record.subject, level, held, record.took_s or 0.0)
+    void = limits.is_void({**row, "verdict": verdict.status})
+    return Step(record.subject, level, held, record.took_s or 0.0, void)
 
 
 def _told(number: int, planned: PlannedTrial, step: Step, row: Row, verdict: Verdict,
           capacity: Capacity) -> str:
     """A step in one line: what was tried, what came out, whether it held."""
     rate = f" at {step.level:,} ticks a second" if capacity.raised == "rate_per_s" else ""
-    outcome = "held" if step.held else "not held"
+    outcome = "held" if step.held else "void" if step.void else "not held"
     return f"[step {number}{rate}: {outcome}] {told_outcome(planned, row, verdict)}"

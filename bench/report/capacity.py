@@ -14,10 +14,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench import objective
+from bench.limits import Row, is_void
 from bench.report import style
 from bench.report.figures import run_looks
 from bench.report.findings import Finding, Question
-from bench.report.knees import Row, held, level
+from bench.report.knees import held, level
 from bench.report.run import Run
 from bench.report.tables import Table, background
 
@@ -75,15 +76,16 @@ def steps_table(run: Run) -> Table:
         (str(row["position"]), style.title(row["transport"]), f"{level(row, capacity):,}",
          *(style.number(condition.value(row)) for condition in conditions),
          style.number(_number(row["server_cpu_cores"])), style.number(_number(row["load_cpu_cores"])),
-         "held" if held(row, capacity) else "not held",
+         "held" if held(row, capacity) else "void" if is_void(row) else "not held",
          " ".join(filter(None, (row["verdict"], str(row["reasons"])))))
         for row in run.trials.sort_values("position").to_dict("records")
     )
     columns = ("step", "transport", _unit(capacity), *(condition.column for condition in conditions),
                "server CPU (cores)", "generator CPU (cores)", "outcome", "verdict")
     return Table("steps", "Every step", columns, rows, note=(
-        "A step that is not held is made once more. One that is INVALID is not held: its figures are not to "
-        "be believed, which is itself a limit found."))
+        "A step that is not held is made once more. One that is INVALID because a side was at its limit is "
+        "not held either; one that is void, since the machine or the books were not fit to go by, says "
+        "nothing, and is made again, twice at most."))
 
 
 def sections(run: Run) -> list[Table]:

@@ -1,7 +1,8 @@
 """Looking for the knee: the most of something (clients, ticks a second) at which an objective still holds.
 
     raise    start, start × factor, start × factor² …      until a step breaks
-    confirm  a step that breaks is made once more; it is broken if it breaks again
+    confirm  a step that breaks is made once more; it is broken if it breaks again. One that is void (the
+             machine was busy with something else) says nothing and is made again, twice at most
     home in  the geometric middle of the highest that held and the lowest that broke,
              until they are no further apart than `precision`
 
@@ -24,6 +25,8 @@ from dataclasses import dataclass
 
 TRIES = 2
 """How often a level must break before it counts as broken."""
+TRIES_MAX = 3
+"""How often it is tried at all: a level that could not be held nor broken so often counts as broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Step:
     level: int
     held: bool
     took_s: float
+    void: bool = False
+    """Whether it says nothing about the level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ def knee(steps: Sequence[Step]) -> Knee:
     """What the steps of one subject say."""
     levels = {step.level for step in steps}
     held = {step.level for step in steps if step.held}
-    broke = {level for level in levels - held if _tries(steps, level) >= TRIES}
+    broke = {level for level in levels - held if _is_broken(steps, level)}
     return Knee(max(held, default=None), min(broke, default=None))
 
 
@@ -72,7 +77,7 @@ def next_level(steps: Sequence[Step], search: Search) -> int | None:
         return search.start
     last = steps[-1].level
     found = knee(steps)
-    if found.held != last and found.broke != last and not steps[-1].held and _tries(steps, last) < TRIES:
+    if not any(step.held for step in steps if step.level == last) and not _is_broken(steps, last):
         return last   # to be confirmed
     if found.held is None:
         return None   # it broke at the start: there is no knee above it
@@ -106,5 +111,7 @@ def is_found(steps: Sequence[Step], search: Search) -> bool:
     return next_level(steps, search) is None
 
 
-def _tries(steps: Sequence[Step], level: int) -> int:
-    return sum(step.level == level for step in steps)
+def _is_broken(steps: Sequence[Step], level: int) -> bool:
+    """Whether a level that never held was tried often enough."""
+    tried = [step for step in steps if step.level == level]
+    return sum(not step.void for step in tried) >= TRIES or len(tried) >= TRIES_MAX

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
-import pytest
 
-from bench.report.knees import COLUMNS, at_knees, knees, limited_by
+from bench.report.knees import COLUMNS, at_knees, knees
 
 CAPACITY = {"objective": "latency_p99_ms <= 50 and lost == 0", "raised": "clients", "start": 100, "most": 800,
             "factor": 2.0, "precision": 0.5, "time_s": 300.0}
@@ -68,29 +67,3 @@ def test_the_rate_can_be_what_was_raised() -> None:
     assert table["rate_per_s"].tolist()[0] == 100
     assert table["broke_at"].tolist()[0] == 200
     assert len(at_knees(trials, scenario)) == 1
-
-
-INVALID = SLOW | {"verdict": "INVALID"}
-ABORTED = {"verdict": "ABORTED", "reasons": "server-died: the trial failed: ended by itself with status 1"}
-
-
-@pytest.mark.parametrize(("rows", "side"), [
-    ([SLOW], "latency"),
-    ([SLOW | {"server_cpu_cores": 0.95}], "server CPU"),
-    ([INVALID | {"load_cpu_cores": 0.95}], "generator"),
-    ([INVALID | {"load_cpu_cores": 0.95, "server_cpu_cores": 0.95}], "generator"),
-    ([INVALID | {"client_lag_p99_ms": 30.0}], "generator"),
-    ([INVALID | {"client_lag_p99_ms": 30.0, "server_cpu_cores": 0.95}], "server CPU"),
-    ([INVALID | {"feed_lateness_p99_ms": 30.0, "load_cpu_cores": 0.95}], "feed"),
-    ([INVALID | {"client_error_share": 0.1}], "errors"),
-    ([INVALID | {"clock_step_us": 500.0}], "invalid"),
-    ([INVALID | {"polls_late_share": 0.5}], "latency"),
-    ([ABORTED], "errors"),
-    ([ABORTED | {"reasons": "server-died: ended by itself with status 137"}], "memory"),
-    # What both tries show counts more than what one of them shows.
-    ([INVALID | {"turn_gap_max_ms": 300.0, "server_cpu_cores": 0.95}, SLOW | {"server_cpu_cores": 0.92}],
-     "server CPU"),
-    ([INVALID | {"client_lag_p99_ms": 30.0}, SLOW | {"server_cpu_cores": 0.95}], "server CPU"),
-])
-def test_who_gave_in(rows: list[dict[str, Any]], side: str) -> None:
-    assert limited_by(rows) == side

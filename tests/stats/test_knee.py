@@ -72,6 +72,14 @@ def test_one_bad_trial_does_not_end_the_climb() -> None:
     assert knee(steps).held == 476
 
 
+def test_a_void_step_says_nothing_and_is_made_again_twice_at_most() -> None:
+    void, broke = Step("a", 100, False, 1.0, void=True), Step("a", 100, False, 1.0)
+    for steps, following in (([void], 100), ([void, void], 100), ([void, void, void], None),
+                             ([void, broke], 100), ([broke, void], 100), ([broke, broke], None),
+                             ([void, broke, broke], None), ([void, replace(broke, held=True)], 200)):
+        assert next_level(steps, SEARCH) == following
+
+
 def test_subjects_take_turns_and_time_ends_it_for_all() -> None:
     steps = searched(replace(SEARCH, time_s=7.0), lambda *_: True, ("a", "b"))
     assert [step.subject for step in steps] == ["a", "b"] * 3 + ["a"]
