@@ -327,13 +327,22 @@ def compare(
     if as_json:
         typer.echo(json.dumps(comparing.as_json(found)))
     else:
-        table = Table(*comparing.COLUMNS, box=None)
-        for row in comparing.rows(found):
-            table.add_row(*row)
         console = Console()
-        console.print(table)
+        console.print(_changes_table(found))
         console.print(comparing.summary(found), highlight=False)
     raise typer.Exit(NOT_VALID if found.regressed else VALID)
+
+
+def _changes_table(found: comparing.Comparison) -> Table:
+    """The changes, a stretch of rows a cell, in 80 columns."""
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for name in comparing.COLUMNS:
+        table.add_column(name, justify="right" if name in ("before", "after") else "left", no_wrap=True)
+    for cell, rows in comparing.rows(found).items():
+        table.add_row(cell, style="bold")
+        for row in rows:
+            table.add_row(*row)
+    return table
 
 
 @app.command()

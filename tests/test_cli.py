@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from bench import cli
 from bench.experiment.needs import Means
+from bench.stats.changes import FIGURES
 
 
 @pytest.fixture(autouse=True)
@@ -128,6 +129,8 @@ def test_two_runs_are_compared_with_a_status_for_scripts(tmp_path: Path) -> None
     worse = tickertape("compare", "before", "after")
     assert worse.exit_code == 1
     assert "Regressed: server_cpu_us_per_update" in worse.stdout
+    assert all(figure in worse.stdout for figure in FIGURES)   # in 80 columns
+    assert "…" not in worse.stdout
     plain = tickertape("compare", "before", "after", "--json")
     assert plain.exit_code == 1
     assert json.loads(plain.stdout)["regressed"] == ["server_cpu_us_per_update"]

@@ -30,7 +30,7 @@ NOT_ASKED = ("question", "trials")
 """Of a scenario, what doesn't change what is measured."""
 
 
-COLUMNS = ("transport", "clients", "column", "before", "after", "change (95 %)", "verdict")
+COLUMNS = ("column", "before", "after", "change (95 %)", "verdict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +132,19 @@ def _signed(value: float) -> str:
     return f"{value:+.1f}".replace("-", "−")
 
 
-def rows(comparison: Comparison) -> list[tuple[str, ...]]:
-    """The table: transport, clients, column, before, after, change with interval, verdict."""
-    return [
-        (style.title(each.label), f"{each.clients:,}", each.figure, style.number(each.before),
-         style.number(each.after), change_text(each), each.verdict(comparison.threshold))
-        for each in comparison.changes
-    ]
+def rows(comparison: Comparison) -> dict[str, list[tuple[str, ...]]]:
+    """The table's rows by cell: column, before, after, change with interval, verdict."""
+    table: dict[str, list[tuple[str, ...]]] = {}
+    for each in comparison.changes:
+        table.setdefault(_cell(each), []).append((
+            each.figure, style.number(each.before), style.number(each.after), change_text(each),
+            each.verdict(comparison.threshold),
+        ))
+    return table
+
+
+def _cell(change: Change) -> str:
+    return f"{style.title(change.label)}, {change.clients:,} client{'' if change.clients == 1 else 's'}"
 
 
 def summary(comparison: Comparison) -> str:
@@ -149,7 +155,7 @@ def summary(comparison: Comparison) -> str:
                f"{100 * comparison.threshold:g} % that could be told from chance."
     columns = list(dict.fromkeys(each.figure for each in worse))
     told = ["{} ({})".format(column, "; ".join(
-        f"{style.title(each.label)} with {each.clients:,} clients: {change_text(each)}"
+        f"{_cell(each)}: {change_text(each)}"
         for each in worse if each.figure == column)) for column in columns]
     return "Regressed: " + ", ".join(told) + "."
 

@@ -54,7 +54,9 @@ def test_a_run_has_not_changed_against_itself(before: Path) -> None:
     assert found.regressed == []
     assert len(found.changes) == 3 * len(FIGURES)
     assert summary(found).startswith("No change: nothing has become worse by more than 5 %")
-    assert {row[-1] for row in rows(found)} == {"no change"}
+    assert list(rows(found)) == ["short polling, 30 clients", "long polling, 30 clients",
+                                 "WebSocket, 30 clients"]
+    assert {row[-1] for cell in rows(found).values() for row in cell} == {"no change"}
 
 
 def test_a_server_that_burns_a_fifth_more_is_named(before: Path, dearer: Path) -> None:
@@ -62,7 +64,7 @@ def test_a_server_that_burns_a_fifth_more_is_named(before: Path, dearer: Path) -
     assert [(each.label, each.figure) for each in found.regressed] == [
         ("websocket", "server_cpu_us_per_update")]
     told = summary(found)
-    assert told.startswith("Regressed: server_cpu_us_per_update (WebSocket with 30 clients: +")
+    assert told.startswith("Regressed: server_cpu_us_per_update (WebSocket, 30 clients: +")
     plain = json.loads(json.dumps(as_json(found)))
     assert plain["regressed"] == ["server_cpu_us_per_update"]
     assert sum(each["verdict"] == "regressed" for each in plain["changes"]) == 1
