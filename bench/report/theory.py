@@ -8,6 +8,10 @@ as δ, the way from the server to a client with the wait for other clients in it
 polling transport has no parameter that was fitted to the transport itself. Without a push transport in
 the run there is no δ, and nothing is drawn.
 
+Forms that take ticks as a Poisson process (all but the model's `ANY_FEED`) are left out where the schedule
+is another one. A mean age is mostly the feed's: how long its symbols were quiet in these few seconds. So
+what is foreseen of it is the age that an ideal client was measured to have, and the form of the excess.
+
 Known weakness: a long poller's own pause between answer and request is taken as none.
 """
 
@@ -64,27 +68,38 @@ def foreseen(run: Run) -> list[Foreseen]:
             if label == pusher or options is None:
                 continue
             for clients in run.clients:
+                if (pusher, clients) not in cells or (label, clients) not in cells:
+                    continue   # a run that is not finished
                 delay_s = cells[pusher, clients]["latency_mean_ms"] / 1000
                 measured = cells[label, clients][figure]
                 if not (math.isfinite(delay_s) and math.isfinite(measured)):
                     continue
-                expected = _value(run, figure, kind, options, clients, delay_s) * 1000
-                found.append(Foreseen(label, clients, figure, expected, float(measured)))
+                form_ms = 1000 * _form_s(run, figure, kind, options, clients, delay_s)
+                if math.isnan(form_ms):
+                    continue
+                ideal_ms = measured - cells[label, clients]["age_excess_mean_ms"]
+                expected_ms = form_ms + ideal_ms if figure == "age_mean_ms" else form_ms
+                found.append(Foreseen(label, clients, figure, float(expected_ms), float(measured)))
     return found
 
 
-def _value(run: Run, figure: str, kind: str, options: object, clients: int, delay_s: float) -> float:
-    """The closed form of a figure, in s."""
+def poisson(run: Run) -> bool:
+    """Whether the run's ticks were a Poisson process."""
+    return bool(run.manifest["scenario"]["feed"].get("schedule") == "poisson")
+
+
+def _form_s(run: Run, figure: str, kind: str, options: object, clients: int, delay_s: float) -> float:
+    """The closed form of a figure; of an age that of its excess. NaN where none holds for the schedule."""
     model = transports.part(kind, "model")
     rate_per_s, symbols = demand(run, clients)
-    latest = run.manifest["scenario"]["load"].get("mode") == "latest"
-    if figure == "age_mean_ms":
-        return float(model.age_mean_s(options, rate_per_s, delay_s, symbols=symbols))
-    if figure == "age_excess_mean_ms":
-        return float(model.age_excess_mean_s(options, rate_per_s, delay_s, symbols=symbols))
-    if latest:
-        return float(model.latency_mean_latest_s(options, rate_per_s, delay_s, symbols=symbols))
-    return float(model.latency_mean_s(options, rate_per_s, delay_s))
+    form, given = "latency_mean_s", {}
+    if figure != "latency_mean_ms":
+        form, given = "age_excess_mean_s", {"symbols": symbols}
+    elif run.manifest["scenario"]["load"].get("mode") == "latest":
+        form, given = "latency_mean_latest_s", {"symbols": symbols}
+    if not poisson(run) and form not in model.ANY_FEED:
+        return math.nan
+    return float(getattr(model, form)(options, rate_per_s, delay_s, **given))
 
 
 def demand(run: Run, clients: int) -> tuple[float, int]:

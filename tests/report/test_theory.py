@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from synthetic import Made, Plan, make_run
 
@@ -34,3 +36,24 @@ def test_without_a_push_transport_there_is_nothing_to_draw(tmp_path_factory: pyt
     alone = open_run(make_run(tmp_path_factory.mktemp("runs") / "alone", plan))
     assert theory.push(alone) is None
     assert theory.foreseen(alone) == []
+
+
+@pytest.mark.parametrize("schedule", ["replay", "bursty", "constant"])
+def test_no_poisson_form_stands_beside_another_schedule(run: Run, schedule: str) -> None:
+    feed = {**run.manifest["scenario"]["feed"], "schedule": schedule, "rate_per_s": 1e6, "symbols": 4000}
+    scenario = {**run.manifest["scenario"], "feed": feed}
+    other = replace(run, manifest={**run.manifest, "scenario": scenario})
+    found = theory.foreseen(other)
+    assert {each.transport for each in found} == {"short_polling"}
+    assert found == [each for each in theory.foreseen(run) if each.transport == "short_polling"]
+    latest = {**scenario, "load": {**scenario["load"], "mode": "latest"}}
+    skipping = theory.foreseen(replace(run, manifest={**run.manifest, "scenario": latest}))
+    assert {each.figure for each in skipping} == {"age_mean_ms", "age_excess_mean_ms"}
+
+
+def test_an_age_differs_by_what_its_excess_does(run: Run) -> None:
+    found = {(each.figure, each.transport, each.clients): each for each in theory.foreseen(run)}
+    for clients in run.clients:
+        for transport in ("short_polling", "long_polling"):
+            age, excess = (found[f"{name}_ms", transport, clients] for name in ("age_mean", "age_excess_mean"))
+            assert age.measured - age.foreseen == pytest.approx(excess.measured - excess.foreseen)

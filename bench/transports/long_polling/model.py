@@ -33,6 +33,9 @@ import math
 
 from bench.transports.long_polling.protocol import Options
 
+ANY_FEED = frozenset[str]()
+"""The closed forms that hold whatever the schedule; the others take the ticks as a Poisson process."""
+
 
 def _gap_s(delay_s: float, gap_s: float) -> float:
     """G: from serving until the server has the next request."""

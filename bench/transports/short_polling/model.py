@@ -11,6 +11,9 @@ at a random phase, so V is uniform on (0, P) for any feed, and independent of th
     empty answers            e^(−λP)
     requests a second        1/P
 
+The first and the third hold for any feed: what a reader who looks back by V knows of a feed is V older on
+average over time, whatever comes when. The others need ticks as a Poisson process.
+
 λ (`rate_per_s`) is the rate of all that the client subscribes to, as a Poisson process; δ (`delay_s`)
 the time from the server's reading to the client, as a push transport shows it.
 
@@ -33,6 +36,10 @@ from bench.transports.short_polling.protocol import Options
 
 DRAWS = [(number + 0.5) / 24 for number in range(24)]
 """Midpoints that stand for a draw that is even in [0, 1)."""
+
+
+ANY_FEED = frozenset({"latency_mean_s", "age_excess_mean_s"})
+"""The closed forms that hold whatever the schedule; the others take the ticks as a Poisson process."""
 
 
 def _gaps(options: Options, delay_s: float, gap_s: float) -> list[float]:

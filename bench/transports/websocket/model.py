@@ -15,6 +15,9 @@ from __future__ import annotations
 
 from bench.transports.websocket.protocol import Options
 
+ANY_FEED = frozenset({"latency_mean_s", "latency_mean_latest_s", "age_excess_mean_s"})
+"""The closed forms that hold whatever the schedule; the others take the ticks as a Poisson process."""
+
 
 def latency_mean_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
     """Mean latency: nothing waits for a request."""

@@ -57,3 +57,17 @@ def test_jittered_polls_that_are_played_through(pace: Literal["rate", "delay"]) 
 def test_with_a_fixed_delay_the_round_trip_is_added() -> None:
     options = Options(interval_s=1.0, pace="delay")
     assert model.requests_per_s(options, 1.0, delay_s=0.1, gap_s=0.05) == pytest.approx(1 / 1.25)
+
+
+def test_some_forms_hold_for_any_feed() -> None:
+    rng = np.random.default_rng(5)
+    bursts = np.sort((rng.uniform(0, 4000, 800)[:, None] + rng.exponential(0.05, (800, 12))).ravel())
+    phases = rng.random(400)[:, None]
+    looked = np.sort(rng.uniform(500, 3500, 20_000))
+    wait = np.ceil(bursts - phases) - (bursts - phases)
+    assert wait.mean() == pytest.approx(model.latency_mean_s(Options(interval_s=1.0), 2.4, 0.0), rel=0.01)
+    last_poll = np.floor(looked - phases) + phases
+    known, knowable = (bursts[np.searchsorted(bursts, at, side="right") - 1] for at in (last_poll, looked))
+    expected = model.age_excess_mean_s(Options(interval_s=1.0), 2.4, 0.0)
+    assert (knowable - known).mean() == pytest.approx(expected, rel=0.02)
+    assert {"latency_mean_s", "age_excess_mean_s"} == model.ANY_FEED
