@@ -16,12 +16,13 @@ from typing import Any
 
 import pandas as pd
 
-from bench import records
+from bench import records, until
 from bench.audit import Verdict, audit
 from bench.claims import Judged, judged
 from bench.claims import table as claims_table
 from bench.errors import RunError
 from bench.report.knees import at_knees, knees
+from bench.stats.stopping import ended_after
 from bench.stats.summary import summarise
 from bench.stats.trial import COLUMNS, WHOLE, WORDS, trial_figures
 
@@ -61,13 +62,29 @@ class Run:
 
     @property
     def settled(self) -> bool:
-        """Whether each place of the plan that anything was made at has a VALID trial, first or repeated; of
-        a search for the knee, whether each transport's was found, whatever gave in."""
+        """Whether the run is finished and each of its places has a VALID trial, first or repeated; of a
+        search for the knee, whether each transport's was found, whatever gave in."""
         searched = self.knees
         if searched is not None:
             return bool(searched["found"].all())
-        valid = self.trials["verdict"] == "VALID"
-        return bool(valid.groupby([self.trials["block"], self.trials["position"]]).any().all())
+        places = (self.trials["verdict"] == "VALID").groupby([self.trials["block"], self.trials["position"]])
+        return self.finished and bool(places.any().all())
+
+    @property
+    def finished(self) -> bool:
+        """Whether something was made at each place of the plan, or the rule of the scenario ended the run
+        before; a search for the knee has no plan."""
+        made, planned = len(self.trials.groupby(["block", "position"])), len(self.manifest.get("plan", ()))
+        return made >= planned or self.ended_after is not None
+
+    @property
+    def ended_after(self) -> int | None:
+        """The blocks after which `trials.until` was reached; None where it was not, or there is none."""
+        asked = self.manifest["scenario"].get("trials", {})
+        if not asked.get("until"):
+            return None
+        cells = [(label, clients) for label in self.transports for clients in self.clients]
+        return ended_after(self.trials, until.parse(asked["until"]), cells, int(asked["count"]))
 
     @property
     def claims(self) -> list[Judged]:

@@ -22,7 +22,7 @@ from bench.report.findings import QUESTIONS, effect_text, floor_text, interval_t
 from bench.report.run import Run
 from bench.stats.comparison import comparisons
 from bench.stats.fates import FATES
-from bench.stats.stopping import ended_after, standing
+from bench.stats.stopping import standing
 
 CAVEATS = (
     "All processes ran on one host and spoke over loopback: there is no network in these latencies. A "
@@ -69,27 +69,25 @@ def verdict_line(run: Run) -> str:
     planned = len(run.manifest.get("plan", ())) or made
     verdicts = [verdict for verdict in ("VALID", "INVALID", "ABORTED") if verdict in counts]
     parts = [f"{counts[verdict]} {verdict}" for verdict in verdicts]
-    ended, told = _ending(run)
-    unfinished = f" of {planned} planned: the run is not finished" if made < planned and not ended else ""
+    unfinished = "" if run.finished else f" of {planned} planned: the run is not finished"
     repeated = len(run.trials) - made
     again = f" {repeated} of them were made because another was INVALID." if repeated else ""
-    return f"{len(run.trials)} trials{unfinished}: {', '.join(parts)}.{again}{told}"
+    return f"{len(run.trials)} trials{unfinished}: {', '.join(parts)}.{again}{_ending(run)}"
 
 
-def _ending(run: Run) -> tuple[bool, str]:
-    """Whether a run that goes on until its intervals are narrow ended by that, and the sentence of it."""
+def _ending(run: Run) -> str:
+    """The sentence on how a run ended that goes on until its intervals are narrow."""
     asked = run.manifest["scenario"].get("trials", {})
     if not asked.get("until"):
-        return False, ""
+        return ""
     rule = until.parse(asked["until"])
+    if run.ended_after is not None:
+        return f" It went on until {rule}, which was reached after {run.ended_after} blocks."
     cells = [(label, clients) for label in run.transports for clients in run.clients]
-    ended = ended_after(run.trials, rule, cells, int(asked["count"]))
-    if ended is not None:
-        return True, f" It went on until {rule}, which was reached after {ended} blocks."
     found = standing(run.trials, rule, cells)
     worst = "has no interval yet" if math.isinf(found.reach) else f"is at ± {100 * found.reach:.3g} %"
-    return False, (f" It was to go on until {rule}, which was not reached: {style.title(found.label)} with "
-                   f"{found.clients:,} clients {worst}.")
+    return (f" It was to go on until {rule}, which was not reached: {style.title(found.label)} with "
+            f"{found.clients:,} clients {worst}.")
 
 
 def glance(run: Run) -> Table:
@@ -117,6 +115,7 @@ def background(run: Run) -> list[Table]:
     """What any run has: what could not be checked, and under which conditions it was made."""
     return [each for each in (
         _not_assessed(run),
+        _resumed(run),
         _pairs("scenario", "Scenario", run.manifest["scenario"]),
         _pairs("host", "Host", run.manifest.get("host", {})),
         _pairs("versions", "Versions", {
@@ -235,6 +234,18 @@ def _not_assessed(run: Run) -> Table:
     )
     return Table("not-assessed", "Checks that had nothing to look at", ("check", "trials"), rows, folded=True,
                  note="What they need was not measured here; see docs/results.md.")
+
+
+def _resumed(run: Run) -> Table:
+    """When an interrupted run went on, and what was no longer as it began (`--resume --force`)."""
+    rows = []
+    for each in run.manifest.get("resumed") or ():
+        for one in each.get("differences") or [{"what": "nothing", "found": "–"}]:
+            rows.append((str(each.get("at", "–")), str(one.get("what")), str(one.get("found"))))
+    columns = ("resumed at", "differed", "from then on")
+    return Table("resumed", "Interrupted and resumed", columns, tuple(rows), note=(
+        "Trials from before and after a difference are not alike; the tables below say what the run began "
+        "with."))
 
 
 def _pairs(name: str, heading: str, data: Mapping[str, Any]) -> Table:

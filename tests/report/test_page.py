@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -119,3 +120,39 @@ def test_scenarios_are_quoted_not_obeyed(folder: Path, tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("How fast", "<script>alert(1)</script>"))
     build(copy)
     assert "<script" not in (copy / "report.html").read_text()
+
+
+@pytest.mark.parametrize("kept", [
+    ("websocket-10",), ("short_polling-30",), ("websocket-10", "long_polling-30"),
+])
+def test_an_unfinished_run_has_a_report_of_what_is_there(
+    folder: Path, tmp_path: Path, kept: tuple[str, ...]
+) -> None:
+    copy = tmp_path / folder.name
+    shutil.copytree(folder, copy)
+    for trial in (copy / "trials").iterdir():
+        if not trial.name.startswith("1-") or not trial.name.endswith(kept):
+            shutil.rmtree(trial)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    planned = [{"block": block, "position": place} for block in range(1, 5) for place in range(1, 7)]
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"plan": planned}))
+    run = build(copy)
+    assert len(run.trials) == len(kept)
+    assert not run.finished
+    assert not run.settled
+    assert "of 24 planned: the run is not finished" in (copy / "report.md").read_text()
+
+
+def test_the_report_says_what_changed_where_a_run_was_resumed(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / folder.name
+    shutil.copytree(folder, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    resumed = [{"at": "2026-01-01T00:00:00Z", "differences": []},
+               {"at": "2026-01-02T00:00:00Z", "differences": [{"what": "the commit", "found": "decaf"}]}]
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"resumed": resumed}))
+    build(copy)
+    for name in ("report.md", "report.html"):
+        text = (copy / name).read_text()
+        assert "Interrupted and resumed" in text
+        assert "2026-01-01T00:00:00Z" in text
+        assert "decaf" in text
