@@ -272,8 +272,7 @@ class Driver:
     def _over_if_closed(self, link: Link) -> None:
         """Both sides have closed. The last acknowledgement may be under way: then its HUP is awaited."""
         assert link.sock is not None
-        if tcp.is_closed(tcp.read_info(link.sock)):
-            link.note_closing()
+        if link.note_closing():
             self._over(link, link.reason)
         elif link.watched:
             self._watch(link, 0)
@@ -290,7 +289,7 @@ class Driver:
         """The connection is over: keep its counters, let the socket go, tell the machine."""
         sock = link.sock
         assert sock is not None
-        link.past = link.tcp_info()
+        link.note_over()
         self.epoll.unregister(sock.fileno())
         del self._by_fd[sock.fileno()]
         sock.close()

@@ -16,7 +16,6 @@ Known weakness: a connection that is not closed in order has no closing.
 
 from __future__ import annotations
 
-import dataclasses
 from _socket import socket as RawSocket
 from collections.abc import Callable
 from enum import Enum, auto
@@ -42,8 +41,8 @@ class Link:
     """One machine and its connection."""
 
     __slots__ = (
-        "_at_leaving", "armed_ns", "closing", "closings", "end_of_file", "limit_ns", "machine", "on_finished", "opening",
-        "openings", "past", "reason", "sock", "state", "watched",
+        "_at_end", "_at_leaving", "armed_ns", "closing", "closings", "end_of_file", "limit_ns", "machine",
+        "on_finished", "opening", "openings", "past", "reason", "sock", "state", "watched",
     )
 
     def __init__(self, machine: ClientMachine) -> None:
@@ -60,6 +59,8 @@ class Link:
         """What closing in order took: all that was counted from the first FIN on."""
         self._at_leaving: tcp.TcpInfo | None = None
         """The connection's counters just before its first FIN."""
+        self._at_end: tcp.TcpInfo | None = None
+        """Its counters once it was closed in order, which are the last."""
         self.end_of_file = False
         self.reason = ""
         """What the machine will be told when the connection is over."""
@@ -82,10 +83,12 @@ class Link:
         """
         if self.past is None or self.sock is None:
             return self.past
+        if self._at_end is not None:
+            return self.past + self._at_end
         now = self._of_connection(self.sock)
         if now is None:
             return None
-        now = dataclasses.replace(now, bytes_down=now.bytes_down - tcp.unread_bytes(self.sock))
+        now.bytes_down -= tcp.unread_bytes(self.sock)
         return self.past + now
 
     def note_opening(self) -> None:
@@ -94,7 +97,6 @@ class Link:
         if now is not None and self.opening is not None:
             self.opening += now
             self.openings += 1
-        self._at_leaving = None
 
     def note_leaving(self) -> None:
         """The first FIN has come or is about to be sent: closing begins."""
@@ -102,15 +104,23 @@ class Link:
             self._at_leaving = at = self._of_connection(self.sock)
             if at is not None and at.control_segments_down == 2:
                 # The server's FIN is in it already, and is the beginning of closing.
-                self._at_leaving = dataclasses.replace(
-                    at, segments_down=at.segments_down - 1, control_segments_down=1)
+                at.segments_down -= 1
+                at.control_segments_down = 1
 
-    def note_closing(self) -> None:
-        """The connection was closed in order: add up what that took."""
-        now = self._of_connection(self.sock) if self.sock is not None else None
+    def note_closing(self) -> bool:
+        """Whether the connection is closed, in order and on both sides; if so, add up what that took."""
+        if self.sock is None or not tcp.is_closed(info := tcp.read_info(self.sock)):
+            return False
+        self._at_end = now = tcp.decode_info(info, self.end_of_file, self.state is State.SHUT)
         if now is not None and self._at_leaving is not None and self.closing is not None:
             self.closing += now - self._at_leaving
             self.closings += 1
+        return True
+
+    def note_over(self) -> None:
+        """The connection is over: keep its counters."""
+        self.past = self.tcp_info()
+        self._at_leaving = self._at_end = None
 
     def _of_connection(self, sock: RawSocket) -> tcp.TcpInfo | None:
         """The counters of the present connection alone."""
