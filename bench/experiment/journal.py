@@ -95,9 +95,11 @@ class Run:
     def is_done(self, planned: PlannedTrial) -> bool:
         """Whether nothing is left to be made at the trial's place (see this module's head)."""
         made = self.made(planned)
-        if not made:
-            return False
-        return len(made) > self.scenario.trials.repeats or not is_invalid(made[-1])
+        return bool(made) and not (self.may_repeat(planned) and is_invalid(made[-1]))
+
+    def may_repeat(self, planned: PlannedTrial) -> bool:
+        """Whether the trial may be made again, should what was made last be INVALID."""
+        return len(self.made(planned)) <= self.scenario.trials.repeats
 
     def attempt(self, planned: PlannedTrial) -> int:
         """Which attempt at the trial comes next, from 1."""

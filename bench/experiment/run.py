@@ -55,7 +55,7 @@ def execute(run: Run, make_reporter: Callable[[int, int], Reporter]) -> None:
                     folder = run.trial_folder(planned)
                     trial.make(setting, planned, folder, run.attempt(planned))
                     figures, verdict = judge(folder)
-                    again = not run.is_done(planned)
+                    again = verdict.status == "INVALID" and run.may_repeat(planned)
                     reporter.trial_ends(planned, figures.row, verdict, again=again)
                 time_left.passed(time.monotonic() - began_s)
     finally:

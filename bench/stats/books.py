@@ -56,7 +56,7 @@ def books(record: TrialRecord, trial: TrialArrays, tables: Tables, holes: int) -
         "publishing_unexplained": number(record.publisher.get("published")) - logged,
         "received": received,
         "server_deliveries": handed,
-        "deliveries_unexplained": -missing * whole,
+        "deliveries_unexplained": (received - handed) * whole,
         "lost_on_the_way": math.nan if math.isnan(missing) else max(0.0, min(holes, missing)) * whole,
         "skips_declared": declared,
         "skips_unexplained": (declared - skipped) * whole,
