@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from bench import objective
 from bench.limits import Row, is_void
-from bench.report import style
+from bench.report import server_table, style
 from bench.report.figures import run_looks
 from bench.report.findings import Finding, Question
 from bench.report.knees import held, level
@@ -90,7 +90,7 @@ def steps_table(run: Run) -> Table:
 
 def sections(run: Run) -> list[Table]:
     """The tables below the figure."""
-    return [steps_table(run), *background(run)]
+    return [steps_table(run), *(each for each in (server_table.table(run),) if each.rows), *background(run)]
 
 
 def against_level(run: Run) -> Figure:

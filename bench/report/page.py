@@ -19,7 +19,7 @@ import jinja2
 from matplotlib.figure import Figure
 
 from bench.records import whole_file
-from bench.report import capacity, claims, cost_figures, figures, style, tables, wire
+from bench.report import capacity, claims, cost_figures, figures, server_table, style, tables, wire
 from bench.report.findings import Finding, findings
 from bench.report.run import Run, write_condensed
 from bench.report.tables import Table
@@ -117,9 +117,10 @@ def page(run: Run) -> Page:
 
 
 def _sections(run: Run) -> list[Table]:
-    """The tables in full: every cell, where its bytes went, and all others."""
+    """The tables in full: every cell, where its bytes went, what its server paid, and all others."""
     cells, *others = tables.sections(run)
-    costs = [each for each in (wire.bytes_table(run), wire.connections_table(run)) if each.rows]
+    costs = [each for each in (wire.bytes_table(run), wire.connections_table(run), server_table.table(run))
+             if each.rows]
     return [cells, *costs, *others]
 
 
