@@ -28,10 +28,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter, ValidationError
 
 from bench import migrations
 from bench.errors import RunError
@@ -196,12 +197,11 @@ class TrialRecord:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> TrialRecord:
-        """The inverse of `to_json`."""
-        fields = {key: value for key, value in data.items() if key not in ("schema_version", "migrated_from")}
-        if fields.get("windows"):
-            fields["windows"] = Windows(**fields["windows"])
-        fields["usage"] = {name: Usage(**usage) for name, usage in fields.get("usage", {}).items()}
-        return cls(**fields)
+        """The inverse of `to_json`; raises pydantic's `ValidationError` where a field is missing or wrong."""
+        return _TRIAL.validate_python(data)
+
+
+_TRIAL = TypeAdapter(TrialRecord)
 
 
 @contextmanager
@@ -235,21 +235,39 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Read an object that `write_json` wrote; an older one is migrated, a newer one refused."""
     try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunError(f"{path}: no such file; is this a run's folder?") from None
-    except json.JSONDecodeError as error:
+    except OSError as error:
+        raise RunError(f"{path}: can't be read ({error.strerror}); is this a run's folder?") from error
+    except (ValueError, RecursionError) as error:   # no JSON, or no UTF-8
         raise RunError(f"{path}: not JSON ({error})") from error
+    if not isinstance(data, dict):
+        raise RunError(f"{path}: found {type(data).__name__} in JSON, allowed is an object")
     _refuse_newer(path, data.get("schema_version"))
-    return migrations.document(path.stem, data, SCHEMA_VERSION)
+    try:
+        return migrations.document(path.stem, data, SCHEMA_VERSION)
+    except (KeyError, TypeError, ValueError) as error:
+        version = data["schema_version"]
+        raise RunError(f"{path}: can't be read as a file of schema {version} ({error!r})") from error
+
+
+def refuse_invalid(path: Path, error: ValidationError) -> NoReturn:
+    """Refuse a document whose first wrong field `error` tells."""
+    first = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    found = "nothing" if first["type"] == "missing" else repr(first["input"])[:80]
+    raise RunError(f"{path}: {name}: found {found}, and that is not what a run writes there") from error
 
 
 def _refuse_newer(path: Path, version: object) -> None:
-    if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
-        raise RunError(
-            f"{path}: schema_version: found {version!r}, allowed is 1 to {SCHEMA_VERSION}: "
-            "the run was made by a newer Tickertape"
-        )
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise RunError(f"{path}: schema_version: found {version}, allowed is 1 to {SCHEMA_VERSION}: "
+                       "the run was made by a newer Tickertape")
+    if not isinstance(version, int) or version < 1:
+        found = "nothing" if version is None else repr(version)[:80]
+        raise RunError(f"{path}: schema_version: found {found}, allowed is 1 to {SCHEMA_VERSION}: "
+                       "no file of a run")
 
 
 def write_table(folder: Path, name: str, table: pa.Table) -> None:
@@ -264,13 +282,21 @@ def read_table(folder: Path, name: str) -> pa.Table:
     path = folder / f"{name}.parquet"
     if not path.is_file():
         raise RunError(f"{path}: no such file; the run was moved without its raw records")
-    table = pq.read_table(path)
-    version = int((table.schema.metadata or {}).get(VERSION_KEY, b"1"))
-    _refuse_newer(path, version)
     try:
-        return migrations.table(name, table, TABLES[name], version, SCHEMA_VERSION)
+        table = pq.read_table(path)
+        found = (table.schema.metadata or {}).get(VERSION_KEY, b"1")
+        version = int(found) if found.isdigit() else 0
+        _refuse_newer(path, version)
+        table = migrations.table(name, table, TABLES[name], version, SCHEMA_VERSION)
     except KeyError as error:
         raise RunError(f"{path}: column {error.args[0]}: found none, and it can't be null") from error
+    except (pa.ArrowException, OSError) as error:
+        what = str(error).partition("\n")[0]
+        raise RunError(f"{path}: can't be read as the table {name} ({what})") from error
+    for column in TABLES[name]:
+        if not column.nullable and table[column.name].null_count:
+            raise RunError(f"{path}: column {column.name}: found nulls, and it can't be null")
+    return table
 
 
 def write_trial(folder: Path, record: TrialRecord) -> None:
@@ -279,8 +305,12 @@ def write_trial(folder: Path, record: TrialRecord) -> None:
 
 
 def read_trial(folder: Path) -> TrialRecord:
-    """Read `trial.json`."""
-    return TrialRecord.from_json(read_json(folder / "trial.json"))
+    """Read `trial.json`; one that no run wrote is refused."""
+    path = folder / "trial.json"
+    try:
+        return TrialRecord.from_json(read_json(path))
+    except ValidationError as error:
+        refuse_invalid(path, error)
 
 
 def trial_folders(run: Path) -> list[Path]:

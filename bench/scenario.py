@@ -13,21 +13,19 @@ arrives between two polls) are checked where the plan is made, not here.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from bench import objective, until
 from bench.errors import ScenarioError
 from bench.until import Until
+from bench.validation import validated
 
 COUNT_MAX = 30
 """Blocks of a run that goes on until an interval is narrow enough, where it doesn't say."""
@@ -313,50 +311,6 @@ class Scenario(Table):
         """Sixteen hexadecimal digits that differ where two scenarios do."""
         text = json.dumps(self.canonical(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-T = TypeVar("T", bound=BaseModel)
-
-
-def validated(model: type[T], table: Mapping[str, Any], where: str, prefix: str = "") -> T:
-    """`table` as a `model`, or a `ScenarioError` that names the first field at fault.
-
-    `where` is the file, `prefix` the dotted place of the table in it.
-    """
-    try:
-        return model.model_validate(table)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = [str(part) for part in first["loc"]]
-        name = ".".join([prefix, *path] if prefix else path) or "the file"
-        if first["type"] == "extra_forbidden":
-            known = _known_names(model, path[:-1])
-            near = difflib.get_close_matches(path[-1], known, n=1)
-            allowed = f"{near[0]} (the nearest known name)" if near else "one of " + ", ".join(known)
-            raise ScenarioError(where, name, "an unknown key", allowed) from error
-        if first["type"] == "missing":
-            raise ScenarioError(where, name, "nothing", "a value (the field is required)") from error
-        message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-        raise ScenarioError(where, name, repr(first["input"]), message) from error
-
-
-def table_of(field: FieldInfo) -> type[BaseModel] | None:
-    """The model of a field that is a table, or may be one; else None."""
-    maybe = get_args(field.annotation) if get_origin(field.annotation) is UnionType else ()
-    for each in (field.annotation, *maybe):
-        if isinstance(each, type) and issubclass(each, BaseModel):
-            return each
-    return None
-
-
-def _known_names(model: type[BaseModel], path: Sequence[str]) -> list[str]:
-    """The field names of the table at `path` below `model`."""
-    for part in path:
-        inner = table_of(model.model_fields[part]) if part in model.model_fields else None
-        if inner is None:
-            break
-        model = inner
-    return sorted(model.model_fields)
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Scenario:

@@ -84,3 +84,46 @@ def test_a_folder_without_its_last_file_is_no_trial(tmp_path: Path) -> None:
     assert len(folders) == 3
     (folders[0] / "trial.json").unlink()
     assert records.trial_folders(run) == folders[1:]
+
+
+@pytest.mark.parametrize(("content", "sentence"), [
+    (b"[]", "found list in JSON, allowed is an object"), (b"3", "found int in JSON"),
+    (b"{}", "schema_version: found nothing.*no file of a run"), (b"\xff\xfe", "not JSON"),
+    (b'{"schema_version": 2}', "trial: found nothing"), (b'{"schema_version": 1}', "trial: found nothing"),
+])
+def test_a_document_that_no_run_wrote_is_refused(tmp_path: Path, content: bytes, sentence: str) -> None:
+    (tmp_path / "trial.json").write_bytes(content)
+    with pytest.raises(RunError, match=rf"trial\.json: {sentence}"):
+        records.read_trial(tmp_path)
+
+
+@pytest.mark.parametrize(("changes", "sentence"), [
+    ({"clients": "many"}, "clients: found 'many'"), ({"usage": []}, r"usage: found \[\]"),
+    ({"usage": {"server": {"cpu_ns": "x"}}}, r"usage\.server\.cpu_ns: found 'x'"),
+    ({"windows": {}}, r"windows\.warmup_ns: found nothing"),
+    ({"status": "fine"}, "status: found 'fine'"),
+])
+def test_a_wrong_field_of_a_trial_is_named(tmp_path: Path, changes: dict[str, object], sentence: str) -> None:
+    records.write_trial(tmp_path, RECORD)
+    path = tmp_path / "trial.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(RunError, match=rf"trial\.json: {sentence}"):
+        records.read_trial(tmp_path)
+
+
+def test_a_file_is_no_runs_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="is this a run's folder"):
+        records.read_json(tmp_path / "file" / "manifest.json")
+
+
+def test_a_table_that_is_garbage_cut_or_another_is_refused(tmp_path: Path) -> None:
+    _, tables = trial_record(Plan(), "a", next(iter(Plan().subjects.values())), 3, 1, 1)
+    for name, table in tables.items():
+        records.write_table(tmp_path, name, table)
+    whole = (tmp_path / "deliveries.parquet").read_bytes()
+    for content in (b"", b"garbage", whole[: len(whole) // 2], whole[:100] + bytes(400) + whole[500:],
+                    (tmp_path / "samples.parquet").read_bytes()):
+        (tmp_path / "deliveries.parquet").write_bytes(content)
+        with pytest.raises(RunError, match=r"deliveries\.parquet: "):
+            records.read_table(tmp_path, "deliveries")

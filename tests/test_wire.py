@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bench.errors import ScenarioError
-from bench.scenario import validated
+from bench.validation import validated
 from bench.wire import (
     COOKIES_BYTES,
     ORIGIN,
@@ -25,7 +25,8 @@ def names(head: bytes) -> list[str]:
 
 def test_bare_is_the_least_that_works() -> None:
     assert fetch_head(HttpWire(), "h:1") == b"Host: h:1\r\nAccept: application/json\r\n"
-    assert names(upgrade_head(Wire(), "h:1", None)) == ["host", "upgrade", "connection", "sec-websocket-version"]
+    upgrade = names(upgrade_head(Wire(), "h:1", None))
+    assert upgrade == ["host", "upgrade", "connection", "sec-websocket-version"]
 
 
 def test_headers_grow_from_bare_to_heavy_by_two_kilobytes_of_cookies() -> None:
@@ -87,4 +88,5 @@ def test_answers_carry_the_list_in_place_of_the_servers_own() -> None:
 def test_servers_are_told_where_requests_come_from() -> None:
     assert origins(Wire()) == []
     assert origins(Wire(headers="browser")) == [ORIGIN]
-    assert origins(Wire(headers="browser", request_headers=("Origin: https://a.example",))) == ["https://a.example"]
+    own = Wire(headers="browser", request_headers=("Origin: https://a.example",))
+    assert origins(own) == ["https://a.example"]

@@ -32,11 +32,12 @@ from pathlib import Path
 from typing import Any
 
 import bench
+from bench import manifest as manifests
 from bench.audit import judge
 from bench.errors import RunError
 from bench.experiment.plan import PlannedTrial
 from bench.measure import host
-from bench.records import SCHEMA_VERSION, read_json, write_json
+from bench.records import SCHEMA_VERSION, write_json
 from bench.scenario import Scenario, Table
 
 PROJECT = Path(bench.__file__).parent.parent
@@ -167,7 +168,11 @@ def _new_folder(results: Path, stem: str) -> Path:
         try:
             folder.mkdir(parents=True)
         except FileExistsError:
+            if not results.is_dir():
+                raise RunError(f"{results}: --results: found a file, allowed is a folder") from None
             continue
+        except (NotADirectoryError, PermissionError) as error:
+            raise RunError(f"{results}: --results: no folder can be made there: {error.strerror}") from error
         return folder
     raise RunError(f"{results / stem}: a hundred runs have this name already")
 
@@ -198,7 +203,7 @@ def resume(folder: Path, scenario: Scenario | None, *, force: bool) -> Run:
     feed file and another scenario are let pass (the run goes on with its own, frozen scenario); the
     manifest then names them under `resumed`.
     """
-    run = Run(folder, read_json(folder / "manifest.json"))
+    run = Run(folder, manifests.read(folder, manifests.Resumable))
     differences = list(_differences(run, scenario))
     for what, found, allowed in differences:
         if not force:
@@ -224,7 +229,9 @@ def resume(folder: Path, scenario: Scenario | None, *, force: bool) -> Run:
 def _differences(run: Run, scenario: Scenario | None) -> Iterator[tuple[str, object, object]]:
     """What is not as it was when the run began: (what, found, allowed)."""
     if scenario is not None and scenario.digest() != run.scenario.digest():
-        yield "the scenario", scenario.digest(), run.scenario.digest()
+        fields = _changed(scenario.canonical(), run.scenario.canonical())
+        name, found, allowed = next(fields, ("its fields' order", "another", "the run's own"))
+        yield f"the scenario, {name}", found, allowed
     now = Commit.read()
     was = Commit(run.manifest["commit"], run.manifest["dirty"])
     if now != was:
@@ -232,6 +239,18 @@ def _differences(run: Run, scenario: Scenario | None) -> Iterator[tuple[str, obj
     file_now, file_was = feed_file(run.scenario), run.manifest["feed_file"]
     if file_now != file_was:
         yield "the feed file's content", file_now, file_was
+
+
+def _changed(
+    now: Mapping[str, Any], was: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """The fields that differ: (dotted name, now, then); None where a table does not have it."""
+    for name in dict.fromkeys((*now, *was)):
+        mine, theirs = now.get(name), was.get(name)
+        if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
+            yield from _changed(mine, theirs, f"{prefix}{name}.")
+        elif mine != theirs:
+            yield f"{prefix}{name}", mine, theirs
 
 
 def _told(commit: Commit) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from bench import transports
-from bench.scenario import Claim, External, Scenario, Subject, table_of
+from bench.scenario import Claim, External, Scenario, Subject
+from bench.validation import table_of
 
 HEAD = """\
 # The scenario file

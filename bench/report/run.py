@@ -9,13 +9,15 @@ without them (they can be large) is read from the four condensed files, and give
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
+from bench import manifest as manifests
 from bench import records, until
 from bench.audit import Verdict, audit
 from bench.claims import Judged, judged
@@ -99,12 +101,11 @@ class Run:
 
 def open_run(folder: Path) -> Run:
     """Read a run and compute its figures; a folder that is no run raises `RunError`."""
-    manifest = records.read_json(folder / "manifest.json")
+    manifest = manifests.read(folder)
     done = records.trial_folders(folder)
     if not done:
         raise RunError(f"{folder / 'trials'}: no trial has been finished yet")
-    raw = all((path / "deliveries.parquet").is_file() for path in done if _was_measured(path))
-    trials, distributions, timelines = _from_raw(done) if raw else _from_condensed(folder)
+    trials, distributions, timelines = _from_raw(done) if _is_raw(done) else _from_condensed(folder)
     trials = _typed(trials).sort_values(["block", "position", "attempt"], ignore_index=True)
     summary = summarise(at_knees(trials, manifest["scenario"]), tuple(manifest["scenario"]["transports"]))
     return Run(folder, manifest, trials, summary, distributions, timelines)
@@ -135,9 +136,20 @@ def verdict_words(verdict: Verdict) -> dict[str, str]:
     }
 
 
-def _was_measured(folder: Path) -> bool:
-    record = records.read_trial(folder)
-    return record.status == "finished"
+def _is_raw(done: list[Path]) -> bool:
+    """Whether the trials have their raw tables: all that were measured, or none. A run of which a part is
+    gone is refused, since it would be read from the condensed files without anybody's noticing."""
+    measured = [path for path in done if _was_measured(records.read_trial(path))]
+    bare = [path for path in measured if not (path / "deliveries.parquet").is_file()]
+    if bare and len(bare) < len(measured):
+        raise RunError(
+            f"{bare[0] / 'deliveries.parquet'}: no such file, while other trials have theirs: put it back, or "
+            "take the raw tables of all trials away to read the run from trials.csv")
+    return not bare
+
+
+def _was_measured(record: records.TrialRecord) -> bool:
+    return record.status == "finished" and record.windows is not None
 
 
 def _from_raw(folders: list[Path]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -146,7 +158,7 @@ def _from_raw(folders: list[Path]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataF
     for folder in folders:
         record = records.read_trial(folder)
         tables = None
-        if record.status == "finished":
+        if _was_measured(record):
             tables = {name: records.read_table(folder, name) for name in records.TABLES}
         figures = trial_figures(record, tables)
         rows.append({**figures.row, **verdict_words(audit(record, figures.row))})
@@ -165,12 +177,28 @@ def _from_condensed(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFr
     if missing:
         raise RunError(f"{folder}: found neither raw deliveries nor {', '.join(missing)}; "
                        "a report needs the one or the other")
-    trials = pd.read_csv(folder / "trials.csv")
+    trials = _table(folder / "trials.csv", pd.read_csv, ("trial", "block", "position", "attempt", "transport",
+                                                         "clients", "status", "verdict", "reasons"))
     return (
         trials,
-        pd.read_parquet(folder / "distributions.parquet"),
-        pd.read_parquet(folder / "timelines.parquet"),
+        _table(folder / "distributions.parquet", pd.read_parquet, ("trial", "instant", "bin", "count")),
+        _table(folder / "timelines.parquet", pd.read_parquet, ("trial", "at_s", "due", "arrived")),
     )
+
+
+def _table(path: Path, read: Callable[[Path], pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """A condensed file; one that `write_condensed` did not write is refused."""
+    try:
+        frame = read(path)
+        if path.suffix == ".csv":
+            _typed(frame)
+    except (ValueError, TypeError, OSError, pa.ArrowException) as error:   # a ParserError is a ValueError
+        what = str(error).partition("\n")[0]
+        raise RunError(f"{path}: can't be read ({what}); delete it and report from the raw tables") from error
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise RunError(f"{path}: column {missing[0]}: found none, and `tickertape report` writes it")
+    return frame
 
 
 def _typed(trials: pd.DataFrame) -> pd.DataFrame:

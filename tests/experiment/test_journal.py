@@ -11,7 +11,7 @@ from bench.errors import RunError
 from bench.experiment import journal, plan
 from bench.experiment.journal import Commit, Run
 from bench.experiment.plan import PlannedTrial
-from bench.records import TrialRecord, read_json, trial_folders, write_trial
+from bench.records import TrialRecord, read_json, trial_folders, write_json, write_trial
 from bench.scenario import Scenario, Table
 
 TABLE: dict[str, Any] = {
@@ -121,7 +121,7 @@ def test_another_commit_is_refused_unless_told(
 def test_another_scenario_is_refused_unless_told(tmp_path: Path) -> None:
     run = begun(tmp_path)
     other = Scenario.model_validate(TABLE | {"seed": 2})
-    with pytest.raises(RunError, match="the scenario: found"):
+    with pytest.raises(RunError, match=r"the scenario, seed: found 2, allowed is 1, as the run began"):
         journal.resume(run.folder, other, force=False)
     assert journal.resume(run.folder, other, force=True).scenario == run.scenario
     journal.resume(run.folder, run.scenario, force=False)
@@ -150,3 +150,20 @@ def test_the_commit_is_gits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.undo()
     monkeypatch.setattr(journal, "PROJECT", tmp_path)
     assert Commit.read() == Commit(None, None)
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_results_that_are_no_folder_are_refused(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"--results: "):
+        begun(tmp_path / place)
+
+
+@pytest.mark.parametrize("gone", ["clock_origin_ns", "commit", "plan", "resumed", "scenario"])
+def test_a_manifest_without_what_resuming_needs_is_refused(tmp_path: Path, gone: str) -> None:
+    run = begun(tmp_path)
+    manifest = dict(run.manifest)
+    del manifest[gone]
+    write_json(run.folder / "manifest.json", manifest)
+    with pytest.raises(RunError, match=rf"manifest\.json: {gone}: found nothing"):
+        journal.resume(run.folder, None, force=True)

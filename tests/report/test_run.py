@@ -64,3 +64,31 @@ def test_what_is_no_run_is_said(tmp_path: Path, folder: Path) -> None:
         shutil.copy(trial / "trial.json", tmp_path / "trials" / trial.name)
     with pytest.raises(RunError, match=r"neither raw deliveries nor trials\.csv"):
         open_run(tmp_path)
+
+
+def test_a_run_of_which_a_part_is_gone_is_refused(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / folder.name
+    shutil.copytree(folder, copy)
+    write_condensed(open_run(copy))
+    gone = records.trial_folders(copy)[1] / "deliveries.parquet"
+    gone.unlink()
+    with pytest.raises(RunError, match=f"{gone.parent.name}/deliveries.parquet: no such file, while other"):
+        open_run(copy)
+
+
+@pytest.mark.parametrize(("name", "content"), [
+    ("trials.csv", b""), ("trials.csv", b"a,b\n1,2\n"), ("trials.csv", b"\xff\x00"),
+    ("trials.csv", b"trial,block,position,attempt,transport,clients,verdict\nx,one,1,1,a,1,VALID\n"),
+    ("distributions.parquet", b"garbage"), ("timelines.parquet", b"PAR1"),
+])
+def test_condensed_files_that_are_none_are_refused(
+    folder: Path, tmp_path: Path, name: str, content: bytes
+) -> None:
+    copy = tmp_path / folder.name
+    shutil.copytree(folder, copy)
+    write_condensed(open_run(copy))
+    for path in copy.glob("trials/*/*.parquet"):
+        path.unlink()
+    (copy / name).write_bytes(content)
+    with pytest.raises(RunError, match=name):
+        open_run(copy)

@@ -1,0 +1,84 @@
+"""Tables that a user wrote, as models: the first mistake becomes one sentence.
+
+    a table ─► pydantic ─► the model
+                   └─ first error ─► where: field: found …, allowed is …
+
+The sentence names the field as it stands in the file and says what may stand there in the words of the
+file's format (a list, a table, a whole number), not in those of the library or of Python. Unknown keys
+are answered with the nearest known one.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from bench.errors import ScenarioError
+
+KINDS = {
+    "tuple": "a list", "list": "a list", "dict": "a table", "model": "a table", "dataclass": "a table",
+    "model_attributes": "a table", "mapping": "a table", "string": "a text", "bool": "true or false",
+    "int": "a whole number", "int_from_float": "a whole number", "float": "a number",
+}
+"""Pydantic's error types, without `_type` and `_parsing`, and what they ask for."""
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def validated(model: type[T], table: Mapping[str, Any], where: str, prefix: str = "") -> T:
+    """`table` as a `model`, or a `ScenarioError` that names the first field at fault.
+
+    `where` is the file, `prefix` the dotted place of the table in it.
+    """
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = [str(part) for part in first["loc"]]
+        name = ".".join([prefix, *path] if prefix else path) or "the file"
+        if first["type"] == "extra_forbidden":
+            known = _known_names(model, path[:-1])
+            near = difflib.get_close_matches(path[-1], known, n=1)
+            allowed = f"{near[0]} (the nearest known name)" if near else "one of " + ", ".join(known)
+            raise ScenarioError(where, name, "an unknown key", allowed) from error
+        if first["type"] == "missing":
+            raise ScenarioError(where, name, "nothing", "a value (the field is required)") from error
+        raise ScenarioError(where, name, _cut(first["input"]), _allowed(first)) from error
+
+
+def _allowed(first: ErrorDetails) -> str:
+    """What may stand there, without a word of Python."""
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    kind = first["type"].removesuffix("_type").removesuffix("_parsing")
+    return KINDS.get(kind, message)
+
+
+def _cut(found: object) -> str:
+    """What was found, so short that it stays a sentence."""
+    text = repr(found)
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def table_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The model of a field that is a table, or may be one; else None."""
+    maybe = get_args(field.annotation) if get_origin(field.annotation) is UnionType else ()
+    for each in (field.annotation, *maybe):
+        if isinstance(each, type) and issubclass(each, BaseModel):
+            return each
+    return None
+
+
+def _known_names(model: type[BaseModel], path: Sequence[str]) -> list[str]:
+    """The field names of the table at `path` below `model`."""
+    for part in path:
+        inner = table_of(model.model_fields[part]) if part in model.model_fields else None
+        if inner is None:
+            break
+        model = inner
+    return sorted(model.model_fields)

@@ -1,0 +1,43 @@
+"""A manifest that no run wrote is refused with the file and the field."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from synthetic import Plan, make_run
+
+from bench import manifest
+from bench.errors import RunError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return make_run(tmp_path / "run", Plan(clients=(1,), trials=1, measure_s=0.2, warmup_s=0.1))
+
+
+def test_a_run_is_read_back(folder: Path) -> None:
+    assert manifest.read(folder) == json.loads((folder / "manifest.json").read_text())
+
+
+@pytest.mark.parametrize(("changes", "sentence"), [
+    ({"scenario": 3}, "scenario: found 3, and that is not what a run writes there"),
+    ({"scenario": {}}, r"scenario\.question: found nothing"),
+    ({"scenario": {"question": "?", "transports": {"a": {}}, "load": {"clients": 3}}},
+     r"scenario\.load\.clients: found 3, allowed is a list"),
+    ({"plan": {}}, "plan: found {}"),
+    ({"host": []}, r"host: found \[\]"),
+    ({"schema_version": None}, "schema_version: found nothing.*no file of a run"),
+])
+def test_a_wrong_field_is_named(folder: Path, changes: dict[str, Any], sentence: str) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(RunError, match=rf"manifest\.json: {sentence}"):
+        manifest.read(folder)
+
+
+def test_a_run_goes_on_only_with_all_that_was_frozen(folder: Path) -> None:
+    with pytest.raises(RunError, match=r"manifest\.json: [a-z_]+: found nothing"):
+        manifest.read(folder, manifest.Resumable)
