@@ -49,10 +49,15 @@ def percentiles(run: Run) -> Figure:
         axes = figure.subplots()
         drawn: list[Floats] = []
         for label, look in run_looks(run).items():
-            shares, values = _spectrum(run, label, clients)
+            shares, values, rest_lost = _spectrum(run, label, clients)
             if not len(shares):
+                if rest_lost:
+                    axes.plot([], [], color=look.colour, marker=look.marker, label=f"{look.name}: all lost")
                 continue
             x = -np.log10(1 - shares)
+            if rest_lost:
+                axes.annotate("the rest is lost", (x[-1], values[-1, 0]), (5, 5), size=9, color=look.colour,
+                              textcoords="offset points")
             axes.plot(x, values[:, 0], color=look.colour, marker=look.marker, markevery=12, label=look.name)
             axes.fill_between(x, values[:, 1], values[:, 2], color=look.colour, alpha=0.18, linewidth=0)
             drawn.append(values[:, 0])
@@ -72,12 +77,13 @@ def percentiles(run: Run) -> Figure:
     return figure
 
 
-def _spectrum(run: Run, label: str, clients: int) -> tuple[Floats, Floats]:
-    """The shares that may be printed, and for each: estimate, low, high (ms)."""
+def _spectrum(run: Run, label: str, clients: int) -> tuple[Floats, Floats, bool]:
+    """The shares that may be printed and are not lost, and for each: estimate, low, high (ms); then whether
+    further ones are lost."""
     cell = run.valid[(run.valid["transport"] == label) & (run.valid["clients"] == clients)]
     counted = (cell["delivered"] + cell["late"] + cell["lost"]).to_numpy(dtype=np.float64)
     if not len(counted):
-        return np.empty(0), np.empty((0, 3))
+        return np.empty(0), np.empty((0, 3)), False
     least = max(BEYOND_TRIAL / max(counted.min(), 1), BEYOND_CELL / max(counted.sum(), 1))
     shares = LEVELS[: int(np.searchsorted(LEVELS, 1 - least + 1e-12, side="right"))]
     app = run.distributions[run.distributions["instant"] == "app"]
@@ -89,7 +95,7 @@ def _spectrum(run: Run, label: str, clients: int) -> tuple[Floats, Floats]:
     found = [interval(np.array(values)) for values in zip(*by_trial, strict=True)]
     rows = np.array([(each.estimate, each.low, each.high) for each in found]).reshape(-1, 3)
     finite = np.isfinite(rows[:, 0])
-    return shares[finite], rows[finite]
+    return shares[finite], rows[finite], not bool(finite.all())
 
 
 def latency_by_clients(run: Run) -> Figure:
@@ -121,7 +127,8 @@ def age_by_clients(run: Run) -> Figure:
 
 def by_clients(axes: Axes, run: Run, column: str, label: str, *, logarithmic: bool = False,
                unit: float = 1.0) -> None:
-    """One figure of `summary.csv` against the number of clients: 95 % intervals, closed forms dashed.
+    """One figure of `summary.csv` against the number of clients: 95 % intervals where there are any, closed
+    forms dashed in a darker shade of their transport's colour.
 
     `unit` is what one on the axis stands for (1000 draws bytes as kB). The points of one count are set
     side by side, so that their intervals do not hide each other.
@@ -138,15 +145,14 @@ def by_clients(axes: Axes, run: Run, column: str, label: str, *, logarithmic: bo
         x = np.array([places[int(clients)] for clients in cells["clients"]]) + shift
         y, bottom, top = (cells[name].to_numpy(dtype=np.float64) / unit for name in (column, low, high))
         error = np.vstack((y - bottom, top - y))
-        axes.errorbar(x, y, yerr=np.nan_to_num(error), color=look.colour, marker=look.marker, capsize=4,
+        axes.errorbar(x, y, yerr=error, color=look.colour, marker=look.marker, capsize=4,
                       label=look.name)
         mine = [each for each in expected if each.transport == transport]
         if mine:
-            named = style.CLOSED_FORM in axes.get_legend_handles_labels()[1]
             axes.plot([places[each.clients] + shift for each in mine],
-                      [each.foreseen / unit for each in mine], color=style.INK, linestyle=(0, (4, 2)),
-                      linewidth=1.1, marker="_", markersize=20, zorder=3,
-                      label=None if named else style.CLOSED_FORM)
+                      [each.foreseen / unit for each in mine], color=style.darker(look.colour),
+                      linestyle=(0, look.dashes), linewidth=1.4, marker="_", markersize=20, zorder=3,
+                      label=f"{look.name}, {style.CLOSED_FORM}")
     if logarithmic:
         axes.set_yscale("log")
         style.plain_ticks(axes, "y")

@@ -39,6 +39,8 @@ class Question:
     """What one of `unit` is in the column's own."""
 
 
+MEMORY = Question(
+    "server_rss_bytes_per_client", "memory a client", "server memory for each client", "kB", 1000)
 QUESTIONS = (
     Question("latency_p50_ms", "median latency", "median latency", "ms"),
     Question("latency_p99_ms", "p99 latency", "99th percentile of latency", "ms"),
@@ -46,7 +48,7 @@ QUESTIONS = (
     Question("bytes_down_per_update", "bytes down", "bytes down for each update", "B"),
     Question("bytes_up_per_update", "bytes up", "bytes up for each update", "B"),
     Question("server_cpu_us_per_update", "server CPU", "server CPU for each update", "µs"),
-    Question("server_rss_bytes_per_client", "memory a client", "server memory for each client", "kB", 1000),
+    MEMORY,
 )
 
 
@@ -222,11 +224,16 @@ def separable_text(comparison: Comparison, question: Question, below: Sequence[F
 
 def interval_text(row: pd.Series, question: Question) -> str:
     """A figure of a cell with its interval and unit: `0.95 ms (0.92–0.99)`; a dash where there is none."""
-    value = float(row[question.column])
+    low, high = (float(row[name]) for name in bounds(question.column))
+    return amount_text(float(row[question.column]), low, high, question)
+
+
+def amount_text(value: float, low: float, high: float, question: Question) -> str:
+    """The same for any value of a question's column, or of its kind."""
     if not math.isfinite(value):
         return style.number(value)
-    low, high = (float(row[name]) / question.scale for name in bounds(question.column))
-    return f"{style.number(value / question.scale)} {question.unit}{_spread(low, high)}"
+    spread = _spread(low / question.scale, high / question.scale)
+    return f"{style.number(value / question.scale)} {question.unit}{spread}"
 
 
 def _spread(low: float, high: float) -> str:

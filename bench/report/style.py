@@ -21,6 +21,8 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ((4.0, 2.0), (1.2, 1.6), (7.0, 2.0, 1.2, 2.0), (9.0, 3.0))
+"""How the closed form of one transport after the other is dashed."""
 CLOSED_FORM = "closed form"
 INK = "#222222"
 FAINT = "#767676"
@@ -43,6 +45,8 @@ class Look:
     name: str
     colour: str
     marker: str
+    dashes: tuple[float, ...]
+    """Of its closed form."""
 
 
 def looks(transports: Sequence[str], simulated: Sequence[str] = ()) -> dict[str, Look]:
@@ -50,10 +54,15 @@ def looks(transports: Sequence[str], simulated: Sequence[str] = ()) -> dict[str,
     return {
         label: Look(
             title(label) + (" (simulated)" if label in simulated else ""),
-            COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)],
+            COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)], DASHES[place % len(DASHES)],
         )
         for place, label in enumerate(transports)
     }
+
+
+def darker(colour: str) -> str:
+    """A shade of a colour (`#rrggbb`) that is told from it where one lies on the other."""
+    return "#" + "".join(f"{int(colour[place:place + 2], 16) * 5 // 9:02x}" for place in (1, 3, 5))
 
 
 def title(label: str) -> str:
@@ -94,7 +103,7 @@ def heading(figure: Figure, text: str) -> None:
 def legend(figure: Figure, axes: Axes) -> None:
     """A legend of what was drawn on `axes`, below, where it hides nothing; closed forms come last."""
     handles, labels = axes.get_legend_handles_labels()
-    drawn = sorted(zip(handles, labels, strict=True), key=lambda each: each[1] == CLOSED_FORM)
+    drawn = sorted(zip(handles, labels, strict=True), key=lambda each: each[1].endswith(CLOSED_FORM))
     if drawn:
         figure.legend([handle for handle, _ in drawn], [label for _, label in drawn],
                       loc="outside lower left", ncols=5)

@@ -18,11 +18,21 @@ from bench import until
 from bench.report import style, theory
 from bench.report.claimable import floors
 from bench.report.figures import shown_clients
-from bench.report.findings import QUESTIONS, effect_text, floor_text, interval_text, separable_text
+from bench.report.findings import (
+    KERNEL,
+    MEMORY,
+    QUESTIONS,
+    amount_text,
+    effect_text,
+    floor_text,
+    interval_text,
+    separable_text,
+)
 from bench.report.run import Run
 from bench.stats.comparison import comparisons
 from bench.stats.fates import FATES
 from bench.stats.stopping import standing
+from bench.stats.summary import further_client
 
 CAVEATS = (
     "All processes ran on one host and spoke over loopback: there is no network in these latencies. A "
@@ -31,9 +41,11 @@ CAVEATS = (
     "some of its clients' work.",
     "A kernel instant is that of the last segment of a read, so it bounds the arrival of each update in "
     "the read from above; the column shared_read_share of trials.csv says how many updates shared one.",
-    "Intervals are Student's t between trials (on logarithms for times and CPU), at 95 %; updates of one "
-    "trial are not independent and are never pooled. Comparisons are paired by block and corrected by "
-    "Holm's method over all pairs and client counts of a figure.",
+    "Intervals are Student's t between trials, at 95 %: on logarithms for times, ages, CPU and memory, as "
+    "they are for bytes, so that their parts add up. Updates of one trial are not independent and are never "
+    "pooled. Comparisons are paired by block; a ratio is the geometric mean of the blocks' (of bytes too, so "
+    "it may differ a little from the quotient of two cells). They are corrected by Holm's method over all "
+    "pairs and client counts of a figure.",
     "Latency is of updates that arrived; each lost one counts as infinitely late in a percentile. A "
     "conflated update has no latency: its share stands in the table of fates.",
 )
@@ -93,14 +105,38 @@ def _ending(run: Run) -> str:
 def glance(run: Run) -> Table:
     """The headline figures at one client count, a row a transport."""
     clients = shown_clients(run)
+    cells = list(_cells(run, clients))
+    by_kernel = any(not math.isnan(row["kernel_latency_p50_ms"]) for _, row in cells)
+    several = len(run.clients) > 1
+    conflated = int(run.summary["conflated"].fillna(0).sum()) > 0
+    fates = ("delivered", "conflated", "lost") if conflated else ("delivered", "lost")
     rows = []
-    for label, row in _cells(run, clients):
-        figures = (interval_text(row, question) for question in QUESTIONS)
-        rows.append((style.title(label), *figures, _share(row, "delivered"), _share(row, "lost")))
-    columns = ("", *(question.heading for question in QUESTIONS), "delivered", "lost")
+    for label, row in cells:
+        further = further_client(run.trials[run.trials["transport"] == label])
+        kernel = [_kernel(row)] if by_kernel else []
+        slope = [amount_text(further.estimate, further.low, further.high, MEMORY)] if several else []
+        figures = [interval_text(row, question) for question in QUESTIONS]
+        rows.append((style.title(label), figures[0], *kernel, *figures[1:], *slope,
+                     *(_share(row, fate) for fate in fates)))
+    columns = ("", QUESTIONS[0].heading, *[KERNEL["latency_p50_ms"].heading] * by_kernel,
+               *(question.heading for question in QUESTIONS[1:]), *["each further client"] * several, *fates)
+    note = "Latency from due to the client's code. Bytes, CPU: for each update."
+    if by_kernel:
+        note += (" Kernel median: to the client's kernel, so without the client's own queue; ≤ where over "
+                 "1 % of updates shared a read.")
+    if several:
+        note += (f" Each further client: how much more memory {run.clients[-1]:,} clients take than "
+                 f"{run.clients[0]:,}, for each between; memory a client also holds its share of what the "
+                 "server takes once and of its tape.")
     return Table("glance", f"At {clients} clients", columns, tuple(rows), note=(
-        "Latency from due to the client's code. Bytes, CPU: for each update. In brackets: 95 % interval "
-        "between trials. –: not measured, or too few updates to say."))
+        f"{note} In brackets: 95 % interval between trials. –: not measured, or too few updates to say."))
+
+
+def _kernel(row: pd.Series) -> str:
+    """The median by the kernel's instants, marked where it is a bound."""
+    text = interval_text(row, KERNEL["latency_p50_ms"])
+    bound = not pd.isna(row["kernel_latency_is_bound"]) and row["kernel_latency_is_bound"]
+    return f"≤ {text}" if bound and text[0].isdigit() else text
 
 
 def sections(run: Run) -> list[Table]:
@@ -116,7 +152,7 @@ def background(run: Run) -> list[Table]:
     return [each for each in (
         _not_assessed(run),
         _resumed(run),
-        _pairs("scenario", "Scenario", run.manifest["scenario"]),
+        _pairs("scenario", "Scenario", _asked(run)),
         _pairs("host", "Host", run.manifest.get("host", {})),
         _pairs("versions", "Versions", {
             "commit": run.manifest.get("commit"), "uncommitted changes": run.manifest.get("dirty"),
@@ -178,12 +214,14 @@ def _closed_forms(run: Run) -> Table:
     columns = ("figure", "clients", "transport", "measured", "closed form", "difference")
     pusher = theory.push(run)
     name = style.title(pusher) if pusher else ""
+    schedule = run.manifest["scenario"]["feed"].get("schedule")
+    feed = ("Ticks are taken as a Poisson process, which this feed is." if theory.poisson(run) else
+            f"This feed is no Poisson process (schedule: {schedule}): only forms for any feed are shown.")
     return Table("closed-forms", "Measured against the closed forms", columns, rows, note=(
-        f"The way to the client is taken from {name}'s mean latency at the same client count; ticks are "
-        "taken as a Poisson process. The difference holds what an answer costs more than a push, which the "
-        "closed forms leave out. Ages are counted from the beginning of warm-up at the earliest, so they "
-        "come out too small where it is short against the time between two ticks of a symbol. Formulas: "
-        "bench/transports/*/model.py."))
+        f"The way to the client is taken from {name}'s mean latency at the same client count. {feed} The "
+        "difference holds what an answer costs more than a push, which the closed forms leave out. A mean "
+        "age is foreseen as that of an ideal client, as it was measured, and the closed form of the excess: "
+        "so it differs by as many ms as the excess does. Formulas: bench/transports/*/model.py."))
 
 
 def _floors(run: Run) -> Table:
@@ -213,7 +251,8 @@ def _comparisons(run: Run) -> Table:
             verdict = separable_text(each, question, below)
             rows.append((question.noun, f"{each.clients:,}", style.title(each.mine), has, verdict))
     columns = ("figure", "clients", "transport", "has", "verdict")
-    return Table("comparisons", "All comparisons", columns, tuple(rows), folded=True)
+    return Table("comparisons", "All comparisons", columns, tuple(rows), folded=True, note=(
+        "A ratio is the geometric mean of the blocks' ratios; the cells' bytes are arithmetic means."))
 
 
 def _not_valid(run: Run) -> Table:
@@ -246,6 +285,20 @@ def _resumed(run: Run) -> Table:
     return Table("resumed", "Interrupted and resumed", columns, tuple(rows), note=(
         "Trials from before and after a difference are not alike; the tables below say what the run began "
         "with."))
+
+
+def _asked(run: Run) -> dict[str, Any]:
+    """The scenario without what its schedule leaves unused."""
+    scenario = dict(run.manifest["scenario"])
+    feed = dict(scenario["feed"])
+    schedule = feed.get("schedule")
+    for other in {"bursty", "replay"} - {schedule}:
+        feed.pop(other, None)
+    if schedule == "replay":
+        feed = {key: value for key, value in feed.items() if key not in ("rate_per_s", "symbols")}
+        feed["replay"] = {**feed.get("replay", {}), **(run.manifest.get("feed_file") or {})}
+        feed["replay"]["start"] = feed["replay"].get("start") or "the file's first trade"
+    return {**scenario, "feed": feed}
 
 
 def _pairs(name: str, heading: str, data: Mapping[str, Any]) -> Table:

@@ -93,6 +93,22 @@ def cell_interval(trials: pd.DataFrame, figure: str) -> Interval:
     return interval(values, logarithm=not ADDED_UP.search(figure))
 
 
+def further_client(trials: pd.DataFrame) -> Interval:
+    """Server memory that each further client takes, in bytes, from the valid trials of one transport: how
+    much more it has grown at the largest client count than at the smallest, by block, for each client
+    between the two. What it takes once, and what its tape takes, is in both and cancels.
+
+    NaN with one client count.
+    """
+    good = valid(trials)[["block", "clients", "server_rss_bytes_per_client"]]
+    grown = good.assign(bytes=good["server_rss_bytes_per_client"] * good["clients"]).pivot_table(
+        "bytes", "block", "clients")
+    if grown.shape[1] < 2:
+        return interval([math.nan])
+    few, many = (int(count) for count in (min(grown.columns), max(grown.columns)))
+    return interval(((grown[many] - grown[few]) / (many - few)).dropna().to_numpy(), logarithm=False)
+
+
 def valid(trials: pd.DataFrame) -> pd.DataFrame:
     """The trials that may enter a figure."""
     return trials[trials["verdict"] == "VALID"]

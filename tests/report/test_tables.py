@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
-from bench.report import Run, tables
+from bench.report import Run, style, tables
 
 
 def named(run: Run) -> dict[str, tables.Table]:
@@ -17,6 +19,44 @@ def test_a_glance_has_a_row_for_each_transport(run: Run) -> None:
     assert [row[0] for row in glance.rows] == ["short polling", "long polling", "WebSocket"]
     assert all(len(row) == len(glance.columns) for row in glance.rows)
     assert glance.heading == "At 30 clients"
+
+
+def test_a_glance_shows_the_kernels_median_and_what_a_further_client_takes(run: Run) -> None:
+    glance = tables.glance(run)
+    assert glance.columns[1:3] == ("median latency", "kernel median")
+    cells = run.summary.set_index(["transport", "clients"])
+    median = float(cells.loc[("websocket", 30), "kernel_latency_p50_ms"])
+    assert glance.rows[2][2].startswith(f"{style.number(median)} ms (")
+    place = glance.columns.index("each further client")
+    assert all(row[place].partition(" ")[2].startswith("kB (") for row in glance.rows)
+    bounds = replace(run, summary=run.summary.assign(kernel_latency_is_bound=True))
+    assert tables.glance(bounds).rows[2][2].startswith("≤ ")
+
+
+def test_a_glance_shows_what_was_conflated_if_anything_was(run: Run) -> None:
+    assert "conflated" not in tables.glance(run).columns
+    summary = run.summary.copy()
+    summary.loc[(summary["transport"] == "websocket") & (summary["clients"] == 30), "conflated"] = 1
+    glance = tables.glance(replace(run, summary=summary))
+    assert glance.columns[-3:] == ("delivered", "conflated", "lost")
+    assert [row[-2] for row in glance.rows[:2]] == ["0 %", "0 %"]
+    assert glance.rows[2][-2] not in ("0 %", "–")
+
+
+def test_a_replay_is_told_by_its_file(run: Run) -> None:
+    replay = {"file": "trades.csv", "speed": 20.0, "start": None, "symbol": "SYMBOL"}
+    feed = {**run.manifest["scenario"]["feed"], "schedule": "replay", "replay": replay, "bursty": {}}
+    scenario = {**run.manifest["scenario"], "feed": feed}
+    manifest = {**run.manifest, "scenario": scenario, "feed_file": {"file": "/x/trades.csv", "sha256": "ab"}}
+    shown = named(replace(run, manifest=manifest))
+    told = dict(shown["scenario"].rows)
+    assert {name: told[name] for name in told if name.startswith("feed.")} == {
+        "feed.schedule": "replay", "feed.replay.file": "/x/trades.csv", "feed.replay.sha256": "ab",
+        "feed.replay.speed": "20.0", "feed.replay.start": "the file's first trade",
+        "feed.replay.symbol": "SYMBOL",
+    }
+    assert "no Poisson process (schedule: replay)" in shown["closed-forms"].note
+    assert {row[2] for row in shown["closed-forms"].rows} == {"short polling"}
 
 
 def test_all_rows_fit_their_columns(run: Run, troubled: Run) -> None:

@@ -55,5 +55,5 @@ def test_an_age_differs_by_what_its_excess_does(run: Run) -> None:
     found = {(each.figure, each.transport, each.clients): each for each in theory.foreseen(run)}
     for clients in run.clients:
         for transport in ("short_polling", "long_polling"):
-            age, excess = (found[f"{name}_ms", transport, clients] for name in ("age_mean", "age_excess_mean"))
+            age, excess = (found[f"age_{name}_ms", transport, clients] for name in ("mean", "excess_mean"))
             assert age.measured - age.foreseen == pytest.approx(excess.measured - excess.foreseen)

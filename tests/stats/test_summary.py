@@ -11,7 +11,7 @@ from scipy import stats
 from synthetic import DEFAULT, Plan, trial_record
 
 from bench.stats.costs import PARTS
-from bench.stats.summary import bounds, columns, summarise
+from bench.stats.summary import bounds, columns, further_client, summarise
 from bench.stats.trial import trial_row
 
 PROMISED = """transport clients trials valid_trials updates_due delivered late conflated lost duplicate
@@ -90,6 +90,19 @@ def test_kernel_latencies_are_marked_where_reads_were_shared(trials: pd.DataFram
     assert not table.loc["websocket", "kernel_latency_is_bound"].any()
     shared = summarise(trials.assign(shared_read_share=0.02))
     assert shared["kernel_latency_is_bound"].all()
+
+
+def test_a_further_client_takes_none_of_what_is_taken_once() -> None:
+    trials = pd.DataFrame([
+        {"block": block, "clients": clients, "verdict": "VALID",
+         "server_rss_bytes_per_client": (3_000_000 + 1000 * block + 7_000 * clients) / clients}
+        for block in (1, 2, 3) for clients in (10, 100, 500)
+    ])
+    found = further_client(trials)
+    assert (found.estimate, found.count) == (pytest.approx(7000), 3)
+    assert found.low == pytest.approx(7000)
+    assert math.isnan(further_client(trials[trials["clients"] == 10]).estimate)
+    assert math.isnan(further_client(trials.assign(verdict="INVALID")).estimate)
 
 
 def test_the_unit_stays_last() -> None:
