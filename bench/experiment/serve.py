@@ -72,7 +72,8 @@ def _start(crew: Crew, folder: Path, question: Question, port: int, ports: dict[
     ]
     for server in servers:
         crew.expect(server, "ready", READY_S)
-        say(line_for(server.name, scenario.transports[server.name].transport, ports[server.name]))
+        say(line_for(server.name, scenario.transports[server.name].transport, ports[server.name],
+                     tls=bool(getattr(question.options[server.name], "tls", False))))
     for label, each in web_ports.items():
         config = {
             "subject": label, "transport": scenario.transports[label].transport,
@@ -84,10 +85,13 @@ def _start(crew: Crew, folder: Path, question: Question, port: int, ports: dict[
         say(f"{label:15} http://127.0.0.1:{each}    Locust's web interface: open it in a browser")
 
 
-def line_for(label: str, transport: str, port: int) -> str:
+def line_for(label: str, transport: str, port: int, tls: bool) -> str:
     """Where a server is, and a line to poke at it with."""
     address = f"127.0.0.1:{port}"
     poke = f"curl 'http://{address}/ticks?mode=latest'"
-    if transport == "websocket":
+    if tls:
+        page = "health" if transport == "websocket" else "ticks?mode=latest"
+        poke = f"curl --insecure 'https://{address}/{page}'"
+    elif transport == "websocket":
         poke = f"python -m websockets ws://{address}/ticks"
     return f"{label:15} {address}    {poke}"

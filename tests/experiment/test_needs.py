@@ -11,6 +11,7 @@ import pytest
 from bench.errors import HostError
 from bench.experiment.needs import Means, Needs, needs, refuse_unless_fits, table, trial_s
 from bench.scenario import Scenario, Table
+from bench.transports.short_polling.protocol import Options as ShortPolling
 
 PLENTY = Means(10**13, 10**13, 10**7, 10**7)
 
@@ -86,3 +87,12 @@ def test_the_table_names_everything() -> None:
     ]
     assert rows[1][1] == "about 2 min 5 s"
     assert rows[5][1:] == ("200", "unknown")
+
+
+def test_new_connections_need_a_port_for_each_poll_of_a_second() -> None:
+    asked = scenario(load={"clients": [50]})
+    kept, opened = (
+        needs(asked, {"a": ShortPolling(interval_s=0.25, connection=how)}, ticks=10).ports
+        for how in ("keep-alive", "new")
+    )
+    assert opened - kept == 50 * 4

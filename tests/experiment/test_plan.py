@@ -141,3 +141,19 @@ def test_a_run_that_goes_on_until_something_holds_plans_all_blocks_that_there_ma
 
 def test_fields_that_go_together() -> None:
     plan.check(scenario(server={"slow_client": {"buffer_ticks": 20}}), {"a": Polling()}, "some.toml")
+
+
+@pytest.mark.parametrize("option", [{"tls": True}, {"response_headers": ["Server: mine"]}])
+def test_a_server_of_ones_own_is_not_told_what_only_ours_can_do(option: dict[str, Any]) -> None:
+    own = {"transport": "short_polling", "server": {"command": ["serve"], "ready": "http://127.0.0.1:{port}/"}}
+    asked = scenario(transports={"mine": {**own, **option}})
+    options = plan.options_of_all(asked, "x.toml")
+    with pytest.raises(ScenarioError, match=rf"transports\.mine\.{next(iter(option))}"):
+        plan.check(asked, options, "x.toml")
+    ours = scenario(transports={"short_polling": {"transport": "short_polling", **option}})
+    plan.check(ours, plan.options_of_all(ours, "x.toml"), "x.toml")
+
+
+def test_jitter_lengthens_the_longest_wait_for_a_poll() -> None:
+    asked = scenario(transports={"short_polling": {"transport": "short_polling", "jitter": 1.0}})
+    assert plan.poll_interval_s(plan.options_of_all(asked, "x.toml")) == 2.0

@@ -111,9 +111,11 @@ def test_a_server_that_ends_is_told_with_its_words(mark: Any, tmp_path: Path) ->
     assert mark.left_after() == []
 
 
-@pytest.mark.parametrize(("transport", "poke"), [
-    ("short_polling", "curl 'http://127.0.0.1:87/ticks?mode=latest'"),
-    ("websocket", "python -m websockets ws://127.0.0.1:87/ticks"),
+@pytest.mark.parametrize(("transport", "tls", "poke"), [
+    ("short_polling", False, "curl 'http://127.0.0.1:87/ticks?mode=latest'"),
+    ("short_polling", True, "curl --insecure 'https://127.0.0.1:87/ticks?mode=latest'"),
+    ("websocket", False, "python -m websockets ws://127.0.0.1:87/ticks"),
+    ("websocket", True, "curl --insecure 'https://127.0.0.1:87/health'"),
 ])
-def test_each_transport_has_a_line_to_poke_at_it(transport: str, poke: str) -> None:
-    assert line_for("mine", transport, 87).endswith(poke)
+def test_each_transport_has_a_line_to_poke_at_it(transport: str, tls: bool, poke: str) -> None:
+    assert line_for("mine", transport, 87, tls).endswith(poke)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import gzip
+
 import pytest
 
 from bench.contract import Batch, Cursor, Request, Subscription, decode_batch
-from bench.serving.answers import answer_of, matches
+from bench.serving.answers import accepts, answer_of, compressed, matches
 
 AFTER = Request(Subscription(), Cursor("e1", 5))
 FROM_NOW = Request(Subscription(), None)
@@ -39,3 +41,19 @@ def test_an_empty_answer_without_a_cursor_is_tagged_with_the_head() -> None:
 )
 def test_if_none_match(header: str | None, matching: bool) -> None:
     assert matches(header, '"e1:5"') is matching
+
+
+def test_an_answer_is_compressed_only_where_that_makes_it_smaller() -> None:
+    assert compressed(b"short", "gzip") is None
+    pressed = compressed(b"again and " * 100, "gzip")
+    assert pressed is not None
+    assert gzip.decompress(pressed) == b"again and " * 100
+    assert compressed(b"again and " * 100, "gzip") is pressed   # once for all who ask the same
+
+
+@pytest.mark.parametrize(("header", "accepted"), [
+    (None, False), ("gzip", True), ("deflate, GZIP;q=0.5", True), ("gzip;q=0", False), ("gzip; q=0.0", False),
+    ("br", False), ("xgzip", False),
+])
+def test_accept_encoding(header: str | None, accepted: bool) -> None:
+    assert accepts(header, "gzip") is accepted

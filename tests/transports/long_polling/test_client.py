@@ -89,3 +89,21 @@ def test_a_connection_that_is_lost_while_a_request_is_held() -> None:
     client.opened(200_000_000)
     assert sent(client).startswith("GET /ticks?after=a:7 ")
     assert sent(client) == ""
+
+
+def test_with_new_connections_the_next_request_waits_for_one() -> None:
+    options = Options(connection="new")
+    client = Client(ClientSpec(0, "h:1", Subscription()), options, Recorder(), random.Random(1))
+    client.start(0)
+    client.action = Action.NONE
+    client.opened(0)
+    assert "\r\nConnection: close\r\n" in sent(client)
+    closing = answer(Batch(Cursor("a", 7))).replace(b"OK\r\n", b"OK\r\nConnection: close\r\n")
+    client.receive(closing, NO_STAMP, 1)
+    assert (client.action, sent(client)) == (Action.CLOSE, "")
+    client.action = Action.NONE
+    client.closed(2, "closed")
+    assert client.action is Action.OPEN   # at once: what comes meanwhile waits for this request
+    client.opened(3)
+    assert sent(client).startswith("GET /ticks?after=a:7 ")
+    assert not client.counts.errors

@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from bench.clock import NO_STAMP
 from bench.contract import Batch, Cursor, Refusal, Subscription, encode_batch
 from bench.feed.tick import Tick, encode
 from bench.measure.recording import Recorder
+from bench.serving.answers import compressed
 from bench.transports import NEVER, Action, ClientSpec
 from bench.transports.short_polling.client import Client
 from bench.transports.short_polling.protocol import Options
@@ -38,10 +40,10 @@ def refusal(status: int, body: bytes = b"") -> bytes:
 class Bench:
     """A client, what it sent, and what it recorded."""
 
-    def __init__(self, entity_tags: bool = True, subscription: Subscription | None = None) -> None:
+    def __init__(self, subscription: Subscription | None = None, **options: Any) -> None:
         self.recorder = Recorder()
         spec = ClientSpec(3, "h:1", subscription or Subscription())
-        self.client = Client(spec, Options(entity_tags=entity_tags), self.recorder, random.Random(1))
+        self.client = Client(spec, Options(**options), self.recorder, random.Random(1))
         self.client.start(0)
         self.opened(0)
 
@@ -294,3 +296,76 @@ def test_after_stop_nothing_is_asked_any_more() -> None:
     assert bench.action() is Action.NONE
     assert bench.client.deadline_ns == NEVER
     assert not bench.client.counts.errors
+
+
+def test_a_new_connection_for_each_poll_is_asked_for_and_opened_when_the_next_is_due() -> None:
+    bench = Bench(connection="new")
+    assert "\r\nConnection: close\r\n" in bench.sent()
+    bench.receive(answer(EMPTY, connection="close"))
+    assert bench.action() is Action.CLOSE
+    bench.client.closed(1, "closed")
+    assert bench.action() is Action.NONE
+    poll_ns = bench.client.deadline_ns
+    bench.client.timer(poll_ns)
+    bench.opened(poll_ns)
+    assert "\r\nConnection: close\r\n" in bench.sent()
+    assert bench.client.counts.connections == 2
+    assert not bench.client.counts.errors
+
+
+def test_with_a_fixed_delay_the_interval_begins_with_the_answer() -> None:
+    bench = Bench(pace="delay")
+    now_ns = bench.subscribe()
+    for late_ns in (0, 3 * INTERVAL_NS, INTERVAL_NS // 3):
+        bench.client.timer(now_ns)
+        assert bench.sent().startswith("GET")
+        assert bench.client.deadline_ns == NEVER   # until there is an answer
+        bench.receive(b"HTTP/1.1 304 Not Modified\r\n\r\n", now_ns + late_ns)
+        assert bench.sent() == ""
+        assert bench.client.deadline_ns == now_ns + late_ns + INTERVAL_NS
+        now_ns = bench.client.deadline_ns
+    assert bench.client.counts.polls_late == 0
+
+
+@given(st.floats(0, 1), st.sampled_from(["rate", "delay"]))
+def test_jitter_moves_each_poll_by_up_to_half_of_its_share(
+    jitter: float, pace: Literal["rate", "delay"]
+) -> None:
+    bench = Bench(pace=pace, jitter=jitter)
+    now_ns = bench.subscribe()
+    instants = []
+    for _ in range(30):
+        instants.append(now_ns)
+        bench.client.timer(now_ns)
+        assert bench.sent().startswith("GET")
+        bench.receive(b"HTTP/1.1 304 Not Modified\r\n\r\n", now_ns)
+        now_ns = bench.client.deadline_ns
+    gaps = [late - early for early, late in pairwise(instants)]
+    share = jitter if pace == "rate" else jitter / 2
+    assert all(abs(gap - INTERVAL_NS) <= share * INTERVAL_NS + 2 for gap in gaps)
+    if pace == "rate":   # draws don't add up
+        drift_ns = instants[-1] - instants[0] - (len(instants) - 1) * INTERVAL_NS
+        assert abs(drift_ns) <= jitter * INTERVAL_NS + 2
+    assert jitter < 0.01 or len(set(gaps)) > 1
+    assert bench.client.counts.polls_late == 0
+
+
+def test_a_compressed_answer_is_delivered_and_counted_in_both_sizes() -> None:
+    bench = Bench(compression="gzip")
+    assert "\r\nAccept-Encoding: gzip\r\n" in bench.sent()
+    body = encode_batch(Batch(Cursor("a", 12), [tick(index) for index in range(20)]))
+    pressed = compressed(body, "gzip")
+    assert pressed is not None
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(pressed)
+    bench.receive(head + pressed, 5)
+    counts = bench.client.counts
+    assert counts.updates == len(bench.deliveries()) == 20
+    assert (counts.compressed_bytes_down, counts.expanded_bytes_down) == (len(pressed), len(body))
+    assert counts.body_bytes_down == len(pressed)   # as sent
+
+
+def test_a_body_that_cannot_be_expanded_is_a_bad_answer() -> None:
+    bench = Bench(compression="gzip")
+    bench.receive(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc")
+    assert bench.client.counts.errors == {"bad-answer": 1}
+    assert bench.action() is Action.CLOSE

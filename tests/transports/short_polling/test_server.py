@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from servers import ScriptedFeed, running_server
+
+from bench.http_exchange import expand
 
 pytestmark = pytest.mark.process
 
@@ -76,3 +80,39 @@ def test_what_has_left_the_tape_is_refused(feed: ScriptedFeed) -> None:
         server.publish(*["AAA"] * 6)
         answer = server.get("/ticks?after=e1:0")
         assert (answer.status, answer.json["error"], answer.json["resume"]) == (410, "left-tape", "e1:3")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_answers_are_compressed_for_those_who_accept_it(feed: ScriptedFeed, coding: str) -> None:
+    with running_server(feed, "short_polling", options={"compression": coding}) as server:
+        server.publish(*["AAA"] * 20)
+        plain = server.get("/ticks?after=e1:0")
+        assert "Content-Encoding" not in plain.headers
+        answer = server.get("/ticks?after=e1:0", Accept_Encoding=f"br, {coding}")
+        assert (answer.headers["Content-Encoding"], answer.headers["Vary"]) == (coding, "Accept-Encoding")
+        assert len(answer.body) < len(plain.body)
+        assert expand(answer.body, coding.encode()) == plain.body
+        assert answer.headers["ETag"] == 'W/"e1:20"'   # one tag for two encodings is a weak one
+        tag = answer.headers["ETag"]
+        assert server.get("/ticks?after=e1:20", If_None_Match=tag).status == 304
+        small = server.get("/ticks?after=e1:20", Accept_Encoding=coding)
+        assert "Content-Encoding" not in small.headers
+
+
+def test_without_compression_nothing_is_compressed(feed: ScriptedFeed) -> None:
+    with running_server(feed, "short_polling") as server:
+        server.publish(*["AAA"] * 20)
+        assert "Content-Encoding" not in server.get("/ticks?after=e1:0", Accept_Encoding="gzip").headers
+
+
+@pytest.mark.parametrize("asked", [{}, {"connection": "new"}])
+def test_header_lines_of_ones_own_replace_the_servers(feed: ScriptedFeed, asked: dict[str, Any]) -> None:
+    lines = ["X-Powered-By: Servlet/2.5", "Server: Sun Java", "Content-Type: text/html"]
+    lines.append("Connection: keep-alive")
+    with running_server(feed, "short_polling", options={"response_headers": lines, **asked}) as server:
+        headers = server.get("/ticks").headers
+        assert (headers["Server"], headers["X-Powered-By"], headers["Content-Type"]) == (
+            "Sun Java", "Servlet/2.5", "text/html",
+        )
+        assert "Cache-Control" not in headers
+        assert ("Connection" in headers) is (not asked)

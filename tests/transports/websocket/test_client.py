@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 from websockets.utils import accept_key
@@ -17,7 +18,7 @@ from bench.feed.tick import Tick, encode
 from bench.measure.recording import Recorder
 from bench.transports import Action, ClientSpec
 from bench.transports.websocket.client import Client, frame_size
-from bench.transports.websocket.protocol import Options
+from bench.transports.websocket.protocol import Options, message_frame
 
 HELLO = encode_batch(Batch(Cursor("a", 7)))
 
@@ -37,10 +38,10 @@ def text(data: bytes) -> bytes:
 class Bench:
     """A client, the server's side of its protocol, and what it recorded."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: Options | None = None) -> None:
         self.recorder = Recorder()
         spec = ClientSpec(3, "h:1", Subscription())
-        self.client = Client(spec, Options(), self.recorder, random.Random(1))
+        self.client = Client(spec, options or Options(), self.recorder, random.Random(1))
         self.client.start(0)
         self.open()
 
@@ -276,3 +277,73 @@ def test_the_size_of_a_frame_is_known_from_its_header(length: int, masked: bool)
     assert frame_size(whole, 0) == len(whole)
     assert frame_size(bytearray(b"!") + whole, 1) == len(whole)
     assert frame_size(whole[:1], 0) is None
+
+
+COMPRESSED = Options(compression="permessage-deflate")
+
+
+def agreeing(bench: Bench, extensions: str) -> bytes:
+    return bench.accepted.replace(b"\r\n\r\n", f"\r\nSec-WebSocket-Extensions: {extensions}\r\n\r\n".encode())
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(0, 3000), max_size=10))
+def test_compressed_messages_are_delivered_and_counted_however_they_are_cut(places: list[int]) -> None:
+    bench = Bench(COMPRESSED)
+    bench.receive(agreeing(bench, "permessage-deflate; server_no_context_takeover"))
+    batch = encode_batch(Batch(Cursor("a", 12), [tick(index) for index in range(20)]))
+    whole, small = message_frame(batch, deflate=True), text(tick(20))
+    first, second = whole[4:200], whole[200:]
+    begin = frame(Opcode.TEXT, first, fin=False)
+    pieces = bytes([begin[0] | 0x40]) + begin[1:]   # RSV1, on the first frame only
+    pieces += frame(Opcode.PING, b"between") + frame(Opcode.CONT, second)
+    raw = whole + small + pieces
+    ends = sorted({place % (len(raw) + 1) for place in places} | {0, len(raw)})
+    for start, end in pairwise(ends):
+        bench.receive(raw[start:end])
+    counts = bench.client.counts
+    assert counts.updates == 41
+    assert counts.compressed_bytes_down == 2 * (len(whole) - 4)
+    assert counts.expanded_bytes_down == 2 * len(batch)
+    assert counts.body_bytes_down == len(raw)
+    assert not counts.errors
+
+
+def test_a_server_may_keep_its_context() -> None:
+    bench = Bench(COMPRESSED)
+    bench.receive(agreeing(bench, "permessage-deflate"))
+    deflate = PerMessageDeflate(False, False, 15, 15)
+    sizes = []
+    for index in range(5):
+        batch = encode_batch(Batch(Cursor("a", index + 1), [tick(index)]))
+        sent = Frame(Opcode.TEXT, batch).serialize(mask=False, extensions=[deflate])
+        sizes.append(len(sent))
+        bench.receive(sent)
+    assert bench.client.counts.updates == 5
+    assert sizes[-1] < sizes[0] / 2
+
+
+@pytest.mark.parametrize(("options", "extensions"), [
+    (Options(), "permessage-deflate"),
+    (COMPRESSED, "x-unknown"),
+    (COMPRESSED, "permessage-deflate; server_max_window_bits=99"),
+    (COMPRESSED, "permessage-deflate, permessage-deflate"),
+])
+def test_an_extension_that_was_not_offered_is_a_bad_answer(options: Options, extensions: str) -> None:
+    bench = Bench(options)
+    bench.receive(agreeing(bench, extensions))
+    assert bench.action() is Action.CLOSE
+    bench.client.closed(1, "closed")
+    assert bench.client.counts.errors == {"bad-answer": 1}
+
+
+@pytest.mark.parametrize(("options", "offers"), [
+    (Options(), False), (COMPRESSED, True), (Options(headers="browser"), True),
+])
+def test_compression_is_offered_where_it_is_wanted_and_where_a_browser_does(
+    options: Options, offers: bool
+) -> None:
+    client = Client(ClientSpec(0, "h:1", Subscription()), options, Recorder(), random.Random(1))
+    client.start(0)
+    client.opened(0)
+    assert (b"Sec-WebSocket-Extensions: permessage-deflate" in client.outbox) is offers

@@ -5,19 +5,30 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.extensions.base import Extension
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Opcode
 from websockets.protocol import CLIENT, Protocol
 
 from bench.contract import Batch, Cursor, decode_batch
-from bench.transports.websocket.protocol import Options, hello_frame, keep_alive, push_frame, text_frame
+from bench.transports.websocket.protocol import (
+    COMPRESSED,
+    Options,
+    hello_frame,
+    keep_alive,
+    message_frame,
+    push_frame,
+    text_frame,
+)
 
 LINE = b'{"index":6,"seq":7}'
 CURSOR = Cursor("e1", 7)
 
 
-def read(frame: bytes) -> bytes:
+def read(frame: bytes, *extensions: Extension) -> bytes:
     """What a client reads from exactly this frame."""
     protocol = Protocol(CLIENT, max_size=None)
+    protocol.extensions = list(extensions)
     protocol.receive_data(frame)
     (event,) = protocol.events_received()
     assert (event.opcode, event.fin) == (Opcode.TEXT, True)   # type: ignore[union-attr]
@@ -90,3 +101,18 @@ def test_a_client_that_answers_is_pinged_once_an_interval_and_kept() -> None:
 
 def test_the_default_is_a_ping_every_20_seconds() -> None:
     assert Options().ping_interval_s == 20.0
+
+
+@given(st.lists(st.binary(max_size=300).map(lambda part: part * 30), min_size=1, max_size=4))
+def test_a_compressed_message_is_read_whatever_came_before(messages: list[bytes]) -> None:
+    deflate = PerMessageDeflate(True, True, 15, 15)
+    for message in messages:
+        frame = message_frame(message, deflate=True)
+        assert read(frame, deflate) == message
+        assert len(frame) <= len(text_frame(message))
+
+
+def test_what_does_not_shrink_is_not_compressed() -> None:
+    assert message_frame(b"abc", deflate=True) == text_frame(b"abc")
+    assert message_frame(b"abc" * 50, deflate=True)[0] & COMPRESSED
+    assert not message_frame(b"abc" * 50, deflate=False)[0] & COMPRESSED

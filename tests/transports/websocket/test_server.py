@@ -251,3 +251,27 @@ def test_compression_is_not_negotiated(server: ServerProcess) -> None:
     with opened(server, compression="deflate") as client:
         assert client.response is not None
         assert "Sec-WebSocket-Extensions" not in client.response.headers
+
+
+def test_messages_are_compressed_for_those_who_agreed_and_for_nobody_else(feed: ScriptedFeed) -> None:
+    lines = ["X-Powered-By: x", "Connection: keep-alive"]
+    options = {"compression": "permessage-deflate", "response_headers": lines}
+    with (
+        running_server(feed, "websocket", options=options) as server,
+        opened(server, compression="deflate") as pressed, opened(server, compression=None) as plain,
+    ):
+        agreed = pressed.response.headers["Sec-WebSocket-Extensions"]   # type: ignore[union-attr]
+        assert agreed == "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+        assert "Sec-WebSocket-Extensions" not in plain.response.headers   # type: ignore[union-attr]
+        assert pressed.response.headers["X-Powered-By"] == "x"   # type: ignore[union-attr]
+        for client in (pressed, plain):
+            received(client)
+        for number, symbol in enumerate(("AAA", "BBB", "AAA")):
+            server.publish(symbol)
+            for client in (pressed, plain):
+                assert client.recv(PATIENCE_S) == feed.lines[number].decode()
+
+
+def test_without_compression_none_is_agreed_on(server: ServerProcess) -> None:
+    with opened(server, compression="deflate") as client:
+        assert "Sec-WebSocket-Extensions" not in client.response.headers   # type: ignore[union-attr]
