@@ -53,7 +53,13 @@ def limited_by(rows: Sequence[Row]) -> str:
 def is_void(row: Row) -> bool:
     """Whether a trial says nothing about what the sides can carry."""
     told = FEED | BUSY | BEHIND | MEMORY | ERRORS | SYMPTOMS
-    return row["verdict"] == "INVALID" and bool(_fired(row) - told)
+    return row["verdict"] == "INVALID" and bool(set(fired(row)) - told)
+
+
+def fired(row: Row) -> list[str]:
+    """The names of the detectors that fire on a row, in the audit's order."""
+    figures = ((each, number(row.get(each.figure))) for each in DETECTORS)
+    return [each.name for each, value in figures if not math.isnan(value) and each.fires(value)]
 
 
 def number(value: object) -> float:
@@ -63,22 +69,16 @@ def number(value: object) -> float:
 
 def _sides(row: Row) -> list[str]:
     """The sides that a trial shows at their limit, the likeliest first."""
-    fired = _fired(row)
+    found = set(fired(row))
     aborted = row["verdict"] == "ABORTED"
     killed = aborted and KILLED in str(row["reasons"])
-    found = [
-        ("feed", fired & FEED),
-        ("generator", fired & BUSY),
+    sides = [
+        ("feed", found & FEED),
+        ("generator", found & BUSY),
         ("server CPU", number(row.get("server_cpu_cores")) >= SERVER_BUSY_CORES),
-        ("generator", fired & BEHIND),
-        ("memory", killed or fired & MEMORY),
-        ("errors", aborted or fired & ERRORS),
+        ("generator", found & BEHIND),
+        ("memory", killed or found & MEMORY),
+        ("errors", aborted or found & ERRORS),
         ("invalid", is_void(row)),
     ]
-    return [side for side, is_so in found if is_so]
-
-
-def _fired(row: Row) -> set[str]:
-    """The names of the detectors that fire on a row."""
-    figures = ((each, number(row.get(each.figure))) for each in DETECTORS)
-    return {each.name for each, value in figures if not math.isnan(value) and each.fires(value)}
+    return [side for side, is_so in sides if is_so]

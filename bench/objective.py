@@ -65,8 +65,8 @@ def parse(text: str) -> Objective:
     for part in re.split(r"\band\b", text):
         found = CONDITION.fullmatch(part)
         if found is None:
-            raise ValueError(f"{part.strip()!r} is no condition such as latency_p99_ms <= 50 "
-                             "(<=, <, >=, >, ==; several are joined by `and`)")
+            raise ValueError('conditions such as "latency_p99_ms <= 50 and lost == 0" (<=, <, >=, >, ==); '
+                             f"{part.strip()!r} is none")
         column, relation, bound = found.groups()
         conditions.append(Condition(column, relation, float(bound)))
     return Objective(tuple(conditions))

@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench import objective
-from bench.limits import Row, is_void
+from bench.limits import Row, fired, is_void
 from bench.report import server_table, style
 from bench.report.figures import run_looks
 from bench.report.findings import Finding, Question
@@ -77,7 +77,7 @@ def steps_table(run: Run) -> Table:
          *(style.number(condition.value(row)) for condition in conditions),
          style.number(_number(row["server_cpu_cores"])), style.number(_number(row["load_cpu_cores"])),
          "held" if held(row, capacity) else "void" if is_void(row) else "not held",
-         " ".join(filter(None, (row["verdict"], str(row["reasons"])))))
+         " ".join(filter(None, (row["verdict"], str(row["failure"] or ""), ", ".join(fired(row))))))
         for row in run.trials.sort_values("position").to_dict("records")
     )
     columns = ("step", "transport", _unit(capacity), *(condition.column for condition in conditions),
@@ -85,7 +85,8 @@ def steps_table(run: Run) -> Table:
     return Table("steps", "Every step", columns, rows, note=(
         "A step that is not held is made once more. One that is INVALID because a side was at its limit is "
         "not held either; one that is void, since the machine or the books were not fit to go by, says "
-        "nothing, and is made again, twice at most."))
+        "nothing, and is made again, twice at most. After the verdict: the detectors that fired; trials.csv has "
+        "them in full."))
 
 
 def sections(run: Run) -> list[Table]:
@@ -111,11 +112,12 @@ def against_level(run: Run) -> Figure:
                 continue
             curve = pd.DataFrame(points, columns=["x", "y", "held"]).groupby("x")["y"].min()
             axes.plot(curve.index, curve, color=look.colour, linewidth=1.2, alpha=0.6)
+            any_held = any(outcome for *_, outcome in points)
             for kept in (True, False):
                 mine = [(x, y) for x, y, outcome in points if outcome == kept]
                 axes.plot([x for x, _ in mine], [y for _, y in mine], linestyle="", marker=look.marker,
                           color=look.colour, markerfacecolor=look.colour if kept else "white",
-                          label=look.name if kept or not any(each[2] for each in points) else None)
+                          label=look.name if kept == any_held else None)
             row = at_knee.loc[label]
             if not pd.isna(row["clients"]):
                 x = int(row["clients"]) if capacity["raised"] == "clients" else round(row["rate_per_s"])
@@ -170,6 +172,8 @@ def _rates(run: Run) -> str:
 def _sentence(row: Row, capacity: Mapping[str, Any]) -> str:
     """One knee in words."""
     name, why = style.title(row["transport"]), SIDES[row["limited_by"]]
+    if pd.isna(row["clients"]) and row["limited_by"] == "time":
+        return f"{name}: no step had held when the search was cut off by capacity.time_s."
     if pd.isna(row["clients"]):
         start = f"{capacity['start']:,} {_unit(capacity)}"
         return f"{name} did not hold {row['objective']} even at {start}: {why}."

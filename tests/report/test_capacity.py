@@ -55,6 +55,8 @@ def test_the_figure_rings_the_knee_and_draws_the_bound(run: Run) -> None:
     axes = capacity.against_level(run).axes[0]
     words = {text.get_text() for text in axes.texts}
     assert words == {"120", "latency_p99_ms <= 50"}
+    names = [text.get_text() for text in axes.figure.legends[0].get_texts()]   # type: ignore[union-attr]
+    assert names == ["WebSocket", "lossy"]
     rings = [line for line in axes.lines if line.get_markersize() == 15]
     assert [list(line.get_xdata()) for line in rings] == [[120]]   # type: ignore[arg-type]
 
