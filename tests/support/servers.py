@@ -127,6 +127,7 @@ class ServerProcess:
     host: str
     port: int
     feed: ScriptedFeed
+    certificate: str | None = None
     done: dict[str, Any] = field(default_factory=dict)
 
     def get(self, target: str, method: str = "GET", **headers: str) -> Answer:
@@ -198,7 +199,8 @@ def running_server(feed: ScriptedFeed, transport: str, **config: Any) -> Iterato
         try:
             message = line.receive()
             assert message is not None, "the server ended before it was ready"
-            yield ServerProcess(process, line, message["ready"]["host"], message["ready"]["port"], feed)
+            ready = message["ready"]
+            yield ServerProcess(process, line, ready["host"], ready["port"], feed, ready["certificate"])
         finally:
             process.kill()
             process.wait()

@@ -1,4 +1,4 @@
-"""A secured machine against a TLS server in memory: whatever a machine sends and gets, TLS is around it."""
+"""A secured machine: against a TLS server in memory, and over sockets against each of ours."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ import random
 import ssl
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from servers import ScriptedFeed, running_server
 
-from bench.clock import NO_STAMP
+from bench import transports
+from bench.clock import NO_STAMP, RunClock
 from bench.contract import Batch, Cursor, Subscription, encode_batch
 from bench.feed.tick import Tick, encode
+from bench.measure import tcp
 from bench.measure.recording import Recorder
 from bench.serving.certificate import throw_away
-from bench.transports import Action, ClientSpec
+from bench.transports import Action, ClientSpec, driver
 from bench.transports.long_polling.client import Client
 from bench.transports.long_polling.protocol import Options
 from bench.transports.tls import Secured, client_context
@@ -165,3 +169,45 @@ def test_bytes_that_are_no_record_end_the_connection() -> None:
     assert talk.action() is Action.CLOSE
     talk.secured.closed(9, "closed")
     assert talk.secured.counts.errors == {"tls": 1}
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not tcp.LINUX, reason="the driver needs epoll")
+@pytest.mark.parametrize(("transport", "options"), [
+    ("short_polling", {"interval_s": 0.05, "connection": "new"}),
+    ("long_polling", {"compression": "gzip", "headers": "heavy"}),
+    ("websocket", {"compression": "permessage-deflate"}),
+])
+def test_each_server_is_read_over_tls_with_stamps_and_whole_counters(
+    feed: ScriptedFeed, transport: str, options: dict[str, Any]
+) -> None:
+    asked = transports.options_of(transport, {"tls": True, **options}, "the test", "options")
+    with running_server(feed, transport, options=asked.model_dump(mode="json")) as server:
+        recorder, clock = Recorder(), RunClock.start()
+        context = client_context(server.certificate)
+        spec = ClientSpec(0, f"{server.host}:{server.port}", Subscription())
+        inner = transports.part(transport, "client").Client(spec, asked, recorder, random.Random(1))
+        machine = Secured(inner, context, server.host)
+        until_ns = clock.now_ns() + 20_000_000_000
+        published = 0
+
+        def done() -> bool:
+            nonlocal published
+            if machine.subscribed and published < 5 and recorder.delivered == published:
+                feed.publish("AAA")   # one after the other, so that each has a way of its own
+                published += 1
+            return recorder.delivered == 5 or clock.now_ns() > until_ns
+
+        (link,) = driver.run([machine], server.host, server.port, done, clock)
+        (rows,) = recorder.deliveries_since(0)
+        assert rows["index"].tolist() == [0, 1, 2, 3, 4]
+        assert (rows["kernel_ns"] > 0).all()
+        assert (rows["kernel_ns"] <= rows["app_ns"]).all()
+        counts, counted = machine.counts, link.tcp_info()
+        assert not counts.errors
+        assert counted is not None
+        assert counted.bytes_up is not None
+        sealed_up = counted.bytes_up - counts.header_bytes_up - counts.body_bytes_up
+        sealed_down = counted.bytes_down - counts.header_bytes_down - counts.body_bytes_down
+        assert sealed_up > 200 * counts.connections   # the handshake alone is more
+        assert sealed_down > 700 * counts.connections
