@@ -23,9 +23,9 @@ from bench.report.run import Run
 from bench.report.tables import Table, background
 
 CAPTION = (
-    "Each marker is one trial: filled where it held the objective, hollow where it did not. The dashed line "
-    "is the objective's bound; the ring is the knee, the most that held. Markers at the top edge lost "
-    "updates or had none to count. Both axes are logarithmic.")
+    "Each marker is one trial: filled where it held the objective, hollow where it did not. A cross at the "
+    "top edge is a trial that was not valid, so no figure of it is drawn. The dashed line is the objective's "
+    "bound; the ring is the knee, the most that held. Both axes are logarithmic.")
 SIDES = {
     "feed": "the feed gave in first: ticks came late, so the server's own limit was not reached",
     "generator": "the generator gave in first, not the server: it may carry more than this",
@@ -85,8 +85,8 @@ def steps_table(run: Run) -> Table:
     return Table("steps", "Every step", columns, rows, note=(
         "A step that is not held is made once more. One that is INVALID because a side was at its limit is "
         "not held either; one that is void, since the machine or the books were not fit to go by, says "
-        "nothing, and is made again, twice at most. After the verdict: the detectors that fired; trials.csv has "
-        "them in full."))
+        "nothing, and is made again, twice at most. After the verdict: the detectors that fired; trials.csv "
+        "has them in full."))
 
 
 def sections(run: Run) -> list[Table]:
@@ -107,7 +107,11 @@ def against_level(run: Run) -> Figure:
         for label, look in run_looks(run).items():
             rows = run.trials[run.trials["transport"] == label].to_dict("records")
             points = sorted((level(row, capacity), min(condition.value(row), top), held(row, capacity))
-                            for row in rows if not math.isnan(condition.value(row)))
+                            for row in rows
+                            if row["verdict"] == "VALID" and not math.isnan(condition.value(row)))
+            crossed = [level(row, capacity) for row in rows if row["verdict"] != "VALID"]
+            axes.plot(crossed, [top] * len(crossed), linestyle="", marker="x", color=look.colour,
+                      label=None if points else look.name)
             if not points:
                 continue
             curve = pd.DataFrame(points, columns=["x", "y", "held"]).groupby("x")["y"].min()
@@ -152,7 +156,7 @@ def _climb(run: Run) -> list[int]:
 
 def _top(run: Run, condition: objective.Condition) -> float:
     """Where values without end are drawn."""
-    values = [condition.value(row) for row in run.trials.to_dict("records")]
+    values = [condition.value(row) for row in run.valid.to_dict("records")]
     return 2 * max([condition.bound, *(value for value in values if math.isfinite(value))])
 
 
