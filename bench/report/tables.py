@@ -83,7 +83,7 @@ def verdict_line(run: Run) -> str:
     parts = [f"{counts[verdict]} {verdict}" for verdict in verdicts]
     unfinished = "" if run.finished else f" of {planned} planned: the run is not finished"
     repeated = len(run.trials) - made
-    again = f" {repeated} of them were made because another was INVALID." if repeated else ""
+    again = f" Repeats of INVALID ones among them: {repeated}." if repeated else ""
     return f"{len(run.trials)} trials{unfinished}: {', '.join(parts)}.{again}{_ending(run)}"
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from synthetic import DEFAULT, Plan, make_run
 
-from bench.report import Run, style, tables
+from bench import records
+from bench.report import Run, open_run, style, tables
 
 
 def named(run: Run) -> dict[str, tables.Table]:
@@ -112,3 +116,25 @@ def test_the_scenario_is_told_in_full(run: Run) -> None:
     told = dict(named(run)["scenario"].rows)
     assert told["feed.rate_per_s"] == "40.0"
     assert told["transports.short_polling.interval_s"] == "1.0"
+
+
+def test_an_invalid_trial_stands_beside_the_one_that_replaced_it(tmp_path: Path) -> None:
+    plan = Plan(subjects={"websocket": DEFAULT["websocket"]}, clients=(3,), trials=2)
+    folder = make_run(tmp_path / "run", plan)
+    first = records.trial_folders(folder)[0]
+    again = first.with_name(f"{first.name}.r1")
+    shutil.copytree(first, again)
+    good = records.read_trial(first)
+    bad = replace(good, host=good.host | {"others_share": 0.9})
+    records.write_trial(first, bad)
+    records.write_trial(again, replace(good, trial=again.name, attempt=2))
+    run = open_run(folder)
+    assert run.settled
+    assert [row[:3] for row in named(run)["not-valid"].rows] == [(first.name, "INVALID", again.name)]
+    told = "3 trials: 2 VALID, 1 INVALID. Repeats of INVALID ones among them: 1."
+    assert tables.verdict_line(run) == told
+    assert list(run.summary["valid_trials"]) == [2]
+    records.write_trial(again, replace(bad, trial=again.name, attempt=2))
+    run = open_run(folder)
+    assert not run.settled
+    assert {row[2] for row in named(run)["not-valid"].rows} == {"–"}
