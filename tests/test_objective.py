@@ -35,5 +35,5 @@ def test_what_is_written_is_read_again(conditions: list[Condition]) -> None:
 
 @pytest.mark.parametrize("text", ["", "fast", "lost", "lost <= ", "a <= 1 or b <= 2", "a => 1"])
 def test_what_cannot_be_read_is_named(text: str) -> None:
-    with pytest.raises(ValueError, match="conditions such as .* is none"):
+    with pytest.raises(ValueError, match=r"conditions such as .* is none"):
         parse(text)

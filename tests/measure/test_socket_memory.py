@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_what_the_client_does_not_take_is_held(pair: Pair) -> None:
     client, server = pair
     server.setblocking(False)
     sent = 0
-    with pytest.raises(BlockingIOError):
+    with suppress(BlockingIOError):
         while True:
             sent += server.send(b"y" * 65536)
     held, theirs = held_bytes(port(server)), held_bytes(port(client))
