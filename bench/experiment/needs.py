@@ -1,6 +1,6 @@
 """What a run needs of the machine, before it begins: time, disk, memory, files, ports.
 
-    time     trials × (starting + spawning + warm-up + measuring + draining + storing)
+    time     trials × (starting + spawning + idle + warm-up + measuring + draining + storing)
     disk     rows of deliveries, 32 bytes each while raw, about 16 as Parquet
     memory   the processes, their connections, and the largest trial's rows while they are converted
     files    one socket a client, in the load and in the server alike (the limit is each process's)
@@ -83,7 +83,7 @@ def trial_s(scenario: Scenario, options: Mapping[str, Table], clients: int) -> f
     windows = scenario.windows
     spawning = clients / scenario.load.spawn_rate_per_s
     draining = max(SETTLING_S, poll_interval_s(options))
-    return OVERHEAD_S + spawning + windows.warmup_s + windows.measure_s + draining
+    return OVERHEAD_S + spawning + windows.idle_s + windows.warmup_s + windows.measure_s + draining
 
 
 def needs(scenario: Scenario, options: Mapping[str, Table], ticks: int) -> Needs:
