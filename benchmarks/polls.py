@@ -43,9 +43,9 @@ def main() -> int:
             else:
                 rates[name] = rig.usual(crew, kind, name, clients, measure_s)
         print(f"  {name:<13}{rates[name]}", flush=True)
-    ratio = rates["ours"].per_s / rates["FastHttpUser"].per_s
+    ratio = rates["ours"].per_core_s / rates["FastHttpUser"].per_core_s
     print(f"ours is {ratio:.1f} times FastHttpUser (goal {GOALS[kind]:g}) "
-          f"and {rates['ours'].per_s / rates['HttpUser'].per_s:.1f} times HttpUser")
+          f"and {rates['ours'].per_core_s / rates['HttpUser'].per_core_s:.1f} times HttpUser")
     return 0 if ratio >= GOALS[kind] else 1
 
 

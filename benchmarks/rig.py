@@ -2,8 +2,10 @@
 
     target ── loopback ── generator (locust --headless: ours, or the habit's locustfile)
 
-How much is done is counted by the target, for all generators alike; the CPU of both sides over the same
-span says which one gave in. Where it was the target, the figure is a lower bound.
+How much is done is counted by the target, for all generators alike, and divided by the CPU that the
+generator used meanwhile: what one core sustains. Where the generator had its core for itself and was what
+gave in, that is the plain rate; where something else took part of the core, or the target gave in first, it
+still is what a second of CPU brings, which is why ratios are taken of it.
 """
 
 from __future__ import annotations
@@ -39,11 +41,15 @@ class Rate:
     load_cores: float
     """CPU that the generator used, in cores."""
     target_cores: float
-    errors: int = 0
+
+    @property
+    def per_core_s(self) -> float:
+        """What a second of the generator's CPU brings."""
+        return self.per_s / self.load_cores
 
     def __str__(self) -> str:
-        return (f"{self.per_s:10,.0f}/s   generator {self.load_cores:4.0%} of its core, "
-                f"target {self.target_cores:4.0%}" + (f", {self.errors} errors" if self.errors else ""))
+        return (f"{self.per_s:9,.0f}/s with {self.load_cores:4.0%} of the core: "
+                f"{self.per_core_s:9,.0f}/s a core   (target {self.target_cores:4.0%})")
 
 
 def target(crew: Crew, *arguments: str) -> tuple[Child, int]:

@@ -19,6 +19,7 @@ When the runner is gone (end of file on the lifeline) the process ends at once.
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections import Counter
@@ -167,6 +168,8 @@ class Session:
         assert self.reactor is not None
         if not self._wait_for_subscriptions():
             return
+        gc.collect()
+        gc.freeze()   # what is there by now stays; looking through it again would hold the loop for a while
         self.say({"subscribed": {"at_ns": self.clock.now_ns()}})
         message = self._inbox.get()["windows"]
         windows = Windows(*(int(message[name]) for name in ("warmup_ns", "t0_ns", "t1_ns", "late_after_ns")))
