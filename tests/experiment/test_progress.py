@@ -11,7 +11,9 @@ import pytest
 from bench.audit import Reason, Verdict
 from bench.experiment import progress
 from bench.experiment.plan import PlannedTrial
-from bench.experiment.progress import Bar, Lines, TimeLeft, told_outcome
+from bench.experiment.progress import Bar, Lines, TimeLeft, told_outcome, told_standing
+from bench.stats.stopping import Standing
+from bench.until import Until
 
 PLANNED = PlannedTrial("1-1-websocket-50", 1, 1, "websocket", "websocket", 50, 7)
 ROW: dict[str, Any] = {
@@ -70,3 +72,17 @@ def test_the_bar_shows_time_left_and_keeps_the_outcome(capsys: pytest.CaptureFix
 
 def test_lines_where_there_is_no_terminal() -> None:
     assert isinstance(progress.reporter(0, 1), Lines)
+
+
+@pytest.mark.parametrize(("reach", "told"), [
+    (0.084, "p99 ± 10 % is reached after 7 blocks of at most 30"),
+    (0.1849, "p99 ± 10 % is not reached after 7 blocks of at most 30: websocket, 50 clients: ± 18.5 %"),
+    (math.inf, "p99 ± 10 % is not reached after 7 blocks of at most 30: "
+               "websocket, 50 clients: no interval yet"),
+])
+def test_how_far_an_open_ended_run_has_come(reach: float, told: str) -> None:
+    said = told_standing(7, 30, Standing("websocket", 50, reach, 0.1), Until("p99", 0.1))
+    assert said == told
+    stream = io.StringIO()
+    Lines(0, 4, stream).note(said)
+    assert stream.getvalue() == told + "\n"
