@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -31,9 +33,16 @@ COUNT_MAX = 30
 """Blocks of a run that goes on until an interval is narrow enough, where it doesn't say."""
 SYMBOL_PATTERN = r"^[A-Za-z0-9._-]{1,24}$"
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+PLACEHOLDER = re.compile(r"(?<!\$)\{([a-z_]+)\}")
+PLACEHOLDERS = ("port", "feed_port")
+"""What may stand in a user's own command, in braces; `${name}` is the shell's."""
+
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Whole = Annotated[int, Field(strict=True, ge=0)]
+"""Strict, since `true` is no number. Upper bounds are where a greater value can only be a slip; what this
+machine can carry is checked in `bench.experiment.needs`."""
 
 
 class Table(BaseModel):
@@ -47,7 +56,7 @@ class Bursts(Table):
 
     branching_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.8
     """Mean number of ticks that one tick sets off (0 is Poisson; towards 1 ever burstier)."""
-    decay_s: Positive = 0.1
+    decay_s: Annotated[Positive, Field(le=3600)] = 0.1
     """Mean time from a tick to one that it set off."""
 
 
@@ -69,12 +78,12 @@ class Feed(Table):
 
     schedule: Literal["constant", "poisson", "bursty", "replay"] = "poisson"
     """When ticks are due. Fixed from (scenario, seed) before a trial begins."""
-    rate_per_s: Positive = 10.0
+    rate_per_s: Annotated[Positive, Field(le=1_000_000)] = 10.0
     """Ticks a second of the whole feed, all symbols together (not for `replay`)."""
-    symbols: Annotated[int, Field(ge=1, le=10_000)] = 5
+    symbols: Annotated[Count, Field(le=10_000)] = 5
     """How many symbols there are; each tick's symbol is drawn evenly (not for `replay`)."""
-    book_levels: Annotated[int, Field(ge=0, le=200)] = 0
-    """Levels on each side of the order book that a tick carries: 0 is about 90 bytes, 50 about 2 kB."""
+    book_levels: Annotated[Whole, Field(le=200)] = 0
+    """Levels on each side of the order book that a tick carries: 0 is about 90 bytes, 50 about 1.3 kB."""
     encoding: Literal["object", "compact"] = "object"
     """How a tick is written: an object of about 90 bytes, or an array of about 20, without its due
     instant and its book."""
@@ -99,14 +108,14 @@ class SlowClient(Table):
 
     policy: Literal["conflate", "drop-oldest", "disconnect"] = "conflate"
     """`conflate`: only each symbol's newest. `drop-oldest`: the newest `buffer_ticks`. `disconnect`."""
-    buffer_ticks: Count = 4096
+    buffer_ticks: Annotated[Count, Field(le=10_000_000)] = 4096
     """How many ticks of its subscription a client may be behind before the policy acts."""
 
 
 class Server(Table):
     """What every server of the scenario holds and allows."""
 
-    tape_ticks: Count = 65536
+    tape_ticks: Annotated[Count, Field(le=10_000_000)] = 65536
     """Ticks that a server keeps for clients that resume or poll."""
     batch_max: Count = 1000
     """Most ticks in one batch; a longer one is cut and says `more`."""
@@ -116,7 +125,7 @@ class Server(Table):
 class Load(Table):
     """The clients."""
 
-    clients: Annotated[tuple[Count, ...], Field(min_length=1)] = (50,)
+    clients: Annotated[tuple[Annotated[Count, Field(le=1_000_000)], ...], Field(min_length=1)] = (50,)
     """Client counts: one cell for each transport and count."""
     mode: Literal["every", "latest"] = "every"
     """`every`: each tick once, in order. `latest`: conflated to the newest of each symbol."""
@@ -124,21 +133,21 @@ class Load(Table):
     """Symbols that each client subscribes to, drawn from the seed; by default all."""
     spawn_rate_per_s: Positive = 500.0
     """Clients started a second."""
-    processes: Count = 1
+    processes: Annotated[Count, Field(le=1024)] = 1
     """Worker processes that share the clients; more than one needs a core for each beside the server's."""
 
 
 class Windows(Table):
     """Idle, warm-up [t0−w, t0), measure [t0, t1), drain [t1, t1+2ℓ)."""
 
-    idle_s: NotNegative = 0.5
+    idle_s: Annotated[NotNegative, Field(le=3600)] = 0.5
     """How long all clients are there before the feed begins: what the server uses meanwhile is its idle
     base. 0: it is not measured."""
-    warmup_s: NotNegative = 1.0
+    warmup_s: Annotated[NotNegative, Field(le=3600)] = 1.0
     """How long the feed goes on before measuring begins."""
-    measure_s: Positive = 3.0
+    measure_s: Annotated[Positive, Field(le=86_400)] = 3.0
     """How long a trial measures."""
-    late_after_s: Positive | None = None
+    late_after_s: Annotated[Positive, Field(le=3600)] | None = None
     """ℓ: an update that takes longer is late, and one that takes twice as long is lost.
     By default the larger of 1 s and 1.5 poll intervals."""
 
@@ -146,15 +155,15 @@ class Windows(Table):
 class Trials(Table):
     """How often each cell is measured."""
 
-    count: Count = 5
+    count: Annotated[Count, Field(le=10_000)] = 5
     """Trials a cell: as many blocks, in each of which every cell is measured once, in shuffled order."""
-    repeats: Annotated[int, Field(ge=0, le=2)] = 2
+    repeats: Annotated[Whole, Field(le=2)] = 2
     """How often at most an INVALID trial is made again, at its place; the INVALID one is kept."""
     until: str | None = None
     """Go on after `count` blocks until the 95 % interval of a latency is narrow enough in every cell:
     `"p99 ± 10 %"` (or `+-`; `mean`, `p50`, `p90`, `p99`, `p999`), or in those that are named:
     `"p50 of websocket ± 5 %"`, `"p50 of websocket at 100 ± 5 %"`."""
-    count_max: Count | None = None
+    count_max: Annotated[Count, Field(le=10_000)] | None = None
     """Blocks at which a run with `until` ends anyway; by default 30, or `count` where that is more."""
 
     @field_validator("until")
@@ -198,7 +207,7 @@ class Capacity(Table):
     """The first step. A transport that breaks there has no knee."""
     factor: Annotated[float, Field(gt=1, le=10)] = 2.0
     """How much higher each next step is, until one breaks."""
-    most: Count = 5000
+    most: Annotated[Count, Field(le=1_000_000)] = 5000
     """No step is higher."""
     precision: Annotated[float, Field(gt=0, le=1)] = 0.2
     """Homing in ends where the lowest step that broke is at most so much (as a share) above the highest
@@ -222,6 +231,29 @@ class External(Table):
     """The command and its arguments; it runs in the scenario file's folder."""
     ready: str
     """An http address (with `{port}`) that answers 200 once the server has the feed."""
+
+    @field_validator("command")
+    @classmethod
+    def _asks_for_what_there_is(cls, command: tuple[str, ...]) -> tuple[str, ...]:
+        for argument in command:
+            _refuse_unknown_placeholders(argument)
+        return command
+
+    @field_validator("ready")
+    @classmethod
+    def _is_an_address(cls, ready: str) -> str:
+        _refuse_unknown_placeholders(ready)
+        parts = urlsplit(PLACEHOLDER.sub("1", ready))   # a port that is none raises ValueError, too
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or " " in ready:
+            raise ValueError("an http address such as http://127.0.0.1:{port}/health")
+        return ready
+
+
+def _refuse_unknown_placeholders(text: str) -> None:
+    for name in PLACEHOLDER.findall(text):
+        if name not in PLACEHOLDERS:
+            known = " and ".join(f"{{{each}}}" for each in PLACEHOLDERS)
+            raise ValueError(f"{known} in braces, and not {{{name}}}")
 
 
 class Subject(BaseModel):
@@ -288,7 +320,7 @@ class Scenario(Table):
 
     question: str
     """What the run is to answer; the report's title."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    seed: Annotated[Whole, Field(lt=2**63)] = 1
     """From it follow the ticks, the order of the trials, the subscriptions and the poll phases."""
     feed: Feed = Feed()
     server: Server = Server()
@@ -301,6 +333,13 @@ class Scenario(Table):
     """What is compared, in the order of the report."""
     claims: dict[str, Claim] = Field(default_factory=dict)
     """Published numbers that the run is to reproduce or refute (see below)."""
+
+    @field_validator("question")
+    @classmethod
+    def _asks_something(cls, question: str) -> str:
+        if not question.strip():
+            raise ValueError("a text that is not empty")
+        return question
 
     def canonical(self) -> dict[str, Any]:
         """The scenario as plain data, defaults filled in: what a run's plan freezes."""
@@ -319,6 +358,9 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Scenario:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ScenarioError(str(path), "the file", "no such file", "a scenario (see scenarios/)") from None
+    except OSError as error:
+        found = (error.strerror or "nothing readable").lower()
+        raise ScenarioError(str(path), "the file", found, "a scenario (see scenarios/)") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ScenarioError(str(path), "the file", f"{error}", "TOML in UTF-8") from error
     where = str(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,10 @@ def test_a_label_may_stand_for_another_transport(write) -> None:  # type: ignore
         ("[feed]\nschedule = 'random'\n", "feed.schedule", "'constant'"),
         ("[server.slow_client]\npolicy = 'drop'\n", "server.slow_client.policy", "drop-oldest"),
         ("[windws]\n", "windws", "windows"),
+        ("[load]\nclients = [true]\n", "load.clients.0", "a whole number"),
+        ("[feed]\nrate_per_s = true\n", "feed.rate_per_s", "a number"),
+        ("[windows]\nmeasure_s = 1e9\n", "windows.measure_s", "less than or equal to 86400"),
+        ("[trials]\ncount = 100000000\n", "trials.count", "less than or equal to 10000"),
     ],
 )
 def test_a_mistake_names_the_field_and_what_is_allowed(write, text: str, field: str, allowed: str) -> None:  # type: ignore[no-untyped-def]
@@ -111,3 +116,28 @@ def test_as_many_blocks_are_planned_as_there_may_be(overrides: list[str], blocks
 def test_a_rule_that_cannot_end_a_run_is_refused(overrides: list[str], sentence: str) -> None:
     with pytest.raises(ScenarioError, match=sentence):
         load(QUICK, overrides)
+
+
+def test_an_empty_question_and_a_folder_are_refused(write, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ScenarioError, match="question: found ' ', allowed is a text that is not empty"):
+        load(write('question = " "\n[transports.websocket]\n'))
+    with pytest.raises(ScenarioError, match="the file: found is a directory"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(("field", "value", "allowed"), [
+    ("ready", "foo", "an http address such as http://127.0.0.1:{port}/health"),
+    ("ready", "http://", "an http address"), ("ready", "ftp://127.0.0.1:{port}/", "an http address"),
+    ("ready", "http://127.0.0.1:{prot}/", "{port} and {feed_port} in braces, and not {prot}"),
+    ("ready", "http://127.0.0.1:port/", "could not be cast"),
+    ("command", ["node", "{prot}"], "{port} and {feed_port} in braces, and not {prot}"),
+])
+def test_a_server_of_ones_own_that_cannot_be_asked_is_refused(
+    write, field: str, value: object, allowed: str  # type: ignore[no-untyped-def]
+) -> None:
+    server = {"command": ["node", "${home}", '{"a": {port}}'], "ready": "http://127.0.0.1:{port}/"}
+    written = "\n".join(f"{name} = {json.dumps(given)}" for name, given in (server | {field: value}).items())
+    with pytest.raises(ScenarioError) as caught:
+        load(write(f"{MINIMAL}[transports.websocket.server]\n{written}\n"))
+    assert caught.value.field == f"transports.websocket.server.{field}"
+    assert allowed in str(caught.value)

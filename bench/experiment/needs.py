@@ -24,6 +24,7 @@ from pathlib import Path
 
 from bench.errors import HostError
 from bench.experiment.plan import poll_interval_s
+from bench.feed.schedule import MEMORY_LIVES
 from bench.measure import host
 from bench.scenario import Scenario, Table
 from bench.wire import HttpWire
@@ -84,6 +85,18 @@ def trial_s(scenario: Scenario, options: Mapping[str, Table], clients: int) -> f
     spawning = clients / scenario.load.spawn_rate_per_s
     draining = max(SETTLING_S, poll_interval_s(options))
     return OVERHEAD_S + spawning + windows.idle_s + windows.warmup_s + windows.measure_s + draining
+
+
+def expected_ticks(scenario: Scenario, horizon_s: float) -> int:
+    """About how many ticks the feed of one trial will have, bursts' past among them, without drawing them;
+    0 where a file is replayed, which is as long as it is."""
+    feed = scenario.feed
+    if feed.schedule == "replay":
+        return 0
+    past_s = 0.0
+    if feed.schedule == "bursty":
+        past_s = MEMORY_LIVES * feed.bursty.decay_s / (1 - feed.bursty.branching_ratio)
+    return round(feed.rate_per_s * (horizon_s + past_s))
 
 
 def needs(scenario: Scenario, options: Mapping[str, Table], ticks: int) -> Needs:

@@ -113,7 +113,7 @@ def _allowed(field: dict[str, Any], schema: dict[str, Any]) -> str:
 
 
 def _bound(value: float) -> str:
-    return "2⁶³" if value == 2**63 else f"{value:g}"
+    return "2⁶³" if value == 2**63 else f"{value:.10g}"
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -340,5 +341,5 @@ def _answers(address: str) -> bool:
     try:
         with urllib.request.urlopen(address, timeout=1.0) as answer:   # noqa: S310 (the scenario's own address)
             return bool(200 <= answer.status < 300)
-    except OSError:
-        return False   # not up yet; the caller's deadline tells
+    except (OSError, HTTPException, ValueError):
+        return False   # not up yet, or it speaks no HTTP (yet); the caller's deadline tells

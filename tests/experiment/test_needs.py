@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bench.errors import HostError
-from bench.experiment.needs import Means, Needs, needs, refuse_unless_fits, table, trial_s
+from bench.experiment.needs import Means, Needs, expected_ticks, needs, refuse_unless_fits, table, trial_s
+from bench.feed import schedule
 from bench.scenario import Scenario, Table
 from bench.transports.short_polling.protocol import Options as ShortPolling
 
@@ -96,3 +97,14 @@ def test_new_connections_need_a_port_for_each_poll_of_a_second() -> None:
         for how in ("keep-alive", "new")
     )
     assert opened - kept == 50 * 4
+
+
+@pytest.mark.parametrize("feed", [
+    {"schedule": "poisson"}, {"schedule": "constant"},
+    {"schedule": "bursty", "bursty": {"branching_ratio": 0.5, "decay_s": 0.1}},
+])
+def test_the_ticks_are_foreseen_without_drawing_them(feed: dict[str, Any]) -> None:
+    asked = scenario(feed={"rate_per_s": 1000.0, **feed})
+    drawn = len(schedule.make(asked.feed, 1, 10.0, 1.0))
+    assert drawn * 0.9 < expected_ticks(asked, 10.0) < drawn * 1.6
+    assert expected_ticks(asked, 1e9) > 1e11

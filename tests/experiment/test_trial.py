@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -79,3 +81,18 @@ def test_a_trial_whose_program_cannot_start_is_recorded_with_its_log(
     assert record.detail.startswith("the load ended by itself with status 1")
     assert "nothing.py" in record.detail
     assert read_trial(tmp_path / planned.name) == record
+
+
+@pytest.mark.parametrize("said", [b"SSH-2.0-x\r\n", b"", b"HTTP/1.1 ok\r\n\r\n", b"HTTP/1.1 503 No\r\n\r\n"])
+def test_what_speaks_no_http_is_not_ready(said: bytes) -> None:
+    def answer() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(said)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert not trial._answers(f"http://127.0.0.1:{server.getsockname()[1]}/health")
+        thread.join()
