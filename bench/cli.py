@@ -253,10 +253,15 @@ def _summary_table(summary: pd.DataFrame) -> Table:
     """The cells, in 80 columns."""
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
         "Requests, bytes (TCP and IP included) and server CPU: for each update. –: too few."))
-    for name, heading, _ in COLUMNS:
+    columns: tuple[tuple[str, str, str], ...] = COLUMNS
+    if "conflated" in summary and summary["conflated"].fillna(0).sum() > 0:
+        rest = (column for column in COLUMNS[4:] if column[0] != "requests_per_update")   # for 80 columns
+        columns = (*COLUMNS[:4], ("conflated_percent", "confl.\n%", "{:.0f}"), *rest)
+        summary = summary.assign(conflated_percent=100 * summary["conflated"] / summary["updates_due"])
+    for name, heading, _ in columns:
         table.add_column(heading, justify="left" if name == "transport" else "right", no_wrap=True)
     for row in summary.to_dict("records"):
-        table.add_row(*(_cell(row[name], form) for name, _, form in COLUMNS))
+        table.add_row(*(_cell(row[name], form) for name, _, form in columns))
     return table
 
 

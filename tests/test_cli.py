@@ -116,6 +116,18 @@ def test_the_summarys_table_fits_a_terminal() -> None:
     assert "…" not in text
 
 
+@pytest.mark.parametrize(("conflated", "shown"), [(0, False), (250, True)])
+def test_what_was_conflated_is_seen_at_a_glance(conflated: int, shown: bool) -> None:
+    row = {name: 123.456 for name, _, _ in cli.COLUMNS} | {
+        "transport": "short_polling", "conflated": conflated, "updates_due": 1000}
+    from rich.console import Console
+    console = Console(width=80, record=True)
+    console.print(cli._summary_table(pd.DataFrame([row])))
+    text = console.export_text()
+    assert ("confl." in text, " 25 " in text) == (shown, shown)
+    assert "…" not in text
+
+
 def test_two_runs_are_compared_with_a_status_for_scripts(tmp_path: Path) -> None:
     push = DEFAULT["websocket"]
     slow = {"websocket": replace(push, cpu_us=1.2 * push.cpu_us, noise_seed=4)}

@@ -78,6 +78,8 @@ def told_outcome(planned: PlannedTrial, row: Row, verdict: Verdict, again: bool 
         return f"{told_cell(planned)}: ABORTED, {verdict.reasons[0].name}: {verdict.reasons[0].advice}"
     figures = f"p50 {_ms(row['latency_p50_ms'])}, p99 {_ms(row['latency_p99_ms'])}"
     figures += f", {row['delivered']} of {row['updates_due']} delivered"
+    if row.get("conflated"):
+        figures += f" and {row['conflated']} conflated"
     if row.get("status") == "failed":
         figures = "no figures"
     reasons = "".join(f"\n    {reason}" for reason in verdict.reasons)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -46,8 +47,7 @@ def bytes_per_update(run: Run) -> Figure:
                 y = -(place + 0.36 * side)
                 ticks.append((y, f"{look.name}, {direction}"))
                 left = 0.0
-                for part in PARTS:
-                    width = _number(cells[label].get(f"{part}_bytes_{direction}_per_update"))
+                for part, width in _widths(cells[label], direction).items():
                     if width > WORTH_DRAWING * longest:
                         _, hatch, strength = KINDS[part]
                         axes.barh(y, width, 0.32, left=left, color=_tint(look.colour, strength), hatch=hatch,
@@ -83,9 +83,19 @@ def server_by_clients(run: Run) -> Figure:
     return figure
 
 
-def _whole(cell: object, direction: str) -> float:
+def _widths(cell: pd.Series, direction: str) -> dict[str, float]:
+    """How wide each part is drawn. A part may come out slightly negative, since a client's counters and its
+    kernel's are not looked at in one instant; then the others are drawn a little smaller, so that the bar
+    is as long as its whole."""
+    widths = {part: max(0.0, _number(cell.get(f"{part}_bytes_{direction}_per_update"))) for part in PARTS}
+    drawn, whole = sum(widths.values()), _whole(cell, direction)
+    scale = whole / drawn if drawn > whole else 1.0
+    return {part: width * scale for part, width in widths.items()}
+
+
+def _whole(cell: pd.Series, direction: str) -> float:
     """All bytes of a direction: what its parts add up to."""
-    return _number(cell.get(f"bytes_{direction}_per_update"))  # type: ignore[attr-defined]
+    return _number(cell.get(f"bytes_{direction}_per_update"))
 
 
 def _number(value: object) -> float:

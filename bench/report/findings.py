@@ -210,6 +210,8 @@ def floor_sentences(run: Run) -> list[str]:
 
 def separable_text(comparison: Comparison, question: Question, below: Sequence[Floor] = ()) -> str:
     """Whether the two can be told apart, with the corrected probability, and by enough to be claimed."""
+    if comparison.effect.kind == "lost":
+        return "no ratio: what never arrives is later than anything"
     if not comparison.effect.assessed:
         return "too few valid blocks to say whether they differ"
     p = comparison.effect.p_holm

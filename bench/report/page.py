@@ -40,25 +40,30 @@ PLATES = (
     Plate("latency-percentiles", figures.percentiles, (
         "Latency runs from the instant at which an update was due to the moment the client's code had it. "
         "Read across: at 99 %, one update in a hundred took longer. Bands are 95 % intervals between "
-        "trials. A line ends where fewer than 10 updates of a trial or 100 of all its trials lie beyond.")),
+        "trials. A line ends where fewer than 10 updates of a trial or 100 of all its trials lie beyond, or, "
+        "where it says so, because the rest was lost.")),
     Plate("latency-by-clients", figures.latency_by_clients, (
-        "Mean latency of what arrived. Bars are 95 % intervals between trials. Dashed: the closed form of "
-        "each polling transport, with nothing fitted to it: its wait for the next poll, plus the measured "
-        "mean of the pushing transport as the way to the client.")),
+        "Mean latency of what arrived. Bars are 95 % intervals between trials. Dashed, in its transport's "
+        "colour: the closed form of polling, where there is one for the feed's schedule, with nothing fitted "
+        "to it: the wait for the next poll, plus the measured mean of the pushing transport as the way to "
+        "the client.")),
     Plate("age-by-clients", figures.age_by_clients, (
         "Age of information: how long ago the newest update that a client has was due, averaged over time, "
         "clients and symbols. Left, all of it: a quiet symbol is old for everyone. Right, only what the "
-        "transport adds. Bars are 95 % intervals between trials; dashed is the closed form.")),
+        "transport adds. Bars are 95 % intervals between trials. Dashed: the closed form of what is added, "
+        "on the left upon the age that an ideal client was measured to have.")),
     Plate("bytes-per-update", cost_figures.bytes_per_update, (
         "Bytes on the wire, counted by the kernel on every connection, for each update that arrived. Down "
         "is to the client. The parts add up to the bar; the table of the same name has them in numbers.")),
     Plate("server-by-clients", cost_figures.server_by_clients, (
-        "CPU time of the server's process over the measuring window for each update that arrived, and its "
-        "resident memory for each client. Bars are 95 % intervals between trials. Over loopback, a part of "
-        "the clients' receiving is charged to the server.")),
+        "CPU time of the server's process over the measuring window for each update that arrived, and how "
+        "much its resident memory has grown since before the first client came, divided by the clients. So "
+        "a client bears its share of what the server takes once and of its tape, the more the fewer they "
+        "are; what each further one takes stands in the first table. Bars are 95 % intervals between "
+        "trials. Over loopback, a part of the clients' receiving is charged to the server.")),
     Plate("deliveries-over-time", figures.deliveries_over_time, (
         "One trial of each transport, all clients together, in steps of 100 ms. Where the fill leaves the "
-        "line, updates waited.")),
+        "line, updates waited. What is lost or conflated never fills it: then the filled area is smaller.")),
 )
 
 

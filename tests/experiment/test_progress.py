@@ -27,6 +27,12 @@ def test_a_valid_trial_is_one_line() -> None:
     )
 
 
+def test_what_was_conflated_is_told() -> None:
+    told = told_outcome(PLANNED, ROW | {"delivered": 200, "conflated": 1500}, Verdict("VALID"))
+    assert "200 of 1700 delivered and 1500 conflated, VALID" in told
+    assert "conflated" not in told_outcome(PLANNED, ROW | {"conflated": 0}, Verdict("VALID"))
+
+
 def test_an_invalid_trial_says_why() -> None:
     reason = Reason("feed-late", "feed_lateness_p99_ms is 9", "give it a core")
     told = told_outcome(PLANNED, ROW, Verdict("INVALID", (reason,)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from matplotlib.patches import Rectangle
 
@@ -25,3 +27,10 @@ def test_the_legend_names_what_is_drawn(run: Run) -> None:
     shown = [text.get_text() for text in figure.legends[0].get_texts()]
     assert shown == [
         "payload (the ticks)", "HTTP headers", "framing", "TCP/IP headers", "bare acknowledgements"]
+
+
+def test_a_slightly_negative_part_does_not_lengthen_the_bar(run: Run) -> None:
+    name = "tls_bytes_down_per_update"
+    other = replace(run, summary=run.summary.assign(**{
+        name: -30.0, "framing_bytes_down_per_update": run.summary["framing_bytes_down_per_update"] + 30.0}))
+    test_bars_are_as_long_as_the_bytes(other)

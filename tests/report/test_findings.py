@@ -10,7 +10,7 @@ import pytest
 from bench.report import Run, style
 from bench.report.findings import QUESTIONS, effect_text, findings, interval_text, separable_text
 from bench.stats.comparison import Comparison
-from bench.stats.intervals import Effect, Interval
+from bench.stats.intervals import LOST, Effect, Interval
 from bench.stats.summary import summarise
 
 
@@ -127,6 +127,12 @@ def test_an_effect_in_words(comparison: Comparison, text: str) -> None:
 ])
 def test_separability_in_words(p: float, text: str) -> None:
     assert separable_text(effect("ratio", p, 1, 1, 1), QUESTIONS[0]) == text
+
+
+def test_a_lost_figure_in_words() -> None:
+    lost = Comparison("f", 1, "a", "b", LOST)
+    assert effect_text(lost, QUESTIONS[0], "b") == "a figure that is lost"
+    assert separable_text(lost, QUESTIONS[0]) == "no ratio: what never arrives is later than anything"
 
 
 def test_a_figure_in_words(run: Run) -> None:
