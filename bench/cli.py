@@ -30,14 +30,14 @@ from rich.table import Table
 from bench import claims
 from bench import report as reports
 from bench.claims import Judged
-from bench.errors import UserError
+from bench.errors import DiskFullError, UserError
 from bench.experiment import capacity, journal, needs, plan, prepare, progress
 from bench.experiment import run as runs
 from bench.experiment import serve as serving
 from bench.experiment.journal import Run
 from bench.experiment.lock import machine_lock
 from bench.experiment.prepare import Question
-from bench.feed import schedule
+from bench.experiment.room import told_where_full
 from bench.measure import host, noise
 from bench.report import claims as claim_words
 from bench.report import compare as comparing
@@ -69,7 +69,7 @@ def _told() -> Iterator[None]:
         yield
     except UserError as error:
         typer.echo(str(error), err=True)
-        raise typer.Exit(MISTAKE) from None
+        raise typer.Exit(NOT_VALID if isinstance(error, DiskFullError) else MISTAKE) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
 
@@ -105,19 +105,22 @@ def run(
         tickertape run my/scenario.toml --plan
         tickertape run --resume results/latest
 
-    Exit status: 0 every trial is valid, if need be once repeated; 1 some are not; 2 a mistake; 130
-    interrupted.
+    Exit status: 0 every trial is valid, if need be once repeated; 1 some are not, or the disk filled; 2 a
+    mistake; 130 interrupted.
     """
     if only_plan and resume is not None:
         raise typer.BadParameter("--plan is about a new run; it does not go with --resume")
+    if resume is not None and not scenario and (overrides or feed):
+        raise typer.BadParameter("a resumed run goes on with its own scenario; --set and --feed only go with "
+                                 "--resume where a SCENARIO is named too, to be compared with the run's")
     with _told():
         if resume is None:
             question = prepare.read(scenario or "default", overrides or (), feed)
-            needed = _refuse_unless_fits(question, results)
+            needed = prepare.refuse_unless_fits(question, results)
             if only_plan:
                 _print_plan(question, needed, results)
                 return
-        with machine_lock(wait=wait):
+        with machine_lock(wait=wait, say=lambda line: typer.echo(line, err=True)):
             if resume is None:
                 under_way = journal.create(
                     results, question.scenario, plan.trials(question.scenario), name=question.name,
@@ -126,7 +129,9 @@ def run(
             else:
                 named = prepare.read(scenario, overrides or (), feed).scenario if scenario else None
                 under_way = journal.resume(resume.resolve(), named, force=force)
-            _execute(under_way)
+            with told_where_full(f"tickertape run --resume {under_way.folder}"):
+                _execute(under_way)
+        typer.echo("Making the report …", err=True)
         valid = _finish(under_way.folder, as_json)
     raise typer.Exit(VALID if valid else NOT_VALID)
 
@@ -142,17 +147,6 @@ def _execute(under_way: Run) -> None:
     except KeyboardInterrupt:
         typer.echo(f"\nInterrupted. To go on: tickertape run --resume {under_way.folder}", err=True)
         raise
-
-
-def _refuse_unless_fits(question: Question, results: Path) -> needs.Needs:
-    """What the question needs, unless this machine can't give it."""
-    costliest = capacity.at_most(question.scenario)
-    horizon_s = plan.horizon_s(costliest, question.options)
-    first = plan.trials(costliest)[0]
-    ticks = len(schedule.make(costliest.feed, first.seed, horizon_s, costliest.windows.warmup_s))
-    needed = needs.needs(costliest, question.options, ticks)
-    needs.refuse_unless_fits(needed, needs.Means.read(results))
-    return needed
 
 
 def _print_plan(question: Question, needed: needs.Needs, results: Path) -> None:
@@ -185,7 +179,8 @@ def _finish(folder: Path, as_json: bool) -> bool:
     # It imports matplotlib, which a command that draws nothing should not pay for.
     from bench.report import findings
 
-    built = reports.build(folder)
+    with told_where_full(f"tickertape report {folder}"):
+        built = reports.build(folder)
     summary = built.summary
     verdicts = {verdict: int(count) for verdict, count in built.trials["verdict"].value_counts().items()}
     if as_json:
@@ -289,7 +284,8 @@ def report(
 ) -> None:
     """Make a run's report again, from its files alone.
 
-    The same files give the same report, byte for byte, with the same versions of the libraries.
+    The same files give the same report, byte for byte, with the same versions of the libraries. Exit
+    status: 0 every trial of the plan is valid; 1 some are not, or the run is not finished; 2 a mistake.
 
     Example:
 

@@ -6,6 +6,7 @@
     │   ├── FeedFileError    a file of trades: names the file and the row or column
     │   ├── RunError         a run's folder: newer schema, another scenario or commit, missing files
     │   └── HostError        what this machine can't do: limits, ports, another run under way
+    │       └── DiskFullError    a run's disk filled under way; exit status 1, since `--resume` goes on
     └── TrialError           a trial failed: caught by the runner and recorded as data
 
 Three rules: a user's mistake is one of these and says what was found and what is allowed; a failure
@@ -46,6 +47,10 @@ class RunError(UserError):
 
 class HostError(UserError):
     """Something that this machine does not allow or have."""
+
+
+class DiskFullError(HostError):
+    """A run's disk is full; what was measured so far stands, and the run can go on once there is room."""
 
 
 class TrialError(TickertapeError):

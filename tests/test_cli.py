@@ -60,6 +60,24 @@ def test_a_plan_and_a_resumed_run_do_not_go_together() -> None:
     assert tickertape("run", "--plan", "--resume", "x").exit_code == 2
 
 
+def test_what_would_be_ignored_when_resuming_is_refused() -> None:
+    for more in (("--set", "seed=2"), ("--feed", "x.csv")):
+        result = tickertape("run", "--resume", "x", *more)
+        assert result.exit_code == 2
+        assert "goes on with its own scenario" in " ".join(result.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("sets", [
+    ("windows.measure_s=80000", "feed.rate_per_s=900000"), ("transports.short_polling.interval_s=1e9",),
+    ("feed.schedule=bursty", "feed.bursty.branching_ratio=0.99999999", "feed.bursty.decay_s=3600"),
+])
+def test_what_cannot_fit_is_refused_before_it_is_drawn(sets: tuple[str, ...]) -> None:
+    given = [word for each in ("server.tape_ticks=10000000", *sets) for word in ("--set", each)]
+    result = tickertape("run", "quick", "--plan", *given)
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+
+
 def test_a_plan_shows_cells_and_needs_and_runs_nothing(tmp_path: Path) -> None:
     result = tickertape("run", "quick", "--plan", "--set", "load.clients=[7]")
     assert result.exit_code == 0

@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,8 +20,9 @@ from bench.errors import HostError
 
 
 @contextmanager
-def machine_lock(*, wait: bool) -> Iterator[None]:
-    """Hold the machine for one run; another holder is a `HostError`, or waited for with `wait`."""
+def machine_lock(*, wait: bool, say: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+    """Hold the machine for one run; another holder is a `HostError`, or waited for with `wait`, and `say` is
+    told whom."""
     path = Path(tempfile.gettempdir()) / "tickertape.lock"
     try:
         fd = _opened(path)
@@ -29,13 +30,16 @@ def machine_lock(*, wait: bool) -> Iterator[None]:
         raise HostError(f"{path}: the lock between runs can't be opened: {error.strerror}") from error
     try:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(fd, 32, 0).decode(errors="replace").strip()
-            raise HostError(
-                f"another run is under way on this machine (process {holder or 'unknown'}), and each would "
-                "be the other's noise; let it end, or queue with --wait"
-            ) from None
+            holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+            if not wait:
+                raise HostError(
+                    f"another run is under way on this machine (process {holder}), and each would "
+                    "be the other's noise; let it end, or queue with --wait"
+                ) from None
+            say(f"Waiting for the run of process {holder} to end …")
+            fcntl.flock(fd, fcntl.LOCK_EX)
         os.ftruncate(fd, 0)
         os.pwrite(fd, b"%d\n" % os.getpid(), 0)
         yield

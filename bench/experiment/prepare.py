@@ -18,8 +18,9 @@ from pathlib import Path
 from bench import claims
 from bench import scenario as scenarios
 from bench.errors import ScenarioError
-from bench.experiment import capacity, plan
+from bench.experiment import capacity, needs, plan
 from bench.experiment.journal import PROJECT
+from bench.feed import schedule
 from bench.scenario import Scenario, Table
 
 
@@ -62,6 +63,20 @@ def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None) -> 
     claims.check(scenario, str(file))
     capacity.check(scenario, options, str(file))
     return Question(file.stem, file, scenario, options)
+
+
+def refuse_unless_fits(question: Question, results: Path) -> needs.Needs:
+    """What the question needs, unless this machine can't give it; foreseen before its ticks are drawn, which
+    what can't fit would not survive."""
+    costliest, means = capacity.at_most(question.scenario), needs.Means.read(results)
+    horizon_s = plan.horizon_s(costliest, question.options)
+    expected = needs.expected_ticks(costliest, horizon_s)
+    needs.refuse_unless_fits(needs.needs(costliest, question.options, expected), means)
+    seed = plan.derive(costliest.seed, "block", 1)
+    ticks = len(schedule.make(costliest.feed, seed, horizon_s, costliest.windows.warmup_s))
+    needed = needs.needs(costliest, question.options, ticks)
+    needs.refuse_unless_fits(needed, means)
+    return needed
 
 
 def _with_absolute_file(scenario: Scenario, file: Path) -> Scenario:

@@ -38,7 +38,7 @@ import pyarrow as pa
 
 from bench.clock import RunClock
 from bench.errors import TrialError
-from bench.experiment import plan, programs
+from bench.experiment import plan, programs, room
 from bench.experiment.plan import PlannedTrial
 from bench.experiment.processes import Child, Command, Crew
 from bench.experiment.workers import Workers, merged
@@ -115,7 +115,9 @@ def make(setting: Setting, planned: PlannedTrial, folder: Path, attempt: int) ->
             trial.facts |= {"status": "failed", "reason": error.reason, "detail": _detail(error, crew)}
     jitter = noise.jitter(before, noise.probe(setting.probed_cores))
     trial.facts["host"] = trial.facts.get("host", {}) | jitter
-    if "status" not in trial.facts:
+    if "status" in trial.facts:
+        room.refuse_if_full(folder)   # then it is no finding
+    else:
         trial.store()
     feed = setting.scenario.feed
     record = TrialRecord(

@@ -46,6 +46,17 @@ AGG_TRADES = (
 AGG_TRADES_AS_OURS = {"quantity": "size", "transacttime": "timestamp"}
 """What those columns are called here; the futures dumps say `transact_time`."""
 
+TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_null)
+NUMBERS = (*TEXT, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+TYPES = {
+    "timestamp": ("text, numbers or timestamps", (*NUMBERS, pa.types.is_timestamp)),
+    "symbol": ("text", (*TEXT, pa.types.is_dictionary)),
+    "price": ("numbers", NUMBERS), "size": ("numbers", NUMBERS),
+}
+"""What the columns of a Parquet file may be; nulls are refused where they stand."""
+
+INSTANT_MAX_NS = 7_258_118_400_000_000_000
+"""The year 2200. What lies beyond is a slip; 2262 is the last that 64 bits of nanoseconds can hold."""
 UNITS_NS = ((1e11, 1_000_000_000), (1e14, 1_000_000), (1e17, 1_000))
 """Epoch numbers below the first are in units of the second, in ns."""
 
@@ -96,9 +107,14 @@ def _read_parquet(path: Path) -> pa.Table:
     try:
         names = pq.read_schema(path).names
         _check_columns(path, names)
-        return pq.read_table(path, columns=list(COLUMNS))
-    except pa.ArrowInvalid as error:
+        table = pq.read_table(path, columns=list(COLUMNS))
+    except (pa.ArrowException, OSError) as error:
         raise FeedFileError(f"{path}: found {error}, allowed is a Parquet file") from error
+    for name, (allowed, checks) in TYPES.items():
+        kind = table.schema.field(name).type
+        if not any(is_one(kind) for is_one in checks):
+            raise FeedFileError(f"{path}: column {name}: found the type {kind}, allowed is {allowed}")
+    return table
 
 
 def _read_csv(path: Path) -> pa.Table:
@@ -160,17 +176,27 @@ def _epoch_unit_ns(column: pa.ChunkedArray) -> int | None:
 def _instants(path: Path, column: pa.ChunkedArray, unit_ns: int | None) -> npt.NDArray[np.int64]:
     """The timestamps in ns since 1970."""
     if unit_ns is None:
-        times = pd.to_datetime(column.to_pandas(), format="ISO8601", utc=True, errors="coerce")
+        try:
+            times = pd.to_datetime(column.to_pandas(), format="ISO8601", utc=True, errors="coerce")
+            instants = times.astype("datetime64[ns, UTC]").to_numpy(dtype="datetime64[ns]").astype(np.int64)
+        except (ValueError, TypeError, OverflowError, pa.ArrowException) as error:
+            allowed = "dates and times in ISO 8601, or epoch numbers"
+            raise FeedFileError(f"{path}: timestamp: found {error}, allowed is {allowed}") from error
         bad, allowed = times.isna().to_numpy(), "a date and time in ISO 8601, as in row 1"
-        instants = times.to_numpy(dtype="datetime64[ns]").astype(np.int64)
+        bad = bad | (instants > INSTANT_MAX_NS) | (instants < 0)
     else:
         text = column.cast(pa.string()).to_pandas().str.strip()
         parts = text.str.extract(r"^([0-9]{1,19})(?:\.([0-9]*))?$")
         bad, allowed = parts[0].isna().to_numpy(), "an epoch number, as in row 1"
         # In whole numbers: a float of 1.4e9 seconds is off by 100 ns and more.
         digits = len(str(unit_ns)) - 1
-        whole = pd.to_numeric(parts[0].where(~bad, "0")).to_numpy(dtype=np.int64)
+        numbers = pd.to_numeric(parts[0].where(~bad, "0")).to_numpy()   # up to 19 digits: may be unsigned
+        whole = np.minimum(numbers, INSTANT_MAX_NS + 1).astype(np.int64)
         fraction = parts[1].fillna("").str.ljust(digits, "0").str[:digits].replace("", "0")
+        beyond = whole > INSTANT_MAX_NS // unit_ns
+        if beyond.any():
+            bad, whole = bad | beyond, np.where(beyond, 0, whole)
+            allowed = f"an epoch number, as in row 1, before {_as_iso(INSTANT_MAX_NS)[:4]}"
         instants = whole * unit_ns + pd.to_numeric(fraction).to_numpy(dtype=np.int64)
     if bad.any():
         row = int(np.argmax(bad))

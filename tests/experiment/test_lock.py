@@ -52,8 +52,10 @@ def test_a_killed_holder_holds_nothing() -> None:
 
 def test_waiting_gets_the_lock_once_it_is_free() -> None:
     process = holder()
-    waiting = subprocess.Popen([sys.executable, "-c", HOLDER.replace("False", "True")], stdin=-1, stdout=-1)
+    script = HOLDER.replace("wait=False", "wait=True, say=lambda line: print(line, flush=True)")
+    waiting = subprocess.Popen([sys.executable, "-c", script], stdin=-1, stdout=-1)
     assert waiting.stdout is not None
+    assert f"run of process {process.pid} ".encode() in waiting.stdout.readline()
     assert process.poll() is None
     process.communicate(b"\n")
     assert waiting.stdout.readline() == b"held\n"

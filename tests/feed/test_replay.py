@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -235,3 +236,27 @@ def test_a_trading_day_is_read_whole() -> None:
     # Real trading is bursty, which is why it is replayed.
     counts = np.bincount((trades.instant_ns - trades.instant_ns[0]) // NS)
     assert counts.var() / counts.mean() > 2
+
+
+@pytest.mark.parametrize("stamp", [
+    "9999999999999999999", "99999999999999999999999", "1e400", "2500-01-01T00:00:00", "9999-12-31",
+    "0001-01-01", "1709285400123456789123", "-5",
+])
+def test_a_time_beyond_what_can_be_kept_is_refused(tmp_path: Path, stamp: str) -> None:
+    with pytest.raises(FeedFileError, match="timestamp"):
+        read(written(tmp_path, f"timestamp,symbol,price,size\n{stamp},A,1,1\n"))
+
+
+@pytest.mark.parametrize("second", ["9999999999999999999", "99999999999"])
+def test_a_later_time_beyond_it_is_refused_with_its_row(tmp_path: Path, second: str) -> None:
+    with pytest.raises(FeedFileError, match="row 2, timestamp"):
+        read(written(tmp_path, f"timestamp,symbol,price,size\n1709285400,A,1,1\n{second},A,1,1\n"))
+
+
+@pytest.mark.parametrize("column", ["timestamp", "symbol", "price", "size"])
+@pytest.mark.parametrize("wrong", [[[1]], [{"a": 1}], [b"\xff"], [True]])
+def test_a_parquet_column_of_a_wrong_type_is_refused(tmp_path: Path, column: str, wrong: list[Any]) -> None:
+    row = {"timestamp": [1709285400], "symbol": ["A"], "price": [1.0], "size": [1]} | {column: wrong}
+    pq.write_table(pa.table(row), tmp_path / "trades.parquet")
+    with pytest.raises(FeedFileError, match=column):
+        read(str(tmp_path / "trades.parquet"))
