@@ -106,7 +106,8 @@ def legend(figure: Figure, axes: Axes) -> None:
     drawn = sorted(zip(handles, labels, strict=True), key=lambda each: each[1].endswith(CLOSED_FORM))
     if drawn:
         figure.legend([handle for handle, _ in drawn], [label for _, label in drawn],
-                      loc="outside lower left", ncols=5)
+                      loc="outside lower left",
+                      ncols=3 if any(label.endswith(CLOSED_FORM) for _, label in drawn) else 5)
     else:
         axes.text(0.5, 0.5, "no valid trial has this figure", ha="center", transform=axes.transAxes)
 

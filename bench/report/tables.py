@@ -219,9 +219,9 @@ def _closed_forms(run: Run) -> Table:
             f"This feed is no Poisson process (schedule: {schedule}): only forms for any feed are shown.")
     return Table("closed-forms", "Measured against the closed forms", columns, rows, note=(
         f"The way to the client is taken from {name}'s mean latency at the same client count. {feed} The "
-        "difference holds what an answer costs more than a push, and what losses do, which the closed forms "
-        "leave out. A mean age is foreseen as that of an ideal client, as it was measured, and the closed "
-        "form of the excess: so it differs by as many ms as the excess does. Formulas: "
+        "difference holds chance, what an answer costs more than a push, and what losses do; the closed "
+        "forms leave these out. A mean age is foreseen as that of an ideal client, as it was measured, and "
+        "the closed form of the excess: so it differs by as many ms as the excess does. Formulas: "
         "bench/transports/*/model.py."))
 
 

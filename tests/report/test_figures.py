@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from bench.report import Run, cost_figures, figures
 from bench.report.page import PLATES
+from bench.stats.summary import summarise
 
 
 def lines(figure: Figure) -> dict[str, np.ndarray]:
@@ -47,9 +50,39 @@ def test_the_median_in_the_figure_is_the_summarys(run: Run) -> None:
     assert median == pytest.approx(row["latency_p50_ms"], rel=0.02)
 
 
-def test_lost_updates_end_the_line(troubled: Run) -> None:
-    last = 1 - 10 ** -lines(figures.percentiles(troubled))["lossy (simulated)"][-1, 0]
+def test_lost_updates_end_the_line_and_it_says_so(troubled: Run) -> None:
+    figure = figures.percentiles(troubled)
+    last = 1 - 10 ** -lines(figure)["lossy (simulated)"][-1, 0]
     assert last < 0.75
+    assert [text.get_text() for text in figure.axes[0].texts] == ["the rest is lost"]
+
+
+def test_what_is_lost_from_first_to_last_stays_in_the_legend(run: Run) -> None:
+    gone = run.trials["transport"] == "websocket"
+    names = run.trials.loc[gone, "trial"]
+    trials = run.trials.assign(lost=run.trials["lost"].where(~gone, run.trials["updates_due"]),
+                               delivered=run.trials["delivered"].where(~gone, 0))
+    kept = run.distributions[~run.distributions["trial"].isin(names)]
+    other = replace(run, trials=trials, distributions=kept)
+    assert "WebSocket: all lost" in lines(figures.percentiles(other))
+
+
+def test_one_trial_has_no_bar(run: Run) -> None:
+    first = run.trials[run.trials["block"] == 1]
+    alone = replace(run, trials=first, summary=summarise(first, run.transports))
+    for of_run, drawn in ((run, True), (alone, False)):
+        axes = figures.latency_by_clients(of_run).axes[0]
+        bars = [segment for lines in axes.collections for segment in lines.get_segments()]
+        assert any(len(segment) == 2 for segment in bars) is drawn
+
+
+def test_closed_forms_are_told_apart(run: Run) -> None:
+    axes = figures.latency_by_clients(run).axes[0]
+    forms = [line for line in axes.get_lines() if str(line.get_label()).endswith("closed form")]
+    assert [str(line.get_label()).partition(",")[0] for line in forms] == ["short polling", "long polling"]
+    assert len({line.get_color() for line in forms}) == 2
+    looks = figures.run_looks(run)
+    assert looks["short_polling"].dashes != looks["long_polling"].dashes
 
 
 def test_a_run_with_nothing_valid_is_drawn_as_nothing(run: Run) -> None:
