@@ -146,8 +146,10 @@ def refuse_unless_fits(needed: Needs, found: Means) -> None:
 
 
 def told_time(seconds: float) -> str:
-    """Minutes and seconds in words."""
+    """Hours, minutes and seconds in words."""
     minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60:,} h {minutes % 60} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 

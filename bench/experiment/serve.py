@@ -7,11 +7,15 @@ Ports are fixed, so that a line from the history of one's shell works again. The
 the same guards as those of a trial and end with the command. A user's own server is left out: its
 command and its address are the user's.
 
-The drawn feed goes on for a day, a replayed one to the end of its file.
+The drawn feed goes on for a day, or for two million ticks where those are fewer, since they are drawn
+beforehand; a replayed one goes to the end of its file. The lines to poke with ask for the feed from its
+first tick on, so that each shows something at once; once that has left the tape they are refused.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +23,16 @@ from pathlib import Path
 from bench.clock import RunClock
 from bench.errors import HostError, TrialError
 from bench.experiment import programs
+from bench.experiment.needs import told_time
 from bench.experiment.prepare import Question
 from bench.experiment.processes import Crew
+from bench.experiment.run import termination_as_interrupt
 from bench.measure import host
+from bench.scenario import Feed
 
 DAY_S = 86_400.0
+TICKS_MAX = 2_000_000
+"""About 100 bytes each in the publisher."""
 FOREVER_S = 10 * 365 * DAY_S
 READY_S = 60.0
 WEB_PORT_OFFSET = 100
@@ -43,7 +52,10 @@ def serve(question: Question, port: int, *, locust: bool, say: Callable[[str], N
         if not host.port_is_free(each):
             raise HostError(f"port {each} is taken; name another first one with --port")
     host.raise_open_files()
-    with tempfile.TemporaryDirectory(prefix="tickertape-") as folder, Crew(Path(folder) / "logs") as crew:
+    with (
+        termination_as_interrupt(), tempfile.TemporaryDirectory(prefix="tickertape-") as folder,
+        Crew(Path(folder) / "logs") as crew,
+    ):
         try:
             _start(crew, Path(folder), question, port, ports, web_ports, say)
             crew.wait(lambda: False, FOREVER_S, "Ctrl-C")
@@ -57,12 +69,13 @@ def _start(crew: Crew, folder: Path, question: Question, port: int, ports: dict[
     """Start everything, and say where it is."""
     scenario, clock = question.scenario, RunClock.start()
     publisher = crew.start(programs.publisher(
-        folder, scenario.feed, seed=scenario.seed, horizon_s=DAY_S, t0_s=0.0,
+        folder, scenario.feed, seed=scenario.seed, horizon_s=horizon_s(scenario.feed), t0_s=0.0,
         clock_origin_ns=clock.origin_ns, port=port,
     ))
-    crew.expect(publisher, "ready", READY_S)
+    epoch = str(crew.expect(publisher, "ready", READY_S)["epoch"])
     publisher.send({"start": {"warmup_ns": clock.now_ns()}})
-    say(f"feed            127.0.0.1:{port}    printf 'after -\\n' | nc 127.0.0.1 {port}")
+    say(f"feed            127.0.0.1:{port}    "
+        f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}; echo after - >&3; cat <&3'")
     servers = [
         crew.start(programs.server(
             folder, scenario.transports[label].transport, question.options[label], scenario.server,
@@ -71,9 +84,12 @@ def _start(crew: Crew, folder: Path, question: Question, port: int, ports: dict[
         for label, each in ports.items()
     ]
     for server in servers:
-        crew.expect(server, "ready", READY_S)
-        say(line_for(server.name, scenario.transports[server.name].transport, ports[server.name],
-                     tls=bool(getattr(question.options[server.name], "tls", False))))
+        certificate = crew.expect(server, "ready", READY_S).get("certificate")
+        trusted = folder / f"{server.name}.pem" if certificate else None
+        if trusted:
+            trusted.write_text(certificate, encoding="ascii")
+        transport = scenario.transports[server.name].transport
+        say(line_for(server.name, transport, ports[server.name], epoch, trusted))
     for label, each in web_ports.items():
         config = {
             "subject": label, "transport": scenario.transports[label].transport,
@@ -83,15 +99,36 @@ def _start(crew: Crew, folder: Path, question: Question, port: int, ports: dict[
         }
         crew.start(programs.web_load(folder, f"locust-{label}", config, each, scenario.load.processes))
         say(f"{label:15} http://127.0.0.1:{each}    Locust's web interface: open it in a browser")
+    say(told_end(scenario.feed))
 
 
-def line_for(label: str, transport: str, port: int, tls: bool) -> str:
-    """Where a server is, and a line to poke at it with."""
-    address = f"127.0.0.1:{port}"
-    poke = f"curl 'http://{address}/ticks?mode=latest'"
-    if tls:
-        page = "health" if transport == "websocket" else "ticks?mode=latest"
-        poke = f"curl --insecure 'https://{address}/{page}'"
+def horizon_s(feed: Feed) -> float:
+    """How long the feed goes on."""
+    return DAY_S if feed.schedule == "replay" else min(DAY_S, TICKS_MAX / feed.rate_per_s)
+
+
+def told_end(feed: Feed) -> str:
+    """How long the feed goes on, in words."""
+    lasts = "to the end of its file" if feed.schedule == "replay" else f"for {told_time(horizon_s(feed))}"
+    return f"The feed goes on {lasts}; Ctrl-C ends everything."
+
+
+def line_for(label: str, transport: str, port: int, epoch: str, certificate: Path | None = None) -> str:
+    """Where a server is, and a line to poke at it with. The long poll asks for what comes after the cursor
+    that the server gives to whoever asks without one, and so waits for the next tick."""
+    address, secure = f"127.0.0.1:{port}", "s" if certificate else ""
+    url = f"http{secure}://{address}/ticks"
+    curl = f"curl --cacert {certificate}" if certificate else "curl"
+    poke = f"{curl} '{url}?after={epoch}:0'"
+    if transport == "long_polling":
+        poke = f"{curl} \"{url}?after=$({curl} -s {url} | cut -d'\"' -f4)\""
     elif transport == "websocket":
-        poke = f"python -m websockets ws://{address}/ticks"
+        trust = f"SSL_CERT_FILE={certificate} " if certificate else ""
+        poke = f"{trust}{_python()} -m websockets 'ws{secure}://{address}/ticks?after={epoch}:0'"
     return f"{label:15} {address}    {poke}"
+
+
+def _python() -> str:
+    """The interpreter that has our libraries, as one would type it here."""
+    near = os.path.relpath(sys.executable)
+    return near if not near.startswith("..") else sys.executable

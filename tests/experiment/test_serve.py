@@ -15,8 +15,9 @@ from typing import Any
 import orjson
 import pytest
 
-from bench.experiment.serve import line_for
+from bench.experiment.serve import DAY_S, TICKS_MAX, horizon_s, line_for, told_end
 from bench.measure import host
+from bench.scenario import Feed
 
 pytestmark = pytest.mark.process
 
@@ -55,13 +56,13 @@ def test_all_servers_hand_out_one_feed(mark: Any, tmp_path: Path) -> None:
     with socket.create_connection(("127.0.0.1", port)) as feed:
         feed.sendall(b"after -\n")
         header = orjson.loads(feed.makefile("rb").readline())
-    urls = [line.split("'")[1] for line in said if "curl" in line]
+    urls = [f"http://{line.split()[1]}/ticks" for line in said if "curl" in line]
     assert len(urls) == 2
     for url in urls:
         cursor = got(url)["cursor"]
         assert cursor.split(":")[0] == header["epoch"]
     from websockets.sync.client import connect
-    with connect(said[3].split()[-1]) as client:
+    with connect(said[3].split()[-1].strip("'")) as client:
         assert orjson.loads(client.recv())["cursor"].split(":")[0] == header["epoch"]
         assert orjson.loads(client.recv())["symbol"] in header["symbols"]
     process.send_signal(signal.SIGINT)
@@ -112,10 +113,43 @@ def test_a_server_that_ends_is_told_with_its_words(mark: Any, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("transport", "tls", "poke"), [
-    ("short_polling", False, "curl 'http://127.0.0.1:87/ticks?mode=latest'"),
-    ("short_polling", True, "curl --insecure 'https://127.0.0.1:87/ticks?mode=latest'"),
-    ("websocket", False, "python -m websockets ws://127.0.0.1:87/ticks"),
-    ("websocket", True, "curl --insecure 'https://127.0.0.1:87/health'"),
+    ("short_polling", False, "curl 'http://127.0.0.1:87/ticks?after=9f2c:0'"),
+    ("short_polling", True, "curl --cacert x.pem 'https://127.0.0.1:87/ticks?after=9f2c:0'"),
+    ("long_polling", False, "curl \"http://127.0.0.1:87/ticks?after=$(curl -s http://127.0.0.1:87/ticks "
+                            "| cut -d'\"' -f4)\""),
+    ("websocket", False, " -m websockets 'ws://127.0.0.1:87/ticks?after=9f2c:0'"),
+    ("websocket", True, " -m websockets 'wss://127.0.0.1:87/ticks?after=9f2c:0'"),
 ])
 def test_each_transport_has_a_line_to_poke_at_it(transport: str, tls: bool, poke: str) -> None:
-    assert line_for("mine", transport, 87, tls).endswith(poke)
+    assert line_for("mine", transport, 87, "9f2c", Path("x.pem") if tls else None).endswith(poke)
+
+
+@pytest.mark.parametrize("tls", ["false", "true"])
+def test_each_line_works_as_it_is_printed_and_shows_ticks(mark: Any, tmp_path: Path, tls: str) -> None:
+    sets = [word for name in ("short_polling", "long_polling", "websocket")
+            for word in ("--set", f"transports.{name}.tls={tls}")]
+    process = started(mark, tmp_path, first_port(), *sets)
+    *said, end = lines(process, 5)
+    assert end == "The feed goes on for 11 h 6 min; Ctrl-C ends everything."
+    for line in said:
+        shell = subprocess.Popen(["bash", "-c", line.split(maxsplit=2)[2]], stdin=subprocess.PIPE, stdout=-1,
+                                 stderr=subprocess.DEVNULL, start_new_session=True)
+        assert shell.stdout is not None
+        shown = b""
+        while b'"due_ns"' not in shown:
+            read = shell.stdout.read1()
+            assert read, (line, shown)
+            shown += read
+        os.killpg(shell.pid, signal.SIGKILL)
+        shell.communicate()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert mark.left_after() == []
+    assert list(tmp_path.glob("tickertape-*")) == []
+
+
+def test_a_feed_is_no_longer_than_memory_allows() -> None:
+    assert horizon_s(Feed(rate_per_s=10.0)) == DAY_S
+    assert horizon_s(Feed(rate_per_s=1000.0)) == TICKS_MAX / 1000
+    assert "for 33 min 20 s;" in told_end(Feed(rate_per_s=1000.0))
