@@ -16,7 +16,9 @@ the figure was not measured (another system, a server without counters) the dete
 which is reported and does not make a trial invalid.
 
 What makes a trial invalid is a fault of the measuring: the feed, the clocks, the generator, the books.
-A fault of the server's (updates that are late or lost) is a result.
+A fault of the server's is a result: updates that are late or lost, polls that wait for a slow answer
+(`polls_late`), clients that are refused as the contract has it, because they are too slow, left the tape or
+come from another epoch (`client_refusals`, which `client_error_share` leaves out).
 
 Known weakness: a detector sees one trial. What drifts from trial to trial is balanced by the order of
 the blocks, not detected here.
@@ -95,8 +97,8 @@ DETECTORS: tuple[Detector, ...] = (
         "clients had ended before the trial did: look at logs/load")),
     Detector("errors", "client_error_share", most=0.01, advice=(
         "more than 1 % of what clients asked for failed: look at load.errors in trial.json")),
-    Detector("polls-late", "polls_late_share", most=0.01, advice=(
-        "clients could not keep their poll schedule: lower load.clients or lengthen interval_s")),
+    Detector("polls-late", "polls_overdue_share", most=0.01, advice=(
+        "the generator got to polls over 20 ms late: lower load.clients or lengthen interval_s")),
     Detector("generator-lag", "client_lag_p99_ms", most=20, advice=(
         "updates lay in the generator's queue: it was slower than the server; lower load.clients or "
         "feed.rate_per_s")),

@@ -29,10 +29,10 @@ from bench.audit import DETECTORS
 
 FEED = {"unpublished", "feed-late"}
 BUSY = {"generator-busy"}
-BEHIND = {"generator-lag", "generator-stalled"}
+BEHIND = {"generator-lag", "generator-stalled", "polls-late"}
 MEMORY = {"host-swapping"}
 ERRORS = {"errors", "clients-missing", "clients-vanished"}
-SYMPTOMS = {"polls-late", "not-steady", "littles-law"}
+SYMPTOMS = {"not-steady", "littles-law"}
 """What any side brings about once it is at its limit."""
 KILLED = "status 137"
 """In the detail of a process that was killed, 128 + SIGKILL."""

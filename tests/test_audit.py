@@ -101,7 +101,7 @@ SABOTAGE: dict[str, tuple[TrialRecord, Tables]] = {
     "clients-missing": (CLEAN, changed("clients", "subscribed_ns", [None, *range(9)])),
     "clients-vanished": (replace(CLEAN, load=CLEAN.load | {"users_at_t1": 9}), {}),
     "errors": (CLEAN, changed("clients", "errors", [1] * 10)),
-    "polls-late": (CLEAN, changed("clients", "polls_late", [1] * 10)),
+    "polls-late": (CLEAN, changed("clients", "polls_overdue", [1] * 10)),
     "generator-lag": (CLEAN, shifted("deliveries", "app_ns", 40 * MS)),
     "generator-stalled": (replace(CLEAN, load=CLEAN.load | {"turn_gap_max_ns": 150 * MS}), {}),
     "books-lost": (
@@ -133,6 +133,23 @@ def test_a_detector_fires_on_what_it_is_for(name: str) -> None:
     assert name in names(verdict)
     reason = next(reason for reason in verdict.reasons if reason.name == name)
     assert "allowed is" in str(reason)
+
+
+def test_a_server_that_is_slower_than_the_schedule_is_a_result() -> None:
+    slow = changed("clients", "polls_late", [3] * 10)
+    assert judged(CLEAN, **slow).status == "VALID"
+    assert trial_row(CLEAN, TABLES | slow)["polls_late_share"] == 1
+
+
+@pytest.mark.parametrize("word", ["http-409", "http-410", "close-4008", "close-4009", "close-4010"])
+def test_clients_that_are_refused_by_the_contract_are_a_result(word: str) -> None:
+    errors = changed("clients", "errors", [1] * 10)
+    refused = replace(CLEAN, load=CLEAN.load | {"errors": {word: 10}})
+    assert judged(refused, **errors).status == "VALID"
+    row = trial_row(refused, TABLES | errors)
+    assert (row["client_errors"], row["client_refusals"], row["client_error_share"]) == (10, 10, 0)
+    broken = replace(CLEAN, load=CLEAN.load | {"errors": {word: 5, "reset": 5}})
+    assert names(judged(broken, **errors)) == ["errors"]
 
 
 def test_what_was_not_measured_is_not_assessed_and_does_not_condemn() -> None:

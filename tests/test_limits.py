@@ -23,7 +23,8 @@ ABORTED = {"verdict": "ABORTED", "reasons": "server-died: the trial failed: ende
     ([INVALID | {"feed_lateness_p99_ms": 30.0, "load_cpu_cores": 0.95}], "feed"),
     ([INVALID | {"client_error_share": 0.1}], "errors"),
     ([INVALID | {"clock_step_us": 500.0}], "invalid"),
-    ([INVALID | {"polls_late_share": 0.5}], "latency"),
+    ([INVALID | {"polls_overdue_share": 0.5}], "generator"),
+    ([SLOW | {"polls_late_share": 0.5}], "latency"),
     ([ABORTED], "errors"),
     ([ABORTED | {"reasons": "server-died: ended by itself with status 137"}], "memory"),
     # What both tries show counts more than what one of them shows.
@@ -36,7 +37,7 @@ def test_who_gave_in(rows: list[dict[str, Any]], side: str) -> None:
 
 
 @pytest.mark.parametrize(("row", "void"), [
-    (SLOW, False), (INVALID | {"load_cpu_cores": 0.95}, False), (INVALID | {"polls_late_share": 0.5}, False),
+    (SLOW, False), (INVALID | {"load_cpu_cores": 0.95}, False), (INVALID | {"polls_overdue_share": 0.5}, False),
     (INVALID | {"others_share": 0.5}, True), (INVALID | {"others_share": 0.5, "load_cpu_cores": 0.95}, True),
     (INVALID | {"clock_step_us": 500.0}, True), (ABORTED, False),
 ])

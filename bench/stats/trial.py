@@ -43,11 +43,13 @@ HOST = (
     "probe_slowdown",
 )
 """Columns that are the record's `host` as it stands."""
+REFUSALS = ("http-409", "http-410", "close-4008", "close-4009", "close-4010")
+"""Errors of clients that are the server's word by the contract: too slow, left the tape, another epoch."""
 WORDS = ("trial", "transport", "transport_kind", "source", "status", "failure")
 WHOLE = (
     "block", "position", "attempt", "clients", "seed", "updates_due", "delivered", "late", "conflated",
     "lost", "dropped", "duplicate", "foreign", "arrivals", "arrivals_counted", "feed_due", "feed_unpublished",
-    "received", "clients_subscribed", "client_errors", "reordered", "skips_declared", "steady_bins",
+    "received", "clients_subscribed", "client_errors", "client_refusals", "reordered", "skips_declared", "steady_bins",
 )
 """Columns of `trials.csv` that hold words and whole numbers; all others hold real ones."""
 COLUMNS = (
@@ -62,9 +64,10 @@ COLUMNS = (
     *server_costs.COLUMNS, "load_cpu_cores", "publisher_cpu_cores",
     "feed_due", "feed_unpublished", "feed_lateness_p50_ms", "feed_lateness_p99_ms",
     *BOOKS,
-    "clients_subscribed", "clients_missing", "clients_vanished", "client_errors", "client_error_share",
+    "clients_subscribed", "clients_missing", "clients_vanished", "client_errors", "client_refusals",
+    "client_error_share",
     "connections", "requests", "responses", "answers_empty", "answers_empty_share", "polls_late",
-    "polls_late_share",
+    "polls_late_share", "polls_overdue_share",
     "turn_gap_max_ms", "clock_step_us", "steady_bins", "trend_share", "warmup_cut_s",
     "requests_in_flight", "request_mean_ms", "in_flight_gap_share", *HOST,
 )
@@ -177,6 +180,7 @@ def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
     sums = client_sums(clients)
     subscribed = clients.num_rows - clients.column("subscribed_ns").null_count
     errors = int(clients.column("errors").to_numpy().sum())
+    refusals = _refusals(record, errors)
     # The users alive are all of them, the tables hold a share.
     whole = record.sample == 1
     return {
@@ -188,7 +192,8 @@ def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
         "clients_missing": record.clients - subscribed if whole else math.nan,
         "clients_vanished": record.clients - number(record.load.get("users_at_t1")),
         "client_errors": errors,
-        "client_error_share": errors / (clients.num_rows + errors + (sums["requests"] or 0)),
+        "client_refusals": refusals,
+        "client_error_share": (errors - refusals) / (clients.num_rows + errors + (sums["requests"] or 0)),
         "connections": sums["connections"],
         "requests": sums["requests"],
         "responses": sums["responses"],
@@ -196,9 +201,18 @@ def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
         "answers_empty_share": sums["answers_empty"] / sums["responses"] if sums["responses"] else math.nan,
         "polls_late": sums["polls_late"],
         "polls_late_share": sums["polls_late"] / sums["requests"] if sums["requests"] else math.nan,
+        "polls_overdue_share": sums["polls_overdue"] / sums["requests"] if sums["requests"] else math.nan,
         "turn_gap_max_ms": number(record.load.get("turn_gap_max_ns")) / NS_PER_MS,
         "clock_step_us": record.clock_step_ns / 1000 if record.clock_step_ns is not None else math.nan,
     }
+
+
+def _refusals(record: TrialRecord, errors: int) -> int:
+    """How many of the clients' errors were refusals that the server is meant to give."""
+    words = record.load.get("errors") or {}
+    refused, told = sum(words.get(word, 0) for word in REFUSALS), sum(words.values())
+    # The words are of all clients, `errors` of those in the tables.
+    return round(errors * refused / told) if told else 0
 
 
 def _distribution(trial: str, latency: Latencies | None) -> pd.DataFrame:

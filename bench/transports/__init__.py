@@ -94,6 +94,8 @@ class Counts:
     """The size of the same once decompressed."""
     polls_late: int = 0
     """Polls that went out after their instant because the one before was still under way."""
+    polls_overdue: int = 0
+    """Polls that the client's own side got to too late, whatever the server did."""
     request_duration_ns: int = 0
     """Over all complete responses: the time from request to response, added up."""
     in_flight_ns: int = 0

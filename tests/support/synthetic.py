@@ -176,7 +176,7 @@ def _client(
         "header_bytes_down": header_down, "body_bytes_up": 0, "body_bytes_down": body_down,
         "counted_from_ns": 3 * S, "counted_to_ns": 3 * S + int(plan.measure_s * S),
         "request_duration_ns": answers * 20_000_000, "in_flight_ns": answers * 20_000_000,
-        "polls_late": 0, "bytes_up": header_up, "bytes_down": header_down + body_down,
+        "polls_late": 0, "polls_overdue": 0, "bytes_up": header_up, "bytes_down": header_down + body_down,
         "segments_up": segments, "segments_down": segments, "data_segments_up": answers,
         "data_segments_down": answers or segments, "control_segments_up": 0,
         "control_segments_down": 0, "retransmitted_segments_up": 0, "retransmitted_bytes_up": 0,

@@ -6,7 +6,8 @@ The first request, without a cursor, subscribes. After it, at a fixed rate, poll
 
 A poll that is still under way when the next is due makes that one late: it is counted, and sent as soon
 as the answer is in. Further instants that pass meanwhile collapse into it, and the poll after it keeps
-its instant, so a slow server never shifts the schedule. With a fixed delay the first poll is due at its
+its instant, so a slow server never shifts the schedule. What the schedule itself got to more than 20 ms
+after its instant is counted apart as overdue: that is the generator's fault and not the server's. With a fixed delay the first poll is due at its
 phase too, and each further one an interval (and a draw) after the answer, so that none is ever late, and a
 slow server is asked less often. A batch that was cut (`more`) is followed up at once, outside the schedule.
 
@@ -20,6 +21,9 @@ import random
 from bench.transports import NEVER, ClientSpec, Sink
 from bench.transports.clients import Poller
 from bench.transports.short_polling.protocol import Options, moved_ns
+
+OVERDUE_NS = 20_000_000
+"""So much after its instant, a poll is the generator's fault: what the audit allows its queue, too."""
 
 
 class Client(Poller):
@@ -46,6 +50,7 @@ class Client(Poller):
     def asks_at(self, now_ns: int) -> int:
         """Poll if it is time to; the instant of the next poll."""
         if now_ns >= self._next_ns:
+            self.counts.polls_overdue += now_ns - self._next_ns > OVERDUE_NS
             if self._options.pace == "delay":
                 self._next_ns = NEVER   # until there is an answer
             else:

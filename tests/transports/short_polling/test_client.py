@@ -130,11 +130,19 @@ def test_slow_answers_never_shift_the_schedule(delays_ns: list[int]) -> None:
             assert bench.sent().startswith("GET")   # as soon as the answer is in, and once
             bench.receive(b"HTTP/1.1 304 Not Modified\r\n\r\n", answered_ns)
         assert bench.sent() == ""
-        assert counts.polls_late == late
+        assert (counts.polls_late, counts.polls_overdue) == (late, 0)   # the server's doing, not ours
         assert (bench.client.deadline_ns - first_ns) % INTERVAL_NS == 0
         assert answered_ns < bench.client.deadline_ns <= answered_ns + INTERVAL_NS
         now_ns = bench.client.deadline_ns
     assert counts.requests == counts.responses
+
+
+@pytest.mark.parametrize(("behind_ms", "overdue"), [(0, 0), (20, 0), (21, 1), (300, 1)])
+def test_a_poll_that_the_client_itself_gets_to_too_late_is_overdue(behind_ms: int, overdue: int) -> None:
+    bench = Bench()
+    bench.client.timer(bench.subscribe() + behind_ms * 1_000_000)
+    assert bench.sent().startswith("GET")
+    assert (bench.client.counts.polls_late, bench.client.counts.polls_overdue) == (0, overdue)
 
 
 def test_a_batch_that_was_cut_is_followed_up_outside_the_schedule() -> None:
