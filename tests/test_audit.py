@@ -160,6 +160,16 @@ def test_what_was_not_measured_is_not_assessed_and_does_not_condemn() -> None:
     assert unmeasured <= set(verdict.not_assessed)
 
 
+def test_deliveries_that_were_deleted_from_the_records_are_missed() -> None:
+    rows = TABLES["deliveries"]
+    one_in_twenty = rows.take([place for place in range(RECEIVED) if place % 20])
+    newest_gone = rows.slice(0, RECEIVED - RECEIVED // 20)
+    for kept in (one_in_twenty, newest_gone):
+        assert "recorded-books" in names(judged(CLEAN, deliveries=kept))
+    silent = replace(CLEAN, load={}, server_counts=CLEAN.server_counts | {"deliveries": RECEIVED})
+    assert names(judged(silent, deliveries=one_in_twenty)) == ["books-lost"]
+
+
 def test_a_failed_trial_is_aborted_with_its_reason() -> None:
     failed = replace(CLEAN, status="failed", reason="server-ended", detail="exit status 3\nTraceback …")
     verdict = audit(failed, trial_row(failed, None))

@@ -37,7 +37,8 @@ def test_who_gave_in(rows: list[dict[str, Any]], side: str) -> None:
 
 
 @pytest.mark.parametrize(("row", "void"), [
-    (SLOW, False), (INVALID | {"load_cpu_cores": 0.95}, False), (INVALID | {"polls_overdue_share": 0.5}, False),
+    (SLOW, False), (INVALID | {"load_cpu_cores": 0.95}, False),
+    (INVALID | {"polls_overdue_share": 0.5}, False),
     (INVALID | {"others_share": 0.5}, True), (INVALID | {"others_share": 0.5, "load_cpu_cores": 0.95}, True),
     (INVALID | {"clock_step_us": 500.0}, True), (ABORTED, False),
 ])

@@ -17,6 +17,9 @@ Each figure is a difference that must be zero, or must not be above it, whatever
 What is handed over and still under way when a trial ends makes the second one fall below zero by right;
 so an update counts as lost on the way only where a later one overtook it, which no stream allows.
 
+A publisher that was killed leaves no count of its first life, so its books can't be held against the log:
+what it did not publish is told by `feed_unpublished`.
+
 `reordered` counts updates that arrived after a later one of the same client and symbol had. A server may
 do that (and is told so), which is why it isn't among the differences.
 
@@ -52,8 +55,9 @@ def books(record: TrialRecord, trial: TrialArrays, tables: Tables, holes: int) -
     # The other parties speak of all clients, the tables of a share of them.
     whole = 1.0 if record.sample == 1 else math.nan
     missing = handed - received
+    alone = record.publisher.get("lives", 1) == 1
     return {
-        "publishing_unexplained": number(record.publisher.get("published")) - logged,
+        "publishing_unexplained": number(record.publisher.get("published")) - logged if alone else math.nan,
         "received": received,
         "server_deliveries": handed,
         "deliveries_unexplained": (received - handed) * whole,

@@ -49,7 +49,8 @@ WORDS = ("trial", "transport", "transport_kind", "source", "status", "failure")
 WHOLE = (
     "block", "position", "attempt", "clients", "seed", "updates_due", "delivered", "late", "conflated",
     "lost", "dropped", "duplicate", "foreign", "arrivals", "arrivals_counted", "feed_due", "feed_unpublished",
-    "received", "clients_subscribed", "client_errors", "client_refusals", "reordered", "skips_declared", "steady_bins",
+    "received", "clients_subscribed", "client_errors", "client_refusals", "reordered", "skips_declared",
+    "steady_bins",
 )
 """Columns of `trials.csv` that hold words and whole numbers; all others hold real ones."""
 COLUMNS = (

@@ -43,6 +43,11 @@ def test_a_publisher_that_counts_other_than_its_log() -> None:
     assert figures(publisher={"published": 9})["publishing_unexplained"] == 1
 
 
+def test_a_publisher_that_was_killed_has_no_count_to_go_by() -> None:
+    assert math.isnan(figures(publisher={"published": 5, "lives": 2})["publishing_unexplained"])
+    assert figures(publisher={"published": 8, "lives": 1})["publishing_unexplained"] == 0
+
+
 def test_what_comes_twice_is_more_than_was_handed_over() -> None:
     assert figures([*EVERYTHING, EVERYTHING[3]])["deliveries_unexplained"] == 1
 

@@ -6,10 +6,14 @@ The first request, without a cursor, subscribes. After it, at a fixed rate, poll
 
 A poll that is still under way when the next is due makes that one late: it is counted, and sent as soon
 as the answer is in. Further instants that pass meanwhile collapse into it, and the poll after it keeps
-its instant, so a slow server never shifts the schedule. What the schedule itself got to more than 20 ms
-after its instant is counted apart as overdue: that is the generator's fault and not the server's. With a fixed delay the first poll is due at its
-phase too, and each further one an interval (and a draw) after the answer, so that none is ever late, and a
-slow server is asked less often. A batch that was cut (`more`) is followed up at once, outside the schedule.
+its instant, so a slow server never shifts the schedule.
+
+What the schedule itself got to more than 20 ms after its instant is counted apart, as overdue: that is the
+generator's fault and not the server's.
+
+With a fixed delay the first poll is due at its phase too, and each further one an interval (and a draw)
+after the answer, so that none is ever late, and a slow server is asked less often. A batch that was cut
+(`more`) is followed up at once, outside the schedule.
 
 With entity tags, a poll names its cursor's tag in `If-None-Match`, and gets 304 where nothing is new.
 """
