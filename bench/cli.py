@@ -30,7 +30,7 @@ from rich.table import Table
 from bench import claims
 from bench import report as reports
 from bench.claims import Judged
-from bench.errors import DiskFullError, UserError
+from bench.errors import DiskFullError, RunError, UserError
 from bench.experiment import capacity, journal, needs, plan, prepare, progress
 from bench.experiment import run as runs
 from bench.experiment import serve as serving
@@ -110,10 +110,10 @@ def run(
     """
     if only_plan and resume is not None:
         raise typer.BadParameter("--plan is about a new run; it does not go with --resume")
-    if resume is not None and not scenario and (overrides or feed):
-        raise typer.BadParameter("a resumed run goes on with its own scenario; --set and --feed only go with "
-                                 "--resume where a SCENARIO is named too, to be compared with the run's")
     with _told():
+        if resume is not None and not scenario and (overrides or feed):
+            raise RunError(f"{resume}: --resume goes on with the run's own scenario; --set and --feed go with "
+                           "it only where a SCENARIO is named too, which is compared with the run's")
         if resume is None:
             question = prepare.read(scenario or "default", overrides or (), feed)
             needed = prepare.refuse_unless_fits(question, results)
@@ -121,14 +121,15 @@ def run(
                 _print_plan(question, needed, results)
                 return
         with machine_lock(wait=wait, say=lambda line: typer.echo(line, err=True)):
-            if resume is None:
-                under_way = journal.create(
-                    results, question.scenario, plan.trials(question.scenario), name=question.name,
-                    scenario_file=question.file, options=question.options, command=sys.argv[1:],
-                )
-            else:
-                named = prepare.read(scenario, overrides or (), feed).scenario if scenario else None
-                under_way = journal.resume(resume.resolve(), named, force=force)
+            with told_where_full("the same command"):
+                if resume is None:
+                    under_way = journal.create(
+                        results, question.scenario, plan.trials(question.scenario), name=question.name,
+                        scenario_file=question.file, options=question.options, command=sys.argv[1:],
+                    )
+                else:
+                    named = prepare.read(scenario, overrides or (), feed).scenario if scenario else None
+                    under_way = journal.resume(resume.resolve(), named, force=force)
             with told_where_full(f"tickertape run --resume {under_way.folder}"):
                 _execute(under_way)
         typer.echo("Making the report …", err=True)
