@@ -173,6 +173,8 @@ class Pusher:
         client = cast(Client, connection)
         try:
             self.chassis.check_origin(upgrade.headers.get("Origin"))
+            if upgrade.protocol != "HTTP/1.0" and len(upgrade.headers.get_all("Host")) != 1:
+                raise Refusal("bad-request", "a request names one Host")   # RFC 9112, section 3.2
             if upgrade.method != "GET":
                 raise Refusal("method-not-allowed", f"{upgrade.method[:20]} is not allowed, only GET")
             path, query = split_target(upgrade.path)
@@ -349,8 +351,6 @@ def json_response(status: int, body: bytes) -> Response:
     })
     if status == 405:
         headers["Allow"] = "GET"
-    if status == 426:
-        headers["Upgrade"] = "websocket"
     return Response(status, http.HTTPStatus(status).phrase, headers, body)
 
 

@@ -21,6 +21,14 @@ UPGRADE = (
 )
 
 
+def said(server: ServerProcess, what: bytes) -> bytes:
+    """All that the server answers to these bytes before it closes."""
+    with server.connect() as sock:
+        sock.sendall(what)
+        with sock.makefile("rb") as answer:
+            return answer.read()
+
+
 @pytest.fixture
 def server(feed: ScriptedFeed) -> Iterator[ServerProcess]:
     with running_server(feed, "websocket", limits=LIMITS, origins=[SITE]) as server:
@@ -146,6 +154,21 @@ def test_headers_that_are_too_large_and_methods_other_than_get_are_refused(serve
     assert (refused.status, refused.headers["Allow"]) == (405, "GET")
     plain = server.get("/ticks")
     assert (plain.status, plain.json["error"]) == (426, "upgrade-required")
+    assert said(server, b"GET /ticks HTTP/1.1\r\nHost: a\r\n\r\n").count(b"Upgrade: websocket") == 1
+
+
+@pytest.mark.parametrize("hosts", [b"", b"Host: a\r\nHost: b\r\n"])
+def test_a_request_names_one_host(server: ServerProcess, hosts: bytes) -> None:
+    answer = said(server, (UPGRADE % b"").replace(b"Host: a\r\n", hosts))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b'"bad-request"' in answer
+
+
+@pytest.mark.parametrize("what", [
+    b"hello\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /ticks HTTP/1.1\nHost: a\n\n",
+])
+def test_what_is_not_http_is_closed_without_a_word(server: ServerProcess, what: bytes) -> None:
+    assert said(server, what) == b""
 
 
 def test_an_origin_is_refused_before_the_upgrade_unless_it_is_allowed(server: ServerProcess) -> None:
