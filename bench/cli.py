@@ -112,8 +112,8 @@ def run(
         raise typer.BadParameter("--plan is about a new run; it does not go with --resume")
     with _told():
         if resume is not None and not scenario and (overrides or feed):
-            raise RunError(f"{resume}: --resume goes on with the run's own scenario; --set and --feed go with "
-                           "it only where a SCENARIO is named too, which is compared with the run's")
+            raise RunError(f"{resume}: --resume goes on with the run's own scenario; --set and --feed go "
+                           "with it only where a SCENARIO is named too, which is compared with the run's")
         if resume is None:
             question = prepare.read(scenario or "default", overrides or (), feed)
             needed = prepare.refuse_unless_fits(question, results)
