@@ -143,8 +143,8 @@ def _is_raw(done: list[Path]) -> bool:
     bare = [path for path in measured if not (path / "deliveries.parquet").is_file()]
     if bare and len(bare) < len(measured):
         raise RunError(
-            f"{bare[0] / 'deliveries.parquet'}: no such file, while other trials have theirs: put it back, or "
-            "take the raw tables of all trials away to read the run from trials.csv")
+            f"{bare[0] / 'deliveries.parquet'}: no such file, while other trials have theirs: put it back, "
+            "or take the raw tables of all trials away to read the run from trials.csv")
     return not bare
 
 
