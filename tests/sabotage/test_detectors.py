@@ -176,7 +176,7 @@ def test_requests_that_hang_break_littles_law(bench: Bench) -> None:
     outcome = bench.make("short_polling", options={"interval_s": 0.05})
     assert "littles-law" in outcome.names
     assert float(outcome.row["polls_late"] or 0) > 0
-    assert "polls-late" not in outcome.names   # they waited for the server: a result, not the generator's fault
+    assert "polls-late" not in outcome.names   # they waited for the server: a result
 
 
 def test_polls_that_the_generator_gets_to_late_are_found_out(bench: Bench) -> None:
