@@ -23,6 +23,7 @@ from bench.records import read_table, read_trial, write_table, write_trial
 pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
 
 CLOCK = Path(__file__).parent / "clock"
+TOIL = Path(__file__).parent / "toil"
 TIMING = {"feed-late", "polls-late", "generator-lag", "generator-stalled", "generator-busy", "littles-law"}
 """What a busy machine can bring about by itself."""
 HERE_TESTED = {
@@ -68,11 +69,17 @@ def test_a_generator_that_is_held_up_is_found_out(bench: Bench) -> None:
     assert {"generator-stalled", "generator-lag"} <= outcome.names
 
 
-def test_a_generator_that_has_too_much_to_do_is_found_out(bench: Bench) -> None:
-    # Long ticks: to parse one costs the generator more than to pass it on costs the server.
-    outcome = bench.make(feed={"rate_per_s": 1500.0, "book_levels": 50}, load={"clients": [100]})
+def test_a_generator_that_has_too_much_to_do_is_found_out(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(TOIL))
+    trigger = bench.folder / "toil"
+    monkeypatch.setenv("SABOTAGE_TOIL", str(trigger))
+
+    bench.spoil(trigger.touch)
+    outcome = bench.make()
     # On a busy machine it doesn't get the whole of a core to use up.
-    assert outcome.names & {"generator-busy", "host-load"}
+    assert outcome.names & {"generator-busy", "host-load", "host-steal"}
 
 
 def test_a_neighbour_on_the_generators_core_is_found_out(bench: Bench, hog: Callable[[], None]) -> None:
