@@ -26,6 +26,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from bench import objective, until
 from bench.errors import ScenarioError
+from bench.tables import Count, NotNegative, Positive, Table, Whole
+from bench.tables.simulation import Simulation
 from bench.until import Until
 from bench.validation import validated
 
@@ -36,19 +38,6 @@ SYMBOL_PATTERN = r"^[A-Za-z0-9._-]{1,24}$"
 PLACEHOLDER = re.compile(r"(?<!\$)\{([a-z_]+)\}")
 PLACEHOLDERS = ("port", "feed_port")
 """What may stand in a user's own command, in braces; `${name}` is the shell's."""
-
-Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-Whole = Annotated[int, Field(strict=True, ge=0)]
-"""Strict, since `true` is no number. Upper bounds are where a greater value can only be a slip; what this
-machine can carry is checked in `bench.experiment.needs`."""
-
-
-class Table(BaseModel):
-    """Base of every table of a scenario: frozen, and unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Bursts(Table):
@@ -125,7 +114,7 @@ class Server(Table):
 class Load(Table):
     """The clients."""
 
-    clients: Annotated[tuple[Annotated[Count, Field(le=1_000_000)], ...], Field(min_length=1)] = (50,)
+    clients: Annotated[tuple[Annotated[Count, Field(le=100_000_000)], ...], Field(min_length=1)] = (50,)
     """Client counts: one cell for each transport and count."""
     mode: Literal["every", "latest"] = "every"
     """`every`: each tick once, in order. `latest`: conflated to the newest of each symbol."""
@@ -207,7 +196,7 @@ class Capacity(Table):
     """The first step. A transport that breaks there has no knee."""
     factor: Annotated[float, Field(gt=1, le=10)] = 2.0
     """How much higher each next step is, until one breaks."""
-    most: Annotated[Count, Field(le=1_000_000)] = 5000
+    most: Annotated[Count, Field(le=100_000_000)] = 5000
     """No step is higher."""
     precision: Annotated[float, Field(gt=0, le=1)] = 0.2
     """Homing in ends where the lowest step that broke is at most so much (as a share) above the highest
@@ -329,6 +318,7 @@ class Scenario(Table):
     trials: Trials = Trials()
     capacity: Capacity | None = None
     """Where it stands, the run is a search for the most that each transport carries (see below)."""
+    simulation: Simulation = Simulation()
     transports: Annotated[dict[str, Subject], Field(min_length=1)]
     """What is compared, in the order of the report."""
     claims: dict[str, Claim] = Field(default_factory=dict)

@@ -21,7 +21,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-from bench.scenario import Table
+from bench.tables import Table
 
 ORIGIN = "https://ticker.example"
 """The page that a browser's WebSocket says it comes from; our servers are told to allow it."""

@@ -30,9 +30,10 @@ from bench.experiment.run import pinned_to, termination_as_interrupt
 from bench.experiment.trial import Setting
 from bench.measure import host
 from bench.records import TrialRecord
-from bench.scenario import Capacity, Scenario, Table
+from bench.scenario import Capacity, Scenario
 from bench.stats.knee import Search, Step, is_found, knee, next_step
 from bench.stats.trial import COLUMNS
+from bench.tables import Table
 
 
 def search_of(capacity: Capacity) -> Search:

@@ -38,7 +38,8 @@ from bench.errors import RunError
 from bench.experiment.plan import PlannedTrial
 from bench.measure import host
 from bench.records import SCHEMA_VERSION, write_json
-from bench.scenario import Scenario, Table
+from bench.scenario import Scenario
+from bench.tables import Table
 
 PROJECT = Path(bench.__file__).parent.parent
 

@@ -26,7 +26,8 @@ from bench.errors import HostError
 from bench.experiment.plan import poll_interval_s
 from bench.feed.schedule import MEMORY_LIVES
 from bench.measure import host
-from bench.scenario import Scenario, Table
+from bench.scenario import Scenario
+from bench.tables import Table
 from bench.wire import HttpWire
 
 OVERHEAD_S = 1.2

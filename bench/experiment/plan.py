@@ -28,7 +28,8 @@ from typing import Any
 
 from bench import transports
 from bench.errors import ScenarioError
-from bench.scenario import Load, Scenario, Table
+from bench.scenario import Load, Scenario
+from bench.tables import Table
 from bench.wire import Wire
 
 LABEL = re.compile(r"[A-Za-z0-9_]{1,40}")

@@ -21,7 +21,8 @@ from bench.errors import ScenarioError
 from bench.experiment import capacity, needs, plan
 from bench.experiment.journal import PROJECT
 from bench.feed import schedule
-from bench.scenario import Scenario, Table
+from bench.scenario import Scenario
+from bench.tables import Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from typing import Any
 
 import bench
 from bench.experiment.processes import Command
-from bench.scenario import Feed, Server, Table
+from bench.scenario import Feed, Server
+from bench.tables import Table
 from bench.wire import Wire, origins
 
 LOCALHOST = "127.0.0.1"

@@ -48,7 +48,8 @@ from bench.feed.schedule import Schedule
 from bench.measure import host, noise, recording, socket_memory
 from bench.measure.process import SAMPLE_INTERVAL_NS, Mark, Meter, usage
 from bench.records import SAMPLES, TrialRecord, Windows, write_table, write_trial
-from bench.scenario import External, Scenario, Table
+from bench.scenario import External, Scenario
+from bench.tables import Table
 
 NS = 1_000_000_000
 LEAD_NS = 50_000_000

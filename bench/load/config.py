@@ -21,7 +21,7 @@ from pydantic import Field
 
 from bench.contract import Subscription
 from bench.errors import UserError
-from bench.scenario import Count, Positive, Table
+from bench.tables import Count, Positive, Table
 from bench.validation import validated
 
 VARIABLE = "TICKERTAPE_LOAD"

@@ -19,7 +19,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from bench.errors import ScenarioError
-from bench.scenario import Positive, Server, Table
+from bench.scenario import Server
+from bench.tables import Positive, Table
 from bench.validation import validated
 
 Port = Annotated[int, Field(ge=0, le=65535)]

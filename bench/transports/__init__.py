@@ -36,7 +36,8 @@ from typing import Any, Literal, Protocol
 
 from bench.contract import Subscription
 from bench.errors import ScenarioError
-from bench.scenario import Subject, Table
+from bench.scenario import Subject
+from bench.tables import Table
 from bench.validation import validated
 
 Part = Literal["protocol", "server", "client", "model"]

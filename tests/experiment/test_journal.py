@@ -12,7 +12,8 @@ from bench.experiment import journal, plan
 from bench.experiment.journal import Commit, Run
 from bench.experiment.plan import PlannedTrial
 from bench.records import TrialRecord, read_json, trial_folders, write_json, write_trial
-from bench.scenario import Scenario, Table
+from bench.scenario import Scenario
+from bench.tables import Table
 
 TABLE: dict[str, Any] = {
     "question": "?", "trials": {"count": 2}, "load": {"clients": [1, 2]}, "transports": {"a": {}},

@@ -11,7 +11,8 @@ import pytest
 from bench.errors import HostError
 from bench.experiment.needs import Means, Needs, expected_ticks, needs, refuse_unless_fits, table, trial_s
 from bench.feed import schedule
-from bench.scenario import Scenario, Table
+from bench.scenario import Scenario
+from bench.tables import Table
 from bench.transports.short_polling.protocol import Options as ShortPolling
 
 PLENTY = Means(10**13, 10**13, 10**7, 10**7)

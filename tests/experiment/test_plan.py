@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from bench.errors import ScenarioError
 from bench.experiment import plan
-from bench.scenario import Scenario, Table
+from bench.scenario import Scenario
+from bench.tables import Table
 
 
 class Polling(Table):

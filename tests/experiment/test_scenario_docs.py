@@ -29,7 +29,7 @@ def test_every_field_says_what_it_means() -> None:
     "| `question` | text | required |",
     "| `schedule` | `\"constant\"`, `\"poisson\"`, `\"bursty\"`, `\"replay\"` | `\"poisson\"` |",
     "| `branching_ratio` | number ≥ 0, < 1 | `0.8` |",
-    "| `clients` | a list: whole number ≥ 1, ≤ 1000000 | `[50]` |",
+    "| `clients` | a list: whole number ≥ 1, ≤ 100000000 | `[50]` |",
     "| `late_after_s` | number > 0, ≤ 3600 | – |",
     "| `entity_tags` | `true`, `false` | `true` |",
 ])

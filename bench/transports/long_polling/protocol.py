@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from bench.contract import Batch, Request, Subscription
-from bench.scenario import Positive
+from bench.tables import Positive
 from bench.wire import HttpWire
 
 T = TypeVar("T")

@@ -22,7 +22,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bench.scenario import Positive
+from bench.tables import Positive
 from bench.wire import HttpWire
 
 

@@ -22,7 +22,7 @@ from functools import lru_cache
 from typing import Literal
 
 from bench.contract import Batch, encode_batch
-from bench.scenario import Positive
+from bench.tables import Positive
 from bench.wire import Wire
 
 TEXT = 0x81
