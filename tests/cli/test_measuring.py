@@ -1,15 +1,11 @@
-"""The command line: exit statuses, one sentence for a mistake, and what each verb prints."""
+"""The verbs that measure and judge: what each prints, and its exit status."""
 
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 from synthetic import DEFAULT, Plan, make_run
 from typer.testing import CliRunner, Result
@@ -36,24 +32,6 @@ def test_every_verb_explains_itself(verb: str) -> None:
     assert len(result.stdout.splitlines()) > 10
     if verb != "doctor":
         assert f"tickertape {verb} " in result.stdout   # an example
-
-
-@pytest.mark.parametrize(("arguments", "sentence"), [
-    (("run", "nosuch"), "scenarios/: nosuch: found no such scenario, allowed is aa, "),
-    (("run", "my.toml"), "my.toml: the file: found no such file"),
-    (("run", "quick", "--set", "load.client=3"), "load.client: found an unknown key, allowed is clients"),
-    (("run", "quick", "--feed", "no.csv", "--plan"), "no.csv"),
-    (("run", "--resume", "nowhere"), "is this a run's folder"),
-    (("report", "nowhere"), "is this a run's folder"),
-    (("compare", "nowhere", "nowhere"), "is this a run's folder"),
-    (("serve", "nosuch"), "no such scenario"),
-])
-def test_a_mistake_is_one_sentence_and_status_2(arguments: tuple[str, ...], sentence: str) -> None:
-    result = tickertape(*arguments)
-    assert result.exit_code == 2
-    assert sentence in result.stderr
-    assert result.stderr.count("\n") == 1
-    assert result.stdout == ""
 
 
 def test_a_plan_and_a_resumed_run_do_not_go_together() -> None:
@@ -113,38 +91,6 @@ def test_the_doctors_findings_as_a_table_and_as_json() -> None:
     poor = any(check["verdict"] == "poor" for check in told["checks"])
     assert plain.exit_code == int(poor)
     assert told["host"]["cores"]
-
-
-@pytest.mark.parametrize(("value", "plain", "shown"), [
-    (1.234, 1.234, "1.23"), (math.nan, None, "–"), (math.inf, "lost", "lost"), (pd.NA, None, "–"),
-    (np.int64(3), 3, "3.00"),
-])
-def test_figures_that_are_no_numbers(value: Any, plain: Any, shown: str) -> None:
-    assert cli._plain(value) == plain
-    json.dumps(cli._plain(value))
-    assert cli._cell(value, "{:.2f}") == shown
-
-
-def test_the_summarys_table_fits_a_terminal() -> None:
-    row = {name: 123.456 for name, _, _ in cli.COLUMNS} | {"transport": "short_polling"}
-    from rich.console import Console
-    console = Console(width=80, record=True)
-    console.print(cli._summary_table(pd.DataFrame([row])))
-    text = console.export_text()
-    assert "short_polling" in text
-    assert "…" not in text
-
-
-@pytest.mark.parametrize(("conflated", "shown"), [(0, False), (250, True)])
-def test_what_was_conflated_is_seen_at_a_glance(conflated: int, shown: bool) -> None:
-    row = {name: 123.456 for name, _, _ in cli.COLUMNS} | {
-        "transport": "short_polling", "conflated": conflated, "updates_due": 1000}
-    from rich.console import Console
-    console = Console(width=80, record=True)
-    console.print(cli._summary_table(pd.DataFrame([row])))
-    text = console.export_text()
-    assert ("confl." in text, " 25 " in text) == (shown, shown)
-    assert "…" not in text
 
 
 def test_two_runs_are_compared_with_a_status_for_scripts(tmp_path: Path) -> None:

@@ -1,36 +1,30 @@
-"""The command line: one verb a stage. What each does is in its `--help`.
-
-    run      scenario ─► trials ─► report          exit 0: every trial valid in the end, 1: some are not
-    report   a run's files ─► its report again
-    compare  two runs ─► what has become worse      exit 0: nothing, 1: something
-    serve    all servers side by side on one feed, to poke at
-    doctor   what of this machine would spoil a run
-
-A user's mistake is one sentence on stderr and exit status 2; an interrupted command ends with 130.
-Figures go to stdout, progress and everything else to stderr. Tracebacks are for bugs.
-"""
+"""The verbs that measure and judge: `run`, `report`, `compare`, `serve`, `doctor`."""
 
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import claims
-from bench import report as reports
-from bench.claims import Judged
-from bench.errors import DiskFullError, RunError, UserError
+from bench.cli.outcome import finish
+from bench.cli.terms import (
+    NOT_VALID,
+    VALID,
+    AsJson,
+    FeedFile,
+    Overrides,
+    Results,
+    ScenarioName,
+    told,
+)
+from bench.errors import RunError
 from bench.experiment import capacity, journal, needs, plan, prepare, progress
 from bench.experiment import run as runs
 from bench.experiment import serve as serving
@@ -39,42 +33,10 @@ from bench.experiment.lock import machine_lock
 from bench.experiment.prepare import Question
 from bench.experiment.room import told_where_full
 from bench.measure import host, noise
-from bench.report import claims as claim_words
 from bench.report import compare as comparing
 from bench.stats import changes
 
-VALID, NOT_VALID, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
-app = typer.Typer(
-    no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode="markdown",
-    help="What it costs, and how long it takes, to get live data to its clients.",
-)
-
-ScenarioName = Annotated[str, typer.Argument(
-    metavar="SCENARIO", help="A name from scenarios/ (default, quick) or the path of a TOML file.")]
-FeedFile = Annotated[Path | None, typer.Option(
-    "--feed", metavar="FILE", help="Replay the real trades of this CSV or Parquet file instead of drawn "
-    "ticks, with the scenario's feed.replay.speed and start.")]
-Overrides = Annotated[list[str] | None, typer.Option(
-    "--set", metavar="NAME=VALUE", help="Set a field of the scenario, such as load.clients=[50,200]; "
-    "may stand more than once.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")]
-Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where the runs' folders are.")]
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """A user's mistake as one sentence, an interruption as a status."""
-    try:
-        yield
-    except UserError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(NOT_VALID if isinstance(error, DiskFullError) else MISTAKE) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
-
-
-@app.command()
 def run(
     scenario: ScenarioName = "",
     feed: FeedFile = None,
@@ -110,7 +72,7 @@ def run(
     """
     if only_plan and resume is not None:
         raise typer.BadParameter("--plan is about a new run; it does not go with --resume")
-    with _told():
+    with told():
         if resume is not None and not scenario and (overrides or feed):
             raise RunError(f"{resume}: --resume goes on with the run's own scenario; --set and --feed go "
                            "with it only where a SCENARIO is named too, which is compared with the run's")
@@ -133,7 +95,7 @@ def run(
             with told_where_full(f"tickertape run --resume {under_way.folder}"):
                 _execute(under_way)
         typer.echo("Making the report …", err=True)
-        valid = _finish(under_way.folder, as_json)
+        valid = finish(under_way.folder, as_json)
     raise typer.Exit(VALID if valid else NOT_VALID)
 
 
@@ -170,115 +132,11 @@ def _print_plan(question: Question, needed: needs.Needs, results: Path) -> None:
     console.print(blocks)
     trials = question.scenario.trials
     if trials.rule:
-        told = f"After block {trials.count} the run ends as soon as {trials.rule}"
-        console.print(f"{told}, at the latest after block {trials.blocks}.", highlight=False)
+        ends = f"After block {trials.count} the run ends as soon as {trials.rule}"
+        console.print(f"{ends}, at the latest after block {trials.blocks}.", highlight=False)
     console.print(means)
 
 
-def _finish(folder: Path, as_json: bool) -> bool:
-    """Write the report and print the summary; whether all trials are valid."""
-    # It imports matplotlib, which a command that draws nothing should not pay for.
-    from bench.report import findings
-
-    with told_where_full(f"tickertape report {folder}"):
-        built = reports.build(folder)
-    summary = built.summary
-    verdicts = {verdict: int(count) for verdict, count in built.trials["verdict"].value_counts().items()}
-    if as_json:
-        cells = [{name: _plain(value) for name, value in row.items()} for row in summary.to_dict("records")]
-        report = str(folder / "report.html")
-        data: dict[str, object] = {"run": str(folder), "report": report, "verdicts": verdicts, "cells": cells}
-        if built.knees is not None:
-            data["capacity"] = [{name: _plain(value) for name, value in row.items()}
-                                for row in built.knees.to_dict("records")]
-        if built.claims:
-            data["claims"] = [{name: _plain(value) for name, value in row.items()}
-                              for row in claims.table(built.claims).to_dict("records")]
-        data["claimable"] = findings.floor_sentences(built)
-        typer.echo(json.dumps(data))
-    else:
-        console = Console()
-        console.print(_summary_table(summary) if built.knees is None else _capacity_table(built.knees))
-        if built.claims:
-            console.print(_claims_table(built.claims))
-        for sentence in findings.floor_sentences(built):
-            console.print(sentence, highlight=False)
-        told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
-        console.print(f"Trials: {told}", highlight=False)
-        console.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
-    return built.settled
-
-
-def _claims_table(verdicts: list[Judged]) -> Table:
-    """What was claimed beside what was measured."""
-    table = Table("claim", "stated", "ours", "unit", "verdict")
-    for each in verdicts:
-        ours = claim_words.ours_text(each)
-        table.add_row(each.name, f"{each.stated:,g}", ours, each.claim.unit, each.verdict)
-    return table
-
-
-def _plain(value: Any) -> Any:
-    """A value of a frame as JSON has it; what is missing is null, what was lost is "lost"."""
-    if pd.isna(value):
-        return None
-    return "lost" if value == math.inf else value.item() if hasattr(value, "item") else value
-
-
-COLUMNS = (
-    ("transport", "", "{}"), ("clients", "clients", "{:.0f}"), ("valid_trials", "valid\ntrials", "{:.0f}"),
-    ("lost", "lost", "{:.0f}"), ("latency_p50_ms", "p50\nms", "{:.2f}"),
-    ("latency_p99_ms", "p99\nms", "{:.2f}"), ("age_excess_mean_ms", "excess\nage ms", "{:.2f}"),
-    ("requests_per_update", "reqs", "{:.2f}"), ("bytes_up_per_update", "bytes\nup", "{:.0f}"),
-    ("bytes_down_per_update", "bytes\ndown", "{:.0f}"),
-    ("server_cpu_us_per_update", "CPU\nµs", "{:.1f}"),
-)
-"""Of `summary.csv` on the terminal: column, heading, format."""
-
-
-CAPACITY_COLUMNS = (
-    ("transport", "", "{}"), ("clients", "clients", "{:,.0f}"), ("rate_per_s", "ticks/s", "{:,.0f}"),
-    ("updates_per_s", "updates/s", "{:,.0f}"), ("server_cpu", "server\ncores", "{:.2f}"),
-    ("clients_per_core", "clients\na core", "{:,.0f}"),
-    ("updates_per_s_per_core", "updates/s\na core", "{:,.0f}"), ("limited_by", "limited by", "{}"),
-)
-"""Of `capacity.csv` on the terminal."""
-
-
-def _summary_table(summary: pd.DataFrame) -> Table:
-    """The cells, in 80 columns."""
-    table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
-        "Requests, bytes (TCP and IP included) and server CPU: for each update. –: too few."))
-    columns: tuple[tuple[str, str, str], ...] = COLUMNS
-    if "conflated" in summary and summary["conflated"].fillna(0).sum() > 0:
-        rest = (column for column in COLUMNS[4:] if column[0] != "requests_per_update")   # for 80 columns
-        columns = (*COLUMNS[:4], ("conflated_percent", "confl.\n%", "{:.0f}"), *rest)
-        summary = summary.assign(conflated_percent=100 * summary["conflated"] / summary["updates_due"])
-    for name, heading, _ in columns:
-        table.add_column(heading, justify="left" if name == "transport" else "right", no_wrap=True)
-    for row in summary.to_dict("records"):
-        table.add_row(*(_cell(row[name], form) for name, _, form in columns))
-    return table
-
-
-def _capacity_table(knees: pd.DataFrame) -> Table:
-    """The knees, with who gave in."""
-    table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
-        f"At the most that held {knees['objective'].iloc[0]}. –: nothing did."))
-    for name, heading, _ in CAPACITY_COLUMNS:
-        table.add_column(heading, justify="left" if name in ("transport", "limited_by") else "right")
-    for row in knees.to_dict("records"):
-        table.add_row(*(_cell(row[name], form) for name, _, form in CAPACITY_COLUMNS))
-    return table
-
-
-def _cell(value: Any, form: str) -> str:
-    if pd.isna(value):
-        return "–"
-    return "lost" if value == math.inf else form.format(value)
-
-
-@app.command()
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")] = Path("results/latest"),
     as_json: AsJson = False,
@@ -292,12 +150,11 @@ def report(
 
         tickertape report results/latest
     """
-    with _told():
-        valid = _finish(run.resolve(), as_json)
+    with told():
+        valid = finish(run.resolve(), as_json)
     raise typer.Exit(VALID if valid else NOT_VALID)
 
 
-@app.command()
 def compare(
     before: Annotated[Path, typer.Argument(metavar="BEFORE", help="The folder of the run to measure by.")],
     after: Annotated[Path, typer.Argument(metavar="AFTER", help="The folder of the run to be judged.")],
@@ -321,7 +178,7 @@ def compare(
 
     Exit status: 0 nothing regressed, 1 something did, 2 a mistake, or runs that are not alike.
     """
-    with _told():
+    with told():
         threshold = threshold_percent / 100
         found = comparing.compare(before.resolve(), after.resolve(), threshold=threshold, force=force)
     for sentence in (*(f"not alike: {each}" for each in found.unlike), *found.notes):
@@ -347,7 +204,6 @@ def _changes_table(found: comparing.Comparison) -> Table:
     return table
 
 
-@app.command()
 def serve(
     scenario: ScenarioName = "default",
     feed: FeedFile = None,
@@ -365,17 +221,16 @@ def serve(
 
         tickertape serve quick --set feed.rate_per_s=2
     """
-    with _told():
+    with told():
         serving.serve(prepare.read(scenario, overrides or (), feed), port, locust=locust, say=typer.echo)
 
 
-@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """What of this machine would spoil a run, and what to do about it.
 
     Looks for a second at what else runs here. Exit status: 0 nothing, 1 something.
     """
-    with _told():
+    with told():
         described = host.describe()
         before = noise.Counters.read()
         time.sleep(1.0)
@@ -391,6 +246,5 @@ def doctor(as_json: AsJson = False) -> None:
     raise typer.Exit(NOT_VALID if any(check.verdict == "poor" for check in checks) else VALID)
 
 
-def main() -> None:
-    """The installed command."""
-    app()
+VERBS = (run, report, compare, serve, doctor)
+"""In the order of the help."""

@@ -1,0 +1,127 @@
+"""How a run ends on the terminal: its report is written, its summary printed, as a table or as JSON.
+
+    trials on disk ─► report, trials.csv, summary.csv … ─► table of the cells (or knees) · claims · verdicts
+
+The same for a run that was measured and for one that was simulated.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench import claims
+from bench import report as reports
+from bench.claims import Judged
+from bench.experiment.room import told_where_full
+from bench.report import claims as claim_words
+
+
+def finish(folder: Path, as_json: bool) -> bool:
+    """Write the report and print the summary; whether all trials are valid."""
+    # It imports matplotlib, which a command that draws nothing should not pay for.
+    from bench.report import findings
+
+    with told_where_full(f"tickertape report {folder}"):
+        built = reports.build(folder)
+    summary = built.summary
+    verdicts = {verdict: int(count) for verdict, count in built.trials["verdict"].value_counts().items()}
+    if as_json:
+        cells = [{name: _plain(value) for name, value in row.items()} for row in summary.to_dict("records")]
+        report = str(folder / "report.html")
+        data: dict[str, object] = {"run": str(folder), "report": report, "verdicts": verdicts, "cells": cells}
+        if built.knees is not None:
+            data["capacity"] = [{name: _plain(value) for name, value in row.items()}
+                                for row in built.knees.to_dict("records")]
+        if built.claims:
+            data["claims"] = [{name: _plain(value) for name, value in row.items()}
+                              for row in claims.table(built.claims).to_dict("records")]
+        data["claimable"] = findings.floor_sentences(built)
+        typer.echo(json.dumps(data))
+    else:
+        console = Console()
+        console.print(_summary_table(summary) if built.knees is None else _capacity_table(built.knees))
+        if built.claims:
+            console.print(_claims_table(built.claims))
+        for sentence in findings.floor_sentences(built):
+            console.print(sentence, highlight=False)
+        told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+        console.print(f"Trials: {told}", highlight=False)
+        console.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
+    return built.settled
+
+
+def _claims_table(verdicts: list[Judged]) -> Table:
+    """What was claimed beside what was measured."""
+    table = Table("claim", "stated", "ours", "unit", "verdict")
+    for each in verdicts:
+        ours = claim_words.ours_text(each)
+        table.add_row(each.name, f"{each.stated:,g}", ours, each.claim.unit, each.verdict)
+    return table
+
+
+def _plain(value: Any) -> Any:
+    """A value of a frame as JSON has it; what is missing is null, what was lost is "lost"."""
+    if pd.isna(value):
+        return None
+    return "lost" if value == math.inf else value.item() if hasattr(value, "item") else value
+
+
+COLUMNS = (
+    ("transport", "", "{}"), ("clients", "clients", "{:.0f}"), ("valid_trials", "valid\ntrials", "{:.0f}"),
+    ("lost", "lost", "{:.0f}"), ("latency_p50_ms", "p50\nms", "{:.2f}"),
+    ("latency_p99_ms", "p99\nms", "{:.2f}"), ("age_excess_mean_ms", "excess\nage ms", "{:.2f}"),
+    ("requests_per_update", "reqs", "{:.2f}"), ("bytes_up_per_update", "bytes\nup", "{:.0f}"),
+    ("bytes_down_per_update", "bytes\ndown", "{:.0f}"),
+    ("server_cpu_us_per_update", "CPU\nµs", "{:.1f}"),
+)
+"""Of `summary.csv` on the terminal: column, heading, format."""
+
+
+CAPACITY_COLUMNS = (
+    ("transport", "", "{}"), ("clients", "clients", "{:,.0f}"), ("rate_per_s", "ticks/s", "{:,.0f}"),
+    ("updates_per_s", "updates/s", "{:,.0f}"), ("server_cpu", "server\ncores", "{:.2f}"),
+    ("clients_per_core", "clients\na core", "{:,.0f}"),
+    ("updates_per_s_per_core", "updates/s\na core", "{:,.0f}"), ("limited_by", "limited by", "{}"),
+)
+"""Of `capacity.csv` on the terminal."""
+
+
+def _summary_table(summary: pd.DataFrame) -> Table:
+    """The cells, in 80 columns."""
+    table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
+        "Requests, bytes (TCP and IP included) and server CPU: for each update. –: too few."))
+    columns: tuple[tuple[str, str, str], ...] = COLUMNS
+    if "conflated" in summary and summary["conflated"].fillna(0).sum() > 0:
+        rest = (column for column in COLUMNS[4:] if column[0] != "requests_per_update")   # for 80 columns
+        columns = (*COLUMNS[:4], ("conflated_percent", "confl.\n%", "{:.0f}"), *rest)
+        summary = summary.assign(conflated_percent=100 * summary["conflated"] / summary["updates_due"])
+    for name, heading, _ in columns:
+        table.add_column(heading, justify="left" if name == "transport" else "right", no_wrap=True)
+    for row in summary.to_dict("records"):
+        table.add_row(*(_cell(row[name], form) for name, _, form in columns))
+    return table
+
+
+def _capacity_table(knees: pd.DataFrame) -> Table:
+    """The knees, with who gave in."""
+    table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
+        f"At the most that held {knees['objective'].iloc[0]}. –: nothing did."))
+    for name, heading, _ in CAPACITY_COLUMNS:
+        table.add_column(heading, justify="left" if name in ("transport", "limited_by") else "right")
+    for row in knees.to_dict("records"):
+        table.add_row(*(_cell(row[name], form) for name, _, form in CAPACITY_COLUMNS))
+    return table
+
+
+def _cell(value: Any, form: str) -> str:
+    if pd.isna(value):
+        return "–"
+    return "lost" if value == math.inf else form.format(value)

@@ -1,0 +1,41 @@
+"""What all verbs share: statuses, options by the same name, and how a mistake is told.
+
+A user's mistake is one sentence on stderr and exit status 2; an interrupted command ends with 130.
+Figures go to stdout, progress and everything else to stderr. Tracebacks are for bugs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.errors import DiskFullError, UserError
+
+VALID, NOT_VALID, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+ScenarioName = Annotated[str, typer.Argument(
+    metavar="SCENARIO", help="A name from scenarios/ (default, quick) or the path of a TOML file.")]
+FeedFile = Annotated[Path | None, typer.Option(
+    "--feed", metavar="FILE", help="Replay the real trades of this CSV or Parquet file instead of drawn "
+    "ticks, with the scenario's feed.replay.speed and start.")]
+Overrides = Annotated[list[str] | None, typer.Option(
+    "--set", metavar="NAME=VALUE", help="Set a field of the scenario, such as load.clients=[50,200]; "
+    "may stand more than once.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")]
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where the runs' folders are.")]
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """A user's mistake as one sentence, an interruption as a status."""
+    try:
+        yield
+    except UserError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(NOT_VALID if isinstance(error, DiskFullError) else MISTAKE) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
