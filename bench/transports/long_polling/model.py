@@ -31,10 +31,21 @@ from __future__ import annotations
 
 import math
 
+from bench.cycle import Cycle
 from bench.transports.long_polling.protocol import Options
 
 ANY_FEED = frozenset[str]()
 """The closed forms that hold whatever the schedule; the others take the ticks as a Poisson process."""
+
+
+def cycle(options: Options) -> Cycle:
+    """The next request follows the answer, and is kept until there is news."""
+    return Cycle(
+        parks=True,
+        hold_s=options.hold_s,
+        new_connection=options.connection == "new",
+        handshakes=1 + options.tls,
+    )
 
 
 def _gap_s(delay_s: float, gap_s: float) -> float:

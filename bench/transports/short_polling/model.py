@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import math
 
+from bench.cycle import Cycle
 from bench.transports.short_polling.protocol import Options
 
 DRAWS = [(number + 0.5) / 24 for number in range(24)]
@@ -40,6 +41,17 @@ DRAWS = [(number + 0.5) / 24 for number in range(24)]
 
 ANY_FEED = frozenset({"latency_mean_s", "age_excess_mean_s"})
 """The closed forms that hold whatever the schedule; the others take the ticks as a Poisson process."""
+
+
+def cycle(options: Options) -> Cycle:
+    """A poll an interval, answered at once."""
+    return Cycle(
+        interval_s=options.interval_s,
+        pace=options.pace,
+        jitter=options.jitter,
+        new_connection=options.connection == "new",
+        handshakes=1 + options.tls,
+    )
 
 
 def _gaps(options: Options, delay_s: float, gap_s: float) -> list[float]:

@@ -13,10 +13,16 @@ Known weakness: no queue. Near saturation ticks overtake the fan-out, and δ gro
 
 from __future__ import annotations
 
+from bench.cycle import Cycle
 from bench.transports.websocket.protocol import Options
 
 ANY_FEED = frozenset({"latency_mean_s", "latency_mean_latest_s", "age_excess_mean_s"})
 """The closed forms that hold whatever the schedule; the others take the ticks as a Poisson process."""
+
+
+def cycle(options: Options) -> Cycle:
+    """Every tick is pushed, over a connection that stays."""
+    return Cycle(pushes=True, handshakes=1 + options.tls)
 
 
 def latency_mean_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
