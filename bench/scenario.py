@@ -27,7 +27,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from bench import objective, until
 from bench.errors import ScenarioError
 from bench.tables import Count, NotNegative, Positive, Table, Whole
+from bench.tables.crossover import Crossover
 from bench.tables.simulation import Simulation
+from bench.tables.storm import Storm
 from bench.until import Until
 from bench.validation import validated
 
@@ -319,6 +321,10 @@ class Scenario(Table):
     capacity: Capacity | None = None
     """Where it stands, the run is a search for the most that each transport carries (see below)."""
     simulation: Simulation = Simulation()
+    storm: Storm | None = None
+    """Where it stands, a reconnect storm is simulated in place of the feed (see below)."""
+    crossover: Crossover | None = None
+    """Where it stands, the map of the cheapest and the freshest is made (see below)."""
     transports: Annotated[dict[str, Subject], Field(min_length=1)]
     """What is compared, in the order of the report."""
     claims: dict[str, Claim] = Field(default_factory=dict)

@@ -8,7 +8,7 @@ as it is there. A test checks that the file is current.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -59,6 +59,10 @@ def _inner(model: type[BaseModel], prefix: str) -> list[str]:
             path = f"{prefix}{name}"
             parts.append(_table(f"## `[{path}]`", inner, _doc(inner), skip=set()))
             parts += _inner(inner, f"{path}.")
+        elif prefix and get_origin(field.annotation) is dict:   # the file's own two are introduced apart
+            named = get_args(field.annotation)[1]
+            introduction = f"{field.description}\n\n{_doc(named)}"
+            parts.append(_table(f"## `[{prefix}{name}.<name>]`", named, introduction, skip=set()))
     return parts
 
 
@@ -77,7 +81,7 @@ def _rows(model: type[BaseModel], skip: set[str]) -> str:
     schema = model.model_json_schema()
     lines = ["| field | may be | default | meaning |", "| --- | --- | --- | --- |"]
     for name, field in schema.get("properties", {}).items():
-        if name in skip or "$ref" in field:
+        if name in skip or "$ref" in field or field.get("type") == "object":
             continue
         default = "required" if name in schema.get("required", ()) else _told(field.get("default"))
         meaning = " ".join(field.get("description", "").split())

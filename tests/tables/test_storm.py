@@ -1,0 +1,47 @@
+"""`[storm]`: what it refuses, and that a scenario takes it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bench import scenario
+from bench.errors import ScenarioError
+from bench.tables.storm import POLICIES, Storm
+
+HEAD = 'question = "?"\n[load]\nclients = [100]\n[transports.websocket]\n'
+
+
+def read(tmp_path: Path, text: str) -> scenario.Scenario:
+    """A scenario with these lines."""
+    path = tmp_path / "storm.toml"
+    path.write_text(HEAD + text)
+    return scenario.load(path)
+
+
+def test_an_empty_table_compares_all_policies(tmp_path: Path) -> None:
+    storm = read(tmp_path, "[storm]\n").storm
+    assert storm == Storm()
+    assert storm is not None
+    assert set(storm.policies) == set(POLICIES)
+    assert read(tmp_path, "").storm is None
+
+
+def test_named_policies_take_the_place_of_all(tmp_path: Path) -> None:
+    storm = read(tmp_path, '[storm.policies.mine]\nwait = "equal"\nbase_s = 0.5\n').storm
+    assert storm is not None
+    assert list(storm.policies) == ["mine"]
+    assert storm.policies["mine"].base_s == 0.5
+
+
+@pytest.mark.parametrize(("text", "told"), [
+    ("[storm]\nbacklog = 0\n", "storm.backlog: found 0"),
+    ('[storm.policies.mine]\nwait = "random"\n', "storm.policies.mine.wait: found 'random'"),
+    ("[storm]\nbacklogs = 3\n", "storm.backlogs: found an unknown key, allowed is backlog (the nearest"),
+    ('[storm.map]\npolicy = "other"\n', "allowed is a storm.map.policy that storm.policies has"),
+])
+def test_a_slip_is_one_sentence(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(ScenarioError, match=re.escape(told)):
+        read(tmp_path, text)
