@@ -32,6 +32,7 @@ from bench.scenario import SlowClient
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+SkipKind = Literal["conflated", "dropped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ class Deliveries:
 class Skips:
     """A block of declared skips: `count` ticks of the symbol of `tick`, just before it."""
 
-    kind: Literal["conflated", "dropped"]
+    kind: SkipKind
     client: Ints
     tick: Ints
     """The symbol's tick that the skip came with."""

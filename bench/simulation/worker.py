@@ -1,0 +1,63 @@
+"""A worker's queue: one job after the other, in order of arrival, exactly and all at once.
+
+Lindley's recursion says when each job begins: when it is there, and the one before is done.
+
+    startₖ = max(arrivalₖ, startₖ₋₁ + serviceₖ₋₁)
+
+With Sₖ the service of all jobs before k, startₖ − Sₖ is a running maximum, which needs no loop:
+
+    startₖ = Sₖ + max_{i ≤ k} (arrivalᵢ − Sᵢ)
+
+A fan-out is many equal jobs at one instant; the k-th of them is done k services after it began.
+
+Known weakness: sums of service begin anew in each call, so what is rounded away stays below 10⁻¹² s.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from bench.simulation.world import Floats
+
+
+class Worker:
+    """The queue of one event loop, and what it was busy with in [t0, t1)."""
+
+    def __init__(self, t0_s: float, t1_s: float) -> None:
+        self._t0_s, self._t1_s = t0_s, t1_s
+        self.free_s = -math.inf
+        """When the last job that has come is done."""
+        self.jobs = 0
+        self.busy_s = 0.0
+        self.wait_max_s = 0.0
+
+    def serve(self, arrival_s: Floats, service_s: Floats) -> Floats:
+        """Serve jobs in the order of their arrivals; when each is done."""
+        done = np.cumsum(service_s)
+        ready = np.maximum(arrival_s, self.free_s)
+        ready -= done
+        ready += service_s
+        finish = np.maximum.accumulate(ready, out=ready)
+        finish += done
+        start = finish - service_s
+        self.jobs += len(finish)
+        self.wait_max_s = max(self.wait_max_s, float((start - arrival_s).max()))
+        self.free_s = float(finish[-1])
+        if start[0] >= self._t0_s and self.free_s <= self._t1_s:
+            self.busy_s += float(done[-1])
+        elif start[0] < self._t1_s and self.free_s > self._t0_s:
+            clipped = np.clip(finish, self._t0_s, self._t1_s) - np.clip(start, self._t0_s, self._t1_s)
+            self.busy_s += float(clipped.sum())
+        return finish
+
+    def fan_out(self, arrival_s: float, first_s: float, each_s: float, count: int) -> Floats:
+        """Serve one job, and `count` equal ones behind it that come with it; when each of these is done."""
+        start = max(arrival_s, self.free_s)
+        self.jobs += 1 + count
+        self.free_s = start + first_s + each_s * count
+        self.wait_max_s = max(self.wait_max_s, self.free_s - (each_s if count else first_s) - arrival_s)
+        inside = min(self.free_s, self._t1_s) - max(start, self._t0_s)
+        self.busy_s += max(inside, 0.0)
+        return np.asarray(start + first_s + each_s * np.arange(1, count + 1), dtype=np.float64)
