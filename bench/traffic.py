@@ -18,6 +18,7 @@ timestamp option. With TLS each write is a record, 22 bytes more.
 Bare acknowledgements follow from three rules of Linux's TCP (`__tcp_cleanup_rbuf` in tcp.c,
 `tcp_event_data_sent` in tcp_output.c, `tcp_delack_timer_handler` in tcp_timer.c):
 
+0. More than one full segment is acknowledged as soon as it is there.
 1. A side that does not converse acknowledges as soon as it has read. So a client that only listens sends
    one for each read, and a poller one for each answer.
 2. A side that sent within 40 ms of receiving converses (*pingpong*): its acknowledgement waits up to 40 ms
@@ -25,20 +26,25 @@ Bare acknowledgements follow from three rules of Linux's TCP (`__tcp_cleanup_rbu
    that is answered within 40 ms.
 3. If those 40 ms pass it acknowledges, and converses no more until it sends within 40 ms again. So of
    requests that are held at random, a share p of them for less than 40 ms, 1 − p² are acknowledged.
+4. Both ends begin as listeners. To close takes three segments: a FIN each, and an acknowledgement by
+   whoever closed first.
 
 Known weakness: the rules are of one kernel (Linux 6.x); others wait longer (Windows 200 ms) or count to
-three before they converse (Linux 5.x). Holds are taken as independent of each other. What was sent again
-is none: nothing is lost here.
+three before they converse (Linux 5.x). By rule 0 a write of several segments gets one acknowledgement, as
+on loopback, where it comes at once; over a network it is every second segment. Holds are taken as independent
+of each other. Which end closes first is a race that only measuring can tell. What was sent again is none:
+nothing is lost here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from bench.contract import Cursor, Subscription
 from bench.records import COUNTED_BY_KERNEL, OPENING_AND_CLOSING
 
 Numbers = npt.NDArray[np.float64]
@@ -58,6 +64,22 @@ RECORD_MAX = 16_384
 DELAYED_ACK_S = 0.04
 """How long a conversing side waits for data that its acknowledgement can ride on (Linux's TCP_DELACK_MIN)."""
 
+ALL = Subscription()
+USUAL_CURSOR = Cursor("0000", 100)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Who talks about what: what the sizes of requests and answers depend on beside the options."""
+
+    lines: tuple[bytes, ...]
+    """Some of the feed's own lines, as they stand for all: for compression, and symbols' names."""
+    subscription: Subscription = ALL
+    host: str = "127.0.0.1:40000"
+    """The server, as the Host header has it."""
+    cursor: Cursor = USUAL_CURSOR
+    """A cursor of the usual length."""
+
 
 @dataclass(frozen=True, slots=True)
 class Flight:
@@ -73,8 +95,15 @@ class Flight:
     """Bare acknowledgements."""
     acks_down: float = 0.0
     control_up: float = 1.0
-    """A SYN or FIN of its own."""
+    """A SYN or FIN."""
     control_down: float = 1.0
+
+
+OPENING = Flight(acks_up=1.0)
+"""SYN, SYN-ACK, ACK."""
+CLIENT_FIRST = Flight(acks_up=1.0)
+"""FIN, FIN-ACK, ACK."""
+SERVER_FIRST = Flight(acks_down=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +132,14 @@ class Sizes:
     """Whether a tick that comes alone goes without a batch around it."""
     pushes: bool = False
     parks: bool = False
+    new_connection: bool = False
+    """Whether each request has a connection of its own."""
     tls: bool = False
-    opening: Flight = field(default_factory=Flight)
-    closing: Flight = field(default_factory=Flight)
+    opening: Flight = OPENING
+    settling: Flight = Flight(control_up=0.0, control_down=0.0)
+    """What a new connection takes beside opening and closing: TLS that goes with the first request and its
+    answer, and what is acknowledged because neither side converses yet."""
+    closing: Flight = CLIENT_FIRST
     hello_bytes_up: float = 0.0
     """The request that a connection of a push transport begins with."""
     hello_bytes_down: float = 0.0
@@ -132,6 +166,9 @@ class Traffic:
     """Of the updates, in the feed's own encoding."""
     connections: Numbers
     """Connections opened."""
+    closed: Numbers
+    openings: Numbers
+    """Connections opened in the client's whole life."""
     closings: Numbers
     bare: Numbers
     """Of the answers, those of one tick with nothing declared."""
@@ -164,14 +201,20 @@ def traffic(sizes: Sizes, counts: Mapping[str, npt.ArrayLike]) -> Traffic:
     connections = of("connections", none)
     answers = of("answers", updates if sizes.pushes else np.maximum(of("responses", requests) - empty, 0))
     held_s = _per(of("request_duration_ns", none), of("responses", requests)) / 1e9
-    brief = -np.expm1(-DELAYED_ACK_S / np.maximum(held_s, 1e-9)) if sizes.parks else none + 1
+    brief, followed = none + 1, of("polls_late", none)
+    if sizes.new_connection:
+        brief, followed = none + sizes.tls, none   # what TLS says after a handshake acknowledges the request
+    elif sizes.parks:
+        brief, followed = -np.expm1(-DELAYED_ACK_S / np.maximum(held_s, 1e-9)), answers + empty
     return Traffic(
         requests=requests, answers=answers, empty=empty, updates=updates,
         payload_bytes=of("payload_bytes", none), connections=connections,
-        closings=of("closings", none if sizes.pushes else connections),
+        closed=of("closed", none if sizes.pushes else connections),
+        openings=of("openings", np.maximum(connections, 1)),
+        closings=of("closings", np.maximum(connections, 1)),
         bare=of("bare", np.maximum(2 * answers - updates, 0)), declaring=of("declaring", none),
         skips=of("skips", none), reads=of("reads", answers),
-        followed=of("followed", answers + empty if sizes.parks else of("polls_late", none)),
+        followed=of("followed", followed),
         brief=of("brief", brief),
     )
 
@@ -228,37 +271,54 @@ def _kernel(
 ) -> dict[str, Numbers]:
     """What TCP makes of what was written."""
     none = np.zeros_like(happened.updates)
-    opened, closed = happened.connections, happened.closings
-    answers = happened.answers + happened.empty
-    acks = {
-        "up": happened.reads if sizes.pushes else np.maximum(answers - happened.followed, 0),
-        "down": happened.requests * (1 - happened.brief**2),
-    }
     columns = dict.fromkeys((*COUNTED_BY_KERNEL, *OPENING_AND_CLOSING), none)
-    columns |= {"openings": opened, "closings": closed}
+    columns |= {"openings": happened.openings, "closings": happened.closings}
+    bare = _acknowledged(sizes, happened, up, down)
     for direction, writes in (("up", up), ("down", down)):
-        sealed = [(times, size + _seals(sizes, size)) for times, size in writes]
-        tls = sum((times * _seals(sizes, size) for times, size in writes), none)
-        data = sum((times * np.ceil(size / SEGMENT_PAYLOAD) for times, size in sealed), none)
-        control, bare = none, acks[direction]
-        tcp = found[f"header_bytes_{direction}"] + found[f"body_bytes_{direction}"] + tls
-        for what, times, flight in (("opening", opened, sizes.opening), ("closing", closed, sizes.closing)):
+        tcp = found[f"header_bytes_{direction}"] + found[f"body_bytes_{direction}"]
+        data, control, acks = none, none, bare[direction]
+        for times, size in writes:
+            tcp = tcp + times * _seals(sizes, size)
+            data = data + times * _segments(sizes, size)
+        for what, times, life, flight in (
+            ("opening", happened.connections, happened.openings, sizes.opening),
+            ("settling", happened.connections, none, sizes.settling),
+            ("closing", happened.closed, happened.closings, sizes.closing),
+        ):
             payload, its_data, its_acks, its_control = (
                 getattr(flight, f"{name}_{direction}") for name in ("bytes", "data", "acks", "control"))
-            segments = its_data + its_acks + its_control
-            syns = 1 if what == "opening" else 0
-            columns |= {
-                f"{what}_bytes_{direction}": times * (
-                    payload + segments * SEGMENT_BYTES + syns * SYN_BYTES),
-                f"{what}_segments_{direction}": times * segments,
-            }
             tcp, data = tcp + times * payload, data + times * its_data
-            bare, control = bare + times * its_acks, control + times * its_control
+            acks, control = acks + times * its_acks, control + times * its_control
+            if what != "settling":
+                segments = its_data + its_acks + its_control
+                of_all = payload + segments * SEGMENT_BYTES + (SYN_BYTES if what == "opening" else 0)
+                columns[f"{what}_bytes_{direction}"] = life * of_all
+                columns[f"{what}_segments_{direction}"] = life * segments
         columns |= {
             f"bytes_{direction}": tcp, f"data_segments_{direction}": data,
-            f"control_segments_{direction}": control, f"segments_{direction}": data + control + bare,
+            f"control_segments_{direction}": control, f"segments_{direction}": data + control + acks,
         }
     return columns
+
+
+def _acknowledged(sizes: Sizes, happened: Traffic, up: Writes, down: Writes) -> dict[str, Numbers]:
+    """Bare acknowledgements in each direction, by the rules above."""
+    asked, answered = happened.requests, happened.answers + happened.empty
+    listened = happened.reads if sizes.pushes else np.maximum(answered - happened.followed, 0)
+    return {
+        "up": listened + _large(sizes, down) * _per(happened.followed, answered),
+        "down": asked * (1 - happened.brief**2) + _large(sizes, up) * happened.brief**2,
+    }
+
+
+def _large(sizes: Sizes, writes: Writes) -> Numbers:
+    """How many of the writes take more than one segment."""
+    return sum((times * (_segments(sizes, size) > 1) for times, size in writes), np.zeros_like(writes[0][0]))
+
+
+def _segments(sizes: Sizes, size: Numbers) -> Numbers:
+    """The segments of what is written at once."""
+    return np.ceil((size + _seals(sizes, size)) / SEGMENT_PAYLOAD)
 
 
 def _seals(sizes: Sizes, size: Numbers) -> Numbers:

@@ -33,6 +33,7 @@ from locust.env import Environment
 
 from bench import transports
 from bench.clock import RunClock
+from bench.handshake import client_context
 from bench.lifeline import Lifeline
 from bench.load import live
 from bench.load.accounting import Accounting
@@ -44,7 +45,7 @@ from bench.records import COUNTED, COUNTED_BY_KERNEL, OPENING_AND_CLOSING, Windo
 from bench.scenario import Subject
 from bench.transports import ClientMachine, ClientSpec, random_of
 from bench.transports.link import Link
-from bench.transports.tls import Secured, client_context
+from bench.transports.tls import Secured
 from bench.wire import Wire
 
 CLIENTS_A_LOOK = 64

@@ -11,6 +11,8 @@ ticks of other symbols; and 200 with the news, under another tag, once there are
 
 A compressed answer is compressed once for all who ask the same, too, and only where that makes it smaller.
 A server that compresses tags weakly (`W/"…"`), since one tag then stands for two encodings.
+
+`head` says what aiohttp makes of an answer's header fields, so that its size is known without a server.
 """
 
 from __future__ import annotations
@@ -21,6 +23,11 @@ from functools import lru_cache
 from typing import Literal
 
 from bench.contract import Batch, Request, encode_batch
+from bench.wire import HttpWire, answer_headers, origins
+
+BODILESS = {"Cache-Control": "no-cache", "Server": "tickertape"}
+HEADERS = {"Content-Type": "application/json", **BODILESS}
+REASONS = {200: "OK", 304: "Not Modified"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,42 @@ def answer_of(request: Request, batch: Batch) -> Answer:
     stays = request.after is not None and not batch.ticks
     cursor = request.after if stays else batch.cursor
     return Answer(batch, encode_batch(batch), f'"{cursor}"')
+
+
+def tag_fields(wire: HttpWire, tag: str) -> dict[str, str]:
+    """The header field of an answer's entity tag, if answers have one."""
+    if not wire.entity_tags:
+        return {}
+    return {"ETag": tag if wire.compression == "none" else f"W/{tag}"}
+
+
+def coding_fields(wire: HttpWire, coded: bool) -> dict[str, str]:
+    """The header fields that compressing takes; `coded`: this answer is compressed."""
+    if wire.compression == "none":
+        return {}
+    return {"Vary": "Accept-Encoding"} | ({"Content-Encoding": wire.compression} if coded else {})
+
+
+def head(wire: HttpWire, status: int, length: int, tag: str, coded: bool = False) -> bytes:
+    """The head of an answer to such a poll as aiohttp writes it, from the status line to the blank line.
+
+    It adds length, date and, where the connection is closed after it, that; a 304 has no body to speak of.
+    Of our polls, only ones with a list of header lines of one's own may name an origin.
+    """
+    keeps, unchanged = wire.connection == "keep-alive", status == 304
+    fields = answer_headers(wire, BODILESS if unchanged else HEADERS, keeps) | tag_fields(wire, tag)
+    added = {"Date": "Sun, 22 Nov 2026 12:00:00 GMT", "Server": BODILESS["Server"]}
+    if not unchanged:
+        fields |= coding_fields(wire, coded)
+        added |= {"Content-Length": str(length), "Content-Type": "application/octet-stream"}
+    if not keeps:
+        added["Connection"] = "close"
+    names = {name.lower() for name in fields}
+    fields |= {name: text for name, text in added.items() if name.lower() not in names}
+    if wire.request_headers is not None and (asked_from := origins(wire)):
+        fields |= {"Access-Control-Allow-Origin": asked_from[0], "Vary": "Origin"}
+    lines = [f"HTTP/1.1 {status} {REASONS[status]}", *(f"{name}: {text}" for name, text in fields.items())]
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
 @lru_cache(maxsize=256)

@@ -29,7 +29,16 @@ from aiohttp.web_protocol import RequestHandler
 
 from bench.contract import REFUSALS, Refusal, Request
 from bench.serving import openapi
-from bench.serving.answers import Answer, accepts, compressed, matches
+from bench.serving.answers import (
+    BODILESS,
+    HEADERS,
+    Answer,
+    accepts,
+    coding_fields,
+    compressed,
+    matches,
+    tag_fields,
+)
 from bench.serving.chassis import Chassis
 from bench.serving.config import HEAD_LINE_BYTES, HEAD_LINES, TARGET_BYTES
 from bench.serving.sockets import BACKLOG
@@ -38,8 +47,6 @@ from bench.wire import HttpWire, answer_headers
 
 Respond = Callable[[Request], Awaitable[Answer]]
 
-BODILESS = {"Cache-Control": "no-cache", "Server": "tickertape"}
-HEADERS = {"Content-Type": "application/json", **BODILESS}
 NOT_HTTP = "this is not an HTTP/1.1 request"
 
 
@@ -121,20 +128,17 @@ class HttpService:
 
     def _hand_over(self, request: web.BaseRequest, answer: Answer) -> web.Response:
         """The answer as it goes out: tagged, unchanged, compressed, as the options and the request say."""
-        coding = self.options.compression
-        added = {}
-        if self.options.entity_tags:
-            added["ETag"] = answer.tag if coding == "none" else f"W/{answer.tag}"
-            if matches(request.headers.get("If-None-Match"), answer.tag):
-                return web.Response(status=304, headers=self._bodiless | added)
-        body = answer.body
-        if coding != "none":
-            added["Vary"] = "Accept-Encoding"
-            if accepts(request.headers.get("Accept-Encoding"), coding):
-                pressed = compressed(body, coding)
-                if pressed is not None:
-                    body, added["Content-Encoding"] = pressed, coding
-        return web.Response(body=body, headers=self._headers | added)
+        options, pressed = self.options, None
+        tag = tag_fields(options, answer.tag)
+        if tag and matches(request.headers.get("If-None-Match"), answer.tag):
+            return web.Response(status=304, headers=self._bodiless | tag)
+        if options.compression != "none" and accepts(
+            request.headers.get("Accept-Encoding"), options.compression
+        ):
+            pressed = compressed(answer.body, options.compression)
+        body = answer.body if pressed is None else pressed
+        headers = self._headers | tag | coding_fields(options, pressed is not None)
+        return web.Response(body=body, headers=headers)
 
     def refuse(self, refusal: Refusal) -> web.Response:
         """A refusal as an answer, counted."""

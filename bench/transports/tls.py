@@ -30,18 +30,6 @@ def _nobody() -> None:
     """Nobody wants to know."""
 
 
-def client_context(certificate: str | None) -> ssl.SSLContext:
-    """TLS 1.3 that trusts `certificate` (PEM) and no other; None: any."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    if certificate is None:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    else:
-        context.load_verify_locations(cadata=certificate)
-    return context
-
-
 class Secured:
     """A client machine whose connection is encrypted (see `ClientMachine`)."""
 

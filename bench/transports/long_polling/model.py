@@ -32,6 +32,8 @@ from __future__ import annotations
 import math
 
 from bench.cycle import Cycle
+from bench.polling import poll_sizes
+from bench.traffic import Conversation, Sizes
 from bench.transports.long_polling.protocol import Options
 
 ANY_FEED = frozenset[str]()
@@ -46,6 +48,11 @@ def cycle(options: Options) -> Cycle:
         new_connection=options.connection == "new",
         handshakes=1 + options.tls,
     )
+
+
+def wire(options: Options, said: Conversation) -> Sizes:
+    """What a poll and its answer take on the wire."""
+    return poll_sizes(options, said, parks=True)
 
 
 def _gap_s(delay_s: float, gap_s: float) -> float:

@@ -33,6 +33,8 @@ from __future__ import annotations
 import math
 
 from bench.cycle import Cycle
+from bench.polling import poll_sizes
+from bench.traffic import Conversation, Sizes
 from bench.transports.short_polling.protocol import Options
 
 DRAWS = [(number + 0.5) / 24 for number in range(24)]
@@ -52,6 +54,11 @@ def cycle(options: Options) -> Cycle:
         new_connection=options.connection == "new",
         handshakes=1 + options.tls,
     )
+
+
+def wire(options: Options, said: Conversation) -> Sizes:
+    """What a poll and its answer take on the wire."""
+    return poll_sizes(options, said, parks=False)
 
 
 def _gaps(options: Options, delay_s: float, gap_s: float) -> list[float]:

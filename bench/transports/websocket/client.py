@@ -27,9 +27,8 @@ from typing import Any
 import orjson
 from websockets.exceptions import InvalidHandshake
 from websockets.extensions.base import Extension
-from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import CloseCode, Frame, Opcode
-from websockets.headers import build_extension, parse_extension
+from websockets.headers import parse_extension
 from websockets.protocol import Protocol, Side, State
 from websockets.utils import accept_key
 
@@ -37,14 +36,11 @@ from bench.contract import Cursor, batch_of, tick_fields
 from bench.http_exchange import AnswerReader, BadAnswer, encode_request
 from bench.transports import NEVER, Action, ClientSpec, Sink
 from bench.transports.clients import ClientLife, resume_of
-from bench.transports.websocket.protocol import COMPRESSED, Options
+from bench.transports.websocket.protocol import COMPRESSED, OFFER, OFFERED, Options, offers
 from bench.wire import upgrade_head
 
 MESSAGE_MAX = 16 * 2**20
 """The largest message that is taken, in bytes; a larger one ends the connection with 1009."""
-DEFLATE = ClientPerMessageDeflateFactory()
-OFFER = build_extension([(DEFLATE.name, list(DEFLATE.get_request_params()))])
-"""What a browser offers too: compression, with any window."""
 RESUMABLE = frozenset({4008, 4009, 4010})
 """Close codes whose reason names the cursor to go on from."""
 
@@ -71,9 +67,7 @@ class Client(ClientLife):
 
     def __init__(self, spec: ClientSpec, options: Options, sink: Sink, rng: random.Random) -> None:
         super().__init__(spec, sink, rng)
-        self._offers = options.compression != "none" or (
-            options.headers != "bare" and options.request_headers is None
-        )
+        self._offers = offers(options)
         self._head = upgrade_head(options, spec.host, OFFER if self._offers else None)
         self._key = ""
         self._handshake: AnswerReader | None = None
@@ -194,9 +188,9 @@ class Client(ClientLife):
         """The extension that the server takes up."""
         try:
             ((name, parameters),) = parse_extension(agreed)
-            if name != DEFLATE.name or not self._offers:
+            if name != OFFERED.name or not self._offers:
                 raise ValueError("an extension that was not offered")
-            return DEFLATE.process_response_params(parameters, [])
+            return OFFERED.process_response_params(parameters, [])
         except (ValueError, InvalidHandshake) as error:
             raise BadAnswer(f"101 with the extensions {agreed[:80]!r}: {error}") from error
 

@@ -13,16 +13,83 @@ Known weakness: no queue. Near saturation ticks overtake the fan-out, and δ gro
 
 from __future__ import annotations
 
+from base64 import b64encode
+from itertools import cycle as repeated
+from itertools import islice
+
+from websockets.http11 import Request as Upgrade
+from websockets.server import ServerProtocol
+
+from bench.contract import Batch, Request, encode_batch
 from bench.cycle import Cycle
-from bench.transports.websocket.protocol import Options
+from bench.handshake import handshake
+from bench.http_exchange import encode_request
+from bench.polling import BATCHES, skips
+from bench.traffic import SERVER_FIRST, Conversation, Sizes, Steps
+from bench.transports.websocket.protocol import OFFER, TAKEN_UP, Options, hello_frame, message_frame, offers
+from bench.wire import answer_headers, upgrade_head
 
 ANY_FEED = frozenset({"latency_mean_s", "latency_mean_latest_s", "age_excess_mean_s"})
 """The closed forms that hold whatever the schedule; the others take the ticks as a Poisson process."""
+
+KEY = b64encode(bytes(16)).decode()
+"""A key of the usual length."""
+SERVER = "tickertape"
+FRAMES = ((125.0, 2.0), (65_535.0, 4.0), (2.0**63, 10.0))
+"""A frame's header by the length of its message (RFC 6455 §5.2)."""
 
 
 def cycle(options: Options) -> Cycle:
     """Every tick is pushed, over a connection that stays."""
     return Cycle(pushes=True, handshakes=1 + options.tls)
+
+
+def wire(options: Options, said: Conversation) -> Sizes:
+    """What an upgrade and a push take on the wire."""
+    deflates = options.compression != "none"
+    hello = encode_request(
+        f"/ticks?{Request(said.subscription, said.cursor).to_query()}",
+        upgrade_head(options, said.host, OFFER if offers(options) else None),
+        f"Sec-WebSocket-Key: {KEY}\r\n".encode())
+    declaring, skip = skips(said)
+    bare = [message_frame(line, deflates) for line in said.lines]
+    plain = Sizes(
+        batch_bytes=len(encode_batch(Batch(said.cursor))),
+        declaring_bytes=declaring, skip_bytes=skip,
+        frames=FRAMES, bare=True, pushes=True,
+        closing=SERVER_FIRST,
+        hello_bytes_up=len(hello),
+        hello_bytes_down=len(_agreed(options, hello)),
+        greeting_bytes=len(hello_frame(Batch(said.cursor), deflates)),
+        pressed=_pressed(said) if deflates else (),
+        pressed_bare_bytes=sum(map(len, bare)) / len(bare) - FRAMES[0][1] if deflates else 0.0,
+    )
+    return handshake(said.host.rpartition(":")[0]).around(plain) if options.tls else plain
+
+
+def _agreed(options: Options, hello: bytes) -> bytes:
+    """The answer to an upgrade, as the server's library and our server make it."""
+    protocol = ServerProtocol(extensions=[TAKEN_UP] if options.compression != "none" else None)
+    protocol.receive_data(hello)
+    (upgrade,) = protocol.events_received()
+    assert isinstance(upgrade, Upgrade)
+    answer = protocol.accept(upgrade)
+    answer.headers["Server"] = SERVER
+    if options.response_headers is not None:
+        for name, text in answer_headers(options, {}, keeps=False).items():
+            answer.headers.pop(name, None)
+            answer.headers[name] = text
+    return answer.serialize()
+
+
+def _pressed(said: Conversation) -> Steps:
+    """The size of a compressed batch by its number of ticks."""
+    found = []
+    for count in BATCHES:
+        batch = Batch(said.cursor, tuple(islice(repeated(said.lines), count)))
+        frame = message_frame(encode_batch(batch), deflate=True)
+        found.append((float(count), len(frame) - (2.0 if len(frame) <= 127 else 4.0)))
+    return tuple(found)
 
 
 def latency_mean_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:

@@ -21,6 +21,12 @@ import zlib
 from functools import lru_cache
 from typing import Literal
 
+from websockets.extensions.permessage_deflate import (
+    ClientPerMessageDeflateFactory,
+    ServerPerMessageDeflateFactory,
+)
+from websockets.headers import build_extension
+
 from bench.contract import Batch, encode_batch
 from bench.tables import Positive
 from bench.wire import Wire
@@ -30,6 +36,12 @@ TEXT = 0x81
 COMPRESSED = 0x40
 """RSV1, with which a compressed message begins (RFC 7692 §6)."""
 
+OFFERED = ClientPerMessageDeflateFactory()
+OFFER = build_extension([(OFFERED.name, list(OFFERED.get_request_params()))])
+"""What a browser offers too: compression, with any window."""
+TAKEN_UP = ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
+"""What a server that compresses agrees to."""
+
 
 class Options(Wire):
     """`[transports.<label>]` of a WebSocket subject."""
@@ -38,6 +50,11 @@ class Options(Wire):
     """Whether the server compresses its messages (RFC 7692) where that makes them smaller."""
     ping_interval_s: Positive = 20.0
     """The server pings a client from which nothing came for this long, and drops it after twice that."""
+
+
+def offers(options: Options) -> bool:
+    """Whether the client offers compression: where it is asked for, and like every browser."""
+    return options.compression != "none" or (options.headers != "bare" and options.request_headers is None)
 
 
 def text_frame(payload: bytes, first: int = TEXT) -> bytes:

@@ -26,7 +26,6 @@ from typing import Any, cast
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
-from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.http11 import Request as Upgrade
 from websockets.http11 import Response
 from websockets.protocol import OPEN
@@ -37,13 +36,17 @@ from bench.serving.chassis import Chassis, Service
 from bench.serving.config import MESSAGE_BYTES
 from bench.serving.sockets import BACKLOG
 from bench.serving.target import parse_query, split_target
-from bench.transports.websocket.protocol import Options, hello_frame, keep_alive, push_frame
+from bench.transports.websocket.protocol import (
+    TAKEN_UP,
+    Options,
+    hello_frame,
+    keep_alive,
+    push_frame,
+)
 from bench.wire import answer_headers
 
 WRITE_BUFFER_BYTES = 16 * 1024
 """More than this unsent in the process, and a client counts as congested."""
-
-DEFLATE = ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
 
 CODE_OF_STATUS = {
     403: "bad-origin",
@@ -143,7 +146,7 @@ class Pusher:
             process_request=self.admit,
             process_response=self.complete,
             compression=None,
-            extensions=[DEFLATE] if self.options.compression != "none" else None,
+            extensions=[TAKEN_UP] if self.options.compression != "none" else None,
             server_header="tickertape",
             open_timeout=limits.head_s,
             ping_interval=None,

@@ -23,6 +23,10 @@ def test_it_is_what_a_push_does() -> None:
 
 def test_every_transport_has_the_same_functions_with_the_same_arguments() -> None:
     def functions(name: str) -> dict[str, list[str]]:
-        found = inspect.getmembers(transports.part(name, "model"), inspect.isfunction)
-        return {key: list(inspect.signature(value).parameters) for key, value in found if key[0] != "_"}
+        model = transports.part(name, "model")
+        return {
+            key: list(inspect.signature(value).parameters)
+            for key, value in inspect.getmembers(model, inspect.isfunction)
+            if key[0] != "_" and value.__module__ == model.__name__
+        }
     assert len({str(functions(name)) for name in transports.names()}) == 1
