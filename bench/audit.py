@@ -186,7 +186,7 @@ def judge(folder: Path) -> tuple[TrialFigures, Verdict]:
     record = records.read_trial(folder)
     tables = None
     if record.status == "finished" and record.windows is not None:
-        tables = {name: records.read_table(folder, name) for name in records.TABLES}
+        tables = records.read_tables(folder, record)
     figures = trial_figures(record, tables)
     return figures, audit(record, figures.row)
 

@@ -105,6 +105,14 @@ SAMPLES = pa.schema([
     pa.field("rss_bytes", pa.int64()),
 ])
 TABLES = {"feed": FEED, "deliveries": DELIVERIES, "skips": SKIPS, "clients": CLIENTS, "samples": SAMPLES}
+HISTOGRAMS = pa.schema([
+    # app, kernel: latencies; arrived: arrivals in steps of 100 ms; subscribed: clients by symbol
+    pa.field("of", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+    pa.field("bin", pa.int32(), nullable=False),
+    pa.field("count", pa.int64(), nullable=False),
+])
+"""Over all clients, of a trial whose tables hold a share of them; see `bench.stats.whole`."""
+SCHEMAS = {**TABLES, "histograms": HISTOGRAMS}
 
 TrialStatus = Literal["finished", "failed"]
 
@@ -191,6 +199,9 @@ class TrialRecord:
     """What the publisher said of itself: epochs, lives."""
     host: dict[str, Any] = field(default_factory=dict)
     """Noise about the trial: steal, load from others, probe jitter."""
+    totals: dict[str, float] = field(default_factory=dict)
+    """Where `sample` is below 1: fates, sums of latencies and of the clients' counters over all clients
+    (`bench.stats.whole.TOTALS`). Else empty."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data with the schema's version."""
@@ -272,14 +283,14 @@ def _refuse_newer(path: Path, version: object) -> None:
 
 
 def write_table(folder: Path, name: str, table: pa.Table) -> None:
-    """Write one of `TABLES` into a trial's folder, whole or not at all; its schema must fit."""
+    """Write one of `SCHEMAS` into a trial's folder, whole or not at all; its schema must fit."""
     with whole_file(folder / f"{name}.parquet") as beside:
-        versioned = table.cast(TABLES[name]).replace_schema_metadata({VERSION_KEY: str(SCHEMA_VERSION)})
+        versioned = table.cast(SCHEMAS[name]).replace_schema_metadata({VERSION_KEY: str(SCHEMA_VERSION)})
         pq.write_table(versioned, beside, compression="zstd")
 
 
 def read_table(folder: Path, name: str) -> pa.Table:
-    """Read one of `TABLES` from a trial's folder; columns that an older run doesn't have are null."""
+    """Read one of `SCHEMAS` from a trial's folder; columns that an older run doesn't have are null."""
     path = folder / f"{name}.parquet"
     if not path.is_file():
         raise RunError(f"{path}: no such file; the run was moved without its raw records")
@@ -288,16 +299,22 @@ def read_table(folder: Path, name: str) -> pa.Table:
         found = (table.schema.metadata or {}).get(VERSION_KEY, b"1")
         version = int(found) if found.isdigit() else 0
         _refuse_newer(path, version)
-        table = migrations.table(name, table, TABLES[name], version, SCHEMA_VERSION)
+        table = migrations.table(name, table, SCHEMAS[name], version, SCHEMA_VERSION)
     except KeyError as error:
         raise RunError(f"{path}: column {error.args[0]}: found none, and it can't be null") from error
     except (pa.ArrowException, OSError) as error:
         what = str(error).partition("\n")[0]
         raise RunError(f"{path}: can't be read as the table {name} ({what})") from error
-    for column in TABLES[name]:
+    for column in SCHEMAS[name]:
         if not column.nullable and table[column.name].null_count:
             raise RunError(f"{path}: column {column.name}: found nulls, and it can't be null")
     return table
+
+
+def read_tables(folder: Path, record: TrialRecord) -> dict[str, pa.Table]:
+    """All tables that a finished trial has."""
+    names = TABLES if record.sample == 1 else SCHEMAS
+    return {name: read_table(folder, name) for name in names}
 
 
 def write_trial(folder: Path, record: TrialRecord) -> None:

@@ -86,16 +86,21 @@ def trials(scenario: Scenario) -> list[PlannedTrial]:
     return planned
 
 
-def subscriptions(load: Load, names: Sequence[str], clients: int, seed: int) -> list[list[str]] | None:
-    """The symbols of each client, drawn from the trial's seed; None: every client has all.
-
-    Client k's draw does not depend on how many clients there are.
-    """
+def subscription(load: Load, names: Sequence[str], client: int, seed: int) -> list[str] | None:
+    """The symbols of one client, drawn from the trial's seed; None: every client has all."""
     size = load.symbols_per_client
     if size is None or size >= len(names):
         return None
-    draws = (random.Random(derive(seed, "symbols", client)) for client in range(clients))
-    return [sorted(draw.sample(names, size)) for draw in draws]
+    return sorted(random.Random(derive(seed, "symbols", client)).sample(names, size))
+
+
+def subscriptions(load: Load, names: Sequence[str], clients: int, seed: int) -> list[list[str]] | None:
+    """The symbols of each client; None: every client has all.
+
+    Client k's draw does not depend on how many clients there are.
+    """
+    drawn = (subscription(load, names, client, seed) for client in range(clients))
+    return [wanted for wanted in drawn if wanted is not None] or None
 
 
 def options_of_all(scenario: Scenario, where: str) -> dict[str, Table]:

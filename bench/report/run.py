@@ -159,7 +159,7 @@ def _from_raw(folders: list[Path]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataF
         record = records.read_trial(folder)
         tables = None
         if _was_measured(record):
-            tables = {name: records.read_table(folder, name) for name in records.TABLES}
+            tables = records.read_tables(folder, record)
         figures = trial_figures(record, tables)
         rows.append({**figures.row, **verdict_words(audit(record, figures.row))})
         distributions.append(figures.distribution)

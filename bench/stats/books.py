@@ -42,6 +42,8 @@ COLUMNS = (
     "publishing_unexplained", "received", "server_deliveries", "deliveries_unexplained", "lost_on_the_way",
     "skips_declared", "skips_unexplained", "recorded_unexplained", "reordered",
 )
+REFUSALS = ("http-409", "http-410", "close-4008", "close-4009", "close-4010")
+"""Errors of clients that are the server's word by the contract: too slow, left the tape, another epoch."""
 
 
 def books(record: TrialRecord, trial: TrialArrays, tables: Tables, holes: int) -> dict[str, float]:
@@ -85,6 +87,14 @@ def reordered(trial: TrialArrays) -> int:
     same = np.append(pair[1:] == pair[:-1], False)
     later = np.append(earliest_after[1:], 0)
     return int(np.count_nonzero(same & (moved > later)))
+
+
+def refusals_of(record: TrialRecord, errors: int) -> int:
+    """How many of the clients' errors were refusals that the server is meant to give."""
+    words = record.load.get("errors") or {}
+    refused, told = sum(words.get(word, 0) for word in REFUSALS), sum(words.values())
+    # The words are of all clients, `errors` of those in the tables.
+    return round(errors * refused / told) if told else 0
 
 
 def number(value: object) -> float:

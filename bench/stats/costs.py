@@ -170,8 +170,18 @@ def _sum(clients: pa.Table, name: str) -> float:
 
 def costs(record: TrialRecord, trial: TrialArrays, clients: pa.Table) -> dict[str, float]:
     """The cost columns of a trial (`docs/results.md`); NaN for what was not measured."""
-    arrivals, mine = arrivals_in_window(trial), counted(trial, clients)
-    counts = client_sums(clients)
+    # The server serves all clients, the tables hold a share of them.
+    arrivals = arrivals_in_window(trial) / record.sample
+    found = cost_columns(record, arrivals, counted(trial, clients), client_sums(clients),
+                         opening_and_closing(clients))
+    return found | {"arrivals": float(arrivals_in_window(trial))}
+
+
+def cost_columns(record: TrialRecord, arrivals: float, mine: Counted, counts: dict[str, float],
+                 opening: dict[str, float]) -> dict[str, float]:
+    """The same from what was counted: `arrivals` of all clients in the window, and the clients' counters
+    summed, with what arrived while they ran."""
+    assert record.windows is not None, f"{record.trial}: no window was measured"
     figures = byte_parts(counts, mine.payload_bytes)
     for name in ("requests", "connections", "retransmitted_segments_up"):
         figures[name] = counts[name]
@@ -181,8 +191,8 @@ def costs(record: TrialRecord, trial: TrialArrays, clients: pa.Table) -> dict[st
         figures |= {f"segments_{direction}": segments, f"data_segments_{direction}": data,
                     f"ack_segments_{direction}": segments - data - control}
     per_update = {f"{name}_per_update": _ratio(value, mine.arrivals) for name, value in figures.items()}
-    length_ns = trial.windows.t1_ns - trial.windows.t0_ns
-    return per_update | opening_and_closing(clients) | server_costs(record, arrivals) | {
+    length_ns = record.windows.t1_ns - record.windows.t0_ns
+    return per_update | opening | server_costs(record, arrivals) | {
         "arrivals": float(arrivals),
         "arrivals_counted": float(mine.arrivals),
         "load_cpu_cores": _number(record.usage.get("load", Usage()).cpu_ns) / length_ns,

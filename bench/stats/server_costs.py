@@ -39,13 +39,11 @@ COLUMNS = (
 """Columns of `trials.csv` that are made here."""
 
 
-def server_costs(record: TrialRecord, arrivals: int) -> dict[str, float]:
-    """`COLUMNS` of a trial in which `arrivals` updates were seen to arrive; NaN for what is not known."""
+def server_costs(record: TrialRecord, updates: float) -> dict[str, float]:
+    """`COLUMNS` of a trial in which `updates` arrived at all clients together; NaN for what is not known."""
     assert record.windows is not None, f"{record.trial}: no window was measured"
     length_ns = record.windows.t1_ns - record.windows.t0_ns
     used = record.usage.get("server", Usage())
-    # The server serves all clients, the tables hold a share of them.
-    updates = arrivals / record.sample
     cpu_ns, idle_ns = _number(used.cpu_ns), _number(used.idle_ns)
     base_ns = _ratio(_number(used.idle_cpu_ns) * length_ns, idle_ns)
     clients = record.clients

@@ -21,11 +21,11 @@ import pandas as pd
 
 from bench.clock import NO_STAMP
 from bench.records import TrialRecord
-from bench.stats import server_costs
+from bench.stats import server_costs, whole
 from bench.stats.age import ages
 from bench.stats.arrays import Tables, TrialArrays, trial_arrays
 from bench.stats.books import COLUMNS as BOOKS
-from bench.stats.books import books, number
+from bench.stats.books import books, number, refusals_of
 from bench.stats.costs import COLUMNS as COST_COLUMNS
 from bench.stats.costs import client_sums, costs
 from bench.stats.fates import fates
@@ -34,7 +34,6 @@ from bench.stats.little import in_flight
 from bench.stats.steady import steadiness
 
 NS_PER_MS = 1e6
-TIMELINE_BIN_NS = 100_000_000
 
 Row = dict[str, float | int | str | None]
 
@@ -43,8 +42,6 @@ HOST = (
     "probe_slowdown",
 )
 """Columns that are the record's `host` as it stands."""
-REFUSALS = ("http-409", "http-410", "close-4008", "close-4009", "close-4010")
-"""Errors of clients that are the server's word by the contract: too slow, left the tape, another epoch."""
 WORDS = ("trial", "transport", "transport_kind", "source", "status", "failure")
 WHOLE = (
     "block", "position", "attempt", "clients", "seed", "updates_due", "delivered", "late", "conflated",
@@ -115,7 +112,13 @@ def trial_figures(record: TrialRecord, tables: Tables | None) -> TrialFigures:
         **_steadiness(trial, tables),
         **{name: number(record.host.get(name)) for name in HOST},
     }
+    of_all = whole.whole(record, tables)
+    if of_all is not None:
+        row |= whole.columns(of_all, record)
     assert set(row) == set(COLUMNS), f"columns differ: {sorted(set(row) ^ set(COLUMNS))}"
+    if of_all is not None:
+        name = record.trial
+        return TrialFigures(row, whole.distribution(of_all, name), whole.timeline(of_all, name, trial))
     return TrialFigures(row, _distribution(record.trial, latency), _timeline(record.trial, trial))
 
 
@@ -181,7 +184,7 @@ def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
     sums = client_sums(clients)
     subscribed = clients.num_rows - clients.column("subscribed_ns").null_count
     errors = int(clients.column("errors").to_numpy().sum())
-    refusals = _refusals(record, errors)
+    refusals = refusals_of(record, errors)
     # The users alive are all of them, the tables hold a share.
     whole = record.sample == 1
     return {
@@ -208,14 +211,6 @@ def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
     }
 
 
-def _refusals(record: TrialRecord, errors: int) -> int:
-    """How many of the clients' errors were refusals that the server is meant to give."""
-    words = record.load.get("errors") or {}
-    refused, told = sum(words.get(word, 0) for word in REFUSALS), sum(words.values())
-    # The words are of all clients, `errors` of those in the tables.
-    return round(errors * refused / told) if told else 0
-
-
 def _distribution(trial: str, latency: Latencies | None) -> pd.DataFrame:
     nothing = np.empty(0, dtype=np.int64)
     instants = {"app": nothing, "kernel": nothing}
@@ -233,9 +228,7 @@ def _timeline(trial: str, arrays: TrialArrays | None) -> pd.DataFrame:
     due = arrived = np.empty(0, dtype=np.int64)
     if arrays is not None:
         windows, ticks = arrays.windows, arrays.ticks
-        first = (windows.warmup_ns - windows.t0_ns) // TIMELINE_BIN_NS
-        last = -(-(windows.end_ns - windows.t0_ns) // TIMELINE_BIN_NS)
-        edges = np.arange(first, last + 1) * TIMELINE_BIN_NS + windows.t0_ns
+        edges = whole.step_edges(windows)
         weights = arrays.clients.subscribed.sum(axis=0)[ticks.symbol]
         at_s = (edges[:-1] - windows.t0_ns) / 1e9
         due = np.histogram(ticks.due_ns, edges, weights=weights)[0].astype(np.int64)

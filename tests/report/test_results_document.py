@@ -24,9 +24,9 @@ def described(heading: str) -> list[str]:
     return [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
 
 
-@pytest.mark.parametrize("name", records.TABLES)
+@pytest.mark.parametrize("name", records.SCHEMAS)
 def test_tables_of_a_trial(name: str) -> None:
-    assert sorted(described(f"{name}.parquet")) == sorted(records.TABLES[name].names)
+    assert sorted(described(f"{name}.parquet")) == sorted(records.SCHEMAS[name].names)
 
 
 def test_trials() -> None:

@@ -24,12 +24,13 @@ COUNTS = {"connections": 1, "requests": 4, "header_bytes_up": 400, "header_bytes
           "retransmitted_bytes_up": 90}
 
 
-def costs_of(client: dict[str, Any], usage: dict[str, Usage] | None = None) -> dict[str, float]:
+def costs_of(client: dict[str, Any], usage: dict[str, Usage] | None = None,
+             sample: float = 1.0) -> dict[str, float]:
     # Arrivals at 95…205: index 0 before the window, index 11 after it, index 1 twice.
     arrivals = [{"client": 0, "index": place, "app_ns": (95 + 10 * place) * MS} for place in range(12)]
     arrivals.append({"client": 0, "index": 1, "app_ns": 150 * MS})
     tables = tables_of(FEED, arrivals, clients=[{"client": 0} | client])
-    record = record_of(clients=1, usage=usage or {})
+    record = record_of(clients=1, usage=usage or {}, sample=sample)
     return costs(record, trial_arrays(record, tables), tables["clients"])
 
 
@@ -48,6 +49,16 @@ def test_what_is_divided_by_what() -> None:
     assert found["retransmitted_bytes_up_per_update"] == (90 + 52) / 10
     assert found["bytes_up_per_update"] == (410 + 90 + 8 * 52 + 8) / 10
     assert found["ack_bytes_down_per_update"] == 0
+
+
+def test_a_share_of_the_clients_in_the_tables_is_not_all_that_the_server_served() -> None:
+    used = {"server": Usage(50_000_000, None, None, 3000, 1000, wakeups=80)}
+    whole = costs_of(COUNTS, used)
+    share = costs_of(COUNTS, used, sample=0.25)
+    assert share["arrivals"] == whole["arrivals"] == 10
+    assert share["server_cpu_us_per_update"] == whole["server_cpu_us_per_update"] / 4
+    assert share["server_wakeups_per_update"] == 2
+    assert share["bytes_up_per_update"] == whole["bytes_up_per_update"]
 
 
 def test_a_client_counts_from_its_first_look_to_its_second() -> None:

@@ -35,12 +35,6 @@ def test_every_figure() -> None:
     })
 
 
-def test_a_share_of_the_clients_in_the_tables_is_not_all_that_the_server_served() -> None:
-    found = server_costs(record_of(clients=4, sample=0.25, usage={"server": USED}), 5)
-    assert found["server_cpu_us_per_update"] == 2500
-    assert found["server_wakeups_per_update"] == 2
-
-
 def test_what_was_not_measured_is_not_zero() -> None:
     without = replace(USED, idle_ns=None, idle_cpu_ns=None, idle_wakeups=None, socket_bytes=None)
     found = server_costs(record_of(usage={"server": without}), 20)
