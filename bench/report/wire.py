@@ -33,7 +33,7 @@ def bytes_table(run: Run) -> Table:
                   for name in ("bytes", "segments", "ack_segments")),
             ))
     columns = ("clients", "transport", "", *(KINDS[part][0] for part in shown), "all bytes", "segments",
-               "of them bare acknowledgements")
+               "of them bare acks")
     return Table("wire", "Where the bytes of an update went", columns, tuple(rows), note=(
         "For each update that arrived, on the wire with IPv4; the parts add up to the whole. –: not measured "
         "or not to be seen from the client."))

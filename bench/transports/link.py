@@ -85,10 +85,14 @@ class Link:
             return self.past
         if self._at_end is not None:
             return self.past + self._at_end
-        now = self._of_connection(self.sock)
+        unread, again = -1, tcp.unread_bytes(self.sock)
+        while unread != again:   # else what arrives between the two looks is taken off and was never counted
+            unread = again
+            now = self._of_connection(self.sock)
+            again = tcp.unread_bytes(self.sock)
         if now is None:
             return None
-        now.bytes_down -= tcp.unread_bytes(self.sock)
+        now.bytes_down -= unread
         return self.past + now
 
     def note_opening(self) -> None:

@@ -48,6 +48,26 @@ def finish(link: Link, sock: RawSocket) -> None:
     sock.close()
 
 
+def test_what_arrives_during_a_look_is_not_taken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    link, sock, server = opened()
+    honest, looks = tcp.read_info, iter(["late"])
+
+    def read_info(of: RawSocket) -> bytes | None:
+        info = honest(of)
+        if next(looks, None):
+            server.sendall(b"z" * 70)
+            while tcp.unread_bytes(of) < 70:
+                pass
+        return info
+
+    monkeypatch.setattr(tcp, "read_info", read_info)
+    now = link.tcp_info()
+    assert now is not None
+    assert now.bytes_down == 0   # nobody has read it yet
+    sock.close()
+    server.close()
+
+
 def test_the_client_closes_first() -> None:
     link, sock, server = opened()
     assert link.opening is not None
