@@ -44,8 +44,11 @@ Row = Mapping[Any, Any]
 
 
 def limited_by(rows: Sequence[Row]) -> str:
-    """Which side gave in: the first that all of these trials show, or the last one, if they differ."""
-    shown = [_sides(row) for row in rows]
+    """Which side gave in: the first that all of these trials show, or the last one, if they differ.
+
+    A VALID trial broke with no fault of the machine or the generator, so beside one the others say nothing.
+    """
+    shown = [_sides(row) for row in rows if row["verdict"] == "VALID"] or [_sides(row) for row in rows]
     common = [side for side in shown[0] if all(side in others for others in shown[1:])]
     return common[0] if common else next(iter(shown[-1]), "latency")
 

@@ -31,6 +31,8 @@ ABORTED = {"verdict": "ABORTED", "reasons": "server-died: the trial failed: ende
     ([INVALID | {"turn_gap_max_ms": 300.0, "server_cpu_cores": 0.95}, SLOW | {"server_cpu_cores": 0.92}],
      "server CPU"),
     ([INVALID | {"client_lag_p99_ms": 30.0}, SLOW | {"server_cpu_cores": 0.95}], "server CPU"),
+    # It broke without the generator's help, too.
+    ([SLOW, INVALID | {"client_lag_p99_ms": 30.0}], "latency"),
 ])
 def test_who_gave_in(rows: list[dict[str, Any]], side: str) -> None:
     assert limited_by(rows) == side
