@@ -1,0 +1,87 @@
+"""A report of one sheet: what was computed or simulated without any trial, for the reader of `report.html`.
+
+    manifest.json, *.csv ─► Sheet (plain data) ─► report.html  report.md  figures/*.svg
+
+Reports of runs with trials have verdicts, intervals and caveats of measuring, and a page of their own
+(`bench.report.page`). The look is the same. Nothing comes from anywhere but the run's files, so the same
+files give the same bytes. """
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from matplotlib.figure import Figure
+
+from bench.errors import RunError
+from bench.records import whole_file
+from bench.report import style
+from bench.report.page import TEMPLATES, Drawn
+from bench.report.tables import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """All that the templates fill in."""
+
+    question: str
+    subtitle: str
+    notice: str
+    """That it is simulated, and with whose costs."""
+    findings: Sequence[str]
+    glance: Sequence[Table]
+    plates: Sequence[Drawn]
+    sections: Sequence[Table]
+    caveats: Sequence[str]
+
+
+def drawn(name: str, figure: Figure, caption: str) -> Drawn:
+    """A figure for the page; its title is read from it."""
+    title = figure.get_suptitle() or figure.axes[0].get_title(loc="left")
+    return Drawn(name, title, caption, style.svg(figure, name))
+
+
+def subtitle(manifest: Mapping[str, Any]) -> str:
+    """Which run this is."""
+    name = manifest.get("scenario_name")
+    return f"Run {manifest.get('run', 'without a name')}" + (f", scenario {name}" if name else "")
+
+
+def write(folder: Path, sheet: Sheet) -> None:
+    """Write the reports, and the figures beside the Markdown."""
+    for plate in sheet.plates:
+        _write(folder / "figures" / f"{plate.name}.svg", plate.svg)
+    for name in ("report.html", "report.md"):
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=name.endswith(".html"),
+            undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+        template = environment.get_template(f"sheet.{name.rpartition('.')[2]}.j2")
+        _write(folder / name, template.render(page=sheet))
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """A table of the run; a file that is missing or damaged is a `RunError`."""
+    try:
+        return pd.read_csv(path)
+    except FileNotFoundError:
+        raise RunError(f"{path}: no such file; `tickertape simulate` writes it") from None
+    except (ValueError, OSError) as error:   # a ParserError is a ValueError
+        what = str(error).partition("\n")[0]
+        raise RunError(f"{path}: can't be read ({what}); `tickertape simulate` writes it") from error
+
+
+def write_csv(path: Path, frame: pd.DataFrame) -> None:
+    """A table of the run, whole or not at all."""
+    with whole_file(path) as beside:
+        frame.to_csv(beside, index=False, lineterminator="\n")
+
+
+def _write(path: Path, text: str) -> None:
+    with whole_file(path) as beside:
+        beside.write_text(text, encoding="utf-8")

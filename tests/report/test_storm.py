@@ -1,0 +1,100 @@
+"""The report of a storm: its sentences say what the tables say, and never more."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench import scenario as scenarios
+from bench.errors import RunError
+from bench.records import write_json
+from bench.report import storm
+from bench.report.sheet import write_csv
+from bench.simulation import storms
+from bench.simulation.world import Costs
+
+TOML = """
+question = "Who is back?"
+[load]
+clients = [600]
+[simulation]
+workers = 2
+[trials]
+count = 2
+[storm]
+connection_ms = 10.0
+backlog = 60
+refusal_share = 0.5
+timeout_s = 1.0
+down_s = 2.0
+horizon_s = 30.0
+[storm.policies.exponential]
+wait = "exponential"
+[storm.policies.spread]
+window_s = 4.0
+[storm.map]
+policy = "spread"
+backlogs = [0.5, 2.0]
+windows = [0.0, 1.5]
+seeds = 1
+[transports.websocket]
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a small storm."""
+    made = tmp_path_factory.mktemp("run")
+    (made / "storm.toml").write_text(TOML)
+    scenario = scenarios.load(made / "storm.toml")
+    found = storms.run(scenario, storms.conditions(scenario, Costs()))
+    assert found.map is not None
+    for name, table in zip(storm.FILES, (found.storms, found.timelines, found.map), strict=True):
+        write_csv(made / name, table)
+    write_json(made / "manifest.json", {"schema_version": 1, "run": "r", "scenario": scenario.canonical()})
+    return made
+
+
+def test_the_report_says_what_is_simulated_and_how_it_went(folder: Path) -> None:
+    run = storm.build(folder)
+    markdown = (folder / "report.md").read_text()
+    assert "Simulated, not measured" in markdown
+    assert "10 ms of CPU is the scenario's assumption" in markdown
+    assert "its 300 (600 on 2 workers) can't all be back before 3.00 s: the floor" in markdown
+    late = run.storms.groupby("policy")["recovered_s"].median()
+    assert f"Spread: 99.9 % are back after {late['spread']:.1f} s" in markdown
+    assert "Exponential: never within 30 s" in markdown
+    assert "A backlog of 60 is" not in markdown
+    assert "The backlog of 60 is shallow enough: a worker connects 100 clients within the timeout" in markdown
+    for name in ("recovery", "connected", "pressure", "map"):
+        assert (folder / "figures" / f"{name}.svg").is_file()
+
+
+def test_the_same_files_give_the_same_bytes(folder: Path) -> None:
+    storm.build(folder)
+    before = (folder / "report.html").read_bytes()
+    storm.build(folder)
+    assert (folder / "report.html").read_bytes() == before
+
+
+def test_costs_from_a_file_are_named(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["scenario"]["storm"]["connection_ms"] = None
+    run = storm.open_storm(folder)
+    manifest["costs"] = "costs measured on box"
+    told = storm.StormRun(folder, manifest, run.storms, run.timelines, run.map)
+    assert "is from the costs measured on box" in storm.page(told).notice
+
+
+def test_every_policy_is_in_the_table_the_quickest_first(folder: Path) -> None:
+    rows = storm.policies_table(storm.open_storm(folder).storms).rows
+    assert [row[0] for row in rows] == ["spread", "exponential"]
+    assert rows[1][1] == "never"
+
+
+def test_a_missing_table_is_told(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_bytes((folder / "manifest.json").read_bytes())
+    with pytest.raises(RunError, match=r"storm_map\.csv: no such file"):
+        storm.build(tmp_path)

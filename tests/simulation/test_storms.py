@@ -1,0 +1,86 @@
+"""A scenario's storm as tables: every policy with every seed, second by second, and the map."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from bench import scenario as scenarios
+from bench.scenario import Scenario
+from bench.simulation import storms
+from bench.simulation.world import Costs
+
+TOML = """
+question = "?"
+seed = 5
+[load]
+clients = [600]
+[simulation]
+workers = 2
+[trials]
+count = 2
+[storm]
+connection_ms = 10.0
+backlog = 60
+timeout_s = 1.0
+down_s = 2.0
+horizon_s = 40.0
+[storm.policies.fixed]
+wait = "fixed"
+[storm.policies.full]
+wait = "full"
+[storm.map]
+policy = "full"
+backlogs = [0.5, 2.0]
+windows = [0.0, 1.5]
+seeds = 1
+[transports.websocket]
+"""
+
+
+@pytest.fixture(scope="module")
+def scenario(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
+    path = tmp_path_factory.mktemp("scenario") / "storm.toml"
+    path.write_text(TOML)
+    return scenarios.load(path)
+
+
+def test_a_worker_has_its_share_of_the_clients(scenario: Scenario) -> None:
+    given = storms.conditions(scenario, Costs())
+    assert (given.clients, given.connection_s, given.floor_s) == (300, 0.01, 3.0)
+    assert given.safe_backlog == 100
+
+
+def test_without_a_price_the_costs_file_has_it(scenario: Scenario) -> None:
+    assert scenario.storm is not None
+    bare = scenario.model_copy(update={"storm": scenario.storm.model_copy(update={"connection_ms": None})})
+    given = storms.conditions(bare, Costs(connection_s=0.004, request_s=0.0007, answer_s=0.0003))
+    assert given.connection_s == pytest.approx(0.005)
+
+
+def test_the_tables_hold_every_storm(scenario: Scenario) -> None:
+    done: list[int] = []
+    found = storms.run(scenario, storms.conditions(scenario, Costs()), lambda: done.append(1))
+    assert len(done) == storms.count(scenario) == 2 * 2 + 2 * 2
+    assert found.storms[["policy", "seed"]].to_numpy().tolist() == [
+        ["fixed", 5], ["fixed", 6], ["full", 5], ["full", 6]]
+    assert found.map is not None
+    assert len(found.map) == 4
+    wide = found.map[found.map["window_share"] == 1.5]
+    assert (wide["recovered"] == 1).all()
+
+
+def test_a_timeline_adds_up_to_its_storm(scenario: Scenario) -> None:
+    found = storms.run(scenario, storms.conditions(scenario, Costs()))
+    for policy, line in found.timelines.groupby("policy"):
+        whole = found.storms[(found.storms["policy"] == policy) & (found.storms["seed"] == 5)].iloc[0]
+        for column in ("attempts", "connected", "refused", "stale", "failed_down"):
+            assert line[column].sum() == whole[column]
+        assert line["at_s"].iloc[0] == -2.0
+        assert line["connected_share"].iloc[-1] == pytest.approx(whole["connected_share"])
+        assert (line["attempts"] >= line["refused"] + line["failed_down"]).all()
+    full = found.storms[found.storms["policy"] == "full"].iloc[0]
+    assert math.isfinite(full["recovered_s"])
+    assert full["cpu_s"] == pytest.approx(
+        0.01 * (full["connected"] + full["stale"] + full["refusal_share"] * full["refused"]))
