@@ -199,7 +199,9 @@ class Received(NamedTuple):
     dropped: Mapping[str, int]
 
 
-_NONE: Mapping[str, int] = {}
+NONE_SKIPPED: Mapping[str, int] = {}
+"""What a batch that declares nothing is taken to declare."""
+_new = tuple.__new__
 
 
 def tick_fields(tick: Any) -> dict[str, Any]:
@@ -219,12 +221,12 @@ def batch_of(fields: Any) -> Received:
         ticks = fields["ticks"]
         if ticks and type(ticks[0]) is list:
             ticks = [tick_fields(tick) for tick in ticks]
-        return Received(
+        return _new(Received, (   # which is twice as fast as calling `Received`
             Cursor.parse(fields["cursor"]),
             ticks,
             fields["more"],
-            fields.get("conflated", _NONE),
-            fields.get("dropped", _NONE),
-        )
+            fields.get("conflated", NONE_SKIPPED),
+            fields.get("dropped", NONE_SKIPPED),
+        ))
     except (KeyError, TypeError, AttributeError, Refusal) as error:
         raise ValueError(f"not a batch: {str(fields)[:80]}") from error

@@ -36,8 +36,9 @@ import struct
 import sys
 import termios
 from _socket import socket as RawSocket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from operator import add, sub
+from typing import Any, NamedTuple
 
 from bench.clock import NO_STAMP
 
@@ -51,6 +52,8 @@ SEGMENT_BYTES = 52
 """IPv4 and TCP headers with the timestamp option."""
 SYN_BYTES = 8
 """What the options of a SYN have more."""
+ESTABLISHED = 1
+"""`TCP_ESTABLISHED`: the connection is up."""
 CLOSED = 7
 """`TCP_CLOSE`: both sides are done."""
 
@@ -64,14 +67,13 @@ _TIMESPEC_SIZE = struct.calcsize("@ll")
 # struct tcp_info, linux/tcp.h: state at 0, total_retrans at 100, bytes_received at 128, segs_out and
 # segs_in at 136, data_segs_in and data_segs_out at 152, bytes_sent and bytes_retrans at 200.
 _INFO_SPACE = 256
-_BYTES_RECEIVED_ON = struct.Struct("=QII")
-_DATA_SEGMENTS = struct.Struct("=II")
-_BYTES_SENT_ON = struct.Struct("=QQ")
-_TOTAL_RETRANS = struct.Struct("=I")
+_INFO = struct.Struct("=B 99x I 24x QII 8x II 40x QQ")
+_WITH_DATA_SEGMENTS = 160
+"""So long at least is the struct of a kernel that counts them."""
+_LEAST = 144
 
 
-@dataclass(slots=True)   # not frozen, which would cost a microsecond for each, some times a connection
-class TcpInfo:
+class TcpInfo(NamedTuple):   # sums, some of them for each connection, are fastest with tuples
     """The counters of one connection, or of several together. Bytes are TCP payload."""
 
     bytes_up: int | None
@@ -88,31 +90,24 @@ class TcpInfo:
     """SYN and FIN."""
     control_segments_down: int = 0
 
-    def __add__(self, other: TcpInfo) -> TcpInfo:
+    def __add__(self, other: TcpInfo) -> TcpInfo:  # type: ignore[override] # a tuple's joins
         """The sum; what one of the two does not know is unknown in it."""
-        return self._with(other, 1)
+        return _each(add, self, other)
 
     def __sub__(self, other: TcpInfo) -> TcpInfo:
         """What was counted since `other`."""
-        return self._with(other, -1)
-
-    def _with(self, other: TcpInfo, sign: int) -> TcpInfo:
-        return TcpInfo(
-            _sum(self.bytes_up, other.bytes_up, sign),
-            self.bytes_down + sign * other.bytes_down,
-            self.segments_up + sign * other.segments_up,
-            self.segments_down + sign * other.segments_down,
-            self.retransmitted_segments_up + sign * other.retransmitted_segments_up,
-            _sum(self.retransmitted_bytes_up, other.retransmitted_bytes_up, sign),
-            _sum(self.data_segments_up, other.data_segments_up, sign),
-            _sum(self.data_segments_down, other.data_segments_down, sign),
-            self.control_segments_up + sign * other.control_segments_up,
-            self.control_segments_down + sign * other.control_segments_down,
-        )
+        return _each(sub, self, other)
 
 
-def _sum(one: int | None, other: int | None, sign: int) -> int | None:
-    return None if one is None or other is None else one + sign * other
+_new = tuple.__new__
+
+
+def _each(operation: Callable[[Any, Any], Any], one: TcpInfo, other: TcpInfo) -> TcpInfo:
+    try:
+        return _new(TcpInfo, map(operation, one, other))
+    except TypeError:   # one of the two does not know it all
+        pairs = zip(one, other, strict=True)
+        return TcpInfo._make(None if None in pair else operation(*pair) for pair in pairs)
 
 
 NOTHING = TcpInfo(0, 0, 0, 0, 0, 0, 0, 0)
@@ -165,6 +160,11 @@ def unread_bytes(sock: RawSocket) -> int:
     return unread[0]
 
 
+def is_up(info: bytes | None) -> bool:
+    """Whether the connection is known to be up, and nobody has begun to close it."""
+    return info is not None and info[0] == ESTABLISHED
+
+
 def is_closed(info: bytes | None) -> bool:
     """Whether both sides have closed and everything was acknowledged; without `TCP_INFO`, taken as so."""
     return info is None or info[0] == CLOSED
@@ -173,26 +173,23 @@ def is_closed(info: bytes | None) -> bool:
 def decode_info(info: bytes | None, end_of_file: bool = False, shut: bool = False) -> TcpInfo | None:
     """The counters in `info`. `end_of_file` says that the peer's FIN was read, which counted as a byte (one
     that nobody has read yet shows in the state); `shut` says that ours was sent."""
-    if info is None or len(info) < 144:
+    if info is None or len(info) < _LEAST:
         return None
-    end_of_file = end_of_file or info[0] in _FIN_RECEIVED
-    bytes_received, segments_out, segments_in = _BYTES_RECEIVED_ON.unpack_from(info, 128)
-    (retransmitted,) = _TOTAL_RETRANS.unpack_from(info, 100)
-    bytes_up = bytes_again = data_up = data_down = None
-    if len(info) >= 160:
-        data_down, data_up = _DATA_SEGMENTS.unpack_from(info, 152)
-    if len(info) >= 216:
-        bytes_sent, bytes_again = _BYTES_SENT_ON.unpack_from(info, 200)
-        bytes_up = bytes_sent - bytes_again
-    return TcpInfo(
-        bytes_up=bytes_up,
-        bytes_down=bytes_received - (1 if end_of_file else 0),
-        segments_up=segments_out,
-        segments_down=segments_in,
-        retransmitted_segments_up=retransmitted,
-        retransmitted_bytes_up=bytes_again,
-        data_segments_up=data_up,
-        data_segments_down=data_down,
-        control_segments_up=min(1, segments_out) + (1 if shut else 0),
-        control_segments_down=min(1, segments_in) + (1 if end_of_file else 0),
-    )
+    if len(info) < _INFO.size:
+        return _decode_older(info, end_of_file, shut)
+    state, retransmitted, received, out, in_, data_down, data_up, sent, again = _INFO.unpack_from(info)
+    ends = 1 if end_of_file or state in _FIN_RECEIVED else 0
+    return _new(TcpInfo, (
+        sent - again, received - ends, out, in_, retransmitted, again, data_up, data_down,
+        (out > 0) + shut, (in_ > 0) + ends,
+    ))
+
+
+def _decode_older(info: bytes, end_of_file: bool, shut: bool) -> TcpInfo | None:
+    """The same of a kernel that knows less."""
+    whole = decode_info(info.ljust(_INFO.size, b"\0"), end_of_file, shut)
+    assert whole is not None
+    whole = whole._replace(bytes_up=None, retransmitted_bytes_up=None)
+    if len(info) < _WITH_DATA_SEGMENTS:
+        whole = whole._replace(data_segments_up=None, data_segments_down=None)
+    return whole

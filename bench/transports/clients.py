@@ -21,11 +21,12 @@ import random
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
-from bench.contract import Cursor, Received, Refusal, Request, batch_of
+from bench.contract import NONE_SKIPPED, Cursor, Received, Refusal, Request, batch_of
 from bench.http_exchange import Answer, AnswerReader, BadAnswer, encode_request, expand
 from bench.transports import NEVER, Action, ClientSpec, Counts, Sink
 from bench.wire import HttpWire, fetch_head
@@ -48,6 +49,20 @@ def index_of(tick: Mapping[str, Any]) -> int:
     if type(index) is not int or not 0 <= index <= INDEX_MAX or type(tick["due_ns"]) is not int:
         raise ValueError(f"not a tick: {str(tick)[:80]}")
     return index
+
+
+def target_of(query: str, cursor: Cursor | None) -> str:
+    """A request's target: everything after the cursor, or from now on; `query` is the subscription's."""
+    if cursor is None:
+        return f"/ticks?{query}" if query else "/ticks"
+    return f"/ticks?after={cursor.epoch}:{cursor.seq}" + (f"&{query}" if query else "")
+
+
+@lru_cache(1024)   # clients that ask alike ask for the same at about the same time
+def _poll(query: str, head: bytes, tagged: bool, cursor: Cursor | None) -> bytes:
+    """A poll's request. `tagged`: it names the cursor's entity tag."""
+    tag = b'If-None-Match: "%b"\r\n' % str(cursor).encode() if tagged and cursor is not None else b""
+    return encode_request(target_of(query, cursor), head, tag)
 
 
 class ClientLife:
@@ -73,11 +88,8 @@ class ClientLife:
 
     @property
     def target(self) -> str:
-        """The request's target: everything after the cursor, or from now on."""
-        fixed, cursor = self._fixed_query, self.cursor
-        if cursor is None:
-            return f"/ticks?{fixed}" if fixed else "/ticks"
-        return f"/ticks?after={cursor.epoch}:{cursor.seq}" + (f"&{fixed}" if fixed else "")
+        """The next request's target."""
+        return target_of(self._fixed_query, self.cursor)
 
     def start(self, now_ns: int) -> None:
         """See `ClientMachine`."""
@@ -108,15 +120,17 @@ class ClientLife:
     def take_batch(self, batch: Received, kernel_ns: int, app_ns: int) -> None:
         """Deliver a batch whole; raises `ValueError` and delivers nothing where it isn't one."""
         try:
-            arrivals = [(index_of(tick), tick["due_ns"]) for tick in batch.ticks]
-            if self._held_skips or batch.conflated != {} or batch.dropped != {}:
+            for tick in batch.ticks:
+                index_of(tick)
+            skips_none = batch.conflated is NONE_SKIPPED and batch.dropped is NONE_SKIPPED
+            if self._held_skips or not skips_none:
                 self._take_skips(batch, app_ns)
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"not a batch: {error!r}") from error
         deliver, number = self._sink.deliver, self.spec.number
-        for index, due_ns in arrivals:
-            deliver(number, index, due_ns, kernel_ns, app_ns)
-        self.counts.updates += len(arrivals)
+        for tick in batch.ticks:
+            deliver(number, tick["index"], tick["due_ns"], kernel_ns, app_ns)
+        self.counts.updates += len(batch.ticks)
         self._good_answer(batch.cursor)
 
     def _take_skips(self, batch: Received, app_ns: int) -> None:
@@ -175,11 +189,11 @@ def resume_of(body: bytes) -> str | None:
 class Poller(ClientLife, ABC):
     """A client that asks over HTTP, one request at a time, on a connection that is kept or on new ones.
 
-    A subclass says when to ask (`answered`, `asks_at`). What is asked while a request is under way or no
-    connection is up goes out as soon as one may, once; and a request that its connection took down with
-    it is sent again on the next. A connection that the server closed in order is opened again when there
-    is something to ask. A new connection for each poll is asked for by `Connection: close`, and is opened
-    once the one before has been closed in order, so that its counters are whole.
+    A subclass says when to ask (`answered`, `asks_ns`, `ask_in_time`). What is asked while a request is
+    under way or no connection is up goes out as soon as one may, once; and a request that its connection
+    took down with it is sent again on the next. A connection that the server closed in order is opened
+    again when there is something to ask. A new connection for each poll is asked for by `Connection: close`,
+    and is opened once the one before has been closed in order, so that its counters are whole.
     """
 
     def __init__(self, spec: ClientSpec, options: HttpWire, sink: Sink, rng: random.Random) -> None:
@@ -188,8 +202,10 @@ class Poller(ClientLife, ABC):
         """A request is under way."""
         self.wanted = True
         """A request is to go out as soon as it may."""
+        self.asks_ns = NEVER
+        """When `ask_in_time` is to be called; the subclass's to set."""
         self._asked_ns = NEVER
-        """When the request that is under way went out."""
+        """When the last request went out."""
         self._entity_tags = options.entity_tags
         self._head = fetch_head(options, spec.host)
         self._reader = AnswerReader()
@@ -203,26 +219,25 @@ class Poller(ClientLife, ABC):
         """An answer came, and nothing else is wanted yet. `good`: it was a batch or 304."""
 
     @abstractmethod
-    def asks_at(self, now_ns: int) -> int:
-        """Ask if it is time to; the instant at which to look again."""
+    def ask_in_time(self, now_ns: int) -> None:
+        """`asks_ns` has come: ask, and say when to ask next."""
 
-    def ask(self) -> None:
+    def ask(self, now_ns: int) -> None:
         """Send the next request, now or as soon as it may."""
         if self.stopped:
             return
-        self.wanted = True
         if self._open and not self.asking:
-            tag = b""
-            if self._entity_tags and self.cursor is not None:
-                tag = b'If-None-Match: "%b"\r\n' % str(self.cursor).encode()
-            request = encode_request(self.target, self._head, tag)
+            request = _poll(self._fixed_query, self._head, self._entity_tags, self.cursor)
             self.outbox += request
             counts = self.counts
             counts.requests += 1
             counts.header_bytes_up += len(request)
             self.wanted = False
             self.asking = True
-        elif not self._open and not self._changing:
+            self._asked_ns = now_ns
+            return
+        self.wanted = True
+        if not self._open and not self._changing:
             self._changing = True
             self.action = Action.OPEN
 
@@ -233,7 +248,7 @@ class Poller(ClientLife, ABC):
         self._failed = False
         self.counts.connections += 1
         if self.wanted:
-            self.ask()
+            self.ask(now_ns)
         self._rearm(now_ns)
 
     def receive(self, data: bytes, kernel_ns: int, app_ns: int) -> None:
@@ -247,7 +262,8 @@ class Poller(ClientLife, ABC):
             self._fail("bad-answer")
         counts.header_bytes_down = reader.header_bytes
         counts.body_bytes_down = reader.body_bytes
-        self._rearm(app_ns)
+        if self.asks_ns != NEVER or counts.in_flight != self.asking:
+            self._rearm(app_ns)
 
     def _take_answer(self, answer: Answer, kernel_ns: int, app_ns: int) -> None:
         status = answer.status
@@ -275,11 +291,10 @@ class Poller(ClientLife, ABC):
         self.counts.responses += 1
         self.counts.request_duration_ns += app_ns - self._asked_ns
         self.asking = False
-        self._asked_ns = NEVER
         if answer.closes:
             self._close()
         if again or self.wanted:
-            self.ask()
+            self.ask(app_ns)
         else:
             self.answered(app_ns, good)
 
@@ -315,7 +330,6 @@ class Poller(ClientLife, ABC):
             self.failures += 1
         self.wanted = self.wanted or self.asking
         self.asking = self._open = False
-        self._asked_ns = NEVER
         self._changing = self.wanted or not in_order
         if self._changing:
             self.reopen(now_ns, at_once=in_order)
@@ -333,10 +347,11 @@ class Poller(ClientLife, ABC):
         self.action = Action.CLOSE
 
     def _rearm(self, now_ns: int) -> None:
+        """Ask where it is time to, and see to the deadline and the gauge. Nothing of it changes with an
+        answer that was asked for and is followed by the next request at once."""
         if not self.stopped:
-            asks_ns, reopen_ns = self.asks_at(now_ns), self.reopen_ns
-            self.deadline_ns = asks_ns if asks_ns < reopen_ns else reopen_ns
-        if self.asking and self._asked_ns == NEVER:
-            self._asked_ns = now_ns
+            if now_ns >= self.asks_ns:
+                self.ask_in_time(now_ns)
+            self.deadline_ns = min(self.asks_ns, self.reopen_ns)
         if self.counts.in_flight != self.asking:
             self.counts.gauge(now_ns, int(self.asking))

@@ -41,13 +41,15 @@ class Link:
     """One machine and its connection."""
 
     __slots__ = (
-        "_at_end", "_at_leaving", "armed_ns", "closing", "closings", "end_of_file", "limit_ns", "machine",
-        "on_finished", "opening", "openings", "past", "reason", "sock", "state", "watched",
+        "_at_end", "_at_leaving", "armed_ns", "closing", "closings", "end_of_file", "fd", "limit_ns",
+        "machine", "on_finished", "opening", "openings", "past", "reason", "sock", "state", "watched",
     )
 
     def __init__(self, machine: ClientMachine) -> None:
         self.machine = machine
         self.sock: RawSocket | None = None
+        self.fd = -1
+        """Of `sock`, or of the one before it."""
         self.state = State.NONE
         self.past: tcp.TcpInfo | None = tcp.NOTHING if tcp.LINUX else None
         """The counters of the connections that are over."""
@@ -92,12 +94,13 @@ class Link:
             again = tcp.unread_bytes(self.sock)
         if now is None:
             return None
-        now.bytes_down -= unread
-        return self.past + now
+        return self.past + now._replace(bytes_down=now.bytes_down - unread)
 
-    def note_opening(self) -> None:
-        """The connection is up: add up what that took."""
-        now = self._of_connection(self.sock) if self.sock is not None else None
+    def note_opening(self, info: bytes | None = None) -> None:
+        """The connection is up: add up what that took. `info` is what the kernel has just said of it."""
+        if info is None and self.sock is not None:
+            info = tcp.read_info(self.sock)
+        now = tcp.decode_info(info)
         if now is not None and self.opening is not None:
             self.opening += now
             self.openings += 1
@@ -105,11 +108,11 @@ class Link:
     def note_leaving(self) -> None:
         """The first FIN has come or is about to be sent: closing begins."""
         if self._at_leaving is None and self.sock is not None:
-            self._at_leaving = at = self._of_connection(self.sock)
+            at = self._of_connection(self.sock)
             if at is not None and at.control_segments_down == 2:
                 # The server's FIN is in it already, and is the beginning of closing.
-                at.segments_down -= 1
-                at.control_segments_down = 1
+                at = at._replace(segments_down=at.segments_down - 1, control_segments_down=1)
+            self._at_leaving = at
 
     def note_closing(self) -> bool:
         """Whether the connection is closed, in order and on both sides; if so, add up what that took."""

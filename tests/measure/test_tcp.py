@@ -3,7 +3,6 @@ from __future__ import annotations
 import socket
 import struct
 from _socket import socket as RawSocket
-from dataclasses import replace
 
 import pytest
 
@@ -32,12 +31,12 @@ def test_the_counters_are_where_the_kernel_puts_them() -> None:
         control_segments_up=1, control_segments_down=1,
     )
     assert tcp.decode_info(info(248)) == counted
-    assert tcp.decode_info(info(248), end_of_file=True) == replace(
-        counted, bytes_down=5000, control_segments_down=2)
-    assert tcp.decode_info(info(248), shut=True) == replace(counted, control_segments_up=2)
+    assert tcp.decode_info(info(248), end_of_file=True) == counted._replace(
+        bytes_down=5000, control_segments_down=2)
+    assert tcp.decode_info(info(248), shut=True) == counted._replace(control_segments_up=2)
     close_wait = 8   # the peer's FIN has come, and was not read yet
-    assert tcp.decode_info(info(248, state=close_wait)) == replace(
-        counted, bytes_down=5000, control_segments_down=2)
+    assert tcp.decode_info(info(248, state=close_wait)) == counted._replace(
+        bytes_down=5000, control_segments_down=2)
 
 
 def test_an_older_kernel_knows_less() -> None:
@@ -56,7 +55,7 @@ def test_sums_and_differences() -> None:
     assert one + other == tcp.TcpInfo(*range(11, 121, 11))
     assert (one + other) - other == one
     assert one + tcp.NOTHING == one
-    assert (one + replace(other, bytes_up=None)).bytes_up is None
+    assert (one + other._replace(bytes_up=None)).bytes_up is None
 
 
 def connected() -> tuple[RawSocket, socket.socket]:

@@ -10,30 +10,21 @@ with 304 in place of an empty batch.
 
 from __future__ import annotations
 
-import random
-
-from bench.transports import NEVER, ClientSpec, Sink
+from bench.transports import NEVER
 from bench.transports.clients import Poller, pause_ns
-from bench.transports.long_polling.protocol import Options
 
 
 class Client(Poller):
     """See `transports.ClientMachine`."""
 
-    def __init__(self, spec: ClientSpec, options: Options, sink: Sink, rng: random.Random) -> None:
-        super().__init__(spec, options, sink, rng)
-        self._retry_ns = NEVER
-
     def answered(self, now_ns: int, good: bool) -> None:
         """Ask again: at once after a good answer, else after a pause."""
         if good:
-            self.ask()
+            self.ask(now_ns)
         else:
-            self._retry_ns = now_ns + pause_ns(self.failures, self._rng)
+            self.asks_ns = now_ns + pause_ns(self.failures, self._rng)
 
-    def asks_at(self, now_ns: int) -> int:
-        """Ask again if the pause is over."""
-        if now_ns >= self._retry_ns:
-            self._retry_ns = NEVER
-            self.ask()
-        return self._retry_ns
+    def ask_in_time(self, now_ns: int) -> None:
+        """Ask again: the pause is over."""
+        self.asks_ns = NEVER
+        self.ask(now_ns)

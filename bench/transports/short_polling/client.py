@@ -39,7 +39,6 @@ class Client(Poller):
         self._interval_ns = round(options.interval_s * 1e9)
         self._instant_ns = NEVER
         """The schedule's next instant, before any draw."""
-        self._next_ns = NEVER
 
     def start(self, now_ns: int) -> None:
         """See `ClientMachine`."""
@@ -48,25 +47,23 @@ class Client(Poller):
 
     def answered(self, now_ns: int, good: bool) -> None:
         """At a fixed rate nothing: the schedule says when to ask next."""
-        if self._options.pace == "delay" and self._next_ns == NEVER:
+        if self._options.pace == "delay" and self.asks_ns == NEVER:
             self._plan(now_ns + self._interval_ns)
 
-    def asks_at(self, now_ns: int) -> int:
-        """Poll if it is time to; the instant of the next poll."""
-        if now_ns >= self._next_ns:
-            self.counts.polls_overdue += now_ns - self._next_ns > OVERDUE_NS
-            if self._options.pace == "delay":
-                self._next_ns = NEVER   # until there is an answer
-            else:
-                passed = max(now_ns - self._instant_ns, 0) // self._interval_ns + 1
-                self._plan(self._instant_ns + passed * self._interval_ns)
-                if self.asking and not self.wanted:
-                    self.counts.polls_late += 1
-            self.ask()
-        return self._next_ns
+    def ask_in_time(self, now_ns: int) -> None:
+        """Poll, and plan the next."""
+        self.counts.polls_overdue += now_ns - self.asks_ns > OVERDUE_NS
+        if self._options.pace == "delay":
+            self.asks_ns = NEVER   # until there is an answer
+        else:
+            passed = max(now_ns - self._instant_ns, 0) // self._interval_ns + 1
+            self._plan(self._instant_ns + passed * self._interval_ns)
+            if self.asking and not self.wanted:
+                self.counts.polls_late += 1
+        self.ask(now_ns)
 
     def _plan(self, instant_ns: int) -> None:
         """The next poll is due at `instant_ns`, moved by a draw."""
-        self._instant_ns = self._next_ns = instant_ns
+        self._instant_ns = self.asks_ns = instant_ns
         if self._options.jitter:
-            self._next_ns += moved_ns(self._options, self._rng.random())
+            self.asks_ns += moved_ns(self._options, self._rng.random())
