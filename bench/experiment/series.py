@@ -1,0 +1,97 @@
+"""Several runs at once, block by block, so that what drifts on the machine falls on all of them alike.
+
+    results/<UTC time>-<name>/
+        runs/<UTC time>-<scenario>/      an ordinary run each, which can be reported on its own
+        …                                what is made of them together
+
+    block 1   all trials of run a · of run b · of run c
+    block 2   the same, beginning with run b …
+
+A calibration needs cells with different feeds, and a run has one feed. Runs that compare with each other
+must not lie hours apart.
+
+Known weakness: a series that was interrupted is begun anew; its runs can be gone on with one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.clock import RunClock
+from bench.errors import ScenarioError
+from bench.experiment import journal, needs, plan
+from bench.experiment.journal import PROJECT, Run
+from bench.experiment.plan import PlannedTrial
+from bench.experiment.prepare import Question, read
+from bench.experiment.progress import Reporter, TimeLeft
+from bench.experiment.run import make, pinned_to, termination_as_interrupt
+from bench.experiment.trial import Setting
+from bench.measure import host
+
+
+def questions(name: str, overrides: Sequence[str] = ()) -> list[Question]:
+    """All scenarios of the folder `scenarios/<name>`, below the current folder or else the project's; or
+    the one scenario of that name or path."""
+    for folder in (Path("scenarios") / name, PROJECT / "scenarios" / name, Path(name)):
+        files = sorted(folder.glob("*.toml")) if folder.is_dir() else []
+        if files:
+            return [_of_plan(read(str(file), overrides)) for file in files]
+    return [_of_plan(read(name, overrides))]
+
+
+def _of_plan(question: Question) -> Question:
+    if question.scenario.capacity is not None:
+        raise ScenarioError(str(question.file), "capacity", "a search", "none: a series has a plan")
+    return question
+
+
+def begin(results: Path, name: str) -> Path:
+    """A new folder for a series."""
+    return journal.new_folder(results, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}")
+
+
+def create(folder: Path, asked: Sequence[Question], command: Sequence[str]) -> list[Run]:
+    """The series' runs, in `folder`."""
+    return [
+        journal.create(
+            folder / "runs", each.scenario, plan.trials(each.scenario), name=each.name,
+            scenario_file=each.file, options=each.options, command=command,
+        ) for each in asked
+    ]
+
+
+def execute(runs: Sequence[Run], make_reporter: Callable[[int, int], Reporter]) -> None:
+    """Make all trials of the runs, block by block."""
+    settings = [_setting(run) for run in runs]
+    order = in_turns([run.plan for run in runs])
+    time_left = TimeLeft([
+        needs.trial_s(settings[number].scenario, settings[number].options, planned.clients)
+        for number, planned in order
+    ])
+    host.raise_open_files()
+    reporter = make_reporter(0, len(order))
+    try:
+        with termination_as_interrupt(), pinned_to(settings[0].other_cores):
+            for number, planned in order:
+                make(runs[number], settings[number], planned, reporter, time_left)
+    finally:
+        reporter.close()
+
+
+def in_turns(plans: Sequence[Sequence[PlannedTrial]]) -> list[tuple[int, PlannedTrial]]:
+    """Which run's which trial comes when: by block, each block beginning with another run."""
+    blocks = sorted({planned.block for each in plans for planned in each})
+    order = []
+    for block in blocks:
+        for turn in range(len(plans)):
+            number = (turn + block - 1) % len(plans)
+            order += [(number, planned) for planned in plans[number] if planned.block == block]
+    return order
+
+
+def _setting(run: Run) -> Setting:
+    options = plan.options_of_all(run.scenario, str(run.folder / "manifest.json"))
+    clock = RunClock(run.manifest["clock_origin_ns"])
+    return Setting.on_this_machine(run.scenario, options, clock, Path(run.manifest["scenario_folder"]))

@@ -1,0 +1,209 @@
+"""From measured trials to a costs file.
+
+    observations of a kind ─► fit of the server's CPU ──► tick, exchange, update, byte, connection …
+                          ├─► fit of the load client's ─► answer, update of the station
+                          └─► instants of the smallest cell ─► feed, up, wake
+                                      and the spacing of a fan-out: exchange = request + answer
+
+Only trials below `FULL` of a core enter: above it a queue is being measured, and not a cost. What a request
+and its answer take together is what CPU can tell (`exchange`): each has one of the other. Of a parked request
+the spacing of a fan-out is the answer's share. Of a poll that is answered at once the split says nothing, and
+all of it is called `request`. A push has answers alone.
+
+A delay is what the smallest cell of its kind shows, less what the fit says that the work takes: medians of
+a trial's ticks, means between trials. Nobody sees how long a request takes to be answered at once where
+none is, so parked requests get the way up of polls, and polls the feed's way of the others.
+
+Known weakness: a load client that shares its core with the publisher waits for it now and then, and that
+is in no figure of the station's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from bench.errors import RunError
+from bench.simulation.costs import Calibrated, Cell, CostsFile, Estimate, Fitted, Kind
+from bench.simulation.fit import Fit, Stretch, fit
+from bench.simulation.observed import COUNTS, Observation
+from bench.stats.intervals import interval
+
+FULL = 0.8
+STATION_TERMS = ("base", "exchange", "update", "connection")
+LEAST_UP_S = 1e-6
+"""No way takes no time at all: nothing is answered before it was asked."""
+TRIALS_LEAST = 4
+"""Trials of a kind, below which nothing is fitted."""
+
+Parts = dict[str, Estimate]
+
+
+def calibrate(
+    observations: Sequence[Observation], host_name: str, host: Mapping[str, Any], made_at: str,
+    commit: str | None, versions: Mapping[str, str],
+) -> CostsFile:
+    """The costs of every kind that was observed often enough."""
+    kinds: dict[Kind, list[Observation]] = {}
+    for each in observations:
+        if each.server_cpu_s < FULL * each.seconds:
+            kinds.setdefault(each.kind, []).append(each)
+    enough = {kind: mine for kind, mine in kinds.items() if len(mine) >= TRIALS_LEAST}
+    if not enough:
+        raise RunError(f"{', '.join(sorted({each.run for each in observations}))}: trials: found fewer than "
+                       f"{TRIALS_LEAST} VALID ones of each transport, and costs can't be told from so few")
+    found = _borrowed([_of_kind(kind, mine) for kind, mine in enough.items()], enough)
+    runs = sorted({each.run for mine in enough.values() for each in mine})
+    return CostsFile(host_name, dict(host), made_at, commit, dict(versions), runs, found)
+
+
+def _of_kind(kind: Kind, mine: Sequence[Observation]) -> Calibrated:
+    stretches = [stretch for each in mine for stretch in each.stretches]
+    server = fit(stretches)
+    load = fit([Stretch(each.seconds, each.load_cpu_s, each.terms(each.seconds)) for each in mine],
+               STATION_TERMS)
+    request, answer = _split(mine, server.costs)
+    costs = {
+        "tick_s": server.costs["tick"], "request_s": request, "answer_s": answer,
+        "update_s": server.costs["update"], "byte_s": server.costs["byte"],
+        "connection_s": server.costs["connection"], "base_share": server.costs["base"],
+        "socket_share": server.costs["socket"],
+    }
+    return Calibrated(
+        kind, costs, _net(mine, costs),
+        station={"wake_s": _wake(mine), "answer_s": load.costs["exchange"],
+                 "update_s": load.costs["update"]},
+        fitted=_cells(mine, server, load), residual_share=server.residual_share,
+        load_residual_share=load.residual_share,
+    )
+
+
+def _split(mine: Sequence[Observation], costs: Parts) -> tuple[Estimate, Estimate]:
+    """What an exchange takes, as request and answer."""
+    cycle, exchange = mine[0].cycle, costs["exchange"]
+    if cycle.pushes:
+        return Estimate(0.0), exchange
+    if not cycle.parks:
+        return exchange, Estimate(0.0)
+
+    def answer_s(each: Observation) -> float:
+        payload = each.counts["payload_bytes"] / max(each.counts["updates"], 1)
+        return each.instants.spacing_s - costs["update"].value - payload * costs["byte"].value
+
+    answer = _mean(_smallest(mine), answer_s, most=exchange.value)
+    rest = exchange.value - answer.value
+    request = Estimate(rest, max(0.0, exchange.low - answer.value), max(rest, exchange.high - answer.value))
+    return request, answer
+
+
+def _net(mine: Sequence[Observation], costs: Parts) -> Parts:
+    """The loopback; NaN bounds and 0 where this kind can't say (`_borrowed`)."""
+    cycle, smallest = mine[0].cycle, _smallest(mine)
+
+    def service_s(each: Observation) -> float:
+        """Of one answer to one request."""
+        answers = max(each.counts["answers"], 1)
+        return (costs["request_s"].value + costs["answer_s"].value
+                + each.counts["updates"] / answers * costs["update_s"].value
+                + each.counts["payload_bytes"] / answers * costs["byte_s"].value)
+
+    def feed_s(each: Observation) -> float:
+        return each.instants.first_s - costs["tick_s"].value - service_s(each) + costs["request_s"].value
+
+    def up_s(each: Observation) -> float:
+        return each.request_s - service_s(each) - each.instants.lag_s
+
+    paced = not (cycle.pushes or cycle.parks)
+    return {
+        "up_s": _mean(smallest, up_s) if paced else Estimate(0.0),
+        "down_s": Estimate(0.0, 0.0, 0.0),
+        "feed_s": Estimate(0.0) if paced else _mean(smallest, feed_s),
+    }
+
+
+def _wake(mine: Sequence[Observation]) -> Estimate:
+    cycle = mine[0].cycle
+    together = cycle.pushes or cycle.parks
+    return _mean(_smallest(mine), lambda each: each.instants.wake_s if together else each.instants.lag_s)
+
+
+def _borrowed(found: list[Calibrated], kinds: Mapping[Kind, Sequence[Observation]]) -> list[Calibrated]:
+    """Each kind with the delays that only others can see."""
+    def paced(each: Calibrated) -> bool:
+        cycle = kinds[each.kind][0].cycle
+        return not (cycle.pushes or cycle.parks)
+
+    ups = [each.net["up_s"] for each in found if paced(each)]
+    feeds = [each.net["feed_s"] for each in found if not paced(each)]
+    whole = []
+    for each in found:
+        net = dict(each.net)
+        if paced(each):
+            net["feed_s"] = _middle(feeds)
+        else:
+            net["up_s"] = _middle(ups) if ups else each.station["wake_s"]
+        if net["up_s"].value < LEAST_UP_S:
+            net["up_s"] = replace(net["up_s"], value=LEAST_UP_S)
+        whole.append(replace(each, net=net))
+    return whole
+
+
+def _middle(estimates: Sequence[Estimate]) -> Estimate:
+    """The mean of several, with the widest bounds."""
+    if not estimates:
+        return Estimate(0.0)
+    return Estimate(
+        float(np.mean([each.value for each in estimates])),
+        min(each.low for each in estimates), max(each.high for each in estimates),
+    )
+
+
+def _smallest(mine: Sequence[Observation]) -> list[Observation]:
+    """The trials of the cell in which least happens: its delays are hardly anybody's turn."""
+    quiet = [each for each in mine if not each.cycle.new_connection] or list(mine)
+
+    def stir(cell: Cell) -> tuple[int, float, int]:
+        return cell.book_levels, cell.rate_per_s or math.inf, cell.clients
+
+    least = min(stir(each.cell) for each in quiet)
+    return [each for each in quiet if stir(each.cell) == least]
+
+
+def _mean(mine: Sequence[Observation], value: Callable[[Observation], float],
+          most: float = math.inf) -> Estimate:
+    """The mean between trials, from 0 to `most`; trials that have none are left out."""
+    values = np.array([value(each) for each in mine])
+    found = interval(values[np.isfinite(values)], logarithm=False)
+    if not math.isfinite(found.estimate):
+        return Estimate(0.0)
+
+    def within(number: float) -> float:
+        return min(max(number, 0.0), most)
+
+    return Estimate(within(found.estimate), within(found.low), within(found.high))
+
+
+def _cells(mine: Sequence[Observation], server: Fit, load: Fit) -> list[Fitted]:
+    """What was fitted to, by cell; idle stretches are in the fit and in no cell."""
+    of_server = iter(server.fitted_cpu_s)
+    rows: list[tuple[Observation, float, float]] = []
+    for each, of_load in zip(mine, load.fitted_cpu_s, strict=True):
+        fitted_s, *_ = [next(of_server) for _ in each.stretches]
+        rows.append((each, fitted_s, of_load))
+    found = []
+    for cell in {repr(each.cell): each.cell for each in mine}.values():
+        of_cell = [row for row in rows if row[0].cell == cell]
+        seconds = sum(each.seconds for each, _, _ in of_cell)
+        found.append(Fitted(
+            cell, len(of_cell),
+            counts={name: sum(each.counts[name] for each, _, _ in of_cell) / seconds for name in COUNTS},
+            server_cpu_cores=sum(each.server_cpu_s for each, _, _ in of_cell) / seconds,
+            fitted_cpu_cores=sum(fitted for _, fitted, _ in of_cell) / seconds,
+            load_cpu_cores=sum(each.load_cpu_s for each, _, _ in of_cell) / seconds,
+            fitted_load_cores=sum(fitted for _, _, fitted in of_cell) / seconds,
+        ))
+    return found

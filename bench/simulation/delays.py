@@ -1,0 +1,78 @@
+"""Delays of the loopback, from the instants of single ticks.
+
+A tick is **alone** if the one before it and the one after it are at least `ALONE_S` away, so that its whole
+fan-out is over before anything else happens. Of such a tick with n arrivals, in the order of the kernel:
+
+    due ──feed── worker has it ──tick, answer── k₁ ──answer── k₂ ─ … ─ kₙ      kernel of the clients
+                                                └─wake─ a₁ …                   the load client looks
+
+    first      k₁ − due           the feed's way, the work on the tick, and the first answer
+    spacing    (kₙ − k₁)/(n − 1)  what one answer takes the worker: tells it apart from the request
+    wake       a₁ − k₁            from an answer's being there until an idle load client looks
+
+For polls, which are answered one by one, `wake` is the median of app − kernel, and the way up is what is left
+of a request's duration once service and wake are taken off.
+
+Known weakness: kernel instants are stamped by the server's own system call on loopback, so the way down
+to a client's kernel is none at all.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.clock import NO_STAMP
+from bench.stats.arrays import TrialArrays
+
+ALONE_S = 0.02
+NS = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Instants:
+    """What the instants of one trial say; NaN where they say nothing."""
+
+    first_s: float = math.nan
+    spacing_s: float = math.nan
+    wake_s: float = math.nan
+    lag_s: float = math.nan
+    """Median of app − kernel over all arrivals."""
+    alone: int = 0
+    """Ticks that were alone."""
+
+
+def instants(trial: TrialArrays) -> Instants:
+    """The medians over the ticks of the window that were alone and reached several clients."""
+    arrivals = trial.arrivals
+    stamped = arrivals.kernel_ns != NO_STAMP
+    if not stamped.any():
+        return Instants()
+    lag_s = float(np.median((arrivals.app_ns - arrivals.kernel_ns)[stamped])) / NS
+    rows = [row for tick in _alone(trial).tolist() if (row := _of_tick(trial, tick)) is not None]
+    if not rows:
+        return Instants(lag_s=lag_s)
+    first, spacing, wake = np.median(np.array(rows), axis=0) / NS
+    return Instants(float(first), float(spacing), float(wake), lag_s, len(rows))
+
+
+def _alone(trial: TrialArrays) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Places of the ticks of the window that were alone."""
+    due_ns, windows = trial.ticks.due_ns, trial.windows
+    gaps = np.diff(due_ns, prepend=due_ns[:1] - 10**12, append=due_ns[-1:] + 10**12)
+    alone = (gaps[:-1] >= ALONE_S * NS) & (gaps[1:] >= ALONE_S * NS)
+    return np.flatnonzero(alone & (due_ns >= windows.t0_ns) & (due_ns < windows.t1_ns))
+
+
+def _of_tick(trial: TrialArrays, tick: int) -> tuple[float, float, float] | None:
+    """First, spacing and wake of one tick, in ns; None where too few clients had it, or no stamp came."""
+    arrivals, due_ns = trial.arrivals, trial.ticks.due_ns[tick]
+    mine = arrivals.tick == tick
+    kernel = np.sort(arrivals.kernel_ns[mine])
+    if len(kernel) < 5 or kernel[0] == NO_STAMP:
+        return None
+    app = int(arrivals.app_ns[mine].min())
+    spacing = (kernel[-1] - kernel[0]) / (len(kernel) - 1)
+    return float(kernel[0] - due_ns), float(spacing), float(app - kernel[0])

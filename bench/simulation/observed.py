@@ -1,0 +1,152 @@
+"""What measured trials say about costs: counts, CPU and instants, read from a run's records.
+
+    manifest.json ─► feed, options ─┐
+    trial.json ─► CPU by process ───┼─► Observation: one VALID trial
+    tables ─► counts, instants ─────┘
+
+Everything is of [t0, t1): CPU by the processes' own clocks, counts by the clients' own. A pushed message
+is told by its segment: each is written at once, and is one segment as long as it fits into one.
+
+Known weakness: the clients' looks are a few milliseconds after t0 and t1, the CPU's are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import manifest as manifests
+from bench import records, transports
+from bench.audit import judge
+from bench.cycle import Cycle
+from bench.errors import RunError
+from bench.records import TrialRecord, Usage
+from bench.scenario import Scenario
+from bench.simulation.costs import Cell, Kind
+from bench.simulation.delays import Instants, instants
+from bench.simulation.fit import Stretch
+from bench.stats.arrays import TrialArrays, trial_arrays
+from bench.stats.costs import client_sums
+from bench.tables import Table
+from bench.traffic import SEGMENT_PAYLOAD
+
+COUNTS = ("ticks", "requests", "answers", "updates", "payload_bytes", "connections", "clients")
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One VALID trial."""
+
+    run: str
+    trial: str
+    kind: Kind
+    cycle: Cycle
+    cell: Cell
+    seconds: float
+    counts: dict[str, float]
+    """Over the window, by the names of `COUNTS`."""
+    server_cpu_s: float
+    load_cpu_s: float
+    idle_s: float
+    """Length of the idle stretch; 0: it was not measured."""
+    idle_cpu_s: float
+    request_s: float
+    """Mean time from request to response; NaN for what is pushed."""
+    instants: Instants
+
+    @property
+    def stretches(self) -> list[Stretch]:
+        """The server's: the window, and where nothing is asked for in between the idle stretch, too."""
+        found = [Stretch(self.seconds, self.server_cpu_s, self.terms(self.seconds))]
+        if self.idle_s and (self.cycle.pushes or self.cycle.parks):
+            open_s = self.counts["clients"] * self.idle_s
+            found.append(Stretch(self.idle_s, self.idle_cpu_s, {"socket": open_s}))
+        return found
+
+    def terms(self, seconds: float) -> dict[str, float]:
+        """The window's counts by the names of `fit.TERMS`."""
+        counts = self.counts
+        return {
+            "exchange": counts["answers"], "tick": counts["ticks"], "connection": counts["connections"],
+            "update": counts["updates"], "byte": counts["payload_bytes"],
+            "socket": counts["clients"] * seconds,
+        }
+
+
+def observe(run: Path) -> list[Observation]:
+    """The VALID trials of a run, measured ones only."""
+    manifest = manifests.read(run)
+    scenario = Scenario.model_validate(manifest["scenario"])
+    found = list(_of_run(run, manifest, scenario))
+    if not found:
+        raise RunError(f"{run}: trials: found none that was measured and is VALID, needed is at least one")
+    return found
+
+
+def _of_run(run: Path, manifest: Mapping[str, Any], scenario: Scenario) -> Iterator[Observation]:
+    options = {
+        label: transports.options(label, subject, str(run / manifests.NAME))
+        for label, subject in scenario.transports.items() if subject.server is None
+    }
+    for folder in records.trial_folders(run):
+        record = records.read_trial(folder)
+        if record.source != "measured" or record.subject not in options:
+            continue
+        _, verdict = judge(folder)
+        if verdict.status == "VALID":
+            yield observation(folder, record, scenario, options[record.subject])
+
+
+def cell_of(record: TrialRecord, scenario: Scenario, options: Table) -> Cell:
+    """The conditions of a trial."""
+    feed = scenario.feed
+    return Cell(
+        record.transport, options.model_dump(mode="json"), record.clients, record.rate_per_s,
+        feed.book_levels, feed.encoding,
+    )
+
+
+def observation(folder: Path, record: TrialRecord, scenario: Scenario, options: Table) -> Observation:
+    """What one trial says."""
+    assert record.windows is not None, f"{record.trial} was never measured"
+    tables = {name: records.read_table(folder, name) for name in records.TABLES}
+    trial = trial_arrays(record, tables)
+    cycle: Cycle = transports.part(record.transport, "model").cycle(options)
+    sums = client_sums(tables["clients"])
+    server, load = (record.usage.get(name, Usage()) for name in ("server", "load"))
+    if server.cpu_ns is None or load.cpu_ns is None:
+        raise RunError(f"{folder / 'trial.json'}: usage: found no CPU of server and load, and costs are "
+                       "made of it (it needs Linux)")
+    return Observation(
+        run=folder.parent.parent.name, trial=record.trial,
+        kind=Kind.of(record.transport, options), cycle=cycle, cell=cell_of(record, scenario, options),
+        seconds=(record.windows.t1_ns - record.windows.t0_ns) / 1e9,
+        counts=_counts(record, trial, sums, cycle),
+        server_cpu_s=server.cpu_ns / 1e9, load_cpu_s=load.cpu_ns / 1e9,
+        idle_s=(server.idle_ns or 0) / 1e9, idle_cpu_s=(server.idle_cpu_ns or 0) / 1e9,
+        request_s=float(np.divide(sums["request_duration_ns"], 1e9 * max(sums["responses"], 1)))
+        if sums["responses"] else float("nan"),
+        instants=instants(trial),
+    )
+
+
+def _counts(record: TrialRecord, trial: TrialArrays, sums: Mapping[str, float],
+            cycle: Cycle) -> dict[str, float]:
+    """Of the window, by the names of `COUNTS`."""
+    ticks, windows = trial.ticks, trial.windows
+    within = (ticks.due_ns >= windows.t0_ns) & (ticks.due_ns < windows.t1_ns)
+    payload_bytes = float(ticks.payload_bytes[within].mean()) if within.any() else 0.0
+    answers = sums["responses"]
+    if cycle.pushes:
+        segments = sums["data_segments_down"]
+        fits = payload_bytes < 0.9 * SEGMENT_PAYLOAD and segments == segments
+        answers = min(segments, sums["updates"]) if fits else sums["updates"]
+    return {
+        "ticks": float(np.count_nonzero(within)), "requests": sums["requests"], "answers": answers,
+        "updates": sums["updates"], "payload_bytes": payload_bytes * sums["updates"],
+        "connections": sums["connections"], "clients": float(record.clients),
+    }

@@ -1,0 +1,49 @@
+"""A series: several runs whose blocks take turns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.errors import ScenarioError
+from bench.experiment import plan, series
+from bench.scenario import Scenario
+
+
+def planned(count: int, seed: int) -> list[plan.PlannedTrial]:
+    """The plan of a scenario with two cells and so many blocks."""
+    return plan.trials(Scenario.model_validate({
+        "question": "?", "seed": seed, "load": {"clients": [1, 2]}, "trials": {"count": count},
+        "transports": {"a": {}},
+    }))
+
+
+def test_blocks_take_turns_and_each_begins_with_another_run() -> None:
+    """No run's trials lie together, so that drift falls on all of them; each trial is made once, and each
+    run's own order is kept."""
+    plans = [planned(3, 1), planned(3, 2), planned(2, 3)]
+    order = series.in_turns(plans)
+    assert [number for number, each in order if each.position == 1] == [0, 1, 2, 1, 2, 0, 0, 1]
+    assert [each.block for _, each in order] == sorted(each.block for _, each in order)
+    for number, mine in enumerate(plans):
+        assert [each for place, each in order if place == number] == mine
+
+
+def test_a_folder_of_scenarios_is_a_series() -> None:
+    """The calibration and what it is validated with; every one is an ordinary scenario."""
+    names = [each.name for each in series.questions("calibration")]
+    assert names == ["books", "connections", "fast", "steady"]
+    assert [each.name for each in series.questions("quick")] == ["quick"]
+
+
+def test_overrides_go_to_all_of_them() -> None:
+    """So that a calibration can be made longer."""
+    asked = series.questions("calibration", ["trials.count=7"])
+    assert {each.scenario.trials.count for each in asked} == {7}
+
+
+def test_a_search_is_no_part_of_a_series(tmp_path: Path) -> None:
+    """It has no plan."""
+    with pytest.raises(ScenarioError, match="a series has a plan"):
+        series.questions("capacity")
