@@ -100,7 +100,10 @@ class Run:
         return bool(made) and not (self.may_repeat(planned) and is_invalid(made[-1]))
 
     def may_repeat(self, planned: PlannedTrial) -> bool:
-        """Whether the trial may be made again, should what was made last be INVALID."""
+        """Whether the trial may be made again, should what was made last be INVALID; a simulated one would be
+        the same."""
+        if self.manifest.get("source") == "simulated":
+            return False
         return len(self.made(planned)) <= self.scenario.trials.repeats
 
     def attempt(self, planned: PlannedTrial) -> int:
@@ -123,11 +126,13 @@ def is_invalid(folder: Path) -> bool:
 
 
 def create(results: Path, scenario: Scenario, planned: Sequence[PlannedTrial], *, name: str,
-           scenario_file: Path, options: Mapping[str, Table], command: Sequence[str]) -> Run:
-    """Make a run's folder with its manifest, and point `results/latest` at it."""
+           scenario_file: Path, options: Mapping[str, Table], command: Sequence[str],
+           further: Mapping[str, Any] | None = None) -> Run:
+    """Make a run's folder with its manifest, and point `results/latest` at it. `further` are fields that
+    only some runs have."""
     now = datetime.now(UTC)
     stem = f"{now:%Y%m%dT%H%M%SZ}-{name}"
-    folder = _new_folder(results, stem)
+    folder = new_folder(results, stem)
     found = Commit.read()
     manifest = {
         "schema_version": SCHEMA_VERSION,
@@ -156,13 +161,14 @@ def create(results: Path, scenario: Scenario, planned: Sequence[PlannedTrial], *
         "resumed": [],
         "scenario": scenario.canonical(),
         "plan": [asdict(each) for each in planned],
+        **(further or {}),
     }
     write_json(folder / "manifest.json", manifest)
     _point_latest(results, folder)
     return Run(folder, manifest)
 
 
-def _new_folder(results: Path, stem: str) -> Path:
+def new_folder(results: Path, stem: str) -> Path:
     """A folder that was not there before; two runs may begin within one second."""
     for suffix in ("", *(f"-{number}" for number in range(2, 100))):
         folder = results / (stem + suffix)

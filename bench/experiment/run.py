@@ -26,6 +26,7 @@ from bench.audit import judge
 from bench.clock import RunClock
 from bench.experiment import needs, plan, trial
 from bench.experiment.journal import Run
+from bench.experiment.plan import PlannedTrial
 from bench.experiment.progress import Reporter, TimeLeft, told_standing
 from bench.experiment.trial import Setting
 from bench.measure import host
@@ -44,25 +45,30 @@ def execute(run: Run, make_reporter: Callable[[int, int], Reporter]) -> None:
     reporter = make_reporter(len(run.plan) - len(left), len(run.plan))
     try:
         with termination_as_interrupt(), pinned_to(setting.other_cores):
-            ending = _Ending(run)
+            ending = Ending(run)
             for planned in left:
                 if planned.position == 1 and ending.before(planned.block, reporter):
                     break
-                began_s = time.monotonic()
-                again = True
-                while again:
-                    reporter.trial_begins(planned, time_left.s)
-                    folder = run.trial_folder(planned)
-                    trial.make(setting, planned, folder, run.attempt(planned))
-                    figures, verdict = judge(folder)
-                    again = verdict.status == "INVALID" and run.may_repeat(planned)
-                    reporter.trial_ends(planned, figures.row, verdict, again=again)
-                time_left.passed(time.monotonic() - began_s)
+                make(run, setting, planned, reporter, time_left)
     finally:
         reporter.close()
 
 
-class _Ending:
+def make(run: Run, setting: Setting, planned: PlannedTrial, reporter: Reporter, time_left: TimeLeft) -> None:
+    """Make one trial of the plan, and make it again while it is INVALID and may be repeated."""
+    began_s = time.monotonic()
+    again = True
+    while again:
+        reporter.trial_begins(planned, time_left.s)
+        folder = run.trial_folder(planned)
+        trial.make(setting, planned, folder, run.attempt(planned))
+        figures, verdict = judge(folder)
+        again = verdict.status == "INVALID" and run.may_repeat(planned)
+        reporter.trial_ends(planned, figures.row, verdict, again=again)
+    time_left.passed(time.monotonic() - began_s)
+
+
+class Ending:
     """Whether a run that goes on until its intervals are narrow has come to its end."""
 
     def __init__(self, run: Run) -> None:
