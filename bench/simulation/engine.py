@@ -14,13 +14,13 @@ before anything is queued, and the queue needs no loop.
 What does need care is that an answer brings the client's next request. It comes after the answer was given,
 and was given after the queue before it was worked off; and then it takes the way down and up again:
 
-    next request ≥ max(its arrival, the worker is free) + lookahead         lookahead = down + up (+ pause)
-    next request ≥ the client's next instant + up                           where polls keep a schedule
+    next request ≥ max(its arrival, the worker is free) + lookahead         lookahead = down + up
+    next request ≥ the schedule's next instant + up                         where there is one
 
 The least of these over all who are to come is a bound up to which every arrival is known: one round
 (conservative synchronisation, Chandy and Misra 1979). A request that will be parked brings nothing before
-the next tick, so where the transport parks, only those count whose answers are already there; and a round
-ends at the next tick. A backlog or a schedule makes rounds long, which is when there is most to do.
+the next tick or the end of its hold time, so where the transport parks, only those count for whom there is
+news; and a round ends at the next tick. A backlog or a schedule makes rounds long: when there is most to do.
 
 A client whose socket is full is not parked: it "asks" again when the socket has drained.
 
@@ -68,7 +68,6 @@ class _Engine:
         self.worker = Worker(shard.t0_s, shard.t1_s)
         self.waits = cycle.parks or cycle.pushes
         self.request_s = costs.request_s + (costs.connection_s if cycle.new_connection else 0.0)
-        self.lookahead_s = self.network.lookahead_s + self.rhythm.pause_s
         self.head = 0
         """Ticks that have come (where nothing waits, ticks come with the requests of a round)."""
         self.cursor = np.zeros(count, dtype=np.int64)
@@ -79,6 +78,8 @@ class _Engine:
         """Requests of each before the present one: what its delays on the way are drawn by."""
         self.then_s = np.full(count, -np.inf)
         """When each may come again after its next arrival, as far as a schedule says."""
+        self.seen_s = 0.0
+        """The last update that has been handed over so far is seen then."""
         self.comes_back = np.zeros(count, dtype=np.bool_)
         """Was pushed to and disconnected, and comes with a new connection."""
         self.wanting = None if shard.subscribed is None else np.ascontiguousarray(shard.subscribed.T)
@@ -138,10 +139,11 @@ class _Engine:
         """Up to when all arrivals are known: the bound of a round."""
         if not self.waits:
             first_s = max(self.agenda.first_s, self.worker.free_s)
-            return max(first_s + self.lookahead_s, float(self.then_s.min()))
+            return max(first_s + self.network.lookahead_s, float(self.then_s.min()))
         if self.shard.cycle.parks:
             first_s = min(self.agenda.first_of(self.cursor < self.newest), self.parking.first_s)
-            return max(first_s, self.worker.free_s) + self.lookahead_s
+            known_s = max(first_s, self.worker.free_s) + self.network.lookahead_s
+            return min(known_s, self.agenda.first_s + self.shard.cycle.hold_s)
         cut_s = self.agenda.first_of(self.head - self.cursor > self.tape.whole_up_to)
         return min(self.agenda.first_s + self.network.drains_s, cut_s)
 
@@ -268,8 +270,9 @@ class _Engine:
         self.books.ask(who, leave_s, wish_s if opens else None)
         at = self.network.up(who, self.requests, leave_s)
         self.agenda.put(at, who)
-        if self.shard.cycle.pace == "rate":
-            self.then_s[who] = self.rhythm.instant_s[who] + self.network.opening_s + self.shard.net.up_s
+        if self.shard.cycle.pace:
+            least_s = self.network.opening_s + self.shard.net.up_s
+            self.then_s[who] = self.rhythm.not_before(who, at) + least_s
             if self.tape.whole_up_to < len(self.tape):
                 cut = who[self.tape.head(at) - self.cursor[who] > self.tape.whole_up_to]
                 self.then_s[cut] = -np.inf   # what is cut is followed up at once
@@ -277,6 +280,7 @@ class _Engine:
     def _record(self, who: Ints, kernel_s: Floats, seen_s: Floats, batches: Batches) -> None:
         """Tell the sink and the server's counts what was handed over."""
         updates, server = batches.updates, self.books.server
+        self.seen_s = max(self.seen_s, float(seen_s.max()))
         server["deliveries"] += len(batches.tick)
         server["answers_empty"] += len(who) - int(np.count_nonzero(updates)) - int(batches.refused.sum())
         if batches.alone:
@@ -300,6 +304,11 @@ class _Engine:
 
     def outcome(self) -> ShardOutcome:
         """What it came to."""
+        rest = self.tape.arrival_s[self.head : np.searchsorted(self.tape.arrival_s, self.shard.t1_s)]
+        if len(rest):   # nobody has asked since
+            self.worker.serve(rest, np.full(len(rest), self.shard.costs.tick_s))
+            self.books.server["ticks"] += len(rest)
+        self.books.late(*self.rhythm.missed(self.shard.t1_s))
         self.books.close()
         return ShardOutcome(
             counted=self.books.clients,
@@ -307,5 +316,5 @@ class _Engine:
             busy_s=self.worker.busy_s,
             wait_max_s=self.worker.wait_max_s,
             server_counts={name: int(count) for name, count in self.books.server.items() if count},
-            end_s=self.worker.free_s,
+            end_s=self.seen_s,
         )

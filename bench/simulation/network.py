@@ -80,9 +80,11 @@ class Network:
         return full, np.maximum(free_s - links.resume_bytes / links.bytes_per_s, finish_s)
 
     def cut(self, who: Ints) -> None:
-        """Connections were closed: what their sockets held is gone."""
+        """Connections were closed: what their sockets held is gone, and new ones owe no order to it."""
         if self.slow is not None:
             self._link_free_s[who] = -np.inf
+        if self._kernel_s is not None:
+            self._kernel_s[who] = -np.inf
 
     def _send(self, who: Ints, finish_s: Floats, size: Ints) -> Floats:
         """When answers have left the clients' links."""

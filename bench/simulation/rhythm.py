@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bench.simulation.agenda import NO_INSTANTS, NOBODY
 from bench.simulation.draws import Stream, even
 from bench.simulation.world import Bools, Floats, Ints, Shard
 
@@ -36,31 +37,41 @@ class Rhythm:
         self.first_s: Floats = self._base_s + self._move(everybody)
         """When each asks for the first time."""
         self._poll += 1
-        self.instant_s = self._planned(everybody) if cycle.pace == "rate" else np.full(len(phase), -np.inf)
-        """At a fixed rate, each client's next instant after the poll that it is about; else −∞."""
-        self.pause_s = cycle.interval_s * (1 - cycle.jitter / 2) if cycle.pace == "delay" else 0.0
-        """At least so long after an answer the next request leaves."""
+        self._instant_s = self._planned(everybody)
+        """At a fixed rate, each client's next instant after the poll that it is about."""
+
+    def not_before(self, who: Ints, at: Floats) -> Floats:
+        """When each asks again at the earliest that comes to the worker at `at` and gets a whole answer."""
+        cycle = self._shard.cycle
+        if cycle.pace == "rate":
+            return self._instant_s[who]
+        return at + self._shard.net.down_s + cycle.interval_s * (1 - cycle.jitter / 2)
+
+    def missed(self, by_s: float) -> tuple[Ints, Floats]:
+        """Who is still asking and has missed an instant by then, and which."""
+        who = np.flatnonzero(self._instant_s < by_s) if self._shard.cycle.pace == "rate" else NOBODY
+        return who, self._instant_s[who]
 
     def next(self, who: Ints, done_s: Floats, at_once: Bools) -> tuple[Floats, Ints, Floats]:
         """When each asks next, whose answer came at `done_s`; who of them (places) missed an instant, and
         which."""
-        pace, nobody = self._shard.cycle.pace, np.empty(0, dtype=np.int64)
+        pace = self._shard.cycle.pace
         if pace == "":
-            return done_s, nobody, np.empty(0)
+            return done_s, NOBODY, NO_INSTANTS
         if pace == "delay":
             leave = done_s + self._shard.cycle.interval_s + self._move(who)
             self._poll[who] += ~at_once
-            return np.where(at_once, done_s, leave), nobody, np.empty(0)
-        instant = self.instant_s[who]
+            return np.where(at_once, done_s, leave), NOBODY, NO_INSTANTS
+        instant = self._instant_s[who]
         late = instant <= done_s
         missed = np.flatnonzero(late)
         if not len(missed) and not bool(at_once.any()):
             self._poll[who] += 1
-            self.instant_s[who] = self._planned(who)
-            return instant, missed, np.empty(0)
+            self._instant_s[who] = self._planned(who)
+            return instant, NOBODY, NO_INSTANTS
         goes_on = who[late | ~at_once]
         self._poll[goes_on] += 1
-        self.instant_s[goes_on] = self._planned(goes_on)
+        self._instant_s[goes_on] = self._planned(goes_on)
         self._pass(who[missed], done_s[missed])
         return np.where(late | at_once, done_s, instant), missed, instant[missed]
 
@@ -68,12 +79,12 @@ class Rhythm:
         """Let pass all instants up to now."""
         whole = np.floor((now_s - self._base_s[who]) / self._shard.cycle.interval_s).astype(np.int64)
         self._poll[who] = np.maximum(self._poll[who], whole)
-        self.instant_s[who] = self._planned(who)
+        self._instant_s[who] = self._planned(who)
         while len(who):   # at most twice: a draw moves by half an interval at most
-            passed = self.instant_s[who] <= now_s
+            passed = self._instant_s[who] <= now_s
             who, now_s = who[passed], now_s[passed]
             self._poll[who] += 1
-            self.instant_s[who] = self._planned(who)
+            self._instant_s[who] = self._planned(who)
 
     def _planned(self, who: Ints) -> Floats:
         return self._base_s[who] + self._poll[who] * self._shard.cycle.interval_s + self._move(who)

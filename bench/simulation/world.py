@@ -224,4 +224,4 @@ class ShardOutcome:
     """From beginning to end, in the words of a server's own counts: ticks, deliveries, conflated, dropped,
     requests, answers_empty, connections, slow_disconnects, refused_left-tape …"""
     end_s: float
-    """When everything was out."""
+    """When the last answer or message was seen."""

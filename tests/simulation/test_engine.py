@@ -1,0 +1,97 @@
+"""The engine against the referee: the same draws must bring the same deliveries, whatever the world."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from referee import Referee
+from worlds import LATE_AFTER_S, Kept, records, shards
+
+from bench.simulation.engine import simulate
+from bench.simulation.world import COUNTED, Costs, Net
+from bench.stats.arrays import trial_arrays
+from bench.stats.fates import fates
+
+EXACT_S = 1e-9
+
+
+def owed(shard, rows, tick, app):
+    """Of the rows, those of ticks that are due before t1 and that came before the end of the drain."""
+    chosen = [row for row in rows
+              if shard.ticks.due_s[row[tick]] < shard.t1_s and row[app] < shard.end_s - EXACT_S]
+    return sorted(chosen, key=lambda row: (row[:tick], row[tick], row[app]))
+
+
+def assert_close(mine, other, within):
+    assert np.abs(np.array(mine, dtype=float) - np.array(other, dtype=float)).max(initial=0.0) <= within
+
+
+def assert_same(shard):
+    kept = Kept()
+    outcome = simulate(shard, kept)
+    referee = Referee(shard).run()
+    ours, theirs = owed(shard, kept.deliveries, 1, 3), owed(shard, referee.deliveries, 1, 3)
+    assert [row[:2] for row in ours] == [row[:2] for row in theirs]
+    assert_close(ours, theirs, EXACT_S)
+    ours, theirs = owed(shard, kept.skips, 2, 4), owed(shard, referee.skips, 2, 4)
+    assert [row[:4] for row in ours] == [row[:4] for row in theirs]
+    assert_close([row[4] for row in ours], [row[4] for row in theirs], EXACT_S)
+    assert_close(outcome.busy_s, referee.busy_s, 1e-8)
+    for name in COUNTED:
+        assert_close(outcome.counted[name], referee.counted[name], 1e-8)
+
+
+@pytest.mark.parametrize("kind", ["short", "long", "push"])
+@given(data=st.data())
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_the_referee_sees_the_same(kind, data):
+    assert_same(data.draw(shards((kind,))))
+
+
+@given(shard=shards())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_every_update_that_is_due_has_one_fate(shard):
+    kept = Kept()
+    outcome = simulate(shard, kept)
+    table = fates(trial_arrays(*records(shard, kept)))
+    assert (table[["delivered", "late", "conflated", "lost"]].sum(axis=1) == table["due"]).all()
+    assert not table["duplicate"].any()
+    refused = any(name.startswith("refused") for name in outcome.server_counts)
+    if not refused and "dropped" not in outcome.server_counts:
+        assert not table["holes"].any()   # whatever is skipped is declared
+    if "conflated" not in outcome.server_counts:
+        assert not table["conflated"].any()
+
+
+@given(shard=shards())
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_nothing_is_in_flight_at_the_end(shard):
+    """Where nothing takes long, what is lost was lost by a rule."""
+    assume(shard.cycle.interval_s < LATE_AFTER_S)
+    shard = replace(shard, costs=Costs(), net=Net(0.003, 0.002), slow_links=None, station=None)
+    kept = Kept()
+    outcome = simulate(shard, kept)
+    assume(not any(name.startswith("refused") for name in outcome.server_counts))
+    table = fates(trial_arrays(*records(shard, kept)))
+    assert (table["lost"] == table["dropped"]).all()
+
+
+@given(shard=shards(), share=st.floats(0.05, 0.95))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_client_alone_draws_the_same_luck(shard, share):
+    """Draws go by the client's number, so where nothing queues a shard may be cut in two."""
+    shard = replace(shard, costs=Costs(), station=None)
+    kept, left, right = Kept(), Kept(), Kept()
+    simulate(shard, kept)
+    cut = int(len(shard.clients) * share)
+    parts = (slice(None, cut), left), (slice(cut, None), right)
+    for which, sink in parts:
+        if len(shard.clients[which]):
+            mine = None if shard.subscribed is None else shard.subscribed[which]
+            simulate(replace(shard, clients=shard.clients[which], subscribed=mine), sink)
+    apart = left.deliveries + [(client + cut, *rest) for client, *rest in right.deliveries]
+    ours, theirs = owed(shard, kept.deliveries, 1, 3), owed(shard, apart, 1, 3)
+    assert [row[:2] for row in ours] == [row[:2] for row in theirs]
+    assert_close(ours, theirs, EXACT_S)
