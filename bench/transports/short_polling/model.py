@@ -11,7 +11,7 @@ at a random phase, so V is uniform on (0, P) for any feed, and independent of th
     empty answers            e^(−λP)
     requests a second        1/P
 
-The first and the third hold for any feed: what a reader who looks back by V knows of a feed is V older on
+Latency and excess age hold for any feed: what a reader who looks back by V knows of a feed is V older on
 average over time, whatever comes when. The others need ticks as a Poisson process.
 
 λ (`rate_per_s`) is the rate of all that the client subscribes to, as a Poisson process; δ (`delay_s`)
@@ -24,8 +24,17 @@ a tick falls into a gap in proportion to its length, so that P/2 becomes E[P²] 
 
 and each e^(−μP) its mean; the means are taken over a grid of draws (`_gaps`).
 
-Known weakness: polls that cannot keep their instants (an answer that takes longer than P) make P
-longer than it was asked for; nothing here says so.
+The server's part of δ (`server_s`) is a poll's wait and its own work: clients that come once in each P wait
+as in N·D/D/1 (`bench.queueing`), and the ticks between them and the number of updates that a poll finds
+come at random, M/G/1.
+
+An answer that takes longer than P makes its poll's successor late: it leaves at once, and P is as long as a
+turn, 2δ + g.
+
+Known weakness: all polls of one interval find the same updates, so where updates cost as much as requests
+the work comes in waves; `server_s` takes each poll's for its own, and says too little from half load on. With
+jitter and turns of about P some polls are late and some are not; the mean over gaps that are cut off below
+takes them as independent of each other.
 """
 
 from __future__ import annotations
@@ -34,6 +43,7 @@ import math
 
 from bench.cycle import Cycle
 from bench.polling import poll_sizes
+from bench.queueing import Jobs, Load, periodic_wait_s, random_wait_s
 from bench.traffic import Conversation, Sizes
 from bench.transports.short_polling.protocol import Options
 
@@ -41,7 +51,7 @@ DRAWS = [(number + 0.5) / 24 for number in range(24)]
 """Midpoints that stand for a draw that is even in [0, 1)."""
 
 
-ANY_FEED = frozenset({"latency_mean_s", "age_excess_mean_s"})
+ANY_FEED = frozenset({"latency_mean_s", "age_excess_mean_s", "latency_worst_s", "requests_per_s"})
 """The closed forms that hold whatever the schedule; the others take the ticks as a Poisson process."""
 
 
@@ -64,11 +74,11 @@ def wire(options: Options, said: Conversation) -> Sizes:
 def _gaps(options: Options, delay_s: float, gap_s: float) -> list[float]:
     """The times from one poll to the next, each as likely as the others."""
     draws = DRAWS if options.jitter else [0.5]
-    spread_s = options.interval_s * options.jitter
+    spread_s, turn_s = options.interval_s * options.jitter, 2 * delay_s + gap_s
     if options.pace == "delay":
-        turn_s = options.interval_s + 2 * delay_s + gap_s
-        return [turn_s + spread_s * (draw - 0.5) for draw in draws]
-    return [options.interval_s + spread_s * (late - early) for early in draws for late in draws]
+        return [options.interval_s + turn_s + spread_s * (draw - 0.5) for draw in draws]
+    gaps = [options.interval_s + spread_s * (late - early) for early in draws for late in draws]
+    return [max(gap, turn_s) for gap in gaps]
 
 
 def _wait_s(gaps: list[float]) -> float:
@@ -115,6 +125,15 @@ def age_mean_s(
     return symbols / rate_per_s + age_excess_mean_s(options, rate_per_s, delay_s, gap_s, symbols)
 
 
+def latency_worst_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
+    """The longest that an update takes: what comes just after a poll waits for the next."""
+    moved_s = options.interval_s * options.jitter * (1.0 if options.pace == "rate" else 0.5)
+    turn_s = 2 * delay_s + gap_s
+    if options.pace == "delay":
+        return options.interval_s + moved_s + turn_s + delay_s
+    return max(options.interval_s + moved_s, turn_s) + delay_s
+
+
 def requests_per_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
     """Requests of one client."""
     gaps = _gaps(options, delay_s, gap_s)
@@ -125,3 +144,21 @@ def empty_share(options: Options, rate_per_s: float, delay_s: float, gap_s: floa
     """Share of the answers that bring nothing."""
     gaps = _gaps(options, delay_s, gap_s)
     return sum(math.exp(-rate_per_s * gap) for gap in gaps) / len(gaps)
+
+
+def server_s(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> float:
+    """Mean time from a poll's being there until its answer is out: wait and work."""
+    turn_s = options.interval_s + round_trip_s
+    if options.pace == "rate":
+        turn_s = max(options.interval_s, round_trip_s)
+    found = load.rate_per_s * turn_s
+    mean_s = jobs.request_s + jobs.answer_s + found * jobs.update_s
+    ticks, polls = load.feed_per_s, load.clients / turn_s
+    busy = ticks * jobs.tick_s + polls * mean_s
+    if options.pace == "delay" or options.jitter:
+        wait_s = random_wait_s(busy, polls * mean_s**2)
+    else:
+        rest = 1 - ticks * jobs.tick_s
+        wait_s = periodic_wait_s(load.clients, turn_s, mean_s / rest) if rest > 0 else math.inf
+    varied = 0.0 if load.regular else polls * found * jobs.update_s**2
+    return wait_s + random_wait_s(busy, ticks * jobs.tick_s**2 + varied) + mean_s

@@ -3,16 +3,21 @@
     latency        δ             excess age     δ           age    s/λ + δ   (s symbols of rate λ/s each)
     conflated      0             requests       0           empty  0
 
-δ (`delay_s`) holds the wait for the other clients' turn: with N clients and c seconds of CPU for each
-send, a tick reaches the last one N·c after the first, so δ ≈ d + (N + 1)c/2 on average as long as a tick
-is through before the next is due. Where a push transport was measured its mean is taken as δ; then this
+δ (`delay_s`) holds the wait for the other clients' turn. With N clients, c seconds of CPU for each send and t
+for the tick itself, a tick is a job of b = t + Nc, and the server's part of δ is (`server_s`)
+
+    t + (N + 1)c/2                      ticks equally far apart, each through before the next
+    the same + λb² / 2(1 − λb)          a Poisson process: M/D/1, with the batch as one job
+
+and without bound from λb = 1 on. Where a push transport was measured its mean is taken as δ; then this
 model says nothing new of it, and is what the polling transports are measured against.
 
-Known weakness: no queue. Near saturation ticks overtake the fan-out, and δ grows without bound.
+Known weakness: one queue, one size of tick; clients that can't take what is sent hold nobody up.
 """
 
 from __future__ import annotations
 
+import math
 from base64 import b64encode
 from itertools import cycle as repeated
 from itertools import islice
@@ -25,11 +30,15 @@ from bench.cycle import Cycle
 from bench.handshake import handshake
 from bench.http_exchange import encode_request
 from bench.polling import BATCHES, skips
+from bench.queueing import Jobs, Load, place_s, random_wait_s
 from bench.traffic import SERVER_FIRST, Conversation, Sizes, Steps
 from bench.transports.websocket.protocol import OFFER, TAKEN_UP, Options, hello_frame, message_frame, offers
 from bench.wire import answer_headers, upgrade_head
 
-ANY_FEED = frozenset({"latency_mean_s", "latency_mean_latest_s", "age_excess_mean_s"})
+ANY_FEED = frozenset({
+    "latency_mean_s", "latency_mean_latest_s", "age_excess_mean_s", "latency_worst_s", "requests_per_s",
+    "empty_share", "conflated_share",
+})
 """The closed forms that hold whatever the schedule; the others take the ticks as a Poisson process."""
 
 KEY = b64encode(bytes(16)).decode()
@@ -125,6 +134,11 @@ def age_mean_s(
     return symbols / rate_per_s + delay_s
 
 
+def latency_worst_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
+    """The longest that an update takes."""
+    return delay_s
+
+
 def requests_per_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
     """Requests of one client once it is connected."""
     return 0.0
@@ -133,3 +147,15 @@ def requests_per_s(options: Options, rate_per_s: float, delay_s: float, gap_s: f
 def empty_share(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
     """Share of the answers that bring nothing."""
     return 0.0
+
+
+def server_s(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> float:
+    """Mean time from the server's having a tick until a client's message is out: wait, tick and turn."""
+    each_s = jobs.answer_s + jobs.update_s
+    batch_s = jobs.tick_s + load.audience * each_s
+    busy = load.feed_per_s * batch_s
+    if load.regular:
+        wait_s = 0.0 if busy <= 1 else math.inf
+    else:
+        wait_s = random_wait_s(busy, load.feed_per_s * batch_s**2)
+    return wait_s + jobs.tick_s + place_s(load.audience, each_s)

@@ -70,4 +70,4 @@ def test_some_forms_hold_for_any_feed() -> None:
     known, knowable = (bursts[np.searchsorted(bursts, at, side="right") - 1] for at in (last_poll, looked))
     expected = model.age_excess_mean_s(Options(interval_s=1.0), 2.4, 0.0)
     assert (knowable - known).mean() == pytest.approx(expected, rel=0.02)
-    assert {"latency_mean_s", "age_excess_mean_s"} == model.ANY_FEED
+    assert {"latency_mean_s", "age_excess_mean_s"} < model.ANY_FEED

@@ -1,0 +1,253 @@
+"""The closed forms of a whole system: what the transports' models say, put together without simulating.
+
+    model (latency, age, shares, server_s) ─┐
+    Costs, Net ─► Jobs, δ, gap              ├─► Forecast: latency, age, bytes, CPU, sockets, clients a core
+    Sizes (bench.traffic) ─► bytes ─────────┘
+
+    δ = server_s + down            G = δ + opening + up
+    utilisation ρ = Λ·tick + N·(a client's CPU a second)
+    clients a core = (ρ* − Λ·tick − base) / (a client's CPU a second)
+
+A client's CPU a second is what the engine charges: requests · request + answers · answer + updates ·
+(update + bytes · byte), with the model's rates. For clients a core it is taken at no load. The tests hold
+all this to the engine, from low load up to where each form says that it ends.
+
+Sockets: a client that keeps its connection has one. One that opens a connection for each request has one open
+from its handshake to its answer, and where the server closes first each lingers there for 60 s more
+(TIME_WAIT, RFC 9293 §3.6.1; Linux's constant).
+
+Known weakness: means only. Those of a server above its limit are infinite, and its rates and costs what its
+clients would ask for if it were not. Long polling near its limit is worse here than it is, and short polling
+that finds many updates better (their models say why).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+
+from bench import transports
+from bench.contract import Mode
+from bench.cycle import Cycle
+from bench.queueing import Jobs, Load
+from bench.simulation.world import Costs, Net
+from bench.tables import Table
+from bench.traffic import SEGMENT_BYTES, SERVER_FIRST, SYN_BYTES, Sizes, columns, traffic
+
+TIME_WAIT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What clients want of the feed."""
+
+    rate_per_s: float
+    """Updates a second of what one client subscribes to."""
+    symbols: int = 1
+    """Of one client, all equally lively."""
+    payload_bytes: float = 100.0
+    """Of an update, in the feed's encoding."""
+    feed_per_s: float | None = None
+    """Ticks a second of the whole feed; None: clients subscribe to all of it."""
+    regular: bool = False
+    """Whether ticks are equally far apart; else they are a Poisson process."""
+    mode: Mode = "every"
+
+    @property
+    def ticks_per_s(self) -> float:
+        """Ticks that a server takes."""
+        return self.rate_per_s if self.feed_per_s is None else self.feed_per_s
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What one server and its clients come to, by the closed forms."""
+
+    latency_mean_s: float
+    age_excess_s: float
+    """Mean age beyond an ideal client's."""
+    age_mean_s: float
+    latency_worst_s: float
+    """The longest that an update takes while the server keeps up: on the last place of a fan-out, after no
+    wait."""
+    conflated_share: float
+    empty_share: float
+    requests_per_s: float
+    """Of one client."""
+    updates_per_s: float
+    """That one client gets."""
+    bytes_up: float
+    """For each update, TCP and IP headers among them."""
+    bytes_down: float
+    utilisation: float
+    """Of the server's event loop."""
+    cpu_per_update_s: float
+    """With its share of what the server uses idly."""
+    sockets: float
+    """Open at the server, for all clients."""
+    lingering: float
+    """Closed ones that the server still remembers."""
+    clients_max: float
+    """That a server can have with a utilisation of `target`."""
+    server_s: float
+    """Mean time that the server takes: wait, work and turn."""
+
+
+def analytic(
+    transport: str, options: Table, costs: Costs, net: Net, demand: Demand, sizes: Sizes,
+    clients: float, target: float = 0.7,
+) -> Forecast:
+    """The closed forms of `clients` clients of one server; `target` is how busy a server may be.
+
+    Forms that take ticks as a Poisson process are NaN for a feed that is `regular`.
+    """
+    system = _System(transports.part(transport, "model"), options, costs, net, demand)
+    server_s = system.server_s(clients)
+    delay_s, gap_s = system.ways(server_s)
+    at_rest = system.ways(system.server_s(1))
+    rates = system.rates(*((delay_s, gap_s) if math.isfinite(server_s) else at_rest))
+    own_share = system.own_share(rates)
+    idle_share = costs.base_share + costs.socket_share * clients
+    busy = demand.ticks_per_s * costs.tick_s + clients * own_share
+    updates = rates["updates"]
+    up, down = system.bytes_per_s(sizes, rates)
+    resting = system.own_share(system.rates(*at_rest))
+    spare = target - costs.base_share - demand.ticks_per_s * costs.tick_s
+    form = system.form
+    symbols = {"symbols": demand.symbols}
+    latency = "latency_mean_s" if demand.mode == "every" else "latency_mean_latest_s"
+    opened_s = server_s + net.up_s + net.down_s + system.opening_s
+    closes = sizes.new_connection and sizes.closing == SERVER_FIRST
+    return Forecast(
+        latency_mean_s=net.feed_s + form(
+            latency, delay_s, gap_s, **({} if demand.mode == "every" else symbols)),
+        age_excess_s=net.feed_s + form("age_excess_mean_s", delay_s, gap_s, **symbols),
+        age_mean_s=net.feed_s + form("age_mean_s", delay_s, gap_s, **symbols),
+        latency_worst_s=net.feed_s + form("latency_worst_s", *system.ways(system.last_s(clients))),
+        conflated_share=rates["conflated"],
+        empty_share=rates["empty"],
+        requests_per_s=rates["requests"],
+        updates_per_s=updates,
+        bytes_up=up / updates, bytes_down=down / updates,
+        utilisation=busy,
+        cpu_per_update_s=(busy + idle_share) / (clients * updates),
+        sockets=clients * (rates["requests"] * (opened_s + rates["parked_s"]) if sizes.new_connection else 1),
+        lingering=clients * rates["requests"] * TIME_WAIT_S if closes else 0.0,
+        clients_max=max(spare, 0.0) / (resting + costs.socket_share),
+        server_s=server_s,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _System:
+    """One transport on one network, for one demand."""
+
+    model: ModuleType
+    options: Table
+    costs: Costs
+    net: Net
+    demand: Demand
+
+    @property
+    def cycle(self) -> Cycle:
+        """What its clients do again and again."""
+        cycle: Cycle = self.model.cycle(self.options)
+        return cycle
+
+    @property
+    def opening_s(self) -> float:
+        """From the wish to ask until the request leaves."""
+        return self.cycle.handshakes * (self.net.up_s + self.net.down_s) * self.cycle.new_connection
+
+    @property
+    def jobs(self) -> Jobs:
+        """What the server's jobs take."""
+        costs = self.costs
+        return Jobs(
+            costs.tick_s, costs.request_s + costs.connection_s * self.cycle.new_connection, costs.answer_s,
+            costs.update_s + costs.byte_s * self.demand.payload_bytes)
+
+    def server_s(self, clients: float) -> float:
+        """The server's part of a tick's way."""
+        demand = self.demand
+        load = Load(clients, demand.rate_per_s, demand.ticks_per_s, demand.regular)
+        round_trip_s = self.net.up_s + self.net.down_s + self.opening_s
+        return float(self.model.server_s(self.options, load, self.jobs, round_trip_s))
+
+    def last_s(self, clients: float) -> float:
+        """The same without any wait, on the last place."""
+        jobs, demand = self.jobs, self.demand
+        if self.cycle.pushes or self.cycle.parks:
+            turns = max(clients * demand.rate_per_s / demand.ticks_per_s, 1.0)
+            return jobs.tick_s + turns * (jobs.answer_s + jobs.update_s)
+        return jobs.request_s + jobs.answer_s + demand.rate_per_s * self.cycle.interval_s * jobs.update_s
+
+    def ways(self, server_s: float) -> tuple[float, float]:
+        """The models' δ, and what is left of the gap between answer and next request beyond 2δ."""
+        delay_s = server_s + self.net.down_s
+        return delay_s, self.opening_s + self.net.up_s - delay_s
+
+    def form(self, name: str, delay_s: float, gap_s: float, **given: int) -> float:
+        """One of the model's closed forms; NaN where it doesn't hold."""
+        if not math.isfinite(delay_s):
+            return math.inf
+        if self.demand.regular and name not in self.model.ANY_FEED:
+            return math.nan
+        found: float = getattr(self.model, name)(
+            self.options, self.demand.rate_per_s, delay_s, gap_s, **given)
+        return found
+
+    def rates(self, delay_s: float, gap_s: float) -> dict[str, float]:
+        """What one client does in a second on average, by the names of `traffic`."""
+        demand, cycle = self.demand, self.cycle
+        conflated = 0.0
+        if demand.mode == "latest":
+            conflated = self.form("conflated_share", delay_s, gap_s, symbols=demand.symbols)
+        updates = demand.rate_per_s * (1 - conflated)
+        if cycle.pushes:
+            return {"requests": 0.0, "answers": updates, "answers_empty": 0.0, "updates": updates,
+                    "conflated": conflated, "empty": 0.0, "parked_s": 0.0, "declaring": 0.0, "skips": 0.0}
+        requests = self.form("requests_per_s", delay_s, gap_s)
+        empty_share = self.form("empty_share", delay_s, gap_s)
+        empty = requests * empty_share
+        skips = self._skips(requests, delay_s, gap_s) if demand.mode == "latest" else 0.0
+        return {
+            "requests": requests, "answers": requests - empty, "answers_empty": empty, "updates": updates,
+            "conflated": conflated, "empty": empty_share, "skips": skips * requests,
+            "declaring": requests * -math.expm1(-skips) if demand.symbols > 1 else requests * skips,
+            "parked_s": max(1 / requests - 2 * delay_s - gap_s, 0.0) if cycle.parks else 0.0,
+        }
+
+    def _skips(self, requests: float, delay_s: float, gap_s: float) -> float:
+        """Symbols of an answer of which more than one tick came before it."""
+        away_s = 2 * delay_s + gap_s if self.cycle.parks else 1 / requests
+        ticks = self.demand.rate_per_s * away_s / self.demand.symbols
+        return self.demand.symbols * -(math.expm1(-ticks) + ticks * math.exp(-ticks))
+
+    def own_share(self, rates: dict[str, float]) -> float:
+        """CPU of the server's queue for one client, in a second."""
+        jobs = self.jobs
+        return (
+            rates["requests"] * jobs.request_s + (rates["answers"] + rates["answers_empty"]) * jobs.answer_s
+            + rates["updates"] * jobs.update_s
+        )
+
+    def bytes_per_s(self, sizes: Sizes, rates: dict[str, float]) -> tuple[float, float]:
+        """On the wire for one client in a second, up and down."""
+        requests, updates = rates["requests"], rates["updates"]
+        counts = {name: np.array([rates[name]]) for name in (
+            "requests", "answers", "answers_empty", "updates", "declaring", "skips")}
+        counts |= {
+            "responses": counts["requests"],
+            "payload_bytes": np.array([updates * self.demand.payload_bytes]),
+            "connections": np.array([requests if sizes.new_connection else 0.0]),
+            "request_duration_ns": np.array([requests * rates["parked_s"] * 1e9]),
+        }
+        found = columns(sizes, traffic(sizes, counts))
+        up, down = (
+            float((found[f"bytes_{way}"] + found[f"segments_{way}"] * SEGMENT_BYTES
+                   + counts["connections"] * SYN_BYTES)[0]) for way in ("up", "down"))
+        return up, down

@@ -1,0 +1,159 @@
+"""The engine against the closed forms, and the closed forms against the engine.
+
+Exact where the forms are: work, requests and fan-out of ticks that don't meet. Else within what sampling
+leaves to chance: some thousands of ticks, or as many phases.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from formed import options_of, seen, shard_of
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bench import transports
+from bench.queueing import periodic_wait_s
+from bench.simulation.analytic import Demand, Forecast, analytic
+from bench.simulation.world import Costs, Net
+from bench.traffic import Conversation, Sizes
+
+LINE = b'{"index":41,"seq":42,"due_ns":4100000000,"symbol":"AAA","price":23.82,"size":100}'
+MODES = st.sampled_from(["every", "latest"])
+SLOW = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def sizes_of(transport: str, options: Any) -> Sizes:
+    sizes: Sizes = transports.part(transport, "model").wire(options, Conversation((LINE,)))
+    return sizes
+
+
+def forecast(transport: str, options: Any, costs: Costs, net: Net, clients: int, **demand: Any) -> Forecast:
+    return analytic(transport, options, costs, net, Demand(**demand), sizes_of(transport, options), clients)
+
+
+def light(scale_s: float) -> Costs:
+    """Every kind of work costs something; all together `scale_s` a job, about."""
+    return Costs(scale_s / 4, scale_s / 2, scale_s / 3, scale_s / 6, scale_s / 2000, scale_s / 2, 1e-3, 1e-6)
+
+
+SUBJECTS: list[tuple[str, dict[str, Any]]] = [
+    ("short_polling", {"interval_s": 0.5}),
+    ("short_polling", {"interval_s": 0.5, "pace": "delay"}),
+    ("short_polling", {"interval_s": 0.5, "jitter": 0.8}),
+    ("short_polling", {"interval_s": 0.5, "connection": "new", "tls": True}),
+    ("long_polling", {}),
+    ("long_polling", {"hold_s": 0.4}),
+    ("long_polling", {"connection": "new"}),
+    ("websocket", {}),
+]
+
+
+@SLOW
+@given(
+    st.sampled_from(SUBJECTS), MODES, st.sampled_from([2.0, 8.0]), st.sampled_from([1, 3]),
+    st.sampled_from([0.002, 0.06, 0.2]), st.integers(0, 1000),
+)
+def test_at_low_load_everything_is_as_the_forms_have_it(
+    subject: tuple[str, dict[str, Any]], mode: Any, rate_per_s: float, symbols: int, one_way_s: float,
+    seed: int,
+) -> None:
+    transport, options = subject[0], options_of(subject[0], **subject[1])
+    costs, net, clients = light(2e-5), Net(one_way_s, one_way_s * 0.7, 0.003), 12
+    shard = shard_of(transport, options, costs, net, clients=clients, rate_per_s=rate_per_s,
+                     measure_s=1500 / rate_per_s, symbols=symbols, mode=mode, seed=seed)
+    found = seen(shard)
+    rate_per_s = float(((shard.ticks.due_s >= shard.t0_s) & (shard.ticks.due_s < shard.t1_s)).sum()) / (
+        shard.t1_s - shard.t0_s)
+    due = forecast(transport, options, costs, net, clients, rate_per_s=rate_per_s, symbols=symbols, mode=mode,
+                   payload_bytes=100)
+    for name in ("latency_mean_s", "requests_per_s", "updates_per_s", "utilisation", "cpu_per_update_s"):
+        assert getattr(found, name) == pytest.approx(getattr(due, name), rel=0.05), name
+    if subject[1].get("hold_s") is None:
+        assert found.age_excess_s == pytest.approx(due.age_excess_s, rel=0.15)
+        assert found.conflated_share == pytest.approx(due.conflated_share, abs=0.03)
+    assert found.empty_share == pytest.approx(due.empty_share, abs=0.04)
+    assert found.latency_worst_s <= due.latency_worst_s + 0.01
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 400), st.floats(0.05, 0.99), st.integers(0, 99))
+def test_a_fan_out_of_ticks_that_do_not_meet_is_exact(clients: int, busy: float, seed: int) -> None:
+    costs = Costs(tick_s=busy / 8 / 10, answer_s=busy * 7 / 8 / 10 / clients, byte_s=0)
+    net = Net(0.001, 0.002, 0.004)
+    options = options_of("websocket")
+    shard = shard_of("websocket", options, costs, net, clients=clients, rate_per_s=10, measure_s=5,
+                     regular=True, seed=seed)
+    found = seen(shard)
+    due = forecast("websocket", options, costs, net, clients, rate_per_s=10, regular=True)
+    assert found.latency_mean_s == pytest.approx(due.latency_mean_s, rel=1e-9)
+    assert found.latency_worst_s == pytest.approx(due.latency_worst_s, rel=1e-9)
+    assert due.utilisation == pytest.approx(busy)
+    assert found.utilisation == pytest.approx(busy, rel=0.03)   # a window's edges cut ticks
+
+
+@pytest.mark.parametrize("busy", [0.2, 0.6, 0.85])
+def test_a_pushed_poisson_feed_waits_as_in_batch_m_d_1(busy: float) -> None:
+    clients, rate_per_s = 20, 50.0
+    costs = Costs(tick_s=busy / rate_per_s * 0.2, answer_s=busy / rate_per_s * 0.8 / clients)
+    net, options = Net(0.0, 0.001), options_of("websocket")
+    shard = shard_of("websocket", options, costs, net, clients=clients, rate_per_s=rate_per_s,
+                     measure_s=2400, seed=3)
+    due = forecast("websocket", options, costs, net, clients, rate_per_s=len(shard.ticks) / 2425)
+    assert seen(shard).latency_mean_s == pytest.approx(due.latency_mean_s, rel=0.04)
+
+
+@pytest.mark.parametrize("busy", [0.3, 0.7, 0.9, 0.98])
+@pytest.mark.parametrize("clients", [3, 50, 1000])
+def test_polls_on_a_schedule_wait_as_in_n_d_d_1(clients: int, busy: float) -> None:
+    service_s = busy / clients
+    costs, net = Costs(request_s=service_s / 2, answer_s=service_s / 2), Net(0.001, 0.001)
+    options = options_of("short_polling", interval_s=1.0)
+    waits = []
+    for seed in range(400 // clients + 10):
+        found = seen(shard_of("short_polling", options, costs, net, clients=clients, rate_per_s=3,
+                              measure_s=6, seed=seed))
+        duration_s = float(found.counted["request_duration_s"] / found.counted["responses"])
+        waits.append(duration_s - 0.002 - service_s)
+    spread = 4 * np.std(waits) / len(waits) ** 0.5
+    assert np.mean(waits) == pytest.approx(periodic_wait_s(clients, 1.0, service_s), rel=0.06, abs=spread)
+
+
+def test_ticks_and_updates_make_polls_wait_longer() -> None:
+    clients = 400
+    costs = Costs(tick_s=0.02, request_s=0.0006, answer_s=0.0006, update_s=0.00002)
+    net, options = Net(0.001, 0.001), options_of("short_polling", interval_s=1.0)
+    found = seen(shard_of("short_polling", options, costs, net, clients=clients, rate_per_s=5, measure_s=600))
+    due = forecast("short_polling", options, costs, net, clients, rate_per_s=5, payload_bytes=0)
+    duration_s = float(found.counted["request_duration_s"] / found.counted["responses"])
+    assert duration_s - 0.002 == pytest.approx(due.server_s, rel=0.05)
+    assert found.utilisation == pytest.approx(due.utilisation, rel=0.02)
+
+
+@pytest.mark.parametrize("busy", [0.1, 0.4])
+def test_woken_requests_wait_for_their_turn(busy: float) -> None:
+    clients, rate_per_s = 50, 2.0
+    each_s = busy / rate_per_s / clients
+    costs, net = Costs(request_s=each_s / 2, answer_s=each_s / 2), Net(0.002, 0.002)
+    options = options_of("long_polling")
+    found = seen(shard_of("long_polling", options, costs, net, clients=clients, rate_per_s=rate_per_s,
+                          measure_s=3000))
+    due = forecast("long_polling", options, costs, net, clients, rate_per_s=rate_per_s)
+    assert found.latency_mean_s == pytest.approx(due.latency_mean_s, rel=0.1 + busy / 4)
+    assert found.utilisation == pytest.approx(due.utilisation, rel=0.05)
+
+
+@pytest.mark.parametrize("transport", ["websocket", "long_polling", "short_polling"])
+def test_clients_that_want_a_share_of_the_feed_cost_that_share(transport: str) -> None:
+    clients, symbols, options = 30, 6, options_of(transport)
+    costs, net = light(1e-4), Net(0.01, 0.01)
+    subscribed = np.zeros((clients, symbols), dtype=np.bool_)
+    subscribed[np.arange(clients), np.arange(clients) % symbols] = True
+    shard = shard_of(transport, options, costs, net, clients=clients, rate_per_s=12, measure_s=400,
+                     symbols=symbols, subscribed=subscribed)
+    found = seen(shard)
+    due = forecast(transport, options, costs, net, clients, rate_per_s=2.0, feed_per_s=12.0)
+    for name in ("latency_mean_s", "requests_per_s", "utilisation", "updates_per_s"):
+        assert getattr(found, name) == pytest.approx(getattr(due, name), rel=0.05), name

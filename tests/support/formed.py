@@ -1,0 +1,124 @@
+"""Shards for which the closed forms were made, and what the engine says of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench import transports
+from bench.simulation.engine import simulate
+from bench.simulation.world import Bools, Costs, Deliveries, Net, Shard, Skips, Ticks
+from bench.tables import Table
+
+WARMUP_S, LATE_AFTER_S = 5.0, 10.0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen, by the names of `analytic.Forecast`."""
+
+    latency_mean_s: float
+    latency_worst_s: float
+    age_excess_s: float
+    conflated_share: float
+    empty_share: float
+    requests_per_s: float
+    updates_per_s: float
+    utilisation: float
+    cpu_per_update_s: float
+    counted: dict[str, Any]
+
+
+def options_of(transport: str, **own: Any) -> Table:
+    """A transport's options."""
+    return transports.options_of(transport, own, "scenario.toml", f"transports.{transport}")
+
+
+def instants(rate_per_s: float, regular: bool, until_s: float, seed: int) -> Any:
+    """Ticks' due instants."""
+    rng = np.random.default_rng(seed)
+    if regular:
+        return np.arange(rng.random(), until_s * rate_per_s) / rate_per_s
+    return np.sort(rng.uniform(0, until_s, rng.poisson(until_s * rate_per_s)))
+
+
+def shard_of(
+    transport: str, options: Table, costs: Costs, net: Net, *, clients: int, rate_per_s: float,
+    measure_s: float, regular: bool = False, symbols: int = 1, mode: Any = "every", seed: int = 1,
+    payload_bytes: int = 100, subscribed: Bools | None = None,
+) -> Shard:
+    """A shard in which all clients subscribe to everything, unless `subscribed` says otherwise."""
+    due_s = instants(rate_per_s, regular, WARMUP_S + measure_s + 2 * LATE_AFTER_S, seed)
+    rng = np.random.default_rng(seed + 1)
+    ticks = Ticks(
+        np.arange(len(due_s)), due_s, rng.integers(0, symbols, len(due_s)),
+        np.full(len(due_s), payload_bytes))
+    return Shard(
+        seed=seed, clients=np.arange(clients), ticks=ticks,
+        cycle=transports.part(transport, "model").cycle(options), costs=costs, net=net,
+        t0_s=WARMUP_S, t1_s=WARMUP_S + measure_s, late_after_s=LATE_AFTER_S, mode=mode, subscribed=subscribed)
+
+
+class Gathered:
+    """A sink that keeps arrays."""
+
+    def __init__(self) -> None:
+        self.blocks: list[tuple[Any, Any, Any]] = []
+
+    def deliver(self, block: Deliveries) -> None:
+        self.blocks.append((block.client.copy(), block.tick.copy(), block.app_s.copy()))
+
+    def skip(self, block: Skips) -> None:
+        pass
+
+
+def seen(shard: Shard) -> Seen:
+    """Simulate, and look."""
+    sink = Gathered()
+    outcome = simulate(shard, sink)
+    client, tick, app_s = (np.concatenate(column) for column in zip(*sink.blocks, strict=True))
+    ticks, length_s, clients = shard.ticks, shard.t1_s - shard.t0_s, len(shard.clients)
+    due_s = ticks.due_s[tick]
+    inside = (due_s >= shard.t0_s) & (due_s < shard.t1_s)
+    latency_s = (app_s - due_s)[inside]
+    everything = (ticks.due_s >= shard.t0_s) & (ticks.due_s < shard.t1_s)
+    wanted = int(everything.sum()) * clients if shard.subscribed is None else int(
+        shard.subscribed[:, ticks.symbol[everything]].sum())
+    counted = {name: np.asarray(values).sum() for name, values in outcome.counted.items()}
+    arrived = int(((app_s >= shard.t0_s) & (app_s < shard.t1_s)).sum())
+    polls = counted["responses"]
+    cpu_s = outcome.busy_s + shard.costs.idle_s(length_s, clients)
+    return Seen(
+        latency_mean_s=float(latency_s.mean()),
+        latency_worst_s=float(latency_s.max()),
+        age_excess_s=_age_excess_s(shard, client, tick, app_s),
+        conflated_share=1 - int(inside.sum()) / wanted,
+        empty_share=float(counted["answers_empty"] / polls) if polls else 0.0,
+        requests_per_s=float(counted["requests"]) / clients / length_s,
+        updates_per_s=arrived / clients / length_s,
+        utilisation=outcome.busy_s / length_s,
+        cpu_per_update_s=cpu_s / arrived,
+        counted=counted,
+    )
+
+
+def _age_excess_s(shard: Shard, client: Any, tick: Any, app_s: Any) -> float:
+    """Mean over time, clients and symbols of how much older what a client has is than what there is."""
+    ticks, areas, pairs = shard.ticks, 0.0, 0
+    for number in range(len(shard.clients)):
+        for symbol in np.unique(ticks.symbol):
+            due_s = ticks.due_s[ticks.symbol == symbol]
+            mine = (client == number) & (ticks.symbol[tick] == symbol)
+            order = np.argsort(app_s[mine], kind="stable")
+            newest = np.maximum.accumulate(ticks.due_s[tick[mine]][order])
+            areas += _area(shard, due_s, due_s) - _area(shard, app_s[mine][order], newest)
+            pairs += 1
+    return areas / pairs / (shard.t1_s - shard.t0_s)
+
+
+def _area(shard: Shard, at_s: Any, value_s: Any) -> float:
+    """The integral over the window of what is `value_s` from `at_s` on, from the window's beginning."""
+    edges = np.clip(np.append(at_s, shard.t1_s), shard.t0_s, shard.t1_s)
+    return float(((value_s - shard.t0_s) * np.diff(edges)).sum())
