@@ -191,3 +191,15 @@ def test_each_detector_looks_at_a_column_and_has_a_bound() -> None:
     for detector in DETECTORS:
         assert math.isfinite(detector.most) or math.isfinite(detector.least)
         assert detector.advice
+
+
+def test_nothing_about_those_who_measure_passes_for_checked_in_a_simulated_trial() -> None:
+    simulated = replace(CLEAN, source="simulated")
+    found = audit(simulated, trial_row(simulated, TABLES))
+    about_measuring = {each.name for each in DETECTORS if each.of_measuring}
+    assert found.status == "VALID"
+    assert about_measuring <= set(found.not_assessed)
+    assert {"feed-late", "clock-step", "generator-busy", "host-load"} <= about_measuring
+    assert not about_measuring & {"books", "books-lost", "foreign", "negative-latency", "errors"}
+    stalled = {**trial_row(simulated, TABLES), "turn_gap_max_ms": 1e6, "lost_on_the_way": 1}
+    assert [reason.name for reason in audit(simulated, stalled).reasons] == ["books-lost"]

@@ -5,21 +5,27 @@
     compare  two runs ─► what has become worse      exit 0: nothing, 1: something
     serve    all servers side by side on one feed, to poke at
     doctor   what of this machine would spoil a run
+    simulate scenario ─► trials, simulated from measured costs ─► report       exit as `run`
+    calibrate  short trials ─► what the servers' work costs on this machine
+    validate   what was simulated beside what was measured: how far apart they are
 
 What all verbs share stands in `terms`, how a run ends on the terminal in `outcome`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import typer
 
-from bench.cli import measuring
+from bench.cli import measuring, simulating, validating
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode="markdown",
     help="What it costs, and how long it takes, to get live data to its clients.",
 )
-for verb in measuring.VERBS:
+verbs: tuple[Callable[..., None], ...] = (*measuring.VERBS, *simulating.VERBS, *validating.VERBS)
+for verb in verbs:
     app.command()(verb)
 
 

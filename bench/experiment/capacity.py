@@ -78,31 +78,45 @@ def check(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
     plan.check(at_most(scenario), options, where)
 
 
+Maker = Callable[[Scenario, PlannedTrial, Path, int], TrialRecord]
+"""Makes the trial of a step: its scenario, its plan, where its files go, and which try at its level it is."""
+
+
 def execute(run: Run, say: Callable[[str], None]) -> None:
     """Make steps until all knees are found, or the time is over; `say` is given a line a step."""
     scenario = run.scenario
-    assert scenario.capacity is not None, "not a search"
     options = plan.options_of_all(scenario, str(run.folder / "manifest.json"))
     clock, folder = RunClock(run.manifest["clock_origin_ns"]), Path(run.manifest["scenario_folder"])
-    search = search_of(scenario.capacity)
-    steps = finished(run)
+
+    def make(step: Scenario, planned: PlannedTrial, place: Path, attempt: int) -> TrialRecord:
+        setting = Setting.on_this_machine(step, options, clock, folder)
+        with pinned_to(setting.other_cores):
+            return trial.make(setting, planned, place, attempt)
+
     host.raise_open_files()
     with termination_as_interrupt():
-        while (wanted := next_step(steps, tuple(scenario.transports), search)) is not None:
-            planned, attempt = _planned(scenario, steps, *wanted)
-            setting = Setting.on_this_machine(at_level(scenario, wanted[1]), options, clock, folder)
-            place = run.folder / "trials" / planned.name
-            if place.exists():
-                shutil.rmtree(place)   # of an interruption: what is finished is in `steps`
-            with pinned_to(setting.other_cores):
-                record = trial.make(setting, planned, place, attempt)
-            figures, verdict = judge(place)
-            step = _step(record, figures.row, verdict, scenario.capacity)
-            steps.append(step)
-            say(_told(len(steps), planned, step, figures.row, verdict, scenario.capacity))
-            mine = [each for each in steps if each.subject == step.subject]
-            if is_found(mine, search):
-                say(f"{step.subject}: {told_knee(mine, scenario.capacity)}")
+        search(run, make, say)
+
+
+def search(run: Run, make: Maker, say: Callable[[str], None]) -> None:
+    """The same, whoever makes the trials."""
+    scenario = run.scenario
+    assert scenario.capacity is not None, "not a search"
+    wanted_search = search_of(scenario.capacity)
+    steps = finished(run)
+    while (wanted := next_step(steps, tuple(scenario.transports), wanted_search)) is not None:
+        planned, attempt = _planned(scenario, steps, *wanted)
+        place = run.folder / "trials" / planned.name
+        if place.exists():
+            shutil.rmtree(place)   # of an interruption: what is finished is in `steps`
+        record = make(at_level(scenario, wanted[1]), planned, place, attempt)
+        figures, verdict = judge(place)
+        step = _step(record, figures.row, verdict, scenario.capacity)
+        steps.append(step)
+        say(_told(len(steps), planned, step, figures.row, verdict, scenario.capacity))
+        mine = [each for each in steps if each.subject == step.subject]
+        if is_found(mine, wanted_search):
+            say(f"{step.subject}: {told_knee(mine, scenario.capacity)}")
 
 
 def finished(run: Run) -> list[Step]:

@@ -33,6 +33,9 @@ class Reporter(Protocol):
     def trial_begins(self, planned: PlannedTrial, left_s: float) -> None:
         """A trial begins; `left_s` is until the end of the run."""
 
+    def part_ends(self, done: int, parts: int) -> None:
+        """Of a trial in parts, so many are done."""
+
     def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict, *, again: bool = False) -> None:
         """A trial is on disk; `row` is its row of `trials.csv`. `again`: it will be made once more."""
 
@@ -69,7 +72,7 @@ def told_cell(planned: PlannedTrial) -> str:
 
 
 def _cell(label: str, clients: int) -> str:
-    return f"{label}, {clients} client{'' if clients == 1 else 's'}"
+    return f"{label}, {clients:,} client{'' if clients == 1 else 's'}"
 
 
 def told_outcome(planned: PlannedTrial, row: Row, verdict: Verdict, again: bool = False) -> str:
@@ -115,6 +118,9 @@ class Lines:
         """Remembered for the line at the trial's end."""
         self._left_s = left_s
 
+    def part_ends(self, done: int, parts: int) -> None:
+        """Nothing: a line a trial is enough."""
+
     def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict, *, again: bool = False) -> None:
         """A line with the trial's figures."""
         self._done += not again
@@ -140,12 +146,17 @@ class Bar:
             console=Console(stderr=True, highlight=False), auto_refresh=False, transient=True,
         )
         self._task = self._progress.add_task("", total=total, completed=done)
+        self._text = ""
         self._progress.start()
 
     def trial_begins(self, planned: PlannedTrial, left_s: float) -> None:
         """Show what is measured now, and the time left."""
-        text = f"{told_time(left_s)} left   {told_cell(planned)}"
-        self._progress.update(self._task, description=text, refresh=True)
+        self._text = f"{told_time(left_s)} left   {told_cell(planned)}"
+        self._progress.update(self._task, description=self._text, refresh=True)
+
+    def part_ends(self, done: int, parts: int) -> None:
+        """Say how far the trial is."""
+        self._progress.update(self._task, description=f"{self._text}, {done} of {parts}", refresh=True)
 
     def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict, *, again: bool = False) -> None:
         """Move the bar, and leave the trial's figures above it."""

@@ -37,8 +37,8 @@ FATES = ("delivered", "late", "conflated", "lost", "dropped", "duplicate")
 LATENCY = (
     "app_latency_ns", "kernel_latency_ns", "latency_min_ns", "latency_max_ns", "stamped", "shared",
 )
-"""Sums over what was delivered or late, by either instant; least and greatest; how many came with a stamp, and
-of these how many in a read with others."""
+"""Sums over what was delivered or late, by either instant; least and greatest; how many came with a stamp,
+and of these how many in a read with others."""
 TOTALS = (
     "updates_due", *FATES, "foreign", *LATENCY, "arrivals", "payload_bytes", "received", "skips_declared",
     "clients_subscribed", "client_errors", *COUNTED, *COUNTED_BY_KERNEL, *OPENING_AND_CLOSING,
@@ -105,11 +105,12 @@ def timeline(of_all: Whole, trial: str, arrays: TrialArrays) -> pd.DataFrame:
     weights = np.zeros(len(arrays.ticks.symbols), dtype=np.int64)
     places, clients = of_all.bins["subscribed"]
     weights[places] = clients
+    symbol = arrays.ticks.symbol
     steps, counts = of_all.bins["arrived"]
     arrived = np.bincount(steps[steps < len(edges) - 1], counts[steps < len(edges) - 1], len(edges) - 1)
     return pd.DataFrame({
         "trial": trial, "at_s": (edges[:-1] - arrays.windows.t0_ns) / 1e9,
-        "due": np.histogram(arrays.ticks.due_ns, edges, weights=weights[arrays.ticks.symbol])[0].astype(np.int64),
+        "due": np.histogram(arrays.ticks.due_ns, edges, weights=weights[symbol])[0].astype(np.int64),
         "arrived": arrived.astype(np.int64),
     })
 
@@ -135,8 +136,8 @@ def _latency(of_all: Whole) -> Row:
             enough = beyond(arrived + lost, percentile[1]) >= BEYOND_TRIAL
             found[f"{prefix}_{percentile[0]}_ms"] = float(value) if enough else math.nan
     return found | {
-        "latency_min_ms": totals["latency_min_ns"] / 1e6,
-        "latency_max_ms": totals["latency_max_ns"] / 1e6,
+        "latency_min_ms": totals.get("latency_min_ns", math.nan) / 1e6,
+        "latency_max_ms": totals.get("latency_max_ns", math.nan) / 1e6,
         "shared_read_share": _ratio(totals["shared"], totals["stamped"]),
     }
 

@@ -48,7 +48,7 @@ class Simulation(Table):
 
     workers: Annotated[Count, Field(le=100_000)] = 1
     """Server processes that share the clients; each takes the whole feed."""
-    rtt_ms: NotNegative | None = None
+    rtt_ms: Positive | None = None
     """Round-trip time between clients and servers, half of it each way. By default the network is the
     loopback of the costs file, and the load client of a measured run is simulated too."""
     up_ms: NotNegative | None = None
@@ -76,6 +76,8 @@ class Simulation(Table):
             raise ValueError("simulation.rtt_ms, or up_ms and down_ms, but not both")
         if (self.up_ms is None) != (self.down_ms is None):
             raise ValueError("simulation.up_ms and down_ms together")
+        if self.up_ms == self.down_ms == 0:
+            raise ValueError("simulation.up_ms and down_ms that are not both 0")
         return self
 
     @property

@@ -45,7 +45,8 @@ def shared(record: TrialRecord, tables: Tables) -> tuple[TrialRecord, Tables]:
     by_fate = fates(trial)
     latency = latencies(trial, int(by_fate["lost"].sum()))
     mine = counted(trial, tables["clients"])
-    opening = {name: float(pc.sum(tables["clients"].column(name)).as_py()) for name in records.OPENING_AND_CLOSING}
+    opening = {name: float(pc.sum(tables["clients"].column(name)).as_py())
+               for name in records.OPENING_AND_CLOSING}
     totals = {
         "updates_due": by_fate["due"].sum(), **{name: by_fate[name].sum() for name in whole.FATES},
         "foreign": trial.arrivals.foreign, "app_latency_ns": latency.app_ns.sum(),
@@ -68,8 +69,8 @@ def shared(record: TrialRecord, tables: Tables) -> tuple[TrialRecord, Tables]:
         rows += [{"of": name, "bin": int(at), "count": int(count)}
                  for at, count in zip(numbers, counts, strict=True)]
     histograms = pa.Table.from_pylist(rows, records.HISTOGRAMS)
-    few = {name: table.filter(pc.less(table.column("client"), KEPT)) if "client" in table.column_names else table
-           for name, table in tables.items()}
+    few = {name: table.filter(pc.less(table.column("client"), KEPT))
+           if "client" in table.column_names else table for name, table in tables.items()}
     kept = replace(record, sample=KEPT / record.clients,
                    totals={name: float(value) for name, value in totals.items()})
     return kept, few | {"histograms": histograms}

@@ -1,0 +1,157 @@
+"""The verb that simulates: `simulate`, a scenario's run at any scale, from measured costs.
+
+    SCENARIO ─► the same plan as `run` ─► trials, simulated ─► report        exit 0, 1, 2, 130 as `run`
+
+A scenario that asks for a storm or a crossover map instead of a feed goes to `scale`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli import scale
+from bench.cli.outcome import finish
+from bench.cli.terms import NOT_VALID, VALID, AsJson, FeedFile, Overrides, Results, ScenarioName, told
+from bench.errors import RunError
+from bench.experiment import journal, plan, prepare, progress
+from bench.experiment.journal import Run
+from bench.experiment.prepare import Question
+from bench.experiment.room import told_where_full
+from bench.simulation import beside
+from bench.simulation import run as runs
+from bench.simulation.costs import default_costs, read_costs
+
+RTT = re.compile(r"([0-9.]+) ?(ms|s)")
+
+
+def _rtt_ms(text: str | None) -> float | None:
+    """A round-trip time with its unit, in ms."""
+    if text is None:
+        return None
+    found = RTT.fullmatch(text.strip())
+    try:
+        value = float(found[1]) * (1000 if found[2] == "s" else 1) if found else 0.0
+    except ValueError:
+        value = 0.0
+    if value <= 0:
+        raise typer.BadParameter(f"found {text!r}, allowed is a time above 0 with its unit: 80ms, 0.2s")
+    return value
+
+
+def simulate(
+    scenario: ScenarioName = "",
+    clients: Annotated[int | None, typer.Option(
+        min=1, help="Clients, in place of load.clients; 1_000_000 is a number, too.")] = None,
+    workers: Annotated[int | None, typer.Option(
+        min=1, help="Server processes that share them, in place of simulation.workers.")] = None,
+    rtt: Annotated[str | None, typer.Option(
+        metavar="TIME", help="Round-trip time between clients and servers (80ms, 0.2s), in place of "
+        "simulation.rtt_ms.")] = None,
+    costs: Annotated[Path | None, typer.Option(
+        metavar="FILE", help="The costs file, in place of the newest of this host's, or the project's "
+        "own.")] = None,
+    measured: Annotated[Path | None, typer.Option(
+        metavar="RUN", help="A measured run to set beside; by default the reference.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="In place of the scenario's.")] = None,
+    feed: FeedFile = None,
+    overrides: Overrides = None,
+    resume: Annotated[Path | None, typer.Option(
+        "--resume", metavar="RUN", help="Go on with the interrupted run in this folder.")] = None,
+    force: Annotated[bool, typer.Option(
+        "--force", help="Resume although commit or feed file are not those that the run began "
+        "with.")] = False,
+    as_json: AsJson = False,
+    results: Results = Path("results"),
+) -> None:
+    """Simulate a scenario in place of measuring it, and write its report.
+
+    The same scenario file, seeds, feed and records as `run` has, but with as many clients and workers and
+    as far away as one likes. What the servers' work costs comes from a calibration; whose it is stands in
+    the report.
+
+    Examples:
+
+        tickertape simulate default
+        tickertape simulate quick --clients 1_000_000 --workers 40 --rtt 80ms
+        tickertape simulate scale/million
+        tickertape simulate --resume results/latest
+
+    Exit status: 0 every trial is valid; 1 some are not, or the disk filled; 2 a mistake; 130 interrupted.
+    """
+    given: list[str] = []
+    if clients is not None:
+        given.append(f"load.clients=[{clients}]")
+    for field, value in (("workers", workers), ("rtt_ms", _rtt_ms(rtt))):
+        if value is not None:
+            given.append(f"simulation.{field}={value}")
+    if seed is not None:
+        given.append(f"seed={seed}")
+    given += overrides or ()
+    with told():
+        if resume is not None:
+            if scenario or given or feed or costs or measured:
+                raise RunError(f"{resume}: --resume goes on with the run's own scenario and costs; nothing "
+                               "else goes with it")
+            if not runs.is_simulated(resume):
+                raise RunError(f"{resume}: found a measured run; go on with `tickertape run --resume`")
+            under_way = journal.resume(resume.resolve(), None, force=force)
+        else:
+            question = prepare.read(scenario or "default", given, feed)
+            if scale.is_scale(question.scenario):
+                scale.simulate(question, results, as_json)
+                return
+            with told_where_full("the same command"):
+                under_way = _begin(question, costs, measured, results)
+        with told_where_full(f"tickertape simulate --resume {under_way.folder}"):
+            _execute(under_way)
+        typer.echo("Making the report …", err=True)
+        valid = finish(under_way.folder, as_json)
+    raise typer.Exit(VALID if valid else NOT_VALID)
+
+
+def _begin(question: Question, costs: Path | None, measured: Path | None, results: Path) -> Run:
+    """The run's folder, with its costs and what was measured copied beside its manifest."""
+    runs.refuse_unless_simulable(question.scenario, question.options, str(question.file))
+    path = costs or _own_costs(question) or default_costs(results)
+    known = read_costs(path)
+    for label, subject in question.scenario.transports.items():
+        known.of(subject.transport or label, question.options[label])   # or says what is missing
+    found = beside.measured(measured, question.scenario, question.options)
+    under_way = journal.create(
+        results, question.scenario, plan.trials(question.scenario), name=question.name,
+        scenario_file=question.file, options=question.options, command=sys.argv[1:],
+        further={"source": "simulated", "costs": runs.about_costs(path, known), **found.about},
+    )
+    beside.write(under_way.folder, found, beside.validation(results, known))
+    for sentence in found.notes:
+        typer.echo(sentence, err=True)
+    return under_way
+
+
+def _own_costs(question: Question) -> Path | None:
+    """The costs file that the scenario names."""
+    named = question.scenario.simulation.costs
+    return question.file.absolute().parent / named if named else None
+
+
+def _execute(under_way: Run) -> None:
+    """Simulate the trials; say how to go on where that is interrupted."""
+    said = under_way.manifest
+    typer.echo(f"{under_way.folder}: {said['question']}", err=True)
+    typer.echo(f"Simulated, with {said['costs']['told']}.", err=True)
+    try:
+        if under_way.scenario.capacity is None:
+            runs.execute(under_way, progress.reporter)
+        else:
+            runs.search(under_way, lambda line: typer.echo(line, err=True))
+    except KeyboardInterrupt:
+        typer.echo(f"\nInterrupted. To go on: tickertape simulate --resume {under_way.folder}", err=True)
+        raise
+
+
+VERBS = (simulate,)

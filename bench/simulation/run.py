@@ -1,0 +1,198 @@
+"""A simulated run: the plan of a measured one, each trial simulated, on disk and judged.
+
+    scenario ─► plan (blocks, cells, seeds) ─► for each trial that is not on disk:  shards ─► tables ─► judged
+
+The folder, the manifest, the records and the verdicts are those of a measured run, so it can be resumed,
+reported and read by notebooks in the same way; `source` says what it is, in the manifest and in each row.
+An INVALID trial is not made again: it would be the same. A search for the knee takes its steps from the
+same pure function.
+
+The costs are part of what was asked, so the manifest names their file, host and digest, and a run only
+goes on with the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import records
+from bench.audit import judge
+from bench.errors import RunError, ScenarioError
+from bench.experiment import capacity, needs, plan
+from bench.experiment.journal import Run
+from bench.experiment.plan import PlannedTrial
+from bench.experiment.progress import Reporter, TimeLeft
+from bench.experiment.run import Ending, termination_as_interrupt
+from bench.records import TrialRecord
+from bench.scenario import Scenario
+from bench.simulation import trial
+from bench.simulation.costs import CostsFile, read_costs
+from bench.simulation.pool import Pool, pool
+from bench.simulation.shards import Case, Part
+from bench.simulation.tally import chosen_below
+from bench.tables import Table
+
+SETTING_UP_S = 0.3
+DELIVERIES_PER_S = 5_000_000
+"""About how fast one process goes, for the time left; corrected by how the trials so far went."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all trials of a simulated run have in common."""
+
+    scenario: Scenario
+    options: Mapping[str, Table]
+    costs: CostsFile
+
+    @classmethod
+    def of(cls, run: Run) -> Setting:
+        """From a run's folder; a costs file that is no longer the one that the run began with is refused."""
+        said = run.manifest["costs"]
+        path = Path(said["file"])
+        if not path.is_file() or digest(path) != said["sha256"]:
+            raise RunError(f"{path}: the costs file: found another content, or no such file; allowed is "
+                           f"sha256 {said['sha256'][:16]}…, as {run.folder.name} began")
+        return cls(run.scenario, plan.options_of_all(run.scenario, str(run.folder / "manifest.json")),
+                   read_costs(path))
+
+    def case(self, planned: PlannedTrial, number: int) -> Case:
+        """One trial, the `number`-th of its plan, from 0."""
+        scenario, options = self.scenario, self.options[planned.subject]
+        late_after_s = plan.late_after_s(scenario, self.options)
+        windows = trial.windows_of(number, scenario.windows, late_after_s)
+        return Case(
+            scenario=scenario, options=options, planned=planned,
+            calibrated=self.costs.of(planned.transport, options), windows=windows,
+            horizon_s=plan.horizon_s(scenario, self.options),
+            kept_below=chosen_below(planned.seed, planned.clients, scenario.simulation.sample_clients),
+        )
+
+    def estimate_s(self, planned: PlannedTrial) -> float:
+        """About how long it takes one process to simulate a trial."""
+        scenario = self.scenario
+        size = scenario.load.symbols_per_client or scenario.feed.symbols
+        rate = scenario.feed.rate_per_s * min(1.0, size / scenario.feed.symbols)
+        interval_s = float(getattr(self.options[planned.subject], "interval_s", 0.0))
+        per_s = rate + (1 / interval_s if interval_s else 0.0)
+        horizon_s = plan.horizon_s(scenario, self.options)
+        return SETTING_UP_S + planned.clients * per_s * horizon_s / DELIVERIES_PER_S
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def about_costs(path: Path, costs: CostsFile) -> dict[str, Any]:
+    """What a manifest says of the costs."""
+    return {
+        "file": str(path.resolve()), "sha256": digest(path), "host_name": costs.host_name,
+        "made_at": costs.made_at, "told": costs.told, "commit": costs.commit,
+        "by_kind": [{**asdict(each.kind),
+                     "costs": {name: found.value for name, found in each.costs.items()}}
+                    for each in costs.transports],
+    }
+
+
+def execute(run: Run, make_reporter: Callable[[int, int], Reporter], processes: int | None = None) -> None:
+    """Simulate all trials of the run that are not on disk yet."""
+    setting = Setting.of(run)
+    left = [planned for planned in run.plan if not run.is_done(planned)]
+    numbers = {planned.name: number for number, planned in enumerate(run.plan)}
+    time_left = TimeLeft([setting.estimate_s(planned) for planned in left])
+    reporter = make_reporter(len(run.plan) - len(left), len(run.plan))
+    ending = Ending(run)
+    try:
+        with termination_as_interrupt(), pool(processes) as workers:
+            for together in _in_turns(setting.scenario, left):
+                if ending.before(together[0].block, reporter):
+                    break
+                cases = [setting.case(planned, numbers[planned.name]) for planned in together]
+                for case, record_s in _simulated(run, workers, cases, reporter, time_left):
+                    figures, verdict = judge(run.folder / "trials" / case.planned.name)
+                    reporter.trial_ends(case.planned, figures.row, verdict)
+                    time_left.passed(record_s)
+    finally:
+        reporter.close()
+
+
+def _in_turns(scenario: Scenario, left: Sequence[PlannedTrial]) -> Iterator[list[PlannedTrial]]:
+    """What is simulated side by side: all trials, or block by block where a block may be the last."""
+    if scenario.trials.rule is None:
+        if left:
+            yield list(left)
+        return
+    for block in sorted({planned.block for planned in left}):
+        yield [planned for planned in left if planned.block == block]
+
+
+def _simulated(run: Run, workers: Pool, cases: Sequence[Case], reporter: Reporter, time_left: TimeLeft
+               ) -> Iterator[tuple[Case, float]]:
+    """Each case once it is on disk, with how long it took; shards of the next are under way meanwhile."""
+    parts = workers.simulate((case, worker) for case in cases for worker in range(case.workers))
+    for case in cases:
+        began_s = time.monotonic()
+        reporter.trial_begins(case.planned, time_left.s)
+        whole = _whole(case, parts, reporter)
+        store(run.folder / "trials" / case.planned.name, case, whole, time.monotonic() - began_s,
+              run.attempt(case.planned))
+        yield case, time.monotonic() - began_s
+
+
+def _whole(case: Case, parts: Iterator[Part], reporter: Reporter | None) -> Part:
+    """The parts of a case, added up."""
+    whole = next(parts)
+    for number in range(1, case.workers):
+        if reporter is not None:
+            reporter.part_ends(number, case.workers)
+        whole.add(next(parts))
+    return whole
+
+
+def store(folder: Path, case: Case, whole: Part, took_s: float, attempt: int = 1) -> TrialRecord:
+    """Write a trial in place of what an interruption left there."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    return trial.write(case, whole, folder, attempt, took_s)
+
+
+def search(run: Run, say: Callable[[str], None], processes: int | None = None) -> None:
+    """Simulate the steps of a search for the knee until all are found."""
+    setting = Setting.of(run)
+    with termination_as_interrupt(), pool(processes) as workers:
+        def make(step: Scenario, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
+            began_s = time.monotonic()
+            at_step = Setting(step, setting.options, setting.costs)
+            case = at_step.case(planned, planned.position)
+            parts = workers.simulate((case, worker) for worker in range(case.workers))
+            return store(folder, case, _whole(case, parts, None), time.monotonic() - began_s, attempt)
+
+        capacity.search(run, make, say)
+
+
+TICKS_MOST = 10_000_000
+"""Of one trial's feed; each is drawn and encoded before anything is simulated."""
+
+
+def refuse_unless_simulable(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
+    """Raise `ScenarioError` for what can only be measured, or not at all."""
+    for label, subject in scenario.transports.items():
+        if subject.server is not None:
+            raise ScenarioError(where, f"transports.{label}.server", "a server of your own",
+                                "none: only our own servers have been calibrated")
+    ticks = needs.expected_ticks(scenario, plan.horizon_s(scenario, options))
+    if ticks > TICKS_MOST:
+        raise ScenarioError(where, "feed.rate_per_s", f"a feed of {ticks:,} ticks",
+                            f"at most {TICKS_MOST:,} ticks a trial")
+
+
+def is_simulated(run: Path) -> bool:
+    """Whether the run in this folder was simulated."""
+    return records.read_json(run / "manifest.json").get("source") == "simulated"

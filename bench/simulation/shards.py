@@ -1,0 +1,250 @@
+"""A trial, cut into shards: one worker each, with the clients that it serves.
+
+    client k is served by worker k mod workers       (a balancer that takes turns)
+    every worker takes the whole feed                (shared nothing: that costs its tick each)
+
+A shard is built where it is simulated, from a `Case` of plain data: schedule, subscriptions and phases
+follow from the trial's seed and a client's number alone, as in a measured run, so it doesn't matter how
+many shards there are or which of them is simulated where. What comes back adds up (`tally`).
+
+The network is the scenario's, or the loopback of the costs file. Only on that loopback with one worker is
+the load client a queue of its own, as in a measured trial; behind a network each client is a machine of
+its own and sees an update when its kernel has it.
+
+Known weakness: real workers get uneven shares of clients from SO_REUSEPORT, about √(2 (N/k) ln k) more
+than the mean at the fullest of k; here the shares are even.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import ModuleType
+
+import numpy as np
+
+from bench import traffic, transports
+from bench.contract import Subscription
+from bench.cycle import Cycle
+from bench.experiment import plan
+from bench.experiment.plan import PlannedTrial
+from bench.feed import schedule as schedules
+from bench.feed.schedule import Schedule
+from bench.feed.tick import ENCODERS
+from bench.records import Windows
+from bench.scenario import Feed, Scenario
+from bench.simulation import engine
+from bench.simulation.costs import Calibrated
+from bench.simulation.tally import Columns, Tallied, Tally, chosen
+from bench.simulation.world import Bools, Ints, Net, Shard, ShardOutcome, SlowLinks, Ticks
+from bench.tables import Table
+from bench.traffic import Conversation, Sizes
+
+NS = 1_000_000_000
+PACKET_BYTES = 52.0
+"""TCP and IP headers of a segment, on a slow link."""
+LINES = 50
+"""Ticks that stand for all where a size depends on the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One trial that is to be simulated."""
+
+    scenario: Scenario
+    options: Table
+    """Of the trial's subject."""
+    planned: PlannedTrial
+    calibrated: Calibrated
+    windows: Windows
+    horizon_s: float
+    kept_below: float
+    """Bound of the draws of the clients whose rows are kept (`tally.chosen_below`)."""
+
+    @property
+    def workers(self) -> int:
+        """Workers that have a client at all."""
+        return min(self.scenario.simulation.workers, self.planned.clients)
+
+    @property
+    def net(self) -> Net:
+        """The network between clients and workers."""
+        table, loopback = self.scenario.simulation, self.calibrated.world_net
+        up_s, down_s = table.delays_s or (loopback.up_s, loopback.down_s)
+        return Net(up_s, down_s, loopback.feed_s, table.jitter_ms / 1000, table.jitter)
+
+    @property
+    def has_station(self) -> bool:
+        """Whether the load client is simulated, too."""
+        table = self.scenario.simulation
+        return (table.delays_s is None and table.workers == 1 and not table.jitter_ms
+                and not table.slow.share)
+
+
+@dataclass(slots=True, eq=False)
+class Part:
+    """What came of a shard."""
+
+    tallied: Tallied
+    busy_s: float
+    """CPU of its queue in [t0, t1)."""
+    jobs: int
+    wait_max_s: float
+    server_counts: dict[str, int]
+    counters: dict[str, float]
+    """The clients' counters, summed, by the names of `records.CLIENTS`."""
+    clients: list[Columns] = field(default_factory=list)
+    """The rows of the chosen clients."""
+    busiest_s: float = 0.0
+    """CPU of the busiest of the workers."""
+
+    def add(self, other: Part) -> None:
+        """Take in what came of another shard of the same trial."""
+        self.tallied.add(other.tallied)
+        self.busy_s += other.busy_s
+        self.jobs += other.jobs
+        self.wait_max_s = max(self.wait_max_s, other.wait_max_s)
+        self.busiest_s = max(self.busiest_s, other.busiest_s)
+        for mine, theirs in ((self.server_counts, other.server_counts), (self.counters, other.counters)):
+            for name, value in theirs.items():
+                mine[name] = mine.get(name, 0) + value   # type: ignore[assignment]
+        self.clients += other.clients
+
+
+def simulate(case: Case, worker: int) -> Part:
+    """Simulate the shard of one worker."""
+    shard = build(case, worker)
+    kept = chosen(case.planned.seed, shard.clients, case.kept_below)
+    tally = Tally(shard, kept, case.windows)
+    outcome = engine.simulate(shard, tally)
+    counters = client_counters(sizes(case), shard, outcome)
+    busy_s = outcome.busy_s
+    return Part(
+        tallied=tally.end(outcome), busy_s=busy_s, jobs=outcome.jobs, wait_max_s=outcome.wait_max_s,
+        server_counts={"conflated": 0, "dropped": 0, **outcome.server_counts},
+        counters={name: float(values.sum()) for name, values in counters.items()},
+        clients=[{"client": shard.clients[kept],
+                  **{name: np.rint(values[kept]).astype(np.int64) for name, values in counters.items()}}],
+        busiest_s=busy_s,
+    )
+
+
+def build(case: Case, worker: int) -> Shard:
+    """The shard of one worker."""
+    scenario, planned, table = case.scenario, case.planned, case.scenario.simulation
+    clients = np.arange(worker, planned.clients, case.workers, dtype=np.int64)
+    drawn = schedule(case)
+    return Shard(
+        seed=planned.seed,
+        clients=clients,
+        ticks=_ticks(scenario.feed, planned.seed, case.horizon_s, scenario.windows.warmup_s,
+                     case.windows.warmup_ns),
+        cycle=cycle(case),
+        costs=case.calibrated.world_costs,
+        net=case.net,
+        t0_s=scenario.windows.warmup_s,
+        t1_s=scenario.windows.warmup_s + scenario.windows.measure_s,
+        late_after_s=case.windows.late_after_ns / NS,
+        mode=scenario.load.mode,
+        subscribed=_subscribed(scenario, drawn.symbols, clients, planned.seed),
+        tape_ticks=scenario.server.tape_ticks,
+        batch_max=scenario.server.batch_max,
+        slow_client=scenario.server.slow_client,
+        slow_links=_slow_links(case) if table.slow.share else None,
+        station=case.calibrated.world_station if case.has_station else None,
+    )
+
+
+def schedule(case: Case) -> Schedule:
+    """The trial's ticks, the same as a measured trial's."""
+    return _schedule(case.scenario.feed, case.planned.seed, case.horizon_s, case.scenario.windows.warmup_s)
+
+
+def cycle(case: Case) -> Cycle:
+    """What the subject's clients do again and again."""
+    found: Cycle = _model(case.planned.transport).cycle(case.options)
+    return found
+
+
+def payload_bytes(case: Case) -> Ints:
+    """The length of each tick's encoding."""
+    return _ticks(case.scenario.feed, case.planned.seed, case.horizon_s, case.scenario.windows.warmup_s,
+                  case.windows.warmup_ns).payload_bytes
+
+
+def sizes(case: Case) -> Sizes:
+    """The bytes of the subject's conversation."""
+    drawn, encode = schedule(case), ENCODERS[case.scenario.feed.encoding]
+    lines = tuple(
+        encode(drawn.tick(index, index + 1, case.windows.warmup_ns + int(drawn.offset_ns[index])))
+        for index in range(min(LINES, len(drawn)))
+    )
+    wanted = plan.subscription(case.scenario.load, drawn.symbols, 0, case.planned.seed)
+    asked = Subscription(None if wanted is None else frozenset(wanted), case.scenario.load.mode)
+    return _model(case.planned.transport).wire(case.options, Conversation(lines, asked))   # type: ignore[no-any-return]
+
+
+def client_counters(said: Sizes, shard: Shard, outcome: ShardOutcome) -> dict[str, np.ndarray]:
+    """Each client's counters over the window, by the names of `records.CLIENTS`."""
+    counted = outcome.counted
+    given = {
+        "updates": counted["updates"], "payload_bytes": counted["payload_bytes"],
+        "requests": counted["requests"], "responses": counted["responses"],
+        "answers_empty": counted["answers_empty"], "connections": counted["connections"],
+        "polls_late": counted["polls_late"], "skips": counted["declared"],
+        "request_duration_ns": counted["request_duration_s"] * NS,
+        "held_s": np.maximum(
+            counted["request_duration_s"] / np.maximum(counted["responses"], 1)
+            - shard.net.up_s - shard.net.down_s - shard.net.jitter_s, 0),
+    }
+    answers = counted["messages"] if shard.cycle.pushes else counted["responses"] - counted["answers_empty"]
+    given |= {"answers": answers, "declaring": np.minimum(counted["declared"], answers)}
+    on_the_wire = traffic.columns(said, traffic.traffic(said, given))
+    own = ("connections", "requests", "responses", "answers_empty", "updates", "polls_late",
+           "request_duration_ns")
+    return {
+        **{name: np.asarray(given[name], dtype=np.float64) for name in own},
+        "in_flight_ns": counted["in_flight_s"] * NS,
+        "polls_overdue": np.zeros(len(shard.clients)),
+        "errors": np.asarray(counted["refused"], dtype=np.float64),
+        **on_the_wire,
+    }
+
+
+def _model(transport: str) -> ModuleType:
+    return transports.part(transport, "model")
+
+
+@lru_cache(maxsize=2)
+def _schedule(feed: Feed, seed: int, horizon_s: float, t0_s: float) -> Schedule:
+    return schedules.make(feed, seed, horizon_s, t0_s)
+
+
+@lru_cache(maxsize=2)
+def _ticks(feed: Feed, seed: int, horizon_s: float, t0_s: float, zero_ns: int) -> Ticks:
+    """The schedule as the engine takes it, each tick with the length of its line."""
+    drawn, encode = _schedule(feed, seed, horizon_s, t0_s), ENCODERS[feed.encoding]
+    lengths = [len(encode(drawn.tick(index, index + 1, zero_ns + int(due_ns))))
+               for index, due_ns in enumerate(drawn.offset_ns)]
+    return Ticks(np.arange(len(drawn)), drawn.offset_ns / NS, drawn.symbol.astype(np.int64),
+                 np.array(lengths, dtype=np.int64))
+
+
+def _subscribed(scenario: Scenario, names: Sequence[str], clients: Ints, seed: int) -> Bools | None:
+    """(clients, symbols); None: everything to everybody."""
+    if plan.subscription(scenario.load, names, 0, seed) is None:
+        return None
+    place = {name: number for number, name in enumerate(names)}
+    found = np.zeros((len(clients), len(names)), dtype=np.bool_)
+    for row, client in enumerate(clients.tolist()):
+        wanted = plan.subscription(scenario.load, names, client, seed) or ()
+        found[row, [place[name] for name in wanted]] = True
+    return found
+
+
+def _slow_links(case: Case) -> SlowLinks:
+    """The links of the slow clients; with each answer or message its own head and headers of TCP/IP."""
+    said, slow = sizes(case), case.scenario.simulation.slow
+    head = said.heads[0][1] + said.batch_bytes if not said.pushes else said.frames[0][1]
+    return SlowLinks(slow.share, slow.bytes_per_s, head + PACKET_BYTES)

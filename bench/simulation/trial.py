@@ -1,0 +1,192 @@
+"""A simulated trial on disk: the same files as a measured one's, so that nothing behind them can tell.
+
+    parts of all shards ─► feed · deliveries · skips · clients · (histograms, totals) ─► trial.json
+
+What was not simulated is absent, as what was not measured is: memory, wake-ups, the generator's own
+troubles, the host's noise. The feed is taken as published when it was due. The server's CPU is that of
+all workers together:
+
+    window   the queue's jobs + what a worker uses whatever is asked of it
+    idle     the latter, and what polls cost that find nothing
+
+Known weakness: the idle stretch isn't simulated but computed; a poller's requests are spread evenly in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from bench import records, scenario
+from bench.contract import REFUSALS
+from bench.cycle import Cycle
+from bench.experiment import plan
+from bench.records import TrialRecord, Usage, Windows
+from bench.simulation import shards
+from bench.simulation.shards import Case, Part
+from bench.simulation.tally import Columns, joined
+from bench.simulation.world import Costs
+from bench.stats.whole import TOTALS
+
+NS = 1_000_000_000
+BETWEEN_S = 2.0
+"""From one trial of a plan to the next on the run clock, beside their windows: so that due instants are as
+long as they are in measured runs."""
+EPOCH = "0000"
+
+
+def windows_of(number: int, asked: scenario.Windows, late_after_s: float) -> Windows:
+    """The windows of the trial with this place in the plan, from 0."""
+    warmup_ns = round((number + 1) * (asked.warmup_s + asked.measure_s + BETWEEN_S) * NS)
+    t0_ns = warmup_ns + round(asked.warmup_s * NS)
+    return Windows(warmup_ns, t0_ns, t0_ns + round(asked.measure_s * NS), round(late_after_s * NS))
+
+
+def write(case: Case, whole: Part, folder: Path, attempt: int, took_s: float) -> TrialRecord:
+    """Write the trial's files; `whole` is what came of all its shards."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = shards.schedule(case).symbols
+    kept = np.concatenate([part["client"] for part in whole.clients])
+    sample = len(kept) / case.planned.clients
+    records.write_table(folder, "feed", _feed(case))
+    records.write_table(folder, "deliveries", _deliveries(whole))
+    records.write_table(folder, "skips", _skips(case, whole, names))
+    records.write_table(folder, "clients", _clients(case, whole, names))
+    records.write_table(folder, "samples", records.SAMPLES.empty_table())
+    if sample < 1:
+        records.write_table(folder, "histograms", _histograms(case, whole, names))
+    record = _record(case, whole, folder.name, attempt, took_s)
+    if sample < 1:
+        record = replace(record, sample=sample, totals=_totals(case, whole))
+    records.write_trial(folder, record)
+    return record
+
+
+def _record(case: Case, whole: Part, name: str, attempt: int, took_s: float) -> TrialRecord:
+    planned, feed = case.planned, case.scenario.feed
+    refused = {word.replace("refused_", "", 1): count for word, count in whole.server_counts.items()
+               if word.startswith("refused_")}
+    return TrialRecord(
+        trial=name, block=planned.block, position=planned.position, subject=planned.subject,
+        transport=planned.transport, clients=planned.clients, seed=planned.seed, attempt=attempt,
+        source="simulated", windows=case.windows, took_s=took_s,
+        rate_per_s=None if feed.schedule == "replay" else feed.rate_per_s,
+        usage={"server": _usage(case, whole)},
+        server_counts=whole.server_counts,
+        load={"errors": {_word(word, shards.cycle(case).pushes): count for word, count in refused.items()}},
+    )
+
+
+def _word(refusal: str, pushes: bool) -> str:
+    """A refusal as a client counts it: by the code of its close, or its HTTP status."""
+    return f"close-{REFUSALS[refusal].close}" if pushes else f"http-{REFUSALS[refusal].http}"
+
+
+def _usage(case: Case, whole: Part) -> Usage:
+    """The workers' CPU, all together."""
+    costs, clients = case.calibrated.world_costs, case.planned.clients
+    cycle = shards.cycle(case)
+    windows, idle_s = case.scenario.windows, case.scenario.windows.idle_s
+    standing = 0 if cycle.new_connection else clients
+    base = costs.base_share * case.workers + costs.socket_share * standing
+    busy_s = whole.busy_s + base * windows.measure_s
+    idle_share = base + asked_for_nothing(cycle, costs, clients)
+    return Usage(
+        cpu_ns=round(busy_s * NS),
+        idle_ns=round(idle_s * NS) or None,
+        idle_cpu_ns=round(idle_share * idle_s * NS) if idle_s else None,
+    )
+
+
+def asked_for_nothing(cycle: Cycle, costs: Costs, clients: int) -> float:
+    """CPU seconds a second of all workers for requests while nothing is published."""
+    if cycle.pushes:
+        return 0.0
+    every_s = cycle.hold_s if cycle.parks else cycle.interval_s
+    each_s = costs.request_s + costs.answer_s + (costs.connection_s if cycle.new_connection else 0.0)
+    return 0.0 if math.isinf(every_s) else clients * each_s / every_s
+
+
+def _feed(case: Case) -> pa.Table:
+    """Every tick, published when it was due."""
+    drawn = shards.schedule(case)
+    due_ns = drawn.offset_ns + case.windows.warmup_ns
+    places = np.arange(len(drawn))
+    return pa.table({
+        "index": places.astype(np.uint32),
+        "symbol": pa.DictionaryArray.from_arrays(drawn.symbol, pa.array(drawn.symbols, pa.string())),
+        "due_ns": due_ns, "sent_ns": due_ns,
+        "epoch": pa.DictionaryArray.from_arrays(np.zeros(len(drawn), dtype=np.int32), pa.array([EPOCH])),
+        "seq": (places + 1).astype(np.uint32),
+        "payload_bytes": shards.payload_bytes(case).astype(np.uint32),
+    }, schema=records.FEED)
+
+
+def _deliveries(whole: Part) -> pa.Table:
+    columns = joined(whole.tallied.deliveries, records.DELIVERIES.names)
+    return pa.table({field.name: pa.array(columns[field.name]).cast(field.type)
+                     for field in records.DELIVERIES}, schema=records.DELIVERIES)
+
+
+def _skips(case: Case, whole: Part, names: Sequence[str]) -> pa.Table:
+    columns = joined(whole.tallied.skips, ("client", "kind", "tick", "count", "app_ns"))
+    symbol = shards.schedule(case).symbol[columns["tick"].astype(np.int64)]
+    return pa.table({
+        "client": pa.array(columns["client"]).cast(pa.uint32()),
+        "kind": pa.DictionaryArray.from_arrays(columns["kind"].astype(np.int32),
+                                               pa.array(["conflated", "dropped"])),
+        "symbol": pa.DictionaryArray.from_arrays(symbol.astype(np.int32), pa.array(names, pa.string())),
+        "count": pa.array(columns["count"]).cast(pa.uint32()),
+        "index": pa.array(columns["tick"]).cast(pa.uint32()),
+        "app_ns": pa.array(columns["app_ns"]).cast(pa.int64()),
+    }, schema=records.SKIPS)
+
+
+def _clients(case: Case, whole: Part, names: Sequence[str]) -> pa.Table:
+    """The rows of the chosen clients, in the order of their numbers."""
+    columns: Columns = {name: np.concatenate([part[name] for part in whole.clients])
+                        for name in whole.clients[0]}
+    order = np.argsort(columns["client"])
+    count, windows = len(order), case.windows
+    numbers = columns["client"][order].tolist()
+    filled = {name: pa.array(column[order]) for name, column in columns.items()} | {
+        "symbols": pa.array([plan.subscription(case.scenario.load, names, int(number), case.planned.seed)
+                             for number in numbers], pa.list_(pa.string())),
+        "subscribed_ns": pa.array([windows.warmup_ns] * count),
+        "counted_from_ns": pa.array([windows.t0_ns] * count),
+        "counted_to_ns": pa.array([windows.t1_ns] * count),
+    }
+    return pa.table({field.name: filled[field.name].cast(field.type) if field.name in filled
+                     else pa.nulls(count, field.type) for field in records.CLIENTS}, schema=records.CLIENTS)
+
+
+def _histograms(case: Case, whole: Part, names: Sequence[str]) -> pa.Table:
+    """Latencies, arrivals and subscribers of all clients."""
+    found = whole.tallied
+    seen = np.unique(shards.schedule(case).symbol)
+    by_name = sorted((names[place], int(found.subscribed[place])) for place in seen)
+    of, bins, counts = [], [], []
+    for name, histogram in (("app", found.app), ("kernel", found.kernel), ("arrived", found.arrived),
+                            ("subscribed", np.array([count for _, count in by_name], dtype=np.int64))):
+        held = np.flatnonzero(histogram)
+        of += [name] * len(held)
+        bins.append(held)
+        counts.append(histogram[held])
+    return pa.table({
+        "of": pa.array(of, pa.string()).dictionary_encode(),
+        "bin": pa.array(np.concatenate(bins)).cast(pa.int32()), "count": np.concatenate(counts),
+    }, schema=records.HISTOGRAMS)
+
+
+def _totals(case: Case, whole: Part) -> dict[str, float]:
+    """What is of all clients, by the names of `bench.stats.whole.TOTALS`."""
+    known = {
+        **whole.counters, **whole.tallied.sums,
+        "clients_subscribed": case.planned.clients, "client_errors": whole.counters["errors"],
+    }
+    return {name: float(known[name]) for name in TOTALS if math.isfinite(known.get(name, math.nan))}

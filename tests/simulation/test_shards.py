@@ -1,0 +1,80 @@
+"""A trial is cut into shards that share its ticks and luck, and adds up however it is cut."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from priced import case
+
+from bench.experiment import plan
+from bench.feed.tick import encode
+from bench.simulation import shards
+
+
+def test_every_client_is_served_by_one_worker() -> None:
+    wanted = case("websocket", "simulation.workers=4", "simulation.rtt_ms=10.0")
+    numbers = [shards.build(wanted, worker).clients for worker in range(wanted.workers)]
+    assert sorted(np.concatenate(numbers).tolist()) == list(range(30))
+    assert max(map(len, numbers)) - min(map(len, numbers)) <= 1
+    assert case("websocket", "simulation.workers=400").workers == 30
+
+
+def test_the_ticks_are_those_of_the_measured_run() -> None:
+    wanted = case("websocket")
+    shard, drawn = shards.build(wanted, 0), shards.schedule(wanted)
+    assert np.array_equal(np.rint(shard.ticks.due_s * 1e9), drawn.offset_ns)
+    line = encode(drawn.tick(5, 6, wanted.windows.warmup_ns + int(drawn.offset_ns[5])))
+    assert shard.ticks.payload_bytes[5] == len(line)
+
+
+def test_subscriptions_are_those_of_the_measured_run_whoever_serves() -> None:
+    wanted = case("websocket", "load.symbols_per_client=2", "simulation.workers=3", "simulation.rtt_ms=1.0")
+    names = shards.schedule(wanted).symbols
+    measured = plan.subscriptions(wanted.scenario.load, names, 30, wanted.planned.seed)
+    assert measured is not None
+    for worker in range(3):
+        shard = shards.build(wanted, worker)
+        assert shard.subscribed is not None
+        for row, client in enumerate(shard.clients.tolist()):
+            mine = [names[place] for place in np.flatnonzero(shard.subscribed[row])]
+            assert mine == sorted(measured[client])
+
+
+@pytest.mark.parametrize(("overrides", "queues"), [
+    ((), True), (("simulation.rtt_ms=80.0",), False), (("simulation.workers=2",), False),
+    (("simulation.jitter_ms=1.0",), False), (("simulation.slow.share=0.1",), False),
+])
+def test_the_load_client_is_a_queue_only_where_a_measured_trial_has_it(
+    overrides: tuple[str, ...], queues: bool
+) -> None:
+    assert (shards.build(case("websocket", *overrides), 0).station is not None) == queues
+
+
+def test_the_network_is_the_scenarios_or_the_loopback() -> None:
+    loopback = case("long_polling").net
+    assert (loopback.up_s, loopback.down_s, loopback.feed_s) == (50e-6, 60e-6, 150e-6)
+    far = case("long_polling", "simulation.rtt_ms=80.0", "simulation.jitter_ms=2.0").net
+    assert (far.up_s, far.down_s, far.feed_s, far.jitter_s) == (0.04, 0.04, 150e-6, 0.002)
+
+
+@pytest.mark.parametrize("label", ["short_polling", "long_polling", "websocket"])
+def test_parts_add_up_to_the_books(label: str) -> None:
+    wanted = case(label, "simulation.workers=3", "simulation.rtt_ms=20.0")
+    whole = shards.simulate(wanted, 0)
+    for worker in (1, 2):
+        whole.add(shards.simulate(wanted, worker))
+    sums = whole.tallied.sums
+    assert whole.server_counts["deliveries"] == sums["received"]
+    assert sums["delivered"] == sums["updates_due"]
+    assert whole.counters["updates"] == sums["arrivals"]
+    assert whole.counters["bytes_down"] > sums["payload_bytes"]
+    assert len(np.concatenate([part["client"] for part in whole.clients])) == 30
+
+
+def test_a_slow_link_delays_a_polls_answer(tmp_path: Path) -> None:
+    quick = shards.simulate(case("short_polling", "simulation.rtt_ms=1.0"), 0).tallied.sums
+    slow = shards.simulate(case("short_polling", "simulation.rtt_ms=1.0", "simulation.slow.share=1.0",
+                                "simulation.slow.bytes_per_s=20000.0"), 0).tallied.sums
+    assert slow["app_latency_ns"] > quick["app_latency_ns"]

@@ -1,0 +1,82 @@
+"""A simulated trial's files are a measured one's, with the same figures however few rows are kept."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+from priced import case
+
+from bench import records
+from bench.audit import judge
+from bench.cycle import Cycle
+from bench.simulation import shards, trial
+from bench.simulation.world import Costs
+from bench.stats.trial import Row
+
+OF_THE_SAMPLE = (
+    "trial", "sample", "age_mean_ms", "age_excess_mean_ms", "client_lag_p99_ms", "steady_bins", "trend_share",
+    "warmup_cut_s", "in_flight_gap_share",
+)
+
+
+def made(folder: Path, label: str, *overrides: str) -> Row:
+    wanted = case(label, *overrides)
+    whole = shards.simulate(wanted, 0)
+    for worker in range(1, wanted.workers):
+        whole.add(shards.simulate(wanted, worker))
+    record = trial.write(wanted, whole, folder, 1, 2.5)
+    assert record == records.read_trial(folder)
+    figures, verdict = judge(folder)
+    assert verdict.status == "VALID", verdict.reasons
+    return figures.row
+
+
+@pytest.mark.parametrize("label", ["short_polling", "long_polling", "websocket"])
+@pytest.mark.parametrize("further", [(), ("load.mode=latest", "load.symbols_per_client=2")])
+def test_a_share_of_the_rows_gives_the_figures_of_all(
+    tmp_path: Path, label: str, further: tuple[str, ...]
+) -> None:
+    given = ("simulation.workers=2", "simulation.rtt_ms=30.0", *further)
+    full = made(tmp_path / "all", label, *given)
+    few = made(tmp_path / "few", label, *given, "simulation.sample_clients=6")
+    assert (full["source"], full["sample"], few["sample"]) == ("simulated", 1.0, 0.2)
+    assert not (tmp_path / "all" / "histograms.parquet").exists()
+    assert records.read_table(tmp_path / "few", "deliveries").num_rows < int(full["received"] or 0) / 4
+    for name, value in full.items():
+        if name in OF_THE_SAMPLE or isinstance(value, str) or value is None:
+            continue
+        # Rows hold whole counts, totals the sum of what isn't rounded.
+        close = 0.02 if re.search("latency_p|bytes|segments", name) else 2e-3
+        assert few[name] == pytest.approx(value, rel=close, abs=1e-9, nan_ok=True), name
+
+
+def test_the_books_and_bytes_are_there_and_what_was_not_simulated_is_not(tmp_path: Path) -> None:
+    row = made(tmp_path / "t", "long_polling")
+    assert row["deliveries_unexplained"] == row["lost_on_the_way"] == row["skips_unexplained"] == 0
+    assert row["delivered"] == row["updates_due"]
+    whole, parts = float(row["bytes_down_per_update"] or 0), [
+        float(row[f"{part}_bytes_down_per_update"] or 0)
+        for part in ("payload", "header", "framing", "tls", "tcpip", "ack", "connection")]
+    assert whole == pytest.approx(sum(parts))
+    for name in ("server_rss_bytes", "turn_gap_max_ms", "clock_step_us", "others_share", "clients_vanished"):
+        assert math.isnan(float(row[name] or 0)), name
+
+
+def test_what_the_server_uses_in_all_and_while_idle(tmp_path: Path) -> None:
+    row = made(tmp_path / "t", "short_polling")
+    # 30 clients poll twice a second: 60 requests and answers, and the base.
+    assert row["server_idle_cpu_cores"] == pytest.approx(0.005 + 30e-7 + 60 * 40e-6, rel=1e-6)
+    assert float(row["server_cpu_cores"] or 0) > float(row["server_idle_cpu_cores"] or 0)
+
+
+@pytest.mark.parametrize(("cycle", "share"), [
+    (Cycle(pushes=True), 0.0), (Cycle(parks=True), 0.0), (Cycle(parks=True, hold_s=10.0), 100 * 3e-3 / 10),
+    (Cycle(interval_s=0.5, pace="rate"), 100 * 3e-3 / 0.5),
+    (Cycle(interval_s=0.5, pace="rate", new_connection=True), 100 * 7e-3 / 0.5),
+])
+def test_what_asking_for_nothing_costs(cycle: Cycle, share: float) -> None:
+    costs = Costs(request_s=1e-3, answer_s=2e-3, connection_s=4e-3)
+    assert trial.asked_for_nothing(cycle, costs, 100) == pytest.approx(share)

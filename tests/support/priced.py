@@ -1,0 +1,46 @@
+"""Costs that nobody measured, for tests of simulated runs: about those of a fast machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.experiment import plan, prepare
+from bench.simulation.costs import Calibrated, CostsFile, Estimate, Kind, write_costs
+from bench.simulation.run import Setting
+from bench.simulation.shards import Case
+
+COSTS = {"tick_s": 20e-6, "request_s": 25e-6, "answer_s": 15e-6, "update_s": 1e-6, "byte_s": 1e-9,
+         "connection_s": 40e-6, "base_share": 0.005, "socket_share": 1e-7}
+NET = {"up_s": 50e-6, "down_s": 60e-6, "feed_s": 150e-6}
+STATION = {"wake_s": 20e-6, "answer_s": 8e-6, "update_s": 3e-6}
+
+
+def priced() -> CostsFile:
+    """Costs of all transports."""
+    def estimates(values: dict[str, float]) -> dict[str, Estimate]:
+        return {name: Estimate(value) for name, value in values.items()}
+
+    return CostsFile(
+        host_name="nowhere", host={"cpu_model": "Imagined 3000", "cores": [0, 1]},
+        made_at="2026-11-01T12:00:00Z", commit=None, versions={}, runs=["made up"],
+        transports=[Calibrated(Kind(name), estimates(COSTS), estimates(NET), estimates(STATION))
+                    for name in ("short_polling", "long_polling", "websocket")],
+    )
+
+
+def priced_file(folder: Path) -> Path:
+    """The same as a file."""
+    path = folder / "costs-nowhere.json"
+    write_costs(path, priced())
+    return path
+
+
+SMALL = ("load.clients=[30]", "windows.measure_s=2.0", "trials.count=1")
+
+
+def case(label: str, *overrides: str, number: int = 0) -> Case:
+    """The trial of one subject of the quick scenario, in small."""
+    question = prepare.read("quick", [*SMALL, *overrides])
+    setting = Setting(question.scenario, question.options, priced())
+    planned = next(each for each in plan.trials(question.scenario) if each.subject == label)
+    return setting.case(planned, number)
