@@ -17,9 +17,11 @@ taken to say so, also those that it couldn't make smaller.
 
 from __future__ import annotations
 
-from itertools import cycle, islice
+from itertools import cycle as repeated
+from itertools import islice
 
 from bench.contract import Batch, Request, encode_batch
+from bench.cycle import Cycle
 from bench.handshake import handshake
 from bench.http_exchange import encode_request
 from bench.serving.answers import compressed, head
@@ -32,8 +34,8 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 """Numbers of ticks for which a compressed batch is measured."""
 
 
-def poll_sizes(options: HttpWire, said: Conversation, parks: bool) -> Sizes:
-    """The sizes of a polling transport's conversation; `parks`: whether its server keeps requests."""
+def poll_sizes(options: HttpWire, said: Conversation, cycle: Cycle) -> Sizes:
+    """The sizes of a polling transport's conversation."""
     request = Request(said.subscription, said.cursor)
     tag = f'"{said.cursor}"'
     condition = f"If-None-Match: {tag}\r\n".encode() if options.entity_tags else b""
@@ -50,8 +52,9 @@ def poll_sizes(options: HttpWire, said: Conversation, parks: bool) -> Sizes:
         empty_body_bytes=empty_body,
         batch_bytes=len(empty),
         declaring_bytes=declaring, skip_bytes=skip,
-        parks=parks, new_connection=options.connection == "new",
-        closing=SERVER_FIRST if options.connection == "new" and not parks else CLIENT_FIRST,
+        parks=cycle.parks, interval_s=cycle.interval_s, pace=cycle.pace,
+        new_connection=cycle.new_connection,
+        closing=SERVER_FIRST if cycle.new_connection and not cycle.parks else CLIENT_FIRST,
         pressed=pressed(options, said) if codes else (),
     )
     return handshake(said.host.rpartition(":")[0]).around(plain) if options.tls else plain
@@ -79,6 +82,6 @@ def pressed(options: HttpWire, said: Conversation) -> Steps:
     assert options.compression != "none"
     found = []
     for count in BATCHES:
-        body = encode_batch(Batch(said.cursor, tuple(islice(cycle(said.lines), count))))
+        body = encode_batch(Batch(said.cursor, tuple(islice(repeated(said.lines), count))))
         found.append((float(count), float(len(compressed(body, options.compression) or body))))
     return tuple(found)

@@ -132,6 +132,10 @@ class Sizes:
     """Whether a tick that comes alone goes without a batch around it."""
     pushes: bool = False
     parks: bool = False
+    interval_s: float = 0.0
+    """From one request to the next; 0: the next leaves when the answer has come."""
+    pace: str = ""
+    """`rate`: the interval is counted from request to request; `delay`: from answer to request."""
     new_connection: bool = False
     """Whether each request has a connection of its own."""
     tls: bool = False
@@ -181,7 +185,7 @@ class Traffic:
     followed: Numbers
     """Answers that the next request followed within `DELAYED_ACK_S`."""
     brief: Numbers
-    """Share of the requests that were held for less than `DELAYED_ACK_S`."""
+    """Share of the requests that the server held for less than `DELAYED_ACK_S`."""
 
 
 def traffic(sizes: Sizes, counts: Mapping[str, npt.ArrayLike]) -> Traffic:
@@ -190,7 +194,9 @@ def traffic(sizes: Sizes, counts: Mapping[str, npt.ArrayLike]) -> Traffic:
     `updates` and `payload_bytes` are needed. What else is not given has its usual value: no requests, no
     connections, nothing skipped; an answer for each request and, for a push, each update; as many single
     ticks as the answers leave room for; a read for each answer; `polls_late` for those followed at once where
-    requests are paced, and all where they are parked; exponential holds of the mean `request_duration_ns`.
+    requests are paced, and all where they are not. Requests are held for `held_s` on average, or for
+    `request_duration_ns`, in which the way to the server and back must then be short: at random times where
+    they are parked, else all about as long.
     """
     def of(name: str, usual: npt.ArrayLike) -> Numbers:
         return np.asarray(counts.get(name, usual), dtype=np.float64)
@@ -200,12 +206,14 @@ def traffic(sizes: Sizes, counts: Mapping[str, npt.ArrayLike]) -> Traffic:
     requests, empty = of("requests", none), of("answers_empty", none)
     connections = of("connections", none)
     answers = of("answers", updates if sizes.pushes else np.maximum(of("responses", requests) - empty, 0))
-    held_s = _per(of("request_duration_ns", none), of("responses", requests)) / 1e9
-    brief, followed = none + 1, of("polls_late", none)
+    responses = of("responses", requests)
+    duration_s = _per(of("request_duration_ns", none), responses) / 1e9
+    held_s = of("held_s", duration_s)
+    brief = -np.expm1(-DELAYED_ACK_S / np.maximum(held_s, 1e-9)) if sizes.parks else held_s < DELAYED_ACK_S
+    pause_s = sizes.interval_s - (duration_s if sizes.pace == "rate" else 0.0)
+    followed = np.where(pause_s < DELAYED_ACK_S, answers + empty, of("polls_late", none))
     if sizes.new_connection:
         brief, followed = none + sizes.tls, none   # what TLS says after a handshake acknowledges the request
-    elif sizes.parks:
-        brief, followed = -np.expm1(-DELAYED_ACK_S / np.maximum(held_s, 1e-9)), answers + empty
     return Traffic(
         requests=requests, answers=answers, empty=empty, updates=updates,
         payload_bytes=of("payload_bytes", none), connections=connections,

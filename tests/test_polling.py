@@ -12,6 +12,7 @@ from bench.contract import Cursor, Request, Subscription
 from bench.http_exchange import AnswerReader, encode_request
 from bench.polling import heads, poll_sizes, pressed, skips
 from bench.traffic import Conversation, Sizes
+from bench.transports.short_polling.model import cycle
 from bench.transports.short_polling.protocol import Options
 from bench.wire import fetch_head
 
@@ -23,7 +24,7 @@ def asked(server: ServerProcess, options: Options, said: Conversation, seq: int)
     request = Request(said.subscription, Cursor("e1", seq))
     condition = f'If-None-Match: "e1:{seq}"\r\n'.encode() if options.entity_tags else b""
     sent = encode_request(f"/ticks?{request.to_query()}", fetch_head(options, said.host), condition)
-    assert len(sent) == poll_sizes(options, said, parks=False).request_bytes
+    assert len(sent) == poll_sizes(options, said, cycle(options)).request_bytes
     reader = AnswerReader()
     with server.connect() as sock:
         sock.sendall(sent)
@@ -44,7 +45,7 @@ def test_the_sizes_are_those_of_a_real_server(feed: ScriptedFeed, wire: dict[str
     with running_server(feed, "short_polling", options=wire) as server:
         server.wait_for_head()
         said = Conversation(tuple(feed.lines), host=f"{server.host}:{server.port}", cursor=Cursor("e1", 0))
-        sizes: Sizes = poll_sizes(options, said, parks=False)
+        sizes: Sizes = poll_sizes(options, said, cycle(options))
         full, empty = asked(server, options, said, 0), asked(server, options, said, 3)
     plain = sizes.batch_bytes + sum(map(len, feed.lines)) + 2 * sizes.between_bytes
     if options.compression == "none":

@@ -100,6 +100,18 @@ def test_a_poller_acknowledges_each_answer_that_it_does_not_follow_at_once() -> 
     assert bare(sizes_of("short_polling", {}), **POLLS, polls_late=30) == (70, 0)
 
 
+def test_a_poll_soon_after_the_answer_acknowledges_it() -> None:
+    soon = POLLS | {"request_duration_ns": 100 * 1_000_000}   # 1 ms each
+    for interval_s, pace, acknowledged in ((0.04, "rate", 0), (0.042, "rate", 100), (0.04, "delay", 100)):
+        sizes = sizes_of("short_polling", {"interval_s": interval_s, "pace": pace})
+        assert bare(sizes, **soon) == (acknowledged, 0)
+
+
+def test_a_poll_that_waits_long_for_its_turn_is_acknowledged_meanwhile() -> None:
+    sizes = sizes_of("short_polling", {})
+    assert bare(sizes, **POLLS, held_s=0.5)[1] == 100
+
+
 def test_a_request_of_two_segments_is_acknowledged_at_once() -> None:
     assert bare(sizes_of("short_polling", {"headers": "heavy"}), **POLLS) == (100, 100)
 

@@ -244,7 +244,7 @@ class _System:
             "responses": counts["requests"],
             "payload_bytes": np.array([updates * self.demand.payload_bytes]),
             "connections": np.array([requests if sizes.new_connection else 0.0]),
-            "request_duration_ns": np.array([requests * rates["parked_s"] * 1e9]),
+            "held_s": np.array([rates["parked_s"]]),
         }
         found = columns(sizes, traffic(sizes, counts))
         up, down = (

@@ -57,7 +57,7 @@ def cycle(options: Options) -> Cycle:
 
 def wire(options: Options, said: Conversation) -> Sizes:
     """What a poll and its answer take on the wire."""
-    return poll_sizes(options, said, parks=True)
+    return poll_sizes(options, said, cycle(options))
 
 
 def _gap_s(delay_s: float, gap_s: float) -> float:

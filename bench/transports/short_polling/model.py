@@ -68,7 +68,7 @@ def cycle(options: Options) -> Cycle:
 
 def wire(options: Options, said: Conversation) -> Sizes:
     """What a poll and its answer take on the wire."""
-    return poll_sizes(options, said, parks=False)
+    return poll_sizes(options, said, cycle(options))
 
 
 def _gaps(options: Options, delay_s: float, gap_s: float) -> list[float]:
