@@ -5,6 +5,7 @@
     │   ├── ScenarioError    a scenario file or an override: names the file and the field
     │   ├── FeedFileError    a file of trades: names the file and the row or column
     │   ├── RunError         a run's folder: newer schema, another scenario or commit, missing files
+    │   ├── OverlapError     a model that would be judged by what it was fitted to
     │   └── HostError        what this machine can't do: limits, ports, another run under way
     │       └── DiskFullError    a run's disk filled under way; exit status 1, since `--resume` goes on
     └── TrialError           a trial failed: caught by the runner and recorded as data
@@ -43,6 +44,10 @@ class FeedFileError(UserError):
 
 class RunError(UserError):
     """A run's folder that can't be used as asked."""
+
+
+class OverlapError(UserError):
+    """A validation by cells that the costs were fitted to."""
 
 
 class HostError(UserError):

@@ -32,19 +32,27 @@ from bench.measure import host
 
 
 def questions(name: str, overrides: Sequence[str] = ()) -> list[Question]:
-    """All scenarios of the folder `scenarios/<name>`, below the current folder or else the project's; or
-    the one scenario of that name or path."""
+    """All scenarios of the folder `scenarios/<name>` that have a plan; or the one of that name or path."""
+    files = _files(name)
+    found = [read(str(file), overrides) for file in files] if files else [read(name, overrides)]
+    planned = [each for each in found if each.scenario.capacity is None]
+    if not planned:
+        raise ScenarioError(str(found[0].file), "capacity", "a search", "none: a series has a plan")
+    return planned
+
+
+def searches(name: str) -> list[Question]:
+    """All scenarios of the folder `scenarios/<name>` that are searches for the knee."""
+    found = [read(str(file)) for file in _files(name)]
+    return [each for each in found if each.scenario.capacity is not None]
+
+
+def _files(name: str) -> list[Path]:
+    """The scenario files of a folder, below the current folder or else the project's, or of a path."""
     for folder in (Path("scenarios") / name, PROJECT / "scenarios" / name, Path(name)):
-        files = sorted(folder.glob("*.toml")) if folder.is_dir() else []
-        if files:
-            return [_of_plan(read(str(file), overrides)) for file in files]
-    return [_of_plan(read(name, overrides))]
-
-
-def _of_plan(question: Question) -> Question:
-    if question.scenario.capacity is not None:
-        raise ScenarioError(str(question.file), "capacity", "a search", "none: a series has a plan")
-    return question
+        if folder.is_dir():
+            return sorted(folder.glob("*.toml"))
+    return []
 
 
 def begin(results: Path, name: str) -> Path:

@@ -1,0 +1,202 @@
+"""The page of a validation: what the simulator foretold, what was measured, how far apart they are, and why.
+
+    validation.csv rows · reasons · whose costs ─► Sheet ─► report.html  report.md  figures/
+
+The figure shows every prediction over what was measured, in one panel a quantity: what lies on the diagonal
+was foretold exactly, what lies in the band to within the goal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from bench.report import sheet, style
+from bench.report.sheet import Sheet
+from bench.report.tables import Table
+from bench.stats.misses import told
+from bench.stats.prediction import FULL, KNEE, QUANTITIES, Compared
+
+HEADINGS = {
+    "latency_mean_ms": "latency, mean (ms)", "latency_p50_ms": "latency, median (ms)",
+    "latency_p95_ms": "latency, p95 (ms)", "latency_p99_ms": "latency, p99 (ms)",
+    "age_mean_ms": "age, mean (ms)", "age_excess_mean_ms": "excess age, mean (ms)",
+    "bytes_per_update": "bytes an update", "server_cpu_us_per_update": "server CPU an update (µs)",
+    KNEE.name: "knee (clients)",
+}
+DRAWN = ("latency_p50_ms", "latency_p99_ms", "bytes_per_update", "server_cpu_us_per_update")
+VERDICTS = {"yes": "met", "no": "missed", "open": "open", "": ""}
+CAPTION = (
+    "Each mark is a cell: what the simulator foretold, over what was measured on the same ticks. On the "
+    "diagonal both agree; the grey band is the goal. Marks that are not filled are of cells for which no "
+    "goal is set. Bars are 95 % intervals of the error.")
+CAVEATS = (
+    "The costs were fitted to other cells than these, with fewer clients, which were named before the first "
+    "trial. Measured and simulated trials have the same ticks, clients and seeds, and the same statistics.",
+    "Met means that the whole 95 % interval of the error, between pairs of trials, lies within the goal; "
+    "missed, that all of it lies outside; open, that it reaches across, so that more trials would have to "
+    "decide.",
+    f"A goal on latency holds where the server was busy for less than {100 * FULL:.0f} % of the time. Above, "
+    "waiting grows so steeply that only the knee is foretold.",
+    "The knee is known as a bracket: the most that held and the least that broke, both searches by the same "
+    "rule. Its interval is that of the two brackets.",
+    "The load client is simulated as a queue of its own, since it is part of what was measured. It shares a "
+    "core with the publisher and the runner, which are not.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """All that the page is made from."""
+
+    name: str
+    """Of the validation."""
+    costs: str
+    """Whose they are, in words."""
+    rows: Sequence[Compared]
+    reasons: Mapping[tuple[str, int, str], str]
+    """Why a goal was not shown to be met, by transport, clients and quantity."""
+    notes: Sequence[str] = ()
+    """What else has to be said: trials that were not VALID, searches that found nothing."""
+
+
+def page(judged: Judged) -> Sheet:
+    """The page as plain data."""
+    verdicts = Counter(row.met for row in judged.rows if row.met)
+    return Sheet(
+        question="How well does the simulator foresee what is measured?",
+        subtitle=f"Validation {judged.name}",
+        notice=f"Predicted figures are simulated, with {judged.costs}.",
+        findings=[f"Goals: {told(verdicts)}.", *_findings(judged), *judged.notes],
+        glance=[_goals(judged)],
+        plates=[sheet.drawn("predicted-over-measured", predicted_over_measured(judged.rows), CAPTION)],
+        sections=[_misses(judged), _full(judged)],
+        caveats=CAVEATS,
+    )
+
+
+def write(folder: Path, judged: Judged) -> None:
+    """Write the page and the figure beside it."""
+    sheet.write(folder, page(judged))
+
+
+def _findings(judged: Judged) -> list[str]:
+    """One sentence a quantity with a goal: how far off, at worst and in the middle."""
+    found = []
+    for quantity in (*QUANTITIES, KNEE):
+        mine = [row for row in judged.rows if row.quantity == quantity.name and not math.isnan(row.goal)
+                and not math.isnan(row.error)]
+        if not mine:
+            continue
+        worst = max(mine, key=lambda row: abs(row.error))
+        middle = sorted(abs(row.error) for row in mine)[len(mine) // 2]
+        verdicts = Counter(row.met for row in mine)
+        found.append(
+            f"{_capital(HEADINGS[quantity.name])}: off by {100 * middle:.1f} % in the middle of {len(mine)} "
+            f"cells, at worst by {_signed(worst.error)} ({style.title(worst.transport)}, {worst.clients:,} "
+            f"clients); goal ± {100 * worst.goal:.0f} %: {told(verdicts)}.")
+    return found
+
+
+def _goals(judged: Judged) -> Table:
+    """A row a cell, an error and its verdict for each quantity with a goal."""
+    quantities = [each.name for each in QUANTITIES if each.goal is not None]
+    cells = dict.fromkeys((row.transport, row.clients) for row in judged.rows if row.quantity != KNEE.name)
+    by_key = {(row.transport, row.clients, row.quantity): row for row in judged.rows}
+    rows = []
+    for transport, clients in cells:
+        load = by_key[transport, clients, quantities[0]].load
+        errors = [_error(by_key[transport, clients, name]) for name in quantities]
+        rows.append((style.title(transport), f"{clients:,}", f"{100 * load:.0f} %", *errors))
+    return Table(
+        "errors", "Errors, cell by cell",
+        ("", "clients", "load", *(HEADINGS[name] for name in quantities)),
+        tuple(rows), note=(
+            "Predicted over measured, less 1, with its 95 % interval between pairs of trials, and whether "
+            "the goal is met. Load: share of the time that the server was busy."))
+
+
+def _error(row: Compared) -> str:
+    if math.isnan(row.error):
+        return "–"
+    bounds = "" if math.isnan(row.interval_low) else (
+        f" [{_signed(row.interval_low)}, {_signed(row.interval_high)}]")
+    verdict = f" {VERDICTS[row.met]}" if row.met else ""
+    return f"{_signed(row.error)}{bounds}{verdict}"
+
+
+def _misses(judged: Judged) -> Table:
+    """What was not shown to be met, and why."""
+    rows = [
+        (style.title(row.transport), f"{row.clients:,}", HEADINGS[row.quantity], _signed(row.error),
+         VERDICTS[row.met], judged.reasons.get((row.transport, row.clients, row.quantity), "")
+         or "Nothing that was measured beside it says why.")
+        for row in judged.rows if row.met in ("no", "open")
+    ]
+    return Table("misses", "What was missed or left open, and why",
+                 ("", "clients", "", "error", "goal", "what was measured beside it"), tuple(rows))
+
+
+def _full(judged: Judged) -> Table:
+    """Every quantity of every cell."""
+    rows = [
+        (style.title(row.transport), f"{row.clients:,}", HEADINGS[row.quantity], style.number(row.measured),
+         style.number(row.predicted), _error(row))
+        for row in judged.rows
+    ]
+    return Table("all", "Everything that was predicted",
+                 ("", "clients", "", "measured", "predicted", "error"), tuple(rows), note="The same stands in validation.csv.")
+
+
+def predicted_over_measured(rows: Sequence[Compared]) -> Figure:
+    """Four panels: every cell's prediction over its measurement."""
+    labels = list(dict.fromkeys(row.transport for row in rows))
+    looks = style.looks(labels)
+    with style.settings():
+        figure = Figure(figsize=(8.4, 8.0), layout="constrained")
+        panels = figure.subplots(2, 2).flat
+        for axes, name in zip(panels, DRAWN, strict=True):
+            mine = [row for row in rows if row.quantity == name and row.measured > 0 and row.predicted > 0]
+            values = [value for row in mine for value in (row.measured, row.predicted)]
+            low, high = (min(values) / 1.4, max(values) * 1.4) if values else (1.0, 10.0)
+            goal = next(each.goal for each in QUANTITIES if each.name == name) or 0.0
+            ends = (low, high)
+            axes.fill_between(ends, [end * (1 - goal) for end in ends], [end * (1 + goal) for end in ends],
+                              color=style.GRID, linewidth=0, label=f"goal ± {100 * goal:.0f} %")
+            axes.plot(ends, ends, color=style.FAINT, linewidth=1)
+            for row in mine:
+                look = looks[row.transport]
+                bars = None if math.isnan(row.interval_low) else [
+                    [max(0.0, row.error - row.interval_low) * row.measured],
+                    [max(0.0, row.interval_high - row.error) * row.measured]]
+                axes.errorbar(
+                    [row.measured], [row.predicted], yerr=bars, color=look.colour, marker=look.marker,
+                    linestyle="none", elinewidth=1, alpha=0.9,
+                    markerfacecolor=look.colour if row.met else "white",
+                    label=look.name if row is next(each for each in mine if each.transport == row.transport)
+                    else None)
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+            axes.set_xlim(low, high)
+            axes.set_ylim(low, high)
+            axes.set_title(HEADINGS[name], size=10)
+            axes.set_xlabel("measured (log scale)")
+            axes.set_ylabel("predicted (log scale)")
+            style.plain_ticks(axes, "x")
+            style.plain_ticks(axes, "y")
+        style.legend(figure, figure.axes[0])
+        style.heading(figure, "What was foretold, over what was measured")
+    return figure
+
+
+def _signed(share: float) -> str:
+    return "–" if math.isnan(share) else f"{100 * share:+.1f} %".replace("-", "−")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

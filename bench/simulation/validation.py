@@ -1,0 +1,154 @@
+"""A validation on disk: what was measured, foretold and judged.
+
+    results/<UTC time>-validation/
+        held-out.json      what is to be predicted, and which runs are for what; before the first trial
+        runs/              all that was measured, each an ordinary run
+        costs.json         fitted to the calibration's runs
+        simulated/         the held-out runs again, simulated with these costs
+        ────────────────────────────────────────────────
+        validation.csv     a row a cell and quantity
+        report.html  report.md  figures/
+
+Everything below the line is made from what is above it; what was simulated is made anew each time.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from bench.errors import RunError
+from bench.experiment.progress import Reporter
+from bench.records import read_json, whole_file
+from bench.report.run import Run as Reported
+from bench.report.run import open_run
+from bench.report.validation import Judged, write
+from bench.scenario import Scenario
+from bench.simulation import observed, twins
+from bench.simulation.costs import CostsFile, read_costs
+from bench.stats import prediction
+from bench.stats.knee import Knee
+from bench.stats.misses import why
+from bench.stats.prediction import Compared
+
+NAMED = "held-out.json"
+ROLES = ("calibration", "held_out", "searches")
+
+
+def named(folder: Path) -> dict[str, list[str]]:
+    """The names of a validation's runs, by what they are for."""
+    path = folder / NAMED
+    said = read_json(path)
+    for role in ROLES:
+        if not isinstance(said.get(role), list):
+            raise RunError(f"{path}: {role}: found {said.get(role)!r:.80}, allowed is a list of runs: "
+                           "this is no validation's folder")
+    return {role: [str(name) for name in said[role]] for role in ROLES}
+
+
+def judge(folder: Path, make_reporter: Callable[[int, int], Reporter], say: Callable[[str], None]) -> Judged:
+    """Predict what a validation measured, compare, and write the table and the page."""
+    roles, costs_path = named(folder), folder / "costs.json"
+    costs = read_costs(costs_path)
+    held_out = [folder / "runs" / name for name in roles["held_out"]]
+    cells = [each.cell for run in held_out for each in observed.observe(run)]
+    twins.refuse_overlap(cells, twins.fitted_cells(costs_path), str(folder / NAMED))
+    shutil.rmtree(folder / "simulated", ignore_errors=True)
+    rows: list[Compared] = []
+    reasons: dict[tuple[str, int, str], str] = {}
+    notes: list[str] = []
+    for run in held_out:
+        say(f"Simulating {run.name} …")
+        twin = twins.simulate(run, costs_path, folder / "simulated", make_reporter, say, sys.argv[1:])
+        mine, theirs = open_run(run), open_run(twin.folder)
+        found = prediction.pairs(*(prediction.figures(each.trials, each.distributions)
+                                   for each in (mine, theirs)))
+        compared = prediction.compare(found)
+        rows += compared
+        reasons |= _reasons(compared, found, _residuals(mine, costs))
+        notes += _left_out(mine, found)
+    for name in roles["searches"]:
+        say(f"Simulating {name} …")
+        twin = twins.simulate(folder / "runs" / name, costs_path, folder / "simulated", make_reporter, say,
+                              sys.argv[1:])
+        knees, told = _knees(open_run(folder / "runs" / name), open_run(twin.folder))
+        rows += knees
+        reasons |= told
+    judged = Judged(folder.name, costs.told, rows, reasons, notes)
+    with whole_file(folder / "validation.csv") as beside:
+        prediction.table(rows).to_csv(beside, index=False, lineterminator="\n")
+    write(folder, judged)
+    return judged
+
+
+def _residuals(run: Reported, costs: CostsFile) -> dict[str, float]:
+    """By label: how far the trials of the calibration lie from the fit."""
+    scenario = Scenario.model_validate(run.manifest["scenario"])
+    return {
+        label: costs.of(subject.transport or label, dict(run.manifest["subjects"][label]["options"])
+                        ).residual_share
+        for label, subject in scenario.transports.items()
+    }
+
+
+def _reasons(rows: Sequence[Compared], found: pd.DataFrame, residuals: Mapping[str, float]
+             ) -> dict[tuple[str, int, str], str]:
+    reasons = {}
+    for row in rows:
+        if row.met in ("no", "open"):
+            cell = found[(found["transport"] == row.transport) & (found["clients"] == row.clients)]
+            reasons[row.transport, row.clients, row.quantity] = why(row, cell, residuals[row.transport])
+    return reasons
+
+
+def _left_out(measured: Reported, found: pd.DataFrame) -> list[str]:
+    """Cells without a pair, and how many trials were not VALID."""
+    trials = measured.trials
+    bad = int((trials["verdict"] != "VALID").sum())
+    notes = [f"{bad} of {len(trials)} measured trials of {measured.folder.name} were not VALID, and are in "
+             "no figure."] if bad else []
+    have = set(zip(found["transport"], found["clients"], strict=True))
+    for transport, clients in dict.fromkeys(zip(trials["transport"], trials["clients"], strict=True)):
+        if (transport, clients) not in have:
+            notes.append(f"{transport} at {clients} clients has no VALID trial, and was not judged.")
+    return notes
+
+
+def _knees(measured: Reported, predicted: Reported
+           ) -> tuple[list[Compared], dict[tuple[str, int, str], str]]:
+    """The knees of both searches, and who gave in at the measured one."""
+    mine, theirs = measured.knees, predicted.knees
+    assert mine is not None, f"{measured.folder}: no search"
+    assert theirs is not None, f"{predicted.folder}: no search"
+    rows, reasons = [], {}
+    for place in range(len(mine)):
+        ours = mine.iloc[place]
+        foretold = theirs[theirs["transport"] == ours["transport"]].iloc[0]
+        row = prediction.compare_knees(
+            str(ours["transport"]), _number(ours["server_cpu"]), _knee(ours), _knee(foretold))
+        rows.append(row)
+        if row.met in ("no", "open"):
+            reasons[row.transport, row.clients, row.quantity] = (
+                f"Measured: held {_told(ours['clients'])}, broke at {_told(ours['broke_at'])} "
+                f"(limited by: {ours['limited_by']}). Predicted: held {_told(foretold['clients'])}, broke at "
+                f"{_told(foretold['broke_at'])} (limited by: {foretold['limited_by']}).")
+    return rows, reasons
+
+
+def _knee(row: pd.Series) -> Knee:
+    held, broke = _number(row["clients"]), _number(row["broke_at"])
+    return Knee(None if math.isnan(held) else int(held), None if math.isnan(broke) else int(broke))
+
+
+def _number(value: object) -> float:
+    return math.nan if pd.isna(value) else float(value)   # type: ignore[call-overload,arg-type]
+
+
+def _told(value: object) -> str:
+    number = _number(value)
+    return "nothing" if math.isnan(number) else f"{number:,.0f}"
