@@ -117,7 +117,7 @@ DETECTORS: tuple[Detector, ...] = (
     Detector("not-steady", "trend_share", most=0.25, advice=(
         "latency rose or fell throughout the window, so its figures depend on how long one looks: lengthen "
         "windows.warmup_s, or lower the load if a queue is building up")),
-    Detector("littles-law", "in_flight_gap_share", most=0.2, advice=(
+    Detector("littles-law", "in_flight_gap_share", of_measuring=True, most=0.2, advice=(
         "more requests were under way than answers tell of: some hung or were given up, so durations are "
         "too good to be true; look at what the server did at the time, or lengthen windows.measure_s")),
     Detector("host-load", "others_share", of_measuring=True, most=0.15, advice=(

@@ -44,7 +44,7 @@ def test_a_label_may_stand_for_another_transport(write) -> None:  # type: ignore
         ("[load]\nclients = [0]\n", "load.clients.0", "greater than or equal to 1"),
         ("[feed]\nrate_per_s = -1\n", "feed.rate_per_s", "greater than 0"),
         ("[feed]\nrate_per_s = inf\n", "feed.rate_per_s", "finite"),
-        ("[feed]\nschedule = 'replay'\n", "feed", "needs feed.replay.file"),
+        ("[feed]\nschedule = 'replay'\n", "feed", "pass --feed FILE"),
         ("[feed]\nschedule = 'random'\n", "feed.schedule", "'constant'"),
         ("[server.slow_client]\npolicy = 'drop'\n", "server.slow_client.policy", "drop-oldest"),
         ("[windws]\n", "windws", "windows"),

@@ -1,0 +1,126 @@
+"""A capacity plan: what it takes to serve so many clients, and what that costs a month.
+
+    workers needed = ⌈ (CPU of all workers − what each has to itself · workers) / (full_at − that) ⌉
+
+`full_at` is the share of a core at which a worker counts as full. What each worker has to itself, whatever
+its clients, is its base and taking the whole feed: that is what one more worker adds. It is known of a
+simulated run, whose costs say so; else it is taken as none.
+
+    traffic a month = bytes down a second · 730 h          a month = workers · price + gigabytes · price
+
+Sockets are one for each client, or, where each request has a connection of its own, the requests that are
+under way. Memory is what each further client took where it was measured; it is not simulated.
+
+Known weakness: CPU is a mean over the window. A fleet that is large enough for it may still be too small
+for a deadline: a tick goes out to all clients of a worker one after the other, which takes clients a worker
+times the cost of an update. That is in the latencies of the run that the plan is made from, with the workers
+that it had; with others they change about as clients a worker do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+
+import pandas as pd
+
+HOURS_A_MONTH = 730
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What a plan is priced with."""
+
+    currency: str
+    worker_month: float
+    gigabyte_out: float
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What each worker has to itself: CPU seconds for each tick of the feed, and a second."""
+
+    tick_s: float = 0.0
+    base_share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What one transport takes: a row of `fleet.csv`."""
+
+    transport: str
+    clients: int
+    workers_simulated: int
+    load_simulated: float
+    """Share of a core that each of them used."""
+    latency_p50_ms: float
+    latency_p99_ms: float
+    cpu_cores: float
+    """Of all of them."""
+    full_at: float
+    workers: int | None
+    """Needed at that load; None: not even the feed fits into a worker."""
+    gbit_out_per_s: float
+    gbit_in_per_s: float
+    requests_per_s: float
+    sockets: float
+    memory_gb: float
+    """NaN: not measured."""
+    workers_month: float
+    traffic_month: float
+    month: float
+    """Both together; NaN without prices."""
+    currency: str
+
+
+COLUMNS = tuple(each.name for each in fields(Need))
+
+
+def workers_needed(cpu_cores: float, workers: int, own_share: float, full_at: float) -> int | None:
+    """Workers that carry the same at `full_at` of a core each; None where what each has to itself fills it."""
+    if own_share >= full_at:
+        return None
+    shared = max(0.0, cpu_cores - own_share * workers)
+    return max(1, math.ceil(shared / (full_at - own_share) - 1e-9))
+
+
+def needs(
+    trials: pd.DataFrame, workers: int, full_at: float, *, own: Mapping[str, Own],
+    memory_bytes: Mapping[str, float], new_connections: Sequence[str], prices: Prices | None,
+) -> list[Need]:
+    """A plan for each cell of VALID trials (rows of `trials.csv`), in their order. `own`, `memory_bytes` (of a
+    further client) and `new_connections` are by transport."""
+    found = []
+    valid = trials[trials["verdict"] == "VALID"]
+    for (transport, clients), cell in valid.groupby(["transport", "clients"], sort=False):
+        label, have = str(transport), min(workers, int(clients))
+        seconds = cell["measure_s"]
+        mine = own.get(label, Own())
+        own_share = mine.base_share + mine.tick_s * float((cell["feed_due"] / seconds).mean())
+        cores = float(cell["server_cpu_cores"].mean())
+        down, up = (
+            float((cell[f"bytes_{way}_per_update"] * cell["arrivals"] / seconds).mean()) for way in ("down", "up"))
+        needed = workers_needed(cores, have, own_share, full_at)
+        gigabytes = down * HOURS_A_MONTH * 3600 / 1e9
+        workers_month = prices.worker_month * needed if prices and needed else math.nan
+        traffic_month = prices.gigabyte_out * gigabytes if prices else math.nan
+        under_way = float(cell["requests_in_flight"].mean())
+        found.append(Need(
+            transport=label, clients=int(clients), workers_simulated=have, load_simulated=cores / have,
+            latency_p50_ms=float(cell["latency_p50_ms"].mean()),
+            latency_p99_ms=float(cell["latency_p99_ms"].mean()),
+            cpu_cores=cores, full_at=full_at, workers=needed,
+            gbit_out_per_s=down * 8 / 1e9, gbit_in_per_s=up * 8 / 1e9,
+            requests_per_s=float((cell["requests"].astype(float) / seconds).mean()),
+            sockets=under_way if label in new_connections else float(clients),
+            memory_gb=memory_bytes.get(label, math.nan) * float(clients) / 1e9,
+            workers_month=workers_month, traffic_month=traffic_month, month=workers_month + traffic_month,
+            currency=prices.currency if prices else "",
+        ))
+    return found
+
+
+def table(found: Sequence[Need]) -> pd.DataFrame:
+    """`fleet.csv`."""
+    return pd.DataFrame([astuple(each) for each in found], columns=list(COLUMNS)).astype({"workers": "Int64"})

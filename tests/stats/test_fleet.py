@@ -1,0 +1,75 @@
+"""Capacity plans: enough workers and no more, and a price that adds up."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.stats.fleet import COLUMNS, Own, Prices, needs, table, workers_needed
+
+PRICES = Prices("USD", 30.0, 0.05)
+
+
+def trial(**changed: Any) -> dict[str, Any]:
+    return {
+        "transport": "websocket", "clients": 1000, "verdict": "VALID", "measure_s": 10.0, "feed_due": 20,
+        "server_cpu_cores": 3.0, "bytes_down_per_update": 125.0, "bytes_up_per_update": 50.0,
+        "arrivals": 20_000, "requests": 0.0, "requests_in_flight": math.nan, "latency_p50_ms": 10.0,
+        "latency_p99_ms": 40.0, **changed,
+    }
+
+
+def plans(*rows: dict[str, Any], **given_: Any) -> list[Any]:
+    known: dict[str, Any] = {"own": {}, "memory_bytes": {}, "new_connections": (), "prices": PRICES}
+    return needs(pd.DataFrame(rows), 4, 0.6, **(known | given_))
+
+
+@given(st.floats(0, 1000), st.integers(1, 500), st.floats(0, 0.3), st.floats(0.31, 1))
+def test_that_many_workers_are_enough_and_one_less_is_not(
+    shared: float, workers: int, own: float, full_at: float
+) -> None:
+    needed = workers_needed(shared + own * workers, workers, own, full_at)
+    assert needed is not None
+    assert shared / needed + own <= full_at + 1e-6
+    if needed > 1:
+        assert shared / (needed - 1) + own > full_at - 1e-6
+
+
+def test_a_feed_that_fills_a_worker_can_not_be_shared_out() -> None:
+    assert workers_needed(10.0, 4, 0.6, 0.6) is None
+    [plan] = plans(trial(), own={"websocket": Own(tick_s=0.4)})
+    assert plan.workers is None
+    assert math.isnan(plan.month)
+
+
+def test_a_plan_in_numbers() -> None:
+    [plan] = plans(trial(), own={"websocket": Own(tick_s=0.005, base_share=0.09)},
+                   memory_bytes={"websocket": 30_000.0})
+    assert plan.cpu_cores == 3.0
+    assert plan.load_simulated == 0.75
+    assert plan.workers == 6                        # (3.0 − 4 · 0.1) / (0.6 − 0.1) = 5.2
+    assert plan.gbit_out_per_s == pytest.approx(125 * 2000 * 8 / 1e9)
+    assert plan.workers_month == 180
+    assert plan.traffic_month == pytest.approx(125 * 2000 * 730 * 3600 / 1e9 * 0.05)
+    assert plan.month == pytest.approx(plan.workers_month + plan.traffic_month)
+    assert plan.memory_gb == pytest.approx(0.03)
+    assert plan.sockets == 1000
+
+
+def test_sockets_of_connections_that_do_not_last_are_those_under_way() -> None:
+    [plan] = plans(trial(transport="short_polling", requests_in_flight=7.5),
+                   new_connections=("short_polling",))
+    assert plan.sockets == 7.5
+
+
+def test_only_valid_trials_and_no_price_without_prices() -> None:
+    both = plans(trial(), trial(server_cpu_cores=5.0), trial(verdict="INVALID", server_cpu_cores=99.0),
+                 prices=None)
+    assert [plan.cpu_cores for plan in both] == [4.0]
+    assert math.isnan(both[0].month)
+    assert list(table(both).columns) == list(COLUMNS)
