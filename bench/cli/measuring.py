@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench.cli import scale
 from bench.cli.outcome import finish
 from bench.cli.terms import (
     NOT_VALID,
@@ -78,6 +79,7 @@ def run(
                            "with it only where a SCENARIO is named too, which is compared with the run's")
         if resume is None:
             question = prepare.read(scenario or "default", overrides or (), feed)
+            scale.refuse_to_measure(question)
             needed = prepare.refuse_unless_fits(question, results)
             if only_plan:
                 _print_plan(question, needed, results)

@@ -20,12 +20,16 @@ from rich.table import Table
 from bench import claims
 from bench import report as reports
 from bench.claims import Judged
+from bench.cli import scale
 from bench.experiment.room import told_where_full
 from bench.report import claims as claim_words
 
 
 def finish(folder: Path, as_json: bool) -> bool:
     """Write the report and print the summary; whether all trials are valid."""
+    if scale.has_scale(folder):
+        scale.finish(folder, as_json)
+        return True
     # It imports matplotlib, which a command that draws nothing should not pay for.
     from bench.report import findings
 

@@ -3,7 +3,7 @@
     [storm]      ─► storm.csv      storm_timeline.csv   storm_map.csv  ─┐
     [crossover]  ─► crossover.csv  crossover_checks.csv                ─┴► report.html  report.md
 
-Such a run has a manifest and tables, but no trials: nothing of it is resumed, since all of it takes a
+Such a run has a manifest and tables, but no trials. Nothing of it is resumed, since all of it takes a
 minute or two. `report` makes its report again from its files.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,18 +21,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from bench import manifest as manifests
-from bench.errors import RunError
+from bench.errors import ScenarioError
 from bench.experiment import journal
 from bench.experiment.prepare import Question
 from bench.experiment.room import told_where_full
-from bench.records import write_json
 from bench.report.tables import Table as Words
 from bench.scenario import Scenario
-from bench.simulation import storms
+from bench.simulation import crossing, storms
 from bench.simulation.costs import CostsFile, default_costs, read_costs
+from bench.simulation.run import about_costs
 from bench.simulation.world import Costs
 
-PRINTED = 5
+PRINTED = 7
 """Columns of a table that fit on a terminal."""
 
 
@@ -41,24 +41,39 @@ def is_scale(scenario: Scenario) -> bool:
     return scenario.storm is not None or scenario.crossover is not None
 
 
+def refuse_to_measure(question: Question) -> None:
+    """A storm or a map can't be run, only simulated."""
+    scenario = question.scenario
+    if is_scale(scenario):
+        table = "storm" if scenario.storm is not None else "crossover"
+        raise ScenarioError(str(question.file), table, "a table that nothing measures",
+                            f"`tickertape simulate {question.file}`, or a scenario without it")
+
+
 def has_scale(folder: Path) -> bool:
     """The same of a run's folder."""
     asked = manifests.read(folder)["scenario"]
     return bool(asked.get("storm") or asked.get("crossover"))
 
 
-def simulate(question: Question, results: Path, as_json: bool) -> None:
-    """Simulate, write the tables and the report, and print what they say."""
+def simulate(question: Question, results: Path, as_json: bool, named: Path | None = None) -> None:
+    """Simulate, write the tables and the report, and print what they say; `named` is a costs file."""
     scenario = question.scenario
-    costs = read_costs(costs_file(question, results)) if _needs_costs(scenario) else None
+    if scenario.storm is not None and scenario.crossover is not None:
+        raise ScenarioError(str(question.file), "storm", "a crossover as well", "one of the two")
+    path = named or costs_file(question, results)
+    costs = read_costs(path) if _needs_costs(scenario) else None
+    about = {"costs": about_costs(path, costs)} if costs else {}
     with told_where_full("the same command"):
         run = journal.create(results, scenario, [], name=question.name, scenario_file=question.file,
-                             options=question.options, command=sys.argv[1:])
-        told = costs.told if costs else ""
-        write_json(run.folder / "manifest.json", {**run.manifest, "costs": told})
+                             options=question.options, command=sys.argv[1:],
+                             further={"source": "simulated", **about})
         typer.echo(f"{run.folder}: {scenario.question}", err=True)
         if scenario.storm is not None:
             _storm(question, costs, run.folder)
+        else:
+            assert costs is not None, "a map is made from costs"
+            _crossover(question, costs, run.folder)
     typer.echo("Making the report …", err=True)
     finish(run.folder, as_json)
 
@@ -71,10 +86,11 @@ def costs_file(question: Question, results: Path) -> Path:
 
 def _needs_costs(scenario: Scenario) -> bool:
     """Whether anything is left to be taken from a costs file."""
-    return scenario.crossover is not None or scenario.storm is None or scenario.storm.connection_ms is None
+    return scenario.storm is None or scenario.storm.connection_ms is None
 
 
 def _storm(question: Question, costs: CostsFile | None, folder: Path) -> None:
+    """Write the tables of a storm."""
     from bench.report.sheet import write_csv
 
     scenario = question.scenario
@@ -88,37 +104,54 @@ def _storm(question: Question, costs: CostsFile | None, folder: Path) -> None:
         write_csv(folder / "storm_map.csv", found.map)
 
 
+def _crossover(question: Question, costs: CostsFile, folder: Path) -> None:
+    """Write the tables of a map."""
+    from bench.report.sheet import write_csv
+
+    asked = crossing.Crossing.of(question.scenario, question.options, costs)
+    fields = asked.fields()
+    chosen = asked.chosen(fields)
+    with _progress("checks by the engine", len(chosen)) as done:
+        checks = asked.checks(chosen, done)
+    write_csv(folder / "crossover.csv", asked.table(fields))
+    write_csv(folder / "crossover_checks.csv", checks)
+
+
 def finish(folder: Path, as_json: bool) -> None:
     """Make the report from the run's files, and print its first table and findings."""
     # They import matplotlib, which a command that draws nothing should not pay for.
-    from bench.report import storm
+    from bench.report import crossover, storm
 
-    asked = manifests.read(folder)["scenario"]
-    if not asked.get("storm"):
-        raise RunError(f"{folder}: manifest.json: found no storm, and no crossover")
     with told_where_full(f"tickertape report {folder}"):
-        run = storm.build(folder)
-    table, sentences = storm.policies_table(run.storms), storm.findings(run)
+        if manifests.read(folder)["scenario"].get("storm"):
+            a_storm = storm.build(folder)
+            table, sentences = storm.policies_table(a_storm.storms), storm.findings(a_storm)
+        else:
+            a_map = crossover.build(folder)
+            table, sentences = crossover.shares_table(a_map), crossover.findings(a_map)
     if as_json:
-        rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
         typer.echo(json.dumps({"run": str(folder), "report": str(folder / "report.html"),
-                               table.name: rows, "findings": sentences}))
+                               table.name: _as_objects(table), "findings": sentences}))
         return
-    console = Console()
-    console.print(_printed(table))
-    for sentence in sentences:
-        console.print(f"- {sentence}", highlight=False)
-    console.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
+    _print(table, sentences)
+    Console().print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
 
 
-def _printed(words: Words) -> Table:
-    """A table of the report on the terminal."""
+def _as_objects(words: Words) -> list[dict[str, str]]:
+    return [dict(zip(words.columns, row, strict=True)) for row in words.rows]
+
+
+def _print(words: Words, sentences: Sequence[str]) -> None:
+    """A table of the report, and its findings."""
     table = Table(box=None, padding=(0, 1, 0, 0), caption=words.note, caption_justify="left")
     for name in words.columns[:PRINTED]:
         table.add_column(name, justify="left" if name == words.columns[0] else "right")
     for row in words.rows:
         table.add_row(*row[:PRINTED])
-    return table
+    console = Console()
+    console.print(table)
+    for sentence in sentences:
+        console.print(f"- {sentence}", highlight=False)
 
 
 @contextmanager

@@ -103,7 +103,7 @@ def simulate(
         else:
             question = prepare.read(scenario or "default", given, feed)
             if scale.is_scale(question.scenario):
-                scale.simulate(question, results, as_json)
+                scale.simulate(question, results, as_json, costs)
                 return
             with told_where_full("the same command"):
                 under_way = _begin(question, costs, measured, results)

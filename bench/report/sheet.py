@@ -4,7 +4,8 @@
 
 Reports of runs with trials have verdicts, intervals and caveats of measuring, and a page of their own
 (`bench.report.page`). The look is the same. Nothing comes from anywhere but the run's files, so the same
-files give the same bytes. """
+files give the same bytes.
+"""
 
 from __future__ import annotations
 

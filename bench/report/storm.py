@@ -132,7 +132,7 @@ def findings(run: StormRun) -> list[str]:
 
 def _policy(mine: pd.DataFrame) -> str:
     """One policy in words."""
-    name, given = figures.sentence(style.title(mine["policy"].iloc[0])), mine.iloc[0]
+    name, given = style.sentence(style.title(mine["policy"].iloc[0])), mine.iloc[0]
     tries = f"{style.number(float(mine['attempts_per_client'].mean()))} attempts a client"
     wasted = f"{100 * mine['wasted_share'].mean():.0f} % of the CPU wasted"
     late = float(mine["recovered_s"].median())

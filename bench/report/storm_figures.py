@@ -83,7 +83,7 @@ def headline(storms: pd.DataFrame) -> str:
     floor = storms["floor_s"].iloc[0]
     if len(never) == len(policies):
         return "No policy gets the clients back"
-    first = f"{sentence(style.title(best))} is back after {late[best] / floor:.2g} × the floor"
+    first = f"{style.sentence(style.title(best))} is back after {late[best] / floor:.2g} × the floor"
     return first + (f"; {_listed(never)} never" if never else f"; {style.title(policies[-1])} takes "
                     f"{late[policies[-1]] / floor:.2g} ×")
 
@@ -235,11 +235,6 @@ def _percent(share: float) -> str:
     if text == "0 %" and share > 0:
         return "< 1 %"
     return "> 99 %" if text == "100 %" and share < 1 else text
-
-
-def sentence(text: str) -> str:
-    """The text with a capital."""
-    return text[:1].upper() + text[1:]
 
 
 def _listed(names: list[str]) -> str:

@@ -70,6 +70,11 @@ def title(label: str) -> str:
     return label.replace("_", " ").replace("websocket", "WebSocket")
 
 
+def sentence(text: str) -> str:
+    """The text with a capital."""
+    return text[:1].upper() + text[1:]
+
+
 def number(value: float, digits: int = 3) -> str:
     """A figure with so many significant digits, without an exponent; `lost` for +∞, an en dash for NaN."""
     if math.isnan(value):

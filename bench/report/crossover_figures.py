@@ -1,0 +1,178 @@
+"""The crossover map drawn: who is the cheapest, who the freshest, and the lines that cross.
+
+    one small map for each (budget, round trip): rate → clients ↑, a field an answer
+
+A field has the colour and the marker of the transport that is best there, so that it can be read without
+colour, and how many times as much the next one takes. Two markers on grey are a tie, a cross is where nobody
+can. All figures are of the closed forms; the report says how the engine's stand beside them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+
+from bench.report import style
+
+TIE = "#d9d9d9"
+
+
+def looks(table: pd.DataFrame) -> dict[str, style.Look]:
+    """The look of each transport, by its place in the scenario."""
+    return style.looks(table["transport"].unique().tolist())
+
+
+def cheapest(table: pd.DataFrame, title: str) -> Figure:
+    """A map for each budget (downwards) and round trip (rightwards)."""
+    mine = table[table["asked"] == "cheapest"]
+    budgets, trips = _values(mine, "staleness_ms"), _values(mine, "rtt_ms")
+    with style.settings():
+        figure = Figure(figsize=(1.2 + 2.75 * len(trips), 1.3 + 2.05 * len(budgets)), layout="constrained")
+        grid = figure.subplots(len(budgets), len(trips), sharex=True, sharey=True, squeeze=False)
+        for row, budget in enumerate(budgets):
+            for column, trip in enumerate(trips):
+                axes = grid[row][column]
+                here = mine[(mine["staleness_ms"] == budget) & (mine["rtt_ms"] == trip)]
+                _map(axes, here, looks(table), ahead)
+                if row == 0:
+                    axes.set_title(f"round trip {_time(trip)}", weight="normal", size=10)
+                if column == 0:
+                    axes.set_ylabel(f"within {_time(budget)}\n\nclients", size=10)
+        for axes in grid[-1]:
+            axes.set_xlabel("updates a second")
+        style.heading(figure, title)
+        _key(figure, looks(table))
+    return figure
+
+
+def freshest(table: pd.DataFrame, title: str) -> Figure:
+    """A map for each round trip: the least excess age that the workers can give."""
+    mine = table[table["asked"] == "freshest"]
+    trips = _values(mine, "rtt_ms")
+    with style.settings():
+        figure = Figure(figsize=(1.2 + 2.75 * len(trips), 3.6), layout="constrained")
+        grid = figure.subplots(1, len(trips), sharey=True, squeeze=False)[0]
+        for axes, trip in zip(grid, trips, strict=True):
+            _map(axes, mine[mine["rtt_ms"] == trip], looks(table), age)
+            axes.set_title(f"round trip {_time(trip)}", weight="normal", size=10)
+            axes.set_xlabel("updates a second")
+        grid[0].set_ylabel("clients")
+        style.heading(figure, title)
+        _key(figure, looks(table))
+    return figure
+
+
+def lines(table: pd.DataFrame, unit: str) -> Figure:
+    """The cheapest's figures along two axes through the middle of the map: where the lines cross."""
+    mine = table[(table["asked"] == "cheapest") & table["possible"]]
+    trip, clients = middle(mine, "rtt_ms"), middle(mine, "clients")
+    rate, budget = middle(mine, "rate_per_s"), middle(mine, "staleness_ms")
+    here = mine[(mine["rtt_ms"] == trip) & (mine["clients"] == clients)]
+    column = figure_column(mine)
+    with style.settings():
+        figure = Figure(figsize=(9.2, 4.0), layout="constrained")
+        left, right = figure.subplots(1, 2, sharey=True)
+        for axes, along, at, fixed in ((left, "rate_per_s", "staleness_ms", budget),
+                                       (right, "staleness_ms", "rate_per_s", rate)):
+            for label, look in looks(table).items():
+                line = here[(here["transport"] == label) & (here[at] == fixed)].sort_values(along)
+                x = line[along] / (1000 if along == "staleness_ms" else 1)
+                axes.plot(x, line[column], color=look.colour, marker=look.marker, label=look.name)
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+            style.plain_ticks(axes, "x")
+            style.plain_ticks(axes, "y")
+        left.set(xlabel="updates a second (log scale)", ylabel=f"{unit} (log scale)")
+        left.set_title(f"within {_time(budget)}", weight="normal", size=10)
+        right.set(xlabel="staleness budget (s, log scale)")
+        right.set_title(f"at {rate:g} update{'s' * (rate != 1)} a second", weight="normal", size=10)
+        style.heading(figure, f"Where do the lines cross? ({clients:,.0f} clients, round trip {_time(trip)})")
+        style.legend(figure, left)
+    return figure
+
+
+def figure_column(table: pd.DataFrame) -> str:
+    """What the cheapest are compared by."""
+    return "cores" if table["price_month"].isna().all() else "price_month"
+
+
+def middle(table: pd.DataFrame, column: str) -> float:
+    """The middle value of an axis; of an even number the higher."""
+    values = _values(table, column)
+    return values[len(values) // 2]
+
+
+def ahead(field: pd.DataFrame) -> str:
+    """How many times as much the next one takes."""
+    times = field["ahead"].max()
+    return "only" if math.isnan(times) else f"{times:.1f} ×" if times < 9.95 else f"{times:,.0f} ×"
+
+
+def age(field: pd.DataFrame) -> str:
+    """The least excess age."""
+    return _time(float(field.loc[field["possible"], "age_excess_ms"].min()))
+
+
+def _map(axes: Axes, table: pd.DataFrame, all_looks: dict[str, style.Look],
+         words: Callable[[pd.DataFrame], str]) -> None:
+    """One small map; `words` says of a field that one has for itself by how much."""
+    rates, counts = _values(table, "rate_per_s"), _values(table, "clients")
+    for _, field in table.groupby(["rate_per_s", "clients"]):
+        x, y = (values.index(float(field[name].iloc[0])) for values, name in (
+            (rates, "rate_per_s"), (counts, "clients")))
+        best = [all_looks[label] for label in field.loc[field["best"], "transport"]]
+        colour = to_rgba(best[0].colour, 0.55) if len(best) == 1 else TIE if best else "white"
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="white"))
+        if not best:
+            axes.plot([x], [y], marker="x", color=style.FAINT, markersize=7)
+            continue
+        places = x + 0.26 * (np.arange(len(best)) - (len(best) - 1) / 2)
+        for place, look in zip(places, best, strict=True):
+            axes.plot([place], [y + 0.2], marker=look.marker, markersize=5, color=look.colour,
+                      markeredgecolor=style.INK, markeredgewidth=0.6)
+        axes.text(x, y - 0.24, words(field) if len(best) == 1 else "tie", ha="center", va="center", size=6.5)
+    axes.set(xlim=(-0.5, len(rates) - 0.5), ylim=(-0.5, len(counts) - 0.5))
+    axes.set_xticks(range(len(rates)), [f"{each:g}" for each in rates], size=8)
+    axes.set_yticks(range(len(counts)), [count(each) for each in counts], size=8)
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+
+
+def _key(figure: Figure, all_looks: dict[str, style.Look]) -> None:
+    handles: list[Line2D | Rectangle] = [
+        Line2D([], [], linestyle="", marker=look.marker, color=look.colour, markeredgecolor=style.INK,
+               markeredgewidth=0.6, label=look.name) for look in all_looks.values()]
+    handles.append(Rectangle((0, 0), 1, 1, facecolor=TIE, label="tie"))
+    handles.append(Line2D([], [], linestyle="", marker="x", color=style.FAINT, label="nobody can"))
+    figure.legend(handles=handles, loc="outside lower left", ncols=6)
+
+
+def count(value: float) -> str:
+    """A count as short as can be: 100, 10 k, 1 M."""
+    for size, letter in ((1e6, " M"), (1e3, " k")):
+        if value >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"
+
+
+def _time(value_ms: float) -> str:
+    if value_ms >= 1000:
+        return f"{value_ms / 1000:.3g} s"
+    return f"{value_ms:.2g} ms" if value_ms < 100 else f"{value_ms:.0f} ms"
+
+
+def _values(table: pd.DataFrame, column: str) -> list[float]:
+    return sorted(float(each) for each in table[column].unique())
+
+
+def listed(names: Sequence[str]) -> str:
+    """One, two and three."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else list(names))

@@ -1,0 +1,293 @@
+"""Which transport is the cheapest, and which the freshest: the closed forms, over a whole map.
+
+    cheapest   (rate, clients, round trip, budget)   the least that keeps every update within the budget
+    freshest   (rate, clients, round trip)           the least age on the workers that there are
+
+Each transport is taken at its best. One that polls at an interval has that free: where the cheapest is
+sought it asks as seldom as the budget allows (its worst latency is the budget), where the freshest is, as
+often as the workers can bear. Then the most clients n that one worker can have are looked for, so that
+
+    CPU of the worker ≤ full_at      and      worst latency + mean wait ≤ budget
+
+and ⌈N / n⌉ workers are needed. The CPU is taken at no load, since a worker that falls behind is asked less
+often, which must not count in its favour. For a push the second is a limit of its own: the last of n
+clients waits for n sends. A worker takes the whole feed, so each further one costs its ticks again.
+
+Price = workers · price of one + bytes down · price of a gigabyte, or CPU cores where nothing has a price.
+
+Known weakness: what the closed forms leave out (they say what): variance, loss, slow clients. Costs of memory
+and of connections beside CPU aren't in the price. Transports that batch when they fall behind could be pushed
+further than `full_at`; that is what the engine is for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from bench import transports
+from bench.cycle import Cycle
+from bench.simulation.analytic import Demand, Forecast, analytic
+from bench.simulation.world import Costs, Net
+from bench.tables import Table
+from bench.tables.crossover import Crossover
+from bench.tables.simulation import Prices
+from bench.traffic import Sizes
+
+MONTH_S = 730 * 3600.0
+"""A month, as clouds bill it."""
+CLIENTS_MOST = 10_000_000
+"""No worker is taken to have more."""
+PRECISION = 1.002
+"""Ratio to which the most clients of a worker, and the shortest interval, are found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One transport that is compared."""
+
+    label: str
+    transport: str
+    options: Table
+    costs: Costs
+    feed_s: float
+    """From a tick's due instant until a worker has it."""
+    sizes: Sizes
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether how often it asks is free."""
+        cycle: Cycle = transports.part(self.transport, "model").cycle(self.options)
+        return cycle.interval_s > 0
+
+    def asking_every(self, interval_s: float) -> Subject:
+        """The same at another interval."""
+        return replace(self, options=self.options.model_copy(update={"interval_s": interval_s}))
+
+    def forecast(self, demand: Demand, rtt_s: float, clients: float, full_at: float = 1.0) -> Forecast:
+        """The closed forms of one worker with so many clients."""
+        net = Net(rtt_s / 2, rtt_s / 2, self.feed_s)
+        with np.errstate(invalid="ignore"):   # an overloaded worker's rates are no numbers
+            return analytic(
+                self.transport, self.options, self.costs, net, demand, self.sizes, clients, full_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One transport at one point: what it takes, and what it gives; or why it can't."""
+
+    why_not: str
+    """`latency` or `overload`; empty: it can."""
+    interval_s: float
+    """NaN where it has none."""
+    workers: int
+    per_worker: float
+    """The most clients that a worker can have."""
+    cores: float
+    """CPU of all workers."""
+    bytes_down_per_s: float
+    latency_mean_s: float
+    latency_worst_s: float
+    age_excess_s: float
+    price: float
+    """A month; NaN where nothing has a price."""
+    waits: bool = True
+    """Whether the times hold the wait for the worker: not where the form for it is past its end."""
+
+    @property
+    def possible(self) -> bool:
+        """Whether it does what is asked."""
+        return not self.why_not
+
+
+def refused(why: str) -> Offer:
+    """A transport that can't."""
+    none = math.nan
+    return Offer(why, none, 0, none, none, none, none, none, none, none)
+
+
+def wait_s(subject: Subject, demand: Demand, rtt_s: float, clients: float, whole: Forecast) -> float:
+    """The mean wait of what comes at random: what it takes longer than if it came evenly. Where the form is
+    past its end it says nothing, so nothing: what the worker bears is for its CPU to say."""
+    even = subject.forecast(replace(demand, regular=True), rtt_s, clients)
+    both = math.isfinite(whole.server_s) and math.isfinite(even.server_s)
+    return max(0.0, whole.server_s - even.server_s) if both else 0.0
+
+
+def cores(forecast: Forecast, clients: float) -> float:
+    """CPU of a worker with so many clients, whatever it uses idly in it."""
+    return forecast.cpu_per_update_s * forecast.updates_per_s * clients
+
+
+def calm_cores(subject: Subject, demand: Demand, rtt_s: float, clients: float) -> float:
+    """The same without any wait: a client's share where it is alone, times so many."""
+    alone, none = (cores(subject.forecast(demand, rtt_s, each), each) for each in (2, 1))
+    return none + (clients - 1) * (alone - none)
+
+
+def most_clients(subject: Subject, demand: Demand, rtt_s: float, budget_s: float, full_at: float) -> float:
+    """The most clients of one worker within both limits; below 1: none."""
+
+    def fits(clients: float) -> bool:
+        found = subject.forecast(demand, rtt_s, clients, full_at)
+        if clients > found.clients_max:
+            return False
+        late_s = found.latency_worst_s
+        return late_s <= budget_s and late_s + wait_s(subject, demand, rtt_s, clients, found) <= budget_s
+
+    if not fits(1):
+        return 0.0
+    low = high = 1.0
+    while fits(high) and high < CLIENTS_MOST:
+        low, high = high, high * 8
+    while high / low > PRECISION:
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+def at_budget(subject: Subject, demand: Demand, rtt_s: float, budget_s: float) -> Subject | None:
+    """The subject asking as seldom as the budget allows; None: it can't be within it, however often it
+    asks."""
+    if not subject.has_interval:
+        return subject
+    interval_s = budget_s
+    for _ in range(20):   # what an interval adds to the worst latency is itself and very little more
+        asking = subject.asking_every(interval_s)
+        over_s = asking.forecast(demand, rtt_s, 1).latency_worst_s - 0.999 * budget_s
+        if abs(over_s) < 1e-4 * budget_s:
+            break
+        interval_s -= over_s
+        if interval_s <= 0:
+            return None
+    return asking
+
+
+def cheapest(subject: Subject, demand: Demand, rtt_s: float, budget_s: float, full_at: float,
+             counts: Sequence[int], prices: Prices | None) -> dict[int, Offer]:
+    """What the subject takes to keep the budget, for each count of clients."""
+    asking = at_budget(subject, demand, rtt_s, budget_s)
+    if asking is None or asking.forecast(demand, rtt_s, 1).latency_worst_s > budget_s:
+        return dict.fromkeys(counts, refused("latency"))
+    most = most_clients(asking, demand, rtt_s, budget_s, full_at)
+    if most < 1:
+        return dict.fromkeys(counts, refused("overload"))
+    return {
+        clients: offer(asking, demand, rtt_s, math.ceil(clients / most), clients, most, prices)
+        for clients in counts
+    }
+
+
+def freshest(subject: Subject, demand: Demand, rtt_s: float, workers: int, full_at: float, clients: int,
+             prices: Prices | None) -> Offer:
+    """What the subject gives on so many workers, at the shortest interval that they can bear."""
+    each = clients / min(workers, clients)
+
+    def fits(asking: Subject) -> bool:
+        return each <= asking.forecast(demand, rtt_s, each, full_at).clients_max
+
+    if not subject.has_interval:
+        if not fits(subject):
+            return refused("overload")
+        return offer(subject, demand, rtt_s, min(workers, clients), clients, math.nan, prices)
+    low_s, high_s = max(rtt_s, 1e-4), 86_400.0
+    if not fits(subject.asking_every(high_s)):
+        return refused("overload")
+    if fits(subject.asking_every(low_s)):
+        high_s = low_s   # no oftener than an answer takes to come
+    while high_s / low_s > PRECISION:
+        middle_s = math.sqrt(low_s * high_s)
+        low_s, high_s = (low_s, middle_s) if fits(subject.asking_every(middle_s)) else (middle_s, high_s)
+    asking = subject.asking_every(high_s)
+    return offer(asking, demand, rtt_s, min(workers, clients), clients, math.nan, prices)
+
+
+def offer(subject: Subject, demand: Demand, rtt_s: float, workers: int, clients: int, most: float,
+          prices: Prices | None) -> Offer:
+    """So many workers that share the clients."""
+    each = clients / workers
+    found = subject.forecast(demand, rtt_s, each)
+    waits = math.isfinite(found.server_s)
+    times = found if waits else subject.forecast(demand, rtt_s, 1)
+    bytes_per_s = clients * times.updates_per_s * times.bytes_down
+    price = math.nan if prices is None else (
+        workers * prices.worker_month + bytes_per_s * MONTH_S / 1e9 * prices.gigabyte_out)
+    interval_s = float(getattr(subject.options, "interval_s", math.nan)) if subject.has_interval else math.nan
+    used = workers * (cores(found, each) if waits else calm_cores(subject, demand, rtt_s, each))
+    return Offer("", interval_s, workers, most, used, bytes_per_s, times.latency_mean_s,
+                 times.latency_worst_s, times.age_excess_s, price, waits)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of the map."""
+
+    asked: str
+    """`cheapest` or `freshest`."""
+    rate_per_s: float
+    clients: int
+    rtt_ms: float
+    staleness_ms: float
+    """The budget; NaN where the freshest is asked for."""
+    offers: Mapping[str, Offer]
+
+    def figure(self, offer: Offer) -> float:
+        """What the offers are compared by: the lower the better."""
+        if self.asked == "freshest":
+            return offer.age_excess_s
+        return offer.cores if math.isnan(offer.price) else offer.price
+
+    def standing(self) -> list[tuple[float, str]]:
+        """Those that can, the best first."""
+        return sorted((self.figure(each), label) for label, each in self.offers.items() if each.possible)
+
+
+def fields(asked: Crossover, demand: Demand, subjects: Sequence[Subject], full_at: float,
+           prices: Prices | None) -> Iterator[Field]:
+    """The whole map, field by field. `demand` says all but the rate."""
+    share = demand.rate_per_s / demand.ticks_per_s
+    for rate in asked.rates_per_s:
+        wanted = replace(demand, rate_per_s=rate, feed_per_s=rate / share)
+        for rtt_ms in asked.rtt_ms:
+            for staleness_ms in asked.staleness_ms:
+                found = {
+                    each.label: cheapest(each, wanted, rtt_ms / 1000, staleness_ms / 1000, full_at,
+                                         asked.clients, prices)
+                    for each in subjects
+                }
+                for clients in asked.clients:
+                    yield Field("cheapest", rate, clients, rtt_ms, staleness_ms,
+                                {label: by_count[clients] for label, by_count in found.items()})
+            for clients in asked.clients:
+                yield Field("freshest", rate, clients, rtt_ms, math.nan, {
+                    each.label: freshest(each, wanted, rtt_ms / 1000, asked.workers, full_at, clients, prices)
+                    for each in subjects
+                })
+
+
+def rows(field: Field, margin: float) -> list[dict[str, object]]:
+    """A field's rows of `crossover.csv`, one a transport."""
+    standing = field.standing()
+    best = standing[0][0] if standing else math.nan
+    ahead = standing[1][0] / best if len(standing) > 1 else math.nan
+    tied = [label for value, label in standing if value <= best * (1 + margin)]
+    return [{
+        "asked": field.asked, "rate_per_s": field.rate_per_s, "clients": field.clients,
+        "rtt_ms": field.rtt_ms, "staleness_ms": field.staleness_ms, "transport": label,
+        "possible": each.possible, "why_not": each.why_not,
+        "best": label in tied, "alone": label in tied and len(tied) == 1,
+        "ahead": ahead if standing and standing[0][1] == label else math.nan,
+        "interval_s": each.interval_s, "workers": each.workers, "clients_per_worker_max": each.per_worker,
+        "cores": each.cores, "bytes_down_per_s": each.bytes_down_per_s, "price_month": each.price,
+        "latency_mean_ms": 1000 * each.latency_mean_s, "latency_worst_ms": 1000 * each.latency_worst_s,
+        "age_excess_ms": 1000 * each.age_excess_s,
+    } for label, each in field.offers.items()]
+
+
+def table(found: Sequence[Field], margin: float) -> pd.DataFrame:
+    """`crossover.csv`: one row a field and transport."""
+    return pd.DataFrame([row for field in found for row in rows(field, margin)])

@@ -1,0 +1,95 @@
+"""A scenario's map: subjects from the costs file, and the engine beside the forms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.errors import RunError
+from bench.experiment import prepare
+from bench.simulation.costs import Calibrated, CostsFile, Estimate, Kind
+from bench.simulation.crossing import CHECKED, Crossing
+
+TOML = """
+question = "?"
+[simulation]
+full_at = 0.6
+[crossover]
+rates_per_s = [1.0, 20.0]
+clients = [50, 400]
+rtt_ms = [40.0]
+staleness_ms = [500.0, 2000.0]
+checked = 3
+[transports.short_polling]
+[transports.long_polling]
+[transports.websocket]
+"""
+COSTS = {
+    "short_polling": (2e-5, 1e-4, 5e-5), "long_polling": (2e-5, 1e-4, 5e-5), "websocket": (2e-5, 0.0, 1e-5),
+}
+
+
+def costs_file(kinds: dict[str, tuple[float, float, float]]) -> CostsFile:
+    """Made-up costs."""
+    made = []
+    for name, (tick_s, request_s, answer_s) in kinds.items():
+        costs = {"tick_s": tick_s, "request_s": request_s, "answer_s": answer_s, "update_s": 1e-6}
+        net = {"up_s": 5e-5, "down_s": 5e-5, "feed_s": 3e-4}
+        made.append(Calibrated(
+            Kind(name), {key: Estimate(value) for key, value in costs.items()},
+            {key: Estimate(value) for key, value in net.items()}, {}))
+    return CostsFile("box", {}, "2026-01-01", None, {}, [], made)
+
+
+@pytest.fixture(scope="module")
+def crossing(tmp_path_factory: pytest.TempPathFactory) -> Crossing:
+    path = tmp_path_factory.mktemp("map") / "map.toml"
+    path.write_text(TOML)
+    asked = prepare.read(str(path))
+    return Crossing.of(asked.scenario, asked.options, costs_file(COSTS))
+
+
+def test_the_engine_agrees_with_the_forms(crossing: Crossing) -> None:
+    fields = crossing.fields()
+    chosen = crossing.chosen(fields)
+    done: list[int] = []
+    checks = crossing.checks(chosen, lambda: done.append(1))
+    assert tuple(checks.columns) == CHECKED
+    assert len(checks) == len(chosen) == len(done) == 3 * 3
+    assert set(checks["transport"]) == set(COSTS)
+    for name, tolerance in (("cores", 0.03), ("bytes_down_per_s", 0.05), ("latency_mean_ms", 0.1)):
+        errors = (checks[name] / checks[f"{name}_simulated"] - 1).abs()
+        assert errors.max() < tolerance, checks[["transport", "rate_per_s", name, f"{name}_simulated"]]
+
+
+def test_checks_are_spread_over_the_map(crossing: Crossing) -> None:
+    chosen = [field for field, _ in crossing.chosen(crossing.fields())][::3]
+    assert len({(each.rate_per_s, each.clients, each.staleness_ms) for each in chosen}) == 3
+    assert len({each.rate_per_s for each in chosen}) == 2
+
+
+def test_a_field_with_too_many_clients_is_not_simulated(crossing: Crossing) -> None:
+    for field, subject in crossing.chosen(crossing.fields()):
+        offer = field.offers[subject.label]
+        assert field.clients / offer.workers <= crossing.asked.checked_clients
+
+
+def test_who_has_some_symbols_has_a_share_of_the_feed(crossing: Crossing) -> None:
+    load = crossing.scenario.load.model_copy(update={"symbols_per_client": 1})
+    scenario = crossing.scenario.model_copy(update={"load": load})
+    some = Crossing.of(scenario, crossing.options, costs_file(COSTS))
+    assert some.demand.symbols == 1
+    assert some.demand.rate_per_s / some.demand.ticks_per_s == pytest.approx(1 / 5)
+
+
+def test_a_transport_without_costs_is_told(crossing: Crossing) -> None:
+    with pytest.raises(RunError, match="needed is websocket"):
+        Crossing.of(crossing.scenario, crossing.options,
+                    costs_file({name: COSTS[name] for name in ("short_polling", "long_polling")}))
+
+
+def test_the_scenario_that_comes_with_the_project_can_be_made(crossing: Crossing) -> None:
+    asked = prepare.read(str(Path(__file__).parents[2] / "scenarios" / "scale" / "crossover.toml"))
+    found = Crossing.of(asked.scenario, asked.options, costs_file(COSTS)).fields()
+    assert len(found) == 5 * 5 * 3 * (4 + 1)
