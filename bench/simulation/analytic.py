@@ -24,7 +24,7 @@ that finds many updates better (their models say why).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 import numpy as np
@@ -100,11 +100,13 @@ def analytic(
     transport: str, options: Table, costs: Costs, net: Net, demand: Demand, sizes: Sizes,
     clients: float, target: float = 0.7,
 ) -> Forecast:
-    """The closed forms of `clients` clients of one server; `target` is how busy a server may be.
+    """The closed forms of `clients` clients of one server; `target` is how busy a server may be. Of `sizes` the
+    interval is the options' own, whatever it was made for.
 
     Forms that take ticks as a Poisson process are NaN for a feed that is `regular`.
     """
     system = _System(transports.part(transport, "model"), options, costs, net, demand)
+    sizes = replace(sizes, interval_s=system.cycle.interval_s)
     server_s = system.server_s(clients)
     delay_s, gap_s = system.ways(server_s)
     at_rest = system.ways(system.server_s(1))
