@@ -100,8 +100,8 @@ def analytic(
     transport: str, options: Table, costs: Costs, net: Net, demand: Demand, sizes: Sizes,
     clients: float, target: float = 0.7,
 ) -> Forecast:
-    """The closed forms of `clients` clients of one server; `target` is how busy a server may be. Of `sizes` the
-    interval is the options' own, whatever it was made for.
+    """The closed forms of `clients` clients of one server; `target` is how busy a server may be. The interval
+    in `sizes` is replaced by the options' own.
 
     Forms that take ticks as a Poisson process are NaN for a feed that is `regular`.
     """
