@@ -150,7 +150,8 @@ def _full(judged: Judged) -> Table:
         for row in judged.rows
     ]
     return Table("all", "Everything that was predicted",
-                 ("", "clients", "", "measured", "predicted", "error"), tuple(rows), note="The same stands in validation.csv.")
+                 ("", "clients", "", "measured", "predicted", "error"), tuple(rows),
+                 note="The same stands in validation.csv.")
 
 
 def predicted_over_measured(rows: Sequence[Compared]) -> Figure:

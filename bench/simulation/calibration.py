@@ -29,12 +29,14 @@ import numpy as np
 
 from bench.errors import RunError
 from bench.simulation.costs import Calibrated, Cell, CostsFile, Estimate, Fitted, Kind
-from bench.simulation.fit import Fit, Stretch, fit
+from bench.simulation.fit import TERMS, Fit, Stretch, fit
 from bench.simulation.observed import COUNTS, Observation
 from bench.stats.intervals import interval
 
 FULL = 0.8
-STATION_TERMS = ("base", "exchange", "update", "connection")
+POLLED_TERMS = tuple(term for term in TERMS if term != "tick")
+"""Where nobody waits for a tick it only costs its place on the tape: too little to be told."""
+STATION_TERMS = ("base", "exchange", "update", "connection", "byte")
 LEAST_UP_S = 1e-6
 """No way takes no time at all: nothing is answered before it was asked."""
 TRIALS_LEAST = 4
@@ -63,12 +65,12 @@ def calibrate(
 
 def _of_kind(kind: Kind, mine: Sequence[Observation]) -> Calibrated:
     stretches = [stretch for each in mine for stretch in each.stretches]
-    server = fit(stretches)
+    server = fit(stretches, TERMS if mine[0].waits else POLLED_TERMS)
     load = fit([Stretch(each.seconds, each.load_cpu_s, each.terms(each.seconds)) for each in mine],
                STATION_TERMS)
     request, answer = _split(mine, server.costs)
     costs = {
-        "tick_s": server.costs["tick"], "request_s": request, "answer_s": answer,
+        "tick_s": server.costs.get("tick", Estimate(0.0)), "request_s": request, "answer_s": answer,
         "update_s": server.costs["update"], "byte_s": server.costs["byte"],
         "connection_s": server.costs["connection"], "base_share": server.costs["base"],
         "socket_share": server.costs["socket"],
@@ -76,18 +78,27 @@ def _of_kind(kind: Kind, mine: Sequence[Observation]) -> Calibrated:
     return Calibrated(
         kind, costs, _net(mine, costs),
         station={"wake_s": _wake(mine), "answer_s": load.costs["exchange"],
-                 "update_s": load.costs["update"]},
+                 "update_s": _with_bytes(load.costs, mine)},
         fitted=_cells(mine, server, load), residual_share=server.residual_share,
         load_residual_share=load.residual_share,
     )
 
 
+def _with_bytes(costs: Parts, mine: Sequence[Observation]) -> Estimate:
+    """What an update of the smallest cell's length takes the load client: a station counts no bytes."""
+    update, byte, smallest = costs["update"], costs["byte"], _smallest(mine)
+    length = sum(each.counts["payload_bytes"] for each in smallest) / max(
+        sum(each.counts["updates"] for each in smallest), 1)
+    return Estimate(*(getattr(update, bound) + length * getattr(byte, bound)
+                      for bound in ("value", "low", "high")))
+
+
 def _split(mine: Sequence[Observation], costs: Parts) -> tuple[Estimate, Estimate]:
     """What an exchange takes, as request and answer."""
-    cycle, exchange = mine[0].cycle, costs["exchange"]
-    if cycle.pushes:
+    exchange = costs["exchange"]
+    if mine[0].cycle.pushes:
         return Estimate(0.0), exchange
-    if not cycle.parks:
+    if not mine[0].waits:
         return exchange, Estimate(0.0)
 
     def answer_s(each: Observation) -> float:
@@ -102,7 +113,7 @@ def _split(mine: Sequence[Observation], costs: Parts) -> tuple[Estimate, Estimat
 
 def _net(mine: Sequence[Observation], costs: Parts) -> Parts:
     """The loopback; NaN bounds and 0 where this kind can't say (`_borrowed`)."""
-    cycle, smallest = mine[0].cycle, _smallest(mine)
+    smallest, waits = _smallest(mine), mine[0].waits
 
     def service_s(each: Observation) -> float:
         """Of one answer to one request."""
@@ -117,35 +128,32 @@ def _net(mine: Sequence[Observation], costs: Parts) -> Parts:
     def up_s(each: Observation) -> float:
         return each.request_s - service_s(each) - each.instants.lag_s
 
-    paced = not (cycle.pushes or cycle.parks)
     return {
-        "up_s": _mean(smallest, up_s) if paced else Estimate(0.0),
+        "up_s": Estimate(0.0) if waits else _mean(smallest, up_s),
         "down_s": Estimate(0.0, 0.0, 0.0),
-        "feed_s": Estimate(0.0) if paced else _mean(smallest, feed_s),
+        "feed_s": _mean(smallest, feed_s) if waits else Estimate(0.0),
     }
 
 
 def _wake(mine: Sequence[Observation]) -> Estimate:
-    cycle = mine[0].cycle
-    together = cycle.pushes or cycle.parks
-    return _mean(_smallest(mine), lambda each: each.instants.wake_s if together else each.instants.lag_s)
+    waits = mine[0].waits
+    return _mean(_smallest(mine), lambda each: each.instants.wake_s if waits else each.instants.lag_s)
 
 
 def _borrowed(found: list[Calibrated], kinds: Mapping[Kind, Sequence[Observation]]) -> list[Calibrated]:
     """Each kind with the delays that only others can see."""
-    def paced(each: Calibrated) -> bool:
-        cycle = kinds[each.kind][0].cycle
-        return not (cycle.pushes or cycle.parks)
+    def waits(each: Calibrated) -> bool:
+        return kinds[each.kind][0].waits
 
-    ups = [each.net["up_s"] for each in found if paced(each)]
-    feeds = [each.net["feed_s"] for each in found if not paced(each)]
+    ups = [each.net["up_s"] for each in found if not waits(each)]
+    feeds = [each.net["feed_s"] for each in found if waits(each)]
     whole = []
     for each in found:
         net = dict(each.net)
-        if paced(each):
-            net["feed_s"] = _middle(feeds)
-        else:
+        if waits(each):
             net["up_s"] = _middle(ups) if ups else each.station["wake_s"]
+        else:
+            net["feed_s"] = _middle(feeds)
         if net["up_s"].value < LEAST_UP_S:
             net["up_s"] = replace(net["up_s"], value=LEAST_UP_S)
         whole.append(replace(each, net=net))
@@ -200,7 +208,7 @@ def _cells(mine: Sequence[Observation], server: Fit, load: Fit) -> list[Fitted]:
         seconds = sum(each.seconds for each, _, _ in of_cell)
         found.append(Fitted(
             cell, len(of_cell),
-            counts={name: sum(each.counts[name] for each, _, _ in of_cell) / seconds for name in COUNTS},
+            counts={name: sum(each.counts[name] for each, _, _ in of_cell) / seconds for name in COUNTS[:-1]},
             server_cpu_cores=sum(each.server_cpu_s for each, _, _ in of_cell) / seconds,
             fitted_cpu_cores=sum(fitted for _, fitted, _ in of_cell) / seconds,
             load_cpu_cores=sum(each.load_cpu_s for each, _, _ in of_cell) / seconds,

@@ -59,10 +59,15 @@ class Observation:
     instants: Instants
 
     @property
+    def waits(self) -> bool:
+        """Whether clients wait for ticks, and ask for nothing meanwhile."""
+        return self.cycle.pushes or self.cycle.parks
+
+    @property
     def stretches(self) -> list[Stretch]:
         """The server's: the window, and where nothing is asked for in between the idle stretch, too."""
         found = [Stretch(self.seconds, self.server_cpu_s, self.terms(self.seconds))]
-        if self.idle_s and (self.cycle.pushes or self.cycle.parks):
+        if self.idle_s and self.waits:
             open_s = self.counts["clients"] * self.idle_s
             found.append(Stretch(self.idle_s, self.idle_cpu_s, {"socket": open_s}))
         return found

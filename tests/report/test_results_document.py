@@ -11,6 +11,7 @@ from bench import records
 from bench.claims import table
 from bench.report import Run, knees
 from bench.report.run import VERDICT_WORDS
+from bench.stats import prediction
 from bench.stats.summary import FIGURES, bounds, columns
 from bench.stats.trial import COLUMNS
 
@@ -48,6 +49,10 @@ def test_claims() -> None:
 
 def test_capacity() -> None:
     assert sorted(described("capacity.csv")) == sorted(knees.COLUMNS)
+
+
+def test_validation() -> None:
+    assert described("validation.csv") == list(prediction.COLUMNS)
 
 
 def test_condensed_files(run: Run) -> None:

@@ -1,0 +1,100 @@
+"""Calibration: what trials were simulated with is what calibrating them finds."""
+
+from __future__ import annotations
+
+import pytest
+from posed import LOAD_BASE, all_posed
+from priced import COSTS, NET, STATION, priced
+
+from bench.errors import RunError
+from bench.experiment import series
+from bench.simulation.calibration import calibrate
+from bench.simulation.costs import Calibrated, CostsFile
+from bench.simulation.observed import Observation, observe
+
+SMALL = ("trials.count=1", "windows.warmup_s=0.2", "windows.idle_s=1.0")
+
+
+@pytest.fixture(scope="module")
+def observations(tmp_path_factory: pytest.TempPathFactory) -> list[Observation]:
+    """Those of the project's own calibration, simulated with known costs."""
+    asked = series.questions("calibration", SMALL)
+    folders = all_posed(asked, priced(), tmp_path_factory.mktemp("results"))
+    return [each for folder in folders for each in observe(folder)]
+
+
+@pytest.fixture(scope="module")
+def found(observations: list[Observation]) -> CostsFile:
+    """What was found of them."""
+    return calibrate(observations, "here", {}, "2026-11-22T18:00:00Z", None, {})
+
+
+def of(found: CostsFile, transport: str) -> Calibrated:
+    """One transport's."""
+    return next(each for each in found.transports if each.kind.transport == transport)
+
+
+def test_every_transport_is_fitted_closely(found: CostsFile) -> None:
+    """Trials without noise lie on the line, but for what a window cuts off at its ends."""
+    assert sorted(each.kind.transport for each in found.transports) == [
+        "long_polling", "short_polling", "websocket"]
+    for each in found.transports:
+        assert each.residual_share < 0.03, each.kind
+        assert each.load_residual_share < 0.03, each.kind
+
+
+def test_polls_get_their_costs_back(found: CostsFile) -> None:
+    """A request and its answer together, since nothing can tell them apart where they come together."""
+    costs = of(found, "short_polling").costs
+    assert costs["request_s"].value == pytest.approx(COSTS["request_s"] + COSTS["answer_s"], rel=0.05)
+    assert costs["answer_s"].value == 0
+    assert costs["connection_s"].value == pytest.approx(COSTS["connection_s"], rel=0.05)
+
+
+def test_a_parked_request_is_told_from_its_answer(found: CostsFile) -> None:
+    """By the spacing of a fan-out; the update is in the answer that brings it."""
+    costs = of(found, "long_polling").costs
+    per_update = COSTS["update_s"] + 80 * COSTS["byte_s"]
+    together = costs["answer_s"].value + costs["update_s"].value + 80 * costs["byte_s"].value
+    assert together == pytest.approx(COSTS["answer_s"] + per_update, rel=0.05)
+    assert costs["request_s"].value == pytest.approx(COSTS["request_s"], rel=0.1)
+
+
+def test_a_push_has_no_requests(found: CostsFile) -> None:
+    """Only messages, ticks and bytes."""
+    costs = of(found, "websocket").costs
+    assert costs["request_s"].value == costs["connection_s"].value == 0
+    whole = costs["answer_s"].value + costs["update_s"].value + 80 * costs["byte_s"].value
+    assert whole == pytest.approx(COSTS["answer_s"] + COSTS["update_s"] + 80 * COSTS["byte_s"], rel=0.05)
+    assert costs["tick_s"].value == pytest.approx(COSTS["tick_s"], rel=0.5)
+
+
+def test_the_loopback_and_the_load_client_are_found(found: CostsFile) -> None:
+    """Delays to within what fits leave over."""
+    for transport in ("long_polling", "websocket"):
+        each = of(found, transport)
+        whole_s = each.net["feed_s"].value + each.net["down_s"].value
+        assert whole_s == pytest.approx(NET["feed_s"] + NET["down_s"], abs=15e-6), transport
+        assert each.station["wake_s"].value == pytest.approx(STATION["wake_s"], abs=2e-6)
+    polls = of(found, "short_polling")
+    way_s = polls.net["up_s"].value + polls.station["wake_s"].value
+    assert way_s == pytest.approx(NET["up_s"] + NET["down_s"] + STATION["wake_s"], rel=0.5)
+    assert of(found, "websocket").station["answer_s"].value == pytest.approx(
+        STATION["answer_s"] + STATION["update_s"], rel=0.05)
+    assert LOAD_BASE > 0
+
+
+def test_the_cells_stand_in_the_file(found: CostsFile) -> None:
+    """With their counts, so that a validation can tell what was seen, and a reader how well it fits."""
+    fitted = of(found, "websocket").fitted
+    assert {(each.cell.clients, each.cell.rate_per_s, each.cell.book_levels) for each in fitted} == {
+        (100, 20.0, 0), (200, 20.0, 0), (400, 20.0, 0), (120, 60.0, 0), (120, 20.0, 20)}
+    steady = next(each for each in fitted if each.cell.clients == 200)
+    assert steady.counts["updates"] == pytest.approx(200 * steady.counts["ticks"], rel=0.05)
+    assert abs(steady.error) < 0.05
+
+
+def test_too_few_trials_are_refused(observations: list[Observation]) -> None:
+    """In a sentence."""
+    with pytest.raises(RunError, match="fewer than 4 VALID ones"):
+        calibrate(observations[:2], "here", {}, "2026-11-22T18:00:00Z", None, {})

@@ -1,0 +1,57 @@
+"""What is read of a measured run for a calibration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from posed import posed
+from priced import priced
+
+from bench.errors import RunError
+from bench.experiment import prepare
+from bench.simulation.costs import Kind
+from bench.simulation.observed import Observation, observe
+
+SMALL = ("trials.count=1", "load.clients=[30]", "windows.measure_s=1.0")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run in small."""
+    return posed(prepare.read("quick", SMALL), priced(), tmp_path_factory.mktemp("results"))
+
+
+def by_transport(run: Path) -> dict[str, Observation]:
+    return {each.kind.transport: each for each in observe(run)}
+
+
+def test_counts_are_those_of_the_window(run: Path) -> None:
+    """Thirty clients get every tick, in one message or answer each while little happens."""
+    push, parked, polls = (by_transport(run)[name] for name in ("websocket", "long_polling", "short_polling"))
+    assert push.kind == Kind("websocket")
+    assert push.seconds == pytest.approx(1.0)
+    assert push.counts["updates"] == pytest.approx(30 * push.counts["ticks"], abs=60)
+    assert push.counts["answers"] == push.counts["updates"]
+    assert push.counts["requests"] == push.counts["connections"] == 0
+    assert parked.counts["answers"] == parked.counts["requests"] > 0
+    assert polls.counts["answers"] == pytest.approx(60, abs=2), "twice a second each"
+    assert polls.counts["payload_bytes"] / polls.counts["updates"] == pytest.approx(80, abs=10)
+
+
+def test_an_idle_stretch_counts_where_nothing_is_asked_for(run: Path) -> None:
+    """Of polls it would need counts that nobody made."""
+    found = by_transport(run)
+    assert len(found["websocket"].stretches) == len(found["long_polling"].stretches) == 2
+    assert len(found["short_polling"].stretches) == 1
+    idle = found["websocket"].stretches[1]
+    assert (idle.seconds, idle.counts) == (0.5, {"socket": 15.0})
+
+
+def test_only_valid_measured_trials_are_observed(run: Path) -> None:
+    """A simulated one would be fitted to itself."""
+    for path in run.glob("trials/*/trial.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "source": "simulated"}))
+    with pytest.raises(RunError, match="found none that was measured"):
+        observe(run)

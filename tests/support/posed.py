@@ -1,0 +1,57 @@
+"""Simulated runs that pose as measured ones: for tests of what is made of measurements, with known costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from priced import STATION
+
+from bench import records
+from bench.experiment import journal, plan
+from bench.experiment.journal import Run
+from bench.experiment.prepare import Question
+from bench.experiment.progress import Lines
+from bench.simulation import run as runs
+from bench.simulation.costs import CostsFile, read_costs, write_costs
+
+LOAD_BASE = 0.01
+"""CPU seconds a second of the load process beside its station's."""
+
+
+def posed(question: Question, costs: CostsFile, results: Path) -> Path:
+    """A run of the scenario with these costs, as if it had been measured."""
+    path = results / "true-costs.json"
+    write_costs(path, costs)
+    run = journal.create(
+        results, question.scenario, plan.trials(question.scenario), name=question.name,
+        scenario_file=question.file, options=question.options, command=[],
+        further={"source": "simulated", "costs": runs.about_costs(path, read_costs(path))},
+    )
+    if question.scenario.capacity is None:
+        runs.execute(run, Lines, processes=1)
+    else:
+        runs.search(run, lambda _: None, processes=1)
+    pose(run)
+    return run.folder
+
+
+def pose(run: Run) -> None:
+    """Let the run's records say that they were measured."""
+    for folder in records.trial_folders(run.folder):
+        data = json.loads((folder / "trial.json").read_text())
+        sums = dict(records.read_table(folder, "clients").to_pandas().sum(numeric_only=True))
+        answers = sums["responses"] or sums["updates"]
+        seconds = (data["windows"]["t1_ns"] - data["windows"]["t0_ns"]) / 1e9
+        cpu_s = LOAD_BASE * seconds + STATION["answer_s"] * answers + STATION["update_s"] * sums["updates"]
+        data["usage"]["load"] = {**dict.fromkeys(data["usage"]["server"]), "cpu_ns": round(cpu_s * 1e9)}
+        (folder / "trial.json").write_text(json.dumps({**data, "source": "measured"}))
+    manifest = json.loads((run.folder / "manifest.json").read_text())
+    del manifest["source"], manifest["costs"]
+    (run.folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def all_posed(questions: Sequence[Question], costs: CostsFile, results: Path) -> list[Path]:
+    """Several of them."""
+    return [posed(each, costs, results) for each in questions]
