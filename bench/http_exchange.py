@@ -90,6 +90,15 @@ class _Head:
 
 
 @lru_cache(1024)
+def _parse_line(line: bytes) -> tuple[bytes, bytes]:
+    """The name and value of a header. Heads that differ have most of their lines in common."""
+    name, colon, value = line.partition(b":")
+    if not colon or not FIELD_NAME.fullmatch(name) or b"\r" in value or b"\n" in value or b"\0" in value:
+        raise BadAnswer(f"not a header: {line[:80]!r}")
+    return name.lower(), value.strip(b" \t")
+
+
+@lru_cache(1024)
 def _parse_head(text: bytes) -> _Head:
     """Read a head, without its blank line. Clients that were told the same have the same head to read."""
     first, *lines = text.split(b"\r\n")
@@ -98,11 +107,7 @@ def _parse_head(text: bytes) -> _Head:
         raise BadAnswer(f"not a status line: {first[:80]!r}")
     headers: dict[bytes, bytes] = {}
     for line in lines:
-        name, colon, value = line.partition(b":")
-        if not colon or not FIELD_NAME.fullmatch(name) or b"\r" in value or b"\n" in value or b"\0" in value:
-            raise BadAnswer(f"not a header: {line[:80]!r}")
-        name = name.lower()
-        value = value.strip(b" \t")
+        name, value = _parse_line(line)
         headers[name] = headers[name] + b", " + value if name in headers else value
     status = int(status_line[2])
     connection = headers.get(b"connection", b"").lower()
@@ -183,14 +188,22 @@ class AnswerReader:
 
     def feed(self, data: bytes) -> Answer | None:
         """Take what was received. An answer that is complete is returned, once."""
-        self._fed += len(data)
+        size = len(data)
+        self._fed += size
         whole: bytes | bytearray = data
-        if self._pending:
-            self._pending += data
-            whole = self._pending
         try:
-            if self._head is None and whole is data and (answer := self._whole(data)) is not None:
-                return answer
+            if self._pending:
+                self._pending += data
+                whole = self._pending
+            elif self._head is None and 0 <= (end := data.find(b"\r\n\r\n")) <= HEAD_MAX:
+                # One whole answer of a stated length: the case that is worth being fast.
+                head = _parse_head(data[:end])
+                end += 4
+                if head.length == size - end and head.status >= 200:
+                    self.header_bytes += end
+                    self.body_bytes += size - end
+                    # As `Answer(…)`, at half the price.
+                    return _new(Answer, (head.status, head.headers, data[end:], head.closes))
             answer, used = self._read(whole)
         except BadAnswer:
             self.abandon()
@@ -202,19 +215,6 @@ class AnswerReader:
         else:
             del self._pending[:used]
         return answer
-
-    def _whole(self, data: bytes) -> Answer | None:
-        """The answer where `data` is one, whole and of a stated length: the case that is worth being fast."""
-        end = data.find(b"\r\n\r\n")
-        if not 0 <= end <= HEAD_MAX:
-            return None
-        head = _parse_head(data[:end])
-        if head.status < 200 or head.length != len(data) - end - 4:
-            return None
-        self.header_bytes += end + 4
-        self.body_bytes += head.length
-        # As `Answer(…)`, at half the price.
-        return _new(Answer, (head.status, head.headers, data[end + 4 :], head.closes))
 
     def abandon(self) -> None:
         """No more will come of what was begun: count what there is of it, and expect a new answer."""

@@ -61,7 +61,7 @@ _FIN_RECEIVED = (8, 9, 11)
 """`TCP_CLOSE_WAIT`, `TCP_LAST_ACK`, `TCP_CLOSING`."""
 _SO_TIMESTAMPNS = 35
 _SOL_SOCKET = int(socket.SOL_SOCKET)
-_timespec = struct.Struct("@ll").unpack_from
+_timespec = struct.Struct("@ll").unpack
 _TIMESPEC_SIZE = struct.calcsize("@ll")
 
 # struct tcp_info, linux/tcp.h: state at 0, total_retrans at 100, bytes_received at 128, segs_out and
@@ -133,7 +133,7 @@ def hold_stamped_socket() -> RawSocket:
 def stamp_ns(ancillary: Sequence[tuple[int, int, bytes]]) -> int:
     """The stamp among `recvmsg`'s ancillary data, in ns of `CLOCK_REALTIME`; `NO_STAMP` if none is."""
     for level, kind, data in ancillary:
-        if kind == _SO_TIMESTAMPNS and level == _SOL_SOCKET and len(data) >= _TIMESPEC_SIZE:
+        if kind == _SO_TIMESTAMPNS and level == _SOL_SOCKET and len(data) == _TIMESPEC_SIZE:
             seconds: int
             nanoseconds: int
             seconds, nanoseconds = _timespec(data)

@@ -119,18 +119,18 @@ class ClientLife:
 
     def take_batch(self, batch: Received, kernel_ns: int, app_ns: int) -> None:
         """Deliver a batch whole; raises `ValueError` and delivers nothing where it isn't one."""
+        ticks = batch.ticks
         try:
-            for tick in batch.ticks:
+            for tick in ticks:
                 index_of(tick)
-            skips_none = batch.conflated is NONE_SKIPPED and batch.dropped is NONE_SKIPPED
-            if self._held_skips or not skips_none:
+            if batch.conflated is not NONE_SKIPPED or batch.dropped is not NONE_SKIPPED or self._held_skips:
                 self._take_skips(batch, app_ns)
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"not a batch: {error!r}") from error
         deliver, number = self._sink.deliver, self.spec.number
-        for tick in batch.ticks:
+        for tick in ticks:
             deliver(number, tick["index"], tick["due_ns"], kernel_ns, app_ns)
-        self.counts.updates += len(batch.ticks)
+        self.counts.updates += len(ticks)
         self._good_answer(batch.cursor)
 
     def _take_skips(self, batch: Received, app_ns: int) -> None:
@@ -266,7 +266,7 @@ class Poller(ClientLife, ABC):
             self._rearm(app_ns)
 
     def _take_answer(self, answer: Answer, kernel_ns: int, app_ns: int) -> None:
-        status = answer.status
+        status, counts = answer.status, self.counts
         if not self.asking or status == 101 or (status == 304 and self.cursor is None):
             raise BadAnswer(f"{status} to nothing that was asked")
         good, again = status in (200, 304), False
@@ -277,9 +277,9 @@ class Poller(ClientLife, ABC):
             batch = batch_of(orjson.loads(body))
             self.take_batch(batch, kernel_ns, app_ns)
             again = batch.more
-            self.counts.answers_empty += not batch.ticks
+            counts.answers_empty += not batch.ticks
         elif status == 304:
-            self.counts.answers_empty += 1
+            counts.answers_empty += 1
         elif status in (409, 410):
             again = self.refused(resume_of(answer.body))
         elif not good:
@@ -287,9 +287,9 @@ class Poller(ClientLife, ABC):
         if good:
             self.failures = 0
         else:
-            self.counts.errors[f"http-{status}"] += 1
-        self.counts.responses += 1
-        self.counts.request_duration_ns += app_ns - self._asked_ns
+            counts.errors[f"http-{status}"] += 1
+        counts.responses += 1
+        counts.request_duration_ns += app_ns - self._asked_ns
         self.asking = False
         if answer.closes:
             self._close()

@@ -5,8 +5,8 @@
                                                                                  ▼
                                  send the outbox · open or close · arm the deadline
 
-What a turn only has to send it sends at its end: so no arrival waits for another client's request, and the
-server is woken once for all of them, which is a good part of what sending costs.
+What is to be sent goes out at the end of a turn, or of the timers: so no arrival waits for another client's
+request, and the server is woken once for all of them, which is a good part of what sending costs.
 
 All sockets of a driver hang on one epoll, and everything happens inside `turn` and `run_timers`, which
 never block for longer than asked. `run` calls them in a loop: that is the driver of tests and scripts.
@@ -48,9 +48,10 @@ CLOSE_LIMIT_NS = 1_000_000_000
 LOOK_EVERY_NS = 100_000_000
 """Between two looks for connections whose time is up: one timer for all costs less than one for each."""
 
-# Members of enums by names of this module's own: to look them up each time is a tenth of what a poll costs.
+# By names of this module's own: to look up an enum's member takes longer than most of what is done with it.
 _NONE, _OPENING, _OPEN = Action.NONE, State.OPENING, State.OPEN
 _LEAVING, _SHUT = State.LEAVING, State.SHUT
+_ANCILLARY_SPACE, _stamp_ns = tcp.ANCILLARY_SPACE, tcp.stamp_ns
 # As in select.epoll, whose names gevent's patching takes away.
 _IN, _OUT, _ERR, _HUP = 0x1, 0x4, 0x8, 0x10
 
@@ -81,7 +82,7 @@ class Driver:
         self.links: list[Link] = []
         self._by_fd: dict[int, Link] = {}
         self._to_send: list[Link] = []
-        """Those that a turn has to send for, and for nothing else."""
+        """Those who have something in their outbox, maybe."""
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._stamped = tcp.hold_stamped_socket()
@@ -96,6 +97,7 @@ class Driver:
         self.links.append(link)
         machine.start(self.clock.now_ns())
         self._follow(link)
+        self._send_all()
         return link
 
     def stop(self, link: Link, on_finished: Callable[[], None] | None = None) -> None:
@@ -103,6 +105,7 @@ class Driver:
         link.on_finished = on_finished or _nothing
         link.machine.stop(self.clock.now_ns())
         self._follow(link)
+        self._send_all()
         if link.sock is not None:
             link.limit_ns = self.clock.now_ns() + CLOSE_LIMIT_NS
 
@@ -112,7 +115,7 @@ class Driver:
 
     def turn(self, wait_s: float = 0.0) -> None:
         """Serve the sockets that are ready, at most `SOCKETS_A_TURN`; wait for the first up to `wait_s`."""
-        by_fd, to_send = self._by_fd, self._to_send
+        by_fd = self._by_fd
         for fd, ready in self.epoll.poll(wait_s, SOCKETS_A_TURN):
             link = by_fd.get(fd)
             if link is None:
@@ -124,9 +127,7 @@ class Driver:
                 self._send(link)
             if ready & ~_OUT and link.sock is not None:
                 self._read(link, link.sock)
-        for link in to_send:
-            self._send(link)
-        to_send.clear()
+        self._send_all()
 
     def run_timers(self) -> None:
         """Call what was due when this began; what that adds waits for the next time."""
@@ -134,6 +135,7 @@ class Driver:
         timers = self._timers
         while timers and timers[0][0] <= now_ns:
             heapq.heappop(timers)[2]()
+        self._send_all()
 
     @property
     def next_ns(self) -> int:
@@ -152,7 +154,7 @@ class Driver:
 
     def _read(self, link: Link, sock: RawSocket) -> None:
         try:
-            data, ancillary, _, _ = sock.recvmsg(READ_SIZE, tcp.ANCILLARY_SPACE)
+            data, ancillary, _, _ = sock.recvmsg(READ_SIZE, _ANCILLARY_SPACE)
         except BlockingIOError:
             return
         except OSError as error:
@@ -162,21 +164,21 @@ class Driver:
         if not data:
             self._end_of_file(link)
             return
-        stamp_ns = tcp.stamp_ns(ancillary) if ancillary else NO_STAMP
-        if stamp_ns != NO_STAMP:
-            stamp_ns = self.offsets.to_run_clock(stamp_ns)
+        kernel_ns = _stamp_ns(ancillary)
+        if kernel_ns != NO_STAMP:
+            kernel_ns += self._realtime_zero_ns
         machine = link.machine
-        machine.receive(data, stamp_ns, app_ns)
+        machine.receive(data, kernel_ns, app_ns)
         if machine.action is not _NONE or machine.deadline_ns < link.armed_ns:
             self._follow(link)
-        elif machine.outbox and link.state is _OPEN:
+        elif machine.outbox:
             self._to_send.append(link)
 
     def _follow(self, link: Link) -> None:
         """Do what a machine asked for in its last call."""
         machine = link.machine
-        if machine.outbox and link.state is _OPEN:
-            self._send(link)
+        if machine.outbox:
+            self._to_send.append(link)
         action = machine.action
         if action is not _NONE:
             machine.action = _NONE
@@ -194,6 +196,22 @@ class Driver:
         if link.machine.deadline_ns <= now_ns:
             link.machine.timer(now_ns)
         self._follow(link)
+
+    def _send_all(self) -> None:
+        for link in self._to_send:
+            sock, outbox = link.sock, link.machine.outbox
+            if sock is None or link.state is not _OPEN or link.watched != _IN or not outbox:
+                continue   # not open yet, or has been sent, or waits until the kernel takes more
+            try:
+                sent = sock.send(outbox)
+            except OSError:
+                sent = 0
+            if sent == len(outbox):
+                outbox.clear()
+            else:
+                del outbox[:sent]
+                self._send(link)   # which meets the same error, or has the kernel say when it takes more
+        self._to_send.clear()
 
     def _send(self, link: Link) -> None:
         """Send as much of the outbox as the kernel takes; the rest when it takes more."""
@@ -336,6 +354,7 @@ class Driver:
 
     def _read_offset(self) -> None:
         self.offsets.read()
+        self._realtime_zero_ns = self.offsets.to_run_clock(0)
         self.call_at(self.clock.now_ns() + OFFSET_INTERVAL_NS, self._read_offset)
 
 

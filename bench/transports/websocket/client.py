@@ -8,8 +8,10 @@
 The upgrade and the short text frame are done here, because that is the path that is measured: the
 protocol alone costs twice as much for a message as all the rest of the client. It is given whole frames
 only, and everything that is not a whole text frame: fragments, control frames, frames with a long
-length, whatever is malformed. `plain` says that the fast path is open: no partial frame is kept, no
-fragmented message has begun, and the connection is up. A connection that failed or is closing leaves it.
+length, whatever is malformed. A connection that has nothing of the kind needs none, and one that the
+server closes soundly neither: its close frame is echoed here. `plain` says that the fast path is open: no
+partial frame is kept, no fragmented message has begun, and the connection is up. A connection that failed
+or is closing leaves it.
 
 The first message is a batch, whose cursor names the epoch; from then on bare ticks may come. When the
 server closes with a cursor to resume from (4008, 4009, 4010), the client goes on from there.
@@ -25,9 +27,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from websockets.exceptions import InvalidHandshake
+from websockets.exceptions import InvalidHandshake, ProtocolError
 from websockets.extensions.base import Extension
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.headers import parse_extension
 from websockets.protocol import Protocol, Side, State
 from websockets.utils import accept_key
@@ -45,6 +47,7 @@ RESUMABLE = frozenset({4008, 4009, 4010})
 """Close codes whose reason names the cursor to go on from."""
 
 _TEXT = 0x81
+_CLOSE = 0x88
 _MASKED = 0x80
 
 
@@ -62,6 +65,16 @@ def frame_size(data: bytearray, at: int) -> int | None:
     return header + extra + int.from_bytes(data[at + 2 : at + 2 + extra], "big")
 
 
+def close_of(frame: bytes) -> Close | None:
+    """What a whole close frame says; None where it isn't sound, which is for the protocol to answer."""
+    if frame[1] >= 126:   # too long, or masked
+        return None
+    try:
+        return Close.parse(frame[2:])
+    except (ProtocolError, UnicodeDecodeError):
+        return None
+
+
 class Client(ClientLife):
     """See `transports.ClientMachine`."""
 
@@ -71,7 +84,10 @@ class Client(ClientLife):
         self._head = upgrade_head(options, spec.host, OFFER if self._offers else None)
         self._key = ""
         self._handshake: AnswerReader | None = None
+        self._up = False
+        """The upgrade is done, and the connection has not ended."""
         self._protocol: Protocol | None = None
+        """Made when it is needed."""
         self._plain = False
         self._buffer = bytearray()
         self._fragments: list[bytes] = []
@@ -81,6 +97,8 @@ class Client(ClientLife):
         self._epoch: str | None = None
         """The epoch of this connection's first batch."""
         self._closing = False
+        self._ended = False
+        """The server's close frame has been echoed: nothing that follows it counts."""
         self._word: str | None = None
         """Why this connection ends, where it was this client or the server that said so."""
         self._again = False
@@ -96,8 +114,7 @@ class Client(ClientLife):
         self.counts.requests += 1
         self.counts.header_bytes_up += len(request)
         self._handshake = AnswerReader()
-        self._protocol = None
-        self._closing = self._again = False
+        self._ended = self._closing = self._again = False
         self._word = self._epoch = None
 
     def receive(self, data: bytes, kernel_ns: int, app_ns: int) -> None:
@@ -106,7 +123,7 @@ class Client(ClientLife):
         if self._plain and 2 < size < 128 and data[0] == _TEXT and data[1] == size - 2:
             self.counts.body_bytes_down += size
             self._message(data[2:], kernel_ns, app_ns)
-        elif self._protocol is not None:
+        elif self._up:
             self.counts.body_bytes_down += size
             self._receive_frames(data, kernel_ns, app_ns)
         elif self._handshake is not None:
@@ -117,7 +134,7 @@ class Client(ClientLife):
     def closed(self, now_ns: int, reason: str) -> None:
         """See `ClientMachine`."""
         self._count_handshake()
-        self._plain = False
+        self._plain = self._up = False
         self._protocol = None
         self._buffer.clear()
         self._fragments.clear()
@@ -138,8 +155,8 @@ class Client(ClientLife):
         """See `ClientMachine`. Where the connection is up, it is closed with 1000 and the server's answer."""
         self.stopped = True
         self.deadline_ns = NEVER
-        if self._protocol is not None and not self._closing:
-            self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
+        if self._up and not self._closing:
+            self._frames().send_close(CloseCode.NORMAL_CLOSURE)
             self._leave()
         else:
             self.action = Action.CLOSE
@@ -166,9 +183,7 @@ class Client(ClientLife):
             self._give_up(f"http-{answer.status}")
             return
         self._count_handshake()
-        self._protocol = Protocol(Side.CLIENT, state=State.OPEN, max_size=MESSAGE_MAX)
-        self._protocol.extensions = self._extensions
-        self._plain = True
+        self._up = self._plain = True
         if reader.rest:
             self.receive(reader.rest, kernel_ns, app_ns)
 
@@ -210,29 +225,44 @@ class Client(ClientLife):
 
     # Frames and messages
 
+    def _frames(self) -> Protocol:
+        """The protocol of this connection."""
+        if self._protocol is None:
+            self._protocol = Protocol(Side.CLIENT, state=State.OPEN, max_size=MESSAGE_MAX)
+            self._protocol.extensions = self._extensions
+        return self._protocol
+
     def _receive_frames(self, data: bytes, kernel_ns: int, app_ns: int) -> None:
         """Take apart a read that is not one short text frame."""
         buffer = self._buffer
         buffer += data
         at = 0
-        while self._protocol is not None and (size := frame_size(buffer, at)) is not None:
+        while self._up and (size := frame_size(buffer, at)) is not None:
             if size > MESSAGE_MAX:
-                self._protocol.fail(CloseCode.MESSAGE_TOO_BIG)
+                self._frames().fail(CloseCode.MESSAGE_TOO_BIG)
                 self._fail()
                 break
             if len(buffer) < at + size:
                 break
-            self._frame(self._protocol, bytes(buffer[at : at + size]), kernel_ns, app_ns)
+            self._frame(bytes(buffer[at : at + size]), kernel_ns, app_ns)
             at += size
         del buffer[:at]
         self._plain = not (buffer or self._fragments or self._closing)
 
-    def _frame(self, protocol: Protocol, frame: bytes, kernel_ns: int, app_ns: int) -> None:
+    def _frame(self, frame: bytes, kernel_ns: int, app_ns: int) -> None:
         """Take one whole frame."""
-        if self._closing and protocol.state is State.CLOSED:
+        if self._ended:
             return
         if frame[0] == _TEXT and frame[1] <= 126 and not (self._fragments or self._closing):
             self._message(frame[2:] if frame[1] < 126 else frame[4:], kernel_ns, app_ns)
+            return
+        if frame[0] == _CLOSE and not self._closing and (close := close_of(frame)) is not None:
+            self._ended = True
+            self._echo(frame[2:])
+            self._end(close)
+            return
+        protocol = self._frames()
+        if self._closing and protocol.state is State.CLOSED:
             return
         protocol.receive_data(frame)
         for event in protocol.events_received():
@@ -247,7 +277,7 @@ class Client(ClientLife):
         if protocol.state is State.OPEN:
             self._flush()
         elif not self._closing:
-            self._end(protocol)
+            self._end(protocol.close_rcvd)
         elif protocol.close_rcvd is not None:
             self._flush()
             self.action = Action.CLOSE
@@ -274,8 +304,7 @@ class Client(ClientLife):
                 self.take_batch(batch, kernel_ns, app_ns)
                 self._epoch = batch.cursor.epoch
         except (ValueError, KeyError, TypeError):
-            assert self._protocol is not None
-            self._protocol.fail(CloseCode.INVALID_DATA, "not a batch")
+            self._frames().fail(CloseCode.INVALID_DATA, "not a batch")
             self._fail()
 
     def _bare_tick(self, fields: dict[str, Any], kernel_ns: int, app_ns: int) -> None:
@@ -283,9 +312,14 @@ class Client(ClientLife):
             raise ValueError("a bare tick before the first batch")
         self.take_tick(fields, Cursor(self._epoch, fields["seq"]), kernel_ns, app_ns)
 
-    def _end(self, protocol: Protocol) -> None:
-        """The server closed, or its bytes made the protocol fail."""
-        close = protocol.close_rcvd
+    def _echo(self, body: bytes) -> None:
+        """Answer the server's close frame with the same (RFC 6455, section 5.5.1)."""
+        echo = Frame(Opcode.CLOSE, body).serialize(mask=True)
+        self.outbox += echo
+        self.counts.body_bytes_up += len(echo)
+
+    def _end(self, close: Close | None) -> None:
+        """The server closed, or (None) its bytes made the protocol fail."""
         if close is None:
             self._fail()
             return
@@ -312,7 +346,7 @@ class Client(ClientLife):
 
     def _flush(self) -> None:
         """Move what the protocol has to send into the outbox."""
-        assert self._protocol is not None
-        for piece in self._protocol.data_to_send():
-            self.outbox += piece
-            self.counts.body_bytes_up += len(piece)
+        if self._protocol is not None:
+            for piece in self._protocol.data_to_send():
+                self.outbox += piece
+                self.counts.body_bytes_up += len(piece)
