@@ -6,7 +6,7 @@ ARGS     ?=
 PIP      := .venv/bin/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help bench plan resume report compare serve bench-ui notebook doctor test lock clean
+.PHONY: help bench plan resume report compare calibrate validate serve bench-ui notebook doctor test lock clean
 
 help:  ## this list
 	@echo "Tickertape: what it costs, and how long it takes, to get live data to its clients."
@@ -27,6 +27,12 @@ report: .venv/.run  ## make a run's report again from its files alone: RUN=resul
 
 compare: .venv/.run  ## what has become worse between two runs: RUN=results/reference WITH=results/latest
 	.venv/bin/tickertape compare $(or $(RUN),results/reference) $(or $(WITH),results/latest) $(ARGS)
+
+calibrate: .venv/.run  ## what work costs the servers on this machine, for simulating; about four minutes
+	.venv/bin/tickertape calibrate $(ARGS)
+
+validate: .venv/.run  ## how well the simulator foresees what is measured here; about ten minutes
+	.venv/bin/tickertape validate $(ARGS)
 
 serve: .venv/.run  ## all servers side by side on one feed, to poke at: SCENARIO=…, FEED=…
 	.venv/bin/tickertape serve $(SCENARIO) $(if $(FEED),--feed $(FEED)) $(ARGS)

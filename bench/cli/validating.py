@@ -10,6 +10,7 @@ A missed goal is a finding, not a failure: it stands in the table and the report
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -36,6 +37,13 @@ from bench.simulation.observed import observe
 from bench.stats import prediction
 from bench.stats.prediction import Compared
 
+SHORT = {
+    "latency_mean_ms": "mean ms", "latency_p50_ms": "p50 ms", "latency_p95_ms": "p95 ms",
+    "latency_p99_ms": "p99 ms", "age_mean_ms": "age ms", "age_excess_mean_ms": "excess age ms",
+    "bytes_per_update": "bytes", "server_cpu_us_per_update": "CPU µs", "knee_clients": "knee",
+}
+"""Quantities on the terminal."""
+VERDICTS = {"yes": "met", "no": "missed", "open": "open"}
 Wait = Annotated[bool, typer.Option(
     "--wait", help="Wait for a run that is under way on this machine, instead of refusing.")]
 
@@ -199,23 +207,34 @@ def _print_costs(found: CostsFile, path: Path, as_json: bool) -> None:
 
 
 def _print_errors(rows: Sequence[Compared], folder: Path, as_json: bool) -> None:
+    from bench.report import style  # it imports matplotlib, as `validation` does
+
     if as_json:
         frame = prediction.table(rows).astype(object)
         cells = frame.where(frame.notna(), None).to_dict("records")
         typer.echo(json.dumps({"validation": str(folder), "report": str(folder / "report.html"),
                                "rows": cells}))
         return
-    table = Table("", "clients", "load", "quantity", "measured", "predicted", "error", "95 %", "goal", "met",
-                  box=None, padding=(0, 1, 0, 0))
+    table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
+        "Predicted over measured, less 1, with its 95 % interval between pairs of trials. Met: all of it "
+        "within the goal. Open: it reaches across."))
+    for heading in ("", "clients", "load", "", "measured", "predicted", "error", "95 %", "goal"):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     for row in rows:
+        bounds = "–" if math.isnan(row.interval_low) else (
+            f"{100 * row.interval_low:+.0f} … {100 * row.interval_high:+.0f}")
+        verdict = f"{100 * row.goal:.0f} % {VERDICTS[row.met]}" if row.met else ""
         table.add_row(
-            row.transport, f"{row.clients:,}", f"{100 * row.load:.0f} %", row.quantity, f"{row.measured:.4g}",
-            f"{row.predicted:.4g}", f"{100 * row.error:+.1f} %",
-            f"{100 * row.interval_low:+.0f}…{100 * row.interval_high:+.0f}",
-            f"± {100 * row.goal:.0f} %" if row.met else "", row.met)
+            row.transport, f"{row.clients:,}", _percent(row.load, "{:.0f}"), SHORT[row.quantity],
+            style.number(row.measured), style.number(row.predicted), _percent(row.error, "{:+.1f}"), bounds,
+            verdict)
     console = Console()
     console.print(table)
     console.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
+
+
+def _percent(share: float, form: str) -> str:
+    return "–" if math.isnan(share) else form.format(100 * share) + " %"
 
 
 def _cost(value: float, low: float, high: float, unit: float) -> str:
