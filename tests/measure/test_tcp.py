@@ -79,6 +79,7 @@ def test_a_conversation_is_counted_to_the_byte() -> None:
             received = 0
             while received < 3000:
                 received += len(client.recv(65536))
+        assert tcp.is_up(tcp.read_info(client))
         assert not tcp.is_closed(tcp.read_info(client))
         client.shutdown(socket.SHUT_WR)
         assert server.recv(1) == b""
@@ -87,6 +88,8 @@ def test_a_conversation_is_counted_to_the_byte() -> None:
     counted = tcp.decode_info(raw, end_of_file=True, shut=True)
     client.close()
     assert tcp.is_closed(raw)
+    assert not tcp.is_up(raw)
+    assert not tcp.is_up(None)
     assert counted is not None
     assert (counted.bytes_up, counted.bytes_down, counted.retransmitted_segments_up) == (1000, 30_000, 0)
     assert counted.segments_down >= 10 * 3   # 3000 bytes are three segments of at most 1460

@@ -139,6 +139,21 @@ def test_every_answer_is_recorded_once_and_counted_to_the_byte(
     assert (rows["app_ns"] > 0).all()
 
 
+def test_a_connection_that_is_not_up_at_once_is_waited_for(
+    servers: list[Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tcp, "is_up", lambda info: False)   # as over a network
+    server = Server(close_each=True)
+    servers.append(server)
+    recorder, clock = Recorder(), RunClock.start()
+    machines = long_pollers(recorder)
+    until = patiently(lambda: recorder.delivered >= 20, clock)
+    for link in driver.run(machines, "127.0.0.1", server.port, until, clock):
+        assert_counts_agree(link)
+        assert not link.machine.counts.errors
+        assert link.openings == link.machine.counts.connections
+
+
 def test_a_connection_that_breaks_is_opened_again(servers: list[Server]) -> None:
     server = Server()
     server.handle = reset_once
