@@ -39,15 +39,18 @@ class Handshake:
     def around(self, sizes: Sizes) -> Sizes:
         """The same conversation, encrypted: with the flights of opening, settling and closing."""
         flight_segments = -(-self.hello_down // SEGMENT_PAYLOAD)
+        # Who closes because there was one answer has said goodbye before the first FIN, else it follows that.
+        last = 0 if sizes.new_connection or sizes.pushes else self.goodbye_down
         return replace(
-            sizes, tls=True, closing=CLIENT_FIRST,
+            sizes, tls=True, closing=replace(CLIENT_FIRST, bytes_down=last, data_down=float(last > 0)),
             opening=replace(
                 OPENING, bytes_up=self.hello_up, bytes_down=self.hello_down, data_up=1,
                 data_down=flight_segments, acks_up=2, acks_down=1),
             settling=Flight(
                 bytes_up=self.finished_up + self.goodbye_up,
-                bytes_down=self.tickets_down + self.goodbye_down,
-                data_up=1, data_down=2, acks_up=float(sizes.parks), control_up=0, control_down=0),
+                bytes_down=self.tickets_down + self.goodbye_down - last,
+                data_up=1, data_down=2 - (last > 0), acks_up=float(sizes.parks),
+                control_up=0, control_down=0),
         )
 
 

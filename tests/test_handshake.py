@@ -52,4 +52,8 @@ def test_a_conversation_around_which_there_is_tls() -> None:
     assert sealed.tls
     assert sealed.request_bytes == 100
     assert sealed.opening.bytes_up == sizes.hello_up
-    assert sealed.settling.bytes_down == sizes.tickets_down + sizes.goodbye_down
+    assert sealed.settling.bytes_down + sealed.closing.bytes_down == sizes.tickets_down + sizes.goodbye_down
+    assert sealed.closing.bytes_down == sizes.goodbye_down
+    fleeting = sizes.around(Sizes(new_connection=True))
+    assert fleeting.closing.bytes_down == 0
+    assert fleeting.settling.bytes_down == sizes.tickets_down + sizes.goodbye_down

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.queueing import EXACT_CLIENTS, Load, periodic_wait_s, place_s, random_wait_s
@@ -42,6 +42,7 @@ def test_clients_on_a_schedule_wait_as_in_n_d_d_1(clients: int, busy: float) -> 
     assert periodic_wait_s(clients, 1.0, service_s) == pytest.approx(np.mean(found), rel=near, abs=spread)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5000), st.floats(0.01, 0.97))
 def test_a_schedule_never_waits_longer_than_chance(clients: int, busy: float) -> None:
     service_s = busy / clients

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import transports
@@ -46,6 +46,7 @@ def counts_of(sizes: Sizes, answers: int, more: int, empty: int) -> dict[str, An
     return found
 
 
+@settings(deadline=None)   # TLS shakes hands once
 @given(st.sampled_from(KNOBS), st.integers(0, 500), st.integers(0, 300), st.integers(0, 500))
 def test_the_parts_add_up_to_the_whole(
     knob: tuple[str, dict[str, Any]], answers: int, more: int, empty: int
@@ -63,6 +64,7 @@ def test_the_parts_add_up_to_the_whole(
         assert (of["tls"] > 0.5) == (sizes.tls and found[f"data_segments_{direction}"] > 0)
 
 
+@settings(deadline=None)   # TLS shakes hands once
 @given(st.sampled_from(KNOBS), st.integers(1, 50), st.integers(0, 30), st.integers(1, 50), st.integers(2, 9))
 def test_what_happens_so_many_times_takes_as_many_bytes(
     knob: tuple[str, dict[str, Any]], answers: int, more: int, empty: int, times: int

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from formed import options_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import transports
@@ -34,6 +34,7 @@ def of(subject: tuple[str, dict[str, Any]], clients: float = 100, target: float 
     return analytic(transport, options, COSTS, net, Demand(**demand), sizes, clients, target)
 
 
+@settings(deadline=None)   # TLS shakes hands once
 @given(st.sampled_from(SUBJECTS), st.floats(0.01, 20), st.integers(1, 5), MODES)
 def test_a_server_with_all_the_clients_that_it_can_have_is_as_busy_as_was_asked(
     subject: tuple[str, dict[str, Any]], rate_per_s: float, symbols: int, mode: Any
@@ -48,6 +49,7 @@ def test_a_server_with_all_the_clients_that_it_can_have_is_as_busy_as_was_asked(
     assert full.cpu_per_update_s * most * full.updates_per_s == pytest.approx(full.utilisation + idle)
 
 
+@settings(deadline=None)   # TLS shakes hands once
 @given(st.sampled_from(SUBJECTS), st.floats(0.01, 20), st.floats(1, 100), MODES)
 def test_more_clients_are_never_fresher(
     subject: tuple[str, dict[str, Any]], rate_per_s: float, more: float, mode: Any

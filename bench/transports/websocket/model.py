@@ -71,7 +71,7 @@ def wire(options: Options, said: Conversation) -> Sizes:
         hello_bytes_down=len(_agreed(options, hello)),
         greeting_bytes=len(hello_frame(Batch(said.cursor), deflates)),
         pressed=_pressed(said) if deflates else (),
-        pressed_bare_bytes=sum(map(len, bare)) / len(bare) - FRAMES[0][1] if deflates else 0.0,
+        pressed_bare_bytes=sum(map(len, bare)) / len(bare) - FRAMES[0][1] if deflates and bare else 0.0,
     )
     return handshake(said.host.rpartition(":")[0]).around(plain) if options.tls else plain
 
