@@ -1,6 +1,6 @@
 """What requests get: ranges of the tape as deliveries and declared skips, for many requests at once.
 
-A request has read the tape up to its cursor, and finds it filled up to its head; between the two lie the
+A request has read the tape up to its cursor, and finds it filled up to the head; between the two lie the
 ticks that it may get. Ticks are counted by their places in the feed, so a cursor is a number of ticks.
 
           left the tape          held, [oldest, head)              to come
@@ -106,33 +106,29 @@ class Tape:
         no = np.broadcast_to(np.False_, count)
         return Batches(one, payload, cursor, no, no, no, tick, alone=True)
 
-    def head(self, at: Floats) -> Ints:
-        """How many ticks have come by each instant."""
-        return np.searchsorted(self.arrival_s, at, "right")
-
-    def read(self, who: Ints, cursor: Ints, head: Ints) -> Batches:
+    def read(self, who: Ints, cursor: Ints, head: int) -> Batches:
         """What each of the clients `who` gets that has read up to `cursor` and finds `head` ticks."""
         behind = head - cursor
         furthest = int(behind.max(initial=0))
-        no = np.broadcast_to(np.False_, len(who))
+        no, at_head = np.broadcast_to(np.False_, len(who)), np.broadcast_to(head, len(who))
         if furthest == 0:
-            return Batches(behind, behind, head, no, no, no, NOTHING)
+            return Batches(behind, behind, at_head, no, no, no, NOTHING)
         if self._shard.subscribed is None and furthest <= self._plain_up_to:
             size = self._bytes_before[head] - self._bytes_before[cursor]
-            return Batches(behind, size, head, no, no, no, spans(cursor, behind))
+            return Batches(behind, size, at_head, no, no, no, spans(cursor, behind))
         batch, tick = np.repeat(np.arange(len(who)), behind), spans(cursor, behind)
         if self._shard.subscribed is not None:
             wanted = self._shard.subscribed[who[batch], self.symbol[tick]]
             batch, tick = batch[wanted], tick[wanted]
         return self._ruled(batch, tick, cursor, head)
 
-    def _ruled(self, batch: Ints, tick: Ints, cursor: Ints, head: Ints) -> Batches:
+    def _ruled(self, batch: Ints, tick: Ints, cursor: Ints, head: int) -> Batches:
         """What the rules leave of the wanted ticks between cursor and head."""
         shard, count = self._shard, len(cursor)
         policy, buffer = shard.slow_client.policy, shard.slow_client.buffer_ticks
         wanted = np.bincount(batch, minlength=count)
-        oldest = np.maximum(head - shard.tape_ticks, 0)
-        left = np.bincount(batch[tick < oldest[batch]], minlength=count) > 0
+        oldest = head - shard.tape_ticks
+        left = np.bincount(batch[tick < oldest], minlength=count) > 0
         far = (wanted > buffer) & ~left & (shard.mode == "every")
         slow = far & (policy == "disconnect")
         refused = left | slow

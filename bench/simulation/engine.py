@@ -7,9 +7,9 @@ of arrivals at the worker, and one queue for them (`worker`), first come, first 
     a request        is answered from the tape, or parked if there is nothing new and the transport parks
     time             a held request whose hold time is over is answered empty
 
-What an arrival finds depends on the arrivals before it alone (a request sees the ticks that came before it,
-even if they are still in the queue), never on when the worker gets to it. So what each job costs is known
-before anything is queued, and the queue needs no loop.
+When the worker gets to a tick, all that have come by then are taken in one read and handed out together.
+Apart from that, what an arrival finds depends on the arrivals before it alone, never on when the worker gets
+to it. So between two such reads what each job costs is known before anything is queued: no loop is needed.
 
 What does need care is that an answer brings the client's next request. It comes after the answer was given,
 and was given after the queue before it was worked off; and then it takes the way down and up again:
@@ -20,13 +20,13 @@ and was given after the queue before it was worked off; and then it takes the wa
 The least of these over all who are to come is a bound up to which every arrival is known: one round
 (conservative synchronisation, Chandy and Misra 1979). A request that will be parked brings nothing before
 the next tick or the end of its hold time, so where the transport parks, only those count for whom there is
-news; and a round ends at the next tick. A backlog or a schedule makes rounds long: when there is most to do.
+news. And a round ends at the next tick. A backlog or a schedule makes rounds long: when there is most to do.
 
 A client whose socket is full is not parked: it "asks" again when the socket has drained.
 
-Known weaknesses: ticks that come while the worker is busy are handed out one by one, where a real server
-finds them in one read. A client that is refused twice in a row asks at once both times. Who is too slow to be
-pushed to is disconnected when its socket has drained, not before.
+Known weaknesses: one read hands out no more ticks than one batch holds; the next one follows. A client that
+is refused twice in a row asks at once both times. Who is too slow to be pushed to is disconnected when its
+socket has drained, not before.
 """
 
 from __future__ import annotations
@@ -66,14 +66,13 @@ class _Engine:
         cycle, costs, count = shard.cycle, shard.costs, len(shard.clients)
         self.tape, self.network, self.rhythm = Tape(shard), Network(shard), Rhythm(shard)
         self.worker = Worker(shard.t0_s, shard.t1_s)
-        self.waits = cycle.parks or cycle.pushes
         self.request_s = costs.request_s + (costs.connection_s if cycle.new_connection else 0.0)
         self.head = 0
-        """Ticks that have come (where nothing waits, ticks come with the requests of a round)."""
+        """Ticks that the worker has taken."""
         self.cursor = np.zeros(count, dtype=np.int64)
         """Ticks that each client has read."""
         self.newest = np.zeros(count, dtype=np.int64)
-        """Ticks up to the newest that each client wants; only where something waits."""
+        """Ticks up to the newest of them that each client wants."""
         self.requests = np.zeros(count, dtype=np.int64)
         """Requests of each before the present one: what its delays on the way are drawn by."""
         self.then_s = np.full(count, -np.inf)
@@ -91,9 +90,9 @@ class _Engine:
             asked_s -= cycle.hold_s * even(shard.seed, Stream.PHASE, shard.clients)
         self.books = Books(shard, np.full(count, np.inf) if cycle.pushes else asked_s.copy())
         self.agenda = Agenda()
-        first = np.argsort(asked_s, kind="stable") if self.waits else NOBODY
+        first = NOBODY if cycle.pace else np.argsort(asked_s, kind="stable")
         self.parking = Parking(first, asked_s[first] + cycle.hold_s, by_client=cycle.pushes)
-        if not self.waits:
+        if cycle.pace:
             self._ask(np.arange(count), self.rhythm.first_s)
 
     def _owed(self) -> Ints:
@@ -108,9 +107,8 @@ class _Engine:
 
     @property
     def tick_s(self) -> float:
-        """When the next tick comes to those who wait."""
-        comes = self.waits and self.head < len(self.tape)
-        return float(self.tape.arrival_s[self.head]) if comes else math.inf
+        """When the next tick comes."""
+        return float(self.tape.arrival_s[self.head]) if self.head < len(self.tape) else math.inf
 
     def goes_on(self) -> bool:
         """Whether there is anything left that somebody is owed, and time for it."""
@@ -123,7 +121,12 @@ class _Engine:
         """A round of requests; one tick where none comes before it."""
         tick_s, until_s = self.tick_s, self._known_until()
         at, who = self.agenda.take(until_s, tick_s, ROUND_JOBS)
-        over_s, over = self.parking.expire(until_s if len(at) < ROUND_JOBS else float(at[-1]), tick_s)
+        end = 1 + int(np.searchsorted(np.cumsum(self.head - self.cursor[who]), ROUND_UPDATES))
+        if end < len(who) or len(who) == ROUND_JOBS:
+            self.agenda.put(at[end:], who[end:])
+            at, who = at[:end], who[:end]
+            until_s = float(at[-1])
+        over_s, over = self.parking.expire(until_s, tick_s)
         if not len(who) and not len(over):
             self._hand_out()
         elif self.shard.cycle.pushes:
@@ -137,35 +140,31 @@ class _Engine:
 
     def _known_until(self) -> float:
         """Up to when all arrivals are known: the bound of a round."""
-        if not self.waits:
-            first_s = max(self.agenda.first_s, self.worker.free_s)
-            return max(first_s + self.network.lookahead_s, float(self.then_s.min()))
+        first_s, ahead_s = self.agenda.first_s, self.network.lookahead_s
         if self.shard.cycle.parks:
-            first_s = min(self.agenda.first_of(self.cursor < self.newest), self.parking.first_s)
-            known_s = max(first_s, self.worker.free_s) + self.network.lookahead_s
-            return min(known_s, self.agenda.first_s + self.shard.cycle.hold_s)
-        cut_s = self.agenda.first_of(self.head - self.cursor > self.tape.whole_up_to)
-        return min(self.agenda.first_s + self.network.drains_s, cut_s)
+            news_s = min(self.agenda.first_of(self.cursor < self.newest), self.parking.first_s)
+            return min(max(news_s, self.worker.free_s) + ahead_s, first_s + self.shard.cycle.hold_s)
+        cut_s = math.inf   # when the first comes whose batch may be cut, and who will then ask at once
+        if self.head > self.tape.whole_up_to:
+            cut_s = self.agenda.first_of(self.head - self.cursor > self.tape.whole_up_to)
+        if self.shard.cycle.pushes:
+            return min(first_s + self.network.drains_s, cut_s)
+        known_s = min(float(self.then_s.min()), max(cut_s, self.worker.free_s) + ahead_s)
+        return max(max(first_s, self.worker.free_s) + ahead_s, known_s)
 
     def _serve(self, at: Floats, who: Ints, asks: Bools) -> None:
         """Arrivals in order: requests, and those whose hold time is over (not `asks`)."""
-        head = np.broadcast_to(self.head, len(who))
-        if self.waits:
+        answered = np.arange(len(who))
+        if self.shard.cycle.parks:
             parks = asks & (self.cursor[who] >= self.newest[who])
             self.parking.put(who[parks], at[parks] + self.shard.cycle.hold_s)
             answered = np.flatnonzero(~parks)
-        else:
-            head = self.tape.head(at)
-            end = 1 + int(np.searchsorted(np.cumsum(head - self.cursor[who]), ROUND_UPDATES))
-            self.agenda.put(at[end:], who[end:])
-            at, who, asks, head = at[:end], who[:end], asks[:end], head[:end]
-            answered = np.arange(len(who))
         whom = who[answered]
-        batches = self.tape.read(whom, self.cursor[whom], head[answered])
+        batches = self.tape.read(whom, self.cursor[whom], self.head)
         service: Floats = np.where(asks, self.request_s, 0.0)
         service[answered] += self._handing_s(batches)
-        finish = self._queue(at, service, int(head[-1]))
-        self.cursor[who] = head
+        finish = self.worker.serve(at, service)
+        self.cursor[who] = self.head
         self.cursor[whom] = batches.cursor
         asked = int(np.count_nonzero(asks))
         self.books.server["requests"] += asked
@@ -181,9 +180,9 @@ class _Engine:
         if not len(who):
             return
         new, costs = self.comes_back[who], self.shard.costs
-        batches = self.tape.read(who, self.cursor[who], np.broadcast_to(self.head, len(who)))
+        batches = self.tape.read(who, self.cursor[who], self.head)
         service: Floats = self._handing_s(batches) + new * (costs.request_s + costs.connection_s)
-        finish = self._queue(at, service, self.head)
+        finish = self.worker.serve(at, service)
         self.cursor[who] = batches.cursor
         self.books.server["requests"] += int(new.sum())
         self.books.server["connections"] += int(new.sum())
@@ -201,21 +200,26 @@ class _Engine:
             self._ask(who[gone], finish[gone] + self.shard.net.down_s)
 
     def _hand_out(self) -> None:
-        """A tick comes, and goes to all who wait for it."""
-        place, costs = self.head, self.shard.costs
-        self.head += 1
-        wanted = None if self.wanting is None else self.wanting[self.tape.symbol[place]]
-        self.newest[slice(None) if wanted is None else wanted] = self.head
+        """The worker takes all ticks that have come by now, and hands them to all who wait for them."""
+        first, arrival_s, costs = self.head, self.tick_s, self.shard.costs
+        begin_s = max(arrival_s, self.worker.free_s)
+        end = int(np.searchsorted(self.tape.arrival_s, begin_s, "right"))
+        self.head = end = max(first + 1, min(end, first + self.tape.whole_up_to))
+        wanted = None if self.wanting is None else self._news(first, end)
+        if wanted is None:
+            self.newest.fill(end)
         pushes = self.shard.cycle.pushes
         who = self.parking.look(wanted) if pushes else self.parking.wake(wanted)
-        size = int(self.shard.ticks.payload_bytes[place])
-        each_s = costs.answer_s + costs.update_s + costs.byte_s * size
-        finish = self.worker.fan_out(float(self.tape.arrival_s[place]), costs.tick_s, each_s, len(who))
-        self.books.server["ticks"] += 1
+        self.cursor[who] = first
+        batches = self.tape.alone(first, len(who))
+        if end > first + 1:
+            batches = self.tape.read(who, self.cursor[who], end)
+        taking_s = costs.tick_s * (end - first)
+        finish = self.worker.fan_out(arrival_s, taking_s, self._handing_s(batches))
+        self.books.server["ticks"] += end - first
         if not len(who):
             return
-        self.cursor[who] = self.head
-        batches = self.tape.alone(place, len(who))
+        self.cursor[who] = end
         if not pushes:
             self._answer(who, finish, batches)
             return
@@ -226,22 +230,20 @@ class _Engine:
             self.parking.leave(gone)
             self.agenda.put(drained_s[full], who[full])
 
+    def _news(self, first: int, end: int) -> Bools:
+        """Who wants any of the ticks from `first` up to `end`."""
+        assert self.wanting is not None
+        wanted = np.zeros(len(self.cursor), dtype=np.bool_)
+        for tick in range(first, end):
+            mine = self.wanting[self.tape.symbol[tick]]
+            self.newest[mine] = tick + 1
+            wanted |= mine
+        return wanted
+
     def _handing_s(self, batches: Batches) -> Floats:
         """What it costs to hand over batches."""
         costs = self.shard.costs
         return costs.answer_s + costs.update_s * batches.updates + costs.byte_s * batches.bytes
-
-    def _queue(self, at: Floats, service: Floats, head: int) -> Floats:
-        """Serve arrivals and, where they come with a round, the ticks between them; when each is done."""
-        ticks = self.tape.arrival_s[self.head : head]
-        if not len(ticks):
-            return self.worker.serve(at, service)
-        place = np.searchsorted(at, ticks, "left")
-        service = np.insert(service, place, self.shard.costs.tick_s)
-        finish = self.worker.serve(np.insert(at, place, ticks), service)
-        self.head = head
-        self.books.server["ticks"] += len(ticks)
-        return np.delete(finish, place + np.arange(len(place)))
 
     def _answer(self, who: Ints, finish_s: Floats, batches: Batches) -> None:
         """Responses are on their way; each brings its client's next request."""
@@ -273,9 +275,6 @@ class _Engine:
         if self.shard.cycle.pace:
             least_s = self.network.opening_s + self.shard.net.up_s
             self.then_s[who] = self.rhythm.not_before(who, at) + least_s
-            if self.tape.whole_up_to < len(self.tape):
-                cut = who[self.tape.head(at) - self.cursor[who] > self.tape.whole_up_to]
-                self.then_s[cut] = -np.inf   # what is cut is followed up at once
 
     def _record(self, who: Ints, kernel_s: Floats, seen_s: Floats, batches: Batches) -> None:
         """Tell the sink and the server's counts what was handed over."""
@@ -304,10 +303,6 @@ class _Engine:
 
     def outcome(self) -> ShardOutcome:
         """What it came to."""
-        rest = self.tape.arrival_s[self.head : np.searchsorted(self.tape.arrival_s, self.shard.t1_s)]
-        if len(rest):   # nobody has asked since
-            self.worker.serve(rest, np.full(len(rest), self.shard.costs.tick_s))
-            self.books.server["ticks"] += len(rest)
         self.books.late(*self.rhythm.missed(self.shard.t1_s))
         self.books.close()
         return ShardOutcome(

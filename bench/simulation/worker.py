@@ -8,7 +8,7 @@ With Sₖ the service of all jobs before k, startₖ − Sₖ is a running maxim
 
     startₖ = Sₖ + max_{i ≤ k} (arrivalᵢ − Sᵢ)
 
-A fan-out is many equal jobs at one instant; the k-th of them is done k services after it began.
+A fan-out is one job that brings others, which are served right behind it, before whatever came meanwhile.
 
 Known weakness: sums of service begin anew in each call, so what is rounded away stays below 10⁻¹² s.
 """
@@ -52,12 +52,13 @@ class Worker:
             self.busy_s += float(clipped.sum())
         return finish
 
-    def fan_out(self, arrival_s: float, first_s: float, each_s: float, count: int) -> Floats:
-        """Serve one job, and `count` equal ones behind it that come with it; when each of these is done."""
-        start = max(arrival_s, self.free_s)
-        self.jobs += 1 + count
-        self.free_s = start + first_s + each_s * count
-        self.wait_max_s = max(self.wait_max_s, self.free_s - (each_s if count else first_s) - arrival_s)
-        inside = min(self.free_s, self._t1_s) - max(start, self._t0_s)
-        self.busy_s += max(inside, 0.0)
-        return np.asarray(start + first_s + each_s * np.arange(1, count + 1), dtype=np.float64)
+    def fan_out(self, arrival_s: float, first_s: float, service_s: Floats) -> Floats:
+        """Serve one job, and right behind it those that it brings; when each of these is done."""
+        start_s = max(arrival_s, self.free_s)
+        finish = start_s + first_s + np.cumsum(service_s)
+        self.jobs += 1 + len(finish)
+        self.free_s = float(finish[-1]) if len(finish) else start_s + first_s
+        last_s = float(service_s[-1]) if len(finish) else first_s
+        self.wait_max_s = max(self.wait_max_s, self.free_s - last_s - arrival_s)
+        self.busy_s += max(0.0, min(self.free_s, self._t1_s) - max(start_s, self._t0_s))
+        return np.asarray(finish, dtype=np.float64)

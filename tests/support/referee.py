@@ -11,6 +11,7 @@ import math
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import simpy
@@ -39,26 +40,32 @@ class Queue:
     def __init__(self, env, t0_s, t1_s):
         self.env, self.window = env, (t0_s, t1_s)
         self.jobs = simpy.Store(env)
+        self.brought = []
         self.count = 0
         self.busy_s = 0.0
         env.process(self.run())
 
-    def put(self, service):
-        """A job whose service is known, or (a function) decided when its turn comes; the event of its end."""
+    def put(self, turn):
+        """A job: its service, or a function that says so when its turn has come (None: there is nothing to do
+        after all) and may `bring` further jobs to be served right behind it. The event of its end."""
         done = self.env.event()
-        self.jobs.put((service, done))
+        self.jobs.put((turn, done))
+        return done
+
+    def bring(self, service_s):
+        done = self.env.event()
+        self.brought.append((service_s, done))
         return done
 
     def run(self):
         while True:
-            service, done = yield self.jobs.get()
-            begun_s = self.env.now
-            took_s = service() if callable(service) else service
-            if took_s is None:   # nothing to do after all
+            turn, done = self.brought.pop(0) if self.brought else (yield self.jobs.get())
+            took_s = turn() if callable(turn) else turn
+            if took_s is None:
                 continue
             self.count += 1
             low, high = self.window
-            self.busy_s += max(0.0, min(begun_s + took_s, high) - max(begun_s, low))
+            self.busy_s += max(0.0, min(self.env.now + took_s, high) - max(self.env.now, low))
             yield self.env.timeout(took_s)
             done.succeed()
 
@@ -80,6 +87,7 @@ class Referee:
         count = len(shard.clients)
         self.wants = [self.subscription(client) for client in range(count)]
         self.cursor = [0] * count
+        self.come = 0
         self.parked = {}
         self.out = [False] * count
         self.link_free_s = [-math.inf] * count
@@ -99,7 +107,10 @@ class Referee:
                     self.asked_s[client] = -cycle.hold_s * self.draw(Stream.PHASE, client)
         if cycle.parks:
             for client in sorted(range(count), key=lambda client: self.asked_s[client]):
-                self.env.process(self.asks(client, self.park(client, self.asked_s[client])))
+                answer = self.parked[client] = self.env.event()
+                self.env.process(self.asks(client, answer))
+                if math.isfinite(cycle.hold_s):
+                    self.env.process(self.expires(client, answer, self.asked_s[client] + cycle.hold_s))
         elif not cycle.pushes:
             for client in range(count):
                 self.env.process(self.asks(client, None))
@@ -155,22 +166,34 @@ class Referee:
     def feed(self):
         for place, at_s in enumerate(self.arrival_s):
             yield self.until(at_s)
-            self.tape.append(place + 1, self.symbols[place], b"%d" % place)
-            self.worker.put(self.shard.costs.tick_s)
-            wanted = [c for c, asked in enumerate(self.wants)
-                      if asked.symbols is None or self.symbols[place] in asked.symbols]
-            if self.shard.cycle.pushes:
-                for client in wanted:
-                    self.env.process(self.pushed(client, place))
-            else:
-                self.wake(wanted, place)
+            self.come = place + 1
+            self.worker.put(partial(self.takes, place))
 
-    def wake(self, wanted, place):
-        wanted = set(wanted)
-        for client in [client for client in self.parked if client in wanted]:
-            batch = Batch([place])
-            self.cursor[client] = place + 1
-            self.parked.pop(client).succeed((batch, self.worker.put(self.handing_s(batch))))
+    def takes(self, first):
+        """The worker has got to a tick: it takes all that have come, and hands them to all who wait."""
+        shard = self.shard
+        if first < self.tape.head:
+            return None   # it was taken with the one before
+        most = min(shard.batch_max, shard.tape_ticks, shard.slow_client.buffer_ticks)
+        end = min(self.come, first + most)
+        news = set(self.symbols[first:end])
+        for place in range(first, end):
+            self.tape.append(place + 1, self.symbols[place], b"%d" % place)
+        wanted = [c for c, asked in enumerate(self.wants) if asked.symbols is None or asked.symbols & news]
+        if shard.cycle.pushes:
+            waiting = [client for client in wanted if not self.out[client]]
+        else:
+            wanted = set(wanted)
+            waiting = [client for client in self.parked if client in wanted]
+        for client in waiting:
+            self.cursor[client] = first
+            batch = self.read(client)
+            done = self.worker.bring(self.handing_s(batch))
+            if shard.cycle.pushes:
+                self.env.process(self.pushed(client, batch, self.cursor[client], done))
+            else:
+                self.parked.pop(client).succeed((batch, done))
+        return shard.costs.tick_s * (end - first)
 
     # What a request gets
 
@@ -196,29 +219,36 @@ class Referee:
 
     # Clients that ask
 
-    def park(self, client, since_s):
-        """From here on the request is held; the batch that it gets, and when the worker is done with it."""
-        news = self.env.event()
-        self.parked[client] = news
-        hold_s = self.shard.cycle.hold_s
-        if math.isfinite(hold_s):
-            got = yield news | self.until(since_s + hold_s)
-            if news not in got:
-                del self.parked[client]
-                return Batch(), self.worker.put(self.shard.costs.answer_s)
-        else:
-            yield news
-        return news.value
+    def expires(self, client, answer, at_s):
+        """The hold time of a request is over then, if it is still held."""
+        yield self.until(at_s)
+
+        def turn():
+            if self.parked.get(client) is not answer:
+                return None
+            self.parked.pop(client).succeed((Batch(), done))
+            return self.shard.costs.answer_s
+
+        done = self.worker.put(turn)
 
     def served(self, client):
-        """A request is at the worker; its batch, and when the worker is done with it."""
+        """A request is at the worker; what it gets, and when the worker is done with it."""
         cycle, costs = self.shard.cycle, self.shard.costs
         request_s = costs.request_s + (costs.connection_s if cycle.new_connection else 0.0)
-        batch = self.read(client)
-        if cycle.parks and not batch.ticks and not batch.refused:
-            self.worker.put(request_s)
-            return (yield from self.park(client, self.env.now))
-        return batch, self.worker.put(request_s + self.handing_s(batch))
+        answer = self.env.event()
+
+        def turn():
+            batch = self.read(client)
+            if not cycle.parks or batch.ticks or batch.refused:
+                answer.succeed((batch, done))
+                return request_s + self.handing_s(batch)
+            self.parked[client] = answer
+            return request_s
+
+        done = self.worker.put(turn)
+        if math.isfinite(cycle.hold_s):
+            self.env.process(self.expires(client, answer, self.env.now + cycle.hold_s))
+        return answer
 
     def asks(self, client, held):
         """The life of a client that polls; `held`: its first request is with the worker already."""
@@ -268,7 +298,7 @@ class Referee:
             self.count("requests", client, self.env.now)
             yield self.env.timeout(net.up_s + self.jitter_s(Stream.UP, client, self.requests[client]))
             held = self.served(client)
-        batch, done = yield from held
+        batch, done = yield held
         yield done
         if self.slow[client]:
             size = sum(self.bytes[tick] for tick in batch.ticks) + self.shard.slow_links.overhead_bytes
@@ -280,18 +310,10 @@ class Referee:
 
     # Clients that are pushed to
 
-    def pushed(self, client, place):
-        """A tick has come for a client who is pushed to; left out if the socket turns out to be full."""
-        batch = Batch([place])
-
-        def turn():
-            if self.out[client]:
-                return None
-            self.cursor[client] = place + 1
-            return self.handing_s(batch)
-
-        yield self.worker.put(turn)
-        yield from self.written(client, batch, place + 1, response=False)
+    def pushed(self, client, batch, cursor, done):
+        """Ticks go to a client that is up to date."""
+        yield done
+        yield from self.written(client, batch, cursor, response=False)
 
     def written(self, client, batch, cursor, response):
         """A message was written to a socket, up to `cursor`."""
@@ -317,13 +339,7 @@ class Referee:
 
     def drains(self, client, at_s):
         yield self.until(at_s)
-        batch = self.read(client)
-        cursor = self.cursor[client]
-        if not batch.ticks and not batch.refused:
-            self.out[client] = False
-            return
-        yield self.worker.put(self.handing_s(batch))
-        yield from self.written(client, batch, cursor, response=False)
+        yield from self.catches_up(client, 0.0, response=False)
 
     def comes_back(self, client):
         net, costs = self.shard.net, self.shard.costs
@@ -334,10 +350,21 @@ class Referee:
         self.count("requests", client, self.env.now)
         yield self.env.timeout(net.up_s + self.jitter_s(Stream.UP, client, self.requests[client]))
         self.requests[client] += 1
-        batch = self.read(client)
-        cursor = self.cursor[client]
-        yield self.worker.put(costs.request_s + costs.connection_s + self.handing_s(batch))
-        yield from self.written(client, batch, cursor, response=True)
+        yield from self.catches_up(client, costs.request_s + costs.connection_s, response=True)
+
+    def catches_up(self, client, opening_s, response):
+        """Whose socket has drained, or who is back, goes on from the tape; at its head, it is up to date."""
+        got = []
+
+        def turn():
+            got.append(self.read(client))
+            if not response and not got[0].ticks and not got[0].refused:
+                self.out[client] = False
+                return None
+            return opening_s + self.handing_s(got[0])
+
+        yield self.worker.put(turn)
+        yield from self.written(client, got[0], self.cursor[client], response)
 
     # At the client
 
