@@ -1,0 +1,164 @@
+"""Server jobs a second of the simulator's engine, and of SimPy on the same work, in one run.
+
+    python benchmarks/engine.py
+    python benchmarks/engine.py --clients 1000000 --referee-clients 5000
+
+A job is one thing that a server's queue holds: a tick, a poll, a request that is parked, an answer to one
+that was woken, a push. First comes the engine alone, with all clients on one server; then, for each
+transport, the engine and the referee (the plain SimPy version that the tests hold the engine to) on one and
+the same smaller world. Both find the instants of every delivery and keep each client's counts, and what they
+find is compared. The engine's figures are the best of three. Exit status 1: a goal was not reached, or they
+disagree.
+
+Since the referee keeps books, a bare loop stands beside it: SimPy queueing polls, and nothing else.
+
+SimPy comes with the tests' requirements; without it only the engine is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from bench.cycle import Cycle
+from bench.simulation.engine import simulate
+from bench.simulation.world import Costs, Deliveries, Net, Shard, Skips, Ticks
+
+GOAL_PER_S = 3e6
+GOAL_RATIO = 40.0
+
+CYCLES = {
+    "short polling": Cycle(interval_s=1.0, pace="rate"),
+    "long polling": Cycle(parks=True, hold_s=30.0),
+    "push": Cycle(pushes=True),
+}
+TICKS_PER_S = {"short polling": 1.0, "long polling": 10.0, "push": 10.0}
+MEASURE_S = 5.0
+
+
+class Sum:
+    """A sink that adds up deliveries of the ticks that are due before t1."""
+
+    def __init__(self, shard: Shard) -> None:
+        self.owed = int(np.searchsorted(shard.ticks.due_s, shard.t1_s))
+        self.deliveries, self.app_s = 0, 0.0
+
+    def deliver(self, block: Deliveries) -> None:
+        owed = np.count_nonzero(block.tick < self.owed)
+        self.deliveries += owed
+        self.app_s += float(block.app_s.sum() if owed == len(block.tick) else
+                            block.app_s[block.tick < self.owed].sum())
+
+    def skip(self, block: Skips) -> None:
+        raise AssertionError("nothing is skipped here")
+
+
+def world(name: str, clients: int) -> Shard:
+    """So many clients on one server that has time to spare, a round trip of 2 ms away."""
+    rng = np.random.default_rng(1)
+    count = int(TICKS_PER_S[name] * (MEASURE_S + 3))
+    ticks = Ticks(
+        index=np.arange(count),
+        due_s=np.sort(rng.uniform(0, MEASURE_S + 3, count)),
+        symbol=rng.integers(0, 5, count),
+        payload_bytes=rng.integers(80, 100, count),
+    )
+    share_s = 0.03 / clients   # of CPU, for each client and tick
+    costs = Costs(1e-6, request_s=share_s / 2, answer_s=share_s / 2, update_s=share_s / 10)
+    net = Net(up_s=0.001, down_s=0.001)
+    return Shard(1, np.arange(clients), ticks, CYCLES[name], costs, net, 1.0, 1.0 + MEASURE_S, 1.0)
+
+
+def engine(shard: Shard) -> tuple[float, Sum]:
+    """The engine's jobs a second."""
+    found, began_s = Sum(shard), time.perf_counter()
+    outcome = simulate(shard, found)
+    return outcome.jobs / (time.perf_counter() - began_s), found
+
+
+def referee(shard: Shard) -> tuple[float, Sum]:
+    """SimPy's."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+    from referee import Referee
+
+    began_s = time.perf_counter()
+    run = Referee(shard).run()
+    took_s = time.perf_counter() - began_s
+    found = Sum(shard)
+    times = [row[3] for row in run.deliveries if row[1] < found.owed]
+    found.deliveries, found.app_s = len(times), sum(times)
+    return run.jobs / took_s, found
+
+
+def bare(clients: int) -> float:
+    """Jobs a second of SimPy where polls are only queued."""
+    import simpy
+
+    env, jobs = simpy.Environment(), 0
+    queue = simpy.Store(env)
+
+    def server():
+        nonlocal jobs
+        while True:
+            done = yield queue.get()
+            yield env.timeout(1e-6)
+            jobs += 1
+            done.succeed()
+
+    def client(phase_s):
+        yield env.timeout(phase_s)
+        while True:
+            yield env.timeout(0.001)
+            done = env.event()
+            queue.put(done)
+            yield done
+            yield env.timeout(0.001)
+            yield env.timeout(0.998)
+
+    env.process(server())
+    for number in range(clients):
+        env.process(client(number / clients))
+    began_s = time.perf_counter()
+    env.run(MEASURE_S)
+    return jobs / (time.perf_counter() - began_s)
+
+
+def main() -> int:
+    """Measure, print; 1 where a goal was not reached."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--clients", type=int, default=400_000)
+    parser.add_argument("--referee-clients", type=int, default=10_000)
+    arguments = parser.parse_args()
+    reached = True
+    print(f"{arguments.clients:,} clients on one server:")
+    for name in CYCLES:
+        shard = world(name, arguments.clients)
+        per_s = max(engine(shard)[0] for _ in range(3))
+        reached &= per_s > GOAL_PER_S
+        print(f"  {name:<15}{per_s / 1e6:6.2f} million jobs a second (goal {GOAL_PER_S / 1e6:g})", flush=True)
+    if find_spec("simpy") is None:
+        print("SimPy is not installed (it comes with the tests' requirements): nothing to compare with.")
+        return not reached
+    print(f"{arguments.referee_clients:,} clients, engine and SimPy (a bare loop of polls: "
+          f"{bare(arguments.referee_clients) / 1e3:.0f} thousand):")
+    for name in CYCLES:
+        shard = world(name, arguments.referee_clients)
+        ours = max((engine(shard) for _ in range(3)), key=lambda one: one[0])
+        theirs = referee(shard)
+        ratio = ours[0] / theirs[0]
+        same = ours[1].deliveries == theirs[1].deliveries and (
+            abs(ours[1].app_s - theirs[1].app_s) < 1e-9 * ours[1].deliveries)
+        reached &= ratio >= GOAL_RATIO and same
+        print(f"  {name:<15}{ours[0] / 1e6:6.2f} million against {theirs[0] / 1e3:5.1f} thousand:"
+              f" {ratio:5.0f} times (goal {GOAL_RATIO:g}), {ours[1].deliveries:,} deliveries, "
+              f"{'the same' if same else 'NOT THE SAME'}", flush=True)
+    return not reached
+
+
+if __name__ == "__main__":
+    sys.exit(main())
