@@ -6,7 +6,7 @@ ARGS     ?=
 PIP      := .venv/bin/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help bench plan resume report compare calibrate validate serve bench-ui notebook doctor test lock clean
+.PHONY: help bench simulate plan resume report compare calibrate validate serve bench-ui notebook doctor test lock clean
 
 help:  ## this list
 	@echo "Tickertape: what it costs, and how long it takes, to get live data to its clients."
@@ -15,6 +15,10 @@ help:  ## this list
 
 bench: .venv/.run  ## measure and report: SCENARIO=quick, FEED=trades.csv, ARGS="--set trials.count=10"
 	.venv/bin/tickertape run $(SCENARIO) $(if $(FEED),--feed $(FEED)) $(ARGS)
+
+simulate: .venv/.run  ## a million clients, from measured costs: SCENARIO=…, FEED=…, ARGS="--rtt 80ms"
+	.venv/bin/tickertape simulate $(if $(filter file,$(origin SCENARIO)),scale/million,$(SCENARIO)) \
+		$(if $(FEED),--feed $(FEED)) $(ARGS)
 
 plan: .venv/.run  ## what such a run would need, without running it: SCENARIO=…, FEED=…
 	.venv/bin/tickertape run $(SCENARIO) $(if $(FEED),--feed $(FEED)) --plan $(ARGS)

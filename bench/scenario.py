@@ -84,8 +84,8 @@ class Feed(Table):
     @model_validator(mode="after")
     def _replay_has_a_file(self) -> Feed:
         if self.schedule == "replay" and not self.replay.file:
-            raise ValueError("a file of trades beside schedule = \"replay\": pass --feed FILE (make: FEED=FILE), "
-                             "or set feed.replay.file, or another schedule such as bursty")
+            raise ValueError("a file of trades beside schedule = \"replay\": pass --feed FILE (make: "
+                             "FEED=FILE), or set feed.replay.file, or another schedule such as bursty")
         return self
 
     @model_validator(mode="after")

@@ -60,7 +60,7 @@ def bytes_per_update(run: Run) -> Figure:
         axes.set_xlim(0, longest * 1.12 or 1)
         axes.grid(visible=False, axis="y")
         axes.set_xlabel("bytes for each update (wire, IPv4)")
-        axes.set_title(f"What does an update cost on the wire? ({clients} clients)")
+        axes.set_title(f"What does an update cost on the wire? ({clients:,} clients)")
         figure.legend(handles=[
             Patch(facecolor=_tint("#555555", KINDS[part][2]), hatch=KINDS[part][1], edgecolor=style.INK,
                   linewidth=0.6, label=KINDS[part][0])
@@ -73,6 +73,12 @@ def server_by_clients(run: Run) -> Figure:
     """Server CPU for each update and memory for each client, against the number of clients."""
     with style.settings():
         figure = Figure(figsize=(8.4, 4.4), layout="constrained")
+        if run.simulated:   # without memory
+            axes = figure.subplots()
+            by_clients(axes, run, "server_cpu_us_per_update", "CPU time for each update (µs)")
+            axes.set_title("What does an update cost the server?")
+            style.legend(figure, axes)
+            return figure
         left, right = figure.subplots(1, 2)
         by_clients(left, run, "server_cpu_us_per_update", "CPU time for each update (µs)")
         by_clients(right, run, "server_rss_bytes_per_client", "memory for each client (kB)", unit=1000)

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from bench.report import style, theory
+from bench.report import simulated, style, theory
 from bench.report.run import Run
 from bench.stats.arrays import Floats
 from bench.stats.intervals import interval
@@ -29,8 +29,8 @@ TICKS = (0.0, 0.5, 0.9, 0.95, 0.99, 0.995, 0.999)
 
 def run_looks(run: Run) -> dict[str, style.Look]:
     """How each transport of the run is drawn."""
-    simulated = set(run.trials.loc[run.trials["source"] == "simulated", "transport"])
-    return style.looks(run.transports, tuple(simulated))
+    labels = set(run.trials.loc[run.trials["source"] == "simulated", "transport"])
+    return style.looks(run.transports, tuple(labels))
 
 
 def shown_clients(run: Run) -> int:
@@ -72,7 +72,7 @@ def percentiles(run: Run) -> Figure:
         style.plain_ticks(axes, "y")
         axes.set_xlabel("share of updates that are at least as fast")
         axes.set_ylabel("latency (ms, log scale)")
-        axes.set_title(f"How long does an update take? ({clients} clients)")
+        axes.set_title(f"How long does an update take? ({clients:,} clients)")
         style.legend(figure, axes)
     return figure
 
@@ -133,8 +133,9 @@ def by_clients(axes: Axes, run: Run, column: str, label: str, *, logarithmic: bo
     `unit` is what one on the axis stands for (1000 draws bytes as kB). The points of one count are set
     side by side, so that their intervals do not hide each other.
     """
-    places = {clients: place for place, clients in enumerate(run.clients)}
+    places = {clients: place for place, clients in enumerate(simulated.counts(run, column))}
     low, high = bounds(column)
+    measured = simulated.beside(run, column)
     expected = [each for each in theory.foreseen(run) if each.figure == column]
     all_looks = run_looks(run)
     for number, (transport, look) in enumerate(all_looks.items()):
@@ -147,6 +148,13 @@ def by_clients(axes: Axes, run: Run, column: str, label: str, *, logarithmic: bo
         error = np.vstack((y - bottom, top - y))
         axes.errorbar(x, y, yerr=error, color=look.colour, marker=look.marker, capsize=4,
                       label=look.name)
+        if measured is not None:
+            points = measured[measured["transport"] == transport]
+            axes.errorbar(
+                [places[int(clients)] - shift for clients in points["clients"]], points[column] / unit,
+                yerr=np.vstack((points[column] - points[low], points[high] - points[column])) / unit,
+                color=look.colour, marker=look.marker, markerfacecolor="white", linestyle="none", capsize=4,
+                label=f"{style.title(transport)}, measured")
         mine = [each for each in expected if each.transport == transport]
         if mine:
             axes.plot([places[each.clients] + shift for each in mine],
@@ -158,6 +166,7 @@ def by_clients(axes: Axes, run: Run, column: str, label: str, *, logarithmic: bo
         style.plain_ticks(axes, "y")
     else:
         axes.set_ylim(bottom=0)
+    simulated.shade(axes, run, places)
     axes.set_xticks(list(places.values()), [f"{clients:,}" for clients in places])
     axes.set_xlim(-0.5, len(places) - 0.5)
     axes.grid(visible=False, axis="x")
@@ -187,7 +196,7 @@ def deliveries_over_time(run: Run) -> Figure:
             axes.set_ylim(bottom=0)
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         all_axes[-1].set_xlabel("seconds since measuring began (before it: warm-up)")
-        style.heading(figure, f"Do updates arrive when they are due? ({clients} clients)")
+        style.heading(figure, f"Do updates arrive when they are due? ({clients:,} clients)")
     return figure
 
 

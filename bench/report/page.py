@@ -19,7 +19,19 @@ import jinja2
 from matplotlib.figure import Figure
 
 from bench.records import whole_file
-from bench.report import capacity, claims, cost_figures, figures, server_table, style, tables, wire
+from bench.report import (
+    belief,
+    capacity,
+    claims,
+    cost_figures,
+    figures,
+    fleet,
+    server_table,
+    simulated,
+    style,
+    tables,
+    wire,
+)
 from bench.report.findings import Finding, findings
 from bench.report.run import Run, write_condensed
 from bench.report.tables import Table
@@ -88,9 +100,12 @@ class Page:
     question: str
     subtitle: str
     verdict: str
-    simulated: bool
+    notice: str
+    """That it is simulated, and with whose costs; empty for a measured run."""
     clients: int
     glance: Table
+    leading: list[Table]
+    """What a simulated run is asked for: its capacity plan, and how far to believe it."""
     findings: list[Finding]
     claims: Table | None
     """Only where the scenario has any."""
@@ -105,20 +120,31 @@ def page(run: Run) -> Page:
     drawn = []
     for plate in SEARCH_PLATES if searched else PLATES:
         figure = plate.draw(run)
-        drawn.append(Drawn(plate.name, _title(figure), plate.caption, style.svg(figure, plate.name)))
+        simulated.mark(figure, run)
+        caption = simulated.caption(run, plate.name, plate.caption)
+        drawn.append(Drawn(plate.name, _title(figure), caption, style.svg(figure, plate.name)))
     return Page(
         question=str(run.manifest["scenario"]["question"]),
         subtitle=tables.subtitle(run),
         verdict=tables.verdict_line(run),
-        simulated=bool((run.trials["source"] == "simulated").any()),
+        notice=simulated.notice(run),
         clients=figures.shown_clients(run),
-        glance=capacity.glance(run) if searched else tables.glance(run),
+        glance=belief.marked(capacity.glance(run) if searched else tables.glance(run), run),
+        leading=_leading(run),
         findings=capacity.findings(run) if searched else findings(run),
         claims=claims.table(run),
         plates=drawn,
         sections=capacity.sections(run) if searched else _sections(run),
-        caveats=tables.CAVEATS,
+        caveats=simulated.CAVEATS if run.simulated else tables.CAVEATS,
     )
+
+
+def _leading(run: Run) -> list[Table]:
+    """The tables that a simulated run is made for."""
+    if not run.simulated:
+        return []
+    wanted = (fleet.table(run.fleet, run.manifest), belief.how_far(run))
+    return [belief.marked(each, run) for each in wanted if each.rows]
 
 
 def _sections(run: Run) -> list[Table]:
@@ -126,7 +152,9 @@ def _sections(run: Run) -> list[Table]:
     cells, *others = tables.sections(run)
     costs = [each for each in (wire.bytes_table(run), wire.connections_table(run), server_table.table(run))
              if each.rows]
-    return [cells, *costs, *others]
+    known = {each.name for each in tables.background(run)}
+    whole = [each if each.name in known else belief.marked(each, run) for each in (cells, *costs, *others)]
+    return [*whole, *([belief.costs_table(run)] if run.simulated else [])]
 
 
 def write(run: Run) -> None:

@@ -23,7 +23,10 @@ from bench.audit import Verdict, audit
 from bench.claims import Judged, judged
 from bench.claims import table as claims_table
 from bench.errors import RunError
+from bench.report import provision
 from bench.report.knees import at_knees, knees
+from bench.stats import fleet
+from bench.stats.fleet import Need
 from bench.stats.stopping import ended_after
 from bench.stats.summary import summarise
 from bench.stats.trial import COLUMNS, WHOLE, WORDS, trial_figures
@@ -46,6 +49,20 @@ class Run:
     """`trial, instant, bin, count`: latencies in bins of 0.5 %."""
     timelines: pd.DataFrame
     """`trial, at_s, due, arrived`: updates in steps of 100 ms."""
+    measured: pd.DataFrame | None = None
+    """`measured.csv` of a simulated run: cells of the same shape, as rows of `summary.csv`."""
+    validation: pd.DataFrame | None = None
+    """`validation.csv` of a simulated run: how far its model was checked."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether its trials were simulated."""
+        return bool((self.trials["source"] == "simulated").any())
+
+    @property
+    def fleet(self) -> list[Need]:
+        """The capacity plan of a simulated run; empty of others, and of a search for the knee."""
+        return provision.needs_of(self.trials, self.manifest) if self.simulated and self.knees is None else []
 
     @property
     def transports(self) -> tuple[str, ...]:
@@ -108,7 +125,13 @@ def open_run(folder: Path) -> Run:
     trials, distributions, timelines = _from_raw(done) if _is_raw(done) else _from_condensed(folder)
     trials = _typed(trials).sort_values(["block", "position", "attempt"], ignore_index=True)
     summary = summarise(at_knees(trials, manifest["scenario"]), tuple(manifest["scenario"]["transports"]))
-    return Run(folder, manifest, trials, summary, distributions, timelines)
+    beside = [_optional(folder / f"{name}.csv") for name in ("measured", "validation")]
+    return Run(folder, manifest, trials, summary, distributions, timelines, *beside)
+
+
+def _optional(path: Path) -> pd.DataFrame | None:
+    """A table that only some runs have."""
+    return _table(path, pd.read_csv, ("transport", "clients"), typed=False) if path.is_file() else None
 
 
 def write_condensed(run: Run) -> None:
@@ -119,6 +142,8 @@ def write_condensed(run: Run) -> None:
         tables["capacity.csv"] = run.knees
     if run.claims:
         tables["claims.csv"] = claims_table(run.claims)
+    if run.fleet:
+        tables["fleet.csv"] = fleet.table(run.fleet)
     for name, frame in tables.items():
         with records.whole_file(run.folder / name) as beside:
             frame.to_csv(beside, index=False, lineterminator="\n")
@@ -186,11 +211,12 @@ def _from_condensed(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFr
     )
 
 
-def _table(path: Path, read: Callable[[Path], pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+def _table(path: Path, read: Callable[[Path], pd.DataFrame], columns: Sequence[str], *,
+           typed: bool = True) -> pd.DataFrame:
     """A condensed file; one that `write_condensed` did not write is refused."""
     try:
         frame = read(path)
-        if path.suffix == ".csv":
+        if path.suffix == ".csv" and typed:
             _typed(frame)
     except (ValueError, TypeError, OSError, pa.ArrowException) as error:   # a ParserError is a ValueError
         what = str(error).partition("\n")[0]

@@ -112,9 +112,17 @@ def legend(figure: Figure, axes: Axes) -> None:
     if drawn:
         figure.legend([handle for handle, _ in drawn], [label for _, label in drawn],
                       loc="outside lower left",
-                      ncols=3 if any(label.endswith(CLOSED_FORM) for _, label in drawn) else 5)
+                      ncols=_columns([label for _, label in drawn]))
     else:
         axes.text(0.5, 0.5, "no valid trial has this figure", ha="center", transform=axes.transAxes)
+
+
+def _columns(labels: Sequence[str]) -> int:
+    """How many of the labels stand side by side."""
+    longest = max(map(len, labels))
+    if longest > 36:
+        return 2
+    return 3 if longest > 28 or any(label.endswith(CLOSED_FORM) for label in labels) else 5
 
 
 def svg(figure: Figure, name: str) -> str:

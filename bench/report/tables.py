@@ -106,7 +106,7 @@ def glance(run: Run) -> Table:
     """The headline figures at one client count, a row a transport."""
     clients = shown_clients(run)
     cells = list(_cells(run, clients))
-    by_kernel = any(not math.isnan(row["kernel_latency_p50_ms"]) for _, row in cells)
+    by_kernel = not run.simulated and any(not math.isnan(row["kernel_latency_p50_ms"]) for _, row in cells)
     several = len(run.clients) > 1
     conflated = int(run.summary["conflated"].fillna(0).sum()) > 0
     fates = ("delivered", "conflated", "lost") if conflated else ("delivered", "lost")
@@ -128,7 +128,7 @@ def glance(run: Run) -> Table:
         note += (f" Each further client: how much more memory {run.clients[-1]:,} clients take than "
                  f"{run.clients[0]:,}, for each between; memory a client also holds its share of what the "
                  "server takes once and of its tape.")
-    return Table("glance", f"At {clients} clients", columns, tuple(rows), note=(
+    return Table("glance", f"At {clients:,} clients", columns, tuple(rows), note=(
         f"{note} In brackets: 95 % interval between trials. –: not measured, or too few updates to say."))
 
 

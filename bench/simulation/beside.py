@@ -26,7 +26,7 @@ from bench.experiment.journal import PROJECT
 from bench.records import whole_file
 from bench.report import open_run
 from bench.scenario import Scenario
-from bench.simulation.costs import REFERENCE, CostsFile, read_costs
+from bench.simulation.costs import REFERENCE, CostsFile, Kind, read_costs
 from bench.stats.prediction import COLUMNS
 from bench.stats.summary import further_client
 from bench.tables import Table
@@ -58,7 +58,7 @@ def measured(folder: Path | None, scenario: Scenario, options: Mapping[str, Tabl
     theirs = Scenario.model_validate(found.manifest["scenario"])
     labels = _same_subjects(scenario, options, theirs, str(found.folder))
     memory = {mine: further_client(found.trials[found.trials["transport"] == label]).estimate
-              for mine, label in labels.items()}
+              for mine, label in _same_kinds(scenario, options, theirs, str(found.folder)).items()}
     about = {
         "run": found.folder.name, "host": found.manifest.get("host", {}).get("cpu_model"),
         "memory_bytes_per_client": {mine: value for mine, value in memory.items() if value == value},
@@ -105,6 +105,16 @@ def _same_subjects(mine: Scenario, options: Mapping[str, Table], theirs: Scenari
             if same and their_subject.server is None and their_options[other] == options[label]:
                 found.setdefault(label, other)
     return found
+
+
+def _same_kinds(mine: Scenario, options: Mapping[str, Table], theirs: Scenario, where: str) -> dict[str, str]:
+    """For each label of ours, theirs of the same kind, however often it asks: so is a client's memory."""
+    their_options = plan.options_of_all(theirs, where)
+    kinds = {Kind.of(subject.transport or label, their_options[label]): label
+             for label, subject in reversed(theirs.transports.items()) if subject.server is None}
+    found = {label: kinds.get(Kind.of(subject.transport or label, options[label]))
+             for label, subject in mine.transports.items()}
+    return {label: other for label, other in found.items() if other is not None}
 
 
 def _unlike(mine: Scenario, theirs: Scenario) -> str:

@@ -12,6 +12,7 @@ from bench.claims import table
 from bench.report import Run, knees
 from bench.report.run import VERDICT_WORDS
 from bench.stats import prediction
+from bench.stats import fleet
 from bench.stats.summary import FIGURES, bounds, columns
 from bench.stats.trial import COLUMNS
 
@@ -53,6 +54,10 @@ def test_capacity() -> None:
 
 def test_validation() -> None:
     assert described("validation.csv") == list(prediction.COLUMNS)
+
+
+def test_fleet() -> None:
+    assert described("fleet.csv") == list(fleet.COLUMNS)
 
 
 def test_condensed_files(run: Run) -> None:

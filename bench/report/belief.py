@@ -1,0 +1,119 @@
+"""How far to believe a simulated run: where its model was checked, how far off it was, whose costs it has.
+
+A prediction holds where the server is as busy as where it was checked; client counts alone say little, so
+loads stand side by side. Beyond, a prediction carries the worst error that was found as a band.
+
+Known weakness: an error that was found on one loopback is taken to hold on any network, where the server's
+part is the same and the network's is arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from bench.report import style
+from bench.report.run import Run
+from bench.report.simulated import UNCHECKED, told
+from bench.report.tables import Table
+
+NAMES = {
+    "latency_mean_ms": "latency, mean", "latency_p50_ms": "latency, median", "latency_p95_ms": "latency, p95",
+    "latency_p99_ms": "latency, p99", "age_mean_ms": "age, mean", "age_excess_mean_ms": "excess age",
+    "bytes_per_update": "bytes an update", "server_cpu_us_per_update": "server CPU an update",
+    "knee_clients": "knee (clients)",
+}
+
+
+def how_far(run: Run) -> Table:
+    """For each transport and quantity: where the model was checked, how far off it was, and what that says
+    of this run."""
+    columns = ("", "quantity", "checked at clients", "checked at load", "error, most", "error, middle",
+               "goal", "goals met", "load here", "so here")
+    if run.validation is None or not run.simulated:
+        return Table("how-far", "How far to believe it", columns, (), UNCHECKED)
+    rows = []
+    for label in run.transports:
+        kind = str(run.manifest.get("subjects", {}).get(label, {}).get("transport", label))
+        mine = run.validation[run.validation["transport"].isin((label, kind))]
+        load = _load(run, label)
+        for quantity, cells in mine.groupby("quantity", sort=False):
+            known = cells.dropna(subset=["error"])
+            if len(known):
+                rows.append((style.title(label), *_row(str(quantity), known, load)))
+    return Table("how-far", "How far to believe it", columns, tuple(rows), note=(
+        "Error: predicted over measured, less 1, in the cells that the model was checked in (`tickertape "
+        "validate`). Load: CPU of a worker, as a share of a core. Within: this run's workers are as busy as "
+        "those that it was checked with, so its error is about that of the check. Beyond: the band is the "
+        "worst that was found, and it may be worse; near and above a full core only the knee is foretold."))
+
+
+def _row(quantity: str, cells: pd.DataFrame, load: float) -> tuple[str, ...]:
+    errors = cells["error"].to_numpy(dtype=float)
+    worst = float(errors[abs(errors).argmax()])
+    goals = cells.dropna(subset=["goal"])
+    met = f"{int((goals['met'] == 'yes').sum())} of {len(goals)}" if len(goals) else "–"
+    goal = f"± {100 * float(goals['goal'].iloc[0]):.0f} %" if len(goals) else "–"
+    most = float(cells["load"].max())
+    if math.isnan(load):
+        here = "–"
+    elif load <= most:
+        here = f"within: about {_percent(worst)}"
+    else:
+        bounds = cells[["interval_low", "interval_high"]].to_numpy(dtype=float)
+        low, high = (min(bounds.min(), worst), max(bounds.max(), worst)) if len(bounds) else (worst, worst)
+        band = _percent(worst) if math.isnan(low) else f"{_percent(low)} to {_percent(high)}"
+        here = f"beyond: {band}, or worse"
+    span = f"{cells['clients'].min():,.0f} – {cells['clients'].max():,.0f}"
+    loads = f"{100 * cells['load'].min():.0f} – {100 * most:.0f} %"
+    return (NAMES.get(quantity, quantity), span, loads, _percent(worst),
+            _percent(float(pd.Series(abs(errors)).median()), signed=False), goal, met,
+            "–" if math.isnan(load) else f"{100 * load:.0f} %", here)
+
+
+def _load(run: Run, label: str) -> float:
+    """Share of a core that a worker of this transport uses, where the run's clients are most."""
+    workers = int((run.manifest["scenario"].get("simulation") or {}).get("workers") or 1)
+    mine = run.valid[run.valid["transport"] == label]
+    if not len(mine):
+        return math.nan
+    most = mine[mine["clients"] == mine["clients"].max()]
+    return float(most["server_cpu_cores"].mean()) / min(workers, int(mine["clients"].max()))
+
+
+def _percent(share: float, *, signed: bool = True) -> str:
+    return (f"{100 * share:+.1f} %" if signed else f"{100 * share:.1f} %").replace("-", "−")
+
+
+def costs_table(run: Run) -> Table:
+    """The costs that a run was simulated with, by kind of work."""
+    costs: Any = run.manifest.get("costs")
+    costs = costs if isinstance(costs, Mapping) else {}
+    columns = ("", *(f"{name} (µs)" for name in WORK.values()), "idle (ms/s)", "idle connection (µs/s)")
+    return Table("costs", "What the servers' work costs", columns,
+                 tuple(_kind(each) for each in costs.get("by_kind", ())), folded=True, note=(
+        f"{told(run)[:1].upper()}{told(run)[1:]}; file {costs.get('file', '–')}. CPU time of a worker. "
+        "Request and answer together are what an exchange costs."))
+
+
+WORK = {"tick_s": "tick", "request_s": "request", "answer_s": "answer", "update_s": "update",
+        "byte_s": "kB of payload", "connection_s": "connection"}
+
+
+def _kind(each: Mapping[str, Any]) -> tuple[str, ...]:
+    """The costs of one kind of server, as a row."""
+    costs = each["costs"]
+    knobs = ["TLS"] * bool(each["tls"]) + [each["compression"]] * (each["compression"] != "none")
+    name = " with ".join([style.title(each["transport"]), *([" and ".join(knobs)] if knobs else [])])
+    scaled = [costs.get(work, 0.0) * (1e9 if work == "byte_s" else 1e6) for work in WORK]
+    idle = (1e3 * costs.get("base_share", 0.0), 1e6 * costs.get("socket_share", 0.0))
+    return (name, *(style.number(value) for value in (*scaled, *idle)))
+
+
+def marked(table: Table, run: Run) -> Table:
+    """A table of figures whose heading says that they are simulated."""
+    return replace(table, heading=f"{table.heading} (simulated)") if run.simulated else table

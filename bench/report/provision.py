@@ -1,0 +1,42 @@
+"""What a capacity plan needs beside a run's trials, from its manifest: `fleet.csv` (`bench.stats.fleet`).
+
+    [simulation]   workers, the load at which one is full, prices
+    costs          what each worker has to itself
+    measured       what a client took of memory, where a measured run stood beside
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from bench.stats.fleet import Need, Own, Prices, needs
+
+
+def needs_of(trials: pd.DataFrame, manifest: Mapping[str, Any]) -> list[Need]:
+    """A plan for each cell, in the order of the scenario."""
+    scenario = manifest["scenario"]
+    asked = scenario.get("simulation") or {}
+    prices, subjects = asked.get("prices"), manifest.get("subjects", {})
+    order = {label: place for place, label in enumerate(scenario["transports"])}
+    found = needs(
+        trials, int(asked.get("workers") or 1), float(asked.get("full_at") or 0.6),
+        own={label: _own(manifest, subject) for label, subject in subjects.items()},
+        memory_bytes=(manifest.get("measured") or {}).get("memory_bytes_per_client", {}),
+        new_connections=[label for label, subject in subjects.items()
+                         if subject.get("options", {}).get("connection") == "new"],
+        prices=Prices(prices["currency"], prices["worker_month"], prices["gigabyte_out"]) if prices else None,
+    )
+    return sorted(found, key=lambda need: (need.clients, order.get(need.transport, len(order))))
+
+
+def _own(manifest: Mapping[str, Any], subject: Mapping[str, Any]) -> Own:
+    """What each worker of a subject has to itself, by the costs that the run was simulated with."""
+    options = subject.get("options", {})
+    kind = (subject.get("transport"), options.get("tls", False), options.get("compression", "none"))
+    for each in (manifest.get("costs") or {}).get("by_kind", ()):
+        if (each["transport"], each["tls"], each["compression"]) == kind:
+            return Own(each["costs"].get("tick_s", 0.0), each["costs"].get("base_share", 0.0))
+    return Own()

@@ -1,0 +1,149 @@
+"""What makes the report of a simulated run say, at every turn, that it is one, and how far to believe it.
+
+    every figure and table   "simulated" in its title, whose costs below it
+    measured points          hollow, beside the simulated curves, where cells of the same shape were measured
+    grey                     the client counts up to which the model was checked (`validation.csv`)
+
+The tables stand in `bench.report.belief`.
+
+Known weakness: the shade is about clients; whether a prediction holds depends on how busy the server is,
+which the table "How far to believe it" sets side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.report import style
+from bench.report.run import Run
+
+UNCHECKED = "The model was not validated on this host (tickertape validate does that)."
+OF_THE_NETWORK = ("latency", "age")
+"""Columns that begin so depend on the network."""
+CAVEATS = (
+    "Nothing here was measured. Servers are queues: they take what comes in the order in which it comes, and "
+    "each kind of work costs what it cost on the host that was calibrated. Memory, wake-ups, garbage "
+    "collection and loss are not simulated.",
+    "Every client has the same network: a constant delay each way, and the scenario's jitter. Where the "
+    "scenario names none, it is the loopback of the calibrated host with its load client, as in a measured "
+    "trial.",
+    "Bytes are those of the project's own encoders, with TCP's segments and acknowledgements by rule; "
+    "nothing is sent again.",
+    "Workers share nothing and have even shares of the clients. Fates, latencies, bytes and CPU are of all "
+    "clients; ages are of the whole clients whose rows were kept, chosen by hash.",
+    "Intervals are Student's t between trials, at 95 %, as for measured runs: they hold what the feed and "
+    "the phases differ by from trial to trial, and none of what the model is off by. All clients share the "
+    "feed, so more of them don't narrow an interval.",
+)
+CAPTIONS = {
+    "latency-by-clients": (
+        "Mean latency of what arrived. Bars are 95 % intervals between trials. Dashed: closed forms. "
+        "{beside}"),
+    "age-by-clients": (
+        "Age of information: how long ago the newest update that a client has was due, averaged over time, "
+        "clients and symbols. Left, all of it: a quiet symbol is old for everyone. Right, only what the "
+        "transport adds. Bars are 95 % intervals between trials. {beside}"),
+    "bytes-per-update": (
+        "Bytes on the wire for each update that arrived, by the project's own encoders and TCP's rules. Down "
+        "is to the client. The parts add up to the bar; the table of the same name has them in numbers."),
+    "server-by-clients": (
+        "CPU time of all workers over the measuring window for each update that arrived. Memory is not "
+        "simulated. Bars are 95 % intervals between trials. {beside}"),
+}
+
+
+def told(run: Run) -> str:
+    """Whose costs a run was simulated with."""
+    costs = run.manifest.get("costs")
+    return str(costs.get("told")) if isinstance(costs, Mapping) else "costs that nobody named"
+
+
+def notice(run: Run) -> str:
+    """The first thing that a reader is told."""
+    if not run.simulated:
+        return ""
+    return f"Everything here is simulated, not measured, with {told(run)}. {checked(run)}"
+
+
+def checked(run: Run) -> str:
+    """How far the model was checked, in a sentence."""
+    rows = run.validation
+    if rows is None or not len(rows):
+        return UNCHECKED
+    most, load = int(rows["clients"].max()), float(rows["load"].max())
+    return (f"The model was checked against measured cells of up to {most:,} clients on one worker, and "
+            f"loads of up to {100 * load:.0f} % of a core; the table “How far to believe it” has more.")
+
+
+def caption(run: Run, name: str, usual: str) -> str:
+    """How a figure is read."""
+    if not run.simulated or name not in CAPTIONS:
+        return usual
+    beside = []
+    if run.measured is not None:
+        about = run.manifest.get("measured") or {}
+        beside.append(f"Hollow marks: measured on loopback (run {about.get('run')}), where cells of the same "
+                      "shape were.")
+    checked_most = _checked_most(run)
+    beside.append("Grey: client counts up to which the model was checked." if checked_most else UNCHECKED)
+    return CAPTIONS[name].format(beside=" ".join(beside))
+
+
+def mark(figure: Figure, run: Run) -> None:
+    """Say in a figure's title that it is simulated, and below it with whose costs."""
+    if not run.simulated:
+        return
+    heading = figure.get_suptitle()
+    with style.settings():
+        if not heading:
+            axes = figure.axes[0]
+            heading = axes.get_title(loc="left")
+            axes.set_title("", loc="left")
+        style.heading(figure, f"{heading} (simulated)")
+        engine = figure.get_layout_engine()
+        assert engine is not None, "every figure of a report lays itself out"
+        engine.set(rect=(0, 0, 0.98, 1))
+        figure.text(0.995, 0.5, f"simulated, with {told(run)}", rotation=90, ha="right", va="center",
+                    size=6.5, color=style.FAINT)
+
+
+def beside(run: Run, column: str) -> pd.DataFrame | None:
+    """Measured cells of the same shape with this column; None where there are none, or where it depends on
+    a network that was not the measured one."""
+    if run.measured is None or column not in run.measured:
+        return None
+    asked = run.manifest["scenario"].get("simulation") or {}
+    elsewhere = any(asked.get(name) is not None for name in ("rtt_ms", "up_ms", "down_ms"))
+    of_one = int(asked.get("workers") or 1) == 1 and not asked.get("jitter_ms")
+    if column.startswith(OF_THE_NETWORK) and (elsewhere or not of_one):
+        return None
+    return run.measured.dropna(subset=[column])
+
+
+def counts(run: Run, *columns: str) -> tuple[int, ...]:
+    """The client counts that a figure of these columns shows: the run's own, and measured ones."""
+    found = set(run.clients)
+    for column in columns:
+        cells = beside(run, column)
+        if cells is not None:
+            found |= {int(clients) for clients in cells["clients"]}
+    return tuple(sorted(found))
+
+
+def shade(axes: Axes, run: Run, places: Mapping[int, int]) -> None:
+    """Shade the client counts up to which the model was checked."""
+    most = _checked_most(run)
+    within = [place for clients, place in places.items() if clients <= most]
+    if within:
+        axes.axvspan(-0.5, max(within) + 0.5, color="#000000", alpha=0.05, zorder=0, label="checked range")
+
+
+def _checked_most(run: Run) -> int:
+    """The most clients of a worker that the model was checked with; 0: it was not."""
+    if run.validation is None or not len(run.validation) or not run.simulated:
+        return 0
+    return int(run.validation["clients"].max())

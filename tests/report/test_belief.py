@@ -1,0 +1,47 @@
+"""How far to believe a run: within the loads that were checked, or beyond them with a band."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from simulated_runs import made
+
+from bench.report import Run, belief
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return made(tmp_path_factory.mktemp("runs"))
+
+
+def busy(run: Run, cores: float) -> Run:
+    """The same run, whose workers use so much of a core."""
+    return replace(run, trials=run.trials.assign(server_cpu_cores=cores))
+
+
+@pytest.mark.parametrize(("cores", "here"), [
+    (0.3, "within: about −10.0 %"), (0.9, "beyond: −15.0 % to +8.0 %, or worse"),
+])
+def test_a_prediction_is_within_what_was_checked_or_carries_its_band(
+    known: Run, cores: float, here: str
+) -> None:
+    [row] = belief.how_far(busy(known, cores)).rows
+    assert row[:3] == ("WebSocket", "latency, median", "10 – 20")
+    assert row[-2:] == (f"{100 * cores:.0f} %", here)
+    assert "1 of 2" in row
+
+
+def test_nothing_where_nothing_was_checked(tmp_path: Path) -> None:
+    assert belief.how_far(made(tmp_path, checked=False)).rows == ()
+
+
+def test_costs_by_kind_of_work(known: Run) -> None:
+    table = belief.costs_table(known)
+    push = next(row for row in table.rows if row[0] == "WebSocket")
+    assert dict(zip(table.columns, push, strict=True))["tick (µs)"] == "1,000"
+    assert dict(zip(table.columns, push, strict=True))["kB of payload (µs)"] == "1.00"
+    assert "costs-nowhere.json" in table.note
+    assert isinstance(known.validation, pd.DataFrame)

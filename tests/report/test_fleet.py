@@ -1,0 +1,44 @@
+"""The capacity plan as a table: one row a transport, priced only where there are prices."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from bench.report import fleet
+from bench.stats.fleet import Need
+
+NEED = Need(
+    transport="websocket", clients=1_000_000, workers_simulated=80, load_simulated=0.03, latency_p50_ms=38.3,
+    latency_p99_ms=56.2, cpu_cores=2.43, full_at=0.6, workers=5, gbit_out_per_s=0.814, gbit_in_per_s=0.3,
+    requests_per_s=0.0, sockets=1e6, memory_gb=13.3, workers_month=150.0, traffic_month=13368.2,
+    month=13518.2, currency="USD",
+)
+MANIFEST = {"measured": {"run": "reference"}, "scenario": {"simulation": {"prices": {
+    "currency": "USD", "worker_month": 30.0, "gigabyte_out": 0.05}}}}
+
+
+def test_a_plan_with_prices() -> None:
+    table = fleet.table([NEED], MANIFEST)
+    assert table.heading == "Capacity plan for 1,000,000 clients"
+    [row] = table.rows
+    told = dict(zip(table.columns, row, strict=True))
+    assert told["workers at 60 %"] == "5"
+    assert (told["workers (USD a month)"], told["traffic"], told["together"]) == ("150", "13,368", "13,518")
+    assert told["median and p99 with 80 workers"] == "38.3 and 56.2 ms"
+    assert "30.0 USD a worker and month of 730 hours" in table.note
+    assert "the measured run reference" in table.note
+
+
+def test_without_prices_memory_or_enough_workers() -> None:
+    bare = replace(NEED, month=math.nan, memory_gb=math.nan, workers=None, clients=10)
+    table = fleet.table([NEED, replace(bare)], {"scenario": {}} | MANIFEST)
+    assert table.heading == "Capacity plan"
+    assert table.rows[1][:4] == ("10", "WebSocket", "2.43", "none is enough")
+    unpriced = fleet.table([bare], {"scenario": {}})
+    assert "together" not in unpriced.columns
+    assert "no measured run of the same options beside" in unpriced.note
+
+
+def test_no_plan_has_no_rows() -> None:
+    assert fleet.table([], MANIFEST).rows == ()

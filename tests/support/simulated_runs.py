@@ -1,0 +1,39 @@
+"""Runs whose trials say that they were simulated, with all that a simulated run has beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from synthetic import Plan, make_run
+
+from bench.report import Run, open_run
+from bench.stats.prediction import COLUMNS
+
+TOLD = "costs measured on nowhere (Imagined 3000, 2 cores), 2026-11-01"
+COSTS = {"told": TOLD, "file": "costs-nowhere.json", "by_kind": [
+    {"transport": name, "tls": False, "compression": "none",
+     "costs": {"tick_s": 1e-3, "request_s": 2e-5, "byte_s": 1e-9, "base_share": 0.01}}
+    for name in ("short_polling", "long_polling", "websocket")]}
+CHECKED = [
+    ("websocket", 10, 0.1, "latency_p50_ms", 1.0, 1.05, 0.05, 0.02, 0.08, 0.1, "yes"),
+    ("websocket", 20, 0.4, "latency_p50_ms", 2.0, 1.8, -0.10, -0.15, -0.04, 0.1, "open"),
+]
+
+
+def made(folder: Path, asked: dict[str, Any] | None = None, checked: bool = True) -> Run:
+    """A run whose trials say that they were simulated, with a measured one and a validation beside."""
+    run = make_run(folder / "simulated", Plan(trials=3, clients=(20, 60), source="simulated"))
+    path = run / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["scenario"]["simulation"] = {"workers": 1, "full_at": 0.6, **(asked or {})}
+    manifest |= {"source": "simulated", "costs": COSTS,
+                 "measured": {"run": "reference", "memory_bytes_per_client": {"websocket": 30_000.0}}}
+    path.write_text(json.dumps(manifest))
+    measured = open_run(make_run(folder / "measured", Plan(trials=3, clients=(10, 20))))
+    measured.summary.to_csv(run / "measured.csv", index=False)
+    if checked:
+        pd.DataFrame(CHECKED, columns=list(COLUMNS)).to_csv(run / "validation.csv", index=False)
+    return open_run(run)
