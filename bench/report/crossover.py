@@ -73,7 +73,7 @@ def open_crossover(folder: Path) -> CrossoverRun:
     """Read them; one that is missing or damaged is a `RunError`."""
     manifest = manifests.read(folder)
     table = sheet.read_csv(folder / "crossover.csv")
-    table["why_not"] = table["why_not"].fillna("")
+    table["why_not"] = table["why_not"].astype(object).fillna("")
     return CrossoverRun(folder, manifest, table, sheet.read_csv(folder / "crossover_checks.csv"))
 
 

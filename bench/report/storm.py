@@ -106,7 +106,7 @@ def _notice(run: StormRun) -> str:
     given = run.storms.iloc[0]
     assumed = run.manifest["scenario"]["storm"]["connection_ms"] is not None
     source = ("is the scenario's assumption" if assumed
-              else f"is from the {run.manifest.get('costs', 'costs file')}")
+              else f"is from the {run.manifest['costs']['told']}")
     return ("Simulated, not measured. That connecting a client takes a worker "
             f"{given['connection_ms']:.3g} ms of CPU {source}.")
 

@@ -83,7 +83,7 @@ def test_costs_from_a_file_are_named(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["scenario"]["storm"]["connection_ms"] = None
     run = storm.open_storm(folder)
-    manifest["costs"] = "costs measured on box"
+    manifest["costs"] = {"told": "costs measured on box"}
     told = storm.StormRun(folder, manifest, run.storms, run.timelines, run.map)
     assert "is from the costs measured on box" in storm.page(told).notice
 

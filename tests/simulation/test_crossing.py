@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from priced import priced
 
 from bench.errors import RunError
 from bench.experiment import prepare
-from bench.simulation.costs import Calibrated, CostsFile, Estimate, Kind
 from bench.simulation.crossing import CHECKED, Crossing
 
 TOML = """
@@ -25,21 +26,7 @@ checked = 3
 [transports.long_polling]
 [transports.websocket]
 """
-COSTS = {
-    "short_polling": (2e-5, 1e-4, 5e-5), "long_polling": (2e-5, 1e-4, 5e-5), "websocket": (2e-5, 0.0, 1e-5),
-}
-
-
-def costs_file(kinds: dict[str, tuple[float, float, float]]) -> CostsFile:
-    """Made-up costs."""
-    made = []
-    for name, (tick_s, request_s, answer_s) in kinds.items():
-        costs = {"tick_s": tick_s, "request_s": request_s, "answer_s": answer_s, "update_s": 1e-6}
-        net = {"up_s": 5e-5, "down_s": 5e-5, "feed_s": 3e-4}
-        made.append(Calibrated(
-            Kind(name), {key: Estimate(value) for key, value in costs.items()},
-            {key: Estimate(value) for key, value in net.items()}, {}))
-    return CostsFile("box", {}, "2026-01-01", None, {}, [], made)
+KINDS = {"short_polling", "long_polling", "websocket"}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +34,7 @@ def crossing(tmp_path_factory: pytest.TempPathFactory) -> Crossing:
     path = tmp_path_factory.mktemp("map") / "map.toml"
     path.write_text(TOML)
     asked = prepare.read(str(path))
-    return Crossing.of(asked.scenario, asked.options, costs_file(COSTS))
+    return Crossing.of(asked.scenario, asked.options, priced())
 
 
 def test_the_engine_agrees_with_the_forms(crossing: Crossing) -> None:
@@ -57,7 +44,7 @@ def test_the_engine_agrees_with_the_forms(crossing: Crossing) -> None:
     checks = crossing.checks(chosen, lambda: done.append(1))
     assert tuple(checks.columns) == CHECKED
     assert len(checks) == len(chosen) == len(done) == 3 * 3
-    assert set(checks["transport"]) == set(COSTS)
+    assert set(checks["transport"]) == KINDS
     for name, tolerance in (("cores", 0.03), ("bytes_down_per_s", 0.05), ("latency_mean_ms", 0.1)):
         errors = (checks[name] / checks[f"{name}_simulated"] - 1).abs()
         assert errors.max() < tolerance, checks[["transport", "rate_per_s", name, f"{name}_simulated"]]
@@ -78,18 +65,19 @@ def test_a_field_with_too_many_clients_is_not_simulated(crossing: Crossing) -> N
 def test_who_has_some_symbols_has_a_share_of_the_feed(crossing: Crossing) -> None:
     load = crossing.scenario.load.model_copy(update={"symbols_per_client": 1})
     scenario = crossing.scenario.model_copy(update={"load": load})
-    some = Crossing.of(scenario, crossing.options, costs_file(COSTS))
+    some = Crossing.of(scenario, crossing.options, priced())
     assert some.demand.symbols == 1
     assert some.demand.rate_per_s / some.demand.ticks_per_s == pytest.approx(1 / 5)
 
 
 def test_a_transport_without_costs_is_told(crossing: Crossing) -> None:
+    known = priced()
+    polling = [each for each in known.transports if each.kind.transport != "websocket"]
     with pytest.raises(RunError, match="needed is websocket"):
-        Crossing.of(crossing.scenario, crossing.options,
-                    costs_file({name: COSTS[name] for name in ("short_polling", "long_polling")}))
+        Crossing.of(crossing.scenario, crossing.options, replace(known, transports=polling))
 
 
 def test_the_scenario_that_comes_with_the_project_can_be_made(crossing: Crossing) -> None:
     asked = prepare.read(str(Path(__file__).parents[2] / "scenarios" / "scale" / "crossover.toml"))
-    found = Crossing.of(asked.scenario, asked.options, costs_file(COSTS)).fields()
+    found = Crossing.of(asked.scenario, asked.options, priced()).fields()
     assert len(found) == 5 * 5 * 3 * (4 + 1)

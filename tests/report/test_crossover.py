@@ -1,0 +1,101 @@
+"""The report of a map: sentences follow from the tables, checks stand beside the forms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from priced import priced, priced_file
+
+from bench.errors import RunError
+from bench.experiment import prepare
+from bench.records import write_json
+from bench.report import crossover
+from bench.report.sheet import write_csv
+from bench.simulation.crossing import Crossing
+from bench.simulation.run import about_costs
+
+TOML = """
+question = "Which?"
+[simulation.prices]
+currency = "EUR"
+worker_month = 20.0
+gigabyte_out = 0.01
+[crossover]
+rates_per_s = [0.1, 20.0]
+clients = [100, 100_000]
+rtt_ms = [40.0]
+staleness_ms = [250.0, 5000.0]
+checked = 1
+[transports.short_polling]
+[transports.long_polling]
+[transports.websocket]
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a small map."""
+    made = tmp_path_factory.mktemp("run")
+    (made / "map.toml").write_text(TOML)
+    asked = prepare.read(str(made / "map.toml"))
+    crossing = Crossing.of(asked.scenario, asked.options, priced())
+    fields = crossing.fields()
+    write_csv(made / "crossover.csv", crossing.table(fields))
+    write_csv(made / "crossover_checks.csv", crossing.checks(crossing.chosen(fields)))
+    write_json(made / "manifest.json", {
+        "schema_version": 1, "run": "r", "scenario": asked.scenario.canonical(),
+        "costs": about_costs(priced_file(made), priced())})
+    return made
+
+
+def test_the_report_says_whose_costs_and_prices_and_what_follows(folder: Path) -> None:
+    run = crossover.build(folder)
+    markdown = (folder / "report.md").read_text()
+    assert "not measured, with costs measured on nowhere (Imagined 3000, 2 cores)" in markdown
+    assert "20 EUR a month for a worker" in markdown
+    assert "For 100 k clients, 40 ms away, who must have each update within 0.25 s, the cheap" in markdown
+    assert "3 workers of the map were simulated as well" in markdown
+    assert "closed form / engine" in markdown
+    assert run.unit == "EUR a month"
+    for name in ("cheapest", "freshest", "lines"):
+        assert (folder / "figures" / f"{name}.svg").is_file()
+
+
+def test_the_same_files_give_the_same_bytes(folder: Path) -> None:
+    crossover.build(folder)
+    before = (folder / "report.html").read_bytes()
+    crossover.build(folder)
+    assert (folder / "report.html").read_bytes() == before
+
+
+def test_shares_add_up_to_the_fields(folder: Path) -> None:
+    run = crossover.open_crossover(folder)
+    for asked, expected in (("cheapest", 2 * 2 * 2), ("freshest", 2 * 2)):
+        fields, alone, ties, nobody = crossover.shares(run, asked)
+        assert fields == expected == sum(alone.values()) + ties + nobody
+
+
+def stretch(*best: tuple[str, ...]) -> pd.DataFrame:
+    """Fields along the rate, with who is best in each."""
+    names = ("short_polling", "websocket")
+    return pd.DataFrame([
+        {"rate_per_s": 10.0**place, "transport": name, "best": name in won}
+        for place, won in enumerate(best) for name in names])
+
+
+@pytest.mark.parametrize(("best", "text"), [
+    ((("websocket",), ("websocket",)), "WebSocket at any rate"),
+    ((("websocket",), ("short_polling",)), "WebSocket up to 1 update a second, short polling from 10 on"),
+    ((("websocket",), ("websocket",), ("short_polling", "websocket"), ()),
+     "WebSocket up to 10 updates a second, short polling and WebSocket (a tie) at 100, nobody from 1000 on"),
+])
+def test_where_it_turns_is_a_sentence(best: tuple[tuple[str, ...], ...], text: str) -> None:
+    assert crossover._turns(stretch(*best)) == text
+
+
+def test_a_missing_table_is_told(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_bytes((folder / "manifest.json").read_bytes())
+    with pytest.raises(RunError, match=r"crossover\.csv: no such file"):
+        crossover.build(tmp_path)
