@@ -9,6 +9,7 @@ fan-out is over before anything else happens. Of such a tick with n arrivals, in
     first      k₁ − due           the feed's way, the work on the tick, and the first answer
     spacing    (kₙ − k₁)/(n − 1)  what one answer takes the worker: tells it apart from the request
     wake       a₁ − k₁            from an answer's being there until an idle load client looks
+    reading    (aₙ − a₁)/(n − 1)  what one answer takes the load client, where it is slower than the worker
 
 For polls, which are answered one by one, `wake` is the median of app − kernel, and the way up is what is left
 of a request's duration once service and wake are taken off.
@@ -38,6 +39,7 @@ class Instants:
     first_s: float = math.nan
     spacing_s: float = math.nan
     wake_s: float = math.nan
+    reading_s: float = math.nan
     lag_s: float = math.nan
     """Median of app − kernel over all arrivals."""
     alone: int = 0
@@ -54,8 +56,8 @@ def instants(trial: TrialArrays) -> Instants:
     rows = [row for tick in _alone(trial).tolist() if (row := _of_tick(trial, tick)) is not None]
     if not rows:
         return Instants(lag_s=lag_s)
-    first, spacing, wake = np.median(np.array(rows), axis=0) / NS
-    return Instants(float(first), float(spacing), float(wake), lag_s, len(rows))
+    first, spacing, wake, reading = (np.median(np.array(rows), axis=0) / NS).tolist()
+    return Instants(first, spacing, wake, reading, lag_s, len(rows))
 
 
 def _alone(trial: TrialArrays) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -66,13 +68,14 @@ def _alone(trial: TrialArrays) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return np.flatnonzero(alone & (due_ns >= windows.t0_ns) & (due_ns < windows.t1_ns))
 
 
-def _of_tick(trial: TrialArrays, tick: int) -> tuple[float, float, float] | None:
-    """First, spacing and wake of one tick, in ns; None where too few clients had it, or no stamp came."""
+def _of_tick(trial: TrialArrays, tick: int) -> tuple[float, ...] | None:
+    """First, spacing, wake and reading of one tick, in ns; None where too few clients had it, or no stamp
+    came."""
     arrivals, due_ns = trial.arrivals, trial.ticks.due_ns[tick]
     mine = arrivals.tick == tick
     kernel = np.sort(arrivals.kernel_ns[mine])
     if len(kernel) < 5 or kernel[0] == NO_STAMP:
         return None
-    app = int(arrivals.app_ns[mine].min())
-    spacing = (kernel[-1] - kernel[0]) / (len(kernel) - 1)
-    return float(kernel[0] - due_ns), float(spacing), float(app - kernel[0])
+    app = np.sort(arrivals.app_ns[mine])
+    spacing, reading = ((each[-1] - each[0]) / (len(each) - 1) for each in (kernel, app))
+    return float(kernel[0] - due_ns), float(spacing), float(app[0] - kernel[0]), float(reading)

@@ -33,7 +33,7 @@ from bench.simulation import observed, twins
 from bench.simulation.costs import CostsFile, read_costs
 from bench.stats import prediction
 from bench.stats.knee import Knee
-from bench.stats.misses import why
+from bench.stats.misses import FitQuality, why
 from bench.stats.prediction import Compared
 
 NAMED = "held-out.json"
@@ -70,7 +70,7 @@ def judge(folder: Path, make_reporter: Callable[[int, int], Reporter], say: Call
                                    for each in (mine, theirs)))
         compared = prediction.compare(found)
         rows += compared
-        reasons |= _reasons(compared, found, _residuals(mine, costs))
+        reasons |= _reasons(compared, found, _qualities(mine, costs))
         notes += _left_out(mine, found)
     for name in roles["searches"]:
         say(f"Simulating {name} …")
@@ -86,23 +86,28 @@ def judge(folder: Path, make_reporter: Callable[[int, int], Reporter], say: Call
     return judged
 
 
-def _residuals(run: Reported, costs: CostsFile) -> dict[str, float]:
-    """By label: how far the trials of the calibration lie from the fit."""
+def _qualities(run: Reported, costs: CostsFile) -> dict[str, FitQuality]:
+    """By label: how well the costs fit what they were fitted to."""
     scenario = Scenario.model_validate(run.manifest["scenario"])
-    return {
-        label: costs.of(subject.transport or label, dict(run.manifest["subjects"][label]["options"])
-                        ).residual_share
-        for label, subject in scenario.transports.items()
-    }
+    feed, qualities = scenario.feed, {}
+    for label, subject in scenario.transports.items():
+        mine = costs.of(subject.transport or label, dict(run.manifest["subjects"][label]["options"]))
+        alike = [each for each in mine.fitted
+                 if (each.cell.rate_per_s, each.cell.book_levels) == (feed.rate_per_s, feed.book_levels)
+                 and each.cell.options.get("connection") != "new"]
+        measured = sum(each.server_cpu_cores for each in alike)
+        error = sum(each.fitted_cpu_cores for each in alike) / measured - 1 if measured else math.nan
+        qualities[label] = FitQuality(mine.residual_share, error)
+    return qualities
 
 
-def _reasons(rows: Sequence[Compared], found: pd.DataFrame, residuals: Mapping[str, float]
+def _reasons(rows: Sequence[Compared], found: pd.DataFrame, qualities: Mapping[str, FitQuality]
              ) -> dict[tuple[str, int, str], str]:
     reasons = {}
     for row in rows:
         if row.met in ("no", "open"):
             cell = found[(found["transport"] == row.transport) & (found["clients"] == row.clients)]
-            reasons[row.transport, row.clients, row.quantity] = why(row, cell, residuals[row.transport])
+            reasons[row.transport, row.clients, row.quantity] = why(row, cell, qualities[row.transport])
     return reasons
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -26,14 +27,23 @@ WORDS = {
 }
 
 
-def why(row: Compared, cell: pd.DataFrame, residual_share: float) -> str:
-    """Of a row whose goal was not shown to be met; `cell` holds the cell's pairs, `residual_share` how far
-    the trials of the calibration lie from its fit (root mean square)."""
+@dataclass(frozen=True, slots=True)
+class FitQuality:
+    """How well costs fit what they were fitted to, as far as it is about a cell."""
+
+    residual_share: float
+    """How far the trials of the calibration lie from the fit (root mean square of the relative errors)."""
+    alike_error: float
+    """Fitted ÷ measured − 1 over the calibration's cells with the same feed and payload; NaN: none has."""
+
+
+def why(row: Compared, cell: pd.DataFrame, quality: FitQuality) -> str:
+    """Of a row whose goal was not shown to be met; `cell` holds the cell's pairs."""
     said = [_width(row, cell)] if row.met == "open" else []
     if row.quantity == "bytes_per_update":
         said.append(_bytes(cell))
     elif row.quantity == "server_cpu_us_per_update":
-        said.append(_cpu(cell, residual_share))
+        said.append(_cpu(cell, quality))
     elif row.quantity.startswith("latency"):
         said += _latency(row, cell)
     return " ".join(filter(None, said))
@@ -45,14 +55,16 @@ def _width(row: Compared, cell: pd.DataFrame) -> str:
         return f"{len(cell)} pair of trials gives no interval."
     spread = _spread(cell, row.quantity)
     half = (row.interval_high - row.interval_low) / 2
-    return (f"{len(cell)} pairs leave an interval of ± {_percent(half)}: measured trials of the cell differ "
-            f"by {_percent(spread)} (standard deviation).")
+    return (f"{len(cell)} pairs leave an interval of ± {_percent(half)}: from trial to trial the error "
+            f"differs by {_percent(spread)} (standard deviation).")
 
 
 def _spread(cell: pd.DataFrame, quantity: str) -> float:
-    values = np.log(cell[f"{quantity}_measured"].to_numpy(dtype=np.float64))
-    values = values[np.isfinite(values)]
-    return float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    """How much the error differs between the pairs of a cell, whose ticks are the same in each."""
+    mine, theirs = (cell[f"{quantity}_{side}"].to_numpy(dtype=np.float64)
+                    for side in ("measured", "predicted"))
+    both = (mine > 0) & (theirs > 0)
+    return float(np.log(theirs[both] / mine[both]).std(ddof=1)) if both.sum() > 1 else 0.0
 
 
 def _bytes(cell: pd.DataFrame) -> str:
@@ -69,10 +81,18 @@ def _bytes(cell: pd.DataFrame) -> str:
     return worst
 
 
-def _cpu(cell: pd.DataFrame, residual_share: float) -> str:
+def _cpu(cell: pd.DataFrame, quality: FitQuality) -> str:
     spread = _spread(cell, "server_cpu_us_per_update")
-    return (f"The same cell's trials differ by {_percent(spread)} (standard deviation), and the "
-            f"calibration's own lie {_percent(residual_share)} from the fit (root mean square).")
+    return (f"From trial to trial of the cell the server's CPU differs by {_percent(spread)} (standard "
+            f"deviation), and the calibration's own trials lie {_percent(quality.residual_share)} from the "
+            f"fit (root mean square){_alike(quality)}.")
+
+
+def _alike(quality: FitQuality) -> str:
+    if math.isnan(quality.alike_error):
+        return ""
+    return (f"; those with the same feed by {_signed(quality.alike_error)}, since a cost differs with how "
+            "long a server sleeps in between")
 
 
 def _latency(row: Compared, cell: pd.DataFrame) -> list[str]:

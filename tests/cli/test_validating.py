@@ -58,8 +58,8 @@ def test_a_validation_is_judged_again_from_its_folder(tmp_path: Path) -> None:
     assert {row["transport"] for row in said["rows"]} == {"short_polling", "long_polling", "websocket"}
     assert (folder / "validation.csv").is_file()
     result = tickertape("validate", str(folder))
-    assert "server_cpu_us_per_update" in result.stdout
-    assert "yes" in result.stdout
+    assert "CPU µs" in result.stdout
+    assert "10 % met" in result.stdout
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), [

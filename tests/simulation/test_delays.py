@@ -34,6 +34,7 @@ def test_a_tick_that_was_alone_tells_its_way() -> None:
     assert found.first_s == pytest.approx(210e-6)
     assert found.spacing_s == pytest.approx(7e-6)
     assert found.wake_s == found.lag_s == pytest.approx(30e-6)
+    assert found.reading_s == pytest.approx(7e-6)
     assert found.alone == 3
 
 

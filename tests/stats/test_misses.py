@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bench.stats.misses import told, why
+from bench.stats.misses import FitQuality, told, why
 from bench.stats.prediction import Compared
+
+FIT = FitQuality(0.07, 0.185)
 
 
 def row(quantity: str, met: str = "no", error: float = 0.3) -> Compared:
@@ -24,16 +26,17 @@ def test_bytes_name_the_part_that_is_furthest_off() -> None:
     said = why(row("bytes_per_update"), cell(
         ack_bytes_up_per_update=([4.0, 4.0, 4.0], [71.0, 71.0, 71.0]),
         header_bytes_down_per_update=([200.0] * 3, [210.0] * 3),
-    ), 0.05)
+    ), FIT)
     assert said == "Mostly acknowledgements up: 71.0 bytes an update predicted, 4.0 measured."
 
 
 def test_cpu_names_what_trials_differ_by_and_the_fit() -> None:
     """A spread between trials of one cell can't be foretold."""
     said = why(row("server_cpu_us_per_update"),
-               cell(server_cpu_us_per_update=([8.0, 10.0, 12.5], [9.0] * 3)), 0.07)
-    assert "trials differ by 22.3 %" in said
+               cell(server_cpu_us_per_update=([8.0, 10.0, 12.5], [9.0] * 3)), FIT)
+    assert "CPU differs by 22.3 %" in said
     assert "lie 7.0 % from the fit" in said
+    assert "those with the same feed by +18.5 %" in said
 
 
 def test_latency_is_split_into_service_kernel_and_load_client() -> None:
@@ -43,18 +46,18 @@ def test_latency_is_split_into_service_kernel_and_load_client() -> None:
         kernel_latency_p50_ms=([9.0] * 3, [9.09] * 3), client_lag_p99_ms=([2.0] * 3, [6.0] * 3),
         requests_per_update=([0.9] * 3, [0.99] * 3),
     )
-    said = why(row("latency_p50_ms"), pairs, 0.05)
+    said = why(row("latency_p50_ms"), pairs, FIT)
     assert "CPU an update is off by +20.0 % too" in said
     assert "Up to the clients' kernel the error is +1.0 %" in said
     assert "2.00 ms long (99th percentile), 6.00 ms predicted" in said
     assert "Requests an update are off by +10.0 %" in said
-    assert "CPU" not in why(row("latency_p50_ms", error=-0.3), pairs, 0.05), "it would be the other way"
+    assert "CPU" not in why(row("latency_p50_ms", error=-0.3), pairs, FIT), "it would be the other way"
 
 
 def test_an_open_verdict_tells_how_wide_it_is() -> None:
     """And by what."""
     said = why(row("server_cpu_us_per_update", met="open"),
-               cell(server_cpu_us_per_update=([8.0, 10.0, 12.5], [9.0] * 3)), 0.07)
+               cell(server_cpu_us_per_update=([8.0, 10.0, 12.5], [9.0] * 3)), FIT)
     assert said.startswith("3 pairs leave an interval of ± 5.0 %")
 
 
