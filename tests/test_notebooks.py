@@ -1,17 +1,25 @@
-"""The notebooks run from top to bottom on a run, with and without its raw deliveries, and hold no output."""
+"""The notebooks run from top to bottom on a run, and hold no output: `explore` with and without raw
+deliveries, `predict` with and without a validation."""
 
 from __future__ import annotations
 
+import platform
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from priced import priced
 from synthetic import Plan, make_run
 
 from bench.report import build
+from bench.simulation import costs
+from bench.stats import prediction
+from bench.stats.prediction import Compared
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+FOLDER = Path(__file__).parents[1] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 
 @pytest.fixture(scope="module")
@@ -19,11 +27,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory.mktemp("runs") / "walked", Plan(trials=3, clients=(5, 10)))
 
 
-def executed(path: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+@pytest.fixture
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A results folder with costs of this host."""
+    monkeypatch.setenv("TICKERTAPE_RESULTS", str(tmp_path))
+    here = replace(priced(), host_name=platform.node())
+    costs.write_costs(tmp_path / f"costs-{costs.host_slug()}.json", here)
+    return tmp_path
+
+
+def executed(name: str, run: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """All that the notebook printed and showed, as one text."""
     monkeypatch.setenv("TICKERTAPE_RUN", str(run))
-    notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=100, kernel_name="python3").execute(cwd=str(path.parent))
+    notebook = nbformat.read(FOLDER / name, as_version=4)
+    NotebookClient(notebook, timeout=100, kernel_name="python3").execute(cwd=str(FOLDER))
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert not [output for output in outputs if output["output_type"] == "error"]
     return "\n".join(str(output.get("data", output.get("text"))) for output in outputs)
@@ -38,13 +55,26 @@ def test_a_notebook_is_stored_without_outputs(path: Path) -> None:
         assert cell.get("execution_count") is None
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_a_notebook_runs(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = executed(path, folder, monkeypatch)
+def test_explore_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = executed("explore.ipynb", folder, monkeypatch)
     assert "walked" in shown
     assert shown.count("image/png") == 5
     assert "Lowest median latency" in shown
     build(folder)
     for raw in folder.glob("trials/*/*.parquet"):
         raw.unlink()
-    assert "without its raw deliveries" in executed(path, folder, monkeypatch)
+    assert "without its raw deliveries" in executed("explore.ipynb", folder, monkeypatch)
+
+
+def test_predict_runs(folder: Path, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = executed("predict.ipynb", folder, monkeypatch)
+    assert "walked" in shown
+    assert "costs measured on" in shown
+    assert "Nobody has checked what is foretold" in shown
+    assert shown.count("image/png") == 4
+    (results / "20261101T120000Z-validation").mkdir()
+    rows = [Compared(label, 500, 0.3, quantity, 10.0, 10.5, 0.05, 0.04, 0.06, goal, "no")
+            for label in ("short_polling", "long_polling", "websocket")
+            for quantity, goal in (("server_cpu_us_per_update", 0.1), ("bytes_per_update", 0.02))]
+    prediction.table(rows).to_csv(results / "20261101T120000Z-validation" / "validation.csv", index=False)
+    assert executed("predict.ipynb", folder, monkeypatch).count("image/png") == 5

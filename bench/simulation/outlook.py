@@ -1,0 +1,237 @@
+"""What a measured run comes to where nothing was measured: for notebooks, in memory, as frames.
+
+    a run's manifest, costs, changed tables ─► Setting ─┬─► its very trials, on the same ticks
+                                                        ├─► one worker, with more and more clients
+                                                        └─► a fleet for so many: workers, traffic, price
+
+It is what the verb `simulate` does, in small steps, and without a run's folder: a simulated trial's
+files are written, judged like a measured one's, and thrown away.
+
+A fleet is sized by the closed forms (`bench.simulation.crossover`), whose rates are the feed's own: how many
+ticks fall into a window of some seconds is chance, and the CPU with it. How long updates take there is
+simulated, for one of the workers, since they share nothing.
+
+Known weakness: the closed forms take the ticks as a Poisson process, or as regular where the feed is; for
+bursts and replayed trades only the engine is right.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+
+from bench.audit import judge
+from bench.errors import RunError
+from bench.experiment import plan
+from bench.experiment.plan import PlannedTrial
+from bench.report.run import Run, verdict_words
+from bench.scenario import Scenario
+from bench.simulation import shards, trial
+from bench.simulation.analytic import Demand, Forecast, analytic
+from bench.simulation.costs import CostsFile
+from bench.simulation.crossover import MONTH_S, Subject, calm_cores, most_clients, offer
+from bench.simulation.pool import pool
+from bench.simulation.run import Setting
+from bench.simulation.shards import Case
+from bench.simulation.world import Costs
+from bench.stats import margin
+from bench.stats.prediction import Compared
+from bench.validation import validated
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """What came of simulated trials, in the frames of a run."""
+
+    trials: pd.DataFrame
+    """Rows as in `trials.csv`, with their verdicts."""
+    distributions: pd.DataFrame
+
+
+def setting(run: Run, costs: CostsFile, **tables: dict[str, Any]) -> Setting:
+    """The run's scenario with these costs, some fields of its tables changed:
+    `load={"clients": [200_000]}`. A mistake in one is a `ScenarioError`."""
+    asked = dict(run.manifest["scenario"])
+    for name, fields in tables.items():
+        asked[name] = {**(asked.get(name) or {}), **fields}
+    where = f"{run.folder.name}, changed"
+    scenario = validated(Scenario, asked, where)
+    return Setting(scenario, plan.options_of_all(scenario, where), costs)
+
+
+def costs_table(costs: CostsFile) -> pd.DataFrame:
+    """What each kind of work costs, with its 95 % interval: µs, of shares µs a second."""
+    return pd.DataFrame([
+        {"transport": str(each.kind), "cost": name, "us": 1e6 * found.value, "low_us": 1e6 * found.low,
+         "high_us": 1e6 * found.high}
+        for each in costs.transports for name, found in each.costs.items()
+    ])
+
+
+def places(run: Run, clients: int) -> list[PlannedTrial]:
+    """The first VALID trial of each transport with so many clients, to be simulated again: the same seed
+    draws the same ticks, subscriptions and phases."""
+    valid = run.valid[run.valid["clients"] == clients].drop_duplicates("transport")
+    if valid.empty:
+        raise RunError(f"{run.folder}: clients: found no VALID trial with {clients:,} of them")
+    rows = {str(row["transport"]): row for row in valid.to_dict("records")}
+    return [
+        PlannedTrial(str(row["trial"]), int(row["block"]), int(row["position"]), label,
+                     str(row["transport_kind"]), int(row["clients"]), int(row["seed"]))
+        for label, row in ((label, rows[label]) for label in run.transports if label in rows)
+    ]
+
+
+def simulate(asked: Setting, planned: Sequence[PlannedTrial], processes: int | None = None) -> Simulated:
+    """Simulate trials, and judge them as if they had been measured."""
+    cases = [asked.case(each, number) for number, each in enumerate(planned)]
+    rows, distributions = [], []
+    with pool(processes) as workers, TemporaryDirectory() as kept:
+        parts = workers.simulate((case, worker) for case in cases for worker in range(case.workers))
+        for number, case in enumerate(cases):
+            whole = next(parts)
+            for _ in range(1, case.workers):
+                whole.add(next(parts))
+            folder = Path(kept) / f"{number}-{case.planned.name}"
+            trial.write(case, whole, folder, attempt=1, took_s=0.0)
+            figures, verdict = judge(folder)
+            rows.append({**figures.row, **verdict_words(verdict)})
+            distributions.append(figures.distribution)
+    return Simulated(pd.DataFrame(rows), pd.concat(distributions, ignore_index=True))
+
+
+def forecast(asked: Setting, label: str, clients: int, full_at: float = 1.0) -> Forecast:
+    """The closed forms of one worker with so many clients; `clients_max` is at a load of `full_at`."""
+    return _forecast(_case(asked, label, 1), clients, full_at)
+
+
+def _forecast(case: Case, clients: int, full_at: float = 1.0, *, as_drawn: bool = False) -> Forecast:
+    return analytic(case.planned.transport, case.options, case.calibrated.world_costs, case.net,
+                    _demand(case, as_drawn=as_drawn), shards.sizes(case), clients, full_at)
+
+
+def raised(asked: Setting, shares: Sequence[float], processes: int | None = None) -> pd.DataFrame:
+    """One worker of each transport, with these shares of the clients that would fill it: closed forms (their
+    load is that without any wait) beside the engine. The setting needs a network, else the load client is
+    simulated as well, and fills first."""
+    assert asked.scenario.simulation.delays_s is not None, "the loopback holds the load client"
+    alone = _with_workers(asked, 1)
+    planned = [
+        _planned(alone, label, max(1, round(share * forecast(alone, label, 1).clients_max)))
+        for label in asked.scenario.transports for share in shares
+    ]
+    made = simulate(alone, planned, processes).trials
+    forms, loads = [], []
+    for each in planned:
+        case = alone.case(each, 0)
+        forms.append(_forecast(case, each.clients, as_drawn=True))
+        loads.append(calm_cores(_subject(case), _demand(case, as_drawn=True), _rtt_s(case), each.clients))
+    return pd.DataFrame({
+        "transport": made["transport"], "clients": made["clients"],
+        "load_form": loads, "load_engine": made["server_cpu_cores"],
+        "latency_mean_form_ms": [1000 * each.latency_mean_s for each in forms],
+        "latency_mean_engine_ms": made["latency_mean_ms"], "latency_p99_engine_ms": made["latency_p99_ms"],
+    })
+
+
+def capacity_plan(asked: Setting, checked: Sequence[Compared] = (), processes: int | None = None
+                  ) -> pd.DataFrame:
+    """The fleet that each transport needs for the setting's clients, a row each. Its bounds (`_low`, `_high`)
+    are how far off the model has been in a validation (`checked`), NaN where it was not. The latencies are
+    those of one of the workers, by the engine."""
+    scenario = asked.scenario
+    clients = max(scenario.load.clients)
+    plans = {label: _fleets(asked, label, clients, checked) for label in scenario.transports}
+    alone = _with_workers(asked, 1)
+    made = simulate(alone, [
+        _planned(alone, label, math.ceil(clients / found["workers"])) for label, found in plans.items()
+    ], processes).trials
+    return pd.DataFrame([
+        {"transport": label, "clients": clients, **found, "latency_p50_ms": row["latency_p50_ms"],
+         "latency_p99_ms": row["latency_p99_ms"],
+         "currency": scenario.simulation.prices.currency if scenario.simulation.prices else ""}
+        for (label, found), row in zip(plans.items(), made.to_dict("records"), strict=True)
+    ])
+
+
+def _fleets(asked: Setting, label: str, clients: int, checked: Sequence[Compared]) -> dict[str, float]:
+    """One transport's fleet: as predicted, and were all as far off as it ever was."""
+    rows = _fleet(asked, label, clients, 1.0, 1.0)
+    cpu = margin.truth(checked, label, "server_cpu_us_per_update")
+    sent = margin.truth(checked, label, "bytes_per_update")
+    for place, side in enumerate(margin.SIDES):
+        bound = _fleet(asked, label, clients, cpu[place], sent[place]) if cpu and sent else {}
+        rows |= {f"{name}_{side}": bound.get(name, math.nan) for name in FLEET}
+    return rows
+
+
+FLEET = ("workers", "cores", "gbit_out_per_s", "month")
+"""What a fleet takes; `month` is in the currency of the scenario's prices."""
+
+
+def _fleet(asked: Setting, label: str, clients: int, cpu: float, sent: float) -> dict[str, float]:
+    """The same, were costs and bytes so many times as high."""
+    case, table = _case(asked, label, 1), asked.scenario.simulation
+    subject, rtt_s, demand = _subject(case, cpu), _rtt_s(case), _demand(case)
+    most = most_clients(subject, demand, rtt_s, math.inf, table.full_at)
+    if most < 1:
+        raise RunError(f"{label}: the feed alone fills a worker up to {100 * table.full_at:.0f} %, so no "
+                       "number of workers would do")
+    found = offer(subject, demand, rtt_s, math.ceil(clients / most), clients, most, table.prices)
+    further = (sent - 1) * found.bytes_down_per_s
+    price = table.prices.gigabyte_out if table.prices else math.nan
+    return {
+        "workers": found.workers, "cores": found.cores,
+        "gbit_out_per_s": (found.bytes_down_per_s + further) * 8 / 1e9,
+        "month": found.price + further * MONTH_S / 1e9 * price,
+    }
+
+
+def _subject(case: Case, cpu: float = 1.0) -> Subject:
+    """As the closed forms of a fleet take it, were its costs so many times as high."""
+    costs = Costs(*(cpu * each for each in astuple(case.calibrated.world_costs)))
+    return Subject(case.planned.subject, case.planned.transport, case.options, costs, case.net.feed_s,
+                   shards.sizes(case))
+
+
+def _rtt_s(case: Case) -> float:
+    return case.net.up_s + case.net.down_s
+
+
+def _with_workers(asked: Setting, count: int) -> Setting:
+    """The same with so many workers."""
+    table = asked.scenario.simulation.model_copy(update={"workers": count})
+    return replace(asked, scenario=asked.scenario.model_copy(update={"simulation": table}))
+
+
+def _planned(asked: Setting, label: str, clients: int) -> PlannedTrial:
+    scenario = asked.scenario
+    transport = scenario.transports[label].transport or label
+    return PlannedTrial(f"{label}-{clients}", 1, 1, label, transport, clients,
+                        plan.derive(scenario.seed, "block", 1))
+
+
+def _case(asked: Setting, label: str, clients: int) -> Case:
+    return asked.case(_planned(asked, label, clients), 0)
+
+
+def _demand(case: Case, *, as_drawn: bool = False) -> Demand:
+    """What the clients want of the feed, for the closed forms; at the rate that was drawn for the measuring
+    window, so that as many ticks as fell into it by chance are no error of the forms."""
+    feed, load, windows = case.scenario.feed, case.scenario.load, case.scenario.windows
+    drawn = shards.schedule(case)
+    symbols = len(drawn.symbols)
+    of_each = min(load.symbols_per_client or symbols, symbols)
+    rate = feed.rate_per_s
+    if as_drawn or feed.schedule == "replay":
+        since_t0_s = drawn.offset_ns / shards.NS - windows.warmup_s
+        rate = int(((since_t0_s >= 0) & (since_t0_s < windows.measure_s)).sum()) / windows.measure_s
+    return Demand(rate_per_s=rate * of_each / symbols, symbols=of_each,
+                  payload_bytes=float(shards.payload_bytes(case).mean()), feed_per_s=rate,
+                  regular=feed.schedule == "constant", mode=load.mode)
