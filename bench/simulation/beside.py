@@ -32,7 +32,7 @@ from bench.stats.summary import further_client
 from bench.tables import Table
 
 MEASURED = PROJECT / "results" / "reference"
-REFERENCE_VALIDATION = PROJECT / "results" / "reference-validation.csv"
+REFERENCE_VALIDATION = PROJECT / "results" / "reference-validation" / "validation.csv"
 FEED = ("schedule", "rate_per_s", "symbols", "book_levels", "encoding")
 
 
@@ -76,11 +76,14 @@ def validation(results: Path, costs: CostsFile) -> Path | None:
     """How far these costs were checked: the newest validation of this host, where they are its; else the
     one that comes with the project, where they are its."""
     if costs.host_name == platform.node():
-        for path in sorted(results.glob("*/validation.csv"), reverse=True):
+        for path in sorted(results.glob("[0-9]*/validation.csv"), reverse=True):
             if not (path.parent / "trials").is_dir():   # a run's copy is not a validation
                 return path
-    theirs = REFERENCE.is_file() and read_costs(REFERENCE) == costs
-    return REFERENCE_VALIDATION if theirs and REFERENCE_VALIDATION.is_file() else None
+    if not (REFERENCE.is_file() and REFERENCE_VALIDATION.is_file()):
+        return None
+    known = read_costs(REFERENCE)
+    is_known = (known.host_name, known.made_at) == (costs.host_name, costs.made_at)
+    return REFERENCE_VALIDATION if is_known else None
 
 
 def write(folder: Path, found: Beside, checked: Path | None) -> None:
