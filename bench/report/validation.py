@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from bench.report import sheet, style
 from bench.report.sheet import Sheet
@@ -168,7 +169,7 @@ def predicted_over_measured(rows: Sequence[Compared]) -> Figure:
             goal = next(each.goal for each in QUANTITIES if each.name == name) or 0.0
             ends = (low, high)
             axes.fill_between(ends, [end * (1 - goal) for end in ends], [end * (1 + goal) for end in ends],
-                              color=style.GRID, linewidth=0, label=f"goal ± {100 * goal:.0f} %")
+                              color=style.GRID, linewidth=0, label="goal")
             axes.plot(ends, ends, color=style.FAINT, linewidth=1)
             for row in mine:
                 look = looks[row.transport]
@@ -185,11 +186,12 @@ def predicted_over_measured(rows: Sequence[Compared]) -> Figure:
             axes.set_yscale("log")
             axes.set_xlim(low, high)
             axes.set_ylim(low, high)
-            axes.set_title(HEADINGS[name], size=10)
+            axes.set_title(f"{HEADINGS[name]}, goal ± {100 * goal:.0f} %", size=10)
             axes.set_xlabel("measured (log scale)")
             axes.set_ylabel("predicted (log scale)")
-            style.plain_ticks(axes, "x")
-            style.plain_ticks(axes, "y")
+            for axis, which in ((axes.xaxis, "x"), (axes.yaxis, "y")):
+                axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+                style.plain_ticks(axes, which)
         style.legend(figure, figure.axes[0])
         style.heading(figure, "What was foretold, over what was measured")
     return figure
