@@ -43,8 +43,7 @@ def run(
     feed: FeedFile = None,
     overrides: Overrides = None,
     only_plan: Annotated[bool, typer.Option(
-        "--plan", help="Print cells, time, disk, memory, files and ports that the run needs; "
-        "don't run.")] = False,
+        "--plan", help="Print cells, time, disk, memory, files and ports that it needs; don't run.")] = False,
     resume: Annotated[Path | None, typer.Option(
         "--resume", metavar="RUN", help="Go on with the interrupted run in this folder. A block that was "
         "interrupted is run again whole; its finished trials are moved to broken/.")] = None,

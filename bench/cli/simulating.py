@@ -83,23 +83,13 @@ def simulate(
 
     Exit status: 0 every trial is valid; 1 some are not, or the disk filled; 2 a mistake; 130 interrupted.
     """
-    given: list[str] = []
-    if clients is not None:
-        given.append(f"load.clients=[{clients}]")
-    for field, value in (("workers", workers), ("rtt_ms", _rtt_ms(rtt))):
-        if value is not None:
-            given.append(f"simulation.{field}={value}")
-    if seed is not None:
-        given.append(f"seed={seed}")
-    given += overrides or ()
+    given = [*_given(clients, workers, _rtt_ms(rtt), seed), *(overrides or ())]
     with told():
         if resume is not None:
             if scenario or given or feed or costs or measured:
                 raise RunError(f"{resume}: --resume goes on with the run's own scenario and costs; nothing "
                                "else goes with it")
-            if not runs.is_simulated(resume):
-                raise RunError(f"{resume}: found a measured run; go on with `tickertape run --resume`")
-            under_way = journal.resume(resume.resolve(), None, force=force)
+            under_way = journal.resume(resume.resolve(), None, force=force, source="simulated")
         else:
             question = prepare.read(scenario or "default", given, feed)
             if scale.is_scale(question.scenario):
@@ -112,6 +102,13 @@ def simulate(
         typer.echo("Making the report …", err=True)
         valid = finish(under_way.folder, as_json)
     raise typer.Exit(VALID if valid else NOT_VALID)
+
+
+def _given(clients: int | None, workers: int | None, rtt_ms: float | None, seed: int | None) -> list[str]:
+    """The options as fields of the scenario."""
+    fields = {"load.clients": clients and [clients], "simulation.workers": workers,
+              "simulation.rtt_ms": rtt_ms, "seed": seed}
+    return [f"{name}={value}" for name, value in fields.items() if value is not None]
 
 
 def _begin(question: Question, costs: Path | None, measured: Path | None, results: Path) -> Run:

@@ -203,7 +203,7 @@ def feed_file(scenario: Scenario) -> dict[str, str] | None:
         raise RunError(f"{path}: feed.replay.file can't be read: {error.strerror}") from error
 
 
-def resume(folder: Path, scenario: Scenario | None, *, force: bool) -> Run:
+def resume(folder: Path, scenario: Scenario | None, *, force: bool, source: str = "measured") -> Run:
     """Make a run ready to go on: refuse what would mix unlike trials, and clear interrupted blocks.
 
     `scenario` is what the user named beside the run, if anything. With `force` another commit, another
@@ -211,6 +211,10 @@ def resume(folder: Path, scenario: Scenario | None, *, force: bool) -> Run:
     manifest then names them under `resumed`.
     """
     run = Run(folder, manifests.read(folder, manifests.Resumable))
+    found = run.manifest.get("source", "measured")
+    if found != source:
+        verb = "simulate" if found == "simulated" else "run"
+        raise RunError(f"{folder}: found a {found} run; go on with `tickertape {verb} --resume {folder}`")
     differences = list(_differences(run, scenario))
     for what, found, allowed in differences:
         if not force:

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from bench.report import style
 from bench.report.run import Run
@@ -105,7 +106,7 @@ def mark(figure: Figure, run: Run) -> None:
             axes.set_title("", loc="left")
         style.heading(figure, f"{heading} (simulated)")
         engine = figure.get_layout_engine()
-        assert engine is not None, "every figure of a report lays itself out"
+        assert isinstance(engine, ConstrainedLayoutEngine), "as every figure of a report"
         engine.set(rect=(0, 0, 0.98, 1))
         figure.text(0.995, 0.5, f"simulated, with {told(run)}", rotation=90, ha="right", va="center",
                     size=6.5, color=style.FAINT)

@@ -2,21 +2,26 @@
 
     (case, worker), (case, worker), …  ─►  as many processes as there are cores  ─►  parts, in order
 
-Only a few more shards are under way than there are processes, so memory doesn't grow with their number.
-Processes are started afresh (spawn), once, ignore Ctrl-C, which is the caller's to handle, and end with it.
+    this process  ◄── pipe of its own ──►  each helper: receives a shard, simulates it, sends what came of it
 
-Known weakness: a process that is killed from outside ends the run; it can be resumed.
+Only a few more shards are under way than there are processes, so memory doesn't grow with their number.
+Helpers are started afresh (spawn), ignore Ctrl-C, which is the caller's to handle, and end with it. Each has
+a pipe that nobody else holds, so that one that is killed, even while it sends, is an end of file and not a
+wait without end (`concurrent.futures` shares one pipe among all, and then hangs).
+
+Known weakness: a helper that is killed from outside ends the run; it can be resumed.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections import deque
+import traceback
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any, cast
 
 from bench.errors import RunError
 from bench.lifeline import die_with_parent
@@ -25,59 +30,100 @@ from bench.simulation import shards
 from bench.simulation.shards import Case, Part
 
 AHEAD = 2
-"""Shards that wait for a process, so that none waits for a shard."""
+"""Parts that are kept because one before them is still being simulated, beside those under way."""
 
 
 class Pool:
-    """Processes that simulate shards."""
+    """Processes that simulate shards; without any, everything happens in this one."""
 
-    def __init__(self, executor: ProcessPoolExecutor | None, processes: int) -> None:
-        self._executor = executor
-        self._processes = processes
+    def __init__(self, helpers: list[Connection]) -> None:
+        self._helpers = helpers
 
     def simulate(self, wanted: Iterable[tuple[Case, int]]) -> Iterator[Part]:
         """What came of each shard, in the order in which they were asked for."""
-        if self._executor is None:
-            for case, worker in wanted:
-                yield shards.simulate(case, worker)
+        if not self._helpers:
+            yield from (shards.simulate(case, worker) for case, worker in wanted)
             return
-        under_way: deque[Future[Part]] = deque()
-        for case, worker in wanted:
-            under_way.append(self._executor.submit(shards.simulate, case, worker))
-            if len(under_way) >= self._processes + AHEAD:
-                yield _result(under_way.popleft())
-        while under_way:
-            yield _result(under_way.popleft())
+        numbered = enumerate(wanted)
+        idle, busy = list(self._helpers), dict[Connection, int]()
+        done: dict[int, Part] = {}
+        turn, more = 0, True
+        while True:
+            while more and idle and len(busy) + len(done) < len(self._helpers) + AHEAD:
+                number, task = next(numbered, (-1, None))
+                if task is None:
+                    more = False
+                    break
+                helper = idle.pop()
+                _send(helper, task)
+                busy[helper] = number
+            if turn in done:
+                yield done.pop(turn)
+                turn += 1
+                continue
+            if not busy:
+                return
+            for ready in wait(list(busy)):
+                helper = cast("Connection[Any, Any]", ready)
+                done[busy.pop(helper)] = _receive(helper)
+                idle.append(helper)
 
 
-def _result(future: Future[Part]) -> Part:
+def _send(helper: Connection, task: tuple[Case, int]) -> None:
     try:
-        return future.result()
-    except BrokenProcessPool:
-        raise RunError("a process that simulated was killed from outside; if memory ran out, use more "
-                       "simulation.workers or a smaller simulation.sample_clients") from None
+        helper.send(task)
+    except OSError:
+        raise _killed() from None
+
+
+def _receive(helper: Connection) -> Part:
+    """What a helper made; a bug over there is one here."""
+    try:
+        found: Part | BaseException = helper.recv()
+    except (EOFError, OSError):
+        raise _killed() from None
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
+def _killed() -> RunError:
+    return RunError("a process that simulated was killed from outside; if memory ran out, use more "
+                    "simulation.workers or a smaller simulation.sample_clients")
 
 
 @contextmanager
 def pool(processes: int | None = None) -> Iterator[Pool]:
     """A pool; `processes` are by default the cores there are. One: everything happens in this process."""
     count = processes or len(host.cores())
-    if count == 1:
-        yield Pool(None, 1)
-        return
     context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(count, mp_context=context, initializer=_begin)
+    helpers: list[tuple[SpawnProcess, Connection]] = []
     try:
-        yield Pool(executor, count)
-    except BaseException:
-        for child in multiprocessing.active_children():   # theirs: nothing else starts processes here
-            child.terminate()
-        executor.shutdown(wait=True, cancel_futures=True)
-        raise
-    executor.shutdown()
+        for _ in range(count if count > 1 else 0):
+            mine, theirs = context.Pipe()
+            helper = context.Process(target=_help, args=(theirs,), daemon=True)
+            helper.start()
+            theirs.close()   # so that its end is seen
+            helpers.append((helper, mine))
+        yield Pool([mine for _, mine in helpers])
+    finally:
+        for helper, mine in helpers:
+            helper.terminate()   # it holds nothing
+            helper.join()
+            mine.close()
 
 
-def _begin() -> None:
-    """What each process does first."""
+def _help(caller: Connection) -> None:
+    """The life of a helper: simulate what comes until nobody is there any more."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        try:
+            case, worker = caller.recv()
+        except EOFError:
+            return
+        try:
+            caller.send(shards.simulate(case, worker))
+        except Exception as error:   # noqa: BLE001  it is raised again where it is received
+            error.add_note("".join(traceback.format_exception(error)))
+            caller.send(error)

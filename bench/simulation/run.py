@@ -21,7 +21,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import records
 from bench.audit import judge
 from bench.errors import RunError, ScenarioError
 from bench.experiment import capacity, needs, plan
@@ -191,8 +190,3 @@ def refuse_unless_simulable(scenario: Scenario, options: Mapping[str, Table], wh
     if ticks > TICKS_MOST:
         raise ScenarioError(where, "feed.rate_per_s", f"a feed of {ticks:,} ticks",
                             f"at most {TICKS_MOST:,} ticks a trial")
-
-
-def is_simulated(run: Path) -> bool:
-    """Whether the run in this folder was simulated."""
-    return records.read_json(run / "manifest.json").get("source") == "simulated"

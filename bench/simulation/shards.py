@@ -25,7 +25,7 @@ from types import ModuleType
 import numpy as np
 
 from bench import traffic, transports
-from bench.contract import Subscription
+from bench.contract import Cursor, Subscription
 from bench.cycle import Cycle
 from bench.experiment import plan
 from bench.experiment.plan import PlannedTrial
@@ -44,8 +44,8 @@ from bench.traffic import Conversation, Sizes
 NS = 1_000_000_000
 PACKET_BYTES = 52.0
 """TCP and IP headers of a segment, on a slow link."""
-LINES = 50
-"""Ticks that stand for all where a size depends on the text."""
+LINES = 200
+"""Ticks, from the window's middle on, that stand for all where a size depends on the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +89,16 @@ class Part:
     tallied: Tallied
     busy_s: float
     """CPU of its queue in [t0, t1)."""
-    jobs: int
-    wait_max_s: float
     server_counts: dict[str, int]
     counters: dict[str, float]
     """The clients' counters, summed, by the names of `records.CLIENTS`."""
     clients: list[Columns] = field(default_factory=list)
     """The rows of the chosen clients."""
-    busiest_s: float = 0.0
-    """CPU of the busiest of the workers."""
 
     def add(self, other: Part) -> None:
         """Take in what came of another shard of the same trial."""
         self.tallied.add(other.tallied)
         self.busy_s += other.busy_s
-        self.jobs += other.jobs
-        self.wait_max_s = max(self.wait_max_s, other.wait_max_s)
-        self.busiest_s = max(self.busiest_s, other.busiest_s)
         for mine, theirs in ((self.server_counts, other.server_counts), (self.counters, other.counters)):
             for name, value in theirs.items():
                 mine[name] = mine.get(name, 0) + value   # type: ignore[assignment]
@@ -119,14 +112,12 @@ def simulate(case: Case, worker: int) -> Part:
     tally = Tally(shard, kept, case.windows)
     outcome = engine.simulate(shard, tally)
     counters = client_counters(sizes(case), shard, outcome)
-    busy_s = outcome.busy_s
     return Part(
-        tallied=tally.end(outcome), busy_s=busy_s, jobs=outcome.jobs, wait_max_s=outcome.wait_max_s,
+        tallied=tally.end(outcome), busy_s=outcome.busy_s,
         server_counts={"conflated": 0, "dropped": 0, **outcome.server_counts},
         counters={name: float(values.sum()) for name, values in counters.items()},
         clients=[{"client": shard.clients[kept],
                   **{name: np.rint(values[kept]).astype(np.int64) for name, values in counters.items()}}],
-        busiest_s=busy_s,
     )
 
 
@@ -176,13 +167,17 @@ def payload_bytes(case: Case) -> Ints:
 def sizes(case: Case) -> Sizes:
     """The bytes of the subject's conversation."""
     drawn, encode = schedule(case), ENCODERS[case.scenario.feed.encoding]
+    windows = case.windows
+    middle = drawn.first_due_from((windows.t0_ns + windows.t1_ns) // 2 - windows.warmup_ns)
+    first = max(min(middle, len(drawn) - LINES), 0)
     lines = tuple(
-        encode(drawn.tick(index, index + 1, case.windows.warmup_ns + int(drawn.offset_ns[index])))
-        for index in range(min(LINES, len(drawn)))
+        encode(drawn.tick(index, index + 1, windows.warmup_ns + int(drawn.offset_ns[index])))
+        for index in range(first, min(first + LINES, len(drawn)))
     )
     wanted = plan.subscription(case.scenario.load, drawn.symbols, 0, case.planned.seed)
     asked = Subscription(None if wanted is None else frozenset(wanted), case.scenario.load.mode)
-    return _model(case.planned.transport).wire(case.options, Conversation(lines, asked))   # type: ignore[no-any-return]
+    return _model(case.planned.transport).wire(   # type: ignore[no-any-return]
+        case.options, Conversation(lines, asked, cursor=Cursor("0000", max(middle, 1))))
 
 
 def client_counters(said: Sizes, shard: Shard, outcome: ShardOutcome) -> dict[str, np.ndarray]:

@@ -32,6 +32,8 @@ from bench.stats.whole import step_edges
 NS = 1e9
 BINS = 6000
 """Bins of a histogram: up to 1 µs × 1.005⁶⁰⁰⁰, some four months."""
+CHUNK = 1 << 20
+"""Clients that are looked at together, so that memory stays flat."""
 _ZERO_S = BIN_ZERO_NS / NS
 _LOG_RATIO = math.log(BIN_RATIO)
 
@@ -42,8 +44,12 @@ def chosen_below(seed: int, clients: int, wanted: int) -> float:
     """The bound below which a client's draw has to be for its rows to be kept: `wanted` clients' are."""
     if wanted >= clients:
         return 1.0
-    draws = even(seed, Stream.SAMPLE, np.arange(clients))
-    return float(np.partition(draws, wanted)[wanted])
+    least = np.empty(0)
+    for begin in range(0, clients, CHUNK):
+        draws = even(seed, Stream.SAMPLE, np.arange(begin, min(begin + CHUNK, clients)))
+        least = np.concatenate((least, draws))
+        least = np.partition(least, wanted)[: wanted + 1] if len(least) > wanted else least
+    return float(least.max())
 
 
 def chosen(seed: int, clients: Ints, below: float) -> Bools:
@@ -164,6 +170,8 @@ class Tally:
         sums["lost"] = lost
         sums["arrivals"] = float(outcome.counted["updates"].sum())
         sums["payload_bytes"] = float(outcome.counted["payload_bytes"].sum())
+        self.found.deliveries = _in_one(self.found.deliveries)
+        self.found.skips = _in_one(self.found.skips)
         return self.found
 
     def _step(self, app_s: Floats) -> None:
@@ -210,6 +218,13 @@ def joined(parts: Iterable[Mapping[str, npt.NDArray[np.generic]]], names: Iterab
                for name, arrays in found.items()}
     order = np.argsort(columns["app_ns"], kind="stable")
     return {name: column[order] for name, column in columns.items()}
+
+
+def _in_one(blocks: list[Columns]) -> list[Columns]:
+    """Many small blocks as one."""
+    if not blocks:
+        return []
+    return [{name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}]
 
 
 def _bins(latency_s: Floats) -> Ints:

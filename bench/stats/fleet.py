@@ -93,8 +93,9 @@ def needs(
     further client) and `new_connections` are by transport."""
     found = []
     valid = trials[trials["verdict"] == "VALID"]
-    for (transport, clients), cell in valid.groupby(["transport", "clients"], sort=False):
-        label, have = str(transport), min(workers, int(clients))
+    for _, cell in valid.groupby(["transport", "clients"], sort=False):
+        label, clients = str(cell["transport"].iloc[0]), int(cell["clients"].iloc[0])
+        have = min(workers, clients)
         seconds = cell["measure_s"]
         mine = own.get(label, Own())
         own_share = mine.base_share + mine.tick_s * float((cell["feed_due"] / seconds).mean())
@@ -107,14 +108,14 @@ def needs(
         traffic_month = prices.gigabyte_out * gigabytes if prices else math.nan
         under_way = float(cell["requests_in_flight"].mean())
         found.append(Need(
-            transport=label, clients=int(clients), workers_simulated=have, load_simulated=cores / have,
+            transport=label, clients=clients, workers_simulated=have, load_simulated=cores / have,
             latency_p50_ms=float(cell["latency_p50_ms"].mean()),
             latency_p99_ms=float(cell["latency_p99_ms"].mean()),
             cpu_cores=cores, full_at=full_at, workers=needed,
             gbit_out_per_s=down * 8 / 1e9, gbit_in_per_s=up * 8 / 1e9,
             requests_per_s=float((cell["requests"].astype(float) / seconds).mean()),
             sockets=under_way if label in new_connections else float(clients),
-            memory_gb=memory_bytes.get(label, math.nan) * float(clients) / 1e9,
+            memory_gb=memory_bytes.get(label, math.nan) * clients / 1e9,
             workers_month=workers_month, traffic_month=traffic_month, month=workers_month + traffic_month,
             currency=prices.currency if prices else "",
         ))

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -50,6 +55,38 @@ def test_a_run_is_simulated_and_says_whose_costs(tmp_path: Path) -> None:
     assert manifest["scenario"]["load"]["clients"] == [20]
     assert manifest["scenario"]["simulation"]["workers"] == 3
     assert tickertape("report", said["run"]).exit_code == 0
+
+
+def _wait_until_gone(group: int) -> None:
+    """Return once no process of a group is left; Python's own tracker of shared things is the last."""
+    while True:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.01)
+
+
+@pytest.mark.process
+def test_ctrl_c_ends_it_in_order_and_it_can_be_gone_on_with(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from bench.cli import main; main()", "simulate", *QUICK[:5],
+               "--clients", "20000", "--workers", "40", "--rtt", "9ms", "--costs", "costs-nowhere.json",
+               "--set", "trials.count=20"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+                          start_new_session=True) as run:
+        assert run.stderr is not None
+        for line in run.stderr:
+            if line.startswith("[2/60]"):
+                break
+        os.killpg(run.pid, signal.SIGINT)   # as a terminal does: to the pool's processes, too
+        told_then = run.stderr.read()
+        assert run.wait(20) == 130
+    assert "Interrupted. To go on: tickertape simulate --resume results/" in told_then
+    assert "Traceback" not in told_then
+    _wait_until_gone(run.pid)
+    refused = tickertape("run", "--resume", "results/latest")
+    assert refused.exit_code == 2
+    assert "found a simulated run; go on with `tickertape simulate --resume" in refused.stderr
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), [

@@ -11,8 +11,7 @@ from bench import records
 from bench.claims import table
 from bench.report import Run, knees
 from bench.report.run import VERDICT_WORDS
-from bench.stats import prediction
-from bench.stats import fleet
+from bench.stats import fleet, prediction
 from bench.stats.summary import FIGURES, bounds, columns
 from bench.stats.trial import COLUMNS
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,23 +42,53 @@ def test_two_processes_make_what_one_makes() -> None:
         assert np.array_equal(mine.tallied.app, theirs.tallied.app)
 
 
+def shards_of_all() -> list[tuple[Case, int]]:
+    return [(case, worker) for case in cases() for worker in range(case.workers)]
+
+
+def interrupted() -> None:
+    with pool(2) as workers:
+        next(workers.simulate(shards_of_all()))
+        raise KeyboardInterrupt
+
+
+def killed(while_sending: bool) -> None:
+    with pool(2) as workers:
+        parts = workers.simulate(shards_of_all())
+        next(parts)
+        helpers = multiprocessing.active_children()
+        while while_sending and not all(_waits(helper.pid) for helper in helpers):
+            pass   # nobody reads, so each has a part to send and can't
+        for helper in helpers:
+            assert helper.pid is not None
+            os.kill(helper.pid, signal.SIGKILL)
+        list(parts)
+
+
 @pytest.mark.process
 def test_an_interruption_leaves_no_process() -> None:
-    with pytest.raises(KeyboardInterrupt), pool(2) as workers:
-        parts = workers.simulate((case, worker) for case in cases() for worker in range(case.workers))
-        next(parts)
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert multiprocessing.active_children() == []
 
 
 @pytest.mark.process
-def test_a_process_that_is_killed_is_a_sentence() -> None:
-    with pytest.raises(RunError, match="was killed from outside"), pool(2) as workers:
-        wanted = [(case, worker) for case in cases() for worker in range(case.workers)]
-        parts = workers.simulate(wanted)
-        next(parts)
-        for child in multiprocessing.active_children():
-            assert child.pid is not None
-            os.kill(child.pid, signal.SIGKILL)
-        list(parts)
+@pytest.mark.parametrize("while_sending", [False, True])
+def test_a_process_that_is_killed_is_a_sentence(while_sending: bool) -> None:
+    with pytest.raises(RunError, match="was killed from outside"):
+        killed(while_sending)
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.process
+def test_a_bug_over_there_is_raised_here_with_its_place() -> None:
+    broken = replace(cases()[0], kept_below="none")   # type: ignore[arg-type]
+    with pytest.raises(TypeError) as caught, pool(2) as workers:
+        list(workers.simulate([(broken, 0), (broken, 1)]))
+    assert "in simulate" in "".join(caught.value.__notes__)
+    assert multiprocessing.active_children() == []
+
+
+def _waits(pid: int | None) -> bool:
+    """Whether a process waits for somebody to read or write (Linux)."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"

@@ -62,7 +62,7 @@ def test_an_interrupted_run_ends_as_it_would_have(tmp_path: Path, capsys: pytest
     with pytest.raises(KeyboardInterrupt):
         runs.execute(run, Interrupted, processes=1)
     assert len(records.trial_folders(run.folder)) == 4
-    resumed = journal.resume(run.folder, None, force=True)
+    resumed = journal.resume(run.folder, None, force=True, source="simulated")
     assert "[6/6]" not in capsys.readouterr().err
     pd.testing.assert_frame_equal(figures(made(resumed)), figures(made(begun(tmp_path))))
 

@@ -92,8 +92,12 @@ def _fields(of: Shard) -> dict[str, object]:
     return {name: getattr(of, name) for name in Shard.__dataclass_fields__}
 
 
+@pytest.mark.parametrize("chunk", [7, 300, 1 << 20])
 @pytest.mark.parametrize("wanted", [1, 10, 999, 1000, 5000])
-def test_as_many_clients_are_chosen_as_are_wanted(wanted: int) -> None:
+def test_as_many_clients_are_chosen_as_are_wanted(
+    wanted: int, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.simulation.tally.CHUNK", chunk)
     below = chosen_below(4, 1000, wanted)
     assert chosen(4, np.arange(1000), below).sum() == min(wanted, 1000)
     odd = chosen(4, np.arange(1, 1000, 2), below).sum()
