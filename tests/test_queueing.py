@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.queueing import EXACT_CLIENTS, Load, periodic_wait_s, place_s, random_wait_s
+from bench.queueing import EXACT_CLIENTS, Load, gated, periodic_wait_s, place_s, random_wait_s
 
 
 def waits(arrivals: np.ndarray, service: np.ndarray) -> np.ndarray:
@@ -64,3 +64,36 @@ def test_the_mean_place_in_a_fan_out() -> None:
 
 def test_an_audience_is_who_subscribes_to_a_symbol() -> None:
     assert Load(clients=60, rate_per_s=2.0, feed_per_s=12.0).audience == 10
+
+
+@pytest.mark.parametrize(("fixed", "each", "near"), [
+    (0.1, 0.0, 0.02), (0.8, 0.0, 0.02), (3.0, 0.0, 0.02), (0.3, 0.3, 0.1), (0.5, 0.7, 0.1), (2.0, 0.5, 0.03),
+])
+def test_reads_that_take_all_that_has_come(fixed: float, each: float, near: float) -> None:
+    rng = np.random.default_rng(6)
+    arrivals = np.cumsum(rng.exponential(1.0, 300_000)).tolist()
+    waited, reads, squares, now, at = 0.0, 0, 0.0, 0.0, 0
+    while at < len(arrivals):
+        now = max(now, arrivals[at])
+        end = at
+        while end < len(arrivals) and arrivals[end] <= now:
+            waited += now - arrivals[end]
+            end += 1
+        reads, squares = reads + 1, squares + (end - at) ** 2
+        now += fixed + each * (end - at)
+        at = end
+    expected = gated(1.0, lambda ticks: fixed + each * ticks)
+    assert expected.ticks == pytest.approx(len(arrivals) / reads, rel=near)
+    assert expected.ticks_met == pytest.approx(squares / len(arrivals), rel=near)
+    assert expected.wait_s == pytest.approx(waited / len(arrivals), rel=near)
+
+
+def test_reads_of_ticks_that_are_equally_far_apart() -> None:
+    assert gated(1.0, lambda ticks: 0.4 + 0.5 * ticks, regular=True).wait_s == 0.0
+    late = gated(1.0, lambda ticks: 1.5 + 0.5 * ticks, regular=True)
+    assert (late.ticks, late.wait_s) == (pytest.approx(3.0), pytest.approx(1.5))
+
+
+def test_who_cannot_keep_up_with_updates_alone_waits_without_bound() -> None:
+    assert gated(1.0, lambda ticks: 1.01 * ticks).wait_s == math.inf
+    assert math.isfinite(gated(1.0, lambda ticks: 100 + 0.9 * ticks).wait_s)

@@ -43,8 +43,8 @@ def test_a_server_with_all_the_clients_that_it_can_have_is_as_busy_as_was_asked(
     most = of(subject, **demand).clients_max
     full = of(subject, clients=most, **demand)
     idle = COSTS.base_share + COSTS.socket_share * most
-    assert full.utilisation + idle <= 0.7 + 1e-6   # long gaps make long polling ask less
-    if subject[0] != "long_polling" and subject[1].get("pace") != "delay":
+    assert full.utilisation + idle <= 0.7 + 1e-6   # waits make clients ask less, and reads hand out more
+    if subject[0] == "short_polling" and subject[1].get("pace") != "delay":
         assert full.utilisation + idle == pytest.approx(0.7)
     assert full.cpu_per_update_s * most * full.updates_per_s == pytest.approx(full.utilisation + idle)
 
@@ -62,14 +62,14 @@ def test_more_clients_are_never_fresher(
 
 
 def test_a_full_server_waits_without_bound() -> None:
-    full = of(("websocket", {}), clients=100_000)
+    full = of(("websocket", {}), clients=100_000)   # the updates alone are more than it can take
     assert full.utilisation > 1
     assert full.latency_mean_s == full.age_excess_s == math.inf
 
 
 def test_a_push_takes_a_message_and_an_acknowledgement_an_update() -> None:
     push = of(("websocket", {}))
-    assert (push.bytes_up, push.bytes_down) == (52, 52 + 2 + len(LINE))
+    assert (push.bytes_up, push.bytes_down) == pytest.approx((52, 52 + 2 + len(LINE)), rel=1e-3)
     assert push.sockets == 100
     assert push.lingering == 0
 

@@ -162,3 +162,8 @@ def server_s(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> f
         wait_s = periodic_wait_s(load.clients, turn_s, mean_s / rest) if rest > 0 else math.inf
     varied = 0.0 if load.regular else polls * found * jobs.update_s**2
     return wait_s + random_wait_s(busy, ticks * jobs.tick_s**2 + varied) + mean_s
+
+
+def ticks_a_read(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> float:
+    """Mean number of ticks that the server takes, and hands out, at once: a tick is handed out to nobody."""
+    return 1.0

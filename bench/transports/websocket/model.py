@@ -3,16 +3,19 @@
     latency        δ             excess age     δ           age    s/λ + δ   (s symbols of rate λ/s each)
     conflated      0             requests       0           empty  0
 
-δ (`delay_s`) holds the wait for the other clients' turn. With N clients, c seconds of CPU for each send and t
-for the tick itself, a tick is a job of b = t + Nc, and the server's part of δ is (`server_s`)
+δ (`delay_s`) holds the wait for the other clients' turn. With N clients, c seconds of CPU for each send, u
+for each update in it and t for a tick itself, a read of k ticks takes B(k) = k (t + Nu) + Nc, and the
+server's part of δ is (`server_s`)
 
-    t + (N + 1)c/2                      ticks equally far apart, each through before the next
-    the same + λb² / 2(1 − λb)          a Poisson process: M/D/1, with the batch as one job
+    kt + (N + 1)(c + ku)/2              with k = 1 where each tick is through before the next
+    the same + a wait                   ticks at random, or too many: `queueing.gated`
 
-and without bound from λb = 1 on. Where a push transport was measured its mean is taken as δ; then this
-model says nothing new of it, and is what the polling transports are measured against.
+without bound only from λ(t + Nu) = 1 on, since what comes during a read goes out in one message. Where
+a push transport was measured its mean is taken as δ; then this model says nothing new of it, and is what the
+polling transports are measured against.
 
-Known weakness: one queue, one size of tick; clients that can't take what is sent hold nobody up.
+Known weakness: one size of tick; clients that can't take what is sent hold nobody up; that a read of several
+ticks conflates them in `latest` mode is left out.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from bench.cycle import Cycle
 from bench.handshake import handshake
 from bench.http_exchange import encode_request
 from bench.polling import BATCHES, skips
-from bench.queueing import Jobs, Load, place_s, random_wait_s
+from bench.queueing import Jobs, Load, Reads, gated, place_s
 from bench.traffic import SERVER_FIRST, Conversation, Sizes, Steps
 from bench.transports.websocket.protocol import OFFER, TAKEN_UP, Options, hello_frame, message_frame, offers
 from bench.wire import answer_headers, upgrade_head
@@ -151,11 +154,22 @@ def empty_share(options: Options, rate_per_s: float, delay_s: float, gap_s: floa
 
 def server_s(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> float:
     """Mean time from the server's having a tick until a client's message is out: wait, tick and turn."""
-    each_s = jobs.answer_s + jobs.update_s
-    batch_s = jobs.tick_s + load.audience * each_s
-    busy = load.feed_per_s * batch_s
-    if load.regular:
-        wait_s = 0.0 if busy <= 1 else math.inf
-    else:
-        wait_s = random_wait_s(busy, load.feed_per_s * batch_s**2)
-    return wait_s + jobs.tick_s + place_s(load.audience, each_s)
+    reads = _reads(load, jobs)
+    if not math.isfinite(reads.ticks):
+        return math.inf
+    heard = load.heard(reads.ticks_met)
+    each_s = jobs.answer_s + jobs.update_s * reads.ticks_met * load.share / heard
+    return reads.wait_s + jobs.tick_s * reads.ticks_met + place_s(load.clients * heard, each_s)
+
+
+def ticks_a_read(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> float:
+    """Mean number of ticks that the server takes, and hands out, at once."""
+    return _reads(load, jobs).ticks
+
+
+def _reads(load: Load, jobs: Jobs) -> Reads:
+    def read_s(ticks: float) -> float:
+        each_s = jobs.answer_s * load.heard(ticks) + jobs.update_s * ticks * load.share
+        return ticks * jobs.tick_s + load.clients * each_s
+
+    return gated(load.feed_per_s, read_s, load.regular)
