@@ -15,7 +15,7 @@ bytes of a frame header): such sizes are `Steps`, taken at the mean size of a cl
 Whatever is written at once takes ⌈bytes / 1448⌉ segments, 1448 being the 1460 of our sockets less the
 timestamp option. With TLS each write is a record, 22 bytes more.
 
-Bare acknowledgements follow from three rules of Linux's TCP (`__tcp_cleanup_rbuf` in tcp.c,
+Bare acknowledgements follow from a few rules of Linux's TCP (`__tcp_cleanup_rbuf` in tcp.c,
 `tcp_event_data_sent` in tcp_output.c, `tcp_delack_timer_handler` in tcp_timer.c):
 
 0. More than one full segment is acknowledged as soon as it is there.

@@ -97,16 +97,16 @@ def test_a_fan_out_of_ticks_that_do_not_meet_is_exact(clients: int, busy: float,
 @pytest.mark.parametrize("busy", [0.2, 0.6, 0.95, 1.5])
 @pytest.mark.parametrize("update", [0.0, 0.3])
 def test_a_pushed_poisson_feed_waits_for_the_reads_before_it(busy: float, update: float) -> None:
-    clients, rate_per_s = 20, 50.0
+    clients, rate_per_s = 8, 50.0
     batch_s = busy / rate_per_s
     costs = Costs(tick_s=batch_s * 0.1, answer_s=batch_s * (0.9 - update) / clients,
                   update_s=batch_s * update / clients)
     net, options = Net(0.0, 0.001), options_of("websocket")
     shard = shard_of("websocket", options, costs, net, clients=clients, rate_per_s=rate_per_s,
-                     measure_s=1200, seed=3)
+                     measure_s=400, seed=3)
     found = seen(shard)
-    due = forecast("websocket", options, costs, net, clients, rate_per_s=len(shard.ticks) / 1225)
-    assert found.latency_mean_s == pytest.approx(due.latency_mean_s, rel=0.04)
+    due = forecast("websocket", options, costs, net, clients, rate_per_s=len(shard.ticks) / 425)
+    assert found.latency_mean_s == pytest.approx(due.latency_mean_s, rel=0.05)
     assert found.utilisation == pytest.approx(due.utilisation, rel=0.02)
     assert found.cpu_per_update_s == pytest.approx(due.cpu_per_update_s, rel=0.02)
 
