@@ -157,6 +157,12 @@ def findings(run: CrossoverRun) -> list[str]:
         here = fresh[(fresh["rtt_ms"] == trip) & (fresh["clients"] == number)]
         found.append(f"On {workers} worker{'s' * (workers > 1)}, {count(number)} clients have it freshest by "
                      f"{_turns(here)}.")
+    if figure_column(mine) == "price_month":
+        paid = mine[mine["best"]]
+        worker = run.manifest["scenario"]["simulation"]["prices"]["worker_month"]
+        traffic = 100 * float((1 - worker * paid["workers"] / paid["price_month"]).median())
+        found.append(f"Half of the cheapest pay {traffic:.0f} % or more of their price for traffic; with "
+                     "simulation.prices.gigabyte_out = 0 the map is one of CPU alone.")
     if len(run.checks):
         worst = {name: _worst(run.checks, name) for name in ("cores", "latency_mean_ms", "bytes_down_per_s")}
         found.append(

@@ -41,8 +41,7 @@ MAP = (
     "deeper: above the orange line, backlog = C · timeout, whoever comes last gives up before its turn "
     "(Little's law); even below it where refusals take a part of the capacity. To the right the first "
     "attempts are spread more widely; from a window of somewhat more than the floor on, arrivals stay "
-    "below capacity and no backlog builds up. A window below that is no better than none, since its last "
-    "clients begin with short waits when the first are already at long ones. Later retries: {policy}.")
+    "below capacity and no backlog builds up. Later retries: {policy}.")
 CAVEATS = (
     "Workers share nothing and each client comes back to the one that it had, so one of them stands for all. "
     "The slowest of many is somewhat later.",
@@ -166,6 +165,12 @@ def _map_findings(points: pd.DataFrame) -> list[str]:
         found.append(
             f"First attempts spread over {best:g} × the floor are back within {late:.2g} × the floor, "
             "however deep the backlog.")
+    shallow = points[points["backlog_share"] == points["backlog_share"].min()].set_index("window_share")
+    narrow = shallow[(shallow.index > 0) & (shallow.index < 1)]["recovered_s"]
+    if 0 in shallow.index and len(narrow) and narrow.min() > float(shallow.loc[0, "recovered_s"]):
+        found.append(
+            "A window narrower than the floor is worse than none: its last clients begin with short waits "
+            "when, without it, all are at long ones by the time that the server is back.")
     return found
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from documented import described
 from priced import priced, priced_file
 
 from bench.errors import RunError
 from bench.experiment import prepare
 from bench.records import write_json
 from bench.report import crossover
-from bench.report.sheet import write_csv
+from bench.report.sheet import read_csv, write_csv
 from bench.simulation.crossing import Crossing
 from bench.simulation.run import about_costs
 
@@ -99,3 +100,8 @@ def test_a_missing_table_is_told(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_bytes((folder / "manifest.json").read_bytes())
     with pytest.raises(RunError, match=r"crossover\.csv: no such file"):
         crossover.build(tmp_path)
+
+
+@pytest.mark.parametrize("name", crossover.FILES)
+def test_the_document_has_every_column(folder: Path, name: str) -> None:
+    assert sorted(described(name)) == sorted(read_csv(folder / name).columns)

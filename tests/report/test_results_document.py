@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
+from documented import DOCUMENT, described
 
 from bench import records
 from bench.claims import table
@@ -14,15 +12,6 @@ from bench.report.run import VERDICT_WORDS
 from bench.stats import fleet, prediction
 from bench.stats.summary import FIGURES, bounds, columns
 from bench.stats.trial import COLUMNS
-
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "results.md").read_text()
-
-
-def described(heading: str) -> list[str]:
-    """The names in the first column of the table under a heading."""
-    section = re.split(r"^#+ ", DOCUMENT.partition(f"# {heading}\n")[2], flags=re.MULTILINE)[0]
-    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
-    return [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
 
 
 @pytest.mark.parametrize("name", records.SCHEMAS)

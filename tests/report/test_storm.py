@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from documented import described
 
 from bench import scenario as scenarios
 from bench.errors import RunError
 from bench.records import write_json
 from bench.report import storm
-from bench.report.sheet import write_csv
+from bench.report.sheet import read_csv, write_csv
 from bench.simulation import storms
 from bench.simulation.world import Costs
 
@@ -98,3 +99,8 @@ def test_a_missing_table_is_told(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_bytes((folder / "manifest.json").read_bytes())
     with pytest.raises(RunError, match=r"storm_map\.csv: no such file"):
         storm.build(tmp_path)
+
+
+@pytest.mark.parametrize("name", storm.FILES)
+def test_the_document_has_every_column(folder: Path, name: str) -> None:
+    assert sorted(described(name)) == sorted(read_csv(folder / name).columns)

@@ -174,7 +174,7 @@ def test_migratorydata_latency_is_a_hockey_stick_with_its_knee_at_most_two_steps
     knee = np.interp(10, LATENCY_MS / LATENCY_MS[0], CLIENTS)
     ours = np.interp(10, curve / curve[0], CLIENTS)
     assert ours == pytest.approx(knee, abs=2 * 24_000)
-    # Eight times the clients are a hundred or two hundred times the latency, and most of that comes at the end.
+    # Eight times the clients are a hundred or two hundred times the latency; most of that comes at the end.
     assert curve[-1] / curve[0] > LATENCY_MS[-1] / LATENCY_MS[0] / 3
     assert curve[-1] / curve[-2] > curve[3] / curve[2] > 1
 
@@ -189,8 +189,9 @@ def test_migratorydata_the_closed_form_has_the_same_curve(curve: np.ndarray) -> 
         1000 * forecast("websocket", costs, net, clients / SCALE,
                         Demand(10.0, feed_per_s=10.0 * TOPICS)).latency_mean_s
         for clients in CLIENTS.tolist()])
-    assert forms[:-1] == pytest.approx(curve[:-1], rel=0.1)
-    assert forms[-1] == pytest.approx(curve[-1], rel=0.4)   # at 96 % of full 600 s are not many
+    assert (np.diff(forms) > 0).all()
+    assert forms[:-1] == pytest.approx(curve[:-1], rel=0.3)   # the engine takes both topics in one read
+    assert forms[-1] == pytest.approx(curve[-1], rel=0.6)   # 600 s are short at 96 % of full
 
 
 # Reconnect storms: 20,000 clients, 400 connections a second, timeout 3 s, down 5 s, base 1 s, cap 30 s,
