@@ -190,8 +190,9 @@ def test_migratorydata_the_closed_form_has_the_same_curve(curve: np.ndarray) -> 
                         Demand(10.0, feed_per_s=10.0 * TOPICS)).latency_mean_s
         for clients in CLIENTS.tolist()])
     assert (np.diff(forms) > 0).all()
-    assert forms[:-1] == pytest.approx(curve[:-1], rel=0.3)   # the engine takes both topics in one read
-    assert forms[-1] == pytest.approx(curve[-1], rel=0.6)   # 600 s are short at 96 % of full
+    # The engine takes both topics in one read, the form does not; 600 s are short at 96 % of full.
+    assert (np.abs(np.log(forms / curve)) < math.log(1.6)).all()
+    assert forms[:2] == pytest.approx(curve[:2], rel=0.1)
 
 
 # Reconnect storms: 20,000 clients, 400 connections a second, timeout 3 s, down 5 s, base 1 s, cap 30 s,
