@@ -70,14 +70,14 @@ def simulate(
 ) -> None:
     """Simulate a scenario in place of measuring it, and write its report.
 
-    The same scenario file, seeds, feed and records as `run` has, but with as many clients and workers and
-    as far away as one likes. What the servers' work costs comes from a calibration; whose it is stands in
-    the report.
+    Same scenario, seeds, ticks and report as a measured run, but with as many clients and workers, and as
+    far away, as one likes. What the servers' work costs comes from a calibration; whose it is stands in the
+    report. A scenario with a storm or a crossover map (scale/storm, scale/crossover) is answered with that.
 
     Examples:
 
         tickertape simulate default
-        tickertape simulate quick --clients 1_000_000 --workers 40 --rtt 80ms
+        tickertape simulate default --clients 200_000 --workers 120 --rtt 80ms
         tickertape simulate scale/million
         tickertape simulate --resume results/latest
 

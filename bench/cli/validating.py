@@ -50,18 +50,18 @@ Wait = Annotated[bool, typer.Option(
 
 def calibrate(
     runs: Annotated[list[Path] | None, typer.Argument(
-        metavar="[RUN]...", help="Measured runs to fit to again, in place of measuring.")] = None,
+        metavar="[RUN]...", help="Folders of measured runs to fit to, in place of measuring.")] = None,
     scenario: Annotated[str, typer.Option(
-        help="What to measure: a folder of scenarios, or one.")] = "calibration",
+        help="What to measure: a folder below scenarios/, or one scenario.")] = "calibration",
     to: Annotated[Path | None, typer.Option(
-        metavar="FILE", help="Where the costs are written, in place of costs-<host>.json in the results "
+        metavar="FILE", help="Where the costs are written, in place of costs-HOST.json in the results "
         "folder.")] = None,
     overrides: Overrides = None,
     wait: Wait = False,
     as_json: AsJson = False,
     results: Results = Path("results"),
 ) -> None:
-    """Measure what work costs the servers on this machine, for `simulate`.
+    """Measure what work costs the servers on this machine; simulate takes it from there.
 
     Short trials at few clients; then the servers' CPU is fitted to the counts of ticks, requests, updates,
     bytes and connections. About four minutes.
@@ -110,7 +110,8 @@ def validate(
     costs: Annotated[Path | None, typer.Option(
         metavar="FILE", help="Take these costs, and don't calibrate.")] = None,
     scenario: Annotated[str, typer.Option(
-        help="What to predict and measure: a folder of scenarios, or one.")] = "validation",
+        help="What to predict and measure: a folder below scenarios/, or one "
+        "scenario.")] = "validation",
     overrides: Overrides = None,
     wait: Wait = False,
     as_json: AsJson = False,
@@ -119,7 +120,7 @@ def validate(
     """Check what the simulator foretells against what is measured, on this machine.
 
     Costs are calibrated with few clients; then cells with several times as many, named beforehand, are
-    predicted and measured. Prints each error with its 95 % interval, and whether its goal is met. About nine
+    predicted and measured. Prints each error with its 95 % interval, and whether its goal is met. About ten
     minutes.
 
     Examples:

@@ -155,10 +155,12 @@ def _full(judged: Judged) -> Table:
                  note="The same stands in validation.csv.")
 
 
-def predicted_over_measured(rows: Sequence[Compared]) -> Figure:
-    """Four panels: every cell's prediction over its measurement."""
+def predicted_over_measured(rows: Sequence[Compared],
+                            given: Mapping[str, style.Look] | None = None) -> Figure:
+    """Four panels: every cell's prediction over its measurement; `given` are looks that transports have in
+    figures beside this one."""
     labels = list(dict.fromkeys(row.transport for row in rows))
-    looks = style.looks(labels)
+    looks = {**style.looks(labels), **(given or {})}
     with style.settings():
         figure = Figure(figsize=(8.4, 8.0), layout="constrained")
         panels = figure.subplots(2, 2).flat

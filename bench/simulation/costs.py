@@ -191,6 +191,8 @@ def write_costs(path: Path, costs: CostsFile) -> None:
 
 def read_costs(path: Path) -> CostsFile:
     """Read a costs file; one that is newer, or that no calibration wrote, is a `RunError`."""
+    if not path.is_file():
+        raise RunError(f"{path}: no such file, allowed is a costs file: `tickertape calibrate` makes one")
     document = read_json(path)
     try:
         return _FILE.validate_python(_with_nan(document))

@@ -91,7 +91,7 @@ def test_ctrl_c_ends_it_in_order_and_it_can_be_gone_on_with(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(("arguments", "sentence"), [
     (("nosuch",), "no such scenario"),
-    (("quick", "--costs", "none.json"), "none.json"),
+    (("quick", "--costs", "none.json"), "allowed is a costs file"),
     (("quick", "--measured", "nowhere"), "is this a run's folder"),
     (("--resume", "nowhere"), "is this a run's folder"),
     (("quick", "--resume", "nowhere"), "--resume goes on with the run's own scenario and costs"),

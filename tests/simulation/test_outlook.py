@@ -96,8 +96,8 @@ def test_bounds_are_the_worst_that_was_seen(run: Run) -> None:
     assert mine["cores_low"] == pytest.approx(0.8 * mine["cores"], rel=0.02)
     assert mine["cores_high"] == pytest.approx(1.25 * mine["cores"], rel=0.02)
     assert mine["workers_low"] < mine["workers"] < mine["workers_high"]
-    assert mine["gbit_out_per_s_low"] == mine["gbit_out_per_s_high"] == mine["gbit_out_per_s"]
-    assert mine["month_high"] - mine["month"] == pytest.approx(30 * (mine["workers_high"] - mine["workers"]))
+    assert mine["gbit_out_per_s_low"] == pytest.approx(mine["gbit_out_per_s_high"], rel=0.01)
+    assert mine["month_low"] < mine["month"] < mine["month_high"]
     assert plan.loc[["short_polling", "long_polling"], "workers_low"].isna().all()
 
 
