@@ -43,6 +43,9 @@ ROLES = ("calibration", "held_out", "searches")
 def named(folder: Path) -> dict[str, list[str]]:
     """The names of a validation's runs, by what they are for."""
     path = folder / NAMED
+    if not path.is_file():
+        raise RunError(f"{path}: no such file, allowed is a validation's folder: `tickertape validate` makes "
+                       "one")
     said = read_json(path)
     for role in ROLES:
         if not isinstance(said.get(role), list):

@@ -65,7 +65,7 @@ def test_a_validation_is_judged_again_from_its_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("arguments", "sentence"), [
     (("calibrate", "nowhere"), "is this a run's folder"),
     (("calibrate", "--scenario", "nosuch"), "no such scenario"),
-    (("validate", "nowhere"), "is this a run's folder"),
+    (("validate", "nowhere"), "allowed is a validation's folder"),
     (("validate", "nowhere", "--costs", "costs.json"), "a validation keeps its own costs.json"),
     (("validate", "--scenario", "calibration"), "the costs were fitted to that very cell"),
 ])
