@@ -128,4 +128,6 @@ def _capacity_table(knees: pd.DataFrame) -> Table:
 def _cell(value: Any, form: str) -> str:
     if pd.isna(value):
         return "–"
-    return "lost" if value == math.inf else form.format(value)
+    if value == math.inf:
+        return "lost"
+    return f"{value:.0f}" if ".2f" in form and value >= 1000 else form.format(value)   # for 80 columns

@@ -21,12 +21,14 @@ from bench.report.run import Run
 from bench.report.simulated import UNCHECKED, told
 from bench.report.tables import Table
 
+NARROW = "\u202f"
+"""A narrow space at which no line is broken."""
 NAMES = {
-    "latency_mean_ms": "latency, mean", "latency_p50_ms": "latency, median", "latency_p95_ms": "latency, p95",
-    "latency_p99_ms": "latency, p99", "age_mean_ms": "age, mean", "age_excess_mean_ms": "excess age",
+    "latency_p50_ms": "latency, median", "latency_p99_ms": "latency, p99", "age_excess_mean_ms": "excess age",
     "bytes_per_update": "bytes an update", "server_cpu_us_per_update": "server CPU an update",
     "knee_clients": "knee (clients)",
 }
+"""The quantities that a reader asks for; validation.csv has more."""
 
 
 def how_far(run: Run) -> Table:
@@ -41,38 +43,38 @@ def how_far(run: Run) -> Table:
         kind = str(run.manifest.get("subjects", {}).get(label, {}).get("transport", label))
         mine = run.validation[run.validation["transport"].isin((label, kind))]
         load = _load(run, label)
-        for quantity, cells in mine.groupby("quantity", sort=False):
-            known = cells.dropna(subset=["error"])
+        for quantity, name in NAMES.items():
+            known = mine[mine["quantity"] == quantity].dropna(subset=["error"])
             if len(known):
-                rows.append((style.title(label), *_row(str(quantity), known, load)))
+                rows.append((style.title(label), name, *_row(known, load)))
     return Table("how-far", "How far to believe it", columns, tuple(rows), note=(
-        "Error: predicted over measured, less 1, in the cells that the model was checked in (`tickertape "
-        "validate`). Load: CPU of a worker, as a share of a core. Within: this run's workers are as busy as "
-        "those that it was checked with, so its error is about that of the check. Beyond: the band is the "
+        "Error: predicted over measured, less 1, in the cells that the model was checked in (tickertape "
+        "validate). Load: CPU of a worker, as a share of a core. Within: this run's workers are no busier "
+        "than those that it was checked with, so about as far off. Beyond: the band is the "
         "worst that was found, and it may be worse; near and above a full core only the knee is foretold."))
 
 
-def _row(quantity: str, cells: pd.DataFrame, load: float) -> tuple[str, ...]:
+def _row(cells: pd.DataFrame, load: float) -> tuple[str, ...]:
     errors = cells["error"].to_numpy(dtype=float)
     worst = float(errors[abs(errors).argmax()])
     goals = cells.dropna(subset=["goal"])
     met = f"{int((goals['met'] == 'yes').sum())} of {len(goals)}" if len(goals) else "–"
-    goal = f"± {100 * float(goals['goal'].iloc[0]):.0f} %" if len(goals) else "–"
+    goal = f"±{NARROW}{100 * float(goals['goal'].iloc[0]):.0f}{NARROW}%" if len(goals) else "–"
     most = float(cells["load"].max())
     if math.isnan(load):
         here = "–"
     elif load <= most:
-        here = f"within: about {_percent(worst)}"
+        here = "within"
     else:
         bounds = cells[["interval_low", "interval_high"]].to_numpy(dtype=float)
         low, high = (min(bounds.min(), worst), max(bounds.max(), worst)) if len(bounds) else (worst, worst)
         band = _percent(worst) if math.isnan(low) else f"{_percent(low)} to {_percent(high)}"
         here = f"beyond: {band}, or worse"
-    span = f"{cells['clients'].min():,.0f} – {cells['clients'].max():,.0f}"
-    loads = f"{100 * cells['load'].min():.0f} – {100 * most:.0f} %"
-    return (NAMES.get(quantity, quantity), span, loads, _percent(worst),
+    span = _span([f"{count:,.0f}" for count in (cells["clients"].min(), cells["clients"].max())])
+    loads = _span([f"{100 * share:.0f}" for share in (cells["load"].min(), most)]) + NARROW + "%"
+    return (span, loads, _percent(worst),
             _percent(float(pd.Series(abs(errors)).median()), signed=False), goal, met,
-            "–" if math.isnan(load) else f"{100 * load:.0f} %", here)
+            "–" if math.isnan(load) else f"{100 * load:.0f}{NARROW}%", here)
 
 
 def _load(run: Run, label: str) -> float:
@@ -86,7 +88,12 @@ def _load(run: Run, label: str) -> float:
 
 
 def _percent(share: float, *, signed: bool = True) -> str:
-    return (f"{100 * share:+.1f} %" if signed else f"{100 * share:.1f} %").replace("-", "−")
+    return (f"{100 * share:+.1f}{NARROW}%" if signed else f"{100 * share:.1f}{NARROW}%").replace("-", "−")
+
+
+def _span(ends: list[str]) -> str:
+    """From one to the other, or both in one."""
+    return ends[0] if ends[0] == ends[1] else f"{ends[0]}–{ends[1]}"
 
 
 def costs_table(run: Run) -> Table:

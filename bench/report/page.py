@@ -105,7 +105,9 @@ class Page:
     clients: int
     glance: Table
     leading: list[Table]
-    """What a simulated run is asked for: its capacity plan, and how far to believe it."""
+    """Before all others: the capacity plan of a simulated run that asks for one."""
+    following: list[Table]
+    """After the findings: the plan of one that doesn't; how far to believe it."""
     findings: list[Finding]
     claims: Table | None
     """Only where the scenario has any."""
@@ -130,7 +132,8 @@ def page(run: Run) -> Page:
         notice=simulated.notice(run),
         clients=figures.shown_clients(run),
         glance=belief.marked(capacity.glance(run) if searched else tables.glance(run), run),
-        leading=_leading(run),
+        leading=_plan(run) if run.priced else [],
+        following=[*([] if run.priced else _plan(run)), *_belief(run)],
         findings=capacity.findings(run) if searched else findings(run),
         claims=claims.table(run),
         plates=drawn,
@@ -139,12 +142,15 @@ def page(run: Run) -> Page:
     )
 
 
-def _leading(run: Run) -> list[Table]:
-    """The tables that a simulated run is made for."""
-    if not run.simulated:
-        return []
-    wanted = (fleet.table(run.fleet, run.manifest), belief.how_far(run))
-    return [belief.marked(each, run) for each in wanted if each.rows]
+def _plan(run: Run) -> list[Table]:
+    """The capacity plan of a simulated run."""
+    return [belief.marked(fleet.table(run.fleet, run.manifest), run)] if run.fleet else []
+
+
+def _belief(run: Run) -> list[Table]:
+    """How far to believe a simulated run."""
+    table = belief.how_far(run)
+    return [belief.marked(table, run)] if table.rows else []
 
 
 def _sections(run: Run) -> list[Table]:

@@ -60,6 +60,11 @@ class Run:
         return bool((self.trials["source"] == "simulated").any())
 
     @property
+    def priced(self) -> bool:
+        """Whether the scenario asks what a fleet costs."""
+        return bool((self.manifest["scenario"].get("simulation") or {}).get("prices"))
+
+    @property
     def fleet(self) -> list[Need]:
         """The capacity plan of a simulated run; empty of others, and of a search for the knee."""
         return provision.needs_of(self.trials, self.manifest) if self.simulated and self.knees is None else []

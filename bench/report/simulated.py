@@ -72,8 +72,8 @@ def notice(run: Run) -> str:
 
 def checked(run: Run) -> str:
     """How far the model was checked, in a sentence."""
-    rows = run.validation
-    if rows is None or not len(rows):
+    rows = _cells_checked(run)
+    if not len(rows):
         return UNCHECKED
     most, load = int(rows["clients"].max()), float(rows["load"].max())
     return (f"The model was checked against measured cells of up to {most:,} clients on one worker, and "
@@ -89,8 +89,13 @@ def caption(run: Run, name: str, usual: str) -> str:
         about = run.manifest.get("measured") or {}
         beside.append(f"Hollow marks: measured on loopback (run {about.get('run')}), where cells of the same "
                       "shape were.")
-    checked_most = _checked_most(run)
-    beside.append("Grey: client counts up to which the model was checked." if checked_most else UNCHECKED)
+    most = _checked_most(run)
+    if not most:
+        beside.append(UNCHECKED)
+    elif min(run.clients) <= most:
+        beside.append("Grey: client counts up to which the model was checked.")
+    else:
+        beside.append(f"The model was checked with up to {most:,} clients on one worker.")
     return CAPTIONS[name].format(beside=" ".join(beside))
 
 
@@ -145,6 +150,12 @@ def shade(axes: Axes, run: Run, places: Mapping[int, int]) -> None:
 
 def _checked_most(run: Run) -> int:
     """The most clients of a worker that the model was checked with; 0: it was not."""
-    if run.validation is None or not len(run.validation) or not run.simulated:
-        return 0
-    return int(run.validation["clients"].max())
+    rows = _cells_checked(run)
+    return int(rows["clients"].max()) if len(rows) and run.simulated else 0
+
+
+def _cells_checked(run: Run) -> pd.DataFrame:
+    """Rows of the validation that are of cells, and not of knees."""
+    if run.validation is None:
+        return pd.DataFrame(columns=["clients", "load"])
+    return run.validation[run.validation["quantity"] != "knee_clients"]

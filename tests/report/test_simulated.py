@@ -24,7 +24,8 @@ def test_every_figure_table_and_caption_says_so(known: Run) -> None:
     assert all(plate.title.endswith("(simulated)") for plate in whole.plates)
     assert len(whole.plates) == len(PLATES)
     background = {"not-assessed", "scenario", "host", "versions", "costs", "resumed"}
-    tables = [whole.glance, *whole.leading, *(each for each in whole.sections if each.name not in background)]
+    tables = [whole.glance, *whole.leading, *whole.following,
+              *(each for each in whole.sections if each.name not in background)]
     assert all(each.heading.endswith("(simulated)") for each in tables)
     assert "costs" in {each.name for each in whole.sections}
     assert whole.caveats == simulated.CAVEATS
@@ -45,7 +46,7 @@ def test_the_whole_report_comes_from_the_runs_files_alone(known: Run, tmp_path: 
 
 def test_a_measured_run_says_nothing_of_the_kind(run: Run) -> None:
     whole = page(run)
-    assert (whole.notice, whole.leading) == ("", [])
+    assert (whole.notice, whole.leading, whole.following) == ("", [], [])
     assert not any("simulated" in plate.title for plate in whole.plates)
     assert run.fleet == []
 
