@@ -50,12 +50,13 @@ class Books:
         self._take(who, seen_s, batches)
         if bool(new.any()):
             self._respond(who[new], seen_s[new])
+            self._asked_s[who[new]] = np.inf
 
     def _respond(self, who: Ints, seen_s: Floats) -> None:
+        asked_s = self._asked_s[who]
         self._add("responses", who, seen_s)
-        self._add("request_duration_s", who, seen_s, seen_s - self._asked_s[who])
-        self._under_way(who, seen_s)
-        self._asked_s[who] = np.inf
+        self._add("request_duration_s", who, seen_s, seen_s - asked_s)
+        self._under_way(who, asked_s, seen_s)
 
     def _take(self, who: Ints, seen_s: Floats, batches: Batches) -> None:
         self._add("updates", who, seen_s, batches.updates)
@@ -74,11 +75,12 @@ class Books:
     def close(self) -> None:
         """What is under way at the end was so up to t1."""
         asking = np.flatnonzero(self._asked_s < self._t1_s)
-        self._under_way(asking, np.full(len(asking), self._t1_s))
+        self._under_way(asking, self._asked_s[asking], np.full(len(asking), self._t1_s))
 
-    def _under_way(self, who: Ints, seen_s: Floats) -> None:
-        begin = np.clip(self._asked_s[who], self._t0_s, self._t1_s)
-        self.clients["in_flight_s"][who] += np.clip(seen_s, self._t0_s, self._t1_s) - begin
+    def _under_way(self, who: Ints, asked_s: Floats, seen_s: Floats) -> None:
+        if float(asked_s.min(initial=np.inf)) < self._t0_s or float(seen_s.max(initial=0.0)) > self._t1_s:
+            asked_s, seen_s = (np.clip(at_s, self._t0_s, self._t1_s) for at_s in (asked_s, seen_s))
+        self.clients["in_flight_s"][who] += seen_s - asked_s
 
     def _add(self, name: str, who: Ints, at_s: Floats, amount: Ints | Floats | Bools | int = 1) -> None:
         if not len(who):

@@ -75,8 +75,6 @@ class _Engine:
         """Ticks up to the newest of them that each client wants."""
         self.requests = np.zeros(count, dtype=np.int64)
         """Requests of each before the present one: what its delays on the way are drawn by."""
-        self.then_s = np.full(count, -np.inf)
-        """When each may come again after its next arrival, as far as a schedule says."""
         self.seen_s = 0.0
         """The last update that has been handed over so far is seen then."""
         self.comes_back = np.zeros(count, dtype=np.bool_)
@@ -149,22 +147,23 @@ class _Engine:
             cut_s = self.agenda.first_of(self.head - self.cursor > self.tape.whole_up_to)
         if self.shard.cycle.pushes:
             return min(first_s + self.network.drains_s, cut_s)
-        known_s = min(float(self.then_s.min()), max(cut_s, self.worker.free_s) + ahead_s)
+        again_s = self.rhythm.not_before(first_s) + self.network.opening_s + self.shard.net.up_s
+        known_s = min(again_s, max(cut_s, self.worker.free_s) + ahead_s)
         return max(max(first_s, self.worker.free_s) + ahead_s, known_s)
 
     def _serve(self, at: Floats, who: Ints, asks: Bools) -> None:
         """Arrivals in order: requests, and those whose hold time is over (not `asks`)."""
-        answered = np.arange(len(who))
+        answered: slice | Ints = slice(None)
         if self.shard.cycle.parks:
             parks = asks & (self.cursor[who] >= self.newest[who])
             self.parking.put(who[parks], at[parks] + self.shard.cycle.hold_s)
+            self.cursor[who[parks]] = self.head
             answered = np.flatnonzero(~parks)
         whom = who[answered]
         batches = self.tape.read(whom, self.cursor[whom], self.head)
         service: Floats = np.where(asks, self.request_s, 0.0)
         service[answered] += self._handing_s(batches)
         finish = self.worker.serve(at, service)
-        self.cursor[who] = self.head
         self.cursor[whom] = batches.cursor
         asked = int(np.count_nonzero(asks))
         self.books.server["requests"] += asked
@@ -272,9 +271,6 @@ class _Engine:
         self.books.ask(who, leave_s, wish_s if opens else None)
         at = self.network.up(who, self.requests, leave_s)
         self.agenda.put(at, who)
-        if self.shard.cycle.pace:
-            least_s = self.network.opening_s + self.shard.net.up_s
-            self.then_s[who] = self.rhythm.not_before(who, at) + least_s
 
     def _record(self, who: Ints, kernel_s: Floats, seen_s: Floats, batches: Batches) -> None:
         """Tell the sink and the server's counts what was handed over."""

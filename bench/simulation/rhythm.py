@@ -40,12 +40,12 @@ class Rhythm:
         self._instant_s = self._planned(everybody)
         """At a fixed rate, each client's next instant after the poll that it is about."""
 
-    def not_before(self, who: Ints, at: Floats) -> Floats:
-        """When each asks again at the earliest that comes to the worker at `at` and gets a whole answer."""
+    def not_before(self, first_s: float) -> float:
+        """Before then nobody asks again who comes to the worker from `first_s` on and gets a whole answer."""
         cycle = self._shard.cycle
         if cycle.pace == "rate":
-            return self._instant_s[who]
-        return at + self._shard.net.down_s + cycle.interval_s * (1 - cycle.jitter / 2)
+            return float(self._instant_s.min())
+        return first_s + self._shard.net.down_s + cycle.interval_s * (1 - cycle.jitter / 2)
 
     def missed(self, by_s: float) -> tuple[Ints, Floats]:
         """Who is still asking and has missed an instant by then, and which."""

@@ -45,6 +45,7 @@ def test_what_is_under_way_is_cut_at_the_windows_edges(shard):
     books = books_of(shard, asked_s=0.5)
     books.answer(WHO, np.array([1.25, 3.0]), Tape(shard).alone(0, 2))
     np.testing.assert_allclose(books.clients["in_flight_s"], [0.25, 0, 1.0])
+    books.ask(WHO, np.array([3.0, 4.0]))
     books.close()   # client 1 has been waiting all the time
     np.testing.assert_allclose(books.clients["in_flight_s"], [0.25, 1.0, 1.0])
 
