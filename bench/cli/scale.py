@@ -10,6 +10,7 @@ minute or two. `report` makes its report again from its files.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,9 +30,11 @@ from bench.report.tables import Table as Words
 from bench.scenario import Scenario
 from bench.simulation import crossing, storms
 from bench.simulation.costs import CostsFile, default_costs, read_costs
-from bench.simulation.run import about_costs
+from bench.simulation.run import about_costs, refuse_unless_simulable
 from bench.simulation.world import Costs
 
+STORM_CLIENTS_MOST = 1_000_000
+"""Of one worker: their attempts are events of their own, and all in memory."""
 PRINTED = 7
 """Columns of a table that fit on a terminal."""
 
@@ -59,8 +62,7 @@ def has_scale(folder: Path) -> bool:
 def simulate(question: Question, results: Path, as_json: bool, named: Path | None = None) -> None:
     """Simulate, write the tables and the report, and print what they say; `named` is a costs file."""
     scenario = question.scenario
-    if scenario.storm is not None and scenario.crossover is not None:
-        raise ScenarioError(str(question.file), "storm", "a crossover as well", "one of the two")
+    _refuse_unless_simulable(question)
     path = named or costs_file(question, results)
     costs = read_costs(path) if _needs_costs(scenario) else None
     about = {"costs": about_costs(path, costs)} if costs else {}
@@ -76,6 +78,23 @@ def simulate(question: Question, results: Path, as_json: bool, named: Path | Non
             _crossover(question, costs, run.folder)
     typer.echo("Making the report …", err=True)
     finish(run.folder, as_json)
+
+
+def _refuse_unless_simulable(question: Question) -> None:
+    """Raise `ScenarioError` for what can't be simulated so."""
+    scenario, where = question.scenario, str(question.file)
+    refuse_unless_simulable(scenario, question.options, where)
+    if scenario.storm is None:
+        return
+    if scenario.crossover is not None:
+        raise ScenarioError(where, "storm", "a crossover as well", "one of the two")
+    counts = scenario.load.clients
+    if len(counts) > 1:
+        raise ScenarioError(where, "load.clients", f"{len(counts)} counts", "one: those who drop")
+    each = math.ceil(counts[0] / scenario.simulation.workers)
+    if each > STORM_CLIENTS_MOST:
+        raise ScenarioError(where, "load.clients", f"{each:,} a worker",
+                            f"at most {STORM_CLIENTS_MOST:,} a worker (simulation.workers)")
 
 
 def costs_file(question: Question, results: Path) -> Path:

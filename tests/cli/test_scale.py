@@ -80,6 +80,8 @@ def test_a_storm_that_prices_nothing_takes_the_costs_of_what_comes_back() -> Non
     (("run", "storm.toml"), "storm.toml: storm: found a table that nothing measures"),
     (("run", "map.toml", "--plan"), "map.toml: crossover: found a table that nothing measures"),
     (("simulate", "map.toml", "--set", "storm={}"), "found a crossover as well, allowed is one of the two"),
+    (("simulate", "storm.toml", "--set", "load.clients=[10,20]"), "found 2 counts, allowed is one"),
+    (("simulate", "storm.toml", "--clients", "3000000"), "load.clients: found 3,000,000 a worker"),
     (("simulate", "map.toml", "--costs", "none.json"), "none.json"),
 ])
 def test_a_mistake_is_one_sentence_and_status_2(arguments: tuple[str, ...], sentence: str) -> None:
