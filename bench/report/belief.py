@@ -1,7 +1,7 @@
 """How far to believe a simulated run: where its model was checked, how far off it was, whose costs it has.
 
-A prediction holds where the server is as busy as where it was checked; client counts alone say little, so
-loads stand side by side. Beyond, a prediction carries the worst error that was found as a band.
+A prediction holds where a worker is as busy, and has as many clients, as where it was checked. Beyond, it
+carries the worst error that was found as a band.
 
 Known weakness: an error that was found on one loopback is taken to hold on any network, where the server's
 part is the same and the network's is arithmetic.
@@ -35,26 +35,26 @@ def how_far(run: Run) -> Table:
     """For each transport and quantity: where the model was checked, how far off it was, and what that says
     of this run."""
     columns = ("", "quantity", "checked at clients", "checked at load", "error, most", "error, middle",
-               "goal", "goals met", "load here", "so here")
+               "goal", "goals met", "here, a worker", "so here")
     if run.validation is None or not run.simulated:
         return Table("how-far", "How far to believe it", columns, (), UNCHECKED)
     rows = []
     for label in run.transports:
         kind = str(run.manifest.get("subjects", {}).get(label, {}).get("transport", label))
         mine = run.validation[run.validation["transport"].isin((label, kind))]
-        load = _load(run, label)
+        here = _here(run, label)
         for quantity, name in NAMES.items():
             known = mine[mine["quantity"] == quantity].dropna(subset=["error"])
             if len(known):
-                rows.append((style.title(label), name, *_row(known, load)))
+                rows.append((style.title(label), name, *_row(known, *here)))
     return Table("how-far", "How far to believe it", columns, tuple(rows), note=(
         "Error: predicted over measured, less 1, in the cells that the model was checked in (tickertape "
         "validate). Load: CPU of a worker, as a share of a core. Within: this run's workers are no busier "
-        "than those that it was checked with, so about as far off. Beyond: the band is the "
-        "worst that was found, and it may be worse; near and above a full core only the knee is foretold."))
+        "and have no more clients than those that it was checked with, so about as far off. Beyond: the band "
+        "is the worst that was found, and it may be worse; near and above a full core only the knee is foretold."))
 
 
-def _row(cells: pd.DataFrame, load: float) -> tuple[str, ...]:
+def _row(cells: pd.DataFrame, clients: float, load: float) -> tuple[str, ...]:
     errors = cells["error"].to_numpy(dtype=float)
     worst = float(errors[abs(errors).argmax()])
     goals = cells.dropna(subset=["goal"])
@@ -63,28 +63,31 @@ def _row(cells: pd.DataFrame, load: float) -> tuple[str, ...]:
     most = float(cells["load"].max())
     if math.isnan(load):
         here = "–"
-    elif load <= most:
+    elif load <= most and clients <= cells["clients"].max():
         here = "within"
     else:
         bounds = cells[["interval_low", "interval_high"]].to_numpy(dtype=float)
         low, high = (min(bounds.min(), worst), max(bounds.max(), worst)) if len(bounds) else (worst, worst)
         band = _percent(worst) if math.isnan(low) else f"{_percent(low)} to {_percent(high)}"
-        here = f"beyond: {band}, or worse"
+        what = "load" if load > most else "clients"
+        here = f"beyond ({what}): {band}, or worse"
     span = _span([f"{count:,.0f}" for count in (cells["clients"].min(), cells["clients"].max())])
     loads = _span([f"{100 * share:.0f}" for share in (cells["load"].min(), most)]) + NARROW + "%"
     return (span, loads, _percent(worst),
             _percent(float(pd.Series(abs(errors)).median()), signed=False), goal, met,
-            "–" if math.isnan(load) else f"{100 * load:.0f}{NARROW}%", here)
+            "–" if math.isnan(load) else f"{clients:,.0f} at {100 * load:.0f}{NARROW}%", here)
 
 
-def _load(run: Run, label: str) -> float:
-    """Share of a core that a worker of this transport uses, where the run's clients are most."""
+def _here(run: Run, label: str) -> tuple[float, float]:
+    """Clients of a worker of this transport, and the share of a core that it uses, where clients are most."""
     workers = int((run.manifest["scenario"].get("simulation") or {}).get("workers") or 1)
     mine = run.valid[run.valid["transport"] == label]
     if not len(mine):
-        return math.nan
+        return math.nan, math.nan
     most = mine[mine["clients"] == mine["clients"].max()]
-    return float(most["server_cpu_cores"].mean()) / min(workers, int(mine["clients"].max()))
+    clients = int(mine["clients"].max())
+    used = min(workers, clients)
+    return clients / used, float(most["server_cpu_cores"].mean()) / used
 
 
 def _percent(share: float, *, signed: bool = True) -> str:

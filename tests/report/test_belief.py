@@ -17,21 +17,24 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return made(tmp_path_factory.mktemp("runs"))
 
 
-def busy(run: Run, cores: float) -> Run:
-    """The same run, whose workers use so much of a core."""
-    return replace(run, trials=run.trials.assign(server_cpu_cores=cores))
+def busy(run: Run, cores: float, workers: int) -> Run:
+    """The same run of 60 clients, whose workers use so many cores together."""
+    scenario = {**run.manifest["scenario"], "simulation": {"workers": workers}}
+    return replace(run, trials=run.trials.assign(server_cpu_cores=cores),
+                   manifest={**run.manifest, "scenario": scenario})
 
 
-@pytest.mark.parametrize(("cores", "here"), [
-    (0.3, "within"), (0.9, "beyond: −15.0 % to +8.0 %, or worse"),
+@pytest.mark.parametrize(("cores", "workers", "here"), [
+    (0.9, 3, "within"), (0.3, 1, "beyond (clients): −15.0 % to +8.0 %, or worse"),
+    (0.9, 2, "beyond (load): −15.0 % to +8.0 %, or worse"),
 ])
 def test_a_prediction_is_within_what_was_checked_or_carries_its_band(
-    known: Run, cores: float, here: str
+    known: Run, cores: float, workers: int, here: str
 ) -> None:
-    [found] = belief.how_far(busy(known, cores)).rows
+    [found] = belief.how_far(busy(known, cores, workers)).rows
     row = tuple(cell.replace(belief.NARROW, " ") for cell in found)
     assert row[:5] == ("WebSocket", "latency, median", "10–20", "10–40 %", "−10.0 %")
-    assert row[-2:] == (f"{100 * cores:.0f} %", here)
+    assert row[-2:] == (f"{60 / workers:,.0f} at {100 * cores / workers:.0f} %", here)
     assert "1 of 2" in row
 
 
