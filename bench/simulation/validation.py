@@ -33,7 +33,7 @@ from bench.simulation import observed, twins
 from bench.simulation.costs import CostsFile, read_costs
 from bench.stats import prediction
 from bench.stats.knee import Knee
-from bench.stats.misses import FitQuality, why
+from bench.stats.misses import FitQuality, furthest_apart, why
 from bench.stats.prediction import Compared
 
 NAMED = "held-out.json"
@@ -144,8 +144,21 @@ def _knees(measured: Reported, predicted: Reported
             reasons[row.transport, row.clients, row.quantity] = (
                 f"Measured: held {_told(ours['clients'])}, broke at {_told(ours['broke_at'])} "
                 f"(limited by: {ours['limited_by']}). Predicted: held {_told(foretold['clients'])}, broke at "
-                f"{_told(foretold['broke_at'])} (limited by: {foretold['limited_by']}).")
+                f"{_told(foretold['broke_at'])} (limited by: {foretold['limited_by']})."
+                f"{_unrest(measured, row)}")
     return rows, reasons
+
+
+def _unrest(measured: Reported, row: Compared) -> str:
+    """How much the measured tries of one level differ, which a single search can't average out."""
+    steps = measured.trials[(measured.trials["transport"] == row.transport)
+                            & (measured.trials["verdict"] == "VALID")]
+    found = furthest_apart(steps["clients"].tolist(), steps["latency_p99_ms"].tolist())
+    if found is None:
+        return ""
+    level, low, high = found
+    return (f" Two measured tries with {level:,} clients had a 99th percentile of {low:.1f} and {high:.1f} "
+            "ms: a single search hangs on such chance.")
 
 
 def _knee(row: pd.Series) -> Knee:

@@ -10,7 +10,7 @@ Each sentence states figures of the same cell. None is a proof; they say where t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,17 @@ def why(row: Compared, cell: pd.DataFrame, quality: FitQuality) -> str:
     elif row.quantity.startswith("latency"):
         said += _latency(row, cell)
     return " ".join(filter(None, said))
+
+
+def furthest_apart(levels: Sequence[float], values: Sequence[float]) -> tuple[float, float, float] | None:
+    """The level of a search whose tries differ most in a figure, and the least and greatest of it; None
+    where none was tried twice."""
+    tries: dict[float, list[float]] = {}
+    for level, value in zip(levels, values, strict=True):
+        if value > 0 and math.isfinite(value):
+            tries.setdefault(level, []).append(value)
+    twice = [(level, min(found), max(found)) for level, found in tries.items() if len(found) > 1]
+    return max(twice, key=lambda each: each[2] / each[1], default=None)
 
 
 def _width(row: Compared, cell: pd.DataFrame) -> str:

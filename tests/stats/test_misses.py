@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
-from bench.stats.misses import FitQuality, told, why
+from bench.stats.misses import FitQuality, furthest_apart, told, why
 from bench.stats.prediction import Compared
 
 FIT = FitQuality(0.07, 0.185)
@@ -65,3 +67,9 @@ def test_verdicts_are_counted_in_words() -> None:
     """Only those that there are."""
     assert told({"yes": 3, "open": 1}) == "3 met, 1 open"
     assert told({}) == "no goal was set"
+
+
+def test_the_level_whose_tries_differ_most_is_told() -> None:
+    """By the ratio; what was tried once or has no figure says nothing."""
+    assert furthest_apart([450, 551, 551, 675, 675], [20.0, 72.6, 31.2, 56.0, 63.0]) == (551, 31.2, 72.6)
+    assert furthest_apart([450, 551, 551], [20.0, 72.6, math.inf]) is None
