@@ -23,6 +23,7 @@ from bench.claims import Judged
 from bench.cli import scale
 from bench.experiment.room import told_where_full
 from bench.report import claims as claim_words
+from bench.stats.fleet import Need
 
 
 def finish(folder: Path, as_json: bool) -> bool:
@@ -31,7 +32,7 @@ def finish(folder: Path, as_json: bool) -> bool:
         scale.finish(folder, as_json)
         return True
     # It imports matplotlib, which a command that draws nothing should not pay for.
-    from bench.report import findings
+    from bench.report import findings, simulated
 
     with told_where_full(f"tickertape report {folder}"):
         built = reports.build(folder)
@@ -54,12 +55,29 @@ def finish(folder: Path, as_json: bool) -> bool:
         console.print(_summary_table(summary) if built.knees is None else _capacity_table(built.knees))
         if built.claims:
             console.print(_claims_table(built.claims))
-        for sentence in findings.floor_sentences(built):
+        if built.priced and built.fleet:
+            console.print(_fleet_table(built.fleet))
+        for sentence in [*findings.floor_sentences(built), *filter(None, [simulated.notice(built)])]:
             console.print(sentence, highlight=False)
         told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
         console.print(f"Trials: {told}", highlight=False)
         console.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
     return built.settled
+
+
+def _fleet_table(plan: list[Need]) -> Table:
+    """The capacity plan: workers, traffic, price."""
+    table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
+        f"So many workers that none is busier than {100 * plan[0].full_at:.0f} % of a core. Prices: the "
+        "scenario's."))
+    for heading in ("", "clients", "workers", "Gbit/s out", "Gbit/s in", "a month"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for need in plan:
+        price = "–" if math.isnan(need.month) else f"{need.month:,.0f} {need.currency}"
+        workers = "–" if need.workers is None else f"{need.workers:,}"
+        table.add_row(need.transport, f"{need.clients:,}", workers, f"{need.gbit_out_per_s:.3g}",
+                      f"{need.gbit_in_per_s:.3g}", price)
+    return table
 
 
 def _claims_table(verdicts: list[Judged]) -> Table:

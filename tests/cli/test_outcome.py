@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from bench.cli import outcome
+from bench.stats.fleet import Need
 
 
 @pytest.mark.parametrize(("value", "plain", "shown"), [
@@ -41,4 +43,20 @@ def test_what_was_conflated_is_seen_at_a_glance(conflated: int, shown: bool) -> 
     console.print(outcome._summary_table(pd.DataFrame([row])))
     text = console.export_text()
     assert ("confl." in text, " 25 " in text) == (shown, shown)
+    assert "…" not in text
+
+
+def test_a_capacity_plan_fits_a_terminal() -> None:
+    need = Need(
+        transport="short_polling", clients=1_000_000, workers_simulated=80, load_simulated=0.3,
+        latency_p50_ms=1000.0, latency_p99_ms=2000.0, cpu_cores=24.0, full_at=0.6, workers=12_345,
+        gbit_out_per_s=123.456, gbit_in_per_s=45.678, requests_per_s=1e6, sockets=1e6, memory_gb=math.nan,
+        workers_month=1e6, traffic_month=2e6, month=3_456_789.0, currency="USD")
+    console = Console(width=80, record=True)
+    console.print(outcome._fleet_table([need, replace(need, workers=None, month=math.nan)]))
+    text = console.export_text()
+    assert "12,345" in text
+    assert "3,456,789 USD" in text
+    assert "60 % of a core" in " ".join(text.split())
+    assert text.splitlines()[2].split()[2] == "–"
     assert "…" not in text
