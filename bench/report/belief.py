@@ -51,7 +51,8 @@ def how_far(run: Run) -> Table:
         "Error: predicted over measured, less 1, in the cells that the model was checked in (tickertape "
         "validate). Load: CPU of a worker, as a share of a core. Within: this run's workers are no busier "
         "and have no more clients than those that it was checked with, so about as far off. Beyond: the band "
-        "is the worst that was found, and it may be worse; near and above a full core only the knee is foretold."))
+        "is the worst that was found, and it may be worse; near and above a full core only the knee is "
+        "foretold."))
 
 
 def _row(cells: pd.DataFrame, clients: float, load: float) -> tuple[str, ...]:

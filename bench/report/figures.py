@@ -151,7 +151,7 @@ def by_clients(axes: Axes, run: Run, column: str, label: str, *, logarithmic: bo
         if measured is not None:
             points = measured[measured["transport"] == transport]
             axes.errorbar(
-                [places[int(clients)] - shift for clients in points["clients"]], points[column] / unit,
+                [places[int(clients)] + shift + 0.04 for clients in points["clients"]], points[column] / unit,
                 yerr=np.vstack((points[column] - points[low], points[high] - points[column])) / unit,
                 color=look.colour, marker=look.marker, markerfacecolor="white", linestyle="none", capsize=4,
                 label=f"{style.title(transport)}, measured")
