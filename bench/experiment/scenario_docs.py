@@ -23,8 +23,9 @@ Made from the models by `python -m bench.experiment.scenario_docs`; don't edit i
 
 A scenario is a TOML file: one question, and all that is needed to answer it again. `tickertape run NAME`
 looks for `scenarios/NAME.toml`, `tickertape run path/to/file.toml` takes any, and `tickertape simulate`
-takes the same ones ([simulation.md](simulation.md)). An unknown key is refused with the nearest known name. `--set load.clients=[50,200]` sets any field from the command line, the value
-as in TOML (quotes around a single word may be left out).
+takes the same ones ([simulation.md](simulation.md)). An unknown key is refused with the nearest known name.
+`--set load.clients=[50,200]` sets any field from the command line, the value as in TOML (quotes around a
+single word may be left out).
 
 Paths: `feed.replay.file` counts from the scenario file's own folder, `--feed FILE` from the current one.
 """

@@ -78,7 +78,7 @@ COLUMNS = tuple(each.name for each in fields(Need))
 
 
 def workers_needed(cpu_cores: float, workers: int, own_share: float, full_at: float) -> int | None:
-    """Workers that carry the same at `full_at` of a core each; None where what each has to itself fills it."""
+    """Workers that carry the same at `full_at` of a core each; None where its own base fills each."""
     if own_share >= full_at:
         return None
     shared = max(0.0, cpu_cores - own_share * workers)
@@ -89,8 +89,10 @@ def needs(
     trials: pd.DataFrame, workers: int, full_at: float, *, own: Mapping[str, Own],
     memory_bytes: Mapping[str, float], new_connections: Sequence[str], prices: Prices | None,
 ) -> list[Need]:
-    """A plan for each cell of VALID trials (rows of `trials.csv`), in their order. `own`, `memory_bytes` (of a
-    further client) and `new_connections` are by transport."""
+    """A plan for each cell of VALID trials (rows of `trials.csv`), in their order.
+
+    `own`, `memory_bytes` (of a further client) and `new_connections` are by transport.
+    """
     found = []
     valid = trials[trials["verdict"] == "VALID"]
     for _, cell in valid.groupby(["transport", "clients"], sort=False):
@@ -101,7 +103,8 @@ def needs(
         own_share = mine.base_share + mine.tick_s * float((cell["feed_due"] / seconds).mean())
         cores = float(cell["server_cpu_cores"].mean())
         down, up = (
-            float((cell[f"bytes_{way}_per_update"] * cell["arrivals"] / seconds).mean()) for way in ("down", "up"))
+            float((cell[f"bytes_{way}_per_update"] * cell["arrivals"] / seconds).mean())
+            for way in ("down", "up"))
         needed = workers_needed(cores, have, own_share, full_at)
         gigabytes = down * HOURS_A_MONTH * 3600 / 1e9
         workers_month = prices.worker_month * needed if prices and needed else math.nan
