@@ -151,11 +151,12 @@ def _map_findings(points: pd.DataFrame) -> list[str]:
     found = []
     lost = points[points["recovered"] == 0]
     if len(lost):
-        depth = float(lost["backlog_share"].min())
+        depth, widest = float(lost["backlog_share"].min()), float(lost["window_share"].max())
+        there = points[(points["backlog_share"] >= depth) & (points["window_share"] <= widest)]
+        which = "no storm ended" if len(there) == len(lost) else "not every storm ended"
         found.append(
-            f"With a backlog of {depth:g} × what a worker connects within the timeout or more, there are "
-            "windows with which no storm ever ended: of those up to "
-            f"{float(lost['window_share'].max()):g} × the floor.")
+            f"With a backlog of {depth:g} × what a worker connects within the timeout, or a deeper one, {which} "
+            f"where first attempts were spread over {widest:g} × the floor or less.")
     whole = points.assign(whole=points["recovered"] == points["seeds"])
     safe = whole[whole.groupby("window_share")["whole"].transform("all")]
     if len(safe):
