@@ -155,8 +155,8 @@ def _map_findings(points: pd.DataFrame) -> list[str]:
         there = points[(points["backlog_share"] >= depth) & (points["window_share"] <= widest)]
         which = "no storm ended" if len(there) == len(lost) else "not every storm ended"
         found.append(
-            f"With a backlog of {depth:g} × what a worker connects within the timeout, or a deeper one, {which} "
-            f"where first attempts were spread over {widest:g} × the floor or less.")
+            f"With a backlog of {depth:g} × what a worker connects within the timeout, or a deeper one, "
+            f"{which} where first attempts were spread over {widest:g} × the floor or less.")
     whole = points.assign(whole=points["recovered"] == points["seeds"])
     safe = whole[whole.groupby("window_share")["whole"].transform("all")]
     if len(safe):
