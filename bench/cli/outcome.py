@@ -75,8 +75,9 @@ def _fleet_table(plan: list[Need]) -> Table:
     for need in plan:
         price = "–" if math.isnan(need.month) else f"{need.month:,.0f} {need.currency}"
         workers = "–" if need.workers is None else f"{need.workers:,}"
-        table.add_row(need.transport, f"{need.clients:,}", workers, f"{need.gbit_out_per_s:.3g}",
-                      f"{need.gbit_in_per_s:.3g}", price)
+        out, into = ("–" if math.isnan(each) else f"{each:.3g}"
+                     for each in (need.gbit_out_per_s, need.gbit_in_per_s))
+        table.add_row(need.transport, f"{need.clients:,}", workers, out, into, price)
     return table
 
 

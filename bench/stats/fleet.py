@@ -103,8 +103,7 @@ def needs(
         own_share = mine.base_share + mine.tick_s * float((cell["feed_due"] / seconds).mean())
         cores = float(cell["server_cpu_cores"].mean())
         down, up = (
-            float((cell[f"bytes_{way}_per_update"] * cell["arrivals"] / seconds).mean())
-            for way in ("down", "up"))
+            _mean(cell[f"bytes_{way}_per_update"] * cell["arrivals"] / seconds) for way in ("down", "up"))
         needed = workers_needed(cores, have, own_share, full_at)
         gigabytes = down * HOURS_A_MONTH * 3600 / 1e9
         workers_month = prices.worker_month * needed if prices and needed else math.nan
@@ -123,6 +122,11 @@ def needs(
             currency=prices.currency if prices else "",
         ))
     return found
+
+
+def _mean(of_trials: pd.Series) -> float:
+    """The mean; NaN where a trial has none (nothing arrived in it), since the others' would be too much."""
+    return math.nan if of_trials.isna().any() else float(of_trials.mean())
 
 
 def table(found: Sequence[Need]) -> pd.DataFrame:

@@ -53,10 +53,12 @@ def test_a_capacity_plan_fits_a_terminal() -> None:
         gbit_out_per_s=123.456, gbit_in_per_s=45.678, requests_per_s=1e6, sockets=1e6, memory_gb=math.nan,
         workers_month=1e6, traffic_month=2e6, month=3_456_789.0, currency="USD")
     console = Console(width=80, record=True)
-    console.print(outcome._fleet_table([need, replace(need, workers=None, month=math.nan)]))
+    unknown = replace(need, workers=None, month=math.nan, gbit_out_per_s=math.nan)
+    console.print(outcome._fleet_table([need, unknown]))
     text = console.export_text()
     assert "12,345" in text
     assert "3,456,789 USD" in text
     assert "60 % of a core" in " ".join(text.split())
-    assert text.splitlines()[2].split()[2] == "–"
+    assert text.splitlines()[2].split()[2:4] == ["–", "–"]
+    assert "nan" not in text
     assert "…" not in text

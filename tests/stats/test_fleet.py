@@ -73,3 +73,12 @@ def test_only_valid_trials_and_no_price_without_prices() -> None:
     assert [plan.cpu_cores for plan in both] == [4.0]
     assert math.isnan(both[0].month)
     assert list(table(both).columns) == list(COLUMNS)
+
+
+def test_traffic_is_unknown_where_nothing_arrived_in_a_trial() -> None:
+    none = trial(arrivals=0, bytes_down_per_update=pd.NA, bytes_up_per_update=pd.NA)
+    for rows in ([none], [trial(), none]):
+        [plan] = plans(*rows)
+        assert math.isnan(plan.gbit_out_per_s)
+        assert math.isnan(plan.month)
+        assert plan.workers is not None
