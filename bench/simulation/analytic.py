@@ -12,6 +12,14 @@ A client's CPU a second is what the engine charges: requests · request + answer
 (update + bytes · byte), with the model's rates. For clients a core it is taken at no load. The tests hold
 all this to the engine, from low load up to where each form says that it ends.
 
+The load client of a measured trial, where it is simulated too (`world.Station`), is a queue behind the
+server's that takes c for each answer. What comes in bursts of N is seen after
+
+    max(server_s,  tick + answer + ρ N c / 2(1 − ρ) + (N − 1) c / 2)  + wake
+
+so after the slower of the two, since jobs of one size wait in a row of queues at the slowest alone. Polls
+wait as in N·D/D/1 there.
+
 Sockets: a client that keeps its connection has one. One that opens a connection for each request has one open
 from its handshake to its answer, and where the server closes first each lingers there for 60 s more
 (TIME_WAIT, RFC 9293 §3.6.1; Linux's constant).
@@ -32,8 +40,8 @@ import numpy as np
 from bench import transports
 from bench.contract import Mode
 from bench.cycle import Cycle
-from bench.queueing import Jobs, Load
-from bench.simulation.world import Costs, Net
+from bench.queueing import Jobs, Load, periodic_wait_s, random_wait_s
+from bench.simulation.world import Costs, Net, Station
 from bench.tables import Table
 from bench.traffic import SEGMENT_BYTES, SERVER_FIRST, SYN_BYTES, Sizes, columns, traffic
 
@@ -98,14 +106,16 @@ class Forecast:
 
 def analytic(
     transport: str, options: Table, costs: Costs, net: Net, demand: Demand, sizes: Sizes,
-    clients: float, target: float = 0.7,
+    clients: float, target: float = 0.7, station: Station | None = None,
 ) -> Forecast:
     """The closed forms of `clients` clients of one server; `target` is how busy a server may be. The interval
-    in `sizes` is replaced by the options' own.
+    in `sizes` is replaced by the options' own; `station` is their load client, where it is simulated.
 
     Forms that take ticks as a Poisson process are NaN for a feed that is `regular`.
     """
     system = _System(transports.part(transport, "model"), options, costs, net, demand)
+    if station is not None:
+        system = system.read_by(station, clients)
     sizes = replace(sizes, interval_s=system.cycle.interval_s)
     server_s = system.server_s(clients)
     delay_s, gap_s = system.ways(server_s)
@@ -153,6 +163,25 @@ class _System:
     costs: Costs
     net: Net
     demand: Demand
+    seen_s: float = 0.0
+    """From an update's being there until the load client sees it."""
+    read_s: float = 0.0
+    """From then until it asks again."""
+
+    def read_by(self, station: Station, clients: float) -> _System:
+        """The same with a load client."""
+        jobs, load, server_s = self.jobs, self.load(clients), self.server_s(clients)
+        own_s = station.answer_s + station.update_s
+        if self.cycle.pushes or self.cycle.parks:
+            turns = max(load.audience, 1.0)
+            busy, squares = (load.feed_per_s * (turns * own_s)**power for power in (1, 2))
+            wait_s = random_wait_s(busy, 0.0 if load.regular else squares)
+            behind_s = jobs.tick_s + jobs.answer_s + jobs.update_s + wait_s + (turns - 1) / 2 * own_s
+        else:
+            behind_s = (periodic_wait_s(clients, self.cycle.interval_s, own_s) + jobs.request_s
+                        + jobs.answer_s + jobs.update_s)
+        later_s = max(behind_s - server_s, 0.0) if math.isfinite(server_s) else 0.0
+        return replace(self, seen_s=station.wake_s + later_s, read_s=own_s)
 
     @property
     def cycle(self) -> Cycle:
@@ -185,7 +214,7 @@ class _System:
     @property
     def round_trip_s(self) -> float:
         """From an answer's leaving the server until the next request's coming."""
-        return self.net.up_s + self.net.down_s + self.opening_s
+        return self.net.up_s + self.net.down_s + self.seen_s + self.read_s + self.opening_s
 
     def last_s(self, clients: float) -> float:
         """The same without any wait, on the last place."""
@@ -197,8 +226,8 @@ class _System:
 
     def ways(self, server_s: float) -> tuple[float, float]:
         """The models' δ, and what is left of the gap between answer and next request beyond 2δ."""
-        delay_s = server_s + self.net.down_s
-        return delay_s, self.opening_s + self.net.up_s - delay_s
+        delay_s = server_s + self.net.down_s + self.seen_s
+        return delay_s, self.read_s + self.opening_s + self.net.up_s - delay_s
 
     def form(self, name: str, delay_s: float, gap_s: float, **given: int) -> float:
         """One of the model's closed forms; NaN where it doesn't hold."""

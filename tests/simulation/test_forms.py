@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from bench import transports
 from bench.queueing import periodic_wait_s
 from bench.simulation.analytic import Demand, Forecast, analytic
-from bench.simulation.world import Costs, Net
+from bench.simulation.world import Costs, Net, Station
 from bench.traffic import Conversation, Sizes
 
 LINE = b'{"index":41,"seq":42,"due_ns":4100000000,"symbol":"AAA","price":23.82,"size":100}'
@@ -64,12 +64,13 @@ def test_at_low_load_everything_is_as_the_forms_have_it(
     costs, net, clients = light(2e-5), Net(one_way_s, one_way_s * 0.7, 0.003), 12
     shard = shard_of(transport, options, costs, net, clients=clients, rate_per_s=rate_per_s,
                      measure_s=1500 / rate_per_s, symbols=symbols, mode=mode, seed=seed)
-    found = seen(shard)
+    found = seen(shard, sizes_of(transport, options))
     rate_per_s = float(((shard.ticks.due_s >= shard.t0_s) & (shard.ticks.due_s < shard.t1_s)).sum()) / (
         shard.t1_s - shard.t0_s)
     due = forecast(transport, options, costs, net, clients, rate_per_s=rate_per_s, symbols=symbols, mode=mode,
                    payload_bytes=100)
-    for name in ("latency_mean_s", "requests_per_s", "updates_per_s", "utilisation", "cpu_per_update_s"):
+    for name in ("latency_mean_s", "requests_per_s", "updates_per_s", "utilisation", "cpu_per_update_s",
+                 "sockets", "bytes_up", "bytes_down"):
         assert getattr(found, name) == pytest.approx(getattr(due, name), rel=0.05), name
     if subject[1].get("hold_s") is None:
         assert found.age_excess_s == pytest.approx(due.age_excess_s, rel=0.15)
@@ -164,3 +165,37 @@ def test_clients_that_want_a_share_of_the_feed_cost_that_share(transport: str) -
     due = forecast(transport, options, costs, net, clients, rate_per_s=2.0, feed_per_s=12.0)
     for name in ("latency_mean_s", "requests_per_s", "utilisation", "updates_per_s"):
         assert getattr(found, name) == pytest.approx(getattr(due, name), rel=0.05), name
+
+
+@SLOW
+@given(st.sampled_from(SUBJECTS), st.sampled_from([0.3, 0.6]), st.sampled_from([1.0, 4.0]))
+def test_a_server_with_the_clients_that_it_can_have_is_as_busy_as_was_asked(
+    subject: tuple[str, dict[str, Any]], target: float, rate_per_s: float
+) -> None:
+    transport, options = subject[0], options_of(subject[0], **subject[1])
+    costs, net = light(1e-3), Net(0.05, 0.05, 0.001)
+    asked: dict[str, Any] = {"rate_per_s": rate_per_s, "payload_bytes": 100}
+    most = analytic(transport, options, costs, net, Demand(**asked), sizes_of(transport, options), 1, target)
+    clients = round(most.clients_max)
+    found = seen(shard_of(transport, options, costs, net, clients=clients, rate_per_s=rate_per_s,
+                          measure_s=300 / rate_per_s))
+    busy = found.utilisation + costs.idle_s(1.0, clients)
+    # What waits asks less, and shares answers: so a server is a little less busy than that, and never more.
+    assert 0.75 * target < busy < 1.05 * target
+    if transport == "short_polling" and "pace" not in subject[1]:
+        assert busy == pytest.approx(target, rel=0.05)
+
+
+@SLOW
+@given(st.sampled_from(SUBJECTS), st.sampled_from([20, 150]), st.sampled_from([0.5, 1.5]))
+def test_a_load_client_is_a_queue_behind_the_servers(
+    subject: tuple[str, dict[str, Any]], clients: int, slower: float
+) -> None:
+    transport, options = subject[0], options_of(subject[0], **subject[1])
+    costs, net, rate_per_s = light(2e-4), Net(0.0003, 0.0), 2.0
+    station = Station(1e-4, slower * 1.5e-4, slower * 2e-5)
+    shard = shard_of(transport, options, costs, net, clients=clients, rate_per_s=rate_per_s,
+                     measure_s=300, station=station)
+    due = analytic(transport, options, costs, net, Demand(rate_per_s), sizes_of(transport, options), clients,
+                   station=station)
+    assert seen(shard).latency_mean_s == pytest.approx(due.latency_mean_s, rel=0.08)

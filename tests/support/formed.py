@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 
 from bench import transports
 from bench.simulation.engine import simulate
-from bench.simulation.world import Bools, Costs, Deliveries, Net, Shard, Skips, Ticks
+from bench.simulation.shards import client_counters
+from bench.simulation.world import Bools, Costs, Deliveries, Net, Shard, ShardOutcome, Skips, Station, Ticks
 from bench.tables import Table
+from bench.traffic import SEGMENT_BYTES, SYN_BYTES, Sizes
 
 WARMUP_S, LATE_AFTER_S = 5.0, 10.0
 
@@ -28,6 +31,9 @@ class Seen:
     updates_per_s: float
     utilisation: float
     cpu_per_update_s: float
+    sockets: float
+    bytes_up: float
+    bytes_down: float
     counted: dict[str, Any]
 
 
@@ -47,7 +53,7 @@ def instants(rate_per_s: float, regular: bool, until_s: float, seed: int) -> Any
 def shard_of(
     transport: str, options: Table, costs: Costs, net: Net, *, clients: int, rate_per_s: float,
     measure_s: float, regular: bool = False, symbols: int = 1, mode: Any = "every", seed: int = 1,
-    payload_bytes: int = 100, subscribed: Bools | None = None,
+    payload_bytes: int = 100, subscribed: Bools | None = None, station: Station | None = None,
 ) -> Shard:
     """A shard in which all clients subscribe to everything, unless `subscribed` says otherwise."""
     due_s = instants(rate_per_s, regular, WARMUP_S + measure_s + 2 * LATE_AFTER_S, seed)
@@ -58,7 +64,8 @@ def shard_of(
     return Shard(
         seed=seed, clients=np.arange(clients), ticks=ticks,
         cycle=transports.part(transport, "model").cycle(options), costs=costs, net=net,
-        t0_s=WARMUP_S, t1_s=WARMUP_S + measure_s, late_after_s=LATE_AFTER_S, mode=mode, subscribed=subscribed)
+        t0_s=WARMUP_S, t1_s=WARMUP_S + measure_s, late_after_s=LATE_AFTER_S, mode=mode, subscribed=subscribed,
+        station=station)
 
 
 class Gathered:
@@ -74,8 +81,8 @@ class Gathered:
         pass
 
 
-def seen(shard: Shard) -> Seen:
-    """Simulate, and look."""
+def seen(shard: Shard, said: Sizes | None = None) -> Seen:
+    """Simulate, and look; `said` has the sizes of the conversation, without which no bytes are seen."""
     sink = Gathered()
     outcome = simulate(shard, sink)
     client, tick, app_s = (np.concatenate(column) for column in zip(*sink.blocks, strict=True))
@@ -100,8 +107,28 @@ def seen(shard: Shard) -> Seen:
         updates_per_s=arrived / clients / length_s,
         utilisation=outcome.busy_s / length_s,
         cpu_per_update_s=cpu_s / arrived,
+        sockets=_sockets(shard, counted, length_s),
+        bytes_up=_wire_bytes(shard, outcome, said, "up") / arrived,
+        bytes_down=_wire_bytes(shard, outcome, said, "down") / arrived,
         counted=counted,
     )
+
+
+def _sockets(shard: Shard, counted: dict[str, Any], length_s: float) -> float:
+    """Open at the server, from a handshake's beginning to its answer."""
+    if not shard.cycle.new_connection:
+        return len(shard.clients)
+    opening_s = shard.cycle.handshakes * (shard.net.up_s + shard.net.down_s)
+    return float(counted["in_flight_s"] + counted["requests"] * opening_s) / length_s
+
+
+def _wire_bytes(shard: Shard, outcome: ShardOutcome, said: Sizes | None, way: str) -> float:
+    """All that was on the wire, as a simulated trial has it."""
+    if said is None:
+        return math.nan
+    counters = {name: float(values.sum()) for name, values in client_counters(said, shard, outcome).items()}
+    return (counters[f"bytes_{way}"] + counters[f"segments_{way}"] * SEGMENT_BYTES
+            + counters["connections"] * SYN_BYTES)
 
 
 def _age_excess_s(shard: Shard, client: Any, tick: Any, app_s: Any) -> float:
