@@ -36,6 +36,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bench import migrations
 from bench.errors import RunError
+from bench.validation import told
 
 SCHEMA_VERSION = 2
 VERSION_KEY = b"schema_version"
@@ -255,7 +256,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:   # no JSON, or no UTF-8
         raise RunError(f"{path}: not JSON ({error})") from error
     if not isinstance(data, dict):
-        raise RunError(f"{path}: found {type(data).__name__} in JSON, allowed is an object")
+        raise RunError(f"{path}: found {told(data)}, allowed is a JSON object")
     _refuse_newer(path, data.get("schema_version"))
     try:
         return migrations.document(path.stem, data, SCHEMA_VERSION)
@@ -268,7 +269,7 @@ def refuse_invalid(path: Path, error: ValidationError) -> NoReturn:
     """Refuse a document whose first wrong field `error` tells."""
     first = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"])
-    found = "nothing" if first["type"] == "missing" else repr(first["input"])[:80]
+    found = "nothing" if first["type"] == "missing" else told(first["input"])
     raise RunError(f"{path}: {name}: found {found}, and that is not what a run writes there") from error
 
 
@@ -277,8 +278,7 @@ def _refuse_newer(path: Path, version: object) -> None:
         raise RunError(f"{path}: schema_version: found {version}, allowed is 1 to {SCHEMA_VERSION}: "
                        "the run was made by a newer Tickertape")
     if not isinstance(version, int) or version < 1:
-        found = "nothing" if version is None else repr(version)[:80]
-        raise RunError(f"{path}: schema_version: found {found}, allowed is 1 to {SCHEMA_VERSION}: "
+        raise RunError(f"{path}: schema_version: found {told(version)}, allowed is 1 to {SCHEMA_VERSION}: "
                        "no file of a run")
 
 

@@ -31,7 +31,7 @@ from bench.tables.crossover import Crossover
 from bench.tables.simulation import Simulation
 from bench.tables.storm import Storm
 from bench.until import Until
-from bench.validation import validated
+from bench.validation import Misfit, validated
 
 COUNT_MAX = 30
 """Blocks of a run that goes on until an interval is narrow enough, where it doesn't say."""
@@ -84,14 +84,14 @@ class Feed(Table):
     @model_validator(mode="after")
     def _replay_has_a_file(self) -> Feed:
         if self.schedule == "replay" and not self.replay.file:
-            raise ValueError("a file of trades beside schedule = \"replay\": pass --feed FILE (make: "
-                             "FEED=FILE), or set feed.replay.file, or another schedule such as bursty")
+            raise Misfit("replay.file", None, 'a file of trades beside schedule = "replay": pass --feed FILE '
+                         "(make: FEED=FILE), or name it there, or set another schedule such as bursty")
         return self
 
     @model_validator(mode="after")
     def _compact_ticks_have_no_book(self) -> Feed:
         if self.encoding == "compact" and self.book_levels:
-            raise ValueError("encoding = \"compact\" has no book: book_levels must be 0")
+            raise Misfit("book_levels", self.book_levels, '0 beside encoding = "compact", which has no book')
         return self
 
 
@@ -168,9 +168,9 @@ class Trials(Table):
     @model_validator(mode="after")
     def _goes_together(self) -> Trials:
         if self.count_max is not None and self.until is None:
-            raise ValueError("trials.count_max only together with trials.until")
+            raise Misfit("count_max", self.count_max, "trials.count_max only together with trials.until")
         if self.count_max is not None and self.count_max < self.count:
-            raise ValueError(f"trials.count_max of at least trials.count = {self.count}")
+            raise Misfit("count_max", self.count_max, f"at least trials.count = {self.count}")
         return self
 
     @property
@@ -235,8 +235,12 @@ class External(Table):
     @classmethod
     def _is_an_address(cls, ready: str) -> str:
         _refuse_unknown_placeholders(ready)
-        parts = urlsplit(PLACEHOLDER.sub("1", ready))   # a port that is none raises ValueError, too
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or " " in ready:
+        try:
+            parts = urlsplit(PLACEHOLDER.sub("1", ready))
+            fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:   # a port that is none
+            fits = False
+        if not fits or " " in ready:
             raise ValueError("an http address such as http://127.0.0.1:{port}/health")
         return ready
 
@@ -360,10 +364,9 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Scenario:
         raise ScenarioError(str(path), "the file", found, "a scenario (see scenarios/)") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ScenarioError(str(path), "the file", f"{error}", "TOML in UTF-8") from error
-    where = str(path)
     for override in overrides:
-        where = f"{path} with --set {override}"
         _apply(table, override)
+    where = " --set ".join([f"{path} with", *overrides]) if overrides else str(path)
     scenario = validated(Scenario, table, where)
     filled = {label: _with_transport(label, subject) for label, subject in scenario.transports.items()}
     return scenario.model_copy(update={"transports": filled})
@@ -377,7 +380,7 @@ def _apply(table: dict[str, Any], override: str) -> None:
     """Set one dotted name in `table`."""
     name, equals, text = override.partition("=")
     if not equals or not name.strip():
-        raise ScenarioError("--set", override, "no name=value", "such as load.clients=[50,200]")
+        raise ScenarioError("--set", override, "no value", "name=value, such as load.clients=[50,200]")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -386,6 +389,6 @@ def _apply(table: dict[str, Any], override: str) -> None:
     for part in path:
         inner = table.setdefault(part, {})
         if not isinstance(inner, dict):
-            raise ScenarioError("--set", name, f"{part} is not a table", "the dotted name of a field")
+            raise ScenarioError("--set", name, f"{part}, which is not a table", "the dotted name of a field")
         table = inner
     table[last] = value

@@ -5,13 +5,16 @@
 
 The sentence names the field as it stands in the file and says what may stand there in the words of the
 file's format (a list, a table, a whole number), not in those of the library or of Python. Unknown keys
-are answered with the nearest known one.
+are answered with the nearest known one. Where fields are fine each by itself and don't go together, the
+table's own check names the one to change (`Misfit`).
 """
 
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Mapping, Sequence
+from datetime import date, time
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -25,10 +28,24 @@ KINDS = {
     "tuple": "a list", "list": "a list", "dict": "a table", "model": "a table", "dataclass": "a table",
     "model_attributes": "a table", "mapping": "a table", "string": "a text", "bool": "true or false",
     "int": "a whole number", "int_from_float": "a whole number", "float": "a number",
+    "greater_than": "a number above {gt}", "greater_than_equal": "a number of at least {ge}",
+    "less_than": "a number below {lt}", "less_than_equal": "a number of at most {le}",
+    "too_short": "at least {min_length} of them",
 }
 """Pydantic's error types, without `_type` and `_parsing`, and what they ask for."""
+LONGEST = 80
+"""Characters of what was found that are shown, so that it stays a sentence."""
 
 T = TypeVar("T", bound=BaseModel)
+
+
+class Misfit(ValueError):
+    """Raised by a table's own check: what its `field` says doesn't go with its other fields."""
+
+    def __init__(self, field: str, found: object, allowed: str) -> None:
+        super().__init__(allowed)
+        self.field = field
+        self.found = found
 
 
 def validated(model: type[T], table: Mapping[str, Any], where: str, prefix: str = "") -> T:
@@ -49,20 +66,42 @@ def validated(model: type[T], table: Mapping[str, Any], where: str, prefix: str 
             raise ScenarioError(where, name, "an unknown key", allowed) from error
         if first["type"] == "missing":
             raise ScenarioError(where, name, "nothing", "a value (the field is required)") from error
-        raise ScenarioError(where, name, _cut(first["input"]), _allowed(first)) from error
+        misfit = first.get("ctx", {}).get("error")
+        if isinstance(misfit, Misfit):
+            name = ".".join([prefix, *path, misfit.field] if prefix else [*path, misfit.field])
+            raise ScenarioError(where, name, told(misfit.found), str(misfit)) from error
+        raise ScenarioError(where, name, told(first["input"]), _allowed(first)) from error
 
 
 def _allowed(first: ErrorDetails) -> str:
     """What may stand there, without a word of Python."""
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     kind = first["type"].removesuffix("_type").removesuffix("_parsing")
-    return KINDS.get(kind, message)
+    return KINDS[kind].format(**first.get("ctx", {})) if kind in KINDS else message
 
 
-def _cut(found: object) -> str:
-    """What was found, so short that it stays a sentence."""
-    text = repr(found)
-    return text if len(text) <= 80 else f"{text[:79]}…"
+def told(found: object) -> str:
+    """What was found, as it would stand in the file."""
+    text = _written(found)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST - 1]}…"
+
+
+def _written(value: object) -> str:
+    """A value in TOML; what TOML doesn't have as JSON has it."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return str(value).lower()
+        case str():
+            return f"'{value}'" if value.isprintable() and "'" not in value else json.dumps(value)
+        case date() | time():
+            return value.isoformat()
+        case Mapping():
+            return "{" + ", ".join(f"{name} = {_written(each)}" for name, each in value.items()) + "}"
+        case Sequence():
+            return "[" + ", ".join(map(_written, value)) + "]"
+    return str(value)
 
 
 def table_of(field: FieldInfo) -> type[BaseModel] | None:

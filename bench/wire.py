@@ -66,16 +66,16 @@ _UPGRADE = (
 def _header_line(line: str) -> str:
     """`line`, if it is one that a list of one's own may hold."""
     if not _LINE.fullmatch(line):
-        raise ValueError('a header line reads "Name: value", in ASCII')
+        raise ValueError('a header line that reads "Name: value", in ASCII')
     if _OF_THE_PROTOCOL.fullmatch(name_of(line)):
-        raise ValueError(f"{name_of(line)} is set by the protocol, as it needs it")
+        raise ValueError(f"a header other than {name_of(line)}, which the protocol sets as it needs it")
     return line
 
 
 def _each_once(lines: tuple[str, ...] | None) -> tuple[str, ...] | None:
     names = [name_of(line) for line in lines or ()]
     if len(set(names)) < len(names):
-        raise ValueError("each header may stand there once")
+        raise ValueError("each header once")
     return lines
 
 

@@ -87,7 +87,7 @@ def test_a_folder_without_its_last_file_is_no_trial(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("content", "sentence"), [
-    (b"[]", "found list in JSON, allowed is an object"), (b"3", "found int in JSON"),
+    (b"[]", r"found \[\], allowed is a JSON object"), (b"3", "found 3, allowed is a JSON"),
     (b"{}", "schema_version: found nothing.*no file of a run"), (b"\xff\xfe", "not JSON"),
     (b'{"schema_version": 2}', "trial: found nothing"), (b'{"schema_version": 1}', "trial: found nothing"),
 ])

@@ -36,6 +36,7 @@ import pyarrow.parquet as pq
 
 from bench.errors import FeedFileError
 from bench.scenario import SYMBOL_PATTERN, Replay
+from bench.validation import told
 
 COLUMNS = ("timestamp", "symbol", "price", "size")
 AGG_TRADES = (
@@ -100,7 +101,7 @@ def read(replay: Replay) -> Trades:
 
 def _fail(path: Path, row: int, column: str, found: Any, allowed: str) -> NoReturn:
     """Refuse the value in `row` (counted from 0)."""
-    raise FeedFileError(f"{path}: row {row + 1}, {column}: found {found!r}, allowed is {allowed}")
+    raise FeedFileError(f"{path}: row {row + 1}, {column}: found {told(found)}, allowed is {allowed}")
 
 
 def _read_parquet(path: Path) -> pa.Table:

@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from bench.tables import Count, Positive, Table, Whole
+from bench.validation import Misfit
 
 
 class Crossover(Table):
@@ -43,5 +44,5 @@ class Crossover(Table):
         for name in ("rates_per_s", "clients", "rtt_ms", "staleness_ms"):
             values = getattr(self, name)
             if list(values) != sorted(set(values)):
-                raise ValueError(f"crossover.{name} in rising order, each once")
+                raise Misfit(name, values, "numbers in rising order, each once")
         return self

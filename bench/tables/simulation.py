@@ -21,6 +21,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from bench.tables import Count, NotNegative, Positive, Table
+from bench.validation import Misfit
 
 
 class SlowConsumers(Table):
@@ -73,11 +74,12 @@ class Simulation(Table):
     @model_validator(mode="after")
     def _has_one_network(self) -> Simulation:
         if self.rtt_ms is not None and (self.up_ms is not None or self.down_ms is not None):
-            raise ValueError("simulation.rtt_ms, or up_ms and down_ms, but not both")
+            raise Misfit("rtt_ms", self.rtt_ms, "rtt_ms, or up_ms and down_ms, but not both")
         if (self.up_ms is None) != (self.down_ms is None):
-            raise ValueError("simulation.up_ms and down_ms together")
+            missing = "up_ms" if self.up_ms is None else "down_ms"
+            raise Misfit(missing, None, "up_ms and down_ms together")
         if self.up_ms == self.down_ms == 0:
-            raise ValueError("simulation.up_ms and down_ms that are not both 0")
+            raise Misfit("up_ms", self.up_ms, "up_ms and down_ms that are not both 0")
         return self
 
     @property

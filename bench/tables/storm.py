@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from bench.tables import Count, NotNegative, Positive, Table
+from bench.validation import Misfit
 
 
 class Backoff(Table):
@@ -91,5 +92,5 @@ class Storm(Table):
     @model_validator(mode="after")
     def _maps_a_policy(self) -> Storm:
         if self.map is not None and self.map.policy not in self.policies:
-            raise ValueError("a storm.map.policy that storm.policies has: " + ", ".join(self.policies))
+            raise Misfit("map.policy", self.map.policy, "one of storm.policies: " + ", ".join(self.policies))
         return self

@@ -25,6 +25,6 @@ def test_a_scenario_takes_it(tmp_path: Path) -> None:
 def test_axes_rise(tmp_path: Path) -> None:
     path = tmp_path / "map.toml"
     path.write_text(HEAD + "[crossover]\nclients = [100, 10]\n")
-    told = "allowed is crossover.clients in rising order, each once"
+    told = "crossover.clients: found [100, 10], allowed is numbers in rising order, each once"
     with pytest.raises(ScenarioError, match=re.escape(told)):
         scenario.load(path)

@@ -22,7 +22,7 @@ def test_the_network_in_seconds(table: dict[str, Any], delays_s: tuple[float, fl
 
 @pytest.mark.parametrize(("table", "sentence"), [
     ({"rtt_ms": 80.0, "up_ms": 1.0, "down_ms": 1.0}, "rtt_ms, or up_ms and down_ms"),
-    ({"up_ms": 1.0}, "up_ms and down_ms together"),
+    ({"up_ms": 1.0}, "simulation.down_ms: found nothing, allowed is up_ms and down_ms together"),
     ({"up_ms": 0.0, "down_ms": 0.0}, "not both 0"),
     ({"worker": 3}, "workers (the nearest known name)"),
     ({"workers": 0}, "simulation.workers: found 0"),
