@@ -105,7 +105,8 @@ def _form_s(run: Run, figure: str, kind: str, options: object, clients: int, del
 def demand(run: Run, clients: int) -> tuple[float, int]:
     """What one client asks for: updates a second as they were due, and how many symbols."""
     here = run.valid[run.valid["clients"] == clients]
-    client_s = float((here["measure_s"] * here["clients"] * here["sample"]).sum())
+    # Not times `sample`: what was due is of all clients, whoever's rows are kept.
+    client_s = float((here["measure_s"] * here["clients"]).sum())
     scenario = run.manifest["scenario"]
     symbols = scenario["load"].get("symbols_per_client") or scenario["feed"].get("symbols") or 1
     return float(here["updates_due"].sum()) / client_s, int(symbols)

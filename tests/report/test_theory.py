@@ -31,6 +31,11 @@ def test_what_a_client_asks_for(run: Run) -> None:
     assert symbols == 4
 
 
+def test_a_client_asks_for_the_same_whoever_s_rows_are_kept(run: Run) -> None:
+    few = replace(run, trials=run.trials.assign(sample=0.01))   # what was due is of all clients all the same
+    assert theory.demand(few, 30) == theory.demand(run, 30)
+
+
 def test_without_a_push_transport_there_is_nothing_to_draw(tmp_path_factory: pytest.TempPathFactory) -> None:
     plan = Plan(trials=1, clients=(3,), subjects={"short_polling": Made("short_polling")})
     alone = open_run(make_run(tmp_path_factory.mktemp("runs") / "alone", plan))
