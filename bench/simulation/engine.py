@@ -9,7 +9,8 @@ of arrivals at the worker, and one queue for them (`worker`), first come, first 
 
 When the worker gets to a tick, all that have come by then are taken in one read and handed out together.
 Apart from that, what an arrival finds depends on the arrivals before it alone, never on when the worker gets
-to it. So between two such reads what each job costs is known before anything is queued: no loop is needed.
+to it. So between two such reads what each job costs is known before anything is queued, but for what it
+costs to wake a worker that sleeps (`worker`): no loop over jobs is needed.
 
 What does need care is that an answer brings the client's next request. It comes after the answer was given,
 and was given after the queue before it was worked off; and then it takes the way down and up again:
@@ -65,7 +66,7 @@ class _Engine:
         self.shard, self.sink = shard, sink
         cycle, costs, count = shard.cycle, shard.costs, len(shard.clients)
         self.tape, self.network, self.rhythm = Tape(shard), Network(shard), Rhythm(shard)
-        self.worker = Worker(shard.t0_s, shard.t1_s)
+        self.worker = Worker(shard.t0_s, shard.t1_s, costs.wake_s, costs.cold_share)
         self.request_s = costs.request_s + (costs.connection_s if cycle.new_connection else 0.0)
         self.head = 0
         """Ticks that the worker has taken."""

@@ -16,11 +16,13 @@ What a job costs the worker is the sum of what is in it:
     a parked one that is woken            answer + update + bytes · byte
     one whose hold time is over           answer
     a pushed tick, for each client        answer + update + bytes · byte
+
+and more, if the worker slept before (`worker`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal, Protocol
 
 import numpy as np
@@ -55,6 +57,15 @@ class Costs:
     """CPU seconds a second when nothing happens. Beside the queue: it delays nobody."""
     socket_share: float = 0.0
     """The same for each connection that is open."""
+    wake_s: float = 0.0
+    """Further, for a job that finds the worker asleep and as cold as it gets."""
+    cold_share: float = 0.0
+    """By so much longer such a job takes, as a share of what is in it."""
+
+    def times(self, factor: float) -> Costs:
+        """Were everything so many times as dear."""
+        dear = {each.name: factor * getattr(self, each.name) for each in fields(self)}
+        return Costs(**{**dear, "cold_share": self.cold_share})
 
     def idle_s(self, seconds: float, connections: int) -> float:
         """CPU that the worker uses in so long whatever is asked of it."""

@@ -1,10 +1,13 @@
-"""The running maximum is Lindley's recursion."""
+"""The running maximum is Lindley's recursion, and who has slept takes longer."""
+
+import math
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.simulation.worker import Worker
+from bench.simulation.worker import COOLING_S, Worker, coldness, mean_coldness
 
 SECONDS = st.floats(0, 2, allow_nan=False)
 JOBS = st.lists(st.lists(st.tuples(SECONDS, SECONDS), min_size=1, max_size=8), min_size=1, max_size=4)
@@ -13,12 +16,16 @@ JOBS = st.lists(st.lists(st.tuples(SECONDS, SECONDS), min_size=1, max_size=8), m
 class Plain:
     """One job after the other."""
 
-    def __init__(self):
+    def __init__(self, wake_s=0.0, cold_share=0.0):
         self.free_s, self.busy, self.waits = -np.inf, [], []
+        self.wake_s, self.cold_share, self.cold = wake_s, cold_share, 0.0
 
-    def serve(self, at_s, service_s):
+    def serve(self, at_s, service_s, brought=False):
         start_s = max(at_s, self.free_s)
         self.waits.append(start_s - at_s)
+        if not brought:
+            self.cold = 1 - math.exp(-max(at_s - self.free_s, 0) / COOLING_S)
+        service_s = service_s * (1 + self.cold_share * self.cold) + self.wake_s * self.cold * (not brought)
         self.free_s = start_s + service_s
         self.busy.append((start_s, self.free_s))
         return self.free_s
@@ -27,9 +34,12 @@ class Plain:
         return sum(max(0.0, min(end, high) - max(start, low)) for start, end in self.busy)
 
 
-@given(rounds=JOBS, low=SECONDS, length=SECONDS)
-def test_rounds_of_jobs_are_served_as_one_by_one(rounds, low, length):
-    worker, plain, now_s = Worker(low, low + length), Plain(), 0.0
+COLD = st.sampled_from([(0.0, 0.0), (0.4, 0.0), (0.0, 0.6), (0.01, 2.0)])
+
+
+@given(rounds=JOBS, low=SECONDS, length=SECONDS, cold=COLD)
+def test_rounds_of_jobs_are_served_as_one_by_one(rounds, low, length, cold):
+    worker, plain, now_s = Worker(low, low + length, *cold), Plain(*cold), 0.0
     for jobs in rounds:
         at = now_s + np.cumsum([gap for gap, _ in jobs])
         service = np.array([service for _, service in jobs])
@@ -41,16 +51,27 @@ def test_rounds_of_jobs_are_served_as_one_by_one(rounds, low, length):
     assert worker.jobs == len(plain.waits)
 
 
-@given(rounds=JOBS, low=SECONDS, length=SECONDS)
-def test_what_a_job_brings_comes_right_behind_it(rounds, low, length):
-    worker, plain, now_s = Worker(low, low + length), Plain(), 0.0
+@given(rounds=JOBS, low=SECONDS, length=SECONDS, cold=COLD)
+def test_what_a_job_brings_comes_right_behind_it(rounds, low, length, cold):
+    worker, plain, now_s = Worker(low, low + length, *cold), Plain(*cold), 0.0
     for jobs in rounds:
         now_s += jobs[0][0]
         brought = np.array([service for _, service in jobs[1:]])
         plain.serve(now_s, jobs[0][1])
-        expected = [plain.serve(now_s, service) for service in brought]
+        expected = [plain.serve(now_s, service, brought=True) for service in brought]
         np.testing.assert_allclose(worker.fan_out(now_s, jobs[0][1], brought), expected, rtol=0, atol=1e-12)
         assert abs(worker.free_s - plain.free_s) < 1e-12
     assert abs(worker.busy_s - plain.busy_s(low, low + length)) < 1e-9
     assert abs(worker.wait_max_s - max(plain.waits)) < 1e-9
     assert worker.jobs == len(plain.waits)
+
+
+@given(sleep_s=st.floats(1e-4, 1.0), seed=st.integers(0, 2**32 - 1))
+def test_the_mean_coldness_is_that_of_exponential_sleeps(sleep_s, seed):
+    slept_s = np.random.default_rng(seed).exponential(sleep_s, 20_000)
+    mean = mean_coldness(slept_s.sum(), len(slept_s))
+    assert mean == pytest.approx(float(coldness(slept_s).mean()), rel=0.06)
+
+
+def test_who_never_sleeps_is_warm():
+    assert coldness(-1.0) == coldness(0.0) == mean_coldness(0.0, 0) == 0

@@ -19,6 +19,7 @@ import simpy
 from bench.contract import Cursor, Refusal, Subscription
 from bench.feed.tape import Tape
 from bench.simulation.draws import Stream, even
+from bench.simulation.worker import COOLING_S
 
 ALL = "t"
 
@@ -37,8 +38,10 @@ class Batch:
 class Queue:
     """One job after the other, in the order in which they were put."""
 
-    def __init__(self, env, t0_s, t1_s):
+    def __init__(self, env, t0_s, t1_s, wake_s=0.0, cold_share=0.0):
         self.env, self.window = env, (t0_s, t1_s)
+        self.wake_s, self.cold_share = wake_s, cold_share
+        self.free_s, self.cold = -math.inf, 0.0
         self.jobs = simpy.Store(env)
         self.brought = []
         self.count = 0
@@ -59,14 +62,20 @@ class Queue:
 
     def run(self):
         while True:
-            turn, done = self.brought.pop(0) if self.brought else (yield self.jobs.get())
+            brought = bool(self.brought)
+            turn, done = self.brought.pop(0) if brought else (yield self.jobs.get())
             took_s = turn() if callable(turn) else turn
             if took_s is None:
                 continue
+            if not brought:
+                self.cold = 1 - math.exp(-(self.env.now - self.free_s) / COOLING_S)
+            took_s = took_s * (1 + self.cold_share * self.cold)
+            took_s += 0.0 if brought else self.wake_s * self.cold
             self.count += 1
             low, high = self.window
             self.busy_s += max(0.0, min(self.env.now + took_s, high) - max(self.env.now, low))
             yield self.env.timeout(took_s)
+            self.free_s = self.env.now
             done.succeed()
 
 
@@ -77,7 +86,8 @@ class Referee:
         self.shard = shard
         cycle = shard.cycle
         self.env = simpy.Environment(initial_time=-cycle.interval_s)
-        self.worker = Queue(self.env, shard.t0_s, shard.t1_s)
+        costs = shard.costs
+        self.worker = Queue(self.env, shard.t0_s, shard.t1_s, costs.wake_s, costs.cold_share)
         self.station = Queue(self.env, shard.t0_s, shard.t1_s)
         self.symbols = [str(symbol) for symbol in shard.ticks.symbol]
         self.arrival_s = (shard.ticks.due_s + shard.net.feed_s).tolist()

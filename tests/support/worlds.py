@@ -31,7 +31,9 @@ def feed(rng, rate_per_s, symbols, until_s=T1_S + 2 * LATE_AFTER_S):
 def costs_of(rng, scale_s):
     """Every kind of work costs something, about `scale_s`."""
     tick, request, answer, update, connection = rng.uniform(0.2, 1.0, 5) * scale_s
-    return Costs(tick, request, answer, update, update / 100, connection, 0.01, 1e-5)
+    wake, cold_share = rng.choice([0.0, 1.0]) * rng.uniform(0, 2, 2)
+    return Costs(tick, request, answer, update, update / 100, connection, 0.01, 1e-5, wake * scale_s,
+                 cold_share)
 
 
 @st.composite
