@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -66,8 +66,15 @@ class Judged:
     """What else has to be said: trials that were not VALID, searches that found nothing."""
 
 
+ORDER = ("short_polling", "long_polling", "websocket")
+"""As they stand in the project's scenarios, so that each looks as in all other reports."""
+
+
 def page(judged: Judged) -> Sheet:
-    """The page as plain data."""
+    """The page as plain data; a transport's cells stand together, those with few clients first."""
+    places = _order([row.transport for row in judged.rows])
+    judged = replace(judged, rows=sorted(
+        judged.rows, key=lambda row: (row.quantity == KNEE.name, places.index(row.transport), row.clients)))
     verdicts = Counter(row.met for row in judged.rows if row.met)
     return Sheet(
         question="How well does the simulator foresee what is measured?",
@@ -159,8 +166,8 @@ def predicted_over_measured(rows: Sequence[Compared],
                             given: Mapping[str, style.Look] | None = None) -> Figure:
     """Four panels: every cell's prediction over its measurement; `given` are looks that transports have in
     figures beside this one."""
-    labels = list(dict.fromkeys(row.transport for row in rows))
-    looks = {**style.looks(labels), **(given or {})}
+    looks = {**style.looks(_order([row.transport for row in rows])), **(given or {})}
+    rows = sorted(rows, key=lambda row: list(looks).index(row.transport))
     with style.settings():
         figure = Figure(figsize=(8.4, 8.0), layout="constrained")
         panels = figure.subplots(2, 2).flat
@@ -197,6 +204,12 @@ def predicted_over_measured(rows: Sequence[Compared],
         style.legend(figure, figure.axes[0])
         style.heading(figure, "What was foretold, over what was measured")
     return figure
+
+
+def _order(transports: Sequence[str]) -> list[str]:
+    """Each once, in the usual order; others after them, as they come."""
+    return [*(label for label in ORDER if label in transports),
+            *dict.fromkeys(label for label in transports if label not in ORDER)]
 
 
 def _signed(share: float) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench.report import validation
+from bench.report import style, validation
 from bench.report.validation import Judged
 from bench.stats.prediction import QUANTITIES, Compared
 
@@ -48,6 +49,22 @@ def test_a_finding_names_the_worst_cell() -> None:
     """Of each quantity that has a goal."""
     finding = next(each for each in validation.page(judged()).findings if each.startswith("Latency, median"))
     assert "at worst by +50.0 % (long polling, 500 clients); goal ± 10 %: 1 missed." in finding
+
+
+def test_a_transport_looks_as_in_other_reports() -> None:
+    """And its cells stand together, whatever the order in which they were judged."""
+    mixed = [replace(row, transport=label, clients=clients) for label, clients in (
+        ("mine", 20), ("long_polling", 50), ("short_polling", 50), ("long_polling", 20))
+        for row in rows()[:len(QUANTITIES)]]
+    page = validation.page(replace(judged(), rows=mixed))
+    assert [row[:2] for row in page.glance[0].rows] == [
+        ("short polling", "50"), ("long polling", "20"), ("long polling", "50"), ("mine", "20")]
+    drawn = validation.predicted_over_measured(mixed)
+    names = [text.get_text() for text in drawn.legends[0].get_texts()]
+    assert names == ["goal", "short polling", "long polling", "mine"]
+    usual = style.looks(["short_polling", "long_polling", "websocket"])
+    colours = {line.get_markerfacecolor() for line in drawn.axes[0].get_lines() if line.get_marker() == "o"}
+    assert colours == {usual["short_polling"].colour}
 
 
 def test_the_page_stands_alone(tmp_path: Path) -> None:
