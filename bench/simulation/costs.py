@@ -25,9 +25,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NoReturn
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 import bench
 from bench.errors import RunError
@@ -35,6 +35,16 @@ from bench.records import SCHEMA_VERSION, read_json, refuse_invalid, write_json
 from bench.simulation.world import Costs, Net, Station
 from bench.tables import Table
 
+MOST_S = 60.0
+"""What is dearer or further can only be a slip."""
+NEEDED = {
+    "costs": ("tick_s", "request_s", "answer_s", "update_s", "byte_s", "connection_s", "base_share",
+              "socket_share"),
+    "net": ("up_s", "down_s", "feed_s"),
+    "station": ("wake_s", "answer_s", "update_s"),
+}
+"""What each kind must have: a number that is missing is not 0. Those that came later are: what was made without
+them holds them in the others."""
 REFERENCE = Path(bench.__file__).parent.parent / "results" / "reference-costs.json"
 
 
@@ -42,13 +52,13 @@ REFERENCE = Path(bench.__file__).parent.parent / "results" / "reference-costs.js
 class Estimate:
     """A number with the bounds of its 95 % interval; NaN bounds: too few trials to say."""
 
-    value: float
+    value: Annotated[float, Field(strict=True)]
     low: float = math.nan
     high: float = math.nan
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.value) or self.value < 0:
-            raise ValueError("a cost or a delay of at least 0")
+        if not 0 <= self.value <= MOST_S:
+            raise ValueError(f"a cost or a delay from 0 to {MOST_S:g} seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +205,35 @@ def read_costs(path: Path) -> CostsFile:
         raise RunError(f"{path}: no such file, allowed is a costs file: `tickertape calibrate` makes one")
     document = read_json(path)
     try:
-        return _FILE.validate_python(_with_nan(document))
+        found = _FILE.validate_python(_with_nan(document))
     except ValidationError as error:
         refuse_invalid(path, error)
+    _refuse_unless_whole(path, found)
+    return found
+
+
+def _refuse_unless_whole(path: Path, found: CostsFile) -> None:
+    """Raise `RunError` for what would be taken for 0 or for another's."""
+    def refuse(field: str, what: str, allowed: str) -> NoReturn:
+        raise RunError(f"{path}: {field}: found {what}, allowed is {allowed}")
+
+    if not isinstance(found.host.get("cores", []), list):
+        refuse("host.cores", str(found.host["cores"]), "a list")
+    known = {part: [each.name for each in dataclasses.fields(table)]
+             for part, table in (("costs", Costs), ("net", Net), ("station", Station))}
+    for number, each in enumerate(found.transports):
+        where = f"transports.{number}"
+        if each.kind in [other.kind for other in found.transports[:number]]:
+            refuse(f"{where}.kind", f"{each.kind} again", "each kind once")
+        for part, needed in NEEDED.items():
+            there = getattr(each, part)
+            for name in (*needed, *there):
+                if name not in there:
+                    refuse(f"{where}.{part}.{name}", "nothing", "a number of seconds, with its interval")
+                if name not in known[part]:
+                    refuse(f"{where}.{part}.{name}", "an unknown key", "one of " + ", ".join(known[part]))
+        if each.net["up_s"].value + each.net["down_s"].value == 0:
+            refuse(f"{where}.net.up_s", "0 as in down_s", "more than 0 in one of them")
 
 
 NANS = ("low", "high", "residual_share", "load_residual_share")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from bench.simulation import costs
 from bench.simulation.costs import Calibrated, Cell, CostsFile, Estimate, Fitted, Kind
 from bench.simulation.world import Costs, Net, Station
 from bench.transports.short_polling.protocol import Options
+
+OF_EACH = {part: dict.fromkeys(names, Estimate(0.0)) for part, names in costs.NEEDED.items()}
 
 
 def a_file(*kinds: Kind) -> CostsFile:
@@ -24,9 +27,10 @@ def a_file(*kinds: Kind) -> CostsFile:
         commit=None, versions={"python": "3.11"}, runs=["a-run"],
         transports=[
             Calibrated(
-                kind, costs={"tick_s": Estimate(2e-4, 1e-4, 3e-4), "answer_s": Estimate(9e-6)},
-                net={"up_s": Estimate(1e-4), "down_s": Estimate(0.0), "feed_s": Estimate(1e-4)},
-                station={"wake_s": Estimate(7e-5), "answer_s": Estimate(1e-5)}, fitted=[fitted],
+                kind, fitted=[fitted],
+                costs=OF_EACH["costs"] | {"tick_s": Estimate(2e-4, 1e-4, 3e-4), "answer_s": Estimate(9e-6)},
+                net=OF_EACH["net"] | {"up_s": Estimate(1e-4), "feed_s": Estimate(1e-4)},
+                station=OF_EACH["station"] | {"wake_s": Estimate(7e-5), "answer_s": Estimate(1e-5)},
             ) for kind in kinds
         ],
     )
@@ -71,6 +75,42 @@ def test_what_no_calibration_wrote_is_refused(tmp_path: Path) -> None:
         costs.read_costs(path)
     path.write_text(json.dumps({**document, "schema_version": 99}))
     with pytest.raises(RunError, match="newer Tickertape"):
+        costs.read_costs(path)
+
+
+@pytest.mark.parametrize(("place", "value", "told"), [
+    (("costs", "request_s"), None, "costs.request_s: found nothing"),
+    (("costs", "reqest_s"), {"value": 1.0}, "costs.reqest_s: found an unknown key, allowed is one of tick_s"),
+    (("net", "up_s"), None, "net.up_s: found nothing"),
+    (("net", "up_s"), {"value": 0.0}, "net.up_s: found 0 as in down_s"),
+    (("station", "wake_s"), None, "station.wake_s: found nothing"),
+    (("costs", "tick_s", "value"), "1", "costs.tick_s.value: found '1'"),
+    (("costs", "tick_s", "value"), True, "costs.tick_s.value: found"),
+    (("costs", "tick_s", "value"), 1e300, "costs.tick_s: found"),
+])
+def test_a_number_that_is_missing_is_not_taken_for_0(
+    tmp_path: Path, place: tuple[str, ...], value: object, told: str
+) -> None:
+    path = tmp_path / "costs-here.json"
+    costs.write_costs(path, a_file(Kind("websocket")))
+    document = json.loads(path.read_text())
+    *way, last = place
+    table = document["transports"][0]
+    for name in way:
+        table = table[name]
+    if value is None:
+        del table[last]
+    else:
+        table[last] = value
+    path.write_text(json.dumps(document))
+    with pytest.raises(RunError, match=rf"costs-here\.json: transports\.0\.{re.escape(told)}"):
+        costs.read_costs(path)
+
+
+def test_each_kind_stands_there_once(tmp_path: Path) -> None:
+    path = tmp_path / "costs-here.json"
+    costs.write_costs(path, a_file(Kind("websocket"), Kind("websocket")))
+    with pytest.raises(RunError, match=r"transports\.1\.kind: found websocket again"):
         costs.read_costs(path)
 
 
