@@ -24,6 +24,7 @@ from bench.cli.terms import (
     Results,
     ScenarioName,
     told,
+    told_how_to_go_on,
 )
 from bench.errors import RunError
 from bench.experiment import capacity, journal, needs, plan, prepare, progress
@@ -103,14 +104,11 @@ def run(
 def _execute(under_way: Run) -> None:
     """Make the trials; say how to go on where that is interrupted."""
     typer.echo(f"{under_way.folder}: {under_way.manifest['question']}", err=True)
-    try:
+    with told_how_to_go_on(f"tickertape run --resume {under_way.folder}"):
         if under_way.scenario.capacity is None:
             runs.execute(under_way, progress.reporter)
         else:
             capacity.execute(under_way, lambda line: typer.echo(line, err=True))
-    except KeyboardInterrupt:
-        typer.echo(f"\nInterrupted. To go on: tickertape run --resume {under_way.folder}", err=True)
-        raise
 
 
 def _print_plan(question: Question, needed: needs.Needs, results: Path) -> None:

@@ -3,8 +3,9 @@
     [storm]      ─► storm.csv      storm_timeline.csv   storm_map.csv  ─┐
     [crossover]  ─► crossover.csv  crossover_checks.csv                ─┴► report.html  report.md
 
-Such a run has a manifest and tables, but no trials. Nothing of it is resumed, since all of it takes a
-minute or two. `report` makes its report again from its files.
+Such a run has a manifest and tables, but no trials. Its storms and checks are simulated side by side and stay
+in its folder (`bench.simulation.pieces`), so that it goes on where it was interrupted. `report` makes its
+report again from its files.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -23,15 +23,18 @@ from rich.table import Table
 
 from bench import manifest as manifests
 from bench.errors import ScenarioError
-from bench.experiment import journal
+from bench.experiment import journal, plan
+from bench.experiment.journal import Run
 from bench.experiment.prepare import Question
 from bench.experiment.room import told_where_full
 from bench.report.tables import Table as Words
 from bench.scenario import Scenario
 from bench.simulation import crossing, storms
+from bench.simulation import run as runs
 from bench.simulation.costs import CostsFile, default_costs, read_costs
-from bench.simulation.run import about_costs, refuse_unless_simulable
+from bench.simulation.pieces import Piece, Tasks, make, missing
 from bench.simulation.world import Costs
+from bench.tables import Table as Options
 
 STORM_CLIENTS_MOST = 1_000_000
 """Of one worker: their attempts are events of their own, and all in memory."""
@@ -59,31 +62,32 @@ def has_scale(folder: Path) -> bool:
     return bool(asked.get("storm") or asked.get("crossover"))
 
 
-def simulate(question: Question, results: Path, as_json: bool, named: Path | None = None) -> None:
-    """Simulate, write the tables and the report, and print what they say; `named` is a costs file."""
+def begin(question: Question, results: Path, named: Path | None = None) -> Run:
+    """The run's folder; `named` is a costs file."""
     scenario = question.scenario
     _refuse_unless_simulable(question)
     path = named or costs_file(question, results)
     costs = read_costs(path) if _needs_costs(scenario) else None
-    about = {"costs": about_costs(path, costs)} if costs else {}
-    with told_where_full("the same command"):
-        run = journal.create(results, scenario, [], name=question.name, scenario_file=question.file,
-                             options=question.options, command=sys.argv[1:],
-                             further={"source": "simulated", **about})
-        typer.echo(f"{run.folder}: {scenario.question}", err=True)
-        if scenario.storm is not None:
-            _storm(question, costs, run.folder)
-        else:
-            assert costs is not None, "a map is made from costs"
-            _crossover(question, costs, run.folder)
-    typer.echo("Making the report …", err=True)
-    finish(run.folder, as_json)
+    about = {"costs": runs.about_costs(path, costs)} if costs else {}
+    return journal.create(results, scenario, [], name=question.name, scenario_file=question.file,
+                          options=question.options, command=sys.argv[1:],
+                          further={"source": "simulated", **about})
+
+
+def execute(run: Run) -> None:
+    """Simulate what is not there yet, and write the tables."""
+    costs = runs.costs_of(run) if "costs" in run.manifest else None
+    if run.scenario.storm is not None:
+        _storm(run, costs)
+    else:
+        assert costs is not None, "a map is made from costs"
+        _crossover(run, costs)
 
 
 def _refuse_unless_simulable(question: Question) -> None:
     """Raise `ScenarioError` for what can't be simulated so."""
     scenario, where = question.scenario, str(question.file)
-    refuse_unless_simulable(scenario, question.options, where)
+    runs.refuse_unless_simulable(scenario, question.options, where)
     if scenario.storm is None:
         return
     if scenario.crossover is not None:
@@ -108,32 +112,44 @@ def _needs_costs(scenario: Scenario) -> bool:
     return scenario.storm is None or scenario.storm.connection_ms is None
 
 
-def _storm(question: Question, costs: CostsFile | None, folder: Path) -> None:
+def _options(run: Run) -> dict[str, Options]:
+    return plan.options_of_all(run.scenario, str(run.folder / manifests.NAME))
+
+
+def _storm(run: Run, costs: CostsFile | None) -> None:
     """Write the tables of a storm."""
     from bench.report.sheet import write_csv
 
-    scenario = question.scenario
+    scenario, folder = run.scenario, run.folder
     label, subject = next(iter(scenario.transports.items()))
-    own = costs.of(subject.transport, question.options[label]).world_costs if costs else Costs()
-    with _progress("storms", storms.count(scenario)) as done:
-        found = storms.run(scenario, storms.conditions(scenario, own), done)
+    own = costs.of(subject.transport, _options(run)[label]).world_costs if costs else Costs()
+    given = storms.conditions(scenario, own)
+    found = storms.tables(scenario, given, _pieces(run, "storms", storms.tasks(scenario, given)))
     write_csv(folder / "storm.csv", found.storms)
     write_csv(folder / "storm_timeline.csv", found.timelines)
     if found.map is not None:
         write_csv(folder / "storm_map.csv", found.map)
 
 
-def _crossover(question: Question, costs: CostsFile, folder: Path) -> None:
+def _crossover(run: Run, costs: CostsFile) -> None:
     """Write the tables of a map."""
     from bench.report.sheet import write_csv
 
-    asked = crossing.Crossing.of(question.scenario, question.options, costs)
+    asked = crossing.Crossing.of(run.scenario, _options(run), costs)
     fields = asked.fields()
-    chosen = asked.chosen(fields)
-    with _progress("checks by the engine", len(chosen)) as done:
-        checks = asked.checks(chosen, done)
-    write_csv(folder / "crossover.csv", asked.table(fields))
-    write_csv(folder / "crossover_checks.csv", checks)
+    write_csv(run.folder / "crossover.csv", asked.table(fields))
+    checks = _pieces(run, "checks by the engine", asked.tasks(asked.chosen(fields)))
+    write_csv(run.folder / "crossover_checks.csv", asked.checks(checks))
+
+
+def _pieces(run: Run, what: str, tasks: Tasks) -> dict[str, Piece]:
+    """What came of all tasks, with a bar on stderr where that is a terminal."""
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    done = len(tasks) - len(missing(run.folder, tasks))
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=len(tasks), completed=done)
+        return make(run.folder, tasks, lambda: progress.advance(task))
 
 
 def finish(folder: Path, as_json: bool) -> None:
@@ -171,13 +187,3 @@ def _print(words: Words, sentences: Sequence[str]) -> None:
     console.print(table)
     for sentence in sentences:
         console.print(f"- {sentence}", highlight=False)
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on stderr, where that is a terminal."""
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda: progress.advance(task)

@@ -16,7 +16,17 @@ import typer
 
 from bench.cli import scale
 from bench.cli.outcome import finish
-from bench.cli.terms import NOT_VALID, VALID, AsJson, FeedFile, Overrides, Results, ScenarioName, told
+from bench.cli.terms import (
+    NOT_VALID,
+    VALID,
+    AsJson,
+    FeedFile,
+    Overrides,
+    Results,
+    ScenarioName,
+    told,
+    told_how_to_go_on,
+)
 from bench.errors import RunError
 from bench.experiment import journal, plan, prepare, progress
 from bench.experiment.journal import Run
@@ -92,12 +102,10 @@ def simulate(
             under_way = journal.resume(resume.resolve(), None, force=force, source="simulated")
         else:
             question = prepare.read(scenario or "default", given, feed)
-            if scale.is_scale(question.scenario):
-                scale.simulate(question, results, as_json, costs)
-                return
             with told_where_full("the same command"):
                 under_way = _begin(question, costs, measured, results)
-        with told_where_full(f"tickertape simulate --resume {under_way.folder}"):
+        go_on = f"tickertape simulate --resume {under_way.folder}"
+        with told_where_full(go_on), told_how_to_go_on(go_on):
             _execute(under_way)
         typer.echo("Making the report …", err=True)
         valid = finish(under_way.folder, as_json)
@@ -113,6 +121,8 @@ def _given(clients: int | None, workers: int | None, rtt_ms: float | None, seed:
 
 def _begin(question: Question, costs: Path | None, measured: Path | None, results: Path) -> Run:
     """The run's folder, with its costs and what was measured copied beside its manifest."""
+    if scale.is_scale(question.scenario):
+        return scale.begin(question, results, costs)
     runs.refuse_unless_simulable(question.scenario, question.options, str(question.file))
     path = costs or _own_costs(question) or default_costs(results)
     known = read_costs(path)
@@ -137,18 +147,18 @@ def _own_costs(question: Question) -> Path | None:
 
 
 def _execute(under_way: Run) -> None:
-    """Simulate the trials; say how to go on where that is interrupted."""
+    """Simulate what is not on disk yet: a storm, a map, the steps of a search, or trials."""
     said = under_way.manifest
     typer.echo(f"{under_way.folder}: {said['question']}", err=True)
-    typer.echo(f"Simulated, with {said['costs']['told']}.", err=True)
-    try:
-        if under_way.scenario.capacity is None:
-            runs.execute(under_way, progress.reporter)
-        else:
-            runs.search(under_way, lambda line: typer.echo(line, err=True))
-    except KeyboardInterrupt:
-        typer.echo(f"\nInterrupted. To go on: tickertape simulate --resume {under_way.folder}", err=True)
-        raise
+    if "costs" in said:
+        typer.echo(f"Simulated, with {said['costs']['told']}.", err=True)
+    if scale.is_scale(under_way.scenario):
+        scale.execute(under_way)
+        return
+    if under_way.scenario.capacity is None:
+        runs.execute(under_way, progress.reporter)
+    else:
+        runs.search(under_way, lambda line: typer.echo(line, err=True))
 
 
 VERBS = (simulate,)

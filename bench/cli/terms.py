@@ -39,3 +39,13 @@ def told() -> Iterator[None]:
         raise typer.Exit(NOT_VALID if isinstance(error, DiskFullError) else MISTAKE) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def told_how_to_go_on(command: str) -> Iterator[None]:
+    """Say with which command an interrupted run goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"\nInterrupted. To go on: {command}", err=True)
+        raise

@@ -68,13 +68,14 @@ def write(folder: Path, sheet: Sheet) -> None:
 
 def read_csv(path: Path) -> pd.DataFrame:
     """A table of the run; a file that is missing or damaged is a `RunError`."""
+    writes = f"`tickertape simulate --resume {path.parent}` writes it"
     try:
         return pd.read_csv(path)
     except FileNotFoundError:
-        raise RunError(f"{path}: no such file; `tickertape simulate` writes it") from None
+        raise RunError(f"{path}: no such file; {writes}") from None
     except (ValueError, OSError) as error:   # a ParserError is a ValueError
         what = str(error).partition("\n")[0]
-        raise RunError(f"{path}: can't be read ({what}); `tickertape simulate` writes it") from error
+        raise RunError(f"{path}: can't be read ({what}); {writes}") from error
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pandas as pd
 
@@ -28,6 +29,7 @@ from bench.simulation import crossover, shards, trial
 from bench.simulation.analytic import Demand
 from bench.simulation.costs import CostsFile
 from bench.simulation.crossover import Field, Offer, Subject
+from bench.simulation.pieces import Piece
 from bench.simulation.shards import Case
 from bench.tables import Table
 from bench.tables.crossover import Crossover
@@ -115,16 +117,16 @@ class Crossing:
         """`crossover.csv`."""
         return crossover.table(fields, self.asked.margin)
 
-    def checks(self, chosen: Sequence[tuple[Field, Subject]],
-               done: Callable[[], None] = lambda: None) -> pd.DataFrame:
-        """`crossover_checks.csv`; `done` is called after each check."""
-        rows = []
-        for field, subject in chosen:
-            rows.append(self.check(field, subject))
-            done()
-        return pd.DataFrame(rows, columns=CHECKED)
+    def tasks(self, chosen: Sequence[tuple[Field, Subject]]) -> dict[str, Callable[[], Piece]]:
+        """The checks that are to be made, by name."""
+        return {f"check-{number}": partial(self.check, field, subject)
+                for number, (field, subject) in enumerate(chosen, start=1)}
 
-    def check(self, field: Field, subject: Subject) -> dict[str, object]:
+    def checks(self, pieces: Mapping[str, Piece]) -> pd.DataFrame:
+        """`crossover_checks.csv`, from the pieces of all checks."""
+        return pd.DataFrame(list(pieces.values()), columns=CHECKED)
+
+    def check(self, field: Field, subject: Subject) -> Piece:
         """One worker of a field, simulated: a row of `crossover_checks.csv`."""
         offer = field.offers[subject.label]
         case = self.case(field, subject, offer)

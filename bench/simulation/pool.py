@@ -1,10 +1,10 @@
-"""Shards over processes: simulated a few at a time, handed back in their order.
+"""Tasks over processes: shards, storms, checks of a map; a few at a time, handed back in their order.
 
-    (case, worker), (case, worker), …  ─►  as many processes as there are cores  ─►  parts, in order
+    task, task, …  ─►  as many processes as there are cores  ─►  what came of them, in order
 
-    this process  ◄── pipe of its own ──►  each helper: receives a shard, simulates it, sends what came of it
+    this process  ◄── pipe of its own ──►  each helper: receives a task, does it, sends what came of it
 
-Only a few more shards are under way than there are processes, so memory doesn't grow with their number.
+Only a few more tasks are under way than there are processes, so memory doesn't grow with their number.
 Helpers are started afresh (spawn), ignore Ctrl-C, which is the caller's to handle, and end with it. Each has
 a pipe that nobody else holds, so that one that is killed, even while it sends, is an end of file and not a
 wait without end (`concurrent.futures` shares one pipe among all, and then hangs).
@@ -17,11 +17,12 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from bench.errors import RunError
 from bench.lifeline import die_with_parent
@@ -29,24 +30,30 @@ from bench.measure import host
 from bench.simulation import shards
 from bench.simulation.shards import Case, Part
 
+T = TypeVar("T")
+
 AHEAD = 2
-"""Parts that are kept because one before them is still being simulated, beside those under way."""
+"""Results that are kept because one before them is still being made, beside those under way."""
 
 
 class Pool:
-    """Processes that simulate shards; without any, everything happens in this one."""
+    """Processes that do tasks; without any, everything happens in this one."""
 
     def __init__(self, helpers: list[Connection]) -> None:
         self._helpers = helpers
 
     def simulate(self, wanted: Iterable[tuple[Case, int]]) -> Iterator[Part]:
         """What came of each shard, in the order in which they were asked for."""
+        return self.do(partial(shards.simulate, case, worker) for case, worker in wanted)
+
+    def do(self, tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
+        """What came of each task, in their order; a task and what comes of it can be pickled."""
         if not self._helpers:
-            yield from (shards.simulate(case, worker) for case, worker in wanted)
+            yield from (task() for task in tasks)
             return
-        numbered = enumerate(wanted)
+        numbered = enumerate(tasks)
         idle, busy = list(self._helpers), dict[Connection, int]()
-        done: dict[int, Part] = {}
+        done: dict[int, T] = {}
         turn, more = 0, True
         while True:
             while more and idle and len(busy) + len(done) < len(self._helpers) + AHEAD:
@@ -69,17 +76,17 @@ class Pool:
                 idle.append(helper)
 
 
-def _send(helper: Connection, task: tuple[Case, int]) -> None:
+def _send(helper: Connection, task: Callable[[], object]) -> None:
     try:
         helper.send(task)
     except OSError:
         raise _killed() from None
 
 
-def _receive(helper: Connection) -> Part:
+def _receive(helper: Connection) -> Any:
     """What a helper made; a bug over there is one here."""
     try:
-        found: Part | BaseException = helper.recv()
+        found = helper.recv()
     except (EOFError, OSError):
         raise _killed() from None
     if isinstance(found, BaseException):
@@ -114,16 +121,16 @@ def pool(processes: int | None = None) -> Iterator[Pool]:
 
 
 def _help(caller: Connection) -> None:
-    """The life of a helper: simulate what comes until nobody is there any more."""
+    """The life of a helper: do what comes until nobody is there any more."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
         try:
-            case, worker = caller.recv()
+            task = caller.recv()
         except EOFError:
             return
         try:
-            caller.send(shards.simulate(case, worker))
+            caller.send(task())
         except Exception as error:   # noqa: BLE001  it is raised again where it is received
             error.add_note("".join(traceback.format_exception(error)))
             caller.send(error)

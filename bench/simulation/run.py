@@ -52,14 +52,9 @@ class Setting:
 
     @classmethod
     def of(cls, run: Run) -> Setting:
-        """From a run's folder; a costs file that is no longer the one that the run began with is refused."""
-        said = run.manifest["costs"]
-        path = Path(said["file"])
-        if not path.is_file() or digest(path) != said["sha256"]:
-            raise RunError(f"{path}: the costs file: found another content, or no such file; allowed is "
-                           f"sha256 {said['sha256'][:16]}…, as {run.folder.name} began")
+        """From a run's folder."""
         return cls(run.scenario, plan.options_of_all(run.scenario, str(run.folder / "manifest.json")),
-                   read_costs(path))
+                   costs_of(run))
 
     def case(self, planned: PlannedTrial, number: int) -> Case:
         """One trial, the `number`-th of its plan, from 0."""
@@ -82,6 +77,16 @@ class Setting:
         per_s = rate + (1 / interval_s if interval_s else 0.0)
         horizon_s = plan.horizon_s(scenario, self.options)
         return SETTING_UP_S + planned.clients * per_s * horizon_s / DELIVERIES_PER_S
+
+
+def costs_of(run: Run) -> CostsFile:
+    """A run's costs; a file that is no longer the one that the run began with is refused."""
+    said = run.manifest["costs"]
+    path = Path(said["file"])
+    if not path.is_file() or digest(path) != said["sha256"]:
+        raise RunError(f"{path}: the costs file: found another content, or no such file; allowed is "
+                       f"sha256 {said['sha256'][:16]}…, as {run.folder.name} began")
+    return read_costs(path)
 
 
 def digest(path: Path) -> str:

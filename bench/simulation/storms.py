@@ -1,8 +1,8 @@
-"""A scenario's storm: every policy with every seed, and the map, as tables.
+"""A scenario's storm: every policy with every seed, and the map, as tasks, and what came of them as tables.
 
     [storm] × policies × seeds ─► storm.csv            a row a storm
                                   storm_timeline.csv   the first seed of each policy, second by second
-    [storm.map]                ─► storm_map.csv        a row a point: backlog/(C·timeout) × window/(N/C)
+    [storm.map] × seeds        ─► storm_map.csv        a row a point: backlog/(C·timeout) × window/(N/C)
 
 Workers share nothing and each client comes back to the one that it had, so one worker with its share of the
 clients is simulated; what differs from worker to worker is luck, and that is what the seeds show.
@@ -13,16 +13,19 @@ Known weakness: the slowest of many workers is later than the one that is shown.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
 
 import numpy as np
 import pandas as pd
 
 from bench.scenario import Scenario
+from bench.simulation.pieces import Piece
 from bench.simulation.storm import Conditions, Outcome, simulate
 from bench.simulation.world import Costs
-from bench.tables.storm import Backoff, StormMap
+from bench.tables.storm import Backoff, Storm, StormMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,7 @@ class Storms:
 def conditions(scenario: Scenario, costs: Costs) -> Conditions:
     """One worker of the scenario's storm. A reconnection that the scenario doesn't price is a connection with
     a request and its answer."""
-    storm = scenario.storm
-    assert storm is not None, "a scenario without a storm"
+    storm = _storm(scenario)
     connection_s = costs.connection_s + costs.request_s + costs.answer_s
     return Conditions(
         clients=math.ceil(max(scenario.load.clients) / scenario.simulation.workers),
@@ -48,32 +50,54 @@ def conditions(scenario: Scenario, costs: Costs) -> Conditions:
     )
 
 
-def count(scenario: Scenario) -> int:
-    """How many storms are to be simulated."""
-    storm = scenario.storm
-    assert storm is not None, "a scenario without a storm"
-    points = len(storm.map.backlogs) * len(storm.map.windows) * storm.map.seeds if storm.map else 0
-    return len(storm.policies) * scenario.trials.count + points
-
-
-def run(scenario: Scenario, given: Conditions, done: Callable[[], None] = lambda: None) -> Storms:
-    """All of them; `done` is called after each."""
-    storm = scenario.storm
-    assert storm is not None, "a scenario without a storm"
-    rows, timelines = [], []
-    for policy, backoff in storm.policies.items():
-        for number in range(scenario.trials.count):
-            seed = scenario.seed + number
-            outcome = simulate(given, backoff, seed)
-            rows.append({"policy": policy, "seed": seed, **row(outcome)})
-            if number == 0:
-                timelines.append(timeline(outcome).assign(policy=policy))
-            done()
-    whole = pd.concat(timelines, ignore_index=True)
-    mapped = None
+def tasks(scenario: Scenario, given: Conditions) -> dict[str, Callable[[], Piece]]:
+    """All storms that are to be simulated, by name."""
+    storm = _storm(scenario)
+    found: dict[str, Callable[[], Piece]] = {
+        _named(policy, seed): partial(piece, given, backoff, scenario.seed + seed, with_timeline=seed == 0)
+        for policy, backoff in enumerate(storm.policies.values()) for seed in range(scenario.trials.count)
+    }
     if storm.map is not None:
-        mapped = _map(given, storm.policies[storm.map.policy], storm.map, scenario.seed, done)
-    return Storms(pd.DataFrame(rows), whole[["policy", *whole.columns.drop("policy")]], mapped)
+        backoff = storm.policies[storm.map.policy]
+        for point in _points(storm.map):
+            here, spread = _at(point, given, backoff)
+            for seed in range(storm.map.seeds):
+                found[point.named(seed)] = partial(piece, here, spread, scenario.seed + seed)
+    return found
+
+
+def piece(given: Conditions, backoff: Backoff, seed: int, *, with_timeline: bool = False) -> Piece:
+    """One storm: its row, and its timeline's columns if they are asked for."""
+    outcome = simulate(given, backoff, seed)
+    found: Piece = {"row": row(outcome)}
+    if with_timeline:
+        found["timeline"] = timeline(outcome).to_dict("list")
+    return found
+
+
+def tables(scenario: Scenario, given: Conditions, pieces: Mapping[str, Piece]) -> Storms:
+    """The tables, from the pieces of all storms."""
+    storm = _storm(scenario)
+    rows, timelines = [], []
+    for number, policy in enumerate(storm.policies):
+        for seed in range(scenario.trials.count):
+            rows.append({"policy": policy, "seed": scenario.seed + seed,
+                         **pieces[_named(number, seed)]["row"]})
+        line = pd.DataFrame(pieces[_named(number, 0)]["timeline"])
+        line.insert(0, "policy", policy)
+        timelines.append(line)
+    mapped = None if storm.map is None else _map(given, storm.map, pieces)
+    return Storms(pd.DataFrame(rows), pd.concat(timelines, ignore_index=True), mapped)
+
+
+def _storm(scenario: Scenario) -> Storm:
+    assert scenario.storm is not None, "a scenario without a storm"
+    return scenario.storm
+
+
+def _named(policy: int, seed: int) -> str:
+    """A storm's name; a policy's own may hold what no file's does."""
+    return f"policy-{policy + 1}-{seed + 1}"
 
 
 def row(outcome: Outcome) -> dict[str, float]:
@@ -110,27 +134,42 @@ def timeline(outcome: Outcome) -> pd.DataFrame:
     return frame
 
 
-def _map(given: Conditions, backoff: Backoff, asked: StormMap, seed: int,
-         done: Callable[[], None]) -> pd.DataFrame:
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """A point of the map."""
+
+    number: int
+    backlog_share: float
+    window_share: float
+
+    def named(self, seed: int) -> str:
+        return f"map-{self.number}-{seed + 1}"
+
+
+def _points(asked: StormMap) -> Iterator[_Point]:
+    for number, (backlog_share, window_share) in enumerate(product(asked.backlogs, asked.windows), start=1):
+        yield _Point(number, backlog_share, window_share)
+
+
+def _at(point: _Point, given: Conditions, backoff: Backoff) -> tuple[Conditions, Backoff]:
+    """What is simulated at a point."""
+    here = replace(given, backlog=max(1, round(point.backlog_share * given.safe_backlog)))
+    return here, backoff.model_copy(update={"window_s": point.window_share * given.floor_s})
+
+
+def _map(given: Conditions, asked: StormMap, pieces: Mapping[str, Piece]) -> pd.DataFrame:
     """Every point of the map."""
     rows = []
-    for backlog_share in asked.backlogs:
-        for window_share in asked.windows:
-            backlog = max(1, round(backlog_share * given.safe_backlog))
-            here = Conditions(given.clients, given.connection_s, backlog, given.refusal_share,
-                              given.timeout_s, given.down_s, given.horizon_s)
-            spread = backoff.model_copy(update={"window_s": window_share * given.floor_s})
-            found = []
-            for number in range(asked.seeds):
-                found.append(simulate(here, spread, seed + number))
-                done()
-            rows.append({
-                "backlog_share": backlog_share, "window_share": window_share, "backlog": backlog,
-                "window_s": spread.window_s, "floor_s": given.floor_s, "seeds": asked.seeds,
-                "recovered": sum(math.isfinite(each.recovered_s) for each in found),
-                "recovered_s": float(np.median([each.recovered_s for each in found])),
-                "connected_share": float(np.mean([each.connected for each in found])) / given.clients,
-                "attempts_per_client": float(np.mean([each.attempts for each in found])) / given.clients,
-                "wasted_share": float(np.mean([each.wasted_share for each in found])),
-            })
+    for point in _points(asked):
+        found = pd.DataFrame([pieces[point.named(seed)]["row"] for seed in range(asked.seeds)])
+        rows.append({
+            "backlog_share": point.backlog_share, "window_share": point.window_share,
+            "backlog": int(found["backlog"].iloc[0]), "window_s": point.window_share * given.floor_s,
+            "floor_s": given.floor_s, "seeds": asked.seeds,
+            "recovered": int(np.isfinite(found["recovered_s"]).sum()),
+            "recovered_s": float(np.median(found["recovered_s"])),
+            "connected_share": float(np.mean(found["connected_share"])),
+            "attempts_per_client": float(np.mean(found["attempts_per_client"])),
+            "wasted_share": float(np.mean(found["wasted_share"])),
+        })
     return pd.DataFrame(rows)

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +80,55 @@ def test_a_storm_that_prices_nothing_takes_the_costs_of_what_comes_back() -> Non
     assert result.exit_code == 0, result.stderr
     markdown = (Path(json.loads(result.stdout)["run"]) / "report.md").read_text()
     assert "0.08 ms of CPU is from the costs measured on nowhere" in markdown.replace("\n", " ")
+
+
+def _made() -> dict[str, bytes]:
+    """The latest run's tables and reports, which name it."""
+    folder = Path("results/latest").resolve()
+    files = [*folder.glob("*.csv"), *folder.glob("report.*"), *folder.glob("figures/*")]
+    return {path.name: path.read_bytes().replace(folder.name.encode(), b"RUN") for path in files}
+
+
+@pytest.mark.process
+def test_a_storm_that_was_interrupted_ends_with_the_same_bytes() -> None:
+    many = ("storm.toml", "--set", "trials.count=15", "--set", "load.clients=[2500]")
+    command = [sys.executable, "-c", "from bench.cli import main; main()", "simulate", *many]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+                          start_new_session=True) as run:
+        while run.poll() is None and len(list(Path("results").glob("latest/pieces/*.json"))) < 3:
+            time.sleep(0.002)
+        os.killpg(run.pid, signal.SIGINT)   # as a terminal does: to the pool's processes, too
+        assert run.stderr is not None
+        told_then = run.stderr.read()
+        assert run.wait(20) == 130
+    assert "Interrupted. To go on: tickertape simulate --resume results/" in told_then
+    assert "Traceback" not in told_then
+    made = {path: path.stat().st_mtime_ns for path in Path("results/latest/pieces").glob("*.json")}
+    assert 3 <= len(made) < 15
+    assert tickertape("report", "results/latest").exit_code == 2
+    resumed = tickertape("simulate", "--resume", "results/latest", "--force")
+    assert resumed.exit_code == 0, resumed.stderr
+    assert {path: path.stat().st_mtime_ns for path in made} == made
+    interrupted = _made()
+    assert tickertape("simulate", *many).exit_code == 0
+    assert interrupted == _made()
+
+
+@pytest.mark.process
+def test_a_map_goes_on_with_the_checks_that_it_lacks() -> None:
+    assert tickertape("simulate", "map.toml", "--costs", "costs-nowhere.json").exit_code == 0
+    folder, whole = Path("results/latest").resolve(), _made()
+    for path in [*folder.glob("*.csv"), *folder.glob("report.*"), folder / "pieces" / "check-2.json"]:
+        path.unlink()
+    shutil.rmtree(folder / "figures")
+    resumed = tickertape("simulate", "--resume", "results/latest", "--force", "--json")
+    assert resumed.exit_code == 0, resumed.stderr
+    assert json.loads(resumed.stdout)["run"] == str(folder)
+    assert _made() == whole
+    Path("costs-nowhere.json").write_text("{}")
+    refused = tickertape("simulate", "--resume", "results/latest", "--force")
+    assert refused.exit_code == 2
+    assert "the costs file: found another content" in refused.stderr
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), [

@@ -44,7 +44,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     crossing = Crossing.of(asked.scenario, asked.options, priced())
     fields = crossing.fields()
     write_csv(made / "crossover.csv", crossing.table(fields))
-    write_csv(made / "crossover_checks.csv", crossing.checks(crossing.chosen(fields)))
+    write_csv(made / "crossover_checks.csv", crossing.checks(
+        {name: task() for name, task in crossing.tasks(crossing.chosen(fields)).items()}))
     write_json(made / "manifest.json", {
         "schema_version": 1, "run": "r", "scenario": asked.scenario.canonical(),
         "costs": about_costs(priced_file(made), priced())})

@@ -9,6 +9,7 @@ import pytest
 from bench import scenario as scenarios
 from bench.scenario import Scenario
 from bench.simulation import storms
+from bench.simulation.storms import Storms
 from bench.simulation.world import Costs
 
 TOML = """
@@ -59,10 +60,15 @@ def test_without_a_price_the_costs_file_has_it(scenario: Scenario) -> None:
     assert given.connection_s == pytest.approx(0.005)
 
 
-def test_the_tables_hold_every_storm(scenario: Scenario) -> None:
-    done: list[int] = []
-    found = storms.run(scenario, storms.conditions(scenario, Costs()), lambda: done.append(1))
-    assert len(done) == storms.count(scenario) == 2 * 2 + 2 * 2
+@pytest.fixture(scope="module")
+def found(scenario: Scenario) -> Storms:
+    given = storms.conditions(scenario, Costs())
+    pieces = {name: task() for name, task in storms.tasks(scenario, given).items()}
+    return storms.tables(scenario, given, pieces)
+
+
+def test_the_tables_hold_every_storm(scenario: Scenario, found: Storms) -> None:
+    assert len(storms.tasks(scenario, storms.conditions(scenario, Costs()))) == 2 * 2 + 2 * 2
     assert found.storms[["policy", "seed"]].to_numpy().tolist() == [
         ["fixed", 5], ["fixed", 6], ["full", 5], ["full", 6]]
     assert found.map is not None
@@ -71,8 +77,7 @@ def test_the_tables_hold_every_storm(scenario: Scenario) -> None:
     assert (wide["recovered"] == 1).all()
 
 
-def test_a_timeline_adds_up_to_its_storm(scenario: Scenario) -> None:
-    found = storms.run(scenario, storms.conditions(scenario, Costs()))
+def test_a_timeline_adds_up_to_its_storm(found: Storms) -> None:
     for policy, line in found.timelines.groupby("policy"):
         whole = found.storms[(found.storms["policy"] == policy) & (found.storms["seed"] == 5)].iloc[0]
         for column in ("attempts", "connected", "refused", "stale", "failed_down"):
