@@ -17,13 +17,19 @@ from dataclasses import dataclass
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter
 
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ((4.0, 2.0), (1.2, 1.6), (7.0, 2.0, 1.2, 2.0), (9.0, 3.0))
 """How the closed form of one transport after the other is dashed."""
 CLOSED_FORM = "closed form"
+WIDTH = 110
+"""Characters that fit side by side below the narrowest figure."""
+HANDLE = 8
+"""Characters that a label's mark takes, with the space around it."""
+SHORT = 60.0
+"""A logarithmic axis whose end is below so many times its begin has few powers of ten on it."""
 INK = "#222222"
 FAINT = "#767676"
 GRID = "#e3e3e3"
@@ -94,10 +100,17 @@ def settings() -> AbstractContextManager[None]:
 
 
 def plain_ticks(axes: Axes, which: str) -> None:
-    """Write the ticks of a logarithmic axis as plain numbers: 0.1, 1, 10, 1,000."""
+    """Write the ticks of a logarithmic axis as plain numbers: 0.1, 1, 10, 1,000. Where it goes over so little
+    that only one or two of these are on it, 2 and 5, 20 and 50 … are written as well."""
     axis = axes.xaxis if which == "x" else axes.yaxis
+
+    def between(value: float, _: int) -> str:
+        low, high = sorted(axis.get_view_interval())
+        first = f"{value:e}"[0]
+        return f"{value:,.6g}" if 0 < high < SHORT * low and first in "25" else ""
+
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_formatter(FuncFormatter(between))
 
 
 def heading(figure: Figure, text: str) -> None:
@@ -118,11 +131,13 @@ def legend(figure: Figure, axes: Axes) -> None:
 
 
 def _columns(labels: Sequence[str]) -> int:
-    """How many of the labels stand side by side."""
-    longest = max(map(len, labels))
-    if longest > 36:
-        return 2
-    return 3 if longest > 28 or any(label.endswith(CLOSED_FORM) for label in labels) else 5
+    """How many of the labels stand side by side: as many as are no wider than a figure, at most five."""
+    for columns in range(min(5, len(labels)), 1, -1):
+        rows = -(-len(labels) // columns)
+        longest = [max(map(len, labels[first:first + rows])) for first in range(0, len(labels), rows)]
+        if sum(longest) + HANDLE * len(longest) <= WIDTH:
+            return columns
+    return 1
 
 
 def svg(figure: Figure, name: str) -> str:

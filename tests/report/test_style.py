@@ -37,6 +37,40 @@ def test_what_is_simulated_is_marked() -> None:
     assert [look.name for look in looks.values()] == ["short polling", "WebSocket (simulated)"]
 
 
+@pytest.mark.parametrize(("high", "written"), [
+    (480.0, ["50", "100", "200"]), (48_000.0, ["100", "1,000", "10,000"])])
+def test_a_short_logarithmic_axis_has_more_than_a_tick(high: float, written: list[str]) -> None:
+    with style.settings():
+        figure = Figure()
+        axes = figure.subplots()
+        axes.set(yscale="log", ylim=(37.0, high))
+        style.plain_ticks(axes, "y")
+        figure.draw_without_rendering()
+        axis = axes.yaxis
+        shown = [tick for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+                 if tick.label1.get_text() and 37 <= tick.get_loc() <= high]
+    assert [tick.label1.get_text() for tick in sorted(shown, key=lambda tick: tick.get_loc())] == written
+
+
+@pytest.mark.parametrize("labels", [
+    ["checked range", *(f"{name}, measured" for name in ("short polling", "long polling", "WebSocket")),
+     *(f"{name} (simulated)" for name in ("short polling", "long polling", "WebSocket"))],
+    ["short polling", "long polling", "WebSocket", "server-sent events", "another one"],
+    ["a transport whose name somebody made longer than any other one",
+     "and one more that is about as long as it"],
+])
+def test_a_legend_is_no_wider_than_its_figure(labels: list[str]) -> None:
+    with style.settings():
+        figure = Figure(figsize=(8.4, 4.0), layout="constrained")
+        axes = figure.subplots()
+        for label in labels:
+            axes.plot([1, 2], label=label)
+        style.legend(figure, axes)
+        figure.draw_without_rendering()
+        box = figure.legends[0].get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+
+
 def drawing(name: str) -> str:
     with style.settings():
         figure = Figure(figsize=(3, 2))
