@@ -132,6 +132,8 @@ def against_level(run: Run) -> Figure:
             axes.axhline(condition.bound, color=style.INK, linestyle=(0, (4, 2)), linewidth=1.1)
             axes.annotate(str(condition), (0.01, condition.bound), (0, 4), size=9, ha="left",
                           xycoords=("axes fraction", "data"), textcoords="offset points")
+        if axes.dataLim.minposx == math.inf:   # nothing was drawn, as where each step had too few updates
+            axes.set_xlim(_climb(run)[0] / 2, 2 * _climb(run)[-1])
         axes.set_xscale("log")
         axes.set_yscale("log")
         style.plain_ticks(axes, "x")

@@ -43,8 +43,8 @@ NEEDED = {
     "net": ("up_s", "down_s", "feed_s"),
     "station": ("wake_s", "answer_s", "update_s"),
 }
-"""What each kind must have: a number that is missing is not 0. Those that came later are: what was made without
-them holds them in the others."""
+"""What each kind must have: a number that is missing is not 0. Those that came later are: a file without them
+holds them in the others."""
 REFERENCE = Path(bench.__file__).parent.parent / "results" / "reference-costs.json"
 
 

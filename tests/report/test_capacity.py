@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 
 import pytest
 from synthetic import Made, Plan, make_run
@@ -59,6 +61,13 @@ def test_the_figure_rings_the_knee_and_draws_the_bound(run: Run) -> None:
     assert names == ["WebSocket", "lossy"]
     rings = [line for line in axes.lines if line.get_markersize() == 15]
     assert [list(line.get_xdata()) for line in rings] == [[120]]   # type: ignore[arg-type]
+
+
+def test_steps_with_too_few_updates_are_a_figure_without_points(run: Run) -> None:
+    few = replace(run, trials=run.trials.assign(latency_p99_ms=math.nan))
+    axes = capacity.against_level(few).axes[0]
+    axes.figure.canvas.draw()   # type: ignore[attr-defined]
+    assert axes.get_xlim() == (15, 240)
 
 
 def test_the_report_holds_it_all(run: Run) -> None:
