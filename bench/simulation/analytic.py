@@ -20,13 +20,21 @@ server's that takes c for each answer. What comes in bursts of N is seen after
 so after the slower of the two, since jobs of one size wait in a row of queues at the slowest alone. Polls
 wait as in N·D/D/1 there.
 
+A job that wakes a server costs more (`worker`). What comes at random finds it asleep with probability 1 − ρ,
+and as cold as κ = 1 / (1 + Λ · COOLING_S) on average, with Λ jobs or fan-outs a second; ticks that are
+equally far apart find it asleep for (1 − ρ)/Λ. So work takes 1 + (1 − ρ) κ · cold_share times as long, and
+(1 − ρ) κ · wake more for each job or fan-out. A full server is warm. Of long polls' requests only the first
+after a fan-out can find it asleep.
+
 Sockets: a client that keeps its connection has one. One that opens a connection for each request has one open
 from its handshake to its answer, and where the server closes first each lingers there for 60 s more
 (TIME_WAIT, RFC 9293 §3.6.1; Linux's constant).
 
 Known weakness: means only. Those of a server above its limit are infinite, and its rates and costs what its
 clients would ask for if it were not. Near the limit long polling is some 15 % off, and short polling that
-finds many updates is better here than it is (their models say why).
+finds many updates is better here than it is (their models say why). Clients who have got into step (polls
+with a fixed delay, short hold times, many ticks in a round trip) wake it more seldom than is taken here:
+its CPU is then up to a third less, where waking is most of it.
 """
 
 from __future__ import annotations
@@ -41,6 +49,7 @@ from bench import transports
 from bench.contract import Mode
 from bench.cycle import Cycle
 from bench.queueing import Jobs, Load, periodic_wait_s, random_wait_s
+from bench.simulation.worker import coldness, mean_coldness
 from bench.simulation.world import Costs, Net, Station
 from bench.tables import Table
 from bench.traffic import SEGMENT_BYTES, SERVER_FIRST, SYN_BYTES, Sizes, columns, traffic
@@ -113,7 +122,8 @@ def analytic(
 
     Forms that take ticks as a Poisson process are NaN for a feed that is `regular`.
     """
-    system = _System(transports.part(transport, "model"), options, costs, net, demand)
+    warm = _System(transports.part(transport, "model"), options, costs, net, demand)
+    system = warm.cooled(clients)
     if station is not None:
         system = system.read_by(station, clients)
     sizes = replace(sizes, interval_s=system.cycle.interval_s)
@@ -124,10 +134,10 @@ def analytic(
         *((delay_s, gap_s) if math.isfinite(server_s) else at_rest), system.messages(clients))
     own_share = system.own_share(rates)
     idle_share = costs.base_share + costs.socket_share * clients
-    busy = demand.ticks_per_s * costs.tick_s + clients * own_share
+    busy = demand.ticks_per_s * system.costs.tick_s + clients * own_share
     updates = rates["updates"]
     up, down = system.bytes_per_s(sizes, rates)
-    resting = system.own_share(system.rates(*at_rest))
+    resting = warm.own_share(warm.rates(*at_rest))
     spare = target - costs.base_share - demand.ticks_per_s * costs.tick_s
     form = system.form
     symbols = {"symbols": demand.symbols}
@@ -167,6 +177,31 @@ class _System:
     """From an update's being there until the load client sees it."""
     read_s: float = 0.0
     """From then until it asks again."""
+
+    def cooled(self, clients: float) -> _System:
+        """The same with the costs of a server that sleeps now and then."""
+        costs, demand = self.costs, self.demand
+        if not (costs.wake_s or costs.cold_share):
+            return self
+        rates = self.rates(*self.ways(self.server_s(1)))
+        busy = min(demand.ticks_per_s * costs.tick_s + clients * self.own_share(rates), 1.0)
+        bursts = self.cycle.pushes or self.cycle.parks
+        jobs_per_s = demand.ticks_per_s + (0.0 if bursts else clients * rates["requests"])
+        if demand.regular and bursts:
+            cold = float(coldness((1 - busy) / jobs_per_s))
+        else:
+            cold = (1 - busy) * mean_coldness(1 / jobs_per_s, 1.0)
+        longer, wake_s = 1 + cold * costs.cold_share, cold * costs.wake_s
+        found = replace(costs, tick_s=costs.tick_s * longer + wake_s, answer_s=costs.answer_s * longer,
+                        update_s=costs.update_s * longer, byte_s=costs.byte_s * longer)
+        if not bursts:
+            return replace(self, costs=replace(
+                found, request_s=costs.request_s * longer + wake_s, connection_s=costs.connection_s * longer))
+        turns = max(self.load(clients).audience, 1.0)
+        slept_s = self.round_trip_s - turns * (self.jobs.answer_s + self.jobs.update_s)
+        first = float(coldness(slept_s)) / turns
+        return replace(self, costs=replace(
+            found, request_s=costs.request_s * (1 + first * costs.cold_share) + first * costs.wake_s))
 
     def read_by(self, station: Station, clients: float) -> _System:
         """The same with a load client."""

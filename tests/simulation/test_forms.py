@@ -6,6 +6,7 @@ leaves to chance: some thousands of ticks, or as many phases.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -199,3 +200,22 @@ def test_a_load_client_is_a_queue_behind_the_servers(
     due = analytic(transport, options, costs, net, Demand(rate_per_s), sizes_of(transport, options), clients,
                    station=station)
     assert seen(shard).latency_mean_s == pytest.approx(due.latency_mean_s, rel=0.08)
+
+
+@SLOW
+@given(st.sampled_from(SUBJECTS), st.sampled_from([2.0, 20.0]), st.sampled_from([3, 60]))
+def test_a_server_that_sleeps_works_longer(
+    subject: tuple[str, dict[str, Any]], rate_per_s: float, clients: int
+) -> None:
+    transport, options = subject[0], options_of(subject[0], **subject[1])
+    costs, net = dataclasses.replace(light(4e-5), wake_s=2e-4, cold_share=0.8), Net(0.001, 0.001)
+    found = seen(shard_of(transport, options, costs, net, clients=clients, rate_per_s=rate_per_s,
+                          measure_s=1500 / rate_per_s))
+    due = forecast(transport, options, costs, net, clients, rate_per_s=rate_per_s, payload_bytes=100)
+    warm = forecast(transport, options, light(4e-5), net, clients, rate_per_s=rate_per_s, payload_bytes=100)
+    # Clients who keep in step ask together, and wake it more seldom.
+    near = 0.35 if {"pace", "hold_s"} & set(subject[1]) else 0.08
+    assert found.utilisation == pytest.approx(due.utilisation, rel=near)
+    assert found.latency_mean_s == pytest.approx(due.latency_mean_s, rel=0.08)
+    assert due.utilisation > warm.utilisation
+    assert due.clients_max == pytest.approx(warm.clients_max, rel=0.01)
