@@ -35,7 +35,7 @@ def how_far(run: Run) -> Table:
     """For each transport and quantity: where the model was checked, how far off it was, and what that says
     of this run."""
     columns = ("", "quantity", "checked at clients", "checked at load", "error, most", "error, middle",
-               "goal", "goals met", "here, a worker", "so here")
+               "goal", "met", "here, a worker", "so here")
     if run.validation is None or not run.simulated:
         return Table("how-far", "How far to believe it", columns, (), UNCHECKED)
     rows = []
@@ -49,9 +49,10 @@ def how_far(run: Run) -> Table:
                 rows.append((style.title(label), name, *_row(known, *here)))
     return Table("how-far", "How far to believe it", columns, tuple(rows), note=(
         "Error: predicted over measured, less 1, in the cells that the model was checked in (tickertape "
-        "validate). Load: CPU of a worker, as a share of a core. Within: this run's workers are no busier "
-        "and have no more clients than those that it was checked with, so about as far off. Beyond: the band "
-        "is the worst that was found, and it may be worse; near and above a full core only the knee is "
+        "validate). Met: in how many cells all of its interval lies within the goal; open: where it reaches "
+        "across. Load: CPU of a worker, as a share of a core. Within: this run's workers are no busier and "
+        "have no more clients than those that it was checked with, so about as far off. Beyond: the band is "
+        "the worst that was found, and it may be worse; near and above a full core only the knee is "
         "foretold."))
 
 
@@ -59,7 +60,7 @@ def _row(cells: pd.DataFrame, clients: float, load: float) -> tuple[str, ...]:
     errors = cells["error"].to_numpy(dtype=float)
     worst = float(errors[abs(errors).argmax()])
     goals = cells.dropna(subset=["goal"])
-    met = f"{int((goals['met'] == 'yes').sum())} of {len(goals)}" if len(goals) else "–"
+    met = _verdicts(goals) if len(goals) else "–"
     goal = f"±{NARROW}{100 * float(goals['goal'].iloc[0]):.0f}{NARROW}%" if len(goals) else "–"
     most = float(cells["load"].max())
     if math.isnan(load):
@@ -77,6 +78,13 @@ def _row(cells: pd.DataFrame, clients: float, load: float) -> tuple[str, ...]:
     return (span, loads, _percent(worst),
             _percent(float(pd.Series(abs(errors)).median()), signed=False), goal, met,
             "–" if math.isnan(load) else f"{clients:,.0f} at {100 * load:.0f}{NARROW}%", here)
+
+
+def _verdicts(goals: pd.DataFrame) -> str:
+    """How many goals were met, and how many more may have been."""
+    counts = goals["met"].value_counts()
+    undecided = f", {counts['open']} open" if "open" in counts else ""
+    return f"{counts.get('yes', 0)} of {len(goals)}{undecided}"
 
 
 def _here(run: Run, label: str) -> tuple[float, float]:

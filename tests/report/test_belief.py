@@ -35,7 +35,7 @@ def test_a_prediction_is_within_what_was_checked_or_carries_its_band(
     row = tuple(cell.replace(belief.NARROW, " ") for cell in found)
     assert row[:5] == ("WebSocket", "latency, median", "10–20", "10–40 %", "−10.0 %")
     assert row[-2:] == (f"{60 / workers:,.0f} at {100 * cores / workers:.0f} %", here)
-    assert "1 of 2" in row
+    assert "1 of 2, 1 open" in row
 
 
 def test_nothing_where_nothing_was_checked(tmp_path: Path) -> None:
