@@ -137,7 +137,7 @@ class Windows(Table):
     base. 0: it is not measured."""
     warmup_s: Annotated[NotNegative, Field(le=3600)] = 1.0
     """How long the feed goes on before measuring begins."""
-    measure_s: Annotated[Positive, Field(le=86_400)] = 3.0
+    measure_s: Annotated[float, Field(strict=True, ge=0.001, le=86_400)] = 3.0
     """How long a trial measures."""
     late_after_s: Annotated[Positive, Field(le=3600)] | None = None
     """ℓ: an update that takes longer is late, and one that takes twice as long is lost.

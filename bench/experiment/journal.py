@@ -36,6 +36,7 @@ from bench import manifest as manifests
 from bench.audit import judge
 from bench.errors import RunError
 from bench.experiment.plan import PlannedTrial
+from bench.experiment.room import FULL
 from bench.measure import host
 from bench.records import SCHEMA_VERSION, write_json
 from bench.scenario import Scenario
@@ -178,7 +179,9 @@ def new_folder(results: Path, stem: str) -> Path:
             if not results.is_dir():
                 raise RunError(f"{results}: --results: found a file, allowed is a folder") from None
             continue
-        except (NotADirectoryError, PermissionError) as error:
+        except OSError as error:
+            if error.errno in FULL:
+                raise   # it is told how to go on
             raise RunError(f"{results}: --results: no folder can be made there: {error.strerror}") from error
         return folder
     raise RunError(f"{results / stem}: a hundred runs have this name already")

@@ -23,13 +23,16 @@ from pydantic import Field, model_validator
 from bench.tables import Count, NotNegative, Positive, Table
 from bench.validation import Misfit
 
+Delay = Annotated[NotNegative, Field(le=60_000)]
+"""One way, in ms; a longer one can only be a slip."""
+
 
 class SlowConsumers(Table):
     """Clients whose link is slow."""
 
     share: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of the clients, chosen by hash."""
-    bytes_per_s: Positive = 10_000.0
+    bytes_per_s: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False)] = 10_000.0
     """What their link carries down."""
 
 
@@ -49,14 +52,14 @@ class Simulation(Table):
 
     workers: Annotated[Count, Field(le=100_000)] = 1
     """Server processes that share the clients; each takes the whole feed."""
-    rtt_ms: Positive | None = None
+    rtt_ms: Annotated[Positive, Field(le=120_000)] | None = None
     """Round-trip time between clients and servers, half of it each way. By default the network is the
     loopback of the costs file, and the load client of a measured run is simulated too."""
-    up_ms: NotNegative | None = None
+    up_ms: Delay | None = None
     """One-way delay from client to server, in place of `rtt_ms`."""
-    down_ms: NotNegative | None = None
+    down_ms: Delay | None = None
     """One-way delay from server to client, in place of `rtt_ms`."""
-    jitter_ms: NotNegative = 0.0
+    jitter_ms: Delay = 0.0
     """What is added to each one-way delay: its mean (`exponential`) or its most (`uniform`)."""
     jitter: Literal["uniform", "exponential"] = "exponential"
     """How that is drawn."""

@@ -153,7 +153,7 @@ def test_the_commit_is_gits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert Commit.read() == Commit(None, None)
 
 
-@pytest.mark.parametrize("place", ["file", "file/below"])
+@pytest.mark.parametrize("place", ["file", "file/below", "x" * 300])
 def test_results_that_are_no_folder_are_refused(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match=r"--results: "):
