@@ -33,13 +33,22 @@ def holder() -> subprocess.Popen[bytes]:
     return process
 
 
+def is_held() -> bool:
+    """Whether a run that wanted the machine now would be refused."""
+    try:
+        with machine_lock(wait=False):
+            return False
+    except HostError:
+        return True
+
+
 def test_a_second_run_is_refused_and_told_by_whom() -> None:
     process = holder()
     with pytest.raises(HostError, match=f"process {process.pid}.*--wait"), machine_lock(wait=False):
         pass
     process.communicate(b"\n")
     with machine_lock(wait=False):
-        pass
+        assert is_held()
 
 
 def test_a_killed_holder_holds_nothing() -> None:
@@ -47,7 +56,8 @@ def test_a_killed_holder_holds_nothing() -> None:
     process.kill()
     process.wait()
     with machine_lock(wait=False):
-        pass
+        assert is_held()
+    assert not is_held()
 
 
 def test_waiting_gets_the_lock_once_it_is_free() -> None:

@@ -59,10 +59,13 @@ def test_a_polls_interval_is_waited_for_at_the_end() -> None:
     assert trial_s(asked, {"a": Polling(interval_s=5)}, 50) - trial_s(asked, {}, 50) == pytest.approx(4.7)
 
 
-def test_what_fits_is_let_pass() -> None:
+@pytest.mark.parametrize("changes", [{}, {"ports": None}, {"files": -1}])   # not known; without a limit
+def test_what_just_fits_is_let_pass_and_one_less_is_not(changes: dict[str, Any]) -> None:
     needed = needs(scenario(), {}, ticks=100)
-    refuse_unless_fits(needed, PLENTY)
-    refuse_unless_fits(needed, replace(PLENTY, ports=None, files=-1))   # not known; without a limit
+    enough = replace(Means(needed.disk_bytes, needed.memory_bytes, needed.files, needed.ports), **changes)
+    refuse_unless_fits(needed, enough)
+    with pytest.raises(HostError, match="on the disk"):
+        refuse_unless_fits(needed, replace(enough, disk_bytes=needed.disk_bytes - 1))
 
 
 @pytest.mark.parametrize(("short", "sentence"), [

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from bench.report import Run, cost_figures, figures
 from bench.report.page import PLATES
@@ -15,6 +16,17 @@ from bench.stats.summary import summarise
 
 def lines(figure: Figure) -> dict[str, np.ndarray]:
     return {str(line.get_label()): line.get_xydata() for line in figure.axes[0].get_lines()}
+
+
+def marks(figure: Figure) -> int:
+    """How many points and bars of the data the figure shows."""
+    return sum(
+        int(np.isfinite(np.asarray(line.get_ydata(), dtype=float)).sum())
+        for axes in figure.axes for line in axes.get_lines()
+    ) + sum(
+        np.isfinite(patch.get_width()) and patch.get_width() > 0
+        for axes in figure.axes for patch in axes.patches if isinstance(patch, Rectangle)
+    )
 
 
 @pytest.mark.parametrize("plate", PLATES, ids=lambda plate: plate.name)
@@ -90,7 +102,8 @@ def test_a_run_with_nothing_valid_is_drawn_as_nothing(run: Run) -> None:
                 run.summary.assign(**dict.fromkeys(run.summary.columns[3:24])).astype(run.summary.dtypes),
                 run.distributions, run.timelines)
     for plate in PLATES:
-        plate.draw(empty)
+        assert marks(plate.draw(run)) > 0, plate.name
+        assert marks(plate.draw(empty)) == 0, plate.name
 
 
 def test_colours_are_the_same_in_every_figure(run: Run) -> None:
