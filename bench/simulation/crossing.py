@@ -28,7 +28,7 @@ from bench.scenario import Scenario, Windows
 from bench.simulation import crossover, shards, trial
 from bench.simulation.analytic import Demand
 from bench.simulation.costs import CostsFile
-from bench.simulation.crossover import Field, Offer, Subject
+from bench.simulation.crossover import Field, Found, Offer, Subject
 from bench.simulation.pieces import Piece
 from bench.simulation.shards import Case
 from bench.tables import Table
@@ -81,7 +81,8 @@ class Crossing:
             found = costs.of(subject.transport, options[label])
             model = transports.part(subject.transport, "model")
             subjects.append(Subject(label, subject.transport, options[label], found.world_costs,
-                                    found.world_net.feed_s, model.wire(options[label], said)))
+                                    found.world_net.feed_s, model.wire(options[label], said),
+                                    Found.by(scenario.server, load.mode)))
         demand = Demand(of_each / feed.symbols, of_each, sum(map(len, lines)) / len(lines), 1.0,
                         mode=load.mode)
         return cls(scenario, scenario.crossover, options, costs, demand, subjects)

@@ -5,7 +5,9 @@
 
 Each transport is taken at its best. One that polls at an interval has that free: where the cheapest is
 sought it asks as seldom as the budget allows (its worst latency is the budget), where the freshest is, as
-often as the workers can bear. Then the most clients n that one worker can have are looked for, so that
+often as the workers can bear. But no poll finds more than one answer holds, nor half of what a client may
+be behind (`Found`): else it would ask again at once, or pass for slow. Then the most clients n that one
+worker can have are looked for, so that
 
     CPU of the worker ≤ full_at      and      worst latency + mean wait ≤ budget
 
@@ -30,7 +32,9 @@ import numpy as np
 import pandas as pd
 
 from bench import transports
+from bench.contract import Mode
 from bench.cycle import Cycle
+from bench.scenario import Server
 from bench.simulation.analytic import Demand, Forecast, analytic
 from bench.simulation.world import Costs, Net
 from bench.tables import Table
@@ -47,6 +51,28 @@ PRECISION = 1.002
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """How many ticks a poll may find."""
+
+    in_one: float = math.inf
+    """Ticks of its subscription, on average, that nearly always fit into one answer."""
+    held: float = math.inf
+    """Ticks of the feed: half of what the server keeps, or lets a client be behind (`plan.check`)."""
+
+    @classmethod
+    def by(cls, server: Server, mode: Mode) -> Found:
+        """The server's bounds. n ticks on average and three standard deviations, n + 3√n, fit into a batch;
+        one of `latest` holds symbols."""
+        held = min(server.slow_client.buffer_ticks, server.tape_ticks) / 2
+        root = (math.sqrt(9 + 4 * server.batch_max) - 3) / 2
+        return cls(root**2 if mode == "every" else math.inf, held)
+
+    def longest_s(self, demand: Demand) -> float:
+        """The longest interval at which a poll finds no more."""
+        return min(self.in_one / demand.rate_per_s, self.held / demand.ticks_per_s)
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
     """One transport that is compared."""
 
@@ -57,6 +83,7 @@ class Subject:
     feed_s: float
     """From a tick's due instant until a worker has it."""
     sizes: Sizes
+    finds: Found = Found()
 
     @property
     def has_interval(self) -> bool:
@@ -155,13 +182,14 @@ def at_budget(subject: Subject, demand: Demand, rtt_s: float, budget_s: float) -
     asks."""
     if not subject.has_interval:
         return subject
-    interval_s = budget_s
+    longest_s = subject.finds.longest_s(demand)
+    interval_s = min(budget_s, longest_s)
     for _ in range(20):   # what an interval adds to the worst latency is itself and very little more
         asking = subject.asking_every(interval_s)
         over_s = asking.forecast(demand, rtt_s, 1).latency_worst_s - 0.999 * budget_s
-        if abs(over_s) < 1e-4 * budget_s:
+        if abs(over_s) < 1e-4 * budget_s or (over_s < 0 and interval_s == longest_s):
             break
-        interval_s -= over_s
+        interval_s = min(interval_s - over_s, longest_s)
         if interval_s <= 0:
             return None
     return asking
@@ -194,7 +222,8 @@ def freshest(subject: Subject, demand: Demand, rtt_s: float, workers: int, full_
         if not fits(subject):
             return refused("overload")
         return offer(subject, demand, rtt_s, min(workers, clients), clients, math.nan, prices)
-    low_s, high_s = max(rtt_s, 1e-4), 86_400.0
+    high_s = min(86_400.0, subject.finds.longest_s(demand))
+    low_s = min(max(rtt_s, 1e-4), high_s)
     if not fits(subject.asking_every(high_s)):
         return refused("overload")
     if fits(subject.asking_every(low_s)):

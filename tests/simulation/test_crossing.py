@@ -11,6 +11,7 @@ from priced import priced
 from bench.errors import RunError
 from bench.experiment import prepare
 from bench.simulation.crossing import CHECKED, Crossing
+from bench.simulation.crossover import Found
 
 TOML = """
 question = "?"
@@ -67,6 +68,13 @@ def test_who_has_some_symbols_has_a_share_of_the_feed(crossing: Crossing) -> Non
     some = Crossing.of(scenario, crossing.options, priced())
     assert some.demand.symbols == 1
     assert some.demand.rate_per_s / some.demand.ticks_per_s == pytest.approx(1 / 5)
+
+
+def test_polls_find_no_more_than_the_scenario_s_server_lets_them(crossing: Crossing) -> None:
+    server = crossing.scenario.server
+    assert [each.finds for each in crossing.subjects] == [Found.by(server, "every")] * 3
+    quick = replace(crossing.demand, rate_per_s=100.0, feed_per_s=100.0)
+    assert crossing.subjects[0].finds.longest_s(quick) < server.batch_max / 100
 
 
 def test_a_transport_without_costs_is_told(crossing: Crossing) -> None:

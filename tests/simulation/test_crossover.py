@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import transports
+from bench.contract import Mode
+from bench.scenario import Server, SlowClient
 from bench.simulation import crossover
 from bench.simulation.analytic import Demand
-from bench.simulation.crossover import MONTH_S, Subject
+from bench.simulation.crossover import MONTH_S, Found, Subject
 from bench.simulation.world import Costs
 from bench.tables.crossover import Crossover
 from bench.tables.simulation import Prices
@@ -79,6 +82,24 @@ def test_a_poll_is_as_seldom_as_the_budget_allows() -> None:
     # The wait for the next poll, the way down, the work: all of the two seconds but a thousandth.
     assert made.interval_s == pytest.approx(2.0 - 0.02, rel=2e-3)
     assert made.latency_worst_s == pytest.approx(2.0, rel=2e-3)
+
+
+@pytest.mark.parametrize("mode", ["every", "latest"])
+def test_no_poll_finds_more_than_an_answer_holds_or_passes_for_slow(mode: Mode) -> None:
+    server = Server(batch_max=1000, tape_ticks=65_536, slow_client=SlowClient(buffer_ticks=4096))
+    careful = replace(SUBJECTS["short_polling"], finds=Found.by(server, mode))
+    wanted = replace(demand(100.0), mode=mode)
+    for made in (
+        crossover.cheapest(careful, wanted, 0.04, 30.0, 0.6, [10], PRICES)[10],
+        crossover.freshest(careful, wanted, 0.04, 1, 0.6, 10, PRICES),
+    ):
+        found = 100 * made.interval_s
+        assert 2 * found <= 4096 * (1 + 1e-9)
+        assert mode == "latest" or found + 3 * math.sqrt(found) <= 1000 * (1 + 1e-9)
+    seldom = crossover.cheapest(careful, wanted, 0.04, 30.0, 0.6, [10], PRICES)[10].interval_s
+    assert seldom == pytest.approx(20.48 if mode == "latest" else 9.094, rel=1e-3)   # of a budget of 30 s
+    crowd = crossover.freshest(careful, wanted, 0.04, 1, 0.6, 10**6, None)
+    assert crowd.why_not == "overload"   # it would have to ask so seldom that it passed for slow
 
 
 def test_three_transits_are_too_many_where_the_budget_has_two() -> None:
