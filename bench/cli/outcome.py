@@ -70,11 +70,14 @@ def _fleet_table(plan: list[Need]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
         f"So many workers that none is busier than {100 * plan[0].full_at:.0f} % of a core. Prices: the "
         "scenario's."))
+    if any(need.short for need in plan):
+        table.caption = f"{table.caption} ≥: those that were simulated were busier; simulate it with more."
     for heading in ("", "clients", "workers", "Gbit/s out", "Gbit/s in", "a month"):
         table.add_column(heading, justify="right" if heading else "left")
     for need in plan:
-        price = "–" if math.isnan(need.month) else f"{need.month:,.0f} {need.currency}"
-        workers = "–" if need.workers is None else f"{need.workers:,}"
+        least = "≥ " if need.short else ""
+        price = "–" if math.isnan(need.month) else f"{least}{need.month:,.0f} {need.currency}"
+        workers = "–" if need.workers is None else f"{least}{need.workers:,}"
         out, into = ("–" if math.isnan(each) else f"{each:.3g}"
                      for each in (need.gbit_out_per_s, need.gbit_in_per_s))
         table.add_row(need.transport, f"{need.clients:,}", workers, out, into, price)

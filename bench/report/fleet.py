@@ -45,6 +45,11 @@ def _note(plan: Sequence[Need], manifest: Mapping[str, Any], full: str, priced: 
         told.append(f"Memory is not simulated: it is what a further client took in the measured run {run}.")
     elif plan:
         told.append("Memory is not simulated, and there is no measured run of the same options beside.")
+    if any(need.short for need in plan):
+        told.append(
+            f"At least: the workers that were simulated were busier than {full}, so that updates shared "
+            "answers, polls came late or work was left undone, and what they used is less than what is asked "
+            "for. Simulate it again with more workers (simulation.workers) to see how many are enough.")
     if priced:
         told.append(
             f"Prices are the scenario's: {style.number(prices['worker_month'])} {prices['currency']} a "
@@ -57,12 +62,13 @@ def _note(plan: Sequence[Need], manifest: Mapping[str, Any], full: str, priced: 
 
 
 def _row(need: Need, priced: bool, several: bool) -> tuple[str, ...]:
-    workers = "none is enough" if need.workers is None else f"{need.workers:,}"
+    least = "at least " if need.short else ""
+    workers = "none is enough" if need.workers is None else f"{least}{need.workers:,}"
     prices = (need.workers_month, need.traffic_month, need.month) if priced else ()
     latency = f"{style.number(need.latency_p50_ms)} and {style.number(need.latency_p99_ms)} ms"
     return (
         *((f"{need.clients:,}",) if several else ()), style.title(need.transport),
         style.number(need.cpu_cores), workers, style.number(need.gbit_out_per_s),
         style.number(need.requests_per_s), f"{need.sockets:,.0f}", style.number(need.memory_gb),
-        *(f"{price:,.0f}" if not math.isnan(price) else "–" for price in prices), latency,
+        *(f"{least}{price:,.0f}" if not math.isnan(price) else "–" for price in prices), latency,
     )

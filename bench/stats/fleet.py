@@ -8,6 +8,10 @@ simulated run, whose costs say so; else it is taken as none.
 
     traffic a month = bytes down a second · 730 h          a month = workers · price + gigabytes · price
 
+A worker that is busier than `full_at` already answers several ticks at once, gets its polls late, or leaves
+work undone: what it used is less than what its clients ask for. Such a plan is `short`, a lower bound, and is
+to be simulated again with more workers.
+
 Sockets are one for each client, or, where each request has a connection of its own, the requests that are
 under way. Memory is what each further client took where it was measured; it is not simulated.
 
@@ -61,6 +65,8 @@ class Need:
     full_at: float
     workers: int | None
     """Needed at that load; None: not even the feed fits into a worker."""
+    short: bool
+    """Whether the simulated workers were fuller than that, so that this many are too few."""
     gbit_out_per_s: float
     gbit_in_per_s: float
     requests_per_s: float
@@ -113,7 +119,7 @@ def needs(
             transport=label, clients=clients, workers_simulated=have, load_simulated=cores / have,
             latency_p50_ms=float(cell["latency_p50_ms"].mean()),
             latency_p99_ms=float(cell["latency_p99_ms"].mean()),
-            cpu_cores=cores, full_at=full_at, workers=needed,
+            cpu_cores=cores, full_at=full_at, workers=needed, short=cores / have > full_at,
             gbit_out_per_s=down * 8 / 1e9, gbit_in_per_s=up * 8 / 1e9,
             requests_per_s=float((cell["requests"].astype(float) / seconds).mean()),
             sockets=under_way if label in new_connections else float(clients),

@@ -50,7 +50,8 @@ def test_a_capacity_plan_fits_a_terminal() -> None:
     need = Need(
         transport="short_polling", clients=1_000_000, workers_simulated=80, load_simulated=0.3,
         latency_p50_ms=1000.0, latency_p99_ms=2000.0, cpu_cores=24.0, full_at=0.6, workers=12_345,
-        gbit_out_per_s=123.456, gbit_in_per_s=45.678, requests_per_s=1e6, sockets=1e6, memory_gb=math.nan,
+        short=False, gbit_out_per_s=123.456, gbit_in_per_s=45.678, requests_per_s=1e6, sockets=1e6,
+        memory_gb=math.nan,
         workers_month=1e6, traffic_month=2e6, month=3_456_789.0, currency="USD")
     console = Console(width=80, record=True)
     unknown = replace(need, workers=None, month=math.nan, gbit_out_per_s=math.nan)
@@ -62,3 +63,9 @@ def test_a_capacity_plan_fits_a_terminal() -> None:
     assert text.splitlines()[2].split()[2:4] == ["–", "–"]
     assert "nan" not in text
     assert "…" not in text
+    assert "≥" not in text
+    console.print(outcome._fleet_table([replace(need, short=True)]))
+    short = " ".join(console.export_text().split())
+    assert "≥ 12,345" in short
+    assert "≥ 3,456,789 USD" in short
+    assert "simulate it with more" in short

@@ -10,9 +10,9 @@ from bench.stats.fleet import Need
 
 NEED = Need(
     transport="websocket", clients=1_000_000, workers_simulated=80, load_simulated=0.03, latency_p50_ms=38.3,
-    latency_p99_ms=56.2, cpu_cores=2.43, full_at=0.6, workers=5, gbit_out_per_s=0.814, gbit_in_per_s=0.3,
-    requests_per_s=0.0, sockets=1e6, memory_gb=13.3, workers_month=150.0, traffic_month=13368.2,
-    month=13518.2, currency="USD",
+    latency_p99_ms=56.2, cpu_cores=2.43, full_at=0.6, workers=5, short=False, gbit_out_per_s=0.814,
+    gbit_in_per_s=0.3, requests_per_s=0.0, sockets=1e6, memory_gb=13.3, workers_month=150.0,
+    traffic_month=13368.2, month=13518.2, currency="USD",
 )
 MANIFEST = {"measured": {"run": "reference"}, "scenario": {"simulation": {"prices": {
     "currency": "USD", "worker_month": 30.0, "gigabyte_out": 0.05}}}}
@@ -28,6 +28,15 @@ def test_a_plan_with_prices() -> None:
     assert told["median and p99 with 80 workers"] == "38.3 and 56.2 ms"
     assert "30.0 USD a worker and month of 730 hours" in table.note
     assert "the measured run reference" in table.note
+
+
+def test_a_plan_from_full_workers_is_a_lower_bound() -> None:
+    table = fleet.table([NEED, replace(NEED, short=True)], MANIFEST)
+    enough, short = (dict(zip(table.columns, row, strict=True)) for row in table.rows)
+    assert (enough["workers at 60 %"], enough["together"]) == ("5", "13,518")
+    assert (short["workers at 60 %"], short["together"]) == ("at least 5", "at least 13,518")
+    assert "Simulate it again with more workers" in table.note
+    assert "at least" not in fleet.table([NEED], MANIFEST).note.lower()
 
 
 def test_without_prices_memory_or_enough_workers() -> None:

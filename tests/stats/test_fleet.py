@@ -47,6 +47,12 @@ def test_a_feed_that_fills_a_worker_can_not_be_shared_out() -> None:
     assert math.isnan(plan.month)
 
 
+@pytest.mark.parametrize(("cores", "short"), [(2.39, False), (2.41, True), (4.0, True)])
+def test_workers_that_were_fuller_than_full_say_too_little(cores: float, short: bool) -> None:
+    [plan] = plans(trial(server_cpu_cores=cores))   # of four workers
+    assert plan.short is short
+
+
 def test_a_plan_in_numbers() -> None:
     [plan] = plans(trial(), own={"websocket": Own(tick_s=0.005, base_share=0.09)},
                    memory_bytes={"websocket": 30_000.0})
