@@ -20,6 +20,7 @@ from bench.report import style
 from bench.report.run import Run
 from bench.report.simulated import UNCHECKED, told
 from bench.report.tables import Table
+from bench.stats import margin
 
 NARROW = "\u202f"
 """A narrow space at which no line is broken."""
@@ -68,11 +69,9 @@ def _row(cells: pd.DataFrame, clients: float, load: float) -> tuple[str, ...]:
     elif load <= most and clients <= cells["clients"].max():
         here = "within"
     else:
-        bounds = cells[["interval_low", "interval_high"]].to_numpy(dtype=float)
-        low, high = (min(bounds.min(), worst), max(bounds.max(), worst)) if len(bounds) else (worst, worst)
-        band = _percent(worst) if math.isnan(low) else f"{_percent(low)} to {_percent(high)}"
+        low, high = margin.worst(errors) or (math.nan, math.nan)
         what = "load" if load > most else "clients"
-        here = f"beyond ({what}): {band}, or worse"
+        here = f"beyond ({what}): {_percent(low)} to {_percent(high)}, or worse"
     span = _span([f"{count:,.0f}" for count in (cells["clients"].min(), cells["clients"].max())])
     loads = _span([f"{100 * share:.0f}" for share in (cells["load"].min(), most)]) + NARROW + "%"
     return (span, loads, _percent(worst),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.stats.margin import truth
+from bench.stats.margin import truth, worst
 from bench.stats.prediction import Compared
 
 
@@ -24,6 +24,9 @@ def row(error: float, **changed: Any) -> Compared:
 
 @given(st.lists(st.floats(-0.9, 5), min_size=1))
 def test_every_cell_that_was_checked_lies_within(errors: list[float]) -> None:
+    least, most = worst(errors) or (math.nan, math.nan)
+    assert least <= 0 <= most
+    assert all(least <= error <= most for error in errors)
     low, high = truth([row(error) for error in errors], "websocket", "bytes_per_update") or (0, 0)
     assert low <= 1 <= high
     for error in errors:
@@ -39,3 +42,4 @@ def test_only_errors_of_the_same_transport_and_quantity_count() -> None:
 def test_what_was_not_checked_has_no_margin() -> None:
     assert truth([row(0.1)], "short_polling", "bytes_per_update") is None
     assert truth([row(math.nan)], "websocket", "bytes_per_update") is None
+    assert worst([]) is None
