@@ -10,10 +10,12 @@ With Sₖ the service of all jobs before k, startₖ − Sₖ is a running maxim
 
 A fan-out is one job that brings others, which are served right behind it, before whatever came meanwhile.
 
-A worker that has slept is cold: its caches hold others' data, its core runs slower. A job that finds it
-asleep for g seconds, and what that job brings, takes
+A worker that has slept is cold: its caches hold others' data, its core runs slower. After a sleep of g
+seconds
 
-    service · (1 + κ · cold_share) + κ · wake        κ = 1 − exp(−g / COOLING_S), the coldness
+    κ = 1 − exp(−g / COOLING_S)                     the coldness, until it sleeps again
+    service · (1 + κ · cold_share)                  a job in that time
+    service · (1 + κ · cold_share) + κ · wake       the one that woke it
 
 which depends on when the job before was done. So the recursion is solved again with the services that its
 last solution brings, until nothing changes. Each time at least one job more is right for good; mostly a few
@@ -22,8 +24,8 @@ times do, since a sleep that is a little longer makes a job hardly longer.
 Where sleeps are exponential, as they are between Poisson arrivals, with mean g the mean of κ is
 g / (g + COOLING_S): a sleeper wakes before it is cold, or after.
 
-Known weakness: a job that comes at the very end of the one before finds the worker as warm as can be,
-whatever that was. Sums of service begin anew in each call, so what is rounded away stays below 10⁻¹² s.
+Known weakness: a worker that is busy for long gets warm at last, and here it doesn't before it has slept for
+a moment. Sums of service begin anew in each call, so what is rounded away stays below 10⁻¹² s.
 """
 
 from __future__ import annotations
@@ -56,6 +58,8 @@ class Worker:
     def __init__(self, t0_s: float, t1_s: float, wake_s: float = 0.0, cold_share: float = 0.0) -> None:
         self._t0_s, self._t1_s = t0_s, t1_s
         self._wake_s, self._cold_share = wake_s, cold_share
+        self._cold = 0.0
+        """How cold it was when it woke."""
         self.free_s = -math.inf
         """When the last job that has come is done."""
         self.jobs = 0
@@ -68,10 +72,14 @@ class Worker:
         if self._wake_s or self._cold_share:
             warm_s, settled = service_s, False
             while not settled:
-                cold = coldness(arrival_s - np.concatenate([[self.free_s], finish[:-1]]))
-                service_s = warm_s * (1 + self._cold_share * cold) + self._wake_s * cold
+                slept_s = arrival_s - np.concatenate([[self.free_s], finish[:-1]])
+                wakes = slept_s > 0
+                woken = np.maximum.accumulate(np.where(wakes, np.arange(len(wakes)), -1))
+                cold = np.where(woken < 0, self._cold, coldness(slept_s)[woken])
+                service_s = warm_s * (1 + self._cold_share * cold) + self._wake_s * cold * wakes
                 before, (done, finish) = finish, self._done(arrival_s, service_s)
                 settled = bool(np.abs(finish - before).max() <= SETTLED_S)
+            self._cold = float(cold[-1])
         start = finish - service_s
         self.jobs += len(finish)
         self.wait_max_s = max(self.wait_max_s, float((start - arrival_s).max()))
@@ -97,9 +105,12 @@ class Worker:
         """Serve one job, and right behind it those that it brings; when each of these is done."""
         start_s = max(arrival_s, self.free_s)
         if self._wake_s or self._cold_share:
-            cold = float(coldness(arrival_s - self.free_s))
-            first_s = first_s * (1 + self._cold_share * cold) + self._wake_s * cold
-            service_s = service_s * (1 + self._cold_share * cold)
+            slower = 1 + self._cold_share * self._cold
+            if arrival_s > self.free_s:
+                self._cold = float(coldness(arrival_s - self.free_s))
+                slower = 1 + self._cold_share * self._cold
+                first_s += self._wake_s * self._cold / slower
+            first_s, service_s = first_s * slower, service_s * slower
         finish = start_s + first_s + np.cumsum(service_s)
         self.jobs += 1 + len(finish)
         self.free_s = float(finish[-1]) if len(finish) else start_s + first_s

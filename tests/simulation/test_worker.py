@@ -20,12 +20,12 @@ class Plain:
         self.free_s, self.busy, self.waits = -np.inf, [], []
         self.wake_s, self.cold_share, self.cold = wake_s, cold_share, 0.0
 
-    def serve(self, at_s, service_s, brought=False):
+    def serve(self, at_s, service_s):
         start_s = max(at_s, self.free_s)
         self.waits.append(start_s - at_s)
-        if not brought:
-            self.cold = 1 - math.exp(-max(at_s - self.free_s, 0) / COOLING_S)
-        service_s = service_s * (1 + self.cold_share * self.cold) + self.wake_s * self.cold * (not brought)
+        if wakes := at_s > self.free_s:
+            self.cold = 1 - math.exp(-(at_s - self.free_s) / COOLING_S)
+        service_s = service_s * (1 + self.cold_share * self.cold) + self.wake_s * self.cold * wakes
         self.free_s = start_s + service_s
         self.busy.append((start_s, self.free_s))
         return self.free_s
@@ -58,7 +58,7 @@ def test_what_a_job_brings_comes_right_behind_it(rounds, low, length, cold):
         now_s += jobs[0][0]
         brought = np.array([service for _, service in jobs[1:]])
         plain.serve(now_s, jobs[0][1])
-        expected = [plain.serve(now_s, service, brought=True) for service in brought]
+        expected = [plain.serve(now_s, service) for service in brought]
         np.testing.assert_allclose(worker.fan_out(now_s, jobs[0][1], brought), expected, rtol=0, atol=1e-12)
         assert abs(worker.free_s - plain.free_s) < 1e-12
     assert abs(worker.busy_s - plain.busy_s(low, low + length)) < 1e-9

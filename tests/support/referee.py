@@ -62,15 +62,14 @@ class Queue:
 
     def run(self):
         while True:
-            brought = bool(self.brought)
-            turn, done = self.brought.pop(0) if brought else (yield self.jobs.get())
+            turn, done = self.brought.pop(0) if self.brought else (yield self.jobs.get())
             took_s = turn() if callable(turn) else turn
             if took_s is None:
                 continue
-            if not brought:
-                self.cold = 1 - math.exp(-(self.env.now - self.free_s) / COOLING_S)
-            took_s = took_s * (1 + self.cold_share * self.cold)
-            took_s += 0.0 if brought else self.wake_s * self.cold
+            slept_s = self.env.now - self.free_s
+            if slept_s > 0:
+                self.cold = 1 - math.exp(-slept_s / COOLING_S)
+            took_s = took_s * (1 + self.cold_share * self.cold) + self.wake_s * self.cold * (slept_s > 0)
             self.count += 1
             low, high = self.window
             self.busy_s += max(0.0, min(self.env.now + took_s, high) - max(self.env.now, low))
