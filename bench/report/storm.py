@@ -36,10 +36,10 @@ PRESSURE = (
     "worker has, and nothing gets through; where the wait is above the timeout, whatever gets through is for "
     "nobody. No line: nothing got through in that second, whether in time or not.")
 MAP = (
-    "Each field is {seeds} storms: its number is the median recovery time in floors (1 is perfect, * some "
-    "of them never ended), hatched where most never ended within {horizon:g} s. Upwards the backlog is "
-    "deeper: above the orange line, backlog = C · timeout, whoever comes last gives up before its turn "
-    "(Little's law); even below it where refusals take a part of the capacity. To the right the first "
+    "Each field is {seeds} storms: its number is the median time from the server's return, in floors (1 is "
+    "perfect, * some of them never ended), hatched where most never ended within {horizon:g} s. Upwards the "
+    "backlog is deeper: above the orange line, backlog = C · timeout, whoever comes last gives up before its "
+    "turn (Little's law); even below it where refusals take a part of the capacity. To the right the first "
     "attempts are spread more widely; from a window of somewhat more than the floor on, arrivals stay "
     "below capacity and no backlog builds up. Later retries: {policy}.")
 CAVEATS = (
@@ -126,7 +126,8 @@ def findings(run: StormRun) -> list[str]:
         f"The backlog of {given['backlog']:,.0f} is {within}: a worker connects "
         f"{given['timeout_s'] * 1000 / given['connection_ms']:,.0f} clients within the timeout, and who "
         "waits behind more than these has given up before its turn.")
-    return sentences + (_map_findings(run.map) if run.map is not None else [])
+    return sentences + (
+        _map_findings(run.map, float(given["down_s"])) if run.map is not None else [])
 
 
 def _policy(mine: pd.DataFrame) -> str:
@@ -146,8 +147,9 @@ def _policy(mine: pd.DataFrame) -> str:
             f"{wasted}.")
 
 
-def _map_findings(points: pd.DataFrame) -> list[str]:
-    """What the map shows: from which depth on storms don't end, and which window always helps."""
+def _map_findings(points: pd.DataFrame, down_s: float) -> list[str]:
+    """What the map shows: from which depth on storms don't end, and which window always helps. The server is
+    away for `down_s`, which a window has begun with when times begin."""
     found = []
     lost = points[points["recovered"] == 0]
     if len(lost):
@@ -163,9 +165,11 @@ def _map_findings(points: pd.DataFrame) -> list[str]:
         worst = safe.sort_values("recovered_s").groupby("window_share", as_index=False).last()
         chosen = worst.sort_values("recovered_s").iloc[0]
         best, late = float(chosen["window_share"]), float(chosen["recovered_s"] / chosen["floor_s"])
+        how, since = (f"spread over {best:g} × the floor", (
+            f"; windows begin when the server goes away, {down_s:g} s before it is back")) if best else (
+            "made at once", "")
         found.append(
-            f"First attempts spread over {best:g} × the floor are back within {late:.2g} × the floor, "
-            "however deep the backlog.")
+            f"First attempts {how} are back within {late:.2f} × the floor, however deep the backlog{since}.")
     shallow = points[points["backlog_share"] == points["backlog_share"].min()].set_index("window_share")
     narrow = shallow[(shallow.index > 0) & (shallow.index < 1)]["recovered_s"]
     if 0 in shallow.index and len(narrow) and narrow.min() > float(shallow.loc[0, "recovered_s"]):

@@ -199,7 +199,7 @@ def _cell(axes: Axes, row: int, column: int, ratio: float, point: pd.Series, hig
     if math.isfinite(ratio):
         dark = ratio > 1 + 0.45 * (high - 1)
         some = point["recovered"] < point["seeds"]
-        axes.text(column, row, f"{ratio:.1f}" + ("*" if some else ""), ha="center", va="center", size=9,
+        axes.text(column, row, f"{ratio:.2f}" + ("*" if some else ""), ha="center", va="center", size=9,
                   color="white" if dark else style.INK)
         return
     axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor="#eeeeee", edgecolor=style.FAINT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,20 @@ def test_the_report_says_what_is_simulated_and_how_it_went(folder: Path) -> None
     assert "The backlog of 60 is shallow enough: a worker connects 100 clients within the timeout" in markdown
     for name in ("recovery", "connected", "pressure", "map"):
         assert (folder / "figures" / f"{name}.svg").is_file()
+
+
+@pytest.mark.parametrize(("best", "told"), [
+    (1.5, "spread over 1.5 × the floor are back within 1.25 × the floor, however deep the backlog; windows "
+          "begin when the server goes away, 2 s before it is back."),
+    (0.0, "made at once are back within 1.25 × the floor, however deep the backlog."),
+])
+def test_the_window_that_always_helps_is_named(folder: Path, best: float, told: str) -> None:
+    """With when it begins, since times begin later: else a wide one would be back too soon."""
+    run = storm.open_storm(folder)
+    assert run.map is not None
+    points = run.map.assign(recovered=1, recovered_s=[
+        3.75 if window == best else 9.0 for window in run.map["window_share"]])
+    assert f"First attempts {told}" in storm.findings(replace(run, map=points))
 
 
 def test_the_same_files_give_the_same_bytes(folder: Path) -> None:
