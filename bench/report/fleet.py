@@ -40,6 +40,9 @@ def _note(plan: Sequence[Need], manifest: Mapping[str, Any], full: str, priced: 
         "the feed and the idle base are each worker's own, the rest is shared. Out: on the wire, TCP and "
         "IP headers among it; in is in fleet.csv.",
     ]
+    if manifest["scenario"].get("feed", {}).get("schedule") not in ("replay", "constant"):
+        told.append("CPU, traffic and requests are those of the rate that was asked for, along the line "
+                    "through the trials, which drew more ticks or fewer.")
     run = (manifest.get("measured") or {}).get("run")
     if any(not math.isnan(need.memory_gb) for need in plan):
         told.append(f"Memory is not simulated: it is what a further client took in the measured run {run}.")

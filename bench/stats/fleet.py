@@ -8,6 +8,11 @@ simulated run, whose costs say so; else it is taken as none.
 
     traffic a month = bytes down a second · 730 h          a month = workers · price + gigabytes · price
 
+A plan is for the rate that was asked for. Trials draw more ticks or fewer, and a plan made of few seconds of
+a slow feed would be about that luck. So what grows with the ticks is moved to the asked rate along the line
+through the trials, with a slope between none (polls that come anyway) and in proportion (a push). Of one
+trial, or of a replayed file, which has no rate, it is taken as it was.
+
 A worker that is busier than `full_at` already answers several ticks at once, gets its polls late, or leaves
 work undone: what it used is less than what its clients ask for. Such a plan is `short`, a lower bound, and is
 to be simulated again with more workers.
@@ -61,7 +66,7 @@ class Need:
     latency_p50_ms: float
     latency_p99_ms: float
     cpu_cores: float
-    """Of all of them."""
+    """Of all of them, at the asked rate; so are traffic and requests."""
     full_at: float
     workers: int | None
     """Needed at that load; None: not even the feed fits into a worker."""
@@ -104,24 +109,26 @@ def needs(
     for _, cell in valid.groupby(["transport", "clients"], sort=False):
         label, clients = str(cell["transport"].iloc[0]), int(cell["clients"].iloc[0])
         have = min(workers, clients)
-        seconds = cell["measure_s"]
+        seconds, used = cell["measure_s"], float(cell["server_cpu_cores"].mean())
+        ticks_per_s, asked = cell["feed_due"] / seconds, _asked_per_s(cell)
         mine = own.get(label, Own())
-        own_share = mine.base_share + mine.tick_s * float((cell["feed_due"] / seconds).mean())
-        cores = float(cell["server_cpu_cores"].mean())
+        own_share = mine.base_share + mine.tick_s * asked
+        cores = at_rate(cell["server_cpu_cores"], ticks_per_s, asked)
         down, up = (
-            _mean(cell[f"bytes_{way}_per_update"] * cell["arrivals"] / seconds) for way in ("down", "up"))
+            at_rate(cell[f"bytes_{way}_per_update"] * cell["arrivals"] / seconds, ticks_per_s, asked)
+            for way in ("down", "up"))
         needed = workers_needed(cores, have, own_share, full_at)
         gigabytes = down * HOURS_A_MONTH * 3600 / 1e9
         workers_month = prices.worker_month * needed if prices and needed else math.nan
         traffic_month = prices.gigabyte_out * gigabytes if prices else math.nan
         under_way = float(cell["requests_in_flight"].mean())
         found.append(Need(
-            transport=label, clients=clients, workers_simulated=have, load_simulated=cores / have,
+            transport=label, clients=clients, workers_simulated=have, load_simulated=used / have,
             latency_p50_ms=float(cell["latency_p50_ms"].mean()),
             latency_p99_ms=float(cell["latency_p99_ms"].mean()),
-            cpu_cores=cores, full_at=full_at, workers=needed, short=cores / have > full_at,
+            cpu_cores=cores, full_at=full_at, workers=needed, short=used / have > full_at,
             gbit_out_per_s=down * 8 / 1e9, gbit_in_per_s=up * 8 / 1e9,
-            requests_per_s=float((cell["requests"].astype(float) / seconds).mean()),
+            requests_per_s=at_rate(cell["requests"].astype(float) / seconds, ticks_per_s, asked),
             sockets=under_way if label in new_connections else float(clients),
             memory_gb=memory_bytes.get(label, math.nan) * clients / 1e9,
             workers_month=workers_month, traffic_month=traffic_month, month=workers_month + traffic_month,
@@ -130,9 +137,23 @@ def needs(
     return found
 
 
-def _mean(of_trials: pd.Series) -> float:
-    """The mean; NaN where a trial has none (nothing arrived in it), since the others' would be too much."""
-    return math.nan if of_trials.isna().any() else float(of_trials.mean())
+def at_rate(of_trials: pd.Series, ticks_per_s: pd.Series, asked_per_s: float) -> float:
+    """What the trials of a cell say of the asked rate (see above); NaN where one of them has none (nothing
+    arrived in it), since the others' would be too much."""
+    if of_trials.isna().any():
+        return math.nan
+    mean, drawn, spread = float(of_trials.mean()), float(ticks_per_s.mean()), ticks_per_s - ticks_per_s.mean()
+    square = float((spread * spread).sum())
+    slope = float((spread * of_trials).sum()) / square if square > 0 else 0.0
+    return mean + min(max(slope, 0.0), mean / drawn if drawn else 0.0) * (asked_per_s - drawn)
+
+
+def _asked_per_s(cell: pd.DataFrame) -> float:
+    """The feed's rate that a cell's trials were asked for; as drawn where they have none, or several."""
+    asked = cell["rate_per_s"].unique()
+    if len(asked) == 1 and not math.isnan(asked[0]):
+        return float(asked[0])
+    return float((cell["feed_due"] / cell["measure_s"]).mean())
 
 
 def table(found: Sequence[Need]) -> pd.DataFrame:

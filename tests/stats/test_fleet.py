@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.stats.fleet import COLUMNS, Own, Prices, needs, table, workers_needed
+from bench.stats.fleet import COLUMNS, Own, Prices, at_rate, needs, table, workers_needed
 
 PRICES = Prices("USD", 30.0, 0.05)
 
 
 def trial(**changed: Any) -> dict[str, Any]:
     return {
-        "transport": "websocket", "clients": 1000, "verdict": "VALID", "measure_s": 10.0, "feed_due": 20,
-        "server_cpu_cores": 3.0, "bytes_down_per_update": 125.0, "bytes_up_per_update": 50.0,
+        "transport": "websocket", "clients": 1000, "verdict": "VALID", "measure_s": 10.0, "rate_per_s": 2.0,
+        "feed_due": 20, "server_cpu_cores": 3.0, "bytes_down_per_update": 125.0, "bytes_up_per_update": 50.0,
         "arrivals": 20_000, "requests": 0.0, "requests_in_flight": math.nan, "latency_p50_ms": 10.0,
         "latency_p99_ms": 40.0, **changed,
     }
@@ -65,6 +65,31 @@ def test_a_plan_in_numbers() -> None:
     assert plan.month == pytest.approx(plan.workers_month + plan.traffic_month)
     assert plan.memory_gb == pytest.approx(0.03)
     assert plan.sockets == 1000
+
+
+@given(st.lists(st.integers(1, 60), min_size=2, max_size=6, unique=True), st.floats(0, 50), st.floats(0, 5))
+def test_what_trials_drew_by_chance_is_not_in_a_plan(drawn: list[int], always: float, a_tick: float) -> None:
+    ticks_per_s = pd.Series(drawn, dtype=float)
+    found = at_rate(always + a_tick * ticks_per_s, ticks_per_s, 20.0)
+    assert found == pytest.approx(always + a_tick * 20.0)
+
+
+def test_a_line_is_no_steeper_than_in_proportion_and_never_falls() -> None:
+    drawn = pd.Series([9.0, 11.0])
+    assert at_rate(pd.Series([1.0, 3.0]), drawn, 20.0) == pytest.approx(4.0)
+    assert at_rate(pd.Series([3.0, 1.0]), drawn, 20.0) == pytest.approx(2.0)
+    assert at_rate(pd.Series([2.0]), drawn[:1], 20.0) == 2.0                # one trial says nothing of it
+    assert math.isnan(at_rate(pd.Series([2.0, math.nan]), drawn, 20.0))
+
+
+def test_a_plan_is_for_the_asked_rate_but_of_what_was_drawn_where_there_is_none() -> None:
+    rows = [trial(feed_due=due, server_cpu_cores=due / 10, arrivals=1000 * due) for due in (10, 14)]
+    [plan] = plans(*rows)
+    assert plan.cpu_cores == pytest.approx(2.0)
+    assert plan.load_simulated == pytest.approx(0.3)
+    assert plan.gbit_out_per_s == pytest.approx(125 * 2000 * 8 / 1e9)
+    [replayed] = plans(*({**row, "rate_per_s": math.nan} for row in rows))
+    assert replayed.cpu_cores == pytest.approx(1.2)
 
 
 def test_sockets_of_connections_that_do_not_last_are_those_under_way() -> None:
