@@ -6,41 +6,26 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import scaled
 from documented import described
 from priced import priced, priced_file
 
 from bench.errors import RunError
-from bench.experiment import prepare
 from bench.records import write_json
 from bench.report import crossover
 from bench.report.sheet import read_csv, write_csv
 from bench.simulation.crossing import Crossing
 from bench.simulation.run import about_costs
 
-TOML = """
-question = "Which?"
-[simulation.prices]
-currency = "EUR"
-worker_month = 20.0
-gigabyte_out = 0.01
-[crossover]
-rates_per_s = [0.1, 20.0]
-clients = [100, 100_000]
-rtt_ms = [40.0]
-staleness_ms = [250.0, 5000.0]
-checked = 1
-[transports.short_polling]
-[transports.long_polling]
-[transports.websocket]
-"""
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of a small map."""
     made = tmp_path_factory.mktemp("run")
-    (made / "map.toml").write_text(TOML)
-    asked = prepare.read(str(made / "map.toml"))
+    asked = scaled.crossover(
+        made, "simulation.prices={currency='EUR', worker_month=20.0, gigabyte_out=0.01}",
+        "crossover.rates_per_s=[0.1, 20.0]", "crossover.clients=[100, 100_000]",
+        "crossover.staleness_ms=[250.0, 5000.0]", "crossover.checked=1")
     crossing = Crossing.of(asked.scenario, asked.options, priced())
     fields = crossing.fields()
     write_csv(made / "crossover.csv", crossing.table(fields))

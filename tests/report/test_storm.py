@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import scaled
 from documented import described
 
-from bench import scenario as scenarios
 from bench.errors import RunError
 from bench.records import write_json
 from bench.report import storm
@@ -17,40 +17,14 @@ from bench.report.sheet import read_csv, write_csv
 from bench.simulation import storms
 from bench.simulation.world import Costs
 
-TOML = """
-question = "Who is back?"
-[load]
-clients = [600]
-[simulation]
-workers = 2
-[trials]
-count = 2
-[storm]
-connection_ms = 10.0
-backlog = 60
-refusal_share = 0.5
-timeout_s = 1.0
-down_s = 2.0
-horizon_s = 30.0
-[storm.policies.exponential]
-wait = "exponential"
-[storm.policies.spread]
-window_s = 4.0
-[storm.map]
-policy = "spread"
-backlogs = [0.5, 2.0]
-windows = [0.0, 1.5]
-seeds = 1
-[transports.websocket]
-"""
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of a small storm."""
     made = tmp_path_factory.mktemp("run")
-    (made / "storm.toml").write_text(TOML)
-    scenario = scenarios.load(made / "storm.toml")
+    scenario = scaled.storm(
+        made, "storm.horizon_s=30.0", "storm.refusal_share=0.5", "storm.map.policy=spread",
+        "storm.policies={exponential={wait='exponential'}, spread={window_s=4.0}}").scenario
     given = storms.conditions(scenario, Costs())
     found = storms.tables(
         scenario, given, {name: task() for name, task in storms.tasks(scenario, given).items()})

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import scaled
 from priced import priced
 
 from bench.errors import RunError
@@ -13,28 +14,14 @@ from bench.experiment import prepare
 from bench.simulation.crossing import CHECKED, Crossing
 from bench.simulation.crossover import Found
 
-TOML = """
-question = "?"
-[simulation]
-full_at = 0.6
-[crossover]
-rates_per_s = [1.0, 20.0]
-clients = [50, 400]
-rtt_ms = [40.0]
-staleness_ms = [500.0, 2000.0]
-checked = 3
-[transports.short_polling]
-[transports.long_polling]
-[transports.websocket]
-"""
 KINDS = {"short_polling", "long_polling", "websocket"}
 
 
 @pytest.fixture(scope="module")
 def crossing(tmp_path_factory: pytest.TempPathFactory) -> Crossing:
-    path = tmp_path_factory.mktemp("map") / "map.toml"
-    path.write_text(TOML)
-    asked = prepare.read(str(path))
+    asked = scaled.crossover(
+        tmp_path_factory.mktemp("map"), "simulation.full_at=0.6", "crossover.rates_per_s=[1.0, 20.0]",
+        "crossover.clients=[50, 400]", "crossover.staleness_ms=[500.0, 2000.0]", "crossover.checked=3")
     return Crossing.of(asked.scenario, asked.options, priced())
 
 

@@ -5,46 +5,19 @@ from __future__ import annotations
 import math
 
 import pytest
+import scaled
 
-from bench import scenario as scenarios
 from bench.scenario import Scenario
 from bench.simulation import storms
 from bench.simulation.storms import Storms
 from bench.simulation.world import Costs
 
-TOML = """
-question = "?"
-seed = 5
-[load]
-clients = [600]
-[simulation]
-workers = 2
-[trials]
-count = 2
-[storm]
-connection_ms = 10.0
-backlog = 60
-timeout_s = 1.0
-down_s = 2.0
-horizon_s = 40.0
-[storm.policies.fixed]
-wait = "fixed"
-[storm.policies.full]
-wait = "full"
-[storm.map]
-policy = "full"
-backlogs = [0.5, 2.0]
-windows = [0.0, 1.5]
-seeds = 1
-[transports.websocket]
-"""
-
 
 @pytest.fixture(scope="module")
 def scenario(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
-    path = tmp_path_factory.mktemp("scenario") / "storm.toml"
-    path.write_text(TOML)
-    return scenarios.load(path)
+    return scaled.storm(
+        tmp_path_factory.mktemp("scenario"), "storm.horizon_s=40.0",
+        "storm.policies={fixed={wait='fixed'}, full={wait='full'}}", "storm.map.policy=full").scenario
 
 
 def test_a_worker_has_its_share_of_the_clients(scenario: Scenario) -> None:

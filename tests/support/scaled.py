@@ -1,0 +1,53 @@
+"""Small scenarios of what is simulated at scale: a reconnect storm and a crossover map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.experiment import prepare
+from bench.experiment.prepare import Question
+
+STORM = """
+question = "Who is back?"
+seed = 5
+[load]
+clients = [600]
+[simulation]
+workers = 2
+[trials]
+count = 2
+[storm]
+connection_ms = 10.0
+backlog = 60
+timeout_s = 1.0
+down_s = 2.0
+[storm.map]
+backlogs = [0.5, 2.0]
+windows = [0.0, 1.5]
+seeds = 1
+[transports.websocket]
+"""
+CROSSOVER = """
+question = "Which?"
+[crossover]
+rtt_ms = [40.0]
+[transports.short_polling]
+[transports.long_polling]
+[transports.websocket]
+"""
+
+
+def storm(folder: Path, *overrides: str) -> Question:
+    """600 clients and two workers; policies and the map's own are for the overrides to say."""
+    return _read(folder, STORM, overrides)
+
+
+def crossover(folder: Path, *overrides: str) -> Question:
+    """All transports 40 ms away; the other axes are for the overrides to say."""
+    return _read(folder, CROSSOVER, overrides)
+
+
+def _read(folder: Path, text: str, overrides: tuple[str, ...]) -> Question:
+    path = folder / "small.toml"
+    path.write_text(text)
+    return prepare.read(str(path), overrides)
