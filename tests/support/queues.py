@@ -1,0 +1,52 @@
+"""The queues of the simulator's referee, in SimPy: a worker's, and the load client's."""
+
+from __future__ import annotations
+
+import math
+
+import simpy
+
+from bench.simulation.worker import COOLING_S
+
+
+class Queue:
+    """One job after the other, in the order in which they were put."""
+
+    def __init__(self, env, t0_s, t1_s, wake_s=0.0, cold_share=0.0):
+        self.env, self.window = env, (t0_s, t1_s)
+        self.wake_s, self.cold_share = wake_s, cold_share
+        self.free_s, self.cold = -math.inf, 0.0
+        self.jobs = simpy.Store(env)
+        self.brought = []
+        self.count = 0
+        self.busy_s = 0.0
+        env.process(self.run())
+
+    def put(self, turn):
+        """A job: its service, or a function that says so when its turn has come (None: there is nothing to do
+        after all) and may `bring` further jobs to be served right behind it. The event of its end."""
+        done = self.env.event()
+        self.jobs.put((turn, done))
+        return done
+
+    def bring(self, service_s):
+        done = self.env.event()
+        self.brought.append((service_s, done))
+        return done
+
+    def run(self):
+        while True:
+            turn, done = self.brought.pop(0) if self.brought else (yield self.jobs.get())
+            took_s = turn() if callable(turn) else turn
+            if took_s is None:
+                continue
+            slept_s = self.env.now - self.free_s
+            if slept_s > 0:
+                self.cold = 1 - math.exp(-slept_s / COOLING_S)
+            took_s = took_s * (1 + self.cold_share * self.cold) + self.wake_s * self.cold * (slept_s > 0)
+            self.count += 1
+            low, high = self.window
+            self.busy_s += max(0.0, min(self.env.now + took_s, high) - max(self.env.now, low))
+            yield self.env.timeout(took_s)
+            self.free_s = self.env.now
+            done.succeed()
