@@ -68,6 +68,8 @@ def begin(question: Question, results: Path, named: Path | None = None) -> Run:
     _refuse_unless_simulable(question)
     path = named or costs_file(question, results)
     costs = read_costs(path) if _needs_costs(scenario) else None
+    if costs is not None and scenario.storm is not None:
+        _refuse_a_free_connection(question, costs)
     about = {"costs": runs.about_costs(path, costs)} if costs else {}
     return journal.create(results, scenario, [], name=question.name, scenario_file=question.file,
                           options=question.options, command=sys.argv[1:],
@@ -99,6 +101,16 @@ def _refuse_unless_simulable(question: Question) -> None:
     if each > STORM_CLIENTS_MOST:
         raise ScenarioError(where, "load.clients", f"{each:,} a worker",
                             f"at most {STORM_CLIENTS_MOST:,} a worker (simulation.workers)")
+
+
+def _refuse_a_free_connection(question: Question, costs: CostsFile) -> None:
+    """Raise `ScenarioError` where the costs file can't tell what a new connection takes: that is not 0."""
+    label, subject = next(iter(question.scenario.transports.items()))
+    known = costs.of(subject.transport, question.options[label])
+    if known.costs["connection_s"].value == 0:
+        raise ScenarioError(
+            str(question.file), "storm.connection_ms", "none", "a time in ms: the costs of "
+            f"{costs.host_name} can't tell what a new connection takes of {known.kind}")
 
 
 def costs_file(question: Question, results: Path) -> Path:

@@ -82,6 +82,18 @@ def test_a_storm_that_prices_nothing_takes_the_costs_of_what_comes_back() -> Non
     assert "0.08 ms of CPU is from the costs measured on nowhere" in markdown.replace("\n", " ")
 
 
+def test_a_connection_of_which_nothing_is_known_is_not_taken_to_be_free() -> None:
+    costs = json.loads(Path("costs-nowhere.json").read_text())
+    costs["transports"][2]["costs"]["connection_s"]["value"] = 0.0
+    Path("costs-nowhere.json").write_text(json.dumps(costs))
+    Path("bare.toml").write_text(STORM.replace("connection_ms = 10.0\n", ""))
+    refused = tickertape("simulate", "bare.toml", "--costs", "costs-nowhere.json")
+    assert refused.exit_code == 2
+    assert "storm.connection_ms: found none, allowed is a time in ms" in refused.stderr
+    assert "of websocket" in refused.stderr
+    assert not Path("results").exists()
+
+
 def _made() -> dict[str, bytes]:
     """The latest run's tables and reports, which name it."""
     folder = Path("results/latest").resolve()
