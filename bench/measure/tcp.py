@@ -60,7 +60,8 @@ CLOSED = 7
 _FIN_RECEIVED = (8, 9, 11)
 """`TCP_CLOSE_WAIT`, `TCP_LAST_ACK`, `TCP_CLOSING`."""
 _SO_TIMESTAMPNS = 35
-_SOL_SOCKET = int(socket.SOL_SOCKET)
+_SOL_SOCKET, _IPPROTO_TCP = int(socket.SOL_SOCKET), int(socket.IPPROTO_TCP)
+_TCP_NODELAY, _TCP_MAXSEG, _TCP_INFO = 1, 2, 11
 _timespec = struct.Struct("@ll").unpack
 _TIMESPEC_SIZE = struct.calcsize("@ll")
 
@@ -116,10 +117,11 @@ NOTHING = TcpInfo(0, 0, 0, 0, 0, 0, 0, 0)
 
 def prepare(sock: RawSocket) -> None:
     """Set a client's socket up, before it connects: segment size, no delay, arrival stamps."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    setsockopt = sock.setsockopt
+    setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
     if LINUX:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, MSS)
-        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        setsockopt(_IPPROTO_TCP, _TCP_MAXSEG, MSS)
+        setsockopt(_SOL_SOCKET, _SO_TIMESTAMPNS, 1)
 
 
 def hold_stamped_socket() -> RawSocket:
@@ -150,7 +152,7 @@ def read_info(sock: RawSocket) -> bytes | None:
     """`TCP_INFO` as the kernel gives it (0.4 µs); None where there is none."""
     if not LINUX:
         return None
-    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_SPACE)
+    return sock.getsockopt(_IPPROTO_TCP, _TCP_INFO, _INFO_SPACE)
 
 
 def unread_bytes(sock: RawSocket) -> int:
@@ -170,24 +172,31 @@ def is_closed(info: bytes | None) -> bool:
     return info is None or info[0] == CLOSED
 
 
-def decode_info(info: bytes | None, end_of_file: bool = False, shut: bool = False) -> TcpInfo | None:
+def decode_info(
+    info: bytes | None, end_of_file: bool = False, shut: bool = False, before_fin: bool = False
+) -> TcpInfo | None:
     """The counters in `info`. `end_of_file` says that the peer's FIN was read, which counted as a byte (one
-    that nobody has read yet shows in the state); `shut` says that ours was sent."""
+    that nobody has read yet shows in the state); `shut` says that ours was sent. With `before_fin` the peer's
+    FIN is left out: what was counted until it came."""
     if info is None or len(info) < _LEAST:
         return None
     if len(info) < _INFO.size:
-        return _decode_older(info, end_of_file, shut)
+        return _decode_older(info, end_of_file, shut, before_fin)
     state, retransmitted, received, out, in_, data_down, data_up, sent, again = _INFO.unpack_from(info)
     ends = 1 if end_of_file or state in _FIN_RECEIVED else 0
+    received -= ends
+    if before_fin:
+        in_ -= ends
+        ends = 0
     return _new(TcpInfo, (
-        sent - again, received - ends, out, in_, retransmitted, again, data_up, data_down,
+        sent - again, received, out, in_, retransmitted, again, data_up, data_down,
         (out > 0) + shut, (in_ > 0) + ends,
     ))
 
 
-def _decode_older(info: bytes, end_of_file: bool, shut: bool) -> TcpInfo | None:
+def _decode_older(info: bytes, end_of_file: bool, shut: bool, before_fin: bool) -> TcpInfo | None:
     """The same of a kernel that knows less."""
-    whole = decode_info(info.ljust(_INFO.size, b"\0"), end_of_file, shut)
+    whole = decode_info(info.ljust(_INFO.size, b"\0"), end_of_file, shut, before_fin)
     assert whole is not None
     whole = whole._replace(bytes_up=None, retransmitted_bytes_up=None)
     if len(info) < _WITH_DATA_SEGMENTS:

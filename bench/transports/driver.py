@@ -5,8 +5,10 @@
                                                                                  ▼
                                  send the outbox · open or close · arm the deadline
 
-What is to be sent goes out at the end of a turn, or of the timers: so no arrival waits for another client's
-request, and the server is woken once for all of them, which is a good part of what sending costs.
+What is to be sent goes out at the end of a turn, or of the timers, and so does what is to be opened: no
+arrival waits for another client's request, and the server is woken once for all of them, which is a good
+part of what sending and connecting cost. What a machine says as its connection is up is sent at once: a
+server that comes to accept the connection finds it there.
 
 All sockets of a driver hang on one epoll, and everything happens inside `turn` and `run_timers`, which
 never block for longer than asked. `run` calls them in a loop: that is the driver of tests and scripts.
@@ -36,7 +38,7 @@ from time import monotonic_ns
 from bench.clock import NO_STAMP, OFFSET_INTERVAL_NS, OffsetTrack, RunClock
 from bench.measure import tcp
 from bench.transports import NEVER, Action, ClientMachine
-from bench.transports.link import Link, State
+from bench.transports.link import Link, State, reason_of
 from bench.transports.tls import Secured
 
 READ_SIZE = 65_536
@@ -49,23 +51,14 @@ LOOK_EVERY_NS = 100_000_000
 """Between two looks for connections whose time is up: one timer for all costs less than one for each."""
 
 # By names of this module's own: to look up an enum's member takes longer than most of what is done with it.
-_NONE, _OPENING, _OPEN = Action.NONE, State.OPENING, State.OPEN
+_NONE, _ASK_OPEN = Action.NONE, Action.OPEN
+_NO_SOCKET, _OPENING, _OPEN = State.NONE, State.OPENING, State.OPEN
 _LEAVING, _SHUT = State.LEAVING, State.SHUT
 _ANCILLARY_SPACE, _stamp_ns = tcp.ANCILLARY_SPACE, tcp.stamp_ns
 # As in select.epoll, whose names gevent's patching takes away.
-_IN, _OUT, _ERR, _HUP = 0x1, 0x4, 0x8, 0x10
-
-_REASONS = {
-    errno.ECONNREFUSED: "refused",
-    errno.ECONNRESET: "reset",
-    errno.EPIPE: "reset",
-    errno.ETIMEDOUT: "timeout",
-}
-
-
-def reason_of(number: int) -> str:
-    """The word for an error number: `refused`, `reset`, `timeout`, or its name in lower case."""
-    return _REASONS.get(number) or errno.errorcode.get(number, f"errno-{number}").lower()
+_IN, _OUT, _ERR, _HUP, _RDHUP = 0x1, 0x4, 0x8, 0x10, 0x2000
+_STREAM = int(socket.SOCK_STREAM) | int(socket.SOCK_NONBLOCK)
+_READ, _ENDED = _IN | _RDHUP, _RDHUP | _ERR | _HUP
 
 
 class Driver:
@@ -81,6 +74,7 @@ class Driver:
         self.epoll = epoll
         self.links: list[Link] = []
         self._by_fd: dict[int, Link] = {}
+        self._to_open: list[Link] = []   # whose machine asked for a connection in this turn
         self._to_send: list[Link] = []
         """Those who have something in their outbox, maybe."""
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
@@ -97,7 +91,7 @@ class Driver:
         self.links.append(link)
         machine.start(self.clock.now_ns())
         self._follow(link)
-        self._send_all()
+        self._finish()
         return link
 
     def stop(self, link: Link, on_finished: Callable[[], None] | None = None) -> None:
@@ -105,7 +99,7 @@ class Driver:
         link.on_finished = on_finished or _nothing
         link.machine.stop(self.clock.now_ns())
         self._follow(link)
-        self._send_all()
+        self._finish()
         if link.sock is not None:
             link.limit_ns = self.clock.now_ns() + CLOSE_LIMIT_NS
 
@@ -120,14 +114,16 @@ class Driver:
             link = by_fd.get(fd)
             if link is None:
                 continue
+            if ready == _IN and link.sock is not None:   # nearly always
+                self._read(link, link.sock)
+                continue
             if link.state is _OPENING:
                 self._connected(link)
-                continue
-            if ready & _OUT:
+            elif ready & _OUT:
                 self._send(link)
             if ready & ~_OUT and link.sock is not None:
-                self._read(link, link.sock)
-        self._send_all()
+                self._read(link, link.sock, ready & _ENDED == _RDHUP)
+        self._finish()
 
     def run_timers(self) -> None:
         """Call what was due when this began; what that adds waits for the next time."""
@@ -135,7 +131,7 @@ class Driver:
         timers = self._timers
         while timers and timers[0][0] <= now_ns:
             heapq.heappop(timers)[2]()
-        self._send_all()
+        self._finish()
 
     @property
     def next_ns(self) -> int:
@@ -152,7 +148,8 @@ class Driver:
 
     # Reading and sending
 
-    def _read(self, link: Link, sock: RawSocket) -> None:
+    def _read(self, link: Link, sock: RawSocket, has_ended: bool = False) -> None:
+        """Read what there is. `has_ended`: the server has closed its side, so that no more will come."""
         try:
             data, ancillary, _, _ = sock.recvmsg(READ_SIZE, _ANCILLARY_SPACE)
         except BlockingIOError:
@@ -164,6 +161,8 @@ class Driver:
         if not data:
             self._end_of_file(link)
             return
+        if has_ended and len(data) < READ_SIZE:
+            link.end_of_file = True   # a read that is not full took all there was, the end too
         kernel_ns = _stamp_ns(ancillary)
         if kernel_ns != NO_STAMP:
             kernel_ns += self._realtime_zero_ns
@@ -173,6 +172,8 @@ class Driver:
             self._follow(link)
         elif machine.outbox:
             self._to_send.append(link)
+        if has_ended and link.end_of_file and link.sock is sock:
+            self._end_of_file(link)
 
     def _follow(self, link: Link) -> None:
         """Do what a machine asked for in its last call."""
@@ -182,8 +183,10 @@ class Driver:
         action = machine.action
         if action is not _NONE:
             machine.action = _NONE
-            if action is Action.OPEN:
-                self._open(link)
+            if action is _ASK_OPEN:
+                assert link.state is _NO_SOCKET, "a machine opens one connection at a time"
+                link.state = _OPENING
+                self._to_open.append(link)
             else:
                 self._close(link)
         if machine.deadline_ns < link.armed_ns:
@@ -197,10 +200,15 @@ class Driver:
             link.machine.timer(now_ns)
         self._follow(link)
 
-    def _send_all(self) -> None:
+    def _finish(self) -> None:
+        """Open and send what was put off to the end of the turn."""
+        for link in self._to_open:
+            if link.state is _OPENING and link.sock is None:   # else it was stopped since
+                self._open(link)
+        self._to_open.clear()
         for link in self._to_send:
             sock, outbox = link.sock, link.machine.outbox
-            if sock is None or link.state is not _OPEN or link.watched != _IN or not outbox:
+            if sock is None or link.state is not _OPEN or link.watched != _READ or not outbox:
                 continue   # not open yet, or has been sent, or waits until the kernel takes more
             try:
                 sent = sock.send(outbox)
@@ -230,7 +238,7 @@ class Driver:
                 outbox.clear()
             else:
                 del outbox[:sent]
-        events = _IN | _OUT if outbox else _IN
+        events = _READ | _OUT if outbox else _READ
         if link.watched != events and link.state is not _SHUT:
             self._watch(link, events)
         if link.state is _LEAVING and not outbox:
@@ -244,14 +252,14 @@ class Driver:
     # Opening and closing
 
     def _open(self, link: Link) -> None:
-        assert link.sock is None, "a machine opens one connection at a time"
         try:
-            sock = RawSocket(self._family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            sock = RawSocket(self._family, _STREAM)
         except OSError as error:
+            link.state = _NO_SOCKET
             self._tell_closed(link, reason_of(error.errno or 0))
             return
         tcp.prepare(sock)
-        link.sock, link.fd, link.state = sock, sock.fileno(), _OPENING
+        link.sock, link.fd = sock, sock.fileno()
         link.end_of_file, link.reason = False, ""
         self._by_fd[link.fd] = link
         number = sock.connect_ex(self._address)
@@ -261,7 +269,7 @@ class Driver:
         # Over loopback it is up by now: then there is nothing to wait for.
         info = tcp.read_info(sock)
         is_up = tcp.is_up(info)
-        link.watched = _IN if is_up else _OUT
+        link.watched = _READ if is_up else _OUT
         self.epoll.register(link.fd, link.watched)
         if is_up:
             self._opened(link, info)
@@ -275,7 +283,7 @@ class Driver:
         if number:
             self._over(link, reason_of(number))
             return
-        self._watch(link, _IN)
+        self._watch(link, _READ)
         self._opened(link, tcp.read_info(link.sock))
 
     def _opened(self, link: Link, info: bytes | None) -> None:
@@ -285,18 +293,21 @@ class Driver:
         else:
             link.note_opening(info)
         link.machine.opened(self.clock.now_ns())
+        if link.machine.outbox:
+            self._send(link)
         self._follow(link)
 
     def _close(self, link: Link) -> None:
         """Close in order, from our side."""
-        if link.state is State.NONE:
+        if link.sock is None:
+            link.state = _NO_SOCKET
             self._tell_closed(link, "closed")
         elif link.state is _OPENING:
             self._over(link, "closed")
         elif link.state is _OPEN:
             link.state, link.reason = _LEAVING, "closed"
             link.limit_ns = self.clock.now_ns() + CLOSE_LIMIT_NS
-            self._send(link)
+            (self._send if link.machine.outbox else self._shut)(link)
 
     def _end_of_file(self, link: Link) -> None:
         link.end_of_file = True
@@ -341,7 +352,7 @@ class Driver:
         link.note_over()
         del self._by_fd[link.fd]
         sock.close()   # takes it off the epoll, too
-        link.sock, link.state = None, State.NONE
+        link.sock, link.state = None, _NO_SOCKET
         self._tell_closed(link, reason)
 
     def _tell_closed(self, link: Link, reason: str) -> None:

@@ -16,12 +16,25 @@ Known weakness: a connection that is not closed in order has no closing.
 
 from __future__ import annotations
 
+import errno
 from _socket import socket as RawSocket
 from collections.abc import Callable
 from enum import Enum, auto
 
 from bench.measure import tcp
 from bench.transports import NEVER, ClientMachine
+
+_REASONS = {
+    errno.ECONNREFUSED: "refused",
+    errno.ECONNRESET: "reset",
+    errno.EPIPE: "reset",
+    errno.ETIMEDOUT: "timeout",
+}
+
+
+def reason_of(number: int) -> str:
+    """The word for an error number: `refused`, `reset`, `timeout`, or its name in lower case."""
+    return _REASONS.get(number) or errno.errorcode.get(number, f"errno-{number}").lower()
 
 
 class State(Enum):
@@ -108,11 +121,8 @@ class Link:
     def note_leaving(self) -> None:
         """The first FIN has come or is about to be sent: closing begins."""
         if self._at_leaving is None and self.sock is not None:
-            at = self._of_connection(self.sock)
-            if at is not None and at.control_segments_down == 2:
-                # The server's FIN is in it already, and is the beginning of closing.
-                at = at._replace(segments_down=at.segments_down - 1, control_segments_down=1)
-            self._at_leaving = at
+            self._at_leaving = tcp.decode_info(
+                tcp.read_info(self.sock), self.end_of_file, self.state is State.SHUT, before_fin=True)
 
     def note_closing(self) -> bool:
         """Whether the connection is closed, in order and on both sides; if so, add up what that took."""
@@ -126,7 +136,10 @@ class Link:
 
     def note_over(self) -> None:
         """The connection is over: keep its counters."""
-        self.past = self.tcp_info()
+        if self._at_end is not None and self.past is not None:
+            self.past += self._at_end
+        else:
+            self.past = self.tcp_info()
         self._at_leaving = self._at_end = None
 
     def _of_connection(self, sock: RawSocket) -> tcp.TcpInfo | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import random
+import select
 import socket
 import struct
 import threading
@@ -240,9 +240,61 @@ def test_no_descriptor_is_left(servers: list[Server]) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-@pytest.mark.parametrize(
-    ("number", "word"),
-    [(errno.ECONNREFUSED, "refused"), (errno.EPIPE, "reset"), (errno.EMFILE, "emfile"), (9999, "errno-9999")],
-)
-def test_reasons_are_words(number: int, word: str) -> None:
-    assert driver.reason_of(number) == word
+@pytest.mark.parametrize("read_size", [driver.READ_SIZE, 100])
+def test_an_answer_and_the_end_behind_it_take_one_read_where_that_is_not_full(
+    servers: list[Server], monkeypatch: pytest.MonkeyPatch, read_size: int
+) -> None:
+    monkeypatch.setattr(driver, "READ_SIZE", read_size)
+    server, clock = Server(close_each=True), RunClock.start()
+    servers.append(server)
+    (machine,) = long_pollers(Recorder(), 1)
+    loop = driver.Driver("127.0.0.1", server.port, clock, select.epoll())
+    try:
+        link = loop.add(machine)
+        sock = link.sock
+        assert sock is not None
+        has_ended = patiently(lambda: (tcp.read_info(sock) or b"")[0] != tcp.ESTABLISHED, clock)
+        while not has_ended():
+            pass   # the answer and the server's FIN behind it are there from here on
+        loop.turn(1.0)
+        if read_size == 100:
+            assert (machine.counts.responses, link.sock) == (0, sock)   # there is more, so nothing has ended
+        while machine.counts.responses == 0:
+            loop.turn(1.0)
+        assert machine.counts.connections == 2   # the next is up: the one before was closed in that very turn
+        assert (link.openings, link.closings) == (2, 1)
+        assert link.closing is not None
+        assert (link.closing.control_segments_up, link.closing.control_segments_down) == (1, 1)
+        assert (link.closing.bytes_up, link.closing.bytes_down) == (0, 0)
+        loop.stop(link)
+        while link.sock is not None:
+            loop.turn(1.0)
+        assert_counts_agree(link)
+        assert not machine.counts.errors
+    finally:
+        loop.close()
+
+
+def test_who_is_stopped_before_a_connection_was_opened_gets_none(servers: list[Server]) -> None:
+    server = Server()
+    servers.append(server)
+    clock = RunClock.start()
+    (machine,) = long_pollers(Recorder(), 1)
+    loop = driver.Driver("127.0.0.1", server.port, clock, select.epoll())
+    finished: list[str] = []
+
+    def start_and_stop() -> None:
+        link = Link(machine)
+        loop.links.append(link)
+        machine.start(0)
+        loop._follow(link)
+        loop.stop(link, lambda: finished.append("finished"))
+
+    try:
+        loop.call_at(0, start_and_stop)
+        loop.run_timers()
+        assert finished == ["finished"]
+        assert machine.counts.connections == 0
+        assert [link.sock for link in loop.links] == [None]
+    finally:
+        loop.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 from _socket import socket as RawSocket
@@ -9,7 +10,7 @@ from _socket import socket as RawSocket
 import pytest
 
 from bench.measure import tcp
-from bench.transports.link import Link, State
+from bench.transports.link import Link, State, reason_of
 
 pytestmark = pytest.mark.skipif(not tcp.LINUX, reason="TCP_INFO is Linux's")
 
@@ -111,3 +112,11 @@ def test_the_servers_fin_belongs_to_closing_too() -> None:
     assert before is not None
     assert link.closing == link.past - before  # type: ignore[operator]
     assert (link.closing.bytes_up, link.closing.bytes_down) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [(errno.ECONNREFUSED, "refused"), (errno.EPIPE, "reset"), (errno.EMFILE, "emfile"), (9999, "errno-9999")],
+)
+def test_reasons_are_words(number: int, word: str) -> None:
+    assert reason_of(number) == word
