@@ -20,21 +20,21 @@ server's that takes c for each answer. What comes in bursts of N is seen after
 so after the slower of the two, since jobs of one size wait in a row of queues at the slowest alone. Polls
 wait as in N·D/D/1 there.
 
-A job that wakes a server costs more (`worker`). What comes at random finds it asleep with probability 1 − ρ,
-and as cold as κ = 1 / (1 + Λ · COOLING_S) on average, with Λ jobs or fan-outs a second; ticks that are
-equally far apart find it asleep for (1 − ρ)/Λ. So work takes 1 + (1 − ρ) κ · cold_share times as long, and
-(1 − ρ) κ · wake more for each job or fan-out. A full server is warm. Of long polls' requests only the first
-after a fan-out can find it asleep.
+A server that has slept is cold until it sleeps again (`worker`). What comes at random finds it asleep with
+probability 1 − ρ, and its sleeps are so long that κ = 1 / (1 + Λ · COOLING_S) on average, with Λ jobs or
+fan-outs a second; ticks that are equally far apart find it asleep for (1 − ρ)/Λ. So work takes
+1 + κ · cold_share times as long, and (1 − ρ) κ · wake more for each job or fan-out. Long polls' requests come
+a round trip after a fan-out, and find it asleep if that is over.
 
 Sockets: a client that keeps its connection has one. One that opens a connection for each request has one open
-from its handshake to its answer, and where the server closes first each lingers there for 60 s more
-(TIME_WAIT, RFC 9293 §3.6.1; Linux's constant).
+at the server from the coming of its first packet to the leaving of its answer, and where the server closes
+first each lingers there for 60 s more (TIME_WAIT, RFC 9293 §3.6.1; Linux's constant).
 
 Known weakness: means only. Those of a server above its limit are infinite, and its rates and costs what its
 clients would ask for if it were not. Near the limit long polling is some 15 % off, and short polling that
 finds many updates is better here than it is (their models say why). Clients who have got into step (polls
 with a fixed delay, short hold times, many ticks in a round trip) wake it more seldom than is taken here:
-its CPU is then up to a third less, where waking is most of it.
+its CPU is then some tenths off, where waking is most of it.
 """
 
 from __future__ import annotations
@@ -137,12 +137,10 @@ def analytic(
     busy = demand.ticks_per_s * system.costs.tick_s + clients * own_share
     updates = rates["updates"]
     up, down = system.bytes_per_s(sizes, rates)
-    resting = warm.own_share(warm.rates(*at_rest))
-    spare = target - costs.base_share - demand.ticks_per_s * costs.tick_s
     form = system.form
     symbols = {"symbols": demand.symbols}
     latency = "latency_mean_s" if demand.mode == "every" else "latency_mean_latest_s"
-    opened_s = server_s + net.up_s + net.down_s + system.opening_s
+    opened_s = system.opening_s + server_s
     closes = sizes.new_connection and sizes.closing == SERVER_FIRST
     return Forecast(
         latency_mean_s=net.feed_s + form(
@@ -159,7 +157,7 @@ def analytic(
         cpu_per_update_s=(busy + idle_share) / (clients * updates),
         sockets=clients * (rates["requests"] * (opened_s + rates["parked_s"]) if sizes.new_connection else 1),
         lingering=clients * rates["requests"] * TIME_WAIT_S if closes else 0.0,
-        clients_max=max(spare, 0.0) / (resting + costs.socket_share),
+        clients_max=warm.cooled(warm.clients_max(target), 1 - target).clients_max(target),
         server_s=server_s,
     )
 
@@ -178,30 +176,47 @@ class _System:
     read_s: float = 0.0
     """From then until it asks again."""
 
-    def cooled(self, clients: float) -> _System:
-        """The same with the costs of a server that sleeps now and then."""
+    def clients_max(self, target: float) -> float:
+        """Clients with which a server is so busy, by what they ask for where nothing waits."""
+        each = self.own_share(self.rates(*self.ways(self.server_s(1)))) + self.costs.socket_share
+        return max(target - self.costs.base_share - self.demand.ticks_per_s * self.costs.tick_s, 0.0) / each
+
+    def cooled(self, clients: float, asleep: float | None = None) -> _System:
+        """The same with the costs of a server that sleeps now and then: for a share `asleep` of the time."""
         costs, demand = self.costs, self.demand
         if not (costs.wake_s or costs.cold_share):
             return self
         rates = self.rates(*self.ways(self.server_s(1)))
         busy = min(demand.ticks_per_s * costs.tick_s + clients * self.own_share(rates), 1.0)
+        asleep = 1 - busy if asleep is None else asleep
         bursts = self.cycle.pushes or self.cycle.parks
         jobs_per_s = demand.ticks_per_s + (0.0 if bursts else clients * rates["requests"])
+        cold, wakes = mean_coldness(1 / jobs_per_s, 1.0), asleep
         if demand.regular and bursts:
-            cold = float(coldness((1 - busy) / jobs_per_s))
-        else:
-            cold = (1 - busy) * mean_coldness(1 / jobs_per_s, 1.0)
-        longer, wake_s = 1 + cold * costs.cold_share, cold * costs.wake_s
+            cold, wakes = float(coldness(asleep / jobs_per_s)), 1.0
+        longer, wake_s = 1 + cold * costs.cold_share, wakes * cold * costs.wake_s
         found = replace(costs, tick_s=costs.tick_s * longer + wake_s, answer_s=costs.answer_s * longer,
                         update_s=costs.update_s * longer, byte_s=costs.byte_s * longer)
         if not bursts:
             return replace(self, costs=replace(
                 found, request_s=costs.request_s * longer + wake_s, connection_s=costs.connection_s * longer))
-        turns = max(self.load(clients).audience, 1.0)
-        slept_s = self.round_trip_s - turns * (self.jobs.answer_s + self.jobs.update_s)
-        first = float(coldness(slept_s)) / turns
-        return replace(self, costs=replace(
-            found, request_s=costs.request_s * (1 + first * costs.cold_share) + first * costs.wake_s))
+        return replace(self, costs=self._asked_cold(found, clients, cold))
+
+    def _asked_cold(self, found: Costs, clients: float, cold: float) -> Costs:
+        """With what the requests take that come a round trip after a fan-out, as far apart as the answers:
+        they find it under way, or the server asleep, and cold until it has caught up with them."""
+        costs, jobs, turns = self.costs, self.jobs, max(self.load(clients).audience, 1.0)
+        colder = replace(self, costs=found).jobs
+        each_s = colder.answer_s + colder.update_s
+        behind_s, wakes = turns * each_s - self.round_trip_s, 0.0
+        if behind_s < 0:
+            cold = float(coldness(-behind_s))
+            wakes, behind_s = cold / turns, cold * costs.wake_s
+        request_s = jobs.request_s * (1 + cold * costs.cold_share)
+        late = 1.0 if request_s >= each_s else min((1 + behind_s / (each_s - request_s)) / turns, 1.0)
+        longer = 1 + late * cold * costs.cold_share
+        return replace(found, request_s=costs.request_s * longer + wakes * costs.wake_s,
+                       connection_s=costs.connection_s * longer)
 
     def read_by(self, station: Station, clients: float) -> _System:
         """The same with a load client."""

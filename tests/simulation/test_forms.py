@@ -218,4 +218,4 @@ def test_a_server_that_sleeps_works_longer(
     assert found.utilisation == pytest.approx(due.utilisation, rel=near)
     assert found.latency_mean_s == pytest.approx(due.latency_mean_s, rel=0.08)
     assert due.utilisation > warm.utilisation
-    assert due.clients_max == pytest.approx(warm.clients_max, rel=0.01)
+    assert due.clients_max <= warm.clients_max * 1.01

@@ -115,11 +115,12 @@ def seen(shard: Shard, said: Sizes | None = None) -> Seen:
 
 
 def _sockets(shard: Shard, counted: dict[str, Any], length_s: float) -> float:
-    """Open at the server, from a handshake's beginning to its answer."""
+    """Open at the server, from a handshake's first packet to the answer: as long as a request is under way,
+    but for TLS."""
     if not shard.cycle.new_connection:
         return len(shard.clients)
-    opening_s = shard.cycle.handshakes * (shard.net.up_s + shard.net.down_s)
-    return float(counted["in_flight_s"] + counted["requests"] * opening_s) / length_s
+    further_s = (shard.cycle.handshakes - 1) * (shard.net.up_s + shard.net.down_s)
+    return float(counted["in_flight_s"] + counted["requests"] * further_s) / length_s
 
 
 def _wire_bytes(shard: Shard, outcome: ShardOutcome, said: Sizes | None, way: str) -> float:
