@@ -63,7 +63,8 @@ def compare(before: Path, after: Path, *, threshold: float = THRESHOLD, force: b
     if all(each.verdict(threshold) == "not compared" for each in found):
         raise RunError(f"{before} and {after}: no cell has two valid trials in both, so there is nothing "
                        "to compare")
-    notes = tuple(_differences(_versions(one.manifest), _versions(other.manifest), "versions."))
+    notes = (*_differences(_versions(one.manifest), _versions(other.manifest), "versions."),
+             *_other_costs(one.manifest, other.manifest))
     return Comparison(one, other, tuple(found), unlike, notes, threshold)
 
 
@@ -72,6 +73,9 @@ def _unlike(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str
     schemas = [manifest.get("migrated_from", manifest["schema_version"]) for manifest in (before, after)]
     if schemas[0] != schemas[1]:
         yield f"schema_version: {schemas[0]} and {schemas[1]}"
+    sources = [manifest.get("source", "measured") for manifest in (before, after)]
+    if sources[0] != sources[1]:
+        yield f"source: {sources[0]} and {sources[1]}"
     hosts = [{name: manifest.get("host", {}).get(name) for name in HOST} for manifest in (before, after)]
     memory = [host["memory_bytes"] for host in hosts]
     if all(memory) and abs(memory[0] - memory[1]) <= MEMORY_SLACK * memory[0]:
@@ -95,6 +99,13 @@ def _asked(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def _versions(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {**manifest.get("versions", {}), "kernel": manifest.get("host", {}).get("kernel")}
+
+
+def _other_costs(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """That two simulated runs were made with different costs."""
+    told = [(manifest.get("costs") or {}).get("told") for manifest in (before, after)]
+    if all(told) and told[0] != told[1]:
+        yield f"simulated with {told[0]}, and with {told[1]}"
 
 
 def _flat(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

@@ -93,6 +93,21 @@ def test_runs_that_are_not_alike_are_refused_unless_told(
     assert found.regressed == []
 
 
+def test_simulated_is_not_like_measured(before: Path, changed: Callable[..., Path]) -> None:
+    """Or figures that nobody measured would pass for a change."""
+    with pytest.raises(RunError, match="source: measured and simulated"):
+        compare(before, changed(source="simulated", costs={"told": "costs measured on box"}))
+
+
+@pytest.mark.parametrize(("other", "notes"), [
+    ("box", ()), ("boy", ("simulated with costs measured on box, and with costs measured on boy",))])
+def test_other_costs_are_told(other: str, notes: tuple[str, ...]) -> None:
+    """Two simulated runs may be compared, with a word on what the differences may come from."""
+    both = [{"costs": {"told": f"costs measured on {name}"}} for name in ("box", other)]
+    assert tuple(comparing._other_costs(*both)) == notes
+    assert not list(comparing._other_costs({}, both[0]))
+
+
 @pytest.mark.parametrize("fields", [
     {"versions": {"python": "3.14.0"}, "commit": "c0ffee"}, {"host": {"load_average": [9]}},
     {"scenario": {"question": "Another?", "trials": {"count": 9}}},
