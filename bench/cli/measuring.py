@@ -127,7 +127,7 @@ def _print_plan(question: Question, needed: needs.Needs, results: Path) -> None:
                        "The needs are those of one step at the top.")
     for row in needs.table(needed, needs.Means.read(results)):
         means.add_row(*row)
-    console = Console()
+    console = Console(markup=False)
     console.print(blocks)
     trials = question.scenario.trials
     if trials.rule:
@@ -185,7 +185,7 @@ def compare(
     if as_json:
         typer.echo(json.dumps(comparing.as_json(found)))
     else:
-        console = Console()
+        console = Console(markup=False)
         console.print(_changes_table(found))
         console.print(comparing.summary(found), highlight=False)
     raise typer.Exit(NOT_VALID if found.regressed else VALID)
@@ -241,7 +241,7 @@ def doctor(as_json: AsJson = False) -> None:
         table = Table("", "verdict", "found", "what to do")
         for check in checks:
             table.add_row(check.name, check.verdict, check.found, check.advice)
-        Console().print(table)
+        Console(markup=False).print(table)
     raise typer.Exit(NOT_VALID if any(check.verdict == "poor" for check in checks) else VALID)
 
 

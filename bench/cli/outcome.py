@@ -51,7 +51,7 @@ def finish(folder: Path, as_json: bool) -> bool:
         data["claimable"] = findings.floor_sentences(built)
         typer.echo(json.dumps(data))
     else:
-        console = Console()
+        console = Console(markup=False)
         console.print(_summary_table(summary) if built.knees is None else _capacity_table(built.knees))
         if built.claims:
             console.print(_claims_table(built.claims))

@@ -181,7 +181,7 @@ def finish(folder: Path, as_json: bool) -> None:
                                table.name: _as_objects(table), "findings": sentences}))
         return
     _print(table, sentences)
-    Console().print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
+    Console(markup=False).print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
 
 
 def _as_objects(words: Words) -> list[dict[str, str]]:
@@ -195,7 +195,7 @@ def _print(words: Words, sentences: Sequence[str]) -> None:
         table.add_column(name, justify="left" if name == words.columns[0] else "right")
     for row in words.rows:
         table.add_row(*row[:PRINTED])
-    console = Console()
+    console = Console(markup=False)
     console.print(table)
     for sentence in sentences:
         console.print(f"- {sentence}", highlight=False)

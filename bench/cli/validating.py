@@ -202,7 +202,7 @@ def _print_costs(found: CostsFile, path: Path, as_json: bool) -> None:
         byte = each.costs["byte_s"]
         table.add_row(str(each.kind), *cells, _cost(byte.value, byte.low, byte.high, 1e9),
                       f"{100 * each.residual_share:.0f} %")
-    console = Console()
+    console = Console(markup=False)
     console.print(table)
     console.print(f"Costs: {path}", highlight=False, soft_wrap=True)
 
@@ -229,7 +229,7 @@ def _print_errors(rows: Sequence[Compared], folder: Path, as_json: bool) -> None
             row.transport, f"{row.clients:,}", _percent(row.load, "{:.0f}"), SHORT[row.quantity],
             style.number(row.measured), style.number(row.predicted), _percent(row.error, "{:+.1f}"), bounds,
             verdict)
-    console = Console()
+    console = Console(markup=False)
     console.print(table)
     console.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.errors import DiskFullError
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 LEAST_BYTES = 1_000_000
 """A trial's logs and tables without any row take about a tenth of it."""
 

@@ -5,7 +5,7 @@
     this process  ◄── pipe of its own ──►  each helper: receives a task, does it, sends what came of it
 
 Only a few more tasks are under way than there are processes, so memory doesn't grow with their number.
-Helpers are started afresh (spawn), ignore Ctrl-C, which is the caller's to handle, and end with it. Each has
+Helpers are started afresh (spawn), don't see Ctrl-C, which is the caller's to handle, and end with it. Each has
 a pipe that nobody else holds, so that one that is killed, even while it sends, is an end of file and not a
 wait without end (`concurrent.futures` shares one pipe among all, and then hangs).
 
@@ -109,10 +109,14 @@ def pool(processes: int | None = None) -> Iterator[Pool]:
         for _ in range(count if count > 1 else 0):
             mine, theirs = context.Pipe()
             helper = context.Process(target=_help, args=(theirs,), daemon=True)
-            helper.start()
+            with _interruptions_put_off():
+                helper.start()
+                helpers.append((helper, mine))
             theirs.close()   # so that its end is seen
-            helpers.append((helper, mine))
         yield Pool([mine for _, mine in helpers])
+    except MemoryError as error:
+        raise RunError("memory ran out in simulating; use more simulation.workers or a smaller "
+                       "simulation.sample_clients") from error
     finally:
         for helper, mine in helpers:
             helper.terminate()   # it holds nothing
@@ -120,10 +124,20 @@ def pool(processes: int | None = None) -> Iterator[Pool]:
             mine.close()
 
 
+@contextmanager
+def _interruptions_put_off() -> Iterator[None]:
+    """Hold Ctrl-C back meanwhile, and for good in a process that is started: it spends its first second with
+    imports, before any code of ours could ignore it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _help(caller: Connection) -> None:
     """The life of a helper: do what comes until nobody is there any more."""
     die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
         try:
             task = caller.recv()

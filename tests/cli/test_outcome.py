@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
+from synthetic import Plan, make_run
 
 from bench.cli import outcome
 from bench.stats.fleet import Need
@@ -44,6 +46,12 @@ def test_what_was_conflated_is_seen_at_a_glance(conflated: int, shown: bool) -> 
     text = console.export_text()
     assert ("confl." in text, " 25 " in text) == (shown, shown)
     assert "…" not in text
+
+
+def test_brackets_in_a_path_are_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_run(tmp_path / "[bold]run[/i]", Plan(trials=2, clients=(3,)))
+    outcome.finish(folder, as_json=False)
+    assert "[bold]run[/i]/report.html" in capsys.readouterr().out
 
 
 def test_a_capacity_plan_fits_a_terminal() -> None:

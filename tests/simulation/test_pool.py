@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from priced import priced
 
 from bench.errors import RunError
 from bench.experiment import plan, prepare
+from bench.records import Windows
 from bench.simulation.pool import pool
 from bench.simulation.run import Setting
 from bench.simulation.shards import Case
@@ -52,6 +54,16 @@ def interrupted() -> None:
         raise KeyboardInterrupt
 
 
+@pytest.mark.process
+def test_an_interruption_while_helpers_start_is_theirs_to_ignore(capfd: pytest.CaptureFixture[str]) -> None:
+    with pool(2) as workers:
+        for helper in multiprocessing.active_children():   # they still import
+            assert helper.pid is not None
+            os.kill(helper.pid, signal.SIGINT)
+        assert list(workers.do([partial(int, "7"), partial(int, "8")])) == [7, 8]
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def killed(while_sending: bool) -> None:
     with pool(2) as workers:
         parts = workers.simulate(shards_of_all())
@@ -78,6 +90,14 @@ def test_a_process_that_is_killed_is_a_sentence(while_sending: bool) -> None:
     with pytest.raises(RunError, match="was killed from outside"):
         killed(while_sending)
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("processes", [1, 2])
+def test_memory_that_runs_out_is_a_sentence(processes: int) -> None:
+    huge = replace(cases()[0], windows=Windows(0, 10**9, 10**21, 10**9))   # its steps alone are 80 TB
+    with pytest.raises(RunError, match="memory ran out"), pool(processes) as workers:
+        list(workers.simulate([(huge, 0)]))
 
 
 @pytest.mark.process
