@@ -32,7 +32,7 @@ from bench.experiment import journal, plan, prepare, progress
 from bench.experiment.journal import Run
 from bench.experiment.prepare import Question
 from bench.experiment.room import told_where_full
-from bench.simulation import beside
+from bench.simulation import beside, closed_forms
 from bench.simulation import run as runs
 from bench.simulation.costs import default_costs, read_costs
 
@@ -159,6 +159,7 @@ def _execute(under_way: Run) -> None:
         runs.execute(under_way, progress.reporter)
     else:
         runs.search(under_way, lambda line: typer.echo(line, err=True))
+    closed_forms.write(under_way)
 
 
 VERBS = (simulate,)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from bench import objective
 from bench.limits import Row, fired, is_void
-from bench.report import server_table, style
+from bench.report import forms, server_table, style
 from bench.report.figures import run_looks
 from bench.report.findings import Finding, Question
 from bench.report.knees import held, level
@@ -25,7 +25,10 @@ from bench.report.tables import Table, background
 CAPTION = (
     "Each marker is one trial: filled where it held the objective, hollow where it did not. A cross at the "
     "top edge is a trial that was not valid, so no figure of it is drawn. The dashed line is the objective's "
-    "bound; the ring is the knee, the most that held. Both axes are logarithmic.")
+    "bound; the ring is the knee, the most that held. Both axes are logarithmic. "
+    "Dotted lines, of a simulated search: where a worker would be full by the closed forms.")
+FULL = {"clients": "clients_max", "rate_per_s": "rate_max_per_s"}
+"""The closed form of what was raised."""
 SIDES = {
     "feed": "the feed gave in first: ticks came late, so the server's own limit was not reached",
     "generator": "the generator gave in first, not the server: it may carry more than this",
@@ -122,6 +125,9 @@ def against_level(run: Run) -> Figure:
                 axes.plot([x for x, _ in mine], [y for _, y in mine], linestyle="", marker=look.marker,
                           color=look.colour, markerfacecolor=look.colour if kept else "white",
                           label=look.name if kept == any_held else None)
+            full = forms.full(run, label, FULL[capacity["raised"]])
+            if math.isfinite(full):
+                axes.axvline(full, color=style.darker(look.colour), linewidth=1.0, linestyle=(0, (1, 2)))
             row = at_knee.loc[label]
             if not pd.isna(row["clients"]):
                 x = int(row["clients"]) if capacity["raised"] == "clients" else round(row["rate_per_s"])

@@ -9,9 +9,10 @@ import math
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bench.report import style
+from bench.report import forms, style
 from bench.report.figures import by_clients, run_looks, shown_clients
 from bench.report.run import Run
 from bench.stats.costs import DIRECTIONS, PARTS
@@ -36,6 +37,8 @@ def bytes_per_update(run: Run) -> Figure:
     clients = shown_clients(run)
     cells = {row["transport"]: row for _, row in run.summary[run.summary["clients"] == clients].iterrows()}
     looks = {label: look for label, look in run_looks(run).items() if label in cells}
+    expected = {(each.transport, each.figure): each.foreseen for each in forms.foreseen(run)
+                if each.clients == clients}
     longest = max((_whole(cells[label], direction) for label in looks for direction in DIRECTIONS), default=0)
     with style.settings():
         figure = Figure(figsize=(8.4, 1.9 + 0.75 * max(1, len(looks))), layout="constrained")
@@ -54,18 +57,23 @@ def bytes_per_update(run: Run) -> Figure:
                                   edgecolor=style.INK, linewidth=0.6)
                         drawn.add(part)
                         left += width
-                axes.text(left + 0.012 * longest, y, style.number(_whole(cells[label], direction)),
-                          va="center", size=9)
+                form = expected.get((label, f"bytes_{direction}_per_update"), 0.0)
+                if form:
+                    axes.plot([form, form], [y - 0.2, y + 0.2], color=style.INK, linewidth=1.1, zorder=3)
+                axes.text(max(left, form) + 0.012 * longest, y,
+                          style.number(_whole(cells[label], direction)), va="center", size=9)
         axes.set_yticks([y for y, _ in ticks], [text for _, text in ticks])
         axes.set_xlim(0, longest * 1.12 or 1)
         axes.grid(visible=False, axis="y")
         axes.set_xlabel("bytes for each update (wire, IPv4)")
         axes.set_title(f"What does an update cost on the wire? ({clients:,} clients)")
-        figure.legend(handles=[
+        lines = [Line2D([], [], color=style.INK, linewidth=1.1, label=style.CLOSED_FORM)]
+        with_forms = any(figure.startswith("bytes") for _, figure in expected)
+        figure.legend(handles=[*lines * with_forms, *(
             Patch(facecolor=_tint("#555555", KINDS[part][2]), hatch=KINDS[part][1], edgecolor=style.INK,
                   linewidth=0.6, label=KINDS[part][0])
             for part in PARTS if part in drawn
-        ], loc="outside lower left", ncols=4)
+        )], loc="outside lower left", ncols=4)
     return figure
 
 

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from bench.report import simulated, style, theory
+from bench.report import forms, simulated, style
 from bench.report.run import Run
 from bench.stats.arrays import Floats
 from bench.stats.intervals import interval
@@ -136,7 +136,7 @@ def by_clients(axes: Axes, run: Run, column: str, label: str, *, logarithmic: bo
     places = {clients: place for place, clients in enumerate(simulated.counts(run, column))}
     low, high = bounds(column)
     measured = simulated.beside(run, column)
-    expected = [each for each in theory.foreseen(run) if each.figure == column]
+    expected = [each for each in forms.foreseen(run) if each.figure == column]
     all_looks = run_looks(run)
     for number, (transport, look) in enumerate(all_looks.items()):
         cells = run.summary[run.summary["transport"] == transport].dropna(subset=[column])
@@ -159,8 +159,8 @@ def by_clients(axes: Axes, run: Run, column: str, label: str, *, logarithmic: bo
         if mine:
             axes.plot([places[each.clients] + shift for each in mine],
                       [each.foreseen / unit for each in mine], color=style.darker(look.colour),
-                      linestyle=(0, look.dashes), linewidth=1.4, marker="_", markersize=20, zorder=3,
-                      label=f"{look.name}, {style.CLOSED_FORM}")
+                      linestyle=(0, look.dashes), linewidth=1.1, marker="_", markersize=20, zorder=3,
+                      label=f"{style.title(transport)}, {style.CLOSED_FORM}")
     if logarithmic:
         axes.set_yscale("log")
         style.plain_ticks(axes, "y")

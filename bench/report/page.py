@@ -26,6 +26,7 @@ from bench.report import (
     cost_figures,
     figures,
     fleet,
+    load_figures,
     server_table,
     simulated,
     style,
@@ -79,6 +80,18 @@ PLATES = (
 )
 
 
+SIMULATED_PLATES = (
+    Plate("worker-load", load_figures.worker_load, (
+        "CPU of each worker, with its idle base. Marks: simulated, one for each client count. Fine lines: "
+        "closed forms. Dotted, with the number of clients at its top: where a worker's work would take all "
+        "of its core, if none of it waited. Near it polls come late, and long polls and pushes share reads, "
+        "so that the load bends.")),
+    Plate("in-vain", load_figures.in_vain, (
+        "Left: updates that no client got, since newer ones took their place or they were lost. Middle: "
+        "answers to polls that brought nothing. Right: sockets open at the servers. Fine lines: closed "
+        "forms.")),
+)
+"""What is drawn of a simulated run as well."""
 SEARCH_PLATES = (Plate("capacity", capacity.against_level, capacity.CAPTION),)
 """What is drawn of a search for the knee, in place of all others."""
 
@@ -120,7 +133,7 @@ def page(run: Run) -> Page:
     """The report of a run as plain data."""
     searched = run.knees is not None
     drawn = []
-    for plate in SEARCH_PLATES if searched else PLATES:
+    for plate in SEARCH_PLATES if searched else (*PLATES, *SIMULATED_PLATES * run.simulated):
         figure = plate.draw(run)
         simulated.mark(figure, run)
         caption = simulated.caption(run, plate.name, plate.caption)

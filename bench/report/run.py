@@ -53,6 +53,8 @@ class Run:
     """`measured.csv` of a simulated run: cells of the same shape, as rows of `summary.csv`."""
     validation: pd.DataFrame | None = None
     """`validation.csv` of a simulated run: how far its model was checked."""
+    closed_forms: pd.DataFrame | None = None
+    """`closed_forms.csv` of a simulated run: what its figures come to without simulating."""
 
     @property
     def simulated(self) -> bool:
@@ -130,7 +132,7 @@ def open_run(folder: Path) -> Run:
     trials, distributions, timelines = _from_raw(done) if _is_raw(done) else _from_condensed(folder)
     trials = _typed(trials).sort_values(["block", "position", "attempt"], ignore_index=True)
     summary = summarise(at_knees(trials, manifest["scenario"]), tuple(manifest["scenario"]["transports"]))
-    beside = [_optional(folder / f"{name}.csv") for name in ("measured", "validation")]
+    beside = [_optional(folder / f"{name}.csv") for name in ("measured", "validation", "closed_forms")]
     return Run(folder, manifest, trials, summary, distributions, timelines, *beside)
 
 

@@ -42,19 +42,23 @@ CAVEATS = (
 )
 CAPTIONS = {
     "latency-by-clients": (
-        "Mean latency of what arrived. Bars are 95 % intervals between trials. Dashed: closed forms. "
-        "{beside}"),
+        "Mean latency of what arrived. Bars are 95 % intervals between trials. {forms}{beside}"),
     "age-by-clients": (
         "Age of information: how long ago the newest update that a client has was due, averaged over time, "
         "clients and symbols. Left, all of it: a quiet symbol is old for everyone. Right, only what the "
-        "transport adds. Bars are 95 % intervals between trials. {beside}"),
+        "transport adds. Bars are 95 % intervals between trials. {forms}{beside}"),
     "bytes-per-update": (
         "Bytes on the wire for each update that arrived, by the project's own encoders and TCP's rules. Down "
-        "is to the client. The parts add up to the bar; the table of the same name has them in numbers."),
+        "is to the client. The parts add up to the bar; the table of the same name has them in numbers. "
+        "{forms}"),
     "server-by-clients": (
         "CPU time of all workers over the measuring window for each update that arrived. Memory is not "
-        "simulated. Bars are 95 % intervals between trials. {beside}"),
+        "simulated. Bars are 95 % intervals between trials. {forms}{beside}"),
 }
+FORMS = ("Fine lines: closed forms, with the same costs and network, and nothing fitted to what was "
+         "simulated. ")
+FORMS_OF_A_PUSH = "Dashed: closed forms of polling, where there are any. "
+"""Of a run without a table of closed forms."""
 
 
 def told(run: Run) -> str:
@@ -96,7 +100,9 @@ def caption(run: Run, name: str, usual: str) -> str:
         beside.append("Grey: client counts up to which the model was checked.")
     else:
         beside.append(f"The model was checked with up to {most:,} clients on one worker.")
-    return CAPTIONS[name].format(beside=" ".join(beside))
+    of_a_push = FORMS_OF_A_PUSH if name in ("latency-by-clients", "age-by-clients") else ""
+    return CAPTIONS[name].format(beside=" ".join(beside),
+                                 forms=of_a_push if run.closed_forms is None else FORMS)
 
 
 def mark(figure: Figure, run: Run) -> None:

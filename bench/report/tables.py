@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from bench import until
-from bench.report import style, theory
+from bench.report import forms, style, theory
 from bench.report.claimable import floors
 from bench.report.figures import shown_clients
 from bench.report.findings import (
@@ -203,26 +203,33 @@ def _fates(run: Run) -> Table:
 
 
 def _closed_forms(run: Run) -> Table:
-    nouns = {"latency_mean_ms": "mean latency", "age_mean_ms": "mean age",
-             "age_excess_mean_ms": "mean excess age"}
     rows = tuple(
-        (nouns[each.figure], f"{each.clients:,}", style.title(each.transport),
-         f"{style.number(each.measured)} ms", f"{style.number(each.foreseen)} ms",
-         f"{100 * each.off:+.1f} %".replace("-", "−"))
-        for each in theory.foreseen(run)
+        (forms.NOUNS[each.figure][0], f"{each.clients:,}", style.title(each.transport), *forms.words(each))
+        for each in forms.foreseen(run)
     )
-    columns = ("figure", "clients", "transport", "measured", "closed form", "difference")
-    pusher = theory.push(run)
-    name = style.title(pusher) if pusher else ""
+    found = "simulated" if run.simulated else "measured"
+    columns = ("figure", "clients", "transport", found, "closed form", "difference")
+    return Table("closed-forms", f"{style.sentence(found)} against the closed forms", columns, rows,
+                 note=_about_forms(run, found), folded=run.closed_forms is not None)
+
+
+def _about_forms(run: Run, found: str) -> str:
+    """How the closed forms are read."""
     schedule = run.manifest["scenario"]["feed"].get("schedule")
     feed = ("Ticks are taken as a Poisson process, which this feed is." if theory.poisson(run) else
             f"This feed is no Poisson process (schedule: {schedule}): only forms for any feed are shown.")
-    return Table("closed-forms", "Measured against the closed forms", columns, rows, note=(
-        f"The way to the client is taken from {name}'s mean latency at the same client count. {feed} The "
-        "difference holds chance, what an answer costs more than a push, and what losses do; the closed "
-        "forms leave these out. A mean age is foreseen as that of an ideal client, as it was measured, and "
-        "the closed form of the excess: so it differs by as many ms as the excess does. Formulas: "
-        "bench/transports/*/model.py."))
+    age = (f"A mean age is foreseen as that of an ideal client, as it was {found}, and the closed form of "
+           "the excess: so it differs by as many ms as the excess does. Formulas: "
+           "bench/transports/*/model.py")
+    if run.closed_forms is not None:
+        return (f"The forms have the costs and the network of the simulation, and nothing else. {feed} The "
+                f"difference holds chance, and what ticks that meet change near a full worker. {age}, "
+                "bench/simulation/analytic.py; closed_forms.csv has more of them.")
+    pusher = theory.push(run)
+    name = style.title(pusher) if pusher else ""
+    return (f"The way to the client is taken from {name}'s mean latency at the same client count. {feed} The "
+            "difference holds chance, what an answer costs more than a push, and what losses do; the closed "
+            f"forms leave these out. {age}.")
 
 
 def _floors(run: Run) -> Table:

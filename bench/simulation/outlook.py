@@ -34,6 +34,7 @@ from bench.report.run import Run, verdict_words
 from bench.scenario import Scenario
 from bench.simulation import shards, trial
 from bench.simulation.analytic import Demand, Forecast, analytic
+from bench.simulation.closed_forms import demand, drawn_per_s
 from bench.simulation.costs import CostsFile
 from bench.simulation.crossover import MONTH_S, Subject, calm_cores, most_clients, offer
 from bench.simulation.pool import pool
@@ -222,16 +223,7 @@ def _case(asked: Setting, label: str, clients: int) -> Case:
 
 
 def _demand(case: Case, *, as_drawn: bool = False) -> Demand:
-    """What the clients want of the feed, for the closed forms; at the rate that was drawn for the measuring
-    window, so that as many ticks as fell into it by chance are no error of the forms."""
-    feed, load, windows = case.scenario.feed, case.scenario.load, case.scenario.windows
-    drawn = shards.schedule(case)
-    symbols = len(drawn.symbols)
-    of_each = min(load.symbols_per_client or symbols, symbols)
-    rate = feed.rate_per_s
-    if as_drawn or feed.schedule == "replay":
-        since_t0_s = drawn.offset_ns / shards.NS - windows.warmup_s
-        rate = int(((since_t0_s >= 0) & (since_t0_s < windows.measure_s)).sum()) / windows.measure_s
-    return Demand(rate_per_s=rate * of_each / symbols, symbols=of_each,
-                  payload_bytes=float(shards.payload_bytes(case).mean()), feed_per_s=rate,
-                  regular=feed.schedule == "constant", mode=load.mode)
+    """What the clients want of the feed; at the rate that was drawn for the measuring window, so that as many
+    ticks as fell into it by chance are no error of the forms."""
+    feed = case.scenario.feed
+    return demand(case, drawn_per_s(case) if as_drawn or feed.schedule == "replay" else feed.rate_per_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from simulated_runs import TOLD, made
 
 from bench.report import Run, build, figures, simulated
-from bench.report.page import PLATES, page
+from bench.report.page import PLATES, SIMULATED_PLATES, page
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def test_every_figure_table_and_caption_says_so(known: Run) -> None:
     whole = page(known)
     assert whole.notice.startswith(f"Everything here is simulated, not measured, with {TOLD}.")
     assert all(plate.title.endswith("(simulated)") for plate in whole.plates)
-    assert len(whole.plates) == len(PLATES)
+    assert len(whole.plates) == len(PLATES) + len(SIMULATED_PLATES)
     background = {"not-assessed", "scenario", "host", "versions", "costs", "resumed"}
     tables = [whole.glance, *whole.leading, *whole.following,
               *(each for each in whole.sections if each.name not in background)]
@@ -79,3 +80,11 @@ def test_a_model_that_was_not_checked_is_said_to_be_so(tmp_path: Path) -> None:
     assert simulated.UNCHECKED in simulated.notice(unchecked)
     assert simulated.UNCHECKED in simulated.caption(unchecked, "latency-by-clients", "")
     assert "checked range" not in figures.latency_by_clients(unchecked).axes[0].get_legend_handles_labels()[1]
+
+
+def test_a_caption_says_what_a_fine_line_is(known: Run) -> None:
+    for name in simulated.CAPTIONS:
+        assert "Fine lines: closed forms" in simulated.caption(known, name, "")
+    older = replace(known, closed_forms=None)
+    assert "Dashed: closed forms of polling" in simulated.caption(older, "latency-by-clients", "")
+    assert "closed form" not in simulated.caption(older, "bytes-per-update", "")

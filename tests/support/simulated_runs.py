@@ -23,6 +23,20 @@ CHECKED = [
 ]
 
 
+def closed_forms() -> pd.DataFrame:
+    """What forms may say of such a run: short polling full with 5,000 clients."""
+    rows: list[tuple[object, ...]] = [("short_polling", None, "clients_max", 5000.0, "")]
+    rows += [("short_polling", clients, "server_load", clients / 5000, "cores")
+             for clients in (20, 60, 700, 5000)]
+    rows += [("short_polling", clients, name, value, unit) for clients in (20, 60) for name, value, unit in (
+        ("latency_mean_ms", 500.0, "ms"), ("age_excess_mean_ms", 400.0, "ms"), ("missed_share", 0.02, ""),
+        ("answers_empty_share", 0.1, ""), ("requests_per_update", 2.0, ""), ("sockets", float(clients), ""),
+        ("bytes_up_per_update", 200.0, "bytes"), ("bytes_down_per_update", 300.0, "bytes"),
+        ("server_cpu_us_per_update", 50.0, "µs"))]
+    rows += [("websocket", 20, "latency_mean_ms", float("inf"), "ms")]
+    return pd.DataFrame(rows, columns=["transport", "clients", "quantity", "value", "unit"])
+
+
 def made(folder: Path, asked: dict[str, Any] | None = None, checked: bool = True) -> Run:
     """A run whose trials say that they were simulated, with a measured one and a validation beside."""
     run = make_run(folder / "simulated", Plan(trials=3, clients=(20, 60), source="simulated"))
@@ -34,6 +48,7 @@ def made(folder: Path, asked: dict[str, Any] | None = None, checked: bool = True
     path.write_text(json.dumps(manifest))
     measured = open_run(make_run(folder / "measured", Plan(trials=3, clients=(10, 20))))
     measured.summary.to_csv(run / "measured.csv", index=False)
+    closed_forms().to_csv(run / "closed_forms.csv", index=False)
     if checked:
         pd.DataFrame(CHECKED, columns=list(COLUMNS)).to_csv(run / "validation.csv", index=False)
     return open_run(run)
