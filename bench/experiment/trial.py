@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import time
 import urllib.request
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from http.client import HTTPException
@@ -322,14 +321,6 @@ class _Trial:
             if time.monotonic() > deadline:
                 raise TrialError("timeout", f"{address} did not answer with 200 within {READY_S:g} s")
         return {"host": programs.LOCALHOST, "port": port}
-
-
-def owed_in(schedule: Schedule, from_ns: int, to_ns: int) -> dict[str, Any]:
-    """What is due with an offset in [from_ns, to_ns), so that the load knows when all has come:
-    the first index, and by symbol the last index and the number."""
-    first, end = schedule.first_due_from(from_ns), schedule.first_due_from(to_ns)
-    counts = Counter(schedule.symbols[place] for place in schedule.symbol[first:end].tolist())
-    return {"first_index": first, "last_index": schedule.last_index(from_ns, to_ns), "due": dict(counts)}
 
 
 def _filled(text: str, words: Mapping[str, str]) -> str:

@@ -38,11 +38,6 @@ class Answer:
     body: bytes
     tag: str
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing new in it."""
-        return not self.batch.ticks
-
 
 def answer_of(request: Request, batch: Batch) -> Answer:
     """The answer to `request` that hands over `batch`."""

@@ -122,8 +122,6 @@ class Offer:
     age_excess_s: float
     price: float
     """A month; NaN where nothing has a price."""
-    waits: bool = True
-    """Whether the times hold the wait for the worker: not where the form for it is past its end."""
 
     @property
     def possible(self) -> bool:
@@ -248,7 +246,7 @@ def offer(subject: Subject, demand: Demand, rtt_s: float, workers: int, clients:
     interval_s = float(getattr(subject.options, "interval_s", math.nan)) if subject.has_interval else math.nan
     used = workers * (cores(found, each) if waits else calm_cores(subject, demand, rtt_s, each))
     return Offer("", interval_s, workers, most, used, bytes_per_s, times.latency_mean_s,
-                 times.latency_worst_s, times.age_excess_s, price, waits)
+                 times.latency_worst_s, times.age_excess_s, price)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bench.clock import RunClock
 from bench.experiment import plan, trial
-from bench.experiment.trial import Setting, owed_in
-from bench.feed import schedule
+from bench.experiment.trial import Setting
 from bench.measure import host
 from bench.records import read_trial
-from bench.scenario import Feed, Scenario
+from bench.scenario import Scenario
 
 NS = 1_000_000_000
 
@@ -28,22 +24,6 @@ def setting(**changes: Any) -> Setting:
     scenario = Scenario.model_validate(table | changes)
     options = plan.options_of_all(scenario, "?")
     return Setting.on_this_machine(scenario, options, RunClock.start(), Path())
-
-
-@given(st.integers(0, 50), st.integers(0, 3 * NS), st.integers(0, 3 * NS))
-def test_what_is_owed_is_what_the_schedule_has_in_the_window(seed: int, one_ns: int, other_ns: int) -> None:
-    from_ns, to_ns = sorted((one_ns, other_ns))
-    ticks = schedule.make(Feed(rate_per_s=20, symbols=3), seed, 3.0, 1.0)
-    within = [
-        (index, ticks.symbols[place])
-        for index, (offset, place) in enumerate(zip(ticks.offset_ns, ticks.symbol, strict=True))
-        if from_ns <= offset < to_ns
-    ]
-    owed = owed_in(ticks, from_ns, to_ns)
-    assert owed["due"] == Counter(symbol for _, symbol in within)
-    assert owed["last_index"] == {symbol: index for index, symbol in within}
-    if within:
-        assert owed["first_index"] == within[0][0]
 
 
 @pytest.mark.parametrize(("text", "filled"), [

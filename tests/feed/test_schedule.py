@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -45,15 +47,18 @@ def test_a_schedule_is_sorted_within_its_horizon_and_a_function_of_the_seed(
 
 @given(feeds, seeds, st.lists(st.floats(0, 3), min_size=2, max_size=2))
 @settings(deadline=None)
-def test_last_index_is_each_symbols_last_in_the_window(feed: Feed, seed: int, window: list[float]) -> None:
+def test_what_is_due_in_a_window_is_known_by_symbol(feed: Feed, seed: int, window: list[float]) -> None:
     schedule = make(feed, seed, 3.0, 1.0)
     from_ns, to_ns = sorted(round(edge * NS) for edge in window)
-    expected = {
-        schedule.symbols[symbol]: index
+    within = [
+        (index, schedule.symbols[symbol])
         for index, (offset, symbol) in enumerate(zip(schedule.offset_ns, schedule.symbol, strict=True))
         if from_ns <= offset < to_ns
-    }
-    assert schedule.last_index(from_ns, to_ns) == expected
+    ]
+    assert schedule.last_index(from_ns, to_ns) == {symbol: index for index, symbol in within}
+    assert schedule.due_by_symbol(from_ns, to_ns) == Counter(symbol for _, symbol in within)
+    if within:
+        assert schedule.first_due_from(from_ns) == within[0][0]
 
 
 @given(feeds, seeds)
