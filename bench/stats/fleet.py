@@ -17,8 +17,8 @@ A worker that is busier than `full_at` already answers several ticks at once, ge
 work undone: what it used is less than what its clients ask for. Such a plan is `short`, a lower bound, and is
 to be simulated again with more workers.
 
-Sockets are one for each client, or, where each request has a connection of its own, the requests that are
-under way. Memory is what each further client took where it was measured; it is not simulated.
+Sockets are one for each client, or, where each request has a connection of its own, those whose handshake or
+request is under way. Memory is what each further client took where it was measured; it is not simulated.
 
 Known weakness: CPU is a mean over the window. A fleet that is large enough for it may still be too small
 for a deadline: a tick goes out to all clients of a worker one after the other, which takes clients a worker
@@ -98,11 +98,12 @@ def workers_needed(cpu_cores: float, workers: int, own_share: float, full_at: fl
 
 def needs(
     trials: pd.DataFrame, workers: int, full_at: float, *, own: Mapping[str, Own],
-    memory_bytes: Mapping[str, float], new_connections: Sequence[str], prices: Prices | None,
+    memory_bytes: Mapping[str, float], new_connections: Mapping[str, float], prices: Prices | None,
 ) -> list[Need]:
     """A plan for each cell of VALID trials (rows of `trials.csv`), in their order.
 
-    `own`, `memory_bytes` (of a further client) and `new_connections` are by transport.
+    `own`, `memory_bytes` (of a further client) and `new_connections` are by transport; the last has those
+    whose requests have connections of their own, with the seconds that a handshake takes.
     """
     found = []
     valid = trials[trials["verdict"] == "VALID"]
@@ -121,7 +122,8 @@ def needs(
         gigabytes = down * HOURS_A_MONTH * 3600 / 1e9
         workers_month = prices.worker_month * needed if prices and needed else math.nan
         traffic_month = prices.gigabyte_out * gigabytes if prices else math.nan
-        under_way = float(cell["requests_in_flight"].mean())
+        shaking = cell["requests"].astype(float) / seconds * new_connections.get(label, 0.0)
+        under_way = float((cell["requests_in_flight"] + shaking).mean())
         found.append(Need(
             transport=label, clients=clients, workers_simulated=have, load_simulated=used / have,
             latency_p50_ms=float(cell["latency_p50_ms"].mean()),

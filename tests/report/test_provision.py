@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from simulated_runs import made
 
 from bench.report import provision
@@ -24,3 +25,13 @@ def test_the_plan_is_the_scenarios(tmp_path: Path) -> None:
     feed = float((run.trials["feed_due"] / run.trials["measure_s"]).mean())
     shared = max(0.0, push.cpu_cores - 3 * (1e-3 * feed + 0.01))
     assert push.workers == max(1, -(-shared // (0.5 - 1e-3 * feed - 0.01)))
+
+
+@pytest.mark.parametrize(("network", "tls", "seconds"), [
+    ({}, False, 0.0), ({"rtt_ms": 80.0}, False, 0.08), ({"rtt_ms": 80.0, "up_ms": None}, True, 0.16),
+    ({"up_ms": 10.0, "down_ms": 30.0}, False, 0.04),
+])
+def test_a_handshake_takes_a_round_trip_and_with_tls_two(
+    network: dict[str, float], tls: bool, seconds: float
+) -> None:
+    assert provision._handshake_s(network, {"tls": tls}) == pytest.approx(seconds)

@@ -25,7 +25,7 @@ def trial(**changed: Any) -> dict[str, Any]:
 
 
 def plans(*rows: dict[str, Any], **given_: Any) -> list[Any]:
-    known: dict[str, Any] = {"own": {}, "memory_bytes": {}, "new_connections": (), "prices": PRICES}
+    known: dict[str, Any] = {"own": {}, "memory_bytes": {}, "new_connections": {}, "prices": PRICES}
     return needs(pd.DataFrame(rows), 4, 0.6, **(known | given_))
 
 
@@ -93,9 +93,11 @@ def test_a_plan_is_for_the_asked_rate_but_of_what_was_drawn_where_there_is_none(
 
 
 def test_sockets_of_connections_that_do_not_last_are_those_under_way() -> None:
-    [plan] = plans(trial(transport="short_polling", requests_in_flight=7.5),
-                   new_connections=("short_polling",))
+    row = trial(transport="short_polling", requests_in_flight=7.5, requests=500.0)
+    [plan] = plans(row, new_connections={"short_polling": 0.0})
     assert plan.sockets == 7.5
+    [far] = plans(row, new_connections={"short_polling": 0.2})
+    assert far.sockets == pytest.approx(7.5 + 50 * 0.2)   # a handshake of 0.2 s, 50 times a second
 
 
 def test_only_valid_trials_and_no_price_without_prices() -> None:
