@@ -5,9 +5,9 @@
     this process  ◄── pipe of its own ──►  each helper: receives a task, does it, sends what came of it
 
 Only a few more tasks are under way than there are processes, so memory doesn't grow with their number.
-Helpers are started afresh (spawn), don't see Ctrl-C, which is the caller's to handle, and end with it. Each has
-a pipe that nobody else holds, so that one that is killed, even while it sends, is an end of file and not a
-wait without end (`concurrent.futures` shares one pipe among all, and then hangs).
+Helpers are started afresh (spawn), don't see Ctrl-C, which is the caller's to handle, and end with it.
+Each has a pipe that nobody else holds, so that one that is killed, even while it sends, is an end of file and
+not a wait without end (`concurrent.futures` shares one pipe among all, and then hangs).
 
 Known weakness: a helper that is killed from outside ends the run; it can be resumed.
 """
@@ -20,6 +20,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, TypeVar, cast
@@ -128,6 +129,7 @@ def pool(processes: int | None = None) -> Iterator[Pool]:
 def _interruptions_put_off() -> Iterator[None]:
     """Hold Ctrl-C back meanwhile, and for good in a process that is started: it spends its first second with
     imports, before any code of ours could ignore it."""
+    resource_tracker.ensure_running()   # else `start` starts it, and it lets Ctrl-C in again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
