@@ -25,7 +25,7 @@ def needs_of(trials: pd.DataFrame, manifest: Mapping[str, Any]) -> list[Need]:
         trials, int(asked.get("workers") or 1), float(asked.get("full_at") or 0.6),
         own={label: _own(manifest, subject) for label, subject in subjects.items()},
         memory_bytes=(manifest.get("measured") or {}).get("memory_bytes_per_client", {}),
-        new_connections={label: _handshake_s(asked, options) for label, options in (
+        new_connections={label: _further_s(asked, options) for label, options in (
             (label, subject.get("options", {})) for label, subject in subjects.items()
         ) if options.get("connection") == "new"},
         prices=Prices(prices["currency"], prices["worker_month"], prices["gigabyte_out"]) if prices else None,
@@ -33,10 +33,11 @@ def needs_of(trials: pd.DataFrame, manifest: Mapping[str, Any]) -> list[Need]:
     return sorted(found, key=lambda need: (need.clients, order.get(need.transport, len(order))))
 
 
-def _handshake_s(asked: Mapping[str, Any], options: Mapping[str, Any]) -> float:
-    """How long opening a connection takes: a round trip, with TLS two; on a loopback nothing to speak of."""
+def _further_s(asked: Mapping[str, Any], options: Mapping[str, Any]) -> float:
+    """How much longer the server has a connection than its request takes, both ways: a server has it from the
+    client's first segment until the answer, so by nothing, and with TLS by a round trip."""
     ways_ms = [asked.get(name) or 0.0 for name in ("rtt_ms", "up_ms", "down_ms")]   # the one or the other two
-    return float(sum(ways_ms)) / 1000 * (2 if options.get("tls") else 1)
+    return float(sum(ways_ms)) / 1000 if options.get("tls") else 0.0
 
 
 def _own(manifest: Mapping[str, Any], subject: Mapping[str, Any]) -> Own:
