@@ -136,7 +136,8 @@ def table(asked: Setting, planned: Sequence[tuple[int, PlannedTrial]]) -> pd.Dat
     """`closed_forms.csv` of trials with their places in the plan, from 0."""
     if asked.scenario.simulation.slow.share:
         return pd.DataFrame(columns=list(COLUMNS))
-    rows = [row for subject, counts in _subjects(asked, planned) for row in _rows(subject, counts)]
+    rows = [row for subject, counts in _subjects(asked, planned) if subject.demand.ticks_per_s
+            for row in _rows(subject, counts)]
     found = pd.DataFrame(rows, columns=list(COLUMNS)).dropna(subset=["value"])
     return found.astype({"clients": "Int64"}).reset_index(drop=True)
 

@@ -45,6 +45,12 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
+def test_where_no_tick_fell_due_there_is_no_form(tmp_path: Path) -> None:
+    run = begun(tmp_path, "feed.rate_per_s=0.0001", "load.clients=[6]", "trials.count=1")
+    closed_forms.write(run)
+    assert not (run.folder / closed_forms.NAME).exists()
+
+
 def test_the_simulated_figures_are_near_their_closed_forms(simulated: Run) -> None:
     found = forms.foreseen(open_run(simulated.folder))
     assert {each.figure for each in found} == set(forms.NOUNS)
