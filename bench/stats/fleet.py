@@ -34,6 +34,8 @@ from dataclasses import astuple, dataclass, fields
 
 import pandas as pd
 
+from bench.stats.intervals import interval
+
 HOURS_A_MONTH = 730
 
 
@@ -126,8 +128,8 @@ def needs(
         under_way = float((cell["requests_in_flight"] + shaking).mean())
         found.append(Need(
             transport=label, clients=clients, workers_simulated=have, load_simulated=used / have,
-            latency_p50_ms=float(cell["latency_p50_ms"].mean()),
-            latency_p99_ms=float(cell["latency_p99_ms"].mean()),
+            latency_p50_ms=interval(cell["latency_p50_ms"].to_numpy(dtype=float)).estimate,
+            latency_p99_ms=interval(cell["latency_p99_ms"].to_numpy(dtype=float)).estimate,
             cpu_cores=cores, full_at=full_at, workers=needed, short=used / have > full_at,
             gbit_out_per_s=down * 8 / 1e9, gbit_in_per_s=up * 8 / 1e9,
             requests_per_s=at_rate(cell["requests"].astype(float) / seconds, ticks_per_s, asked),
