@@ -78,7 +78,7 @@ class Storm(Table):
     """What a refusal costs, as a share of a connection. Refusals are made first, as they are on arrival."""
     timeout_s: Positive = 3.0
     """After so long a client gives up and backs off; the server connects it all the same, in vain."""
-    down_s: NotNegative = 5.0
+    down_s: Annotated[NotNegative, Field(le=86_400)] = 5.0
     """How long the server is away. Attempts fail at once meanwhile and cost nothing."""
     horizon_s: Annotated[Positive, Field(le=86_400)] = 245.0
     """How long it is watched after the server is back."""

@@ -38,9 +38,10 @@ def test_named_policies_take_the_place_of_all(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("text", "told"), [
     ("[storm]\nbacklog = 0\n", "storm.backlog: found 0"),
+    ("[storm]\ndown_s = 1e300\n", "storm.down_s: found 1e+300, allowed is a number of at most 86400"),
     ('[storm.policies.mine]\nwait = "random"\n', "storm.policies.mine.wait: found 'random'"),
     ("[storm]\nbacklogs = 3\n", "storm.backlogs: found an unknown key, allowed is backlog (the nearest"),
-    ('[storm.map]\npolicy = "other"\n', "storm.map.policy: found 'other', allowed is one of storm.policies: "),
+    ('[storm.map]\npolicy = "other"\n', "storm.map.policy: found 'other', allowed is one of storm.policies:"),
 ])
 def test_a_slip_is_one_sentence(tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(ScenarioError, match=re.escape(told)):
