@@ -81,7 +81,7 @@ def words(each: Foreseen) -> tuple[str, str, str]:
     """Found, foreseen, and what they differ by: as a share, or in points where they are shares."""
     _, unit = NOUNS[each.figure]
     scale = 100 if "%" in unit else 1
-    found, form = (style.number(scale * value) + unit for value in (each.measured, each.foreseen))
+    found, form = (style.number(round(scale * value, 6)) + unit for value in (each.measured, each.foreseen))
     if unit == " %":
         differs = f"{100 * (each.measured - each.foreseen):+.1f} points"
     else:
