@@ -32,10 +32,10 @@ report: .venv/.run  ## make a run's report again from its files alone: RUN=resul
 compare: .venv/.run  ## what has become worse between two runs: RUN=results/reference WITH=results/latest
 	.venv/bin/tickertape compare $(or $(RUN),results/reference) $(or $(WITH),results/latest) $(ARGS)
 
-calibrate: .venv/.run  ## what work costs the servers on this machine, for simulating; about four minutes
+calibrate: .venv/.run  ## what work costs the servers on this machine, for simulating; about five minutes
 	.venv/bin/tickertape calibrate $(ARGS)
 
-validate: .venv/.run  ## how well the simulator foresees what is measured here; about ten minutes
+validate: .venv/.run  ## how well the simulator foresees what is measured here; about a quarter of an hour
 	.venv/bin/tickertape validate $(ARGS)
 
 serve: .venv/.run  ## all servers side by side on one feed, to poke at: SCENARIO=…, FEED=…

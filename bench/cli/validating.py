@@ -64,7 +64,7 @@ def calibrate(
     """Measure what work costs the servers on this machine; simulate takes it from there.
 
     Short trials at few clients; then the servers' CPU is fitted to the counts of ticks, requests, updates,
-    bytes and connections. About four minutes.
+    bytes, connections and wake-ups. About five minutes.
 
     Examples:
 
@@ -120,8 +120,8 @@ def validate(
     """Check what the simulator foretells against what is measured, on this machine.
 
     Costs are calibrated with few clients; then cells with several times as many, named beforehand, are
-    predicted and measured. Prints each error with its 95 % interval, and whether its goal is met. About ten
-    minutes.
+    predicted and measured. Prints each error with its 95 % interval, and whether its goal is met. About a
+    quarter of an hour.
 
     Examples:
 

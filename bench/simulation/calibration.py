@@ -1,14 +1,18 @@
 """From measured trials to a costs file.
 
-    observations of a kind ─► fit of the server's CPU ──► tick, exchange, update, byte, connection …
+    observations of a kind ─► fit of the server's CPU ──► tick, exchange, update, byte, connection, wake …
                           ├─► fit of the load client's ─► answer, update of the station
                           └─► instants of the smallest cell ─► feed, up, wake
-                                      and the spacing of a fan-out: exchange = request + answer
+                                      the spacing of a fan-out: exchange = request + answer
+                              and how it grows with the sleep before: cold
 
 Only trials below `FULL` of a core enter: above it a queue is being measured, and not a cost. What a request
 and its answer take together is what CPU can tell (`exchange`): each has one of the other. Of a parked request
 the spacing of a fan-out is the answer's share. Of a poll that is answered at once the split says nothing, and
 all of it is called `request`. A push has answers alone.
+
+What a server takes by itself and for each connection is seen where clients wait for ticks and none come.
+Polls never let theirs be idle: it is taken for one like those of the others, and so is how cold it gets.
 
 A delay is what the smallest cell of its kind shows, less what the fit says that the work takes: medians of
 a trial's ticks, means between trials. Nobody sees how long a request takes to be answered at once where
@@ -34,9 +38,8 @@ from bench.simulation.observed import COUNTS, Observation
 from bench.stats.intervals import interval
 
 FULL = 0.8
-POLLED_TERMS = tuple(term for term in TERMS if term != "tick")
-"""Where nobody waits for a tick it only costs its place on the tape: too little to be told."""
 STATION_TERMS = ("base", "exchange", "update", "connection", "byte")
+COLD_SHARE_MOST = 1.0
 LEAST_UP_S = 1e-6
 """No way takes no time at all: nothing is answered before it was asked."""
 TRIALS_LEAST = 4
@@ -58,22 +61,35 @@ def calibrate(
     if not enough:
         raise RunError(f"{', '.join(sorted({each.run for each in observations}))}: trials: found fewer than "
                        f"{TRIALS_LEAST} VALID ones of each transport, and costs can't be told from so few")
-    found = _borrowed([_of_kind(kind, mine) for kind, mine in enough.items()], enough)
+    seen = {kind: _of_kind(kind, mine, {"cold": _cold_share(mine)})
+            for kind, mine in enough.items() if mine[0].waits}
+    lent = {name: _middle([each.costs[cost] for each in seen.values()])
+            for name, cost in (("cold", "cold_share"), ("base", "base_share"), ("socket", "socket_share"))}
+    found = _borrowed([seen[kind] if kind in seen else _of_kind(kind, mine, lent)
+                       for kind, mine in enough.items()], enough)
     runs = sorted({each.run for mine in enough.values() for each in mine})
     return CostsFile(host_name, dict(host), made_at, commit, dict(versions), runs, found)
 
 
-def _of_kind(kind: Kind, mine: Sequence[Observation]) -> Calibrated:
-    stretches = [stretch for each in mine for stretch in each.stretches]
-    server = fit(stretches, TERMS if mine[0].waits else POLLED_TERMS)
+def _cold_share(mine: Sequence[Observation]) -> Estimate:
+    """Between trials, of whom each says little, and some nonsense."""
+    return _mean(mine, lambda each: float(np.clip(each.instants.cold_share, 0.0, COLD_SHARE_MOST)))
+
+
+def _of_kind(kind: Kind, mine: Sequence[Observation], known: Parts) -> Calibrated:
+    """What one kind shows; `known` is what it can't (`cold`, `base`, `socket`)."""
+    cold_share = known["cold"]
+    standing = {name: cost for name, cost in known.items() if name != "cold"}
+    stretches = [stretch for each in mine for stretch in each.stretches(cold_share.value)]
+    server = fit(stretches, [term for term in TERMS if term not in standing], standing)
     load = fit([Stretch(each.seconds, each.load_cpu_s, each.terms(each.seconds)) for each in mine],
                STATION_TERMS)
-    request, answer = _split(mine, server.costs)
+    request, answer = _split(mine, server.costs, cold_share.value)
     costs = {
-        "tick_s": server.costs.get("tick", Estimate(0.0)), "request_s": request, "answer_s": answer,
+        "tick_s": server.costs["tick"], "request_s": request, "answer_s": answer,
         "update_s": server.costs["update"], "byte_s": server.costs["byte"],
         "connection_s": server.costs["connection"], "base_share": server.costs["base"],
-        "socket_share": server.costs["socket"],
+        "socket_share": server.costs["socket"], "wake_s": server.costs["wake"], "cold_share": cold_share,
     }
     return Calibrated(
         kind, costs, _net(mine, costs),
@@ -93,8 +109,8 @@ def _with_bytes(costs: Parts, mine: Sequence[Observation]) -> Estimate:
                       for bound in ("value", "low", "high")))
 
 
-def _split(mine: Sequence[Observation], costs: Parts) -> tuple[Estimate, Estimate]:
-    """What an exchange takes, as request and answer."""
+def _split(mine: Sequence[Observation], costs: Parts, cold_share: float) -> tuple[Estimate, Estimate]:
+    """What an exchange takes, as request and answer. A tick that is alone finds the server cold."""
     exchange = costs["exchange"]
     if mine[0].cycle.pushes:
         return Estimate(0.0), exchange
@@ -103,7 +119,8 @@ def _split(mine: Sequence[Observation], costs: Parts) -> tuple[Estimate, Estimat
 
     def answer_s(each: Observation) -> float:
         payload = each.counts["payload_bytes"] / max(each.counts["updates"], 1)
-        return each.instants.spacing_s - costs["update"].value - payload * costs["byte"].value
+        warm_s = each.instants.spacing_s / (1 + cold_share)
+        return warm_s - costs["update"].value - payload * costs["byte"].value
 
     answer = _mean(_smallest(mine), answer_s, most=exchange.value)
     rest = exchange.value - answer.value
@@ -122,11 +139,15 @@ def _net(mine: Sequence[Observation], costs: Parts) -> Parts:
                 + each.counts["updates"] / answers * costs["update_s"].value
                 + each.counts["payload_bytes"] / answers * costs["byte_s"].value)
 
+    def waking_s(each: Observation, warm_s: float, cold: float) -> float:
+        return warm_s * (1 + cold * costs["cold_share"].value) + cold * costs["wake_s"].value
+
     def feed_s(each: Observation) -> float:
-        return each.instants.first_s - costs["tick_s"].value - service_s(each) + costs["request_s"].value
+        warm_s = costs["tick_s"].value + service_s(each) - costs["request_s"].value
+        return each.instants.first_s - waking_s(each, warm_s, 1.0)   # who is alone comes after a long sleep
 
     def up_s(each: Observation) -> float:
-        return each.request_s - service_s(each) - each.instants.lag_s
+        return each.request_s - waking_s(each, service_s(each), each.coldness) - each.instants.lag_s
 
     return {
         "up_s": Estimate(0.0) if waits else _mean(smallest, up_s),
@@ -200,7 +221,7 @@ def _cells(mine: Sequence[Observation], server: Fit, load: Fit) -> list[Fitted]:
     of_server = iter(server.fitted_cpu_s)
     rows: list[tuple[Observation, float, float]] = []
     for each, of_load in zip(mine, load.fitted_cpu_s, strict=True):
-        fitted_s, *_ = [next(of_server) for _ in each.stretches]
+        fitted_s, *_ = [next(of_server) for _ in each.stretches(0.0)]
         rows.append((each, fitted_s, of_load))
     found = []
     for cell in {repr(each.cell): each.cell for each in mine}.values():

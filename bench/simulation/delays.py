@@ -11,6 +11,11 @@ fan-out is over before anything else happens. Of such a tick with n arrivals, in
     wake       a₁ − k₁            from an answer's being there until an idle load client looks
     reading    (aₙ − a₁)/(n − 1)  what one answer takes the load client, where it is slower than the worker
 
+A server that has slept is cold (`worker`), and its fan-outs get slower by a share, `cold_share`. It is the
+slope of their spacings over the coldness that each began with, over all ticks that found the server asleep:
+Theil's, a median, since a server stands still at times. Where clients ask again, that takes about as long as
+answering them did, and the sleep begins after it.
+
 For polls, which are answered one by one, `wake` is the median of app − kernel, and the way up is what is left
 of a request's duration once service and wake are taken off.
 
@@ -24,11 +29,15 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 from bench.clock import NO_STAMP
+from bench.simulation.worker import coldness
 from bench.stats.arrays import TrialArrays
 
 ALONE_S = 0.02
+SLEEPS_LEAST = 10
+"""Fan-outs after a sleep, and clients, below which no slope is drawn."""
 NS = 1e9
 
 
@@ -44,10 +53,13 @@ class Instants:
     """Median of app − kernel over all arrivals."""
     alone: int = 0
     """Ticks that were alone."""
+    cold_share: float = math.nan
+    """How much slower the fan-outs of a cold server are, as a share."""
 
 
-def instants(trial: TrialArrays) -> Instants:
-    """The medians over the ticks of the window that were alone and reached several clients."""
+def instants(trial: TrialArrays, asks_again: bool = False) -> Instants:
+    """The medians over the ticks of the window that were alone and reached several clients; `asks_again`:
+    whether each answer brings a request at once."""
     arrivals = trial.arrivals
     stamped = arrivals.kernel_ns != NO_STAMP
     if not stamped.any():
@@ -57,7 +69,27 @@ def instants(trial: TrialArrays) -> Instants:
     if not rows:
         return Instants(lag_s=lag_s)
     first, spacing, wake, reading = (np.median(np.array(rows), axis=0) / NS).tolist()
-    return Instants(first, spacing, wake, reading, lag_s, len(rows))
+    return Instants(first, spacing, wake, reading, lag_s, len(rows), _cold_share(trial, asks_again))
+
+
+def _cold_share(trial: TrialArrays, asks_again: bool) -> float:
+    """By how much the spacings grow with the coldness that a fan-out begins with."""
+    arrivals, due_ns = trial.arrivals, trial.ticks.due_ns
+    order = np.lexsort((arrivals.kernel_ns, arrivals.tick))
+    kernel = arrivals.kernel_ns[order]
+    ticks, begin, count = np.unique(arrivals.tick[order], return_index=True, return_counts=True)
+    first, last = kernel[begin], kernel[begin + count - 1]
+    asleep_from = np.maximum.accumulate(last + (last - first) * asks_again)
+    slept_s = (due_ns[ticks][1:] - asleep_from[:-1]) / NS
+    whole = (slept_s > 0) & (count[1:] == count.max()) & (first[1:] != NO_STAMP)
+    if whole.sum() < SLEEPS_LEAST or count.max() < SLEEPS_LEAST:
+        return math.nan
+    cold, spacing = coldness(slept_s[whole]), (last - first)[1:][whole] / (count.max() - 1)
+    if np.ptp(cold) == 0:
+        return math.nan
+    with np.errstate(invalid="ignore"):   # its interval, which nobody wants
+        slope, warm, *_ = stats.theilslopes(spacing, cold)
+    return float(slope / warm) if warm > 0 else math.nan
 
 
 def _alone(trial: TrialArrays) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -1,7 +1,8 @@
 """Costs from counts: what one tick, one answer, one update takes, from what many of them took together.
 
     CPU of a trial = base · T + exchange · answers + tick · ticks + connection · connections
-                     + update · updates + byte · bytes + socket · clients · T          all costs ≥ 0
+                     + update · updates + byte · bytes + socket · clients · T + wake · wake-ups
+                                                                                       all costs ≥ 0
 
 solved over all trials of a kind by non-negative least squares (Lawson and Hanson 1974, chapter 23;
 `scipy.optimize.nnls`). Each trial's equation is divided by its CPU, so that relative errors count: a
@@ -37,12 +38,12 @@ from bench.simulation.costs import Estimate
 
 Floats = npt.NDArray[np.float64]
 
-TERMS = ("base", "exchange", "tick", "connection", "update", "byte", "socket")
+TERMS = ("base", "exchange", "wake", "tick", "connection", "update", "byte", "socket")
 """What CPU is spent on, in the order in which each is given what could be several's."""
 FLOOR_CORES = 0.005
 """Added to a stretch's CPU where it weighs the stretch."""
 ROUNDS = 4
-APART = 0.02
+APART = 0.1
 """A term is told apart where at least so much of its counts (as a share of their norm) is no mixture of
 the counts before it."""
 CONFIDENCE = 0.95
@@ -71,16 +72,21 @@ class Fit:
     """Root mean square of fitted ÷ measured − 1, of the stretches above the floor."""
 
 
-def fit(stretches: Sequence[Stretch], terms: Sequence[str] = TERMS) -> Fit:
-    """The costs under which the stretches' CPU is met best."""
+def fit(stretches: Sequence[Stretch], terms: Sequence[str] = TERMS,
+        known: Mapping[str, Estimate] | None = None) -> Fit:
+    """The costs under which the stretches' CPU is met best; `known` are those of further terms."""
     assert stretches, "nothing to fit to"
+    known_s = np.array([
+        sum(cost.value * (each.seconds if term == "base" else each.counts.get(term, 0.0))
+            for term, cost in (known or {}).items()) for each in stretches
+    ])
     counts = np.array([
         [each.seconds if term == "base" else each.counts.get(term, 0.0) for term in terms]
         for each in stretches
     ])
-    cpu_s = np.array([each.cpu_s for each in stretches])
+    cpu_s = np.array([each.cpu_s for each in stretches]) - known_s
     floor_s = FLOOR_CORES * np.array([each.seconds for each in stretches])
-    found, fitted_s = np.zeros(len(terms)), cpu_s
+    found, fitted_s = np.zeros(len(terms)), np.maximum(cpu_s, 0)
     for _ in range(ROUNDS):
         weight = 1 / (fitted_s + floor_s)
         matrix, wanted = counts * weight[:, None], cpu_s * weight
@@ -90,14 +96,14 @@ def fit(stretches: Sequence[Stretch], terms: Sequence[str] = TERMS) -> Fit:
         found[told] = optimize.nnls(matrix[:, told] / scale, wanted)[0] / scale
         fitted_s = counts @ found
     reach = _reach(matrix[:, told], wanted)
-    costs = {term: Estimate(0.0) for term in terms}
+    costs = {term: Estimate(0.0) for term in terms} | dict(known or {})
     for place, half in zip(told, reach, strict=True):
         value = float(found[place])
         costs[terms[place]] = Estimate(value, max(0.0, value - half), value + half)
     above = cpu_s > floor_s
     errors = fitted_s[above] / cpu_s[above] - 1
     residual = math.sqrt(float(np.mean(errors**2))) if len(errors) else math.nan
-    return Fit(costs, tuple(fitted_s.tolist()), residual)
+    return Fit(costs, tuple((fitted_s + known_s).tolist()), residual)
 
 
 def apart(matrix: Floats) -> list[int]:

@@ -4,10 +4,14 @@
     trial.json ─► CPU by process ───┼─► Observation: one VALID trial
     tables ─► counts, instants ─────┘
 
+A server that has slept is cold (`worker`), and what wakes it takes longer. How cold it is on average follows
+from how often it slept, which the kernel counts as voluntary context switches, and for how long in all.
+
 Everything is of [t0, t1): CPU by the processes' own clocks, counts by the clients' own. A pushed message
 is told by its segment: each is written at once, and is one segment as long as it fits into one.
 
-Known weakness: the clients' looks are a few milliseconds after t0 and t1, the CPU's are not.
+Known weakness: the clients' looks are a few milliseconds after t0 and t1, the CPU's are not. Where no
+wake-ups were counted, ticks and polls are taken to come at random, and to wake whom they find asleep.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ from bench.scenario import Scenario
 from bench.simulation.costs import Cell, Kind
 from bench.simulation.delays import Instants, instants
 from bench.simulation.fit import Stretch
+from bench.simulation.worker import mean_coldness
 from bench.stats.arrays import TrialArrays, trial_arrays
 from bench.stats.costs import client_sums
 from bench.tables import Table
@@ -54,6 +59,9 @@ class Observation:
     idle_s: float
     """Length of the idle stretch; 0: it was not measured."""
     idle_cpu_s: float
+    wakeups: float
+    """Of the server, in the window."""
+    idle_wakeups: float
     request_s: float
     """Mean time from request to response; NaN for what is pushed."""
     instants: Instants
@@ -64,22 +72,42 @@ class Observation:
         return self.cycle.pushes or self.cycle.parks
 
     @property
-    def stretches(self) -> list[Stretch]:
-        """The server's: the window, and where nothing is asked for in between the idle stretch, too."""
-        found = [Stretch(self.seconds, self.server_cpu_s, self.terms(self.seconds))]
-        if self.idle_s and self.waits:
-            open_s = self.counts["clients"] * self.idle_s
-            found.append(Stretch(self.idle_s, self.idle_cpu_s, {"socket": open_s}))
+    def coldness(self) -> float:
+        """Of the server when it was woken, on average."""
+        return mean_coldness(self.seconds - self.server_cpu_s, self.wakeups)
+
+    def stretches(self, cold_share: float) -> list[Stretch]:
+        """The server's: the window, and the idle stretch. In the latter polls come by their schedule, and
+        nothing else does."""
+        cold = self.coldness
+        terms = _colder(self.terms(self.seconds), cold_share * cold)
+        found = [Stretch(self.seconds, self.server_cpu_s, {**terms, "wake": cold * self.wakeups})]
+        if self.idle_s:
+            cold = mean_coldness(self.idle_s - self.idle_cpu_s, self.idle_wakeups)
+            terms = _colder(self._of_idle(), cold_share * cold)
+            found.append(Stretch(self.idle_s, self.idle_cpu_s, {**terms, "wake": cold * self.idle_wakeups}))
         return found
 
+    def _of_idle(self) -> dict[str, float]:
+        terms = {"socket": self.counts["clients"] * self.idle_s}
+        if not self.waits:
+            terms["exchange"] = self.counts["clients"] * self.idle_s / self.cycle.interval_s
+            terms["connection"] = terms["exchange"] * self.cycle.new_connection
+        return terms
+
     def terms(self, seconds: float) -> dict[str, float]:
-        """The window's counts by the names of `fit.TERMS`."""
+        """The window's counts by the names of `fit.TERMS`, without wake-ups."""
         counts = self.counts
         return {
             "exchange": counts["answers"], "tick": counts["ticks"], "connection": counts["connections"],
             "update": counts["updates"], "byte": counts["payload_bytes"],
             "socket": counts["clients"] * seconds,
         }
+
+
+def _colder(terms: dict[str, float], by: float) -> dict[str, float]:
+    """Counts as a cold server feels them, `by` so much more; what is open takes what it takes."""
+    return {name: count if name == "socket" else count * (1 + by) for name, count in terms.items()}
 
 
 def observe(run: Path) -> list[Observation]:
@@ -126,17 +154,25 @@ def observation(folder: Path, record: TrialRecord, scenario: Scenario, options: 
     if server.cpu_ns is None or load.cpu_ns is None:
         raise RunError(f"{folder / 'trial.json'}: usage: found no CPU of server and load, and costs are "
                        "made of it (it needs Linux)")
+    counts = _counts(record, trial, sums, cycle)
+    asked = counts["clients"] / cycle.interval_s if cycle.interval_s else 0.0
+    seconds, idle_s = (record.windows.t1_ns - record.windows.t0_ns) / 1e9, (server.idle_ns or 0) / 1e9
     return Observation(
         run=folder.parent.parent.name, trial=record.trial,
         kind=Kind.of(record.transport, options), cycle=cycle, cell=cell_of(record, scenario, options),
-        seconds=(record.windows.t1_ns - record.windows.t0_ns) / 1e9,
-        counts=_counts(record, trial, sums, cycle),
+        seconds=seconds, counts=counts,
         server_cpu_s=server.cpu_ns / 1e9, load_cpu_s=load.cpu_ns / 1e9,
-        idle_s=(server.idle_ns or 0) / 1e9, idle_cpu_s=(server.idle_cpu_ns or 0) / 1e9,
+        idle_s=idle_s, idle_cpu_s=(server.idle_cpu_ns or 0) / 1e9,
+        wakeups=_or(server.wakeups, (counts["ticks"] / seconds + asked) * (seconds - server.cpu_ns / 1e9)),
+        idle_wakeups=_or(server.idle_wakeups, asked * (idle_s - (server.idle_cpu_ns or 0) / 1e9)),
         request_s=float(np.divide(sums["request_duration_ns"], 1e9 * max(sums["responses"], 1)))
         if sums["responses"] else float("nan"),
-        instants=instants(trial),
+        instants=instants(trial, asks_again=cycle.parks),
     )
+
+
+def _or(counted: int | None, otherwise: float) -> float:
+    return otherwise if counted is None else float(counted)
 
 
 def _counts(record: TrialRecord, trial: TrialArrays, sums: Mapping[str, float],

@@ -30,6 +30,7 @@ from bench.records import TrialRecord, Usage, Windows
 from bench.simulation import shards
 from bench.simulation.shards import Case, Part
 from bench.simulation.tally import Columns, joined
+from bench.simulation.worker import mean_coldness
 from bench.simulation.world import Costs
 from bench.stats.whole import TOTALS
 
@@ -95,7 +96,7 @@ def _usage(case: Case, whole: Part) -> Usage:
     standing = 0 if cycle.new_connection else clients
     base = costs.base_share * case.workers + costs.socket_share * standing
     busy_s = whole.busy_s + base * windows.measure_s
-    idle_share = base + asked_for_nothing(cycle, costs, clients)
+    idle_share = base + case.workers * asked_for_nothing(cycle, costs, clients / case.workers)
     return Usage(
         cpu_ns=round(busy_s * NS),
         idle_ns=round(idle_s * NS) or None,
@@ -103,13 +104,18 @@ def _usage(case: Case, whole: Part) -> Usage:
     )
 
 
-def asked_for_nothing(cycle: Cycle, costs: Costs, clients: int) -> float:
-    """CPU seconds a second of all workers for requests while nothing is published."""
+def asked_for_nothing(cycle: Cycle, costs: Costs, clients: float) -> float:
+    """CPU seconds a second of a worker for requests while nothing is published; they come at random."""
     if cycle.pushes:
         return 0.0
     every_s = cycle.hold_s if cycle.parks else cycle.interval_s
     each_s = costs.request_s + costs.answer_s + (costs.connection_s if cycle.new_connection else 0.0)
-    return 0.0 if math.isinf(every_s) else clients * each_s / every_s
+    if math.isinf(every_s):
+        return 0.0
+    asked = clients / every_s
+    asleep = max(1 - asked * each_s, 0.0)   # and so many of the requests find the worker
+    cold = mean_coldness(asleep, asked * asleep)
+    return asked * (each_s * (1 + cold * costs.cold_share) + asleep * cold * costs.wake_s)
 
 
 def _feed(case: Case) -> pa.Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from posed import LOAD_BASE, all_posed
 from priced import COSTS, NET, STATION, priced
@@ -9,17 +11,22 @@ from priced import COSTS, NET, STATION, priced
 from bench.errors import RunError
 from bench.experiment import series
 from bench.simulation.calibration import calibrate
-from bench.simulation.costs import Calibrated, CostsFile
+from bench.simulation.costs import Calibrated, CostsFile, Estimate
 from bench.simulation.observed import Observation, observe
 
 SMALL = ("trials.count=1", "windows.warmup_s=0.2", "windows.idle_s=1.0")
+WAKE_S, COLD_SHARE = 200e-6, 0.4
 
 
 @pytest.fixture(scope="module")
 def observations(tmp_path_factory: pytest.TempPathFactory) -> list[Observation]:
     """Those of the project's own calibration, simulated with known costs."""
     asked = series.questions("calibration", SMALL)
-    folders = all_posed(asked, priced(), tmp_path_factory.mktemp("results"))
+    costs = priced()
+    cold = {"wake_s": Estimate(WAKE_S), "cold_share": Estimate(COLD_SHARE)}
+    costs = replace(costs, transports=[replace(each, costs={**each.costs, **cold})
+                                       for each in costs.transports])
+    folders = all_posed(asked, costs, tmp_path_factory.mktemp("results"))
     return [each for folder in folders for each in observe(folder)]
 
 
@@ -56,7 +63,7 @@ def test_a_parked_request_is_told_from_its_answer(found: CostsFile) -> None:
     costs = of(found, "long_polling").costs
     per_update = COSTS["update_s"] + 80 * COSTS["byte_s"]
     together = costs["answer_s"].value + costs["update_s"].value + 80 * costs["byte_s"].value
-    assert together == pytest.approx(COSTS["answer_s"] + per_update, rel=0.05)
+    assert together == pytest.approx(COSTS["answer_s"] + per_update, rel=0.15)
     assert costs["request_s"].value == pytest.approx(COSTS["request_s"], rel=0.1)
 
 
@@ -66,7 +73,18 @@ def test_a_push_has_no_requests(found: CostsFile) -> None:
     assert costs["request_s"].value == costs["connection_s"].value == 0
     whole = costs["answer_s"].value + costs["update_s"].value + 80 * costs["byte_s"].value
     assert whole == pytest.approx(COSTS["answer_s"] + COSTS["update_s"] + 80 * COSTS["byte_s"], rel=0.05)
-    assert costs["tick_s"].value == pytest.approx(COSTS["tick_s"], rel=0.5)
+
+
+def test_what_it_costs_to_wake_a_server(found: CostsFile) -> None:
+    """Where ticks wake it, their own cost is not told from it. The posed trials count no wake-ups."""
+    for transport in ("websocket", "long_polling"):
+        costs = of(found, transport).costs
+        assert costs["cold_share"].value == pytest.approx(COLD_SHARE, abs=0.15), transport
+        waking = costs["wake_s"].value + costs["tick_s"].value
+        assert waking == pytest.approx(WAKE_S + COSTS["tick_s"], rel=0.25), transport
+    polls = of(found, "short_polling").costs
+    assert polls["wake_s"].value == pytest.approx(WAKE_S, rel=0.25)
+    assert polls["base_share"].value == pytest.approx(COSTS["base_share"], rel=0.1)
 
 
 def test_the_loopback_and_the_load_client_are_found(found: CostsFile) -> None:
@@ -88,7 +106,7 @@ def test_the_cells_stand_in_the_file(found: CostsFile) -> None:
     """With their counts, so that a validation can tell what was seen, and a reader how well it fits."""
     fitted = of(found, "websocket").fitted
     assert {(each.cell.clients, each.cell.rate_per_s, each.cell.book_levels) for each in fitted} == {
-        (100, 20.0, 0), (200, 20.0, 0), (400, 20.0, 0), (120, 60.0, 0), (120, 20.0, 20)}
+        (10, 20.0, 0), (100, 20.0, 0), (200, 20.0, 0), (400, 20.0, 0), (120, 60.0, 0), (120, 20.0, 20)}
     steady = next(each for each in fitted if each.cell.clients == 200)
     assert steady.counts["updates"] == pytest.approx(200 * steady.counts["ticks"], rel=0.05)
     assert abs(steady.error) < 0.05

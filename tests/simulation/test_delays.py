@@ -10,18 +10,21 @@ from rows import MS, arrays_of
 
 from bench.records import Windows
 from bench.simulation.delays import Instants, instants
+from bench.simulation.worker import coldness
 
 US = 1000
 WINDOWS = Windows(warmup_ns=0, t0_ns=100 * MS, t1_ns=900 * MS, late_after_ns=50 * MS)
 
 
-def trial(due_ms: list[int], kernel_us: list[int], lag_us: int = 30) -> Instants:
+def trial(due_ms: list[int], kernel_us: list[int], lag_us: int = 30, cold_share: float = 0.0) -> Instants:
     """Ten clients of one symbol, who get the tick that was due then so long after the one before them."""
     feed = [{"index": place, "symbol": "A", "due_ns": due * MS} for place, due in enumerate(due_ms)]
     arrivals: list[dict[str, Any]] = []
     for place, due in enumerate(due_ms):
         for client in range(10):
-            kernel = due * MS + (kernel_us[place] + 7 * client) * US
+            slept_s = (due - due_ms[place - 1]) / 1000 if place else 0.0
+            spacing_us = 7 * (1 + cold_share * float(coldness(slept_s)))
+            kernel = due * MS + round((kernel_us[place] + spacing_us * client) * US)
             arrivals.append({"client": client, "index": place, "kernel_ns": kernel,
                              "app_ns": kernel + lag_us * US})
     clients = [{"client": each} for each in range(10)]
@@ -50,3 +53,14 @@ def test_where_no_tick_was_alone_nothing_is_said() -> None:
     assert found.alone == 0
     assert math.isnan(found.first_s)
     assert found.lag_s == pytest.approx(30e-6)
+
+
+def test_fan_outs_that_get_slower_the_longer_the_sleep_tell_the_cold_share() -> None:
+    """Whatever a few of them say; too few sleeps say nothing."""
+    due_ms = [150]
+    for gap_ms in (2, 3, 5, 8, 12, 20, 30, 45, 60, 2, 4, 9, 33, 17, 50):
+        due_ms.append(due_ms[-1] + gap_ms)
+    kernel_us = [200] * len(due_ms)
+    assert trial(due_ms, kernel_us, cold_share=0.4).cold_share == pytest.approx(0.4, abs=0.02)
+    assert trial(due_ms, kernel_us).cold_share == pytest.approx(0.0, abs=0.01)
+    assert math.isnan(trial(due_ms[:5], kernel_us).cold_share)

@@ -13,23 +13,25 @@ from bench.simulation import fit as fitting
 from bench.simulation.fit import TERMS, Stretch, fit
 
 TRUE = {"base": 0.004, "exchange": 20e-6, "tick": 150e-6, "connection": 80e-6, "update": 3e-6,
-        "byte": 2e-9, "socket": 1e-6}
+        "byte": 2e-9, "socket": 1e-6, "wake": 200e-6}
 
 
 def made(seed: int, noise: float, trials: int = 3, bend: float = 0.0) -> list[Stretch]:
     """Trials like those of a calibration, with CPU that errs by `noise` and, per answer, grows by `bend`."""
     rng = np.random.default_rng(seed)
-    cells = [   # clients, ticks/s, updates an answer, bytes an update, a connection for each answer
-        (25, 20, 1, 80, 0), (100, 20, 1, 80, 0), (200, 20, 1.4, 80, 0), (50, 80, 3, 80, 0),
-        (100, 20, 2, 600, 0), (50, 20, 1, 80, 1), (400, 5, 0.5, 80, 0),
+    cells = [   # clients, ticks/s, updates an answer, bytes an update, a connection for each answer, wake-ups
+        (25, 20, 1, 80, 0, 400), (100, 20, 1, 80, 0, 30), (200, 20, 1.4, 80, 0, 20), (50, 80, 3, 80, 0, 90),
+        (100, 20, 2, 600, 0, 35), (50, 20, 1, 80, 1, 300), (400, 5, 0.5, 80, 0, 10),
+        (10, 10, 1, 80, 0, 20), (300, 2, 1, 80, 1, 120),
     ]
     found = []
-    for clients, rate, updates, size, connects in cells:
+    for clients, rate, updates, size, connects, wakes in cells:
         for _ in range(trials):
             answers = clients * rate * 2.0
             counts = {
                 "exchange": answers, "tick": rate * 2.0, "connection": connects * answers,
                 "update": updates * answers, "byte": size * updates * answers, "socket": clients * 2.0,
+                "wake": wakes,
             }
             cpu_s = 2.0 * TRUE["base"] + sum(TRUE[name] * counts[name] for name in counts)
             cpu_s *= (1 + bend * answers) * math.exp(noise * rng.standard_normal())
@@ -37,7 +39,7 @@ def made(seed: int, noise: float, trials: int = 3, bend: float = 0.0) -> list[St
     return found
 
 
-@given(st.permutations(range(21)))
+@given(st.permutations(range(27)))
 @settings(max_examples=10)
 def test_costs_come_back_exactly_where_nothing_errs(order: list[int]) -> None:
     """In whatever order the trials come."""

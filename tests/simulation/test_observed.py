@@ -40,13 +40,24 @@ def test_counts_are_those_of_the_window(run: Path) -> None:
     assert polls.counts["payload_bytes"] / polls.counts["updates"] == pytest.approx(80, abs=10)
 
 
-def test_an_idle_stretch_counts_where_nothing_is_asked_for(run: Path) -> None:
-    """Of polls it would need counts that nobody made."""
+def test_in_an_idle_stretch_only_polls_come(run: Path) -> None:
+    """By their schedule, since nobody counted them."""
     found = by_transport(run)
-    assert len(found["websocket"].stretches) == len(found["long_polling"].stretches) == 2
-    assert len(found["short_polling"].stretches) == 1
-    idle = found["websocket"].stretches[1]
-    assert (idle.seconds, idle.counts) == (0.5, {"socket": 15.0})
+    for transport, polls in (("websocket", 0.0), ("long_polling", 0.0), ("short_polling", 30.0)):
+        window, idle = found[transport].stretches(0.0)
+        assert (window.seconds, idle.seconds) == (1.0, 0.5)
+        assert (idle.counts["socket"], idle.counts.get("exchange", 0.0)) == (15.0, polls)
+
+
+def test_a_cold_server_feels_its_work_as_more(run: Path) -> None:
+    """By the share that it is slower then, times how cold it was; but what is open is open."""
+    push = by_transport(run)["websocket"]
+    warm, cold = (push.stretches(share)[0].counts for share in (0.0, 0.5))
+    assert 0 < push.coldness < 1
+    for name, count in cold.items():
+        more = 1.0 if name in ("socket", "wake") else 1 + 0.5 * push.coldness
+        assert count == pytest.approx(more * warm[name]), name
+    assert warm["wake"] == pytest.approx(push.coldness * push.wakeups)
 
 
 def test_only_valid_measured_trials_are_observed(run: Path) -> None:
