@@ -102,8 +102,7 @@ def _cpu(cell: pd.DataFrame, quality: FitQuality) -> str:
 def _alike(quality: FitQuality) -> str:
     if math.isnan(quality.alike_error):
         return ""
-    return (f"; those with the same feed by {_signed(quality.alike_error)}, since a cost differs with how "
-            "long a server sleeps in between")
+    return f"; those with the same feed by {_signed(quality.alike_error)}"
 
 
 def _latency(row: Compared, cell: pd.DataFrame) -> list[str]:
