@@ -1,7 +1,7 @@
 """The figures of speed and freshness: latency by percentile and by client count, age, deliveries over time.
 
 Each takes a run and gives a figure that can be understood alone: its title is the question that it
-answers, its axes have units, its caption (`bench.report.captions`) says how to read it. Only VALID
+answers, its axes have units, its caption says how to read it. Only VALID
 trials enter. A percentile is drawn as far out as it may be printed (`bench.stats.latency`).
 """
 

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
@@ -133,8 +134,7 @@ def legend(figure: Figure, axes: Axes) -> None:
 def _columns(labels: Sequence[str]) -> int:
     """How many of the labels stand side by side: as many as are no wider than a figure, at most five."""
     for columns in range(min(5, len(labels)), 1, -1):
-        rows = -(-len(labels) // columns)
-        longest = [max(map(len, labels[first:first + rows])) for first in range(0, len(labels), rows)]
+        longest = [max(map(len, column)) for column in np.array_split(labels, columns)]  # as matplotlib does
         if sum(longest) + HANDLE * len(longest) <= WIDTH:
             return columns
     return 1
