@@ -91,9 +91,10 @@ def page(run: CrossoverRun) -> Sheet:
     what = "money" if figure_column(run.table) == "price_month" else "CPU"
     caption = CHEAPEST.format(full=full, what=what, margin=100 * scenario["crossover"]["margin"])
     on = "one worker" if workers == 1 else f"{workers} workers"
+    anybody = run.table.loc[run.table["asked"] == "cheapest", "possible"].any()
     plates = [
         sheet.drawn("cheapest", figures.cheapest(run.table, headline(run, "cheapest")), caption),
-        sheet.drawn("lines", figures.lines(run.table, run.unit), LINES),
+        *([sheet.drawn("lines", figures.lines(run.table, run.unit), LINES)] if anybody else []),
         sheet.drawn("freshest", figures.freshest(run.table, headline(run, "freshest")),
                     FRESHEST.format(workers=on, full=full)),
     ]

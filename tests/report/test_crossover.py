@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -80,6 +82,15 @@ def stretch(*best: tuple[str, ...]) -> pd.DataFrame:
 ])
 def test_where_it_turns_is_a_sentence(best: tuple[tuple[str, ...], ...], text: str) -> None:
     assert crossover._turns(stretch(*best)) == text
+
+
+def test_a_map_in_which_nobody_keeps_the_budget_has_no_lines(folder: Path) -> None:
+    run = crossover.open_crossover(folder)
+    nobody = run.table.assign(possible=False, best=False, alone=False, ahead=math.nan, cores=math.nan,
+                              price_month=math.nan, least=math.inf, most=math.inf, known=True)
+    sheet = crossover.page(replace(run, table=nobody))
+    assert [plate.name for plate in sheet.plates] == ["cheapest", "freshest"]
+    assert any("the cheapest is nobody at any rate" in sentence for sentence in sheet.findings)
 
 
 def test_a_missing_table_is_told(folder: Path, tmp_path: Path) -> None:
