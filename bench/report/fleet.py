@@ -27,7 +27,8 @@ def table(plan: Sequence[Need], manifest: Mapping[str, Any]) -> Table:
         *(("clients",) if several else ()), "", "CPU (cores)", f"workers at {full}", "out (Gbit/s)",
         "requests/s", "sockets", "memory (GB)",
         *((f"workers ({first.currency} a month)", "traffic", "together") if priced else ()),
-        f"median and p99 with {first.workers_simulated:,} workers",
+        "mean and longest latency with these workers (closed form)",
+        f"not of this plan: median and p99 as simulated, with {first.workers_simulated:,} workers",
     )
     heading = "Capacity plan" if several else f"Capacity plan for {first.clients:,} clients"
     return Table("fleet", heading, columns, rows, note=_note(plan, manifest, full, priced))
@@ -59,8 +60,10 @@ def _note(plan: Sequence[Need], manifest: Mapping[str, Any], full: str, priced: 
             f"worker and month of {HOURS_A_MONTH} hours, {style.number(prices['gigabyte_out'])} "
             f"{prices['currency']} a gigabyte out.")
     told.append(
-        "Latencies are those of the workers that were simulated; with another number they change about as "
-        "the clients a worker do, since a tick goes out to them one by one.")
+        "Latency: a tick goes out to a worker's clients one by one, so fewer workers are slower. With these "
+        "workers: closed forms, at the rate that was asked for; longest: of the last client, where a tick "
+        "waits for no other. Percentiles have no closed form; to see them, simulate the planned number "
+        "(--workers). The last column is of the workers that were simulated, whatever the plan's.")
     return " ".join(told)
 
 
@@ -68,10 +71,20 @@ def _row(need: Need, priced: bool, several: bool) -> tuple[str, ...]:
     least = "at least " if need.short else ""
     workers = "none is enough" if need.workers is None else f"{least}{need.workers:,}"
     prices = (need.workers_month, need.traffic_month, need.month) if priced else ()
-    latency = f"{style.number(need.latency_p50_ms)} and {style.number(need.latency_p99_ms)} ms"
+    simulated = (need.latency_p50_simulated_ms, need.latency_p99_simulated_ms)
     return (
         *((f"{need.clients:,}",) if several else ()), style.title(need.transport),
         style.number(need.cpu_cores), workers, style.number(need.gbit_out_per_s),
         style.number(need.requests_per_s), f"{need.sockets:,.0f}", style.number(need.memory_gb),
-        *(f"{least}{price:,.0f}" if not math.isnan(price) else "–" for price in prices), latency,
+        *(f"{least}{price:,.0f}" if not math.isnan(price) else "–" for price in prices),
+        _latencies(need.latency_mean_ms, need.latency_worst_ms), _latencies(*simulated),
     )
+
+
+def _latencies(middle_ms: float, high_ms: float) -> str:
+    """Two latencies; a dash where there is neither."""
+    if math.isnan(middle_ms) and math.isnan(high_ms):
+        return "–"
+    if math.isinf(middle_ms):
+        return "without end: they can't keep up"
+    return f"{style.number(middle_ms)} and {style.number(high_ms)} ms"

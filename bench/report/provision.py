@@ -3,11 +3,14 @@
     [simulation]   workers, the load at which one is full, prices
     costs          what each worker has to itself
     measured       what a client took of memory, where a measured run stood beside
+    closed forms   how late updates are with the workers that are needed (`closed_forms.csv`)
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -15,8 +18,9 @@ import pandas as pd
 from bench.stats.fleet import Need, Own, Prices, needs
 
 
-def needs_of(trials: pd.DataFrame, manifest: Mapping[str, Any]) -> list[Need]:
-    """A plan for each cell, in the order of the scenario."""
+def needs_of(trials: pd.DataFrame, manifest: Mapping[str, Any], forms: pd.DataFrame | None = None
+             ) -> list[Need]:
+    """A plan for each cell, in the order of the scenario; `forms` are a run's closed forms."""
     scenario = manifest["scenario"]
     asked = scenario.get("simulation") or {}
     prices, subjects = asked.get("prices"), manifest.get("subjects", {})
@@ -30,7 +34,18 @@ def needs_of(trials: pd.DataFrame, manifest: Mapping[str, Any]) -> list[Need]:
         ) if options.get("connection") == "new"},
         prices=Prices(prices["currency"], prices["worker_month"], prices["gigabyte_out"]) if prices else None,
     )
+    found = [_with_latencies(need, forms) for need in found] if forms is not None else found
     return sorted(found, key=lambda need: (need.clients, order.get(need.transport, len(order))))
+
+
+def _with_latencies(need: Need, forms: pd.DataFrame) -> Need:
+    """The same with the latencies that closed forms foretell of its workers: of so many, and no others."""
+    mine = forms[(forms["transport"] == need.transport) & (forms["clients"] == need.clients)]
+    known = dict(zip(mine["quantity"], mine["value"].astype(float), strict=True))
+    if need.workers is None or known.get("planned_workers") != need.workers:
+        return need
+    return replace(need, latency_mean_ms=known.get("planned_latency_mean_ms", math.nan),
+                   latency_worst_ms=known.get("planned_latency_worst_ms", math.nan))
 
 
 def _further_s(asked: Mapping[str, Any], options: Mapping[str, Any]) -> float:

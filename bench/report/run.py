@@ -69,7 +69,9 @@ class Run:
     @property
     def fleet(self) -> list[Need]:
         """The capacity plan of a simulated run; empty of others, and of a search for the knee."""
-        return provision.needs_of(self.trials, self.manifest) if self.simulated and self.knees is None else []
+        if not self.simulated or self.knees is not None:
+            return []
+        return provision.needs_of(self.trials, self.manifest, self.closed_forms)
 
     @property
     def transports(self) -> tuple[str, ...]:

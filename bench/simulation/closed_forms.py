@@ -2,7 +2,8 @@
 
     scenario, costs, ticks that were drawn ─► analytic ─┬─► a row each cell and quantity
                                                         ├─► a worker's load at further client counts
-                                                        └─► where it is full: clients, or ticks a second
+                                                        ├─► where it is full: clients, or ticks a second
+                                                        └─► latency with the workers of the capacity plan
 
 A report is made from a run's files alone, and may not ask the simulator; so what the forms say is written
 when the trials are there. Its fine lines are these rows.
@@ -15,6 +16,9 @@ ticks are left out beside bursts and replayed trades, and how long a push takes,
 A worker is full (`clients_max`) where its work, if none of it waited, would take all of its core. Beyond
 that polls come too late, and ticks share reads.
 
+A capacity plan (`bench.stats.fleet`) needs other workers than were simulated, and fewer of them are slower:
+the `planned_…` rows say how slow, at the rate that was asked for, which a plan is for.
+
 Known weakness: slow clients have no form, so a run with some has no table. Jitter costs more than its mean
 where what is pushed may not overtake.
 """
@@ -22,8 +26,9 @@ where what is pushed may not overtake.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -32,6 +37,7 @@ from bench.experiment import plan
 from bench.experiment.journal import Run
 from bench.experiment.plan import PlannedTrial
 from bench.records import whole_file
+from bench.report.run import open_run
 from bench.simulation import shards
 from bench.simulation.analytic import Demand, Forecast, analytic
 from bench.simulation.run import Setting
@@ -50,6 +56,8 @@ OF_A_CELL = {
 """The quantities of a cell, with their units."""
 SATURATION = {"clients_max": "", "rate_max_per_s": "1/s"}
 """Of a transport, whatever its clients; the latter where a search raises the feed's rate."""
+OF_A_PLAN = {"planned_workers": "", "planned_latency_mean_ms": "ms", "planned_latency_worst_ms": "ms"}
+"""Of a cell, were it served by the workers that its capacity plan needs."""
 STEPS = 24
 """Client counts at which a worker's load is drawn."""
 
@@ -83,6 +91,20 @@ class Subject:
     def load(self, clients: float, found: Forecast) -> float:
         """Share of a core that a worker uses with so many clients."""
         return found.utilisation + self.case.calibrated.world_costs.idle_s(1.0, round(clients))
+
+    @property
+    def has_times(self) -> bool:
+        """Whether forms say how long an update takes: bursts make a push wait, which none foresees; polls
+        wait for their instants, whatever comes."""
+        return (self.case.scenario.feed.schedule in ("poisson", "constant")
+                or not shards.cycle(self.case).pushes)
+
+    @property
+    def asked(self) -> Demand:
+        """What clients want at the rate that was asked for; of a feed without one, what was drawn."""
+        feed, drawn = self.case.scenario.feed, self.demand.ticks_per_s
+        scale = 1.0 if feed.schedule == "replay" else feed.rate_per_s / drawn
+        return replace(self.demand, rate_per_s=scale * self.demand.rate_per_s, feed_per_s=scale * drawn)
 
     @property
     def rate_max_per_s(self) -> float:
@@ -126,18 +148,23 @@ def _payload_bytes(case: Case) -> float:
 def write(run: Run) -> None:
     """Write the table of the trials that are there; of a search for the knee, what fills a worker."""
     there = [(number, planned) for number, planned in enumerate(run.plan) if run.is_done(planned)]
-    found = table(Setting.of(run), there)
+    searches = run.scenario.capacity is not None
+    plan_of = {} if searches or not there else {
+        (need.transport, need.clients): need.workers for need in open_run(run.folder).fleet if need.workers}
+    found = table(Setting.of(run), there, plan_of)
     if len(found):
         with whole_file(run.folder / NAME) as beside:
             found.to_csv(beside, index=False, lineterminator="\n")
 
 
-def table(asked: Setting, planned: Sequence[tuple[int, PlannedTrial]]) -> pd.DataFrame:
-    """`closed_forms.csv` of trials with their places in the plan, from 0."""
+def table(asked: Setting, planned: Sequence[tuple[int, PlannedTrial]],
+          workers: Mapping[tuple[str, int], int] = MappingProxyType({})) -> pd.DataFrame:
+    """`closed_forms.csv` of trials with their places in the plan, from 0; `workers` are those that the
+    capacity plan needs, by transport and clients."""
     if asked.scenario.simulation.slow.share:
         return pd.DataFrame(columns=list(COLUMNS))
     rows = [row for subject, counts in _subjects(asked, planned) if subject.demand.ticks_per_s
-            for row in _rows(subject, counts)]
+            for row in (*_rows(subject, counts), *_planned(subject, counts, workers))]
     found = pd.DataFrame(rows, columns=list(COLUMNS)).dropna(subset=["value"])
     return found.astype({"clients": "Int64"}).reset_index(drop=True)
 
@@ -178,10 +205,8 @@ def _cell(subject: Subject, clients: int, workers: int) -> dict[str, float]:
     each = clients / workers
     found = subject.forecast(each)
     case = subject.case
-    # Bursts make a push wait, which no form foresees; polls wait for their instants, whatever comes.
-    waits = case.scenario.feed.schedule in ("poisson", "constant") or not shards.cycle(case).pushes
     times = (found.latency_mean_s, found.latency_worst_s, found.age_excess_s)
-    latency_s, worst_s, age_s = times if waits else (math.nan,) * 3
+    latency_s, worst_s, age_s = times if subject.has_times else (math.nan,) * 3
     return {
         "latency_mean_ms": 1000 * latency_s, "latency_worst_ms": 1000 * worst_s,
         "age_excess_mean_ms": 1000 * age_s, "missed_share": found.conflated_share,
@@ -192,6 +217,20 @@ def _cell(subject: Subject, clients: int, workers: int) -> dict[str, float]:
         "server_load": subject.load(each, found),
         "sockets": workers * found.sockets, "sockets_lingering": workers * found.lingering,
     }
+
+
+def _planned(subject: Subject, counts: Sequence[int], workers: Mapping[tuple[str, int], int]
+             ) -> Iterator[tuple[object, ...]]:
+    """How late updates are with the workers of the capacity plan; nothing where no form says."""
+    label = subject.case.planned.subject
+    for clients in counts:
+        needed = workers.get((label, clients))
+        if needed is None or not subject.has_times:
+            continue
+        found = subject.forecast(clients / needed, subject.asked)
+        values = needed, 1000 * found.latency_mean_s, 1000 * found.latency_worst_s
+        for (quantity, unit), value in zip(OF_A_PLAN.items(), values, strict=True):
+            yield label, clients, quantity, value, unit
 
 
 def _mean_net(net: Net) -> Net:

@@ -22,8 +22,8 @@ request is under way. Memory is what each further client took where it was measu
 
 Known weakness: CPU is a mean over the window. A fleet that is large enough for it may still be too small
 for a deadline: a tick goes out to all clients of a worker one after the other, which takes clients a worker
-times the cost of an update. That is in the latencies of the run that the plan is made from, with the workers
-that it had; with others they change about as clients a worker do.
+times the cost of an update. So latencies that were simulated belong to the workers that were simulated, and
+bear their name; those of the planned workers are closed forms (`bench.simulation.closed_forms`).
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Need:
     workers_simulated: int
     load_simulated: float
     """Share of a core that each of them used."""
-    latency_p50_ms: float
-    latency_p99_ms: float
+    latency_p50_simulated_ms: float
+    latency_p99_simulated_ms: float
     cpu_cores: float
     """Of all of them, at the asked rate; so are traffic and requests."""
     full_at: float
@@ -85,6 +85,10 @@ class Need:
     month: float
     """Both together; NaN without prices."""
     currency: str
+    latency_mean_ms: float = math.nan
+    """With the workers that are needed, by the closed form; NaN where there is none."""
+    latency_worst_ms: float = math.nan
+    """The same of the last client that is served, where nothing waits."""
 
 
 COLUMNS = tuple(each.name for each in fields(Need))
@@ -128,8 +132,8 @@ def needs(
         under_way = float((cell["requests_in_flight"] + shaking).mean())
         found.append(Need(
             transport=label, clients=clients, workers_simulated=have, load_simulated=used / have,
-            latency_p50_ms=interval(cell["latency_p50_ms"].to_numpy(dtype=float)).estimate,
-            latency_p99_ms=interval(cell["latency_p99_ms"].to_numpy(dtype=float)).estimate,
+            latency_p50_simulated_ms=interval(cell["latency_p50_ms"].to_numpy(dtype=float)).estimate,
+            latency_p99_simulated_ms=interval(cell["latency_p99_ms"].to_numpy(dtype=float)).estimate,
             cpu_cores=cores, full_at=full_at, workers=needed, short=used / have > full_at,
             gbit_out_per_s=down * 8 / 1e9, gbit_in_per_s=up * 8 / 1e9,
             requests_per_s=at_rate(cell["requests"].astype(float) / seconds, ticks_per_s, asked),

@@ -9,10 +9,10 @@ from bench.report import fleet
 from bench.stats.fleet import Need
 
 NEED = Need(
-    transport="websocket", clients=1_000_000, workers_simulated=80, load_simulated=0.03, latency_p50_ms=38.3,
-    latency_p99_ms=56.2, cpu_cores=2.43, full_at=0.6, workers=5, short=False, gbit_out_per_s=0.814,
-    gbit_in_per_s=0.3, requests_per_s=0.0, sockets=1e6, memory_gb=13.3, workers_month=150.0,
-    traffic_month=13368.2, month=13518.2, currency="USD",
+    transport="websocket", clients=1_000_000, workers_simulated=80, load_simulated=0.03,
+    latency_p50_simulated_ms=38.3, latency_p99_simulated_ms=56.2, cpu_cores=2.43, full_at=0.6, workers=5,
+    short=False, gbit_out_per_s=0.814, gbit_in_per_s=0.3, requests_per_s=0.0, sockets=1e6, memory_gb=13.3,
+    workers_month=150.0, traffic_month=13368.2, month=13518.2, currency="USD",
 )
 MANIFEST = {"measured": {"run": "reference"}, "scenario": {"simulation": {"prices": {
     "currency": "USD", "worker_month": 30.0, "gigabyte_out": 0.05}}}}
@@ -25,9 +25,18 @@ def test_a_plan_with_prices() -> None:
     told = dict(zip(table.columns, row, strict=True))
     assert told["workers at 60 %"] == "5"
     assert (told["workers (USD a month)"], told["traffic"], told["together"]) == ("150", "13,368", "13,518")
-    assert told["median and p99 with 80 workers"] == "38.3 and 56.2 ms"
+    assert told["not of this plan: median and p99 as simulated, with 80 workers"] == "38.3 and 56.2 ms"
+    assert told["mean and longest latency with these workers (closed form)"] == "–"
     assert "30.0 USD a worker and month of 730 hours" in table.note
     assert "the measured run reference" in table.note
+
+
+def test_a_price_has_the_latencies_of_its_own_workers() -> None:
+    latencies = ((512.0, 800.0, "512 and 800 ms"), (math.inf, 800.0, "without end: they can't keep up"))
+    for mean_ms, worst_ms, told in latencies:
+        need = replace(NEED, latency_mean_ms=mean_ms, latency_worst_ms=worst_ms)
+        [row] = fleet.table([need], MANIFEST).rows
+        assert row[-2:] == (told, "38.3 and 56.2 ms")
 
 
 def test_a_plan_from_full_workers_is_a_lower_bound() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from simulated_runs import made
 
@@ -35,3 +37,18 @@ def test_a_server_has_a_connection_for_a_round_trip_more_with_tls(
     network: dict[str, float], tls: bool, seconds: float
 ) -> None:
     assert provision._further_s(network, {"tls": tls}) == pytest.approx(seconds)
+
+
+def test_latencies_of_a_plan_are_those_of_its_workers_or_none(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    plain = provision.needs_of(run.trials, run.manifest)
+    assert all(math.isnan(need.latency_mean_ms) for need in plain)
+    push = next(need for need in plain if need.transport == "websocket")
+    for workers, found_ms in ((push.workers, 512.0), (int(push.workers or 0) + 1, math.nan)):
+        forms = pd.DataFrame(
+            [(push.transport, push.clients, f"planned_{name}", value) for name, value in (
+                ("workers", workers), ("latency_mean_ms", 512.0), ("latency_worst_ms", 800.0))],
+            columns=["transport", "clients", "quantity", "value"])
+        known = next(need for need in provision.needs_of(run.trials, run.manifest, forms)
+                     if (need.transport, need.clients) == (push.transport, push.clients))
+        assert known.latency_mean_ms == pytest.approx(found_ms, nan_ok=True)

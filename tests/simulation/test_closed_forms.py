@@ -18,6 +18,7 @@ from bench.report.run import open_run
 from bench.simulation import closed_forms
 from bench.simulation import run as runs
 from bench.simulation.costs import read_costs
+from bench.simulation.run import Setting
 
 SMALL = ("load.clients=[6,60]", "windows.measure_s=8.0", "trials.count=2", "simulation.rtt_ms=20",
          "load.mode=latest", "transports.short_polling.connection=new")
@@ -67,7 +68,7 @@ def test_the_simulated_figures_are_near_their_closed_forms(simulated: Run) -> No
 def test_a_row_is_a_cells_a_further_load_or_where_workers_are_full(simulated: Run) -> None:
     found = pd.read_csv(simulated.folder / closed_forms.NAME)
     assert list(found.columns) == list(closed_forms.COLUMNS) == described("closed_forms.csv")
-    known = closed_forms.OF_A_CELL | closed_forms.SATURATION
+    known = closed_forms.OF_A_CELL | closed_forms.OF_A_PLAN | closed_forms.SATURATION
     assert set(found["quantity"]) <= set(known)
     assert all(known[row.quantity] == (row.unit if isinstance(row.unit, str) else "")
                for row in found.itertuples())
@@ -110,3 +111,23 @@ def test_what_has_no_form_has_no_row(tmp_path: Path) -> None:
     latency = found[found["quantity"] == "latency_mean_ms"]
     assert latency["transport"].tolist() == ["short_polling"]   # a push waits as long as bursts make it
     assert "answers_empty_share" not in set(found["quantity"])
+
+
+def test_a_plan_has_the_latencies_of_its_workers_and_no_others(simulated: Run) -> None:
+    """Where fewer workers are needed than were simulated, a push is slower with them."""
+    few = Setting.of(simulated)
+    there = list(enumerate(simulated.plan))
+    found = {workers: closed_forms.table(few, there, {("websocket", 60): workers}) for workers in (1, 6)}
+    slower, faster = (
+        each[each["quantity"].str.startswith("planned_")].set_index("quantity")["value"]
+        for each in found.values())
+    assert (slower["planned_workers"], faster["planned_workers"]) == (1, 6)
+    own_ms = slower["planned_latency_worst_ms"] - faster["planned_latency_worst_ms"]
+    websocket = few.costs.of("websocket", few.options["websocket"]).world_costs
+    assert own_ms == pytest.approx(1000 * 50 * (websocket.answer_s + websocket.update_s), rel=0.6)
+    assert own_ms > 0
+    need = {(each.transport, each.clients): each for each in open_run(simulated.folder).fleet}
+    rows = pd.read_csv(simulated.folder / closed_forms.NAME).query("quantity == 'planned_latency_mean_ms'")
+    assert len(rows) == len(need) == 6
+    for row in rows.itertuples():
+        assert need[row.transport, row.clients].latency_mean_ms == pytest.approx(row.value)
