@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from bench import manifest as manifests
+from bench.errors import RunError
 from bench.report import crossover_figures as figures
 from bench.report import sheet, style
 from bench.report.crossover_figures import count, figure_column, listed
@@ -27,13 +28,15 @@ FILES = ("crossover.csv", "crossover_checks.csv")
 CHEAPEST = (
     "Each small map is one budget and one distance: no update may take longer than the budget while no "
     "worker is fuller than {full:g} % of its core. A field shows who takes the least {what}, and how many "
-    "times as much the next one takes; within {margin:g} % of each other it is a tie. Whoever polls at an "
-    "interval asks as seldom as the budget allows.")
+    "times as much the next one takes; within {margin:g} % of each other it is a tie. Hatched: too close, or "
+    "not known from this calibration, since with the costs at the other ends of their 95 % intervals it is "
+    "another (any of those whose markers stand there). Whoever polls at an interval asks as seldom as the "
+    "budget allows.")
 FRESHEST = (
     "The same on {workers}: who has the least excess age (how much older what a client knows is than with "
     "a client who learns at once), and how much that is. Whoever polls at an interval asks as often as "
     "the worker bears. A transport that would fill it beyond {full:g} % is out; a cross: that is true of "
-    "all of them.")
+    "all of them. Hatched as above.")
 LINES = (
     "A cut through the middle of the map, along its rate (left) and its budget (right). Where a line is "
     "flat, one worker is enough and its traffic is cheap beside it; where it rises, traffic or workers "
@@ -74,6 +77,9 @@ def open_crossover(folder: Path) -> CrossoverRun:
     manifest = manifests.read(folder)
     table = sheet.read_csv(folder / "crossover.csv")
     table["why_not"] = table["why_not"].astype(object).fillna("")
+    for name in sorted({"known", "least", "most"} - set(table.columns)):
+        raise RunError(f"{folder / 'crossover.csv'}: {name}: found no such column, since the map was made "
+                       "without its costs' intervals; simulate it again")
     return CrossoverRun(folder, manifest, table, sheet.read_csv(folder / "crossover_checks.csv"))
 
 
@@ -115,27 +121,41 @@ def _notice(run: CrossoverRun) -> str:
     return f"Computed and simulated, not measured, with {told}.{priced}"
 
 
-def shares(run: CrossoverRun, asked: str) -> tuple[int, dict[str, int], int, int]:
-    """The fields, how many each transport wins alone, ties, and those that nobody can."""
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How many fields have which answer."""
+
+    fields: int
+    alone: dict[str, int]
+    """By transport: those that it wins for itself, whatever costs within their intervals are true."""
+    ties: int
+    nobody: int
+    open: int
+    """Those whose answer is another within the costs' intervals."""
+
+
+def shares(run: CrossoverRun, asked: str) -> Shares:
+    """The answers of a map, counted."""
     mine = run.table[run.table["asked"] == asked]
     fields = mine.groupby(["rate_per_s", "clients", "rtt_ms", "staleness_ms"], dropna=False)
-    possible = fields["possible"].any()
-    alone = {label: int(mine.loc[mine["transport"] == label, "alone"].sum())
+    possible, known = fields["possible"].any(), fields["known"].all()
+    alone = {label: int(mine.loc[(mine["transport"] == label) & mine["known"], "alone"].sum())
              for label in mine["transport"].unique()}
-    nobody = int((~possible).sum())
-    return len(possible), alone, len(possible) - nobody - sum(alone.values()), nobody
+    nobody, unknown = int((~possible & known).sum()), int((~known).sum())
+    return Shares(len(known), alone, len(known) - nobody - unknown - sum(alone.values()), nobody, unknown)
 
 
 def headline(run: CrossoverRun, asked: str) -> str:
     """The finding of a map as its title."""
-    fields, alone, _, nobody = shares(run, asked)
-    won = sorted(((number, label) for label, number in alone.items() if number), reverse=True)
-    parts = [f"{style.title(label)} in {100 * number / fields:.0f} %" for number, label in won]
-    rest = f"; nobody can in {100 * nobody / fields:.0f} %" if nobody else ""
+    found = shares(run, asked)
+    won = sorted(((number, label) for label, number in found.alone.items() if number), reverse=True)
+    parts = [f"{style.title(label)} in {100 * number / found.fields:.0f} %" for number, label in won]
+    rest = "".join(f"; {what} in {100 * number / found.fields:.0f} %" for what, number in (
+        ("nobody can", found.nobody), ("not known", found.open)) if number)
     workers = run.manifest["scenario"]["crossover"]["workers"]
     on = "one worker" if workers == 1 else f"{workers} workers"
     which = "Cheapest that is fresh enough" if asked == "cheapest" else f"Freshest on {on}"
-    return f"{which}: {', '.join(parts) or 'always a tie'} of the fields{rest}"
+    return f"{which}: {', '.join(parts) or 'nobody alone in any'} of the fields{rest}"
 
 
 def findings(run: CrossoverRun) -> list[str]:
@@ -148,10 +168,14 @@ def findings(run: CrossoverRun) -> list[str]:
         here = there[there["staleness_ms"] == budget]
         found.append(f"For {count(clients)} clients, {trip:g} ms away, who must have each update within "
                      f"{budget / 1000:g} s, the cheapest is {_turns(here)}.")
-    never = [style.title(label) for label, number in shares(run, "cheapest")[1].items() if number == 0]
+    never = [style.title(label) for label, number in shares(run, "cheapest").alone.items() if number == 0]
     if never:
         found.append(f"{style.sentence(listed(never))} {'is' if len(never) == 1 else 'are'} nowhere the "
                      "cheapest alone.")
+    unknown = shares(run, "cheapest").open
+    if unknown:
+        found.append(f"In {unknown} of the fields who is the cheapest is too close, or not known from this "
+                     "calibration: within the intervals of the costs it is another.")
     fresh = run.table[run.table["asked"] == "freshest"]
     workers = run.manifest["scenario"]["crossover"]["workers"]
     for number in sorted(fresh["clients"].unique()):
@@ -179,6 +203,8 @@ def _turns(here: pd.DataFrame) -> str:
     for rate, field in here.sort_values("rate_per_s").groupby("rate_per_s"):
         best = [style.title(label) for label in field.loc[field["best"], "transport"]]
         name = listed(best) + (" (a tie)" if len(best) > 1 else "") if best else "nobody"
+        if not field["known"].all():
+            name = "not known"
         if stretches and stretches[-1][0] == name:
             stretches[-1] = (name, stretches[-1][1], float(rate))   # type: ignore[arg-type]
         else:
@@ -203,11 +229,12 @@ def shares_table(run: CrossoverRun) -> Table:
     """How much of the map each transport wins."""
     rows = []
     for asked in ("cheapest", "freshest"):
-        fields, alone, ties, nobody = shares(run, asked)
-        rows.append((f"the {asked}", f"{fields}", *(f"{number}" for number in alone.values()),
-                     f"{ties}", f"{nobody}"))
+        found = shares(run, asked)
+        rows.append((f"the {asked}", f"{found.fields}", *(f"{number}" for number in found.alone.values()),
+                     f"{found.ties}", f"{found.nobody}", f"{found.open}"))
     names = [style.title(label) for label in run.table["transport"].unique()]
-    return Table("shares", "Fields of the map", ("", "fields", *names, "ties", "nobody can"), tuple(rows),
+    return Table("shares", "Fields of the map", ("", "fields", *names, "ties", "nobody can", "not known"),
+                 tuple(rows),
                  "How many depends on which fields one asks for; the map itself says where they lie.")
 
 
@@ -220,7 +247,7 @@ def cut_table(run: CrossoverRun) -> Table:
     rows = tuple(
         (f"{row['rate_per_s']:g}", style.title(row["transport"]), *_offer(row)) for _, row in here.iterrows())
     columns = ("updates a second", "transport", "asks every", "workers", "CPU (cores)", "Mbit/s down",
-               run.unit,
+               run.unit, "within the costs' intervals",
                "latency, mean", "latency, worst")
     return Table("cut", f"In numbers: {clients:,.0f} clients, {trip:g} ms away, within {budget / 1000:g} s",
                  columns, rows, "All fields stand in crossover.csv (see docs/results.md).")
@@ -228,11 +255,13 @@ def cut_table(run: CrossoverRun) -> Table:
 
 def _offer(row: pd.Series[Any]) -> tuple[str, ...]:
     if not row["possible"]:
-        return ("–",) * 5 + (f"can't: {row['why_not']}", "–")
+        return ("–",) * 6 + (f"can't: {row['why_not']}", "–")
     price = row["cores"] if math.isnan(row["price_month"]) else row["price_month"]
     asks = "–" if math.isnan(row["interval_s"]) else f"{style.number(row['interval_s'])} s"
     return (asks, f"{row['workers']:,.0f}", style.number(row["cores"]),
             style.number(row["bytes_down_per_s"] * 8 / 1e6), style.number(price),
+            f"{style.number(row['least'])} to "
+            + ("can't" if math.isinf(row["most"]) else style.number(row["most"])),
             f"{style.number(row['latency_mean_ms'])} ms", f"{style.number(row['latency_worst_ms'])} ms")
 
 

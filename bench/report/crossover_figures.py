@@ -4,13 +4,15 @@
 
 A field has the colour and the marker of the transport that is best there, so that it can be read without
 colour, and how many times as much the next one takes. Two markers on grey are a tie, a cross is where nobody
-can. All figures are of the closed forms; the report says how the engine's stand beside them.
+can. Hatched is what the costs leave open: another answer lies within their intervals. All figures are of the
+closed forms; the report says how the engine's stand beside them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +25,7 @@ from matplotlib.patches import Rectangle
 from bench.report import style
 
 TIE = "#d9d9d9"
+OPEN: dict[str, Any] = {"facecolor": "white", "edgecolor": TIE, "hatch": "////", "linewidth": 0}
 
 
 def looks(table: pd.DataFrame) -> dict[str, style.Look]:
@@ -110,6 +113,12 @@ def middle(table: pd.DataFrame, column: str) -> float:
     return values[len(values) // 2]
 
 
+def may_be_best(field: pd.DataFrame) -> list[str]:
+    """Those that some costs within the intervals make the best of a field."""
+    may = (field["least"] <= field["most"].min()) & (field["least"] < math.inf)
+    return [str(label) for label in field.loc[may, "transport"]]
+
+
 def ahead(field: pd.DataFrame) -> str:
     """How many times as much the next one takes."""
     times = field["ahead"].max()
@@ -130,7 +139,11 @@ def _map(axes: Axes, table: pd.DataFrame, all_looks: dict[str, style.Look],
             (rates, "rate_per_s"), (counts, "clients")))
         best = [all_looks[label] for label in field.loc[field["best"], "transport"]]
         colour = to_rgba(best[0].colour, 0.55) if len(best) == 1 else TIE if best else "white"
-        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="white"))
+        known = bool(field["known"].iloc[0])
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="white") if known else
+                       Rectangle((x - 0.5, y - 0.5), 1, 1, **OPEN))
+        if not known:
+            best = [all_looks[label] for label in may_be_best(field)]
         if not best:
             axes.plot([x], [y], marker="x", color=style.FAINT, markersize=7)
             continue
@@ -138,7 +151,8 @@ def _map(axes: Axes, table: pd.DataFrame, all_looks: dict[str, style.Look],
         for place, look in zip(places, best, strict=True):
             axes.plot([place], [y + 0.2], marker=look.marker, markersize=5, color=look.colour,
                       markeredgecolor=style.INK, markeredgewidth=0.6)
-        axes.text(x, y - 0.24, words(field) if len(best) == 1 else "tie", ha="center", va="center", size=6.5)
+        said = "open" if not known else words(field) if len(best) == 1 else "tie"
+        axes.text(x, y - 0.24, said, ha="center", va="center", size=6.5)
     axes.set(xlim=(-0.5, len(rates) - 0.5), ylim=(-0.5, len(counts) - 0.5))
     axes.set_xticks(range(len(rates)), [f"{each:g}" for each in rates], size=8)
     axes.set_yticks(range(len(counts)), [count(each) for each in counts], size=8)
@@ -151,6 +165,7 @@ def _key(figure: Figure, all_looks: dict[str, style.Look]) -> None:
         Line2D([], [], linestyle="", marker=look.marker, color=look.colour, markeredgecolor=style.INK,
                markeredgewidth=0.6, label=look.name) for look in all_looks.values()]
     handles.append(Rectangle((0, 0), 1, 1, facecolor=TIE, label="tie"))
+    handles.append(Rectangle((0, 0), 1, 1, label="open: not known from these costs", **OPEN))
     handles.append(Line2D([], [], linestyle="", marker="x", color=style.FAINT, label="nobody can"))
     figure.legend(handles=handles, loc="outside lower left", ncols=6)
 

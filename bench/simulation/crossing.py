@@ -37,6 +37,8 @@ from bench.traffic import SEGMENT_BYTES, Conversation
 
 LINES = 200
 """Ticks whose lengths stand for all."""
+BEFORE = 1000
+"""Ticks before these: numbers and instants get longer as a feed goes on, and the first are the shortest."""
 TICKS = 1000
 """Ticks that a check lasts, if that is not too much work."""
 TICKS_LEAST = 100
@@ -69,10 +71,10 @@ class Crossing:
         """From a scenario with `[crossover]`; a kind of transport without costs is a `RunError`."""
         assert scenario.crossover is not None, "a scenario without a map"
         feed, load = scenario.feed, scenario.load
-        drawn = schedules.make(feed, scenario.seed, LINES / feed.rate_per_s + 1, 0.0)
+        drawn = schedules.make(feed, scenario.seed, (BEFORE + LINES) / feed.rate_per_s + 1, 0.0)
         encode = ENCODERS[feed.encoding]
         lines = tuple(encode(drawn.tick(index, index + 1, int(drawn.offset_ns[index])))
-                      for index in range(min(LINES, len(drawn))))
+                      for index in range(max(len(drawn) - LINES, 0), len(drawn)))
         of_each = min(load.symbols_per_client or feed.symbols, feed.symbols)
         wanted = None if of_each == feed.symbols else frozenset(drawn.symbols[:of_each])
         said = Conversation(lines, Subscription(wanted, load.mode))
@@ -82,7 +84,8 @@ class Crossing:
             model = transports.part(subject.transport, "model")
             subjects.append(Subject(label, subject.transport, options[label], found.world_costs,
                                     found.world_net.feed_s, model.wire(options[label], said),
-                                    Found.by(scenario.server, load.mode)))
+                                    Found.by(scenario.server, load.mode),
+                                    {**found.costs, "feed_s": found.net["feed_s"]}))
         demand = Demand(of_each / feed.symbols, of_each, sum(map(len, lines)) / len(lines), 1.0,
                         mode=load.mode)
         return cls(scenario, scenario.crossover, options, costs, demand, subjects)
@@ -136,9 +139,8 @@ class Crossing:
         arrived, clients = sums["delivered"] + sums["late"], case.planned.clients
         # As many ticks as were drawn are no error of the forms.
         rate = sums["updates_due"] / clients / measure_s
-        drawn = replace(
-            self.demand, rate_per_s=rate, payload_bytes=sums["payload_bytes"] / max(sums["arrivals"], 1),
-            feed_per_s=rate * self.demand.ticks_per_s / self.demand.rate_per_s)
+        drawn = replace(self.demand, rate_per_s=rate,
+                        feed_per_s=rate * self.demand.ticks_per_s / self.demand.rate_per_s)
         asking = subject if math.isnan(offer.interval_s) else subject.asking_every(offer.interval_s)
         expected = crossover.offer(asking, drawn, field.rtt_ms / 1000, 1, clients, math.nan, None)
         wire = part.counters["bytes_down"] + SEGMENT_BYTES * part.counters["segments_down"]
@@ -147,7 +149,7 @@ class Crossing:
             "staleness_ms": field.staleness_ms, "transport": subject.label,
             "simulated_clients": clients, "simulated_s": measure_s, "interval_s": offer.interval_s,
             "cores": expected.cores,
-            "cores_simulated": part.busy_s / measure_s + subject.costs.idle_s(1.0, clients),
+            "cores_simulated": min(part.busy_s / measure_s + subject.costs.idle_s(1.0, clients), 1.0),
             "latency_mean_ms": 1000 * expected.latency_mean_s,
             "latency_mean_ms_simulated": sums["app_latency_ns"] / arrived / 1e6 if arrived else math.nan,
             "bytes_down_per_s": expected.bytes_down_per_s,

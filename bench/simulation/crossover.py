@@ -17,6 +17,9 @@ clients waits for n sends. A worker takes the whole feed, so each further one co
 
 Price = workers · price of one + bytes down · price of a gigabyte, or CPU cores where nothing has a price.
 
+All this is done three times: with the costs as they were calibrated, and with both ends of their intervals
+(`leeway`). A field's answer is known where it is the same wherever each transport lies between its ends.
+
 Known weakness: what the closed forms leave out (they say what): variance, loss, slow clients. Costs of memory
 and of connections beside CPU aren't in the price. Transports that batch when they fall behind could be pushed
 further than `full_at`; that is what the engine is for.
@@ -26,7 +29,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -36,6 +39,8 @@ from bench.contract import Mode
 from bench.cycle import Cycle
 from bench.scenario import Server
 from bench.simulation.analytic import Demand, Forecast, analytic
+from bench.simulation.costs import Estimate
+from bench.simulation.leeway import ends
 from bench.simulation.world import Costs, Net
 from bench.tables import Table
 from bench.tables.crossover import Crossover
@@ -84,6 +89,8 @@ class Subject:
     """From a tick's due instant until a worker has it."""
     sizes: Sizes
     finds: Found = Found()
+    bounds: Mapping[str, Estimate] = field(default_factory=dict)
+    """Of the costs and of `feed_s`, where there are any."""
 
     @property
     def has_interval(self) -> bool:
@@ -94,6 +101,17 @@ class Subject:
     def asking_every(self, interval_s: float) -> Subject:
         """The same at another interval."""
         return replace(self, options=self.options.model_copy(update={"interval_s": interval_s}))
+
+    def ends(self, demand: Demand, rtt_s: float) -> tuple[Subject, Subject]:
+        """The same as cheap and quick, and as dear and slow, as it may be by its bounds."""
+        def cpu(costs: Costs) -> float:
+            return client_cores(replace(self, costs=costs), demand, rtt_s)
+
+        found, feed = self.forecast(demand, rtt_s, 1), self.bounds.get("feed_s", Estimate(self.feed_s))
+        first = found.requests_per_s * (1 - found.empty_share) or found.updates_per_s
+        cheap, dear = ends(self.costs, self.bounds, cpu, max(0.0, 1 - first / found.updates_per_s))
+        return (replace(self, costs=cheap, feed_s=self.feed_s if math.isnan(feed.low) else feed.low),
+                replace(self, costs=dear, feed_s=self.feed_s if math.isnan(feed.high) else feed.high))
 
     def forecast(self, demand: Demand, rtt_s: float, clients: float, full_at: float = 1.0) -> Forecast:
         """The closed forms of one worker with so many clients."""
@@ -150,8 +168,14 @@ def cores(forecast: Forecast, clients: float) -> float:
 
 def calm_cores(subject: Subject, demand: Demand, rtt_s: float, clients: float) -> float:
     """The same without any wait: a client's share where it is alone, times so many."""
-    alone, none = (cores(subject.forecast(demand, rtt_s, each), each) for each in (2, 1))
-    return none + (clients - 1) * (alone - none)
+    alone = cores(subject.forecast(demand, rtt_s, 1), 1)
+    return alone + (clients - 1) * client_cores(subject, demand, rtt_s)
+
+
+def client_cores(subject: Subject, demand: Demand, rtt_s: float) -> float:
+    """CPU of one client more, where hardly any is."""
+    both, alone = (cores(subject.forecast(demand, rtt_s, clients), clients) for clients in (2, 1))
+    return both - alone
 
 
 def most_clients(subject: Subject, demand: Demand, rtt_s: float, budget_s: float, full_at: float) -> float:
@@ -261,6 +285,8 @@ class Field:
     staleness_ms: float
     """The budget; NaN where the freshest is asked for."""
     offers: Mapping[str, Offer]
+    spans: Mapping[str, tuple[Offer, Offer]]
+    """The same with the costs at either end of their intervals."""
 
     def figure(self, offer: Offer) -> float:
         """What the offers are compared by: the lower the better."""
@@ -272,6 +298,28 @@ class Field:
         """Those that can, the best first."""
         return sorted((self.figure(each), label) for label, each in self.offers.items() if each.possible)
 
+    def best(self, margin: float) -> list[str]:
+        """Those that nobody else beats by more than the margin."""
+        standing = self.standing()
+        return [label for value, label in standing if value <= standing[0][0] * (1 + margin)]
+
+    def span(self, label: str) -> tuple[float, float]:
+        """The least and the most that its figure may be; infinite where it may be that it can't."""
+        found = [self.figure(each) if each.possible else math.inf
+                 for each in (self.offers[label], *self.spans[label])]
+        return min(found), max(found)
+
+    def known(self, margin: float) -> bool:
+        """Whether the best are so wherever each lies in its span: no other may come near them, nor may those
+        that tie be further apart than the margin."""
+        best, spans = self.best(margin), {label: self.span(label) for label in self.offers}
+        others = [low for label, (low, _) in spans.items() if label not in best]
+        if not best:
+            return min(others) == math.inf
+        low, high = min(spans[label][0] for label in best), max(spans[label][1] for label in best)
+        tied = len(best) == 1 or high <= low * (1 + margin)
+        return tied and high < min(others, default=math.inf)
+
 
 def fields(asked: Crossover, demand: Demand, subjects: Sequence[Subject], full_at: float,
            prices: Prices | None) -> Iterator[Field]:
@@ -280,34 +328,44 @@ def fields(asked: Crossover, demand: Demand, subjects: Sequence[Subject], full_a
     for rate in asked.rates_per_s:
         wanted = replace(demand, rate_per_s=rate, feed_per_s=rate / share)
         for rtt_ms in asked.rtt_ms:
-            for staleness_ms in asked.staleness_ms:
-                found = {
-                    each.label: cheapest(each, wanted, rtt_ms / 1000, staleness_ms / 1000, full_at,
-                                         asked.clients, prices)
-                    for each in subjects
-                }
+            for staleness_ms in (*asked.staleness_ms, math.nan):
+                found = {each.label: thrice(asked, each, wanted, rtt_ms / 1000, staleness_ms / 1000, full_at,
+                                            prices) for each in subjects}
                 for clients in asked.clients:
-                    yield Field("cheapest", rate, clients, rtt_ms, staleness_ms,
-                                {label: by_count[clients] for label, by_count in found.items()})
-            for clients in asked.clients:
-                yield Field("freshest", rate, clients, rtt_ms, math.nan, {
-                    each.label: freshest(each, wanted, rtt_ms / 1000, asked.workers, full_at, clients, prices)
-                    for each in subjects
-                })
+                    offers = {label: tuple(each[clients] for each in three) for label, three in found.items()}
+                    yield Field("freshest" if math.isnan(staleness_ms) else "cheapest", rate, clients, rtt_ms,
+                                staleness_ms, {label: three[0] for label, three in offers.items()},
+                                {label: (three[1], three[2]) for label, three in offers.items()})
+
+
+def thrice(asked: Crossover, subject: Subject, demand: Demand, rtt_s: float, budget_s: float, full_at: float,
+           prices: Prices | None) -> list[dict[int, Offer]]:
+    """What the subject takes or gives for each count of clients (with no budget it is the freshest): as
+    calibrated, and with its costs at their cheap and at their dear end."""
+    def offers(one: Subject) -> dict[int, Offer]:
+        if math.isnan(budget_s):
+            return {clients: freshest(one, demand, rtt_s, asked.workers, full_at, clients, prices)
+                    for clients in asked.clients}
+        return cheapest(one, demand, rtt_s, budget_s, full_at, asked.clients, prices)
+
+    found = offers(subject)
+    asks_s = [each.interval_s for each in found.values() if each.interval_s > 0]
+    asking = subject.asking_every(asks_s[0]) if asks_s else subject
+    told = [replace(subject, costs=end.costs, feed_s=end.feed_s) for end in asking.ends(demand, rtt_s)]
+    return [found, *(found if each == subject else offers(each) for each in told)]
 
 
 def rows(field: Field, margin: float) -> list[dict[str, object]]:
     """A field's rows of `crossover.csv`, one a transport."""
-    standing = field.standing()
-    best = standing[0][0] if standing else math.nan
-    ahead = standing[1][0] / best if len(standing) > 1 else math.nan
-    tied = [label for value, label in standing if value <= best * (1 + margin)]
+    standing, tied, known = field.standing(), field.best(margin), field.known(margin)
+    ahead = standing[1][0] / standing[0][0] if len(standing) > 1 else math.nan
     return [{
         "asked": field.asked, "rate_per_s": field.rate_per_s, "clients": field.clients,
         "rtt_ms": field.rtt_ms, "staleness_ms": field.staleness_ms, "transport": label,
         "possible": each.possible, "why_not": each.why_not,
         "best": label in tied, "alone": label in tied and len(tied) == 1,
         "ahead": ahead if standing and standing[0][1] == label else math.nan,
+        "known": known, "least": field.span(label)[0], "most": field.span(label)[1],
         "interval_s": each.interval_s, "workers": each.workers, "clients_per_worker_max": each.per_worker,
         "cores": each.cores, "bytes_down_per_s": each.bytes_down_per_s, "price_month": each.price,
         "latency_mean_ms": 1000 * each.latency_mean_s, "latency_worst_ms": 1000 * each.latency_worst_s,

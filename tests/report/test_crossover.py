@@ -62,26 +62,47 @@ def test_the_same_files_give_the_same_bytes(folder: Path) -> None:
 def test_shares_add_up_to_the_fields(folder: Path) -> None:
     run = crossover.open_crossover(folder)
     for asked, expected in (("cheapest", 2 * 2 * 2), ("freshest", 2 * 2)):
-        fields, alone, ties, nobody = crossover.shares(run, asked)
-        assert fields == expected == sum(alone.values()) + ties + nobody
+        found = crossover.shares(run, asked)
+        answers = sum(found.alone.values()) + found.ties + found.nobody + found.open
+        assert found.fields == expected == answers
 
 
 def stretch(*best: tuple[str, ...]) -> pd.DataFrame:
     """Fields along the rate, with who is best in each."""
     names = ("short_polling", "websocket")
     return pd.DataFrame([
-        {"rate_per_s": 10.0**place, "transport": name, "best": name in won}
+        {"rate_per_s": 10.0**place, "transport": name, "best": name in won, "known": "open" not in won}
         for place, won in enumerate(best) for name in names])
 
 
 @pytest.mark.parametrize(("best", "text"), [
     ((("websocket",), ("websocket",)), "WebSocket at any rate"),
+    ((("websocket",), ("websocket", "open")), "WebSocket up to 1 update a second, not known from 10 on"),
     ((("websocket",), ("short_polling",)), "WebSocket up to 1 update a second, short polling from 10 on"),
     ((("websocket",), ("websocket",), ("short_polling", "websocket"), ()),
      "WebSocket up to 10 updates a second, short polling and WebSocket (a tie) at 100, nobody from 1000 on"),
 ])
 def test_where_it_turns_is_a_sentence(best: tuple[tuple[str, ...], ...], text: str) -> None:
     assert crossover._turns(stretch(*best)) == text
+
+
+def test_what_the_costs_leave_open_is_nobody_s(folder: Path) -> None:
+    run = crossover.open_crossover(folder)
+    assert crossover.shares(run, "cheapest").open == 0   # these costs have no intervals
+    unknown = replace(run, table=run.table.assign(known=False))
+    found = crossover.shares(unknown, "cheapest")
+    assert (sum(found.alone.values()), found.ties, found.nobody, found.open) == (0, 0, 0, found.fields)
+    assert any("too close, or not known" in each for each in crossover.findings(unknown))
+    assert crossover.headline(unknown, "cheapest").endswith("not known in 100 %")
+
+
+def test_a_map_without_the_costs_intervals_is_refused(folder: Path, tmp_path: Path) -> None:
+    """One that was made before there were any."""
+    for name in (*crossover.FILES, "manifest.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    write_csv(tmp_path / "crossover.csv", read_csv(folder / "crossover.csv").drop(columns="known"))
+    with pytest.raises(RunError, match="without its costs' intervals; simulate it again"):
+        crossover.build(tmp_path)
 
 
 def test_a_map_in_which_nobody_keeps_the_budget_has_no_lines(folder: Path) -> None:

@@ -12,7 +12,8 @@ from bench.report import crossover_figures as figures
 NAMES = ("short_polling", "long_polling", "websocket")
 
 
-def field(asked: str, rate: float, clients: int, prices: tuple[float | None, ...]) -> list[dict[str, object]]:
+def field(asked: str, rate: float, clients: int, prices: tuple[float | None, ...],
+          known: bool = True) -> list[dict[str, object]]:
     """A field's rows; no price: it can't."""
     standing = sorted(each for each in prices if each is not None)
     best = [each is not None and each <= standing[0] * 1.1 for each in prices]
@@ -26,6 +27,8 @@ def field(asked: str, rate: float, clients: int, prices: tuple[float | None, ...
         "price_month": price, "age_excess_ms": price, "cores": price,
         "workers": 2, "interval_s": math.nan, "bytes_down_per_s": 1e6,
         "latency_mean_ms": 20.0, "latency_worst_ms": 30.0,
+        "known": known, "least": math.inf if price is None else price * (1.0 if known else 0.4),
+        "most": math.inf if price is None else price,
     } for name, price, won in zip(NAMES, prices, best, strict=True)]
 
 
@@ -44,6 +47,16 @@ def test_every_field_says_who_and_by_how_much() -> None:
     won = [line for line in axes.lines if line.get_marker() == "^"]
     assert len(won) == 3   # twice alone, once in the tie
     assert [label.get_text() for label in axes.get_yticklabels()] == ["100", "100 k"]
+
+
+def test_what_the_costs_leave_open_is_hatched_with_all_who_may_be_the_best() -> None:
+    """Where each may take 0.4 times as much: long polling with 100 can't, the others with 45 and 30 can."""
+    table = pd.DataFrame(field("cheapest", 0.1, 100, (45.0, 100.0, 30.0), known=False))
+    assert figures.may_be_best(table) == ["short_polling", "websocket"]
+    axes = figures.cheapest(table, "a title").axes[0]
+    assert [text.get_text() for text in axes.texts] == ["open"]
+    assert axes.patches[0].get_hatch() == "////"
+    assert len(axes.lines) == 2
 
 
 def test_the_freshest_map_has_the_age_in_it() -> None:

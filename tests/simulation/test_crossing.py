@@ -11,6 +11,7 @@ from priced import priced
 
 from bench.errors import RunError
 from bench.experiment import prepare
+from bench.simulation import shards
 from bench.simulation.crossing import CHECKED, Crossing
 from bench.simulation.crossover import Found
 
@@ -47,6 +48,18 @@ def test_a_field_with_too_many_clients_is_not_simulated(crossing: Crossing) -> N
     for field, subject in crossing.chosen(crossing.fields()):
         offer = field.offers[subject.label]
         assert field.clients / offer.workers <= crossing.asked.checked_clients
+
+
+def test_the_map_s_payload_is_no_trial_s_first_one(crossing: Crossing) -> None:
+    """Indices and instants have the digits that they have in a trial's middle; what the checks draw stays
+    theirs, so that their error holds it."""
+    field, subject = crossing.chosen(crossing.fields())[0]
+    part = shards.simulate(crossing.case(field, subject, field.offers[subject.label]), 0)
+    drawn_bytes = part.tallied.sums["payload_bytes"] / part.tallied.sums["arrivals"]
+    assert crossing.demand.payload_bytes == pytest.approx(drawn_bytes, rel=0.04)
+    said = crossing.check(field, subject)
+    longer = replace(crossing, demand=replace(crossing.demand, payload_bytes=2 * drawn_bytes))
+    assert longer.check(field, subject)["bytes_down_per_s"] > 1.1 * said["bytes_down_per_s"]
 
 
 def test_who_has_some_symbols_has_a_share_of_the_feed(crossing: Crossing) -> None:

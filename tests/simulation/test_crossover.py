@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from bench.contract import Mode
 from bench.scenario import Server, SlowClient
 from bench.simulation import crossover
 from bench.simulation.analytic import Demand
+from bench.simulation.costs import Estimate
 from bench.simulation.crossover import MONTH_S, Found, Subject
 from bench.simulation.world import Costs
 from bench.tables.crossover import Crossover
@@ -157,3 +159,70 @@ def test_without_prices_the_cheapest_is_who_needs_least_cpu() -> None:
     field = next(iter(crossover.fields(asked, DEMAND, list(SUBJECTS.values()), 0.6, None)))
     assert [label for _, label in field.standing()] == sorted(
         field.offers, key=lambda label: field.offers[label].cores)
+
+
+def bounded(**bounds: Estimate) -> list[Subject]:
+    """The subjects, of which short polling has intervals."""
+    return [replace(each, bounds=bounds) if name == "short_polling" else each
+            for name, each in SUBJECTS.items()]
+
+
+def test_a_winner_that_stands_on_a_cost_s_lower_end_is_not_known() -> None:
+    """Answers of 50 updates: with 1 µs each polls are the cheapest by far, with 100 µs they aren't."""
+    asked = Crossover(rates_per_s=(10.0,), clients=(100_000,), rtt_ms=(40.0,), staleness_ms=(5000.0,))
+    free = Prices(worker_month=30.0, gigabyte_out=0.0)
+
+    def cheapest(subjects: list[Subject]) -> pd.DataFrame:
+        table = crossover.table(list(crossover.fields(asked, DEMAND, subjects, 0.6, free)), 0.1)
+        return table[table["asked"] == "cheapest"].set_index("transport")
+
+    exact = cheapest(bounded())
+    assert exact["known"].all()
+    assert bool(exact["alone"]["short_polling"])
+    assert (exact["least"] == exact["price_month"]).all()
+    assert (exact["most"] == exact["price_month"]).all()
+    close = cheapest(bounded(update_s=Estimate(1e-6, 0.0, 1.1e-6)))
+    assert close["known"].all()
+    polls = close.loc["short_polling"]
+    assert polls["least"] < polls["price_month"] < polls["most"]
+    far = cheapest(bounded(update_s=Estimate(1e-6, 0.0, 1e-4)))
+    assert not far["known"].any()
+    assert far["most"]["short_polling"] > far["price_month"]["websocket"]
+
+
+def test_who_is_the_freshest_needs_the_feed_s_way_known() -> None:
+    asked = Crossover(rates_per_s=(1.0,), clients=(100,), rtt_ms=(1.0,), staleness_ms=(5000.0,))
+    for high, known in ((0.00031, True), (0.01, False)):
+        subjects = [replace(each, bounds={"feed_s": Estimate(0.0003, 0.0002, high)})
+                    for each in SUBJECTS.values()]
+        fresh = [each for each in crossover.fields(asked, DEMAND, subjects, 0.6, None)
+                 if each.asked == "freshest"]
+        assert [each.known(0.1) for each in fresh] == [known]
+
+
+def offered(figure: float) -> crossover.Offer:
+    """So much CPU; infinite: it can't."""
+    none = crossover.refused("overload")
+    return none if math.isinf(figure) else replace(none, why_not="", cores=figure)
+
+
+@pytest.mark.parametrize(("spans", "known"), [
+    ({"a": (1, 1, 1), "b": (2, 2, 2)}, True),
+    ({"a": (1, 1, 2.5), "b": (2, 2, 2)}, False),
+    ({"a": (1, 1, 1.5), "b": (2, 1.6, 2)}, True),
+    ({"a": (1, 1, math.inf), "b": (2, 2, 2)}, False),
+    ({"a": (1, 1, 1), "b": (math.inf, 0.9, math.inf)}, False),
+    ({"a": (1, 1, 1), "b": (math.inf, math.inf, math.inf)}, True),
+    ({"a": (math.inf, math.inf, math.inf)}, True),
+    ({"a": (math.inf, 1, math.inf)}, False),
+    ({"a": (1, 1, 1), "b": (1.05, 1.05, 1.05)}, True),
+    ({"a": (1, 0.9, 1), "b": (1.05, 1, 1.05)}, False),
+])
+def test_an_answer_is_known_where_it_is_the_same_in_all_spans(
+    spans: dict[str, tuple[float, float, float]], known: bool,
+) -> None:
+    offers = {label: [offered(each) for each in three] for label, three in spans.items()}
+    field = crossover.Field("cheapest", 1.0, 1, 1.0, 1000.0,
+                            {label: each[0] for label, each in offers.items()},
+                            {label: (each[1], each[2]) for label, each in offers.items()})
+    assert field.known(0.1) == known
