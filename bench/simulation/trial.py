@@ -95,7 +95,8 @@ def _usage(case: Case, whole: Part) -> Usage:
     windows, idle_s = case.scenario.windows, case.scenario.windows.idle_s
     standing = 0 if cycle.new_connection else clients
     base = costs.base_share * case.workers + costs.socket_share * standing
-    busy_s = whole.busy_s + base * windows.measure_s
+    # A worker has one core, and where its queue fills it no more is left for the rest.
+    busy_s = min(whole.busy_s + base * windows.measure_s, case.workers * windows.measure_s)
     idle_share = base + case.workers * asked_for_nothing(cycle, costs, clients / case.workers)
     return Usage(
         cpu_ns=round(busy_s * NS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from pathlib import Path
@@ -80,3 +81,13 @@ def test_what_the_server_uses_in_all_and_while_idle(tmp_path: Path) -> None:
 def test_what_asking_for_nothing_costs(cycle: Cycle, share: float) -> None:
     costs = Costs(request_s=1e-3, answer_s=2e-3, connection_s=4e-3)
     assert trial.asked_for_nothing(cycle, costs, 100) == pytest.approx(share)
+
+
+def test_an_overloaded_worker_uses_one_core_and_no_more() -> None:
+    """What it takes by itself is not on top of a queue that is never empty."""
+    asked = case("short_polling", "windows.measure_s=2.0")
+    part = shards.simulate(asked, 0)
+    full = dataclasses.replace(part, busy_s=2.0)
+    assert asked.calibrated.world_costs.base_share > 0
+    assert trial._usage(asked, full).cpu_ns == 2_000_000_000
+    assert trial._usage(asked, dataclasses.replace(part, busy_s=1.0)).cpu_ns > 1_000_000_000
