@@ -49,7 +49,7 @@ def server_costs(record: TrialRecord, updates: float) -> dict[str, float]:
     clients = record.clients
     return {
         "server_cpu_us_per_update": _ratio(cpu_ns / 1000, updates),
-        "server_cpu_above_idle_us_per_update": _ratio((cpu_ns - base_ns) / 1000, updates),
+        "server_cpu_above_idle_us_per_update": _ratio(_above(cpu_ns, base_ns, length_ns, idle_ns), updates),
         "server_cpu_cores": cpu_ns / length_ns,
         "server_idle_cpu_cores": base_ns / length_ns,
         "server_cpu_ms_per_client_s": _ratio(cpu_ns / length_ns * 1000, clients),
@@ -65,6 +65,12 @@ def server_costs(record: TrialRecord, updates: float) -> dict[str, float]:
         "server_wakeups_per_s": _number(used.wakeups) / length_ns * 1e9,
         "server_idle_wakeups_per_s": _ratio(_number(used.idle_wakeups) * 1e9, idle_ns),
     }
+
+
+def _above(cpu_ns: float, base_ns: float, length_ns: float, idle_ns: float) -> float:
+    """CPU above idle in µs; none where it is no more than both counts' rounding to whole nanoseconds."""
+    rounding_ns = (1 + _ratio(length_ns, idle_ns)) / 2
+    return 0.0 if abs(cpu_ns - base_ns) <= rounding_ns else (cpu_ns - base_ns) / 1000
 
 
 def system_share(user_s: float, system_s: float) -> float:

@@ -45,6 +45,13 @@ def test_what_was_not_measured_is_not_zero() -> None:
     assert all(math.isnan(value) for value in server_costs(record_of(), 20).values())
 
 
+def test_rounding_to_whole_nanoseconds_is_no_cost() -> None:
+    """Twice the idle stretch of half a nanosecond, and half a nanosecond more."""
+    for cpu_ns, above_us in ((9_999_999, 0.0), (10_000_001, 0.0), (10_000_002, 0.0001), (9_999_998, -0.0001)):
+        record = record_of(usage={"server": replace(USED, cpu_ns=cpu_ns)})
+        assert server_costs(record, 20)["server_cpu_above_idle_us_per_update"] == pytest.approx(above_us)
+
+
 def test_a_split_needs_five_hundred_steps() -> None:
     assert system_share(3.0, 2.0) == 0.4
     assert math.isnan(system_share(2.0, 2.9))
