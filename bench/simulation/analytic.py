@@ -157,7 +157,7 @@ def analytic(
         cpu_per_update_s=(busy + idle_share) / (clients * updates),
         sockets=clients * (rates["requests"] * (opened_s + rates["parked_s"]) if sizes.new_connection else 1),
         lingering=clients * rates["requests"] * TIME_WAIT_S if closes else 0.0,
-        clients_max=warm.cooled(warm.clients_max(target), 1 - target).clients_max(target),
+        clients_max=warm.filled(target).clients_max(target),
         server_s=server_s,
     )
 
@@ -177,9 +177,16 @@ class _System:
     """From then until it asks again."""
 
     def clients_max(self, target: float) -> float:
-        """Clients with which a server is so busy, by what they ask for where nothing waits."""
+        """Clients with which a server is so busy, by what they ask for where nothing waits; infinite where
+        they cost nothing."""
         each = self.own_share(self.rates(*self.ways(self.server_s(1)))) + self.costs.socket_share
-        return max(target - self.costs.base_share - self.demand.ticks_per_s * self.costs.tick_s, 0.0) / each
+        left = max(target - self.costs.base_share - self.demand.ticks_per_s * self.costs.tick_s, 0.0)
+        return left / each if each > 0 else math.inf if left else 0.0
+
+    def filled(self, target: float) -> _System:
+        """The same with the costs of a server that is so busy."""
+        most = self.clients_max(target)
+        return self.cooled(most, 1 - target) if math.isfinite(most) else self
 
     def cooled(self, clients: float, asleep: float | None = None) -> _System:
         """The same with the costs of a server that sleeps now and then: for a share `asleep` of the time."""

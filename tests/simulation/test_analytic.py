@@ -97,3 +97,14 @@ def test_a_feed_that_is_not_random_has_no_poisson_forms() -> None:
     assert poll.requests_per_s == 1
     push = of(("websocket", {}), regular=True)
     assert [name for name, value in dataclasses.asdict(push).items() if math.isnan(value)] == ["age_mean_s"]
+
+
+@pytest.mark.parametrize("transport", ["short_polling", "long_polling", "websocket"])
+def test_clients_who_cost_nothing_never_fill_a_server(transport: str) -> None:
+    """But the feed may."""
+    options = options_of(transport)
+    sizes = transports.part(transport, "model").wire(options, Conversation((LINE,)))
+    for base_share, most in ((0.1, math.inf), (0.8, 0.0)):
+        found = analytic(transport, options, Costs(base_share=base_share), NET, Demand(2.0), sizes,
+                         10)
+        assert found.clients_max == most

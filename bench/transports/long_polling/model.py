@@ -74,7 +74,14 @@ def _gap_s(delay_s: float, gap_s: float) -> float:
 def _parked(options: Options, rate_per_s: float, gap: float) -> tuple[float, float, float]:
     """q; h, the chance that a request is held in vain; and the ticks of a cycle that a parked request met."""
     quiet, vain = math.exp(-rate_per_s * gap), math.exp(-rate_per_s * options.hold_s)
-    return quiet, vain, quiet * (1 - vain)
+    return quiet, vain, quiet * -math.expm1(-rate_per_s * options.hold_s)
+
+
+def _beyond(ticks: float) -> float:
+    """x − (1 − e^(−x)) without cancellation: x² (1/2 − x/6 + x²/24 …) for a small x."""
+    if ticks > 1e-3:
+        return ticks + math.expm1(-ticks)
+    return ticks**2 * (1 / 2 - ticks / 6 + ticks**2 / 24)
 
 
 def latency_mean_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
@@ -116,11 +123,13 @@ def age_excess_mean_s(
     gap, hold = _gap_s(delay_s, gap_s), options.hold_s
     quiet, vain, met = _parked(options, rate_per_s, gap)
     own = rate_per_s / symbols
-    still, others = math.exp(-own * gap), 1 - 1 / symbols
-    served_age = (1 - still * (1 + own * gap)) / own + (still - quiet) * gap + quiet * vain * (gap + hold)
+    still, others, beyond = math.exp(-own * gap), 1 - 1 / symbols, _beyond(own * gap)
+    # 1 − e(1 + x) = x² − (1 + x)(x − (1 − e))
+    served_age = own * gap**2 - (1 + own * gap) * beyond / own
+    served_age += (still - quiet) * gap + quiet * vain * (gap + hold)
     served_age += others * (met * (gap + 1 / rate_per_s) - quiet * vain * hold)
-    served_age /= 1 - still + met / symbols
-    held = gap**2 / 2 + (served_age * own - 1) * (gap / own - (1 - still) / own**2)
+    served_age /= -math.expm1(-own * gap) + met / symbols
+    held = gap**2 / 2 + (served_age * own - 1) * beyond / own**2
     return delay_s + held / (gap + met / rate_per_s)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, localcontext
+
 import pytest
 from cycles import play
 from hypothesis import given
@@ -39,3 +41,26 @@ def test_the_mean_lies_between_one_transit_and_half_a_gap_more(
 ) -> None:
     mean = model.latency_mean_s(Options(), rate_per_s, delay_s, gap_s)
     assert delay_s <= mean <= delay_s + (2 * delay_s + gap_s) / 2
+
+
+def exact_age_excess(hold_s: float, rate_per_s: float, delay_s: float, symbols: int) -> float:
+    """The formula of the module's head with sixty digits."""
+    with localcontext() as context:
+        context.prec = 60
+        rate, gap, hold, s = (Decimal(each) for each in (rate_per_s, 2 * delay_s, hold_s, symbols))
+        mu, q, h = rate / s, (-rate * gap).exp(), (-rate * hold).exp()
+        e, p = (-mu * gap).exp(), q * (1 - h)
+        b = (1 - e * (1 + mu * gap)) / mu + (e - q) * gap + q * h * (gap + hold)
+        b = (b + (1 - 1 / s) * (p * (gap + 1 / rate) - q * h * hold)) / (1 - e + p / s)
+        held = gap**2 / 2 + (b * mu - 1) * (gap / mu - (1 - e) / mu**2)
+        return float(Decimal(delay_s) + held / (gap + p / rate))
+
+
+@pytest.mark.parametrize("symbols", [1, 10_000])
+@pytest.mark.parametrize("hold_s", [0.001, 30.0, 86_400.0])
+@pytest.mark.parametrize("rate_per_s", [1e-6, 1e-3, 1.0, 1000.0])
+def test_the_age_does_not_cancel_where_ticks_are_rare(rate_per_s: float, hold_s: float, symbols: int) -> None:
+    """Within a thousandth, whatever is asked."""
+    for delay_s in (0.0005, 0.2):
+        found = model.age_excess_mean_s(Options(hold_s=hold_s), rate_per_s, delay_s, 0.0, symbols)
+        assert found == pytest.approx(exact_age_excess(hold_s, rate_per_s, delay_s, symbols), rel=1e-3)
