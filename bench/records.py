@@ -28,11 +28,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from bench import migrations
 from bench.errors import RunError
@@ -172,16 +172,16 @@ class TrialRecord:
     """The label in the scenario; the column `transport` of every table."""
     transport: str
     """The folder of the transport that the subject speaks."""
-    clients: int
+    clients: Annotated[int, Field(ge=1)]
     seed: int
-    attempt: int = 1
+    attempt: Annotated[int, Field(ge=1)] = 1
     status: TrialStatus = "finished"
     reason: str | None = None
     """Why it failed: a word."""
     detail: str | None = None
     """Why it failed: a sentence and the tail of the logs."""
     source: Literal["measured", "simulated"] = "measured"
-    sample: float = 1.0
+    sample: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Share of the clients whose rows are in the tables."""
     windows: Windows | None = None
     clock_step_ns: int | None = None
@@ -326,9 +326,17 @@ def read_trial(folder: Path) -> TrialRecord:
     """Read `trial.json`; one that no run wrote is refused."""
     path = folder / "trial.json"
     try:
-        return TrialRecord.from_json(read_json(path))
+        record = TrialRecord.from_json(read_json(path))
     except ValidationError as error:
         refuse_invalid(path, error)
+    if record.sample < 1 and record.status == "finished" and not record.totals:
+        raise RunError(f"{path}: totals: found none, allowed are the sums over all clients: the tables hold "
+                       f"{100 * record.sample:.3g} % of them")
+    windows = record.windows
+    if windows is not None and not windows.warmup_ns <= windows.t0_ns < windows.t1_ns:
+        raise RunError(f"{path}: windows: found t0_ns = {windows.t0_ns} and t1_ns = {windows.t1_ns}, allowed "
+                       f"are rising ones from warmup_ns = {windows.warmup_ns} on")
+    return record
 
 
 def trial_folders(run: Path) -> list[Path]:

@@ -25,6 +25,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bench.errors import RunError
 from bench.records import COUNTED, COUNTED_BY_KERNEL, OPENING_AND_CLOSING, TrialRecord, Windows
 from bench.stats.arrays import Ints, Tables, TrialArrays
 from bench.stats.books import number, refusals_of
@@ -45,6 +46,12 @@ TOTALS = (
 )
 """What `TrialRecord.totals` holds. `arrivals` and `payload_bytes` are of first arrivals in [t0, t1), the
 clients' counters as in `clients.parquet`, all others over the whole trial."""
+ALWAYS = (
+    "updates_due", *FATES, "foreign", "app_latency_ns", "kernel_latency_ns", "stamped", "shared", "arrivals",
+    "payload_bytes", "received", "skips_declared", "clients_subscribed", "client_errors", "connections",
+    "requests", "responses", "answers_empty", "polls_late",
+)
+"""Those of them that are never unknown."""
 STEP_NS = 100_000_000
 
 
@@ -58,9 +65,14 @@ class Whole:
 
 
 def whole(record: TrialRecord, tables: Tables) -> Whole | None:
-    """What is known of all clients; None where the tables hold everybody, or nothing more is known."""
+    """What is known of all clients; None where the tables hold everybody, or nothing more is known. Totals
+    that lack a part are a `RunError`."""
     if record.sample == 1 or not record.totals:
         return None
+    for name in ALWAYS:
+        if name not in record.totals:
+            raise RunError(f"trials/{record.trial}/trial.json: totals.{name}: found nothing, and that is not "
+                           "what a run writes there")
     table = tables["histograms"]
     bins = {}
     for name in ("app", "kernel", "arrived", "subscribed"):

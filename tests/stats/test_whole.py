@@ -12,6 +12,7 @@ import pytest
 from synthetic import DEFAULT, Made, Plan, trial_record
 
 from bench import records
+from bench.errors import RunError
 from bench.records import TrialRecord
 from bench.stats import whole
 from bench.stats.arrays import Tables, trial_arrays
@@ -110,3 +111,10 @@ def test_nothing_of_all_where_the_tables_hold_everybody() -> None:
     record, tables = trial_record(Plan(), "subject", DEFAULT["websocket"], 5, 1, 1)
     assert whole.whole(record, tables) is None
     assert whole.whole(replace(record, sample=0.5), tables) is None   # nothing more is known
+
+
+def test_totals_that_lack_a_part_are_refused() -> None:
+    kept, few = shared(*made_trial(Plan(), DEFAULT["websocket"]))
+    without = replace(kept, totals={name: value for name, value in kept.totals.items() if name != "arrivals"})
+    with pytest.raises(RunError, match=r"trial\.json: totals\.arrivals: found nothing"):
+        whole.whole(without, few)
