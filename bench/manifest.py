@@ -9,7 +9,7 @@ which file is wrong, so that nothing behind it has to ask again.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -21,14 +21,61 @@ from bench.validation import validated
 NAME = "manifest.json"
 
 
+class CostsOfKind(BaseModel):
+    """What a kind of server costs."""
+
+    model_config = ConfigDict(extra="allow")
+
+    transport: str
+    tls: bool
+    compression: str
+    costs: dict[str, float]
+
+
+class Costs(BaseModel):
+    """What a run was simulated with."""
+
+    model_config = ConfigDict(extra="allow")
+
+    told: str
+    by_kind: list[CostsOfKind] = []
+
+
+class FrozenCosts(Costs):
+    """The same, with the file that a run goes on with."""
+
+    file: str
+    sha256: str
+
+
+class Measured(BaseModel):
+    """What was measured and stands beside a simulated run."""
+
+    model_config = ConfigDict(extra="allow")
+
+    memory_bytes_per_client: dict[str, float] = {}
+
+
+class Subject(BaseModel):
+    """What was compared."""
+
+    model_config = ConfigDict(extra="allow")
+
+    transport: str = ""
+    options: dict[str, Any] = {}
+
+
 class Reported(BaseModel):
     """What a report is made from."""
 
     model_config = ConfigDict(extra="allow")
 
+    source: Literal["measured", "simulated"] = "measured"
     scenario: dict[str, Any]
     plan: list[dict[str, Any]] = []
-    subjects: dict[str, dict[str, Any]] = {}
+    subjects: dict[str, Subject] = {}
+    costs: Costs = Costs(told="")
+    measured: Measured = Measured()
     host: dict[str, Any] = {}
     versions: dict[str, Any] = {}
     resumed: list[dict[str, Any]] = []
@@ -51,6 +98,7 @@ class Place(BaseModel):
 class Resumable(Reported):
     """What a run goes on from."""
 
+    costs: FrozenCosts = FrozenCosts(told="", file="", sha256="")
     question: str
     scenario_folder: str
     clock_origin_ns: int
@@ -66,10 +114,14 @@ def read(folder: Path, shape: type[Reported] = Reported) -> dict[str, Any]:
     path = folder / NAME
     manifest = read_json(path)
     try:
-        shape.model_validate(manifest)
-        validated(Scenario, manifest["scenario"], str(path), "scenario")
+        found = shape.model_validate(manifest)
+        scenario = validated(Scenario, manifest["scenario"], str(path), "scenario")
     except ValidationError as error:
         refuse_invalid(path, error)
     except ScenarioError as error:
         raise RunError(str(error)) from error
+    prices_all = scenario.storm is not None and scenario.storm.connection_ms is not None
+    needs_costs = isinstance(found, Resumable) and found.source == "simulated" and not prices_all
+    if needs_costs and "costs" not in found.model_fields_set:
+        raise RunError(f"{path}: costs: found none, allowed are those that the simulated run began with")
     return manifest

@@ -29,6 +29,10 @@ def test_a_run_is_read_back(folder: Path) -> None:
      r"scenario\.load\.clients: found 3, allowed is a list"),
     ({"plan": {}}, "plan: found {}"),
     ({"host": []}, r"host: found \[\]"),
+    ({"costs": None}, "costs: found nothing"), ({"costs": {"by_kind": []}}, r"costs\.told: found nothing"),
+    ({"costs": {"told": "x", "by_kind": [{"transport": "websocket", "tls": False, "compression": "none"}]}},
+     r"costs\.by_kind\.0\.costs: found nothing"),
+    ({"subjects": {"a": {"options": 3}}}, r"subjects\.a\.options: found 3"),
     ({"schema_version": None}, "schema_version: found nothing.*no file of a run"),
 ])
 def test_a_wrong_field_is_named(folder: Path, changes: dict[str, Any], sentence: str) -> None:
@@ -40,4 +44,19 @@ def test_a_wrong_field_is_named(folder: Path, changes: dict[str, Any], sentence:
 
 def test_a_run_goes_on_only_with_all_that_was_frozen(folder: Path) -> None:
     with pytest.raises(RunError, match=r"manifest\.json: [a-z_]+: found nothing"):
+        manifest.read(folder, manifest.Resumable)
+
+
+@pytest.mark.parametrize(("costs", "sentence"), [
+    ({}, "costs: found none, allowed are those that the simulated run began with"),
+    ({"costs": {"told": "x", "sha256": "y"}}, r"costs\.file: found nothing"),
+])
+def test_a_simulated_run_goes_on_only_with_its_costs(
+    folder: Path, costs: dict[str, Any], sentence: str
+) -> None:
+    path = folder / "manifest.json"
+    frozen = {"source": "simulated", "question": "?", "scenario_folder": ".", "clock_origin_ns": 1,
+              "commit": None, "dirty": None, "feed_file": None, "plan": [], "resumed": []}
+    path.write_text(json.dumps(json.loads(path.read_text()) | frozen | costs))
+    with pytest.raises(RunError, match=rf"manifest\.json: {sentence}"):
         manifest.read(folder, manifest.Resumable)
