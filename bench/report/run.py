@@ -25,13 +25,21 @@ from bench.claims import table as claims_table
 from bench.errors import RunError
 from bench.report import provision
 from bench.report.knees import at_knees, knees
-from bench.stats import fleet
+from bench.stats import fleet, prediction
 from bench.stats.fleet import Need
 from bench.stats.stopping import ended_after
 from bench.stats.summary import summarise
 from bench.stats.trial import COLUMNS, WHOLE, WORDS, trial_figures
+from bench.validation import told
 
 VERDICT_WORDS = ("verdict", "reasons", "not_assessed")
+BESIDE = {
+    "measured": ("transport", "clients"), "validation": prediction.COLUMNS,
+    "closed_forms": ("transport", "clients", "quantity", "value", "unit"),
+}
+"""Tables that only some runs have, and the columns that they can't do without."""
+TEXTS = ("transport", "quantity", "met", "unit", "source", "kernel_latency_is_bound")
+"""Their columns that are no numbers."""
 CONDENSED = ("trials.csv", "distributions.parquet", "timelines.parquet")
 
 
@@ -134,13 +142,20 @@ def open_run(folder: Path) -> Run:
     trials, distributions, timelines = _from_raw(done) if _is_raw(done) else _from_condensed(folder)
     trials = _typed(trials).sort_values(["block", "position", "attempt"], ignore_index=True)
     summary = summarise(at_knees(trials, manifest["scenario"]), tuple(manifest["scenario"]["transports"]))
-    beside = [_optional(folder / f"{name}.csv") for name in ("measured", "validation", "closed_forms")]
+    beside = [_optional(folder / f"{name}.csv", columns) for name, columns in BESIDE.items()]
     return Run(folder, manifest, trials, summary, distributions, timelines, *beside)
 
 
-def _optional(path: Path) -> pd.DataFrame | None:
-    """A table that only some runs have."""
-    return _table(path, pd.read_csv, ("transport", "clients"), typed=False) if path.is_file() else None
+def _optional(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
+    """A table that only some runs have; text where a number belongs is refused."""
+    if not path.is_file():
+        return None
+    frame = _table(path, pd.read_csv, columns, typed=False)
+    for name in (each for each in frame.columns if each not in TEXTS):
+        wrong = frame[name][frame[name].notna() & pd.to_numeric(frame[name], errors="coerce").isna()]
+        if len(wrong):
+            raise RunError(f"{path}: column {name}: found {told(wrong.iloc[0])}, allowed are numbers")
+    return frame
 
 
 def write_condensed(run: Run) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from simulated_runs import made
 
 from bench import records
 from bench.errors import RunError
@@ -92,3 +93,13 @@ def test_condensed_files_that_are_none_are_refused(
     (copy / name).write_bytes(content)
     with pytest.raises(RunError, match=name):
         open_run(copy)
+
+
+def test_text_among_the_numbers_beside_a_run_is_refused(tmp_path: Path) -> None:
+    path = made(tmp_path).folder / "validation.csv"
+    pd.read_csv(path).astype({"load": object}).assign(load=["0.1", "busy"]).to_csv(path, index=False)
+    with pytest.raises(RunError, match=r"validation\.csv: column load: found 'busy', allowed are numbers"):
+        open_run(path.parent)
+    pd.read_csv(path).drop(columns="load").to_csv(path, index=False)
+    with pytest.raises(RunError, match=r"validation\.csv: column load: found none"):
+        open_run(path.parent)
