@@ -35,9 +35,11 @@ from bench.simulation.costs import CostsFile, default_costs, read_costs
 from bench.simulation.pieces import Piece, Tasks, make, missing
 from bench.simulation.world import Costs
 from bench.tables import Table as Options
+from bench.tables.storm import Storm
 
 STORM_CLIENTS_MOST = 1_000_000
 """Of one worker: their attempts are events of their own, and all in memory."""
+STORMS_MOST = 5_000
 PRINTED = 7
 """Columns of a table that fit on a terminal."""
 
@@ -97,10 +99,21 @@ def _refuse_unless_simulable(question: Question) -> None:
     counts = scenario.load.clients
     if len(counts) > 1:
         raise ScenarioError(where, "load.clients", f"{len(counts)} counts", "one: those who drop")
+    _refuse_too_many_storms(scenario.storm, scenario.trials.count, where)
     each = math.ceil(counts[0] / scenario.simulation.workers)
     if each > STORM_CLIENTS_MOST:
         raise ScenarioError(where, "load.clients", f"{each:,} a worker",
                             f"at most {STORM_CLIENTS_MOST:,} a worker (simulation.workers)")
+
+
+def _refuse_too_many_storms(storm: Storm, count: int, where: str) -> None:
+    """Raise `ScenarioError` where more storms are asked for than anybody would wait for."""
+    storms_asked = len(storm.policies) * count
+    if storm.map is not None:
+        storms_asked += len(storm.map.backlogs) * len(storm.map.windows) * storm.map.seeds
+    if storms_asked > STORMS_MOST:
+        raise ScenarioError(where, "trials.count", f"{count:,}, that is {storms_asked:,} storms",
+                            f"at most {STORMS_MOST:,} storms, with those of storm.map")
 
 
 def _refuse_a_free_connection(question: Question, costs: CostsFile) -> None:

@@ -41,9 +41,9 @@ class Prices(Table):
 
     currency: str = "USD"
     """What the others are in."""
-    worker_month: NotNegative
+    worker_month: Annotated[NotNegative, Field(le=1e9)]
     """One worker with a core of its own (or the virtual machine that holds it) for a month of 730 hours."""
-    gigabyte_out: NotNegative
+    gigabyte_out: Annotated[NotNegative, Field(le=1e9)]
     """A gigabyte (10⁹ bytes) from server to client."""
 
 
@@ -66,9 +66,9 @@ class Simulation(Table):
     costs: str = ""
     """The costs file, counted from the scenario file's folder; by default the newest calibration of this
     host in the results folder, else the reference that comes with the project."""
-    sample_clients: Count = 1000
+    sample_clients: Annotated[Count, Field(le=100_000_000)] = 1000
     """Whole clients whose rows are kept, chosen by hash; where there are fewer, all."""
-    full_at: Annotated[float, Field(gt=0, le=1)] = 0.6
+    full_at: Annotated[float, Field(ge=0.01, le=1)] = 0.6
     """Share of a core at which a worker counts as full in a capacity plan."""
     slow: SlowConsumers = SlowConsumers()
     prices: Prices | None = None

@@ -17,6 +17,9 @@ from pydantic import Field, model_validator
 from bench.tables import Count, NotNegative, Positive, Table
 from bench.validation import Misfit
 
+Wait = Annotated[float, Field(strict=True, ge=0.01, le=86_400)]
+"""Each attempt is simulated, so that one without end would be one that never ends."""
+
 
 class Backoff(Table):
     """How long a client waits between its attempts.
@@ -27,11 +30,11 @@ class Backoff(Table):
     wait: Literal["fixed", "exponential", "equal", "full", "decorrelated"] = "full"
     """`fixed`: `base_s`. `exponential`: v. `equal`: v/2 + U(0, v/2). `full`: U(0, v). `decorrelated`:
     min(`cap_s`, U(`base_s`, 3 · the wait before))."""
-    base_s: Positive = 1.0
+    base_s: Wait = 1.0
     """The first wait, before any jitter."""
-    cap_s: Positive = 30.0
+    cap_s: Wait = 30.0
     """No wait is longer (not for `fixed`)."""
-    window_s: NotNegative = 0.0
+    window_s: Annotated[NotNegative, Field(le=86_400)] = 0.0
     """The first attempt is made U(0, `window_s`) after the drop; 0: at once, by everybody."""
     heeds_retry_after: bool = False
     """Whether a client that is refused comes back when the server's `Retry-After` says. The server then gives
@@ -55,13 +58,13 @@ class StormMap(Table):
 
     policy: str = "full_jitter"
     """One of `[storm.policies]`; its `window_s` is set by the map."""
-    backlogs: Annotated[tuple[Positive, ...], Field(min_length=2)] = (
+    backlogs: Annotated[tuple[Annotated[Positive, Field(le=1000)], ...], Field(min_length=2)] = (
         0.125, 0.25, 0.5, 0.75, 0.95, 1.05, 1.25, 1.5, 2.0)
     """Backlogs, as shares of what a worker connects in one `timeout_s`."""
-    windows: Annotated[tuple[NotNegative, ...], Field(min_length=2)] = (
+    windows: Annotated[tuple[Annotated[NotNegative, Field(le=1000)], ...], Field(min_length=2)] = (
         0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
     """Windows, as shares of the time in which a worker connects all its clients."""
-    seeds: Count = 3
+    seeds: Annotated[Count, Field(le=1000)] = 3
     """How often each point is simulated, with different draws."""
 
 
@@ -69,14 +72,14 @@ class Storm(Table):
     """A reconnect storm. Its clients are the one count in `load.clients`, shared by `simulation.workers`; it
     is simulated `trials.count` times with different draws."""
 
-    connection_ms: Positive | None = None
+    connection_ms: Annotated[float, Field(strict=True, ge=0.001, le=60_000)] | None = None
     """CPU time for one reconnection: handshakes, authentication, first answer. By default what a new
     connection and its first request cost by the costs file, which knows of no authentication."""
-    backlog: Count = 800
+    backlog: Annotated[Count, Field(le=100_000_000)] = 800
     """Connections that may wait at a worker; further ones are refused."""
-    refusal_share: NotNegative = 0.1
+    refusal_share: Annotated[NotNegative, Field(le=100)] = 0.1
     """What a refusal costs, as a share of a connection. Refusals are made first, as they are on arrival."""
-    timeout_s: Positive = 3.0
+    timeout_s: Wait = 3.0
     """After so long a client gives up and backs off; the server connects it all the same, in vain."""
     down_s: Annotated[NotNegative, Field(le=86_400)] = 5.0
     """How long the server is away. Attempts fail at once meanwhile and cost nothing."""

@@ -10,6 +10,7 @@ import pytest
 from bench import scenario
 from bench.errors import ScenarioError
 from bench.tables.crossover import Crossover
+from bench.validation import validated
 
 HEAD = 'question = "?"\n[transports.websocket]\n'
 
@@ -28,3 +29,14 @@ def test_axes_rise(tmp_path: Path) -> None:
     told = "crossover.clients: found [100, 10], allowed is numbers in rising order, each once"
     with pytest.raises(ScenarioError, match=re.escape(told)):
         scenario.load(path)
+
+
+@pytest.mark.parametrize(("axis", "value", "bound"), [
+    ("rates_per_s", 1e-300, "least 0.001"), ("rates_per_s", 1e300, "most 1000000"),
+    ("rtt_ms", 1e-300, "least 0.001"), ("rtt_ms", 1e300, "most 120000"),
+    ("staleness_ms", 1e-300, "least 0.1"), ("clients", 10**30, "most 100000000"),
+])
+def test_what_can_only_be_a_slip_is_refused(axis: str, value: float, bound: str) -> None:
+    told = f"crossover.{axis}.0: found {value}, allowed is a number of at {bound}"
+    with pytest.raises(ScenarioError, match=re.escape(told)):
+        validated(Crossover, {axis: [value]}, "map.toml", "crossover")

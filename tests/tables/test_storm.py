@@ -41,6 +41,10 @@ def test_named_policies_take_the_place_of_all(tmp_path: Path) -> None:
     ("[storm]\ndown_s = 1e300\n", "storm.down_s: found 1e+300, allowed is a number of at most 86400"),
     ('[storm.policies.mine]\nwait = "random"\n', "storm.policies.mine.wait: found 'random'"),
     ("[storm]\nbacklogs = 3\n", "storm.backlogs: found an unknown key, allowed is backlog (the nearest"),
+    ("[storm.policies.mine]\nbase_s = 1e-300\n",
+     "storm.policies.mine.base_s: found 1e-300, allowed is a number of at least 0.01"),
+    ("[storm.policies.mine]\ncap_s = 1e-6\n", "storm.policies.mine.cap_s: found 1e-06"),
+    ("[storm]\ntimeout_s = 1e-300\n", "storm.timeout_s: found 1e-300"),
     ('[storm.map]\npolicy = "other"\n', "storm.map.policy: found 'other', allowed is one of storm.policies:"),
 ])
 def test_a_slip_is_one_sentence(tmp_path: Path, text: str, told: str) -> None:
