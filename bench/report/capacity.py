@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench import objective
@@ -134,22 +135,30 @@ def against_level(run: Run) -> Figure:
                 y = min(value for at, value, outcome in points if at == x and outcome)
                 axes.plot([x], [y], marker="o", markersize=15, color="none", markeredgecolor=look.colour)
                 axes.annotate(f"{x:,}", (x, y), (0, -17), textcoords="offset points", ha="center", size=9)
-        if condition.bound > 0:
+        zeros = axes.dataLim.y0 <= 0   # which are nowhere on a logarithmic scale
+        if condition.bound > 0 or zeros:
             axes.axhline(condition.bound, color=style.INK, linestyle=(0, (4, 2)), linewidth=1.1)
             axes.annotate(str(condition), (0.01, condition.bound), (0, 4), size=9, ha="left",
                           xycoords=("axes fraction", "data"), textcoords="offset points")
         if axes.dataLim.minposx == math.inf:   # nothing was drawn, as where each step had too few updates
             axes.set_xlim(_climb(run)[0] / 2, 2 * _climb(run)[-1])
         axes.set_xscale("log")
-        axes.set_yscale("log")
         style.plain_ticks(axes, "x")
-        style.plain_ticks(axes, "y")
+        _scale(axes, condition.column, top, zeros)
         axes.set_xticks(_climb(run), [f"{each:,}" for each in _climb(run)], minor=False)
         axes.set_xlabel(f"{_unit(capacity)} (log scale)")
-        axes.set_ylabel(f"{condition.column} (log scale)")
         axes.set_title(f"How many {_unit(capacity)} can each transport carry?")
         style.legend(figure, axes)
     return figure
+
+
+def _scale(axes: Axes, column: str, top: float, zeros: bool) -> None:
+    """Scale the figure's own axis."""
+    if zeros:
+        axes.set(ylim=(-0.1 * top, 1.1 * top), ylabel=column)
+        return
+    axes.set(yscale="log", ylabel=f"{column} (log scale)")
+    style.plain_ticks(axes, "y")
 
 
 def _climb(run: Run) -> list[int]:
@@ -165,7 +174,7 @@ def _climb(run: Run) -> list[int]:
 def _top(run: Run, condition: objective.Condition) -> float:
     """Where values without end are drawn."""
     values = [condition.value(row) for row in run.valid.to_dict("records")]
-    return 2 * max([condition.bound, *(value for value in values if math.isfinite(value))])
+    return 2 * max([condition.bound, *(value for value in values if math.isfinite(value))]) or 1.0
 
 
 def _unit(capacity: Mapping[str, Any]) -> str:

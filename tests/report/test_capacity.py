@@ -70,6 +70,15 @@ def test_steps_with_too_few_updates_are_a_figure_without_points(run: Run) -> Non
     assert axes.get_xlim() == (15, 240)
 
 
+def test_a_figure_that_is_zero_is_seen(run: Run) -> None:
+    scenario = run.manifest["scenario"] | {"capacity": SEARCH | {"objective": "lost == 0"}}
+    axes = capacity.against_level(replace(run, manifest={**run.manifest, "scenario": scenario})).axes[0]
+    assert axes.get_yscale() == "linear"
+    assert {text.get_text() for text in axes.texts} == {"120", "lost == 0"}
+    low, high = axes.get_ylim()
+    assert low < 0 < max(run.trials["lost"]) < high
+
+
 def test_the_report_holds_it_all(run: Run) -> None:
     build(run.folder)
     files = {path.name for path in run.folder.iterdir()}
