@@ -122,6 +122,7 @@ def _given(clients: int | None, workers: int | None, rtt_ms: float | None, seed:
 def _begin(question: Question, costs: Path | None, measured: Path | None, results: Path) -> Run:
     """The run's folder, with its costs and what was measured copied beside its manifest."""
     if scale.is_scale(question.scenario):
+    prepare.refuse_unless_drawn(question)
         return scale.begin(question, results, costs)
     runs.refuse_unless_simulable(question.scenario, question.options, str(question.file))
     path = costs or _own_costs(question) or default_costs(results)

@@ -132,7 +132,7 @@ def create(results: Path, scenario: Scenario, planned: Sequence[PlannedTrial], *
     """Make a run's folder with its manifest, and point `results/latest` at it. `further` are fields that
     only some runs have."""
     now = datetime.now(UTC)
-    stem = f"{now:%Y%m%dT%H%M%SZ}-{name}"
+    stem, replayed = f"{now:%Y%m%dT%H%M%SZ}-{name}", feed_file(scenario)
     folder = new_folder(results, stem)
     found = Commit.read()
     manifest = {
@@ -158,7 +158,7 @@ def create(results: Path, scenario: Scenario, planned: Sequence[PlannedTrial], *
             }
             for label, subject in scenario.transports.items()
         },
-        "feed_file": feed_file(scenario),
+        "feed_file": replayed,
         "resumed": [],
         "scenario": scenario.canonical(),
         "plan": [asdict(each) for each in planned],

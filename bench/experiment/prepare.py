@@ -70,6 +70,14 @@ def refuse_unless_fits(question: Question, results: Path) -> needs.Needs:
     """What the question needs, unless this machine can't give it; foreseen before its ticks are drawn, which
     what can't fit would not survive."""
     costliest, means = capacity.at_most(question.scenario), needs.Means.read(results)
+def refuse_unless_drawn(question: Question) -> None:
+    """Raise `FeedFileError` where a replayed file has no ticks to offer, before the run has a folder."""
+    scenario = question.scenario
+    if scenario.feed.schedule == "replay":
+        horizon_s = plan.horizon_s(scenario, question.options)
+        schedule.make(scenario.feed, scenario.seed, horizon_s, scenario.windows.warmup_s)
+
+
     horizon_s = plan.horizon_s(costliest, question.options)
     expected = needs.expected_ticks(costliest, horizon_s)
     needs.refuse_unless_fits(needs.needs(costliest, question.options, expected), means)
