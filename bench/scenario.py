@@ -31,7 +31,7 @@ from bench.tables.crossover import Crossover
 from bench.tables.simulation import Simulation
 from bench.tables.storm import Storm
 from bench.until import Until
-from bench.validation import Misfit, validated
+from bench.validation import Misfit, parsed, told, validated
 
 COUNT_MAX = 30
 """Blocks of a run that goes on until an interval is narrow enough, where it doesn't say."""
@@ -356,13 +356,13 @@ class Scenario(Table):
 def load(path: Path, overrides: Sequence[str] = ()) -> Scenario:
     """Read a scenario file. `overrides` are `dotted.name=value`, the value as in TOML (or a bare word)."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = parsed(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ScenarioError(str(path), "the file", "no such file", "a scenario (see scenarios/)") from None
     except OSError as error:
         found = (error.strerror or "nothing readable").lower()
         raise ScenarioError(str(path), "the file", found, "a scenario (see scenarios/)") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:   # no TOML, or no UTF-8
         raise ScenarioError(str(path), "the file", f"{error}", "TOML in UTF-8") from error
     for override in overrides:
         _apply(table, override)
@@ -382,13 +382,17 @@ def _apply(table: dict[str, Any], override: str) -> None:
     if not equals or not name.strip():
         raise ScenarioError("--set", override, "no value", "name=value, such as load.clients=[50,200]")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
+        found = parsed(f"value = {text}")
     except tomllib.TOMLDecodeError:
-        value = text.strip()
+        found = {"value": text.strip()}
+    except ValueError as error:
+        raise ScenarioError("--set", name, str(error), "a value as in TOML") from error
+    if len(found) > 1:
+        raise ScenarioError("--set", name, f"a second field, {told(list(found)[1])}", "one: --set for each")
     *path, last = (part.strip() for part in name.split("."))
     for part in path:
         inner = table.setdefault(part, {})
         if not isinstance(inner, dict):
             raise ScenarioError("--set", name, f"{part}, which is not a table", "the dotted name of a field")
         table = inner
-    table[last] = value
+    table[last] = found["value"]

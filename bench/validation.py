@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import date, time
 from types import UnionType
@@ -46,6 +47,18 @@ class Misfit(ValueError):
         super().__init__(allowed)
         self.field = field
         self.found = found
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """What is written in TOML; `ValueError` says what of it can't be read."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("brackets within brackets, too deep to be read") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        raise
+    except ValueError:
+        raise ValueError("a whole number with too many digits to be read") from None
 
 
 def validated(model: type[T], table: Mapping[str, Any], where: str, prefix: str = "") -> T:
@@ -82,7 +95,11 @@ def _allowed(first: ErrorDetails) -> str:
 
 def told(found: object) -> str:
     """What was found, as it would stand in the file."""
-    text = _written(found)
+    return short(_written(found))
+
+
+def short(text: str) -> str:
+    """Not more of a text than a sentence can hold."""
     return text if len(text) <= LONGEST else f"{text[:LONGEST - 1]}…"
 
 

@@ -69,6 +69,16 @@ def test_a_missing_question_and_a_broken_file_are_told(write) -> None:  # type: 
         load(write("question = \n"))
     with pytest.raises(ScenarioError, match="no such file"):
         load(Path("nowhere.toml"))
+    with pytest.raises(ScenarioError, match="name too long"):
+        load(Path("x" * 5000 + ".toml"))
+    with pytest.raises(ScenarioError, match="found brackets within brackets, too deep to be read"):
+        load(write(f"question = {'[' * 5000}{']' * 5000}\n"))
+    with pytest.raises(ScenarioError, match="found a whole number with too many digits"):
+        load(write(f"seed = {'1' * 5000}\n"))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(write) -> None:  # type: ignore[no-untyped-def]
+    assert load(write("\ufeff" + MINIMAL)) == load(write(MINIMAL))
 
 
 def test_overrides_are_read_as_toml_or_as_a_word(write) -> None:  # type: ignore[no-untyped-def]
@@ -79,7 +89,9 @@ def test_overrides_are_read_as_toml_or_as_a_word(write) -> None:  # type: ignore
     assert scenario.feed.bursty.decay_s == 2.5
 
 
-@pytest.mark.parametrize("override", ["load.clients", "=3", "question.deep=1", "load.clint=3"])
+@pytest.mark.parametrize("override", [
+    "load.clients", "=3", "question.deep=1", "load.clint=3", "feed.rate_per_s=1\nfoo=2", f"seed={'1' * 5000}",
+    f"seed={'[' * 5000}"])
 def test_a_wrong_override_is_told(write, override: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ScenarioError, match="--set"):
         load(write(MINIMAL), [override])

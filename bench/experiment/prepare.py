@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from bench.experiment.journal import PROJECT
 from bench.feed import schedule
 from bench.scenario import Scenario
 from bench.tables import Table
+from bench.validation import short
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +45,15 @@ def find(name: str) -> Path:
         return Path(name)
     folders = [Path("scenarios"), PROJECT / "scenarios"]
     for folder in folders:
-        if (folder / f"{name}.toml").is_file():
-            return folder / f"{name}.toml"
+        with suppress(OSError):   # a name that no file can have
+            if (folder / f"{name}.toml").is_file():
+                return folder / f"{name}.toml"
     known = sorted({
         path.relative_to(folder).with_suffix("").as_posix()
         for folder in folders for path in folder.glob("**/*.toml")
     })
-    raise ScenarioError("scenarios/", name, "no such scenario", ", ".join([*known, "or a path"]))
+    raise ScenarioError(
+        "scenarios/", short(name or "''"), "no such scenario", ", ".join([*known, "or a path"]))
 
 
 def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None) -> Question:
@@ -66,10 +70,6 @@ def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None) -> 
     return Question(file.stem, file, scenario, options)
 
 
-def refuse_unless_fits(question: Question, results: Path) -> needs.Needs:
-    """What the question needs, unless this machine can't give it; foreseen before its ticks are drawn, which
-    what can't fit would not survive."""
-    costliest, means = capacity.at_most(question.scenario), needs.Means.read(results)
 def refuse_unless_drawn(question: Question) -> None:
     """Raise `FeedFileError` where a replayed file has no ticks to offer, before the run has a folder."""
     scenario = question.scenario
@@ -78,6 +78,10 @@ def refuse_unless_drawn(question: Question) -> None:
         schedule.make(scenario.feed, scenario.seed, horizon_s, scenario.windows.warmup_s)
 
 
+def refuse_unless_fits(question: Question, results: Path) -> needs.Needs:
+    """What the question needs, unless this machine can't give it; foreseen before its ticks are drawn, which
+    what can't fit would not survive."""
+    costliest, means = capacity.at_most(question.scenario), needs.Means.read(results)
     horizon_s = plan.horizon_s(costliest, question.options)
     expected = needs.expected_ticks(costliest, horizon_s)
     needs.refuse_unless_fits(needs.needs(costliest, question.options, expected), means)
