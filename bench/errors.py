@@ -5,6 +5,7 @@
     │   ├── ScenarioError    a scenario file or an override: names the file and the field
     │   ├── FeedFileError    a file of trades: names the file and the row or column
     │   ├── RunError         a run's folder: newer schema, another scenario or commit, missing files
+    │   │   └── KilledError      a process that simulated was killed, or memory ran out; `--resume` goes on
     │   ├── OverlapError     a model that would be judged by what it was fitted to
     │   └── HostError        what this machine can't do: limits, ports, another run under way
     │       └── DiskFullError    a run's disk filled under way; exit status 1, since `--resume` goes on
@@ -44,6 +45,10 @@ class FeedFileError(UserError):
 
 class RunError(UserError):
     """A run's folder that can't be used as asked."""
+
+
+class KilledError(RunError):
+    """A process that simulated is gone; what is on disk stands."""
 
 
 class OverlapError(UserError):

@@ -14,11 +14,15 @@ What all verbs share stands in `terms`, how a run ends on the terminal in `outco
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 
 import typer
 
 from bench.cli import measuring, simulating, validating
+from bench.cli.terms import NOT_VALID
+from bench.experiment.room import FULL
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode="markdown",
@@ -30,5 +34,15 @@ for verb in verbs:
 
 
 def main() -> None:
-    """The installed command."""
-    app()
+    """The installed command. What it prints may go to a disk that is full."""
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        typer.echo(f"stdout: can't be written ({os.strerror(error.errno)})", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)   # what is left would fail at the interpreter's end
+        sys.exit(NOT_VALID)

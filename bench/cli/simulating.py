@@ -27,7 +27,7 @@ from bench.cli.terms import (
     told,
     told_how_to_go_on,
 )
-from bench.errors import RunError
+from bench.errors import RunError, UserError
 from bench.experiment import journal, plan, prepare, progress
 from bench.experiment.journal import Run
 from bench.experiment.prepare import Question
@@ -35,6 +35,7 @@ from bench.experiment.room import told_where_full
 from bench.simulation import beside, closed_forms
 from bench.simulation import run as runs
 from bench.simulation.costs import default_costs, read_costs
+from bench.validation import short
 
 RTT = re.compile(r"([0-9.]+) ?(ms|s)")
 
@@ -49,7 +50,7 @@ def _rtt_ms(text: str | None) -> float | None:
     except ValueError:
         value = 0.0
     if value <= 0:
-        raise typer.BadParameter(f"found {text!r}, allowed is a time above 0 with its unit: 80ms, 0.2s")
+        raise UserError(f"--rtt: found '{short(text)}', allowed is a time above 0 with its unit: 80ms, 0.2s")
     return value
 
 
@@ -93,8 +94,8 @@ def simulate(
 
     Exit status: 0 every trial is valid; 1 some are not, or the disk filled; 2 a mistake; 130 interrupted.
     """
-    given = [*_given(clients, workers, _rtt_ms(rtt), seed), *(overrides or ())]
     with told():
+        given = [*_given(clients, workers, _rtt_ms(rtt), seed), *(overrides or ())]
         if resume is not None:
             if scenario or given or feed or costs or measured:
                 raise RunError(f"{resume}: --resume goes on with the run's own scenario and costs; nothing "
@@ -121,8 +122,8 @@ def _given(clients: int | None, workers: int | None, rtt_ms: float | None, seed:
 
 def _begin(question: Question, costs: Path | None, measured: Path | None, results: Path) -> Run:
     """The run's folder, with its costs and what was measured copied beside its manifest."""
-    if scale.is_scale(question.scenario):
     prepare.refuse_unless_drawn(question)
+    if scale.is_scale(question.scenario):
         return scale.begin(question, results, costs)
     runs.refuse_unless_simulable(question.scenario, question.options, str(question.file))
     path = costs or _own_costs(question) or default_costs(results)

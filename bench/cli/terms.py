@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from bench.errors import DiskFullError, UserError
+from bench.errors import DiskFullError, KilledError, UserError
 
 VALID, NOT_VALID, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -26,7 +26,17 @@ Overrides = Annotated[list[str] | None, typer.Option(
     "--set", metavar="NAME=VALUE", help="Set a field of the scenario, such as load.clients=[50,200]; "
     "may stand more than once.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")]
-Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where the runs' folders are.")]
+
+
+def _folder(text: str | Path) -> Path:
+    """A folder that was named; one without a name would be the current one."""
+    if not str(text):
+        raise typer.BadParameter("found '', allowed is a folder's name (. is the current one)")
+    return Path(text)
+
+
+Results = Annotated[Path, typer.Option(
+    "--results", metavar="DIR", parser=_folder, help="Where the runs' folders are.")]
 
 
 @contextmanager
@@ -46,6 +56,8 @@ def told_how_to_go_on(command: str) -> Iterator[None]:
     """Say with which command an interrupted run goes on."""
     try:
         yield
+    except KilledError as error:
+        raise KilledError(f"{error}; to go on: {command}") from error
     except KeyboardInterrupt:
         typer.echo(f"\nInterrupted. To go on: {command}", err=True)
         raise

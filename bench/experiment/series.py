@@ -16,6 +16,7 @@ Known weakness: a series that was interrupted is begun anew; its runs can be gon
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -49,9 +50,11 @@ def searches(name: str) -> list[Question]:
 
 def _files(name: str) -> list[Path]:
     """The scenario files of a folder, below the current folder or else the project's, or of a path."""
-    for folder in (Path("scenarios") / name, PROJECT / "scenarios" / name, Path(name)):
-        if folder.is_dir():
-            return sorted(folder.glob("*.toml"))
+    folders = (Path("scenarios") / name, PROJECT / "scenarios" / name, Path(name)) if name else ()
+    for folder in folders:
+        with suppress(OSError):   # a name that no folder can have
+            if folder.is_dir():
+                return sorted(folder.glob("*.toml"))
     return []
 
 

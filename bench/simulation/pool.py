@@ -25,7 +25,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, TypeVar, cast
 
-from bench.errors import RunError
+from bench.errors import KilledError
 from bench.lifeline import die_with_parent
 from bench.measure import host
 from bench.simulation import shards
@@ -95,9 +95,9 @@ def _receive(helper: Connection) -> Any:
     return found
 
 
-def _killed() -> RunError:
-    return RunError("a process that simulated was killed from outside; if memory ran out, use more "
-                    "simulation.workers or a smaller simulation.sample_clients")
+def _killed() -> KilledError:
+    return KilledError("a process that simulated was killed from outside; if memory ran out, use more "
+                       "simulation.workers or a smaller simulation.sample_clients")
 
 
 @contextmanager
@@ -116,8 +116,8 @@ def pool(processes: int | None = None) -> Iterator[Pool]:
             theirs.close()   # so that its end is seen
         yield Pool([mine for _, mine in helpers])
     except MemoryError as error:
-        raise RunError("memory ran out in simulating; use more simulation.workers or a smaller "
-                       "simulation.sample_clients") from error
+        raise KilledError("memory ran out in simulating; use more simulation.workers or a smaller "
+                          "simulation.sample_clients") from error
     finally:
         for helper, mine in helpers:
             helper.terminate()   # it holds nothing

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,13 +11,14 @@ import typer
 from typer.testing import CliRunner, Result
 
 from bench import cli
-from bench.cli.terms import told
-from bench.errors import DiskFullError, RunError
+from bench.cli.terms import told, told_how_to_go_on
+from bench.errors import DiskFullError, KilledError, RunError
 
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("bad.csv").write_text("a,b\n1,2\n")
 
 
 def tickertape(*arguments: str) -> Result:
@@ -24,6 +27,7 @@ def tickertape(*arguments: str) -> Result:
 
 @pytest.mark.parametrize(("arguments", "sentence"), [
     (("run", "nosuch"), "scenarios/: nosuch: found no such scenario, allowed is aa, "),
+    (("run", "x" * 5000), "found no such scenario"),
     (("run", "my.toml"), "my.toml: the file: found no such file"),
     (("run", "quick", "--set", "load.client=3"), "load.client: found an unknown key, allowed is clients"),
     (("run", "quick", "--feed", "no.csv", "--plan"), "no.csv"),
@@ -31,6 +35,9 @@ def tickertape(*arguments: str) -> Result:
     (("report", "nowhere"), "is this a run's folder"),
     (("compare", "nowhere", "nowhere"), "is this a run's folder"),
     (("serve", "nosuch"), "no such scenario"),
+    (("calibrate", "--scenario", ""), "scenarios/: '': found no such scenario"),
+    (("calibrate", "--scenario", "x" * 5000), "found no such scenario"),
+    (("simulate", "quick", "--feed", "bad.csv"), "bad.csv: column"),
 ])
 def test_a_mistake_is_one_sentence_and_status_2(arguments: tuple[str, ...], sentence: str) -> None:
     result = tickertape(*arguments)
@@ -38,6 +45,7 @@ def test_a_mistake_is_one_sentence_and_status_2(arguments: tuple[str, ...], sent
     assert sentence in result.stderr
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
+    assert not Path("results").exists()
 
 
 @pytest.mark.parametrize(("error", "status"), [
@@ -47,3 +55,23 @@ def test_what_ends_a_command_is_a_status(error: BaseException, status: int) -> N
     with pytest.raises(typer.Exit) as caught, told():
         raise error
     assert caught.value.exit_code == status
+
+
+def test_a_results_folder_has_a_name() -> None:
+    result = tickertape("simulate", "quick", "--results", "")
+    assert result.exit_code == 2
+    assert "--results" in result.stderr
+    assert list(Path().iterdir()) == [Path("bad.csv")]
+
+
+def test_a_run_whose_helper_was_killed_says_how_it_goes_on() -> None:
+    with pytest.raises(KilledError, match="it is gone; to go on: tickertape simulate --resume here"), \
+            told_how_to_go_on("tickertape simulate --resume here"):
+        raise KilledError("it is gone")
+
+
+def test_a_disk_without_room_for_what_is_printed_is_told() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", "from bench import cli; cli.main()", "--help"],
+                              stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "stdout: can't be written (No space left on device)\n")
