@@ -30,8 +30,8 @@ CHEAPEST = (
     "worker is fuller than {full:g} % of its core. A field shows who takes the least {what}, and how many "
     "times as much the next one takes; within {margin:g} % of each other it is a tie. Hatched: too close, or "
     "not known from this calibration, since with the costs at the other ends of their 95 % intervals it is "
-    "another (any of those whose markers stand there). Whoever polls at an interval asks as seldom as the "
-    "budget allows.")
+    "another (any of those whose markers stand there, or a tie, or nobody). Whoever polls at an "
+    "interval asks as seldom as the budget allows.")
 FRESHEST = (
     "The same on {workers}: who has the least excess age (how much older what a client knows is than with "
     "a client who learns at once), and how much that is. Whoever polls at an interval asks as often as "
@@ -151,11 +151,11 @@ def headline(run: CrossoverRun, asked: str) -> str:
     won = sorted(((number, label) for label, number in found.alone.items() if number), reverse=True)
     parts = [f"{style.title(label)} in {100 * number / found.fields:.0f} %" for number, label in won]
     rest = "".join(f"; {what} in {100 * number / found.fields:.0f} %" for what, number in (
-        ("nobody can", found.nobody), ("not known", found.open)) if number)
+        ("nobody", found.nobody), ("open", found.open)) if number)
     workers = run.manifest["scenario"]["crossover"]["workers"]
     on = "one worker" if workers == 1 else f"{workers} workers"
     which = "Cheapest that is fresh enough" if asked == "cheapest" else f"Freshest on {on}"
-    return f"{which}: {', '.join(parts) or 'nobody alone in any'} of the fields{rest}"
+    return f"{which}: {', '.join(parts) or 'nobody alone'}{rest}"
 
 
 def findings(run: CrossoverRun) -> list[str]:
@@ -172,10 +172,11 @@ def findings(run: CrossoverRun) -> list[str]:
     if never:
         found.append(f"{style.sentence(listed(never))} {'is' if len(never) == 1 else 'are'} nowhere the "
                      "cheapest alone.")
-    unknown = shares(run, "cheapest").open
+    unknown = [f"the {asked} in {shares(run, asked).open}" for asked in ("cheapest", "freshest")
+               if shares(run, asked).open]
     if unknown:
-        found.append(f"In {unknown} of the fields who is the cheapest is too close, or not known from this "
-                     "calibration: within the intervals of the costs it is another.")
+        found.append(f"Too close, or not known from this calibration, is {listed(unknown)} of its fields: "
+                     "within the intervals of the costs it is another.")
     fresh = run.table[run.table["asked"] == "freshest"]
     workers = run.manifest["scenario"]["crossover"]["workers"]
     for number in sorted(fresh["clients"].unique()):
@@ -204,7 +205,7 @@ def _turns(here: pd.DataFrame) -> str:
         best = [style.title(label) for label in field.loc[field["best"], "transport"]]
         name = listed(best) + (" (a tie)" if len(best) > 1 else "") if best else "nobody"
         if not field["known"].all():
-            name = "not known"
+            name = "one that is not known"
         if stretches and stretches[-1][0] == name:
             stretches[-1] = (name, stretches[-1][1], float(rate))   # type: ignore[arg-type]
         else:

@@ -114,8 +114,8 @@ def middle(table: pd.DataFrame, column: str) -> float:
 
 
 def may_be_best(field: pd.DataFrame) -> list[str]:
-    """Those that some costs within the intervals make the best of a field."""
-    may = (field["least"] <= field["most"].min()) & (field["least"] < math.inf)
+    """Those that some costs within the intervals make the best of a field, and those that now tie there."""
+    may = field["best"] | (field["least"] <= field["most"].min()) & (field["least"] < math.inf)
     return [str(label) for label in field.loc[may, "transport"]]
 
 
@@ -165,7 +165,7 @@ def _key(figure: Figure, all_looks: dict[str, style.Look]) -> None:
         Line2D([], [], linestyle="", marker=look.marker, color=look.colour, markeredgecolor=style.INK,
                markeredgewidth=0.6, label=look.name) for look in all_looks.values()]
     handles.append(Rectangle((0, 0), 1, 1, facecolor=TIE, label="tie"))
-    handles.append(Rectangle((0, 0), 1, 1, label="open: not known from these costs", **OPEN))
+    handles.append(Rectangle((0, 0), 1, 1, label="open: not known", **OPEN))
     handles.append(Line2D([], [], linestyle="", marker="x", color=style.FAINT, label="nobody can"))
     figure.legend(handles=handles, loc="outside lower left", ncols=6)
 

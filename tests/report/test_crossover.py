@@ -77,7 +77,8 @@ def stretch(*best: tuple[str, ...]) -> pd.DataFrame:
 
 @pytest.mark.parametrize(("best", "text"), [
     ((("websocket",), ("websocket",)), "WebSocket at any rate"),
-    ((("websocket",), ("websocket", "open")), "WebSocket up to 1 update a second, not known from 10 on"),
+    ((("websocket",), ("websocket", "open")),
+     "WebSocket up to 1 update a second, one that is not known from 10 on"),
     ((("websocket",), ("short_polling",)), "WebSocket up to 1 update a second, short polling from 10 on"),
     ((("websocket",), ("websocket",), ("short_polling", "websocket"), ()),
      "WebSocket up to 10 updates a second, short polling and WebSocket (a tie) at 100, nobody from 1000 on"),
@@ -92,8 +93,8 @@ def test_what_the_costs_leave_open_is_nobody_s(folder: Path) -> None:
     unknown = replace(run, table=run.table.assign(known=False))
     found = crossover.shares(unknown, "cheapest")
     assert (sum(found.alone.values()), found.ties, found.nobody, found.open) == (0, 0, 0, found.fields)
-    assert any("too close, or not known" in each for each in crossover.findings(unknown))
-    assert crossover.headline(unknown, "cheapest").endswith("not known in 100 %")
+    assert any("Too close, or not known" in each for each in crossover.findings(unknown))
+    assert crossover.headline(unknown, "cheapest").endswith("; open in 100 %")
 
 
 def test_a_map_without_the_costs_intervals_is_refused(folder: Path, tmp_path: Path) -> None:
