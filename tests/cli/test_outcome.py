@@ -57,10 +57,10 @@ def test_brackets_in_a_path_are_no_markup(tmp_path: Path, capsys: pytest.Capture
 def test_a_capacity_plan_fits_a_terminal() -> None:
     need = Need(
         transport="short_polling", clients=1_000_000, workers_simulated=80, load_simulated=0.3,
-        latency_p50_ms=1000.0, latency_p99_ms=2000.0, cpu_cores=24.0, full_at=0.6, workers=12_345,
-        short=False, gbit_out_per_s=123.456, gbit_in_per_s=45.678, requests_per_s=1e6, sockets=1e6,
-        memory_gb=math.nan,
-        workers_month=1e6, traffic_month=2e6, month=3_456_789.0, currency="USD")
+        latency_p50_simulated_ms=1000.0, latency_p99_simulated_ms=2000.0, cpu_cores=24.0, full_at=0.6,
+        workers=12_345, short=False, gbit_out_per_s=123.456, gbit_in_per_s=45.678, requests_per_s=1e6,
+        sockets=1e6, memory_gb=math.nan, workers_month=1e6, traffic_month=2e6, month=3_456_789.0,
+        currency="USD")
     console = Console(width=80, record=True)
     unknown = replace(need, workers=None, month=math.nan, gbit_out_per_s=math.nan)
     console.print(outcome._fleet_table([need, unknown]))

@@ -58,7 +58,8 @@ def test_a_short_logarithmic_axis_has_more_than_a_tick(high: float, written: lis
     ["short polling", "long polling", "WebSocket", "server-sent events", "another one"],
     ["a transport whose name somebody made longer than any other one",
      "and one more that is about as long as it"],
-    [f"{name}{what}" for what in ("", ", closed form") for name in ("short polling", "long polling", "WebSocket")],
+    [f"{name}{what}" for what in ("", ", closed form")
+     for name in ("short polling", "long polling", "WebSocket")],
 ])
 def test_a_legend_is_no_wider_than_its_figure(labels: list[str]) -> None:
     with style.settings():
