@@ -30,6 +30,8 @@ NAMES = {
     "knee_clients": "knee (clients)",
 }
 """The quantities that a reader asks for; validation.csv has more."""
+MAIN = {name: NAMES[name] for name in ("latency_p50_ms", "bytes_per_update", "server_cpu_us_per_update")}
+"""Those of a plan."""
 
 
 def how_far(run: Run) -> Table:
@@ -37,24 +39,51 @@ def how_far(run: Run) -> Table:
     of this run."""
     columns = ("", "quantity", "checked at clients", "checked at load", "error, most", "error, middle",
                "goal", "met", "here, a worker", "so here")
+    heading = "How far to believe it, figure by figure"
     if run.validation is None or not run.simulated:
-        return Table("how-far", "How far to believe it", columns, (), UNCHECKED)
+        return Table("how-far-each", heading, columns, (), UNCHECKED)
     rows = []
     for label in run.transports:
-        kind = str(run.manifest.get("subjects", {}).get(label, {}).get("transport", label))
-        mine = run.validation[run.validation["transport"].isin((label, kind))]
-        here = _here(run, label)
+        mine, here = _checked(run, label), _here(run, label)
         for quantity, name in NAMES.items():
             known = mine[mine["quantity"] == quantity].dropna(subset=["error"])
             if len(known):
                 rows.append((style.title(label), name, *_row(known, *here)))
-    return Table("how-far", "How far to believe it", columns, tuple(rows), note=(
+    return Table("how-far-each", heading, columns, tuple(rows), folded=True, note=(
         "Error: predicted over measured, less 1, in the cells that the model was checked in (tickertape "
         "validate). Met: in how many cells all of its interval lies within the goal; open: where it reaches "
         "across. Load: CPU of a worker, as a share of a core. Within: this run's workers are no busier and "
         "have no more clients than those that it was checked with, so about as far off. Beyond: the band is "
         "the worst that was found, and it may be worse; near and above a full core only the knee is "
         "foretold."))
+
+
+def in_short(run: Run) -> Table:
+    """The same in a row a transport: the largest error of each figure, and whether it was checked as busy."""
+    errors = (f"{name}: error, most" for name in MAIN.values())
+    columns = ("", "checked at clients", "checked at load", *errors, "here, a worker", "so here")
+    rows = []
+    for label in run.transports if run.validation is not None and run.simulated else ():
+        known = _checked(run, label).dropna(subset=["error"])
+        known = known[known["quantity"].isin(MAIN)]
+        if len(known):
+            spans, worst = _row(known, *_here(run, label)), []
+            for quantity in MAIN:
+                cells = known[known["quantity"] == quantity]
+                worst.append(_row(cells, *_here(run, label))[2] if len(cells) else "–")
+            rows.append((style.title(label), *spans[:2], *worst, spans[-2], spans[-1].partition(":")[0]))
+    return Table("how-far", "How far to believe it", columns, tuple(rows), UNCHECKED if not rows else (
+        "Error: predicted over measured, less 1, where it was largest among the cells that the model was "
+        "checked in (tickertape validate). Load: CPU of a worker, as a share of a core. Within: this run's "
+        "workers are no busier and have no more clients, so about as far off; beyond: as far off, or worse. "
+        "Figure by figure, with goals and bands, further below."))
+
+
+def _checked(run: Run, label: str) -> pd.DataFrame:
+    """The rows of the validation that are of a transport of this run."""
+    assert run.validation is not None, "a run whose model was checked"
+    kind = str(run.manifest.get("subjects", {}).get(label, {}).get("transport", label))
+    return run.validation[run.validation["transport"].isin((label, kind))]
 
 
 def _row(cells: pd.DataFrame, clients: float, load: float) -> tuple[str, ...]:

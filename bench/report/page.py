@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 
 from bench.records import whole_file
 from bench.report import (
+    answer,
     belief,
     capacity,
     claims,
@@ -113,6 +114,8 @@ class Page:
     question: str
     subtitle: str
     verdict: str
+    answer: str
+    """In a sentence; empty for a measured run, whose findings come first."""
     notice: str
     """That it is simulated, and with whose costs; empty for a measured run."""
     clients: int
@@ -142,6 +145,7 @@ def page(run: Run) -> Page:
         question=str(run.manifest["scenario"]["question"]),
         subtitle=tables.subtitle(run),
         verdict=tables.verdict_line(run),
+        answer=answer.sentence(run),
         notice=simulated.notice(run),
         clients=figures.shown_clients(run),
         glance=belief.marked(capacity.glance(run) if searched else tables.glance(run), run),
@@ -162,7 +166,7 @@ def _plan(run: Run) -> list[Table]:
 
 def _belief(run: Run) -> list[Table]:
     """How far to believe a simulated run."""
-    table = belief.how_far(run)
+    table = belief.in_short(run)
     return [belief.marked(table, run)] if table.rows else []
 
 
@@ -173,7 +177,10 @@ def _sections(run: Run) -> list[Table]:
              if each.rows]
     known = {each.name for each in tables.background(run)}
     whole = [each if each.name in known else belief.marked(each, run) for each in (cells, *costs, *others)]
-    return [*whole, *([belief.costs_table(run)] if run.simulated else [])]
+    if run.simulated:
+        whole += [*filter(lambda table: table.rows, [belief.marked(belief.how_far(run), run)]),
+                  belief.costs_table(run)]
+    return whole
 
 
 def write(run: Run) -> None:

@@ -49,3 +49,10 @@ def test_costs_by_kind_of_work(known: Run) -> None:
     assert dict(zip(table.columns, push, strict=True))["kB of payload (µs)"] == "1.00"
     assert "costs-nowhere.json" in table.note
     assert isinstance(known.validation, pd.DataFrame)
+
+
+def test_in_short_it_is_a_row_a_transport(known: Run) -> None:
+    [row] = belief.in_short(busy(known, 0.9, 2)).rows
+    told = [cell.replace(belief.NARROW, " ") for cell in row]
+    assert told == ["WebSocket", "10–20", "10–40 %", "−10.0 %", "–", "–", "30 at 45 %", "beyond (load)"]
+    assert belief.how_far(known).folded

@@ -1,0 +1,47 @@
+"""The answer in a sentence: the cheapest plan, with its own latency, and no lower bound as one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+from simulated_runs import made
+
+from bench.report import answer
+from bench.report.page import page
+from bench.stats.fleet import Need
+
+PUSH = Need(
+    transport="websocket", clients=1_000_000, workers_simulated=80, load_simulated=0.1,
+    latency_p50_simulated_ms=73.0, latency_p99_simulated_ms=141.0, cpu_cores=5.9, full_at=0.6, workers=10,
+    short=False, gbit_out_per_s=0.8, gbit_in_per_s=0.3, requests_per_s=0.0, sockets=1e6, memory_gb=13.3,
+    workers_month=300.0, traffic_month=13368.0, month=13668.0, currency="USD", latency_mean_ms=512.0,
+)
+POLL = replace(PUSH, transport="short_polling", workers=33, month=27336.0, latency_mean_ms=1020.0)
+
+
+def test_the_cheapest_has_its_own_latency_and_its_share_of_the_others() -> None:
+    assert answer.of_plan([POLL, PUSH]) == (
+        "Cheapest for 1,000,000 clients: WebSocket, 10 workers, 13,668 USD a month, with a mean latency of "
+        "512 ms (closed form): 50 % of short polling's (33 workers, 27,336 USD a month).")
+
+
+def test_without_prices_workers_count() -> None:
+    bare = [replace(need, month=math.nan, latency_mean_ms=math.nan) for need in (POLL, PUSH)]
+    assert answer.of_plan(bare) == (
+        "Fewest workers for 1,000,000 clients: WebSocket, 10 workers: 30 % of short polling's (33 workers).")
+
+
+def test_a_lower_bound_wins_nothing() -> None:
+    short = replace(PUSH, short=True)
+    found = "Cheapest for 1,000,000 clients: short polling, 33 workers"
+    assert answer.of_plan([POLL, short]).startswith(found)
+    assert "WebSocket kept the 80 simulated workers busier" in answer.of_plan([POLL, short])
+    assert answer.of_plan([short]).startswith("No plan for 1,000,000 clients yet.")
+
+
+def test_the_page_begins_with_it(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    assert page(run).answer == answer.sentence(run) != ""
+    assert answer.of_plan([]) == ""
