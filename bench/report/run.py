@@ -137,6 +137,10 @@ def open_run(folder: Path) -> Run:
     """Read a run and compute its figures; a folder that is no run raises `RunError`."""
     manifest = manifests.read(folder)
     done = records.trial_folders(folder)
+    for name in ("storm", "crossover"):
+        if manifest["scenario"].get(name):
+            raise RunError(f"{folder}: a run of a scenario with [{name}], which has no trials; its answer "
+                           f"is in {folder / 'report.html'}")
     if not done:
         raise RunError(f"{folder / 'trials'}: no trial has been finished yet")
     trials, distributions, timelines = _from_raw(done) if _is_raw(done) else _from_condensed(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -52,6 +53,17 @@ def test_condensed_files_hold_failures_and_losses_too(troubled: Run) -> None:
     write_condensed(troubled)
     read = pd.read_csv(troubled.folder / "summary.csv").set_index(["transport", "clients"])
     assert read.loc[("lossy", 60), "latency_p99_ms"] == float("inf")
+
+
+@pytest.mark.parametrize(("name", "field"), [("storm", "backlog"), ("crossover", "workers")])
+def test_a_run_without_trials_says_where_its_answer_is(
+    tmp_path: Path, folder: Path, name: str, field: str
+) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["scenario"][name] = {field: 60}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(RunError, match=rf"\[{name}\], which has no trials; its answer is in .*report\.html"):
+        open_run(tmp_path)
 
 
 def test_what_is_no_run_is_said(tmp_path: Path, folder: Path) -> None:
