@@ -162,7 +162,7 @@ def compare(
             100 * changes.THRESHOLD),
     force: Annotated[bool, typer.Option(
         "--force", help="Compare runs that are not alike, too: another host, scenario, schema or feed "
-        "file.")] = False,
+        "file, or one that is simulated with one that is measured.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """What has become worse from one run to another.

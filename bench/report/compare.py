@@ -93,7 +93,10 @@ def _asked(manifest: Mapping[str, Any]) -> dict[str, Any]:
     subjects = manifest.get("subjects", {})
     for label, subject in scenario["transports"].items():
         subject.update(subjects.get(label, {}).get("options", {}))
-    scenario["feed"].get("replay", {}).pop("file", None)   # its content counts, not its place
+    feed = scenario["feed"]
+    for schedule in {"bursty", "replay"} - {feed["schedule"]}:
+        feed.pop(schedule)   # what no tick depends on
+    feed.get("replay", {}).pop("file", None)   # its content counts, not its place
     return dict(_flat({name: value for name, value in scenario.items() if name not in NOT_ASKED}, ""))
 
 

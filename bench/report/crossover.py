@@ -98,11 +98,12 @@ def page(run: CrossoverRun) -> Sheet:
     caption = CHEAPEST.format(full=full, what=what, margin=100 * scenario["crossover"]["margin"])
     on = "one worker" if workers == 1 else f"{workers} workers"
     anybody = run.table.loc[run.table["asked"] == "cheapest", "possible"].any()
+    aside = f"computed, with {_told(run)}"
     plates = [
-        sheet.drawn("cheapest", figures.cheapest(run.table, headline(run, "cheapest")), caption),
-        *([sheet.drawn("lines", figures.lines(run.table, run.unit), LINES)] if anybody else []),
+        sheet.drawn("cheapest", figures.cheapest(run.table, headline(run, "cheapest")), caption, aside),
+        *([sheet.drawn("lines", figures.lines(run.table, run.unit), LINES, aside)] if anybody else []),
         sheet.drawn("freshest", figures.freshest(run.table, headline(run, "freshest")),
-                    FRESHEST.format(workers=on, full=full)),
+                    FRESHEST.format(workers=on, full=full), aside),
     ]
     checked = [checks_table(run)] if len(run.checks) else []
     return Sheet(
@@ -112,13 +113,16 @@ def page(run: CrossoverRun) -> Sheet:
     )
 
 
+def _told(run: CrossoverRun) -> str:
+    return str(run.manifest.get("costs", {}).get("told", "costs of an unknown machine"))
+
+
 def _notice(run: CrossoverRun) -> str:
-    told = run.manifest.get("costs", {}).get("told", "costs of an unknown machine")
     prices = run.manifest["scenario"]["simulation"]["prices"]
     priced = "" if prices is None else (
         f" Prices are the scenario's: {prices['worker_month']:g} {prices['currency']} a month for a worker, "
         f"{prices['gigabyte_out']:g} for a gigabyte to the clients.")
-    return f"Computed and simulated, not measured, with {told}.{priced}"
+    return f"Computed and simulated, not measured, with {_told(run)}.{priced}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,7 @@ def by_clients(axes: Axes, run: Run, column: str, label: str, *, logarithmic: bo
         style.plain_ticks(axes, "y")
     else:
         axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter("{x:,.6g}")
     simulated.shade(axes, run, places)
     axes.set_xticks(list(places.values()), [f"{clients:,}" for clients in places])
     axes.set_xlim(-0.5, len(places) - 0.5)

@@ -40,8 +40,10 @@ class Sheet:
     caveats: Sequence[str]
 
 
-def drawn(name: str, figure: Figure, caption: str) -> Drawn:
-    """A figure for the page; its title is read from it."""
+def drawn(name: str, figure: Figure, caption: str, aside: str = "") -> Drawn:
+    """A figure for the page, with a note along its edge; its title is read from it."""
+    if aside:
+        style.aside(figure, aside)
     title = figure.get_suptitle() or figure.axes[0].get_title(loc="left")
     return Drawn(name, title, caption, style.svg(figure, name))
 

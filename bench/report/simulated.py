@@ -17,7 +17,6 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from bench.report import style
 from bench.report.run import Run
@@ -27,7 +26,7 @@ OF_THE_NETWORK = ("latency", "age")
 """Columns that begin so depend on the network."""
 CAVEATS = (
     "Nothing here was measured. Servers are queues: they take what comes in the order in which it comes, and "
-    "each kind of work costs what it cost on the host that was calibrated. Memory, wake-ups, garbage "
+    "each kind of work costs what it cost on the host that was calibrated. Memory, garbage "
     "collection and loss are not simulated.",
     "Every client has the same network: a constant delay each way, and the scenario's jitter. Where the "
     "scenario names none, it is the loopback of the calibrated host with its load client, as in a measured "
@@ -55,6 +54,9 @@ CAPTIONS = {
         "CPU time of all workers over the measuring window for each update that arrived. Memory is not "
         "simulated. Bars are 95 % intervals between trials. {forms}{beside}"),
 }
+OF_PLATES = {"latency-by-clients": "latency_mean_ms", "age-by-clients": "age_mean_ms",
+             "server-by-clients": "server_cpu_us_per_update"}
+"""The columns beside which measured points stand, by the figure's name."""
 FORMS = ("Fine lines: closed forms, with the same costs and network, and nothing fitted to what was "
          "simulated. ")
 FORMS_OF_A_PUSH = "Dashed: closed forms of polling, where there are any. "
@@ -88,20 +90,21 @@ def caption(run: Run, name: str, usual: str) -> str:
     """How a figure is read."""
     if not run.simulated or name not in CAPTIONS:
         return usual
-    beside = []
-    if run.measured is not None:
+    sentences = []
+    points = beside(run, OF_PLATES[name]) if name in OF_PLATES else None
+    if points is not None and len(points):
         about = run.manifest.get("measured") or {}
-        beside.append(f"Hollow marks: measured on loopback (run {about.get('run')}), where cells of the same "
-                      "shape were.")
+        sentences.append(f"Hollow marks: measured on loopback (run {about.get('run')}), where cells of the "
+                         "same shape were.")
     most = _checked_most(run)
     if not most:
-        beside.append(UNCHECKED)
+        sentences.append(UNCHECKED)
     elif min(run.clients) <= most:
-        beside.append("Grey: client counts up to which the model was checked.")
+        sentences.append("Grey: client counts up to which the model was checked.")
     else:
-        beside.append(f"The model was checked with up to {most:,} clients on one worker.")
+        sentences.append(f"The model was checked with up to {most:,} clients on one worker.")
     of_a_push = FORMS_OF_A_PUSH if name in ("latency-by-clients", "age-by-clients") else ""
-    return CAPTIONS[name].format(beside=" ".join(beside),
+    return CAPTIONS[name].format(beside=" ".join(sentences),
                                  forms=of_a_push if run.closed_forms is None else FORMS)
 
 
@@ -116,11 +119,7 @@ def mark(figure: Figure, run: Run) -> None:
             heading = axes.get_title(loc="left")
             axes.set_title("", loc="left")
         style.heading(figure, f"{heading} (simulated)")
-        engine = figure.get_layout_engine()
-        assert isinstance(engine, ConstrainedLayoutEngine), "as every figure of a report"
-        engine.set(rect=(0, 0, 0.98, 1))
-        figure.text(0.995, 0.5, f"simulated, with {told(run)}", rotation=90, ha="right", va="center",
-                    size=6.5, color=style.FAINT)
+    style.aside(figure, f"simulated, with {told(run)}")
 
 
 def beside(run: Run, column: str) -> pd.DataFrame | None:

@@ -42,6 +42,7 @@ MAP = (
     "turn (Little's law); even below it where refusals take a part of the capacity. To the right the first "
     "attempts are spread more widely; from a window of somewhat more than the floor on, arrivals stay "
     "below capacity and no backlog builds up. Later retries: {policy}.")
+ASIDE = "simulated, not measured"
 CAVEATS = (
     "Workers share nothing and each client comes back to the one that it had, so one of them stands for all. "
     "The slowest of many is somewhat later.",
@@ -85,15 +86,15 @@ def page(run: StormRun) -> Sheet:
     """The report as plain data."""
     storms, given = run.storms, run.storms.iloc[0]
     plates = [
-        sheet.drawn("recovery", figures.recovery(storms), RECOVERY),
-        sheet.drawn("connected", figures.connected(storms, run.timelines), CONNECTED),
-        sheet.drawn("pressure", figures.pressure(storms, run.timelines), PRESSURE),
+        sheet.drawn("recovery", figures.recovery(storms), RECOVERY, ASIDE),
+        sheet.drawn("connected", figures.connected(storms, run.timelines), CONNECTED, ASIDE),
+        sheet.drawn("pressure", figures.pressure(storms, run.timelines), PRESSURE, ASIDE),
     ]
     if run.map is not None:
         asked = run.manifest["scenario"]["storm"]["map"]
         caption = MAP.format(seeds=int(run.map["seeds"].iloc[0]), horizon=given["horizon_s"],
                              policy=style.title(asked["policy"]))
-        plates.append(sheet.drawn("map", figures.map_of(run.map), caption))
+        plates.append(sheet.drawn("map", figures.map_of(run.map), caption, ASIDE))
     return Sheet(
         question=run.manifest["scenario"]["question"], subtitle=sheet.subtitle(run.manifest),
         notice=_notice(run), findings=findings(run), glance=[policies_table(storms)], plates=plates,

@@ -18,6 +18,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter
 
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -117,6 +118,15 @@ def plain_ticks(axes: Axes, which: str) -> None:
 def heading(figure: Figure, text: str) -> None:
     """The title of a figure with several axes."""
     figure.suptitle(text, x=0.01, ha="left", weight="bold", size=12)
+
+
+def aside(figure: Figure, text: str) -> None:
+    """A small note along a figure's right edge: what it is, wherever it is shown alone."""
+    engine = figure.get_layout_engine()
+    assert isinstance(engine, ConstrainedLayoutEngine), "as every figure of a report"
+    with settings():
+        engine.set(rect=(0, 0, 0.98, 1))
+        figure.text(0.995, 0.5, text, rotation=90, ha="right", va="center", size=6.5, color=FAINT)
 
 
 def legend(figure: Figure, axes: Axes) -> None:

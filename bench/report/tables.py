@@ -22,6 +22,7 @@ from bench.report.findings import (
     KERNEL,
     MEMORY,
     QUESTIONS,
+    Question,
     amount_text,
     effect_text,
     floor_text,
@@ -107,7 +108,8 @@ def glance(run: Run) -> Table:
     clients = shown_clients(run)
     cells = list(_cells(run, clients))
     by_kernel = not run.simulated and any(not math.isnan(row["kernel_latency_p50_ms"]) for _, row in cells)
-    several = len(run.clients) > 1
+    several = len(run.clients) > 1 and not run.simulated
+    questions = _questions(run)
     conflated = int(run.summary["conflated"].fillna(0).sum()) > 0
     fates = ("delivered", "conflated", "lost") if conflated else ("delivered", "lost")
     rows = []
@@ -115,11 +117,11 @@ def glance(run: Run) -> Table:
         further = further_client(run.trials[run.trials["transport"] == label])
         kernel = [_kernel(row)] if by_kernel else []
         slope = [amount_text(further.estimate, further.low, further.high, MEMORY)] if several else []
-        figures = [interval_text(row, question) for question in QUESTIONS]
+        figures = [interval_text(row, question) for question in questions]
         rows.append((style.title(label), figures[0], *kernel, *figures[1:], *slope,
                      *(_share(row, fate) for fate in fates)))
-    columns = ("", QUESTIONS[0].heading, *[KERNEL["latency_p50_ms"].heading] * by_kernel,
-               *(question.heading for question in QUESTIONS[1:]), *["each further client"] * several, *fates)
+    columns = ("", questions[0].heading, *[KERNEL["latency_p50_ms"].heading] * by_kernel,
+               *(question.heading for question in questions[1:]), *["each further client"] * several, *fates)
     note = "Latency from due to the client's code. Bytes, CPU: for each update."
     if by_kernel:
         note += (" Kernel median: to the client's kernel, so without the client's own queue; ≤ where over "
@@ -130,6 +132,11 @@ def glance(run: Run) -> Table:
                  "server takes once and of its tape.")
     return Table("glance", f"At {clients:,} clients", columns, tuple(rows), note=(
         f"{note} In brackets: 95 % interval between trials. –: not measured, or too few updates to say."))
+
+
+def _questions(run: Run) -> list[Question]:
+    """What is asked of each cell: without what is not simulated, of a simulated run."""
+    return [each for each in QUESTIONS if not (run.simulated and each is MEMORY)]
 
 
 def _kernel(row: pd.Series) -> str:
@@ -180,10 +187,10 @@ def _cells_table(run: Run) -> Table:
     rows = []
     for clients in run.clients:
         for label, row in _cells(run, clients):
-            figures = (interval_text(row, question) for question in QUESTIONS)
+            figures = (interval_text(row, question) for question in _questions(run))
             trials = f"{row['valid_trials']} of {row['trials']}"
             rows.append((f"{clients:,}", style.title(label), trials, *figures))
-    columns = ("clients", "transport", "valid trials", *(question.heading for question in QUESTIONS))
+    columns = ("clients", "transport", "valid trials", *(question.heading for question in _questions(run)))
     return Table("cells", "Every cell", columns, tuple(rows), note="More columns are in summary.csv.")
 
 

@@ -20,7 +20,7 @@ server's that takes c for each answer. What comes in bursts of N is seen after
 so after the slower of the two, since jobs of one size wait in a row of queues at the slowest alone. Polls
 wait as in N·D/D/1 there.
 
-A server that has slept is cold until it sleeps again (`worker`). What comes at random finds it asleep with
+A server that has slept is cold (`worker`), and is taken for as cold as it woke until it sleeps again. What comes at random finds it asleep with
 probability 1 − ρ, and its sleeps are so long that κ = 1 / (1 + Λ · COOLING_S) on average, with Λ jobs or
 fan-outs a second; ticks that are equally far apart find it asleep for (1 − ρ)/Λ. So work takes
 1 + κ · cold_share times as long, and (1 − ρ) κ · wake more for each job or fan-out. Long polls' requests come

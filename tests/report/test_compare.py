@@ -112,6 +112,7 @@ def test_other_costs_are_told(other: str, notes: tuple[str, ...]) -> None:
     {"versions": {"python": "3.14.0"}, "commit": "c0ffee"}, {"host": {"load_average": [9]}},
     {"scenario": {"question": "Another?", "trials": {"count": 9}}},
     {"scenario": {"feed": {"schedule": "poisson", "rate_per_s": 40.0, "symbols": 4, "book_levels": 0}}},
+    {"scenario": {"feed": {"schedule": "poisson", "rate_per_s": 40.0, "symbols": 4, "replay": {"speed": 9}}}},
 ])
 def test_what_may_differ_is_let_pass(
     before: Path, changed: Callable[..., Path], fields: dict[str, Any]

@@ -58,3 +58,12 @@ def test_tables_are_read_as_they_were_written(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("")
     with pytest.raises(RunError, match="can't be read"):
         sheet.read_csv(tmp_path / "empty.csv")
+
+
+def test_a_figure_says_along_its_edge_what_it_is() -> None:
+    figure = Figure(layout="constrained")
+    figure.subplots().set_title("A figure's finding", loc="left")
+    with_note = sheet.drawn("plate", figure, "How to read it.", "not measured")
+    (note,) = figure.texts
+    assert note.get_text() == "not measured"
+    assert (with_note.title, with_note.caption) == ("A figure's finding", "How to read it.")

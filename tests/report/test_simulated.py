@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from simulated_runs import TOLD, made
 
-from bench.report import Run, build, figures, simulated
+from bench.report import Run, build, figures, simulated, tables
 from bench.report.page import PLATES, SIMULATED_PLATES, page
 
 
@@ -73,6 +73,17 @@ def test_what_was_measured_on_loopback_is_not_set_beside_another_network(
     cpu = simulated.beside(other, "server_cpu_us_per_update")
     assert cpu is not None
     assert set(cpu["clients"]) == {10, 20}
+
+
+@pytest.mark.parametrize("name", simulated.CAPTIONS)
+def test_a_caption_promises_only_the_marks_that_are_drawn(known: Run, tmp_path: Path, name: str) -> None:
+    assert ("Hollow marks" in simulated.caption(known, name, "")) == (name in simulated.OF_PLATES)
+    far = made(tmp_path, {"rtt_ms": 80.0})
+    assert ("Hollow marks" in simulated.caption(far, name, "")) == (name == "server-by-clients")
+
+
+def test_what_is_not_simulated_has_no_column(known: Run) -> None:
+    assert not any("memory" in each or "further" in each for each in tables.glance(known).columns)
 
 
 def test_a_model_that_was_not_checked_is_said_to_be_so(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import math
 
 import simpy
 
-from bench.simulation.worker import COOLING_S
+from bench.simulation.worker import COOLING_S, WARMING_S
 
 
 class Queue:
@@ -15,7 +15,7 @@ class Queue:
     def __init__(self, env, t0_s, t1_s, wake_s=0.0, cold_share=0.0):
         self.env, self.window = env, (t0_s, t1_s)
         self.wake_s, self.cold_share = wake_s, cold_share
-        self.free_s, self.cold = -math.inf, 0.0
+        self.free_s, self.cold, self.woke_s, self.now_cold = -math.inf, 0.0, 0.0, 0.0
         self.jobs = simpy.Store(env)
         self.brought = []
         self.count = 0
@@ -36,14 +36,18 @@ class Queue:
 
     def run(self):
         while True:
-            turn, done = self.brought.pop(0) if self.brought else (yield self.jobs.get())
+            brought = bool(self.brought)
+            turn, done = self.brought.pop(0) if brought else (yield self.jobs.get())
             took_s = turn() if callable(turn) else turn
             if took_s is None:
                 continue
             slept_s = self.env.now - self.free_s
             if slept_s > 0:
-                self.cold = 1 - math.exp(-slept_s / COOLING_S)
-            took_s = took_s * (1 + self.cold_share * self.cold) + self.wake_s * self.cold * (slept_s > 0)
+                self.cold, self.woke_s = 1 - math.exp(-slept_s / COOLING_S), self.env.now
+            if not brought:   # what a job brings is served as cold as the job
+                self.now_cold = self.cold * math.exp(-(self.env.now - self.woke_s) / WARMING_S)
+            took_s *= 1 + self.cold_share * self.now_cold
+            took_s += self.wake_s * self.now_cold * (slept_s > 0)
             self.count += 1
             low, high = self.window
             self.busy_s += max(0.0, min(self.env.now + took_s, high) - max(self.env.now, low))
