@@ -20,11 +20,11 @@ server's that takes c for each answer. What comes in bursts of N is seen after
 so after the slower of the two, since jobs of one size wait in a row of queues at the slowest alone. Polls
 wait as in N·D/D/1 there.
 
-A server that has slept is cold (`worker`), and is taken for as cold as it woke until it sleeps again. What comes at random finds it asleep with
-probability 1 − ρ, and its sleeps are so long that κ = 1 / (1 + Λ · COOLING_S) on average, with Λ jobs or
-fan-outs a second; ticks that are equally far apart find it asleep for (1 − ρ)/Λ. So work takes
-1 + κ · cold_share times as long, and (1 − ρ) κ · wake more for each job or fan-out. Long polls' requests come
-a round trip after a fan-out, and find it asleep if that is over.
+A server that has slept is cold (`worker`), and is taken for as cold as it woke until it sleeps again. What
+comes at random finds it asleep with probability 1 − ρ, and its sleeps are so long that κ = 1 / (1 + Λ ·
+COOLING_S) on average, with Λ jobs or fan-outs a second; ticks that are equally far apart find it asleep for
+(1 − ρ)/Λ. So work takes 1 + κ · cold_share times as long, and (1 − ρ) κ · wake more for each job or fan-out.
+Long polls' requests come a round trip after a fan-out, and find it asleep if that is over.
 
 Sockets: a client that keeps its connection has one. One that opens a connection for each request has one open
 at the server from the coming of its first packet to the leaving of its answer, and where the server closes
