@@ -125,9 +125,10 @@ def demand(case: Case, rate_per_s: float) -> Demand:
     scenario = case.scenario
     symbols = len(shards.schedule(case).symbols)
     of_each = min(scenario.load.symbols_per_client or symbols, symbols)
+    sizes = shards.payload_bytes(case)
     return Demand(
         rate_per_s=rate_per_s * of_each / symbols, symbols=of_each, feed_per_s=rate_per_s,
-        payload_bytes=float(shards.payload_bytes(case).mean()),
+        payload_bytes=float(sizes.mean()) if len(sizes) else math.nan,
         regular=scenario.feed.schedule == "constant", mode=scenario.load.mode)
 
 

@@ -38,6 +38,7 @@ from bench.stats.prediction import Compared
 
 NAMED = "held-out.json"
 ROLES = ("calibration", "held_out", "searches")
+GENERATOR = " The measuring load generator gave in first: the server carries more than was measured."
 
 
 def named(folder: Path) -> dict[str, list[str]]:
@@ -145,7 +146,7 @@ def _knees(measured: Reported, predicted: Reported
                 f"Measured: held {_told(ours['clients'])}, broke at {_told(ours['broke_at'])} "
                 f"(limited by: {ours['limited_by']}). Predicted: held {_told(foretold['clients'])}, broke at "
                 f"{_told(foretold['broke_at'])} (limited by: {foretold['limited_by']})."
-                f"{_unrest(measured, row)}")
+                f"{GENERATOR * (ours['limited_by'] == 'generator')}{_unrest(measured, row)}")
     return rows, reasons
 
 
