@@ -19,9 +19,7 @@ a trial's ticks, means between trials. Nobody sees how long a request takes to b
 none is, so parked requests get the way up of polls, and polls the feed's way of the others.
 
 Known weakness: a load client that shares its core with the publisher waits for it now and then, and that
-is in no figure of the station's. A server is taken for as cold as it woke for as long as it is busy, where
-the engine lets it get warm: what is busy for 20 ms at a time seems some 30 µs dearer to wake, and its way so
-much shorter.
+is in no figure of the station's.
 """
 
 from __future__ import annotations

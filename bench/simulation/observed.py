@@ -33,7 +33,7 @@ from bench.scenario import Scenario
 from bench.simulation.costs import Cell, Kind
 from bench.simulation.delays import Instants, instants
 from bench.simulation.fit import Stretch
-from bench.simulation.worker import mean_coldness
+from bench.simulation.worker import mean_coldness, warmed
 from bench.stats.arrays import TrialArrays, trial_arrays
 from bench.stats.costs import client_sums
 from bench.tables import Table
@@ -76,11 +76,20 @@ class Observation:
         """Of the server when it was woken, on average."""
         return mean_coldness(self.seconds - self.server_cpu_s, self.wakeups)
 
+    @property
+    def kept(self) -> float:
+        """What is left of that, on average over the work that follows: all of it in a fan-out. A parked
+        client's next request comes behind one, so about three quarters through; polls come at any time."""
+        busy_s = self.server_cpu_s / max(self.wakeups, 1)
+        if self.cycle.pushes:
+            return 1.0
+        return float((1 + warmed(1.0, 0.75 * busy_s)) / 2 if self.cycle.parks else warmed(1.0, 0.5 * busy_s))
+
     def stretches(self, cold_share: float) -> list[Stretch]:
         """The server's: the window, and the idle stretch. In the latter polls come by their schedule, and
         nothing else does."""
         cold = self.coldness
-        terms = _colder(self.terms(self.seconds), cold_share * cold)
+        terms = _colder(self.terms(self.seconds), cold_share * cold * self.kept)
         found = [Stretch(self.seconds, self.server_cpu_s, {**terms, "wake": cold * self.wakeups})]
         if self.idle_s:
             cold = mean_coldness(self.idle_s - self.idle_cpu_s, self.idle_wakeups)

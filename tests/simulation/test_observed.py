@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,13 @@ def test_only_valid_measured_trials_are_observed(run: Path) -> None:
         path.write_text(json.dumps({**json.loads(path.read_text()), "source": "simulated"}))
     with pytest.raises(RunError, match="found none that was measured"):
         observe(run)
+
+
+def test_a_busy_server_is_warm_for_what_comes_late(run: Path) -> None:
+    """All of a fan-out is as cold as it began; requests that come behind it are less."""
+    found = by_transport(run)
+    assert found["websocket"].kept == 1.0
+    for transport in ("long_polling", "short_polling"):
+        seldom, longer = (replace(found[transport], wakeups=wakeups, server_cpu_s=1.0)
+                          for wakeups in (1000.0, 10.0))
+        assert 0.5 * found[transport].cycle.parks < longer.kept < seldom.kept < 1.0
