@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,14 +62,6 @@ def test_a_cold_server_feels_its_work_as_more(run: Path) -> None:
     assert warm["wake"] == pytest.approx(push.coldness * push.wakeups)
 
 
-def test_only_valid_measured_trials_are_observed(run: Path) -> None:
-    """A simulated one would be fitted to itself."""
-    for path in run.glob("trials/*/trial.json"):
-        path.write_text(json.dumps({**json.loads(path.read_text()), "source": "simulated"}))
-    with pytest.raises(RunError, match="found none that was measured"):
-        observe(run)
-
-
 def test_a_busy_server_is_warm_for_what_comes_late(run: Path) -> None:
     """All of a fan-out is as cold as it began; requests that come behind it are less."""
     found = by_transport(run)
@@ -77,3 +70,12 @@ def test_a_busy_server_is_warm_for_what_comes_late(run: Path) -> None:
         seldom, longer = (replace(found[transport], wakeups=wakeups, server_cpu_s=1.0)
                           for wakeups in (1000.0, 10.0))
         assert 0.5 * found[transport].cycle.parks < longer.kept < seldom.kept < 1.0
+
+
+def test_only_valid_measured_trials_are_observed(run: Path, tmp_path: Path) -> None:
+    """A simulated one would be fitted to itself."""
+    simulated = Path(shutil.copytree(run, tmp_path / run.name))
+    for path in simulated.glob("trials/*/trial.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "source": "simulated"}))
+    with pytest.raises(RunError, match="found none that was measured"):
+        observe(simulated)
