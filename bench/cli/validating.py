@@ -12,8 +12,10 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -21,13 +23,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.cli.terms import AsJson, Overrides, Results, told
+from bench.cli.terms import AsJson, Overrides, Results, told, told_how_to_go_on
 from bench.errors import RunError
 from bench.experiment import capacity, prepare, progress, series
 from bench.experiment.journal import Commit
 from bench.experiment.lock import machine_lock
 from bench.experiment.prepare import Question
 from bench.experiment.room import told_where_full
+from bench.experiment.series import Series
 from bench.measure import host
 from bench.records import SCHEMA_VERSION, read_json, write_json
 from bench.simulation import twins
@@ -46,17 +49,24 @@ SHORT = {
 VERDICTS = {"yes": "met", "no": "missed", "open": "open"}
 Wait = Annotated[bool, typer.Option(
     "--wait", help="Wait for a run that is under way on this machine, instead of refusing.")]
+Resume = Annotated[Path | None, typer.Option(
+    "--resume", metavar="FOLDER", help="Go on with the interrupted one in this folder. A block that was "
+    "interrupted is run again whole.")]
+Force = Annotated[bool, typer.Option(
+    "--force", help="Resume although commit or feed file are not those that it began with.")]
 
 
 def calibrate(
     runs: Annotated[list[Path] | None, typer.Argument(
         metavar="[RUN]...", help="Folders of measured runs to fit to, in place of measuring.")] = None,
-    scenario: Annotated[str, typer.Option(
-        help="What to measure: a folder below scenarios/, or one scenario.")] = "calibration",
+    scenario: Annotated[str | None, typer.Option(
+        help="What to measure: a folder below scenarios/, or one scenario; by default calibration.")] = None,
     to: Annotated[Path | None, typer.Option(
         metavar="FILE", help="Where the costs are written, in place of costs-HOST.json in the results "
         "folder.")] = None,
     overrides: Overrides = None,
+    resume: Resume = None,
+    force: Force = False,
     wait: Wait = False,
     as_json: AsJson = False,
     results: Results = Path("results"),
@@ -71,22 +81,50 @@ def calibrate(
         tickertape calibrate
         tickertape calibrate --set trials.count=6
         tickertape calibrate results/20261122T180054Z-default
+        tickertape calibrate --resume results/20261122T190000Z-calibration
 
-    Exit status: 0 the costs are written; 2 a mistake; 130 interrupted.
+    Exit status: 0 the costs are written; 1 the disk filled; 2 a mistake; 130 interrupted.
     """
     with told():
+        if resume is not None:
+            _refuse_beside(resume, runs or scenario or overrides)
+            results = resume.resolve().parent
+        path, again = to or results / f"costs-{host_slug()}.json", "the same command"
         if not runs:
-            asked = _checked(series.questions(scenario, overrides or ()), results)
-            with machine_lock(wait=wait, say=_say), told_where_full("the same command"):
-                folder = series.begin(results, "calibration")
-                under_way = series.create(folder, asked, sys.argv[1:])
-                _say(f"{folder}: what does work cost the servers here?")
-                series.execute(under_way, progress.reporter)
-            runs = [each.folder for each in under_way]
-        found = costs_of(runs)
-        path = to or results / f"costs-{host_slug()}.json"
-        write_costs(path, found)
+            if resume is not None:
+                begin = partial(series.resume, resume.resolve(), "calibration", force=force)
+            else:
+                asked = _checked(series.questions(scenario or "calibration", overrides or ()), results)
+                begin = partial(series.create, results, "calibration", asked, sys.argv[1:])
+            command = f"tickertape calibrate{f' --to {to}' if to else ''} --resume"
+            made = _measure(begin, command, "what does work cost the servers here?", wait)
+            runs, again = [each.folder for each in made.runs], f"{command} {made.folder}"
+        with told_where_full(again):
+            found = costs_of(runs)
+            write_costs(path, found)
         _print_costs(found, path, as_json)
+
+
+def _measure(begin: Callable[[], Series], command: str, question: str, wait: bool) -> Series:
+    """Make all that a series lacks; `command` and its folder go on with it."""
+    with machine_lock(wait=wait, say=_say):
+        with told_where_full("the same command"):
+            under_way = begin()
+        _say(f"{under_way.folder}: {question}")
+        go_on = f"{command} {under_way.folder}"
+        with told_where_full(go_on), told_how_to_go_on(go_on):
+            searches = [run for run in under_way.runs if run.scenario.capacity is not None]
+            series.execute([run for run in under_way.runs if run not in searches], progress.reporter)
+            for run in searches:
+                capacity.execute(run, _say)
+    return under_way
+
+
+def _refuse_beside(resume: Path, beside: object) -> None:
+    """Raise `RunError` for what would say again what the interrupted one began with."""
+    if beside:
+        raise RunError(f"{resume}: --resume goes on with what the interrupted one began with; no other "
+                       "folder, --costs, --scenario or --set goes with it")
 
 
 def costs_of(runs: Sequence[Path]) -> CostsFile:
@@ -109,10 +147,12 @@ def validate(
         "measured.")] = None,
     costs: Annotated[Path | None, typer.Option(
         metavar="FILE", help="Take these costs, and don't calibrate.")] = None,
-    scenario: Annotated[str, typer.Option(
-        help="What to predict and measure: a folder below scenarios/, or one "
-        "scenario.")] = "validation",
+    scenario: Annotated[str | None, typer.Option(
+        help="What to predict and measure: a folder below scenarios/, or one scenario; by default "
+        "validation.")] = None,
     overrides: Overrides = None,
+    resume: Resume = None,
+    force: Force = False,
     wait: Wait = False,
     as_json: AsJson = False,
     results: Results = Path("results"),
@@ -128,51 +168,76 @@ def validate(
         tickertape validate
         tickertape validate --costs results/costs-here.json
         tickertape validate results/20261122T190000Z-validation
+        tickertape validate --resume results/20261122T190000Z-validation
 
-    Exit status: 0 the table is made, whatever it says; 2 a mistake; 130 interrupted.
+    Exit status: 0 the table is made, whatever it says; 1 the disk filled; 2 a mistake; 130 interrupted.
     """
     # It imports matplotlib, which a command that draws nothing should not pay for.
     from bench.simulation import validation
 
     with told():
+        if resume is not None:
+            _refuse_beside(resume, folder or costs or scenario or overrides)
+        if folder is not None and (costs or scenario or overrides):
+            raise RunError(f"{folder}: --costs, --scenario and --set go with measuring; a validation keeps "
+                           f"its own {validation.COSTS} and cells")
         if folder is None:
-            with machine_lock(wait=wait, say=_say), told_where_full("the same command"):
-                folder = _measured(scenario, costs, overrides or (), results)
-        elif costs is not None:
-            raise RunError(f"{folder}: --costs goes with measuring; a validation keeps its own costs.json")
-        judged = validation.judge(folder, progress.reporter, _say)
+            begin = (partial(series.resume, resume.resolve(), "validation", force=force) if resume else
+                     _beginning(scenario or "validation", costs, overrides or (), results))
+            measured = _measure(begin, "tickertape validate --resume",
+                                "does the simulator foresee what is measured?", wait)
+            folder = measured.folder
+            with told_where_full(f"tickertape validate --resume {folder}"):
+                _keep_costs(measured)
+        again = f"tickertape validate {folder}"
+        with told_where_full(again), told_how_to_go_on(again):
+            judged = validation.judge(folder, progress.reporter, _say)
         _print_errors(judged.rows, folder, as_json)
 
 
-def _measured(scenario: str, costs: Path | None, overrides: Sequence[str], results: Path) -> Path:
-    """The folder of a validation, with all that is measured for it."""
+def _beginning(scenario: str, costs: Path | None, overrides: Sequence[str], results: Path
+               ) -> Callable[[], Series]:
+    """What makes a new validation's folder; everything that it will measure is checked here."""
+    from bench.simulation import validation
+
     held_out = _checked(series.questions(scenario, overrides), results)
     searches = _checked(series.searches(scenario), results)
     calibration = [] if costs is not None else _checked(series.questions("calibration", overrides), results)
     cells = [cell for each in held_out for cell in twins.cells_of(each)]
-    known = twins.fitted_cells(costs) if costs is not None else [
+    given = None if costs is None else read_costs(costs)
+    known = twins.fitted_cells(given) if given is not None else [
         cell for each in calibration for cell in twins.cells_of(each)]
     twins.refuse_overlap(cells, known, scenario)
-    folder = series.begin(results, "validation")
-    runs = series.create(folder, [*calibration, *held_out, *searches], sys.argv[1:])
-    names = [each.folder.name for each in runs]
-    write_json(folder / "held-out.json", {
-        "schema_version": SCHEMA_VERSION,
-        "named_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "calibration": names[: len(calibration)],
-        "held_out": names[len(calibration) : len(calibration) + len(held_out)],
-        "searches": names[len(calibration) + len(held_out) :],
-        "cells": [f"{cell.transport}, {cell.clients} clients, {cell.rate_per_s or 'replayed'} ticks/s"
-                  for cell in cells],
-    })
-    _say(f"{folder}: does the simulator foresee what is measured?")
-    planned = runs[: len(calibration) + len(held_out)]
-    series.execute(planned, progress.reporter)
-    for run in runs[len(planned) :]:
-        capacity.execute(run, _say)
-    of_calibration = [run.folder for run in runs[: len(calibration)]]
-    write_costs(folder / "costs.json", read_costs(costs) if costs is not None else costs_of(of_calibration))
-    return folder
+
+    def begin() -> Series:
+        made = series.create(results, "validation", [*calibration, *held_out, *searches], sys.argv[1:])
+        if given is not None:
+            write_costs(made.folder / validation.GIVEN, given)
+        names = iter(each.folder.name for each in made.runs)
+        roles = zip(validation.ROLES, (calibration, held_out, searches), strict=True)
+        write_json(made.folder / validation.NAMED, {
+            "schema_version": SCHEMA_VERSION,
+            "named_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            **{role: list(islice(names, len(asked))) for role, asked in roles},
+            "cells": [f"{cell.transport}, {cell.clients} clients, {cell.rate_per_s or 'replayed'} ticks/s"
+                      for cell in cells],
+        })
+        return made
+
+    return begin
+
+
+def _keep_costs(measured: Series) -> None:
+    """Write the costs into the validation's folder: those that were given, or what its calibration shows."""
+    from bench.simulation import validation
+
+    folder = measured.folder
+    given, path = folder / validation.GIVEN, folder / validation.COSTS
+    if given.is_file():
+        given.rename(path)
+    elif not path.is_file():
+        names = validation.named(folder)["calibration"]
+        write_costs(path, costs_of([folder / "runs" / name for name in names]))
 
 
 def _checked(asked: Sequence[Question], results: Path) -> list[Question]:

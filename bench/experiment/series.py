@@ -2,26 +2,26 @@
 
     results/<UTC time>-<name>/
         runs/<UTC time>-<scenario>/      an ordinary run each, which can be reported on its own
+        series.json                      their names, before the first trial
         …                                what is made of them together
 
     block 1   all trials of run a · of run b · of run c
     block 2   the same, beginning with run b …
 
 A calibration needs cells with different feeds, and a run has one feed. Runs that compare with each other
-must not lie hours apart.
-
-Known weakness: a series that was interrupted is begun anew; its runs can be gone on with one by one.
+must not lie hours apart. A series that was interrupted goes on as each of its runs would, again in turns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.clock import RunClock
-from bench.errors import ScenarioError
+from bench.errors import RunError, ScenarioError
 from bench.experiment import journal, needs, plan
 from bench.experiment.journal import PROJECT, Run
 from bench.experiment.plan import PlannedTrial
@@ -30,6 +30,18 @@ from bench.experiment.progress import Reporter, TimeLeft
 from bench.experiment.run import make, pinned_to, termination_as_interrupt
 from bench.experiment.trial import Setting
 from bench.measure import host
+from bench.records import SCHEMA_VERSION, read_json, write_json
+from bench.validation import told
+
+NAME = "series.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A series on disk."""
+
+    folder: Path
+    runs: list[Run]
 
 
 def questions(name: str, overrides: Sequence[str] = ()) -> list[Question]:
@@ -58,31 +70,43 @@ def _files(name: str) -> list[Path]:
     return []
 
 
-def begin(results: Path, name: str) -> Path:
-    """A new folder for a series."""
-    return journal.new_folder(results, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}")
-
-
-def create(folder: Path, asked: Sequence[Question], command: Sequence[str]) -> list[Run]:
-    """The series' runs, in `folder`."""
-    return [
+def create(results: Path, name: str, asked: Sequence[Question], command: Sequence[str]) -> Series:
+    """A new series: its folder, with a run for each question."""
+    folder = journal.new_folder(results, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}")
+    runs = [
         journal.create(
             folder / "runs", each.scenario, plan.trials(each.scenario), name=each.name,
             scenario_file=each.file, options=each.options, command=command,
         ) for each in asked
     ]
+    write_json(folder / NAME, {"schema_version": SCHEMA_VERSION, "series": name,
+                               "runs": [each.folder.name for each in runs]})
+    return Series(folder, runs)
+
+
+def resume(folder: Path, name: str, *, force: bool) -> Series:
+    """A series that was interrupted, each of its runs made ready to go on (`journal.resume`)."""
+    path = folder / NAME
+    said = read_json(path)
+    if said.get("series") != name:
+        raise RunError(f"{path}: series: found {told(said.get('series'))}, allowed is '{name}'")
+    runs = said.get("runs")
+    if not isinstance(runs, list) or not runs or not all(isinstance(each, str) for each in runs):
+        raise RunError(f"{path}: runs: found {told(runs)}, allowed is a list of the runs' names")
+    return Series(folder, [journal.resume(folder / "runs" / each, None, force=force) for each in runs])
 
 
 def execute(runs: Sequence[Run], make_reporter: Callable[[int, int], Reporter]) -> None:
-    """Make all trials of the runs, block by block."""
+    """Make all trials of the runs that are not on disk yet, block by block."""
     settings = [_setting(run) for run in runs]
-    order = in_turns([run.plan for run in runs])
+    whole = in_turns([run.plan for run in runs])
+    order = [(number, planned) for number, planned in whole if not runs[number].is_done(planned)]
     time_left = TimeLeft([
         needs.trial_s(settings[number].scenario, settings[number].options, planned.clients)
         for number, planned in order
     ])
     host.raise_open_files()
-    reporter = make_reporter(0, len(order))
+    reporter = make_reporter(len(whole) - len(order), len(whole))
     try:
         with termination_as_interrupt(), pinned_to(settings[0].other_cores):
             for number, planned in order:

@@ -18,7 +18,7 @@ from bench.experiment.journal import Run
 from bench.experiment.prepare import Question
 from bench.experiment.progress import Reporter
 from bench.simulation import run as runs
-from bench.simulation.costs import Cell, read_costs
+from bench.simulation.costs import Cell, CostsFile, read_costs
 
 
 def cells_of(question: Question) -> list[Cell]:
@@ -42,9 +42,9 @@ def refuse_overlap(held_out: Sequence[Cell], calibrated: Sequence[Cell], where: 
                 "with: the costs were fitted to that very cell, so it can't tell how well they predict")
 
 
-def fitted_cells(costs: Path) -> list[Cell]:
-    """The cells that a costs file was fitted to."""
-    return [fitted.cell for each in read_costs(costs).transports for fitted in each.fitted]
+def fitted_cells(costs: CostsFile) -> list[Cell]:
+    """The cells that costs were fitted to."""
+    return [fitted.cell for each in costs.transports for fitted in each.fitted]
 
 
 def simulate(measured: Path, costs: Path, folder: Path, make_reporter: Callable[[int, int], Reporter],

@@ -2,8 +2,9 @@
 
     results/<UTC time>-validation/
         held-out.json      what is to be predicted, and which runs are for what; before the first trial
-        runs/              all that was measured, each an ordinary run
-        costs.json         fitted to the calibration's runs
+        runs/              all that was measured, each an ordinary run; their names in series.json
+        costs.json         fitted to the calibration's runs, once all is measured; or those that were given,
+                           until then costs.given.json
         simulated/         the held-out runs again, simulated with these costs
         ────────────────────────────────────────────────
         validation.csv     a row a cell and quantity
@@ -36,7 +37,7 @@ from bench.stats.knee import Knee
 from bench.stats.misses import FitQuality, furthest_apart, why
 from bench.stats.prediction import Compared
 
-NAMED = "held-out.json"
+NAMED, COSTS, GIVEN = "held-out.json", "costs.json", "costs.given.json"
 ROLES = ("calibration", "held_out", "searches")
 GENERATOR = " The measuring load generator gave in first: the server carries more than was measured."
 
@@ -57,11 +58,14 @@ def named(folder: Path) -> dict[str, list[str]]:
 
 def judge(folder: Path, make_reporter: Callable[[int, int], Reporter], say: Callable[[str], None]) -> Judged:
     """Predict what a validation measured, compare, and write the table and the page."""
-    roles, costs_path = named(folder), folder / "costs.json"
+    roles, costs_path = named(folder), folder / COSTS
+    if not costs_path.is_file():
+        raise RunError(f"{costs_path}: no such file: what is to be judged is not all there; where it was "
+                       f"interrupted, go on with `tickertape validate --resume {folder}`")
     costs = read_costs(costs_path)
     held_out = [folder / "runs" / name for name in roles["held_out"]]
     cells = [each.cell for run in held_out for each in observed.observe(run)]
-    twins.refuse_overlap(cells, twins.fitted_cells(costs_path), str(folder / NAMED))
+    twins.refuse_overlap(cells, twins.fitted_cells(costs), str(folder / NAMED))
     shutil.rmtree(folder / "simulated", ignore_errors=True)
     rows: list[Compared] = []
     reasons: dict[tuple[str, int, str], str] = {}

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
+import posed as poser
 import pytest
 from posed import posed
 from priced import priced
 from typer.testing import CliRunner, Result
 
 from bench import cli
-from bench.experiment import prepare
-from bench.records import SCHEMA_VERSION, write_json
+from bench.experiment import prepare, trial
+from bench.experiment.plan import PlannedTrial
+from bench.experiment.trial import Setting
+from bench.records import SCHEMA_VERSION, TrialRecord, write_json
 from bench.simulation.costs import read_costs, write_costs
 
 SMALL = ("load.clients=[20, 40]", "trials.count=2", "windows.measure_s=1.0")
@@ -62,11 +67,80 @@ def test_a_validation_is_judged_again_from_its_folder(tmp_path: Path) -> None:
     assert "10 % met" in result.stdout
 
 
+Made = Callable[[int | None], list[str]]
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
+    """Trials that are simulated in place of measured, and Ctrl-C once so many are made; names of what was."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))   # where the machine's lock is
+
+    def until(interrupted: int | None) -> list[str]:
+        names: list[str] = []
+
+        def make(setting: Setting, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
+            if len(names) == interrupted:
+                folder.mkdir(parents=True)
+                raise KeyboardInterrupt
+            names.append(planned.name)
+            return poser.make(setting, planned, folder, attempt)
+
+        monkeypatch.setattr(trial, "make", make)
+        return names
+
+    return until
+
+
+SETS = [part for each in SMALL for part in ("--set", each)]
+
+
+def test_an_interrupted_validation_goes_on(tmp_path: Path, made: Made) -> None:
+    """What whole blocks hold stays, an interrupted block is made again, and the table is made once all is
+    there; the costs that were given may be gone by then."""
+    write_costs(tmp_path / "given.json", priced())
+    first = made(8)
+    result = tickertape("validate", "--scenario", "quick", "--costs", "given.json", *SETS)
+    assert result.exit_code == 130
+    folder = next((tmp_path / "results").glob("*-validation"))
+    assert f"To go on: tickertape validate --resume {folder.relative_to(tmp_path)}" in result.stderr
+    (tmp_path / "given.json").unlink()
+    assert "what is to be judged is not all there" in tickertape("validate", str(folder)).stderr
+
+    rest = made(None)
+    result = tickertape("validate", "--resume", str(folder), "--force", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert len(json.loads(result.stdout)["rows"]) == 2 * 3 * 8
+    assert first[:6] + rest == [each["name"] for each in json.loads(
+        next(folder.glob("runs/*-quick/manifest.json")).read_text())["plan"]]
+    again = made(0)
+    assert tickertape("validate", "--resume", str(folder), "--force").exit_code == 0
+    assert again == []
+
+
+def test_an_interrupted_calibration_goes_on(tmp_path: Path, made: Made) -> None:
+    made(7)
+    result = tickertape("calibrate", "--scenario", "quick", "--to", "mine.json", *SETS)
+    folder = next((tmp_path / "results").glob("*-calibration"))
+    assert result.exit_code == 130
+    assert f"tickertape calibrate --to mine.json --resume {folder.relative_to(tmp_path)}" in result.stderr
+    rest = made(None)
+    result = tickertape("calibrate", "--resume", str(folder), "--force", "--to", "mine.json")
+    assert result.exit_code == 0, result.stderr
+    assert len(rest) == 6
+    assert len(read_costs(tmp_path / "mine.json").transports) == 3
+    for verb, sentence in (("validate", "series: found 'calibration', allowed is 'validation'"),
+                           ("run", "manifest.json: no such file")):
+        assert sentence in tickertape(verb, "--resume", str(folder)).stderr
+
+
 @pytest.mark.parametrize(("arguments", "sentence"), [
+    (("calibrate", "--resume", "nowhere"), "is this a run's folder"),
+    (("calibrate", "--resume", "x", "--set", "seed=2"), "goes on with what the interrupted one began with"),
+    (("validate", "--resume", "x", "--costs", "y"), "goes on with what the interrupted one began with"),
     (("calibrate", "nowhere"), "is this a run's folder"),
     (("calibrate", "--scenario", "nosuch"), "no such scenario"),
     (("validate", "nowhere"), "allowed is a validation's folder"),
-    (("validate", "nowhere", "--costs", "costs.json"), "a validation keeps its own costs.json"),
+    (("validate", "nowhere", "--costs", "costs.json"), "a validation keeps its own costs.json and cells"),
     (("validate", "--scenario", "calibration"), "the costs were fitted to that very cell"),
 ])
 def test_mistakes_are_one_sentence(arguments: tuple[str, ...], sentence: str) -> None:

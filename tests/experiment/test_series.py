@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bench.errors import ScenarioError
+from bench.errors import RunError, ScenarioError
 from bench.experiment import plan, series
+from bench.records import SCHEMA_VERSION, write_json
 from bench.scenario import Scenario
 
 
@@ -47,3 +49,15 @@ def test_a_search_is_no_part_of_a_series(tmp_path: Path) -> None:
     """It has no plan."""
     with pytest.raises(ScenarioError, match="a series has a plan"):
         series.questions("capacity")
+
+
+@pytest.mark.parametrize(("said", "sentence"), [
+    ({"series": "other", "runs": ["a"]}, "series: found 'other', allowed is 'mine'"),
+    ({"series": "mine", "runs": []}, "runs: found \\[\\], allowed is a list"),
+    ({"series": "mine", "runs": [3]}, "runs: found \\[3\\], allowed is a list"),
+    ({"series": "mine", "runs": ["gone"]}, "gone/manifest.json: no such file"),
+])
+def test_only_a_series_of_its_kind_goes_on(tmp_path: Path, said: dict[str, Any], sentence: str) -> None:
+    write_json(tmp_path / series.NAME, {"schema_version": SCHEMA_VERSION, **said})
+    with pytest.raises(RunError, match=sentence):
+        series.resume(tmp_path, "mine", force=True)

@@ -42,10 +42,9 @@ def test_what_was_fitted_is_known_to_the_file(tmp_path: Path) -> None:
     """So that costs from elsewhere can't be judged by what they were made from, either."""
     question = prepare.read("quick", SMALL)
     run = posed(question, priced(), tmp_path / "results")
-    path = tmp_path / "costs.json"
-    write_costs(path, calibrate(observe(run), "here", {}, "2026-11-22T18:00:00Z", None, {}))
+    fitted = calibrate(observe(run), "here", {}, "2026-11-22T18:00:00Z", None, {})
     with pytest.raises(OverlapError):
-        twins.refuse_overlap([each.cell for each in observe(run)], twins.fitted_cells(path), "here")
+        twins.refuse_overlap([each.cell for each in observe(run)], twins.fitted_cells(fitted), "here")
 
 
 def test_a_twin_has_the_same_trials(tmp_path: Path) -> None:

@@ -6,14 +6,18 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from priced import STATION
+from priced import STATION, priced
 
 from bench import records
 from bench.experiment import journal, plan
 from bench.experiment.journal import Run
+from bench.experiment.plan import PlannedTrial
 from bench.experiment.prepare import Question
 from bench.experiment.progress import Lines
+from bench.experiment.trial import Setting
+from bench.records import TrialRecord
 from bench.simulation import run as runs
+from bench.simulation import shards
 from bench.simulation.costs import CostsFile, read_costs, write_costs
 
 LOAD_BASE = 0.01
@@ -37,16 +41,29 @@ def posed(question: Question, costs: CostsFile, results: Path) -> Path:
     return run.folder
 
 
+def make(setting: Setting, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
+    """In place of `experiment.trial.make`: a trial that is simulated with the costs of `priced`."""
+    case = runs.Setting(setting.scenario, setting.options, priced()).case(planned, 0)
+    runs.store(folder, case, shards.simulate(case, 0), 1.0, attempt)
+    pose_trial(folder)
+    return records.read_trial(folder)
+
+
+def pose_trial(folder: Path) -> None:
+    """Let a trial's record say that it was measured."""
+    data = json.loads((folder / "trial.json").read_text())
+    sums = dict(records.read_table(folder, "clients").to_pandas().sum(numeric_only=True))
+    answers = sums["responses"] or sums["updates"]
+    seconds = (data["windows"]["t1_ns"] - data["windows"]["t0_ns"]) / 1e9
+    cpu_s = LOAD_BASE * seconds + STATION["answer_s"] * answers + STATION["update_s"] * sums["updates"]
+    data["usage"]["load"] = {**dict.fromkeys(data["usage"]["server"]), "cpu_ns": round(cpu_s * 1e9)}
+    (folder / "trial.json").write_text(json.dumps({**data, "source": "measured"}))
+
+
 def pose(run: Run) -> None:
     """Let the run's records say that they were measured."""
     for folder in records.trial_folders(run.folder):
-        data = json.loads((folder / "trial.json").read_text())
-        sums = dict(records.read_table(folder, "clients").to_pandas().sum(numeric_only=True))
-        answers = sums["responses"] or sums["updates"]
-        seconds = (data["windows"]["t1_ns"] - data["windows"]["t0_ns"]) / 1e9
-        cpu_s = LOAD_BASE * seconds + STATION["answer_s"] * answers + STATION["update_s"] * sums["updates"]
-        data["usage"]["load"] = {**dict.fromkeys(data["usage"]["server"]), "cpu_ns": round(cpu_s * 1e9)}
-        (folder / "trial.json").write_text(json.dumps({**data, "source": "measured"}))
+        pose_trial(folder)
     manifest = json.loads((run.folder / "manifest.json").read_text())
     del manifest["source"], manifest["costs"]
     (run.folder / "manifest.json").write_text(json.dumps(manifest))
