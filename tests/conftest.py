@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 import uuid
 from collections.abc import Iterator
@@ -38,6 +39,13 @@ class Mark:
         while (alive := self.alive()) and time.monotonic() < deadline:
             time.sleep(0.01)
         return alive
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts() -> None:
+    """A shell starts what runs in the background deaf to interrupts, and children inherit that; a handler
+    they don't."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
     observations of a kind ─► fit of the server's CPU ──► tick, exchange, update, byte, connection, wake …
                           ├─► fit of the load client's ─► answer, update of the station
+                          │   where it falls behind, the spacing of its looks: answer
                           └─► instants of the smallest cell ─► feed, up, wake
                                       the spacing of a fan-out: exchange = request + answer
                               and how it grows with the sleep before: cold
@@ -42,6 +43,10 @@ STATION_TERMS = ("base", "exchange", "update", "connection", "byte")
 COLD_SHARE_MOST = 1.0
 LEAST_UP_S = 1e-6
 """No way takes no time at all: nothing is answered before it was asked."""
+BEHIND = 1.1
+"""So much further apart than the answers are the looks of a load client that falls behind."""
+READS_LEAST = 100
+"""Clients, below which a fan-out is over before a load client that slept is warm."""
 TRIALS_LEAST = 4
 """Trials of a kind, below which nothing is fitted."""
 
@@ -93,11 +98,22 @@ def _of_kind(kind: Kind, mine: Sequence[Observation], known: Parts) -> Calibrate
     }
     return Calibrated(
         kind, costs, _net(mine, costs),
-        station={"wake_s": _wake(mine), "answer_s": load.costs["exchange"],
-                 "update_s": _with_bytes(load.costs, mine)},
+        station=_station(mine, load.costs),
         fitted=_cells(mine, server, load), residual_share=server.residual_share,
         load_residual_share=load.residual_share,
     )
+
+
+def _station(mine: Sequence[Observation], costs: Parts) -> Parts:
+    """The load client as a queue. Where it falls behind the answers of a fan-out, the spacing of its looks
+    is what one takes it, by the clock; where it keeps pace, only its CPU can tell."""
+    update = _with_bytes(costs, mine)
+    behind = [each for each in mine if each.cell.clients >= READS_LEAST
+              and each.instants.reading_s > BEHIND * each.instants.spacing_s]
+    answer = costs["exchange"]
+    if behind:
+        answer = _mean(behind, lambda each: each.instants.reading_s - update.value)
+    return {"wake_s": _wake(mine), "answer_s": answer, "update_s": update}
 
 
 def _with_bytes(costs: Parts, mine: Sequence[Observation]) -> Estimate:

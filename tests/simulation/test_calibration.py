@@ -102,6 +102,19 @@ def test_the_loopback_and_the_load_client_are_found(found: CostsFile) -> None:
     assert LOAD_BASE > 0
 
 
+def test_a_load_client_that_falls_behind_is_timed_by_its_looks(observations: list[Observation]) -> None:
+    """Its CPU leaves out what it waits for; but where it keeps pace, its looks are as far apart as the
+    answers are, and few of them say nothing."""
+    def slower(each: Observation) -> Observation:
+        times = {10: 9.0, 200: 1.5}.get(each.cell.clients, 1.0)
+        return replace(each, instants=replace(each.instants, reading_s=times * each.instants.spacing_s))
+
+    pushed = [slower(each) for each in observations if each.kind.transport == "websocket"]
+    behind_s = next(each.instants.reading_s for each in pushed if each.cell.clients == 200)
+    station = of(calibrate(pushed, "here", {}, "2026-11-22T18:00:00Z", None, {}), "websocket").station
+    assert station["answer_s"].value + station["update_s"].value == pytest.approx(behind_s)
+
+
 def test_the_cells_stand_in_the_file(found: CostsFile) -> None:
     """With their counts, so that a validation can tell what was seen, and a reader how well it fits."""
     fitted = of(found, "websocket").fitted
