@@ -131,12 +131,13 @@ def _begin(question: Question, costs: Path | None, measured: Path | None, result
     for label, subject in question.scenario.transports.items():
         known.of(subject.transport or label, question.options[label])   # or says what is missing
     found = beside.measured(measured, question.scenario, question.options)
+    checked = beside.validation(results, known)
     under_way = journal.create(
         results, question.scenario, plan.trials(question.scenario), name=question.name,
         scenario_file=question.file, options=question.options, command=sys.argv[1:],
         further={"source": "simulated", "costs": runs.about_costs(path, known), **found.about},
     )
-    beside.write(under_way.folder, found, beside.validation(results, known))
+    beside.write(under_way.folder, found, checked)
     for sentence in found.notes:
         typer.echo(sentence, err=True)
     return under_way

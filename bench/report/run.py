@@ -146,15 +146,15 @@ def open_run(folder: Path) -> Run:
     trials, distributions, timelines = _from_raw(done) if _is_raw(done) else _from_condensed(folder)
     trials = _typed(trials).sort_values(["block", "position", "attempt"], ignore_index=True)
     summary = summarise(at_knees(trials, manifest["scenario"]), tuple(manifest["scenario"]["transports"]))
-    beside = [_optional(folder / f"{name}.csv", columns) for name, columns in BESIDE.items()]
+    beside = [optional_table(folder / f"{name}.csv", columns) for name, columns in BESIDE.items()]
     return Run(folder, manifest, trials, summary, distributions, timelines, *beside)
 
 
-def _optional(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
+def optional_table(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
     """A table that only some runs have; text where a number belongs is refused."""
     if not path.is_file():
         return None
-    frame = _table(path, pd.read_csv, columns, typed=False)
+    frame = _table(path, pd.read_csv, columns, "delete it to do without", typed=False)
     for name in (each for each in frame.columns if each not in TEXTS):
         wrong = frame[name][frame[name].notna() & pd.to_numeric(frame[name], errors="coerce").isna()]
         if len(wrong):
@@ -239,8 +239,8 @@ def _from_condensed(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFr
     )
 
 
-def _table(path: Path, read: Callable[[Path], pd.DataFrame], columns: Sequence[str], *,
-           typed: bool = True) -> pd.DataFrame:
+def _table(path: Path, read: Callable[[Path], pd.DataFrame], columns: Sequence[str],
+           mend: str = "delete it and report from the raw tables", *, typed: bool = True) -> pd.DataFrame:
     """A condensed file; one that `write_condensed` did not write is refused."""
     try:
         frame = read(path)
@@ -248,10 +248,10 @@ def _table(path: Path, read: Callable[[Path], pd.DataFrame], columns: Sequence[s
             _typed(frame)
     except (ValueError, TypeError, OSError, pa.ArrowException) as error:   # a ParserError is a ValueError
         what = str(error).partition("\n")[0]
-        raise RunError(f"{path}: can't be read ({what}); delete it and report from the raw tables") from error
+        raise RunError(f"{path}: can't be read ({what}); {mend}") from error
     missing = [name for name in columns if name not in frame.columns]
     if missing:
-        raise RunError(f"{path}: column {missing[0]}: found none, and `tickertape report` writes it")
+        raise RunError(f"{path}: column {missing[0]}: found none, and every such file has it; {mend}")
     return frame
 
 

@@ -25,6 +25,7 @@ from bench.experiment import plan
 from bench.experiment.journal import PROJECT
 from bench.records import whole_file
 from bench.report import open_run
+from bench.report.run import optional_table
 from bench.scenario import Scenario
 from bench.simulation.costs import REFERENCE, CostsFile, Kind, read_costs
 from bench.stats.prediction import COLUMNS
@@ -72,29 +73,26 @@ def measured(folder: Path | None, scenario: Scenario, options: Mapping[str, Tabl
     return Beside(pd.concat(cells) if cells else None, {"measured": about})
 
 
-def validation(results: Path, costs: CostsFile) -> Path | None:
+def validation(results: Path, costs: CostsFile) -> pd.DataFrame | None:
     """How far these costs were checked: the newest validation of this host, where they are its; else the
     one that comes with the project, where they are its."""
     if costs.host_name == platform.node():
         for path in sorted(results.glob("[0-9]*/validation.csv"), reverse=True):
             if not (path.parent / "trials").is_dir():   # a run's copy is not a validation
-                return path
+                return optional_table(path, COLUMNS)
     if not (REFERENCE.is_file() and REFERENCE_VALIDATION.is_file()):
         return None
     known = read_costs(REFERENCE)
     is_known = (known.host_name, known.made_at) == (costs.host_name, costs.made_at)
-    return REFERENCE_VALIDATION if is_known else None
+    return optional_table(REFERENCE_VALIDATION, COLUMNS) if is_known else None
 
 
-def write(folder: Path, found: Beside, checked: Path | None) -> None:
-    """Copy both into a run's folder."""
-    if found.cells is not None:
-        with whole_file(folder / "measured.csv") as beside:
-            found.cells.to_csv(beside, index=False, lineterminator="\n")
-    if checked is not None:
-        frame = pd.read_csv(checked)[list(COLUMNS)]
-        with whole_file(folder / "validation.csv") as beside:
-            frame.to_csv(beside, index=False, lineterminator="\n")
+def write(folder: Path, found: Beside, checked: pd.DataFrame | None) -> None:
+    """Write both into a run's folder."""
+    for name, frame in (("measured", found.cells), ("validation", checked)):
+        if frame is not None:
+            with whole_file(folder / f"{name}.csv") as beside:
+                frame.to_csv(beside, index=False, lineterminator="\n")
 
 
 def _same_subjects(mine: Scenario, options: Mapping[str, Table], theirs: Scenario, where: str

@@ -82,10 +82,26 @@ def test_a_validation_is_that_of_the_same_host(tmp_path: Path) -> None:
     (copied / "trials").mkdir(parents=True)
     for path in (newest, newest.parents[1] / "20261101T000000Z-validation" / "validation.csv",
                  copied / "validation.csv"):
-        pd.DataFrame(columns=list(COLUMNS)).to_csv(path, index=False)
+        row: dict[str, object] = dict.fromkeys(COLUMNS, 1.0) | {"transport": path.parent.name}
+        pd.DataFrame([row]).to_csv(path, index=False)
     here = replace(priced(), host_name=platform.node())
-    assert beside.validation(tmp_path, here) == newest
+    checked = beside.validation(tmp_path, here)
+    assert checked is not None
+    assert checked["transport"].tolist() == [newest.parent.name]
     assert beside.validation(tmp_path, priced()) is None
-    beside.write(copied, beside.Beside(pd.DataFrame({"transport": ["a"]})), newest)
+    beside.write(copied, beside.Beside(pd.DataFrame({"transport": ["a"]})), checked)
     assert pd.read_csv(copied / "measured.csv")["transport"].tolist() == ["a"]
     assert list(pd.read_csv(copied / "validation.csv").columns) == list(COLUMNS)
+
+
+@pytest.mark.parametrize(("text", "sentence"), [
+    ("transport,clients\na,1\n", "validation.csv: column load: found none"),
+    ('"', "validation.csv: can't be read"),
+    (",".join(COLUMNS) + "\na,many,0.1,x,1,1,0,0,0,0.1,yes\n", "column clients: found 'many', allowed are"),
+])
+def test_a_damaged_validation_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "20261101T000000Z-validation" / "validation.csv"
+    path.parent.mkdir()
+    path.write_text(text)
+    with pytest.raises(RunError, match=sentence):
+        beside.validation(tmp_path, replace(priced(), host_name=platform.node()))

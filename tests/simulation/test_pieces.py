@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from bench.errors import RunError
 from bench.simulation import pieces
 from bench.simulation.pieces import Piece
 
@@ -46,11 +46,18 @@ def test_two_processes_leave_the_same_files(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
 
 
-def test_a_damaged_piece_is_a_sentence(tmp_path: Path) -> None:
-    pieces.make(tmp_path, tasks(1), processes=1)
-    (tmp_path / "pieces" / "piece-1.json").write_text("{")
-    with pytest.raises(RunError, match=r"piece-1\.json: not JSON"):
-        pieces.make(tmp_path, tasks(1))
+@pytest.mark.parametrize("damage", [
+    lambda text: "{", lambda text: text[: len(text) // 2], lambda text: '{"schema_version": 2, "row": {}}',
+    lambda text: text.replace("0.33", "0.34"),
+])
+def test_a_damaged_piece_is_made_again(tmp_path: Path, damage: Callable[[str], str]) -> None:
+    pieces.make(tmp_path, tasks(1, 2), processes=1)
+    path = tmp_path / "pieces" / "piece-1.json"
+    whole = path.read_text()
+    path.write_text(damage(whole))
+    assert pieces.missing(tmp_path, tasks(1, 2)) == ["piece-1"]
+    pieces.make(tmp_path, tasks(1, -2), processes=1)   # -2 would raise
+    assert path.read_text() == whole
 
 
 def _folder(parent: Path, processes: int) -> Path:
