@@ -2,10 +2,10 @@
 
     observations of a kind ─► fit of the server's CPU ──► tick, exchange, update, byte, connection, wake …
                           ├─► fit of the load client's ─► answer, update of the station
-                          │   where it falls behind, the spacing of its looks: answer
-                          └─► instants of the smallest cell ─► feed, up, wake
-                                      the spacing of a fan-out: exchange = request + answer
-                              and how it grows with the sleep before: cold
+                          ├─► instants of the smallest cell ─► feed, up, wake
+                          └─► spacing of long fan-outs
+                                at the kernels: exchange = request + answer, and how cold it was
+                                of the load client's looks, where it falls behind: answer of the station
 
 Only trials below `FULL` of a core enter: above it a queue is being measured, and not a cost. What a request
 and its answer take together is what CPU can tell (`exchange`): each has one of the other. Of a parked request
@@ -45,8 +45,8 @@ LEAST_UP_S = 1e-6
 """No way takes no time at all: nothing is answered before it was asked."""
 BEHIND = 1.1
 """So much further apart than the answers are the looks of a load client that falls behind."""
-READS_LEAST = 100
-"""Clients, below which a fan-out is over before a load client that slept is warm."""
+FAN_OUT_LEAST = 100
+"""Clients, below which a fan-out's spacing says more of who has just woken than of an answer."""
 TRIALS_LEAST = 4
 """Trials of a kind, below which nothing is fitted."""
 
@@ -108,8 +108,8 @@ def _station(mine: Sequence[Observation], costs: Parts) -> Parts:
     """The load client as a queue. Where it falls behind the answers of a fan-out, the spacing of its looks
     is what one takes it, by the clock; where it keeps pace, only its CPU can tell."""
     update = _with_bytes(costs, mine)
-    behind = [each for each in mine if each.cell.clients >= READS_LEAST
-              and each.instants.reading_s > BEHIND * each.instants.spacing_s]
+    behind = [each for each in _spacious(mine)
+              if each.instants.reading_s > BEHIND * each.instants.spacing_s]
     answer = costs["exchange"]
     if behind:
         answer = _mean(behind, lambda each: each.instants.reading_s - update.value)
@@ -138,7 +138,7 @@ def _split(mine: Sequence[Observation], costs: Parts, cold_share: float) -> tupl
         warm_s = each.instants.spacing_s / (1 + cold_share)
         return warm_s - costs["update"].value - payload * costs["byte"].value
 
-    answer = _mean(_smallest(mine), answer_s, most=exchange.value)
+    answer = _mean(_spacious(mine) or _smallest(mine), answer_s, most=exchange.value)
     rest = exchange.value - answer.value
     request = Estimate(rest, max(0.0, exchange.low - answer.value), max(rest, exchange.high - answer.value))
     return request, answer
@@ -216,6 +216,12 @@ def _smallest(mine: Sequence[Observation]) -> list[Observation]:
 
     least = min(stir(each.cell) for each in quiet)
     return [each for each in quiet if stir(each.cell) == least]
+
+
+def _spacious(mine: Sequence[Observation]) -> list[Observation]:
+    """The trials whose fan-outs are long enough to tell what one answer takes, of server and load client."""
+    return [each for each in mine
+            if each.cell.clients >= FAN_OUT_LEAST and math.isfinite(each.instants.spacing_s)]
 
 
 def _mean(mine: Sequence[Observation], value: Callable[[Observation], float],

@@ -67,6 +67,16 @@ def test_a_parked_request_is_told_from_its_answer(found: CostsFile) -> None:
     assert costs["request_s"].value == pytest.approx(COSTS["request_s"], rel=0.1)
 
 
+def test_short_fan_outs_say_nothing_of_an_answer(observations: list[Observation]) -> None:
+    """They are over before anybody is warm."""
+    parked = [each for each in observations if each.kind.transport == "long_polling"]
+    stretched = [replace(each, instants=replace(each.instants, spacing_s=2 * each.instants.spacing_s))
+                 if each.cell.clients == 10 else each for each in parked]
+    two = [of(calibrate(mine, "here", {}, "2026-11-22T18:00:00Z", None, {}), "long_polling").costs["answer_s"]
+           for mine in (parked, stretched)]
+    assert two[0] == two[1]
+
+
 def test_a_push_has_no_requests(found: CostsFile) -> None:
     """Only messages, ticks and bytes."""
     costs = of(found, "websocket").costs
