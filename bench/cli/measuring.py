@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -20,9 +22,11 @@ from bench.cli.terms import (
     VALID,
     AsJson,
     FeedFile,
+    MaybeScenario,
     Overrides,
     Results,
     ScenarioName,
+    Wait,
     told,
     told_how_to_go_on,
 )
@@ -40,7 +44,7 @@ from bench.stats import changes
 
 
 def run(
-    scenario: ScenarioName = "",
+    scenario: MaybeScenario = None,
     feed: FeedFile = None,
     overrides: Overrides = None,
     only_plan: Annotated[bool, typer.Option(
@@ -51,8 +55,7 @@ def run(
     force: Annotated[bool, typer.Option(
         "--force", help="Resume although commit, scenario or feed file are not those that the run "
         "began with.")] = False,
-    wait: Annotated[bool, typer.Option(
-        "--wait", help="Wait for a run that is under way on this machine, instead of refusing.")] = False,
+    wait: Wait = False,
     as_json: AsJson = False,
     results: Results = Path("results"),
 ) -> None:
@@ -74,31 +77,40 @@ def run(
     if only_plan and resume is not None:
         raise typer.BadParameter("--plan is about a new run; it does not go with --resume")
     with told():
-        if resume is not None and not scenario and (overrides or feed):
-            raise RunError(f"{resume}: --resume goes on with the run's own scenario; --set and --feed go "
-                           "with it only where a SCENARIO is named too, which is compared with the run's")
         if resume is None:
-            question = prepare.read(scenario or "default", overrides or (), feed)
+            question = prepare.read("default" if scenario is None else scenario, overrides or (), feed)
             scale.refuse_to_measure(question)
             needed = prepare.refuse_unless_fits(question, results)
             if only_plan:
                 _print_plan(question, needed, results)
                 return
+            begin = partial(_begin, question, results)
+        else:
+            begin = partial(_resume, resume, scenario, overrides or (), feed, force=force)
         with machine_lock(wait=wait, say=lambda line: typer.echo(line, err=True)):
             with told_where_full("the same command"):
-                if resume is None:
-                    under_way = journal.create(
-                        results, question.scenario, plan.trials(question.scenario), name=question.name,
-                        scenario_file=question.file, options=question.options, command=sys.argv[1:],
-                    )
-                else:
-                    named = prepare.read(scenario, overrides or (), feed).scenario if scenario else None
-                    under_way = journal.resume(resume.resolve(), named, force=force)
+                under_way = begin()
             with told_where_full(f"tickertape run --resume {under_way.folder}"):
                 _execute(under_way)
         typer.echo("Making the report …", err=True)
         valid = finish(under_way.folder, as_json)
     raise typer.Exit(VALID if valid else NOT_VALID)
+
+
+def _begin(question: Question, results: Path) -> Run:
+    """A new run's folder."""
+    return journal.create(results, question.scenario, plan.trials(question.scenario), name=question.name,
+                          scenario_file=question.file, options=question.options, command=sys.argv[1:])
+
+
+def _resume(folder: Path, scenario: str | None, overrides: Sequence[str], feed: Path | None, *,
+            force: bool) -> Run:
+    """The run in a folder, ready to go on; a scenario that is named beside it is compared with its own."""
+    if scenario is None and (overrides or feed):
+        raise RunError(f"{folder}: --resume goes on with the run's own scenario; --set and --feed go "
+                       "with it only where a SCENARIO is named too, which is compared with the run's")
+    named = prepare.read(scenario, overrides, feed).scenario if scenario is not None else None
+    return journal.resume(folder.resolve(), named, force=force)
 
 
 def _execute(under_way: Run) -> None:

@@ -21,13 +21,14 @@ from bench.cli.terms import (
     VALID,
     AsJson,
     FeedFile,
+    MaybeScenario,
     Overrides,
     Results,
-    ScenarioName,
+    refuse_beside_resume,
     told,
     told_how_to_go_on,
 )
-from bench.errors import RunError, UserError
+from bench.errors import UserError
 from bench.experiment import journal, plan, prepare, progress
 from bench.experiment.journal import Run
 from bench.experiment.prepare import Question
@@ -55,7 +56,7 @@ def _rtt_ms(text: str | None) -> float | None:
 
 
 def simulate(
-    scenario: ScenarioName = "",
+    scenario: MaybeScenario = None,
     clients: Annotated[int | None, typer.Option(
         min=1, help="Clients, in place of load.clients; 1_000_000 is a number, too.")] = None,
     workers: Annotated[int | None, typer.Option(
@@ -97,12 +98,10 @@ def simulate(
     with told():
         given = [*_given(clients, workers, _rtt_ms(rtt), seed), *(overrides or ())]
         if resume is not None:
-            if scenario or given or feed or costs or measured:
-                raise RunError(f"{resume}: --resume goes on with the run's own scenario and costs; nothing "
-                               "else goes with it")
+            refuse_beside_resume(resume, given or feed or costs or measured or scenario is not None)
             under_way = journal.resume(resume.resolve(), None, force=force, source="simulated")
         else:
-            question = prepare.read(scenario or "default", given, feed)
+            question = prepare.read("default" if scenario is None else scenario, given, feed)
             with told_where_full("the same command"):
                 under_way = _begin(question, costs, measured, results)
         go_on = f"tickertape simulate --resume {under_way.folder}"

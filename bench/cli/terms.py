@@ -13,18 +13,23 @@ from typing import Annotated
 
 import typer
 
-from bench.errors import DiskFullError, KilledError, UserError
+from bench.errors import DiskFullError, KilledError, RunError, UserError
 
 VALID, NOT_VALID, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
-ScenarioName = Annotated[str, typer.Argument(
-    metavar="SCENARIO", help="A name from scenarios/ (default, quick) or the path of a TOML file.")]
+_SCENARIO = typer.Argument(
+    metavar="SCENARIO", help="A name from scenarios/ (default, quick) or the path of a TOML file.")
+ScenarioName = Annotated[str, _SCENARIO]
+MaybeScenario = Annotated[str | None, _SCENARIO]
+"""The same where there may be `--resume` in its place."""
 FeedFile = Annotated[Path | None, typer.Option(
     "--feed", metavar="FILE", help="Replay the real trades of this CSV or Parquet file instead of drawn "
     "ticks, with the scenario's feed.replay.speed and start.")]
 Overrides = Annotated[list[str] | None, typer.Option(
     "--set", metavar="NAME=VALUE", help="Set a field of the scenario, such as load.clients=[50,200]; "
     "may stand more than once.")]
+Wait = Annotated[bool, typer.Option(
+    "--wait", help="Wait for a run that is under way on this machine, instead of refusing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")]
 
 
@@ -37,6 +42,13 @@ def _folder(text: str | Path) -> Path:
 
 Results = Annotated[Path, typer.Option(
     "--results", metavar="DIR", parser=_folder, help="Where the runs' folders are.")]
+
+
+def refuse_beside_resume(resume: Path, beside: object) -> None:
+    """Raise `RunError` where something is asked `beside` that was settled when it began."""
+    if beside:
+        raise RunError(f"{resume}: --resume goes on with the scenario, settings and costs that were asked "
+                       "for; none of them goes with it")
 
 
 @contextmanager

@@ -23,7 +23,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.cli.terms import AsJson, Overrides, Results, told, told_how_to_go_on
+from bench.cli.terms import AsJson, Overrides, Results, Wait, refuse_beside_resume, told, told_how_to_go_on
 from bench.errors import RunError
 from bench.experiment import capacity, prepare, progress, series
 from bench.experiment.journal import Commit
@@ -47,8 +47,6 @@ SHORT = {
 }
 """Quantities on the terminal."""
 VERDICTS = {"yes": "met", "no": "missed", "open": "open"}
-Wait = Annotated[bool, typer.Option(
-    "--wait", help="Wait for a run that is under way on this machine, instead of refusing.")]
 Resume = Annotated[Path | None, typer.Option(
     "--resume", metavar="FOLDER", help="Go on with the interrupted one in this folder. A block that was "
     "interrupted is run again whole.")]
@@ -87,14 +85,15 @@ def calibrate(
     """
     with told():
         if resume is not None:
-            _refuse_beside(resume, runs or scenario or overrides)
+            refuse_beside_resume(resume, runs or overrides or scenario is not None)
             results = resume.resolve().parent
         path, again = to or results / f"costs-{host_slug()}.json", "the same command"
         if not runs:
             if resume is not None:
                 begin = partial(series.resume, resume.resolve(), "calibration", force=force)
             else:
-                asked = _checked(series.questions(scenario or "calibration", overrides or ()), results)
+                name = "calibration" if scenario is None else scenario
+                asked = _checked(series.questions(name, overrides or ()), results)
                 begin = partial(series.create, results, "calibration", asked, sys.argv[1:])
             command = f"tickertape calibrate{f' --to {to}' if to else ''} --resume"
             made = _measure(begin, command, "what does work cost the servers here?", wait)
@@ -118,13 +117,6 @@ def _measure(begin: Callable[[], Series], command: str, question: str, wait: boo
             for run in searches:
                 capacity.execute(run, _say)
     return under_way
-
-
-def _refuse_beside(resume: Path, beside: object) -> None:
-    """Raise `RunError` for what would say again what the interrupted one began with."""
-    if beside:
-        raise RunError(f"{resume}: --resume goes on with what the interrupted one began with; no other "
-                       "folder, --costs, --scenario or --set goes with it")
 
 
 def costs_of(runs: Sequence[Path]) -> CostsFile:
@@ -177,13 +169,14 @@ def validate(
 
     with told():
         if resume is not None:
-            _refuse_beside(resume, folder or costs or scenario or overrides)
-        if folder is not None and (costs or scenario or overrides):
+            refuse_beside_resume(resume, folder or costs or overrides or scenario is not None)
+        if folder is not None and (costs or overrides or scenario is not None):
             raise RunError(f"{folder}: --costs, --scenario and --set go with measuring; a validation keeps "
                            f"its own {validation.COSTS} and cells")
         if folder is None:
+            name = "validation" if scenario is None else scenario
             begin = (partial(series.resume, resume.resolve(), "validation", force=force) if resume else
-                     _beginning(scenario or "validation", costs, overrides or (), results))
+                     _beginning(name, costs, overrides or (), results))
             measured = _measure(begin, "tickertape validate --resume",
                                 "does the simulator foresee what is measured?", wait)
             folder = measured.folder

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from bench import objective
 from bench.limits import Row, fired, is_void
@@ -26,8 +27,7 @@ from bench.report.tables import Table, background
 CAPTION = (
     "Each marker is one trial: filled where it held the objective, hollow where it did not. A cross at the "
     "top edge is a trial that was not valid, so no figure of it is drawn. The dashed line is the objective's "
-    "bound; the ring is the knee, the most that held. Both axes are logarithmic. "
-    "Dotted lines, of a simulated search: where a worker would be full by the closed forms.")
+    "bound; the ring is the knee, the most that held. Both axes are logarithmic.")
 FULL = {"clients": "clients_max", "rate_per_s": "rate_max_per_s"}
 """The closed form of what was raised."""
 SIDES = {
@@ -100,41 +100,14 @@ def sections(run: Run) -> list[Table]:
 
 def against_level(run: Run) -> Figure:
     """The objective's first figure against what was raised, with the bound and the knees."""
-    assert run.knees is not None, "not a search"
     capacity = run.manifest["scenario"]["capacity"]
     condition = objective.parse(capacity["objective"]).conditions[0]
     top = _top(run, condition)
     with style.settings():
         figure = Figure(figsize=(8.4, 4.8), layout="constrained")
         axes = figure.subplots()
-        at_knee = run.knees.set_index("transport")
         for label, look in run_looks(run).items():
-            rows = run.trials[run.trials["transport"] == label].to_dict("records")
-            points = sorted((level(row, capacity), min(condition.value(row), top), held(row, capacity))
-                            for row in rows
-                            if row["verdict"] == "VALID" and not math.isnan(condition.value(row)))
-            crossed = [level(row, capacity) for row in rows if row["verdict"] != "VALID"]
-            axes.plot(crossed, [top] * len(crossed), linestyle="", marker="x", color=look.colour,
-                      label=None if points else look.name)
-            if not points:
-                continue
-            curve = pd.DataFrame(points, columns=["x", "y", "held"]).groupby("x")["y"].min()
-            axes.plot(curve.index, curve, color=look.colour, linewidth=1.2, alpha=0.6)
-            any_held = any(outcome for *_, outcome in points)
-            for kept in (True, False):
-                mine = [(x, y) for x, y, outcome in points if outcome == kept]
-                axes.plot([x for x, _ in mine], [y for _, y in mine], linestyle="", marker=look.marker,
-                          color=look.colour, markerfacecolor=look.colour if kept else "white",
-                          label=look.name if kept == any_held else None)
-            full = forms.full(run, label, FULL[capacity["raised"]])
-            if math.isfinite(full):
-                axes.axvline(full, color=style.darker(look.colour), linewidth=1.0, linestyle=(0, (1, 2)))
-            row = at_knee.loc[label]
-            if not pd.isna(row["clients"]):
-                x = int(row["clients"]) if capacity["raised"] == "clients" else round(row["rate_per_s"])
-                y = min(value for at, value, outcome in points if at == x and outcome)
-                axes.plot([x], [y], marker="o", markersize=15, color="none", markeredgecolor=look.colour)
-                axes.annotate(f"{x:,}", (x, y), (0, -17), textcoords="offset points", ha="center", size=9)
+            _draw(axes, run, label, look, condition, top)
         zeros = axes.dataLim.y0 <= 0   # which are nowhere on a logarithmic scale
         if condition.bound > 0 or zeros:
             axes.axhline(condition.bound, color=style.INK, linestyle=(0, (4, 2)), linewidth=1.1)
@@ -145,11 +118,46 @@ def against_level(run: Run) -> Figure:
         axes.set_xscale("log")
         style.plain_ticks(axes, "x")
         _scale(axes, condition.column, top, zeros)
-        axes.set_xticks(_climb(run), [f"{each:,}" for each in _climb(run)], minor=False)
+        axes.set_xticks(_climb(run), [f"{each:,}" for each in _climb(run)])
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(f"{_unit(capacity)} (log scale)")
         axes.set_title(f"How many {_unit(capacity)} can each transport carry?")
+        if any(math.isfinite(forms.full(run, label, FULL[capacity["raised"]])) for label in run.transports):
+            style.explain_full(axes)
         style.legend(figure, axes)
     return figure
+
+
+def _draw(axes: Axes, run: Run, label: str, look: style.Look, condition: objective.Condition, top: float
+          ) -> None:
+    """One transport: its steps, those that held filled, the knee ringed, and where a worker is full."""
+    capacity = run.manifest["scenario"]["capacity"]
+    rows = run.trials[run.trials["transport"] == label].to_dict("records")
+    points = sorted((level(row, capacity), min(condition.value(row), top), held(row, capacity))
+                    for row in rows if row["verdict"] == "VALID" and not math.isnan(condition.value(row)))
+    crossed = [level(row, capacity) for row in rows if row["verdict"] != "VALID"]
+    axes.plot(crossed, [top] * len(crossed), linestyle="", marker="x", color=look.colour,
+              label=None if points else look.name)
+    if not points:
+        return
+    curve = pd.DataFrame(points, columns=["x", "y", "held"]).groupby("x")["y"].min()
+    axes.plot(curve.index, curve, color=look.colour, linewidth=1.2, alpha=0.6)
+    any_held = any(outcome for *_, outcome in points)
+    for kept in (True, False):
+        mine = [(x, y) for x, y, outcome in points if outcome == kept]
+        axes.plot([x for x, _ in mine], [y for _, y in mine], linestyle="", marker=look.marker,
+                  color=look.colour, markerfacecolor=look.colour if kept else "white",
+                  label=look.name if kept == any_held else None)
+    full = forms.full(run, label, FULL[capacity["raised"]])
+    if math.isfinite(full):
+        axes.axvline(full, color=style.darker(look.colour), linewidth=1.0, linestyle=style.FULL)
+    assert run.knees is not None, "not a search"
+    knee = run.knees.set_index("transport").loc[label]
+    if not pd.isna(knee["clients"]):
+        x = int(knee["clients"]) if capacity["raised"] == "clients" else round(knee["rate_per_s"])
+        y = min(value for at, value, outcome in points if at == x and outcome)
+        axes.plot([x], [y], marker="o", markersize=15, color="none", markeredgecolor=look.colour)
+        axes.annotate(f"{x:,}", (x, y), (0, -17), textcoords="offset points", ha="center", size=9)
 
 
 def _scale(axes: Axes, column: str, top: float, zeros: bool) -> None:

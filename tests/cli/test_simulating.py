@@ -94,7 +94,7 @@ def test_ctrl_c_ends_it_in_order_and_it_can_be_gone_on_with(tmp_path: Path) -> N
     (("quick", "--costs", "none.json"), "allowed is a costs file"),
     (("quick", "--measured", "nowhere"), "is this a run's folder"),
     (("--resume", "nowhere"), "is this a run's folder"),
-    (("quick", "--resume", "nowhere"), "--resume goes on with the run's own scenario and costs"),
+    (("quick", "--resume", "nowhere"), "none of them goes with it"),
     (("quick", "--set", "simulation.worker=3"), "workers (the nearest known name)"),
     (("quick", "--set", "transports.websocket.tls=true", "--costs", "costs-nowhere.json"),
      "needed is websocket with TLS"),

@@ -27,6 +27,8 @@ def tickertape(*arguments: str) -> Result:
 
 @pytest.mark.parametrize(("arguments", "sentence"), [
     (("run", "nosuch"), "scenarios/: nosuch: found no such scenario, allowed is aa, "),
+    (("run", ""), "scenarios/: '': found no such scenario"),
+    (("simulate", ""), "scenarios/: '': found no such scenario"),
     (("run", "x" * 5000), "found no such scenario"),
     (("run", "my.toml"), "my.toml: the file: found no such file"),
     (("run", "quick", "--set", "load.client=3"), "load.client: found an unknown key, allowed is clients"),

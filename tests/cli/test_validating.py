@@ -135,8 +135,8 @@ def test_an_interrupted_calibration_goes_on(tmp_path: Path, made: Made) -> None:
 
 @pytest.mark.parametrize(("arguments", "sentence"), [
     (("calibrate", "--resume", "nowhere"), "is this a run's folder"),
-    (("calibrate", "--resume", "x", "--set", "seed=2"), "goes on with what the interrupted one began with"),
-    (("validate", "--resume", "x", "--costs", "y"), "goes on with what the interrupted one began with"),
+    (("calibrate", "--resume", "x", "--set", "seed=2"), "none of them goes with it"),
+    (("validate", "--resume", "x", "--costs", "y"), "none of them goes with it"),
     (("calibrate", "nowhere"), "is this a run's folder"),
     (("calibrate", "--scenario", "nosuch"), "no such scenario"),
     (("validate", "nowhere"), "allowed is a validation's folder"),
