@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Annotated
 
@@ -277,16 +277,18 @@ def _print_errors(rows: Sequence[Compared], folder: Path, as_json: bool) -> None
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
         "Predicted over measured, less 1, with its 95 % interval between pairs of trials. Met: all of it "
         "within the goal. Open: it reaches across."))
-    for heading in ("", "clients", "load", "", "measured", "predicted", "error", "95 %", "goal"):
+    for heading in ("", "measured", "predicted", "error", "95 %", "goal"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
-    for row in rows:
-        bounds = "–" if math.isnan(row.interval_low) else (
-            f"{100 * row.interval_low:+.0f} … {100 * row.interval_high:+.0f}")
-        verdict = f"{100 * row.goal:.0f} % {VERDICTS[row.met]}" if row.met else ""
-        table.add_row(
-            row.transport, f"{row.clients:,}", _percent(row.load, "{:.0f}"), SHORT[row.quantity],
-            style.number(row.measured), style.number(row.predicted), _percent(row.error, "{:+.1f}"), bounds,
-            verdict)
+    for (transport, clients), mine in groupby(rows, key=lambda row: (row.transport, row.clients)):
+        for place, row in enumerate(mine):
+            if not place:
+                table.add_row(f"{transport} {clients:,}", f"load {_percent(row.load, '{:.0f}')}", style="bold")
+            bounds = "–" if math.isnan(row.interval_low) else (
+                f"{100 * row.interval_low:+.0f} … {100 * row.interval_high:+.0f}")
+            table.add_row(
+                f"  {SHORT[row.quantity]}", style.number(row.measured), style.number(row.predicted),
+                _percent(row.error, "{:+.1f}"), bounds,
+                f"{100 * row.goal:.0f} % {VERDICTS[row.met]}" if row.met else "")
     console = Console(markup=False)
     console.print(table)
     console.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
