@@ -3,8 +3,8 @@
     tickertape compare BEFORE AFTER ─► refused, unless the two are alike
                                      ─► a table of effects, and the columns that regressed
 
-Alike means: the same schema, the same host, the same scenario but for its question and how often it was
-measured, and the same replayed file. The commit and the versions of libraries are expected to differ,
+Alike means: the same schema, the same host, the same scenario but for its question, its claims and how often
+it was measured, and the same replayed file. The commit and the versions of libraries are expected to differ,
 since they are what one compares; a difference in the versions is told.
 """
 
@@ -26,8 +26,8 @@ HOST = ("system", "machine", "cpu_model", "cores", "memory_bytes", "governor", "
 """What makes two hosts the same one; kernels are updated, so theirs is told with the versions."""
 MEMORY_SLACK = 0.02
 """The system's own share of the memory moves a little from one start to the next."""
-NOT_ASKED = ("question", "trials")
-"""Of a scenario, what doesn't change what is measured."""
+NOT_ASKED = ("question", "trials", "claims")
+"""Of a scenario, what doesn't change what is measured; nor does `simulation` where nothing is simulated."""
 
 
 COLUMNS = ("column", "before", "after", "change (95 %)", "verdict")
@@ -97,7 +97,8 @@ def _asked(manifest: Mapping[str, Any]) -> dict[str, Any]:
     for schedule in {"bursty", "replay"} - {feed["schedule"]}:
         feed.pop(schedule)   # what no tick depends on
     feed.get("replay", {}).pop("file", None)   # its content counts, not its place
-    return dict(_flat({name: value for name, value in scenario.items() if name not in NOT_ASKED}, ""))
+    ignored = NOT_ASKED if manifest.get("source") == "simulated" else (*NOT_ASKED, "simulation")
+    return dict(_flat({name: value for name, value in scenario.items() if name not in ignored}, ""))
 
 
 def _versions(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from bench.stats.changes import FIGURES, Change
 from bench.stats.intervals import Effect, Interval
 
 PLAN = Plan(trials=5, clients=(30,))
+CLAIMS = {"it": {"says": "So much.", "source": "Somebody", "stated": [1.0], "unit": "ms", "formula": "value",
+                 "subject": "websocket", "column": "latency_mean_ms", "tolerance": 0.1}}
 OLD = Path(__file__).parents[1] / "data" / "run-of-schema-1"
 
 
@@ -113,6 +115,7 @@ def test_other_costs_are_told(other: str, notes: tuple[str, ...]) -> None:
     {"scenario": {"question": "Another?", "trials": {"count": 9}}},
     {"scenario": {"feed": {"schedule": "poisson", "rate_per_s": 40.0, "symbols": 4, "book_levels": 0}}},
     {"scenario": {"feed": {"schedule": "poisson", "rate_per_s": 40.0, "symbols": 4, "replay": {"speed": 9}}}},
+    {"scenario": {"simulation": {"full_at": 0.5}, "claims": CLAIMS}},
 ])
 def test_what_may_differ_is_let_pass(
     before: Path, changed: Callable[..., Path], fields: dict[str, Any]
@@ -122,13 +125,29 @@ def test_what_may_differ_is_let_pass(
     assert found.notes == (("versions.python: 3.11.0 and 3.14.0",) if "versions" in fields else ())
 
 
+def test_what_is_simulated_depends_on_more() -> None:
+    simulated: dict[str, Any] = {"schema_version": 2, "source": "simulated",
+                                 "scenario": {"question": "?", "transports": {"websocket": {}}}}
+    other = simulated | {"scenario": simulated["scenario"] | {"simulation": {"workers": 2}}}
+    assert list(comparing._unlike(simulated, other)) == ["simulation.workers: 1 and 2"]
+
+
+def test_a_replayed_file_is_known_by_its_content() -> None:
+    replayed = [
+        {"schema_version": 2, "feed_file": {"sha256": "c0ffee"}, "scenario": {
+            "question": "?", "transports": {"websocket": {}},
+            "feed": {"schedule": "replay", "replay": {"file": place}}}}
+        for place in ("here.csv", "there.csv")]
+    assert list(comparing._unlike(*replayed)) == []
+
+
 def test_the_hosts_memory_may_differ_by_a_little() -> None:
     manifests = [{"schema_version": 2, "host": {"memory_bytes": size},
                   "scenario": {"question": "?", "transports": {"websocket": {}}}}
-                 for size in (10_000_000, 10_100_000, 20_000_000)]
+                 for size in (10_000_000, 10_100_000, 10_300_000)]
     assert list(comparing._unlike(manifests[0], manifests[1])) == []
     assert list(comparing._unlike(manifests[0], manifests[2])) == [
-        "host.memory_bytes: 10000000 and 20000000"]
+        "host.memory_bytes: 10000000 and 10300000"]
 
 
 def test_an_older_run_can_be_compared_with_itself() -> None:
