@@ -157,6 +157,10 @@ class Usage:
     """Length of the stretch before warm-up in which all clients were there and nothing was published."""
     idle_cpu_ns: int | None = None
     idle_wakeups: int | None = None
+    busiest_cpu_ns: int | None = None
+    """In the busiest stretch of ℓ of the window (of the window, where that is shorter); if simulated."""
+    busiest_sent_bytes: int | None = None
+    """On the wire to the clients, in the stretch that is busiest by them; if simulated."""
 
 
 @dataclass(frozen=True, slots=True)

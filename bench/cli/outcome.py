@@ -67,8 +67,10 @@ def finish(folder: Path, as_json: bool) -> bool:
 
 def _fleet_table(plan: list[Need]) -> Table:
     """The capacity plan: workers, traffic, price."""
+    first = plan[0]
+    when = "" if math.isnan(first.busiest_s) else f" in its busiest {first.busiest_s:g} s. Gbit/s: the mean"
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
-        f"So many workers that none is busier than {100 * plan[0].full_at:.0f} % of a core. Prices: the "
+        f"So many workers that none is busier than {100 * first.full_at:.0f} % of a core{when}. Prices: the "
         "scenario's."))
     if any(need.short for need in plan):
         table.caption = f"{table.caption} ≥: those that were simulated were busier; simulate it with more."

@@ -21,10 +21,12 @@ def table(plan: Sequence[Need], manifest: Mapping[str, Any]) -> Table:
     first = plan[0]
     priced = any(not math.isnan(need.month) for need in plan)
     several = len({need.clients for need in plan}) > 1
-    rows = tuple(_row(need, priced, several) for need in plan)
+    moving, stretch = not math.isnan(first.busiest_s), f"the busiest {style.number(first.busiest_s)} s"
+    rows = tuple(_row(need, priced, several, moving) for need in plan)
     full = f"{100 * first.full_at:.0f} %"
     columns = (
-        *(("clients",) if several else ()), "", "CPU (cores)", f"workers at {full}", "out (Gbit/s)",
+        *(("clients",) if several else ()), "", "CPU (cores)", *((f"CPU in {stretch}",) if moving else ()),
+        f"workers at {full}", "out (Gbit/s)", *((f"out in {stretch}",) if moving else ()),
         "requests/s", "sockets", "memory (GB)",
         *((f"workers ({first.currency} a month)", "traffic", "together") if priced else ()),
         "mean and longest latency with these workers (closed form)",
@@ -37,9 +39,9 @@ def table(plan: Sequence[Need], manifest: Mapping[str, Any]) -> Table:
 def _note(plan: Sequence[Need], manifest: Mapping[str, Any], full: str, priced: bool) -> str:
     prices = (manifest["scenario"].get("simulation") or {}).get("prices") or {}
     told = [
-        f"Workers: server processes with a core each, so many that none is busier than {full} on average; "
-        "the feed and the idle base are each worker's own, the rest is shared. Out: on the wire, TCP and "
-        "IP headers among it; in is in fleet.csv.",
+        f"Workers: server processes with a core each, so many that none is busier than {full} "
+        f"{_when(plan[0])}; the feed and the idle base are each worker's own, the rest is shared. Out: on "
+        "the wire, TCP and IP headers among it; in is in fleet.csv.",
     ]
     if manifest["scenario"].get("feed", {}).get("schedule") not in ("replay", "constant"):
         told.append("CPU, traffic and requests are those of the rate that was asked for, along the line "
@@ -67,14 +69,24 @@ def _note(plan: Sequence[Need], manifest: Mapping[str, Any], full: str, priced: 
     return " ".join(told)
 
 
-def _row(need: Need, priced: bool, several: bool) -> tuple[str, ...]:
+def _when(need: Need) -> str:
+    """Which stretch of the feed the workers are for."""
+    if math.isnan(need.busiest_s):
+        return "on average"
+    return (f"in the busiest {style.number(need.busiest_s)} s that were simulated, which is the time after "
+            "which an update is late, so that none is late for its worker's sake")
+
+
+def _row(need: Need, priced: bool, several: bool, moving: bool) -> tuple[str, ...]:
     least = "at least " if need.short else ""
     workers = "none is enough" if need.workers is None else f"{least}{need.workers:,}"
     prices = (need.workers_month, need.traffic_month, need.month) if priced else ()
     simulated = (need.latency_p50_simulated_ms, need.latency_p99_simulated_ms)
     return (
         *((f"{need.clients:,}",) if several else ()), style.title(need.transport),
-        style.number(need.cpu_cores), workers, style.number(need.gbit_out_per_s),
+        style.number(need.cpu_cores), *((style.number(need.cpu_busiest_cores),) if moving else ()), workers,
+        style.number(need.gbit_out_per_s),
+        *((style.number(need.gbit_out_busiest_per_s),) if moving else ()),
         style.number(need.requests_per_s), f"{need.sockets:,.0f}", style.number(need.memory_gb),
         *(f"{least}{price:,.0f}" if not math.isnan(price) else "–" for price in prices),
         _latencies(need.latency_mean_ms, need.latency_worst_ms), _latencies(*simulated),

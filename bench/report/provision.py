@@ -33,6 +33,7 @@ def needs_of(trials: pd.DataFrame, manifest: Mapping[str, Any], forms: pd.DataFr
             (label, subject.get("options", {})) for label, subject in subjects.items()
         ) if options.get("connection") == "new"},
         prices=Prices(prices["currency"], prices["worker_month"], prices["gigabyte_out"]) if prices else None,
+        moves=scenario.get("feed", {}).get("schedule") in ("bursty", "replay"),
     )
     found = [_with_latencies(need, forms) for need in found] if forms is not None else found
     return sorted(found, key=lambda need: (need.clients, order.get(need.transport, len(order))))

@@ -5,6 +5,9 @@ names are those of the measured records (`world.COUNTED`, `bench.serving.chassis
 
 A round's clients differ from one another, so a column is added to by fancy index; where a whole round lies
 within the window (nearly always) without a mask.
+
+When it happened is kept in steps, of all clients together: what a round brings is taken as even from the
+round's first job to its last. A round ends at the next tick, and polls come evenly within it.
 """
 
 from __future__ import annotations
@@ -15,6 +18,43 @@ import numpy as np
 
 from bench.simulation.answers import Batches
 from bench.simulation.world import COUNTED, Bools, Floats, Ints, Shard
+
+STEPS_A_STRETCH = 10
+"""Steps of the longest time that an update may take."""
+
+
+class Steps:
+    """What was done in each tenth of ℓ of [t0, t1), the last one may be cut: the worker's CPU in seconds, and
+    what `Books` counts of all clients."""
+
+    def __init__(self, shard: Shard) -> None:
+        self._t0_s, self._step_s = shard.t0_s, shard.late_after_s / STEPS_A_STRETCH
+        self._count = max(int(np.ceil((shard.t1_s - shard.t0_s) / self._step_s - 1e-9)), 1)
+        self._before = np.zeros(1 + len(COUNTED))
+        self._rows = np.zeros((self._count, 1 + len(COUNTED)))
+
+    def look(self, begin_s: float, end_s: float, busy_s: float, sums: dict[str, float]) -> None:
+        """A round is over, whose jobs were done in this time; both sums are of all rounds so far."""
+        now = np.array([busy_s, *sums.values()])
+        grown, self._before = now - self._before, now
+        begin, end = (min(max((at_s - self._t0_s) / self._step_s, 0.0), float(self._count))
+                      for at_s in (begin_s, end_s))
+        first, last = min(int(begin), self._count - 1), min(int(end), self._count - 1)
+        if first == last or end <= begin:
+            self._rows[last] += grown
+            return
+        edges = np.clip(np.arange(first, last + 2), begin, end)
+        self._rows[first : last + 1] += np.diff(edges)[:, None] / (end - begin) * grown
+
+    @property
+    def busy_s(self) -> Floats:
+        """The worker's CPU by step."""
+        return self._rows[:, 0]
+
+    @property
+    def counted(self) -> dict[str, Floats]:
+        """By name of `COUNTED`, but for `in_flight_s`, which is no count."""
+        return dict(zip(COUNTED, self._rows[:, 1:].T, strict=True))
 
 
 class Books:
@@ -28,6 +68,8 @@ class Books:
             for name in COUNTED
         }
         self.server: Counter[str] = Counter()
+        self.sums = dict.fromkeys(COUNTED, 0.0)
+        """The columns of `clients`, summed, but for `in_flight_s`."""
         self._asked_s = asked_s
         """When each client's present request left or will leave; infinite: it has none."""
 
@@ -86,8 +128,7 @@ class Books:
         if not len(who):
             return
         column = self.clients[name]
-        if float(at_s.min()) >= self._t0_s and float(at_s.max()) < self._t1_s:
-            column[who] += amount
-        else:
-            inside = (at_s >= self._t0_s) & (at_s < self._t1_s)
-            column[who] += inside * amount
+        if float(at_s.min()) < self._t0_s or float(at_s.max()) >= self._t1_s:
+            amount = np.multiply((at_s >= self._t0_s) & (at_s < self._t1_s), amount)
+        column[who] += amount
+        self.sums[name] += amount * len(who) if isinstance(amount, int) else float(amount.sum())

@@ -17,7 +17,8 @@ A worker is full (`clients_max`) where its work, if none of it waited, would tak
 that polls come too late, and ticks share reads.
 
 A capacity plan (`bench.stats.fleet`) needs other workers than were simulated, and fewer of them are slower:
-the `planned_…` rows say how slow, at the rate that was asked for, which a plan is for.
+the `planned_…` rows say how slow, at the rate that was asked for, which a plan is for. Where the feed's rate
+moves a plan is for its busiest stretch, and no form says how slow.
 
 Known weakness: slow clients have no form, so a run with some has no table. Jitter costs more than its mean
 where what is pushed may not overtake.
@@ -84,9 +85,10 @@ class Subject:
         """Of one worker with so many clients."""
         case = self.case
         station = case.calibrated.world_station if case.has_station else None
-        return analytic(
-            case.planned.transport, case.options, case.calibrated.world_costs, _mean_net(case.net),
-            wanted or self.demand, self.sizes, clients, 1.0, station)
+        with np.errstate(invalid="ignore"):   # what has no form for the feed, or no bound, is no number
+            return analytic(
+                case.planned.transport, case.options, case.calibrated.world_costs, _mean_net(case.net),
+                wanted or self.demand, self.sizes, clients, 1.0, station)
 
     def load(self, clients: float, found: Forecast) -> float:
         """Share of a core that a worker uses with so many clients."""
@@ -96,8 +98,7 @@ class Subject:
     def has_times(self) -> bool:
         """Whether forms say how long an update takes: bursts make a push wait, which none foresees; polls
         wait for their instants, whatever comes."""
-        return (self.case.scenario.feed.schedule in ("poisson", "constant")
-                or not shards.cycle(self.case).pushes)
+        return not moves(self.case) or not shards.cycle(self.case).pushes
 
     @property
     def asked(self) -> Demand:
@@ -137,6 +138,11 @@ def drawn_per_s(case: Case) -> float:
     windows = case.scenario.windows
     since_t0_s = shards.schedule(case).offset_ns / shards.NS - windows.warmup_s
     return int(((since_t0_s >= 0) & (since_t0_s < windows.measure_s)).sum()) / windows.measure_s
+
+
+def moves(case: Case) -> bool:
+    """Whether the feed's rate does, by more than chance."""
+    return case.scenario.feed.schedule not in ("poisson", "constant")
 
 
 def _payload_bytes(case: Case) -> float:
@@ -226,7 +232,7 @@ def _planned(subject: Subject, counts: Sequence[int], workers: Mapping[tuple[str
     label = subject.case.planned.subject
     for clients in counts:
         needed = workers.get((label, clients))
-        if needed is None or not subject.has_times:
+        if needed is None or moves(subject.case):
             continue
         found = subject.forecast(clients / needed, subject.asked)
         values = needed, 1000 * found.latency_mean_s, 1000 * found.latency_worst_s

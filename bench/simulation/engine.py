@@ -38,7 +38,7 @@ import numpy as np
 
 from bench.simulation.agenda import NOBODY, Agenda, Parking, merged
 from bench.simulation.answers import Batches, Tape
-from bench.simulation.books import Books
+from bench.simulation.books import Books, Steps
 from bench.simulation.draws import Stream, even
 from bench.simulation.network import Network
 from bench.simulation.rhythm import Rhythm
@@ -51,11 +51,15 @@ ROUND_UPDATES = 1 << 20
 """Most ticks between cursors and heads of a round, so that memory stays flat."""
 
 
-def simulate(shard: Shard, sink: Sink) -> ShardOutcome:
-    """Let everything happen that happens at one worker; updates and skips go to `sink` as they come."""
+def simulate(shard: Shard, sink: Sink, steps: Steps | None = None) -> ShardOutcome:
+    """Let everything happen that happens at one worker; updates and skips go to `sink` as they come, and what
+    was done when to `steps`, if that is asked for."""
     engine = _Engine(shard, sink)
     while engine.goes_on():
+        begin_s = max(engine.next_s, engine.worker.free_s)
         engine.advance()
+        if steps is not None:
+            steps.look(begin_s, engine.worker.free_s, engine.worker.busy_s, engine.books.sums)
     return engine.outcome()
 
 
@@ -109,12 +113,16 @@ class _Engine:
         """When the next tick comes."""
         return float(self.tape.arrival_s[self.head]) if self.head < len(self.tape) else math.inf
 
+    @property
+    def next_s(self) -> float:
+        """When anything comes next."""
+        return min(self.tick_s, self.agenda.first_s, self.parking.first_s)
+
     def goes_on(self) -> bool:
         """Whether there is anything left that somebody is owed, and time for it."""
-        now_s = min(self.tick_s, self.agenda.first_s, self.parking.first_s)
-        if now_s > self.shard.end_s:
+        if self.next_s > self.shard.end_s:
             return False
-        return now_s < self.shard.t1_s or bool((self.cursor < self.owed).any())
+        return self.next_s < self.shard.t1_s or bool((self.cursor < self.owed).any())
 
     def advance(self) -> None:
         """A round of requests; one tick where none comes before it."""

@@ -8,11 +8,13 @@ It is what the verb `simulate` does, in small steps, and without a run's folder:
 files are written, judged like a measured one's, and thrown away.
 
 A fleet is sized by the closed forms (`bench.simulation.crossover`), whose rates are the feed's own: how many
-ticks fall into a window of some seconds is chance, and the CPU with it. How long updates take there is
-simulated, for one of the workers, since they share nothing.
+ticks fall into a window of some seconds is chance, and the CPU with it. Where the feed's rate moves its
+busiest stretch says how many workers (`bench.stats.fleet`), and the mean how much traffic. How long updates
+take there is simulated, for one of the workers, since they share nothing.
 
 Known weakness: the closed forms take the ticks as a Poisson process, or as regular where the feed is; for
-bursts and replayed trades only the engine is right.
+bursts and replayed trades only the engine is right. Ticks that come together share answers, so that a fleet
+for these is too large rather than too small.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from bench.report.run import Run, verdict_words
 from bench.scenario import Scenario
 from bench.simulation import shards, trial
 from bench.simulation.analytic import Demand, Forecast, analytic
-from bench.simulation.closed_forms import demand, drawn_per_s
+from bench.simulation.closed_forms import demand, drawn_per_s, moves
 from bench.simulation.costs import CostsFile
 from bench.simulation.crossover import MONTH_S, Subject, calm_cores, most_clients, offer
 from bench.simulation.pool import pool
@@ -42,6 +44,7 @@ from bench.simulation.run import Setting
 from bench.simulation.shards import Case
 from bench.simulation.world import Costs
 from bench.stats import margin
+from bench.stats.fleet import busiest_per_s
 from bench.stats.prediction import Compared
 from bench.validation import validated
 
@@ -179,12 +182,13 @@ FLEET = ("workers", "cores", "gbit_out_per_s", "month")
 def _fleet(asked: Setting, label: str, clients: int, cpu: float, sent: float) -> dict[str, float]:
     """The same, were costs and bytes so many times as high."""
     case, table = _case(asked, label, 1), asked.scenario.simulation
-    subject, rtt_s, demand = _subject(case, cpu), _rtt_s(case), _demand(case)
-    most = most_clients(subject, demand, rtt_s, math.inf, table.full_at)
+    subject, rtt_s, mean = _subject(case, cpu), _rtt_s(case), _demand(case)
+    busiest = demand(case, _busiest_per_s(case)) if moves(case) else mean
+    most = most_clients(subject, busiest, rtt_s, math.inf, table.full_at)
     if most < 1:
         raise RunError(f"{label}: the feed alone fills a worker up to {100 * table.full_at:.0f} %, so no "
                        "number of workers would do")
-    found = offer(subject, demand, rtt_s, math.ceil(clients / most), clients, most, table.prices)
+    found = offer(subject, mean, rtt_s, math.ceil(clients / most), clients, most, table.prices)
     further = (sent - 1) * found.bytes_down_per_s
     price = table.prices.gigabyte_out if table.prices else math.nan
     return {
@@ -203,6 +207,14 @@ def _subject(case: Case, cpu: float = 1.0) -> Subject:
 
 def _rtt_s(case: Case) -> float:
     return case.net.up_s + case.net.down_s
+
+
+def _busiest_per_s(case: Case) -> float:
+    """Ticks a second of the feed in the busiest stretch of the measuring window."""
+    windows = case.scenario.windows
+    since_t0_s = shards.schedule(case).offset_ns / shards.NS - windows.warmup_s
+    inside = since_t0_s[(since_t0_s >= 0) & (since_t0_s < windows.measure_s)]
+    return busiest_per_s(inside, min(case.windows.late_after_ns / shards.NS, windows.measure_s))
 
 
 def _with_workers(asked: Setting, count: int) -> Setting:

@@ -17,7 +17,7 @@ than the mean at the fullest of k; here the shares are even.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import ModuleType
@@ -35,11 +35,12 @@ from bench.feed.tick import ENCODERS
 from bench.records import Windows
 from bench.scenario import Feed, Scenario
 from bench.simulation import engine
+from bench.simulation.books import Steps
 from bench.simulation.costs import Calibrated
 from bench.simulation.tally import Columns, Tallied, Tally, chosen
-from bench.simulation.world import Bools, Ints, Net, Shard, ShardOutcome, SlowLinks, Ticks
+from bench.simulation.world import Bools, Floats, Ints, Net, Shard, SlowLinks, Ticks
 from bench.tables import Table
-from bench.traffic import Conversation, Sizes
+from bench.traffic import SEGMENT_BYTES, SYN_BYTES, Conversation, Sizes
 
 NS = 1_000_000_000
 PACKET_BYTES = 52.0
@@ -89,6 +90,10 @@ class Part:
     tallied: Tallied
     busy_s: float
     """CPU of its queue in [t0, t1)."""
+    busy_steps_s: Floats
+    """The same by step (`books.Steps`)."""
+    sent_steps: Floats
+    """Bytes on the wire to the clients, by step."""
     server_counts: dict[str, int]
     counters: dict[str, float]
     """The clients' counters, summed, by the names of `records.CLIENTS`."""
@@ -99,6 +104,8 @@ class Part:
         """Take in what came of another shard of the same trial."""
         self.tallied.add(other.tallied)
         self.busy_s += other.busy_s
+        self.busy_steps_s = self.busy_steps_s + other.busy_steps_s
+        self.sent_steps = self.sent_steps + other.sent_steps
         for mine, theirs in ((self.server_counts, other.server_counts), (self.counters, other.counters)):
             for name, value in theirs.items():
                 mine[name] = mine.get(name, 0) + value   # type: ignore[assignment]
@@ -109,11 +116,14 @@ def simulate(case: Case, worker: int) -> Part:
     """Simulate the shard of one worker."""
     shard = build(case, worker)
     kept = chosen(case.planned.seed, shard.clients, case.kept_below)
-    tally = Tally(shard, kept, case.windows)
-    outcome = engine.simulate(shard, tally)
-    counters = client_counters(sizes(case), shard, outcome)
+    tally, steps, said = Tally(shard, kept, case.windows), Steps(shard), sizes(case)
+    outcome = engine.simulate(shard, tally, steps)
+    counters = client_counters(said, shard, outcome.counted)
+    by_step = client_counters(said, shard, steps.counted)
     return Part(
-        tallied=tally.end(outcome), busy_s=outcome.busy_s,
+        tallied=tally.end(outcome), busy_s=outcome.busy_s, busy_steps_s=steps.busy_s,
+        sent_steps=by_step["bytes_down"] + SEGMENT_BYTES * by_step["segments_down"]
+        + SYN_BYTES * by_step["connections"],
         server_counts={"conflated": 0, "dropped": 0, **outcome.server_counts},
         counters={name: float(values.sum()) for name, values in counters.items()},
         clients=[{"client": shard.clients[kept],
@@ -180,9 +190,10 @@ def sizes(case: Case) -> Sizes:
         case.options, Conversation(lines, asked, cursor=Cursor("0000", max(middle, 1))))
 
 
-def client_counters(said: Sizes, shard: Shard, outcome: ShardOutcome) -> dict[str, np.ndarray]:
-    """Each client's counters over the window, by the names of `records.CLIENTS`."""
-    counted = outcome.counted
+def client_counters(said: Sizes, shard: Shard, counted: Mapping[str, Ints | Floats]
+                    ) -> dict[str, np.ndarray]:
+    """Each client's counters over the window, by the names of `records.CLIENTS`; `counted` are those of
+    `world.COUNTED`, of each client, or of all in each step."""
     given = {
         "updates": counted["updates"], "payload_bytes": counted["payload_bytes"],
         "requests": counted["requests"], "responses": counted["responses"],
@@ -201,7 +212,7 @@ def client_counters(said: Sizes, shard: Shard, outcome: ShardOutcome) -> dict[st
     return {
         **{name: np.asarray(given[name], dtype=np.float64) for name in own},
         "in_flight_ns": counted["in_flight_s"] * NS,
-        "polls_overdue": np.zeros(len(shard.clients)),
+        "polls_overdue": np.zeros_like(counted["in_flight_s"]),
         "errors": np.asarray(counted["refused"], dtype=np.float64),
         **on_the_wire,
     }

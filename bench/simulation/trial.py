@@ -28,10 +28,11 @@ from bench.cycle import Cycle
 from bench.experiment import plan
 from bench.records import TrialRecord, Usage, Windows
 from bench.simulation import shards
+from bench.simulation.books import STEPS_A_STRETCH
 from bench.simulation.shards import Case, Part
 from bench.simulation.tally import Columns, joined
 from bench.simulation.worker import mean_coldness
-from bench.simulation.world import Costs
+from bench.simulation.world import Costs, Floats
 from bench.stats.whole import TOTALS
 
 NS = 1_000_000_000
@@ -98,11 +99,19 @@ def _usage(case: Case, whole: Part) -> Usage:
     # A worker has one core, and where its queue fills it no more is left for the rest.
     busy_s = min(whole.busy_s + base * windows.measure_s, case.workers * windows.measure_s)
     idle_share = base + case.workers * asked_for_nothing(cycle, costs, clients / case.workers)
+    stretch_s = min(case.windows.late_after_ns / NS, windows.measure_s)
+    busiest_s = min(busiest(whole.busy_steps_s) + base * stretch_s, case.workers * stretch_s)
     return Usage(
         cpu_ns=round(busy_s * NS),
+        busiest_cpu_ns=round(busiest_s * NS), busiest_sent_bytes=round(busiest(whole.sent_steps)),
         idle_ns=round(idle_s * NS) or None,
         idle_cpu_ns=round(idle_share * idle_s * NS) if idle_s else None,
     )
+
+
+def busiest(steps: Floats) -> float:
+    """What steps hold together that follow each other and are as long as an update may take, at most."""
+    return float(np.convolve(steps, np.ones(STEPS_A_STRETCH)).max())
 
 
 def asked_for_nothing(cycle: Cycle, costs: Costs, clients: float) -> float:

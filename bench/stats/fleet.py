@@ -13,6 +13,17 @@ a slow feed would be about that luck. So what grows with the ticks is moved to t
 through the trials, with a slope between none (polls that come anyway) and in proportion (a push). Of one
 trial, or of a replayed file, which has no rate, it is taken as it was.
 
+A feed whose rate moves (bursts, a replayed file) asks for most when it is busiest, of which its mean says
+nothing. Such a plan is for the busiest stretch of ℓ, the time after which an update is late: its CPU, the
+ticks that each worker takes in it, and the bytes that a link has to carry. Let A(s, t) be the work that
+comes to a worker in [s, t). If A(s, s + ℓ) ≤ full_at · ℓ for every s, what is left undone at any time t is
+
+    max over s of A(s, t) − (t − s) ≤ full_at · ℓ < ℓ      (Cruz, IEEE Trans. Information Theory 37(1), 1991)
+
+so nothing is late for its worker's sake: what comes closer together waits, but not for so long. Traffic and
+requests are the mean's. Of a feed at one rate the busiest stretch is chance, and the longer a run is the
+busier; what `full_at` leaves free is for that, and the plan is for the mean.
+
 A worker that is busier than `full_at` already answers several ticks at once, gets its polls late, or leaves
 work undone: what it used is less than what its clients ask for. Such a plan is `short`, a lower bound, and is
 to be simulated again with more workers.
@@ -20,10 +31,11 @@ to be simulated again with more workers.
 Sockets are one for each client, or, where each request has a connection of its own, those whose handshake or
 request is under way. Memory is what each further client took where it was measured; it is not simulated.
 
-Known weakness: CPU is a mean over the window. A fleet that is large enough for it may still be too small
-for a deadline: a tick goes out to all clients of a worker one after the other, which takes clients a worker
-times the cost of an update. So latencies that were simulated belong to the workers that were simulated, and
-bear their name; those of the planned workers are closed forms (`bench.simulation.closed_forms`).
+Known weakness: a plan knows the bursts that were simulated; longer runs find others. And a fleet that is
+large enough for its CPU may still be too small for a deadline: a tick goes out to all clients of a worker
+one after the other, which takes clients a worker times the cost of an update. So latencies that were
+simulated belong to the workers that were simulated, and bear their name; those of the planned workers are
+closed forms (`bench.simulation.closed_forms`).
 """
 
 from __future__ import annotations
@@ -32,6 +44,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from bench.stats.intervals import interval
@@ -71,7 +85,7 @@ class Need:
     """Of all of them, at the asked rate; so are traffic and requests."""
     full_at: float
     workers: int | None
-    """Needed at that load; None: not even the feed fits into a worker."""
+    """Needed at that load, of the mean or the busiest stretch; None: not even the feed fits into a worker."""
     short: bool
     """Whether the simulated workers were fuller than that, so that this many are too few."""
     gbit_out_per_s: float
@@ -89,6 +103,10 @@ class Need:
     """With the workers that are needed, by the closed form; NaN where there is none."""
     latency_worst_ms: float = math.nan
     """The same of the last client that is served, where nothing waits."""
+    busiest_s: float = math.nan
+    """Length of the busiest stretch that it is for; NaN: it is for the mean, like the next two."""
+    cpu_busiest_cores: float = math.nan
+    gbit_out_busiest_per_s: float = math.nan
 
 
 COLUMNS = tuple(each.name for each in fields(Need))
@@ -102,14 +120,22 @@ def workers_needed(cpu_cores: float, workers: int, own_share: float, full_at: fl
     return max(1, math.ceil(shared / (full_at - own_share) - 1e-9))
 
 
+def busiest_per_s(due_s: npt.NDArray[np.float64], stretch_s: float) -> float:
+    """Ticks a second in the busiest stretch of this length of a feed whose ticks are due then, rising."""
+    met = np.searchsorted(due_s, due_s + stretch_s) - np.arange(len(due_s))
+    return int(met.max(initial=0)) / stretch_s
+
+
 def needs(
     trials: pd.DataFrame, workers: int, full_at: float, *, own: Mapping[str, Own],
     memory_bytes: Mapping[str, float], new_connections: Mapping[str, float], prices: Prices | None,
+    moves: bool,
 ) -> list[Need]:
     """A plan for each cell of VALID trials (rows of `trials.csv`), in their order.
 
     `own`, `memory_bytes` (of a further client) and `new_connections` are by transport; the last has those
-    whose requests have connections of their own, with the seconds that a handshake takes.
+    whose requests have connections of their own, with the seconds that a handshake takes. `moves`:
+    the feed's rate does, by more than chance.
     """
     found = []
     valid = trials[trials["verdict"] == "VALID"]
@@ -124,7 +150,10 @@ def needs(
         down, up = (
             at_rate(cell[f"bytes_{way}_per_update"] * cell["arrivals"] / seconds, ticks_per_s, asked)
             for way in ("down", "up"))
+        busiest_s, most, most_ticks_per_s, most_down = _busiest(cell) if moves else NO_STRETCH
         needed = workers_needed(cores, have, own_share, full_at)
+        if not math.isnan(most):
+            needed = workers_needed(most, have, mine.base_share + mine.tick_s * most_ticks_per_s, full_at)
         gigabytes = down * HOURS_A_MONTH * 3600 / 1e9
         workers_month = prices.worker_month * needed if prices and needed else math.nan
         traffic_month = prices.gigabyte_out * gigabytes if prices else math.nan
@@ -134,15 +163,29 @@ def needs(
             transport=label, clients=clients, workers_simulated=have, load_simulated=used / have,
             latency_p50_simulated_ms=interval(cell["latency_p50_ms"].to_numpy(dtype=float)).estimate,
             latency_p99_simulated_ms=interval(cell["latency_p99_ms"].to_numpy(dtype=float)).estimate,
-            cpu_cores=cores, full_at=full_at, workers=needed, short=used / have > full_at,
+            cpu_cores=cores, full_at=full_at, workers=needed,
+            short=bool(np.fmax(used, most) / have > full_at),
             gbit_out_per_s=down * 8 / 1e9, gbit_in_per_s=up * 8 / 1e9,
             requests_per_s=at_rate(cell["requests"].astype(float) / seconds, ticks_per_s, asked),
             sockets=under_way if label in new_connections else float(clients),
             memory_gb=memory_bytes.get(label, math.nan) * clients / 1e9,
             workers_month=workers_month, traffic_month=traffic_month, month=workers_month + traffic_month,
-            currency=prices.currency if prices else "",
+            currency=prices.currency if prices else "", busiest_s=busiest_s, cpu_busiest_cores=most,
+            gbit_out_busiest_per_s=most_down * 8 / 1e9,
         ))
     return found
+
+
+NO_STRETCH = (math.nan,) * 4
+
+
+def _busiest(cell: pd.DataFrame) -> tuple[float, ...]:
+    """Of the busiest stretches of a cell's trials: how long they are, and the most CPU in cores, ticks and
+    bytes down a second; NaN where a trial has none on record."""
+    most = [cell[name].max(skipna=False) for name in (
+        "server_cpu_busiest_cores", "feed_busiest_per_s", "bytes_down_busiest_per_s")]
+    length_s = cell[["late_after_s", "measure_s"]].min(axis=None)
+    return tuple(map(float, (length_s, *most))) if not any(map(math.isnan, most)) else NO_STRETCH
 
 
 def at_rate(of_trials: pd.Series, ticks_per_s: pd.Series, asked_per_s: float) -> float:

@@ -9,6 +9,7 @@ polled server pays for being asked and a pushing one hardly pays at all:
     rss_bytes_per_client      (resident, mean over the window − before the first client) / clients
     socket_bytes_per_client   in the kernel's buffers of its connections, mean of a few looks / clients
     opening_cpu_us_per_client CPU from before the first client until all had their first answer / clients
+    busiest                   CPU and bytes in the stretch of ℓ in which there were most; simulated ones only
     wakeups                   voluntary context switches: it had slept, and was woken
     preemptions               involuntary ones: it was taken off its core
 
@@ -35,6 +36,7 @@ COLUMNS = (
     "server_user_cores", "server_system_cores", "server_rss_bytes", "server_rss_bytes_per_client",
     "server_socket_bytes_per_client", "server_wakeups_per_update", "server_preemptions_per_update",
     "server_wakeups_per_s", "server_idle_wakeups_per_s",
+    "server_cpu_busiest_cores", "bytes_down_busiest_per_s",
 )
 """Columns of `trials.csv` that are made here."""
 
@@ -46,7 +48,7 @@ def server_costs(record: TrialRecord, updates: float) -> dict[str, float]:
     used = record.usage.get("server", Usage())
     cpu_ns, idle_ns = _number(used.cpu_ns), _number(used.idle_ns)
     base_ns = _ratio(_number(used.idle_cpu_ns) * length_ns, idle_ns)
-    clients = record.clients
+    clients, stretch_ns = record.clients, min(record.windows.late_after_ns, length_ns)
     return {
         "server_cpu_us_per_update": _ratio(cpu_ns / 1000, updates),
         "server_cpu_above_idle_us_per_update": _ratio(_above(cpu_ns, base_ns, length_ns, idle_ns), updates),
@@ -64,6 +66,8 @@ def server_costs(record: TrialRecord, updates: float) -> dict[str, float]:
         "server_preemptions_per_update": _ratio(_number(used.preemptions), updates),
         "server_wakeups_per_s": _number(used.wakeups) / length_ns * 1e9,
         "server_idle_wakeups_per_s": _ratio(_number(used.idle_wakeups) * 1e9, idle_ns),
+        "server_cpu_busiest_cores": _ratio(_number(used.busiest_cpu_ns), stretch_ns),
+        "bytes_down_busiest_per_s": _ratio(_number(used.busiest_sent_bytes) * 1e9, stretch_ns),
     }
 
 

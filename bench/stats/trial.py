@@ -29,6 +29,7 @@ from bench.stats.books import books, number, refusals_of
 from bench.stats.costs import COLUMNS as COST_COLUMNS
 from bench.stats.costs import client_sums, costs
 from bench.stats.fates import fates
+from bench.stats.fleet import busiest_per_s
 from bench.stats.latency import PERCENTILES, Latencies, bins, latencies, quantile, trial_percentiles
 from bench.stats.little import in_flight
 from bench.stats.steady import steadiness
@@ -60,7 +61,7 @@ COLUMNS = (
     "client_lag_p99_ms", "shared_read_share", "age_mean_ms", "age_excess_mean_ms",
     *COST_COLUMNS,
     *server_costs.COLUMNS, "load_cpu_cores", "publisher_cpu_cores",
-    "feed_due", "feed_unpublished", "feed_lateness_p50_ms", "feed_lateness_p99_ms",
+    "feed_due", "feed_busiest_per_s", "feed_unpublished", "feed_lateness_p50_ms", "feed_lateness_p99_ms",
     *BOOKS,
     "clients_subscribed", "clients_missing", "clients_vanished", "client_errors", "client_refusals",
     "client_error_share",
@@ -179,6 +180,7 @@ def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
     windows, ticks = trial.windows, trial.ticks
     within = (ticks.due_ns >= windows.t0_ns) & (ticks.due_ns < windows.t1_ns)
     published = within & (ticks.sent_ns != NO_STAMP)
+    stretch_s = min(windows.late_after_ns, windows.t1_ns - windows.t0_ns) / 1e9
     lateness_ns = np.sort((ticks.sent_ns - ticks.due_ns)[published])
     clients = tables["clients"]
     sums = client_sums(clients)
@@ -189,6 +191,7 @@ def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
     whole = record.sample == 1
     return {
         "feed_due": int(np.count_nonzero(within)),
+        "feed_busiest_per_s": busiest_per_s(np.sort(ticks.due_ns[within]) / 1e9, stretch_s),
         "feed_unpublished": int(np.count_nonzero(within & ~published)),
         "feed_lateness_p50_ms": quantile(lateness_ns, 0, 500) / NS_PER_MS,
         "feed_lateness_p99_ms": quantile(lateness_ns, 0, 990) / NS_PER_MS,

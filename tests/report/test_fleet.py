@@ -48,6 +48,16 @@ def test_a_plan_from_full_workers_is_a_lower_bound() -> None:
     assert "at least" not in fleet.table([NEED], MANIFEST).note.lower()
 
 
+def test_a_plan_for_the_busiest_stretch_says_so_and_quotes_the_link() -> None:
+    need = replace(NEED, busiest_s=1.5, cpu_busiest_cores=14.0, gbit_out_busiest_per_s=2.56)
+    table = fleet.table([need], MANIFEST)
+    told = dict(zip(table.columns, table.rows[0], strict=True))
+    assert (told["CPU (cores)"], told["CPU in the busiest 1.50 s"]) == ("2.43", "14.0")
+    assert (told["out (Gbit/s)"], told["out in the busiest 1.50 s"]) == ("0.814", "2.56")
+    assert "60 % in the busiest 1.50 s that were simulated" in table.note
+    assert "on average" not in table.note
+
+
 def test_without_prices_memory_or_enough_workers() -> None:
     bare = replace(NEED, month=math.nan, memory_gb=math.nan, workers=None, clients=10)
     table = fleet.table([NEED, replace(bare)], {"scenario": {}} | MANIFEST)

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
-from worlds import costs_of, feed
+from hypothesis import HealthCheck, given, settings
+from worlds import Kept, costs_of, feed
+from worlds import shards as worlds
 
 from bench.cycle import Cycle
 from bench.simulation.answers import Tape
-from bench.simulation.books import Books
-from bench.simulation.world import COUNTED, Net, Shard
+from bench.simulation.books import STEPS_A_STRETCH, Books, Steps
+from bench.simulation.engine import simulate
+from bench.simulation.world import COUNTED, Costs, Net, Shard, Ticks
 
 WHO = np.array([0, 2])
 
@@ -59,3 +62,30 @@ def test_the_first_push_on_a_new_connection_is_a_response(shard):
 
 def test_there_is_a_column_for_every_name(shard):
     assert tuple(books_of(shard).clients) == COUNTED
+
+
+@given(shard=worlds())
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_steps_add_up_to_what_was_counted(shard):
+    steps = Steps(shard)
+    outcome = simulate(shard, Kept(), steps)
+    assert steps.busy_s.sum() == pytest.approx(outcome.busy_s)
+    for name in {*COUNTED} - {"in_flight_s"}:
+        assert steps.counted[name].sum() == pytest.approx(outcome.counted[name].sum()), name
+    step_s = shard.late_after_s / STEPS_A_STRETCH
+    assert (steps.busy_s >= 0).all()
+    assert len(steps.busy_s) == np.ceil((shard.t1_s - shard.t0_s) / step_s)
+
+
+def test_a_burst_is_in_the_steps_in_which_it_is_worked_on():
+    """Two ticks for three clients take 0.7 s from 1.35 s on; one before, and one after, 0.35 s each."""
+    ticks = Ticks(np.arange(4), np.array([0.5, 1.35, 1.36, 2.5]), np.zeros(4, dtype=int), np.full(4, 50))
+    shard = Shard(1, np.arange(3), ticks, Cycle(pushes=True), Costs(tick_s=0.05, answer_s=0.1), Net(0.1, 0.1),
+                  1.0, 3.0, late_after_s=1.0)
+    steps = Steps(shard)
+    simulate(shard, Kept(), steps)
+    expected = np.zeros(20)
+    expected[3:11] = [0.05, *[0.1] * 6, 0.05]
+    expected[15:19] = [0.1, 0.1, 0.1, 0.05]
+    np.testing.assert_allclose(steps.busy_s, expected, atol=1e-9)
+    assert steps.counted["updates"].sum() == 9

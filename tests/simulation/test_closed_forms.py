@@ -110,7 +110,8 @@ def test_what_has_no_form_has_no_row(tmp_path: Path) -> None:
     assert not found["value"].map(math.isnan).any()
     latency = found[found["quantity"] == "latency_mean_ms"]
     assert latency["transport"].tolist() == ["short_polling"]   # a push waits as long as bursts make it
-    assert "answers_empty_share" not in set(found["quantity"])
+    assert not {"answers_empty_share", *closed_forms.OF_A_PLAN} & set(found["quantity"])
+    assert {need.busiest_s for need in open_run(bursty.folder).fleet} == {1.5}   # ℓ: 1.5 polls
 
 
 def test_a_plan_has_the_latencies_of_its_workers_and_no_others(simulated: Run) -> None:

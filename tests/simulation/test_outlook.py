@@ -88,6 +88,16 @@ def test_a_fleet_is_large_enough_and_no_larger(run: Run) -> None:
     assert set(plan["currency"]) == {"EUR"}
 
 
+def test_a_fleet_for_bursts_bears_the_busiest_stretch(run: Run) -> None:
+    feeds = ({}, {"schedule": "bursty"}, {"schedule": "bursty", "rate_per_s": 40.0})
+    steady, bursts, more = (
+        outlook._fleet(outlook.setting(run, priced(), feed={"rate_per_s": 10.0, **feed},
+                                       windows={"measure_s": 20.0}, simulation={"rtt_ms": 40.0}),
+                       "websocket", 50_000, 1.0, 1.0) for feed in feeds)
+    assert steady["workers"] < bursts["workers"] < more["workers"]
+    assert bursts["gbit_out_per_s"] == pytest.approx(steady["gbit_out_per_s"], rel=0.05)
+
+
 def test_bounds_are_the_worst_that_was_seen(run: Run) -> None:
     rows = (row("server_cpu_us_per_update", 0.25), row("server_cpu_us_per_update", -0.2),
             row("bytes_per_update", 0.0))

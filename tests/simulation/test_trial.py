@@ -7,6 +7,7 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from priced import case
 
@@ -81,6 +82,25 @@ def test_what_the_server_uses_in_all_and_while_idle(tmp_path: Path) -> None:
 def test_what_asking_for_nothing_costs(cycle: Cycle, share: float) -> None:
     costs = Costs(request_s=1e-3, answer_s=2e-3, connection_s=4e-3)
     assert trial.asked_for_nothing(cycle, costs, 100) == pytest.approx(share)
+
+
+def test_the_busiest_stretch_of_a_regular_feed_is_like_any_and_that_of_bursts_is_not(tmp_path: Path) -> None:
+    given = ("windows.measure_s=6.0", "simulation.workers=2", "simulation.rtt_ms=2", "feed.rate_per_s=20")
+    for schedule, low, high in (("constant", 0.99, 1.06), ("bursty", 1.5, 20)):
+        row = made(tmp_path / schedule, "websocket", *given, f"feed.schedule={schedule}")
+        cpu, busiest = (float(row[f"server_cpu_{name}cores"] or 0) - float(row["server_idle_cpu_cores"] or 0)
+                        for name in ("", "busiest_"))
+        sent = float(row["bytes_down_per_update"] or 0) * float(row["arrivals"] or 0) / 6
+        assert low <= busiest / cpu <= high
+        assert low <= float(row["bytes_down_busiest_per_s"] or 0) / sent <= high
+        assert low <= float(row["feed_busiest_per_s"] or 0) / (float(row["feed_due"] or 0) / 6) <= high
+
+
+def test_a_stretch_is_as_long_as_an_update_may_take() -> None:
+    steps = np.zeros(40)
+    steps[[3, 12, 13, 30]] = 1.0, 2.0, 4.0, 5.0
+    assert trial.busiest(steps) == 6.0       # 4 to 13; 3 is too early
+    assert trial.busiest(steps[:5]) == 1.0   # a window that is shorter
 
 
 def test_an_overloaded_worker_uses_one_core_and_no_more() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.stats.fleet import COLUMNS, Own, Prices, at_rate, needs, table, workers_needed
+from bench.stats.fleet import COLUMNS, Own, Prices, at_rate, busiest_per_s, needs, table, workers_needed
 
 PRICES = Prices("USD", 30.0, 0.05)
 
@@ -20,12 +21,14 @@ def trial(**changed: Any) -> dict[str, Any]:
         "transport": "websocket", "clients": 1000, "verdict": "VALID", "measure_s": 10.0, "rate_per_s": 2.0,
         "feed_due": 20, "server_cpu_cores": 3.0, "bytes_down_per_update": 125.0, "bytes_up_per_update": 50.0,
         "arrivals": 20_000, "requests": 0.0, "requests_in_flight": math.nan, "latency_p50_ms": 10.0,
-        "latency_p99_ms": 40.0, **changed,
+        "latency_p99_ms": 40.0, "late_after_s": 1.0, "server_cpu_busiest_cores": 9.0,
+        "feed_busiest_per_s": 6.0, "bytes_down_busiest_per_s": 1e6, **changed,
     }
 
 
 def plans(*rows: dict[str, Any], **given_: Any) -> list[Any]:
-    known: dict[str, Any] = {"own": {}, "memory_bytes": {}, "new_connections": {}, "prices": PRICES}
+    known: dict[str, Any] = {"own": {}, "memory_bytes": {}, "new_connections": {}, "prices": PRICES,
+                             "moves": False}
     return needs(pd.DataFrame(rows), 4, 0.6, **(known | given_))
 
 
@@ -122,3 +125,49 @@ def test_traffic_is_unknown_where_nothing_arrived_in_a_trial() -> None:
         assert math.isnan(plan.gbit_out_per_s)
         assert math.isnan(plan.month)
         assert plan.workers is not None
+
+
+INSTANTS = st.lists(st.floats(0, 50), min_size=1, max_size=80)
+
+
+@given(INSTANTS, st.floats(0.1, 5), st.floats(0.1, 1))
+def test_who_bears_the_busiest_stretch_leaves_nothing_longer_than_its_length(
+    due: list[float], stretch_s: float, full_at: float
+) -> None:
+    """Why a plan is for a stretch of ℓ: whatever comes when, nothing waits as long for its worker."""
+    instants = np.sort(due)
+    service_s = full_at / busiest_per_s(instants, stretch_s)
+    free_s = -math.inf
+    for instant_s in instants:
+        free_s = max(free_s, instant_s) + service_s
+        assert free_s - instant_s <= full_at * stretch_s * (1 + 1e-9)
+
+
+@given(INSTANTS, st.floats(0.1, 5))
+def test_the_busiest_stretch_is_no_quieter_than_any(due: list[float], stretch_s: float) -> None:
+    instants = np.sort(due)
+    found = busiest_per_s(instants, stretch_s) * stretch_s
+    held = [sum(first <= each < first + stretch_s for each in due) for first in due]
+    assert found == pytest.approx(max(held))
+    assert busiest_per_s(instants[:0], stretch_s) == 0
+
+
+def test_a_plan_is_for_the_mean_unless_the_rate_moves() -> None:
+    """Then it grows with the burst, whatever the mean is; traffic and its price stay the mean's."""
+    own = {"websocket": Own(tick_s=0.01, base_share=0.1)}
+    [steady] = plans(trial(), own=own)
+    assert (steady.workers, math.isnan(steady.busiest_s)) == (6, True)     # (3.0 − 4 · 0.12) / (0.6 − 0.12)
+    assert plans(trial(server_cpu_busiest_cores=1.0), own=own)[0].workers == 6
+    [burst] = plans(trial(server_cpu_busiest_cores=4.0), trial(), own=own, moves=True)
+    assert burst.workers == 19                                            # (9.0 − 4 · 0.16) / (0.6 − 0.16)
+    assert (burst.busiest_s, burst.cpu_busiest_cores, burst.gbit_out_busiest_per_s) == (1.0, 9.0, 0.008)
+    assert (burst.cpu_cores, burst.gbit_out_per_s) == (steady.cpu_cores, steady.gbit_out_per_s)
+    assert burst.month == pytest.approx(19 * 30 + steady.traffic_month)
+    assert burst.short
+    assert burst.load_simulated == steady.load_simulated
+    assert not plans(trial(server_cpu_busiest_cores=2.3, server_cpu_cores=2.0), moves=True)[0].short
+
+
+def test_a_run_without_a_busiest_stretch_on_record_is_planned_by_its_mean() -> None:
+    old = trial(server_cpu_busiest_cores=math.nan)
+    assert plans(old, trial(), moves=True)[0].workers == plans(old, trial())[0].workers == 5

@@ -15,6 +15,7 @@ USED = Usage(
     cpu_ns=50_000_000, user_ns=30_000_000, system_ns=20_000_000, rss_bytes=3000, rss_before_bytes=1000,
     wakeups=40, preemptions=10, socket_bytes=800, opening_cpu_ns=2_000_000,
     idle_ns=50_000_000, idle_cpu_ns=5_000_000, idle_wakeups=3,
+    busiest_cpu_ns=20_000_000, busiest_sent_bytes=4000,
 )
 """Over a window of 100 ms, and an idle stretch of 50 ms."""
 
@@ -32,6 +33,7 @@ def test_every_figure() -> None:
         "server_rss_bytes": 3000, "server_rss_bytes_per_client": 500, "server_socket_bytes_per_client": 200,
         "server_wakeups_per_update": 2, "server_preemptions_per_update": 0.5,
         "server_wakeups_per_s": 400, "server_idle_wakeups_per_s": 60,
+        "server_cpu_busiest_cores": 0.4, "bytes_down_busiest_per_s": 80_000,   # in 50 ms
     })
 
 

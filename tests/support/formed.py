@@ -127,7 +127,8 @@ def _wire_bytes(shard: Shard, outcome: ShardOutcome, said: Sizes | None, way: st
     """All that was on the wire, as a simulated trial has it."""
     if said is None:
         return math.nan
-    counters = {name: float(values.sum()) for name, values in client_counters(said, shard, outcome).items()}
+    counters = {name: float(values.sum())
+                for name, values in client_counters(said, shard, outcome.counted).items()}
     return (counters[f"bytes_{way}"] + counters[f"segments_{way}"] * SEGMENT_BYTES
             + counters["connections"] * SYN_BYTES)
 
