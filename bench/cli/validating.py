@@ -282,7 +282,8 @@ def _print_errors(rows: Sequence[Compared], folder: Path, as_json: bool) -> None
     for (transport, clients), mine in groupby(rows, key=lambda row: (row.transport, row.clients)):
         for place, row in enumerate(mine):
             if not place:
-                table.add_row(f"{transport} {clients:,}", f"load {_percent(row.load, '{:.0f}')}", style="bold")
+                load = f"load {_percent(row.load, '{:.0f}')}"
+                table.add_row(f"{transport} {clients:,}", load, style="bold")
             bounds = "–" if math.isnan(row.interval_low) else (
                 f"{100 * row.interval_low:+.0f} … {100 * row.interval_high:+.0f}")
             table.add_row(
