@@ -73,6 +73,8 @@ class Load:
     """Ticks that the server takes, of all symbols."""
     regular: bool = False
     """Whether ticks are equally far apart; else they are a Poisson process."""
+    fresh: float = 1.0
+    """Share of the updates that a poll hands over; the others are conflated."""
 
     @property
     def share(self) -> float:

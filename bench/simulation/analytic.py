@@ -266,7 +266,15 @@ class _System:
     def load(self, clients: float) -> Load:
         """What the server has to do."""
         demand = self.demand
-        return Load(clients, demand.rate_per_s, demand.ticks_per_s, demand.regular)
+        return Load(clients, demand.rate_per_s, demand.ticks_per_s, demand.regular, self.fresh)
+
+    @property
+    def fresh(self) -> float:
+        """Share of the updates that are handed over, were the server without work."""
+        if self.demand.mode == "every":
+            return 1.0
+        poisson = replace(self, demand=replace(self.demand, regular=False))
+        return 1 - poisson.form("conflated_share", *self.ways(0.0), symbols=self.demand.symbols)
 
     @property
     def round_trip_s(self) -> float:
@@ -279,7 +287,8 @@ class _System:
         if self.cycle.pushes or self.cycle.parks:
             turns = max(clients * demand.rate_per_s / demand.ticks_per_s, 1.0)
             return jobs.tick_s + turns * (jobs.answer_s + jobs.update_s)
-        return jobs.request_s + jobs.answer_s + demand.rate_per_s * self.cycle.interval_s * jobs.update_s
+        found = demand.rate_per_s * self.fresh * self.cycle.interval_s
+        return jobs.request_s + jobs.answer_s + found * jobs.update_s
 
     def ways(self, server_s: float) -> tuple[float, float]:
         """The models' δ, and what is left of the gap between answer and next request beyond 2δ."""

@@ -140,6 +140,20 @@ def test_ticks_and_updates_make_polls_wait_longer() -> None:
     assert found.utilisation == pytest.approx(due.utilisation, rel=0.02)
 
 
+@pytest.mark.parametrize("symbols", [1, 3])
+def test_who_gets_the_newest_alone_waits_for_no_more(symbols: int) -> None:
+    """All 40 updates a second in every answer would be more than the server can do."""
+    clients, demand = 300, {"rate_per_s": 40.0, "symbols": symbols, "mode": "latest"}
+    costs = Costs(tick_s=0.0001, request_s=0.0004, answer_s=0.0004, update_s=0.0003)
+    net, options = Net(0.02, 0.02), options_of("short_polling", interval_s=1.0)
+    found = seen(shard_of("short_polling", options, costs, net, clients=clients, measure_s=40, **demand))
+    due = forecast("short_polling", options, costs, net, clients, payload_bytes=0, **demand)
+    duration_s = float(found.counted["request_duration_s"] / found.counted["responses"])
+    assert duration_s - 0.04 == pytest.approx(due.server_s, rel=0.15)
+    assert found.latency_mean_s == pytest.approx(due.latency_mean_s, rel=0.05)
+    assert clients * due.updates_per_s * 0.0003 < 1 < clients * 40 * 0.0003
+
+
 @pytest.mark.parametrize(("busy", "near"), [(0.1, 0.03), (0.3, 0.12), (0.8, 0.2)])
 def test_long_polling_bends_under_load_and_does_not_break(busy: float, near: float) -> None:
     clients, rate_per_s = 50, 5.0

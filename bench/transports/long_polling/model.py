@@ -167,7 +167,7 @@ def server_s(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> f
         asked = load.clients / (gap + met / load.rate_per_s)
         batch_s, requests_s = jobs.tick_s + parked * each_s, parked * jobs.request_s
         busy = load.feed_per_s * jobs.tick_s + asked * (jobs.request_s + jobs.answer_s)
-        busy += load.clients * load.rate_per_s * jobs.update_s
+        busy += load.clients * load.rate_per_s * load.fresh * jobs.update_s
         wait_s = random_wait_s(busy, load.feed_per_s * (batch_s**2 + requests_s**2))
         return wait_s + jobs.tick_s + place_s(parked, each_s)
 

@@ -151,7 +151,7 @@ def server_s(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> f
     turn_s = options.interval_s + round_trip_s
     if options.pace == "rate":
         turn_s = max(options.interval_s, round_trip_s)
-    found = load.rate_per_s * turn_s
+    found = load.rate_per_s * load.fresh * turn_s
     mean_s = jobs.request_s + jobs.answer_s + found * jobs.update_s
     ticks, polls = load.feed_per_s, load.clients / turn_s
     busy = ticks * jobs.tick_s + polls * mean_s
