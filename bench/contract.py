@@ -218,15 +218,12 @@ def decode_batch(body: bytes) -> Received:
 def batch_of(fields: Any) -> Received:
     """The batch that decoded JSON stands for. Anything that is not a batch raises `ValueError`."""
     try:
-        ticks = fields["ticks"]
+        cursor, ticks, more = Cursor.parse(fields["cursor"]), fields["ticks"], fields["more"]
         if ticks and type(ticks[0]) is list:
             ticks = [tick_fields(tick) for tick in ticks]
-        return _new(Received, (   # which is twice as fast as calling `Received`
-            Cursor.parse(fields["cursor"]),
-            ticks,
-            fields["more"],
-            fields.get("conflated", NONE_SKIPPED),
-            fields.get("dropped", NONE_SKIPPED),
-        ))
+        if len(fields) == 3:   # nothing was skipped: nearly always, and twice as fast as calling `Received`
+            return _new(Received, (cursor, ticks, more, NONE_SKIPPED, NONE_SKIPPED))
+        conflated, dropped = fields.get("conflated", NONE_SKIPPED), fields.get("dropped", NONE_SKIPPED)
+        return Received(cursor, ticks, more, conflated, dropped)
     except (KeyError, TypeError, AttributeError, Refusal) as error:
         raise ValueError(f"not a batch: {str(fields)[:80]}") from error

@@ -1,7 +1,7 @@
 """The client's side of HTTP/1.1, without I/O: one request at a time on one connection.
 
     encode_request(…) ──────────► bytes to send
-    AnswerReader.feed(bytes) ───► None (more is needed) or one Answer
+    AnswerReader.feed(bytes) ───► None (more is needed) or one answer: its head and its body
     expand(body, coding) ───────► what a compressed body says
 
 What is read (RFC 9112): a status line, headers, and a body whose end is told by `Content-Length`, by
@@ -18,7 +18,8 @@ where headers reach from the start line to the blank line, and the body is every
 and line ends of chunks among it.
 
 It is written out here, and not taken from a library, because it lies on the path that is measured and
-because no parser tells where a head ends; a whole answer in one read costs one search and one split.
+because no parser tells where a head ends; a whole answer in one read costs one search, and a head that
+other clients were told, too, is read once.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 HEAD_MAX = 65_536
 """The longest head that is read, in bytes."""
@@ -42,21 +42,27 @@ CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[^\r\n]*)?")
 CHUNK_LINE_MAX = 1024
 
 
-_new = tuple.__new__
-
-
 class BadAnswer(Exception):
     """The server's bytes are not an HTTP answer to what was asked."""
 
 
-class Answer(NamedTuple):
-    """One complete answer. Header names are in lower case."""
+@dataclass(frozen=True, slots=True)
+class Head:
+    """An answer's status line and headers."""
 
     status: int
     headers: Mapping[bytes, bytes]
-    body: bytes
+    """By names in lower case."""
     closes: bool
-    """Whether the server closes the connection after it."""
+    """Whether the server closes the connection after the answer."""
+    coding: bytes | None
+    """How the body is compressed."""
+    length: int | None
+    """Bytes of the body; None: it is chunked, or this is not the answer yet (1xx)."""
+
+
+Answer = tuple[Head, bytes]
+"""A complete answer, head and body; a plain tuple, since one of a class takes much longer to make."""
 
 
 def encode_request(target: str, head: bytes, more: bytes = b"") -> bytes:
@@ -78,17 +84,6 @@ def expand(body: bytes, coding: bytes) -> bytes:
     return expanded
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """A head that was read: what the answer will be, and how its body ends."""
-
-    status: int
-    headers: Mapping[bytes, bytes]
-    closes: bool
-    length: int | None
-    """Bytes of the body; None: it is chunked."""
-
-
 @lru_cache(1024)
 def _parse_line(line: bytes) -> tuple[bytes, bytes]:
     """The name and value of a header. Heads that differ have most of their lines in common."""
@@ -99,7 +94,7 @@ def _parse_line(line: bytes) -> tuple[bytes, bytes]:
 
 
 @lru_cache(1024)
-def _parse_head(text: bytes) -> _Head:
+def _parse_head(text: bytes) -> Head:
     """Read a head, without its blank line. Clients that were told the same have the same head to read."""
     first, *lines = text.split(b"\r\n")
     status_line = STATUS_LINE.fullmatch(first)
@@ -112,12 +107,14 @@ def _parse_head(text: bytes) -> _Head:
     status = int(status_line[2])
     connection = headers.get(b"connection", b"").lower()
     closes = b"close" in connection if status_line[1] == b"1" else b"keep-alive" not in connection
-    return _Head(status, headers, closes, _body_length(status, headers))
+    return Head(status, headers, closes, headers.get(b"content-encoding"), _body_length(status, headers))
 
 
 def _body_length(status: int, headers: Mapping[bytes, bytes]) -> int | None:
-    """How many bytes of body follow; None: chunks."""
-    if status < 200 or status in (204, 304):
+    """How many bytes of body follow; None: chunks, or a further head."""
+    if status < 200:
+        return None
+    if status in (204, 304):
         return 0
     length = headers.get(b"content-length")
     coding = headers.get(b"transfer-encoding")
@@ -182,7 +179,7 @@ class AnswerReader:
         """What followed a 101: the first bytes of the other protocol."""
         self._fed = 0
         self._pending = bytearray()
-        self._head: _Head | None = None
+        self._head: Head | None = None
         self._chunks: _Chunks | None = None
         self._searched = 0
 
@@ -195,15 +192,15 @@ class AnswerReader:
             if self._pending:
                 self._pending += data
                 whole = self._pending
-            elif self._head is None and 0 <= (end := data.find(b"\r\n\r\n")) <= HEAD_MAX:
+            elif self._head is None:
                 # One whole answer of a stated length: the case that is worth being fast.
-                head = _parse_head(data[:end])
-                end += 4
-                if head.length == size - end and head.status >= 200:
-                    self.header_bytes += end
-                    self.body_bytes += size - end
-                    # As `Answer(…)`, at half the price.
-                    return _new(Answer, (head.status, head.headers, data[end:], head.closes))
+                text, blank_line, body = data.partition(b"\r\n\r\n")
+                if blank_line:
+                    head, length = _parse_head(text), len(body)
+                    if head.length == length:
+                        self.header_bytes += size - length
+                        self.body_bytes += length
+                        return head, body
             answer, used = self._read(whole)
         except BadAnswer:
             self.abandon()
@@ -242,11 +239,11 @@ class AnswerReader:
                 self._head = head
         return self._read_body(self._head, data, at)
 
-    def _read_body(self, head: _Head, data: bytes | bytearray, at: int) -> tuple[Answer | None, int]:
+    def _read_body(self, head: Head, data: bytes | bytearray, at: int) -> tuple[Answer | None, int]:
         """The same for the body, which begins at `at`."""
         if head.status == 101:
             self.rest = bytes(data[at:])
-            return Answer(101, head.headers, b"", head.closes), len(data)
+            return (head, b""), len(data)
         if head.length is not None:
             end = at + head.length
             if len(data) < end:
@@ -263,4 +260,4 @@ class AnswerReader:
             end = at + self._chunks.at
         if len(data) > end:
             raise BadAnswer(f"{len(data) - end} bytes that nobody asked for")
-        return Answer(head.status, head.headers, body, head.closes), end
+        return (head, body), end

@@ -119,11 +119,11 @@ class ClientLife:
 
     def take_batch(self, batch: Received, kernel_ns: int, app_ns: int) -> None:
         """Deliver a batch whole; raises `ValueError` and delivers nothing where it isn't one."""
-        ticks = batch.ticks
+        cursor, ticks, _, conflated, dropped = batch   # read at once: a named tuple's fields are dear
         try:
             for tick in ticks:
                 index_of(tick)
-            if batch.conflated is not NONE_SKIPPED or batch.dropped is not NONE_SKIPPED or self._held_skips:
+            if conflated is not NONE_SKIPPED or dropped is not NONE_SKIPPED or self._held_skips:
                 self._take_skips(batch, app_ns)
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"not a batch: {error!r}") from error
@@ -131,7 +131,7 @@ class ClientLife:
         for tick in ticks:
             deliver(number, tick["index"], tick["due_ns"], kernel_ns, app_ns)
         self.counts.updates += len(ticks)
-        self._good_answer(batch.cursor)
+        self._good_answer(cursor)
 
     def _take_skips(self, batch: Received, app_ns: int) -> None:
         """Take in what a batch declares; raises before anything is recorded where it makes no sense."""
@@ -266,37 +266,41 @@ class Poller(ClientLife, ABC):
             self._rearm(app_ns)
 
     def _take_answer(self, answer: Answer, kernel_ns: int, app_ns: int) -> None:
-        status, counts = answer.status, self.counts
+        head, body = answer
+        counts, status = self.counts, head.status
         if not self.asking or status == 101 or (status == 304 and self.cursor is None):
             raise BadAnswer(f"{status} to nothing that was asked")
-        good, again = status in (200, 304), False
+        good, again = True, False
         if status == 200:
-            body = answer.body
-            if coding := answer.headers.get(b"content-encoding"):
-                body = self._expanded(body, coding)
+            if head.coding is not None:
+                body = self._expanded(body, head.coding)
             batch = batch_of(orjson.loads(body))
             self.take_batch(batch, kernel_ns, app_ns)
             again = batch.more
-            counts.answers_empty += not batch.ticks
+            if not batch.ticks:
+                counts.answers_empty += 1
         elif status == 304:
-            counts.answers_empty += 1
-        elif status in (409, 410):
-            again = self.refused(resume_of(answer.body))
-        elif not good:
-            self.failures += 1
-        if good:
             self.failures = 0
+            counts.answers_empty += 1
         else:
-            counts.errors[f"http-{status}"] += 1
+            good, again = False, self._take_error(status, body)
         counts.responses += 1
         counts.request_duration_ns += app_ns - self._asked_ns
         self.asking = False
-        if answer.closes:
+        if head.closes:
             self._close()
         if again or self.wanted:
             self.ask(app_ns)
         else:
             self.answered(app_ns, good)
+
+    def _take_error(self, status: int, body: bytes) -> bool:
+        """An answer that brings no batch. True: ask again at once."""
+        self.counts.errors[f"http-{status}"] += 1
+        if status in (409, 410):
+            return self.refused(resume_of(body))
+        self.failures += 1
+        return False
 
     def _expanded(self, body: bytes, coding: bytes) -> bytes:
         """A compressed body, decompressed and counted."""

@@ -168,19 +168,20 @@ class Client(ClientLife):
             answer = reader.feed(data)
             if answer is None:
                 return
+            head, body = answer
             self.counts.responses += 1
-            if answer.status == 101:
-                self._check_upgrade(answer.headers)
+            if head.status == 101:
+                self._check_upgrade(head.headers)
         except BadAnswer:
             self.failures += 1
             self._give_up("bad-answer")
             return
-        if answer.status != 101:
-            if answer.status in (409, 410):
-                self._again = self.refused(resume_of(answer.body))
+        if head.status != 101:
+            if head.status in (409, 410):
+                self._again = self.refused(resume_of(body))
             else:
                 self.failures += 1
-            self._give_up(f"http-{answer.status}")
+            self._give_up(f"http-{head.status}")
             return
         self._count_handshake()
         self._up = self._plain = True
