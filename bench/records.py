@@ -336,6 +336,9 @@ def read_trial(folder: Path) -> TrialRecord:
     if record.sample < 1 and record.status == "finished" and not record.totals:
         raise RunError(f"{path}: totals: found none, allowed are the sums over all clients: the tables hold "
                        f"{100 * record.sample:.3g} % of them")
+    errors = record.load.get("errors", {})
+    if not isinstance(errors, dict) or not all(isinstance(each, int) for each in errors.values()):
+        raise RunError(f"{path}: load.errors: found {told(errors)}, allowed is a table of whole numbers")
     windows = record.windows
     if windows is not None and not windows.warmup_ns <= windows.t0_ns < windows.t1_ns:
         raise RunError(f"{path}: windows: found t0_ns = {windows.t0_ns} and t1_ns = {windows.t1_ns}, allowed "

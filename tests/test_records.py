@@ -104,6 +104,7 @@ def test_a_document_that_no_run_wrote_is_refused(tmp_path: Path, content: bytes,
     ({"status": "fine"}, "status: found 'fine'"), ({"clients": -1}, "clients: found -1"),
     ({"windows": {"warmup_ns": 0, "t0_ns": 9, "t1_ns": 9, "late_after_ns": 1}}, "windows: found t0_ns = 9"),
     ({"sample": 1.5}, r"sample: found 1\.5"),
+    ({"load": {"errors": "none"}}, "load.errors: found 'none', allowed is a table of whole numbers"),
     ({"sample": 0.5, "totals": {}}, "totals: found none, allowed are the sums over all clients"),
 ])
 def test_a_wrong_field_of_a_trial_is_named(tmp_path: Path, changes: dict[str, object], sentence: str) -> None:
