@@ -7,7 +7,8 @@
     our 95 % interval between trials      lies within it     reproduced
                                           lies outside       refuted
                                           reaches across     conditional: more trials would tell
-                                          is not there       conditional: fewer than two valid trials
+                                          is not there       conditional: fewer than two valid trials, or
+                                                             our number is missing or lost in one
 
 A claim may name a condition (`condition`): something that these records can't show, such as a network
 that is not there. It then is conditional where it would be reproduced; refuted stays refuted. Nothing but
@@ -60,7 +61,8 @@ def verdict_on(claim: Claim, stated: float, ours: Interval) -> tuple[Verdict, st
     low, high = allowed(claim, stated)
     bounds = _told(low, high)
     if math.isnan(ours.low) or math.isnan(ours.high):
-        return "conditional", f"fewer than two valid trials; it would hold {bounds}"
+        why = "fewer than two valid trials" if ours.count < 2 else "our number is missing or lost in a trial"
+        return "conditional", f"{why}; it would hold {bounds}"
     mine = f"our interval, {ours.low:.3g} to {ours.high:.3g},"
     if ours.high < low or ours.low > high:
         return "refuted", f"{mine} lies outside of what would hold: {bounds}"
@@ -106,6 +108,11 @@ def table(verdicts: Sequence[Judged]) -> pd.DataFrame:
 
 def check(scenario: Scenario, where: str) -> None:
     """Refuse claims that can't be computed; `where` names the scenario's file."""
+    cells = len(scenario.load.clients)
+    if scenario.claims and (cells > 1 or scenario.capacity):
+        several = "[capacity]" if scenario.capacity else f"{cells} client counts"
+        raise ScenarioError(where, "claims", f"claims beside {several}",
+                            "one count in load.clients: a claim is judged between trials that are alike")
     for label, claim in scenario.claims.items():
         for field, found, known in _mistakes(scenario, claim):
             raise ScenarioError(where, f"claims.{label}.{field}", repr(found), known)

@@ -44,6 +44,14 @@ def test_the_verdict_is_the_intervals_place(relation: str, low: float, high: flo
     assert verdict_on(claim(relation=relation), 100.0, ours(low, high))[0] == verdict
 
 
+@pytest.mark.parametrize(("found", "why"), [
+    (Interval(7.0, math.nan, math.nan, 1), "fewer than two valid trials"),
+    (Interval(math.inf, math.nan, math.nan, 3), "our number is missing or lost in a trial"),
+])
+def test_why_there_is_no_interval_is_told(found: Interval, why: str) -> None:
+    assert verdict_on(claim(), 100.0, found) == ("conditional", f"{why}; it would hold 90 to 110")
+
+
 def test_a_condition_softens_only_what_holds() -> None:
     softened = claim(condition="there is no network here")
     verdict, because = verdict_on(softened, 100.0, ours(95, 105))
@@ -113,6 +121,15 @@ def test_a_claim_that_cannot_be_computed_is_refused(lines: str, field: str, tmp_
     file = tmp_path / "it.toml"
     file.write_text(BASE + lines)
     with pytest.raises(ScenarioError, match=field):
+        check(scenarios.load(file), str(file))
+
+
+@pytest.mark.parametrize("cells", ["[load]\nclients = [10, 100]", "[capacity]"])
+def test_claims_are_about_one_cell(cells: str, tmp_path: Path) -> None:
+    """An interval between trials of several cells would be none of either."""
+    file = tmp_path / "it.toml"
+    file.write_text(f'{BASE}formula = "value"\ncolumn = "latency_mean_ms"\n{cells}')
+    with pytest.raises(ScenarioError, match=r"claims: found .*, allowed is one count in load\.clients"):
         check(scenarios.load(file), str(file))
 
 
