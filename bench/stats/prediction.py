@@ -10,6 +10,9 @@ outside; `open`, it reaches across, so that more trials would have to decide. A 
 cells whose server was busy for less than `FULL` of the time; above, waiting grows so steeply with load that
 only the knee is foretold.
 
+A figure that is lost in one pair has no error: without that pair a model would look better for losing
+updates, or for not foreseeing that a server does.
+
 The interval holds what trials of a cell differ by. What all its pairs have in common, such as a cost that the
 calibration got wrong, is what the error is about.
 
@@ -25,7 +28,7 @@ from dataclasses import astuple, dataclass, fields
 import numpy as np
 import pandas as pd
 
-from bench.stats.intervals import Interval, interval
+from bench.stats.intervals import LOST, Interval, interval
 from bench.stats.knee import Knee
 from bench.stats.latency import beyond, bin_quantiles
 
@@ -121,8 +124,9 @@ def compare(twins: pd.DataFrame, quantities: Sequence[Quantity] = QUANTITIES) ->
 def _compared(transport: str, clients: int, load: float, quantity: Quantity, cell: pd.DataFrame) -> Compared:
     mine, theirs = (cell[f"{quantity.name}_{side}"].to_numpy(dtype=np.float64)
                     for side in ("measured", "predicted"))
-    both = np.isfinite(mine) & np.isfinite(theirs) & (mine > 0) & (theirs > 0)
-    ratio = interval(theirs[both] / mine[both])
+    both = (mine > 0) & (theirs > 0)   # of NaN neither
+    lost = np.isinf(mine[both]).any() or np.isinf(theirs[both]).any()
+    ratio = LOST.interval if lost else interval(theirs[both] / mine[both])
     applies = quantity.goal is not None and not (quantity.of_latency and load >= FULL)
     goal = quantity.goal if applies and quantity.goal is not None else math.nan
     error = Interval(ratio.estimate - 1, ratio.low - 1, ratio.high - 1, ratio.count)

@@ -76,6 +76,17 @@ def test_latency_has_no_goal_near_saturation() -> None:
     assert rows["server_cpu_us_per_update"].met == "no"
 
 
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_figure_that_is_lost_in_one_pair_has_no_error(side: int) -> None:
+    """Whoever lost the updates: the other pairs would say that all is well."""
+    both = trials(), trials(1.01)
+    both[side][0].loc[2, "latency_p99_ms"] = math.inf
+    row = compared(*both)["latency_p99_ms"]
+    assert (row.measured, row.predicted)[side] == math.inf
+    assert math.isnan(row.error)
+    assert row.met == "open"
+
+
 def test_only_twins_are_compared() -> None:
     """A trial without a valid twin is left out, and one of another seed is no twin."""
     measured, predicted = trials(), trials(1.05)
