@@ -135,6 +135,13 @@ def test_a_detector_fires_on_what_it_is_for(name: str) -> None:
     assert "allowed is" in str(reason)
 
 
+@pytest.mark.parametrize("by", [-1, 1])
+def test_counts_that_differ_from_what_is_on_disk_are_wrong_either_way(by: int) -> None:
+    published = TABLES["feed"].num_rows + by
+    said = replace(CLEAN, load=CLEAN.load | {"deliveries": RECEIVED + by}, publisher={"published": published})
+    assert names(judged(said)) == ["published-books", "recorded-books"]
+
+
 def test_a_server_that_is_slower_than_the_schedule_is_a_result() -> None:
     slow = changed("clients", "polls_late", [3] * 10)
     assert judged(CLEAN, **slow).status == "VALID"

@@ -90,6 +90,19 @@ def test_figures_that_may_be_negative_are_compared_by_their_difference() -> None
     assert Change("poll", 1, "x", -5.0, -4.6, sure).verdict(0.05) == "regressed"
 
 
+def test_a_cell_with_one_valid_trial_left_is_gone() -> None:
+    left = frame(1)
+    left.loc[(left["transport"] == "push") & (left["block"] > 1), "verdict"] = "ABORTED"
+    assert {each.label for each in regressed(frame(1), left)} == {"push"}
+
+
+@pytest.mark.parametrize(("ratio", "verdict"), [
+    (1.44, "no change"), (1.46, "regressed"), (1 / 1.44, "no change"), (1 / 1.46, "improved")])
+def test_the_threshold_is_a_share(ratio: float, verdict: str) -> None:
+    sure = Effect("ratio", Interval(ratio, ratio, ratio, 10), 0.001, 0.001)
+    assert Change("poll", 1, "x", 1.0, ratio, sure).verdict(0.45) == verdict
+
+
 def test_one_trial_says_nothing() -> None:
     found = changes(frame(1, trials=1), frame(2, trials=1), ("poll", "push"))
     assert {each.verdict() for each in found} == {"not compared"}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench.stats.intervals import LOST, effect, holm, interval
+from bench.stats.intervals import LOST, effect, holm, interval, unpaired
 
 POSITIVE = st.floats(1e-3, 1e6)
 
@@ -76,6 +76,18 @@ def test_an_effect_leaves_out_pairs_that_were_not_measured() -> None:
     assert found.interval.count == 2
     assert effect([1.0, -1.0, 0.5], [0.0, 1.0, 0.2]).kind == "difference"
     assert not effect([1.0], [2.0]).assessed
+
+
+def test_two_runs_are_compared_by_welchs_t() -> None:
+    rng = np.random.default_rng(5)
+    mine, theirs = rng.lognormal(0.3, 0.3, 4), rng.lognormal(0, 0.05, 9)
+    found = unpaired([*mine, math.nan], theirs)
+    expected = stats.ttest_ind(np.log(mine), np.log(theirs), equal_var=False)
+    within = expected.confidence_interval()
+    assert (found.kind, found.p) == ("ratio", pytest.approx(expected.pvalue))
+    assert (found.interval.low, found.interval.high) == pytest.approx((math.exp(within.low),
+                                                                       math.exp(within.high)))
+    assert unpaired([0.0, 1.0], [2.0, 3.0]).kind == "difference"
 
 
 def test_exactly_equal_figures_are_not_separable() -> None:

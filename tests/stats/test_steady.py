@@ -9,7 +9,7 @@ import pytest
 from rows import MS, arrays_of
 
 from bench.records import Windows
-from bench.stats.steady import BINS_LEAST, binned, mser5, steadiness, trend_share
+from bench.stats.steady import binned, mser5, steadiness, trend_share
 
 
 def noise(seed: int, count: int = 60, alike: float = 0.0) -> np.ndarray:
@@ -43,9 +43,9 @@ def test_one_stalled_bin_is_no_trend() -> None:
 
 
 def test_too_few_bins_are_not_assessed() -> None:
-    assert math.isnan(trend_share(np.full(BINS_LEAST - 1, 1.0)))
-    assert trend_share(np.full(BINS_LEAST, 1.0)) == 0
-    assert math.isnan(trend_share(np.zeros(BINS_LEAST)))
+    assert math.isnan(trend_share(np.full(29, 1.0)))
+    assert trend_share(np.full(30, 1.0)) == 0
+    assert math.isnan(trend_share(np.zeros(30)))
 
 
 def test_values_are_put_into_the_whole_bins_that_have_some() -> None:

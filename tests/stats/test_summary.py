@@ -11,7 +11,7 @@ from scipy import stats
 from synthetic import DEFAULT, Plan, trial_record
 
 from bench.stats.costs import PARTS
-from bench.stats.summary import bounds, columns, further_client, summarise
+from bench.stats.summary import bounds, cell_interval, columns, further_client, summarise
 from bench.stats.trial import trial_row
 
 PROMISED = """transport clients trials valid_trials updates_due delivered late conflated lost duplicate
@@ -79,6 +79,12 @@ def test_a_percentile_needs_a_hundred_updates_of_the_cell_beyond_it(trials: pd.D
     assert math.isnan(summarise(one)["latency_p99_ms"].iloc[0])
 
 
+@pytest.mark.parametrize(("delivered", "lost", "printed"), [(9999, 0, False), (9990, 10, True)])
+def test_the_lost_are_among_those_beyond_it(delivered: int, lost: int, printed: bool) -> None:
+    one = pd.DataFrame({"delivered": [delivered], "late": 0, "lost": lost, "latency_p99_ms": 5.0})
+    assert math.isnan(cell_interval(one, "latency_p99_ms").estimate) is not printed
+
+
 def test_one_lossy_trial_makes_the_cells_percentile_lost(trials: pd.DataFrame) -> None:
     mine = trials[(trials["transport"] == "websocket") & (trials["clients"] == 30)].copy()
     mine.iloc[0, mine.columns.get_loc("latency_p99_ms")] = math.inf
@@ -88,8 +94,9 @@ def test_one_lossy_trial_makes_the_cells_percentile_lost(trials: pd.DataFrame) -
 def test_kernel_latencies_are_marked_where_reads_were_shared(trials: pd.DataFrame) -> None:
     table = summarise(trials).set_index("transport")
     assert not table.loc["websocket", "kernel_latency_is_bound"].any()
-    shared = summarise(trials.assign(shared_read_share=0.02))
-    assert shared["kernel_latency_is_bound"].all()
+    for share, bound in ((0.01, False), (0.011, True)):
+        shared = summarise(trials.assign(shared_read_share=share))
+        assert set(shared["kernel_latency_is_bound"]) == {bound}
 
 
 def test_a_further_client_takes_none_of_what_is_taken_once() -> None:

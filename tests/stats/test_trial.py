@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from synthetic import DEFAULT, Made, Plan, trial_record
 
@@ -60,6 +61,22 @@ def test_what_remains_for_figures_holds_every_update() -> None:
     assert within["due"].sum() == figures.row["updates_due"]
     assert timeline["arrived"].sum() == figures.row["received"]
     assert np.allclose(np.diff(timeline["at_s"]), 0.1)
+
+
+def test_one_late_look_in_fifty_is_seen_and_errors_are_a_share_of_what_was_asked() -> None:
+    record, tables = trial_record(PLAN, "short_polling", DEFAULT["short_polling"], 10, 1, 1)
+    for table, column, values in (
+        ("deliveries", "kernel_ns", [at_ns - 40_000_000 * (place % 50 == 0) for place, at_ns in
+                                     enumerate(tables["deliveries"]["app_ns"].to_pylist())]),
+        ("clients", "errors", [2] * 10),
+    ):
+        place = tables[table].schema.get_field_index(column)
+        field = tables[table].schema.field(place)
+        tables = {**tables, table: tables[table].set_column(place, field, pa.array(values, field.type))}
+    row = trial_row(record, tables)
+    assert row["client_lag_p99_ms"] == 40
+    asked = 10 + 20 + int(row["requests"] or 0)   # first answers, what failed, polls
+    assert row["client_error_share"] == pytest.approx(20 / asked)
 
 
 def test_witnesses_are_set_against_each_other() -> None:
