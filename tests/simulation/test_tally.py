@@ -37,12 +37,13 @@ def tallied(of: Shard, wanted: int, windows: Windows = SECOND_WINDOWS) -> Tallie
 def test_what_is_of_all_is_what_all_rows_say() -> None:
     everything = shard()
     found = tallied(everything, 60)
-    rows = joined(found.deliveries, ("client", "index", "kernel_ns", "app_ns"))
+    rows = joined(found.deliveries, ("client", "index", "kernel_ns", "app_ns", "updates_in_read"))
     due_ns = np.rint(everything.ticks.due_s[rows["index"]] * NS).astype(np.int64) + SECOND_WINDOWS.warmup_ns
     in_window = (due_ns >= SECOND_WINDOWS.t0_ns) & (due_ns < SECOND_WINDOWS.t1_ns)
     latency_ns = (rows["app_ns"] - due_ns)[in_window]
     assert found.sums["received"] == len(due_ns)
     assert found.sums["delivered"] == np.count_nonzero(latency_ns <= NS)
+    assert 0 < found.sums["shared"] == np.count_nonzero(rows["updates_in_read"][in_window] > 1)
     assert found.sums["app_latency_ns"] == pytest.approx(latency_ns.sum(), rel=1e-9)
     assert found.sums["latency_max_ns"] == pytest.approx(latency_ns.max(), abs=1)
     numbers, counts = bins(np.sort(latency_ns))
