@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.stats.fleet import Need, Own, Prices, needs
+from bench.stats.fleet import MOVING, Need, Own, Prices, needs
 
 
 def needs_of(trials: pd.DataFrame, manifest: Mapping[str, Any], forms: pd.DataFrame | None = None
@@ -33,7 +33,7 @@ def needs_of(trials: pd.DataFrame, manifest: Mapping[str, Any], forms: pd.DataFr
             (label, subject.get("options", {})) for label, subject in subjects.items()
         ) if options.get("connection") == "new"},
         prices=Prices(prices["currency"], prices["worker_month"], prices["gigabyte_out"]) if prices else None,
-        moves=scenario.get("feed", {}).get("schedule") in ("bursty", "replay"),
+        moves=scenario.get("feed", {}).get("schedule") in MOVING,
     )
     found = [_with_latencies(need, forms) for need in found] if forms is not None else found
     return sorted(found, key=lambda need: (need.clients, order.get(need.transport, len(order))))

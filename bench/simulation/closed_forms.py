@@ -44,6 +44,7 @@ from bench.simulation.analytic import Demand, Forecast, analytic
 from bench.simulation.run import Setting
 from bench.simulation.shards import Case
 from bench.simulation.world import Net
+from bench.stats.fleet import MOVING
 from bench.traffic import Sizes
 
 COLUMNS = ("transport", "clients", "quantity", "value", "unit")
@@ -141,8 +142,8 @@ def drawn_per_s(case: Case) -> float:
 
 
 def moves(case: Case) -> bool:
-    """Whether the feed's rate does, by more than chance."""
-    return case.scenario.feed.schedule not in ("poisson", "constant")
+    """Whether the feed's rate does."""
+    return case.scenario.feed.schedule in MOVING
 
 
 def _payload_bytes(case: Case) -> float:

@@ -51,6 +51,8 @@ import pandas as pd
 from bench.stats.intervals import interval
 
 HOURS_A_MONTH = 730
+MOVING = frozenset({"bursty", "replay"})
+"""Schedules of feeds whose rate moves, by more than chance."""
 
 
 @dataclass(frozen=True, slots=True)
