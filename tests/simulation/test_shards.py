@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from priced import case
 
 from bench.experiment import plan
@@ -78,3 +80,10 @@ def test_a_slow_link_delays_a_polls_answer(tmp_path: Path) -> None:
     slow = shards.simulate(case("short_polling", "simulation.rtt_ms=1.0", "simulation.slow.share=1.0",
                                 "simulation.slow.bytes_per_s=20000.0"), 0).tallied.sums
     assert slow["app_latency_ns"] > quick["app_latency_ns"]
+
+
+@given(st.lists(st.floats(0, 1e9), max_size=50))
+def test_whole_counts_have_the_sum_of_what_they_are_made_of(values: list[float]) -> None:
+    found = shards.whole_counts(np.array(values))
+    assert abs(found.sum() - sum(values)) <= 0.5 + 1e-3
+    assert all(abs(found - values) <= 1 + 1e-3)
