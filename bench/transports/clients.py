@@ -267,23 +267,22 @@ class Poller(ClientLife, ABC):
 
     def _take_answer(self, answer: Answer, kernel_ns: int, app_ns: int) -> None:
         head, body = answer
-        counts, status = self.counts, head.status
-        if not self.asking or status == 101 or (status == 304 and self.cursor is None):
-            raise BadAnswer(f"{status} to nothing that was asked")
-        good, again = True, False
-        if status == 200:
+        if not self.asking:
+            raise BadAnswer(f"{head.status} to nothing that was asked")
+        counts, good, again = self.counts, True, False
+        if head.status == 200:
             if head.coding is not None:
                 body = self._expanded(body, head.coding)
             batch = batch_of(orjson.loads(body))
             self.take_batch(batch, kernel_ns, app_ns)
-            again = batch.more
-            if not batch.ticks:
+            _, ticks, again, _, _ = batch
+            if not ticks:
                 counts.answers_empty += 1
-        elif status == 304:
+        elif head.status == 304 and self.cursor is not None:
             self.failures = 0
             counts.answers_empty += 1
         else:
-            good, again = False, self._take_error(status, body)
+            good, again = False, self._take_error(head.status, body)
         counts.responses += 1
         counts.request_duration_ns += app_ns - self._asked_ns
         self.asking = False
@@ -295,7 +294,9 @@ class Poller(ClientLife, ABC):
             self.answered(app_ns, good)
 
     def _take_error(self, status: int, body: bytes) -> bool:
-        """An answer that brings no batch. True: ask again at once."""
+        """An answer that brings neither a batch nor word that there is none. True: ask again at once."""
+        if status in (101, 304):
+            raise BadAnswer(f"{status} to nothing that was asked")
         self.counts.errors[f"http-{status}"] += 1
         if status in (409, 410):
             return self.refused(resume_of(body))

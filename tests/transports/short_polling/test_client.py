@@ -208,6 +208,7 @@ def _cut(data: bytes, places: Sequence[int]) -> list[bytes]:
     refusal(200, b'{"cursor":"a:9","more":false,"ticks":["x"]}'),
     refusal(200, b'{"cursor":"a:9","more":false,"conflated":{"A":1},"ticks":[]}'),
     refusal(200, b'{"cursor":"no cursor","more":false,"ticks":[]}'),
+    b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
 ])
 def test_a_bad_answer_delivers_nothing_and_is_asked_again_on_a_new_connection(raw: bytes) -> None:
     bench = Bench()
@@ -370,6 +371,13 @@ def test_a_compressed_answer_is_delivered_and_counted_in_both_sizes() -> None:
     assert counts.updates == len(bench.deliveries()) == 20
     assert (counts.compressed_bytes_down, counts.expanded_bytes_down) == (len(pressed), len(body))
     assert counts.body_bytes_down == len(pressed)   # as sent
+
+
+def test_a_304_to_a_request_that_named_no_cursor_is_a_bad_answer() -> None:
+    bench = Bench()
+    bench.receive(b"HTTP/1.1 304 Not Modified\r\n\r\n")
+    assert bench.client.counts.errors == {"bad-answer": 1}
+    assert not bench.client.subscribed
 
 
 def test_a_body_that_cannot_be_expanded_is_a_bad_answer() -> None:
