@@ -185,7 +185,7 @@ class TrialRecord:
     detail: str | None = None
     """Why it failed: a sentence and the tail of the logs."""
     source: Literal["measured", "simulated"] = "measured"
-    sample: Annotated[float, Field(ge=0, le=1)] = 1.0
+    sample: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the clients whose rows are in the tables."""
     windows: Windows | None = None
     clock_step_ns: int | None = None

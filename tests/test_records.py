@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from synthetic import Plan, make_run, trial_record
 
@@ -103,7 +104,7 @@ def test_a_document_that_no_run_wrote_is_refused(tmp_path: Path, content: bytes,
     ({"windows": {}}, r"windows\.warmup_ns: found nothing"),
     ({"status": "fine"}, "status: found 'fine'"), ({"clients": -1}, "clients: found -1"),
     ({"windows": {"warmup_ns": 0, "t0_ns": 9, "t1_ns": 9, "late_after_ns": 1}}, "windows: found t0_ns = 9"),
-    ({"sample": 1.5}, r"sample: found 1\.5"),
+    ({"sample": 1.5}, r"sample: found 1\.5"), ({"sample": 0}, "sample: found 0"),
     ({"load": {"errors": "none"}}, "load.errors: found 'none', allowed is a table of whole numbers"),
     ({"sample": 0.5, "totals": {}}, "totals: found none, allowed are the sums over all clients"),
 ])
@@ -119,6 +120,13 @@ def test_a_file_is_no_runs_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="is this a run's folder"):
         records.read_json(tmp_path / "file" / "manifest.json")
+
+
+def test_nulls_where_none_may_be_are_refused(tmp_path: Path) -> None:
+    columns = {field.name: pa.nulls(1, field.type) for field in TABLES["deliveries"]}
+    pq.write_table(pa.table(columns), tmp_path / "deliveries.parquet")
+    with pytest.raises(RunError, match=r"deliveries\.parquet: column client: found nulls"):
+        records.read_table(tmp_path, "deliveries")
 
 
 def test_a_table_that_is_garbage_cut_or_another_is_refused(tmp_path: Path) -> None:

@@ -200,7 +200,7 @@ def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
         "clients_vanished": record.clients - number(record.load.get("users_at_t1")),
         "client_errors": errors,
         "client_refusals": refusals,
-        "client_error_share": (errors - refusals) / (clients.num_rows + errors + (sums["requests"] or 0)),
+        "client_error_share": (errors - refusals) / (clients.num_rows + errors + sums["requests"]),
         "connections": sums["connections"],
         "requests": sums["requests"],
         "responses": sums["responses"],
