@@ -15,14 +15,28 @@ What all verbs share stands in `terms`, how a run ends on the terminal in `outco
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import typer
 
-from bench.cli import measuring, simulating, validating
-from bench.cli.terms import NOT_VALID
-from bench.experiment.room import FULL
+
+@contextmanager
+def ended_at_once() -> Iterator[None]:
+    """Let Ctrl-C end the process without a word meanwhile: nothing is under way that would need an order."""
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+with ended_at_once():   # this takes a second
+    from bench.cli import measuring, simulating, validating
+    from bench.cli.terms import NOT_VALID
+    from bench.experiment.room import FULL
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode="markdown",

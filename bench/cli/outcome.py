@@ -21,6 +21,7 @@ from bench import claims
 from bench import report as reports
 from bench.claims import Judged
 from bench.cli import scale
+from bench.cli.terms import told_how_to_go_on
 from bench.experiment.room import told_where_full
 from bench.report import claims as claim_words
 from bench.stats.fleet import Need
@@ -34,7 +35,8 @@ def finish(folder: Path, as_json: bool) -> bool:
     # It imports matplotlib, which a command that draws nothing should not pay for.
     from bench.report import findings, simulated
 
-    with told_where_full(f"tickertape report {folder}"):
+    again = f"tickertape report {folder}"
+    with told_where_full(again), told_how_to_go_on(again):
         built = reports.build(folder)
     summary = built.summary
     verdicts = {verdict: int(count) for verdict, count in built.trials["verdict"].value_counts().items()}

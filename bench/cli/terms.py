@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from bench.errors import DiskFullError, KilledError, RunError, UserError
+from bench.experiment.run import termination_as_interrupt
 
 VALID, NOT_VALID, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -53,9 +54,10 @@ def refuse_beside_resume(resume: Path, beside: object) -> None:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """A user's mistake as one sentence, an interruption as a status."""
+    """A user's mistake as one sentence, an interruption, by Ctrl-C or SIGTERM, as a status."""
     try:
-        yield
+        with termination_as_interrupt():
+            yield
     except UserError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(NOT_VALID if isinstance(error, DiskFullError) else MISTAKE) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +59,29 @@ def test_what_ends_a_command_is_a_status(error: BaseException, status: int) -> N
     with pytest.raises(typer.Exit) as caught, told():
         raise error
     assert caught.value.exit_code == status
+
+
+INTERRUPTED_IMPORT = """
+import os, signal, sys
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == "bench.cli.measuring":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+import bench.cli
+"""
+
+
+def test_an_interruption_before_a_command_begins_shows_no_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED_IMPORT], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")   # 130 in a shell
+
+
+def test_sigterm_is_an_interruption_at_any_time() -> None:
+    with pytest.raises(typer.Exit) as caught, told():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert caught.value.exit_code == 130
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def test_a_results_folder_has_a_name() -> None:
