@@ -1,12 +1,13 @@
-"""A simulated run's answer in a sentence, before everything else: what serves its clients, and at what price.
+"""A simulated run's answer, before everything else: what serves its clients, at what price, how fresh.
 
-    capacity plan ─► the cheapest by the month (without prices: by its workers), its latency with
-                     these workers, and what share of each other's that is
+    capacity plan ─► the cheapest by the month (without prices: by its workers), its latency with these
+                     workers, and what the others take
+    cells         ─► the freshest, as it was simulated
 
-A plan that is a lower bound is no answer: who has one is named, and is not compared. Nothing here knows the
-name of a transport.
+Several may take as few workers; then none is the answer. A plan that is a lower bound is none either: who has
+one is named, and is not compared. Nothing here knows the name of a transport.
 
-Known weakness: the cheapest is not the freshest; the findings below the plan say who is.
+Known weakness: two clauses for two questions; which of them matters, the reader has to say.
 """
 
 from __future__ import annotations
@@ -25,46 +26,59 @@ def sentence(run: Run) -> str:
     if not run.simulated or run.knees is not None:
         return ""
     clients = shown_clients(run)
-    return of_plan([need for need in run.fleet if need.clients == clients])
+    plan = [need for need in run.fleet if need.clients == clients]
+    cells = run.summary[run.summary["clients"] == clients].dropna(subset=["age_excess_mean_ms"])
+    ages = dict(zip(cells["transport"], cells["age_excess_mean_ms"].astype(float), strict=True))
+    return " ".join(filter(None, (of_plan(plan), of_ages(ages, plan[0].workers_simulated) if plan else "")))
 
 
 def of_plan(plan: Sequence[Need]) -> str:
-    """The answer of a plan for one client count."""
+    """What a plan for one client count comes to."""
     if not plan:
         return ""
+    clients = f"{plan[0].clients:,} clients"
     enough = [need for need in plan if need.workers and not need.short]
     bounds = [style.title(need.transport) for need in plan if need.short]
-    too_few = (f" {' and '.join(bounds)} kept the {plan[0].workers_simulated:,} simulated workers busier "
-               "than a plan allows: simulate it with more." if bounds else "")
+    simulated = style.counted(plan[0].workers_simulated, "worker")
+    too_few = (f" {style.sentence(style.listed(bounds))} kept {simulated} busier than a plan allows: "
+               "simulate it with more." if bounds else "")
     if not enough:
-        return f"No plan for {plan[0].clients:,} clients yet.{too_few}"
+        return f"No plan for {clients} yet.{too_few}"
     priced = not any(math.isnan(need.month) for need in enough)
-    best, *others = sorted(enough, key=_month if priced else _workers)
-    latency = "" if math.isnan(best.latency_mean_ms) else (
-        f", with a mean latency of {style.number(best.latency_mean_ms)} ms (closed form)")
-    share = [_share(best, other, priced) for other in others]
-    compared = f": {', '.join(share)}" if share else ""
-    what = "Cheapest" if priced else "Fewest workers"
-    return (f"{what} for {best.clients:,} clients: {style.title(best.transport)}, {_taken(best, priced)}"
-            f"{latency}{compared}.{too_few}")
+    ranked = sorted(enough, key=lambda need: _price(need, priced))
+    alike = [need for need in ranked if _price(need, priced) == _price(ranked[0], priced)]
+    others = [f"{style.title(need.transport)} takes {_taken(need, priced)}" for need in ranked[len(alike):]]
+    compared = f" {style.sentence('; '.join(others))}." if others else ""
+    if len(alike) > 1:
+        names = style.listed([style.title(need.transport) for need in alike])
+        return f"{clients} take {_taken(ranked[0], priced)} by {names} alike.{compared}{too_few}"
+    best = f"{style.title(ranked[0].transport)}, {_taken(ranked[0], priced)}{_latency(ranked[0])}"
+    return f"The {'cheapest' if priced else 'fewest workers'} for {clients}: {best}.{compared}{too_few}"
 
 
-def _share(best: Need, other: Need, priced: bool) -> str:
-    """What the best takes as a share of another, and what that one takes."""
-    mine, theirs = (_month(need) if priced else _workers(need) for need in (best, other))
-    times = f"{100 * mine / theirs:.0f} % of" if theirs else "as much as"
-    return f"{times} {style.title(other.transport)}'s ({_taken(other, priced)})"
+def of_ages(ages_ms: dict[str, float], workers: int) -> str:
+    """Who was freshest with the workers that were simulated: excess ages by transport."""
+    if len(ages_ms) < 2:
+        return ""
+    best, *others = sorted(ages_ms, key=lambda label: ages_ms[label])
+    rest = ", ".join(f"{style.title(label)} {style.number(ages_ms[label])} ms" for label in others)
+    return (f"The freshest, with the {style.counted(workers, 'worker')} simulated: {style.title(best)}, with "
+            f"{style.number(ages_ms[best])} ms of excess age ({rest}).")
+
+
+def _latency(need: Need) -> str:
+    """The mean latency of a plan's own workers, where there is one."""
+    if not math.isfinite(need.latency_mean_ms):
+        return ""
+    return f", with a mean latency of {style.number(need.latency_mean_ms)} ms (closed form)"
 
 
 def _taken(need: Need, priced: bool) -> str:
     """Workers, and what all costs a month."""
-    workers = f"{need.workers:,} worker{'' if need.workers == 1 else 's'}"
-    return f"{workers}, {need.month:,.0f} {need.currency} a month" if priced else workers
+    price = f", {style.number(need.month)} {need.currency} a month" if priced else ""
+    return style.counted(need.workers or 0, "worker") + price
 
 
-def _month(need: Need) -> float:
-    return need.month
-
-
-def _workers(need: Need) -> float:
-    return float(need.workers or math.inf)
+def _price(need: Need, priced: bool) -> float:
+    """What plans are compared by."""
+    return need.month if priced else float(need.workers or math.inf)

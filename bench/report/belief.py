@@ -18,12 +18,10 @@ import pandas as pd
 
 from bench.report import style
 from bench.report.run import Run
-from bench.report.simulated import UNCHECKED, told
+from bench.report.simulated import UNCHECKED, titled, told
 from bench.report.tables import Table
 from bench.stats import margin
 
-NARROW = "\u202f"
-"""A narrow space at which no line is broken."""
 NAMES = {
     "latency_p50_ms": "latency, median", "latency_p99_ms": "latency, p99", "age_excess_mean_ms": "excess age",
     "bytes_per_update": "bytes an update", "server_cpu_us_per_update": "server CPU an update",
@@ -38,7 +36,7 @@ def how_far(run: Run) -> Table:
     """For each transport and quantity: where the model was checked, how far off it was, and what that says
     of this run."""
     columns = ("", "quantity", "checked at clients", "checked at load", "error, most", "error, middle",
-               "goal", "met", "here, a worker", "so here")
+               "goal", "met", "each worker here", "this run is")
     heading = "How far to believe it, figure by figure"
     if run.validation is None or not run.simulated:
         return Table("how-far-each", heading, columns, (), UNCHECKED)
@@ -61,7 +59,7 @@ def how_far(run: Run) -> Table:
 def in_short(run: Run) -> Table:
     """The same in a row a transport: the largest error of each figure, and whether it was checked as busy."""
     errors = (f"{name}: error, most" for name in MAIN.values())
-    columns = ("", "checked at clients", "checked at load", *errors, "here, a worker", "so here")
+    columns = ("", "checked at clients", "checked at load", *errors, "each worker here", "this run is")
     rows = []
     for label in run.transports if run.validation is not None and run.simulated else ():
         known = _checked(run, label).dropna(subset=["error"])
@@ -91,7 +89,7 @@ def _row(cells: pd.DataFrame, clients: float, load: float) -> tuple[str, ...]:
     worst = float(errors[abs(errors).argmax()])
     goals = cells.dropna(subset=["goal"])
     met = _verdicts(goals) if len(goals) else "–"
-    goal = f"±{NARROW}{100 * float(goals['goal'].iloc[0]):.0f}{NARROW}%" if len(goals) else "–"
+    goal = f"±{style.NARROW}{style.percent(goals['goal'].iloc[0], 0, signed=False)}" if len(goals) else "–"
     most = float(cells["load"].max())
     if math.isnan(load):
         here = "–"
@@ -100,12 +98,12 @@ def _row(cells: pd.DataFrame, clients: float, load: float) -> tuple[str, ...]:
     else:
         low, high = margin.worst(errors) or (math.nan, math.nan)
         what = "load" if load > most else "clients"
-        here = f"beyond ({what}): {_percent(low)} to {_percent(high)}, or worse"
+        here = f"beyond ({what}): {style.percent(low)} to {style.percent(high)}, or worse"
     span = _span([f"{count:,.0f}" for count in (cells["clients"].min(), cells["clients"].max())])
-    loads = _span([f"{100 * share:.0f}" for share in (cells["load"].min(), most)]) + NARROW + "%"
-    return (span, loads, _percent(worst),
-            _percent(float(pd.Series(abs(errors)).median()), signed=False), goal, met,
-            "–" if math.isnan(load) else f"{clients:,.0f} at {100 * load:.0f}{NARROW}%", here)
+    loads = _span([f"{100 * share:.0f}" for share in (cells["load"].min(), most)]) + style.NARROW + "%"
+    return (span, loads, style.percent(worst),
+            style.percent(float(pd.Series(abs(errors)).median()), signed=False), goal, met,
+            "–" if math.isnan(load) else f"{clients:,.0f} at {style.percent(load, 0, signed=False)}", here)
 
 
 def _verdicts(goals: pd.DataFrame) -> str:
@@ -127,23 +125,19 @@ def _here(run: Run, label: str) -> tuple[float, float]:
     return clients / used, float(most["server_cpu_cores"].mean()) / used
 
 
-def _percent(share: float, *, signed: bool = True) -> str:
-    return (f"{100 * share:+.1f}{NARROW}%" if signed else f"{100 * share:.1f}{NARROW}%").replace("-", "−")
-
-
 def _span(ends: list[str]) -> str:
     """From one to the other, or both in one."""
     return ends[0] if ends[0] == ends[1] else f"{ends[0]}–{ends[1]}"
 
 
-def costs_table(run: Run) -> Table:
+def costs_table(manifest: Mapping[str, Any]) -> Table:
     """The costs that a run was simulated with, by kind of work."""
-    costs: Any = run.manifest.get("costs")
+    costs: Any = manifest.get("costs")
     costs = costs if isinstance(costs, Mapping) else {}
     columns = ("", *(f"{name} (µs)" for name in WORK.values()), "idle (ms/s)", "idle connection (µs/s)")
     return Table("costs", "What the servers' work costs", columns,
                  tuple(_kind(each) for each in costs.get("by_kind", ())), folded=True, note=(
-        f"{told(run)[:1].upper()}{told(run)[1:]}; file {costs.get('file', '–')}. CPU time of a worker. "
+        f"{style.sentence(told(manifest))}; file {costs.get('file', '–')}. CPU time of a worker. "
         "Request and answer together are what an exchange costs."))
 
 
@@ -163,4 +157,4 @@ def _kind(each: Mapping[str, Any]) -> tuple[str, ...]:
 
 def marked(table: Table, run: Run) -> Table:
     """A table of figures whose heading says that they are simulated."""
-    return replace(table, heading=f"{table.heading} (simulated)") if run.simulated else table
+    return replace(table, heading=titled(table.heading)) if run.simulated else table

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -43,38 +44,44 @@ def bytes_per_update(run: Run) -> Figure:
     with style.settings():
         figure = Figure(figsize=(8.4, 1.9 + 0.75 * max(1, len(looks))), layout="constrained")
         axes = figure.subplots()
-        drawn = set()
+        drawn: set[str] = set()
         ticks = []
         for place, (label, look) in enumerate(looks.items()):
             for side, direction in enumerate(DIRECTIONS[::-1]):
                 y = -(place + 0.36 * side)
                 ticks.append((y, f"{look.name}, {direction}"))
-                left = 0.0
-                for part, width in _widths(cells[label], direction).items():
-                    if width > WORTH_DRAWING * longest:
-                        _, hatch, strength = KINDS[part]
-                        axes.barh(y, width, 0.32, left=left, color=_tint(look.colour, strength), hatch=hatch,
-                                  edgecolor=style.INK, linewidth=0.6)
-                        drawn.add(part)
-                        left += width
                 form = expected.get((label, f"bytes_{direction}_per_update"), 0.0)
-                if form:
-                    axes.plot([form, form], [y - 0.2, y + 0.2], color=style.INK, linewidth=1.1, zorder=3)
-                axes.text(max(left, form) + 0.012 * longest, y,
-                          style.number(_whole(cells[label], direction)), va="center", size=9)
+                drawn |= _bar(axes, y, cells[label], direction, look, form, longest)
         axes.set_yticks([y for y, _ in ticks], [text for _, text in ticks])
         axes.set_xlim(0, longest * 1.12 or 1)
         axes.grid(visible=False, axis="y")
         axes.set_xlabel("bytes for each update (wire, IPv4)")
         axes.set_title(f"What does an update cost on the wire? ({clients:,} clients)")
-        lines = [Line2D([], [], color=style.INK, linewidth=1.1, label=style.CLOSED_FORM)]
-        with_forms = any(figure.startswith("bytes") for _, figure in expected)
-        figure.legend(handles=[*lines * with_forms, *(
-            Patch(facecolor=_tint("#555555", KINDS[part][2]), hatch=KINDS[part][1], edgecolor=style.INK,
-                  linewidth=0.6, label=KINDS[part][0])
-            for part in PARTS if part in drawn
-        )], loc="outside lower left", ncols=4)
+        handles: dict[str, Patch | Line2D] = {
+            KINDS[part][0]: Patch(facecolor=_tint("#555555", KINDS[part][2]), hatch=KINDS[part][1],
+                                  edgecolor=style.INK, linewidth=0.6) for part in PARTS if part in drawn}
+        if any(name.startswith("bytes") for _, name in expected):
+            handles[style.CLOSED_FORM] = Line2D([], [], color=style.INK, linewidth=1.1)
+        style.key(figure, list(handles.values()), list(handles))
     return figure
+
+
+def _bar(axes: Axes, y: float, cell: pd.Series, direction: str, look: style.Look, form: float,
+         longest: float) -> set[str]:
+    """One direction of one transport, with its closed form and its bytes; says which parts were drawn."""
+    left, drawn = 0.0, set()
+    for part, width in _widths(cell, direction).items():
+        if width > WORTH_DRAWING * longest:
+            _, hatch, strength = KINDS[part]
+            axes.barh(y, width, 0.32, left=left, color=_tint(look.colour, strength), hatch=hatch,
+                      edgecolor=style.INK, linewidth=0.6)
+            drawn.add(part)
+            left += width
+    if form:
+        axes.plot([form, form], [y - 0.2, y + 0.2], color=style.INK, linewidth=1.1, zorder=3)
+    whole = style.number(_whole(cell, direction))
+    axes.text(max(left, form) + 0.012 * longest, y, whole, va="center", size=9)
+    return drawn
 
 
 def server_by_clients(run: Run) -> Figure:
@@ -101,7 +108,7 @@ def _widths(cell: pd.Series, direction: str) -> dict[str, float]:
     """How wide each part is drawn. A part may come out slightly negative, since a client's counters and its
     kernel's are not looked at in one instant; then the others are drawn a little smaller, so that the bar
     is as long as its whole."""
-    widths = {part: max(0.0, _number(cell.get(f"{part}_bytes_{direction}_per_update"))) for part in PARTS}
+    widths = {part: max(0.0, counted(cell, f"{part}_bytes_{direction}_per_update")) for part in PARTS}
     drawn, whole = sum(widths.values()), _whole(cell, direction)
     scale = whole / drawn if drawn > whole else 1.0
     return {part: width * scale for part, width in widths.items()}
@@ -109,11 +116,12 @@ def _widths(cell: pd.Series, direction: str) -> dict[str, float]:
 
 def _whole(cell: pd.Series, direction: str) -> float:
     """All bytes of a direction: what its parts add up to."""
-    return _number(cell.get(f"bytes_{direction}_per_update"))
+    return counted(cell, f"bytes_{direction}_per_update")
 
 
-def _number(value: object) -> float:
+def counted(cell: pd.Series, name: str) -> float:
     """A figure of the summary; 0 for what was not measured, since a bar has no other way to say so."""
+    value = cell.get(name)
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
 
 

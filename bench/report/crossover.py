@@ -17,10 +17,11 @@ import pandas as pd
 
 from bench import manifest as manifests
 from bench.errors import RunError
+from bench.report import belief, sheet, style
 from bench.report import crossover_figures as figures
-from bench.report import sheet, style
-from bench.report.crossover_figures import count, figure_column, listed
+from bench.report.crossover_figures import count, figure_column
 from bench.report.sheet import Sheet
+from bench.report.simulated import told
 from bench.report.tables import Table
 
 FILES = ("crossover.csv", "crossover_checks.csv")
@@ -93,28 +94,23 @@ def build(folder: Path) -> CrossoverRun:
 def page(run: CrossoverRun) -> Sheet:
     """The report as plain data."""
     scenario = run.manifest["scenario"]
-    full, workers = 100 * scenario["simulation"]["full_at"], scenario["crossover"]["workers"]
+    full = 100 * scenario["simulation"]["full_at"]
     what = "money" if figure_column(run.table) == "price_month" else "CPU"
     caption = CHEAPEST.format(full=full, what=what, margin=100 * scenario["crossover"]["margin"])
-    on = "one worker" if workers == 1 else f"{workers} workers"
     anybody = run.table.loc[run.table["asked"] == "cheapest", "possible"].any()
-    aside = f"computed, with {_told(run)}"
+    aside = f"computed, with {told(run.manifest)}"
     plates = [
         sheet.drawn("cheapest", figures.cheapest(run.table, headline(run, "cheapest")), caption, aside),
         *([sheet.drawn("lines", figures.lines(run.table, run.unit), LINES, aside)] if anybody else []),
         sheet.drawn("freshest", figures.freshest(run.table, headline(run, "freshest")),
-                    FRESHEST.format(workers=on, full=full), aside),
+                    FRESHEST.format(workers=_fleet(run), full=full), aside),
     ]
     checked = [checks_table(run)] if len(run.checks) else []
     return Sheet(
         question=scenario["question"], subtitle=sheet.subtitle(run.manifest), notice=_notice(run),
         findings=findings(run), glance=[shares_table(run)], plates=plates,
-        sections=[*checked, cut_table(run), costs_table(run)], caveats=CAVEATS,
+        sections=[*checked, cut_table(run), belief.costs_table(run.manifest)], caveats=CAVEATS,
     )
-
-
-def _told(run: CrossoverRun) -> str:
-    return str(run.manifest.get("costs", {}).get("told", "costs of an unknown machine"))
 
 
 def _notice(run: CrossoverRun) -> str:
@@ -122,7 +118,7 @@ def _notice(run: CrossoverRun) -> str:
     priced = "" if prices is None else (
         f" Prices are the scenario's: {prices['worker_month']:g} {prices['currency']} a month for a worker, "
         f"{prices['gigabyte_out']:g} for a gigabyte to the clients.")
-    return f"Computed and simulated, not measured, with {_told(run)}.{priced}"
+    return f"Computed and simulated, not measured, with {told(run.manifest)}.{priced}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +149,16 @@ def headline(run: CrossoverRun, asked: str) -> str:
     """The finding of a map as its title."""
     found = shares(run, asked)
     won = sorted(((number, label) for label, number in found.alone.items() if number), reverse=True)
-    parts = [f"{style.title(label)} in {100 * number / found.fields:.0f} %" for number, label in won]
-    rest = "".join(f"; {what} in {100 * number / found.fields:.0f} %" for what, number in (
-        ("nobody", found.nobody), ("open", found.open)) if number)
+    said = [*((style.title(label), number) for number, label in won),
+            ("a tie", found.ties), ("nobody", found.nobody), ("open", found.open)]
+    parts = [f"{what} in {100 * number / found.fields:.0f} %" for what, number in said if number]
+    which = "Cheapest that is fresh enough" if asked == "cheapest" else f"Freshest on {_fleet(run)}"
+    return f"{which}: {parts[0]} of fields{''.join(f', {part}' for part in parts[1:])}"
+
+
+def _fleet(run: CrossoverRun) -> str:
     workers = run.manifest["scenario"]["crossover"]["workers"]
-    on = "one worker" if workers == 1 else f"{workers} workers"
-    which = "Cheapest that is fresh enough" if asked == "cheapest" else f"Freshest on {on}"
-    return f"{which}: {', '.join(parts) or 'nobody alone'}{rest}"
+    return "one worker" if workers == 1 else f"{workers} workers"
 
 
 def findings(run: CrossoverRun) -> list[str]:
@@ -170,22 +169,21 @@ def findings(run: CrossoverRun) -> list[str]:
     there = mine[(mine["rtt_ms"] == trip) & (mine["clients"] == clients)]
     for budget in sorted(mine["staleness_ms"].unique()):
         here = there[there["staleness_ms"] == budget]
-        found.append(f"For {count(clients)} clients, {trip:g} ms away, who must have each update within "
+        found.append(f"For {clients:,.0f} clients, {trip:g} ms away, who must have each update within "
                      f"{budget / 1000:g} s, the cheapest is {_turns(here)}.")
     never = [style.title(label) for label, number in shares(run, "cheapest").alone.items() if number == 0]
     if never:
-        found.append(f"{style.sentence(listed(never))} {'is' if len(never) == 1 else 'are'} nowhere the "
-                     "cheapest alone.")
-    unknown = [f"the {asked} in {shares(run, asked).open}" for asked in ("cheapest", "freshest")
-               if shares(run, asked).open]
-    if unknown:
-        found.append(f"Too close, or not known from this calibration, is {listed(unknown)} of its fields: "
-                     "within the intervals of the costs it is another.")
+        found.append(f"{style.sentence(style.listed(never))} {'is' if len(never) == 1 else 'are'} nowhere "
+                     "the cheapest alone.")
+    for asked in ("cheapest", "freshest"):
+        answers = shares(run, asked)
+        if answers.open:
+            found.append(f"Who is the {asked} is not known in {answers.open} of {answers.fields} fields: "
+                         "with other costs, within their intervals, it is another.")
     fresh = run.table[run.table["asked"] == "freshest"]
-    workers = run.manifest["scenario"]["crossover"]["workers"]
     for number in sorted(fresh["clients"].unique()):
         here = fresh[(fresh["rtt_ms"] == trip) & (fresh["clients"] == number)]
-        found.append(f"On {workers} worker{'s' * (workers > 1)}, {count(number)} clients have it freshest by "
+        found.append(f"With {number:,.0f} clients on {_fleet(run)}, {trip:g} ms away, the freshest is "
                      f"{_turns(here)}.")
     if figure_column(mine) == "price_month":
         paid = mine[mine["best"]]
@@ -207,9 +205,9 @@ def _turns(here: pd.DataFrame) -> str:
     stretches: list[tuple[str, float, float]] = []
     for rate, field in here.sort_values("rate_per_s").groupby("rate_per_s"):
         best = [style.title(label) for label in field.loc[field["best"], "transport"]]
-        name = listed(best) + (" (a tie)" if len(best) > 1 else "") if best else "nobody"
+        name = style.listed(best) + (" (a tie)" if len(best) > 1 else "") if best else "nobody"
         if not field["known"].all():
-            name = "one that is not known"
+            name = "not known"
         if stretches and stretches[-1][0] == name:
             stretches[-1] = (name, stretches[-1][1], float(rate))   # type: ignore[arg-type]
         else:
@@ -279,7 +277,7 @@ def checks_table(run: CrossoverRun) -> Table:
          *(_pair(row, name, scale) for name, scale in (
              ("cores", 1.0), ("latency_mean_ms", 1.0), ("bytes_down_per_s", 8e-6))))
         for _, row in run.checks.iterrows())
-    columns = ("updates a second", "clients", "round trip", "within", "transport", "of one worker",
+    columns = ("updates a second", "clients", "round trip", "within", "transport", "clients of one worker",
                "CPU (cores)", "mean latency (ms)", "Mbit/s down")
     return Table("checks", "Fields that were simulated as well", columns, rows,
                  "For one worker: closed form / engine.")
@@ -287,14 +285,3 @@ def checks_table(run: CrossoverRun) -> Table:
 
 def _pair(row: pd.Series[Any], name: str, scale: float) -> str:
     return f"{style.number(row[name] * scale)} / {style.number(row[f'{name}_simulated'] * scale)}"
-
-
-def costs_table(run: CrossoverRun) -> Table:
-    """What was taken from the costs file."""
-    names = {"tick_s": "a tick", "request_s": "a request", "answer_s": "an answer or message",
-             "update_s": "an update in it", "byte_s": "1 kB of payload", "connection_s": "a connection"}
-    rows = tuple(
-        (str(kind.get("kind", kind.get("transport", ""))).replace("_", " "),
-         *(style.number(kind["costs"][name] * (1e9 if name == "byte_s" else 1e6)) for name in names))
-        for kind in run.manifest.get("costs", {}).get("by_kind", ()))
-    return Table("costs", "What the servers' work costs (µs of CPU)", ("transport", *names.values()), rows)

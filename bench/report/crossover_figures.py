@@ -11,21 +11,23 @@ closed forms; the report says how the engine's stand beside them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullLocator
 
 from bench.report import style
 
 TIE = "#d9d9d9"
-OPEN: dict[str, Any] = {"facecolor": "white", "edgecolor": TIE, "hatch": "////", "linewidth": 0}
+OPEN: dict[str, Any] = {"facecolor": "white", "edgecolor": "#b4b4b4", "hatch": "////", "linewidth": 0}
 
 
 def looks(table: pd.DataFrame) -> dict[str, style.Look]:
@@ -91,7 +93,9 @@ def lines(table: pd.DataFrame, unit: str) -> Figure:
                 axes.plot(x, line[column], color=look.colour, marker=look.marker, label=look.name)
             axes.set_xscale("log")
             axes.set_yscale("log")
-            style.plain_ticks(axes, "x")
+            values = [each / (1000 if along == "staleness_ms" else 1) for each in _values(mine, along)]
+            axes.set_xticks(values, [f"{each:g}" for each in values])
+            axes.xaxis.set_minor_locator(NullLocator())
             style.plain_ticks(axes, "y")
         left.set(xlabel="updates a second (log scale)", ylabel=f"{unit} (log scale)")
         left.set_title(f"within {_time(budget)}", weight="normal", size=10)
@@ -161,13 +165,13 @@ def _map(axes: Axes, table: pd.DataFrame, all_looks: dict[str, style.Look],
 
 
 def _key(figure: Figure, all_looks: dict[str, style.Look]) -> None:
-    handles: list[Line2D | Rectangle] = [
+    handles: list[Artist] = [
         Line2D([], [], linestyle="", marker=look.marker, color=look.colour, markeredgecolor=style.INK,
                markeredgewidth=0.6, label=look.name) for look in all_looks.values()]
     handles.append(Rectangle((0, 0), 1, 1, facecolor=TIE, label="tie"))
     handles.append(Rectangle((0, 0), 1, 1, label="open: not known", **OPEN))
     handles.append(Line2D([], [], linestyle="", marker="x", color=style.FAINT, label="nobody can"))
-    figure.legend(handles=handles, loc="outside lower left", ncols=6)
+    style.key(figure, handles, [str(handle.get_label()) for handle in handles])
 
 
 def count(value: float) -> str:
@@ -186,8 +190,3 @@ def _time(value_ms: float) -> str:
 
 def _values(table: pd.DataFrame, column: str) -> list[float]:
     return sorted(float(each) for each in table[column].unique())
-
-
-def listed(names: Sequence[str]) -> str:
-    """One, two and three."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else list(names))

@@ -154,18 +154,16 @@ def by_clients(axes: Axes, run: Run, column: str, label: str, *, logarithmic: bo
                 [places[int(clients)] + shift + 0.04 for clients in points["clients"]], points[column] / unit,
                 yerr=np.vstack((points[column] - points[low], points[high] - points[column])) / unit,
                 color=look.colour, marker=look.marker, markerfacecolor="white", linestyle="none", capsize=4,
-                label=f"{style.title(transport)}, measured")
+                label=f"{style.title(transport)}, {style.MEASURED}")
         mine = [each for each in expected if each.transport == transport]
         if mine:
-            axes.plot([places[each.clients] + shift for each in mine],
-                      [each.foreseen / unit for each in mine], color=style.darker(look.colour),
-                      linestyle=(0, look.dashes), linewidth=1.1, marker="_", markersize=20, zorder=3,
-                      label=f"{style.title(transport)}, {style.CLOSED_FORM}")
+            style.closed_form(axes, look, transport, [places[each.clients] + shift for each in mine],
+                              [each.foreseen / unit for each in mine])
     if logarithmic:
         axes.set_yscale("log")
         style.plain_ticks(axes, "y")
     else:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.04 * axes.get_ylim()[1])
         axes.yaxis.set_major_formatter("{x:,.6g}")
     simulated.shade(axes, run, places)
     axes.set_xticks(list(places.values()), [f"{clients:,}" for clients in places])
@@ -194,8 +192,8 @@ def deliveries_over_time(run: Run) -> Figure:
             axes.axvspan(0, float(trial["measure_s"]), color="#000000", alpha=0.045, zorder=0)
             axes.set_ylabel("updates a second", size=9)
             axes.set_title(f"{look.name}: filled is arrived, the line is due", weight="normal", size=10)
-            axes.set_ylim(bottom=0)
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        all_axes[-1].set_ylim(bottom=0)   # once all have been drawn, since they share it
         all_axes[-1].set_xlabel("seconds since measuring began (before it: warm-up)")
         style.heading(figure, f"Do updates arrive when they are due? ({clients:,} clients)")
     return figure

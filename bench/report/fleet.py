@@ -6,37 +6,71 @@ The rows are `fleet.csv`'s (`bench.stats.fleet`, `bench.report.provision`).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bench.report import style
 from bench.report.tables import Table
 from bench.stats.fleet import HOURS_A_MONTH, Need
 
+Column = tuple[str, Callable[[Need], str]]
+"""A head, and what stands below it for a plan."""
+
 
 def table(plan: Sequence[Need], manifest: Mapping[str, Any]) -> Table:
     """The plan as a table; without rows where there is none."""
     if not plan:
         return Table("fleet", "Capacity plan", (), ())
-    first = plan[0]
-    priced = any(not math.isnan(need.month) for need in plan)
+    columns = _columns(plan)
     several = len({need.clients for need in plan}) > 1
+    heading = "Capacity plan" if several else f"Capacity plan for {plan[0].clients:,} clients"
+    rows = tuple(tuple(told(need) for _, told in columns) for need in plan)
+    return Table("fleet", heading, tuple(head for head, _ in columns), rows, note=_note(plan, manifest))
+
+
+def _columns(plan: Sequence[Need]) -> list[Column]:
+    """What there is to say of these plans: client counts if several, the busiest stretch of a feed whose rate
+    moves, prices if there are any."""
+    first = plan[0]
     moving, stretch = not math.isnan(first.busiest_s), f"the busiest {style.number(first.busiest_s)} s"
-    rows = tuple(_row(need, priced, several, moving) for need in plan)
-    full = f"{100 * first.full_at:.0f} %"
-    columns = (
-        *(("clients",) if several else ()), "", "CPU (cores)", *((f"CPU in {stretch}",) if moving else ()),
-        f"workers at {full}", "out (Gbit/s)", *((f"out in {stretch}",) if moving else ()),
-        "requests/s", "sockets", "memory (GB)",
-        *((f"workers ({first.currency} a month)", "traffic", "together") if priced else ()),
-        "mean and longest latency with these workers (closed form)",
-        f"not of this plan: median and p99 as simulated, with {first.workers_simulated:,} workers",
-    )
-    heading = "Capacity plan" if several else f"Capacity plan for {first.clients:,} clients"
-    return Table("fleet", heading, columns, rows, note=_note(plan, manifest, full, priced))
+    priced = any(not math.isnan(need.month) for need in plan)
+    bits, per_s = _unit([need.gbit_out_per_s for need in plan], "Gbit/s", "Mbit/s")
+    bytes_, held = _unit([need.memory_gb for need in plan], "GB", "MB")
+    clients: list[Column] = [("clients", lambda need: f"{need.clients:,}")]
+    busiest: list[Column] = [
+        (f"CPU in {stretch}", lambda need: style.number(need.cpu_busiest_cores)),
+        (f"out in {stretch}", lambda need: style.number(per_s * need.gbit_out_busiest_per_s))]
+    prices: list[Column] = [
+        (f"workers ({first.currency} a month)", lambda need: _price(need, need.workers_month)),
+        ("traffic", lambda need: _price(need, need.traffic_month)),
+        ("together", lambda need: _price(need, need.month))]
+    return [
+        *clients * (len({need.clients for need in plan}) > 1),
+        ("", lambda need: style.title(need.transport)),
+        ("CPU (cores)", lambda need: style.number(need.cpu_cores)), *busiest[:1] * moving,
+        (f"workers at {_full(first)}", _workers),
+        (f"out ({bits})", lambda need: style.number(per_s * need.gbit_out_per_s)), *busiest[1:] * moving,
+        ("requests/s", lambda need: style.number(need.requests_per_s)),
+        ("sockets", lambda need: f"{need.sockets:,.0f}"),
+        (f"memory ({bytes_})", lambda need: style.number(held * need.memory_gb)),
+        *prices * priced,
+        ("mean latency", lambda need: _latency(need.latency_mean_ms)),
+        ("longest latency", lambda need: _latency(need.latency_worst_ms)),
+    ]
 
 
-def _note(plan: Sequence[Need], manifest: Mapping[str, Any], full: str, priced: bool) -> str:
+def _unit(values: Sequence[float], unit: str, thousandth: str) -> tuple[str, float]:
+    """The unit in which the largest value is 1 or more, and how many of it make the first."""
+    largest = max((value for value in values if math.isfinite(value)), default=1.0)
+    return (unit, 1.0) if largest >= 1 else (thousandth, 1000.0)
+
+
+def _full(need: Need) -> str:
+    return f"{100 * need.full_at:.0f} %"
+
+
+def _note(plan: Sequence[Need], manifest: Mapping[str, Any]) -> str:
+    full = _full(plan[0])
     prices = (manifest["scenario"].get("simulation") or {}).get("prices") or {}
     told = [
         f"Workers: server processes with a core each, so many that none is busier than {full} "
@@ -49,23 +83,24 @@ def _note(plan: Sequence[Need], manifest: Mapping[str, Any], full: str, priced: 
     run = (manifest.get("measured") or {}).get("run")
     if any(not math.isnan(need.memory_gb) for need in plan):
         told.append(f"Memory is not simulated: it is what a further client took in the measured run {run}.")
-    elif plan:
+    else:
         told.append("Memory is not simulated, and there is no measured run of the same options beside.")
     if any(need.short for need in plan):
         told.append(
             f"At least: the workers that were simulated were busier than {full}, so that updates shared "
             "answers, polls came late or work was left undone, and what they used is less than what is asked "
             "for. Simulate it again with more workers (simulation.workers) to see how many are enough.")
-    if priced:
+    if prices:
         told.append(
             f"Prices are the scenario's: {style.number(prices['worker_month'])} {prices['currency']} a "
             f"worker and month of {HOURS_A_MONTH} hours, {style.number(prices['gigabyte_out'])} "
             f"{prices['currency']} a gigabyte out.")
     told.append(
-        "Latency: a tick goes out to a worker's clients one by one, so fewer workers are slower. With these "
-        "workers: closed forms, at the rate that was asked for; longest: of the last client, where a tick "
-        "waits for no other. Percentiles have no closed form; to see them, simulate the planned number "
-        "(--workers). The last column is of the workers that were simulated, whatever the plan's.")
+        "Latency: a tick goes out to a worker's clients one by one, so fewer workers are slower. These are "
+        "closed forms for the planned workers, at the rate that was asked for; longest: of the last client, "
+        "where a tick waits for no other; without end: workers that can't keep up. Percentiles have no "
+        "closed form: where they stand they were simulated, with "
+        f"{style.counted(plan[0].workers_simulated, 'worker')}.")
     return " ".join(told)
 
 
@@ -77,26 +112,20 @@ def _when(need: Need) -> str:
             "which an update is late, so that none is late for its worker's sake")
 
 
-def _row(need: Need, priced: bool, several: bool, moving: bool) -> tuple[str, ...]:
-    least = "at least " if need.short else ""
-    workers = "none is enough" if need.workers is None else f"{least}{need.workers:,}"
-    prices = (need.workers_month, need.traffic_month, need.month) if priced else ()
-    simulated = (need.latency_p50_simulated_ms, need.latency_p99_simulated_ms)
-    return (
-        *((f"{need.clients:,}",) if several else ()), style.title(need.transport),
-        style.number(need.cpu_cores), *((style.number(need.cpu_busiest_cores),) if moving else ()), workers,
-        style.number(need.gbit_out_per_s),
-        *((style.number(need.gbit_out_busiest_per_s),) if moving else ()),
-        style.number(need.requests_per_s), f"{need.sockets:,.0f}", style.number(need.memory_gb),
-        *(f"{least}{price:,.0f}" if not math.isnan(price) else "–" for price in prices),
-        _latencies(need.latency_mean_ms, need.latency_worst_ms), _latencies(*simulated),
-    )
+def _workers(need: Need) -> str:
+    return "none is enough" if need.workers is None else f"{_least(need)}{need.workers:,}"
 
 
-def _latencies(middle_ms: float, high_ms: float) -> str:
-    """Two latencies; a dash where there is neither."""
-    if math.isnan(middle_ms) and math.isnan(high_ms):
-        return "–"
-    if math.isinf(middle_ms):
-        return "without end: they can't keep up"
-    return f"{style.number(middle_ms)} and {style.number(high_ms)} ms"
+def _price(need: Need, price: float) -> str:
+    return "–" if math.isnan(price) else f"{_least(need)}{price:,.0f}"
+
+
+def _least(need: Need) -> str:
+    return "at least " if need.short else ""
+
+
+def _latency(value_ms: float) -> str:
+    """A latency; of workers that can't keep up it has no end."""
+    if math.isinf(value_ms):
+        return "without end"
+    return "–" if math.isnan(value_ms) else f"{style.number(value_ms)} ms"

@@ -8,6 +8,7 @@ forms has the marks alone.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,6 +22,10 @@ from bench.report.style import Look
 
 FINE = 1.0
 """Width of a closed form's line."""
+TOP = 1.22
+"""Share of a core at the upper edge of `worker_load`, with room for the numbers above a full one."""
+NEAR = 0.12
+"""Share of an axis' width within which two of these numbers would meet."""
 
 
 def worker_load(run: Run) -> Figure:
@@ -37,31 +42,41 @@ def worker_load(run: Run) -> Figure:
                 curve = forms.load_curve(run, label)
                 axes.plot(curve["clients"], curve["value"], color=style.darker(look.colour), linewidth=FINE,
                           dashes=look.dashes, label=f"{style.title(label)}, {style.CLOSED_FORM}")
-                _mark_full(axes, look, forms.full(run, label))
+        axes.set_xscale("log")
+        _mark_full(axes, [(forms.full(run, label), look) for label, look in run_looks(run).items()])
         full_at = _full_at(run)
         axes.axhline(full_at, color=style.FAINT, linewidth=0.8)
         axes.annotate(f"full in the capacity plan: {100 * full_at:.0f} %", (0.01, full_at), (0, 4), size=9,
                       color=style.FAINT, xycoords=("axes fraction", "data"), textcoords="offset points")
-        axes.set_xscale("log")
         style.plain_ticks(axes, "x")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        axes.set_ylim(0, 1.16)
+        axes.set_ylim(0, TOP)
+        axes.set_yticks(np.linspace(0, 1, 6))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
-        axes.set_xlabel(f"clients on {workers:,} worker{'s' * (workers > 1)} (log scale)")
+        axes.set_xlabel(f"clients on {style.counted(workers, 'worker')} (log scale)")
         axes.set_ylabel("load of a worker (share of a core)")
         axes.set_title("How many clients fill the servers?")
         style.legend(figure, axes)
     return figure
 
 
-def _mark_full(axes: Axes, look: Look, clients: float) -> None:
-    """Where a worker's work takes all of its core."""
-    if math.isfinite(clients) and clients >= 1:
+def _mark_full(axes: Axes, found: Sequence[tuple[float, Look]]) -> None:
+    """Where a worker's work takes all of its core, by transport; numbers that would meet are set one above
+    the other."""
+    marked = sorted(((clients, look) for clients, look in found if math.isfinite(clients) and clients >= 1),
+                    key=lambda each: each[0])
+    for clients, look in marked:
         colour = style.darker(look.colour)
-        axes.axvline(clients, ymax=1 / 1.16, color=colour, linewidth=FINE, linestyle=(0, (1, 2)))
+        axes.axvline(clients, ymax=1 / TOP, color=colour, linewidth=FINE, linestyle=style.FULL)
         axes.plot([clients], [1.0], color=colour, marker=look.marker, markerfacecolor="white", linestyle="")
-        axes.annotate(style.number(clients, 2), (clients, 1.0), (0, 7), textcoords="offset points", size=9,
-                      ha="center", color=colour)
+    low, high = axes.get_xlim()
+    level, before = 0, 0.0
+    for clients, look in marked:
+        level = level + 1 if before and math.log(clients / before) < NEAR * math.log(high / low) else 0
+        before = clients
+        axes.annotate(style.number(clients, 2), (clients, 1.0), (0, 7 + 11 * level), size=9, ha="center",
+                      textcoords="offset points", color=style.darker(look.colour))
+    if marked:
+        style.explain_full(axes)
 
 
 def in_vain(run: Run) -> Figure:
@@ -91,10 +106,8 @@ def _panel(axes: Axes, run: Run, column: str, unit: float) -> None:
                   color=look.colour, marker=look.marker, linestyle="", label=look.name)
         form = [each for each in expected if (each.transport, each.figure) == (label, column)]
         if form:
-            axes.plot([places[each.clients] + shift for each in form],
-                      [unit * each.foreseen for each in form], color=style.darker(look.colour),
-                      linewidth=FINE, dashes=look.dashes, marker="_", markersize=16, zorder=3,
-                      label=f"{style.title(label)}, {style.CLOSED_FORM}")
+            style.closed_form(axes, look, label, [places[each.clients] + shift for each in form],
+                              [unit * each.foreseen for each in form])
     if column == "sockets":
         axes.set_yscale("log")
         style.plain_ticks(axes, "y")

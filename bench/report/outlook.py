@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
@@ -41,7 +40,7 @@ def percentiles(looks: Mapping[str, Look], measured: pd.DataFrame, simulated: pd
         axes.set_xlabel("share of updates that are at least as fast (%)")
         axes.set_ylabel("latency (ms, log scale)")
         axes.set_title("Does a simulated trial look like the measured one?")
-        _legend(figure, axes)
+        style.legend(figure, axes)
     return figure
 
 
@@ -72,7 +71,7 @@ def raised(looks: Mapping[str, Look], found: pd.DataFrame, full_at: float) -> Fi
             style.plain_ticks(axes, "x")
             axes.set_xlabel("clients of one worker (log scale)")
         style.heading(figure, "How many clients does one worker bear? (simulated)")
-        _legend(figure, left)
+        style.legend(figure, left)
     return figure
 
 
@@ -139,9 +138,3 @@ def _spectrum(row: pd.Series, distributions: pd.DataFrame) -> Floats:
     held = distributions[mine].sort_values("bin")
     numbers, counts = (held[name].to_numpy(dtype=np.int64) for name in ("bin", "count"))
     return bin_quantiles(numbers, counts, int(row["lost"]), SHARES) / 1e6
-
-
-def _legend(figure: Figure, axes: Axes) -> None:
-    """Below, one line a way."""
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower left", ncols=3)

@@ -12,13 +12,10 @@ needs nothing else; the Markdown has the figures beside it in `figures/`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-import jinja2
 from matplotlib.figure import Figure
 
-from bench.records import whole_file
 from bench.report import (
     answer,
     belief,
@@ -29,6 +26,7 @@ from bench.report import (
     fleet,
     load_figures,
     server_table,
+    sheet,
     simulated,
     style,
     tables,
@@ -36,9 +34,8 @@ from bench.report import (
 )
 from bench.report.findings import Finding, findings
 from bench.report.run import Run, write_condensed
+from bench.report.sheet import Drawn
 from bench.report.tables import Table
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +95,6 @@ SEARCH_PLATES = (Plate("capacity", capacity.against_level, capacity.CAPTION),)
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """A plate with its drawing."""
-
-    name: str
-    title: str
-    caption: str
-    svg: str
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
     """All that the templates fill in."""
 
@@ -118,7 +105,6 @@ class Page:
     """In a sentence; empty for a measured run, whose findings come first."""
     notice: str
     """That it is simulated, and with whose costs; empty for a measured run."""
-    clients: int
     glance: Table
     leading: list[Table]
     """Before all others: the capacity plan of a simulated run that asks for one."""
@@ -140,15 +126,14 @@ def page(run: Run) -> Page:
         figure = plate.draw(run)
         simulated.mark(figure, run)
         caption = simulated.caption(run, plate.name, plate.caption)
-        drawn.append(Drawn(plate.name, _title(figure), caption, style.svg(figure, plate.name)))
+        drawn.append(sheet.drawn(plate.name, figure, caption))
     return Page(
         question=str(run.manifest["scenario"]["question"]),
         subtitle=tables.subtitle(run),
         verdict=tables.verdict_line(run),
         answer=answer.sentence(run),
         notice=simulated.notice(run),
-        clients=figures.shown_clients(run),
-        glance=belief.marked(capacity.glance(run) if searched else tables.glance(run), run),
+        glance=belief.marked(capacity.glance(run), run) if searched else _glance(run),
         leading=_plan(run) if run.priced else [],
         following=[*([] if run.priced else _plan(run)), *_belief(run)],
         findings=capacity.findings(run) if searched else findings(run),
@@ -157,6 +142,13 @@ def page(run: Run) -> Page:
         sections=capacity.sections(run) if searched else _sections(run),
         caveats=simulated.CAVEATS if run.simulated else tables.CAVEATS,
     )
+
+
+def _glance(run: Run) -> Table:
+    """The first table; a simulated one says how many workers it is of, since the plan may have others."""
+    table = tables.glance(run)
+    workers = f" on {style.counted(run.fleet[0].workers_simulated, 'worker')}" if run.fleet else ""
+    return belief.marked(replace(table, heading=table.heading + workers), run)
 
 
 def _plan(run: Run) -> list[Table]:
@@ -179,33 +171,11 @@ def _sections(run: Run) -> list[Table]:
     whole = [each if each.name in known else belief.marked(each, run) for each in (cells, *costs, *others)]
     if run.simulated:
         whole += [*filter(lambda table: table.rows, [belief.marked(belief.how_far(run), run)]),
-                  belief.costs_table(run)]
+                  belief.costs_table(run.manifest)]
     return whole
 
 
 def write(run: Run) -> None:
     """Write the tables, both reports and the Markdown's figures into the run's folder."""
     write_condensed(run)
-    whole = page(run)
-    for plate in whole.plates:
-        _write(run.folder / "figures" / f"{plate.name}.svg", plate.svg)
-    _write(run.folder / "report.html", _render("report.html", whole))
-    _write(run.folder / "report.md", _render("report.md", whole))
-
-
-def _title(figure: Figure) -> str:
-    """The title of a figure, or of its only axes."""
-    return figure.get_suptitle() or figure.axes[0].get_title(loc="left")
-
-
-def _render(name: str, whole: Page) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=name.endswith(".html"),
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )
-    return environment.get_template(f"{name}.j2").render(page=whole)
-
-
-def _write(path: Path, text: str) -> None:
-    with whole_file(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    sheet.write(run.folder, page(run), "report")

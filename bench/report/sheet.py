@@ -21,8 +21,19 @@ from matplotlib.figure import Figure
 from bench.errors import RunError
 from bench.records import whole_file
 from bench.report import style
-from bench.report.page import TEMPLATES, Drawn
 from bench.report.tables import Table
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A figure of a page: its drawing, and how it is read."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +52,11 @@ class Sheet:
 
 
 def drawn(name: str, figure: Figure, caption: str, aside: str = "") -> Drawn:
-    """A figure for the page, with a note along its edge; its title is read from it."""
+    """A figure for a page, a note along its edge; its title is that of the figure, or of its only axes."""
     if aside:
         style.aside(figure, aside)
     title = figure.get_suptitle() or figure.axes[0].get_title(loc="left")
-    return Drawn(name, title, caption, style.svg(figure, name))
+    return Drawn(name, title.replace("\n", " "), caption, style.svg(figure, name))
 
 
 def subtitle(manifest: Mapping[str, Any]) -> str:
@@ -54,9 +65,9 @@ def subtitle(manifest: Mapping[str, Any]) -> str:
     return f"Run {manifest.get('run', 'without a name')}" + (f", scenario {name}" if name else "")
 
 
-def write(folder: Path, sheet: Sheet) -> None:
-    """Write the reports, and the figures beside the Markdown."""
-    for plate in sheet.plates:
+def write(folder: Path, page: Any, template: str = "sheet") -> None:
+    """Write the reports, and the figures beside the Markdown; `page` is what the template fills in."""
+    for plate in page.plates:
         _write(folder / "figures" / f"{plate.name}.svg", plate.svg)
     for name in ("report.html", "report.md"):
         environment = jinja2.Environment(
@@ -64,8 +75,8 @@ def write(folder: Path, sheet: Sheet) -> None:
             undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
             keep_trailing_newline=True,
         )
-        template = environment.get_template(f"sheet.{name.rpartition('.')[2]}.j2")
-        _write(folder / name, template.render(page=sheet))
+        found = environment.get_template(f"{template}.{name.rpartition('.')[2]}.j2")
+        _write(folder / name, found.render(page=page))
 
 
 def read_csv(path: Path) -> pd.DataFrame:

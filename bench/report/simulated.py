@@ -13,6 +13,7 @@ which the table "How far to believe it" sets side by side.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -63,9 +64,9 @@ FORMS_OF_A_PUSH = "Dashed: closed forms of polling, where there are any. "
 """Of a run without a table of closed forms."""
 
 
-def told(run: Run) -> str:
+def told(manifest: Mapping[str, Any]) -> str:
     """Whose costs a run was simulated with."""
-    costs = run.manifest.get("costs")
+    costs = manifest.get("costs")
     return str(costs.get("told")) if isinstance(costs, Mapping) else "costs that nobody named"
 
 
@@ -73,7 +74,7 @@ def notice(run: Run) -> str:
     """The first thing that a reader is told."""
     if not run.simulated:
         return ""
-    return f"Everything here is simulated, not measured, with {told(run)}. {checked(run)}"
+    return f"Everything here is simulated, not measured, with {told(run.manifest)}. {checked(run)}"
 
 
 def checked(run: Run) -> str:
@@ -108,6 +109,13 @@ def caption(run: Run, name: str, usual: str) -> str:
                                  forms=of_a_push if run.closed_forms is None else FORMS)
 
 
+def titled(heading: str) -> str:
+    """A title that says that it is of something simulated."""
+    if "imulated" in heading:
+        return heading
+    return f"{heading[:-1]}, simulated)" if heading.endswith(")") else f"{heading} (simulated)"
+
+
 def mark(figure: Figure, run: Run) -> None:
     """Say in a figure's title that it is simulated, and below it with whose costs."""
     if not run.simulated:
@@ -118,8 +126,8 @@ def mark(figure: Figure, run: Run) -> None:
             axes = figure.axes[0]
             heading = axes.get_title(loc="left")
             axes.set_title("", loc="left")
-        style.heading(figure, f"{heading} (simulated)")
-    style.aside(figure, f"simulated, with {told(run)}")
+        style.heading(figure, titled(heading))
+    style.aside(figure, f"simulated, with {told(run.manifest)}")
 
 
 def beside(run: Run, column: str) -> pd.DataFrame | None:
@@ -150,7 +158,7 @@ def shade(axes: Axes, run: Run, places: Mapping[int, int]) -> None:
     most = _checked_most(run)
     within = [place for clients, place in places.items() if clients <= most]
     if within:
-        axes.axvspan(-0.5, max(within) + 0.5, color="#000000", alpha=0.05, zorder=0, label="checked range")
+        axes.axvspan(-0.5, max(within) + 0.5, color="#000000", alpha=0.05, zorder=0, label=style.CHECKED)
 
 
 def _checked_most(run: Run) -> int:

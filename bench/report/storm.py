@@ -38,10 +38,11 @@ PRESSURE = (
 MAP = (
     "Each field is {seeds} storms: its number is the median time from the server's return, in floors (1 is "
     "perfect, * some of them never ended), hatched where most never ended within {horizon:g} s. Upwards the "
-    "backlog is deeper: above the orange line, backlog = C · timeout, whoever comes last gives up before its "
-    "turn (Little's law); even below it where refusals take a part of the capacity. To the right the first "
-    "attempts are spread more widely; from a window of somewhat more than the floor on, arrivals stay "
-    "below capacity and no backlog builds up. Later retries: {policy}.")
+    "backlog is deeper: above the orange line it is more than a worker connects within the timeout, so that "
+    "whoever comes last gives up before its turn (Little's law); even below it where refusals take a part "
+    "of the capacity. To the right the first attempts are spread more widely; from a window of somewhat "
+    "more than the floor on, arrivals stay below capacity and no backlog builds up. Later retries: "
+    "{policy}.")
 ASIDE = "simulated, not measured"
 CAVEATS = (
     "Workers share nothing and each client comes back to the one that it had, so one of them stands for all. "
@@ -143,7 +144,8 @@ def _policy(mine: pd.DataFrame) -> str:
                 f"{tries}, {wasted}.")
     low, high = mine["recovered_s"].min(), mine["recovered_s"].max()
     seconds, floors = style.number(late), late / given["floor_s"]
-    over = f" ({style.number(low)} to {style.number(high)} s)" if len(mine) > 1 else ""
+    spread = [style.number(each) for each in (low, high)]
+    over = f" ({spread[0]} to {spread[1]} s)" if spread[0] != spread[1] else ""
     return (f"{name}: 99.9 % are back after {seconds} s{over}, {floors:.2f} × the floor, with {tries}, "
             f"{wasted}.")
 
@@ -207,8 +209,9 @@ def conditions_table(run: StormRun) -> Table:
     rows = [
         ("clients of a worker", f"{given['clients']:,.0f}"),
         ("CPU for connecting one", f"{given['connection_ms']:.3g} ms"),
-        ("floor N/C", f"{style.number(given['floor_s'])} s"),
-        ("backlog", f"{given['backlog']:,.0f}, {given['backlog_share']:.2f} × C · timeout"),
+        ("floor: clients ÷ connections a second", f"{style.number(given['floor_s'])} s"),
+        ("backlog", f"{given['backlog']:,.0f}, {given['backlog_share']:.2f} × what is connected within the "
+                    "timeout"),
         ("a refusal costs", f"{given['refusal_share']:g} × a connection"),
         ("clients give up after", f"{given['timeout_s']:g} s"),
         ("server down for", f"{given['down_s']:g} s"),

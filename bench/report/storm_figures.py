@@ -61,7 +61,7 @@ def recovery(storms: pd.DataFrame) -> Figure:
                 text = f"{value:.3g}" if scale == 1 else f"{value:.0f}"
                 axes.annotate(text, (value, place), (4, 0), textcoords="offset points", va="center", size=9)
         left.axvline(given["floor_s"], color=style.INK, linestyle=FLOOR, linewidth=1.2)
-        left.annotate(f"floor N/C = {given['floor_s']:g} s", (given["floor_s"], -0.62), (4, 0), size=9,
+        left.annotate(f"floor: {given['floor_s']:g} s", (given["floor_s"], -0.62), (4, 0), size=9,
                       textcoords="offset points", va="center")
         left.set(xlim=(0, edge), xlabel="until 99.9 % are back (s)", ylim=(len(policies) - 0.5, -0.9))
         left.set_yticks(range(len(policies)), [style.title(each) for each in policies])
@@ -84,8 +84,9 @@ def headline(storms: pd.DataFrame) -> str:
     if len(never) == len(policies):
         return "No policy gets the clients back"
     first = f"{style.sentence(style.title(best))} is back after {late[best] / floor:.2g} × the floor"
-    return first + (f"; {_listed(never)} never" if never else f"; {style.title(policies[-1])} takes "
-                    f"{late[policies[-1]] / floor:.2g} ×")
+    if never:
+        return f"{first}; {style.listed([style.title(each) for each in never])} never"
+    return f"{first}; {style.title(policies[-1])} takes {late[policies[-1]] / floor:.2g} ×"
 
 
 def connected(storms: pd.DataFrame, timelines: pd.DataFrame) -> Figure:
@@ -174,9 +175,9 @@ def map_of(points: pd.DataFrame) -> Figure:
         axes.set_xticks(range(len(windows)), [f"{each:g}" for each in windows])
         axes.set_yticks(range(len(backlogs)), [f"{each:g}" for each in backlogs])
         axes.grid(visible=False)
-        axes.set(xlabel="window of the first attempts, as a share of the floor N/C",
-                 ylabel="backlog, as a share of C · timeout")
-        axes.set_title(map_headline(points))
+        axes.set(xlabel="window of the first attempts ÷ floor",
+                 ylabel="backlog ÷ clients that are connected within the timeout")
+        style.heading(figure, map_headline(points))
         bar = figure.colorbar(image, ax=axes, pad=0.02)
         bar.set_label("time until 99.9 % are back ÷ floor")
     return figure
@@ -190,8 +191,10 @@ def map_headline(points: pd.DataFrame) -> str:
     window = points.groupby("window_share")["recovered"].min()
     beyond = float(never["window_share"].max())
     safe = [float(each) for each in window.index[window > 0] if each > beyond]
-    depth = f"A backlog of {float(never['backlog_share'].min()):g} × C · timeout or more may never clear"
-    return depth + (f";\nfirst attempts spread over {safe[0]:g} × N/C always get through" if safe else "")
+    depth = (f"A backlog of {float(never['backlog_share'].min()):g} × what a worker connects within the "
+             "timeout, or a deeper one, may never clear")
+    rest = f"; first attempts spread over {safe[0]:g} × the floor always get through" if safe else ""
+    return depth + rest
 
 
 def _cell(axes: Axes, row: int, column: int, ratio: float, point: pd.Series, high: float) -> None:
@@ -235,8 +238,3 @@ def _percent(share: float) -> str:
     if text == "0 %" and share > 0:
         return "< 1 %"
     return "> 99 %" if text == "100 %" and share < 1 else text
-
-
-def _listed(names: list[str]) -> str:
-    titles = [style.title(each) for each in names]
-    return " and ".join([", ".join(titles[:-1]), titles[-1]] if len(titles) > 1 else titles)

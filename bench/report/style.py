@@ -8,14 +8,16 @@ nothing in a file depends on when or where it was made, so that the same run giv
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import re
+import textwrap
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import matplotlib as mpl
-import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -25,9 +27,18 @@ COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ((4.0, 2.0), (1.2, 1.6), (7.0, 2.0, 1.2, 2.0), (9.0, 3.0))
 """How the closed form of one transport after the other is dashed."""
-CLOSED_FORM = "closed form"
-WIDTH = 110
-"""Characters that fit side by side below the narrowest figure."""
+USUAL = ("short_polling", "long_polling", "websocket")
+"""Who keeps the first looks whatever else is beside, so that a reader of two reports meets the same ones."""
+CLOSED_FORM, MEASURED, CHECKED = "closed form", "measured", "checked range"
+"""What labels of a legend end with, whose marks stand beside those of a transport."""
+NARROW = "\u202f"
+"""A narrow space at which no line is broken."""
+FULL = (0, (1, 2))
+"""How it is dotted where a worker is full."""
+WIDTH = 13.0
+"""Characters of a legend that fit side by side below an inch of a figure."""
+TITLE = 9.5
+"""The same of a title."""
 HANDLE = 8
 """Characters that a label's mark takes, with the space around it."""
 SHORT = 60.0
@@ -58,14 +69,16 @@ class Look:
 
 
 def looks(transports: Sequence[str], simulated: Sequence[str] = ()) -> dict[str, Look]:
-    """The look of each transport, by its place in the scenario."""
-    return {
-        label: Look(
+    """The look of each transport: of the usual ones their own, of all others by the place in the scenario."""
+    kept = {label: USUAL.index(label) for label in transports if label in USUAL}
+    free = (place for place in itertools.count() if place not in kept.values())
+    found = {}
+    for label in transports:
+        place = kept[label] if label in kept else next(free)
+        found[label] = Look(
             title(label) + (" (simulated)" if label in simulated else ""),
-            COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)], DASHES[place % len(DASHES)],
-        )
-        for place, label in enumerate(transports)
-    }
+            COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)], DASHES[place % len(DASHES)])
+    return found
 
 
 def darker(colour: str) -> str:
@@ -81,6 +94,23 @@ def title(label: str) -> str:
 def sentence(text: str) -> str:
     """The text with a capital."""
     return text[:1].upper() + text[1:]
+
+
+def listed(names: Sequence[str]) -> str:
+    """One, two and three."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def counted(count: int, noun: str) -> str:
+    """1 worker, 1,000 workers."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def percent(share: float, digits: int = 1, *, signed: bool = True) -> str:
+    """A share in per cent, on one line: `+28.8 %`; a dash for NaN."""
+    if math.isnan(share):
+        return "–"
+    return f"{100 * share:{'+' if signed else ''}.{digits}f}{NARROW}%".replace("-", "−")
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -109,15 +139,16 @@ def plain_ticks(axes: Axes, which: str) -> None:
     def between(value: float, _: int) -> str:
         low, high = sorted(axis.get_view_interval())
         first = f"{value:e}"[0]
-        return f"{value:,.6g}" if 0 < high < SHORT * low and first in "25" else ""
+        return f"{value:,.12g}" if 0 < high < SHORT * low and first in "25" else ""
 
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
     axis.set_minor_formatter(FuncFormatter(between))
 
 
 def heading(figure: Figure, text: str) -> None:
-    """The title of a figure with several axes."""
-    figure.suptitle(text, x=0.01, ha="left", weight="bold", size=12)
+    """The title of a whole figure, on as many lines as it takes."""
+    lines = textwrap.wrap(text, int(TITLE * figure.get_figwidth()))
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", weight="bold", size=12)
 
 
 def aside(figure: Figure, text: str) -> None:
@@ -129,23 +160,45 @@ def aside(figure: Figure, text: str) -> None:
         figure.text(0.995, 0.5, text, rotation=90, ha="right", va="center", size=6.5, color=FAINT)
 
 
+def closed_form(axes: Axes, look: Look, label: str, x: Sequence[float], y: Sequence[float]) -> None:
+    """A closed form: a dashed line in a darker shade of its transport's colour, a stroke at each point."""
+    colour = darker(look.colour)
+    axes.plot(x, y, color=colour, linestyle=(0, look.dashes), linewidth=1.1, zorder=3,
+              label=f"{title(label)}, {CLOSED_FORM}")
+    axes.plot(x, y, color=colour, linestyle="", marker="_", markersize=18, zorder=3)
+
+
+def explain_full(axes: Axes) -> None:
+    """In the legend: what a line of the style `FULL` is."""
+    axes.plot([], [], color=FAINT, linestyle=FULL, linewidth=1.1, label=f"a full worker, {CLOSED_FORM}")
+
+
 def legend(figure: Figure, axes: Axes) -> None:
-    """A legend of what was drawn on `axes`, below, where it hides nothing; closed forms come last."""
+    """A legend of what was drawn on `axes`: transports first, then what stands beside them, kind by kind."""
     handles, labels = axes.get_legend_handles_labels()
-    drawn = sorted(zip(handles, labels, strict=True), key=lambda each: each[1].endswith(CLOSED_FORM))
-    if drawn:
-        figure.legend([handle for handle, _ in drawn], [label for _, label in drawn],
-                      loc="outside lower left",
-                      ncols=_columns([label for _, label in drawn]))
-    else:
+    if not handles:
         axes.text(0.5, 0.5, "no valid trial has this figure", ha="center", transform=axes.transAxes)
+        return
+    kinds = ("", f", {MEASURED}", f", {CLOSED_FORM}", CHECKED)
+    drawn = sorted(zip(handles, labels, strict=True), key=lambda each: max(
+        place for place, kind in enumerate(kinds) if each[1].endswith(kind)))
+    key(figure, [handle for handle, _ in drawn], [label for _, label in drawn])
 
 
-def _columns(labels: Sequence[str]) -> int:
-    """How many of the labels stand side by side: as many as are no wider than a figure, at most five."""
-    for columns in range(min(5, len(labels)), 1, -1):
-        longest = [max(map(len, column)) for column in np.array_split(labels, columns)]  # as matplotlib does
-        if sum(longest) + HANDLE * len(longest) <= WIDTH:
+def key(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:
+    """A legend below the figure, where it hides nothing, to be read line by line."""
+    columns = _columns(labels, WIDTH * figure.get_figwidth())
+    by_columns = [place for first in range(columns) for place in range(first, len(labels), columns)]
+    figure.legend([handles[place] for place in by_columns], [labels[place] for place in by_columns],
+                  loc="outside lower left", ncols=columns)
+
+
+def _columns(labels: Sequence[str], room: float) -> int:
+    """How many of the labels stand side by side: as many as are no wider than that, and fill their lines."""
+    for columns in range(min(6, len(labels)), 1, -1):
+        longest = [max(map(len, labels[first::columns])) for first in range(columns)]
+        balanced = math.ceil(len(labels) / math.ceil(len(labels) / columns)) == columns
+        if balanced and sum(longest) + HANDLE * columns <= room:
             return columns
     return 1
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
@@ -66,10 +67,6 @@ class Judged:
     """What else has to be said: trials that were not VALID, searches that found nothing."""
 
 
-ORDER = ("short_polling", "long_polling", "websocket")
-"""As they stand in the project's scenarios, so that each looks as in all other reports."""
-
-
 def page(judged: Judged) -> Sheet:
     """The page as plain data; a transport's cells stand together, those with few clients first."""
     places = _order([row.transport for row in judged.rows])
@@ -105,10 +102,15 @@ def _findings(judged: Judged) -> list[str]:
         middle = sorted(abs(row.error) for row in mine)[len(mine) // 2]
         verdicts = Counter(row.met for row in mine)
         found.append(
-            f"{_capital(HEADINGS[quantity.name])}: off by {100 * middle:.1f} % in the middle of {len(mine)} "
-            f"cells, at worst by {_signed(worst.error)} ({style.title(worst.transport)}, {worst.clients:,} "
-            f"clients); goal ± {100 * worst.goal:.0f} %: {told(verdicts)}.")
+            f"{style.sentence(HEADINGS[quantity.name])}: off by {style.percent(middle, signed=False)} in the "
+            f"middle of {len(mine)} cells, at worst by {style.percent(worst.error)} "
+            f"({style.title(worst.transport)}, {worst.clients:,} clients); "
+            f"{_goal(worst.goal)}: {told(verdicts)}.")
     return found
+
+
+def _goal(share: float) -> str:
+    return f"goal ±{style.NARROW}{style.percent(share, 0, signed=False)}"
 
 
 def _goals(judged: Judged) -> Table:
@@ -120,7 +122,7 @@ def _goals(judged: Judged) -> Table:
     for transport, clients in cells:
         load = by_key[transport, clients, quantities[0]].load
         errors = [_error(by_key[transport, clients, name]) for name in quantities]
-        rows.append((style.title(transport), f"{clients:,}", f"{100 * load:.0f} %", *errors))
+        rows.append((style.title(transport), f"{clients:,}", style.percent(load, 0, signed=False), *errors))
     return Table(
         "errors", "Errors, cell by cell",
         ("", "clients", "load", *(HEADINGS[name] for name in quantities)),
@@ -133,15 +135,15 @@ def _error(row: Compared) -> str:
     if math.isnan(row.error):
         return "–"
     bounds = "" if math.isnan(row.interval_low) else (
-        f" [{_signed(row.interval_low)}, {_signed(row.interval_high)}]")
+        f" [{style.percent(row.interval_low)}, {style.percent(row.interval_high)}]")
     verdict = f" {VERDICTS[row.met]}" if row.met else ""
-    return f"{_signed(row.error)}{bounds}{verdict}"
+    return f"{style.percent(row.error)}{bounds}{verdict}"
 
 
 def _misses(judged: Judged) -> Table:
     """What was not shown to be met, and why."""
     rows = [
-        (style.title(row.transport), f"{row.clients:,}", HEADINGS[row.quantity], _signed(row.error),
+        (style.title(row.transport), f"{row.clients:,}", HEADINGS[row.quantity], style.percent(row.error),
          VERDICTS[row.met], judged.reasons.get((row.transport, row.clients, row.quantity), "")
          or "Nothing that was measured beside it says why.")
         for row in judged.rows if row.met in ("no", "open")
@@ -162,59 +164,45 @@ def _full(judged: Judged) -> Table:
                  note="The same stands in validation.csv.")
 
 
-def predicted_over_measured(rows: Sequence[Compared],
-                            given: Mapping[str, style.Look] | None = None) -> Figure:
-    """Four panels: every cell's prediction over its measurement; `given` are looks that transports have in
-    figures beside this one."""
-    looks = {**style.looks(_order([row.transport for row in rows])), **(given or {})}
-    rows = sorted(rows, key=lambda row: list(looks).index(row.transport))
+def predicted_over_measured(rows: Sequence[Compared]) -> Figure:
+    """Four panels: every cell's prediction over its measurement."""
+    looks = style.looks(_order([row.transport for row in rows]))
     with style.settings():
         figure = Figure(figsize=(8.4, 8.0), layout="constrained")
-        panels = figure.subplots(2, 2).flat
-        for axes, name in zip(panels, DRAWN, strict=True):
-            mine = [row for row in rows if row.quantity == name and row.measured > 0 and row.predicted > 0]
-            values = [value for row in mine for value in (row.measured, row.predicted)]
-            low, high = (min(values) / 1.4, max(values) * 1.4) if values else (1.0, 10.0)
-            goal = next(each.goal for each in QUANTITIES if each.name == name) or 0.0
-            ends = (low, high)
-            axes.fill_between(ends, [end * (1 - goal) for end in ends], [end * (1 + goal) for end in ends],
-                              color=style.GRID, linewidth=0, label="goal")
-            axes.plot(ends, ends, color=style.FAINT, linewidth=1)
-            for row in mine:
-                look = looks[row.transport]
-                bars = None if math.isnan(row.interval_low) else [
-                    [max(0.0, row.error - row.interval_low) * row.measured],
-                    [max(0.0, row.interval_high - row.error) * row.measured]]
-                axes.errorbar(
-                    [row.measured], [row.predicted], yerr=bars, color=look.colour, marker=look.marker,
-                    linestyle="none", elinewidth=1, alpha=0.9,
-                    markerfacecolor=look.colour if row.met else "white",
-                    label=look.name if row is next(each for each in mine if each.transport == row.transport)
-                    else None)
-            axes.set_xscale("log")
-            axes.set_yscale("log")
-            axes.set_xlim(low, high)
-            axes.set_ylim(low, high)
-            axes.set_title(f"{HEADINGS[name]}, goal ± {100 * goal:.0f} %", size=10)
-            axes.set_xlabel("measured (log scale)")
-            axes.set_ylabel("predicted (log scale)")
-            for axis, which in ((axes.xaxis, "x"), (axes.yaxis, "y")):
-                axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-                style.plain_ticks(axes, which)
+        for axes, name in zip(figure.subplots(2, 2).flat, DRAWN, strict=True):
+            _panel(axes, name, looks, [row for row in rows if row.quantity == name])
         style.legend(figure, figure.axes[0])
-        style.heading(figure, "What was foretold, over what was measured")
+        style.heading(figure, "How near is what was foretold to what was measured?")
     return figure
+
+
+def _panel(axes: Axes, name: str, looks: Mapping[str, style.Look], rows: Sequence[Compared]) -> None:
+    """One quantity: the diagonal, the goal around it, and the cells."""
+    mine = [row for row in rows if row.measured > 0 and row.predicted > 0]
+    values = [value for row in mine for value in (row.measured, row.predicted)]
+    ends = (min(values) / 1.4, max(values) * 1.4) if values else (1.0, 10.0)
+    goal = next(each.goal for each in QUANTITIES if each.name == name) or 0.0
+    axes.plot(ends, ends, color=style.FAINT, linewidth=1)
+    for label, look in looks.items():
+        for place, row in enumerate(each for each in mine if each.transport == label):
+            bars = None if math.isnan(row.interval_low) else [
+                [max(0.0, row.error - row.interval_low) * row.measured],
+                [max(0.0, row.interval_high - row.error) * row.measured]]
+            axes.errorbar([row.measured], [row.predicted], yerr=bars, color=look.colour, marker=look.marker,
+                          linestyle="none", elinewidth=1, alpha=0.9, label=None if place else look.name,
+                          markerfacecolor=look.colour if row.met else "white")
+    axes.fill_between(ends, [end * (1 - goal) for end in ends], [end * (1 + goal) for end in ends],
+                      color=style.GRID, linewidth=0, label="goal", zorder=0.5)
+    axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends,
+             xlabel="measured (log scale)", ylabel="predicted (log scale)")
+    axes.set_title(f"{HEADINGS[name]}, {_goal(goal)}", size=10)
+    for axis, which in ((axes.xaxis, "x"), (axes.yaxis, "y")):
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        style.plain_ticks(axes, which)
 
 
 def _order(transports: Sequence[str]) -> list[str]:
     """Each once, in the usual order; others after them, as they come."""
-    return [*(label for label in ORDER if label in transports),
-            *dict.fromkeys(label for label in transports if label not in ORDER)]
+    return [*(label for label in style.USUAL if label in transports),
+            *dict.fromkeys(label for label in transports if label not in style.USUAL)]
 
-
-def _signed(share: float) -> str:
-    return "–" if math.isnan(share) else f"{100 * share:+.1f} %".replace("-", "−")
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -7,22 +7,27 @@ the server's CPU for taking on a client, from before the first client until all 
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
 from bench.report import style
-from bench.report.cost_figures import KINDS
+from bench.report.cost_figures import KINDS, counted
 from bench.report.run import Run
 from bench.report.tables import Table
 from bench.stats.costs import DIRECTIONS, PARTS
+
+WORTH_A_COLUMN = 0.001
+"""Share of a row's bytes below which a part is chance: what was between two looks at the counters."""
+CPU = "server_opening_cpu_us_per_client"
+HEADS = {CPU: "server CPU, µs a client"}
+OF_CPU = " The server's CPU is from before the first client until all had their first answer."
 
 
 def bytes_table(run: Run) -> Table:
     """The bytes and segments of an update, by part, for each cell and direction."""
     shown = [part for part in PARTS if any(
-        _counts(row.get(f"{part}_bytes_{direction}_per_update"))
-        for _, row in run.summary.iterrows() for direction in DIRECTIONS)]
+        abs(counted(row, f"{part}_bytes_{direction}_per_update"))
+        > WORTH_A_COLUMN * counted(row, f"bytes_{direction}_per_update")
+        for _, row in _cells(run) for direction in DIRECTIONS)]
     rows = []
     for label, row in _cells(run):
         for direction in DIRECTIONS:
@@ -43,25 +48,18 @@ def connections_table(run: Run) -> Table:
     """What one connection costs to open and to close, for each cell."""
     names = [f"{what}_{unit}_{direction}" for what in ("opening", "closing")
              for unit in ("bytes", "segments") for direction in DIRECTIONS]
-    rows = tuple(
-        (f"{row['clients']:,}", style.title(label), *(_number(row, name) for name in names),
-         _number(row, "server_opening_cpu_us_per_client"))
-        for label, row in _cells(run) if any(_counts(row.get(name)) for name in names)
-    )
-    columns = ("clients", "transport", *(name.replace("_", " ") for name in names), "server CPU, µs a client")
+    cells = [(label, row) for label, row in _cells(run) if any(counted(row, name) for name in names)]
+    names += [CPU] * any(counted(row, CPU) for _, row in cells)
+    rows = tuple((f"{row['clients']:,}", style.title(label), *(_number(row, name) for name in names))
+                 for label, row in cells)
+    columns = ("clients", "transport", *(HEADS.get(name, name.replace("_", " ")) for name in names))
     return Table("connections", "What opening and closing a connection costs", columns, rows, note=(
         "Bytes with TCP/IP headers. Opening is TCP's handshake, and TLS's where there is one; a WebSocket's "
-        "upgrade stands under HTTP headers. Closing runs from the first FIN on. The server's CPU is from "
-        "before the first client until all had their first answer."))
+        "upgrade stands under HTTP headers. Closing runs from the first FIN on." + OF_CPU * (CPU in names)))
 
 
 def _cells(run: Run) -> list[tuple[str, pd.Series]]:
     return [(str(row["transport"]), row) for _, row in run.summary.iterrows()]
-
-
-def _counts(value: object) -> bool:
-    """Whether there is anything to show."""
-    return isinstance(value, int | float) and math.isfinite(value) and abs(value) > 0
 
 
 def _number(row: pd.Series, name: str) -> str:

@@ -21,23 +21,42 @@ PUSH = Need(
 POLL = replace(PUSH, transport="short_polling", workers=33, month=27336.0, latency_mean_ms=1020.0)
 
 
-def test_the_cheapest_has_its_own_latency_and_its_share_of_the_others() -> None:
+def test_the_cheapest_has_its_own_latency_and_the_others_beside_it() -> None:
     assert answer.of_plan([POLL, PUSH]) == (
-        "Cheapest for 1,000,000 clients: WebSocket, 10 workers, 13,668 USD a month, with a mean latency of "
-        "512 ms (closed form): 50 % of short polling's (33 workers, 27,336 USD a month).")
+        "The cheapest for 1,000,000 clients: WebSocket, 10 workers, 13,700 USD a month, with a mean latency "
+        "of 512 ms (closed form). Short polling takes 33 workers, 27,300 USD a month.")
 
 
 def test_without_prices_workers_count() -> None:
     bare = [replace(need, month=math.nan, latency_mean_ms=math.nan) for need in (POLL, PUSH)]
     assert answer.of_plan(bare) == (
-        "Fewest workers for 1,000,000 clients: WebSocket, 10 workers: 30 % of short polling's (33 workers).")
+        "The fewest workers for 1,000,000 clients: WebSocket, 10 workers. Short polling takes 33 workers.")
+
+
+def test_as_few_workers_make_no_winner() -> None:
+    few = [replace(need, month=math.nan, workers=1, clients=500) for need in (POLL, PUSH)]
+    long = replace(few[0], transport="long_polling", workers=2)
+    assert answer.of_plan([*few, long]) == (
+        "500 clients take 1 worker by short polling and WebSocket alike. Long polling takes 2 workers.")
+
+
+def test_a_form_without_end_is_no_latency() -> None:
+    assert "inf" not in answer.of_plan([replace(PUSH, latency_mean_ms=math.inf)])
+    assert "latency" not in answer.of_plan([replace(PUSH, latency_mean_ms=math.inf)])
+
+
+def test_the_freshest_has_the_others_beside_it() -> None:
+    assert answer.of_ages({"short_polling": 453.0, "websocket": 29.04}, 40) == (
+        "The freshest, with the 40 workers simulated: WebSocket, with 29.0 ms of excess age (short polling "
+        "453 ms).")
+    assert answer.of_ages({"websocket": 29.0}, 40) == ""
 
 
 def test_a_lower_bound_wins_nothing() -> None:
     short = replace(PUSH, short=True)
-    found = "Cheapest for 1,000,000 clients: short polling, 33 workers"
+    found = "The cheapest for 1,000,000 clients: short polling, 33 workers"
     assert answer.of_plan([POLL, short]).startswith(found)
-    assert "WebSocket kept the 80 simulated workers busier" in answer.of_plan([POLL, short])
+    assert "WebSocket kept 80 workers busier than a plan allows" in answer.of_plan([POLL, short])
     assert answer.of_plan([short]).startswith("No plan for 1,000,000 clients yet.")
 
 

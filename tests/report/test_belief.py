@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from simulated_runs import made
 
-from bench.report import Run, belief
+from bench.report import Run, belief, style
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def test_a_prediction_is_within_what_was_checked_or_carries_its_band(
     known: Run, cores: float, workers: int, here: str
 ) -> None:
     [found] = belief.how_far(busy(known, cores, workers)).rows
-    row = tuple(cell.replace(belief.NARROW, " ") for cell in found)
+    row = tuple(cell.replace(style.NARROW, " ") for cell in found)
     assert row[:5] == ("WebSocket", "latency, median", "10–20", "10–40 %", "−10.0 %")
     assert row[-2:] == (f"{60 / workers:,.0f} at {100 * cores / workers:.0f} %", here)
     assert "1 of 2, 1 open" in row
@@ -43,7 +43,7 @@ def test_nothing_where_nothing_was_checked(tmp_path: Path) -> None:
 
 
 def test_costs_by_kind_of_work(known: Run) -> None:
-    table = belief.costs_table(known)
+    table = belief.costs_table(known.manifest)
     push = next(row for row in table.rows if row[0] == "WebSocket")
     assert dict(zip(table.columns, push, strict=True))["tick (µs)"] == "1,000"
     assert dict(zip(table.columns, push, strict=True))["kB of payload (µs)"] == "1.00"
@@ -53,6 +53,6 @@ def test_costs_by_kind_of_work(known: Run) -> None:
 
 def test_in_short_it_is_a_row_a_transport(known: Run) -> None:
     [row] = belief.in_short(busy(known, 0.9, 2)).rows
-    told = [cell.replace(belief.NARROW, " ") for cell in row]
+    told = [cell.replace(style.NARROW, " ") for cell in row]
     assert told == ["WebSocket", "10–20", "10–40 %", "−10.0 %", "–", "–", "30 at 45 %", "beyond (load)"]
     assert belief.how_far(known).folded

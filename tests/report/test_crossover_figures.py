@@ -82,8 +82,3 @@ def test_without_prices_cores_are_compared() -> None:
 @pytest.mark.parametrize(("value", "text"), [(100, "100"), (1000, "1 k"), (50_000, "50 k"), (2e6, "2 M")])
 def test_counts_are_short(value: float, text: str) -> None:
     assert figures.count(value) == text
-
-
-def test_names_are_listed() -> None:
-    assert figures.listed(["a", "b", "c"]) == "a, b and c"
-    assert figures.listed(["a"]) == "a"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Rectangle, StepPatch
 
 from bench.report import Run, cost_figures, figures
 from bench.report.page import PLATES
@@ -86,6 +86,17 @@ def test_one_trial_has_no_bar(run: Run) -> None:
         axes = figures.latency_by_clients(of_run).axes[0]
         bars = [segment for lines in axes.collections for segment in lines.get_segments()]
         assert any(len(segment) == 2 for segment in bars) is drawn
+
+
+def test_no_bar_is_cut_off(run: Run) -> None:
+    """Where a later panel has more than the first, whose axis it shares."""
+    pushed = run.timelines["trial"].isin(run.trials.loc[run.trials["transport"] == "websocket", "trial"])
+    arrived = run.timelines["arrived"].where(~pushed, 5 * run.timelines["arrived"])
+    figure = figures.deliveries_over_time(replace(run, timelines=run.timelines.assign(arrived=arrived)))
+    for axes in figure.axes:
+        bars = [patch.get_data().values for patch in axes.patches if isinstance(patch, StepPatch)]
+        assert axes.get_ylim()[0] == 0
+        assert axes.get_ylim()[1] >= max(values.max() for values in bars) > 0
 
 
 def test_closed_forms_are_told_apart(run: Run) -> None:

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from simulated_runs import made
 
-from bench.report import Run, capacity, cost_figures, forms, load_figures
+from bench.report import Run, capacity, cost_figures, forms, load_figures, style
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,16 @@ def test_the_load_has_its_form_and_where_it_is_full(known: Run) -> None:
     assert [text.get_text() for text in axes.texts] == ["5,000", "full in the capacity plan: 60 %"]
     shown = next(line for line in axes.get_lines() if str(line.get_label()).startswith("WebSocket"))
     assert shown.get_xdata().tolist() == [20, 60]
+
+
+def test_numbers_of_full_workers_do_not_meet() -> None:
+    first, second, third = style.looks(style.USUAL).values()
+    axes = Figure().subplots()
+    axes.set(xscale="log", xlim=(5, 40_000))
+    load_figures._mark_full(axes, [(30_000.0, first), (3_000.0, second), (18_000.0, third)])
+    assert [(text.get_text(), text.xyann[1]) for text in axes.texts] == [
+        ("3,000", 7), ("18,000", 7), ("30,000", 18)]
+    assert axes.get_legend_handles_labels()[1] == ["a full worker, closed form"]
 
 
 def test_what_is_missed_in_vain_and_open(known: Run) -> None:

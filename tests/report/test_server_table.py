@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from synthetic import Plan, make_run
@@ -48,8 +47,13 @@ def test_the_split_is_there_once_there_are_five_hundred_steps(measured: Run) -> 
     assert parts == pytest.approx(row["server_cpu_us_per_update"])
 
 
-def test_what_was_not_measured_is_a_dash(run: Run, folder: Path) -> None:
-    found = cells(run)["WebSocket"]
-    assert found["above idle (µs an update)"] == "–"
-    assert found["user + system (µs an update)"] == "–"
-    assert found["CPU (µs an update)"] != "–"
+def test_what_no_cell_has_is_not_there(run: Run) -> None:
+    table = server_table.table(run)
+    assert "CPU (µs an update)" in table.columns
+    assert not any(name.startswith(("above idle", "user + system")) for name in table.columns)
+    assert "idle base" not in table.note
+
+
+def test_a_figure_too_small_to_matter_has_no_row_of_zeros(measured: Run) -> None:
+    summary = measured.summary.assign(server_idle_cpu_cores=4e-7)
+    assert cells(replace(measured, summary=summary))["WebSocket"]["idle (cores)"] == "< 0.001"

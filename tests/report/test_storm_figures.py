@@ -72,11 +72,12 @@ def test_pressure_draws_capacity_and_timeout_for_each_policy() -> None:
 
 
 def test_the_map_hatches_what_never_ends_and_stars_what_sometimes_does_not() -> None:
-    axes = figures.map_of(POINTS).axes[0]
+    figure = figures.map_of(POINTS)
+    axes = figure.axes[0]
     texts = [text.get_text() for text in axes.texts]
     assert "never\n< 1 % back" in texts
     assert "1.30*" in texts
     assert "1.50" in texts
     assert len([patch for patch in axes.patches if isinstance(patch, Rectangle) and patch.get_hatch()]) == 1
-    assert axes.get_title(loc="left").startswith("A backlog of 2 × C · timeout or more may never clear")
+    assert figure.get_suptitle().startswith("A backlog of 2 × what a worker connects within the timeout")
     assert figures.map_headline(POINTS.assign(recovered=2)).startswith("Here every storm ends")

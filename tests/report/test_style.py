@@ -32,13 +32,39 @@ def test_no_two_transports_look_alike() -> None:
     assert len({look.colour for look in looks.values()}) == len({look.marker for look in looks.values()}) == 7
 
 
+def test_a_usual_transport_looks_the_same_whoever_is_beside() -> None:
+    alone, others = style.looks(["websocket"]), style.looks(["mine", "websocket", "another"])
+    assert alone["websocket"] == others["websocket"] == style.looks(style.USUAL)["websocket"]
+    assert len({look.colour for look in others.values()}) == 3
+
+
+def test_names_are_listed() -> None:
+    assert style.listed(["a", "b", "c"]) == "a, b and c"
+    assert style.listed(["a"]) == "a"
+
+
+def test_a_legend_is_read_line_by_line_and_kind_by_kind() -> None:
+    with style.settings():
+        figure = Figure(figsize=(8.4, 4.0), layout="constrained")
+        axes = figure.subplots()
+        for label in ("checked range", "a", "a, closed form", "b", "b, closed form", "b, measured"):
+            axes.plot([1, 2], label=label)
+        style.legend(figure, axes)
+        figure.draw_without_rendering()
+        placed = [(round(-text.get_window_extent().y0), text.get_window_extent().x0, text.get_text())
+                  for text in figure.legends[0].get_texts()]
+    assert [text for *_, text in sorted(placed)] == [
+        "a", "b", "b, measured", "a, closed form", "b, closed form", "checked range"]
+
+
 def test_what_is_simulated_is_marked() -> None:
     looks = style.looks(["short_polling", "websocket"], ["websocket"])
     assert [look.name for look in looks.values()] == ["short polling", "WebSocket (simulated)"]
 
 
 @pytest.mark.parametrize(("high", "written"), [
-    (480.0, ["50", "100", "200"]), (48_000.0, ["100", "1,000", "10,000"])])
+    (480.0, ["50", "100", "200"]), (48_000.0, ["100", "1,000", "10,000"]),
+    (4_800_000.0, ["100", "1,000", "10,000", "100,000", "1,000,000"])])
 def test_a_short_logarithmic_axis_has_more_than_a_tick(high: float, written: list[str]) -> None:
     with style.settings():
         figure = Figure()

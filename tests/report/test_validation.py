@@ -42,13 +42,14 @@ def test_every_miss_is_told_with_its_reason() -> None:
     misses = page.sections[0].rows
     assert [row[-1] for row in misses] == [
         "The load client's queue was longer.", "Nothing that was measured beside it says why."]
-    assert misses[0][:5] == ("long polling", "500", "latency, median (ms)", "+50.0 %", "missed")
+    assert misses[0][:5] == ("long polling", "500", "latency, median (ms)", f"+50.0{style.NARROW}%", "missed")
 
 
 def test_a_finding_names_the_worst_cell() -> None:
     """Of each quantity that has a goal."""
     finding = next(each for each in validation.page(judged()).findings if each.startswith("Latency, median"))
-    assert "at worst by +50.0 % (long polling, 500 clients); goal ± 10 %: 1 missed." in finding
+    assert "at worst by +50.0 % (long polling, 500 clients); goal ± 10 %: 1 missed." in finding.replace(
+        style.NARROW, " ")
 
 
 def test_a_transport_looks_as_in_other_reports() -> None:
