@@ -38,7 +38,7 @@ from bench.simulation import shards, trial
 from bench.simulation.analytic import Demand, Forecast, analytic
 from bench.simulation.closed_forms import demand, drawn_per_s, moves
 from bench.simulation.costs import CostsFile
-from bench.simulation.crossover import MONTH_S, Subject, calm_cores, most_clients, offer
+from bench.simulation.crossover import MONTH_S, Subject, cores, most_clients, offer
 from bench.simulation.pool import pool
 from bench.simulation.run import Setting
 from bench.simulation.shards import Case
@@ -121,9 +121,8 @@ def _forecast(case: Case, clients: int, full_at: float = 1.0, *, as_drawn: bool 
 
 
 def raised(asked: Setting, shares: Sequence[float], processes: int | None = None) -> pd.DataFrame:
-    """One worker of each transport, with these shares of the clients that would fill it: closed forms (their
-    load is that without any wait) beside the engine. The setting needs a network, else the load client is
-    simulated as well, and fills first."""
+    """One worker of each transport, with these shares of the clients that would fill it: closed forms beside
+    the engine. The setting needs a network, else the load client is simulated as well, and fills first."""
     assert asked.scenario.simulation.delays_s is not None, "the loopback holds the load client"
     alone = _with_workers(asked, 1)
     planned = [
@@ -131,14 +130,11 @@ def raised(asked: Setting, shares: Sequence[float], processes: int | None = None
         for label in asked.scenario.transports for share in shares
     ]
     made = simulate(alone, planned, processes).trials
-    forms, loads = [], []
-    for each in planned:
-        case = alone.case(each, 0)
-        forms.append(_forecast(case, each.clients, as_drawn=True))
-        loads.append(calm_cores(_subject(case), _demand(case, as_drawn=True), _rtt_s(case), each.clients))
+    forms = [_forecast(alone.case(each, 0), each.clients, as_drawn=True) for each in planned]
     return pd.DataFrame({
         "transport": made["transport"], "clients": made["clients"],
-        "load_form": loads, "load_engine": made["server_cpu_cores"],
+        "load_form": [cores(form, each.clients) for form, each in zip(forms, planned, strict=True)],
+        "load_engine": made["server_cpu_cores"],
         "latency_mean_form_ms": [1000 * each.latency_mean_s for each in forms],
         "latency_mean_engine_ms": made["latency_mean_ms"], "latency_p99_engine_ms": made["latency_p99_ms"],
     })
