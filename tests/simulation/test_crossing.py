@@ -50,6 +50,16 @@ def test_a_field_with_too_many_clients_is_not_simulated(crossing: Crossing) -> N
         assert field.clients / offer.workers <= crossing.asked.checked_clients
 
 
+def test_no_check_is_more_work_than_is_allowed(crossing: Crossing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.simulation.crossing.JOBS_MOST", 60_000)
+    chosen, most = crossing.chosen(crossing.fields()), 0.0
+    for field, subject in chosen:
+        case = crossing.case(field, subject, field.offers[subject.label])
+        asking = 1 / case.options.interval_s if subject.has_interval else 0.0
+        most = max(most, case.planned.clients * (field.rate_per_s + asking) * case.horizon_s)
+    assert 0.9 * 60_000 < most <= 60_000 * (1 + 1e-9)
+
+
 def test_the_map_s_payload_is_no_trial_s_first_one(crossing: Crossing) -> None:
     """Indices and instants have the digits that they have in a trial's middle; what the checks draw stays
     theirs, so that their error holds it."""
