@@ -15,6 +15,7 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -27,7 +28,6 @@ from bench.experiment import journal, plan
 from bench.experiment.journal import Run
 from bench.experiment.prepare import Question
 from bench.experiment.room import told_where_full
-from bench.report.tables import Table as Words
 from bench.scenario import Scenario
 from bench.simulation import crossing, storms
 from bench.simulation import run as runs
@@ -36,6 +36,9 @@ from bench.simulation.pieces import Piece, Tasks, make, missing
 from bench.simulation.world import Costs
 from bench.tables import Table as Options
 from bench.tables.storm import Storm
+
+if TYPE_CHECKING:   # it imports matplotlib, see `finish`
+    from bench.report.tables import Table as Words
 
 STORM_CLIENTS_MOST = 1_000_000
 """Of one worker: their attempts are events of their own, and all in memory."""
@@ -143,28 +146,26 @@ def _options(run: Run) -> dict[str, Options]:
 
 def _storm(run: Run, costs: CostsFile | None) -> None:
     """Write the tables of a storm."""
-    from bench.report.sheet import write_csv
+    from bench.report.sheet import write_tables
 
-    scenario, folder = run.scenario, run.folder
+    scenario = run.scenario
     label, subject = next(iter(scenario.transports.items()))
     own = costs.of(subject.transport, _options(run)[label]).world_costs if costs else Costs()
     given = storms.conditions(scenario, own)
     found = storms.tables(scenario, given, _pieces(run, "storms", storms.tasks(scenario, given)))
-    write_csv(folder / "storm.csv", found.storms)
-    write_csv(folder / "storm_timeline.csv", found.timelines)
-    if found.map is not None:
-        write_csv(folder / "storm_map.csv", found.map)
+    mapped = {} if found.map is None else {"storm_map.csv": found.map}
+    write_tables(run.folder, {"storm.csv": found.storms, "storm_timeline.csv": found.timelines, **mapped})
 
 
 def _crossover(run: Run, costs: CostsFile) -> None:
     """Write the tables of a map."""
-    from bench.report.sheet import write_csv
+    from bench.report.sheet import write_tables
 
     asked = crossing.Crossing.of(run.scenario, _options(run), costs)
     fields = asked.fields()
-    write_csv(run.folder / "crossover.csv", asked.table(fields))
     checks = _pieces(run, "checks by the engine", asked.tasks(asked.chosen(fields)))
-    write_csv(run.folder / "crossover_checks.csv", asked.checks(checks))
+    write_tables(run.folder, {"crossover.csv": asked.table(fields),
+                              "crossover_checks.csv": asked.checks(checks)})
 
 
 def _pieces(run: Run, what: str, tasks: Tasks) -> dict[str, Piece]:

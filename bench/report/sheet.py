@@ -9,8 +9,10 @@ files give the same bytes.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.errors import RunError
-from bench.records import whole_file
+from bench.records import SCHEMA_VERSION, read_json, whole_file, write_json
 from bench.report import style
 from bench.report.tables import Table
+from bench.validation import told
 
 TEMPLATES = Path(__file__).parent / "templates"
+DIGESTS = "tables.json"
+"""What each table was when it was written: nothing else than the run's own is reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +85,13 @@ def write(folder: Path, page: Any, template: str = "sheet") -> None:
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """A table of the run; a file that is missing or damaged is a `RunError`."""
+    """A table of the run as it was written; one that is missing or is no longer so is a `RunError`."""
     writes = f"`tickertape simulate --resume {path.parent}` writes it"
     try:
-        return pd.read_csv(path)
+        found = path.read_bytes()
+        if _digest(found) != _digests(path.parent).get(path.name, _digest(found)):
+            raise RunError(f"{path}: found another content than was written; {writes}")
+        return pd.read_csv(BytesIO(found))
     except FileNotFoundError:
         raise RunError(f"{path}: no such file; {writes}") from None
     except (ValueError, OSError) as error:   # a ParserError is a ValueError
@@ -91,10 +99,30 @@ def read_csv(path: Path) -> pd.DataFrame:
         raise RunError(f"{path}: can't be read ({what}); {writes}") from error
 
 
-def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    """A table of the run, whole or not at all."""
-    with whole_file(path) as beside:
-        frame.to_csv(beside, index=False, lineterminator="\n")
+def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    """All tables of the run by the names of their files, each whole or not at all, and their digests."""
+    digests = {}
+    for name, frame in tables.items():
+        with whole_file(folder / name) as beside:
+            frame.to_csv(beside, index=False, lineterminator="\n")
+        digests[name] = _digest((folder / name).read_bytes())
+    write_json(folder / DIGESTS, {"schema_version": SCHEMA_VERSION, "sha256": digests})
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """By table; of a run that is older than they are, none."""
+    path = folder / DIGESTS
+    if not path.is_file():
+        return {}
+    digests = read_json(path).get("sha256")
+    if not isinstance(digests, dict):
+        raise RunError(f"{path}: sha256: found {told(digests)}, allowed is a digest by table; "
+                       f"`tickertape simulate --resume {folder}` writes it")
+    return digests
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _write(path: Path, text: str) -> None:

@@ -15,7 +15,7 @@ from priced import priced, priced_file
 from bench.errors import RunError
 from bench.records import write_json
 from bench.report import crossover
-from bench.report.sheet import read_csv, write_csv
+from bench.report.sheet import read_csv, write_tables
 from bench.simulation.crossing import Crossing
 from bench.simulation.run import about_costs
 
@@ -30,9 +30,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "crossover.staleness_ms=[250.0, 5000.0]", "crossover.checked=1")
     crossing = Crossing.of(asked.scenario, asked.options, priced())
     fields = crossing.fields()
-    write_csv(made / "crossover.csv", crossing.table(fields))
-    write_csv(made / "crossover_checks.csv", crossing.checks(
-        {name: task() for name, task in crossing.tasks(crossing.chosen(fields)).items()}))
+    checks = {name: task() for name, task in crossing.tasks(crossing.chosen(fields)).items()}
+    write_tables(made, {
+        "crossover.csv": crossing.table(fields), "crossover_checks.csv": crossing.checks(checks)})
     write_json(made / "manifest.json", {
         "schema_version": 1, "run": "r", "scenario": asked.scenario.canonical(),
         "costs": about_costs(priced_file(made), priced())})
@@ -101,7 +101,7 @@ def test_a_map_without_the_costs_intervals_is_refused(folder: Path, tmp_path: Pa
     """One that was made before there were any."""
     for name in (*crossover.FILES, "manifest.json"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
-    write_csv(tmp_path / "crossover.csv", read_csv(folder / "crossover.csv").drop(columns="known"))
+    write_tables(tmp_path, {"crossover.csv": read_csv(folder / "crossover.csv").drop(columns="known")})
     with pytest.raises(RunError, match="without its costs' intervals; simulate it again"):
         crossover.build(tmp_path)
 

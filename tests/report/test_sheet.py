@@ -51,7 +51,7 @@ def test_the_same_sheet_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_tables_are_read_as_they_were_written(tmp_path: Path) -> None:
     frame = pd.DataFrame({"policy": ["a"], "recovered_s": [float("inf")], "seed": [3]})
-    sheet.write_csv(tmp_path / "t.csv", frame)
+    sheet.write_tables(tmp_path, {"t.csv": frame})
     assert sheet.read_csv(tmp_path / "t.csv").equals(frame)
     with pytest.raises(RunError, match="no such file"):
         sheet.read_csv(tmp_path / "other.csv")
@@ -67,3 +67,19 @@ def test_a_figure_says_along_its_edge_what_it_is() -> None:
     (note,) = figure.texts
     assert note.get_text() == "not measured"
     assert (with_note.title, with_note.caption) == ("A figure's finding", "How to read it.")
+
+
+def test_a_table_that_was_changed_is_refused(tmp_path: Path) -> None:
+    """Whatever is wrong with it; older runs have nothing to hold theirs to."""
+    path = tmp_path / "t.csv"
+    sheet.write_tables(tmp_path, {
+        "t.csv": pd.DataFrame({"policy": ["a"], "seed": [3]}), "other.csv": pd.DataFrame({"n": [1]})})
+    path.write_text("policy\n")
+    with pytest.raises(RunError, match=r"t\.csv: found another content than was written; .*--resume"):
+        sheet.read_csv(path)
+    assert sheet.read_csv(tmp_path / "other.csv")["n"].tolist() == [1]
+    (tmp_path / sheet.DIGESTS).write_text('{"schema_version": 1, "sha256": 3}')
+    with pytest.raises(RunError, match=r"tables\.json: sha256: found 3"):
+        sheet.read_csv(path)
+    (tmp_path / sheet.DIGESTS).unlink()
+    assert sheet.read_csv(path).columns.tolist() == ["policy"]

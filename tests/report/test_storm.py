@@ -13,7 +13,7 @@ from documented import described
 from bench.errors import RunError
 from bench.records import write_json
 from bench.report import storm
-from bench.report.sheet import read_csv, write_csv
+from bench.report.sheet import read_csv, write_tables
 from bench.simulation import storms
 from bench.simulation.world import Costs
 
@@ -29,8 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = storms.tables(
         scenario, given, {name: task() for name, task in storms.tasks(scenario, given).items()})
     assert found.map is not None
-    for name, table in zip(storm.FILES, (found.storms, found.timelines, found.map), strict=True):
-        write_csv(made / name, table)
+    write_tables(made, dict(zip(storm.FILES, (found.storms, found.timelines, found.map), strict=True)))
     write_json(made / "manifest.json", {"schema_version": 1, "run": "r", "scenario": scenario.canonical()})
     return made
 
