@@ -69,7 +69,8 @@ def world(name: str, clients: int) -> Shard:
         payload_bytes=rng.integers(80, 100, count),
     )
     share_s = 0.03 / clients   # of CPU, for each client and tick
-    costs = Costs(1e-6, request_s=share_s / 2, answer_s=share_s / 2, update_s=share_s / 10)
+    costs = Costs(1e-6, request_s=share_s / 2, answer_s=share_s / 2, update_s=share_s / 10,
+                  wake_s=2e-4, cold_share=0.6)   # a server that sleeps gets cold, as measured ones do
     net = Net(up_s=0.001, down_s=0.001)
     return Shard(1, np.arange(clients), ticks, CYCLES[name], costs, net, 1.0, 1.0 + MEASURE_S, 1.0)
 
