@@ -86,6 +86,10 @@ def run(
                 return
             begin = partial(_begin, question, results)
         else:
+            if scenario is None and (overrides or feed):
+                raise RunError(
+                    f"{resume}: --resume goes on with the run's own scenario; --set and --feed go with it "
+                    "only where a SCENARIO is named too, which is compared with the run's")
             begin = partial(_resume, resume, scenario, overrides or (), feed, force=force)
         with machine_lock(wait=wait, say=lambda line: typer.echo(line, err=True)):
             with told_where_full("the same command"):
@@ -106,9 +110,6 @@ def _begin(question: Question, results: Path) -> Run:
 def _resume(folder: Path, scenario: str | None, overrides: Sequence[str], feed: Path | None, *,
             force: bool) -> Run:
     """The run in a folder, ready to go on; a scenario that is named beside it is compared with its own."""
-    if scenario is None and (overrides or feed):
-        raise RunError(f"{folder}: --resume goes on with the run's own scenario; --set and --feed go "
-                       "with it only where a SCENARIO is named too, which is compared with the run's")
     named = prepare.read(scenario, overrides, feed).scenario if scenario is not None else None
     return journal.resume(folder.resolve(), named, force=force)
 

@@ -23,6 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from bench import manifest as manifests
+from bench.cli.terms import told_how_to_go_on
 from bench.errors import ScenarioError
 from bench.experiment import journal, plan
 from bench.experiment.journal import Run
@@ -183,7 +184,8 @@ def finish(folder: Path, as_json: bool) -> None:
     # They import matplotlib, which a command that draws nothing should not pay for.
     from bench.report import crossover, storm
 
-    with told_where_full(f"tickertape report {folder}"):
+    again = f"tickertape report {folder}"
+    with told_where_full(again), told_how_to_go_on(again):
         if manifests.read(folder)["scenario"].get("storm"):
             a_storm = storm.build(folder)
             table, sentences = storm.policies_table(a_storm.storms), storm.findings(a_storm)

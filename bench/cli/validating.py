@@ -175,7 +175,7 @@ def validate(
                            f"its own {validation.COSTS} and cells")
         if folder is None:
             name = "validation" if scenario is None else scenario
-            begin = (partial(series.resume, resume.resolve(), "validation", force=force) if resume else
+            begin = (partial(_resumed, resume.resolve(), force=force) if resume else
                      _beginning(name, costs, overrides or (), results))
             measured = _measure(begin, "tickertape validate --resume",
                                 "does the simulator foresee what is measured?", wait)
@@ -218,6 +218,15 @@ def _beginning(scenario: str, costs: Path | None, overrides: Sequence[str], resu
         return made
 
     return begin
+
+
+def _resumed(folder: Path, *, force: bool) -> Series:
+    """A validation that was interrupted; what it predicts was named before the first trial."""
+    from bench.simulation import validation
+
+    found = series.resume(folder, "validation", force=force)
+    validation.named(folder)
+    return found
 
 
 def _keep_costs(measured: Series) -> None:

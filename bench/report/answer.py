@@ -75,7 +75,7 @@ def _latency(need: Need) -> str:
 
 def _taken(need: Need, priced: bool) -> str:
     """Workers, and what all costs a month."""
-    price = f", {style.number(need.month)} {need.currency} a month" if priced else ""
+    price = f", {need.month:,.0f} {need.currency} a month" if priced else ""
     return style.counted(need.workers or 0, "worker") + price
 
 

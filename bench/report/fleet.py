@@ -32,14 +32,15 @@ def _columns(plan: Sequence[Need]) -> list[Column]:
     """What there is to say of these plans: client counts if several, the busiest stretch of a feed whose rate
     moves, prices if there are any."""
     first = plan[0]
-    moving, stretch = not math.isnan(first.busiest_s), f"the busiest {style.number(first.busiest_s)} s"
+    lengths_s = [need.busiest_s for need in plan if not math.isnan(need.busiest_s)]
+    moving, stretch = bool(lengths_s), f"the busiest {style.number(max(lengths_s, default=0.0))} s"
     priced = any(not math.isnan(need.month) for need in plan)
     bits, per_s = _unit([need.gbit_out_per_s for need in plan], "Gbit/s", "Mbit/s")
     bytes_, held = _unit([need.memory_gb for need in plan], "GB", "MB")
     clients: list[Column] = [("clients", lambda need: f"{need.clients:,}")]
     busiest: list[Column] = [
-        (f"CPU in {stretch}", lambda need: style.number(need.cpu_busiest_cores)),
-        (f"out in {stretch}", lambda need: style.number(per_s * need.gbit_out_busiest_per_s))]
+        (f"CPU in {stretch} (cores)", lambda need: style.number(need.cpu_busiest_cores)),
+        (f"out in {stretch} ({bits})", lambda need: style.number(per_s * need.gbit_out_busiest_per_s))]
     prices: list[Column] = [
         (f"workers ({first.currency} a month)", lambda need: _price(need, need.workers_month)),
         ("traffic", lambda need: _price(need, need.traffic_month)),

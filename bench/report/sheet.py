@@ -103,9 +103,10 @@ def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     """All tables of the run by the names of their files, each whole or not at all, and their digests."""
     digests = {}
     for name, frame in tables.items():
+        content = frame.to_csv(index=False, lineterminator="\n").encode()
         with whole_file(folder / name) as beside:
-            frame.to_csv(beside, index=False, lineterminator="\n")
-        digests[name] = _digest((folder / name).read_bytes())
+            beside.write_bytes(content)
+        digests[name] = _digest(content)
     write_json(folder / DIGESTS, {"schema_version": SCHEMA_VERSION, "sha256": digests})
 
 

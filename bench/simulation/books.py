@@ -37,6 +37,8 @@ class Steps:
         """A round is over, whose jobs were done in this time; both sums are of all rounds so far."""
         now = np.array([busy_s, *sums.values()])
         grown, self._before = now - self._before, now
+        if end_s <= self._t0_s:
+            return   # of what warm-up brings within the window as much is missing at its end
         begin, end = (min(max((at_s - self._t0_s) / self._step_s, 0.0), float(self._count))
                       for at_s in (begin_s, end_s))
         first, last = min(int(begin), self._count - 1), min(int(end), self._count - 1)

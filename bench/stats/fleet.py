@@ -31,7 +31,9 @@ to be simulated again with more workers.
 Sockets are one for each client, or, where each request has a connection of its own, those whose handshake or
 request is under way. Memory is what each further client took where it was measured; it is not simulated.
 
-Known weakness: a plan knows the bursts that were simulated; longer runs find others. And a fleet that is
+Known weakness: a plan knows the bursts that were simulated; longer runs find others. What is added up of a
+stretch is the work that was done in it, in steps of ℓ/10, not the work that came; where they differ, work
+waited. And a fleet that is
 large enough for its CPU may still be too small for a deadline: a tick goes out to all clients of a worker
 one after the other, which takes clients a worker times the cost of an update. So latencies that were
 simulated belong to the workers that were simulated, and bear their name; those of the planned workers are
@@ -155,7 +157,9 @@ def needs(
         busiest_s, most, most_ticks_per_s, most_down = _busiest(cell) if moves else NO_STRETCH
         needed = workers_needed(cores, have, own_share, full_at)
         if not math.isnan(most):
-            needed = workers_needed(most, have, mine.base_share + mine.tick_s * most_ticks_per_s, full_at)
+            at_most = workers_needed(most, have, mine.base_share + mine.tick_s * most_ticks_per_s, full_at)
+            # Trials that drew few bursts may at their busiest do less than the mean that is asked for.
+            needed = max(needed, at_most) if needed and at_most else None
         gigabytes = down * HOURS_A_MONTH * 3600 / 1e9
         workers_month = prices.worker_month * needed if prices and needed else math.nan
         traffic_month = prices.gigabyte_out * gigabytes if prices else math.nan

@@ -131,6 +131,11 @@ def test_an_interrupted_calibration_goes_on(tmp_path: Path, made: Made) -> None:
     for verb, sentence in (("validate", "series: found 'calibration', allowed is 'validation'"),
                            ("run", "manifest.json: no such file")):
         assert sentence in tickertape(verb, "--resume", str(folder)).stderr
+    told = folder / "series.json"
+    told.write_text(told.read_text().replace("calibration", "validation"))
+    unnamed = made(None)
+    assert "held-out.json: no such file" in tickertape("validate", "--resume", str(folder), "--force").stderr
+    assert unnamed == []
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), [

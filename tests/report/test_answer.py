@@ -23,8 +23,8 @@ POLL = replace(PUSH, transport="short_polling", workers=33, month=27336.0, laten
 
 def test_the_cheapest_has_its_own_latency_and_the_others_beside_it() -> None:
     assert answer.of_plan([POLL, PUSH]) == (
-        "The cheapest for 1,000,000 clients: WebSocket, 10 workers, 13,700 USD a month, with a mean latency "
-        "of 512 ms (closed form). Short polling takes 33 workers, 27,300 USD a month.")
+        "The cheapest for 1,000,000 clients: WebSocket, 10 workers, 13,668 USD a month, with a mean latency "
+        "of 512 ms (closed form). Short polling takes 33 workers, 27,336 USD a month.")
 
 
 def test_without_prices_workers_count() -> None:

@@ -57,8 +57,8 @@ def test_a_plan_for_the_busiest_stretch_says_so_and_quotes_the_link() -> None:
     need = replace(NEED, busiest_s=1.5, cpu_busiest_cores=14.0, gbit_out_busiest_per_s=2.56)
     table = fleet.table([need], MANIFEST)
     told = dict(zip(table.columns, table.rows[0], strict=True))
-    assert (told["CPU (cores)"], told["CPU in the busiest 1.50 s"]) == ("2.43", "14.0")
-    assert (told["out (Mbit/s)"], told["out in the busiest 1.50 s"]) == ("814", "2,560")
+    assert (told["CPU (cores)"], told["CPU in the busiest 1.50 s (cores)"]) == ("2.43", "14.0")
+    assert (told["out (Mbit/s)"], told["out in the busiest 1.50 s (Mbit/s)"]) == ("814", "2,560")
     assert "60 % in the busiest 1.50 s that were simulated" in table.note
     assert "on average" not in table.note
 

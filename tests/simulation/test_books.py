@@ -71,7 +71,10 @@ def test_steps_add_up_to_what_was_counted(shard):
     outcome = simulate(shard, Kept(), steps)
     assert steps.busy_s.sum() == pytest.approx(outcome.busy_s)
     for name in {*COUNTED} - {"in_flight_s"}:
-        assert steps.counted[name].sum() == pytest.approx(outcome.counted[name].sum()), name
+        missing = outcome.counted[name].sum() - steps.counted[name].sum()
+        assert missing >= -1e-6, name   # what warm-up brought: each client has but one request under way
+        if name in ("connections", "requests", "responses"):
+            assert missing <= len(shard.clients) + 1e-6, name
     step_s = shard.late_after_s / STEPS_A_STRETCH
     assert (steps.busy_s >= 0).all()
     assert len(steps.busy_s) == np.ceil((shard.t1_s - shard.t0_s) / step_s)

@@ -168,6 +168,12 @@ def test_a_plan_is_for_the_mean_unless_the_rate_moves() -> None:
     assert not plans(trial(server_cpu_busiest_cores=2.3, server_cpu_cores=2.0), moves=True)[0].short
 
 
+def test_a_plan_is_never_below_that_of_the_mean() -> None:
+    """As of trials that drew hardly a burst."""
+    calm = trial(server_cpu_busiest_cores=1.0)
+    assert plans(calm, moves=True)[0].workers == plans(calm)[0].workers == 5
+
+
 def test_a_run_without_a_busiest_stretch_on_record_is_planned_by_its_mean() -> None:
     old = trial(server_cpu_busiest_cores=math.nan)
     assert plans(old, trial(), moves=True)[0].workers == plans(old, trial())[0].workers == 5
