@@ -33,11 +33,10 @@ request is under way. Memory is what each further client took where it was measu
 
 Known weakness: a plan knows the bursts that were simulated; longer runs find others. What is added up of a
 stretch is the work that was done in it, in steps of ℓ/10, not the work that came; where they differ, work
-waited. And a fleet that is
-large enough for its CPU may still be too small for a deadline: a tick goes out to all clients of a worker
-one after the other, which takes clients a worker times the cost of an update. So latencies that were
-simulated belong to the workers that were simulated, and bear their name; those of the planned workers are
-closed forms (`bench.simulation.closed_forms`).
+waited. And a fleet that is large enough for its CPU may still be too small for a deadline: a tick goes out to
+all clients of a worker one after the other, which takes clients a worker times the cost of an update. So
+latencies that were simulated belong to the workers that were simulated, and bear their name; those of the
+planned workers are closed forms (`bench.simulation.closed_forms`).
 """
 
 from __future__ import annotations
