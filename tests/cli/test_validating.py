@@ -123,6 +123,13 @@ def test_an_interrupted_calibration_goes_on(tmp_path: Path, made: Made) -> None:
     folder = next((tmp_path / "results").glob("*-calibration"))
     assert result.exit_code == 130
     assert f"tickertape calibrate --to mine.json --resume {folder.relative_to(tmp_path)}" in result.stderr
+    told = folder / "series.json"
+    mine = told.read_text()
+    told.write_text(mine.replace("calibration", "validation"))   # one that never came to naming its cells
+    unnamed = made(None)
+    assert "held-out.json: no such file" in tickertape("validate", "--resume", str(folder), "--force").stderr
+    assert unnamed == []
+    told.write_text(mine)
     rest = made(None)
     result = tickertape("calibrate", "--resume", str(folder), "--force", "--to", "mine.json")
     assert result.exit_code == 0, result.stderr
@@ -131,11 +138,6 @@ def test_an_interrupted_calibration_goes_on(tmp_path: Path, made: Made) -> None:
     for verb, sentence in (("validate", "series: found 'calibration', allowed is 'validation'"),
                            ("run", "manifest.json: no such file")):
         assert sentence in tickertape(verb, "--resume", str(folder)).stderr
-    told = folder / "series.json"
-    told.write_text(told.read_text().replace("calibration", "validation"))
-    unnamed = made(None)
-    assert "held-out.json: no such file" in tickertape("validate", "--resume", str(folder), "--force").stderr
-    assert unnamed == []
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), [

@@ -92,3 +92,15 @@ def test_a_burst_is_in_the_steps_in_which_it_is_worked_on():
     expected[15:19] = [0.1, 0.1, 0.1, 0.05]
     np.testing.assert_allclose(steps.busy_s, expected, atol=1e-9)
     assert steps.counted["updates"].sum() == 9
+
+
+def test_what_warm_up_brings_is_in_no_step():
+    """Polls that were booked then, for the window's first second, are not all in its first step."""
+    count = 100
+    ticks = Ticks(np.arange(1), np.array([0.5]), np.zeros(1, dtype=int), np.full(1, 50))
+    cycle = Cycle(pace="rate", interval_s=1.0, new_connection=True)
+    shard = Shard(1, np.arange(count), ticks, cycle, Costs(request_s=1e-6), Net(0.001, 0.001), 2.0, 5.0,
+                  late_after_s=1.0)
+    steps = Steps(shard)
+    simulate(shard, Kept(), steps)
+    assert steps.counted["connections"].max() < count / 3
