@@ -5,6 +5,11 @@ SCENARIO ?= default
 ARGS     ?=
 PIP      := .venv/bin/python -m pip --disable-pip-version-check --quiet
 
+# One variable, quoted for the shell, whatever is in it; only ARGS is split into words by the shell.
+quoted = '$(subst ','\'',$(value $(1)))'
+scenario = $(if $(value SCENARIO),$(call quoted,SCENARIO),default)
+feed = $(if $(value FEED),--feed=$(call quoted,FEED))
+
 .DEFAULT_GOAL := help
 .PHONY: help bench simulate plan resume report compare calibrate validate serve bench-ui notebook doctor test lock clean
 
@@ -14,23 +19,22 @@ help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 bench: .venv/.run  ## measure and report: SCENARIO=quick, FEED=trades.csv, ARGS="--set trials.count=10"
-	.venv/bin/tickertape run $(SCENARIO) $(if $(FEED),--feed $(FEED)) $(ARGS)
+	.venv/bin/tickertape run $(scenario) $(feed) $(ARGS)
 
 simulate: .venv/.run  ## a million clients, from measured costs: SCENARIO=…, FEED=…, ARGS="--rtt 80ms"
-	.venv/bin/tickertape simulate $(if $(filter file,$(origin SCENARIO)),scale/million,$(SCENARIO)) \
-		$(if $(FEED),--feed $(FEED)) $(ARGS)
+	.venv/bin/tickertape simulate $(if $(filter file,$(origin SCENARIO)),scale/million,$(scenario)) $(feed) $(ARGS)
 
 plan: .venv/.run  ## what such a run would need, without running it: SCENARIO=…, FEED=…
-	.venv/bin/tickertape run $(SCENARIO) $(if $(FEED),--feed $(FEED)) --plan $(ARGS)
+	.venv/bin/tickertape run $(scenario) $(feed) --plan $(ARGS)
 
 resume: .venv/.run  ## go on with an interrupted run: RUN=results/latest
-	.venv/bin/tickertape run --resume $(or $(RUN),results/latest) $(ARGS)
+	.venv/bin/tickertape run --resume $(if $(value RUN),$(call quoted,RUN),results/latest) $(ARGS)
 
 report: .venv/.run  ## make a run's report again from its files alone: RUN=results/latest
-	.venv/bin/tickertape report $(or $(RUN),results/latest) $(ARGS)
+	.venv/bin/tickertape report $(if $(value RUN),$(call quoted,RUN),results/latest) $(ARGS)
 
 compare: .venv/.run  ## what has become worse between two runs: RUN=results/reference WITH=results/latest
-	.venv/bin/tickertape compare $(or $(RUN),results/reference) $(or $(WITH),results/latest) $(ARGS)
+	.venv/bin/tickertape compare $(if $(value RUN),$(call quoted,RUN),results/reference) $(if $(value WITH),$(call quoted,WITH),results/latest) $(ARGS)
 
 calibrate: .venv/.run  ## what work costs the servers on this machine, for simulating; about five minutes
 	.venv/bin/tickertape calibrate $(ARGS)
@@ -39,10 +43,10 @@ validate: .venv/.run  ## how well the simulator foresees what is measured here; 
 	.venv/bin/tickertape validate $(ARGS)
 
 serve: .venv/.run  ## all servers side by side on one feed, to poke at: SCENARIO=…, FEED=…
-	.venv/bin/tickertape serve $(SCENARIO) $(if $(FEED),--feed $(FEED)) $(ARGS)
+	.venv/bin/tickertape serve $(scenario) $(feed) $(ARGS)
 
 bench-ui: .venv/.run  ## the servers, and Locust's web interface to load them by hand: SCENARIO=…
-	.venv/bin/tickertape serve $(SCENARIO) $(if $(FEED),--feed $(FEED)) --locust $(ARGS)
+	.venv/bin/tickertape serve $(scenario) $(feed) --locust $(ARGS)
 
 notebook: .venv/.notebook  ## JupyterLab on notebooks/
 	.venv/bin/jupyter lab notebooks $(ARGS)
