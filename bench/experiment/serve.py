@@ -32,7 +32,7 @@ from bench.scenario import Feed
 
 DAY_S = 86_400.0
 TICKS_MAX = 2_000_000
-"""About 100 bytes each in the publisher."""
+"""At most 100 bytes each in the publisher, and some 10 MB for the lines of those that it holds."""
 FOREVER_S = 10 * 365 * DAY_S
 READY_S = 60.0
 WEB_PORT_OFFSET = 100

@@ -11,6 +11,10 @@ its cursor has left the tape; it may come back and is then told of the hole by t
 Writing is done at once, in the publisher's own call, and not when the loop comes round: the loop may
 be about to spin for the next tick. One that has fallen behind gets its chunks when the loop is free.
 
+Accepting may fail for want of descriptors or memory. The listener then stays readable, and to try again at
+once would be a loop that takes the core from the ticks. So the outlet tries again after `ACCEPT_PAUSE_S`,
+and logs the reason once; subscribers wait in the backlog meanwhile.
+
 Known weakness: `send` to a subscriber costs about 10 µs, so with k servers the last one gets its tick
 10·k µs after the first.
 """
@@ -18,6 +22,7 @@ Known weakness: `send` to a subscriber costs about 10 µs, so with k servers the
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -33,7 +38,11 @@ HELLO_MAX_BYTES = 64
 HELLO_S = 10.0
 """How long a subscriber may take to say where it begins."""
 
+ACCEPT_PAUSE_S = 0.5
+"""How long new subscribers wait after one could not be accepted."""
+
 ALL = Subscription()
+log = logging.getLogger("tickertape.feed")
 
 
 class Outlet:
@@ -48,6 +57,9 @@ class Outlet:
         self.subscribers: set[_Subscriber] = set()
         self._listener = socket.create_server((host, port), backlog=128)
         self._listener.setblocking(False)
+        self._pause: asyncio.TimerHandle | None = None
+        """Set while new subscribers wait, because the last one could not be accepted."""
+        self._has_complained = False
         loop.add_reader(self._listener.fileno(), self._accept)
 
     @property
@@ -66,6 +78,8 @@ class Outlet:
 
     def close(self) -> None:
         """Close the listener and all connections."""
+        if self._pause is not None:
+            self._pause.cancel()
         self.loop.remove_reader(self._listener.fileno())
         self._listener.close()
         for subscriber in list(self.subscribers):
@@ -76,9 +90,25 @@ class Outlet:
             sock, _ = self._listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return  # it was gone before we came
+        except OSError as error:
+            self._let_wait(error)
+            return
+        self._has_complained = False
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.subscribers.add(_Subscriber(self, sock))
+
+    def _let_wait(self, error: OSError) -> None:
+        """Accept nobody for a while; log why, once until it is over."""
+        if not self._has_complained:
+            self._has_complained = True
+            log.warning("a subscriber can't be accepted, and waits: %s", error)
+        self.loop.remove_reader(self._listener.fileno())
+        self._pause = self.loop.call_later(ACCEPT_PAUSE_S, self._resume)
+
+    def _resume(self) -> None:
+        self._pause = None
+        self.loop.add_reader(self._listener.fileno(), self._accept)
 
 
 class _Subscriber:

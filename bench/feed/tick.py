@@ -17,7 +17,8 @@ Its due instant then stands in the schedule alone, where the judging takes it fr
 is left out.
 
 The publisher encodes a tick once and servers hand on the very same bytes, so that "payload" means the
-same number of bytes for every transport.
+same number of bytes for every transport. Lines are kept, so they are copied: what orjson returns holds
+the whole block that it was written into, 4 kB for a tick of 87 bytes.
 """
 
 from __future__ import annotations
@@ -59,12 +60,12 @@ def encode(tick: Tick) -> bytes:
     if tick.bids or tick.asks:
         fields["bids"] = tick.bids
         fields["asks"] = tick.asks
-    return orjson.dumps(fields)
+    return bytes(memoryview(orjson.dumps(fields)))
 
 
 def encode_compact(tick: Tick) -> bytes:
     """The tick's line in the compact encoding; `contract.tick_fields` reads it."""
-    return orjson.dumps((tick.index, tick.seq, tick.price, tick.size, tick.symbol))
+    return bytes(memoryview(orjson.dumps((tick.index, tick.seq, tick.price, tick.size, tick.symbol))))
 
 
 ENCODERS = {"object": encode, "compact": encode_compact}

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -182,6 +185,50 @@ def test_one_whose_place_left_the_tape_is_disconnected() -> None:
         stuck._transport.resume_reading()  # type: ignore[attr-defined]
         taken = (await stuck.read()).split(b"\n")
         assert len(taken) < stage.tape.head
+
+    on_stage(play)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EPERM])
+def test_whoever_cannot_be_accepted_waits_without_a_busy_loop(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    monkeypatch.setattr(outlet, "ACCEPT_PAUSE_S", 0.02)
+
+    class Listener:
+        """The outlet's listener, of a process that has no descriptors left."""
+
+        def __init__(self, inner: socket.socket) -> None:
+            self.inner, self.failing, self.tries = inner, True, 0
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.inner, name)
+
+        def accept(self) -> Any:
+            self.tries += 1
+            if self.failing:
+                raise OSError(number, os.strerror(number))
+            return self.inner.accept()
+
+    async def play(stage: Stage) -> None:
+        put(stage.tape)
+        listener = Listener(stage.outlet._listener)
+        stage.outlet._listener = listener   # type: ignore[assignment]
+        began_s, patience = stage.outlet.loop.time(), 4
+        reader, _ = await stage.connect(b"after -\n")
+        while listener.tries < patience:
+            await asyncio.sleep(0)
+        assert stage.outlet.loop.time() - began_s >= (patience - 1) * outlet.ACCEPT_PAUSE_S
+        listener.failing = False
+        assert [line.get("seq") for line in await lines(reader, 2)] == [None, 1]
+        assert len(caplog.records) == 1
+
+    on_stage(play)
+
+
+def test_an_outlet_that_waits_to_accept_can_be_closed() -> None:
+    async def play(stage: Stage) -> None:
+        stage.outlet._let_wait(OSError(errno.EMFILE, "no descriptors"))
 
     on_stage(play)
 

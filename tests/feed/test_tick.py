@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import orjson
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +56,14 @@ def test_a_compact_tick_is_read_back_but_for_what_it_leaves_out(tick: Tick) -> N
 
 def test_a_compact_line_has_about_twenty_characters() -> None:
     assert encode_compact(Tick(12, 13, 4_100_000_000, "AAA", 52.07, 100)) == b'[12,13,52.07,100,"AAA"]'
+
+
+@pytest.mark.parametrize("encoder", [encode, encode_compact])
+def test_a_kept_line_takes_little_more_than_its_bytes(encoder: Callable[[Tick], bytes]) -> None:
+    memory, count = psutil.Process().memory_info, 20_000
+    before = memory().rss
+    kept = [encoder(Tick(index, index + 1, 4_100_000_000, "AAA", 23.82, 100)) for index in range(count)]
+    assert (memory().rss - before) / count < 500 + len(kept[-1])
 
 
 @pytest.mark.parametrize("line", [b"", b"{}", b"[1]", b"7", b'{"index":1,"seq":1}', b"\xff"])
