@@ -1,7 +1,7 @@
 """`simulate` of a scenario that asks for a storm or a crossover map in place of a feed.
 
-    [storm]      ─► storm.csv      storm_timeline.csv   storm_map.csv  ─┐
-    [crossover]  ─► crossover.csv  crossover_checks.csv                ─┴► report.html  report.md
+    [storm]      ─► storm.csv  storm_timeline.csv  storm_map.csv  storm_assumptions.csv  ─┐
+    [crossover]  ─► crossover.csv  crossover_checks.csv  ─────────────────────────────────┴► report.html …
 
 Such a run has a manifest and tables, but no trials. Its storms and checks are simulated side by side and stay
 in its folder (`bench.simulation.pieces`), so that it goes on where it was interrupted. `report` makes its
@@ -112,7 +112,7 @@ def _refuse_unless_simulable(question: Question) -> None:
 
 def _refuse_too_many_storms(storm: Storm, count: int, where: str) -> None:
     """Raise `ScenarioError` where more storms are asked for than anybody would wait for."""
-    storms_asked = len(storm.policies) * count
+    storms_asked = len(storm.policies) * (2 * count + math.ceil(math.log2(len(storms.REFUSAL_SHARES) + 1)))
     if storm.map is not None:
         storms_asked += len(storm.map.backlogs) * len(storm.map.windows) * storm.map.seeds
     if storms_asked > STORMS_MOST:
@@ -155,7 +155,8 @@ def _storm(run: Run, costs: CostsFile | None) -> None:
     given = storms.conditions(scenario, own)
     found = storms.tables(scenario, given, _pieces(run, "storms", storms.tasks(scenario, given)))
     mapped = {} if found.map is None else {"storm_map.csv": found.map}
-    write_tables(run.folder, {"storm.csv": found.storms, "storm_timeline.csv": found.timelines, **mapped})
+    write_tables(run.folder, {"storm.csv": found.storms, "storm_timeline.csv": found.timelines, **mapped,
+                              "storm_assumptions.csv": found.assumptions})
 
 
 def _crossover(run: Run, costs: CostsFile) -> None:
@@ -188,7 +189,8 @@ def finish(folder: Path, as_json: bool) -> None:
     with told_where_full(again), told_how_to_go_on(again):
         if manifests.read(folder)["scenario"].get("storm"):
             a_storm = storm.build(folder)
-            table, sentences = storm.policies_table(a_storm.storms), storm.findings(a_storm)
+            table = storm.policies_table(a_storm.storms, a_storm.assumptions)
+            sentences = storm.findings(a_storm)
         else:
             a_map = crossover.build(folder)
             table, sentences = crossover.shares_table(a_map), crossover.findings(a_map)

@@ -1,6 +1,6 @@
 """The report of a reconnect storm: which policy gets the clients back, how soon, and what it wastes.
 
-    manifest.json  storm.csv  storm_timeline.csv  [storm_map.csv] ─► report.html  report.md
+    manifest.json  storm.csv  storm_timeline.csv  storm_assumptions.csv  [storm_map.csv] ─► report.html  .md
 
 Each sentence is computed from the tables. Times are medians over the seeds, with least and most; shares and
 attempts are means.
@@ -22,7 +22,7 @@ from bench.report.sheet import Sheet
 from bench.report.storm_figures import order
 from bench.report.tables import Table
 
-FILES = ("storm.csv", "storm_timeline.csv", "storm_map.csv")
+FILES = ("storm.csv", "storm_timeline.csv", "storm_map.csv", "storm_assumptions.csv")
 
 RECOVERY = (
     "Bars are medians over the seeds, the thin line goes from the least to the most. The dashed line is "
@@ -48,8 +48,8 @@ CAVEATS = (
     "Workers share nothing and each client comes back to the one that it had, so one of them stands for all. "
     "The slowest of many is somewhat later.",
     "Refusals are made on arrival, before anything that waits: the worst case for a server that refuses "
-    "in its own loop. In the kernel or in a proxy a refusal costs the worker less: set "
-    "storm.refusal_share.",
+    "in its own loop. In a proxy a refusal costs the worker less: set storm.refusal_share. A full listen "
+    "backlog isn't refused at all: the kernel drops what comes, almost for free, and sends the SYN again.",
     "A client that gave up keeps its place in the backlog and its connection is made all the same, as a "
     "server can't know until it has spent the work.",
     "All clients lose the server in the same instant. A staggered drain does what a window does.",
@@ -66,14 +66,18 @@ class StormRun:
     storms: pd.DataFrame
     timelines: pd.DataFrame
     map: pd.DataFrame | None
+    assumptions: pd.DataFrame | None = None
+    """The same policies under other assumptions; None: an older run."""
 
 
 def open_storm(folder: Path) -> StormRun:
     """Read them; one that is missing or damaged is a `RunError`."""
     manifest = manifests.read(folder)
     mapped = sheet.read_csv(folder / "storm_map.csv") if manifest["scenario"]["storm"]["map"] else None
+    assumed = folder / "storm_assumptions.csv"
     return StormRun(folder, manifest, sheet.read_csv(folder / "storm.csv"),
-                    sheet.read_csv(folder / "storm_timeline.csv"), mapped)
+                    sheet.read_csv(folder / "storm_timeline.csv"), mapped,
+                    sheet.read_csv(assumed) if assumed.is_file() else None)
 
 
 def build(folder: Path) -> StormRun:
@@ -98,7 +102,8 @@ def page(run: StormRun) -> Sheet:
         plates.append(sheet.drawn("map", figures.map_of(run.map), caption, ASIDE))
     return Sheet(
         question=run.manifest["scenario"]["question"], subtitle=sheet.subtitle(run.manifest),
-        notice=_notice(run), findings=findings(run), glance=[policies_table(storms)], plates=plates,
+        notice=_notice(run), findings=findings(run), glance=[policies_table(storms, run.assumptions)],
+        plates=plates,
         sections=[conditions_table(run)], caveats=CAVEATS,
     )
 
@@ -121,7 +126,9 @@ def findings(run: StormRun) -> list[str]:
         f"A worker connects at most {1000 / given['connection_ms']:,.0f} clients a second, so its "
         f"{given['clients']:,.0f}{fleet} can't all be back before {style.number(given['floor_s'])} s: the "
         "floor."]
-    sentences += [_policy(storms[storms["policy"] == policy]) for policy in order(storms)]
+    sentences.append(_assumed(given))
+    sentences += [_policy(storms[storms["policy"] == policy]) + _otherwise(run.assumptions, policy)
+                  for policy in order(storms)]
     share = float(given["backlog_share"])
     within = "shallow enough" if share <= 1 else "too deep"
     sentences.append(
@@ -130,6 +137,38 @@ def findings(run: StormRun) -> list[str]:
         "waits behind more than these has given up before its turn.")
     return sentences + (
         _map_findings(run.map, float(given["down_s"])) if run.map is not None else [])
+
+
+def _assumed(given: pd.Series) -> str:
+    """The assumptions on which the answers hang."""
+    return ("Assumed, not measured: who finds the backlog full is refused at once, a refusal costs "
+            f"{given['refusal_share']:g} × a connection, and refusals go before what waits. Beside each "
+            "answer is what it becomes where the kernel drops such attempts for free, and at which price of "
+            "a refusal it flips.")
+
+
+def _otherwise(assumptions: pd.DataFrame | None, policy: str) -> str:
+    """What a policy's answer becomes under other assumptions; empty for an older run."""
+    if assumptions is None:
+        return ""
+    mine = assumptions[assumptions["policy"] == policy]
+    dropped = mine[mine["overflow"] == "dropped"]
+    late = float(dropped["recovered_s"].median())
+    back = (f"{100 * dropped['connected_share'].mean():.3g} % are ever back" if math.isinf(late)
+            else f"back after {style.number(late)} s")
+    return f" Dropped by the kernel: {back}. {style.sentence(_flips(mine))}."
+
+
+def _flips(mine: pd.DataFrame) -> str:
+    """At which price of a refusal the answer of a policy flips."""
+    refused = mine[mine["overflow"] == "refused"]
+    over = refused["recovered_s"] < math.inf
+    ends, lasts = refused.loc[over, "refusal_share"], refused.loc[~over, "refusal_share"]
+    if not len(ends):
+        return "never back even where a refusal costs nothing"
+    if not len(lasts):
+        return f"back whatever a refusal costs, up to {ends.max():g} × a connection"
+    return f"back up to {ends.max():g} × a connection for a refusal, never from {lasts.min():g} × on"
 
 
 def _policy(mine: pd.DataFrame) -> str:
@@ -182,8 +221,8 @@ def _map_findings(points: pd.DataFrame, down_s: float) -> list[str]:
     return found
 
 
-def policies_table(storms: pd.DataFrame) -> Table:
-    """A row a policy, the quickest first."""
+def policies_table(storms: pd.DataFrame, assumptions: pd.DataFrame | None = None) -> Table:
+    """A row a policy, the quickest first; with what it comes to under other `assumptions`."""
     rows = []
     for policy in order(storms):
         mine = storms[storms["policy"] == policy]
@@ -193,14 +232,37 @@ def policies_table(storms: pd.DataFrame) -> Table:
             "never" if math.isinf(late) else style.number(late),
             "–" if math.isinf(late) else f"{late / mine['floor_s'].iloc[0]:.2f} ×",
             f"{100 * mine['connected_share'].mean():.3g} %",
+            *_alternatives(assumptions, policy),
             style.number(float(mine["attempts_per_client"].mean())), f"{mine['attempts_max'].max():,.0f}",
             f"{mine['refused'].mean():,.0f}", f"{mine['stale'].mean():,.0f}",
             f"{100 * mine['wasted_share'].mean():.3g} %",
         ))
-    columns = ("policy", "99.9 % back (s)", "÷ floor", "back in the end", "attempts a client", "at most",
-               "refused", "connected in vain", "CPU wasted")
-    return Table("policies", "Policies, for one worker", columns, tuple(rows),
-                 f"Means over {storms.groupby('policy').size().max()} seeds, of the time the median.")
+    further = () if assumptions is None else ("if dropped (s)", "flips at a refusal of")
+    columns = ("policy", "99.9 % back (s)", "÷ floor", "back in the end", *further, "attempts a client",
+               "at most", "refused", "connected in vain", "CPU wasted")
+    note = (f"Means over {storms.groupby('policy').size().max()} seeds, of the time the median. A refusal is "
+            f"taken to cost {storms['refusal_share'].iloc[0]:g} × a connection and to go first"
+            f"{DROPPED * (assumptions is not None)}.")
+    return Table("policies", "Policies, for one worker", columns, tuple(rows), note)
+
+
+DROPPED = (
+    "; if dropped: the kernel drops who finds the backlog full, and sends the SYN again; flips: the prices "
+    "of a refusal between which the answer changes")
+
+
+def _alternatives(assumptions: pd.DataFrame | None, policy: str) -> tuple[str, ...]:
+    """The cells of a policy under other assumptions; none for an older run."""
+    if assumptions is None:
+        return ()
+    mine = assumptions[assumptions["policy"] == policy]
+    late = float(mine.loc[mine["overflow"] == "dropped", "recovered_s"].median())
+    refused = mine[mine["overflow"] == "refused"]
+    over = refused["recovered_s"] < math.inf
+    shares = [f"{share:g}" for share in sorted(refused["refusal_share"])]
+    flips = (f"{shares[0]} to {shares[-1]} ×" if over.any() and not over.all()
+             else "never back" if not over.any() else f"none up to {shares[-1]} ×")
+    return ("never" if math.isinf(late) else style.number(late), flips)
 
 
 def conditions_table(run: StormRun) -> Table:
@@ -212,7 +274,7 @@ def conditions_table(run: StormRun) -> Table:
         ("floor: clients ÷ connections a second", f"{style.number(given['floor_s'])} s"),
         ("backlog", f"{given['backlog']:,.0f}, {given['backlog_share']:.2f} × what is connected within the "
                     "timeout"),
-        ("a refusal costs", f"{given['refusal_share']:g} × a connection"),
+        ("a refusal costs", f"{given['refusal_share']:g} × a connection, and goes first (assumed)"),
         ("clients give up after", f"{given['timeout_s']:g} s"),
         ("server down for", f"{given['down_s']:g} s"),
         ("watched for", f"{given['horizon_s']:g} s after that"),

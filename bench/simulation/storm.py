@@ -1,7 +1,9 @@
 """A reconnect storm: N clients lose their server at once, it comes back, and all want to connect.
 
     attempt ──► down: fails at once
-            ├─► backlog full: refused at once, costs r·c of CPU, which goes before all else
+            ├─► backlog full ─┬─ `refused`: at once, costs r·c of CPU, which goes before all else
+            │                 └─ `dropped`: costs nothing, and nobody tells the client: its kernel sends the
+            │                    SYN again after 1 s, 3 s, 7 s … until the client gives up
             └─► waits in the backlog ──► c of CPU ──► connected
                      └─ after the timeout the client gives up and backs off;
                         its place is kept and its c is burnt all the same (stale)
@@ -11,13 +13,16 @@ of Q is harmless only while Q ≤ C·timeout: of a longer one that stays full ev
 keeps the clients coming and the backlog full. Such a state lasts though its cause is gone (Bronson et al.,
 "Metastable Failures in Distributed Systems", HotOS 2021). Refusals come first since they are made on
 arrival, in the kernel or in the loop that accepts; so enough of them leave nothing for connecting (receive
-livelock: Mogul and Ramakrishnan, 1997).
+livelock: Mogul and Ramakrishnan, 1997). Which of the two a server does is an assumption on which the answer
+may hang. A server that takes every connection and refuses in its own loop or proxy refuses; a full listen
+backlog drops (Linux, tcp_abort_on_overflow = 0), and the SYN is sent again by RFC 6298's timer, which begins
+at 1 s and doubles.
 
 The simulation is exact: a heap of attempts and timeouts, a FIFO worker, no steps of time. `Timeline` counts
 what happened in which second.
 
 Known weakness: attempts take no time on the way; CPU that refusals take is never put off, which is the worst
-case for an overloaded worker.
+case for an overloaded worker. Newer kernels send the first SYNs again every second.
 """
 
 from __future__ import annotations
@@ -26,6 +31,7 @@ import heapq
 import math
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +41,10 @@ from bench.tables.storm import Backoff
 
 RECOVERED = 0.999
 """Share of the clients that are connected when a storm counts as over."""
-ATTEMPT, TIMEOUT = 0, 1
+ATTEMPT, TIMEOUT, SYN_AGAIN = 0, 1, 2
+SYN_TIMER_S = 1.0
+"""After so long a kernel sends a SYN again that was not answered; then after twice as long (RFC 6298)."""
+Overflow = Literal["refused", "dropped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,13 @@ class Conditions:
     down_s: float
     horizon_s: float
     """How long it is watched after the server is back."""
+    overflow: Overflow = "refused"
+    """What becomes of an attempt that finds the backlog full."""
+
+    @property
+    def full_s(self) -> float:
+        """CPU for an attempt that finds the backlog full."""
+        return self.refusal_share * self.connection_s if self.overflow == "refused" else 0.0
 
     @property
     def floor_s(self) -> float:
@@ -111,7 +127,7 @@ class Outcome:
     @property
     def wasted_share(self) -> float:
         """Share of the CPU time spent that connected nobody: refusals and stale connections."""
-        wasted = self.stale + self.conditions.refusal_share * self.refused
+        wasted = self.stale + self.conditions.full_s / self.conditions.connection_s * self.refused
         return wasted / (wasted + self.connected) if wasted else 0.0
 
 
@@ -151,18 +167,19 @@ class _Worker:
             if self.queue:
                 self.through_s += given.connection_s
 
-    def takes(self, now_s: float, client: int) -> bool:
-        """Whether an attempt gets a place in the backlog; a refusal delays whoever waits."""
+    def takes(self, now_s: float, client: int, asked_s: float) -> bool:
+        """Give an attempt that began at `asked_s` a place in the backlog; False: it is full. A refusal delays
+        whoever waits."""
         given = self.conditions
         self.work_until(now_s)
         if len(self.queue) < given.backlog:
             if not self.queue:
                 self.through_s = max(now_s, self.through_s) + given.connection_s
-            self.queue.append((client, now_s))
+            self.queue.append((client, asked_s))
             return True
         self.refused += 1
         self.timeline.refused[int(now_s)] += 1
-        self.through_s += given.refusal_share * given.connection_s
+        self.through_s += given.full_s
         return False
 
     def retry_after_s(self, now_s: float) -> float:
@@ -176,13 +193,15 @@ class _Worker:
 def simulate(conditions: Conditions, backoff: Backoff, seed: int) -> Outcome:
     """One storm: every client of the worker follows `backoff`."""
     end_s = conditions.down_s + conditions.horizon_s
+    drops = conditions.overflow == "dropped"
     timeline = Timeline.of(math.ceil(end_s) + 1)
     worker = _Worker(conditions, timeline)
     failures = [0] * conditions.clients
     before_s = [backoff.base_s] * conditions.clients
     luck = Draws(seed, conditions.clients) if is_drawn(backoff) else None
     first = draws(seed, FIRST_ATTEMPT, 0, conditions.clients)
-    events = [(backoff.window_s * first[client], client, ATTEMPT) for client in range(conditions.clients)]
+    events = [(backoff.window_s * first[client], client, ATTEMPT, 0.0)
+              for client in range(conditions.clients)]
     heapq.heapify(events)
 
     def again(now_s: float, client: int, told_s: float = 0.0) -> None:
@@ -190,11 +209,11 @@ def simulate(conditions: Conditions, backoff: Backoff, seed: int) -> Outcome:
         count = failures[client]
         wait = wait_s(backoff, count, luck.of(count, client) if luck else 0.0, before_s[client])
         failures[client], before_s[client] = count + 1, wait
-        heapq.heappush(events, (now_s + (told_s or wait), client, ATTEMPT))
+        heapq.heappush(events, (now_s + (told_s or wait), client, ATTEMPT, 0.0))
 
     failed_down = 0
     while events and worker.connected < conditions.clients:
-        now_s, client, kind = heapq.heappop(events)
+        now_s, client, kind, began_s = heapq.heappop(events)
         if now_s > end_s:
             break
         if kind == TIMEOUT:
@@ -207,9 +226,16 @@ def simulate(conditions: Conditions, backoff: Backoff, seed: int) -> Outcome:
             failed_down += 1
             timeline.failed_down[int(now_s)] += 1
             again(now_s, client)
-        elif worker.takes(now_s, client):
-            heapq.heappush(events, (now_s + conditions.timeout_s, client, TIMEOUT))
-        else:
+            continue
+        asked_s = began_s if kind == SYN_AGAIN else now_s
+        taken = worker.takes(now_s, client, asked_s)
+        if kind == ATTEMPT and (taken or drops):
+            heapq.heappush(events, (now_s + conditions.timeout_s, client, TIMEOUT, 0.0))
+        if drops and not taken:
+            next_s = asked_s + 2 * (now_s - asked_s) + SYN_TIMER_S   # 1, 3, 7 … s after the first
+            if next_s < asked_s + conditions.timeout_s:
+                heapq.heappush(events, (next_s, client, SYN_AGAIN, asked_s))
+        elif not taken:
             again(now_s, client, worker.retry_after_s(now_s) if backoff.heeds_retry_after else 0.0)
     worker.work_until(end_s)
     return _outcome(worker, failures, failed_down, end_s)

@@ -2,10 +2,15 @@
 
     [storm] × policies × seeds ─► storm.csv            a row a storm
                                   storm_timeline.csv   the first seed of each policy, second by second
+                                  storm_assumptions.csv   the same under other assumptions: what finds the
+                                                       backlog full is dropped, or refused at another price
     [storm.map] × seeds        ─► storm_map.csv        a row a point: backlog/(C·timeout) × window/(N/C)
 
 Workers share nothing and each client comes back to the one that it had, so one worker with its share of the
 clients is simulated; what differs from worker to worker is luck, and that is what the seeds show.
+
+Where an answer flips is searched for by bisection over `REFUSAL_SHARES`, with the first seed: the dearest
+refusal with which the policy's clients are back, and the cheapest with which they are not.
 
 Known weakness: the slowest of many workers is later than the one that is shown.
 """
@@ -23,9 +28,12 @@ import pandas as pd
 
 from bench.scenario import Scenario
 from bench.simulation.pieces import Piece
-from bench.simulation.storm import Conditions, Outcome, simulate
+from bench.simulation.storm import Conditions, Outcome, Overflow, simulate
 from bench.simulation.world import Costs
 from bench.tables.storm import Backoff, Storm, StormMap
+
+REFUSAL_SHARES = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Prices of a refusal, as shares of a connection, between which an answer may flip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,7 @@ class Storms:
     storms: pd.DataFrame
     timelines: pd.DataFrame
     map: pd.DataFrame | None
+    assumptions: pd.DataFrame
 
 
 def conditions(scenario: Scenario, costs: Costs) -> Conditions:
@@ -57,6 +66,11 @@ def tasks(scenario: Scenario, given: Conditions) -> dict[str, Callable[[], Piece
         _named(policy, seed): partial(piece, given, backoff, scenario.seed + seed, with_timeline=seed == 0)
         for policy, backoff in enumerate(storm.policies.values()) for seed in range(scenario.trials.count)
     }
+    for policy, backoff in enumerate(storm.policies.values()):
+        found[_flip(policy)] = partial(flip, given, backoff, scenario.seed)
+        for seed in range(scenario.trials.count):
+            dropped = replace(given, overflow="dropped")
+            found[_named(policy, seed, "dropped")] = partial(piece, dropped, backoff, scenario.seed + seed)
     if storm.map is not None:
         backoff = storm.policies[storm.map.policy]
         for point in _points(storm.map):
@@ -75,6 +89,22 @@ def piece(given: Conditions, backoff: Backoff, seed: int, *, with_timeline: bool
     return found
 
 
+def flip(given: Conditions, backoff: Backoff, seed: int) -> Piece:
+    """The rows of the storms between which the answer flips with the price of a refusal."""
+    rows: dict[float, dict[str, float]] = {}
+
+    def is_over(share: float) -> bool:
+        rows[share] = row(simulate(replace(given, refusal_share=share), backoff, seed))
+        return math.isfinite(rows[share]["recovered_s"])
+
+    low, high = -1, len(REFUSAL_SHARES)   # recovers at `low`, doesn't at `high`
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if is_over(REFUSAL_SHARES[middle]) else (low, middle)
+    shares = [REFUSAL_SHARES[place] for place in (low, high) if 0 <= place < len(REFUSAL_SHARES)]
+    return {"rows": [rows[share] for share in shares]}
+
+
 def tables(scenario: Scenario, given: Conditions, pieces: Mapping[str, Piece]) -> Storms:
     """The tables, from the pieces of all storms."""
     storm = _storm(scenario)
@@ -87,7 +117,25 @@ def tables(scenario: Scenario, given: Conditions, pieces: Mapping[str, Piece]) -
         line.insert(0, "policy", policy)
         timelines.append(line)
     mapped = None if storm.map is None else _map(given, storm.map, pieces)
-    return Storms(pd.DataFrame(rows), pd.concat(timelines, ignore_index=True), mapped)
+    return Storms(pd.DataFrame(rows), pd.concat(timelines, ignore_index=True), mapped,
+                  _assumptions(scenario, pieces))
+
+
+ASSUMED = ("refusal_share", "recovered_s", "connected_share", "attempts_per_client", "wasted_share")
+
+
+def _assumptions(scenario: Scenario, pieces: Mapping[str, Piece]) -> pd.DataFrame:
+    """What each policy comes to under other assumptions than the scenario's."""
+    rows = []
+    for number, policy in enumerate(_storm(scenario).policies):
+        for seed in range(scenario.trials.count):
+            found = pieces[_named(number, seed, "dropped")]["row"]
+            rows.append({"policy": policy, "seed": scenario.seed + seed, "overflow": "dropped",
+                         **{name: found[name] for name in ASSUMED}})
+        for found in pieces[_flip(number)]["rows"]:
+            rows.append({"policy": policy, "seed": scenario.seed, "overflow": "refused",
+                         **{name: found[name] for name in ASSUMED}})
+    return pd.DataFrame(rows)
 
 
 def _storm(scenario: Scenario) -> Storm:
@@ -95,19 +143,25 @@ def _storm(scenario: Scenario) -> Storm:
     return scenario.storm
 
 
-def _named(policy: int, seed: int) -> str:
+def _named(policy: int, seed: int, overflow: Overflow = "refused") -> str:
     """A storm's name; a policy's own may hold what no file's does."""
-    return f"policy-{policy + 1}-{seed + 1}"
+    return f"{'policy' if overflow == 'refused' else overflow}-{policy + 1}-{seed + 1}"
+
+
+def _flip(policy: int) -> str:
+    """The name of the search for the price of a refusal at which a policy's answer flips."""
+    return f"flip-{policy + 1}"
 
 
 def row(outcome: Outcome) -> dict[str, float]:
     """A storm in one row of `storm.csv`."""
     given = outcome.conditions
     median, most = outcome.attempts_by_client
-    cpu_s = given.connection_s * (outcome.connected + outcome.stale + given.refusal_share * outcome.refused)
+    cpu_s = given.connection_s * (outcome.connected + outcome.stale) + given.full_s * outcome.refused
     return {
         "clients": given.clients, "connection_ms": 1000 * given.connection_s, "backlog": given.backlog,
-        "backlog_share": given.backlog / given.safe_backlog, "refusal_share": given.refusal_share,
+        "backlog_share": given.backlog / given.safe_backlog,
+        "refusal_share": given.full_s / given.connection_s,
         "timeout_s": given.timeout_s, "down_s": given.down_s, "horizon_s": given.horizon_s,
         "floor_s": given.floor_s, "recovered_s": outcome.recovered_s, "connected": outcome.connected,
         "connected_share": outcome.connected / given.clients, "attempts": outcome.attempts,
@@ -130,7 +184,7 @@ def timeline(outcome: Outcome) -> pd.DataFrame:
     frame["connected_share"] = frame["connected"].cumsum() / given.clients
     # What waits longer than the timeout is stale; where nothing is through, nobody knows.
     frame["wait_mean_s"] = np.divide(waited_s, through, out=np.full(seconds, np.nan), where=through > 0)
-    frame["refusing_share"] = np.minimum(1, frame["refused"] * given.refusal_share * given.connection_s)
+    frame["refusing_share"] = np.minimum(1, frame["refused"] * given.full_s)
     return frame
 
 

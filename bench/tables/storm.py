@@ -78,7 +78,8 @@ class Storm(Table):
     backlog: Annotated[Count, Field(le=100_000_000)] = 800
     """Connections that may wait at a worker; further ones are refused."""
     refusal_share: Annotated[NotNegative, Field(le=100)] = 0.1
-    """What a refusal costs, as a share of a connection. Refusals are made first, as they are on arrival."""
+    """What a refusal costs, as a share of a connection. Refusals are made first, as they are on arrival.
+    It is an assumption: the report says beside it what else may be assumed, and where the answer flips."""
     timeout_s: Wait = 3.0
     """After so long a client gives up and backs off; the server connects it all the same, in vain."""
     down_s: Annotated[NotNegative, Field(le=86_400)] = 5.0

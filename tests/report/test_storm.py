@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import scaled
 from documented import described
@@ -29,7 +31,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = storms.tables(
         scenario, given, {name: task() for name, task in storms.tasks(scenario, given).items()})
     assert found.map is not None
-    write_tables(made, dict(zip(storm.FILES, (found.storms, found.timelines, found.map), strict=True)))
+    tables = (found.storms, found.timelines, found.map, found.assumptions)
+    write_tables(made, dict(zip(storm.FILES, tables, strict=True)))
     write_json(made / "manifest.json", {"schema_version": 1, "run": "r", "scenario": scenario.canonical()})
     return made
 
@@ -61,6 +64,26 @@ def test_the_window_that_always_helps_is_named(folder: Path, best: float, told: 
     points = run.map.assign(recovered=1, recovered_s=[
         3.75 if window == best else 9.0 for window in run.map["window_share"]])
     assert f"First attempts {told}" in storm.findings(replace(run, map=points))
+
+
+def test_what_is_assumed_is_said_with_what_else_would_be(folder: Path) -> None:
+    """Beside each answer, in sentences and table; a run of before has none, and is read all the same."""
+    run = storm.open_storm(folder)
+    told = " ".join(storm.findings(run))
+    assert "a refusal costs 0.5 × a connection, and refusals go before what waits" in told
+    run = replace(run, assumptions=pd.DataFrame({
+        "policy": ["exponential"] * 3 + ["spread"] * 3, "overflow": ["dropped", "refused", "refused"] * 2,
+        "recovered_s": [4.0, 7.0, math.inf] * 2, "refusal_share": [0.0, 0.05, 0.1] * 2,
+        "connected_share": [1.0, 1.0, 0.2] * 2}))
+    told = next(each for each in storm.findings(run) if each.startswith("Exponential"))
+    assert told.endswith("Dropped by the kernel: back after 4.00 s. Back up to 0.05 × a connection for a "
+                         "refusal, never from 0.1 × on.")
+    table = storm.policies_table(run.storms, run.assumptions)
+    place = table.columns.index("if dropped (s)")
+    assert table.rows[0][place : place + 2] == ("4.00", "0.05 to 0.1 ×")
+    older = replace(run, assumptions=None)
+    assert "Dropped by the kernel" not in " ".join(storm.findings(older))
+    assert "if dropped (s)" not in storm.policies_table(older.storms).columns
 
 
 def test_the_same_files_give_the_same_bytes(folder: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ storms = st.builds(
     Conditions,
     clients=st.integers(1, 150), connection_s=st.floats(0.001, 0.1), backlog=st.integers(1, 60),
     refusal_share=st.sampled_from([0.0, 0.1, 0.5, 1.0]), timeout_s=st.floats(0.05, 3),
-    down_s=st.floats(0, 5), horizon_s=st.floats(1, 60),
+    down_s=st.floats(0, 5), horizon_s=st.floats(1, 60), overflow=st.sampled_from(["refused", "dropped"]),
 )
 backoffs = st.builds(
     Backoff,
@@ -73,6 +75,19 @@ def test_a_storm_by_hand() -> None:
     assert outcome.recovered_s == free.floor_s
 
 
+def test_a_dropped_attempt_is_sent_again_and_costs_nothing() -> None:
+    """Two clients, one place, 0.5 s each: the SYN of the second comes again after 1 s, though it would back
+    off for a minute; where the backlog stays full it comes after 1 and 3 s, and then the client gives up."""
+    storm = Conditions(clients=2, connection_s=0.5, backlog=1, refusal_share=9.0, timeout_s=10.0, down_s=0.0,
+                       horizon_s=20.0, overflow="dropped")
+    outcome = simulate(storm, Backoff(wait="fixed", base_s=60.0), 1)
+    assert (outcome.connected, outcome.attempts, outcome.refused, outcome.ended_s) == (2, 3, 1, 1.5)
+    assert outcome.wasted_share == 0.0
+    busy = replace(storm, connection_s=100.0, timeout_s=5.0)
+    outcome = simulate(busy, Backoff(wait="fixed", base_s=60.0), 1)
+    assert np.flatnonzero(outcome.timeline.table()["refused"]).tolist() == [0, 1, 3]
+
+
 def test_who_gives_up_burns_the_server_all_the_same() -> None:
     storm = Conditions(clients=4, connection_s=1.0, backlog=4, refusal_share=0.0, timeout_s=2.0, down_s=0.0,
                        horizon_s=60.0)
@@ -94,6 +109,14 @@ def run(policy: str, backlog: int, refusal_share: float) -> Outcome:
     storm = Conditions(clients=2000, connection_s=1 / 40, backlog=backlog, refusal_share=refusal_share,
                        timeout_s=3.0, down_s=5.0, horizon_s=245.0)
     return simulate(storm, POLICIES[policy], 3)
+
+
+def test_fixed_retries_never_recover_only_where_a_refusal_is_dear() -> None:
+    """The verdict hangs on what is assumed of who finds the backlog full."""
+    assert math.isinf(run("fixed", 80, 0.1).recovered_s)
+    storm = Conditions(clients=2000, connection_s=1 / 40, backlog=80, refusal_share=0.1, timeout_s=3.0,
+                       down_s=5.0, horizon_s=245.0, overflow="dropped")
+    assert simulate(storm, POLICIES["fixed"], 3).recovered_s < 2 * storm.floor_s
 
 
 def test_lockstep_never_recovers_where_jitter_does() -> None:

@@ -41,13 +41,32 @@ def found(scenario: Scenario) -> Storms:
 
 
 def test_the_tables_hold_every_storm(scenario: Scenario, found: Storms) -> None:
-    assert len(storms.tasks(scenario, storms.conditions(scenario, Costs()))) == 2 * 2 + 2 * 2
+    assert len(storms.tasks(scenario, storms.conditions(scenario, Costs()))) == 2 * (2 * 2 + 1) + 2 * 2
     assert found.storms[["policy", "seed"]].to_numpy().tolist() == [
         ["fixed", 5], ["fixed", 6], ["full", 5], ["full", 6]]
     assert found.map is not None
     assert len(found.map) == 4
     wide = found.map[found.map["window_share"] == 1.5]
     assert (wide["recovered"] == 1).all()
+
+
+def test_each_answer_has_its_alternatives_and_flips_once(found: Storms) -> None:
+    """A row a seed for what is dropped, and the two prices between which what is refused flips."""
+    for policy, mine in found.assumptions.groupby("policy"):
+        dropped = mine[mine["overflow"] == "dropped"]
+        assert dropped["seed"].tolist() == [5, 6], policy
+        assert (dropped["refusal_share"] == 0).all()
+        refused = mine[mine["overflow"] == "refused"]
+        over = (refused["recovered_s"] < math.inf).tolist()
+        shares = refused["refusal_share"].tolist()
+        assert shares == sorted(shares)
+        assert over == sorted(over, reverse=True)
+        if len(shares) == 2:
+            place = storms.REFUSAL_SHARES.index(shares[0])
+            assert (over, shares[1]) == ([True, False], storms.REFUSAL_SHARES[place + 1])
+        else:
+            assert shares == [storms.REFUSAL_SHARES[-1] if over[0] else 0.0]
+    assert set(found.assumptions["policy"]) == {"fixed", "full"}
 
 
 def test_a_timeline_adds_up_to_its_storm(found: Storms) -> None:
