@@ -177,7 +177,8 @@ class AnswerReader:
         self.body_bytes = 0
         self.rest = b""
         """What followed a 101: the first bytes of the other protocol."""
-        self._fed = 0
+        self.fed = 0
+        """All bytes so far, those of an answer that is not whole among them."""
         self._pending = bytearray()
         self._head: Head | None = None
         self._chunks: _Chunks | None = None
@@ -186,7 +187,7 @@ class AnswerReader:
     def feed(self, data: bytes) -> Answer | None:
         """Take what was received. An answer that is complete is returned, once."""
         size = len(data)
-        self._fed += size
+        self.fed += size
         whole: bytes | bytearray = data
         try:
             if self._pending:
@@ -215,7 +216,7 @@ class AnswerReader:
 
     def abandon(self) -> None:
         """No more will come of what was begun: count what there is of it, and expect a new answer."""
-        self.body_bytes = self._fed - self.header_bytes - len(self.rest)
+        self.body_bytes = self.fed - self.header_bytes - len(self.rest)
         self._pending = bytearray()
         self._head = None
         self._chunks = None

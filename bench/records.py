@@ -70,6 +70,7 @@ COUNTED = (
     "connections", "requests", "responses", "updates", "header_bytes_up", "header_bytes_down",
     "body_bytes_up", "body_bytes_down", "polls_late", "answers_empty", "compressed_bytes_down",
     "expanded_bytes_down", "request_duration_ns", "in_flight_ns", "polls_overdue",
+    "retries",
 )
 """Counted by the client's code (`transports.Counts`)."""
 COUNTED_BY_KERNEL = (
@@ -87,7 +88,7 @@ OPENING_AND_CLOSING = tuple(
 headers among it; over the client's whole life. Null off Linux."""
 SINCE_VERSION_2 = (
     "answers_empty", "compressed_bytes_down", "expanded_bytes_down", "request_duration_ns", "in_flight_ns",
-    "polls_overdue",
+    "polls_overdue", "retries",
 )
 CLIENTS = pa.schema([
     pa.field("client", pa.uint32(), nullable=False),

@@ -167,6 +167,7 @@ def _witnesses(record: TrialRecord, totals: dict[str, float]) -> Row:
         "client_error_share": (errors - refusals) / (record.clients + errors + requests),
         **{name: totals[name]
            for name in ("connections", "requests", "responses", "answers_empty", "polls_late")},
+        "retries": totals.get("retries", math.nan),
         "answers_empty_share": _ratio(totals["answers_empty"], responses),
         "polls_late_share": _ratio(totals["polls_late"], requests),
     }

@@ -95,6 +95,8 @@ class Counts:
     """The size of the same once decompressed."""
     polls_late: int = 0
     """Polls that went out after their instant because the one before was still under way."""
+    retries: int = 0
+    """Of `requests`, those sent again because the server closed the kept connection before it answered."""
     polls_overdue: int = 0
     """Polls that the client's own side got to too late, whatever the server did."""
     request_duration_ns: int = 0
@@ -155,7 +157,8 @@ class ClientMachine(Protocol):
         """Bytes came in: `kernel_ns` when the kernel had them, `app_ns` when the driver read them."""
 
     def closed(self, now_ns: int, reason: str) -> None:
-        """The connection is gone, or was refused: `eof`, `reset`, `refused`, `timeout` …"""
+        """The connection is gone, or was refused: `eof`, `reset`, `refused`, `timeout` … What is still in
+        the outbox was never sent: the machine takes it off its counts."""
 
     def timer(self, now_ns: int) -> None:
         """The deadline has come."""

@@ -8,6 +8,11 @@
   0.1 s up to 5 s, each drawn evenly from half to one and a half of that, so that the clients of a server
   that died do not all come back at once. A refusal that names a cursor is followed at once, the first
   time.
+- A server may close a connection that it kept at any time, and so while a request is on its way to it. A
+  GET that meets such a close before any byte of an answer is repeated at once on a new connection (RFC 9112,
+  section 9.3.1): a retry, and no error. On a connection that has answered nothing yet it is an error.
+- After `stop` bytes are counted and nothing is judged or delivered: many servers answer the half-closed
+  connection of a client that leaves, with an empty body or an error.
 - Bytes that are not a batch are the server's mistake: `bad-answer` is counted, the connection is closed,
   and nothing of the batch is delivered.
 
@@ -33,6 +38,9 @@ from bench.wire import HttpWire, fetch_head
 
 PAUSE_MIN_NS = 100_000_000
 PAUSE_MAX_NS = 5_000_000_000
+IN_ORDER = frozenset({"eof", "closed"})
+CLOSES = IN_ORDER | {"reset"}
+"""How a server may end a connection that it kept."""
 INDEX_MAX = 2**32 - 1
 """The largest index, and count of skipped ticks, that a record holds."""
 
@@ -191,8 +199,8 @@ class Poller(ClientLife, ABC):
 
     A subclass says when to ask (`answered`, `asks_ns`, `ask_in_time`). What is asked while a request is
     under way or no connection is up goes out as soon as one may, once; and a request that its connection
-    took down with it is sent again on the next. A connection that the server closed in order is opened
-    again when there is something to ask. A new connection for each poll is asked for by `Connection: close`,
+    took down with it is sent again on the next. A connection that the server closed while nothing was
+    asked on it is opened again when there is something to ask. A new connection for each poll is asked for by `Connection: close`,
     and is opened once the one before has been closed in order, so that its counters are whole.
     """
 
@@ -205,7 +213,15 @@ class Poller(ClientLife, ABC):
         self.asks_ns = NEVER
         """When `ask_in_time` is to be called; the subclass's to set."""
         self._asked_ns = NEVER
-        """When the last request went out."""
+        """When the last request went out; the first time, where it is repeated."""
+        self._repeats = False
+        """The last request met a close and is on its way to a new connection."""
+        self._reused = False
+        """The connection has answered a request."""
+        self._request_size = 0
+        """Bytes of the last request."""
+        self._heard = 0
+        """Bytes that had come when it went out."""
         self._entity_tags = options.entity_tags
         self._head = fetch_head(options, spec.host)
         self._reader = AnswerReader()
@@ -234,7 +250,11 @@ class Poller(ClientLife, ABC):
             counts.header_bytes_up += len(request)
             self.wanted = False
             self.asking = True
-            self._asked_ns = now_ns
+            self._request_size, self._heard = len(request), self._reader.fed
+            if self._repeats:
+                self._repeats = False
+            else:
+                self._asked_ns = now_ns
             return
         self.wanted = True
         if not self._open and not self._changing:
@@ -256,7 +276,7 @@ class Poller(ClientLife, ABC):
         counts, reader = self.counts, self._reader
         try:
             answer = reader.feed(data)
-            if answer is not None and not self._failed:
+            if answer is not None and not (self._failed or self.stopped):
                 self._take_answer(answer, kernel_ns, app_ns)
         except (BadAnswer, ValueError):
             self._fail("bad-answer")
@@ -286,6 +306,7 @@ class Poller(ClientLife, ABC):
         counts.responses += 1
         counts.request_duration_ns += app_ns - self._asked_ns
         self.asking = False
+        self._reused = True
         if head.closes:
             self._close()
         if again or self.wanted:
@@ -317,7 +338,7 @@ class Poller(ClientLife, ABC):
 
     def _fail(self, word: str) -> None:
         """Give this connection up, once; what was asked is asked again on the next."""
-        if not self._failed:
+        if not (self._failed or self.stopped):
             self._failed = True
             self.counts.errors[word] += 1
             self.failures += 1
@@ -325,19 +346,29 @@ class Poller(ClientLife, ABC):
 
     def closed(self, now_ns: int, reason: str) -> None:
         """See `ClientMachine`."""
-        self._reader.abandon()
-        self.counts.body_bytes_down = self._reader.body_bytes
+        counts, reader = self.counts, self._reader
+        never_left = self.asking and len(self.outbox) == self._request_size
+        counts.requests -= never_left
+        counts.header_bytes_up -= len(self.outbox)
+        self.outbox.clear()
+        reader.abandon()
+        counts.body_bytes_down = reader.body_bytes
         if self.stopped:
             return
-        in_order = reason in ("eof", "closed") and not (self.asking or self._failed)
-        if not in_order and not self._failed:
-            self.counts.errors[reason] += 1
+        lost, failed, self._failed = self.asking, self._failed, False
+        at_once = not (lost or failed) and reason in IN_ORDER
+        if self._reused and not failed and reason in CLOSES:
+            at_once = not lost or reader.fed == self._heard
+        self._repeats = lost and at_once
+        counts.retries += self._repeats and not never_left
+        if not (at_once or failed):
+            counts.errors[reason] += 1
             self.failures += 1
-        self.wanted = self.wanted or self.asking
-        self.asking = self._open = False
-        self._changing = self.wanted or not in_order
+        self.wanted = self.wanted or lost
+        self.asking = self._open = self._reused = False
+        self._changing = self.wanted or not at_once
         if self._changing:
-            self.reopen(now_ns, at_once=in_order)
+            self.reopen(now_ns, at_once=at_once)
         self._rearm(now_ns)
 
     def timer(self, now_ns: int) -> None:
@@ -358,5 +389,6 @@ class Poller(ClientLife, ABC):
             if now_ns >= self.asks_ns:
                 self.ask_in_time(now_ns)
             self.deadline_ns = min(self.asks_ns, self.reopen_ns)
-        if self.counts.in_flight != self.asking:
-            self.counts.gauge(now_ns, int(self.asking))
+        under_way = self.asking or self._repeats
+        if self.counts.in_flight != under_way:
+            self.counts.gauge(now_ns, int(under_way))

@@ -356,8 +356,8 @@ class Driver:
         self._tell_closed(link, reason)
 
     def _tell_closed(self, link: Link, reason: str) -> None:
-        link.machine.outbox.clear()
         link.machine.closed(self.clock.now_ns(), reason)
+        link.machine.outbox.clear()
         if link.on_finished is not None:
             link.on_finished()
         else:

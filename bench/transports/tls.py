@@ -6,7 +6,7 @@
 Python's own TLS sockets read for themselves and lose the kernel's arrival stamps, so the records go
 through two memory buffers over the stamped socket. The machine inside is told `opened` when the handshake
 is done; when either side is about to leave, `close_notify` is exchanged before the connection is closed in
-order.
+order. Nothing is sealed after it: what the machine says then was never sent, as `closed` tells it.
 
 Every connection makes a full handshake. A certificate that is given is the only one trusted; without
 one, none is checked.
@@ -49,6 +49,8 @@ class Secured:
         self._ended = False
         """The other side has said that it sends no more."""
         self._failed = False
+        self._left = False
+        """We have said that we send no more."""
         self._begin()
 
     def start(self, now_ns: int) -> None:
@@ -84,7 +86,10 @@ class Secured:
         elif self._ended and reason == "closed":
             reason = "eof"
         self._established = False
+        if self._last and self._produced - len(self.outbox) <= self._sealed_at:
+            self.machine.outbox[:0] = self._last   # none of its record has left
         self.machine.closed(now_ns, reason)
+        self.machine.outbox.clear()
         self._follow()
 
     def timer(self, now_ns: int) -> None:
@@ -101,7 +106,11 @@ class Secured:
         """Nothing is agreed yet with whoever is at the other end."""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = self._context.wrap_bio(self._incoming, self._outgoing, server_hostname=self._host)
-        self._established = self._ended = self._failed = False
+        self._established = self._ended = self._left = self._failed = False
+        self._produced = 0
+        """Sealed bytes that went into the outbox."""
+        self._last, self._sealed_at = b"", 0
+        """What the machine said last, and after how many sealed bytes."""
 
     def _shake_hands(self, now_ns: int) -> None:
         try:
@@ -119,6 +128,7 @@ class Secured:
         try:
             while piece := self._tls.read(READ_SIZE):
                 pieces.append(piece)
+            self._ended = True   # nothing, where a record was due, is the other side's goodbye
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
@@ -126,9 +136,17 @@ class Secured:
         return b"".join(pieces)
 
     def _seal(self) -> None:
-        if self.machine.outbox and self._established:
+        if self.machine.outbox and self._established and not self._left:
+            self._take_out()
+            self._last, self._sealed_at = bytes(self.machine.outbox), self._produced
             self._tls.write(self.machine.outbox)
             self.machine.outbox.clear()
+
+    def _take_out(self) -> None:
+        """Put what TLS has to send into the outbox."""
+        sealed = self._outgoing.read()
+        self._produced += len(sealed)
+        self.outbox += sealed
 
     def _follow(self) -> None:
         """Take over what the machine asked for in its last call."""
@@ -139,14 +157,15 @@ class Secured:
             self.action = action
             if action is Action.CLOSE:
                 self._leave()
-        self.outbox += self._outgoing.read()
+        self._take_out()
         self.deadline_ns = self.machine.deadline_ns
         self.subscribed = self.machine.subscribed
 
     def _leave(self) -> None:
         """Say that nothing more will be sent, and close."""
+        self._left = True
         if self._established:
             with contextlib.suppress(ssl.SSLError):   # the other side's answer is not waited for
                 self._tls.unwrap()
-        self.outbox += self._outgoing.read()
+        self._take_out()
         self.action = Action.CLOSE

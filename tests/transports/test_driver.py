@@ -81,6 +81,37 @@ def reset_once(sock: socket.socket, server: Server) -> None:
     sock.close()
 
 
+def close_unannounced(reset: bool) -> Callable[[socket.socket, Server], None]:
+    """Answer three requests of each connection and close it, as a server does whose patience is over."""
+
+    def handle(sock: socket.socket, server: Server) -> None:
+        with sock:
+            for _ in range(3):
+                if not sock.recv(65536):
+                    return
+                body = server.batch()
+                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+            if reset:
+                sock.recv(1)   # the next request is there, and most of it is never read
+
+    return handle
+
+
+def answer_goodbye(goodbye: bytes) -> Callable[[socket.socket, Server], None]:
+    """Answer one request of each connection, hold the next, and answer the client's leaving."""
+
+    def handle(sock: socket.socket, server: Server) -> None:
+        with sock:
+            sock.recv(65536)
+            body = server.batch()
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+            while sock.recv(65536):
+                pass
+            sock.sendall(goodbye)
+
+    return handle
+
+
 @pytest.fixture
 def servers() -> Iterator[list[Server]]:
     started: list[Server] = []
@@ -163,6 +194,43 @@ def test_a_connection_that_breaks_is_opened_again(servers: list[Server]) -> None
     driver.run(machines, "127.0.0.1", server.port, patiently(lambda: recorder.delivered >= 3, clock), clock)
     assert machine.counts.errors == {"reset": 1}
     assert machine.counts.connections == 2
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_kept_connection_that_the_server_closes_costs_a_retry_at_most(
+    servers: list[Server], reset: bool
+) -> None:
+    server = Server()
+    server.handle = close_unannounced(reset)
+    servers.append(server)
+    recorder, clock = Recorder(), RunClock.start()
+    machines = long_pollers(recorder)
+    until = patiently(lambda: recorder.delivered >= 100, clock)
+    links = driver.run(machines, "127.0.0.1", server.port, until, clock)
+    (rows,) = recorder.deliveries_since(0)
+    assert sorted(rows["index"]) == list(range(len(rows)))
+    for link in links:
+        assert_counts_agree(link)
+        counts = link.machine.counts
+        assert not counts.errors
+        assert counts.requests in (counts.responses + counts.retries, counts.responses + counts.retries + 1)
+        assert counts.connections > 1
+    if reset:   # else the close may be seen before the next request leaves
+        assert sum(link.machine.counts.retries for link in links) > 0
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"499 Client Closed Request"])
+def test_a_goodbye_that_is_answered_is_no_error(servers: list[Server], status: bytes) -> None:
+    server = Server()
+    server.handle = answer_goodbye(b"HTTP/1.1 %b\r\nContent-Length: 0\r\n\r\n" % status)
+    servers.append(server)
+    recorder, clock = Recorder(), RunClock.start()
+    machines = long_pollers(recorder)
+    until = patiently(lambda: recorder.delivered >= CLIENTS, clock)
+    for link in driver.run(machines, "127.0.0.1", server.port, until, clock):
+        assert_counts_agree(link)   # the goodbye's bytes are counted
+        assert not link.machine.counts.errors
+        assert link.machine.counts.responses == 1
 
 
 def test_nobody_listens() -> None:

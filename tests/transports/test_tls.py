@@ -142,6 +142,53 @@ def test_a_server_that_says_goodbye_is_answered_and_asked_again() -> None:
     assert not talk.secured.counts.errors
 
 
+@pytest.mark.parametrize("has_left", [False, True])
+def test_a_request_that_crosses_the_servers_goodbye_is_asked_again(has_left: bool) -> None:
+    talk = Conversation()
+    talk.shake_hands()
+    first = talk.heard()
+    talk.say(answer(4))
+    asked = b""
+    if has_left:
+        asked = talk.heard()
+    with pytest.raises(ssl.SSLWantReadError):
+        talk.server.unwrap()
+    talk.to_client()
+    assert talk.action() is Action.CLOSE
+    if has_left:
+        talk.to_server()
+    talk.secured.closed(9, "closed")
+    counts = talk.secured.counts
+    assert (counts.errors, counts.retries) == ({}, int(has_left))
+    assert counts.header_bytes_up == len(first) + len(asked)
+    talk.secured.outbox.clear()   # as the driver does
+    talk.connect()
+    talk.shake_hands()
+    again = talk.heard()
+    assert again.startswith(b"GET /ticks?after=a:5 ")
+    assert counts.header_bytes_up == len(first) + len(asked) + len(again)
+
+
+def test_what_is_asked_after_the_servers_goodbye_waits_for_the_next_connection() -> None:
+    talk = Conversation()
+    talk.shake_hands()
+    first = talk.heard()
+    talk.say(answer(4).replace(b"200 OK", b"503 Slow"))   # to be asked again after a pause
+    assert talk.heard() == b""
+    with pytest.raises(ssl.SSLWantReadError):
+        talk.server.unwrap()
+    talk.to_client()
+    assert talk.action() is Action.CLOSE
+    talk.secured.timer(talk.secured.deadline_ns)   # the pause is over before the connection is
+    talk.secured.closed(9, "closed")
+    talk.secured.outbox.clear()
+    talk.connect()
+    talk.shake_hands()
+    assert talk.heard().startswith(b"GET /ticks ")
+    assert (talk.secured.counts.errors, talk.secured.counts.retries) == ({"http-503": 1}, 0)
+    assert talk.secured.counts.header_bytes_up == 2 * len(first)
+
+
 def test_a_server_that_is_not_the_one_trusted_is_an_error_and_tried_again_after_a_pause() -> None:
     talk = Conversation(throw_away("127.0.0.1").certificate)
     talk.to_server()

@@ -102,6 +102,8 @@ class Client(ClientLife):
         self._word: str | None = None
         """Why this connection ends, where it was this client or the server that said so."""
         self._again = False
+        self._frames_before = 0
+        """Bytes of frames that were sent on the connections before this one."""
 
     # The connection's life
 
@@ -113,6 +115,7 @@ class Client(ClientLife):
         self.outbox += request
         self.counts.requests += 1
         self.counts.header_bytes_up += len(request)
+        self._frames_before = self.counts.body_bytes_up
         self._handshake = AnswerReader()
         self._ended = self._closing = self._again = False
         self._word = self._epoch = None
@@ -134,6 +137,7 @@ class Client(ClientLife):
     def closed(self, now_ns: int, reason: str) -> None:
         """See `ClientMachine`."""
         self._count_handshake()
+        self._take_back_unsent()
         self._plain = self._up = False
         self._protocol = None
         self._buffer.clear()
@@ -145,6 +149,13 @@ class Client(ClientLife):
             self.counts.errors[self._word] += 1
             self.reopen(now_ns, at_once=self._again)
             self.deadline_ns = self.reopen_ns
+
+    def _take_back_unsent(self) -> None:
+        """Take what never left off the counts: frames, which are last in the outbox, and the upgrade."""
+        frames = min(len(self.outbox), self.counts.body_bytes_up - self._frames_before)
+        self.counts.body_bytes_up -= frames
+        self.counts.header_bytes_up -= len(self.outbox) - frames
+        self.outbox.clear()
 
     def timer(self, now_ns: int) -> None:
         """See `ClientMachine`."""
@@ -166,13 +177,15 @@ class Client(ClientLife):
     def _receive_handshake(self, reader: AnswerReader, data: bytes, kernel_ns: int, app_ns: int) -> None:
         try:
             answer = reader.feed(data)
-            if answer is None:
+            if answer is None or self.stopped:
                 return
             head, body = answer
             self.counts.responses += 1
             if head.status == 101:
                 self._check_upgrade(head.headers)
         except BadAnswer:
+            if self.stopped:
+                return
             self.failures += 1
             self._give_up("bad-answer")
             return

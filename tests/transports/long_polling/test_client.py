@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from bench.clock import NO_STAMP
 from bench.contract import Batch, Cursor, Refusal, Subscription, encode_batch
 from bench.feed.tick import Tick, encode
@@ -79,16 +81,76 @@ def test_another_epoch_is_followed() -> None:
     assert sent(client).startswith("GET /ticks?after=b:0 ")
 
 
-def test_a_connection_that_is_lost_while_a_request_is_held() -> None:
+@pytest.mark.parametrize("reason", ["eof", "reset"])
+def test_a_request_that_meets_the_close_of_a_kept_connection_is_repeated_once_at_once(reason: str) -> None:
     client, _ = subscribed()
-    client.closed(10, "eof")
-    assert client.counts.errors == {"eof": 1}
+    client.closed(10, reason)
+    assert client.action is Action.OPEN
+    client.action = Action.NONE
+    client.opened(12)
+    assert sent(client).startswith("GET /ticks?after=a:7 ")
+    assert (client.counts.retries, client.counts.errors) == (1, {})
+    assert (client.counts.connections, client.counts.requests, client.counts.responses) == (2, 3, 1)
+    client.closed(20, reason)   # the second in a row, on a connection that has answered nothing
     assert client.action is Action.NONE
+    assert (client.counts.retries, client.counts.errors) == (1, {reason: 1})
     client.timer(client.deadline_ns)
     assert client.action is Action.OPEN
     client.opened(200_000_000)
     assert sent(client).startswith("GET /ticks?after=a:7 ")
     assert sent(client) == ""
+
+
+@pytest.mark.parametrize(("came", "reason"), [
+    (b"H", "reset"), (b"HTTP/1.1 100 Continue\r\n\r\n", "eof"), (b"", "timeout"), (b"", "tls"),
+])
+def test_nothing_else_is_repeated_without_an_error(came: bytes, reason: str) -> None:
+    client, _ = subscribed()
+    client.receive(came, NO_STAMP, 5)
+    client.closed(10, reason)
+    assert client.action is Action.NONE
+    assert (client.counts.retries, client.counts.errors) == (0, {reason: 1})
+
+
+def test_a_request_that_is_repeated_is_under_way_from_the_first_time_on() -> None:
+    client, _ = subscribed()   # asks again at 1
+    client.closed(10, "reset")
+    client.opened(15)
+    client.receive(answer(Batch(Cursor("a", 7))), NO_STAMP, 21)
+    client.counts.gauge(21, 0)
+    assert client.counts.request_duration_ns == client.counts.in_flight_ns == 21
+
+
+def test_what_never_left_is_no_request_and_no_retry() -> None:
+    recorder = Recorder()
+    client = Client(ClientSpec(0, "h:1", Subscription()), Options(), recorder, random.Random(1))
+    client.start(0)
+    client.opened(0)
+    size = len(sent(client))
+    client.receive(answer(Batch(Cursor("a", 7))), NO_STAMP, 1)
+    client.closed(2, "reset")   # the next request is still in the outbox
+    counts = client.counts
+    assert (counts.requests, counts.header_bytes_up, counts.retries, counts.errors) == (1, size, 0, {})
+    assert (client.action, bytes(client.outbox)) == (Action.OPEN, b"")
+
+
+@pytest.mark.parametrize("goodbye", [
+    b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 499 Client Closed Request\r\nContent-Length: 3\r\n\r\nbye",
+    b"no HTTP",
+    answer(Batch(Cursor("a", 9), [encode(Tick(8, 9, 100, "A", 1.0, 1))])),
+])
+def test_nothing_that_comes_after_stop_is_judged_and_all_of_it_is_counted(goodbye: bytes) -> None:
+    client, recorder = subscribed()
+    before = client.counts.header_bytes_down + client.counts.body_bytes_down
+    client.stop(3)
+    assert client.action is Action.CLOSE
+    client.action = Action.NONE
+    client.receive(goodbye, NO_STAMP, 5)
+    client.closed(6, "reset")
+    assert client.counts.errors == {}
+    assert (client.action, client.deadline_ns, recorder.delivered) == (Action.NONE, NEVER, 0)
+    assert client.counts.header_bytes_down + client.counts.body_bytes_down == before + len(goodbye)
 
 
 def test_with_new_connections_the_next_request_waits_for_one() -> None:

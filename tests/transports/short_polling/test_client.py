@@ -260,10 +260,26 @@ def test_an_error_waits_for_the_next_instant() -> None:
     assert bench.client.counts.errors == {"http-503": 1}
 
 
+@pytest.mark.parametrize("reason", ["eof", "reset"])
+def test_a_kept_connection_that_the_server_closes_between_polls_is_opened_for_the_next(reason: str) -> None:
+    bench = Bench()
+    first_ns = bench.subscribe()
+    bench.client.closed(first_ns - 1, reason)
+    assert bench.action() is Action.NONE
+    bench.client.timer(first_ns)
+    bench.opened(first_ns)
+    assert bench.sent().startswith("GET /ticks?after=a:7 ")
+    bench.client.closed(first_ns + 1, reason)   # a connection that has answered nothing
+    assert bench.client.counts.errors == {reason: 1}
+    assert bench.client.counts.retries == 0
+
+
 def test_a_connection_lost_under_a_poll_is_opened_after_a_pause_and_asked_again() -> None:
     bench = Bench()
     first_ns = bench.subscribe()
+    bench.client.closed(first_ns - 1, "eof")
     bench.client.timer(first_ns)
+    bench.opened(first_ns)
     bench.sent()
     bench.client.closed(first_ns + 1, "reset")
     assert bench.client.counts.errors == {"reset": 1}
