@@ -200,8 +200,9 @@ class Poller(ClientLife, ABC):
     A subclass says when to ask (`answered`, `asks_ns`, `ask_in_time`). What is asked while a request is
     under way or no connection is up goes out as soon as one may, once; and a request that its connection
     took down with it is sent again on the next. A connection that the server closed while nothing was
-    asked on it is opened again when there is something to ask. A new connection for each poll is asked for by `Connection: close`,
-    and is opened once the one before has been closed in order, so that its counters are whole.
+    asked on it is opened again when there is something to ask. A new connection for each poll is asked for
+    by `Connection: close`, and is opened once the one before has been closed in order, so that its counters
+    are whole.
     """
 
     def __init__(self, spec: ClientSpec, options: HttpWire, sink: Sink, rng: random.Random) -> None:

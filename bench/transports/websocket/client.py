@@ -177,7 +177,11 @@ class Client(ClientLife):
     def _receive_handshake(self, reader: AnswerReader, data: bytes, kernel_ns: int, app_ns: int) -> None:
         try:
             answer = reader.feed(data)
-            if answer is None or self.stopped:
+            if answer is None:
+                return
+            if self.stopped:
+                self._count_handshake()
+                self.counts.body_bytes_down += len(reader.rest)
                 return
             head, body = answer
             self.counts.responses += 1

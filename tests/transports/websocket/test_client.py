@@ -255,6 +255,32 @@ def test_an_upgrade_to_something_else_is_a_bad_answer(answer: bytes) -> None:
     assert bench.client.counts.errors == {"bad-answer": 1}
 
 
+@pytest.mark.parametrize("late", [
+    b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 503 Bye\r\nContent-Length: 0\r\n\r\n",
+    b"no HTTP", None,
+])
+def test_an_upgrade_that_is_answered_after_stop_is_counted_and_not_judged(late: bytes | None) -> None:
+    bench = Bench()
+    bench.client.stop(1)
+    assert bench.action() is Action.CLOSE
+    came = late or bench.accepted + text(HELLO) + text(tick(10))
+    bench.receive(came)
+    bench.client.closed(2, "reset")
+    counts = bench.client.counts
+    assert (counts.errors, counts.responses, bench.indices(), bench.action()) == ({}, 0, [], Action.NONE)
+    assert counts.header_bytes_down + counts.body_bytes_down == len(came)
+
+
+def test_frames_that_never_left_are_taken_off_the_counts() -> None:
+    bench = Bench().upgraded()
+    before = bench.client.counts.body_bytes_up
+    bench.receive(frame(Opcode.PING, b"one"))
+    assert bench.client.counts.body_bytes_up > before
+    header = bench.client.counts.header_bytes_up
+    bench.client.closed(6, "reset")   # with the pong in the outbox
+    assert (bench.client.counts.body_bytes_up, bench.client.counts.header_bytes_up) == (before, header)
+
+
 def test_stop_says_goodbye_and_waits_for_the_answer() -> None:
     bench = Bench().upgraded()
     bench.client.stop(9)
