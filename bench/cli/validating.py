@@ -46,7 +46,6 @@ SHORT = {
     "bytes_per_update": "bytes", "server_cpu_us_per_update": "CPU µs", "knee_clients": "knee",
 }
 """Quantities on the terminal."""
-VERDICTS = {"yes": "met", "no": "missed", "open": "open"}
 Resume = Annotated[Path | None, typer.Option(
     "--resume", metavar="FOLDER", help="Go on with the interrupted one in this folder. A block that was "
     "interrupted is run again whole.")]
@@ -284,8 +283,9 @@ def _print_errors(rows: Sequence[Compared], folder: Path, as_json: bool) -> None
                                "rows": cells}))
         return
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
-        "Predicted over measured, less 1, with its 95 % interval between pairs of trials. Met: all of it "
-        "within the goal. Open: it reaches across."))
+        "Predicted over measured, less 1, with its 95 % interval between pairs of trials. With proof: all of "
+        "it lies there; else the point estimate does. "
+        f"{style.sentence(prediction.told([row.standing for row in rows]))}."))
     for heading in ("", "measured", "predicted", "error", "95 %", "goal"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     for (transport, clients), mine in groupby(rows, key=lambda row: (row.transport, row.clients)):
@@ -298,7 +298,7 @@ def _print_errors(rows: Sequence[Compared], folder: Path, as_json: bool) -> None
             table.add_row(
                 f"  {SHORT[row.quantity]}", style.number(row.measured), style.number(row.predicted),
                 _percent(row.error, "{:+.1f}"), bounds,
-                f"{100 * row.goal:.0f} % {VERDICTS[row.met]}" if row.met else "")
+                f"{100 * row.goal:.0f} % {row.standing}" if row.met else "")
     console = Console(markup=False)
     console.print(table)
     console.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)

@@ -20,7 +20,7 @@ from bench.report import style
 from bench.report.run import Run
 from bench.report.simulated import UNCHECKED, titled, told
 from bench.report.tables import Table
-from bench.stats import margin
+from bench.stats import margin, prediction
 
 NAMES = {
     "latency_p50_ms": "latency, median", "latency_p99_ms": "latency, p99", "age_excess_mean_ms": "excess age",
@@ -36,7 +36,7 @@ def how_far(run: Run) -> Table:
     """For each transport and quantity: where the model was checked, how far off it was, and what that says
     of this run."""
     columns = ("", "quantity", "checked at clients", "checked at load", "error, most", "error, middle",
-               "goal", "met", "each worker here", "this run is")
+               "goal", "where they lie", "each worker here", "this run is")
     heading = "How far to believe it, figure by figure"
     if run.validation is None or not run.simulated:
         return Table("how-far-each", heading, columns, (), UNCHECKED)
@@ -49,11 +49,11 @@ def how_far(run: Run) -> Table:
                 rows.append((style.title(label), name, *_row(known, *here)))
     return Table("how-far-each", heading, columns, tuple(rows), folded=True, note=(
         "Error: predicted over measured, less 1, in the cells that the model was checked in (tickertape "
-        "validate). Met: in how many cells all of its interval lies within the goal; open: where it reaches "
-        "across. Load: CPU of a worker, as a share of a core. Within: this run's workers are no busier and "
-        "have no more clients than those that it was checked with, so about as far off. Beyond: the band is "
-        "the worst that was found, and it may be worse; near and above a full core only the knee is "
-        "foretold."))
+        "validate). Where they lie: by their goal, with proof where all of the interval does, else by the "
+        "point estimate. Load: CPU of a worker, as a share of a core. Within: this run's workers are no "
+        "busier and have no more clients than those that it was checked with, so about as far off. Beyond: "
+        "so many times as many clients, or as busy; the band is the worst that was found, and it may be "
+        "worse. Near and above a full core only the knee is predicted."))
 
 
 def in_short(run: Run) -> Table:
@@ -91,14 +91,14 @@ def _row(cells: pd.DataFrame, clients: float, load: float) -> tuple[str, ...]:
     met = _verdicts(goals) if len(goals) else "–"
     goal = f"±{style.NARROW}{style.percent(goals['goal'].iloc[0], 0, signed=False)}" if len(goals) else "–"
     most = float(cells["load"].max())
+    far = beyond(cells, clients, load)
     if math.isnan(load):
         here = "–"
-    elif load <= most and clients <= cells["clients"].max():
+    elif not far:
         here = "within"
     else:
         low, high = margin.worst(errors) or (math.nan, math.nan)
-        what = "load" if load > most else "clients"
-        here = f"beyond ({what}): {style.percent(low)} to {style.percent(high)}, or worse"
+        here = f"beyond ({far}): {style.percent(low)} to {style.percent(high)}, or worse"
     span = _span([f"{count:,.0f}" for count in (cells["clients"].min(), cells["clients"].max())])
     loads = _span([f"{100 * share:.0f}" for share in (cells["load"].min(), most)]) + style.NARROW + "%"
     return (span, loads, style.percent(worst),
@@ -106,11 +106,18 @@ def _row(cells: pd.DataFrame, clients: float, load: float) -> tuple[str, ...]:
             "–" if math.isnan(load) else f"{clients:,.0f} at {style.percent(load, 0, signed=False)}", here)
 
 
+def beyond(cells: pd.DataFrame, clients: float, load: float) -> str:
+    """Say how many times as many clients, or as busy, a worker is as in any of the checked cells; empty:
+    neither."""
+    times = {"clients": clients / cells["clients"].max(), "load": load / cells["load"].max()}
+    return " and ".join(f"{share:.2g} × the {what}" for what, share in times.items() if share > 1)
+
+
 def _verdicts(goals: pd.DataFrame) -> str:
-    """How many goals were met, and how many more may have been."""
-    counts = goals["met"].value_counts()
-    undecided = f", {counts['open']} open" if "open" in counts else ""
-    return f"{counts.get('yes', 0)} of {len(goals)}{undecided}"
+    """How many errors lie where."""
+    found = [prediction.standing(*row) for row in zip(
+        goals["met"].tolist(), goals["error"].tolist(), goals["goal"].tolist(), strict=True)]
+    return ", ".join(f"{found.count(word)} {word}" for word in prediction.STANDINGS if word in found)
 
 
 def _here(run: Run, label: str) -> tuple[float, float]:

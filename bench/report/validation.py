@@ -9,7 +9,6 @@ was foretold exactly, what lies in the band to within the goal.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,8 +20,7 @@ from matplotlib.ticker import LogLocator
 from bench.report import sheet, style
 from bench.report.sheet import Sheet
 from bench.report.tables import Table
-from bench.stats.misses import told
-from bench.stats.prediction import FULL, KNEE, QUANTITIES, Compared
+from bench.stats.prediction import FULL, KNEE, QUANTITIES, Compared, told
 
 HEADINGS = {
     "latency_mean_ms": "latency, mean (ms)", "latency_p50_ms": "latency, median (ms)",
@@ -32,7 +30,6 @@ HEADINGS = {
     KNEE.name: "knee (clients)",
 }
 DRAWN = ("latency_p50_ms", "latency_p99_ms", "bytes_per_update", "server_cpu_us_per_update")
-VERDICTS = {"yes": "met", "no": "missed", "open": "open", "": ""}
 CAPTION = (
     "Each mark is a cell: what the simulator foretold, over what was measured on the same ticks. On the "
     "diagonal both agree; the grey band is the goal. Marks that are not filled are of cells for which no "
@@ -40,9 +37,9 @@ CAPTION = (
 CAVEATS = (
     "The costs were fitted to other cells than these, with fewer clients, which were named before the first "
     "trial. Measured and simulated trials have the same ticks, clients and seeds, and the same statistics.",
-    "Met means that the whole 95 % interval of the error, between pairs of trials, lies within the goal; "
-    "missed, that all of it lies outside; open, that it reaches across, so that more trials would have to "
-    "decide.",
+    "Inside with proof means that the whole 95 % interval of the error, between pairs of trials, lies within "
+    "the goal; outside with proof, that all of it lies outside. Where it reaches across, more trials would "
+    "have to decide, and inside or outside is where the point estimate lies.",
     f"A goal on latency holds where the server was busy for less than {100 * FULL:.0f} % of the time. Above, "
     "waiting grows so steeply that only the knee is foretold.",
     "The knee is known as a bracket: the most that held and the least that broke, both searches by the same "
@@ -72,12 +69,12 @@ def page(judged: Judged) -> Sheet:
     places = _order([row.transport for row in judged.rows])
     judged = replace(judged, rows=sorted(
         judged.rows, key=lambda row: (row.quantity == KNEE.name, places.index(row.transport), row.clients)))
-    verdicts = Counter(row.met for row in judged.rows if row.met)
     return Sheet(
         question="How well does the simulator foresee what is measured?",
         subtitle=f"Validation {judged.name}",
         notice=f"Predicted figures are simulated, with {judged.costs}.",
-        findings=[f"Goals: {told(verdicts)}.", *_findings(judged), *judged.notes],
+        findings=[f"Goals: {told([row.standing for row in judged.rows])}.", *_findings(judged),
+                  *judged.notes],
         glance=[_goals(judged)],
         plates=[sheet.drawn("predicted-over-measured", predicted_over_measured(judged.rows), CAPTION)],
         sections=[_misses(judged), _full(judged)],
@@ -100,12 +97,11 @@ def _findings(judged: Judged) -> list[str]:
             continue
         worst = max(mine, key=lambda row: abs(row.error))
         middle = sorted(abs(row.error) for row in mine)[len(mine) // 2]
-        verdicts = Counter(row.met for row in mine)
         found.append(
             f"{style.sentence(HEADINGS[quantity.name])}: off by {style.percent(middle, signed=False)} in the "
             f"middle of {len(mine)} cells, at worst by {style.percent(worst.error)} "
             f"({style.title(worst.transport)}, {worst.clients:,} clients); "
-            f"{_goal(worst.goal)}: {told(verdicts)}.")
+            f"{_goal(worst.goal)}: {told([row.standing for row in mine])}.")
     return found
 
 
@@ -127,8 +123,8 @@ def _goals(judged: Judged) -> Table:
         "errors", "Errors, cell by cell",
         ("", "clients", "load", *(HEADINGS[name] for name in quantities)),
         tuple(rows), note=(
-            "Predicted over measured, less 1, with its 95 % interval between pairs of trials, and whether "
-            "the goal is met. Load: share of the time that the server was busy."))
+            "Predicted over measured, less 1, with its 95 % interval between pairs of trials, and where it "
+            "lies by its goal. Load: share of the time that the server was busy."))
 
 
 def _error(row: Compared) -> str:
@@ -136,7 +132,7 @@ def _error(row: Compared) -> str:
         return "–"
     bounds = "" if math.isnan(row.interval_low) else (
         f" [{style.percent(row.interval_low)}, {style.percent(row.interval_high)}]")
-    verdict = f" {VERDICTS[row.met]}" if row.met else ""
+    verdict = f" {row.standing}" if row.met else ""
     return f"{style.percent(row.error)}{bounds}{verdict}"
 
 
@@ -144,11 +140,11 @@ def _misses(judged: Judged) -> Table:
     """What was not shown to be met, and why."""
     rows = [
         (style.title(row.transport), f"{row.clients:,}", HEADINGS[row.quantity], style.percent(row.error),
-         VERDICTS[row.met], judged.reasons.get((row.transport, row.clients, row.quantity), "")
+         row.standing, judged.reasons.get((row.transport, row.clients, row.quantity), "")
          or "Nothing that was measured beside it says why.")
         for row in judged.rows if row.met in ("no", "open")
     ]
-    return Table("misses", "What was missed or left open, and why",
+    return Table("misses", "What was not shown to be inside, and why",
                  ("", "clients", "", "error", "goal", "what was measured beside it"), tuple(rows))
 
 

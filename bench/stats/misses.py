@@ -10,7 +10,7 @@ Each sentence states figures of the same cell. None is a proof; they say where t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,9 +141,3 @@ def _percent(share: float) -> str:
 def _signed(share: float) -> str:
     return f"{100 * share:+.1f} %".replace("-", "−")
 
-
-def told(rows: Mapping[str, int]) -> str:
-    """How many goals were met, in words."""
-    parts = [f"{rows[word]} {name}" for word, name in (("yes", "met"), ("no", "missed"), ("open", "open"))
-             if rows.get(word)]
-    return ", ".join(parts) or "no goal was set"

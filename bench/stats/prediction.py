@@ -6,8 +6,10 @@ and pᵢ predicted in the i-th pair of a cell, the error is the geometric mean o
     error = exp( mean ln(pᵢ / mᵢ) ) − 1        with its 95 % t interval between pairs (`intervals`)
 
 **Met** is a statement of equivalence: `yes`, the whole interval lies within ± the goal; `no`, all of it lies
-outside; `open`, it reaches across, so that more trials would have to decide. A goal on latency holds for
-cells whose server was busy for less than `FULL` of the time; above, waiting grows so steeply with load that
+outside; `open`, it reaches across, so that more trials would have to decide. Where it is open the point
+estimate says more than nothing: it lies **inside** or **outside** the goal (`Compared.standing`), and a model
+of which many lie outside is no good one, however open its verdicts. A goal on latency holds for cells whose
+server was busy for less than `FULL` of the time; above, waiting grows so steeply with load that
 only the knee is foretold.
 
 A figure that is lost in one pair has no error: without that pair a model would look better for losing
@@ -22,6 +24,7 @@ Known weakness: with three pairs the interval is 2.5 standard deviations wide ea
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 
@@ -76,8 +79,18 @@ class Compared:
     met: str
     """`yes`, `no`, `open`; empty without a goal."""
 
+    @property
+    def standing(self) -> str:
+        """Where the error lies, one of `STANDINGS`; empty without a goal."""
+        return standing(self.met, self.error, self.goal)
+
 
 COLUMNS = tuple(each.name for each in fields(Compared))
+INSIDE, OUTSIDE, UNKNOWN = "inside", "outside", "unknown"
+PROVEN = {"yes": "inside with proof", "no": "outside with proof"}
+STANDINGS = (PROVEN["yes"], INSIDE, OUTSIDE, PROVEN["no"], UNKNOWN)
+"""Where an error lies: by its whole interval (with proof), else by its point estimate; `unknown`: it has
+none."""
 
 
 def figures(trials: pd.DataFrame, distributions: pd.DataFrame) -> pd.DataFrame:
@@ -145,6 +158,27 @@ def met(error: Interval, goal: float) -> str:
     if error.low >= -goal and error.high <= goal:
         return "yes"
     return "no" if error.low > goal or error.high < -goal else "open"
+
+
+def standing(met: str, error: float, goal: float) -> str:
+    """Say where an error lies; empty without a goal."""
+    if met in PROVEN:
+        return PROVEN[met]
+    if met != "open":
+        return ""
+    if not math.isfinite(error):
+        return UNKNOWN
+    return INSIDE if abs(error) <= goal else OUTSIDE
+
+
+def told(standings: Sequence[str]) -> str:
+    """Say how many of these lie where, all four named, and of how many."""
+    counted = Counter(word for word in standings if word)
+    if not counted:
+        return "no goal was set"
+    parts = [f"{counted[word]} {word}" for word in STANDINGS if word != UNKNOWN or counted[word]]
+    outside = counted[OUTSIDE] + counted[PROVEN["no"]]
+    return f"{', '.join(parts)}: the point estimate lies outside in {outside} of {counted.total()}"
 
 
 def compare_knees(transport: str, load: float, measured: Knee, predicted: Knee) -> Compared:

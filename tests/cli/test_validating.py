@@ -64,7 +64,7 @@ def test_a_validation_is_judged_again_from_its_folder(tmp_path: Path) -> None:
     assert (folder / "validation.csv").is_file()
     result = tickertape("validate", str(folder))
     assert "CPU µs" in result.stdout
-    assert "10 % met" in result.stdout
+    assert "10 % inside with proof" in result.stdout
 
 
 Made = Callable[[int | None], list[str]]

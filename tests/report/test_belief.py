@@ -25,8 +25,8 @@ def busy(run: Run, cores: float, workers: int) -> Run:
 
 
 @pytest.mark.parametrize(("cores", "workers", "here"), [
-    (0.9, 3, "within"), (0.3, 1, "beyond (clients): −10.0 % to +5.0 %, or worse"),
-    (0.9, 2, "beyond (load): −10.0 % to +5.0 %, or worse"),
+    (0.9, 3, "within"), (0.3, 1, "beyond (3 × the clients): −10.0 % to +5.0 %, or worse"),
+    (0.9, 2, "beyond (1.5 × the clients and 1.1 × the load): −10.0 % to +5.0 %, or worse"),
 ])
 def test_a_prediction_is_within_what_was_checked_or_carries_its_band(
     known: Run, cores: float, workers: int, here: str
@@ -35,7 +35,7 @@ def test_a_prediction_is_within_what_was_checked_or_carries_its_band(
     row = tuple(cell.replace(style.NARROW, " ") for cell in found)
     assert row[:5] == ("WebSocket", "latency, median", "10–20", "10–40 %", "−10.0 %")
     assert row[-2:] == (f"{60 / workers:,.0f} at {100 * cores / workers:.0f} %", here)
-    assert "1 of 2, 1 open" in row
+    assert "1 inside with proof, 1 inside" in row
 
 
 def test_nothing_where_nothing_was_checked(tmp_path: Path) -> None:
@@ -54,5 +54,6 @@ def test_costs_by_kind_of_work(known: Run) -> None:
 def test_in_short_it_is_a_row_a_transport(known: Run) -> None:
     [row] = belief.in_short(busy(known, 0.9, 2)).rows
     told = [cell.replace(style.NARROW, " ") for cell in row]
-    assert told == ["WebSocket", "10–20", "10–40 %", "−10.0 %", "–", "–", "30 at 45 %", "beyond (load)"]
+    assert told == ["WebSocket", "10–20", "10–40 %", "−10.0 %", "–", "–", "30 at 45 %",
+                    "beyond (1.5 × the clients and 1.1 × the load)"]
     assert belief.how_far(known).folded

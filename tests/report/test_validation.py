@@ -37,19 +37,23 @@ def judged() -> Judged:
 def test_every_miss_is_told_with_its_reason() -> None:
     """And one without a reason says that there is none."""
     page = validation.page(judged())
-    assert page.findings[0] == "Goals: 5 met, 1 missed, 1 open."
+    assert page.findings[0] == (
+        "Goals: 5 inside with proof, 0 inside, 0 outside, 1 outside with proof, 1 unknown: the point "
+        "estimate lies outside in 1 of 7.")
     assert page.findings[-1] == "A trial was left out."
     misses = page.sections[0].rows
     assert [row[-1] for row in misses] == [
         "The load client's queue was longer.", "Nothing that was measured beside it says why."]
-    assert misses[0][:5] == ("long polling", "500", "latency, median (ms)", f"+50.0{style.NARROW}%", "missed")
+    assert misses[0][:5] == ("long polling", "500", "latency, median (ms)", f"+50.0{style.NARROW}%",
+                             "outside with proof")
 
 
 def test_a_finding_names_the_worst_cell() -> None:
     """Of each quantity that has a goal."""
     finding = next(each for each in validation.page(judged()).findings if each.startswith("Latency, median"))
-    assert "at worst by +50.0 % (long polling, 500 clients); goal ± 10 %: 1 missed." in finding.replace(
-        style.NARROW, " ")
+    assert finding.replace(style.NARROW, " ").endswith(
+        "at worst by +50.0 % (long polling, 500 clients); goal ± 10 %: 0 inside with proof, 0 inside, 0 "
+        "outside, 1 outside with proof: the point estimate lies outside in 1 of 1.")
 
 
 def test_a_transport_looks_as_in_other_reports() -> None:

@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from bench.stats.misses import FitQuality, furthest_apart, told, why
+from bench.stats.misses import FitQuality, furthest_apart, why
 from bench.stats.prediction import Compared
 
 FIT = FitQuality(0.07, 0.185)
@@ -61,12 +61,6 @@ def test_an_open_verdict_tells_how_wide_it_is() -> None:
     said = why(row("server_cpu_us_per_update", met="open"),
                cell(server_cpu_us_per_update=([8.0, 10.0, 12.5], [9.0] * 3)), FIT)
     assert said.startswith("3 pairs leave an interval of ± 5.0 %")
-
-
-def test_verdicts_are_counted_in_words() -> None:
-    """Only those that there are."""
-    assert told({"yes": 3, "open": 1}) == "3 met, 1 open"
-    assert told({}) == "no goal was set"
 
 
 def test_the_level_whose_tries_differ_most_is_told() -> None:

@@ -125,3 +125,20 @@ def test_the_table_has_exactly_the_columns_that_are_promised() -> None:
     ]
     back = from_table(frame.replace({"": np.nan}))
     assert str(back) == str(rows)
+
+
+@pytest.mark.parametrize(("met", "error", "lies"), [
+    ("yes", 0.01, "inside with proof"), ("open", 0.1, "inside"), ("open", -0.11, "outside"),
+    ("no", 0.5, "outside with proof"), ("open", math.nan, "unknown"), ("", 0.5, ""),
+])
+def test_an_open_verdict_says_where_its_point_estimate_lies(met: str, error: float, lies: str) -> None:
+    assert prediction.standing(met, error, 0.1) == lies
+
+
+def test_point_estimates_outside_are_not_hidden_among_open_verdicts() -> None:
+    found = [prediction.standing(met, error, 0.1) for met, error in (
+        *[("yes", 0.01)] * 3, *[("open", 0.05)] * 2, *[("open", -0.2)] * 4, ("no", 0.9), ("", 0.3))]
+    assert prediction.told(found) == (
+        "3 inside with proof, 2 inside, 4 outside, 1 outside with proof: the point estimate lies outside in "
+        "5 of 10")
+    assert prediction.told([""]) == "no goal was set"
