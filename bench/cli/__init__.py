@@ -9,19 +9,30 @@
     calibrate  short trials ─► what the servers' work costs on this machine
     validate   what was simulated beside what was measured: how far apart they are
 
-What all verbs share stands in `terms`, how a run ends on the terminal in `outcome`.
+What all verbs share stands in `terms`, how a run ends on the terminal in `outcome`, what a command needs of
+its surroundings in `surroundings`. The verbs are imported last, since that takes a second and much memory.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, NoReturn, cast
 
-import typer
+from bench.cli import surroundings
+
+if TYPE_CHECKING:
+    from typer import Typer
+
+NOT_VALID, MISTAKE, INTERRUPTED = 1, 2, 130
+SCARCE = frozenset({errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN})
+"""What the machine may lack while modules are imported."""
+NO_MEMORY = ("failed to map segment", "cannot allocate memory", "can't start new thread")
 
 
 @contextmanager
@@ -39,30 +50,83 @@ def ended_at_once() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-with ended_at_once():   # this takes a second
-    from bench.cli import measuring, simulating, validating
-    from bench.cli.terms import NOT_VALID
-    from bench.experiment.room import FULL
+def __getattr__(name: str) -> Typer:
+    """`app`, the verbs as Typer has them, made when it is first asked for."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with ended_at_once():   # this takes a second
+        import typer
 
-app = typer.Typer(
-    no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode="markdown",
-    help="What it costs, and how long it takes, to get live data to its clients.",
-)
-verbs: tuple[Callable[..., None], ...] = (*measuring.VERBS, *simulating.VERBS, *validating.VERBS)
-for verb in verbs:
-    app.command()(verb)
+        from bench.cli import measuring, simulating, validating
+
+    app = typer.Typer(
+        no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
+        rich_markup_mode="markdown",
+        help="What it costs, and how long it takes, to get live data to its clients.",
+    )
+    for verb in (*measuring.VERBS, *simulating.VERBS, *validating.VERBS):
+        app.command()(verb)
+    globals()["app"] = app
+    return app
 
 
 def main() -> None:
-    """The installed command. What it prints may go to a disk that is full."""
+    """Run the installed command, and end with its status. A mistake is one sentence on stderr."""
+    has_stdout = sys.stdout is not None
+    surroundings.open_streams()
+    mistake = surroundings.mistake(sys.argv[1:], has_stdout=has_stdout)
+    if mistake is not None:
+        _end(mistake, MISTAKE)
+    try:
+        app = __getattr__("app")
+    except (MemoryError, ImportError, OSError, RuntimeError) as error:
+        if not _is_scarcity(error):
+            raise
+        _end(f"memory: too little to start with ({error or 'none is left'}); raise the limits on memory, "
+             "processes and files, or end what else runs here", MISTAKE)
+    sys.exit(_status(app))
+
+
+def _is_scarcity(error: BaseException) -> bool:
+    """Whether an import failed because the machine has too little of something."""
+    if isinstance(error, OSError):
+        return error.errno in SCARCE
+    return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in NO_MEMORY)
+
+
+def _status(app: Typer) -> int:
+    """The command's exit status, once all is written that it prints: to a disk that is full, maybe."""
+    from typer import BadParameter
+
+    usage_error = cast("type[BadParameter]", BadParameter.__mro__[1])   # Typer shows no public name of it
     try:
         try:
-            app()
+            return int(app(prog_name="tickertape", standalone_mode=False) or 0)
         finally:
             sys.stdout.flush()
-    except OSError as error:
-        if error.errno not in FULL:
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except SystemExit as error:   # Rich and Typer end with 1 and no word where a pipe has no reader any more
+        if not isinstance(error.__context__, BrokenPipeError):
             raise
-        typer.echo(f"stdout: can't be written ({os.strerror(error.errno)})", err=True)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)   # what is left would fail at the interpreter's end
-        sys.exit(NOT_VALID)
+        _end("stdout: can't be written (nobody reads it any more)", NOT_VALID)
+    except usage_error as error:
+        if not sys.argv[1:]:
+            error.show()
+            return MISTAKE
+        command = error.ctx.command_path if error.ctx else "tickertape"
+        _end(f"{command}: {error.format_message()} (see `{command} --help`)", MISTAKE)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        _end(f"stdout: can't be written ({os.strerror(error.errno or 0)})", NOT_VALID)
+
+
+def _end(sentence: str, status: int) -> NoReturn:
+    """End with a sentence; what is left to be written would fail at the interpreter's end."""
+    with suppress(OSError):
+        sys.stderr.write(f"{sentence}\n")
+        sys.stderr.flush()
+    for fd in (1, 2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), fd)
+    sys.exit(status)

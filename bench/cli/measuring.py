@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from bench.cli.terms import (
     Results,
     ScenarioName,
     Wait,
+    say,
     told,
     told_how_to_go_on,
 )
@@ -35,7 +37,7 @@ from bench.experiment import capacity, journal, needs, plan, prepare, progress
 from bench.experiment import run as runs
 from bench.experiment import serve as serving
 from bench.experiment.journal import Run
-from bench.experiment.lock import machine_lock
+from bench.experiment.lock import begun, machine_lock
 from bench.experiment.prepare import Question
 from bench.experiment.room import told_where_full
 from bench.measure import host, noise
@@ -91,13 +93,14 @@ def run(
                     f"{resume}: --resume goes on with the run's own scenario; --set and --feed go with it "
                     "only where a SCENARIO is named too, which is compared with the run's")
             begin = partial(_resume, resume, scenario, overrides or (), feed, force=force)
-        with machine_lock(wait=wait, say=lambda line: typer.echo(line, err=True)):
-            with told_where_full("the same command"):
-                under_way = begin()
-            with told_where_full(f"tickertape run --resume {under_way.folder}"):
-                _execute(under_way)
-        typer.echo("Making the report …", err=True)
-        valid = finish(under_way.folder, as_json)
+        with ExitStack() as held:
+            with machine_lock(wait=wait, say=say):
+                with told_where_full("the same command"):
+                    under_way = begun(held, begin, resume and resume.resolve(), wait=wait, say=say)
+                with told_where_full(f"tickertape run --resume {under_way.folder}"):
+                    _execute(under_way)
+            say("Making the report …")
+            valid = finish(under_way.folder, as_json)
     raise typer.Exit(VALID if valid else NOT_VALID)
 
 
@@ -116,12 +119,12 @@ def _resume(folder: Path, scenario: str | None, overrides: Sequence[str], feed: 
 
 def _execute(under_way: Run) -> None:
     """Make the trials; say how to go on where that is interrupted."""
-    typer.echo(f"{under_way.folder}: {under_way.manifest['question']}", err=True)
+    say(f"{under_way.folder}: {under_way.manifest['question']}")
     with told_how_to_go_on(f"tickertape run --resume {under_way.folder}"):
         if under_way.scenario.capacity is None:
             runs.execute(under_way, progress.reporter)
         else:
-            capacity.execute(under_way, lambda line: typer.echo(line, err=True))
+            capacity.execute(under_way, say)
 
 
 def _print_plan(question: Question, needed: needs.Needs, results: Path) -> None:

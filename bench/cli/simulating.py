@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -25,12 +27,14 @@ from bench.cli.terms import (
     Overrides,
     Results,
     refuse_beside_resume,
+    say,
     told,
     told_how_to_go_on,
 )
 from bench.errors import UserError
 from bench.experiment import journal, plan, prepare, progress
 from bench.experiment.journal import Run
+from bench.experiment.lock import begun
 from bench.experiment.prepare import Question
 from bench.experiment.room import told_where_full
 from bench.simulation import beside, closed_forms
@@ -99,16 +103,18 @@ def simulate(
         given = [*_given(clients, workers, _rtt_ms(rtt), seed), *(overrides or ())]
         if resume is not None:
             refuse_beside_resume(resume, given or feed or costs or measured or scenario is not None)
-            under_way = journal.resume(resume.resolve(), None, force=force, source="simulated")
+            begin = partial(journal.resume, resume.resolve(), None, force=force, source="simulated")
         else:
             question = prepare.read("default" if scenario is None else scenario, given, feed)
+            begin = partial(_begin, question, costs, measured, results)
+        with ExitStack() as held:
             with told_where_full("the same command"):
-                under_way = _begin(question, costs, measured, results)
-        go_on = f"tickertape simulate --resume {under_way.folder}"
-        with told_where_full(go_on), told_how_to_go_on(go_on):
-            _execute(under_way)
-        typer.echo("Making the report …", err=True)
-        valid = finish(under_way.folder, as_json)
+                under_way = begun(held, begin, resume and resume.resolve(), say=say)
+            go_on = f"tickertape simulate --resume {under_way.folder}"
+            with told_where_full(go_on), told_how_to_go_on(go_on):
+                _execute(under_way)
+            say("Making the report …")
+            valid = finish(under_way.folder, as_json)
     raise typer.Exit(VALID if valid else NOT_VALID)
 
 
@@ -120,7 +126,8 @@ def _given(clients: int | None, workers: int | None, rtt_ms: float | None, seed:
 
 
 def _begin(question: Question, costs: Path | None, measured: Path | None, results: Path) -> Run:
-    """The run's folder, with its costs and what was measured copied beside its manifest."""
+    """Make the run's folder, with its costs and what was measured copied beside its manifest."""
+    journal.refuse_no_place(results)
     prepare.refuse_unless_drawn(question)
     if scale.is_scale(question.scenario):
         return scale.begin(question, results, costs)
@@ -138,7 +145,7 @@ def _begin(question: Question, costs: Path | None, measured: Path | None, result
     )
     beside.write(under_way.folder, found, checked)
     for sentence in found.notes:
-        typer.echo(sentence, err=True)
+        say(sentence)
     return under_way
 
 
@@ -151,16 +158,16 @@ def _own_costs(question: Question) -> Path | None:
 def _execute(under_way: Run) -> None:
     """Simulate what is not on disk yet: a storm, a map, the steps of a search, or trials."""
     said = under_way.manifest
-    typer.echo(f"{under_way.folder}: {said['question']}", err=True)
+    say(f"{under_way.folder}: {said['question']}")
     if "costs" in said:
-        typer.echo(f"Simulated, with {said['costs']['told']}.", err=True)
+        say(f"Simulated, with {said['costs']['told']}.")
     if scale.is_scale(under_way.scenario):
         scale.execute(under_way)
         return
     if under_way.scenario.capacity is None:
         runs.execute(under_way, progress.reporter)
     else:
-        runs.search(under_way, lambda line: typer.echo(line, err=True))
+        runs.search(under_way, say)
     closed_forms.write(under_way)
 
 

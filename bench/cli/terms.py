@@ -1,11 +1,13 @@
 """What all verbs share: statuses, options by the same name, and how a mistake is told.
 
 A user's mistake is one sentence on stderr and exit status 2; an interrupted command ends with 130.
-Figures go to stdout, progress and everything else to stderr. Tracebacks are for bugs.
+Figures go to stdout, progress and everything else to stderr. Tracebacks are for bugs: a file that the machine
+doesn't let us use, or memory that it doesn't have, is told in a sentence, too.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli import SCARCE
 from bench.errors import DiskFullError, KilledError, RunError, UserError
 from bench.experiment.run import termination_as_interrupt
 
@@ -52,9 +55,15 @@ def refuse_beside_resume(resume: Path, beside: object) -> None:
                        "for; none of them goes with it")
 
 
+def say(line: str) -> None:
+    """Print a line on stderr."""
+    typer.echo(line, err=True)
+
+
 @contextmanager
 def told() -> Iterator[None]:
-    """A user's mistake as one sentence, an interruption, by Ctrl-C or SIGTERM, as a status."""
+    """Tell a user's mistake in one sentence, an interruption, by Ctrl-C or SIGTERM, by a status; and what the
+    machine refuses: a file that can't be used, memory."""
     try:
         with termination_as_interrupt():
             yield
@@ -63,6 +72,23 @@ def told() -> Iterator[None]:
         raise typer.Exit(NOT_VALID if isinstance(error, DiskFullError) else MISTAKE) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+    except (OSError, MemoryError) as error:
+        sentence = _refusal(error)
+        if sentence is None:
+            raise
+        typer.echo(sentence, err=True)
+        raise typer.Exit(MISTAKE) from None
+
+
+def _refusal(error: OSError | MemoryError) -> str | None:
+    """What the machine refused, in a sentence; None: nothing that a user could mend."""
+    if isinstance(error, MemoryError):
+        return "memory: none is left; ask for less, or end what else runs here"
+    if error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: can't be used ({error.strerror})"
+    if error.errno in SCARCE:
+        return f"this machine: {error.strerror}; ask for less, raise its limits, or end what else runs here"
+    return None
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby, islice
@@ -23,11 +24,20 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.cli.terms import AsJson, Overrides, Results, Wait, refuse_beside_resume, told, told_how_to_go_on
+from bench.cli.terms import (
+    AsJson,
+    Overrides,
+    Results,
+    Wait,
+    refuse_beside_resume,
+    say,
+    told,
+    told_how_to_go_on,
+)
 from bench.errors import RunError
 from bench.experiment import capacity, prepare, progress, series
 from bench.experiment.journal import Commit
-from bench.experiment.lock import machine_lock
+from bench.experiment.lock import begun, folder_lock, machine_lock
 from bench.experiment.prepare import Question
 from bench.experiment.room import told_where_full
 from bench.experiment.series import Series
@@ -95,7 +105,8 @@ def calibrate(
                 asked = _checked(series.questions(name, overrides or ()), results)
                 begin = partial(series.create, results, "calibration", asked, sys.argv[1:])
             command = f"tickertape calibrate{f' --to {to}' if to else ''} --resume"
-            made = _measure(begin, command, "what does work cost the servers here?", wait)
+            with ExitStack() as held:
+                made = _measure(held, begin, resume, command, "what does work cost the servers here?", wait)
             runs, again = [each.folder for each in made.runs], f"{command} {made.folder}"
         with told_where_full(again):
             found = costs_of(runs)
@@ -103,18 +114,20 @@ def calibrate(
         _print_costs(found, path, as_json)
 
 
-def _measure(begin: Callable[[], Series], command: str, question: str, wait: bool) -> Series:
-    """Make all that a series lacks; `command` and its folder go on with it."""
-    with machine_lock(wait=wait, say=_say):
+def _measure(held: ExitStack, begin: Callable[[], Series], resume: Path | None, command: str, question: str,
+             wait: bool) -> Series:
+    """Make all that a series lacks; `command` and its folder go on with it. It is locked until `held` is
+    left."""
+    with machine_lock(wait=wait, say=say):
         with told_where_full("the same command"):
-            under_way = begin()
-        _say(f"{under_way.folder}: {question}")
+            under_way = begun(held, begin, resume and resume.resolve(), wait=wait, say=say)
+        say(f"{under_way.folder}: {question}")
         go_on = f"{command} {under_way.folder}"
         with told_where_full(go_on), told_how_to_go_on(go_on):
             searches = [run for run in under_way.runs if run.scenario.capacity is not None]
             series.execute([run for run in under_way.runs if run not in searches], progress.reporter)
             for run in searches:
-                capacity.execute(run, _say)
+                capacity.execute(run, say)
     return under_way
 
 
@@ -172,18 +185,22 @@ def validate(
         if folder is not None and (costs or overrides or scenario is not None):
             raise RunError(f"{folder}: --costs, --scenario and --set go with measuring; a validation keeps "
                            f"its own {validation.COSTS} and cells")
-        if folder is None:
-            name = "validation" if scenario is None else scenario
-            begin = (partial(_resumed, resume.resolve(), force=force) if resume else
-                     _beginning(name, costs, overrides or (), results))
-            measured = _measure(begin, "tickertape validate --resume",
-                                "does the simulator foresee what is measured?", wait)
-            folder = measured.folder
-            with told_where_full(f"tickertape validate --resume {folder}"):
-                _keep_costs(measured)
-        again = f"tickertape validate {folder}"
-        with told_where_full(again), told_how_to_go_on(again):
-            judged = validation.judge(folder, progress.reporter, _say)
+        with ExitStack() as held:
+            if folder is None:
+                name = "validation" if scenario is None else scenario
+                begin = (partial(_resumed, resume.resolve(), force=force) if resume else
+                         _beginning(name, costs, overrides or (), results))
+                measured = _measure(held, begin, resume, "tickertape validate --resume",
+                                    "does the simulator foresee what is measured?", wait)
+                folder = measured.folder
+                with told_where_full(f"tickertape validate --resume {folder}"):
+                    _keep_costs(measured)
+            else:
+                validation.named(folder)
+                held.enter_context(folder_lock(folder.resolve(), say=say))
+            again = f"tickertape validate {folder}"
+            with told_where_full(again), told_how_to_go_on(again):
+                judged = validation.judge(folder, progress.reporter, say)
         _print_errors(judged.rows, folder, as_json)
 
 
@@ -245,10 +262,6 @@ def _checked(asked: Sequence[Question], results: Path) -> list[Question]:
     for question in asked:
         prepare.refuse_unless_fits(question, results)
     return list(asked)
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)
 
 
 def _print_costs(found: CostsFile, path: Path, as_json: bool) -> None:

@@ -41,8 +41,11 @@ from bench.measure import host
 from bench.records import SCHEMA_VERSION, write_json
 from bench.scenario import Scenario
 from bench.tables import Table
+from bench.validation import short
 
 PROJECT = Path(bench.__file__).parent.parent
+LONGEST_PATH = 3500
+"""Bytes of the results folder's path; Linux takes 4096 of a file's, and a run's are up to 500 longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +173,8 @@ def create(results: Path, scenario: Scenario, planned: Sequence[PlannedTrial], *
 
 
 def new_folder(results: Path, stem: str) -> Path:
-    """A folder that was not there before; two runs may begin within one second."""
+    """Make a folder that was not there before; two runs may begin within one second."""
+    refuse_no_place(results)
     for suffix in ("", *(f"-{number}" for number in range(2, 100))):
         folder = results / (stem + suffix)
         try:
@@ -185,6 +189,27 @@ def new_folder(results: Path, stem: str) -> Path:
             raise RunError(f"{results}: --results: no folder can be made there: {error.strerror}") from error
         return folder
     raise RunError(f"{results / stem}: a hundred runs have this name already")
+
+
+def refuse_no_place(results: Path) -> None:
+    """Raise `RunError` where no run could be kept below `results`, or `latest` there is no link of ours."""
+    try:
+        longest = len(os.fsencode(results.absolute()))
+        latest = results / "latest"
+        taken = latest.exists() and not latest.is_symlink()
+    except OSError as error:
+        raise RunError(f"{_short(results)}: --results: can't be used ({error.strerror})") from error
+    if longest > LONGEST_PATH:
+        raise RunError(f"{_short(results)}: --results: found a path of {longest:,} bytes, allowed are "
+                       f"{LONGEST_PATH:,}: a run's files have longer ones")
+    if taken:
+        raise RunError(f"{latest}: found a {'folder' if latest.is_dir() else 'file'}, allowed is nothing, or "
+                       "the link to the latest run: move it, or name another folder with --results")
+
+
+def _short(path: Path) -> str:
+    """A path that a sentence can hold."""
+    return short(str(path))
 
 
 def _point_latest(results: Path, folder: Path) -> None:

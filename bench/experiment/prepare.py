@@ -19,7 +19,7 @@ from pathlib import Path
 from bench import claims
 from bench import scenario as scenarios
 from bench.errors import ScenarioError
-from bench.experiment import capacity, needs, plan
+from bench.experiment import capacity, journal, needs, plan
 from bench.experiment.journal import PROJECT
 from bench.feed import schedule
 from bench.scenario import Scenario
@@ -81,6 +81,7 @@ def refuse_unless_drawn(question: Question) -> None:
 def refuse_unless_fits(question: Question, results: Path) -> needs.Needs:
     """What the question needs, unless this machine can't give it; foreseen before its ticks are drawn, which
     what can't fit would not survive."""
+    journal.refuse_no_place(results)
     costliest, means = capacity.at_most(question.scenario), needs.Means.read(results)
     horizon_s = plan.horizon_s(costliest, question.options)
     expected = needs.expected_ticks(costliest, horizon_s)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -54,11 +55,21 @@ def test_a_mistake_is_one_sentence_and_status_2(arguments: tuple[str, ...], sent
 
 @pytest.mark.parametrize(("error", "status"), [
     (RunError("a run"), 2), (DiskFullError("a disk"), 1), (KeyboardInterrupt(), 130),
+    (PermissionError(13, "Permission denied", "results/x"), 2), (MemoryError(), 2),
+    (OSError(24, "Too many open files"), 2),
 ])
-def test_what_ends_a_command_is_a_status(error: BaseException, status: int) -> None:
+def test_what_ends_a_command_is_a_status(
+    error: BaseException, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(typer.Exit) as caught, told():
         raise error
     assert caught.value.exit_code == status
+    assert capsys.readouterr().err.count("\n") == (status != 130)
+
+
+def test_what_nobody_could_mend_keeps_its_traceback() -> None:
+    with pytest.raises(OSError, match="a bug"), told():
+        raise OSError("a bug")
 
 
 INTERRUPTED_IMPORT = """
@@ -68,7 +79,8 @@ class Interrupting:
         if name == "bench.cli.measuring":
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Interrupting())
-import bench.cli
+from bench.cli import main
+main()
 """
 
 
@@ -97,8 +109,39 @@ def test_a_run_whose_helper_was_killed_says_how_it_goes_on() -> None:
         raise KilledError("it is gone")
 
 
+def installed(words: str, **streams: Any) -> subprocess.CompletedProcess[str]:
+    """The installed command, in a shell."""
+    script = f"exec {sys.executable} -c 'from bench.cli import main; main()' {words}"
+    return subprocess.run(["bash", "-c", script], stderr=subprocess.PIPE, text=True, **streams)
+
+
 def test_a_disk_without_room_for_what_is_printed_is_told() -> None:
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run([sys.executable, "-c", "from bench import cli; cli.main()", "--help"],
-                              stdout=full, stderr=subprocess.PIPE, text=True)
+        done = installed("--help", stdout=full)
     assert (done.returncode, done.stderr) == (1, "stdout: can't be written (No space left on device)\n")
+
+
+@pytest.mark.parametrize(("words", "sentence"), [
+    ("report nowhere >&-", "stdout: found it closed, allowed is an open one (> /dev/null, where nothing is"),
+    ("--nosuch", "tickertape: No such option: --nosuch (see `tickertape --help`)"),
+])
+def test_a_plain_mistake_of_the_shells_is_one_sentence_and_status_2(words: str, sentence: str) -> None:
+    done = installed(words, stdout=subprocess.PIPE)
+    assert done.returncode == 2
+    assert done.stderr.startswith(sentence)
+    assert done.stderr.count("\n") == 1
+    assert not done.stdout
+
+
+def test_a_closed_stderr_is_no_mistake() -> None:
+    done = installed("--help <&- 2>&-", stdout=subprocess.PIPE)
+    assert done.returncode == 0
+    assert "calibrate" in done.stdout
+
+
+def test_a_reader_who_has_gone_ends_a_command_without_a_traceback() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        done = installed("run quick --plan", stdout=pipe)
+    assert (done.returncode, done.stderr) == (1, "stdout: can't be written (nobody reads it any more)\n")

@@ -63,6 +63,26 @@ def test_the_newest_run_is_the_latest(tmp_path: Path) -> None:
     assert (tmp_path / "latest").resolve() == second.folder.resolve()
 
 
+@pytest.mark.parametrize(("is_folder", "what"), [(True, "folder"), (False, "file")])
+def test_what_is_not_our_link_to_the_latest_run_stays(tmp_path: Path, is_folder: bool, what: str) -> None:
+    mine = tmp_path / "latest"
+    if is_folder:
+        mine.mkdir()
+    else:
+        mine.write_text("mine")
+    with pytest.raises(RunError, match=f"latest: found a {what}, allowed is nothing, or the link"):
+        begun(tmp_path)
+    assert list(tmp_path.iterdir()) == [mine]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "/".join(["x" * 200] * 20)])
+def test_a_path_that_no_run_fits_below_is_refused_in_a_sentence(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RunError, match="--results: ") as caught:
+        begun(tmp_path / name)
+    assert len(str(caught.value)) < 250
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_run_that_stopped_between_blocks_loses_nothing(tmp_path: Path) -> None:
     run = begun(tmp_path)
     for planned in run.plan[:2]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from bench.errors import HostError
-from bench.experiment.lock import machine_lock
+from bench.errors import HostError, RunError
+from bench.experiment.lock import begun, folder_lock, machine_lock
 
 HOLDER = """
 from bench.experiment.lock import machine_lock
@@ -83,3 +87,62 @@ def test_a_link_in_the_locks_place_is_not_followed(tmp_path: Path) -> None:
 def test_every_user_may_take_it(tmp_path: Path) -> None:
     with machine_lock(wait=False):
         assert (tmp_path / "tickertape.lock").stat().st_mode & 0o777 == 0o666
+
+
+class Made:
+    """A run that was begun in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+
+def test_a_runs_folder_is_held_by_one_command_whatever_the_temporary_folder(tmp_path: Path) -> None:
+    run, other = tmp_path / "run", tmp_path / "other"
+    run.mkdir()
+    other.mkdir()
+    script = HOLDER.replace("machine_lock(wait=False)", f"folder_lock(Path({str(run)!r}))").replace(
+        "import machine_lock", "import folder_lock\nfrom pathlib import Path")
+    process = subprocess.Popen([sys.executable, "-c", script], stdin=-1, stdout=-1,
+                               env=os.environ | {"TMPDIR": str(other)})
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"held\n"
+    touched: list[str] = []
+
+    def begin() -> Made:
+        touched.append("the run")
+        return Made(run)
+
+    with ExitStack() as held, pytest.raises(RunError, match="run: another command is at work in it"):
+        begun(held, begin, run)
+    assert touched == []
+    process.kill()
+    process.communicate()
+    with ExitStack() as held:
+        assert begun(held, begin, run).folder == run
+        with pytest.raises(RunError, match="at work"), folder_lock(run):
+            pass
+    assert list(run.iterdir()) == []
+
+
+def test_a_new_run_holds_its_folder_too(tmp_path: Path) -> None:
+    with ExitStack() as held:
+        begun(held, lambda: Made(tmp_path), None)
+        with pytest.raises(RunError, match="at work"), folder_lock(tmp_path):
+            pass
+    with folder_lock(tmp_path):
+        pass
+
+
+def test_what_is_no_folder_holds_no_run(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is this a run's folder"), folder_lock(tmp_path / "nowhere"):
+        pass
+
+
+def test_a_file_system_without_such_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(fd: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    said: list[str] = []
+    with folder_lock(tmp_path, say=said.append):
+        assert "locks no folders (No locks available)" in said[0]
