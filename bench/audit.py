@@ -119,7 +119,7 @@ DETECTORS: tuple[Detector, ...] = (
         "windows.warmup_s, or lower the load if a queue is building up")),
     Detector("littles-law", "in_flight_gap_share", of_measuring=True, most=0.2, advice=(
         "more requests were under way than answers tell of: some hung or were given up, so durations are "
-        "too good to be true; look at what the server did at the time, or lengthen windows.measure_s")),
+        "too good to be true; look at what the server did at the time")),
     Detector("host-load", "others_share", of_measuring=True, most=0.15, advice=(
         "other processes used the cores: end what else runs here, or wait for it")),
     Detector("host-steal", "steal_share", of_measuring=True, most=0.05, advice=(

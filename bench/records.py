@@ -70,7 +70,7 @@ COUNTED = (
     "connections", "requests", "responses", "updates", "header_bytes_up", "header_bytes_down",
     "body_bytes_up", "body_bytes_down", "polls_late", "answers_empty", "compressed_bytes_down",
     "expanded_bytes_down", "request_duration_ns", "in_flight_ns", "polls_overdue",
-    "retries",
+    "retries", "request_overlap_ns",
 )
 """Counted by the client's code (`transports.Counts`)."""
 COUNTED_BY_KERNEL = (
@@ -88,8 +88,11 @@ OPENING_AND_CLOSING = tuple(
 headers among it; over the client's whole life. Null off Linux."""
 SINCE_VERSION_2 = (
     "answers_empty", "compressed_bytes_down", "expanded_bytes_down", "request_duration_ns", "in_flight_ns",
-    "polls_overdue", "retries",
+    "polls_overdue", "retries", "request_overlap_ns",
 )
+OPEN = ("open_asked_ns", "open_ended_ns", "open_may_wait")
+"""The request that was under way when a client's counters were looked at at t1: when it went out, when it
+got its answer (or was given up), and whether its answer may wait for news. Null where there was none."""
 CLIENTS = pa.schema([
     pa.field("client", pa.uint32(), nullable=False),
     pa.field("symbols", pa.list_(pa.string())),       # null: all
@@ -98,6 +101,7 @@ CLIENTS = pa.schema([
     pa.field("counted_to_ns", pa.int64()),            # … and at t1
     *(pa.field(name, pa.int64(), nullable=name in SINCE_VERSION_2) for name in COUNTED),
     *(pa.field(name, pa.int64()) for name in (*COUNTED_BY_KERNEL, *OPENING_AND_CLOSING)),
+    *(pa.field(name, pa.bool_() if name == "open_may_wait" else pa.int64()) for name in OPEN),
     pa.field("errors", pa.int64(), nullable=False),   # from the client's start, not only the window
 ])
 SAMPLES = pa.schema([

@@ -41,7 +41,7 @@ from bench.load.config import Config
 from bench.load.reactor import Reactor, spawn
 from bench.measure.recording import Recorder
 from bench.measure.tcp import TcpInfo, wire_bytes
-from bench.records import COUNTED, COUNTED_BY_KERNEL, OPENING_AND_CLOSING, Windows
+from bench.records import COUNTED, COUNTED_BY_KERNEL, OPEN, OPENING_AND_CLOSING, Windows
 from bench.scenario import Subject
 from bench.transports import ClientMachine, ClientSpec, random_of
 from bench.transports.link import Link
@@ -68,6 +68,8 @@ class Look:
     counts: tuple[int, ...]
     """In the order of `records.COUNTED`."""
     tcp: TcpInfo | None
+    asked_ns: int | None
+    """When the request went out that was under way."""
 
 
 @dataclass(slots=True)
@@ -97,6 +99,7 @@ class Session:
         self._looks: dict[str, list[Look]] = {"t0": [], "t1": []}
         self._process: dict[str, Process] = {}
         self._spawn_began_ns = 0
+        self._stopped_ns = 0
         self._shown = 0
         self._shown_errors: Counter[str] = Counter()
 
@@ -235,8 +238,9 @@ class Session:
         for link in self._links[first : first + CLIENTS_A_LOOK]:
             counts = link.machine.counts
             now_ns = self.clock.now_ns()
-            counts.gauge(now_ns, counts.in_flight)
-            looks.append(Look(now_ns, tuple(getattr(counts, name) for name in COUNTED), link.tcp_info()))
+            asked_ns = counts.look(now_ns)
+            counted = tuple(getattr(counts, name) for name in COUNTED)
+            looks.append(Look(now_ns, counted, link.tcp_info(), asked_ns))
         if len(looks) < len(self._links):
             self.reactor.driver.call_at(self.clock.now_ns(), lambda: self._look(at, len(looks)))
 
@@ -264,6 +268,7 @@ class Session:
     def _finish(self) -> None:
         """Write, say so, and leave."""
         assert self.config.folder is not None, "a trial has a folder"
+        self._stopped_ns = self.clock.now_ns()
         self._say_goodbye()
         facts = self._facts()   # together with writing: nothing more is recorded in between
         self.recorder.write(self.config.folder, self._client_rows())
@@ -301,6 +306,7 @@ class Session:
                 "counted_from_ns": before.at_ns,
                 "counted_to_ns": after.at_ns,
                 **dict(zip(COUNTED, counted, strict=True)),
+                **_open_columns(after, link, self._stopped_ns),
                 **_tcp_columns(before.tcp, after.tcp),
                 **_life_columns(link),
                 "errors": link.machine.counts.errors.total(),
@@ -357,6 +363,16 @@ def _tcp_columns(before: TcpInfo | None, after: TcpInfo | None) -> dict[str, int
         early, late = getattr(before, name, None), getattr(after, name, None)
         columns[name] = None if early is None or late is None else late - early
     return columns
+
+
+def _open_columns(look: Look, link: Link, stopped_ns: int) -> dict[str, int | bool | None]:
+    """Return the request that was under way at a look (`records.OPEN`); without an answer it ends with the
+    client."""
+    if look.asked_ns is None:
+        return dict.fromkeys(OPEN)
+    counts = link.machine.counts
+    ended_ns = min(counts.open_ended_ns, stopped_ns)
+    return dict(zip(OPEN, (look.asked_ns, ended_ns, counts.may_wait), strict=True))
 
 
 def _life_columns(link: Link) -> dict[str, int | None]:

@@ -1,11 +1,16 @@
 """Whether a trial was in a steady state: no trend within the window, and a warm-up that was long enough.
 
 **Trend.** The window is cut into bins of one second by the updates' due instants; a bin's value is the
-median of its latencies, so that a single stall weighs as one bin. Through the n values goes a straight
-line by least squares. What is reported is how much it rises or falls over the whole window, as a share
-of the mean, as far as that is beyond doubt:
+median of its latencies, so that a single stall weighs as one bin. A burst is answered more slowly than a
+quiet stretch, and one that lies late in the window would pass for a trend. So the values are fitted, by
+least squares, by what the feed asked for in each bin beside the time; k is the number of ticks due in it:
 
-    trend = max(0, |slope| − t · se) · n / mean                 t: Student's, 99.9 %, n − 2 degrees
+    value = a + slope · bin + b · k + c · ln(1 + k)
+
+What is reported is how much the slope rises or falls over the whole window, as a share of the mean, as far
+as that is beyond doubt:
+
+    trend = max(0, |slope| − t · se) · n / mean     t: Student's, 99.9 %, n less the fitted numbers
 
 Neighbouring bins are alike, so se is that of n (1 − ρ)/(1 + ρ) independent values, ρ being the
 correlation of neighbouring residuals where it is positive. A bare test of significance would condemn
@@ -22,7 +27,8 @@ a cell say that `windows.warmup_s` is too short.
 
 Tests for a unit root (ADF) are not made: that they reject one does not show that a warm-up is over.
 
-Known weakness: a trend that bends back within the window is not a straight line, and not seen.
+Known weakness: a trend that bends back within the window is not a straight line, and not seen. Nor is one
+that goes along with the feed's own rate: a queue that builds up while the rate rises is the feed's.
 """
 
 from __future__ import annotations
@@ -64,12 +70,14 @@ def steadiness(trial: TrialArrays) -> Steadiness:
     windows = trial.windows
     due_ns = trial.ticks.due_ns[trial.arrivals.tick]
     latency_ns = (trial.arrivals.app_ns - due_ns).astype(np.float64)
-    _, medians = binned(due_ns - windows.t0_ns, latency_ns, windows.t1_ns - windows.t0_ns, BIN_NS, np.median)
+    length_ns, ticks_ns = windows.t1_ns - windows.t0_ns, trial.ticks.due_ns - windows.t0_ns
+    numbers, medians = binned(due_ns - windows.t0_ns, latency_ns, length_ns, BIN_NS, np.median)
+    due = np.bincount(ticks_ns[(ticks_ns >= 0) & (ticks_ns < length_ns)] // BIN_NS)
     places, means = binned(
         due_ns - windows.warmup_ns, latency_ns, windows.t1_ns - windows.warmup_ns, WARMUP_BIN_NS, np.mean)
     cut = mser5(means)
     cut_s = math.nan if cut is None else float(places[cut]) * WARMUP_BIN_NS / 1e9
-    return Steadiness(len(medians), trend_share(medians), cut_s)
+    return Steadiness(len(medians), trend_share(medians, due[numbers].astype(np.float64)), cut_s)
 
 
 def binned(at_ns: Ints, values: Floats, length_ns: int, bin_ns: int, summary: Summary
@@ -83,21 +91,32 @@ def binned(at_ns: Ints, values: Floats, length_ns: int, bin_ns: int, summary: Su
     return numbers, np.array([summary(part) for part in parts], dtype=np.float64)
 
 
-def trend_share(values: Floats) -> float:
-    """The rise or fall of a straight line through the values that is beyond doubt, over their mean."""
+def trend_share(values: Floats, due: Floats) -> float:
+    """Return the rise or fall of the values with time that is beyond doubt, over their mean; `due` is how
+    many ticks were due in the bin of each."""
     count = len(values)
     mean = float(values.mean()) if count else 0.0
     if count < BINS_LEAST or mean <= 0:
         return math.nan
-    at = np.arange(count) - (count - 1) / 2
+    asked = np.column_stack([np.ones(count), due, np.log1p(due)])
+    at = _unexplained(np.arange(count, dtype=np.float64), asked)
+    rest = _unexplained(values, asked)
     spread = float(at @ at)
-    slope = float(at @ values) / spread
-    residuals = values - mean - slope * at
-    square = float(residuals @ residuals)
+    if spread < 1e-9 * count:
+        return math.nan   # the feed's rate is a straight line itself
+    slope = float(at @ rest) / spread
+    residuals = rest - slope * at
+    square, freedom = float(residuals @ residuals), count - 1 - int(np.linalg.matrix_rank(asked))
     alike = max(0.0, float(residuals[1:] @ residuals[:-1]) / square) if square else 0.0
-    error = math.sqrt(square / (count - 2) / spread * (1 + alike) / max(1e-9, 1 - alike))
-    doubt = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 2)) * error
+    error = math.sqrt(square / freedom / spread * (1 + alike) / max(1e-9, 1 - alike))
+    doubt = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
     return max(0.0, abs(slope) - doubt) * count / mean
+
+
+def _unexplained(values: Floats, by: Floats) -> Floats:
+    """Return what is left of the values after a fit by the columns of `by`."""
+    fitted: Floats = values - by @ np.linalg.lstsq(by, values, rcond=None)[0]
+    return fitted
 
 
 def mser5(values: Floats) -> int | None:

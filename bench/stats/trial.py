@@ -147,7 +147,7 @@ def _asked(record: TrialRecord) -> Row:
 
 def _steadiness(trial: TrialArrays, tables: Tables) -> Row:
     """What says whether the trial was in a steady state."""
-    steady, requests = steadiness(trial), in_flight(tables["clients"])
+    steady, requests = steadiness(trial), in_flight(tables["clients"], trial)
     return {
         "steady_bins": steady.bins,
         "trend_share": steady.trend_share,

@@ -101,6 +101,8 @@ class Counts:
     """Polls that the client's own side got to too late, whatever the server did."""
     request_duration_ns: int = 0
     """Over all complete responses: the time from request to response, added up."""
+    request_overlap_ns: int = 0
+    """The part of `request_duration_ns` that lies after the last `look` before the response."""
     in_flight_ns: int = 0
     """The number of requests under way, integrated over time until the last `gauge`."""
     errors: Counter[str] = field(default_factory=Counter)
@@ -108,6 +110,14 @@ class Counts:
     in_flight: int = 0
     """Requests under way since the last `gauge`."""
     gauged_ns: int = 0
+    may_wait: bool = False
+    """An answer may wait until there is something to say."""
+    asked_ns: int = NEVER
+    """When the last request went out; the first time, where it was repeated."""
+    looked_ns: int = 0
+    """When the last `look` was."""
+    open_ended_ns: int = NEVER
+    """When the request that was under way at the last `look` got its answer, or lost its connection."""
 
     def gauge(self, now_ns: int, in_flight: int) -> None:
         """From now on there are so many requests under way.
@@ -118,6 +128,28 @@ class Counts:
         self.in_flight_ns += self.in_flight * (now_ns - self.gauged_ns)
         self.in_flight = in_flight
         self.gauged_ns = now_ns
+
+    def look(self, now_ns: int) -> int | None:
+        """Begin a stretch of counting; return when the request that is under way went out, None without."""
+        self.gauge(now_ns, self.in_flight)
+        self.looked_ns = now_ns
+        self.open_ended_ns = NEVER
+        return self.asked_ns if self.in_flight else None
+
+    def answered(self, now_ns: int) -> None:
+        """Count the answer to the last request."""
+        self.responses += 1
+        self.request_duration_ns += now_ns - self.asked_ns
+        if self.asked_ns > self.looked_ns:
+            self.request_overlap_ns += now_ns - self.asked_ns
+        else:
+            self.request_overlap_ns += now_ns - self.looked_ns
+            self.open_ended_ns = now_ns
+
+    def unanswered(self, now_ns: int) -> None:
+        """Note that the connection of the last request is gone, and its answer with it."""
+        if self.asked_ns <= self.looked_ns:
+            self.open_ended_ns = min(self.open_ended_ns, now_ns)
 
 
 @dataclass(frozen=True, slots=True)

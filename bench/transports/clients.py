@@ -213,8 +213,6 @@ class Poller(ClientLife, ABC):
         """A request is to go out as soon as it may."""
         self.asks_ns = NEVER
         """When `ask_in_time` is to be called; the subclass's to set."""
-        self._asked_ns = NEVER
-        """When the last request went out; the first time, where it is repeated."""
         self._repeats = False
         """The last request met a close and is on its way to a new connection."""
         self._reused = False
@@ -255,7 +253,7 @@ class Poller(ClientLife, ABC):
             if self._repeats:
                 self._repeats = False
             else:
-                self._asked_ns = now_ns
+                counts.asked_ns = now_ns
             return
         self.wanted = True
         if not self._open and not self._changing:
@@ -304,8 +302,7 @@ class Poller(ClientLife, ABC):
             counts.answers_empty += 1
         else:
             good, again = False, self._take_error(head.status, body)
-        counts.responses += 1
-        counts.request_duration_ns += app_ns - self._asked_ns
+        counts.answered(app_ns)
         self.asking = False
         self._reused = True
         if head.closes:
@@ -365,6 +362,8 @@ class Poller(ClientLife, ABC):
         if not (at_once or failed):
             counts.errors[reason] += 1
             self.failures += 1
+        if lost and not at_once:
+            counts.unanswered(now_ns)
         self.wanted = self.wanted or lost
         self.asking = self._open = self._reused = False
         self._changing = self.wanted or not at_once

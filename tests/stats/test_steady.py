@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from rows import MS, arrays_of
 
+from bench.feed.schedule import hawkes
 from bench.records import Windows
-from bench.stats.steady import binned, mser5, steadiness, trend_share
+from bench.scenario import Bursts
+from bench.stats import steady
+from bench.stats.steady import binned, mser5, steadiness
 
 
 def noise(seed: int, count: int = 60, alike: float = 0.0) -> np.ndarray:
@@ -19,6 +22,11 @@ def noise(seed: int, count: int = 60, alike: float = 0.0) -> np.ndarray:
     for place in range(1, count):
         values[place] = alike * values[place - 1] + math.sqrt(1 - alike**2) * values[place]
     return values
+
+
+def trend_share(values: np.ndarray) -> float:
+    """The trend on a feed with as many ticks in each bin."""
+    return steady.trend_share(values, np.full(len(values), 10.0))
 
 
 @pytest.mark.parametrize("alike", [0.0, 0.6])
@@ -34,6 +42,20 @@ def test_a_large_trend_is_seen_in_either_direction(rise: float) -> None:
     share = trend_share(line + noise(1))
     assert 0.5 < share < 1.0
     assert trend_share(line) == pytest.approx(1.0, rel=0.05)
+
+
+@pytest.mark.parametrize("decay_s", [1.0, 10.0])
+def test_bursts_that_are_answered_more_slowly_are_no_trend(decay_s: float) -> None:
+    found, creeping = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        due_s = hawkes(rng, 100, Bursts(branching_ratio=0.95, decay_s=decay_s), 60)
+        bins, ticks = np.unique(due_s.astype(int), return_counts=True)
+        values = 10 + 0.2 * ticks + noise(seed, len(bins))
+        found.append(steady.trend_share(values, ticks.astype(float)))
+        creeping.append(steady.trend_share(values * np.linspace(1, 2.5, len(bins)), ticks.astype(float)))
+    assert np.nanmax(found) < 0.1
+    assert np.nanmedian(creeping) > 0.25
 
 
 def test_one_stalled_bin_is_no_trend() -> None:

@@ -176,6 +176,7 @@ def _client(
         "header_bytes_down": header_down, "body_bytes_up": 0, "body_bytes_down": body_down,
         "counted_from_ns": 3 * S, "counted_to_ns": 3 * S + int(plan.measure_s * S),
         "request_duration_ns": answers * 20_000_000, "in_flight_ns": answers * 20_000_000,
+        "request_overlap_ns": answers * 20_000_000,
         "polls_late": 0, "polls_overdue": 0, "bytes_up": header_up, "bytes_down": header_down + body_down,
         "segments_up": segments, "segments_down": segments, "data_segments_up": answers,
         "data_segments_down": answers or segments, "control_segments_up": 0,

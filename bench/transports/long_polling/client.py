@@ -10,12 +10,19 @@ with 304 in place of an empty batch.
 
 from __future__ import annotations
 
-from bench.transports import NEVER
+import random
+
+from bench.transports import NEVER, ClientSpec, Sink
 from bench.transports.clients import Poller, pause_ns
+from bench.wire import HttpWire
 
 
 class Client(Poller):
     """See `transports.ClientMachine`."""
+
+    def __init__(self, spec: ClientSpec, options: HttpWire, sink: Sink, rng: random.Random) -> None:
+        super().__init__(spec, options, sink, rng)
+        self.counts.may_wait = True
 
     def answered(self, now_ns: int, good: bool) -> None:
         """Ask again: at once after a good answer, else after a pause."""
