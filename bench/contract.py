@@ -157,7 +157,8 @@ class Request:
         """The inverse of `parse`: the query string, without the question mark."""
         parts = [f"after={self.after}"] if self.after is not None else []
         if self.subscription.symbols is not None:
-            parts.append("symbols=" + ",".join(sorted(self.subscription.symbols)))
+            names = ",".join(sorted(self.subscription.symbols))
+            parts.append("symbols=" + names.replace("^", "%5E"))   # all else in a symbol may stand in a query
         if self.subscription.mode != "every":
             parts.append(f"mode={self.subscription.mode}")
         return "&".join(parts)

@@ -18,6 +18,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ from bench import objective, until
 from bench.errors import ScenarioError
 from bench.tables import Count, NotNegative, Positive, Table, Whole
 from bench.tables.crossover import Crossover
+from bench.tables.replay import Replay
 from bench.tables.simulation import Simulation
 from bench.tables.storm import Storm
 from bench.until import Until
@@ -35,7 +37,6 @@ from bench.validation import Misfit, parsed, told, validated
 
 COUNT_MAX = 30
 """Blocks of a run that goes on until an interval is narrow enough, where it doesn't say."""
-SYMBOL_PATTERN = r"^[A-Za-z0-9._-]{1,24}$"
 
 PLACEHOLDER = re.compile(r"(?<!\$)\{([a-z_]+)\}")
 PLACEHOLDERS = ("port", "feed_port")
@@ -49,19 +50,6 @@ class Bursts(Table):
     """Mean number of ticks that one tick sets off (0 is Poisson; towards 1 ever burstier)."""
     decay_s: Annotated[Positive, Field(le=3600)] = 0.1
     """Mean time from a tick to one that it set off."""
-
-
-class Replay(Table):
-    """`schedule = "replay"`: a file of real trades, with the gaps that they had."""
-
-    file: str = ""
-    """CSV or Parquet with `timestamp,symbol,price,size`, or a Binance `aggTrades` CSV dump."""
-    speed: Positive = 1.0
-    """How many seconds of the file pass in one second of the run."""
-    start: str | None = None
-    """The file's time at which measuring begins, as in the file; by default its first trade."""
-    symbol: str = "SYMBOL"
-    """The symbol's name where the file has no such column (Binance dumps hold one symbol each)."""
 
 
 class Feed(Table):
@@ -387,6 +375,8 @@ def _apply(table: dict[str, Any], override: str) -> None:
         found = {"value": text.strip()}
     except ValueError as error:
         raise ScenarioError("--set", name, str(error), "a value as in TOML") from error
+    if isinstance(found.get("value"), datetime):
+        found = {"value": text.strip()}   # TOML's own has no nanoseconds
     if len(found) > 1:
         raise ScenarioError("--set", name, f"a second field, {told(list(found)[1])}", "one: --set for each")
     *path, last = (part.strip() for part in name.split("."))

@@ -49,10 +49,22 @@ class Misfit(ValueError):
         self.found = found
 
 
+class WrittenFloat(float):
+    """A float that remembers the digits it was written with, of which it may not hold all."""
+
+    written: str
+
+    def __new__(cls, written: str) -> WrittenFloat:
+        """Read the number."""
+        made = super().__new__(cls, written)
+        made.written = written
+        return made
+
+
 def parsed(text: str) -> dict[str, Any]:
     """What is written in TOML; `ValueError` says what of it can't be read."""
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(text, parse_float=WrittenFloat)
     except RecursionError:
         raise ValueError("brackets within brackets, too deep to be read") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import parse_qsl
+
 import orjson
 import pytest
 from hypothesis import given
@@ -19,6 +22,7 @@ from bench.contract import (
     decode_batch,
     encode_batch,
 )
+from bench.tables.replay import SYMBOL_PATTERN
 
 epochs = st.from_regex(r"[0-9a-z]{1,16}", fullmatch=True)
 cursors = st.builds(Cursor, epochs, st.integers(0, SEQ_MAX))
@@ -61,6 +65,16 @@ def test_a_request_is_read_back(subscription: Subscription, after: Cursor | None
     request = Request(subscription, after)
     pairs = [part.split("=", 1) for part in request.to_query().split("&") if part]
     assert Request.parse(dict(pairs)) == request
+
+
+def test_a_symbol_of_a_pair_or_an_index_is_read_back_from_a_query() -> None:
+    names = {"BTC/USD", "O:SPY240119C00470000", "ES=F", "^GSPC", "BRK.B", "$SPX", "X:BTC-USD"}
+    query = Request(Subscription(frozenset(names)), None).to_query()
+    assert re.fullmatch(r"[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*", query)   # RFC 3986, query
+    assert Request.parse(dict(parse_qsl(query))).subscription.symbols == names
+    assert all(re.fullmatch(SYMBOL_PATTERN, name) for name in names)
+    wrong = ("", "A,B", "A B", "=1+1", "<b>", "A&B", "x" * 41)
+    assert not any(re.fullmatch(SYMBOL_PATTERN, name) for name in wrong)
 
 
 @pytest.mark.parametrize(

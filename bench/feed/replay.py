@@ -1,28 +1,25 @@
-"""Reading a file of real trades.
+"""Reading a file of real trades into compact columns.
 
-Three shapes are understood; which one it is shows in the first line or the file's ending:
+    TradeFile ─► batches of columns ─► instants, prices, sizes, symbols, each checked ─► Trades
 
-    CSV or Parquet     timestamp,symbol,price,size            columns by name, others ignored
-    aggTrades CSV      aggTradeId,price,quantity,firstTradeId,lastTradeId,timestamp,isBuyerMaker,…
-    … without header   the same columns by place (Binance's public dumps of its spot market)
+Which column is what, `bench.trade_formats` says; what wraps the file, `bench.feed.trade_files` takes off;
+timestamps are those of `bench.feed.instants`. One file has one unit, that of its first row.
 
-A timestamp is ISO 8601, with a zone or without (then it is taken as UTC: only differences matter), or
-an epoch number whose unit shows in its magnitude: seconds up to 1e11, then milliseconds up to 1e14,
-microseconds up to 1e17, nanoseconds beyond. One file has one unit, that of its first row.
+Trades must be sorted, or `sort` be set; equal timestamps stay in the file's order, since exchanges stamp
+several fills of one order alike. Instants with 300 days between two of them are refused, since something else
+was read as the time. Sizes stay whole where all of the file's are, otherwise they are floats.
 
-Trades must be sorted; equal timestamps stay in the file's order, since exchanges stamp several fills
-of one order alike. Sizes stay whole where all of the file's are, otherwise they are floats.
+Anything else is a `FeedFileError` that names the file, the row (counted from 1, without the header and empty
+lines), the column, what was found and what is allowed.
 
-Anything else is a `FeedFileError` that names the file, the row (counted from 1, without the header),
-the column, what was found and what is allowed.
-
-Known weakness: the file is read whole, about 100 bytes a trade while it is read.
+Memory: a trade is kept in 28 bytes, and reading takes at most `BYTES_A_TRADE` for each at its peak.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,241 +28,291 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from bench.errors import FeedFileError
-from bench.scenario import SYMBOL_PATTERN, Replay
+from bench.feed import trade_store
+from bench.feed.instants import (
+    NS,
+    UNIT_NAMES,
+    Ints,
+    are_of_trades,
+    as_iso,
+    as_number,
+    date_as_ns,
+    dates,
+    doubles,
+    epoch_numbers,
+    number_as_ns,
+    timestamps,
+    unit_of,
+    whole_numbers,
+)
+from bench.feed.trade_files import TEXT, Batch, TradeFile
+from bench.feed.trade_store import Trades
+from bench.tables.replay import SYMBOL_PATTERN, Replay
+from bench.trade_formats import Asked
 from bench.validation import told
 
-COLUMNS = ("timestamp", "symbol", "price", "size")
-AGG_TRADES = (
-    "aggtradeid", "price", "quantity", "firsttradeid", "lasttradeid", "timestamp", "isbuyermaker",
-    "isbestmatch",
-)
-"""The columns of Binance's aggTrades dumps; in headers, case and underscores vary."""
-AGG_TRADES_AS_OURS = {"quantity": "size", "transacttime": "timestamp"}
-"""What those columns are called here; the futures dumps say `transact_time`."""
+BYTES_A_TRADE = 100
+"""What reading takes at most for each trade, beside what any file takes."""
+SYMBOLS_MAX = 100_000
+"""A column with more different values holds no symbols."""
+SYMBOL_UNNAMED = "SYMBOL"
+"""The symbol of a file that has no column of symbols, where the user names none."""
 
-TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_null)
-NUMBERS = (*TEXT, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
-TYPES = {
-    "timestamp": ("text, numbers or timestamps", (*NUMBERS, pa.types.is_timestamp)),
-    "symbol": ("text", (*TEXT, pa.types.is_dictionary)),
-    "price": ("numbers", NUMBERS), "size": ("numbers", NUMBERS),
-}
-"""What the columns of a Parquet file may be; nulls are refused where they stand."""
-
-INSTANT_MAX_NS = 7_258_118_400_000_000_000
-"""The year 2200. What lies beyond is a slip; 2262 is the last that 64 bits of nanoseconds can hold."""
-UNITS_NS = ((1e11, 1_000_000_000), (1e14, 1_000_000), (1e17, 1_000))
-"""Epoch numbers below the first are in units of the second, in ns."""
+GAP_MAX_NS = 300 * 86_400 * NS
+"""Most time between two trades that follow each other."""
+PRICES = (1e-15, 1e15)
+Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Trades:
-    """A file's trades, sorted by time; equal times in the file's order."""
-
-    instant_ns: npt.NDArray[np.int64]
-    """Nanoseconds since 1970."""
-    symbol: npt.NDArray[np.int32]
-    """Place in `symbols`."""
-    symbols: tuple[str, ...]
-    price: npt.NDArray[np.float64]
-    size: npt.NDArray[np.int64] | npt.NDArray[np.float64]
-    start_ns: int
-    """Where measuring begins: `start`, or the first trade."""
-
-
-def read(replay: Replay) -> Trades:
-    """The trades of `replay.file`; raises `FeedFileError`."""
+def read(replay: Replay, most: int | None = None) -> Trades:
+    """Return the trades of `replay.file`; raises `FeedFileError`, also beyond `most` of them."""
     path = Path(replay.file)
-    if not path.is_file():
-        raise FeedFileError(f"{path}: found no such file, allowed is a file of trades (CSV or Parquet)")
-    table = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
-    if not table.num_rows:
-        raise FeedFileError(f"{path}: found no trades, allowed is at least one row")
-    unit_ns = _epoch_unit_ns(table["timestamp"])
-    instant_ns = _instants(path, table["timestamp"], unit_ns)
-    _check_sorted(path, table["timestamp"], instant_ns)
-    symbol, symbols = _symbols(path, table, replay.symbol)
-    return Trades(
-        instant_ns=instant_ns,
-        symbol=symbol,
-        symbols=symbols,
-        price=_numbers(path, table, "price", above_zero=True),
-        size=_whole_if_all_are(_numbers(path, table, "size", above_zero=False)),
-        start_ns=_start(path, replay.start, instant_ns, unit_ns),
-    )
+    if trade_store.is_one(path):
+        trades = trade_store.load(path)
+        return trades if replay.start is None else replace(
+            trades, start_ns=_start(path, replay.start, trades.instant_ns, unit_of(replay.start)))
+    asked = Asked(replay.format, replay.columns.given, replay.symbol)
+    with TradeFile(path, asked) as file:
+        columns = _Columns(path, replay)
+        for batch in file.batches():
+            columns.add(batch)
+            if most is not None and columns.rows > most:
+                raise FeedFileError(f"{path}: found more than {most:,} trades, allowed is what fits this "
+                                    f"machine's "
+                                    f"memory at {BYTES_A_TRADE} bytes each: cut the file")
+        if not columns.rows:
+            raise FeedFileError(f"{path}: found no trades, allowed is at least one row")
+        return columns.trades(file.sha256)
 
 
-def _fail(path: Path, row: int, column: str, found: Any, allowed: str) -> NoReturn:
-    """Refuse the value in `row` (counted from 0)."""
-    raise FeedFileError(f"{path}: row {row + 1}, {column}: found {told(found)}, allowed is {allowed}")
+def offsets_ns(trades: Trades, speed: float, t0_s: float) -> Ints:
+    """Return when each trade is due, from the beginning of warm-up, in ns; `start` is due at `t0_s`."""
+    since_start = (trades.instant_ns - trades.start_ns) / speed
+    return round(t0_s * NS) + np.floor(since_start).astype(np.int64)
 
 
-def _read_parquet(path: Path) -> pa.Table:
-    try:
-        names = pq.read_schema(path).names
-        _check_columns(path, names)
-        table = pq.read_table(path, columns=list(COLUMNS))
-    except (pa.ArrowException, OSError) as error:
-        raise FeedFileError(f"{path}: found {error}, allowed is a Parquet file") from error
-    for name, (allowed, checks) in TYPES.items():
-        kind = table.schema.field(name).type
-        if not any(is_one(kind) for is_one in checks):
-            raise FeedFileError(f"{path}: column {name}: found the type {kind}, allowed is {allowed}")
-    return table
+def during(trades: Trades, speed: float, horizon_s: float, t0_s: float) -> Trades:
+    """Return the trades that are due within the horizon, and each symbol's last one before."""
+    offset_ns = offsets_ns(trades, speed, t0_s)
+    first, end = np.searchsorted(offset_ns, [0, round(horizon_s * NS)]).tolist()
+    _, from_the_end = np.unique(trades.symbol[:first][::-1], return_index=True)
+    before = np.sort(first - 1 - from_the_end)
+    kept = np.concatenate((before, np.arange(first, end)))
+    return replace(trades, instant_ns=trades.instant_ns[kept], symbol=trades.symbol[kept],
+                   price=trades.price[kept], size=trades.size[kept])
 
 
-def _read_csv(path: Path) -> pa.Table:
-    """All columns as text, under our names; `symbol` is missing in an aggTrades dump."""
-    with path.open("rb") as file:
-        first = file.readline(65536).decode("utf-8-sig", errors="replace").strip()
-    fields = [field.strip().strip('"') for field in first.split(",")]
-    plain = [field.lower().replace("_", "") for field in fields]
-    if {"price", "quantity"} <= set(plain):
-        renamed = [AGG_TRADES_AS_OURS.get(name, name) for name in plain]
-        if "timestamp" not in renamed:
-            _check_columns(path, renamed)
-        return _csv_columns(path, renamed, ("timestamp", "price", "size"), skip_rows=1)
-    if len(fields) in (7, 8) and all(re.fullmatch(r"[0-9.]+", field) for field in fields[:6]):
-        names = [AGG_TRADES_AS_OURS.get(name, name) for name in AGG_TRADES[: len(fields)]]
-        return _csv_columns(path, names, ("timestamp", "price", "size"), skip_rows=0)
-    if not first:
-        raise FeedFileError(f"{path}: found an empty first line, allowed is a header {','.join(COLUMNS)}")
-    _check_columns(path, fields)
-    return _csv_columns(path, fields, COLUMNS, skip_rows=1)
+class _Columns:
+    """The columns of a file's trades, as its batches are added."""
 
+    def __init__(self, path: Path, replay: Replay) -> None:
+        self.path = path
+        self.replay = replay
+        self.rows = 0
+        self._instants: list[Ints] = []
+        self._symbols: list[npt.NDArray[np.int32]] = []
+        self._prices: list[Floats] = []
+        self._sizes: list[Floats] = []
+        self._codes: dict[str, int] = {}
+        self._unit_ns: int | None = None
+        self._last: object = None
+        """The timestamp of the last row, as it stands in the file."""
 
-def _csv_columns(path: Path, names: list[str], wanted: tuple[str, ...], skip_rows: int) -> pa.Table:
-    try:
-        return pa_csv.read_csv(
-            path,
-            read_options=pa_csv.ReadOptions(column_names=names, skip_rows=skip_rows),
-            convert_options=pa_csv.ConvertOptions(
-                include_columns=list(wanted), column_types={name: pa.string() for name in wanted}
-            ),
+    def add(self, batch: Batch) -> None:
+        """Check a batch and keep its numbers."""
+        stamps = batch["timestamp"]
+        if not len(stamps):
+            return
+        if not self.rows:
+            self._unit_ns = self._unit(stamps)
+        instants = self._instants_of(stamps)
+        if not self.replay.sort:
+            self._check_sorted(stamps, instants)
+        self._instants.append(instants)
+        self._symbols.append(self._symbols_of(batch))
+        self._prices.append(self._numbers(batch["price"], "price", *PRICES, "a number above 0"))
+        self._sizes.append(self._numbers(batch["size"], "size", 0.0, float("inf"), "a number of 0 or more"))
+        self.rows += len(stamps)
+
+    def trades(self, sha256: str | None) -> Trades:
+        """Return all that was added, sorted."""
+        instants, symbol = _joined(self._instants), _joined(self._symbols)
+        price, size = _joined(self._prices), _joined(self._sizes)
+        if self.replay.sort and np.any(np.diff(instants) < 0):
+            order = np.argsort(instants, kind="stable")
+            instants, symbol, price, size = instants[order], symbol[order], price[order], size[order]
+        self._check_gaps(instants)
+        names = tuple(sorted(self._codes)) or (self._one_symbol(),)
+        if self._codes:
+            places = np.empty(len(names), dtype=np.int32)
+            for place, name in enumerate(names):
+                places[self._codes[name]] = place
+            symbol = places[symbol]
+        return Trades(
+            instant_ns=instants, symbol=symbol, symbols=names, price=price, size=_whole_if_all_are(size),
+            start_ns=_start(self.path, self.replay.start, instants, self._unit_ns), rows=self.rows,
+            sha256=sha256,
         )
-    except pa.ArrowInvalid as error:
-        allowed = f"{len(names)} columns of UTF-8 text in every row"
-        raise FeedFileError(f"{path}: found {error}, allowed is {allowed}") from error
 
+    def _fail(self, row: int, column: str, found: Any, allowed: str) -> NoReturn:
+        """Refuse the value in `row` (counted from 0) of the batch that is being added."""
+        raise FeedFileError(f"{self.path}: row {self.rows + row + 1}, {column}: found {told(_plain(found))}, "
+                            f"allowed is {allowed}")
 
-def _check_columns(path: Path, names: list[str]) -> None:
-    missing = [name for name in COLUMNS if name not in names]
-    if missing:
-        found = ",".join(names)[:120]
-        raise FeedFileError(
-            f"{path}: column {missing[0]}: found none among {found!r}, allowed is a file with "
-            f"{','.join(COLUMNS)} or a Binance aggTrades dump"
-        )
+    def _unit(self, stamps: pa.Array) -> int | None:
+        """Return the unit of the file's epoch numbers, from its first row; None for dates and times."""
+        first = _plain(stamps[0].as_py())
+        unit_ns = None if pa.types.is_timestamp(stamps.type) else unit_of(str(first))
+        if unit_ns == 1 and pa.types.is_floating(stamps.type):
+            self._fail(0, "timestamp", first, "whole numbers: a double can't hold an instant's nanoseconds")
+        return unit_ns
 
+    def _instants_of(self, stamps: pa.Array) -> Ints:
+        """Return the timestamps in ns since 1970."""
+        unit_ns = self._unit_ns
+        if pa.types.is_timestamp(stamps.type):
+            found, bad = timestamps(stamps)
+        elif unit_ns is None:
+            found, bad = dates(self._texts(stamps, "timestamp"))
+        elif pa.types.is_integer(stamps.type):
+            found, bad = whole_numbers(stamps, unit_ns)
+        elif pa.types.is_floating(stamps.type):
+            found, bad = doubles(stamps, unit_ns)
+        else:
+            found, bad = epoch_numbers(self._texts(stamps, "timestamp"), unit_ns)
+        bad |= ~are_of_trades(found, unit_ns)
+        if bad.any():
+            row = int(np.argmax(bad))
+            allowed = "a date and time of day in ISO 8601"
+            if self.rows + row == 0:
+                allowed += ", or an epoch number"
+            elif unit_ns is not None:
+                allowed = f"an epoch number in {UNIT_NAMES[unit_ns]}, as in row 1,"
+            years = f"of the years {1971 if unit_ns is None else 1991} to 2199"
+            self._fail(row, "timestamp", stamps[row].as_py(), f"{allowed} {years}")
+        return found
 
-def _epoch_unit_ns(column: pa.ChunkedArray) -> int | None:
-    """The unit of the column's numbers; None where it holds times of day and date."""
-    if pa.types.is_timestamp(column.type):
-        return None
-    first = column[0].as_py()
-    try:
-        number = float(first)
-    except (TypeError, ValueError):
-        return None
-    return next((unit for bound, unit in UNITS_NS if abs(number) < bound), 1)
+    def _check_sorted(self, stamps: pa.Array, instants: Ints) -> None:
+        """Refuse a row that is earlier than the one before."""
+        last_ns = self._instants[-1][-1] if self._instants else instants[0]
+        backwards = np.diff(instants, prepend=last_ns) < 0
+        if backwards.any():
+            row = int(np.argmax(backwards))
+            before = _plain(stamps[row - 1].as_py() if row else self._last)
+            self._fail(row, "timestamp", str(_plain(stamps[row].as_py())),
+                       f"{before} (the row before) or later; "
+                       "a file whose rows are not in order is read with feed.replay.sort = true")
+        self._last = stamps[-1].as_py()
 
+    def _check_gaps(self, instants: Ints) -> None:
+        """Refuse instants that lie too far apart to be those of trades."""
+        gaps = np.diff(instants)
+        if gaps.size and gaps.max() > GAP_MAX_NS:
+            row = int(np.argmax(gaps))
+            found = f"{as_iso(int(instants[row]))} and then {as_iso(int(instants[row + 1]))}"
+            days = GAP_MAX_NS // (86_400 * NS)
+            raise FeedFileError(f"{self.path}: timestamp: found {found}, allowed is at most {days} days "
+                                f"without "
+                                "a trade: these can't be instants of trades")
 
-def _instants(path: Path, column: pa.ChunkedArray, unit_ns: int | None) -> npt.NDArray[np.int64]:
-    """The timestamps in ns since 1970."""
-    if unit_ns is None:
+    def _texts(self, column: pa.Array, name: str) -> pa.Array:
+        """Return a column as text without blanks around it."""
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
         try:
-            times = pd.to_datetime(column.to_pandas(), format="ISO8601", utc=True, errors="coerce")
-            instants = times.astype("datetime64[ns, UTC]").to_numpy(dtype="datetime64[ns]").astype(np.int64)
-        except (ValueError, TypeError, OverflowError, pa.ArrowException) as error:
-            allowed = "dates and times in ISO 8601, or epoch numbers"
-            raise FeedFileError(f"{path}: timestamp: found {error}, allowed is {allowed}") from error
-        bad, allowed = times.isna().to_numpy(), "a date and time in ISO 8601, as in row 1"
-        bad = bad | (instants > INSTANT_MAX_NS) | (instants < 0)
-    else:
-        text = column.cast(pa.string()).to_pandas().str.strip()
-        parts = text.str.extract(r"^([0-9]{1,19})(?:\.([0-9]*))?$")
-        bad, allowed = parts[0].isna().to_numpy(), "an epoch number, as in row 1"
-        # In whole numbers: a float of 1.4e9 seconds is off by 100 ns and more.
-        digits = len(str(unit_ns)) - 1
-        numbers = pd.to_numeric(parts[0].where(~bad, "0")).to_numpy()   # up to 19 digits: may be unsigned
-        whole = np.minimum(numbers, INSTANT_MAX_NS + 1).astype(np.int64)
-        fraction = parts[1].fillna("").str.ljust(digits, "0").str[:digits].replace("", "0")
-        beyond = whole > INSTANT_MAX_NS // unit_ns
-        if beyond.any():
-            bad, whole = bad | beyond, np.where(beyond, 0, whole)
-            allowed = f"an epoch number, as in row 1, before {_as_iso(INSTANT_MAX_NS)[:4]}"
-        instants = whole * unit_ns + pd.to_numeric(fraction).to_numpy(dtype=np.int64)
-    if bad.any():
-        row = int(np.argmax(bad))
-        _fail(path, row, "timestamp", column[row].as_py(), allowed)
-    return np.ascontiguousarray(instants)
+            text = column.cast(pa.string())
+            text.validate(full=True)   # the library takes what is in a Parquet file for UTF-8
+        except (pa.ArrowInvalid, UnicodeDecodeError):
+            row = next((row for row, value in enumerate(column) if not _is_utf8(value)), 0)
+            raise FeedFileError(f"{self.path}: row {self.rows + row + 1}, {name}: found bytes that are no "
+                                f"UTF-8, "
+                                "allowed is text in UTF-8") from None
+        text = pc.utf8_trim_whitespace(text)
+        if text.null_count:
+            self._fail(int(np.argmax(text.is_null().to_numpy(zero_copy_only=False))), name, None, "a value")
+        return text
+
+    def _numbers(self, column: pa.Array, name: str, least: float, most: float, allowed: str) -> Floats:
+        """Return a column of finite numbers from `least` to `most`."""
+        is_text = pa.types.is_binary(column.type) or any(check(column.type) for check in TEXT)
+        text = self._texts(column, name) if is_text else column
+        try:
+            numbers = pc.cast(text, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        except pa.ArrowInvalid:
+            numbers = pd.to_numeric(text.to_pandas(), errors="coerce").to_numpy(dtype=np.float64)
+        good = np.isfinite(numbers) & (numbers >= least) & (numbers <= most)
+        if not good.all():
+            row = int(np.argmin(good))
+            self._fail(row, name, text[row].as_py(), allowed)
+        return np.array(numbers, dtype=np.float64)   # of its own, so that the batch can go
+
+    def _symbols_of(self, batch: Batch) -> npt.NDArray[np.int32]:
+        """Return each trade's symbol as a number, by the order in which symbols first came."""
+        if "symbol" not in batch:
+            return np.zeros(len(batch["timestamp"]), dtype=np.int32)
+        coded = self._texts(batch["symbol"], "symbol").dictionary_encode()
+        names = coded.dictionary.to_pylist()
+        places = coded.indices.to_numpy()
+        for number, name in enumerate(names):
+            if name not in self._codes and not re.fullmatch(SYMBOL_PATTERN, name):
+                self._fail(int(np.argmax(places == number)), "symbol", name,
+                           f"a name that matches {SYMBOL_PATTERN}")
+            self._codes.setdefault(name, len(self._codes))
+        if len(self._codes) > SYMBOLS_MAX:
+            raise FeedFileError(f"{self.path}: column symbol: found more than {SYMBOLS_MAX:,} different "
+                                f"values, "
+                                "allowed are symbols")
+        codes: npt.NDArray[np.int32] = np.array([self._codes[name] for name in names], dtype=np.int32)[places]
+        return codes
+
+    def _one_symbol(self) -> str:
+        """Return the symbol of a file without a column of them."""
+        name = self.replay.symbol if self.replay.symbol is not None else SYMBOL_UNNAMED
+        if not re.fullmatch(SYMBOL_PATTERN, name):
+            raise FeedFileError(f"feed.replay.symbol for {self.path}: found {name!r}, allowed is a name "
+                                f"that matches "
+                                f"{SYMBOL_PATTERN}")
+        return name
 
 
-def _check_sorted(path: Path, column: pa.ChunkedArray, instant_ns: npt.NDArray[np.int64]) -> None:
-    backwards = np.diff(instant_ns) < 0
-    if backwards.any():
-        row = int(np.argmax(backwards)) + 1
-        before = column[row - 1].as_py()
-        _fail(path, row, "timestamp", str(column[row].as_py()), f"{before} (the row before) or later")
+def _joined(parts: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Return the parts as one array, and let go of them."""
+    whole = np.concatenate(parts)
+    parts.clear()
+    return whole
 
 
-def _numbers(path: Path, table: pa.Table, column: str, above_zero: bool) -> npt.NDArray[np.float64]:
-    """A column of finite numbers, above zero or at least not negative."""
-    numbers = pd.to_numeric(table[column].to_pandas(), errors="coerce").to_numpy(dtype=np.float64)
-    good = np.isfinite(numbers) & ((numbers > 0) if above_zero else (numbers >= 0))
-    if not good.all():
-        row = int(np.argmin(good))
-        allowed = "a number above 0" if above_zero else "a number of 0 or more"
-        _fail(path, row, column, table[column][row].as_py(), allowed)
-    return np.ascontiguousarray(numbers)
-
-
-def _whole_if_all_are(
-    numbers: npt.NDArray[np.float64],
-) -> npt.NDArray[np.int64] | npt.NDArray[np.float64]:
+def _whole_if_all_are(numbers: Floats) -> Ints | Floats:
+    """Return the sizes as whole numbers where all of them are."""
     is_whole = (numbers == np.floor(numbers)) & (numbers < 2**53)
     return numbers.astype(np.int64) if is_whole.all() else numbers
 
 
-def _symbols(path: Path, table: pa.Table, default: str) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
-    """Each trade's place in the file's symbols, which are in the order of their names."""
-    allowed = f"a name that matches {SYMBOL_PATTERN}"
-    if "symbol" not in table.column_names:
-        if not re.fullmatch(SYMBOL_PATTERN, default):
-            raise FeedFileError(f"feed.replay.symbol for {path}: found {default!r}, allowed is {allowed}")
-        return np.zeros(table.num_rows, dtype=np.int32), (default,)
-    column = table["symbol"].cast(pa.string())
-    names = pc.unique(column).to_pylist()
-    for name in names:
-        if name is None or not re.fullmatch(SYMBOL_PATTERN, name):
-            row = column.to_pylist().index(name)
-            _fail(path, row, "symbol", name, allowed)
-    symbols = tuple(sorted(names))
-    places = pc.index_in(column, value_set=pa.array(symbols, pa.string()))
-    return places.to_numpy().astype(np.int32), symbols
+def _plain(value: Any) -> Any:
+    """Return a value of a file as it can be told."""
+    return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else value
 
 
-def _start(path: Path, start: str | None, instant_ns: npt.NDArray[np.int64], unit_ns: int | None) -> int:
-    """`start` in ns since 1970; it must lie within the file."""
+def _is_utf8(value: Any) -> bool:
+    """Tell whether an element of a column can be read as text."""
+    try:
+        value.as_buffer().to_pybytes().decode() if value.is_valid else None
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _start(path: Path, start: str | None, instant_ns: Ints, unit_ns: int | None) -> int:
+    """Return `start` in ns since 1970, read exactly as the file's own timestamps are; it must lie within the
+    file."""
     first, last = int(instant_ns[0]), int(instant_ns[-1])
     if start is None:
         return first
-    if unit_ns is None:
-        span = f"{_as_iso(first)} to {_as_iso(last)}"
-        found = pd.to_datetime(pd.Series([start]), format="ISO8601", utc=True, errors="coerce")
-        at = None if found.isna().iloc[0] else int(found.to_numpy(dtype="datetime64[ns]").astype(np.int64)[0])
-    else:
-        span = f"{first / unit_ns:.15g} to {last / unit_ns:.15g}"
-        number = re.fullmatch(r"[0-9]+(\.[0-9]+)?", start.strip())
-        at = round(float(start) * unit_ns) if number else None
-    if at is None or not first <= at <= last:
-        raise FeedFileError(f"feed.replay.start for {path}: found {start!r}, allowed is {span}")
+    at = date_as_ns(start) if unit_ns is None else number_as_ns(start, unit_ns)
+    if not first <= at <= last:
+        told_in: Callable[[int], str] = as_iso if unit_ns is None else lambda ns: as_number(ns, unit_ns)
+        raise FeedFileError(f"feed.replay.start for {path}: found {start!r}, allowed is {told_in(first)} to "
+                            f"{told_in(last)}")
     return at
-
-
-def _as_iso(instant_ns: int) -> str:
-    return pd.Timestamp(instant_ns, unit="ns").isoformat()

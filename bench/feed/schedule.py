@@ -31,12 +31,16 @@ from __future__ import annotations
 
 import string
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.feed.tick import Level, Tick
 from bench.scenario import Bursts, Feed
+
+if TYPE_CHECKING:
+    from bench.feed.trade_store import Trades
 
 NS = 1_000_000_000
 MEMORY_LIVES = 20.0
@@ -98,14 +102,14 @@ class Schedule:
         return {self.symbols[place]: int(count) for place, count in zip(places, counts, strict=True)}
 
 
-def make(feed: Feed, seed: int, horizon_s: float, t0_s: float) -> Schedule:
-    """All ticks that are due within `horizon_s` of the beginning of warm-up.
+def make(feed: Feed, seed: int, horizon_s: float, t0_s: float, trades: Trades | None = None) -> Schedule:
+    """Return all ticks that are due within `horizon_s` of the beginning of warm-up.
 
-    `t0_s` is the offset at which measuring begins; a replay's `start` falls on it. A file that can't
-    be replayed raises `FeedFileError`.
+    `t0_s` is the offset at which measuring begins; a replay's `start` falls on it. `trades` are those of the
+    replayed file where it was read already. A file that can't be replayed raises `FeedFileError`.
     """
     if feed.schedule == "replay":
-        return _replayed(feed, seed, horizon_s, t0_s)
+        return _replayed(feed, seed, horizon_s, t0_s, trades)
     times, symbols, prices, sizes = (
         np.random.Generator(np.random.PCG64(child)) for child in np.random.SeedSequence(seed).spawn(4)
     )
@@ -173,13 +177,13 @@ def _walks(rng: np.random.Generator, symbol: npt.NDArray[np.int32], symbols: int
     return np.round((np.abs(cents - 1) + 1) / 100, 2)
 
 
-def _replayed(feed: Feed, seed: int, horizon_s: float, t0_s: float) -> Schedule:
-    """The file's trades that fall within the horizon."""
+def _replayed(feed: Feed, seed: int, horizon_s: float, t0_s: float, trades: Trades | None) -> Schedule:
+    """Return the file's trades that fall within the horizon."""
     from bench.feed import replay  # here, since pandas costs half a second that other schedules don't need
 
-    trades = replay.read(feed.replay)
-    since_start = (trades.instant_ns - trades.start_ns) / feed.replay.speed
-    offset_ns = round(t0_s * NS) + np.floor(since_start).astype(np.int64)
+    if trades is None:
+        trades = replay.read(feed.replay)
+    offset_ns = replay.offsets_ns(trades, feed.replay.speed, t0_s)
     within = slice(*np.searchsorted(offset_ns, [0, round(horizon_s * NS)]).tolist())
     return Schedule(
         offset_ns=offset_ns[within],

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from bench.contract import EPOCH, REFUSALS
-from bench.scenario import SYMBOL_PATTERN
+from bench.tables.replay import SYMBOL_PATTERN
 
 OF_ANY_PATH = ("bad-request", "bad-encoding", "bad-origin", "too-large", "timeout", "target-too-long",
                "headers-too-large")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -19,8 +22,10 @@ from bench.feed import replay
 from bench.feed.schedule import NS, make
 from bench.feed.tick import decode, encode
 from bench.scenario import Feed, Replay
+from bench.validation import WrittenFloat
 
 TRADING_DAY = Path(__file__).parents[3] / "shared" / "data" / "trades_2014-09-17.csv"
+CASES = Path(__file__).parents[3] / "shared" / "cases" / "trades"
 
 CSV = """timestamp,symbol,price,size
 2024-03-01T09:30:00.000001,ETF,23.82,3
@@ -156,10 +161,10 @@ def spoilt(row: int, column: int, value: str) -> str:
         (CSV.splitlines()[0] + "\n", "found no trades"),
         ("", "found an empty first line"),
         ("\n\n", "found an empty first line"),
-        ("1,2,3\n", "column timestamp: found none"),
+        ("1,2,3\n", "found a first row without names"),
         ("timestamp,symbol,price,size\n1709285400,A,1,1\n2024-03-01T00:00:00,A,1,1\n", "row 2, timestamp"),
         (BINANCE.format("170928540").replace("4000", "x"), "timestamp"),
-        (BINANCE_HEADER.replace("transact_time", "time") + "1,2,3,4,5,6,true\n", "column timestamp"),
+        (BINANCE_HEADER.replace("transact_time", "when") + "1,2,3,4,5,6,true\n", "column timestamp"),
     ],
 )
 def test_a_file_that_cannot_be_replayed_is_refused_by_place(tmp_path: Path, text: str, said: str) -> None:
@@ -173,13 +178,12 @@ def test_a_file_that_cannot_be_replayed_is_refused_by_place(tmp_path: Path, text
 def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FeedFileError, match="no such file"):
         read(str(tmp_path / "nowhere.csv"))
-    with pytest.raises(FeedFileError, match="Parquet"):
-        read(written(tmp_path, CSV, "trades.parquet"))
+    assert len(read(written(tmp_path, CSV, "trades.parquet")).price) == 4   # nothing goes by a file's ending
     (tmp_path / "bytes.csv").write_bytes(b"timestamp,symbol,price,size\n1709285400,\xff\xfe,1,1\n")
     with pytest.raises(FeedFileError, match="UTF"):
         read(str(tmp_path / "bytes.csv"))
     with pytest.raises(FeedFileError, match=r"feed\.replay\.symbol"):
-        read(written(tmp_path, BINANCE.format("170928540")), symbol="BTC/USDT")
+        read(written(tmp_path, BINANCE.format("170928540")), symbol="BTC,USDT")
 
 
 @pytest.mark.parametrize(
@@ -221,6 +225,152 @@ def test_gaps_are_the_files_over_the_speed(
     assert schedule.size.tolist() == list(range(len(instants)))
     expected = [2 * NS + int((instant - instants[0]) * 1000 / speed) for instant in instants]
     assert schedule.offset_ns.tolist() == expected
+
+
+HEADER = "timestamp,symbol,price,size\n"
+
+
+@pytest.mark.parametrize("text", [
+    HEADER + "1704067200,A,1.5,1\n1704067201,A,1.5,1\n",
+    "\ufeff" + HEADER + "1704067200,A,1.5,1\r\n\r\n1704067201,A,1.5,1\r\n\r\n",
+    '"timestamp","symbol","price","size"\n"1704067200","A","1.5","1"\n"1704067201","A","1.5","1"\n',
+    "timestamp;symbol;price;size\n1704067200;A;1.5;1\n1704067201;A;1.5;1",
+    "Timestamp\tSymbol\tPrice\tSize\n1704067200 \t A\t1.5\t1.0\n1704067201.\tA\t15e-1\t1\n",
+    "timestamp,symbol,price,size,\n1704067200,A,1.5,1,\n1704067201.000,A,1.50,1,\n",
+])
+def test_the_same_trades_are_read_however_they_are_written(tmp_path: Path, text: str) -> None:
+    trades = read(written(tmp_path, text))
+    assert trades.instant_ns.tolist() == [1_704_067_200 * NS, 1_704_067_201 * NS]
+    assert (trades.symbols, trades.price.tolist(), trades.size.tolist()) == (("A",), [1.5, 1.5], [1, 1])
+
+
+@pytest.mark.parametrize("stamp", [
+    "45292.000012", "0", "86400", "34200.01", "20240101", "20240101093000", "638396640000000000",
+    "133485408000000000", "1.7040672e9", "1.70407E+12", "2024-01-01", "1970-01-01T09:30:00", "09:30:00",
+    "NaT",
+])
+def test_what_cannot_be_the_instant_of_a_trade_is_refused(tmp_path: Path, stamp: str) -> None:
+    with pytest.raises(FeedFileError, match=r"row 1, timestamp: found .* of the years 19[79]1 to 2199"):
+        read(written(tmp_path, f"{HEADER}{stamp},A,1,1\n{stamp},A,1,1\n"))
+
+
+def test_a_year_without_a_trade_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FeedFileError, match="2024-01-01T00:00:00 and then 2025-01-01T00:00:00, allowed is "
+                                            "at most 300"):
+        read(written(tmp_path, HEADER + "1704067200,A,1,1\n1735689600,A,1,1\n"))
+
+
+@pytest.mark.parametrize("value", ["-1", "0", "nan", "inf", "", "$1", "0x10", "1_0", "1e400", "5e-324",
+                                   "1,5"])
+def test_a_price_that_is_none_is_refused(tmp_path: Path, value: str) -> None:
+    with pytest.raises(FeedFileError, match="row 1, price: found"):
+        read(written(tmp_path, f'{HEADER}1704067200,A,"{value}",1\n'))
+
+
+@pytest.mark.parametrize(("rows", "start", "at_ns"), [
+    (["1735689600010866", "1735689600110866"], 1735689600010866, 1735689600010866_000),
+    (["1735689600010866", "1735689600110866"], "1735689600010866.5", 1735689600010866_500),
+    (["1704067224.200001", "1704067225"], WrittenFloat("1704067224.200001"), 1704067224_200001_000),
+    (["1704067224.200000001", "1704067225"], "1704067224.200000001", 1704067224_200000001),
+    (["2024-01-01T00:00:00.123456789", "2024-01-01T00:00:01"], "2024-01-01T00:00:00.123456789", None),
+    (["2024-01-01T00:00:00.5", "2024-01-01T00:00:01"], datetime(2024, 1, 1, 0, 0, 0, 500_000), None),
+])
+def test_a_start_is_read_exactly_as_the_files_own_timestamps(
+    tmp_path: Path, rows: list[str], start: object, at_ns: int | None
+) -> None:
+    file = written(tmp_path, HEADER + "".join(f"{row},A,1,1\n" for row in rows))
+    trades = read(file, start=start)
+    assert trades.start_ns == (at_ns or trades.instant_ns[0])
+
+
+@pytest.mark.parametrize(("rows", "bounds"), [
+    (["1735689600010866", "1735689600110866"], "1735689600010866 to 1735689600110866"),
+    (["1704067224.2000001", "1704067225"], "1704067224.2000001 to 1704067225"),
+])
+def test_the_bounds_of_a_start_are_told_exactly(tmp_path: Path, rows: list[str], bounds: str) -> None:
+    with pytest.raises(FeedFileError, match=f"allowed is {bounds}$"):
+        read(written(tmp_path, HEADER + "".join(f"{row},A,1,1\n" for row in rows)), start="1")
+
+
+def test_a_file_out_of_order_is_read_where_that_is_asked_for(tmp_path: Path) -> None:
+    file = written(tmp_path,
+                   HEADER + "1704067202,B,3,1\n1704067200,A,1,1\n1704067202,A,4,1\n1704067201,A/B,2,1\n")
+    with pytest.raises(FeedFileError, match=r"row 2, timestamp: .*the row before.*feed\.replay\.sort = true"):
+        read(file)
+    trades = read(file, sort=True)
+    assert trades.price.tolist() == [1, 2, 3, 4]
+    assert [trades.symbols[place] for place in trades.symbol] == ["A", "A/B", "B", "A"]
+
+
+def test_symbols_and_order_hold_across_batches(tmp_path: Path) -> None:
+    """Rows and symbols of later batches count on from those of the first."""
+    rows = [f"{1704067200 + row // 100},{'AB' if row < 60_000 else 'CAD'}{row % 7},{row + 1},{row}\n"
+            for row in range(90_000)]
+    trades = read(written(tmp_path, HEADER + "".join(rows)))
+    assert trades.size.tolist() == list(range(90_000))
+    assert trades.symbols == tuple(f"{name}{digit}" for name in ("AB", "CAD") for digit in range(7))
+    assert [trades.symbols[place] for place in trades.symbol[59_999:60_001]] == ["AB2", "CAD3"]
+    rows[80_000] = "1704067200,A,1,1\n"
+    with pytest.raises(FeedFileError, match="row 80001, timestamp: found '1704067200', allowed is "
+                                            "1704067999"):
+        read(written(tmp_path, HEADER + "".join(rows)))
+    with pytest.raises(FeedFileError, match="more than 70,000 trades"):
+        replay.read(Replay(file=written(tmp_path, HEADER + "".join(rows[:80_000]))), most=70_000)
+
+
+def test_reading_takes_at_most_150_bytes_a_trade(tmp_path: Path) -> None:
+    """Measured over half a million trades, all that reading takes among it."""
+    file = tmp_path / "trades.csv"
+    file.write_text(HEADER + "".join(f"{1704067200_000000 + 100 * row},AAA,{1 + row % 97},{row % 500}\n"
+                                     for row in range(500_000)))
+    code = (
+        "import resource, sys\nfrom bench.feed import replay\nfrom bench.scenario import Replay\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\nbefore = peak()\n"
+        "trades = replay.read(Replay(file=sys.argv[1]))\nprint((peak() - before) / trades.rows)\n")
+    done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=True)
+    assert float(done.stdout) <= 150
+
+
+def test_what_a_run_keeps_is_its_window_and_each_symbols_last_trade_before(tmp_path: Path) -> None:
+    rows = [(0, "A"), (1, "B"), (2, "A"), (3, "C"), (4, "A"), (9, "D")]
+    file = written(tmp_path, HEADER + "".join(f"{1704067200 + at},{name},{at + 1},{at}\n" for at,
+                                              name in rows))
+    trades = replay.read(Replay(file=file, start="1704067203.5"))
+    kept = replay.during(trades, speed=1.0, horizon_s=3.0, t0_s=1.0)
+    assert kept.size.tolist() == [1, 2, 3, 4]   # B and A before warm-up, then what is within
+
+
+@pytest.mark.skipif(not CASES.exists(), reason="the files as people have them are not here")
+@pytest.mark.parametrize(("name", "fields", "right"), [
+    ("quantity-with-symbol.csv", {}, (2, ("AAA", "BBB"))), ("XBTUSD_1-kraken-ohlcvt.csv", {},
+                                                            "a bar is no trade"),
+    ("ts-excel.csv", {}, "row 1, timestamp: found '45292.000000'"),
+    ("BTCUSDT-aggTrades-2025-01-01.csv", {"start": 1735689600010866}, (100, ("SYMBOL",))),
+    ("BTCUSDT-aggTrades-2025-01-01.zip", {"start": "1735689600010866"}, (100, ("SYMBOL",))),
+    ("BTCUSDT-trades-2025-01-01.csv", {"symbol": "BTCUSDT"}, (100, ("BTCUSDT",))),
+    ("XBTUSD-kraken-headerless.csv", {"symbol": "XBT/USD"}, (100, ("XBT/USD",))),
+    ("2024-01-01-polygon.csv", {}, (100, ("AAPL",))),
+    ("2024-01-01-polygon.csv", {"columns": "timestamp=sip_timestamp,price=price,size=size,symbol=ticker"},
+     (100, ("AAPL",))),
+    ("ours-ns.csv", {}, (100, ("AAPL",))), ("ours-ns.csv.gz", {}, (100, ("AAPL",))),
+    ("agg-interleaved-2023-10.csv", {}, "row 3, timestamp"),
+    ("agg-interleaved-2023-10.csv", {"sort": True}, (3, ("SYMBOL",))), ("symbol-slash.csv", {}, (2,
+                                                                                                 ("BTC/USD",))),
+    ("ps-header-only-nonl.csv", {}, "found no trades"), ("ps-header-case.csv", {}, (1, ("A",))),
+    ("trades (1).csv", {}, (100, ("AAPL",))), ("bursts-with-gaps.csv", {}, (2000, ("AAA", "BBB"))),
+    *((name, {}, (5, ("AAPL", "MSFT")))
+      for name in ("upper.PARQUET", "short.pq", "noext", "pa-stringview.parquet", "float-us.parquet")),
+])
+def test_a_file_as_people_have_it_gives_what_is_right(
+    name: str, fields: dict[str, object], right: str | tuple[int, tuple[str, ...]]
+) -> None:
+    if isinstance(right, str):
+        with pytest.raises(FeedFileError, match=re.escape(right)):
+            read(str(CASES / name), **fields)
+        return
+    trades = read(str(CASES / name), **fields)
+    assert (trades.rows, trades.symbols) == right
+    assert np.all(np.diff(trades.instant_ns) >= 0)
 
 
 @pytest.mark.skipif(not TRADING_DAY.exists(), reason="the file of a trading day is not here")
