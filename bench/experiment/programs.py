@@ -2,9 +2,9 @@
 
     publisher   python -m bench.feed.publisher logs/publisher.json
     server      python -m bench.transports     logs/server.json
-    load        python -m locust -f bench/load/locustfile.py …     TICKERTAPE_LOAD=logs/load.json
+    load        python -m bench.load -f bench/load/locustfile.py … TICKERTAPE_LOAD=logs/load.json
 
-The load is started by its file's name and never imported, since importing Locust patches the standard
+The load is started by its name and never imported, since importing Locust patches the standard
 library. `-P` keeps what lies in the current folder from being imported in a library's place.
 """
 
@@ -23,6 +23,7 @@ from bench.tables import Table
 from bench.wire import Wire, origins
 
 LOCALHOST = "127.0.0.1"
+LOAD = (sys.executable, "-P", "-m", "bench.load")
 LOCUSTFILE = Path(bench.__file__).parent / "load" / "locustfile.py"
 LOAD_VARIABLE = "TICKERTAPE_LOAD"
 
@@ -59,7 +60,7 @@ def load(folder: Path, config: Mapping[str, Any], *, name: str = "load", cores: 
     workers = config.get("workers", 1)
     share = len(range(config.get("worker", 0), config["clients"], workers))
     arguments = (
-        sys.executable, "-P", "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary",
+        *LOAD, "-f", str(LOCUSTFILE), "--headless", "--only-summary",
         "--users", str(share), "--spawn-rate", f"{config['spawn_rate_per_s'] / workers:g}",
     )
     return Command(name, arguments, environment={LOAD_VARIABLE: str(path)}, cores=cores)
@@ -69,7 +70,7 @@ def web_load(folder: Path, name: str, config: Mapping[str, Any], port: int, proc
     """Locust's web interface on `port`, for clients that a person starts and stops, in so many workers."""
     path = _written(folder, name, config)
     arguments = (
-        sys.executable, "-P", "-m", "locust", "-f", str(LOCUSTFILE),
+        *LOAD, "-f", str(LOCUSTFILE),
         "--web-host", LOCALHOST, "--web-port", str(port),
         *(("--processes", str(processes)) if processes > 1 else ()),
     )

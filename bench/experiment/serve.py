@@ -9,7 +9,8 @@ command and its address are the user's.
 
 The drawn feed goes on for a day, or for two million ticks where those are fewer, since they are drawn
 beforehand; a replayed one goes to the end of its file. The lines to poke with ask for the feed from its
-first tick on, so that each shows something at once; once that has left the tape they are refused.
+first tick on, so that each shows something at once; once that has left the tape they are refused. Where the
+environment names a proxy, which can't reach these servers, the lines pass it by.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,7 +91,7 @@ def _start(crew: Crew, folder: Path, question: Question, port: int, ports: dict[
         if trusted:
             trusted.write_text(certificate, encoding="ascii")
         transport = scenario.transports[server.name].transport
-        say(line_for(server.name, transport, ports[server.name], epoch, trusted))
+        say(line_for(server.name, transport, ports[server.name], epoch, trusted, proxied=has_proxy()))
     for label, each in web_ports.items():
         config = {
             "subject": label, "transport": scenario.transports[label].transport,
@@ -113,17 +115,27 @@ def told_end(feed: Feed) -> str:
     return f"The feed goes on {lasts}; Ctrl-C ends everything."
 
 
-def line_for(label: str, transport: str, port: int, epoch: str, certificate: Path | None = None) -> str:
+def has_proxy() -> bool:
+    """Whether the environment sends requests to this machine through a proxy."""
+    found = urllib.request.getproxies()
+    return bool(found) and not urllib.request.proxy_bypass(programs.LOCALHOST)
+
+
+def line_for(label: str, transport: str, port: int, epoch: str, certificate: Path | None = None, *,
+             proxied: bool = False) -> str:
     """Where a server is, and a line to poke at it with. The long poll asks for what comes after the cursor
-    that the server gives to whoever asks without one, and so waits for the next tick."""
+    that the server gives to whoever asks without one, and so waits for the next tick. `proxied`: there is a
+    proxy that the line must pass by."""
     address, secure = f"127.0.0.1:{port}", "s" if certificate else ""
     url = f"http{secure}://{address}/ticks"
     curl = f"curl --cacert {certificate}" if certificate else "curl"
+    curl += " --noproxy '*'" if proxied else ""
     poke = f"{curl} '{url}?after={epoch}:0'"
     if transport == "long_polling":
         poke = f"{curl} \"{url}?after=$({curl} -s {url} | cut -d'\"' -f4)\""
     elif transport == "websocket":
         trust = f"SSL_CERT_FILE={certificate} " if certificate else ""
+        trust += "no_proxy='*' " if proxied else ""
         poke = f"{trust}{_python()} -m websockets 'ws{secure}://{address}/ticks?after={epoch}:0'"
     return f"{label:15} {address}    {poke}"
 

@@ -1,6 +1,7 @@
 """The entry for Locust: `TICKERTAPE_LOAD=config.json locust -f bench/load/locustfile.py`.
 
-A trial's runner starts it with `--headless` and speaks with it over its lifeline; started by hand with
+A trial's runner starts it with `--headless`, by `python -m bench.load`, which keeps Locust's other settings
+out, and speaks with it over its lifeline; started by hand with
 a configuration that has a port and no folder, Locust's web interface shows live numbers for as long as
 one likes. The configuration (`bench/load/config.py`) picks the transport, and with it the one user class
 that Locust finds here; it also sets the number of users and the spawn rate, which the web interface

@@ -124,8 +124,11 @@ def test_each_transport_has_a_line_to_poke_at_it(transport: str, tls: bool, poke
     assert line_for("mine", transport, 87, "9f2c", Path("x.pem") if tls else None).endswith(poke)
 
 
-@pytest.mark.parametrize("tls", ["false", "true"])
-def test_each_line_works_as_it_is_printed_and_shows_ticks(mark: Any, tmp_path: Path, tls: str) -> None:
+@pytest.mark.parametrize(("tls", "proxy"), [("false", "http://127.0.0.1:1"), ("true", "")])
+def test_each_line_works_as_it_is_printed_and_shows_ticks(
+    mark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: str, proxy: str
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)   # where nobody listens
     sets = [word for name in ("short_polling", "long_polling", "websocket")
             for word in ("--set", f"transports.{name}.tls={tls}")]
     process = started(mark, tmp_path, first_port(), *sets)

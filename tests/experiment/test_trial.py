@@ -63,6 +63,25 @@ def test_a_trial_whose_program_cannot_start_is_recorded_with_its_log(
     assert read_trial(tmp_path / planned.name) == record
 
 
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy"])
+def test_a_server_is_asked_directly_whatever_proxy_there_is(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def answer() -> None:
+        connection, _ = server.accept()
+        with connection:
+            assert connection.recv(65536).startswith(b"GET /health ")
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    monkeypatch.setenv(name, "http://127.0.0.1:1")   # where nobody listens
+    monkeypatch.setenv("no_proxy", "")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        assert trial._answers(f"http://127.0.0.1:{server.getsockname()[1]}/health")
+        thread.join()
+
+
 @pytest.mark.parametrize("said", [b"SSH-2.0-x\r\n", b"", b"HTTP/1.1 ok\r\n\r\n", b"HTTP/1.1 503 No\r\n\r\n"])
 def test_what_speaks_no_http_is_not_ready(said: bytes) -> None:
     def answer() -> None:

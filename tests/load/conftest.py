@@ -11,6 +11,21 @@ from stage import Stage, set_up
 from bench.experiment.processes import Crew
 
 
+@pytest.fixture(autouse=True)
+def settings_of_a_locust_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings that somebody keeps for tests of their own: none of them reaches a load."""
+    home, here = tmp_path / "home", tmp_path / "here"
+    home.mkdir()
+    here.mkdir()
+    (home / ".locust.conf").write_text("master = true\nprocesses = 2\nloglevel = ERROR\n")
+    (here / "locust.conf").write_text("master = true\nusers = 1\n")
+    (here / "pyproject.toml").write_text('[tool.locust]\nspawn-rate = 0.1\nrun-time = "1s"\n')
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(here)
+    for name, value in {"RUN_TIME": "1s", "CSV": "mine", "HEADLESS": "true", "STOP_TIMEOUT": "99"}.items():
+        monkeypatch.setenv(f"LOCUST_{name}", value)
+
+
 @pytest.fixture
 def crew(tmp_path: Path) -> Iterator[Crew]:
     """Processes that are ended whatever happens."""

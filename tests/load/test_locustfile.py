@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ def locust_lists(folder: Path, config: dict[str, Any] | None) -> subprocess.Comp
         path.write_text(json.dumps(config), encoding="utf-8")
         environment[programs.LOAD_VARIABLE] = str(path)
     return subprocess.run(
-        [sys.executable, "-P", "-m", "locust", "-f", str(programs.LOCUSTFILE), "--list"],
+        [*programs.LOAD, "-f", str(programs.LOCUSTFILE), "--list"],
         env=environment, capture_output=True, text=True, timeout=60,
     )
 
@@ -62,7 +61,7 @@ def test_what_the_workers_of_a_master_count_reaches_it_whole(stage: Stage) -> No
     path, summary = stage.folder / "by-hand.json", stage.folder / "summary"
     path.write_text(json.dumps(config), encoding="utf-8")
     command = (
-        sys.executable, "-P", "-m", "locust", "-f", str(programs.LOCUSTFILE), "--headless",
+        *programs.LOAD, "-f", str(programs.LOCUSTFILE), "--headless",
         "--processes", "2", "--master-bind-port", str(port := host.free_port()), "--master-port", str(port),
         "--users", str(clients), "--spawn-rate", "50", "--json-file", str(summary),
     )

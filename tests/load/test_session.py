@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -134,7 +133,7 @@ def test_locust_shows_live_numbers_in_its_web_interface(stage: Stage) -> None:
     path.write_text(json.dumps(config), encoding="utf-8")
     port = host.free_port()
     command = (
-        sys.executable, "-P", "-m", "locust", "-f", str(programs.LOCUSTFILE), "--autostart",
+        *programs.LOAD, "-f", str(programs.LOCUSTFILE), "--autostart",
         "--web-host", "127.0.0.1", "--web-port", str(port),
     )
     load = stage.crew.start(Command("ui", command, {programs.LOAD_VARIABLE: str(path)}, lifeline=False))
