@@ -40,6 +40,7 @@ from typing import Literal
 from bench import records
 from bench.records import TrialRecord
 from bench.stats.trial import TrialFigures, trial_figures
+from bench.validation import short
 
 Status = Literal["VALID", "INVALID", "ABORTED"]
 
@@ -139,6 +140,9 @@ DETECTORS: tuple[Detector, ...] = (
 
 LOAD_DIED = re.compile(r"load(-\d+)?-(died|crashed)")
 """The failures of a trial that are the load's, or one of its workers', and not the subject's."""
+LOG = re.compile(r"^--- (\S+)\.log\n(.*?)(?=^--- \S+\.log\n|\Z)", re.MULTILINE | re.DOTALL)
+"""A process's log in a trial's `detail`."""
+LOG_LINES = 5
 LOAD_DIED_ADVICE = (
     "the load, or a worker of it, ended before the trial did: look at logs/load for why, and at the "
     "machine's memory")
@@ -152,9 +156,18 @@ class Reason:
     found: str
     """The figure as it was found, with its bound."""
     advice: str
+    log: tuple[str, ...] = ()
+    """The last lines that the process printed which failed."""
+
+    @property
+    def sentence(self) -> str:
+        """The reason without the log."""
+        return f"{self.name}: {self.found}: {self.advice}"
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.found}: {self.advice}"
+        # In one line, and without the mark that parts reasons in trials.csv.
+        ends = " ⏎ ".join(self.log).replace("; ", ", ")
+        return self.sentence + (f", its log ends: {ends}" if ends else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +185,10 @@ def audit(record: TrialRecord, figures: Mapping[str, object]) -> Verdict:
     if record.status == "failed" or record.windows is None:
         name = record.reason or "not-measured"
         detail = ((record.detail or "").strip().splitlines() or ["no detail"])[0]
+        log = log_of(name, record.detail or "")
         if LOAD_DIED.fullmatch(name):
-            return Verdict("INVALID", (Reason(name, detail, LOAD_DIED_ADVICE),))
-        return Verdict("ABORTED", (Reason(name, "the trial failed", detail),))
+            return Verdict("INVALID", (Reason(name, detail, LOAD_DIED_ADVICE, log),))
+        return Verdict("ABORTED", (Reason(name, "the trial failed", detail, log),))
     reasons = []
     not_assessed = []
     for detector in DETECTORS:
@@ -185,6 +199,17 @@ def audit(record: TrialRecord, figures: Mapping[str, object]) -> Verdict:
             found = f"{detector.figure} is {value:.4g}, allowed is {detector.limit}"
             reasons.append(Reason(detector.name, found, detector.advice))
     return Verdict("INVALID" if reasons else "VALID", tuple(reasons), tuple(not_assessed))
+
+
+def log_of(reason: str, detail: str) -> tuple[str, ...]:
+    """The last lines of the log of the process that failed, from a trial's `reason` and `detail`. It is the
+    one that the two name; where they name none, the server, which is what was to be measured."""
+    logs = dict(LOG.findall(detail))
+    told = detail.partition("\n")[0]
+    named = [name for name in logs if reason.rpartition("-")[0] == name or f"the {name} " in f"{told} "]
+    lines = (line.strip() for line in logs.get(named[0] if named else "server", "").splitlines())
+    plain = ("".join(each if each.isprintable() else " " for each in line) for line in lines if line)
+    return tuple(short(line) for line in list(plain)[-LOG_LINES:])
 
 
 def judge(folder: Path) -> tuple[TrialFigures, Verdict]:

@@ -184,6 +184,27 @@ def test_a_failed_trial_is_aborted_with_its_reason() -> None:
     assert str(verdict.reasons[0]) == "server-ended: the trial failed: exit status 3"
 
 
+@pytest.mark.parametrize(("reason", "sentence", "log"), [
+    ("server-died", "it ended", ("no module named x", "exit; now")),
+    ("load-2-died", "it ended", ("out of memory",)),
+    ("timeout", "'ready' of the publisher did not come", ("a  b",)),
+    ("timeout", "http://127.0.0.1:1/health did not answer", ("no module named x", "exit; now")),
+    ("server-died", "", ()),
+])
+def test_a_failure_shows_how_the_log_of_what_failed_ends(
+    reason: str, sentence: str, log: tuple[str, ...]
+) -> None:
+    logs = ("--- publisher.log\na\x1b\x07b\n--- server.log\n1\n2\n3\n4\n\n  no module named x\nexit; now\n"
+            "--- load-2.log\nout of memory")
+    detail = f"{sentence}\n{logs}" if sentence else None
+    (found,) = audit(failed := replace(CLEAN, status="failed", reason=reason, detail=detail),
+                     trial_row(failed, None)).reasons
+    assert found.log[-2:] == log
+    assert len(found.log) <= 5
+    assert "; " not in str(found)
+    assert str(found).endswith(log[-1].replace("; ", ", ") if log else "no detail")
+
+
 @pytest.mark.parametrize("reason", ["load-died", "load-2-died", "load-crashed"])
 def test_a_trial_whose_load_died_is_invalid_and_not_the_subjects_failure(reason: str) -> None:
     failed = replace(CLEAN, status="failed", reason=reason, detail="it ended with status 137\n--- log")

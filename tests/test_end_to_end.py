@@ -265,15 +265,17 @@ ready = "http://127.0.0.1:{{port}}/health"
     assert mine["delivered"] == mine["updates_due"] > 0
 
 
-def test_a_server_that_never_answers_is_a_failed_trial(runner: Runner) -> None:
+def test_a_server_that_never_answers_is_a_failed_trial_and_its_last_words_are_told(runner: Runner) -> None:
     runner.scenario.write_text(TINY.replace("interval_s = 0.1", """interval_s = 0.1
 [transports.short_polling.server]
-command = ["/no/such/server"]
+command = ["sh", "-c", "echo no configuration here; exit 3"]
 ready = "http://127.0.0.1:{port}/"
 """))
-    _, trials, _ = runner.finished(among=(1,))
+    folder, trials, said = runner.finished(among=(1,))
     failed = trials[trials["transport"] == "short_polling"].iloc[0]
     assert failed["failure"] == "server-died"
+    assert "│ no configuration here" in said
+    assert "no configuration here" in (folder / "report.md").read_text()
     assert list(trials["status"]).count("finished") == 2
 
 

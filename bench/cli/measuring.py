@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench import manifest
 from bench.cli import scale
 from bench.cli.outcome import finish
 from bench.cli.terms import (
@@ -114,7 +115,10 @@ def _resume(folder: Path, scenario: str | None, overrides: Sequence[str], feed: 
             force: bool) -> Run:
     """The run in a folder, ready to go on; a scenario that is named beside it is compared with its own."""
     named = prepare.read(scenario, overrides, feed).scenario if scenario is not None else None
-    return journal.resume(folder.resolve(), named, force=force)
+    under_way = journal.resume(folder.resolve(), named, force=force)
+    prepare.refuse_unless_startable(under_way.scenario, Path(under_way.manifest["scenario_folder"]),
+                                    str(under_way.folder / manifest.NAME))
+    return under_way
 
 
 def _execute(under_way: Run) -> None:

@@ -11,6 +11,7 @@ names from the current one.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from bench.experiment.journal import PROJECT
 from bench.feed import schedule
 from bench.scenario import Scenario
 from bench.tables import Table
-from bench.validation import short
+from bench.validation import short, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ def refuse_unless_fits(question: Question, results: Path) -> needs.Needs:
     """What the question needs, unless this machine can't give it; foreseen before its ticks are drawn, which
     what can't fit would not survive."""
     journal.refuse_no_place(results)
+    refuse_unless_startable(question.scenario, question.file.absolute().parent, str(question.file))
     costliest, means = capacity.at_most(question.scenario), needs.Means.read(results)
     horizon_s = plan.horizon_s(costliest, question.options)
     expected = needs.expected_ticks(costliest, horizon_s)
@@ -91,6 +93,19 @@ def refuse_unless_fits(question: Question, results: Path) -> needs.Needs:
     needed = needs.needs(costliest, question.options, ticks)
     needs.refuse_unless_fits(needed, means)
     return needed
+
+
+def refuse_unless_startable(scenario: Scenario, folder: Path, where: str) -> None:
+    """Raise `ScenarioError` where the command of a server of the user's own is no program; with a slash in
+    its name it is looked for from the `folder` that it is started in."""
+    for label, subject in scenario.transports.items():
+        if subject.server is None:
+            continue
+        command = subject.server.command[0]
+        if shutil.which(folder / command if "/" in command else command) is None:
+            raise ScenarioError(
+                where, f"transports.{label}.server.command", f"{told(command)}, and no such program",
+                f"one that is on the PATH, or an executable file's path from {folder}")
 
 
 def _with_absolute_file(scenario: Scenario, file: Path) -> Scenario:

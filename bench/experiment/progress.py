@@ -18,7 +18,7 @@ from typing import Protocol, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from bench.audit import Verdict
+from bench.audit import Reason, Verdict
 from bench.experiment.needs import told_time
 from bench.experiment.plan import PlannedTrial
 from bench.stats.stopping import Standing
@@ -78,16 +78,22 @@ def _cell(label: str, clients: int) -> str:
 def told_outcome(planned: PlannedTrial, row: Row, verdict: Verdict, again: bool = False) -> str:
     """A trial's figures and verdict in one line; why, where it is not valid, and if it is made `again`."""
     if verdict.status == "ABORTED":
-        return f"{told_cell(planned)}: ABORTED, {verdict.reasons[0].name}: {verdict.reasons[0].advice}"
+        reason = verdict.reasons[0]
+        return f"{told_cell(planned)}: ABORTED, {reason.name}: {reason.advice}{_told_log(reason)}"
     figures = f"p50 {_ms(row['latency_p50_ms'])}, p99 {_ms(row['latency_p99_ms'])}"
     figures += f", {row['delivered']} of {row['updates_due']} delivered"
     if row.get("conflated"):
         figures += f" and {row['conflated']} conflated"
     if row.get("status") == "failed":
         figures = "no figures"
-    reasons = "".join(f"\n    {reason}" for reason in verdict.reasons)
+    reasons = "".join(f"\n    {reason.sentence}{_told_log(reason)}" for reason in verdict.reasons)
     word = f"{verdict.status}, and made again" if again else verdict.status
     return f"{told_cell(planned)}: {figures}, {word}{reasons}"
+
+
+def _told_log(reason: Reason) -> str:
+    """The end of the log of a process that failed, a line each."""
+    return "".join(f"\n    │ {line}" for line in reason.log)
 
 
 def told_standing(block: int, blocks: int, found: Standing, rule: Until) -> str:

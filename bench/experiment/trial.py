@@ -32,6 +32,7 @@ from dataclasses import asdict, dataclass, field
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pyarrow as pa
 
@@ -317,11 +318,12 @@ class _Trial:
         self.crew.wait(lambda: self.server.pid is not None, READY_S, "the server's process id")
         address = _filled(external.ready, words)
         deadline = time.monotonic() + READY_S
-        while not _answers(address):
+        while (lacks := _unready(address)) is not None:
             self.crew.check()
             self.crew.turn(0.05)
             if time.monotonic() > deadline:
-                raise TrialError("timeout", f"{address} did not answer with 200 within {READY_S:g} s")
+                raise TrialError(
+                    "timeout", f"{address} did not answer with 200 within {READY_S:g} s: {lacks}")
         return {"host": programs.LOCALHOST, "port": port}
 
 
@@ -332,10 +334,13 @@ def _filled(text: str, words: Mapping[str, str]) -> str:
     return text
 
 
-def _answers(address: str) -> bool:
-    """Whether an http address answers with a 2xx status now."""
+def _unready(address: str) -> str | None:
+    """None where an http address answers with a 2xx status now; else what it does in place of that."""
     try:
         with DIRECTLY.open(address, timeout=1.0) as answer:
-            return bool(200 <= answer.status < 300)
-    except (OSError, HTTPException, ValueError):
-        return False   # not up yet, or it speaks no HTTP (yet); the caller's deadline tells
+            return None if 200 <= answer.status < 300 else f"it said {answer.status}"
+    except HTTPError as error:
+        return f"it said {error.code}"
+    except (OSError, HTTPException, ValueError) as error:
+        # Not up yet, or it speaks no HTTP (yet); the caller's deadline tells.
+        return str(getattr(error, "reason", None) or error) or type(error).__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,27 @@ def test_mistakes_name_the_file_and_the_field(tiny: Path, override: str, sentenc
     with pytest.raises(ScenarioError, match=sentence) as mistake:
         prepare.read(str(tiny), [override])
     assert str(tiny) in str(mistake.value)
+
+
+@pytest.mark.parametrize(("command", "there"), [
+    ("sh", True), ("no-such-program", False), ("./mine", True), ("./text", False), ("/no/such/server", False),
+])
+def test_a_server_of_ones_own_is_looked_for_before_a_run(tmp_path: Path, command: str, there: bool) -> None:
+    (tmp_path / "text").write_text("no program")
+    (tmp_path / "mine").touch(mode=0o755)
+    scenario = tmp_path / "own.toml"
+    scenario.write_text(TINY + f"""
+[transports.a.server]
+command = ["{command}", "{{port}}"]
+ready = "http://127.0.0.1:{{port}}/health"
+""")
+    question = prepare.read(str(scenario))
+    if there:
+        prepare.refuse_unless_fits(question, tmp_path / "results")
+        return
+    sentence = f"transports.a.server.command: found '{command}', and no such program, allowed is"
+    with pytest.raises(ScenarioError, match=re.escape(f"{scenario}: {sentence}")):
+        prepare.refuse_unless_fits(question, tmp_path / "results")
 
 
 def test_a_feed_file_counts_from_the_current_folder(

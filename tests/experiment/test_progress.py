@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -43,6 +44,8 @@ def test_a_failed_trial_says_how() -> None:
     reason = Reason("server-died", "the trial failed", "the server ended by itself with status 1")
     told = told_outcome(PLANNED, {}, Verdict("ABORTED", (reason,)))
     assert told == "websocket, 50 clients: ABORTED, server-died: the server ended by itself with status 1"
+    logged = told_outcome(PLANNED, {}, Verdict("ABORTED", (replace(reason, log=("one", "two")),)))
+    assert logged == f"{told}\n    │ one\n    │ two"
 
 
 @pytest.mark.parametrize(("value", "told"), [(math.nan, "too few"), (math.inf, "lost"), (None, "too few")])

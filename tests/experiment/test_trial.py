@@ -78,12 +78,15 @@ def test_a_server_is_asked_directly_whatever_proxy_there_is(
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
-        assert trial._answers(f"http://127.0.0.1:{server.getsockname()[1]}/health")
+        assert trial._unready(f"http://127.0.0.1:{server.getsockname()[1]}/health") is None
         thread.join()
 
 
-@pytest.mark.parametrize("said", [b"SSH-2.0-x\r\n", b"", b"HTTP/1.1 ok\r\n\r\n", b"HTTP/1.1 503 No\r\n\r\n"])
-def test_what_speaks_no_http_is_not_ready(said: bytes) -> None:
+@pytest.mark.parametrize(("said", "lacks"), [
+    (b"SSH-2.0-x\r\n", "SSH-2.0-x"), (b"", "closed"), (b"HTTP/1.1 ok\r\n\r\n", "ok"),
+    (b"HTTP/1.1 503 No\r\n\r\n", "it said 503"),
+])
+def test_what_speaks_no_http_is_not_ready_and_what_it_says_is_told(said: bytes, lacks: str) -> None:
     def answer() -> None:
         connection, _ = server.accept()
         with connection:
@@ -93,5 +96,5 @@ def test_what_speaks_no_http_is_not_ready(said: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=answer)
         thread.start()
-        assert not trial._answers(f"http://127.0.0.1:{server.getsockname()[1]}/health")
+        assert lacks in str(trial._unready(f"http://127.0.0.1:{server.getsockname()[1]}/health"))
         thread.join()
