@@ -80,8 +80,8 @@ def calibrate(
 ) -> None:
     """Measure what work costs the servers on this machine; simulate takes it from there.
 
-    Short trials at few clients; then the servers' CPU is fitted to the counts of ticks, requests, updates,
-    bytes, connections and wake-ups. About five minutes.
+    Short trials; then the servers' CPU is fitted to the counts of ticks, requests, updates,
+    bytes, connections and wake-ups. About seven minutes.
 
     Examples:
 
@@ -163,7 +163,7 @@ def validate(
 ) -> None:
     """Check what the simulator foretells against what is measured, on this machine.
 
-    Costs are calibrated with few clients; then cells with several times as many, named beforehand, are
+    Costs are calibrated; then other cells, some with more clients, named beforehand, are
     predicted and measured. Prints each error with its 95 % interval, and whether its goal is met. About a
     quarter of an hour.
 

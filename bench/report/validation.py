@@ -35,8 +35,8 @@ CAPTION = (
     "diagonal both agree; the grey band is the goal. Marks that are not filled are of cells for which no "
     "goal is set. Bars are 95 % intervals of the error.")
 CAVEATS = (
-    "The costs were fitted to other cells than these, with fewer clients, which were named before the first "
-    "trial. Measured and simulated trials have the same ticks, clients and seeds, and the same statistics.",
+    "The costs were fitted to other cells than these, which were named before the first trial. Measured and "
+    "simulated trials have the same ticks, clients and seeds, and the same statistics.",
     "Inside with proof means that the whole 95 % interval of the error, between pairs of trials, lies within "
     "the goal; outside with proof, that all of it lies outside. Where it reaches across, more trials would "
     "have to decide, and inside or outside is where the point estimate lies.",

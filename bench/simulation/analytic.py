@@ -6,7 +6,7 @@
 
     δ = server_s + down            G = δ + opening + up
     utilisation ρ = Λ·tick + N·(a client's CPU a second)
-    clients a core = (ρ* − Λ·tick − base) / (a client's CPU a second)
+    clients a core = (ρ* − Λ·tick − base) / (a client's CPU a second, in a crowd of so many)
 
 A client's CPU a second is what the engine charges: requests · request + answers · answer + updates ·
 (update + bytes · byte), with the model's rates. For clients a core it is taken at no load. The tests hold
@@ -55,6 +55,8 @@ from bench.tables import Table
 from bench.traffic import SEGMENT_BYTES, SERVER_FIRST, SYN_BYTES, Sizes, columns, traffic
 
 TIME_WAIT_S = 60.0
+CROWD_ROUNDS = 60
+"""Most rounds in which the clients of a full server are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +124,8 @@ def analytic(
 
     Forms that take ticks as a Poisson process are NaN for a feed that is `regular`.
     """
-    warm = _System(transports.part(transport, "model"), options, costs, net, demand)
-    system = warm.cooled(clients)
+    bare = _System(transports.part(transport, "model"), options, costs, net, demand)
+    system = bare.crowded(clients).cooled(clients)
     if station is not None:
         system = system.read_by(station, clients)
     sizes = replace(sizes, interval_s=system.cycle.interval_s)
@@ -157,7 +159,7 @@ def analytic(
         cpu_per_update_s=(busy + idle_share) / (clients * updates),
         sockets=clients * (rates["requests"] * (opened_s + rates["parked_s"]) if sizes.new_connection else 1),
         lingering=clients * rates["requests"] * TIME_WAIT_S if closes else 0.0,
-        clients_max=warm.filled(target).clients_max(target),
+        clients_max=bare.most_clients(target),
         server_s=server_s,
     )
 
@@ -175,6 +177,25 @@ class _System:
     """From an update's being there until the load client sees it."""
     read_s: float = 0.0
     """From then until it asks again."""
+
+    def crowded(self, clients: float) -> _System:
+        """Return the same with the costs of a server with so many clients."""
+        return replace(self, costs=self.costs.crowded(clients))
+
+    def most_clients(self, target: float) -> float:
+        """Return the clients with which a server is so busy, if it has as many and costs what they cost.
+
+        The more there are the dearer is each, so there is one such number; as it grows by a logarithm, to put
+        the last guess in gets nearer each time.
+        """
+        most = self.filled(target).clients_max(target)
+        if not self.costs.crowd_share or not 0 < most < math.inf:
+            return most
+        for _ in range(CROWD_ROUNDS):
+            before, most = most, self.crowded(most).filled(target).clients_max(target)
+            if not 0 < most < math.inf or abs(most - before) <= 1e-9 * most:
+                break
+        return most
 
     def clients_max(self, target: float) -> float:
         """Clients with which a server is so busy, by what they ask for where nothing waits; infinite where

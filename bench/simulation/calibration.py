@@ -10,7 +10,14 @@
 Only trials below `FULL` of a core enter: above it a queue is being measured, and not a cost. What a request
 and its answer take together is what CPU can tell (`exchange`): each has one of the other. Of a parked request
 the spacing of a fan-out is the answer's share. Of a poll that is answered at once the split says nothing, and
-all of it is called `request`. A push has answers alone.
+all of it is called `request`. A push has answers alone. What either takes more in a crowd of connections
+(`world`) is fitted as a share of both; the spacing of a fan-out is freed of it, and is taken of the largest
+cells, whose fan-outs are longest.
+
+How much slower a cold server is two things tell: the spacing of fan-outs that begin more or less cold, and
+the CPU of cells whose servers sleep more or less. Neither is exact, so they are weighed:
+
+    cold share = the s with the least   n · ln(sum of the fit's squares at s) + ((s − spacing's) / its σ)²
 
 What a server takes by itself and for each connection is seen where clients wait for ticks and none come.
 Polls never let theirs be idle: it is taken for one like those of the others, and so is how cold it gets.
@@ -36,13 +43,18 @@ from bench.errors import RunError
 from bench.simulation.costs import Calibrated, Cell, CostsFile, Estimate, Fitted, Kind
 from bench.simulation.fit import TERMS, Fit, Stretch, fit
 from bench.simulation.observed import COUNTS, Observation
+from bench.simulation.world import crowding
 from bench.stats.intervals import interval
 
 FULL = 0.8
 STATION_TERMS = ("base", "exchange", "update", "connection", "byte")
 COLD_SHARE_MOST = 1.0
+LEAST_CROWDED = 0.1
 LEAST_UP_S = 1e-6
 """No way takes no time at all: nothing is answered before it was asked."""
+CROWD_SHARE_MOST = 1.0
+COLD_SHARES = np.linspace(0.0, COLD_SHARE_MOST, 41)
+"""Those that are tried."""
 BEHIND = 1.1
 """So much further apart than the answers are the looks of a load client that falls behind."""
 FAN_OUT_LEAST = 100
@@ -66,7 +78,7 @@ def calibrate(
     if not enough:
         raise RunError(f"{', '.join(sorted({each.run for each in observations}))}: trials: found fewer than "
                        f"{TRIALS_LEAST} VALID ones of each transport, and costs can't be told from so few")
-    seen = {kind: _of_kind(kind, mine, {"cold": _cold_share(mine)})
+    seen = {kind: _of_kind(kind, mine, {"cold": _weighed(mine, _cold_share(mine))})
             for kind, mine in enough.items() if mine[0].waits}
     lent = {name: _middle([each.costs[cost] for each in seen.values()])
             for name, cost in (("cold", "cold_share"), ("base", "base_share"), ("socket", "socket_share"))}
@@ -81,6 +93,21 @@ def _cold_share(mine: Sequence[Observation]) -> Estimate:
     return _mean(mine, lambda each: float(np.clip(each.instants.cold_share, 0.0, COLD_SHARE_MOST)))
 
 
+def _weighed(mine: Sequence[Observation], spacing: Estimate) -> Estimate:
+    """Return the cold share by the fan-outs' `spacing` and the servers' CPU together; its bounds are where
+    the misfit is larger by 4, as two standard deviations of a normal error make it."""
+    def misfit(share: float) -> float:
+        stretches = [stretch for each in mine for stretch in each.stretches(share)]
+        return len(stretches) * math.log(max(fit(stretches).square, 1e-12))
+
+    found = np.array([misfit(float(share)) for share in COLD_SHARES])
+    sigma = (spacing.high - spacing.low) / 4
+    if math.isfinite(sigma) and sigma > 0:
+        found += ((COLD_SHARES - spacing.value) / sigma)**2
+    near = COLD_SHARES[found <= found.min() + 4]
+    return Estimate(float(COLD_SHARES[found.argmin()]), float(near.min()), float(near.max()))
+
+
 def _of_kind(kind: Kind, mine: Sequence[Observation], known: Parts) -> Calibrated:
     """What one kind shows; `known` is what it can't (`cold`, `base`, `socket`)."""
     cold_share = known["cold"]
@@ -89,12 +116,14 @@ def _of_kind(kind: Kind, mine: Sequence[Observation], known: Parts) -> Calibrate
     server = fit(stretches, [term for term in TERMS if term not in standing], standing)
     load = fit([Stretch(each.seconds, each.load_cpu_s, each.terms(each.seconds)) for each in mine],
                STATION_TERMS)
-    request, answer = _split(mine, server.costs, cold_share.value)
+    crowd_share = _share(server.costs["crowd"], server.costs["exchange"])
+    request, answer = _split(mine, server.costs, cold_share.value, crowd_share.value)
     costs = {
         "tick_s": server.costs["tick"], "request_s": request, "answer_s": answer,
         "update_s": server.costs["update"], "byte_s": server.costs["byte"],
         "connection_s": server.costs["connection"], "base_share": server.costs["base"],
         "socket_share": server.costs["socket"], "wake_s": server.costs["wake"], "cold_share": cold_share,
+        "crowd_share": crowd_share,
     }
     return Calibrated(
         kind, costs, _net(mine, costs),
@@ -125,7 +154,21 @@ def _with_bytes(costs: Parts, mine: Sequence[Observation]) -> Estimate:
                       for bound in ("value", "low", "high")))
 
 
-def _split(mine: Sequence[Observation], costs: Parts, cold_share: float) -> tuple[Estimate, Estimate]:
+def _share(part: Estimate, whole: Estimate) -> Estimate:
+    """A cost as a share of another; without bounds where either is 0."""
+    if not part.value or not whole.value:
+        return Estimate(0.0)
+    return Estimate(*(min(value / whole.value, CROWD_SHARE_MOST)
+                      for value in (part.value, part.low, part.high)))
+
+
+def _crowded(each: Observation, crowd_share: float) -> float:
+    """How many times as long a request and an answer of a trial take as in the stated crowd."""
+    return max(1 + crowd_share * crowding(each.cell.clients), LEAST_CROWDED)
+
+
+def _split(mine: Sequence[Observation], costs: Parts, cold_share: float, crowd_share: float
+           ) -> tuple[Estimate, Estimate]:
     """What an exchange takes, as request and answer. A tick that is alone finds the server cold."""
     exchange = costs["exchange"]
     if mine[0].cycle.pushes:
@@ -136,7 +179,8 @@ def _split(mine: Sequence[Observation], costs: Parts, cold_share: float) -> tupl
     def answer_s(each: Observation) -> float:
         payload = each.counts["payload_bytes"] / max(each.counts["updates"], 1)
         warm_s = each.instants.spacing_s / (1 + cold_share)
-        return warm_s - costs["update"].value - payload * costs["byte"].value
+        warm_s -= costs["update"].value + payload * costs["byte"].value
+        return warm_s / _crowded(each, crowd_share)
 
     answer = _mean(_spacious(mine) or _smallest(mine), answer_s, most=exchange.value)
     rest = exchange.value - answer.value
@@ -151,7 +195,8 @@ def _net(mine: Sequence[Observation], costs: Parts) -> Parts:
     def service_s(each: Observation) -> float:
         """Of one answer to one request."""
         answers = max(each.counts["answers"], 1)
-        return (costs["request_s"].value + costs["answer_s"].value
+        exchange_s = costs["request_s"].value + costs["answer_s"].value
+        return (exchange_s * _crowded(each, costs["crowd_share"].value)
                 + each.counts["updates"] / answers * costs["update_s"].value
                 + each.counts["payload_bytes"] / answers * costs["byte_s"].value)
 
@@ -159,7 +204,8 @@ def _net(mine: Sequence[Observation], costs: Parts) -> Parts:
         return warm_s * (1 + cold * costs["cold_share"].value) + cold * costs["wake_s"].value
 
     def feed_s(each: Observation) -> float:
-        warm_s = costs["tick_s"].value + service_s(each) - costs["request_s"].value
+        request_s = costs["request_s"].value * _crowded(each, costs["crowd_share"].value)
+        warm_s = costs["tick_s"].value + service_s(each) - request_s
         return each.instants.first_s - waking_s(each, warm_s, 1.0)   # who is alone comes after a long sleep
 
     def up_s(each: Observation) -> float:
@@ -219,9 +265,12 @@ def _smallest(mine: Sequence[Observation]) -> list[Observation]:
 
 
 def _spacious(mine: Sequence[Observation]) -> list[Observation]:
-    """The trials whose fan-outs are long enough to tell what one answer takes, of server and load client."""
-    return [each for each in mine
+    """The trials whose fan-outs are long enough to tell what one answer takes, of server and load client:
+    those of the larger cells."""
+    long = [each for each in mine
             if each.cell.clients >= FAN_OUT_LEAST and math.isfinite(each.instants.spacing_s)]
+    most = max((each.cell.clients for each in long), default=0)
+    return [each for each in long if each.cell.clients >= most / 2]
 
 
 def _mean(mine: Sequence[Observation], value: Callable[[Observation], float],

@@ -12,8 +12,8 @@ Every number is an `Estimate` with the bounds of its 95 % interval. How they are
 (CPU) and `bench.simulation.delays` (delays of the loopback). The cells and counts that they were found from
 stand in the file, so that a validation can refuse to be asked what the fit has already seen.
 
-Known weakness: a cost depends on load by the sleep before alone (`worker`); a server that is busy for long
-gets warmer still (see the fit's residuals, by cell).
+Known weakness: a cost depends on load by the sleep before alone (`worker`), and on the connections by one
+share for request and answer (`world`); the fit's residuals, by cell, show what either leaves over.
 """
 
 from __future__ import annotations

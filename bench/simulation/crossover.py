@@ -168,6 +168,7 @@ def cores(forecast: Forecast, clients: float) -> float:
 
 def calm_cores(subject: Subject, demand: Demand, rtt_s: float, clients: float) -> float:
     """The same without any wait: a client's share where it is alone, times so many."""
+    subject = replace(subject, costs=subject.costs.crowded(clients))
     alone = cores(subject.forecast(demand, rtt_s, 1), 1)
     return alone + (clients - 1) * client_cores(subject, demand, rtt_s)
 

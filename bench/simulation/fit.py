@@ -2,7 +2,7 @@
 
     CPU of a trial = base · T + exchange · answers + tick · ticks + connection · connections
                      + update · updates + byte · bytes + socket · clients · T + wake · wake-ups
-                                                                                       all costs ≥ 0
+                     + crowd · answers · ln((clients + 100) / 200)                     all costs ≥ 0
 
 solved over all trials of a kind by non-negative least squares (Lawson and Hanson 1974, chapter 23;
 `scipy.optimize.nnls`). Each trial's equation is divided by its CPU, so that relative errors count: a
@@ -38,7 +38,7 @@ from bench.simulation.costs import Estimate
 
 Floats = npt.NDArray[np.float64]
 
-TERMS = ("base", "exchange", "wake", "tick", "connection", "update", "byte", "socket")
+TERMS = ("base", "exchange", "wake", "tick", "crowd", "connection", "update", "byte", "socket")
 """What CPU is spent on, in the order in which each is given what could be several's."""
 FLOOR_CORES = 0.005
 """Added to a stretch's CPU where it weighs the stretch."""
@@ -70,6 +70,8 @@ class Fit:
     """Of each stretch, in their order."""
     residual_share: float
     """Root mean square of fitted ÷ measured − 1, of the stretches above the floor."""
+    square: float = math.nan
+    """Mean square of the stretches' weighted errors: what the fit makes as small as it can."""
 
 
 def fit(stretches: Sequence[Stretch], terms: Sequence[str] = TERMS,
@@ -103,7 +105,8 @@ def fit(stretches: Sequence[Stretch], terms: Sequence[str] = TERMS,
     above = cpu_s > floor_s
     errors = fitted_s[above] / cpu_s[above] - 1
     residual = math.sqrt(float(np.mean(errors**2))) if len(errors) else math.nan
-    return Fit(costs, tuple((fitted_s + known_s).tolist()), residual)
+    square = float(np.mean(((fitted_s - cpu_s) / (cpu_s + floor_s))**2))
+    return Fit(costs, tuple((fitted_s + known_s).tolist()), residual, square)
 
 
 def apart(matrix: Floats) -> list[int]:

@@ -34,6 +34,7 @@ from bench.simulation.costs import Cell, Kind
 from bench.simulation.delays import Instants, instants
 from bench.simulation.fit import Stretch
 from bench.simulation.worker import mean_coldness, warmed
+from bench.simulation.world import crowding
 from bench.stats.arrays import TrialArrays, trial_arrays
 from bench.stats.costs import client_sums
 from bench.tables import Table
@@ -101,6 +102,7 @@ class Observation:
         terms = {"socket": self.counts["clients"] * self.idle_s}
         if not self.waits:
             terms["exchange"] = self.counts["clients"] * self.idle_s / self.cycle.interval_s
+            terms["crowd"] = terms["exchange"] * crowding(self.counts["clients"])
             terms["connection"] = terms["exchange"] * self.cycle.new_connection
         return terms
 
@@ -108,7 +110,8 @@ class Observation:
         """The window's counts by the names of `fit.TERMS`, without wake-ups."""
         counts = self.counts
         return {
-            "exchange": counts["answers"], "tick": counts["ticks"], "connection": counts["connections"],
+            "exchange": counts["answers"], "crowd": counts["answers"] * crowding(counts["clients"]),
+            "tick": counts["ticks"], "connection": counts["connections"],
             "update": counts["updates"], "byte": counts["payload_bytes"],
             "socket": counts["clients"] * seconds,
         }

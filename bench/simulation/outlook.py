@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -42,7 +42,6 @@ from bench.simulation.crossover import MONTH_S, Subject, cores, most_clients, of
 from bench.simulation.pool import pool
 from bench.simulation.run import Setting
 from bench.simulation.shards import Case
-from bench.simulation.world import Costs
 from bench.stats import margin
 from bench.stats.fleet import busiest_per_s
 from bench.stats.prediction import Compared
@@ -196,7 +195,7 @@ def _fleet(asked: Setting, label: str, clients: int, cpu: float, sent: float) ->
 
 def _subject(case: Case, cpu: float = 1.0) -> Subject:
     """As the closed forms of a fleet take it, were its costs so many times as high."""
-    costs = Costs(*(cpu * each for each in astuple(case.calibrated.world_costs)))
+    costs = case.calibrated.world_costs.times(cpu)
     return Subject(case.planned.subject, case.planned.transport, case.options, costs, case.net.feed_s,
                    shards.sizes(case))
 

@@ -148,7 +148,7 @@ def build(case: Case, worker: int) -> Shard:
         ticks=_ticks(scenario.feed, planned.seed, case.horizon_s, scenario.windows.warmup_s,
                      case.windows.warmup_ns),
         cycle=cycle(case),
-        costs=case.calibrated.world_costs,
+        costs=case.calibrated.world_costs.crowded(len(clients)),
         net=case.net,
         t0_s=scenario.windows.warmup_s,
         t1_s=scenario.windows.warmup_s + scenario.windows.measure_s,

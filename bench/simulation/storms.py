@@ -50,9 +50,11 @@ def conditions(scenario: Scenario, costs: Costs) -> Conditions:
     """One worker of the scenario's storm. A reconnection that the scenario doesn't price is a connection with
     a request and its answer."""
     storm = _storm(scenario)
+    clients = math.ceil(max(scenario.load.clients) / scenario.simulation.workers)
+    costs = costs.crowded(clients)
     connection_s = costs.connection_s + costs.request_s + costs.answer_s
     return Conditions(
-        clients=math.ceil(max(scenario.load.clients) / scenario.simulation.workers),
+        clients=clients,
         connection_s=storm.connection_ms / 1000 if storm.connection_ms else connection_s,
         backlog=storm.backlog, refusal_share=storm.refusal_share, timeout_s=storm.timeout_s,
         down_s=storm.down_s, horizon_s=storm.horizon_s,

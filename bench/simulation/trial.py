@@ -91,7 +91,8 @@ def _word(refusal: str, pushes: bool) -> str:
 
 def _usage(case: Case, whole: Part) -> Usage:
     """The workers' CPU, all together."""
-    costs, clients = case.calibrated.world_costs, case.planned.clients
+    clients = case.planned.clients
+    costs = case.calibrated.world_costs.crowded(clients / case.workers)
     cycle = shards.cycle(case)
     windows, idle_s = case.scenario.windows, case.scenario.windows.idle_s
     standing = 0 if cycle.new_connection else clients

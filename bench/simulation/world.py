@@ -17,12 +17,21 @@ What a job costs the worker is the sum of what is in it:
     one whose hold time is over           answer
     a pushed tick, for each client        answer + update + bytes · byte
 
-and more, if the worker slept before (`worker`).
+and more, if the worker slept before (`worker`), or has a crowd of connections: request and answer touch the
+state of a connection (socket, parser, task), which is in a cache that holds only so many. With N connections
+they take
+
+    1 + crowd_share · ln((N + CROWD) / 2 CROWD)
+
+times as long, so the costs are those at `CROWD` connections. The logarithm is that of a row of caches, each
+larger and slower than the one before; between 100 and 400 connections it meets what was measured, and a
+straight line doesn't. Nobody has seen it hold beyond the connections that were validated.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+import math
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -35,6 +44,13 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 SkipKind = Literal["conflated", "dropped"]
+CROWD = 100.0
+"""Connections at which `Costs` are stated."""
+
+
+def crowding(connections: float) -> float:
+    """How many crowd shares more than at `CROWD` connections a request and an answer take."""
+    return math.log((connections + CROWD) / (2 * CROWD))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +77,20 @@ class Costs:
     """Further, for a job that finds the worker asleep and as cold as it gets."""
     cold_share: float = 0.0
     """By so much longer such a job takes, as a share of what is in it."""
+    crowd_share: float = 0.0
+    """By so much longer a request and an answer take with more connections, as a share (see above)."""
 
     def times(self, factor: float) -> Costs:
         """Were everything so many times as dear."""
         dear = {each.name: factor * getattr(self, each.name) for each in fields(self)}
-        return Costs(**{**dear, "cold_share": self.cold_share})
+        return Costs(**{**dear, "cold_share": self.cold_share, "crowd_share": self.crowd_share})
+
+    def crowded(self, connections: float) -> Costs:
+        """Return the costs of a worker with so many connections; they have no crowd share any more."""
+        if not self.crowd_share:
+            return self
+        more = max(1 + self.crowd_share * crowding(connections), 0.0)
+        return replace(self, request_s=self.request_s * more, answer_s=self.answer_s * more, crowd_share=0.0)
 
     def idle_s(self, seconds: float, connections: int) -> float:
         """CPU that the worker uses in so long whatever is asked of it."""

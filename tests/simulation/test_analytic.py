@@ -27,19 +27,21 @@ SUBJECTS: list[tuple[str, dict[str, Any]]] = [
 
 
 def of(subject: tuple[str, dict[str, Any]], clients: float = 100, target: float = 0.7, net: Net = NET,
-       **demand: Any) -> Forecast:
+       crowd_share: float = 0.0, **demand: Any) -> Forecast:
     transport, options = subject[0], options_of(subject[0], **subject[1])
     sizes = transports.part(transport, "model").wire(options, Conversation((LINE,)))
     demand = {"rate_per_s": 2.0, "payload_bytes": len(LINE), **demand}
-    return analytic(transport, options, COSTS, net, Demand(**demand), sizes, clients, target)
+    costs = dataclasses.replace(COSTS, crowd_share=crowd_share)
+    return analytic(transport, options, costs, net, Demand(**demand), sizes, clients, target)
 
 
 @settings(deadline=None)   # TLS shakes hands once
-@given(st.sampled_from(SUBJECTS), st.floats(0.01, 20), st.integers(1, 5), MODES)
+@given(st.sampled_from(SUBJECTS), st.floats(0.01, 20), st.integers(1, 5), MODES,
+       st.sampled_from([0.0, 0.3, 1.0]))
 def test_a_server_with_all_the_clients_that_it_can_have_is_as_busy_as_was_asked(
-    subject: tuple[str, dict[str, Any]], rate_per_s: float, symbols: int, mode: Any
+    subject: tuple[str, dict[str, Any]], rate_per_s: float, symbols: int, mode: Any, crowd_share: float
 ) -> None:
-    demand = {"rate_per_s": rate_per_s, "symbols": symbols, "mode": mode}
+    demand = {"rate_per_s": rate_per_s, "symbols": symbols, "mode": mode, "crowd_share": crowd_share}
     most = of(subject, **demand).clients_max
     full = of(subject, clients=most, **demand)
     idle = COSTS.base_share + COSTS.socket_share * most

@@ -15,7 +15,7 @@ from bench.simulation.costs import Calibrated, CostsFile, Estimate
 from bench.simulation.observed import Observation, observe
 
 SMALL = ("trials.count=1", "windows.warmup_s=0.2", "windows.idle_s=1.0")
-WAKE_S, COLD_SHARE = 200e-6, 0.4
+WAKE_S, COLD_SHARE, CROWD_SHARE = 200e-6, 0.4, 0.3
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,8 @@ def observations(tmp_path_factory: pytest.TempPathFactory) -> list[Observation]:
     """Those of the project's own calibration, simulated with known costs."""
     asked = series.questions("calibration", SMALL)
     costs = priced()
-    cold = {"wake_s": Estimate(WAKE_S), "cold_share": Estimate(COLD_SHARE)}
+    cold = {"wake_s": Estimate(WAKE_S), "cold_share": Estimate(COLD_SHARE),
+            "crowd_share": Estimate(CROWD_SHARE)}
     costs = replace(costs, transports=[replace(each, costs={**each.costs, **cold})
                                        for each in costs.transports])
     folders = all_posed(asked, costs, tmp_path_factory.mktemp("results"))
@@ -97,6 +98,12 @@ def test_what_it_costs_to_wake_a_server(found: CostsFile) -> None:
     assert polls["base_share"].value == pytest.approx(COSTS["base_share"], rel=0.1)
 
 
+@pytest.mark.parametrize("transport", ["short_polling", "long_polling", "websocket"])
+def test_what_a_crowd_costs_is_found(found: CostsFile, transport: str) -> None:
+    """As a share of request and answer, whose costs are those at 100 connections."""
+    assert of(found, transport).costs["crowd_share"].value == pytest.approx(CROWD_SHARE, abs=0.06)
+
+
 def test_the_loopback_and_the_load_client_are_found(found: CostsFile) -> None:
     """Delays to within what fits leave over."""
     for transport in ("long_polling", "websocket"):
@@ -116,11 +123,11 @@ def test_a_load_client_that_falls_behind_is_timed_by_its_looks(observations: lis
     """Its CPU leaves out what it waits for; but where it keeps pace, its looks are as far apart as the
     answers are, and few of them say nothing."""
     def slower(each: Observation) -> Observation:
-        times = {10: 9.0, 200: 1.5}.get(each.cell.clients, 1.0)
+        times = {10: 9.0, 650: 1.5}.get(each.cell.clients, 1.0)
         return replace(each, instants=replace(each.instants, reading_s=times * each.instants.spacing_s))
 
     pushed = [slower(each) for each in observations if each.kind.transport == "websocket"]
-    behind_s = next(each.instants.reading_s for each in pushed if each.cell.clients == 200)
+    behind_s = next(each.instants.reading_s for each in pushed if each.cell.clients == 650)
     station = of(calibrate(pushed, "here", {}, "2026-11-22T18:00:00Z", None, {}), "websocket").station
     assert station["answer_s"].value + station["update_s"].value == pytest.approx(behind_s)
 
@@ -129,7 +136,7 @@ def test_the_cells_stand_in_the_file(found: CostsFile) -> None:
     """With their counts, so that a validation can tell what was seen, and a reader how well it fits."""
     fitted = of(found, "websocket").fitted
     assert {(each.cell.clients, each.cell.rate_per_s, each.cell.book_levels) for each in fitted} == {
-        (10, 20.0, 0), (100, 20.0, 0), (200, 20.0, 0), (400, 20.0, 0), (120, 60.0, 0), (120, 20.0, 20)}
+        *((clients, 20.0, 0) for clients in (10, 50, 100, 200, 400, 650)), (120, 60.0, 0), (120, 20.0, 20)}
     steady = next(each for each in fitted if each.cell.clients == 200)
     assert steady.counts["updates"] == pytest.approx(200 * steady.counts["ticks"], rel=0.05)
     assert abs(steady.error) < 0.05

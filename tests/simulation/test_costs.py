@@ -51,6 +51,15 @@ def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert calibrated.fitted[0].error == pytest.approx(-0.1)
 
 
+def test_a_file_from_before_a_crowd_had_a_cost_has_none() -> None:
+    """So the project's own, until it is calibrated anew, says what it said."""
+    for kind in (Kind("websocket"), Kind("long_polling")):
+        document = a_file(kind).of(kind.transport, {})
+        assert "crowd_share" not in document.costs
+        assert document.world_costs.crowd_share == 0.0
+        assert document.world_costs.crowded(5000) == document.world_costs
+
+
 def test_each_kind_has_costs_of_its_own(tmp_path: Path) -> None:
     """A subject is not priced with another kind's costs: it is refused, and told what there is."""
     file = a_file(Kind("short_polling"), Kind("short_polling", tls=True))

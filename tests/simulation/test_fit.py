@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from bench.simulation import fit as fitting
 from bench.simulation.fit import TERMS, Stretch, fit
+from bench.simulation.world import crowding
 
 TRUE = {"base": 0.004, "exchange": 20e-6, "tick": 150e-6, "connection": 80e-6, "update": 3e-6,
-        "byte": 2e-9, "socket": 1e-6, "wake": 200e-6}
+        "byte": 2e-9, "socket": 1e-6, "wake": 200e-6, "crowd": 6e-6}
 
 
 def made(seed: int, noise: float, trials: int = 3, bend: float = 0.0) -> list[Stretch]:
@@ -31,7 +32,7 @@ def made(seed: int, noise: float, trials: int = 3, bend: float = 0.0) -> list[St
             counts = {
                 "exchange": answers, "tick": rate * 2.0, "connection": connects * answers,
                 "update": updates * answers, "byte": size * updates * answers, "socket": clients * 2.0,
-                "wake": wakes,
+                "wake": wakes, "crowd": answers * crowding(clients),
             }
             cpu_s = 2.0 * TRUE["base"] + sum(TRUE[name] * counts[name] for name in counts)
             cpu_s *= (1 + bend * answers) * math.exp(noise * rng.standard_normal())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from priced import case
 from bench.experiment import plan
 from bench.feed.tick import encode
 from bench.simulation import shards
+from bench.simulation.costs import Estimate
 
 
 def test_every_client_is_served_by_one_worker() -> None:
@@ -21,6 +23,15 @@ def test_every_client_is_served_by_one_worker() -> None:
     assert sorted(np.concatenate(numbers).tolist()) == list(range(30))
     assert max(map(len, numbers)) - min(map(len, numbers)) <= 1
     assert case("websocket", "simulation.workers=400").workers == 30
+
+
+def test_a_worker_has_the_costs_of_its_own_crowd() -> None:
+    wanted = case("websocket", "simulation.workers=3", "simulation.rtt_ms=1.0")
+    wanted = replace(wanted, calibrated=replace(wanted.calibrated, costs={
+        **wanted.calibrated.costs, "crowd_share": Estimate(0.4)}))
+    costs = shards.build(wanted, 0).costs
+    assert costs == wanted.calibrated.world_costs.crowded(10)
+    assert costs.answer_s < wanted.calibrated.world_costs.answer_s
 
 
 def test_the_ticks_are_those_of_the_measured_run() -> None:

@@ -1,5 +1,8 @@
 """What a world can't be."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from worlds import costs_of, feed
@@ -39,3 +42,15 @@ def test_a_station_needs_arrivals_in_order():
 
 def test_an_idle_worker_costs_its_base_and_its_sockets():
     assert Costs(base_share=0.01, socket_share=1e-6).idle_s(10.0, 1000) == pytest.approx(0.11)
+
+
+def test_a_crowd_makes_requests_and_answers_dearer_and_nothing_else():
+    """Stated at 100 connections; by the share for each e-fold of the crowd, however large."""
+    costs = Costs(tick_s=2e-4, request_s=1e-5, answer_s=2e-5, update_s=1e-6, wake_s=1e-4, crowd_share=0.3)
+    assert costs.crowded(100).request_s == pytest.approx(1e-5)
+    assert costs.crowded(100 * (2 * math.e - 1)).answer_s == pytest.approx(2e-5 * 1.3)
+    assert costs.crowded(1).answer_s < 2e-5 < costs.crowded(200).answer_s < costs.crowded(10_000).answer_s
+    crowded = costs.crowded(400)
+    assert replace(crowded, request_s=1e-5, answer_s=2e-5, crowd_share=0.3) == costs
+    assert crowded.crowded(9_000) == crowded, "a crowd is counted once"
+    assert replace(costs, crowd_share=0.0).crowded(9_000) == replace(costs, crowd_share=0.0)
