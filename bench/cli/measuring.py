@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from bench.cli import scale
 from bench.cli.outcome import finish
 from bench.cli.terms import (
     NOT_VALID,
+    RESULTS,
     VALID,
     AsJson,
     FeedFile,
@@ -29,6 +29,8 @@ from bench.cli.terms import (
     Results,
     ScenarioName,
     Wait,
+    print_json,
+    refuse_idle,
     say,
     told,
     told_how_to_go_on,
@@ -37,6 +39,7 @@ from bench.errors import RunError
 from bench.experiment import capacity, journal, needs, plan, prepare, progress
 from bench.experiment import run as runs
 from bench.experiment import serve as serving
+from bench.experiment.effect import refuse_without_effect, typed_fields
 from bench.experiment.journal import Run
 from bench.experiment.lock import begun, machine_lock
 from bench.experiment.prepare import Question
@@ -60,7 +63,7 @@ def run(
         "began with.")] = False,
     wait: Wait = False,
     as_json: AsJson = False,
-    results: Results = Path("results"),
+    results: Results = None,
 ) -> None:
     """Measure a scenario and write its report.
 
@@ -80,15 +83,18 @@ def run(
     if only_plan and resume is not None:
         raise typer.BadParameter("--plan is about a new run; it does not go with --resume")
     with told():
+        if only_plan:
+            refuse_idle("with --plan", "it without --plan", {"--wait": wait, "--force": force})
         if resume is None:
-            question = prepare.read("default" if scenario is None else scenario, overrides or (), feed)
-            scale.refuse_to_measure(question)
-            needed = prepare.refuse_unless_fits(question, results)
+            refuse_idle("with a new run", "it beside --resume", {"--force": force})
+            question = _asked("default" if scenario is None else scenario, overrides or (), feed)
+            needed = prepare.refuse_unless_fits(question, results or RESULTS)
             if only_plan:
-                _print_plan(question, needed, results)
+                _tell_plan(question, needed, needs.Means.read(results or RESULTS), as_json)
                 return
-            begin = partial(_begin, question, results)
+            begin = partial(_begin, question, results or RESULTS)
         else:
+            refuse_idle("with --resume", "the folder in RUN, where the run is", {"--results": results})
             if scenario is None and (overrides or feed):
                 raise RunError(
                     f"{resume}: --resume goes on with the run's own scenario; --set and --feed go with it "
@@ -103,6 +109,14 @@ def run(
             say("Making the report …")
             valid = finish(under_way.folder, as_json)
     raise typer.Exit(VALID if valid else NOT_VALID)
+
+
+def _asked(name: str, overrides: Sequence[str], feed: Path | None) -> Question:
+    """The scenario that is to be measured, with what was typed for it."""
+    question = prepare.read(name, overrides, feed)
+    scale.refuse_to_measure(question)
+    refuse_without_effect([question], typed_fields({"--feed": ("feed.replay.file", feed)}, overrides), "run")
+    return question
 
 
 def _begin(question: Question, results: Path) -> Run:
@@ -131,29 +145,41 @@ def _execute(under_way: Run) -> None:
             capacity.execute(under_way, say)
 
 
-def _print_plan(question: Question, needed: needs.Needs, results: Path) -> None:
-    """The blocks and what they need."""
+def _tell_plan(question: Question, needed: needs.Needs, means: needs.Means, as_json: bool) -> None:
+    """Print the blocks and what they need, as tables or as JSON."""
     planned = plan.trials(question.scenario)
-    blocks = Table("block", "cells, in the order of the run", title=question.scenario.question)
-    for block in sorted({each.block for each in planned}):
-        cells = [f"{each.subject} {each.clients}" for each in planned if each.block == block]
-        blocks.add_row(str(block), ", ".join(cells))
-    means = Table("", "needed", "here")
-    search = question.scenario.capacity
+    blocks = {block: [(each.subject, each.clients) for each in planned if each.block == block]
+              for block in sorted({each.block for each in planned})}
+    scenario = question.scenario
+    ends = None
+    if scenario.trials.rule:
+        ends = (f"After block {scenario.trials.count} the run ends as soon as {scenario.trials.rule}, at the "
+                f"latest after block {scenario.trials.blocks}.")
+    if as_json:
+        print_json({
+            "question": scenario.question, "scenario": str(question.file),
+            "blocks": [[{"transport": label, "clients": clients} for label, clients in cells]
+                       for cells in blocks.values()],
+            "search": None if scenario.capacity is None else scenario.capacity.model_dump(mode="json"),
+            "ends": ends, "needs": asdict(needed), "here": asdict(means)})
+        return
+    table = Table("block", "cells, in the order of the run", title=scenario.question)
+    for block, cells in blocks.items():
+        table.add_row(str(block), ", ".join(f"{label} {clients}" for label, clients in cells))
+    search = scenario.capacity
     if search is not None:
-        what, names = capacity.told_raised(search), ", ".join(question.scenario.transports)
-        blocks.add_row("search", f"{search.start:,} to {search.most:,} {what} of each of {names}, until "
-                       f"{search.objective} breaks; for {needs.told_time(search.time_s)} at most. "
-                       "The needs are those of one step at the top.")
-    for row in needs.table(needed, needs.Means.read(results)):
-        means.add_row(*row)
+        what, names = capacity.told_raised(search), ", ".join(scenario.transports)
+        table.add_row("search", f"{search.start:,} to {search.most:,} {what} of each of {names}, until "
+                      f"{search.objective} breaks; for {needs.told_time(search.time_s)} at most. "
+                      "The needs are those of one step at the top.")
+    rows = Table("", "needed", "here")
+    for row in needs.table(needed, means):
+        rows.add_row(*row)
     console = Console(markup=False)
-    console.print(blocks)
-    trials = question.scenario.trials
-    if trials.rule:
-        ends = f"After block {trials.count} the run ends as soon as {trials.rule}"
-        console.print(f"{ends}, at the latest after block {trials.blocks}.", highlight=False)
-    console.print(means)
+    console.print(table)
+    if ends:
+        console.print(ends, highlight=False)
+    console.print(rows)
 
 
 def report(
@@ -203,7 +229,7 @@ def compare(
     for sentence in (*(f"not alike: {each}" for each in found.unlike), *found.notes):
         typer.echo(sentence, err=True)
     if as_json:
-        typer.echo(json.dumps(comparing.as_json(found)))
+        print_json(comparing.as_json(found))
     else:
         console = Console(markup=False)
         console.print(_changes_table(found))
@@ -241,7 +267,10 @@ def serve(
         tickertape serve quick --set feed.rate_per_s=2
     """
     with told():
-        serving.serve(prepare.read(scenario, overrides or (), feed), port, locust=locust, say=typer.echo)
+        question = prepare.read(scenario, overrides or (), feed)
+        typed = typed_fields({"--feed": ("feed.replay.file", feed)}, overrides or ())
+        refuse_without_effect([question], typed, "serve", locust=locust)
+        serving.serve(question, port, locust=locust, say=typer.echo)
 
 
 def doctor(as_json: AsJson = False) -> None:
@@ -256,7 +285,7 @@ def doctor(as_json: AsJson = False) -> None:
         quiet = noise.shares(before, noise.Counters.read(), 0.0, host.core_count())
         checks = host.checks(described, quiet)
     if as_json:
-        typer.echo(json.dumps({"host": described, "checks": [asdict(check) for check in checks]}))
+        print_json({"host": described, "checks": [asdict(check) for check in checks]})
     else:
         table = Table("", "verdict", "found", "what to do")
         for check in checks:

@@ -7,13 +7,11 @@ The same for a run that was measured and for one that was simulated.
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -21,7 +19,7 @@ from bench import claims
 from bench import report as reports
 from bench.claims import Judged
 from bench.cli import scale
-from bench.cli.terms import told_how_to_go_on
+from bench.cli.terms import print_json, told_how_to_go_on
 from bench.experiment.room import told_where_full
 from bench.report import claims as claim_words
 from bench.stats.fleet import Need
@@ -51,7 +49,7 @@ def finish(folder: Path, as_json: bool) -> bool:
             data["claims"] = [{name: _plain(value) for name, value in row.items()}
                               for row in claims.table(built.claims).to_dict("records")]
         data["claimable"] = findings.floor_sentences(built)
-        typer.echo(json.dumps(data))
+        print_json(data)
     else:
         console = Console(markup=False)
         console.print(_summary_table(summary) if built.knees is None else _capacity_table(built.knees))

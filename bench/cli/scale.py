@@ -10,20 +10,18 @@ report again from its files.
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from bench import manifest as manifests
-from bench.cli.terms import told_how_to_go_on
+from bench.cli.terms import print_json, told_how_to_go_on
 from bench.errors import ScenarioError
 from bench.experiment import journal, plan
 from bench.experiment.journal import Run
@@ -96,10 +94,15 @@ def _refuse_unless_simulable(question: Question) -> None:
     """Raise `ScenarioError` for what can't be simulated so."""
     scenario, where = question.scenario, str(question.file)
     runs.refuse_unless_simulable(scenario, question.options, where)
+    if scenario.crossover is not None and scenario.feed.schedule == "replay":
+        raise ScenarioError(where, "feed.schedule", "'replay'", "one that is drawn: a map has its own rates")
     if scenario.storm is None:
         return
     if scenario.crossover is not None:
         raise ScenarioError(where, "storm", "a crossover as well", "one of the two")
+    if len(scenario.transports) > 1:
+        raise ScenarioError(where, "transports", f"{len(scenario.transports)}: "
+                            f"{', '.join(scenario.transports)}", "one: all who drop come back by it")
     counts = scenario.load.clients
     if len(counts) > 1:
         raise ScenarioError(where, "load.clients", f"{len(counts)} counts", "one: those who drop")
@@ -195,8 +198,8 @@ def finish(folder: Path, as_json: bool) -> None:
             a_map = crossover.build(folder)
             table, sentences = crossover.shares_table(a_map), crossover.findings(a_map)
     if as_json:
-        typer.echo(json.dumps({"run": str(folder), "report": str(folder / "report.html"),
-                               table.name: _as_objects(table), "findings": sentences}))
+        print_json({"run": str(folder), "report": str(folder / "report.html"),
+                               table.name: _as_objects(table), "findings": sentences})
         return
     _print(table, sentences)
     Console(markup=False).print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)

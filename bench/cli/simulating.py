@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from bench.cli import scale
 from bench.cli.outcome import finish
 from bench.cli.terms import (
     NOT_VALID,
+    RESULTS,
     VALID,
     AsJson,
     FeedFile,
@@ -27,12 +29,14 @@ from bench.cli.terms import (
     Overrides,
     Results,
     refuse_beside_resume,
+    refuse_idle,
     say,
     told,
     told_how_to_go_on,
 )
 from bench.errors import UserError
 from bench.experiment import journal, plan, prepare, progress
+from bench.experiment.effect import refuse_without_effect, typed_fields
 from bench.experiment.journal import Run
 from bench.experiment.lock import begun
 from bench.experiment.prepare import Question
@@ -82,7 +86,7 @@ def simulate(
         "--force", help="Resume although commit or feed file are not those that the run began "
         "with.")] = False,
     as_json: AsJson = False,
-    results: Results = Path("results"),
+    results: Results = None,
 ) -> None:
     """Simulate a scenario in place of measuring it, and write its report.
 
@@ -99,30 +103,60 @@ def simulate(
 
     Exit status: 0 every trial is valid; 1 some are not, or the disk filled; 2 a mistake; 130 interrupted.
     """
-    with told():
-        given = [*_given(clients, workers, _rtt_ms(rtt), seed), *(overrides or ())]
+    with told(), ExitStack() as held:
+        shorthands = _shorthands(clients, workers, _rtt_ms(rtt), seed)
         if resume is not None:
-            refuse_beside_resume(resume, given or feed or costs or measured or scenario is not None)
+            refuse_idle("with --resume", "the folder in RUN, where the run is", {"--results": results})
+            refuse_beside_resume(resume, {**_values(shorthands), "SCENARIO": scenario, "--set": overrides,
+                                          "--feed": feed, "--costs": costs, "--measured": measured})
             begin = partial(journal.resume, resume.resolve(), None, force=force, source="simulated")
         else:
-            question = prepare.read("default" if scenario is None else scenario, given, feed)
-            begin = partial(_begin, question, costs, measured, results)
-        with ExitStack() as held:
-            with told_where_full("the same command"):
-                under_way = begun(held, begin, resume and resume.resolve(), say=say)
-            go_on = f"tickertape simulate --resume {under_way.folder}"
-            with told_where_full(go_on), told_how_to_go_on(go_on):
-                _execute(under_way)
-            say("Making the report …")
-            valid = finish(under_way.folder, as_json)
+            refuse_idle("with a new run", "it beside --resume", {"--force": force})
+            question = _asked("default" if scenario is None else scenario, shorthands, overrides or (), feed)
+            _refuse_beside_scale(question, costs, measured)
+            begin = partial(_begin, question, costs, measured, results or RESULTS)
+        with told_where_full("the same command"):
+            under_way = begun(held, begin, resume and resume.resolve(), say=say)
+        go_on = f"tickertape simulate --resume {under_way.folder}"
+        with told_where_full(go_on), told_how_to_go_on(go_on):
+            _execute(under_way)
+        say("Making the report …")
+        valid = finish(under_way.folder, as_json)
     raise typer.Exit(VALID if valid else NOT_VALID)
 
 
-def _given(clients: int | None, workers: int | None, rtt_ms: float | None, seed: int | None) -> list[str]:
-    """The options as fields of the scenario."""
-    fields = {"load.clients": clients and [clients], "simulation.workers": workers,
-              "simulation.rtt_ms": rtt_ms, "seed": seed}
-    return [f"{name}={value}" for name, value in fields.items() if value is not None]
+Shorthands = dict[str, tuple[str, object]]
+"""Flags that stand for a field of the scenario, with the field and what it is to be."""
+
+
+def _shorthands(clients: int | None, workers: int | None, rtt_ms: float | None, seed: int | None
+                ) -> Shorthands:
+    return {"--clients": ("load.clients", clients and [clients]),
+            "--workers": ("simulation.workers", workers),
+            "--rtt": ("simulation.rtt_ms", rtt_ms), "--seed": ("seed", seed)}
+
+
+def _values(shorthands: Shorthands) -> dict[str, object]:
+    return {flag: value for flag, (_, value) in shorthands.items()}
+
+
+def _asked(name: str, shorthands: Shorthands, overrides: Sequence[str], feed: Path | None) -> Question:
+    """The scenario that is to be simulated, with what was typed for it; what has no effect is refused."""
+    typed = typed_fields({**shorthands, "--feed": ("feed.replay.file", feed)}, overrides)
+    given = [f"{field}={value}" for field, value in shorthands.values() if value is not None]
+    question = prepare.read(name, [*given, *overrides], feed)
+    refuse_without_effect([question], typed, "simulate")
+    return question
+
+
+def _refuse_beside_scale(question: Question, costs: Path | None, measured: Path | None) -> None:
+    """Raise `UserError` for a file that a storm or a map has no use for."""
+    storm = question.scenario.storm
+    if scale.is_scale(question.scenario):
+        refuse_idle("with a storm or a map", "it with a scenario of trials", {"--measured": measured})
+    if storm is not None and storm.connection_ms is not None:
+        refuse_idle("beside storm.connection_ms, which prices a connection", "one of the two",
+                    {"--costs": costs})
 
 
 def _begin(question: Question, costs: Path | None, measured: Path | None, results: Path) -> Run:

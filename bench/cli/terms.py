@@ -7,8 +7,10 @@ doesn't let us use, or memory that it doesn't have, is told in a sentence, too.
 
 from __future__ import annotations
 
+import json
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -44,15 +46,45 @@ def _folder(text: str | Path) -> Path:
     return Path(text)
 
 
-Results = Annotated[Path, typer.Option(
-    "--results", metavar="DIR", parser=_folder, help="Where the runs' folders are.")]
+Results = Annotated[Path | None, typer.Option(
+    "--results", metavar="DIR", parser=_folder, help="Where the runs' folders are.  [default: results]")]
+RESULTS = Path("results")
 
 
-def refuse_beside_resume(resume: Path, beside: object) -> None:
-    """Raise `RunError` where something is asked `beside` that was settled when it began."""
-    if beside:
+def refuse_idle(found: str, allowed: str, flags: Mapping[str, object]) -> None:
+    """Raise `UserError` for the first of `flags` that was given, since it does nothing beside what was
+    `found`."""
+    for flag, given in flags.items():
+        if _was_given(given):
+            raise UserError(f"{flag}: found {found}, where it does nothing, allowed is {allowed}")
+
+
+def _was_given(value: object) -> bool:
+    """Whether an option has a value that was typed; 0 and '' are some."""
+    return value is not None and value is not False and value != []
+
+
+def refuse_beside_resume(resume: Path, beside: Mapping[str, object]) -> None:
+    """Raise `RunError` where something is asked beside --resume that was settled when the run began."""
+    given = [name for name, value in beside.items() if _was_given(value)]
+    if given:
         raise RunError(f"{resume}: --resume goes on with the scenario, settings and costs that were asked "
-                       "for; none of them goes with it")
+                       f"for; none of them goes with it (found: {', '.join(given)})")
+
+
+def print_json(data: Mapping[str, object]) -> None:
+    """Print one JSON object on stdout, which has no NaN and no infinity: they are null and "inf"."""
+    typer.echo(json.dumps(_as_json(data), allow_nan=False))
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(name): _as_json(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else "inf" if value > 0 else "-inf"
+    return value
 
 
 def say(line: str) -> None:

@@ -9,8 +9,8 @@ A missed goal is a finding, not a failure: it stands in the table and the report
 
 from __future__ import annotations
 
-import json
 import math
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -24,29 +24,34 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench import manifest as manifests
 from bench.cli.terms import (
+    RESULTS,
     AsJson,
     Overrides,
     Results,
     Wait,
+    print_json,
     refuse_beside_resume,
+    refuse_idle,
     say,
     told,
     told_how_to_go_on,
 )
-from bench.errors import RunError
+from bench.errors import RunError, UserError
 from bench.experiment import capacity, prepare, progress, series
+from bench.experiment.effect import refuse_without_effect, typed_fields
 from bench.experiment.journal import Commit
 from bench.experiment.lock import begun, folder_lock, machine_lock
 from bench.experiment.prepare import Question
 from bench.experiment.room import told_where_full
 from bench.experiment.series import Series
 from bench.measure import host
-from bench.records import SCHEMA_VERSION, read_json, write_json
-from bench.simulation import twins
+from bench.records import SCHEMA_VERSION, write_json
+from bench.simulation import calibration, twins
 from bench.simulation.calibration import calibrate as fitted
 from bench.simulation.costs import CostsFile, host_slug, read_costs, write_costs
-from bench.simulation.observed import observe
+from bench.simulation.observed import kinds_asked, observe
 from bench.stats import prediction
 from bench.stats.prediction import Compared
 
@@ -76,7 +81,7 @@ def calibrate(
     force: Force = False,
     wait: Wait = False,
     as_json: AsJson = False,
-    results: Results = Path("results"),
+    results: Results = None,
 ) -> None:
     """Measure what work costs the servers on this machine; simulate takes it from there.
 
@@ -93,25 +98,48 @@ def calibrate(
     Exit status: 0 the costs are written; 1 the disk filled; 2 a mistake; 130 interrupted.
     """
     with told():
+        _refuse_idle(resume, force=force, results=results)
         if resume is not None:
-            refuse_beside_resume(resume, runs or overrides or scenario is not None)
-            results = resume.resolve().parent
-        path, again = to or results / f"costs-{host_slug()}.json", "the same command"
-        if not runs:
+            refuse_beside_resume(resume, {"RUN": runs, "--scenario": scenario, "--set": overrides})
+        place = results or (resume.resolve().parent if resume is not None else RESULTS)
+        path, again = to or place / f"costs-{host_slug()}.json", "the same command"
+        _refuse_unwritable(path)
+        if runs:
+            refuse_idle("with runs to fit to", "it with measuring",
+                        {"--scenario": scenario, "--set": overrides, "--wait": wait})
+        else:
             if resume is not None:
                 begin = partial(series.resume, resume.resolve(), "calibration", force=force)
             else:
-                name = "calibration" if scenario is None else scenario
-                asked = _checked(series.questions(name, overrides or ()), results)
-                begin = partial(series.create, results, "calibration", asked, sys.argv[1:])
+                asked = series.questions("calibration" if scenario is None else scenario, overrides or ())
+                refuse_without_effect(asked, typed_fields({}, overrides or ()), "calibrate")
+                begin = partial(series.create, place, "calibration", _checked(asked, place), sys.argv[1:])
             command = f"tickertape calibrate{f' --to {to}' if to else ''} --resume"
             with ExitStack() as held:
                 made = _measure(held, begin, resume, command, "what does work cost the servers here?", wait)
             runs, again = [each.folder for each in made.runs], f"{command} {made.folder}"
         with told_where_full(again):
-            found = costs_of(runs)
+            found, left_out = costs_of(runs)
             write_costs(path, found)
-        _print_costs(found, path, as_json)
+        _print_costs(found, left_out, path, as_json)
+
+
+def _refuse_idle(resume: Path | None, *, force: bool, results: Path | None) -> None:
+    """Raise `UserError` for --force without --resume, and for --results with it."""
+    if resume is None:
+        refuse_idle("without --resume", "it beside --resume", {"--force": force})
+    else:
+        refuse_idle("with --resume", "the folder in FOLDER, where it is", {"--results": results})
+
+
+def _refuse_unwritable(path: Path) -> None:
+    """Raise `UserError`, before anything is measured, where the costs can't be written in the end."""
+    there = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
+    if path.is_dir() or (there != path and not there.is_dir()):
+        raise UserError(f"{path}: the costs file: found a {'folder' if path.is_dir() else f'file, {there}'}, "
+                        "allowed is a file in a folder")
+    if not os.access(there, os.W_OK):
+        raise UserError(f"{path}: the costs file: found no right to write there, allowed is a file of yours")
 
 
 def _measure(held: ExitStack, begin: Callable[[], Series], resume: Path | None, command: str, question: str,
@@ -131,18 +159,20 @@ def _measure(held: ExitStack, begin: Callable[[], Series], resume: Path | None, 
     return under_way
 
 
-def costs_of(runs: Sequence[Path]) -> CostsFile:
-    """The costs that measured runs show; they must all be of this project's records and of one host."""
+def costs_of(runs: Sequence[Path]) -> tuple[CostsFile, list[str]]:
+    """The costs that measured runs show, and who was left out, in sentences; the runs must all be of this
+    project's records and of one host."""
     observations = [each for run in runs for each in observe(run.resolve())]
-    said = [read_json(run.resolve() / "manifest.json") for run in runs]
+    said = [manifests.read(run.resolve()) for run in runs]
     hosts = {str([each["host"].get(name) for name in ("cpu_model", "cores", "machine")]) for each in said}
     if len(hosts) > 1:
         raise RunError(f"{', '.join(map(str, runs))}: host: found {len(hosts)} different ones, allowed is "
                        "one: costs are true for one machine")
     here = host.describe()
     name = host_slug() if here["cpu_model"] == said[0]["host"].get("cpu_model") else "another-host"
-    return fitted(observations, name, said[0]["host"], f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-                  Commit.read().commit, said[0]["versions"])
+    found = fitted(observations, name, said[0]["host"], f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+                   Commit.read().commit, said[0]["versions"])
+    return found, calibration.left_out(kinds_asked(said), observations)
 
 
 def validate(
@@ -159,7 +189,7 @@ def validate(
     force: Force = False,
     wait: Wait = False,
     as_json: AsJson = False,
-    results: Results = Path("results"),
+    results: Results = None,
 ) -> None:
     """Check what the simulator foretells against what is measured, on this machine.
 
@@ -179,28 +209,28 @@ def validate(
     # It imports matplotlib, which a command that draws nothing should not pay for.
     from bench.simulation import validation
 
-    with told():
+    with told(), ExitStack() as held:
+        _refuse_idle(resume, force=force, results=results)
+        asked = {"--costs": costs, "--scenario": scenario, "--set": overrides}
         if resume is not None:
-            refuse_beside_resume(resume, folder or costs or overrides or scenario is not None)
-        if folder is not None and (costs or overrides or scenario is not None):
-            raise RunError(f"{folder}: --costs, --scenario and --set go with measuring; a validation keeps "
-                           f"its own {validation.COSTS} and cells")
-        with ExitStack() as held:
-            if folder is None:
-                name = "validation" if scenario is None else scenario
-                begin = (partial(_resumed, resume.resolve(), force=force) if resume else
-                         _beginning(name, costs, overrides or (), results))
-                measured = _measure(held, begin, resume, "tickertape validate --resume",
-                                    "does the simulator foresee what is measured?", wait)
-                folder = measured.folder
-                with told_where_full(f"tickertape validate --resume {folder}"):
-                    _keep_costs(measured)
-            else:
-                validation.named(folder)
-                held.enter_context(folder_lock(folder.resolve(), say=say))
-            again = f"tickertape validate {folder}"
-            with told_where_full(again), told_how_to_go_on(again):
-                judged = validation.judge(folder, progress.reporter, say)
+            refuse_beside_resume(resume, {"VALIDATION": folder, **asked})
+        if folder is not None:
+            refuse_idle(f"with a validation to judge again, which keeps its own {validation.COSTS} and cells",
+                        "it with measuring", {**asked, "--wait": wait, "--results": results})
+            validation.named(folder)
+            held.enter_context(folder_lock(folder.resolve(), say=say))
+        else:
+            name = "validation" if scenario is None else scenario
+            begin = (partial(_resumed, resume.resolve(), force=force) if resume else
+                     _beginning(name, costs, overrides or (), results or RESULTS))
+            measured = _measure(held, begin, resume, "tickertape validate --resume",
+                                "does the simulator foresee what is measured?", wait)
+            folder = measured.folder
+            with told_where_full(f"tickertape validate --resume {folder}"):
+                _keep_costs(measured)
+        again = f"tickertape validate {folder}"
+        with told_where_full(again), told_how_to_go_on(again):
+            judged = validation.judge(folder, progress.reporter, say)
         _print_errors(judged.rows, folder, as_json)
 
 
@@ -209,8 +239,11 @@ def _beginning(scenario: str, costs: Path | None, overrides: Sequence[str], resu
     """What makes a new validation's folder; everything that it will measure is checked here."""
     from bench.simulation import validation
 
-    held_out = _checked(series.questions(scenario, overrides), results)
-    searches = _checked(series.searches(scenario), results)
+    typed = typed_fields({}, overrides)
+    asked = series.questions(scenario, overrides)
+    refuse_without_effect(asked, typed, "validate")
+    held_out = _checked(asked, results)
+    searches = _checked(series.searches(scenario, overrides), results)
     calibration = [] if costs is not None else _checked(series.questions("calibration", overrides), results)
     cells = [cell for each in held_out for cell in twins.cells_of(each)]
     given = None if costs is None else read_costs(costs)
@@ -255,7 +288,10 @@ def _keep_costs(measured: Series) -> None:
         given.rename(path)
     elif not path.is_file():
         names = validation.named(folder)["calibration"]
-        write_costs(path, costs_of([folder / "runs" / name for name in names]))
+        found, left_out = costs_of([folder / "runs" / name for name in names])
+        for sentence in left_out:
+            say(sentence)
+        write_costs(path, found)
 
 
 def _checked(asked: Sequence[Question], results: Path) -> list[Question]:
@@ -264,11 +300,13 @@ def _checked(asked: Sequence[Question], results: Path) -> list[Question]:
     return list(asked)
 
 
-def _print_costs(found: CostsFile, path: Path, as_json: bool) -> None:
+def _print_costs(found: CostsFile, left_out: Sequence[str], path: Path, as_json: bool) -> None:
+    for sentence in left_out:
+        say(sentence)
     if as_json:
-        typer.echo(json.dumps({"costs": str(path), "transports": {
+        print_json({"costs": str(path), "left_out": left_out, "transports": {
             str(each.kind): {name: cost.value for name, cost in each.costs.items()}
-            for each in found.transports}}))
+            for each in found.transports}})
         return
     names = ("tick_s", "request_s", "answer_s", "update_s", "connection_s")
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
@@ -292,8 +330,7 @@ def _print_errors(rows: Sequence[Compared], folder: Path, as_json: bool) -> None
     if as_json:
         frame = prediction.table(rows).astype(object)
         cells = frame.where(frame.notna(), None).to_dict("records")
-        typer.echo(json.dumps({"validation": str(folder), "report": str(folder / "report.html"),
-                               "rows": cells}))
+        print_json({"validation": str(folder), "report": str(folder / "report.html"), "rows": cells})
         return
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
         "Predicted over measured, less 1, with its 95 % interval between pairs of trials. With proof: all of "

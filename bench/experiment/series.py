@@ -23,6 +23,7 @@ from pathlib import Path
 from bench.clock import RunClock
 from bench.errors import RunError, ScenarioError
 from bench.experiment import journal, needs, plan
+from bench.experiment.effect import field_of, instead, without_effect
 from bench.experiment.journal import PROJECT, Run
 from bench.experiment.plan import PlannedTrial
 from bench.experiment.prepare import Question, read
@@ -48,16 +49,27 @@ def questions(name: str, overrides: Sequence[str] = ()) -> list[Question]:
     """All scenarios of the folder `scenarios/<name>` that have a plan; or the one of that name or path."""
     files = _files(name)
     found = [read(str(file), overrides) for file in files] if files else [read(name, overrides)]
+    for each in found:
+        if each.scenario.storm is not None or each.scenario.crossover is not None:
+            raise ScenarioError(str(each.file), "storm" if each.scenario.storm is not None else "crossover",
+                                "a table that nothing measures", "a scenario without it")
     planned = [each for each in found if each.scenario.capacity is None]
     if not planned:
         raise ScenarioError(str(found[0].file), "capacity", "a search", "none: a series has a plan")
     return planned
 
 
-def searches(name: str) -> list[Question]:
-    """All scenarios of the folder `scenarios/<name>` that are searches for the knee."""
+def searches(name: str, overrides: Sequence[str] = ()) -> list[Question]:
+    """All scenarios of the folder `scenarios/<name>` that are searches for the knee, with those of the
+    overrides that have an effect on a search."""
     found = [read(str(file)) for file in _files(name)]
-    return [each for each in found if each.scenario.capacity is not None]
+    asked = []
+    for each in found:
+        if each.scenario.capacity is not None:
+            idle = without_effect(each.scenario, each.options, "validate")
+            kept = [given for given in overrides if instead(field_of(given), idle) is None]
+            asked.append(read(str(each.file), kept))
+    return asked
 
 
 def _files(name: str) -> list[Path]:

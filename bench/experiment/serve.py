@@ -4,8 +4,8 @@
                    └──► server of the second        :8702 …        (and Locust's web interface :8801 …)
 
 Ports are fixed, so that a line from the history of one's shell works again. The processes stand under
-the same guards as those of a trial and end with the command. A user's own server is left out: its
-command and its address are the user's.
+the same guards as those of a trial and end with the command. A user's own server is left out, which is
+told: its command and its address are the user's.
 
 The drawn feed goes on for a day, or for two million ticks where those are fewer, since they are drawn
 beforehand; a replayed one goes to the end of its file. The lines to poke with ask for the feed from its
@@ -16,6 +16,7 @@ environment names a proxy, which can't reach these servers, the lines pass it by
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import tempfile
 import urllib.request
@@ -30,7 +31,7 @@ from bench.experiment.prepare import Question
 from bench.experiment.processes import Crew
 from bench.experiment.run import termination_as_interrupt
 from bench.measure import host
-from bench.scenario import Feed
+from bench.scenario import External, Feed
 
 DAY_S = 86_400.0
 TICKS_MAX = 2_000_000
@@ -47,7 +48,11 @@ def serve(question: Question, port: int, *, locust: bool, say: Callable[[str], N
 
     `say` is given the addresses; a taken port or a process that ends is a `HostError`.
     """
-    subjects = [label for label, subject in question.scenario.transports.items() if subject.server is None]
+    transports = question.scenario.transports
+    subjects = [label for label, subject in transports.items() if subject.server is None]
+    for label, subject in transports.items():
+        if subject.server is not None:
+            say(told_left_out(label, subject.server, port))
     ports = {label: port + number for number, label in enumerate(subjects, 1)}
     web_ports = {label: each + WEB_PORT_OFFSET for label, each in ports.items()} if locust else {}
     for each in (port, *ports.values(), *web_ports.values()):
@@ -102,6 +107,12 @@ def _start(crew: Crew, folder: Path, question: Question, port: int, ports: dict[
         crew.start(programs.web_load(folder, f"locust-{label}", config, each, scenario.load.processes))
         say(f"{label:15} http://127.0.0.1:{each}    Locust's web interface: open it in a browser")
     say(told_end(scenario.feed))
+
+
+def told_left_out(label: str, server: External, feed_port: int) -> str:
+    """Say that a user's own server is left out, and how it is started beside the others."""
+    command = shlex.join(each.replace("{feed_port}", str(feed_port)) for each in server.command)
+    return f"{label:15} left out, since it is a server of your own; to start it on this feed: {command}"
 
 
 def horizon_s(feed: Feed) -> float:

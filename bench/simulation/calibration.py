@@ -88,6 +88,22 @@ def calibrate(
     return CostsFile(host_name, dict(host), made_at, commit, dict(versions), runs, found)
 
 
+def left_out(asked: Mapping[str, Kind | None], observations: Sequence[Observation]) -> list[str]:
+    """Who is not among the costs, and why, a sentence each; `asked` is what runs were to measure."""
+    found = []
+    for name, kind in asked.items():
+        mine = [each for each in observations if each.kind == kind]
+        fit_for = sum(each.server_cpu_s < FULL * each.seconds for each in mine)
+        if kind is None:
+            found.append(f"{name}: left out of the costs: only servers of ours are calibrated")
+        elif fit_for < TRIALS_LEAST:
+            full = f", and {len(mine) - fit_for} with a fuller core" if len(mine) > fit_for else ""
+            found.append(f"{name}: left out of the costs: found {fit_for} VALID trials with a server below "
+                         f"{100 * FULL:.0f} % of a core{full}, needed are {TRIALS_LEAST}: measure more "
+                         "(--set trials.count=…)")
+    return found
+
+
 def _cold_share(mine: Sequence[Observation]) -> Estimate:
     """Between trials, of whom each says little, and some nonsense."""
     return _mean(mine, lambda each: float(np.clip(each.instants.cold_share, 0.0, COLD_SHARE_MOST)))

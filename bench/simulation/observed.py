@@ -16,7 +16,7 @@ wake-ups were counted, ticks and polls are taken to come at random, and to wake 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,6 +129,19 @@ def observe(run: Path) -> list[Observation]:
     found = list(_of_run(run, manifest, scenario))
     if not found:
         raise RunError(f"{run}: trials: found none that was measured and is VALID, needed is at least one")
+    return found
+
+
+def kinds_asked(manifests_read: Sequence[Mapping[str, Any]]) -> dict[str, Kind | None]:
+    """What runs were to measure, by what it is called; None for a server of the user's own."""
+    found: dict[str, Kind | None] = {}
+    for said in manifests_read:
+        for label, subject in Scenario.model_validate(said["scenario"]).transports.items():
+            if subject.server is not None:
+                found[label] = None
+                continue
+            kind = Kind.of(subject.transport or label, transports.options(label, subject, manifests.NAME))
+            found[str(kind)] = kind
     return found
 
 

@@ -66,6 +66,18 @@ def test_a_plan_shows_cells_and_needs_and_runs_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("scenario", ["quick", "capacity"])
+def test_a_plan_as_json(scenario: str) -> None:
+    result = tickertape("run", scenario, "--plan", "--json")
+    said = json.loads(result.stdout)
+    assert said["needs"]["files"] > 50
+    assert said["here"]["memory_bytes"] > 0
+    assert len(said["blocks"]) == (3 if scenario == "quick" else 0)
+    assert (said["search"] is None) == (scenario == "quick")
+    if scenario == "quick":
+        assert {"transport": "websocket", "clients": 100} in said["blocks"][0]
+
+
 def test_a_plan_says_when_an_open_ended_run_ends() -> None:
     result = tickertape("run", "quick", "--plan", "--set", "trials.until=p99 +- 10 %",
                         "--set", "trials.count_max=6")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,13 @@ def test_costs_are_fitted_again_from_a_run(tmp_path: Path) -> None:
         "short polling", "long polling", "websocket"}
     said = json.loads(tickertape("calibrate", str(run), "--to", "costs.json", "--json").stdout)
     assert said["costs"] == "costs.json"
+    assert said["left_out"] == []
+    shutil.rmtree(next(run.glob("trials/*-websocket-*")))   # three are too few
+    result = tickertape("calibrate", str(run), "--to", "costs.json", "--json")
+    sentence = ("websocket: left out of the costs: found 3 VALID trials with a server below 80 % of a core, "
+                "needed are 4: measure more (--set trials.count=…)")
+    assert sentence in result.stderr
+    assert json.loads(result.stdout)["left_out"] == [sentence]
 
 
 def test_a_validation_is_judged_again_from_its_folder(tmp_path: Path) -> None:
@@ -147,7 +155,7 @@ def test_an_interrupted_calibration_goes_on(tmp_path: Path, made: Made) -> None:
     (("calibrate", "nowhere"), "is this a run's folder"),
     (("calibrate", "--scenario", "nosuch"), "no such scenario"),
     (("validate", "nowhere"), "allowed is a validation's folder"),
-    (("validate", "nowhere", "--costs", "costs.json"), "a validation keeps its own costs.json and cells"),
+    (("validate", "nowhere", "--costs", "costs.json"), "which keeps its own costs.json and cells"),
     (("validate", "--scenario", "calibration"), "the costs were fitted to that very cell"),
 ])
 def test_mistakes_are_one_sentence(arguments: tuple[str, ...], sentence: str) -> None:

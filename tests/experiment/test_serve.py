@@ -15,9 +15,9 @@ from typing import Any
 import orjson
 import pytest
 
-from bench.experiment.serve import DAY_S, TICKS_MAX, horizon_s, line_for, told_end
+from bench.experiment.serve import DAY_S, TICKS_MAX, horizon_s, line_for, told_end, told_left_out
 from bench.measure import host
-from bench.scenario import Feed
+from bench.scenario import External, Feed
 
 pytestmark = pytest.mark.process
 
@@ -46,6 +46,13 @@ def lines(process: subprocess.Popen[str], count: int) -> list[str]:
 def got(url: str) -> Any:
     with urllib.request.urlopen(url, timeout=20) as answer:
         return orjson.loads(answer.read())
+
+
+def test_a_server_of_ones_own_is_named_with_its_command() -> None:
+    server = External(command=("node", "my server.js", "{feed_port}", "{port}"), ready="http://localhost/")
+    assert told_left_out("mine", server, 8700) == (
+        "mine            left out, since it is a server of your own; to start it on this feed: "
+        "node 'my server.js' 8700 '{port}'")
 
 
 def test_all_servers_hand_out_one_feed(mark: Any, tmp_path: Path) -> None:

@@ -1,0 +1,113 @@
+"""Fields of a scenario that a verb takes no notice of, so that a flag without any effect is refused.
+
+    scenario, verb ─► fields without effect, each with what to ask for instead
+    what was typed ─► the first that has none in any of the scenarios that are asked ─► ScenarioError
+
+A scenario's file may hold such fields: the same file is run, served and simulated. What is typed for one
+command alone is a mistake, and its answer would pass for one to another question.
+
+Known weakness: a field that is set to the value which it has anyway is not noticed, nor is one that another
+field outweighs within a server or a client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+from bench.errors import ScenarioError
+from bench.experiment.prepare import Question
+from bench.scenario import Scenario
+from bench.tables import Table
+
+Verb = Literal["run", "serve", "simulate", "calibrate", "validate"]
+SIMULATED_ALONE = "`tickertape simulate`, which has it"
+UNSERVED = ("windows", "trials", "capacity", "simulation", "claims", "storm", "crossover", "load.clients",
+            "load.symbols_per_client", "load.spawn_rate_per_s")
+NOT_IN_A_STORM = (
+    "feed", "server", "windows", "claims", "load.mode", "load.symbols_per_client", "trials.repeats",
+    "trials.until", "trials.count_max", "simulation.rtt_ms", "simulation.up_ms", "simulation.down_ms",
+    "simulation.jitter", "simulation.jitter_ms", "simulation.sample_clients", "simulation.full_at",
+    "simulation.slow", "simulation.prices",
+)
+NOT_IN_A_MAP = {
+    "load.clients": "crossover.clients", "simulation.workers": "crossover.workers",
+    "simulation.rtt_ms": "crossover.rtt_ms", "simulation.up_ms": "crossover.rtt_ms",
+    "simulation.down_ms": "crossover.rtt_ms", "feed.rate_per_s": "crossover.rates_per_s",
+    "feed.replay": "drawn ticks: a map has its own rates", "windows": "crossover.staleness_ms",
+    "trials": "crossover.checked", "claims": "none", "simulation.sample_clients": "crossover.checked",
+}
+
+
+def without_effect(scenario: Scenario, options: Mapping[str, Table], verb: Verb, *, locust: bool = False
+                   ) -> dict[str, str]:
+    """Fields, or whole tables, that `verb` takes no notice of, and what to ask for instead."""
+    found = dict(_of_the_feed(scenario))
+    if verb in ("run", "calibrate"):
+        found["simulation"] = SIMULATED_ALONE
+    if verb == "simulate":
+        found |= dict.fromkeys(("trials.repeats", "load.spawn_rate_per_s", "load.processes"),
+                               "`tickertape run`, which has it")
+    if verb == "serve":
+        found |= dict.fromkeys(UNSERVED if locust else (*UNSERVED, "load"), "`tickertape run`, which has it")
+    elif scenario.storm is not None:
+        found |= dict.fromkeys(NOT_IN_A_STORM, "a field of [storm], or a scenario without it")
+        if scenario.storm.connection_ms is not None:
+            found["simulation.costs"] = "none beside storm.connection_ms, which prices a connection"
+    elif scenario.crossover is not None:
+        polls = {f"transports.{label}.interval_s": "crossover.staleness_ms: the map chooses the interval"
+                 for label, table in options.items() if hasattr(table, "interval_s")}
+        found |= NOT_IN_A_MAP | polls
+    elif scenario.capacity is not None:
+        found["trials"] = "capacity.time_s: a search has steps in place of trials"
+        raised = "load.clients" if scenario.capacity.raised == "clients" else "feed.rate_per_s"
+        found[raised] = "capacity.start and capacity.most: it is what the search raises"
+    return found
+
+
+def _of_the_feed(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """What the feed's kind has no use for."""
+    schedule = scenario.feed.schedule
+    if schedule == "replay":
+        yield "feed.rate_per_s", "feed.replay.speed: a file has rates of its own"
+        yield "feed.symbols", "none: a file has symbols of its own"
+    else:
+        yield "feed.replay", f'--feed FILE, or feed.schedule = "replay" in place of "{schedule}"'
+    if schedule != "bursty":
+        yield "feed.bursty", f'feed.schedule = "bursty" in place of "{schedule}"'
+
+
+def refuse_without_effect(questions: Sequence[Question], typed: Mapping[str, str], verb: Verb, *,
+                          locust: bool = False) -> None:
+    """Raise `ScenarioError` for the first of `typed` that no question takes notice of. `typed` are the
+    fields that a command sets, each with the flag that was typed for it."""
+    known = [without_effect(each.scenario, each.options, verb, locust=locust) for each in questions]
+    for field, flag in typed.items():
+        others = [instead(field, each) for each in known]
+        if all(others):
+            raise ScenarioError(str(questions[0].file), flag, f"{field}, which has no effect here",
+                                str(others[0]))
+
+
+def instead(field: str, known: Mapping[str, str]) -> str | None:
+    """What to ask for in place of a field that has no effect; None: it has one."""
+    parts = field.split(".")
+    names = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+    return next((known[name] for name in names if name in known), None)
+
+
+def field_of(override: str) -> str:
+    """The field's dotted name in `name=value`."""
+    return ".".join(part.strip() for part in override.partition("=")[0].split("."))
+
+
+def typed_fields(shorthands: Mapping[str, tuple[str, object]], overrides: Sequence[str]) -> dict[str, str]:
+    """The fields that were typed, each with its flag: `shorthands` are the flags that stand for a field,
+    with what was given. One field by two flags is a `ScenarioError`, since one would have no effect."""
+    typed = {field: flag for flag, (field, given) in shorthands.items() if given is not None}
+    for override in overrides:
+        name = field_of(override)
+        if not typed.get(name, "--set").startswith("--set"):
+            raise ScenarioError("--set", name, f"{typed[name]} beside it", "one of the two")
+        typed[name] = "--set"
+    return typed
