@@ -14,6 +14,9 @@ last has ended, reading the clock as fast as it can. Whoever takes the core from
     probe_gap_max_us the longest of them
     probe_slowdown   how much longer the fastest thousand readings took on one side of the trial than on
                      the other: a processor that lowered its frequency
+    probe_spin_before_us, probe_spin_after_us
+                     the median time of a thousand readings on either side, the mean over the cores: how
+                     fast the host was, in the same piece of work each time
 
 An interrupt takes a few µs, another process or another virtual machine at least some hundred, so 100 µs
 tells the two apart.
@@ -29,6 +32,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, median_low
 
 import psutil
 
@@ -124,6 +128,8 @@ class Probe:
     """The longest time between two readings, a gap or not."""
     fastest_ns: int
     """The fastest `READINGS` readings in a row."""
+    usual_ns: int
+    """The median of the time that `READINGS` readings in a row took."""
 
 
 def spin(length_ns: int = PROBE_NS) -> Probe:
@@ -131,7 +137,7 @@ def spin(length_ns: int = PROBE_NS) -> Probe:
     now_ns = time.monotonic_ns
     began_ns = last_ns = mark_ns = now_ns()
     gap_ns = gap_max_ns = 0
-    fastest_ns = length_ns
+    took_ns = []
     while last_ns - began_ns < length_ns:
         for _ in range(READINGS):
             at_ns = now_ns()
@@ -141,9 +147,9 @@ def spin(length_ns: int = PROBE_NS) -> Probe:
             if passed_ns > GAP_NS:
                 gap_ns += passed_ns
             last_ns = at_ns
-        fastest_ns = min(fastest_ns, last_ns - mark_ns)
+        took_ns.append(last_ns - mark_ns)
         mark_ns = last_ns
-    return Probe(last_ns - began_ns, gap_ns, gap_max_ns, fastest_ns)
+    return Probe(last_ns - began_ns, gap_ns, gap_max_ns, min(took_ns), median_low(took_ns))
 
 
 def probe(cores: Iterable[int]) -> list[Probe]:
@@ -169,4 +175,6 @@ def jitter(before: Sequence[Probe], after: Sequence[Probe]) -> dict[str, float]:
         "probe_gap_share": sum(each.gap_ns for each in both) / sum(each.spun_ns for each in both),
         "probe_gap_max_us": max(each.gap_max_ns for each in both) / 1000,
         "probe_slowdown": max(max(pace) / min(pace) for pace in paces),
+        "probe_spin_before_us": fmean(each.usual_ns for each in before) / 1000,
+        "probe_spin_after_us": fmean(each.usual_ns for each in after) / 1000,
     }

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import RunError
-from bench.report import style
+from bench.report import pace, style
 from bench.report.run import Run, open_run
 from bench.scenario import Scenario
 from bench.stats.changes import SHARES, THRESHOLD, Change, changes
@@ -64,7 +64,7 @@ def compare(before: Path, after: Path, *, threshold: float = THRESHOLD, force: b
         raise RunError(f"{before} and {after}: no cell has two valid trials in both, so there is nothing "
                        "to compare")
     notes = (*_differences(_versions(one.manifest), _versions(other.manifest), "versions."),
-             *_other_costs(one.manifest, other.manifest))
+             *_other_costs(one.manifest, other.manifest), *filter(None, [pace.between(one, other)]))
     return Comparison(one, other, tuple(found), unlike, notes, threshold)
 
 

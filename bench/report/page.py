@@ -25,6 +25,7 @@ from bench.report import (
     figures,
     fleet,
     load_figures,
+    pace,
     server_table,
     sheet,
     simulated,
@@ -130,7 +131,7 @@ def page(run: Run) -> Page:
     return Page(
         question=str(run.manifest["scenario"]["question"]),
         subtitle=tables.subtitle(run),
-        verdict=tables.verdict_line(run),
+        verdict=tables.verdict_line(run) + pace.drift_sentence(run),
         answer=answer.sentence(run),
         notice=simulated.notice(run),
         glance=belief.marked(capacity.glance(run), run) if searched else _glance(run),
@@ -139,7 +140,7 @@ def page(run: Run) -> Page:
         findings=capacity.findings(run) if searched else findings(run),
         claims=claims.table(run),
         plates=drawn,
-        sections=capacity.sections(run) if searched else _sections(run),
+        sections=[*(capacity.sections(run) if searched else _sections(run)), *_pace(run)],
         caveats=simulated.CAVEATS if run.simulated else tables.CAVEATS,
     )
 
@@ -160,6 +161,11 @@ def _belief(run: Run) -> list[Table]:
     """How far to believe a simulated run."""
     table = belief.in_short(run)
     return [belief.marked(table, run)] if table.rows else []
+
+
+def _pace(run: Run) -> list[Table]:
+    """How fast the host was, where that was recorded."""
+    return [each for each in (pace.table(run),) if each.rows]
 
 
 def _sections(run: Run) -> list[Table]:

@@ -40,7 +40,7 @@ Row = dict[str, float | int | str | None]
 
 HOST = (
     "others_share", "steal_share", "throttled_ms", "swapped_pages", "probe_gap_share", "probe_gap_max_us",
-    "probe_slowdown",
+    "probe_slowdown", "probe_spin_before_us", "probe_spin_after_us",
 )
 """Columns that are the record's `host` as it stands."""
 WORDS = ("trial", "transport", "transport_kind", "source", "status", "failure")

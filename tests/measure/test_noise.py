@@ -58,7 +58,7 @@ def test_a_probe_spins_as_long_as_asked_and_counts_its_gaps() -> None:
     found = spin(5 * MS)
     assert found.spun_ns >= 5 * MS
     assert 0 <= found.gap_ns <= found.spun_ns
-    assert 0 < found.fastest_ns <= found.spun_ns
+    assert 0 < found.fastest_ns <= found.usual_ns <= found.spun_ns
     assert found.gap_max_ns > 0
 
 
@@ -70,9 +70,11 @@ def test_each_core_is_probed_and_the_process_stays_where_it_was() -> None:
 
 
 def test_the_probes_together_give_shares_of_their_time_and_the_worst_change_of_pace() -> None:
-    quiet, hurt = Probe(20 * MS, 0, 5_000, 60_000), Probe(20 * MS, 8 * MS, 4 * MS, 90_000)
+    quiet = Probe(20 * MS, 0, 5_000, 60_000, 62_000)
+    hurt = Probe(20 * MS, 8 * MS, 4 * MS, 90_000, 98_000)
     found = jitter([quiet, quiet], [quiet, hurt])
-    assert found == {"probe_gap_share": 0.1, "probe_gap_max_us": 4000.0, "probe_slowdown": 1.5}
+    assert found == {"probe_gap_share": 0.1, "probe_gap_max_us": 4000.0, "probe_slowdown": 1.5,
+                     "probe_spin_before_us": 62.0, "probe_spin_after_us": 80.0}
 
 
 def test_a_busy_neighbour_is_seen_by_counters_and_probe() -> None:

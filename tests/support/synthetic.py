@@ -23,6 +23,7 @@ S = 1_000_000_000
 QUIET: dict[str, Any] = {
     "others_share": 0.01, "steal_share": 0.0, "throttled_ms": 0.0, "swapped_pages": 0,
     "probe_gap_share": 0.01, "probe_gap_max_us": 90.0, "probe_slowdown": 1.02,
+    "probe_spin_before_us": 60.0, "probe_spin_after_us": 60.6,
 }
 """What a machine on which nothing else runs says of itself."""
 
