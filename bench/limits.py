@@ -13,7 +13,8 @@
 The order is that of likelihood: what stands higher explains what stands lower.
 
 A trial in which the machine was busy with something else, or a clock or the books were wrong, is **void**:
-it says nothing about what the sides can carry.
+it says nothing about what the sides can carry. One in which only those who measure gave in (the generator,
+the feed) is a **bound**: the server did not fail, and was not seen to carry it.
 
 Known weakness: figures of a window say who was busy, not who was waited for. A server that is busy for a
 tenth of a second at each tick, and idle in between, shows as `latency`.
@@ -23,9 +24,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from bench.audit import DETECTORS
+from bench.audit import DETECTORS, LOAD_DIED
+from bench.objective import Objective
 
 FEED = {"unpublished", "feed-late"}
 BUSY = {"generator-busy"}
@@ -34,6 +36,8 @@ MEMORY = {"host-swapping"}
 ERRORS = {"errors", "clients-missing", "clients-vanished"}
 SYMPTOMS = {"not-steady", "littles-law"}
 """What any side brings about once it is at its limit."""
+OF_MEASURING = FEED | BUSY | BEHIND
+"""About those who measure."""
 KILLED = "status 137"
 """In the detail of a process that was killed, 128 + SIGKILL."""
 SERVER_BUSY_CORES = 0.9
@@ -57,6 +61,28 @@ def is_void(row: Row) -> bool:
     """Whether a trial says nothing about what the sides can carry."""
     told = FEED | BUSY | BEHIND | MEMORY | ERRORS | SYMPTOMS
     return row["verdict"] == "INVALID" and bool(set(fired(row)) - told)
+
+
+def outcome_of(row: Row, objective: Objective) -> Literal["held", "broke", "bound", "void"]:
+    """What a trial says about its level: it held the objective, broke, is a bound, or void.
+
+    Where the generator fell behind what is pushed to it, the kernel's instants are the server's still: such a
+    trial holds an objective that goes by them. Who asks late asks less, so of what is polled it is a bound.
+    """
+    met = objective.met(row)
+    if row["verdict"] == "VALID":
+        return "held" if met else "broke"
+    if is_void(row):
+        return "void"
+    found = set(fired(row))
+    died = LOAD_DIED.fullmatch(str(row.get("failure") or "")) is not None
+    if not died and (not found & OF_MEASURING or found - OF_MEASURING - SYMPTOMS):
+        return "broke"
+    if not met and not found & (FEED | BUSY) and number(row.get("server_cpu_cores")) >= SERVER_BUSY_CORES:
+        return "broke"   # the server is what was waited for
+    pushed = number(row.get("requests")) == 0 and not found & FEED and not died
+    by_kernel = not any(condition.by_client for condition in objective.conditions)
+    return "held" if met and pushed and by_kernel else "bound"
 
 
 def fired(row: Row) -> list[str]:

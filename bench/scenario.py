@@ -175,25 +175,25 @@ class Trials(Table):
 
 
 class Capacity(Table):
-    """A search for the knee in place of `load.clients` and `trials`: the most that each transport carries
-    while an objective holds. Each step is one trial with the windows of the scenario."""
+    """A search for the capacity limit in place of `load.clients` and `trials`: the level at which each
+    transport holds an objective in half of all steps, with its interval. Each step is one trial with the
+    windows of the scenario."""
 
-    objective: str = "latency_p99_ms <= 50 and lost == 0"
+    objective: str = "kernel_latency_p99_ms <= 50 and lost == 0"
     """What a step must hold: conditions (`<=`, `<`, `>=`, `>`, `==`) on columns of trials.csv, joined by
-    `and`. A step that is not VALID does not hold it."""
+    `and`. By the kernel's latency it is the server that is judged, without the client's own queue."""
     raised: Literal["clients", "rate_per_s"] = "clients"
     """What is raised: the number of clients, or `feed.rate_per_s` for the one count in `load.clients`."""
     start: Count = 100
-    """The first step. A transport that breaks there has no knee."""
+    """The first step; no lower one is made."""
     factor: Annotated[float, Field(gt=1, le=10)] = 2.0
     """How much higher each next step is, until one breaks."""
     most: Annotated[Count, Field(le=100_000_000)] = 5000
     """No step is higher."""
-    precision: Annotated[float, Field(gt=0, le=1)] = 0.2
-    """Homing in ends where the lowest step that broke is at most so much (as a share) above the highest
-    that held."""
+    precision: Annotated[float, Field(gt=0, le=1)] = 0.15
+    """Steps about the limit are made until its 95 % interval goes at most so much (as a share) either way."""
     time_s: Positive = 300.0
-    """No step begins after so long, all transports together."""
+    """No step begins after so long, all transports together; the interval is then as wide as it is."""
 
     @field_validator("objective")
     @classmethod

@@ -37,3 +37,10 @@ def test_what_is_written_is_read_again(conditions: list[Condition]) -> None:
 def test_what_cannot_be_read_is_named(text: str) -> None:
     with pytest.raises(ValueError, match=r"conditions such as .* is none"):
         parse(text)
+
+
+def test_where_no_kernel_instant_is_known_the_application_bounds_it() -> None:
+    condition = parse("kernel_latency_p99_ms <= 50").conditions[0]
+    assert condition.value({"kernel_latency_p99_ms": 20.0, "latency_p99_ms": 60.0}) == 20
+    assert condition.value({"kernel_latency_p99_ms": math.nan, "latency_p99_ms": 40.0}) == 40
+    assert math.isnan(condition.value({}))

@@ -114,7 +114,7 @@ COLUMNS = (
 
 
 CAPACITY_COLUMNS = (
-    ("transport", "", "{}"), ("clients", "clients", "{:,.0f}"), ("rate_per_s", "ticks/s", "{:,.0f}"),
+    ("transport", "", "{}"), ("limit_text", "limit", "{}"), ("rate_per_s", "ticks/s", "{:,.0f}"),
     ("updates_per_s", "updates/s", "{:,.0f}"), ("server_cpu", "server\ncores", "{:.2f}"),
     ("clients_per_core", "clients\na core", "{:,.0f}"),
     ("updates_per_s_per_core", "updates/s\na core", "{:,.0f}"), ("limited_by", "limited by", "{}"),
@@ -139,12 +139,16 @@ def _summary_table(summary: pd.DataFrame) -> Table:
 
 
 def _capacity_table(knees: pd.DataFrame) -> Table:
-    """The knees, with who gave in."""
+    """The limits with their intervals, and who gave in."""
+    # It imports matplotlib, which a command that draws nothing should not pay for.
+    from bench.report.capacity import limit_text
+
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
-        f"At the most that held {knees['objective'].iloc[0]}. –: nothing did."))
+        f"Where {knees['objective'].iloc[0]} holds in half of all steps, with the 95 % interval. "
+        "≥: nothing broke, so at least this. –: nothing held."))
     for name, heading, _ in CAPACITY_COLUMNS:
         table.add_column(heading, justify="left" if name in ("transport", "limited_by") else "right")
-    for row in knees.to_dict("records"):
+    for row in ({**each, "limit_text": limit_text(each)} for each in knees.to_dict("records")):
         table.add_row(*(_cell(row[name], form) for name, _, form in CAPACITY_COLUMNS))
     return table
 

@@ -1,12 +1,11 @@
-"""A run that looks for the knee of each transport, in place of one that makes a plan's trials.
+"""A run that looks for the capacity limit of each transport, in place of one that makes a plan's trials.
 
     finished steps on disk ─► next_step (pure) ─► one trial of fresh processes ─► judged ─► again
 
 A step is an ordinary trial of the scenario, with one number in it raised: `load.clients` or
-`feed.rate_per_s`. It holds where it is VALID and meets the objective. One that is INVALID does not hold,
-and is no failure of the search: where the generator gives in before the server, that is the limit which
-was found, and the report says so (`bench.report.capacity`); where the machine was busy with something else
-it is void (`bench.limits`). The search itself is `bench.stats.knee`.
+`feed.rate_per_s`. It holds where it is VALID and meets the objective. One in which only those who measure
+gave in, before the server, is no failure of the server but a bound; one in which the machine was busy with
+something else is void (`bench.limits`). The search itself is `bench.stats.knee`.
 
 What is done is what has a `trial.json`, so an interrupted search goes on where it was. Tries at the same
 level have different seeds; all transports meet the same ticks at the same try.
@@ -14,6 +13,7 @@ level have different seeds; all transports meet the same ticks at the same try.
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -31,13 +31,14 @@ from bench.experiment.trial import Setting
 from bench.measure import host
 from bench.records import TrialRecord
 from bench.scenario import Capacity, Scenario
-from bench.stats.knee import Search, Step, is_found, knee, next_step
+from bench.stats.knee import Search, Step, is_found, is_over, knee, next_step
+from bench.stats.latency import is_bound
 from bench.stats.trial import COLUMNS
 from bench.tables import Table
 
 
 def search_of(capacity: Capacity) -> Search:
-    """How the scenario wants the knee to be looked for."""
+    """How the scenario wants the limit to be looked for."""
     return Search(capacity.start, capacity.most, capacity.factor, capacity.precision, capacity.time_s)
 
 
@@ -83,7 +84,7 @@ Maker = Callable[[Scenario, PlannedTrial, Path, int], TrialRecord]
 
 
 def execute(run: Run, say: Callable[[str], None]) -> None:
-    """Make steps until all knees are found, or the time is over; `say` is given a line a step."""
+    """Make steps until all limits are found, or the time is over; `say` is given a line a step."""
     scenario = run.scenario
     options = plan.options_of_all(scenario, str(run.folder / "manifest.json"))
     clock, folder = RunClock(run.manifest["clock_origin_ns"]), Path(run.manifest["scenario_folder"])
@@ -115,8 +116,12 @@ def search(run: Run, make: Maker, say: Callable[[str], None]) -> None:
         steps.append(step)
         say(_told(len(steps), planned, step, figures.row, verdict, scenario.capacity))
         mine = [each for each in steps if each.subject == step.subject]
-        if is_found(mine, wanted_search):
+        if is_found(mine, wanted_search) and not is_over(steps, wanted_search):
             say(f"{step.subject}: {told_knee(mine, scenario.capacity)}")
+    if is_over(steps, wanted_search):
+        for subject in scenario.transports:
+            mine = [each for each in steps if each.subject == subject]
+            say(f"{subject}: {told_knee(mine, scenario.capacity)}")
 
 
 def finished(run: Run) -> list[Step]:
@@ -133,11 +138,18 @@ def finished(run: Run) -> list[Step]:
 def told_knee(steps: list[Step], capacity: Capacity) -> str:
     """Where the search of one transport ended, in words."""
     found, what = knee(steps), told_raised(capacity)
+    if found.limit is not None:
+        limit = found.limit
+        return (f"carries {limit.estimate:,.0f} {what} ({limit.low:,.0f} to {limit.high:,.0f}), by "
+                f"{len(steps)} steps")
     if found.held is None:
+        tried = min((step.level for step in steps), default=capacity.start)
+        if found.broke is None:
+            return f"no step counted, at {tried:,} {what}: those who measure, or the machine, gave in"
         return f"broke at the start, {found.broke:,} {what}"
-    if found.broke is None:
-        return f"held {found.held:,} {what}; more was not tried"
-    return f"held {found.held:,} {what}, broke at {found.broke:,}"
+    if found.bound is not None:
+        return f"carries at least {found.held:,} {what}: at {found.bound:,} those who measure gave in"
+    return f"carries at least {found.held:,} {what}; more was not tried"
 
 
 def told_raised(capacity: Capacity) -> str:
@@ -158,15 +170,24 @@ def _planned(scenario: Scenario, steps: list[Step], subject: str, level: int) ->
 
 
 def _step(record: TrialRecord, row: Row, verdict: Verdict, capacity: Capacity) -> Step:
-    held = verdict.status == "VALID" and objective.parse(capacity.objective).met(row)
+    judged = {**row, "verdict": verdict.status, "reasons": "; ".join(map(str, verdict.reasons))}
+    outcome = limits.outcome_of(judged, objective.parse(capacity.objective))
     level = record.clients if capacity.raised == "clients" else round(record.rate_per_s or 0)
-    void = limits.is_void({**row, "verdict": verdict.status})
-    return Step(record.subject, level, held, record.took_s or 0.0, void)
+    return Step(record.subject, level, outcome, record.took_s or 0.0)
 
 
 def _told(number: int, planned: PlannedTrial, step: Step, row: Row, verdict: Verdict,
           capacity: Capacity) -> str:
     """A step in one line: what was tried, what came out, whether it held."""
     rate = f" at {step.level:,} ticks a second" if capacity.raised == "rate_per_s" else ""
-    outcome = "held" if step.held else "void" if step.void else "not held"
-    return f"[step {number}{rate}: {outcome}] {told_outcome(planned, row, verdict)}"
+    figures = "".join(f", {told_condition(condition, row)}"
+                      for condition in objective.parse(capacity.objective).conditions if condition.by_kernel)
+    return f"[step {number}{rate}: {step.outcome}{figures}] {told_outcome(planned, row, verdict)}"
+
+
+def told_condition(condition: objective.Condition, row: Row) -> str:
+    """A kernel's figure of a step; marked as a bound where reads held several updates or had no stamp."""
+    value = condition.value(row)
+    if math.isnan(value):
+        return f"{condition.column} unknown"
+    return f"{condition.column} {'≤ ' * is_bound(row)}{value:.3g}"

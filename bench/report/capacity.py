@@ -1,7 +1,7 @@
-"""The page of a search for the knee: how many clients each transport carries, and who gave in first.
+"""The page of a search for the capacity limit: what each transport carries, and who gave in first.
 
-It takes the place of the tables and figures of a comparison, which need several trials of the same cell.
-The figures at a knee are of one trial, so they have no interval.
+It takes the place of the tables and figures of a comparison, which need several trials of the same cell. The
+limit has an interval; the figures beside it are of the few trials at one level, and have none.
 """
 
 from __future__ import annotations
@@ -16,23 +16,26 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from bench import objective
-from bench.limits import Row, fired, is_void
+from bench.limits import Row, fired
 from bench.report import forms, server_table, style
 from bench.report.figures import run_looks
 from bench.report.findings import Finding, Question
-from bench.report.knees import held, level
+from bench.report.knees import held, level, outcome
 from bench.report.run import Run
 from bench.report.tables import Table, background
+from bench.stats.latency import SHARED_SHARE_MAX, is_bound
 
 CAPTION = (
     "Each marker is one trial: filled where it held the objective, hollow where it did not. A cross at the "
     "top edge is a trial that was not valid, so no figure of it is drawn. The dashed line is the objective's "
-    "bound; the ring is the knee, the most that held. Both axes are logarithmic.")
+    "bound. A bar on it is the capacity limit's 95 % interval, the stroke in it the limit: there a step "
+    "holds with probability ½; an arrow is the most that held, where nothing broke. Both axes are "
+    "logarithmic.")
 FULL = {"clients": "clients_max", "rate_per_s": "rate_max_per_s"}
 """The closed form of what was raised."""
 SIDES = {
     "feed": "the feed gave in first: ticks came late, so the server's own limit was not reached",
-    "generator": "the generator gave in first, not the server: it may carry more than this",
+    "generator": "the load generator gave in first, not the server, which may carry more than this",
     "server CPU": "the server gave in first: it used up its core",
     "memory": "memory gave in first",
     "errors": "errors came first: clients failed or were refused",
@@ -40,26 +43,45 @@ SIDES = {
     "latency": "nobody was at a limit: waiting for the next poll, or for one's turn when a tick goes to all, "
                "took too long by itself",
     "limit": "nothing broke: capacity.most was reached",
-    "time": "the search was cut off by capacity.time_s, so it carries at least this",
+    "time": "the search was cut off by capacity.time_s before anything broke",
 }
 """`limited_by` in words."""
 
 
 def glance(run: Run) -> Table:
-    """The knees, a row a transport."""
+    """The limits, a row a transport."""
     assert run.knees is not None, "not a search"
     rows = tuple(
-        (style.title(row["transport"]), _whole(row["clients"]), _whole(row["updates_per_s"]),
+        (style.title(row["transport"]), limit_text(row), _whole(row["clients"]), _whole(row["updates_per_s"]),
          style.number(_number(row["server_cpu"])), _whole(row["clients_per_core"]),
-         _whole(row["updates_per_s_per_core"]), _whole(row["broke_at"]), row["limited_by"])
+         _whole(row["updates_per_s_per_core"]), str(row["steps"]), row["limited_by"])
         for row in run.knees.to_dict("records")
     )
     capacity = run.manifest["scenario"]["capacity"]
-    columns = ("", "clients", "updates a second", "server CPU (cores)", "clients a core",
-               "updates a second and core", f"broke at ({_unit(capacity)})", "limited by")
-    return Table("glance", f"At the most that held {capacity['objective']}", columns, rows, note=(
-        f"{_rates(run)} For each core: divided by the server's CPU, so where something else gave in first it "
-        "says what the server's core would carry at the same cost for each update. –: nothing held."))
+    window_s = float(run.manifest["scenario"]["windows"]["measure_s"])
+    columns = ("", f"capacity limit ({_unit(capacity)})", "clients", "updates a second", "server CPU (cores)",
+               "clients a core", "updates a second and core", "steps", "limited by")
+    return Table("glance", f"The most that holds {capacity['objective']}", columns, rows, note=(
+        f"{_rates(run)} Capacity limit: where a step of {window_s:g} s holds with probability ½, in brackets "
+        "its 95 % interval, both fitted to all steps; ≥: nothing broke, so it is known to carry this. All "
+        "further figures are of the steps that held at the highest level below the limit. For each core: "
+        "divided by the server's CPU, so where something else gave in first it says what the server's core "
+        "would carry at the same cost for each update. –: nothing held."))
+
+
+def limit_text(row: Row) -> str:
+    """The limit with its interval, or what is known of it: `512 (453–583)`, `≥ 800`, `< 100`."""
+    limit, low, high = (_number(row[name]) for name in ("limit", "limit_low", "limit_high"))
+    if not math.isnan(limit):
+        return f"{rounded(limit)} ({rounded(low)}–{rounded(high)})"
+    if not math.isnan(low):
+        return f"≥ {low:,.0f}"
+    return "–" if math.isnan(high) else f"< {high:,.0f}"
+
+
+def rounded(value: float) -> str:
+    """A limit with three digits: no more of it is known."""
+    return style.number(value) if value < 1000 else f"{float(f'{value:.2e}'):,.0f}"
 
 
 def findings(run: Run) -> list[Finding]:
@@ -78,19 +100,28 @@ def steps_table(run: Run) -> Table:
     conditions = objective.parse(capacity["objective"]).conditions
     rows = tuple(
         (str(row["position"]), style.title(row["transport"]), f"{level(row, capacity):,}",
-         *(style.number(condition.value(row)) for condition in conditions),
+         *(_figure_text(condition, row) for condition in conditions),
          style.number(_number(row["server_cpu_cores"])), style.number(_number(row["load_cpu_cores"])),
-         "held" if held(row, capacity) else "void" if is_void(row) else "not held",
+         outcome(row, capacity),
          " ".join(filter(None, (row["verdict"], str(row["failure"] or ""), ", ".join(fired(row))))))
         for row in run.trials.sort_values("position").to_dict("records")
     )
     columns = ("step", "transport", _unit(capacity), *(condition.column for condition in conditions),
                "server CPU (cores)", "generator CPU (cores)", "outcome", "verdict")
     return Table("steps", "Every step", columns, rows, note=(
-        "A step that is not held is made once more. One that is INVALID because a side was at its limit is "
-        "not held either; one that is void, since the machine or the books were not fit to go by, says "
-        "nothing, and is made again, twice at most. After the verdict: the detectors that fired; trials.csv "
-        "has them in full."))
+        "held, broke: the objective, in a VALID step. bound: only those who measure gave in (the load "
+        "generator, the feed), so the server did not fail, and nothing is tried from there on; what is "
+        "pushed holds nevertheless where the clients' kernels had it in time. void: the machine or the books "
+        "were not fit to go by, so it says nothing, and is made again, twice at most. ≤: by the kernel's "
+        f"instants, where over {100 * SHARED_SHARE_MAX:g} % of the updates came in a read with others, or "
+        "none was stamped: then the figure is a bound. After the verdict: the detectors that fired; "
+        "trials.csv has them in full."))
+
+
+def _figure_text(condition: objective.Condition, row: Row) -> str:
+    """A figure of the objective; a kernel's is marked where it is a bound."""
+    text = style.number(condition.value(row))
+    return f"≤ {text}" if condition.by_kernel and is_bound(row) and text[0].isdigit() else text
 
 
 def sections(run: Run) -> list[Table]:
@@ -99,7 +130,7 @@ def sections(run: Run) -> list[Table]:
 
 
 def against_level(run: Run) -> Figure:
-    """The objective's first figure against what was raised, with the bound and the knees."""
+    """The objective's first figure against what was raised, with the bound and the limits."""
     capacity = run.manifest["scenario"]["capacity"]
     condition = objective.parse(capacity["objective"]).conditions[0]
     top = _top(run, condition)
@@ -130,7 +161,7 @@ def against_level(run: Run) -> Figure:
 
 def _draw(axes: Axes, run: Run, label: str, look: style.Look, condition: objective.Condition, top: float
           ) -> None:
-    """One transport: its steps, those that held filled, the knee ringed, and where a worker is full."""
+    """One transport: its steps, those that held filled, its limit, and where a worker is full."""
     capacity = run.manifest["scenario"]["capacity"]
     rows = run.trials[run.trials["transport"] == label].to_dict("records")
     points = sorted((level(row, capacity), min(condition.value(row), top), held(row, capacity))
@@ -152,12 +183,24 @@ def _draw(axes: Axes, run: Run, label: str, look: style.Look, condition: objecti
     if math.isfinite(full):
         axes.axvline(full, color=style.darker(look.colour), linewidth=1.0, linestyle=style.FULL)
     assert run.knees is not None, "not a search"
-    knee = run.knees.set_index("transport").loc[label]
-    if not pd.isna(knee["clients"]):
-        x = int(knee["clients"]) if capacity["raised"] == "clients" else round(knee["rate_per_s"])
-        y = min(value for at, value, outcome in points if at == x and outcome)
-        axes.plot([x], [y], marker="o", markersize=15, color="none", markeredgecolor=look.colour)
-        axes.annotate(f"{x:,}", (x, y), (0, -17), textcoords="offset points", ha="center", size=9)
+    row = next(each for each in run.knees.to_dict("records") if each["transport"] == label)
+    _draw_limit(axes, row, look, condition.bound)
+
+
+def _draw_limit(axes: Axes, row: Row, look: style.Look, bound: float) -> None:
+    """The limit's interval on the objective's bound; an arrow where only the lower end is known."""
+    limit, low, high = (_number(row[name]) for name in ("limit", "limit_low", "limit_high"))
+    if math.isnan(low):
+        return
+    if math.isnan(limit):
+        axes.plot([low], [bound], marker=">", markersize=11, color=look.colour, linestyle="")
+        axes.annotate(f"≥ {low:,.0f}", (low, bound), (0, -17), textcoords="offset points", ha="center",
+                      size=9)
+        return
+    axes.plot([low, high], [bound, bound], color=look.colour, linewidth=6, alpha=0.45, solid_capstyle="butt")
+    axes.plot([limit], [bound], marker="|", markersize=17, markeredgewidth=2.2, color=look.colour,
+              linestyle="")
+    axes.annotate(rounded(limit), (limit, bound), (0, -20), textcoords="offset points", ha="center", size=9)
 
 
 def _scale(axes: Axes, column: str, top: float, zeros: bool) -> None:
@@ -199,18 +242,23 @@ def _rates(run: Run) -> str:
 
 
 def _sentence(row: Row, capacity: Mapping[str, Any]) -> str:
-    """One knee in words."""
-    name, why = style.title(row["transport"]), SIDES[row["limited_by"]]
+    """One limit in words."""
+    name, why, unit = style.title(row["transport"]), SIDES[row["limited_by"]], _unit(capacity)
     if pd.isna(row["clients"]) and row["limited_by"] == "time":
         return f"{name}: no step had held when the search was cut off by capacity.time_s."
     if pd.isna(row["clients"]):
-        start = f"{capacity['start']:,} {_unit(capacity)}"
+        start = f"{capacity['start']:,} {unit}"
         return f"{name} did not hold {row['objective']} even at {start}: {why}."
-    broke = "" if pd.isna(row["broke_at"]) else f" and broke at {row['broke_at']:,}"
     most = row["clients"] if capacity["raised"] == "clients" else row["rate_per_s"]
+    limit, low, high = (_number(row[end]) for end in ("limit", "limit_low", "limit_high"))
     updates, cores = _whole(row["updates_per_s"]), style.number(_number(row["server_cpu"]))
-    return (f"{name} held {_whole(most)} {_unit(capacity)}{broke}, with {updates} updates a second on "
-            f"{cores} cores; {why}.")
+    load = f"at {_whole(most)} it made {updates} updates a second on {cores} cores"
+    if math.isnan(limit):
+        return f"{name} carries at least {_whole(most)} {unit}: {why}; {load}."
+    reach = math.sqrt(high / low) - 1
+    wide = "" if reach <= capacity["precision"] else (
+        f" (± {100 * reach:.0f} %, wider than the ± {100 * capacity['precision']:g} % that were asked for)")
+    return f"{name} carries {limit_text(row)} {unit}{wide}; {load}; {why}."
 
 
 def _whole(value: object) -> str:

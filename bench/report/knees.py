@@ -1,8 +1,9 @@
-"""`capacity.csv`: the knee of each transport, and which side gave in first.
+"""`capacity.csv`: the capacity limit of each transport with its interval, and which side gave in first.
 
-The knee is the highest level that held the objective (`bench.stats.knee`), with the figures of its own
-trial. `limited_by` is read off the trials of the lowest level that broke (`bench.limits`); it is `limit`
-where nothing broke up to `capacity.most`, and `time` where the search was cut off.
+The limit is fitted to all steps that held or broke (`bench.stats.holding`). The figures beside it are of the
+trials at the highest level, not above the limit, that held. `limited_by` is read off the trials of the lowest
+level above it that broke, or in which those who measure gave in (`bench.limits`); it is `limit` where nothing
+broke up to `capacity.most`, and `time` where the search was cut off.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from typing import Any
 import pandas as pd
 
 from bench import objective
-from bench.limits import Row, is_void, limited_by, number
-from bench.stats.knee import Search, Step, is_found, knee
+from bench.limits import Row, limited_by, number, outcome_of
+from bench.stats.knee import EACH_LEAST, Knee, Outcome, Search, Step, is_found, knee
 
 COLUMNS = (
-    "transport", "objective", "clients", "updates_per_s", "server_cpu", "limited_by",
-    "rate_per_s", "clients_per_core", "updates_per_s_per_core", "broke_at", "found", "steps",
+    "transport", "objective", "limit", "limit_low", "limit_high", "clients", "updates_per_s", "server_cpu",
+    "limited_by", "rate_per_s", "clients_per_core", "updates_per_s_per_core", "broke_at", "found", "steps",
 )
+
 
 def knees(trials: pd.DataFrame, scenario: Mapping[str, Any]) -> pd.DataFrame | None:
     """`capacity.csv`, from `trials.csv` and the scenario; None where the run was no search."""
@@ -36,7 +38,8 @@ def knees(trials: pd.DataFrame, scenario: Mapping[str, Any]) -> pd.DataFrame | N
 
 
 def at_knees(trials: pd.DataFrame, scenario: Mapping[str, Any]) -> pd.DataFrame:
-    """The trials of a search that held at their transport's knee; of any other run, all."""
+    """The trials of a search that held at the highest level below their transport's limit; of any other run,
+    all of them."""
     found = knees(trials, scenario)
     if found is None:
         return trials
@@ -53,31 +56,63 @@ def level(row: Row, capacity: Mapping[str, Any]) -> int:
     return round(float(row[capacity["raised"]]))
 
 
+def outcome(row: Row, capacity: Mapping[str, Any]) -> Outcome:
+    """What a trial says about its level."""
+    return outcome_of(row, objective.parse(capacity["objective"]))
+
+
 def held(row: Row, capacity: Mapping[str, Any]) -> bool:
     """Whether a trial held the objective."""
-    return bool(row["verdict"] == "VALID" and objective.parse(capacity["objective"]).met(row))
+    return outcome(row, capacity) == "held"
 
 
 def _knee(label: str, rows: list[Row], capacity: Mapping[str, Any]) -> dict[str, object]:
     search = Search(capacity["start"], capacity["most"], capacity["factor"], capacity["precision"],
                     capacity["time_s"])
-    steps = [Step(label, level(row, capacity), held(row, capacity), 0.0, is_void(row)) for row in rows]
-    found, ended = knee(steps), is_found(steps, search)
-    at_knee = [row for row in rows if level(row, capacity) == found.held and held(row, capacity)]
-    broken = [row for row in rows if level(row, capacity) == found.broke]
-    by = limited_by(broken) if broken else "limit" if ended else "time"
+    steps = [Step(label, level(row, capacity), outcome(row, capacity), 0.0) for row in rows]
+    found = knee(steps)
     row: dict[str, object] = {
-        "transport": label, "objective": capacity["objective"], "limited_by": by,
-        "broke_at": pd.NA if found.broke is None else found.broke, "found": ended, "steps": len(rows),
-        "clients": pd.NA,
+        "transport": label, "objective": capacity["objective"], **_limit(found),
+        "broke_at": pd.NA if found.broke is None else found.broke, "steps": len(rows), "clients": pd.NA,
+        "found": is_found(steps, search) or _is_known(steps),
     }
+    row["limited_by"] = _limited_by(rows, steps, found, ended=bool(row["found"]))
+    at_knee = [each for each, step in zip(rows, steps, strict=True) if step.held and step.level == found.held]
     if not at_knee:
         return row
-    best = at_knee[-1]
-    updates, cores = float(best["arrivals"]) / float(best["measure_s"]), number(best["server_cpu_cores"])
+    updates = _mean([float(each["arrivals"]) / float(each["measure_s"]) for each in at_knee])
+    cores, clients = _mean([number(each["server_cpu_cores"]) for each in at_knee]), int(at_knee[0]["clients"])
     return row | {
-        "clients": int(best["clients"]), "updates_per_s": updates, "server_cpu": cores,
-        "rate_per_s": number(best["rate_per_s"]),
-        "clients_per_core": best["clients"] / cores if cores else math.nan,
+        "clients": clients, "updates_per_s": updates, "server_cpu": cores,
+        "rate_per_s": number(at_knee[0]["rate_per_s"]),
+        "clients_per_core": clients / cores if cores else math.nan,
         "updates_per_s_per_core": updates / cores if cores else math.nan,
     }
+
+
+def _limit(found: Knee) -> dict[str, float]:
+    """The limit and its bounds: the lower one alone where nothing broke, the upper one where nothing held."""
+    if found.limit is not None:
+        return {"limit": found.limit.estimate, "limit_low": found.limit.low, "limit_high": found.limit.high}
+    return {"limit": math.nan, "limit_low": math.nan if found.held is None else float(found.held),
+            "limit_high": math.nan if found.held is not None or found.broke is None else float(found.broke)}
+
+
+def _is_known(steps: list[Step]) -> bool:
+    """Whether there is an interval that can be told, however wide: time may be over before it is narrow."""
+    counts = [sum(step.outcome == way for step in steps) for way in ("held", "broke")]
+    return min(counts) >= EACH_LEAST
+
+
+def _limited_by(rows: list[Row], steps: list[Step], found: Knee, *, ended: bool) -> str:
+    """The side that gave in first."""
+    for wanted, at in ((("broke",), found.broke), (("bound", "void"), found.bound)):
+        there = [row for row, step in zip(rows, steps, strict=True)
+                 if step.level == at and step.outcome in wanted]
+        if there:
+            return limited_by(there)
+    return "limit" if ended else "time"
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)

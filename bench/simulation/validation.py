@@ -33,6 +33,7 @@ from bench.scenario import Scenario
 from bench.simulation import observed, twins
 from bench.simulation.costs import CostsFile, read_costs
 from bench.stats import prediction
+from bench.stats.holding import Limit
 from bench.stats.knee import Knee
 from bench.stats.misses import FitQuality, furthest_apart, why
 from bench.stats.prediction import Compared
@@ -147,9 +148,8 @@ def _knees(measured: Reported, predicted: Reported
         rows.append(row)
         if row.met in ("no", "open"):
             reasons[row.transport, row.clients, row.quantity] = (
-                f"Measured: held {_told(ours['clients'])}, broke at {_told(ours['broke_at'])} "
-                f"(limited by: {ours['limited_by']}). Predicted: held {_told(foretold['clients'])}, broke at "
-                f"{_told(foretold['broke_at'])} (limited by: {foretold['limited_by']})."
+                f"Measured: {_limit_told(ours)} (limited by: {ours['limited_by']}). Predicted: "
+                f"{_limit_told(foretold)} (limited by: {foretold['limited_by']})."
                 f"{GENERATOR * (ours['limited_by'] == 'generator')}{_unrest(measured, row)}")
     return rows, reasons
 
@@ -168,11 +168,21 @@ def _unrest(measured: Reported, row: Compared) -> str:
 
 def _knee(row: pd.Series) -> Knee:
     held, broke = _number(row["clients"]), _number(row["broke_at"])
-    return Knee(None if math.isnan(held) else int(held), None if math.isnan(broke) else int(broke))
+    limit = Limit(*(_number(row[name]) for name in ("limit", "limit_low", "limit_high")))
+    return Knee(None if math.isnan(held) else int(held), None if math.isnan(broke) else int(broke),
+                None if math.isnan(limit.estimate) else limit)
 
 
 def _number(value: object) -> float:
     return math.nan if pd.isna(value) else float(value)   # type: ignore[call-overload,arg-type]
+
+
+def _limit_told(row: pd.Series) -> str:
+    """A limit with its interval, or what a search without one held and broke at."""
+    limit, low, high = (_number(row[name]) for name in ("limit", "limit_low", "limit_high"))
+    if math.isnan(limit):
+        return f"held {_told(row['clients'])}, broke at {_told(row['broke_at'])}"
+    return f"{limit:,.0f} ({low:,.0f} to {high:,.0f})"
 
 
 def _told(value: object) -> str:

@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -102,6 +103,13 @@ def quantile(ordered: Ints | Floats, lost: int, thousandths: int) -> float:
         return math.inf
     low, high = float(ordered[lower]), float(ordered[upper])
     return low + (high - low) * rest / 1000
+
+
+def is_bound(row: Mapping[Any, object]) -> bool:
+    """Whether the kernel latencies in a row of `trials.csv` are only bounds: where over 1 % of the updates
+    shared a read, or none was stamped."""
+    shared = row.get("shared_read_share")
+    return not isinstance(shared, int | float) or not shared <= SHARED_SHARE_MAX
 
 
 def trial_percentiles(ordered: Ints, lost: int) -> dict[str, float]:

@@ -31,6 +31,7 @@ from dataclasses import astuple, dataclass, fields
 import numpy as np
 import pandas as pd
 
+from bench.stats.holding import Limit
 from bench.stats.intervals import LOST, Interval, interval
 from bench.stats.knee import Knee
 from bench.stats.latency import beyond, bin_quantiles
@@ -182,21 +183,16 @@ def told(standings: Sequence[str]) -> str:
 
 
 def compare_knees(transport: str, load: float, measured: Knee, predicted: Knee) -> Compared:
-    """The knees of two searches. Each is known as a bracket: it held so much, and broke at so much; the knee
-    is taken in the (geometric) middle, and the error's bounds are those of the brackets. NaN where one has
-    no bracket."""
-    low, high = _bracket(measured)
-    predicted_low, predicted_high = _bracket(predicted)
-    middle, predicted_middle = math.sqrt(low * high), math.sqrt(predicted_low * predicted_high)
-    error = Interval(predicted_middle / middle - 1, predicted_low / high - 1, predicted_high / low - 1, 1)
+    """Compare the capacity limits of two searches. Each has a 95 % interval of its own, independent of the
+    other's, so the error's bounds are those of the ratio on logarithms. NaN where one has no limit."""
+    ours, theirs = (found.limit or Limit(math.nan, math.nan, math.nan) for found in (measured, predicted))
+    ratio = theirs.estimate / ours.estimate
+    down = math.hypot(math.log(theirs.estimate / theirs.low), math.log(ours.high / ours.estimate))
+    up = math.hypot(math.log(theirs.high / theirs.estimate), math.log(ours.estimate / ours.low))
+    error = Interval(ratio - 1, ratio * math.exp(-down) - 1, ratio * math.exp(up) - 1, 1)
     goal = KNEE.goal or math.nan
-    return Compared(transport, measured.held or 0, load, KNEE.name, middle, predicted_middle,
+    return Compared(transport, measured.held or 0, load, KNEE.name, ours.estimate, theirs.estimate,
                     error.estimate, error.low, error.high, goal, met(error, goal))
-
-
-def _bracket(found: Knee) -> tuple[float, float]:
-    """What held and what broke; NaN where a search ended without the one or the other."""
-    return float(found.held or math.nan), float(found.broke or math.nan)
 
 
 def table(rows: Sequence[Compared]) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from bench.stats import prediction
+from bench.stats.holding import Limit
 from bench.stats.intervals import Interval
 from bench.stats.knee import Knee
 from bench.stats.prediction import QUANTITIES, compare, compare_knees, figures, from_table, met, pairs, table
@@ -105,14 +106,18 @@ def test_met_is_a_statement_about_the_whole_interval(low: float, high: float, wo
     assert met(Interval(0.0, low, high, 5), math.nan) == ""
 
 
-def test_knees_are_compared_as_brackets() -> None:
-    """What held and what broke bound both; a search that found no bracket leaves it open."""
-    row = compare_knees("websocket", 0.2, Knee(1000, 1050), Knee(1010, 1060))
-    assert row.error == pytest.approx(math.sqrt(1010 * 1060 / (1000 * 1050)) - 1)
-    assert (row.interval_low, row.interval_high) == pytest.approx((1010 / 1050 - 1, 0.06))
+def test_limits_are_compared_with_both_their_intervals() -> None:
+    """A search without a limit, as where the generator gave in, leaves it open."""
+    def found(limit: float, reach: float) -> Knee:
+        return Knee(round(limit), round(limit * 1.1), Limit(limit, limit / (1 + reach), limit * (1 + reach)))
+
+    row = compare_knees("websocket", 0.2, found(1000, 0.03), found(1020, 0.04))
+    reach = math.exp(math.hypot(math.log(1.03), math.log(1.04)))
+    assert row.error == pytest.approx(0.02)
+    assert (row.interval_low, row.interval_high) == pytest.approx((1.02 / reach - 1, 1.02 * reach - 1))
     assert row.met == "yes"
-    assert compare_knees("websocket", 0.2, Knee(1000, 1050), Knee(2000, 2100)).met == "no"
-    assert compare_knees("websocket", 0.2, Knee(1000, None), Knee(1010, 1060)).met == "open"
+    assert compare_knees("websocket", 0.2, found(1000, 0.05), found(2000, 0.05)).met == "no"
+    assert compare_knees("websocket", 0.2, Knee(1000, None), found(1010, 0.05)).met == "open"
 
 
 def test_the_table_has_exactly_the_columns_that_are_promised() -> None:
