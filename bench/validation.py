@@ -115,6 +115,17 @@ def short(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST - 1]}…"
 
 
+def told_count(count: int, one: str, several: str) -> str:
+    """A number with its noun."""
+    return f"{count:,} {one if count == 1 else several}"
+
+
+def told_list(names: Sequence[str], most: int = 3) -> str:
+    """Names in a sentence: the first, and how many there are more."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return "; ".join(names[:most]) + more
+
+
 def _written(value: object) -> str:
     """A value in TOML; what TOML doesn't have as JSON has it."""
     match value:

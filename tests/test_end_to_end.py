@@ -275,6 +275,9 @@ ready = "http://127.0.0.1:{port}/"
     failed = trials[trials["transport"] == "short_polling"].iloc[0]
     assert failed["failure"] == "server-died"
     assert "│ no configuration here" in said
+    why = said.splitlines()[-1]
+    assert "no valid trial: " in why
+    assert "short_polling, block 1" in why
     assert "no configuration here" in (folder / "report.md").read_text()
     assert list(trials["status"]).count("finished") == 2
 

@@ -21,10 +21,10 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, cast
 
-from bench.cli import surroundings
+from bench.cli import reason, surroundings
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -105,6 +105,7 @@ def _status(app: Typer) -> int:
         finally:
             sys.stdout.flush()
     except KeyboardInterrupt:
+        reason.tell("Interrupted.")
         return INTERRUPTED
     except SystemExit as error:   # Rich and Typer end with 1 and no word where a pipe has no reader any more
         if not isinstance(error.__context__, BrokenPipeError):
@@ -113,6 +114,7 @@ def _status(app: Typer) -> int:
     except usage_error as error:
         if not sys.argv[1:]:
             error.show()
+            reason.tell("tickertape: found no command, allowed is one of those above")
             return MISTAKE
         command = error.ctx.command_path if error.ctx else "tickertape"
         _end(f"{command}: {error.format_message()} (see `{command} --help`)", MISTAKE)
@@ -124,9 +126,7 @@ def _status(app: Typer) -> int:
 
 def _end(sentence: str, status: int) -> NoReturn:
     """End with a sentence; what is left to be written would fail at the interpreter's end."""
-    with suppress(OSError):
-        sys.stderr.write(f"{sentence}\n")
-        sys.stderr.flush()
+    reason.tell(sentence)
     for fd in (1, 2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), fd)
     sys.exit(status)

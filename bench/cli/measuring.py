@@ -19,9 +19,7 @@ from bench import manifest
 from bench.cli import scale
 from bench.cli.outcome import finish
 from bench.cli.terms import (
-    NOT_VALID,
     RESULTS,
-    VALID,
     AsJson,
     FeedFile,
     MaybeScenario,
@@ -29,6 +27,7 @@ from bench.cli.terms import (
     Results,
     ScenarioName,
     Wait,
+    end,
     print_json,
     refuse_idle,
     say,
@@ -47,6 +46,7 @@ from bench.experiment.room import told_where_full
 from bench.measure import host, noise
 from bench.report import compare as comparing
 from bench.stats import changes
+from bench.validation import told_count, told_list
 
 
 def run(
@@ -107,8 +107,8 @@ def run(
                 with told_where_full(f"tickertape run --resume {under_way.folder}"):
                     _execute(under_way)
             say("Making the report …")
-            valid = finish(under_way.folder, as_json)
-    raise typer.Exit(VALID if valid else NOT_VALID)
+            lacks = finish(under_way.folder, as_json)
+    end(lacks)
 
 
 def _asked(name: str, overrides: Sequence[str], feed: Path | None) -> Question:
@@ -196,8 +196,8 @@ def report(
         tickertape report results/latest
     """
     with told():
-        valid = finish(run.resolve(), as_json)
-    raise typer.Exit(VALID if valid else NOT_VALID)
+        lacks = finish(run.resolve(), as_json)
+    end(lacks)
 
 
 def compare(
@@ -234,7 +234,10 @@ def compare(
         console = Console(markup=False)
         console.print(_changes_table(found))
         console.print(comparing.summary(found), highlight=False)
-    raise typer.Exit(NOT_VALID if found.regressed else VALID)
+    worse = list(dict.fromkeys(f"{each.figure} of {each.label}, {each.clients:,} clients"
+                               for each in found.regressed))
+    end(f"{told_count(len(worse), 'figure has', 'figures have')} become worse: {told_list(worse)}"
+        if worse else None)
 
 
 def _changes_table(found: comparing.Comparison) -> Table:
@@ -291,7 +294,9 @@ def doctor(as_json: AsJson = False) -> None:
         for check in checks:
             table.add_row(check.name, check.verdict, check.found, check.advice)
         Console(markup=False).print(table)
-    raise typer.Exit(NOT_VALID if any(check.verdict == "poor" for check in checks) else VALID)
+    poor = [f"{check.name} ({check.found})" for check in checks if check.verdict == "poor"]
+    end(f"{len(poor)} of {told_count(len(checks), 'check is', 'checks are')} poor: {told_list(poor)}"
+        if poor else None)
 
 
 VERBS = (run, report, compare, serve, doctor)

@@ -25,11 +25,11 @@ from bench.report import claims as claim_words
 from bench.stats.fleet import Need
 
 
-def finish(folder: Path, as_json: bool) -> bool:
-    """Write the report and print the summary; whether all trials are valid."""
+def finish(folder: Path, as_json: bool) -> str | None:
+    """Write the report and print the summary; what the run lacks, in a sentence, or None."""
     if scale.has_scale(folder):
         scale.finish(folder, as_json)
-        return True
+        return None
     # It imports matplotlib, which a command that draws nothing should not pay for.
     from bench.report import findings, simulated
 
@@ -62,7 +62,7 @@ def finish(folder: Path, as_json: bool) -> bool:
         told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
         console.print(f"Trials: {told}", highlight=False)
         console.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
-    return built.settled
+    return built.lacks
 
 
 def _fleet_table(plan: list[Need]) -> Table:

@@ -20,14 +20,13 @@ import typer
 from bench.cli import scale
 from bench.cli.outcome import finish
 from bench.cli.terms import (
-    NOT_VALID,
     RESULTS,
-    VALID,
     AsJson,
     FeedFile,
     MaybeScenario,
     Overrides,
     Results,
+    end,
     refuse_beside_resume,
     refuse_idle,
     say,
@@ -121,8 +120,8 @@ def simulate(
         with told_where_full(go_on), told_how_to_go_on(go_on):
             _execute(under_way)
         say("Making the report …")
-        valid = finish(under_way.folder, as_json)
-    raise typer.Exit(VALID if valid else NOT_VALID)
+        lacks = finish(under_way.folder, as_json)
+    end(lacks)
 
 
 Shorthands = dict[str, tuple[str, object]]

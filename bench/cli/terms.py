@@ -13,11 +13,11 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from bench.cli import SCARCE
+from bench.cli import SCARCE, reason
 from bench.errors import DiskFullError, KilledError, RunError, UserError
 from bench.experiment.run import termination_as_interrupt
 
@@ -94,22 +94,31 @@ def say(line: str) -> None:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Tell a user's mistake in one sentence, an interruption, by Ctrl-C or SIGTERM, by a status; and what the
-    machine refuses: a file that can't be used, memory."""
+    """Tell a user's mistake in one sentence, an interruption, by Ctrl-C or SIGTERM, with how to go on; and
+    what the machine refuses: a file that can't be used, memory."""
     try:
         with termination_as_interrupt():
             yield
     except UserError as error:
-        typer.echo(str(error), err=True)
+        reason.tell(str(error))
         raise typer.Exit(NOT_VALID if isinstance(error, DiskFullError) else MISTAKE) from None
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        reason.tell(str(error) or "Interrupted.")
         raise typer.Exit(INTERRUPTED) from None
     except (OSError, MemoryError) as error:
         sentence = _refusal(error)
         if sentence is None:
             raise
-        typer.echo(sentence, err=True)
+        reason.tell(sentence)
         raise typer.Exit(MISTAKE) from None
+
+
+def end(lacks: str | None) -> NoReturn:
+    """End a command: with 0, or with 1 and, in the last line, what it `lacks`."""
+    if lacks is None:
+        raise typer.Exit(VALID)
+    reason.tell(lacks)
+    raise typer.Exit(NOT_VALID)
 
 
 def _refusal(error: OSError | MemoryError) -> str | None:
@@ -131,5 +140,4 @@ def told_how_to_go_on(command: str) -> Iterator[None]:
     except KilledError as error:
         raise KilledError(f"{error}; to go on: {command}") from error
     except KeyboardInterrupt:
-        typer.echo(f"\nInterrupted. To go on: {command}", err=True)
-        raise
+        raise KeyboardInterrupt(f"\nInterrupted. To go on: {command}") from None

@@ -68,7 +68,7 @@ def serve(question: Question, port: int, *, locust: bool, say: Callable[[str], N
             crew.wait(lambda: False, FOREVER_S, "Ctrl-C")
         except TrialError as error:
             tails = "\n".join(child.tail() for child in crew.children if child.status is not None)
-            raise HostError(f"{error}\n{tails}".strip()) from error
+            raise HostError(f"{tails}\n{error}".strip()) from error   # the last line says why
 
 
 def _start(crew: Crew, folder: Path, question: Question, port: int, ports: dict[str, int],

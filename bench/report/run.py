@@ -30,7 +30,7 @@ from bench.stats.fleet import Need
 from bench.stats.stopping import ended_after
 from bench.stats.summary import summarise
 from bench.stats.trial import COLUMNS, WHOLE, WORDS, trial_figures
-from bench.validation import told
+from bench.validation import told, told_count, told_list
 
 VERDICT_WORDS = ("verdict", "reasons", "not_assessed")
 BESIDE = {
@@ -97,14 +97,29 @@ class Run:
         return knees(self.trials, self.manifest["scenario"])
 
     @property
-    def settled(self) -> bool:
-        """Whether the run is finished and each of its places has a VALID trial, first or repeated; of a
-        search for the knee, whether each transport's was found, whatever gave in."""
+    def lacks(self) -> str | None:
+        """Why not all is there that was asked for, in a sentence: places of the plan without a VALID trial,
+        first or repeated, or without any; of a search for the knee, transports whose was not found, whatever
+        gave in. None: all is there."""
         searched = self.knees
         if searched is not None:
-            return bool(searched["found"].all())
-        places = (self.trials["verdict"] == "VALID").groupby([self.trials["block"], self.trials["position"]])
-        return self.finished and bool(places.any().all())
+            missing = [str(label) for label in searched["transport"][~searched["found"].astype(bool)]]
+            count = told_count(len(searched), "capacity limit", "capacity limits")
+            return f"{len(missing)} of {count} not found: {told_list(missing)}" if missing else None
+        places = self.trials.groupby(["block", "position"])
+        planned = max(len(places), len(self.manifest.get("plan", ())))
+        if not self.finished:
+            return f"{planned - len(places)} of {planned} places have no trial yet: the run is not finished"
+        bad = [self._told_place(trials.iloc[0].to_dict()) for _, trials in places
+               if "VALID" not in set(trials["verdict"])]
+        made = told_count(len(places), "place", "places")
+        has = "has" if len(bad) == 1 else "have"
+        return f"{len(bad)} of {made} {has} no valid trial: {told_list(bad)}" if bad else None
+
+    def _told_place(self, trial: Mapping[Any, Any]) -> str:
+        """A place of the plan, in words."""
+        clients = f", {trial['clients']:,} clients" if len(self.clients) > 1 else ""
+        return f"{trial['transport']}{clients}, block {trial['block']}"
 
     @property
     def finished(self) -> bool:

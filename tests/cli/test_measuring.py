@@ -102,6 +102,7 @@ def test_the_doctors_findings_as_a_table_and_as_json() -> None:
     assert "clock source" in table.stdout
     poor = any(check["verdict"] == "poor" for check in told["checks"])
     assert plain.exit_code == int(poor)
+    assert (" poor: " in plain.stderr.splitlines()[-1]) if poor else not plain.stderr
     assert told["host"]["cores"]
 
 
@@ -123,6 +124,8 @@ def test_two_runs_are_compared_with_a_status_for_scripts(tmp_path: Path) -> None
     plain = tickertape("compare", "before", "after", "--json")
     assert plain.exit_code == 1
     assert json.loads(plain.stdout)["regressed"] == ["server_cpu_us_per_update"]
+    why = "1 figure has become worse: server_cpu_us_per_update of websocket, 20 clients"
+    assert plain.stderr.splitlines()[-1] == worse.stderr.splitlines()[-1] == why
     assert tickertape("compare", "before", "after", "--threshold", "60").exit_code == 0
     refused = tickertape("compare", "before", "other")
     assert refused.exit_code == 2

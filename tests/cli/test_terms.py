@@ -14,7 +14,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from bench import cli
-from bench.cli.terms import told, told_how_to_go_on
+from bench.cli.terms import end, told, told_how_to_go_on
 from bench.errors import DiskFullError, KilledError, RunError
 
 
@@ -91,7 +91,22 @@ def test_what_ends_a_command_is_a_status(
     with pytest.raises(typer.Exit) as caught, told():
         raise error
     assert caught.value.exit_code == status
-    assert capsys.readouterr().err.count("\n") == (status != 130)
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_interrupted_command_ends_with_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as caught, told(), told_how_to_go_on("tickertape x"):
+        raise KeyboardInterrupt
+    assert caught.value.exit_code == 130
+    assert capsys.readouterr().err == "\nInterrupted. To go on: tickertape x\n"
+
+
+def test_what_a_command_lacks_is_its_last_line_and_status_1(capsys: pytest.CaptureFixture[str]) -> None:
+    for lacks, status in ((None, 0), ("1 of 9 places has no valid trial", 1)):
+        with pytest.raises(typer.Exit) as caught:
+            end(lacks)
+        assert caught.value.exit_code == status
+    assert capsys.readouterr().err == "1 of 9 places has no valid trial\n"
 
 
 def test_what_nobody_could_mend_keeps_its_traceback() -> None:

@@ -129,12 +129,12 @@ def test_an_invalid_trial_stands_beside_the_one_that_replaced_it(tmp_path: Path)
     records.write_trial(first, bad)
     records.write_trial(again, replace(good, trial=again.name, attempt=2))
     run = open_run(folder)
-    assert run.settled
+    assert run.lacks is None
     assert [row[:3] for row in named(run)["not-valid"].rows] == [(first.name, "INVALID", again.name)]
     told = "3 trials: 2 VALID, 1 INVALID. Repeats of INVALID ones among them: 1."
     assert tables.verdict_line(run) == told
     assert list(run.summary["valid_trials"]) == [2]
     records.write_trial(again, replace(bad, trial=again.name, attempt=2))
     run = open_run(folder)
-    assert not run.settled
+    assert run.lacks == "1 of 2 places has no valid trial: websocket, block 1"
     assert {row[2] for row in named(run)["not-valid"].rows} == {"–"}
