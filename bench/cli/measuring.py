@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
@@ -21,13 +21,16 @@ from bench.cli.outcome import finish
 from bench.cli.terms import (
     RESULTS,
     AsJson,
+    ColumnNames,
     FeedFile,
     MaybeScenario,
     Overrides,
     Results,
     ScenarioName,
     Wait,
+    as_field,
     end,
+    of_a_file,
     print_json,
     refuse_idle,
     say,
@@ -52,6 +55,7 @@ from bench.validation import told_count, told_list
 def run(
     scenario: MaybeScenario = None,
     feed: FeedFile = None,
+    columns: ColumnNames = None,
     overrides: Overrides = None,
     only_plan: Annotated[bool, typer.Option(
         "--plan", help="Print cells, time, disk, memory, files and ports that it needs; don't run.")] = False,
@@ -87,7 +91,7 @@ def run(
             refuse_idle("with --plan", "it without --plan", {"--wait": wait, "--force": force})
         if resume is None:
             refuse_idle("with a new run", "it beside --resume", {"--force": force})
-            question = _asked("default" if scenario is None else scenario, overrides or (), feed)
+            question = _asked("default" if scenario is None else scenario, overrides or (), feed, columns)
             needed = prepare.refuse_unless_fits(question, results or RESULTS)
             if only_plan:
                 _tell_plan(question, needed, needs.Means.read(results or RESULTS), as_json)
@@ -95,11 +99,8 @@ def run(
             begin = partial(_begin, question, results or RESULTS)
         else:
             refuse_idle("with --resume", "the folder in RUN, where the run is", {"--results": results})
-            if scenario is None and (overrides or feed):
-                raise RunError(
-                    f"{resume}: --resume goes on with the run's own scenario; --set and --feed go with it "
-                    "only where a SCENARIO is named too, which is compared with the run's")
-            begin = partial(_resume, resume, scenario, overrides or (), feed, force=force)
+            named = _named_beside(resume, scenario, overrides or (), feed, columns)
+            begin = partial(_resume, resume, named, force=force)
         with ExitStack() as held:
             with machine_lock(wait=wait, say=say):
                 with told_where_full("the same command"):
@@ -111,25 +112,35 @@ def run(
     end(lacks)
 
 
-def _asked(name: str, overrides: Sequence[str], feed: Path | None) -> Question:
-    """The scenario that is to be measured, with what was typed for it."""
-    question = prepare.read(name, overrides, feed)
+def _asked(name: str, overrides: Sequence[str], feed: Path | None, columns: str | None) -> Question:
+    """Return the scenario that is to be measured, with what was typed for it and its file of trades read."""
+    question = prepare.read(name, [*as_field(columns), *overrides], feed)
     scale.refuse_to_measure(question)
-    refuse_without_effect([question], typed_fields({"--feed": ("feed.replay.file", feed)}, overrides), "run")
-    return question
+    refuse_without_effect([question], typed_fields(of_a_file(feed, columns), overrides), "run")
+    return prepare.with_trades(question)
 
 
 def _begin(question: Question, results: Path) -> Run:
     """A new run's folder."""
     return journal.create(results, question.scenario, plan.trials(question.scenario), name=question.name,
-                          scenario_file=question.file, options=question.options, command=sys.argv[1:])
+                          scenario_file=question.file, options=question.options, command=sys.argv[1:],
+                          trades=question.trades)
 
 
-def _resume(folder: Path, scenario: str | None, overrides: Sequence[str], feed: Path | None, *,
-            force: bool) -> Run:
+def _named_beside(resume: Path, scenario: str | None, overrides: Sequence[str], feed: Path | None,
+                  columns: str | None) -> Callable[[], Question] | None:
+    """Return what reads the scenario named beside `--resume`; None where none is."""
+    if scenario is not None:
+        return partial(prepare.read, scenario, [*as_field(columns), *overrides], feed)
+    if overrides or feed or columns:
+        raise RunError(f"{resume}: --resume goes on with the run's own scenario; --set, --feed and --columns "
+                       "go with it only where a SCENARIO is named too, which is compared with the run's")
+    return None
+
+
+def _resume(folder: Path, named: Callable[[], Question] | None, *, force: bool) -> Run:
     """The run in a folder, ready to go on; a scenario that is named beside it is compared with its own."""
-    named = prepare.read(scenario, overrides, feed).scenario if scenario is not None else None
-    under_way = journal.resume(folder.resolve(), named, force=force)
+    under_way = journal.resume(folder.resolve(), named().scenario if named else None, force=force)
     prepare.refuse_unless_startable(under_way.scenario, Path(under_way.manifest["scenario_folder"]),
                                     str(under_way.folder / manifest.NAME))
     return under_way
@@ -180,6 +191,9 @@ def _tell_plan(question: Question, needed: needs.Needs, means: needs.Means, as_j
     if ends:
         console.print(ends, highlight=False)
     console.print(rows)
+    if question.trades is not None:
+        kept = f"{question.trades.rows:,} trades, of which a trial needs {len(question.trades.price):,}"
+        console.print(f"The file has {kept}; it is read once.", highlight=False)
 
 
 def report(
@@ -255,6 +269,7 @@ def _changes_table(found: comparing.Comparison) -> Table:
 def serve(
     scenario: ScenarioName = "default",
     feed: FeedFile = None,
+    columns: ColumnNames = None,
     overrides: Overrides = None,
     port: Annotated[int, typer.Option(
         help="The feed's port; the servers take those that follow.", min=1, max=65000)] = 8700,
@@ -270,8 +285,8 @@ def serve(
         tickertape serve quick --set feed.rate_per_s=2
     """
     with told():
-        question = prepare.read(scenario, overrides or (), feed)
-        typed = typed_fields({"--feed": ("feed.replay.file", feed)}, overrides or ())
+        question = prepare.read(scenario, [*as_field(columns), *(overrides or ())], feed)
+        typed = typed_fields(of_a_file(feed, columns), overrides or ())
         refuse_without_effect([question], typed, "serve", locust=locust)
         serving.serve(question, port, locust=locust, say=typer.echo)
 

@@ -22,6 +22,7 @@ from bench.cli.outcome import finish
 from bench.cli.terms import (
     RESULTS,
     AsJson,
+    ColumnNames,
     FeedFile,
     MaybeScenario,
     Overrides,
@@ -78,12 +79,12 @@ def simulate(
         metavar="RUN", help="A measured run to set beside; by default the reference.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="In place of the scenario's.")] = None,
     feed: FeedFile = None,
+    columns: ColumnNames = None,
     overrides: Overrides = None,
     resume: Annotated[Path | None, typer.Option(
         "--resume", metavar="RUN", help="Go on with the interrupted run in this folder.")] = None,
     force: Annotated[bool, typer.Option(
-        "--force", help="Resume although commit or feed file are not those that the run began "
-        "with.")] = False,
+        "--force", help="Resume although commit or feed file are no longer as they were.")] = False,
     as_json: AsJson = False,
     results: Results = None,
 ) -> None:
@@ -103,7 +104,7 @@ def simulate(
     Exit status: 0 every trial is valid; 1 some are not, or the disk filled; 2 a mistake; 130 interrupted.
     """
     with told(), ExitStack() as held:
-        shorthands = _shorthands(clients, workers, _rtt_ms(rtt), seed)
+        shorthands = _shorthands(clients, workers, _rtt_ms(rtt), seed, columns)
         if resume is not None:
             refuse_idle("with --resume", "the folder in RUN, where the run is", {"--results": results})
             refuse_beside_resume(resume, {**_values(shorthands), "SCENARIO": scenario, "--set": overrides,
@@ -128,11 +129,12 @@ Shorthands = dict[str, tuple[str, object]]
 """Flags that stand for a field of the scenario, with the field and what it is to be."""
 
 
-def _shorthands(clients: int | None, workers: int | None, rtt_ms: float | None, seed: int | None
-                ) -> Shorthands:
+def _shorthands(clients: int | None, workers: int | None, rtt_ms: float | None, seed: int | None,
+                columns: str | None) -> Shorthands:
     return {"--clients": ("load.clients", clients and [clients]),
             "--workers": ("simulation.workers", workers),
-            "--rtt": ("simulation.rtt_ms", rtt_ms), "--seed": ("seed", seed)}
+            "--rtt": ("simulation.rtt_ms", rtt_ms), "--seed": ("seed", seed),
+            "--columns": ("feed.replay.columns", columns)}
 
 
 def _values(shorthands: Shorthands) -> dict[str, object]:
@@ -161,7 +163,7 @@ def _refuse_beside_scale(question: Question, costs: Path | None, measured: Path 
 def _begin(question: Question, costs: Path | None, measured: Path | None, results: Path) -> Run:
     """Make the run's folder, with its costs and what was measured copied beside its manifest."""
     journal.refuse_no_place(results)
-    prepare.refuse_unless_drawn(question)
+    question = prepare.with_trades(question)
     if scale.is_scale(question.scenario):
         return scale.begin(question, results, costs)
     runs.refuse_unless_simulable(question.scenario, question.options, str(question.file))
@@ -174,6 +176,7 @@ def _begin(question: Question, costs: Path | None, measured: Path | None, result
     under_way = journal.create(
         results, question.scenario, plan.trials(question.scenario), name=question.name,
         scenario_file=question.file, options=question.options, command=sys.argv[1:],
+        trades=question.trades,
         further={"source": "simulated", "costs": runs.about_costs(path, known), **found.about},
     )
     beside.write(under_way.folder, found, checked)

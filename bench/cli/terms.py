@@ -29,14 +29,28 @@ ScenarioName = Annotated[str, _SCENARIO]
 MaybeScenario = Annotated[str | None, _SCENARIO]
 """The same where there may be `--resume` in its place."""
 FeedFile = Annotated[Path | None, typer.Option(
-    "--feed", metavar="FILE", help="Replay the real trades of this CSV or Parquet file instead of drawn "
-    "ticks, with the scenario's feed.replay.speed and start.")]
+    "--feed", metavar="FILE", help="Replay the real trades of this CSV or Parquet file (as it is, in .gz or "
+                                   ".zip, "
+    "or a pipe) instead of drawn ticks, with the scenario's feed.replay.speed and start.")]
+ColumnNames = Annotated[str | None, typer.Option(
+    "--columns", metavar="LIST", help="Which columns of the file say what, where their names don't: "
+    "timestamp=sip_timestamp,price=price,size=size,symbol=ticker; by place in a file without a header.")]
 Overrides = Annotated[list[str] | None, typer.Option(
     "--set", metavar="NAME=VALUE", help="Set a field of the scenario, such as load.clients=[50,200]; "
     "may stand more than once.")]
 Wait = Annotated[bool, typer.Option(
     "--wait", help="Wait for a run that is under way on this machine, instead of refusing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")]
+
+
+def as_field(columns: str | None) -> list[str]:
+    """Return `--columns` as a field of the scenario."""
+    return [] if columns is None else [f"feed.replay.columns={json.dumps(columns)}"]
+
+
+def of_a_file(feed: Path | None, columns: str | None) -> dict[str, tuple[str, object]]:
+    """Return the flags that are about a file of trades, each with its field and what was given."""
+    return {"--feed": ("feed.replay.file", feed), "--columns": ("feed.replay.columns", columns)}
 
 
 def _folder(text: str | Path) -> Path:

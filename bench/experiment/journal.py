@@ -2,6 +2,7 @@
 
     results/<UTC time>-<scenario>/
         manifest.json     the plan, frozen; written before the first trial
+        trades.arrow      what trials need of a replayed file, which is read before the first
         trials/<trial>/       whole or not there: `trial.json` comes last, and by renaming
         trials/<trial>.r1/    the same again, because the first was INVALID; .r2 because that was too
         broken/<n>-<trial>/   finished trials of blocks that were interrupted
@@ -37,10 +38,13 @@ from bench.audit import judge
 from bench.errors import RunError
 from bench.experiment.plan import PlannedTrial
 from bench.experiment.room import FULL
+from bench.feed import trade_store
+from bench.feed.trade_store import Trades
 from bench.measure import host
 from bench.records import SCHEMA_VERSION, write_json
 from bench.scenario import Scenario
 from bench.tables import Table
+from bench.tables.replay import Replay
 from bench.validation import short
 
 PROJECT = Path(bench.__file__).parent.parent
@@ -81,9 +85,15 @@ class Run:
     manifest: Mapping[str, Any]
 
     @property
-    def scenario(self) -> Scenario:
+    def frozen(self) -> Scenario:
         """The scenario as it was frozen."""
         return Scenario.model_validate(self.manifest["scenario"])
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario as it was frozen, with the run's own copy of the trades in place of their source."""
+        has_trades = self.manifest.get("trades")
+        return replaying(self.frozen, self.folder / trade_store.NAME) if has_trades else self.frozen
 
     @property
     def plan(self) -> list[PlannedTrial]:
@@ -124,6 +134,12 @@ class Run:
         return [self.folder / "trials" / name for name in names]
 
 
+def replaying(scenario: Scenario, kept: Path) -> Scenario:
+    """Return the scenario with stored trades in place of the file that they came from."""
+    replay = Replay(file=str(kept), speed=scenario.feed.replay.speed)
+    return scenario.model_copy(update={"feed": scenario.feed.model_copy(update={"replay": replay})})
+
+
 def is_invalid(folder: Path) -> bool:
     """Whether the trial in `folder` is INVALID by today's thresholds."""
     return judge(folder)[1].status == "INVALID"
@@ -131,12 +147,16 @@ def is_invalid(folder: Path) -> bool:
 
 def create(results: Path, scenario: Scenario, planned: Sequence[PlannedTrial], *, name: str,
            scenario_file: Path, options: Mapping[str, Table], command: Sequence[str],
-           further: Mapping[str, Any] | None = None) -> Run:
-    """Make a run's folder with its manifest, and point `results/latest` at it. `further` are fields that
-    only some runs have."""
+           trades: Trades | None = None, further: Mapping[str, Any] | None = None) -> Run:
+    """Make a run's folder with its manifest, and point `results/latest` at it. `trades` are what trials need
+    of a replayed file, `further` are fields that only some runs have."""
     now = datetime.now(UTC)
-    stem, replayed = f"{now:%Y%m%dT%H%M%SZ}-{name}", feed_file(scenario)
+    stem, replayed = f"{now:%Y%m%dT%H%M%SZ}-{name}", feed_file(scenario, trades)
     folder = new_folder(results, stem)
+    kept = {}
+    if trades is not None:
+        trade_store.store(folder / trade_store.NAME, trades)
+        kept = {"trades": {"file": trade_store.NAME, "sha256": _sha256(folder / trade_store.NAME)}}
     found = Commit.read()
     manifest = {
         "schema_version": SCHEMA_VERSION,
@@ -165,6 +185,7 @@ def create(results: Path, scenario: Scenario, planned: Sequence[PlannedTrial], *
         "resumed": [],
         "scenario": scenario.canonical(),
         "plan": [asdict(each) for each in planned],
+        **kept,
         **(further or {}),
     }
     write_json(folder / "manifest.json", manifest)
@@ -219,16 +240,48 @@ def _point_latest(results: Path, folder: Path) -> None:
     beside.replace(results / "latest")
 
 
-def feed_file(scenario: Scenario) -> dict[str, str] | None:
-    """The replayed file and its SHA-256; None where the feed is drawn."""
+def feed_file(scenario: Scenario, trades: Trades | None = None) -> dict[str, str] | None:
+    """Return the replayed file and its SHA-256, of a pipe that of what came through it; None where the feed
+    is drawn."""
     if scenario.feed.schedule != "replay":
         return None
     path = Path(scenario.feed.replay.file)
+    if trades is not None and trades.sha256 is not None:
+        return {"file": str(path), "sha256": trades.sha256}
     try:
-        with path.open("rb") as file:
-            return {"file": str(path), "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        return {"file": str(path), "sha256": _sha256(path)}
     except OSError as error:
         raise RunError(f"{path}: feed.replay.file can't be read: {error.strerror}") from error
+
+
+def _source_now(run: Run) -> dict[str, str] | None:
+    """Return the replayed file and its SHA-256 as they are now; a run that keeps its trades needs no source
+    that is gone, as a pipe always is."""
+    was: dict[str, str] | None = run.manifest["feed_file"]
+    if run.manifest.get("trades") and not Path(run.frozen.feed.replay.file).is_file():
+        return was
+    return feed_file(run.frozen)
+
+
+def _sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_trades(run: Run) -> None:
+    """Raise `RunError` unless the trades that the run keeps are those that it began with."""
+    kept = run.manifest.get("trades")
+    if not kept:
+        return
+    path = run.folder / trade_store.NAME
+    try:
+        found = _sha256(path)
+    except OSError as error:
+        raise RunError(f"{path}: can't be read: {error.strerror}; begin a new run") from error
+    if found != kept["sha256"]:
+        raise RunError(f"{path}: found another content (sha256 {found[:16]}…), allowed is that of "
+                       f"{kept['sha256'][:16]}…, as the run began; begin a new run")
 
 
 def resume(folder: Path, scenario: Scenario | None, *, force: bool, source: str = "measured") -> Run:
@@ -243,6 +296,7 @@ def resume(folder: Path, scenario: Scenario | None, *, force: bool, source: str 
     if found != source:
         verb = "simulate" if found == "simulated" else "run"
         raise RunError(f"{folder}: found a {found} run; go on with `tickertape {verb} --resume {folder}`")
+    _check_trades(run)
     differences = list(_differences(run, scenario))
     for what, found, allowed in differences:
         if not force:
@@ -267,15 +321,15 @@ def resume(folder: Path, scenario: Scenario | None, *, force: bool, source: str 
 
 def _differences(run: Run, scenario: Scenario | None) -> Iterator[tuple[str, object, object]]:
     """What is not as it was when the run began: (what, found, allowed)."""
-    if scenario is not None and scenario.digest() != run.scenario.digest():
-        fields = _changed(scenario.canonical(), run.scenario.canonical())
+    if scenario is not None and scenario.digest() != run.frozen.digest():
+        fields = _changed(scenario.canonical(), run.frozen.canonical())
         name, found, allowed = next(fields, ("its fields' order", "another", "the run's own"))
         yield f"the scenario, {name}", found, allowed
     now = Commit.read()
     was = Commit(run.manifest["commit"], run.manifest["dirty"])
     if now != was:
         yield "the commit", _told(now), _told(was)
-    file_now, file_was = feed_file(run.scenario), run.manifest["feed_file"]
+    file_now, file_was = _source_now(run), run.manifest["feed_file"]
     if file_now != file_was:
         yield "the feed file's content", file_now, file_was
 

@@ -2,7 +2,8 @@
 
     time     trials × (starting + spawning + idle + warm-up + measuring + draining + storing)
     disk     rows of deliveries, 32 bytes each while raw, about 16 as Parquet
-    memory   the processes, their connections, and the largest trial's rows while they are converted
+    memory   the processes, their connections and ticks, and the largest trial's rows while they are
+             converted; or a replayed file while it is read, if that is more
     files    one socket a client, in the load and in the server alike (the limit is each process's)
     ports    one a client for the connection's near end, and the two that are listened on
 
@@ -38,6 +39,14 @@ RAW_ROW_BYTES = 32
 STORED_ROW_BYTES = 16
 CONVERTED_ROW_BYTES = 100
 """Raw rows, their columns and the tables made of them, at once in memory."""
+TICK_BYTES = 200
+"""A tick in the schedules of runner and publisher, and what they note of it."""
+READ_TRADE_BYTES = 100
+"""A trade of a replayed file while it is read; see `bench.feed.replay`."""
+READ_TRADE_S = 2e-6
+KEPT_TRADE_BYTES = 28
+READY_TICK_S = 5e-6
+"""Drawing or mapping a tick, and reserving what will be noted of it, while a publisher starts."""
 CLIENT_BYTES = 150_000
 """A connection's buffers and objects at both ends."""
 BASE_BYTES = 600_000_000
@@ -100,8 +109,15 @@ def expected_ticks(scenario: Scenario, horizon_s: float) -> int:
     return round(feed.rate_per_s * (horizon_s + past_s))
 
 
-def needs(scenario: Scenario, options: Mapping[str, Table], ticks: int) -> Needs:
-    """What the run needs, where the feed of one trial has `ticks` ticks."""
+def starting_s(at_least_s: float, ticks: int) -> float:
+    """Return how long a process with the schedule of so many ticks may take to start."""
+    return at_least_s + ticks * READY_TICK_S
+
+
+def needs(scenario: Scenario, options: Mapping[str, Table], ticks: int, *, trades_read: int = 0,
+          trades_kept: int = 0) -> Needs:
+    """Return what the run needs, where the feed of one trial has `ticks` ticks; of a replayed file so many
+    trades are read once, and so many kept in the run's folder."""
     share = 1.0
     size = scenario.load.symbols_per_client
     if size is not None and scenario.feed.schedule != "replay":
@@ -110,13 +126,17 @@ def needs(scenario: Scenario, options: Mapping[str, Table], ticks: int) -> Needs
     rows = [round(ticks * share * clients) for clients in counts]
     blocks, most = scenario.trials.blocks, max(scenario.load.clients)
     block_s = sum(trial_s(scenario, options, clients) for clients in counts)
+    reading_s = trades_read * READ_TRADE_S
     return Needs(
         trials=blocks * len(counts),
         trials_least=scenario.trials.count * len(counts),
-        time_s=blocks * block_s,
-        time_least_s=scenario.trials.count * block_s,
-        disk_bytes=blocks * sum(rows) * STORED_ROW_BYTES + max(rows) * RAW_ROW_BYTES,
-        memory_bytes=BASE_BYTES + most * CLIENT_BYTES + max(rows) * CONVERTED_ROW_BYTES,
+        time_s=blocks * block_s + reading_s,
+        time_least_s=scenario.trials.count * block_s + reading_s,
+        disk_bytes=(blocks * sum(rows) * STORED_ROW_BYTES + max(rows) * RAW_ROW_BYTES
+                    + trades_kept * KEPT_TRADE_BYTES),
+        memory_bytes=BASE_BYTES + max(
+            most * CLIENT_BYTES + ticks * TICK_BYTES + max(rows) * CONVERTED_ROW_BYTES,
+            trades_read * READ_TRADE_BYTES),
         files=most + BASE_FILES,
         ports=most * (1 + max(map(_opened_per_s, options.values()), default=0)) + LISTENING_PORTS,
     )

@@ -1,6 +1,8 @@
 """From what the user typed to a scenario that can be run.
 
     name or path ─► file ─► Scenario (--feed and --set applied) ─► options of each subject ─► checked
+                                                                                  └─► a file's trades, read
+                                                                                  once
 
 A name is looked for as `scenarios/<name>.toml`, first below the current folder, then in the project; it may
 have a folder in it (`claims/rfc-6202`).
@@ -14,7 +16,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import claims
@@ -23,6 +25,8 @@ from bench.errors import ScenarioError
 from bench.experiment import capacity, journal, needs, plan
 from bench.experiment.journal import PROJECT
 from bench.feed import schedule
+from bench.feed.trade_store import Trades
+from bench.measure import host
 from bench.scenario import Scenario
 from bench.tables import Table
 from bench.validation import short, told
@@ -38,6 +42,8 @@ class Question:
     scenario: Scenario
     options: Mapping[str, Table]
     """Each subject's, by label."""
+    trades: Trades | None = None
+    """What trials need of a replayed file, once it was read (`with_trades`)."""
 
 
 def find(name: str) -> Path:
@@ -58,7 +64,8 @@ def find(name: str) -> Path:
 
 
 def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None) -> Question:
-    """The scenario `name`, with `--feed` and then each `--set` applied, checked throughout."""
+    """Return the scenario `name`, with `--feed` and then each `--set` applied, checked throughout; a replayed
+    file is not read yet."""
     file = find(name)
     given = list(overrides)
     if feed is not None:
@@ -71,12 +78,22 @@ def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None) -> 
     return Question(file.stem, file, scenario, options)
 
 
-def refuse_unless_drawn(question: Question) -> None:
-    """Raise `FeedFileError` where a replayed file has no ticks to offer, before the run has a folder."""
+def with_trades(question: Question, horizon_s: float | None = None, t0_s: float | None = None) -> Question:
+    """Return the question with the trades that a trial needs of a replayed file, which is read here and not
+    again; raises `FeedFileError`. The horizon and where measuring begins are by default those of a trial."""
     scenario = question.scenario
-    if scenario.feed.schedule == "replay":
-        horizon_s = plan.horizon_s(scenario, question.options)
-        schedule.make(scenario.feed, scenario.seed, horizon_s, scenario.windows.warmup_s)
+    if scenario.feed.schedule != "replay" or question.trades is not None:
+        return question
+    from bench.feed import replay  # here, since pandas costs half a second that other schedules don't need
+
+    available = host.memory_bytes()[1]
+    most = available // replay.BYTES_A_TRADE if available > 0 else None
+    trades = replay.read(scenario.feed.replay, most)
+    kept = replay.during(
+        trades, scenario.feed.replay.speed,
+        plan.horizon_s(scenario, question.options) if horizon_s is None else horizon_s,
+        scenario.windows.warmup_s if t0_s is None else t0_s)
+    return replace(question, trades=kept)
 
 
 def refuse_unless_fits(question: Question, results: Path) -> needs.Needs:
@@ -89,8 +106,10 @@ def refuse_unless_fits(question: Question, results: Path) -> needs.Needs:
     expected = needs.expected_ticks(costliest, horizon_s)
     needs.refuse_unless_fits(needs.needs(costliest, question.options, expected), means)
     seed = plan.derive(costliest.seed, "block", 1)
-    ticks = len(schedule.make(costliest.feed, seed, horizon_s, costliest.windows.warmup_s))
-    needed = needs.needs(costliest, question.options, ticks)
+    trades = with_trades(question).trades
+    ticks = len(schedule.make(costliest.feed, seed, horizon_s, costliest.windows.warmup_s, trades))
+    needed = needs.needs(costliest, question.options, ticks, trades_read=trades.rows if trades else 0,
+                         trades_kept=len(trades.price) if trades else 0)
     needs.refuse_unless_fits(needed, means)
     return needed
 
@@ -113,6 +132,9 @@ def _with_absolute_file(scenario: Scenario, file: Path) -> Scenario:
     feed = scenario.feed
     if feed.schedule != "replay":
         return scenario
-    absolute = (file.absolute().parent / feed.replay.file).resolve()
+    named = file.absolute().parent / feed.replay.file
+    absolute = named.resolve()
+    if named.exists() and not absolute.exists():
+        absolute = named   # a pipe of the shell's, which has no name of its own
     replay = feed.replay.model_copy(update={"file": str(absolute)})
     return scenario.model_copy(update={"feed": feed.model_copy(update={"replay": replay})})

@@ -26,7 +26,7 @@ from bench.experiment import journal, needs, plan
 from bench.experiment.effect import field_of, instead, without_effect
 from bench.experiment.journal import PROJECT, Run
 from bench.experiment.plan import PlannedTrial
-from bench.experiment.prepare import Question, read
+from bench.experiment.prepare import Question, read, with_trades
 from bench.experiment.progress import Reporter, TimeLeft
 from bench.experiment.run import make, pinned_to, termination_as_interrupt
 from bench.experiment.trial import Setting
@@ -88,8 +88,8 @@ def create(results: Path, name: str, asked: Sequence[Question], command: Sequenc
     runs = [
         journal.create(
             folder / "runs", each.scenario, plan.trials(each.scenario), name=each.name,
-            scenario_file=each.file, options=each.options, command=command,
-        ) for each in asked
+            scenario_file=each.file, options=each.options, command=command, trades=each.trades,
+        ) for each in map(with_trades, asked)
     ]
     write_json(folder / NAME, {"schema_version": SCHEMA_VERSION, "series": name,
                                "runs": [each.folder.name for each in runs]})

@@ -21,15 +21,17 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from bench.clock import RunClock
 from bench.errors import HostError, TrialError
-from bench.experiment import programs
+from bench.experiment import journal, needs, programs
 from bench.experiment.needs import told_time
-from bench.experiment.prepare import Question
+from bench.experiment.prepare import Question, with_trades
 from bench.experiment.processes import Crew
 from bench.experiment.run import termination_as_interrupt
+from bench.feed import trade_store
 from bench.measure import host
 from bench.scenario import External, Feed
 
@@ -64,6 +66,7 @@ def serve(question: Question, port: int, *, locust: bool, say: Callable[[str], N
         Crew(Path(folder) / "logs") as crew,
     ):
         try:
+            question = _with_kept_trades(question, Path(folder))
             _start(crew, Path(folder), question, port, ports, web_ports, say)
             crew.wait(lambda: False, FOREVER_S, "Ctrl-C")
         except TrialError as error:
@@ -79,7 +82,8 @@ def _start(crew: Crew, folder: Path, question: Question, port: int, ports: dict[
         folder, scenario.feed, seed=scenario.seed, horizon_s=horizon_s(scenario.feed), t0_s=0.0,
         clock_origin_ns=clock.origin_ns, port=port,
     ))
-    epoch = str(crew.expect(publisher, "ready", READY_S)["epoch"])
+    ticks = TICKS_MAX if question.trades is None else len(question.trades.price)
+    epoch = str(crew.expect(publisher, "ready", needs.starting_s(READY_S, ticks))["epoch"])
     publisher.send({"start": {"warmup_ns": clock.now_ns()}})
     say(f"feed            127.0.0.1:{port}    "
         f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}; echo after - >&3; cat <&3'")
@@ -113,6 +117,16 @@ def told_left_out(label: str, server: External, feed_port: int) -> str:
     """Say that a user's own server is left out, and how it is started beside the others."""
     command = shlex.join(each.replace("{feed_port}", str(feed_port)) for each in server.command)
     return f"{label:15} left out, since it is a server of your own; to start it on this feed: {command}"
+
+
+def _with_kept_trades(question: Question, folder: Path) -> Question:
+    """Return the question with a replayed file's trades in `folder`, which the publisher maps."""
+    question = with_trades(question, horizon_s(question.scenario.feed), 0.0)
+    if question.trades is None:
+        return question
+    kept = folder / trade_store.NAME
+    trade_store.store(kept, question.trades)
+    return replace(question, scenario=journal.replaying(question.scenario, kept))
 
 
 def horizon_s(feed: Feed) -> float:

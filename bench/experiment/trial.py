@@ -38,7 +38,7 @@ import pyarrow as pa
 
 from bench.clock import RunClock
 from bench.errors import TrialError
-from bench.experiment import plan, programs, room
+from bench.experiment import needs, plan, programs, room
 from bench.experiment.plan import PlannedTrial
 from bench.experiment.processes import Child, Command, Crew
 from bench.experiment.workers import Workers, merged
@@ -173,7 +173,8 @@ class _Trial:
             self.setting.other_cores,
         )
         self.publisher = self._new_life(port=0, warmup_ns=None)
-        self.feed_port = int(self.crew.expect(self.publisher, "ready", READY_S)["port"])
+        self.feed_port = int(self.crew.expect(
+            self.publisher, "ready", needs.starting_s(READY_S, len(self.schedule)))["port"])
         external = self.scenario.transports[self.planned.subject].server
         self.address = self._own_server() if external is None else self._foreign_server(external)
         for child in (self.server, *self.load.children, self.publisher):

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -74,9 +75,9 @@ def read(replay: Replay, most: int | None = None) -> Trades:
         return trades if replay.start is None else replace(
             trades, start_ns=_start(path, replay.start, trades.instant_ns, unit_of(replay.start)))
     asked = Asked(replay.format, replay.columns.given, replay.symbol)
-    with TradeFile(path, asked) as file:
+    with TradeFile(path, asked) as file, closing(file.batches()) as batches:
         columns = _Columns(path, replay)
-        for batch in file.batches():
+        for batch in batches:
             columns.add(batch)
             if most is not None and columns.rows > most:
                 raise FeedFileError(f"{path}: found more than {most:,} trades, allowed is what fits this "

@@ -23,7 +23,7 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -86,7 +86,7 @@ class TradeFile:
     def __exit__(self, *_: object) -> None:
         self._close.close()
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Generator[Batch, None, None]:
         """Yield the columns that a trade needs, in the file's order."""
         file, is_pipe = self._opened()
         try:
@@ -245,8 +245,9 @@ class TradeFile:
                     include_columns=columns, column_types={name: pa.binary() for name in columns},
                     check_utf8=False, strings_can_be_null=False),
             )
-            for batch in reader:
-                yield {role: batch.column(name) for role, name in wanted.items()}
+            with reader:   # which reads ahead in a thread of its own
+                for batch in reader:
+                    yield {role: batch.column(name) for role, name in wanted.items()}
         except pa.ArrowInvalid as error:
             raise self._invalid(invalid, len(names), layout.header) from error
 

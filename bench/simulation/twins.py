@@ -17,6 +17,7 @@ from bench.experiment import journal, plan
 from bench.experiment.journal import Run
 from bench.experiment.prepare import Question
 from bench.experiment.progress import Reporter
+from bench.feed import replay
 from bench.simulation import run as runs
 from bench.simulation.costs import Cell, CostsFile, read_costs
 
@@ -53,9 +54,10 @@ def simulate(measured: Path, costs: Path, folder: Path, make_reporter: Callable[
     manifest = manifests.read(measured, manifests.Resumable)
     theirs = Run(measured, manifest)
     twin = journal.create(
-        folder, theirs.scenario, theirs.plan, name=str(manifest["scenario_name"]),
+        folder, theirs.frozen, theirs.plan, name=str(manifest["scenario_name"]),
         scenario_file=Path(str(manifest["scenario_folder"])) / "scenario.toml",
         options=plan.options_of_all(theirs.scenario, str(measured / manifests.NAME)), command=command,
+        trades=replay.read(theirs.scenario.feed.replay) if manifest.get("trades") else None,
         further={"source": "simulated", "costs": runs.about_costs(costs, read_costs(costs))},
     )
     if theirs.scenario.capacity is None:

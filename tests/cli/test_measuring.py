@@ -39,10 +39,10 @@ def test_a_plan_and_a_resumed_run_do_not_go_together() -> None:
 
 
 def test_what_would_be_ignored_when_resuming_is_refused() -> None:
-    for more in (("--set", "seed=2"), ("--feed", "x.csv")):
+    for more in (("--set", "seed=2"), ("--feed", "x.csv"), ("--columns", "price=p")):
         result = tickertape("run", "--resume", "x", *more)
         assert result.exit_code == 2
-        assert result.stderr.startswith("x: --resume goes on with the run's own scenario; --set and --feed")
+        assert result.stderr.startswith("x: --resume goes on with the run's own scenario; --set, --feed")
         assert result.stderr.count("\n") == 1
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,9 @@ from bench.errors import RunError
 from bench.experiment import journal, plan
 from bench.experiment.journal import Commit, Run
 from bench.experiment.plan import PlannedTrial
+from bench.feed.replay import read
+from bench.feed.schedule import make
+from bench.feed.trade_store import Trades
 from bench.records import TrialRecord, read_json, trial_folders, write_json, write_trial
 from bench.scenario import Scenario
 from bench.tables import Table
@@ -29,11 +34,11 @@ def at(monkeypatch: pytest.MonkeyPatch, commit: Commit) -> None:
     monkeypatch.setattr(Commit, "read", classmethod(lambda cls: commit))
 
 
-def begun(results: Path, scenario: Scenario | None = None) -> Run:
+def begun(results: Path, scenario: Scenario | None = None, trades: Trades | None = None) -> Run:
     scenario = scenario or Scenario.model_validate(TABLE)
     return journal.create(
         results, scenario, plan.trials(scenario), name="tiny", scenario_file=results / "tiny.toml",
-        options={"a": Table()}, command=["run", "tiny"],
+        options={"a": Table()}, command=["run", "tiny"], trades=trades,
     )
 
 
@@ -146,6 +151,47 @@ def test_another_scenario_is_refused_unless_told(tmp_path: Path) -> None:
         journal.resume(run.folder, other, force=False)
     assert journal.resume(run.folder, other, force=True).scenario == run.scenario
     journal.resume(run.folder, run.scenario, force=False)
+
+
+@pytest.fixture
+def replayed(tmp_path: Path) -> Scenario:
+    trades = tmp_path / "trades.csv"
+    trades.write_text("timestamp,symbol,price,size\n1704067200,A/B,1.5,1\n1704067201,B,2.5,1\n")
+    asked = {"file": str(trades), "start": "1704067201", "speed": 2.0, "columns": {"symbol": "symbol"}}
+    return Scenario.model_validate(TABLE | {"feed": {"schedule": "replay", "replay": asked}})
+
+
+def test_a_run_keeps_the_trades_that_it_replays(tmp_path: Path, replayed: Scenario) -> None:
+    """So it reads the file once, and goes on though the source, such as a pipe, is gone."""
+    trades = read(replayed.feed.replay)
+    run = begun(tmp_path, replayed, trades)
+    Path(replayed.feed.replay.file).unlink()
+    again = journal.resume(run.folder, replayed, force=False)
+    assert again.frozen == replayed
+    kept = again.scenario.feed.replay
+    assert (kept.file, kept.speed, kept.start) == (str(run.folder / "trades.arrow"), 2.0, None)
+    first, second = (make(replayed.feed, 1, 9.0, 1.0, each) for each in (trades, read(kept)))
+    assert first.offset_ns.tolist() == second.offset_ns.tolist() == [500_000_000, 1_000_000_000]
+    assert first.symbols == second.symbols == ("A/B", "B")
+    assert run.manifest["feed_file"]["sha256"] != run.manifest["trades"]["sha256"]
+
+
+def test_trades_of_a_pipe_are_told_by_their_content(tmp_path: Path, replayed: Scenario) -> None:
+    run = begun(tmp_path, replayed, replace(read(replayed.feed.replay), sha256="ab"))
+    assert run.manifest["feed_file"] == {"file": replayed.feed.replay.file, "sha256": "ab"}
+
+
+@pytest.mark.parametrize(("spoil", "said"), [
+    (lambda path: path.write_bytes(path.read_bytes()[:-1]), "found another content"),
+    (lambda path: path.unlink(), "can't be read: No such file"),
+])
+def test_kept_trades_that_are_not_those_of_the_run_are_refused(
+    tmp_path: Path, replayed: Scenario, spoil: Callable[[Path], object], said: str
+) -> None:
+    run = begun(tmp_path, replayed, read(replayed.feed.replay))
+    spoil(run.folder / "trades.arrow")
+    with pytest.raises(RunError, match=f"trades.arrow: {said}"):
+        journal.resume(run.folder, None, force=True)
 
 
 def test_another_content_of_the_feed_file_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from bench.errors import HostError
-from bench.experiment.needs import Means, Needs, expected_ticks, needs, refuse_unless_fits, table, trial_s
+from bench.experiment.needs import (
+    Means,
+    Needs,
+    expected_ticks,
+    needs,
+    refuse_unless_fits,
+    starting_s,
+    table,
+    trial_s,
+)
 from bench.feed import schedule
 from bench.scenario import Scenario
 from bench.tables import Table
@@ -77,6 +86,19 @@ def test_what_just_fits_is_let_pass_and_one_less_is_not(changes: dict[str, Any])
 def test_each_shortage_is_told_with_what_to_do(short: dict[str, int], sentence: str) -> None:
     with pytest.raises(HostError, match=sentence):
         refuse_unless_fits(needs(scenario(), {}, ticks=100), replace(PLENTY, **short))
+
+
+def test_a_replayed_file_counts_in_time_memory_and_disk() -> None:
+    plain = needs(scenario(), {}, ticks=100)
+    replayed = needs(scenario(), {}, ticks=100, trades_read=5_000_000, trades_kept=1000)
+    assert replayed.time_s - plain.time_s == pytest.approx(10.0)
+    assert replayed.memory_bytes >= 5_000_000 * 100
+    assert replayed.disk_bytes - plain.disk_bytes == 28_000
+
+
+def test_a_process_with_more_ticks_may_start_longer() -> None:
+    assert starting_s(30.0, 0) == 30.0
+    assert starting_s(30.0, 5_000_000) == pytest.approx(55.0)
 
 
 def test_this_machines_means_can_be_read_for_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:

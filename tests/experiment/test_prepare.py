@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import threading
 from pathlib import Path
 
 import pytest
 
 from bench.errors import ScenarioError
-from bench.experiment import prepare
+from bench.experiment import needs, prepare
 from bench.experiment.plan import trials
 from bench.transports.short_polling.protocol import Options as ShortPolling
 
@@ -119,6 +121,44 @@ def test_a_feed_file_counts_from_the_current_folder(
     assert (feed.schedule, feed.replay.file, feed.replay.speed) == (
         "replay", str(elsewhere / "trades.csv"), 7,
     )
+
+
+TRADES = "t,symbol,price,size\n" + "".join(f"{1704067200 + at},A,1,{at}\n" for at in range(90))
+
+
+@pytest.mark.parametrize("through_a_pipe", [False, True])
+def test_a_file_of_trades_is_read_once_and_what_a_trial_needs_is_kept(
+    tiny: Path, tmp_path: Path, through_a_pipe: bool
+) -> None:
+    path = tmp_path / "trades.csv"
+    if through_a_pipe:
+        os.mkfifo(path)
+        writer = threading.Thread(target=path.write_text, args=(TRADES,))
+        writer.start()
+    else:
+        path.write_text(TRADES)
+    asked = ["feed.replay.start=1704067250", "feed.replay.columns=timestamp=t"]
+    question = prepare.with_trades(prepare.read(str(tiny), asked, path))
+    if through_a_pipe:
+        writer.join()
+    assert question.trades is not None
+    assert question.trades.rows == 90
+    # One tick before warm-up; warm-up 1 s, measuring 3 s and twice ℓ = 1 s.
+    assert question.trades.size.tolist() == [48, 49, 50, 51, 52, 53, 54]
+    assert prepare.with_trades(question) is question
+    needed = prepare.refuse_unless_fits(question, tmp_path)
+    assert needed.memory_bytes > needs.BASE_BYTES
+
+
+def test_a_pipe_of_the_shells_keeps_its_name(tiny: Path) -> None:
+    """What it stands for has no name that could be opened."""
+    read_end, write_end = os.pipe()
+    try:
+        file = prepare.read(str(tiny), feed=Path(f"/dev/fd/{read_end}")).scenario.feed.replay.file
+        assert Path(file).is_fifo()
+    finally:
+        os.close(read_end)
+        os.close(write_end)
 
 
 def test_a_replayed_file_of_the_scenario_counts_from_the_scenario(
