@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from bench import manifest as manifests
@@ -26,6 +27,7 @@ from bench.errors import ScenarioError
 from bench.experiment import journal, plan
 from bench.experiment.journal import Run
 from bench.experiment.prepare import Question
+from bench.experiment.progress import LeftColumn, TimeLeft
 from bench.experiment.room import told_where_full
 from bench.scenario import Scenario
 from bench.simulation import crossing, storms
@@ -175,12 +177,25 @@ def _crossover(run: Run, costs: CostsFile) -> None:
 
 def _pieces(run: Run, what: str, tasks: Tasks) -> dict[str, Piece]:
     """What came of all tasks, with a bar on stderr where that is a terminal."""
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    left, began_s = LeftColumn(), time.monotonic()
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), left)
     console = Console(stderr=True)
     done = len(tasks) - len(missing(run.folder, tasks))
+    time_left = TimeLeft([1.0] * (len(tasks) - done))   # each as long as the others; how long is seen
+    last_s = began_s
+
+    def ends() -> None:
+        nonlocal last_s
+        now_s = time.monotonic()
+        time_left.passed(now_s - last_s)
+        time_left.begins(now_s)
+        last_s = now_s
+        left.left_s = lambda: time_left.at(time.monotonic())
+        progress.advance(task)
+
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=len(tasks), completed=done)
-        return make(run.folder, tasks, lambda: progress.advance(task))
+        return make(run.folder, tasks, ends)
 
 
 def finish(folder: Path, as_json: bool) -> None:

@@ -1,22 +1,27 @@
 """What a run shows while it is under way: a bar on a terminal, plain lines elsewhere, on stderr.
 
+    VALID   websocket, 100 clients: p50 1.21 ms, p99 3.40 ms, 3500 of 3500 delivered
     ━━━━━━━━━━━━━━╺━━━━━━━━━━  17/45   2 min 41 s left   websocket, 500 clients
-    websocket, 100 clients: p50 1.21 ms, p99 3.40 ms, 3500 of 3500 delivered   VALID
 
-The display changes only between trials: a thread that redraws ten times a second would be noise on
-the cores that measure. Time left is the estimate of what is left, corrected by how the trials so far
-compared with theirs.
+The verdict comes first, so that it stands on its line however narrow the terminal is. The bar is drawn anew
+once a second, by a thread on the cores that the runner is pinned to: that takes about 1 ms.
+
+Time left is the estimate of what is left, corrected by how the trials so far compared with theirs. What is
+shown never rises but where a trial is made again: where a correction says that more is left, it goes
+down the more slowly, so that it comes to 0 when the estimate does.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from threading import RLock
 from typing import Protocol, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
 
 from bench.audit import Reason, Verdict
 from bench.experiment.needs import told_time
@@ -25,13 +30,15 @@ from bench.stats.stopping import Standing
 from bench.until import Until
 
 Row = Mapping[str, object]
+NEAR_THE_END = 0.1
+"""Share of a trial's expected length from which on nobody knows when it ends."""
 
 
 class Reporter(Protocol):
     """Who is told how a run goes."""
 
-    def trial_begins(self, planned: PlannedTrial, left_s: float) -> None:
-        """A trial begins; `left_s` is until the end of the run."""
+    def trial_begins(self, planned: PlannedTrial, left_s: Callable[[], float]) -> None:
+        """A trial begins; `left_s` says how long it is until the end of the run."""
 
     def part_ends(self, done: int, parts: int) -> None:
         """Of a trial in parts, so many are done."""
@@ -47,23 +54,74 @@ class Reporter(Protocol):
 
 
 class TimeLeft:
-    """How long the rest of a run takes, from estimates and from what has passed."""
+    """How long the rest of a run takes, from estimates and from what has passed. Instants are the caller's;
+    a bar's thread may ask while the run goes on."""
 
     def __init__(self, estimates_s: Sequence[float]) -> None:
         self._left = list(estimates_s)
         self._estimated_s = 0.0
         self._took_s = 0.0
+        self._began_s: float | None = None
+        self._known_s: float | None = None   # the estimate that the time shown was last held against
+        self._shown_s = 0.0
+        self._alone = RLock()
+
+    def begins(self, now_s: float) -> None:
+        """A trial begins, or is begun again."""
+        with self._alone:
+            self._began_s = now_s
+
+    def again(self, now_s: float) -> None:
+        """The trial under way is to be made once more: as long as it takes is added."""
+        with self._alone:
+            whole_s = self._left[0] * self._correction
+            self.at(now_s)
+            spent_s = whole_s - self._of_the_trial(now_s)
+            self._shown_s += spent_s
+            self._known_s = (self._known_s or 0.0) + spent_s
+            self._began_s = now_s
 
     def passed(self, took_s: float) -> None:
         """The next trial is over, and took so long."""
-        self._estimated_s += self._left.pop(0)
-        self._took_s += took_s
+        with self._alone:
+            self._estimated_s += self._left.pop(0)
+            self._took_s += took_s
+            self._began_s = None
+            if self._known_s is not None:
+                self._known_s = self._estimate(0.0)
+                self._shown_s = min(self._shown_s, self._known_s)
+
+    def at(self, now_s: float) -> float:
+        """Seconds left now: never more than were shown before."""
+        with self._alone:
+            estimate_s = self._estimate(now_s)
+            if self._known_s is None:
+                self._shown_s = estimate_s
+            elif self._known_s > 0:
+                self._shown_s *= min(1.0, estimate_s / self._known_s)
+            self._shown_s = min(self._shown_s, estimate_s)
+            self._known_s = estimate_s
+            return self._shown_s
 
     @property
-    def s(self) -> float:
-        """Seconds left."""
-        correction = self._took_s / self._estimated_s if self._estimated_s else 1.0
-        return sum(self._left) * correction
+    def _correction(self) -> float:
+        return self._took_s / self._estimated_s if self._estimated_s else 1.0
+
+    def _estimate(self, now_s: float) -> float:
+        """Seconds left by all that is known."""
+        if not self._left:
+            return 0.0
+        rest_s = sum(self._left if self._began_s is None else self._left[1:]) * self._correction
+        return rest_s + (0.0 if self._began_s is None else self._of_the_trial(now_s))
+
+    def _of_the_trial(self, now_s: float) -> float:
+        """Seconds left of the trial under way; near its expected end it nears 0 without reaching it."""
+        whole_s = self._left[0] * self._correction
+        passed_s = now_s - (self._began_s if self._began_s is not None else now_s)
+        left_s, last_s = whole_s - passed_s, NEAR_THE_END * whole_s
+        if last_s <= 0 or left_s > last_s:
+            return max(0.0, left_s)
+        return last_s / (2 - left_s / last_s)
 
 
 def told_cell(planned: PlannedTrial) -> str:
@@ -76,10 +134,10 @@ def _cell(label: str, clients: int) -> str:
 
 
 def told_outcome(planned: PlannedTrial, row: Row, verdict: Verdict, again: bool = False) -> str:
-    """A trial's figures and verdict in one line; why, where it is not valid, and if it is made `again`."""
+    """A trial's verdict and figures in one line; why, where it is not valid, and if it is made `again`."""
     if verdict.status == "ABORTED":
         reason = verdict.reasons[0]
-        return f"{told_cell(planned)}: ABORTED, {reason.name}: {reason.advice}{_told_log(reason)}"
+        return f"ABORTED {told_cell(planned)}: {reason.name}: {reason.advice}{_told_log(reason)}"
     figures = f"p50 {_ms(row['latency_p50_ms'])}, p99 {_ms(row['latency_p99_ms'])}"
     figures += f", {row['delivered']} of {row['updates_due']} delivered"
     if row.get("conflated"):
@@ -87,8 +145,7 @@ def told_outcome(planned: PlannedTrial, row: Row, verdict: Verdict, again: bool 
     if row.get("status") == "failed":
         figures = "no figures"
     reasons = "".join(f"\n    {reason.sentence}{_told_log(reason)}" for reason in verdict.reasons)
-    word = f"{verdict.status}, and made again" if again else verdict.status
-    return f"{told_cell(planned)}: {figures}, {word}{reasons}"
+    return f"{verdict.status:7} {told_cell(planned)}: {figures}{', made again' if again else ''}{reasons}"
 
 
 def _told_log(reason: Reason) -> str:
@@ -118,11 +175,9 @@ class Lines:
         self._done = done
         self._total = total
         self._stream = stream or sys.stderr
-        self._left_s = 0.0
 
-    def trial_begins(self, planned: PlannedTrial, left_s: float) -> None:
-        """Remembered for the line at the trial's end."""
-        self._left_s = left_s
+    def trial_begins(self, planned: PlannedTrial, left_s: Callable[[], float]) -> None:
+        """Nothing: a line a trial is enough."""
 
     def part_ends(self, done: int, parts: int) -> None:
         """Nothing: a line a trial is enough."""
@@ -143,21 +198,35 @@ class Lines:
         """Nothing to do."""
 
 
+class LeftColumn(ProgressColumn):
+    """The time left, asked for each time that a bar is drawn; nothing where nobody knows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left_s: Callable[[], float | None] = lambda: None
+
+    def render(self, task: Task) -> Text:
+        """The time in words."""
+        left_s = self.left_s()
+        return Text("" if left_s is None else f"{told_time(left_s)} left ")
+
+
 class Bar:
     """A progress bar with time left, and the last trial's figures above it."""
 
     def __init__(self, done: int, total: int) -> None:
+        self._left = LeftColumn()
         self._progress = Progress(
-            BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("{task.description}"),
-            console=Console(stderr=True, highlight=False), auto_refresh=False, transient=True,
+            BarColumn(bar_width=30), MofNCompleteColumn(), self._left, TextColumn("{task.description}"),
+            console=Console(stderr=True, highlight=False), refresh_per_second=1, transient=True,
         )
         self._task = self._progress.add_task("", total=total, completed=done)
         self._text = ""
         self._progress.start()
 
-    def trial_begins(self, planned: PlannedTrial, left_s: float) -> None:
+    def trial_begins(self, planned: PlannedTrial, left_s: Callable[[], float]) -> None:
         """Show what is measured now, and the time left."""
-        self._text = f"{told_time(left_s)} left   {told_cell(planned)}"
+        self._text, self._left.left_s = told_cell(planned), left_s
         self._progress.update(self._task, description=self._text, refresh=True)
 
     def part_ends(self, done: int, parts: int) -> None:

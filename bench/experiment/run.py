@@ -42,16 +42,16 @@ def execute(run: Run, make_reporter: Callable[[int, int], Reporter]) -> None:
     left = [planned for planned in run.plan if not run.is_done(planned)]
     time_left = TimeLeft([needs.trial_s(scenario, options, planned.clients) for planned in left])
     host.raise_open_files()
-    reporter = make_reporter(len(run.plan) - len(left), len(run.plan))
-    try:
-        with termination_as_interrupt(), pinned_to(setting.other_cores):
+    with termination_as_interrupt(), pinned_to(setting.other_cores):   # the reporter's thread, too
+        reporter = make_reporter(len(run.plan) - len(left), len(run.plan))
+        try:
             ending = Ending(run)
             for planned in left:
                 if planned.position == 1 and ending.before(planned.block, reporter):
                     break
                 make(run, setting, planned, reporter, time_left)
-    finally:
-        reporter.close()
+        finally:
+            reporter.close()
 
 
 def make(run: Run, setting: Setting, planned: PlannedTrial, reporter: Reporter, time_left: TimeLeft) -> None:
@@ -59,13 +59,17 @@ def make(run: Run, setting: Setting, planned: PlannedTrial, reporter: Reporter, 
     began_s = time.monotonic()
     again = True
     while again:
-        reporter.trial_begins(planned, time_left.s)
+        time_left.begins(time.monotonic())
+        reporter.trial_begins(planned, lambda: time_left.at(time.monotonic()))
         folder = run.trial_folder(planned)
         trial.make(setting, planned, folder, run.attempt(planned))
         figures, verdict = judge(folder)
         again = verdict.status == "INVALID" and run.may_repeat(planned)
+        if again:
+            time_left.again(time.monotonic())
+        else:
+            time_left.passed(time.monotonic() - began_s)
         reporter.trial_ends(planned, figures.row, verdict, again=again)
-    time_left.passed(time.monotonic() - began_s)
 
 
 class Ending:

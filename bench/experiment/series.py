@@ -118,13 +118,13 @@ def execute(runs: Sequence[Run], make_reporter: Callable[[int, int], Reporter]) 
         for number, planned in order
     ])
     host.raise_open_files()
-    reporter = make_reporter(len(whole) - len(order), len(whole))
-    try:
-        with termination_as_interrupt(), pinned_to(settings[0].other_cores):
+    with termination_as_interrupt(), pinned_to(settings[0].other_cores):   # the reporter's thread, too
+        reporter = make_reporter(len(whole) - len(order), len(whole))
+        try:
             for number, planned in order:
                 make(runs[number], settings[number], planned, reporter, time_left)
-    finally:
-        reporter.close()
+        finally:
+            reporter.close()
 
 
 def in_turns(plans: Sequence[Sequence[PlannedTrial]]) -> list[tuple[int, PlannedTrial]]:

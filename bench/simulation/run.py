@@ -121,8 +121,8 @@ def execute(run: Run, make_reporter: Callable[[int, int], Reporter], processes: 
                 cases = [setting.case(planned, numbers[planned.name]) for planned in together]
                 for case, record_s in _simulated(run, workers, cases, reporter, time_left):
                     figures, verdict = judge(run.folder / "trials" / case.planned.name)
-                    reporter.trial_ends(case.planned, figures.row, verdict)
                     time_left.passed(record_s)
+                    reporter.trial_ends(case.planned, figures.row, verdict)
     finally:
         reporter.close()
 
@@ -143,7 +143,8 @@ def _simulated(run: Run, workers: Pool, cases: Sequence[Case], reporter: Reporte
     parts = workers.simulate((case, worker) for case in cases for worker in range(case.workers))
     for case in cases:
         began_s = time.monotonic()
-        reporter.trial_begins(case.planned, time_left.s)
+        time_left.begins(began_s)
+        reporter.trial_begins(case.planned, lambda: time_left.at(time.monotonic()))
         whole = _whole(case, parts, reporter)
         store(run.folder / "trials" / case.planned.name, case, whole, time.monotonic() - began_s,
               run.attempt(case.planned))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,8 +33,8 @@ class Told:
         self.start = (done, total)
         return self
 
-    def trial_begins(self, planned: PlannedTrial, left_s: float) -> None:
-        assert left_s > 0
+    def trial_begins(self, planned: PlannedTrial, left_s: Callable[[], float]) -> None:
+        assert left_s() > 0
         self.begun.append(planned.name)
 
     def trial_ends(self, planned: PlannedTrial, row: Any, verdict: Verdict, *, again: bool = False) -> None:
