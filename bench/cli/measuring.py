@@ -310,8 +310,8 @@ def doctor(as_json: AsJson = False) -> None:
             table.add_row(check.name, check.verdict, check.found, check.advice)
         Console(markup=False).print(table)
     poor = [f"{check.name} ({check.found})" for check in checks if check.verdict == "poor"]
-    end(f"{len(poor)} of {told_count(len(checks), 'check is', 'checks are')} poor: {told_list(poor)}"
-        if poor else None)
+    are = "is" if len(poor) == 1 else "are"
+    end(f"{len(poor)} of {len(checks)} checks {are} poor: {told_list(poor)}" if poor else None)
 
 
 VERBS = (run, report, compare, serve, doctor)
