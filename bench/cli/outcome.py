@@ -22,6 +22,7 @@ from bench.cli import scale
 from bench.cli.terms import print_json, told_how_to_go_on
 from bench.experiment.room import told_where_full
 from bench.report import claims as claim_words
+from bench.report import style
 from bench.stats.fleet import Need
 
 
@@ -78,7 +79,8 @@ def _fleet_table(plan: list[Need]) -> Table:
         table.add_column(heading, justify="right" if heading else "left")
     for need in plan:
         least = "≥ " if need.short else ""
-        price = "–" if math.isnan(need.month) else f"{least}{need.month:,.0f} {need.currency}"
+        price = "–" if math.isnan(need.month) else (
+            f"{least}{style.banded(need.month, need.month_low, need.month_high)} {need.currency}")
         workers = "–" if need.workers is None else f"{least}{need.workers:,}"
         out, into = ("–" if math.isnan(each) else f"{each:.3g}"
                      for each in (need.gbit_out_per_s, need.gbit_in_per_s))

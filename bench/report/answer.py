@@ -4,8 +4,9 @@
                      workers, and what the others take
     cells         ─► the freshest, as it was simulated
 
-Several may take as few workers; then none is the answer. A plan that is a lower bound is none either: who has
-one is named, and is not compared. Nothing here knows the name of a transport.
+What the bands don't separate is a tie, and called one: of the joint draws of costs and validation
+(`bench.stats.uncertainty`) each of its members takes the least in some. A plan that is a lower bound is none
+either: who has one is named, and is not compared. Nothing here knows the name of a transport.
 
 Known weakness: two clauses for two questions; which of them matters, the reader has to say.
 """
@@ -15,9 +16,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bench.report import style
+from bench.report import belief, style
 from bench.report.figures import shown_clients
 from bench.report.run import Run
+from bench.stats import uncertainty
 from bench.stats.fleet import Need
 
 
@@ -29,7 +31,26 @@ def sentence(run: Run) -> str:
     plan = [need for need in run.fleet if need.clients == clients]
     cells = run.summary[run.summary["clients"] == clients].dropna(subset=["age_excess_mean_ms"])
     ages = dict(zip(cells["transport"], cells["age_excess_mean_ms"].astype(float), strict=True))
-    return " ".join(filter(None, (of_plan(plan), of_ages(ages, plan[0].workers_simulated) if plan else "")))
+    return " ".join(filter(None, (
+        of_plan(plan), *(_beyond(run, need) for need in plan[:1] and _answers(plan)),
+        of_ages(ages, plan[0].workers_simulated) if plan else "")))
+
+
+def _answers(plan: Sequence[Need]) -> list[Need]:
+    """Those that are the answer: one, or those that tie."""
+    enough = [need for need in plan if need.workers and not need.short]
+    return tied(enough) if enough else []
+
+
+def _beyond(run: Run, need: Need) -> str:
+    """Say how far beyond what was checked the workers of an answer are; empty: within, or nothing was."""
+    if run.validation is None or not need.workers:
+        return ""
+    cells = belief.checked(run, need.transport)
+    load = need.workers_exact / need.workers * need.full_at
+    far = belief.beyond(cells, need.clients / need.workers, load) if len(cells) else ""
+    return (f"That is beyond what was checked: a worker of {style.title(need.transport)} has {far}." if far
+            else "")
 
 
 def of_plan(plan: Sequence[Need]) -> str:
@@ -46,14 +67,31 @@ def of_plan(plan: Sequence[Need]) -> str:
         return f"No plan for {clients} yet.{too_few}"
     priced = not any(math.isnan(need.month) for need in enough)
     ranked = sorted(enough, key=lambda need: _price(need, priced))
-    alike = [need for need in ranked if _price(need, priced) == _price(ranked[0], priced)]
+    alike = tied(enough)
+    ranked = [*alike, *(need for need in ranked if need not in alike)]
     others = [f"{style.title(need.transport)} takes {_taken(need, priced)}" for need in ranked[len(alike):]]
     compared = f" {style.sentence('; '.join(others))}." if others else ""
-    if len(alike) > 1:
+    if len(alike) > 1 and len({_taken(need, priced) for need in alike}) == 1:
         names = style.listed([style.title(need.transport) for need in alike])
         return f"{clients} take {_taken(ranked[0], priced)} by {names} alike.{compared}{too_few}"
+    if len(alike) > 1:
+        names = style.listed([f"{style.title(need.transport)}, {_taken(need, priced)}{_latency(need)}"
+                              for need in alike])
+        return (f"The {'cheapest' if priced else 'fewest workers'} for {clients}: a tie, since what is known "
+                f"of costs and model does not separate {names}.{compared}{too_few}")
     best = f"{style.title(ranked[0].transport)}, {_taken(ranked[0], priced)}{_latency(ranked[0])}"
     return f"The {'cheapest' if priced else 'fewest workers'} for {clients}: {best}.{compared}{too_few}"
+
+
+def tied(enough: Sequence[Need]) -> list[Need]:
+    """Those that no band beats, the cheapest first; without bands, those that take the very least."""
+    priced = not any(math.isnan(need.month) for need in enough)
+    ranked = sorted(enough, key=lambda need: _price(need, priced))
+    shares = {need.transport: need.least_share for need in enough}
+    if any(math.isnan(share) for share in shares.values()):
+        return [need for need in ranked if _price(need, priced) == _price(ranked[0], priced)]
+    left = uncertainty.candidates(shares)
+    return [need for need in ranked if need.transport in left]
 
 
 def of_ages(ages_ms: dict[str, float], workers: int) -> str:
@@ -75,8 +113,9 @@ def _latency(need: Need) -> str:
 
 def _taken(need: Need, priced: bool) -> str:
     """Workers, and what all costs a month."""
-    price = f", {need.month:,.0f} {need.currency} a month" if priced else ""
-    return style.counted(need.workers or 0, "worker") + price
+    price = style.banded(need.month, need.month_low, need.month_high)
+    told = f", {price} {need.currency} a month" if priced else ""
+    return style.counted(need.workers or 0, "worker") + told
 
 
 def _price(need: Need, priced: bool) -> float:

@@ -42,7 +42,7 @@ def how_far(run: Run) -> Table:
         return Table("how-far-each", heading, columns, (), UNCHECKED)
     rows = []
     for label in run.transports:
-        mine, here = _checked(run, label), _here(run, label)
+        mine, here = checked(run, label), _here(run, label)
         for quantity, name in NAMES.items():
             known = mine[mine["quantity"] == quantity].dropna(subset=["error"])
             if len(known):
@@ -62,7 +62,7 @@ def in_short(run: Run) -> Table:
     columns = ("", "checked at clients", "checked at load", *errors, "each worker here", "this run is")
     rows = []
     for label in run.transports if run.validation is not None and run.simulated else ():
-        known = _checked(run, label).dropna(subset=["error"])
+        known = checked(run, label).dropna(subset=["error"])
         known = known[known["quantity"].isin(MAIN)]
         if len(known):
             spans, worst = _row(known, *_here(run, label)), []
@@ -77,7 +77,7 @@ def in_short(run: Run) -> Table:
         "Figure by figure, with goals and bands, further below."))
 
 
-def _checked(run: Run, label: str) -> pd.DataFrame:
+def checked(run: Run, label: str) -> pd.DataFrame:
     """The rows of the validation that are of a transport of this run."""
     assert run.validation is not None, "a run whose model was checked"
     kind = str(run.manifest.get("subjects", {}).get(label, {}).get("transport", label))

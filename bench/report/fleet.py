@@ -35,6 +35,7 @@ def _columns(plan: Sequence[Need]) -> list[Column]:
     lengths_s = [need.busiest_s for need in plan if not math.isnan(need.busiest_s)]
     moving, stretch = bool(lengths_s), f"the busiest {style.number(max(lengths_s, default=0.0))} s"
     priced = any(not math.isnan(need.month) for need in plan)
+    judged = any(not math.isnan(need.least_share) for need in plan)
     bits, per_s = _unit([need.gbit_out_per_s for need in plan], "Gbit/s", "Mbit/s")
     bytes_, held = _unit([need.memory_gb for need in plan], "GB", "MB")
     clients: list[Column] = [("clients", lambda need: f"{need.clients:,}")]
@@ -44,7 +45,8 @@ def _columns(plan: Sequence[Need]) -> list[Column]:
     prices: list[Column] = [
         (f"workers ({first.currency} a month)", lambda need: _price(need, need.workers_month)),
         ("traffic", lambda need: _price(need, need.traffic_month)),
-        ("together", lambda need: _price(need, need.month))]
+        ("together", lambda need: _price(need, need.month, need.month_low, need.month_high)),
+        *[("the cheapest in", lambda need: style.percent(need.least_share, 0, signed=False))] * judged]
     return [
         *clients * (len({need.clients for need in plan}) > 1),
         ("", lambda need: style.title(need.transport)),
@@ -91,6 +93,11 @@ def _note(plan: Sequence[Need], manifest: Mapping[str, Any]) -> str:
             f"At least: the workers that were simulated were busier than {full}, so that updates shared "
             "answers, polls came late or work was left undone, and what they used is less than what is asked "
             "for. Simulate it again with more workers (simulation.workers) to see how many are enough.")
+    if any(not math.isnan(need.workers_low) for need in plan):
+        told.append(
+            "In brackets: 95 % of what it may be, by the costs' intervals and the errors of the validation "
+            "drawn together; of these draws the cheapest in so many. What lies beyond what was checked is "
+            "not in it.")
     if prices:
         told.append(
             f"Prices are the scenario's: {style.number(prices['worker_month'])} {prices['currency']} a "
@@ -114,11 +121,15 @@ def _when(need: Need) -> str:
 
 
 def _workers(need: Need) -> str:
-    return "none is enough" if need.workers is None else f"{_least(need)}{need.workers:,}"
+    if need.workers is None:
+        return "none is enough"
+    low, high = need.workers_low, need.workers_high
+    among = f" ({low:,.0f}–{high:,.0f})" if low < high else ""
+    return f"{_least(need)}{need.workers:,}{among}"
 
 
-def _price(need: Need, price: float) -> str:
-    return "–" if math.isnan(price) else f"{_least(need)}{price:,.0f}"
+def _price(need: Need, price: float, low: float = math.nan, high: float = math.nan) -> str:
+    return "–" if math.isnan(price) else f"{_least(need)}{style.banded(price, low, high)}"
 
 
 def _least(need: Need) -> str:

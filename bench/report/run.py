@@ -79,7 +79,7 @@ class Run:
         """The capacity plan of a simulated run; empty of others, and of a search for the knee."""
         if not self.simulated or self.knees is not None:
             return []
-        return provision.needs_of(self.trials, self.manifest, self.closed_forms)
+        return provision.needs_of(self.trials, self.manifest, self.closed_forms, self.validation)
 
     @property
     def transports(self) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter
 
+from bench.stats import uncertainty
+
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ((4.0, 2.0), (1.2, 1.6), (7.0, 2.0, 1.2, 2.0), (9.0, 3.0))
@@ -124,6 +126,18 @@ def number(value: float, digits: int = 3) -> str:
     rounded = f"{value:.{digits - 1}e}"
     places = max(0, digits - 1 - int(rounded.partition("e")[2]))
     return f"{float(rounded):,.{places}f}".replace("-", "−")
+
+
+def banded(value: float, low: float, high: float) -> str:
+    """A figure with its band; its digits end where the band begins. Without a band, three digits."""
+    if not (math.isfinite(low) and math.isfinite(high) and math.isfinite(value)) or high <= low:
+        return number(value)
+    end = uncertainty.digits(value, low, high)
+
+    def told(figure: float) -> str:
+        return f"{round(figure / 10.0**end) * 10.0**end:,.{max(0, -end)}f}"
+
+    return f"{told(value)} ({told(low)}–{told(high)})"
 
 
 def settings() -> AbstractContextManager[None]:

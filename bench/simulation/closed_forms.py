@@ -41,9 +41,10 @@ from bench.records import whole_file
 from bench.report.run import open_run
 from bench.simulation import shards
 from bench.simulation.analytic import Demand, Forecast, analytic
+from bench.simulation.leeway import ends
 from bench.simulation.run import Setting
 from bench.simulation.shards import Case
-from bench.simulation.world import Net
+from bench.simulation.world import Costs, Net
 from bench.stats.fleet import MOVING
 from bench.traffic import Sizes
 
@@ -53,7 +54,7 @@ OF_A_CELL = {
     "latency_mean_ms": "ms", "latency_worst_ms": "ms", "age_excess_mean_ms": "ms", "missed_share": "",
     "answers_empty_share": "", "requests_per_update": "", "bytes_up_per_update": "bytes",
     "bytes_down_per_update": "bytes", "server_cpu_us_per_update": "µs", "server_load": "cores",
-    "sockets": "", "sockets_lingering": "",
+    "server_load_low": "cores", "server_load_high": "cores", "sockets": "", "sockets_lingering": "",
 }
 """The quantities of a cell, with their units."""
 SATURATION = {"clients_max": "", "rate_max_per_s": "1/s"}
@@ -90,6 +91,23 @@ class Subject:
             return analytic(
                 case.planned.transport, case.options, case.calibrated.world_costs, _mean_net(case.net),
                 wanted or self.demand, self.sizes, clients, 1.0, station)
+
+    def load_ends(self, clients: float, found: Forecast) -> tuple[float, float]:
+        """The same with the costs at the cheap and at the expensive end of their intervals."""
+        case = self.case
+        costs, unshared = case.calibrated.world_costs, 0.0
+        if found.updates_per_s > 0:
+            first = found.requests_per_s * (1 - found.empty_share) or found.updates_per_s
+            unshared = max(0.0, 1 - first / found.updates_per_s)
+
+        def load(one: Costs) -> float:
+            with np.errstate(invalid="ignore"):
+                form = analytic(case.planned.transport, case.options, one, _mean_net(case.net), self.demand,
+                                self.sizes, clients, 1.0)
+            return form.utilisation + one.idle_s(1.0, round(clients))
+
+        low, high = ends(costs, case.calibrated.costs, load, unshared)
+        return load(low), load(high)
 
     def load(self, clients: float, found: Forecast) -> float:
         """Share of a core that a worker uses with so many clients."""
@@ -214,6 +232,7 @@ def _cell(subject: Subject, clients: int, workers: int) -> dict[str, float]:
     found = subject.forecast(each)
     case = subject.case
     times = (found.latency_mean_s, found.latency_worst_s, found.age_excess_s)
+    low, high = subject.load_ends(each, found)
     latency_s, worst_s, age_s = times if subject.has_times else (math.nan,) * 3
     return {
         "latency_mean_ms": 1000 * latency_s, "latency_worst_ms": 1000 * worst_s,
@@ -222,7 +241,7 @@ def _cell(subject: Subject, clients: int, workers: int) -> dict[str, float]:
         "requests_per_update": found.requests_per_s / found.updates_per_s,
         "bytes_up_per_update": found.bytes_up, "bytes_down_per_update": found.bytes_down,
         "server_cpu_us_per_update": 1e6 * found.cpu_per_update_s,
-        "server_load": subject.load(each, found),
+        "server_load": subject.load(each, found), "server_load_low": low, "server_load_high": high,
         "sockets": workers * found.sockets, "sockets_lingering": workers * found.lingering,
     }
 

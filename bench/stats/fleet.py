@@ -110,17 +110,33 @@ class Need:
     """Length of the busiest stretch that it is for; NaN: it is for the mean, like the next two."""
     cpu_busiest_cores: float = math.nan
     gbit_out_busiest_per_s: float = math.nan
+    workers_exact: float = math.nan
+    """`workers`, before they are rounded up."""
+    workers_low: float = math.nan
+    """The band of 95 % by costs and validation (`bench.stats.uncertainty`); NaN, like the next: not known."""
+    workers_high: float = math.nan
+    month_low: float = math.nan
+    month_high: float = math.nan
+    least_share: float = math.nan
+    """Share of the joint draws in which it takes the least of those with as many clients: money or, without
+    prices, workers."""
 
 
 COLUMNS = tuple(each.name for each in fields(Need))
 
 
-def workers_needed(cpu_cores: float, workers: int, own_share: float, full_at: float) -> int | None:
-    """Workers that carry the same at `full_at` of a core each; None where its own base fills each."""
+def workers_exactly(cpu_cores: float, workers: int, own_share: float, full_at: float) -> float:
+    """Workers that carry the same at `full_at` of a core each, not rounded; infinite where its own base fills
+    each."""
     if own_share >= full_at:
-        return None
-    shared = max(0.0, cpu_cores - own_share * workers)
-    return max(1, math.ceil(shared / (full_at - own_share) - 1e-9))
+        return math.inf
+    return max(0.0, cpu_cores - own_share * workers) / (full_at - own_share)
+
+
+def workers_needed(cpu_cores: float, workers: int, own_share: float, full_at: float) -> int | None:
+    """The same in whole workers; None where no number of them is enough."""
+    exact = workers_exactly(cpu_cores, workers, own_share, full_at)
+    return None if math.isinf(exact) else max(1, math.ceil(exact - 1e-9))
 
 
 def busiest_per_s(due_s: npt.NDArray[np.float64], stretch_s: float) -> float:
@@ -155,10 +171,13 @@ def needs(
             for way in ("down", "up"))
         busiest_s, most, most_ticks_per_s, most_down = _busiest(cell) if moves else NO_STRETCH
         needed = workers_needed(cores, have, own_share, full_at)
+        exact = workers_exactly(cores, have, own_share, full_at)
         if not math.isnan(most):
-            at_most = workers_needed(most, have, mine.base_share + mine.tick_s * most_ticks_per_s, full_at)
+            at_most_share = mine.base_share + mine.tick_s * most_ticks_per_s
+            at_most = workers_needed(most, have, at_most_share, full_at)
             # Trials that drew few bursts may at their busiest do less than the mean that is asked for.
             needed = max(needed, at_most) if needed and at_most else None
+            exact = max(exact, workers_exactly(most, have, at_most_share, full_at))
         gigabytes = down * HOURS_A_MONTH * 3600 / 1e9
         workers_month = prices.worker_month * needed if prices and needed else math.nan
         traffic_month = prices.gigabyte_out * gigabytes if prices else math.nan
@@ -176,7 +195,7 @@ def needs(
             memory_gb=memory_bytes.get(label, math.nan) * clients / 1e9,
             workers_month=workers_month, traffic_month=traffic_month, month=workers_month + traffic_month,
             currency=prices.currency if prices else "", busiest_s=busiest_s, cpu_busiest_cores=most,
-            gbit_out_busiest_per_s=most_down * 8 / 1e9,
+            gbit_out_busiest_per_s=most_down * 8 / 1e9, workers_exact=exact,
         ))
     return found
 

@@ -23,8 +23,8 @@ POLL = replace(PUSH, transport="short_polling", workers=33, month=27336.0, laten
 
 def test_the_cheapest_has_its_own_latency_and_the_others_beside_it() -> None:
     assert answer.of_plan([POLL, PUSH]) == (
-        "The cheapest for 1,000,000 clients: WebSocket, 10 workers, 13,668 USD a month, with a mean latency "
-        "of 512 ms (closed form). Short polling takes 33 workers, 27,336 USD a month.")
+        "The cheapest for 1,000,000 clients: WebSocket, 10 workers, 13,700 USD a month, with a mean latency "
+        "of 512 ms (closed form). Short polling takes 33 workers, 27,300 USD a month.")
 
 
 def test_without_prices_workers_count() -> None:
@@ -38,6 +38,29 @@ def test_as_few_workers_make_no_winner() -> None:
     long = replace(few[0], transport="long_polling", workers=2)
     assert answer.of_plan([*few, long]) == (
         "500 clients take 1 worker by short polling and WebSocket alike. Long polling takes 2 workers.")
+
+
+def test_what_the_bands_do_not_separate_is_a_tie() -> None:
+    """384 and 391 of costs that are known to a sixth: no winner, and no digits beyond the band."""
+    push = replace(PUSH, clients=20_000, workers=2, month=391.2, month_low=336.0, month_high=463.0,
+                   least_share=0.4)
+    poll = replace(push, transport="short_polling", month=384.1, month_low=331.0, month_high=452.0,
+                   least_share=0.58, latency_mean_ms=2540.0)
+    long = replace(push, transport="long_polling", workers=5, month=900.0, month_low=800.0, month_high=1000.0,
+                   least_share=0.02)
+    assert answer.of_plan([long, push, poll]) == (
+        "The cheapest for 20,000 clients: a tie, since what is known of costs and model does not separate "
+        "short polling, 2 workers, 380 (330–450) USD a month, with a mean latency of 2,540 ms (closed form) "
+        "and WebSocket, 2 workers, 390 (340–460) USD a month, with a mean latency of 512 ms (closed form). "
+        "Long polling takes 5 workers, 900 (800–1,000) USD a month.")
+    known = [replace(need, least_share=share) for need, share in ((push, 0.03), (poll, 0.96), (long, 0.01))]
+    assert answer.of_plan(known).startswith("The cheapest for 20,000 clients: short polling, 2 workers, 380 ")
+
+
+def test_an_answer_says_how_far_beyond_what_was_checked_it_is(tmp_path: Path) -> None:
+    """Sixty clients of one worker, where twenty were checked."""
+    told = answer.sentence(made(tmp_path))
+    assert "beyond what was checked: a worker of WebSocket has 3 × the clients" in told
 
 
 def test_a_form_without_end_is_no_latency() -> None:

@@ -52,3 +52,26 @@ def test_latencies_of_a_plan_are_those_of_its_workers_or_none(tmp_path: Path) ->
         known = next(need for need in provision.needs_of(run.trials, run.manifest, forms)
                      if (need.transport, need.clients) == (push.transport, push.clients))
         assert known.latency_mean_ms == pytest.approx(found_ms, nan_ok=True)
+
+
+def test_a_plan_carries_the_band_of_its_costs_and_of_the_validations_errors(tmp_path: Path) -> None:
+    """Drawn together; without either there is none."""
+    run = made(tmp_path, {"prices": {"currency": "EUR", "worker_month": 30.0, "gigabyte_out": 0.05}})
+    assert all(math.isnan(need.workers_low) for need in provision.needs_of(run.trials, run.manifest))
+    forms = pd.DataFrame([
+        (need.transport, need.clients, f"server_load{end}", value) for need in run.fleet
+        for end, value in (("", 0.2), ("_low", 0.16), ("_high", 0.3))],
+        columns=["transport", "clients", "quantity", "value"])
+    errors = pd.DataFrame([("websocket", "server_cpu_us_per_update", -0.5, -0.6, -0.4)],
+                          columns=["transport", "quantity", "error", "interval_low", "interval_high"])
+    run.trials["server_cpu_cores"] *= 400
+    costs, both = (provision.needs_of(run.trials, run.manifest, forms, checked) for checked in (None, errors))
+    for plain, checked in zip(costs, both, strict=True):
+        assert plain.workers_low <= (plain.workers or 0) <= plain.workers_high
+        assert plain.month_low <= plain.month <= plain.month_high
+        if plain.transport == "websocket":   # the model said half as much as was measured
+            assert checked.workers_high > 1.5 * plain.workers_high
+        else:
+            assert checked.workers_high == plain.workers_high
+    shares = [need.least_share for need in costs if need.clients == 60 and not need.short]
+    assert all(math.isnan(share) for share in shares) or sum(shares) == pytest.approx(1.0)
