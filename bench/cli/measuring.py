@@ -172,6 +172,8 @@ def _tell_plan(question: Question, needed: needs.Needs, means: needs.Means, as_j
             "blocks": [[{"transport": label, "clients": clients} for label, clients in cells]
                        for cells in blocks.values()],
             "search": None if scenario.capacity is None else scenario.capacity.model_dump(mode="json"),
+            "trades": None if question.trades is None else {
+                "of_the_file": question.trades.rows, "of_a_trial": len(question.trades.price)},
             "ends": ends, "needs": asdict(needed), "here": asdict(means)})
         return
     table = Table("block", "cells, in the order of the run", title=scenario.question)

@@ -166,7 +166,8 @@ def _begin(question: Question, costs: Path | None, measured: Path | None, result
     question = prepare.with_trades(question)
     if scale.is_scale(question.scenario):
         return scale.begin(question, results, costs)
-    runs.refuse_unless_simulable(question.scenario, question.options, str(question.file))
+    replayed = len(question.trades.price) if question.trades is not None else 0
+    runs.refuse_unless_simulable(question.scenario, question.options, str(question.file), replayed)
     path = costs or _own_costs(question) or default_costs(results)
     known = read_costs(path)
     for label, subject in question.scenario.transports.items():

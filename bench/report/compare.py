@@ -96,7 +96,10 @@ def _asked(manifest: Mapping[str, Any]) -> dict[str, Any]:
     feed = scenario["feed"]
     for schedule in {"bursty", "replay"} - {feed["schedule"]}:
         feed.pop(schedule)   # what no tick depends on
-    feed.get("replay", {}).pop("file", None)   # its content counts, not its place
+    replay = feed.get("replay", {})
+    replay.pop("file", None)   # its content counts, not its place
+    if replay.get("symbol") == "SYMBOL":
+        replay["symbol"] = None   # once the default's own name
     ignored = NOT_ASKED if manifest.get("source") == "simulated" else (*NOT_ASKED, "simulation")
     return dict(_flat({name: value for name, value in scenario.items() if name not in ignored}, ""))
 

@@ -186,13 +186,17 @@ TICKS_MOST = 10_000_000
 """Of one trial's feed; each is drawn and encoded before anything is simulated."""
 
 
-def refuse_unless_simulable(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
+def refuse_unless_simulable(scenario: Scenario, options: Mapping[str, Table], where: str,
+                            replayed: int = 0) -> None:
     """Raise `ScenarioError` for what can only be measured, or not at all."""
     for label, subject in scenario.transports.items():
         if subject.server is not None:
             raise ScenarioError(where, f"transports.{label}.server", "a server of your own",
                                 "none: only our own servers have been calibrated")
     ticks = needs.expected_ticks(scenario, plan.horizon_s(scenario, options))
+    if replayed > TICKS_MOST:
+        raise ScenarioError(where, "feed.replay.speed", f"a trial of {replayed:,} of the file's trades",
+                            f"at most {TICKS_MOST:,} ticks a trial")
     if ticks > TICKS_MOST:
         raise ScenarioError(where, "feed.rate_per_s", f"a feed of {ticks:,} ticks",
                             f"at most {TICKS_MOST:,} ticks a trial")

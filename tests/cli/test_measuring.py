@@ -78,6 +78,18 @@ def test_a_plan_as_json(scenario: str) -> None:
         assert {"transport": "websocket", "clients": 100} in said["blocks"][0]
 
 
+def test_a_plan_of_a_file_says_what_is_read_and_what_a_trial_needs(tmp_path: Path) -> None:
+    (tmp_path / "trades (1).csv").write_text("t,symbol,price,size\n" + "".join(
+        f"{1704067200 + at},BTC/USD,1,{at}\n" for at in range(900)))
+    asked = ("run", "quick", "--feed=trades (1).csv", "--columns", "timestamp=t", "--set",
+             "feed.replay.speed=10.0",
+             "--plan")
+    result = tickertape(*asked)
+    assert "The file has 900 trades, of which a trial needs " in result.stdout
+    assert json.loads(tickertape(*asked, "--json").stdout)["trades"]["of_the_file"] == 900
+    assert tickertape("run", "quick", "--columns", "timestamp=t", "--plan").exit_code == 2
+
+
 def test_a_plan_says_when_an_open_ended_run_ends() -> None:
     result = tickertape("run", "quick", "--plan", "--set", "trials.until=p99 +- 10 %",
                         "--set", "trials.count_max=6")

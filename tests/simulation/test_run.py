@@ -101,6 +101,8 @@ def test_what_can_not_be_simulated_is_refused(override: str, sentence: str) -> N
         override])
     with pytest.raises(ScenarioError, match=sentence):
         runs.refuse_unless_simulable(question.scenario, question.options, "my.toml")
+    with pytest.raises(ScenarioError, match="a trial of 20,000,000 of the file's trades"):
+        runs.refuse_unless_simulable(prepare.read("quick").scenario, {}, "my.toml", 20_000_000)
 
 
 def test_what_a_bar_is_told(tmp_path: Path) -> None:
