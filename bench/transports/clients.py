@@ -10,7 +10,8 @@
   time.
 - A server may close a connection that it kept at any time, and so while a request is on its way to it. A
   GET that meets such a close before any byte of an answer is repeated at once on a new connection (RFC 9112,
-  section 9.3.1): a retry, and no error. On a connection that has answered nothing yet it is an error.
+  section 9.3.1): a retry, and no error. On a connection that has answered nothing yet it is an error. A 408
+  on a kept connection announces such a close (RFC 9110, section 15.5.9).
 - After `stop` bytes are counted and nothing is judged or delivered: many servers answer the half-closed
   connection of a client that leaves, with an empty body or an error.
 - Bytes that are not a batch are the server's mistake: `bad-answer` is counted, the connection is closed,
@@ -286,6 +287,10 @@ class Poller(ClientLife, ABC):
 
     def _take_answer(self, answer: Answer, kernel_ns: int, app_ns: int) -> None:
         head, body = answer
+        if head.status == 408 and self._reused:
+            self._heard = self._reader.fed   # it says that no request was read, and is no answer to one
+            self._close()
+            return
         if not self.asking:
             raise BadAnswer(f"{head.status} to nothing that was asked")
         counts, good, again = self.counts, True, False

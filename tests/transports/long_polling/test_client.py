@@ -101,6 +101,20 @@ def test_a_request_that_meets_the_close_of_a_kept_connection_is_repeated_once_at
     assert sent(client) == ""
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_408_on_a_kept_connection_is_its_close_and_no_answer(asked: bool) -> None:
+    client, _ = subscribed()
+    if not asked:
+        client.receive(b"HTTP/1.1 503 Slow\r\nContent-Length: 0\r\n\r\n", NO_STAMP, 2)   # then it pauses
+    client.receive(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n", NO_STAMP, 3)
+    assert client.action is Action.CLOSE
+    client.action = Action.NONE
+    client.closed(4, "closed")
+    assert client.action is (Action.OPEN if asked else Action.NONE)
+    assert client.counts.retries == asked
+    assert client.counts.errors == ({} if asked else {"http-503": 1})
+
+
 @pytest.mark.parametrize(("came", "reason"), [
     (b"H", "reset"), (b"HTTP/1.1 100 Continue\r\n\r\n", "eof"), (b"", "timeout"), (b"", "tls"),
 ])
