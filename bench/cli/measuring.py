@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -39,6 +38,7 @@ from bench.cli.terms import (
 )
 from bench.errors import RunError
 from bench.experiment import capacity, journal, needs, plan, prepare, progress
+from bench.experiment import doctor as doctors
 from bench.experiment import run as runs
 from bench.experiment import serve as serving
 from bench.experiment.effect import refuse_without_effect, typed_fields
@@ -46,7 +46,6 @@ from bench.experiment.journal import Run
 from bench.experiment.lock import begun, machine_lock
 from bench.experiment.prepare import Question
 from bench.experiment.room import told_where_full
-from bench.measure import host, noise
 from bench.report import compare as comparing
 from bench.stats import changes
 from bench.validation import told_count, told_list
@@ -293,24 +292,31 @@ def serve(
         serving.serve(question, port, locust=locust, say=typer.echo)
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    seconds: Annotated[int, typer.Option(
+        "--seconds", min=1, max=3600, help="How long to look at what else runs here.")] = 10,
+    as_json: AsJson = False,
+) -> None:
     """What of this machine would spoil a run, and what to do about it.
 
-    Looks for a second at what else runs here. Exit status: 0 nothing, 1 something.
+    Looks at what else runs here, and judges the worst stretch as long as a trial by half the bounds that make
+    a trial INVALID. Exit status: 0 nothing, 1 something.
+
+    Example:
+
+        tickertape doctor --seconds 60
     """
     with told():
-        described = host.describe()
-        before = noise.Counters.read()
-        time.sleep(1.0)
-        quiet = noise.shares(before, noise.Counters.read(), 0.0, host.core_count())
-        checks = host.checks(described, quiet)
+        described, checks = doctors.examined(seconds)
     if as_json:
-        print_json({"host": described, "checks": [asdict(check) for check in checks]})
+        print_json({"host": described, "looked_s": seconds, "checks": [asdict(check) for check in checks]})
     else:
         table = Table("", "verdict", "found", "what to do")
         for check in checks:
             table.add_row(check.name, check.verdict, check.found, check.advice)
-        Console(markup=False).print(table)
+        console = Console(markup=False)
+        console.print(table)
+        console.print(doctors.told_looked(seconds), highlight=False)
     poor = [f"{check.name} ({check.found})" for check in checks if check.verdict == "poor"]
     are = "is" if len(poor) == 1 else "are"
     end(f"{len(poor)} of {len(checks)} checks {are} poor: {told_list(poor)}" if poor else None)

@@ -3,8 +3,8 @@
 `describe()` goes into the manifest, so that runs from unlike machines are told apart. `checks()` is
 what `tickertape doctor` prints. What disturbs a trial while it runs: `bench.measure.noise`.
 
-Known weakness: in a container, cores and memory are the host's unless the affinity mask or the
-cgroup says less (both are read); load from other containers shows only as time that is missing.
+Known weakness: in a container, cores and memory are the host's unless the affinity mask or a
+cgroup says less (`bench.measure.cgroup`); load from other containers shows only as time that is missing.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from typing import Any, Literal
 
 import psutil
 
+from bench.measure import cgroup
+
 LINUX = sys.platform == "linux"
 LIBRARIES = (
     "aiohttp", "gevent", "httptools", "locust", "matplotlib", "numpy", "orjson", "pandas", "psutil",
@@ -30,8 +32,10 @@ LIBRARIES = (
 )
 """Those whose version can change a result."""
 FILES_WANTED = 4096
-NOISE_WANTED = 0.05
-"""Most of all cores' time that others may use before a machine counts as busy."""
+CORES_WANTED = 2
+"""One for the server, one for those who measure."""
+MEMORY_WANTED = 1_000_000_000
+"""What a trial with some hundred clients takes, about."""
 
 
 def read_text(path: str) -> str | None:
@@ -55,13 +59,11 @@ def core_count() -> int:
 
 
 def memory_bytes() -> tuple[int, int]:
-    """Total and available memory, no more than the cgroup's limit."""
-    memory = psutil.virtual_memory()
-    limit = read_text("/sys/fs/cgroup/memory.max")
-    if limit is None or not limit.isdigit():
+    """Total and available memory, no more than the cgroups leave."""
+    memory, limits = psutil.virtual_memory(), cgroup.memory_bytes()
+    if limits is None:
         return memory.total, memory.available
-    used = read_text("/sys/fs/cgroup/memory.current") or "0"
-    return min(memory.total, int(limit)), min(memory.available, max(0, int(limit) - int(used)))
+    return min(memory.total, limits[0]), min(memory.available, limits[1])
 
 
 def open_files() -> tuple[int, int]:
@@ -127,6 +129,7 @@ def describe() -> dict[str, Any]:
         "machine": platform.machine(),
         "cpu_model": cpu_model(),
         "cores": cores(),
+        "cpu_quota_cores": cgroup.quota_cores(),
         "governor": read_text(governor),
         "clock_source": read_text("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
         "virtualisation": virtualisation(),
@@ -158,17 +161,16 @@ class Check:
     advice: str = ""
 
 
-def checks(described: Mapping[str, Any], quiet: Mapping[str, float]) -> list[Check]:
-    """Judge a description, and the noise that was seen while nothing of ours ran."""
+def checks(described: Mapping[str, Any]) -> list[Check]:
+    """Judge a description; what else runs here is judged by `bench.experiment.doctor`."""
     return [
         _system(described["system"]),
-        _cores(described["cores"]),
+        _cores(described["cores"], described["cpu_quota_cores"]),
+        _memory(described["memory_available_bytes"]),
         _files(described["open_files_hard"]),
         _ports(described["local_ports"]),
         _clock(described["clock_source"]),
         _frequency(described["governor"], described["virtualisation"]),
-        _quiet("load from others", quiet["others_share"], "end what else runs here, or wait for it"),
-        _quiet("steal", quiet["steal_share"], "the hypervisor gives time to others: take a machine alone"),
     ]
 
 
@@ -179,10 +181,24 @@ def _system(system: str) -> Check:
                  "kernel instants, TCP counters and CPU clocks need Linux: those columns stay empty")
 
 
-def _cores(found: list[int]) -> Check:
-    if len(found) >= 2:
-        return Check("cores", "good", f"{len(found)}: the server runs alone on core {found[0]}")
-    return Check("cores", "poor", "1", "server and load share a core: latencies include each other's work")
+def _cores(found: list[int], quota: float | None) -> Check:
+    if len(found) < 2:
+        return Check("cores", "poor", "1",
+                     "server and load share a core: latencies include each other's work")
+    if quota is not None and quota < CORES_WANTED:
+        return Check("cores", "poor", f"{len(found)}, with a cgroup's quota of the time of {quota:.3g}",
+                     "what works side by side is held up once the quota is used up: raise the container's "
+                     f"CPU limit to at least {CORES_WANTED}")
+    granted = "" if quota is None else f", with a cgroup's quota of the time of {quota:.3g}"
+    return Check("cores", "good", f"{len(found)}: the server runs alone on core {found[0]}{granted}")
+
+
+def _memory(available: int) -> Check:
+    told = f"{available / 1e9:.1f} GB available"
+    if available >= MEMORY_WANTED:
+        return Check("memory", "good", told)
+    return Check("memory", "poor", told, f"a trial's processes take {MEMORY_WANTED / 1e9:g} GB: end what "
+                 "else takes memory, or raise the container's limit")
 
 
 def _files(hard: int) -> Check:
@@ -217,11 +233,6 @@ def _frequency(governor: str | None, virtualisation: str | None) -> Check:
     if governor == "performance":
         return Check("frequency scaling", "good", governor)
     return Check("frequency scaling", "poor", governor, "`cpupower frequency-set -g performance` as root")
-
-
-def _quiet(name: str, share: float, advice: str) -> Check:
-    found = f"{share:.1%} of all cores"
-    return Check(name, "good", found) if share <= NOISE_WANTED else Check(name, "poor", found, advice)
 
 
 def free_port() -> int:

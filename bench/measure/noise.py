@@ -36,7 +36,8 @@ from statistics import fmean, median_low
 
 import psutil
 
-from bench.measure.host import LINUX, read_text
+from bench.measure import cgroup
+from bench.measure.host import LINUX
 
 PROBE_NS = 25_000_000
 """How long the probe spins on each core."""
@@ -44,7 +45,6 @@ GAP_NS = 100_000
 """A longer time between two readings of the clock is a gap."""
 READINGS = 1000
 """Whose time together says how fast the core is."""
-CGROUPS = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,35 +62,14 @@ class Counters:
         """The counters now."""
         times = psutil.cpu_times()
         busy = sum(getattr(times, kind, 0.0) for kind in ("user", "nice", "system", "irq", "softirq"))
-        return cls(time.monotonic(), busy, getattr(times, "steal", 0.0), throttled_ns(), swapped_pages())
-
-
-def throttled_ns(root: Path = CGROUPS, own: str = "/proc/self/cgroup") -> int | None:
-    """For how long the quota of this process's cgroup was used up, so far; None where there is no quota
-    to read. Both kinds of cgroups are looked at, the second first.
-    """
-    for line in (read_text(own) or "").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers not in ("", "cpu", "cpu,cpuacct"):
-            continue
-        for folder in (root / controllers / path.lstrip("/"), root / controllers):
-            fields = _fields(read_text(str(folder / "cpu.stat")))
-            if "throttled_usec" in fields:
-                return fields["throttled_usec"] * 1000
-            if "throttled_time" in fields:
-                return fields["throttled_time"]
-    return None
+        return cls(time.monotonic(), busy, getattr(times, "steal", 0.0), cgroup.throttled_ns(),
+                   swapped_pages())
 
 
 def swapped_pages(path: str = "/proc/vmstat") -> int | None:
     """Pages that were swapped in or out, so far."""
-    fields = _fields(read_text(path))
+    fields = cgroup.fields(Path(path))
     return fields["pswpin"] + fields["pswpout"] if "pswpin" in fields else None
-
-
-def _fields(text: str | None) -> dict[str, int]:
-    """Lines of a name and a number."""
-    return {name: int(number) for name, number in (line.split() for line in (text or "").splitlines())}
 
 
 def shares(before: Counters, after: Counters, own_s: float, core_count: int) -> dict[str, float]:

@@ -22,7 +22,8 @@ from bench.report.run import Run, open_run
 from bench.scenario import Scenario
 from bench.stats.changes import SHARES, THRESHOLD, Change, changes
 
-HOST = ("system", "machine", "cpu_model", "cores", "memory_bytes", "governor", "virtualisation")
+HOST = ("system", "machine", "cpu_model", "cores", "cpu_quota_cores", "memory_bytes", "governor",
+        "virtualisation")
 """What makes two hosts the same one; kernels are updated, so theirs is told with the versions."""
 MEMORY_SLACK = 0.02
 """The system's own share of the memory moves a little from one start to the next."""

@@ -15,13 +15,13 @@ from bench.measure.host import checks
 
 GOOD: dict[str, Any] = {
     "system": "Linux", "cores": [0, 1], "open_files_hard": 20000, "local_ports": 28232,
+    "cpu_quota_cores": None, "memory_available_bytes": 4_000_000_000,
     "clock_source": "tsc", "governor": "performance", "virtualisation": "none seen",
 }
-QUIET = {"others_share": 0.0, "steal_share": 0.0}
 
 
-def verdicts(described: dict[str, Any], quiet: dict[str, float]) -> dict[str, str]:
-    return {check.name: check.verdict for check in checks(described, quiet)}
+def verdicts(described: dict[str, Any]) -> dict[str, str]:
+    return {check.name: check.verdict for check in checks(described)}
 
 
 def test_the_description_is_plain_data_about_this_machine() -> None:
@@ -34,35 +34,40 @@ def test_the_description_is_plain_data_about_this_machine() -> None:
 
 
 def test_a_good_machine_has_nothing_to_mend() -> None:
-    assert set(verdicts(GOOD, QUIET).values()) == {"good"}
-    assert all(not check.advice for check in checks(GOOD, QUIET))
+    assert set(verdicts(GOOD).values()) == {"good"}
+    assert all(not check.advice for check in checks(GOOD))
 
 
-@pytest.mark.parametrize(("changes", "noise", "name", "verdict"), [
-    ({"system": "Darwin"}, {}, "system", "missing"),
-    ({"cores": [3]}, {}, "cores", "poor"),
-    ({"open_files_hard": 256}, {}, "open files", "poor"),
-    ({"local_ports": 100}, {}, "ports", "poor"),
-    ({"local_ports": None}, {}, "ports", "missing"),
-    ({"clock_source": "hpet"}, {}, "clock source", "poor"),
-    ({"clock_source": None}, {}, "clock source", "missing"),
-    ({"governor": "powersave"}, {}, "frequency scaling", "poor"),
-    ({"governor": None}, {}, "frequency scaling", "missing"),
-    ({}, {"others_share": 0.3}, "load from others", "poor"),
-    ({}, {"steal_share": 0.1}, "steal", "poor"),
+@pytest.mark.parametrize(("changes", "name", "verdict"), [
+    ({"system": "Darwin"}, "system", "missing"),
+    ({"cores": [3]}, "cores", "poor"),
+    ({"cpu_quota_cores": 1.5}, "cores", "poor"),
+    ({"memory_available_bytes": 300_000_000}, "memory", "poor"),
+    ({"open_files_hard": 256}, "open files", "poor"),
+    ({"local_ports": 100}, "ports", "poor"),
+    ({"local_ports": None}, "ports", "missing"),
+    ({"clock_source": "hpet"}, "clock source", "poor"),
+    ({"clock_source": None}, "clock source", "missing"),
+    ({"governor": "powersave"}, "frequency scaling", "poor"),
+    ({"governor": None}, "frequency scaling", "missing"),
 ])
-def test_each_fault_is_found_and_only_it(
-    changes: dict[str, Any], noise: dict[str, float], name: str, verdict: str
-) -> None:
-    judged = verdicts(GOOD | changes, QUIET | noise)
+def test_each_fault_is_found_and_only_it(changes: dict[str, Any], name: str, verdict: str) -> None:
+    judged = verdicts(GOOD | changes)
     assert judged.pop(name) == verdict
     assert set(judged.values()) == {"good"}
-    told = next(check for check in checks(GOOD | changes, QUIET | noise) if check.name == name)
+    told = next(check for check in checks(GOOD | changes) if check.name == name)
     assert told.advice or told.verdict == "missing"
 
 
+def test_a_quota_is_told_beside_the_cores() -> None:
+    for quota, verdict in ((0.5, "poor"), (2.0, "good")):
+        check = next(each for each in checks(GOOD | {"cpu_quota_cores": quota}) if each.name == "cores")
+        assert check.verdict == verdict
+        assert f"a cgroup's quota of the time of {quota:g}" in check.found
+
+
 def test_an_unlimited_number_of_files_is_good() -> None:
-    assert verdicts(GOOD | {"open_files_hard": resource.RLIM_INFINITY}, QUIET)["open files"] == "good"
+    assert verdicts(GOOD | {"open_files_hard": resource.RLIM_INFINITY})["open files"] == "good"
 
 
 def test_a_taken_port_is_not_free() -> None:

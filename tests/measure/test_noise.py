@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -34,24 +33,6 @@ def test_the_counters_of_this_machine_are_read_and_never_fall() -> None:
     assert after.busy_s >= before.busy_s > 0
     assert noise.swapped_pages() is not None
     assert noise.swapped_pages("/proc/no/such/file") is None
-
-
-@pytest.mark.parametrize(("own", "place", "content", "expected"), [
-    ("0::/jobs/7\n", "jobs/7", "usage_usec 9\nthrottled_usec 31\n", 31_000),
-    ("0::/\n", "", "usage_usec 9\nthrottled_usec 2\n", 2000),
-    ("0::/elsewhere\n", "", "throttled_usec 3\n", 3000),
-    ("4:memory:/x\n1:cpu,cpuacct:/jobs\n", "cpu,cpuacct/jobs", "nr_throttled 1\nthrottled_time 44\n", 44),
-    ("1:cpu:/\n", "cpu", "nr_periods 0\nthrottled_time 0\n", 0),
-    ("0::/\n", "", "usage_usec 9\n", None),
-    ("0::/\n", "other", "", None),
-])
-def test_the_quota_of_either_kind_of_cgroup_is_read(
-    tmp_path: Path, own: str, place: str, content: str, expected: int | None
-) -> None:
-    (tmp_path / "own").write_text(own)
-    (tmp_path / "root" / place).mkdir(parents=True)
-    (tmp_path / "root" / place / "cpu.stat").write_text(content)
-    assert noise.throttled_ns(tmp_path / "root", str(tmp_path / "own")) == expected
 
 
 def test_a_probe_spins_as_long_as_asked_and_counts_its_gaps() -> None:

@@ -1,0 +1,108 @@
+"""A look at the machine before a run: by the figures and the bounds that a trial is judged by.
+
+    counters and probes, once a second ─► the worst stretch as long as a trial ─► half the detectors' bounds
+
+A machine is called good for what was seen, for as long as it was looked at, and both are said. Bounds are
+half of those that make a trial INVALID (`bench.audit`), since what comes next may be worse.
+
+Known weakness: what begins after the look is seen by the trials alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.audit import DETECTORS
+from bench.measure import host, noise
+from bench.measure.host import Check
+from bench.measure.noise import Counters, Probe
+
+STRETCH = 3
+"""Seconds of a trial's window, about."""
+PART = 0.5
+"""Of a detector's bound: what is below it is good."""
+WATCHED = (
+    ("load from others", "host-load", "others_share", "{:.1%} of all cores",
+     "end what else runs here, or wait for it"),
+    ("steal", "host-steal", "steal_share", "{:.1%} of all cores",
+     "the hypervisor gives time to others: take a machine alone"),
+    ("jitter", "host-jitter", "probe_gap_share", "{:.1%} of a spinning process's time was taken from it",
+     "something else wants the cores: end it, or wait for it"),
+    ("pace", "host-slowed", "probe_slowdown", "a core was {:.2f} times as slow as before",
+     "fix the frequency (`cpupower frequency-set -g performance`), or look at cooling"),
+    ("throttling", "host-throttled", "throttled_ms", "{:.0f} ms without any time",
+     "the quota of the cgroup is used up: raise the container's CPU limit"),
+    ("swapping", "host-swapping", "swapped_pages", "{:.0f} pages", "free memory, or switch swap off"),
+)
+"""The check's name, its detector and figure, how it is told, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is seen of the machine at one instant."""
+
+    counters: Counters
+    probes: Sequence[Probe]
+    own_s: float
+    """CPU that this process has used so far."""
+
+    @classmethod
+    def now(cls, cores: Sequence[int]) -> Look:
+        """Look now, with a probe on each of the cores."""
+        probes = noise.probe(cores)
+        return cls(Counters.read(), probes, time.process_time())
+
+
+def watch(seconds: int, cores: Sequence[int], sleep: Callable[[float], None] = time.sleep) -> list[Look]:
+    """Look once a second."""
+    looks = [Look.now(cores)]
+    for _ in range(seconds):
+        sleep(1.0)
+        looks.append(Look.now(cores))
+    return looks
+
+
+def worst(looks: Sequence[Look], core_count: int) -> dict[str, float | None]:
+    """Each figure in its worst stretch; None: it can't be read here."""
+    span = min(STRETCH, len(looks) - 1)
+    found: dict[str, float | None] = {}
+    for early, late in zip(looks, looks[span:], strict=False):
+        own_s = late.own_s - early.own_s
+        figures = {**noise.between(early.counters, late.counters, own_s, core_count),
+                   **noise.jitter(early.probes, late.probes)}
+        for name, value in figures.items():
+            known = found.get(name)
+            found[name] = value if known is None else known if value is None else max(known, value)
+    return found
+
+
+def checks(figures: Mapping[str, float | None], seconds: int) -> list[Check]:
+    """Judge what was seen in so many seconds."""
+    stretch = f" in the worst {min(STRETCH, seconds)} s of {seconds} s"
+    bounds = {detector.name: detector.most for detector in DETECTORS}
+    found = []
+    for name, detector, column, form, advice in WATCHED:
+        value = figures.get(column)
+        if value is None:
+            found.append(Check(name, "missing", "can't be read here"))
+            continue
+        told, bound = form.format(value) + stretch, bounds[detector]
+        most = 1 + PART * (bound - 1) if column == "probe_slowdown" else PART * bound
+        found.append(Check(name, "good", told) if value <= most else Check(name, "poor", told, advice))
+    return found
+
+
+def told_looked(seconds: int) -> str:
+    """What the verdicts are about, in a sentence."""
+    return (f"Looked for {seconds} s. What begins later is seen by the trials alone, which are INVALID then "
+            "and made again.")
+
+
+def examined(seconds: int) -> tuple[dict[str, object], list[Check]]:
+    """This machine's description, and all checks of it after a look of so many seconds."""
+    described = host.describe()
+    first, *others = host.cores()
+    seen = worst(watch(seconds, [first, *others[:1]]), host.core_count())
+    return described, [*host.checks(described), *checks(seen, seconds)]
