@@ -362,12 +362,13 @@ class Poller(ClientLife, ABC):
         at_once = not (lost or failed) and reason in IN_ORDER
         if self._reused and not failed and reason in CLOSES:
             at_once = not lost or reader.fed == self._heard
+        under_way = lost or self._repeats
         self._repeats = lost and at_once
         counts.retries += self._repeats and not never_left
         if not (at_once or failed):
             counts.errors[reason] += 1
             self.failures += 1
-        if lost and not at_once:
+        if under_way and not self._repeats:
             counts.unanswered(now_ns)
         self.wanted = self.wanted or lost
         self.asking = self._open = self._reused = False

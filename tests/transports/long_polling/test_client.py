@@ -135,6 +135,16 @@ def test_a_request_that_is_repeated_is_under_way_from_the_first_time_on() -> Non
     assert client.counts.request_duration_ns == client.counts.in_flight_ns == 21
 
 
+def test_a_repeat_that_finds_nobody_is_an_error_and_no_longer_under_way() -> None:
+    client, _ = subscribed()
+    client.counts.look(5)
+    client.closed(10, "reset")
+    assert (client.counts.in_flight, client.counts.open_ended_ns) == (1, NEVER)
+    client.closed(12, "refused")
+    assert (client.counts.retries, client.counts.errors) == (1, {"refused": 1})
+    assert (client.counts.in_flight, client.counts.open_ended_ns) == (0, 12)
+
+
 def test_what_never_left_is_no_request_and_no_retry() -> None:
     recorder = Recorder()
     client = Client(ClientSpec(0, "h:1", Subscription()), Options(), recorder, random.Random(1))
