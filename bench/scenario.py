@@ -123,8 +123,10 @@ class Windows(Table):
     idle_s: Annotated[NotNegative, Field(le=3600)] = 0.5
     """How long all clients are there before the feed begins: what the server uses meanwhile is its idle
     base. 0: it is not measured."""
-    warmup_s: Annotated[NotNegative, Field(le=3600)] = 1.0
-    """How long the feed goes on before measuring begins."""
+    warmup_s: Annotated[NotNegative, Field(le=3600)] | None = None
+    """Time that the feed goes on before measuring begins. At least the longest poll interval, the round trip
+    of a simulated network and 0.2 s, so that each client knows something of every symbol; by default the
+    larger of that and 1 s."""
     measure_s: Annotated[float, Field(strict=True, ge=0.001, le=86_400)] = 3.0
     """How long a trial measures."""
     late_after_s: Annotated[Positive, Field(le=3600)] | None = None

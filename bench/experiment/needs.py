@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import HostError
-from bench.experiment.plan import poll_interval_s
+from bench.experiment.plan import poll_interval_s, warmup_s
 from bench.feed.schedule import MEMORY_LIVES
 from bench.measure import host
 from bench.scenario import Scenario
@@ -94,7 +94,8 @@ def trial_s(scenario: Scenario, options: Mapping[str, Table], clients: int) -> f
     windows = scenario.windows
     spawning = clients / scenario.load.spawn_rate_per_s
     draining = max(SETTLING_S, poll_interval_s(options))
-    return OVERHEAD_S + spawning + windows.idle_s + windows.warmup_s + windows.measure_s + draining
+    windows_s = windows.idle_s + warmup_s(scenario, options) + windows.measure_s
+    return OVERHEAD_S + spawning + windows_s + draining
 
 
 def expected_ticks(scenario: Scenario, horizon_s: float) -> int:
@@ -106,7 +107,7 @@ def expected_ticks(scenario: Scenario, horizon_s: float) -> int:
     past_s = 0.0
     if feed.schedule == "bursty":
         past_s = MEMORY_LIVES * feed.bursty.decay_s / (1 - feed.bursty.branching_ratio)
-    return round(feed.rate_per_s * (horizon_s + past_s))
+    return feed.symbols + round(feed.rate_per_s * (horizon_s + past_s))
 
 
 def starting_s(at_least_s: float, ticks: int) -> float:

@@ -20,11 +20,11 @@ balanced by chance, not by design.
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bench import transports
 from bench.errors import ScenarioError
@@ -36,6 +36,9 @@ LABEL = re.compile(r"[A-Za-z0-9_]{1,40}")
 SHORTEST_LATE_S = 1.0
 POLL_INTERVALS_LATE = 1.5
 """An update may wait a whole poll interval without being late."""
+SHORTEST_WARMUP_S = 1.0
+OPENING_S = 0.2
+"""For the opening ticks to be asked for, answered and read, beside the wait for a poll."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +128,25 @@ def late_after_s(scenario: Scenario, options: Mapping[str, Table]) -> float:
     return max(SHORTEST_LATE_S, POLL_INTERVALS_LATE * poll_interval_s(options))
 
 
+def warmup_least_s(scenario: Scenario, options: Mapping[str, Table]) -> float:
+    """The shortest warm-up after which each client knows something of every symbol: the longest poll
+    interval, a round trip of the network that is simulated, and a little more. In whole ms, rounded up."""
+    table = scenario.simulation
+    network_s = sum(table.delays_s or (0.0, 0.0)) + 2 * table.jitter_ms / 1000
+    return math.ceil(1000 * (poll_interval_s(options) + network_s + OPENING_S) - 1e-6) / 1000
+
+
+def warmup_s(scenario: Scenario, options: Mapping[str, Table]) -> float:
+    """The length of warm-up, one for all subjects."""
+    if scenario.windows.warmup_s is not None:
+        return scenario.windows.warmup_s
+    return max(SHORTEST_WARMUP_S, warmup_least_s(scenario, options))
+
+
 def horizon_s(scenario: Scenario, options: Mapping[str, Table]) -> float:
     """How long the feed of a trial goes on, from the begin of warm-up to the end of the drain."""
     windows = scenario.windows
-    return windows.warmup_s + windows.measure_s + 2 * late_after_s(scenario, options)
+    return warmup_s(scenario, options) + windows.measure_s + 2 * late_after_s(scenario, options)
 
 
 def check(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
@@ -148,20 +166,29 @@ def check(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
         refuse("trials.until", repr(rule.subject), "one of " + ", ".join(scenario.transports))
     if rule and rule.clients not in (None, *clients):
         refuse("trials.until", rule.clients, f"one of load.clients = {list(clients)}")
+    given_s, least_s = scenario.windows.warmup_s, warmup_least_s(scenario, options)
+    if given_s is not None and given_s < least_s:
+        refuse("windows.warmup_s", given_s, f"at least {least_s:g}: the longest poll interval and a little "
+               "more, so that each client knows something of every symbol when measuring begins")
     feed, size = scenario.feed, scenario.load.symbols_per_client
     if feed.schedule == "replay":
         return   # its rate and its symbols stand in the file
     if size is not None and size > feed.symbols:
         refuse("load.symbols_per_client", size, f"at most feed.symbols = {feed.symbols}")
-    waiting = 2 * feed.rate_per_s * poll_interval_s(options)
-    held: Sequence[tuple[str, Any]] = (
-        ("server.slow_client.buffer_ticks", scenario.server.slow_client.buffer_ticks),
-        ("server.tape_ticks", scenario.server.tape_ticks),
-    )
-    for field, ticks in held:
-        if ticks < waiting:
-            refuse(field, ticks, f"at least {waiting:g}: twice what falls due between two polls, "
-                   "or a client that keeps its schedule would pass for a slow one")
+    check_room(scenario, feed.symbols, 2 * feed.rate_per_s * poll_interval_s(options), where)
+
+
+def check_room(scenario: Scenario, symbols: int, waiting: float, where: str) -> None:
+    """Refuse a server that holds less than the opening of a feed of so many symbols and `waiting` ticks."""
+    server, of_each = scenario.server, min(scenario.load.symbols_per_client or symbols, symbols)
+    held = (("server.slow_client.buffer_ticks", server.slow_client.buffer_ticks, of_each),
+            ("server.tape_ticks", server.tape_ticks, symbols))
+    for field, ticks, opening in held:
+        if ticks < opening + waiting:
+            raise ScenarioError(
+                where, field, str(ticks), f"at least {opening + waiting:g}: a tick of each symbol, which "
+                "the feed opens with, and twice what falls due between two polls, or a client that keeps its "
+                "schedule would pass for a slow one")
 
 
 def _check_own_servers(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:

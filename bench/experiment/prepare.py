@@ -80,7 +80,8 @@ def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None) -> 
 
 def with_trades(question: Question, horizon_s: float | None = None, t0_s: float | None = None) -> Question:
     """Return the question with the trades that a trial needs of a replayed file, which is read here and not
-    again; raises `FeedFileError`. The horizon and where measuring begins are by default those of a trial."""
+    again; raises `FeedFileError`, or `ScenarioError` where the servers can't hold a tick of each of its
+    symbols. The horizon and where measuring begins are by default those of a trial."""
     scenario = question.scenario
     if scenario.feed.schedule != "replay" or question.trades is not None:
         return question
@@ -89,10 +90,11 @@ def with_trades(question: Question, horizon_s: float | None = None, t0_s: float 
     available = host.memory_bytes()[1]
     most = available // replay.BYTES_A_TRADE if available > 0 else None
     trades = replay.read(scenario.feed.replay, most)
+    plan.check_room(scenario, len(trades.symbols), 0.0, str(question.file))
     kept = replay.during(
         trades, scenario.feed.replay.speed,
         plan.horizon_s(scenario, question.options) if horizon_s is None else horizon_s,
-        scenario.windows.warmup_s if t0_s is None else t0_s)
+        plan.warmup_s(scenario, question.options) if t0_s is None else t0_s)
     return replace(question, trades=kept)
 
 
@@ -107,7 +109,8 @@ def refuse_unless_fits(question: Question, results: Path) -> needs.Needs:
     needs.refuse_unless_fits(needs.needs(costliest, question.options, expected), means)
     seed = plan.derive(costliest.seed, "block", 1)
     trades = with_trades(question).trades
-    ticks = len(schedule.make(costliest.feed, seed, horizon_s, costliest.windows.warmup_s, trades))
+    t0_s = plan.warmup_s(costliest, question.options)
+    ticks = len(schedule.make(costliest.feed, seed, horizon_s, t0_s, trades))
     needed = needs.needs(costliest, question.options, ticks, trades_read=trades.rows if trades else 0,
                          trades_kept=len(trades.price) if trades else 0)
     needs.refuse_unless_fits(needed, means)

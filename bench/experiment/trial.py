@@ -91,6 +91,11 @@ class Setting:
         return plan.late_after_s(self.scenario, self.options)
 
     @property
+    def warmup_s(self) -> float:
+        """The length of warm-up, one for all subjects."""
+        return plan.warmup_s(self.scenario, self.options)
+
+    @property
     def probed_cores(self) -> list[int]:
         """A core of the server's and one of the others', for the probe of the machine's jitter."""
         return [min(cores) for cores in (self.server_cores, self.other_cores) if cores]
@@ -98,10 +103,9 @@ class Setting:
     def schedule(self, seed: int) -> Schedule:
         """The ticks of a block; only the latest is kept."""
         if seed not in self._schedules:
-            windows = self.scenario.windows
             horizon_s = plan.horizon_s(self.scenario, self.options)
             self._schedules.clear()
-            self._schedules[seed] = schedule.make(self.scenario.feed, seed, horizon_s, windows.warmup_s)
+            self._schedules[seed] = schedule.make(self.scenario.feed, seed, horizon_s, self.warmup_s)
         return self._schedules[seed]
 
 
@@ -193,7 +197,7 @@ class _Trial:
         self.idle = self._idle()
         windows = self.scenario.windows
         warmup_ns = self.clock.now_ns() + LEAD_NS
-        t0_ns = warmup_ns + round(windows.warmup_s * NS)
+        t0_ns = warmup_ns + round(self.setting.warmup_s * NS)
         t1_ns = t0_ns + round(windows.measure_s * NS)
         self.windows = Windows(warmup_ns, t0_ns, t1_ns, round(self.setting.late_after_s * NS))
         self.facts["windows"] = self.windows
@@ -279,7 +283,7 @@ class _Trial:
         return self.crew.start(programs.publisher(
             self.folder, self.scenario.feed, seed=self.planned.seed,
             horizon_s=plan.horizon_s(self.scenario, self.setting.options),
-            t0_s=self.scenario.windows.warmup_s, clock_origin_ns=self.clock.origin_ns,
+            t0_s=self.setting.warmup_s, clock_origin_ns=self.clock.origin_ns,
             port=port, warmup_ns=warmup_ns, cores=self.setting.other_cores,
         ))
 

@@ -94,13 +94,20 @@ def offsets_ns(trades: Trades, speed: float, t0_s: float) -> Ints:
     return round(t0_s * NS) + np.floor(since_start).astype(np.int64)
 
 
+def opening(trades: Trades, begin: int) -> Ints:
+    """Return the place of each symbol's last trade before the place `begin`; of its first one where it has
+    none there."""
+    symbol, found = trades.symbol, np.empty(len(trades.symbols), dtype=np.int64)
+    found[symbol[begin:][::-1]] = np.arange(begin, len(symbol))[::-1]   # of several, the last one stays
+    found[symbol[:begin]] = np.arange(begin)
+    return found
+
+
 def during(trades: Trades, speed: float, horizon_s: float, t0_s: float) -> Trades:
-    """Return the trades that are due within the horizon, and each symbol's last one before."""
+    """Return the trades that are due within the horizon, and those of the opening."""
     offset_ns = offsets_ns(trades, speed, t0_s)
     first, end = np.searchsorted(offset_ns, [0, round(horizon_s * NS)]).tolist()
-    _, from_the_end = np.unique(trades.symbol[:first][::-1], return_index=True)
-    before = np.sort(first - 1 - from_the_end)
-    kept = np.concatenate((before, np.arange(first, end)))
+    kept = np.union1d(opening(trades, first), np.arange(first, end))
     return replace(trades, instant_ns=trades.instant_ns[kept], symbol=trades.symbol[kept],
                    price=trades.price[kept], size=trades.size[kept])
 

@@ -5,6 +5,11 @@
 Offsets count from where warm-up begins; a tick's index is its place in their order. Load is open
 loop: nothing that happens in a trial moves an offset.
 
+A feed opens with one tick of each symbol at offset 0, in the order of `symbols`, as a market's snapshot
+does: so that every client that has had time to ask knows something of every symbol when measuring begins.
+A replay opens with each symbol's last trade before; a symbol without one, with its first trade to come.
+These opening ticks come on top of the rate, and before t0, so no count of the window holds them.
+
     constant   every 1/rate, from a phase drawn from the seed (else it would lock to a poll's phase)
     poisson    independent of one another, `rate_per_s` on average
     bursty     a Hawkes process: each tick sets off others
@@ -23,8 +28,9 @@ counts is 1 / (1 − n)² times their mean (1 for Poisson).
 Prices are random walks on a grid of 0.01, one for each symbol; sizes are log-normal. They make the
 payload look like one and mean nothing else.
 
-Known weakness: a branching ratio near 1 needs a past of rate · 20 · decay_s / (1 − n) ticks; at
-0.99999 that takes seconds. A replay whose file ends before the horizon falls silent there.
+Known weaknesses: a file of many thousand symbols opens with as many ticks for each client that wants all
+of them, and they take their time. A branching ratio near 1 needs a past of rate · 20 · decay_s / (1 − n)
+ticks; at 0.99999 that takes seconds. A replay whose file ends before the horizon falls silent there.
 """
 
 from __future__ import annotations
@@ -119,13 +125,14 @@ def make(feed: Feed, seed: int, horizon_s: float, t0_s: float, trades: Trades | 
         offset_s = poisson(times, feed.rate_per_s, 0.0, horizon_s)
     else:
         offset_s = hawkes(times, feed.rate_per_s, feed.bursty, horizon_s)
-    symbol = symbols.integers(0, feed.symbols, len(offset_s), dtype=np.int32)
+    drawn = symbols.integers(0, feed.symbols, len(offset_s), dtype=np.int32)
+    symbol = np.concatenate((np.arange(feed.symbols, dtype=np.int32), drawn))
     return Schedule(
-        offset_ns=np.floor(offset_s * NS).astype(np.int64),
+        offset_ns=np.floor(np.concatenate((np.zeros(feed.symbols), offset_s)) * NS).astype(np.int64),
         symbol=symbol,
         symbols=symbol_names(feed.symbols),
         price=_walks(prices, symbol, feed.symbols),
-        size=np.ceil(sizes.lognormal(np.log(100), 1.0, len(offset_s))).astype(np.int64),
+        size=np.ceil(sizes.lognormal(np.log(100), 1.0, len(symbol))).astype(np.int64),
         book_levels=feed.book_levels,
         seed=seed,
     )
@@ -178,19 +185,22 @@ def _walks(rng: np.random.Generator, symbol: npt.NDArray[np.int32], symbols: int
 
 
 def _replayed(feed: Feed, seed: int, horizon_s: float, t0_s: float, trades: Trades | None) -> Schedule:
-    """Return the file's trades that fall within the horizon."""
+    """Return the opening, and the file's trades that fall within the horizon."""
     from bench.feed import replay  # here, since pandas costs half a second that other schedules don't need
 
     if trades is None:
         trades = replay.read(feed.replay)
     offset_ns = replay.offsets_ns(trades, feed.replay.speed, t0_s)
-    within = slice(*np.searchsorted(offset_ns, [0, round(horizon_s * NS)]).tolist())
+    begin, end = np.searchsorted(offset_ns, [0, round(horizon_s * NS)]).tolist()
+    opening = replay.opening(trades, begin)
+    rows = np.concatenate((opening, np.arange(begin, end)))
+    offset_ns = np.concatenate((np.zeros(len(opening), dtype=np.int64), offset_ns[begin:end]))
     return Schedule(
-        offset_ns=offset_ns[within],
-        symbol=trades.symbol[within],
+        offset_ns=offset_ns,
+        symbol=trades.symbol[rows],
         symbols=trades.symbols,
-        price=trades.price[within],
-        size=trades.size[within],
+        price=trades.price[rows],
+        size=trades.size[rows],
         book_levels=feed.book_levels,
         seed=seed,
     )

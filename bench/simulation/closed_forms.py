@@ -155,7 +155,7 @@ def demand(case: Case, rate_per_s: float) -> Demand:
 def drawn_per_s(case: Case) -> float:
     """Ticks a second that were drawn for the measuring window."""
     windows = case.scenario.windows
-    since_t0_s = shards.schedule(case).offset_ns / shards.NS - windows.warmup_s
+    since_t0_s = shards.schedule(case).offset_ns / shards.NS - case.t0_s
     return int(((since_t0_s >= 0) & (since_t0_s < windows.measure_s)).sum()) / windows.measure_s
 
 

@@ -177,8 +177,8 @@ class Crossing:
             planned=PlannedTrial(f"check-{subject.label}", 1, 1, subject.label, subject.transport, each,
                                  scenario.seed),
             calibrated=self.costs.of(subject.transport, subject.options),
-            windows=trial.windows_of(0, windows, longest_s),
-            horizon_s=windows.warmup_s + windows.measure_s + 2 * longest_s, kept_below=0.0,
+            windows=trial.windows_of(0, longest_s, windows.measure_s, longest_s),
+            horizon_s=longest_s + windows.measure_s + 2 * longest_s, kept_below=0.0,
         )
 
 

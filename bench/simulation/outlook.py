@@ -207,7 +207,7 @@ def _rtt_s(case: Case) -> float:
 def _busiest_per_s(case: Case) -> float:
     """Ticks a second of the feed in the busiest stretch of the measuring window."""
     windows = case.scenario.windows
-    since_t0_s = shards.schedule(case).offset_ns / shards.NS - windows.warmup_s
+    since_t0_s = shards.schedule(case).offset_ns / shards.NS - case.t0_s
     inside = since_t0_s[(since_t0_s >= 0) & (since_t0_s < windows.measure_s)]
     return busiest_per_s(inside, min(case.windows.late_after_ns / shards.NS, windows.measure_s))
 

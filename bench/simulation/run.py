@@ -60,7 +60,8 @@ class Setting:
         """One trial, the `number`-th of its plan, from 0."""
         scenario, options = self.scenario, self.options[planned.subject]
         late_after_s = plan.late_after_s(scenario, self.options)
-        windows = trial.windows_of(number, scenario.windows, late_after_s)
+        windows = trial.windows_of(
+            number, plan.warmup_s(scenario, self.options), scenario.windows.measure_s, late_after_s)
         return Case(
             scenario=scenario, options=options, planned=planned,
             calibrated=self.costs.of(planned.transport, options), windows=windows,

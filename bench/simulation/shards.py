@@ -64,6 +64,11 @@ class Case:
     """Bound of the draws of the clients whose rows are kept (`tally.chosen_below`)."""
 
     @property
+    def t0_s(self) -> float:
+        """Where measuring begins, from the beginning of warm-up."""
+        return (self.windows.t0_ns - self.windows.warmup_ns) / NS
+
+    @property
     def workers(self) -> int:
         """Workers that have a client at all."""
         return min(self.scenario.simulation.workers, self.planned.clients)
@@ -145,13 +150,13 @@ def build(case: Case, worker: int) -> Shard:
     return Shard(
         seed=planned.seed,
         clients=clients,
-        ticks=_ticks(scenario.feed, planned.seed, case.horizon_s, scenario.windows.warmup_s,
+        ticks=_ticks(scenario.feed, planned.seed, case.horizon_s, case.t0_s,
                      case.windows.warmup_ns),
         cycle=cycle(case),
         costs=case.calibrated.world_costs.crowded(len(clients)),
         net=case.net,
-        t0_s=scenario.windows.warmup_s,
-        t1_s=scenario.windows.warmup_s + scenario.windows.measure_s,
+        t0_s=case.t0_s,
+        t1_s=case.t0_s + scenario.windows.measure_s,
         late_after_s=case.windows.late_after_ns / NS,
         mode=scenario.load.mode,
         subscribed=_subscribed(scenario, drawn.symbols, clients, planned.seed),
@@ -165,7 +170,7 @@ def build(case: Case, worker: int) -> Shard:
 
 def schedule(case: Case) -> Schedule:
     """The trial's ticks, the same as a measured trial's."""
-    return _schedule(case.scenario.feed, case.planned.seed, case.horizon_s, case.scenario.windows.warmup_s)
+    return _schedule(case.scenario.feed, case.planned.seed, case.horizon_s, case.t0_s)
 
 
 def cycle(case: Case) -> Cycle:
@@ -176,7 +181,7 @@ def cycle(case: Case) -> Cycle:
 
 def payload_bytes(case: Case) -> Ints:
     """The length of each tick's encoding."""
-    return _ticks(case.scenario.feed, case.planned.seed, case.horizon_s, case.scenario.windows.warmup_s,
+    return _ticks(case.scenario.feed, case.planned.seed, case.horizon_s, case.t0_s,
                   case.windows.warmup_ns).payload_bytes
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from bench import records, scenario
+from bench import records
 from bench.contract import REFUSALS
 from bench.cycle import Cycle
 from bench.experiment import plan
@@ -42,11 +42,11 @@ long as they are in measured runs."""
 EPOCH = "0000"
 
 
-def windows_of(number: int, asked: scenario.Windows, late_after_s: float) -> Windows:
+def windows_of(number: int, warmup_s: float, measure_s: float, late_after_s: float) -> Windows:
     """The windows of the trial with this place in the plan, from 0."""
-    warmup_ns = round((number + 1) * (asked.warmup_s + asked.measure_s + BETWEEN_S) * NS)
-    t0_ns = warmup_ns + round(asked.warmup_s * NS)
-    return Windows(warmup_ns, t0_ns, t0_ns + round(asked.measure_s * NS), round(late_after_s * NS))
+    warmup_ns = round((number + 1) * (warmup_s + measure_s + BETWEEN_S) * NS)
+    t0_ns = warmup_ns + round(warmup_s * NS)
+    return Windows(warmup_ns, t0_ns, t0_ns + round(measure_s * NS), round(late_after_s * NS))
 
 
 def write(case: Case, whole: Part, folder: Path, attempt: int, took_s: float) -> TrialRecord:

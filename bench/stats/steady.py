@@ -23,7 +23,8 @@ no answer.
 
 here of the latencies by due instant in bins of 100 ms, from the begin of warm-up to t1. The cut is
 reported beside the warm-up that was given; a single one says little, but cuts behind t0 in most trials of
-a cell say that `windows.warmup_s` is too short.
+a cell say that `windows.warmup_s` is too short. The opening ticks, which come all at once where warm-up
+begins, are left out.
 
 Tests for a unit root (ADF) are not made: that they reject one does not show that a warm-up is over.
 
@@ -73,8 +74,10 @@ def steadiness(trial: TrialArrays) -> Steadiness:
     length_ns, ticks_ns = windows.t1_ns - windows.t0_ns, trial.ticks.due_ns - windows.t0_ns
     numbers, medians = binned(due_ns - windows.t0_ns, latency_ns, length_ns, BIN_NS, np.median)
     due = np.bincount(ticks_ns[(ticks_ns >= 0) & (ticks_ns < length_ns)] // BIN_NS)
+    since_ns = due_ns - windows.warmup_ns
+    drawn = since_ns > 0
     places, means = binned(
-        due_ns - windows.warmup_ns, latency_ns, windows.t1_ns - windows.warmup_ns, WARMUP_BIN_NS, np.mean)
+        since_ns[drawn], latency_ns[drawn], windows.t1_ns - windows.warmup_ns, WARMUP_BIN_NS, np.mean)
     cut = mser5(means)
     cut_s = math.nan if cut is None else float(places[cut]) * WARMUP_BIN_NS / 1e9
     return Steadiness(len(medians), trend_share(medians, due[numbers].astype(np.float64)), cut_s)

@@ -64,8 +64,10 @@ def test_only_what_a_client_subscribes_to_is_stored() -> None:
 
 
 def test_a_polls_interval_is_waited_for_at_the_end() -> None:
-    asked = scenario()
+    asked = scenario(windows={"warmup_s": 6})
     assert trial_s(asked, {"a": Polling(interval_s=5)}, 50) - trial_s(asked, {}, 50) == pytest.approx(4.7)
+    polled, pushed = (trial_s(scenario(), given, 50) for given in ({"a": Polling(interval_s=5)}, {}))
+    assert polled - pushed == pytest.approx(4.7 + 4.2)   # warm-up is longer, too
 
 
 @pytest.mark.parametrize("changes", [{}, {"ports": None}, {"files": -1}])   # not known; without a limit

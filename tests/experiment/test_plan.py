@@ -17,6 +17,7 @@ from bench.tables import Table
 
 class Polling(Table):
     interval_s: float = 1.0
+    jitter: float = 0.0
 
 
 class Pushing(Table):
@@ -119,13 +120,31 @@ def test_an_update_is_late_after_one_and_a_half_polls(
     assert plan.horizon_s(asked, options) == 3 + 2 * late_s
 
 
+@pytest.mark.parametrize(("interval_s", "jitter", "rtt_ms", "warmup_s"), [
+    (0.1, 0.0, None, 1.0), (1.0, 0.0, None, 1.2), (5.0, 0.0, 80.0, 5.28), (2.0, 0.5, None, 3.2),
+])
+def test_warm_up_is_a_poll_and_a_little_more(
+    interval_s: float, jitter: float, rtt_ms: float | None, warmup_s: float
+) -> None:
+    options = {"a": Polling(interval_s=interval_s, jitter=jitter), "b": Pushing()}
+    asked = scenario(simulation={"rtt_ms": rtt_ms})
+    assert plan.warmup_s(asked, options) == warmup_s
+    assert plan.warmup_s(scenario(windows={"warmup_s": 7.0}), options) == 7.0
+    least = scenario(windows={"warmup_s": max(warmup_s, 1.2)}, simulation={"rtt_ms": rtt_ms})
+    plan.check(least, options, "some.toml")
+
+
 @pytest.mark.parametrize(("changes", "sentence"), [
     ({"transports": {"a-b": {}}}, "letters, digits and underscores"),
     ({"transports": {"../x": {}}}, "letters, digits and underscores"),
     ({"load": {"clients": [5, 6, 5]}}, "load.clients: found .5, 6, 5., allowed is each count once"),
     ({"load": {"symbols_per_client": 6}}, "load.symbols_per_client: found 6, allowed is at most"),
-    ({"server": {"slow_client": {"buffer_ticks": 19}}}, "buffer_ticks: found 19, allowed is at least 20"),
-    ({"server": {"tape_ticks": 10}}, "server.tape_ticks: found 10, allowed is at least 20"),
+    ({"server": {"slow_client": {"buffer_ticks": 24}}}, "buffer_ticks: found 24, allowed is at least 25"),
+    ({"server": {"tape_ticks": 10}}, "server.tape_ticks: found 10, allowed is at least 25"),
+    ({"feed": {"symbols": 5000}, "load": {"symbols_per_client": 4000}, "server": {"tape_ticks": 5000}},
+     "server.tape_ticks: found 5000, allowed is at least 5020"),
+    ({"windows": {"warmup_s": 1.19}}, "warmup_s: found 1.19, allowed is at least 1.2: the longest poll"),
+    ({"windows": {"warmup_s": 1.3}, "simulation": {"rtt_ms": 101.0}}, "found 1.3, allowed is at least 1.301"),
     ({"trials": {"until": "p99 of c ± 1 %"}}, "trials.until: found 'c', allowed is one of a, b"),
     ({"trials": {"until": "p99 of a at 7 ± 1 %"}}, "until: found 7, allowed is one of load.clients = .50."),
 ])
@@ -141,7 +160,7 @@ def test_a_run_that_goes_on_until_something_holds_plans_all_blocks_that_there_ma
 
 
 def test_fields_that_go_together() -> None:
-    plan.check(scenario(server={"slow_client": {"buffer_ticks": 20}}), {"a": Polling()}, "some.toml")
+    plan.check(scenario(server={"slow_client": {"buffer_ticks": 25}}), {"a": Polling()}, "some.toml")
 
 
 @pytest.mark.parametrize("option", [{"tls": True}, {"response_headers": ["Server: mine"]}])

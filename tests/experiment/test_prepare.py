@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench.errors import ScenarioError
-from bench.experiment import needs, prepare
+from bench.experiment import needs, plan, prepare
+from bench.experiment.journal import PROJECT
 from bench.experiment.plan import trials
 from bench.transports.short_polling.protocol import Options as ShortPolling
 
@@ -28,6 +29,15 @@ def tiny(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.toml"
     path.write_text(TINY)
     return path
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PROJECT / "scenarios").glob("**/*.toml")), ids=lambda path: path.stem)
+def test_every_scenario_that_comes_with_the_project_goes_together(path: Path) -> None:
+    given = ["feed.replay.file=trades.csv"] if 'schedule = "replay"' in path.read_text() else []
+    question = prepare.read(str(path), given)
+    assert plan.warmup_s(question.scenario, question.options) >= plan.warmup_least_s(
+        question.scenario, question.options)
 
 
 @pytest.mark.parametrize("name", ["default", "quick"])

@@ -21,6 +21,7 @@ from bench.errors import FeedFileError
 from bench.feed import replay
 from bench.feed.schedule import NS, make
 from bench.feed.tick import decode, encode
+from bench.feed.trade_store import Trades
 from bench.scenario import Feed, Replay
 from bench.validation import WrittenFloat
 
@@ -199,14 +200,15 @@ def test_start_falls_on_t0_and_what_was_before_on_warm_up(tmp_path: Path) -> Non
     start = "2024-03-01T09:30:00.5"
     feed = Feed(schedule="replay", replay=Replay(file=file, start=start))
     schedule = make(feed, 1, horizon_s=3.0, t0_s=1.0)
-    assert schedule.offset_ns.tolist() == [500_001_000, NS, NS, 2 * NS + NS // 2]
-    assert [schedule.tick(index, 1, 0).price for index in range(4)] == [23.82, 10.0, 23.83, 10.5]
+    assert schedule.offset_ns.tolist() == [0, 0, 500_001_000, NS, NS, 2 * NS + NS // 2]
+    assert [schedule.tick(index, 1, 0).price for index in range(6)] == [10.0, 23.82, 23.82, 10.0, 23.83, 10.5]
     short = make(feed, 1, horizon_s=2.5, t0_s=0.25)  # the first trade is before warm-up
-    assert short.offset_ns.tolist() == [NS // 4, NS // 4, NS + 3 * NS // 4]
+    assert short.offset_ns.tolist() == [0, 0, NS // 4, NS // 4, NS + 3 * NS // 4]
+    assert short.price[:2].tolist() == [10.0, 23.82]   # AAA has none before, ETF's last is that one
     assert short.symbols == ("AAA", "ETF")
     numbers = "timestamp,symbol,price,size\n1709285400,A,1,1\n1709285404,A,2,2\n"
     feed = Feed(schedule="replay", replay=Replay(file=written(tmp_path, numbers), start="1709285402.5"))
-    assert make(feed, 1, 3.0, 1.0).offset_ns.tolist() == [2 * NS + NS // 2]
+    assert make(feed, 1, 3.0, 1.0).offset_ns.tolist() == [0, 2 * NS + NS // 2]
 
 
 @given(
@@ -222,9 +224,9 @@ def test_gaps_are_the_files_over_the_speed(
     file = written(tmp_path_factory.mktemp("replay"), "timestamp,symbol,price,size\n" + rows)
     feed = Feed(schedule="replay", replay=Replay(file=file, speed=speed))
     schedule = make(feed, 1, horizon_s=1000.0, t0_s=2.0)
-    assert schedule.size.tolist() == list(range(len(instants)))
+    assert schedule.size.tolist() == [0, *range(len(instants))]   # the opening has no trade before
     expected = [2 * NS + int((instant - instants[0]) * 1000 / speed) for instant in instants]
-    assert schedule.offset_ns.tolist() == expected
+    assert schedule.offset_ns.tolist() == [0, *expected]
 
 
 HEADER = "timestamp,symbol,price,size\n"
@@ -375,6 +377,25 @@ def test_a_file_as_people_have_it_gives_what_is_right(
     trades = read(str(CASES / name), **fields)
     assert (trades.rows, trades.symbols) == right
     assert np.all(np.diff(trades.instant_ns) >= 0)
+
+
+@given(st.integers(1, 6), st.data())
+@settings(deadline=None)
+def test_it_opens_with_each_symbols_last_trade_before(symbols: int, data: st.DataObject) -> None:
+    extra = data.draw(st.lists(st.integers(0, symbols - 1), max_size=12))
+    symbol = data.draw(st.permutations([*range(symbols), *extra]))
+    begin = data.draw(st.integers(0, len(symbol)))
+    count = len(symbol)
+    trades = Trades(np.arange(count) * NS, np.array(symbol, dtype=np.int32), tuple("ABCDEF"[:symbols]),
+                    np.ones(count), np.arange(count), 0, count)
+    for number, place in enumerate(replay.opening(trades, begin).tolist()):
+        before = [each for each in range(begin) if symbol[each] == number]
+        assert place == (before[-1] if before else symbol.index(number))
+    feed = Feed(schedule="replay", replay=Replay(file="there.csv"))
+    whole, part = (make(feed, 1, 3.0, 1.0 - begin, each)
+                   for each in (trades, replay.during(trades, 1.0, 3.0, 1.0 - begin)))
+    assert whole.size.tolist() == part.size.tolist()
+    assert whole.offset_ns.tolist() == part.offset_ns.tolist()
 
 
 @pytest.mark.skipif(not TRADING_DAY.exists(), reason="the file of a trading day is not here")

@@ -43,6 +43,14 @@ def test_a_schedule_is_sorted_within_its_horizon_and_a_function_of_the_seed(
     assert (schedule.price == np.round(schedule.price, 2)).all()
     assert (schedule.size >= 1).all()
     assert same(schedule, make(feed, seed, horizon_s, 1.0))
+    assert schedule.symbol[: feed.symbols].tolist() == list(range(feed.symbols))   # the opening
+    assert (schedule.offset_ns[: feed.symbols] == 0).all()
+
+
+def test_the_opening_moves_nothing_that_is_drawn() -> None:
+    few, many = (make(Feed(rate_per_s=20, symbols=count), 4, 5.0, 1.0) for count in (1, 7))
+    assert few.offset_ns[1:].tolist() == many.offset_ns[7:].tolist()
+    assert (few.offset_ns[1:] > 0).all()
 
 
 @given(feeds, seeds, st.lists(st.floats(0, 3), min_size=2, max_size=2))
@@ -94,9 +102,9 @@ def test_constant_is_evenly_spaced_from_a_phase_of_the_seeds() -> None:
     feed = Feed(schedule="constant", rate_per_s=8)
     schedules = [make(feed, seed, 10.0, 1.0) for seed in range(20)]
     for schedule in schedules:
-        assert len(schedule) == 80
-        assert (np.abs(np.diff(schedule.offset_ns) - NS // 8) <= 1).all()
-    phases = sorted(int(schedule.offset_ns[0]) for schedule in schedules)
+        assert len(schedule) == 5 + 80
+        assert (np.abs(np.diff(schedule.offset_ns[5:]) - NS // 8) <= 1).all()
+    phases = sorted(int(schedule.offset_ns[5]) for schedule in schedules)
     assert phases[0] < NS // 32
     assert phases[-1] > NS // 8 - NS // 32
 
@@ -136,7 +144,7 @@ def test_bursts_decay_as_asked() -> None:
 def test_bursts_are_stationary_from_the_start() -> None:
     bursts = Bursts(branching_ratio=0.9, decay_s=0.5)
     feed = Feed(schedule="bursty", rate_per_s=50, bursty=bursts)
-    first = [len(make(feed, seed, 1.0, 0.0)) for seed in range(400)]
+    first = [len(make(feed, seed, 1.0, 0.0)) - feed.symbols for seed in range(400)]
     error = np.std(first) / np.sqrt(len(first))
     assert abs(np.mean(first) - 50) < 4 * error
     assert 4 * error < 15  # an empty past would give 9.5 in the first second
@@ -149,7 +157,7 @@ def test_symbols_have_names_of_their_own() -> None:
     assert len(set(names)) == 10_000
 
 
-def test_a_feed_that_is_nearly_never_due_is_empty() -> None:
-    schedule = make(Feed(schedule="poisson", rate_per_s=1e-9), 1, 1.0, 0.0)
-    assert len(schedule) == 0
-    assert schedule.last_index(0, NS) == {}
+def test_a_feed_that_is_nearly_never_due_opens_and_is_silent() -> None:
+    schedule = make(Feed(schedule="poisson", rate_per_s=1e-9, symbols=2), 1, 1.0, 0.0)
+    assert schedule.last_index(0, NS) == {"AAA": 0, "AAB": 1}
+    assert schedule.last_index(1, NS) == {}
