@@ -30,7 +30,7 @@ symbols = 3
 [load]
 clients = [4]
 [windows]
-warmup_s = 0.2
+warmup_s = 0.3
 measure_s = 0.8
 [trials]
 count = 1

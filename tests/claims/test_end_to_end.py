@@ -16,7 +16,6 @@ pytestmark = [pytest.mark.process, pytest.mark.skipif(sys.platform != "linux", r
 
 SMALL = (
     "trials.count=1", "trials.repeats=0", "load.clients=[5]", "windows.measure_s=1.5", "windows.idle_s=0",
-    "windows.warmup_s=0.2",
 )
 
 

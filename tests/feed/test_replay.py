@@ -337,13 +337,13 @@ def test_reading_takes_at_most_150_bytes_a_trade(tmp_path: Path) -> None:
     assert float(done.stdout) <= 150
 
 
-def test_what_a_run_keeps_is_its_window_and_each_symbols_last_trade_before(tmp_path: Path) -> None:
+def test_what_a_run_keeps_is_its_window_and_its_opening(tmp_path: Path) -> None:
     rows = [(0, "A"), (1, "B"), (2, "A"), (3, "C"), (4, "A"), (9, "D")]
     file = written(tmp_path, HEADER + "".join(f"{1704067200 + at},{name},{at + 1},{at}\n" for at,
                                               name in rows))
     trades = replay.read(Replay(file=file, start="1704067203.5"))
     kept = replay.during(trades, speed=1.0, horizon_s=3.0, t0_s=1.0)
-    assert kept.size.tolist() == [1, 2, 3, 4]   # B and A before warm-up, then what is within
+    assert kept.size.tolist() == [1, 2, 3, 4, 9]   # B and A before warm-up, what is within, and D's first
 
 
 @pytest.mark.skipif(not CASES.exists(), reason="the files as people have them are not here")

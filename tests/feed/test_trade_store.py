@@ -41,11 +41,11 @@ def test_what_is_kept_gives_the_same_schedule(tmp_path: Path, source: Replay) ->
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_window_without_a_trade_is_kept_too(tmp_path: Path, source: Replay) -> None:
+def test_of_a_window_without_a_trade_the_opening_is_kept(tmp_path: Path, source: Replay) -> None:
     trades = replay.read(source)
     none = replay.during(trades, speed=1.0, horizon_s=0.0, t0_s=9.0)
     trade_store.store(tmp_path / "a", none)
-    assert len(trade_store.load(tmp_path / "a").price) == 0
+    assert trade_store.load(tmp_path / "a").size.tolist() == [0, 1, 3, 9]   # each symbol's first
     assert trade_store.load(tmp_path / "a").symbols == trades.symbols
 
 

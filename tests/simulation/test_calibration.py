@@ -14,7 +14,7 @@ from bench.simulation.calibration import calibrate
 from bench.simulation.costs import Calibrated, CostsFile, Estimate
 from bench.simulation.observed import Observation, observe
 
-SMALL = ("trials.count=1", "windows.warmup_s=0.2", "windows.idle_s=1.0")
+SMALL = ("trials.count=1", "windows.idle_s=1.0")
 WAKE_S, COLD_SHARE, CROWD_SHARE = 200e-6, 0.4, 0.3
 
 
