@@ -30,11 +30,12 @@ from bench.experiment.prepare import Question
 from bench.experiment.progress import LeftColumn, TimeLeft
 from bench.experiment.room import told_where_full
 from bench.scenario import Scenario
-from bench.simulation import crossing, storms
+from bench.simulation import beside, crossing, storms
 from bench.simulation import run as runs
 from bench.simulation.costs import CostsFile, default_costs, read_costs
 from bench.simulation.pieces import Piece, Tasks, make, missing
 from bench.simulation.world import Costs
+from bench.stats import prediction
 from bench.tables import Table as Options
 from bench.tables.storm import Storm
 
@@ -77,9 +78,12 @@ def begin(question: Question, results: Path, named: Path | None = None) -> Run:
     if costs is not None and scenario.storm is not None:
         _refuse_a_free_connection(question, costs)
     about = {"costs": runs.about_costs(path, costs)} if costs else {}
-    return journal.create(results, scenario, [], name=question.name, scenario_file=question.file,
+    made = journal.create(results, scenario, [], name=question.name, scenario_file=question.file,
                           options=question.options, command=sys.argv[1:],
                           further={"source": "simulated", **about})
+    if costs is not None and scenario.crossover is not None:
+        beside.write_validation(made.folder, beside.validation(results, costs))
+    return made
 
 
 def execute(run: Run) -> None:
@@ -166,9 +170,12 @@ def _storm(run: Run, costs: CostsFile | None) -> None:
 
 def _crossover(run: Run, costs: CostsFile) -> None:
     """Write the tables of a map."""
+    from bench.report.run import optional_table
     from bench.report.sheet import write_tables
 
-    asked = crossing.Crossing.of(run.scenario, _options(run), costs)
+    known = optional_table(run.folder / "validation.csv", prediction.COLUMNS)
+    checked = () if known is None else prediction.from_table(known)
+    asked = crossing.Crossing.of(run.scenario, _options(run), costs, checked)
     fields = asked.fields()
     checks = _pieces(run, "checks by the engine", asked.tasks(asked.chosen(fields)))
     write_tables(run.folder, {"crossover.csv": asked.table(fields),

@@ -29,10 +29,10 @@ FILES = ("crossover.csv", "crossover_checks.csv")
 CHEAPEST = (
     "Each small map is one budget and one distance: no update may take longer than the budget while no "
     "worker is fuller than {full:g} % of its core. A field shows who takes the least {what}, and how many "
-    "times as much the next one takes; within {margin:g} % of each other it is a tie. Hatched: too close, or "
-    "not known from this calibration, since with the costs at the other ends of their 95 % intervals it is "
-    "another (any of those whose markers stand there, or a tie, or nobody). Whoever polls at an "
-    "interval asks as seldom as the budget allows.")
+    "times as much the next one takes; within {margin:g} % of each other, or within what the costs' "
+    "intervals and the validation's errors leave open between them, it is a tie. Hatched: not known, since "
+    "with the costs at the other ends of their 95 % intervals somebody may be unable, or able. Whoever polls "
+    "at an interval asks as seldom as the budget allows.")
 FRESHEST = (
     "The same on {workers}: who has the least excess age (how much older what a client knows is than with "
     "a client who learns at once), and how much that is. Whoever polls at an interval asks as often as "
@@ -177,9 +177,12 @@ def findings(run: CrossoverRun) -> list[str]:
                      "the cheapest alone.")
     for asked in ("cheapest", "freshest"):
         answers = shares(run, asked)
+        if answers.ties:
+            found.append(f"Who is the {asked} is a tie in {answers.ties} of {answers.fields} fields: what is "
+                         "known of costs and model does not tell them apart.")
         if answers.open:
             found.append(f"Who is the {asked} is not known in {answers.open} of {answers.fields} fields: "
-                         "with other costs, within their intervals, it is another.")
+                         "with other costs, within their intervals, somebody else is able or unable.")
     fresh = run.table[run.table["asked"] == "freshest"]
     for number in sorted(fresh["clients"].unique()):
         here = fresh[(fresh["rtt_ms"] == trip) & (fresh["clients"] == number)]
@@ -250,7 +253,7 @@ def cut_table(run: CrossoverRun) -> Table:
     rows = tuple(
         (f"{row['rate_per_s']:g}", style.title(row["transport"]), *_offer(row)) for _, row in here.iterrows())
     columns = ("updates a second", "transport", "asks every", "workers", "CPU (cores)", "Mbit/s down",
-               run.unit, "within the costs' intervals",
+               run.unit, "within costs and validation",
                "latency, mean", "latency, worst")
     return Table("cut", f"In numbers: {clients:,.0f} clients, {trip:g} ms away, within {budget / 1000:g} s",
                  columns, rows, "All fields stand in crossover.csv (see docs/results.md).")
@@ -262,10 +265,17 @@ def _offer(row: pd.Series[Any]) -> tuple[str, ...]:
     price = row["cores"] if math.isnan(row["price_month"]) else row["price_month"]
     asks = "–" if math.isnan(row["interval_s"]) else f"{style.number(row['interval_s'])} s"
     return (asks, f"{row['workers']:,.0f}", style.number(row["cores"]),
-            style.number(row["bytes_down_per_s"] * 8 / 1e6), style.number(price),
-            f"{style.number(row['least'])} to "
-            + ("can't" if math.isinf(row["most"]) else style.number(row["most"])),
+            style.number(row["bytes_down_per_s"] * 8 / 1e6),
+            _end(price, row),
+            f"{_end(row['least'], row)} to {_end(row['most'], row)}",
             f"{style.number(row['latency_mean_ms'])} ms", f"{style.number(row['latency_worst_ms'])} ms")
+
+
+def _end(value: float, row: pd.Series[Any]) -> str:
+    """An end of a band, with the digits that the band leaves; without end, it may be that it can't."""
+    if math.isinf(value):
+        return "can't"
+    return style.banded(value, row["least"], row["most"]).partition(" ")[0]
 
 
 def checks_table(run: CrossoverRun) -> Table:

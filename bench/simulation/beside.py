@@ -91,8 +91,18 @@ def write(folder: Path, found: Beside, checked: pd.DataFrame | None) -> None:
     """Write both into a run's folder."""
     for name, frame in (("measured", found.cells), ("validation", checked)):
         if frame is not None:
-            with whole_file(folder / f"{name}.csv") as beside:
-                frame.to_csv(beside, index=False, lineterminator="\n")
+            _write(folder, name, frame)
+
+
+def write_validation(folder: Path, checked: pd.DataFrame | None) -> None:
+    """Write how far the costs of a map were checked into its folder, if they were."""
+    if checked is not None:
+        _write(folder, "validation", checked)
+
+
+def _write(folder: Path, name: str, frame: pd.DataFrame) -> None:
+    with whole_file(folder / f"{name}.csv") as beside:
+        frame.to_csv(beside, index=False, lineterminator="\n")
 
 
 def _same_subjects(mine: Scenario, options: Mapping[str, Table], theirs: Scenario, where: str

@@ -31,6 +31,8 @@ from bench.simulation.costs import CostsFile
 from bench.simulation.crossover import Field, Found, Offer, Subject
 from bench.simulation.pieces import Piece
 from bench.simulation.shards import Case
+from bench.stats import uncertainty
+from bench.stats.prediction import Compared
 from bench.tables import Table
 from bench.tables.crossover import Crossover
 from bench.traffic import SEGMENT_BYTES, Conversation
@@ -67,8 +69,10 @@ class Crossing:
     subjects: list[Subject]
 
     @classmethod
-    def of(cls, scenario: Scenario, options: Mapping[str, Table], costs: CostsFile) -> Crossing:
-        """From a scenario with `[crossover]`; a kind of transport without costs is a `RunError`."""
+    def of(cls, scenario: Scenario, options: Mapping[str, Table], costs: CostsFile,
+           checked: Sequence[Compared] = ()) -> Crossing:
+        """From a scenario with `[crossover]`; a kind of transport without costs is a `RunError`. `checked`:
+        the rows of a validation of these costs."""
         assert scenario.crossover is not None, "a scenario without a map"
         feed, load = scenario.feed, scenario.load
         drawn = schedules.make(feed, scenario.seed, (BEFORE + LINES) / feed.rate_per_s + 1, 0.0)
@@ -85,7 +89,8 @@ class Crossing:
             subjects.append(Subject(label, subject.transport, options[label], found.world_costs,
                                     found.world_net.feed_s, model.wire(options[label], said),
                                     Found.by(scenario.server, load.mode),
-                                    {**found.costs, "feed_s": found.net["feed_s"]}))
+                                    {**found.costs, "feed_s": found.net["feed_s"]},
+                                    _truths(subject.transport, checked)))
         demand = Demand(of_each / feed.symbols, of_each, sum(map(len, lines)) / len(lines), 1.0,
                         mode=load.mode)
         return cls(scenario, scenario.crossover, options, costs, demand, subjects)
@@ -185,3 +190,20 @@ class Crossing:
 def _late_after_s(field: Field) -> float:
     """ℓ of a check: so long that nothing is lost by it."""
     return 2 * max(1.0, field.staleness_ms / 1000)
+
+
+OF_A_VALIDATION = {
+    "cpu": "server_cpu_us_per_update", "bytes": "bytes_per_update", "age": "age_excess_mean_ms"}
+
+
+def _truths(transport: str, checked: Sequence[Compared]) -> dict[str, tuple[float, float]]:
+    """Truth ÷ predicted, 95 %, of each quantity of a transport that was checked."""
+    found = {}
+    for name, quantity in OF_A_VALIDATION.items():
+        errors = [(row.error, row.interval_low, row.interval_high) for row in checked
+                  if (row.transport, row.quantity) == (transport, quantity)]
+        if errors:
+            rng = uncertainty.generator(transport, quantity)
+            low, high = uncertainty.band(uncertainty.of_model(errors, rng))
+            found[name] = (min(low, 1.0), max(high, 1.0))
+    return found

@@ -18,7 +18,9 @@ clients waits for n sends. A worker takes the whole feed, so each further one co
 Price = workers · price of one + bytes down · price of a gigabyte, or CPU cores where nothing has a price.
 
 All this is done three times: with the costs as they were calibrated, and with both ends of their intervals
-(`leeway`). A field's answer is known where it is the same wherever each transport lies between its ends.
+(`leeway`). The errors of a validation widen what comes of it (`bench.stats.uncertainty`), as independent
+errors do: by the root of the sum of squares, of logarithms. Two transports whose distance is within what both
+may be off together are a tie, whatever the figures say. A field is not known where somebody may be unable.
 
 Known weakness: what the closed forms leave out (they say what): variance, loss, slow clients. Costs of memory
 and of connections beside CPU aren't in the price. Transports that batch when they fall behind could be pushed
@@ -91,6 +93,8 @@ class Subject:
     finds: Found = Found()
     bounds: Mapping[str, Estimate] = field(default_factory=dict)
     """Of the costs and of `feed_s`, where there are any."""
+    truths: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Truth ÷ predicted by a validation, 95 %: of `cpu`, `bytes` and `age`, where it was checked."""
 
     @property
     def has_interval(self) -> bool:
@@ -288,6 +292,10 @@ class Field:
     offers: Mapping[str, Offer]
     spans: Mapping[str, tuple[Offer, Offer]]
     """The same with the costs at either end of their intervals."""
+    truths: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    """Of each, how far off its model was (`Subject.truths`)."""
+    worker_month: float = 0.0
+    """Price of a worker."""
 
     def figure(self, offer: Offer) -> float:
         """What the offers are compared by: the lower the better."""
@@ -300,26 +308,64 @@ class Field:
         return sorted((self.figure(each), label) for label, each in self.offers.items() if each.possible)
 
     def best(self, margin: float) -> list[str]:
-        """Those that nobody else beats by more than the margin."""
+        """Return those that the first doesn't beat: by more than the margin, and by more than what both may
+        be off together."""
         standing = self.standing()
-        return [label for value, label in standing if value <= standing[0][0] * (1 + margin)]
+        return [label for value, label in standing
+                if value <= standing[0][0] * (1 + margin) or not self._separates(standing[0][1], label)]
+
+    def _separates(self, first: str, other: str) -> bool:
+        """Whether two figures are further apart than what both may be off together."""
+        value, further = (self.figure(self.offers[label]) for label in (first, other))
+        up, down = self._spread(first)[1], self._spread(other)[0]
+        return math.log(further / value) > math.hypot(up, down) if value > 0 else further > value
+
+    def _spread(self, label: str) -> tuple[float, float]:
+        """How far the truth of its figure may be below and above, as logarithms; what can't be done at an end
+        is not in it."""
+        value = self.figure(self.offers[label])
+        ends = [self.figure(each) for each in self.spans[label] if each.possible]
+        if value <= 0:
+            return 0.0, 0.0
+        costs = [math.log(value / min([value, *ends])), math.log(max([value, *ends]) / value)]
+        model = [abs(math.log(each)) for each in self._truth(label)]
+        return math.hypot(costs[0], model[0]), math.hypot(costs[1], model[1])
+
+    def _truth(self, label: str) -> tuple[float, float]:
+        """Truth ÷ predicted of its figure, at least and at most, by the validation."""
+        truths, offer = self.truths.get(label, {}), self.offers[label]
+        cpu, sent = truths.get("cpu", (1.0, 1.0)), truths.get("bytes", (1.0, 1.0))
+        if self.asked == "freshest":
+            return truths.get("age", (1.0, 1.0))
+        if math.isnan(offer.price):
+            return cpu
+        exact = self.clients / offer.per_worker if offer.per_worker > 0 else offer.workers
+        traffic = offer.price - offer.workers * self.worker_month
+        low, high = (
+            (max(1, math.ceil(exact * factor)) * self.worker_month + traffic * much) / offer.price
+            if offer.price > 0 else 1.0 for factor, much in zip(cpu, sent, strict=True))
+        return min(low, 1.0), max(high, 1.0)
 
     def span(self, label: str) -> tuple[float, float]:
         """The least and the most that its figure may be; infinite where it may be that it can't."""
         found = [self.figure(each) if each.possible else math.inf
                  for each in (self.offers[label], *self.spans[label])]
-        return min(found), max(found)
+        if not self.offers[label].possible:
+            return min(found), max(found)
+        down, up = self._spread(label)
+        value = found[0]
+        return value * math.exp(-down), math.inf if math.inf in found else value * math.exp(up)
 
     def known(self, margin: float) -> bool:
-        """Whether the best are so wherever each lies in its span: no other may come near them, nor may those
-        that tie be further apart than the margin."""
-        best, spans = self.best(margin), {label: self.span(label) for label in self.offers}
-        others = [low for label, (low, _) in spans.items() if label not in best]
+        """Whether the answer hangs on nobody who may be unable: none of the best, and nobody who may come
+        near them if it is able."""
+        best = self.best(margin)
+        unable = [label for label, each in self.offers.items() if not each.possible]
+        able = [low for label in unable if (low := self.span(label)[0]) < math.inf]
         if not best:
-            return min(others) == math.inf
-        low, high = min(spans[label][0] for label in best), max(spans[label][1] for label in best)
-        tied = len(best) == 1 or high <= low * (1 + margin)
-        return tied and high < min(others, default=math.inf)
+            return not able
+        high = max(self.span(label)[1] for label in best)
+        return high < math.inf and all(low > high for low in able)
 
 
 def fields(asked: Crossover, demand: Demand, subjects: Sequence[Subject], full_at: float,
@@ -336,7 +382,9 @@ def fields(asked: Crossover, demand: Demand, subjects: Sequence[Subject], full_a
                     offers = {label: tuple(each[clients] for each in three) for label, three in found.items()}
                     yield Field("freshest" if math.isnan(staleness_ms) else "cheapest", rate, clients, rtt_ms,
                                 staleness_ms, {label: three[0] for label, three in offers.items()},
-                                {label: (three[1], three[2]) for label, three in offers.items()})
+                                {label: (three[1], three[2]) for label, three in offers.items()},
+                                {each.label: each.truths for each in subjects},
+                                prices.worker_month if prices else 0.0)
 
 
 def thrice(asked: Crossover, subject: Subject, demand: Demand, rtt_s: float, budget_s: float, full_at: float,

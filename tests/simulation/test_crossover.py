@@ -167,7 +167,7 @@ def bounded(**bounds: Estimate) -> list[Subject]:
             for name, each in SUBJECTS.items()]
 
 
-def test_a_winner_that_stands_on_a_cost_s_lower_end_is_not_known() -> None:
+def test_a_winner_that_stands_on_a_cost_s_lower_end_is_a_tie() -> None:
     """Answers of 50 updates: with 1 µs each polls are the cheapest by far, with 100 µs they aren't."""
     asked = Crossover(rates_per_s=(10.0,), clients=(100_000,), rtt_ms=(40.0,), staleness_ms=(5000.0,))
     free = Prices(worker_month=30.0, gigabyte_out=0.0)
@@ -186,18 +186,22 @@ def test_a_winner_that_stands_on_a_cost_s_lower_end_is_not_known() -> None:
     polls = close.loc["short_polling"]
     assert polls["least"] < polls["price_month"] < polls["most"]
     far = cheapest(bounded(update_s=Estimate(1e-6, 0.0, 1e-4)))
-    assert not far["known"].any()
+    assert not far["alone"].any(), "a tie"
+    assert far["best"]["short_polling"]
+    assert far["best"]["websocket"]
+    assert far["known"].all()
     assert far["most"]["short_polling"] > far["price_month"]["websocket"]
 
 
 def test_who_is_the_freshest_needs_the_feed_s_way_known() -> None:
     asked = Crossover(rates_per_s=(1.0,), clients=(100,), rtt_ms=(1.0,), staleness_ms=(5000.0,))
-    for high, known in ((0.00031, True), (0.01, False)):
+    for high, won in ((0.00031, True), (0.01, False)):
         subjects = [replace(each, bounds={"feed_s": Estimate(0.0003, 0.0002, high)})
                     for each in SUBJECTS.values()]
         fresh = [each for each in crossover.fields(asked, DEMAND, subjects, 0.6, None)
                  if each.asked == "freshest"]
-        assert [each.known(0.1) for each in fresh] == [known]
+        assert [each.known(0.1) for each in fresh] == [True]
+        assert [len(each.best(0.1)) == 1 for each in fresh] == [won]
 
 
 def offered(figure: float) -> crossover.Offer:
@@ -206,23 +210,39 @@ def offered(figure: float) -> crossover.Offer:
     return none if math.isinf(figure) else replace(none, why_not="", cores=figure)
 
 
-@pytest.mark.parametrize(("spans", "known"), [
-    ({"a": (1, 1, 1), "b": (2, 2, 2)}, True),
-    ({"a": (1, 1, 2.5), "b": (2, 2, 2)}, False),
-    ({"a": (1, 1, 1.5), "b": (2, 1.6, 2)}, True),
-    ({"a": (1, 1, math.inf), "b": (2, 2, 2)}, False),
-    ({"a": (1, 1, 1), "b": (math.inf, 0.9, math.inf)}, False),
-    ({"a": (1, 1, 1), "b": (math.inf, math.inf, math.inf)}, True),
-    ({"a": (math.inf, math.inf, math.inf)}, True),
-    ({"a": (math.inf, 1, math.inf)}, False),
-    ({"a": (1, 1, 1), "b": (1.05, 1.05, 1.05)}, True),
-    ({"a": (1, 0.9, 1), "b": (1.05, 1, 1.05)}, False),
+@pytest.mark.parametrize(("spans", "best", "known"), [
+    ({"a": (1, 1, 1), "b": (2, 2, 2)}, "a", True),
+    ({"a": (1, 1, 2.5), "b": (2, 2, 2)}, "ab", True),
+    ({"a": (1, 1, 1.5), "b": (2, 1.6, 2)}, "a", True),
+    ({"a": (1, 1, 1.5), "b": (2, 1.1, 2)}, "ab", True),
+    ({"a": (1, 1, math.inf), "b": (2, 2, 2)}, "a", False),
+    ({"a": (1, 1, 1), "b": (math.inf, 0.9, math.inf)}, "a", False),
+    ({"a": (1, 1, 1), "b": (math.inf, 3, math.inf)}, "a", True),
+    ({"a": (1, 1, 1), "b": (math.inf, math.inf, math.inf)}, "a", True),
+    ({"a": (math.inf, math.inf, math.inf)}, "", True),
+    ({"a": (math.inf, 1, math.inf)}, "", False),
+    ({"a": (1, 1, 1), "b": (1.05, 1.05, 1.05)}, "ab", True),
+    ({"a": (1, 0.9, 1), "b": (1.05, 1, 1.05)}, "ab", True),
 ])
-def test_an_answer_is_known_where_it_is_the_same_in_all_spans(
-    spans: dict[str, tuple[float, float, float]], known: bool,
+def test_what_spans_do_not_separate_is_a_tie_and_who_may_be_unable_leaves_it_open(
+    spans: dict[str, tuple[float, float, float]], best: str, known: bool,
 ) -> None:
     offers = {label: [offered(each) for each in three] for label, three in spans.items()}
     field = crossover.Field("cheapest", 1.0, 1, 1.0, 1000.0,
                             {label: each[0] for label, each in offers.items()},
                             {label: (each[1], each[2]) for label, each in offers.items()})
+    assert "".join(field.best(0.1)) == best
     assert field.known(0.1) == known
+
+
+@pytest.mark.parametrize(("times", "best"), [(1.2, "ab"), (1.8, "a")])
+def test_the_errors_of_a_validation_make_ties_of_close_winners(times: float, best: str) -> None:
+    """A lead of 1.2 of costs that the model met to within a quarter is none."""
+    offers = {"a": offered(1.0), "b": offered(times)}
+    spans = {label: (offer, offer) for label, offer in offers.items()}
+    truths = {label: {"cpu": (0.8, 1.25)} for label in offers}
+    field = crossover.Field("cheapest", 1.0, 1, 1.0, 1000.0, offers, spans, truths)
+    assert "".join(field.best(0.1)) == best
+    assert field.span("a") == pytest.approx((0.8, 1.25))
+    bare = crossover.Field("cheapest", 1.0, 1, 1.0, 1000.0, offers, spans)
+    assert bare.best(0.1) == ["a"]
