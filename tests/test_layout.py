@@ -39,7 +39,7 @@ def test_a_module_opens_with_its_theory_and_stays_small(module: Path) -> None:
     text = (ROOT / module).read_text()
     tree = ast.parse(text)
     assert ast.get_docstring(tree), f"{module} does not say what it is"
-    assert text.count("\n") <= 400, f"{module} is longer than one idea"
+    assert text.count("\n") <= 600, f"{module} is longer than one idea"
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
