@@ -9,6 +9,7 @@ A detector is one figure of the trial (a column of `trials.csv`) and the range t
     feed       unpublished, late                        clock     negative latency, a step
     books      publisher, server and clients disagree   clients   missing, vanished, errors
     generator  behind its schedule, its queue, its core steady    a trend, Little's law
+    runner     its marks at t0 and t1 late
     host       load, steal, jitter, frequency, quota, swap
 
 `DETECTORS` is the one place of the thresholds. Each says what it means and what a user can do. Where
@@ -112,6 +113,9 @@ DETECTORS: tuple[Detector, ...] = (
     Detector("generator-stalled", "turn_gap_max_ms", of_measuring=True, most=100, advice=(
         "the generator's loop stood still: something else ran on its core; end it, or use a machine "
         "with more cores")),
+    Detector("runner-late", "runner_late_ms", of_measuring=True, most=20, advice=(
+        "the runner read CPU and memory late at an end of the window: it was stopped, or kept off its core; "
+        "let nothing else run here, and don't suspend it while a run is on")),
     Detector("generator-busy", "load_cpu_cores", of_measuring=True, most=0.9, advice=(
         "the generator used up its core, so latencies are its own: lower load.clients or "
         "feed.rate_per_s")),

@@ -116,6 +116,7 @@ SABOTAGE: dict[str, tuple[TrialRecord, Tables]] = {
     "host-slowed": host(probe_slowdown=1.8),
     "host-throttled": host(throttled_ms=40.0),
     "host-swapping": host(swapped_pages=5000),
+    "runner-late": (CLEAN, shifted("samples", "at_ns", 21 * MS)),
     "generator-busy": (replace(CLEAN, usage=CLEAN.usage | {
         "load": replace(CLEAN.usage["load"], cpu_ns=2_900 * MS)}), {}),
 }

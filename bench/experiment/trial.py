@@ -191,7 +191,8 @@ class _Trial:
         """Let the clients come, and fix the windows once all are there."""
         self.load.send({"target": self.address})
         spawning_s = self.planned.clients / self.scenario.load.spawn_rate_per_s
-        self.load.expect("subscribed", READY_S + spawning_s)
+        subscribed = self.load.expect("subscribed", READY_S + spawning_s)
+        self.opened_ns = max(int(each["at_ns"]) for each in subscribed)
         for meter in self.meters.values():
             meter.gather()
         self.idle = self._idle()
@@ -243,7 +244,8 @@ class _Trial:
         for name, meter in self.meters.items():
             within = [reading for reading in meter.readings if reading.at_ns >= windows.t0_ns]
             if name == "server":
-                used[name] = usage(within, begin[name], end[name], self.before, self.idle, held)
+                used[name] = usage(within, begin[name], end[name], self.before, self.idle, held,
+                                   self.opened_ns)
             else:
                 used[name] = usage(within, begin[name], end[name])
         own_s = own_after_s - own_before_s + sum(each.cpu_ns or 0 for each in used.values()) / NS

@@ -56,24 +56,30 @@ class TurnGaps:
 
     def __init__(self) -> None:
         self._last_ns: int | None = None
+        self._gap_ns: int | None = None
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Begin anew, with the gap that has just ended: it reaches into what begins."""
         self._counts = [0] * (_BINS + 1)
         self._max_ns = 0
         self._over = 0
+        if self._gap_ns is not None:
+            self._count(self._gap_ns)
 
     def turn(self, now_ns: int) -> None:
         """There is a turn now."""
         if self._last_ns is not None:
-            gap_ns = now_ns - self._last_ns
-            self._counts[min(gap_ns // _BIN_NS, _BINS)] += 1
-            if gap_ns > self._max_ns:
-                self._max_ns = gap_ns
-            if gap_ns > GAP_LIMIT_NS:
-                self._over += 1
+            self._gap_ns = gap_ns = now_ns - self._last_ns
+            self._count(gap_ns)
         self._last_ns = now_ns
+
+    def _count(self, gap_ns: int) -> None:
+        self._counts[min(gap_ns // _BIN_NS, _BINS)] += 1
+        if gap_ns > self._max_ns:
+            self._max_ns = gap_ns
+        if gap_ns > GAP_LIMIT_NS:
+            self._over += 1
 
     def quantile_ns(self, share: float) -> int:
         """The gap that this share of all gaps does not exceed (the upper edge of its bin)."""

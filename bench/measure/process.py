@@ -139,9 +139,10 @@ class Meter:
         self._pids = family(self.pid)
 
     def look(self) -> Reading:
-        """Take a reading and keep it."""
-        now_ns = self.clock.now_ns()
+        """Take a reading and keep it. Its instant is read after the CPU clocks, so that a stop of this
+        process in between is seen as lateness."""
         cpu = _sum([cpu_ns(pid) for pid in self._pids])
+        now_ns = self.clock.now_ns()
         reading = Reading(now_ns, cpu, _sum([rss_bytes(pid) for pid in self._pids]))
         self.readings.append(reading)
         return reading
@@ -157,12 +158,14 @@ class Meter:
 def usage(
     readings: Sequence[Reading], begin: Mark, end: Mark, before: Reading | None = None,
     idle: tuple[Mark, Mark] | None = None, socket_bytes: Sequence[int | None] = (),
+    opened_ns: int | None = None,
 ) -> Usage:
     """A process between two marks, and what is known of it beside.
 
     `readings` are the looks from `begin` to `end`; `before` was taken before any client came, `idle` are
     the ends of the stretch in which all were there and nothing was published, `socket_bytes` the looks at
-    its connections' kernel buffers.
+    its connections' kernel buffers. `opened_ns` is when the last client was there: what was used between it
+    and that stretch is taken as idle, and not as opening.
     """
     rss = [reading.rss_bytes for reading in readings if reading.rss_bytes is not None]
     held = [bytes_ for bytes_ in socket_bytes if bytes_ is not None]
@@ -179,12 +182,15 @@ def usage(
     if idle is None:
         return used
     first, last = idle
+    idle_ns = last.reading.at_ns - first.reading.at_ns
+    idle_cpu_ns = _growth(first.reading.cpu_ns, last.reading.cpu_ns)
+    opening_cpu_ns = _growth(before.cpu_ns, first.reading.cpu_ns) if before else None
+    if opening_cpu_ns is not None and opened_ns is not None and idle_cpu_ns is not None:
+        waited_ns = max(0, first.reading.at_ns - opened_ns)
+        opening_cpu_ns = max(0, opening_cpu_ns - round(idle_cpu_ns / idle_ns * waited_ns))
     return replace(
-        used,
-        idle_ns=last.reading.at_ns - first.reading.at_ns,
-        idle_cpu_ns=_growth(first.reading.cpu_ns, last.reading.cpu_ns),
-        idle_wakeups=_growth(first.wakeups, last.wakeups),
-        opening_cpu_ns=_growth(before.cpu_ns, first.reading.cpu_ns) if before else None,
+        used, idle_ns=idle_ns, idle_cpu_ns=idle_cpu_ns, idle_wakeups=_growth(first.wakeups, last.wakeups),
+        opening_cpu_ns=opening_cpu_ns,
     )
 
 

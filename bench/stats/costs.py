@@ -37,7 +37,8 @@ import pyarrow.compute as pc
 
 from bench.measure.tcp import SEGMENT_BYTES, SYN_BYTES
 from bench.records import COUNTED, COUNTED_BY_KERNEL, OPENING_AND_CLOSING, TrialRecord, Usage
-from bench.stats.arrays import Bools, Ints, TrialArrays
+from bench.stats.arrays import Bools, Ints, Tables, TrialArrays
+from bench.stats.marks import server_span
 from bench.stats.server_costs import server_costs
 
 DIRECTIONS = ("up", "down")
@@ -56,10 +57,10 @@ COLUMNS = (
 """Columns of `trials.csv` that are made here; those of opening and closing are for each connection."""
 
 
-def arrivals_in_window(trial: TrialArrays) -> int:
-    """First arrivals in [t0, t1): what the costs of the server are divided by."""
-    app_ns, windows = trial.arrivals.app_ns, trial.windows
-    return int(np.count_nonzero((app_ns >= windows.t0_ns) & (app_ns < windows.t1_ns)))
+def arrivals_between(trial: TrialArrays, span: tuple[int, int]) -> int:
+    """Return the first arrivals between two instants: what the costs of the server are divided by."""
+    app_ns = trial.arrivals.app_ns
+    return int(np.count_nonzero((app_ns >= span[0]) & (app_ns < span[1])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,19 +169,20 @@ def _sum(clients: pa.Table, name: str) -> float:
     return math.nan if column.null_count or not len(column) else float(pc.sum(column).as_py())
 
 
-def costs(record: TrialRecord, trial: TrialArrays, clients: pa.Table) -> dict[str, float]:
+def costs(record: TrialRecord, trial: TrialArrays, tables: Tables) -> dict[str, float]:
     """The cost columns of a trial (`docs/results.md`); NaN for what was not measured."""
+    clients, span = tables["clients"], server_span(tables["samples"], trial.windows)
+    here = arrivals_between(trial, span)
     # The server serves all clients, the tables hold a share of them.
-    arrivals = arrivals_in_window(trial) / record.sample
-    found = cost_columns(record, arrivals, counted(trial, clients), client_sums(clients),
-                         opening_and_closing(clients))
-    return found | {"arrivals": float(arrivals_in_window(trial))}
+    found = cost_columns(record, here / record.sample, counted(trial, clients), client_sums(clients),
+                         opening_and_closing(clients), span[1] - span[0])
+    return found | {"arrivals": float(here)}
 
 
 def cost_columns(record: TrialRecord, arrivals: float, mine: Counted, counts: dict[str, float],
-                 opening: dict[str, float]) -> dict[str, float]:
-    """The same from what was counted: `arrivals` of all clients in the window, and the clients' counters
-    summed, with what arrived while they ran."""
+                 opening: dict[str, float], length_ns: int | None = None) -> dict[str, float]:
+    """The same from what was counted: `arrivals` of all clients between the server's marks, which lie
+    `length_ns` apart, and the clients' counters summed, with what arrived while they ran."""
     assert record.windows is not None, f"{record.trial}: no window was measured"
     figures = byte_parts(counts, mine.payload_bytes)
     for name in ("requests", "connections", "retransmitted_segments_up"):
@@ -191,8 +193,9 @@ def cost_columns(record: TrialRecord, arrivals: float, mine: Counted, counts: di
         figures |= {f"segments_{direction}": segments, f"data_segments_{direction}": data,
                     f"ack_segments_{direction}": segments - data - control}
     per_update = {f"{name}_per_update": _ratio(value, mine.arrivals) for name, value in figures.items()}
-    length_ns = record.windows.t1_ns - record.windows.t0_ns
-    return per_update | opening | server_costs(record, arrivals) | {
+    if length_ns is None:
+        length_ns = record.windows.t1_ns - record.windows.t0_ns
+    return per_update | opening | server_costs(record, arrivals, length_ns) | {
         "arrivals": float(arrivals),
         "arrivals_counted": float(mine.arrivals),
         "load_cpu_cores": _number(record.usage.get("load", Usage()).cpu_ns) / length_ns,

@@ -1,6 +1,7 @@
 """What the server pays: CPU, memory and wake-ups, for each update and each client.
 
-The process's own CPU clock over [t0, t1), divided by what was delivered in it. Beside it stands the same
+The process's own CPU clock between the runner's marks at t0 and t1 (`bench.stats.marks`), divided by what was
+delivered between them. Beside it stands the same
 above the idle base: what the server uses while all clients are there and nothing is published, which a
 polled server pays for being asked and a pushing one hardly pays at all:
 
@@ -41,14 +42,16 @@ COLUMNS = (
 """Columns of `trials.csv` that are made here."""
 
 
-def server_costs(record: TrialRecord, updates: float) -> dict[str, float]:
-    """`COLUMNS` of a trial in which `updates` arrived at all clients together; NaN for what is not known."""
+def server_costs(record: TrialRecord, updates: float, length_ns: float | None = None) -> dict[str, float]:
+    """`COLUMNS` of a trial in which `updates` arrived at all clients together; NaN for what is not known.
+    `length_ns` lie between the marks (None: as long as the window)."""
     assert record.windows is not None, f"{record.trial}: no window was measured"
-    length_ns = record.windows.t1_ns - record.windows.t0_ns
+    window_ns = record.windows.t1_ns - record.windows.t0_ns
+    length_ns = window_ns if length_ns is None else length_ns
     used = record.usage.get("server", Usage())
     cpu_ns, idle_ns = _number(used.cpu_ns), _number(used.idle_ns)
     base_ns = _ratio(_number(used.idle_cpu_ns) * length_ns, idle_ns)
-    clients, stretch_ns = record.clients, min(record.windows.late_after_ns, length_ns)
+    clients, stretch_ns = record.clients, min(record.windows.late_after_ns, window_ns)
     return {
         "server_cpu_us_per_update": _ratio(cpu_ns / 1000, updates),
         "server_cpu_above_idle_us_per_update": _ratio(_above(cpu_ns, base_ns, length_ns, idle_ns), updates),

@@ -32,6 +32,7 @@ from bench.stats.fates import fates
 from bench.stats.fleet import busiest_per_s
 from bench.stats.latency import PERCENTILES, Latencies, bins, latencies, quantile, trial_percentiles
 from bench.stats.little import in_flight
+from bench.stats.marks import late_ms
 from bench.stats.steady import steadiness
 
 NS_PER_MS = 1e6
@@ -67,7 +68,7 @@ COLUMNS = (
     "client_error_share",
     "connections", "requests", "responses", "retries", "answers_empty", "answers_empty_share", "polls_late",
     "polls_late_share", "polls_overdue_share",
-    "turn_gap_max_ms", "clock_step_us", "steady_bins", "trend_share", "warmup_cut_s",
+    "turn_gap_max_ms", "runner_late_ms", "clock_step_us", "steady_bins", "trend_share", "warmup_cut_s",
     "requests_in_flight", "request_mean_ms", "in_flight_gap_share", *HOST,
 )
 """The columns of `trials.csv`, in their order; the verdict's follow."""
@@ -107,7 +108,7 @@ def trial_figures(record: TrialRecord, tables: Tables | None) -> TrialFigures:
         **_latency_columns(latency),
         "age_mean_ms": age.mean_s * 1000,
         "age_excess_mean_ms": age.excess_s * 1000,
-        **costs(record, trial, tables["clients"]),
+        **costs(record, trial, tables),
         **_witnesses(record, trial, tables),
         **books(record, trial, tables, int(by_fate["holes"].sum())),
         **_steadiness(trial, tables),
@@ -211,6 +212,7 @@ def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
         "polls_late_share": sums["polls_late"] / sums["requests"] if sums["requests"] else math.nan,
         "polls_overdue_share": sums["polls_overdue"] / sums["requests"] if sums["requests"] else math.nan,
         "turn_gap_max_ms": number(record.load.get("turn_gap_max_ns")) / NS_PER_MS,
+        "runner_late_ms": late_ms(tables["samples"], windows),
         "clock_step_us": record.clock_step_ns / 1000 if record.clock_step_ns is not None else math.nan,
     }
 

@@ -22,9 +22,12 @@ def test_gaps_are_what_lies_between_turns(gaps_ns: list[int], share: float) -> N
     assert sum(gap_ns <= quantile_ns for gap_ns in gaps_ns) >= share * len(gaps_ns) - 1e-9
 
 
-def test_clearing_keeps_the_last_turn() -> None:
+def test_clearing_keeps_the_last_turn_and_the_gap_before_it() -> None:
     gaps = TurnGaps()
     gaps.turn(100)
     gaps.clear()
     gaps.turn(400)
+    gaps.turn(500)
     assert gaps.facts()["turn_gap_max_ns"] == 300
+    gaps.clear()
+    assert (gaps.facts()["turn_gap_max_ns"], gaps.facts()["turns"]) == (100, 1)

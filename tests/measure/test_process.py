@@ -110,7 +110,17 @@ def test_the_idle_base_and_what_opening_took_stand_beside() -> None:
     assert (used.rss_before_bytes, used.opening_cpu_ns) == (7, 30)
     assert (used.idle_ns, used.idle_cpu_ns, used.idle_wakeups) == (200, 6, 4)
     assert used.socket_bytes == 200
+    late = usage([], *ends, before, idle, opened_ns=33)   # 67 ns before the first mark
+    assert late.opening_cpu_ns == 30 - round(6 / 200 * 67)
     assert used.wakeups is None
+
+
+def test_a_stop_between_the_clocks_is_seen_as_lateness(
+    clock: RunClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    monkeypatch.setattr(process, "cpu_ns", lambda pid: read.append(clock.now_ns()) or 1)
+    assert Meter("server", os.getpid(), clock).look().at_ns >= read[-1]
 
 
 def test_what_was_not_read_is_none() -> None:

@@ -7,7 +7,10 @@ files are cut after they were written.
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +33,7 @@ HERE_TESTED = {
     "unpublished", "feed-late", "books", "books-lost", "books-skips", "published-books", "recorded-books",
     "foreign", "negative-latency", "clock-step", "clients-missing", "clients-vanished", "errors",
     "polls-late", "generator-lag", "generator-stalled", "generator-busy", "not-steady", "littles-law",
-    "host-load", "host-jitter",
+    "host-load", "host-jitter", "runner-late",
 }
 OUT_OF_REACH = {"host-steal", "host-slowed", "host-throttled", "host-swapping"}
 """A hypervisor, a processor's frequency, a quota and swap can't be had in a test; that these fire on what
@@ -99,6 +102,24 @@ def test_a_load_or_a_worker_of_it_that_is_killed_makes_the_trial_invalid(
     bench.spoil(kill)
     outcome = bench.make(load={"processes": processes})
     assert (outcome.verdict.status, outcome.names) == ("INVALID", {f"{victim}-died"})
+
+
+# The runner
+
+
+@pytest.mark.parametrize("after_s", [0.0, 1.5], ids=["across t0", "across t1"])
+def test_a_runner_that_stood_still_across_a_mark_is_found_out(bench: Bench, after_s: float) -> None:
+    """The feed begins 0.3 s before the window, which is 1.5 s long."""
+    act = "import os, signal, sys, time\npid, after_s = int(sys.argv[1]), float(sys.argv[2])\n" \
+          "time.sleep(after_s)\nos.kill(pid, signal.SIGSTOP)\ntime.sleep(0.7)\nos.kill(pid, signal.SIGCONT)"
+    command = [sys.executable, "-c", act, str(os.getpid()), str(after_s)]
+    bench.spoil(lambda: subprocess.Popen(command).wait())
+    outcome = bench.make()
+    assert "runner-late" in outcome.names
+    span_ns = outcome.row["server_cpu_us_per_update"] * outcome.row["arrivals"] * 1000
+    assert span_ns == pytest.approx(outcome.record.usage["server"].cpu_ns)
+    due = outcome.row["rate_per_s"] * outcome.row["clients"] * outcome.row["measure_s"]
+    assert abs(outcome.row["arrivals"] - due) > 0.1 * due   # of the marks' span, not of the window's
 
 
 # The feed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rows import MS, WINDOWS, record_of, tables_of
 
-from bench.records import COUNTED, COUNTED_BY_KERNEL, Usage
+from bench.records import COUNTED, COUNTED_BY_KERNEL, SAMPLES, Usage
 from bench.stats.arrays import trial_arrays
 from bench.stats.costs import DIRECTIONS, PARTS, byte_parts, costs
 
@@ -25,13 +26,14 @@ COUNTS = {"connections": 1, "requests": 4, "header_bytes_up": 400, "header_bytes
 
 
 def costs_of(client: dict[str, Any], usage: dict[str, Usage] | None = None,
-             sample: float = 1.0) -> dict[str, float]:
+             sample: float = 1.0, samples: Sequence[dict[str, Any]] = ()) -> dict[str, float]:
     # Arrivals at 95…205: index 0 before the window, index 11 after it, index 1 twice.
     arrivals = [{"client": 0, "index": place, "app_ns": (95 + 10 * place) * MS} for place in range(12)]
     arrivals.append({"client": 0, "index": 1, "app_ns": 150 * MS})
     tables = tables_of(FEED, arrivals, clients=[{"client": 0} | client])
+    tables = {**tables, "samples": pa.Table.from_pylist(list(samples), SAMPLES)}
     record = record_of(clients=1, usage=usage or {}, sample=sample)
-    return costs(record, trial_arrays(record, tables), tables["clients"])
+    return costs(record, trial_arrays(record, tables), tables)
 
 
 def test_what_is_divided_by_what() -> None:
@@ -49,6 +51,15 @@ def test_what_is_divided_by_what() -> None:
     assert found["retransmitted_bytes_up_per_update"] == (90 + 52) / 10
     assert found["bytes_up_per_update"] == (410 + 90 + 8 * 52 + 8) / 10
     assert found["ack_bytes_down_per_update"] == 0
+
+
+def test_cpu_and_arrivals_are_of_the_same_instants() -> None:
+    """The server was read at 100 and, late, at 210 ms, after two more arrivals."""
+    looks = [{"process": "server", "at_ns": at_ms * MS} for at_ms in (50, 100, 150, 210)]
+    found = costs_of(COUNTS, {"server": Usage(48_000_000)}, samples=looks)
+    assert found["arrivals"] == 11
+    assert found["server_cpu_us_per_update"] == pytest.approx(48_000 / 11)
+    assert found["server_cpu_cores"] == pytest.approx(48 / 110)
 
 
 def test_a_share_of_the_clients_in_the_tables_is_not_all_that_the_server_served() -> None:
@@ -99,7 +110,7 @@ def test_an_older_record_has_all_segments_under_one_part() -> None:
 def test_the_share_of_clients_in_the_tables_is_not_all_that_the_server_served() -> None:
     tables = tables_of(FEED, [{"client": 0, "index": 1, "app_ns": 150 * MS}])
     record = record_of(clients=4, sample=0.25, usage={"server": Usage(cpu_ns=8000)})
-    found = costs(record, trial_arrays(record, tables), tables["clients"])
+    found = costs(record, trial_arrays(record, tables), tables)
     assert found["server_cpu_us_per_update"] == 2
 
 
@@ -114,7 +125,7 @@ def test_what_was_not_counted_is_not_zero() -> None:
 def test_no_arrivals_have_no_cost() -> None:
     tables = tables_of(FEED, [])
     record = record_of()
-    found = costs(record, trial_arrays(record, tables), tables["clients"])
+    found = costs(record, trial_arrays(record, tables), tables)
     assert math.isnan(found["bytes_down_per_update"])
 
 

@@ -16,7 +16,7 @@ from bench.errors import RunError
 from bench.records import TrialRecord
 from bench.stats import whole
 from bench.stats.arrays import Tables, trial_arrays
-from bench.stats.costs import arrivals_in_window, client_sums, counted
+from bench.stats.costs import arrivals_between, client_sums, counted
 from bench.stats.fates import fates
 from bench.stats.latency import bins, latencies
 from bench.stats.trial import trial_figures, trial_row
@@ -54,7 +54,8 @@ def shared(record: TrialRecord, tables: Tables) -> tuple[TrialRecord, Tables]:
         "kernel_latency_ns": latency.kernel_ns.sum(),
         "latency_min_ns": min(latency.app_ns[0], latency.kernel_ns[0]), "latency_max_ns": latency.app_ns[-1],
         "stamped": len(latency.kernel_ns), "shared": latency.shared_share * len(latency.kernel_ns),
-        "arrivals": arrivals_in_window(trial), "payload_bytes": mine.payload_bytes,
+        "arrivals": arrivals_between(trial, (trial.windows.t0_ns, trial.windows.t1_ns)),
+        "payload_bytes": mine.payload_bytes,
         "received": tables["deliveries"].num_rows, "skips_declared": 0,
         "clients_subscribed": record.clients, "client_errors": 0, **client_sums(tables["clients"]), **opening,
     }

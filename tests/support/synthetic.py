@@ -141,7 +141,10 @@ def trial_tables(
         }),
         "skips": records.SKIPS.empty_table(),
         "clients": pa.Table.from_pylist(client_rows, schema=records.CLIENTS),
-        "samples": records.SAMPLES.empty_table(),
+        "samples": pa.Table.from_pylist(
+            [{"process": name, "at_ns": at_ns, "cpu_ns": 0, "rss_bytes": 0}
+             for at_ns in (windows.t0_ns, windows.t1_ns) for name in ("server", "load", "publisher")],
+            records.SAMPLES),
     }
     tables = {name: table.cast(records.TABLES[name]) for name, table in tables.items()}
     got = sum(row["updates"] for row in client_rows)
