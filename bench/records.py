@@ -10,10 +10,12 @@
             clients.parquet      one row a client: subscription, counts over the measuring window
             samples.parquet      one row a look at a process: CPU, memory
             logs/                what the processes said
+            SHA256SUMS           the digest of each of them (`sha256sum -c` reads it)
         trials.csv  summary.csv  report.html  report.md      made from the above, again at any time
 
 All instants are int64 nanoseconds on the run clock. What was not measured is null, never zero. A file
-is written beside its place, flushed and renamed, so a file that is there is whole.
+is written beside its place, flushed and renamed, so a file that is there is whole. A file of a trial that has
+changed since is refused when it is read; a trial from before there were digests is read unchecked.
 
 `SCHEMA_VERSION` counts changes of meaning or shape. A run with a newer one is refused, one with an older
 one is read as if it were of today (`bench.migrations`). The columns are described in `docs/results.md`.
@@ -34,7 +36,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field, TypeAdapter, ValidationError
 
-from bench import migrations
+from bench import digests, migrations
+from bench.digests import SUMS
 from bench.errors import RunError
 from bench.validation import told
 
@@ -251,7 +254,12 @@ def whole_file(path: Path) -> Iterator[Path]:
 def write_json(path: Path, data: dict[str, Any]) -> None:
     """Write an object, keys in their order, whole or not at all."""
     with whole_file(path) as beside:
-        beside.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        beside.write_bytes(json_text(data))
+
+
+def json_text(data: dict[str, Any]) -> bytes:
+    """Return an object as it stands in a file."""
+    return (json.dumps(data, indent=1) + "\n").encode()
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -291,6 +299,12 @@ def _refuse_newer(path: Path, version: object) -> None:
                        "no file of a run")
 
 
+def seal(folder: Path, trial_json: bytes) -> None:
+    """Write the digests of a trial's files, and of the `trial.json` that is about to be written."""
+    with whole_file(folder / SUMS) as beside:
+        beside.write_bytes(digests.text_of(folder, trial_json))
+
+
 def write_table(folder: Path, name: str, table: pa.Table) -> None:
     """Write one of `SCHEMAS` into a trial's folder, whole or not at all; its schema must fit."""
     with whole_file(folder / f"{name}.parquet") as beside:
@@ -303,6 +317,7 @@ def read_table(folder: Path, name: str) -> pa.Table:
     path = folder / f"{name}.parquet"
     if not path.is_file():
         raise RunError(f"{path}: no such file; the run was moved without its raw records")
+    digests.refuse_changed(folder, path.name)
     try:
         table = pq.read_table(path)
         found = (table.schema.metadata or {}).get(VERSION_KEY, b"1")
@@ -322,18 +337,24 @@ def read_table(folder: Path, name: str) -> pa.Table:
 
 def read_tables(folder: Path, record: TrialRecord) -> dict[str, pa.Table]:
     """All tables that a finished trial has."""
+    digests.refuse_changed_logs(folder)
     names = TABLES if record.sample == 1 else SCHEMAS
     return {name: read_table(folder, name) for name in names}
 
 
 def write_trial(folder: Path, record: TrialRecord) -> None:
-    """Write `trial.json`: from here on the trial counts as done."""
-    write_json(folder / "trial.json", record.to_json())
+    """Write the digests of a trial's files and `trial.json`: from here on the trial counts as done."""
+    text = json_text(record.to_json())
+    seal(folder, text)
+    with whole_file(folder / "trial.json") as beside:
+        beside.write_bytes(text)
 
 
 def read_trial(folder: Path) -> TrialRecord:
     """Read `trial.json`; one that no run wrote is refused."""
     path = folder / "trial.json"
+    if path.is_file():
+        digests.refuse_changed(folder, path.name)
     try:
         record = TrialRecord.from_json(read_json(path))
     except ValidationError as error:

@@ -11,6 +11,7 @@ import pytest
 from synthetic import Plan, make_run, trial_record
 
 from bench import records
+from bench.digests import SUMS
 from bench.errors import RunError
 from bench.records import SCHEMA_VERSION, TABLES, TrialRecord, Usage, Windows
 
@@ -27,7 +28,7 @@ RECORD = TrialRecord(
 def test_a_trial_is_read_as_it_was_written(tmp_path: Path, record: TrialRecord) -> None:
     records.write_trial(tmp_path, record)
     assert records.read_trial(tmp_path) == record
-    assert [path.name for path in tmp_path.iterdir()] == ["trial.json"]
+    assert {path.name for path in tmp_path.iterdir()} == {"trial.json", SUMS}
 
 
 def test_the_end_of_the_drain_is_two_late_after_the_window() -> None:
@@ -112,6 +113,7 @@ def test_a_wrong_field_of_a_trial_is_named(tmp_path: Path, changes: dict[str, ob
     records.write_trial(tmp_path, RECORD)
     path = tmp_path / "trial.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    (tmp_path / SUMS).unlink()   # as of a trial from before there were digests
     with pytest.raises(RunError, match=rf"trial\.json: {sentence}"):
         records.read_trial(tmp_path)
 

@@ -14,7 +14,7 @@ from synthetic import make_run
 from bench import manifest
 from bench.errors import RunError
 from bench.experiment import plan
-from bench.records import read_json, write_json
+from bench.records import read_json, seal, write_json
 from bench.scenario import Scenario
 from bench.simulation import beside
 from bench.stats.prediction import COLUMNS
@@ -70,6 +70,7 @@ def test_a_transport_with_other_options_has_nothing_beside(run: Path) -> None:
 def test_a_simulated_run_was_not_measured(run: Path) -> None:
     for path in run.glob("trials/*/trial.json"):
         write_json(path, {**read_json(path), "source": "simulated"})
+        seal(path.parent, path.read_bytes())
     with pytest.raises(RunError, match="allowed is a measured one"):
         found(run, asked(run))
 

@@ -14,6 +14,7 @@ from priced import priced
 
 from bench.errors import RunError
 from bench.experiment import prepare
+from bench.records import seal
 from bench.simulation.costs import Kind
 from bench.simulation.observed import Observation, observe
 
@@ -79,5 +80,6 @@ def test_only_valid_measured_trials_are_observed(run: Path, tmp_path: Path) -> N
     simulated = Path(shutil.copytree(run, tmp_path / run.name))
     for path in simulated.glob("trials/*/trial.json"):
         path.write_text(json.dumps({**json.loads(path.read_text()), "source": "simulated"}))
+        seal(path.parent, path.read_bytes())
     with pytest.raises(RunError, match="found none that was measured"):
         observe(simulated)

@@ -57,7 +57,9 @@ def pose_trial(folder: Path) -> None:
     seconds = (data["windows"]["t1_ns"] - data["windows"]["t0_ns"]) / 1e9
     cpu_s = LOAD_BASE * seconds + STATION["answer_s"] * answers + STATION["update_s"] * sums["updates"]
     data["usage"]["load"] = {**dict.fromkeys(data["usage"]["server"]), "cpu_ns": round(cpu_s * 1e9)}
-    (folder / "trial.json").write_text(json.dumps({**data, "source": "measured"}))
+    said = json.dumps({**data, "source": "measured"}).encode()
+    (folder / "trial.json").write_bytes(said)
+    records.seal(folder, said)
 
 
 def pose(run: Run) -> None:

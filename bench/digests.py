@@ -1,0 +1,72 @@
+"""Digests of a trial's files: what was changed after the trial was made is refused.
+
+    SHA256SUMS     <digest>  feed.parquet       a line a file, as `sha256sum` writes and checks them
+                   …
+                   <digest>  trial.json
+                   # <digest>                   of the lines above
+
+It is written just before `trial.json`, which makes the trial count; a trial from before there were digests
+has none, and is read unchecked. Tables and logs that were removed are no change.
+
+Known weakness: who changes a file on purpose can change its digest, or remove them all: this finds faults of
+disks and slips of hands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from bench.errors import RunError
+
+SUMS = "SHA256SUMS"
+"""The file's name."""
+CHANGED = "changed after the trial was made; put the original back, or remove the trial's folder"
+
+
+def text_of(folder: Path, trial_json: bytes) -> bytes:
+    """Return the content of the file for a trial's folder as it is, and the `trial.json` that it will get."""
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*")
+                   if path.is_file() and path.name not in (SUMS, "trial.json") and path.name[0] != ".")
+    lines = "".join(f"{_sha256(folder / name)}  {name}\n" for name in names)
+    lines += f"{hashlib.sha256(trial_json).hexdigest()}  trial.json\n"
+    return f"{lines}# {hashlib.sha256(lines.encode()).hexdigest()}\n".encode()
+
+
+def refuse_changed(folder: Path, name: str) -> None:
+    """Refuse a file of a trial that is not as it was when the trial was made."""
+    listed = _sums(folder).get(name)
+    if listed is not None and _sha256(folder / name) != listed:
+        raise RunError(f"{folder / name}: its SHA-256 is another one than {SUMS} beside it has: the file was "
+                       f"{CHANGED}")
+
+
+def refuse_changed_logs(folder: Path) -> None:
+    """Refuse logs of a trial that are not as they were; logs that were removed are nobody's loss."""
+    for name in _sums(folder):
+        if "/" in name and (folder / name).is_file():
+            refuse_changed(folder, name)
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    """Return the digests of a trial's files by name; none of a trial from before there were any."""
+    path = folder / SUMS
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise RunError(f"{path}: can't be read ({error.strerror})") from error
+    lines, mark, digest = text.rpartition(b"# ")
+    if not mark or hashlib.sha256(lines).hexdigest().encode() + b"\n" != digest:
+        raise RunError(f"{path}: its last line is not the SHA-256 of the ones before: the file was {CHANGED}")
+    pairs = (line.split("  ", 1) for line in lines.decode().splitlines())
+    return {name: digest for digest, name in pairs}
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise RunError(f"{path}: can't be read ({error.strerror})") from error
