@@ -72,8 +72,8 @@ def _with_bands(plan: Sequence[Need], manifest: Mapping[str, Any], forms: pd.Dat
         paid = not np.isnan(month).any()
         shares = uncertainty.least_shares({label: draws[1] if paid else draws[0]
                                            for label, draws in known.items()}) if known else {}
-        low, high = uncertainty.band(workers)
-        month_low, month_high = uncertainty.band(month) if paid else (math.nan, math.nan)
+        low, high = uncertainty.band(workers, float(need.workers or 0))
+        month_low, month_high = uncertainty.band(month, need.month) if paid else (math.nan, math.nan)
         found.append(replace(
             need, workers_low=low, workers_high=high, month_low=month_low, month_high=month_high,
             least_share=shares.get(need.transport, math.nan)))

@@ -61,10 +61,10 @@ def of_model(errors: Sequence[Error], rng: np.random.Generator) -> Floats:
     return np.asarray(1 / np.clip(1 + drawn, LEAST_TRUTH, 1 / LEAST_TRUTH), dtype=np.float64)
 
 
-def band(draws: npt.ArrayLike) -> tuple[float, float]:
-    """Return the bounds of 95 % of the draws."""
+def band(draws: npt.ArrayLike, value: float = math.nan) -> tuple[float, float]:
+    """Return the bounds of 95 % of the draws; they hold the predicted `value` itself, too."""
     low, high = np.quantile(np.asarray(draws, dtype=np.float64), [0.025, 0.975])
-    return float(low), float(high)
+    return float(np.fmin(low, value)), float(np.fmax(high, value))
 
 
 def least_shares(draws: Mapping[str, Floats]) -> dict[str, float]:

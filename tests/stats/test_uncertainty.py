@@ -19,6 +19,13 @@ def test_draws_hold_the_bounds_that_they_were_made_of() -> None:
     assert (uncertainty.of_model([], uncertainty.generator("a")) == 1).all()
 
 
+def test_a_band_holds_what_was_predicted() -> None:
+    """Also where the validation says that the truth is always more."""
+    more = uncertainty.of_model([(-0.01, -0.012, -0.008)], uncertainty.generator("a")) * 100
+    assert uncertainty.band(more)[0] > 100
+    assert uncertainty.band(more, 100.0)[0] == 100
+
+
 def test_a_model_that_foretold_too_much_leaves_less() -> None:
     """Predicted ÷ measured − 1 = +25 % in one cell, −20 % in the other; with an interval of its own each."""
     drawn = uncertainty.of_model([(0.25, math.nan, math.nan), (-0.2, math.nan, math.nan)],
