@@ -70,6 +70,7 @@ def test_bitcoincharts_without_a_header_looks_like_kraken_and_is_read_alike() ->
     ("1559347203,8552.9,0.0319\n1559347204,oops,1", "without names"),
     ("1,2,3,4,5,1735689600010866,True\n2,2,3,4,5,1735689600010866,maybe", "without names"),
     ("1,2,3.5,4,5,17356896000,True", "without names"),
+    ("1,2.5,3,4,5,1735689600010866,True,True,1", "without names"), ("1559347203,8552.9", "without names"),
     ("2024-03-01T09:30:00,AAA,10.0,100", "without names"),
     ("timestamp,price,size", "column symbol: found none"),
     ("timestamp,coin,price,size", "column symbol: found none among 'timestamp,coin,price,size'"),

@@ -15,13 +15,14 @@ its surroundings in `surroundings`. The verbs are imported last, since that take
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from bench.cli import reason, surroundings
@@ -84,7 +85,24 @@ def main() -> None:
             raise
         _end(f"memory: too little to start with ({error or 'none is left'}); raise the limits on memory, "
              "processes and files, or end what else runs here", MISTAKE)
-    sys.exit(_status(app))
+    try:
+        status = _status(app)
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else MISTAKE if error.code else 0
+    _leave(status)
+
+
+def _leave(status: int) -> NoReturn:
+    """End with the status, once all is done that was put off until the end.
+
+    The interpreter's own end waits for nothing of Arrow's: now and then, in one of 40 ends on a busy machine,
+    one of its idle threads then calls `std::terminate`, and the status is 134 in place of the command's own.
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):   # closed, or never there
+            stream.flush()
+    os._exit(status)
 
 
 def _is_scarcity(error: BaseException) -> bool:

@@ -46,7 +46,8 @@ class Replay(Table):
     speed: Positive = 1.0
     """How many seconds of the file pass in one second of the run."""
     start: str | None = None
-    """The file's time at which measuring begins, as in the file; by default its first trade."""
+    """The file's time at which measuring begins, as in the file, with quotes or without; by default its first
+    trade. Nanoseconds of a date and time need the quotes."""
     symbol: str | None = None
     """The symbol of a file that has no column of symbols; by default `SYMBOL`."""
     format: str | None = None

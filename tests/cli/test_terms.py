@@ -131,6 +131,28 @@ def test_an_interruption_before_a_command_begins_shows_no_traceback() -> None:
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")   # 130 in a shell
 
 
+ENDED = """
+import atexit
+class Finalised:
+    def __del__(self):
+        print("finalised")
+left = Finalised()
+atexit.register(print, "put off")
+from bench.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("words", "status"), [(["--help"], 0), (["report", "nowhere"], 2)])
+def test_a_command_ends_with_its_status_before_threads_of_libraries_can_spoil_it(
+    words: list[str], status: int
+) -> None:
+    """Arrow's idle threads abort an interpreter that finalises, now and then; what was put off is done."""
+    done = subprocess.run([sys.executable, "-c", ENDED, *words], capture_output=True, text=True)
+    assert done.returncode == status
+    assert done.stdout.splitlines()[-1] == "put off"
+
+
 def test_sigterm_is_an_interruption_at_any_time() -> None:
     with pytest.raises(typer.Exit) as caught, told():
         os.kill(os.getpid(), signal.SIGTERM)
