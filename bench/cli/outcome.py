@@ -127,7 +127,8 @@ CAPACITY_COLUMNS = (
 def _summary_table(summary: pd.DataFrame) -> Table:
     """The cells, in 80 columns."""
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
-        "Requests, bytes (TCP and IP included) and server CPU: for each update. –: too few."))
+        "Requests, bytes (TCP and IP included) and server CPU: for each update. –: not known well enough: "
+        f"the report names the highest percentile that is.{_ticks_told(summary)}"))
     columns: tuple[tuple[str, str, str], ...] = COLUMNS
     if "conflated" in summary and summary["conflated"].fillna(0).sum() > 0:
         rest = (column for column in COLUMNS[4:] if column[0] != "requests_per_update")   # for 80 columns
@@ -138,6 +139,15 @@ def _summary_table(summary: pd.DataFrame) -> Table:
     for row in summary.to_dict("records"):
         table.add_row(*(_cell(row[name], form) for name, _, form in columns))
     return table
+
+
+def _ticks_told(summary: pd.DataFrame) -> str:
+    """On how many distinct ticks the cells rest, in a sentence."""
+    ticks = summary["ticks"].dropna() if "ticks" in summary else pd.Series(dtype="Int64")
+    if ticks.empty:
+        return ""
+    least, most = int(ticks.min()), int(ticks.max())
+    return f" Distinct ticks of a cell: {least:,}" + (f" to {most:,}." if most > least else ".")
 
 
 def _capacity_table(knees: pd.DataFrame) -> Table:

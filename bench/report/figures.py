@@ -20,7 +20,7 @@ from bench.report.run import Run
 from bench.stats.arrays import Floats
 from bench.stats.intervals import interval
 from bench.stats.latency import BEYOND_CELL, BEYOND_TRIAL, bin_quantiles
-from bench.stats.summary import bounds
+from bench.stats.summary import bounds, highest_percentile
 
 LEVELS = 1 - 10 ** -np.linspace(0.0, 3.0, 121)
 """Shares at which the percentile plot is read: from 0 to 99.9 %, evenly in the number of nines."""
@@ -84,8 +84,10 @@ def _spectrum(run: Run, label: str, clients: int) -> tuple[Floats, Floats, bool]
     counted = (cell["delivered"] + cell["late"] + cell["lost"]).to_numpy(dtype=np.float64)
     if not len(counted):
         return np.empty(0), np.empty((0, 3)), False
-    least = max(BEYOND_TRIAL / max(counted.min(), 1), BEYOND_CELL / max(counted.sum(), 1))
-    shares = LEVELS[: int(np.searchsorted(LEVELS, 1 - least + 1e-12, side="right"))]
+    most = highest_percentile(cell)
+    if cell["latency_p50_error_share"].isna().any():   # of an older version: it goes by the updates beyond
+        most = 1 - max(BEYOND_TRIAL / max(counted.min(), 1), BEYOND_CELL / max(counted.sum(), 1))
+    shares = LEVELS[: int(np.searchsorted(LEVELS, most + 1e-12, side="right"))]
     app = run.distributions[run.distributions["instant"] == "app"]
     by_trial = []
     for trial, lost in zip(cell["trial"], cell["lost"], strict=True):

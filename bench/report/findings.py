@@ -52,7 +52,15 @@ QUESTIONS = (
 )
 
 
+TAIL = {
+    "p99": QUESTIONS[1],
+    "p95": Question("latency_p95_ms", "p95 latency", "95th percentile of latency", "ms"),
+    "p90": Question("latency_p90_ms", "p90 latency", "90th percentile of latency", "ms"),
+}
+"""The percentiles that the second question may be about, the highest first."""
 KERNEL = {
+    "latency_p90_ms": Question("kernel_latency_p90_ms", "kernel p90", "kernel's 90th percentile", "ms"),
+    "latency_p95_ms": Question("kernel_latency_p95_ms", "kernel p95", "kernel's 95th percentile", "ms"),
     "latency_p50_ms": Question("kernel_latency_p50_ms", "kernel median", "kernel's median latency", "ms"),
     "latency_p99_ms": Question("kernel_latency_p99_ms", "kernel p99", "kernel's 99th percentile", "ms"),
 }
@@ -70,12 +78,35 @@ class Finding:
     rest: tuple[str, ...]
 
 
+def questions(run: Run) -> tuple[Question, ...]:
+    """The questions asked of a run: `QUESTIONS`, with the highest percentile that is known well enough of
+    every transport in place of the 99th; that one itself, where none is."""
+    clients = shown_clients(run)
+    cells = run.summary[(run.summary["clients"] == clients) & run.summary["latency_mean_ms"].notna()]
+    known = (each for each in TAIL.values() if len(cells) and cells[each.column].notna().all())
+    tail = next(known, TAIL["p99"])
+    return tuple(tail if each is TAIL["p99"] else each for each in QUESTIONS)
+
+
+def cell_text(row: pd.Series, question: Question) -> str:
+    """A figure of a cell as `interval_text` has it; where a percentile is not known well enough, the highest
+    one that is, with its name: `p90: 12.3 ms (11.0–13.8)`."""
+    if question in TAIL.values() and math.isnan(row[question.column]):
+        names = list(TAIL)
+        place = list(TAIL.values()).index(question)
+        for name in names[place + 1:]:
+            if not math.isnan(row[TAIL[name].column]):
+                return f"{name}: {interval_text(row, TAIL[name])}"
+    return interval_text(row, question)
+
+
 def findings(run: Run) -> list[Finding]:
     """One finding for each question that at least one transport has an answer to."""
     clients = shown_clients(run)
     found = []
-    below = floors(run, (question.column for question in QUESTIONS))
-    for question in QUESTIONS:
+    asked = questions(run)
+    below = floors(run, (question.column for question in asked))
+    for question in asked:
         here = {str(row["transport"]): row for _, row in run.summary.iterrows() if row["clients"] == clients}
         cells = {label: row for label, row in here.items() if not math.isnan(row[question.column])}
         if not cells:
@@ -191,7 +222,7 @@ def floor_text(floor: Floor, question: Question) -> str:
 def floor_sentences(run: Run) -> list[str]:
     """What this machine can claim, a sentence for each two names of the same server and client count."""
     sentences = []
-    named = {question.column: question for question in QUESTIONS}
+    named = {question.column: question for question in questions(run)}
     found = floors(run, named)
     for one, other in twins(run):
         for clients in run.clients:

@@ -21,12 +21,13 @@ from bench.report.figures import shown_clients
 from bench.report.findings import (
     KERNEL,
     MEMORY,
-    QUESTIONS,
     Question,
     amount_text,
+    cell_text,
     effect_text,
     floor_text,
     interval_text,
+    questions,
     separable_text,
 )
 from bench.report.run import Run
@@ -109,7 +110,7 @@ def glance(run: Run) -> Table:
     cells = list(_cells(run, clients))
     by_kernel = not run.simulated and any(not math.isnan(row["kernel_latency_p50_ms"]) for _, row in cells)
     several = len(run.clients) > 1 and not run.simulated
-    questions = _questions(run)
+    asked = _questions(run)
     conflated = int(run.summary["conflated"].fillna(0).sum()) > 0
     fates = ("delivered", "conflated", "lost") if conflated else ("delivered", "lost")
     rows = []
@@ -117,12 +118,14 @@ def glance(run: Run) -> Table:
         further = further_client(run.trials[run.trials["transport"] == label])
         kernel = [_kernel(row)] if by_kernel else []
         slope = [amount_text(further.estimate, further.low, further.high, MEMORY)] if several else []
-        figures = [interval_text(row, question) for question in questions]
-        rows.append((style.title(label), figures[0], *kernel, *figures[1:], *slope,
+        figures = [cell_text(row, question) for question in asked]
+        rows.append((style.title(label), *_basis(row), figures[0], *kernel, *figures[1:], *slope,
                      *(_share(row, fate) for fate in fates)))
-    columns = ("", questions[0].heading, *[KERNEL["latency_p50_ms"].heading] * by_kernel,
-               *(question.heading for question in questions[1:]), *["each further client"] * several, *fates)
-    note = "Latency from due to the client's code. Bytes, CPU: for each update."
+    columns = ("", "trials", "ticks", asked[0].heading, *[KERNEL["latency_p50_ms"].heading] * by_kernel,
+               *(question.heading for question in asked[1:]), *["each further client"] * several, *fates)
+    note = ("Latency from due to the client's code. Bytes, CPU: for each update. Ticks: different ones, in "
+            "all trials together; each goes to all who subscribe, so a percentile is printed where ticks, "
+            "clients and trials tell it to ± 25 %, else the highest that they do, by name.")
     if by_kernel:
         note += (" Kernel median: to the client's kernel, so without the client's own queue; ≤ where over "
                  "1 % of updates shared a read.")
@@ -136,7 +139,13 @@ def glance(run: Run) -> Table:
 
 def _questions(run: Run) -> list[Question]:
     """What is asked of each cell: without what is not simulated, of a simulated run."""
-    return [each for each in QUESTIONS if not (run.simulated and each is MEMORY)]
+    return [each for each in questions(run) if not (run.simulated and each is MEMORY)]
+
+
+def _basis(row: pd.Series) -> tuple[str, str]:
+    """Valid trials of a cell, and their distinct ticks."""
+    trials, ticks = ("–" if pd.isna(row[name]) else f"{row[name]:,}" for name in ("valid_trials", "ticks"))
+    return trials, ticks
 
 
 def _kernel(row: pd.Series) -> str:
@@ -187,10 +196,11 @@ def _cells_table(run: Run) -> Table:
     rows = []
     for clients in run.clients:
         for label, row in _cells(run, clients):
-            figures = (interval_text(row, question) for question in _questions(run))
+            figures = (cell_text(row, question) for question in _questions(run))
             trials = f"{row['valid_trials']} of {row['trials']}"
-            rows.append((f"{clients:,}", style.title(label), trials, *figures))
-    columns = ("clients", "transport", "valid trials", *(question.heading for question in _questions(run)))
+            rows.append((f"{clients:,}", style.title(label), trials, _basis(row)[1], *figures))
+    headings = (question.heading for question in _questions(run))
+    columns = ("clients", "transport", "valid trials", "ticks", *headings)
     return Table("cells", "Every cell", columns, tuple(rows), note="More columns are in summary.csv.")
 
 
@@ -242,7 +252,7 @@ def _about_forms(run: Run, found: str) -> str:
 def _floors(run: Run) -> Table:
     """What one server seems to differ by from itself, where the run holds it twice."""
     rows = []
-    for question in QUESTIONS:
+    for question in questions(run):
         for floor in floors(run, (question.column,)):
             each = floor.comparison
             has = effect_text(each, question, style.title(each.theirs))
@@ -259,8 +269,9 @@ def _floors(run: Run) -> Table:
 
 def _comparisons(run: Run) -> Table:
     rows = []
-    below = floors(run, (question.column for question in QUESTIONS))
-    for question in QUESTIONS:
+    asked = questions(run)
+    below = floors(run, (question.column for question in asked))
+    for question in asked:
         for each in comparisons(run.trials, question.column, run.transports):
             has = effect_text(each, question, style.title(each.theirs))
             verdict = separable_text(each, question, below)

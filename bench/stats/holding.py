@@ -10,8 +10,8 @@ Both are unknown. The limit is taken as anything, on a logarithmic scale, betwee
 way beyond; of the spread it is assumed beforehand that it is about 0.15, give or take a factor of 2. Each
 pair of the two on a grid is weighted by how probable it makes the steps that were seen. The limit's estimate
 is the median of these weights, its interval the middle 95 % of them; so the interval holds what is not known
-of the spread, and needs no large number of steps. `tests/stats/test_holding.py` draws searches with limits
-and spreads that are known: 95 % of the intervals hold the limit, for spreads from 0.02 to 0.3.
+of the spread, and needs no large number of steps. `tests/stats/test_knee.py` draws searches with limits
+and spreads that are known: about 95 % of the intervals hold the limit, or more, for spreads up to 0.3.
 
 Known weakness: the host is taken to be the same throughout. One that drifts makes the spread, and with it the
 interval, wider, but an offset of the whole search (another host, another day) is in no interval.

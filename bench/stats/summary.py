@@ -2,8 +2,17 @@
 
 Only VALID trials enter. Counts are summed over them; every other figure is that of `intervals`: the
 mean between trials (geometric; arithmetic for bytes, segments and requests, whose parts add up), with
-the bounds of its 95 % interval as `…_low` and `…_high` (the unit stays last: `latency_p50_low_ms`). A
-percentile is printed where every trial has it and the cell has at least `BEYOND_CELL` updates beyond it.
+the bounds of its 95 % interval as `…_low` and `…_high` (the unit stays last: `latency_p50_low_ms`).
+
+A percentile is printed where every trial has it and it is known to ± `REACH_MOST`. On a logarithmic scale,
+with n trials that spread by s, and of which each is known from its own ticks and clients to a standard
+deviation w (`bench.stats.tick_errors`), that is
+
+    1.96 · √( max(s², mean of w²) / n )
+
+s holds w, but is itself hardly known from a few trials, and by chance near 0. The interval that is printed is
+never narrower than this. The median is printed in any case: where it is not known either, its wide interval
+says so. Where trials do not say w (older runs), `BEYOND_CELL` updates must lie beyond it.
 """
 
 from __future__ import annotations
@@ -11,6 +20,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -21,6 +31,11 @@ from bench.stats.costs import DIRECTIONS, PARTS
 from bench.stats.intervals import Interval, interval
 from bench.stats.latency import BEYOND_CELL, PERCENTILES, SHARED_SHARE_MAX, beyond
 
+REACH_MOST = 0.25
+"""A percentile that is known less well is not printed, but for the median."""
+ALWAYS = "p50"
+DEVIATIONS = 1.96
+"""From the middle to the bounds of a 95 % interval."""
 COUNTS = ("updates_due", "delivered", "late", "conflated", "lost", "duplicate")
 FIGURES = (
     "latency_mean_ms", "latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "latency_p999_ms",
@@ -40,6 +55,8 @@ FURTHER = (
 )
 """Further figures, without intervals."""
 
+BOUNDED = (*FIGURES, "latency_p95_ms")
+"""The figures with an interval."""
 UNITS = ("_ms", "_us_per_update", "_bytes_per_client", "_per_update")
 ADDED_UP = re.compile(
     r"(bytes|segments|requests|connections).*_per_update|above_idle|idle_cpu|wakeups|preemptions|socket_bytes")
@@ -56,10 +73,11 @@ def bounds(figure: str) -> tuple[str, str]:
 
 def columns() -> list[str]:
     """The columns of `summary.csv`, in their order."""
-    pairs = [name for figure in FIGURES for name in bounds(figure)]
+    pairs = [name for figure in BOUNDED for name in bounds(figure)]
     return [
         "transport", "clients", "trials", "valid_trials", *COUNTS, *FIGURES, *pairs,
-        "dropped", "shared_read_share", "kernel_latency_is_bound", "source", *FURTHER,
+        "latency_p95_ms", "ticks", "dropped", "shared_read_share", "kernel_latency_is_bound", "source",
+        *FURTHER,
         "server_user_us_per_update", "server_system_us_per_update",
     ]
 
@@ -76,7 +94,7 @@ def summarise(trials: pd.DataFrame, order: Sequence[str] = ()) -> pd.DataFrame:
         for clients in sorted(set(of_label["clients"])):
             rows.append(_cell(label, clients, of_label[of_label["clients"] == clients]))
     table = pd.DataFrame(rows, columns=columns())
-    counted = ("clients", "trials", "valid_trials", "dropped", *COUNTS)
+    counted = ("clients", "trials", "valid_trials", "ticks", "dropped", *COUNTS)
     return table.astype(dict.fromkeys(counted, "Int64"))
 
 
@@ -85,12 +103,53 @@ def cell_interval(trials: pd.DataFrame, figure: str) -> Interval:
     if len(trials) == 0 or figure not in trials:
         return Interval(math.nan, math.nan, math.nan, 0)
     values = trials[figure].to_numpy(dtype=np.float64)
-    for name, level in PERCENTILES.items():
-        if f"latency_{name}_ms" in figure:
-            counted = int((trials["delivered"] + trials["late"] + trials["lost"]).sum())
-            if beyond(counted, level) < BEYOND_CELL:
-                return Interval(math.nan, math.nan, math.nan, len(values))
-    return interval(values, logarithm=not ADDED_UP.search(figure))
+    name = _percentile(figure)
+    found = interval(values, logarithm=not ADDED_UP.search(figure))
+    if name is None or math.isinf(found.estimate):
+        return found
+    reach = percentile_reach(trials, figure)
+    if math.isnan(reach):
+        counted = int((trials["delivered"] + trials["late"] + trials["lost"]).sum())
+        return found if beyond(counted, PERCENTILES[name]) >= BEYOND_CELL else _unknown(len(values))
+    printed = reach <= REACH_MOST or name == ALWAYS
+    return _widened(found, reach) if printed else _unknown(len(values))
+
+
+def percentile_reach(trials: pd.DataFrame, figure: str) -> float:
+    """How well a percentile of a cell is known from ticks, clients and trials, as a share; NaN where a trial
+    does not say it."""
+    column = f"latency_{_percentile(figure)}_error_share"
+    if column not in trials:
+        return math.nan
+    within = np.log1p(trials[column].to_numpy(dtype=np.float64)) / DEVIATIONS
+    values = trials[figure].to_numpy(dtype=np.float64)
+    if np.isnan(within).any() or not bool((values > 0).all()):
+        return math.nan
+    between = float(np.log(values).var(ddof=1)) if len(values) > 1 else 0.0
+    return math.expm1(DEVIATIONS * math.sqrt(max(between, float((within ** 2).mean())) / len(values)))
+
+
+def highest_percentile(trials: pd.DataFrame) -> float:
+    """The highest percentile of latency of a cell that may be printed, as a share; 0 where none may."""
+    for name, level in sorted(PERCENTILES.items(), key=lambda each: -each[1]):
+        if not math.isnan(cell_interval(trials, f"latency_{name}_ms").estimate):
+            return level / 1000
+    return 0.0
+
+
+def _percentile(figure: str) -> str | None:
+    """The percentile that a figure is; None: it is none."""
+    return next((name for name in PERCENTILES if figure.endswith(f"latency_{name}_ms")), None)
+
+
+def _unknown(count: int) -> Interval:
+    return Interval(math.nan, math.nan, math.nan, count)
+
+
+def _widened(found: Interval, reach: float) -> Interval:
+    """An interval that goes at least so far either way, as a share; none stays none."""
+    return replace(found, low=min(found.low, found.estimate / (1 + reach)),
+                   high=max(found.high, found.estimate * (1 + reach)))
 
 
 def further_client(trials: pd.DataFrame) -> Interval:
@@ -121,7 +180,8 @@ def _cell(label: str, clients: int, trials: pd.DataFrame) -> dict[str, object]:
     }
     for count in (*COUNTS, "dropped"):
         row[count] = int(good[count].sum()) if len(good) else pd.NA
-    for figure in FIGURES:
+    row["ticks"] = int(good["feed_due"].sum()) if len(good) else pd.NA
+    for figure in BOUNDED:
         found = cell_interval(good, figure)
         low, high = bounds(figure)
         row |= {figure: found.estimate, low: found.low, high: found.high}

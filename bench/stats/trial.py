@@ -34,6 +34,7 @@ from bench.stats.latency import PERCENTILES, Latencies, bins, latencies, quantil
 from bench.stats.little import in_flight
 from bench.stats.marks import late_ms
 from bench.stats.steady import steadiness
+from bench.stats.tick_errors import error_shares
 
 NS_PER_MS = 1e6
 
@@ -59,6 +60,7 @@ COLUMNS = (
     "arrivals_counted",
     *(f"latency_{name}_ms" for name in ("mean", *PERCENTILES, "min", "max")),
     *(f"kernel_latency_{name}_ms" for name in ("mean", *PERCENTILES)),
+    *(f"latency_{name}_error_share" for name in PERCENTILES),
     "client_lag_p99_ms", "shared_read_share", "age_mean_ms", "age_excess_mean_ms",
     *COST_COLUMNS,
     *server_costs.COLUMNS, "load_cpu_cores", "publisher_cpu_cores",
@@ -106,6 +108,8 @@ def trial_figures(record: TrialRecord, tables: Tables | None) -> TrialFigures:
            for fate in ("delivered", "late", "conflated", "lost", "dropped", "duplicate")},
         "foreign": trial.arrivals.foreign,
         **_latency_columns(latency),
+        **{f"latency_{name}_error_share": share
+           for name, share in error_shares(trial, latency.lost, PERCENTILES).items()},
         "age_mean_ms": age.mean_s * 1000,
         "age_excess_mean_ms": age.excess_s * 1000,
         **costs(record, trial, tables),

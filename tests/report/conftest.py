@@ -39,7 +39,7 @@ def swapped(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(scope="session")
 def troubled(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A lossy transport, two that are alike, one trial that failed, simulated records."""
-    alike = Made(delay_s=0.002, trial_effect=0.3)
+    alike = Made(delay_s=0.002, trial_effect=0.1)
     subjects = {"one": alike, "other": replace(alike, noise_seed=7), "lossy": Made(loss=0.3)}
     plan = replace(PLAN, clients=(10, 60), subjects=subjects, source="simulated", failed=("1-1", "2-3"))
     return open_run(make_run(tmp_path_factory.mktemp("runs") / "troubled", plan))

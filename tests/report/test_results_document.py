@@ -10,7 +10,7 @@ from bench.claims import table
 from bench.report import Run, knees
 from bench.report.run import VERDICT_WORDS
 from bench.stats import fleet, prediction
-from bench.stats.summary import FIGURES, bounds, columns
+from bench.stats.summary import BOUNDED, FIGURES, bounds, columns
 from bench.stats.trial import COLUMNS
 
 
@@ -26,7 +26,7 @@ def test_trials() -> None:
 def test_summary() -> None:
     own = set(described("summary.csv"))
     assert own <= set(columns())
-    intervals = {bound for figure in FIGURES for bound in bounds(figure)}
+    intervals = {bound for figure in BOUNDED for bound in bounds(figure)}
     assert set(columns()) - own - intervals <= set(described("trials.csv"))
     assert len(FIGURES) == 15
     assert "the first fifteen figures" in DOCUMENT

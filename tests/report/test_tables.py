@@ -12,6 +12,7 @@ from synthetic import DEFAULT, Plan, make_run
 
 from bench import records
 from bench.report import Run, open_run, style, tables
+from bench.stats.summary import summarise
 
 
 def named(run: Run) -> dict[str, tables.Table]:
@@ -27,14 +28,16 @@ def test_a_glance_has_a_row_for_each_transport(run: Run) -> None:
 
 def test_a_glance_shows_the_kernels_median_and_what_a_further_client_takes(run: Run) -> None:
     glance = tables.glance(run)
-    assert glance.columns[1:3] == ("median latency", "kernel median")
+    assert glance.columns[1:5] == ("trials", "ticks", "median latency", "kernel median")
+    ticks = run.summary.set_index(["transport", "clients"]).loc[("websocket", 30), "ticks"]
+    assert glance.rows[2][1:3] == ("4", f"{ticks:,}")
     cells = run.summary.set_index(["transport", "clients"])
     median = float(cells.loc[("websocket", 30), "kernel_latency_p50_ms"])
-    assert glance.rows[2][2].startswith(f"{style.number(median)} ms (")
+    assert glance.rows[2][4].startswith(f"{style.number(median)} ms (")
     place = glance.columns.index("each further client")
     assert all(row[place].partition(" ")[2].startswith("kB (") for row in glance.rows)
     bounds = replace(run, summary=run.summary.assign(kernel_latency_is_bound=True))
-    assert tables.glance(bounds).rows[2][2].startswith("≤ ")
+    assert tables.glance(bounds).rows[2][4].startswith("≤ ")
 
 
 def test_a_glance_shows_what_was_conflated_if_anything_was(run: Run) -> None:
@@ -138,3 +141,27 @@ def test_an_invalid_trial_stands_beside_the_one_that_replaced_it(tmp_path: Path)
     run = open_run(folder)
     assert run.lacks == "1 of 2 places has no valid trial: websocket, block 1"
     assert {row[2] for row in named(run)["not-valid"].rows} == {"–"}
+
+
+def test_where_the_99th_percentile_is_not_known_the_highest_that_is_stands_by_name(run: Run) -> None:
+    def with_errors(label: str | None, **errors: float) -> Run:
+        trials = run.trials.copy()
+        rows = trials["transport"] == label if label else trials["block"] > 0
+        for name, value in errors.items():
+            trials.loc[rows, f"latency_{name}_error_share"] = value
+        return replace(run, trials=trials, summary=summarise(trials, run.transports))
+
+    everywhere = tables.glance(with_errors(None, p99=0.9, p95=0.1))
+    assert "p95 latency" in everywhere.columns
+    assert "p99 latency" not in everywhere.columns
+    # One alone lowers what is compared, and every other cell shows the same.
+    one = with_errors("websocket", p99=0.9, p95=0.9, p90=0.1)
+    assert "p90 latency" in tables.glance(one).columns
+    none = tables.glance(with_errors("websocket", p99=0.9, p95=0.9, p90=0.9))
+    assert none.rows[2][none.columns.index("p99 latency")] == "–"
+    few = with_errors(None, p99=0.1)
+    few.trials.loc[few.trials["clients"] == 10, "latency_p99_error_share"] = 0.9
+    whole = {table.name: table for table in tables.sections(
+        replace(few, summary=summarise(few.trials, run.transports)))}["cells"]
+    place = whole.columns.index("p99 latency")
+    assert {row[place][:3] for row in whole.rows if row[0] == "10"} <= {"p95", "p90"}

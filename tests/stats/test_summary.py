@@ -11,7 +11,15 @@ from scipy import stats
 from synthetic import DEFAULT, Plan, trial_record
 
 from bench.stats.costs import PARTS
-from bench.stats.summary import bounds, cell_interval, columns, further_client, summarise
+from bench.stats.latency import PERCENTILES
+from bench.stats.summary import (
+    bounds,
+    cell_interval,
+    columns,
+    further_client,
+    highest_percentile,
+    summarise,
+)
 from bench.stats.trial import trial_row
 
 PROMISED = """transport clients trials valid_trials updates_due delivered late conflated lost duplicate
@@ -73,10 +81,49 @@ def test_a_cell_without_valid_trials_is_empty_not_zero(trials: pd.DataFrame) -> 
     assert set(table["valid_trials"]) == {0}
 
 
-def test_a_percentile_needs_a_hundred_updates_of_the_cell_beyond_it(trials: pd.DataFrame) -> None:
-    one = trials[(trials["transport"] == "websocket") & (trials["clients"] == 30)].head(1)
-    assert not np.isnan(one["latency_p99_ms"].iloc[0])
-    assert math.isnan(summarise(one)["latency_p99_ms"].iloc[0])
+def known(*errors: float, values: tuple[float, ...] = (5.0, 5.0, 5.0)) -> pd.DataFrame:
+    """Trials with a p99 and how well each knows it."""
+    return pd.DataFrame({"delivered": 100_000, "late": 0, "lost": 0, "latency_p99_ms": values,
+                         "latency_p99_error_share": errors})
+
+
+@pytest.mark.parametrize(("trials_of_cell", "printed"), [
+    (known(0.2, 0.2, 0.2), True), (known(0.6, 0.6, 0.6), False),
+    (known(0.4, 0.4, 0.4), True),   # ± 40 % each, ± 22 % together
+    (known(0.02, 0.02, 0.02, values=(2.0, 5.0, 12.0)), False),   # each is sure of something else
+    (known(0.02, 0.02, math.inf), False),
+    (known(0.2, 0.2, 0.2).assign(delivered=2000), True),   # however many updates there are
+])
+def test_a_percentile_is_printed_where_ticks_clients_and_trials_tell_it(
+    trials_of_cell: pd.DataFrame, printed: bool
+) -> None:
+    found = cell_interval(trials_of_cell, "latency_p99_ms")
+    assert math.isnan(found.estimate) is not printed
+    kernel = trials_of_cell.rename(columns={"latency_p99_ms": "kernel_latency_p99_ms"})
+    assert math.isnan(cell_interval(kernel, "kernel_latency_p99_ms").estimate) is not printed
+    median = trials_of_cell.rename(columns=lambda name: name.replace("p99", "p50"))
+    assert cell_interval(median, "latency_p50_ms").estimate > 0
+
+
+def test_trials_that_agree_by_chance_have_no_narrower_interval_than_their_ticks_allow() -> None:
+    found = cell_interval(known(0.3, 0.3, 0.3, values=(5.0, 5.001, 4.999)), "latency_p99_ms")
+    assert found.high / found.estimate == pytest.approx(1.3 ** (1 / math.sqrt(3)), rel=1e-3)
+    assert found.estimate / found.low == pytest.approx(found.high / found.estimate, rel=1e-3)
+
+
+def test_the_highest_percentile_that_may_be_printed_is_named(trials: pd.DataFrame) -> None:
+    cell = trials[(trials["transport"] == "websocket") & (trials["clients"] == 30)]
+    vague = cell.assign(latency_p999_error_share=9.0, latency_p99_error_share=9.0,
+                        latency_p95_error_share=0.1, latency_p90_error_share=9.0)
+    assert highest_percentile(vague) == 0.95
+    nothing = cell.assign(**{f"latency_{name}_error_share": math.inf for name in PERCENTILES})
+    assert highest_percentile(nothing) == 0.5
+
+
+def test_a_cell_says_on_how_many_ticks_it_rests(trials: pd.DataFrame) -> None:
+    row = summarise(trials).set_index(["transport", "clients"]).loc[("websocket", 30)]
+    mine = trials[(trials["transport"] == "websocket") & (trials["clients"] == 30)]
+    assert row["ticks"] == mine["feed_due"].sum() > 100
 
 
 @pytest.mark.parametrize(("delivered", "lost", "printed"), [(9999, 0, False), (9990, 10, True)])
