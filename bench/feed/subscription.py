@@ -10,6 +10,9 @@
 Whatever comes in one read is put on the tape, then the owner is told once (`on_ticks`), so that it can
 serve all of it together. A new life of the publisher is told in the same way, even without a tick.
 
+A server that has just started is ready once its tape has reached the head that the header named, and not
+before: what its clients saw before the restart is then on the tape, or known to have left it.
+
 The pause starts at 50 ms and doubles up to 1 s, each time drawn evenly from half to the whole of it,
 so that many servers don't come back in step. A connection that brought a header resets it.
 
@@ -49,7 +52,9 @@ class FeedSubscription:
         self.port = port
         self.tape = tape
         self.ready = asyncio.Event()
-        """Set once the first header has come: from then on the tape has an epoch and symbols."""
+        """Set once the tape has caught up with the head that the feed's header named."""
+        self._head_named = 0
+        """The feed's head when the present connection began."""
         self.ticks = 0
         """Ticks received, over all connections."""
         self.feed_connections = 0
@@ -86,11 +91,13 @@ class FeedSubscription:
         header: dict[str, Any] = orjson.loads(line)
         if header.get("feed") != PROTOCOL or not EPOCH.fullmatch(header["epoch"]):
             raise ValueError(f"the feed answers {line[:120]!r}")
-        epoch, after = header["epoch"], header["after"]
+        epoch, after, head = header["epoch"], header["after"], header["head"]
+        if type(after) is not int or type(head) is not int:
+            raise ValueError(f"the feed answers {line[:120]!r}")
+        self._head_named = head
         if (epoch, after) != (self.tape.epoch, self.tape.head):
             self.tape.begin(epoch, frozenset(header["symbols"]), after)
         self.feed_connections += 1
-        self.ready.set()
 
     def take_ticks(self, lines: list[bytes]) -> None:
         """Append ticks, one a line."""
@@ -103,6 +110,8 @@ class FeedSubscription:
 
     def changed(self) -> None:
         """Tell the owner."""
+        if self.tape.head >= self._head_named:
+            self.ready.set()
         self._on_ticks()
 
 

@@ -9,7 +9,7 @@ hears of news. Whatever is handed over is counted here, so that the counts of tw
 same. Answers are kept until the next news: a thousand clients that were woken by one tick ask for the
 same thing, and get the same bytes.
 
-The life of the process: listen, wait for the feed's header, say `ready`; serve; at `stop` over the
+The life of the process: listen, wait until the tape has caught up with the feed, say `ready`; serve; at `stop` over the
 lifeline, SIGTERM or SIGINT say goodbye to every client, say `done` with the counts, and end. A runner
 that is gone (the lifeline's end of file) ends the process at once.
 """
@@ -114,6 +114,8 @@ class Chassis:
         """What connections are encrypted with; None: they aren't."""
         self.tape = Tape(config.server.tape_ticks)
         self.counts = Counts()
+        self.serving = False
+        """Set while requests are answered: once the tape has caught up with the feed, until the server stops."""
         self.stopping = False
         """Set once no client is served any more; listeners are told once, as if it were news."""
         self.feed = FeedSubscription(config.feed.host, config.feed.port, self.tape, self._on_ticks)
@@ -131,20 +133,23 @@ class Chassis:
 
     def _on_ticks(self) -> None:
         self._answers.clear()
+        self.serving = self.feed.ready.is_set() and not self.stopping
         for listener in self._listeners:
             listener()
 
     def read(self, request: Request) -> Batch:
         """What the tape has for a request, under the policy for slow clients; raises `Refusal`."""
-        if self.stopping:
-            raise Refusal("stopping", "the server stops")
+        if not self.serving:
+            if self.stopping:
+                raise Refusal("stopping", "the server stops")
+            raise Refusal("no-feed", "the server has not caught up with the feed; ask again later")
         server = self.config.server
         return self.tape.read(request.subscription, request.after, server.batch_max, server.slow_client)
 
     def answer(self, request: Request) -> Answer:
         """The same, encoded; kept until the next news. Does not count as handed over yet."""
         answer = self._answers.get(request)
-        if answer is None or self.stopping:
+        if answer is None or not self.serving:
             answer = answer_of(request, self.read(request))
             if len(self._answers) >= ANSWERS_MAX:
                 del self._answers[next(iter(self._answers))]
@@ -161,14 +166,13 @@ class Chassis:
         if path == "/stats":
             return 200, orjson.dumps(self.stats())
         if path == "/health":
-            has_feed = self.tape.epoch is not None and not self.stopping
             status = {
-                "status": "ok" if has_feed else "waiting",
+                "status": "ok" if self.serving else "waiting",
                 "transport": self.config.transport,
                 "epoch": self.tape.epoch,
                 "head": self.tape.head,
             }
-            return (200 if has_feed else 503), orjson.dumps(status)
+            return (200 if self.serving else 503), orjson.dumps(status)
         return None
 
     def stats(self) -> dict[str, int]:

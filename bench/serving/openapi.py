@@ -106,7 +106,7 @@ def document(transport: str, entity_tags: bool) -> bytes:
         ticks["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
         ticks["304"] = {"description": "Nothing new.", "headers": {"ETag": {"schema": {"type": "string"}}}}
     health = answers(OF_ANY_PATH) | {
-        "200": content("Health", "It has the feed."), "503": content("Health", "It has no feed (yet)."),
+        "200": content("Health", "It has caught up with the feed."), "503": content("Health", "It has not (yet)."),
     }
     stats = answers(OF_ANY_PATH) | {"200": content("Counts", "What the server counted.")}
     itself = answers(OF_ANY_PATH) | {"200": {

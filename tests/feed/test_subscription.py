@@ -102,6 +102,17 @@ def test_what_is_held_and_what_comes_is_on_the_tape() -> None:
     on_stage(play)
 
 
+def test_a_subscription_is_ready_once_it_has_caught_up_with_the_head_that_was_named() -> None:
+    feed = FeedSubscription("127.0.0.1", 1, Tape(10), lambda: None)
+    connection = _Connection(feed, None)   # type: ignore[arg-type]
+    header = b'{"feed":"tickertape/1","epoch":"e1","after":%d,"head":5,"symbols":["AAA"]}\n'
+    connection.data_received(header % 3)
+    for seq in (4, 5):
+        assert not feed.ready.is_set()
+        connection.data_received(b'{"seq":%d,"symbol":"AAA"}\n' % seq)
+    assert feed.ready.is_set()
+
+
 def test_a_compact_tick_is_held_as_it_came() -> None:
     tape = Tape(10)
     tape.begin("e1", frozenset({"AAA"}), after=0)
@@ -188,6 +199,7 @@ def test_a_feed_that_speaks_otherwise_is_tried_again() -> None:
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
         b'{"error":"no"}\n',
         b'{"feed":"tickertape/2","epoch":"e7","after":0,"head":0,"symbols":[]}\n',
+        b'{"feed":"tickertape/1","epoch":"e7","after":0,"head":"9","symbols":[]}\n',
         b"[]\n",
         b"",
     ]

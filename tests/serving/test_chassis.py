@@ -19,6 +19,8 @@ ALL = transports.names()
 def chassis() -> Chassis:
     chassis = Chassis(Config(transport="short_polling", feed=Address(port=1)))
     chassis.tape.begin("e1", frozenset({"AAA"}), 0)
+    chassis.feed.ready.set()
+    chassis._on_ticks()
     return chassis
 
 
@@ -61,11 +63,28 @@ def test_a_server_that_stops_refuses() -> None:
     one = chassis()
     request = Request(Subscription(), None)
     one.answer(request)
-    one.stopping = True
+    one.stopping, one.serving = True, False
     with pytest.raises(Refusal) as caught:
         one.answer(request)
     assert caught.value.code == "stopping"
     assert one.page("/health")[0] == 503   # type: ignore[index]
+
+
+def test_a_server_that_has_not_caught_up_with_its_feed_says_so() -> None:
+    one = Chassis(Config(transport="short_polling", feed=Address(port=1)))
+    one.feed.take_header(
+        b'{"feed":"tickertape/1","epoch":"e1","after":0,"head":2,"symbols":["AAA"]}')
+    for seq in (1, 2):
+        one.feed.changed()
+        assert one.page("/health")[0] == 503   # type: ignore[index]
+        for after in (None, Cursor("e1", 2)):
+            with pytest.raises(Refusal) as caught:
+                one.answer(Request(Subscription(), after))
+            assert caught.value.code == "no-feed"
+        one.feed.take_ticks([b'{"seq":%d,"symbol":"AAA"}' % seq])
+    one.feed.changed()
+    assert one.page("/health")[0] == 200   # type: ignore[index]
+    assert not one.answer(Request(Subscription(), Cursor("e1", 2))).batch.ticks
 
 
 def test_a_server_without_a_feed_says_so() -> None:
