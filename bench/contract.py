@@ -83,6 +83,7 @@ REFUSALS: Mapping[str, Status] = {
     "slow-client": Status(410, 4008),
     "too-large": Status(413, 1009),
     "target-too-long": Status(414, 1009),
+    "misdirected": Status(421, 1008),
     "upgrade-required": Status(426, 1008),
     "headers-too-large": Status(431, 1009),
     "stopping": Status(503, 1001),

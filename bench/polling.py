@@ -9,7 +9,8 @@ All polling transports take them from here (`wire` in their `model`), so that th
 things happen and in nothing else. Which end closes a connection that was opened for one request is a race:
 the server closes once it is done with all that it answers in one turn of its loop, the client when it has
 read its answer. So a single answer's connection is closed by the server, those of answers that one tick
-caused (`parks`) by their clients, and encrypted ones too, since the server says goodbye in between.
+caused (`parks`) by their clients, and encrypted ones too, since the server says goodbye in between. A kept
+connection whose request is parked ends with an empty answer to it, but for encrypted ones.
 
 Known weakness: the digits of a skip's count are taken as one. All answers of a server that compresses are
 taken to say so, also those that it couldn't make smaller.
@@ -17,6 +18,7 @@ taken to say so, also those that it couldn't make smaller.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import cycle as repeated
 from itertools import islice
 
@@ -44,17 +46,21 @@ def poll_sizes(options: HttpWire, said: Conversation, cycle: Cycle) -> Sizes:
     empty_body = 0 if status == 304 else len(empty)
     declaring, skip = skips(said)
     codes = options.compression != "none"
+    closing = SERVER_FIRST if cycle.new_connection and not cycle.parks else CLIENT_FIRST
+    empty_head = len(head(options, status, empty_body, tag))
+    if cycle.parks and not cycle.new_connection:
+        closing = replace(closing, bytes_down=float(empty_head + empty_body), data_down=1.0, acks_up=2.0)
     plain = Sizes(
         request_bytes=len(encode_request(
             f"/ticks?{request.to_query()}", fetch_head(options, said.host), condition)),
         heads=heads(options, tag, codes),
-        empty_head_bytes=len(head(options, status, empty_body, tag)),
+        empty_head_bytes=empty_head,
         empty_body_bytes=empty_body,
         batch_bytes=len(empty),
         declaring_bytes=declaring, skip_bytes=skip,
         parks=cycle.parks, interval_s=cycle.interval_s, pace=cycle.pace,
         new_connection=cycle.new_connection,
-        closing=SERVER_FIRST if cycle.new_connection and not cycle.parks else CLIENT_FIRST,
+        closing=closing,
         pressed=pressed(options, said) if codes else (),
     )
     return handshake(said.host.rpartition(":")[0]).around(plain) if options.tls else plain

@@ -130,6 +130,12 @@ def origins(wire: Wire) -> list[str]:
     return [] if wire.headers == "bare" else [ORIGIN]
 
 
+def hosts(wire: Wire) -> list[str]:
+    """The names that such requests call the server by, which it has to answer for."""
+    listed = [line.split(": ", 1)[1] for line in wire.request_headers or () if name_of(line) == "host"]
+    return [text.rpartition(":")[0] if re.search(r":\d*$", text) else text for text in listed]
+
+
 def cookies() -> str:
     """A header line of `COOKIES_BYTES`: as many cookies of 90 bytes as there is room for."""
     text, number = "Cookie: ", 0

@@ -12,6 +12,7 @@ from bench.wire import (
     answer_headers,
     cookies,
     fetch_head,
+    hosts,
     origins,
     upgrade_head,
 )
@@ -54,6 +55,14 @@ def test_a_list_of_ones_own_is_sent_as_it_stands() -> None:
     lines = ("Host: localhost:8080", "Keep-Alive: 300", "Connection: keep-alive")
     head = fetch_head(HttpWire(request_headers=lines, headers="heavy"), "h:1")
     assert head.decode().split("\r\n") == [*lines, ""]
+
+
+@pytest.mark.parametrize(("text", "names"), [
+    ("ticker.example", ["ticker.example"]), ("localhost:8080", ["localhost"]), ("[::1]:80", ["[::1]"]),
+])
+def test_a_host_of_ones_own_is_one_that_the_server_answers_for(text: str, names: list[str]) -> None:
+    assert hosts(HttpWire(request_headers=(f"Host: {text}", "Accept: */*"))) == names
+    assert hosts(HttpWire(headers="browser")) == []
 
 
 def test_the_protocol_has_the_last_word() -> None:

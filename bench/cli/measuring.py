@@ -276,6 +276,9 @@ def serve(
         help="The feed's port; the servers take those that follow.", min=1, max=65000)] = 8700,
     locust: Annotated[bool, typer.Option(
         "--locust", help="Also start Locust's web interface for each server, to load it by hand.")] = False,
+    origin: Annotated[list[str] | None, typer.Option(
+        "--origin", help="The origin of a page that may read the answers (https://page.example); repeatable.",
+    )] = None,
 ) -> None:
     """All servers of a scenario side by side on one feed, until Ctrl-C.
 
@@ -286,10 +289,11 @@ def serve(
         tickertape serve quick --set feed.rate_per_s=2
     """
     with told():
+        origins = [serving.origin_of(text) for text in origin or ()]
         question = prepare.read(scenario, [*as_field(columns), *(overrides or ())], feed)
         typed = typed_fields(of_a_file(feed, columns), overrides or ())
         refuse_without_effect([question], typed, "serve", locust=locust)
-        serving.serve(question, port, locust=locust, say=typer.echo)
+        serving.serve(question, port, locust=locust, origins=origins, say=typer.echo)
 
 
 def doctor(

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import bench
+from bench import wire
 from bench.experiment.processes import Command
 from bench.scenario import Feed, Server
 from bench.tables import Table
-from bench.wire import Wire, origins
+from bench.wire import Wire
 
 LOCALHOST = "127.0.0.1"
 LOAD = (sys.executable, "-P", "-m", "bench.load")
@@ -43,12 +44,14 @@ def publisher(folder: Path, feed: Feed, *, seed: int, horizon_s: float, t0_s: fl
 
 
 def server(folder: Path, transport: str, options: Table, server: Server, *, feed_port: int,
-           name: str = "server", host: str = LOCALHOST, port: int = 0, cores: Cores = None) -> Command:
-    """Our server of one transport."""
+           name: str = "server", host: str = LOCALHOST, port: int = 0, allowed: Sequence[str] = (),
+           cores: Cores = None) -> Command:
+    """Our server of one transport. `allowed` are further origins of pages that may read its answers."""
+    origins, hosts = (wire.origins(options), wire.hosts(options)) if isinstance(options, Wire) else ([], [])
     config = {
         "transport": transport, "options": options.model_dump(mode="json"),
         "server": server.model_dump(mode="json"), "feed": {"host": LOCALHOST, "port": feed_port},
-        "host": host, "port": port, "origins": origins(options) if isinstance(options, Wire) else [],
+        "host": host, "port": port, "origins": [*origins, *allowed], "hosts": hosts,
     }
     path = _written(folder, name, config)
     return Command(name, (sys.executable, "-P", "-m", "bench.transports", str(path)), cores=cores)

@@ -16,16 +16,17 @@ environment names a proxy, which can't reach these servers, the lines pass it by
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from bench.clock import RunClock
-from bench.errors import HostError, TrialError
+from bench.errors import HostError, TrialError, UserError
 from bench.experiment import journal, needs, programs
 from bench.experiment.needs import told_time
 from bench.experiment.prepare import Question, with_trades
@@ -41,12 +42,15 @@ TICKS_MAX = 2_000_000
 FOREVER_S = 10 * 365 * DAY_S
 READY_S = 60.0
 WEB_PORT_OFFSET = 100
+ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 WEB_CLIENTS = 10
 NS = 1_000_000_000
 
 
-def serve(question: Question, port: int, *, locust: bool, say: Callable[[str], None]) -> None:
-    """Serve until interrupted. The feed listens on `port`, the servers on those that follow.
+def serve(question: Question, port: int, *, locust: bool, say: Callable[[str], None],
+          origins: Sequence[str] = ()) -> None:
+    """Serve until interrupted. The feed listens on `port`, the servers on those that follow; pages of
+    `origins` may read from them.
 
     `say` is given the addresses; a taken port or a process that ends is a `HostError`.
     """
@@ -67,7 +71,7 @@ def serve(question: Question, port: int, *, locust: bool, say: Callable[[str], N
     ):
         try:
             question = _with_kept_trades(question, Path(folder))
-            _start(crew, Path(folder), question, port, ports, web_ports, say)
+            _start(crew, Path(folder), question, port, ports, web_ports, origins, say)
             crew.wait(lambda: False, FOREVER_S, "Ctrl-C")
         except TrialError as error:
             tails = "\n".join(child.tail() for child in crew.children if child.status is not None)
@@ -75,7 +79,7 @@ def serve(question: Question, port: int, *, locust: bool, say: Callable[[str], N
 
 
 def _start(crew: Crew, folder: Path, question: Question, port: int, ports: dict[str, int],
-           web_ports: dict[str, int], say: Callable[[str], None]) -> None:
+           web_ports: dict[str, int], origins: Sequence[str], say: Callable[[str], None]) -> None:
     """Start everything, and say where it is."""
     scenario, clock = question.scenario, RunClock.start()
     publisher = crew.start(programs.publisher(
@@ -90,7 +94,7 @@ def _start(crew: Crew, folder: Path, question: Question, port: int, ports: dict[
     servers = [
         crew.start(programs.server(
             folder, scenario.transports[label].transport, question.options[label], scenario.server,
-            name=label, feed_port=port, port=each,
+            name=label, feed_port=port, port=each, allowed=origins,
         ))
         for label, each in ports.items()
     ]
@@ -127,6 +131,15 @@ def _with_kept_trades(question: Question, folder: Path) -> Question:
     kept = folder / trade_store.NAME
     trade_store.store(kept, question.trades)
     return replace(question, scenario=journal.replaying(question.scenario, kept))
+
+
+def origin_of(text: str) -> str:
+    """Return the origin `text` as browsers send it; anything else is a `UserError`."""
+    origin = text.lower()
+    if not ORIGIN.fullmatch(origin):
+        raise UserError(f"--origin: found {text!r}, allowed is a page's origin without a path, "
+                        "such as https://page.example or http://localhost:3000")
+    return origin
 
 
 def horizon_s(feed: Feed) -> float:

@@ -8,6 +8,8 @@
     certificate.py   a throw-away certificate for TLS
     sockets.py   the listening socket's options
     target.py    a request's target: path and query, strictly decoded
+    admission.py which requests are answered: Host, Origin, method, body
+    upgrade.py   the head before a WebSocket's upgrade
     answers.py   a batch encoded once for all who ask the same, and its entity tag
     chassis.py   tape, feed, news, counts; start and stop of the process
     http.py      the HTTP service that polling transports share

@@ -23,6 +23,7 @@ from functools import lru_cache
 from typing import Literal
 
 from bench.contract import Batch, Request, encode_batch
+from bench.serving.admission import page_fields
 from bench.wire import HttpWire, answer_headers, origins
 
 BODILESS = {"Cache-Control": "no-cache", "Server": "tickertape"}
@@ -77,7 +78,7 @@ def head(wire: HttpWire, status: int, length: int, tag: str, coded: bool = False
     names = {name.lower() for name in fields}
     fields |= {name: text for name, text in added.items() if name.lower() not in names}
     if wire.request_headers is not None and (asked_from := origins(wire)):
-        fields |= {"Access-Control-Allow-Origin": asked_from[0], "Vary": "Origin"}
+        fields |= page_fields(asked_from[0], fields.get("Vary"), "ETag" in fields)
     lines = [f"HTTP/1.1 {status} {REASONS[status]}", *(f"{name}: {text}" for name, text in fields.items())]
     return "\r\n".join([*lines, "", ""]).encode()
 

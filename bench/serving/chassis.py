@@ -9,9 +9,9 @@ hears of news. Whatever is handed over is counted here, so that the counts of tw
 same. Answers are kept until the next news: a thousand clients that were woken by one tick ask for the
 same thing, and get the same bytes.
 
-The life of the process: listen, wait until the tape has caught up with the feed, say `ready`; serve; at `stop` over the
-lifeline, SIGTERM or SIGINT say goodbye to every client, say `done` with the counts, and end. A runner
-that is gone (the lifeline's end of file) ends the process at once.
+The life of the process: listen, wait until the tape has caught up with the feed, say `ready`; serve; at
+`stop` over the lifeline, SIGTERM or SIGINT say goodbye to every client, say `done` with the counts, and end.
+A runner that is gone (the lifeline's end of file) ends the process at once.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from bench.errors import HostError
 from bench.feed.subscription import FeedSubscription
 from bench.feed.tape import Tape
 from bench.lifeline import Lifeline
+from bench.serving.admission import Admission
 from bench.serving.answers import Answer, answer_of
 from bench.serving.certificate import Identity
 from bench.serving.config import Config
@@ -112,10 +113,11 @@ class Chassis:
         self.config = config
         self.identity = identity
         """What connections are encrypted with; None: they aren't."""
+        self.admission = Admission(config.host, config.hosts, config.origins)
         self.tape = Tape(config.server.tape_ticks)
         self.counts = Counts()
         self.serving = False
-        """Set while requests are answered: once the tape has caught up with the feed, until the server stops."""
+        """True while requests are answered: from having caught up with the feed until the server stops."""
         self.stopping = False
         """Set once no client is served any more; listeners are told once, as if it were news."""
         self.feed = FeedSubscription(config.feed.host, config.feed.port, self.tape, self._on_ticks)
@@ -156,11 +158,6 @@ class Chassis:
             self._answers[request] = answer
         return answer
 
-    def check_origin(self, origin: str | None) -> None:
-        """Refuse a browser's page (only they send an origin) that the configuration does not name."""
-        if origin is not None and origin not in self.config.origins:
-            raise Refusal("bad-origin", f"the origin {origin[:80]!r} is not among those allowed")
-
     def page(self, path: str) -> tuple[int, bytes] | None:
         """Status and JSON of a page that every server has, or None where there is none such."""
         if path == "/stats":
@@ -191,6 +188,7 @@ class Chassis:
         except OSError as error:
             raise HostError(f"can't listen at {config.host}:{config.port}: {error}") from error
         host, port = sock.getsockname()[:2]
+        self.admission = Admission(config.host, {*config.hosts, host}, config.origins)
         await service.start(sock)
         async with asyncio.TaskGroup() as tasks:
             feed = tasks.create_task(self.feed.run())

@@ -3,7 +3,7 @@
 The configuration is a JSON file whose path is the process's first argument:
 
     {"transport": "long_polling", "options": {"hold_s": 30.0}, "server": {…the scenario's [server]…},
-     "feed": {"host": "127.0.0.1", "port": 40001}, "host": "127.0.0.1", "port": 0, "origins": []}
+     "feed": {"host": "127.0.0.1", "port": 40001}, "host": "127.0.0.1", "port": 0, "origins": [], "hosts": []}
 
 All but `transport` and `feed` have defaults. The limits are the same for every transport; they are
 fields so that a test can wait for one of them without waiting long.
@@ -68,6 +68,8 @@ class Config(Table):
     """0: any free port, which `ready` then names."""
     origins: frozenset[str] = frozenset()
     """Browser origins that may connect, such as `https://example.org`; none by default."""
+    hosts: frozenset[str] = frozenset()
+    """Names that the server answers for beside loopback's and its address, such as `ticker.example`."""
     limits: Limits = Limits()
 
 

@@ -1,34 +1,40 @@
 """The HTTP service that polling transports share: everything but when an answer is due.
 
-    head ─► limits ─► origin ─► method, body ─► path ─► query ─► respond(request) ─► 200 | 304
-              │          │           │           │        │            │
-             408 414    403         405 413     404     400 404       409 410 503        refusals, as JSON
-             431 400
+    head ─► limits ─► admission ─► path ─► query ─► respond(request, connection) ─► 200 | 304
+              │           │          │        │            │
+             408 414     403 405    404     400 404       409 410 503        refusals, as JSON
+             431 400     413 421
 
 It stands on aiohttp's low-level server: there are four paths and one method, for which a router, an
 application and middlewares would be work without a use. A transport gives `respond`, which returns an
 answer at once (short polling) or when it has something to say (long polling).
 
 aiohttp bounds the size of a head and closes a connection that stays idle; it has no limit on how long
-a head may take, so `sweep` looks for heads that take too long. A client that goes away while its
-request is parked cancels `respond`.
+a head may take, so `sweep` looks for heads that take too long. A connection that breaks while a request is
+parked cancels `respond`.
+
+A client that closes its side alone (a half-close) is still owed answers to what it asked: the connection is
+closed after the last of them, and a request that is parked is due at once, since whether anybody is left who
+wants to wait can't be told.
 
 Known weakness: a head that follows, in the same segment, the end of the request before it is noticed
-only when more of it comes; until then the idle limit holds.
+only when more of it comes; until then the idle limit holds. Over TLS, asyncio takes the end of one side for
+the end of both.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
-from aiohttp import HttpVersion10, web
+from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from bench.contract import REFUSALS, Refusal, Request
 from bench.serving import openapi
+from bench.serving.admission import LEAVE, NOT_HTTP, PREFLIGHT, page_fields
 from bench.serving.answers import (
     BODILESS,
     HEADERS,
@@ -42,12 +48,11 @@ from bench.serving.answers import (
 from bench.serving.chassis import Chassis
 from bench.serving.config import HEAD_LINE_BYTES, HEAD_LINES, TARGET_BYTES
 from bench.serving.sockets import BACKLOG
-from bench.serving.target import parse_query, split_target
+from bench.serving.target import parse_query
 from bench.wire import HttpWire, answer_headers
 
-Respond = Callable[[Request], Awaitable[Answer]]
-
-NOT_HTTP = "this is not an HTTP/1.1 request"
+NONE_SENT: tuple[str, ...] = ()
+"""The values of a header that is not there."""
 
 
 class HttpService:
@@ -91,31 +96,37 @@ class HttpService:
         connection = request.protocol
         assert isinstance(connection, HttpConnection)
         connection.busy = True
-        origin = request.headers.get("Origin")
+        origins = request.headers.getall("Origin", NONE_SENT)
         try:
-            self.chassis.check_origin(origin)
-            response = await self._answer(request)
+            response = await self._answer(request, connection, origins)
         except Refusal as refusal:
             response = self.refuse(refusal)
         finally:
             connection.busy = request.can_read_body   # it is read and thrown away before the next head
             connection.head_since = None
-        if origin in self.chassis.config.origins:
-            response.headers["Access-Control-Allow-Origin"] = origin
-            response.headers["Vary"] = "Origin"
+        if origins and self.chassis.admission.admits(origins):
+            headers = response.headers
+            headers.update(page_fields(origins[0], headers.get("Vary"), "ETag" in headers))
+        connection.close_if_last()
         return response
 
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
+    async def _answer(
+        self, request: web.BaseRequest, connection: HttpConnection, origins: Sequence[str]
+    ) -> web.Response:
         if request.version < HttpVersion10:
             raise Refusal("bad-request", NOT_HTTP)
-        if request.method != "GET":
-            raise Refusal("method-not-allowed", f"{request.method[:20]} is not allowed, only GET")
-        if request.body_exists:
-            raise Refusal("too-large", "a request has no body")
-        path, query = split_target(request.raw_path)
+        headers = request.headers
+        asked = self.chassis.admission.admit(
+            request.method, request.raw_path, headers.getall("Host", NONE_SENT), origins,
+            has_body=request.body_exists, old=request.version < HttpVersion11,
+            asks_leave=PREFLIGHT in headers,
+        )
+        if asked is None:
+            return web.Response(status=204, headers=BODILESS | LEAVE)
+        path, query = asked
         if path == "/ticks":
             self.chassis.counts.requests += 1
-            answer = await self.respond(parse_query(query))
+            answer = await self.respond(parse_query(query), connection)
             self.chassis.counts.hand_over(answer.batch)
             return self._hand_over(request, answer)
         if path == "/openapi.json":
@@ -180,7 +191,7 @@ class HttpServer(web.Server):
 class HttpConnection(RequestHandler):
     """aiohttp's connection, that knows since when it waits for a head and says no in JSON."""
 
-    __slots__ = ("busy", "head_since", "service", "spoken")
+    __slots__ = ("busy", "ended", "head_since", "on_end", "service", "spoken")
 
     def __init__(self, service: HttpService, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)  # type: ignore[arg-type]
@@ -191,6 +202,10 @@ class HttpConnection(RequestHandler):
         """When the wait for the present head began, on the loop's clock; None between requests."""
         self.spoken = False
         """Whether the client has sent anything at all."""
+        self.ended = False
+        """Whether the client has closed its side: what it asked for is answered, and nothing else."""
+        self.on_end: Callable[[], None] | None = None
+        """Called when that happens; set while a request is parked."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected: from here on a head is due."""
@@ -211,6 +226,23 @@ class HttpConnection(RequestHandler):
         if self.head_since is None:
             self.head_since = self._loop.time()
         super().data_received(data)
+
+    def eof_received(self) -> bool:   # type: ignore[override]
+        """The client sends nothing more. True: it is still owed answers; else the connection is closed."""
+        waiter = self._waiter
+        if self._request_count == 0 or (waiter is not None and not waiter.done()):
+            return False
+        self.ended = True
+        if self.on_end is not None:
+            self.on_end()
+        if not self._messages:
+            self.close()   # after what is under way
+        return True
+
+    def close_if_last(self) -> None:
+        """Close the connection after the present answer, if the client has ended and asked nothing else."""
+        if self.ended and not self._messages:
+            self.close()
 
     def handle_error(
         self,
@@ -233,6 +265,10 @@ class HttpConnection(RequestHandler):
             self.service.chassis.counts.refuse(refusal)
             self.transport.write(raw_answer(refusal))
         self.force_close()
+
+
+Respond = Callable[[Request, HttpConnection], Awaitable[Answer]]
+"""What a transport gives: the answer to a request, once it is due, and its connection."""
 
 
 def refusal_of(error: HttpProcessingError) -> Refusal:

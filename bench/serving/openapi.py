@@ -14,7 +14,7 @@ from bench.contract import EPOCH, REFUSALS
 from bench.tables.replay import SYMBOL_PATTERN
 
 OF_ANY_PATH = ("bad-request", "bad-encoding", "bad-origin", "too-large", "timeout", "target-too-long",
-               "headers-too-large")
+               "misdirected", "headers-too-large")
 OF_TICKS = (*OF_ANY_PATH, "bad-cursor", "unknown-symbol", "other-epoch", "left-tape", "slow-client",
             "stopping", "no-feed")
 
@@ -106,7 +106,8 @@ def document(transport: str, entity_tags: bool) -> bytes:
         ticks["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
         ticks["304"] = {"description": "Nothing new.", "headers": {"ETag": {"schema": {"type": "string"}}}}
     health = answers(OF_ANY_PATH) | {
-        "200": content("Health", "It has caught up with the feed."), "503": content("Health", "It has not (yet)."),
+        "200": content("Health", "It has caught up with the feed."),
+        "503": content("Health", "It has not (yet)."),
     }
     stats = answers(OF_ANY_PATH) | {"200": content("Counts", "What the server counted.")}
     itself = answers(OF_ANY_PATH) | {"200": {

@@ -1,5 +1,8 @@
 """A request's target: `/ticks?after=9f2c:42&symbols=AAA,BBB`, strictly decoded.
 
+It may also stand in absolute form, `http://127.0.0.1:8701/ticks`, as it is sent to a proxy; a server has to
+accept that (RFC 9112, section 3.2.2).
+
 The query is percent-encoded UTF-8. What is not UTF-8 is refused rather than patched with replacement
 characters, and a parameter that stands there twice is refused rather than resolved by a rule that the
 next server resolves otherwise.
@@ -7,6 +10,7 @@ next server resolves otherwise.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from urllib.parse import parse_qsl
 
@@ -14,16 +18,23 @@ from bench.contract import Refusal, Request
 from bench.serving.config import TARGET_BYTES
 
 PARAMETERS_MAX = 16
+ABSOLUTE = re.compile(r"https?://([^/?#@]+)((?:[/?][^#]*)?)", re.IGNORECASE)
 
 
-def split_target(target: str) -> tuple[str, str]:
-    """The path and the query of a request's target, both still encoded."""
+def split_target(target: str) -> tuple[str | None, str, str]:
+    """The host that a request's target names (None: none), its path and its query, all still encoded."""
     if len(target) > TARGET_BYTES:
         raise Refusal("target-too-long", f"a request's target has at most {TARGET_BYTES} bytes")
     if not target.isascii():
         raise Refusal("bad-encoding", "a request's target is ASCII, with %-escapes for UTF-8")
+    host = None
+    if not target.startswith("/") and "://" in target:
+        absolute = ABSOLUTE.fullmatch(target)
+        if absolute is None:
+            raise Refusal("bad-request", "an absolute target is http://host/path, with no user or fragment")
+        host, target = absolute[1], absolute[2]
     path, _, query = target.partition("?")
-    return path, query
+    return host, path or "/", query
 
 
 @lru_cache(maxsize=1024)

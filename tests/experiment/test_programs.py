@@ -22,14 +22,16 @@ def test_the_publisher_takes_its_configuration(tmp_path: Path) -> None:
 
 
 def test_a_server_takes_its_configuration(tmp_path: Path) -> None:
-    options = Options(interval_s=0.25)
+    options = Options(interval_s=0.25, request_headers=("Host: ticker.example:80", "Origin: https://a.example"))
     command = programs.server(
         tmp_path, "short_polling", options, Server(batch_max=9), feed_port=7, name="mine", port=8,
+        allowed=["https://b.example"],
     )
     config = server_config.load(Path(command.arguments[-1]))
     assert config.transport == "short_polling"
     assert (config.options["interval_s"], config.server.batch_max) == (0.25, 9)
     assert (config.feed.port, config.port, config.host) == (7, 8, "127.0.0.1")
+    assert (config.hosts, config.origins) == ({"ticker.example"}, {"https://a.example", "https://b.example"})
     assert Path(command.arguments[-1]).name == "mine.json"
 
 

@@ -15,7 +15,16 @@ from typing import Any
 import orjson
 import pytest
 
-from bench.experiment.serve import DAY_S, TICKS_MAX, horizon_s, line_for, told_end, told_left_out
+from bench.errors import UserError
+from bench.experiment.serve import (
+    DAY_S,
+    TICKS_MAX,
+    horizon_s,
+    line_for,
+    origin_of,
+    told_end,
+    told_left_out,
+)
 from bench.measure import host
 from bench.scenario import External, Feed
 
@@ -57,7 +66,7 @@ def test_a_server_of_ones_own_is_named_with_its_command() -> None:
 
 def test_all_servers_hand_out_one_feed(mark: Any, tmp_path: Path) -> None:
     port = first_port()
-    process = started(mark, tmp_path, port)
+    process = started(mark, tmp_path, port, "--origin", "https://page.example")
     said = lines(process, 4)
     assert [line.split()[1] for line in said] == [f"127.0.0.1:{port + number}" for number in range(4)]
     with socket.create_connection(("127.0.0.1", port)) as feed:
@@ -65,6 +74,9 @@ def test_all_servers_hand_out_one_feed(mark: Any, tmp_path: Path) -> None:
         header = orjson.loads(feed.makefile("rb").readline())
     urls = [f"http://{line.split()[1]}/ticks" for line in said if "curl" in line]
     assert len(urls) == 2
+    page = urllib.request.Request(urls[0], headers={"Origin": "https://page.example"})
+    with urllib.request.urlopen(page, timeout=20) as answer:
+        assert answer.headers["Access-Control-Allow-Origin"] == "https://page.example"
     for url in urls:
         cursor = got(url)["cursor"]
         assert cursor.split(":")[0] == header["epoch"]
@@ -157,6 +169,17 @@ def test_each_line_works_as_it_is_printed_and_shows_ticks(
     assert process.returncode == 130
     assert mark.left_after() == []
     assert list(tmp_path.glob("tickertape-*")) == []
+
+
+@pytest.mark.parametrize("text", ["https://page.example", "HTTP://LocalHost:3000", "http://[::1]:80"])
+def test_an_origin_is_taken_as_browsers_send_it(text: str) -> None:
+    assert origin_of(text) == text.lower()
+
+
+@pytest.mark.parametrize("text", ["", "*", "null", "page.example", "https://page.example/", "https://a b"])
+def test_what_is_no_origin_is_a_sentence(text: str) -> None:
+    with pytest.raises(UserError, match=r"--origin: found .* allowed is a page's origin"):
+        origin_of(text)
 
 
 def test_a_feed_is_no_longer_than_memory_allows() -> None:

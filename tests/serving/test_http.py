@@ -63,17 +63,20 @@ def test_another_epoch_is_told_where_to_go_on(server: ServerProcess) -> None:
     assert server.get("/ticks?after=zz:0").json["resume"] == "e1:0"
 
 
+TICKS = b"GET /ticks HTTP/1.1\r\nHost: [::1]\r\n"
+
+
 @pytest.mark.parametrize(
     ("head", "status", "error"),
     [
-        (b"GET /ticks HTTP/1.1\r\nHost: a\r\nX-Big: " + b"x" * 9000 + b"\r\n\r\n", 431, "headers-too-large"),
-        (b"GET /ticks HTTP/1.1\r\nHost: a\r\n" + b"X-N: 1\r\n" * 200 + b"\r\n", 431, "headers-too-large"),
-        (b"GET /ticks?symbols=\xff HTTP/1.1\r\nHost: a\r\n\r\n", 400, None),
+        (TICKS + b"X-Big: " + b"x" * 9000 + b"\r\n\r\n", 431, "headers-too-large"),
+        (TICKS + b"X-N: 1\r\n" * 200 + b"\r\n", 431, "headers-too-large"),
+        (b"GET /ticks?symbols=\xff HTTP/1.1\r\nHost: [::1]\r\n\r\n", 400, None),
         (b"GET /ticks\r\n\r\n", 400, "bad-request"),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "bad-request"),
-        (b"GET /ticks HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", 413, "too-large"),
-        (b"GET /ticks HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n", 413, "too-large"),
-        (b"GET /ticks HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello", 413, "too-large"),
+        (TICKS + b"Content-Length: 5\r\n\r\nhello", 413, "too-large"),
+        (TICKS + b"Content-Length: 99999999999\r\n\r\n", 413, "too-large"),
+        (TICKS + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello", 413, "too-large"),
     ],
 )
 def test_what_is_no_fit_request_is_refused_and_hung_up_on(
@@ -103,11 +106,13 @@ def test_an_origin_that_is_not_allowed_is_refused_and_one_that_is_gets_its_heade
         assert (answer.status, answer.json["error"]) == (403, "bad-origin")
     allowed = server.get("/ticks", Origin=SITE)
     assert (allowed.status, allowed.headers["Access-Control-Allow-Origin"]) == (200, SITE)
+    assert allowed.headers["Access-Control-Expose-Headers"] == "ETag"
+    assert "Access-Control-Expose-Headers" not in server.get("/health", Origin=SITE).headers
 
 
 def test_a_head_that_takes_too_long_is_given_up(server: ServerProcess) -> None:
     with server.connect() as slow:
-        slow.sendall(b"GET /ticks HTTP/1.1\r\nHost: a\r\nX-")
+        slow.sendall(b"GET /ticks HTTP/1.1\r\nHost: [::1]\r\nX-")
         assert is_fine(server)
         assert until_closed(slow).startswith(b"HTTP/1.1 408 ")
     assert server.counts["timeouts"] == 1
@@ -115,7 +120,7 @@ def test_a_head_that_takes_too_long_is_given_up(server: ServerProcess) -> None:
 
 def test_dripping_a_head_does_not_help(server: ServerProcess) -> None:
     with server.connect() as slow:
-        slow.sendall(b"GET /ticks HTTP/1.1\r\nHost: a\r\n")
+        slow.sendall(b"GET /ticks HTTP/1.1\r\nHost: [::1]\r\n")
         slow.settimeout(0.05)
         for _ in range(200):
             try:
@@ -140,7 +145,7 @@ def test_a_connection_that_says_nothing_is_closed_without_a_word(server: ServerP
 
 def test_a_kept_connection_that_stays_idle_is_closed(server: ServerProcess) -> None:
     with server.connect() as idle:
-        idle.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        idle.sendall(b"GET /health HTTP/1.1\r\nHost: [::1]\r\n\r\n")
         answer = until_closed(idle)
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert server.counts["timeouts"] == 0
@@ -159,8 +164,8 @@ def test_a_connection_is_kept_from_request_to_request(server: ServerProcess) -> 
 def test_requests_that_come_together_are_answered_in_order(server: ServerProcess) -> None:
     server.publish("AAA", "BBB")
     with server.connect() as sock:
-        requests = b"".join(b"GET /ticks?after=e1:%d HTTP/1.1\r\nHost: a\r\n\r\n" % n for n in (0, 1))
-        sock.sendall(requests + b"GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        requests = b"".join(b"GET /ticks?after=e1:%d HTTP/1.1\r\nHost: [::1]\r\n\r\n" % n for n in (0, 1))
+        sock.sendall(requests + b"GET /nowhere HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\n\r\n")
         answers = until_closed(sock)
     assert re.findall(rb"HTTP/1.1 (\d+) ", answers) == [b"200", b"200", b"404"]
 

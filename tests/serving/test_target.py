@@ -18,9 +18,10 @@ subscriptions = st.builds(Subscription, st.none() | symbols, st.sampled_from(["e
 
 @given(st.builds(Request, subscriptions, st.none() | cursors))
 def test_reading_a_query_is_the_inverse_of_writing_it(request: Request) -> None:
-    path, query = split_target(f"/ticks?{request.to_query()}")
-    assert path == "/ticks"
-    assert parse_query(query) == request
+    for start, named in (("", None), ("http://a:1", "a:1"), ("HTTPS://[::1]", "[::1]")):
+        host, path, query = split_target(f"{start}/ticks?{request.to_query()}")
+        assert (host, path) == (named, "/ticks")
+        assert parse_query(query) == request
 
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=60))
@@ -43,12 +44,26 @@ def test_any_query_is_read_or_refused(query: str) -> None:
         ("/ticks?after=", "bad-cursor"),
         ("/ticks?after=e1:-1", "bad-cursor"),
         ("/ticks?" + "x" * 8000, "target-too-long"),
+        ("http://user@a/ticks", "bad-request"),
+        ("http:///ticks", "bad-request"),
+        ("http://a/ticks#part", "bad-request"),
+        ("ftp://a/ticks", "bad-request"),
     ],
 )
 def test_what_is_refused_is_refused_by_its_own_word(target: str, code: str) -> None:
     with pytest.raises(Refusal) as caught:
-        parse_query(split_target(target)[1])
+        parse_query(split_target(target)[2])
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(("target", "split"), [
+    ("http://a", ("a", "/", "")), ("http://a?x=1", ("a", "/", "x=1")), ("*", (None, "*", "")),
+    ("/x?y=http://a/", (None, "/x", "y=http://a/")), ("//a/x", (None, "//a/x", "")),
+])
+def test_a_target_in_absolute_form_names_its_host(
+    target: str, split: tuple[str | None, str, str]
+) -> None:
+    assert split_target(target) == split
 
 
 def test_escapes_are_resolved() -> None:

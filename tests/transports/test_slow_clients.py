@@ -83,7 +83,7 @@ class Stalled:
     def __init__(self, server: ServerProcess) -> None:
         self.sock = server.connect(receive_buffer=4096)
         self.sock.sendall(
-            b"GET /ticks HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"GET /ticks HTTP/1.1\r\nHost: [::1]\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         )
         head = b""
@@ -200,7 +200,7 @@ def test_a_poller_that_does_not_read_its_answers_costs_little_and_delays_nobody(
         before = server.rss
         greedy = [server.connect(receive_buffer=4096) for _ in range(5)]
         for sock in greedy:
-            send_until_stuck(sock, b"GET /ticks?after=e1:0 HTTP/1.1\r\nHost: a\r\n\r\n" * 1000)
+            send_until_stuck(sock, b"GET /ticks?after=e1:0 HTTP/1.1\r\nHost: [::1]\r\n\r\n" * 1000)
         assert len(server.get("/ticks?after=e1:0").seqs) == 50
         assert server.rss - before < RSS_GROWTH_MAX
 
@@ -213,7 +213,7 @@ def test_a_client_that_takes_nothing_for_long_is_cut_off(feed: ScriptedFeed, tra
         upgrade = (b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" if transport == "websocket" else b"")
         with server.connect(receive_buffer=4096) as sock:
-            sock.sendall(b"GET /ticks?after=e1:0 HTTP/1.1\r\nHost: a\r\n" + upgrade + b"\r\n")
+            sock.sendall(b"GET /ticks?after=e1:0 HTTP/1.1\r\nHost: [::1]\r\n" + upgrade + b"\r\n")
             wait_until(lambda: server.counts["deliveries"] == 500, "the answer to be on its way")
             wait_until(lambda: server.counts["connections_open"] == 1, "the stalled connection to be cut")
             with pytest.raises(ConnectionResetError):

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
+from functools import partial
 
 from bench.contract import Request, Subscription
 from bench.serving.answers import Answer
 from bench.serving.chassis import Chassis, Service
-from bench.serving.http import HttpService
+from bench.serving.http import HttpConnection, HttpService
 from bench.transports.long_polling.protocol import Options, Parking, is_due
 
 Parked = asyncio.Future[None]
@@ -31,23 +33,25 @@ class LongPolling:
         """The tape's head at the last news: nothing that is parked had any up to here."""
         chassis.on_news(self.wake)
 
-    async def respond(self, request: Request) -> Answer:
-        """The answer to a request, once it is due."""
+    async def respond(self, request: Request, connection: HttpConnection) -> Answer:
+        """The answer to a request, once it is due; at once for a client that has closed its side."""
         deadline_ns = time.monotonic_ns() + self.hold_ns
         while True:
             answer = self.chassis.answer(request)
-            if is_due(request, answer.batch, time.monotonic_ns(), deadline_ns):
+            if connection.ended or is_due(request, answer.batch, time.monotonic_ns(), deadline_ns):
                 return answer
-            await self._park(request.subscription, deadline_ns)
+            await self._park(request.subscription, connection, deadline_ns)
 
-    async def _park(self, subscription: Subscription, deadline_ns: int) -> None:
+    async def _park(self, subscription: Subscription, connection: HttpConnection, deadline_ns: int) -> None:
         parked: Parked = asyncio.get_running_loop().create_future()
         self.parking.park(parked, subscription, deadline_ns)
+        connection.on_end = partial(release, (parked,))
         if self._timer is None:
             self._arm()
         try:
             await parked
         finally:
+            connection.on_end = None
             self.parking.leave(parked, subscription)
 
     def wake(self) -> None:
@@ -71,7 +75,7 @@ class LongPolling:
         self._arm()
 
 
-def release(parked: list[Parked]) -> None:
+def release(parked: Iterable[Parked]) -> None:
     """Let these requests go on."""
     for future in parked:
         if not future.done():

@@ -5,14 +5,14 @@ from __future__ import annotations
 from bench.contract import Request
 from bench.serving.answers import Answer
 from bench.serving.chassis import Chassis, Service
-from bench.serving.http import HttpService
+from bench.serving.http import HttpConnection, HttpService
 from bench.transports.short_polling.protocol import Options
 
 
 def install(chassis: Chassis, options: Options) -> Service:
     """The service of this transport."""
 
-    async def respond(request: Request) -> Answer:
+    async def respond(request: Request, _: HttpConnection) -> Answer:
         return chassis.answer(request)
 
     return HttpService(chassis, respond, options)

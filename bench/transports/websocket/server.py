@@ -13,6 +13,8 @@ The connections are `websockets`' own, with what a server of this kind must boun
 - While a client takes no bytes nothing is read from it either, or a flood of pings would pile up pongs.
 - One sweep sends all pings, drops the dead, and closes laggards where the policy is to disconnect.
 - A goodbye has a deadline: `close()` alone would wait for ever behind a congested buffer.
+- What is not an upgrade is answered like by the other servers (`serving.upgrade`, `serving.admission`), and
+  so is a client that closes its side right after its request.
 """
 
 from __future__ import annotations
@@ -25,17 +27,19 @@ from typing import Any, cast
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidMessage
 from websockets.http11 import Request as Upgrade
 from websockets.http11 import Response
-from websockets.protocol import OPEN
+from websockets.protocol import CONNECTING, OPEN
 from websockets.server import ServerProtocol
 
-from bench.contract import Batch, Cursor, Refusal, Request, Subscription
+from bench.contract import REFUSALS, Batch, Cursor, Refusal, Request, Subscription
+from bench.serving.admission import LEAVE, NOT_HTTP, PREFLIGHT, page_fields
 from bench.serving.chassis import Chassis, Service
 from bench.serving.config import MESSAGE_BYTES
 from bench.serving.sockets import BACKLOG
-from bench.serving.target import parse_query, split_target
+from bench.serving.target import parse_query
+from bench.serving.upgrade import read_heads_with
 from bench.transports.websocket.protocol import (
     TAKEN_UP,
     Options,
@@ -47,6 +51,10 @@ from bench.wire import answer_headers
 
 WRITE_BUFFER_BYTES = 16 * 1024
 """More than this unsent in the process, and a client counts as congested."""
+
+VERSION, VERSION_SPOKEN = "Sec-WebSocket-Version", "13"
+UPGRADE_TO = {"Upgrade": "websocket", "Connection": "Upgrade, close", VERSION: VERSION_SPOKEN}
+"""What an answer says that asks for an upgrade (RFC 9110, section 15.5.22; RFC 6455, section 4.4)."""
 
 CODE_OF_STATUS = {
     403: "bad-origin",
@@ -69,8 +77,12 @@ class Client(ServerConnection):
         """What the upgrade asked for."""
         self.cursor: Cursor | None = None
         """Everything up to here was written to this client. Only while it lags; else its audience's holds."""
+        self.ended = False
+        """Whether the client closed its side before its request was answered."""
         self.heard_s = self.pinged_s = self.loop.time()
+        self.head = read_heads_with(protocol)
         setattr(protocol, "reject", self.reject)  # noqa: B010  (mypy: cannot assign to a method)
+        setattr(protocol, "send_eof", self._send_eof)  # noqa: B010
 
     @property
     def deflates(self) -> bool:
@@ -99,6 +111,29 @@ class Client(ServerConnection):
         """Bytes came in: a sign of life, whatever they say."""
         self.heard_s = self.loop.time()
         super().data_received(data)
+
+    def _send_eof(self) -> None:
+        """Close our side, after a refusal where what came was not a request."""
+        protocol = self.protocol
+        if (
+            protocol.state is CONNECTING and self.request is None and not self.head.eof
+            and isinstance(protocol.handshake_exc, InvalidMessage)
+        ):
+            protocol.writes.append(self.reject(REFUSALS["bad-request"].http, NOT_HTTP).serialize())
+        ServerProtocol.send_eof(protocol)
+
+    def eof_received(self) -> bool:   # type: ignore[override]
+        """The client has closed its side. True: its request is answered first."""
+        if self.request is not None and self.protocol.state is CONNECTING and not self.protocol.eof_sent:
+            self.ended = True
+            return True
+        super().eof_received()
+        return False
+
+    def hang_up(self) -> None:
+        """Close the connection of a client that closed its side, now that it has its answer."""
+        super().eof_received()
+        self.transport.close()
 
     def pause_writing(self) -> None:
         """The write buffer is full: write nothing more, read nothing that would need an answer."""
@@ -173,16 +208,20 @@ class Pusher:
 
     def admit(self, connection: ServerConnection, upgrade: Upgrade) -> Response | None:
         """Look at the request before the upgrade: a page, a refusal, or None for going on."""
-        client = cast(Client, connection)
+        client, headers = cast(Client, connection), upgrade.headers
         try:
-            self.chassis.check_origin(upgrade.headers.get("Origin"))
-            if upgrade.protocol != "HTTP/1.0" and len(upgrade.headers.get_all("Host")) != 1:
-                raise Refusal("bad-request", "a request names one Host")   # RFC 9112, section 3.2
-            if upgrade.method != "GET":
-                raise Refusal("method-not-allowed", f"{upgrade.method[:20]} is not allowed, only GET")
-            path, query = split_target(upgrade.path)
+            asked = self.chassis.admission.admit(
+                upgrade.method, upgrade.path, headers.get_all("Host"), headers.get_all("Origin"),
+                has_body=client.head.has_body, old=upgrade.protocol == "HTTP/1.0",
+                asks_leave=PREFLIGHT in headers,
+            )
+            if asked is None:
+                return Response(204, "No Content", Headers({"Connection": "close", **LEAVE}))
+            path, query = asked
             if path == "/ticks":
                 self.chassis.counts.requests += 1
+                if "Upgrade" in headers and headers.get_all(VERSION) != [VERSION_SPOKEN]:
+                    raise Refusal("upgrade-required", f"a WebSocket is opened by version {VERSION_SPOKEN}")
                 client.asked = parse_query(query)
                 self.chassis.read(client.asked)
                 return None
@@ -195,11 +234,22 @@ class Pusher:
             return json_response(refusal.status.http, refusal.to_json())
 
     def complete(self, connection: ServerConnection, upgrade: Upgrade, response: Response) -> None:
-        """Put the scenario's own header lines into the answer to an upgrade."""
-        if self.options.response_headers is not None and response.status_code == 101:
-            for name, text in answer_headers(self.options, {}, keeps=False).items():
-                response.headers.pop(name, None)
-                response.headers[name] = text
+        """Add the scenario's header lines to the answer to an upgrade, and to others what they need."""
+        fields: dict[str, str] = {}
+        origins = upgrade.headers.get_all("Origin")
+        if response.status_code == 101:
+            if self.options.response_headers is not None:
+                fields = answer_headers(self.options, {}, keeps=False)
+        elif self.chassis.admission.admits(origins):
+            fields = page_fields(origins[0])
+        if response.status_code == 426:
+            fields |= UPGRADE_TO
+        for name, text in fields.items():
+            response.headers.pop(name, None)
+            response.headers[name] = text
+        client = cast(Client, connection)
+        if client.ended and response.status_code != 101:
+            client.loop.call_soon(client.hang_up)   # once it is written, which is done without a break
 
     async def attend(self, connection: ServerConnection) -> None:
         """One client's life after the upgrade. Pushing is done elsewhere: here it is only listened to."""
@@ -211,6 +261,10 @@ class Pusher:
             client.cursor = batch.cursor
             self.lagging.add(client)
             self.catch_up(client)
+            if client.head.buffer and not client.head.eof:
+                client.data_received(b"")   # what came too early, before the upgrade was answered
+            if client.ended:
+                client.hang_up()
             await client.recv()
             raise Refusal("bad-request", "this server takes no messages")
         except Refusal as refusal:

@@ -86,7 +86,7 @@ def test_a_client_that_hangs_up_is_released_and_takes_no_other_with_it(
     waiting = asked(server, pool, *["/ticks?after=e1:0"] * 3)
     gone = [server.connect() for _ in range(5)]
     for sock in gone:
-        sock.sendall(b"GET /ticks?after=e1:0 HTTP/1.1\r\nHost: a\r\n\r\n")
+        sock.sendall(b"GET /ticks?after=e1:0 HTTP/1.1\r\nHost: [::1]\r\n\r\n")
     wait_until(lambda: server.counts["requests"] == 8, "all requests to arrive")
     for sock in gone:
         sock.close()
@@ -96,6 +96,17 @@ def test_a_client_that_hangs_up_is_released_and_takes_no_other_with_it(
     for answer in waiting:
         assert answer.result().seqs == [1]
     assert server.counts["deliveries"] == 3
+
+
+def test_a_client_that_closes_its_side_alone_is_answered_at_once(server: ServerProcess) -> None:
+    with server.connect() as sock:
+        for _ in range(2):
+            sock.sendall(b"GET /ticks?after=e1:0 HTTP/1.1\r\nHost: [::1]\r\n\r\n")
+        wait_until(lambda: server.counts["requests"] == 1, "the first request to be parked")
+        sock.shutdown(1)
+        answers = sock.makefile("rb").read()
+    assert answers.count(b"HTTP/1.1 200 OK") == answers.count(b'"cursor":"e1:0"') == 2
+    wait_until(lambda: server.counts["connections_open"] == 1, "the client to be forgotten")
 
 
 def test_parked_requests_hear_of_a_new_epoch(
@@ -120,9 +131,9 @@ def test_a_next_request_sent_early_does_not_end_the_one_that_is_parked(feed: Scr
     limits = {"head_s": 0.2}
     with running_server(feed, "long_polling", options={"hold_s": 1.0}, limits=limits) as server:
         with server.connect() as sock:
-            sock.sendall(b"GET /ticks?after=e1:0 HTTP/1.1\r\nHost: a\r\n\r\n")
+            sock.sendall(b"GET /ticks?after=e1:0 HTTP/1.1\r\nHost: [::1]\r\n\r\n")
             wait_until(lambda: server.counts["requests"] == 1, "the request to arrive")
-            sock.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            sock.sendall(b"GET /health HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\n\r\n")
             answers = sock.makefile("rb").read()
         assert answers.count(b"HTTP/1.1 200 OK") == 2
 
@@ -130,7 +141,7 @@ def test_a_next_request_sent_early_does_not_end_the_one_that_is_parked(feed: Scr
 def test_many_parked_requests_are_woken_by_one_tick(server: ServerProcess) -> None:
     sockets = [server.connect() for _ in range(300)]
     for sock in sockets:
-        sock.sendall(b"GET /ticks?after=e1:0 HTTP/1.1\r\nHost: a\r\n\r\n")
+        sock.sendall(b"GET /ticks?after=e1:0 HTTP/1.1\r\nHost: [::1]\r\n\r\n")
     wait_until(lambda: server.counts["requests"] == len(sockets), "all requests to arrive")
     server.feed.publish("AAA")
     for sock in sockets:

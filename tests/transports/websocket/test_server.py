@@ -16,7 +16,7 @@ pytestmark = pytest.mark.process
 LIMITS = {"head_s": 0.4, "close_s": 0.5}
 SITE = "https://ticker.example"
 UPGRADE = (
-    b"GET /ticks%b HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"GET /ticks%b HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 
@@ -154,12 +154,12 @@ def test_headers_that_are_too_large_and_methods_other_than_get_are_refused(serve
     assert (refused.status, refused.headers["Allow"]) == (405, "GET")
     plain = server.get("/ticks")
     assert (plain.status, plain.json["error"]) == (426, "upgrade-required")
-    assert said(server, b"GET /ticks HTTP/1.1\r\nHost: a\r\n\r\n").count(b"Upgrade: websocket") == 1
+    assert said(server, b"GET /ticks HTTP/1.1\r\nHost: localhost\r\n\r\n").count(b"Upgrade: websocket") == 1
 
 
-@pytest.mark.parametrize("hosts", [b"", b"Host: a\r\nHost: b\r\n"])
+@pytest.mark.parametrize("hosts", [b"", b"Host: localhost\r\nHost: localhost\r\n"])
 def test_a_request_names_one_host(server: ServerProcess, hosts: bytes) -> None:
-    answer = said(server, (UPGRADE % b"").replace(b"Host: a\r\n", hosts))
+    answer = said(server, (UPGRADE % b"").replace(b"Host: localhost\r\n", hosts))
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b'"bad-request"' in answer
 
@@ -167,8 +167,41 @@ def test_a_request_names_one_host(server: ServerProcess, hosts: bytes) -> None:
 @pytest.mark.parametrize("what", [
     b"hello\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /ticks HTTP/1.1\nHost: a\n\n",
 ])
-def test_what_is_not_http_is_closed_without_a_word(server: ServerProcess, what: bytes) -> None:
-    assert said(server, what) == b""
+def test_what_is_not_http_is_refused(server: ServerProcess, what: bytes) -> None:
+    answer = said(server, what)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b'"bad-request"' in answer
+
+
+@pytest.mark.parametrize("version", [b"12", b"13, 8", b"", None])
+def test_another_version_is_told_which_one_is_spoken(server: ServerProcess, version: bytes | None) -> None:
+    line = b"" if version is None else b"Sec-WebSocket-Version: %b\r\n" % version
+    answer = said(server, (UPGRADE % b"").replace(b"Sec-WebSocket-Version: 13\r\n", line))
+    assert answer.startswith(b"HTTP/1.1 426 ")
+    for field in (b"Sec-WebSocket-Version: 13", b"Upgrade: websocket", b"Connection: Upgrade, close"):
+        assert answer.count(field + b"\r\n") == 1
+
+
+def test_frames_that_come_with_the_upgrade_are_read_once_it_is_answered(server: ServerProcess) -> None:
+    with server.connect() as sock:
+        sock.sendall((UPGRADE % b"") + masked(Opcode.PING, b"early"))
+        answer = b""
+        while b"early" not in answer:
+            answer += sock.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 101 ")
+
+
+def test_a_client_that_closes_its_side_right_after_its_upgrade_gets_the_first_message(
+    feed: ScriptedFeed, server: ServerProcess
+) -> None:
+    server.publish("AAA")
+    with server.connect() as sock:
+        sock.sendall(UPGRADE % b"?after=e1:0")
+        sock.shutdown(1)
+        answer = sock.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    assert feed.lines[0] in answer
+    wait_until(lambda: server.counts["connections_open"] == 1, "the client to be forgotten")
 
 
 def test_an_origin_is_refused_before_the_upgrade_unless_it_is_allowed(server: ServerProcess) -> None:

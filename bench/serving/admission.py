@@ -1,0 +1,123 @@
+"""Says which requests a server answers, from their heads alone: the same rules for every transport.
+
+    head ─► target ─► Host ─► Origin ─► method and body ─► (path, query), or a preflight
+            414 400   400 421  400 403   405 413
+
+**Host.** A page of a name that its owner points at 127.0.0.1 (DNS rebinding) may speak to a server on
+loopback as if it were its own: for the browser it is the same origin. The name stands in `Host`, so a server
+answers for loopback's names, for the address that it listens at and for what its configuration names, and
+says 421 to others. A server that listens at all addresses answers for any address, since an address can't be
+rebound. A target in absolute form names the host in place of the header (RFC 9112, section 3.2.2). Ports are
+not compared.
+
+**Origin.** Only browsers send one, for a page of another site; it is answered if the configuration names it.
+Such a page asks for leave (a preflight) before it sends `If-None-Match`.
+
+A header that may stand once and stands twice is refused: what the next server makes of it is not known.
+
+Known weakness: names are compared, not resolved. Who can write any `Host` is no browser, and not held off.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection, Sequence
+
+from bench.contract import Refusal
+from bench.serving.target import split_target
+
+NOT_HTTP = "this is not an HTTP/1.1 request"
+HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::\d*)?")
+"""What a Host header may say (RFC 9110, section 7.2): a name or an address, and a port."""
+HOSTS_MAX = 256
+"""Most texts of `Host` that are kept as known."""
+PREFLIGHT = "Access-Control-Request-Method"
+"""The header by which an OPTIONS request is a preflight."""
+LEAVE = {
+    "Access-Control-Allow-Methods": "GET",
+    "Access-Control-Allow-Headers": "If-None-Match",
+    "Access-Control-Max-Age": "600",
+}
+"""What a preflight is answered with, beside `page_fields`."""
+
+
+class Admission:
+    """The rules of one server: it listens at `bound`, and its configuration names `hosts` and `origins`."""
+
+    def __init__(self, bound: str, hosts: Collection[str] = (), origins: Collection[str] = ()) -> None:
+        self.bound = bound
+        self.names = frozenset(name.lower() for name in hosts)
+        self.origins = frozenset(origins)
+        self._known: set[str] = set()
+
+    def admit(
+        self, method: str, target: str, hosts: Sequence[str], origins: Sequence[str],
+        *, has_body: bool = False, old: bool = False, asks_leave: bool = False,
+    ) -> tuple[str, str] | None:
+        """The path and the query of a request that is answered, or None for a preflight.
+
+        `hosts` and `origins` are the values of these headers; `old`: HTTP/1.0, which needs no Host;
+        `asks_leave`: the header of a preflight is there. Raises `Refusal`.
+        """
+        named, path, query = split_target(target)
+        if len(hosts) != 1 and (hosts or not old):
+            raise Refusal("bad-request", "a request names one Host")   # RFC 9112, section 3.2
+        if named is None and hosts:
+            named = hosts[0]
+        if named is not None and named not in self._known:
+            self._check_host(named)
+        if origins:
+            self._check_origin(origins)
+        if has_body and method in ("GET", "OPTIONS"):
+            raise Refusal("too-large", "a request has no body")
+        if method != "GET":
+            if method == "OPTIONS" and asks_leave and origins:
+                return None
+            raise Refusal("method-not-allowed", f"{method[:20]} is not allowed, only GET")
+        return path, query
+
+    def admits(self, origins: Sequence[str]) -> bool:
+        """Whether the request is of a page that may read its answer."""
+        return len(origins) == 1 and origins[0] in self.origins
+
+    def _check_host(self, text: str) -> None:
+        matched = HOST.fullmatch(text)
+        if matched is None:
+            raise Refusal("bad-request", f"a Host is a name or an address, with a port; found {text[:60]!r}")
+        if not answers_for(matched[1], self.bound, self.names):
+            detail = f"this server does not answer for {text[:80]!r}: its configuration does not name it"
+            raise Refusal("misdirected", detail)
+        if len(self._known) >= HOSTS_MAX:
+            self._known.clear()
+        self._known.add(text)
+
+    def _check_origin(self, origins: Sequence[str]) -> None:
+        if len(origins) > 1:
+            raise Refusal("bad-request", "a request names one Origin")
+        if origins[0] not in self.origins:
+            raise Refusal("bad-origin", f"the origin {origins[0][:80]!r} is not among those allowed")
+
+
+def answers_for(host: str, bound: str, names: frozenset[str]) -> bool:
+    """Say whether a server that listens at `bound` answers for `host`, a name or an address."""
+    name = host.strip("[]").lower().removesuffix(".")
+    if name in names or name == bound.lower() or name == "localhost" or name.endswith(".localhost"):
+        return True
+    address, own = _address(name), _address(bound)
+    if address is None:
+        return False
+    return address.is_loopback or (own is not None and (own.is_unspecified or own == address))
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def page_fields(origin: str, vary: str | None = None, tagged: bool = False) -> dict[str, str]:
+    """Return the header fields by which a page of an allowed origin may read an answer, and its tag."""
+    fields = {"Access-Control-Allow-Origin": origin, "Vary": f"{vary}, Origin" if vary else "Origin"}
+    return fields | {"Access-Control-Expose-Headers": "ETag"} if tagged else fields
