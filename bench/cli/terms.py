@@ -140,7 +140,8 @@ def _refusal(error: OSError | MemoryError) -> str | None:
     if isinstance(error, MemoryError):
         return "memory: none is left; ask for less, or end what else runs here"
     if error.filename is not None:
-        return f"{os.fsdecode(error.filename)}: can't be used ({error.strerror})"
+        name = error.filename2 or error.filename   # of a renaming what was to be there
+        return f"{os.fsdecode(name)}: can't be used ({error.strerror})"
     if error.errno in SCARCE:
         return f"this machine: {error.strerror}; ask for less, raise its limits, or end what else runs here"
     return None

@@ -21,6 +21,7 @@ matrix that a resumed run ends with is therefore the same as that of a run that 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -205,7 +206,7 @@ def new_folder(results: Path, stem: str) -> Path:
                 raise RunError(f"{results}: --results: found a file, allowed is a folder") from None
             continue
         except OSError as error:
-            if error.errno in FULL:
+            if error.errno in FULL - {errno.EROFS}:
                 raise   # it is told how to go on
             raise RunError(f"{results}: --results: no folder can be made there: {error.strerror}") from error
         return folder

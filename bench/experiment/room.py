@@ -30,8 +30,9 @@ def told_where_full(go_on: str) -> Iterator[None]:
         if error.errno not in FULL:
             raise
         what = f"{error.filename}: " if error.filename else ""
+        mend = "raise the limit on files' sizes (`ulimit -f`)" if error.errno == errno.EFBIG else "make room"
         raise DiskFullError(
-            f"{what}can't be written ({os.strerror(error.errno or 0)}); make room, then go on with: {go_on}"
+            f"{what}can't be written ({os.strerror(error.errno or 0)}); {mend}, then go on with: {go_on}"
         ) from error
 
 

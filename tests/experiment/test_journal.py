@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -86,6 +87,17 @@ def test_a_path_that_no_run_fits_below_is_refused_in_a_sentence(tmp_path: Path, 
         begun(tmp_path / name)
     assert len(str(caught.value)) < 250
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_results_folder_that_is_read_only_is_a_mistake_and_no_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any, **more: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(RunError, match="no folder can be made there: Read-only file system"):
+        begun(tmp_path)
 
 
 def test_a_run_that_stopped_between_blocks_loses_nothing(tmp_path: Path) -> None:
