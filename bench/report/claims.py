@@ -11,8 +11,10 @@ import math
 
 from bench.claims import Judged
 from bench.report import style
+from bench.report.findings import spread_text
 from bench.report.run import Run
 from bench.report.tables import Table
+from bench.stats.intervals import FEW
 
 NOTE = (
     "In brackets: 95 % interval between valid trials. A verdict follows from it and from the relation and "
@@ -43,5 +45,7 @@ def ours_text(each: Judged) -> str:
     estimate, low, high = (style.number(value) for value in (ours.estimate, ours.low, ours.high))
     if math.isnan(ours.low) or low == high:
         return estimate
+    if ours.count <= FEW:
+        return f"{estimate}{spread_text(ours)}"
     between = "–" if ours.low >= 0 else " to "
     return f"{estimate} ({low}{between}{high})"

@@ -21,6 +21,7 @@ from bench.report import pace, style
 from bench.report.run import Run, open_run
 from bench.scenario import Scenario
 from bench.stats.changes import SHARES, THRESHOLD, Change, changes
+from bench.stats.intervals import FEW
 
 HOST = ("system", "machine", "cpu_model", "cores", "cpu_quota_cores", "memory_bytes", "governor",
         "virtualisation")
@@ -142,6 +143,8 @@ def change_text(change: Change) -> str:
         scale, unit = 100.0, " points"
     parts = [scale * (value - shift) for value in (within.estimate, within.low, within.high)]
     low_high = "" if math.isnan(parts[1]) else f" ({_signed(parts[1])} to {_signed(parts[2])})"
+    if low_high and within.count <= 2 * FEW:   # of both runs together
+        low_high = f" (n = {within.count})"
     return f"{_signed(parts[0])}{unit}{low_high}"
 
 

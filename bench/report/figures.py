@@ -18,7 +18,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 from bench.report import forms, simulated, style
 from bench.report.run import Run
 from bench.stats.arrays import Floats
-from bench.stats.intervals import interval
+from bench.stats.intervals import FEW, interval
 from bench.stats.latency import BEYOND_CELL, BEYOND_TRIAL, bin_quantiles
 from bench.stats.summary import bounds, highest_percentile
 
@@ -129,8 +129,8 @@ def age_by_clients(run: Run) -> Figure:
 
 def by_clients(axes: Axes, run: Run, column: str, label: str, *, logarithmic: bool = False,
                unit: float = 1.0) -> None:
-    """One figure of `summary.csv` against the number of clients: 95 % intervals where there are any, closed
-    forms dashed in a darker shade of their transport's colour.
+    """One figure of `summary.csv` against the number of clients: 95 % intervals of more than `FEW` trials,
+    closed forms dashed in a darker shade of their transport's colour.
 
     `unit` is what one on the axis stands for (1000 draws bytes as kB). The points of one count are set
     side by side, so that their intervals do not hide each other.
@@ -148,6 +148,7 @@ def by_clients(axes: Axes, run: Run, column: str, label: str, *, logarithmic: bo
         x = np.array([places[int(clients)] for clients in cells["clients"]]) + shift
         y, bottom, top = (cells[name].to_numpy(dtype=np.float64) / unit for name in (column, low, high))
         error = np.vstack((y - bottom, top - y))
+        error[:, cells["valid_trials"].to_numpy(dtype=np.int64) <= FEW] = np.nan
         axes.errorbar(x, y, yerr=error, color=look.colour, marker=look.marker, capsize=4,
                       label=look.name)
         if measured is not None:

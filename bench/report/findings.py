@@ -21,7 +21,8 @@ from bench.report.claimable import Floor, floor_under, floors, twins
 from bench.report.figures import shown_clients
 from bench.report.run import Run
 from bench.stats.comparison import Comparison, comparisons
-from bench.stats.summary import bounds
+from bench.stats.intervals import FEW, Interval
+from bench.stats.summary import bounds, few_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,7 @@ def effect_text(comparison: Comparison, question: Question, theirs: str) -> str:
     found = comparison.effect.interval
     scale = question.scale if comparison.effect.kind == "difference" else 1.0
     estimate = style.number(found.estimate / scale)
-    spread = _spread(found.low / scale, found.high / scale)
+    spread = spread_text(found, scale)
     if comparison.effect.kind == "ratio":
         return f"{estimate}{spread} times {theirs}'s"
     return f"{estimate} {question.unit}{spread} more than {theirs}"
@@ -258,19 +259,26 @@ def separable_text(comparison: Comparison, question: Question, below: Sequence[F
 def interval_text(row: pd.Series, question: Question) -> str:
     """A figure of a cell with its interval and unit: `0.95 ms (0.92–0.99)`; a dash where there is none."""
     low, high = (float(row[name]) for name in bounds(question.column))
-    return amount_text(float(row[question.column]), low, high, question)
+    count, values = int(row["valid_trials"]), few_values(row, question.column)
+    return amount_text(Interval(float(row[question.column]), low, high, count, values), question)
 
 
-def amount_text(value: float, low: float, high: float, question: Question) -> str:
+def amount_text(found: Interval, question: Question) -> str:
     """The same for any value of a question's column, or of its kind."""
+    value = found.estimate
     if not math.isfinite(value):
         return style.number(value)
-    spread = _spread(low / question.scale, high / question.scale)
+    spread = spread_text(found, question.scale)
     return f"{style.number(value / question.scale)} {question.unit}{spread}"
 
 
-def _spread(low: float, high: float) -> str:
+def spread_text(found: Interval, scale: float = 1.0) -> str:
+    """An interval in brackets: ` (0.92–0.99)`; of few trials their own figures: ` (n = 2: 0.92, 0.99)`."""
+    low, high = found.low / scale, found.high / scale
     if math.isnan(low) or math.isnan(high):
         return ""
+    if found.count <= FEW:
+        values = ", ".join(style.number(value / scale) for value in found.values)
+        return f" (n = {found.count}{': ' if values else ''}{values})"
     between = "–" if low >= 0 else " to "
     return f" ({style.number(low)}{between}{style.number(high)})"

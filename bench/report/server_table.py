@@ -11,9 +11,11 @@ from collections.abc import Callable
 import pandas as pd
 
 from bench.report import style
+from bench.report.findings import spread_text
 from bench.report.run import Run
 from bench.report.tables import Table
-from bench.stats.summary import bounds
+from bench.stats.intervals import FEW, Interval
+from bench.stats.summary import bounds, few_values
 
 LEAST = 0.001
 """A figure below is too small to tell apart from its like."""
@@ -23,7 +25,9 @@ PLAIN, ABOVE = "server_cpu_us_per_update", "server_cpu_above_idle_us_per_update"
 def _with_interval(figure: str) -> Callable[[pd.Series], str]:
     def told(row: pd.Series) -> str:
         low, high = (float(row[name]) for name in bounds(figure))
-        spread = "" if math.isnan(low) else f" ({style.number(low)} to {style.number(high)})"
+        found = Interval(float(row[figure]), low, high, int(row["valid_trials"]), few_values(row, figure))
+        spread = spread_text(found) if found.count <= FEW else (
+            "" if math.isnan(low) else f" ({style.number(low)} to {style.number(high)})")
         return f"{style.number(float(row[figure]))}{spread}"
     return told
 

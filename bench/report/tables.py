@@ -117,7 +117,7 @@ def glance(run: Run) -> Table:
     for label, row in cells:
         further = further_client(run.trials[run.trials["transport"] == label])
         kernel = [_kernel(row)] if by_kernel else []
-        slope = [amount_text(further.estimate, further.low, further.high, MEMORY)] if several else []
+        slope = [amount_text(further, MEMORY)] if several else []
         figures = [cell_text(row, question) for question in asked]
         rows.append((style.title(label), *_basis(row), figures[0], *kernel, *figures[1:], *slope,
                      *(_share(row, fate) for fate in fates)))
@@ -134,7 +134,8 @@ def glance(run: Run) -> Table:
                  f"{run.clients[0]:,}, for each between; memory a client also holds its share of what the "
                  "server takes once and of its tape.")
     return Table("glance", f"At {clients:,} clients", columns, tuple(rows), note=(
-        f"{note} In brackets: 95 % interval between trials. –: not measured, or too few updates to say."))
+        f"{note} In brackets: 95 % interval between trials; of up to three, their own figures. "
+        "–: not measured, or too few updates to say."))
 
 
 def _questions(run: Run) -> list[Question]:

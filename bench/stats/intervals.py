@@ -16,21 +16,23 @@ their own (`unpaired`).
 Several comparisons at once are corrected by Holm's method, and two subjects are **separable** when
 the corrected probability of so large an effect by chance is below 5 %. Otherwise nothing is claimed.
 
-Known weakness: with three trials the interval is 2.5 standard deviations wide each way, and with one
-there is none.
+Known weakness: with three trials the interval is 2.5 standard deviations wide each way, with two 9 of them,
+and with one there is none. So up to `FEW` trials are printed as they are, in place of their interval.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
 
 from bench.stats.arrays import Floats
 
+FEW = 3
+"""With so many trials or fewer, the figures themselves are printed in place of an interval."""
 CONFIDENCE = 0.95
 ALPHA = 1 - CONFIDENCE
 
@@ -47,6 +49,8 @@ class Interval:
     high: float
     count: int
     """Trials that it rests on."""
+    values: tuple[float, ...] = ()
+    """The trials' own figures, where they are so `FEW` that they say more than the interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +90,14 @@ def _t_interval(values: Floats) -> Interval:
     if count < 2:
         return Interval(mean, math.nan, math.nan, count)
     half = float(stats.t.ppf(1 - ALPHA / 2, count - 1)) * float(values.std(ddof=1)) / math.sqrt(count)
-    return Interval(mean, mean - half, mean + half, count)
+    few = tuple(map(float, values)) if count <= FEW else ()
+    return Interval(mean, mean - half, mean + half, count, few)
 
 
-def interval(values: Sequence[float] | Floats, logarithm: bool = True) -> Interval:
+def interval(values: Sequence[float] | Floats, logarithm: bool = True, least: float = -math.inf) -> Interval:
     """The figure of a cell from those of its trials: on the logarithm where all are positive, and as
-    they are where one isn't or `logarithm` is False (parts that are to add up to their whole).
+    they are where one isn't or `logarithm` is False (parts that are to add up to their whole). No bound lies
+    below `least`, which the figure can't be.
 
     A figure that is infinite (lost) in one trial is so in the cell: leaving that trial out would make the
     subject look better for losing. Without one, a NaN (too few updates in a trial) makes the whole NaN.
@@ -102,12 +108,15 @@ def interval(values: Sequence[float] | Floats, logarithm: bool = True) -> Interv
     if np.isnan(array).any():
         return Interval(math.nan, math.nan, math.nan, len(array))
     if not logarithm or len(array) == 0 or not bool((array > 0).all()):
-        return _t_interval(array)
-    return _exp(_t_interval(np.log(array)))
+        found = _t_interval(array)
+        return replace(found, low=max(found.low, least)) if found.low < least else found
+    found = _exp(_t_interval(np.log(array)))
+    return replace(found, values=tuple(map(float, array)) if found.values else ())
 
 
 def _exp(inner: Interval) -> Interval:
-    return Interval(math.exp(inner.estimate), math.exp(inner.low), math.exp(inner.high), inner.count)
+    return Interval(math.exp(inner.estimate), math.exp(inner.low), math.exp(inner.high), inner.count,
+                    tuple(map(math.exp, inner.values)))
 
 
 def effect(mine: Sequence[float] | Floats, theirs: Sequence[float] | Floats) -> Effect:

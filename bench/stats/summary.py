@@ -21,6 +21,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,6 +65,16 @@ ADDED_UP = re.compile(
 therefore not averaged on logarithms."""
 
 
+FEW_VALUES = "few_values"
+"""In the `attrs` of the table: the trials' own figures of cells with few, by transport/clients/figure."""
+
+
+def few_values(row: pd.Series, figure: str) -> tuple[float, ...]:
+    """Return the trials' own figures of a cell that has few of them; of others none."""
+    known = row.attrs.get(FEW_VALUES, {})
+    return tuple(known.get(f"{row['transport']}/{row['clients']}/{figure}", ()))
+
+
 def bounds(figure: str) -> tuple[str, str]:
     """The columns of a figure's interval: `latency_p50_ms` has `latency_p50_low_ms` and `…_high_ms`."""
     unit = next(unit for unit in UNITS if figure.endswith(unit))
@@ -94,6 +105,9 @@ def summarise(trials: pd.DataFrame, order: Sequence[str] = ()) -> pd.DataFrame:
         for clients in sorted(set(of_label["clients"])):
             rows.append(_cell(label, clients, of_label[of_label["clients"] == clients]))
     table = pd.DataFrame(rows, columns=columns())
+    table.attrs[FEW_VALUES] = {
+        f"{row['transport']}/{row['clients']}/{figure}": values
+        for row in rows for figure, values in row[FEW_VALUES].items()}
     counted = ("clients", "trials", "valid_trials", "ticks", "dropped", *COUNTS)
     return table.astype(dict.fromkeys(counted, "Int64"))
 
@@ -104,7 +118,8 @@ def cell_interval(trials: pd.DataFrame, figure: str) -> Interval:
         return Interval(math.nan, math.nan, math.nan, 0)
     values = trials[figure].to_numpy(dtype=np.float64)
     name = _percentile(figure)
-    found = interval(values, logarithm=not ADDED_UP.search(figure))
+    least = -math.inf if "above_idle" in figure else 0.0
+    found = interval(values, logarithm=not ADDED_UP.search(figure), least=least)
     if name is None or math.isinf(found.estimate):
         return found
     reach = percentile_reach(trials, figure)
@@ -173,10 +188,12 @@ def valid(trials: pd.DataFrame) -> pd.DataFrame:
     return trials[trials["verdict"] == "VALID"]
 
 
-def _cell(label: str, clients: int, trials: pd.DataFrame) -> dict[str, object]:
+def _cell(label: str, clients: int, trials: pd.DataFrame) -> dict[str, Any]:
     good = valid(trials)
-    row: dict[str, object] = {
+    few: dict[str, tuple[float, ...]] = {}
+    row: dict[str, Any] = {
         "transport": label, "clients": clients, "trials": len(trials), "valid_trials": len(good),
+        FEW_VALUES: few,
     }
     for count in (*COUNTS, "dropped"):
         row[count] = int(good[count].sum()) if len(good) else pd.NA
@@ -185,6 +202,7 @@ def _cell(label: str, clients: int, trials: pd.DataFrame) -> dict[str, object]:
         found = cell_interval(good, figure)
         low, high = bounds(figure)
         row |= {figure: found.estimate, low: found.low, high: found.high}
+        few[figure] = found.values
     row |= {figure: cell_interval(good, figure).estimate for figure in FURTHER}
     share, cpu_us = _system_share(good), cell_interval(good, "server_cpu_us_per_update").estimate
     row |= {"server_user_us_per_update": (1 - share) * cpu_us,

@@ -169,8 +169,9 @@ def ratio(*bounds: float) -> Effect:
 @pytest.mark.parametrize(("change", "text"), [
     (Change("a", 1, "latency_mean_ms", 1, 1.2, ratio(1.2, 1.1, 1.3)), "+20.0 % (+10.0 to +30.0)"),
     (Change("a", 1, "latency_mean_ms", 1, 0.9, ratio(0.9, 0.8, 1.0)), "−10.0 % (−20.0 to 0.0)"),
-    (Change("a", 1, "x", 1, 3, Effect("difference", Interval(2, -1, 5, 4), 0.1)), "+2.0 (−1.0 to +5.0)"),
-    (Change("a", 1, "lost_share", 0, 0.1, Effect("difference", Interval(0.1, 0, 0.2, 4), 0.1)),
+    (Change("a", 1, "x", 1, 3, Effect("difference", Interval(2, -1, 5, 8), 0.1)), "+2.0 (−1.0 to +5.0)"),
+    (Change("a", 1, "x", 1, 3, Effect("difference", Interval(2, -1, 5, 5), 0.1)), "+2.0 (n = 5)"),
+    (Change("a", 1, "lost_share", 0, 0.1, Effect("difference", Interval(0.1, 0, 0.2, 8), 0.1)),
      "+10.0 points (0.0 to +20.0)"),
     (Change("a", 1, "x", 1, 1, ratio(1.1, float("nan"), float("nan"))), "+10.0 %"),
     (Change("a", 1, "x", 1, float("nan"), ratio(*[float("nan")] * 3)), "–"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+import pandas as pd
 import pytest
 
 from bench.report import Run, style
@@ -12,6 +13,7 @@ from bench.report.findings import QUESTIONS, effect_text, findings, interval_tex
 from bench.stats.comparison import Comparison
 from bench.stats.intervals import LOST, Effect, Interval
 from bench.stats.summary import summarise
+from bench.stats.trial import COLUMNS
 
 
 def sentences(run: Run) -> list[str]:
@@ -144,3 +146,17 @@ def test_a_figure_in_words(run: Run) -> None:
     assert interval_text(row, QUESTIONS[0]) == "lost"
     row["latency_p50_ms"] = math.nan
     assert interval_text(row, QUESTIONS[0]) == "–"
+
+
+@pytest.mark.parametrize(("values", "text"), [
+    ((20.1, 24.5), "22.2 µs (n = 2: 20.1, 24.5)"), ((20.1, 22.0, 24.5), "22.1 µs (n = 3: 20.1, 22.0, 24.5)"),
+    ((20.0, 21.0, 22.0, 23.0), "21.5 µs (19.5–23.6)"),
+])
+def test_two_or_three_trials_are_printed_as_they_are(values: tuple[float, ...], text: str) -> None:
+    figure = "server_cpu_us_per_update"
+    rows = [{"transport": "a", "clients": 10, "verdict": "VALID", "source": "measured", figure: value}
+            for value in values]
+    trials = pd.DataFrame(rows, columns=[*COLUMNS, "verdict"])
+    trials[["delivered", "late", "lost"]] = 1
+    (_, row), = summarise(trials).iterrows()
+    assert interval_text(row, next(each for each in QUESTIONS if each.column == figure)) == text

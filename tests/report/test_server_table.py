@@ -36,7 +36,7 @@ def test_the_idle_base_is_taken_off(measured: Run) -> None:
         updates_per_s = summary.at[label, "server_cpu_cores"] * 1e6 / plain
         assert summary.at[label, server_table.ABOVE] == pytest.approx(plain - 0.1e6 / updates_per_s, rel=0.02)
         assert found[name]["idle (cores)"] == "0.100"
-        assert "to" in found[name]["above idle (µs an update)"]
+        assert "(n = 3: " in found[name]["above idle (µs an update)"]
 
 
 def test_the_split_is_there_once_there_are_five_hundred_steps(measured: Run) -> None:

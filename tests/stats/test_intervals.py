@@ -125,3 +125,17 @@ def test_two_that_are_alike_are_told_apart_in_5_of_100_runs_whatever_is_compared
         pairs = [effect(cells[:, one], cells[:, other]) for one, other in ((0, 1), (0, 2), (1, 2))]
         alarms += min(holm([pair.p for pair in pairs])) < 0.05
     assert alarms / 1500 < 0.065
+
+
+@pytest.mark.parametrize(("values", "few"), [([1.0], ()), ([1.0, 2.0, 4.0], (1, 2, 4)), ([1.0] * 4, ())])
+def test_the_figures_of_few_trials_stand_beside_their_interval(
+    values: list[float], few: tuple[float, ...]
+) -> None:
+    for logarithm in (True, False):
+        assert interval(values, logarithm).values == few
+
+
+def test_no_bound_lies_below_what_a_figure_can_be() -> None:
+    assert interval([1.0, 140.0, 50.0], logarithm=False).low < 0
+    assert interval([1.0, 140.0, 50.0], logarithm=False, least=0.0).low == 0
+    assert interval([0.0, 9.0], least=0.0).low == 0
