@@ -24,7 +24,7 @@ def test_every_figure_table_and_caption_says_so(known: Run) -> None:
     assert whole.notice.startswith(f"Everything here is simulated, not measured, with {TOLD}.")
     assert all(plate.title.endswith("simulated)") for plate in whole.plates)
     assert len(whole.plates) == len(PLATES) + len(SIMULATED_PLATES)
-    background = {"not-assessed", "scenario", "host", "versions", "costs", "resumed"}
+    background = {"not-assessed", "scenario", "host", "versions", "costs", "resumed", "host-speed"}
     tables = [whole.glance, *whole.leading, *whole.following,
               *(each for each in whole.sections if each.name not in background)]
     assert all("imulated" in each.heading for each in tables)
