@@ -22,7 +22,8 @@ from bench.cli import scale
 from bench.cli.terms import print_json, told_how_to_go_on
 from bench.experiment.room import told_where_full
 from bench.report import claims as claim_words
-from bench.report import style
+from bench.report import forms, style
+from bench.report.run import Run
 from bench.stats.fleet import Need
 
 
@@ -54,6 +55,8 @@ def finish(folder: Path, as_json: bool) -> str | None:
     else:
         console = Console(markup=False)
         console.print(_summary_table(summary) if built.knees is None else _capacity_table(built.knees))
+        for sentence in _apart(built):
+            console.print(sentence, highlight=False)
         if built.claims:
             console.print(_claims_table(built.claims))
         if built.priced and built.fleet:
@@ -64,6 +67,14 @@ def finish(folder: Path, as_json: bool) -> str | None:
         console.print(f"Trials: {told}", highlight=False)
         console.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
     return built.lacks
+
+
+def _apart(built: Run) -> list[str]:
+    """What of the summary's figures is far from a closed form that holds for it."""
+    if built.knees is not None:
+        return []
+    return [f"At {clients:,} clients: {forms.told_apart(each)}" for column, _, _ in COLUMNS
+            for clients in built.clients for each in forms.apart(built, column, clients)]
 
 
 def _fleet_table(plan: list[Need]) -> Table:
@@ -82,7 +93,7 @@ def _fleet_table(plan: list[Need]) -> Table:
         price = "–" if math.isnan(need.month) else (
             f"{least}{style.banded(need.month, need.month_low, need.month_high)} {need.currency}")
         workers = "–" if need.workers is None else f"{least}{need.workers:,}"
-        out, into = ("–" if math.isnan(each) else f"{each:.3g}"
+        out, into = ("–" if math.isnan(each) else style.number(each)
                      for each in (need.gbit_out_per_s, need.gbit_in_per_s))
         table.add_row(need.transport, f"{need.clients:,}", workers, out, into, price)
     return table

@@ -54,6 +54,7 @@ from bench.simulation.costs import CostsFile, host_slug, read_costs, write_costs
 from bench.simulation.observed import kinds_asked, observe
 from bench.stats import prediction
 from bench.stats.prediction import Compared
+from bench.stats.uncertainty import number
 
 SHORT = {
     "latency_mean_ms": "mean ms", "latency_p50_ms": "p50 ms", "latency_p95_ms": "p95 ms",
@@ -359,8 +360,8 @@ def _percent(share: float, form: str) -> str:
 
 
 def _cost(value: float, low: float, high: float, unit: float) -> str:
-    bounds = f"\n{low * unit:.3g}…{high * unit:.3g}" if low == low else ""
-    return f"{value * unit:.3g}{bounds}"
+    bounds = f"\n{number(low * unit)}…{number(high * unit)}" if low == low else ""
+    return f"{number(value * unit)}{bounds}"
 
 
 VERBS = (calibrate, validate)

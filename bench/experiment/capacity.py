@@ -34,6 +34,7 @@ from bench.scenario import Capacity, Scenario
 from bench.stats.knee import Search, Step, is_found, is_over, knee, next_step
 from bench.stats.latency import is_bound
 from bench.stats.trial import COLUMNS
+from bench.stats.uncertainty import number as figure
 from bench.tables import Table
 
 
@@ -190,4 +191,4 @@ def told_condition(condition: objective.Condition, row: Row) -> str:
     value = condition.value(row)
     if math.isnan(value):
         return f"{condition.column} unknown"
-    return f"{condition.column} {'≤ ' * is_bound(row)}{value:.3g}"
+    return f"{condition.column} {'≤ ' * is_bound(row)}{figure(value)}"

@@ -27,6 +27,7 @@ from bench.audit import Reason, Verdict
 from bench.experiment.needs import told_time
 from bench.experiment.plan import PlannedTrial
 from bench.stats.stopping import Standing
+from bench.stats.uncertainty import number
 from bench.until import Until
 
 Row = Mapping[str, object]
@@ -165,7 +166,7 @@ def told_standing(block: int, blocks: int, found: Standing, rule: Until) -> str:
 def _ms(value: object) -> str:
     if not isinstance(value, float) or math.isnan(value):
         return "too few"
-    return "lost" if math.isinf(value) else f"{value:.3g} ms"
+    return "lost" if math.isinf(value) else f"{number(value)} ms"
 
 
 class Lines:

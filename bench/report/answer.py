@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bench.report import belief, style
+from bench.report import belief, forms, style
 from bench.report.figures import shown_clients
 from bench.report.run import Run
 from bench.stats import uncertainty
@@ -33,7 +33,8 @@ def sentence(run: Run) -> str:
     ages = dict(zip(cells["transport"], cells["age_excess_mean_ms"].astype(float), strict=True))
     return " ".join(filter(None, (
         of_plan(plan), *(_beyond(run, need) for need in plan[:1] and _answers(plan)),
-        of_ages(ages, plan[0].workers_simulated) if plan else "")))
+        of_ages(ages, plan[0].workers_simulated) if plan else "",
+        *(forms.told_apart(each) for each in forms.apart(run, "age_excess_mean_ms", clients) if plan))))
 
 
 def _answers(plan: Sequence[Need]) -> list[Need]:

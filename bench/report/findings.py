@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.report import style
+from bench.report import forms, style
 from bench.report.claimable import Floor, floor_under, floors, twins
 from bench.report.figures import shown_clients
 from bench.report.run import Run
@@ -77,6 +77,13 @@ class Finding:
     question: Question
     lead: str
     rest: tuple[str, ...]
+    apart: tuple[str, ...] = ()
+    """Where a figure is far from a closed form that holds for it, that it is."""
+
+    @property
+    def headline(self) -> str:
+        """The lead, and whose figure is far from its closed form."""
+        return " ".join((self.lead, *self.apart))
 
 
 def questions(run: Run) -> tuple[Question, ...]:
@@ -124,7 +131,8 @@ def findings(run: Run) -> list[Finding]:
                         + _kernel_text(pairs[pair], by_kernel.get(pair)))
         silent = (_nothing_arrived(run, label, clients) for label in here if label not in cells)
         lead = _lead(cells, ranked, pairs, question, below)
-        found.append(Finding(question, lead, (*rest, *filter(None, silent))))
+        far = (forms.told_apart(each) for each in forms.apart(run, question.column, clients))
+        found.append(Finding(question, lead, (*rest, *filter(None, silent)), tuple(far)))
     return found
 
 

@@ -55,10 +55,10 @@ PLATES = (
         "trials. A line ends at the highest of the percentiles 50, 90, 95, 99 and 99.9 that ticks, clients "
         "and trials tell to ± 25 %, or, where it says so, because the rest was lost.")),
     Plate("latency-by-clients", figures.latency_by_clients, (
-        "Mean latency of what arrived. Bars are 95 % intervals between trials. Dashed, in its transport's "
-        "colour: the closed form of polling, where there is one for the feed's schedule, with nothing fitted "
-        "to it: the wait for the next poll, plus the measured mean of the pushing transport as the way to "
-        "the client.")),
+        "Mean latency of what arrived. Bars are 95 % intervals between trials. Dashed, in a darker shade of "
+        "its transport's colour: the closed form of polling, where there is one for the feed's schedule, "
+        "with nothing fitted to it: the wait for the next poll, plus the measured mean of the pushing "
+        "transport as the way to the client.")),
     Plate("age-by-clients", figures.age_by_clients, (
         "Age of information: how long ago the newest update that a client has was due, averaged over time, "
         "clients and symbols. Left, all of it: a quiet symbol is old for everyone. Right, only what the "
@@ -71,8 +71,9 @@ PLATES = (
         "CPU time of the server's process over the measuring window for each update that arrived, and how "
         "much its resident memory has grown since before the first client came, divided by the clients. So "
         "a client bears its share of what the server takes once and of its tape, the more the fewer they "
-        "are; what each further one takes stands in the first table. Bars are 95 % intervals between "
-        "trials. Over loopback, a part of the clients' receiving is charged to the server.")),
+        "are; with several client counts, what each further one takes stands in the first table. Bars are "
+        "95 % intervals between trials. Over loopback, a part of the clients' receiving is charged to the "
+        "server.")),
     Plate("deliveries-over-time", figures.deliveries_over_time, (
         "One trial of each transport, all clients together, in steps of 100 ms. Where the fill leaves the "
         "line, updates waited. What is lost or conflated never fills it: then the filled area is smaller.")),

@@ -24,6 +24,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter
 
 from bench.stats import uncertainty
+from bench.stats.uncertainty import number as number
 
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -85,7 +86,7 @@ def looks(transports: Sequence[str], simulated: Sequence[str] = ()) -> dict[str,
 
 def darker(colour: str) -> str:
     """A shade of a colour (`#rrggbb`) that is told from it where one lies on the other."""
-    return "#" + "".join(f"{int(colour[place:place + 2], 16) * 5 // 9:02x}" for place in (1, 3, 5))
+    return "#" + "".join(f"{int(colour[place:place + 2], 16) * 3 // 4:02x}" for place in (1, 3, 5))
 
 
 def title(label: str) -> str:
@@ -113,19 +114,6 @@ def percent(share: float, digits: int = 1, *, signed: bool = True) -> str:
     if math.isnan(share):
         return "–"
     return f"{100 * share:{'+' if signed else ''}.{digits}f}{NARROW}%".replace("-", "−")
-
-
-def number(value: float, digits: int = 3) -> str:
-    """A figure with so many significant digits, without an exponent; `lost` for +∞, an en dash for NaN."""
-    if math.isnan(value):
-        return "–"
-    if math.isinf(value):
-        return "lost"
-    if value == 0:
-        return "0"
-    rounded = f"{value:.{digits - 1}e}"
-    places = max(0, digits - 1 - int(rounded.partition("e")[2]))
-    return f"{float(rounded):,.{places}f}".replace("-", "−")
 
 
 def banded(value: float, low: float, high: float) -> str:

@@ -47,6 +47,13 @@ from bench.stats.fleet import busiest_per_s
 from bench.stats.prediction import Compared
 from bench.validation import validated
 
+UNITS_OF_A_COST = {
+    **dict.fromkeys(
+        ("tick_s", "request_s", "answer_s", "update_s", "byte_s", "connection_s", "wake_s"), "µs"),
+    "base_share": "µs/s", "socket_share": "µs/s",
+}
+"""What the times among the costs are shown in."""
+
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
@@ -69,12 +76,15 @@ def setting(run: Run, costs: CostsFile, **tables: dict[str, Any]) -> Setting:
 
 
 def costs_table(costs: CostsFile) -> pd.DataFrame:
-    """What each kind of work costs, with its 95 % interval: µs, of shares µs a second."""
-    return pd.DataFrame([
-        {"transport": str(each.kind), "cost": name, "us": 1e6 * found.value, "low_us": 1e6 * found.low,
-         "high_us": 1e6 * found.high}
-        for each in costs.transports for name, found in each.costs.items()
-    ])
+    """What each kind of work costs, with its 95 % interval, and the unit of that: a plain share, by how much
+    slower a cold or crowded server is, has none."""
+    rows = []
+    for each in costs.transports:
+        for name, found in each.costs.items():
+            scale, unit = (1e6, UNITS_OF_A_COST[name]) if name in UNITS_OF_A_COST else (1.0, "")
+            rows.append({"transport": str(each.kind), "cost": name, "value": scale * found.value,
+                         "low": scale * found.low, "high": scale * found.high, "unit": unit})
+    return pd.DataFrame(rows)
 
 
 def places(run: Run, clients: int) -> list[PlannedTrial]:

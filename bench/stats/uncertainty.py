@@ -86,3 +86,16 @@ def digits(value: float, low: float, high: float) -> int:
     if not math.isfinite(half) or half <= 0:
         return math.floor(math.log10(abs(value))) - 2 if value else 0
     return math.floor(math.log10(half))
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A figure with so many significant digits, without an exponent; `lost` for +∞, an en dash for NaN."""
+    if math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "lost"
+    if value == 0:
+        return "0"
+    rounded = f"{value:.{digits - 1}e}"
+    places = max(0, digits - 1 - int(rounded.partition("e")[2]))
+    return f"{float(rounded):,.{places}f}".replace("-", "−")

@@ -137,3 +137,7 @@ def test_how_far_an_open_ended_run_has_come(reach: float, told: str) -> None:
     stream = io.StringIO()
     Lines(0, 4, stream).note(said)
     assert stream.getvalue() == told + "\n"
+
+
+def test_a_percentile_of_seconds_has_no_exponent() -> None:
+    assert "p50 2,530 ms, " in told_outcome(PLANNED, ROW | {"latency_p50_ms": 2530.4}, Verdict("VALID"))

@@ -9,6 +9,8 @@ import pytest
 from simulated_runs import made
 
 from bench.report import Run, forms, tables, theory
+from bench.report.figures import shown_clients
+from bench.report.findings import findings
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,25 @@ def test_a_workers_load_goes_on_to_where_it_is_full(known: Run) -> None:
 ])
 def test_how_they_read(figure: str, foreseen: float, measured: float, words: tuple[str, ...]) -> None:
     assert forms.words(theory.Foreseen("short_polling", 20, figure, foreseen, measured)) == words
+
+
+def test_what_is_far_from_its_form_says_so(known: Run) -> None:
+    rows = known.summary.set_index(["transport", "clients"])["age_excess_mean_ms"]
+    form = 400.0   # of 20 clients, in the table
+    off = rows["short_polling", 20] / form - 1
+    assert abs(off) > 0.2
+    (each,) = forms.apart(known, "age_excess_mean_ms", 20)
+    assert forms.told_apart(each) == (
+        f"Short polling's mean excess age is {100 * abs(off):.0f} % {'below' if off < 0 else 'above'} its "
+        "closed form, 400 ms.")
+    finding = next(each for each in findings(known) if each.question.column == "age_excess_mean_ms")
+    far = forms.apart(known, "age_excess_mean_ms", shown_clients(known))
+    assert finding.headline == " ".join((finding.lead, *map(forms.told_apart, far)))
+    near = theory.Foreseen("short_polling", 20, "age_excess_mean_ms", 400.0, 470.0)
+    monkeyed = [near, replace(near, measured=490.0), replace(near, foreseen=0.0)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forms, "foreseen", lambda run: monkeyed)
+        assert forms.apart(known, "age_excess_mean_ms", 20) == monkeyed[1:2]
 
 
 def test_the_table_says_where_the_forms_are_from(known: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from synthetic import Plan, make_run
 from bench.errors import RunError, ScenarioError
 from bench.report import Run, open_run
 from bench.simulation import outlook
+from bench.simulation.costs import Estimate
 from bench.stats.prediction import Compared
 
 PRICES = {"currency": "EUR", "worker_month": 30.0, "gigabyte_out": 0.05}
@@ -121,8 +123,15 @@ def test_a_feed_that_fills_a_worker_is_refused(run: Run) -> None:
 def test_costs_stand_there_with_their_intervals() -> None:
     found = outlook.costs_table(priced())
     tick = found[(found["transport"] == "websocket") & (found["cost"] == "tick_s")].iloc[0]
-    assert tick["us"] == pytest.approx(20)
-    assert math.isnan(tick["low_us"])
+    assert (tick["value"], tick["unit"]) == (pytest.approx(20), "µs")
+    assert math.isnan(tick["low"])
+    by_name = found.drop_duplicates("cost").set_index("cost")
+    assert by_name.loc["base_share", "unit"] == "µs/s"
+    costs = priced()
+    cold = [replace(each, costs={**each.costs, "cold_share": Estimate(0.52)}) for each in costs.transports]
+    shares = outlook.costs_table(replace(costs, transports=cold)).set_index("cost").loc["cold_share"]
+    assert set(shares["value"]) == {0.52}   # a share of the work, and no time
+    assert set(shares["unit"]) == {""}
 
 
 def test_runs_are_left_alone(run: Run) -> None:

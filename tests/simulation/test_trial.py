@@ -110,3 +110,16 @@ def test_an_overloaded_worker_uses_one_core_and_no_more() -> None:
     assert asked.calibrated.world_costs.base_share > 0
     assert trial._usage(asked, full).cpu_ns == 2_000_000_000
     assert trial._usage(asked, dataclasses.replace(part, busy_s=1.0)).cpu_ns > 1_000_000_000
+
+
+@pytest.mark.parametrize(("interval_s", "rate_per_s", "measure_s"), [
+    (0.1, 0.2, 1.0), (0.1, 100.0, 2.0), (1.0, 1.0, 3.5), (5.0, 1.0, 3.5), (10.0, 0.2, 1.0), (10.0, 0.2, 40.0),
+    (10.0, 20.0, 0.5),
+])
+def test_polls_are_as_old_as_the_form_says_however_long_one_looks(
+    tmp_path: Path, interval_s: float, rate_per_s: float, measure_s: float
+) -> None:
+    row = made(tmp_path / "t", "short_polling", "load.clients=[1500]", f"windows.measure_s={measure_s}",
+               f"transports.short_polling.interval_s={interval_s}", f"feed.rate_per_s={rate_per_s}",
+               "simulation.rtt_ms=20.0", "simulation.sample_clients=1500", "simulation.workers=4")
+    assert row["age_excess_mean_ms"] == pytest.approx(500 * interval_s + 10, rel=0.05)
