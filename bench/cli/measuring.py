@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from bench import manifest
+from bench import manifest, terminal
 from bench.cli import scale
 from bench.cli.outcome import finish
 from bench.cli.terms import (
@@ -187,7 +186,7 @@ def _tell_plan(question: Question, needed: needs.Needs, means: needs.Means, as_j
     rows = Table("", "needed", "here")
     for row in needs.table(needed, means):
         rows.add_row(*row)
-    console = Console(markup=False)
+    console = terminal.console(markup=False)
     console.print(table)
     if ends:
         console.print(ends, highlight=False)
@@ -242,11 +241,11 @@ def compare(
         threshold = threshold_percent / 100
         found = comparing.compare(before.resolve(), after.resolve(), threshold=threshold, force=force)
     for sentence in (*(f"not alike: {each}" for each in found.unlike), *found.notes):
-        typer.echo(sentence, err=True)
+        terminal.say(sentence, err=True)
     if as_json:
         print_json(comparing.as_json(found))
     else:
-        console = Console(markup=False)
+        console = terminal.console(markup=False)
         console.print(_changes_table(found))
         console.print(comparing.summary(found), highlight=False)
     worse = list(dict.fromkeys(f"{each.figure} of {each.label}, {each.clients:,} clients"
@@ -293,7 +292,7 @@ def serve(
         question = prepare.read(scenario, [*as_field(columns), *(overrides or ())], feed)
         typed = typed_fields(of_a_file(feed, columns), overrides or ())
         refuse_without_effect([question], typed, "serve", locust=locust)
-        serving.serve(question, port, locust=locust, origins=origins, say=typer.echo)
+        serving.serve(question, port, locust=locust, origins=origins, say=terminal.say)
 
 
 def doctor(
@@ -318,7 +317,7 @@ def doctor(
         table = Table("", "verdict", "found", "what to do")
         for check in checks:
             table.add_row(check.name, check.verdict, check.found, check.advice)
-        console = Console(markup=False)
+        console = terminal.console(markup=False)
         console.print(table)
         console.print(doctors.told_looked(seconds), highlight=False)
     poor = [f"{check.name} ({check.found})" for check in checks if check.verdict == "poor"]

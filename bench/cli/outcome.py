@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
-from bench import claims
+from bench import claims, terminal
 from bench import report as reports
 from bench.claims import Judged
 from bench.cli import scale
@@ -53,7 +52,7 @@ def finish(folder: Path, as_json: bool) -> str | None:
         data["claimable"] = findings.floor_sentences(built)
         print_json(data)
     else:
-        console = Console(markup=False)
+        console = terminal.console(markup=False)
         console.print(_summary_table(summary) if built.knees is None else _capacity_table(built.knees))
         for sentence in _apart(built):
             console.print(sentence, highlight=False)

@@ -16,11 +16,14 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from bench.plain import visible
+
 VARIABLE = "TICKERTAPE_REASON"
 
 
 def tell(sentence: str) -> None:
     """Print the reason, after all that has been printed, and leave its last line where it is asked for."""
+    sentence = visible(sentence)
     with suppress(OSError):   # stdout is written, or its failure told, at the command's end
         if sys.stdout is not None:   # closed from the start
             sys.stdout.flush()

@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from bench import manifest as manifests
+from bench import terminal
 from bench.cli.terms import print_json, told_how_to_go_on
 from bench.errors import ScenarioError
 from bench.experiment import journal, plan
@@ -186,7 +186,7 @@ def _pieces(run: Run, what: str, tasks: Tasks) -> dict[str, Piece]:
     """What came of all tasks, with a bar on stderr where that is a terminal."""
     left, began_s = LeftColumn(), time.monotonic()
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), left)
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     done = len(tasks) - len(missing(run.folder, tasks))
     time_left = TimeLeft([1.0] * (len(tasks) - done))   # each as long as the others; how long is seen
     last_s = began_s
@@ -224,7 +224,7 @@ def finish(folder: Path, as_json: bool) -> None:
                                table.name: _as_objects(table), "findings": sentences})
         return
     _print(table, sentences)
-    Console(markup=False).print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
+    terminal.console(markup=False).print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
 
 
 def _as_objects(words: Words) -> list[dict[str, str]]:
@@ -238,7 +238,7 @@ def _print(words: Words, sentences: Sequence[str]) -> None:
         table.add_column(name, justify="left" if name == words.columns[0] else "right")
     for row in words.rows:
         table.add_row(*row[:PRINTED])
-    console = Console(markup=False)
+    console = terminal.console(markup=False)
     console.print(table)
     for sentence in sentences:
         console.print(f"- {sentence}", highlight=False)

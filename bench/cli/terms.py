@@ -17,6 +17,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from bench import terminal
 from bench.cli import SCARCE, reason
 from bench.errors import DiskFullError, KilledError, RunError, UserError
 from bench.experiment.run import termination_as_interrupt
@@ -103,7 +104,7 @@ def _as_json(value: object) -> object:
 
 def say(line: str) -> None:
     """Print a line on stderr."""
-    typer.echo(line, err=True)
+    terminal.say(line, err=True)
 
 
 @contextmanager

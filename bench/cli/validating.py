@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from bench import manifest as manifests
+from bench import terminal
 from bench.cli.terms import (
     RESULTS,
     AsJson,
@@ -320,7 +320,7 @@ def _print_costs(found: CostsFile, left_out: Sequence[str], path: Path, as_json:
         byte = each.costs["byte_s"]
         table.add_row(str(each.kind), *cells, _cost(byte.value, byte.low, byte.high, 1e9),
                       f"{100 * each.residual_share:.0f} %")
-    console = Console(markup=False)
+    console = terminal.console(markup=False)
     console.print(table)
     console.print(f"Costs: {path}", highlight=False, soft_wrap=True)
 
@@ -350,7 +350,7 @@ def _print_errors(rows: Sequence[Compared], folder: Path, as_json: bool) -> None
                 f"  {SHORT[row.quantity]}", style.number(row.measured), style.number(row.predicted),
                 _percent(row.error, "{:+.1f}"), bounds,
                 f"{100 * row.goal:.0f} % {row.standing}" if row.met else "")
-    console = Console(markup=False)
+    console = terminal.console(markup=False)
     console.print(table)
     console.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
 

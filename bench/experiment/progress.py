@@ -19,10 +19,10 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import RLock
 from typing import Protocol, TextIO
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
+from bench import terminal
 from bench.audit import Reason, Verdict
 from bench.experiment.needs import told_time
 from bench.experiment.plan import PlannedTrial
@@ -219,7 +219,7 @@ class Bar:
         self._left = LeftColumn()
         self._progress = Progress(
             BarColumn(bar_width=30), MofNCompleteColumn(), self._left, TextColumn("{task.description}"),
-            console=Console(stderr=True, highlight=False), refresh_per_second=1, transient=True,
+            console=terminal.console(stderr=True, highlight=False), refresh_per_second=1, transient=True,
         )
         self._task = self._progress.add_task("", total=total, completed=done)
         self._text = ""

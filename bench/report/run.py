@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from bench import manifest as manifests
-from bench import records, until
+from bench import plain, records, until
 from bench.audit import Verdict, audit
 from bench.claims import Judged, judged
 from bench.claims import table as claims_table
@@ -169,7 +169,7 @@ def optional_table(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
     """A table that only some runs have; text where a number belongs is refused."""
     if not path.is_file():
         return None
-    frame = _table(path, pd.read_csv, columns, "delete it to do without", typed=False)
+    frame = _table(path, plain.read_csv, columns, "delete it to do without", typed=False)
     for name in (each for each in frame.columns if each not in TEXTS):
         wrong = frame[name][frame[name].notna() & pd.to_numeric(frame[name], errors="coerce").isna()]
         if len(wrong):
@@ -189,7 +189,7 @@ def write_condensed(run: Run) -> None:
         tables["fleet.csv"] = fleet.table(run.fleet)
     for name, frame in tables.items():
         with records.whole_file(run.folder / name) as beside:
-            frame.to_csv(beside, index=False, lineterminator="\n")
+            plain.write_csv(beside, frame)
     for name, frame in (("distributions", run.distributions), ("timelines", run.timelines)):
         with records.whole_file(run.folder / f"{name}.parquet") as beside:
             frame.to_parquet(beside, index=False, compression="zstd")
@@ -245,8 +245,8 @@ def _from_condensed(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFr
     if missing:
         raise RunError(f"{folder}: found neither raw deliveries nor {', '.join(missing)}; "
                        "a report needs the one or the other")
-    trials = _table(folder / "trials.csv", pd.read_csv, ("trial", "block", "position", "attempt", "transport",
-                                                         "clients", "status", "verdict", "reasons"))
+    trials = _table(folder / "trials.csv", plain.read_csv, (
+        "trial", "block", "position", "attempt", "transport", "clients", "status", "verdict", "reasons"))
     return (
         trials,
         _table(folder / "distributions.parquet", pd.read_parquet, ("trial", "instant", "bin", "count")),

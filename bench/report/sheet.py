@@ -20,6 +20,7 @@ import jinja2
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bench import plain
 from bench.errors import RunError
 from bench.records import SCHEMA_VERSION, read_json, whole_file, write_json
 from bench.report import style
@@ -78,7 +79,7 @@ def write(folder: Path, page: Any, template: str = "sheet") -> None:
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=name.endswith(".html"),
             undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-            keep_trailing_newline=True,
+            keep_trailing_newline=True, finalize=plain.in_markdown if name.endswith(".md") else None,
         )
         found = environment.get_template(f"{template}.{name.rpartition('.')[2]}.j2")
         _write(folder / name, found.render(page=page))
@@ -91,7 +92,7 @@ def read_csv(path: Path) -> pd.DataFrame:
         found = path.read_bytes()
         if _digest(found) != _digests(path.parent).get(path.name, _digest(found)):
             raise RunError(f"{path}: found another content than was written; {writes}")
-        return pd.read_csv(BytesIO(found))
+        return plain.read_csv(BytesIO(found))
     except FileNotFoundError:
         raise RunError(f"{path}: no such file; {writes}") from None
     except (ValueError, OSError) as error:   # a ParserError is a ValueError
@@ -103,7 +104,7 @@ def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     """All tables of the run by the names of their files, each whole or not at all, and their digests."""
     digests = {}
     for name, frame in tables.items():
-        content = frame.to_csv(index=False, lineterminator="\n").encode()
+        content = plain.csv_text(frame).encode()
         with whole_file(folder / name) as beside:
             beside.write_bytes(content)
         digests[name] = _digest(content)

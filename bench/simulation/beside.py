@@ -20,6 +20,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench import plain
 from bench.errors import RunError
 from bench.experiment import plan
 from bench.experiment.journal import PROJECT
@@ -102,7 +103,7 @@ def write_validation(folder: Path, checked: pd.DataFrame | None) -> None:
 
 def _write(folder: Path, name: str, frame: pd.DataFrame) -> None:
     with whole_file(folder / f"{name}.csv") as beside:
-        frame.to_csv(beside, index=False, lineterminator="\n")
+        plain.write_csv(beside, frame)
 
 
 def _same_subjects(mine: Scenario, options: Mapping[str, Table], theirs: Scenario, where: str

@@ -34,6 +34,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
+from bench import plain
 from bench.experiment import plan
 from bench.experiment.journal import Run
 from bench.experiment.plan import PlannedTrial
@@ -180,7 +181,7 @@ def write(run: Run) -> None:
     found = table(Setting.of(run), there, plan_of)
     if len(found):
         with whole_file(run.folder / NAME) as beside:
-            found.to_csv(beside, index=False, lineterminator="\n")
+            plain.write_csv(beside, found)
 
 
 def table(asked: Setting, planned: Sequence[tuple[int, PlannedTrial]],

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench import plain
 from bench.errors import RunError
 from bench.experiment.progress import Reporter
 from bench.records import read_json, whole_file
@@ -90,7 +91,7 @@ def judge(folder: Path, make_reporter: Callable[[int, int], Reporter], say: Call
         reasons |= told
     judged = Judged(folder.name, costs.told, rows, reasons, notes)
     with whole_file(folder / "validation.csv") as beside:
-        prediction.table(rows).to_csv(beside, index=False, lineterminator="\n")
+        plain.write_csv(beside, prediction.table(rows))
     write(folder, judged)
     return judged
 
