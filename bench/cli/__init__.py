@@ -8,6 +8,7 @@
     simulate scenario ─► trials, simulated from measured costs ─► report       exit as `run`
     calibrate  short trials ─► what the servers' work costs on this machine
     validate   what was simulated beside what was measured: how far apart they are
+    scenarios  the questions that there are, a line each; copies one to begin from
 
 What all verbs share stands in `terms`, how a run ends on the terminal in `outcome`, what a command needs of
 its surroundings in `surroundings`. The verbs are imported last, since that takes a second and much memory.
@@ -58,14 +59,14 @@ def __getattr__(name: str) -> Typer:
     with ended_at_once():   # this takes a second
         import typer
 
-        from bench.cli import measuring, simulating, validating
+        from bench.cli import measuring, scenarios, simulating, validating
 
     app = typer.Typer(
         no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
         rich_markup_mode="markdown",
         help="What it costs, and how long it takes, to get live data to its clients.",
     )
-    for verb in (*measuring.VERBS, *simulating.VERBS, *validating.VERBS):
+    for verb in (*measuring.VERBS, *simulating.VERBS, *validating.VERBS, *scenarios.VERBS):
         app.command()(verb)
     globals()["app"] = app
     return app

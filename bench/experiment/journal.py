@@ -33,7 +33,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import bench
 from bench import manifest as manifests
 from bench.audit import judge
 from bench.errors import RunError
@@ -44,11 +43,11 @@ from bench.feed.trade_store import Trades
 from bench.measure import host
 from bench.records import SCHEMA_VERSION, write_json
 from bench.scenario import Scenario
+from bench.shipped import PROJECT
 from bench.tables import Table
 from bench.tables.replay import Replay
 from bench.validation import short
 
-PROJECT = Path(bench.__file__).parent.parent
 LONGEST_PATH = 3500
 """Bytes of the results folder's path; Linux takes 4096 of a file's, and a run's are up to 500 longer."""
 

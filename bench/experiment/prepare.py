@@ -19,11 +19,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench import claims
+from bench import claims, shipped
 from bench import scenario as scenarios
 from bench.errors import ScenarioError
 from bench.experiment import capacity, journal, needs, plan
-from bench.experiment.journal import PROJECT
 from bench.feed import schedule
 from bench.feed.trade_store import Trades
 from bench.measure import host
@@ -50,7 +49,7 @@ def find(name: str) -> Path:
     """The scenario file that `name` means."""
     if name.endswith(".toml"):
         return Path(name)
-    folders = [Path("scenarios"), PROJECT / "scenarios"]
+    folders = [Path("scenarios"), shipped.path("scenarios")]
     for folder in folders:
         with suppress(OSError):   # a name that no file can have
             if (folder / f"{name}.toml").is_file():

@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench import shipped
 from bench.clock import RunClock
 from bench.errors import RunError, ScenarioError
 from bench.experiment import journal, needs, plan
 from bench.experiment.effect import field_of, instead, without_effect
-from bench.experiment.journal import PROJECT, Run
+from bench.experiment.journal import Run
 from bench.experiment.plan import PlannedTrial
 from bench.experiment.prepare import Question, read, with_trades
 from bench.experiment.progress import Reporter, TimeLeft
@@ -74,7 +75,7 @@ def searches(name: str, overrides: Sequence[str] = ()) -> list[Question]:
 
 def _files(name: str) -> list[Path]:
     """The scenario files of a folder, below the current folder or else the project's, or of a path."""
-    folders = (Path("scenarios") / name, PROJECT / "scenarios" / name, Path(name)) if name else ()
+    folders = (Path("scenarios") / name, shipped.path("scenarios") / name, Path(name)) if name else ()
     for folder in folders:
         with suppress(OSError):   # a name that no folder can have
             if folder.is_dir():

@@ -20,10 +20,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench import plain
+from bench import plain, shipped
 from bench.errors import RunError
 from bench.experiment import plan
-from bench.experiment.journal import PROJECT
 from bench.records import whole_file
 from bench.report import open_run
 from bench.report.run import optional_table
@@ -33,8 +32,8 @@ from bench.stats.prediction import COLUMNS
 from bench.stats.summary import further_client
 from bench.tables import Table
 
-MEASURED = PROJECT / "results" / "reference"
-REFERENCE_VALIDATION = PROJECT / "results" / "reference-validation" / "validation.csv"
+MEASURED = shipped.path("results/reference")
+REFERENCE_VALIDATION = shipped.path("results/reference-validation/validation.csv")
 FEED = ("schedule", "rate_per_s", "symbols", "book_levels", "encoding")
 
 

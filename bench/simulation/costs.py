@@ -29,7 +29,7 @@ from typing import Annotated, Any, NoReturn
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-import bench
+from bench import shipped
 from bench.errors import RunError
 from bench.records import SCHEMA_VERSION, read_json, refuse_invalid, write_json
 from bench.simulation.world import Costs, Net, Station
@@ -45,7 +45,7 @@ NEEDED = {
 }
 """What each kind must have: a number that is missing is not 0. Those that came later are: a file without them
 holds them in the others."""
-REFERENCE = Path(bench.__file__).parent.parent / "results" / "reference-costs.json"
+REFERENCE = shipped.path("results/reference-costs.json")
 
 
 @dataclass(frozen=True, slots=True)
