@@ -25,9 +25,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.cycle import Cycle
-from bench.simulation.engine import simulate
-from bench.simulation.world import Costs, Deliveries, Net, Shard, Skips, Ticks
+from bench.simulation.engine.engine import simulate
+from bench.simulation.engine.inputs import Costs, Deliveries, Net, Shard, Skips, Ticks
+from bench.transports.cycle import Cycle
 
 GOAL_PER_S = 3e6
 GOAL_RATIO = 40.0

@@ -25,14 +25,15 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import records, transports
+from bench import transports
 from bench.clock import RunClock
-from bench.experiment import programs
-from bench.experiment.processes import Child, Command, Crew
+from bench.experiment.trial import commands
+from bench.experiment.trial.processes import Child, Command, Crew
 from bench.feed import schedule
 from bench.measure import host, recording
 from bench.measure.process import cpu_ns
-from bench.scenario import Feed, Server
+from bench.records import trial_record
+from bench.scenario.model import Feed, Server
 
 NS = 1_000_000_000
 WARMUP_S = 1.0
@@ -83,15 +84,15 @@ class Stage:
     shape: Shape
     cores: frozenset[int] | None
 
-    def begin(self) -> records.Windows:
+    def begin(self) -> trial_record.Windows:
         """Fix the windows and start the feed."""
         warmup_ns = self.clock.now_ns() + NS // 10
         t0_ns = warmup_ns + int(WARMUP_S * NS)
         t1_ns = t0_ns + int(self.shape.measure_s * NS)
         self.publisher.send({"start": {"warmup_ns": warmup_ns}})
-        return records.Windows(warmup_ns, t0_ns, t1_ns, int(LATE_S * NS))
+        return trial_record.Windows(warmup_ns, t0_ns, t1_ns, int(LATE_S * NS))
 
-    def watch(self, pid: int, windows: records.Windows) -> tuple[float, int]:
+    def watch(self, pid: int, windows: trial_record.Windows) -> tuple[float, int]:
         """Wait for the window to pass; the share of a core that the process used, how often preempted."""
         self.crew.sleep_until(self.clock.origin_ns + windows.t0_ns)
         before, began, preempted = cpu_ns(pid), time.monotonic_ns(), preemptions(pid)
@@ -101,7 +102,7 @@ class Stage:
         assert after is not None
         return (after - before) / (ended - began), preemptions(pid) - preempted
 
-    def due_ns(self, windows: records.Windows) -> np.ndarray:
+    def due_ns(self, windows: trial_record.Windows) -> np.ndarray:
         """The due instants of all ticks, on the run clock."""
         horizon_s = WARMUP_S + self.shape.measure_s + 2 * LATE_S
         return windows.warmup_ns + schedule.make(self.shape.feed, 1, horizon_s, WARMUP_S).offset_ns
@@ -121,13 +122,13 @@ def set_up(crew: Crew, folder: Path, shape: Shape) -> Stage:
     cores = frozenset(others) if others else None
     clock = RunClock.start()
     options = transports.options_of("websocket", {}, "the benchmark", "options")
-    publisher = crew.start(programs.publisher(
+    publisher = crew.start(commands.publisher(
         folder, shape.feed, seed=1, horizon_s=WARMUP_S + shape.measure_s + 2 * LATE_S, t0_s=WARMUP_S,
         clock_origin_ns=clock.origin_ns, cores=cores,
     ))
     feed_port = crew.expect(publisher, "ready", PATIENCE_S)["port"]
     server = crew.start(
-        programs.server(folder, "websocket", options, Server(), feed_port=feed_port, cores=cores)
+        commands.server(folder, "websocket", options, Server(), feed_port=feed_port, cores=cores)
     )
     port = crew.expect(server, "ready", PATIENCE_S)["port"]
     return Stage(crew, clock, publisher, folder, port, shape, frozenset({last}))
@@ -136,12 +137,12 @@ def set_up(crew: Crew, folder: Path, shape: Shape) -> Stage:
 def ours(stage: Stage) -> Outcome:
     """Measure the reactor."""
     crew, shape = stage.crew, stage.shape
-    load = crew.start(programs.load(stage.folder, {
+    load = crew.start(commands.load(stage.folder, {
         "subject": "websocket", "transport": "websocket", "clients": shape.connections,
         "spawn_rate_per_s": 500.0, "clock_origin_ns": stage.clock.origin_ns, "folder": str(stage.folder),
     }, cores=stage.cores))
     crew.expect(load, "ready", PATIENCE_S)
-    load.send({"target": {"host": programs.LOCALHOST, "port": stage.port}})
+    load.send({"target": {"host": commands.LOCALHOST, "port": stage.port}})
     crew.expect(load, "subscribed", PATIENCE_S)
     windows = stage.begin()
     due_ns = stage.due_ns(windows)
@@ -156,7 +157,7 @@ def ours(stage: Stage) -> Outcome:
     cpu_share, preempted = stage.watch(load.pid, windows)
     crew.expect(load, "done", PATIENCE_S)
     recording.convert(stage.folder)
-    rows = records.read_table(stage.folder, "deliveries").to_pandas()
+    rows = trial_record.read_table(stage.folder, "deliveries").to_pandas()
     rows = rows[(rows["index"] >= first) & (rows["index"] < end)]
     duplicates = int(rows.duplicated(["client", "index"]).sum())
     reads = len(rows.drop_duplicates(["client", "app_ns"]))
@@ -181,7 +182,7 @@ def habit(stage: Stage) -> Outcome:
         sys.executable, "-P", "-m", "locust", "-f", str(Path(__file__).with_name("habit.py")), "--headless",
         "--only-summary", "--users", str(shape.connections), "--spawn-rate", "100",
     )
-    url = f"ws://{programs.LOCALHOST}:{stage.port}/ticks"
+    url = f"ws://{commands.LOCALHOST}:{stage.port}/ticks"
     environment = {
         "HABIT": "updates", "HABIT_URL": url, "HABIT_ORIGIN_NS": str(stage.clock.origin_ns),
         "HABIT_OUT": str(out),

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import rig
 
-from bench.experiment.processes import Crew
+from bench.experiment.trial.processes import Crew
 
 GOAL = 3.0
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import rig
 
-from bench.experiment.processes import Crew
+from bench.experiment.trial.processes import Crew
 
 GOALS = {"polls": 8.0, "closing-polls": 3.0}
 """How many times FastHttpUser's rate ours is to be."""

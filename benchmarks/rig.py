@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.clock import RunClock
-from bench.experiment import programs
-from bench.experiment.processes import Child, Command, Crew
+from bench.experiment.trial import commands
+from bench.experiment.trial.processes import Child, Command, Crew
 from bench.measure import host
 from bench.measure.process import cpu_ns
 
@@ -62,12 +62,12 @@ def target(crew: Crew, *arguments: str) -> tuple[Child, int]:
 def ours(crew: Crew, folder: Path, clock: RunClock, port: int, transport: str, clients: int,
          options: Mapping[str, Any], spawn_rate_per_s: float = 200.0) -> Child:
     """Start our generator as a trial does; its clients are subscribed when this returns."""
-    load = crew.start(programs.load(folder, {
+    load = crew.start(commands.load(folder, {
         "subject": transport, "transport": transport, "clients": clients, "options": dict(options),
         "spawn_rate_per_s": spawn_rate_per_s, "clock_origin_ns": clock.origin_ns, "folder": str(folder),
     }, cores=LOAD_CORES))
     crew.expect(load, "ready", PATIENCE_S)
-    load.send({"target": {"host": programs.LOCALHOST, "port": port}})
+    load.send({"target": {"host": commands.LOCALHOST, "port": port}})
     crew.expect(load, "subscribed", PATIENCE_S)
     return load
 
@@ -134,7 +134,7 @@ def usual(crew: Crew, kind: str, habit_kind: str, clients: int, measure_s: float
     """What the habit reaches against the same."""
     child, port = target(crew, kind)
     path = "/ticks" if scheme == "ws" else ""
-    load = habit(crew, habit_kind, f"{scheme}://{programs.LOCALHOST}:{port}{path}", clients)
+    load = habit(crew, habit_kind, f"{scheme}://{commands.LOCALHOST}:{port}{path}", clients)
     while served(crew, child)[0] == 0:
         crew.check()
         crew.turn(0.1)

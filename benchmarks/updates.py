@@ -25,11 +25,11 @@ import numpy as np
 import rig
 from targets import Ramp
 
-from bench import records
 from bench.clock import RunClock
-from bench.experiment import programs
-from bench.experiment.processes import Child, Crew
+from bench.experiment.trial import commands
+from bench.experiment.trial.processes import Child, Crew
 from bench.measure import recording
+from bench.records import trial_record
 
 NS = 1_000_000_000
 GOAL = 5.0
@@ -56,7 +56,7 @@ def ours(crew: Crew, folder: Path, ramp: Ramp) -> tuple[np.ndarray, np.ndarray, 
     late_ms = _pushed(crew, child, clock, at_ns)
     crew.expect(load, "done", rig.PATIENCE_S)
     recording.convert(folder)
-    rows = records.read_table(folder, "deliveries")
+    rows = trial_record.read_table(folder, "deliveries")
     index, client, app_ns = (rows[name].to_numpy() for name in ("index", "client", "app_ns"))
     due_ns = at_ns + np.array([offset_ns for _, offset_ns in ramp.ticks()])
     return index, client, (app_ns - due_ns[index]) / 1e6, late_ms
@@ -67,7 +67,7 @@ def habit(crew: Crew, folder: Path, ramp: Ramp) -> tuple[np.ndarray, np.ndarray,
     clock = RunClock.start()
     child, port = rig.target(crew, "updates", ramp.to_json())
     out = folder / "habit.raw"
-    load = rig.habit(crew, "updates", f"ws://{programs.LOCALHOST}:{port}/ticks", ramp.connections,
+    load = rig.habit(crew, "updates", f"ws://{commands.LOCALHOST}:{port}/ticks", ramp.connections,
                      HABIT_ORIGIN_NS=str(clock.origin_ns), HABIT_OUT=str(out))
     crew.expect(child, "full", rig.PATIENCE_S)
     at_ns = clock.now_ns() + int(LEAD_S * NS)

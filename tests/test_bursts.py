@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from bursty import trial
 
-from bench.audit import audit
+from bench.audit.detectors import audit
 from bench.feed.schedule import hawkes
-from bench.scenario import Bursts
-from bench.stats.trial import trial_row
+from bench.scenario.model import Bursts
+from bench.stats.trial.row import trial_row
 
 TRANSPORTS = ["websocket", "long_polling", "short_polling"]
 POLLING = TRANSPORTS[1:]

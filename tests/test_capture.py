@@ -21,8 +21,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import records
 from bench.measure import tcp
+from bench.records import trial_record
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(400)]   # it may have to wait for another run
 
@@ -151,7 +151,7 @@ def test_a_capture_agrees_with_our_bytes_and_segments(captured: Captured, subjec
     )
     assert row["status"] == "finished", row["failure"]
     trial = captured.run / "trials" / row["trial"]
-    clients = records.read_table(trial, "clients").to_pydict()
+    clients = trial_record.read_table(trial, "clients").to_pydict()
     manifest = json.loads((captured.run / "manifest.json").read_text())
     offset_ns = time.time_ns() - time.monotonic_ns() + manifest["clock_origin_ns"]
     from_ns, to_ns = (min(clients[name]) + offset_ns for name in ("counted_from_ns", "counted_to_ns"))
@@ -182,7 +182,7 @@ def test_the_parts_are_where_they_belong(captured: Captured, subject: str) -> No
     )
     tls, whole = float(row["tls_bytes_down_per_update"]), float(row["bytes_down_per_update"])
     assert (tls > 0.02 * whole) if subject.endswith("tls") else (abs(tls) < 0.01 * whole)
-    clients = records.read_table(captured.run / "trials" / row["trial"], "clients").to_pydict()
+    clients = trial_record.read_table(captured.run / "trials" / row["trial"], "clients").to_pydict()
     compressed, expanded = (sum(clients[f"{name}_bytes_down"]) for name in ("compressed", "expanded"))
     if subject in ("short", "websocket_tls"):
         assert 0 < compressed < expanded

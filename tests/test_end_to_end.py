@@ -16,7 +16,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from bench import records
+from bench.records import trial_record
 from bench.report import open_run
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
@@ -143,12 +143,13 @@ def test_every_update_is_accounted_for_on_every_transport(runner: Runner) -> Non
 def test_the_kinds_of_trial_files_are_all_there(runner: Runner) -> None:
     folder, trials, _ = runner.finished('load.mode="latest"', "load.symbols_per_client=2")
     for name in trials["trial"]:
-        tables = {table: records.read_table(folder / "trials" / name, table) for table in records.TABLES}
+        tables = {table: trial_record.read_table(folder / "trials" / name, table)
+                  for table in trial_record.TABLES}
         assert tables["clients"].num_rows == 4
         assert all(len(symbols) == 2 for symbols in tables["clients"]["symbols"].to_pylist())
         processes = set(tables["samples"]["process"].to_pylist())
         assert processes == {"server", "load", "publisher"}
-        record = records.read_trial(folder / "trials" / name)
+        record = trial_record.read_trial(folder / "trials" / name)
         assert all(used.cpu_ns for used in record.usage.values())
     assert (trials["lost"] == 0).all()
 
@@ -157,8 +158,8 @@ def test_all_cells_of_a_block_get_the_same_ticks(runner: Runner) -> None:
     folder, trials, _ = runner.finished()
     feeds = []
     for name in trials["trial"]:
-        table = records.read_table(folder / "trials" / name, "feed").to_pandas()
-        warmup_ns = records.read_json(folder / "trials" / name / "trial.json")["windows"]["warmup_ns"]
+        table = trial_record.read_table(folder / "trials" / name, "feed").to_pandas()
+        warmup_ns = trial_record.read_json(folder / "trials" / name / "trial.json")["windows"]["warmup_ns"]
         feeds.append(list(zip(table["symbol"], table["due_ns"] - warmup_ns, strict=True)))
     assert feeds[0] == feeds[1] == feeds[2]
 
@@ -176,7 +177,7 @@ def test_a_killed_runner_leaves_nothing_and_its_run_is_completed(runner: Runner,
     process.communicate()
     assert runner.mark.left_after() == []
     run = (runner.results / "latest").resolve()
-    planned = [each["name"] for each in records.read_json(run / "manifest.json")["plan"]]
+    planned = [each["name"] for each in trial_record.read_json(run / "manifest.json")["plan"]]
     resumed = runner.start("run", "--resume", str(run), "--json", "--force")
     folder, trials, _ = runner.end_of(resumed, (0, 1))
     assert folder == run
@@ -212,7 +213,7 @@ def test_a_process_that_is_killed_fails_its_trial_and_the_run_goes_on(
     assert list(trials["status"]).count("finished") == 1
     failed = trials[trials["status"] == "failed"].iloc[0]
     assert failed["failure"] == reason
-    record = records.read_trial(folder / "trials" / failed["trial"])
+    record = trial_record.read_trial(folder / "trials" / failed["trial"])
     assert record.detail is not None
     assert "ended by itself with status 137" in record.detail
     assert "All users spawned" in record.detail
@@ -232,9 +233,9 @@ def test_a_publisher_that_is_killed_is_started_again_and_its_gap_is_told(runner:
     assert hurt["status"] == "finished"
     assert hurt["verdict"] == "INVALID"
     assert "unpublished" in hurt["reasons"]
-    record = records.read_trial(run / "trials" / hurt["trial"])
+    record = trial_record.read_trial(run / "trials" / hurt["trial"])
     assert record.publisher["lives"] == 2
-    feed = records.read_table(run / "trials" / hurt["trial"], "feed").to_pandas()
+    feed = trial_record.read_table(run / "trials" / hurt["trial"], "feed").to_pandas()
     assert feed["epoch"].nunique() == 2
     assert feed["seq"].isna().any()
 

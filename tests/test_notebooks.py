@@ -14,9 +14,9 @@ from priced import priced
 from synthetic import Plan, make_run
 
 from bench.report import build
-from bench.simulation import costs
-from bench.stats import prediction
-from bench.stats.prediction import Compared
+from bench.simulation.calibration import costs
+from bench.stats.run import prediction
+from bench.stats.run.prediction import Compared
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

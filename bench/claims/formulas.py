@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.scenario import Claim
-from bench.stats.arrays import Floats
-from bench.stats.costs import DIRECTIONS
+from bench.scenario.model import Claim
+from bench.stats.trial.arrays import Floats
+from bench.stats.trial.bytes import DIRECTIONS
 
 MEGABIT = 2**20
 """The bits in a megabit as Lubbers and Greco count them."""

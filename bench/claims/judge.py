@@ -26,10 +26,10 @@ import pandas as pd
 
 from bench.claims.formulas import FORMULAS, NEEDS, Evidence
 from bench.errors import ScenarioError
-from bench.scenario import Claim, Scenario
-from bench.stats.costs import PARTS
-from bench.stats.intervals import Interval, interval
-from bench.stats.trial import COLUMNS
+from bench.scenario.model import Claim, Scenario
+from bench.stats.run.intervals import Interval, interval
+from bench.stats.trial.bytes import PARTS
+from bench.stats.trial.row import COLUMNS
 
 Verdict = Literal["reproduced", "refuted", "conditional"]
 

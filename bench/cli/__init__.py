@@ -59,14 +59,14 @@ def __getattr__(name: str) -> Typer:
     with ended_at_once():   # this takes a second
         import typer
 
-        from bench.cli import measuring, scenarios, simulating, validating
+        from bench.cli import measuring, scenarios, simulate, validating
 
     app = typer.Typer(
         no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
         rich_markup_mode="markdown",
         help="What it costs, and how long it takes, to get live data to its clients.",
     )
-    for verb in (*measuring.VERBS, *simulating.VERBS, *validating.VERBS, *scenarios.VERBS):
+    for verb in (*measuring.VERBS, *simulate.VERBS, *validating.VERBS, *scenarios.VERBS):
         app.command()(verb)
     globals()["app"] = app
     return app

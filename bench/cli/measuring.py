@@ -13,10 +13,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from bench import manifest, terminal
-from bench.cli import scale
-from bench.cli.outcome import finish
-from bench.cli.terms import (
+from bench.cli import study
+from bench.cli.options import (
     RESULTS,
     AsJson,
     ColumnNames,
@@ -35,19 +33,22 @@ from bench.cli.terms import (
     told,
     told_how_to_go_on,
 )
+from bench.cli.outcome import finish
 from bench.errors import RunError
-from bench.experiment import capacity, journal, needs, plan, prepare, progress
+from bench.experiment import capacity_search, plan, prepare, progress, requirements, run_folder
 from bench.experiment import doctor as doctors
 from bench.experiment import run as runs
 from bench.experiment import serve as serving
+from bench.experiment.disk_full import told_where_full
 from bench.experiment.effect import refuse_without_effect, typed_fields
-from bench.experiment.journal import Run
-from bench.experiment.lock import begun, machine_lock
+from bench.experiment.machine_lock import begun, machine_lock
 from bench.experiment.prepare import Question
-from bench.experiment.room import told_where_full
-from bench.report import compare as comparing
-from bench.stats import changes
-from bench.validation import told_count, told_list
+from bench.experiment.run_folder import Run
+from bench.output import terminal
+from bench.records import manifest
+from bench.report.pages import compare as comparing
+from bench.scenario.parsing import told_count, told_list
+from bench.stats.run import regressions
 
 
 def run(
@@ -92,7 +93,7 @@ def run(
             question = _asked("default" if scenario is None else scenario, overrides or (), feed, columns)
             needed = prepare.refuse_unless_fits(question, results or RESULTS)
             if only_plan:
-                _tell_plan(question, needed, needs.Means.read(results or RESULTS), as_json)
+                _tell_plan(question, needed, requirements.Means.read(results or RESULTS), as_json)
                 return
             begin = partial(_begin, question, results or RESULTS)
         else:
@@ -113,14 +114,14 @@ def run(
 def _asked(name: str, overrides: Sequence[str], feed: Path | None, columns: str | None) -> Question:
     """Return the scenario that is to be measured, with what was typed for it and its file of trades read."""
     question = prepare.read(name, [*as_field(columns), *overrides], feed)
-    scale.refuse_to_measure(question)
+    study.refuse_to_measure(question)
     refuse_without_effect([question], typed_fields(of_a_file(feed, columns), overrides), "run")
     return prepare.with_trades(question)
 
 
 def _begin(question: Question, results: Path) -> Run:
     """A new run's folder."""
-    return journal.create(results, question.scenario, plan.trials(question.scenario), name=question.name,
+    return run_folder.create(results, question.scenario, plan.trials(question.scenario), name=question.name,
                           scenario_file=question.file, options=question.options, command=sys.argv[1:],
                           trades=question.trades)
 
@@ -138,7 +139,7 @@ def _named_beside(resume: Path, scenario: str | None, overrides: Sequence[str], 
 
 def _resume(folder: Path, named: Callable[[], Question] | None, *, force: bool) -> Run:
     """The run in a folder, ready to go on; a scenario that is named beside it is compared with its own."""
-    under_way = journal.resume(folder.resolve(), named().scenario if named else None, force=force)
+    under_way = run_folder.resume(folder.resolve(), named().scenario if named else None, force=force)
     prepare.refuse_unless_startable(under_way.scenario, Path(under_way.manifest["scenario_folder"]),
                                     str(under_way.folder / manifest.NAME))
     return under_way
@@ -151,10 +152,11 @@ def _execute(under_way: Run) -> None:
         if under_way.scenario.capacity is None:
             runs.execute(under_way, progress.reporter)
         else:
-            capacity.execute(under_way, say)
+            capacity_search.execute(under_way, say)
 
 
-def _tell_plan(question: Question, needed: needs.Needs, means: needs.Means, as_json: bool) -> None:
+def _tell_plan(question: Question, needed: requirements.Needs, means: requirements.Means,
+               as_json: bool) -> None:
     """Print the blocks and what they need, as tables or as JSON."""
     planned = plan.trials(question.scenario)
     blocks = {block: [(each.subject, each.clients) for each in planned if each.block == block]
@@ -179,12 +181,12 @@ def _tell_plan(question: Question, needed: needs.Needs, means: needs.Means, as_j
         table.add_row(str(block), ", ".join(f"{label} {clients}" for label, clients in cells))
     search = scenario.capacity
     if search is not None:
-        what, names = capacity.told_raised(search), ", ".join(scenario.transports)
+        what, names = capacity_search.told_raised(search), ", ".join(scenario.transports)
         table.add_row("search", f"{search.start:,} to {search.most:,} {what} of each of {names}, until "
-                      f"{search.objective} breaks; for {needs.told_time(search.time_s)} at most. "
+                      f"{search.objective} breaks; for {requirements.told_time(search.time_s)} at most. "
                       "The needs are those of one step at the top.")
     rows = Table("", "needed", "here")
-    for row in needs.table(needed, means):
+    for row in requirements.table(needed, means):
         rows.add_row(*row)
     console = terminal.console(markup=False)
     console.print(table)
@@ -219,7 +221,7 @@ def compare(
     after: Annotated[Path, typer.Argument(metavar="AFTER", help="The folder of the run to be judged.")],
     threshold_percent: Annotated[float, typer.Option(
         "--threshold", metavar="PERCENT", min=0, help="A change by less is not called one.")] = (
-            100 * changes.THRESHOLD),
+            100 * regressions.THRESHOLD),
     force: Annotated[bool, typer.Option(
         "--force", help="Compare runs that are not alike, too: another host, scenario, schema or feed "
         "file, or one that is simulated with one that is measured.")] = False,

@@ -14,25 +14,27 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
-from bench import claims, terminal
+from bench import claims
 from bench import report as reports
 from bench.claims import Judged
-from bench.cli import scale
-from bench.cli.terms import print_json, told_how_to_go_on
-from bench.experiment.room import told_where_full
-from bench.report import claims as claim_words
-from bench.report import forms, style
-from bench.report.run import Run
-from bench.stats.fleet import Need
+from bench.cli import study
+from bench.cli.options import print_json, told_how_to_go_on
+from bench.experiment.disk_full import told_where_full
+from bench.output import terminal
+from bench.report import style
+from bench.report.data.run import Run
+from bench.report.tables import claims as claim_words
+from bench.report.text import forms
+from bench.stats.run.capacity_plan import Need
 
 
 def finish(folder: Path, as_json: bool) -> str | None:
     """Write the report and print the summary; what the run lacks, in a sentence, or None."""
-    if scale.has_scale(folder):
-        scale.finish(folder, as_json)
+    if study.has_scale(folder):
+        study.finish(folder, as_json)
         return None
     # It imports matplotlib, which a command that draws nothing should not pay for.
-    from bench.report import findings, simulated
+    from bench.report.text import findings, simulated
 
     again = f"tickertape report {folder}"
     with told_where_full(again), told_how_to_go_on(again):
@@ -163,7 +165,7 @@ def _ticks_told(summary: pd.DataFrame) -> str:
 def _capacity_table(knees: pd.DataFrame) -> Table:
     """The limits with their intervals, and who gave in."""
     # It imports matplotlib, which a command that draws nothing should not pay for.
-    from bench.report.capacity import limit_text
+    from bench.report.pages.capacity import limit_text
 
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
         f"Where {knees['objective'].iloc[0]} holds in half of all steps, with the 95 % interval. "

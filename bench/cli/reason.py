@@ -16,7 +16,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from bench.plain import visible
+from bench.output.plain import visible
 
 VARIABLE = "TICKERTAPE_REASON"
 

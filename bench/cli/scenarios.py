@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bench import shipped
-from bench.cli.terms import VALID, told
+from bench.cli.options import VALID, told
 from bench.errors import ScenarioError
 from bench.experiment import prepare
 

@@ -23,9 +23,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from bench import manifest as manifests
-from bench import terminal
-from bench.cli.terms import (
+from bench.cli.options import (
     RESULTS,
     AsJson,
     Overrides,
@@ -39,22 +37,25 @@ from bench.cli.terms import (
     told_how_to_go_on,
 )
 from bench.errors import RunError, UserError
-from bench.experiment import capacity, prepare, progress, series
+from bench.experiment import capacity_search, prepare, progress, series
+from bench.experiment.disk_full import told_where_full
 from bench.experiment.effect import refuse_without_effect, typed_fields
-from bench.experiment.journal import Commit
-from bench.experiment.lock import begun, folder_lock, machine_lock
+from bench.experiment.machine_lock import begun, folder_lock, machine_lock
 from bench.experiment.prepare import Question
-from bench.experiment.room import told_where_full
+from bench.experiment.run_folder import Commit
 from bench.experiment.series import Series
 from bench.measure import host
-from bench.records import SCHEMA_VERSION, write_json
-from bench.simulation import calibration, twins
-from bench.simulation.calibration import calibrate as fitted
-from bench.simulation.costs import CostsFile, host_slug, read_costs, write_costs
-from bench.simulation.observed import kinds_asked, observe
-from bench.stats import prediction
-from bench.stats.prediction import Compared
-from bench.stats.uncertainty import number
+from bench.output import terminal
+from bench.records import manifest as manifests
+from bench.records.trial_record import SCHEMA_VERSION, write_json
+from bench.simulation.calibration import calibration
+from bench.simulation.calibration.calibration import calibrate as fitted
+from bench.simulation.calibration.costs import CostsFile, host_slug, read_costs, write_costs
+from bench.simulation.calibration.observations import kinds_asked, observe
+from bench.simulation.validation import resimulate
+from bench.stats.run import prediction
+from bench.stats.run.prediction import Compared
+from bench.stats.run.uncertainty import number
 
 SHORT = {
     "latency_mean_ms": "mean ms", "latency_p50_ms": "p50 ms", "latency_p95_ms": "p95 ms",
@@ -156,7 +157,7 @@ def _measure(held: ExitStack, begin: Callable[[], Series], resume: Path | None, 
             searches = [run for run in under_way.runs if run.scenario.capacity is not None]
             series.execute([run for run in under_way.runs if run not in searches], progress.reporter)
             for run in searches:
-                capacity.execute(run, say)
+                capacity_search.execute(run, say)
     return under_way
 
 
@@ -208,7 +209,7 @@ def validate(
     Exit status: 0 the table is made, whatever it says; 1 the disk filled; 2 a mistake; 130 interrupted.
     """
     # It imports matplotlib, which a command that draws nothing should not pay for.
-    from bench.simulation import validation
+    from bench.simulation.validation import validation
 
     with told(), ExitStack() as held:
         _refuse_idle(resume, force=force, results=results)
@@ -238,7 +239,7 @@ def validate(
 def _beginning(scenario: str, costs: Path | None, overrides: Sequence[str], results: Path
                ) -> Callable[[], Series]:
     """What makes a new validation's folder; everything that it will measure is checked here."""
-    from bench.simulation import validation
+    from bench.simulation.validation import validation
 
     typed = typed_fields({}, overrides)
     asked = series.questions(scenario, overrides)
@@ -246,11 +247,11 @@ def _beginning(scenario: str, costs: Path | None, overrides: Sequence[str], resu
     held_out = _checked(asked, results)
     searches = _checked(series.searches(scenario, overrides), results)
     calibration = [] if costs is not None else _checked(series.questions("calibration", overrides), results)
-    cells = [cell for each in held_out for cell in twins.cells_of(each)]
+    cells = [cell for each in held_out for cell in resimulate.cells_of(each)]
     given = None if costs is None else read_costs(costs)
-    known = twins.fitted_cells(given) if given is not None else [
-        cell for each in calibration for cell in twins.cells_of(each)]
-    twins.refuse_overlap(cells, known, scenario)
+    known = resimulate.fitted_cells(given) if given is not None else [
+        cell for each in calibration for cell in resimulate.cells_of(each)]
+    resimulate.refuse_overlap(cells, known, scenario)
 
     def begin() -> Series:
         made = series.create(results, "validation", [*calibration, *held_out, *searches], sys.argv[1:])
@@ -272,7 +273,7 @@ def _beginning(scenario: str, costs: Path | None, overrides: Sequence[str], resu
 
 def _resumed(folder: Path, *, force: bool) -> Series:
     """A validation that was interrupted; what it predicts was named before the first trial."""
-    from bench.simulation import validation
+    from bench.simulation.validation import validation
 
     found = series.resume(folder, "validation", force=force)
     validation.named(folder)
@@ -281,7 +282,7 @@ def _resumed(folder: Path, *, force: bool) -> Series:
 
 def _keep_costs(measured: Series) -> None:
     """Write the costs into the validation's folder: those that were given, or what its calibration shows."""
-    from bench.simulation import validation
+    from bench.simulation.validation import validation
 
     folder = measured.folder
     given, path = folder / validation.GIVEN, folder / validation.COSTS

@@ -3,7 +3,7 @@
     counters and probes, once a second ─► the worst stretch as long as a trial ─► half the detectors' bounds
 
 A machine is called good for what was seen, for as long as it was looked at, and both are said. Bounds are
-half of those that make a trial INVALID (`bench.audit`), since what comes next may be worse.
+half of those that make a trial INVALID (`bench.audit.detectors`), since what comes next may be worse.
 
 Known weakness: what begins after the look is seen by the trials alone.
 """
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.audit import DETECTORS
+from bench.audit.detectors import DETECTORS
 from bench.measure import host, noise
 from bench.measure.host import Check
 from bench.measure.noise import Counters, Probe

@@ -17,8 +17,8 @@ from typing import Literal
 
 from bench.errors import ScenarioError
 from bench.experiment.prepare import Question
-from bench.scenario import Scenario
-from bench.tables import Table
+from bench.scenario.fields import Table
+from bench.scenario.model import Scenario
 
 Verb = Literal["run", "serve", "simulate", "calibrate", "validate"]
 SIMULATED_ALONE = "`tickertape simulate`, which has it"

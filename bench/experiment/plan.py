@@ -28,9 +28,9 @@ from dataclasses import dataclass
 
 from bench import transports
 from bench.errors import ScenarioError
-from bench.scenario import Load, Scenario
-from bench.tables import Table
-from bench.wire import Wire
+from bench.scenario.fields import Table
+from bench.scenario.model import Load, Scenario
+from bench.wire.options import Wire
 
 LABEL = re.compile(r"[A-Za-z0-9_]{1,40}")
 SHORTEST_LATE_S = 1.0
@@ -71,7 +71,7 @@ def cells_of(scenario: Scenario) -> list[tuple[str, int]]:
 def trials(scenario: Scenario) -> list[PlannedTrial]:
     """All trials that a run may come to, in order; `trials.until` can end it after any block."""
     if scenario.capacity is not None:
-        return []   # each step depends on those before: `bench.experiment.capacity`
+        return []   # each step depends on those before: `bench.experiment.capacity_search`
     cells = cells_of(scenario)
     count = scenario.trials.blocks
     block_width, position_width = len(str(count)), len(str(len(cells)))

@@ -20,15 +20,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import claims, shipped
-from bench import scenario as scenarios
 from bench.errors import ScenarioError
-from bench.experiment import capacity, journal, needs, plan
+from bench.experiment import capacity_search, plan, requirements, run_folder
 from bench.feed import schedule
 from bench.feed.trade_store import Trades
 from bench.measure import host
-from bench.scenario import Scenario
-from bench.tables import Table
-from bench.validation import short, told
+from bench.scenario import model as scenarios
+from bench.scenario.fields import Table
+from bench.scenario.model import Scenario
+from bench.scenario.parsing import short, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None) -> 
     options = plan.options_of_all(scenario, str(file))
     plan.check(scenario, options, str(file))
     claims.check(scenario, str(file))
-    capacity.check(scenario, options, str(file))
+    capacity_search.check(scenario, options, str(file))
     return Question(file.stem, file, scenario, options)
 
 
@@ -97,22 +97,22 @@ def with_trades(question: Question, horizon_s: float | None = None, t0_s: float 
     return replace(question, trades=kept)
 
 
-def refuse_unless_fits(question: Question, results: Path) -> needs.Needs:
+def refuse_unless_fits(question: Question, results: Path) -> requirements.Needs:
     """What the question needs, unless this machine can't give it; foreseen before its ticks are drawn, which
     what can't fit would not survive."""
-    journal.refuse_no_place(results)
+    run_folder.refuse_no_place(results)
     refuse_unless_startable(question.scenario, question.file.absolute().parent, str(question.file))
-    costliest, means = capacity.at_most(question.scenario), needs.Means.read(results)
+    costliest, means = capacity_search.at_most(question.scenario), requirements.Means.read(results)
     horizon_s = plan.horizon_s(costliest, question.options)
-    expected = needs.expected_ticks(costliest, horizon_s)
-    needs.refuse_unless_fits(needs.needs(costliest, question.options, expected), means)
+    expected = requirements.expected_ticks(costliest, horizon_s)
+    requirements.refuse_unless_fits(requirements.needs(costliest, question.options, expected), means)
     seed = plan.derive(costliest.seed, "block", 1)
     trades = with_trades(question).trades
     t0_s = plan.warmup_s(costliest, question.options)
     ticks = len(schedule.make(costliest.feed, seed, horizon_s, t0_s, trades))
-    needed = needs.needs(costliest, question.options, ticks, trades_read=trades.rows if trades else 0,
+    needed = requirements.needs(costliest, question.options, ticks, trades_read=trades.rows if trades else 0,
                          trades_kept=len(trades.price) if trades else 0)
-    needs.refuse_unless_fits(needed, means)
+    requirements.refuse_unless_fits(needed, means)
     return needed
 
 

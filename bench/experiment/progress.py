@@ -22,13 +22,13 @@ from typing import Protocol, TextIO
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from bench import terminal
-from bench.audit import Reason, Verdict
-from bench.experiment.needs import told_time
+from bench.audit.detectors import Reason, Verdict
 from bench.experiment.plan import PlannedTrial
-from bench.stats.stopping import Standing
-from bench.stats.uncertainty import number
-from bench.until import Until
+from bench.experiment.requirements import told_time
+from bench.output import terminal
+from bench.scenario.stop_rule import Until
+from bench.stats.run.stopping import Standing
+from bench.stats.run.uncertainty import number
 
 Row = Mapping[str, object]
 NEAR_THE_END = 0.1

@@ -3,7 +3,7 @@
     plan ─► for each trial that is not on disk yet:  make ─► judge ─► tell ─► again, if it is INVALID
 
 With `trials.until` the plan holds as many blocks as there may be, and after each whole block the trials
-so far decide whether another one is begun (`bench.stats.stopping`). What is on disk decides, so that a
+so far decide whether another one is begun (`bench.stats.run.stopping`). What is on disk decides, so that a
 resumed run ends where it would have ended anyway.
 
 The runner itself stays off the server's core. SIGINT and SIGTERM end a run in order: the trial that is
@@ -22,15 +22,16 @@ from types import FrameType
 
 import pandas as pd
 
-from bench.audit import judge
+from bench.audit.detectors import judge
 from bench.clock import RunClock
-from bench.experiment import needs, plan, trial
-from bench.experiment.journal import Run
+from bench.experiment import plan, requirements
 from bench.experiment.plan import PlannedTrial
 from bench.experiment.progress import Reporter, TimeLeft, told_standing
-from bench.experiment.trial import Setting
+from bench.experiment.run_folder import Run
+from bench.experiment.trial import trial
+from bench.experiment.trial.trial import Setting
 from bench.measure import host
-from bench.stats.stopping import standing
+from bench.stats.run.stopping import standing
 
 
 def execute(run: Run, make_reporter: Callable[[int, int], Reporter]) -> None:
@@ -40,7 +41,7 @@ def execute(run: Run, make_reporter: Callable[[int, int], Reporter]) -> None:
     clock = RunClock(run.manifest["clock_origin_ns"])
     setting = Setting.on_this_machine(scenario, options, clock, Path(run.manifest["scenario_folder"]))
     left = [planned for planned in run.plan if not run.is_done(planned)]
-    time_left = TimeLeft([needs.trial_s(scenario, options, planned.clients) for planned in left])
+    time_left = TimeLeft([requirements.trial_s(scenario, options, planned.clients) for planned in left])
     host.raise_open_files()
     with termination_as_interrupt(), pinned_to(setting.other_cores):   # the reporter's thread, too
         reporter = make_reporter(len(run.plan) - len(left), len(run.plan))

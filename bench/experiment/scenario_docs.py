@@ -13,8 +13,8 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from bench import transports
-from bench.scenario import Claim, External, Scenario, Subject
-from bench.validation import table_of
+from bench.scenario.model import Claim, External, Scenario, Subject
+from bench.scenario.parsing import table_of
 
 HEAD = """\
 # The scenario file

@@ -23,17 +23,17 @@ from pathlib import Path
 from bench import shipped
 from bench.clock import RunClock
 from bench.errors import RunError, ScenarioError
-from bench.experiment import journal, needs, plan
+from bench.experiment import plan, requirements, run_folder
 from bench.experiment.effect import field_of, instead, without_effect
-from bench.experiment.journal import Run
 from bench.experiment.plan import PlannedTrial
 from bench.experiment.prepare import Question, read, with_trades
 from bench.experiment.progress import Reporter, TimeLeft
 from bench.experiment.run import make, pinned_to, termination_as_interrupt
-from bench.experiment.trial import Setting
+from bench.experiment.run_folder import Run
+from bench.experiment.trial.trial import Setting
 from bench.measure import host
-from bench.records import SCHEMA_VERSION, read_json, write_json
-from bench.validation import told
+from bench.records.trial_record import SCHEMA_VERSION, read_json, write_json
+from bench.scenario.parsing import told
 
 NAME = "series.json"
 
@@ -85,9 +85,9 @@ def _files(name: str) -> list[Path]:
 
 def create(results: Path, name: str, asked: Sequence[Question], command: Sequence[str]) -> Series:
     """A new series: its folder, with a run for each question."""
-    folder = journal.new_folder(results, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}")
+    folder = run_folder.new_folder(results, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}")
     runs = [
-        journal.create(
+        run_folder.create(
             folder / "runs", each.scenario, plan.trials(each.scenario), name=each.name,
             scenario_file=each.file, options=each.options, command=command, trades=each.trades,
         ) for each in map(with_trades, asked)
@@ -106,7 +106,7 @@ def resume(folder: Path, name: str, *, force: bool) -> Series:
     runs = said.get("runs")
     if not isinstance(runs, list) or not runs or not all(isinstance(each, str) for each in runs):
         raise RunError(f"{path}: runs: found {told(runs)}, allowed is a list of the runs' names")
-    return Series(folder, [journal.resume(folder / "runs" / each, None, force=force) for each in runs])
+    return Series(folder, [run_folder.resume(folder / "runs" / each, None, force=force) for each in runs])
 
 
 def execute(runs: Sequence[Run], make_reporter: Callable[[int, int], Reporter]) -> None:
@@ -115,7 +115,7 @@ def execute(runs: Sequence[Run], make_reporter: Callable[[int, int], Reporter]) 
     whole = in_turns([run.plan for run in runs])
     order = [(number, planned) for number, planned in whole if not runs[number].is_done(planned)]
     time_left = TimeLeft([
-        needs.trial_s(settings[number].scenario, settings[number].options, planned.clients)
+        requirements.trial_s(settings[number].scenario, settings[number].options, planned.clients)
         for number, planned in order
     ])
     host.raise_open_files()

@@ -27,14 +27,15 @@ from pathlib import Path
 
 from bench.clock import RunClock
 from bench.errors import HostError, TrialError, UserError
-from bench.experiment import journal, needs, programs
-from bench.experiment.needs import told_time
+from bench.experiment import requirements, run_folder
 from bench.experiment.prepare import Question, with_trades
-from bench.experiment.processes import Crew
+from bench.experiment.requirements import told_time
 from bench.experiment.run import termination_as_interrupt
+from bench.experiment.trial import commands
+from bench.experiment.trial.processes import Crew
 from bench.feed import trade_store
 from bench.measure import host
-from bench.scenario import External, Feed
+from bench.scenario.model import External, Feed
 
 DAY_S = 86_400.0
 TICKS_MAX = 2_000_000
@@ -82,17 +83,17 @@ def _start(crew: Crew, folder: Path, question: Question, port: int, ports: dict[
            web_ports: dict[str, int], origins: Sequence[str], say: Callable[[str], None]) -> None:
     """Start everything, and say where it is."""
     scenario, clock = question.scenario, RunClock.start()
-    publisher = crew.start(programs.publisher(
+    publisher = crew.start(commands.publisher(
         folder, scenario.feed, seed=scenario.seed, horizon_s=horizon_s(scenario.feed), t0_s=0.0,
         clock_origin_ns=clock.origin_ns, port=port,
     ))
     ticks = TICKS_MAX if question.trades is None else len(question.trades.price)
-    epoch = str(crew.expect(publisher, "ready", needs.starting_s(READY_S, ticks))["epoch"])
+    epoch = str(crew.expect(publisher, "ready", requirements.starting_s(READY_S, ticks))["epoch"])
     publisher.send({"start": {"warmup_ns": clock.now_ns()}})
     say(f"feed            127.0.0.1:{port}    "
         f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}; echo after - >&3; cat <&3'")
     servers = [
-        crew.start(programs.server(
+        crew.start(commands.server(
             folder, scenario.transports[label].transport, question.options[label], scenario.server,
             name=label, feed_port=port, port=each, allowed=origins,
         ))
@@ -112,7 +113,7 @@ def _start(crew: Crew, folder: Path, question: Question, port: int, ports: dict[
             "clients": WEB_CLIENTS, "mode": scenario.load.mode, "seed": scenario.seed,
             "spawn_rate_per_s": WEB_CLIENTS, "clock_origin_ns": clock.origin_ns,
         }
-        crew.start(programs.web_load(folder, f"locust-{label}", config, each, scenario.load.processes))
+        crew.start(commands.web_load(folder, f"locust-{label}", config, each, scenario.load.processes))
         say(f"{label:15} http://127.0.0.1:{each}    Locust's web interface: open it in a browser")
     say(told_end(scenario.feed))
 
@@ -130,7 +131,7 @@ def _with_kept_trades(question: Question, folder: Path) -> Question:
         return question
     kept = folder / trade_store.NAME
     trade_store.store(kept, question.trades)
-    return replace(question, scenario=journal.replaying(question.scenario, kept))
+    return replace(question, scenario=run_folder.replaying(question.scenario, kept))
 
 
 def origin_of(text: str) -> str:
@@ -156,7 +157,7 @@ def told_end(feed: Feed) -> str:
 def has_proxy() -> bool:
     """Whether the environment sends requests to this machine through a proxy."""
     found = urllib.request.getproxies()
-    return bool(found) and not urllib.request.proxy_bypass(programs.LOCALHOST)
+    return bool(found) and not urllib.request.proxy_bypass(commands.LOCALHOST)
 
 
 def line_for(label: str, transport: str, port: int, epoch: str, certificate: Path | None = None, *,

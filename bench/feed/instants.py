@@ -28,7 +28,7 @@ Bools = npt.NDArray[np.bool_]
 INSTANT_MAX_NS = 7_258_118_400_000_000_000
 """The year 2200. What lies beyond is a slip; 2262 is the last that 64 bits of nanoseconds can hold."""
 NUMBER_MIN_NS = 662_688_000_000_000_000
-"""The year 1991, for epoch numbers (see `bench.trade_formats.SECONDS`)."""
+"""The year 1991, for epoch numbers (see `bench.scenario.trade_formats.SECONDS`)."""
 DATE_MIN_NS = 31_536_000_000_000_000
 """The year 1971, for dates: 1970 is what comes of a number that was converted in a wrong unit."""
 UNITS_NS = ((1e11, 1_000_000_000), (1e14, 1_000_000), (1e17, 1_000))

@@ -66,7 +66,7 @@ def to_table(folder: Path, schedule: Schedule, warmup_ns: int) -> pa.Table:
     """
     import pyarrow as pa  # here, since the publisher needs none of it
 
-    from bench.records import FEED
+    from bench.records.trial_record import FEED
 
     lives = sorted(folder.glob("feed.*.log"))
     merged = np.zeros(len(schedule), dtype=RECORDS)

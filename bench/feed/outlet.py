@@ -29,8 +29,8 @@ from contextlib import suppress
 
 import orjson
 
-from bench.contract import Cursor, Refusal, Subscription
 from bench.feed.tape import Tape
+from bench.wire.contract import Cursor, Refusal, Subscription
 
 PROTOCOL = "tickertape/1"
 CHUNK_TICKS = 256

@@ -47,7 +47,7 @@ from bench.feed.tape import Tape
 from bench.feed.tick import ENCODERS, Tick
 from bench.feed.timer import Alarm
 from bench.lifeline import Lifeline
-from bench.scenario import Feed
+from bench.scenario.model import Feed
 
 SPIN_MAX_NS = 400_000
 SPIN_SHARE = 0.1
@@ -61,7 +61,7 @@ NICE = -10
 
 
 class Config(BaseModel):
-    """What the runner asks for; see `bench.scenario.Feed` for the feed's own fields."""
+    """What the runner asks for; see `bench.scenario.model.Feed` for the feed's own fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

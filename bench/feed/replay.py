@@ -2,7 +2,8 @@
 
     TradeFile ─► batches of columns ─► instants, prices, sizes, symbols, each checked ─► Trades
 
-Which column is what, `bench.trade_formats` says; what wraps the file, `bench.feed.trade_files` takes off;
+Which column is what, `bench.scenario.trade_formats` says; what wraps the file, `bench.feed.trade_files`
+takes off;
 timestamps are those of `bench.feed.instants`. One file has one unit, that of its first row.
 
 Trades must be sorted, or `sort` be set; equal timestamps stay in the file's order, since exchanges stamp
@@ -50,9 +51,9 @@ from bench.feed.instants import (
 )
 from bench.feed.trade_files import TEXT, Batch, TradeFile
 from bench.feed.trade_store import Trades
-from bench.tables.replay import SYMBOL_PATTERN, Replay
-from bench.trade_formats import Asked
-from bench.validation import told
+from bench.scenario.parsing import told
+from bench.scenario.replay import SYMBOL_PATTERN, Replay
+from bench.scenario.trade_formats import Asked
 
 BYTES_A_TRADE = 100
 """What reading takes at most for each trade, beside what any file takes."""

@@ -43,7 +43,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.feed.tick import Level, Tick
-from bench.scenario import Bursts, Feed
+from bench.scenario.model import Bursts, Feed
 
 if TYPE_CHECKING:
     from bench.feed.trade_store import Trades

@@ -30,9 +30,9 @@ from typing import Any, cast
 
 import orjson
 
-from bench.contract import EPOCH, tick_fields
 from bench.feed.outlet import PROTOCOL
 from bench.feed.tape import Tape
+from bench.wire.contract import EPOCH, tick_fields
 
 PAUSE_FIRST_S = 0.05
 PAUSE_MAX_S = 1.0

@@ -36,8 +36,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TypeVar
 
-from bench.contract import Batch, Cursor, Refusal, Subscription
-from bench.scenario import SlowClient
+from bench.scenario.model import SlowClient
+from bench.wire.contract import Batch, Cursor, Refusal, Subscription
 
 T = TypeVar("T")
 

@@ -33,8 +33,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from bench.errors import FeedFileError
-from bench.trade_formats import SAMPLE_ROWS, Asked, Layout, Unrecognised, of_header, of_rows
-from bench.validation import short
+from bench.scenario.parsing import short
+from bench.scenario.trade_formats import SAMPLE_ROWS, Asked, Layout, Unrecognised, of_header, of_rows
 
 HEAD_BYTES = 65_536
 BLOCK_BYTES = 1 << 18

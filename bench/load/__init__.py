@@ -5,4 +5,14 @@
                                runner ◄─lifeline──┘            recorder, live numbers ◄────────┘
 
 It is always a process of its own and nothing imports it: importing Locust patches the standard library.
+
+Modules, in reading order:
+
+    locustfile  the entry for Locust
+    config      what a load process is told
+    users       Locust's users: one per client
+    session     what a load process does in a trial
+    reactor     the one loop over all sockets
+    accounting  when everything that was owed has arrived
+    live        live numbers for Locust's own display
 """

@@ -19,10 +19,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from bench.contract import Subscription
 from bench.errors import UserError
-from bench.tables import Count, Positive, Table
-from bench.validation import validated
+from bench.scenario.fields import Count, Positive, Table
+from bench.scenario.parsing import validated
+from bench.wire.contract import Subscription
 
 VARIABLE = "TICKERTAPE_LOAD"
 

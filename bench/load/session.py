@@ -33,7 +33,6 @@ from locust.env import Environment
 
 from bench import transports
 from bench.clock import RunClock
-from bench.handshake import client_context
 from bench.lifeline import Lifeline
 from bench.load import live
 from bench.load.accounting import Accounting
@@ -41,12 +40,13 @@ from bench.load.config import Config
 from bench.load.reactor import Reactor, spawn
 from bench.measure.recording import Recorder
 from bench.measure.tcp import TcpInfo, wire_bytes
-from bench.records import COUNTED, COUNTED_BY_KERNEL, OPEN, OPENING_AND_CLOSING, Windows
-from bench.scenario import Subject
+from bench.records.trial_record import COUNTED, COUNTED_BY_KERNEL, OPEN, OPENING_AND_CLOSING, Windows
+from bench.scenario.model import Subject
 from bench.transports import ClientMachine, ClientSpec, random_of
 from bench.transports.link import Link
 from bench.transports.tls import Secured
-from bench.wire import Wire
+from bench.transports.tls_sizes import client_context
+from bench.wire.options import Wire
 
 CLIENTS_A_LOOK = 64
 SUBSCRIBE_LIMIT_S = 20.0

@@ -36,7 +36,7 @@ from pathlib import Path
 import psutil
 
 from bench.clock import RunClock
-from bench.records import Usage
+from bench.records.trial_record import Usage
 
 CPUCLOCK_SCHED = 2
 LINUX = sys.platform == "linux"

@@ -6,7 +6,7 @@
 Appending a row packs five numbers into a block that is there already: about 0.1 µs, and never a pause,
 since no buffer grows (doubling an array of this size stalls for tens of milliseconds). `write` copies
 the blocks out as they are. `convert` runs in the runner's process, where a second of numpy disturbs
-nobody, and leaves the tables of `bench.records`.
+nobody, and leaves the tables of `bench.records.trial_record`.
 
 A read is told by its client and its application instant: two reads of one client never share one,
 because the clock has moved between them. So `updates_in_read` needs no column of its own in a row.
@@ -24,8 +24,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from bench import records
 from bench.clock import NO_STAMP
+from bench.records import trial_record
 
 BLOCK_ROWS = 65_536
 
@@ -166,9 +166,9 @@ def convert(folder: Path) -> None:
     skipped = pa.concat_tables(
         [_skips_table(rows, meta["words"]) for rows, meta in zip(skips, metas, strict=True)]
     )
-    records.write_table(folder, "deliveries", _deliveries_table(deliveries))
-    records.write_table(folder, "skips", skipped.unify_dictionaries().sort_by("app_ns"))
-    records.write_table(folder, "clients", pa.Table.from_pylist(clients, records.CLIENTS))
+    trial_record.write_table(folder, "deliveries", _deliveries_table(deliveries))
+    trial_record.write_table(folder, "skips", skipped.unify_dictionaries().sort_by("app_ns"))
+    trial_record.write_table(folder, "clients", pa.Table.from_pylist(clients, trial_record.CLIENTS))
     for part in parts:
         for name in ("deliveries.raw", "skips.raw", "recording.json"):
             (part / name).unlink()
@@ -194,7 +194,7 @@ def _deliveries_table(rows: Rows) -> pa.Table:
         "kernel_ns": pa.array(stamps, mask=stamps == NO_STAMP),
         "app_ns": rows["app_ns"],
         "updates_in_read": updates_in_read(rows),
-    }, records.DELIVERIES)
+    }, trial_record.DELIVERIES)
 
 
 def _skips_table(rows: Rows, words: Sequence[str]) -> pa.Table:
@@ -206,4 +206,4 @@ def _skips_table(rows: Rows, words: Sequence[str]) -> pa.Table:
         "count": rows["count"],
         "index": rows["index"],
         "app_ns": rows["app_ns"],
-    }, records.SKIPS)
+    }, trial_record.SKIPS)

@@ -3,13 +3,22 @@
     open_run(folder) ─► Run ─► findings · figures · theory ─► page ─► report.html  report.md  figures/*.svg
 
 Everything comes from the run's files alone, and the same files give the same bytes.
+
+Modules, in reading order:
+
+    data     a run read for judging, and what figures need of it
+    style    colours, numbers, units
+    figures  the figures, one module per subject
+    text     sentences that are computed from the figures
+    tables   the tables of a report
+    pages    the pages: which figure, table and sentence goes where
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from bench.report.run import Run, open_run
+from bench.report.data.run import Run, open_run
 
 __all__ = ["Run", "build", "open_run"]
 
@@ -17,7 +26,7 @@ __all__ = ["Run", "build", "open_run"]
 def build(folder: Path) -> Run:
     """Write the tables and the report of a run into its folder; a folder that is no run raises `RunError`."""
     # Drawing takes a second to import, which a command that draws nothing should not pay.
-    from bench.report.page import write
+    from bench.report.pages.run import write
 
     run = open_run(folder)
     write(run)

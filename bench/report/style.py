@@ -23,8 +23,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter
 
-from bench.stats import uncertainty
-from bench.stats.uncertainty import number as number
+from bench.stats.run import uncertainty
+from bench.stats.run.uncertainty import number as number
 
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")

@@ -14,4 +14,17 @@
     chassis.py   tape, feed, news, counts; start and stop of the process
     http.py      the HTTP service that polling transports share
     openapi.py   the description of that service
+
+Modules, in reading order:
+
+    config       what a server process is told, and the limits that it keeps
+    chassis      tape, feed, news, counts; start and stop of the process
+    sockets      the listening socket's options
+    certificate  a throw-away certificate for TLS
+    admission    which requests a server answers, from their heads alone
+    upgrade      reads the request before an upgrade
+    target       a request's target: path and query, strictly decoded
+    answers      a batch encoded once for all who ask alike, and its entity tag
+    http         the HTTP service that polling transports share
+    openapi      the description of that service
 """

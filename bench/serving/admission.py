@@ -24,8 +24,8 @@ import ipaddress
 import re
 from collections.abc import Collection, Sequence
 
-from bench.contract import Refusal
 from bench.serving.target import split_target
+from bench.wire.contract import Refusal
 
 NOT_HTTP = "this is not an HTTP/1.1 request"
 HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::\d*)?")

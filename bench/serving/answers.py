@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from bench.contract import Batch, Request, encode_batch
 from bench.serving.admission import page_fields
-from bench.wire import HttpWire, answer_headers, origins
+from bench.wire.contract import Batch, Request, encode_batch
+from bench.wire.options import HttpWire, answer_headers, origins
 
 BODILESS = {"Cache-Control": "no-cache", "Server": "tickertape"}
 HEADERS = {"Content-Type": "application/json", **BODILESS}

@@ -29,7 +29,6 @@ from typing import Protocol
 
 import orjson
 
-from bench.contract import Batch, Refusal, Request
 from bench.errors import HostError
 from bench.feed.subscription import FeedSubscription
 from bench.feed.tape import Tape
@@ -39,6 +38,7 @@ from bench.serving.answers import Answer, answer_of
 from bench.serving.certificate import Identity
 from bench.serving.config import Config
 from bench.serving.sockets import listening_socket
+from bench.wire.contract import Batch, Refusal, Request
 
 ANSWERS_MAX = 1024
 """Most answers that are kept; the oldest go first."""

@@ -19,9 +19,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from bench.errors import ScenarioError
-from bench.scenario import Server
-from bench.tables import Positive, Table
-from bench.validation import validated
+from bench.scenario.fields import Positive, Table
+from bench.scenario.model import Server
+from bench.scenario.parsing import validated
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 

@@ -32,7 +32,6 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
-from bench.contract import REFUSALS, Refusal, Request
 from bench.serving import openapi
 from bench.serving.admission import LEAVE, NOT_HTTP, PREFLIGHT, page_fields
 from bench.serving.answers import (
@@ -49,7 +48,8 @@ from bench.serving.chassis import Chassis
 from bench.serving.config import HEAD_LINE_BYTES, HEAD_LINES, TARGET_BYTES
 from bench.serving.sockets import BACKLOG
 from bench.serving.target import parse_query
-from bench.wire import HttpWire, answer_headers
+from bench.wire.contract import REFUSALS, Refusal, Request
+from bench.wire.options import HttpWire, answer_headers
 
 NONE_SENT: tuple[str, ...] = ()
 """The values of a header that is not there."""

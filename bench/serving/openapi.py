@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from bench.contract import EPOCH, REFUSALS
-from bench.tables.replay import SYMBOL_PATTERN
+from bench.scenario.replay import SYMBOL_PATTERN
+from bench.wire.contract import EPOCH, REFUSALS
 
 OF_ANY_PATH = ("bad-request", "bad-encoding", "bad-origin", "too-large", "timeout", "target-too-long",
                "misdirected", "headers-too-large")

@@ -14,8 +14,8 @@ import re
 from functools import lru_cache
 from urllib.parse import parse_qsl
 
-from bench.contract import Refusal, Request
 from bench.serving.config import TARGET_BYTES
+from bench.wire.contract import Refusal, Request
 
 PARAMETERS_MAX = 16
 ABSOLUTE = re.compile(r"https?://([^/?#@]+)((?:[/?][^#]*)?)", re.IGNORECASE)

@@ -7,9 +7,11 @@
 It is what the verb `simulate` does, in small steps, and without a run's folder: a simulated trial's
 files are written, judged like a measured one's, and thrown away.
 
-A fleet is sized by the closed forms (`bench.simulation.crossover`), whose rates are the feed's own: how many
+A fleet is sized by the closed forms (`bench.simulation.crossover.crossover`), whose rates are the feed's
+own: how many
 ticks fall into a window of some seconds is chance, and the CPU with it. Where the feed's rate moves its
-busiest stretch says how many workers (`bench.stats.fleet`), and the mean how much traffic. How long updates
+busiest stretch says how many workers (`bench.stats.run.capacity_plan`), and the mean how much traffic. How
+long updates
 take there is simulated, for one of the workers, since they share nothing.
 
 Known weakness: the closed forms take the ticks as a Poisson process, or as regular where the feed is; for
@@ -28,24 +30,24 @@ from typing import Any
 
 import pandas as pd
 
-from bench.audit import judge
+from bench.audit.detectors import judge
 from bench.errors import RunError
 from bench.experiment import plan
 from bench.experiment.plan import PlannedTrial
-from bench.report.run import Run, verdict_words
-from bench.scenario import Scenario
+from bench.report.data.run import Run, verdict_words
+from bench.scenario.model import Scenario
+from bench.scenario.parsing import validated
 from bench.simulation import shards, trial
-from bench.simulation.analytic import Demand, Forecast, analytic
-from bench.simulation.closed_forms import demand, drawn_per_s, moves
-from bench.simulation.costs import CostsFile
-from bench.simulation.crossover import MONTH_S, Subject, cores, most_clients, offer
+from bench.simulation.analytic.closed_forms import demand, drawn_per_s, moves
+from bench.simulation.analytic.system import Demand, Forecast, analytic
+from bench.simulation.calibration.costs import CostsFile
+from bench.simulation.crossover.crossover import MONTH_S, Subject, cores, most_clients, offer
 from bench.simulation.pool import pool
 from bench.simulation.run import Setting
 from bench.simulation.shards import Case
-from bench.stats import margin
-from bench.stats.fleet import busiest_per_s
-from bench.stats.prediction import Compared
-from bench.validation import validated
+from bench.stats.run import prediction_band
+from bench.stats.run.prediction import Compared
+from bench.stats.trial.arrays import busiest_per_s
 
 UNITS_OF_A_COST = {
     **dict.fromkeys(
@@ -172,9 +174,9 @@ def capacity_plan(asked: Setting, checked: Sequence[Compared] = (), processes: i
 def _fleets(asked: Setting, label: str, clients: int, checked: Sequence[Compared]) -> dict[str, float]:
     """One transport's fleet: as predicted, and were all as far off as it ever was."""
     rows = _fleet(asked, label, clients, 1.0, 1.0)
-    cpu = margin.truth(checked, label, "server_cpu_us_per_update")
-    sent = margin.truth(checked, label, "bytes_per_update")
-    for place, side in enumerate(margin.SIDES):
+    cpu = prediction_band.truth(checked, label, "server_cpu_us_per_update")
+    sent = prediction_band.truth(checked, label, "bytes_per_update")
+    for place, side in enumerate(prediction_band.SIDES):
         bound = _fleet(asked, label, clients, cpu[place], sent[place]) if cpu and sent else {}
         rows |= {f"{name}_{side}": bound.get(name, math.nan) for name in FLEET}
     return rows

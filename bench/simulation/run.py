@@ -21,21 +21,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.audit import judge
+from bench.audit.detectors import judge
 from bench.errors import RunError, ScenarioError
-from bench.experiment import capacity, needs, plan
-from bench.experiment.journal import Run
+from bench.experiment import capacity_search, plan, requirements
 from bench.experiment.plan import PlannedTrial
 from bench.experiment.progress import Reporter, TimeLeft
 from bench.experiment.run import Ending, termination_as_interrupt
-from bench.records import TrialRecord
-from bench.scenario import Scenario
+from bench.experiment.run_folder import Run
+from bench.records.trial_record import TrialRecord
+from bench.scenario.fields import Table
+from bench.scenario.model import Scenario
 from bench.simulation import trial
-from bench.simulation.costs import CostsFile, read_costs
+from bench.simulation.calibration.costs import CostsFile, read_costs
+from bench.simulation.engine.sink import chosen_below
 from bench.simulation.pool import Pool, pool
 from bench.simulation.shards import Case, Part
-from bench.simulation.tally import chosen_below
-from bench.tables import Table
 
 SETTING_UP_S = 0.3
 DELIVERIES_PER_S = 5_000_000
@@ -180,7 +180,7 @@ def search(run: Run, say: Callable[[str], None], processes: int | None = None) -
             parts = workers.simulate((case, worker) for worker in range(case.workers))
             return store(folder, case, _whole(case, parts, None), time.monotonic() - began_s, attempt)
 
-        capacity.search(run, make, say)
+        capacity_search.search(run, make, say)
 
 
 TICKS_MOST = 10_000_000
@@ -194,7 +194,7 @@ def refuse_unless_simulable(scenario: Scenario, options: Mapping[str, Table], wh
         if subject.server is not None:
             raise ScenarioError(where, f"transports.{label}.server", "a server of your own",
                                 "none: only our own servers have been calibrated")
-    ticks = needs.expected_ticks(scenario, plan.horizon_s(scenario, options))
+    ticks = requirements.expected_ticks(scenario, plan.horizon_s(scenario, options))
     if replayed > TICKS_MOST:
         raise ScenarioError(where, "feed.replay.speed", f"a trial of {replayed:,} of the file's trades",
                             f"at most {TICKS_MOST:,} ticks a trial")

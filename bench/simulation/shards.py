@@ -24,23 +24,24 @@ from types import ModuleType
 
 import numpy as np
 
-from bench import traffic, transports
-from bench.contract import Cursor, Subscription
-from bench.cycle import Cycle
+from bench import transports
 from bench.experiment import plan
 from bench.experiment.plan import PlannedTrial
 from bench.feed import schedule as schedules
 from bench.feed.schedule import Schedule
 from bench.feed.tick import ENCODERS
-from bench.records import Windows
-from bench.scenario import Feed, Scenario
-from bench.simulation import engine
-from bench.simulation.books import Steps
-from bench.simulation.costs import Calibrated
-from bench.simulation.tally import Columns, Tallied, Tally, chosen
-from bench.simulation.world import Bools, Floats, Ints, Net, Shard, SlowLinks, Ticks
-from bench.tables import Table
-from bench.traffic import SEGMENT_BYTES, SYN_BYTES, Conversation, Sizes
+from bench.records.trial_record import Windows
+from bench.scenario.fields import Table
+from bench.scenario.model import Feed, Scenario
+from bench.simulation.calibration.costs import Calibrated
+from bench.simulation.engine import engine
+from bench.simulation.engine.counters import Steps
+from bench.simulation.engine.inputs import Bools, Floats, Ints, Net, Shard, SlowLinks, Ticks
+from bench.simulation.engine.sink import Columns, Tallied, Tally, chosen
+from bench.transports.cycle import Cycle
+from bench.wire import sizes as traffic
+from bench.wire.contract import Cursor, Subscription
+from bench.wire.sizes import SEGMENT_BYTES, SYN_BYTES, Conversation, Sizes
 
 NS = 1_000_000_000
 PACKET_BYTES = 52.0

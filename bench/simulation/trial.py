@@ -22,18 +22,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from bench import records
-from bench.contract import REFUSALS
-from bench.cycle import Cycle
 from bench.experiment import plan
-from bench.records import TrialRecord, Usage, Windows
+from bench.records import trial_record
+from bench.records.trial_record import TrialRecord, Usage, Windows
 from bench.simulation import shards
-from bench.simulation.books import STEPS_A_STRETCH
+from bench.simulation.engine.counters import STEPS_A_STRETCH
+from bench.simulation.engine.inputs import Costs, Floats
+from bench.simulation.engine.server_queue import mean_coldness
+from bench.simulation.engine.sink import Columns, joined
 from bench.simulation.shards import Case, Part
-from bench.simulation.tally import Columns, joined
-from bench.simulation.worker import mean_coldness
-from bench.simulation.world import Costs, Floats
-from bench.stats.whole import TOTALS
+from bench.stats.trial.population import TOTALS
+from bench.transports.cycle import Cycle
+from bench.wire.contract import REFUSALS
 
 NS = 1_000_000_000
 BETWEEN_S = 2.0
@@ -55,17 +55,17 @@ def write(case: Case, whole: Part, folder: Path, attempt: int, took_s: float) ->
     names = shards.schedule(case).symbols
     kept = np.concatenate([part["client"] for part in whole.clients])
     sample = len(kept) / case.planned.clients
-    records.write_table(folder, "feed", _feed(case))
-    records.write_table(folder, "deliveries", _deliveries(whole))
-    records.write_table(folder, "skips", _skips(case, whole, names))
-    records.write_table(folder, "clients", _clients(case, whole, names))
-    records.write_table(folder, "samples", records.SAMPLES.empty_table())
+    trial_record.write_table(folder, "feed", _feed(case))
+    trial_record.write_table(folder, "deliveries", _deliveries(whole))
+    trial_record.write_table(folder, "skips", _skips(case, whole, names))
+    trial_record.write_table(folder, "clients", _clients(case, whole, names))
+    trial_record.write_table(folder, "samples", trial_record.SAMPLES.empty_table())
     if sample < 1:
-        records.write_table(folder, "histograms", _histograms(case, whole, names))
+        trial_record.write_table(folder, "histograms", _histograms(case, whole, names))
     record = _record(case, whole, folder.name, attempt, took_s)
     if sample < 1:
         record = replace(record, sample=sample, totals=_totals(case, whole))
-    records.write_trial(folder, record)
+    trial_record.write_trial(folder, record)
     return record
 
 
@@ -141,13 +141,13 @@ def _feed(case: Case) -> pa.Table:
         "epoch": pa.DictionaryArray.from_arrays(np.zeros(len(drawn), dtype=np.int32), pa.array([EPOCH])),
         "seq": (places + 1).astype(np.uint32),
         "payload_bytes": shards.payload_bytes(case).astype(np.uint32),
-    }, schema=records.FEED)
+    }, schema=trial_record.FEED)
 
 
 def _deliveries(whole: Part) -> pa.Table:
-    columns = joined(whole.tallied.deliveries, records.DELIVERIES.names)
+    columns = joined(whole.tallied.deliveries, trial_record.DELIVERIES.names)
     return pa.table({field.name: pa.array(columns[field.name]).cast(field.type)
-                     for field in records.DELIVERIES}, schema=records.DELIVERIES)
+                     for field in trial_record.DELIVERIES}, schema=trial_record.DELIVERIES)
 
 
 def _skips(case: Case, whole: Part, names: Sequence[str]) -> pa.Table:
@@ -161,7 +161,7 @@ def _skips(case: Case, whole: Part, names: Sequence[str]) -> pa.Table:
         "count": pa.array(columns["count"]).cast(pa.uint32()),
         "index": pa.array(columns["tick"]).cast(pa.uint32()),
         "app_ns": pa.array(columns["app_ns"]).cast(pa.int64()),
-    }, schema=records.SKIPS)
+    }, schema=trial_record.SKIPS)
 
 
 def _clients(case: Case, whole: Part, names: Sequence[str]) -> pa.Table:
@@ -179,7 +179,8 @@ def _clients(case: Case, whole: Part, names: Sequence[str]) -> pa.Table:
         "counted_to_ns": pa.array([windows.t1_ns] * count),
     }
     return pa.table({field.name: filled[field.name].cast(field.type) if field.name in filled
-                     else pa.nulls(count, field.type) for field in records.CLIENTS}, schema=records.CLIENTS)
+                     else pa.nulls(count, field.type) for field in trial_record.CLIENTS},
+                    schema=trial_record.CLIENTS)
 
 
 def _histograms(case: Case, whole: Part, names: Sequence[str]) -> pa.Table:
@@ -197,11 +198,11 @@ def _histograms(case: Case, whole: Part, names: Sequence[str]) -> pa.Table:
     return pa.table({
         "of": pa.array(of, pa.string()).dictionary_encode(),
         "bin": pa.array(np.concatenate(bins)).cast(pa.int32()), "count": np.concatenate(counts),
-    }, schema=records.HISTOGRAMS)
+    }, schema=trial_record.HISTOGRAMS)
 
 
 def _totals(case: Case, whole: Part) -> dict[str, float]:
-    """What is of all clients, by the names of `bench.stats.whole.TOTALS`."""
+    """What is of all clients, by the names of `bench.stats.trial.population.TOTALS`."""
     known = {
         **whole.counters, **whole.tallied.sums,
         "clients_subscribed": case.planned.clients, "client_errors": whole.counters["errors"],

@@ -1,10 +1,11 @@
-"""Records to figures: fates, latency, age, costs, intervals, comparisons.
+"""Records to figures, as pure functions: no file, no clock, no chance.
 
-    TrialRecord + tables ─► arrays ─► fates   ┐
-                                      latency │
-                                      age     ├─► trial (a row of trials.csv) ─┬► summary (a row a cell)
-                                      costs   ┘                                └► comparison (of cells)
+    TrialRecord + tables ─► trial (a row of trials.csv) ─► run (summary.csv, comparisons)
 
-Everything here is a pure function of its arguments: no file, no clock, no chance. What was not
-measured is NaN, never zero; a percentile that falls among lost updates is infinite.
+What was not measured is NaN, never zero; a percentile that falls among lost updates is infinite.
+
+Modules, in reading order:
+
+    trial  figures of one trial
+    run    figures across trials: intervals, comparisons, limits, plans
 """

@@ -18,8 +18,22 @@ imports one file of one of them, so that a server never imports a client and a r
       │  stop(now) ───────────────────────────►  outbox: close frame; action = CLOSE
       after each call the driver sends the outbox, carries out the action and re-arms the deadline
 
-Transports do not know each other. What two of them need lives in `bench.contract` (words and
-batches), `bench.http_exchange` (the client's side of HTTP) or `bench.serving` (the chassis).
+Transports do not know each other. What two of them need lives in `bench.wire.contract` (words and
+batches), `bench.wire.http_client` (the client's side of HTTP) or `bench.serving` (the chassis).
+
+Modules, in reading order:
+
+    short_polling  ask on a schedule, be answered at once
+    long_polling   ask, and be answered when there is news
+    websocket      connect once, and be pushed to
+    clients        what the client state machines share
+    driver         drives client state machines over real sockets
+    link           a client's connection as the driver sees it
+    tls            TLS as a state machine around a state machine
+    cycle          what a client does again and again, as plain numbers
+    queueing       formulas of waiting for a server
+    poll_sizes     what polls and their answers take on the wire
+    tls_sizes      what TLS takes on the wire
 """
 
 from __future__ import annotations
@@ -34,11 +48,11 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Literal, Protocol
 
-from bench.contract import Subscription
 from bench.errors import ScenarioError
-from bench.scenario import Subject
-from bench.tables import Table
-from bench.validation import validated
+from bench.scenario.fields import Table
+from bench.scenario.model import Subject
+from bench.scenario.parsing import validated
+from bench.wire.contract import Subscription
 
 Part = Literal["protocol", "server", "client", "model"]
 

@@ -21,7 +21,7 @@ from bench.serving import config as configuration
 from bench.serving.certificate import throw_away
 from bench.serving.chassis import Chassis, Service
 from bench.serving.config import Config
-from bench.wire import Wire
+from bench.wire.options import Wire
 
 
 async def serve(config: Config, where: str, lifeline: Lifeline | None) -> None:

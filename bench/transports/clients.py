@@ -32,10 +32,10 @@ from typing import Any
 
 import orjson
 
-from bench.contract import NONE_SKIPPED, Cursor, Received, Refusal, Request, batch_of
-from bench.http_exchange import Answer, AnswerReader, BadAnswer, encode_request, expand
 from bench.transports import NEVER, Action, ClientSpec, Counts, Sink
-from bench.wire import HttpWire, fetch_head
+from bench.wire.contract import NONE_SKIPPED, Cursor, Received, Refusal, Request, batch_of
+from bench.wire.http_client import Answer, AnswerReader, BadAnswer, encode_request, expand
+from bench.wire.options import HttpWire, fetch_head
 
 PAUSE_MIN_NS = 100_000_000
 PAUSE_MAX_NS = 5_000_000_000

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.stats.costs import DIRECTIONS, PARTS
+from bench.stats.trial.bytes import DIRECTIONS, PARTS
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(sys.platform != "linux", reason="counts are Linux's")]
 

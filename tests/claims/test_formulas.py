@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench import scenario as scenarios
 from bench.claims.formulas import FORMULAS, NEEDS, Evidence
-from bench.scenario import Claim
+from bench.scenario import model as scenarios
+from bench.scenario.model import Claim
 
 TRIALS = pd.DataFrame({
     "transport": ["poll", "poll", "push", "push", "push"], "block": [1, 2, 2, 1, 3], "clients": 10,

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import scenario as scenarios
 from bench.claims import check, judged, table
 from bench.claims.judge import allowed, verdict_on
 from bench.errors import ScenarioError
-from bench.scenario import Claim
-from bench.stats.intervals import Interval
+from bench.scenario import model as scenarios
+from bench.scenario.model import Claim
+from bench.stats.run.intervals import Interval
 
 CLAIM: dict[str, Any] = {
     "says": "So much.", "source": "Somebody", "stated": (100.0,), "unit": "ms", "formula": "value",

@@ -11,8 +11,8 @@ from synthetic import DEFAULT, Plan, make_run
 from typer.testing import CliRunner, Result
 
 from bench import cli
-from bench.experiment.needs import Means
-from bench.stats.changes import FIGURES
+from bench.experiment.requirements import Means
+from bench.stats.run.regressions import FIGURES
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from rich.console import Console
 from synthetic import Plan, make_run
 
 from bench.cli import outcome
-from bench.stats.fleet import Need
+from bench.stats.run.capacity_plan import Need
 
 
 @pytest.mark.parametrize(("value", "plain", "shown"), [

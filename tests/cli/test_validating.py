@@ -15,11 +15,12 @@ from priced import priced
 from typer.testing import CliRunner, Result
 
 from bench import cli
-from bench.experiment import prepare, trial
+from bench.experiment import prepare
 from bench.experiment.plan import PlannedTrial
-from bench.experiment.trial import Setting
-from bench.records import SCHEMA_VERSION, TrialRecord, write_json
-from bench.simulation.costs import read_costs, write_costs
+from bench.experiment.trial import trial
+from bench.experiment.trial.trial import Setting
+from bench.records.trial_record import SCHEMA_VERSION, TrialRecord, write_json
+from bench.simulation.calibration.costs import read_costs, write_costs
 
 SMALL = ("load.clients=[20, 40]", "trials.count=2", "windows.measure_s=1.0")
 

@@ -11,7 +11,7 @@ from bench.errors import ScenarioError
 from bench.experiment import effect, prepare
 from bench.experiment.effect import Verb, refuse_without_effect, typed_fields
 from bench.experiment.prepare import Question
-from bench.scenario import Scenario
+from bench.scenario.model import Scenario
 
 MAP, STORM = "scale/crossover", "scale/storm"
 REPLAY = ("feed.schedule=replay", "feed.replay.file=x.csv")

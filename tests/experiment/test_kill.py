@@ -18,7 +18,7 @@ pytestmark = pytest.mark.process
 RUNNER = """
 import sys
 from pathlib import Path
-from bench.experiment.processes import Command, Crew
+from bench.experiment.trial.processes import Command, Crew
 OWN = '''
 from bench.lifeline import Lifeline
 line = Lifeline.from_environment()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from bench.errors import ScenarioError
 from bench.experiment import plan
-from bench.scenario import Scenario
-from bench.tables import Table
+from bench.scenario.fields import Table
+from bench.scenario.model import Scenario
 
 
 class Polling(Table):

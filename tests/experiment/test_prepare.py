@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bench.errors import ScenarioError
-from bench.experiment import needs, plan, prepare
-from bench.experiment.journal import PROJECT
+from bench.experiment import plan, prepare, requirements
 from bench.experiment.plan import trials
+from bench.experiment.run_folder import PROJECT
 from bench.transports.short_polling.protocol import Options as ShortPolling
 
 TINY = """
@@ -157,7 +157,7 @@ def test_a_file_of_trades_is_read_once_and_what_a_trial_needs_is_kept(
     assert question.trades.size.tolist() == [48, 49, 50, 51, 52, 53, 54]
     assert prepare.with_trades(question) is question
     needed = prepare.refuse_unless_fits(question, tmp_path)
-    assert needed.memory_bytes > needs.BASE_BYTES
+    assert needed.memory_bytes > requirements.BASE_BYTES
 
 
 def test_a_pipe_of_the_shells_keeps_its_name(tiny: Path) -> None:

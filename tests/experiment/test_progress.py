@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from bench.audit import Reason, Verdict
+from bench.audit.detectors import Reason, Verdict
 from bench.experiment import progress
 from bench.experiment.plan import PlannedTrial
 from bench.experiment.progress import Bar, Lines, TimeLeft, told_outcome, told_standing
-from bench.stats.stopping import Standing
-from bench.until import Until
+from bench.scenario.stop_rule import Until
+from bench.stats.run.stopping import Standing
 
 PLANNED = PlannedTrial("1-1-websocket-50", 1, 1, "websocket", "websocket", 50, 7)
 ROW: dict[str, Any] = {

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from bench.audit import Verdict
-from bench.experiment import journal, plan, run, trial
-from bench.experiment.journal import Run
+from bench.audit.detectors import Verdict
+from bench.experiment import plan, run, run_folder
 from bench.experiment.plan import PlannedTrial
-from bench.records import TrialRecord, read_trial, trial_folders, write_trial
-from bench.scenario import Scenario
+from bench.experiment.run_folder import Run
+from bench.experiment.trial import trial
+from bench.records.trial_record import TrialRecord, read_trial, trial_folders, write_trial
+from bench.scenario.model import Scenario
 
 
 class Told:
@@ -53,7 +54,7 @@ def begun(tmp_path: Path) -> Run:
         "question": "?", "transports": {"websocket": {"transport": "websocket"}},
         "load": {"clients": [1, 2]}, "trials": {"count": 2},
     })
-    return journal.create(
+    return run_folder.create(
         tmp_path, scenario, plan.trials(scenario), name="x", scenario_file=tmp_path / "x.toml",
         options=plan.options_of_all(scenario, "x"), command=[],
     )
@@ -85,7 +86,7 @@ def verdicts(monkeypatch: pytest.MonkeyPatch, *statuses: Any) -> None:
 
     failing(monkeypatch)
     monkeypatch.setattr(run, "judge", judge)
-    monkeypatch.setattr(journal, "judge", judge)
+    monkeypatch.setattr(run_folder, "judge", judge)
 
 
 def test_an_invalid_trial_is_made_again_at_its_place(begun: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +108,7 @@ def test_a_run_that_was_stopped_before_a_repeat_ends_with_the_same_matrix(
     verdicts(monkeypatch, "VALID", "INVALID", "VALID", "VALID", "VALID", "VALID")
     for planned in begun.plan[:2]:
         trial.make(None, planned, begun.trial_folder(planned), 1)   # type: ignore[arg-type]
-    resumed = journal.resume(begun.folder, None, force=True)
+    resumed = run_folder.resume(begun.folder, None, force=True)
     assert sorted(path.name for path in (begun.folder / "broken").iterdir()) == [
         f"1-{planned.name}" for planned in begun.plan[:2]]
     run.execute(resumed, Told())
@@ -163,8 +164,8 @@ def narrowing(monkeypatch: pytest.MonkeyPatch, results: Path, **trials: Any) -> 
         return SimpleNamespace(row=row), Verdict("VALID")
 
     monkeypatch.setattr(run, "judge", judge)
-    monkeypatch.setattr(journal, "judge", judge)
-    return journal.create(
+    monkeypatch.setattr(run_folder, "judge", judge)
+    return run_folder.create(
         results, scenario, plan.trials(scenario), name="x", scenario_file=results / "x.toml",
         options=plan.options_of_all(scenario, "x"), command=[],
     )
@@ -192,12 +193,12 @@ def test_an_interrupted_run_ends_where_it_would_have_ended_anyway(
     part = narrowing(monkeypatch, tmp_path / "part", count=3)
     for planned in part.plan[:9]:
         trial.make(None, planned, part.trial_folder(planned), 1)   # type: ignore[arg-type]
-    resumed = journal.resume(part.folder, None, force=True)
+    resumed = run_folder.resume(part.folder, None, force=True)
     run.execute(resumed, Told())
     names = [folder.name for folder in trial_folders(whole.folder)]
     assert names == [folder.name for folder in trial_folders(part.folder)]
     again = Told()
-    run.execute(journal.resume(part.folder, None, force=True), again)   # it has ended, and stays so
+    run.execute(run_folder.resume(part.folder, None, force=True), again)   # it has ended, and stays so
     assert again.begun == []
     assert again.notes == told.notes[-1:]
 

@@ -9,8 +9,8 @@ import pytest
 
 from bench.errors import RunError, ScenarioError
 from bench.experiment import plan, series
-from bench.records import SCHEMA_VERSION, write_json
-from bench.scenario import Scenario
+from bench.records.trial_record import SCHEMA_VERSION, write_json
+from bench.scenario.model import Scenario
 
 
 def planned(count: int, seed: int) -> list[plan.PlannedTrial]:

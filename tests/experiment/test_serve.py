@@ -26,7 +26,7 @@ from bench.experiment.serve import (
     told_left_out,
 )
 from bench.measure import host
-from bench.scenario import External, Feed
+from bench.scenario.model import External, Feed
 
 pytestmark = pytest.mark.process
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from bench.feed.log import RECORD, FeedLog, to_table
 from bench.feed.schedule import make
-from bench.records import FEED, read_table, write_table
-from bench.scenario import Feed
+from bench.records.trial_record import FEED, read_table, write_table
+from bench.scenario.model import Feed
 
 SCHEDULE = make(Feed(schedule="constant", rate_per_s=10), 1, 2.0, 0.0)
 WARMUP_NS = 5_000

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import uvloop
 
-from bench.contract import Cursor, Refusal
 from bench.feed import outlet
 from bench.feed.outlet import Outlet, begin_at
 from bench.feed.tape import Tape
+from bench.wire.contract import Cursor, Refusal
 
 SYMBOLS = ("AAA", "BBB")
 WAIT_S = 20.0

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from bench.clock import RunClock
-from bench.contract import EPOCH
 from bench.feed.log import to_table
 from bench.feed.publisher import SPIN_MAX_NS, spin_ns
 from bench.feed.schedule import NS, make
 from bench.feed.tick import decode, encode
-from bench.scenario import Feed
+from bench.scenario.model import Feed
+from bench.wire.contract import EPOCH
 
 from .conftest import WAIT_S, Life
 

@@ -22,8 +22,8 @@ from bench.feed import replay
 from bench.feed.schedule import NS, make
 from bench.feed.tick import decode, encode
 from bench.feed.trade_store import Trades
-from bench.scenario import Feed, Replay
-from bench.validation import WrittenFloat
+from bench.scenario.model import Feed, Replay
+from bench.scenario.parsing import WrittenFloat
 
 TRADING_DAY = Path(__file__).parents[3] / "shared" / "data" / "trades_2014-09-17.csv"
 CASES = Path(__file__).parents[3] / "shared" / "cases" / "trades"
@@ -327,7 +327,7 @@ def test_reading_takes_at_most_150_bytes_a_trade(tmp_path: Path) -> None:
                                      for row in range(500_000)))
     code = (
         "import resource, sys\nfrom bench.errors import FeedFileError\n"
-        "from bench.feed import replay\nfrom bench.scenario import Replay\n"
+        "from bench.feed import replay\nfrom bench.scenario.model import Replay\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\nbefore = peak()\n"
         "trades = replay.read(Replay(file=sys.argv[1]))\nprint((peak() - before) / trades.rows)\n"
         # A file that is refused early leaves nothing behind that would abort the process at its end.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bench.feed.schedule import NS, Schedule, make, symbol_names
 from bench.feed.tick import decode, encode
-from bench.scenario import Bursts, Feed
+from bench.scenario.model import Bursts, Feed
 
 feeds = st.builds(
     Feed,

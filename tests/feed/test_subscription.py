@@ -11,10 +11,10 @@ import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.contract import Cursor, Subscription
 from bench.feed.outlet import Outlet
 from bench.feed.subscription import FeedSubscription, _Connection
 from bench.feed.tape import Tape
+from bench.wire.contract import Cursor, Subscription
 
 SYMBOLS = ("AAA", "BBB")
 WAIT_S = 20.0

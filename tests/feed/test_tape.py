@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.contract import Batch, Cursor, Refusal, Subscription
 from bench.feed.tape import Tape
-from bench.scenario import SlowClient
+from bench.scenario.model import SlowClient
+from bench.wire.contract import Batch, Cursor, Refusal, Subscription
 
 SYMBOLS = "ABCDE"
 EVERY = Subscription()

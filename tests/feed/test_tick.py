@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.clock import NO_STAMP
-from bench.contract import tick_fields
 from bench.feed.tick import Tick, decode, encode, encode_compact
+from bench.wire.contract import tick_fields
 
 sizes = st.integers(0, 2**53) | st.floats(0, 1e12)
 prices = st.floats(min_value=1e-9, max_value=1e12)

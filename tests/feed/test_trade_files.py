@@ -21,7 +21,7 @@ import pytest
 
 from bench.errors import FeedFileError
 from bench.feed import replay
-from bench.scenario import Replay
+from bench.scenario.model import Replay
 
 CSV = b"timestamp,symbol,price,size\n1704067200,A,1.5,1\n1704067201,B,2.5,2\n"
 COLUMNS: dict[str, Any] = {

@@ -10,8 +10,8 @@ import pytest
 from bench.errors import FeedFileError
 from bench.feed import replay, trade_store
 from bench.feed.schedule import make
-from bench.scenario import Feed
-from bench.tables.replay import Replay
+from bench.scenario.model import Feed
+from bench.scenario.replay import Replay
 
 NS = 1_000_000_000
 ROWS = [(0, "A"), (1, "B"), (2, "A"), (3, "C"), (4, "A"), (9, "D/E")]

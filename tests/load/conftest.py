@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from stage import Stage, set_up
 
-from bench.experiment.processes import Crew
+from bench.experiment.trial.processes import Crew
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ import pytest
 from servers import wait_until
 from stage import Stage
 
-from bench.experiment import programs
-from bench.experiment.processes import Command
+from bench.experiment.trial import commands
+from bench.experiment.trial.processes import Command
 from bench.measure import host
 
 pytestmark = pytest.mark.process
@@ -22,13 +22,13 @@ pytestmark = pytest.mark.process
 
 def locust_lists(folder: Path, config: dict[str, Any] | None) -> subprocess.CompletedProcess[str]:
     """What `locust --list` makes of the file with this configuration."""
-    environment = {key: value for key, value in os.environ.items() if key != programs.LOAD_VARIABLE}
+    environment = {key: value for key, value in os.environ.items() if key != commands.LOAD_VARIABLE}
     if config is not None:
         path = folder / "load.json"
         path.write_text(json.dumps(config), encoding="utf-8")
-        environment[programs.LOAD_VARIABLE] = str(path)
+        environment[commands.LOAD_VARIABLE] = str(path)
     return subprocess.run(
-        [*programs.LOAD, "-f", str(programs.LOCUSTFILE), "--list"],
+        [*commands.LOAD, "-f", str(commands.LOCUSTFILE), "--list"],
         env=environment, capture_output=True, text=True, timeout=60,
     )
 
@@ -49,7 +49,7 @@ def test_the_configuration_picks_the_one_user_class(tmp_path: Path, transport: s
 def test_without_a_configuration_it_says_what_is_missing(tmp_path: Path) -> None:
     listed = locust_lists(tmp_path, None)
     assert listed.returncode != 0
-    assert programs.LOAD_VARIABLE in listed.stderr
+    assert commands.LOAD_VARIABLE in listed.stderr
     assert "Traceback" not in listed.stderr
 
 
@@ -61,11 +61,11 @@ def test_what_the_workers_of_a_master_count_reaches_it_whole(stage: Stage) -> No
     path, summary = stage.folder / "by-hand.json", stage.folder / "summary"
     path.write_text(json.dumps(config), encoding="utf-8")
     command = (
-        *programs.LOAD, "-f", str(programs.LOCUSTFILE), "--headless",
+        *commands.LOAD, "-f", str(commands.LOCUSTFILE), "--headless",
         "--processes", "2", "--master-bind-port", str(port := host.free_port()), "--master-port", str(port),
         "--users", str(clients), "--spawn-rate", "50", "--json-file", str(summary),
     )
-    named = {programs.LOAD_VARIABLE: str(path)}
+    named = {commands.LOAD_VARIABLE: str(path)}
     master = stage.crew.start(Command("master", command, named, lifeline=False))
 
     def counted() -> dict[str, int]:

@@ -13,11 +13,11 @@ import pytest
 from servers import wait_until
 from stage import FEED, HORIZON_S, PATIENCE_S, SEED, WARMUP_S, Stage
 
-from bench import records
-from bench.experiment import programs
-from bench.experiment.processes import Child, Command
+from bench.experiment.trial import commands
+from bench.experiment.trial.processes import Child, Command
 from bench.feed import schedule
 from bench.measure import host, recording
+from bench.records import trial_record
 
 CLIENTS = 6
 GONE = 3
@@ -36,13 +36,13 @@ over_websocket = pytest.mark.parametrize("stage", [("websocket", {})], indirect=
 
 
 def start_load(stage: Stage, config: Mapping[str, Any]) -> Child:
-    load = stage.crew.start(programs.load(stage.folder, config))
+    load = stage.crew.start(commands.load(stage.folder, config))
     stage.crew.expect(load, "ready", PATIENCE_S)
     return load
 
 
 def subscribe(stage: Stage, load: Child) -> None:
-    load.send({"target": {"host": programs.LOCALHOST, "port": stage.port}})
+    load.send({"target": {"host": commands.LOCALHOST, "port": stage.port}})
     stage.crew.expect(load, "subscribed", PATIENCE_S)
 
 
@@ -69,7 +69,7 @@ def test_a_trial_is_recorded_whole(stage: Stage, request: pytest.FixtureRequest)
 
 
 def _check_deliveries(stage: Stage, windows: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-    rows = records.read_table(stage.folder, "deliveries").to_pandas()
+    rows = trial_record.read_table(stage.folder, "deliveries").to_pandas()
     assert len(rows) == facts["deliveries"]
     assert not rows.duplicated(["client", "index"]).any()
     owed = rows[(rows["index"] >= windows["first_index"])
@@ -82,7 +82,7 @@ def _check_deliveries(stage: Stage, windows: Mapping[str, Any], facts: Mapping[s
 
 
 def _check_clients(stage: Stage, facts: Mapping[str, Any]) -> None:
-    clients = records.read_table(stage.folder, "clients").to_pandas()
+    clients = trial_record.read_table(stage.folder, "clients").to_pandas()
     assert list(clients["client"]) == list(range(CLIENTS))
     assert clients["subscribed_ns"].notna().all()
     up = clients["header_bytes_up"] + clients["body_bytes_up"]
@@ -105,13 +105,13 @@ def test_each_client_gets_its_own_symbols(stage: Stage) -> None:
     load.send(message)
     stage.crew.expect(load, "done", PATIENCE_S)
     recording.convert(stage.folder)
-    rows = records.read_table(stage.folder, "deliveries").to_pandas()
+    rows = trial_record.read_table(stage.folder, "deliveries").to_pandas()
     windows = message["windows"]
     for number, (symbol,) in enumerate(mine):
         got = rows[(rows["client"] == number) & (rows["index"] >= windows["first_index"])
                    & (rows["index"] <= windows["last_index"][symbol])]
         assert len(got) == windows["due"][symbol]
-    clients = records.read_table(stage.folder, "clients").to_pylist()
+    clients = trial_record.read_table(stage.folder, "clients").to_pylist()
     assert [row["symbols"] for row in clients] == mine
 
 
@@ -133,10 +133,10 @@ def test_locust_shows_live_numbers_in_its_web_interface(stage: Stage) -> None:
     path.write_text(json.dumps(config), encoding="utf-8")
     port = host.free_port()
     command = (
-        *programs.LOAD, "-f", str(programs.LOCUSTFILE), "--autostart",
+        *commands.LOAD, "-f", str(commands.LOCUSTFILE), "--autostart",
         "--web-host", "127.0.0.1", "--web-port", str(port),
     )
-    load = stage.crew.start(Command("ui", command, {programs.LOAD_VARIABLE: str(path)}, lifeline=False))
+    load = stage.crew.start(Command("ui", command, {commands.LOAD_VARIABLE: str(path)}, lifeline=False))
     stage.crew.wait(lambda: load.pid is not None, PATIENCE_S, "the process's number")
     stage.begin()
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import records
 from bench.clock import NO_STAMP
 from bench.measure import recording
 from bench.measure.recording import BLOCK_ROWS, Recorder
+from bench.records import trial_record
 
 U32 = st.integers(0, 2**32 - 1)
 I64 = st.integers(-(2**62), 2**62)
@@ -21,8 +21,8 @@ reads = st.lists(st.tuples(U32, I64, STAMPS, st.lists(U32, min_size=1, max_size=
 
 
 def client_row(number: int, **changes: Any) -> dict[str, Any]:
-    unknown = dict.fromkeys(records.CLIENTS.names)
-    return {**unknown, "client": number, **dict.fromkeys(records.COUNTED, 1), "errors": 0, **changes}
+    unknown = dict.fromkeys(trial_record.CLIENTS.names)
+    return {**unknown, "client": number, **dict.fromkeys(trial_record.COUNTED, 1), "errors": 0, **changes}
 
 
 @settings(max_examples=25, deadline=None)
@@ -41,8 +41,8 @@ def test_what_is_delivered_comes_out_as_a_table(
             expected.append({"client": client, "index": index, "kernel_ns": stamp, "app_ns": app_ns})
     recorder.write(folder, [])
     recording.convert(folder)
-    table = records.read_table(folder, "deliveries")
-    assert table.schema.equals(records.DELIVERIES)
+    table = trial_record.read_table(folder, "deliveries")
+    assert table.schema.equals(trial_record.DELIVERIES)
     assert table.select(["client", "index", "kernel_ns", "app_ns"]).to_pylist() == expected
 
 
@@ -66,7 +66,7 @@ def test_blocks_follow_each_other(tmp_path: Path, count: int) -> None:
         assert pieces["index"].tolist() == list(range(first, count))
     recorder.write(tmp_path, [])
     recording.convert(tmp_path)
-    assert records.read_table(tmp_path, "deliveries")["index"].to_pylist() == list(range(count))
+    assert trial_record.read_table(tmp_path, "deliveries")["index"].to_pylist() == list(range(count))
 
 
 def test_a_recorder_that_forgets_still_counts() -> None:
@@ -86,14 +86,14 @@ def test_skips_and_clients_come_out_as_tables_and_nothing_raw_is_left(tmp_path: 
     rows = [client_row(0), client_row(1, symbols=["A", "B"], subscribed_ns=7, bytes_up=100)]
     recorder.write(tmp_path, rows)
     recording.convert(tmp_path)
-    skips = records.read_table(tmp_path, "skips")
-    assert skips.schema.equals(records.SKIPS)
+    skips = trial_record.read_table(tmp_path, "skips")
+    assert skips.schema.equals(trial_record.SKIPS)
     assert skips.to_pylist() == [
         {"client": 1, "kind": "conflated", "symbol": "AAA", "count": 3, "index": 41, "app_ns": 500},
         {"client": 2, "kind": "dropped", "symbol": "B", "count": 1, "index": 42, "app_ns": 501},
     ]
-    clients = records.read_table(tmp_path, "clients")
-    assert clients.schema.equals(records.CLIENTS)
+    clients = trial_record.read_table(tmp_path, "clients")
+    assert clients.schema.equals(trial_record.CLIENTS)
     assert clients.to_pylist() == rows
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "clients.parquet", "deliveries.parquet", "skips.parquet",
@@ -113,12 +113,12 @@ def test_what_several_workers_recorded_is_merged(tmp_path: Path) -> None:
         folder.mkdir()
         recorder.write(folder, [client_row(2 * number + worker) for number in range(2)])
     recording.convert(tmp_path)
-    rows = records.read_table(tmp_path, "deliveries").to_pandas()
+    rows = trial_record.read_table(tmp_path, "deliveries").to_pandas()
     assert list(zip(rows["app_ns"], rows["client"], rows["index"], strict=True)) == sorted(everything)
     assert set(rows["updates_in_read"]) == {2}
-    skips = records.read_table(tmp_path, "skips").to_pylist()
+    skips = trial_record.read_table(tmp_path, "skips").to_pylist()
     assert [(skip["client"], skip["symbol"], skip["count"]) for skip in skips] == [(1, "B", 2), (0, "A", 1)]
-    assert records.read_table(tmp_path, "clients")["client"].to_pylist() == [0, 1, 2, 3]
+    assert trial_record.read_table(tmp_path, "clients")["client"].to_pylist() == [0, 1, 2, 3]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "clients.parquet", "deliveries.parquet", "skips.parquet",
     ]
@@ -128,5 +128,5 @@ def test_a_trial_without_a_single_row_converts(tmp_path: Path) -> None:
     Recorder().write(tmp_path, [])
     recording.convert(tmp_path)
     for name in ("deliveries", "skips", "clients"):
-        assert isinstance(records.read_table(tmp_path, name), pa.Table)
-        assert records.read_table(tmp_path, name).num_rows == 0
+        assert isinstance(trial_record.read_table(tmp_path, name), pa.Table)
+        assert trial_record.read_table(tmp_path, name).num_rows == 0

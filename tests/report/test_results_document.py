@@ -5,18 +5,19 @@ from __future__ import annotations
 import pytest
 from documented import DOCUMENT, described
 
-from bench import records
 from bench.claims import table
-from bench.report import Run, knees
-from bench.report.run import VERDICT_WORDS
-from bench.stats import fleet, prediction
-from bench.stats.summary import BOUNDED, FIGURES, bounds, columns
-from bench.stats.trial import COLUMNS
+from bench.records import trial_record
+from bench.report import Run
+from bench.report.data import knees
+from bench.report.data.run import VERDICT_WORDS
+from bench.stats.run import capacity_plan, prediction
+from bench.stats.run.summary import BOUNDED, FIGURES, bounds, columns
+from bench.stats.trial.row import COLUMNS
 
 
-@pytest.mark.parametrize("name", records.SCHEMAS)
+@pytest.mark.parametrize("name", trial_record.SCHEMAS)
 def test_tables_of_a_trial(name: str) -> None:
-    assert sorted(described(f"{name}.parquet")) == sorted(records.SCHEMAS[name].names)
+    assert sorted(described(f"{name}.parquet")) == sorted(trial_record.SCHEMAS[name].names)
 
 
 def test_trials() -> None:
@@ -45,7 +46,7 @@ def test_validation() -> None:
 
 
 def test_fleet() -> None:
-    assert described("fleet.csv") == list(fleet.COLUMNS)
+    assert described("fleet.csv") == list(capacity_plan.COLUMNS)
 
 
 def test_condensed_files(run: Run) -> None:
@@ -54,4 +55,4 @@ def test_condensed_files(run: Run) -> None:
 
 
 def test_the_schemas_version() -> None:
-    assert f"now {records.SCHEMA_VERSION};" in DOCUMENT
+    assert f"now {trial_record.SCHEMA_VERSION};" in DOCUMENT

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from spoilt import Bench
 
-from bench.experiment import programs, trial
-from bench.experiment.processes import Command
+from bench.experiment.trial import commands, trial
+from bench.experiment.trial.processes import Command
 
 HERE = Path(__file__).parent
 
@@ -30,7 +30,7 @@ def bench(tmp_path: Path, mark: Any, monkeypatch: pytest.MonkeyPatch) -> Bench:
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Have a stand-in take the server's place in the trials that follow."""
     def take_place(mode: str) -> None:
-        real = programs.server
+        real = commands.server
 
         def server(*arguments: Any, **named: Any) -> Command:
             command = real(*arguments, **named)

@@ -20,8 +20,8 @@ import pyarrow.compute as pc
 import pytest
 from spoilt import Bench, Outcome
 
-from bench.audit import DETECTORS
-from bench.records import read_table, read_trial, write_table, write_trial
+from bench.audit.detectors import DETECTORS
+from bench.records.trial_record import read_table, read_trial, write_table, write_trial
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
 

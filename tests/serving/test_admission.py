@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.contract import Refusal
 from bench.serving.admission import HOSTS_MAX, Admission, answers_for, page_fields
+from bench.wire.contract import Refusal
 
 SITE = "https://ticker.example"
 LOOPBACK = Admission("127.0.0.1", ("Ticker.example",), (SITE,))

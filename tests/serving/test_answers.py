@@ -4,8 +4,8 @@ import gzip
 
 import pytest
 
-from bench.contract import Batch, Cursor, Request, Subscription, decode_batch
 from bench.serving.answers import accepts, answer_of, compressed, matches
+from bench.wire.contract import Batch, Cursor, Request, Subscription, decode_batch
 
 AFTER = Request(Subscription(), Cursor("e1", 5))
 FROM_NOW = Request(Subscription(), None)

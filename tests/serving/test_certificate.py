@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.handshake import client_context
 from bench.serving.certificate import G, N, P, added, multiplied, signed, throw_away
+from bench.transports.tls_sizes import client_context
 
 scalars = st.integers(1, N - 1)
 

@@ -9,9 +9,9 @@ import pytest
 from servers import PATIENCE_S, ScriptedFeed, running_server, wait_until
 
 from bench import transports
-from bench.contract import REFUSALS, Batch, Cursor, Refusal, Request, Subscription
 from bench.serving.chassis import Chassis, Counts
 from bench.serving.config import Address, Config
+from bench.wire.contract import REFUSALS, Batch, Cursor, Refusal, Request, Subscription
 
 ALL = transports.names()
 

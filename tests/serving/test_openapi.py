@@ -18,10 +18,10 @@ from schemathesis.specs.openapi.checks import (
 )
 from servers import ScriptedFeed, ServerProcess, running_server
 
-from bench.contract import REFUSALS, Status
 from bench.serving import openapi
 from bench.serving.chassis import Counts
 from bench.serving.config import HEAD_LINE_BYTES, MESSAGE_BYTES, TARGET_BYTES, Limits
+from bench.wire.contract import REFUSALS, Status
 
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.contract import Cursor, Refusal, Request, Subscription
 from bench.serving.target import parse_query, split_target
+from bench.wire.contract import Cursor, Refusal, Request, Subscription
 
 symbols = st.frozensets(st.from_regex(r"[A-Za-z0-9._-]{1,24}", fullmatch=True), min_size=1, max_size=4)
 cursors = st.builds(

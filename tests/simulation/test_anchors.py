@@ -14,12 +14,12 @@ import pytest
 from formed import options_of, seen, shard_of
 
 from bench import transports
-from bench.simulation.analytic import Demand, Forecast, analytic
-from bench.simulation.storm import Conditions, Outcome
-from bench.simulation.storm import simulate as simulate_storm
-from bench.simulation.world import Costs, Net
-from bench.tables.storm import POLICIES
-from bench.traffic import Conversation
+from bench.scenario.storm import POLICIES
+from bench.simulation.analytic.system import Demand, Forecast, analytic
+from bench.simulation.engine.inputs import Costs, Net
+from bench.simulation.storm.storm import Conditions, Outcome
+from bench.simulation.storm.storm import simulate as simulate_storm
+from bench.wire.sizes import Conversation
 
 LINE = b'{"index":41,"seq":42,"due_ns":4100000000,"symbol":"AAA","price":23.82,"size":100}'
 
@@ -151,7 +151,7 @@ def seen_latency_s(shard: object) -> float:
     """Mean latency alone: ages take long where there are many clients."""
     from formed import Gathered
 
-    from bench.simulation.engine import simulate
+    from bench.simulation.engine.engine import simulate
 
     sink = Gathered()
     simulate(shard, sink)   # type: ignore[arg-type]
@@ -197,7 +197,7 @@ def test_migratorydata_the_closed_form_has_the_same_curve(curve: np.ndarray) -> 
 
 # Reconnect storms: 20,000 clients, 400 connections a second, timeout 3 s, down 5 s, base 1 s, cap 30 s,
 # watched for 245 s. The figures are of an independent simulation of the same rules with other draws, one
-# seed each; policies and formulas are those of AWS (see `bench.simulation.backoff`).
+# seed each; policies and formulas are those of AWS (see `bench.simulation.storm.backoff`).
 
 FLOOR_S = 50.0
 

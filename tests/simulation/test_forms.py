@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench import transports
-from bench.queueing import periodic_wait_s
-from bench.simulation.analytic import Demand, Forecast, analytic
-from bench.simulation.world import Costs, Net, Station
-from bench.traffic import Conversation, Sizes
+from bench.simulation.analytic.system import Demand, Forecast, analytic
+from bench.simulation.engine.inputs import Costs, Net, Station
+from bench.transports.queueing import periodic_wait_s
+from bench.wire.sizes import Conversation, Sizes
 
 LINE = b'{"index":41,"seq":42,"due_ns":4100000000,"symbol":"AAA","price":23.82,"size":100}'
 MODES = st.sampled_from(["every", "latest"])

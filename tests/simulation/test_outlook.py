@@ -15,8 +15,8 @@ from synthetic import Plan, make_run
 from bench.errors import RunError, ScenarioError
 from bench.report import Run, open_run
 from bench.simulation import outlook
-from bench.simulation.costs import Estimate
-from bench.stats.prediction import Compared
+from bench.simulation.calibration.costs import Estimate
+from bench.stats.run.prediction import Compared
 
 PRICES = {"currency": "EUR", "worker_month": 30.0, "gigabyte_out": 0.05}
 

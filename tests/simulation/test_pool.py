@@ -15,7 +15,7 @@ from priced import priced
 
 from bench.errors import RunError
 from bench.experiment import plan, prepare
-from bench.records import Windows
+from bench.records.trial_record import Windows
 from bench.simulation.pool import pool
 from bench.simulation.run import Setting
 from bench.simulation.shards import Case

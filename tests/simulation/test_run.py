@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 from priced import priced_file
 
-from bench import records
 from bench.errors import RunError, ScenarioError
-from bench.experiment import journal, plan, prepare
-from bench.experiment.journal import Run
+from bench.experiment import plan, prepare, run_folder
 from bench.experiment.progress import Lines, Reporter
-from bench.report.run import open_run
+from bench.experiment.run_folder import Run
+from bench.records import trial_record
+from bench.report.data.run import open_run
 from bench.simulation import run as runs
-from bench.simulation.costs import read_costs
+from bench.simulation.calibration.costs import read_costs
 
 SMALL = ("load.clients=[12]", "windows.measure_s=1.0", "trials.count=2")
 
@@ -24,7 +24,7 @@ SMALL = ("load.clients=[12]", "windows.measure_s=1.0", "trials.count=2")
 def begun(folder: Path, *overrides: str, name: str = "quick") -> Run:
     question = prepare.read(name, [*(SMALL if name == "quick" else ()), *overrides])
     costs = priced_file(folder)
-    return journal.create(
+    return run_folder.create(
         folder / "results", question.scenario, plan.trials(question.scenario), name=question.name,
         scenario_file=question.file, options=question.options, command=[],
         further={"source": "simulated", "costs": runs.about_costs(costs, read_costs(costs))},
@@ -61,8 +61,8 @@ def test_an_interrupted_run_ends_as_it_would_have(tmp_path: Path, capsys: pytest
     run = begun(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         runs.execute(run, Interrupted, processes=1)
-    assert len(records.trial_folders(run.folder)) == 4
-    resumed = journal.resume(run.folder, None, force=True, source="simulated")
+    assert len(trial_record.trial_folders(run.folder)) == 4
+    resumed = run_folder.resume(run.folder, None, force=True, source="simulated")
     assert "[6/6]" not in capsys.readouterr().err
     pd.testing.assert_frame_equal(figures(made(resumed)), figures(made(begun(tmp_path))))
 

@@ -14,7 +14,7 @@ from priced import case
 from bench.experiment import plan
 from bench.feed.tick import encode
 from bench.simulation import shards
-from bench.simulation.costs import Estimate
+from bench.simulation.calibration.costs import Estimate
 
 
 def test_every_client_is_served_by_one_worker() -> None:

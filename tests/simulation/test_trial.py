@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from priced import case
 
-from bench import records
-from bench.audit import judge
-from bench.cycle import Cycle
+from bench.audit.detectors import judge
+from bench.records import trial_record
 from bench.simulation import shards, trial
-from bench.simulation.world import Costs
-from bench.stats.trial import Row
+from bench.simulation.engine.inputs import Costs
+from bench.stats.trial.row import Row
+from bench.transports.cycle import Cycle
 
 OF_THE_SAMPLE = (
     "trial", "sample", "age_mean_ms", "age_excess_mean_ms", "client_lag_p99_ms", "steady_bins", "trend_share",
@@ -29,7 +29,7 @@ def made(folder: Path, label: str, *overrides: str) -> Row:
     for worker in range(1, wanted.workers):
         whole.add(shards.simulate(wanted, worker))
     record = trial.write(wanted, whole, folder, 1, 2.5)
-    assert record == records.read_trial(folder)
+    assert record == trial_record.read_trial(folder)
     figures, verdict = judge(folder)
     assert verdict.status == "VALID", verdict.reasons
     return figures.row
@@ -45,7 +45,7 @@ def test_a_share_of_the_rows_gives_the_figures_of_all(
     few = made(tmp_path / "few", label, *given, "simulation.sample_clients=6")
     assert (full["source"], full["sample"], few["sample"]) == ("simulated", 1.0, 0.2)
     assert not (tmp_path / "all" / "histograms.parquet").exists()
-    assert records.read_table(tmp_path / "few", "deliveries").num_rows < int(full["received"] or 0) / 4
+    assert trial_record.read_table(tmp_path / "few", "deliveries").num_rows < int(full["received"] or 0) / 4
     for name, value in full.items():
         if name in OF_THE_SAMPLE or isinstance(value, str) or value is None:
             continue

@@ -18,8 +18,8 @@ import numpy as np
 from rows import record_of, tables_of
 from synthetic import QUIET
 
-from bench.records import TrialRecord, Usage, Windows
-from bench.stats.arrays import Floats, Tables
+from bench.records.trial_record import TrialRecord, Usage, Windows
+from bench.stats.trial.arrays import Floats, Tables
 from bench.transports import Counts
 
 S = 1_000_000_000

@@ -9,11 +9,21 @@ from typing import Any
 import numpy as np
 
 from bench import transports
-from bench.simulation.engine import simulate
+from bench.scenario.fields import Table
+from bench.simulation.engine.engine import simulate
+from bench.simulation.engine.inputs import (
+    Bools,
+    Costs,
+    Deliveries,
+    Net,
+    Shard,
+    ShardOutcome,
+    Skips,
+    Station,
+    Ticks,
+)
 from bench.simulation.shards import client_counters
-from bench.simulation.world import Bools, Costs, Deliveries, Net, Shard, ShardOutcome, Skips, Station, Ticks
-from bench.tables import Table
-from bench.traffic import SEGMENT_BYTES, SYN_BYTES, Sizes
+from bench.wire.sizes import SEGMENT_BYTES, SYN_BYTES, Sizes
 
 WARMUP_S, LATE_AFTER_S = 5.0, 10.0
 

@@ -8,17 +8,17 @@ from pathlib import Path
 
 from priced import STATION, priced
 
-from bench import records
-from bench.experiment import journal, plan
-from bench.experiment.journal import Run
+from bench.experiment import plan, run_folder
 from bench.experiment.plan import PlannedTrial
 from bench.experiment.prepare import Question
 from bench.experiment.progress import Lines
-from bench.experiment.trial import Setting
-from bench.records import TrialRecord
+from bench.experiment.run_folder import Run
+from bench.experiment.trial.trial import Setting
+from bench.records import trial_record
+from bench.records.trial_record import TrialRecord
 from bench.simulation import run as runs
 from bench.simulation import shards
-from bench.simulation.costs import CostsFile, read_costs, write_costs
+from bench.simulation.calibration.costs import CostsFile, read_costs, write_costs
 
 LOAD_BASE = 0.01
 """CPU seconds a second of the load process beside its station's."""
@@ -28,7 +28,7 @@ def posed(question: Question, costs: CostsFile, results: Path) -> Path:
     """A run of the scenario with these costs, as if it had been measured."""
     path = results / "true-costs.json"
     write_costs(path, costs)
-    run = journal.create(
+    run = run_folder.create(
         results, question.scenario, plan.trials(question.scenario), name=question.name,
         scenario_file=question.file, options=question.options, command=[],
         further={"source": "simulated", "costs": runs.about_costs(path, read_costs(path))},
@@ -46,25 +46,25 @@ def make(setting: Setting, planned: PlannedTrial, folder: Path, attempt: int) ->
     case = runs.Setting(setting.scenario, setting.options, priced()).case(planned, 0)
     runs.store(folder, case, shards.simulate(case, 0), 1.0, attempt)
     pose_trial(folder)
-    return records.read_trial(folder)
+    return trial_record.read_trial(folder)
 
 
 def pose_trial(folder: Path) -> None:
     """Let a trial's record say that it was measured."""
     data = json.loads((folder / "trial.json").read_text())
-    sums = dict(records.read_table(folder, "clients").to_pandas().sum(numeric_only=True))
+    sums = dict(trial_record.read_table(folder, "clients").to_pandas().sum(numeric_only=True))
     answers = sums["responses"] or sums["updates"]
     seconds = (data["windows"]["t1_ns"] - data["windows"]["t0_ns"]) / 1e9
     cpu_s = LOAD_BASE * seconds + STATION["answer_s"] * answers + STATION["update_s"] * sums["updates"]
     data["usage"]["load"] = {**dict.fromkeys(data["usage"]["server"]), "cpu_ns": round(cpu_s * 1e9)}
     said = json.dumps({**data, "source": "measured"}).encode()
     (folder / "trial.json").write_bytes(said)
-    records.seal(folder, said)
+    trial_record.seal(folder, said)
 
 
 def pose(run: Run) -> None:
     """Let the run's records say that they were measured."""
-    for folder in records.trial_folders(run.folder):
+    for folder in trial_record.trial_folders(run.folder):
         pose_trial(folder)
     manifest = json.loads((run.folder / "manifest.json").read_text())
     del manifest["source"], manifest["costs"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.experiment import plan, prepare
-from bench.simulation.costs import Calibrated, CostsFile, Estimate, Kind, write_costs
+from bench.simulation.calibration.costs import Calibrated, CostsFile, Estimate, Kind, write_costs
 from bench.simulation.run import Setting
 from bench.simulation.shards import Case
 

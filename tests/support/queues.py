@@ -6,7 +6,7 @@ import math
 
 import simpy
 
-from bench.simulation.worker import COOLING_S, WARMING_S
+from bench.simulation.engine.server_queue import COOLING_S, WARMING_S
 
 
 class Queue:

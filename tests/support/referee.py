@@ -2,7 +2,8 @@
 
 Nothing is vectorised and nothing is known beforehand. A worker is a process that takes one job after the
 other, a client is a process that asks, waits and reads, what a request gets is asked of the servers' tape.
-Only the world (`bench.simulation.world`) and the draws (`bench.simulation.draws`) are the engine's.
+Only the world (`bench.simulation.engine.inputs`) and the draws (`bench.simulation.engine.random_streams`)
+are the engine's.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import numpy as np
 import simpy
 from queues import Queue
 
-from bench.contract import Cursor, Refusal, Subscription
 from bench.feed.tape import Tape
-from bench.simulation.draws import Stream, even
+from bench.simulation.engine.random_streams import Stream, even
+from bench.wire.contract import Cursor, Refusal, Subscription
 
 ALL = "t"
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from bench import records
-from bench.records import TrialRecord, Windows
-from bench.stats.arrays import Tables, TrialArrays, trial_arrays
+from bench.records import trial_record
+from bench.records.trial_record import TrialRecord, Windows
+from bench.stats.trial.arrays import Tables, TrialArrays, trial_arrays
 
 MS = 1_000_000
 WINDOWS = Windows(warmup_ns=0, t0_ns=100 * MS, t1_ns=200 * MS, late_after_ns=50 * MS)
@@ -33,13 +33,15 @@ def tables_of(
     ]
     arrived = [{"kernel_ns": row["app_ns"], "updates_in_read": 1} | row for row in deliveries]
     nothing = dict.fromkeys(
-        (*records.COUNTED, *records.COUNTED_BY_KERNEL, "errors"), 0) | {"symbols": None, "subscribed_ns": 0}
+        (*trial_record.COUNTED, *trial_record.COUNTED_BY_KERNEL, "errors"),
+        0) | {"symbols": None, "subscribed_ns": 0}
     rows = {
         "feed": ticks, "deliveries": arrived,
         "skips": [{"kind": "conflated", "app_ns": 0} | skip for skip in skips],
         "clients": [nothing | client for client in clients], "samples": [],
     }
-    return {name: pa.Table.from_pylist(rows[name], schema=schema) for name, schema in records.TABLES.items()}
+    return {name: pa.Table.from_pylist(rows[name], schema=schema)
+            for name, schema in trial_record.TABLES.items()}
 
 
 def arrays_of(*tables: Any, windows: Windows = WINDOWS, **named: Any) -> TrialArrays:

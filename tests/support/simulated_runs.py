@@ -10,7 +10,7 @@ import pandas as pd
 from synthetic import Plan, make_run
 
 from bench.report import Run, open_run
-from bench.stats.prediction import COLUMNS
+from bench.stats.run.prediction import COLUMNS
 
 TOLD = "costs measured on nowhere (Imagined 3000, 2 cores), 2026-11-01"
 COSTS = {"told": TOLD, "file": "costs-nowhere.json", "by_kind": [

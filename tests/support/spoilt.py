@@ -12,13 +12,14 @@ from typing import Any
 
 import psutil
 
-from bench.audit import Verdict, judge
+from bench.audit.detectors import Verdict, judge
 from bench.clock import RunClock
-from bench.experiment import plan, trial
-from bench.experiment.trial import Setting
-from bench.records import TrialRecord, read_trial
-from bench.scenario import Scenario
-from bench.stats.trial import Row
+from bench.experiment import plan
+from bench.experiment.trial import trial
+from bench.experiment.trial.trial import Setting
+from bench.records.trial_record import TrialRecord, read_trial
+from bench.scenario.model import Scenario
+from bench.stats.trial.row import Row
 
 PROGRAMS = {"publisher": "bench.feed.publisher", "server": "bench.transports", "load": "locust"}
 TRANSPORTS: dict[str, dict[str, Any]] = {

@@ -8,11 +8,11 @@ from typing import Any
 
 from bench import transports
 from bench.clock import RunClock
-from bench.experiment import programs
-from bench.experiment.processes import Child, Crew
+from bench.experiment.trial import commands
+from bench.experiment.trial.processes import Child, Crew
 from bench.feed import schedule
-from bench.records import Windows
-from bench.scenario import Feed, Server
+from bench.records.trial_record import Windows
+from bench.scenario.model import Feed, Server
 
 PATIENCE_S = 60.0
 SEED = 5
@@ -63,10 +63,10 @@ class Stage:
 def set_up(crew: Crew, folder: Path, transport: str, options: dict[str, Any]) -> Stage:
     """Start publisher and server; they are ready when this returns."""
     clock = RunClock.start()
-    publisher = crew.start(programs.publisher(
+    publisher = crew.start(commands.publisher(
         folder, FEED, seed=SEED, horizon_s=HORIZON_S, t0_s=WARMUP_S, clock_origin_ns=clock.origin_ns,
     ))
     feed_port = crew.expect(publisher, "ready", PATIENCE_S)["port"]
     table = transports.options_of(transport, options, "the test", "options")
-    server = crew.start(programs.server(folder, transport, table, Server(), feed_port=feed_port))
+    server = crew.start(commands.server(folder, transport, table, Server(), feed_port=feed_port))
     return Stage(crew, folder, clock, publisher, crew.expect(server, "ready", PATIENCE_S)["port"])

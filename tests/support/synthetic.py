@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bench import records
-from bench.records import SCHEMA_VERSION, TrialRecord, Usage, Windows
+from bench.records import trial_record as records
+from bench.records.trial_record import SCHEMA_VERSION, TrialRecord, Usage, Windows
 
 S = 1_000_000_000
 

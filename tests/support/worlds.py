@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from bench.cycle import Cycle
-from bench.records import DELIVERIES, SKIPS, TrialRecord, Windows
-from bench.scenario import SlowClient
-from bench.simulation.world import Costs, Net, Shard, SlowLinks, Station, Ticks
+from bench.records.trial_record import DELIVERIES, SKIPS, TrialRecord, Windows
+from bench.scenario.model import SlowClient
+from bench.simulation.engine.inputs import Costs, Net, Shard, SlowLinks, Station, Ticks
+from bench.transports.cycle import Cycle
 
 T0_S, T1_S, LATE_AFTER_S = 0.5, 2.0, 0.8
 MODES = st.sampled_from(["every", "latest"])

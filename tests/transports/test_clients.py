@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.clock import NO_STAMP
-from bench.contract import Cursor, Subscription, batch_of
 from bench.measure.recording import Recorder
 from bench.transports import Action, ClientSpec
 from bench.transports.clients import (
@@ -21,6 +20,7 @@ from bench.transports.clients import (
     pause_ns,
     resume_of,
 )
+from bench.wire.contract import Cursor, Subscription, batch_of
 
 
 @given(st.integers(1, 10_000), st.integers())

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from bench.clock import NO_STAMP, RunClock
-from bench.contract import Batch, Cursor, Subscription, encode_batch
 from bench.feed.tick import Tick, encode
 from bench.measure import tcp
 from bench.measure.recording import Recorder
@@ -24,6 +23,7 @@ from bench.transports.long_polling.client import Client as LongPoller
 from bench.transports.long_polling.protocol import Options as LongOptions
 from bench.transports.short_polling.client import Client as ShortPoller
 from bench.transports.short_polling.protocol import Options as ShortOptions
+from bench.wire.contract import Batch, Cursor, Subscription, encode_batch
 
 pytestmark = pytest.mark.skipif(not tcp.LINUX, reason="the driver needs epoll")
 CLIENTS = 5

@@ -12,14 +12,14 @@ from servers import ScriptedFeed, running_server
 
 from bench import transports
 from bench.clock import RunClock
-from bench.contract import Cursor, Subscription
-from bench.handshake import client_context
 from bench.measure import tcp
 from bench.measure.recording import Recorder
-from bench.traffic import SEGMENT_BYTES, Conversation, columns, traffic
 from bench.transports import ClientSpec
 from bench.transports.driver import Driver
 from bench.transports.tls import Secured
+from bench.transports.tls_sizes import client_context
+from bench.wire.contract import Cursor, Subscription
+from bench.wire.sizes import SEGMENT_BYTES, Conversation, columns, traffic
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(not tcp.LINUX, reason="the counters are Linux's own")]
 CLIENTS, TICKS, APART_S = 4, 12, 0.09

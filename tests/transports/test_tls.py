@@ -16,9 +16,7 @@ from servers import ScriptedFeed, running_server
 
 from bench import transports
 from bench.clock import NO_STAMP, RunClock
-from bench.contract import Batch, Cursor, Subscription, encode_batch
 from bench.feed.tick import Tick, encode
-from bench.handshake import client_context
 from bench.measure import tcp
 from bench.measure.recording import Recorder
 from bench.serving.certificate import throw_away
@@ -26,6 +24,8 @@ from bench.transports import Action, ClientSpec, driver
 from bench.transports.long_polling.client import Client
 from bench.transports.long_polling.protocol import Options
 from bench.transports.tls import Secured
+from bench.transports.tls_sizes import client_context
+from bench.wire.contract import Batch, Cursor, Subscription, encode_batch
 
 IDENTITY = throw_away("127.0.0.1")
 

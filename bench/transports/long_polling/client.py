@@ -14,7 +14,7 @@ import random
 
 from bench.transports import NEVER, ClientSpec, Sink
 from bench.transports.clients import Poller, pause_ns
-from bench.wire import HttpWire
+from bench.wire.options import HttpWire
 
 
 class Client(Poller):

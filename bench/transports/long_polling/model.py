@@ -38,11 +38,11 @@ from __future__ import annotations
 
 import math
 
-from bench.cycle import Cycle
-from bench.polling import poll_sizes
-from bench.queueing import Jobs, Load, place_s, random_wait_s
-from bench.traffic import Conversation, Sizes
+from bench.transports.cycle import Cycle
 from bench.transports.long_polling.protocol import Options
+from bench.transports.poll_sizes import poll_sizes
+from bench.transports.queueing import Jobs, Load, place_s, random_wait_s
+from bench.wire.sizes import Conversation, Sizes
 
 ANY_FEED = frozenset({"latency_worst_s"})
 """The closed forms that hold whatever the schedule; the others take the ticks as a Poisson process."""

@@ -16,9 +16,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from bench.contract import Batch, Request, Subscription
-from bench.tables import Positive
-from bench.wire import HttpWire
+from bench.scenario.fields import Positive
+from bench.wire.contract import Batch, Request, Subscription
+from bench.wire.options import HttpWire
 
 T = TypeVar("T")
 """What is parked: any hashable thing that the shell can wake."""

@@ -11,11 +11,11 @@ import time
 from collections.abc import Iterable
 from functools import partial
 
-from bench.contract import Request, Subscription
 from bench.serving.answers import Answer
 from bench.serving.chassis import Chassis, Service
 from bench.serving.http import HttpConnection, HttpService
 from bench.transports.long_polling.protocol import Options, Parking, is_due
+from bench.wire.contract import Request, Subscription
 
 Parked = asyncio.Future[None]
 

@@ -25,7 +25,8 @@ a tick falls into a gap in proportion to its length, so that P/2 becomes E[P²] 
 and each e^(−μP) its mean; the means are taken over a grid of draws (`_gaps`).
 
 The server's part of δ (`server_s`) is a poll's wait and its own work: clients that come once in each P wait
-as in N·D/D/1 (`bench.queueing`), and the ticks between them and the number of updates that a poll finds
+as in N·D/D/1 (`bench.transports.queueing`), and the ticks between them and the number of updates that a
+poll finds
 come at random, M/G/1.
 
 An answer that takes longer than P makes its poll's successor late: it leaves at once, and P is as long as a
@@ -41,11 +42,11 @@ from __future__ import annotations
 
 import math
 
-from bench.cycle import Cycle
-from bench.polling import poll_sizes
-from bench.queueing import Jobs, Load, periodic_wait_s, random_wait_s
-from bench.traffic import Conversation, Sizes
+from bench.transports.cycle import Cycle
+from bench.transports.poll_sizes import poll_sizes
+from bench.transports.queueing import Jobs, Load, periodic_wait_s, random_wait_s
 from bench.transports.short_polling.protocol import Options
+from bench.wire.sizes import Conversation, Sizes
 
 DRAWS = [(number + 0.5) / 24 for number in range(24)]
 """Midpoints that stand for a draw that is even in [0, 1)."""

@@ -22,8 +22,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bench.tables import Positive
-from bench.wire import HttpWire
+from bench.scenario.fields import Positive
+from bench.wire.options import HttpWire
 
 
 class Options(HttpWire):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bench.contract import Request
 from bench.serving.answers import Answer
 from bench.serving.chassis import Chassis, Service
 from bench.serving.http import HttpConnection, HttpService
 from bench.transports.short_polling.protocol import Options
+from bench.wire.contract import Request
 
 
 def install(chassis: Chassis, options: Options) -> Service:

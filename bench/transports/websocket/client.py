@@ -34,12 +34,12 @@ from websockets.headers import parse_extension
 from websockets.protocol import Protocol, Side, State
 from websockets.utils import accept_key
 
-from bench.contract import Cursor, batch_of, tick_fields
-from bench.http_exchange import AnswerReader, BadAnswer, encode_request
 from bench.transports import NEVER, Action, ClientSpec, Sink
 from bench.transports.clients import ClientLife, resume_of
 from bench.transports.websocket.protocol import COMPRESSED, OFFER, OFFERED, Options, offers
-from bench.wire import upgrade_head
+from bench.wire.contract import Cursor, batch_of, tick_fields
+from bench.wire.http_client import AnswerReader, BadAnswer, encode_request
+from bench.wire.options import upgrade_head
 
 MESSAGE_MAX = 16 * 2**20
 """The largest message that is taken, in bytes; a larger one ends the connection with 1009."""

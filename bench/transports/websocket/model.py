@@ -28,15 +28,15 @@ from itertools import islice
 from websockets.http11 import Request as Upgrade
 from websockets.server import ServerProtocol
 
-from bench.contract import Batch, Request, encode_batch
-from bench.cycle import Cycle
-from bench.handshake import handshake
-from bench.http_exchange import encode_request
-from bench.polling import BATCHES, skips
-from bench.queueing import Jobs, Load, Reads, gated, place_s
-from bench.traffic import SERVER_FIRST, Conversation, Sizes, Steps
+from bench.transports.cycle import Cycle
+from bench.transports.poll_sizes import BATCHES, skips
+from bench.transports.queueing import Jobs, Load, Reads, gated, place_s
+from bench.transports.tls_sizes import handshake
 from bench.transports.websocket.protocol import OFFER, TAKEN_UP, Options, hello_frame, message_frame, offers
-from bench.wire import answer_headers, upgrade_head
+from bench.wire.contract import Batch, Request, encode_batch
+from bench.wire.http_client import encode_request
+from bench.wire.options import answer_headers, upgrade_head
+from bench.wire.sizes import SERVER_FIRST, Conversation, Sizes, Steps
 
 ANY_FEED = frozenset({
     "latency_mean_s", "latency_mean_latest_s", "age_excess_mean_s", "latency_worst_s", "requests_per_s",

@@ -27,9 +27,9 @@ from websockets.extensions.permessage_deflate import (
 )
 from websockets.headers import build_extension
 
-from bench.contract import Batch, encode_batch
-from bench.tables import Positive
-from bench.wire import Wire
+from bench.scenario.fields import Positive
+from bench.wire.contract import Batch, encode_batch
+from bench.wire.options import Wire
 
 TEXT = 0x81
 """FIN and the opcode of a text frame (RFC 6455 §5.2)."""

@@ -33,7 +33,6 @@ from websockets.http11 import Response
 from websockets.protocol import CONNECTING, OPEN
 from websockets.server import ServerProtocol
 
-from bench.contract import REFUSALS, Batch, Cursor, Refusal, Request, Subscription
 from bench.serving.admission import LEAVE, NOT_HTTP, PREFLIGHT, page_fields
 from bench.serving.chassis import Chassis, Service
 from bench.serving.config import MESSAGE_BYTES
@@ -47,7 +46,8 @@ from bench.transports.websocket.protocol import (
     keep_alive,
     push_frame,
 )
-from bench.wire import answer_headers
+from bench.wire.contract import REFUSALS, Batch, Cursor, Refusal, Request, Subscription
+from bench.wire.options import answer_headers
 
 WRITE_BUFFER_BYTES = 16 * 1024
 """More than this unsent in the process, and a client counts as congested."""

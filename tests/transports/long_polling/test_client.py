@@ -5,12 +5,12 @@ import random
 import pytest
 
 from bench.clock import NO_STAMP
-from bench.contract import Batch, Cursor, Refusal, Subscription, encode_batch
 from bench.feed.tick import Tick, encode
 from bench.measure.recording import Recorder
 from bench.transports import NEVER, Action, ClientSpec
 from bench.transports.long_polling.client import Client
 from bench.transports.long_polling.protocol import Options
+from bench.wire.contract import Batch, Cursor, Refusal, Subscription, encode_batch
 
 
 def answer(batch: Batch) -> bytes:

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.contract import Batch, Cursor, Request, Subscription
 from bench.transports.long_polling.protocol import Options, Parking, is_due
+from bench.wire.contract import Batch, Cursor, Request, Subscription
 
 CURSOR = Cursor("e1", 5)
 ASKED = Request(Subscription(), CURSOR)

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.clock import NO_STAMP
-from bench.contract import Batch, Cursor, Refusal, Subscription, encode_batch
 from bench.feed.tick import Tick, encode
 from bench.measure.recording import Recorder
 from bench.serving.answers import compressed
 from bench.transports import NEVER, Action, ClientSpec
 from bench.transports.short_polling.client import Client
 from bench.transports.short_polling.protocol import Options
+from bench.wire.contract import Batch, Cursor, Refusal, Subscription, encode_batch
 
 INTERVAL_NS = 1_000_000_000
 EMPTY = Batch(Cursor("a", 7))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from servers import ScriptedFeed, running_server
 
-from bench.http_exchange import expand
+from bench.wire.http_client import expand
 
 pytestmark = pytest.mark.process
 

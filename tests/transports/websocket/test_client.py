@@ -13,12 +13,12 @@ from websockets.protocol import Protocol, Side, State
 from websockets.utils import accept_key
 
 from bench.clock import NO_STAMP
-from bench.contract import Batch, Cursor, Subscription, encode_batch
 from bench.feed.tick import Tick, encode
 from bench.measure.recording import Recorder
 from bench.transports import Action, ClientSpec
 from bench.transports.websocket.client import Client, frame_size
 from bench.transports.websocket.protocol import Options, message_frame
+from bench.wire.contract import Batch, Cursor, Subscription, encode_batch
 
 HELLO = encode_batch(Batch(Cursor("a", 7)))
 

@@ -10,7 +10,6 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Opcode
 from websockets.protocol import CLIENT, Protocol
 
-from bench.contract import Batch, Cursor, decode_batch
 from bench.transports.websocket.protocol import (
     COMPRESSED,
     Options,
@@ -20,6 +19,7 @@ from bench.transports.websocket.protocol import (
     push_frame,
     text_frame,
 )
+from bench.wire.contract import Batch, Cursor, decode_batch
 
 LINE = b'{"index":6,"seq":7}'
 CURSOR = Cursor("e1", 7)

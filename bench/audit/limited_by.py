@@ -1,0 +1,113 @@
+"""Which side of a trial was at its limit, from the figures and detectors of the audit.
+
+    feed         ticks came late or not at all
+    generator    it used up its core: the figures are its own, and the server might have carried more
+    server CPU   the server used up its core
+    generator    it fell behind or stood still, with the server not at its limit
+    memory       a process was killed, as the kernel does where memory runs out; or the host was swapping
+    errors       clients failed or were refused; a process ended
+    invalid      any other detector: the machine or the books were not fit to go by
+    latency      nobody was at a limit; waiting itself took too long: for the next poll, or for one's turn
+                 when a tick goes to all clients
+
+The order is that of likelihood: what stands higher explains what stands lower.
+
+A trial in which the machine was busy with something else, or a clock or the books were wrong, is **void**:
+it says nothing about what the sides can carry. One in which only those who measure gave in (the generator,
+the feed) is a **bound**: the server did not fail, and was not seen to carry it.
+
+Known weakness: figures of a window say who was busy, not who was waited for. A server that is busy for a
+tenth of a second at each tick, and idle in between, shows as `latency`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from bench.audit.detectors import DETECTORS, LOAD_DIED
+from bench.scenario.objective import Objective
+
+FEED = {"unpublished", "feed-late"}
+BUSY = {"generator-busy"}
+BEHIND = {"generator-lag", "generator-stalled", "polls-late"}
+MEMORY = {"host-swapping"}
+ERRORS = {"errors", "clients-missing", "clients-vanished"}
+SYMPTOMS = {"not-steady", "littles-law"}
+"""What any side brings about once it is at its limit."""
+OF_MEASURING = FEED | BUSY | BEHIND
+"""About those who measure."""
+KILLED = "status 137"
+"""In the detail of a process that was killed, 128 + SIGKILL."""
+SERVER_BUSY_CORES = 0.9
+"""From so much of its core on, the server counts as used up: the same share as the generator's."""
+
+Row = Mapping[Any, Any]
+"""A row of `trials.csv`, with its verdict."""
+
+
+def limited_by(rows: Sequence[Row]) -> str:
+    """Which side gave in: the first that all of these trials show, or the last one, if they differ.
+
+    A VALID trial broke with no fault of the machine or the generator, so beside one the others say nothing.
+    """
+    shown = [_sides(row) for row in rows if row["verdict"] == "VALID"] or [_sides(row) for row in rows]
+    common = [side for side in shown[0] if all(side in others for others in shown[1:])]
+    return common[0] if common else next(iter(shown[-1]), "latency")
+
+
+def is_void(row: Row) -> bool:
+    """Whether a trial says nothing about what the sides can carry."""
+    told = FEED | BUSY | BEHIND | MEMORY | ERRORS | SYMPTOMS
+    return row["verdict"] == "INVALID" and bool(set(fired(row)) - told)
+
+
+def outcome_of(row: Row, objective: Objective) -> Literal["held", "broke", "bound", "void"]:
+    """What a trial says about its level: it held the objective, broke, is a bound, or void.
+
+    Where the generator fell behind what is pushed to it, the kernel's instants are the server's still: such a
+    trial holds an objective that goes by them. Who asks late asks less, so of what is polled it is a bound.
+    """
+    met = objective.met(row)
+    if row["verdict"] == "VALID":
+        return "held" if met else "broke"
+    if is_void(row):
+        return "void"
+    found = set(fired(row))
+    died = LOAD_DIED.fullmatch(str(row.get("failure") or "")) is not None
+    if not died and (not found & OF_MEASURING or found - OF_MEASURING - SYMPTOMS):
+        return "broke"
+    if not met and not found & (FEED | BUSY) and number(row.get("server_cpu_cores")) >= SERVER_BUSY_CORES:
+        return "broke"   # the server is what was waited for
+    pushed = number(row.get("requests")) == 0 and not found & FEED and not died
+    by_kernel = not any(condition.by_client for condition in objective.conditions)
+    return "held" if met and pushed and by_kernel else "bound"
+
+
+def fired(row: Row) -> list[str]:
+    """The names of the detectors that fire on a row, in the audit's order."""
+    figures = ((each, number(row.get(each.figure))) for each in DETECTORS)
+    return [each.name for each, value in figures if not math.isnan(value) and each.fires(value)]
+
+
+def number(value: object) -> float:
+    """A figure of a row; NaN where it has none."""
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _sides(row: Row) -> list[str]:
+    """The sides that a trial shows at their limit, the likeliest first."""
+    found = set(fired(row))
+    aborted = row["verdict"] == "ABORTED"
+    killed = aborted and KILLED in str(row["reasons"])
+    sides = [
+        ("feed", found & FEED),
+        ("generator", found & BUSY),
+        ("server CPU", number(row.get("server_cpu_cores")) >= SERVER_BUSY_CORES),
+        ("generator", found & BEHIND),
+        ("memory", killed or found & MEMORY),
+        ("errors", aborted or found & ERRORS),
+        ("invalid", is_void(row)),
+    ]
+    return [side for side, is_so in sides if is_so]

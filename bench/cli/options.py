@@ -1,0 +1,159 @@
+"""What all verbs share: statuses, options by the same name, and how a mistake is told.
+
+A user's mistake is one sentence on stderr and exit status 2; an interrupted command ends with 130.
+Figures go to stdout, progress and everything else to stderr. Tracebacks are for bugs: a file that the machine
+doesn't let us use, or memory that it doesn't have, is told in a sentence, too.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from bench.cli import SCARCE, reason
+from bench.errors import DiskFullError, KilledError, RunError, UserError
+from bench.experiment.run import termination_as_interrupt
+from bench.output import terminal
+
+VALID, NOT_VALID, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+_SCENARIO = typer.Argument(
+    metavar="SCENARIO", help="A name from scenarios/ (default, quick) or the path of a TOML file.")
+ScenarioName = Annotated[str, _SCENARIO]
+MaybeScenario = Annotated[str | None, _SCENARIO]
+"""The same where there may be `--resume` in its place."""
+FeedFile = Annotated[Path | None, typer.Option(
+    "--feed", metavar="FILE", help="Replay the real trades of this CSV or Parquet file (as it is, in .gz or "
+                                   ".zip, "
+    "or a pipe) instead of drawn ticks, with the scenario's feed.replay.speed and start.")]
+ColumnNames = Annotated[str | None, typer.Option(
+    "--columns", metavar="LIST", help="Which columns of the file say what, where their names don't: "
+    "timestamp=sip_timestamp,price=price,size=size,symbol=ticker; by place in a file without a header.")]
+Overrides = Annotated[list[str] | None, typer.Option(
+    "--set", metavar="NAME=VALUE", help="Set a field of the scenario, such as load.clients=[50,200]; "
+    "may stand more than once.")]
+Wait = Annotated[bool, typer.Option(
+    "--wait", help="Wait for a run that is under way on this machine, instead of refusing.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")]
+
+
+def as_field(columns: str | None) -> list[str]:
+    """Return `--columns` as a field of the scenario."""
+    return [] if columns is None else [f"feed.replay.columns={json.dumps(columns)}"]
+
+
+def of_a_file(feed: Path | None, columns: str | None) -> dict[str, tuple[str, object]]:
+    """Return the flags that are about a file of trades, each with its field and what was given."""
+    return {"--feed": ("feed.replay.file", feed), "--columns": ("feed.replay.columns", columns)}
+
+
+def _folder(text: str | Path) -> Path:
+    """A folder that was named; one without a name would be the current one."""
+    if not str(text):
+        raise typer.BadParameter("found '', allowed is a folder's name (. is the current one)")
+    return Path(text)
+
+
+Results = Annotated[Path | None, typer.Option(
+    "--results", metavar="DIR", parser=_folder, help="Where the runs' folders are.  [default: results]")]
+RESULTS = Path("results")
+
+
+def refuse_idle(found: str, allowed: str, flags: Mapping[str, object]) -> None:
+    """Raise `UserError` for the first of `flags` that was given, since it does nothing beside what was
+    `found`."""
+    for flag, given in flags.items():
+        if _was_given(given):
+            raise UserError(f"{flag}: found {found}, where it does nothing, allowed is {allowed}")
+
+
+def _was_given(value: object) -> bool:
+    """Whether an option has a value that was typed; 0 and '' are some."""
+    return value is not None and value is not False and value != []
+
+
+def refuse_beside_resume(resume: Path, beside: Mapping[str, object]) -> None:
+    """Raise `RunError` where something is asked beside --resume that was settled when the run began."""
+    given = [name for name, value in beside.items() if _was_given(value)]
+    if given:
+        raise RunError(f"{resume}: --resume goes on with the scenario, settings and costs that were asked "
+                       f"for; none of them goes with it (found: {', '.join(given)})")
+
+
+def print_json(data: Mapping[str, object]) -> None:
+    """Print one JSON object on stdout, which has no NaN and no infinity: they are null and "inf"."""
+    typer.echo(json.dumps(_as_json(data), allow_nan=False))
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(name): _as_json(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else "inf" if value > 0 else "-inf"
+    return value
+
+
+def say(line: str) -> None:
+    """Print a line on stderr."""
+    terminal.say(line, err=True)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Tell a user's mistake in one sentence, an interruption, by Ctrl-C or SIGTERM, with how to go on; and
+    what the machine refuses: a file that can't be used, memory."""
+    try:
+        with termination_as_interrupt():
+            yield
+    except UserError as error:
+        reason.tell(str(error))
+        raise typer.Exit(NOT_VALID if isinstance(error, DiskFullError) else MISTAKE) from None
+    except KeyboardInterrupt as error:
+        reason.tell(str(error) or "Interrupted.")
+        raise typer.Exit(INTERRUPTED) from None
+    except (OSError, MemoryError) as error:
+        sentence = _refusal(error)
+        if sentence is None:
+            raise
+        reason.tell(sentence)
+        raise typer.Exit(MISTAKE) from None
+
+
+def end(lacks: str | None) -> NoReturn:
+    """End a command: with 0, or with 1 and, in the last line, what it `lacks`."""
+    if lacks is None:
+        raise typer.Exit(VALID)
+    reason.tell(lacks)
+    raise typer.Exit(NOT_VALID)
+
+
+def _refusal(error: OSError | MemoryError) -> str | None:
+    """What the machine refused, in a sentence; None: nothing that a user could mend."""
+    if isinstance(error, MemoryError):
+        return "memory: none is left; ask for less, or end what else runs here"
+    if error.filename is not None:
+        name = error.filename2 or error.filename   # of a renaming what was to be there
+        return f"{os.fsdecode(name)}: can't be used ({error.strerror})"
+    if error.errno in SCARCE:
+        return f"this machine: {error.strerror}; ask for less, raise its limits, or end what else runs here"
+    return None
+
+
+@contextmanager
+def told_how_to_go_on(command: str) -> Iterator[None]:
+    """Say with which command an interrupted run goes on."""
+    try:
+        yield
+    except KilledError as error:
+        raise KilledError(f"{error}; to go on: {command}") from error
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"\nInterrupted. To go on: {command}") from None

@@ -1,0 +1,212 @@
+"""The verb that simulates: `simulate`, a scenario's run at any scale, from measured costs.
+
+    SCENARIO ─► the same plan as `run` ─► trials, simulated ─► report        exit 0, 1, 2, 130 as `run`
+
+A scenario that asks for a storm or a crossover map instead of a feed goes to `scale`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli import study
+from bench.cli.options import (
+    RESULTS,
+    AsJson,
+    ColumnNames,
+    FeedFile,
+    MaybeScenario,
+    Overrides,
+    Results,
+    end,
+    refuse_beside_resume,
+    refuse_idle,
+    say,
+    told,
+    told_how_to_go_on,
+)
+from bench.cli.outcome import finish
+from bench.errors import UserError
+from bench.experiment import plan, prepare, progress, run_folder
+from bench.experiment.disk_full import told_where_full
+from bench.experiment.effect import refuse_without_effect, typed_fields
+from bench.experiment.machine_lock import begun
+from bench.experiment.prepare import Question
+from bench.experiment.run_folder import Run
+from bench.scenario.parsing import short
+from bench.simulation import baseline
+from bench.simulation import run as runs
+from bench.simulation.analytic import closed_forms
+from bench.simulation.calibration.costs import default_costs, read_costs
+
+RTT = re.compile(r"([0-9.]+) ?(ms|s)")
+
+
+def _rtt_ms(text: str | None) -> float | None:
+    """A round-trip time with its unit, in ms."""
+    if text is None:
+        return None
+    found = RTT.fullmatch(text.strip())
+    try:
+        value = float(found[1]) * (1000 if found[2] == "s" else 1) if found else 0.0
+    except ValueError:
+        value = 0.0
+    if value <= 0:
+        raise UserError(f"--rtt: found '{short(text)}', allowed is a time above 0 with its unit: 80ms, 0.2s")
+    return value
+
+
+def simulate(
+    scenario: MaybeScenario = None,
+    clients: Annotated[int | None, typer.Option(
+        min=1, help="Clients, in place of load.clients; 1_000_000 is a number, too.")] = None,
+    workers: Annotated[int | None, typer.Option(
+        min=1, help="Server processes that share them, in place of simulation.workers.")] = None,
+    rtt: Annotated[str | None, typer.Option(
+        metavar="TIME", help="Round-trip time between clients and servers (80ms, 0.2s), in place of "
+        "simulation.rtt_ms.")] = None,
+    costs: Annotated[Path | None, typer.Option(
+        metavar="FILE", help="The costs file, in place of the newest of this host's, or the project's "
+        "own.")] = None,
+    measured: Annotated[Path | None, typer.Option(
+        metavar="RUN", help="A measured run to set beside; by default the reference.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="In place of the scenario's.")] = None,
+    feed: FeedFile = None,
+    columns: ColumnNames = None,
+    overrides: Overrides = None,
+    resume: Annotated[Path | None, typer.Option(
+        "--resume", metavar="RUN", help="Go on with the interrupted run in this folder.")] = None,
+    force: Annotated[bool, typer.Option(
+        "--force", help="Resume although commit or feed file are no longer as they were.")] = False,
+    as_json: AsJson = False,
+    results: Results = None,
+) -> None:
+    """Simulate a scenario in place of measuring it, and write its report.
+
+    Same scenario, seeds, ticks and report as a measured run, but with as many clients and workers, and as
+    far away, as one likes. What the servers' work costs comes from a calibration; whose it is stands in the
+    report. A scenario with a storm or a crossover map (scale/storm, scale/crossover) is answered with that.
+
+    Examples:
+
+        tickertape simulate default
+        tickertape simulate default --clients 200_000 --workers 120 --rtt 80ms
+        tickertape simulate scale/million
+        tickertape simulate --resume results/latest
+
+    Exit status: 0 every trial is valid; 1 some are not, or the disk filled; 2 a mistake; 130 interrupted.
+    """
+    with told(), ExitStack() as held:
+        shorthands = _shorthands(clients, workers, _rtt_ms(rtt), seed, columns)
+        if resume is not None:
+            refuse_idle("with --resume", "the folder in RUN, where the run is", {"--results": results})
+            refuse_beside_resume(resume, {**_values(shorthands), "SCENARIO": scenario, "--set": overrides,
+                                          "--feed": feed, "--costs": costs, "--measured": measured})
+            begin = partial(run_folder.resume, resume.resolve(), None, force=force, source="simulated")
+        else:
+            refuse_idle("with a new run", "it beside --resume", {"--force": force})
+            question = _asked("default" if scenario is None else scenario, shorthands, overrides or (), feed)
+            _refuse_beside_scale(question, costs, measured)
+            begin = partial(_begin, question, costs, measured, results or RESULTS)
+        with told_where_full("the same command"):
+            under_way = begun(held, begin, resume and resume.resolve(), say=say)
+        go_on = f"tickertape simulate --resume {under_way.folder}"
+        with told_where_full(go_on), told_how_to_go_on(go_on):
+            _execute(under_way)
+        say("Making the report …")
+        lacks = finish(under_way.folder, as_json)
+    end(lacks)
+
+
+Shorthands = dict[str, tuple[str, object]]
+"""Flags that stand for a field of the scenario, with the field and what it is to be."""
+
+
+def _shorthands(clients: int | None, workers: int | None, rtt_ms: float | None, seed: int | None,
+                columns: str | None) -> Shorthands:
+    return {"--clients": ("load.clients", clients and [clients]),
+            "--workers": ("simulation.workers", workers),
+            "--rtt": ("simulation.rtt_ms", rtt_ms), "--seed": ("seed", seed),
+            "--columns": ("feed.replay.columns", columns)}
+
+
+def _values(shorthands: Shorthands) -> dict[str, object]:
+    return {flag: value for flag, (_, value) in shorthands.items()}
+
+
+def _asked(name: str, shorthands: Shorthands, overrides: Sequence[str], feed: Path | None) -> Question:
+    """The scenario that is to be simulated, with what was typed for it; what has no effect is refused."""
+    typed = typed_fields({**shorthands, "--feed": ("feed.replay.file", feed)}, overrides)
+    given = [f"{field}={value}" for field, value in shorthands.values() if value is not None]
+    question = prepare.read(name, [*given, *overrides], feed)
+    refuse_without_effect([question], typed, "simulate")
+    return question
+
+
+def _refuse_beside_scale(question: Question, costs: Path | None, measured: Path | None) -> None:
+    """Raise `UserError` for a file that a storm or a map has no use for."""
+    storm = question.scenario.storm
+    if study.is_scale(question.scenario):
+        refuse_idle("with a storm or a map", "it with a scenario of trials", {"--measured": measured})
+    if storm is not None and storm.connection_ms is not None:
+        refuse_idle("beside storm.connection_ms, which prices a connection", "one of the two",
+                    {"--costs": costs})
+
+
+def _begin(question: Question, costs: Path | None, measured: Path | None, results: Path) -> Run:
+    """Make the run's folder, with its costs and what was measured copied beside its manifest."""
+    run_folder.refuse_no_place(results)
+    question = prepare.with_trades(question)
+    if study.is_scale(question.scenario):
+        return study.begin(question, results, costs)
+    replayed = len(question.trades.price) if question.trades is not None else 0
+    runs.refuse_unless_simulable(question.scenario, question.options, str(question.file), replayed)
+    path = costs or _own_costs(question) or default_costs(results)
+    known = read_costs(path)
+    for label, subject in question.scenario.transports.items():
+        known.of(subject.transport or label, question.options[label])   # or says what is missing
+    found = baseline.measured(measured, question.scenario, question.options)
+    checked = baseline.validation(results, known)
+    under_way = run_folder.create(
+        results, question.scenario, plan.trials(question.scenario), name=question.name,
+        scenario_file=question.file, options=question.options, command=sys.argv[1:],
+        trades=question.trades,
+        further={"source": "simulated", "costs": runs.about_costs(path, known), **found.about},
+    )
+    baseline.write(under_way.folder, found, checked)
+    for sentence in found.notes:
+        say(sentence)
+    return under_way
+
+
+def _own_costs(question: Question) -> Path | None:
+    """The costs file that the scenario names."""
+    named = question.scenario.simulation.costs
+    return question.file.absolute().parent / named if named else None
+
+
+def _execute(under_way: Run) -> None:
+    """Simulate what is not on disk yet: a storm, a map, the steps of a search, or trials."""
+    said = under_way.manifest
+    say(f"{under_way.folder}: {said['question']}")
+    if "costs" in said:
+        say(f"Simulated, with {said['costs']['told']}.")
+    if study.is_scale(under_way.scenario):
+        study.execute(under_way)
+        return
+    if under_way.scenario.capacity is None:
+        runs.execute(under_way, progress.reporter)
+    else:
+        runs.search(under_way, say)
+    closed_forms.write(under_way)
+
+
+VERBS = (simulate,)

@@ -1,0 +1,248 @@
+"""`simulate` of a scenario that asks for a storm or a crossover map in place of a feed.
+
+    [storm]      ─► storm.csv  storm_timeline.csv  storm_map.csv  storm_assumptions.csv  ─┐
+    [crossover]  ─► crossover.csv  crossover_checks.csv  ─────────────────────────────────┴► report.html …
+
+Such a run has a manifest and tables, but no trials. Its storms and checks are simulated side by side and stay
+in its folder (`bench.simulation.checkpoints`), so that it goes on where it was interrupted. `report` makes
+its
+report again from its files.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from bench.cli.options import print_json, told_how_to_go_on
+from bench.errors import ScenarioError
+from bench.experiment import plan, run_folder
+from bench.experiment.disk_full import told_where_full
+from bench.experiment.prepare import Question
+from bench.experiment.progress import LeftColumn, TimeLeft
+from bench.experiment.run_folder import Run
+from bench.output import terminal
+from bench.records import manifest as manifests
+from bench.scenario.fields import Table as Options
+from bench.scenario.model import Scenario
+from bench.scenario.storm import Storm
+from bench.simulation import baseline
+from bench.simulation import run as runs
+from bench.simulation.calibration.costs import CostsFile, default_costs, read_costs
+from bench.simulation.checkpoints import Piece, Tasks, make, missing
+from bench.simulation.crossover import crossover_study
+from bench.simulation.engine.inputs import Costs
+from bench.simulation.storm import storm_study
+from bench.stats.run import prediction
+
+if TYPE_CHECKING:   # it imports matplotlib, see `finish`
+    from bench.report.tables.run import Table as Words
+
+STORM_CLIENTS_MOST = 1_000_000
+"""Of one worker: their attempts are events of their own, and all in memory."""
+STORMS_MOST = 5_000
+PRINTED = 7
+"""Columns of a table that fit on a terminal."""
+
+
+def is_scale(scenario: Scenario) -> bool:
+    """Whether the scenario asks for something else than a feed."""
+    return scenario.storm is not None or scenario.crossover is not None
+
+
+def refuse_to_measure(question: Question) -> None:
+    """A storm or a map can't be run, only simulated."""
+    scenario = question.scenario
+    if is_scale(scenario):
+        table = "storm" if scenario.storm is not None else "crossover"
+        raise ScenarioError(str(question.file), table, "a table that nothing measures",
+                            f"`tickertape simulate {question.file}`, or a scenario without it")
+
+
+def has_scale(folder: Path) -> bool:
+    """The same of a run's folder."""
+    asked = manifests.read(folder)["scenario"]
+    return bool(asked.get("storm") or asked.get("crossover"))
+
+
+def begin(question: Question, results: Path, named: Path | None = None) -> Run:
+    """The run's folder; `named` is a costs file."""
+    scenario = question.scenario
+    _refuse_unless_simulable(question)
+    path = named or costs_file(question, results)
+    costs = read_costs(path) if _needs_costs(scenario) else None
+    if costs is not None and scenario.storm is not None:
+        _refuse_a_free_connection(question, costs)
+    about = {"costs": runs.about_costs(path, costs)} if costs else {}
+    made = run_folder.create(results, scenario, [], name=question.name, scenario_file=question.file,
+                          options=question.options, command=sys.argv[1:],
+                          further={"source": "simulated", **about})
+    if costs is not None and scenario.crossover is not None:
+        baseline.write_validation(made.folder, baseline.validation(results, costs))
+    return made
+
+
+def execute(run: Run) -> None:
+    """Simulate what is not there yet, and write the tables."""
+    costs = runs.costs_of(run) if "costs" in run.manifest else None
+    if run.scenario.storm is not None:
+        _storm(run, costs)
+    else:
+        assert costs is not None, "a map is made from costs"
+        _crossover(run, costs)
+
+
+def _refuse_unless_simulable(question: Question) -> None:
+    """Raise `ScenarioError` for what can't be simulated so."""
+    scenario, where = question.scenario, str(question.file)
+    runs.refuse_unless_simulable(scenario, question.options, where)
+    if scenario.crossover is not None and scenario.feed.schedule == "replay":
+        raise ScenarioError(where, "feed.schedule", "'replay'", "one that is drawn: a map has its own rates")
+    if scenario.storm is None:
+        return
+    if scenario.crossover is not None:
+        raise ScenarioError(where, "storm", "a crossover as well", "one of the two")
+    if len(scenario.transports) > 1:
+        raise ScenarioError(where, "transports", f"{len(scenario.transports)}: "
+                            f"{', '.join(scenario.transports)}", "one: all who drop come back by it")
+    counts = scenario.load.clients
+    if len(counts) > 1:
+        raise ScenarioError(where, "load.clients", f"{len(counts)} counts", "one: those who drop")
+    _refuse_too_many_storms(scenario.storm, scenario.trials.count, where)
+    each = math.ceil(counts[0] / scenario.simulation.workers)
+    if each > STORM_CLIENTS_MOST:
+        raise ScenarioError(where, "load.clients", f"{each:,} a worker",
+                            f"at most {STORM_CLIENTS_MOST:,} a worker (simulation.workers)")
+
+
+def _refuse_too_many_storms(storm: Storm, count: int, where: str) -> None:
+    """Raise `ScenarioError` where more storms are asked for than anybody would wait for."""
+    halvings = math.ceil(math.log2(len(storm_study.REFUSAL_SHARES) + 1))
+    storms_asked = len(storm.policies) * (2 * count + halvings)
+    if storm.map is not None:
+        storms_asked += len(storm.map.backlogs) * len(storm.map.windows) * storm.map.seeds
+    if storms_asked > STORMS_MOST:
+        raise ScenarioError(where, "trials.count", f"{count:,}, that is {storms_asked:,} storms",
+                            f"at most {STORMS_MOST:,} storms, with those of storm.map")
+
+
+def _refuse_a_free_connection(question: Question, costs: CostsFile) -> None:
+    """Raise `ScenarioError` where the costs file can't tell what a new connection takes: that is not 0."""
+    label, subject = next(iter(question.scenario.transports.items()))
+    known = costs.of(subject.transport, question.options[label])
+    if known.costs["connection_s"].value == 0:
+        raise ScenarioError(
+            str(question.file), "storm.connection_ms", "none", "a time in ms: the costs of "
+            f"{costs.host_name} can't tell what a new connection takes of {known.kind}")
+
+
+def costs_file(question: Question, results: Path) -> Path:
+    """Where the costs are: the scenario's own file, this host's, or the project's."""
+    named = question.scenario.simulation.costs
+    return question.file.absolute().parent / named if named else default_costs(results)
+
+
+def _needs_costs(scenario: Scenario) -> bool:
+    """Whether anything is left to be taken from a costs file."""
+    return scenario.storm is None or scenario.storm.connection_ms is None
+
+
+def _options(run: Run) -> dict[str, Options]:
+    return plan.options_of_all(run.scenario, str(run.folder / manifests.NAME))
+
+
+def _storm(run: Run, costs: CostsFile | None) -> None:
+    """Write the tables of a storm."""
+    from bench.report.pages.render import write_tables
+
+    scenario = run.scenario
+    label, subject = next(iter(scenario.transports.items()))
+    own = costs.of(subject.transport, _options(run)[label]).world_costs if costs else Costs()
+    given = storm_study.conditions(scenario, own)
+    found = storm_study.tables(scenario, given, _pieces(run, "storms", storm_study.tasks(scenario, given)))
+    mapped = {} if found.map is None else {"storm_map.csv": found.map}
+    write_tables(run.folder, {"storm.csv": found.storms, "storm_timeline.csv": found.timelines, **mapped,
+                              "storm_assumptions.csv": found.assumptions})
+
+
+def _crossover(run: Run, costs: CostsFile) -> None:
+    """Write the tables of a map."""
+    from bench.report.data.run import optional_table
+    from bench.report.pages.render import write_tables
+
+    known = optional_table(run.folder / "validation.csv", prediction.COLUMNS)
+    checked = () if known is None else prediction.from_table(known)
+    asked = crossover_study.Crossing.of(run.scenario, _options(run), costs, checked)
+    fields = asked.fields()
+    checks = _pieces(run, "checks by the engine", asked.tasks(asked.chosen(fields)))
+    write_tables(run.folder, {"crossover.csv": asked.table(fields),
+                              "crossover_checks.csv": asked.checks(checks)})
+
+
+def _pieces(run: Run, what: str, tasks: Tasks) -> dict[str, Piece]:
+    """What came of all tasks, with a bar on stderr where that is a terminal."""
+    left, began_s = LeftColumn(), time.monotonic()
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), left)
+    console = terminal.console(stderr=True)
+    done = len(tasks) - len(missing(run.folder, tasks))
+    time_left = TimeLeft([1.0] * (len(tasks) - done))   # each as long as the others; how long is seen
+    last_s = began_s
+
+    def ends() -> None:
+        nonlocal last_s
+        now_s = time.monotonic()
+        time_left.passed(now_s - last_s)
+        time_left.begins(now_s)
+        last_s = now_s
+        left.left_s = lambda: time_left.at(time.monotonic())
+        progress.advance(task)
+
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=len(tasks), completed=done)
+        return make(run.folder, tasks, ends)
+
+
+def finish(folder: Path, as_json: bool) -> None:
+    """Make the report from the run's files, and print its first table and findings."""
+    # They import matplotlib, which a command that draws nothing should not pay for.
+    from bench.report.pages import crossover, storm
+
+    again = f"tickertape report {folder}"
+    with told_where_full(again), told_how_to_go_on(again):
+        if manifests.read(folder)["scenario"].get("storm"):
+            a_storm = storm.build(folder)
+            table = storm.policies_table(a_storm.storms, a_storm.assumptions)
+            sentences = storm.findings(a_storm)
+        else:
+            a_map = crossover.build(folder)
+            table, sentences = crossover.shares_table(a_map), crossover.findings(a_map)
+    if as_json:
+        print_json({"run": str(folder), "report": str(folder / "report.html"),
+                               table.name: _as_objects(table), "findings": sentences})
+        return
+    _print(table, sentences)
+    terminal.console(markup=False).print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
+
+
+def _as_objects(words: Words) -> list[dict[str, str]]:
+    return [dict(zip(words.columns, row, strict=True)) for row in words.rows]
+
+
+def _print(words: Words, sentences: Sequence[str]) -> None:
+    """A table of the report, and its findings."""
+    table = Table(box=None, padding=(0, 1, 0, 0), caption=words.note, caption_justify="left")
+    for name in words.columns[:PRINTED]:
+        table.add_column(name, justify="left" if name == words.columns[0] else "right")
+    for row in words.rows:
+        table.add_row(*row[:PRINTED])
+    console = terminal.console(markup=False)
+    console.print(table)
+    for sentence in sentences:
+        console.print(f"- {sentence}", highlight=False)

@@ -1,0 +1,197 @@
+"""A run that looks for the capacity limit of each transport, in place of one that makes a plan's trials.
+
+    finished steps on disk ─► next_step (pure) ─► one trial of fresh processes ─► judged ─► again
+
+A step is an ordinary trial of the scenario, with one number in it raised: `load.clients` or
+`feed.rate_per_s`. It holds where it is VALID and meets the objective. One in which only those who measure
+gave in, before the server, is no failure of the server but a bound; one in which the machine was busy with
+something else is void (`bench.audit.limited_by`). The search itself is `bench.stats.run.knee_search`.
+
+What is done is what has a `trial.json`, so an interrupted search goes on where it was. Tries at the same
+level have different seeds; all transports meet the same ticks at the same try.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from bench.audit import limited_by
+from bench.audit.detectors import Verdict, judge
+from bench.clock import RunClock
+from bench.errors import ScenarioError
+from bench.experiment import plan
+from bench.experiment.plan import PlannedTrial
+from bench.experiment.progress import Row, told_outcome
+from bench.experiment.run import pinned_to, termination_as_interrupt
+from bench.experiment.run_folder import Run
+from bench.experiment.trial import trial
+from bench.experiment.trial.trial import Setting
+from bench.measure import host
+from bench.records import trial_record
+from bench.records.trial_record import TrialRecord
+from bench.scenario import objective
+from bench.scenario.fields import Table
+from bench.scenario.model import Capacity, Scenario
+from bench.stats.run.knee_search import Search, Step, is_found, is_over, knee, next_step
+from bench.stats.run.uncertainty import number as figure
+from bench.stats.trial.latency import is_bound
+from bench.stats.trial.row import COLUMNS
+
+
+def search_of(capacity: Capacity) -> Search:
+    """How the scenario wants the limit to be looked for."""
+    return Search(capacity.start, capacity.most, capacity.factor, capacity.precision, capacity.time_s)
+
+
+def at_level(scenario: Scenario, level: int) -> Scenario:
+    """The scenario of one step."""
+    assert scenario.capacity is not None, "not a search"
+    if scenario.capacity.raised == "clients":
+        changed: dict[str, object] = {"load": scenario.load.model_copy(update={"clients": (level,)})}
+    else:
+        changed = {"feed": scenario.feed.model_copy(update={"rate_per_s": float(level)})}
+    return scenario.model_copy(update=changed)
+
+
+def at_most(scenario: Scenario) -> Scenario:
+    """The costliest step of a search as a plan of its own; any other scenario as it is."""
+    if scenario.capacity is None:
+        return scenario
+    return at_level(scenario, scenario.capacity.most).model_copy(update={"capacity": None})
+
+
+def check(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
+    """Refuse a search that can't give an answer."""
+    capacity = scenario.capacity
+    if capacity is None:
+        return
+    if capacity.most < capacity.start:
+        raise ScenarioError(where, "capacity.most", str(capacity.most),
+                            f"at least capacity.start = {capacity.start}")
+    for condition in objective.parse(capacity.objective).conditions:
+        if condition.column not in COLUMNS:
+            raise ScenarioError(where, "capacity.objective", condition.column, "a column of trials.csv")
+    if capacity.raised == "rate_per_s":
+        if scenario.feed.schedule == "replay":
+            raise ScenarioError(where, "capacity.raised", "rate_per_s", "clients, where a file is replayed")
+        if len(scenario.load.clients) != 1:
+            raise ScenarioError(where, "load.clients", str(list(scenario.load.clients)),
+                                "one count, where capacity.raised is rate_per_s")
+    plan.check(at_most(scenario), options, where)
+
+
+Maker = Callable[[Scenario, PlannedTrial, Path, int], TrialRecord]
+"""Makes the trial of a step: its scenario, its plan, where its files go, and which try at its level it is."""
+
+
+def execute(run: Run, say: Callable[[str], None]) -> None:
+    """Make steps until all limits are found, or the time is over; `say` is given a line a step."""
+    scenario = run.scenario
+    options = plan.options_of_all(scenario, str(run.folder / "manifest.json"))
+    clock, folder = RunClock(run.manifest["clock_origin_ns"]), Path(run.manifest["scenario_folder"])
+
+    def make(step: Scenario, planned: PlannedTrial, place: Path, attempt: int) -> TrialRecord:
+        setting = Setting.on_this_machine(step, options, clock, folder)
+        with pinned_to(setting.other_cores):
+            return trial.make(setting, planned, place, attempt)
+
+    host.raise_open_files()
+    with termination_as_interrupt():
+        search(run, make, say)
+
+
+def search(run: Run, make: Maker, say: Callable[[str], None]) -> None:
+    """The same, whoever makes the trials."""
+    scenario = run.scenario
+    assert scenario.capacity is not None, "not a search"
+    wanted_search = search_of(scenario.capacity)
+    steps = finished(run)
+    while (wanted := next_step(steps, tuple(scenario.transports), wanted_search)) is not None:
+        planned, attempt = _planned(scenario, steps, *wanted)
+        place = run.folder / "trials" / planned.name
+        if place.exists():
+            shutil.rmtree(place)   # of an interruption: what is finished is in `steps`
+        record = make(at_level(scenario, wanted[1]), planned, place, attempt)
+        figures, verdict = judge(place)
+        step = _step(record, figures.row, verdict, scenario.capacity)
+        steps.append(step)
+        say(_told(len(steps), planned, step, figures.row, verdict, scenario.capacity))
+        mine = [each for each in steps if each.subject == step.subject]
+        if is_found(mine, wanted_search) and not is_over(steps, wanted_search):
+            say(f"{step.subject}: {told_knee(mine, scenario.capacity)}")
+    if is_over(steps, wanted_search):
+        for subject in scenario.transports:
+            mine = [each for each in steps if each.subject == subject]
+            say(f"{subject}: {told_knee(mine, scenario.capacity)}")
+
+
+def finished(run: Run) -> list[Step]:
+    """The steps that are on disk, in the order in which they were made."""
+    capacity = run.scenario.capacity
+    assert capacity is not None, "not a search"
+    steps = []
+    for folder in trial_record.trial_folders(run.folder):
+        figures, verdict = judge(folder)
+        steps.append(_step(trial_record.read_trial(folder), figures.row, verdict, capacity))
+    return steps
+
+
+def told_knee(steps: list[Step], capacity: Capacity) -> str:
+    """Where the search of one transport ended, in words."""
+    found, what = knee(steps), told_raised(capacity)
+    if found.limit is not None:
+        limit = found.limit
+        return (f"carries {limit.estimate:,.0f} {what} ({limit.low:,.0f} to {limit.high:,.0f}), by "
+                f"{len(steps)} steps")
+    if found.held is None:
+        tried = min((step.level for step in steps), default=capacity.start)
+        if found.broke is None:
+            return f"no step counted, at {tried:,} {what}: those who measure, or the machine, gave in"
+        return f"broke at the start, {found.broke:,} {what}"
+    if found.bound is not None:
+        return f"carries at least {found.held:,} {what}: at {found.bound:,} those who measure gave in"
+    return f"carries at least {found.held:,} {what}; more was not tried"
+
+
+def told_raised(capacity: Capacity) -> str:
+    """The unit of a level."""
+    return "clients" if capacity.raised == "clients" else "ticks a second"
+
+
+def _planned(scenario: Scenario, steps: list[Step], subject: str, level: int) -> tuple[PlannedTrial, int]:
+    """The trial of the next step, and which try at its level it is, from 1."""
+    attempt = 1 + sum((step.subject, step.level) == (subject, level) for step in steps)
+    position = len(steps) + 1
+    step = at_level(scenario, level)
+    return PlannedTrial(
+        name=f"{position:03}-{subject}-{level}", block=1, position=position, subject=subject,
+        transport=scenario.transports[subject].transport or subject, clients=step.load.clients[0],
+        seed=plan.derive(scenario.seed, "block", attempt),
+    ), attempt
+
+
+def _step(record: TrialRecord, row: Row, verdict: Verdict, capacity: Capacity) -> Step:
+    judged = {**row, "verdict": verdict.status, "reasons": "; ".join(map(str, verdict.reasons))}
+    outcome = limited_by.outcome_of(judged, objective.parse(capacity.objective))
+    level = record.clients if capacity.raised == "clients" else round(record.rate_per_s or 0)
+    return Step(record.subject, level, outcome, record.took_s or 0.0)
+
+
+def _told(number: int, planned: PlannedTrial, step: Step, row: Row, verdict: Verdict,
+          capacity: Capacity) -> str:
+    """A step in one line: what was tried, what came out, whether it held."""
+    rate = f" at {step.level:,} ticks a second" if capacity.raised == "rate_per_s" else ""
+    figures = "".join(f", {told_condition(condition, row)}"
+                      for condition in objective.parse(capacity.objective).conditions if condition.by_kernel)
+    return f"[step {number}{rate}: {step.outcome}{figures}] {told_outcome(planned, row, verdict)}"
+
+
+def told_condition(condition: objective.Condition, row: Row) -> str:
+    """A kernel's figure of a step; marked as a bound where reads held several updates or had no stamp."""
+    value = condition.value(row)
+    if math.isnan(value):
+        return f"{condition.column} unknown"
+    return f"{condition.column} {'≤ ' * is_bound(row)}{figure(value)}"

@@ -1,0 +1,362 @@
+"""A run's folder, and how a run that was interrupted goes on.
+
+    results/<UTC time>-<scenario>/
+        manifest.json     the plan, frozen; written before the first trial
+        trades.arrow      what trials need of a replayed file, which is read before the first
+        trials/<trial>/       whole or not there: `trial.json` comes last, and by renaming
+        trials/<trial>.r1/    the same again, because the first was INVALID; .r2 because that was too
+        broken/<n>-<trial>/   finished trials of blocks that were interrupted
+
+An INVALID trial is kept, and made again at its place in the block at once, `trials.repeats` times at
+most, so that the cell stays in its block's stretch of time. An ABORTED one is not: that a subject fails
+is a result, and mostly it would again.
+
+Resuming needs no journal beside that: what is done is what has a `trial.json` and is not INVALID, or has
+no repeat left; the verdict is found anew from the files. Comparisons are made
+within blocks, and the trials of a block belong into one stretch of time; so a block that was
+interrupted is run again whole, and its finished trials are moved to `broken/`, out of every
+statistic's sight. A trial's `attempt` counts all that was made at its place, there or here, from 1. The
+matrix that a resumed run ends with is therefore the same as that of a run that was never interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.audit.detectors import judge
+from bench.errors import RunError
+from bench.experiment.disk_full import FULL
+from bench.experiment.plan import PlannedTrial
+from bench.feed import trade_store
+from bench.feed.trade_store import Trades
+from bench.measure import host
+from bench.records import manifest as manifests
+from bench.records.trial_record import SCHEMA_VERSION, write_json
+from bench.scenario.fields import Table
+from bench.scenario.model import Scenario
+from bench.scenario.parsing import short
+from bench.scenario.replay import Replay
+from bench.shipped import PROJECT
+
+LONGEST_PATH = 3500
+"""Bytes of the results folder's path; Linux takes 4096 of a file's, and a run's are up to 500 longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What the project's working tree stands at; None where it is no git clone."""
+
+    commit: str | None
+    dirty: bool | None
+
+    @classmethod
+    def read(cls) -> Commit:
+        """Ask git."""
+        commit = _git("rev-parse", "HEAD")
+        changes = _git("status", "--porcelain", "--untracked-files=no")
+        return cls(commit, None if commit is None or changes is None else bool(changes))
+
+
+def _git(*arguments: str) -> str | None:
+    if not (PROJECT / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(["git", "-C", str(PROJECT), *arguments], capture_output=True, text=True)
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run on disk: its folder and what its manifest says."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def frozen(self) -> Scenario:
+        """The scenario as it was frozen."""
+        return Scenario.model_validate(self.manifest["scenario"])
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario as it was frozen, with the run's own copy of the trades in place of their source."""
+        has_trades = self.manifest.get("trades")
+        return replaying(self.frozen, self.folder / trade_store.NAME) if has_trades else self.frozen
+
+    @property
+    def plan(self) -> list[PlannedTrial]:
+        """All trials, in order."""
+        return [PlannedTrial(**planned) for planned in self.manifest["plan"]]
+
+    def made(self, planned: PlannedTrial) -> list[Path]:
+        """The folders of what was made at the trial's place and is on disk, the first first."""
+        return [folder for folder in self._places(planned) if (folder / "trial.json").is_file()]
+
+    def trial_folder(self, planned: PlannedTrial) -> Path:
+        """Where the files of what is made next at the trial's place will be."""
+        return self._places(planned)[len(self.made(planned))]
+
+    def is_done(self, planned: PlannedTrial) -> bool:
+        """Whether nothing is left to be made at the trial's place (see this module's head)."""
+        made = self.made(planned)
+        return bool(made) and not (self.may_repeat(planned) and is_invalid(made[-1]))
+
+    def may_repeat(self, planned: PlannedTrial) -> bool:
+        """Whether the trial may be made again, should what was made last be INVALID; a simulated one would be
+        the same."""
+        if self.manifest.get("source") == "simulated":
+            return False
+        return len(self.made(planned)) <= self.scenario.trials.repeats
+
+    def attempt(self, planned: PlannedTrial) -> int:
+        """Which attempt at the trial comes next, from 1."""
+        broken = [
+            path for path in self.folder.glob("broken/*")
+            if path.name.partition("-")[2].partition(".")[0] == planned.name
+        ]
+        return 1 + len(broken) + len(self.made(planned))
+
+    def _places(self, planned: PlannedTrial) -> list[Path]:
+        """Where what is made at the trial's place goes, in order: as many as may ever be needed."""
+        names = [planned.name, *(f"{planned.name}.r{number}" for number in (1, 2, 3))]
+        return [self.folder / "trials" / name for name in names]
+
+
+def replaying(scenario: Scenario, kept: Path) -> Scenario:
+    """Return the scenario with stored trades in place of the file that they came from."""
+    replay = Replay(file=str(kept), speed=scenario.feed.replay.speed)
+    return scenario.model_copy(update={"feed": scenario.feed.model_copy(update={"replay": replay})})
+
+
+def is_invalid(folder: Path) -> bool:
+    """Whether the trial in `folder` is INVALID by today's thresholds."""
+    return judge(folder)[1].status == "INVALID"
+
+
+def create(results: Path, scenario: Scenario, planned: Sequence[PlannedTrial], *, name: str,
+           scenario_file: Path, options: Mapping[str, Table], command: Sequence[str],
+           trades: Trades | None = None, further: Mapping[str, Any] | None = None) -> Run:
+    """Make a run's folder with its manifest, and point `results/latest` at it. `trades` are what trials need
+    of a replayed file, `further` are fields that only some runs have."""
+    now = datetime.now(UTC)
+    stem, replayed = f"{now:%Y%m%dT%H%M%SZ}-{name}", feed_file(scenario, trades)
+    folder = new_folder(results, stem)
+    kept = {}
+    if trades is not None:
+        trade_store.store(folder / trade_store.NAME, trades)
+        kept = {"trades": {"file": trade_store.NAME, "sha256": _sha256(folder / trade_store.NAME)}}
+    found = Commit.read()
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "run": folder.name,
+        "question": scenario.question,
+        "scenario_name": name,
+        "scenario_folder": str(scenario_file.resolve().parent),
+        "digest": scenario.digest(),
+        "seed": scenario.seed,
+        "started_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        "command": list(command),
+        "commit": found.commit,
+        "dirty": found.dirty,
+        "versions": {"tickertape": host.own_version(), **host.versions()},
+        "host": host.describe(),
+        "clock_origin_ns": time.monotonic_ns(),
+        "subjects": {
+            label: {
+                "transport": subject.transport or label,
+                "options": options[label].model_dump(mode="json"),
+                "external": subject.server is not None,
+            }
+            for label, subject in scenario.transports.items()
+        },
+        "feed_file": replayed,
+        "resumed": [],
+        "scenario": scenario.canonical(),
+        "plan": [asdict(each) for each in planned],
+        **kept,
+        **(further or {}),
+    }
+    write_json(folder / "manifest.json", manifest)
+    _point_latest(results, folder)
+    return Run(folder, manifest)
+
+
+def new_folder(results: Path, stem: str) -> Path:
+    """Make a folder that was not there before; two runs may begin within one second."""
+    refuse_no_place(results)
+    for suffix in ("", *(f"-{number}" for number in range(2, 100))):
+        folder = results / (stem + suffix)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            if not results.is_dir():
+                raise RunError(f"{results}: --results: found a file, allowed is a folder") from None
+            continue
+        except OSError as error:
+            if error.errno in FULL - {errno.EROFS}:
+                raise   # it is told how to go on
+            raise RunError(f"{results}: --results: no folder can be made there: {error.strerror}") from error
+        return folder
+    raise RunError(f"{results / stem}: a hundred runs have this name already")
+
+
+def refuse_no_place(results: Path) -> None:
+    """Raise `RunError` where no run could be kept below `results`, or `latest` there is no link of ours."""
+    try:
+        longest = len(os.fsencode(results.absolute()))
+        latest = results / "latest"
+        taken = latest.exists() and not latest.is_symlink()
+    except OSError as error:
+        raise RunError(f"{_short(results)}: --results: can't be used ({error.strerror})") from error
+    if longest > LONGEST_PATH:
+        raise RunError(f"{_short(results)}: --results: found a path of {longest:,} bytes, allowed are "
+                       f"{LONGEST_PATH:,}: a run's files have longer ones")
+    if taken:
+        raise RunError(f"{latest}: found a {'folder' if latest.is_dir() else 'file'}, allowed is nothing, or "
+                       "the link to the latest run: move it, or name another folder with --results")
+
+
+def _short(path: Path) -> str:
+    """A path that a sentence can hold."""
+    return short(str(path))
+
+
+def _point_latest(results: Path, folder: Path) -> None:
+    beside = results / f".latest.{os.getpid()}"
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(folder.name)
+    beside.replace(results / "latest")
+
+
+def feed_file(scenario: Scenario, trades: Trades | None = None) -> dict[str, str] | None:
+    """Return the replayed file and its SHA-256, of a pipe that of what came through it; None where the feed
+    is drawn."""
+    if scenario.feed.schedule != "replay":
+        return None
+    path = Path(scenario.feed.replay.file)
+    if trades is not None and trades.sha256 is not None:
+        return {"file": str(path), "sha256": trades.sha256}
+    try:
+        return {"file": str(path), "sha256": _sha256(path)}
+    except OSError as error:
+        raise RunError(f"{path}: feed.replay.file can't be read: {error.strerror}") from error
+
+
+def _source_now(run: Run) -> dict[str, str] | None:
+    """Return the replayed file and its SHA-256 as they are now; a run that keeps its trades needs no source
+    that is gone, as a pipe always is."""
+    was: dict[str, str] | None = run.manifest["feed_file"]
+    if run.manifest.get("trades") and not Path(run.frozen.feed.replay.file).is_file():
+        return was
+    return feed_file(run.frozen)
+
+
+def _sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_trades(run: Run) -> None:
+    """Raise `RunError` unless the trades that the run keeps are those that it began with."""
+    kept = run.manifest.get("trades")
+    if not kept:
+        return
+    path = run.folder / trade_store.NAME
+    try:
+        found = _sha256(path)
+    except OSError as error:
+        raise RunError(f"{path}: can't be read: {error.strerror}; begin a new run") from error
+    if found != kept["sha256"]:
+        raise RunError(f"{path}: found another content (sha256 {found[:16]}…), allowed is that of "
+                       f"{kept['sha256'][:16]}…, as the run began; begin a new run")
+
+
+def resume(folder: Path, scenario: Scenario | None, *, force: bool, source: str = "measured") -> Run:
+    """Make a run ready to go on: refuse what would mix unlike trials, and clear interrupted blocks.
+
+    `scenario` is what the user named beside the run, if anything. With `force` another commit, another
+    feed file and another scenario are let pass (the run goes on with its own, frozen scenario); the
+    manifest then names them under `resumed`.
+    """
+    run = Run(folder, manifests.read(folder, manifests.Resumable))
+    found = run.manifest.get("source", "measured")
+    if found != source:
+        verb = "simulate" if found == "simulated" else "run"
+        raise RunError(f"{folder}: found a {found} run; go on with `tickertape {verb} --resume {folder}`")
+    _check_trades(run)
+    differences = list(_differences(run, scenario))
+    for what, found, allowed in differences:
+        if not force:
+            raise RunError(f"{run.folder}: {what}: found {found}, allowed is {allowed}, as the run began; "
+                           "begin a new run, or go on with --force")
+    resumed = {
+        "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "differences": [{"what": what, "found": found} for what, found, _ in differences],
+    }
+    manifest = {**run.manifest, "resumed": [*run.manifest["resumed"], resumed]}
+    write_json(folder / "manifest.json", manifest)
+    run = Run(folder, manifest)
+    blocks = {planned.block for planned in run.plan}
+    for block in sorted(blocks):
+        of_block = [planned for planned in run.plan if planned.block == block]
+        done = [planned for planned in of_block if run.is_done(planned)]
+        if len(done) < len(of_block):
+            for planned in of_block:
+                _put_aside(run, planned)
+    return run
+
+
+def _differences(run: Run, scenario: Scenario | None) -> Iterator[tuple[str, object, object]]:
+    """What is not as it was when the run began: (what, found, allowed)."""
+    if scenario is not None and scenario.digest() != run.frozen.digest():
+        fields = _changed(scenario.canonical(), run.frozen.canonical())
+        name, found, allowed = next(fields, ("its fields' order", "another", "the run's own"))
+        yield f"the scenario, {name}", found, allowed
+    now = Commit.read()
+    was = Commit(run.manifest["commit"], run.manifest["dirty"])
+    if now != was:
+        yield "the commit", _told(now), _told(was)
+    file_now, file_was = _source_now(run), run.manifest["feed_file"]
+    if file_now != file_was:
+        yield "the feed file's content", file_now, file_was
+
+
+def _changed(
+    now: Mapping[str, Any], was: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """The fields that differ: (dotted name, now, then); None where a table does not have it."""
+    for name in dict.fromkeys((*now, *was)):
+        mine, theirs = now.get(name), was.get(name)
+        if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
+            yield from _changed(mine, theirs, f"{prefix}{name}.")
+        elif mine != theirs:
+            yield f"{prefix}{name}", mine, theirs
+
+
+def _told(commit: Commit) -> str:
+    return f"{commit.commit or 'none'}{' with changes' if commit.dirty else ''}"
+
+
+def _put_aside(run: Run, planned: PlannedTrial) -> None:
+    """Clear a trial's place: what is finished moves to `broken/`, what is unfinished goes."""
+    unfinished = run.trial_folder(planned)
+    if unfinished.exists():
+        shutil.rmtree(unfinished)
+    made = run.made(planned)
+    number = run.attempt(planned) - len(made)
+    for place, folder in enumerate(made):
+        (run.folder / "broken").mkdir(exist_ok=True)
+        folder.rename(run.folder / "broken" / f"{number + place}-{folder.name}")

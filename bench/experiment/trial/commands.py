@@ -1,0 +1,87 @@
+"""Our own programs, as commands: each with its configuration in a file beside its log.
+
+    publisher   python -m bench.feed.publisher logs/publisher.json
+    server      python -m bench.transports     logs/server.json
+    load        python -m bench.load -f bench/load/locustfile.py … TICKERTAPE_LOAD=logs/load.json
+
+The load is started by its name and never imported, since importing Locust patches the standard
+library. `-P` keeps what lies in the current folder from being imported in a library's place.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import bench
+from bench.experiment.trial.processes import Command
+from bench.scenario.fields import Table
+from bench.scenario.model import Feed, Server
+from bench.wire import options as wire
+from bench.wire.options import Wire
+
+LOCALHOST = "127.0.0.1"
+LOAD = (sys.executable, "-P", "-m", "bench.load")
+LOCUSTFILE = Path(bench.__file__).parent / "load" / "locustfile.py"
+LOAD_VARIABLE = "TICKERTAPE_LOAD"
+
+Cores = frozenset[int] | None
+
+
+def publisher(folder: Path, feed: Feed, *, seed: int, horizon_s: float, t0_s: float, clock_origin_ns: int,
+              port: int = 0, warmup_ns: int | None = None, cores: Cores = None) -> Command:
+    """The feed's publisher; with `warmup_ns` a further life, which goes on with a schedule under way."""
+    config = {
+        "feed": feed.model_dump(mode="json"), "seed": seed, "horizon_s": horizon_s, "t0_s": t0_s,
+        "clock_origin_ns": clock_origin_ns, "host": LOCALHOST, "port": port, "folder": str(folder),
+        "warmup_ns": warmup_ns,
+    }
+    path = _written(folder, "publisher", config)
+    return Command("publisher", (sys.executable, "-P", "-m", "bench.feed.publisher", str(path)), cores=cores)
+
+
+def server(folder: Path, transport: str, options: Table, server: Server, *, feed_port: int,
+           name: str = "server", host: str = LOCALHOST, port: int = 0, allowed: Sequence[str] = (),
+           cores: Cores = None) -> Command:
+    """Our server of one transport. `allowed` are further origins of pages that may read its answers."""
+    origins, hosts = (wire.origins(options), wire.hosts(options)) if isinstance(options, Wire) else ([], [])
+    config = {
+        "transport": transport, "options": options.model_dump(mode="json"),
+        "server": server.model_dump(mode="json"), "feed": {"host": LOCALHOST, "port": feed_port},
+        "host": host, "port": port, "origins": [*origins, *allowed], "hosts": hosts,
+    }
+    path = _written(folder, name, config)
+    return Command(name, (sys.executable, "-P", "-m", "bench.transports", str(path)), cores=cores)
+
+
+def load(folder: Path, config: Mapping[str, Any], *, name: str = "load", cores: Cores = None) -> Command:
+    """The load of one trial, or one worker of it; it waits to be told where the server is."""
+    path = _written(folder, name, config)
+    workers = config.get("workers", 1)
+    share = len(range(config.get("worker", 0), config["clients"], workers))
+    arguments = (
+        *LOAD, "-f", str(LOCUSTFILE), "--headless", "--only-summary",
+        "--users", str(share), "--spawn-rate", f"{config['spawn_rate_per_s'] / workers:g}",
+    )
+    return Command(name, arguments, environment={LOAD_VARIABLE: str(path)}, cores=cores)
+
+
+def web_load(folder: Path, name: str, config: Mapping[str, Any], port: int, processes: int = 1) -> Command:
+    """Locust's web interface on `port`, for clients that a person starts and stops, in so many workers."""
+    path = _written(folder, name, config)
+    arguments = (
+        *LOAD, "-f", str(LOCUSTFILE),
+        "--web-host", LOCALHOST, "--web-port", str(port),
+        *(("--processes", str(processes)) if processes > 1 else ()),
+    )
+    return Command(name, arguments, environment={LOAD_VARIABLE: str(path)}, lifeline=False)
+
+
+def _written(folder: Path, name: str, config: Mapping[str, Any]) -> Path:
+    path = folder / "logs" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return path

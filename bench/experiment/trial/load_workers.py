@@ -1,0 +1,100 @@
+"""The load of a trial: one process, or several that share its clients (`load.processes`).
+
+    runner ──lifeline──► worker 1     clients 0, 2, 4 …     worker-1/deliveries.raw …
+           └─lifeline──► worker 2     clients 1, 3, 5 …     worker-2/deliveries.raw …
+
+Each worker is a Locust of its own with its share of the clients, and holds the same conversation with
+the runner as a single one does; they are told the same windows, and each writes its own raw records, which
+`measure.recording.convert` merges. There is no Locust master in a trial: one would move clients to other
+workers when a heartbeat is late or a worker is gone, and go on. Here the death of a worker is seen by its
+guard at once and fails the trial.
+
+What the workers say of themselves is added up, but for extremes, of which the largest counts; what each
+said stands in `workers`. Workers take turns on the cores that are not the server's, and what the load uses
+of a core is that of the core that is used most.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.experiment.trial import commands
+from bench.experiment.trial.processes import Child, Crew
+from bench.records.trial_record import Usage
+
+LARGEST = frozenset({
+    "turn_gap_p99_ns", "turn_gap_max_ns", "clock_step_ns", "spawn_ns",
+})
+"""Facts of which the largest counts; all other numbers are added up."""
+
+
+class Workers:
+    """The load's processes, spoken to as one."""
+
+    def __init__(self, crew: Crew, folder: Path, config: Mapping[str, Any], processes: int,
+                 cores: frozenset[int] | None) -> None:
+        count = min(processes, int(config["clients"]))
+        self._crew = crew
+        self.cores: list[frozenset[int] | None] = [cores]
+        if count > 1:
+            each = sorted(cores) if cores else []
+            self.cores = [frozenset({each[number % len(each)]}) if each else None for number in range(count)]
+        self.children: list[Child] = []
+        for number in range(count):
+            mine = dict(config)
+            if count > 1:
+                mine |= {"worker": number, "workers": count, "folder": str(folder / f"worker-{number + 1}")}
+                Path(mine["folder"]).mkdir()
+            name = "load" if count == 1 else f"load-{number + 1}"
+            self.children.append(crew.start(commands.load(folder, mine, name=name, cores=self.cores[number])))
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Tell all of them."""
+        for child in self.children:
+            child.send(message)
+
+    def expect(self, key: str, timeout_s: float) -> list[Any]:
+        """What each says under `key`, waited for if need be."""
+        return [self._crew.expect(child, key, timeout_s) for child in self.children]
+
+    def finish(self) -> None:
+        """Wait for their ends."""
+        for child in self.children:
+            self._crew.finish(child)
+
+    def busiest(self, used: Mapping[str, Usage]) -> Usage:
+        """What they used of the core of which they used most, from what each used."""
+        if len(self.children) == 1:
+            return used[self.children[0].name]
+        by_core: dict[frozenset[int] | None, list[Usage]] = {}
+        for child, core in zip(self.children, self.cores, strict=True):
+            by_core.setdefault(core, []).append(used[child.name])
+        groups = list(by_core.values()) if None not in by_core else [[each] for each in by_core[None]]
+        return max((_sum(group) for group in groups), key=lambda usage: usage.cpu_ns or 0)
+
+
+def _sum(usages: Sequence[Usage]) -> Usage:
+    def total(name: str) -> int | None:
+        values = [getattr(usage, name) for usage in usages]
+        return None if None in values else sum(values)
+
+    return Usage(**{name: total(name) for name in ("cpu_ns", "user_ns", "system_ns", "rss_bytes")})
+
+
+def merged(facts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What the load says of itself, from what each worker said."""
+    if len(facts) == 1:
+        return facts[0]
+    whole: dict[str, Any] = {}
+    for name, first in facts[0].items():
+        values = [each[name] for each in facts]
+        if isinstance(first, dict):
+            whole[name] = dict(sum((Counter(value) for value in values), Counter()))
+        elif None in values:
+            whole[name] = None
+        else:
+            whole[name] = max(values) if name in LARGEST else sum(values)
+    return whole | {"workers": list(facts)}

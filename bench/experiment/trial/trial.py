@@ -1,0 +1,354 @@
+"""One trial: fresh processes, one cell, one set of records.
+
+    publisher ─ ready ─► server ─ ready ──────┐
+    load ─────── ready (imports meanwhile) ───┴─ target ─► subscribed
+                                                               │
+          warmup_ns = now + lead  ◄────── idle base ───────────┘
+    publisher ◄─ start      load ◄─ windows
+    ├── warm-up ──┤── measure: a look at each process every 100 ms ──┤── drain … settled ─► load done
+                 t0                                                 t1
+    stop server, stop publisher ─► tables ─► trial.json
+
+The origin of a trial is set once all clients are subscribed, so connecting is in no figure. Whatever
+goes wrong in one of the processes is a failure of the trial (`TrialError`), which is recorded like any
+other outcome: a word, a sentence, and the end of what the processes printed.
+
+One thing is mended instead: a publisher that dies is started again on the same port, at most
+`LIVES_MAX` times. The ticks that nobody published meanwhile make the trial INVALID, but what the
+servers and clients do in such a case is on record.
+
+Pinning: the server has the first core for itself, everything else shares the others, so that a server
+that is saturated can't make the feed late.
+
+Known weakness: the runner wakes every 100 ms on a core that the load uses, for about 0.1 ms.
+"""
+
+from __future__ import annotations
+
+import time
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+
+import pyarrow as pa
+
+from bench.clock import RunClock
+from bench.errors import TrialError
+from bench.experiment import disk_full, plan, requirements
+from bench.experiment.plan import PlannedTrial
+from bench.experiment.trial import commands
+from bench.experiment.trial.load_workers import Workers, merged
+from bench.experiment.trial.processes import Child, Command, Crew
+from bench.feed import log as feed_log
+from bench.feed import schedule
+from bench.feed.schedule import Schedule
+from bench.measure import host, noise, recording, socket_memory
+from bench.measure.process import SAMPLE_INTERVAL_NS, Mark, Meter, usage
+from bench.records.trial_record import SAMPLES, TrialRecord, Windows, write_table, write_trial
+from bench.scenario.fields import Table
+from bench.scenario.model import External, Scenario
+
+NS = 1_000_000_000
+LEAD_NS = 50_000_000
+"""From the last subscription to the beginning of warm-up: for the publisher and the load to hear of it."""
+READY_S = 30.0
+STORE_S = 120.0
+"""For the load to write its rows."""
+LIVES_MAX = 3
+DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Opens addresses without the proxy that the environment names: what is asked here is on this machine."""
+LOOKS_A_SOCKET_LOOK = 10
+"""Every which look is also one at the kernel's buffers; listing a thousand connections takes about 2 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all trials of a run have in common."""
+
+    scenario: Scenario
+    options: Mapping[str, Table]
+    clock: RunClock
+    folder: Path
+    """Where a user's own server is started: the scenario file's folder."""
+    server_cores: frozenset[int] | None = None
+    other_cores: frozenset[int] | None = None
+    _schedules: dict[int, Schedule] = field(default_factory=dict)
+
+    @classmethod
+    def on_this_machine(cls, scenario: Scenario, options: Mapping[str, Table], clock: RunClock,
+                        folder: Path) -> Setting:
+        """With the cores shared out as they are here."""
+        first, *others = host.cores()
+        pinned = (frozenset({first}), frozenset(others)) if others and host.LINUX else (None, None)
+        return cls(scenario, options, clock, folder, *pinned)
+
+    @property
+    def late_after_s(self) -> float:
+        """ℓ, one for all subjects."""
+        return plan.late_after_s(self.scenario, self.options)
+
+    @property
+    def warmup_s(self) -> float:
+        """The length of warm-up, one for all subjects."""
+        return plan.warmup_s(self.scenario, self.options)
+
+    @property
+    def probed_cores(self) -> list[int]:
+        """A core of the server's and one of the others', for the probe of the machine's jitter."""
+        return [min(cores) for cores in (self.server_cores, self.other_cores) if cores]
+
+    def schedule(self, seed: int) -> Schedule:
+        """The ticks of a block; only the latest is kept."""
+        if seed not in self._schedules:
+            horizon_s = plan.horizon_s(self.scenario, self.options)
+            self._schedules.clear()
+            self._schedules[seed] = schedule.make(self.scenario.feed, seed, horizon_s, self.warmup_s)
+        return self._schedules[seed]
+
+
+def make(setting: Setting, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
+    """Make one trial and leave its files in `folder`; a failure is recorded, not raised."""
+    folder.mkdir(parents=True)
+    began_s = time.monotonic()
+    before = noise.probe(setting.probed_cores)
+    with Crew(folder / "logs") as crew:
+        trial = _Trial(setting, planned, folder, crew)
+        try:
+            trial.run()
+        except TrialError as error:
+            trial.facts |= {"status": "failed", "reason": error.reason, "detail": _detail(error, crew)}
+    jitter = noise.jitter(before, noise.probe(setting.probed_cores))
+    trial.facts["host"] = trial.facts.get("host", {}) | jitter
+    if "status" in trial.facts:
+        disk_full.refuse_if_full(folder)   # then it is no finding
+    else:
+        trial.store()
+    feed = setting.scenario.feed
+    record = TrialRecord(
+        took_s=time.monotonic() - began_s,
+        rate_per_s=None if feed.schedule == "replay" else feed.rate_per_s,
+        trial=folder.name, block=planned.block, position=planned.position, subject=planned.subject,
+        transport=planned.transport, clients=planned.clients, seed=planned.seed, attempt=attempt,
+        **trial.facts,
+    )
+    write_trial(folder, record)
+    return record
+
+
+def _detail(error: TrialError, crew: Crew) -> str:
+    """The failure's sentence, and the end of what each process printed."""
+    tails = [f"--- {child.log.name}\n{child.tail()}" for child in crew.children if child.tail()]
+    return "\n".join([str(error), *dict.fromkeys(tails)])
+
+
+class _Trial:
+    """The choreography; `facts` are the fields of the record as they become known."""
+
+    load: Workers
+    publisher: Child
+    server: Child
+
+    def __init__(self, setting: Setting, planned: PlannedTrial, folder: Path, crew: Crew) -> None:
+        self.setting = setting
+        self.scenario = setting.scenario
+        self.planned = planned
+        self.folder = folder
+        self.crew = crew
+        self.clock = setting.clock
+        self.schedule = setting.schedule(planned.seed)
+        self.facts: dict[str, Any] = {}
+        self.lives = 0
+        self.meters: dict[str, Meter] = {}
+
+    def run(self) -> None:
+        """Everything that needs the processes."""
+        self.start()
+        self.subscribe()
+        self.measure()
+        self.drain()
+
+    def start(self) -> None:
+        """Start the processes; they are up when this returns, and no client has connected."""
+        self.load = Workers(
+            self.crew, self.folder, self._load_config(), self.scenario.load.processes,
+            self.setting.other_cores,
+        )
+        self.publisher = self._new_life(port=0, warmup_ns=None)
+        self.feed_port = int(self.crew.expect(
+            self.publisher, "ready", requirements.starting_s(READY_S, len(self.schedule)))["port"])
+        external = self.scenario.transports[self.planned.subject].server
+        self.address = self._own_server() if external is None else self._foreign_server(external)
+        for child in (self.server, *self.load.children, self.publisher):
+            assert child.pid is not None   # it has spoken, or answered
+            self.meters[child.name] = Meter(child.name, child.pid, self.clock)
+        self.load.expect("ready", READY_S)
+        self.before = self.meters["server"].look()
+
+    def subscribe(self) -> None:
+        """Let the clients come, and fix the windows once all are there."""
+        self.load.send({"target": self.address})
+        spawning_s = self.planned.clients / self.scenario.load.spawn_rate_per_s
+        subscribed = self.load.expect("subscribed", READY_S + spawning_s)
+        self.opened_ns = max(int(each["at_ns"]) for each in subscribed)
+        for meter in self.meters.values():
+            meter.gather()
+        self.idle = self._idle()
+        windows = self.scenario.windows
+        warmup_ns = self.clock.now_ns() + LEAD_NS
+        t0_ns = warmup_ns + round(self.setting.warmup_s * NS)
+        t1_ns = t0_ns + round(windows.measure_s * NS)
+        self.windows = Windows(warmup_ns, t0_ns, t1_ns, round(self.setting.late_after_s * NS))
+        self.facts["windows"] = self.windows
+        self.publisher.send({"start": {"warmup_ns": warmup_ns}})
+        window = (t0_ns - warmup_ns, t1_ns - warmup_ns)
+        self.load.send({"windows": {
+            "warmup_ns": warmup_ns, "t0_ns": t0_ns, "t1_ns": t1_ns,
+            "late_after_ns": self.windows.late_after_ns,
+            "first_index": self.schedule.first_due_from(window[0]),
+            "last_index": self.schedule.last_index(*window),
+            "due": self.schedule.due_by_symbol(*window),
+        }})
+        self.crew.on_fall["publisher"] = self._revive
+
+    def _idle(self) -> tuple[Mark, Mark] | None:
+        """The server's idle base: all clients are there, and nothing has been published."""
+        idle_ns = round(self.scenario.windows.idle_s * NS)
+        if not idle_ns:
+            return None
+        first = self.meters["server"].mark()
+        self.crew.sleep_until(first.reading.at_ns + idle_ns + self.clock.origin_ns)
+        return first, self.meters["server"].mark()
+
+    def measure(self) -> None:
+        """Look at the processes from t0 to t1, exactly then and every 100 ms in between."""
+        windows, origin_ns = self.windows, self.clock.origin_ns
+        self.crew.sleep_until(windows.t0_ns + origin_ns)
+        noise_before, own_before_s = noise.Counters.read(), time.process_time()
+        begin = self._mark()
+        held = [socket_memory.held_bytes(self.address["port"])]
+        instants = range(windows.t0_ns + SAMPLE_INTERVAL_NS, windows.t1_ns, SAMPLE_INTERVAL_NS)
+        for number, instant_ns in enumerate(instants, 1):
+            self.crew.sleep_until(instant_ns + origin_ns)
+            for meter in self.meters.values():
+                meter.look()
+            if number % LOOKS_A_SOCKET_LOOK == 0:
+                held.append(socket_memory.held_bytes(self.address["port"]))
+        self.crew.sleep_until(windows.t1_ns + origin_ns)
+        end = self._mark()
+        noise_after, own_after_s = noise.Counters.read(), time.process_time()
+        held.append(socket_memory.held_bytes(self.address["port"]))
+        used = {}
+        for name, meter in self.meters.items():
+            within = [reading for reading in meter.readings if reading.at_ns >= windows.t0_ns]
+            if name == "server":
+                used[name] = usage(within, begin[name], end[name], self.before, self.idle, held,
+                                   self.opened_ns)
+            else:
+                used[name] = usage(within, begin[name], end[name])
+        own_s = own_after_s - own_before_s + sum(each.cpu_ns or 0 for each in used.values()) / NS
+        self.facts["usage"] = {"load": self.load.busiest(used), **used}
+        self.facts["host"] = noise.between(noise_before, noise_after, own_s, host.core_count())
+
+    def _mark(self) -> dict[str, Mark]:
+        return {name: meter.mark() for name, meter in self.meters.items()}
+
+    def drain(self) -> None:
+        """Wait until everything has arrived or can't any more, and collect what each has to say."""
+        left_s = max(0.0, (self.windows.end_ns - self.clock.now_ns()) / NS)
+        self.load.expect("settled", left_s + READY_S)
+        self.facts["load"] = merged(self.load.expect("done", STORE_S))
+        self.facts["clock_step_ns"] = self.facts["load"].get("clock_step_ns")
+        self.load.finish()   # so that its clients say goodbye first
+        counts = self.crew.stop(self.server).get("counts")
+        self.facts["server_counts"] = counts or {}
+        self.facts["publisher"] = {"lives": self.lives, **self.crew.stop(self.publisher)}
+
+    def store(self) -> None:
+        """Turn what the processes left into the trial's tables; they have ended by now."""
+        recording.convert(self.folder)
+        feed = feed_log.to_table(self.folder, self.schedule, self.windows.warmup_ns)
+        write_table(self.folder, "feed", feed)
+        rows = [
+            {"process": name, **asdict(reading)}
+            for name, meter in self.meters.items() for reading in meter.readings
+        ]
+        write_table(self.folder, "samples", pa.Table.from_pylist(rows, SAMPLES))
+        for path in self.folder.glob("feed.*.log"):
+            path.unlink()
+
+    def _new_life(self, port: int, warmup_ns: int | None) -> Child:
+        """Start a publisher; one with `warmup_ns` goes on with the schedule that is under way."""
+        self.lives += 1
+        return self.crew.start(commands.publisher(
+            self.folder, self.scenario.feed, seed=self.planned.seed,
+            horizon_s=plan.horizon_s(self.scenario, self.setting.options),
+            t0_s=self.setting.warmup_s, clock_origin_ns=self.clock.origin_ns,
+            port=port, warmup_ns=warmup_ns, cores=self.setting.other_cores,
+        ))
+
+    def _revive(self) -> None:
+        if self.lives == LIVES_MAX:
+            raise TrialError("publisher-died", f"the publisher ended by itself {LIVES_MAX} times")
+        self.publisher = self._new_life(self.feed_port, self.windows.warmup_ns)
+
+    def _load_config(self) -> dict[str, Any]:
+        planned, load = self.planned, self.scenario.load
+        return {
+            "subject": planned.subject, "transport": planned.transport,
+            "options": self.setting.options[planned.subject].model_dump(mode="json"),
+            "clients": planned.clients, "mode": load.mode,
+            "symbols": plan.subscriptions(load, self.schedule.symbols, planned.clients, planned.seed),
+            "seed": planned.seed, "spawn_rate_per_s": load.spawn_rate_per_s,
+            "clock_origin_ns": self.clock.origin_ns, "folder": str(self.folder),
+        }
+
+    def _own_server(self) -> dict[str, Any]:
+        """Start our server of the subject's transport; its address."""
+        self.server = self.crew.start(commands.server(
+            self.folder, self.planned.transport, self.setting.options[self.planned.subject],
+            self.scenario.server, feed_port=self.feed_port, cores=self.setting.server_cores,
+        ))
+        ready = self.crew.expect(self.server, "ready", READY_S)
+        return {name: ready.get(name) for name in ("host", "port", "certificate")}
+
+    def _foreign_server(self, external: External) -> dict[str, Any]:
+        """Start the user's own server; its address, once it answers."""
+        port = host.free_port()
+        words = {"port": str(port), "feed_port": str(self.feed_port)}
+        command = [_filled(argument, words) for argument in external.command]
+        self.server = self.crew.start(Command(
+            "server", command, folder=self.setting.folder, cores=self.setting.server_cores, lifeline=False,
+        ))
+        self.crew.wait(lambda: self.server.pid is not None, READY_S, "the server's process id")
+        address = _filled(external.ready, words)
+        deadline = time.monotonic() + READY_S
+        while (lacks := _unready(address)) is not None:
+            self.crew.check()
+            self.crew.turn(0.05)
+            if time.monotonic() > deadline:
+                raise TrialError(
+                    "timeout", f"{address} did not answer with 200 within {READY_S:g} s: {lacks}")
+        return {"host": commands.LOCALHOST, "port": port}
+
+
+def _filled(text: str, words: Mapping[str, str]) -> str:
+    """`text` with each {word} replaced; other braces (JSON, a shell's) stay."""
+    for word, value in words.items():
+        text = text.replace(f"{{{word}}}", value)
+    return text
+
+
+def _unready(address: str) -> str | None:
+    """None where an http address answers with a 2xx status now; else what it does in place of that."""
+    try:
+        with DIRECTLY.open(address, timeout=1.0) as answer:
+            return None if 200 <= answer.status < 300 else f"it said {answer.status}"
+    except HTTPError as error:
+        return f"it said {error.code}"
+    except (OSError, HTTPException, ValueError) as error:
+        # Not up yet, or it speaks no HTTP (yet); the caller's deadline tells.
+        return str(getattr(error, "reason", None) or error) or type(error).__name__

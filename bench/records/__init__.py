@@ -1,0 +1,9 @@
+"""The files of a run: the one contract between measuring, simulating and judging.
+
+Modules, in reading order:
+
+    trial_record  record types of a trial, and their files
+    digests       digests of a trial's files: what was changed later is refused
+    manifest      what a run was asked: read back and checked
+    migrations    runs of older schemas, read as of today
+"""

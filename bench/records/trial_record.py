@@ -1,0 +1,378 @@
+"""The records of a run and their files: the one contract between measuring, simulating and judging.
+
+    results/<run>/
+        manifest.json            what was asked and where: scenario, plan, seed, commit, host, clock origin
+        trials/<trial>/
+            trial.json           one trial, written last: a folder without it is a trial that never was
+            feed.parquet         one row a schedule index: due, sent, epoch, seq
+            deliveries.parquet   one row an update that reached a client
+            skips.parquet        one row a declared skip
+            clients.parquet      one row a client: subscription, counts over the measuring window
+            samples.parquet      one row a look at a process: CPU, memory
+            logs/                what the processes said
+            SHA256SUMS           the digest of each of them (`sha256sum -c` reads it)
+        trials.csv  summary.csv  report.html  report.md      made from the above, again at any time
+
+All instants are int64 nanoseconds on the run clock. What was not measured is null, never zero. A file
+is written beside its place, flushed and renamed, so a file that is there is whole. A file of a trial that has
+changed since is refused when it is read; a trial from before there were digests is read unchecked.
+
+`SCHEMA_VERSION` counts changes of meaning or shape. A run with a newer one is refused, one with an older
+one is read as if it were of today (`bench.records.migrations`). The columns are described in
+`docs/results.md`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field, TypeAdapter, ValidationError
+
+from bench.errors import RunError
+from bench.records import digests, migrations
+from bench.records.digests import SUMS
+from bench.scenario.parsing import told
+
+SCHEMA_VERSION = 2
+VERSION_KEY = b"schema_version"
+"""In the metadata of each Parquet file; version 1 had none."""
+
+FEED = pa.schema([
+    pa.field("index", pa.uint32(), nullable=False),
+    pa.field("symbol", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+    pa.field("due_ns", pa.int64(), nullable=False),
+    pa.field("sent_ns", pa.int64()),     # null: never published
+    pa.field("epoch", pa.dictionary(pa.int32(), pa.string())),
+    pa.field("seq", pa.uint32()),
+    pa.field("payload_bytes", pa.uint32()),
+])
+DELIVERIES = pa.schema([
+    pa.field("client", pa.uint32(), nullable=False),
+    pa.field("index", pa.uint32(), nullable=False),
+    pa.field("kernel_ns", pa.int64()),   # null: the read carried no stamp
+    pa.field("app_ns", pa.int64(), nullable=False),
+    pa.field("updates_in_read", pa.uint32(), nullable=False),
+])
+SKIPS = pa.schema([
+    pa.field("client", pa.uint32(), nullable=False),
+    pa.field("kind", pa.dictionary(pa.int32(), pa.string()), nullable=False),   # conflated | dropped
+    pa.field("symbol", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+    pa.field("count", pa.uint32(), nullable=False),
+    pa.field("index", pa.uint32(), nullable=False),   # the symbol's tick that the skip was declared with
+    pa.field("app_ns", pa.int64(), nullable=False),
+])
+COUNTED = (
+    "connections", "requests", "responses", "updates", "header_bytes_up", "header_bytes_down",
+    "body_bytes_up", "body_bytes_down", "polls_late", "answers_empty", "compressed_bytes_down",
+    "expanded_bytes_down", "request_duration_ns", "in_flight_ns", "polls_overdue",
+    "retries", "request_overlap_ns",
+)
+"""Counted by the client's code (`transports.Counts`)."""
+COUNTED_BY_KERNEL = (
+    "bytes_up", "bytes_down", "segments_up", "segments_down", "retransmitted_segments_up",
+    "retransmitted_bytes_up", "data_segments_up", "data_segments_down", "control_segments_up",
+    "control_segments_down",
+)
+"""Summed over the client's connections from `TCP_INFO`; bytes are TCP payload. Null off Linux."""
+OPENING_AND_CLOSING = tuple(
+    name for what in ("opening", "closing")
+    for name in (f"{what}s", f"{what}_bytes_up", f"{what}_bytes_down", f"{what}_segments_up",
+                 f"{what}_segments_down")
+)
+"""How many connections were seen to open and to close in order, and what that took on the wire, TCP/IP
+headers among it; over the client's whole life. Null off Linux."""
+SINCE_VERSION_2 = (
+    "answers_empty", "compressed_bytes_down", "expanded_bytes_down", "request_duration_ns", "in_flight_ns",
+    "polls_overdue", "retries", "request_overlap_ns",
+)
+OPEN = ("open_asked_ns", "open_ended_ns", "open_may_wait")
+"""The request that was under way when a client's counters were looked at at t1: when it went out, when it
+got its answer (or was given up), and whether its answer may wait for news. Null where there was none."""
+CLIENTS = pa.schema([
+    pa.field("client", pa.uint32(), nullable=False),
+    pa.field("symbols", pa.list_(pa.string())),       # null: all
+    pa.field("subscribed_ns", pa.int64()),            # null: never
+    pa.field("counted_from_ns", pa.int64()),          # when its counters were looked at, at t0 …
+    pa.field("counted_to_ns", pa.int64()),            # … and at t1
+    *(pa.field(name, pa.int64(), nullable=name in SINCE_VERSION_2) for name in COUNTED),
+    *(pa.field(name, pa.int64()) for name in (*COUNTED_BY_KERNEL, *OPENING_AND_CLOSING)),
+    *(pa.field(name, pa.bool_() if name == "open_may_wait" else pa.int64()) for name in OPEN),
+    pa.field("errors", pa.int64(), nullable=False),   # from the client's start, not only the window
+])
+SAMPLES = pa.schema([
+    pa.field("process", pa.dictionary(pa.int32(), pa.string()), nullable=False),  # server | load | publisher
+    pa.field("at_ns", pa.int64(), nullable=False),
+    pa.field("cpu_ns", pa.int64()),
+    pa.field("rss_bytes", pa.int64()),
+])
+TABLES = {"feed": FEED, "deliveries": DELIVERIES, "skips": SKIPS, "clients": CLIENTS, "samples": SAMPLES}
+HISTOGRAMS = pa.schema([
+    # app, kernel: latencies; arrived: arrivals in steps of 100 ms; subscribed: clients by symbol
+    pa.field("of", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+    pa.field("bin", pa.int32(), nullable=False),
+    pa.field("count", pa.int64(), nullable=False),
+])
+"""Over all clients, of a trial whose tables hold a share of them; see `bench.stats.trial.population`."""
+SCHEMAS = {**TABLES, "histograms": HISTOGRAMS}
+
+TrialStatus = Literal["finished", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The windows of one trial, on the run clock (see `docs/definitions.md`)."""
+
+    warmup_ns: int
+    """Where warm-up begins: the feed's first due instant is counted from here."""
+    t0_ns: int
+    t1_ns: int
+    late_after_ns: int
+
+    @property
+    def end_ns(self) -> int:
+        """The end of the drain."""
+        return self.t1_ns + 2 * self.late_after_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One process over the measuring window."""
+
+    cpu_ns: int | None = None
+    user_ns: int | None = None
+    system_ns: int | None = None
+    rss_bytes: int | None = None
+    """Mean over the window."""
+    rss_before_bytes: int | None = None
+    """Before the first client came."""
+    wakeups: int | None = None
+    """Voluntary context switches."""
+    preemptions: int | None = None
+    """Involuntary context switches."""
+    socket_bytes: int | None = None
+    """In the kernel's buffers of its connections, mean over the window; the server's only."""
+    opening_cpu_ns: int | None = None
+    """From before the first client until all were subscribed; the server's only, like all below."""
+    idle_ns: int | None = None
+    """Length of the stretch before warm-up in which all clients were there and nothing was published."""
+    idle_cpu_ns: int | None = None
+    idle_wakeups: int | None = None
+    busiest_cpu_ns: int | None = None
+    """In the busiest stretch of ℓ of the window (of the window, where that is shorter); if simulated."""
+    busiest_sent_bytes: int | None = None
+    """On the wire to the clients, in the stretch that is busiest by them; if simulated."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One trial: what was asked, what came of it, and all that is not a table."""
+
+    trial: str
+    """The folder's name: `<block>-<position>-<subject>-<clients>`."""
+    block: int
+    position: int
+    """Place in the block's shuffled order."""
+    subject: str
+    """The label in the scenario; the column `transport` of every table."""
+    transport: str
+    """The folder of the transport that the subject speaks."""
+    clients: Annotated[int, Field(ge=1)]
+    seed: int
+    attempt: Annotated[int, Field(ge=1)] = 1
+    status: TrialStatus = "finished"
+    reason: str | None = None
+    """Why it failed: a word."""
+    detail: str | None = None
+    """Why it failed: a sentence and the tail of the logs."""
+    source: Literal["measured", "simulated"] = "measured"
+    sample: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the clients whose rows are in the tables."""
+    windows: Windows | None = None
+    clock_step_ns: int | None = None
+    """How far the offset between the clocks moved during the trial."""
+    rate_per_s: float | None = None
+    """The feed's rate that was asked for; null where a file is replayed."""
+    took_s: float | None = None
+    """How long the trial took, from its first process to its tables."""
+    usage: dict[str, Usage] = field(default_factory=dict)
+    """By process: server, load, publisher."""
+    server_counts: dict[str, int] = field(default_factory=dict)
+    """The server's own counters at the end (`GET /stats`); empty for a server that has none."""
+    load: dict[str, Any] = field(default_factory=dict)
+    """What the generator said of itself: loop turns, late polls, errors by word, users alive."""
+    publisher: dict[str, Any] = field(default_factory=dict)
+    """What the publisher said of itself: epochs, lives."""
+    host: dict[str, Any] = field(default_factory=dict)
+    """Noise about the trial: steal, load from others, probe jitter."""
+    totals: dict[str, float] = field(default_factory=dict)
+    """Where `sample` is below 1: fates, sums of latencies and of the clients' counters over all clients
+    (`bench.stats.trial.population.TOTALS`). Else empty."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data with the schema's version."""
+        return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> TrialRecord:
+        """The inverse of `to_json`; raises pydantic's `ValidationError` where a field is missing or wrong."""
+        return _TRIAL.validate_python(data)
+
+
+_TRIAL = TypeAdapter(TrialRecord)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A path to write to; on leaving, what was written is flushed to disk and becomes `path`.
+
+    After an exception `path` is as it was, and nothing is left beside it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield beside
+        with beside.open("rb") as written:
+            os.fsync(written.fileno())
+        beside.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Write an object, keys in their order, whole or not at all."""
+    with whole_file(path) as beside:
+        beside.write_bytes(json_text(data))
+
+
+def json_text(data: dict[str, Any]) -> bytes:
+    """Return an object as it stands in a file."""
+    return (json.dumps(data, indent=1) + "\n").encode()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read an object that `write_json` wrote; an older one is migrated, a newer one refused."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{path}: no such file; is this a run's folder?") from None
+    except OSError as error:
+        raise RunError(f"{path}: can't be read ({error.strerror}); is this a run's folder?") from error
+    except (ValueError, RecursionError) as error:   # no JSON, or no UTF-8
+        raise RunError(f"{path}: not JSON ({error})") from error
+    if not isinstance(data, dict):
+        raise RunError(f"{path}: found {told(data)}, allowed is a JSON object")
+    _refuse_newer(path, data.get("schema_version"))
+    try:
+        return migrations.document(path.stem, data, SCHEMA_VERSION)
+    except (KeyError, TypeError, ValueError) as error:
+        version = data["schema_version"]
+        raise RunError(f"{path}: can't be read as a file of schema {version} ({error!r})") from error
+
+
+def refuse_invalid(path: Path, error: ValidationError) -> NoReturn:
+    """Refuse a document whose first wrong field `error` tells."""
+    first = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    found = "nothing" if first["type"] == "missing" else told(first["input"])
+    raise RunError(f"{path}: {name}: found {found}, and that is not what a run writes there") from error
+
+
+def _refuse_newer(path: Path, version: object) -> None:
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise RunError(f"{path}: schema_version: found {version}, allowed is 1 to {SCHEMA_VERSION}: "
+                       "the run was made by a newer Tickertape")
+    if not isinstance(version, int) or version < 1:
+        raise RunError(f"{path}: schema_version: found {told(version)}, allowed is 1 to {SCHEMA_VERSION}: "
+                       "no file of a run")
+
+
+def seal(folder: Path, trial_json: bytes) -> None:
+    """Write the digests of a trial's files, and of the `trial.json` that is about to be written."""
+    with whole_file(folder / SUMS) as beside:
+        beside.write_bytes(digests.text_of(folder, trial_json))
+
+
+def write_table(folder: Path, name: str, table: pa.Table) -> None:
+    """Write one of `SCHEMAS` into a trial's folder, whole or not at all; its schema must fit."""
+    with whole_file(folder / f"{name}.parquet") as beside:
+        versioned = table.cast(SCHEMAS[name]).replace_schema_metadata({VERSION_KEY: str(SCHEMA_VERSION)})
+        pq.write_table(versioned, beside, compression="zstd")
+
+
+def read_table(folder: Path, name: str) -> pa.Table:
+    """Read one of `SCHEMAS` from a trial's folder; columns that an older run doesn't have are null."""
+    path = folder / f"{name}.parquet"
+    if not path.is_file():
+        raise RunError(f"{path}: no such file; the run was moved without its raw records")
+    digests.refuse_changed(folder, path.name)
+    try:
+        table = pq.read_table(path)
+        found = (table.schema.metadata or {}).get(VERSION_KEY, b"1")
+        version = int(found) if found.isdigit() else 0
+        _refuse_newer(path, version)
+        table = migrations.table(name, table, SCHEMAS[name], version, SCHEMA_VERSION)
+    except KeyError as error:
+        raise RunError(f"{path}: column {error.args[0]}: found none, and it can't be null") from error
+    except (pa.ArrowException, OSError) as error:
+        what = str(error).partition("\n")[0]
+        raise RunError(f"{path}: can't be read as the table {name} ({what})") from error
+    for column in SCHEMAS[name]:
+        if not column.nullable and table[column.name].null_count:
+            raise RunError(f"{path}: column {column.name}: found nulls, and it can't be null")
+    return table
+
+
+def read_tables(folder: Path, record: TrialRecord) -> dict[str, pa.Table]:
+    """All tables that a finished trial has."""
+    digests.refuse_changed_logs(folder)
+    names = TABLES if record.sample == 1 else SCHEMAS
+    return {name: read_table(folder, name) for name in names}
+
+
+def write_trial(folder: Path, record: TrialRecord) -> None:
+    """Write the digests of a trial's files and `trial.json`: from here on the trial counts as done."""
+    text = json_text(record.to_json())
+    seal(folder, text)
+    with whole_file(folder / "trial.json") as beside:
+        beside.write_bytes(text)
+
+
+def read_trial(folder: Path) -> TrialRecord:
+    """Read `trial.json`; one that no run wrote is refused."""
+    path = folder / "trial.json"
+    if path.is_file():
+        digests.refuse_changed(folder, path.name)
+    try:
+        record = TrialRecord.from_json(read_json(path))
+    except ValidationError as error:
+        refuse_invalid(path, error)
+    if record.sample < 1 and record.status == "finished" and not record.totals:
+        raise RunError(f"{path}: totals: found none, allowed are the sums over all clients: the tables hold "
+                       f"{100 * record.sample:.3g} % of them")
+    errors = record.load.get("errors", {})
+    if not isinstance(errors, dict) or not all(isinstance(each, int) for each in errors.values()):
+        raise RunError(f"{path}: load.errors: found {told(errors)}, allowed is a table of whole numbers")
+    windows = record.windows
+    if windows is not None and not windows.warmup_ns <= windows.t0_ns < windows.t1_ns:
+        raise RunError(f"{path}: windows: found t0_ns = {windows.t0_ns} and t1_ns = {windows.t1_ns}, allowed "
+                       f"are rising ones from warmup_ns = {windows.warmup_ns} on")
+    return record
+
+
+def trial_folders(run: Path) -> list[Path]:
+    """The folders of the trials that are done, in the order of their names."""
+    return sorted(path.parent for path in run.glob("trials/*/trial.json"))

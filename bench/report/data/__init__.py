@@ -1,0 +1,10 @@
+"""A run read for judging, from its files alone.
+
+Modules, in reading order:
+
+    run             manifest, trials, cells, and what figures are drawn from
+    knees           `capacity.csv`: the capacity limit of each transport
+    capacity_plan   `fleet.csv`: what a capacity plan needs beside the trials
+    measured_forms  closed forms beside what was measured
+    noise_floor     the smallest difference that this machine can claim
+"""

@@ -1,0 +1,138 @@
+"""What a capacity plan needs beside a run's trials, from its manifest: `fleet.csv`
+(`bench.stats.run.capacity_plan`).
+
+    [simulation]   workers, the load at which one is full, prices
+    costs          what each worker has to itself
+    measured       what a client took of memory, where a measured run stood beside
+    closed forms   how late updates are with the workers that are needed (`closed_forms.csv`), and a worker's
+                   load with the costs at both ends of their intervals
+    validation     how far off the model was, which with the costs' intervals makes the bands of a plan
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.stats.run import uncertainty
+from bench.stats.run.capacity_plan import MOVING, Need, Own, Prices, needs
+from bench.stats.trial.arrays import Floats
+
+
+def needs_of(trials: pd.DataFrame, manifest: Mapping[str, Any], forms: pd.DataFrame | None = None,
+             validation: pd.DataFrame | None = None) -> list[Need]:
+    """A plan for each cell, in the order of the scenario; `forms` are a run's closed forms."""
+    scenario = manifest["scenario"]
+    asked = scenario.get("simulation") or {}
+    prices, subjects = asked.get("prices"), manifest.get("subjects", {})
+    order = {label: place for place, label in enumerate(scenario["transports"])}
+    found = needs(
+        trials, int(asked.get("workers") or 1), float(asked.get("full_at") or 0.6),
+        own={label: _own(manifest, subject) for label, subject in subjects.items()},
+        memory_bytes=(manifest.get("measured") or {}).get("memory_bytes_per_client", {}),
+        new_connections={label: _further_s(asked, options) for label, options in (
+            (label, subject.get("options", {})) for label, subject in subjects.items()
+        ) if options.get("connection") == "new"},
+        prices=Prices(prices["currency"], prices["worker_month"], prices["gigabyte_out"]) if prices else None,
+        moves=scenario.get("feed", {}).get("schedule") in MOVING,
+    )
+    found = [_with_latencies(need, forms) for need in found] if forms is not None else found
+    found = _with_bands(found, manifest, forms, validation)
+    return sorted(found, key=lambda need: (need.clients, order.get(need.transport, len(order))))
+
+
+def _with_latencies(need: Need, forms: pd.DataFrame) -> Need:
+    """The same with the latencies that closed forms foretell of its workers: of so many, and no others."""
+    mine = forms[(forms["transport"] == need.transport) & (forms["clients"] == need.clients)]
+    known = dict(zip(mine["quantity"], mine["value"].astype(float), strict=True))
+    if need.workers is None or known.get("planned_workers") != need.workers:
+        return need
+    return replace(need, latency_mean_ms=known.get("planned_latency_mean_ms", math.nan),
+                   latency_worst_ms=known.get("planned_latency_worst_ms", math.nan))
+
+
+def _with_bands(plan: Sequence[Need], manifest: Mapping[str, Any], forms: pd.DataFrame | None,
+                validation: pd.DataFrame | None) -> list[Need]:
+    """The same with the bands of workers and money, and how often each takes the least of as many clients."""
+    drawn = {(need.transport, need.clients): _drawn(need, manifest, forms, validation) for need in plan}
+    found = []
+    for need in plan:
+        both = drawn[need.transport, need.clients]
+        rivals = {each.transport: drawn[each.transport, each.clients] for each in plan
+                  if each.clients == need.clients and each.workers and not each.short}
+        known = {label: draws for label, draws in rivals.items() if draws is not None}
+        if both is None:
+            found.append(need)
+            continue
+        workers, month = both
+        paid = not np.isnan(month).any()
+        shares = uncertainty.least_shares({label: draws[1] if paid else draws[0]
+                                           for label, draws in known.items()}) if known else {}
+        low, high = uncertainty.band(workers, float(need.workers or 0))
+        month_low, month_high = uncertainty.band(month, need.month) if paid else (math.nan, math.nan)
+        found.append(replace(
+            need, workers_low=low, workers_high=high, month_low=month_low, month_high=month_high,
+            least_share=shares.get(need.transport, math.nan)))
+    return found
+
+
+def _drawn(need: Need, manifest: Mapping[str, Any], forms: pd.DataFrame | None,
+           validation: pd.DataFrame | None) -> tuple[Floats, Floats] | None:
+    """Workers and money of a plan in each joint draw; None where neither costs nor model say how far off."""
+    if need.workers is None or math.isinf(need.workers_exact):
+        return None
+    ends, rng = _load_ends(need, forms), uncertainty.generator(need.transport, str(need.clients))
+    cpu, sent = (_errors(need.transport, manifest, validation, quantity)
+                 for quantity in ("server_cpu_us_per_update", "bytes_per_update"))
+    if ends is None and not cpu:
+        return None
+    factor = uncertainty.of_costs(*(ends or (1.0, 1.0)), rng) * uncertainty.of_model(cpu, rng)
+    workers = np.maximum(np.ceil(need.workers_exact * factor - 1e-9), 1.0)
+    month = (need.workers_month / need.workers * workers
+             + need.traffic_month * uncertainty.of_model(sent, rng))
+    return workers, month
+
+
+def _load_ends(need: Need, forms: pd.DataFrame | None) -> tuple[float, float] | None:
+    """A worker's load with the costs at both ends of their intervals, as shares of what it is; None: not
+    known."""
+    if forms is None:
+        return None
+    mine = forms[(forms["transport"] == need.transport) & (forms["clients"] == need.clients)]
+    known = dict(zip(mine["quantity"], mine["value"].astype(float), strict=True))
+    load, low, high = (known.get(f"server_load{end}", math.nan) for end in ("", "_low", "_high"))
+    return (low / load, high / load) if load > 0 and low == low and high == high else None
+
+
+def _errors(label: str, manifest: Mapping[str, Any], validation: pd.DataFrame | None, quantity: str
+            ) -> list[uncertainty.Error]:
+    """The errors of a validation of a transport's quantity."""
+    if validation is None:
+        return []
+    kind = str(manifest.get("subjects", {}).get(label, {}).get("transport", label))
+    mine = validation[validation["transport"].isin((label, kind)) & (validation["quantity"] == quantity)]
+    columns = ("error", "interval_low", "interval_high")
+    return [(float(error), float(low), float(high))
+            for error, low, high in mine[list(columns)].itertuples(index=False)]
+
+
+def _further_s(asked: Mapping[str, Any], options: Mapping[str, Any]) -> float:
+    """How much longer the server has a connection than its request takes, both ways: a server has it from the
+    client's first segment until the answer, so by nothing, and with TLS by a round trip."""
+    ways_ms = [asked.get(name) or 0.0 for name in ("rtt_ms", "up_ms", "down_ms")]   # the one or the other two
+    return float(sum(ways_ms)) / 1000 if options.get("tls") else 0.0
+
+
+def _own(manifest: Mapping[str, Any], subject: Mapping[str, Any]) -> Own:
+    """What each worker of a subject has to itself, by the costs that the run was simulated with."""
+    options = subject.get("options", {})
+    kind = (subject.get("transport"), options.get("tls", False), options.get("compression", "none"))
+    for each in (manifest.get("costs") or {}).get("by_kind", ()):
+        if (each["transport"], each["tls"], each["compression"]) == kind:
+            return Own(each["costs"].get("tick_s", 0.0), each["costs"].get("base_share", 0.0))
+    return Own()

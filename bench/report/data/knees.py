@@ -1,0 +1,120 @@
+"""`capacity.csv`: the capacity limit of each transport with its interval, and which side gave in first.
+
+The limit is fitted to all steps that held or broke (`bench.stats.run.capacity_limit`). The figures beside
+it are of the
+trials at the highest level, not above the limit, that held. `limited_by` is read off the trials of the lowest
+level above it that broke, or in which those who measure gave in (`bench.audit.limited_by`); it is `limit`
+where nothing
+broke up to `capacity.most`, and `time` where the search was cut off.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from bench.audit.limited_by import Row, limited_by, number, outcome_of
+from bench.scenario import objective
+from bench.stats.run.knee_search import EACH_LEAST, Knee, Outcome, Search, Step, is_found, knee
+
+COLUMNS = (
+    "transport", "objective", "limit", "limit_low", "limit_high", "clients", "updates_per_s", "server_cpu",
+    "limited_by", "rate_per_s", "clients_per_core", "updates_per_s_per_core", "broke_at", "found", "steps",
+)
+
+
+def knees(trials: pd.DataFrame, scenario: Mapping[str, Any]) -> pd.DataFrame | None:
+    """`capacity.csv`, from `trials.csv` and the scenario; None where the run was no search."""
+    capacity = scenario.get("capacity")
+    if not capacity:
+        return None
+    rows = []
+    for label in scenario["transports"]:
+        mine = trials[trials["transport"] == label]
+        rows.append(_knee(label, mine.to_dict("records"), capacity))
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    return table.astype({"clients": "Int64", "broke_at": "Int64", "steps": "Int64", "found": "boolean"})
+
+
+def at_knees(trials: pd.DataFrame, scenario: Mapping[str, Any]) -> pd.DataFrame:
+    """The trials of a search that held at the highest level below their transport's limit; of any other run,
+    all of them."""
+    found = knees(trials, scenario)
+    if found is None:
+        return trials
+    capacity = scenario["capacity"]
+    best = {row["transport"]: level(row, capacity)
+            for row in found.to_dict("records") if not pd.isna(row["clients"])}
+    kept = [held(row, capacity) and best.get(row["transport"]) == level(row, capacity)
+            for row in trials.to_dict("records")]
+    return trials[kept]
+
+
+def level(row: Row, capacity: Mapping[str, Any]) -> int:
+    """What was raised, in a row of `trials.csv`."""
+    return round(float(row[capacity["raised"]]))
+
+
+def outcome(row: Row, capacity: Mapping[str, Any]) -> Outcome:
+    """What a trial says about its level."""
+    return outcome_of(row, objective.parse(capacity["objective"]))
+
+
+def held(row: Row, capacity: Mapping[str, Any]) -> bool:
+    """Whether a trial held the objective."""
+    return outcome(row, capacity) == "held"
+
+
+def _knee(label: str, rows: list[Row], capacity: Mapping[str, Any]) -> dict[str, object]:
+    search = Search(capacity["start"], capacity["most"], capacity["factor"], capacity["precision"],
+                    capacity["time_s"])
+    steps = [Step(label, level(row, capacity), outcome(row, capacity), 0.0) for row in rows]
+    found = knee(steps)
+    row: dict[str, object] = {
+        "transport": label, "objective": capacity["objective"], **_limit(found),
+        "broke_at": pd.NA if found.broke is None else found.broke, "steps": len(rows), "clients": pd.NA,
+        "found": is_found(steps, search) or _is_known(steps),
+    }
+    row["limited_by"] = _limited_by(rows, steps, found, ended=bool(row["found"]))
+    at_knee = [each for each, step in zip(rows, steps, strict=True) if step.held and step.level == found.held]
+    if not at_knee:
+        return row
+    updates = _mean([float(each["arrivals"]) / float(each["measure_s"]) for each in at_knee])
+    cores, clients = _mean([number(each["server_cpu_cores"]) for each in at_knee]), int(at_knee[0]["clients"])
+    return row | {
+        "clients": clients, "updates_per_s": updates, "server_cpu": cores,
+        "rate_per_s": number(at_knee[0]["rate_per_s"]),
+        "clients_per_core": clients / cores if cores else math.nan,
+        "updates_per_s_per_core": updates / cores if cores else math.nan,
+    }
+
+
+def _limit(found: Knee) -> dict[str, float]:
+    """The limit and its bounds: the lower one alone where nothing broke, the upper one where nothing held."""
+    if found.limit is not None:
+        return {"limit": found.limit.estimate, "limit_low": found.limit.low, "limit_high": found.limit.high}
+    return {"limit": math.nan, "limit_low": math.nan if found.held is None else float(found.held),
+            "limit_high": math.nan if found.held is not None or found.broke is None else float(found.broke)}
+
+
+def _is_known(steps: list[Step]) -> bool:
+    """Whether there is an interval that can be told, however wide: time may be over before it is narrow."""
+    counts = [sum(step.outcome == way for step in steps) for way in ("held", "broke")]
+    return min(counts) >= EACH_LEAST
+
+
+def _limited_by(rows: list[Row], steps: list[Step], found: Knee, *, ended: bool) -> str:
+    """The side that gave in first."""
+    for wanted, at in ((("broke",), found.broke), (("bound", "void"), found.bound)):
+        there = [row for row, step in zip(rows, steps, strict=True)
+                 if step.level == at and step.outcome in wanted]
+        if there:
+            return limited_by(there)
+    return "limit" if ended else "time"
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)

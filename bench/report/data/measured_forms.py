@@ -1,0 +1,126 @@
+"""The closed forms of the transports, beside what was measured.
+
+    push transport measured ─► δ (its mean latency at the same client count)
+    scenario ─► λ: updates a second that a client subscribes to     └─► model of each other transport
+
+A transport pushes if its model asks no requests. Of the first one that does, the mean latency is taken
+as δ, the way from the server to a client with the wait for other clients in it; then the model of a
+polling transport has no parameter that was fitted to the transport itself. Without a push transport in
+the run there is no δ, and nothing is drawn.
+
+Forms that take ticks as a Poisson process (all but the model's `ANY_FEED`) are left out where the schedule
+is another one. A mean age is mostly the feed's: how long its symbols were quiet in these few seconds. So
+what is foreseen of it is the age that an ideal client was measured to have, and the form of the excess.
+
+Known weakness: a long poller's own pause between answer and request is taken as none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench import transports
+from bench.errors import ScenarioError
+from bench.report.data.run import Run
+
+FIGURES = ("latency_mean_ms", "age_mean_ms", "age_excess_mean_ms")
+"""The figures that have a closed form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """A figure of one cell as its model has it, and as it was measured."""
+
+    transport: str
+    clients: int
+    figure: str
+    foreseen: float
+    measured: float
+
+    @property
+    def off(self) -> float:
+        """(measured − foreseen) / foreseen."""
+        return self.measured / self.foreseen - 1
+
+
+def push(run: Run) -> str | None:
+    """The first transport of the run that pushes."""
+    for label in run.transports:
+        kind, options = _subject(run, label)
+        if options is not None and transports.part(kind, "model").requests_per_s(options, 1.0, 0.001) == 0:
+            return label
+    return None
+
+
+def foreseen(run: Run) -> list[Foreseen]:
+    """All closed forms that can be set beside a measurement, by figure, transport and client count."""
+    pusher = push(run)
+    if pusher is None:
+        return []
+    cells = {(row["transport"], int(row["clients"])): row for _, row in run.summary.iterrows()}
+    found = []
+    for figure in FIGURES:
+        for label in run.transports:
+            kind, options = _subject(run, label)
+            if label == pusher or options is None:
+                continue
+            for clients in run.clients:
+                if (pusher, clients) not in cells or (label, clients) not in cells:
+                    continue   # a run that is not finished
+                delay_s = cells[pusher, clients]["latency_mean_ms"] / 1000
+                measured = cells[label, clients][figure]
+                if not (math.isfinite(delay_s) and math.isfinite(measured)):
+                    continue
+                form_ms = 1000 * _form_s(run, figure, kind, options, clients, delay_s)
+                if math.isnan(form_ms):
+                    continue
+                ideal_ms = measured - cells[label, clients]["age_excess_mean_ms"]
+                expected_ms = form_ms + ideal_ms if figure == "age_mean_ms" else form_ms
+                found.append(Foreseen(label, clients, figure, float(expected_ms), float(measured)))
+    return found
+
+
+def poisson(run: Run) -> bool:
+    """Whether the run's ticks were a Poisson process."""
+    return bool(run.manifest["scenario"]["feed"].get("schedule") == "poisson")
+
+
+def _form_s(run: Run, figure: str, kind: str, options: object, clients: int, delay_s: float) -> float:
+    """The closed form of a figure; of an age that of its excess. NaN where none holds for the schedule."""
+    model = transports.part(kind, "model")
+    rate_per_s, symbols = demand(run, clients)
+    form, given = "latency_mean_s", {}
+    if figure != "latency_mean_ms":
+        form, given = "age_excess_mean_s", {"symbols": symbols}
+    elif run.manifest["scenario"]["load"].get("mode") == "latest":
+        form, given = "latency_mean_latest_s", {"symbols": symbols}
+    if not poisson(run) and form not in model.ANY_FEED:
+        return math.nan
+    return float(getattr(model, form)(options, rate_per_s, delay_s, **given))
+
+
+def demand(run: Run, clients: int) -> tuple[float, int]:
+    """What one client asks for: updates a second as they were due, and how many symbols."""
+    here = run.valid[run.valid["clients"] == clients]
+    # Not times `sample`: what was due is of all clients, whoever's rows are kept.
+    client_s = float((here["measure_s"] * here["clients"]).sum())
+    scenario = run.manifest["scenario"]
+    symbols = scenario["load"].get("symbols_per_client") or scenario["feed"].get("symbols") or 1
+    return float(here["updates_due"].sum()) / client_s, int(symbols)
+
+
+def _subject(run: Run, label: str) -> tuple[str, object | None]:
+    """The folder of a transport and its options; None where this version has no such folder."""
+    subject: Mapping[str, Any] = run.manifest["scenario"]["transports"][label]
+    kind = str(subject.get("transport") or label)
+    if kind not in transports.names():
+        return kind, None
+    own = {key: value for key, value in subject.items() if key not in ("transport", "server")}
+    where = str(run.folder / "manifest.json")
+    try:
+        return kind, transports.options_of(kind, own, where, f"transports.{label}")
+    except ScenarioError:
+        return kind, None

@@ -1,0 +1,292 @@
+"""A run, read for judging: its manifest, a row a trial, a row a cell, and what figures are drawn from.
+
+    manifest.json, trials/*/ ─► trials.csv   summary.csv   distributions.parquet   timelines.parquet
+                                     └── a report is made from these alone ──┘
+
+With the raw tables there, everything is computed from them anew, every time. A run that was kept
+without them (they can be large) is read from the four condensed files, and gives the same report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from bench.audit.detectors import Verdict, audit
+from bench.claims import Judged, judged
+from bench.claims import table as claims_table
+from bench.errors import RunError
+from bench.output import plain
+from bench.records import manifest as manifests
+from bench.records import trial_record
+from bench.report.data import capacity_plan
+from bench.report.data.knees import at_knees, knees
+from bench.scenario import stop_rule
+from bench.scenario.parsing import told, told_count, told_list
+from bench.stats.run import capacity_plan as fleet
+from bench.stats.run import prediction
+from bench.stats.run.capacity_plan import Need
+from bench.stats.run.stopping import ended_after
+from bench.stats.run.summary import summarise
+from bench.stats.trial.row import COLUMNS, WHOLE, WORDS, trial_figures
+
+VERDICT_WORDS = ("verdict", "reasons", "not_assessed")
+BESIDE = {
+    "measured": ("transport", "clients"), "validation": prediction.COLUMNS,
+    "closed_forms": ("transport", "clients", "quantity", "value", "unit"),
+}
+"""Tables that only some runs have, and the columns that they can't do without."""
+TEXTS = ("transport", "quantity", "met", "unit", "source", "kernel_latency_is_bound")
+"""Their columns that are no numbers."""
+CONDENSED = ("trials.csv", "distributions.parquet", "timelines.parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run's figures. The frames' columns are described in `docs/results.md`."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    trials: pd.DataFrame
+    """`trials.csv`: one row a trial, failed ones too, in the order in which they were made."""
+    summary: pd.DataFrame
+    """`summary.csv`: one row a (transport, clients) cell; of a search for the knee, those at the knees."""
+    distributions: pd.DataFrame
+    """`trial, instant, bin, count`: latencies in bins of 0.5 %."""
+    timelines: pd.DataFrame
+    """`trial, at_s, due, arrived`: updates in steps of 100 ms."""
+    measured: pd.DataFrame | None = None
+    """`measured.csv` of a simulated run: cells of the same shape, as rows of `summary.csv`."""
+    validation: pd.DataFrame | None = None
+    """`validation.csv` of a simulated run: how far its model was checked."""
+    closed_forms: pd.DataFrame | None = None
+    """`closed_forms.csv` of a simulated run: what its figures come to without simulating."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether its trials were simulated."""
+        return bool((self.trials["source"] == "simulated").any())
+
+    @property
+    def priced(self) -> bool:
+        """Whether the scenario asks what a fleet costs."""
+        return bool((self.manifest["scenario"].get("simulation") or {}).get("prices"))
+
+    @property
+    def fleet(self) -> list[Need]:
+        """The capacity plan of a simulated run; empty of others, and of a search for the knee."""
+        if not self.simulated or self.knees is not None:
+            return []
+        return capacity_plan.needs_of(self.trials, self.manifest, self.closed_forms, self.validation)
+
+    @property
+    def transports(self) -> tuple[str, ...]:
+        """The labels of what was compared, in the scenario's order."""
+        return tuple(self.manifest["scenario"]["transports"])
+
+    @property
+    def clients(self) -> tuple[int, ...]:
+        """The client counts, rising."""
+        return tuple(sorted(int(count) for count in self.manifest["scenario"]["load"]["clients"]))
+
+    @property
+    def knees(self) -> pd.DataFrame | None:
+        """`capacity.csv`: one row a transport; None where the run was no search for the knee."""
+        return knees(self.trials, self.manifest["scenario"])
+
+    @property
+    def lacks(self) -> str | None:
+        """Why not all is there that was asked for, in a sentence: places of the plan without a VALID trial,
+        first or repeated, or without any; of a search for the knee, transports whose was not found, whatever
+        gave in. None: all is there."""
+        searched = self.knees
+        if searched is not None:
+            missing = [str(label) for label in searched["transport"][~searched["found"].astype(bool)]]
+            count = told_count(len(searched), "capacity limit", "capacity limits")
+            return f"{len(missing)} of {count} not found: {told_list(missing)}" if missing else None
+        places = self.trials.groupby(["block", "position"])
+        planned = max(len(places), len(self.manifest.get("plan", ())))
+        if not self.finished:
+            return f"{planned - len(places)} of {planned} places have no trial yet: the run is not finished"
+        bad = [self._told_place(trials.iloc[0].to_dict()) for _, trials in places
+               if "VALID" not in set(trials["verdict"])]
+        made = told_count(len(places), "place", "places")
+        has = "has" if len(bad) == 1 else "have"
+        return f"{len(bad)} of {made} {has} no valid trial: {told_list(bad)}" if bad else None
+
+    def _told_place(self, trial: Mapping[Any, Any]) -> str:
+        """A place of the plan, in words."""
+        clients = f", {trial['clients']:,} clients" if len(self.clients) > 1 else ""
+        return f"{trial['transport']}{clients}, block {trial['block']}"
+
+    @property
+    def finished(self) -> bool:
+        """Whether something was made at each place of the plan, or the rule of the scenario ended the run
+        before; a search for the knee has no plan."""
+        made, planned = len(self.trials.groupby(["block", "position"])), len(self.manifest.get("plan", ()))
+        return made >= planned or self.ended_after is not None
+
+    @property
+    def ended_after(self) -> int | None:
+        """The blocks after which `trials.until` was reached; None where it was not, or there is none."""
+        asked = self.manifest["scenario"].get("trials", {})
+        if not asked.get("until"):
+            return None
+        cells = [(label, clients) for label in self.transports for clients in self.clients]
+        return ended_after(self.trials, stop_rule.parse(asked["until"]), cells, int(asked["count"]))
+
+    @property
+    def claims(self) -> list[Judged]:
+        """The verdicts on what the scenario claims; empty where it claims nothing."""
+        return judged(self.manifest["scenario"], self.valid)
+
+    @property
+    def valid(self) -> pd.DataFrame:
+        """The trials that may enter a figure."""
+        return self.trials[self.trials["verdict"] == "VALID"]
+
+
+def open_run(folder: Path) -> Run:
+    """Read a run and compute its figures; a folder that is no run raises `RunError`."""
+    manifest = manifests.read(folder)
+    done = trial_record.trial_folders(folder)
+    for name in ("storm", "crossover"):
+        if manifest["scenario"].get(name):
+            raise RunError(f"{folder}: a run of a scenario with [{name}], which has no trials; its answer "
+                           f"is in {folder / 'report.html'}")
+    if not done:
+        raise RunError(f"{folder / 'trials'}: no trial has been finished yet")
+    trials, distributions, timelines = _from_raw(done) if _is_raw(done) else _from_condensed(folder)
+    trials = _typed(trials).sort_values(["block", "position", "attempt"], ignore_index=True)
+    summary = summarise(at_knees(trials, manifest["scenario"]), tuple(manifest["scenario"]["transports"]))
+    beside = [optional_table(folder / f"{name}.csv", columns) for name, columns in BESIDE.items()]
+    return Run(folder, manifest, trials, summary, distributions, timelines, *beside)
+
+
+def optional_table(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
+    """A table that only some runs have; text where a number belongs is refused."""
+    if not path.is_file():
+        return None
+    frame = _table(path, plain.read_csv, columns, "delete it to do without", typed=False)
+    for name in (each for each in frame.columns if each not in TEXTS):
+        wrong = frame[name][frame[name].notna() & pd.to_numeric(frame[name], errors="coerce").isna()]
+        if len(wrong):
+            raise RunError(f"{path}: column {name}: found {told(wrong.iloc[0])}, allowed are numbers")
+    return frame
+
+
+def write_condensed(run: Run) -> None:
+    """Write the four files that the run's report is made from, the knees of a search and the verdicts on
+    claims."""
+    tables = {"trials.csv": run.trials, "summary.csv": run.summary}
+    if run.knees is not None:
+        tables["capacity.csv"] = run.knees
+    if run.claims:
+        tables["claims.csv"] = claims_table(run.claims)
+    if run.fleet:
+        tables["fleet.csv"] = fleet.table(run.fleet)
+    for name, frame in tables.items():
+        with trial_record.whole_file(run.folder / name) as beside:
+            plain.write_csv(beside, frame)
+    for name, frame in (("distributions", run.distributions), ("timelines", run.timelines)):
+        with trial_record.whole_file(run.folder / f"{name}.parquet") as beside:
+            frame.to_parquet(beside, index=False, compression="zstd")
+
+
+def verdict_words(verdict: Verdict) -> dict[str, str]:
+    """The verdict's columns of `trials.csv`."""
+    return {
+        "verdict": verdict.status,
+        "reasons": "; ".join(str(reason) for reason in verdict.reasons),
+        "not_assessed": " ".join(verdict.not_assessed),
+    }
+
+
+def _is_raw(done: list[Path]) -> bool:
+    """Whether the trials have their raw tables: all that were measured, or none. A run of which a part is
+    gone is refused, since it would be read from the condensed files without anybody's noticing."""
+    measured = [path for path in done if _was_measured(trial_record.read_trial(path))]
+    bare = [path for path in measured if not (path / "deliveries.parquet").is_file()]
+    if bare and len(bare) < len(measured):
+        raise RunError(
+            f"{bare[0] / 'deliveries.parquet'}: no such file, while other trials have theirs: put it back, "
+            "or take the raw tables of all trials away to read the run from trials.csv")
+    return not bare
+
+
+def _was_measured(record: trial_record.TrialRecord) -> bool:
+    return record.status == "finished" and record.windows is not None
+
+
+def _from_raw(folders: list[Path]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The frames, one trial in memory at a time."""
+    rows, distributions, timelines = [], [], []
+    for folder in folders:
+        record = trial_record.read_trial(folder)
+        tables = None
+        if _was_measured(record):
+            tables = trial_record.read_tables(folder, record)
+        figures = trial_figures(record, tables)
+        rows.append({**figures.row, **verdict_words(audit(record, figures.row))})
+        distributions.append(figures.distribution)
+        timelines.append(figures.timeline)
+    return (
+        pd.DataFrame(rows),
+        pd.concat(distributions, ignore_index=True),
+        pd.concat(timelines, ignore_index=True),
+    )
+
+
+def _from_condensed(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The frames as `write_condensed` left them."""
+    missing = [name for name in CONDENSED if not (folder / name).is_file()]
+    if missing:
+        raise RunError(f"{folder}: found neither raw deliveries nor {', '.join(missing)}; "
+                       "a report needs the one or the other")
+    trials = _table(folder / "trials.csv", plain.read_csv, (
+        "trial", "block", "position", "attempt", "transport", "clients", "status", "verdict", "reasons"))
+    return (
+        trials,
+        _table(folder / "distributions.parquet", pd.read_parquet, ("trial", "instant", "bin", "count")),
+        _table(folder / "timelines.parquet", pd.read_parquet, ("trial", "at_s", "due", "arrived")),
+    )
+
+
+def _table(path: Path, read: Callable[[Path], pd.DataFrame], columns: Sequence[str],
+           mend: str = "delete it and report from the raw tables", *, typed: bool = True) -> pd.DataFrame:
+    """A condensed file; one that `write_condensed` did not write is refused."""
+    try:
+        frame = read(path)
+        if path.suffix == ".csv" and typed:
+            _typed(frame)
+    except (ValueError, TypeError, OSError, pa.ArrowException) as error:   # a ParserError is a ValueError
+        what = str(error).partition("\n")[0]
+        raise RunError(f"{path}: can't be read ({what}); {mend}") from error
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise RunError(f"{path}: column {missing[0]}: found none, and every such file has it; {mend}")
+    return frame
+
+
+def _typed(trials: pd.DataFrame) -> pd.DataFrame:
+    """The columns in their order, each with its type, wherever the rows came from."""
+    table = trials.reindex(columns=[*COLUMNS, *VERDICT_WORDS])
+    for name in table.columns:
+        if name in (*WORDS, *VERDICT_WORDS):
+            table[name] = table[name].astype(object).where(table[name].notna(), "")
+        else:
+            table[name] = table[name].astype("Int64" if name in WHOLE else "float64")
+    return table
+
+
+def shown_clients(run: Run) -> int:
+    """The client count that figures for one count show: the largest with a valid trial of every
+    transport that has any."""
+    have = {label: set(run.valid.loc[run.valid["transport"] == label, "clients"]) for label in run.transports}
+    common = set.intersection(*[counts for counts in have.values() if counts] or [set()])
+    return int(max(common or set(run.clients)))

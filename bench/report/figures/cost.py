@@ -1,0 +1,133 @@
+"""The figures of cost: bytes for each update by direction and kind, server CPU and memory.
+
+See `bench.report.figures.speed` for what all figures have in common.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from bench.report import style
+from bench.report.data.run import Run, shown_clients
+from bench.report.figures.speed import by_clients, run_looks
+from bench.report.text import forms
+from bench.stats.trial.bytes import DIRECTIONS, PARTS
+
+KINDS = {
+    "payload": ("payload (the ticks)", "", 1.0),
+    "header": ("HTTP headers", "////", 0.62),
+    "framing": ("framing", "\\\\\\\\", 0.42),
+    "tls": ("TLS", "xxxx", 0.3),
+    "tcpip": ("TCP/IP headers", "----", 0.18),
+    "ack": ("bare acknowledgements", "....", 0.1),
+    "connection": ("opening and closing", "++++", 0.24),
+    "retransmitted": ("sent again", "oooo", 0.5),
+}
+"""For each kind of bytes: its name, hatch, and how much of the transport's colour it has."""
+WORTH_DRAWING = 0.005
+"""Share of the longest bar below which a part is not drawn."""
+
+
+def bytes_per_update(run: Run) -> Figure:
+    """Bytes on the wire for each update, as bars: one for each transport and direction, by kind."""
+    clients = shown_clients(run)
+    cells = {row["transport"]: row for _, row in run.summary[run.summary["clients"] == clients].iterrows()}
+    looks = {label: look for label, look in run_looks(run).items() if label in cells}
+    expected = {(each.transport, each.figure): each.foreseen for each in forms.foreseen(run)
+                if each.clients == clients}
+    longest = max((_whole(cells[label], direction) for label in looks for direction in DIRECTIONS), default=0)
+    with style.settings():
+        figure = Figure(figsize=(8.4, 1.9 + 0.75 * max(1, len(looks))), layout="constrained")
+        axes = figure.subplots()
+        drawn: set[str] = set()
+        ticks = []
+        for place, (label, look) in enumerate(looks.items()):
+            for side, direction in enumerate(DIRECTIONS[::-1]):
+                y = -(place + 0.36 * side)
+                ticks.append((y, f"{look.name}, {direction}"))
+                form = expected.get((label, f"bytes_{direction}_per_update"), 0.0)
+                drawn |= _bar(axes, y, cells[label], direction, look, form, longest)
+        axes.set_yticks([y for y, _ in ticks], [text for _, text in ticks])
+        axes.set_xlim(0, longest * 1.12 or 1)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel("bytes for each update (wire, IPv4)")
+        axes.set_title(f"What does an update cost on the wire? ({clients:,} clients)")
+        handles: dict[str, Patch | Line2D] = {
+            KINDS[part][0]: Patch(facecolor=_tint("#555555", KINDS[part][2]), hatch=KINDS[part][1],
+                                  edgecolor=style.INK, linewidth=0.6) for part in PARTS if part in drawn}
+        if any(name.startswith("bytes") for _, name in expected):
+            handles[style.CLOSED_FORM] = Line2D([], [], color=style.INK, linewidth=1.1)
+        style.key(figure, list(handles.values()), list(handles))
+    return figure
+
+
+def _bar(axes: Axes, y: float, cell: pd.Series, direction: str, look: style.Look, form: float,
+         longest: float) -> set[str]:
+    """One direction of one transport, with its closed form and its bytes; says which parts were drawn."""
+    left, drawn = 0.0, set()
+    for part, width in _widths(cell, direction).items():
+        if width > WORTH_DRAWING * longest:
+            _, hatch, strength = KINDS[part]
+            axes.barh(y, width, 0.32, left=left, color=_tint(look.colour, strength), hatch=hatch,
+                      edgecolor=style.INK, linewidth=0.6)
+            drawn.add(part)
+            left += width
+    if form:
+        axes.plot([form, form], [y - 0.2, y + 0.2], color=style.INK, linewidth=1.1, zorder=3)
+    whole = style.number(_whole(cell, direction))
+    axes.text(max(left, form) + 0.012 * longest, y, whole, va="center", size=9)
+    return drawn
+
+
+def server_by_clients(run: Run) -> Figure:
+    """Server CPU for each update and memory for each client, against the number of clients."""
+    with style.settings():
+        figure = Figure(figsize=(8.4, 4.4), layout="constrained")
+        if run.simulated:   # without memory
+            axes = figure.subplots()
+            by_clients(axes, run, "server_cpu_us_per_update", "CPU time for each update (µs)")
+            axes.set_title("What does an update cost the server?")
+            style.legend(figure, axes)
+            return figure
+        left, right = figure.subplots(1, 2)
+        by_clients(left, run, "server_cpu_us_per_update", "CPU time for each update (µs)")
+        by_clients(right, run, "server_rss_bytes_per_client", "memory for each client (kB)", unit=1000)
+        style.heading(figure, "What do updates and clients cost the server?")
+        left.set_title("CPU time for each update", weight="normal", size=10)
+        right.set_title("memory, less what it had before clients came", weight="normal", size=10)
+        style.legend(figure, left)
+    return figure
+
+
+def _widths(cell: pd.Series, direction: str) -> dict[str, float]:
+    """How wide each part is drawn. A part may come out slightly negative, since a client's counters and its
+    kernel's are not looked at in one instant; then the others are drawn a little smaller, so that the bar
+    is as long as its whole."""
+    widths = {part: max(0.0, counted(cell, f"{part}_bytes_{direction}_per_update")) for part in PARTS}
+    drawn, whole = sum(widths.values()), _whole(cell, direction)
+    scale = whole / drawn if drawn > whole else 1.0
+    return {part: width * scale for part, width in widths.items()}
+
+
+def _whole(cell: pd.Series, direction: str) -> float:
+    """All bytes of a direction: what its parts add up to."""
+    return counted(cell, f"bytes_{direction}_per_update")
+
+
+def counted(cell: pd.Series, name: str) -> float:
+    """A figure of the summary; 0 for what was not measured, since a bar has no other way to say so."""
+    value = cell.get(name)
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
+
+
+def _tint(colour: str, strength: float) -> tuple[float, float, float]:
+    """`colour` mixed with white."""
+    channels = (int(colour[place:place + 2], 16) / 255 for place in (1, 3, 5))
+    red, green, blue = (1 - strength * (1 - channel) for channel in channels)
+    return red, green, blue

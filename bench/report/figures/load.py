@@ -1,0 +1,128 @@
+"""The figures of a simulated run that say what its closed forms foresee beside speed and cost: how full a
+worker is, and what is missed, asked in vain and kept open.
+
+Marks are the engine's, fine lines the closed forms', as in `bench.report.figures.speed`. A run without closed
+forms has the marks alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from bench.report import style
+from bench.report.data.run import Run
+from bench.report.figures.speed import run_looks
+from bench.report.style import Look
+from bench.report.text import forms
+
+FINE = 1.0
+"""Width of a closed form's line."""
+TOP = 1.22
+"""Share of a core at the upper edge of `worker_load`, with room for the numbers above a full one."""
+NEAR = 0.12
+"""Share of an axis' width within which two of these numbers would meet."""
+
+
+def worker_load(run: Run) -> Figure:
+    """Share of a core that each worker uses against all clients together, up to where it is full."""
+    found, workers = forms.cells(run), _workers(run)
+    with style.settings():
+        figure = Figure(figsize=(8.4, 4.4), layout="constrained")
+        axes = figure.subplots()
+        for label, look in run_looks(run).items():
+            mine = found[found["transport"] == label].dropna(subset=[forms.LOAD])
+            axes.plot(mine["clients"], mine[forms.LOAD], color=look.colour, marker=look.marker, linestyle="",
+                      label=look.name, zorder=3)
+            if run.closed_forms is not None:
+                curve = forms.load_curve(run, label)
+                axes.plot(curve["clients"], curve["value"], color=style.darker(look.colour), linewidth=FINE,
+                          dashes=look.dashes, label=f"{style.title(label)}, {style.CLOSED_FORM}")
+        axes.set_xscale("log")
+        _mark_full(axes, [(forms.full(run, label), look) for label, look in run_looks(run).items()])
+        full_at = _full_at(run)
+        axes.axhline(full_at, color=style.FAINT, linewidth=0.8)
+        axes.annotate(f"full in the capacity plan: {100 * full_at:.0f} %", (0.01, full_at), (0, 4), size=9,
+                      color=style.FAINT, xycoords=("axes fraction", "data"), textcoords="offset points")
+        style.plain_ticks(axes, "x")
+        axes.set_ylim(0, TOP)
+        axes.set_yticks(np.linspace(0, 1, 6))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
+        axes.set_xlabel(f"clients on {style.counted(workers, 'worker')} (log scale)")
+        axes.set_ylabel("load of a worker (share of a core)")
+        axes.set_title("How many clients fill the servers?")
+        style.legend(figure, axes)
+    return figure
+
+
+def _mark_full(axes: Axes, found: Sequence[tuple[float, Look]]) -> None:
+    """Where a worker's work takes all of its core, by transport; numbers that would meet are set one above
+    the other."""
+    marked = sorted(((clients, look) for clients, look in found if math.isfinite(clients) and clients >= 1),
+                    key=lambda each: each[0])
+    for clients, look in marked:
+        colour = style.darker(look.colour)
+        axes.axvline(clients, ymax=1 / TOP, color=colour, linewidth=FINE, linestyle=style.FULL)
+        axes.plot([clients], [1.0], color=colour, marker=look.marker, markerfacecolor="white", linestyle="")
+    low, high = axes.get_xlim()
+    level, before = 0, 0.0
+    for clients, look in marked:
+        level = level + 1 if before and math.log(clients / before) < NEAR * math.log(high / low) else 0
+        before = clients
+        axes.annotate(style.number(clients, 2), (clients, 1.0), (0, 7 + 11 * level), size=9, ha="center",
+                      textcoords="offset points", color=style.darker(look.colour))
+    if marked:
+        style.explain_full(axes)
+
+
+def in_vain(run: Run) -> Figure:
+    """Updates missed, answers without news and sockets, against the number of clients."""
+    panels = (("missed_share", "updates missed (%)", 100.0),
+              ("answers_empty_share", "empty answers (%)", 100.0), ("sockets", "sockets (log scale)", 1.0))
+    with style.settings():
+        figure = Figure(figsize=(8.4, 3.9), layout="constrained")
+        first, *others = figure.subplots(1, len(panels))
+        for axes, (column, text, unit) in zip((first, *others), panels, strict=True):
+            _panel(axes, run, column, unit)
+            axes.set_ylabel(text)
+        style.heading(figure, "What is missed, asked in vain, and kept open?")
+        style.legend(figure, others[0] if len(others[0].get_lines()) > len(first.get_lines()) else first)
+    return figure
+
+
+def _panel(axes: Axes, run: Run, column: str, unit: float) -> None:
+    """One figure of `forms.cells` with its closed form."""
+    places = {clients: place for place, clients in enumerate(run.clients)}
+    found, expected = forms.cells(run), forms.foreseen(run)
+    looks = run_looks(run)
+    for number, (label, look) in enumerate(looks.items()):
+        shift = 0.12 * (number - (len(looks) - 1) / 2)
+        mine = found[found["transport"] == label].dropna(subset=[column])
+        axes.plot([places[int(clients)] + shift for clients in mine["clients"]], unit * mine[column],
+                  color=look.colour, marker=look.marker, linestyle="", label=look.name)
+        form = [each for each in expected if (each.transport, each.figure) == (label, column)]
+        if form:
+            style.closed_form(axes, look, label, [places[each.clients] + shift for each in form],
+                              [unit * each.foreseen for each in form])
+    if column == "sockets":
+        axes.set_yscale("log")
+        style.plain_ticks(axes, "y")
+    else:
+        axes.set_ylim(0, max(1.0, 1.08 * axes.get_ylim()[1]))
+    axes.set_xticks(list(places.values()), [f"{clients:,}" for clients in places])
+    axes.set_xlim(-0.5, len(places) - 0.5)
+    axes.grid(visible=False, axis="x")
+    axes.set_xlabel("clients")
+
+
+def _workers(run: Run) -> int:
+    return int((run.manifest["scenario"].get("simulation") or {}).get("workers") or 1)
+
+
+def _full_at(run: Run) -> float:
+    return float(np.max([need.full_at for need in run.fleet], initial=0.0) or 0.6)

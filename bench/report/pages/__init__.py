@@ -1,0 +1,13 @@
+"""The pages: which sentence, table and figure goes where, and the files.
+
+Modules, in reading order:
+
+    answer      the answer of a simulated run, on top of its page
+    run         `report.html` and `report.md` of a run
+    capacity    the page of a capacity search
+    compare     two runs side by side
+    render      a page of tables and figures, to HTML and Markdown
+    storm       the page of a reconnect storm
+    crossover   the page of a crossover map
+    validation  the page of a validation
+"""

@@ -1,0 +1,126 @@
+"""A simulated run's answer, before everything else: what serves its clients, at what price, how fresh.
+
+    capacity plan ─► the cheapest by the month (without prices: by its workers), its latency with these
+                     workers, and what the others take
+    cells         ─► the freshest, as it was simulated
+
+What the bands don't separate is a tie, and called one: of the joint draws of costs and validation
+(`bench.stats.run.uncertainty`) each of its members takes the least in some. A plan that is a lower bound is
+none
+either: who has one is named, and is not compared. Nothing here knows the name of a transport.
+
+Known weakness: two clauses for two questions; which of them matters, the reader has to say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from bench.report import style
+from bench.report.data.run import Run, shown_clients
+from bench.report.tables import model_accuracy
+from bench.report.text import forms
+from bench.stats.run import uncertainty
+from bench.stats.run.capacity_plan import Need
+
+
+def sentence(run: Run) -> str:
+    """The answer for the client count that the first table shows; empty where there is no plan."""
+    if not run.simulated or run.knees is not None:
+        return ""
+    clients = shown_clients(run)
+    plan = [need for need in run.fleet if need.clients == clients]
+    cells = run.summary[run.summary["clients"] == clients].dropna(subset=["age_excess_mean_ms"])
+    ages = dict(zip(cells["transport"], cells["age_excess_mean_ms"].astype(float), strict=True))
+    return " ".join(filter(None, (
+        of_plan(plan), *(_beyond(run, need) for need in plan[:1] and _answers(plan)),
+        of_ages(ages, plan[0].workers_simulated) if plan else "",
+        *(forms.told_apart(each) for each in forms.apart(run, "age_excess_mean_ms", clients) if plan))))
+
+
+def _answers(plan: Sequence[Need]) -> list[Need]:
+    """Those that are the answer: one, or those that tie."""
+    enough = [need for need in plan if need.workers and not need.short]
+    return tied(enough) if enough else []
+
+
+def _beyond(run: Run, need: Need) -> str:
+    """Say how far beyond what was checked the workers of an answer are; empty: within, or nothing was."""
+    if run.validation is None or not need.workers:
+        return ""
+    cells = model_accuracy.checked(run, need.transport)
+    load = need.workers_exact / need.workers * need.full_at
+    far = model_accuracy.beyond(cells, need.clients / need.workers, load) if len(cells) else ""
+    return (f"That is beyond what was checked: a worker of {style.title(need.transport)} has {far}." if far
+            else "")
+
+
+def of_plan(plan: Sequence[Need]) -> str:
+    """What a plan for one client count comes to."""
+    if not plan:
+        return ""
+    clients = f"{plan[0].clients:,} clients"
+    enough = [need for need in plan if need.workers and not need.short]
+    bounds = [style.title(need.transport) for need in plan if need.short]
+    simulated = style.counted(plan[0].workers_simulated, "worker")
+    too_few = (f" {style.sentence(style.listed(bounds))} kept {simulated} busier than a plan allows: "
+               "simulate it with more." if bounds else "")
+    if not enough:
+        return f"No plan for {clients} yet.{too_few}"
+    priced = not any(math.isnan(need.month) for need in enough)
+    ranked = sorted(enough, key=lambda need: _price(need, priced))
+    alike = tied(enough)
+    ranked = [*alike, *(need for need in ranked if need not in alike)]
+    others = [f"{style.title(need.transport)} takes {_taken(need, priced)}" for need in ranked[len(alike):]]
+    compared = f" {style.sentence('; '.join(others))}." if others else ""
+    if len(alike) > 1 and len({_taken(need, priced) for need in alike}) == 1:
+        names = style.listed([style.title(need.transport) for need in alike])
+        return f"{clients} take {_taken(ranked[0], priced)} by {names} alike.{compared}{too_few}"
+    if len(alike) > 1:
+        names = style.listed([f"{style.title(need.transport)}, {_taken(need, priced)}{_latency(need)}"
+                              for need in alike])
+        return (f"The {'cheapest' if priced else 'fewest workers'} for {clients}: a tie, since what is known "
+                f"of costs and model does not separate {names}.{compared}{too_few}")
+    best = f"{style.title(ranked[0].transport)}, {_taken(ranked[0], priced)}{_latency(ranked[0])}"
+    return f"The {'cheapest' if priced else 'fewest workers'} for {clients}: {best}.{compared}{too_few}"
+
+
+def tied(enough: Sequence[Need]) -> list[Need]:
+    """Those that no band beats, the cheapest first; without bands, those that take the very least."""
+    priced = not any(math.isnan(need.month) for need in enough)
+    ranked = sorted(enough, key=lambda need: _price(need, priced))
+    shares = {need.transport: need.least_share for need in enough}
+    if any(math.isnan(share) for share in shares.values()):
+        return [need for need in ranked if _price(need, priced) == _price(ranked[0], priced)]
+    left = uncertainty.candidates(shares)
+    return [need for need in ranked if need.transport in left]
+
+
+def of_ages(ages_ms: dict[str, float], workers: int) -> str:
+    """Who was freshest with the workers that were simulated: excess ages by transport."""
+    if len(ages_ms) < 2:
+        return ""
+    best, *others = sorted(ages_ms, key=lambda label: ages_ms[label])
+    rest = ", ".join(f"{style.title(label)} {style.number(ages_ms[label])} ms" for label in others)
+    return (f"The freshest, with the {style.counted(workers, 'worker')} simulated: {style.title(best)}, with "
+            f"{style.number(ages_ms[best])} ms of excess age ({rest}).")
+
+
+def _latency(need: Need) -> str:
+    """The mean latency of a plan's own workers, where there is one."""
+    if not math.isfinite(need.latency_mean_ms):
+        return ""
+    return f", with a mean latency of {style.number(need.latency_mean_ms)} ms (closed form)"
+
+
+def _taken(need: Need, priced: bool) -> str:
+    """Workers, and what all costs a month."""
+    price = style.banded(need.month, need.month_low, need.month_high)
+    told = f", {price} {need.currency} a month" if priced else ""
+    return style.counted(need.workers or 0, "worker") + told
+
+
+def _price(need: Need, priced: bool) -> float:
+    """What plans are compared by."""
+    return need.month if priced else float(need.workers or math.inf)

@@ -1,0 +1,272 @@
+"""The page of a search for the capacity limit: what each transport carries, and who gave in first.
+
+It takes the place of the tables and figures of a comparison, which need several trials of the same cell. The
+limit has an interval; the figures beside it are of the few trials at one level, and have none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+
+from bench.audit.limited_by import Row, fired
+from bench.report import style
+from bench.report.data.knees import held, level, outcome
+from bench.report.data.run import Run
+from bench.report.figures.speed import run_looks
+from bench.report.tables import server
+from bench.report.tables.run import Table, background
+from bench.report.text import forms
+from bench.report.text.findings import Finding, Question
+from bench.scenario import objective
+from bench.stats.trial.latency import SHARED_SHARE_MAX, is_bound
+
+CAPTION = (
+    "Each marker is one trial: filled where it held the objective, hollow where it did not. A cross at the "
+    "top edge is a trial that was not valid, so no figure of it is drawn. The dashed line is the objective's "
+    "bound. A bar on it is the capacity limit's 95 % interval, the stroke in it the limit: there a step "
+    "holds with probability ½; an arrow is the most that held, where nothing broke. Both axes are "
+    "logarithmic.")
+FULL = {"clients": "clients_max", "rate_per_s": "rate_max_per_s"}
+"""The closed form of what was raised."""
+SIDES = {
+    "feed": "the feed gave in first: ticks came late, so the server's own limit was not reached",
+    "generator": "the load generator gave in first, not the server, which may carry more than this",
+    "server CPU": "the server gave in first: it used up its core",
+    "memory": "memory gave in first",
+    "errors": "errors came first: clients failed or were refused",
+    "invalid": "its trials could not be believed: see the detectors in the table of steps",
+    "latency": "nobody was at a limit: waiting for the next poll, or for one's turn when a tick goes to all, "
+               "took too long by itself",
+    "limit": "nothing broke: capacity.most was reached",
+    "time": "the search was cut off by capacity.time_s before anything broke",
+}
+"""`limited_by` in words."""
+
+
+def glance(run: Run) -> Table:
+    """The limits, a row a transport."""
+    assert run.knees is not None, "not a search"
+    rows = tuple(
+        (style.title(row["transport"]), limit_text(row), _whole(row["clients"]), _whole(row["updates_per_s"]),
+         style.number(_number(row["server_cpu"])), _whole(row["clients_per_core"]),
+         _whole(row["updates_per_s_per_core"]), str(row["steps"]), row["limited_by"])
+        for row in run.knees.to_dict("records")
+    )
+    capacity = run.manifest["scenario"]["capacity"]
+    window_s = float(run.manifest["scenario"]["windows"]["measure_s"])
+    columns = ("", f"capacity limit ({_unit(capacity)})", "clients", "updates a second", "server CPU (cores)",
+               "clients a core", "updates a second and core", "steps", "limited by")
+    return Table("glance", f"The most that holds {capacity['objective']}", columns, rows, note=(
+        f"{_rates(run)} Capacity limit: where a step of {window_s:g} s holds with probability ½, in brackets "
+        "its 95 % interval, both fitted to all steps; ≥: nothing broke, so it is known to carry this. All "
+        "further figures are of the steps that held at the highest level below the limit. For each core: "
+        "divided by the server's CPU, so where something else gave in first it says what the server's core "
+        "would carry at the same cost for each update. –: nothing held."))
+
+
+def limit_text(row: Row) -> str:
+    """The limit with its interval, or what is known of it: `512 (453–583)`, `≥ 800`, `< 100`."""
+    limit, low, high = (_number(row[name]) for name in ("limit", "limit_low", "limit_high"))
+    if not math.isnan(limit):
+        return f"{rounded(limit)} ({rounded(low)}–{rounded(high)})"
+    if not math.isnan(low):
+        return f"≥ {low:,.0f}"
+    return "–" if math.isnan(high) else f"< {high:,.0f}"
+
+
+def rounded(value: float) -> str:
+    """A limit with three digits: no more of it is known."""
+    return style.number(value) if value < 1000 else f"{float(f'{value:.2e}'):,.0f}"
+
+
+def findings(run: Run) -> list[Finding]:
+    """A sentence for each transport, the one that carries most first."""
+    assert run.knees is not None, "not a search"
+    ordered = run.knees.sort_values(["updates_per_s"], ascending=False, na_position="last", kind="stable")
+    capacity = run.manifest["scenario"]["capacity"]
+    return [Finding(Question("clients", "clients", "clients", ""), _sentence(row, capacity), ())
+            for row in ordered.to_dict("records")]
+
+
+def steps_table(run: Run) -> Table:
+    """Every step, in the order in which they were made."""
+    scenario = run.manifest["scenario"]
+    capacity = scenario["capacity"]
+    conditions = objective.parse(capacity["objective"]).conditions
+    rows = tuple(
+        (str(row["position"]), style.title(row["transport"]), f"{level(row, capacity):,}",
+         *(_figure_text(condition, row) for condition in conditions),
+         style.number(_number(row["server_cpu_cores"])), style.number(_number(row["load_cpu_cores"])),
+         outcome(row, capacity),
+         " ".join(filter(None, (row["verdict"], str(row["failure"] or ""), ", ".join(fired(row))))))
+        for row in run.trials.sort_values("position").to_dict("records")
+    )
+    columns = ("step", "transport", _unit(capacity), *(condition.column for condition in conditions),
+               "server CPU (cores)", "generator CPU (cores)", "outcome", "verdict")
+    return Table("steps", "Every step", columns, rows, note=(
+        "held, broke: the objective, in a VALID step. bound: only those who measure gave in (the load "
+        "generator, the feed), so the server did not fail, and nothing is tried from there on; what is "
+        "pushed holds nevertheless where the clients' kernels had it in time. void: the machine or the books "
+        "were not fit to go by, so it says nothing, and is made again, twice at most. ≤: by the kernel's "
+        f"instants, where over {100 * SHARED_SHARE_MAX:g} % of the updates came in a read with others, or "
+        "none was stamped: then the figure is a bound. After the verdict: the detectors that fired; "
+        "trials.csv has them in full."))
+
+
+def _figure_text(condition: objective.Condition, row: Row) -> str:
+    """A figure of the objective; a kernel's is marked where it is a bound."""
+    text = style.number(condition.value(row))
+    return f"≤ {text}" if condition.by_kernel and is_bound(row) and text[0].isdigit() else text
+
+
+def sections(run: Run) -> list[Table]:
+    """The tables below the figure."""
+    return [steps_table(run), *(each for each in (server.table(run),) if each.rows), *background(run)]
+
+
+def against_level(run: Run) -> Figure:
+    """The objective's first figure against what was raised, with the bound and the limits."""
+    capacity = run.manifest["scenario"]["capacity"]
+    condition = objective.parse(capacity["objective"]).conditions[0]
+    top = _top(run, condition)
+    with style.settings():
+        figure = Figure(figsize=(8.4, 4.8), layout="constrained")
+        axes = figure.subplots()
+        for label, look in run_looks(run).items():
+            _draw(axes, run, label, look, condition, top)
+        zeros = axes.dataLim.y0 <= 0   # which are nowhere on a logarithmic scale
+        if condition.bound > 0 or zeros:
+            axes.axhline(condition.bound, color=style.INK, linestyle=(0, (4, 2)), linewidth=1.1)
+            axes.annotate(str(condition), (0.01, condition.bound), (0, 4), size=9, ha="left",
+                          xycoords=("axes fraction", "data"), textcoords="offset points")
+        if axes.dataLim.minposx == math.inf:   # nothing was drawn, as where each step had too few updates
+            axes.set_xlim(_climb(run)[0] / 2, 2 * _climb(run)[-1])
+        axes.set_xscale("log")
+        style.plain_ticks(axes, "x")
+        _scale(axes, condition.column, top, zeros)
+        axes.set_xticks(_climb(run), [f"{each:,}" for each in _climb(run)])
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel(f"{_unit(capacity)} (log scale)")
+        axes.set_title(f"How many {_unit(capacity)} can each transport carry?")
+        if any(math.isfinite(forms.full(run, label, FULL[capacity["raised"]])) for label in run.transports):
+            style.explain_full(axes)
+        style.legend(figure, axes)
+    return figure
+
+
+def _draw(axes: Axes, run: Run, label: str, look: style.Look, condition: objective.Condition, top: float
+          ) -> None:
+    """One transport: its steps, those that held filled, its limit, and where a worker is full."""
+    capacity = run.manifest["scenario"]["capacity"]
+    rows = run.trials[run.trials["transport"] == label].to_dict("records")
+    points = sorted((level(row, capacity), min(condition.value(row), top), held(row, capacity))
+                    for row in rows if row["verdict"] == "VALID" and not math.isnan(condition.value(row)))
+    crossed = [level(row, capacity) for row in rows if row["verdict"] != "VALID"]
+    axes.plot(crossed, [top] * len(crossed), linestyle="", marker="x", color=look.colour,
+              label=None if points else look.name)
+    if not points:
+        return
+    curve = pd.DataFrame(points, columns=["x", "y", "held"]).groupby("x")["y"].min()
+    axes.plot(curve.index, curve, color=look.colour, linewidth=1.2, alpha=0.6)
+    any_held = any(outcome for *_, outcome in points)
+    for kept in (True, False):
+        mine = [(x, y) for x, y, outcome in points if outcome == kept]
+        axes.plot([x for x, _ in mine], [y for _, y in mine], linestyle="", marker=look.marker,
+                  color=look.colour, markerfacecolor=look.colour if kept else "white",
+                  label=look.name if kept == any_held else None)
+    full = forms.full(run, label, FULL[capacity["raised"]])
+    if math.isfinite(full):
+        axes.axvline(full, color=style.darker(look.colour), linewidth=1.0, linestyle=style.FULL)
+    assert run.knees is not None, "not a search"
+    row = next(each for each in run.knees.to_dict("records") if each["transport"] == label)
+    _draw_limit(axes, row, look, condition.bound)
+
+
+def _draw_limit(axes: Axes, row: Row, look: style.Look, bound: float) -> None:
+    """The limit's interval on the objective's bound; an arrow where only the lower end is known."""
+    limit, low, high = (_number(row[name]) for name in ("limit", "limit_low", "limit_high"))
+    if math.isnan(low):
+        return
+    if math.isnan(limit):
+        axes.plot([low], [bound], marker=">", markersize=11, color=look.colour, linestyle="")
+        axes.annotate(f"≥ {low:,.0f}", (low, bound), (0, -17), textcoords="offset points", ha="center",
+                      size=9)
+        return
+    axes.plot([low, high], [bound, bound], color=look.colour, linewidth=6, alpha=0.45, solid_capstyle="butt")
+    axes.plot([limit], [bound], marker="|", markersize=17, markeredgewidth=2.2, color=look.colour,
+              linestyle="")
+    axes.annotate(rounded(limit), (limit, bound), (0, -20), textcoords="offset points", ha="center", size=9)
+
+
+def _scale(axes: Axes, column: str, top: float, zeros: bool) -> None:
+    """Scale the figure's own axis."""
+    if zeros:
+        axes.set(ylim=(-0.1 * top, 1.1 * top), ylabel=column)
+        return
+    axes.set(yscale="log", ylabel=f"{column} (log scale)")
+    style.plain_ticks(axes, "y")
+
+
+def _climb(run: Run) -> list[int]:
+    """The levels on the way up, as far as anything was tried."""
+    capacity = run.manifest["scenario"]["capacity"]
+    highest = max(level(row, capacity) for row in run.trials.to_dict("records"))
+    levels = [int(capacity["start"])]
+    while (following := math.ceil(levels[-1] * capacity["factor"])) <= highest:
+        levels.append(following)
+    return levels
+
+
+def _top(run: Run, condition: objective.Condition) -> float:
+    """Where values without end are drawn."""
+    values = [condition.value(row) for row in run.valid.to_dict("records")]
+    return 2 * max([condition.bound, *(value for value in values if math.isfinite(value))]) or 1.0
+
+
+def _unit(capacity: Mapping[str, Any]) -> str:
+    return "clients" if capacity["raised"] == "clients" else "ticks a second"
+
+
+def _rates(run: Run) -> str:
+    scenario = run.manifest["scenario"]
+    if scenario["capacity"]["raised"] == "clients":
+        rate = scenario["feed"]["rate_per_s"]
+        return "Clients were raised" + (
+            "." if scenario["feed"]["schedule"] == "replay" else f" at {rate:g} ticks a second.")
+    return "The feed's rate was raised."
+
+
+def _sentence(row: Row, capacity: Mapping[str, Any]) -> str:
+    """One limit in words."""
+    name, why, unit = style.title(row["transport"]), SIDES[row["limited_by"]], _unit(capacity)
+    if pd.isna(row["clients"]) and row["limited_by"] == "time":
+        return f"{name}: no step had held when the search was cut off by capacity.time_s."
+    if pd.isna(row["clients"]):
+        start = f"{capacity['start']:,} {unit}"
+        return f"{name} did not hold {row['objective']} even at {start}: {why}."
+    most = row["clients"] if capacity["raised"] == "clients" else row["rate_per_s"]
+    limit, low, high = (_number(row[end]) for end in ("limit", "limit_low", "limit_high"))
+    updates, cores = _whole(row["updates_per_s"]), style.number(_number(row["server_cpu"]))
+    load = f"at {_whole(most)} it made {updates} updates a second on {cores} cores"
+    if math.isnan(limit):
+        return f"{name} carries at least {_whole(most)} {unit}: {why}; {load}."
+    reach = math.sqrt(high / low) - 1
+    wide = "" if reach <= capacity["precision"] else (
+        f" (± {100 * reach:.0f} %, wider than the ± {100 * capacity['precision']:g} % that were asked for)")
+    return f"{name} carries {limit_text(row)} {unit}{wide}; {load}; {why}."
+
+
+def _whole(value: object) -> str:
+    number = _number(value)
+    return "–" if math.isnan(number) else f"{number:,.0f}"
+
+
+def _number(value: object) -> float:
+    return math.nan if value is None or value is pd.NA else float(value)   # type: ignore[arg-type]

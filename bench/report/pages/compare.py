@@ -1,0 +1,205 @@
+"""Two runs side by side: are they alike, and has anything become worse (`bench.stats.run.regressions`)?
+
+    tickertape compare BEFORE AFTER ─► refused, unless the two are alike
+                                     ─► a table of effects, and the columns that regressed
+
+Alike means: the same schema, the same host, the same scenario but for its question, its claims and how often
+it was measured, and the same replayed file. The commit and the versions of libraries are expected to differ,
+since they are what one compares; a difference in the versions is told.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.errors import RunError
+from bench.report import style
+from bench.report.data.run import Run, open_run
+from bench.report.tables import host_speed
+from bench.scenario.model import Scenario
+from bench.stats.run.intervals import FEW
+from bench.stats.run.regressions import SHARES, THRESHOLD, Change, changes
+
+HOST = ("system", "machine", "cpu_model", "cores", "cpu_quota_cores", "memory_bytes", "governor",
+        "virtualisation")
+"""What makes two hosts the same one; kernels are updated, so theirs is told with the versions."""
+MEMORY_SLACK = 0.02
+"""The system's own share of the memory moves a little from one start to the next."""
+NOT_ASKED = ("question", "trials", "claims")
+"""Of a scenario, what doesn't change what is measured; nor does `simulation` where nothing is simulated."""
+
+
+COLUMNS = ("column", "before", "after", "change (95 %)", "verdict")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What came of comparing two runs."""
+
+    before: Run
+    after: Run
+    changes: tuple[Change, ...]
+    unlike: tuple[str, ...]
+    """What made the two unlike, where that was let pass."""
+    notes: tuple[str, ...]
+    """What differs and may."""
+    threshold: float
+
+    @property
+    def regressed(self) -> list[Change]:
+        """What has become worse."""
+        return [each for each in self.changes if each.verdict(self.threshold) == "regressed"]
+
+
+def compare(before: Path, after: Path, *, threshold: float = THRESHOLD, force: bool = False) -> Comparison:
+    """Compare two runs' folders; `RunError` where they are not alike (but for `force`) or too short."""
+    one, other = open_run(before), open_run(after)
+    unlike = tuple(_unlike(one.manifest, other.manifest))
+    if unlike and not force:
+        raise RunError(f"{after} is not like {before}: {'; '.join(unlike)}; --force compares them anyway")
+    labels = list(dict.fromkeys((*one.transports, *other.transports)))
+    found = changes(one.trials, other.trials, labels)
+    if all(each.verdict(threshold) == "not compared" for each in found):
+        raise RunError(f"{before} and {after}: no cell has two valid trials in both, so there is nothing "
+                       "to compare")
+    notes = (*_differences(_versions(one.manifest), _versions(other.manifest), "versions."),
+             *_other_costs(one.manifest, other.manifest), *filter(None, [host_speed.between(one, other)]))
+    return Comparison(one, other, tuple(found), unlike, notes, threshold)
+
+
+def _unlike(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """Each thing that makes two runs unlike, in words, from their manifests."""
+    schemas = [manifest.get("migrated_from", manifest["schema_version"]) for manifest in (before, after)]
+    if schemas[0] != schemas[1]:
+        yield f"schema_version: {schemas[0]} and {schemas[1]}"
+    sources = [manifest.get("source", "measured") for manifest in (before, after)]
+    if sources[0] != sources[1]:
+        yield f"source: {sources[0]} and {sources[1]}"
+    hosts = [{name: manifest.get("host", {}).get(name) for name in HOST} for manifest in (before, after)]
+    memory = [host["memory_bytes"] for host in hosts]
+    if all(memory) and abs(memory[0] - memory[1]) <= MEMORY_SLACK * memory[0]:
+        hosts[1]["memory_bytes"] = memory[0]
+    yield from _differences(hosts[0], hosts[1], "host.")
+    yield from _differences(_asked(before), _asked(after), "")
+    files = [(manifest.get("feed_file") or {}).get("sha256") for manifest in (before, after)]
+    if files[0] != files[1]:
+        yield f"the feed file's content: {files[0]} and {files[1]}"
+
+
+def _asked(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The scenario with today's defaults filled in, flat, without what doesn't change what is measured."""
+    scenario = Scenario.model_validate(manifest["scenario"]).canonical()
+    subjects = manifest.get("subjects", {})
+    for label, subject in scenario["transports"].items():
+        subject.update(subjects.get(label, {}).get("options", {}))
+    feed = scenario["feed"]
+    for schedule in {"bursty", "replay"} - {feed["schedule"]}:
+        feed.pop(schedule)   # what no tick depends on
+    replay = feed.get("replay", {})
+    replay.pop("file", None)   # its content counts, not its place
+    if replay.get("symbol") == "SYMBOL":
+        replay["symbol"] = None   # once the default's own name
+    ignored = NOT_ASKED if manifest.get("source") == "simulated" else (*NOT_ASKED, "simulation")
+    return dict(_flat({name: value for name, value in scenario.items() if name not in ignored}, ""))
+
+
+def _versions(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    return {**manifest.get("versions", {}), "kernel": manifest.get("host", {}).get("kernel")}
+
+
+def _other_costs(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """That two simulated runs were made with different costs."""
+    told = [(manifest.get("costs") or {}).get("told") for manifest in (before, after)]
+    if all(told) and told[0] != told[1]:
+        yield f"simulated with {told[0]}, and with {told[1]}"
+
+
+def _flat(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for name in dict.fromkeys((*before, *after)):
+        if before.get(name) != after.get(name):
+            yield f"{prefix}{name}: {before.get(name)} and {after.get(name)}"
+
+
+def change_text(change: Change) -> str:
+    """The effect with its interval: `+21.0 % (18.2 to 23.9)`; a difference in the figure's own unit."""
+    if change.vanished:
+        return "no valid trials any more"
+    within = change.effect.interval
+    if math.isnan(within.estimate):
+        return "–"
+    scale, shift, unit = (100.0, 1.0, " %") if change.effect.kind == "ratio" else (1.0, 0.0, "")
+    if change.figure in SHARES and change.effect.kind == "difference":
+        scale, unit = 100.0, " points"
+    parts = [scale * (value - shift) for value in (within.estimate, within.low, within.high)]
+    low_high = "" if math.isnan(parts[1]) else f" ({_signed(parts[1])} to {_signed(parts[2])})"
+    if low_high and within.count <= 2 * FEW:   # of both runs together
+        low_high = f" (n = {within.count})"
+    return f"{_signed(parts[0])}{unit}{low_high}"
+
+
+def _signed(value: float) -> str:
+    if abs(value) < 0.05:
+        return "0.0"
+    return f"{value:+.1f}".replace("-", "−")
+
+
+def rows(comparison: Comparison) -> dict[str, list[tuple[str, ...]]]:
+    """The table's rows by cell: column, before, after, change with interval, verdict."""
+    table: dict[str, list[tuple[str, ...]]] = {}
+    for each in comparison.changes:
+        table.setdefault(_cell(each), []).append((
+            each.figure, style.number(each.before), style.number(each.after), change_text(each),
+            each.verdict(comparison.threshold),
+        ))
+    return table
+
+
+def _cell(change: Change) -> str:
+    return f"{style.title(change.label)}, {change.clients:,} client{'' if change.clients == 1 else 's'}"
+
+
+def summary(comparison: Comparison) -> str:
+    """What regressed, by its column, in one sentence."""
+    worse = comparison.regressed
+    if not worse:
+        return "No change: nothing has become worse by more than " \
+               f"{100 * comparison.threshold:g} % that could be told from chance."
+    columns = list(dict.fromkeys(each.figure for each in worse))
+    told = ["{} ({})".format(column, "; ".join(
+        f"{_cell(each)}: {change_text(each)}"
+        for each in worse if each.figure == column)) for column in columns]
+    return "Regressed: " + ", ".join(told) + "."
+
+
+def as_json(comparison: Comparison) -> dict[str, Any]:
+    """The same as plain data; what is missing is null."""
+    def plain(value: float) -> float | str | None:
+        return None if math.isnan(value) else "lost" if math.isinf(value) else value
+
+    return {
+        "before": str(comparison.before.folder), "after": str(comparison.after.folder),
+        "threshold": comparison.threshold, "unlike": list(comparison.unlike), "notes": list(comparison.notes),
+        "regressed": sorted({each.figure for each in comparison.regressed}),
+        "changes": [
+            {
+                "transport": each.label, "clients": each.clients, "column": each.figure,
+                "before": plain(each.before), "after": plain(each.after), "kind": each.effect.kind,
+                "estimate": plain(each.effect.interval.estimate), "low": plain(each.effect.interval.low),
+                "high": plain(each.effect.interval.high), "p": plain(each.effect.p),
+                "p_holm": plain(each.effect.p_holm), "verdict": each.verdict(comparison.threshold),
+            }
+            for each in comparison.changes
+        ],
+    }

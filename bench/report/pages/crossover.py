@@ -1,0 +1,299 @@
+"""The report of a crossover map: which transport is the cheapest or the freshest where.
+
+    manifest.json  crossover.csv  crossover_checks.csv ─► report.html  report.md
+
+Each sentence is computed from the tables. A figure of the map is a closed form; some fields were simulated,
+and the table of checks sets the engine's figures beside the forms'.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.errors import RunError
+from bench.records import manifest as manifests
+from bench.report import style
+from bench.report.figures import crossover as figures
+from bench.report.figures.crossover import count, figure_column
+from bench.report.pages import render
+from bench.report.pages.render import Sheet
+from bench.report.tables import model_accuracy
+from bench.report.tables.run import Table
+from bench.report.text.simulated import told
+
+FILES = ("crossover.csv", "crossover_checks.csv")
+
+CHEAPEST = (
+    "Each small map is one budget and one distance: no update may take longer than the budget while no "
+    "worker is fuller than {full:g} % of its core. A field shows who takes the least {what}, and how many "
+    "times as much the next one takes; within {margin:g} % of each other, or within what the costs' "
+    "intervals and the validation's errors leave open between them, it is a tie. Hatched: not known, since "
+    "with the costs at the other ends of their 95 % intervals somebody may be unable, or able. Whoever polls "
+    "at an interval asks as seldom as the budget allows.")
+FRESHEST = (
+    "The same on {workers}: who has the least excess age (how much older what a client knows is than with "
+    "a client who learns at once), and how much that is. Whoever polls at an interval asks as often as "
+    "the worker bears. A transport that would fill it beyond {full:g} % is out; a cross: that is true of "
+    "all of them. Hatched as above.")
+LINES = (
+    "A cut through the middle of the map, along its rate (left) and its budget (right). Where a line is "
+    "flat, one worker is enough and its traffic is cheap beside it; where it rises, traffic or workers "
+    "are what costs. A line that is missing: it can't be within the budget.")
+CAVEATS = (
+    "These are closed forms, from costs of servers as they were measured; the machine stands above. "
+    "Servers in another language have other costs, and other crossings: calibrate with yours.",
+    "A worker is a core of its own; the price is of workers and of bytes to the clients. Memory, "
+    "connections kept open by load balancers, and requests billed one by one are not in it.",
+    "The budget is on the longest that an update takes while a worker keeps up: the wait for the next "
+    "poll, transits, the last place of a fan-out, and the mean wait for the worker. Loss, jitter and slow "
+    "clients come on top.",
+    "Ticks are a Poisson process here. A real feed comes in bursts, which fill a worker sooner.",
+    "Short polling's interval is set to each field. With the interval that a site has today the map is "
+    "another.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CrossoverRun:
+    """The files of a map."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    table: pd.DataFrame
+    checks: pd.DataFrame
+
+    @property
+    def unit(self) -> str:
+        """What the cheapest are compared by, in words."""
+        if figure_column(self.table) == "cores":
+            return "CPU (cores)"
+        return f"{self.manifest['scenario']['simulation']['prices']['currency']} a month"
+
+
+def open_crossover(folder: Path) -> CrossoverRun:
+    """Read them; one that is missing or damaged is a `RunError`."""
+    manifest = manifests.read(folder)
+    table = render.read_csv(folder / "crossover.csv")
+    table["why_not"] = table["why_not"].astype(object).fillna("")
+    for name in sorted({"known", "least", "most"} - set(table.columns)):
+        raise RunError(f"{folder / 'crossover.csv'}: {name}: found no such column, since the map was made "
+                       "without its costs' intervals; simulate it again")
+    return CrossoverRun(folder, manifest, table, render.read_csv(folder / "crossover_checks.csv"))
+
+
+def build(folder: Path) -> CrossoverRun:
+    """Write the report of the map in `folder`."""
+    run = open_crossover(folder)
+    render.write(folder, page(run))
+    return run
+
+
+def page(run: CrossoverRun) -> Sheet:
+    """The report as plain data."""
+    scenario = run.manifest["scenario"]
+    full = 100 * scenario["simulation"]["full_at"]
+    what = "money" if figure_column(run.table) == "price_month" else "CPU"
+    caption = CHEAPEST.format(full=full, what=what, margin=100 * scenario["crossover"]["margin"])
+    anybody = run.table.loc[run.table["asked"] == "cheapest", "possible"].any()
+    aside = f"computed, with {told(run.manifest)}"
+    plates = [
+        render.drawn("cheapest", figures.cheapest(run.table, headline(run, "cheapest")), caption, aside),
+        *([render.drawn("lines", figures.lines(run.table, run.unit), LINES, aside)] if anybody else []),
+        render.drawn("freshest", figures.freshest(run.table, headline(run, "freshest")),
+                    FRESHEST.format(workers=_fleet(run), full=full), aside),
+    ]
+    checked = [checks_table(run)] if len(run.checks) else []
+    return Sheet(
+        question=scenario["question"], subtitle=render.subtitle(run.manifest), notice=_notice(run),
+        findings=findings(run), glance=[shares_table(run)], plates=plates,
+        sections=[*checked, cut_table(run), model_accuracy.costs_table(run.manifest)], caveats=CAVEATS,
+    )
+
+
+def _notice(run: CrossoverRun) -> str:
+    prices = run.manifest["scenario"]["simulation"]["prices"]
+    priced = "" if prices is None else (
+        f" Prices are the scenario's: {prices['worker_month']:g} {prices['currency']} a month for a worker, "
+        f"{prices['gigabyte_out']:g} for a gigabyte to the clients.")
+    return f"Computed and simulated, not measured, with {told(run.manifest)}.{priced}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How many fields have which answer."""
+
+    fields: int
+    alone: dict[str, int]
+    """By transport: those that it wins for itself, whatever costs within their intervals are true."""
+    ties: int
+    nobody: int
+    open: int
+    """Those whose answer is another within the costs' intervals."""
+
+
+def shares(run: CrossoverRun, asked: str) -> Shares:
+    """The answers of a map, counted."""
+    mine = run.table[run.table["asked"] == asked]
+    fields = mine.groupby(["rate_per_s", "clients", "rtt_ms", "staleness_ms"], dropna=False)
+    possible, known = fields["possible"].any(), fields["known"].all()
+    alone = {label: int(mine.loc[(mine["transport"] == label) & mine["known"], "alone"].sum())
+             for label in mine["transport"].unique()}
+    nobody, unknown = int((~possible & known).sum()), int((~known).sum())
+    return Shares(len(known), alone, len(known) - nobody - unknown - sum(alone.values()), nobody, unknown)
+
+
+def headline(run: CrossoverRun, asked: str) -> str:
+    """The finding of a map as its title."""
+    found = shares(run, asked)
+    won = sorted(((number, label) for label, number in found.alone.items() if number), reverse=True)
+    said = [*((style.title(label), number) for number, label in won),
+            ("a tie", found.ties), ("nobody", found.nobody), ("open", found.open)]
+    parts = [f"{what} in {100 * number / found.fields:.0f} %" for what, number in said if number]
+    which = "Cheapest that is fresh enough" if asked == "cheapest" else f"Freshest on {_fleet(run)}"
+    return f"{which}: {parts[0]} of fields{''.join(f', {part}' for part in parts[1:])}"
+
+
+def _fleet(run: CrossoverRun) -> str:
+    workers = run.manifest["scenario"]["crossover"]["workers"]
+    return "one worker" if workers == 1 else f"{workers} workers"
+
+
+def findings(run: CrossoverRun) -> list[str]:
+    """What the tables say: who wins where, and where that turns."""
+    found = []
+    mine = run.table[run.table["asked"] == "cheapest"]
+    trip, clients = figures.middle(mine, "rtt_ms"), max(mine["clients"])
+    there = mine[(mine["rtt_ms"] == trip) & (mine["clients"] == clients)]
+    for budget in sorted(mine["staleness_ms"].unique()):
+        here = there[there["staleness_ms"] == budget]
+        found.append(f"For {clients:,.0f} clients, {trip:g} ms away, who must have each update within "
+                     f"{budget / 1000:g} s, the cheapest is {_turns(here)}.")
+    never = [style.title(label) for label, number in shares(run, "cheapest").alone.items() if number == 0]
+    if never:
+        found.append(f"{style.sentence(style.listed(never))} {'is' if len(never) == 1 else 'are'} nowhere "
+                     "the cheapest alone.")
+    for asked in ("cheapest", "freshest"):
+        answers = shares(run, asked)
+        if answers.ties:
+            found.append(f"Who is the {asked} is a tie in {answers.ties} of {answers.fields} fields: what is "
+                         "known of costs and model does not tell them apart.")
+        if answers.open:
+            found.append(f"Who is the {asked} is not known in {answers.open} of {answers.fields} fields: "
+                         "with other costs, within their intervals, somebody else is able or unable.")
+    fresh = run.table[run.table["asked"] == "freshest"]
+    for number in sorted(fresh["clients"].unique()):
+        here = fresh[(fresh["rtt_ms"] == trip) & (fresh["clients"] == number)]
+        found.append(f"With {number:,.0f} clients on {_fleet(run)}, {trip:g} ms away, the freshest is "
+                     f"{_turns(here)}.")
+    if figure_column(mine) == "price_month":
+        paid = mine[mine["best"]]
+        worker = run.manifest["scenario"]["simulation"]["prices"]["worker_month"]
+        traffic = 100 * float((1 - worker * paid["workers"] / paid["price_month"]).median())
+        found.append(f"Half of the cheapest pay {traffic:.0f} % or more of their price for traffic; with "
+                     "simulation.prices.gigabyte_out = 0 the map is one of CPU alone.")
+    if len(run.checks):
+        worst = {name: _worst(run.checks, name) for name in ("cores", "latency_mean_ms", "bytes_down_per_s")}
+        found.append(
+            f"{len(run.checks)} workers of the map were simulated as well: the forms are off by at most "
+            f"{worst['cores']:.1f} % in CPU, {worst['latency_mean_ms']:.1f} % in mean latency and "
+            f"{worst['bytes_down_per_s']:.1f} % in bytes.")
+    return found
+
+
+def _turns(here: pd.DataFrame) -> str:
+    """Who is best along the rate: `WebSocket up to 1 update a second, short polling from 10 on`."""
+    stretches: list[tuple[str, float, float]] = []
+    for rate, field in here.sort_values("rate_per_s").groupby("rate_per_s"):
+        best = [style.title(label) for label in field.loc[field["best"], "transport"]]
+        name = style.listed(best) + (" (a tie)" if len(best) > 1 else "") if best else "nobody"
+        if not field["known"].all():
+            name = "not known"
+        if stretches and stretches[-1][0] == name:
+            stretches[-1] = (name, stretches[-1][1], float(rate))   # type: ignore[arg-type]
+        else:
+            stretches.append((name, float(rate), float(rate)))   # type: ignore[arg-type]
+    if len(stretches) == 1:
+        return f"{stretches[0][0]} at any rate"
+    parts = []
+    for place, (name, low, high) in enumerate(stretches):
+        span = (f"up to {high:g}" if place == 0 else f"from {low:g} on" if place == len(stretches) - 1
+                else f"at {low:g}" if low == high else f"from {low:g} to {high:g}")
+        unit = f" update{'s' * (high != 1)} a second" if place == 0 else ""
+        parts.append(f"{name} {span}{unit}")
+    return ", ".join(parts)
+
+
+def _worst(checks: pd.DataFrame, name: str) -> float:
+    """The largest error of a form, in percent."""
+    return float(100 * (checks[name] / checks[f"{name}_simulated"] - 1).abs().max())
+
+
+def shares_table(run: CrossoverRun) -> Table:
+    """How much of the map each transport wins."""
+    rows = []
+    for asked in ("cheapest", "freshest"):
+        found = shares(run, asked)
+        rows.append((f"the {asked}", f"{found.fields}", *(f"{number}" for number in found.alone.values()),
+                     f"{found.ties}", f"{found.nobody}", f"{found.open}"))
+    names = [style.title(label) for label in run.table["transport"].unique()]
+    return Table("shares", "Fields of the map", ("", "fields", *names, "ties", "nobody can", "not known"),
+                 tuple(rows),
+                 "How many depends on which fields one asks for; the map itself says where they lie.")
+
+
+def cut_table(run: CrossoverRun) -> Table:
+    """The middle of the map in numbers."""
+    mine = run.table[run.table["asked"] == "cheapest"]
+    trip, budget = figures.middle(mine, "rtt_ms"), figures.middle(mine, "staleness_ms")
+    clients = figures.middle(mine, "clients")
+    here = mine[(mine["rtt_ms"] == trip) & (mine["staleness_ms"] == budget) & (mine["clients"] == clients)]
+    rows = tuple(
+        (f"{row['rate_per_s']:g}", style.title(row["transport"]), *_offer(row)) for _, row in here.iterrows())
+    columns = ("updates a second", "transport", "asks every", "workers", "CPU (cores)", "Mbit/s down",
+               run.unit, "within costs and validation",
+               "latency, mean", "latency, worst")
+    return Table("cut", f"In numbers: {clients:,.0f} clients, {trip:g} ms away, within {budget / 1000:g} s",
+                 columns, rows, "All fields stand in crossover.csv (see docs/results.md).")
+
+
+def _offer(row: pd.Series[Any]) -> tuple[str, ...]:
+    if not row["possible"]:
+        return ("–",) * 6 + (f"can't: {row['why_not']}", "–")
+    price = row["cores"] if math.isnan(row["price_month"]) else row["price_month"]
+    asks = "–" if math.isnan(row["interval_s"]) else f"{style.number(row['interval_s'])} s"
+    return (asks, f"{row['workers']:,.0f}", style.number(row["cores"]),
+            style.number(row["bytes_down_per_s"] * 8 / 1e6),
+            _end(price, row),
+            f"{_end(row['least'], row)} to {_end(row['most'], row)}",
+            f"{style.number(row['latency_mean_ms'])} ms", f"{style.number(row['latency_worst_ms'])} ms")
+
+
+def _end(value: float, row: pd.Series[Any]) -> str:
+    """An end of a band, with the digits that the band leaves; without end, it may be that it can't."""
+    if math.isinf(value):
+        return "can't"
+    return style.banded(value, row["least"], row["most"]).partition(" ")[0]
+
+
+def checks_table(run: CrossoverRun) -> Table:
+    """The engine's figures beside the forms'."""
+    rows = tuple(
+        (f"{row['rate_per_s']:g}", count(row["clients"]), f"{row['rtt_ms']:g} ms",
+         f"{row['staleness_ms'] / 1000:g} s",
+         style.title(row["transport"]), f"{row['simulated_clients']:,.0f}",
+         *(_pair(row, name, scale) for name, scale in (
+             ("cores", 1.0), ("latency_mean_ms", 1.0), ("bytes_down_per_s", 8e-6))))
+        for _, row in run.checks.iterrows())
+    columns = ("updates a second", "clients", "round trip", "within", "transport", "clients of one worker",
+               "CPU (cores)", "mean latency (ms)", "Mbit/s down")
+    return Table("checks", "Fields that were simulated as well", columns, rows,
+                 "For one worker: closed form / engine.")
+
+
+def _pair(row: pd.Series[Any], name: str, scale: float) -> str:
+    return f"{style.number(row[name] * scale)} / {style.number(row[f'{name}_simulated'] * scale)}"

@@ -1,0 +1,132 @@
+"""A report of one sheet: what was computed or simulated without any trial, for the reader of `report.html`.
+
+    manifest.json, *.csv ─► Sheet (plain data) ─► report.html  report.md  figures/*.svg
+
+Reports of runs with trials have verdicts, intervals and caveats of measuring, and a page of their own
+(`bench.report.pages.run`). The look is the same. Nothing comes from anywhere but the run's files, so the same
+files give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from matplotlib.figure import Figure
+
+from bench.errors import RunError
+from bench.output import plain
+from bench.records.trial_record import SCHEMA_VERSION, read_json, whole_file, write_json
+from bench.report import style
+from bench.report.tables.run import Table
+from bench.scenario.parsing import told
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+DIGESTS = "tables.json"
+"""What each table was when it was written: nothing else than the run's own is reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A figure of a page: its drawing, and how it is read."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """All that the templates fill in."""
+
+    question: str
+    subtitle: str
+    notice: str
+    """That it is simulated, and with whose costs."""
+    findings: Sequence[str]
+    glance: Sequence[Table]
+    plates: Sequence[Drawn]
+    sections: Sequence[Table]
+    caveats: Sequence[str]
+
+
+def drawn(name: str, figure: Figure, caption: str, aside: str = "") -> Drawn:
+    """A figure for a page, a note along its edge; its title is that of the figure, or of its only axes."""
+    if aside:
+        style.aside(figure, aside)
+    title = figure.get_suptitle() or figure.axes[0].get_title(loc="left")
+    return Drawn(name, title.replace("\n", " "), caption, style.svg(figure, name))
+
+
+def subtitle(manifest: Mapping[str, Any]) -> str:
+    """Which run this is."""
+    name = manifest.get("scenario_name")
+    return f"Run {manifest.get('run', 'without a name')}" + (f", scenario {name}" if name else "")
+
+
+def write(folder: Path, page: Any, template: str = "sheet") -> None:
+    """Write the reports, and the figures beside the Markdown; `page` is what the template fills in."""
+    for plate in page.plates:
+        _write(folder / "figures" / f"{plate.name}.svg", plate.svg)
+    for name in ("report.html", "report.md"):
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=name.endswith(".html"),
+            undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+            keep_trailing_newline=True, finalize=plain.in_markdown if name.endswith(".md") else None,
+        )
+        found = environment.get_template(f"{template}.{name.rpartition('.')[2]}.j2")
+        _write(folder / name, found.render(page=page))
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """A table of the run as it was written; one that is missing or is no longer so is a `RunError`."""
+    writes = f"`tickertape simulate --resume {path.parent}` writes it"
+    try:
+        found = path.read_bytes()
+        if _digest(found) != _digests(path.parent).get(path.name, _digest(found)):
+            raise RunError(f"{path}: found another content than was written; {writes}")
+        return plain.read_csv(BytesIO(found))
+    except FileNotFoundError:
+        raise RunError(f"{path}: no such file; {writes}") from None
+    except (ValueError, OSError) as error:   # a ParserError is a ValueError
+        what = str(error).partition("\n")[0]
+        raise RunError(f"{path}: can't be read ({what}); {writes}") from error
+
+
+def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    """All tables of the run by the names of their files, each whole or not at all, and their digests."""
+    digests = {}
+    for name, frame in tables.items():
+        content = plain.csv_text(frame).encode()
+        with whole_file(folder / name) as beside:
+            beside.write_bytes(content)
+        digests[name] = _digest(content)
+    write_json(folder / DIGESTS, {"schema_version": SCHEMA_VERSION, "sha256": digests})
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """By table; of a run that is older than they are, none."""
+    path = folder / DIGESTS
+    if not path.is_file():
+        return {}
+    digests = read_json(path).get("sha256")
+    if not isinstance(digests, dict):
+        raise RunError(f"{path}: sha256: found {told(digests)}, allowed is a digest by table; "
+                       f"`tickertape simulate --resume {folder}` writes it")
+    return digests
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _write(path: Path, text: str) -> None:
+    with whole_file(path) as beside:
+        beside.write_text(text, encoding="utf-8")

@@ -1,0 +1,303 @@
+"""The report of a reconnect storm: which policy gets the clients back, how soon, and what it wastes.
+
+    manifest.json  storm.csv  storm_timeline.csv  storm_assumptions.csv  [storm_map.csv] ─► report.html  .md
+
+Each sentence is computed from the tables. Times are medians over the seeds, with least and most; shares and
+attempts are means.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.records import manifest as manifests
+from bench.report import style
+from bench.report.figures import storm as figures
+from bench.report.figures.storm import order
+from bench.report.pages import render
+from bench.report.pages.render import Sheet
+from bench.report.tables.run import Table
+
+FILES = ("storm.csv", "storm_timeline.csv", "storm_map.csv", "storm_assumptions.csv")
+
+RECOVERY = (
+    "Bars are medians over the seeds, the thin line goes from the least to the most. The dashed line is "
+    "the floor: all clients of a worker, divided by what it can connect in a second. Hatched: 99.9 % were "
+    "not back while it was watched. Wasted is CPU for refusals, and for clients that had given up.")
+CONNECTED = (
+    "The nearer a line is to the dashed one, the less of the server's time goes to clients that are turned "
+    "away or gone. A line that stays at the bottom is a storm that feeds itself.")
+PRESSURE = (
+    "The server is away left of 0. Where attempts are far above capacity, refusing them costs more than the "
+    "worker has, and nothing gets through; where the wait is above the timeout, whatever gets through is for "
+    "nobody. No line: nothing got through in that second, whether in time or not.")
+MAP = (
+    "Each field is {seeds} storms: its number is the median time from the server's return, in floors (1 is "
+    "perfect, * some of them never ended), hatched where most never ended within {horizon:g} s. Upwards the "
+    "backlog is deeper: above the orange line it is more than a worker connects within the timeout, so that "
+    "whoever comes last gives up before its turn (Little's law); even below it where refusals take a part "
+    "of the capacity. To the right the first attempts are spread more widely; from a window of somewhat "
+    "more than the floor on, arrivals stay below capacity and no backlog builds up. Later retries: "
+    "{policy}.")
+ASIDE = "simulated, not measured"
+CAVEATS = (
+    "Workers share nothing and each client comes back to the one that it had, so one of them stands for all. "
+    "The slowest of many is somewhat later.",
+    "Refusals are made on arrival, before anything that waits: the worst case for a server that refuses "
+    "in its own loop. In a proxy a refusal costs the worker less: set storm.refusal_share. A full listen "
+    "backlog isn't refused at all: the kernel drops what comes, almost for free, and sends the SYN again.",
+    "A client that gave up keeps its place in the backlog and its connection is made all the same, as a "
+    "server can't know until it has spent the work.",
+    "All clients lose the server in the same instant. A staggered drain does what a window does.",
+    "Attempts take no time on the way; waits are seconds, so tens of milliseconds of network change nothing.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StormRun:
+    """The files of a storm."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    storms: pd.DataFrame
+    timelines: pd.DataFrame
+    map: pd.DataFrame | None
+    assumptions: pd.DataFrame | None = None
+    """The same policies under other assumptions; None: an older run."""
+
+
+def open_storm(folder: Path) -> StormRun:
+    """Read them; one that is missing or damaged is a `RunError`."""
+    manifest = manifests.read(folder)
+    mapped = render.read_csv(folder / "storm_map.csv") if manifest["scenario"]["storm"]["map"] else None
+    assumed = folder / "storm_assumptions.csv"
+    return StormRun(folder, manifest, render.read_csv(folder / "storm.csv"),
+                    render.read_csv(folder / "storm_timeline.csv"), mapped,
+                    render.read_csv(assumed) if assumed.is_file() else None)
+
+
+def build(folder: Path) -> StormRun:
+    """Write the report of the storm in `folder`."""
+    run = open_storm(folder)
+    render.write(folder, page(run))
+    return run
+
+
+def page(run: StormRun) -> Sheet:
+    """The report as plain data."""
+    storms, given = run.storms, run.storms.iloc[0]
+    plates = [
+        render.drawn("recovery", figures.recovery(storms), RECOVERY, ASIDE),
+        render.drawn("connected", figures.connected(storms, run.timelines), CONNECTED, ASIDE),
+        render.drawn("pressure", figures.pressure(storms, run.timelines), PRESSURE, ASIDE),
+    ]
+    if run.map is not None:
+        asked = run.manifest["scenario"]["storm"]["map"]
+        caption = MAP.format(seeds=int(run.map["seeds"].iloc[0]), horizon=given["horizon_s"],
+                             policy=style.title(asked["policy"]))
+        plates.append(render.drawn("map", figures.map_of(run.map), caption, ASIDE))
+    return Sheet(
+        question=run.manifest["scenario"]["question"], subtitle=render.subtitle(run.manifest),
+        notice=_notice(run), findings=findings(run), glance=[policies_table(storms, run.assumptions)],
+        plates=plates,
+        sections=[conditions_table(run)], caveats=CAVEATS,
+    )
+
+
+def _notice(run: StormRun) -> str:
+    given = run.storms.iloc[0]
+    assumed = run.manifest["scenario"]["storm"]["connection_ms"] is not None
+    source = ("is the scenario's assumption" if assumed
+              else f"is from the {run.manifest['costs']['told']}")
+    return ("Simulated, not measured. That connecting a client takes a worker "
+            f"{given['connection_ms']:.3g} ms of CPU {source}.")
+
+
+def findings(run: StormRun) -> list[str]:
+    """What the tables say, the floor first."""
+    storms, given = run.storms, run.storms.iloc[0]
+    workers = int(run.manifest["scenario"]["simulation"]["workers"])
+    fleet = f" ({int(given['clients']) * workers:,} on {workers} workers)" if workers > 1 else ""
+    sentences = [
+        f"A worker connects at most {1000 / given['connection_ms']:,.0f} clients a second, so its "
+        f"{given['clients']:,.0f}{fleet} can't all be back before {style.number(given['floor_s'])} s: the "
+        "floor."]
+    sentences.append(_assumed(given))
+    sentences += [_policy(storms[storms["policy"] == policy]) + _otherwise(run.assumptions, policy)
+                  for policy in order(storms)]
+    share = float(given["backlog_share"])
+    within = "shallow enough" if share <= 1 else "too deep"
+    sentences.append(
+        f"The backlog of {given['backlog']:,.0f} is {within}: a worker connects "
+        f"{given['timeout_s'] * 1000 / given['connection_ms']:,.0f} clients within the timeout, and who "
+        "waits behind more than these has given up before its turn.")
+    return sentences + (
+        _map_findings(run.map, float(given["down_s"])) if run.map is not None else [])
+
+
+def _assumed(given: pd.Series) -> str:
+    """The assumptions on which the answers hang."""
+    return ("Assumed, not measured: who finds the backlog full is refused at once, a refusal costs "
+            f"{given['refusal_share']:g} × a connection, and refusals go before what waits. Beside each "
+            "answer is what it becomes where the kernel drops such attempts for free, and at which price of "
+            "a refusal it flips.")
+
+
+def _otherwise(assumptions: pd.DataFrame | None, policy: str) -> str:
+    """What a policy's answer becomes under other assumptions; empty for an older run."""
+    if assumptions is None:
+        return ""
+    mine = assumptions[assumptions["policy"] == policy]
+    dropped = mine[mine["overflow"] == "dropped"]
+    late = float(dropped["recovered_s"].median())
+    back = (f"{100 * dropped['connected_share'].mean():.3g} % are ever back" if math.isinf(late)
+            else f"back after {style.number(late)} s")
+    return f" Dropped by the kernel: {back}. {style.sentence(_flips(mine))}."
+
+
+def _flips(mine: pd.DataFrame) -> str:
+    """At which price of a refusal the answer of a policy flips."""
+    refused = mine[mine["overflow"] == "refused"]
+    over = refused["recovered_s"] < math.inf
+    ends, lasts = refused.loc[over, "refusal_share"], refused.loc[~over, "refusal_share"]
+    if not len(ends):
+        return "never back even where a refusal costs nothing"
+    if not len(lasts):
+        return f"back whatever a refusal costs, up to {ends.max():g} × a connection"
+    return f"back up to {ends.max():g} × a connection for a refusal, never from {lasts.min():g} × on"
+
+
+def _policy(mine: pd.DataFrame) -> str:
+    """One policy in words."""
+    name, given = style.sentence(style.title(mine["policy"].iloc[0])), mine.iloc[0]
+    tries = f"{style.number(float(mine['attempts_per_client'].mean()))} attempts a client"
+    wasted = f"{100 * mine['wasted_share'].mean():.0f} % of the CPU wasted"
+    late = float(mine["recovered_s"].median())
+    if math.isinf(late):
+        back = 100 * mine["connected_share"].mean()
+        return (f"{name}: never within {given['horizon_s']:g} s; {back:.3g} % are back by then, after "
+                f"{tries}, {wasted}.")
+    low, high = mine["recovered_s"].min(), mine["recovered_s"].max()
+    seconds, floors = style.number(late), late / given["floor_s"]
+    spread = [style.number(each) for each in (low, high)]
+    over = f" ({spread[0]} to {spread[1]} s)" if spread[0] != spread[1] else ""
+    return (f"{name}: 99.9 % are back after {seconds} s{over}, {floors:.2f} × the floor, with {tries}, "
+            f"{wasted}.")
+
+
+def _map_findings(points: pd.DataFrame, down_s: float) -> list[str]:
+    """What the map shows: from which depth on storms don't end, and which window always helps. The server is
+    away for `down_s`, which a window has begun with when times begin."""
+    found = []
+    lost = points[points["recovered"] == 0]
+    if len(lost):
+        depth, widest = float(lost["backlog_share"].min()), float(lost["window_share"].max())
+        there = points[(points["backlog_share"] >= depth) & (points["window_share"] <= widest)]
+        which = "no storm ended" if len(there) == len(lost) else "not every storm ended"
+        found.append(
+            f"With a backlog of {depth:g} × what a worker connects within the timeout, or a deeper one, "
+            f"{which} where first attempts were spread over {widest:g} × the floor or less.")
+    whole = points.assign(whole=points["recovered"] == points["seeds"])
+    safe = whole[whole.groupby("window_share")["whole"].transform("all")]
+    if len(safe):
+        worst = safe.sort_values("recovered_s").groupby("window_share", as_index=False).last()
+        chosen = worst.sort_values("recovered_s").iloc[0]
+        best, late = float(chosen["window_share"]), float(chosen["recovered_s"] / chosen["floor_s"])
+        how, since = (f"spread over {best:g} × the floor", (
+            f"; windows begin when the server goes away, {down_s:g} s before it is back")) if best else (
+            "made at once", "")
+        found.append(
+            f"First attempts {how} are back within {late:.2f} × the floor, however deep the backlog{since}.")
+    shallow = points[points["backlog_share"] == points["backlog_share"].min()].set_index("window_share")
+    narrow = shallow[(shallow.index > 0) & (shallow.index < 1)]["recovered_s"]
+    if 0 in shallow.index and len(narrow) and narrow.min() > float(shallow.loc[0, "recovered_s"]):
+        found.append(
+            "A window narrower than the floor is worse than none: its last clients begin with short waits "
+            "when, without it, all are at long ones by the time that the server is back.")
+    return found
+
+
+def policies_table(storms: pd.DataFrame, assumptions: pd.DataFrame | None = None) -> Table:
+    """A row a policy, the quickest first; with what it comes to under other `assumptions`."""
+    rows = []
+    for policy in order(storms):
+        mine = storms[storms["policy"] == policy]
+        late = float(mine["recovered_s"].median())
+        rows.append((
+            style.title(policy),
+            "never" if math.isinf(late) else style.number(late),
+            "–" if math.isinf(late) else f"{late / mine['floor_s'].iloc[0]:.2f} ×",
+            f"{100 * mine['connected_share'].mean():.3g} %",
+            *_alternatives(assumptions, policy),
+            style.number(float(mine["attempts_per_client"].mean())), f"{mine['attempts_max'].max():,.0f}",
+            f"{mine['refused'].mean():,.0f}", f"{mine['stale'].mean():,.0f}",
+            f"{100 * mine['wasted_share'].mean():.3g} %",
+        ))
+    further = () if assumptions is None else ("if dropped (s)", "flips at a refusal of")
+    columns = ("policy", "99.9 % back (s)", "÷ floor", "back in the end", *further, "attempts a client",
+               "at most", "refused", "connected in vain", "CPU wasted")
+    note = (f"Means over {storms.groupby('policy').size().max()} seeds, of the time the median. A refusal is "
+            f"taken to cost {storms['refusal_share'].iloc[0]:g} × a connection and to go first"
+            f"{DROPPED * (assumptions is not None)}.")
+    return Table("policies", "Policies, for one worker", columns, tuple(rows), note)
+
+
+DROPPED = (
+    "; if dropped: the kernel drops who finds the backlog full, and sends the SYN again; flips: the prices "
+    "of a refusal between which the answer changes")
+
+
+def _alternatives(assumptions: pd.DataFrame | None, policy: str) -> tuple[str, ...]:
+    """The cells of a policy under other assumptions; none for an older run."""
+    if assumptions is None:
+        return ()
+    mine = assumptions[assumptions["policy"] == policy]
+    late = float(mine.loc[mine["overflow"] == "dropped", "recovered_s"].median())
+    refused = mine[mine["overflow"] == "refused"]
+    over = refused["recovered_s"] < math.inf
+    shares = [f"{share:g}" for share in sorted(refused["refusal_share"])]
+    flips = (f"{shares[0]} to {shares[-1]} ×" if over.any() and not over.all()
+             else "never back" if not over.any() else f"none up to {shares[-1]} ×")
+    return ("never" if math.isinf(late) else style.number(late), flips)
+
+
+def conditions_table(run: StormRun) -> Table:
+    """What was simulated."""
+    storm, given = run.manifest["scenario"]["storm"], run.storms.iloc[0]
+    rows = [
+        ("clients of a worker", f"{given['clients']:,.0f}"),
+        ("CPU for connecting one", f"{given['connection_ms']:.3g} ms"),
+        ("floor: clients ÷ connections a second", f"{style.number(given['floor_s'])} s"),
+        ("backlog", f"{given['backlog']:,.0f}, {given['backlog_share']:.2f} × what is connected within the "
+                    "timeout"),
+        ("a refusal costs", f"{given['refusal_share']:g} × a connection, and goes first (assumed)"),
+        ("clients give up after", f"{given['timeout_s']:g} s"),
+        ("server down for", f"{given['down_s']:g} s"),
+        ("watched for", f"{given['horizon_s']:g} s after that"),
+        ("seeds", ", ".join(str(seed) for seed in sorted(run.storms["seed"].unique()))),
+        *((f"policy {style.title(name)}", _backoff(policy)) for name, policy in storm["policies"].items()),
+    ]
+    return Table("conditions", "What was simulated", ("", ""), tuple(rows), (
+        "v = min(cap, base · 2ⁿ) after n failures; U(a, b) is drawn evenly. The first attempt is made at "
+        "once, or within the window. Tables: storm.csv, storm_timeline.csv, storm_map.csv (see "
+        "docs/results.md)."))
+
+
+FORMULAS = {
+    "fixed": "base", "exponential": "v", "equal": "v/2 + U(0, v/2)", "full": "U(0, v)",
+    "decorrelated": "min(cap, U(base, 3 · the wait before))",
+}
+
+
+def _backoff(policy: dict[str, Any]) -> str:
+    """A policy's formula with its numbers."""
+    parts = [f"waits {FORMULAS[policy['wait']]}, base {policy['base_s']:g} s"]
+    parts += [f"cap {policy['cap_s']:g} s"] if policy["wait"] != "fixed" else []
+    parts += [f"first attempt within {policy['window_s']:g} s"] if policy["window_s"] else []
+    parts += ["comes back when Retry-After says"] if policy["heeds_retry_after"] else []
+    return ", ".join(parts)

@@ -1,0 +1,205 @@
+"""The page of a validation: what the simulator foretold, what was measured, how far apart they are, and why.
+
+    validation.csv rows · reasons · whose costs ─► Sheet ─► report.html  report.md  figures/
+
+The figure shows every prediction over what was measured, in one panel a quantity: what lies on the diagonal
+was foretold exactly, what lies in the band to within the goal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
+
+from bench.report import style
+from bench.report.pages import render
+from bench.report.pages.render import Sheet
+from bench.report.tables.run import Table
+from bench.stats.run.prediction import FULL, KNEE, QUANTITIES, Compared, told
+
+HEADINGS = {
+    "latency_mean_ms": "latency, mean (ms)", "latency_p50_ms": "latency, median (ms)",
+    "latency_p95_ms": "latency, p95 (ms)", "latency_p99_ms": "latency, p99 (ms)",
+    "age_mean_ms": "age, mean (ms)", "age_excess_mean_ms": "excess age, mean (ms)",
+    "bytes_per_update": "bytes an update", "server_cpu_us_per_update": "server CPU an update (µs)",
+    KNEE.name: "knee (clients)",
+}
+DRAWN = ("latency_p50_ms", "latency_p99_ms", "bytes_per_update", "server_cpu_us_per_update")
+CAPTION = (
+    "Each mark is a cell: what the simulator foretold, over what was measured on the same ticks. On the "
+    "diagonal both agree; the grey band is the goal. Marks that are not filled are of cells for which no "
+    "goal is set. Bars are 95 % intervals of the error.")
+CAVEATS = (
+    "The costs were fitted to other cells than these, which were named before the first trial. Measured and "
+    "simulated trials have the same ticks, clients and seeds, and the same statistics.",
+    "Inside with proof means that the whole 95 % interval of the error, between pairs of trials, lies within "
+    "the goal; outside with proof, that all of it lies outside. Where it reaches across, more trials would "
+    "have to decide, and inside or outside is where the point estimate lies.",
+    f"A goal on latency holds where the server was busy for less than {100 * FULL:.0f} % of the time. Above, "
+    "waiting grows so steeply that only the knee is foretold.",
+    "The knee is known as a bracket: the most that held and the least that broke, both searches by the same "
+    "rule. Its interval is that of the two brackets.",
+    "The load client is simulated as a queue of its own, since it is part of what was measured. It shares a "
+    "core with the publisher and the runner, which are not.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """All that the page is made from."""
+
+    name: str
+    """Of the validation."""
+    costs: str
+    """Whose they are, in words."""
+    rows: Sequence[Compared]
+    reasons: Mapping[tuple[str, int, str], str]
+    """Why a goal was not shown to be met, by transport, clients and quantity."""
+    notes: Sequence[str] = ()
+    """What else has to be said: trials that were not VALID, searches that found nothing."""
+
+
+def page(judged: Judged) -> Sheet:
+    """The page as plain data; a transport's cells stand together, those with few clients first."""
+    places = _order([row.transport for row in judged.rows])
+    judged = replace(judged, rows=sorted(
+        judged.rows, key=lambda row: (row.quantity == KNEE.name, places.index(row.transport), row.clients)))
+    return Sheet(
+        question="How well does the simulator foresee what is measured?",
+        subtitle=f"Validation {judged.name}",
+        notice=f"Predicted figures are simulated, with {judged.costs}.",
+        findings=[f"Goals: {told([row.standing for row in judged.rows])}.", *_findings(judged),
+                  *judged.notes],
+        glance=[_goals(judged)],
+        plates=[render.drawn("predicted-over-measured", predicted_over_measured(judged.rows), CAPTION)],
+        sections=[_misses(judged), _full(judged)],
+        caveats=CAVEATS,
+    )
+
+
+def write(folder: Path, judged: Judged) -> None:
+    """Write the page and the figure beside it."""
+    render.write(folder, page(judged))
+
+
+def _findings(judged: Judged) -> list[str]:
+    """One sentence a quantity with a goal: how far off, at worst and in the middle."""
+    found = []
+    for quantity in (*QUANTITIES, KNEE):
+        mine = [row for row in judged.rows if row.quantity == quantity.name and not math.isnan(row.goal)
+                and not math.isnan(row.error)]
+        if not mine:
+            continue
+        worst = max(mine, key=lambda row: abs(row.error))
+        middle = sorted(abs(row.error) for row in mine)[len(mine) // 2]
+        found.append(
+            f"{style.sentence(HEADINGS[quantity.name])}: off by {style.percent(middle, signed=False)} in the "
+            f"middle of {len(mine)} cells, at worst by {style.percent(worst.error)} "
+            f"({style.title(worst.transport)}, {worst.clients:,} clients); "
+            f"{_goal(worst.goal)}: {told([row.standing for row in mine])}.")
+    return found
+
+
+def _goal(share: float) -> str:
+    return f"goal ±{style.NARROW}{style.percent(share, 0, signed=False)}"
+
+
+def _goals(judged: Judged) -> Table:
+    """A row a cell, an error and its verdict for each quantity with a goal."""
+    quantities = [each.name for each in QUANTITIES if each.goal is not None]
+    cells = dict.fromkeys((row.transport, row.clients) for row in judged.rows if row.quantity != KNEE.name)
+    by_key = {(row.transport, row.clients, row.quantity): row for row in judged.rows}
+    rows = []
+    for transport, clients in cells:
+        load = by_key[transport, clients, quantities[0]].load
+        errors = [_error(by_key[transport, clients, name]) for name in quantities]
+        rows.append((style.title(transport), f"{clients:,}", style.percent(load, 0, signed=False), *errors))
+    return Table(
+        "errors", "Errors, cell by cell",
+        ("", "clients", "load", *(HEADINGS[name] for name in quantities)),
+        tuple(rows), note=(
+            "Predicted over measured, less 1, with its 95 % interval between pairs of trials, and where it "
+            "lies by its goal. Load: share of the time that the server was busy."))
+
+
+def _error(row: Compared) -> str:
+    if math.isnan(row.error):
+        return "–"
+    bounds = "" if math.isnan(row.interval_low) else (
+        f" [{style.percent(row.interval_low)}, {style.percent(row.interval_high)}]")
+    verdict = f" {row.standing}" if row.met else ""
+    return f"{style.percent(row.error)}{bounds}{verdict}"
+
+
+def _misses(judged: Judged) -> Table:
+    """What was not shown to be met, and why."""
+    rows = [
+        (style.title(row.transport), f"{row.clients:,}", HEADINGS[row.quantity], style.percent(row.error),
+         row.standing, judged.reasons.get((row.transport, row.clients, row.quantity), "")
+         or "Nothing that was measured beside it says why.")
+        for row in judged.rows if row.met in ("no", "open")
+    ]
+    return Table("misses", "What was not shown to be inside, and why",
+                 ("", "clients", "", "error", "goal", "what was measured beside it"), tuple(rows))
+
+
+def _full(judged: Judged) -> Table:
+    """Every quantity of every cell."""
+    rows = [
+        (style.title(row.transport), f"{row.clients:,}", HEADINGS[row.quantity], style.number(row.measured),
+         style.number(row.predicted), _error(row))
+        for row in judged.rows
+    ]
+    return Table("all", "Everything that was predicted",
+                 ("", "clients", "", "measured", "predicted", "error"), tuple(rows),
+                 note="The same stands in validation.csv.")
+
+
+def predicted_over_measured(rows: Sequence[Compared]) -> Figure:
+    """Four panels: every cell's prediction over its measurement."""
+    looks = style.looks(_order([row.transport for row in rows]))
+    with style.settings():
+        figure = Figure(figsize=(8.4, 8.0), layout="constrained")
+        for axes, name in zip(figure.subplots(2, 2).flat, DRAWN, strict=True):
+            _panel(axes, name, looks, [row for row in rows if row.quantity == name])
+        style.legend(figure, figure.axes[0])
+        style.heading(figure, "How near is what was foretold to what was measured?")
+    return figure
+
+
+def _panel(axes: Axes, name: str, looks: Mapping[str, style.Look], rows: Sequence[Compared]) -> None:
+    """One quantity: the diagonal, the goal around it, and the cells."""
+    mine = [row for row in rows if row.measured > 0 and row.predicted > 0]
+    values = [value for row in mine for value in (row.measured, row.predicted)]
+    ends = (min(values) / 1.4, max(values) * 1.4) if values else (1.0, 10.0)
+    goal = next(each.goal for each in QUANTITIES if each.name == name) or 0.0
+    axes.plot(ends, ends, color=style.FAINT, linewidth=1)
+    for label, look in looks.items():
+        for place, row in enumerate(each for each in mine if each.transport == label):
+            bars = None if math.isnan(row.interval_low) else [
+                [max(0.0, row.error - row.interval_low) * row.measured],
+                [max(0.0, row.interval_high - row.error) * row.measured]]
+            axes.errorbar([row.measured], [row.predicted], yerr=bars, color=look.colour, marker=look.marker,
+                          linestyle="none", elinewidth=1, alpha=0.9, label=None if place else look.name,
+                          markerfacecolor=look.colour if row.met else "white")
+    axes.fill_between(ends, [end * (1 - goal) for end in ends], [end * (1 + goal) for end in ends],
+                      color=style.GRID, linewidth=0, label="goal", zorder=0.5)
+    axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends,
+             xlabel="measured (log scale)", ylabel="predicted (log scale)")
+    axes.set_title(f"{HEADINGS[name]}, {_goal(goal)}", size=10)
+    for axis, which in ((axes.xaxis, "x"), (axes.yaxis, "y")):
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        style.plain_ticks(axes, which)
+
+
+def _order(transports: Sequence[str]) -> list[str]:
+    """Each once, in the usual order; others after them, as they come."""
+    return [*(label for label in style.USUAL if label in transports),
+            *dict.fromkeys(label for label in transports if label not in style.USUAL)]
+

@@ -1,0 +1,68 @@
+"""Where the bytes went, as tables: what the stacked bars show, in numbers, and what a connection costs.
+
+The parts of a row add up to its whole, as they do in every trial (`bench.stats.trial.bytes`). Opening and
+closing
+are for one connection, whether it was opened within the window or long before it; beside the bytes stands
+the server's CPU for taking on a client, from before the first client until all had their first answer.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from bench.report import style
+from bench.report.data.run import Run
+from bench.report.figures.cost import KINDS, counted
+from bench.report.tables.run import Table
+from bench.stats.trial.bytes import DIRECTIONS, PARTS
+
+WORTH_A_COLUMN = 0.001
+"""Share of a row's bytes below which a part is chance: what was between two looks at the counters."""
+CPU = "server_opening_cpu_us_per_client"
+HEADS = {CPU: "server CPU, µs a client"}
+OF_CPU = " The server's CPU is from before the first client until all had their first answer."
+
+
+def bytes_table(run: Run) -> Table:
+    """The bytes and segments of an update, by part, for each cell and direction."""
+    shown = [part for part in PARTS if any(
+        abs(counted(row, f"{part}_bytes_{direction}_per_update"))
+        > WORTH_A_COLUMN * counted(row, f"bytes_{direction}_per_update")
+        for _, row in _cells(run) for direction in DIRECTIONS)]
+    rows = []
+    for label, row in _cells(run):
+        for direction in DIRECTIONS:
+            parts = (_number(row, f"{part}_bytes_{direction}_per_update") for part in shown)
+            rows.append((
+                f"{row['clients']:,}", style.title(label), direction, *parts,
+                *(_number(row, f"{name}_{direction}_per_update")
+                  for name in ("bytes", "segments", "ack_segments")),
+            ))
+    columns = ("clients", "transport", "", *(KINDS[part][0] for part in shown), "all bytes", "segments",
+               "of them bare acks")
+    return Table("wire", "Where the bytes of an update went", columns, tuple(rows), note=(
+        "For each update that arrived, on the wire with IPv4; the parts add up to the whole. –: not measured "
+        "or not to be seen from the client."))
+
+
+def connections_table(run: Run) -> Table:
+    """What one connection costs to open and to close, for each cell."""
+    names = [f"{what}_{unit}_{direction}" for what in ("opening", "closing")
+             for unit in ("bytes", "segments") for direction in DIRECTIONS]
+    cells = [(label, row) for label, row in _cells(run) if any(counted(row, name) for name in names)]
+    names += [CPU] * any(counted(row, CPU) for _, row in cells)
+    rows = tuple((f"{row['clients']:,}", style.title(label), *(_number(row, name) for name in names))
+                 for label, row in cells)
+    columns = ("clients", "transport", *(HEADS.get(name, name.replace("_", " ")) for name in names))
+    return Table("connections", "What opening and closing a connection costs", columns, rows, note=(
+        "Bytes with TCP/IP headers. Opening is TCP's handshake, and TLS's where there is one; a WebSocket's "
+        "upgrade stands under HTTP headers. Closing runs from the first FIN on." + OF_CPU * (CPU in names)))
+
+
+def _cells(run: Run) -> list[tuple[str, pd.Series]]:
+    return [(str(row["transport"]), row) for _, row in run.summary.iterrows()]
+
+
+def _number(row: pd.Series, name: str) -> str:
+    value = row.get(name)
+    return style.number(float(value), digits=4) if isinstance(value, int | float) else "–"

@@ -1,0 +1,51 @@
+"""What the report says of published claims: the table, in words.
+
+One row for each number that was stated: what was said, their number, ours with its interval, the verdict
+and how it follows (`bench.claims`). The sources, and what they leave out, stand below. A scenario without
+claims has no such table.
+"""
+
+from __future__ import annotations
+
+import math
+
+from bench.claims import Judged
+from bench.report import style
+from bench.report.data.run import Run
+from bench.report.tables.run import Table
+from bench.report.text.findings import spread_text
+from bench.stats.run.intervals import FEW
+
+NOTE = (
+    "In brackets: 95 % interval between valid trials. A verdict follows from it and from the relation and "
+    "tolerance that stand with the claim in the scenario."
+)
+
+
+def table(run: Run) -> Table | None:
+    """The verdict on each number that was claimed; None where the scenario claims none."""
+    verdicts = run.claims
+    if not verdicts:
+        return None
+    rows = tuple(
+        (each.name, each.claim.says, f"{each.stated:,g}", ours_text(each), each.claim.unit, each.verdict,
+         each.because)
+        for each in verdicts
+    )
+    sources = "; ".join(dict.fromkeys(each.claim.source for each in verdicts))
+    left_out = dict.fromkeys(each.claim.left_out for each in verdicts if each.claim.left_out)
+    columns = ("claim", "what was claimed", "stated", "ours", "unit", "verdict", "because")
+    return Table("claims", "Published claims beside these records", columns, rows,
+                 " ".join([f"Claimed by: {sources}.", *left_out, NOTE]))
+
+
+def ours_text(each: Judged) -> str:
+    """Our number with its interval: `6.90 (6.88–6.92)`."""
+    ours = each.ours
+    estimate, low, high = (style.number(value) for value in (ours.estimate, ours.low, ours.high))
+    if math.isnan(ours.low) or low == high:
+        return estimate
+    if ours.count <= FEW:
+        return f"{estimate}{spread_text(ours)}"
+    between = "–" if ours.low >= 0 else " to "
+    return f"{estimate} ({low}{between}{high})"

@@ -1,0 +1,64 @@
+"""The table and the sentences on how fast the host was (`bench.stats.run.host_speed`)."""
+
+from __future__ import annotations
+
+from bench.report import style
+from bench.report.data.run import Run
+from bench.report.tables.run import Table
+from bench.stats.run.host_speed import Pace, by_trial, pace
+
+ALIKE = 0.03
+"""Two hosts whose paces differ by at most this share are called alike."""
+
+
+def told(found: Pace) -> str:
+    """A pace in words: `58.1 µs (57.2–60.0)`."""
+    median, low, high = (style.number(each) for each in (found.median_us, found.low_us, found.high_us))
+    return f"{median} µs ({low}–{high})"
+
+
+def drift_sentence(run: Run) -> str:
+    """That the host's pace moved while the run was made; empty where it did not, or nothing is known."""
+    found = pace(run.trials)
+    if found is None or not found.drifted:
+        return ""
+    slower = "slower" if found.drift > 1 else "faster"
+    return (f" The host drifted: in the last third of the trials it was {_apart(found.drift)} {slower} "
+            "than in the first, so figures of late and early trials differ for this alone.")
+
+
+def between(before: Run, after: Run) -> str:
+    """How fast the hosts of two runs were, in a sentence; empty where either is not known."""
+    one, other = pace(before.trials), pace(after.trials)
+    if one is None or other is None:
+        return ""
+    ratio = other.median_us / one.median_us
+    verdict = "the hosts were about as fast"
+    if abs(ratio - 1) > ALIKE:
+        slower = "slower" if ratio > 1 else "faster"
+        verdict = (f"the host of the second run was {_apart(ratio)} {slower}, and what it measured differs "
+                   "for this alone")
+    return f"host speed: a fixed spin took {told(one)} and {told(other)}: {verdict}"
+
+
+def table(run: Run) -> Table:
+    """The pace of the host, a row for each block, of a search for each ten steps."""
+    paces = by_trial(run.trials)
+    places = run.trials["block"]
+    if run.knees is not None:
+        places = (run.trials["position"] - 1) // 10 + 1
+    rows = []
+    for place in sorted({int(each) for each in places}):
+        found = pace(run.trials[(places == place) & paces.notna()])
+        if found is not None:
+            rows.append((str(place), *(style.number(each) for each in
+                                       (found.median_us, found.low_us, found.high_us))))
+    first = "ten steps" if run.knees is not None else "block"
+    return Table("host-speed", "How fast the host was", (first, "spin (µs)", "least", "most"), tuple(rows),
+                 folded=True, note=(
+        "A fixed spin before and after each trial (a thousand readings of the clock); less is faster. A run "
+        "whose spin took a fifth longer was made on a host that was a fifth slower."))
+
+
+def _apart(ratio: float) -> str:
+    return f"{100 * abs(ratio - 1):.0f} %"

@@ -1,0 +1,167 @@
+"""How far to believe a simulated run: where its model was checked, how far off it was, whose costs it has.
+
+A prediction holds where a worker is as busy, and has as many clients, as where it was checked. Beyond, it
+carries the worst error that was found as a band.
+
+Known weakness: an error that was found on one loopback is taken to hold on any network, where the server's
+part is the same and the network's is arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from bench.report import style
+from bench.report.data.run import Run
+from bench.report.tables.run import Table
+from bench.report.text.simulated import UNCHECKED, titled, told
+from bench.stats.run import prediction, prediction_band
+
+NAMES = {
+    "latency_p50_ms": "latency, median", "latency_p99_ms": "latency, p99", "age_excess_mean_ms": "excess age",
+    "bytes_per_update": "bytes an update", "server_cpu_us_per_update": "server CPU an update",
+    "knee_clients": "knee (clients)",
+}
+"""The quantities that a reader asks for; validation.csv has more."""
+MAIN = {name: NAMES[name] for name in ("latency_p50_ms", "bytes_per_update", "server_cpu_us_per_update")}
+"""Those of a plan."""
+
+
+def how_far(run: Run) -> Table:
+    """For each transport and quantity: where the model was checked, how far off it was, and what that says
+    of this run."""
+    columns = ("", "quantity", "checked at clients", "checked at load", "error, most", "error, middle",
+               "goal", "where they lie", "each worker here", "this run is")
+    heading = "How far to believe it, figure by figure"
+    if run.validation is None or not run.simulated:
+        return Table("how-far-each", heading, columns, (), UNCHECKED)
+    rows = []
+    for label in run.transports:
+        mine, here = checked(run, label), _here(run, label)
+        for quantity, name in NAMES.items():
+            known = mine[mine["quantity"] == quantity].dropna(subset=["error"])
+            if len(known):
+                rows.append((style.title(label), name, *_row(known, *here)))
+    return Table("how-far-each", heading, columns, tuple(rows), folded=True, note=(
+        "Error: predicted over measured, less 1, in the cells that the model was checked in (tickertape "
+        "validate). Where they lie: by their goal, with proof where all of the interval does, else by the "
+        "point estimate. Load: CPU of a worker, as a share of a core. Within: this run's workers are no "
+        "busier and have no more clients than those that it was checked with, so about as far off. Beyond: "
+        "so many times as many clients, or as busy; the band is the worst that was found, and it may be "
+        "worse. Near and above a full core only the knee is predicted."))
+
+
+def in_short(run: Run) -> Table:
+    """The same in a row a transport: the largest error of each figure, and whether it was checked as busy."""
+    errors = (f"{name}: error, most" for name in MAIN.values())
+    columns = ("", "checked at clients", "checked at load", *errors, "each worker here", "this run is")
+    rows = []
+    for label in run.transports if run.validation is not None and run.simulated else ():
+        known = checked(run, label).dropna(subset=["error"])
+        known = known[known["quantity"].isin(MAIN)]
+        if len(known):
+            spans, worst = _row(known, *_here(run, label)), []
+            for quantity in MAIN:
+                cells = known[known["quantity"] == quantity]
+                worst.append(_row(cells, *_here(run, label))[2] if len(cells) else "–")
+            rows.append((style.title(label), *spans[:2], *worst, spans[-2], spans[-1].partition(":")[0]))
+    return Table("how-far", "How far to believe it", columns, tuple(rows), UNCHECKED if not rows else (
+        "Error: predicted over measured, less 1, where it was largest among the cells that the model was "
+        "checked in (tickertape validate). Load: CPU of a worker, as a share of a core. Within: this run's "
+        "workers are no busier and have no more clients, so about as far off; beyond: as far off, or worse. "
+        "Figure by figure, with goals and bands, further below."))
+
+
+def checked(run: Run, label: str) -> pd.DataFrame:
+    """The rows of the validation that are of a transport of this run."""
+    assert run.validation is not None, "a run whose model was checked"
+    kind = str(run.manifest.get("subjects", {}).get(label, {}).get("transport", label))
+    return run.validation[run.validation["transport"].isin((label, kind))]
+
+
+def _row(cells: pd.DataFrame, clients: float, load: float) -> tuple[str, ...]:
+    errors = cells["error"].to_numpy(dtype=float)
+    worst = float(errors[abs(errors).argmax()])
+    goals = cells.dropna(subset=["goal"])
+    met = _verdicts(goals) if len(goals) else "–"
+    goal = f"±{style.NARROW}{style.percent(goals['goal'].iloc[0], 0, signed=False)}" if len(goals) else "–"
+    most = float(cells["load"].max())
+    far = beyond(cells, clients, load)
+    if math.isnan(load):
+        here = "–"
+    elif not far:
+        here = "within"
+    else:
+        low, high = prediction_band.worst(errors) or (math.nan, math.nan)
+        here = f"beyond ({far}): {style.percent(low)} to {style.percent(high)}, or worse"
+    span = _span([f"{count:,.0f}" for count in (cells["clients"].min(), cells["clients"].max())])
+    loads = _span([f"{100 * share:.0f}" for share in (cells["load"].min(), most)]) + style.NARROW + "%"
+    return (span, loads, style.percent(worst),
+            style.percent(float(pd.Series(abs(errors)).median()), signed=False), goal, met,
+            "–" if math.isnan(load) else f"{clients:,.0f} at {style.percent(load, 0, signed=False)}", here)
+
+
+def beyond(cells: pd.DataFrame, clients: float, load: float) -> str:
+    """Say how many times as many clients, or as busy, a worker is as in any of the checked cells; empty:
+    neither."""
+    times = {"clients": clients / cells["clients"].max(), "load": load / cells["load"].max()}
+    return " and ".join(f"{share:.2g} × the {what}" for what, share in times.items() if share > 1)
+
+
+def _verdicts(goals: pd.DataFrame) -> str:
+    """How many errors lie where."""
+    found = [prediction.standing(*row) for row in zip(
+        goals["met"].tolist(), goals["error"].tolist(), goals["goal"].tolist(), strict=True)]
+    return ", ".join(f"{found.count(word)} {word}" for word in prediction.STANDINGS if word in found)
+
+
+def _here(run: Run, label: str) -> tuple[float, float]:
+    """Clients of a worker of this transport, and the share of a core that it uses, where clients are most."""
+    workers = int((run.manifest["scenario"].get("simulation") or {}).get("workers") or 1)
+    mine = run.valid[run.valid["transport"] == label]
+    if not len(mine):
+        return math.nan, math.nan
+    most = mine[mine["clients"] == mine["clients"].max()]
+    clients = int(mine["clients"].max())
+    used = min(workers, clients)
+    return clients / used, float(most["server_cpu_cores"].mean()) / used
+
+
+def _span(ends: list[str]) -> str:
+    """From one to the other, or both in one."""
+    return ends[0] if ends[0] == ends[1] else f"{ends[0]}–{ends[1]}"
+
+
+def costs_table(manifest: Mapping[str, Any]) -> Table:
+    """The costs that a run was simulated with, by kind of work."""
+    costs: Any = manifest.get("costs")
+    costs = costs if isinstance(costs, Mapping) else {}
+    columns = ("", *(f"{name} (µs)" for name in WORK.values()), "idle (ms/s)", "idle connection (µs/s)")
+    return Table("costs", "What the servers' work costs", columns,
+                 tuple(_kind(each) for each in costs.get("by_kind", ())), folded=True, note=(
+        f"{style.sentence(told(manifest))}; file {costs.get('file', '–')}. CPU time of a worker. "
+        "Request and answer together are what an exchange costs."))
+
+
+WORK = {"tick_s": "tick", "request_s": "request", "answer_s": "answer", "update_s": "update",
+        "byte_s": "kB of payload", "connection_s": "connection"}
+
+
+def _kind(each: Mapping[str, Any]) -> tuple[str, ...]:
+    """The costs of one kind of server, as a row."""
+    costs = each["costs"]
+    knobs = ["TLS"] * bool(each["tls"]) + [each["compression"]] * (each["compression"] != "none")
+    name = " with ".join([style.title(each["transport"]), *([" and ".join(knobs)] if knobs else [])])
+    scaled = [costs.get(work, 0.0) * (1e9 if work == "byte_s" else 1e6) for work in WORK]
+    idle = (1e3 * costs.get("base_share", 0.0), 1e6 * costs.get("socket_share", 0.0))
+    return (name, *(style.number(value) for value in (*scaled, *idle)))
+
+
+def marked(table: Table, run: Run) -> Table:
+    """A table of figures whose heading says that they are simulated."""
+    return replace(table, heading=titled(table.heading)) if run.simulated else table

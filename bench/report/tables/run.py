@@ -1,0 +1,342 @@
+"""The tables of the report, as words: what is shown, in which order, how it is written.
+
+A number has three significant digits and its 95 % interval behind it; a dash is what was not measured
+or may not be printed, and `lost` a percentile that falls among lost updates.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from bench.report import style
+from bench.report.data import measured_forms
+from bench.report.data.noise_floor import floors
+from bench.report.data.run import Run, shown_clients
+from bench.report.text import forms
+from bench.report.text.findings import (
+    KERNEL,
+    MEMORY,
+    Question,
+    amount_text,
+    cell_text,
+    effect_text,
+    floor_text,
+    interval_text,
+    questions,
+    separable_text,
+)
+from bench.scenario import stop_rule
+from bench.stats.run.comparison import comparisons
+from bench.stats.run.stopping import standing
+from bench.stats.run.summary import further_client
+from bench.stats.trial.fates import FATES
+
+CAVEATS = (
+    "All processes ran on one host and spoke over loopback: there is no network in these latencies. A "
+    "real network adds its transit to every transport, and more than once to long polling.",
+    "Over loopback the kernel charges a part of the receiving to the sender, so the server's CPU holds "
+    "some of its clients' work.",
+    "A kernel instant is that of the last segment of a read, so it bounds the arrival of each update in "
+    "the read from above; the column shared_read_share of trials.csv says how many updates shared one.",
+    "Intervals are Student's t between trials, at 95 %: on logarithms for times, ages, CPU and memory, as "
+    "they are for bytes, so that their parts add up. Updates of one trial are not independent and are never "
+    "pooled. Comparisons are paired by block; a ratio is the geometric mean of the blocks' (of bytes too, so "
+    "it may differ a little from the quotient of two cells). They are corrected by Holm's method over all "
+    "pairs and client counts of a figure.",
+    "Latency is of updates that arrived; each lost one counts as infinitely late in a percentile. A "
+    "conflated update has no latency: its share stands in the table of fates.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of words under a heading; `note` says how to read it."""
+
+    name: str
+    heading: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    folded: bool = False
+    """Whether the page shows only the heading at first."""
+
+
+def subtitle(run: Run) -> str:
+    """Which run this is."""
+    manifest = run.manifest
+    parts = [f"Run {manifest.get('run', run.folder.name)}"]
+    if manifest.get("scenario_name"):
+        parts.append(f"scenario {manifest['scenario_name']}")
+    cpu = manifest.get("host", {}).get("cpu_model")
+    return ", ".join(parts) + (f", on {cpu}" if cpu else "")
+
+
+def verdict_line(run: Run) -> str:
+    """How many trials there are, and how many of which verdict."""
+    counts = run.trials["verdict"].value_counts()
+    made = len(run.trials.groupby(["block", "position"]))
+    planned = len(run.manifest.get("plan", ())) or made
+    verdicts = [verdict for verdict in ("VALID", "INVALID", "ABORTED") if verdict in counts]
+    parts = [f"{counts[verdict]} {verdict}" for verdict in verdicts]
+    unfinished = "" if run.finished else f" of {planned} planned: the run is not finished"
+    repeated = len(run.trials) - made
+    again = f" Repeats of INVALID ones among them: {repeated}." if repeated else ""
+    return f"{len(run.trials)} trials{unfinished}: {', '.join(parts)}.{again}{_ending(run)}"
+
+
+def _ending(run: Run) -> str:
+    """The sentence on how a run ended that goes on until its intervals are narrow."""
+    asked = run.manifest["scenario"].get("trials", {})
+    if not asked.get("until"):
+        return ""
+    rule = stop_rule.parse(asked["until"])
+    if run.ended_after is not None:
+        return f" It went on until {rule}, which was reached after {run.ended_after} blocks."
+    cells = [(label, clients) for label in run.transports for clients in run.clients]
+    found = standing(run.trials, rule, cells)
+    worst = "has no interval yet" if math.isinf(found.reach) else f"is at ± {100 * found.reach:.3g} %"
+    return (f" It was to go on until {rule}, which was not reached: {style.title(found.label)} with "
+            f"{found.clients:,} clients {worst}.")
+
+
+def glance(run: Run) -> Table:
+    """The headline figures at one client count, a row a transport."""
+    clients = shown_clients(run)
+    cells = list(_cells(run, clients))
+    by_kernel = not run.simulated and any(not math.isnan(row["kernel_latency_p50_ms"]) for _, row in cells)
+    several = len(run.clients) > 1 and not run.simulated
+    asked = _questions(run)
+    conflated = int(run.summary["conflated"].fillna(0).sum()) > 0
+    fates = ("delivered", "conflated", "lost") if conflated else ("delivered", "lost")
+    rows = []
+    for label, row in cells:
+        further = further_client(run.trials[run.trials["transport"] == label])
+        kernel = [_kernel(row)] if by_kernel else []
+        slope = [amount_text(further, MEMORY)] if several else []
+        figures = [cell_text(row, question) for question in asked]
+        rows.append((style.title(label), *_basis(row), figures[0], *kernel, *figures[1:], *slope,
+                     *(_share(row, fate) for fate in fates)))
+    columns = ("", "trials", "ticks", asked[0].heading, *[KERNEL["latency_p50_ms"].heading] * by_kernel,
+               *(question.heading for question in asked[1:]), *["each further client"] * several, *fates)
+    note = ("Latency from due to the client's code. Bytes, CPU: for each update. Ticks: different ones, in "
+            "all trials together; each goes to all who subscribe, so a percentile is printed where ticks, "
+            "clients and trials tell it to ± 25 %, else the highest that they do, by name.")
+    if by_kernel:
+        note += (" Kernel median: to the client's kernel, so without the client's own queue; ≤ where over "
+                 "1 % of updates shared a read.")
+    if several:
+        note += (f" Each further client: how much more memory {run.clients[-1]:,} clients take than "
+                 f"{run.clients[0]:,}, for each between; memory a client also holds its share of what the "
+                 "server takes once and of its tape.")
+    return Table("glance", f"At {clients:,} clients", columns, tuple(rows), note=(
+        f"{note} In brackets: 95 % interval between trials; of up to three, their own figures. "
+        "–: not measured, or too few updates to say."))
+
+
+def _questions(run: Run) -> list[Question]:
+    """What is asked of each cell: without what is not simulated, of a simulated run."""
+    return [each for each in questions(run) if not (run.simulated and each is MEMORY)]
+
+
+def _basis(row: pd.Series) -> tuple[str, str]:
+    """Valid trials of a cell, and their distinct ticks."""
+    trials, ticks = ("–" if pd.isna(row[name]) else f"{row[name]:,}" for name in ("valid_trials", "ticks"))
+    return trials, ticks
+
+
+def _kernel(row: pd.Series) -> str:
+    """The median by the kernel's instants, marked where it is a bound."""
+    text = interval_text(row, KERNEL["latency_p50_ms"])
+    bound = not pd.isna(row["kernel_latency_is_bound"]) and row["kernel_latency_is_bound"]
+    return f"≤ {text}" if bound and text[0].isdigit() else text
+
+
+def sections(run: Run) -> list[Table]:
+    """All further tables, in the order of the page."""
+    return [each for each in (
+        _cells_table(run), _fates(run), _closed_forms(run), _floors(run), _comparisons(run), _not_valid(run),
+        *background(run),
+    ) if each.rows]
+
+
+def background(run: Run) -> list[Table]:
+    """What any run has: what could not be checked, and under which conditions it was made."""
+    return [each for each in (
+        _not_assessed(run),
+        _resumed(run),
+        _pairs("scenario", "Scenario", _asked(run)),
+        _pairs("host", "Host", run.manifest.get("host", {})),
+        _pairs("versions", "Versions", {
+            "commit": run.manifest.get("commit"), "uncommitted changes": run.manifest.get("dirty"),
+            **run.manifest.get("versions", {})}),
+    ) if each.rows]
+
+
+def _cells(run: Run, clients: int) -> Iterator[tuple[str, pd.Series]]:
+    for _, row in run.summary.iterrows():
+        if row["clients"] == clients:
+            yield str(row["transport"]), row
+
+
+def _share(row: pd.Series, fate: str) -> str:
+    """A fate's share of the updates due; exact at both ends, so that 99.999 % does not read as all."""
+    if pd.isna(row["updates_due"]) or not row["updates_due"]:
+        return "–"
+    count, due = int(row[fate]), int(row["updates_due"])
+    if count in (0, due):
+        return f"{100 * count // due} %"
+    return f"{min(99.999, max(0.001, 100 * count / due)):.3f} %"
+
+
+def _cells_table(run: Run) -> Table:
+    rows = []
+    for clients in run.clients:
+        for label, row in _cells(run, clients):
+            figures = (cell_text(row, question) for question in _questions(run))
+            trials = f"{row['valid_trials']} of {row['trials']}"
+            rows.append((f"{clients:,}", style.title(label), trials, _basis(row)[1], *figures))
+    headings = (question.heading for question in _questions(run))
+    columns = ("clients", "transport", "valid trials", "ticks", *headings)
+    return Table("cells", "Every cell", columns, tuple(rows), note="More columns are in summary.csv.")
+
+
+def _fates(run: Run) -> Table:
+    names = ("updates_due", *FATES, "duplicate")
+    rows = []
+    for clients in run.clients:
+        for label, row in _cells(run, clients):
+            counts = ("–" if pd.isna(row[name]) else f"{row[name]:,}" for name in names)
+            rows.append((f"{clients:,}", style.title(label), *counts))
+    late_after = run.valid["late_after_s"].max()
+    note = "Over all valid trials and clients; due = delivered + late + conflated + lost."
+    if not math.isnan(late_after):
+        note += f" Late is after {late_after:g} s, lost after twice that."
+    columns = ("clients", "transport", "due", *names[1:])
+    return Table("fates", "What became of every update", columns, tuple(rows), note)
+
+
+def _closed_forms(run: Run) -> Table:
+    rows = tuple(
+        (forms.NOUNS[each.figure][0], f"{each.clients:,}", style.title(each.transport), *forms.words(each))
+        for each in forms.foreseen(run)
+    )
+    found = "simulated" if run.simulated else "measured"
+    columns = ("figure", "clients", "transport", found, "closed form", "difference")
+    return Table("closed-forms", f"{style.sentence(found)} against the closed forms", columns, rows,
+                 note=_about_forms(run, found), folded=run.closed_forms is not None)
+
+
+def _about_forms(run: Run, found: str) -> str:
+    """How the closed forms are read."""
+    schedule = run.manifest["scenario"]["feed"].get("schedule")
+    feed = ("Ticks are taken as a Poisson process, which this feed is." if measured_forms.poisson(run) else
+            f"This feed is no Poisson process (schedule: {schedule}): only forms for any feed are shown.")
+    age = (f"A mean age is foreseen as that of an ideal client, as it was {found}, and the closed form of "
+           "the excess: so it differs by as many ms as the excess does. Formulas: "
+           "bench/transports/*/model.py")
+    if run.closed_forms is not None:
+        return (f"The forms have the costs and the network of the simulation, and nothing else. {feed} The "
+                f"difference holds chance, and what ticks that meet change near a full worker. {age}, "
+                "bench/simulation/analytic/system.py; closed_forms.csv has more of them.")
+    pusher = measured_forms.push(run)
+    name = style.title(pusher) if pusher else ""
+    return (f"The way to the client is taken from {name}'s mean latency at the same client count. {feed} The "
+            "difference holds chance, what an answer costs more than a push, and what losses do; the closed "
+            f"forms leave these out. {age}.")
+
+
+def _floors(run: Run) -> Table:
+    """What one server seems to differ by from itself, where the run holds it twice."""
+    rows = []
+    for question in questions(run):
+        for floor in floors(run, (question.column,)):
+            each = floor.comparison
+            has = effect_text(each, question, style.title(each.theirs))
+            least = "–" if math.isnan(floor.size) else floor_text(floor, question)
+            rows.append((question.noun, f"{each.clients:,}", style.title(each.mine), has,
+                         separable_text(each, question), least))
+    columns = ("figure", "clients", "the same server", "has", "verdict", "smallest claimable difference")
+    return Table("claimable", "What this machine can claim", columns, tuple(rows), note=(
+        "Two names of one server, with the same options: what they differ by is chance. The smallest "
+        "difference that can be claimed is the bound of their 95 % interval that lies farther from none; "
+        "smaller effects between others are called not claimable. Of twenty such comparisons one is "
+        "separable by chance before Holm's correction."))
+
+
+def _comparisons(run: Run) -> Table:
+    rows = []
+    asked = questions(run)
+    below = floors(run, (question.column for question in asked))
+    for question in asked:
+        for each in comparisons(run.trials, question.column, run.transports):
+            has = effect_text(each, question, style.title(each.theirs))
+            verdict = separable_text(each, question, below)
+            rows.append((question.noun, f"{each.clients:,}", style.title(each.mine), has, verdict))
+    columns = ("figure", "clients", "transport", "has", "verdict")
+    return Table("comparisons", "All comparisons", columns, tuple(rows), folded=True, note=(
+        "A ratio is the geometric mean of the blocks' ratios; the cells' bytes are arithmetic means."))
+
+
+def _not_valid(run: Run) -> Table:
+    bad = run.trials[run.trials["verdict"] != "VALID"]
+    good = {(row["block"], row["position"]): str(row["trial"]) for _, row in run.valid.iterrows()}
+    rows = tuple(
+        (str(row["trial"]), str(row["verdict"]), good.get((row["block"], row["position"]), "–"),
+         str(row["reasons"])) for _, row in bad.iterrows()
+    )
+    columns = ("trial", "verdict", "replaced by", "why")
+    return Table("not-valid", "Trials that are in no figure", columns, rows)
+
+
+def _not_assessed(run: Run) -> Table:
+    names = sorted({name for words in run.trials["not_assessed"] for name in str(words).split()})
+    rows = tuple(
+        (name, str(sum(name in str(words).split() for words in run.trials["not_assessed"]))) for name in names
+    )
+    return Table("not-assessed", "Checks that had nothing to look at", ("check", "trials"), rows, folded=True,
+                 note="What they need was not measured here; see docs/results.md.")
+
+
+def _resumed(run: Run) -> Table:
+    """When an interrupted run went on, and what was no longer as it began (`--resume --force`)."""
+    rows = []
+    for each in run.manifest.get("resumed") or ():
+        for one in each.get("differences") or [{"what": "nothing", "found": "–"}]:
+            rows.append((str(each.get("at", "–")), str(one.get("what")), str(one.get("found"))))
+    columns = ("resumed at", "differed", "from then on")
+    return Table("resumed", "Interrupted and resumed", columns, tuple(rows), note=(
+        "Trials from before and after a difference are not alike; the tables below say what the run began "
+        "with."))
+
+
+def _asked(run: Run) -> dict[str, Any]:
+    """The scenario without what its schedule leaves unused."""
+    scenario = dict(run.manifest["scenario"])
+    feed = dict(scenario["feed"])
+    schedule = feed.get("schedule")
+    for other in {"bursty", "replay"} - {schedule}:
+        feed.pop(other, None)
+    if schedule == "replay":
+        feed = {key: value for key, value in feed.items() if key not in ("rate_per_s", "symbols")}
+        feed["replay"] = {**feed.get("replay", {}), **(run.manifest.get("feed_file") or {})}
+        feed["replay"]["start"] = feed["replay"].get("start") or "the file's first trade"
+    return {**scenario, "feed": feed}
+
+
+def _pairs(name: str, heading: str, data: Mapping[str, Any]) -> Table:
+    """A table of (dotted name, value)."""
+    return Table(name, heading, ("", ""), tuple(_flat(data)), folded=True)
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in data.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        elif value is not None:
+            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,77 @@
+"""What the server pays, as a table: CPU plain and above the idle base, opening, switches, memory.
+
+See `bench.stats.trial.server_costs` for what each figure is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pandas as pd
+
+from bench.report import style
+from bench.report.data.run import Run
+from bench.report.tables.run import Table
+from bench.report.text.findings import spread_text
+from bench.stats.run.intervals import FEW, Interval
+from bench.stats.run.summary import bounds, few_values
+
+LEAST = 0.001
+"""A figure below is too small to tell apart from its like."""
+PLAIN, ABOVE = "server_cpu_us_per_update", "server_cpu_above_idle_us_per_update"
+
+
+def _with_interval(figure: str) -> Callable[[pd.Series], str]:
+    def told(row: pd.Series) -> str:
+        low, high = (float(row[name]) for name in bounds(figure))
+        found = Interval(float(row[figure]), low, high, int(row["valid_trials"]), few_values(row, figure))
+        spread = spread_text(found) if found.count <= FEW else (
+            "" if math.isnan(low) else f" ({style.number(low)} to {style.number(high)})")
+        return f"{style.number(float(row[figure]))}{spread}"
+    return told
+
+
+def _plain(figure: str, scale: float = 1.0) -> Callable[[pd.Series], str]:
+    def told(row: pd.Series) -> str:
+        value = float(row[figure]) / scale
+        return f"< {LEAST:g}" if 0 < value < LEAST else style.number(value)
+    return told
+
+
+def _split(row: pd.Series) -> str:
+    user, system = float(row["server_user_us_per_update"]), float(row["server_system_us_per_update"])
+    return "–" if math.isnan(user) else f"{style.number(user)} + {style.number(system)}"
+
+
+OF_SWITCHES = "Wake-ups and preemptions: voluntary and involuntary context switches for each update."
+OF_MEMORY = "Memory for each client: resident, and in the kernel's socket buffers."
+FIGURES: tuple[tuple[str, Callable[[pd.Series], str], str], ...] = (
+    ("CPU (µs an update)", _with_interval(PLAIN), "In brackets: 95 % interval between trials."),
+    ("above idle (µs an update)", _with_interval(ABOVE), (
+        "Above idle: what is left for each update once the idle base is taken off, which is what the server "
+        "used while all clients were there and nothing was published.")),
+    ("user + system (µs an update)", _split, "User and system: only where a cell has 500 steps of 10 ms."),
+    ("CPU (ms a client and second)", _plain("server_cpu_ms_per_client_s"), ""),
+    ("idle (cores)", _plain("server_idle_cpu_cores"), ""),
+    ("opening (µs a client)", _plain("server_opening_cpu_us_per_client"), (
+        "Opening: CPU until all clients had their first answer, for each.")),
+    ("wake-ups an update", _plain("server_wakeups_per_update"), OF_SWITCHES),
+    ("preemptions an update", _plain("server_preemptions_per_update"), OF_SWITCHES),
+    ("resident (kB a client)", _plain("server_rss_bytes_per_client", 1000), OF_MEMORY),
+    ("socket buffers (kB a client)", _plain("server_socket_bytes_per_client", 1000), OF_MEMORY),
+)
+"""The columns: their heads, what stands in them for a row of `summary.csv`, how that is read."""
+
+
+def table(run: Run) -> Table:
+    """A row for each cell that has a server's figures; without the columns that none of them has."""
+    cells = [row for _, row in run.summary.sort_values("clients", kind="stable").iterrows()
+             if not math.isnan(float(row["server_cpu_cores"]))]
+    shown = [each for each in FIGURES if any(each[1](row) != "–" for row in cells)]
+    rows = tuple(
+        (f"{row['clients']:,}", style.title(str(row["transport"])), *(told(row) for _, told, _ in shown))
+        for row in cells)
+    columns = ("clients", "transport", *(heading for heading, *_ in shown))
+    note = " ".join(dict.fromkeys(each for *_, each in shown if each))
+    return Table("server", "What the server pays", columns, rows, note)

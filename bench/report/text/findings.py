@@ -1,0 +1,292 @@
+"""What the numbers say, in sentences that are computed from them.
+
+For each question (how fast, how fresh, at what cost) one finding: the transport with the lowest figure,
+and how much more each other one has: first the effect with its 95 % interval, then whether the two can
+be told apart at all (`bench.stats.run.comparison`), and by more than one server from itself where the run
+shows that (`bench.report.data.noise_floor`). Where they can't, the sentence says so and names no winner. A
+figure that is lost comes last and has no ratio. Nothing here knows the name of a transport: exchange the
+records of two, and the findings are exchanged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bench.report import style
+from bench.report.data.noise_floor import Floor, floor_under, floors, twins
+from bench.report.data.run import Run, shown_clients
+from bench.report.text import forms
+from bench.stats.run.comparison import Comparison, comparisons
+from bench.stats.run.intervals import FEW, Interval
+from bench.stats.run.summary import bounds, few_values
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One figure that is asked for at a glance."""
+
+    column: str
+    """The column of `summary.csv`."""
+    heading: str
+    """The head of its column in the table."""
+    noun: str
+    """What the sentences call it."""
+    unit: str
+    scale: float = 1.0
+    """What one of `unit` is in the column's own."""
+
+
+MEMORY = Question(
+    "server_rss_bytes_per_client", "memory a client", "server memory for each client", "kB", 1000)
+QUESTIONS = (
+    Question("latency_p50_ms", "median latency", "median latency", "ms"),
+    Question("latency_p99_ms", "p99 latency", "99th percentile of latency", "ms"),
+    Question("age_excess_mean_ms", "excess age", "excess age", "ms"),
+    Question("bytes_down_per_update", "bytes down", "bytes down for each update", "B"),
+    Question("bytes_up_per_update", "bytes up", "bytes up for each update", "B"),
+    Question("server_cpu_us_per_update", "server CPU", "server CPU for each update", "µs"),
+    MEMORY,
+)
+
+
+TAIL = {
+    "p99": QUESTIONS[1],
+    "p95": Question("latency_p95_ms", "p95 latency", "95th percentile of latency", "ms"),
+    "p90": Question("latency_p90_ms", "p90 latency", "90th percentile of latency", "ms"),
+}
+"""The percentiles that the second question may be about, the highest first."""
+KERNEL = {
+    "latency_p90_ms": Question("kernel_latency_p90_ms", "kernel p90", "kernel's 90th percentile", "ms"),
+    "latency_p95_ms": Question("kernel_latency_p95_ms", "kernel p95", "kernel's 95th percentile", "ms"),
+    "latency_p50_ms": Question("kernel_latency_p50_ms", "kernel median", "kernel's median latency", "ms"),
+    "latency_p99_ms": Question("kernel_latency_p99_ms", "kernel p99", "kernel's 99th percentile", "ms"),
+}
+"""For latencies at the application, the same at the client's kernel: without the client's own queue."""
+KERNEL_DIFFERS = 1.1
+"""How many times larger or smaller a ratio by the kernel's instants is, before a sentence says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The answer to one question: a lead and one sentence for each other transport."""
+
+    question: Question
+    lead: str
+    rest: tuple[str, ...]
+    apart: tuple[str, ...] = ()
+    """Where a figure is far from a closed form that holds for it, that it is."""
+
+    @property
+    def headline(self) -> str:
+        """The lead, and whose figure is far from its closed form."""
+        return " ".join((self.lead, *self.apart))
+
+
+def questions(run: Run) -> tuple[Question, ...]:
+    """The questions asked of a run: `QUESTIONS`, with the highest percentile that is known well enough of
+    every transport in place of the 99th; that one itself, where none is."""
+    clients = shown_clients(run)
+    cells = run.summary[(run.summary["clients"] == clients) & run.summary["latency_mean_ms"].notna()]
+    known = (each for each in TAIL.values() if len(cells) and cells[each.column].notna().all())
+    tail = next(known, TAIL["p99"])
+    return tuple(tail if each is TAIL["p99"] else each for each in QUESTIONS)
+
+
+def cell_text(row: pd.Series, question: Question) -> str:
+    """A figure of a cell as `interval_text` has it; where a percentile is not known well enough, the highest
+    one that is, with its name: `p90: 12.3 ms (11.0–13.8)`."""
+    if question in TAIL.values() and math.isnan(row[question.column]):
+        names = list(TAIL)
+        place = list(TAIL.values()).index(question)
+        for name in names[place + 1:]:
+            if not math.isnan(row[TAIL[name].column]):
+                return f"{name}: {interval_text(row, TAIL[name])}"
+    return interval_text(row, question)
+
+
+def findings(run: Run) -> list[Finding]:
+    """One finding for each question that at least one transport has an answer to."""
+    clients = shown_clients(run)
+    found = []
+    asked = questions(run)
+    below = floors(run, (question.column for question in asked))
+    for question in asked:
+        here = {str(row["transport"]): row for _, row in run.summary.iterrows() if row["clients"] == clients}
+        cells = {label: row for label, row in here.items() if not math.isnan(row[question.column])}
+        if not cells:
+            continue
+        ranked = sorted(cells, key=lambda label: float(cells[label][question.column]))
+        pairs = _pairs(run, question.column, clients)
+        by_kernel = _pairs(run, KERNEL[question.column].column, clients) if question.column in KERNEL else {}
+        rest = []
+        for other in ranked[1:]:
+            pair = frozenset((ranked[0], other))
+            lost = math.isinf(cells[other][question.column])
+            rest.append(_lost_text(cells[other], question) if lost else
+                        _sentence(pairs[pair], cells, question, below)
+                        + _kernel_text(pairs[pair], by_kernel.get(pair)))
+        silent = (_nothing_arrived(run, label, clients) for label in here if label not in cells)
+        lead = _lead(cells, ranked, pairs, question, below)
+        far = (forms.told_apart(each) for each in forms.apart(run, question.column, clients))
+        found.append(Finding(question, lead, (*rest, *filter(None, silent)), tuple(far)))
+    return found
+
+
+def _pairs(run: Run, column: str, clients: int) -> dict[frozenset[str], Comparison]:
+    """The comparisons of a figure at one client count, by the two that are compared."""
+    return {
+        frozenset((each.mine, each.theirs)): each
+        for each in comparisons(run.trials, column, run.transports) if each.clients == clients
+    }
+
+
+def _nothing_arrived(run: Run, label: str, clients: int) -> str:
+    """Why a transport has no such figure, if that is because nothing arrived; else nothing."""
+    cell = run.valid[(run.valid["transport"] == label) & (run.valid["clients"] == clients)]
+    silent = int((cell["arrivals"] == 0).sum())
+    if not silent:
+        return ""
+    return f"{style.title(label)} has none: nothing arrived in {silent} of {len(cell)} trials."
+
+
+def _kernel_text(comparison: Comparison, by_kernel: Comparison | None) -> str:
+    """A sentence where the ratio between two differs by the kernel's instants: then a part of it is the
+    client's own queue. Nothing where it doesn't."""
+    if by_kernel is None or {comparison.effect.kind, by_kernel.effect.kind} != {"ratio"}:
+        return ""
+    ratio = by_kernel.effect.interval.estimate
+    if by_kernel.mine != comparison.mine:
+        ratio = 1 / ratio
+    apart = ratio / comparison.effect.interval.estimate
+    if max(apart, 1 / apart) <= KERNEL_DIFFERS:
+        return ""
+    return f" By the instants of the clients' kernels it is {style.number(ratio)} times."
+
+
+def _lead(cells: Mapping[str, pd.Series], ranked: Sequence[str],
+          pairs: Mapping[frozenset[str], Comparison], question: Question, below: Sequence[Floor]) -> str:
+    """Who has the lowest figure, if anybody can be said to."""
+    best = ranked[0]
+    value = interval_text(cells[best], question)
+    if math.isinf(cells[best][question.column]):
+        return f"Lowest {question.noun}: no one. {_lost_text(cells[best], question)}"
+    tied = [other for other in ranked[1:] if not math.isinf(cells[other][question.column])
+            and not _claimable(pairs[frozenset((best, other))], below)]
+    if len(ranked) == 1:
+        return f"{question.noun}: {style.title(best)} has {value}; nothing else has this figure."
+    if not tied:
+        return f"Lowest {question.noun}: {style.title(best)} with {value}."
+    names = [style.title(name) for name in (best, *tied)]
+    together = f"{', '.join(names[:-1])} and {names[-1]}"
+    verdict = f"no one; {together} cannot be told apart"
+    if not all(pairs[frozenset((best, other))].effect.assessed for other in tied):
+        verdict = f"too few valid blocks to tell {together} apart"
+    return f"Lowest {question.noun}: {verdict} ({names[0]} has {value})."
+
+
+def _claimable(comparison: Comparison, below: Sequence[Floor]) -> bool:
+    return comparison.effect.separable and floor_under(comparison, below) is None
+
+
+def _sentence(comparison: Comparison, cells: Mapping[str, pd.Series], question: Question,
+              below: Sequence[Floor]) -> str:
+    """How much more one transport has than the best."""
+    mine, theirs = style.title(comparison.mine), style.title(comparison.theirs)
+    cell = cells[comparison.mine]
+    effect = effect_text(comparison, question, theirs)
+    verdict = separable_text(comparison, question, below)
+    return f"{mine} has {effect}: {interval_text(cell, question)}; {verdict}."
+
+
+def _lost_text(cell: pd.Series, question: Question) -> str:
+    """That a figure is lost, and how many updates were."""
+    return (f"{style.title(str(cell['transport']))}'s {question.noun} is lost: {cell['lost']:,} of "
+            f"{cell['updates_due']:,} updates never arrived.")
+
+
+def effect_text(comparison: Comparison, question: Question, theirs: str) -> str:
+    """The effect with its interval: `1.31 (1.20–1.42) times WebSocket's`."""
+    if comparison.effect.kind == "lost":
+        return "a figure that is lost"
+    found = comparison.effect.interval
+    scale = question.scale if comparison.effect.kind == "difference" else 1.0
+    estimate = style.number(found.estimate / scale)
+    spread = spread_text(found, scale)
+    if comparison.effect.kind == "ratio":
+        return f"{estimate}{spread} times {theirs}'s"
+    return f"{estimate} {question.unit}{spread} more than {theirs}"
+
+
+def floor_text(floor: Floor, question: Question) -> str:
+    """The smallest difference that can be claimed: `8.2 %`, or an amount with its unit."""
+    if floor.comparison.effect.kind == "ratio":
+        return f"{style.number(100 * (floor.size - 1))} %"
+    return f"{style.number(floor.size / question.scale)} {question.unit}"
+
+
+def floor_sentences(run: Run) -> list[str]:
+    """What this machine can claim, a sentence for each two names of the same server and client count."""
+    sentences = []
+    named = {question.column: question for question in questions(run)}
+    found = floors(run, named)
+    for one, other in twins(run):
+        for clients in run.clients:
+            told = [
+                f"{named[each.comparison.figure].noun} {floor_text(each, named[each.comparison.figure])}"
+                for each in found if each.comparison.clients == clients
+                and {each.comparison.mine, each.comparison.theirs} == {one, other}
+                and not math.isnan(each.size)
+            ]
+            sentences.append(
+                f"Smallest difference that this machine can claim ({style.title(one)} against "
+                f"{style.title(other)}, the same server twice, {clients:,} clients): "
+                f"{', '.join(told) or 'too few valid blocks to say'}.")
+    return sentences
+
+
+def separable_text(comparison: Comparison, question: Question, below: Sequence[Floor] = ()) -> str:
+    """Whether the two can be told apart, with the corrected probability, and by enough to be claimed."""
+    if comparison.effect.kind == "lost":
+        return "no ratio: what never arrives is later than anything"
+    if not comparison.effect.assessed:
+        return "too few valid blocks to say whether they differ"
+    p = comparison.effect.p_holm
+    chance = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    told = f"separable ({chance})" if comparison.effect.separable else f"not separable ({chance})"
+    floor = floor_under(comparison, below)
+    if floor is None:
+        return told
+    return (f"{told}; not claimable on this machine, where one server differs from itself by up to "
+            f"{floor_text(floor, question)}")
+
+
+def interval_text(row: pd.Series, question: Question) -> str:
+    """A figure of a cell with its interval and unit: `0.95 ms (0.92–0.99)`; a dash where there is none."""
+    low, high = (float(row[name]) for name in bounds(question.column))
+    count, values = int(row["valid_trials"]), few_values(row, question.column)
+    return amount_text(Interval(float(row[question.column]), low, high, count, values), question)
+
+
+def amount_text(found: Interval, question: Question) -> str:
+    """The same for any value of a question's column, or of its kind."""
+    value = found.estimate
+    if not math.isfinite(value):
+        return style.number(value)
+    spread = spread_text(found, question.scale)
+    return f"{style.number(value / question.scale)} {question.unit}{spread}"
+
+
+def spread_text(found: Interval, scale: float = 1.0) -> str:
+    """An interval in brackets: ` (0.92–0.99)`; of few trials their own figures: ` (n = 2: 0.92, 0.99)`."""
+    low, high = found.low / scale, found.high / scale
+    if math.isnan(low) or math.isnan(high):
+        return ""
+    if found.count <= FEW:
+        values = ", ".join(style.number(value / scale) for value in found.values)
+        return f" (n = {found.count}{': ' if values else ''}{values})"
+    between = "–" if low >= 0 else " to "
+    return f" ({style.number(low)}{between}{style.number(high)})"

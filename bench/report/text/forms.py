@@ -1,0 +1,114 @@
+"""The closed forms that stand beside a run's figures: where they come from, and how they read.
+
+    closed_forms.csv, of a simulated run ─► every quantity of each cell, a worker's load, where it is full
+    any other run                        ─► latency and age alone (`bench.report.data.measured_forms`)
+
+A measured run has no costs that forms could go by; it has them from its own push transport. The table of a
+simulated one was written with the costs and the network that it was simulated with, so nothing in it was
+taken from what it stands beside, but the age that an ideal client has: that is the feed's (`age_mean_ms`).
+
+Known weakness: two forms of the same figure; which one it is stands in the caption.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from bench.report import style
+from bench.report.data import measured_forms
+from bench.report.data.measured_forms import Foreseen
+from bench.report.data.run import Run
+
+NOUNS = {
+    "latency_mean_ms": ("mean latency", " ms"), "age_mean_ms": ("mean age", " ms"),
+    "age_excess_mean_ms": ("mean excess age", " ms"), "missed_share": ("updates missed", " %"),
+    "answers_empty_share": ("answers without news", " %"), "requests_per_update": ("requests an update", ""),
+    "bytes_up_per_update": ("bytes up an update", ""), "bytes_down_per_update": ("bytes down an update", ""),
+    "server_cpu_us_per_update": ("server CPU an update", " µs"),
+    "server_load": ("load of a worker", " % of a core"), "sockets": ("sockets", ""),
+}
+"""What a figure is called, and its unit; shares are written in per cent."""
+LOAD = "server_load"
+APART = 0.2
+"""A figure that is further from its closed form, as a share of that, says so beside it."""
+
+
+def foreseen(run: Run) -> list[Foreseen]:
+    """Each figure of each cell as its closed form has it and as it was found, by figure and transport."""
+    if run.closed_forms is None:
+        return measured_forms.foreseen(run)
+    known, found = _by_cell(run), []
+    for figure in NOUNS:
+        for _, cell in cells(run).iterrows():
+            label, clients = str(cell["transport"]), int(cell["clients"])
+            form, value = known.get((label, clients, figure), math.nan), cell.get(figure, math.nan)
+            if figure == "age_mean_ms":
+                form = known.get((label, clients, "age_excess_mean_ms"), math.nan) + (
+                    value - cell["age_excess_mean_ms"])
+            if math.isfinite(form) and not pd.isna(value) and math.isfinite(value):
+                found.append(Foreseen(label, clients, figure, float(form), float(value)))
+    return found
+
+
+def apart(run: Run, figure: str, clients: int) -> list[Foreseen]:
+    """The cells of a client count whose figure is far from a closed form that holds for it."""
+    return [each for each in foreseen(run) if (each.figure, each.clients) == (figure, clients)
+            and each.foreseen and abs(each.off) > APART]
+
+
+def told_apart(each: Foreseen) -> str:
+    """How far a figure is from its closed form: `Short polling's mean excess age is 59 % below its closed
+    form, 2,540 ms.`"""
+    _, form, _ = words(each)
+    side = "below" if each.off < 0 else "above"
+    return (f"{style.sentence(style.title(each.transport))}'s {NOUNS[each.figure][0]} is "
+            f"{100 * abs(each.off):.0f} % {side} its closed form, {form}.")
+
+
+def cells(run: Run) -> pd.DataFrame:
+    """The rows of a simulated run's summary, with what only its fates and its capacity plan know."""
+    plan = pd.DataFrame([
+        {"transport": need.transport, "clients": need.clients, "sockets": need.sockets,
+         LOAD: need.load_simulated} for need in run.fleet
+    ], columns=["transport", "clients", "sockets", LOAD])
+    missed = (run.summary["conflated"] + run.summary["lost"]).astype("Float64") / run.summary["updates_due"]
+    whole = pd.concat([run.summary, missed.astype("float64").rename("missed_share")], axis=1)
+    return whole.merge(plan, on=["transport", "clients"], how="left")
+
+
+def load_curve(run: Run, label: str) -> pd.DataFrame:
+    """`clients, value`: a worker's load by its closed form, over all client counts of the table."""
+    assert run.closed_forms is not None, "a run without closed forms"
+    rows = run.closed_forms
+    mine = rows[(rows["transport"] == label) & (rows["quantity"] == LOAD)]
+    return mine[["clients", "value"]].sort_values("clients")
+
+
+def full(run: Run, label: str, quantity: str = "clients_max") -> float:
+    """Where a transport's workers are full: clients, or ticks a second; NaN where nothing says so."""
+    if run.closed_forms is None:
+        return math.nan
+    rows = run.closed_forms
+    mine = rows[(rows["transport"] == label) & (rows["quantity"] == quantity)]
+    return float(mine["value"].iloc[0]) if len(mine) else math.nan
+
+
+def words(each: Foreseen) -> tuple[str, str, str]:
+    """Found, foreseen, and what they differ by: as a share, or in points where they are shares."""
+    _, unit = NOUNS[each.figure]
+    scale = 100 if "%" in unit else 1
+    found, form = (style.number(round(scale * value, 6)) + unit for value in (each.measured, each.foreseen))
+    if unit == " %":
+        differs = f"{100 * (each.measured - each.foreseen):+.1f} points"
+    else:
+        differs = f"{100 * each.off:+.1f} %" if each.foreseen else "–"
+    return found, form, differs.replace("-", "−")
+
+
+def _by_cell(run: Run) -> dict[tuple[str, int, str], float]:
+    assert run.closed_forms is not None, "a run without closed forms"
+    rows = run.closed_forms.dropna(subset=["clients"])
+    return {(str(row["transport"]), int(row["clients"]), str(row["quantity"])): float(row["value"])
+            for row in rows.to_dict("records")}

@@ -1,0 +1,174 @@
+"""What makes the report of a simulated run say, at every turn, that it is one, and how far to believe it.
+
+    every figure and table   "simulated" in its title, whose costs below it
+    measured points          hollow, beside the simulated curves, where cells of the same shape were measured
+    grey                     the client counts up to which the model was checked (`validation.csv`)
+
+The tables stand in `bench.report.tables.model_accuracy`.
+
+Known weakness: the shade is about clients; whether a prediction holds depends on how busy the server is,
+which the table "How far to believe it" sets side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.report import style
+from bench.report.data.run import Run
+
+UNCHECKED = "The model was not validated on this host (tickertape validate does that)."
+OF_THE_NETWORK = ("latency", "age")
+"""Columns that begin so depend on the network."""
+CAVEATS = (
+    "Nothing here was measured. Servers are queues: they take what comes in the order in which it comes, and "
+    "each kind of work costs what it cost on the host that was calibrated. Memory, garbage "
+    "collection and loss are not simulated.",
+    "Every client has the same network: a constant delay each way, and the scenario's jitter. Where the "
+    "scenario names none, it is the loopback of the calibrated host with its load client, as in a measured "
+    "trial.",
+    "Bytes are those of the project's own encoders, with TCP's segments and acknowledgements by rule; "
+    "nothing is sent again.",
+    "Workers share nothing and have even shares of the clients. Fates, latencies, bytes and CPU are of all "
+    "clients; ages are of the whole clients whose rows were kept, chosen by hash.",
+    "Intervals are Student's t between trials, at 95 %, as for measured runs: they hold what the feed and "
+    "the phases differ by from trial to trial, and none of what the model is off by. All clients share the "
+    "feed, so more of them don't narrow an interval.",
+)
+CAPTIONS = {
+    "latency-by-clients": (
+        "Mean latency of what arrived. Bars are 95 % intervals between trials. {forms}{beside}"),
+    "age-by-clients": (
+        "Age of information: how long ago the newest update that a client has was due, averaged over time, "
+        "clients and symbols. Left, all of it: a quiet symbol is old for everyone. Right, only what the "
+        "transport adds. Bars are 95 % intervals between trials. {forms}{beside}"),
+    "bytes-per-update": (
+        "Bytes on the wire for each update that arrived, by the project's own encoders and TCP's rules. Down "
+        "is to the client. The parts add up to the bar; the table of the same name has them in numbers. "
+        "{forms}"),
+    "server-by-clients": (
+        "CPU time of all workers over the measuring window for each update that arrived. Memory is not "
+        "simulated. Bars are 95 % intervals between trials. {forms}{beside}"),
+}
+OF_PLATES = {"latency-by-clients": "latency_mean_ms", "age-by-clients": "age_mean_ms",
+             "server-by-clients": "server_cpu_us_per_update"}
+"""The columns beside which measured points stand, by the figure's name."""
+FORMS = ("Fine lines: closed forms, with the same costs and network, and nothing fitted to what was "
+         "simulated. ")
+FORMS_OF_A_PUSH = "Dashed: closed forms of polling, where there are any. "
+"""Of a run without a table of closed forms."""
+
+
+def told(manifest: Mapping[str, Any]) -> str:
+    """Whose costs a run was simulated with."""
+    costs = manifest.get("costs")
+    return str(costs.get("told")) if isinstance(costs, Mapping) else "costs that nobody named"
+
+
+def notice(run: Run) -> str:
+    """The first thing that a reader is told."""
+    if not run.simulated:
+        return ""
+    return f"Everything here is simulated, not measured, with {told(run.manifest)}. {checked(run)}"
+
+
+def checked(run: Run) -> str:
+    """How far the model was checked, in a sentence."""
+    rows = _cells_checked(run)
+    if not len(rows):
+        return UNCHECKED
+    most, load = int(rows["clients"].max()), float(rows["load"].max())
+    return (f"The model was checked against measured cells of up to {most:,} clients on one worker, and "
+            f"loads of up to {100 * load:.0f} % of a core; the table “How far to believe it” has more.")
+
+
+def caption(run: Run, name: str, usual: str) -> str:
+    """How a figure is read."""
+    if not run.simulated or name not in CAPTIONS:
+        return usual
+    sentences = []
+    points = beside(run, OF_PLATES[name]) if name in OF_PLATES else None
+    if points is not None and len(points):
+        about = run.manifest.get("measured") or {}
+        sentences.append(f"Hollow marks: measured on loopback (run {about.get('run')}), where cells of the "
+                         "same shape were.")
+    most = _checked_most(run)
+    if not most:
+        sentences.append(UNCHECKED)
+    elif min(run.clients) <= most:
+        sentences.append("Grey: client counts up to which the model was checked.")
+    else:
+        sentences.append(f"The model was checked with up to {most:,} clients on one worker.")
+    of_a_push = FORMS_OF_A_PUSH if name in ("latency-by-clients", "age-by-clients") else ""
+    return CAPTIONS[name].format(beside=" ".join(sentences),
+                                 forms=of_a_push if run.closed_forms is None else FORMS)
+
+
+def titled(heading: str) -> str:
+    """A title that says that it is of something simulated."""
+    if "imulated" in heading:
+        return heading
+    return f"{heading[:-1]}, simulated)" if heading.endswith(")") else f"{heading} (simulated)"
+
+
+def mark(figure: Figure, run: Run) -> None:
+    """Say in a figure's title that it is simulated, and below it with whose costs."""
+    if not run.simulated:
+        return
+    heading = figure.get_suptitle()
+    with style.settings():
+        if not heading:
+            axes = figure.axes[0]
+            heading = axes.get_title(loc="left")
+            axes.set_title("", loc="left")
+        style.heading(figure, titled(heading))
+    style.aside(figure, f"simulated, with {told(run.manifest)}")
+
+
+def beside(run: Run, column: str) -> pd.DataFrame | None:
+    """Measured cells of the same shape with this column; None where there are none, or where it depends on
+    a network that was not the measured one."""
+    if run.measured is None or column not in run.measured:
+        return None
+    asked = run.manifest["scenario"].get("simulation") or {}
+    elsewhere = any(asked.get(name) is not None for name in ("rtt_ms", "up_ms", "down_ms"))
+    of_one = int(asked.get("workers") or 1) == 1 and not asked.get("jitter_ms")
+    if column.startswith(OF_THE_NETWORK) and (elsewhere or not of_one):
+        return None
+    return run.measured.dropna(subset=[column])
+
+
+def counts(run: Run, *columns: str) -> tuple[int, ...]:
+    """The client counts that a figure of these columns shows: the run's own, and measured ones."""
+    found = set(run.clients)
+    for column in columns:
+        cells = beside(run, column)
+        if cells is not None:
+            found |= {int(clients) for clients in cells["clients"]}
+    return tuple(sorted(found))
+
+
+def shade(axes: Axes, run: Run, places: Mapping[int, int]) -> None:
+    """Shade the client counts up to which the model was checked."""
+    most = _checked_most(run)
+    within = [place for clients, place in places.items() if clients <= most]
+    if within:
+        axes.axvspan(-0.5, max(within) + 0.5, color="#000000", alpha=0.05, zorder=0, label=style.CHECKED)
+
+
+def _checked_most(run: Run) -> int:
+    """The most clients of a worker that the model was checked with; 0: it was not."""
+    rows = _cells_checked(run)
+    return int(rows["clients"].max()) if len(rows) and run.simulated else 0
+
+
+def _cells_checked(run: Run) -> pd.DataFrame:
+    """Rows of the validation that are of cells, and not of knees."""
+    if run.validation is None:
+        return pd.DataFrame(columns=["clients", "load"])
+    return run.validation[run.validation["quantity"] != "knee_clients"]

@@ -1,0 +1,94 @@
+"""`[feed.replay]`: which file of real trades is replayed, from when on, and what its columns are.
+
+The values are checked against what a file holds where it is read (`bench.feed.replay`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import field_validator, model_validator
+
+from bench.scenario import trade_formats
+from bench.scenario.fields import Positive, Table
+from bench.scenario.parsing import Misfit, WrittenFloat
+
+SYMBOL_PATTERN = r"^[A-Za-z0-9._^$-][A-Za-z0-9._^$:/=-]{0,39}$"
+"""No comma, which separates symbols in a request, and nothing that a page or a query would take for its
+own."""
+
+
+class Columns(Table):
+    """Which columns of a replayed file say what, where their names don't. On the command line,
+    `--columns timestamp=sip_timestamp,price=price,size=size,symbol=ticker`."""
+
+    timestamp: str | None = None
+    """The column of the instants: by its name, or by its place, counted from 1."""
+    symbol: str | None = None
+    """The column of the symbols."""
+    price: str | None = None
+    """The column of the prices."""
+    size: str | None = None
+    """The column of the sizes."""
+
+    @property
+    def given(self) -> dict[str, str]:
+        """The columns that are named, by what they say."""
+        return {role: name for role, name in self.model_dump().items() if name is not None}
+
+
+class Replay(Table):
+    """`schedule = "replay"`: a file of real trades, with the gaps that they had."""
+
+    file: str = ""
+    """CSV or Parquet, as it is or in `.gz` or `.zip`, or a pipe: with a header that names
+    `timestamp,symbol,price,size`, or in a format of `format`."""
+    speed: Positive = 1.0
+    """How many seconds of the file pass in one second of the run."""
+    start: str | None = None
+    """The file's time at which measuring begins, as in the file, with quotes or without; by default its first
+    trade. Nanoseconds of a date and time need the quotes."""
+    symbol: str | None = None
+    """The symbol of a file that has no column of symbols; by default `SYMBOL`."""
+    format: str | None = None
+    """`tickertape` (columns by their names), `binance-aggtrades`, `binance-trades`, `kraken`, `bitcoincharts`
+    or `polygon`; by default the one that all columns of the file look like."""
+    columns: Columns = Columns()
+    sort: bool = False
+    """Read a file whose rows are not in the order of time; by default one is refused."""
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _may_be_unquoted(cls, start: object) -> object:
+        """Take a number or a date and time as it is written."""
+        if isinstance(start, WrittenFloat):
+            return start.written
+        if isinstance(start, datetime):
+            return start.isoformat()
+        return str(start) if type(start) in (int, float) else start
+
+    @field_validator("format")
+    @classmethod
+    def _is_a_format(cls, name: str | None) -> str | None:
+        found = None if name is None else trade_formats.named(name)
+        if name is not None and found is None:
+            raise ValueError("one of " + ", ".join(trade_formats.FORMAT_NAMES))
+        return found
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _may_be_a_list(cls, columns: object) -> object:
+        """Take `timestamp=a,price=b` as a table."""
+        if not isinstance(columns, str):
+            return columns
+        pairs = [pair.partition("=") for pair in columns.split(",")]
+        if not all(equals and role.strip() and name.strip() for role, equals, name in pairs):
+            raise ValueError("a table, or a list such as "
+                             "timestamp=sip_timestamp,price=price,size=size,symbol=ticker")
+        return {role.strip(): name.strip() for role, _, name in pairs}
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Replay:
+        if self.format is not None and self.columns.given:
+            raise Misfit("format", self.format, "no format beside columns that are named")
+        return self

@@ -1,0 +1,268 @@
+"""The closed forms of a simulated run, as a table beside its trials: `closed_forms.csv`.
+
+    scenario, costs, ticks that were drawn ─► analytic ─┬─► a row each cell and quantity
+                                                        ├─► a worker's load at further client counts
+                                                        ├─► where it is full: clients, or ticks a second
+                                                        └─► latency with the workers of the capacity plan
+
+A report is made from a run's files alone, and may not ask the simulator; so what the forms say is written
+when the trials are there. Its fine lines are these rows.
+
+Workers have even shares of the clients, so one worker with clients ÷ workers stands for all. The rate is
+that of the ticks that were drawn for the trials, so that chance in their number is no error of the forms.
+Jitter counts by its mean. A quantity that has no form for the feed's schedule has no row: forms for Poisson
+ticks are left out beside bursts and replayed trades, and how long a push takes, since bursts make it wait.
+
+A worker is full (`clients_max`) where its work, if none of it waited, would take all of its core. Beyond
+that polls come too late, and ticks share reads.
+
+A capacity plan (`bench.stats.run.capacity_plan`) needs other workers than were simulated, and fewer of them
+are slower:
+the `planned_…` rows say how slow, at the rate that was asked for, which a plan is for. Where the feed's rate
+moves a plan is for its busiest stretch, and no form says how slow.
+
+Known weakness: slow clients have no form, so a run with some has no table. Jitter costs more than its mean
+where what is pushed may not overtake.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+
+from bench.experiment import plan
+from bench.experiment.plan import PlannedTrial
+from bench.experiment.run_folder import Run
+from bench.output import plain
+from bench.records.trial_record import whole_file
+from bench.report.data.run import open_run
+from bench.simulation import shards
+from bench.simulation.analytic.system import Demand, Forecast, analytic
+from bench.simulation.calibration.cost_bounds import ends
+from bench.simulation.engine.inputs import Costs, Net
+from bench.simulation.run import Setting
+from bench.simulation.shards import Case
+from bench.stats.run.capacity_plan import MOVING
+from bench.wire.sizes import Sizes
+
+COLUMNS = ("transport", "clients", "quantity", "value", "unit")
+NAME = "closed_forms.csv"
+OF_A_CELL = {
+    "latency_mean_ms": "ms", "latency_worst_ms": "ms", "age_excess_mean_ms": "ms", "missed_share": "",
+    "answers_empty_share": "", "requests_per_update": "", "bytes_up_per_update": "bytes",
+    "bytes_down_per_update": "bytes", "server_cpu_us_per_update": "µs", "server_load": "cores",
+    "server_load_low": "cores", "server_load_high": "cores", "sockets": "", "sockets_lingering": "",
+}
+"""The quantities of a cell, with their units."""
+SATURATION = {"clients_max": "", "rate_max_per_s": "1/s"}
+"""Of a transport, whatever its clients; the latter where a search raises the feed's rate."""
+OF_A_PLAN = {"planned_workers": "", "planned_latency_mean_ms": "ms", "planned_latency_worst_ms": "ms"}
+"""Of a cell, were it served by the workers that its capacity plan needs."""
+STEPS = 24
+"""Client counts at which a worker's load is drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One transport of a run, as its closed forms take it."""
+
+    case: Case
+    """Any of its trials."""
+    demand: Demand
+    sizes: Sizes
+
+    @classmethod
+    def of(cls, cases: Sequence[Case]) -> Subject:
+        """From trials of one transport with ticks of their own each."""
+        drawn, size = (float(np.mean([of(case) for case in cases])) for of in (drawn_per_s, _payload_bytes))
+        wanted = replace(demand(cases[0], drawn), payload_bytes=size)
+        if cases[0].scenario.feed.schedule != "poisson":
+            wanted = replace(wanted, regular=True)
+        return cls(cases[0], wanted, shards.sizes(cases[0]))
+
+    def forecast(self, clients: float, wanted: Demand | None = None) -> Forecast:
+        """Of one worker with so many clients."""
+        case = self.case
+        station = case.calibrated.world_station if case.has_station else None
+        with np.errstate(invalid="ignore"):   # what has no form for the feed, or no bound, is no number
+            return analytic(
+                case.planned.transport, case.options, case.calibrated.world_costs, _mean_net(case.net),
+                wanted or self.demand, self.sizes, clients, 1.0, station)
+
+    def load_ends(self, clients: float, found: Forecast) -> tuple[float, float]:
+        """The same with the costs at the cheap and at the expensive end of their intervals."""
+        case = self.case
+        costs, unshared = case.calibrated.world_costs, 0.0
+        if found.updates_per_s > 0:
+            first = found.requests_per_s * (1 - found.empty_share) or found.updates_per_s
+            unshared = max(0.0, 1 - first / found.updates_per_s)
+
+        def load(one: Costs) -> float:
+            with np.errstate(invalid="ignore"):
+                form = analytic(case.planned.transport, case.options, one, _mean_net(case.net), self.demand,
+                                self.sizes, clients, 1.0)
+            return form.utilisation + one.idle_s(1.0, round(clients))
+
+        low, high = ends(costs, case.calibrated.costs, load, unshared)
+        return load(low), load(high)
+
+    def load(self, clients: float, found: Forecast) -> float:
+        """Share of a core that a worker uses with so many clients."""
+        return found.utilisation + self.case.calibrated.world_costs.idle_s(1.0, round(clients))
+
+    @property
+    def has_times(self) -> bool:
+        """Whether forms say how long an update takes: bursts make a push wait, which none foresees; polls
+        wait for their instants, whatever comes."""
+        return not moves(self.case) or not shards.cycle(self.case).pushes
+
+    @property
+    def asked(self) -> Demand:
+        """What clients want at the rate that was asked for; of a feed without one, what was drawn."""
+        feed, drawn = self.case.scenario.feed, self.demand.ticks_per_s
+        scale = 1.0 if feed.schedule == "replay" else feed.rate_per_s / drawn
+        return replace(self.demand, rate_per_s=scale * self.demand.rate_per_s, feed_per_s=scale * drawn)
+
+    @property
+    def rate_max_per_s(self) -> float:
+        """Ticks a second that fill a worker with the scenario's clients."""
+        clients = self.case.planned.clients / self.case.workers
+        low, high = 0.0, 1e6
+        for _ in range(50):
+            middle = (low + high) / 2
+            share = self.demand.rate_per_s / self.demand.ticks_per_s
+            asked = replace(self.demand, rate_per_s=middle * share, feed_per_s=middle)
+            bears = self.forecast(clients, asked).clients_max > clients
+            low, high = (middle, high) if bears else (low, middle)
+        return low
+
+
+def demand(case: Case, rate_per_s: float) -> Demand:
+    """What the clients want of a feed of so many ticks a second."""
+    scenario = case.scenario
+    symbols = len(shards.schedule(case).symbols)
+    of_each = min(scenario.load.symbols_per_client or symbols, symbols)
+    sizes = shards.payload_bytes(case)
+    return Demand(
+        rate_per_s=rate_per_s * of_each / symbols, symbols=of_each, feed_per_s=rate_per_s,
+        payload_bytes=float(sizes.mean()) if len(sizes) else math.nan,
+        regular=scenario.feed.schedule == "constant", mode=scenario.load.mode)
+
+
+def drawn_per_s(case: Case) -> float:
+    """Ticks a second that were drawn for the measuring window."""
+    windows = case.scenario.windows
+    since_t0_s = shards.schedule(case).offset_ns / shards.NS - case.t0_s
+    return int(((since_t0_s >= 0) & (since_t0_s < windows.measure_s)).sum()) / windows.measure_s
+
+
+def moves(case: Case) -> bool:
+    """Whether the feed's rate does."""
+    return case.scenario.feed.schedule in MOVING
+
+
+def _payload_bytes(case: Case) -> float:
+    """Mean length of the ticks of the measuring window."""
+    windows, due_ns = case.windows, shards.schedule(case).offset_ns + case.windows.warmup_ns
+    inside = shards.payload_bytes(case)[(due_ns >= windows.t0_ns) & (due_ns < windows.t1_ns)]
+    return float(inside.mean()) if len(inside) else 0.0
+
+
+def write(run: Run) -> None:
+    """Write the table of the trials that are there; of a search for the knee, what fills a worker."""
+    there = [(number, planned) for number, planned in enumerate(run.plan) if run.is_done(planned)]
+    searches = run.scenario.capacity is not None
+    plan_of = {} if searches or not there else {
+        (need.transport, need.clients): need.workers for need in open_run(run.folder).fleet if need.workers}
+    found = table(Setting.of(run), there, plan_of)
+    if len(found):
+        with whole_file(run.folder / NAME) as beside:
+            plain.write_csv(beside, found)
+
+
+def table(asked: Setting, planned: Sequence[tuple[int, PlannedTrial]],
+          workers: Mapping[tuple[str, int], int] = MappingProxyType({})) -> pd.DataFrame:
+    """`closed_forms.csv` of trials with their places in the plan, from 0; `workers` are those that the
+    capacity plan needs, by transport and clients."""
+    if asked.scenario.simulation.slow.share:
+        return pd.DataFrame(columns=list(COLUMNS))
+    rows = [row for subject, counts in _subjects(asked, planned) if subject.demand.ticks_per_s
+            for row in (*_rows(subject, counts), *_planned(subject, counts, workers))]
+    found = pd.DataFrame(rows, columns=list(COLUMNS)).dropna(subset=["value"])
+    return found.astype({"clients": "Int64"}).reset_index(drop=True)
+
+
+def _subjects(asked: Setting, planned: Sequence[tuple[int, PlannedTrial]]
+              ) -> Iterator[tuple[Subject, list[int]]]:
+    """Each transport, with the client counts that it was simulated with."""
+    for label, subject in asked.scenario.transports.items():
+        mine = [(number, each) for number, each in planned if each.subject == label]
+        by_seed = {each.seed: (number, each) for number, each in mine} or {0: (0, PlannedTrial(
+            label, 1, 1, label, subject.transport or label, max(asked.scenario.load.clients),
+            plan.derive(asked.scenario.seed, "block", 1)))}
+        yield (Subject.of([asked.case(each, number) for number, each in by_seed.values()]),
+               sorted({each.clients for _, each in mine}))
+
+
+def _rows(subject: Subject, counts: Sequence[int]) -> Iterator[tuple[object, ...]]:
+    scenario, label = subject.case.scenario, subject.case.planned.subject
+    workers, search = scenario.simulation.workers, scenario.capacity
+    most = workers * subject.forecast(1).clients_max
+    if search is not None and search.raised == "rate_per_s":
+        yield label, None, "rate_max_per_s", subject.rate_max_per_s, SATURATION["rate_max_per_s"]
+    else:
+        yield label, None, "clients_max", most, SATURATION["clients_max"]
+    for clients in counts:
+        for quantity, value in _cell(subject, clients, min(workers, clients)).items():
+            yield label, clients, quantity, value, OF_A_CELL[quantity]
+    if counts and math.isfinite(most):
+        ends = max(counts[0] / 2, workers), max(counts[-1], most)
+        further = {round(each) for each in np.geomspace(*ends, STEPS)} - set(counts)
+        for clients in sorted(further):
+            load = subject.load(clients / workers, subject.forecast(clients / workers))
+            yield label, clients, "server_load", load, OF_A_CELL["server_load"]
+
+
+def _cell(subject: Subject, clients: int, workers: int) -> dict[str, float]:
+    """What the forms say of a cell."""
+    each = clients / workers
+    found = subject.forecast(each)
+    case = subject.case
+    times = (found.latency_mean_s, found.latency_worst_s, found.age_excess_s)
+    low, high = subject.load_ends(each, found)
+    latency_s, worst_s, age_s = times if subject.has_times else (math.nan,) * 3
+    return {
+        "latency_mean_ms": 1000 * latency_s, "latency_worst_ms": 1000 * worst_s,
+        "age_excess_mean_ms": 1000 * age_s, "missed_share": found.conflated_share,
+        "answers_empty_share": math.nan if shards.cycle(case).pushes else found.empty_share,
+        "requests_per_update": found.requests_per_s / found.updates_per_s,
+        "bytes_up_per_update": found.bytes_up, "bytes_down_per_update": found.bytes_down,
+        "server_cpu_us_per_update": 1e6 * found.cpu_per_update_s,
+        "server_load": subject.load(each, found), "server_load_low": low, "server_load_high": high,
+        "sockets": workers * found.sockets, "sockets_lingering": workers * found.lingering,
+    }
+
+
+def _planned(subject: Subject, counts: Sequence[int], workers: Mapping[tuple[str, int], int]
+             ) -> Iterator[tuple[object, ...]]:
+    """How late updates are with the workers of the capacity plan; nothing where no form says."""
+    label = subject.case.planned.subject
+    for clients in counts:
+        needed = workers.get((label, clients))
+        if needed is None or moves(subject.case):
+            continue
+        found = subject.forecast(clients / needed, subject.asked)
+        values = needed, 1000 * found.latency_mean_s, 1000 * found.latency_worst_s
+        for (quantity, unit), value in zip(OF_A_PLAN.items(), values, strict=True):
+            yield label, clients, quantity, value, unit
+
+
+def _mean_net(net: Net) -> Net:
+    """The same without jitter, with what it adds on average."""
+    added_s = net.jitter_s / (2 if net.jitter == "uniform" else 1)
+    return replace(net, up_s=net.up_s + added_s, down_s=net.down_s + added_s, jitter_s=0.0)

@@ -1,0 +1,385 @@
+"""The closed forms of a whole system: what the transports' models say, put together without simulating.
+
+    model (latency, age, shares, server_s) ─┐
+    Costs, Net ─► Jobs, δ, gap              ├─► Forecast: latency, age, bytes, CPU, sockets, clients a core
+    Sizes (bench.wire.sizes) ─► bytes ─────────┘
+
+    δ = server_s + down            G = δ + opening + up
+    utilisation ρ = Λ·tick + N·(a client's CPU a second)
+    clients a core = (ρ* − Λ·tick − base) / (a client's CPU a second, in a crowd of so many)
+
+A client's CPU a second is what the engine charges: requests · request + answers · answer + updates ·
+(update + bytes · byte), with the model's rates. For clients a core it is taken at no load. The tests hold
+all this to the engine, from low load up to where each form says that it ends.
+
+The load client of a measured trial, where it is simulated too (`world.Station`), is a queue behind the
+server's that takes c for each answer. What comes in bursts of N is seen after
+
+    max(server_s,  tick + answer + ρ N c / 2(1 − ρ) + (N − 1) c / 2)  + wake
+
+so after the slower of the two, since jobs of one size wait in a row of queues at the slowest alone. Polls
+wait as in N·D/D/1 there.
+
+A server that has slept is cold (`worker`), and is taken for as cold as it woke until it sleeps again. What
+comes at random finds it asleep with probability 1 − ρ, and its sleeps are so long that κ = 1 / (1 + Λ ·
+COOLING_S) on average, with Λ jobs or fan-outs a second; ticks that are equally far apart find it asleep for
+(1 − ρ)/Λ. So work takes 1 + κ · cold_share times as long, and (1 − ρ) κ · wake more for each job or fan-out.
+Long polls' requests come a round trip after a fan-out, and find it asleep if that is over.
+
+Sockets: a client that keeps its connection has one. One that opens a connection for each request has one open
+at the server from the coming of its first packet to the leaving of its answer, and where the server closes
+first each lingers there for 60 s more (TIME_WAIT, RFC 9293 §3.6.1; Linux's constant).
+
+Known weakness: means only. Those of a server above its limit are infinite, and its rates and costs what its
+clients would ask for if it were not. Near the limit long polling is some 15 % off, and short polling that
+finds many updates is better here than it is (their models say why). Clients who have got into step (polls
+with a fixed delay, short hold times, many ticks in a round trip) wake it more seldom than is taken here:
+its CPU is then some tenths off, where waking is most of it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from types import ModuleType
+
+import numpy as np
+
+from bench import transports
+from bench.scenario.fields import Table
+from bench.simulation.engine.inputs import Costs, Net, Station
+from bench.simulation.engine.server_queue import coldness, mean_coldness
+from bench.transports.cycle import Cycle
+from bench.transports.queueing import Jobs, Load, periodic_wait_s, random_wait_s
+from bench.wire.contract import Mode
+from bench.wire.sizes import SEGMENT_BYTES, SERVER_FIRST, SYN_BYTES, Sizes, columns, traffic
+
+TIME_WAIT_S = 60.0
+CROWD_ROUNDS = 60
+"""Most rounds in which the clients of a full server are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What clients want of the feed."""
+
+    rate_per_s: float
+    """Updates a second of what one client subscribes to."""
+    symbols: int = 1
+    """Of one client, all equally lively."""
+    payload_bytes: float = 100.0
+    """Of an update, in the feed's encoding."""
+    feed_per_s: float | None = None
+    """Ticks a second of the whole feed; None: clients subscribe to all of it."""
+    regular: bool = False
+    """Whether ticks are equally far apart; else they are a Poisson process."""
+    mode: Mode = "every"
+
+    @property
+    def ticks_per_s(self) -> float:
+        """Ticks that a server takes."""
+        return self.rate_per_s if self.feed_per_s is None else self.feed_per_s
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What one server and its clients come to, by the closed forms."""
+
+    latency_mean_s: float
+    age_excess_s: float
+    """Mean age beyond an ideal client's."""
+    age_mean_s: float
+    latency_worst_s: float
+    """The longest that an update takes while the server keeps up: on the last place of a fan-out, after no
+    wait."""
+    conflated_share: float
+    empty_share: float
+    requests_per_s: float
+    """Of one client."""
+    updates_per_s: float
+    """That one client gets."""
+    bytes_up: float
+    """For each update, TCP and IP headers among them."""
+    bytes_down: float
+    utilisation: float
+    """Of the server's event loop."""
+    cpu_per_update_s: float
+    """With its share of what the server uses idly."""
+    sockets: float
+    """Open at the server, for all clients."""
+    lingering: float
+    """Closed ones that the server still remembers."""
+    clients_max: float
+    """That a server can have with a utilisation of `target`."""
+    server_s: float
+    """Mean time that the server takes: wait, work and turn."""
+
+
+def analytic(
+    transport: str, options: Table, costs: Costs, net: Net, demand: Demand, sizes: Sizes,
+    clients: float, target: float = 0.7, station: Station | None = None,
+) -> Forecast:
+    """The closed forms of `clients` clients of one server; `target` is how busy a server may be. The interval
+    in `sizes` is replaced by the options' own; `station` is their load client, where it is simulated.
+
+    Forms that take ticks as a Poisson process are NaN for a feed that is `regular`.
+    """
+    bare = _System(transports.part(transport, "model"), options, costs, net, demand)
+    system = bare.crowded(clients).cooled(clients)
+    if station is not None:
+        system = system.read_by(station, clients)
+    sizes = replace(sizes, interval_s=system.cycle.interval_s)
+    server_s = system.server_s(clients)
+    delay_s, gap_s = system.ways(server_s)
+    at_rest = system.ways(system.server_s(1))
+    rates = system.rates(
+        *((delay_s, gap_s) if math.isfinite(server_s) else at_rest), system.messages(clients))
+    own_share = system.own_share(rates)
+    idle_share = costs.base_share + costs.socket_share * clients
+    busy = demand.ticks_per_s * system.costs.tick_s + clients * own_share
+    updates = rates["updates"]
+    up, down = system.bytes_per_s(sizes, rates)
+    form = system.form
+    symbols = {"symbols": demand.symbols}
+    latency = "latency_mean_s" if demand.mode == "every" else "latency_mean_latest_s"
+    opened_s = system.opening_s + server_s
+    closes = sizes.new_connection and sizes.closing == SERVER_FIRST
+    return Forecast(
+        latency_mean_s=net.feed_s + form(
+            latency, delay_s, gap_s, **({} if demand.mode == "every" else symbols)),
+        age_excess_s=net.feed_s + form("age_excess_mean_s", delay_s, gap_s, **symbols),
+        age_mean_s=net.feed_s + form("age_mean_s", delay_s, gap_s, **symbols),
+        latency_worst_s=net.feed_s + form("latency_worst_s", *system.ways(system.last_s(clients))),
+        conflated_share=rates["conflated"],
+        empty_share=rates["empty"],
+        requests_per_s=rates["requests"],
+        updates_per_s=updates,
+        bytes_up=up / updates, bytes_down=down / updates,
+        utilisation=busy,
+        cpu_per_update_s=(busy + idle_share) / (clients * updates),
+        sockets=clients * (rates["requests"] * (opened_s + rates["parked_s"]) if sizes.new_connection else 1),
+        lingering=clients * rates["requests"] * TIME_WAIT_S if closes else 0.0,
+        clients_max=bare.most_clients(target),
+        server_s=server_s,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _System:
+    """One transport on one network, for one demand."""
+
+    model: ModuleType
+    options: Table
+    costs: Costs
+    net: Net
+    demand: Demand
+    seen_s: float = 0.0
+    """From an update's being there until the load client sees it."""
+    read_s: float = 0.0
+    """From then until it asks again."""
+
+    def crowded(self, clients: float) -> _System:
+        """Return the same with the costs of a server with so many clients."""
+        return replace(self, costs=self.costs.crowded(clients))
+
+    def most_clients(self, target: float) -> float:
+        """Return the clients with which a server is so busy, if it has as many and costs what they cost.
+
+        The more there are the dearer is each, so there is one such number; as it grows by a logarithm, to put
+        the last guess in gets nearer each time.
+        """
+        most = self.filled(target).clients_max(target)
+        if not self.costs.crowd_share or not 0 < most < math.inf:
+            return most
+        for _ in range(CROWD_ROUNDS):
+            before, most = most, self.crowded(most).filled(target).clients_max(target)
+            if not 0 < most < math.inf or abs(most - before) <= 1e-9 * most:
+                break
+        return most
+
+    def clients_max(self, target: float) -> float:
+        """Clients with which a server is so busy, by what they ask for where nothing waits; infinite where
+        they cost nothing."""
+        each = self.own_share(self.rates(*self.ways(self.server_s(1)))) + self.costs.socket_share
+        left = max(target - self.costs.base_share - self.demand.ticks_per_s * self.costs.tick_s, 0.0)
+        return left / each if each > 0 else math.inf if left else 0.0
+
+    def filled(self, target: float) -> _System:
+        """The same with the costs of a server that is so busy."""
+        most = self.clients_max(target)
+        return self.cooled(most, 1 - target) if math.isfinite(most) else self
+
+    def cooled(self, clients: float, asleep: float | None = None) -> _System:
+        """The same with the costs of a server that sleeps now and then: for a share `asleep` of the time."""
+        costs, demand = self.costs, self.demand
+        if not (costs.wake_s or costs.cold_share):
+            return self
+        rates = self.rates(*self.ways(self.server_s(1)))
+        busy = min(demand.ticks_per_s * costs.tick_s + clients * self.own_share(rates), 1.0)
+        asleep = 1 - busy if asleep is None else asleep
+        bursts = self.cycle.pushes or self.cycle.parks
+        jobs_per_s = demand.ticks_per_s + (0.0 if bursts else clients * rates["requests"])
+        cold, wakes = mean_coldness(1 / jobs_per_s, 1.0), asleep
+        if demand.regular and bursts:
+            cold, wakes = float(coldness(asleep / jobs_per_s)), 1.0
+        longer, wake_s = 1 + cold * costs.cold_share, wakes * cold * costs.wake_s
+        found = replace(costs, tick_s=costs.tick_s * longer + wake_s, answer_s=costs.answer_s * longer,
+                        update_s=costs.update_s * longer, byte_s=costs.byte_s * longer)
+        if not bursts:
+            return replace(self, costs=replace(
+                found, request_s=costs.request_s * longer + wake_s, connection_s=costs.connection_s * longer))
+        return replace(self, costs=self._asked_cold(found, clients, cold))
+
+    def _asked_cold(self, found: Costs, clients: float, cold: float) -> Costs:
+        """With what the requests take that come a round trip after a fan-out, as far apart as the answers:
+        they find it under way, or the server asleep, and cold until it has caught up with them."""
+        costs, jobs, turns = self.costs, self.jobs, max(self.load(clients).audience, 1.0)
+        colder = replace(self, costs=found).jobs
+        each_s = colder.answer_s + colder.update_s
+        behind_s, wakes = turns * each_s - self.round_trip_s, 0.0
+        if behind_s < 0:
+            cold = float(coldness(-behind_s))
+            wakes, behind_s = cold / turns, cold * costs.wake_s
+        request_s = jobs.request_s * (1 + cold * costs.cold_share)
+        late = 1.0 if request_s >= each_s else min((1 + behind_s / (each_s - request_s)) / turns, 1.0)
+        longer = 1 + late * cold * costs.cold_share
+        return replace(found, request_s=costs.request_s * longer + wakes * costs.wake_s,
+                       connection_s=costs.connection_s * longer)
+
+    def read_by(self, station: Station, clients: float) -> _System:
+        """The same with a load client."""
+        jobs, load, server_s = self.jobs, self.load(clients), self.server_s(clients)
+        own_s = station.answer_s + station.update_s
+        if self.cycle.pushes or self.cycle.parks:
+            turns = max(load.audience, 1.0)
+            busy, squares = (load.feed_per_s * (turns * own_s)**power for power in (1, 2))
+            wait_s = random_wait_s(busy, 0.0 if load.regular else squares)
+            behind_s = jobs.tick_s + jobs.answer_s + jobs.update_s + wait_s + (turns - 1) / 2 * own_s
+        else:
+            behind_s = (periodic_wait_s(clients, self.cycle.interval_s, own_s) + jobs.request_s
+                        + jobs.answer_s + jobs.update_s)
+        later_s = max(behind_s - server_s, 0.0) if math.isfinite(server_s) else 0.0
+        return replace(self, seen_s=station.wake_s + later_s, read_s=own_s)
+
+    @property
+    def cycle(self) -> Cycle:
+        """What its clients do again and again."""
+        cycle: Cycle = self.model.cycle(self.options)
+        return cycle
+
+    @property
+    def opening_s(self) -> float:
+        """From the wish to ask until the request leaves."""
+        return self.cycle.handshakes * (self.net.up_s + self.net.down_s) * self.cycle.new_connection
+
+    @property
+    def jobs(self) -> Jobs:
+        """What the server's jobs take."""
+        costs = self.costs
+        return Jobs(
+            costs.tick_s, costs.request_s + costs.connection_s * self.cycle.new_connection, costs.answer_s,
+            costs.update_s + costs.byte_s * self.demand.payload_bytes)
+
+    def server_s(self, clients: float) -> float:
+        """The server's part of a tick's way."""
+        return float(self.model.server_s(self.options, self.load(clients), self.jobs, self.round_trip_s))
+
+    def load(self, clients: float) -> Load:
+        """What the server has to do."""
+        demand = self.demand
+        return Load(clients, demand.rate_per_s, demand.ticks_per_s, demand.regular, self.fresh)
+
+    @property
+    def fresh(self) -> float:
+        """Share of the updates that are handed over, were the server without work."""
+        if self.demand.mode == "every":
+            return 1.0
+        poisson = replace(self, demand=replace(self.demand, regular=False))
+        return 1 - poisson.form("conflated_share", *self.ways(0.0), symbols=self.demand.symbols)
+
+    @property
+    def round_trip_s(self) -> float:
+        """From an answer's leaving the server until the next request's coming."""
+        return self.net.up_s + self.net.down_s + self.seen_s + self.read_s + self.opening_s
+
+    def last_s(self, clients: float) -> float:
+        """The same without any wait, on the last place."""
+        jobs, demand = self.jobs, self.demand
+        if self.cycle.pushes or self.cycle.parks:
+            turns = max(clients * demand.rate_per_s / demand.ticks_per_s, 1.0)
+            return jobs.tick_s + turns * (jobs.answer_s + jobs.update_s)
+        found = demand.rate_per_s * self.fresh * self.cycle.interval_s
+        return jobs.request_s + jobs.answer_s + found * jobs.update_s
+
+    def ways(self, server_s: float) -> tuple[float, float]:
+        """The models' δ, and what is left of the gap between answer and next request beyond 2δ."""
+        delay_s = server_s + self.net.down_s + self.seen_s
+        return delay_s, self.read_s + self.opening_s + self.net.up_s - delay_s
+
+    def form(self, name: str, delay_s: float, gap_s: float, **given: int) -> float:
+        """One of the model's closed forms; NaN where it doesn't hold."""
+        if not math.isfinite(delay_s):
+            return math.inf
+        if self.demand.regular and name not in self.model.ANY_FEED:
+            return math.nan
+        found: float = getattr(self.model, name)(
+            self.options, self.demand.rate_per_s, delay_s, gap_s, **given)
+        return found
+
+    def messages(self, clients: float) -> float:
+        """Messages for each update that is pushed: fewer than one where a read brings several."""
+        load = self.load(clients)
+        ticks = float(self.model.ticks_a_read(self.options, load, self.jobs, self.round_trip_s))
+        return load.heard(ticks) / (ticks * load.share) if math.isfinite(ticks) else 1.0
+
+    def rates(self, delay_s: float, gap_s: float, messages: float = 1.0) -> dict[str, float]:
+        """What one client does in a second on average, by the names of `traffic`."""
+        demand, cycle = self.demand, self.cycle
+        conflated = 0.0
+        if demand.mode == "latest":
+            conflated = self.form("conflated_share", delay_s, gap_s, symbols=demand.symbols)
+        updates = demand.rate_per_s * (1 - conflated)
+        if cycle.pushes:
+            return {"requests": 0.0, "answers": updates * messages, "answers_empty": 0.0, "updates": updates,
+                    "conflated": conflated, "empty": 0.0, "parked_s": 0.0, "declaring": 0.0, "skips": 0.0}
+        requests = self.form("requests_per_s", delay_s, gap_s)
+        empty_share = self.form("empty_share", delay_s, gap_s)
+        empty = requests * empty_share
+        skips = self._skips(requests, delay_s, gap_s) if demand.mode == "latest" else 0.0
+        return {
+            "requests": requests, "answers": requests - empty, "answers_empty": empty, "updates": updates,
+            "conflated": conflated, "empty": empty_share, "skips": skips * requests,
+            "declaring": requests * -math.expm1(-skips) if demand.symbols > 1 else requests * skips,
+            "parked_s": max(1 / requests - 2 * delay_s - gap_s, 0.0) if cycle.parks else 0.0,
+        }
+
+    def _skips(self, requests: float, delay_s: float, gap_s: float) -> float:
+        """Symbols of an answer of which more than one tick came before it."""
+        away_s = 2 * delay_s + gap_s if self.cycle.parks else 1 / requests
+        ticks = self.demand.rate_per_s * away_s / self.demand.symbols
+        return self.demand.symbols * -(math.expm1(-ticks) + ticks * math.exp(-ticks))
+
+    def own_share(self, rates: dict[str, float]) -> float:
+        """CPU of the server's queue for one client, in a second."""
+        jobs = self.jobs
+        return (
+            rates["requests"] * jobs.request_s + (rates["answers"] + rates["answers_empty"]) * jobs.answer_s
+            + rates["updates"] * jobs.update_s
+        )
+
+    def bytes_per_s(self, sizes: Sizes, rates: dict[str, float]) -> tuple[float, float]:
+        """On the wire for one client in a second, up and down."""
+        requests, updates = rates["requests"], rates["updates"]
+        counts = {name: np.array([rates[name]]) for name in (
+            "requests", "answers", "answers_empty", "updates", "declaring", "skips")}
+        counts |= {
+            "responses": counts["requests"],
+            "payload_bytes": np.array([updates * self.demand.payload_bytes]),
+            "connections": np.array([requests if sizes.new_connection else 0.0]),
+            "held_s": np.array([rates["parked_s"]]),
+        }
+        found = columns(sizes, traffic(sizes, counts))
+        up, down = (
+            float((found[f"bytes_{way}"] + found[f"segments_{way}"] * SEGMENT_BYTES
+                   + counts["connections"] * SYN_BYTES)[0]) for way in ("up", "down"))
+        return up, down

@@ -1,0 +1,149 @@
+"""What was measured, beside what is simulated: cells of the same shape, and how far the model was checked.
+
+    a measured run ──cells of the same feed, mode and options──► measured.csv   points beside the curves
+                   ──memory of each further client─────────────► manifest       the capacity plan's
+    validation.csv of `tickertape validate` ───────────────────► validation.csv   the range that was checked
+
+Both are copied into the run's folder, since a report is made from a run's own files. Two cells have the
+same shape if all is the same but the clients, the windows, the seed, how often they were made, and the
+network: figures that depend on that are only set beside where both are of the loopback
+(`bench.report.text.simulated`).
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench import shipped
+from bench.errors import RunError
+from bench.experiment import plan
+from bench.output import plain
+from bench.records.trial_record import whole_file
+from bench.report import open_run
+from bench.report.data.run import optional_table
+from bench.scenario.fields import Table
+from bench.scenario.model import Scenario
+from bench.simulation.calibration.costs import REFERENCE, CostsFile, Kind, read_costs
+from bench.stats.run.prediction import COLUMNS
+from bench.stats.run.summary import further_client
+
+MEASURED = shipped.path("results/reference")
+REFERENCE_VALIDATION = shipped.path("results/reference-validation/validation.csv")
+FEED = ("schedule", "rate_per_s", "symbols", "book_levels", "encoding")
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a measured run has to set beside."""
+
+    cells: pd.DataFrame | None = None
+    """Rows of its `summary.csv`, by the labels of the simulated run."""
+    about: dict[str, Any] = field(default_factory=dict)
+    """For the manifest."""
+    notes: tuple[str, ...] = ()
+    """Why there is nothing, where somebody asked."""
+
+
+def measured(folder: Path | None, scenario: Scenario, options: Mapping[str, Table]) -> Beside:
+    """What the run in `folder` has to set beside; None: the reference, if it is there."""
+    if folder is None and not (MEASURED / "manifest.json").is_file():
+        return Beside()
+    found = open_run(folder or MEASURED)
+    if "simulated" in set(found.trials["source"]):
+        raise RunError(f"{folder}: --measured: found a simulated run, allowed is a measured one")
+    theirs = Scenario.model_validate(found.manifest["scenario"])
+    labels = _same_subjects(scenario, options, theirs, str(found.folder))
+    memory = {mine: further_client(found.trials[found.trials["transport"] == label]).estimate
+              for mine, label in _same_kinds(scenario, options, theirs, str(found.folder)).items()}
+    about = {
+        "run": found.folder.name, "host": found.manifest.get("host", {}).get("cpu_model"),
+        "memory_bytes_per_client": {mine: value for mine, value in memory.items() if value == value},
+    }
+    unlike = _unlike(scenario, theirs)
+    if unlike:
+        notes = (f"{folder}: no cell to set beside: {unlike}",) if folder else ()
+        return Beside(None, {"measured": about}, notes)
+    cells = [found.summary[found.summary["transport"] == label].assign(transport=mine)
+             for mine, label in labels.items()]
+    return Beside(pd.concat(cells) if cells else None, {"measured": about})
+
+
+def validation(results: Path, costs: CostsFile) -> pd.DataFrame | None:
+    """How far these costs were checked: the newest validation of this host, where they are its; else the
+    one that comes with the project, where they are its."""
+    if costs.host_name == platform.node():
+        for path in sorted(results.glob("[0-9]*/validation.csv"), reverse=True):
+            if not (path.parent / "trials").is_dir():   # a run's copy is not a validation
+                return optional_table(path, COLUMNS)
+    if not (REFERENCE.is_file() and REFERENCE_VALIDATION.is_file()):
+        return None
+    known = read_costs(REFERENCE)
+    is_known = (known.host_name, known.made_at) == (costs.host_name, costs.made_at)
+    return optional_table(REFERENCE_VALIDATION, COLUMNS) if is_known else None
+
+
+def write(folder: Path, found: Beside, checked: pd.DataFrame | None) -> None:
+    """Write both into a run's folder."""
+    for name, frame in (("measured", found.cells), ("validation", checked)):
+        if frame is not None:
+            _write(folder, name, frame)
+
+
+def write_validation(folder: Path, checked: pd.DataFrame | None) -> None:
+    """Write how far the costs of a map were checked into its folder, if they were."""
+    if checked is not None:
+        _write(folder, "validation", checked)
+
+
+def _write(folder: Path, name: str, frame: pd.DataFrame) -> None:
+    with whole_file(folder / f"{name}.csv") as beside:
+        plain.write_csv(beside, frame)
+
+
+def _same_subjects(mine: Scenario, options: Mapping[str, Table], theirs: Scenario, where: str
+                   ) -> dict[str, str]:
+    """For each label of ours, theirs of the same transport with the same options."""
+    their_options = plan.options_of_all(theirs, where)
+    found: dict[str, str] = {}
+    for label, subject in mine.transports.items():
+        for other, their_subject in theirs.transports.items():
+            same = (their_subject.transport or other) == (subject.transport or label)
+            if same and their_subject.server is None and their_options[other] == options[label]:
+                found.setdefault(label, other)
+    return found
+
+
+def _same_kinds(mine: Scenario, options: Mapping[str, Table], theirs: Scenario, where: str) -> dict[str, str]:
+    """For each label of ours, theirs of the same kind, however often it asks: so is a client's memory."""
+    their_options = plan.options_of_all(theirs, where)
+    kinds = {Kind.of(subject.transport or label, their_options[label]): label
+             for label, subject in reversed(theirs.transports.items()) if subject.server is None}
+    found = {label: kinds.get(Kind.of(subject.transport or label, options[label]))
+             for label, subject in mine.transports.items()}
+    return {label: other for label, other in found.items() if other is not None}
+
+
+def _unlike(mine: Scenario, theirs: Scenario) -> str:
+    """The first thing in which two scenarios' cells differ in shape; nothing where they don't."""
+    asked = [_shape(each) for each in (mine, theirs)]
+    for name, value in asked[0].items():
+        if value != asked[1][name]:
+            return f"{name} is {asked[1][name]} there and {value} here"
+    return ""
+
+
+def _shape(scenario: Scenario) -> dict[str, Any]:
+    """What two cells have to have in common, flat."""
+    feed = scenario.feed
+    further = {"bursty": feed.bursty, "replay": feed.replay}.get(feed.schedule)
+    return {
+        **{f"feed.{name}": getattr(feed, name) for name in FEED},
+        "feed": further, "load.mode": scenario.load.mode,
+        "load.symbols_per_client": scenario.load.symbols_per_client, "server": scenario.server,
+    }

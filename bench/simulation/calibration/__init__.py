@@ -1,0 +1,11 @@
+"""What work costs a server on this machine.
+
+Modules, in reading order:
+
+    observations     counts, CPU and instants of measured trials
+    least_squares    costs from counts
+    loopback_delays  delays from the instants of single ticks
+    costs            the costs file
+    calibration      from trials to a costs file
+    cost_bounds      costs at the ends of their intervals
+"""

@@ -1,0 +1,55 @@
+"""How dear or cheap work may be by its costs' intervals: what a comparison must hold at both ends of.
+
+    costs + their 95 % bounds + what a client asks for ─► Costs at the cheap end, Costs at the dear end
+
+A client's CPU is a sum of terms, count · cost, each with an interval. Their errors are taken as independent,
+so that the sum's reach is the root of the sum of squares (JCGM 100:2008, equation 10), and each cost goes
+so far to its end as its share in that: an ellipsoid's furthest point in the direction of the counts,
+
+    cost = value + (end − value) · r / |r|        r: what the sum gains with this cost alone at its end
+
+In a least squares of counts that rise together errors are mostly opposed, so this is too wide rather than
+too narrow. What a worker takes by itself (`ALONE`) goes to its end in full, as does the feed's way: few
+clients make much of it, many don't.
+
+A cost that could not be told apart is 0 with no interval, and stands in another: in the exchange that it
+always came with. Where answers hold more updates than they did there, that says nothing about the others:
+an update beyond an answer's first takes at most what the whole exchange takes.
+
+Known weakness: a cost with a value and no interval, since there were too few trials, is taken as it stands.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+
+from bench.simulation.calibration.costs import Estimate
+from bench.simulation.engine.inputs import Costs
+
+ALONE = ("base_share", "tick_s")
+
+
+def ends(costs: Costs, bounds: Mapping[str, Estimate], cpu: Callable[[Costs], float],
+         unshared: float) -> tuple[Costs, Costs]:
+    """The costs with which `cpu`, a client's seconds a second, is least and most; `unshared` is the share of
+    updates that are not the first of their answer."""
+    names = [each.name for each in fields(costs) if each.name in bounds]
+    low = {name: bounds[name].low for name in names if not math.isnan(bounds[name].low)}
+    high = {name: bounds[name].high for name in names if not math.isnan(bounds[name].high)}
+    if "update_s" in bounds and "update_s" not in high and costs.update_s == 0:
+        high["update_s"] = unshared * sum(
+            high.get(name, getattr(costs, name)) for name in ("request_s", "answer_s"))
+    return _moved(costs, low, cpu), _moved(costs, high, cpu)
+
+
+def _moved(costs: Costs, to: Mapping[str, float], cpu: Callable[[Costs], float]) -> Costs:
+    """The costs moved towards these ends."""
+    middle = cpu(costs)
+    gains = {name: abs(cpu(replace(costs, **{name: end})) - middle)
+             for name, end in to.items() if name not in ALONE}
+    reach = math.sqrt(sum(gain**2 for gain in gains.values()))
+    shares = {name: gains[name] / reach if reach and name in gains else float(name in ALONE) for name in to}
+    return replace(costs, **{
+        name: getattr(costs, name) + (end - getattr(costs, name)) * shares[name] for name, end in to.items()})

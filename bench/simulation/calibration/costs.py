@@ -1,0 +1,257 @@
+"""The costs file: what the servers' work costs on one machine, as it was measured there.
+
+    results/costs-<host>.json          made by `tickertape calibrate`, replaced by the next one
+    results/reference-costs.json       comes with the project, so that it can simulate before it has measured
+
+A file is true for one host, one commit, and the transports that were measured: costs differ with the
+transport, with TLS and with compression, so each such **kind** has costs of its own. What a new
+connection costs is one of them. Headers are not: their bytes are counted exactly
+(`bench.wire.sizes`), and what they cost in CPU is small beside the request that they stand in.
+
+Every number is an `Estimate` with the bounds of its 95 % interval. How they are found:
+`bench.simulation.calibration.least_squares`
+(CPU) and `bench.simulation.calibration.loopback_delays` (delays of the loopback). The cells and counts that
+they were found from
+stand in the file, so that a validation can refuse to be asked what the fit has already seen.
+
+Known weakness: a cost depends on load by the sleep before alone (`worker`), and on the connections by one
+share for request and answer (`world`); the fit's residuals, by cell, show what either leaves over.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from bench import shipped
+from bench.errors import RunError
+from bench.records.trial_record import SCHEMA_VERSION, read_json, refuse_invalid, write_json
+from bench.scenario.fields import Table
+from bench.simulation.engine.inputs import Costs, Net, Station
+
+MOST_S = 60.0
+"""What is dearer or further can only be a slip."""
+NEEDED = {
+    "costs": ("tick_s", "request_s", "answer_s", "update_s", "byte_s", "connection_s", "base_share",
+              "socket_share"),
+    "net": ("up_s", "down_s", "feed_s"),
+    "station": ("wake_s", "answer_s", "update_s"),
+}
+"""What each kind must have: a number that is missing is not 0. Those that came later are: a file without them
+holds them in the others."""
+REFERENCE = shipped.path("results/reference-costs.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with the bounds of its 95 % interval; NaN bounds: too few trials to say."""
+
+    value: Annotated[float, Field(strict=True)]
+    low: float = math.nan
+    high: float = math.nan
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.value <= MOST_S:
+            raise ValueError(f"a cost or a delay from 0 to {MOST_S:g} seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What has costs of its own."""
+
+    transport: str
+    """The transport's folder."""
+    tls: bool = False
+    compression: str = "none"
+
+    @classmethod
+    def of(cls, transport: str, options: Table | Mapping[str, Any]) -> Kind:
+        """The kind of a subject with these options."""
+        table = options.model_dump() if isinstance(options, Table) else options
+        return cls(transport, bool(table.get("tls", False)), str(table.get("compression", "none")))
+
+    def __str__(self) -> str:
+        knobs = ["TLS"] * self.tls + [self.compression] * (self.compression != "none")
+        return " with ".join([self.transport.replace("_", " "), *([" and ".join(knobs)] if knobs else [])])
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What was measured together: the conditions that a validation must not meet again."""
+
+    transport: str
+    options: dict[str, Any]
+    clients: int
+    rate_per_s: float | None
+    """Of the whole feed; null where a file was replayed."""
+    book_levels: int
+    encoding: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A cell that costs were fitted to: the means of its trials' counts, and how well the fit meets them."""
+
+    cell: Cell
+    trials: int
+    counts: dict[str, float]
+    """Per second of the window, by the names of `fit.COUNTS`."""
+    server_cpu_cores: float
+    """As measured."""
+    fitted_cpu_cores: float
+    load_cpu_cores: float
+    fitted_load_cores: float
+
+    @property
+    def error(self) -> float:
+        """Fitted over measured server CPU, less 1."""
+        return self.fitted_cpu_cores / self.server_cpu_cores - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """One kind's costs."""
+
+    kind: Kind
+    costs: dict[str, Estimate]
+    """By the names of `world.Costs`."""
+    net: dict[str, Estimate]
+    """By the names of `world.Net`: the loopback's."""
+    station: dict[str, Estimate]
+    """By the names of `world.Station`."""
+    fitted: list[Fitted] = field(default_factory=list)
+    residual_share: float = math.nan
+    """Root mean square of the trials' relative errors of server CPU."""
+    load_residual_share: float = math.nan
+    """The same of the load client's."""
+
+    @property
+    def world_costs(self) -> Costs:
+        """As the engine takes them."""
+        return Costs(**{name: found.value for name, found in self.costs.items()})
+
+    @property
+    def world_net(self) -> Net:
+        """The loopback, as the engine takes it."""
+        delays_s = {name: self.net[name].value for name in ("up_s", "down_s", "feed_s")}
+        return Net(delays_s["up_s"], delays_s["down_s"], delays_s["feed_s"])
+
+    @property
+    def world_station(self) -> Station:
+        """The load client, as the engine takes it."""
+        return Station(**{name: found.value for name, found in self.station.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class CostsFile:
+    """A calibration."""
+
+    host_name: str
+    host: dict[str, Any]
+    """As in a run's manifest (`bench.measure.host.describe`)."""
+    made_at: str
+    commit: str | None
+    versions: dict[str, str]
+    runs: list[str]
+    """Names of the runs that it was made from."""
+    transports: list[Calibrated]
+
+    @property
+    def told(self) -> str:
+        """Whose costs they are, in a few words for reports and tables."""
+        cores = self.host.get("cores") or []
+        place = f"{self.host.get('cpu_model', 'an unknown processor')}, {len(cores)} cores"
+        return f"costs measured on {self.host_name} ({place}), {self.made_at[:10]}"
+
+    def of(self, transport: str, options: Table | Mapping[str, Any]) -> Calibrated:
+        """The costs of a subject; a `RunError` that says what was calibrated where there are none."""
+        wanted = Kind.of(transport, options)
+        for each in self.transports:
+            if each.kind == wanted:
+                return each
+        known = ", ".join(str(each.kind) for each in self.transports) or "nothing"
+        raise RunError(f"the costs of {self.host_name}: transports: found {known}, needed is {wanted}; "
+                       "calibrate with a run that has it")
+
+
+_FILE = TypeAdapter(CostsFile)
+
+
+def host_slug() -> str:
+    """This machine's name, as it stands in a file's name."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", platform.node()) or "localhost"
+
+
+def default_costs(results: Path) -> Path:
+    """The file to use where none is named: this host's in the results folder, else the project's own."""
+    own = results / f"costs-{host_slug()}.json"
+    return own if own.is_file() else REFERENCE
+
+
+def write_costs(path: Path, costs: CostsFile) -> None:
+    """Write the file, whole or not at all; what is NaN is null."""
+    write_json(path, {"schema_version": SCHEMA_VERSION, **_without_nan(dataclasses.asdict(costs))})
+
+
+def read_costs(path: Path) -> CostsFile:
+    """Read a costs file; one that is newer, or that no calibration wrote, is a `RunError`."""
+    if not path.is_file():
+        raise RunError(f"{path}: no such file, allowed is a costs file: `tickertape calibrate` makes one")
+    document = read_json(path)
+    try:
+        found = _FILE.validate_python(_with_nan(document))
+    except ValidationError as error:
+        refuse_invalid(path, error)
+    _refuse_unless_whole(path, found)
+    return found
+
+
+def _refuse_unless_whole(path: Path, found: CostsFile) -> None:
+    """Raise `RunError` for what would be taken for 0 or for another's."""
+    def refuse(field: str, what: str, allowed: str) -> NoReturn:
+        raise RunError(f"{path}: {field}: found {what}, allowed is {allowed}")
+
+    if not isinstance(found.host.get("cores", []), list):
+        refuse("host.cores", str(found.host["cores"]), "a list")
+    known = {part: [each.name for each in dataclasses.fields(table)]
+             for part, table in (("costs", Costs), ("net", Net), ("station", Station))}
+    for number, each in enumerate(found.transports):
+        where = f"transports.{number}"
+        if each.kind in [other.kind for other in found.transports[:number]]:
+            refuse(f"{where}.kind", f"{each.kind} again", "each kind once")
+        for part, needed in NEEDED.items():
+            there = getattr(each, part)
+            for name in (*needed, *there):
+                if name not in there:
+                    refuse(f"{where}.{part}.{name}", "nothing", "a number of seconds, with its interval")
+                if name not in known[part]:
+                    refuse(f"{where}.{part}.{name}", "an unknown key", "one of " + ", ".join(known[part]))
+        if each.net["up_s"].value + each.net["down_s"].value == 0:
+            refuse(f"{where}.net.up_s", "0 as in down_s", "more than 0 in one of them")
+
+
+NANS = ("low", "high", "residual_share", "load_residual_share")
+"""Numbers that may be missing; in the file null."""
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nan(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _with_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: math.nan if each is None and name in NANS else _with_nan(each)
+                for name, each in value.items()}
+    return [_with_nan(each) for each in value] if isinstance(value, list) else value

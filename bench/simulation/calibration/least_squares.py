@@ -1,0 +1,137 @@
+"""Costs from counts: what one tick, one answer, one update takes, from what many of them took together.
+
+    CPU of a trial = base · T + exchange · answers + tick · ticks + connection · connections
+                     + update · updates + byte · bytes + socket · clients · T + wake · wake-ups
+                     + crowd · answers · ln((clients + 100) / 200)                     all costs ≥ 0
+
+solved over all trials of a kind by non-negative least squares (Lawson and Hanson 1974, chapter 23;
+`scipy.optimize.nnls`). Each trial's equation is divided by its CPU, so that relative errors count: a
+cheap trial says as much about a cost as a dear one. It is divided by its fitted CPU, in a few rounds that
+begin with the measured one: dividing by what was measured would favour the trials that came out low.
+`FLOOR_CORES` keeps a stretch that took nothing from counting without bound.
+
+Terms whose counts the trials can't tell apart from those before them, in the order of `TERMS`, stay 0: where
+every answer has one update, the update's cost is in the answer's, and nothing was said about the two apart.
+
+An interval is that of the normal equations: with W the weights, σ² the weighted residuals' mean square and
+
+    Var(costs) = σ² (AᵀWA)⁻¹        estimate ± t(n − k, 97.5 %) · √Var, cut off at 0
+
+of the least squares without the bound at 0, which is wider than with it. σ² holds what trials differ by
+and what the straight line misses alike.
+
+Known weakness: trials of one stretch of time share the machine's mood, so that their errors are not
+independent, and an interval from one short calibration is too narrow for a week.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize, stats
+
+from bench.simulation.calibration.costs import Estimate
+
+Floats = npt.NDArray[np.float64]
+
+TERMS = ("base", "exchange", "wake", "tick", "crowd", "connection", "update", "byte", "socket")
+"""What CPU is spent on, in the order in which each is given what could be several's."""
+FLOOR_CORES = 0.005
+"""Added to a stretch's CPU where it weighs the stretch."""
+ROUNDS = 4
+APART = 0.1
+"""A term is told apart where at least so much of its counts (as a share of their norm) is no mixture of
+the counts before it."""
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Some seconds of a process, and what happened in them."""
+
+    seconds: float
+    cpu_s: float
+    counts: Mapping[str, float]
+    """By the names of `TERMS`, without `base`; what is missing did not happen. `socket` is in seconds:
+    clients times the stretch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What the stretches say."""
+
+    costs: dict[str, Estimate]
+    """CPU seconds by the names of `TERMS`; 0 with NaN bounds where a term could not be told apart."""
+    fitted_cpu_s: tuple[float, ...]
+    """Of each stretch, in their order."""
+    residual_share: float
+    """Root mean square of fitted ÷ measured − 1, of the stretches above the floor."""
+    square: float = math.nan
+    """Mean square of the stretches' weighted errors: what the fit makes as small as it can."""
+
+
+def fit(stretches: Sequence[Stretch], terms: Sequence[str] = TERMS,
+        known: Mapping[str, Estimate] | None = None) -> Fit:
+    """The costs under which the stretches' CPU is met best; `known` are those of further terms."""
+    assert stretches, "nothing to fit to"
+    known_s = np.array([
+        sum(cost.value * (each.seconds if term == "base" else each.counts.get(term, 0.0))
+            for term, cost in (known or {}).items()) for each in stretches
+    ])
+    counts = np.array([
+        [each.seconds if term == "base" else each.counts.get(term, 0.0) for term in terms]
+        for each in stretches
+    ])
+    cpu_s = np.array([each.cpu_s for each in stretches]) - known_s
+    floor_s = FLOOR_CORES * np.array([each.seconds for each in stretches])
+    found, fitted_s = np.zeros(len(terms)), np.maximum(cpu_s, 0)
+    for _ in range(ROUNDS):
+        weight = 1 / (fitted_s + floor_s)
+        matrix, wanted = counts * weight[:, None], cpu_s * weight
+        told = apart(matrix)
+        scale = np.linalg.norm(matrix[:, told], axis=0)
+        found = np.zeros(len(terms))
+        found[told] = optimize.nnls(matrix[:, told] / scale, wanted)[0] / scale
+        fitted_s = counts @ found
+    reach = _reach(matrix[:, told], wanted)
+    costs = {term: Estimate(0.0) for term in terms} | dict(known or {})
+    for place, half in zip(told, reach, strict=True):
+        value = float(found[place])
+        costs[terms[place]] = Estimate(value, max(0.0, value - half), value + half)
+    above = cpu_s > floor_s
+    errors = fitted_s[above] / cpu_s[above] - 1
+    residual = math.sqrt(float(np.mean(errors**2))) if len(errors) else math.nan
+    square = float(np.mean(((fitted_s - cpu_s) / (cpu_s + floor_s))**2))
+    return Fit(costs, tuple((fitted_s + known_s).tolist()), residual, square)
+
+
+def apart(matrix: Floats) -> list[int]:
+    """The columns that are no mixture of those before them, to within `APART`."""
+    told: list[int] = []
+    for place in range(matrix.shape[1]):
+        column = matrix[:, place]
+        norm = float(np.linalg.norm(column))
+        if norm == 0:
+            continue
+        rest = column
+        if told:
+            mixture, *_ = np.linalg.lstsq(matrix[:, told], column, rcond=None)
+            rest = column - matrix[:, told] @ mixture
+        if float(np.linalg.norm(rest)) > APART * norm:
+            told.append(place)
+    return told
+
+
+def _reach(matrix: Floats, wanted: Floats) -> Floats:
+    """Half the interval of each cost; NaN where there are no more equations than costs."""
+    freedom = len(wanted) - matrix.shape[1]
+    if freedom < 1:
+        return np.full(matrix.shape[1], math.nan)
+    free, *_ = np.linalg.lstsq(matrix, wanted, rcond=None)
+    variance = float(np.sum((wanted - matrix @ free) ** 2)) / freedom
+    spread = np.sqrt(np.maximum(variance * np.diag(np.linalg.pinv(matrix.T @ matrix)), 0))
+    return np.asarray(stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * spread, dtype=np.float64)

@@ -1,0 +1,113 @@
+"""Delays of the loopback, from the instants of single ticks.
+
+A tick is **alone** if the one before it and the one after it are at least `ALONE_S` away, so that its whole
+fan-out is over before anything else happens. Of such a tick with n arrivals, in the order of the kernel:
+
+    due ──feed── worker has it ──tick, answer── k₁ ──answer── k₂ ─ … ─ kₙ      kernel of the clients
+                                                └─wake─ a₁ …                   the load client looks
+
+    first      k₁ − due           the feed's way, the work on the tick, and the first answer
+    spacing    (kₙ − k₁)/(n − 1)  what one answer takes the worker: tells it apart from the request
+    wake       a₁ − k₁            from an answer's being there until an idle load client looks
+    reading    (aₙ − a₁)/(n − 1)  what one answer takes the load client, where it is slower than the worker
+
+A server that has slept is cold (`worker`), and its fan-outs get slower by a share, `cold_share`. It is the
+slope of their spacings over the coldness that each began with, over all ticks that found the server asleep:
+Theil's, a median, since a server stands still at times. Where clients ask again, that takes about as long as
+answering them did, and the sleep begins after it.
+
+For polls, which are answered one by one, `wake` is the median of app − kernel, and the way up is what is left
+of a request's duration once service and wake are taken off.
+
+Known weakness: kernel instants are stamped by the server's own system call on loopback, so the way down
+to a client's kernel is none at all.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from bench.clock import NO_STAMP
+from bench.simulation.engine.server_queue import coldness
+from bench.stats.trial.arrays import TrialArrays
+
+ALONE_S = 0.02
+SLEEPS_LEAST = 10
+"""Fan-outs after a sleep, and clients, below which no slope is drawn."""
+NS = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Instants:
+    """What the instants of one trial say; NaN where they say nothing."""
+
+    first_s: float = math.nan
+    spacing_s: float = math.nan
+    wake_s: float = math.nan
+    reading_s: float = math.nan
+    lag_s: float = math.nan
+    """Median of app − kernel over all arrivals."""
+    alone: int = 0
+    """Ticks that were alone."""
+    cold_share: float = math.nan
+    """How much slower the fan-outs of a cold server are, as a share."""
+
+
+def instants(trial: TrialArrays, asks_again: bool = False) -> Instants:
+    """The medians over the ticks of the window that were alone and reached several clients; `asks_again`:
+    whether each answer brings a request at once."""
+    arrivals = trial.arrivals
+    stamped = arrivals.kernel_ns != NO_STAMP
+    if not stamped.any():
+        return Instants()
+    lag_s = float(np.median((arrivals.app_ns - arrivals.kernel_ns)[stamped])) / NS
+    rows = [row for tick in _alone(trial).tolist() if (row := _of_tick(trial, tick)) is not None]
+    if not rows:
+        return Instants(lag_s=lag_s)
+    first, spacing, wake, reading = (np.median(np.array(rows), axis=0) / NS).tolist()
+    return Instants(first, spacing, wake, reading, lag_s, len(rows), _cold_share(trial, asks_again))
+
+
+def _cold_share(trial: TrialArrays, asks_again: bool) -> float:
+    """By how much the spacings grow with the coldness that a fan-out begins with."""
+    arrivals, due_ns = trial.arrivals, trial.ticks.due_ns
+    order = np.lexsort((arrivals.kernel_ns, arrivals.tick))
+    kernel = arrivals.kernel_ns[order]
+    ticks, begin, count = np.unique(arrivals.tick[order], return_index=True, return_counts=True)
+    first, last = kernel[begin], kernel[begin + count - 1]
+    asleep_from = np.maximum.accumulate(last + (last - first) * asks_again)
+    slept_s = (due_ns[ticks][1:] - asleep_from[:-1]) / NS
+    whole = (slept_s > 0) & (count[1:] == count.max()) & (first[1:] != NO_STAMP)
+    if whole.sum() < SLEEPS_LEAST or count.max() < SLEEPS_LEAST:
+        return math.nan
+    cold, spacing = coldness(slept_s[whole]), (last - first)[1:][whole] / (count.max() - 1)
+    if np.ptp(cold) == 0:
+        return math.nan
+    with np.errstate(invalid="ignore"):   # its interval, which nobody wants
+        slope, warm, *_ = stats.theilslopes(spacing, cold)
+    return float(slope / warm) if warm > 0 else math.nan
+
+
+def _alone(trial: TrialArrays) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Places of the ticks of the window that were alone."""
+    due_ns, windows = trial.ticks.due_ns, trial.windows
+    gaps = np.diff(due_ns, prepend=due_ns[:1] - 10**12, append=due_ns[-1:] + 10**12)
+    alone = (gaps[:-1] >= ALONE_S * NS) & (gaps[1:] >= ALONE_S * NS)
+    return np.flatnonzero(alone & (due_ns >= windows.t0_ns) & (due_ns < windows.t1_ns))
+
+
+def _of_tick(trial: TrialArrays, tick: int) -> tuple[float, ...] | None:
+    """First, spacing, wake and reading of one tick, in ns; None where too few clients had it, or no stamp
+    came."""
+    arrivals, due_ns = trial.arrivals, trial.ticks.due_ns[tick]
+    mine = arrivals.tick == tick
+    kernel = np.sort(arrivals.kernel_ns[mine])
+    if len(kernel) < 5 or kernel[0] == NO_STAMP:
+        return None
+    app = np.sort(arrivals.app_ns[mine])
+    spacing, reading = ((each[-1] - each[0]) / (len(each) - 1) for each in (kernel, app))
+    return float(kernel[0] - due_ns), float(spacing), float(app[0] - kernel[0]), float(reading)

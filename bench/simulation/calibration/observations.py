@@ -1,0 +1,219 @@
+"""What measured trials say about costs: counts, CPU and instants, read from a run's records.
+
+    manifest.json ─► feed, options ─┐
+    trial.json ─► CPU by process ───┼─► Observation: one VALID trial
+    tables ─► counts, instants ─────┘
+
+A server that has slept is cold (`worker`), and what wakes it takes longer. How cold it is on average follows
+from how often it slept, which the kernel counts as voluntary context switches, and for how long in all.
+
+Everything is of [t0, t1): CPU by the processes' own clocks, counts by the clients' own. A pushed message
+is told by its segment: each is written at once, and is one segment as long as it fits into one.
+
+Known weakness: the clients' looks are a few milliseconds after t0 and t1, the CPU's are not. Where no
+wake-ups were counted, ticks and polls are taken to come at random, and to wake whom they find asleep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import transports
+from bench.audit.detectors import judge
+from bench.errors import RunError
+from bench.records import manifest as manifests
+from bench.records import trial_record
+from bench.records.trial_record import TrialRecord, Usage
+from bench.scenario.fields import Table
+from bench.scenario.model import Scenario
+from bench.simulation.calibration.costs import Cell, Kind
+from bench.simulation.calibration.least_squares import Stretch
+from bench.simulation.calibration.loopback_delays import Instants, instants
+from bench.simulation.engine.inputs import crowding
+from bench.simulation.engine.server_queue import mean_coldness, warmed
+from bench.stats.trial.arrays import TrialArrays, trial_arrays
+from bench.stats.trial.bytes import client_sums
+from bench.transports.cycle import Cycle
+from bench.wire.sizes import SEGMENT_PAYLOAD
+
+COUNTS = ("ticks", "requests", "answers", "updates", "payload_bytes", "connections", "clients")
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One VALID trial."""
+
+    run: str
+    trial: str
+    kind: Kind
+    cycle: Cycle
+    cell: Cell
+    seconds: float
+    counts: dict[str, float]
+    """Over the window, by the names of `COUNTS`."""
+    server_cpu_s: float
+    load_cpu_s: float
+    idle_s: float
+    """Length of the idle stretch; 0: it was not measured."""
+    idle_cpu_s: float
+    wakeups: float
+    """Of the server, in the window."""
+    idle_wakeups: float
+    request_s: float
+    """Mean time from request to response; NaN for what is pushed."""
+    instants: Instants
+
+    @property
+    def waits(self) -> bool:
+        """Whether clients wait for ticks, and ask for nothing meanwhile."""
+        return self.cycle.pushes or self.cycle.parks
+
+    @property
+    def coldness(self) -> float:
+        """Of the server when it was woken, on average."""
+        return mean_coldness(self.seconds - self.server_cpu_s, self.wakeups)
+
+    @property
+    def kept(self) -> float:
+        """What is left of that, on average over the work that follows: all of it in a fan-out. A parked
+        client's next request comes behind one, so about three quarters through; polls come at any time."""
+        busy_s = self.server_cpu_s / max(self.wakeups, 1)
+        if self.cycle.pushes:
+            return 1.0
+        return float((1 + warmed(1.0, 0.75 * busy_s)) / 2 if self.cycle.parks else warmed(1.0, 0.5 * busy_s))
+
+    def stretches(self, cold_share: float) -> list[Stretch]:
+        """The server's: the window, and the idle stretch. In the latter polls come by their schedule, and
+        nothing else does."""
+        cold = self.coldness
+        terms = _colder(self.terms(self.seconds), cold_share * cold * self.kept)
+        found = [Stretch(self.seconds, self.server_cpu_s, {**terms, "wake": cold * self.wakeups})]
+        if self.idle_s:
+            cold = mean_coldness(self.idle_s - self.idle_cpu_s, self.idle_wakeups)
+            terms = _colder(self._of_idle(), cold_share * cold)
+            found.append(Stretch(self.idle_s, self.idle_cpu_s, {**terms, "wake": cold * self.idle_wakeups}))
+        return found
+
+    def _of_idle(self) -> dict[str, float]:
+        terms = {"socket": self.counts["clients"] * self.idle_s}
+        if not self.waits:
+            terms["exchange"] = self.counts["clients"] * self.idle_s / self.cycle.interval_s
+            terms["crowd"] = terms["exchange"] * crowding(self.counts["clients"])
+            terms["connection"] = terms["exchange"] * self.cycle.new_connection
+        return terms
+
+    def terms(self, seconds: float) -> dict[str, float]:
+        """The window's counts by the names of `fit.TERMS`, without wake-ups."""
+        counts = self.counts
+        return {
+            "exchange": counts["answers"], "crowd": counts["answers"] * crowding(counts["clients"]),
+            "tick": counts["ticks"], "connection": counts["connections"],
+            "update": counts["updates"], "byte": counts["payload_bytes"],
+            "socket": counts["clients"] * seconds,
+        }
+
+
+def _colder(terms: dict[str, float], by: float) -> dict[str, float]:
+    """Counts as a cold server feels them, `by` so much more; what is open takes what it takes."""
+    return {name: count if name == "socket" else count * (1 + by) for name, count in terms.items()}
+
+
+def observe(run: Path) -> list[Observation]:
+    """The VALID trials of a run, measured ones only."""
+    manifest = manifests.read(run)
+    scenario = Scenario.model_validate(manifest["scenario"])
+    found = list(_of_run(run, manifest, scenario))
+    if not found:
+        raise RunError(f"{run}: trials: found none that was measured and is VALID, needed is at least one")
+    return found
+
+
+def kinds_asked(manifests_read: Sequence[Mapping[str, Any]]) -> dict[str, Kind | None]:
+    """What runs were to measure, by what it is called; None for a server of the user's own."""
+    found: dict[str, Kind | None] = {}
+    for said in manifests_read:
+        for label, subject in Scenario.model_validate(said["scenario"]).transports.items():
+            if subject.server is not None:
+                found[label] = None
+                continue
+            kind = Kind.of(subject.transport or label, transports.options(label, subject, manifests.NAME))
+            found[str(kind)] = kind
+    return found
+
+
+def _of_run(run: Path, manifest: Mapping[str, Any], scenario: Scenario) -> Iterator[Observation]:
+    options = {
+        label: transports.options(label, subject, str(run / manifests.NAME))
+        for label, subject in scenario.transports.items() if subject.server is None
+    }
+    for folder in trial_record.trial_folders(run):
+        record = trial_record.read_trial(folder)
+        if record.source != "measured" or record.subject not in options:
+            continue
+        _, verdict = judge(folder)
+        if verdict.status == "VALID":
+            yield observation(folder, record, scenario, options[record.subject])
+
+
+def cell_of(record: TrialRecord, scenario: Scenario, options: Table) -> Cell:
+    """The conditions of a trial."""
+    feed = scenario.feed
+    return Cell(
+        record.transport, options.model_dump(mode="json"), record.clients, record.rate_per_s,
+        feed.book_levels, feed.encoding,
+    )
+
+
+def observation(folder: Path, record: TrialRecord, scenario: Scenario, options: Table) -> Observation:
+    """What one trial says."""
+    assert record.windows is not None, f"{record.trial} was never measured"
+    tables = {name: trial_record.read_table(folder, name) for name in trial_record.TABLES}
+    trial = trial_arrays(record, tables)
+    cycle: Cycle = transports.part(record.transport, "model").cycle(options)
+    sums = client_sums(tables["clients"])
+    server, load = (record.usage.get(name, Usage()) for name in ("server", "load"))
+    if server.cpu_ns is None or load.cpu_ns is None:
+        raise RunError(f"{folder / 'trial.json'}: usage: found no CPU of server and load, and costs are "
+                       "made of it (it needs Linux)")
+    counts = _counts(record, trial, sums, cycle)
+    asked = counts["clients"] / cycle.interval_s if cycle.interval_s else 0.0
+    seconds, idle_s = (record.windows.t1_ns - record.windows.t0_ns) / 1e9, (server.idle_ns or 0) / 1e9
+    return Observation(
+        run=folder.parent.parent.name, trial=record.trial,
+        kind=Kind.of(record.transport, options), cycle=cycle, cell=cell_of(record, scenario, options),
+        seconds=seconds, counts=counts,
+        server_cpu_s=server.cpu_ns / 1e9, load_cpu_s=load.cpu_ns / 1e9,
+        idle_s=idle_s, idle_cpu_s=(server.idle_cpu_ns or 0) / 1e9,
+        wakeups=_or(server.wakeups, (counts["ticks"] / seconds + asked) * (seconds - server.cpu_ns / 1e9)),
+        idle_wakeups=_or(server.idle_wakeups, asked * (idle_s - (server.idle_cpu_ns or 0) / 1e9)),
+        request_s=float(np.divide(sums["request_duration_ns"], 1e9 * max(sums["responses"], 1)))
+        if sums["responses"] else float("nan"),
+        instants=instants(trial, asks_again=cycle.parks),
+    )
+
+
+def _or(counted: int | None, otherwise: float) -> float:
+    return otherwise if counted is None else float(counted)
+
+
+def _counts(record: TrialRecord, trial: TrialArrays, sums: Mapping[str, float],
+            cycle: Cycle) -> dict[str, float]:
+    """Of the window, by the names of `COUNTS`."""
+    ticks, windows = trial.ticks, trial.windows
+    within = (ticks.due_ns >= windows.t0_ns) & (ticks.due_ns < windows.t1_ns)
+    payload_bytes = float(ticks.payload_bytes[within].mean()) if within.any() else 0.0
+    answers = sums["responses"]
+    if cycle.pushes:
+        segments = sums["data_segments_down"]
+        fits = payload_bytes < 0.9 * SEGMENT_PAYLOAD and segments == segments
+        answers = min(segments, sums["updates"]) if fits else sums["updates"]
+    return {
+        "ticks": float(np.count_nonzero(within)), "requests": sums["requests"], "answers": answers,
+        "updates": sums["updates"], "payload_bytes": payload_bytes * sums["updates"],
+        "connections": sums["connections"], "clients": float(record.clients),
+    }

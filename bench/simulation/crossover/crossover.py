@@ -1,0 +1,427 @@
+"""Which transport is the cheapest, and which the freshest: the closed forms, over a whole map.
+
+    cheapest   (rate, clients, round trip, budget)   the least that keeps every update within the budget
+    freshest   (rate, clients, round trip)           the least age on the workers that there are
+
+Each transport is taken at its best. One that polls at an interval has that free: where the cheapest is
+sought it asks as seldom as the budget allows (its worst latency is the budget), where the freshest is, as
+often as the workers can bear. But no poll finds more than one answer holds, nor half of what a client may
+be behind (`Found`): else it would ask again at once, or pass for slow. Then the most clients n that one
+worker can have are looked for, so that
+
+    CPU of the worker ≤ full_at      and      worst latency + mean wait ≤ budget
+
+and ⌈N / n⌉ workers are needed. The CPU is taken at no load, since a worker that falls behind is asked less
+often, which must not count in its favour. For a push the second is a limit of its own: the last of n
+clients waits for n sends. A worker takes the whole feed, so each further one costs its ticks again.
+
+Price = workers · price of one + bytes down · price of a gigabyte, or CPU cores where nothing has a price.
+
+All this is done three times: with the costs as they were calibrated, and with both ends of their intervals
+(`leeway`). The errors of a validation widen what comes of it (`bench.stats.run.uncertainty`), as independent
+errors do: by the root of the sum of squares, of logarithms. Two transports whose distance is within what both
+may be off together are a tie, whatever the figures say. A field is not known where somebody may be unable.
+
+Known weakness: what the closed forms leave out (they say what): variance, loss, slow clients. Costs of memory
+and of connections beside CPU aren't in the price. Transports that batch when they fall behind could be pushed
+further than `full_at`; that is what the engine is for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from bench import transports
+from bench.scenario.crossover import Crossover
+from bench.scenario.fields import Table
+from bench.scenario.model import Server
+from bench.scenario.simulation import Prices
+from bench.simulation.analytic.system import Demand, Forecast, analytic
+from bench.simulation.calibration.cost_bounds import ends
+from bench.simulation.calibration.costs import Estimate
+from bench.simulation.engine.inputs import Costs, Net
+from bench.transports.cycle import Cycle
+from bench.wire.contract import Mode
+from bench.wire.sizes import Sizes
+
+MONTH_S = 730 * 3600.0
+"""A month, as clouds bill it."""
+CLIENTS_MOST = 10_000_000
+"""No worker is taken to have more."""
+PRECISION = 1.002
+"""Ratio to which the most clients of a worker, and the shortest interval, are found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How many ticks a poll may find."""
+
+    in_one: float = math.inf
+    """Ticks of its subscription, on average, that nearly always fit into one answer."""
+    held: float = math.inf
+    """Ticks of the feed: half of what the server keeps, or lets a client be behind (`plan.check`)."""
+
+    @classmethod
+    def by(cls, server: Server, mode: Mode) -> Found:
+        """The server's bounds. n ticks on average and three standard deviations, n + 3√n, fit into a batch;
+        one of `latest` holds symbols."""
+        held = min(server.slow_client.buffer_ticks, server.tape_ticks) / 2
+        root = (math.sqrt(9 + 4 * server.batch_max) - 3) / 2
+        return cls(root**2 if mode == "every" else math.inf, held)
+
+    def longest_s(self, demand: Demand) -> float:
+        """The longest interval at which a poll finds no more."""
+        return min(self.in_one / demand.rate_per_s, self.held / demand.ticks_per_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One transport that is compared."""
+
+    label: str
+    transport: str
+    options: Table
+    costs: Costs
+    feed_s: float
+    """From a tick's due instant until a worker has it."""
+    sizes: Sizes
+    finds: Found = Found()
+    bounds: Mapping[str, Estimate] = field(default_factory=dict)
+    """Of the costs and of `feed_s`, where there are any."""
+    truths: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Truth ÷ predicted by a validation, 95 %: of `cpu`, `bytes` and `age`, where it was checked."""
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether how often it asks is free."""
+        cycle: Cycle = transports.part(self.transport, "model").cycle(self.options)
+        return cycle.interval_s > 0
+
+    def asking_every(self, interval_s: float) -> Subject:
+        """The same at another interval."""
+        return replace(self, options=self.options.model_copy(update={"interval_s": interval_s}))
+
+    def ends(self, demand: Demand, rtt_s: float) -> tuple[Subject, Subject]:
+        """The same as cheap and quick, and as dear and slow, as it may be by its bounds."""
+        def cpu(costs: Costs) -> float:
+            return client_cores(replace(self, costs=costs), demand, rtt_s)
+
+        found, feed = self.forecast(demand, rtt_s, 1), self.bounds.get("feed_s", Estimate(self.feed_s))
+        first = found.requests_per_s * (1 - found.empty_share) or found.updates_per_s
+        cheap, dear = ends(self.costs, self.bounds, cpu, max(0.0, 1 - first / found.updates_per_s))
+        return (replace(self, costs=cheap, feed_s=self.feed_s if math.isnan(feed.low) else feed.low),
+                replace(self, costs=dear, feed_s=self.feed_s if math.isnan(feed.high) else feed.high))
+
+    def forecast(self, demand: Demand, rtt_s: float, clients: float, full_at: float = 1.0) -> Forecast:
+        """The closed forms of one worker with so many clients."""
+        net = Net(rtt_s / 2, rtt_s / 2, self.feed_s)
+        with np.errstate(invalid="ignore"):   # an overloaded worker's rates are no numbers
+            return analytic(
+                self.transport, self.options, self.costs, net, demand, self.sizes, clients, full_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One transport at one point: what it takes, and what it gives; or why it can't."""
+
+    why_not: str
+    """`latency` or `overload`; empty: it can."""
+    interval_s: float
+    """NaN where it has none."""
+    workers: int
+    per_worker: float
+    """The most clients that a worker can have."""
+    cores: float
+    """CPU of all workers."""
+    bytes_down_per_s: float
+    latency_mean_s: float
+    latency_worst_s: float
+    age_excess_s: float
+    price: float
+    """A month; NaN where nothing has a price."""
+
+    @property
+    def possible(self) -> bool:
+        """Whether it does what is asked."""
+        return not self.why_not
+
+
+def refused(why: str) -> Offer:
+    """A transport that can't."""
+    none = math.nan
+    return Offer(why, none, 0, none, none, none, none, none, none, none)
+
+
+def wait_s(subject: Subject, demand: Demand, rtt_s: float, clients: float, whole: Forecast) -> float:
+    """The mean wait of what comes at random: what it takes longer than if it came evenly. Where the form is
+    past its end it says nothing, so nothing: what the worker bears is for its CPU to say."""
+    even = subject.forecast(replace(demand, regular=True), rtt_s, clients)
+    both = math.isfinite(whole.server_s) and math.isfinite(even.server_s)
+    return max(0.0, whole.server_s - even.server_s) if both else 0.0
+
+
+def cores(forecast: Forecast, clients: float) -> float:
+    """CPU of a worker with so many clients, whatever it uses idly in it."""
+    return forecast.cpu_per_update_s * forecast.updates_per_s * clients
+
+
+def calm_cores(subject: Subject, demand: Demand, rtt_s: float, clients: float) -> float:
+    """The same without any wait: a client's share where it is alone, times so many."""
+    subject = replace(subject, costs=subject.costs.crowded(clients))
+    alone = cores(subject.forecast(demand, rtt_s, 1), 1)
+    return alone + (clients - 1) * client_cores(subject, demand, rtt_s)
+
+
+def client_cores(subject: Subject, demand: Demand, rtt_s: float) -> float:
+    """CPU of one client more, where hardly any is."""
+    both, alone = (cores(subject.forecast(demand, rtt_s, clients), clients) for clients in (2, 1))
+    return both - alone
+
+
+def most_clients(subject: Subject, demand: Demand, rtt_s: float, budget_s: float, full_at: float) -> float:
+    """The most clients of one worker within both limits; below 1: none."""
+
+    def fits(clients: float) -> bool:
+        found = subject.forecast(demand, rtt_s, clients, full_at)
+        if clients > found.clients_max:
+            return False
+        late_s = found.latency_worst_s
+        return late_s <= budget_s and late_s + wait_s(subject, demand, rtt_s, clients, found) <= budget_s
+
+    if not fits(1):
+        return 0.0
+    low = high = 1.0
+    while fits(high) and high < CLIENTS_MOST:
+        low, high = high, high * 8
+    while high / low > PRECISION:
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+def at_budget(subject: Subject, demand: Demand, rtt_s: float, budget_s: float) -> Subject | None:
+    """The subject asking as seldom as the budget allows; None: it can't be within it, however often it
+    asks."""
+    if not subject.has_interval:
+        return subject
+    longest_s = subject.finds.longest_s(demand)
+    interval_s = min(budget_s, longest_s)
+    for _ in range(20):   # what an interval adds to the worst latency is itself and very little more
+        asking = subject.asking_every(interval_s)
+        over_s = asking.forecast(demand, rtt_s, 1).latency_worst_s - 0.999 * budget_s
+        if abs(over_s) < 1e-4 * budget_s or (over_s < 0 and interval_s == longest_s):
+            break
+        interval_s = min(interval_s - over_s, longest_s)
+        if interval_s <= 0:
+            return None
+    return asking
+
+
+def cheapest(subject: Subject, demand: Demand, rtt_s: float, budget_s: float, full_at: float,
+             counts: Sequence[int], prices: Prices | None) -> dict[int, Offer]:
+    """What the subject takes to keep the budget, for each count of clients."""
+    asking = at_budget(subject, demand, rtt_s, budget_s)
+    if asking is None or asking.forecast(demand, rtt_s, 1).latency_worst_s > budget_s:
+        return dict.fromkeys(counts, refused("latency"))
+    most = most_clients(asking, demand, rtt_s, budget_s, full_at)
+    if most < 1:
+        return dict.fromkeys(counts, refused("overload"))
+    return {
+        clients: offer(asking, demand, rtt_s, math.ceil(clients / most), clients, most, prices)
+        for clients in counts
+    }
+
+
+def freshest(subject: Subject, demand: Demand, rtt_s: float, workers: int, full_at: float, clients: int,
+             prices: Prices | None) -> Offer:
+    """What the subject gives on so many workers, at the shortest interval that they can bear."""
+    each = clients / min(workers, clients)
+
+    def fits(asking: Subject) -> bool:
+        return each <= asking.forecast(demand, rtt_s, each, full_at).clients_max
+
+    if not subject.has_interval:
+        if not fits(subject):
+            return refused("overload")
+        return offer(subject, demand, rtt_s, min(workers, clients), clients, math.nan, prices)
+    high_s = min(86_400.0, subject.finds.longest_s(demand))
+    low_s = min(max(rtt_s, 1e-4), high_s)
+    if not fits(subject.asking_every(high_s)):
+        return refused("overload")
+    if fits(subject.asking_every(low_s)):
+        high_s = low_s   # no oftener than an answer takes to come
+    while high_s / low_s > PRECISION:
+        middle_s = math.sqrt(low_s * high_s)
+        low_s, high_s = (low_s, middle_s) if fits(subject.asking_every(middle_s)) else (middle_s, high_s)
+    asking = subject.asking_every(high_s)
+    return offer(asking, demand, rtt_s, min(workers, clients), clients, math.nan, prices)
+
+
+def offer(subject: Subject, demand: Demand, rtt_s: float, workers: int, clients: int, most: float,
+          prices: Prices | None) -> Offer:
+    """So many workers that share the clients."""
+    each = clients / workers
+    found = subject.forecast(demand, rtt_s, each)
+    waits = math.isfinite(found.server_s)
+    times = found if waits else subject.forecast(demand, rtt_s, 1)
+    bytes_per_s = clients * times.updates_per_s * times.bytes_down
+    price = math.nan if prices is None else (
+        workers * prices.worker_month + bytes_per_s * MONTH_S / 1e9 * prices.gigabyte_out)
+    interval_s = float(getattr(subject.options, "interval_s", math.nan)) if subject.has_interval else math.nan
+    used = workers * (cores(found, each) if waits else calm_cores(subject, demand, rtt_s, each))
+    return Offer("", interval_s, workers, most, used, bytes_per_s, times.latency_mean_s,
+                 times.latency_worst_s, times.age_excess_s, price)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of the map."""
+
+    asked: str
+    """`cheapest` or `freshest`."""
+    rate_per_s: float
+    clients: int
+    rtt_ms: float
+    staleness_ms: float
+    """The budget; NaN where the freshest is asked for."""
+    offers: Mapping[str, Offer]
+    spans: Mapping[str, tuple[Offer, Offer]]
+    """The same with the costs at either end of their intervals."""
+    truths: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    """Of each, how far off its model was (`Subject.truths`)."""
+    worker_month: float = 0.0
+    """Price of a worker."""
+
+    def figure(self, offer: Offer) -> float:
+        """What the offers are compared by: the lower the better."""
+        if self.asked == "freshest":
+            return offer.age_excess_s
+        return offer.cores if math.isnan(offer.price) else offer.price
+
+    def standing(self) -> list[tuple[float, str]]:
+        """Those that can, the best first."""
+        return sorted((self.figure(each), label) for label, each in self.offers.items() if each.possible)
+
+    def best(self, margin: float) -> list[str]:
+        """Return those that the first doesn't beat: by more than the margin, and by more than what both may
+        be off together."""
+        standing = self.standing()
+        return [label for value, label in standing
+                if value <= standing[0][0] * (1 + margin) or not self._separates(standing[0][1], label)]
+
+    def _separates(self, first: str, other: str) -> bool:
+        """Whether two figures are further apart than what both may be off together."""
+        value, further = (self.figure(self.offers[label]) for label in (first, other))
+        up, down = self._spread(first)[1], self._spread(other)[0]
+        return math.log(further / value) > math.hypot(up, down) if value > 0 else further > value
+
+    def _spread(self, label: str) -> tuple[float, float]:
+        """How far the truth of its figure may be below and above, as logarithms; what can't be done at an end
+        is not in it."""
+        value = self.figure(self.offers[label])
+        ends = [self.figure(each) for each in self.spans[label] if each.possible]
+        if value <= 0:
+            return 0.0, 0.0
+        costs = [math.log(value / min([value, *ends])), math.log(max([value, *ends]) / value)]
+        model = [abs(math.log(each)) for each in self._truth(label)]
+        return math.hypot(costs[0], model[0]), math.hypot(costs[1], model[1])
+
+    def _truth(self, label: str) -> tuple[float, float]:
+        """Truth ÷ predicted of its figure, at least and at most, by the validation."""
+        truths, offer = self.truths.get(label, {}), self.offers[label]
+        cpu, sent = truths.get("cpu", (1.0, 1.0)), truths.get("bytes", (1.0, 1.0))
+        if self.asked == "freshest":
+            return truths.get("age", (1.0, 1.0))
+        if math.isnan(offer.price):
+            return cpu
+        exact = self.clients / offer.per_worker if offer.per_worker > 0 else offer.workers
+        traffic = offer.price - offer.workers * self.worker_month
+        low, high = (
+            (max(1, math.ceil(exact * factor)) * self.worker_month + traffic * much) / offer.price
+            if offer.price > 0 else 1.0 for factor, much in zip(cpu, sent, strict=True))
+        return min(low, 1.0), max(high, 1.0)
+
+    def span(self, label: str) -> tuple[float, float]:
+        """The least and the most that its figure may be; infinite where it may be that it can't."""
+        found = [self.figure(each) if each.possible else math.inf
+                 for each in (self.offers[label], *self.spans[label])]
+        if not self.offers[label].possible:
+            return min(found), max(found)
+        down, up = self._spread(label)
+        value = found[0]
+        return value * math.exp(-down), math.inf if math.inf in found else value * math.exp(up)
+
+    def known(self, margin: float) -> bool:
+        """Whether the answer hangs on nobody who may be unable: none of the best, and nobody who may come
+        near them if it is able."""
+        best = self.best(margin)
+        unable = [label for label, each in self.offers.items() if not each.possible]
+        able = [low for label in unable if (low := self.span(label)[0]) < math.inf]
+        if not best:
+            return not able
+        high = max(self.span(label)[1] for label in best)
+        return high < math.inf and all(low > high for low in able)
+
+
+def fields(asked: Crossover, demand: Demand, subjects: Sequence[Subject], full_at: float,
+           prices: Prices | None) -> Iterator[Field]:
+    """The whole map, field by field. `demand` says all but the rate."""
+    share = demand.rate_per_s / demand.ticks_per_s
+    for rate in asked.rates_per_s:
+        wanted = replace(demand, rate_per_s=rate, feed_per_s=rate / share)
+        for rtt_ms in asked.rtt_ms:
+            for staleness_ms in (*asked.staleness_ms, math.nan):
+                found = {each.label: thrice(asked, each, wanted, rtt_ms / 1000, staleness_ms / 1000, full_at,
+                                            prices) for each in subjects}
+                for clients in asked.clients:
+                    offers = {label: tuple(each[clients] for each in three) for label, three in found.items()}
+                    yield Field("freshest" if math.isnan(staleness_ms) else "cheapest", rate, clients, rtt_ms,
+                                staleness_ms, {label: three[0] for label, three in offers.items()},
+                                {label: (three[1], three[2]) for label, three in offers.items()},
+                                {each.label: each.truths for each in subjects},
+                                prices.worker_month if prices else 0.0)
+
+
+def thrice(asked: Crossover, subject: Subject, demand: Demand, rtt_s: float, budget_s: float, full_at: float,
+           prices: Prices | None) -> list[dict[int, Offer]]:
+    """What the subject takes or gives for each count of clients (with no budget it is the freshest): as
+    calibrated, and with its costs at their cheap and at their dear end."""
+    def offers(one: Subject) -> dict[int, Offer]:
+        if math.isnan(budget_s):
+            return {clients: freshest(one, demand, rtt_s, asked.workers, full_at, clients, prices)
+                    for clients in asked.clients}
+        return cheapest(one, demand, rtt_s, budget_s, full_at, asked.clients, prices)
+
+    found = offers(subject)
+    asks_s = [each.interval_s for each in found.values() if each.interval_s > 0]
+    asking = subject.asking_every(asks_s[0]) if asks_s else subject
+    told = [replace(subject, costs=end.costs, feed_s=end.feed_s) for end in asking.ends(demand, rtt_s)]
+    return [found, *(found if each == subject else offers(each) for each in told)]
+
+
+def rows(field: Field, margin: float) -> list[dict[str, object]]:
+    """A field's rows of `crossover.csv`, one a transport."""
+    standing, tied, known = field.standing(), field.best(margin), field.known(margin)
+    ahead = standing[1][0] / standing[0][0] if len(standing) > 1 else math.nan
+    return [{
+        "asked": field.asked, "rate_per_s": field.rate_per_s, "clients": field.clients,
+        "rtt_ms": field.rtt_ms, "staleness_ms": field.staleness_ms, "transport": label,
+        "possible": each.possible, "why_not": each.why_not,
+        "best": label in tied, "alone": label in tied and len(tied) == 1,
+        "ahead": ahead if standing and standing[0][1] == label else math.nan,
+        "known": known, "least": field.span(label)[0], "most": field.span(label)[1],
+        "interval_s": each.interval_s, "workers": each.workers, "clients_per_worker_max": each.per_worker,
+        "cores": each.cores, "bytes_down_per_s": each.bytes_down_per_s, "price_month": each.price,
+        "latency_mean_ms": 1000 * each.latency_mean_s, "latency_worst_ms": 1000 * each.latency_worst_s,
+        "age_excess_ms": 1000 * each.age_excess_s,
+    } for label, each in field.offers.items()]
+
+
+def table(found: Sequence[Field], margin: float) -> pd.DataFrame:
+    """`crossover.csv`: one row a field and transport."""
+    return pd.DataFrame([row for field in found for row in rows(field, margin)])

@@ -1,0 +1,210 @@
+"""The crossover map of a scenario: its subjects, its fields, and some of them simulated.
+
+    scenario + costs file ─► subjects ─► crossover.csv             every field, by closed forms
+                                    └──► crossover_checks.csv      some of them, by the engine
+
+A field is checked with the clients that one worker has there, at the interval that the map chose: the
+engine's CPU, mean latency and bytes of that worker stand beside the forms'. The fields are spread over the
+map, among those whose simulation is small; the map itself needs no engine.
+
+Known weakness: a field with more clients a worker than `checked_clients` goes unchecked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import pandas as pd
+
+from bench import transports
+from bench.experiment.plan import PlannedTrial
+from bench.feed import schedule as schedules
+from bench.feed.tick import ENCODERS
+from bench.scenario.crossover import Crossover
+from bench.scenario.fields import Table
+from bench.scenario.model import Scenario, Windows
+from bench.simulation import shards, trial
+from bench.simulation.analytic.system import Demand
+from bench.simulation.calibration.costs import CostsFile
+from bench.simulation.checkpoints import Piece
+from bench.simulation.crossover import crossover
+from bench.simulation.crossover.crossover import Field, Found, Offer, Subject
+from bench.simulation.shards import Case
+from bench.stats.run import uncertainty
+from bench.stats.run.prediction import Compared
+from bench.wire.contract import Subscription
+from bench.wire.sizes import SEGMENT_BYTES, Conversation
+
+LINES = 200
+"""Ticks whose lengths stand for all."""
+BEFORE = 1000
+"""Ticks before these: numbers and instants get longer as a feed goes on, and the first are the shortest."""
+TICKS = 1000
+"""Ticks that a check lasts, if that is not too much work."""
+TICKS_LEAST = 100
+LONGEST_S = 80_000.0
+JOBS_MOST = 4_000_000
+"""Requests and deliveries of one check."""
+
+
+CHECKED = (
+    "rate_per_s", "clients", "rtt_ms", "staleness_ms", "transport", "simulated_clients", "simulated_s",
+    "interval_s", "cores", "cores_simulated", "latency_mean_ms", "latency_mean_ms_simulated",
+    "bytes_down_per_s", "bytes_down_per_s_simulated",
+)
+"""The columns of `crossover_checks.csv`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A scenario's map, ready to be made."""
+
+    scenario: Scenario
+    asked: Crossover
+    options: Mapping[str, Table]
+    costs: CostsFile
+    demand: Demand
+    subjects: list[Subject]
+
+    @classmethod
+    def of(cls, scenario: Scenario, options: Mapping[str, Table], costs: CostsFile,
+           checked: Sequence[Compared] = ()) -> Crossing:
+        """From a scenario with `[crossover]`; a kind of transport without costs is a `RunError`. `checked`:
+        the rows of a validation of these costs."""
+        assert scenario.crossover is not None, "a scenario without a map"
+        feed, load = scenario.feed, scenario.load
+        drawn = schedules.make(feed, scenario.seed, (BEFORE + LINES) / feed.rate_per_s + 1, 0.0)
+        encode = ENCODERS[feed.encoding]
+        lines = tuple(encode(drawn.tick(index, index + 1, int(drawn.offset_ns[index])))
+                      for index in range(max(len(drawn) - LINES, 0), len(drawn)))
+        of_each = min(load.symbols_per_client or feed.symbols, feed.symbols)
+        wanted = None if of_each == feed.symbols else frozenset(drawn.symbols[:of_each])
+        said = Conversation(lines, Subscription(wanted, load.mode))
+        subjects = []
+        for label, subject in scenario.transports.items():
+            found = costs.of(subject.transport, options[label])
+            model = transports.part(subject.transport, "model")
+            subjects.append(Subject(label, subject.transport, options[label], found.world_costs,
+                                    found.world_net.feed_s, model.wire(options[label], said),
+                                    Found.by(scenario.server, load.mode),
+                                    {**found.costs, "feed_s": found.net["feed_s"]},
+                                    _truths(subject.transport, checked)))
+        demand = Demand(of_each / feed.symbols, of_each, sum(map(len, lines)) / len(lines), 1.0,
+                        mode=load.mode)
+        return cls(scenario, scenario.crossover, options, costs, demand, subjects)
+
+    def fields(self) -> list[Field]:
+        """The whole map."""
+        table = self.scenario.simulation
+        return list(crossover.fields(self.asked, self.demand, self.subjects, table.full_at, table.prices))
+
+    def chosen(self, fields: Sequence[Field]) -> list[tuple[Field, Subject]]:
+        """What is to be checked: fields spread over the map, each with all transports that can."""
+        small = [each for each in fields if each.asked == "cheapest"
+                 and all(self._is_small(each, offer) for offer in each.offers.values() if offer.possible)
+                 and sum(offer.possible for offer in each.offers.values()) > 1]
+        count = min(self.asked.checked, len(small))
+        spread = [small[round((number + 0.5) * len(small) / count - 0.5)] for number in range(count)]
+        return [(each, subject) for each in spread for subject in self.subjects
+                if each.offers[subject.label].possible]
+
+    def _is_small(self, field: Field, offer: Offer) -> bool:
+        each = math.ceil(field.clients / offer.workers)
+        return each <= self.asked.checked_clients and self._measure_s(field, offer) > 0
+
+    def _measure_s(self, field: Field, offer: Offer) -> float:
+        """How long a check lasts; 0: it would be too much work."""
+        each = math.ceil(field.clients / offer.workers)
+        asking = 0.0 if math.isnan(offer.interval_s) else 1 / offer.interval_s
+        left_s = JOBS_MOST / each / (field.rate_per_s + asking) - 3 * _late_after_s(field)
+        left_s = min(left_s, LONGEST_S)
+        return min(TICKS / field.rate_per_s, left_s) if left_s * field.rate_per_s >= TICKS_LEAST else 0.0
+
+    def table(self, fields: Sequence[Field]) -> pd.DataFrame:
+        """`crossover.csv`."""
+        return crossover.table(fields, self.asked.margin)
+
+    def tasks(self, chosen: Sequence[tuple[Field, Subject]]) -> dict[str, Callable[[], Piece]]:
+        """The checks that are to be made, by name."""
+        return {f"check-{number}": partial(self.check, field, subject)
+                for number, (field, subject) in enumerate(chosen, start=1)}
+
+    def checks(self, pieces: Mapping[str, Piece]) -> pd.DataFrame:
+        """`crossover_checks.csv`, from the pieces of all checks."""
+        return pd.DataFrame(list(pieces.values()), columns=CHECKED)
+
+    def check(self, field: Field, subject: Subject) -> Piece:
+        """One worker of a field, simulated: a row of `crossover_checks.csv`."""
+        offer = field.offers[subject.label]
+        case = self.case(field, subject, offer)
+        part = shards.simulate(case, 0)
+        measure_s, sums = case.scenario.windows.measure_s, part.tallied.sums
+        arrived, clients = sums["delivered"] + sums["late"], case.planned.clients
+        # As many ticks as were drawn are no error of the forms.
+        rate = sums["updates_due"] / clients / measure_s
+        drawn = replace(self.demand, rate_per_s=rate,
+                        feed_per_s=rate * self.demand.ticks_per_s / self.demand.rate_per_s)
+        asking = subject if math.isnan(offer.interval_s) else subject.asking_every(offer.interval_s)
+        expected = crossover.offer(asking, drawn, field.rtt_ms / 1000, 1, clients, math.nan, None)
+        wire = part.counters["bytes_down"] + SEGMENT_BYTES * part.counters["segments_down"]
+        return {
+            "rate_per_s": field.rate_per_s, "clients": field.clients, "rtt_ms": field.rtt_ms,
+            "staleness_ms": field.staleness_ms, "transport": subject.label,
+            "simulated_clients": clients, "simulated_s": measure_s, "interval_s": offer.interval_s,
+            "cores": expected.cores,
+            "cores_simulated": min(part.busy_s / measure_s + subject.costs.idle_s(1.0, clients), 1.0),
+            "latency_mean_ms": 1000 * expected.latency_mean_s,
+            "latency_mean_ms_simulated": sums["app_latency_ns"] / arrived / 1e6 if arrived else math.nan,
+            "bytes_down_per_s": expected.bytes_down_per_s,
+            "bytes_down_per_s_simulated": wire / measure_s,
+        }
+
+    def case(self, field: Field, subject: Subject, offer: Offer) -> Case:
+        """One worker of a field, as the simulator takes it."""
+        asking = subject.options if math.isnan(offer.interval_s) else subject.options.model_copy(
+            update={"interval_s": offer.interval_s})
+        scenario, each = self.scenario, math.ceil(field.clients / offer.workers)
+        longest_s = _late_after_s(field)
+        windows = Windows(idle_s=0.0, warmup_s=longest_s, measure_s=self._measure_s(field, offer),
+                          late_after_s=longest_s)
+        rate = field.rate_per_s * self.demand.ticks_per_s / self.demand.rate_per_s
+        here = scenario.model_copy(update={
+            "feed": scenario.feed.model_copy(update={"rate_per_s": rate}),
+            "load": scenario.load.model_copy(update={"clients": (each,)}),
+            "simulation": scenario.simulation.model_copy(update={
+                "workers": 1, "rtt_ms": field.rtt_ms, "up_ms": None, "down_ms": None}),
+            "windows": windows,
+        })
+        return Case(
+            scenario=here, options=asking,
+            planned=PlannedTrial(f"check-{subject.label}", 1, 1, subject.label, subject.transport, each,
+                                 scenario.seed),
+            calibrated=self.costs.of(subject.transport, subject.options),
+            windows=trial.windows_of(0, longest_s, windows.measure_s, longest_s),
+            horizon_s=longest_s + windows.measure_s + 2 * longest_s, kept_below=0.0,
+        )
+
+
+def _late_after_s(field: Field) -> float:
+    """ℓ of a check: so long that nothing is lost by it."""
+    return 2 * max(1.0, field.staleness_ms / 1000)
+
+
+OF_A_VALIDATION = {
+    "cpu": "server_cpu_us_per_update", "bytes": "bytes_per_update", "age": "age_excess_mean_ms"}
+
+
+def _truths(transport: str, checked: Sequence[Compared]) -> dict[str, tuple[float, float]]:
+    """Truth ÷ predicted, 95 %, of each quantity of a transport that was checked."""
+    found = {}
+    for name, quantity in OF_A_VALIDATION.items():
+        errors = [(row.error, row.interval_low, row.interval_high) for row in checked
+                  if (row.transport, row.quantity) == (transport, quantity)]
+        if errors:
+            rng = uncertainty.generator(transport, quantity)
+            low, high = uncertainty.band(uncertainty.of_model(errors, rng))
+            found[name] = (min(low, 1.0), max(high, 1.0))
+    return found

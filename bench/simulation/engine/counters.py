@@ -1,0 +1,136 @@
+"""What is counted while a shard runs: of each client over [t0, t1), of the worker from beginning to end.
+
+Something counts when it happens at the client: a request when it leaves, an answer when it is seen. The
+names are those of the measured records (`world.COUNTED`, `bench.serving.chassis.Counts`).
+
+A round's clients differ from one another, so a column is added to by fancy index; where a whole round lies
+within the window (nearly always) without a mask.
+
+When it happened is kept in steps, of all clients together: what a round brings is taken as even from the
+round's first job to its last. A round ends at the next tick, and polls come evenly within it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from bench.simulation.engine.inputs import COUNTED, Bools, Floats, Ints, Shard
+from bench.simulation.engine.tape_reads import Batches
+
+STEPS_A_STRETCH = 10
+"""Steps of the longest time that an update may take."""
+
+
+class Steps:
+    """What was done in each tenth of ℓ of [t0, t1), the last one may be cut: the worker's CPU in seconds, and
+    what `Books` counts of all clients."""
+
+    def __init__(self, shard: Shard) -> None:
+        self._t0_s, self._step_s = shard.t0_s, shard.late_after_s / STEPS_A_STRETCH
+        self._count = max(int(np.ceil((shard.t1_s - shard.t0_s) / self._step_s - 1e-9)), 1)
+        self._before = np.zeros(1 + len(COUNTED))
+        self._rows = np.zeros((self._count, 1 + len(COUNTED)))
+
+    def look(self, begin_s: float, end_s: float, busy_s: float, sums: dict[str, float]) -> None:
+        """A round is over, whose jobs were done in this time; both sums are of all rounds so far."""
+        now = np.array([busy_s, *sums.values()])
+        grown, self._before = now - self._before, now
+        if end_s <= self._t0_s:
+            return   # of what warm-up brings within the window as much is missing at its end
+        begin, end = (min(max((at_s - self._t0_s) / self._step_s, 0.0), float(self._count))
+                      for at_s in (begin_s, end_s))
+        first, last = min(int(begin), self._count - 1), min(int(end), self._count - 1)
+        if first == last or end <= begin:
+            self._rows[last] += grown
+            return
+        edges = np.clip(np.arange(first, last + 2), begin, end)
+        self._rows[first : last + 1] += np.diff(edges)[:, None] / (end - begin) * grown
+
+    @property
+    def busy_s(self) -> Floats:
+        """The worker's CPU by step."""
+        return self._rows[:, 0]
+
+    @property
+    def counted(self) -> dict[str, Floats]:
+        """By name of `COUNTED`, but for `in_flight_s`, which is no count."""
+        return dict(zip(COUNTED, self._rows[:, 1:].T, strict=True))
+
+
+class Books:
+    """The counts of one shard."""
+
+    def __init__(self, shard: Shard, asked_s: Floats) -> None:
+        self._t0_s, self._t1_s = shard.t0_s, shard.t1_s
+        count = len(shard.clients)
+        self.clients: dict[str, Ints | Floats] = {
+            name: np.zeros(count) if name.endswith("_s") else np.zeros(count, dtype=np.int64)
+            for name in COUNTED
+        }
+        self.server: Counter[str] = Counter()
+        self.sums = dict.fromkeys(COUNTED, 0.0)
+        """The columns of `clients`, summed, but for `in_flight_s`."""
+        self._asked_s = asked_s
+        """When each client's present request left or will leave; infinite: it has none."""
+
+    def ask(self, who: Ints, leave_s: Floats, connects_s: Floats | None = None) -> None:
+        """Requests leave; where a connection is opened for each, that began at `connects_s`."""
+        self._asked_s[who] = leave_s
+        self._add("requests", who, leave_s)
+        if connects_s is not None:
+            self._add("connections", who, connects_s)
+
+    def answer(self, who: Ints, seen_s: Floats, batches: Batches) -> None:
+        """Responses are seen."""
+        self._respond(who, seen_s)
+        self._add("answers_empty", who, seen_s, (batches.updates == 0) & ~batches.refused)
+        self._take(who, seen_s, batches)
+
+    def push(self, who: Ints, seen_s: Floats, batches: Batches, new: Bools) -> None:
+        """Pushed messages are seen; a `new` one is the response to a request for being pushed to."""
+        self._add("messages", who, seen_s)
+        self._take(who, seen_s, batches)
+        if bool(new.any()):
+            self._respond(who[new], seen_s[new])
+            self._asked_s[who[new]] = np.inf
+
+    def _respond(self, who: Ints, seen_s: Floats) -> None:
+        asked_s = self._asked_s[who]
+        self._add("responses", who, seen_s)
+        self._add("request_duration_s", who, seen_s, seen_s - asked_s)
+        self._under_way(who, asked_s, seen_s)
+
+    def _take(self, who: Ints, seen_s: Floats, batches: Batches) -> None:
+        self._add("updates", who, seen_s, batches.updates)
+        self._add("payload_bytes", who, seen_s, batches.bytes)
+        if bool(batches.refused.any()):
+            self._add("refused", who, seen_s, batches.refused)
+        for declared in (batches.conflated, batches.dropped):
+            if len(declared.batch):
+                entries = np.bincount(declared.batch, minlength=len(who))
+                self._add("declared", who, seen_s, entries)
+
+    def late(self, who: Ints, instant_s: Floats) -> None:
+        """Polls could not leave at their instants."""
+        self._add("polls_late", who, instant_s)
+
+    def close(self) -> None:
+        """What is under way at the end was so up to t1."""
+        asking = np.flatnonzero(self._asked_s < self._t1_s)
+        self._under_way(asking, self._asked_s[asking], np.full(len(asking), self._t1_s))
+
+    def _under_way(self, who: Ints, asked_s: Floats, seen_s: Floats) -> None:
+        if float(asked_s.min(initial=np.inf)) < self._t0_s or float(seen_s.max(initial=0.0)) > self._t1_s:
+            asked_s, seen_s = (np.clip(at_s, self._t0_s, self._t1_s) for at_s in (asked_s, seen_s))
+        self.clients["in_flight_s"][who] += seen_s - asked_s
+
+    def _add(self, name: str, who: Ints, at_s: Floats, amount: Ints | Floats | Bools | int = 1) -> None:
+        if not len(who):
+            return
+        column = self.clients[name]
+        if float(at_s.min()) < self._t0_s or float(at_s.max()) >= self._t1_s:
+            amount = np.multiply((at_s >= self._t0_s) & (at_s < self._t1_s), amount)
+        column[who] += amount
+        self.sums[name] += amount * len(who) if isinstance(amount, int) else float(amount.sum())

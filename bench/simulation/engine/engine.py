@@ -1,0 +1,330 @@
+"""The way of every tick to every client of one worker, exactly, in rounds of many jobs.
+
+All transports are one cycle: serve, gap, ask, and park until there is news, or not. So there are three kinds
+of arrivals at the worker, and one queue for them (`worker`), first come, first served:
+
+    a tick           goes to all who are parked: those whose requests are held, or who are pushed to
+    a request        is answered from the tape, or parked if there is nothing new and the transport parks
+    time             a held request whose hold time is over is answered empty
+
+When the worker gets to a tick, all that have come by then are taken in one read and handed out together.
+Apart from that, what an arrival finds depends on the arrivals before it alone, never on when the worker gets
+to it. So between two such reads what each job costs is known before anything is queued, but for what it
+costs to wake a worker that sleeps (`worker`): no loop over jobs is needed.
+
+What does need care is that an answer brings the client's next request. It comes after the answer was given,
+and was given after the queue before it was worked off; and then it takes the way down and up again:
+
+    next request ≥ max(its arrival, the worker is free) + lookahead         lookahead = down + up
+    next request ≥ the schedule's next instant + up                         where there is one
+
+The least of these over all who are to come is a bound up to which every arrival is known: one round
+(conservative synchronisation, Chandy and Misra 1979). A request that will be parked brings nothing before
+the next tick or the end of its hold time, so where the transport parks, only those count for whom there is
+news. And a round ends at the next tick. A backlog or a schedule makes rounds long: when there is most to do.
+
+A client whose socket is full is not parked: it "asks" again when the socket has drained.
+
+Known weaknesses: one read hands out no more ticks than one batch holds; the next one follows. A client that
+is refused twice in a row asks at once both times. Who is too slow to be pushed to is disconnected when its
+socket has drained, not before.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from bench.simulation.engine.counters import Books, Steps
+from bench.simulation.engine.event_queue import NOBODY, Agenda, Parking, merged
+from bench.simulation.engine.inputs import (
+    Bools,
+    Deliveries,
+    Floats,
+    Ints,
+    Shard,
+    ShardOutcome,
+    Sink,
+    SkipKind,
+    Skips,
+)
+from bench.simulation.engine.network import Network
+from bench.simulation.engine.poll_schedule import Rhythm
+from bench.simulation.engine.random_streams import Stream, even
+from bench.simulation.engine.server_queue import Worker
+from bench.simulation.engine.tape_reads import Batches, Tape
+
+ROUND_JOBS = 1 << 16
+"""Most requests of a round, so that what it touches stays in the cache."""
+ROUND_UPDATES = 1 << 20
+"""Most ticks between cursors and heads of a round, so that memory stays flat."""
+
+
+def simulate(shard: Shard, sink: Sink, steps: Steps | None = None) -> ShardOutcome:
+    """Let everything happen that happens at one worker; updates and skips go to `sink` as they come, and what
+    was done when to `steps`, if that is asked for."""
+    engine = _Engine(shard, sink)
+    while engine.goes_on():
+        begin_s = max(engine.next_s, engine.worker.free_s)
+        engine.advance()
+        if steps is not None:
+            steps.look(begin_s, engine.worker.free_s, engine.worker.busy_s, engine.books.sums)
+    return engine.outcome()
+
+
+class _Engine:
+    """One shard in the midst of being simulated."""
+
+    def __init__(self, shard: Shard, sink: Sink) -> None:
+        self.shard, self.sink = shard, sink
+        cycle, costs, count = shard.cycle, shard.costs, len(shard.clients)
+        self.tape, self.network, self.rhythm = Tape(shard), Network(shard), Rhythm(shard)
+        self.worker = Worker(shard.t0_s, shard.t1_s, costs.wake_s, costs.cold_share)
+        self.request_s = costs.request_s + (costs.connection_s if cycle.new_connection else 0.0)
+        self.head = 0
+        """Ticks that the worker has taken."""
+        self.cursor = np.zeros(count, dtype=np.int64)
+        """Ticks that each client has read."""
+        self.newest = np.zeros(count, dtype=np.int64)
+        """Ticks up to the newest of them that each client wants."""
+        self.requests = np.zeros(count, dtype=np.int64)
+        """Requests of each before the present one: what its delays on the way are drawn by."""
+        self.seen_s = 0.0
+        """The last update that has been handed over so far is seen then."""
+        self.comes_back = np.zeros(count, dtype=np.bool_)
+        """Was pushed to and disconnected, and comes with a new connection."""
+        self.wanting = None if shard.subscribed is None else np.ascontiguousarray(shard.subscribed.T)
+        """For each symbol, who wants it."""
+        self.owed = self._owed()
+        """Ticks up to the last that is due to each client before t1."""
+        asked_s = np.zeros(count)
+        if math.isfinite(cycle.hold_s):
+            asked_s -= cycle.hold_s * even(shard.seed, Stream.PHASE, shard.clients)
+        self.books = Books(shard, np.full(count, np.inf) if cycle.pushes else asked_s.copy())
+        self.agenda = Agenda()
+        first = NOBODY if cycle.pace else np.argsort(asked_s, kind="stable")
+        self.parking = Parking(first, asked_s[first] + cycle.hold_s, by_client=cycle.pushes)
+        if cycle.pace:
+            self._ask(np.arange(count), self.rhythm.first_s)
+
+    def _owed(self) -> Ints:
+        symbol = self.shard.ticks.symbol[: np.searchsorted(self.shard.ticks.due_s, self.shard.t1_s)]
+        if self.wanting is None:
+            return np.full(len(self.cursor), len(symbol))
+        owed = np.zeros(len(self.cursor), dtype=np.int64)
+        names, back = np.unique(symbol[::-1], return_index=True)
+        for name, last in zip(names, len(symbol) - back, strict=True):
+            owed[self.wanting[name]] = np.maximum(owed[self.wanting[name]], last)
+        return owed
+
+    @property
+    def tick_s(self) -> float:
+        """When the next tick comes."""
+        return float(self.tape.arrival_s[self.head]) if self.head < len(self.tape) else math.inf
+
+    @property
+    def next_s(self) -> float:
+        """When anything comes next."""
+        return min(self.tick_s, self.agenda.first_s, self.parking.first_s)
+
+    def goes_on(self) -> bool:
+        """Whether there is anything left that somebody is owed, and time for it."""
+        if self.next_s > self.shard.end_s:
+            return False
+        return self.next_s < self.shard.t1_s or bool((self.cursor < self.owed).any())
+
+    def advance(self) -> None:
+        """A round of requests; one tick where none comes before it."""
+        tick_s, until_s = self.tick_s, self._known_until()
+        at, who = self.agenda.take(until_s, tick_s, ROUND_JOBS)
+        end = 1 + int(np.searchsorted(np.cumsum(self.head - self.cursor[who]), ROUND_UPDATES))
+        if end < len(who) or len(who) == ROUND_JOBS:
+            self.agenda.put(at[end:], who[end:])
+            at, who = at[:end], who[:end]
+            until_s = float(at[-1])
+        over_s, over = self.parking.expire(until_s, tick_s)
+        if not len(who) and not len(over):
+            self._hand_out()
+        elif self.shard.cycle.pushes:
+            self._catch_up(at, who)
+        elif len(over):
+            places = np.arange(len(who) + len(over))
+            at, places = merged((at, places[: len(who)]), (over_s, places[len(who) :]))
+            self._serve(at, np.concatenate([who, over])[places], places < len(who))
+        else:
+            self._serve(at, who, np.broadcast_to(np.True_, len(who)))
+
+    def _known_until(self) -> float:
+        """Up to when all arrivals are known: the bound of a round."""
+        first_s, ahead_s = self.agenda.first_s, self.network.lookahead_s
+        if self.shard.cycle.parks:
+            news_s = min(self.agenda.first_of(self.cursor < self.newest), self.parking.first_s)
+            return min(max(news_s, self.worker.free_s) + ahead_s, first_s + self.shard.cycle.hold_s)
+        cut_s = math.inf   # when the first comes whose batch may be cut, and who will then ask at once
+        if self.head > self.tape.whole_up_to:
+            cut_s = self.agenda.first_of(self.head - self.cursor > self.tape.whole_up_to)
+        if self.shard.cycle.pushes:
+            return min(first_s + self.network.drains_s, cut_s)
+        again_s = self.rhythm.not_before(first_s) + self.network.opening_s + self.shard.net.up_s
+        known_s = min(again_s, max(cut_s, self.worker.free_s) + ahead_s)
+        return max(max(first_s, self.worker.free_s) + ahead_s, known_s)
+
+    def _serve(self, at: Floats, who: Ints, asks: Bools) -> None:
+        """Arrivals in order: requests, and those whose hold time is over (not `asks`)."""
+        answered: slice | Ints = slice(None)
+        if self.shard.cycle.parks:
+            parks = asks & (self.cursor[who] >= self.newest[who])
+            self.parking.put(who[parks], at[parks] + self.shard.cycle.hold_s)
+            self.cursor[who[parks]] = self.head
+            answered = np.flatnonzero(~parks)
+        whom = who[answered]
+        batches = self.tape.read(whom, self.cursor[whom], self.head)
+        service: Floats = np.where(asks, self.request_s, 0.0)
+        service[answered] += self._handing_s(batches)
+        finish = self.worker.serve(at, service)
+        self.cursor[whom] = batches.cursor
+        asked = int(np.count_nonzero(asks))
+        self.books.server["requests"] += asked
+        self.books.server["connections"] += asked * self.shard.cycle.new_connection
+        if len(whom):
+            self._answer(whom, finish[answered], batches)
+
+    def _catch_up(self, at: Floats, who: Ints) -> None:
+        """Sockets have drained: who is at the head is pushed to again, the others go on from the tape."""
+        idle = (self.cursor[who] >= self.newest[who]) & ~self.comes_back[who]
+        self.parking.put(who[idle], at[idle] + self.shard.cycle.hold_s)
+        at, who = at[~idle], who[~idle]
+        if not len(who):
+            return
+        new, costs = self.comes_back[who], self.shard.costs
+        batches = self.tape.read(who, self.cursor[who], self.head)
+        service: Floats = self._handing_s(batches) + new * (costs.request_s + costs.connection_s)
+        finish = self.worker.serve(at, service)
+        self.cursor[who] = batches.cursor
+        self.books.server["requests"] += int(new.sum())
+        self.books.server["connections"] += int(new.sum())
+        self.comes_back[who] = False
+        self.requests[who] += new
+        full, drained_s = self._push(who, finish, batches, new)
+        gone = batches.refused
+        waits = ~(full | batches.more)
+        self.parking.put(who[waits], finish[waits] + self.shard.cycle.hold_s)
+        again = ~(waits | gone)
+        self.agenda.put(drained_s[again], who[again])
+        if bool(gone.any()):
+            self.comes_back[who[gone]] = True
+            self.network.cut(who[gone])
+            self._ask(who[gone], finish[gone] + self.shard.net.down_s)
+
+    def _hand_out(self) -> None:
+        """The worker takes all ticks that have come by now, and hands them to all who wait for them."""
+        first, arrival_s, costs = self.head, self.tick_s, self.shard.costs
+        begin_s = max(arrival_s, self.worker.free_s)
+        end = int(np.searchsorted(self.tape.arrival_s, begin_s, "right"))
+        self.head = end = max(first + 1, min(end, first + self.tape.whole_up_to))
+        wanted = None if self.wanting is None else self._news(first, end)
+        if wanted is None:
+            self.newest.fill(end)
+        pushes = self.shard.cycle.pushes
+        who = self.parking.look(wanted) if pushes else self.parking.wake(wanted)
+        self.cursor[who] = first
+        batches = self.tape.alone(first, len(who))
+        if end > first + 1:
+            batches = self.tape.read(who, self.cursor[who], end)
+        taking_s = costs.tick_s * (end - first)
+        finish = self.worker.fan_out(arrival_s, taking_s, self._handing_s(batches))
+        self.books.server["ticks"] += end - first
+        if not len(who):
+            return
+        self.cursor[who] = end
+        if not pushes:
+            self._answer(who, finish, batches)
+            return
+        full, drained_s = self._push(who, finish, batches, batches.refused)
+        if bool(full.any()):
+            gone = np.zeros(len(self.cursor), dtype=np.bool_)
+            gone[who[full]] = True
+            self.parking.leave(gone)
+            self.agenda.put(drained_s[full], who[full])
+
+    def _news(self, first: int, end: int) -> Bools:
+        """Who wants any of the ticks from `first` up to `end`."""
+        assert self.wanting is not None
+        wanted = np.zeros(len(self.cursor), dtype=np.bool_)
+        for tick in range(first, end):
+            mine = self.wanting[self.tape.symbol[tick]]
+            self.newest[mine] = tick + 1
+            wanted |= mine
+        return wanted
+
+    def _handing_s(self, batches: Batches) -> Floats:
+        """What it costs to hand over batches."""
+        costs = self.shard.costs
+        return costs.answer_s + costs.update_s * batches.updates + costs.byte_s * batches.bytes
+
+    def _answer(self, who: Ints, finish_s: Floats, batches: Batches) -> None:
+        """Responses are on their way; each brings its client's next request."""
+        kernel_s = self.network.down(who, self.requests, finish_s, batches.bytes)
+        seen_s, done_s = self.network.read(kernel_s, batches.updates)
+        self._record(who, kernel_s, seen_s, batches)
+        self.books.answer(who, seen_s, batches)
+        wish_s, missed, instant_s = self.rhythm.next(who, done_s, batches.more)
+        self.books.late(who[missed], instant_s)
+        self.requests[who] += 1
+        self._ask(who, wish_s)
+
+    def _push(self, who: Ints, finish_s: Floats, batches: Batches, new: Bools) -> tuple[Bools, Floats]:
+        """Messages are on their way; whose socket is full then, and when it will have drained. The first one
+        on a new connection is the response to its request."""
+        kernel_s = self.network.down(who, self.cursor, finish_s, batches.bytes)
+        seen_s, _ = self.network.read(kernel_s, batches.updates)
+        self._record(who, kernel_s, seen_s, batches)
+        self.books.push(who, seen_s, batches, new)
+        return self.network.full(who, finish_s)
+
+    def _ask(self, who: Ints, wish_s: Floats) -> None:
+        """Clients wish to ask, and their requests will come."""
+        opens = self.shard.cycle.new_connection or self.shard.cycle.pushes
+        leave_s = wish_s + self.network.opening_s
+        self.books.ask(who, leave_s, wish_s if opens else None)
+        at = self.network.up(who, self.requests, leave_s)
+        self.agenda.put(at, who)
+
+    def _record(self, who: Ints, kernel_s: Floats, seen_s: Floats, batches: Batches) -> None:
+        """Tell the sink and the server's counts what was handed over."""
+        updates, server = batches.updates, self.books.server
+        self.seen_s = max(self.seen_s, float(seen_s.max()))
+        server["deliveries"] += len(batches.tick)
+        server["answers_empty"] += len(who) - int(np.count_nonzero(updates)) - int(batches.refused.sum())
+        if batches.alone:
+            self.sink.deliver(Deliveries(who, batches.tick, kernel_s, seen_s, updates))
+        elif len(batches.tick):
+            self.sink.deliver(Deliveries(
+                client=np.repeat(who, updates),
+                tick=batches.tick,
+                kernel_s=np.repeat(kernel_s, updates),
+                app_s=np.repeat(seen_s, updates),
+                updates_in_read=np.repeat(updates, updates),
+            ))
+        kinds: tuple[SkipKind, SkipKind] = ("conflated", "dropped")
+        for kind, declared in zip(kinds, (batches.conflated, batches.dropped), strict=True):
+            if len(declared.batch):
+                server[kind] += int(declared.count.sum())
+                whose = declared.batch
+                self.sink.skip(Skips(kind, who[whose], declared.tick, declared.count, seen_s[whose]))
+        server["refused_left-tape"] += int(np.count_nonzero(batches.left))
+        server["refused_slow-client"] += int(np.count_nonzero(batches.slow))
+
+    def outcome(self) -> ShardOutcome:
+        """What it came to."""
+        self.books.late(*self.rhythm.missed(self.shard.t1_s))
+        self.books.close()
+        return ShardOutcome(
+            counted=self.books.clients,
+            jobs=self.worker.jobs,
+            busy_s=self.worker.busy_s,
+            wait_max_s=self.worker.wait_max_s,
+            server_counts={name: int(count) for name, count in self.books.server.items() if count},
+            end_s=self.seen_s,
+        )

@@ -1,0 +1,96 @@
+"""When clients ask: the pace of their requests.
+
+    ""       at once when an answer has come
+    rate     at the schedule's instants, base + k · interval + a draw; late, once the answer is there, if it
+             isn't by then: further instants that pass meanwhile collapse into that one
+    delay    the interval (and a draw) after the answer
+
+A draw lies evenly within ± jitter · interval / 2, and is the poll's own, so instants keep their order and do
+not drift. The base is even in [0, interval): a client's phase. A batch that was cut is followed up at once,
+outside of the schedule.
+
+What the schedule knows beforehand lets the engine look ahead: at a fixed rate nobody asks before its next
+instant, whatever the worker does.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.simulation.engine.event_queue import NO_INSTANTS, NOBODY
+from bench.simulation.engine.inputs import Bools, Floats, Ints, Shard
+from bench.simulation.engine.random_streams import Stream, even
+
+
+class Rhythm:
+    """The instants at which the clients of a shard wish to ask."""
+
+    def __init__(self, shard: Shard) -> None:
+        self._shard = shard
+        cycle = shard.cycle
+        self._moves_s = cycle.interval_s * cycle.jitter
+        phase = even(shard.seed, Stream.PHASE, shard.clients)
+        self._base_s = phase * cycle.interval_s
+        self._poll = np.zeros(len(phase), dtype=np.int64)
+        """The number of each client's next instant."""
+        everybody = np.arange(len(phase))
+        self.first_s: Floats = self._base_s + self._move(everybody)
+        """When each asks for the first time."""
+        self._poll += 1
+        self._instant_s = self._planned(everybody)
+        """At a fixed rate, each client's next instant after the poll that it is about."""
+
+    def not_before(self, first_s: float) -> float:
+        """Before then nobody asks again who comes to the worker from `first_s` on and gets a whole answer."""
+        cycle = self._shard.cycle
+        if cycle.pace == "rate":
+            return float(self._instant_s.min())
+        return first_s + self._shard.net.down_s + cycle.interval_s * (1 - cycle.jitter / 2)
+
+    def missed(self, by_s: float) -> tuple[Ints, Floats]:
+        """Who is still asking and has missed an instant by then, and which."""
+        who = np.flatnonzero(self._instant_s < by_s) if self._shard.cycle.pace == "rate" else NOBODY
+        return who, self._instant_s[who]
+
+    def next(self, who: Ints, done_s: Floats, at_once: Bools) -> tuple[Floats, Ints, Floats]:
+        """When each asks next, whose answer came at `done_s`; who of them (places) missed an instant, and
+        which."""
+        pace = self._shard.cycle.pace
+        if pace == "":
+            return done_s, NOBODY, NO_INSTANTS
+        if pace == "delay":
+            leave = done_s + self._shard.cycle.interval_s + self._move(who)
+            self._poll[who] += ~at_once
+            return np.where(at_once, done_s, leave), NOBODY, NO_INSTANTS
+        instant = self._instant_s[who]
+        late = instant <= done_s
+        missed = np.flatnonzero(late)
+        if not len(missed) and not bool(at_once.any()):
+            self._poll[who] += 1
+            self._instant_s[who] = self._planned(who)
+            return instant, NOBODY, NO_INSTANTS
+        goes_on = who[late | ~at_once]
+        self._poll[goes_on] += 1
+        self._instant_s[goes_on] = self._planned(goes_on)
+        self._pass(who[missed], done_s[missed])
+        return np.where(late | at_once, done_s, instant), missed, instant[missed]
+
+    def _pass(self, who: Ints, now_s: Floats) -> None:
+        """Let pass all instants up to now."""
+        whole = np.floor((now_s - self._base_s[who]) / self._shard.cycle.interval_s).astype(np.int64)
+        self._poll[who] = np.maximum(self._poll[who], whole)
+        self._instant_s[who] = self._planned(who)
+        while len(who):   # at most twice: a draw moves by half an interval at most
+            passed = self._instant_s[who] <= now_s
+            who, now_s = who[passed], now_s[passed]
+            self._poll[who] += 1
+            self._instant_s[who] = self._planned(who)
+
+    def _planned(self, who: Ints) -> Floats:
+        return self._base_s[who] + self._poll[who] * self._shard.cycle.interval_s + self._move(who)
+
+    def _move(self, who: Ints) -> Floats | float:
+        if not self._moves_s:
+            return 0.0
+        draw = even(self._shard.seed, Stream.POLL, self._shard.clients[who], self._poll[who])
+        return self._moves_s * (draw - 0.5)

@@ -1,0 +1,192 @@
+"""What requests get: ranges of the tape as deliveries and declared skips, for many requests at once.
+
+A request has read the tape up to its cursor, and finds it filled up to the head; between the two lie the
+ticks that it may get. Ticks are counted by their places in the feed, so a cursor is a number of ticks.
+
+          left the tape          held, [oldest, head)              to come
+    ─────────┬──────────────┬───────────────────────────────┬────────────────
+             │ cursor       │ oldest = head − tape_ticks     │ head
+
+The rules are those of `bench.feed.tape.Tape.read`, and of its words:
+
+    refused      a subscribed tick after the cursor has left the tape: the client resumes from the oldest; or
+                 it is too far behind where the policy is `disconnect`: it resumes from the head
+    every        each subscribed tick, at most `batch_max`; then `more`
+    latest       each symbol's newest of the longest stretch that has at most `batch_max` symbols; what it
+                 stands for is declared with it. The policy `conflate` does this to who is too far behind
+    drop-oldest  the newest `buffer_ticks`, and of them the first `batch_max`
+
+Where nothing of the sort can happen, which is nearly always, a batch is its range.
+
+Known weaknesses: a row is made for each tick of a range before it is seen who wants it. What was dropped of
+a symbol is declared with the symbol's next tick, at once; if that one is dropped in turn, the declaration
+finds no arrival, and what it spoke of is `lost` without being `dropped`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.simulation.engine.inputs import Bools, Floats, Ints, Shard
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Declared:
+    """Declared skips of some batches; one element for each batch and symbol."""
+
+    batch: Ints
+    tick: Ints
+    count: Ints
+
+
+NOTHING = np.empty(0, dtype=np.int64)
+NO_SKIPS = Declared(NOTHING, NOTHING, NOTHING)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batches:
+    """What some requests get; one element a request but for `tick`."""
+
+    updates: Ints
+    """How many ticks."""
+    bytes: Ints
+    """Their payload."""
+    cursor: Ints
+    """Where the client goes on from."""
+    more: Bools
+    """Cut, or refused with a place to go on from: the client asks again at once."""
+    left: Bools
+    """Refused since ticks have left the tape."""
+    slow: Bools
+    """Refused by the policy."""
+    tick: Ints
+    """The ticks of all batches, one batch after the other."""
+    conflated: Declared = NO_SKIPS
+    dropped: Declared = NO_SKIPS
+    alone: bool = False
+    """Each batch is one tick."""
+
+    @property
+    def refused(self) -> Bools:
+        """Who was refused, for either reason."""
+        return self.left | self.slow
+
+
+class Tape:
+    """The feed as one worker has it."""
+
+    def __init__(self, shard: Shard) -> None:
+        ticks = shard.ticks
+        self.arrival_s: Floats = ticks.due_s + shard.net.feed_s
+        self.symbol = ticks.symbol
+        self._shard = shard
+        self._bytes_before = np.concatenate([[0], np.cumsum(ticks.payload_bytes)])
+        count = len(ticks)
+        by_symbol = np.argsort(ticks.symbol, kind="stable")
+        self._key = ticks.symbol[by_symbol] * (count + 1) + by_symbol
+        self._before = np.full(count, -1)
+        self._after = np.full(count, count)
+        same = np.diff(ticks.symbol[by_symbol]) == 0
+        self._before[by_symbol[1:][same]] = by_symbol[:-1][same]
+        self._after[by_symbol[:-1][same]] = by_symbol[1:][same]
+        bound = min(shard.tape_ticks, shard.batch_max, shard.slow_client.buffer_ticks)
+        self._plain_up_to = bound if shard.mode == "every" else 1
+        self.whole_up_to = bound
+        """A client that is no further behind gets everything that it is to get at once."""
+
+    def __len__(self) -> int:
+        return len(self.symbol)
+
+    def alone(self, place: int, count: int) -> Batches:
+        """One tick, for so many at once."""
+        size = int(self._shard.ticks.payload_bytes[place])
+        one, payload, cursor, tick = (np.broadcast_to(each, count) for each in (1, size, place + 1, place))
+        no = np.broadcast_to(np.False_, count)
+        return Batches(one, payload, cursor, no, no, no, tick, alone=True)
+
+    def read(self, who: Ints, cursor: Ints, head: int) -> Batches:
+        """What each of the clients `who` gets that has read up to `cursor` and finds `head` ticks."""
+        behind = head - cursor
+        furthest = int(behind.max(initial=0))
+        no, at_head = np.broadcast_to(np.False_, len(who)), np.broadcast_to(head, len(who))
+        if furthest == 0:
+            return Batches(behind, behind, at_head, no, no, no, NOTHING)
+        if self._shard.subscribed is None and furthest <= self._plain_up_to:
+            size = self._bytes_before[head] - self._bytes_before[cursor]
+            return Batches(behind, size, at_head, no, no, no, spans(cursor, behind))
+        batch, tick = np.repeat(np.arange(len(who)), behind), spans(cursor, behind)
+        if self._shard.subscribed is not None:
+            wanted = self._shard.subscribed[who[batch], self.symbol[tick]]
+            batch, tick = batch[wanted], tick[wanted]
+        return self._ruled(batch, tick, cursor, head)
+
+    def _ruled(self, batch: Ints, tick: Ints, cursor: Ints, head: int) -> Batches:
+        """What the rules leave of the wanted ticks between cursor and head."""
+        shard, count = self._shard, len(cursor)
+        policy, buffer = shard.slow_client.policy, shard.slow_client.buffer_ticks
+        wanted = np.bincount(batch, minlength=count)
+        oldest = head - shard.tape_ticks
+        left = np.bincount(batch[tick < oldest], minlength=count) > 0
+        far = (wanted > buffer) & ~left & (shard.mode == "every")
+        slow = far & (policy == "disconnect")
+        refused = left | slow
+        place = np.arange(len(batch)) - (np.cumsum(wanted) - wanted)[batch]
+        drops = np.where(far & (policy == "drop-oldest"), wanted - buffer, 0)
+        conflates = (far & (policy == "conflate")) | (shard.mode == "latest")
+        kept = ~refused[batch] & (place >= drops[batch])
+        first = (self._before[tick] < cursor[batch]) if bool(conflates.any()) else kept
+        used = _running_sum(np.where(conflates[batch], first, kept), wanted, batch)
+        fits = kept & (used <= shard.batch_max)
+        more = np.bincount(batch[kept & ~fits], minlength=count) > 0
+        end = np.where(left, oldest, head)
+        np.put(end, np.flatnonzero(more), 0)
+        np.maximum.at(end, batch[fits & more[batch]], tick[fits & more[batch]] + 1)
+        given = fits & (~conflates[batch] | (self._after[tick] >= end[batch]))
+        return Batches(
+            updates=np.bincount(batch[given], minlength=count),
+            bytes=np.bincount(
+                batch[given], shard.ticks.payload_bytes[tick[given]], minlength=count).astype(np.int64),
+            cursor=end,
+            more=more | refused,
+            left=left,
+            slow=slow,
+            tick=tick[given],
+            conflated=self._conflated(batch, tick, cursor, given & conflates[batch] & ~first),
+            dropped=self._dropped(batch, tick, ~refused[batch] & (place < drops[batch])),
+        )
+
+    def _conflated(self, batch: Ints, tick: Ints, cursor: Ints, given: Bools) -> Declared:
+        """Each tick that stands for others of its symbol, and for how many: those after the cursor."""
+        batch, tick = batch[given], tick[given]
+        if not len(tick):
+            return NO_SKIPS
+        base = self.symbol[tick] * (len(self) + 1)
+        rank = np.searchsorted(self._key, base + tick)
+        return Declared(batch, tick, rank - np.searchsorted(self._key, base + cursor[batch]))
+
+    def _dropped(self, batch: Ints, tick: Ints, gone: Bools) -> Declared:
+        """What was dropped of each symbol, with the symbol's next tick; silent where it has none."""
+        if not bool(gone.any()):
+            return NO_SKIPS
+        batch, tick = batch[gone], tick[gone]
+        pair = batch * (int(self.symbol.max()) + 1) + self.symbol[tick]
+        _, back, count = np.unique(pair[::-1], return_index=True, return_counts=True)
+        last = len(pair) - 1 - back
+        after = self._after[tick[last]]
+        comes = after < len(self)
+        return Declared(batch[last][comes], after[comes], count[comes])
+
+
+def spans(start: Ints, count: Ints) -> Ints:
+    """start, start + 1, … of each span, `count` of them, one span after the other."""
+    ends = np.cumsum(count)
+    return np.repeat(start - (ends - count), count) + np.arange(ends[-1] if len(ends) else 0)
+
+
+def _running_sum(flags: Bools, sizes: Ints, batch: Ints) -> Ints:
+    """How many flags are set up to each row, within its batch."""
+    total = np.cumsum(flags)
+    before = np.concatenate([[0], total])[np.cumsum(sizes) - sizes]
+    return np.asarray(total - before[batch], dtype=np.int64)

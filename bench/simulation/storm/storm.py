@@ -1,0 +1,253 @@
+"""A reconnect storm: N clients lose their server at once, it comes back, and all want to connect.
+
+    attempt ──► down: fails at once
+            ├─► backlog full ─┬─ `refused`: at once, costs r·c of CPU, which goes before all else
+            │                 └─ `dropped`: costs nothing, and nobody tells the client: its kernel sends the
+            │                    SYN again after 1 s, 3 s, 7 s … until the client gives up
+            └─► waits in the backlog ──► c of CPU ──► connected
+                     └─ after the timeout the client gives up and backs off;
+                        its place is kept and its c is burnt all the same (stale)
+
+One worker connects C = 1/c clients a second, so nothing recovers before N/C: that is the floor. A backlog
+of Q is harmless only while Q ≤ C·timeout: of a longer one that stays full every completion is stale, which
+keeps the clients coming and the backlog full. Such a state lasts though its cause is gone (Bronson et al.,
+"Metastable Failures in Distributed Systems", HotOS 2021). Refusals come first since they are made on
+arrival, in the kernel or in the loop that accepts; so enough of them leave nothing for connecting (receive
+livelock: Mogul and Ramakrishnan, 1997). Which of the two a server does is an assumption on which the answer
+may hang. A server that takes every connection and refuses in its own loop or proxy refuses; a full listen
+backlog drops (Linux, tcp_abort_on_overflow = 0), and the SYN is sent again by RFC 6298's timer, which begins
+at 1 s and doubles.
+
+The simulation is exact: a heap of attempts and timeouts, a FIFO worker, no steps of time. `Timeline` counts
+what happened in which second.
+
+Known weakness: attempts take no time on the way; CPU that refusals take is never put off, which is the worst
+case for an overloaded worker. Newer kernels send the first SYNs again every second.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.scenario.storm import Backoff
+from bench.simulation.storm.backoff import FIRST_ATTEMPT, Draws, draws, is_drawn, wait_s
+
+RECOVERED = 0.999
+"""Share of the clients that are connected when a storm counts as over."""
+ATTEMPT, TIMEOUT, SYN_AGAIN = 0, 1, 2
+SYN_TIMER_S = 1.0
+"""After so long a kernel sends a SYN again that was not answered; then after twice as long (RFC 6298)."""
+Overflow = Literal["refused", "dropped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """One worker and the clients that it lost, in seconds."""
+
+    clients: int
+    connection_s: float
+    """c: CPU for one connection."""
+    backlog: int
+    refusal_share: float
+    """r: what a refusal costs, as a share of c."""
+    timeout_s: float
+    down_s: float
+    horizon_s: float
+    """How long it is watched after the server is back."""
+    overflow: Overflow = "refused"
+    """What becomes of an attempt that finds the backlog full."""
+
+    @property
+    def full_s(self) -> float:
+        """CPU for an attempt that finds the backlog full."""
+        return self.refusal_share * self.connection_s if self.overflow == "refused" else 0.0
+
+    @property
+    def floor_s(self) -> float:
+        """N/C: no policy can connect all clients in less."""
+        return self.clients * self.connection_s
+
+    @property
+    def safe_backlog(self) -> float:
+        """C·timeout: in a longer backlog that is full, everybody gives up before its turn (Little's law)."""
+        return self.timeout_s / self.connection_s
+
+
+@dataclass(slots=True)
+class Timeline:
+    """What happened in each second from the drop on."""
+
+    attempts: list[int]
+    failed_down: list[int]
+    refused: list[int]
+    connected: list[int]
+    """Clients that were connected in that second."""
+    stale: list[int]
+    """Connections that were made for a client that had given up."""
+    waited_s: list[float]
+    """Added up over what was connected or stale: from attempt to completion."""
+
+    @classmethod
+    def of(cls, seconds: int) -> Timeline:
+        """An empty one."""
+        attempts, failed_down, refused, connected, stale = ([0] * seconds for _ in range(5))
+        return cls(attempts, failed_down, refused, connected, stale, [0.0] * seconds)
+
+    def table(self) -> dict[str, npt.NDArray[np.float64]]:
+        """The columns as arrays."""
+        names = ("attempts", "failed_down", "refused", "connected", "stale", "waited_s")
+        return {name: np.array(getattr(self, name), dtype=np.float64) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a storm went. Instants count from the drop."""
+
+    conditions: Conditions
+    connected: int
+    recovered_s: float
+    """From the server's return until 99.9 % of the clients were connected; infinite: never while watched."""
+    attempts: int
+    failed_down: int
+    refused: int
+    stale: int
+    ended_s: float
+    """When the last client was connected, or the horizon was reached."""
+    attempts_by_client: tuple[int, int]
+    """Median and most."""
+    timeline: Timeline = field(repr=False)
+
+    @property
+    def wasted_share(self) -> float:
+        """Share of the CPU time spent that connected nobody: refusals and stale connections."""
+        wasted = self.stale + self.conditions.full_s / self.conditions.connection_s * self.refused
+        return wasted / (wasted + self.connected) if wasted else 0.0
+
+
+class _Worker:
+    """The server's side: a FIFO of connections, and refusals that go first."""
+
+    def __init__(self, conditions: Conditions, timeline: Timeline) -> None:
+        self.conditions, self.timeline = conditions, timeline
+        self.queue: deque[tuple[int, float]] = deque()
+        """Clients with the instants of their attempts."""
+        self.through_s = conditions.down_s
+        """When the first of the queue is through; with an empty queue, when the worker is free."""
+        self.is_connected = bytearray(conditions.clients)
+        self.connected = self.refused = self.stale = 0
+        self.recovered_at_s = self.last_at_s = math.inf
+        self.place_s = 0.0
+        """When the last of those that were told to come back later is to come."""
+
+    def work_until(self, now_s: float) -> None:
+        """Complete what is through by `now_s`."""
+        given = self.conditions
+        while self.queue and self.through_s <= now_s:
+            client, asked_s = self.queue.popleft()
+            second = min(int(self.through_s), len(self.timeline.connected) - 1)
+            self.timeline.waited_s[second] += self.through_s - asked_s
+            if self.through_s <= asked_s + given.timeout_s:
+                assert not self.is_connected[client], "nobody connects twice"
+                self.is_connected[client] = 1
+                self.connected += 1
+                self.timeline.connected[second] += 1
+                if self.connected == math.ceil(RECOVERED * given.clients):
+                    self.recovered_at_s = self.through_s
+                self.last_at_s = self.through_s
+            else:
+                self.stale += 1
+                self.timeline.stale[second] += 1
+            if self.queue:
+                self.through_s += given.connection_s
+
+    def takes(self, now_s: float, client: int, asked_s: float) -> bool:
+        """Give an attempt that began at `asked_s` a place in the backlog; False: it is full. A refusal delays
+        whoever waits."""
+        given = self.conditions
+        self.work_until(now_s)
+        if len(self.queue) < given.backlog:
+            if not self.queue:
+                self.through_s = max(now_s, self.through_s) + given.connection_s
+            self.queue.append((client, asked_s))
+            return True
+        self.refused += 1
+        self.timeline.refused[int(now_s)] += 1
+        self.through_s += given.full_s
+        return False
+
+    def retry_after_s(self, now_s: float) -> float:
+        """Seconds after which one who is refused is to come back: places behind the queue."""
+        given = self.conditions
+        behind = now_s + len(self.queue) * given.connection_s
+        self.place_s = max(self.place_s, behind) + given.connection_s * (1 + given.refusal_share)
+        return math.ceil(self.place_s - now_s)
+
+
+def simulate(conditions: Conditions, backoff: Backoff, seed: int) -> Outcome:
+    """One storm: every client of the worker follows `backoff`."""
+    end_s = conditions.down_s + conditions.horizon_s
+    drops = conditions.overflow == "dropped"
+    timeline = Timeline.of(math.ceil(end_s) + 1)
+    worker = _Worker(conditions, timeline)
+    failures = [0] * conditions.clients
+    before_s = [backoff.base_s] * conditions.clients
+    luck = Draws(seed, conditions.clients) if is_drawn(backoff) else None
+    first = draws(seed, FIRST_ATTEMPT, 0, conditions.clients)
+    events = [(backoff.window_s * first[client], client, ATTEMPT, 0.0)
+              for client in range(conditions.clients)]
+    heapq.heapify(events)
+
+    def again(now_s: float, client: int, told_s: float = 0.0) -> None:
+        """The client has failed: when it tries again."""
+        count = failures[client]
+        wait = wait_s(backoff, count, luck.of(count, client) if luck else 0.0, before_s[client])
+        failures[client], before_s[client] = count + 1, wait
+        heapq.heappush(events, (now_s + (told_s or wait), client, ATTEMPT, 0.0))
+
+    failed_down = 0
+    while events and worker.connected < conditions.clients:
+        now_s, client, kind, began_s = heapq.heappop(events)
+        if now_s > end_s:
+            break
+        if kind == TIMEOUT:
+            worker.work_until(now_s)
+            if not worker.is_connected[client]:
+                again(now_s, client)
+            continue
+        timeline.attempts[int(now_s)] += 1
+        if now_s < conditions.down_s:
+            failed_down += 1
+            timeline.failed_down[int(now_s)] += 1
+            again(now_s, client)
+            continue
+        asked_s = began_s if kind == SYN_AGAIN else now_s
+        taken = worker.takes(now_s, client, asked_s)
+        if kind == ATTEMPT and (taken or drops):
+            heapq.heappush(events, (now_s + conditions.timeout_s, client, TIMEOUT, 0.0))
+        if drops and not taken:
+            next_s = asked_s + 2 * (now_s - asked_s) + SYN_TIMER_S   # 1, 3, 7 … s after the first
+            if next_s < asked_s + conditions.timeout_s:
+                heapq.heappush(events, (next_s, client, SYN_AGAIN, asked_s))
+        elif not taken:
+            again(now_s, client, worker.retry_after_s(now_s) if backoff.heeds_retry_after else 0.0)
+    worker.work_until(end_s)
+    return _outcome(worker, failures, failed_down, end_s)
+
+
+def _outcome(worker: _Worker, failures: list[int], failed_down: int, end_s: float) -> Outcome:
+    tries = np.array(failures) + np.frombuffer(worker.is_connected, dtype=np.uint8)
+    whole = worker.connected == worker.conditions.clients
+    return Outcome(
+        conditions=worker.conditions, connected=worker.connected,
+        recovered_s=worker.recovered_at_s - worker.conditions.down_s,
+        attempts=sum(worker.timeline.attempts), failed_down=failed_down, refused=worker.refused,
+        stale=worker.stale, ended_s=worker.last_at_s if whole else end_s,
+        attempts_by_client=(int(np.median(tries)), int(tries.max())), timeline=worker.timeline,
+    )

@@ -1,0 +1,231 @@
+"""A scenario's storm: every policy with every seed, and the map, as tasks, and what came of them as tables.
+
+    [storm] × policies × seeds ─► storm.csv            a row a storm
+                                  storm_timeline.csv   the first seed of each policy, second by second
+                                  storm_assumptions.csv   the same under other assumptions: what finds the
+                                                       backlog full is dropped, or refused at another price
+    [storm.map] × seeds        ─► storm_map.csv        a row a point: backlog/(C·timeout) × window/(N/C)
+
+Workers share nothing and each client comes back to the one that it had, so one worker with its share of the
+clients is simulated; what differs from worker to worker is luck, and that is what the seeds show.
+
+Where an answer flips is searched for by bisection over `REFUSAL_SHARES`, with the first seed: the dearest
+refusal with which the policy's clients are back, and the cheapest with which they are not.
+
+Known weakness: the slowest of many workers is later than the one that is shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from bench.scenario.model import Scenario
+from bench.scenario.storm import Backoff, Storm, StormMap
+from bench.simulation.checkpoints import Piece
+from bench.simulation.engine.inputs import Costs
+from bench.simulation.storm.storm import Conditions, Outcome, Overflow, simulate
+
+REFUSAL_SHARES = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Prices of a refusal, as shares of a connection, between which an answer may flip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storms:
+    """The tables; their columns are described in `docs/results.md`."""
+
+    storms: pd.DataFrame
+    timelines: pd.DataFrame
+    map: pd.DataFrame | None
+    assumptions: pd.DataFrame
+
+
+def conditions(scenario: Scenario, costs: Costs) -> Conditions:
+    """One worker of the scenario's storm. A reconnection that the scenario doesn't price is a connection with
+    a request and its answer."""
+    storm = _storm(scenario)
+    clients = math.ceil(max(scenario.load.clients) / scenario.simulation.workers)
+    costs = costs.crowded(clients)
+    connection_s = costs.connection_s + costs.request_s + costs.answer_s
+    return Conditions(
+        clients=clients,
+        connection_s=storm.connection_ms / 1000 if storm.connection_ms else connection_s,
+        backlog=storm.backlog, refusal_share=storm.refusal_share, timeout_s=storm.timeout_s,
+        down_s=storm.down_s, horizon_s=storm.horizon_s,
+    )
+
+
+def tasks(scenario: Scenario, given: Conditions) -> dict[str, Callable[[], Piece]]:
+    """All storms that are to be simulated, by name."""
+    storm = _storm(scenario)
+    found: dict[str, Callable[[], Piece]] = {
+        _named(policy, seed): partial(piece, given, backoff, scenario.seed + seed, with_timeline=seed == 0)
+        for policy, backoff in enumerate(storm.policies.values()) for seed in range(scenario.trials.count)
+    }
+    for policy, backoff in enumerate(storm.policies.values()):
+        found[_flip(policy)] = partial(flip, given, backoff, scenario.seed)
+        for seed in range(scenario.trials.count):
+            dropped = replace(given, overflow="dropped")
+            found[_named(policy, seed, "dropped")] = partial(piece, dropped, backoff, scenario.seed + seed)
+    if storm.map is not None:
+        backoff = storm.policies[storm.map.policy]
+        for point in _points(storm.map):
+            here, spread = _at(point, given, backoff)
+            for seed in range(storm.map.seeds):
+                found[point.named(seed)] = partial(piece, here, spread, scenario.seed + seed)
+    return found
+
+
+def piece(given: Conditions, backoff: Backoff, seed: int, *, with_timeline: bool = False) -> Piece:
+    """One storm: its row, and its timeline's columns if they are asked for."""
+    outcome = simulate(given, backoff, seed)
+    found: Piece = {"row": row(outcome)}
+    if with_timeline:
+        found["timeline"] = timeline(outcome).to_dict("list")
+    return found
+
+
+def flip(given: Conditions, backoff: Backoff, seed: int) -> Piece:
+    """The rows of the storms between which the answer flips with the price of a refusal."""
+    rows: dict[float, dict[str, float]] = {}
+
+    def is_over(share: float) -> bool:
+        rows[share] = row(simulate(replace(given, refusal_share=share), backoff, seed))
+        return math.isfinite(rows[share]["recovered_s"])
+
+    low, high = -1, len(REFUSAL_SHARES)   # recovers at `low`, doesn't at `high`
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if is_over(REFUSAL_SHARES[middle]) else (low, middle)
+    shares = [REFUSAL_SHARES[place] for place in (low, high) if 0 <= place < len(REFUSAL_SHARES)]
+    return {"rows": [rows[share] for share in shares]}
+
+
+def tables(scenario: Scenario, given: Conditions, pieces: Mapping[str, Piece]) -> Storms:
+    """The tables, from the pieces of all storms."""
+    storm = _storm(scenario)
+    rows, timelines = [], []
+    for number, policy in enumerate(storm.policies):
+        for seed in range(scenario.trials.count):
+            rows.append({"policy": policy, "seed": scenario.seed + seed,
+                         **pieces[_named(number, seed)]["row"]})
+        line = pd.DataFrame(pieces[_named(number, 0)]["timeline"])
+        line.insert(0, "policy", policy)
+        timelines.append(line)
+    mapped = None if storm.map is None else _map(given, storm.map, pieces)
+    return Storms(pd.DataFrame(rows), pd.concat(timelines, ignore_index=True), mapped,
+                  _assumptions(scenario, pieces))
+
+
+ASSUMED = ("refusal_share", "recovered_s", "connected_share", "attempts_per_client", "wasted_share")
+
+
+def _assumptions(scenario: Scenario, pieces: Mapping[str, Piece]) -> pd.DataFrame:
+    """What each policy comes to under other assumptions than the scenario's."""
+    rows = []
+    for number, policy in enumerate(_storm(scenario).policies):
+        for seed in range(scenario.trials.count):
+            found = pieces[_named(number, seed, "dropped")]["row"]
+            rows.append({"policy": policy, "seed": scenario.seed + seed, "overflow": "dropped",
+                         **{name: found[name] for name in ASSUMED}})
+        for found in pieces[_flip(number)]["rows"]:
+            rows.append({"policy": policy, "seed": scenario.seed, "overflow": "refused",
+                         **{name: found[name] for name in ASSUMED}})
+    return pd.DataFrame(rows)
+
+
+def _storm(scenario: Scenario) -> Storm:
+    assert scenario.storm is not None, "a scenario without a storm"
+    return scenario.storm
+
+
+def _named(policy: int, seed: int, overflow: Overflow = "refused") -> str:
+    """A storm's name; a policy's own may hold what no file's does."""
+    return f"{'policy' if overflow == 'refused' else overflow}-{policy + 1}-{seed + 1}"
+
+
+def _flip(policy: int) -> str:
+    """The name of the search for the price of a refusal at which a policy's answer flips."""
+    return f"flip-{policy + 1}"
+
+
+def row(outcome: Outcome) -> dict[str, float]:
+    """A storm in one row of `storm.csv`."""
+    given = outcome.conditions
+    median, most = outcome.attempts_by_client
+    cpu_s = given.connection_s * (outcome.connected + outcome.stale) + given.full_s * outcome.refused
+    return {
+        "clients": given.clients, "connection_ms": 1000 * given.connection_s, "backlog": given.backlog,
+        "backlog_share": given.backlog / given.safe_backlog,
+        "refusal_share": given.full_s / given.connection_s,
+        "timeout_s": given.timeout_s, "down_s": given.down_s, "horizon_s": given.horizon_s,
+        "floor_s": given.floor_s, "recovered_s": outcome.recovered_s, "connected": outcome.connected,
+        "connected_share": outcome.connected / given.clients, "attempts": outcome.attempts,
+        "attempts_per_client": outcome.attempts / given.clients, "attempts_median": median,
+        "attempts_max": most, "failed_down": outcome.failed_down, "refused": outcome.refused,
+        "stale": outcome.stale, "wasted_share": outcome.wasted_share, "cpu_s": cpu_s,
+        "ended_s": outcome.ended_s,
+    }
+
+
+def timeline(outcome: Outcome) -> pd.DataFrame:
+    """A storm second by second, up to its end."""
+    table = outcome.timeline.table()
+    seconds = min(math.ceil(outcome.ended_s) + 1, len(table["attempts"]))
+    columns = {name: values[:seconds] for name, values in table.items()}
+    given, through = outcome.conditions, columns["connected"] + columns["stale"]
+    waited_s = columns.pop("waited_s")
+    frame = pd.DataFrame({name: values.astype(np.int64) for name, values in columns.items()})
+    frame.insert(0, "at_s", np.arange(seconds) - given.down_s)
+    frame["connected_share"] = frame["connected"].cumsum() / given.clients
+    # What waits longer than the timeout is stale; where nothing is through, nobody knows.
+    frame["wait_mean_s"] = np.divide(waited_s, through, out=np.full(seconds, np.nan), where=through > 0)
+    frame["refusing_share"] = np.minimum(1, frame["refused"] * given.full_s)
+    return frame
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """A point of the map."""
+
+    number: int
+    backlog_share: float
+    window_share: float
+
+    def named(self, seed: int) -> str:
+        return f"map-{self.number}-{seed + 1}"
+
+
+def _points(asked: StormMap) -> Iterator[_Point]:
+    for number, (backlog_share, window_share) in enumerate(product(asked.backlogs, asked.windows), start=1):
+        yield _Point(number, backlog_share, window_share)
+
+
+def _at(point: _Point, given: Conditions, backoff: Backoff) -> tuple[Conditions, Backoff]:
+    """What is simulated at a point."""
+    here = replace(given, backlog=max(1, round(point.backlog_share * given.safe_backlog)))
+    return here, backoff.model_copy(update={"window_s": point.window_share * given.floor_s})
+
+
+def _map(given: Conditions, asked: StormMap, pieces: Mapping[str, Piece]) -> pd.DataFrame:
+    """Every point of the map."""
+    rows = []
+    for point in _points(asked):
+        found = pd.DataFrame([pieces[point.named(seed)]["row"] for seed in range(asked.seeds)])
+        rows.append({
+            "backlog_share": point.backlog_share, "window_share": point.window_share,
+            "backlog": int(found["backlog"].iloc[0]), "window_s": point.window_share * given.floor_s,
+            "floor_s": given.floor_s, "seeds": asked.seeds,
+            "recovered": int(np.isfinite(found["recovered_s"]).sum()),
+            "recovered_s": float(np.median(found["recovered_s"])),
+            "connected_share": float(np.mean(found["connected_share"])),
+            "attempts_per_client": float(np.mean(found["attempts_per_client"])),
+            "wasted_share": float(np.mean(found["wasted_share"])),
+        })
+    return pd.DataFrame(rows)

@@ -1,0 +1,67 @@
+"""The very cells that were measured, simulated: the same scenario, plan, seeds and ticks.
+
+    measured run ─► its scenario and plan ─► a simulated run beside it ─► the same statistics of both
+
+What a prediction may not know is refused: a cell that the costs were fitted to says how well they fit, and
+nothing about what they foretell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench.errors import OverlapError
+from bench.experiment import plan, run_folder
+from bench.experiment.prepare import Question
+from bench.experiment.progress import Reporter
+from bench.experiment.run_folder import Run
+from bench.feed import replay
+from bench.records import manifest as manifests
+from bench.simulation import run as runs
+from bench.simulation.calibration.costs import Cell, CostsFile, read_costs
+
+
+def cells_of(question: Question) -> list[Cell]:
+    """The cells that a scenario will measure."""
+    feed = question.scenario.feed
+    return [
+        Cell(question.scenario.transports[label].transport or label,
+             question.options[label].model_dump(mode="json"), clients,
+             None if feed.schedule == "replay" else feed.rate_per_s, feed.book_levels, feed.encoding)
+        for label, clients in plan.cells_of(question.scenario)
+    ]
+
+
+def refuse_overlap(held_out: Sequence[Cell], calibrated: Sequence[Cell], where: str) -> None:
+    """Refuse a validation by cells that costs were fitted to (or are about to be)."""
+    for cell in held_out:
+        if cell in calibrated:
+            raise OverlapError(
+                f"{where}: load.clients: found {cell.transport} at {cell.clients} clients and "
+                f"{cell.rate_per_s or 'replayed'} ticks a second, allowed is only what was not calibrated "
+                "with: the costs were fitted to that very cell, so it can't tell how well they predict")
+
+
+def fitted_cells(costs: CostsFile) -> list[Cell]:
+    """The cells that costs were fitted to."""
+    return [fitted.cell for each in costs.transports for fitted in each.fitted]
+
+
+def simulate(measured: Path, costs: Path, folder: Path, make_reporter: Callable[[int, int], Reporter],
+             say: Callable[[str], None], command: Sequence[str]) -> Run:
+    """Simulate the run in `measured` again in `folder`, with the costs in that file."""
+    manifest = manifests.read(measured, manifests.Resumable)
+    theirs = Run(measured, manifest)
+    twin = run_folder.create(
+        folder, theirs.frozen, theirs.plan, name=str(manifest["scenario_name"]),
+        scenario_file=Path(str(manifest["scenario_folder"])) / "scenario.toml",
+        options=plan.options_of_all(theirs.scenario, str(measured / manifests.NAME)), command=command,
+        trades=replay.read(theirs.scenario.feed.replay) if manifest.get("trades") else None,
+        further={"source": "simulated", "costs": runs.about_costs(costs, read_costs(costs))},
+    )
+    if theirs.scenario.capacity is None:
+        runs.execute(twin, make_reporter)
+    else:
+        runs.search(twin, say)
+    return twin

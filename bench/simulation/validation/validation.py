@@ -1,0 +1,193 @@
+"""A validation on disk: what was measured, foretold and judged.
+
+    results/<UTC time>-validation/
+        held-out.json      what is to be predicted, and which runs are for what; before the first trial
+        runs/              all that was measured, each an ordinary run; their names in series.json
+        costs.json         fitted to the calibration's runs, once all is measured; or those that were given,
+                           until then costs.given.json
+        simulated/         the held-out runs again, simulated with these costs
+        ────────────────────────────────────────────────
+        validation.csv     a row a cell and quantity
+        report.html  report.md  figures/
+
+Everything below the line is made from what is above it; what was simulated is made anew each time.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from bench.errors import RunError
+from bench.experiment.progress import Reporter
+from bench.output import plain
+from bench.records.trial_record import read_json, whole_file
+from bench.report.data.run import Run as Reported
+from bench.report.data.run import open_run
+from bench.report.pages.validation import Judged, write
+from bench.scenario.model import Scenario
+from bench.simulation.calibration import observations
+from bench.simulation.calibration.costs import CostsFile, read_costs
+from bench.simulation.validation import resimulate
+from bench.stats.run import prediction
+from bench.stats.run.capacity_limit import Limit
+from bench.stats.run.knee_search import Knee
+from bench.stats.run.prediction import Compared
+from bench.stats.run.prediction_causes import FitQuality, furthest_apart, why
+
+NAMED, COSTS, GIVEN = "held-out.json", "costs.json", "costs.given.json"
+ROLES = ("calibration", "held_out", "searches")
+GENERATOR = " The measuring load generator gave in first: the server carries more than was measured."
+
+
+def named(folder: Path) -> dict[str, list[str]]:
+    """The names of a validation's runs, by what they are for."""
+    path = folder / NAMED
+    if not path.is_file():
+        raise RunError(f"{path}: no such file, allowed is a validation's folder: `tickertape validate` makes "
+                       "one")
+    said = read_json(path)
+    for role in ROLES:
+        if not isinstance(said.get(role), list):
+            raise RunError(f"{path}: {role}: found {said.get(role)!r:.80}, allowed is a list of runs: "
+                           "this is no validation's folder")
+    return {role: [str(name) for name in said[role]] for role in ROLES}
+
+
+def judge(folder: Path, make_reporter: Callable[[int, int], Reporter], say: Callable[[str], None]) -> Judged:
+    """Predict what a validation measured, compare, and write the table and the page."""
+    roles, costs_path = named(folder), folder / COSTS
+    if not costs_path.is_file():
+        raise RunError(f"{costs_path}: no such file: what is to be judged is not all there; where it was "
+                       f"interrupted, go on with `tickertape validate --resume {folder}`")
+    costs = read_costs(costs_path)
+    held_out = [folder / "runs" / name for name in roles["held_out"]]
+    cells = [each.cell for run in held_out for each in observations.observe(run)]
+    resimulate.refuse_overlap(cells, resimulate.fitted_cells(costs), str(folder / NAMED))
+    shutil.rmtree(folder / "simulated", ignore_errors=True)
+    rows: list[Compared] = []
+    reasons: dict[tuple[str, int, str], str] = {}
+    notes: list[str] = []
+    for run in held_out:
+        say(f"Simulating {run.name} …")
+        twin = resimulate.simulate(run, costs_path, folder / "simulated", make_reporter, say, sys.argv[1:])
+        mine, theirs = open_run(run), open_run(twin.folder)
+        found = prediction.pairs(*(prediction.figures(each.trials, each.distributions)
+                                   for each in (mine, theirs)))
+        compared = prediction.compare(found)
+        rows += compared
+        reasons |= _reasons(compared, found, _qualities(mine, costs))
+        notes += _left_out(mine, found)
+    for name in roles["searches"]:
+        say(f"Simulating {name} …")
+        twin = resimulate.simulate(
+            folder / "runs" / name, costs_path, folder / "simulated", make_reporter, say,
+                              sys.argv[1:])
+        knees, told = _knees(open_run(folder / "runs" / name), open_run(twin.folder))
+        rows += knees
+        reasons |= told
+    judged = Judged(folder.name, costs.told, rows, reasons, notes)
+    with whole_file(folder / "validation.csv") as beside:
+        plain.write_csv(beside, prediction.table(rows))
+    write(folder, judged)
+    return judged
+
+
+def _qualities(run: Reported, costs: CostsFile) -> dict[str, FitQuality]:
+    """By label: how well the costs fit what they were fitted to."""
+    scenario = Scenario.model_validate(run.manifest["scenario"])
+    feed, qualities = scenario.feed, {}
+    for label, subject in scenario.transports.items():
+        mine = costs.of(subject.transport or label, dict(run.manifest["subjects"][label]["options"]))
+        alike = [each for each in mine.fitted
+                 if (each.cell.rate_per_s, each.cell.book_levels) == (feed.rate_per_s, feed.book_levels)
+                 and each.cell.options.get("connection") != "new"]
+        measured = sum(each.server_cpu_cores for each in alike)
+        error = sum(each.fitted_cpu_cores for each in alike) / measured - 1 if measured else math.nan
+        qualities[label] = FitQuality(mine.residual_share, error)
+    return qualities
+
+
+def _reasons(rows: Sequence[Compared], found: pd.DataFrame, qualities: Mapping[str, FitQuality]
+             ) -> dict[tuple[str, int, str], str]:
+    reasons = {}
+    for row in rows:
+        if row.met in ("no", "open"):
+            cell = found[(found["transport"] == row.transport) & (found["clients"] == row.clients)]
+            reasons[row.transport, row.clients, row.quantity] = why(row, cell, qualities[row.transport])
+    return reasons
+
+
+def _left_out(measured: Reported, found: pd.DataFrame) -> list[str]:
+    """Cells without a pair, and how many trials were not VALID."""
+    trials = measured.trials
+    bad = int((trials["verdict"] != "VALID").sum())
+    notes = [f"{bad} of {len(trials)} measured trials of {measured.folder.name} were not VALID, and are in "
+             "no figure."] if bad else []
+    have = set(zip(found["transport"], found["clients"], strict=True))
+    for transport, clients in dict.fromkeys(zip(trials["transport"], trials["clients"], strict=True)):
+        if (transport, clients) not in have:
+            notes.append(f"{transport} at {clients} clients has no VALID trial, and was not judged.")
+    return notes
+
+
+def _knees(measured: Reported, predicted: Reported
+           ) -> tuple[list[Compared], dict[tuple[str, int, str], str]]:
+    """The knees of both searches, and who gave in at the measured one."""
+    mine, theirs = measured.knees, predicted.knees
+    assert mine is not None, f"{measured.folder}: no search"
+    assert theirs is not None, f"{predicted.folder}: no search"
+    rows, reasons = [], {}
+    for place in range(len(mine)):
+        ours = mine.iloc[place]
+        foretold = theirs[theirs["transport"] == ours["transport"]].iloc[0]
+        row = prediction.compare_knees(
+            str(ours["transport"]), _number(ours["server_cpu"]), _knee(ours), _knee(foretold))
+        rows.append(row)
+        if row.met in ("no", "open"):
+            reasons[row.transport, row.clients, row.quantity] = (
+                f"Measured: {_limit_told(ours)} (limited by: {ours['limited_by']}). Predicted: "
+                f"{_limit_told(foretold)} (limited by: {foretold['limited_by']})."
+                f"{GENERATOR * (ours['limited_by'] == 'generator')}{_unrest(measured, row)}")
+    return rows, reasons
+
+
+def _unrest(measured: Reported, row: Compared) -> str:
+    """How much the measured tries of one level differ, which a single search can't average out."""
+    steps = measured.trials[(measured.trials["transport"] == row.transport)
+                            & (measured.trials["verdict"] == "VALID")]
+    found = furthest_apart(steps["clients"].tolist(), steps["latency_p99_ms"].tolist())
+    if found is None:
+        return ""
+    level, low, high = found
+    return (f" Two measured tries with {level:,} clients had a 99th percentile of {low:.1f} and {high:.1f} "
+            "ms: a single search hangs on such chance.")
+
+
+def _knee(row: pd.Series) -> Knee:
+    held, broke = _number(row["clients"]), _number(row["broke_at"])
+    limit = Limit(*(_number(row[name]) for name in ("limit", "limit_low", "limit_high")))
+    return Knee(None if math.isnan(held) else int(held), None if math.isnan(broke) else int(broke),
+                None if math.isnan(limit.estimate) else limit)
+
+
+def _number(value: object) -> float:
+    return math.nan if pd.isna(value) else float(value)   # type: ignore[call-overload,arg-type]
+
+
+def _limit_told(row: pd.Series) -> str:
+    """A limit with its interval, or what a search without one held and broke at."""
+    limit, low, high = (_number(row[name]) for name in ("limit", "limit_low", "limit_high"))
+    if math.isnan(limit):
+        return f"held {_told(row['clients'])}, broke at {_told(row['broke_at'])}"
+    return f"{limit:,.0f} ({low:,.0f} to {high:,.0f})"
+
+
+def _told(value: object) -> str:
+    number = _number(value)
+    return "nothing" if math.isnan(number) else f"{number:,.0f}"

@@ -1,0 +1,84 @@
+"""The capacity limit and its interval, from steps that held or broke: a fitted probability of holding.
+
+    P(a step at level x holds) = LAPSE + (1 − 2 LAPSE) · Φ((ln limit − ln x) / spread)
+
+The **limit** is the level at which a step holds with probability ½. The spread is how far apart, as a share,
+the limits of two trials lie: which ticks come together differs from one to the next. LAPSE is the share of
+steps that go the wrong way for a reason that has nothing to do with the level.
+
+Both are unknown. The limit is taken as anything, on a logarithmic scale, between the levels tried and some
+way beyond; of the spread it is assumed beforehand that it is about 0.15, give or take a factor of 2. Each
+pair of the two on a grid is weighted by how probable it makes the steps that were seen. The limit's estimate
+is the median of these weights, its interval the middle 95 % of them; so the interval holds what is not known
+of the spread, and needs no large number of steps. `tests/stats/test_knee.py` draws searches with limits
+and spreads that are known: about 95 % of the intervals hold the limit, or more, for spreads up to 0.3.
+
+Known weakness: the host is taken to be the same throughout. One that drifts makes the spread, and with it the
+interval, wider, but an offset of the whole search (another host, another day) is in no interval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr
+
+from bench.stats.trial.arrays import Bools, Floats
+
+LAPSE = 0.02
+SPREAD, SPREAD_FACTOR = 0.15, 2.0
+"""What is assumed of the spread beforehand: its median, and the factor of one standard deviation."""
+SPREADS = np.geomspace(0.01, 1.0, 14)[:, np.newaxis]
+BEYOND = math.log(4.0)
+"""How far beyond the levels tried the limit may lie."""
+POINTS = 300
+TAIL = 0.025
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The level at which a step holds with probability ½, and the interval that holds it with 95 %."""
+
+    estimate: float
+    low: float
+    high: float
+
+    @property
+    def reach(self) -> float:
+        """How far the interval goes either way, as a share: 0.15 is ± 15 %."""
+        return math.sqrt(self.high / self.low) - 1
+
+
+def limit(levels: Sequence[float] | Floats, held: Sequence[bool] | Bools) -> Limit:
+    """The limit that steps at these levels tell of; with none that held, or none that broke, the interval is
+    open on that side, and reaches as far as is looked at."""
+    limits, weights = _weights(levels, held)
+    return Limit(*(_quantile(limits, weights, share) for share in (0.5, TAIL, 1 - TAIL)))
+
+
+def quantile(levels: Sequence[float] | Floats, held: Sequence[bool] | Bools, share: float) -> float:
+    """The level below which the limit lies with this probability."""
+    return _quantile(*_weights(levels, held), share)
+
+
+def _weights(levels: Sequence[float] | Floats, held: Sequence[bool] | Bools) -> tuple[Floats, Floats]:
+    """Limits on a grid (logarithms) and how probable each is, whatever the spread; they add up to 1."""
+    assert len(levels) > 0, "no steps"
+    at, place = np.unique(np.log(np.asarray(levels, dtype=np.float64)), return_inverse=True)
+    kept = np.bincount(place, np.asarray(held, dtype=np.float64), len(at))[:, np.newaxis, np.newaxis]
+    broke = np.bincount(place, minlength=len(at))[:, np.newaxis, np.newaxis] - kept
+    limits = np.linspace(at[0] - BEYOND, at[-1] + BEYOND, POINTS)
+    holding = ndtr((limits - at[:, np.newaxis, np.newaxis]) / SPREADS)
+    of_steps = (kept * np.log(LAPSE + (1 - 2 * LAPSE) * holding)
+                + broke * np.log(1 - LAPSE - (1 - 2 * LAPSE) * holding)).sum(axis=0)
+    beforehand = -0.5 * (np.log(SPREADS / SPREAD) / math.log(SPREAD_FACTOR)) ** 2
+    together = beforehand + of_steps
+    weights = np.exp(together - together.max()).sum(axis=0)
+    return limits, weights / weights.sum()
+
+
+def _quantile(limits: Floats, weights: Floats, share: float) -> float:
+    return math.exp(np.interp(share, np.cumsum(weights), limits))

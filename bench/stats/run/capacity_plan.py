@@ -1,0 +1,230 @@
+"""A capacity plan: what it takes to serve so many clients, and what that costs a month.
+
+    workers needed = ⌈ (CPU of all workers − what each has to itself · workers) / (full_at − that) ⌉
+
+`full_at` is the share of a core at which a worker counts as full. What each worker has to itself, whatever
+its clients, is its base and taking the whole feed: that is what one more worker adds. It is known of a
+simulated run, whose costs say so; else it is taken as none.
+
+    traffic a month = bytes down a second · 730 h          a month = workers · price + gigabytes · price
+
+A plan is for the rate that was asked for. Trials draw more ticks or fewer, and a plan made of few seconds of
+a slow feed would be about that luck. So what grows with the ticks is moved to the asked rate along the line
+through the trials, with a slope between none (polls that come anyway) and in proportion (a push). Of one
+trial, or of a replayed file, which has no rate, it is taken as it was.
+
+A feed whose rate moves (bursts, a replayed file) asks for most when it is busiest, of which its mean says
+nothing. Such a plan is for the busiest stretch of ℓ, the time after which an update is late: its CPU, the
+ticks that each worker takes in it, and the bytes that a link has to carry. Let A(s, t) be the work that
+comes to a worker in [s, t). If A(s, s + ℓ) ≤ full_at · ℓ for every s, what is left undone at any time t is
+
+    max over s of A(s, t) − (t − s) ≤ full_at · ℓ < ℓ      (Cruz, IEEE Trans. Information Theory 37(1), 1991)
+
+so nothing is late for its worker's sake: what comes closer together waits, but not for so long. Traffic and
+requests are the mean's. Of a feed at one rate the busiest stretch is chance, and the longer a run is the
+busier; what `full_at` leaves free is for that, and the plan is for the mean.
+
+A worker that is busier than `full_at` already answers several ticks at once, gets its polls late, or leaves
+work undone: what it used is less than what its clients ask for. Such a plan is `short`, a lower bound, and is
+to be simulated again with more workers.
+
+Sockets are one for each client, or, where each request has a connection of its own, those whose handshake or
+request is under way. Memory is what each further client took where it was measured; it is not simulated.
+
+Known weakness: a plan knows the bursts that were simulated; longer runs find others. What is added up of a
+stretch is the work that was done in it, in steps of ℓ/10, not the work that came; where they differ, work
+waited. And a fleet that is large enough for its CPU may still be too small for a deadline: a tick goes out to
+all clients of a worker one after the other, which takes clients a worker times the cost of an update. So
+latencies that were simulated belong to the workers that were simulated, and bear their name; those of the
+planned workers are closed forms (`bench.simulation.analytic.closed_forms`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+
+import numpy as np
+import pandas as pd
+
+from bench.stats.run.intervals import interval
+
+HOURS_A_MONTH = 730
+MOVING = frozenset({"bursty", "replay"})
+"""Schedules of feeds whose rate moves, by more than chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What a plan is priced with."""
+
+    currency: str
+    worker_month: float
+    gigabyte_out: float
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What each worker has to itself: CPU seconds for each tick of the feed, and a second."""
+
+    tick_s: float = 0.0
+    base_share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What one transport takes: a row of `fleet.csv`."""
+
+    transport: str
+    clients: int
+    workers_simulated: int
+    load_simulated: float
+    """Share of a core that each of them used."""
+    latency_p50_simulated_ms: float
+    latency_p99_simulated_ms: float
+    cpu_cores: float
+    """Of all of them, at the asked rate; so are traffic and requests."""
+    full_at: float
+    workers: int | None
+    """Needed at that load, of the mean or the busiest stretch; None: not even the feed fits into a worker."""
+    short: bool
+    """Whether the simulated workers were fuller than that, so that this many are too few."""
+    gbit_out_per_s: float
+    gbit_in_per_s: float
+    requests_per_s: float
+    sockets: float
+    memory_gb: float
+    """NaN: not measured."""
+    workers_month: float
+    traffic_month: float
+    month: float
+    """Both together; NaN without prices."""
+    currency: str
+    latency_mean_ms: float = math.nan
+    """With the workers that are needed, by the closed form; NaN where there is none."""
+    latency_worst_ms: float = math.nan
+    """The same of the last client that is served, where nothing waits."""
+    busiest_s: float = math.nan
+    """Length of the busiest stretch that it is for; NaN: it is for the mean, like the next two."""
+    cpu_busiest_cores: float = math.nan
+    gbit_out_busiest_per_s: float = math.nan
+    workers_exact: float = math.nan
+    """`workers`, before they are rounded up."""
+    workers_low: float = math.nan
+    """The band of 95 % by costs and validation (`bench.stats.run.uncertainty`); NaN, like the next: not
+    known."""
+    workers_high: float = math.nan
+    month_low: float = math.nan
+    month_high: float = math.nan
+    least_share: float = math.nan
+    """Share of the joint draws in which it takes the least of those with as many clients: money or, without
+    prices, workers."""
+
+
+COLUMNS = tuple(each.name for each in fields(Need))
+
+
+def workers_exactly(cpu_cores: float, workers: int, own_share: float, full_at: float) -> float:
+    """Workers that carry the same at `full_at` of a core each, not rounded; infinite where its own base fills
+    each."""
+    if own_share >= full_at:
+        return math.inf
+    return max(0.0, cpu_cores - own_share * workers) / (full_at - own_share)
+
+
+def workers_needed(cpu_cores: float, workers: int, own_share: float, full_at: float) -> int | None:
+    """The same in whole workers; None where no number of them is enough."""
+    exact = workers_exactly(cpu_cores, workers, own_share, full_at)
+    return None if math.isinf(exact) else max(1, math.ceil(exact - 1e-9))
+
+
+def needs(
+    trials: pd.DataFrame, workers: int, full_at: float, *, own: Mapping[str, Own],
+    memory_bytes: Mapping[str, float], new_connections: Mapping[str, float], prices: Prices | None,
+    moves: bool,
+) -> list[Need]:
+    """A plan for each cell of VALID trials (rows of `trials.csv`), in their order.
+
+    `own`, `memory_bytes` (of a further client) and `new_connections` are by transport; the last has those
+    whose requests have connections of their own, with the seconds that a handshake takes. `moves`:
+    the feed's rate does, by more than chance.
+    """
+    found = []
+    valid = trials[trials["verdict"] == "VALID"]
+    for _, cell in valid.groupby(["transport", "clients"], sort=False):
+        label, clients = str(cell["transport"].iloc[0]), int(cell["clients"].iloc[0])
+        have = min(workers, clients)
+        seconds, used = cell["measure_s"], float(cell["server_cpu_cores"].mean())
+        ticks_per_s, asked = cell["feed_due"] / seconds, _asked_per_s(cell)
+        mine = own.get(label, Own())
+        own_share = mine.base_share + mine.tick_s * asked
+        cores = at_rate(cell["server_cpu_cores"], ticks_per_s, asked)
+        down, up = (
+            at_rate(cell[f"bytes_{way}_per_update"] * cell["arrivals"] / seconds, ticks_per_s, asked)
+            for way in ("down", "up"))
+        busiest_s, most, most_ticks_per_s, most_down = _busiest(cell) if moves else NO_STRETCH
+        needed = workers_needed(cores, have, own_share, full_at)
+        exact = workers_exactly(cores, have, own_share, full_at)
+        if not math.isnan(most):
+            at_most_share = mine.base_share + mine.tick_s * most_ticks_per_s
+            at_most = workers_needed(most, have, at_most_share, full_at)
+            # Trials that drew few bursts may at their busiest do less than the mean that is asked for.
+            needed = max(needed, at_most) if needed and at_most else None
+            exact = max(exact, workers_exactly(most, have, at_most_share, full_at))
+        gigabytes = down * HOURS_A_MONTH * 3600 / 1e9
+        workers_month = prices.worker_month * needed if prices and needed else math.nan
+        traffic_month = prices.gigabyte_out * gigabytes if prices else math.nan
+        shaking = cell["requests"].astype(float) / seconds * new_connections.get(label, 0.0)
+        under_way = float((cell["requests_in_flight"] + shaking).mean())
+        found.append(Need(
+            transport=label, clients=clients, workers_simulated=have, load_simulated=used / have,
+            latency_p50_simulated_ms=interval(cell["latency_p50_ms"].to_numpy(dtype=float)).estimate,
+            latency_p99_simulated_ms=interval(cell["latency_p99_ms"].to_numpy(dtype=float)).estimate,
+            cpu_cores=cores, full_at=full_at, workers=needed,
+            short=bool(np.fmax(used, most) / have > full_at),
+            gbit_out_per_s=down * 8 / 1e9, gbit_in_per_s=up * 8 / 1e9,
+            requests_per_s=at_rate(cell["requests"].astype(float) / seconds, ticks_per_s, asked),
+            sockets=under_way if label in new_connections else float(clients),
+            memory_gb=memory_bytes.get(label, math.nan) * clients / 1e9,
+            workers_month=workers_month, traffic_month=traffic_month, month=workers_month + traffic_month,
+            currency=prices.currency if prices else "", busiest_s=busiest_s, cpu_busiest_cores=most,
+            gbit_out_busiest_per_s=most_down * 8 / 1e9, workers_exact=exact,
+        ))
+    return found
+
+
+NO_STRETCH = (math.nan,) * 4
+
+
+def _busiest(cell: pd.DataFrame) -> tuple[float, ...]:
+    """Of the busiest stretches of a cell's trials: how long they are, and the most CPU in cores, ticks and
+    bytes down a second; NaN where a trial has none on record."""
+    most = [cell[name].max(skipna=False) for name in (
+        "server_cpu_busiest_cores", "feed_busiest_per_s", "bytes_down_busiest_per_s")]
+    length_s = cell[["late_after_s", "measure_s"]].min(axis=None)
+    return tuple(map(float, (length_s, *most))) if not any(map(math.isnan, most)) else NO_STRETCH
+
+
+def at_rate(of_trials: pd.Series, ticks_per_s: pd.Series, asked_per_s: float) -> float:
+    """What the trials of a cell say of the asked rate (see above); NaN where one of them has none (nothing
+    arrived in it), since the others' would be too much."""
+    if of_trials.isna().any():
+        return math.nan
+    mean, drawn, spread = float(of_trials.mean()), float(ticks_per_s.mean()), ticks_per_s - ticks_per_s.mean()
+    square = float((spread * spread).sum())
+    slope = float((spread * of_trials).sum()) / square if square > 0 else 0.0
+    return mean + min(max(slope, 0.0), mean / drawn if drawn else 0.0) * (asked_per_s - drawn)
+
+
+def _asked_per_s(cell: pd.DataFrame) -> float:
+    """The feed's rate that a cell's trials were asked for; as drawn where they have none, or several."""
+    asked = cell["rate_per_s"].unique()
+    if len(asked) == 1 and not math.isnan(asked[0]):
+        return float(asked[0])
+    return float((cell["feed_due"] / cell["measure_s"]).mean())
+
+
+def table(found: Sequence[Need]) -> pd.DataFrame:
+    """`fleet.csv`."""
+    return pd.DataFrame([astuple(each) for each in found], columns=list(COLUMNS)).astype({"workers": "Int64"})

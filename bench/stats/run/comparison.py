@@ -1,0 +1,60 @@
+"""Every two transports against each other, figure by figure, with nothing claimed that isn't there.
+
+For one figure (a column of `trials.csv`), all pairs of transports at all client counts are compared
+within blocks (`intervals.effect`), and Holm's correction is taken over all of them, so that among all
+the claims of separability made about this figure there is a false one in at most 5 % of runs.
+
+A percentile that falls among lost updates in any valid trial is lost in the whole cell. Such a cell is
+larger than any other, and no ratio is formed with it (`intervals.LOST`): one over the trials in which
+the updates did arrive would compare something else.
+
+Known weakness: Holm's correction knows nothing of figures that hang together; the 50th percentile and
+the 99th are judged as if they were separate questions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import pandas as pd
+
+from bench.stats.run.intervals import LOST, Effect, effect, holm
+from bench.stats.run.summary import cell_interval, valid
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`mine` against `theirs` at one client count."""
+
+    figure: str
+    clients: int
+    mine: str
+    theirs: str
+    effect: Effect
+    """`mine` ÷ `theirs`, or `mine` − `theirs` (see `Effect.kind`)."""
+
+
+def comparisons(trials: pd.DataFrame, figure: str, order: Sequence[str]) -> list[Comparison]:
+    """All pairs of `order` at all client counts; the larger figure of a pair is `mine`.
+
+    Cells in which the figure may not be printed (too few updates beyond a percentile) are left out.
+    """
+    good = valid(trials)
+    found = []
+    for clients in sorted(set(good["clients"])):
+        here = good[good["clients"] == clients]
+        cells = {label: here[here["transport"] == label] for label in order}
+        shown = {label: cell_interval(cell, figure).estimate for label, cell in cells.items()}
+        present = [label for label in order if shown[label] == shown[label]]
+        for one, other in combinations(present, 2):
+            mine, theirs = (one, other) if shown[one] >= shown[other] else (other, one)
+            columns = [cells[label].set_index("block")[figure] for label in (mine, theirs)]
+            pairs = pd.concat(columns, axis=1, join="inner").to_numpy(dtype="float64")
+            between = LOST if math.isinf(shown[mine]) else effect(pairs[:, 0], pairs[:, 1])
+            found.append(Comparison(figure, int(clients), mine, theirs, between))
+    corrected = holm([each.effect.p for each in found])
+    return [replace(each, effect=replace(each.effect, p_holm=p))
+            for each, p in zip(found, corrected, strict=True)]

@@ -1,0 +1,189 @@
+"""Intervals between trials, and what two subjects differ by.
+
+The unit is the trial: everything within one shares a host, a schedule and a moment, so its updates
+are not independent, and pooling them makes intervals several times too narrow. With x₁…xₙ the figure
+of each trial (a percentile, a cost), all positive, the estimate is the geometric mean, and
+
+    exp( mean(ln x) ± t(n−1, 97.5 %) · s(ln x) / √n )
+
+holds the true one in 95 % of runs if ln x is about normal. Where a figure may be zero or negative
+the same is done without the logarithm.
+
+Two subjects are compared within blocks, since what disturbs a block disturbs both: for each block the
+ratio x/y, whose logarithms get a t interval as above (`ratio`), or the difference (`difference`).
+Two runs share no blocks; theirs are compared by Welch's t interval, which lets both have a spread of
+their own (`unpaired`).
+Several comparisons at once are corrected by Holm's method, and two subjects are **separable** when
+the corrected probability of so large an effect by chance is below 5 %. Otherwise nothing is claimed.
+
+Known weakness: with three trials the interval is 2.5 standard deviations wide each way, with two 9 of them,
+and with one there is none. So up to `FEW` trials are printed as they are, in place of their interval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import stats
+
+from bench.stats.trial.arrays import Floats
+
+FEW = 3
+"""With so many trials or fewer, the figures themselves are printed in place of an interval."""
+CONFIDENCE = 0.95
+ALPHA = 1 - CONFIDENCE
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate and the interval that holds the true value with 95 % confidence.
+
+    `low` and `high` are NaN where there are too few trials (fewer than two) or one is infinite.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    count: int
+    """Trials that it rests on."""
+    values: tuple[float, ...] = ()
+    """The trials' own figures, where they are so `FEW` that they say more than the interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """How one subject differs from another: a ratio or a difference, with its interval."""
+
+    kind: str
+    """`ratio` or `difference`; `lost` where either figure falls among lost updates: then there is neither,
+    and `interval` and `p` are NaN."""
+    interval: Interval
+    p: float
+    """Probability of an effect at least so large by chance; NaN below two blocks."""
+    p_holm: float = math.nan
+    """The same, corrected for all comparisons made together."""
+
+    @property
+    def separable(self) -> bool:
+        """Whether the two can be told apart."""
+        return bool(self.p_holm < ALPHA)
+
+    @property
+    def assessed(self) -> bool:
+        """Whether there were enough blocks to say anything."""
+        return not math.isnan(self.p_holm)
+
+
+LOST = Effect("lost", Interval(math.nan, math.nan, math.nan, 0), math.nan)
+"""No effect: nothing is so many times infinity, or infinity so many times it."""
+
+
+def _t_interval(values: Floats) -> Interval:
+    """Mean of `values` with its Student's t interval."""
+    count = len(values)
+    if count == 0:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    mean = float(values.mean())
+    if count < 2:
+        return Interval(mean, math.nan, math.nan, count)
+    half = float(stats.t.ppf(1 - ALPHA / 2, count - 1)) * float(values.std(ddof=1)) / math.sqrt(count)
+    few = tuple(map(float, values)) if count <= FEW else ()
+    return Interval(mean, mean - half, mean + half, count, few)
+
+
+def interval(values: Sequence[float] | Floats, logarithm: bool = True, least: float = -math.inf) -> Interval:
+    """The figure of a cell from those of its trials: on the logarithm where all are positive, and as
+    they are where one isn't or `logarithm` is False (parts that are to add up to their whole). No bound lies
+    below `least`, which the figure can't be.
+
+    A figure that is infinite (lost) in one trial is so in the cell: leaving that trial out would make the
+    subject look better for losing. Without one, a NaN (too few updates in a trial) makes the whole NaN.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if np.isinf(array).any():
+        return Interval(math.inf, math.nan, math.nan, len(array))
+    if np.isnan(array).any():
+        return Interval(math.nan, math.nan, math.nan, len(array))
+    if not logarithm or len(array) == 0 or not bool((array > 0).all()):
+        found = _t_interval(array)
+        return replace(found, low=max(found.low, least)) if found.low < least else found
+    found = _exp(_t_interval(np.log(array)))
+    return replace(found, values=tuple(map(float, array)) if found.values else ())
+
+
+def _exp(inner: Interval) -> Interval:
+    return Interval(math.exp(inner.estimate), math.exp(inner.low), math.exp(inner.high), inner.count,
+                    tuple(map(math.exp, inner.values)))
+
+
+def effect(mine: Sequence[float] | Floats, theirs: Sequence[float] | Floats) -> Effect:
+    """The effect between paired figures (one pair a block): `mine` ÷ `theirs` where all are positive,
+    otherwise `mine` − `theirs`. `LOST` where one is infinite; pairs with a NaN are left out."""
+    pairs = np.column_stack((np.asarray(mine, dtype=np.float64), np.asarray(theirs, dtype=np.float64)))
+    if np.isinf(pairs).any():
+        return LOST
+    pairs = pairs[np.isfinite(pairs).all(axis=1)]
+    as_ratio = bool((pairs > 0).all())
+    values = np.log(pairs[:, 0] / pairs[:, 1]) if as_ratio else pairs[:, 0] - pairs[:, 1]
+    inner = _t_interval(values)
+    found = _exp(inner) if as_ratio else inner
+    return Effect("ratio" if as_ratio else "difference", found, _p_value(values))
+
+
+def unpaired(mine: Sequence[float] | Floats, theirs: Sequence[float] | Floats) -> Effect:
+    """The effect between the trials of two runs, by Welch's t: the ratio of the geometric means where
+    all figures are positive, otherwise the difference of the means. What is not finite is left out."""
+    pair = [np.asarray(values, dtype=np.float64) for values in (mine, theirs)]
+    one, other = (values[np.isfinite(values)] for values in pair)
+    as_ratio = bool((one > 0).all() and (other > 0).all())
+    if as_ratio:
+        one, other = np.log(one), np.log(other)
+    inner, p = _welch(one, other)
+    found = _exp(inner) if as_ratio else inner
+    return Effect("ratio" if as_ratio else "difference", found, p)
+
+
+def _welch(one: Floats, other: Floats) -> tuple[Interval, float]:
+    """The difference of two means with its interval, and the probability of it by chance."""
+    count = len(one) + len(other)
+    if not len(one) or not len(other):
+        return Interval(math.nan, math.nan, math.nan, count), math.nan
+    difference = float(one.mean() - other.mean())
+    if len(one) < 2 or len(other) < 2:
+        return Interval(difference, math.nan, math.nan, count), math.nan
+    errors = [float(values.var(ddof=1)) / len(values) for values in (one, other)]
+    error = math.sqrt(sum(errors))
+    if error == 0:
+        return Interval(difference, difference, difference, count), 1.0 if difference == 0 else 0.0
+    freedom = sum(errors) ** 2 / (errors[0] ** 2 / (len(one) - 1) + errors[1] ** 2 / (len(other) - 1))
+    half = float(stats.t.ppf(1 - ALPHA / 2, freedom)) * error
+    p = float(2 * stats.t.sf(abs(difference) / error, freedom))
+    return Interval(difference, difference - half, difference + half, count), p
+
+
+def _p_value(values: Floats) -> float:
+    """Two-sided probability, by Student's t, of a mean at least so far from zero."""
+    if len(values) < 2:
+        return math.nan
+    spread = float(values.std(ddof=1))
+    mean = float(values.mean())
+    if spread == 0:
+        return 1.0 if mean == 0 else 0.0
+    return float(2 * stats.t.sf(abs(mean) / (spread / math.sqrt(len(values))), len(values) - 1))
+
+
+def holm(probabilities: Sequence[float]) -> list[float]:
+    """Holm's correction: sorted, the k-th smallest of m times (m − k + 1), never falling, at most 1.
+
+    A NaN (not assessed) stays NaN and does not count.
+    """
+    corrected = [math.nan] * len(probabilities)
+    assessed = sorted((p, place) for place, p in enumerate(probabilities) if not math.isnan(p))
+    worst = 0.0
+    for step, (p, place) in enumerate(assessed):
+        worst = max(worst, min(1.0, p * (len(assessed) - step)))
+        corrected[place] = worst
+    return corrected

@@ -1,0 +1,212 @@
+"""Looking for the capacity limit: the most of something (clients, ticks a second) that holds an objective.
+
+    raise      start, start × factor, start × factor² …    until a step breaks
+    go about   further steps about the limit: in turns at the level below which it lies with a probability of
+               0.3, and of 0.7, so that some hold and some break, on both sides
+    end        once the limit's 95 % interval (`bench.stats.run.capacity_limit`) is within ± `precision`
+
+    level      100   200   400   800   566   490   537   490 …    (factor 2, precision 0.15)
+    outcome    held  held  held  broke broke held  broke held     limit: 512 (453 to 583)
+
+Levels are rungs of a ladder, a third of the precision apart, so that steps meet again at the same one.
+
+A step may also say something else:
+
+    void       the machine was busy with something else: it says nothing, and is made again, twice at most
+    bound      those who measure gave in (the load generator, the feed), not the server: it is no failure of
+               the server, and nothing is tried at this level or higher. If nothing breaks below, the answer
+               is a bound: at least what held
+
+`next_step` is a function of the finished steps alone: an interrupted search goes on where it was, and the
+same steps give the same search. All subjects take turns, one step each, so that what drifts on the machine
+falls on all of them alike, and a search that runs out of time leaves them equally far.
+
+Known weakness: below `start` nothing is tried, since a step with fewer clients may have too few updates for
+its percentile; a limit that lies there is only known to.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.stats.run import capacity_limit
+from bench.stats.run.capacity_limit import Limit
+
+Outcome = Literal["held", "broke", "bound", "void"]
+TRIES_MAX = 3
+"""How often a level is tried of which each step is void; then it counts as a bound."""
+EACH_LEAST = 2
+"""Steps that held, and that broke, before an interval is taken for narrow."""
+STEPS_MOST = 60
+"""Steps of one subject, however wide the interval still is."""
+ABOUT = (0.3, 0.7)
+"""Where steps about the limit are made: below these levels it lies with such a probability."""
+RUNGS = 3
+"""Rungs of the ladder within one `precision`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How the limit is looked for."""
+
+    start: int
+    most: int
+    """No level above it is tried."""
+    factor: float
+    precision: float
+    """The interval goes at most so much (as a share) either way."""
+    time_s: float
+    """No step begins once the finished ones took so long together, all subjects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One finished trial of a search."""
+
+    subject: str
+    level: int
+    outcome: Outcome
+    took_s: float
+
+    @property
+    def held(self) -> bool:
+        """Whether it held the objective."""
+        return self.outcome == "held"
+
+    @property
+    def void(self) -> bool:
+        """Whether it says nothing about the level."""
+        return self.outcome == "void"
+
+
+@dataclass(frozen=True, slots=True)
+class Knee:
+    """Where a search stands."""
+
+    held: int | None
+    """The highest level, not above the limit, at which a step held."""
+    broke: int | None
+    """The lowest level above that at which one broke."""
+    limit: Limit | None = None
+    """None where nothing held, or nothing broke."""
+    bound: int | None = None
+    """The lowest level above `held` at which those who measure gave in."""
+
+
+def knee(steps: Sequence[Step]) -> Knee:
+    """What the steps of one subject say."""
+    held = sorted({step.level for step in steps if step.outcome == "held"})
+    broke = sorted({step.level for step in steps if step.outcome == "broke"})
+    found = _limit(steps) if held and broke else None
+    below = [level for level in held if found is None or level <= found.estimate]
+    most = below[-1] if below else held[0] if held else None
+    above = next((level for level in broke if most is None or level > most), None)
+    return Knee(most, above, found, _ceiling(steps))
+
+
+def next_level(steps: Sequence[Step], search: Search) -> int | None:
+    """The level that one subject is to be tried at next; None: its limit is found, or there is none."""
+    if not steps:
+        return search.start
+    if steps[-1].void and not _given_up(steps, steps[-1].level):
+        return steps[-1].level
+    told = [step for step in steps if step.outcome in ("held", "broke")]
+    ceiling = _ceiling(steps) or search.most + 1
+    if len(steps) >= STEPS_MOST:
+        return None
+    if all(step.held for step in told):
+        return _raised(max((step.level for step in told), default=0), ceiling, search)
+    if _is_narrow(told, search):
+        return None
+    share = ABOUT[len(told) % len(ABOUT)]
+    level = _rung(_quantile(told, share), search)
+    if level < ceiling:
+        return level
+    # Those who measure give in below the limit: what is left is to raise what held towards them.
+    return _raised(max((step.level for step in told if step.held), default=0), ceiling, search)
+
+
+def next_step(steps: Sequence[Step], subjects: Sequence[str], search: Search) -> tuple[str, int] | None:
+    """The subject and the level that come next; None: all limits are found, or the time is over."""
+    if is_over(steps, search):
+        return None
+    by_subject = {subject: [step for step in steps if step.subject == subject] for subject in subjects}
+    wanted = {subject: next_level(mine, search) for subject, mine in by_subject.items()}
+    left = [(len(by_subject[subject]), place, subject) for place, subject in enumerate(subjects)
+            if wanted[subject] is not None]
+    if not left:
+        return None
+    subject = min(left)[2]
+    level = wanted[subject]
+    assert level is not None
+    return subject, level
+
+
+def is_over(steps: Sequence[Step], search: Search) -> bool:
+    """Whether the time of the search is over, for all subjects."""
+    return sum(step.took_s for step in steps) >= search.time_s
+
+
+def is_found(steps: Sequence[Step], search: Search) -> bool:
+    """Whether the search of one subject came to its own end, and was not cut off by time."""
+    return next_level(steps, search) is None
+
+
+def _raised(held: int, ceiling: int, search: Search) -> int | None:
+    """A level above all that held, and below what nobody can measure; None where there is none."""
+    if held == 0:
+        return None if ceiling <= search.start else search.start
+    if held >= search.most:
+        return None
+    higher = math.ceil(held * search.factor)
+    if ceiling > search.most:
+        return min(search.most, higher)
+    middle = round(math.sqrt(held * ceiling))
+    near = ceiling <= held * (1 + search.precision)
+    return None if near or middle in (held, ceiling) else min(middle, higher)
+
+
+def _ceiling(steps: Sequence[Step]) -> int | None:
+    """The lowest level at which those who measure gave in, or the machine never let a step count, with
+    nothing that held there or higher."""
+    highest = max((step.level for step in steps if step.held), default=0)
+    levels = {step.level for step in steps
+              if step.outcome == "bound" or (step.void and _given_up(steps, step.level))}
+    return min((level for level in levels if level > highest), default=None)
+
+
+def _given_up(steps: Sequence[Step], level: int) -> bool:
+    """Whether a level was tried as often as it is, and every step was void."""
+    tried = [step for step in steps if step.level == level]
+    return len(tried) >= TRIES_MAX and all(step.void for step in tried)
+
+
+def _is_narrow(told: Sequence[Step], search: Search) -> bool:
+    """Whether enough is known of where the limit is, or that it is below the first step."""
+    held = sum(step.held for step in told)
+    broke = len(told) - held
+    found = _limit(told)
+    if found.high < search.start:
+        return True
+    return min(held, broke) >= EACH_LEAST and found.reach <= search.precision
+
+
+def _limit(steps: Sequence[Step]) -> Limit:
+    told = [step for step in steps if step.outcome in ("held", "broke")]
+    return capacity_limit.limit([float(step.level) for step in told], [step.held for step in told])
+
+
+def _quantile(told: Sequence[Step], share: float) -> float:
+    return capacity_limit.quantile([float(step.level) for step in told], [step.held for step in told], share)
+
+
+def _rung(level: float, search: Search) -> int:
+    """The rung of the ladder that is nearest to a level, within the bounds of the search."""
+    between = math.log(search.factor)
+    rungs = max(1, math.ceil(between * RUNGS / math.log1p(search.precision)))
+    rung = round(math.log(level / search.start) / between * rungs)
+    nearest = round(search.start * math.exp(between * rung / rungs))
+    return min(search.most, max(search.start, nearest))

@@ -1,0 +1,208 @@
+"""Predicted against measured: how far off a model is, cell by cell, and whether that is good enough.
+
+Each measured trial has a predicted twin of the same ticks, so what is compared are pairs. With mᵢ measured
+and pᵢ predicted in the i-th pair of a cell, the error is the geometric mean of the ratios, less 1:
+
+    error = exp( mean ln(pᵢ / mᵢ) ) − 1        with its 95 % t interval between pairs (`intervals`)
+
+**Met** is a statement of equivalence: `yes`, the whole interval lies within ± the goal; `no`, all of it lies
+outside; `open`, it reaches across, so that more trials would have to decide. Where it is open the point
+estimate says more than nothing: it lies **inside** or **outside** the goal (`Compared.standing`), and a model
+of which many lie outside is no good one, however open its verdicts. A goal on latency holds for cells whose
+server was busy for less than `FULL` of the time; above, waiting grows so steeply with load that
+only the knee is foretold.
+
+A figure that is lost in one pair has no error: without that pair a model would look better for losing
+updates, or for not foreseeing that a server does.
+
+The interval holds what trials of a cell differ by. What all its pairs have in common, such as a cost that the
+calibration got wrong, is what the error is about.
+
+Known weakness: with three pairs the interval is 2.5 standard deviations wide each way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+
+import numpy as np
+import pandas as pd
+
+from bench.stats.run.capacity_limit import Limit
+from bench.stats.run.intervals import LOST, Interval, interval
+from bench.stats.run.knee_search import Knee
+from bench.stats.trial.latency import beyond, bin_quantiles
+
+FULL = 0.7
+BEYOND = 10
+"""Updates of each trial that must lie beyond a percentile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A figure that is predicted, and how well it should be."""
+
+    name: str
+    goal: float | None
+    """Largest error, as a share; None: there is no goal."""
+    of_latency: bool = False
+    """Whether the goal holds only below `FULL`."""
+
+
+QUANTITIES = (
+    Quantity("latency_mean_ms", None), Quantity("latency_p50_ms", 0.10, True),
+    Quantity("latency_p95_ms", None), Quantity("latency_p99_ms", 0.20, True),
+    Quantity("age_mean_ms", None), Quantity("age_excess_mean_ms", None),
+    Quantity("bytes_per_update", 0.02), Quantity("server_cpu_us_per_update", 0.10),
+)
+KNEE = Quantity("knee_clients", 0.10)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A row of `validation.csv`."""
+
+    transport: str
+    clients: int
+    load: float
+    """Share of the time that the server was busy, as measured."""
+    quantity: str
+    measured: float
+    predicted: float
+    error: float
+    interval_low: float
+    interval_high: float
+    goal: float
+    """NaN: none, or none at this load."""
+    met: str
+    """`yes`, `no`, `open`; empty without a goal."""
+
+    @property
+    def standing(self) -> str:
+        """Where the error lies, one of `STANDINGS`; empty without a goal."""
+        return standing(self.met, self.error, self.goal)
+
+
+COLUMNS = tuple(each.name for each in fields(Compared))
+INSIDE, OUTSIDE, UNKNOWN = "inside", "outside", "unknown"
+PROVEN = {"yes": "inside with proof", "no": "outside with proof"}
+STANDINGS = (PROVEN["yes"], INSIDE, OUTSIDE, PROVEN["no"], UNKNOWN)
+"""Where an error lies: by its whole interval (with proof), else by its point estimate; `unknown`: it has
+none."""
+
+
+def figures(trials: pd.DataFrame, distributions: pd.DataFrame) -> pd.DataFrame:
+    """The VALID trials with the quantities that are made from several columns, or from the distribution."""
+    valid = trials[trials["verdict"] == "VALID"].copy()
+    valid["bytes_per_update"] = valid["bytes_up_per_update"] + valid["bytes_down_per_update"]
+    app = distributions[distributions["instant"] == "app"]
+    valid["latency_p95_ms"] = [
+        _p95_ms(app[app["trial"] == trial], int(lost))
+        for trial, lost in zip(valid["trial"].tolist(), valid["lost"].tolist(), strict=True)]
+    return valid
+
+
+def _p95_ms(app: pd.DataFrame, lost: int) -> float:
+    held = app.sort_values("bin")
+    counts = held["count"].to_numpy(dtype=np.int64)
+    if beyond(int(counts.sum()) + lost, 950) < BEYOND:
+        return math.nan
+    found = bin_quantiles(held["bin"].to_numpy(dtype=np.int64), counts, lost, np.array([0.95]))
+    return float(found[0]) / 1e6
+
+
+def pairs(measured: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
+    """One row a pair: the twins of a place in the plan, columns with `_measured` and `_predicted`.
+
+    Of a place that was measured several times its valid trial counts.
+    """
+    keys = ["transport", "clients", "block", "seed"]
+    twins = measured.merge(predicted, on=keys, suffixes=("_measured", "_predicted"), validate="one_to_one")
+    return twins.sort_values(keys, ignore_index=True)
+
+
+def compare(twins: pd.DataFrame, quantities: Sequence[Quantity] = QUANTITIES) -> list[Compared]:
+    """Every quantity of every cell."""
+    rows = []
+    cells = dict.fromkeys(zip(twins["transport"].tolist(), twins["clients"].tolist(), strict=True))
+    for transport, clients in cells:
+        cell = twins[(twins["transport"] == transport) & (twins["clients"] == clients)]
+        load = float(cell["server_cpu_cores_measured"].mean())
+        rows += [_compared(transport, clients, load, each, cell) for each in quantities]
+    return rows
+
+
+def _compared(transport: str, clients: int, load: float, quantity: Quantity, cell: pd.DataFrame) -> Compared:
+    mine, theirs = (cell[f"{quantity.name}_{side}"].to_numpy(dtype=np.float64)
+                    for side in ("measured", "predicted"))
+    both = (mine > 0) & (theirs > 0)   # of NaN neither
+    lost = np.isinf(mine[both]).any() or np.isinf(theirs[both]).any()
+    ratio = LOST.interval if lost else interval(theirs[both] / mine[both])
+    applies = quantity.goal is not None and not (quantity.of_latency and load >= FULL)
+    goal = quantity.goal if applies and quantity.goal is not None else math.nan
+    error = Interval(ratio.estimate - 1, ratio.low - 1, ratio.high - 1, ratio.count)
+    return Compared(
+        transport, clients, load, quantity.name, interval(mine[both]).estimate,
+        interval(theirs[both]).estimate, error.estimate, error.low, error.high, goal, met(error, goal),
+    )
+
+
+def met(error: Interval, goal: float) -> str:
+    """Whether an error is shown to be within ± the goal."""
+    if math.isnan(goal):
+        return ""
+    if math.isnan(error.low):
+        return "open"
+    if error.low >= -goal and error.high <= goal:
+        return "yes"
+    return "no" if error.low > goal or error.high < -goal else "open"
+
+
+def standing(met: str, error: float, goal: float) -> str:
+    """Say where an error lies; empty without a goal."""
+    if met in PROVEN:
+        return PROVEN[met]
+    if met != "open":
+        return ""
+    if not math.isfinite(error):
+        return UNKNOWN
+    return INSIDE if abs(error) <= goal else OUTSIDE
+
+
+def told(standings: Sequence[str]) -> str:
+    """Say how many of these lie where, all four named, and of how many."""
+    counted = Counter(word for word in standings if word)
+    if not counted:
+        return "no goal was set"
+    parts = [f"{counted[word]} {word}" for word in STANDINGS if word != UNKNOWN or counted[word]]
+    outside = counted[OUTSIDE] + counted[PROVEN["no"]]
+    return f"{', '.join(parts)}: the point estimate lies outside in {outside} of {counted.total()}"
+
+
+def compare_knees(transport: str, load: float, measured: Knee, predicted: Knee) -> Compared:
+    """Compare the capacity limits of two searches. Each has a 95 % interval of its own, independent of the
+    other's, so the error's bounds are those of the ratio on logarithms. NaN where one has no limit."""
+    ours, theirs = (found.limit or Limit(math.nan, math.nan, math.nan) for found in (measured, predicted))
+    ratio = theirs.estimate / ours.estimate
+    down = math.hypot(math.log(theirs.estimate / theirs.low), math.log(ours.high / ours.estimate))
+    up = math.hypot(math.log(theirs.high / theirs.estimate), math.log(ours.estimate / ours.low))
+    error = Interval(ratio - 1, ratio * math.exp(-down) - 1, ratio * math.exp(up) - 1, 1)
+    goal = KNEE.goal or math.nan
+    return Compared(transport, measured.held or 0, load, KNEE.name, ours.estimate, theirs.estimate,
+                    error.estimate, error.low, error.high, goal, met(error, goal))
+
+
+def table(rows: Sequence[Compared]) -> pd.DataFrame:
+    """`validation.csv`."""
+    return pd.DataFrame([astuple(each) for each in rows], columns=list(COLUMNS))
+
+
+def from_table(frame: pd.DataFrame) -> list[Compared]:
+    """The rows of a `validation.csv` that was read."""
+    words = ("transport", "quantity", "met")
+    rows: list[Mapping[str, object]] = frame[list(COLUMNS)].to_dict("records")   # type: ignore[assignment]
+    return [Compared(**{name: "" if name in words and value != value else value   # type: ignore[arg-type]
+                        for name, value in row.items()}) for row in rows]

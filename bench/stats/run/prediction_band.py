@@ -1,0 +1,36 @@
+"""How far off a prediction may be: the worst errors of a validation, as a band.
+
+A model was off by e = predicted / measured − 1 in each cell that was checked, so what it says of another
+may be off as much, from the cell where it was worst one way to the worst other way:
+
+    error               min(0, e) to max(0, e)
+    truth / predicted   1 / (1 + max(0, e)) to 1 / (1 + min(0, e))        the same turned round, for a plan
+
+The band always holds the prediction itself. What was not checked has none.
+
+Known weakness: it is no interval with a probability. A validation goes up to so many clients and so high a
+rate; how far off the model is beyond nobody has seen. The errors' own intervals are not in it: those of a p99
+between few trials say more of the machine than of the model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from bench.stats.run.prediction import Compared
+
+SIDES = ("low", "high")
+"""The two that `truth` gives."""
+
+
+def worst(errors: Iterable[float]) -> tuple[float, float] | None:
+    """The least and the most that predictions were off; None: not checked."""
+    known = [error for error in errors if math.isfinite(error)]
+    return (min(0.0, *known), max(0.0, *known)) if known else None
+
+
+def truth(rows: Sequence[Compared], transport: str, quantity: str) -> tuple[float, float] | None:
+    """The least and the most that the truth was, as shares of what was predicted; None: not checked."""
+    band = worst(row.error for row in rows if (row.transport, row.quantity) == (transport, quantity))
+    return None if band is None else (1 / (1 + band[1]), 1 / (1 + band[0]))

@@ -1,0 +1,143 @@
+"""Why a prediction missed, or could not be judged: from what was measured beside it.
+
+    bytes      the part of them that is furthest off
+    CPU        how much trials of the same cell differ; how far the calibration's own trials lie from its fit
+    latency    service times that are off (CPU); what comes after the kernel's stamp is the load client's
+
+Each sentence states figures of the same cell. None is a proof; they say where to look first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bench.stats.run.intervals import interval
+from bench.stats.run.prediction import Compared
+from bench.stats.trial.bytes import DIRECTIONS, PARTS
+
+WORDS = {
+    "payload": "payload", "header": "HTTP headers", "framing": "framing", "tls": "TLS",
+    "tcpip": "TCP/IP headers", "ack": "acknowledgements", "connection": "connections",
+    "retransmitted": "what was sent again",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FitQuality:
+    """How well costs fit what they were fitted to, as far as it is about a cell."""
+
+    residual_share: float
+    """How far the trials of the calibration lie from the fit (root mean square of the relative errors)."""
+    alike_error: float
+    """Fitted ÷ measured − 1 over the calibration's cells with the same feed and payload; NaN: none has."""
+
+
+def why(row: Compared, cell: pd.DataFrame, quality: FitQuality) -> str:
+    """Of a row whose goal was not shown to be met; `cell` holds the cell's pairs."""
+    said = [_width(row, cell)] if row.met == "open" else []
+    if row.quantity == "bytes_per_update":
+        said.append(_bytes(cell))
+    elif row.quantity == "server_cpu_us_per_update":
+        said.append(_cpu(cell, quality))
+    elif row.quantity.startswith("latency"):
+        said += _latency(row, cell)
+    return " ".join(filter(None, said))
+
+
+def furthest_apart(levels: Sequence[float], values: Sequence[float]) -> tuple[float, float, float] | None:
+    """The level of a search whose tries differ most in a figure, and the least and greatest of it; None
+    where none was tried twice."""
+    tries: dict[float, list[float]] = {}
+    for level, value in zip(levels, values, strict=True):
+        if value > 0 and math.isfinite(value):
+            tries.setdefault(level, []).append(value)
+    twice = [(level, min(found), max(found)) for level, found in tries.items() if len(found) > 1]
+    return max(twice, key=lambda each: each[2] / each[1], default=None)
+
+
+def _width(row: Compared, cell: pd.DataFrame) -> str:
+    """How much of an open verdict is the width of the interval."""
+    if math.isnan(row.interval_low):
+        return f"{len(cell)} pair of trials gives no interval."
+    spread = _spread(cell, row.quantity)
+    half = (row.interval_high - row.interval_low) / 2
+    return (f"{len(cell)} pairs leave an interval of ± {_percent(half)}: from trial to trial the error "
+            f"differs by {_percent(spread)} (standard deviation).")
+
+
+def _spread(cell: pd.DataFrame, quantity: str) -> float:
+    """How much the error differs between the pairs of a cell, whose ticks are the same in each."""
+    mine, theirs = (cell[f"{quantity}_{side}"].to_numpy(dtype=np.float64)
+                    for side in ("measured", "predicted"))
+    both = (mine > 0) & (theirs > 0)
+    return float(np.log(theirs[both] / mine[both]).std(ddof=1)) if both.sum() > 1 else 0.0
+
+
+def _bytes(cell: pd.DataFrame) -> str:
+    """The part of the bytes that differs most."""
+    worst, much = "", 0.0
+    for direction in DIRECTIONS:
+        for part in PARTS:
+            mine, theirs = (_mean(cell, f"{part}_bytes_{direction}_per_update_{side}")
+                            for side in ("measured", "predicted"))
+            if abs(theirs - mine) > much:
+                much = abs(theirs - mine)
+                worst = (f"Mostly {WORDS.get(part, part)} {direction}: {theirs:.1f} bytes an update "
+                         f"predicted, {mine:.1f} measured.")
+    return worst
+
+
+def _cpu(cell: pd.DataFrame, quality: FitQuality) -> str:
+    spread = _spread(cell, "server_cpu_us_per_update")
+    return (f"From trial to trial of the cell the server's CPU differs by {_percent(spread)} (standard "
+            f"deviation), and the calibration's own trials lie {_percent(quality.residual_share)} from the "
+            f"fit (root mean square){_alike(quality)}.")
+
+
+def _alike(quality: FitQuality) -> str:
+    if math.isnan(quality.alike_error):
+        return ""
+    return f"; those with the same feed by {_signed(quality.alike_error)}"
+
+
+def _latency(row: Compared, cell: pd.DataFrame) -> list[str]:
+    said = []
+    cpu = _error(cell, "server_cpu_us_per_update")
+    if abs(cpu) > 0.05 and cpu * row.error > 0:
+        said.append(f"Waiting follows service, and the server's CPU an update is off by {_signed(cpu)} too.")
+    kernel = _error(cell, row.quantity.replace("latency", "kernel_latency"))
+    mine, theirs = (_mean(cell, f"client_lag_p99_ms_{side}") for side in ("measured", "predicted"))
+    if not math.isnan(kernel):
+        said.append(f"Up to the clients' kernel the error is {_signed(kernel)}; behind it, the load client's "
+                    f"own queue was {mine:.2f} ms long (99th percentile), {theirs:.2f} ms predicted.")
+    batches = _error(cell, "requests_per_update")
+    if abs(batches) > 0.02:
+        said.append(f"Requests an update are off by {_signed(batches)}: ticks shared answers otherwise than "
+                    "predicted.")
+    return said
+
+
+def _error(cell: pd.DataFrame, column: str) -> float:
+    if f"{column}_measured" not in cell:
+        return math.nan
+    mine, theirs = (cell[f"{column}_{side}"].to_numpy(dtype=np.float64) for side in ("measured", "predicted"))
+    both = (mine > 0) & (theirs > 0)
+    return interval(theirs[both] / mine[both]).estimate - 1
+
+
+def _mean(cell: pd.DataFrame, column: str) -> float:
+    return float(cell[column].mean()) if column in cell else math.nan
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _signed(share: float) -> str:
+    return f"{100 * share:+.1f} %".replace("-", "−")
+

@@ -1,0 +1,241 @@
+"""The arrays that every figure of a trial is computed from.
+
+A delivery belongs to a client, and to a tick of a symbol. With `rank` as the tick's place among the
+ticks of its own symbol, the number
+
+    key = (client × symbols + symbol) × ranks + rank
+
+is unique to a (client, tick) pair and sorts by client, then symbol, then schedule. Sorted by
+(key, app_ns), the first row of each key is the first arrival and every further one a duplicate, and
+two neighbours of one (client, symbol) pair tell by the difference of their ranks how many ticks lie
+between them. So fates, latencies and ages come out of one sort, without a row for what did not arrive.
+
+Known weakness: the subscriptions are held as a matrix of clients × symbols (a byte each) where clients
+subscribe to a part; with 10,000 of both that is 100 MB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from bench.clock import NO_STAMP
+from bench.records.trial_record import TrialRecord, Windows
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Tables = Mapping[str, pa.Table]
+
+
+@dataclass(frozen=True, slots=True)
+class Ticks:
+    """The schedule, in the order in which it was due; one element a tick unless said otherwise."""
+
+    symbols: tuple[str, ...]
+    """Names of the symbols that have ticks; `symbol` counts in this order."""
+    index: Ints
+    symbol: Ints
+    due_ns: Ints
+    sent_ns: Ints
+    """`NO_STAMP` where the tick was never published."""
+    payload_bytes: Ints
+    """0 where the tick was never published."""
+    rank: Ints
+    """The tick's place among those of its symbol."""
+    ranks: int
+    """Most ticks that a symbol has."""
+    window: tuple[Ints, Ints]
+    """For each symbol, the ranks [from, to) that are due in the measuring window."""
+
+    @property
+    def due_in_window(self) -> Ints:
+        """For each symbol, how many ticks are due in the measuring window."""
+        return self.window[1] - self.window[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """The clients and what they subscribe to."""
+
+    numbers: Ints
+    """The clients' numbers, rising; elsewhere a client is its place in here."""
+    subscribed: Bools
+    """(clients, symbols)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """First arrivals, sorted by client, symbol and rank; one element an arrival.
+
+    Arrivals of ticks that the client did not ask for are left out and counted as `foreign`.
+    """
+
+    key: Ints
+    client: Ints
+    tick: Ints
+    """Place in `Ticks`."""
+    app_ns: Ints
+    kernel_ns: Ints
+    """`NO_STAMP` where the read carried none."""
+    updates_in_read: Ints
+    repeats: Ints
+    """How many further times the tick arrived at the client."""
+    conflated: Ints
+    """Ticks of the symbol that were declared conflated with this one."""
+    dropped: Ints
+    """Ticks of the symbol that were declared dropped with this one."""
+    repeated_app_ns: Ints
+    """Arrival instants of all further arrivals."""
+    repeated_tick: Ints
+    """Their ticks."""
+    repeated_client: Ints
+    """Their clients."""
+    foreign: int
+    """Arrivals that no subscription asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialArrays:
+    """One trial: its windows, schedule, clients and arrivals."""
+
+    windows: Windows
+    ticks: Ticks
+    clients: Clients
+    arrivals: Arrivals
+
+
+def trial_arrays(record: TrialRecord, tables: Tables) -> TrialArrays:
+    """The arrays of a finished trial; `tables` are those of `bench.records.trial_record.TABLES`."""
+    assert record.windows is not None, f"{record.trial} was never measured"
+    ticks = _ticks(tables["feed"], record.windows)
+    clients = _clients(tables["clients"], ticks.symbols)
+    return TrialArrays(record.windows, ticks, clients, _arrivals(tables, ticks, clients))
+
+
+def _column(table: pa.Table, name: str, null: int = 0) -> Ints:
+    """A column of numbers as int64, nulls replaced."""
+    column = table.column(name)
+    if column.null_count:
+        column = column.fill_null(null)
+    return np.asarray(column.to_numpy(), dtype=np.int64)
+
+
+def _words(table: pa.Table, name: str) -> tuple[list[str], Ints]:
+    """A column of words as the list of its different ones and their places in it."""
+    encoded = table.column(name).combine_chunks().dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    return encoded.dictionary.to_pylist(), np.asarray(encoded.indices.to_numpy(), dtype=np.int64)
+
+
+def _ticks(feed: pa.Table, windows: Windows) -> Ticks:
+    order = np.argsort(_column(feed, "index"), kind="stable")
+    words, codes = _words(feed, "symbol")
+    used = sorted({words[code] for code in np.unique(codes)})
+    place = {word: number for number, word in enumerate(used)}
+    symbol = np.array([place.get(word, -1) for word in words], dtype=np.int64)[codes][order]
+    due_ns = _column(feed, "due_ns")[order]
+    assert bool(np.all(np.diff(due_ns) >= 0)), "the schedule is not in the order of its due instants"
+    by_symbol = np.argsort(symbol, kind="stable")
+    starts = np.searchsorted(symbol[by_symbol], np.arange(len(used) + 1))
+    rank = np.empty(len(symbol), dtype=np.int64)
+    rank[by_symbol] = np.arange(len(symbol)) - np.repeat(starts[:-1], np.diff(starts))
+    before_t0 = np.bincount(symbol[due_ns < windows.t0_ns], minlength=len(used))
+    before_t1 = np.bincount(symbol[due_ns < windows.t1_ns], minlength=len(used))
+    return Ticks(
+        symbols=tuple(used),
+        index=_column(feed, "index")[order],
+        symbol=symbol,
+        due_ns=due_ns,
+        sent_ns=_column(feed, "sent_ns", NO_STAMP)[order],
+        payload_bytes=_column(feed, "payload_bytes")[order],
+        rank=rank,
+        ranks=int(np.diff(starts).max(initial=0)),
+        window=(before_t0.astype(np.int64), before_t1.astype(np.int64)),
+    )
+
+
+def _clients(table: pa.Table, symbols: tuple[str, ...]) -> Clients:
+    order = np.argsort(_column(table, "client"), kind="stable")
+    numbers = _column(table, "client")[order]
+    wanted = table.column("symbols")
+    if wanted.null_count == len(wanted):
+        return Clients(numbers, np.broadcast_to(np.True_, (len(numbers), len(symbols))))
+    place = {symbol: number for number, symbol in enumerate(symbols)}
+    subscribed = np.zeros((len(numbers), len(symbols)), dtype=np.bool_)
+    lists = wanted.to_pylist()
+    for row, origin in enumerate(order):
+        names = symbols if lists[origin] is None else lists[origin]
+        subscribed[row, [place[name] for name in names if name in place]] = True
+    return Clients(numbers, subscribed)
+
+
+def _keys(ticks: Ticks, clients: Clients, number: Ints, index: Ints) -> tuple[Ints, Ints, Ints]:
+    """For rows of (client number, schedule index): key, client, tick; key −1 where nobody asked."""
+    if not len(clients.numbers) or not len(ticks.index):
+        nothing = np.full(len(number), -1, dtype=np.int64)
+        return nothing, nothing, nothing
+    client = np.minimum(np.searchsorted(clients.numbers, number), len(clients.numbers) - 1)
+    tick = np.minimum(np.searchsorted(ticks.index, index), len(ticks.index) - 1)
+    symbol = ticks.symbol[tick]
+    asked = (clients.numbers[client] == number) & (ticks.index[tick] == index)
+    asked &= clients.subscribed[client, symbol]
+    key = (client * len(ticks.symbols) + symbol) * ticks.ranks + ticks.rank[tick]
+    return np.where(asked, key, -1), client, tick
+
+
+def _arrivals(tables: Tables, ticks: Ticks, clients: Clients) -> Arrivals:
+    rows = tables["deliveries"]
+    app_ns = _column(rows, "app_ns")
+    key, client, tick = _keys(ticks, clients, _column(rows, "client"), _column(rows, "index"))
+    order = np.lexsort((app_ns, key))
+    order = order[np.searchsorted(key[order], 0):]
+    key, app_ns, tick = key[order], app_ns[order], tick[order]
+    first = np.ones(len(key), dtype=np.bool_)
+    first[1:] = key[1:] != key[:-1]
+    places = np.flatnonzero(first)
+    conflated, dropped = _declared(tables["skips"], ticks, clients, key[first])
+    return Arrivals(
+        key=key[first],
+        client=client[order][first],
+        tick=tick[first],
+        app_ns=app_ns[first],
+        kernel_ns=_column(rows, "kernel_ns", NO_STAMP)[order][first],
+        updates_in_read=_column(rows, "updates_in_read")[order][first],
+        repeats=np.diff(np.append(places, len(key))) - 1,
+        conflated=conflated,
+        dropped=dropped,
+        repeated_app_ns=app_ns[~first],
+        repeated_tick=tick[~first],
+        repeated_client=client[order][~first],
+        foreign=rows.num_rows - len(key),
+    )
+
+
+def _declared(skips: pa.Table, ticks: Ticks, clients: Clients, arrived: Ints) -> tuple[Ints, Ints]:
+    """What was declared conflated and dropped with each of the first arrivals `arrived` (keys).
+
+    A tick that is handed over twice may bring its declaration twice; the larger one counts.
+    """
+    counts = np.zeros((2, len(arrived)), dtype=np.int64)
+    if skips.num_rows and len(arrived):
+        key, _, _ = _keys(ticks, clients, _column(skips, "client"), _column(skips, "index"))
+        place = np.minimum(np.searchsorted(arrived, key), len(arrived) - 1)
+        kinds, kind = _words(skips, "kind")
+        declared = _column(skips, "count")
+        for row, name in enumerate(("conflated", "dropped")):
+            if name in kinds:
+                mine = (kind == kinds.index(name)) & (arrived[place] == key)
+                np.maximum.at(counts[row], place[mine], declared[mine])
+    return counts[0], counts[1]
+
+
+def busiest_per_s(due_s: Floats, stretch_s: float) -> float:
+    """Return the ticks per second in the busiest stretch of this length; `due_s` rises."""
+    met = np.searchsorted(due_s, due_s + stretch_s) - np.arange(len(due_s))
+    return int(met.max(initial=0)) / stretch_s

@@ -1,0 +1,211 @@
+"""What an update costs on the wire: bytes, segments, requests (and the server: `server_costs`).
+
+    per update = what a client's counters grew by between its two looks / first arrivals between them
+
+summed over all clients. A client is looked at just after t0 and just after t1, and both what is counted
+and what it is divided by are of the same stretch. The bytes of each direction have parts that add up to
+the whole:
+
+    payload        the ticks' own encoding, for every arrival               (down only)
+    header         start line to blank line of every request or response
+    framing        all other application bytes: brackets, cursors, skip counts, frame headers, pings
+    tls            TCP payload − application bytes: handshakes, record headers and tags; without TLS, what
+                   was between the kernel and the application at the two looks, so about nothing
+    tcpip          52 for each segment with data: 20 IPv4, 20 TCP, 12 timestamp option
+    ack            52 for each bare acknowledgement: a segment without data, that is no SYN and no FIN
+    connection     52 for each SYN and FIN, and 8 more for a SYN
+    retransmitted  payload and headers of what was sent again               (up only)
+
+Of compressed answers the bytes count as they were sent: payload and framing of a body shrink alike, by
+body / (body − compressed + expanded). `raw_payload_bytes_down` is what the payload would have been.
+
+Opening and closing a connection has figures of its own, for each that was seen to open or close in the
+client's whole life, since a connection that lasts is opened before t0 and closed after t1.
+
+Known weakness: what the server sent again is seen from here only as segments that bring nothing new. A
+record without counts of data segments (older kernels, older runs) has all segments under `tcpip`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bench.measure.tcp import SEGMENT_BYTES, SYN_BYTES
+from bench.records.trial_record import COUNTED, COUNTED_BY_KERNEL, OPENING_AND_CLOSING, TrialRecord, Usage
+from bench.stats.trial.arrays import Bools, Ints, Tables, TrialArrays
+from bench.stats.trial.marks import server_span
+from bench.stats.trial.server_costs import server_costs
+
+DIRECTIONS = ("up", "down")
+PARTS = ("payload", "header", "framing", "tls", "tcpip", "ack", "connection", "retransmitted")
+"""The kinds of bytes, from the one that matters to those that nobody sees."""
+COLUMNS = (
+    "requests_per_update", "connections_per_update",
+    *(f"{part}bytes_{direction}_per_update"
+      for direction in DIRECTIONS for part in ("", *(f"{part}_" for part in PARTS))),
+    "raw_payload_bytes_down_per_update",
+    *(f"{kind}segments_{direction}_per_update"
+      for direction in DIRECTIONS for kind in ("", "data_", "ack_")),
+    "retransmitted_segments_up_per_update",
+    *(name for name in OPENING_AND_CLOSING if "_" in name),
+)
+"""Columns of `trials.csv` that are made here; those of opening and closing are for each connection."""
+
+
+def arrivals_between(trial: TrialArrays, span: tuple[int, int]) -> int:
+    """Return the first arrivals between two instants: what the costs of the server are divided by."""
+    app_ns = trial.arrivals.app_ns
+    return int(np.count_nonzero((app_ns >= span[0]) & (app_ns < span[1])))
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What arrived while the clients' counters ran, each client between its own two looks."""
+
+    arrivals: int
+    """First arrivals."""
+    payload_bytes: int
+    """Of all arrivals, repeated ones too."""
+
+
+def counted(trial: TrialArrays, clients: pa.Table) -> Counted:
+    """The arrivals that belong to the clients' counters."""
+    begin, end = _looks(trial, clients)
+
+    def between(client: Ints, app_ns: Ints) -> Bools:
+        return np.asarray((app_ns >= begin[client]) & (app_ns < end[client]), dtype=np.bool_)
+
+    arrivals, payload = trial.arrivals, trial.ticks.payload_bytes
+    first = between(arrivals.client, arrivals.app_ns)
+    again = between(arrivals.repeated_client, arrivals.repeated_app_ns)
+    total = payload[arrivals.tick[first]].sum() + payload[arrivals.repeated_tick[again]].sum()
+    return Counted(int(np.count_nonzero(first)), int(total))
+
+
+def _looks(trial: TrialArrays, clients: pa.Table) -> tuple[Ints, Ints]:
+    """When each client's counters were looked at; t0 and t1 where that is not on record."""
+    place = np.searchsorted(trial.clients.numbers, clients.column("client").to_numpy())
+    looks = []
+    for name, default_ns in (
+        ("counted_from_ns", trial.windows.t0_ns), ("counted_to_ns", trial.windows.t1_ns)
+    ):
+        at_ns = np.full(len(trial.clients.numbers), default_ns, dtype=np.int64)
+        at_ns[place] = clients.column(name).fill_null(default_ns).to_numpy()
+        looks.append(at_ns)
+    return looks[0], looks[1]
+
+
+def byte_parts(counts: dict[str, float], raw_payload: float) -> dict[str, float]:
+    """The bytes of each direction, whole and by part, as `bytes_up`, `header_bytes_up` … .
+
+    `counts` are the sums of the clients' counters; NaN where one was not counted. Parts that are not
+    known are NaN, and those that are add up to the whole.
+    """
+    parts = {"raw_payload_bytes_down": raw_payload}
+    for direction in DIRECTIONS:
+        header, body = counts[f"header_bytes_{direction}"], counts[f"body_bytes_{direction}"]
+        tcp = counts[f"bytes_{direction}"]
+        carried = _as_sent(raw_payload, counts) if direction == "down" else 0.0
+        headers = _header_parts(counts, direction)
+        parts |= {
+            f"bytes_{direction}": tcp + sum(value for value in headers.values() if not math.isnan(value)),
+            f"payload_bytes_{direction}": carried,
+            f"header_bytes_{direction}": header,
+            f"framing_bytes_{direction}": body - carried,
+            f"tls_bytes_{direction}": tcp - header - body,
+            **{f"{part}_bytes_{direction}": value for part, value in headers.items()},
+        }
+    return parts
+
+
+def _as_sent(raw_payload: float, counts: dict[str, float]) -> float:
+    """The payload's bytes as they were sent: less than they are where answers were compressed."""
+    sent, expanded = counts["compressed_bytes_down"], counts["expanded_bytes_down"]
+    if math.isnan(sent) or sent == expanded:
+        return raw_payload
+    body = counts["body_bytes_down"]
+    return raw_payload * body / (body - sent + expanded)
+
+
+def _header_parts(counts: dict[str, float], direction: str) -> dict[str, float]:
+    """The bytes of TCP/IP headers by what their segments were for, and all of what was sent again."""
+    segments, syns = counts[f"segments_{direction}"], counts["connections"]
+    data, control = counts[f"data_segments_{direction}"], counts[f"control_segments_{direction}"]
+    if math.isnan(data):
+        whole = segments * SEGMENT_BYTES + syns * SYN_BYTES
+        return {"tcpip": whole, "ack": math.nan, "connection": math.nan, "retransmitted": math.nan}
+    again, bytes_again = (
+        (counts["retransmitted_segments_up"], counts["retransmitted_bytes_up"])
+        if direction == "up" else (0.0, math.nan)
+    )
+    return {
+        "tcpip": (data - again) * SEGMENT_BYTES,
+        "ack": (segments - data - control) * SEGMENT_BYTES,
+        "connection": control * SEGMENT_BYTES + syns * SYN_BYTES,
+        "retransmitted": bytes_again + again * SEGMENT_BYTES,
+    }
+
+
+def client_sums(clients: pa.Table) -> dict[str, float]:
+    """The clients' counters over the window, summed; NaN where a client has none."""
+    return {name: _sum(clients, name) for name in (*COUNTED, *COUNTED_BY_KERNEL)}
+
+
+def opening_and_closing(clients: pa.Table) -> dict[str, float]:
+    """What opening and closing one connection takes, as `opening_bytes_up` … `closing_segments_down`."""
+    return {
+        name: _ratio(_sum(clients, name), _sum(clients, f"{name.partition('_')[0]}s"))
+        for name in OPENING_AND_CLOSING if "_" in name
+    }
+
+
+def _sum(clients: pa.Table, name: str) -> float:
+    column = clients.column(name)
+    return math.nan if column.null_count or not len(column) else float(pc.sum(column).as_py())
+
+
+def costs(record: TrialRecord, trial: TrialArrays, tables: Tables) -> dict[str, float]:
+    """The cost columns of a trial (`docs/results.md`); NaN for what was not measured."""
+    clients, span = tables["clients"], server_span(tables["samples"], trial.windows)
+    here = arrivals_between(trial, span)
+    # The server serves all clients, the tables hold a share of them.
+    found = cost_columns(record, here / record.sample, counted(trial, clients), client_sums(clients),
+                         opening_and_closing(clients), span[1] - span[0])
+    return found | {"arrivals": float(here)}
+
+
+def cost_columns(record: TrialRecord, arrivals: float, mine: Counted, counts: dict[str, float],
+                 opening: dict[str, float], length_ns: int | None = None) -> dict[str, float]:
+    """The same from what was counted: `arrivals` of all clients between the server's marks, which lie
+    `length_ns` apart, and the clients' counters summed, with what arrived while they ran."""
+    assert record.windows is not None, f"{record.trial}: no window was measured"
+    figures = byte_parts(counts, mine.payload_bytes)
+    for name in ("requests", "connections", "retransmitted_segments_up"):
+        figures[name] = counts[name]
+    for direction in DIRECTIONS:
+        segments, data, control = (
+            counts[f"{kind}segments_{direction}"] for kind in ("", "data_", "control_"))
+        figures |= {f"segments_{direction}": segments, f"data_segments_{direction}": data,
+                    f"ack_segments_{direction}": segments - data - control}
+    per_update = {f"{name}_per_update": _ratio(value, mine.arrivals) for name, value in figures.items()}
+    if length_ns is None:
+        length_ns = record.windows.t1_ns - record.windows.t0_ns
+    return per_update | opening | server_costs(record, arrivals, length_ns) | {
+        "arrivals": float(arrivals),
+        "arrivals_counted": float(mine.arrivals),
+        "load_cpu_cores": _number(record.usage.get("load", Usage()).cpu_ns) / length_ns,
+        "publisher_cpu_cores": _number(record.usage.get("publisher", Usage()).cpu_ns) / length_ns,
+    }
+
+
+def _number(value: int | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _ratio(value: float, count: float) -> float:
+    return value / count if count else math.nan

@@ -1,0 +1,191 @@
+"""All clients of a trial whose tables hold the rows of a share of them.
+
+A simulated trial of a million clients keeps every row of a thousand whole ones, chosen by hash. What can
+be added up is counted over all of them while they are simulated:
+
+    totals of trial.json       fates, sums of latencies, the clients' counters
+    histograms.parquet         latencies in bins of 0.5 %, arrivals in steps of 100 ms
+
+Where they are there, the figures of `trials.csv` are made from them, and are of all clients: fates,
+latencies (a percentile is the middle of its bin, so good to 0.25 %), bytes, requests, the server's costs, the
+books. Of the sampled clients alone are ages, what says whether the trial was steady, and updates that came
+out of order: they need a client's whole life in its order.
+
+The lost are what is left of the due. That the fates add up, each counted for itself, is tested where the
+tables hold everybody.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bench.errors import RunError
+from bench.records.trial_record import COUNTED, COUNTED_BY_KERNEL, OPENING_AND_CLOSING, TrialRecord, Windows
+from bench.stats.trial.arrays import Ints, Tables, TrialArrays
+from bench.stats.trial.bytes import Counted, cost_columns
+from bench.stats.trial.latency import BEYOND_TRIAL, PERCENTILES, beyond, bin_quantiles
+from bench.stats.trial.reconciliation import number, refusals_of
+
+Row = dict[str, float | int | str | None]
+
+FATES = ("delivered", "late", "conflated", "lost", "dropped", "duplicate")
+LATENCY = (
+    "app_latency_ns", "kernel_latency_ns", "latency_min_ns", "latency_max_ns", "stamped", "shared",
+)
+"""Sums over what was delivered or late, by either instant; least and greatest; how many came with a stamp,
+and of these how many in a read with others."""
+TOTALS = (
+    "updates_due", *FATES, "foreign", *LATENCY, "arrivals", "payload_bytes", "received", "skips_declared",
+    "clients_subscribed", "client_errors", *COUNTED, *COUNTED_BY_KERNEL, *OPENING_AND_CLOSING,
+)
+"""What `TrialRecord.totals` holds. `arrivals` and `payload_bytes` are of first arrivals in [t0, t1), the
+clients' counters as in `clients.parquet`, all others over the whole trial."""
+ALWAYS = (
+    "updates_due", *FATES, "foreign", "app_latency_ns", "kernel_latency_ns", "stamped", "shared", "arrivals",
+    "payload_bytes", "received", "skips_declared", "clients_subscribed", "client_errors", "connections",
+    "requests", "responses", "answers_empty", "polls_late",
+)
+"""Those of them that are never unknown."""
+STEP_NS = 100_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Whole:
+    """What is known of all clients of a trial."""
+
+    totals: dict[str, float]
+    bins: dict[str, tuple[Ints, Ints]]
+    """By what they are of: the bins that hold any, rising, and how many each holds."""
+
+
+def whole(record: TrialRecord, tables: Tables) -> Whole | None:
+    """What is known of all clients; None where the tables hold everybody, or nothing more is known. Totals
+    that lack a part are a `RunError`."""
+    if record.sample == 1 or not record.totals:
+        return None
+    for name in ALWAYS:
+        if name not in record.totals:
+            raise RunError(f"trials/{record.trial}/trial.json: totals.{name}: found nothing, and that is not "
+                           "what a run writes there")
+    table = tables["histograms"]
+    bins = {}
+    for name in ("app", "kernel", "arrived", "subscribed"):
+        rows = table.filter(pc.equal(table.column("of").cast(pa.string()), name)).sort_by("bin")
+        bins[name] = (rows.column("bin").to_numpy().astype(np.int64), rows.column("count").to_numpy())
+    return Whole(record.totals, bins)
+
+
+def columns(of_all: Whole, record: TrialRecord) -> Row:
+    """The columns of `trials.csv` that are of all clients."""
+    assert record.windows is not None, f"{record.trial}: no window was measured"
+    totals = of_all.totals
+    sums = {name: totals.get(name, math.nan) for name in (*COUNTED, *COUNTED_BY_KERNEL)}
+    opening = {name: _ratio(totals.get(name, math.nan), totals.get(f"{name.partition('_')[0]}s", math.nan))
+               for name in OPENING_AND_CLOSING if "_" in name}
+    length_ns = record.windows.t1_ns - record.windows.t0_ns
+    arrivals = round(totals["arrivals"])
+    mine = Counted(arrivals, round(totals["payload_bytes"]))
+    return {
+        "updates_due": round(totals["updates_due"]),
+        **{name: round(totals[name]) for name in FATES}, "foreign": round(totals["foreign"]),
+        **_latency(of_all),
+        **cost_columns(record, arrivals, mine, sums, opening),
+        **_witnesses(record, totals),
+        **_books(record, totals),
+        "requests_in_flight": sums["in_flight_ns"] / length_ns or math.nan,
+        "request_mean_ms": _ratio(sums["request_duration_ns"], sums["responses"]) / 1e6,
+    }
+
+
+def distribution(of_all: Whole, trial: str) -> pd.DataFrame:
+    """The latencies of all clients, as `bench.stats.trial.row` has them of a share."""
+    return pd.concat([
+        pd.DataFrame({"trial": trial, "instant": name, "bin": of_all.bins[name][0],
+                      "count": of_all.bins[name][1]}) for name in ("app", "kernel")
+    ], ignore_index=True)
+
+
+def timeline(of_all: Whole, trial: str, arrays: TrialArrays) -> pd.DataFrame:
+    """Updates due and arrived of all clients, in steps of 100 ms."""
+    edges = step_edges(arrays.windows)
+    weights = np.zeros(len(arrays.ticks.symbols), dtype=np.int64)
+    places, clients = of_all.bins["subscribed"]
+    weights[places] = clients
+    symbol = arrays.ticks.symbol
+    steps, counts = of_all.bins["arrived"]
+    arrived = np.bincount(steps[steps < len(edges) - 1], counts[steps < len(edges) - 1], len(edges) - 1)
+    return pd.DataFrame({
+        "trial": trial, "at_s": (edges[:-1] - arrays.windows.t0_ns) / 1e9,
+        "due": np.histogram(arrays.ticks.due_ns, edges, weights=weights[symbol])[0].astype(np.int64),
+        "arrived": arrived.astype(np.int64),
+    })
+
+
+def step_edges(windows: Windows) -> Ints:
+    """The edges of the timeline's steps; one of them is t0."""
+    first = (windows.warmup_ns - windows.t0_ns) // STEP_NS
+    last = -(-(windows.end_ns - windows.t0_ns) // STEP_NS)
+    return np.arange(first, last + 1) * STEP_NS + windows.t0_ns
+
+
+def _latency(of_all: Whole) -> Row:
+    """Mean, percentiles and extremes."""
+    totals, lost = of_all.totals, round(of_all.totals["lost"])
+    found: Row = {}
+    for prefix, name in (("latency", "app"), ("kernel_latency", "kernel")):
+        numbers, counts = of_all.bins[name]
+        arrived = int(counts.sum())
+        found[f"{prefix}_mean_ms"] = _ratio(totals[f"{name}_latency_ns"], arrived) / 1e6
+        levels = np.array([level / 1000 for level in PERCENTILES.values()])
+        values = bin_quantiles(numbers, counts, lost, levels) / 1e6
+        for percentile, value in zip(PERCENTILES.items(), values, strict=True):
+            enough = beyond(arrived + lost, percentile[1]) >= BEYOND_TRIAL
+            found[f"{prefix}_{percentile[0]}_ms"] = float(value) if enough else math.nan
+    return found | {
+        "latency_min_ms": totals.get("latency_min_ns", math.nan) / 1e6,
+        "latency_max_ms": totals.get("latency_max_ns", math.nan) / 1e6,
+        "shared_read_share": _ratio(totals["shared"], totals["stamped"]),
+    }
+
+
+def _witnesses(record: TrialRecord, totals: dict[str, float]) -> Row:
+    """What the clients counted."""
+    requests, responses = totals["requests"], totals["responses"]
+    errors = round(totals["client_errors"])
+    refusals = refusals_of(record, errors)
+    return {
+        "clients_subscribed": round(totals["clients_subscribed"]),
+        "clients_missing": record.clients - totals["clients_subscribed"],
+        "client_errors": errors,
+        "client_refusals": refusals,
+        "client_error_share": (errors - refusals) / (record.clients + errors + requests),
+        **{name: totals[name]
+           for name in ("connections", "requests", "responses", "answers_empty", "polls_late")},
+        "retries": totals.get("retries", math.nan),
+        "answers_empty_share": _ratio(totals["answers_empty"], responses),
+        "polls_late_share": _ratio(totals["polls_late"], requests),
+    }
+
+
+def _books(record: TrialRecord, totals: dict[str, float]) -> Row:
+    """The server's counters against all that the clients got."""
+    counts = record.server_counts
+    handed, received = number(counts.get("deliveries")), totals["received"]
+    skipped = number(counts.get("conflated")) + number(counts.get("dropped"))
+    return {
+        "received": round(received),
+        "deliveries_unexplained": received - handed,
+        "lost_on_the_way": max(0.0, min(totals["lost"] - totals["dropped"], handed - received)),
+        "skips_declared": round(totals["skips_declared"]),
+        "skips_unexplained": totals["skips_declared"] - skipped,
+    }
+
+
+def _ratio(value: float, count: float) -> float:
+    return value / count if count else math.nan

@@ -1,0 +1,357 @@
+"""What a conversation puts on the wire: what each kind of thing takes, times how often it happens.
+
+    Sizes (of a transport with its options) × Traffic (how often, by client) ─► columns of `clients.parquet`
+
+    request           head                                             answered by exactly one
+    answer            head · batch · ticks · a comma between two · what is declared as skipped
+    empty answer      head · perhaps an empty batch
+    pushed message    frame header · a bare tick or a batch
+    opening, closing  SYN, FIN, TLS flights, what a connection says before its first tick
+
+The bytes of each kind come from the project's own encoders (`wire` in each transport's `model`), so this
+only multiplies. Headers depend a little on what they announce (the digits of a length, the 2, 4 or 10
+bytes of a frame header): such sizes are `Steps`, taken at the mean size of a client's answers.
+
+Whatever is written at once takes ⌈bytes / 1448⌉ segments, 1448 being the 1460 of our sockets less the
+timestamp option. With TLS each write is a record, 22 bytes more.
+
+Bare acknowledgements follow from a few rules of Linux's TCP (`__tcp_cleanup_rbuf` in tcp.c,
+`tcp_event_data_sent` in tcp_output.c, `tcp_delack_timer_handler` in tcp_timer.c):
+
+0. More than one full segment is acknowledged as soon as it is there.
+1. A side that does not converse acknowledges as soon as it has read. So a client that only listens sends
+   one for each read, and a poller one for each answer.
+2. A side that sent within 40 ms of receiving converses (*pingpong*): its acknowledgement waits up to 40 ms
+   for data to ride on. So none is sent for an answer that the next request follows, nor for a request
+   that is answered within 40 ms.
+3. If those 40 ms pass it acknowledges, and converses no more until it sends within 40 ms again. So of
+   requests that are held at random, a share p of them for less than 40 ms, 1 − p² are acknowledged.
+4. Both ends begin as listeners. To close takes three segments: a FIN each, and an acknowledgement by
+   whoever closed first.
+
+Known weakness: the rules are of one kernel (Linux 6.x); others wait longer (Windows 200 ms) or count to
+three before they converse (Linux 5.x). By rule 0 a write of several segments gets one acknowledgement, as
+on loopback, where it comes at once; over a network it is every second segment. Holds are taken as independent
+of each other. Which end closes first is a race that only measuring can tell. What was sent again is none:
+nothing is lost here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.records.trial_record import COUNTED_BY_KERNEL, OPENING_AND_CLOSING
+from bench.wire.contract import Cursor, Subscription
+
+Numbers = npt.NDArray[np.float64]
+Steps = tuple[tuple[float, float], ...]
+"""Sizes that go by another: ((up to this much, so many bytes), …), rising; the last holds for all above."""
+NONE: Steps = ((0.0, 0.0),)
+
+SEGMENT_PAYLOAD = 1448
+"""What a full segment carries: an MSS of 1460 less 12 bytes for the timestamp option."""
+SEGMENT_BYTES = 52
+"""IPv4 and TCP headers with the timestamp option, as in `measure.tcp`."""
+SYN_BYTES = 8
+"""What the options of a SYN have more."""
+RECORD_BYTES = 22
+"""What a TLS 1.3 record adds: header 5, content type 1, tag 16 (RFC 8446 §5.2)."""
+RECORD_MAX = 16_384
+DELAYED_ACK_S = 0.04
+"""How long a conversing side waits for data that its acknowledgement can ride on (Linux's TCP_DELACK_MIN)."""
+
+ALL = Subscription()
+USUAL_CURSOR = Cursor("0000", 100)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Who talks about what: what the sizes of requests and answers depend on beside the options."""
+
+    lines: tuple[bytes, ...]
+    """Some of the feed's own lines, as they stand for all: for compression, and symbols' names."""
+    subscription: Subscription = ALL
+    host: str = "127.0.0.1:40000"
+    """The server, as the Host header has it."""
+    cursor: Cursor = USUAL_CURSOR
+    """A cursor of the usual length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """What opening or closing one connection takes beside the conversation."""
+
+    bytes_up: float = 0.0
+    """TCP payload that no application sees: TLS."""
+    bytes_down: float = 0.0
+    data_up: float = 0.0
+    """Segments with it."""
+    data_down: float = 0.0
+    acks_up: float = 0.0
+    """Bare acknowledgements."""
+    acks_down: float = 0.0
+    control_up: float = 1.0
+    """A SYN or FIN."""
+    control_down: float = 1.0
+
+
+OPENING = Flight(acks_up=1.0)
+"""SYN, SYN-ACK, ACK."""
+CLIENT_FIRST = Flight(acks_up=1.0)
+"""FIN, FIN-ACK, ACK."""
+SERVER_FIRST = Flight(acks_down=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """A transport's bytes by kind, with its options: application bytes, before TLS and TCP."""
+
+    request_bytes: float = 0.0
+    """A poll: start line to blank line."""
+    heads: Steps = NONE
+    """The head of an answer with ticks, by the size of its body."""
+    empty_head_bytes: float = 0.0
+    """The head of an empty answer."""
+    empty_body_bytes: float = 0.0
+    """The body of one: 0 for a 304, else an empty batch."""
+    batch_bytes: float = 0.0
+    """A batch around its ticks."""
+    between_bytes: float = 1.0
+    """Between two ticks of a batch."""
+    declaring_bytes: float = 0.0
+    """To declare any skips at all, in an answer."""
+    skip_bytes: float = 0.0
+    """To declare one symbol's."""
+    frames: Steps = NONE
+    """A pushed message's frame header, by the size of the message."""
+    bare: bool = False
+    """Whether a tick that comes alone goes without a batch around it."""
+    pushes: bool = False
+    parks: bool = False
+    interval_s: float = 0.0
+    """From one request to the next; 0: the next leaves when the answer has come."""
+    pace: str = ""
+    """`rate`: the interval is counted from request to request; `delay`: from answer to request."""
+    new_connection: bool = False
+    """Whether each request has a connection of its own."""
+    tls: bool = False
+    opening: Flight = OPENING
+    settling: Flight = Flight(control_up=0.0, control_down=0.0)
+    """What a new connection takes beside opening and closing: TLS that goes with the first request and its
+    answer, and what is acknowledged because neither side converses yet."""
+    closing: Flight = CLIENT_FIRST
+    hello_bytes_up: float = 0.0
+    """The request that a connection of a push transport begins with."""
+    hello_bytes_down: float = 0.0
+    """The head of its answer."""
+    greeting_bytes: float = 0.0
+    """The first message with its frame header, without ticks."""
+    pressed: Steps = ()
+    """The size of a compressed batch, by its number of ticks; empty: nothing is compressed."""
+    pressed_bare_bytes: float = 0.0
+    """The size of a compressed bare tick."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """How often things happened: an entry a client, or one for several together."""
+
+    requests: Numbers
+    answers: Numbers
+    """Answers with ticks, or pushed messages."""
+    empty: Numbers
+    """Answers without."""
+    updates: Numbers
+    payload_bytes: Numbers
+    """Of the updates, in the feed's own encoding."""
+    connections: Numbers
+    """Connections opened."""
+    closed: Numbers
+    openings: Numbers
+    """Connections opened in the client's whole life."""
+    closings: Numbers
+    bare: Numbers
+    """Of the answers, those of one tick with nothing declared."""
+    declaring: Numbers
+    """Of the answers, those that declare skips."""
+    skips: Numbers
+    """Symbols for which they do."""
+    reads: Numbers
+    """How often the client read: less than the answers where several were there at once."""
+    followed: Numbers
+    """Answers that the next request followed within `DELAYED_ACK_S`."""
+    brief: Numbers
+    """Share of the requests that the server held for less than `DELAYED_ACK_S`."""
+
+
+def traffic(sizes: Sizes, counts: Mapping[str, npt.ArrayLike]) -> Traffic:
+    """`Traffic` of a transport from counts, by the names of `Traffic` and of `records.CLIENTS`.
+
+    `updates` and `payload_bytes` are needed. What else is not given has its usual value: no requests, no
+    connections, nothing skipped; an answer for each request and, for a push, each update; as many single
+    ticks as the answers leave room for; a read for each answer; `polls_late` for those followed at once where
+    requests are paced, and all where they are not. Requests are held for `held_s` on average, or for
+    `request_duration_ns`, in which the way to the server and back must then be short: at random times where
+    they are parked, else all about as long.
+    """
+    def of(name: str, usual: npt.ArrayLike) -> Numbers:
+        return np.asarray(counts.get(name, usual), dtype=np.float64)
+
+    updates = of("updates", 0)
+    none = np.zeros_like(updates)
+    requests, empty = of("requests", none), of("answers_empty", none)
+    connections = of("connections", none)
+    answers = of("answers", updates if sizes.pushes else np.maximum(of("responses", requests) - empty, 0))
+    responses = of("responses", requests)
+    duration_s = _per(of("request_duration_ns", none), responses) / 1e9
+    held_s = of("held_s", duration_s)
+    brief = -np.expm1(-DELAYED_ACK_S / np.maximum(held_s, 1e-9)) if sizes.parks else held_s < DELAYED_ACK_S
+    pause_s = sizes.interval_s - (duration_s if sizes.pace == "rate" else 0.0)
+    followed = np.where(pause_s < DELAYED_ACK_S, answers + empty, of("polls_late", none))
+    if sizes.new_connection:
+        brief, followed = none + sizes.tls, none   # what TLS says after a handshake acknowledges the request
+    return Traffic(
+        requests=requests, answers=answers, empty=empty, updates=updates,
+        payload_bytes=of("payload_bytes", none), connections=connections,
+        closed=of("closed", none if sizes.pushes else connections),
+        openings=of("openings", np.maximum(connections, 1)),
+        closings=of("closings", np.maximum(connections, 1)),
+        bare=of("bare", np.maximum(2 * answers - updates, 0)), declaring=of("declaring", none),
+        skips=of("skips", none), reads=of("reads", answers),
+        followed=of("followed", followed),
+        brief=of("brief", brief),
+    )
+
+
+def columns(sizes: Sizes, happened: Traffic) -> dict[str, Numbers]:
+    """The byte and segment columns of `records.CLIENTS`, an entry a client, not rounded.
+
+    header_bytes_*, body_bytes_*, compressed_bytes_down, expanded_bytes_down, all of `COUNTED_BY_KERNEL` and
+    of `OPENING_AND_CLOSING`. `bench.stats.trial.bytes` makes parts of them that add up to the whole.
+    """
+    none = np.zeros_like(happened.updates)
+    single, several = (happened.bare, happened.answers - happened.bare) if sizes.bare else (
+        none, happened.answers)
+    bare_bytes = _per(happened.payload_bytes, happened.updates)
+    batched = happened.updates - single
+    plain = _per(
+        batched * bare_bytes + (batched - several) * sizes.between_bytes
+        + happened.declaring * sizes.declaring_bytes + happened.skips * sizes.skip_bytes, several,
+    ) + sizes.batch_bytes
+    body, bare = plain, bare_bytes
+    if sizes.pressed:
+        body = np.minimum(plain, _between(sizes.pressed, _per(batched, several)))
+        bare = np.minimum(bare_bytes, sizes.pressed_bare_bytes)
+    head, frame = _step(sizes.heads, body), _step(sizes.frames, body)
+    bare_frame = _step(sizes.frames, bare)
+    hello = happened.connections if sizes.pushes else none
+    header_up = happened.requests * sizes.request_bytes + hello * sizes.hello_bytes_up
+    header_down = several * head + happened.empty * sizes.empty_head_bytes + hello * sizes.hello_bytes_down
+    body_down = (
+        several * (frame + body) + single * (bare_frame + bare) + happened.empty * sizes.empty_body_bytes
+        + hello * sizes.greeting_bytes
+    )
+    found = {
+        "header_bytes_up": header_up, "header_bytes_down": header_down,
+        "body_bytes_up": none, "body_bytes_down": body_down,
+        "compressed_bytes_down": several * body + single * bare if sizes.pressed else none,
+        "expanded_bytes_down": several * plain + single * bare_bytes if sizes.pressed else none,
+    }
+    writes_up = [(happened.requests, none + sizes.request_bytes), (hello, none + sizes.hello_bytes_up)]
+    writes_down = [
+        (several, head + frame + body), (single, bare_frame + bare),
+        (happened.empty, none + sizes.empty_head_bytes + sizes.empty_body_bytes),
+        (hello, none + sizes.hello_bytes_down), (hello, none + sizes.greeting_bytes),
+    ]
+    return found | _kernel(sizes, happened, found, writes_up, writes_down)
+
+
+Writes = list[tuple[Numbers, Numbers]]
+"""(how many, of how many bytes each)."""
+
+
+def _kernel(
+    sizes: Sizes, happened: Traffic, found: Mapping[str, Numbers], up: Writes, down: Writes
+) -> dict[str, Numbers]:
+    """What TCP makes of what was written."""
+    none = np.zeros_like(happened.updates)
+    columns = dict.fromkeys((*COUNTED_BY_KERNEL, *OPENING_AND_CLOSING), none)
+    columns |= {"openings": happened.openings, "closings": happened.closings}
+    bare = _acknowledged(sizes, happened, up, down)
+    for direction, writes in (("up", up), ("down", down)):
+        tcp = found[f"header_bytes_{direction}"] + found[f"body_bytes_{direction}"]
+        data, control, acks = none, none, bare[direction]
+        for times, size in writes:
+            tcp = tcp + times * _seals(sizes, size)
+            data = data + times * _segments(sizes, size)
+        for what, times, life, flight in (
+            ("opening", happened.connections, happened.openings, sizes.opening),
+            ("settling", happened.connections, none, sizes.settling),
+            ("closing", happened.closed, happened.closings, sizes.closing),
+        ):
+            payload, its_data, its_acks, its_control = (
+                getattr(flight, f"{name}_{direction}") for name in ("bytes", "data", "acks", "control"))
+            tcp, data = tcp + times * payload, data + times * its_data
+            acks, control = acks + times * its_acks, control + times * its_control
+            if what != "settling":
+                segments = its_data + its_acks + its_control
+                of_all = payload + segments * SEGMENT_BYTES + (SYN_BYTES if what == "opening" else 0)
+                columns[f"{what}_bytes_{direction}"] = life * of_all
+                columns[f"{what}_segments_{direction}"] = life * segments
+        columns |= {
+            f"bytes_{direction}": tcp, f"data_segments_{direction}": data,
+            f"control_segments_{direction}": control, f"segments_{direction}": data + control + acks,
+        }
+    return columns
+
+
+def _acknowledged(sizes: Sizes, happened: Traffic, up: Writes, down: Writes) -> dict[str, Numbers]:
+    """Bare acknowledgements in each direction, by the rules above."""
+    asked, answered = happened.requests, happened.answers + happened.empty
+    listened = happened.reads if sizes.pushes else np.maximum(answered - happened.followed, 0)
+    return {
+        "up": listened + _large(sizes, down) * _per(happened.followed, answered),
+        "down": asked * (1 - happened.brief**2) + _large(sizes, up) * happened.brief**2,
+    }
+
+
+def _large(sizes: Sizes, writes: Writes) -> Numbers:
+    """How many of the writes take more than one segment."""
+    return sum((times * (_segments(sizes, size) > 1) for times, size in writes), np.zeros_like(writes[0][0]))
+
+
+def _segments(sizes: Sizes, size: Numbers) -> Numbers:
+    """The segments of what is written at once."""
+    return np.ceil((size + _seals(sizes, size)) / SEGMENT_PAYLOAD)
+
+
+def _seals(sizes: Sizes, size: Numbers) -> Numbers:
+    """The bytes that TLS adds to what is written at once."""
+    records = np.ceil(size / RECORD_MAX)
+    return np.asarray(records * RECORD_BYTES if sizes.tls else np.zeros_like(size), dtype=np.float64)
+
+
+def _step(steps: Steps, size: Numbers) -> Numbers:
+    """The size that goes by `size`, whose last step holds for all above."""
+    limits, sizes = np.array(steps, dtype=np.float64).T
+    place = np.searchsorted(limits, size, side="left")
+    return np.asarray(sizes[np.minimum(place, len(sizes) - 1)], dtype=np.float64)
+
+
+def _between(points: Steps, at: Numbers) -> Numbers:
+    """The size at `at`, in a straight line between two points and beyond the last two."""
+    places, sizes = np.array(points, dtype=np.float64).T
+    found = np.interp(at, places, sizes)
+    if len(places) > 1:
+        slope = (sizes[-1] - sizes[-2]) / (places[-1] - places[-2])
+        found = found + np.maximum(at - places[-1], 0) * slope
+    return np.asarray(found, dtype=np.float64)
+
+
+def _per(total: Numbers, count: Numbers) -> Numbers:
+    """total / count; 0 where there is nothing."""
+    return np.divide(total, count, out=np.zeros_like(total), where=count > 0)

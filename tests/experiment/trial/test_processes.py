@@ -1,0 +1,162 @@
+"""The runner's view of its processes, with small stand-ins that speak over a real lifeline."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.errors import TrialError
+from bench.experiment.trial.processes import Child, Command, Crew
+
+pytestmark = pytest.mark.process
+
+ECHO = """
+import sys
+from bench.lifeline import Lifeline
+line = Lifeline.from_environment()
+print("up", flush=True)
+line.send({"ready": {"port": 7}})
+while (message := line.receive()) is not None:
+    if "stop" in message:
+        line.send({"done": {"stopped": True}})
+        break
+    if "fall" in message:
+        line.send({"last": "words"})
+        raise SystemExit("oh no")
+    line.send({"heard": message})
+"""
+SILENT = "import time; print('nothing to say', flush=True); time.sleep(300)"
+
+
+@pytest.fixture
+def crew(tmp_path: Path) -> Iterator[Crew]:
+    with Crew(tmp_path / "logs") as crew:
+        yield crew
+
+
+def python(name: str, script: str, **more: object) -> Command:
+    return Command(name, (sys.executable, "-c", script), **more)   # type: ignore[arg-type]
+
+
+def started(crew: Crew, name: str, script: str = ECHO) -> Child:
+    child = crew.start(python(name, script))
+    crew.wait(lambda: child.pid is not None, 20, "the process id")
+    return child
+
+
+def test_messages_go_both_ways(crew: Crew) -> None:
+    child = crew.start(python("server", ECHO))
+    assert crew.expect(child, "ready", 20) == {"port": 7}
+    child.send({"one": 1})
+    assert crew.expect(child, "heard", 20) == {"one": 1}
+
+
+def test_the_process_id_is_the_commands(crew: Crew) -> None:
+    child = started(crew, "server")
+    assert child.pid is not None
+    assert child.pid != child.guard.pid
+    assert psutil.Process(child.pid).ppid() == child.guard.pid
+
+
+def test_a_stopped_process_says_its_last_words(crew: Crew) -> None:
+    child = started(crew, "server")
+    crew.expect(child, "ready", 20)
+    assert crew.stop(child) == {"stopped": True}
+    assert child.status == 0
+    assert crew.fallen() == []
+
+
+def test_a_foreign_process_is_stopped_by_a_signal(crew: Crew) -> None:
+    child = crew.start(python("server", SILENT, lifeline=False))
+    crew.wait(lambda: child.pid is not None, 20, "the process id")
+    assert crew.stop(child) == {}
+    assert child.status == 143
+
+
+def test_one_that_does_not_stop_is_killed(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.experiment.trial.processes.GRACE_S", 0.3)
+    child = started(crew, "server", SILENT)
+    crew.stop(child)
+    assert child.status == 137
+
+
+def test_the_fall_of_one_is_noticed_while_another_is_waited_for(crew: Crew) -> None:
+    waited, falling = started(crew, "load", SILENT), started(crew, "server")
+    falling.send({"fall": {}})
+    with pytest.raises(TrialError, match="the server ended by itself with status 1") as failure:
+        crew.expect(waited, "settled", 60)
+    assert failure.value.reason == "server-died"
+    assert falling.tail().endswith("oh no")
+
+
+def test_a_foreign_command_that_does_not_exist(crew: Crew) -> None:
+    child = crew.start(Command("server", ("/no/such/command",), lifeline=False))
+    with pytest.raises(TrialError, match="the server ended by itself with status 127"):
+        crew.wait(lambda: child.pid is not None, 20, "the process id")
+    assert "/no/such/command: No such file" in child.tail()
+
+
+def test_a_process_may_say_why_it_failed(crew: Crew) -> None:
+    failing = ECHO.replace('{"ready": {"port": 7}}', '{"failed": {"reason": "x", "detail": "because"}}')
+    child = started(crew, "load", failing)
+    with pytest.raises(TrialError, match="because") as failure:
+        crew.expect(child, "subscribed", 20)
+    assert failure.value.reason == "x"
+
+
+def test_a_fall_can_be_mended_instead(crew: Crew) -> None:
+    falling, waited = started(crew, "publisher"), started(crew, "load", SILENT)
+    mended: list[Child] = []
+    crew.on_fall["publisher"] = lambda: mended.append(started(crew, "publisher"))
+    falling.send({"fall": {}})
+    crew.wait(lambda: bool(mended), 20, "the mending")
+    assert crew.expect(mended[0], "ready", 20) == {"port": 7}
+    assert waited.status is None
+
+
+def test_sleeping_ends_at_the_instant_or_with_a_fall(crew: Crew) -> None:
+    child = started(crew, "server")
+    instant_ns = time.monotonic_ns() + 20_000_000
+    crew.sleep_until(instant_ns)
+    assert time.monotonic_ns() >= instant_ns
+    child.send({"fall": {}})
+    with pytest.raises(TrialError, match="ended by itself"):
+        crew.sleep_until(time.monotonic_ns() + 60_000_000_000)
+
+
+def test_last_words_count_although_the_process_has_ended(crew: Crew) -> None:
+    child = started(crew, "server")
+    child.send({"fall": {}})
+    assert crew.expect(child, "last", 20) == "words"
+
+
+def test_a_message_that_does_not_come(crew: Crew) -> None:
+    child = started(crew, "load", SILENT)
+    with pytest.raises(TrialError, match="'ready' of the load did not come within") as failure:
+        crew.expect(child, "ready", 0.2)
+    assert failure.value.reason == "timeout"
+
+
+def test_leaving_ends_everything(tmp_path: Path) -> None:
+    with Crew(tmp_path) as crew:
+        pids = [started(crew, name, script).pid for name, script in (("a", ECHO), ("b", SILENT))]
+    assert not any(psutil.pid_exists(pid) for pid in pids if pid is not None)
+
+
+def test_no_descriptor_is_left(tmp_path: Path) -> None:
+    before = psutil.Process().num_fds()
+    with Crew(tmp_path) as crew:
+        started(crew, "server")
+    assert psutil.Process().num_fds() == before
+
+
+def test_a_command_runs_where_it_is_told_with_what_it_is_given(crew: Crew, tmp_path: Path) -> None:
+    script = "import os; print(os.getcwd(), os.environ['X'])"
+    child = crew.start(python("server", script, folder=tmp_path, environment={"X": "y"}, lifeline=False))
+    crew.wait(lambda: child.status is not None or bool(crew.fallen()), 20, "the end")
+    assert child.tail() == f"{tmp_path} y"

@@ -1,0 +1,49 @@
+"""Bars of bytes: as long as the whole, a part for each kind that was found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from matplotlib.patches import Rectangle
+
+from bench.report import Run
+from bench.report.figures import cost
+
+
+def lengths(run: Run) -> dict[str, float]:
+    """The bytes that the bars of long polling show together, by direction."""
+    axes = cost.bytes_per_update(run).axes[0]
+    bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    ticks = zip(axes.get_yticklabels(), axes.get_yticks(), strict=True)
+    rows = {label.get_text(): place for label, place in ticks}
+    found = {}
+    for direction in ("up", "down"):
+        y = rows[f"long polling, {direction}"]
+        found[direction] = sum(
+            bar.get_width() for bar in bars if abs(bar.get_y() + bar.get_height() / 2 - y) < 0.01)
+    return found
+
+
+def counted(run: Run) -> dict[str, float]:
+    """The same by the summary."""
+    cell = run.summary.set_index(["transport", "clients"]).loc[("long_polling", 30)]
+    return {direction: cell[f"bytes_{direction}_per_update"] for direction in ("up", "down")}
+
+
+def test_bars_are_as_long_as_the_bytes(run: Run) -> None:
+    assert lengths(run) == pytest.approx(counted(run))
+
+
+def test_the_legend_names_what_is_drawn(run: Run) -> None:
+    figure = cost.bytes_per_update(run)
+    shown = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert sorted(shown) == [
+        "HTTP headers", "TCP/IP headers", "bare acknowledgements", "framing", "payload (the ticks)"]
+
+
+def test_a_slightly_negative_part_does_not_lengthen_the_bar(run: Run) -> None:
+    name = "tls_bytes_down_per_update"
+    other = replace(run, summary=run.summary.assign(**{
+        name: -30.0, "framing_bytes_down_per_update": run.summary["framing_bytes_down_per_update"] + 30.0}))
+    assert lengths(other) == pytest.approx(counted(run))

@@ -1,0 +1,130 @@
+"""The figures of speed: units on every axis, a question as title, only what may be drawn."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle, StepPatch
+
+from bench.report import Run
+from bench.report.figures import cost, speed
+from bench.report.pages.run import PLATES
+from bench.stats.run.summary import summarise
+
+
+def lines(figure: Figure) -> dict[str, np.ndarray]:
+    return {str(line.get_label()): line.get_xydata() for line in figure.axes[0].get_lines()}
+
+
+def marks(figure: Figure) -> int:
+    """How many points and bars of the data the figure shows."""
+    return sum(
+        int(np.isfinite(np.asarray(line.get_ydata(), dtype=float)).sum())
+        for axes in figure.axes for line in axes.get_lines()
+    ) + sum(
+        np.isfinite(patch.get_width()) and patch.get_width() > 0
+        for axes in figure.axes for patch in axes.patches if isinstance(patch, Rectangle)
+    )
+
+
+@pytest.mark.parametrize("plate", PLATES, ids=lambda plate: plate.name)
+def test_a_figure_can_be_read_alone(plate: object, run: Run) -> None:
+    figure = plate.draw(run)  # type: ignore[attr-defined]
+    title = figure.get_suptitle() or figure.axes[0].get_title(loc="left")
+    assert title.endswith(("?", "clients)"))
+    for axes in figure.axes:
+        assert axes.get_ylabel() or len(axes.get_yticklabels()) > 0
+    assert any(unit in axes.get_xlabel() + axes.get_ylabel()
+               for axes in figure.axes for unit in ("(ms", "bytes", "(µs)", "a second"))
+    names = {"short polling", "long polling", "WebSocket"}
+    shown = {text.get_text() for legend in figure.legends for text in legend.get_texts()}
+    shown |= {axes.get_title(loc="left").partition(":")[0] for axes in figure.axes}
+    shown |= {label.get_text().partition(",")[0] for axes in figure.axes for label in axes.get_yticklabels()}
+    assert names <= shown
+
+
+def test_percentiles_end_where_they_may_no_longer_be_printed(run: Run) -> None:
+    figure = speed.percentiles(run)
+    assert 1 - 10 ** -lines(figure)["WebSocket"][-1, 0] == pytest.approx(0.99, abs=0.002)
+    vague = run.trials.assign(latency_p99_error_share=0.9, latency_p999_error_share=0.9)
+    ends = lines(speed.percentiles(replace(run, trials=vague)))["WebSocket"][-1, 0]
+    assert 1 - 10 ** -ends == pytest.approx(0.95, abs=0.002)
+    old = run.trials.assign(**{name: math.nan for name in run.trials if name.endswith("_error_share")})
+    cell = old[(old["clients"] == 30) & (old["transport"] == "websocket")]["delivered"]
+    least = max(10 / cell.min(), 100 / cell.sum())
+    last = 1 - 10 ** -lines(speed.percentiles(replace(run, trials=old)))["WebSocket"][-1, 0]
+    assert 1 - least * 1.1 < last <= 1 - least + 1e-9
+
+
+def test_the_median_in_the_figure_is_the_summarys(run: Run) -> None:
+    figure = speed.percentiles(run)
+    drawn = lines(figure)["WebSocket"]
+    median = np.interp(-np.log10(0.5), drawn[:, 0], drawn[:, 1])
+    row = run.summary.set_index(["transport", "clients"]).loc[("websocket", 30)]
+    assert median == pytest.approx(row["latency_p50_ms"], rel=0.02)
+
+
+def test_lost_updates_end_the_line_and_it_says_so(troubled: Run) -> None:
+    figure = speed.percentiles(troubled)
+    last = 1 - 10 ** -lines(figure)["lossy (simulated)"][-1, 0]
+    assert last < 0.75
+    assert [text.get_text() for text in figure.axes[0].texts] == ["the rest is lost"]
+
+
+def test_what_is_lost_from_first_to_last_stays_in_the_legend(run: Run) -> None:
+    gone = run.trials["transport"] == "websocket"
+    names = run.trials.loc[gone, "trial"]
+    trials = run.trials.assign(lost=run.trials["lost"].where(~gone, run.trials["updates_due"]),
+                               delivered=run.trials["delivered"].where(~gone, 0))
+    kept = run.distributions[~run.distributions["trial"].isin(names)]
+    other = replace(run, trials=trials, distributions=kept)
+    assert "WebSocket: all lost" in lines(speed.percentiles(other))
+
+
+def test_one_trial_has_no_bar(run: Run) -> None:
+    first = run.trials[run.trials["block"] == 1]
+    alone = replace(run, trials=first, summary=summarise(first, run.transports))
+    for of_run, drawn in ((run, True), (alone, False)):
+        axes = speed.latency_by_clients(of_run).axes[0]
+        bars = [segment for lines in axes.collections for segment in lines.get_segments()]
+        assert any(len(segment) == 2 for segment in bars) is drawn
+
+
+def test_no_bar_is_cut_off(run: Run) -> None:
+    """Where a later panel has more than the first, whose axis it shares."""
+    pushed = run.timelines["trial"].isin(run.trials.loc[run.trials["transport"] == "websocket", "trial"])
+    arrived = run.timelines["arrived"].where(~pushed, 5 * run.timelines["arrived"])
+    figure = speed.deliveries_over_time(replace(run, timelines=run.timelines.assign(arrived=arrived)))
+    for axes in figure.axes:
+        bars = [patch.get_data().values for patch in axes.patches if isinstance(patch, StepPatch)]
+        assert axes.get_ylim()[0] == 0
+        assert axes.get_ylim()[1] >= max(values.max() for values in bars) > 0
+
+
+def test_closed_forms_are_told_apart(run: Run) -> None:
+    axes = speed.latency_by_clients(run).axes[0]
+    forms = [line for line in axes.get_lines() if str(line.get_label()).endswith("closed form")]
+    assert [str(line.get_label()).partition(",")[0] for line in forms] == ["short polling", "long polling"]
+    assert len({line.get_color() for line in forms}) == 2
+    looks = speed.run_looks(run)
+    assert looks["short_polling"].dashes != looks["long_polling"].dashes
+
+
+def test_a_run_with_nothing_valid_is_drawn_as_nothing(run: Run) -> None:
+    empty = Run(run.folder, run.manifest, run.trials.assign(verdict="INVALID"),
+                run.summary.assign(**dict.fromkeys(run.summary.columns[3:24])).astype(run.summary.dtypes),
+                run.distributions, run.timelines)
+    for plate in PLATES:
+        assert marks(plate.draw(run)) > 0, plate.name
+        assert marks(plate.draw(empty)) == 0, plate.name
+
+
+def test_colours_are_the_same_in_every_figure(run: Run) -> None:
+    def colour(figure: Figure) -> str:
+        return next(str(line.get_color()) for line in figure.axes[0].get_lines() if len(line.get_xdata()) > 0)
+    assert colour(speed.percentiles(run)) == colour(speed.latency_by_clients(run)) == "#D55E00"
+    assert colour(cost.server_by_clients(run)) == "#D55E00"

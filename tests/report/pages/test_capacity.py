@@ -1,0 +1,130 @@
+"""The page of a search: every step, the limits in words, the figure with their intervals, and who gave in."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from synthetic import Made, Plan, make_run
+
+from bench.report import Run, build, open_run
+from bench.report.pages import capacity
+
+SEARCH = {"objective": "kernel_latency_p99_ms <= 50 and lost == 0", "raised": "clients", "start": 30,
+          "most": 240, "factor": 2.0, "precision": 1.0, "time_s": 300.0}
+PLAN = Plan(trials=2, clients=(30, 60, 120), subjects={
+    "websocket": Made(delay_s=0.004), "lossy": Made(delay_s=0.004, loss=0.3)})
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A search in which one transport holds all that was tried, and one loses updates from the start."""
+    folder = make_run(tmp_path_factory.mktemp("runs") / "search", PLAN)
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["scenario"]["capacity"] = SEARCH
+    path.write_text(json.dumps(manifest))
+    return open_run(folder)
+
+
+def test_the_knees_are_in_the_run(run: Run) -> None:
+    assert run.knees is not None
+    table = run.knees.set_index("transport")
+    assert table.at["websocket", "clients"] == 120
+    assert table.at["websocket", "limited_by"] == "time"
+    assert table.at["websocket", "limit_low"] == 120
+    assert table.at["lossy", "broke_at"] == 30
+    assert run.lacks == "1 of 2 capacity limits not found: websocket"
+    assert run.summary["transport"].tolist() == ["websocket"]
+    assert run.summary["clients"].tolist() == [120]
+
+
+def test_findings_name_who_gave_in(run: Run) -> None:
+    leads = [finding.lead for finding in capacity.findings(run)]
+    assert leads[0].startswith("WebSocket carries at least 120 clients")
+    assert "before anything broke" in leads[0]
+    assert leads[1].startswith("lossy did not hold kernel_latency_p99_ms <= 50 and lost == 0 even at 30 ")
+
+
+def test_a_limit_stands_with_its_interval_and_no_digit_that_is_not_known(run: Run) -> None:
+    row = {"transport": "websocket", "objective": "x", "limit": 1234.5, "limit_low": 1080.2,
+           "limit_high": 1399.9, "clients": 1189, "rate_per_s": 20.0, "updates_per_s": 23_780.0,
+           "server_cpu": 0.97, "limited_by": "server CPU"}
+    assert capacity.limit_text(row) == "1,230 (1,080–1,400)"
+    sentence = capacity._sentence(row, SEARCH | {"precision": 0.15})
+    assert sentence.startswith("WebSocket carries 1,230 (1,080–1,400) clients; at 1,189 it made 23,780 ")
+    assert "(± 14 %, wider than the ± 10 % that were asked for)" in capacity._sentence(
+        row, SEARCH | {"precision": 0.1})
+    assert capacity.limit_text(row | {"limit": math.nan, "limit_high": math.nan}) == "≥ 1,080"
+    assert capacity.limit_text(row | {"limit": math.nan, "limit_low": math.nan}) == "< 1,400"
+
+
+def test_a_kernels_figure_is_marked_where_reads_held_several_updates(run: Run) -> None:
+    column = capacity.steps_table(run).columns.index("kernel_latency_p99_ms")
+    shared = replace(run, trials=run.trials.assign(shared_read_share=0.4))
+    exact = replace(run, trials=run.trials.assign(shared_read_share=0.0))
+    assert {row[column][0] for row in capacity.steps_table(shared).rows if row[column] != "lost"} == {"≤"}
+    assert "≤" not in {row[column][0] for row in capacity.steps_table(exact).rows}
+
+
+def test_every_step_is_listed_once(run: Run) -> None:
+    table = capacity.steps_table(run)
+    assert len(table.rows) == len(run.trials)
+    assert {len(row) for row in table.rows} == {len(table.columns)}
+    assert {row[-2] for row in table.rows if row[1] == "lossy"} == {"broke"}
+
+
+def test_the_figure_draws_the_limit_on_the_bound(run: Run) -> None:
+    axes = capacity.against_level(run).axes[0]
+    words = {text.get_text() for text in axes.texts}
+    assert words == {"≥ 120", "kernel_latency_p99_ms <= 50"}
+    names = [text.get_text() for text in axes.figure.legends[0].get_texts()]   # type: ignore[union-attr]
+    assert names == ["WebSocket", "lossy"]
+    arrows = [line for line in axes.lines if line.get_marker() == ">"]
+    assert [list(line.get_xdata()) for line in arrows] == [[120]]   # type: ignore[arg-type]
+
+
+def test_a_limit_is_a_bar_as_long_as_its_interval(run: Run) -> None:
+    slow = run.trials["clients"] == 120
+    broken = run.trials.assign(
+        kernel_latency_p99_ms=run.trials["kernel_latency_p99_ms"].where(~slow, 70.0))
+    found = replace(run, trials=broken)
+    assert found.knees is not None
+    row = found.knees.set_index("transport").loc["websocket"]
+    axes = capacity.against_level(found).axes[0]
+    bars = [list(line.get_xdata()) for line in axes.lines if line.get_linewidth() == 6]
+    assert bars == [[row["limit_low"], row["limit_high"]]]
+
+
+def test_steps_with_too_few_updates_are_a_figure_without_points(run: Run) -> None:
+    few = replace(run, trials=run.trials.assign(kernel_latency_p99_ms=math.nan, latency_p99_ms=math.nan))
+    axes = capacity.against_level(few).axes[0]
+    axes.figure.canvas.draw()   # type: ignore[attr-defined]
+    assert axes.get_xlim() == (15, 240)
+
+
+def test_a_figure_that_is_zero_is_seen(run: Run) -> None:
+    scenario = run.manifest["scenario"] | {"capacity": SEARCH | {"objective": "lost == 0"}}
+    axes = capacity.against_level(replace(run, manifest={**run.manifest, "scenario": scenario})).axes[0]
+    assert axes.get_yscale() == "linear"
+    assert {text.get_text() for text in axes.texts} == {"≥ 120", "lost == 0"}
+    low, high = axes.get_ylim()
+    assert low < 0 < max(run.trials["lost"]) < high
+
+
+def test_the_report_holds_it_all(run: Run) -> None:
+    build(run.folder)
+    files = {path.name for path in run.folder.iterdir()}
+    assert {"capacity.csv", "report.html", "report.md"} <= files
+    first = (run.folder / "capacity.csv").read_text().partition("\n")[0]
+    assert first.startswith("transport,objective,limit,limit_low,limit_high,clients,updates_per_s,")
+    html = (run.folder / "report.html").read_text()
+    for finding in capacity.findings(run):
+        assert finding.lead.partition(" <= ")[0] in html
+    before = (run.folder / "report.html").read_bytes()
+    for path in run.folder.glob("trials/*/*.parquet"):
+        path.unlink()
+    build(run.folder)
+    assert (run.folder / "report.html").read_bytes() == before

@@ -1,0 +1,126 @@
+"""The report of a map: sentences follow from the tables, checks stand beside the forms."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import scaled
+from documented import described
+from priced import priced, priced_file
+
+from bench.errors import RunError
+from bench.records.trial_record import write_json
+from bench.report.pages import crossover
+from bench.report.pages.render import read_csv, write_tables
+from bench.simulation.crossover.crossover_study import Crossing
+from bench.simulation.run import about_costs
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a small map."""
+    made = tmp_path_factory.mktemp("run")
+    asked = scaled.crossover(
+        made, "simulation.prices={currency='EUR', worker_month=20.0, gigabyte_out=0.01}",
+        "crossover.rates_per_s=[0.1, 20.0]", "crossover.clients=[100, 100_000]",
+        "crossover.staleness_ms=[250.0, 5000.0]", "crossover.checked=1")
+    crossing = Crossing.of(asked.scenario, asked.options, priced())
+    fields = crossing.fields()
+    checks = {name: task() for name, task in crossing.tasks(crossing.chosen(fields)).items()}
+    write_tables(made, {
+        "crossover.csv": crossing.table(fields), "crossover_checks.csv": crossing.checks(checks)})
+    write_json(made / "manifest.json", {
+        "schema_version": 1, "run": "r", "scenario": asked.scenario.canonical(),
+        "costs": about_costs(priced_file(made), priced())})
+    return made
+
+
+def test_the_report_says_whose_costs_and_prices_and_what_follows(folder: Path) -> None:
+    run = crossover.build(folder)
+    markdown = (folder / "report.md").read_text()
+    assert "not measured, with costs measured on nowhere (Imagined 3000, 2 cores)" in markdown
+    assert "20 EUR a month for a worker" in markdown
+    assert "For 100,000 clients, 40 ms away, who must have each update within 0.25 s, the cheap" in markdown
+    assert "3 workers of the map were simulated as well" in markdown
+    assert "closed form / engine" in markdown
+    assert run.unit == "EUR a month"
+    for name in ("cheapest", "freshest", "lines"):
+        assert (folder / "figures" / f"{name}.svg").is_file()
+
+
+def test_the_same_files_give_the_same_bytes(folder: Path) -> None:
+    crossover.build(folder)
+    before = (folder / "report.html").read_bytes()
+    crossover.build(folder)
+    assert (folder / "report.html").read_bytes() == before
+
+
+def test_shares_add_up_to_the_fields(folder: Path) -> None:
+    run = crossover.open_crossover(folder)
+    for asked, expected in (("cheapest", 2 * 2 * 2), ("freshest", 2 * 2)):
+        found = crossover.shares(run, asked)
+        answers = sum(found.alone.values()) + found.ties + found.nobody + found.open
+        assert found.fields == expected == answers
+
+
+def stretch(*best: tuple[str, ...]) -> pd.DataFrame:
+    """Fields along the rate, with who is best in each."""
+    names = ("short_polling", "websocket")
+    return pd.DataFrame([
+        {"rate_per_s": 10.0**place, "transport": name, "best": name in won, "known": "open" not in won}
+        for place, won in enumerate(best) for name in names])
+
+
+@pytest.mark.parametrize(("best", "text"), [
+    ((("websocket",), ("websocket",)), "WebSocket at any rate"),
+    ((("websocket",), ("websocket", "open")),
+     "WebSocket up to 1 update a second, not known from 10 on"),
+    ((("websocket",), ("short_polling",)), "WebSocket up to 1 update a second, short polling from 10 on"),
+    ((("websocket",), ("websocket",), ("short_polling", "websocket"), ()),
+     "WebSocket up to 10 updates a second, short polling and WebSocket (a tie) at 100, nobody from 1000 on"),
+])
+def test_where_it_turns_is_a_sentence(best: tuple[tuple[str, ...], ...], text: str) -> None:
+    assert crossover._turns(stretch(*best)) == text
+
+
+def test_what_the_costs_leave_open_is_nobody_s(folder: Path) -> None:
+    run = crossover.open_crossover(folder)
+    assert crossover.shares(run, "cheapest").open == 0   # these costs have no intervals
+    unknown = replace(run, table=run.table.assign(known=False))
+    found = crossover.shares(unknown, "cheapest")
+    assert (sum(found.alone.values()), found.ties, found.nobody, found.open) == (0, 0, 0, found.fields)
+    assert any("is not known in" in each for each in crossover.findings(unknown))
+    assert crossover.headline(unknown, "cheapest").endswith(": open in 100 % of fields")
+
+
+def test_a_map_without_the_costs_intervals_is_refused(folder: Path, tmp_path: Path) -> None:
+    """One that was made before there were any."""
+    for name in (*crossover.FILES, "manifest.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    write_tables(tmp_path, {"crossover.csv": read_csv(folder / "crossover.csv").drop(columns="known")})
+    with pytest.raises(RunError, match="without its costs' intervals; simulate it again"):
+        crossover.build(tmp_path)
+
+
+def test_a_map_in_which_nobody_keeps_the_budget_has_no_lines(folder: Path) -> None:
+    run = crossover.open_crossover(folder)
+    nobody = run.table.assign(possible=False, best=False, alone=False, ahead=math.nan, cores=math.nan,
+                              price_month=math.nan, least=math.inf, most=math.inf, known=True)
+    sheet = crossover.page(replace(run, table=nobody))
+    assert [plate.name for plate in sheet.plates] == ["cheapest", "freshest"]
+    assert any("the cheapest is nobody at any rate" in sentence for sentence in sheet.findings)
+
+
+def test_a_missing_table_is_told(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_bytes((folder / "manifest.json").read_bytes())
+    with pytest.raises(RunError, match=r"crossover\.csv: no such file"):
+        crossover.build(tmp_path)
+
+
+@pytest.mark.parametrize("name", crossover.FILES)
+def test_the_document_has_every_column(folder: Path, name: str) -> None:
+    assert sorted(described(name)) == sorted(read_csv(folder / name).columns)

@@ -1,0 +1,88 @@
+"""Closed forms come from a simulated run's own table, and else from its push transport."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from simulated_runs import made
+
+from bench.report import Run
+from bench.report.data import measured_forms
+from bench.report.data.run import shown_clients
+from bench.report.tables import run as tables
+from bench.report.text import forms
+from bench.report.text.findings import findings
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return made(tmp_path_factory.mktemp("runs"))
+
+
+def test_a_run_without_a_table_has_what_a_push_says(run: Run, known: Run) -> None:
+    assert forms.foreseen(run) == measured_forms.foreseen(run)
+    older = replace(known, closed_forms=None)
+    assert forms.foreseen(older) == measured_forms.foreseen(older) != []
+    assert math.isnan(forms.full(older, "short_polling"))
+
+
+def test_every_quantity_stands_beside_what_was_simulated(known: Run) -> None:
+    found = {(each.figure, each.transport, each.clients): each for each in forms.foreseen(known)}
+    assert {figure for figure, *_ in found} == set(forms.NOUNS)
+    assert {transport for _, transport, _ in found} == {"short_polling"}   # an infinite form is none
+    rows = known.summary.set_index(["transport", "clients"]).loc[("short_polling", 20)]
+    assert found["latency_mean_ms", "short_polling", 20].foreseen == 500.0
+    assert found["latency_mean_ms", "short_polling", 20].measured == rows["latency_mean_ms"]
+    assert found["missed_share", "short_polling", 20].measured == (
+        rows["conflated"] + rows["lost"]) / rows["updates_due"]
+    age = found["age_mean_ms", "short_polling", 20]
+    assert age.measured - age.foreseen == pytest.approx(rows["age_excess_mean_ms"] - 400.0)
+    need = next(need for need in known.fleet if (need.transport, need.clients) == ("short_polling", 20))
+    assert found["server_load", "short_polling", 20].measured == need.load_simulated
+    assert found["sockets", "short_polling", 20].measured == need.sockets
+
+
+def test_a_workers_load_goes_on_to_where_it_is_full(known: Run) -> None:
+    assert forms.load_curve(known, "short_polling")["clients"].tolist() == [20, 60, 700, 5000]
+    assert forms.full(known, "short_polling") == 5000
+    assert math.isnan(forms.full(known, "websocket"))
+
+
+@pytest.mark.parametrize(("figure", "foreseen", "measured", "words"), [
+    ("latency_mean_ms", 500.0, 450.0, ("450 ms", "500 ms", "−10.0 %")),
+    ("missed_share", 0.02, 0.05, ("5.00 %", "2.00 %", "+3.0 points")),
+    ("server_load", 0.5, 0.55, ("55.0 % of a core", "50.0 % of a core", "+10.0 %")),
+    ("requests_per_update", 0.0, 0.0, ("0", "0", "–")),
+])
+def test_how_they_read(figure: str, foreseen: float, measured: float, words: tuple[str, ...]) -> None:
+    assert forms.words(measured_forms.Foreseen("short_polling", 20, figure, foreseen, measured)) == words
+
+
+def test_what_is_far_from_its_form_says_so(known: Run) -> None:
+    rows = known.summary.set_index(["transport", "clients"])["age_excess_mean_ms"]
+    form = 400.0   # of 20 clients, in the table
+    off = rows["short_polling", 20] / form - 1
+    assert abs(off) > 0.2
+    (each,) = forms.apart(known, "age_excess_mean_ms", 20)
+    assert forms.told_apart(each) == (
+        f"Short polling's mean excess age is {100 * abs(off):.0f} % {'below' if off < 0 else 'above'} its "
+        "closed form, 400 ms.")
+    finding = next(each for each in findings(known) if each.question.column == "age_excess_mean_ms")
+    far = forms.apart(known, "age_excess_mean_ms", shown_clients(known))
+    assert finding.headline == " ".join((finding.lead, *map(forms.told_apart, far)))
+    near = measured_forms.Foreseen("short_polling", 20, "age_excess_mean_ms", 400.0, 470.0)
+    monkeyed = [near, replace(near, measured=490.0), replace(near, foreseen=0.0)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forms, "foreseen", lambda run: monkeyed)
+        assert forms.apart(known, "age_excess_mean_ms", 20) == monkeyed[1:2]
+
+
+def test_the_table_says_where_the_forms_are_from(known: Run) -> None:
+    table, older = (next(each for each in tables.sections(run) if each.name == "closed-forms")
+                    for run in (known, replace(known, closed_forms=None)))
+    assert table.heading == older.heading == "Simulated against the closed forms"
+    assert "costs and the network of the simulation" in table.note
+    assert "WebSocket's mean latency" in older.note
+    assert ("sockets", "20", "short polling", "20.0", "20.0", "+0.0 %") in table.rows

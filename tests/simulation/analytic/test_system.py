@@ -1,0 +1,112 @@
+"""The closed forms put together: what holds whatever the numbers (`test_forms` holds the engine to them)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import pytest
+from formed import options_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench import transports
+from bench.simulation.analytic.system import TIME_WAIT_S, Demand, Forecast, analytic
+from bench.simulation.engine.inputs import Costs, Net
+from bench.wire.sizes import Conversation
+
+LINE = b'{"index":41,"seq":42,"due_ns":4100000000,"symbol":"AAA","price":23.82,"size":100}'
+COSTS = Costs(2e-5, 1e-4, 3e-5, 5e-6, 1e-8, 3e-4, 0.01, 1e-6)
+MODES = st.sampled_from(["every", "latest"])
+NET = Net(0.02, 0.02, 0.001)
+SUBJECTS: list[tuple[str, dict[str, Any]]] = [
+    ("short_polling", {}), ("short_polling", {"connection": "new"}), ("short_polling", {"pace": "delay"}),
+    ("long_polling", {}), ("long_polling", {"connection": "new", "tls": True}), ("websocket", {}),
+]
+
+
+def of(subject: tuple[str, dict[str, Any]], clients: float = 100, target: float = 0.7, net: Net = NET,
+       crowd_share: float = 0.0, **demand: Any) -> Forecast:
+    transport, options = subject[0], options_of(subject[0], **subject[1])
+    sizes = transports.part(transport, "model").wire(options, Conversation((LINE,)))
+    demand = {"rate_per_s": 2.0, "payload_bytes": len(LINE), **demand}
+    costs = dataclasses.replace(COSTS, crowd_share=crowd_share)
+    return analytic(transport, options, costs, net, Demand(**demand), sizes, clients, target)
+
+
+@settings(deadline=None)   # TLS shakes hands once
+@given(st.sampled_from(SUBJECTS), st.floats(0.01, 20), st.integers(1, 5), MODES,
+       st.sampled_from([0.0, 0.3, 1.0]))
+def test_a_server_with_all_the_clients_that_it_can_have_is_as_busy_as_was_asked(
+    subject: tuple[str, dict[str, Any]], rate_per_s: float, symbols: int, mode: Any, crowd_share: float
+) -> None:
+    demand = {"rate_per_s": rate_per_s, "symbols": symbols, "mode": mode, "crowd_share": crowd_share}
+    most = of(subject, **demand).clients_max
+    full = of(subject, clients=most, **demand)
+    idle = COSTS.base_share + COSTS.socket_share * most
+    assert full.utilisation + idle <= 0.7 + 1e-6   # waits make clients ask less, and reads hand out more
+    if subject[0] == "short_polling" and subject[1].get("pace") != "delay":
+        assert full.utilisation + idle == pytest.approx(0.7)
+    assert full.cpu_per_update_s * most * full.updates_per_s == pytest.approx(full.utilisation + idle)
+
+
+@settings(deadline=None)   # TLS shakes hands once
+@given(st.sampled_from(SUBJECTS), st.floats(0.01, 20), st.floats(1, 100), MODES)
+def test_more_clients_are_never_fresher(
+    subject: tuple[str, dict[str, Any]], rate_per_s: float, more: float, mode: Any
+) -> None:
+    few, many = (of(subject, clients=clients, rate_per_s=rate_per_s, mode=mode)
+                 for clients in (10.0, 10.0 * more))
+    assert many.age_excess_s >= few.age_excess_s * (1 - 1e-9)
+    assert many.server_s >= few.server_s * (1 - 1e-9)
+    assert few.latency_mean_s <= few.latency_worst_s + few.server_s
+
+
+def test_a_full_server_waits_without_bound() -> None:
+    full = of(("websocket", {}), clients=100_000)   # the updates alone are more than it can take
+    assert full.utilisation > 1
+    assert full.latency_mean_s == full.age_excess_s == math.inf
+
+
+def test_a_push_takes_a_message_and_an_acknowledgement_an_update() -> None:
+    push = of(("websocket", {}))
+    assert (push.bytes_up, push.bytes_down) == pytest.approx((52, 52 + 2 + len(LINE)), rel=1e-3)
+    assert push.sockets == 100
+    assert push.lingering == 0
+
+
+def test_polls_that_bring_nothing_are_paid_for_by_those_that_do() -> None:
+    rare, often = (of(("short_polling", {}), rate_per_s=rate) for rate in (0.1, 10.0))
+    assert rare.bytes_up == pytest.approx(often.bytes_up * 100)
+    assert rare.cpu_per_update_s > 20 * often.cpu_per_update_s
+
+
+def test_new_connections_are_open_for_a_turn_and_linger_where_the_server_closes_first() -> None:
+    kept, new = of(("short_polling", {})), of(("short_polling", {"connection": "new"}))
+    assert kept.sockets == 100
+    assert new.sockets == pytest.approx(100 * (0.04 + new.server_s))
+    assert new.lingering == 100 * TIME_WAIT_S
+    held = of(("long_polling", {"connection": "new"}))
+    away_s = 0.04   # an answer's way down, and that of the next handshake's first packet up
+    assert held.sockets == pytest.approx(100 * (1 - away_s * held.requests_per_s), rel=0.01)
+
+
+def test_a_feed_that_is_not_random_has_no_poisson_forms() -> None:
+    poll = of(("short_polling", {}), regular=True)
+    assert math.isnan(poll.empty_share)
+    assert math.isfinite(poll.latency_mean_s)
+    assert poll.requests_per_s == 1
+    push = of(("websocket", {}), regular=True)
+    assert [name for name, value in dataclasses.asdict(push).items() if math.isnan(value)] == ["age_mean_s"]
+
+
+@pytest.mark.parametrize("transport", ["short_polling", "long_polling", "websocket"])
+def test_clients_who_cost_nothing_never_fill_a_server(transport: str) -> None:
+    """But the feed may."""
+    options = options_of(transport)
+    sizes = transports.part(transport, "model").wire(options, Conversation((LINE,)))
+    for base_share, most in ((0.1, math.inf), (0.8, 0.0)):
+        found = analytic(transport, options, Costs(base_share=base_share), NET, Demand(2.0), sizes,
+                         10)
+        assert found.clients_max == most

@@ -1,0 +1,148 @@
+"""Calibration: what trials were simulated with is what calibrating them finds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from posed import LOAD_BASE, all_posed
+from priced import COSTS, NET, STATION, priced
+
+from bench.errors import RunError
+from bench.experiment import series
+from bench.simulation.calibration.calibration import calibrate
+from bench.simulation.calibration.costs import Calibrated, CostsFile, Estimate
+from bench.simulation.calibration.observations import Observation, observe
+
+SMALL = ("trials.count=1", "windows.idle_s=1.0")
+WAKE_S, COLD_SHARE, CROWD_SHARE = 200e-6, 0.4, 0.3
+
+
+@pytest.fixture(scope="module")
+def observations(tmp_path_factory: pytest.TempPathFactory) -> list[Observation]:
+    """Those of the project's own calibration, simulated with known costs."""
+    asked = series.questions("calibration", SMALL)
+    costs = priced()
+    cold = {"wake_s": Estimate(WAKE_S), "cold_share": Estimate(COLD_SHARE),
+            "crowd_share": Estimate(CROWD_SHARE)}
+    costs = replace(costs, transports=[replace(each, costs={**each.costs, **cold})
+                                       for each in costs.transports])
+    folders = all_posed(asked, costs, tmp_path_factory.mktemp("results"))
+    return [each for folder in folders for each in observe(folder)]
+
+
+@pytest.fixture(scope="module")
+def found(observations: list[Observation]) -> CostsFile:
+    """What was found of them."""
+    return calibrate(observations, "here", {}, "2026-11-22T18:00:00Z", None, {})
+
+
+def of(found: CostsFile, transport: str) -> Calibrated:
+    """One transport's."""
+    return next(each for each in found.transports if each.kind.transport == transport)
+
+
+def test_every_transport_is_fitted_closely(found: CostsFile) -> None:
+    """Trials without noise lie on the line, but for what a window cuts off at its ends."""
+    assert sorted(each.kind.transport for each in found.transports) == [
+        "long_polling", "short_polling", "websocket"]
+    for each in found.transports:
+        assert each.residual_share < 0.03, each.kind
+        assert each.load_residual_share < 0.03, each.kind
+
+
+def test_polls_get_their_costs_back(found: CostsFile) -> None:
+    """A request and its answer together, since nothing can tell them apart where they come together."""
+    costs = of(found, "short_polling").costs
+    assert costs["request_s"].value == pytest.approx(COSTS["request_s"] + COSTS["answer_s"], rel=0.05)
+    assert costs["answer_s"].value == 0
+    assert costs["connection_s"].value == pytest.approx(COSTS["connection_s"], rel=0.05)
+
+
+def test_a_parked_request_is_told_from_its_answer(found: CostsFile) -> None:
+    """By the spacing of a fan-out; the update is in the answer that brings it."""
+    costs = of(found, "long_polling").costs
+    per_update = COSTS["update_s"] + 80 * COSTS["byte_s"]
+    together = costs["answer_s"].value + costs["update_s"].value + 80 * costs["byte_s"].value
+    assert together == pytest.approx(COSTS["answer_s"] + per_update, rel=0.15)
+    assert costs["request_s"].value == pytest.approx(COSTS["request_s"], rel=0.1)
+
+
+def test_short_fan_outs_say_nothing_of_an_answer(observations: list[Observation]) -> None:
+    """They are over before anybody is warm."""
+    parked = [each for each in observations if each.kind.transport == "long_polling"]
+    stretched = [replace(each, instants=replace(each.instants, spacing_s=2 * each.instants.spacing_s))
+                 if each.cell.clients == 10 else each for each in parked]
+    two = [of(calibrate(mine, "here", {}, "2026-11-22T18:00:00Z", None, {}), "long_polling").costs["answer_s"]
+           for mine in (parked, stretched)]
+    assert two[0] == two[1]
+
+
+def test_a_push_has_no_requests(found: CostsFile) -> None:
+    """Only messages, ticks and bytes."""
+    costs = of(found, "websocket").costs
+    assert costs["request_s"].value == costs["connection_s"].value == 0
+    whole = costs["answer_s"].value + costs["update_s"].value + 80 * costs["byte_s"].value
+    assert whole == pytest.approx(COSTS["answer_s"] + COSTS["update_s"] + 80 * COSTS["byte_s"], rel=0.05)
+
+
+def test_what_it_costs_to_wake_a_server(found: CostsFile) -> None:
+    """Where ticks wake it, their own cost is not told from it. The posed trials count no wake-ups."""
+    for transport in ("websocket", "long_polling"):
+        costs = of(found, transport).costs
+        assert costs["cold_share"].value == pytest.approx(COLD_SHARE, abs=0.15), transport
+        waking = costs["wake_s"].value + costs["tick_s"].value
+        assert waking == pytest.approx(WAKE_S + COSTS["tick_s"], rel=0.25), transport
+    polls = of(found, "short_polling").costs
+    assert polls["wake_s"].value == pytest.approx(WAKE_S, rel=0.25)
+    assert polls["base_share"].value == pytest.approx(COSTS["base_share"], rel=0.1)
+
+
+@pytest.mark.parametrize("transport", ["short_polling", "long_polling", "websocket"])
+def test_what_a_crowd_costs_is_found(found: CostsFile, transport: str) -> None:
+    """As a share of request and answer, whose costs are those at 100 connections."""
+    assert of(found, transport).costs["crowd_share"].value == pytest.approx(CROWD_SHARE, abs=0.06)
+
+
+def test_the_loopback_and_the_load_client_are_found(found: CostsFile) -> None:
+    """Delays to within what fits leave over."""
+    for transport in ("long_polling", "websocket"):
+        each = of(found, transport)
+        whole_s = each.net["feed_s"].value + each.net["down_s"].value
+        assert whole_s == pytest.approx(NET["feed_s"] + NET["down_s"], abs=15e-6), transport
+        assert each.station["wake_s"].value == pytest.approx(STATION["wake_s"], abs=2e-6)
+    polls = of(found, "short_polling")
+    way_s = polls.net["up_s"].value + polls.station["wake_s"].value
+    assert way_s == pytest.approx(NET["up_s"] + NET["down_s"] + STATION["wake_s"], rel=0.5)
+    assert of(found, "websocket").station["answer_s"].value == pytest.approx(
+        STATION["answer_s"] + STATION["update_s"], rel=0.05)
+    assert LOAD_BASE > 0
+
+
+def test_a_load_client_that_falls_behind_is_timed_by_its_looks(observations: list[Observation]) -> None:
+    """Its CPU leaves out what it waits for; but where it keeps pace, its looks are as far apart as the
+    answers are, and few of them say nothing."""
+    def slower(each: Observation) -> Observation:
+        times = {10: 9.0, 650: 1.5}.get(each.cell.clients, 1.0)
+        return replace(each, instants=replace(each.instants, reading_s=times * each.instants.spacing_s))
+
+    pushed = [slower(each) for each in observations if each.kind.transport == "websocket"]
+    behind_s = next(each.instants.reading_s for each in pushed if each.cell.clients == 650)
+    station = of(calibrate(pushed, "here", {}, "2026-11-22T18:00:00Z", None, {}), "websocket").station
+    assert station["answer_s"].value + station["update_s"].value == pytest.approx(behind_s)
+
+
+def test_the_cells_stand_in_the_file(found: CostsFile) -> None:
+    """With their counts, so that a validation can tell what was seen, and a reader how well it fits."""
+    fitted = of(found, "websocket").fitted
+    assert {(each.cell.clients, each.cell.rate_per_s, each.cell.book_levels) for each in fitted} == {
+        *((clients, 20.0, 0) for clients in (10, 50, 100, 200, 400, 650)), (120, 60.0, 0), (120, 20.0, 20)}
+    steady = next(each for each in fitted if each.cell.clients == 200)
+    assert steady.counts["updates"] == pytest.approx(200 * steady.counts["ticks"], rel=0.05)
+    assert abs(steady.error) < 0.05
+
+
+def test_too_few_trials_are_refused(observations: list[Observation]) -> None:
+    """In a sentence."""
+    with pytest.raises(RunError, match="fewer than 4 VALID ones"):
+        calibrate(observations[:2], "here", {}, "2026-11-22T18:00:00Z", None, {})

@@ -1,0 +1,248 @@
+"""The map's arithmetic: each transport at its best, both limits kept, and the same answers as by hand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench import transports
+from bench.scenario.crossover import Crossover
+from bench.scenario.model import Server, SlowClient
+from bench.scenario.simulation import Prices
+from bench.simulation.analytic.system import Demand
+from bench.simulation.calibration.costs import Estimate
+from bench.simulation.crossover import crossover
+from bench.simulation.crossover.crossover import MONTH_S, Found, Subject
+from bench.simulation.engine.inputs import Costs
+from bench.wire.contract import Mode
+from bench.wire.sizes import Conversation
+
+LINES = (b'{"index":1,"seq":2,"due":1234567890,"symbol":"AAA","price":101.25,"size":300}',) * 5
+COSTS = {
+    "short_polling": Costs(2e-5, 1e-4, 5e-5, 1e-6, 1e-9, 8e-5, 0.001, 1e-8),
+    "long_polling": Costs(2e-5, 1e-4, 5e-5, 1e-6, 1e-9, 8e-5, 0.001, 1e-8),
+    "websocket": Costs(2e-5, 0.0, 1e-5, 1e-6, 1e-9, 1e-4, 0.001, 1e-8),
+}
+PRICES = Prices(worker_month=30.0, gigabyte_out=0.05)
+
+
+def subject(name: str) -> Subject:
+    """A transport with made-up costs."""
+    options = transports.part(name, "protocol").Options()
+    sizes = transports.part(name, "model").wire(options, Conversation(LINES))
+    return Subject(name, name, options, COSTS[name], 0.0003, sizes)
+
+
+SUBJECTS = {name: subject(name) for name in COSTS}
+DEMAND = Demand(1.0, 5, 80.0)
+
+
+def demand(rate: float) -> Demand:
+    """Everybody wants all of the feed."""
+    return Demand(rate, 5, 80.0)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from(sorted(COSTS)), st.floats(0.01, 50), st.floats(0.001, 0.2), st.floats(0.05, 30),
+       st.integers(1, 10**6))
+def test_what_is_offered_keeps_both_limits(
+    name: str, rate: float, rtt_s: float, budget_s: float, clients: int,
+) -> None:
+    made = crossover.cheapest(SUBJECTS[name], demand(rate), rtt_s, budget_s, 0.6, [clients], PRICES)[clients]
+    if not made.possible:
+        assert made.why_not in ("latency", "overload")
+        assert math.isnan(made.price)
+        return
+    assert made.latency_worst_s <= budget_s
+    assert made.workers == math.ceil(clients / made.per_worker)
+    assert made.cores <= 0.6 * made.workers * 1.02
+    assert made.price == pytest.approx(
+        30 * made.workers + 0.05 * made.bytes_down_per_s * MONTH_S / 1e9)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.floats(0.01, 20), st.floats(0.002, 0.2), st.integers(10, 10**6), st.floats(0.3, 5))
+def test_patience_never_costs_more(rate: float, rtt_s: float, clients: int, budget_s: float) -> None:
+    """A wider budget is a weaker wish, for every transport."""
+    for each in SUBJECTS.values():
+        hasty, patient = (
+            crossover.cheapest(each, demand(rate), rtt_s, budget, 0.6, [clients], PRICES)[clients]
+            for budget in (budget_s, 4 * budget_s))
+        if hasty.possible:
+            assert patient.possible
+            assert patient.workers <= hasty.workers
+            assert patient.price <= hasty.price * 1.005
+
+
+def test_a_poll_is_as_seldom_as_the_budget_allows() -> None:
+    made = crossover.cheapest(SUBJECTS["short_polling"], DEMAND, 0.04, 2.0, 0.6, [10], PRICES)[10]
+    # The wait for the next poll, the way down, the work: all of the two seconds but a thousandth.
+    assert made.interval_s == pytest.approx(2.0 - 0.02, rel=2e-3)
+    assert made.latency_worst_s == pytest.approx(2.0, rel=2e-3)
+
+
+@pytest.mark.parametrize("mode", ["every", "latest"])
+def test_no_poll_finds_more_than_an_answer_holds_or_passes_for_slow(mode: Mode) -> None:
+    server = Server(batch_max=1000, tape_ticks=65_536, slow_client=SlowClient(buffer_ticks=4096))
+    careful = replace(SUBJECTS["short_polling"], finds=Found.by(server, mode))
+    wanted = replace(demand(100.0), mode=mode)
+    for made in (
+        crossover.cheapest(careful, wanted, 0.04, 30.0, 0.6, [10], PRICES)[10],
+        crossover.freshest(careful, wanted, 0.04, 1, 0.6, 10, PRICES),
+    ):
+        found = 100 * made.interval_s
+        assert 2 * found <= 4096 * (1 + 1e-9)
+        assert mode == "latest" or found + 3 * math.sqrt(found) <= 1000 * (1 + 1e-9)
+    seldom = crossover.cheapest(careful, wanted, 0.04, 30.0, 0.6, [10], PRICES)[10].interval_s
+    assert seldom == pytest.approx(20.48 if mode == "latest" else 9.094, rel=1e-3)   # of a budget of 30 s
+    crowd = crossover.freshest(careful, wanted, 0.04, 1, 0.6, 10**6, None)
+    assert crowd.why_not == "overload"   # it would have to ask so seldom that it passed for slow
+
+
+def test_three_transits_are_too_many_where_the_budget_has_two() -> None:
+    """RFC 6202: at worst a long poll takes three transits."""
+    late = crossover.cheapest(SUBJECTS["long_polling"], DEMAND, 0.2, 0.25, 0.6, [10], None)[10]
+    assert late.why_not == "latency"
+    assert crossover.cheapest(SUBJECTS["long_polling"], DEMAND, 0.2, 0.32, 0.6, [10], None)[10].possible
+    assert crossover.cheapest(SUBJECTS["websocket"], DEMAND, 0.2, 0.25, 0.6, [10], None)[10].possible
+
+
+def test_a_fan_out_has_to_be_through_within_the_budget() -> None:
+    """SLO − d over the cost of a send, where ticks are so rare that CPU is no limit."""
+    rare = demand(0.0001)
+    most = crossover.most_clients(SUBJECTS["websocket"], rare, 0.04, 0.12, 0.6)
+    send_s = 1e-5 + 1e-6 + 80e-9
+    assert most == pytest.approx((0.12 - 0.02 - 0.0003 - 2e-5) / send_s, rel=0.01)
+
+
+def test_the_freshest_fills_its_workers_and_no_more() -> None:
+    made = crossover.freshest(SUBJECTS["short_polling"], DEMAND, 0.04, 2, 0.6, 20_000, PRICES)
+    assert made.possible
+    assert made.cores == pytest.approx(2 * 0.6, rel=0.01)
+    # 10,000 polls an interval at 150 µs and an update's 1 µs each, of 0.6 cores.
+    assert made.interval_s == pytest.approx(10_000 * 150e-6 / (0.6 - 0.001 - 2e-5 - 1e-4 - 10_000 * 1.08e-6),
+                                            rel=0.01)
+    too_much = crossover.freshest(SUBJECTS["websocket"], demand(100), 0.04, 1, 0.6, 20_000, None)
+    assert too_much.why_not == "overload"
+    few = crossover.freshest(SUBJECTS["short_polling"], DEMAND, 0.04, 1, 0.6, 1, None)
+    assert few.interval_s == pytest.approx(0.04)
+
+
+def test_the_map_has_every_field_and_names_the_best() -> None:
+    asked = Crossover(rates_per_s=(0.1, 10.0), clients=(100, 100_000), rtt_ms=(40.0,),
+                      staleness_ms=(1000.0,))
+    found = list(crossover.fields(asked, DEMAND, list(SUBJECTS.values()), 0.6, PRICES))
+    assert len(found) == 2 * 2 * 1 * (1 + 1)
+    table = crossover.table(found, 0.1)
+    assert len(table) == 3 * len(found)
+    for _, field in table.groupby(["asked", "rate_per_s", "clients"]):
+        column = "age_excess_ms" if field["asked"].iloc[0] == "freshest" else "price_month"
+        possible = field[field["possible"]].sort_values(column)
+        assert field["best"].any() == bool(len(possible))
+        if possible.empty:
+            continue
+        assert bool(possible["best"].iloc[0])
+        assert field["alone"].sum() == (1 if field["best"].sum() == 1 else 0)
+        assert field["ahead"].count() <= 1
+        if len(possible) > 1:
+            first, second = possible[column].iloc[:2]
+            assert possible["ahead"].iloc[0] == pytest.approx(second / first)
+
+
+def test_without_prices_the_cheapest_is_who_needs_least_cpu() -> None:
+    asked = Crossover(rates_per_s=(1.0,), clients=(1000,), rtt_ms=(40.0,), staleness_ms=(1000.0,))
+    field = next(iter(crossover.fields(asked, DEMAND, list(SUBJECTS.values()), 0.6, None)))
+    assert [label for _, label in field.standing()] == sorted(
+        field.offers, key=lambda label: field.offers[label].cores)
+
+
+def bounded(**bounds: Estimate) -> list[Subject]:
+    """The subjects, of which short polling has intervals."""
+    return [replace(each, bounds=bounds) if name == "short_polling" else each
+            for name, each in SUBJECTS.items()]
+
+
+def test_a_winner_that_stands_on_a_cost_s_lower_end_is_a_tie() -> None:
+    """Answers of 50 updates: with 1 µs each polls are the cheapest by far, with 100 µs they aren't."""
+    asked = Crossover(rates_per_s=(10.0,), clients=(100_000,), rtt_ms=(40.0,), staleness_ms=(5000.0,))
+    free = Prices(worker_month=30.0, gigabyte_out=0.0)
+
+    def cheapest(subjects: list[Subject]) -> pd.DataFrame:
+        table = crossover.table(list(crossover.fields(asked, DEMAND, subjects, 0.6, free)), 0.1)
+        return table[table["asked"] == "cheapest"].set_index("transport")
+
+    exact = cheapest(bounded())
+    assert exact["known"].all()
+    assert bool(exact["alone"]["short_polling"])
+    assert (exact["least"] == exact["price_month"]).all()
+    assert (exact["most"] == exact["price_month"]).all()
+    close = cheapest(bounded(update_s=Estimate(1e-6, 0.0, 1.1e-6)))
+    assert close["known"].all()
+    polls = close.loc["short_polling"]
+    assert polls["least"] < polls["price_month"] < polls["most"]
+    far = cheapest(bounded(update_s=Estimate(1e-6, 0.0, 1e-4)))
+    assert not far["alone"].any(), "a tie"
+    assert far["best"]["short_polling"]
+    assert far["best"]["websocket"]
+    assert far["known"].all()
+    assert far["most"]["short_polling"] > far["price_month"]["websocket"]
+
+
+def test_who_is_the_freshest_needs_the_feed_s_way_known() -> None:
+    asked = Crossover(rates_per_s=(1.0,), clients=(100,), rtt_ms=(1.0,), staleness_ms=(5000.0,))
+    for high, won in ((0.00031, True), (0.01, False)):
+        subjects = [replace(each, bounds={"feed_s": Estimate(0.0003, 0.0002, high)})
+                    for each in SUBJECTS.values()]
+        fresh = [each for each in crossover.fields(asked, DEMAND, subjects, 0.6, None)
+                 if each.asked == "freshest"]
+        assert [each.known(0.1) for each in fresh] == [True]
+        assert [len(each.best(0.1)) == 1 for each in fresh] == [won]
+
+
+def offered(figure: float) -> crossover.Offer:
+    """So much CPU; infinite: it can't."""
+    none = crossover.refused("overload")
+    return none if math.isinf(figure) else replace(none, why_not="", cores=figure)
+
+
+@pytest.mark.parametrize(("spans", "best", "known"), [
+    ({"a": (1, 1, 1), "b": (2, 2, 2)}, "a", True),
+    ({"a": (1, 1, 2.5), "b": (2, 2, 2)}, "ab", True),
+    ({"a": (1, 1, 1.5), "b": (2, 1.6, 2)}, "a", True),
+    ({"a": (1, 1, 1.5), "b": (2, 1.1, 2)}, "ab", True),
+    ({"a": (1, 1, math.inf), "b": (2, 2, 2)}, "a", False),
+    ({"a": (1, 1, 1), "b": (math.inf, 0.9, math.inf)}, "a", False),
+    ({"a": (1, 1, 1), "b": (math.inf, 3, math.inf)}, "a", True),
+    ({"a": (1, 1, 1), "b": (math.inf, math.inf, math.inf)}, "a", True),
+    ({"a": (math.inf, math.inf, math.inf)}, "", True),
+    ({"a": (math.inf, 1, math.inf)}, "", False),
+    ({"a": (1, 1, 1), "b": (1.05, 1.05, 1.05)}, "ab", True),
+    ({"a": (1, 0.9, 1), "b": (1.05, 1, 1.05)}, "ab", True),
+])
+def test_what_spans_do_not_separate_is_a_tie_and_who_may_be_unable_leaves_it_open(
+    spans: dict[str, tuple[float, float, float]], best: str, known: bool,
+) -> None:
+    offers = {label: [offered(each) for each in three] for label, three in spans.items()}
+    field = crossover.Field("cheapest", 1.0, 1, 1.0, 1000.0,
+                            {label: each[0] for label, each in offers.items()},
+                            {label: (each[1], each[2]) for label, each in offers.items()})
+    assert "".join(field.best(0.1)) == best
+    assert field.known(0.1) == known
+
+
+@pytest.mark.parametrize(("times", "best"), [(1.2, "ab"), (1.8, "a")])
+def test_the_errors_of_a_validation_make_ties_of_close_winners(times: float, best: str) -> None:
+    """A lead of 1.2 of costs that the model met to within a quarter is none."""
+    offers = {"a": offered(1.0), "b": offered(times)}
+    spans = {label: (offer, offer) for label, offer in offers.items()}
+    truths = {label: {"cpu": (0.8, 1.25)} for label in offers}
+    field = crossover.Field("cheapest", 1.0, 1, 1.0, 1000.0, offers, spans, truths)
+    assert "".join(field.best(0.1)) == best
+    assert field.span("a") == pytest.approx((0.8, 1.25))
+    bare = crossover.Field("cheapest", 1.0, 1, 1.0, 1000.0, offers, spans)
+    assert bare.best(0.1) == ["a"]

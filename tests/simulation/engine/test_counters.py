@@ -1,0 +1,106 @@
+"""What counts, and where the window's edges are. The sums are held to the referee's in `test_engine`."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from worlds import Kept, costs_of, feed
+from worlds import shards as worlds
+
+from bench.simulation.engine.counters import STEPS_A_STRETCH, Books, Steps
+from bench.simulation.engine.engine import simulate
+from bench.simulation.engine.inputs import COUNTED, Costs, Net, Shard, Ticks
+from bench.simulation.engine.tape_reads import Tape
+from bench.transports.cycle import Cycle
+
+WHO = np.array([0, 2])
+
+
+@pytest.fixture
+def shard():
+    rng = np.random.default_rng(1)
+    return Shard(1, np.arange(3), feed(rng, 5.0, 1), Cycle(parks=True), costs_of(rng, 1e-6), Net(0.1, 0.1),
+                 1.0, 2.0, 1.0)
+
+
+def books_of(shard, asked_s=0.0):
+    return Books(shard, np.full(3, asked_s))
+
+
+def test_a_request_counts_when_it_leaves(shard):
+    books = books_of(shard)
+    books.ask(WHO, np.array([0.99, 1.0]), connects_s=np.array([1.5, 2.0]))
+    assert books.clients["requests"].tolist() == [0, 0, 1]
+    assert books.clients["connections"].tolist() == [1, 0, 0]
+
+
+def test_a_response_counts_when_it_is_seen(shard):
+    books = books_of(shard)
+    batches = Tape(shard).alone(1, 2)
+    books.answer(WHO, np.array([1.5, 2.0]), batches)
+    assert books.clients["responses"].tolist() == [1, 0, 0]
+    assert books.clients["updates"].tolist() == [1, 0, 0]
+    assert books.clients["payload_bytes"].tolist() == [int(shard.ticks.payload_bytes[1]), 0, 0]
+    assert books.clients["request_duration_s"].tolist() == [1.5, 0, 0]
+    assert books.clients["answers_empty"].tolist() == [0, 0, 0]
+
+
+def test_what_is_under_way_is_cut_at_the_windows_edges(shard):
+    books = books_of(shard, asked_s=0.5)
+    books.answer(WHO, np.array([1.25, 3.0]), Tape(shard).alone(0, 2))
+    np.testing.assert_allclose(books.clients["in_flight_s"], [0.25, 0, 1.0])
+    books.ask(WHO, np.array([3.0, 4.0]))
+    books.close()   # client 1 has been waiting all the time
+    np.testing.assert_allclose(books.clients["in_flight_s"], [0.25, 1.0, 1.0])
+
+
+def test_the_first_push_on_a_new_connection_is_a_response(shard):
+    books = books_of(shard, asked_s=1.0)
+    books.push(WHO, np.array([1.25, 1.5]), Tape(shard).alone(0, 2), np.array([True, False]))
+    assert books.clients["messages"].tolist() == [1, 0, 1]
+    assert books.clients["responses"].tolist() == [1, 0, 0]
+
+
+def test_there_is_a_column_for_every_name(shard):
+    assert tuple(books_of(shard).clients) == COUNTED
+
+
+@given(shard=worlds())
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_steps_add_up_to_what_was_counted(shard):
+    steps = Steps(shard)
+    outcome = simulate(shard, Kept(), steps)
+    assert steps.busy_s.sum() == pytest.approx(outcome.busy_s)
+    for name in {*COUNTED} - {"in_flight_s"}:
+        missing = outcome.counted[name].sum() - steps.counted[name].sum()
+        assert missing >= -1e-6, name   # what warm-up brought: each client has but one request under way
+        if name in ("connections", "requests", "responses"):
+            assert missing <= len(shard.clients) + 1e-6, name
+    step_s = shard.late_after_s / STEPS_A_STRETCH
+    assert (steps.busy_s >= 0).all()
+    assert len(steps.busy_s) == np.ceil((shard.t1_s - shard.t0_s) / step_s)
+
+
+def test_a_burst_is_in_the_steps_in_which_it_is_worked_on():
+    """Two ticks for three clients take 0.7 s from 1.35 s on; one before, and one after, 0.35 s each."""
+    ticks = Ticks(np.arange(4), np.array([0.5, 1.35, 1.36, 2.5]), np.zeros(4, dtype=int), np.full(4, 50))
+    shard = Shard(1, np.arange(3), ticks, Cycle(pushes=True), Costs(tick_s=0.05, answer_s=0.1), Net(0.1, 0.1),
+                  1.0, 3.0, late_after_s=1.0)
+    steps = Steps(shard)
+    simulate(shard, Kept(), steps)
+    expected = np.zeros(20)
+    expected[3:11] = [0.05, *[0.1] * 6, 0.05]
+    expected[15:19] = [0.1, 0.1, 0.1, 0.05]
+    np.testing.assert_allclose(steps.busy_s, expected, atol=1e-9)
+    assert steps.counted["updates"].sum() == 9
+
+
+def test_what_warm_up_brings_is_in_no_step():
+    """Polls that were booked then, for the window's first second, are not all in its first step."""
+    count = 100
+    ticks = Ticks(np.arange(1), np.array([0.5]), np.zeros(1, dtype=int), np.full(1, 50))
+    cycle = Cycle(pace="rate", interval_s=1.0, new_connection=True)
+    shard = Shard(1, np.arange(count), ticks, cycle, Costs(request_s=1e-6), Net(0.001, 0.001), 2.0, 5.0,
+                  late_after_s=1.0)
+    steps = Steps(shard)
+    simulate(shard, Kept(), steps)
+    assert steps.counted["connections"].max() < count / 3

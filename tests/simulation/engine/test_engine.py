@@ -1,0 +1,110 @@
+"""The engine against the referee: the same draws must bring the same deliveries, whatever the world."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from referee import Referee
+from worlds import LATE_AFTER_S, Kept, records, shards
+
+from bench.scenario.model import SlowClient
+from bench.simulation.engine.engine import simulate
+from bench.simulation.engine.inputs import COUNTED, Costs, Net, SlowLinks
+from bench.stats.trial.arrays import trial_arrays
+from bench.stats.trial.fates import fates
+
+EXACT_S = 1e-9
+
+
+def owed(shard, rows, tick, app):
+    """Of the rows, those of ticks that are due before t1 and that came before the end of the drain."""
+    chosen = [row for row in rows
+              if shard.ticks.due_s[row[tick]] < shard.t1_s and row[app] < shard.end_s - EXACT_S]
+    return sorted(chosen, key=lambda row: (row[:tick], row[tick], row[app]))
+
+
+def assert_close(mine, other, within):
+    assert np.abs(np.array(mine, dtype=float) - np.array(other, dtype=float)).max(initial=0.0) <= within
+
+
+def assert_same(shard, but=()):
+    kept = Kept()
+    outcome = simulate(shard, kept)
+    referee = Referee(shard).run()
+    ours, theirs = owed(shard, kept.deliveries, 1, 3), owed(shard, referee.deliveries, 1, 3)
+    assert [row[:2] for row in ours] == [row[:2] for row in theirs]
+    assert_close(ours, theirs, EXACT_S)
+    ours, theirs = owed(shard, kept.skips, 2, 4), owed(shard, referee.skips, 2, 4)
+    assert [row[:4] for row in ours] == [row[:4] for row in theirs]
+    assert_close([row[4] for row in ours], [row[4] for row in theirs], EXACT_S)
+    assert_close(outcome.busy_s, referee.busy_s, 1e-8)
+    for name in sorted({*COUNTED} - {*but}):
+        assert_close(outcome.counted[name], referee.counted[name], 1e-8)
+
+
+@pytest.mark.parametrize("kind", ["short", "long", "push"])
+@given(data=st.data())
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_the_referee_sees_the_same(kind, data):
+    assert_same(data.draw(shards((kind,))))
+
+
+@given(shard=shards(("push",)), bytes_per_s=st.sampled_from([300.0, 1000.0, 3000.0]),
+       policy=st.sampled_from(["conflate", "drop-oldest", "disconnect"]), most=st.sampled_from([1, 3]))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_the_referee_sees_the_same_of_sockets_that_are_often_full(shard, bytes_per_s, policy, most):
+    """They drain often, and are cut, dropped from and disconnected. A response may still be in a link when
+    the next request leaves; the referee knows of one request of a client only."""
+    links = SlowLinks(0.9, bytes_per_s, overhead_bytes=7.0, bound_bytes=350.0, resume_bytes=90.0)
+    shard = replace(shard, slow_links=links, station=None, tape_ticks=6, batch_max=most,
+                    slow_client=SlowClient(policy=policy, buffer_ticks=3))
+    assert_same(shard, but=("request_duration_s", "in_flight_s"))
+
+
+@given(shard=shards())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_every_update_that_is_due_has_one_fate(shard):
+    kept = Kept()
+    outcome = simulate(shard, kept)
+    table = fates(trial_arrays(*records(shard, kept)))
+    assert (table[["delivered", "late", "conflated", "lost"]].sum(axis=1) == table["due"]).all()
+    assert not table["duplicate"].any()
+    refused = any(name.startswith("refused") for name in outcome.server_counts)
+    if not refused and "dropped" not in outcome.server_counts:
+        assert not table["holes"].any()   # whatever is skipped is declared
+    if "conflated" not in outcome.server_counts:
+        assert not table["conflated"].any()
+
+
+@given(shard=shards())
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_nothing_is_in_flight_at_the_end(shard):
+    """Where nothing takes long, what is lost was lost by a rule."""
+    assume(shard.cycle.interval_s < LATE_AFTER_S)
+    shard = replace(shard, costs=Costs(), net=Net(0.003, 0.002), slow_links=None, station=None)
+    kept = Kept()
+    outcome = simulate(shard, kept)
+    assume(not any(name.startswith("refused") for name in outcome.server_counts))
+    table = fates(trial_arrays(*records(shard, kept)))
+    assert (table["lost"] == table["dropped"]).all()
+
+
+@given(shard=shards(), share=st.floats(0.05, 0.95))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_client_alone_draws_the_same_luck(shard, share):
+    """Draws go by the client's number, so where nothing queues a shard may be cut in two."""
+    shard = replace(shard, costs=Costs(), station=None)
+    kept, left, right = Kept(), Kept(), Kept()
+    simulate(shard, kept)
+    cut = int(len(shard.clients) * share)
+    parts = (slice(None, cut), left), (slice(cut, None), right)
+    for which, sink in parts:
+        if len(shard.clients[which]):
+            mine = None if shard.subscribed is None else shard.subscribed[which]
+            simulate(replace(shard, clients=shard.clients[which], subscribed=mine), sink)
+    apart = left.deliveries + [(client + cut, *rest) for client, *rest in right.deliveries]
+    ours, theirs = owed(shard, kept.deliveries, 1, 3), owed(shard, apart, 1, 3)
+    assert [row[:2] for row in ours] == [row[:2] for row in theirs]
+    assert_close(ours, theirs, EXACT_S)

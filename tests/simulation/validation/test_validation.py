@@ -1,0 +1,101 @@
+"""A validation on disk: right costs foretell everything, wrong ones are noticed, and the page says so."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from posed import all_posed, posed
+from priced import priced
+
+from bench.errors import OverlapError, RunError
+from bench.experiment import prepare
+from bench.experiment.progress import Lines
+from bench.records.trial_record import SCHEMA_VERSION, write_json
+from bench.report.pages.validation import Judged
+from bench.simulation.calibration.calibration import calibrate
+from bench.simulation.calibration.costs import CostsFile, Estimate, write_costs
+from bench.simulation.calibration.observations import observe
+from bench.simulation.validation import validation
+
+SMALL = ("load.clients=[60]", "trials.count=3", "windows.measure_s=1.0")
+KNEE = ("capacity.start=100", "capacity.factor=4.0", "capacity.most=2000", "windows.measure_s=1.0",
+        "capacity.precision=0.5")
+
+
+def dearer(costs: CostsFile, factor: float) -> CostsFile:
+    """The same with answers and requests that cost so many times as much."""
+    def raised(own: dict[str, Estimate]) -> dict[str, Estimate]:
+        return own | {name: Estimate(factor * own[name].value) for name in ("answer_s", "request_s")}
+
+    return replace(costs, transports=[replace(each, costs=raised(each.costs)) for each in costs.transports])
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A validation's folder, up to its costs."""
+    folder = tmp_path_factory.mktemp("results") / "a-validation"
+    runs = all_posed([prepare.read("quick", SMALL)], priced(), folder / "runs")
+    search = posed(prepare.read("scenarios/validation/knee.toml", KNEE), priced(), folder / "runs")
+    write_json(folder / validation.NAMED, {
+        "schema_version": SCHEMA_VERSION, "calibration": [], "held_out": [each.name for each in runs],
+        "searches": [search.name]})
+    return folder
+
+
+def judged(folder: Path, costs: CostsFile) -> Judged:
+    """The validation with these costs."""
+    write_costs(folder / "costs.json", costs)
+    return validation.judge(folder, Lines, lambda _: None)
+
+
+def test_right_costs_foretell_everything(measured: Path) -> None:
+    """To the last digit, since the measured trials were simulated with them; in the table that was promised,
+    with a row for each quantity of each cell."""
+    found = judged(measured, priced())
+    assert {row.met for row in found.rows} == {"yes", "", "open"}
+    for row in found.rows:
+        assert math.isnan(row.error) or row.error == pytest.approx(0, abs=1e-6), row
+        decided = row.quantity != "knee_clients" and not math.isnan(row.interval_low)
+        assert not decided or row.met in ("yes", ""), row
+    with (measured / "validation.csv").open() as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["transport", "clients", "load", "quantity", "measured", "predicted", "error",
+                       "interval_low", "interval_high", "goal", "met"]
+    assert [row[3] for row in rows].count("knee_clients") == 3
+    assert len(rows) == 1 + 3 * 8 + 3
+
+
+def test_wrong_costs_are_noticed_and_explained(measured: Path) -> None:
+    """Half as much again is missed in CPU and told in the page; bytes, which don't hang on costs, are met."""
+    found = judged(measured, dearer(priced(), 1.5))
+    by_key = {(row.transport, row.quantity): row for row in found.rows}
+    for transport in ("websocket", "long_polling"):
+        assert by_key[transport, "server_cpu_us_per_update"].met == "no"
+        assert by_key[transport, "server_cpu_us_per_update"].error > 0.2
+        assert by_key[transport, "bytes_per_update"].met == "yes"
+        assert found.reasons[transport, 60, "server_cpu_us_per_update"]
+    page = (measured / "report.html").read_text()
+    assert "outside with proof" in page
+    assert "costs measured on nowhere" in page
+    assert (measured / "figures" / "predicted-over-measured.svg").is_file()
+
+
+def test_costs_that_were_fitted_to_the_same_cells_are_refused(measured: Path) -> None:
+    """Whatever the folder says."""
+    run = measured / "runs" / validation.named(measured)["held_out"][0]
+    own = calibrate([*observe(run), *observe(run)], "here", {}, "2026-11-22T18:00:00Z", None, {})
+    with pytest.raises(OverlapError):
+        judged(measured, own)
+
+
+def test_a_folder_that_is_no_validation_is_refused(tmp_path: Path) -> None:
+    """With file and field."""
+    with pytest.raises(RunError, match=r"held-out\.json: no such file"):
+        validation.named(tmp_path)
+    write_json(tmp_path / validation.NAMED, {"schema_version": SCHEMA_VERSION, "calibration": 3})
+    with pytest.raises(RunError, match="calibration: found 3"):
+        validation.named(tmp_path)

@@ -1,0 +1,141 @@
+"""Intervals against scipy, and that they hold the truth as often as they claim."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from bench.stats.run.intervals import LOST, effect, holm, interval, unpaired
+
+POSITIVE = st.floats(1e-3, 1e6)
+
+
+@given(st.lists(POSITIVE, min_size=2, max_size=20))
+def test_it_is_students_t_on_the_logarithm(values: list[float]) -> None:
+    found = interval(values)
+    logs = np.log(values)
+    if np.ptp(logs) == 0:
+        assert found.low == pytest.approx(found.high)
+        return
+    expected = stats.ttest_1samp(logs, 0).confidence_interval(0.95)
+    assert found.estimate == pytest.approx(stats.gmean(values))
+    assert found.low == pytest.approx(math.exp(expected.low))
+    assert found.high == pytest.approx(math.exp(expected.high))
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=20))
+def test_figures_that_may_be_negative_have_no_logarithm(values: list[float]) -> None:
+    values = [*values, -1.0]
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    if np.ptp(values) > 1e-6:
+        assert interval(values).low == pytest.approx(expected.low, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize(("values", "estimate"), [
+    ([], math.nan), ([1.0, math.nan], math.nan), ([1.0, math.inf], math.inf), ([3.0], 3.0),
+    ([math.nan, math.inf], math.inf),
+])
+def test_what_has_no_interval(values: list[float], estimate: float) -> None:
+    found = interval(values)
+    assert found.estimate == pytest.approx(estimate, nan_ok=True)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [
+    ([math.inf] * 3, [1.0, 1.1, 0.9]), ([2.0, 2.1, math.inf], [1.0, 1.1, 0.9]),
+    ([1.0, 1.1, 0.9], [math.inf, 2.0, 2.1]), ([math.inf, 0.0, math.inf], [0.0, 1.0, math.inf]),
+])
+def test_there_is_no_effect_of_what_is_lost(mine: list[float], theirs: list[float]) -> None:
+    found = effect(mine, theirs)
+    assert found is LOST
+    assert not found.separable
+    assert math.isnan(found.interval.estimate)
+
+
+def test_an_effect_is_a_paired_t_test() -> None:
+    rng = np.random.default_rng(3)
+    blocks = rng.lognormal(0, 1, 8)
+    mine, theirs = blocks * rng.lognormal(0.2, 0.05, 8), blocks * rng.lognormal(0, 0.05, 8)
+    found = effect(mine, theirs)
+    expected = stats.ttest_rel(np.log(mine), np.log(theirs))
+    assert found.kind == "ratio"
+    assert found.p == pytest.approx(expected.pvalue)
+    assert found.interval.low == pytest.approx(math.exp(expected.confidence_interval().low))
+    # What blocks have in common cancels: unpaired, the same figures say nothing.
+    assert found.p < 0.01 < stats.ttest_ind(np.log(mine), np.log(theirs)).pvalue
+
+
+def test_an_effect_leaves_out_pairs_that_were_not_measured() -> None:
+    found = effect([2.0, 4.0, math.nan, 3.0], [1.0, 2.1, 1.0, math.nan])
+    assert found.interval.count == 2
+    assert effect([1.0, -1.0, 0.5], [0.0, 1.0, 0.2]).kind == "difference"
+    assert not effect([1.0], [2.0]).assessed
+
+
+def test_two_runs_are_compared_by_welchs_t() -> None:
+    rng = np.random.default_rng(5)
+    mine, theirs = rng.lognormal(0.3, 0.3, 4), rng.lognormal(0, 0.05, 9)
+    found = unpaired([*mine, math.nan], theirs)
+    expected = stats.ttest_ind(np.log(mine), np.log(theirs), equal_var=False)
+    within = expected.confidence_interval()
+    assert (found.kind, found.p) == ("ratio", pytest.approx(expected.pvalue))
+    assert (found.interval.low, found.interval.high) == pytest.approx((math.exp(within.low),
+                                                                       math.exp(within.high)))
+    assert unpaired([0.0, 1.0], [2.0, 3.0]).kind == "difference"
+
+
+def test_exactly_equal_figures_are_not_separable() -> None:
+    assert effect([1.0, 2.0, 3.0], [1.0, 2.0, 3.0]).p == 1.0
+
+
+@given(st.lists(st.floats(0, 1) | st.just(math.nan), max_size=12))
+def test_holms_correction(probabilities: list[float]) -> None:
+    corrected = holm(probabilities)
+    assessed = [(p, c) for p, c in zip(probabilities, corrected, strict=True) if not math.isnan(p)]
+    assert [math.isnan(p) for p in probabilities] == [math.isnan(c) for c in corrected]
+    for p, c in assessed:
+        # By its definition: the largest of what no larger probability is multiplied to.
+        no_larger = sorted(q for q, _ in assessed if q <= p)
+        steps = [q * (len(assessed) - place) for place, q in enumerate(no_larger)]
+        assert c == pytest.approx(min(1.0, max(steps)))
+
+
+@pytest.mark.parametrize("trials", [3, 5, 10])
+def test_an_interval_holds_the_truth_in_95_of_100_runs(trials: int) -> None:
+    rng = np.random.default_rng(trials)
+    held = 0
+    for _ in range(4000):
+        # A trial's p99 is off by an effect of the trial, which all its updates share.
+        found = interval(2.0 * rng.lognormal(0, 0.06, trials) * rng.lognormal(0, 0.02, trials))
+        held += found.low <= 2.0 <= found.high
+    assert 0.938 < held / 4000 < 0.962
+
+
+def test_two_that_are_alike_are_told_apart_in_5_of_100_runs_whatever_is_compared() -> None:
+    rng = np.random.default_rng(11)
+    alarms = 0
+    for _ in range(1500):
+        cells = rng.lognormal(0, 0.3, (5, 1)) * rng.lognormal(0, 0.05, (5, 3))
+        pairs = [effect(cells[:, one], cells[:, other]) for one, other in ((0, 1), (0, 2), (1, 2))]
+        alarms += min(holm([pair.p for pair in pairs])) < 0.05
+    assert alarms / 1500 < 0.065
+
+
+@pytest.mark.parametrize(("values", "few"), [([1.0], ()), ([1.0, 2.0, 4.0], (1, 2, 4)), ([1.0] * 4, ())])
+def test_the_figures_of_few_trials_stand_beside_their_interval(
+    values: list[float], few: tuple[float, ...]
+) -> None:
+    for logarithm in (True, False):
+        assert interval(values, logarithm).values == few
+
+
+def test_no_bound_lies_below_what_a_figure_can_be() -> None:
+    assert interval([1.0, 140.0, 50.0], logarithm=False).low < 0
+    assert interval([1.0, 140.0, 50.0], logarithm=False, least=0.0).low == 0
+    assert interval([0.0, 9.0], least=0.0).low == 0
