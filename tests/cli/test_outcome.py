@@ -66,7 +66,7 @@ def test_a_capacity_plan_fits_a_terminal() -> None:
     console.print(outcome._fleet_table([need, unknown]))
     text = console.export_text()
     assert "12,345" in text
-    assert "3,456,789 USD" in text
+    assert "3,460,000 USD" in text
     assert "60 % of a core" in " ".join(text.split())
     assert text.splitlines()[2].split()[2:4] == ["–", "–"]
     assert "nan" not in text
@@ -75,5 +75,5 @@ def test_a_capacity_plan_fits_a_terminal() -> None:
     console.print(outcome._fleet_table([replace(need, short=True)]))
     short = " ".join(console.export_text().split())
     assert "≥ 12,345" in short
-    assert "≥ 3,456,789 USD" in short
+    assert "≥ 3,460,000 USD" in short
     assert "simulate it with more" in short

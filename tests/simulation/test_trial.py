@@ -14,12 +14,13 @@ from bench.audit.detectors import judge
 from bench.records import trial_record
 from bench.simulation import shards, trial
 from bench.simulation.engine.inputs import Costs
+from bench.stats.trial.latency import PERCENTILES
 from bench.stats.trial.row import Row
 from bench.transports.cycle import Cycle
 
 OF_THE_SAMPLE = (
     "trial", "sample", "age_mean_ms", "age_excess_mean_ms", "client_lag_p99_ms", "steady_bins", "trend_share",
-    "warmup_cut_s", "in_flight_gap_share",
+    "warmup_cut_s", "in_flight_gap_share", *(f"latency_{name}_error_share" for name in PERCENTILES),
 )
 
 
