@@ -1,19 +1,20 @@
-"""How a process of a run hears from its runner, and ends with it.
+"""The control channel between the runner and the processes that it starts; a process ends when it breaks.
 
-Each process that we start ourselves inherits one end of a socket pair, whose number stands in
-`TICKERTAPE_LIFELINE`; only the runner holds the other end. Over it go lines of JSON, one object a
-line, both ways:
+Each process that we start ourselves inherits one end of a socket pair. Its file descriptor is in the
+environment variable `TICKERTAPE_LIFELINE`; only the runner holds the other end. The messages are lines
+of JSON, one object per line, in both directions:
 
     process ─► runner   {"ready": {"host": "127.0.0.1", "port": 40213}}     once, when it can be used
     runner ─► process   {"start": {"origin_ns": …}}                         depends on the process
-    process ─► runner   {"done": {…}}                                       its last words
+    process ─► runner   {"done": {…}}                                       its last message
 
-End of file means that the runner is gone, however it went; the process then exits at once. This is
-one of three ways in which nothing outlives a run (the others: the guard that each command is started
-under, and `PR_SET_PDEATHSIG`): each of them alone has been seen to leak, all three together have not.
+End of file means that the runner is gone, for whatever reason; the process then exits at once. This is
+one of three ways to make sure that no process outlives a run. The others are the supervising process
+under which each command is started, and `PR_SET_PDEATHSIG`. Each of the three alone has been seen to
+leak processes; all three together have not.
 
 Known weakness: `PR_SET_PDEATHSIG` fires when the *thread* that started the process ends, so the
-runner starts everything from its main thread.
+runner starts every process from its main thread.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ import sys
 from typing import Any
 
 VARIABLE = "TICKERTAPE_LIFELINE"
-"""The environment variable that holds the file descriptor's number."""
+"""The environment variable that holds the number of the file descriptor."""
 
 PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to end this process when its parent does (Linux; elsewhere nothing)."""
+    """Ask the kernel to kill this process when its parent ends (on Linux; do nothing elsewhere)."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 class Lifeline:
-    """The process's end of the pair. It is a plain blocking socket; loops watch `fileno()`."""
+    """The process's end of the socket pair. It is a plain blocking socket; event loops watch `fileno()`."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -47,7 +48,10 @@ class Lifeline:
 
     @classmethod
     def from_environment(cls) -> Lifeline | None:
-        """The lifeline that this process was started with, or None when it was started by hand."""
+        """Return the channel that this process was started with, or None if it was started by hand.
+
+        Also asks the kernel to kill this process when its parent ends.
+        """
         number = os.environ.get(VARIABLE)
         if number is None:
             return None
@@ -55,18 +59,19 @@ class Lifeline:
         return cls(socket.socket(fileno=int(number)))
 
     def fileno(self) -> int:
-        """The descriptor: readable when there is a message or the runner is gone."""
+        """Return the descriptor; it is readable when there is a message or the runner is gone."""
         return self._sock.fileno()
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send one object; a runner that is gone is not an error here, `receive` will tell."""
+        """Send one object. No error is raised if the runner is gone: `receive` then returns None."""
         try:
             self._sock.sendall(json.dumps(message).encode() + b"\n")
         except (BrokenPipeError, ConnectionResetError):
             return
 
     def receive(self) -> dict[str, Any] | None:
-        """The next object; blocks until there is one. None: the runner is gone, so exit."""
+        """Return the next object; block until there is one. Return None if the runner is gone: the caller
+        exits."""
         while b"\n" not in self._pending:
             data = self._read()
             if not data:
@@ -77,9 +82,10 @@ class Lifeline:
         return message
 
     def receive_ready(self) -> list[dict[str, Any]] | None:
-        """All objects that have come, after `fileno()` was found readable. None: the runner is gone.
+        """Return all complete objects that have arrived, once `fileno()` is readable; None if the runner is
+        gone.
 
-        Reads once, so it never blocks when called on readiness.
+        Reads once, so it never blocks when it is called on readiness.
         """
         data = self._read()
         if not data:
@@ -88,7 +94,10 @@ class Lifeline:
         return [json.loads(line) for line in lines]
 
     def _read(self) -> bytes:
-        """What has come; nothing at the end, which is a reset when the runner left our words unread."""
+        """Return the bytes that have arrived; none at the end of file.
+
+        A reset also counts as the end: it happens when the runner left messages of ours unread.
+        """
         try:
             return self._sock.recv(65536)
         except ConnectionResetError:

@@ -3,7 +3,7 @@
     in a clone        <project>/scenarios/quick.toml              where it is edited
     in a wheel        bench/_shipped/scenarios/quick.toml         copied there when the wheel is built
 
-`pyproject.toml` lists what is copied. Nothing here reads or writes a file.
+`pyproject.toml` lists the files that are copied. This module neither reads nor writes files.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 from pathlib import Path
 
 PROJECT = Path(__file__).parent.parent
-"""The clone's root; of an installed wheel, the folder of installed packages."""
+"""The root of the clone; for an installed wheel, the folder of installed packages."""
 
 
 def path(name: str) -> Path:
-    """Return where the shipped file or folder `name` is, such as `scenarios/quick.toml`; it may be absent."""
+    """Return the path of the shipped file or folder `name`, such as `scenarios/quick.toml`; it may not
+    exist."""
     copied = Path(__file__).parent / "_shipped"
     return (copied if copied.is_dir() else PROJECT) / name
