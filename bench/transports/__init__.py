@@ -4,10 +4,10 @@
                   no socket, no sleep, no clock (`now_ns` is an argument)
     server.py     `install(chassis, options)`: a thin asyncio shell over `protocol`
     client.py     `Client`: a state machine that a driver feeds with bytes and instants
-    model.py      the closed forms of the transport: latency, age, share skipped, cost
+    model.py      the closed forms of the transport: latency, age, share of ticks skipped, cost
 
-Adding a transport is adding a folder; nothing else is edited. `names()` finds the folders, `part()`
-imports one file of one of them, so that a server never imports a client and a report neither.
+To add a transport, add a folder; nothing else is edited. `names()` finds the folders. `part()` imports
+one file of one folder, so that a server never imports a client, and a report imports neither.
 
     driver                                     client machine
       │  start(now) ──────────────────────────►  action = OPEN
@@ -18,22 +18,22 @@ imports one file of one of them, so that a server never imports a client and a r
       │  stop(now) ───────────────────────────►  outbox: close frame; action = CLOSE
       after each call the driver sends the outbox, carries out the action and re-arms the deadline
 
-Transports do not know each other. What two of them need lives in `bench.wire.contract` (words and
+Transports do not know each other. What two of them share is in `bench.wire.contract` (refusal words and
 batches), `bench.wire.http_client` (the client's side of HTTP) or `bench.serving` (the chassis).
 
 Modules, in reading order:
 
     short_polling  ask on a schedule, be answered at once
     long_polling   ask, and be answered when there is news
-    websocket      connect once, and be pushed to
-    clients        what the client state machines share
+    websocket      connect once; the server pushes
+    clients        the code shared by all client state machines
     driver         drives client state machines over real sockets
     link           a client's connection as the driver sees it
     tls            TLS as a state machine around a state machine
-    cycle          what a client does again and again, as plain numbers
-    queueing       formulas of waiting for a server
-    poll_sizes     what polls and their answers take on the wire
-    tls_sizes      what TLS takes on the wire
+    cycle          the repeated steps of a client, as plain numbers
+    queueing       formulas for the time spent waiting for a server
+    poll_sizes     sizes on the wire of polls and their answers
+    tls_sizes      sizes on the wire of TLS
 """
 
 from __future__ import annotations
@@ -57,94 +57,105 @@ from bench.wire.contract import Subscription
 Part = Literal["protocol", "server", "client", "model"]
 
 NEVER = 2**63 - 1
-"""A deadline that does not come."""
+"""A deadline that never comes."""
 
 
 class Action(enum.Enum):
-    """What the driver is to do with the connection after a call."""
+    """The operation that the driver is to perform on the connection after a call."""
 
     NONE = "none"
     OPEN = "open"
     CLOSE = "close"
-    """Close in order: send the outbox, shut down, read to the end; `closed` is called then."""
+    """Close in order: send the outbox, shut down, read to the end of file; `closed` is called after that."""
 
 
 class Sink(Protocol):
-    """Where a client's records go. Instants are ns on the run clock; `kernel_ns` may be `clock.NO_STAMP`."""
+    """The receiver of a client's records.
+
+    Instants are in ns on the run clock; `kernel_ns` may be `clock.NO_STAMP`.
+    """
 
     def deliver(self, client: int, index: int, due_ns: int, kernel_ns: int, app_ns: int) -> None:
-        """The tick `index`, which says that it was due at `due_ns` (`NO_STAMP`: it doesn't say), arrived at
-        the client (again, if it had before)."""
+        """Record that the tick `index` arrived at the client; it may be a repeated arrival.
+
+        `due_ns` is the due instant that the tick itself names; `NO_STAMP` if it names none.
+        """
 
     def skip(self, client: int, kind: str, symbol: str, count: int, index: int, app_ns: int) -> None:
-        """The server declared `count` ticks of `symbol` as `conflated` or `dropped` just before the
-        tick `index` of that symbol."""
+        """Record that the server declared `count` skipped ticks of `symbol`.
+
+        They are `conflated` or `dropped` (`kind`), and come just before the tick `index` of that symbol.
+        """
 
 
 @dataclass(slots=True)
 class Counts:
-    """What a client counted, from its start on. Bytes are application bytes, before TLS and TCP."""
+    """The counters of a client since its start. Bytes are application bytes, before TLS and TCP."""
 
     connections: int = 0
     """Connections opened."""
     requests: int = 0
-    """HTTP requests sent, the WebSocket's upgrade among them."""
+    """HTTP requests sent, including a WebSocket's upgrade."""
     responses: int = 0
-    """Complete HTTP responses, the 101 among them."""
+    """Complete HTTP responses, including the 101 to an upgrade."""
     answers_empty: int = 0
-    """Of them, answers to a poll that brought no tick."""
+    """The part of `responses` that answered a poll and brought no tick."""
     updates: int = 0
-    """Ticks received, repeated ones too."""
+    """Ticks received, including repeated ones."""
     header_bytes_up: int = 0
-    """Start line to blank line, of requests."""
+    """Bytes of the requests' heads, from the start line to the blank line."""
     header_bytes_down: int = 0
-    """The same of responses."""
+    """Bytes of the responses' heads, from the start line to the blank line."""
     body_bytes_up: int = 0
     """All other bytes sent (frames of a WebSocket, bodies)."""
     body_bytes_down: int = 0
     """All other bytes received: payload and framing."""
     compressed_bytes_down: int = 0
-    """Of `body_bytes_down`, those of compressed bodies and messages, as they were sent."""
+    """The part of `body_bytes_down` that is compressed bodies and messages, in bytes as they were sent."""
     expanded_bytes_down: int = 0
-    """The size of the same once decompressed."""
+    """The size of those bodies and messages after decompression."""
     polls_late: int = 0
-    """Polls that went out after their instant because the one before was still under way."""
+    """Polls that were sent after their instant because the poll before was still under way."""
     retries: int = 0
-    """Of `requests`, those sent again because the server closed the kept connection before it answered."""
+    """The part of `requests` that was sent again because the server closed the kept connection before it
+    answered."""
     polls_overdue: int = 0
-    """Polls that the client's own side got to too late, whatever the server did."""
+    """Polls that the client side itself started too late, independently of the server."""
     request_duration_ns: int = 0
-    """Over all complete responses: the time from request to response, added up."""
+    """Sum over all complete responses of the time from request to response."""
     request_overlap_ns: int = 0
-    """The part of `request_duration_ns` that lies after the last `look` before the response."""
+    """The part of `request_duration_ns` after the last `look` that preceded the response."""
     in_flight_ns: int = 0
-    """The number of requests under way, integrated over time until the last `gauge`."""
+    """The number of requests under way, integrated over time up to the last `gauge`."""
     errors: Counter[str] = field(default_factory=Counter)
-    """What went wrong, by word: `http-503`, `close-4008`, `reset`, `timeout`, `bad-answer` …"""
+    """Errors, counted by word: `http-503`, `close-4008`, `reset`, `timeout`, `bad-answer` …"""
     in_flight: int = 0
     """Requests under way since the last `gauge`."""
     gauged_ns: int = 0
     may_wait: bool = False
-    """An answer may wait until there is something to say."""
+    """True if the server may hold an answer back until there is news."""
     asked_ns: int = NEVER
-    """When the last request went out; the first time, where it was repeated."""
+    """The instant at which the last request was sent; for a repeated request, the first time."""
     looked_ns: int = 0
-    """When the last `look` was."""
+    """The instant of the last `look`."""
     open_ended_ns: int = NEVER
-    """When the request that was under way at the last `look` got its answer, or lost its connection."""
+    """The instant at which the request under way at the last `look` was answered, or lost its connection."""
 
     def gauge(self, now_ns: int, in_flight: int) -> None:
-        """From now on there are so many requests under way.
+        """Record that from now on `in_flight` requests are under way.
 
-        What this adds up knows nothing of single requests, so that it can be held against what
-        `request_duration_ns` says (Little's law).
+        The integral that this builds up does not depend on individual requests, so that it can be compared
+        with `request_duration_ns` (Little's law).
         """
         self.in_flight_ns += self.in_flight * (now_ns - self.gauged_ns)
         self.in_flight = in_flight
         self.gauged_ns = now_ns
 
     def look(self, now_ns: int) -> int | None:
-        """Begin a stretch of counting; return when the request that is under way went out, None without."""
+        """Begin a new stretch of counting.
+
+        Return the instant at which the request that is under way was sent, or None if there is none.
+        """
         self.gauge(now_ns, self.in_flight)
         self.looked_ns = now_ns
         self.open_ended_ns = NEVER
@@ -161,70 +172,81 @@ class Counts:
             self.open_ended_ns = now_ns
 
     def unanswered(self, now_ns: int) -> None:
-        """Note that the connection of the last request is gone, and its answer with it."""
+        """Record that the connection of the last request was lost before the answer came."""
         if self.asked_ns <= self.looked_ns:
             self.open_ended_ns = min(self.open_ended_ns, now_ns)
 
 
 @dataclass(frozen=True, slots=True)
 class ClientSpec:
-    """Who a client is: its number, whom it asks and for what."""
+    """The identity of a client: its number, its server and its subscription."""
 
     number: int
     host: str
-    """`host:port`, as the Host header has it."""
+    """`host:port`, as in the Host header."""
     subscription: Subscription
 
 
 class ClientMachine(Protocol):
     """One client of one transport, as a state machine (see the diagram above).
 
-    Constructed as `Client(spec, options, sink, rng)`; it reads no clock and opens no socket. `rng` is
-    its own generator (poll phase, reconnect jitter).
+    Constructed as `Client(spec, options, sink, rng)`. It reads no clock and opens no socket. `rng` is its own
+    random generator (poll phase, reconnect jitter).
     """
 
     counts: Counts
     outbox: bytearray
-    """Bytes to send on the open connection; the driver sends and clears them."""
+    """Bytes to send on the open connection; the driver sends them and clears the buffer."""
     action: Action
-    """Set by a call, carried out and set back to NONE by the driver."""
+    """Set by a call; the driver carries it out and sets it back to NONE."""
     deadline_ns: int
-    """When `timer` is to be called, or `NEVER`."""
+    """The instant at which `timer` is to be called, or `NEVER`."""
     subscribed: bool
-    """Whether the first answer has come: from here on every tick is owed to this client."""
+    """True once the first answer has come: from then on this client must receive every tick."""
 
     def start(self, now_ns: int) -> None:
-        """Begin this client's life."""
+        """Begin the client's operation."""
 
     def opened(self, now_ns: int) -> None:
-        """The connection that was asked for is up."""
+        """Handle the establishment of the connection that was asked for."""
 
     def receive(self, data: bytes, kernel_ns: int, app_ns: int) -> None:
-        """Bytes came in: `kernel_ns` when the kernel had them, `app_ns` when the driver read them."""
+        """Handle received bytes.
+
+        `kernel_ns` is the instant at which the kernel received them, `app_ns` the instant at which the driver
+        read them.
+        """
 
     def closed(self, now_ns: int, reason: str) -> None:
-        """The connection is gone, or was refused: `eof`, `reset`, `refused`, `timeout` … What is still in
-        the outbox was never sent: the machine takes it off its counts."""
+        """Handle the end of the connection, or its refusal.
+
+        `reason` is `eof`, `reset`, `refused`, `timeout` … Bytes that are still in the outbox were never sent:
+        the machine takes them off its counts.
+        """
 
     def timer(self, now_ns: int) -> None:
-        """The deadline has come."""
+        """Handle the arrival of the deadline."""
 
     def stop(self, now_ns: int) -> None:
-        """Say goodbye; the machine asks for CLOSE when it is done."""
+        """Leave in order; the machine asks for CLOSE when it is done."""
 
 
 def names() -> tuple[str, ...]:
-    """The transports there are: the folders beside this file, in alphabetical order."""
+    """Return the names of all transports (the folders beside this file) in alphabetical order."""
     return tuple(sorted(entry.name for entry in pkgutil.iter_modules(__path__) if entry.ispkg))
 
 
 def part(name: str, file: Part) -> ModuleType:
-    """One file of a transport's folder, imported."""
+    """Import and return one file of a transport's folder."""
     return importlib.import_module(f"{__name__}.{name}.{file}")
 
 
 def options(label: str, subject: Subject, where: str) -> Table:
-    """The subject's options, validated by its transport's folder; `where` names the scenario file."""
+    """Return the subject's options, validated by its transport's folder.
+
+    `where` names the scenario file. Raises `ScenarioError` if there is no such transport or an option is not
+    allowed.
+    """
     prefix = f"transports.{label}"
     if subject.transport not in names():
         raise ScenarioError(where, f"{prefix}.transport", repr(subject.transport), ", ".join(names()))
@@ -232,11 +254,15 @@ def options(label: str, subject: Subject, where: str) -> Table:
 
 
 def options_of(name: str, table: Mapping[str, Any], where: str, prefix: str) -> Table:
-    """`table` as the `Options` of the transport `name`."""
+    """Validate `table` as the `Options` of the transport `name`, and return them.
+
+    Raises `ScenarioError` where the table is not valid; `where` and `prefix` name the place in the
+    message.
+    """
     model: type[Table] = part(name, "protocol").Options
     return validated(model, table, where, prefix)
 
 
 def random_of(seed: int, number: int) -> random.Random:
-    """The generator of client `number` in a trial with this seed."""
+    """Return the random generator of client `number` in a trial with this seed."""
     return random.Random(f"{seed}/{number}")

@@ -1,8 +1,8 @@
 """Starts one server process: `python -m bench.transports CONFIG`.
 
-`CONFIG` is the path of a JSON file (`bench.serving.config`) that names the transport. The process says
-over its lifeline when it is ready and what it counted; started by hand it logs where it listens, and
-Ctrl-C stops it.
+`CONFIG` is the path of a JSON file (`bench.serving.config`) that names the transport. The process reports
+over its control channel (`bench.lifeline`) when it is ready, and its counters at the end. Started by hand,
+it logs the address on which it listens, and Ctrl-C stops it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ from bench.wire.options import Wire
 
 
 async def serve(config: Config, where: str, lifeline: Lifeline | None) -> None:
-    """Be the server that `config` describes, until told to stop. `where` names the file, for errors."""
+    """Run the server that `config` describes, until it is asked to stop.
+
+    `where` names the file in error messages. Raises `ScenarioError` for an unknown transport or invalid
+    options.
+    """
     if config.transport not in transports.names():
         raise ScenarioError(where, "transport", repr(config.transport), ", ".join(transports.names()))
     options = transports.options_of(config.transport, config.options, where, "options")
@@ -36,7 +40,7 @@ async def serve(config: Config, where: str, lifeline: Lifeline | None) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The process; returns its exit status."""
+    """Run the process and return its exit status: 0, or 2 for a user's mistake."""
     parser = argparse.ArgumentParser(prog="python -m bench.transports", description=__doc__)
     parser.add_argument("config", type=Path, help="a JSON file, see bench/serving/config.py")
     path: Path = parser.parse_args(arguments).config

@@ -1,24 +1,27 @@
-"""What the client machines of all transports share: a life, a cursor, and what a batch does to both.
+"""The code shared by the client machines of all transports: connections, cursor, and the effect of a
+batch.
 
     start ─► OPEN ─► opened ─► receive … ─► closed ─► pause ─► OPEN ─► …          stop ─► CLOSE
 
-- The cursor moves with every answer. After a break a client goes on from its last cursor; where the
-  server refuses that and names another (`resume`), from there; where it names none, from now.
-- A connection that is lost is opened again after a pause that doubles with each failure in a row, from
-  0.1 s up to 5 s, each drawn evenly from half to one and a half of that, so that the clients of a server
-  that died do not all come back at once. A refusal that names a cursor is followed at once, the first
-  time.
-- A server may close a connection that it kept at any time, and so while a request is on its way to it. A
-  GET that meets such a close before any byte of an answer is repeated at once on a new connection (RFC 9112,
-  section 9.3.1): a retry, and no error. On a connection that has answered nothing yet it is an error. A 408
-  on a kept connection announces such a close (RFC 9110, section 15.5.9).
-- After `stop` bytes are counted and nothing is judged or delivered: many servers answer the half-closed
-  connection of a client that leaves, with an empty body or an error.
+- The cursor moves with every answer. After an interruption a client continues from its last cursor. If
+  the server refuses this cursor and names another (`resume`), the client continues from that one; if the
+  server names none, from now.
+- A lost connection is opened again after a pause. The mean pause doubles with each failure in a row, from
+  0.1 s up to 5 s. Each pause is drawn uniformly from half to one and a half times the mean, so that the
+  clients of a server that died do not all come back at once. After a refusal that names a cursor there is
+  no pause, the first time.
+- A server may close a kept connection at any time, even while a request is on its way to it. A GET that
+  meets such a close before any byte of an answer is repeated at once on a new connection (RFC 9112,
+  section 9.3.1). This is a retry, not an error. On a connection that has answered nothing yet it is an
+  error. A 408 on a kept connection announces such a close (RFC 9110, section 15.5.9).
+- After `stop` bytes are counted, but nothing is judged or delivered: many servers answer the half-closed
+  connection of a client that leaves with an empty body or an error.
 - Bytes that are not a batch are the server's mistake: `bad-answer` is counted, the connection is closed,
   and nothing of the batch is delivered.
 
 Known weakness: a server that keeps a connection open and never answers holds its client until the trial
-ends. There is no timeout; the ticks that it was owed are then lost, which is what the record should say.
+ends. There is no timeout. The ticks that the client should have received then count as lost, which is
+what the record should show.
 """
 
 from __future__ import annotations
@@ -41,19 +44,23 @@ PAUSE_MIN_NS = 100_000_000
 PAUSE_MAX_NS = 5_000_000_000
 IN_ORDER = frozenset({"eof", "closed"})
 CLOSES = IN_ORDER | {"reset"}
-"""How a server may end a connection that it kept."""
+"""Words for the ways in which a server may end a connection that it kept."""
 INDEX_MAX = 2**32 - 1
-"""The largest index, and count of skipped ticks, that a record holds."""
+"""The largest index, and the largest count of skipped ticks, that a record can hold."""
 
 
 def pause_ns(failures: int, rng: random.Random) -> int:
-    """How long to wait before the next attempt, after so many failures in a row."""
+    """Return the pause before the next attempt, in ns, after this many failures in a row."""
     mean = min(PAUSE_MAX_NS, PAUSE_MIN_NS << min(failures - 1, 10))
     return int(mean * rng.uniform(0.5, 1.5))
 
 
 def index_of(tick: Mapping[str, Any]) -> int:
-    """The tick's index; a tick without a proper one raises `ValueError`."""
+    """Return the tick's index.
+
+    Raises `ValueError` if the index is not an integer from 0 to `INDEX_MAX` or the due instant is not an
+    integer, and `KeyError` if either is missing.
+    """
     index = tick["index"]
     if type(index) is not int or not 0 <= index <= INDEX_MAX or type(tick["due_ns"]) is not int:
         raise ValueError(f"not a tick: {str(tick)[:80]}")
@@ -61,15 +68,18 @@ def index_of(tick: Mapping[str, Any]) -> int:
 
 
 def target_of(query: str, cursor: Cursor | None) -> str:
-    """A request's target: everything after the cursor, or from now on; `query` is the subscription's."""
+    """Return a request's target: all ticks after the cursor, or from now on if it is None.
+
+    `query` is the query string of the subscription.
+    """
     if cursor is None:
         return f"/ticks?{query}" if query else "/ticks"
     return f"/ticks?after={cursor.epoch}:{cursor.seq}" + (f"&{query}" if query else "")
 
 
-@lru_cache(1024)   # clients that ask alike ask for the same at about the same time
+@lru_cache(1024)   # clients with the same subscription ask for the same at about the same time
 def _poll(query: str, head: bytes, tagged: bool, cursor: Cursor | None) -> bytes:
-    """A poll's request. `tagged`: it names the cursor's entity tag."""
+    """Return the bytes of a poll's request. If `tagged`, it names the entity tag of the cursor."""
     tag = b'If-None-Match: "%b"\r\n' % str(cursor).encode() if tagged and cursor is not None else b""
     return encode_request(target_of(query, cursor), head, tag)
 
@@ -87,17 +97,18 @@ class ClientLife:
         self.cursor: Cursor | None = None
         self.stopped = False
         self.failures = 0
-        """Failures in a row; an answer that can be used sets it back."""
+        """Failures in a row; reset by an answer that can be used."""
         self.reopen_ns = NEVER
         self._sink = sink
         self._rng = rng
         self._held_skips: Counter[tuple[str, str]] = Counter()
-        """Declared, but the symbol's next tick has not come: (kind, symbol) and how many."""
+        """Skips that were declared before the symbol's next tick has come: (kind, symbol) and their
+        number."""
         self._fixed_query = Request(spec.subscription, None).to_query()
 
     @property
     def target(self) -> str:
-        """The next request's target."""
+        """Return the target of the next request."""
         return target_of(self._fixed_query, self.cursor)
 
     def start(self, now_ns: int) -> None:
@@ -112,13 +123,13 @@ class ClientLife:
             self.reopen_ns = now_ns + pause_ns(self.failures, self._rng)
 
     def reopen_if_due(self, now_ns: int) -> None:
-        """Carry out what `reopen` put off."""
+        """Open the connection that `reopen` postponed, if its time has come."""
         if now_ns >= self.reopen_ns:
             self.reopen_ns = NEVER
             self.action = Action.OPEN
 
     def take_tick(self, tick: Mapping[str, Any], cursor: Cursor, kernel_ns: int, app_ns: int) -> None:
-        """Deliver a bare tick; raises `ValueError` or `KeyError` where it isn't one."""
+        """Deliver a bare tick. Raises `ValueError` or `KeyError` if it is not a tick."""
         index, due_ns = index_of(tick), tick["due_ns"]
         if self._held_skips:
             self._declare({tick["symbol"]: index}, app_ns)
@@ -127,8 +138,8 @@ class ClientLife:
         self._good_answer(cursor)
 
     def take_batch(self, batch: Received, kernel_ns: int, app_ns: int) -> None:
-        """Deliver a batch whole; raises `ValueError` and delivers nothing where it isn't one."""
-        cursor, ticks, _, conflated, dropped = batch   # read at once: a named tuple's fields are dear
+        """Deliver a whole batch. Raises `ValueError`, and delivers nothing, if it is not a batch."""
+        cursor, ticks, _, conflated, dropped = batch   # unpacked once: reading a named tuple's fields is slow
         try:
             for tick in ticks:
                 index_of(tick)
@@ -143,7 +154,10 @@ class ClientLife:
         self._good_answer(cursor)
 
     def _take_skips(self, batch: Received, app_ns: int) -> None:
-        """Take in what a batch declares; raises before anything is recorded where it makes no sense."""
+        """Process the skips that a batch declares.
+
+        Raises `ValueError` before anything is recorded if they are inconsistent.
+        """
         skips = _skips(batch)
         first = {tick["symbol"]: index_of(tick) for tick in reversed(batch.ticks)}
         if not batch.conflated.keys() <= first.keys():
@@ -152,9 +166,9 @@ class ClientLife:
         self._declare(first, app_ns)
 
     def _declare(self, first: Mapping[str, int], app_ns: int) -> None:
-        """Record what was skipped of the symbols in `first` (symbol: index of its first tick here).
+        """Record the skipped ticks of the symbols in `first` (symbol: index of its first tick here).
 
-        What was skipped of others waits for their next tick.
+        Skipped ticks of other symbols wait for the next tick of their symbol.
         """
         for kind, symbol in [skip for skip in self._held_skips if skip[1] in first]:
             count = self._held_skips.pop((kind, symbol))
@@ -166,7 +180,10 @@ class ClientLife:
         self.failures = 0
 
     def refused(self, resume: str | None) -> bool:
-        """The server does not go on from the cursor. True: ask again at once, from where it said."""
+        """Handle the server's refusal to continue from the cursor.
+
+        Return True if the client is to ask again at once, from the cursor that the server named.
+        """
         self.failures += 1
         try:
             self.cursor = Cursor.parse(resume) if resume is not None else None
@@ -176,7 +193,10 @@ class ClientLife:
 
 
 def _skips(batch: Received) -> Counter[tuple[str, str]]:
-    """How many ticks the batch declares as skipped, by (kind, symbol)."""
+    """Return the number of ticks that the batch declares as skipped, by (kind, symbol).
+
+    Raises `ValueError` for a number that is not a valid count.
+    """
     declared: Counter[tuple[str, str]] = Counter()
     for kind, counts in (("conflated", batch.conflated), ("dropped", batch.dropped)):
         for symbol, count in counts.items():
@@ -187,7 +207,7 @@ def _skips(batch: Received) -> Counter[tuple[str, str]]:
 
 
 def resume_of(body: bytes) -> str | None:
-    """The cursor that a refusal's body names."""
+    """Return the cursor that the body of a refusal names, or None."""
     try:
         resume = orjson.loads(body)["resume"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
@@ -196,50 +216,51 @@ def resume_of(body: bytes) -> str | None:
 
 
 class Poller(ClientLife, ABC):
-    """A client that asks over HTTP, one request at a time, on a connection that is kept or on new ones.
+    """A client that asks over HTTP, one request at a time, on a kept connection or on new ones.
 
-    A subclass says when to ask (`answered`, `asks_ns`, `ask_in_time`). What is asked while a request is
-    under way or no connection is up goes out as soon as one may, once; and a request that its connection
-    took down with it is sent again on the next. A connection that the server closed while nothing was
-    asked on it is opened again when there is something to ask. A new connection for each poll is asked for
-    by `Connection: close`, and is opened once the one before has been closed in order, so that its counters
-    are whole.
+    A subclass says when to ask (`answered`, `asks_ns`, `ask_in_time`). If `ask` is called while a request is
+    under way or no connection is up, one request is sent as soon as possible. A request that was lost with
+    its connection is sent again on the next. A connection that the server closed while no request was under
+    way on it is opened again when there is something to ask. If each poll uses a new connection, the client
+    asks for this with `Connection: close`, and opens the next one once the one before has been closed in
+    order, so that its counters are complete.
     """
 
     def __init__(self, spec: ClientSpec, options: HttpWire, sink: Sink, rng: random.Random) -> None:
         super().__init__(spec, sink, rng)
         self.asking = False
-        """A request is under way."""
+        """True while a request is under way."""
         self.wanted = True
-        """A request is to go out as soon as it may."""
+        """True if a request is to be sent as soon as possible."""
         self.asks_ns = NEVER
-        """When `ask_in_time` is to be called; the subclass's to set."""
+        """The instant at which `ask_in_time` is to be called; set by the subclass."""
         self._repeats = False
-        """The last request met a close and is on its way to a new connection."""
+        """True if the last request met a close and is on its way to a new connection."""
         self._reused = False
-        """The connection has answered a request."""
+        """True once the connection has answered a request."""
         self._request_size = 0
-        """Bytes of the last request."""
+        """Size of the last request, in bytes."""
         self._heard = 0
-        """Bytes that had come when it went out."""
+        """Bytes received up to the sending of the last request."""
         self._entity_tags = options.entity_tags
         self._head = fetch_head(options, spec.host)
         self._reader = AnswerReader()
         self._open = False
         self._changing = True
-        """The connection is being opened, closed or waited for: `opened` or `closed` will come."""
+        """True while the connection is being opened, closed or waited for: `opened` or `closed` will be
+        called."""
         self._failed = False
 
     @abstractmethod
     def answered(self, now_ns: int, good: bool) -> None:
-        """An answer came, and nothing else is wanted yet. `good`: it was a batch or 304."""
+        """Handle an answer after which no request is due yet. `good`: it was a batch or a 304."""
 
     @abstractmethod
     def ask_in_time(self, now_ns: int) -> None:
-        """`asks_ns` has come: ask, and say when to ask next."""
+        """Send the request that is due at `asks_ns`, and set the next instant."""
 
     def ask(self, now_ns: int) -> None:
-        """Send the next request, now or as soon as it may."""
+        """Send the next request, now or as soon as possible."""
         if self.stopped:
             return
         if self._open and not self.asking:
@@ -288,7 +309,7 @@ class Poller(ClientLife, ABC):
     def _take_answer(self, answer: Answer, kernel_ns: int, app_ns: int) -> None:
         head, body = answer
         if head.status == 408 and self._reused:
-            self._heard = self._reader.fed   # it says that no request was read, and is no answer to one
+            self._heard = self._reader.fed   # it says that no request was read; it does not answer one
             self._close()
             return
         if not self.asking:
@@ -318,7 +339,8 @@ class Poller(ClientLife, ABC):
             self.answered(app_ns, good)
 
     def _take_error(self, status: int, body: bytes) -> bool:
-        """An answer that brings neither a batch nor word that there is none. True: ask again at once."""
+        """Handle an answer that is neither a batch nor a 304. Return True if the client is to ask again at
+        once."""
         if status in (101, 304):
             raise BadAnswer(f"{status} to nothing that was asked")
         self.counts.errors[f"http-{status}"] += 1
@@ -328,7 +350,7 @@ class Poller(ClientLife, ABC):
         return False
 
     def _expanded(self, body: bytes, coding: bytes) -> bytes:
-        """A compressed body, decompressed and counted."""
+        """Decompress a body, count it and return it."""
         expanded = expand(body, coding)
         self.counts.compressed_bytes_down += len(body)
         self.counts.expanded_bytes_down += len(expanded)
@@ -340,7 +362,7 @@ class Poller(ClientLife, ABC):
         self.action = Action.CLOSE
 
     def _fail(self, word: str) -> None:
-        """Give this connection up, once; what was asked is asked again on the next."""
+        """Give up this connection, once; a request under way is sent again on the next."""
         if not (self._failed or self.stopped):
             self._failed = True
             self.counts.errors[word] += 1
@@ -389,8 +411,10 @@ class Poller(ClientLife, ABC):
         self.action = Action.CLOSE
 
     def _rearm(self, now_ns: int) -> None:
-        """Ask where it is time to, and see to the deadline and the gauge. Nothing of it changes with an
-        answer that was asked for and is followed by the next request at once."""
+        """Ask if it is time to, then update the deadline and the gauge.
+
+        Nothing of this changes with an answer that is followed by the next request at once.
+        """
         if not self.stopped:
             if now_ns >= self.asks_ns:
                 self.ask_in_time(now_ns)

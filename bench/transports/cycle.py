@@ -1,4 +1,4 @@
-"""The cycle of a transport: what a client does again and again, as plain numbers.
+"""The cycle of a transport: the steps that a client repeats, as plain numbers.
 
     serve ──► gap ──► ask ──► served at once, or parked until there is news ──► serve ──► …
 
@@ -6,7 +6,7 @@
     long polling    gap: none                                   parks, at most for the hold time
     push            asks once; each tick is a serve
 
-A transport's `model.cycle(options)` says which it is. The simulator's engine asks nothing else of a
+A transport's `model.cycle(options)` returns its cycle. The simulator's engine uses nothing else of a
 transport, and names none.
 """
 
@@ -22,21 +22,21 @@ class Cycle:
     """One transport with its options, as the simulator sees it."""
 
     pushes: bool = False
-    """Whether the server sends each tick unasked; then nothing below but `handshakes` matters."""
+    """True if the server sends each tick unasked; then only `handshakes` below applies."""
     parks: bool = False
-    """Whether a request for which there is nothing new is kept until there is."""
+    """True if the server keeps a request for which there is nothing new until there is."""
     interval_s: float = 0.0
-    """From one request to the next; 0: the next request leaves when the answer has come."""
+    """Time from one request to the next, in seconds; 0 if the next request follows the answer at once."""
     pace: Literal["", "rate", "delay"] = ""
-    """What the interval is counted from: the schedule's instants (`rate`) or the answer (`delay`)."""
+    """The start of the interval: the schedule's instants (`rate`) or the answer (`delay`)."""
     jitter: float = 0.0
-    """Each request is moved evenly within ± jitter · interval / 2."""
+    """Each request is moved by a random time, uniform within ± jitter · interval / 2."""
     hold_s: float = math.inf
-    """How long a request is parked at most."""
+    """The longest time for which a request is parked, in seconds."""
     new_connection: bool = False
-    """Whether each request opens a connection of its own."""
+    """True if each request opens a connection of its own."""
     handshakes: float = 1.0
-    """Round trips on a new connection before its request leaves: TCP 1, with TLS 1.3 another one."""
+    """Round trips on a new connection before its request is sent: 1 for TCP, and 1 more for TLS 1.3."""
 
     def __post_init__(self) -> None:
         assert not (self.pushes and (self.parks or self.interval_s)), "a push has no requests to pace or park"
