@@ -5,23 +5,23 @@
                                                                                  ▼
                                  send the outbox · open or close · arm the deadline
 
-What is to be sent goes out at the end of a turn, or of the timers, and so does what is to be opened: no
-arrival waits for another client's request, and the server is woken once for all of them, which is a good
-part of what sending and connecting cost. What a machine says as its connection is up is sent at once: a
-server that comes to accept the connection finds it there.
+Sending and opening are put off to the end of a turn or of the timers. So no arrival waits for another
+client's request, and the server is woken once for all of them, which is a large part of the cost of
+sending and connecting. The first bytes of a machine on a new connection are sent at once: a server that
+comes to accept the connection finds them there.
 
-All sockets of a driver hang on one epoll, and everything happens inside `turn` and `run_timers`, which
-never block for longer than asked. `run` calls them in a loop: that is the driver of tests and scripts.
-The load generator's reactor calls the same two under Locust.
+All sockets of a driver are watched by one epoll. Everything happens inside `turn` and `run_timers`, which
+never block for longer than asked. `run` calls them in a loop: this is the driver of tests and scripts.
+The load generator's reactor calls the same two functions under Locust.
 
-A connection is closed in order, since only then are its counters whole (`measure.tcp`): send what is
-left, shut down, read to the end of file, wait until the kernel calls it closed, and read the counters
-there. After `CLOSE_LIMIT_NS` it is closed as it stands.
+A connection is closed in order, since only then are its counters complete (`measure.tcp`): send the rest
+of the outbox, shut down, read to the end of file, wait until the kernel reports the connection as closed,
+and read the counters then. After `CLOSE_LIMIT_NS` it is closed in whatever state it is.
 
-The bound of 64 sockets a turn is what keeps the loop honest under load: with it, timers are late by
-half a millisecond at 300,000 updates a second, and by half a second without.
+The limit of 64 sockets per turn keeps timers on time under load: with it, they are half a millisecond late
+at 300,000 updates per second; without it, half a second.
 
-Known weakness: epoll is Linux's own, and so is this driver.
+Known weakness: epoll exists on Linux only, and so does this driver.
 """
 
 from __future__ import annotations
@@ -44,13 +44,16 @@ from bench.transports.tls import Secured
 READ_SIZE = 65_536
 SOCKETS_A_TURN = 64
 OPEN_LIMIT_NS = 10_000_000_000
-"""A connection that is not up by then is given up: `timeout`."""
+"""A connection that is not established after this time, in ns, is given up: `timeout`."""
 CLOSE_LIMIT_NS = 1_000_000_000
-"""How long the server has to close its side."""
+"""The time that the server has to close its side, in ns."""
 LOOK_EVERY_NS = 100_000_000
-"""Between two looks for connections whose time is up: one timer for all costs less than one for each."""
+"""The time between two checks for connections whose limit has passed, in ns.
 
-# By names of this module's own: to look up an enum's member takes longer than most of what is done with it.
+One timer for all connections costs less than one for each.
+"""
+
+# Module-level names: looking up an enum's member takes longer than most of the work that is done with it.
 _NONE, _ASK_OPEN = Action.NONE, Action.OPEN
 _NO_SOCKET, _OPENING, _OPEN = State.NONE, State.OPENING, State.OPEN
 _LEAVING, _SHUT = State.LEAVING, State.SHUT
@@ -62,7 +65,10 @@ _READ, _ENDED = _IN | _RDHUP, _RDHUP | _ERR | _HUP
 
 
 class Driver:
-    """Machines, their sockets, and when what is due. `epoll` may be one that gevent left alone."""
+    """Client machines, their sockets and their timers.
+
+    `epoll` is an argument so that the caller can pass one that gevent's patching has not replaced.
+    """
 
     def __init__(self, host: str, port: int, clock: RunClock, epoll: select.epoll) -> None:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -74,19 +80,19 @@ class Driver:
         self.epoll = epoll
         self.links: list[Link] = []
         self._by_fd: dict[int, Link] = {}
-        self._to_open: list[Link] = []   # whose machine asked for a connection in this turn
+        self._to_open: list[Link] = []   # links whose machine asked for a connection in this turn
         self._to_send: list[Link] = []
-        """Those who have something in their outbox, maybe."""
+        """Links whose outbox may hold bytes to send."""
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._stamped = tcp.hold_stamped_socket()
         self._read_offset()
         self._give_up_late()
 
-    # What the owner calls
+    # Called by the owner
 
     def add(self, machine: ClientMachine) -> Link:
-        """Start a machine's life."""
+        """Start a machine, and return its link."""
         link = Link(machine)
         self.links.append(link)
         machine.start(self.clock.now_ns())
@@ -95,7 +101,7 @@ class Driver:
         return link
 
     def stop(self, link: Link, on_finished: Callable[[], None] | None = None) -> None:
-        """End a machine's life in order; `on_finished` is called when its connection is over."""
+        """Stop a machine in order; `on_finished` is called when its connection is over."""
         link.on_finished = on_finished or _nothing
         link.machine.stop(self.clock.now_ns())
         self._follow(link)
@@ -104,11 +110,12 @@ class Driver:
             link.limit_ns = self.clock.now_ns() + CLOSE_LIMIT_NS
 
     def call_at(self, at_ns: int, function: Callable[[], None]) -> None:
-        """Have `run_timers` call the function when that instant has come."""
+        """Have `run_timers` call the function once the instant `at_ns` (run clock) has come."""
         heapq.heappush(self._timers, (at_ns, next(self._numbers), function))
 
     def turn(self, wait_s: float = 0.0) -> None:
-        """Serve the sockets that are ready, at most `SOCKETS_A_TURN`; wait for the first up to `wait_s`."""
+        """Serve the sockets that are ready, at most `SOCKETS_A_TURN`; wait up to `wait_s` seconds for the
+        first."""
         by_fd = self._by_fd
         for fd, ready in self.epoll.poll(wait_s, SOCKETS_A_TURN):
             link = by_fd.get(fd)
@@ -126,7 +133,7 @@ class Driver:
         self._finish()
 
     def run_timers(self) -> None:
-        """Call what was due when this began; what that adds waits for the next time."""
+        """Call the functions that were due when this call began; functions that become due later wait."""
         now_ns = self.clock.now_ns()
         timers = self._timers
         while timers and timers[0][0] <= now_ns:
@@ -135,11 +142,11 @@ class Driver:
 
     @property
     def next_ns(self) -> int:
-        """When `run_timers` has something to do next."""
+        """Return the instant at which `run_timers` next has something to do, or `NEVER`."""
         return self._timers[0][0] if self._timers else NEVER
 
     def close(self) -> None:
-        """Let go of everything, as it stands."""
+        """Close all sockets and the epoll, without waiting for an orderly close."""
         for link in self._by_fd.values():
             if link.sock is not None:
                 link.sock.close()
@@ -149,7 +156,8 @@ class Driver:
     # Reading and sending
 
     def _read(self, link: Link, sock: RawSocket, has_ended: bool = False) -> None:
-        """Read what there is. `has_ended`: the server has closed its side, so that no more will come."""
+        """Read the bytes that are there. `has_ended`: the server has closed its side, so no more will
+        come."""
         try:
             data, ancillary, _, _ = sock.recvmsg(READ_SIZE, _ANCILLARY_SPACE)
         except BlockingIOError:
@@ -162,7 +170,7 @@ class Driver:
             self._end_of_file(link)
             return
         if has_ended and len(data) < READ_SIZE:
-            link.end_of_file = True   # a read that is not full took all there was, the end too
+            link.end_of_file = True   # a read that is not full took everything, including the end of file
         kernel_ns = _stamp_ns(ancillary)
         if kernel_ns != NO_STAMP:
             kernel_ns += self._realtime_zero_ns
@@ -176,7 +184,7 @@ class Driver:
             self._end_of_file(link)
 
     def _follow(self, link: Link) -> None:
-        """Do what a machine asked for in its last call."""
+        """Carry out the requests that a machine made in its last call."""
         machine = link.machine
         if machine.outbox:
             self._to_send.append(link)
@@ -209,7 +217,7 @@ class Driver:
         for link in self._to_send:
             sock, outbox = link.sock, link.machine.outbox
             if sock is None or link.state is not _OPEN or link.watched != _READ or not outbox:
-                continue   # not open yet, or has been sent, or waits until the kernel takes more
+                continue   # not open yet, or already sent, or waiting until the kernel takes more
             try:
                 sent = sock.send(outbox)
             except OSError:
@@ -218,11 +226,11 @@ class Driver:
                 outbox.clear()
             else:
                 del outbox[:sent]
-                self._send(link)   # which meets the same error, or has the kernel say when it takes more
+                self._send(link)   # meets the same error, or waits until the kernel takes more
         self._to_send.clear()
 
     def _send(self, link: Link) -> None:
-        """Send as much of the outbox as the kernel takes; the rest when it takes more."""
+        """Send as much of the outbox as the kernel takes, and the rest when it takes more."""
         outbox, sock = link.machine.outbox, link.sock
         if sock is None:
             return
@@ -266,7 +274,7 @@ class Driver:
         if number not in (0, errno.EINPROGRESS):
             self._over(link, reason_of(number))
             return
-        # Over loopback it is up by now: then there is nothing to wait for.
+        # Over loopback the connection is established by now: then there is nothing to wait for.
         info = tcp.read_info(sock)
         is_up = tcp.is_up(info)
         link.watched = _READ if is_up else _OUT
@@ -277,7 +285,7 @@ class Driver:
             link.limit_ns = self.clock.now_ns() + OPEN_LIMIT_NS
 
     def _connected(self, link: Link) -> None:
-        """The kernel has done connecting, one way or the other."""
+        """Handle the end of the kernel's attempt to connect, successful or not."""
         assert link.sock is not None
         number = link.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
@@ -298,7 +306,7 @@ class Driver:
         self._follow(link)
 
     def _close(self, link: Link) -> None:
-        """Close in order, from our side."""
+        """Close in order, beginning with our side."""
         if link.sock is None:
             link.state = _NO_SOCKET
             self._tell_closed(link, "closed")
@@ -330,7 +338,10 @@ class Driver:
             self._over_if_closed(link)
 
     def _over_if_closed(self, link: Link) -> None:
-        """Both sides have closed. The last acknowledgement may be under way: then its HUP is awaited."""
+        """End the connection if the kernel reports it as closed, now that both sides have closed.
+
+        The last acknowledgement may still be under way; then wait for the kernel's HUP event.
+        """
         assert link.sock is not None
         if link.note_closing():
             self._over(link, link.reason)
@@ -339,14 +350,14 @@ class Driver:
             link.limit_ns = self.clock.now_ns() + CLOSE_LIMIT_NS
 
     def _give_up_late(self) -> None:
-        """Time is up for being opened, or for being closed in order: such connections go as they stand."""
+        """End the connections whose time limit for opening, or for closing in order, has passed."""
         now_ns = self.clock.now_ns()
         for link in [link for link in self._by_fd.values() if link.limit_ns <= now_ns]:
             self._over(link, "timeout" if link.state is _OPENING else link.reason or "closed")
         self.call_at(now_ns + LOOK_EVERY_NS, self._give_up_late)
 
     def _over(self, link: Link, reason: str) -> None:
-        """The connection is over: keep its counters, let the socket go, tell the machine."""
+        """End the connection: keep its counters, release the socket and inform the machine."""
         sock = link.sock
         assert sock is not None
         link.note_over()
@@ -370,13 +381,13 @@ class Driver:
 
 
 def _nothing() -> None:
-    """Nobody waits for the end."""
+    """Do nothing: the default where no caller waits for the end."""
 
 
 def run(
     machines: Sequence[ClientMachine], host: str, port: int, until: Callable[[], bool], clock: RunClock
 ) -> list[Link]:
-    """Drive the machines until `until()` says so (it is asked after each turn), then stop them in order.
+    """Drive the machines until `until()` is true (it is asked after each turn), then stop them in order.
 
     Blocks. Returns the links, with the counters of their connections.
     """

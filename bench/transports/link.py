@@ -1,15 +1,15 @@
-"""A client machine's connection as the driver sees it: its state, and what the kernel counted of it.
+"""A client machine's connection as the driver sees it: its state and its kernel counters.
 
     note_opening          note_leaving              note_closing
          │                     │                         │
     SYN ─┴── data, acks … ─────┴── FIN, FIN, last acks ──┴── over
     opening                              closing                     each summed over all connections
 
-The counters of connections that are over are kept in `past`, so that `tcp_info` is of the client's whole
-life. Opening is all that was counted until the connection was up, with TLS until its handshake was done
-(but for the client's last word, which leaves with the first request); closing all from the first FIN on. The
-two are part of the whole and stand beside it, since a connection that lasts pays them once and one that
-is opened for each poll pays them every time.
+The counters of connections that are over are kept in `past`, so that `tcp_info` covers the client's whole
+life. Opening is everything counted until the connection was established; with TLS, until its handshake was
+done (except the client's last handshake message, which is sent with the first request). Closing is
+everything counted from the first FIN on. Both are part of the total and are also kept separately, since a
+long-lived connection pays them once and one that is opened for each poll pays them every time.
 
 Known weakness: a connection that is not closed in order has no closing.
 """
@@ -33,21 +33,21 @@ _REASONS = {
 
 
 def reason_of(number: int) -> str:
-    """The word for an error number: `refused`, `reset`, `timeout`, or its name in lower case."""
+    """Return the word for an error number: `refused`, `reset`, `timeout`, or its name in lower case."""
     return _REASONS.get(number) or errno.errorcode.get(number, f"errno-{number}").lower()
 
 
 class State(Enum):
-    """Where a connection is in its life."""
+    """The stage of a connection's life."""
 
     NONE = auto()
     """No socket."""
     OPENING = auto()
     OPEN = auto()
     LEAVING = auto()
-    """To be closed once the outbox is sent."""
+    """Will be closed once the outbox is sent."""
     SHUT = auto()
-    """Our side is closed; the other's end of file, or the kernel's word, is awaited."""
+    """Our side is closed; the end of file from the other side, or the kernel's report, is awaited."""
 
 
 class Link:
@@ -62,46 +62,48 @@ class Link:
         self.machine = machine
         self.sock: RawSocket | None = None
         self.fd = -1
-        """Of `sock`, or of the one before it."""
+        """The descriptor of `sock`, or of the socket before it."""
         self.state = State.NONE
         self.past: tcp.TcpInfo | None = tcp.NOTHING if tcp.LINUX else None
-        """The counters of the connections that are over."""
+        """The sum of the counters of the connections that are over."""
         self.openings = self.closings = 0
-        """How many connections `opening` and `closing` add up."""
+        """The numbers of connections that are summed in `opening` and in `closing`."""
         self.opening = self.past
-        """What opening took: all that was counted until the connection was up."""
+        """The cost of opening: everything counted until the connection was established."""
         self.closing = self.past
-        """What closing in order took: all that was counted from the first FIN on."""
+        """The cost of closing in order: everything counted from the first FIN on."""
         self._at_leaving: tcp.TcpInfo | None = None
         """The connection's counters just before its first FIN."""
         self._at_end: tcp.TcpInfo | None = None
-        """Its counters once it was closed in order, which are the last."""
+        """The connection's last counters, after it was closed in order."""
         self.end_of_file = False
         self.reason = ""
-        """What the machine will be told when the connection is over."""
+        """The reason that the machine will be given when the connection is over."""
         self.watched = 0
         self.limit_ns = NEVER
-        """When the driver stops waiting for the connection to be up, or to be closed in order."""
+        """The instant at which the driver stops waiting for the connection to be established or closed in
+        order."""
         self.armed_ns = NEVER
         self.on_finished: Callable[[], None] | None = None
-        """Set when the machine was stopped: to be called when its last connection is over."""
+        """Set when the machine is stopped: called when its last connection is over."""
 
     @property
     def is_open(self) -> bool:
-        """Whether the connection is up."""
+        """Return True if the connection is established."""
         return self.state is State.OPEN
 
     def tcp_info(self) -> tcp.TcpInfo | None:
-        """The counters of all connections so far; None where the kernel has none.
+        """Return the sum of the counters of all connections so far, or None where the kernel has none.
 
-        Bytes that nobody has read yet are left out, so that they agree with what the machine counted.
+        Bytes that have not been read yet are left out, so that the counters agree with the machine's own.
         """
         if self.past is None or self.sock is None:
             return self.past
         if self._at_end is not None:
             return self.past + self._at_end
         unread, again = -1, tcp.unread_bytes(self.sock)
-        while unread != again:   # else what arrives between the two looks is taken off and was never counted
+        # Repeat: bytes that arrive between the two readings would be subtracted without having been counted.
+        while unread != again:
             unread = again
             now = self._of_connection(self.sock)
             again = tcp.unread_bytes(self.sock)
@@ -110,7 +112,10 @@ class Link:
         return self.past + now._replace(bytes_down=now.bytes_down - unread)
 
     def note_opening(self, info: bytes | None = None) -> None:
-        """The connection is up: add up what that took. `info` is what the kernel has just said of it."""
+        """Add the counters of the connection, which is now established, to `opening`.
+
+        `info` is the kernel's latest `tcp_info`, if the caller has it.
+        """
         if info is None and self.sock is not None:
             info = tcp.read_info(self.sock)
         now = tcp.decode_info(info)
@@ -119,13 +124,14 @@ class Link:
             self.openings += 1
 
     def note_leaving(self) -> None:
-        """The first FIN has come or is about to be sent: closing begins."""
+        """Keep the counters at the start of closing: the first FIN has come or is about to be sent."""
         if self._at_leaving is None and self.sock is not None:
             self._at_leaving = tcp.decode_info(
                 tcp.read_info(self.sock), self.end_of_file, self.state is State.SHUT, before_fin=True)
 
     def note_closing(self) -> bool:
-        """Whether the connection is closed, in order and on both sides; if so, add up what that took."""
+        """Return True if the connection is closed in order on both sides; if so, add its closing to
+        `closing`."""
         if self.sock is None or not tcp.is_closed(info := tcp.read_info(self.sock)):
             return False
         self._at_end = now = tcp.decode_info(info, self.end_of_file, self.state is State.SHUT)
@@ -135,7 +141,7 @@ class Link:
         return True
 
     def note_over(self) -> None:
-        """The connection is over: keep its counters."""
+        """Add the counters of the connection, which is over, to `past`."""
         if self._at_end is not None and self.past is not None:
             self.past += self._at_end
         else:
@@ -143,5 +149,5 @@ class Link:
         self._at_leaving = self._at_end = None
 
     def _of_connection(self, sock: RawSocket) -> tcp.TcpInfo | None:
-        """The counters of the present connection alone."""
+        """Return the counters of the present connection alone."""
         return tcp.decode_info(tcp.read_info(sock), self.end_of_file, self.state is State.SHUT)

@@ -1,19 +1,21 @@
-"""What polls and their answers take, from the encoders of the client, the contract and the server.
+"""The sizes of polls and their answers, computed with the encoders of the client, the contract and the
+server.
 
-    request        http_exchange.encode_request(target, wire.fetch_head, If-None-Match)
+    request        http_client.encode_request(target, options.fetch_head, If-None-Match)
     answer         serving.answers.head + contract.encode_batch
-    empty answer   the same: 304 with entity tags, else an empty batch
+    empty answer   the same functions: 304 with entity tags, else an empty batch
     compression    serving.answers.compressed, of batches of the feed's own lines
 
-All polling transports take them from here (`wire` in their `model`), so that they differ in how often
-things happen and in nothing else. Which end closes a connection that was opened for one request is a race:
-the server closes once it is done with all that it answers in one turn of its loop, the client when it has
-read its answer. So a single answer's connection is closed by the server, those of answers that one tick
-caused (`parks`) by their clients, and encrypted ones too, since the server says goodbye in between. A kept
-connection whose request is parked ends with an empty answer to it, but for encrypted ones.
+All polling transports take their sizes from here (`wire` in their `model`), so that they differ only in how
+often things happen. Which end closes a connection that was opened for one request is a race: the server
+closes once it has sent all answers of one turn of its loop, the client once it has read its answer. So the
+server closes the connection of a single answer. The clients close the connections of answers that one tick
+caused (`parks`), and encrypted connections, since the server sends its TLS goodbye before the close. A kept
+connection whose request is parked ends with an empty answer to that request, except when it is encrypted.
 
-Known weakness: the digits of a skip's count are taken as one. All answers of a server that compresses are
-taken to say so, also those that it couldn't make smaller.
+Known weakness: the count in a declared skip is assumed to have one digit. All answers of a server that
+compresses are assumed to carry the header of a compressed answer, including those that compression did not
+make smaller.
 """
 
 from __future__ import annotations
@@ -31,13 +33,13 @@ from bench.wire.options import HttpWire, fetch_head
 from bench.wire.sizes import CLIENT_FIRST, SERVER_FIRST, Conversation, Sizes, Steps
 
 DIGITS = 7
-"""Bodies of up to so many digits of length are told apart."""
+"""The largest number of digits of a body's length for which the sizes of heads are computed."""
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
-"""Numbers of ticks for which a compressed batch is measured."""
+"""The numbers of ticks for which the size of a compressed batch is measured."""
 
 
 def poll_sizes(options: HttpWire, said: Conversation, cycle: Cycle) -> Sizes:
-    """The sizes of a polling transport's conversation."""
+    """Return the sizes of a polling transport's conversation."""
     request = Request(said.subscription, said.cursor)
     tag = f'"{said.cursor}"'
     condition = f"If-None-Match: {tag}\r\n".encode() if options.entity_tags else b""
@@ -67,7 +69,7 @@ def poll_sizes(options: HttpWire, said: Conversation, cycle: Cycle) -> Sizes:
 
 
 def heads(options: HttpWire, tag: str, coded: bool) -> Steps:
-    """Heads by the size of their bodies: a step for each further digit of the length."""
+    """Return the sizes of heads, in bytes, by the size of their bodies: one step per digit of the length."""
     return tuple(
         (10.0**digits - 1, float(len(head(options, 200, 10**digits - 1, tag, coded))))
         for digits in range(1, DIGITS + 1)
@@ -75,7 +77,8 @@ def heads(options: HttpWire, tag: str, coded: bool) -> Steps:
 
 
 def skips(said: Conversation) -> tuple[float, float]:
-    """What it takes to declare any skips, and each symbol's, with a count of one digit."""
+    """Return the bytes that it takes to declare any skips, and the bytes per symbol, with a one-digit
+    count."""
     names = sorted(said.subscription.symbols or {"AAA", "AAB"})
     one = len(encode_batch(Batch(said.cursor, conflated={names[0]: 1})))
     empty = len(encode_batch(Batch(said.cursor)))
@@ -84,7 +87,11 @@ def skips(said: Conversation) -> tuple[float, float]:
 
 
 def pressed(options: HttpWire, said: Conversation) -> Steps:
-    """The size of a compressed batch by its number of ticks, where that is smaller than the batch."""
+    """Return the size of a compressed batch by its number of ticks; the batch's own size if that is
+    smaller.
+
+    Raises `AssertionError` if the options say no compression.
+    """
     assert options.compression != "none"
     found = []
     for count in BATCHES:

@@ -3,15 +3,16 @@
     driver ── sealed bytes, kernel stamp ──► receive ─► [in] TLS ─► plain bytes ─► machine.receive
     driver ◄── outbox ◄──────────────────────────────── [out] TLS ◄─ machine.outbox
 
-Python's own TLS sockets read for themselves and lose the kernel's arrival stamps, so the records go
-through two memory buffers over the stamped socket. The machine inside is told `opened` when the handshake
-is done; when either side is about to leave, `close_notify` is exchanged before the connection is closed in
-order. Nothing is sealed after it: what the machine says then was never sent, as `closed` tells it.
+Python's own TLS sockets do their own reading and lose the kernel's arrival stamps. So the records go
+through two memory buffers over the stamped socket. `opened` of the machine inside is called when the
+handshake is done. When either side is about to leave, `close_notify` is exchanged before the connection is
+closed in order. Nothing is sealed after that: bytes that the machine produces then were never sent, and
+`closed` takes them off its counts.
 
-Every connection makes a full handshake. A certificate that is given is the only one trusted; without
+Every connection makes a full handshake. If a certificate is given, it is the only one trusted; without
 one, none is checked.
 
-Known weakness: the application's instant is taken before a record is opened, as it is before JSON is
+Known weakness: the application's instant is taken before a record is decrypted, as it is before JSON is
 parsed. Browsers resume sessions, which saves them the certificate from the second connection on.
 """
 
@@ -27,7 +28,7 @@ READ_SIZE = 65_536
 
 
 def _nobody() -> None:
-    """Nobody wants to know."""
+    """Do nothing: the default where no caller waits for the handshake."""
 
 
 class Secured:
@@ -36,21 +37,21 @@ class Secured:
     def __init__(self, machine: ClientMachine, context: ssl.SSLContext, host: str) -> None:
         self.machine = machine
         self.counts = machine.counts
-        """Application bytes, as without TLS."""
+        """The counters of the machine inside: application bytes, as without TLS."""
         self.subscribed = False
         self.outbox = bytearray()
         self.action = Action.NONE
         self.deadline_ns = NEVER
         self.on_established: Callable[[], None] = _nobody
-        """Called when the handshake is done, before the machine is told."""
+        """Called when the handshake is done, before the machine's `opened`."""
         self._context = context
         self._host = host
         self._established = False
         self._ended = False
-        """The other side has said that it sends no more."""
+        """True once the other side has announced that it sends no more."""
         self._failed = False
         self._left = False
-        """We have said that we send no more."""
+        """True once we have announced that we send no more."""
         self._begin()
 
     def start(self, now_ns: int) -> None:
@@ -80,14 +81,14 @@ class Secured:
             self._leave()
 
     def closed(self, now_ns: int, reason: str) -> None:
-        """See `ClientMachine`; `tls`: the handshake or a record failed."""
+        """See `ClientMachine`. The reason is `tls` if the handshake or a record failed."""
         if self._failed or (reason == "eof" and not self._established):
             reason = "tls"
         elif self._ended and reason == "closed":
             reason = "eof"
         self._established = False
         if self._last and self._produced - len(self.outbox) <= self._sealed_at:
-            self.machine.outbox[:0] = self._last   # none of its record has left
+            self.machine.outbox[:0] = self._last   # no byte of its record was sent
         self.machine.closed(now_ns, reason)
         self.machine.outbox.clear()
         self._follow()
@@ -103,14 +104,14 @@ class Secured:
         self._follow()
 
     def _begin(self) -> None:
-        """Nothing is agreed yet with whoever is at the other end."""
+        """Begin a new TLS session for the next connection."""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = self._context.wrap_bio(self._incoming, self._outgoing, server_hostname=self._host)
         self._established = self._ended = self._left = self._failed = False
         self._produced = 0
-        """Sealed bytes that went into the outbox."""
+        """Sealed bytes that were put into the outbox."""
         self._last, self._sealed_at = b"", 0
-        """What the machine said last, and after how many sealed bytes."""
+        """The last bytes that the machine sent, and the number of sealed bytes before them."""
 
     def _shake_hands(self, now_ns: int) -> None:
         try:
@@ -123,12 +124,12 @@ class Secured:
         self._seal()   # before anything is read: the two directions are independent
 
     def _opened_records(self) -> bytes:
-        """What the records that are whole say."""
+        """Return the plain bytes of the complete records."""
         pieces = []
         try:
             while piece := self._tls.read(READ_SIZE):
                 pieces.append(piece)
-            self._ended = True   # nothing, where a record was due, is the other side's goodbye
+            self._ended = True   # an empty read where a record was due is the other side's close_notify
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
@@ -143,13 +144,13 @@ class Secured:
             self.machine.outbox.clear()
 
     def _take_out(self) -> None:
-        """Put what TLS has to send into the outbox."""
+        """Move the bytes that TLS has to send into the outbox."""
         sealed = self._outgoing.read()
         self._produced += len(sealed)
         self.outbox += sealed
 
     def _follow(self) -> None:
-        """Take over what the machine asked for in its last call."""
+        """Take over the requests that the machine made in its last call."""
         self._seal()
         action = self.machine.action
         if action is not Action.NONE:
@@ -162,7 +163,7 @@ class Secured:
         self.subscribed = self.machine.subscribed
 
     def _leave(self) -> None:
-        """Say that nothing more will be sent, and close."""
+        """Announce that nothing more will be sent, and close."""
         self._left = True
         if self._established:
             with contextlib.suppress(ssl.SSLError):   # the other side's answer is not waited for

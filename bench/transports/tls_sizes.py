@@ -1,4 +1,5 @@
-"""What TLS 1.3 takes of the wire, found by shaking hands: a client and a server in memory, no socket.
+"""The sizes of TLS 1.3 on the wire, measured with a handshake in memory between client and server, no
+socket.
 
     client hello ─────────────────────────────►          opening, up
                  ◄───────────── server hello … finished   opening, down
@@ -7,11 +8,11 @@
     close_notify ─────────────────────────────►          settling, both ways
                  ◄──────────────────── close_notify
 
-Both sides are the project's own contexts with a throw-away certificate, so the sizes are those of measured
-runs, but for the few bytes by which signatures differ in length.
+Both sides use the project's own contexts with a throw-away certificate, so the sizes are those of measured
+runs, except for the few bytes by which signatures differ in length.
 
 Known weakness: a real site sends a chain of certificates, two to four kilobytes more, and browsers resume
-sessions; neither is in it.
+sessions; neither is included.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from bench.wire.sizes import CLIENT_FIRST, OPENING, SEGMENT_PAYLOAD, Flight, Siz
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """Bytes of TCP payload."""
+    """Sizes of a connection's TLS messages, in bytes of TCP payload."""
 
     hello_up: int
     hello_down: int
@@ -37,9 +38,10 @@ class Handshake:
     goodbye_down: int
 
     def around(self, sizes: Sizes) -> Sizes:
-        """The same conversation, encrypted: with the flights of opening, settling and closing."""
+        """Return the sizes of the same conversation encrypted, with the flights of opening, settling and
+        closing."""
         flight_segments = -(-self.hello_down // SEGMENT_PAYLOAD)
-        # Who closes because there was one answer has said goodbye before the first FIN, else it follows that.
+        # A side that closes after its only answer sends close_notify before the first FIN, else after it.
         last = 0 if sizes.new_connection or sizes.pushes else self.goodbye_down
         return replace(
             sizes, tls=True, closing=replace(CLIENT_FIRST, bytes_down=last, data_down=float(last > 0)),
@@ -55,7 +57,8 @@ class Handshake:
 
 
 def client_context(certificate: str | None) -> ssl.SSLContext:
-    """TLS 1.3 that trusts `certificate` (PEM) and no other; None: any."""
+    """Return a TLS 1.3 context that trusts `certificate` (PEM) and no other; any certificate if it is
+    None."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     if certificate is None:
@@ -68,7 +71,7 @@ def client_context(certificate: str | None) -> ssl.SSLContext:
 
 @cache
 def handshake(host: str = "127.0.0.1") -> Handshake:
-    """The sizes of a connection's TLS to `host`: some 20 ms, once a process."""
+    """Return the sizes of TLS on a connection to `host`. Takes some 20 ms, once per process."""
     identity = throw_away(host)
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = client_context(identity.certificate).wrap_bio(to_client, to_server, server_hostname=host)
@@ -86,8 +89,8 @@ def handshake(host: str = "127.0.0.1") -> Handshake:
 
 
 def _goodbye(side: ssl.SSLObject, out: ssl.MemoryBIO) -> int:
-    """The bytes of a side's close_notify."""
+    """Return the size of a side's close_notify, in bytes."""
     before = out.pending
-    with contextlib.suppress(ssl.SSLWantReadError):   # the other side's is not waited for
+    with contextlib.suppress(ssl.SSLWantReadError):   # the other side's close_notify is not awaited
         side.unwrap()
     return out.pending - before
