@@ -1,11 +1,11 @@
-"""A long polling client: always has a request with the server.
+"""A long-polling client: it always has a request at the server.
 
-An answer is followed by the next request at once, for what came while there was none; the server holds
-that until there is something to say or its hold time is over. The first request, without a cursor,
-subscribes. After an answer that is an error the next request waits a pause (`clients.pause_ns`).
+An answer is followed by the next request at once, for the ticks that came while there was no request. The
+server holds that request until there is news or its hold time is over. The first request, without a cursor,
+subscribes. After an answer that is an error the next request waits for a pause (`clients.pause_ns`).
 
-With entity tags, a request names its cursor's tag in `If-None-Match`, and one that was held in vain ends
-with 304 in place of an empty batch.
+With entity tags, a request names its cursor's tag in `If-None-Match`, and a request that was held without
+news ends with a 304 in place of an empty batch.
 """
 
 from __future__ import annotations

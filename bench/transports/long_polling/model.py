@@ -3,8 +3,8 @@
     serve ──G──► the server has the next request ──park (only if nothing came)──► tick: serve ─► …
 
 G = 2δ + g: the answer's way down, the client's own gap g, the request's way up. A tick that finds its
-client parked takes δ; one that falls into the gap waits for its end. With q = e^(−λG), the chance that
-nothing comes in a gap, and h = e^(−λH), the chance that nothing comes while a request is held (H = hold
+client parked takes δ; one that falls into the gap waits for its end. With q = e^(−λG), the probability that
+no tick comes in a gap, and h = e^(−λH), the probability that none comes while a request is held (H = hold
 time), a cycle lasts E[C] = G + p/λ with p = q (1 − h), and hands over λG + p ticks:
 
     latency (every)          δ + λG / (λG + p) · G/2        from δ (rare ticks) up to δ + G/2
@@ -23,15 +23,16 @@ where b is the symbol's mean age at the instants of serving, from one cycle to t
 
 The server's part of δ (`server_s`) is a wait and the fan-out, as for a push, to the share p/(λG + p) of the
 clients that are parked when a tick comes. Each tick makes two bursts: the answers and, a round trip later,
-as many requests; a tick waits for what is left of either as in M/G/1. The longer that takes the longer is
-G, the fewer are parked, and the less there is to do: long polling bends under load, and doesn't break.
+as many requests. A tick waits for the rest of either burst as in M/G/1. The longer this takes, the longer
+is G, the fewer clients are parked, and the less work there is: long polling slows down under load, but has
+no point at which it breaks down.
 
-λ (`rate_per_s`) is the rate of all that the client subscribes to, as a Poisson process. RFC 6202 §2.2
-gives the same bounds in words: about one transit on average, over three at most.
+λ (`rate_per_s`) is the rate of everything that the client subscribes to, as a Poisson process. RFC 6202
+§2.2 gives the same bounds in words: about one transit on average, over three at most.
 
-Known weakness: δ is taken as the same for the answer and the request. From half load on clients are neither
-in step nor apart and ticks share reads: latency and requests a second are some 15 % off, and latency more
-where all asked at once would overload the server.
+Known weakness: δ is assumed to be the same for the answer and the request. From half load on, clients are
+neither in step nor independent, and ticks share reads: latency and requests per second are some 15 % off.
+Latency is further off where the requests of all clients at once would overload the server.
 """
 
 from __future__ import annotations
@@ -45,14 +46,14 @@ from bench.transports.queueing import Jobs, Load, place_s, random_wait_s
 from bench.wire.sizes import Conversation, Sizes
 
 ANY_FEED = frozenset({"latency_worst_s"})
-"""The closed forms that hold whatever the schedule; the others take the ticks as a Poisson process."""
+"""The closed forms that hold for any schedule; the others assume that ticks are a Poisson process."""
 
 NEVER_S = 1e6
-"""A server that takes longer can't keep up."""
+"""Time in seconds above which a server is taken as unable to keep up."""
 
 
 def cycle(options: Options) -> Cycle:
-    """The next request follows the answer, and is kept until there is news."""
+    """Return the cycle: the next request follows the answer, and is kept until there is news."""
     return Cycle(
         parks=True,
         hold_s=options.hold_s,
@@ -62,30 +63,31 @@ def cycle(options: Options) -> Cycle:
 
 
 def wire(options: Options, said: Conversation) -> Sizes:
-    """What a poll and its answer take on the wire."""
+    """Return the sizes on the wire of a poll and its answer."""
     return poll_sizes(options, said, cycle(options))
 
 
 def _gap_s(delay_s: float, gap_s: float) -> float:
-    """G: from serving until the server has the next request."""
+    """Return G in seconds: the time from serving until the server has the next request."""
     return 2 * delay_s + gap_s
 
 
 def _parked(options: Options, rate_per_s: float, gap: float) -> tuple[float, float, float]:
-    """q; h, the chance that a request is held in vain; and the ticks of a cycle that a parked request met."""
+    """Return q; h, the probability that a request is held without news; and p, the mean number of ticks per
+    cycle that meet a parked request."""
     quiet, vain = math.exp(-rate_per_s * gap), math.exp(-rate_per_s * options.hold_s)
     return quiet, vain, quiet * -math.expm1(-rate_per_s * options.hold_s)
 
 
 def _beyond(ticks: float) -> float:
-    """x − (1 − e^(−x)) without cancellation: x² (1/2 − x/6 + x²/24 …) for a small x."""
+    """Return x − (1 − e^(−x)) without cancellation: x² (1/2 − x/6 + x²/24 …) for a small x."""
     if ticks > 1e-3:
         return ticks + math.expm1(-ticks)
     return ticks**2 * (1 / 2 - ticks / 6 + ticks**2 / 24)
 
 
 def latency_mean_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
-    """Mean latency where every tick is delivered."""
+    """Return the mean latency in seconds where every tick is delivered."""
     gap = _gap_s(delay_s, gap_s)
     _, _, met = _parked(options, rate_per_s, gap)
     return delay_s + rate_per_s * gap / (rate_per_s * gap + met) * gap / 2
@@ -94,14 +96,15 @@ def latency_mean_s(options: Options, rate_per_s: float, delay_s: float, gap_s: f
 def latency_mean_latest_s(
     options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0, symbols: int = 1
 ) -> float:
-    """Mean latency of what is delivered where only each symbol's newest tick is."""
+    """Return the mean latency in seconds of the delivered ticks where only each symbol's newest is
+    delivered."""
     gap = _gap_s(delay_s, gap_s)
     if gap == 0:
         return delay_s
     _, _, met = _parked(options, rate_per_s, gap)
     own = rate_per_s / symbols
     some = -math.expm1(-own * gap)
-    # In a gap with ticks of the symbol, the newest waits for the gap's end; one that was parked for doesn't.
+    # If a gap has ticks of the symbol, the newest waits for its end; one that meets a parked request doesn't.
     waiting = some / own - gap * math.exp(-own * gap)
     return delay_s + waiting / (some + met / symbols)
 
@@ -109,7 +112,7 @@ def latency_mean_latest_s(
 def conflated_share(
     options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0, symbols: int = 1
 ) -> float:
-    """Share of the ticks that are skipped where only each symbol's newest is delivered."""
+    """Return the share of the ticks that are skipped where only each symbol's newest is delivered."""
     gap = _gap_s(delay_s, gap_s)
     _, _, met = _parked(options, rate_per_s, gap)
     own = rate_per_s / symbols
@@ -119,7 +122,7 @@ def conflated_share(
 def age_excess_mean_s(
     options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0, symbols: int = 1
 ) -> float:
-    """Mean age beyond an ideal client's; the same for both delivery modes."""
+    """Return the mean age beyond an ideal client's in seconds. It does not depend on the delivery mode."""
     gap, hold = _gap_s(delay_s, gap_s), options.hold_s
     quiet, vain, met = _parked(options, rate_per_s, gap)
     own = rate_per_s / symbols
@@ -136,31 +139,36 @@ def age_excess_mean_s(
 def age_mean_s(
     options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0, symbols: int = 1
 ) -> float:
-    """Mean age of information over the symbols."""
+    """Return the mean age of information over the symbols, in seconds."""
     return symbols / rate_per_s + age_excess_mean_s(options, rate_per_s, delay_s, gap_s, symbols)
 
 
 def latency_worst_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
-    """The longest that an update takes: what comes just after an answer waits for the next request."""
+    """Return the longest latency of an update in seconds: it comes just after an answer."""
     return _gap_s(delay_s, gap_s) + delay_s
 
 
 def requests_per_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
-    """Requests of one client."""
+    """Return the requests per second of one client."""
     gap = _gap_s(delay_s, gap_s)
     _, _, met = _parked(options, rate_per_s, gap)
     return 1 / (gap + met / rate_per_s)
 
 
 def empty_share(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
-    """Share of the answers that bring nothing: nothing came in the gap, nor while it was held."""
+    """Return the share of the answers that are empty: no tick came in the gap or during the hold time."""
     return math.exp(-rate_per_s * (_gap_s(delay_s, gap_s) + options.hold_s))
 
 
 def server_s(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> float:
-    """Mean time from the server's having a tick until the answer to a parked request is out."""
+    """Return the mean time from a tick's arrival at the server until the answer to a parked request is
+    sent.
+
+    In seconds; infinity if the server can't keep up. Found by bisection, since the time depends on the gap
+    and the gap on the time.
+    """
     def taken_s(server_s: float) -> float:
-        """The same, if the gap that it makes were as long as with `server_s`."""
+        """Return the server time in seconds if the gap is the one that `server_s` produces."""
         gap = server_s + round_trip_s
         _, _, met = _parked(options, load.rate_per_s, gap)
         parked = load.audience * met / (load.rate_per_s * gap + met)
@@ -174,7 +182,7 @@ def server_s(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> f
     each_s = jobs.answer_s + jobs.update_s
     low, high = 0.0, jobs.tick_s + place_s(load.audience, each_s)
     if load.regular and load.feed_per_s * (2 * high + load.audience * jobs.request_s) <= 1:
-        return high   # each tick is through before the next
+        return high   # each tick is done before the next
     while taken_s(high) > high:
         low, high = high, 2 * high
         if high > NEVER_S:
@@ -186,5 +194,5 @@ def server_s(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> f
 
 
 def ticks_a_read(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> float:
-    """Mean number of ticks that the server takes, and hands out, at once: taken as one, see above."""
+    """Return the mean number of ticks that the server takes and hands out at once: assumed to be 1."""
     return 1.0

@@ -4,10 +4,10 @@
     server        parked … tick ──┴► batch  │  parked … nothing …              └► 304 or empty
                                             └► a tick came in the gap: at once
 
-An update meets a parked request nearly always, and then takes one way to the client; what comes while
-the client is asking again waits for that request, and goes out with the others in one batch.
+An update nearly always meets a parked request, and then takes one transit to the client. Updates that come
+while the client is asking again wait for that request, and are sent together in one batch.
 
-Two decisions are here: whether a request is answered now or parked (`is_due`), and which parked
+Two decisions are made here: whether a request is answered now or parked (`is_due`), and which parked
 requests are answered when ticks have come or time has passed (`Parking`).
 """
 
@@ -21,25 +21,25 @@ from bench.wire.contract import Batch, Request, Subscription
 from bench.wire.options import HttpWire
 
 T = TypeVar("T")
-"""What is parked: any hashable thing that the shell can wake."""
+"""The type of a parked token: any hashable object that the server shell can wake."""
 
 
 class Options(HttpWire):
     """`[transports.<label>]` of a long-polling subject."""
 
     hold_s: Positive = 30.0
-    """How long a request is kept when there is nothing new; then its answer is empty."""
+    """The longest time for which a request is kept when there is nothing new; then its answer is empty."""
 
 
 def is_due(request: Request, batch: Batch, now_ns: int, deadline_ns: int) -> bool:
-    """Whether `batch` is to be sent now. A request without a cursor is told at once where it stands."""
+    """Return True if `batch` is to be sent now. A request without a cursor is answered at once."""
     return bool(batch.ticks) or request.after is None or now_ns >= deadline_ns
 
 
 class Parking(Generic[T]):
-    """Parked requests, by subscription. They come in the order of their deadlines.
+    """Parked requests, by subscription, in the order of their deadlines.
 
-    All requests of a server have the same hold time, so the first that was parked is the first to leave.
+    All requests of a server have the same hold time, so the first one parked is the first to expire.
     """
 
     def __init__(self) -> None:
@@ -49,11 +49,11 @@ class Parking(Generic[T]):
         return sum(len(group) for group in self._parked.values())
 
     def park(self, token: T, subscription: Subscription, deadline_ns: int) -> None:
-        """Keep `token` until news for `subscription`, or until the deadline."""
+        """Keep `token` until there is news for `subscription`, or until the deadline."""
         self._parked.setdefault(subscription, {})[token] = deadline_ns
 
     def leave(self, token: T, subscription: Subscription) -> None:
-        """Forget `token`, if it is still there."""
+        """Remove `token`, if it is still parked."""
         group = self._parked.get(subscription)
         if group is not None:
             group.pop(token, None)
@@ -61,12 +61,12 @@ class Parking(Generic[T]):
                 del self._parked[subscription]
 
     def woken(self, has_news: Callable[[Subscription], bool]) -> list[T]:
-        """Take out all tokens whose subscription has news."""
+        """Remove and return all tokens whose subscription has news."""
         subscriptions = [subscription for subscription in self._parked if has_news(subscription)]
         return [token for subscription in subscriptions for token in self._parked.pop(subscription)]
 
     def expired(self, now_ns: int) -> list[T]:
-        """Take out all tokens whose deadline has come."""
+        """Remove and return all tokens whose deadline has come."""
         tokens: list[T] = []
         for subscription, group in list(self._parked.items()):
             due = []
@@ -81,5 +81,5 @@ class Parking(Generic[T]):
 
     @property
     def next_deadline_ns(self) -> int | None:
-        """The earliest deadline, or None when nothing is parked."""
+        """Return the earliest deadline, or None if nothing is parked."""
         return min((next(iter(group.values())) for group in self._parked.values()), default=None)

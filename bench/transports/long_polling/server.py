@@ -1,7 +1,7 @@
-"""The long-polling server: parks requests, wakes those that ticks or time make due.
+"""The long-polling server: parks requests, and answers those that ticks or time make due.
 
-Every parked request waits on a future of its own: one that is shared would be cancelled for all by the
-first client that hangs up. One timer, armed for the earliest deadline, serves all of them.
+Every parked request waits on a future of its own: a shared one would be cancelled for all requests by the
+first client that disconnects. One timer, armed for the earliest deadline, serves all of them.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class LongPolling:
         self._timer: asyncio.TimerHandle | None = None
         self._epoch: str | None = None
         self._head = 0
-        """The tape's head at the last news: nothing that is parked had any up to here."""
+        """The tape's head at the last news: no parked request had any news up to here."""
         chassis.on_news(self.wake)
 
     async def respond(self, request: Request, connection: HttpConnection) -> Answer:
-        """The answer to a request, once it is due; at once for a client that has closed its side."""
+        """Return the answer to a request once it is due; at once if the client has closed its side."""
         deadline_ns = time.monotonic_ns() + self.hold_ns
         while True:
             answer = self.chassis.answer(request)
@@ -55,7 +55,8 @@ class LongPolling:
             self.parking.leave(parked, subscription)
 
     def wake(self) -> None:
-        """Ticks have come, a new epoch has begun, or the server stops."""
+        """Wake the parked requests that have news; all of them if a new epoch has begun or the server
+        stops."""
         tape, head = self.chassis.tape, self._head
         everyone = self.chassis.stopping or tape.epoch != self._epoch
         self._epoch, self._head = tape.epoch, tape.head
@@ -76,12 +77,12 @@ class LongPolling:
 
 
 def release(parked: Iterable[Parked]) -> None:
-    """Let these requests go on."""
+    """Let these requests continue."""
     for future in parked:
         if not future.done():
             future.set_result(None)
 
 
 def install(chassis: Chassis, options: Options) -> Service:
-    """The service of this transport."""
+    """Return the service of this transport."""
     return HttpService(chassis, LongPolling(chassis, options).respond, options)

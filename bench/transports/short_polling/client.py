@@ -1,21 +1,21 @@
-"""A short polling client: asks on a schedule of its own, or so long after each answer.
+"""A short-polling client: it asks on its own schedule, or at a fixed delay after each answer.
 
 The first request, without a cursor, subscribes. After it, at a fixed rate, polls are due at
 
-    start + phase + k · interval + a draw within ± jitter · interval / 2,    phase even in [0, interval)
+    start + phase + k · interval + a draw within ± jitter · interval / 2,    phase uniform in [0, interval)
 
-A poll that is still under way when the next is due makes that one late: it is counted, and sent as soon
-as the answer is in. Further instants that pass meanwhile collapse into it, and the poll after it keeps
+A poll that is still under way when the next is due makes the next one late: it is counted, and sent as soon
+as the answer has come. Further instants that pass meanwhile collapse into it, and the poll after it keeps
 its instant, so a slow server never shifts the schedule.
 
-What the schedule itself got to more than 20 ms after its instant is counted apart, as overdue: that is the
-generator's fault and not the server's.
+Polls that the schedule itself started more than 20 ms after their instant are counted separately, as
+overdue: they are the load generator's fault, not the server's.
 
-With a fixed delay the first poll is due at its phase too, and each further one an interval (and a draw)
+With a fixed delay the first poll is due at its phase too. Each further poll is due one interval (and a draw)
 after the answer, so that none is ever late, and a slow server is asked less often. A batch that was cut
 (`more`) is followed up at once, outside the schedule.
 
-With entity tags, a poll names its cursor's tag in `If-None-Match`, and gets 304 where nothing is new.
+With entity tags, a poll names its cursor's tag in `If-None-Match`, and gets a 304 where nothing is new.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ from bench.transports.clients import Poller
 from bench.transports.short_polling.protocol import Options, moved_ns
 
 OVERDUE_NS = 20_000_000
-"""So much after its instant, a poll is the generator's fault: what the audit allows its queue, too."""
+"""A poll that starts more than this after its instant is the load generator's fault, in ns.
+
+The audit allows the generator's queue the same time.
+"""
 
 
 class Client(Poller):
@@ -46,12 +49,13 @@ class Client(Poller):
         self._plan(now_ns + int(self._rng.random() * self._interval_ns))
 
     def answered(self, now_ns: int, good: bool) -> None:
-        """At a fixed rate nothing: the schedule says when to ask next."""
+        """Plan the next poll if the delay is fixed. At a fixed rate do nothing: the schedule has the next
+        instant."""
         if self._options.pace == "delay" and self.asks_ns == NEVER:
             self._plan(now_ns + self._interval_ns)
 
     def ask_in_time(self, now_ns: int) -> None:
-        """Poll, and plan the next."""
+        """Poll, and plan the next poll."""
         self.counts.polls_overdue += now_ns - self.asks_ns > OVERDUE_NS
         if self._options.pace == "delay":
             self.asks_ns = NEVER   # until there is an answer
@@ -63,7 +67,7 @@ class Client(Poller):
         self.ask(now_ns)
 
     def _plan(self, instant_ns: int) -> None:
-        """The next poll is due at `instant_ns`, moved by a draw."""
+        """Set the next poll to `instant_ns`, moved by a draw."""
         self._instant_ns = self.asks_ns = instant_ns
         if self._options.jitter:
             self.asks_ns += moved_ns(self._options, self._rng.random())

@@ -1,6 +1,6 @@
 """Closed forms for short polling: a renewal every P seconds, whatever the feed does.
 
-A tick waits V for its client's next poll and takes δ from there. Polls keep their instants and begin
+A tick waits V for its client's next poll, and takes δ from there. Polls keep their instants and begin
 at a random phase, so V is uniform on (0, P) for any feed, and independent of the ticks before:
 
     latency (every)          P/2 + δ
@@ -11,31 +11,30 @@ at a random phase, so V is uniform on (0, P) for any feed, and independent of th
     empty answers            e^(−λP)
     requests a second        1/P
 
-Latency and excess age hold for any feed: what a reader who looks back by V knows of a feed is V older on
-average over time, whatever comes when. The others need ticks as a Poisson process.
+Latency and excess age hold for any feed: the state of a feed that was seen V ago is V older on average over
+time, whatever the schedule of the ticks. The other forms need ticks as a Poisson process.
 
-λ (`rate_per_s`) is the rate of all that the client subscribes to, as a Poisson process; δ (`delay_s`)
-the time from the server's reading to the client, as a push transport shows it.
+λ (`rate_per_s`) is the rate of everything that the client subscribes to, as a Poisson process. δ
+(`delay_s`) is the time from the server's reading to the client, as a push transport shows it.
 
 With a fixed delay P is the interval and a round trip, 2δ + g. With jitter P is drawn anew for each poll, and
 a tick falls into a gap in proportion to its length, so that P/2 becomes E[P²] / 2E[P]:
 
     P/2 · (1 + j²/6) at a fixed rate      P/2 · (1 + j²/12) with a fixed delay (round trip aside)
 
-and each e^(−μP) its mean; the means are taken over a grid of draws (`_gaps`).
+and each e^(−μP) becomes its mean. The means are taken over a grid of draws (`_gaps`).
 
-The server's part of δ (`server_s`) is a poll's wait and its own work: clients that come once in each P wait
-as in N·D/D/1 (`bench.transports.queueing`), and the ticks between them and the number of updates that a
-poll finds
-come at random, M/G/1.
+The server's part of δ (`server_s`) is a poll's wait and its own work. Clients that come once in each P wait
+as in N·D/D/1 (`bench.transports.queueing`). The ticks between them, and the number of updates that a poll
+finds, are random and add M/G/1 terms.
 
-An answer that takes longer than P makes its poll's successor late: it leaves at once, and P is as long as a
-turn, 2δ + g.
+An answer that takes longer than P makes the next poll late: that poll is sent at once, and P is as long as
+a turn, 2δ + g.
 
 Known weakness: all polls of one interval find the same updates, so where updates cost as much as requests
-the work comes in waves; `server_s` takes each poll's for its own, and says too little from half load on. With
-jitter and turns of about P some polls are late and some are not; the mean over gaps that are cut off below
-takes them as independent of each other.
+the work comes in waves. `server_s` treats the work of each poll as independent, and is too low from half
+load on. With jitter and turns of about P, some polls are late and some are not; the mean over gaps with a
+lower bound treats them as independent of each other.
 """
 
 from __future__ import annotations
@@ -49,15 +48,15 @@ from bench.transports.short_polling.protocol import Options
 from bench.wire.sizes import Conversation, Sizes
 
 DRAWS = [(number + 0.5) / 24 for number in range(24)]
-"""Midpoints that stand for a draw that is even in [0, 1)."""
+"""Midpoints that represent a draw that is uniform in [0, 1)."""
 
 
 ANY_FEED = frozenset({"latency_mean_s", "age_excess_mean_s", "latency_worst_s", "requests_per_s"})
-"""The closed forms that hold whatever the schedule; the others take the ticks as a Poisson process."""
+"""The closed forms that hold for any schedule; the others assume that ticks are a Poisson process."""
 
 
 def cycle(options: Options) -> Cycle:
-    """A poll an interval, answered at once."""
+    """Return the cycle: one poll per interval, answered at once."""
     return Cycle(
         interval_s=options.interval_s,
         pace=options.pace,
@@ -68,12 +67,12 @@ def cycle(options: Options) -> Cycle:
 
 
 def wire(options: Options, said: Conversation) -> Sizes:
-    """What a poll and its answer take on the wire."""
+    """Return the sizes on the wire of a poll and its answer."""
     return poll_sizes(options, said, cycle(options))
 
 
 def _gaps(options: Options, delay_s: float, gap_s: float) -> list[float]:
-    """The times from one poll to the next, each as likely as the others."""
+    """Return the times from one poll to the next in seconds, all equally likely."""
     draws = DRAWS if options.jitter else [0.5]
     spread_s, turn_s = options.interval_s * options.jitter, 2 * delay_s + gap_s
     if options.pace == "delay":
@@ -83,19 +82,20 @@ def _gaps(options: Options, delay_s: float, gap_s: float) -> list[float]:
 
 
 def _wait_s(gaps: list[float]) -> float:
-    """Mean time to the next poll, from any instant."""
+    """Return the mean time from a random instant to the next poll, in seconds."""
     return sum(gap**2 for gap in gaps) / 2 / sum(gaps)
 
 
 def latency_mean_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
-    """Mean latency where every tick is delivered, for any feed."""
+    """Return the mean latency in seconds where every tick is delivered, for any feed."""
     return _wait_s(_gaps(options, delay_s, gap_s)) + delay_s
 
 
 def latency_mean_latest_s(
     options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0, symbols: int = 1
 ) -> float:
-    """Mean latency of what is delivered where only each symbol's newest tick is."""
+    """Return the mean latency in seconds of the delivered ticks where only each symbol's newest is
+    delivered."""
     mean_s = symbols / rate_per_s
     gaps = _gaps(options, delay_s, gap_s)
     some = sum(-math.expm1(-gap / mean_s) for gap in gaps)
@@ -106,7 +106,7 @@ def latency_mean_latest_s(
 def conflated_share(
     options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0, symbols: int = 1
 ) -> float:
-    """Share of the ticks that are skipped where only each symbol's newest is delivered."""
+    """Return the share of the ticks that are skipped where only each symbol's newest is delivered."""
     own = rate_per_s / symbols
     gaps = _gaps(options, delay_s, gap_s)
     return 1 + sum(math.expm1(-own * gap) for gap in gaps) / (own * sum(gaps))
@@ -115,19 +115,20 @@ def conflated_share(
 def age_excess_mean_s(
     options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0, symbols: int = 1
 ) -> float:
-    """Mean age beyond an ideal client's; the same for both delivery modes."""
+    """Return the mean age beyond an ideal client's in seconds. It does not depend on the delivery mode."""
     return _wait_s(_gaps(options, delay_s, gap_s)) + delay_s
 
 
 def age_mean_s(
     options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0, symbols: int = 1
 ) -> float:
-    """Mean age of information over the symbols."""
+    """Return the mean age of information over the symbols, in seconds."""
     return symbols / rate_per_s + age_excess_mean_s(options, rate_per_s, delay_s, gap_s, symbols)
 
 
 def latency_worst_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
-    """The longest that an update takes: what comes just after a poll waits for the next."""
+    """Return the longest latency of an update in seconds: it comes just after a poll and waits for the
+    next."""
     moved_s = options.interval_s * options.jitter * (1.0 if options.pace == "rate" else 0.5)
     turn_s = 2 * delay_s + gap_s
     if options.pace == "delay":
@@ -136,19 +137,22 @@ def latency_worst_s(options: Options, rate_per_s: float, delay_s: float, gap_s: 
 
 
 def requests_per_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
-    """Requests of one client."""
+    """Return the requests per second of one client."""
     gaps = _gaps(options, delay_s, gap_s)
     return len(gaps) / sum(gaps)
 
 
 def empty_share(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
-    """Share of the answers that bring nothing."""
+    """Return the share of the answers that are empty."""
     gaps = _gaps(options, delay_s, gap_s)
     return sum(math.exp(-rate_per_s * gap) for gap in gaps) / len(gaps)
 
 
 def server_s(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> float:
-    """Mean time from a poll's being there until its answer is out: wait and work."""
+    """Return the mean time from a poll's arrival at the server until its answer is sent: wait and work.
+
+    In seconds; infinity if the server can't keep up.
+    """
     turn_s = options.interval_s + round_trip_s
     if options.pace == "rate":
         turn_s = max(options.interval_s, round_trip_s)
@@ -166,5 +170,6 @@ def server_s(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> f
 
 
 def ticks_a_read(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> float:
-    """Mean number of ticks that the server takes, and hands out, at once: a tick is handed out to nobody."""
+    """Return the mean number of ticks that the server takes and hands out at once: 1, since it pushes
+    none."""
     return 1.0

@@ -10,7 +10,7 @@ from bench.wire.contract import Request
 
 
 def install(chassis: Chassis, options: Options) -> Service:
-    """The service of this transport."""
+    """Return the service of this transport."""
 
     async def respond(request: Request, _: HttpConnection) -> Answer:
         return chassis.answer(request)

@@ -1,1 +1,1 @@
-"""WebSocket: connect once, and be told (see `protocol`)."""
+"""WebSocket: connect once, and the server pushes (see `protocol`)."""

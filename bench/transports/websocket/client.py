@@ -1,22 +1,22 @@
-"""A WebSocket client: one upgrade, then whatever the server pushes.
+"""A WebSocket client: one upgrade, then the messages that the server pushes.
 
     receive ─► the whole read is one short text frame ─► message        almost always (fast path)
             └► cut into whole frames ─► whole text ─► message
                                      └► all others ─► websockets' Sans-I/O protocol ─► joined messages,
                                                       pongs and closes for the outbox
 
-The upgrade and the short text frame are done here, because that is the path that is measured: the
-protocol alone costs twice as much for a message as all the rest of the client. It is given whole frames
-only, and everything that is not a whole text frame: fragments, control frames, frames with a long
-length, whatever is malformed. A connection that has nothing of the kind needs none, and one that the
-server closes soundly neither: its close frame is echoed here. `plain` says that the fast path is open: no
-partial frame is kept, no fragmented message has begun, and the connection is up. A connection that failed
-or is closing leaves it.
+The upgrade and the short text frame are handled here, because they are the path that is measured: the
+library's protocol alone costs twice as much per message as all the rest of the client. It is given whole
+frames only, and only those that are not a whole text frame: fragments, control frames, frames with a long
+length, malformed bytes. A connection that receives none of these needs no protocol object. Neither does a
+connection that the server closes with a valid close frame: that frame is echoed here. `plain` says that the
+fast path is open: no partial frame is kept, no fragmented message has begun, and the connection is up. A
+connection that failed or is closing leaves the fast path.
 
-The first message is a batch, whose cursor names the epoch; from then on bare ticks may come. When the
-server closes with a cursor to resume from (4008, 4009, 4010), the client goes on from there.
+The first message is a batch, whose cursor names the epoch; after it bare ticks may come. When the
+server closes with a cursor to resume from (4008, 4009, 4010), the client continues from there.
 
-Pings are the server's to send; the client answers them.
+The server sends the pings; the client answers them.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ from bench.wire.http_client import AnswerReader, BadAnswer, encode_request
 from bench.wire.options import upgrade_head
 
 MESSAGE_MAX = 16 * 2**20
-"""The largest message that is taken, in bytes; a larger one ends the connection with 1009."""
+"""The largest message that is accepted, in bytes; a larger one ends the connection with 1009."""
 RESUMABLE = frozenset({4008, 4009, 4010})
-"""Close codes whose reason names the cursor to go on from."""
+"""Close codes whose reason names the cursor to continue from."""
 
 _TEXT = 0x81
 _CLOSE = 0x88
@@ -52,7 +52,8 @@ _MASKED = 0x80
 
 
 def frame_size(data: bytearray, at: int) -> int | None:
-    """The size of the frame that begins at `at`, header included; None while its header is not whole."""
+    """Return the size of the frame that begins at `at`, including its header; None if the header is
+    incomplete."""
     if len(data) < at + 2:
         return None
     length = data[at + 1] & 0x7F
@@ -66,7 +67,8 @@ def frame_size(data: bytearray, at: int) -> int | None:
 
 
 def close_of(frame: bytes) -> Close | None:
-    """What a whole close frame says; None where it isn't sound, which is for the protocol to answer."""
+    """Return the content of a whole close frame, or None if it is invalid: then the protocol has to answer
+    it."""
     if frame[1] >= 126:   # too long, or masked
         return None
     try:
@@ -85,22 +87,22 @@ class Client(ClientLife):
         self._key = ""
         self._handshake: AnswerReader | None = None
         self._up = False
-        """The upgrade is done, and the connection has not ended."""
+        """True once the upgrade is done, until the connection ends."""
         self._protocol: Protocol | None = None
-        """Made when it is needed."""
+        """Created when it is needed."""
         self._plain = False
         self._buffer = bytearray()
         self._fragments: list[bytes] = []
         self._extensions: list[Extension] = []
         self._compressed = False
-        """Whether the message whose frames are coming is compressed."""
+        """True if the message whose frames are arriving is compressed."""
         self._epoch: str | None = None
         """The epoch of this connection's first batch."""
         self._closing = False
         self._ended = False
-        """The server's close frame has been echoed: nothing that follows it counts."""
+        """True once the server's close frame has been echoed: frames that follow it are ignored."""
         self._word: str | None = None
-        """Why this connection ends, where it was this client or the server that said so."""
+        """The reason for the end of this connection, if this client or the server gave one."""
         self._again = False
         self._frames_before = 0
         """Bytes of frames that were sent on the connections before this one."""
@@ -151,7 +153,8 @@ class Client(ClientLife):
             self.deadline_ns = self.reopen_ns
 
     def _take_back_unsent(self) -> None:
-        """Take what never left off the counts: frames, which are last in the outbox, and the upgrade."""
+        """Subtract bytes that were never sent from the counts: frames, which are last in the outbox, and the
+        upgrade."""
         frames = min(len(self.outbox), self.counts.body_bytes_up - self._frames_before)
         self.counts.body_bytes_up -= frames
         self.counts.header_bytes_up -= len(self.outbox) - frames
@@ -163,7 +166,7 @@ class Client(ClientLife):
         self.deadline_ns = self.reopen_ns
 
     def stop(self, now_ns: int) -> None:
-        """See `ClientMachine`. Where the connection is up, it is closed with 1000 and the server's answer."""
+        """See `ClientMachine`. An open connection is closed with 1000, and the server's answer is awaited."""
         self.stopped = True
         self.deadline_ns = NEVER
         if self._up and not self._closing:
@@ -218,7 +221,7 @@ class Client(ClientLife):
             self._extensions = [self._agree(agreed.decode("latin-1"))]
 
     def _agree(self, agreed: str) -> Extension:
-        """The extension that the server takes up."""
+        """Return the extension that the server accepted. Raises `BadAnswer` if it was not offered."""
         try:
             ((name, parameters),) = parse_extension(agreed)
             if name != OFFERED.name or not self._offers:
@@ -228,7 +231,7 @@ class Client(ClientLife):
             raise BadAnswer(f"101 with the extensions {agreed[:80]!r}: {error}") from error
 
     def _count_handshake(self) -> None:
-        """Book the bytes of the answer to the upgrade, once."""
+        """Count the bytes of the answer to the upgrade, once."""
         if self._handshake is not None:
             self._handshake.abandon()
             self.counts.header_bytes_down += self._handshake.header_bytes
@@ -244,14 +247,14 @@ class Client(ClientLife):
     # Frames and messages
 
     def _frames(self) -> Protocol:
-        """The protocol of this connection."""
+        """Return the protocol object of this connection; create it if there is none."""
         if self._protocol is None:
             self._protocol = Protocol(Side.CLIENT, state=State.OPEN, max_size=MESSAGE_MAX)
             self._protocol.extensions = self._extensions
         return self._protocol
 
     def _receive_frames(self, data: bytes, kernel_ns: int, app_ns: int) -> None:
-        """Take apart a read that is not one short text frame."""
+        """Process a read that is not one short text frame."""
         buffer = self._buffer
         buffer += data
         at = 0
@@ -268,7 +271,7 @@ class Client(ClientLife):
         self._plain = not (buffer or self._fragments or self._closing)
 
     def _frame(self, frame: bytes, kernel_ns: int, app_ns: int) -> None:
-        """Take one whole frame."""
+        """Process one whole frame."""
         if self._ended:
             return
         if frame[0] == _TEXT and frame[1] <= 126 and not (self._fragments or self._closing):
@@ -301,7 +304,7 @@ class Client(ClientLife):
             self.action = Action.CLOSE
 
     def _count_compressed(self, frame: bytes, expanded: int) -> None:
-        """Count a data frame, if its message is compressed (RFC 7692 §6: the first frame says so)."""
+        """Count a data frame if its message is compressed (RFC 7692 §6: the first frame says so)."""
         if frame[0] & 0x0F != Opcode.CONT:
             self._compressed = bool(frame[0] & COMPRESSED)
         if self._compressed:
@@ -310,7 +313,7 @@ class Client(ClientLife):
             self.counts.expanded_bytes_down += expanded
 
     def _message(self, text: bytes, kernel_ns: int, app_ns: int) -> None:
-        """Take one message: a bare tick or a batch."""
+        """Process one message: a bare tick or a batch."""
         try:
             fields = orjson.loads(text)
             if type(fields) is list:
@@ -331,13 +334,13 @@ class Client(ClientLife):
         self.take_tick(fields, Cursor(self._epoch, fields["seq"]), kernel_ns, app_ns)
 
     def _echo(self, body: bytes) -> None:
-        """Answer the server's close frame with the same (RFC 6455, section 5.5.1)."""
+        """Answer the server's close frame with the same frame (RFC 6455, section 5.5.1)."""
         echo = Frame(Opcode.CLOSE, body).serialize(mask=True)
         self.outbox += echo
         self.counts.body_bytes_up += len(echo)
 
     def _end(self, close: Close | None) -> None:
-        """The server closed, or (None) its bytes made the protocol fail."""
+        """Handle the server's close; None means that the server's bytes made the protocol fail."""
         if close is None:
             self._fail()
             return
@@ -350,20 +353,21 @@ class Client(ClientLife):
         self.action = Action.CLOSE
 
     def _fail(self) -> None:
-        """What the server sent can't be used; the protocol has the close frame that says so."""
+        """End the connection because the server sent unusable bytes; the protocol has the close frame for
+        it."""
         self._word = "bad-answer"
         self.failures += 1
         self._leave()
         self.action = Action.CLOSE
 
     def _leave(self) -> None:
-        """Nothing is read for updates from here on."""
+        """Stop reading updates on this connection."""
         self._closing = True
         self._plain = False
         self._flush()
 
     def _flush(self) -> None:
-        """Move what the protocol has to send into the outbox."""
+        """Move the bytes that the protocol has to send into the outbox."""
         if self._protocol is not None:
             for piece in self._protocol.data_to_send():
                 self.outbox += piece

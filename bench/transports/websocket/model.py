@@ -1,21 +1,21 @@
-"""Closed forms for the WebSocket: a push takes δ, and that is all.
+"""Closed forms for the WebSocket: a push takes δ, and nothing else.
 
     latency        δ             excess age     δ           age    s/λ + δ   (s symbols of rate λ/s each)
     conflated      0             requests       0           empty  0
 
-δ (`delay_s`) holds the wait for the other clients' turn. With N clients, c seconds of CPU for each send, u
-for each update in it and t for a tick itself, a read of k ticks takes B(k) = k (t + Nu) + Nc, and the
+δ (`delay_s`) includes the wait for the other clients' turn. With N clients, c seconds of CPU for each send,
+u for each update in it and t for a tick itself, a read of k ticks takes B(k) = k (t + Nu) + Nc, and the
 server's part of δ is (`server_s`)
 
-    kt + (N + 1)(c + ku)/2              with k = 1 where each tick is through before the next
+    kt + (N + 1)(c + ku)/2              with k = 1 where each tick is done before the next
     the same + a wait                   ticks at random, or too many: `queueing.gated`
 
-without bound only from λ(t + Nu) = 1 on, since what comes during a read goes out in one message. Where
-a push transport was measured its mean is taken as δ; then this model says nothing new of it, and is what the
-polling transports are measured against.
+It is without bound only from λ(t + Nu) = 1 on, since ticks that come during a read are sent in one message.
+Where a push transport was measured, its mean is taken as δ. Then this model adds nothing new about the push,
+and serves as the reference for the polling transports.
 
-Known weakness: one size of tick; clients that can't take what is sent hold nobody up; that a read of several
-ticks conflates them in `latest` mode is left out.
+Known weakness: one size of tick; clients that can't keep up with the pushes delay no other client; in
+`latest` mode a read of several ticks conflates them, which is left out.
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ ANY_FEED = frozenset({
     "latency_mean_s", "latency_mean_latest_s", "age_excess_mean_s", "latency_worst_s", "requests_per_s",
     "empty_share", "conflated_share",
 })
-"""The closed forms that hold whatever the schedule; the others take the ticks as a Poisson process."""
+"""The closed forms that hold for any schedule; the others assume that ticks are a Poisson process."""
 
 KEY = b64encode(bytes(16)).decode()
 """A key of the usual length."""
 SERVER = "tickertape"
 FRAMES = ((125.0, 2.0), (65_535.0, 4.0), (2.0**63, 10.0))
-"""A frame's header by the length of its message (RFC 6455 §5.2)."""
+"""The size of a frame's header by the length of its message, in bytes (RFC 6455 §5.2)."""
 
 
 def cycle(options: Options) -> Cycle:
-    """Every tick is pushed, over a connection that stays."""
+    """Return the cycle: every tick is pushed, over a permanent connection."""
     return Cycle(pushes=True, handshakes=1 + options.tls)
 
 
 def wire(options: Options, said: Conversation) -> Sizes:
-    """What an upgrade and a push take on the wire."""
+    """Return the sizes on the wire of an upgrade and a push."""
     deflates = options.compression != "none"
     hello = encode_request(
         f"/ticks?{Request(said.subscription, said.cursor).to_query()}",
@@ -80,7 +80,7 @@ def wire(options: Options, said: Conversation) -> Sizes:
 
 
 def _agreed(options: Options, hello: bytes) -> bytes:
-    """The answer to an upgrade, as the server's library and our server make it."""
+    """Return the answer to an upgrade, as the server's library and our server produce it."""
     protocol = ServerProtocol(extensions=[TAKEN_UP] if options.compression != "none" else None)
     protocol.receive_data(hello)
     (upgrade,) = protocol.events_received()
@@ -95,7 +95,7 @@ def _agreed(options: Options, hello: bytes) -> bytes:
 
 
 def _pressed(said: Conversation) -> Steps:
-    """The size of a compressed batch by its number of ticks."""
+    """Return the size of a compressed batch, in bytes, by its number of ticks."""
     found = []
     for count in BATCHES:
         batch = Batch(said.cursor, tuple(islice(repeated(said.lines), count)))
@@ -105,55 +105,61 @@ def _pressed(said: Conversation) -> Steps:
 
 
 def latency_mean_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
-    """Mean latency: nothing waits for a request."""
+    """Return the mean latency in seconds: nothing waits for a request."""
     return delay_s
 
 
 def latency_mean_latest_s(
     options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0, symbols: int = 1
 ) -> float:
-    """Mean latency where only each symbol's newest tick is delivered: the same while nobody is slow."""
+    """Return the mean latency in seconds where only each symbol's newest tick is delivered.
+
+    It equals `latency_mean_s` as long as no client is slow.
+    """
     return delay_s
 
 
 def conflated_share(
     options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0, symbols: int = 1
 ) -> float:
-    """Share of the ticks that are skipped: none while nobody is slow."""
+    """Return the share of the ticks that are skipped: none as long as no client is slow."""
     return 0.0
 
 
 def age_excess_mean_s(
     options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0, symbols: int = 1
 ) -> float:
-    """Mean age beyond an ideal client's."""
+    """Return the mean age beyond an ideal client's, in seconds."""
     return delay_s
 
 
 def age_mean_s(
     options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0, symbols: int = 1
 ) -> float:
-    """Mean age of information over the symbols."""
+    """Return the mean age of information over the symbols, in seconds."""
     return symbols / rate_per_s + delay_s
 
 
 def latency_worst_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
-    """The longest that an update takes."""
+    """Return the longest latency of an update, in seconds."""
     return delay_s
 
 
 def requests_per_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
-    """Requests of one client once it is connected."""
+    """Return the requests per second of one client once it is connected."""
     return 0.0
 
 
 def empty_share(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
-    """Share of the answers that bring nothing."""
+    """Return the share of the answers that are empty."""
     return 0.0
 
 
 def server_s(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> float:
-    """Mean time from the server's having a tick until a client's message is out: wait, tick and turn."""
+    """Return the mean time from a tick's arrival at the server until a client's message is sent.
+
+    In seconds: wait, tick and turn; infinity if the server can't keep up.
+    """
     reads = _reads(load, jobs)
     if not math.isfinite(reads.ticks):
         return math.inf
@@ -163,7 +169,7 @@ def server_s(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> f
 
 
 def ticks_a_read(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> float:
-    """Mean number of ticks that the server takes, and hands out, at once."""
+    """Return the mean number of ticks that the server takes and hands out at once."""
     return _reads(load, jobs).ticks
 
 

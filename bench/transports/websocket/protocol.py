@@ -3,16 +3,17 @@
     client   upgrade ─┐                                       pong
     server            └► batch (hello, backlog) │ tick │ tick │ ping │ batch of what came at once …
 
-The first message is always a batch: it names the epoch and the cursor, with what came since `after`.
-From then on a message is a bare tick where nothing has to be said but the tick, and else a batch.
-Messages are text and whole (FIN set, never fragmented), and a frame is built once and written to every client
-that is up to date. That holds for compressed ones too, because each message is compressed by itself
-(RFC 7692 with `server_no_context_takeover`): a context for each client would compress better, and cost
-the server its memory and a compression for each client and message.
+The first message is always a batch: it names the epoch and the cursor, and carries the ticks since `after`.
+After that a message is a bare tick if there is nothing else to report, and otherwise a batch. Messages are
+text and whole (FIN set, never fragmented). A frame is built once and written to every client that is up to
+date. This holds for compressed frames too, because each message is compressed by itself (RFC 7692 with
+`server_no_context_takeover`). One compression context per client would compress better, but cost the server
+the memory and one compression per client and message.
 
-A client is a cursor on the tape. Those who are up to date move together; one whose connection is
-congested is left where it was, and goes on from the tape when it has drained: the policy for slow
-clients acts there, in `Tape.read`, and nothing queues up for anybody.
+A client is a cursor on the tape (the ticks that the server still holds). Clients that are up to date move
+together. A client whose connection is congested stays at its cursor, and continues from the tape when its
+connection has drained. The policy for slow clients is applied there, in `Tape.read`, and no queue builds up
+for any client.
 """
 
 from __future__ import annotations
@@ -38,27 +39,28 @@ COMPRESSED = 0x40
 
 OFFERED = ClientPerMessageDeflateFactory()
 OFFER = build_extension([(OFFERED.name, list(OFFERED.get_request_params()))])
-"""What a browser offers too: compression, with any window."""
+"""The offer that a browser makes too: compression, with any window."""
 TAKEN_UP = ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
-"""What a server that compresses agrees to."""
+"""The parameters to which a server that compresses agrees."""
 
 
 class Options(Wire):
     """`[transports.<label>]` of a WebSocket subject."""
 
     compression: Literal["none", "permessage-deflate"] = "none"
-    """Whether the server compresses its messages (RFC 7692) where that makes them smaller."""
+    """If `permessage-deflate`, the server compresses its messages (RFC 7692) where that makes them
+    smaller."""
     ping_interval_s: Positive = 20.0
-    """The server pings a client from which nothing came for this long, and drops it after twice that."""
+    """The server pings a client from which nothing came for this long, and drops it after twice that time."""
 
 
 def offers(options: Options) -> bool:
-    """Whether the client offers compression: where it is asked for, and like every browser."""
+    """Return True if the client offers compression: if the scenario asks for it, or like every browser."""
     return options.compression != "none" or (options.headers != "bare" and options.request_headers is None)
 
 
 def text_frame(payload: bytes, first: int = TEXT) -> bytes:
-    """A whole, unmasked text frame (RFC 6455 §5.2), as a server sends it."""
+    """Return a whole, unmasked text frame (RFC 6455 §5.2), as a server sends it."""
     length = len(payload)
     if length < 126:
         return b"%c%c%b" % (first, length, payload)
@@ -68,7 +70,7 @@ def text_frame(payload: bytes, first: int = TEXT) -> bytes:
 
 
 def message_frame(message: bytes, deflate: bool) -> bytes:
-    """A message's frame, compressed if `deflate` and if that makes it smaller (RFC 7692 §7.2.1)."""
+    """Return a message's frame, compressed if `deflate` and if that makes it smaller (RFC 7692 §7.2.1)."""
     if deflate:
         press = zlib.compressobj(wbits=-zlib.MAX_WBITS)
         pressed = (press.compress(message) + press.flush(zlib.Z_SYNC_FLUSH))[:-4]
@@ -78,18 +80,18 @@ def message_frame(message: bytes, deflate: bool) -> bytes:
 
 
 def hello_frame(batch: Batch, deflate: bool = False) -> bytes:
-    """The first message of a connection: a batch, also when it is empty."""
+    """Return the frame of a connection's first message: a batch, even if it is empty."""
     return message_frame(encode_batch(batch), deflate)
 
 
 @lru_cache(maxsize=256)
 def _tick_frame(line: bytes, deflate: bool) -> bytes:
-    """A bare tick's frame, built once though it may go to many sets of subscribers."""
+    """Return a bare tick's frame; built once, although it may be sent to many sets of subscribers."""
     return message_frame(line, deflate)
 
 
 def push_frame(batch: Batch, deflate: bool = False) -> bytes:
-    """A message after the first: the bare tick if nothing else is to be said, else a batch."""
+    """Return the frame of a later message: the bare tick if there is nothing else to report, else a batch."""
     if batch.bare:
         return _tick_frame(batch.ticks[0], deflate)
     return message_frame(encode_batch(batch), deflate)
@@ -98,9 +100,9 @@ def push_frame(batch: Batch, deflate: bool = False) -> bytes:
 def keep_alive(
     now_s: float, heard_s: float, pinged_s: float, interval_s: float
 ) -> Literal["ping", "drop", "wait"]:
-    """What to do with a connection from which something was last heard, and that was last pinged, then.
+    """Return the action for a connection, given the instants of its last received bytes and its last ping.
 
-    Nobody is dropped who was not asked: a server that was itself stopped for long pings first.
+    A client is never dropped before it was pinged: a server that was itself stopped for long pings first.
     """
     if now_s - heard_s >= 2 * interval_s and pinged_s > heard_s:
         return "drop"

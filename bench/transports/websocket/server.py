@@ -1,20 +1,23 @@
-"""The WebSocket server: pushes to all who are up to date, lets the others catch up as they drain.
+"""The WebSocket server: pushes to all clients that are up to date, and lets the others catch up as they
+drain.
 
     news ──► for each subscription: read the tape once, build one frame, write it to its audience
                                                      │ write buffer full
                                                      ▼
              lagging: a cursor of its own ──drained──► read on from the tape ──at the head──► audience
 
-The connections are `websockets`' own, with what a server of this kind must bound itself:
+The connections are those of the `websockets` library, with the limits that a server of this kind must set
+itself:
 
-- Data frames are written straight to the transport: the connection is open, no context is kept for
-  compression and no fragmented message is ever under way, so a frame is the same bytes for all whose
-  extension is the same.
+- Data frames are written straight to the transport. The connection is open, no compression context is kept
+  and no fragmented message is ever under way, so a frame is the same bytes for all clients with the same
+  extension.
 - While a client takes no bytes nothing is read from it either, or a flood of pings would pile up pongs.
-- One sweep sends all pings, drops the dead, and closes laggards where the policy is to disconnect.
-- A goodbye has a deadline: `close()` alone would wait for ever behind a congested buffer.
-- What is not an upgrade is answered like by the other servers (`serving.upgrade`, `serving.admission`), and
-  so is a client that closes its side right after its request.
+- One periodic task sends all pings, drops dead connections, and closes lagging clients where the policy is
+  to disconnect.
+- A close has a deadline: `close()` alone would wait without limit behind a congested buffer.
+- A request that is not an upgrade is answered as by the other servers (`serving.upgrade`,
+  `serving.admission`), and so is a client that closes its side right after its request.
 """
 
 from __future__ import annotations
@@ -50,11 +53,11 @@ from bench.wire.contract import REFUSALS, Batch, Cursor, Refusal, Request, Subsc
 from bench.wire.options import answer_headers
 
 WRITE_BUFFER_BYTES = 16 * 1024
-"""More than this unsent in the process, and a client counts as congested."""
+"""A client with more unsent bytes than this in the process counts as congested."""
 
 VERSION, VERSION_SPOKEN = "Sec-WebSocket-Version", "13"
 UPGRADE_TO = {"Upgrade": "websocket", "Connection": "Upgrade, close", VERSION: VERSION_SPOKEN}
-"""What an answer says that asks for an upgrade (RFC 9110, section 15.5.22; RFC 6455, section 4.4)."""
+"""Header lines of an answer that asks for an upgrade (RFC 9110, section 15.5.22; RFC 6455, section 4.4)."""
 
 CODE_OF_STATUS = {
     403: "bad-origin",
@@ -64,21 +67,22 @@ CODE_OF_STATUS = {
     431: "headers-too-large",
     503: "stopping",
 }
-"""Our words for what the library refuses by itself; anything else is a `bad-request`."""
+"""Our words for the refusals that the library makes by itself; any other is a `bad-request`."""
 
 
 class Client(ServerConnection):
-    """A connection that knows its place on the tape and when it last gave a sign of life."""
+    """A connection with its cursor on the tape and the time of its last sign of life."""
 
     def __init__(self, pusher: Pusher, protocol: ServerProtocol, server: Server, **options: Any) -> None:
         super().__init__(protocol, server, **options)
         self.pusher = pusher
         self.asked = Request(Subscription(), None)
-        """What the upgrade asked for."""
+        """The request that the upgrade made."""
         self.cursor: Cursor | None = None
-        """Everything up to here was written to this client. Only while it lags; else its audience's holds."""
+        """Everything up to here was written to this client. Set only while it lags; else its audience's
+        cursor applies."""
         self.ended = False
-        """Whether the client closed its side before its request was answered."""
+        """True if the client closed its side before its request was answered."""
         self.heard_s = self.pinged_s = self.loop.time()
         self.head = read_heads_with(protocol)
         setattr(protocol, "reject", self.reject)  # noqa: B010  (mypy: cannot assign to a method)
@@ -86,34 +90,34 @@ class Client(ServerConnection):
 
     @property
     def deflates(self) -> bool:
-        """Whether compression was agreed on in the handshake."""
+        """Return True if compression was agreed on in the handshake."""
         return bool(self.protocol.extensions)
 
     def reject(self, status: http.HTTPStatus | int, text: str) -> Response:
-        """The library's own refusals, as JSON like all others."""
+        """Return one of the library's own refusals as JSON, like all other refusals."""
         refusal = Refusal(CODE_OF_STATUS.get(int(status), "bad-request"), text.strip())
         self.pusher.chassis.counts.refuse(refusal)
         return json_response(int(status), refusal.to_json())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client has connected."""
+        """Count a client that has connected."""
         counts = self.pusher.chassis.counts
         counts.connections += 1
         counts.connections_open += 1
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        """Count a connection that is gone."""
         self.pusher.chassis.counts.connections_open -= 1
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came in: a sign of life, whatever they say."""
+        """Record a sign of life, whatever the bytes are, and process them."""
         self.heard_s = self.loop.time()
         super().data_received(data)
 
     def _send_eof(self) -> None:
-        """Close our side, after a refusal where what came was not a request."""
+        """Close our side; before that, send a refusal if the received bytes were not a request."""
         protocol = self.protocol
         if (
             protocol.state is CONNECTING and self.request is None and not self.head.eof
@@ -123,7 +127,7 @@ class Client(ServerConnection):
         ServerProtocol.send_eof(protocol)
 
     def eof_received(self) -> bool:   # type: ignore[override]
-        """The client has closed its side. True: its request is answered first."""
+        """Handle the client's closing of its side. Return True if its request is to be answered first."""
         if self.request is not None and self.protocol.state is CONNECTING and not self.protocol.eof_sent:
             self.ended = True
             return True
@@ -131,17 +135,17 @@ class Client(ServerConnection):
         return False
 
     def hang_up(self) -> None:
-        """Close the connection of a client that closed its side, now that it has its answer."""
+        """Close the connection of a client that closed its side, after it got its answer."""
         super().eof_received()
         self.transport.close()
 
     def pause_writing(self) -> None:
-        """The write buffer is full: write nothing more, read nothing that would need an answer."""
+        """Stop writing because the write buffer is full, and stop reading bytes that would need an answer."""
         super().pause_writing()
         self.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """The client has taken what was buffered, which is a sign of life too."""
+        """Go on: the client has taken the buffered bytes, which is also a sign of life."""
         super().resume_writing()
         self.transport.resume_reading()
         self.heard_s = self.loop.time()
@@ -150,12 +154,16 @@ class Client(ServerConnection):
 
 
 class Audience:
-    """The clients of one subscription that are up to date, those with compression and those without apart."""
+    """The clients of one subscription that are up to date; those with and without compression are
+    separate.
+
+    Everything up to `cursor` was written to every member.
+    """
 
     def __init__(self, cursor: Cursor, deflates: bool) -> None:
         self.cursor = cursor
         self.deflates = deflates
-        """Everything up to here was written to every member."""
+        """True if the members use compression."""
         self.members: set[Client] = set()
 
 
@@ -193,7 +201,7 @@ class Pusher:
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def stop(self) -> None:
-        """Close every connection with 1001, or let go of it where the client does not answer."""
+        """Close every connection with 1001; abort those whose client does not answer."""
         self._sweeper.cancel()
         self._server.close(close_connections=False)
         for client in self.clients():
@@ -202,12 +210,13 @@ class Pusher:
             await asyncio.wait(self._goodbyes)
 
     def clients(self) -> list[Client]:
-        """All clients that are being served."""
+        """Return all clients that are being served."""
         members = [client for audience in self.audiences.values() for client in audience.members]
         return [*members, *self.lagging]
 
     def admit(self, connection: ServerConnection, upgrade: Upgrade) -> Response | None:
-        """Look at the request before the upgrade: a page, a refusal, or None for going on."""
+        """Check the request before the upgrade. Return a page or a refusal, or None to continue with the
+        upgrade."""
         client, headers = cast(Client, connection), upgrade.headers
         try:
             asked = self.chassis.admission.admit(
@@ -234,7 +243,8 @@ class Pusher:
             return json_response(refusal.status.http, refusal.to_json())
 
     def complete(self, connection: ServerConnection, upgrade: Upgrade, response: Response) -> None:
-        """Add the scenario's header lines to the answer to an upgrade, and to others what they need."""
+        """Add the scenario's header lines to the answer to an upgrade, and the necessary ones to other
+        answers."""
         fields: dict[str, str] = {}
         origins = upgrade.headers.get_all("Origin")
         if response.status_code == 101:
@@ -249,10 +259,10 @@ class Pusher:
             response.headers[name] = text
         client = cast(Client, connection)
         if client.ended and response.status_code != 101:
-            client.loop.call_soon(client.hang_up)   # once it is written, which is done without a break
+            client.loop.call_soon(client.hang_up)   # after it was written, which happens without interruption
 
     async def attend(self, connection: ServerConnection) -> None:
-        """One client's life after the upgrade. Pushing is done elsewhere: here it is only listened to."""
+        """Serve one client after the upgrade. Pushing is done elsewhere: this task only listens."""
         client = cast(Client, connection)
         try:
             batch = self.chassis.read(client.asked)
@@ -262,7 +272,7 @@ class Pusher:
             self.lagging.add(client)
             self.catch_up(client)
             if client.head.buffer and not client.head.eof:
-                client.data_received(b"")   # what came too early, before the upgrade was answered
+                client.data_received(b"")   # bytes that came before the upgrade was answered
             if client.ended:
                 client.hang_up()
             await client.recv()
@@ -276,7 +286,7 @@ class Pusher:
             self._forget(client)
 
     def push(self) -> None:
-        """Ticks have come, or a new epoch has begun."""
+        """Push new ticks to all audiences; also called when a new epoch has begun."""
         tape = self.chassis.tape
         for (subscription, deflates), audience in list(self.audiences.items()):
             cursor = audience.cursor
@@ -292,7 +302,7 @@ class Pusher:
                 self.audiences.pop((subscription, deflates), None)
 
     def _push_to(self, subscription: Subscription, audience: Audience) -> None:
-        """Everything up to the head, to a whole audience."""
+        """Push everything up to the head to a whole audience."""
         tape, limit = self.chassis.tape, self.chassis.config.server.batch_max
         more = True
         while more and audience.members:
@@ -302,7 +312,8 @@ class Pusher:
             more = batch.more
 
     def _broadcast(self, batch: Batch, audience: Audience) -> None:
-        """One frame to every member; those who can't take it stay behind with the present cursor."""
+        """Write one frame to every member; members that can't take it become lagging, with the present
+        cursor."""
         if not batch.ticks:
             return
         frame = push_frame(batch, audience.deflates)
@@ -321,7 +332,7 @@ class Pusher:
         self.chassis.counts.hand_over(batch, written)
 
     def catch_up(self, client: Client) -> None:
-        """Write to a lagging client what it can take; one that is at the head joins its audience."""
+        """Write to a lagging client as much as it can take; once it is at the head, it joins its audience."""
         if client not in self.lagging:
             return
         try:
@@ -345,7 +356,7 @@ class Pusher:
         client.cursor = None
 
     def _forget(self, client: Client) -> None:
-        """The client is served no more."""
+        """Remove a client that is no longer served."""
         self.lagging.discard(client)
         key = (client.asked.subscription, client.deflates)
         audience = self.audiences.get(key)
@@ -355,7 +366,7 @@ class Pusher:
                 del self.audiences[key]
 
     def dismiss(self, client: Client, refusal: Refusal) -> None:
-        """Serve the client no more and close its connection with the refusal's code."""
+        """Stop serving the client, and close its connection with the refusal's code."""
         self._forget(client)
         if client.state is OPEN:
             self.chassis.counts.refuse(refusal)
@@ -371,7 +382,7 @@ class Pusher:
             client.transport.abort()
 
     async def _sweep(self) -> None:
-        """Ping the silent, drop the dead, close those who lag too far where that is the policy."""
+        """Ping silent clients, drop dead ones, and close those that lag too far where that is the policy."""
         interval_s = self.options.ping_interval_s
         while True:
             await asyncio.sleep(min(1.0, interval_s / 4))
@@ -389,7 +400,8 @@ class Pusher:
                 self._check(client)
 
     def _check(self, client: Client) -> None:
-        """Refuse a laggard that won't be able to go on: too slow, another epoch, left the tape."""
+        """Refuse a lagging client that can't continue: too slow, another epoch, or its ticks have left the
+        tape."""
         policy = self.chassis.config.server.slow_client
         if policy.policy != "disconnect":
             return
@@ -400,7 +412,7 @@ class Pusher:
 
 
 def json_response(status: int, body: bytes) -> Response:
-    """An HTTP answer before the upgrade; the connection is closed after it."""
+    """Return an HTTP answer before the upgrade; the connection is closed after it."""
     headers = Headers({
         "Content-Type": "application/json",
         "Content-Length": str(len(body)),
@@ -412,5 +424,5 @@ def json_response(status: int, body: bytes) -> Response:
 
 
 def install(chassis: Chassis, options: Options) -> Service:
-    """The service of this transport."""
+    """Return the service of this transport."""
     return Pusher(chassis, options)
