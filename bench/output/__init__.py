@@ -1,7 +1,7 @@
-"""Text from files, made harmless for where it goes.
+"""Text from files, made harmless for the place where it is shown.
 
 Modules, in reading order:
 
     plain     escapes text for the terminal, for Markdown and for cells of CSV files
-    terminal  the terminal, on which text from files is shown and never obeyed
+    terminal  the terminal, which shows text from files and never obeys it
 """

@@ -1,14 +1,14 @@
-"""Text from files, made harmless for where it goes: the terminal, a Markdown report, a cell of a CSV file.
+"""Text from files, made harmless for the terminal, for a Markdown report and for cells of a CSV file.
 
-    visible        terminal     control characters as pictures: ESC as ␛, BEL as ␇
-    in_markdown    report.md    the same; no HTML, no link
-    in_cells       *.csv        a text that a spreadsheet would take for a formula begins with an apostrophe
-    from_cells                  the inverse, for what is read back
+    visible        terminal     control characters become pictures: ESC is ␛, BEL is ␇
+    in_markdown    report.md    as above, and without HTML and links
+    in_cells       *.csv        a text that a spreadsheet would take for a formula gets an apostrophe in front
+    from_cells                  the inverse of `in_cells`, for what is read back
 
-A symbol, a label, a path or the tail of a server's log may hold anything. HTML is escaped by its templates.
+A symbol, a label, a path or the end of a server's log may hold anything. HTML is escaped by its templates.
 
-Known weakness: characters that turn the direction of writing are left as they are. A carriage return within a
-cell ends its row for pandas, which neither quotes it nor is told to here.
+Known weakness: characters that change the direction of writing are left as they are. pandas neither quotes a
+carriage return in a cell nor is told to here, so when it reads the file back, the row ends there.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 _PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"}
 _PICTURES |= {0x7F: 0x2421, **dict.fromkeys(range(0x80, 0xA0), 0xFFFD)}
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
-"""What opens a tag, a comment or a link in angle brackets."""
+"""A `<` that opens a tag, a comment or a link in angle brackets."""
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
-"""How a text begins that a spreadsheet computes, or that an apostrophe was set before already."""
+"""The beginning of a text that a spreadsheet would compute, with any apostrophes already before it."""
 
 
 def visible(text: str) -> str:
-    """Return `text` with a picture in place of each control character but line feed and tab."""
+    """Return `text` with a picture in place of each control character, except line feeds and tabs."""
     return text.translate(_PICTURES)
 
 
 def in_markdown(text: Any) -> Any:
-    """Return a text without raw HTML, links and control characters; what is no text as it is.
+    """Return a text without raw HTML, links and control characters, and any other value unchanged.
 
-    To apply it twice is to apply it once, so that a macro's output may pass through it, too.
+    Applying it twice gives the same as applying it once, so the output of a macro may pass through it again.
     """
     if not isinstance(text, str):
         return text
@@ -44,30 +44,30 @@ def in_markdown(text: Any) -> Any:
 
 
 def in_cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table whose texts a spreadsheet shows and does not compute."""
+    """Return a table whose texts a spreadsheet shows as they are instead of computing them."""
     return _with_texts(frame, lambda text: f"'{text}" if _is_computed(text) else text)
 
 
 def from_cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the table that `in_cells` was given."""
+    """Return the table that was passed to `in_cells`, from the result of `in_cells`."""
     return _with_texts(frame, lambda text: text[1:] if text[:1] == "'" and _FORMULA.match(text) else text)
 
 
 def csv_text(frame: pd.DataFrame) -> str:
-    """Return a table as the text of a CSV file."""
+    """Return a table as the text of a CSV file, without its index, with texts escaped by `in_cells`."""
     text: str = in_cells(frame).to_csv(index=False, lineterminator="\n")
     return text
 
 
 def read_csv(source: Any) -> pd.DataFrame:
-    """Read a table that `csv_text` wrote."""
-    import pandas as pd  # here, since programs that write none need not wait for it
+    """Read a CSV file (a path or an open file) that `csv_text` or `write_csv` wrote."""
+    import pandas as pd  # here, so that programs without tables need not wait for it
 
     return from_cells(pd.read_csv(source))
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    """Write a table to a CSV file."""
+    """Write a table to a CSV file in UTF-8, as `csv_text` formats it."""
     path.write_bytes(csv_text(frame).encode())
 
 

@@ -1,7 +1,7 @@
-"""The terminal, on which text from files is shown and never obeyed.
+"""The terminal, which shows text from files and never obeys it.
 
-All that a command prints goes through here: rich's styles are added after the text was made visible
-(`bench.output.plain`), so that what looks like one of them in a file stays text.
+All output of the commands goes through this module. rich adds its styles after the text was made visible
+(`bench.output.plain`), so escape codes that a file holds are shown as text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bench.output.plain import visible
 
 
 class _Visible:
-    """A renderable whose text is made visible."""
+    """A rich renderable that shows the control characters in its text as pictures."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -28,17 +28,17 @@ class _Visible:
 
 class _Hook(RenderHook):
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        """See `RenderHook`."""
+        """Wrap each renderable in `_Visible`; see rich's `RenderHook`."""
         return [_Visible(each) for each in renderables]
 
 
 def console(**options: Any) -> Console:
-    """Return a console that prints text from files as text."""
+    """Return a rich console that shows text from files as text; `options` go to `rich.console.Console`."""
     made = Console(**options)
     made.push_render_hook(_Hook())
     return made
 
 
 def say(line: str, *, err: bool = False) -> None:
-    """Print a line."""
+    """Print a line to standard output, or to standard error with `err`."""
     typer.echo(visible(line), err=err)
