@@ -1,6 +1,6 @@
-"""A run's files to what a person reads: `report.html`, `report.md`, the tables, and figures for notebooks.
+"""The report of a run, from its files: `report.html`, `report.md`, tables, and figures for notebooks.
 
-    open_run(folder) ─► Run ─► findings · figures · theory ─► page ─► report.html  report.md  figures/*.svg
+open_run(folder) ─► Run ─► findings · figures · forms ─► page ─► report.html report.md figures/*.svg
 
 Everything comes from the run's files alone, and the same files give the same bytes.
 
@@ -24,7 +24,10 @@ __all__ = ["Run", "build", "open_run"]
 
 
 def build(folder: Path) -> Run:
-    """Write the tables and the report of a run into its folder; a folder that is no run raises `RunError`."""
+    """Write the tables and the report of a run into its folder, and return the run.
+
+    Raises `RunError` where the folder holds no run, or one whose files can't be read.
+    """
     # Drawing takes a second to import, which a command that draws nothing should not pay.
     from bench.report.pages.run import write
 

@@ -2,9 +2,9 @@
 
 Modules, in reading order:
 
-    run             manifest, trials, cells, and what figures are drawn from
+    run             manifest, trials, cells, and the data that figures are drawn from
     knees           `capacity.csv`: the capacity limit of each transport
-    capacity_plan   `fleet.csv`: what a capacity plan needs beside the trials
+    capacity_plan   `fleet.csv`: what a capacity plan needs in addition to the trials
     measured_forms  closed forms beside what was measured
     noise_floor     the smallest difference that this machine can claim
 """

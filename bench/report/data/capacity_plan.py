@@ -1,12 +1,13 @@
-"""What a capacity plan needs beside a run's trials, from its manifest: `fleet.csv`
-(`bench.stats.run.capacity_plan`).
+"""The data that a capacity plan (`fleet.csv`) needs in addition to a run's trials, from the run's manifest.
 
-    [simulation]   workers, the load at which one is full, prices
-    costs          what each worker has to itself
-    measured       what a client took of memory, where a measured run stood beside
-    closed forms   how late updates are with the workers that are needed (`closed_forms.csv`), and a worker's
-                   load with the costs at both ends of their intervals
-    validation     how far off the model was, which with the costs' intervals makes the bands of a plan
+The plan itself is computed in `bench.stats.run.capacity_plan`.
+
+    [simulation]   workers, the load at which a worker counts as full, prices
+    costs          work that each worker does for itself, whatever its clients
+    measured       memory for each client, where a measured run with the same options was found
+    closed forms   latency with the planned number of workers (`closed_forms.csv`), and a worker's load with
+                   the costs at both ends of their intervals
+    validation     the errors of the model; with the costs' intervals they give the bands of a plan
 """
 
 from __future__ import annotations
@@ -26,7 +27,12 @@ from bench.stats.trial.arrays import Floats
 
 def needs_of(trials: pd.DataFrame, manifest: Mapping[str, Any], forms: pd.DataFrame | None = None,
              validation: pd.DataFrame | None = None) -> list[Need]:
-    """A plan for each cell, in the order of the scenario; `forms` are a run's closed forms."""
+    """Return a capacity plan for each cell, by client count and then in the order of the scenario.
+
+    `forms` are the closed forms of the run (`closed_forms.csv`), from which latencies and the ends of the
+    costs' intervals are read; `validation` is the table of the model's errors (`validation.csv`). Without
+    them the plans have no latencies or no bands.
+    """
     scenario = manifest["scenario"]
     asked = scenario.get("simulation") or {}
     prices, subjects = asked.get("prices"), manifest.get("subjects", {})
@@ -47,7 +53,11 @@ def needs_of(trials: pd.DataFrame, manifest: Mapping[str, Any], forms: pd.DataFr
 
 
 def _with_latencies(need: Need, forms: pd.DataFrame) -> Need:
-    """The same with the latencies that closed forms foretell of its workers: of so many, and no others."""
+    """Return the plan with the latencies that the closed forms predict.
+
+    The forms are for a given number of workers: unless that is the planned one, the plan is returned as it
+    is.
+    """
     mine = forms[(forms["transport"] == need.transport) & (forms["clients"] == need.clients)]
     known = dict(zip(mine["quantity"], mine["value"].astype(float), strict=True))
     if need.workers is None or known.get("planned_workers") != need.workers:
@@ -58,7 +68,10 @@ def _with_latencies(need: Need, forms: pd.DataFrame) -> Need:
 
 def _with_bands(plan: Sequence[Need], manifest: Mapping[str, Any], forms: pd.DataFrame | None,
                 validation: pd.DataFrame | None) -> list[Need]:
-    """The same with the bands of workers and money, and how often each takes the least of as many clients."""
+    """Return the plans with bands of workers and of price, and the share of draws in which each is cheapest.
+
+    A plan is compared with the others for the same number of clients, by price, or by workers without prices.
+    """
     drawn = {(need.transport, need.clients): _drawn(need, manifest, forms, validation) for need in plan}
     found = []
     for need in plan:
@@ -83,7 +96,10 @@ def _with_bands(plan: Sequence[Need], manifest: Mapping[str, Any], forms: pd.Dat
 
 def _drawn(need: Need, manifest: Mapping[str, Any], forms: pd.DataFrame | None,
            validation: pd.DataFrame | None) -> tuple[Floats, Floats] | None:
-    """Workers and money of a plan in each joint draw; None where neither costs nor model say how far off."""
+    """Return workers and monthly price of a plan in each joint draw (two arrays of the same length).
+
+    Returns None where neither the costs nor the validation give an uncertainty.
+    """
     if need.workers is None or math.isinf(need.workers_exact):
         return None
     ends, rng = _load_ends(need, forms), uncertainty.generator(need.transport, str(need.clients))
@@ -99,8 +115,11 @@ def _drawn(need: Need, manifest: Mapping[str, Any], forms: pd.DataFrame | None,
 
 
 def _load_ends(need: Need, forms: pd.DataFrame | None) -> tuple[float, float] | None:
-    """A worker's load with the costs at both ends of their intervals, as shares of what it is; None: not
-    known."""
+    """Return a worker's load with the costs at both ends of their intervals, divided by its load at the
+    estimate.
+
+    Returns None where the closed forms do not give both ends.
+    """
     if forms is None:
         return None
     mine = forms[(forms["transport"] == need.transport) & (forms["clients"] == need.clients)]
@@ -111,7 +130,8 @@ def _load_ends(need: Need, forms: pd.DataFrame | None) -> tuple[float, float] | 
 
 def _errors(label: str, manifest: Mapping[str, Any], validation: pd.DataFrame | None, quantity: str
             ) -> list[uncertainty.Error]:
-    """The errors of a validation of a transport's quantity."""
+    """Return the errors of one quantity of a transport in the validation: (error, low, high) for each
+    cell."""
     if validation is None:
         return []
     kind = str(manifest.get("subjects", {}).get(label, {}).get("transport", label))
@@ -122,14 +142,17 @@ def _errors(label: str, manifest: Mapping[str, Any], validation: pd.DataFrame | 
 
 
 def _further_s(asked: Mapping[str, Any], options: Mapping[str, Any]) -> float:
-    """How much longer the server has a connection than its request takes, both ways: a server has it from the
-    client's first segment until the answer, so by nothing, and with TLS by a round trip."""
-    ways_ms = [asked.get(name) or 0.0 for name in ("rtt_ms", "up_ms", "down_ms")]   # the one or the other two
+    """Return the time in seconds by which the server holds a connection longer than its request takes.
+
+    The server holds a connection from the client's first segment until the answer. So the time is 0, and with
+    TLS one round trip.
+    """
+    ways_ms = [asked.get(name) or 0.0 for name in ("rtt_ms", "up_ms", "down_ms")]   # the first or the others
     return float(sum(ways_ms)) / 1000 if options.get("tls") else 0.0
 
 
 def _own(manifest: Mapping[str, Any], subject: Mapping[str, Any]) -> Own:
-    """What each worker of a subject has to itself, by the costs that the run was simulated with."""
+    """Return the work that each worker of a subject does for itself, by the costs of the simulation."""
     options = subject.get("options", {})
     kind = (subject.get("transport"), options.get("tls", False), options.get("compression", "none"))
     for each in (manifest.get("costs") or {}).get("by_kind", ()):

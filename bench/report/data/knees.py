@@ -1,11 +1,10 @@
-"""`capacity.csv`: the capacity limit of each transport with its interval, and which side gave in first.
+"""`capacity.csv`: the capacity limit ("knee") of each transport, and the side that failed first.
 
-The limit is fitted to all steps that held or broke (`bench.stats.run.capacity_limit`). The figures beside
-it are of the
-trials at the highest level, not above the limit, that held. `limited_by` is read off the trials of the lowest
-level above it that broke, or in which those who measure gave in (`bench.audit.limited_by`); it is `limit`
-where nothing
-broke up to `capacity.most`, and `time` where the search was cut off.
+The limit and its interval are fitted to all steps that held or broke the objective
+(`bench.stats.run.capacity_limit`). The other figures of a row are from the trials that held at the highest
+level not above the limit. `limited_by` is taken from the trials of the lowest level above it that broke, or
+at which the load generator or the feed failed (`bench.audit.limited_by`). It is `limit` where nothing broke
+up to `capacity.most`, and `time` where the search was cut off.
 """
 
 from __future__ import annotations
@@ -27,7 +26,10 @@ COLUMNS = (
 
 
 def knees(trials: pd.DataFrame, scenario: Mapping[str, Any]) -> pd.DataFrame | None:
-    """`capacity.csv`, from `trials.csv` and the scenario; None where the run was no search."""
+    """Return `capacity.csv`, one row per transport, from `trials.csv` and the scenario.
+
+    Returns None where the run was no search for the capacity limit.
+    """
     capacity = scenario.get("capacity")
     if not capacity:
         return None
@@ -40,8 +42,10 @@ def knees(trials: pd.DataFrame, scenario: Mapping[str, Any]) -> pd.DataFrame | N
 
 
 def at_knees(trials: pd.DataFrame, scenario: Mapping[str, Any]) -> pd.DataFrame:
-    """The trials of a search that held at the highest level below their transport's limit; of any other run,
-    all of them."""
+    """Return the trials that held at the highest level below their transport's capacity limit.
+
+    Of a run that was no search, returns all trials.
+    """
     found = knees(trials, scenario)
     if found is None:
         return trials
@@ -54,17 +58,17 @@ def at_knees(trials: pd.DataFrame, scenario: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def level(row: Row, capacity: Mapping[str, Any]) -> int:
-    """What was raised, in a row of `trials.csv`."""
+    """Return the level of a trial (a row of `trials.csv`): its value of the column that the search raised."""
     return round(float(row[capacity["raised"]]))
 
 
 def outcome(row: Row, capacity: Mapping[str, Any]) -> Outcome:
-    """What a trial says about its level."""
+    """Return the outcome of a trial by the search's objective: held, broke, bound or void."""
     return outcome_of(row, objective.parse(capacity["objective"]))
 
 
 def held(row: Row, capacity: Mapping[str, Any]) -> bool:
-    """Whether a trial held the objective."""
+    """Return whether a trial held the objective."""
     return outcome(row, capacity) == "held"
 
 
@@ -93,7 +97,8 @@ def _knee(label: str, rows: list[Row], capacity: Mapping[str, Any]) -> dict[str,
 
 
 def _limit(found: Knee) -> dict[str, float]:
-    """The limit and its bounds: the lower one alone where nothing broke, the upper one where nothing held."""
+    """Return the limit with its bounds: only the lower one where nothing broke, only the upper where nothing
+    held."""
     if found.limit is not None:
         return {"limit": found.limit.estimate, "limit_low": found.limit.low, "limit_high": found.limit.high}
     return {"limit": math.nan, "limit_low": math.nan if found.held is None else float(found.held),
@@ -101,13 +106,16 @@ def _limit(found: Knee) -> dict[str, float]:
 
 
 def _is_known(steps: list[Step]) -> bool:
-    """Whether there is an interval that can be told, however wide: time may be over before it is narrow."""
+    """Return whether enough steps held and broke for an interval, however wide.
+
+    The time of the search may be over before the interval is narrow.
+    """
     counts = [sum(step.outcome == way for step in steps) for way in ("held", "broke")]
     return min(counts) >= EACH_LEAST
 
 
 def _limited_by(rows: list[Row], steps: list[Step], found: Knee, *, ended: bool) -> str:
-    """The side that gave in first."""
+    """Return the side that failed first, or `limit` or `time` where none did."""
     for wanted, at in ((("broke",), found.broke), (("bound", "void"), found.bound)):
         there = [row for row, step in zip(rows, steps, strict=True)
                  if step.level == at and step.outcome in wanted]

@@ -1,18 +1,18 @@
 """The closed forms of the transports, beside what was measured.
 
     push transport measured ─► δ (its mean latency at the same client count)
-    scenario ─► λ: updates a second that a client subscribes to     └─► model of each other transport
+    scenario ─► λ: updates per second that a client subscribes to   └─► model of each other transport
 
-A transport pushes if its model asks no requests. Of the first one that does, the mean latency is taken
-as δ, the way from the server to a client with the wait for other clients in it; then the model of a
-polling transport has no parameter that was fitted to the transport itself. Without a push transport in
-the run there is no δ, and nothing is drawn.
+A transport pushes if its model has no requests. The mean latency of the first one that pushes is taken as δ,
+the way from the server to a client, which includes the wait for other clients. With δ known, the model of a
+polling transport has no parameter that was fitted to that transport. Without a push transport in the run
+there is no δ, and no closed form is drawn.
 
-Forms that take ticks as a Poisson process (all but the model's `ANY_FEED`) are left out where the schedule
-is another one. A mean age is mostly the feed's: how long its symbols were quiet in these few seconds. So
-what is foreseen of it is the age that an ideal client was measured to have, and the form of the excess.
+Forms that take ticks as a Poisson process (all but those in the model's `ANY_FEED`) are left out where the
+feed has another schedule. A mean age depends mostly on the feed: on how long its symbols were quiet during
+the trial. So the predicted age is the measured age of an ideal client plus the closed form of the excess age.
 
-Known weakness: a long poller's own pause between answer and request is taken as none.
+Known weakness: the pause of a long poller between an answer and its next request is taken as zero.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FIGURES = ("latency_mean_ms", "age_mean_ms", "age_excess_mean_ms")
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """A figure of one cell as its model has it, and as it was measured."""
+    """A figure of one cell: as its closed form predicts it, and as it was measured."""
 
     transport: str
     clients: int
@@ -42,12 +42,12 @@ class Foreseen:
 
     @property
     def off(self) -> float:
-        """(measured − foreseen) / foreseen."""
+        """Return the relative difference, (measured − foreseen) / foreseen."""
         return self.measured / self.foreseen - 1
 
 
 def push(run: Run) -> str | None:
-    """The first transport of the run that pushes."""
+    """Return the label of the run's first transport that pushes; None where none does."""
     for label in run.transports:
         kind, options = _subject(run, label)
         if options is not None and transports.part(kind, "model").requests_per_s(options, 1.0, 0.001) == 0:
@@ -56,7 +56,10 @@ def push(run: Run) -> str | None:
 
 
 def foreseen(run: Run) -> list[Foreseen]:
-    """All closed forms that can be set beside a measurement, by figure, transport and client count."""
+    """Return all closed forms that have a measured counterpart, by figure, transport and client count.
+
+    Returns an empty list where the run has no push transport.
+    """
     pusher = push(run)
     if pusher is None:
         return []
@@ -84,12 +87,15 @@ def foreseen(run: Run) -> list[Foreseen]:
 
 
 def poisson(run: Run) -> bool:
-    """Whether the run's ticks were a Poisson process."""
+    """Return whether the run's ticks were a Poisson process."""
     return bool(run.manifest["scenario"]["feed"].get("schedule") == "poisson")
 
 
 def _form_s(run: Run, figure: str, kind: str, options: object, clients: int, delay_s: float) -> float:
-    """The closed form of a figure; of an age that of its excess. NaN where none holds for the schedule."""
+    """Return the closed form of a figure in seconds; for both ages that of the excess age.
+
+    Returns NaN where no form holds for the feed's schedule.
+    """
     model = transports.part(kind, "model")
     rate_per_s, symbols = demand(run, clients)
     form, given = "latency_mean_s", {}
@@ -103,9 +109,9 @@ def _form_s(run: Run, figure: str, kind: str, options: object, clients: int, del
 
 
 def demand(run: Run, clients: int) -> tuple[float, int]:
-    """What one client asks for: updates a second as they were due, and how many symbols."""
+    """Return the demand of one client: updates per second that were due, and the number of its symbols."""
     here = run.valid[run.valid["clients"] == clients]
-    # Not times `sample`: what was due is of all clients, whoever's rows are kept.
+    # Not multiplied by `sample`: updates due are counted for all clients, whether their rows are kept or not.
     client_s = float((here["measure_s"] * here["clients"]).sum())
     scenario = run.manifest["scenario"]
     symbols = scenario["load"].get("symbols_per_client") or scenario["feed"].get("symbols") or 1
@@ -113,7 +119,8 @@ def demand(run: Run, clients: int) -> tuple[float, int]:
 
 
 def _subject(run: Run, label: str) -> tuple[str, object | None]:
-    """The folder of a transport and its options; None where this version has no such folder."""
+    """Return the folder of a transport and its options; None for the options where they can't be read
+    here."""
     subject: Mapping[str, Any] = run.manifest["scenario"]["transports"][label]
     kind = str(subject.get("transport") or label)
     if kind not in transports.names():

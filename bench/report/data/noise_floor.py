@@ -1,17 +1,17 @@
-"""The smallest difference that this machine can claim: what one server seems to differ by from itself.
+"""The smallest difference that this machine can claim, found by comparing a server with itself.
 
-A run may hold the same thing twice, under two names (A/A: same transport, same options). The two are
-compared like any others, within blocks, but here the answer is known: they don't differ. So whatever they
-seem to differ by is the machine's doing, and so is the width of the interval:
+A run may hold the same transport with the same options under two names (an A/A test). The two are compared
+like any others, within blocks, but here the answer is known: they don't differ. So any difference that
+appears between them is due to the machine, and so is the width of its interval:
 
-    floor = the bound of their 95 % interval that lies farther from "no difference"
+floor = the bound of their 95 % interval that lies farther from "no difference"
 
-An effect between two others that is smaller than the floor, for the same figure and client count, is
-called not claimable on this machine, even where a test calls it separable. With several such pairs the
-widest counts.
+An effect between two other transports that is smaller than the floor, for the same figure and client count,
+is called not claimable on this machine, even where a test calls it separable. Where a run has several such
+pairs, the widest floor counts.
 
-Known weakness: with few blocks the floor is wide because the interval is; it says what can be claimed
-with so many blocks, here, now.
+Known weakness: with few blocks the floor is wide because the interval is wide. It holds only for this number
+of blocks, on this machine, at this time.
 """
 
 from __future__ import annotations
@@ -29,19 +29,21 @@ from bench.stats.run.comparison import Comparison, comparisons
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """What the same server under two names seems to differ by in one figure, at one client count."""
+    """The apparent difference of one server under two names, in one figure at one client count."""
 
     comparison: Comparison
 
     @property
     def size(self) -> float:
-        """The smallest claimable difference: a factor above 1 for a ratio, else an amount; NaN with fewer
-        than two blocks."""
+        """Return the smallest claimable difference: a factor above 1 for a ratio, else an amount.
+
+        NaN with fewer than two blocks.
+        """
         effect = self.comparison.effect
         return max(_distance(effect.kind, bound) for bound in (effect.interval.low, effect.interval.high))
 
     def hides(self, other: Comparison) -> bool:
-        """Whether the effect between two others is too small to be claimed."""
+        """Return whether the effect between two others is too small to be claimed."""
         mine, theirs = self.comparison.effect, other.effect
         if mine.kind != theirs.kind or math.isnan(self.size):
             return False
@@ -49,14 +51,15 @@ class Floor:
 
 
 def _distance(kind: str, value: float) -> float:
-    """How far from no difference."""
+    """Return the distance of an effect from no difference: a factor of 1 or more for a ratio, else an
+    amount."""
     if math.isnan(value):
         return math.nan
     return max(value, 1 / value) if kind == "ratio" else abs(value)
 
 
 def twins(run: Run) -> list[tuple[str, str]]:
-    """Every two subjects of the run that are the same under two names."""
+    """Return every pair of labels that stand for the same transport with the same options."""
     manifest = run.manifest
     alike: dict[str, list[str]] = {}
     for label, subject in manifest["scenario"]["transports"].items():
@@ -67,7 +70,7 @@ def twins(run: Run) -> list[tuple[str, str]]:
 
 
 def floors(run: Run, columns: Iterable[str]) -> list[Floor]:
-    """The floor of each figure at each client count, one for each pair of twins."""
+    """Return the floors of the given figures: one for each client count and pair of equal subjects."""
     pairs = {frozenset(pair) for pair in twins(run)}
     if not pairs:
         return []
@@ -79,7 +82,11 @@ def floors(run: Run, columns: Iterable[str]) -> list[Floor]:
 
 
 def floor_under(comparison: Comparison, found: Sequence[Floor]) -> Floor | None:
-    """The widest floor that `comparison` lies below; None where it can be claimed, or is one of twins."""
+    """Return the widest floor that `comparison` lies below.
+
+    Returns None where the difference can be claimed, and where `comparison` is itself one of a pair of
+    equals.
+    """
     same = [floor for floor in found if floor.comparison.figure == comparison.figure
             and floor.comparison.clients == comparison.clients and floor.hides(comparison)]
     if any(floor.comparison == comparison for floor in found):

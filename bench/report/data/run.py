@@ -1,10 +1,10 @@
-"""A run, read for judging: its manifest, a row a trial, a row a cell, and what figures are drawn from.
+"""A run, read for judging: its manifest, a row for each trial and cell, and the data of the figures.
 
     manifest.json, trials/*/ ─► trials.csv   summary.csv   distributions.parquet   timelines.parquet
                                      └── a report is made from these alone ──┘
 
-With the raw tables there, everything is computed from them anew, every time. A run that was kept
-without them (they can be large) is read from the four condensed files, and gives the same report.
+Where the raw tables of the trials are present, everything is computed from them anew, every time. A run that
+was kept without them (they can be large) is read from the condensed files, and gives the same report.
 """
 
 from __future__ import annotations
@@ -40,70 +40,73 @@ BESIDE = {
     "measured": ("transport", "clients"), "validation": prediction.COLUMNS,
     "closed_forms": ("transport", "clients", "quantity", "value", "unit"),
 }
-"""Tables that only some runs have, and the columns that they can't do without."""
+"""Tables that only some runs have, by name, and the columns that each must have."""
 TEXTS = ("transport", "quantity", "met", "unit", "source", "kernel_latency_is_bound")
-"""Their columns that are no numbers."""
+"""The columns of these tables that hold text."""
 CONDENSED = ("trials.csv", "distributions.parquet", "timelines.parquet")
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run's figures. The frames' columns are described in `docs/results.md`."""
+    """The figures of a run. The frames' columns are described in `docs/results.md`."""
 
     folder: Path
     manifest: Mapping[str, Any]
     trials: pd.DataFrame
-    """`trials.csv`: one row a trial, failed ones too, in the order in which they were made."""
+    """`trials.csv`: one row per trial, failed ones too, in the order in which they were made."""
     summary: pd.DataFrame
-    """`summary.csv`: one row a (transport, clients) cell; of a search for the knee, those at the knees."""
+    """`summary.csv`: one row per (transport, clients) cell; of a search, the cells at the capacity limits."""
     distributions: pd.DataFrame
     """`trial, instant, bin, count`: latencies in bins of 0.5 %."""
     timelines: pd.DataFrame
-    """`trial, at_s, due, arrived`: updates in steps of 100 ms."""
+    """`trial, at_s, due, arrived`: updates due and arrived in steps of 100 ms."""
     measured: pd.DataFrame | None = None
     """`measured.csv` of a simulated run: cells of the same shape, as rows of `summary.csv`."""
     validation: pd.DataFrame | None = None
-    """`validation.csv` of a simulated run: how far its model was checked."""
+    """`validation.csv` of a simulated run: the errors of its model where it was checked."""
     closed_forms: pd.DataFrame | None = None
-    """`closed_forms.csv` of a simulated run: what its figures come to without simulating."""
+    """`closed_forms.csv` of a simulated run: its figures, computed without simulating."""
 
     @property
     def simulated(self) -> bool:
-        """Whether its trials were simulated."""
+        """Return whether the run's trials were simulated."""
         return bool((self.trials["source"] == "simulated").any())
 
     @property
     def priced(self) -> bool:
-        """Whether the scenario asks what a fleet costs."""
+        """Return whether the scenario asks for the price of a capacity plan."""
         return bool((self.manifest["scenario"].get("simulation") or {}).get("prices"))
 
     @property
     def fleet(self) -> list[Need]:
-        """The capacity plan of a simulated run; empty of others, and of a search for the knee."""
+        """Return the capacity plan of a simulated run; an empty list for any other run and for a search."""
         if not self.simulated or self.knees is not None:
             return []
         return capacity_plan.needs_of(self.trials, self.manifest, self.closed_forms, self.validation)
 
     @property
     def transports(self) -> tuple[str, ...]:
-        """The labels of what was compared, in the scenario's order."""
+        """Return the labels of the transports that were compared, in the scenario's order."""
         return tuple(self.manifest["scenario"]["transports"])
 
     @property
     def clients(self) -> tuple[int, ...]:
-        """The client counts, rising."""
+        """Return the client counts of the scenario, in ascending order."""
         return tuple(sorted(int(count) for count in self.manifest["scenario"]["load"]["clients"]))
 
     @property
     def knees(self) -> pd.DataFrame | None:
-        """`capacity.csv`: one row a transport; None where the run was no search for the knee."""
+        """Return `capacity.csv`, one row per transport; None where the run was no search for the capacity
+        limit."""
         return knees(self.trials, self.manifest["scenario"])
 
     @property
     def lacks(self) -> str | None:
-        """Why not all is there that was asked for, in a sentence: places of the plan without a VALID trial,
-        first or repeated, or without any; of a search for the knee, transports whose was not found, whatever
-        gave in. None: all is there."""
+        """Return a sentence that says what is missing of what the scenario asks for; None where nothing is.
+
+        Missing are places of the plan without a VALID trial (the first one or a repeat), or without any
+        trial; of a search, transports whose capacity limit was not found, whatever the cause.
+        """
         searched = self.knees
         if searched is not None:
             missing = [str(label) for label in searched["transport"][~searched["found"].astype(bool)]]
@@ -120,20 +123,23 @@ class Run:
         return f"{len(bad)} of {made} {has} no valid trial: {told_list(bad)}" if bad else None
 
     def _told_place(self, trial: Mapping[Any, Any]) -> str:
-        """A place of the plan, in words."""
+        """Return a place of the plan in words."""
         clients = f", {trial['clients']:,} clients" if len(self.clients) > 1 else ""
         return f"{trial['transport']}{clients}, block {trial['block']}"
 
     @property
     def finished(self) -> bool:
-        """Whether something was made at each place of the plan, or the rule of the scenario ended the run
-        before; a search for the knee has no plan."""
+        """Return whether every place of the plan has a trial, or the scenario's stop rule ended the run
+        before.
+
+        A search for the capacity limit has no plan, and is always finished by this rule.
+        """
         made, planned = len(self.trials.groupby(["block", "position"])), len(self.manifest.get("plan", ()))
         return made >= planned or self.ended_after is not None
 
     @property
     def ended_after(self) -> int | None:
-        """The blocks after which `trials.until` was reached; None where it was not, or there is none."""
+        """Return the blocks after which `trials.until` was reached; None where it was not, or is not set."""
         asked = self.manifest["scenario"].get("trials", {})
         if not asked.get("until"):
             return None
@@ -142,17 +148,21 @@ class Run:
 
     @property
     def claims(self) -> list[Judged]:
-        """The verdicts on what the scenario claims; empty where it claims nothing."""
+        """Return the verdicts on the claims of the scenario; an empty list where it has none."""
         return judged(self.manifest["scenario"], self.valid)
 
     @property
     def valid(self) -> pd.DataFrame:
-        """The trials that may enter a figure."""
+        """Return the trials that may enter a figure: the VALID ones."""
         return self.trials[self.trials["verdict"] == "VALID"]
 
 
 def open_run(folder: Path) -> Run:
-    """Read a run and compute its figures; a folder that is no run raises `RunError`."""
+    """Read a run and compute its figures.
+
+    Raises `RunError` where the folder holds no run, a run without trials (a reconnect storm or a crossover
+    map), or one of which no trial has finished, and where a file is missing or can't be read.
+    """
     manifest = manifests.read(folder)
     done = trial_record.trial_folders(folder)
     for name in ("storm", "crossover"):
@@ -169,7 +179,11 @@ def open_run(folder: Path) -> Run:
 
 
 def optional_table(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
-    """A table that only some runs have; text where a number belongs is refused."""
+    """Read a table that only some runs have; return None where the file does not exist.
+
+    Raises `RunError` where the file can't be read, a required column is missing, or a number's column holds
+    text.
+    """
     if not path.is_file():
         return None
     frame = _table(path, plain.read_csv, columns, "delete it to do without", typed=False)
@@ -181,8 +195,10 @@ def optional_table(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
 
 
 def write_condensed(run: Run) -> None:
-    """Write the four files that the run's report is made from, the knees of a search and the verdicts on
-    claims."""
+    """Write the condensed files that the report is made from.
+
+    Also writes `capacity.csv` of a search, `claims.csv` and `fleet.csv`, where the run has them.
+    """
     tables = {"trials.csv": run.trials, "summary.csv": run.summary}
     if run.knees is not None:
         tables["capacity.csv"] = run.knees
@@ -199,7 +215,7 @@ def write_condensed(run: Run) -> None:
 
 
 def verdict_words(verdict: Verdict) -> dict[str, str]:
-    """The verdict's columns of `trials.csv`."""
+    """Return the columns of `trials.csv` that hold a verdict."""
     return {
         "verdict": verdict.status,
         "reasons": "; ".join(str(reason) for reason in verdict.reasons),
@@ -208,8 +224,11 @@ def verdict_words(verdict: Verdict) -> dict[str, str]:
 
 
 def _is_raw(done: list[Path]) -> bool:
-    """Whether the trials have their raw tables: all that were measured, or none. A run of which a part is
-    gone is refused, since it would be read from the condensed files without anybody's noticing."""
+    """Return whether the measured trials have their raw tables.
+
+    Raises `RunError` where only some of them do: the run would be read from the condensed files without
+    anybody noticing.
+    """
     measured = [path for path in done if _was_measured(trial_record.read_trial(path))]
     bare = [path for path in measured if not (path / "deliveries.parquet").is_file()]
     if bare and len(bare) < len(measured):
@@ -224,7 +243,7 @@ def _was_measured(record: trial_record.TrialRecord) -> bool:
 
 
 def _from_raw(folders: list[Path]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The frames, one trial in memory at a time."""
+    """Return trials, distributions and timelines, with the tables of one trial in memory at a time."""
     rows, distributions, timelines = [], [], []
     for folder in folders:
         record = trial_record.read_trial(folder)
@@ -243,7 +262,10 @@ def _from_raw(folders: list[Path]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataF
 
 
 def _from_condensed(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The frames as `write_condensed` left them."""
+    """Return trials, distributions and timelines as `write_condensed` left them.
+
+    Raises `RunError` where one of the files is missing or can't be read.
+    """
     missing = [name for name in CONDENSED if not (folder / name).is_file()]
     if missing:
         raise RunError(f"{folder}: found neither raw deliveries nor {', '.join(missing)}; "
@@ -259,7 +281,10 @@ def _from_condensed(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFr
 
 def _table(path: Path, read: Callable[[Path], pd.DataFrame], columns: Sequence[str],
            mend: str = "delete it and report from the raw tables", *, typed: bool = True) -> pd.DataFrame:
-    """A condensed file; one that `write_condensed` did not write is refused."""
+    """Read a condensed file.
+
+    Raises `RunError` where it can't be read or lacks a column, and so was not written by `write_condensed`.
+    """
     try:
         frame = read(path)
         if path.suffix == ".csv" and typed:
@@ -274,7 +299,7 @@ def _table(path: Path, read: Callable[[Path], pd.DataFrame], columns: Sequence[s
 
 
 def _typed(trials: pd.DataFrame) -> pd.DataFrame:
-    """The columns in their order, each with its type, wherever the rows came from."""
+    """Return the columns of `trials.csv` in their order, each with its type, whatever the rows' source."""
     table = trials.reindex(columns=[*COLUMNS, *VERDICT_WORDS])
     for name in table.columns:
         if name in (*WORDS, *VERDICT_WORDS):
@@ -285,8 +310,10 @@ def _typed(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def shown_clients(run: Run) -> int:
-    """The client count that figures for one count show: the largest with a valid trial of every
-    transport that has any."""
+    """Return the client count of the figures that show only one.
+
+    It is the largest at which every transport with any valid trial has one.
+    """
     have = {label: set(run.valid.loc[run.valid["transport"] == label, "clients"]) for label in run.transports}
     common = set.intersection(*[counts for counts in have.values() if counts] or [set()])
     return int(max(common or set(run.clients)))
