@@ -1,8 +1,8 @@
-"""How a figure looks: one colour, marker and line for each transport, the same in every figure.
+"""The style of all figures: one colour, marker and line for each transport, the same in every figure.
 
 The colours are those of Okabe and Ito, which readers with any of the common colour blindnesses can tell
-apart; markers, line styles and hatches say the same again without colour. Text is drawn as paths, and
-nothing in a file depends on when or where it was made, so that the same run gives the same bytes.
+apart. Markers, line styles and hatches carry the same information without colour. Text is drawn as paths, and
+nothing in a file depends on when or where it was made, so the same run gives the same bytes.
 """
 
 from __future__ import annotations
@@ -29,23 +29,24 @@ from bench.stats.run.uncertainty import number as number
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ((4.0, 2.0), (1.2, 1.6), (7.0, 2.0, 1.2, 2.0), (9.0, 3.0))
-"""How the closed form of one transport after the other is dashed."""
+"""The dash patterns of closed forms, by the transport's place."""
 USUAL = ("short_polling", "long_polling", "websocket")
-"""Who keeps the first looks whatever else is beside, so that a reader of two reports meets the same ones."""
+"""The transports that always have the first looks, whatever else is in the run, so that a reader of two
+reports meets the same ones."""
 CLOSED_FORM, MEASURED, CHECKED = "closed form", "measured", "checked range"
-"""What labels of a legend end with, whose marks stand beside those of a transport."""
+"""Endings of the legend's labels for marks other than a transport's own."""
 NARROW = "\u202f"
 """A narrow space at which no line is broken."""
 FULL = (0, (1, 2))
-"""How it is dotted where a worker is full."""
+"""The dash pattern of the line that marks a full worker."""
 WIDTH = 13.0
-"""Characters of a legend that fit side by side below an inch of a figure."""
+"""Characters of a legend that fit side by side in one inch of a figure's width."""
 TITLE = 9.5
-"""The same of a title."""
+"""Characters of a title that fit in one inch of a figure's width."""
 HANDLE = 8
-"""Characters that a label's mark takes, with the space around it."""
+"""Characters that the mark of a label takes, with the space around it."""
 SHORT = 60.0
-"""A logarithmic axis whose end is below so many times its begin has few powers of ten on it."""
+"""The ratio of its ends below which a logarithmic axis has only a few powers of ten on it."""
 INK = "#222222"
 FAINT = "#767676"
 GRID = "#e3e3e3"
@@ -62,17 +63,21 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How one transport is drawn."""
+    """The look of one transport: its name in a legend, colour, marker, and dashes of its closed form."""
 
     name: str
     colour: str
     marker: str
     dashes: tuple[float, ...]
-    """Of its closed form."""
+    """The dash pattern of its closed form."""
 
 
 def looks(transports: Sequence[str], simulated: Sequence[str] = ()) -> dict[str, Look]:
-    """The look of each transport: of the usual ones their own, of all others by the place in the scenario."""
+    """Return the look of each transport, by label.
+
+    The usual ones keep their own look; all others get the next free one, in the order of `transports`. The
+    labels in `simulated` are marked as such in the name.
+    """
     kept = {label: USUAL.index(label) for label in transports if label in USUAL}
     free = (place for place in itertools.count() if place not in kept.values())
     found = {}
@@ -85,39 +90,42 @@ def looks(transports: Sequence[str], simulated: Sequence[str] = ()) -> dict[str,
 
 
 def darker(colour: str) -> str:
-    """A shade of a colour (`#rrggbb`) that is told from it where one lies on the other."""
+    """Return a darker shade of a colour (`#rrggbb`), to be distinguished where one lies on the other."""
     return "#" + "".join(f"{int(colour[place:place + 2], 16) * 3 // 4:02x}" for place in (1, 3, 5))
 
 
 def title(label: str) -> str:
-    """A label as a reader reads it: `short_polling` is short polling, `websocket` is WebSocket."""
+    """Return a label as a reader reads it: `short_polling` as short polling, `websocket` as WebSocket."""
     return label.replace("_", " ").replace("websocket", "WebSocket")
 
 
 def sentence(text: str) -> str:
-    """The text with a capital."""
+    """Return the text with a capital first letter."""
     return text[:1].upper() + text[1:]
 
 
 def listed(names: Sequence[str]) -> str:
-    """One, two and three."""
+    """Return names as a list in words: "one, two and three"."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def counted(count: int, noun: str) -> str:
-    """1 worker, 1,000 workers."""
+    """Return a count with its noun: "1 worker", "1,000 workers"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def percent(share: float, digits: int = 1, *, signed: bool = True) -> str:
-    """A share in per cent, on one line: `+28.8 %`; a dash for NaN."""
+    """Return a share in per cent, without a line break: `+28.8 %`; a dash for NaN."""
     if math.isnan(share):
         return "–"
     return f"{100 * share:{'+' if signed else ''}.{digits}f}{NARROW}%".replace("-", "−")
 
 
 def banded(value: float, low: float, high: float) -> str:
-    """A figure with its band; its digits end where the band begins. Without a band, three digits."""
+    """Return a figure with its band: `510 (450–580)`.
+
+    The last digit written is that of half the band's width. Without a band, it has three significant digits.
+    """
     if not (math.isfinite(low) and math.isfinite(high) and math.isfinite(value)) or high <= low:
         return number(value)
     end = uncertainty.digits(value, low, high)
@@ -129,13 +137,16 @@ def banded(value: float, low: float, high: float) -> str:
 
 
 def settings() -> AbstractContextManager[None]:
-    """The settings, for as long as a figure is drawn or written."""
+    """Return a context with the matplotlib settings under which a figure is drawn or written."""
     return mpl.rc_context(SETTINGS)  # type: ignore[arg-type]
 
 
 def plain_ticks(axes: Axes, which: str) -> None:
-    """Write the ticks of a logarithmic axis as plain numbers: 0.1, 1, 10, 1,000. Where it goes over so little
-    that only one or two of these are on it, 2 and 5, 20 and 50 … are written as well."""
+    """Write the ticks of a logarithmic axis (`x` or `y`) as plain numbers: 0.1, 1, 10, 1,000.
+
+    Where the axis is so short that only one or two of these are on it, 2 and 5, 20 and 50 … are written as
+    well.
+    """
     axis = axes.xaxis if which == "x" else axes.yaxis
 
     def between(value: float, _: int) -> str:
@@ -148,13 +159,13 @@ def plain_ticks(axes: Axes, which: str) -> None:
 
 
 def heading(figure: Figure, text: str) -> None:
-    """The title of a whole figure, on as many lines as it takes."""
+    """Set the title of a whole figure, wrapped to as many lines as it needs."""
     lines = textwrap.wrap(text, int(TITLE * figure.get_figwidth()))
     figure.suptitle("\n".join(lines), x=0.01, ha="left", weight="bold", size=12)
 
 
 def aside(figure: Figure, text: str) -> None:
-    """A small note along a figure's right edge: what it is, wherever it is shown alone."""
+    """Write a small note along a figure's right edge, which says what it is wherever it is shown alone."""
     engine = figure.get_layout_engine()
     assert isinstance(engine, ConstrainedLayoutEngine), "as every figure of a report"
     with settings():
@@ -163,7 +174,8 @@ def aside(figure: Figure, text: str) -> None:
 
 
 def closed_form(axes: Axes, look: Look, label: str, x: Sequence[float], y: Sequence[float]) -> None:
-    """A closed form: a dashed line in a darker shade of its transport's colour, a stroke at each point."""
+    """Draw a closed form: a dashed line in a darker shade of its transport's colour, with a stroke at each
+    point."""
     colour = darker(look.colour)
     axes.plot(x, y, color=colour, linestyle=(0, look.dashes), linewidth=1.1, zorder=3,
               label=f"{title(label)}, {CLOSED_FORM}")
@@ -171,12 +183,15 @@ def closed_form(axes: Axes, look: Look, label: str, x: Sequence[float], y: Seque
 
 
 def explain_full(axes: Axes) -> None:
-    """In the legend: what a line of the style `FULL` is."""
+    """Add the meaning of a line of the style `FULL` to the legend."""
     axes.plot([], [], color=FAINT, linestyle=FULL, linewidth=1.1, label=f"a full worker, {CLOSED_FORM}")
 
 
 def legend(figure: Figure, axes: Axes) -> None:
-    """A legend of what was drawn on `axes`: transports first, then what stands beside them, kind by kind."""
+    """Add a legend of what was drawn on `axes`: transports first, then the other marks, kind by kind.
+
+    Where nothing was drawn, the figure says so instead.
+    """
     handles, labels = axes.get_legend_handles_labels()
     if not handles:
         axes.text(0.5, 0.5, "no valid trial has this figure", ha="center", transform=axes.transAxes)
@@ -188,7 +203,7 @@ def legend(figure: Figure, axes: Axes) -> None:
 
 
 def key(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:
-    """A legend below the figure, where it hides nothing, to be read line by line."""
+    """Add a legend below the figure, where it hides nothing, in the order of reading line by line."""
     columns = _columns(labels, WIDTH * figure.get_figwidth())
     by_columns = [place for first in range(columns) for place in range(first, len(labels), columns)]
     figure.legend([handles[place] for place in by_columns], [labels[place] for place in by_columns],
@@ -196,7 +211,7 @@ def key(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> Non
 
 
 def _columns(labels: Sequence[str], room: float) -> int:
-    """How many of the labels stand side by side: as many as are no wider than that, and fill their lines."""
+    """Return the most labels that fit side by side within `room` characters and fill their lines."""
     for columns in range(min(6, len(labels)), 1, -1):
         longest = [max(map(len, labels[first::columns])) for first in range(columns)]
         balanced = math.ceil(len(labels) / math.ceil(len(labels) / columns)) == columns
@@ -206,7 +221,7 @@ def _columns(labels: Sequence[str], room: float) -> int:
 
 
 def svg(figure: Figure, name: str) -> str:
-    """The figure as SVG for a page: no prolog, no dates, and identifiers that begin with `name`."""
+    """Return the figure as SVG for a page: no prolog, no dates, and identifiers that begin with `name`."""
     buffer = io.StringIO()
     with settings(), mpl.rc_context({"svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", metadata={

@@ -6,6 +6,6 @@ Modules, in reading order:
     cost       bytes, server CPU and memory
     load       utilisation, misses, requests and sockets of a simulated run
     storm      recovery from a reconnect storm
-    crossover  the cheapest and the freshest, over a map
-    outlook    what was simulated beyond a measured run, for notebooks
+    crossover  the cheapest and the freshest transport, over a map
+    outlook    simulations beyond a measured run, for notebooks
 """

@@ -29,13 +29,13 @@ KINDS = {
     "connection": ("opening and closing", "++++", 0.24),
     "retransmitted": ("sent again", "oooo", 0.5),
 }
-"""For each kind of bytes: its name, hatch, and how much of the transport's colour it has."""
+"""For each kind of bytes: its name, its hatch, and the strength of the transport's colour in its part."""
 WORTH_DRAWING = 0.005
 """Share of the longest bar below which a part is not drawn."""
 
 
 def bytes_per_update(run: Run) -> Figure:
-    """Bytes on the wire for each update, as bars: one for each transport and direction, by kind."""
+    """Draw the bytes on the wire per update, one bar for each transport and direction, split by kind."""
     clients = shown_clients(run)
     cells = {row["transport"]: row for _, row in run.summary[run.summary["clients"] == clients].iterrows()}
     looks = {label: look for label, look in run_looks(run).items() if label in cells}
@@ -69,7 +69,8 @@ def bytes_per_update(run: Run) -> Figure:
 
 def _bar(axes: Axes, y: float, cell: pd.Series, direction: str, look: style.Look, form: float,
          longest: float) -> set[str]:
-    """One direction of one transport, with its closed form and its bytes; says which parts were drawn."""
+    """Draw the bar of one direction of a transport, with its closed form; return the kinds that were
+    drawn."""
     left, drawn = 0.0, set()
     for part, width in _widths(cell, direction).items():
         if width > WORTH_DRAWING * longest:
@@ -86,10 +87,10 @@ def _bar(axes: Axes, y: float, cell: pd.Series, direction: str, look: style.Look
 
 
 def server_by_clients(run: Run) -> Figure:
-    """Server CPU for each update and memory for each client, against the number of clients."""
+    """Draw server CPU per update and, of a measured run, memory per client, against the client count."""
     with style.settings():
         figure = Figure(figsize=(8.4, 4.4), layout="constrained")
-        if run.simulated:   # without memory
+        if run.simulated:   # memory is not simulated
             axes = figure.subplots()
             by_clients(axes, run, "server_cpu_us_per_update", "CPU time for each update (µs)")
             axes.set_title("What does an update cost the server?")
@@ -106,9 +107,11 @@ def server_by_clients(run: Run) -> Figure:
 
 
 def _widths(cell: pd.Series, direction: str) -> dict[str, float]:
-    """How wide each part is drawn. A part may come out slightly negative, since a client's counters and its
-    kernel's are not looked at in one instant; then the others are drawn a little smaller, so that the bar
-    is as long as its whole."""
+    """Return the width of each part, in bytes.
+
+    A part may come out slightly negative, since a client's counters and its kernel's are not read at the same
+    instant. Then the other parts are drawn a little smaller, so that the bar is as long as the whole.
+    """
     widths = {part: max(0.0, counted(cell, f"{part}_bytes_{direction}_per_update")) for part in PARTS}
     drawn, whole = sum(widths.values()), _whole(cell, direction)
     scale = whole / drawn if drawn > whole else 1.0
@@ -116,18 +119,18 @@ def _widths(cell: pd.Series, direction: str) -> dict[str, float]:
 
 
 def _whole(cell: pd.Series, direction: str) -> float:
-    """All bytes of a direction: what its parts add up to."""
+    """Return all bytes of a direction per update, which is the sum of its parts."""
     return counted(cell, f"bytes_{direction}_per_update")
 
 
 def counted(cell: pd.Series, name: str) -> float:
-    """A figure of the summary; 0 for what was not measured, since a bar has no other way to say so."""
+    """Return a figure of the summary; 0 where it was not measured, since a bar can't show that otherwise."""
     value = cell.get(name)
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
 
 
 def _tint(colour: str, strength: float) -> tuple[float, float, float]:
-    """`colour` mixed with white."""
+    """Return `colour` (`#rrggbb`) mixed with white, as red, green and blue from 0 to 1."""
     channels = (int(colour[place:place + 2], 16) / 255 for place in (1, 3, 5))
     red, green, blue = (1 - strength * (1 - channel) for channel in channels)
     return red, green, blue

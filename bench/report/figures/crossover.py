@@ -1,11 +1,11 @@
-"""The crossover map drawn: who is the cheapest, who the freshest, and the lines that cross.
+"""The figures of a crossover map: the cheapest transport, the freshest one, and the lines that cross.
 
-    one small map for each (budget, round trip): rate → clients ↑, a field an answer
+one small map for each (budget, round trip): rate → clients ↑, a field for each answer
 
 A field has the colour and the marker of the transport that is best there, so that it can be read without
-colour, and how many times as much the next one takes. Two markers on grey are a tie, a cross is where nobody
-can. Hatched is what the costs leave open: another answer lies within their intervals. All figures are of the
-closed forms; the report says how the engine's stand beside them.
+colour, and the factor by which the next one takes more. Several markers on grey are a tie; a cross means that
+no transport can do it. Hatched fields are left open by the costs: another answer lies within their intervals.
+All figures are from the closed forms; the report sets the engine's beside them.
 """
 
 from __future__ import annotations
@@ -31,12 +31,15 @@ OPEN: dict[str, Any] = {"facecolor": "white", "edgecolor": "#b4b4b4", "hatch": "
 
 
 def looks(table: pd.DataFrame) -> dict[str, style.Look]:
-    """The look of each transport, by its place in the scenario."""
+    """Return the look of each transport, by its place in the scenario."""
     return style.looks(table["transport"].unique().tolist())
 
 
 def cheapest(table: pd.DataFrame, title: str) -> Figure:
-    """A map for each budget (downwards) and round trip (rightwards)."""
+    """Draw the cheapest transport: a small map for each budget (downwards) and round trip (rightwards).
+
+    `table` is `crossover.csv`.
+    """
     mine = table[table["asked"] == "cheapest"]
     budgets, trips = _values(mine, "staleness_ms"), _values(mine, "rtt_ms")
     with style.settings():
@@ -59,7 +62,7 @@ def cheapest(table: pd.DataFrame, title: str) -> Figure:
 
 
 def freshest(table: pd.DataFrame, title: str) -> Figure:
-    """A map for each round trip: the least excess age that the workers can give."""
+    """Draw the freshest transport: a small map for each round trip, with the least excess age possible."""
     mine = table[table["asked"] == "freshest"]
     trips = _values(mine, "rtt_ms")
     with style.settings():
@@ -76,7 +79,11 @@ def freshest(table: pd.DataFrame, title: str) -> Figure:
 
 
 def lines(table: pd.DataFrame, unit: str) -> Figure:
-    """The cheapest's figures along two axes through the middle of the map: where the lines cross."""
+    """Draw the figure by which the cheapest is chosen along two axes through the middle of the map.
+
+    `unit` labels that figure: CPU, or money per month. Where the lines cross, another transport is the
+    cheapest.
+    """
     mine = table[(table["asked"] == "cheapest") & table["possible"]]
     trip, clients = middle(mine, "rtt_ms"), middle(mine, "clients")
     rate, budget = middle(mine, "rate_per_s"), middle(mine, "staleness_ms")
@@ -107,36 +114,40 @@ def lines(table: pd.DataFrame, unit: str) -> Figure:
 
 
 def figure_column(table: pd.DataFrame) -> str:
-    """What the cheapest are compared by."""
+    """Return the column by which the cheapest is chosen: the price, or CPU where there are no prices."""
     return "cores" if table["price_month"].isna().all() else "price_month"
 
 
 def middle(table: pd.DataFrame, column: str) -> float:
-    """The middle value of an axis; of an even number the higher."""
+    """Return the middle value of an axis; the higher of the two where their number is even."""
     values = _values(table, column)
     return values[len(values) // 2]
 
 
 def may_be_best(field: pd.DataFrame) -> list[str]:
-    """Those that some costs within the intervals make the best of a field, and those that now tie there."""
+    """Return the transports that are best in a field for some costs within their intervals, and those that
+    tie."""
     may = field["best"] | (field["least"] <= field["most"].min()) & (field["least"] < math.inf)
     return [str(label) for label in field.loc[may, "transport"]]
 
 
 def ahead(field: pd.DataFrame) -> str:
-    """How many times as much the next one takes."""
+    """Return the factor by which the next transport takes more, in words."""
     times = field["ahead"].max()
     return "only" if math.isnan(times) else f"{times:.1f} ×" if times < 9.95 else f"{times:,.0f} ×"
 
 
 def age(field: pd.DataFrame) -> str:
-    """The least excess age."""
+    """Return the least excess age of a field, in words."""
     return _time(float(field.loc[field["possible"], "age_excess_ms"].min()))
 
 
 def _map(axes: Axes, table: pd.DataFrame, all_looks: dict[str, style.Look],
          words: Callable[[pd.DataFrame], str]) -> None:
-    """One small map; `words` says of a field that one has for itself by how much."""
+    """Draw one small map.
+
+    `words` says by how much the best transport of a field leads, where there is only one.
+    """
     rates, counts = _values(table, "rate_per_s"), _values(table, "clients")
     for _, field in table.groupby(["rate_per_s", "clients"]):
         x, y = (values.index(float(field[name].iloc[0])) for values, name in (
@@ -175,7 +186,7 @@ def _key(figure: Figure, all_looks: dict[str, style.Look]) -> None:
 
 
 def count(value: float) -> str:
-    """A count as short as can be: 100, 10 k, 1 M."""
+    """Return a count in its shortest form: 100, 10 k, 1 M."""
     for size, letter in ((1e6, " M"), (1e3, " k")):
         if value >= size:
             return f"{value / size:g}{letter}"

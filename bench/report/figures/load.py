@@ -1,8 +1,7 @@
-"""The figures of a simulated run that say what its closed forms foresee beside speed and cost: how full a
-worker is, and what is missed, asked in vain and kept open.
+"""The figures that only a simulated run has: load of a worker, missed updates, empty answers, open sockets.
 
-Marks are the engine's, fine lines the closed forms', as in `bench.report.figures.speed`. A run without closed
-forms has the marks alone.
+Marks are the engine's results, fine lines the closed forms, as in `bench.report.figures.speed`. A run without
+closed forms has only the marks.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from bench.report.style import Look
 from bench.report.text import forms
 
 FINE = 1.0
-"""Width of a closed form's line."""
+"""Width of a closed form's line, in points."""
 TOP = 1.22
-"""Share of a core at the upper edge of `worker_load`, with room for the numbers above a full one."""
+"""Share of a core at the upper edge of `worker_load`, with space for the numbers above a full core."""
 NEAR = 0.12
-"""Share of an axis' width within which two of these numbers would meet."""
+"""Share of an axis' width within which two of these numbers would overlap."""
 
 
 def worker_load(run: Run) -> Figure:
-    """Share of a core that each worker uses against all clients together, up to where it is full."""
+    """Draw the share of a core that each worker uses against all clients, up to where it is full."""
     found, workers = forms.cells(run), _workers(run)
     with style.settings():
         figure = Figure(figsize=(8.4, 4.4), layout="constrained")
@@ -61,8 +60,10 @@ def worker_load(run: Run) -> Figure:
 
 
 def _mark_full(axes: Axes, found: Sequence[tuple[float, Look]]) -> None:
-    """Where a worker's work takes all of its core, by transport; numbers that would meet are set one above
-    the other."""
+    """Mark the client count at which a worker's work takes all of its core, for each transport.
+
+    `found` holds (clients, look). Numbers that would overlap are written one above the other.
+    """
     marked = sorted(((clients, look) for clients, look in found if math.isfinite(clients) and clients >= 1),
                     key=lambda each: each[0])
     for clients, look in marked:
@@ -81,7 +82,7 @@ def _mark_full(axes: Axes, found: Sequence[tuple[float, Look]]) -> None:
 
 
 def in_vain(run: Run) -> Figure:
-    """Updates missed, answers without news and sockets, against the number of clients."""
+    """Draw updates missed, answers without news and open sockets, against the number of clients."""
     panels = (("missed_share", "updates missed (%)", 100.0),
               ("answers_empty_share", "empty answers (%)", 100.0), ("sockets", "sockets (log scale)", 1.0))
     with style.settings():
@@ -96,7 +97,7 @@ def in_vain(run: Run) -> Figure:
 
 
 def _panel(axes: Axes, run: Run, column: str, unit: float) -> None:
-    """One figure of `forms.cells` with its closed form."""
+    """Draw one column of `forms.cells` with its closed form; values are multiplied by `unit`."""
     places = {clients: place for place, clients in enumerate(run.clients)}
     found, expected = forms.cells(run), forms.foreseen(run)
     looks = run_looks(run)

@@ -1,7 +1,7 @@
-"""Figures of what was simulated beyond a measured run, for notebooks: raised, as a fleet, far away.
+"""Figures of simulations beyond a measured run, for notebooks: more clients, whole fleets, longer distances.
 
 They take frames (`bench.simulation.outlook` makes them) and the run's looks, and say in title or legend what
-is simulated. What was measured is filled and drawn through, what was simulated hollow and dashed.
+is simulated. Measured results are filled and have solid lines, simulated ones are hollow and dashed.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from bench.stats.trial.latency import bin_quantiles
 
 SHARES = np.linspace(0.01, 0.99, 99)
 WAYS = (("measured", "-", True), ("simulated", (0, (4.0, 2.0)), False))
-"""What a figure sets side by side: its word, line style, whether marks are filled."""
+"""The two sides of a figure: its word, its line style, and whether its marks are filled."""
 
 
 def percentiles(looks: Mapping[str, Look], measured: pd.DataFrame, simulated: pd.DataFrame,
                 distributions: Sequence[pd.DataFrame]) -> Figure:
-    """Latency by percentile of the same trials (rows of `trials.csv`), measured and simulated; their
-    `distributions` in that order."""
+    """Draw latency by percentile of the same trials, measured and simulated.
+
+    `measured` and `simulated` hold rows of `trials.csv`; `distributions` holds their latencies, in the same
+    order.
+    """
     with style.settings():
         figure = Figure(figsize=(8.4, 4.4), layout="constrained")
         axes = figure.subplots()
@@ -45,7 +48,11 @@ def percentiles(looks: Mapping[str, Look], measured: pd.DataFrame, simulated: pd
 
 
 def raised(looks: Mapping[str, Look], found: pd.DataFrame, full_at: float) -> Figure:
-    """Load and latency of one worker over its clients, by closed forms (lines) and by the engine (marks)."""
+    """Draw load and mean latency of one worker over its clients, by closed forms (lines) and engine (marks).
+
+    `found` has a row for each transport and client count; `full_at` is the load at which a worker counts as
+    full.
+    """
     with style.settings():
         figure = Figure(figsize=(8.4, 4.2), layout="constrained")
         left, right = figure.subplots(1, 2)
@@ -76,7 +83,8 @@ def raised(looks: Mapping[str, Look], found: pd.DataFrame, full_at: float) -> Fi
 
 
 def fleets(looks: Mapping[str, Look], plan: pd.DataFrame) -> Figure:
-    """Workers, traffic and price of the fleet that each transport needs, with their bounds."""
+    """Draw workers, traffic and, where known, price of the fleet that each transport needs, with their
+    bounds."""
     panels = [("workers", "workers"), ("gbit_out_per_s", "traffic out (Gbit/s)")]
     if plan["month"].notna().all():
         panels.append(("month", f"a month (thousand {plan['currency'].iloc[0]})"))
@@ -101,8 +109,10 @@ def fleets(looks: Mapping[str, Look], plan: pd.DataFrame) -> Figure:
 
 
 def farther(looks: Mapping[str, Look], near: pd.DataFrame, far: pd.DataFrame, rtt_ms: float) -> Figure:
-    """Median and 99th percentile of the same trials (rows of `trials.csv`), measured on the loopback and
-    simulated with a round-trip time."""
+    """Draw the median and the 99th percentile of the same trials, measured on the loopback and simulated.
+
+    `near` (measured) and `far` (simulated with a round trip of `rtt_ms`) hold rows of `trials.csv`.
+    """
     with style.settings():
         figure = Figure(figsize=(8.4, 3.0), layout="constrained")
         axes = figure.subplots()
@@ -127,13 +137,13 @@ def farther(looks: Mapping[str, Look], near: pd.DataFrame, far: pd.DataFrame, rt
 
 
 def _there(looks: Mapping[str, Look], rows: pd.DataFrame) -> list[tuple[str, Look]]:
-    """The transports that have a row."""
+    """Return the transports that have a row, with their looks."""
     have = set(rows["transport"])
     return [(label, look) for label, look in looks.items() if label in have]
 
 
 def _spectrum(row: pd.Series, distributions: pd.DataFrame) -> Floats:
-    """A trial's latencies at `SHARES`, in ms."""
+    """Return a trial's latencies in ms, at the shares in `SHARES`."""
     mine = (distributions["trial"] == row["trial"]) & (distributions["instant"] == "app")
     held = distributions[mine].sort_values("bin")
     numbers, counts = (held[name].to_numpy(dtype=np.int64) for name in ("bin", "count"))

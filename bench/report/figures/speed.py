@@ -1,8 +1,8 @@
 """The figures of speed and freshness: latency by percentile and by client count, age, deliveries over time.
 
-Each takes a run and gives a figure that can be understood alone: its title is the question that it
-answers, its axes have units, its caption says how to read it. Only VALID
-trials enter. A percentile is drawn as far out as it may be printed (`bench.stats.trial.latency`).
+Each takes a run and gives a figure that can be understood alone: its title is the question that it answers,
+its axes have units, and its caption says how to read it. Only VALID trials enter. A percentile is drawn only
+where it may be printed (`bench.stats.trial.latency`).
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from bench.stats.trial.arrays import Floats
 from bench.stats.trial.latency import BEYOND_CELL, BEYOND_TRIAL, bin_quantiles
 
 LEVELS = 1 - 10 ** -np.linspace(0.0, 3.0, 121)
-"""Shares at which the percentile plot is read: from 0 to 99.9 %, evenly in the number of nines."""
+"""Shares at which the percentile plot is read: 0 to 99.9 %, at uniform steps in the number of nines."""
 TICKS = (0.0, 0.5, 0.9, 0.95, 0.99, 0.995, 0.999)
 
 
 def run_looks(run: Run) -> dict[str, style.Look]:
-    """How each transport of the run is drawn."""
+    """Return the look of each transport of the run, by label."""
     labels = set(run.trials.loc[run.trials["source"] == "simulated", "transport"])
     return style.looks(run.transports, tuple(labels))
 
 
 def percentiles(run: Run) -> Figure:
-    """Latency by percentile, one line a transport, with the interval between trials as a band."""
+    """Draw latency by percentile, one line per transport, with the interval between trials as a band."""
     clients = shown_clients(run)
     with style.settings():
         figure = Figure(figsize=(8.4, 4.8), layout="constrained")
@@ -56,7 +56,7 @@ def percentiles(run: Run) -> Figure:
             drawn.append(values[:, 0])
         axes.set_yscale("log")
         if drawn:
-            # A band of two trials can span everything; what is compared are the lines.
+            # The band of two trials can span everything; the lines are what readers compare.
             estimates = np.concatenate(drawn)
             axes.set_ylim(estimates.min() / 2.5, estimates.max() * 2.5)
         axes.set_xlim(0, 3.08)
@@ -71,14 +71,17 @@ def percentiles(run: Run) -> Figure:
 
 
 def _spectrum(run: Run, label: str, clients: int) -> tuple[Floats, Floats, bool]:
-    """The shares that may be printed and are not lost, and for each: estimate, low, high (ms); then whether
-    further ones are lost."""
+    """Return the shares that may be printed and are not lost, their latencies, and whether further ones are
+    lost.
+
+    The latencies have shape (shares, 3): estimate, low and high, in ms.
+    """
     cell = run.valid[(run.valid["transport"] == label) & (run.valid["clients"] == clients)]
     counted = (cell["delivered"] + cell["late"] + cell["lost"]).to_numpy(dtype=np.float64)
     if not len(counted):
         return np.empty(0), np.empty((0, 3)), False
     most = highest_percentile(cell)
-    if cell["latency_p50_error_share"].isna().any():   # of an older version: it goes by the updates beyond
+    if cell["latency_p50_error_share"].isna().any():   # of an older version: use the updates beyond
         most = 1 - max(BEYOND_TRIAL / max(counted.min(), 1), BEYOND_CELL / max(counted.sum(), 1))
     shares = LEVELS[: int(np.searchsorted(LEVELS, most + 1e-12, side="right"))]
     app = run.distributions[run.distributions["instant"] == "app"]
@@ -94,7 +97,7 @@ def _spectrum(run: Run, label: str, clients: int) -> tuple[Floats, Floats, bool]
 
 
 def latency_by_clients(run: Run) -> Figure:
-    """Mean latency against the number of clients, with the closed form as a line."""
+    """Draw mean latency against the number of clients, with the closed form as a line."""
     with style.settings():
         figure = Figure(figsize=(8.4, 4.6), layout="constrained")
         axes = figure.subplots()
@@ -107,7 +110,7 @@ def latency_by_clients(run: Run) -> Figure:
 
 
 def age_by_clients(run: Run) -> Figure:
-    """Age of information against the number of clients, whole and beyond an ideal client's."""
+    """Draw the age of information against the number of clients: all of it, and the excess age."""
     with style.settings():
         figure = Figure(figsize=(8.4, 4.4), layout="constrained")
         left, right = figure.subplots(1, 2)
@@ -122,11 +125,11 @@ def age_by_clients(run: Run) -> Figure:
 
 def by_clients(axes: Axes, run: Run, column: str, label: str, *, logarithmic: bool = False,
                unit: float = 1.0) -> None:
-    """One figure of `summary.csv` against the number of clients: 95 % intervals of more than `FEW` trials,
-    closed forms dashed in a darker shade of their transport's colour.
+    """Draw one column of `summary.csv` against the number of clients, with its closed form.
 
-    `unit` is what one on the axis stands for (1000 draws bytes as kB). The points of one count are set
-    side by side, so that their intervals do not hide each other.
+    Cells of more than `FEW` trials have their 95 % interval. Closed forms are dashed, in a darker shade of
+    their transport's colour. Values are divided by `unit` (1000 draws bytes as kB). The points of one client
+    count are drawn side by side, so that their intervals do not hide each other.
     """
     places = {clients: place for place, clients in enumerate(simulated.counts(run, column))}
     low, high = bounds(column)
@@ -170,7 +173,8 @@ def by_clients(axes: Axes, run: Run, column: str, label: str, *, logarithmic: bo
 
 
 def deliveries_over_time(run: Run) -> Figure:
-    """Updates due and arrived over one trial of each transport, all of the same block if there is one."""
+    """Draw updates due and arrived over one trial of each transport, from the same block where there is
+    one."""
     clients = shown_clients(run)
     chosen = _same_block(run, clients)
     with style.settings():
@@ -189,14 +193,17 @@ def deliveries_over_time(run: Run) -> Figure:
             axes.set_ylabel("updates a second", size=9)
             axes.set_title(f"{look.name}: filled is arrived, the line is due", weight="normal", size=10)
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        all_axes[-1].set_ylim(bottom=0)   # once all have been drawn, since they share it
+        all_axes[-1].set_ylim(bottom=0)   # after all were drawn, since they share the axis
         all_axes[-1].set_xlabel("seconds since measuring began (before it: warm-up)")
         style.heading(figure, f"Do updates arrive when they are due? ({clients:,} clients)")
     return figure
 
 
 def _same_block(run: Run, clients: int) -> dict[str, pd.Series]:
-    """A valid trial of each transport, from the first block that has most of them."""
+    """Return a valid trial of each transport, from the first block that has valid trials of most transports.
+
+    A transport without one in that block has its last valid trial.
+    """
     here = run.valid[run.valid["clients"] == clients]
     if not len(here):
         return {}

@@ -1,8 +1,9 @@
-"""The figures of a reconnect storm: who recovers at what cost, how it goes on, and where it never ends.
+"""The figures of a reconnect storm: recovery by policy and its cost, the course over time, a map of storms.
 
-A policy has one colour and marker in all of them (`bench.report.style`). The floor N/C, the capacity C and
-the timeout are lines, since each of them explains what is drawn beside it. A storm that did not end while it
-was watched has no recovery time: it is drawn hatched at the edge, with the share that was back.
+A policy has one colour and marker in all of them (`bench.report.style`). The floor N/C (N clients of a
+worker, C connections per second), the capacity C and the timeout are drawn as lines, since each of them
+explains the results beside it. A storm that did not end while it was watched has no recovery time: it is
+drawn hatched, up to the edge, with the share of clients that was back.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from matplotlib.ticker import FuncFormatter
 from bench.report import style
 
 FLOOR = (0, (4, 2))
-"""How the floor and the capacity are dashed."""
+"""The dash pattern of the floor and the capacity."""
 
 
 def order(storms: pd.DataFrame) -> list[str]:
-    """The policies, the quickest first; of those that never recover, the one that had most back."""
+    """Return the policies by recovery time, the quickest first.
+
+    Policies that never recover are last, ordered by the share of clients that was back.
+    """
     policies = storms.groupby("policy", sort=False)
     means = policies[["connected_share", "attempts_per_client"]].mean()
     found = policies[["recovered_s"]].median().join(means)
@@ -31,12 +35,12 @@ def order(storms: pd.DataFrame) -> list[str]:
 
 
 def looks(storms: pd.DataFrame) -> dict[str, style.Look]:
-    """The look of each policy, by its place in the scenario."""
+    """Return the look of each policy, by its place in the scenario."""
     return style.looks(storms["policy"].unique().tolist())
 
 
 def recovery(storms: pd.DataFrame) -> Figure:
-    """Recovery time, attempts and waste of each policy, against the floor."""
+    """Draw recovery time, attempts per client and wasted CPU of each policy, against the floor."""
     policies, given = order(storms), storms.iloc[0]
     with style.settings():
         figure = Figure(figsize=(9.2, 1.6 + 0.5 * len(policies)), layout="constrained")
@@ -76,7 +80,7 @@ def recovery(storms: pd.DataFrame) -> Figure:
 
 
 def headline(storms: pd.DataFrame) -> str:
-    """The finding of `recovery` as a title."""
+    """Return the finding of `recovery` as a title."""
     policies = order(storms)
     late = storms.groupby("policy")["recovered_s"].median()
     best, never = policies[0], [each for each in policies if math.isinf(late[each])]
@@ -90,7 +94,7 @@ def headline(storms: pd.DataFrame) -> str:
 
 
 def connected(storms: pd.DataFrame, timelines: pd.DataFrame) -> Figure:
-    """The share of the clients that are back, over time, with what a worker could do at best."""
+    """Draw the share of clients that are back over time, and the best that a worker could do."""
     given = storms.iloc[0]
     with style.settings():
         figure = Figure(figsize=(9.2, 4.6), layout="constrained")
@@ -115,8 +119,8 @@ def connected(storms: pd.DataFrame, timelines: pd.DataFrame) -> Figure:
 
 
 def pressure(storms: pd.DataFrame, timelines: pd.DataFrame) -> Figure:
-    """For each policy, attempts and connections a second against capacity; and waiting against the
-    timeout."""
+    """Draw attempts and connections per second against the capacity, and the wait against the timeout, for
+    each policy."""
     policies, given = order(storms), storms.iloc[0]
     capacity, end = 1000 / given["connection_ms"], _shown_until(storms)
     with style.settings():
@@ -156,7 +160,7 @@ def pressure(storms: pd.DataFrame, timelines: pd.DataFrame) -> Figure:
 
 
 def map_of(points: pd.DataFrame) -> Figure:
-    """Recovery time over the depth of the backlog and the width of the window, in floors."""
+    """Draw recovery time in floors over the depth of the backlog and the width of the window."""
     backlogs, windows = sorted(points["backlog_share"].unique()), sorted(points["window_share"].unique())
     whole = points.assign(ratio=points["recovered_s"] / points["floor_s"])
     ratios = whole.pivot_table("ratio", "backlog_share", "window_share").to_numpy(dtype=np.float64)
@@ -184,7 +188,7 @@ def map_of(points: pd.DataFrame) -> Figure:
 
 
 def map_headline(points: pd.DataFrame) -> str:
-    """The finding of the map as a title."""
+    """Return the finding of the map as a title."""
     never = points[points["recovered"] == 0]
     if never.empty:
         return "Here every storm ends: time until 99.9 % are back, in floors"
@@ -198,7 +202,7 @@ def map_headline(points: pd.DataFrame) -> str:
 
 
 def _cell(axes: Axes, row: int, column: int, ratio: float, point: pd.Series, high: float) -> None:
-    """One point of the map in words; hatched where most of its seeds never recovered."""
+    """Write the result of one point into the map; hatch it where most of its seeds never recovered."""
     if math.isfinite(ratio):
         dark = ratio > 1 + 0.45 * (high - 1)
         some = point["recovered"] < point["seeds"]
@@ -213,13 +217,13 @@ def _cell(axes: Axes, row: int, column: int, ratio: float, point: pd.Series, hig
 
 
 def _spread(axes: Axes, place: int, values: pd.Series) -> None:
-    """Least and most of the seeds, as a bar."""
+    """Draw a bar from the least to the greatest value of the seeds."""
     low, high = float(values.min()), float(values.max())
     axes.plot([low, high], [place, place], color=style.INK, linewidth=1.4, marker="|", markersize=8)
 
 
 def _shown_until(storms: pd.DataFrame) -> float:
-    """As far as storms that end are drawn: a little past the slowest of them."""
+    """Return the end of the time axis in seconds: a little past the slowest storm that ended."""
     ends = [*_finite(storms["recovered_s"]), 1.5 * float(storms["floor_s"].iloc[0])]
     return min(float(storms["horizon_s"].iloc[0]), 1.25 * max(ends))
 
@@ -233,7 +237,7 @@ def _most(table: pd.DataFrame, column: str) -> float:
 
 
 def _percent(share: float) -> str:
-    """A share that says 0 % or 100 % only where it is exactly that."""
+    """Return a share in per cent that says 0 % or 100 % only where it is exactly that."""
     text = f"{100 * share:.0f} %"
     if text == "0 %" and share > 0:
         return "< 1 %"
