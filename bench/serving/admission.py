@@ -1,21 +1,22 @@
-"""Says which requests a server answers, from their heads alone: the same rules for every transport.
+"""Decides from a request's head whether a server answers it: the same rules for every transport.
 
     head ─► target ─► Host ─► Origin ─► method and body ─► (path, query), or a preflight
             414 400   400 421  400 403   405 413
 
-**Host.** A page of a name that its owner points at 127.0.0.1 (DNS rebinding) may speak to a server on
-loopback as if it were its own: for the browser it is the same origin. The name stands in `Host`, so a server
-answers for loopback's names, for the address that it listens at and for what its configuration names, and
-says 421 to others. A server that listens at all addresses answers for any address, since an address can't be
-rebound. A target in absolute form names the host in place of the header (RFC 9112, section 3.2.2). Ports are
-not compared.
+**Host.** The owner of a name can point it at 127.0.0.1 (DNS rebinding). A page of that name may then talk to
+a server on loopback as if it were its own: for the browser it is the same origin. The `Host` header shows
+the name. So a server answers for loopback's names, for the address at which it listens and for the names in
+its configuration, and refuses others with 421. A server that listens at all addresses answers for any
+address, since an address can't be rebound. A target in absolute form names the host in place of the header
+(RFC 9112, section 3.2.2). Ports are not compared.
 
-**Origin.** Only browsers send one, for a page of another site; it is answered if the configuration names it.
-Such a page asks for leave (a preflight) before it sends `If-None-Match`.
+**Origin.** Only browsers send this header, for a page of another site. Such a request is answered if the
+configuration names the origin. The page asks for permission (a preflight) before it sends `If-None-Match`.
 
-A header that may stand once and stands twice is refused: what the next server makes of it is not known.
+A header that may occur once and occurs twice is refused, since other servers may interpret it differently.
 
-Known weakness: names are compared, not resolved. Who can write any `Host` is no browser, and not held off.
+Known weakness: names are compared, not resolved. A client that can write any `Host` is not a browser, and is
+not kept out.
 """
 
 from __future__ import annotations
@@ -29,17 +30,17 @@ from bench.wire.contract import Refusal
 
 NOT_HTTP = "this is not an HTTP/1.1 request"
 HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::\d*)?")
-"""What a Host header may say (RFC 9110, section 7.2): a name or an address, and a port."""
+"""The valid values of a Host header (RFC 9110, section 7.2): a name or an address, and a port."""
 HOSTS_MAX = 256
-"""Most texts of `Host` that are kept as known."""
+"""The largest number of values of `Host` that are kept as known."""
 PREFLIGHT = "Access-Control-Request-Method"
-"""The header by which an OPTIONS request is a preflight."""
+"""The header that makes an OPTIONS request a preflight."""
 LEAVE = {
     "Access-Control-Allow-Methods": "GET",
     "Access-Control-Allow-Headers": "If-None-Match",
     "Access-Control-Max-Age": "600",
 }
-"""What a preflight is answered with, beside `page_fields`."""
+"""Header fields of the answer to a preflight, in addition to `page_fields`."""
 
 
 class Admission:
@@ -55,10 +56,11 @@ class Admission:
         self, method: str, target: str, hosts: Sequence[str], origins: Sequence[str],
         *, has_body: bool = False, old: bool = False, asks_leave: bool = False,
     ) -> tuple[str, str] | None:
-        """The path and the query of a request that is answered, or None for a preflight.
+        """Return the path and the query of a request that is to be answered, or None for a preflight.
 
-        `hosts` and `origins` are the values of these headers; `old`: HTTP/1.0, which needs no Host;
-        `asks_leave`: the header of a preflight is there. Raises `Refusal`.
+        `hosts` and `origins` are the values of these headers. `old`: the request is HTTP/1.0, which needs no
+        Host. `asks_leave`: it has the header of a preflight. Raises `Refusal` if the request is not to be
+        answered.
         """
         named, path, query = split_target(target)
         if len(hosts) != 1 and (hosts or not old):
@@ -78,7 +80,7 @@ class Admission:
         return path, query
 
     def admits(self, origins: Sequence[str]) -> bool:
-        """Whether the request is of a page that may read its answer."""
+        """Return True if the request comes from a page that may read its answer."""
         return len(origins) == 1 and origins[0] in self.origins
 
     def _check_host(self, text: str) -> None:
@@ -100,7 +102,7 @@ class Admission:
 
 
 def answers_for(host: str, bound: str, names: frozenset[str]) -> bool:
-    """Say whether a server that listens at `bound` answers for `host`, a name or an address."""
+    """Return True if a server that listens at `bound` answers for `host`, a name or an address."""
     name = host.strip("[]").lower().removesuffix(".")
     if name in names or name == bound.lower() or name == "localhost" or name.endswith(".localhost"):
         return True
@@ -118,6 +120,7 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def page_fields(origin: str, vary: str | None = None, tagged: bool = False) -> dict[str, str]:
-    """Return the header fields by which a page of an allowed origin may read an answer, and its tag."""
+    """Return the header fields that allow a page of an allowed origin to read an answer, and its entity
+    tag."""
     fields = {"Access-Control-Allow-Origin": origin, "Vary": f"{vary}, Origin" if vary else "Origin"}
     return fields | {"Access-Control-Expose-Headers": "ETag"} if tagged else fields

@@ -6,13 +6,14 @@ that the client can name. So
 
     GET /ticks?after=C   If-None-Match: "C"
 
-is answered 304 as long as nothing new has come for the subscription, even while the head moves on by
-ticks of other symbols; and 200 with the news, under another tag, once there are any.
+is answered with 304 as long as nothing new has come for the subscription, even while the head moves on
+by ticks of other symbols. Once there is news, the answer is 200 with the news, under another tag.
 
-A compressed answer is compressed once for all who ask the same, too, and only where that makes it smaller.
-A server that compresses tags weakly (`W/"…"`), since one tag then stands for two encodings.
+A compressed answer is also compressed once for all who ask the same, and only if that makes it smaller.
+A server that compresses uses weak tags (`W/"…"`), since one tag then covers two encodings.
 
-`head` says what aiohttp makes of an answer's header fields, so that its size is known without a server.
+`head` reproduces the head that aiohttp writes for an answer's header fields, so that its size is known
+without a server.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ REASONS = {200: "OK", 304: "Not Modified"}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A batch, encoded."""
+    """A batch with its encoded body and its entity tag."""
 
     batch: Batch
     body: bytes
@@ -41,31 +42,32 @@ class Answer:
 
 
 def answer_of(request: Request, batch: Batch) -> Answer:
-    """The answer to `request` that hands over `batch`."""
+    """Return the answer to `request` that hands over `batch`."""
     stays = request.after is not None and not batch.ticks
     cursor = request.after if stays else batch.cursor
     return Answer(batch, encode_batch(batch), f'"{cursor}"')
 
 
 def tag_fields(wire: HttpWire, tag: str) -> dict[str, str]:
-    """The header field of an answer's entity tag, if answers have one."""
+    """Return the header field of an answer's entity tag; nothing if the options have none."""
     if not wire.entity_tags:
         return {}
     return {"ETag": tag if wire.compression == "none" else f"W/{tag}"}
 
 
 def coding_fields(wire: HttpWire, coded: bool) -> dict[str, str]:
-    """The header fields that compressing takes; `coded`: this answer is compressed."""
+    """Return the header fields that compression needs; `coded`: this answer is compressed."""
     if wire.compression == "none":
         return {}
     return {"Vary": "Accept-Encoding"} | ({"Content-Encoding": wire.compression} if coded else {})
 
 
 def head(wire: HttpWire, status: int, length: int, tag: str, coded: bool = False) -> bytes:
-    """The head of an answer to such a poll as aiohttp writes it, from the status line to the blank line.
+    """Return the head of an answer to such a poll as aiohttp writes it, from status line to blank line.
 
-    It adds length, date and, where the connection is closed after it, that; a 304 has no body to speak of.
-    Of our polls, only ones with a list of header lines of one's own may name an origin.
+    aiohttp adds the length, the date and, if the connection is closed after the answer, a field for that. A
+    304 has no body, and no length or type. Of our polls, only those with their own list of header lines may
+    name an origin.
     """
     keeps, unchanged = wire.connection == "keep-alive", status == 304
     fields = answer_headers(wire, BODILESS if unchanged else HEADERS, keeps) | tag_fields(wire, tag)
@@ -85,7 +87,8 @@ def head(wire: HttpWire, status: int, length: int, tag: str, coded: bool = False
 
 @lru_cache(maxsize=256)
 def compressed(body: bytes, coding: Literal["gzip", "deflate"]) -> bytes | None:
-    """`body` in a content coding (RFC 9110 §8.4.1), at zlib's usual level; None if that is no smaller."""
+    """Return `body` in a content coding (RFC 9110 §8.4.1), at zlib's default level; None if it is not
+    smaller."""
     window = zlib.MAX_WBITS | 16 if coding == "gzip" else zlib.MAX_WBITS
     press = zlib.compressobj(wbits=window)
     pressed = press.compress(body) + press.flush()
@@ -93,7 +96,8 @@ def compressed(body: bytes, coding: Literal["gzip", "deflate"]) -> bytes | None:
 
 
 def accepts(accept_encoding: str | None, coding: str) -> bool:
-    """Whether an `Accept-Encoding` header names the coding, and not with weight 0 (RFC 9110 §12.5.3)."""
+    """Return True if an `Accept-Encoding` header names the coding with a weight above 0 (RFC 9110
+    §12.5.3)."""
     for entry in (accept_encoding or "").lower().split(","):
         name, _, weight = (part.strip() for part in entry.partition(";"))
         if name == coding:
@@ -102,7 +106,7 @@ def accepts(accept_encoding: str | None, coding: str) -> bool:
 
 
 def matches(if_none_match: str | None, tag: str) -> bool:
-    """Whether an `If-None-Match` header names the tag (RFC 9110 §13.1.2; weak comparison)."""
+    """Return True if an `If-None-Match` header names the tag (RFC 9110 §13.1.2; weak comparison)."""
     if if_none_match is None:
         return False
     if if_none_match == tag:

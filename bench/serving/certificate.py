@@ -1,16 +1,16 @@
-"""A throw-away certificate, made when a server starts and gone with it.
+"""A throw-away certificate, made when a server starts and discarded when it ends.
 
     key d ─► public point Q = d·G on P-256 ─► certificate, signed with d itself ─► TLS 1.3 context
                                                       └► handed to the clients, who trust it and no other
 
-So that https and wss need neither a file nor a tool, the little that it takes is written out: arithmetic
+The necessary steps are written out here, so that https and wss need neither a file nor a tool: arithmetic
 on the curve (SEC 1), one signature (ECDSA with SHA-256, FIPS 186-5), and the encoding of an X.509
-certificate (RFC 5280) in DER. The key never leaves the process but for the moment in which OpenSSL reads
+certificate (RFC 5280) in DER. The key never leaves the process except for the moment in which OpenSSL reads
 it from a temporary file.
 
-Known weakness: plain Python takes milliseconds for a multiplication and not the same time for each key,
-so this is no way to make a key that has to stay secret for longer than a benchmark. And a real site
-sends a chain of certificates, two to four kilobytes more in each handshake than this single one.
+Known weakness: plain Python takes milliseconds for a multiplication, and the time depends on the key. So
+this is not a way to make a key that has to stay secret for longer than a benchmark. Also, a real site sends a
+chain of certificates, two to four kilobytes more in each handshake than this single one.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ G = (
     0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
 )
 Point = tuple[int, int] | None
-"""A point of the curve; None is the one at infinity."""
+"""A point of the curve; None is the point at infinity."""
 
-# Tags of DER (X.690) and the names of things in it.
+# Tags of DER (X.690) and object identifiers.
 INTEGER, BIT_STRING, OCTET_STRING, UTF8, UTC_TIME, SEQUENCE, SET = 2, 3, 4, 12, 23, 0x30, 0x31
 COMMON_NAME = bytes.fromhex("0603550403")
 ALTERNATIVE_NAMES = bytes.fromhex("0603551d11")
@@ -49,16 +49,16 @@ ECDSA_SHA256 = bytes.fromhex("06082a8648ce3d040302")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a server proves itself with."""
+    """The certificate and key with which a server authenticates itself."""
 
     certificate: str
-    """PEM, for the clients."""
+    """In PEM, for the clients."""
     context: ssl.SSLContext
-    """TLS 1.3 with that certificate and its key."""
+    """A TLS 1.3 context with that certificate and its key."""
 
 
 def throw_away(host: str) -> Identity:
-    """A new identity for `host` and localhost."""
+    """Return a new identity for `host` and localhost."""
     key = secrets.randbelow(N - 1) + 1
     certificate = _pem("CERTIFICATE", _certificate(key, host))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -71,7 +71,7 @@ def throw_away(host: str) -> Identity:
 
 
 def added(first: Point, second: Point) -> Point:
-    """The sum of two points of the curve."""
+    """Return the sum of two points of the curve."""
     if first is None or second is None:
         return first or second
     if first[0] == second[0] and (first[1] + second[1]) % P == 0:
@@ -85,7 +85,7 @@ def added(first: Point, second: Point) -> Point:
 
 
 def multiplied(factor: int, point: Point) -> Point:
-    """`factor` times a point, by doubling and adding."""
+    """Return `factor` times a point, by doubling and adding."""
     total: Point = None
     while factor:
         if factor & 1:
@@ -96,7 +96,7 @@ def multiplied(factor: int, point: Point) -> Point:
 
 
 def signed(key: int, message: bytes) -> bytes:
-    """The ECDSA signature of a message, in DER."""
+    """Return the ECDSA signature of a message, in DER."""
     digest = int.from_bytes(hashlib.sha256(message).digest(), "big")
     while True:
         nonce = secrets.randbelow(N - 1) + 1
@@ -133,7 +133,7 @@ def _certificate(key: int, host: str) -> bytes:
 
 
 def _private_key(key: int) -> bytes:
-    """RFC 5915."""
+    """Return the key in DER (RFC 5915)."""
     scalar = _der(OCTET_STRING, key.to_bytes(32, "big"))
     return _der(SEQUENCE, _integer(1), scalar, _der(0xA0, CURVE_P256), _der(0xA1, _bits(_public(key))))
 

@@ -1,17 +1,18 @@
-"""The chassis: what a server process has whatever transport it speaks.
+"""The chassis: the parts of a server process that do not depend on its transport.
 
     publisher ──lines──► FeedSubscription ──► Tape ──► news() of each listener, once a chunk of lines
                                                           │
     client ── request ──► Service ── answer(request) ─────┘      a batch, encoded once for all who ask
 
-A transport's `install(chassis, options)` makes its `Service`, which asks the chassis for batches and
-hears of news. Whatever is handed over is counted here, so that the counts of two transports mean the
-same. Answers are kept until the next news: a thousand clients that were woken by one tick ask for the
-same thing, and get the same bytes.
+A transport's `install(chassis, options)` makes its `Service`, which asks the chassis for batches and is
+called when there is news. Everything that is handed over is counted here, so that the counts of two
+transports mean the same. Answers are kept until the next news: a thousand clients that were woken by one
+tick ask for the same ticks, and get the same bytes.
 
-The life of the process: listen, wait until the tape has caught up with the feed, say `ready`; serve; at
-`stop` over the lifeline, SIGTERM or SIGINT say goodbye to every client, say `done` with the counts, and end.
-A runner that is gone (the lifeline's end of file) ends the process at once.
+The life of the process: listen; wait until the tape (the ticks that the server still holds) has caught up
+with the feed; send `ready`; serve. At `stop` from the runner, SIGTERM or SIGINT, close every client's
+connection in order, send `done` with the counts, and end. If the runner is gone (end of file on the control
+channel), the process ends at once.
 """
 
 from __future__ import annotations
@@ -41,35 +42,35 @@ from bench.serving.sockets import listening_socket
 from bench.wire.contract import Batch, Refusal, Request
 
 ANSWERS_MAX = 1024
-"""Most answers that are kept; the oldest go first."""
+"""The largest number of answers that are kept; the oldest are dropped first."""
 
 log = logging.getLogger("tickertape.server")
 
 
 class Service(Protocol):
-    """What speaks one transport on a listening socket."""
+    """The part of a server that serves one transport on a listening socket."""
 
     async def start(self, sock: socket.socket) -> None:
         """Begin to serve on `sock`."""
 
     async def stop(self) -> None:
-        """Take no new clients, say goodbye to those there are, and let go of the socket."""
+        """Accept no new clients, close the connections of the present ones, and release the socket."""
 
 
 @dataclass(slots=True)
 class Counts:
-    """What a server counts, from its start on; the same words for every transport."""
+    """The counters of a server since its start; the same names for every transport."""
 
     ticks: int = 0
-    """Ticks that came from the feed."""
+    """Ticks received from the feed."""
     deliveries: int = 0
-    """Ticks handed to clients, each client counted."""
+    """Ticks handed to clients; a tick counts once per client."""
     conflated: int = 0
-    """Ticks that clients were told were conflated."""
+    """Ticks that were declared to clients as conflated."""
     dropped: int = 0
-    """Ticks that clients were told were dropped."""
+    """Ticks that were declared to clients as dropped."""
     requests: int = 0
-    """Requests for ticks, a WebSocket's upgrade among them."""
+    """Requests for ticks, including a WebSocket's upgrade."""
     answers_empty: int = 0
     """Answers without a tick: 304, empty batches, a WebSocket's first batch when there is no backlog."""
     connections: int = 0
@@ -79,14 +80,14 @@ class Counts:
     slow_disconnects: int = 0
     """Clients refused or closed because they were too slow (`disconnect`)."""
     timeouts: int = 0
-    """Connections ended because nothing came: a request's head, or any sign of life of a WebSocket."""
+    """Connections ended because nothing came: no complete request head, or no sign of life of a WebSocket."""
     feed_connections: int = 0
-    """Connections made to the feed; more than one means that it was lost meanwhile."""
+    """Connections made to the feed; more than one means that a connection was lost."""
     refused: dict[str, int] = field(default_factory=dict)
     """Refusals by code."""
 
     def hand_over(self, batch: Batch, times: int = 1) -> None:
-        """A batch was handed to `times` clients."""
+        """Count a batch that was handed to `times` clients."""
         self.deliveries += len(batch.ticks) * times
         if not batch.ticks:
             self.answers_empty += times
@@ -96,37 +97,37 @@ class Counts:
             self.dropped += sum(batch.dropped.values()) * times
 
     def refuse(self, refusal: Refusal) -> None:
-        """A client was refused, or its connection closed for a reason of the contract."""
+        """Count a refused request, or a connection that was closed for a reason in the contract."""
         self.refused[refusal.code] = self.refused.get(refusal.code, 0) + 1
         self.slow_disconnects += refusal.code == "slow-client"
 
     def to_json(self) -> dict[str, int]:
-        """Flat integers; refusals as `refused_<code>`."""
+        """Return the counters as flat integers, with refusals as `refused_<code>`."""
         flat = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "refused"}
         return flat | {f"refused_{code}": count for code, count in sorted(self.refused.items())}
 
 
 class Chassis:
-    """One server process's tape, news, answers and counts."""
+    """The tape, news, answers and counters of one server process."""
 
     def __init__(self, config: Config, identity: Identity | None = None) -> None:
         self.config = config
         self.identity = identity
-        """What connections are encrypted with; None: they aren't."""
+        """The certificate and key for encrypted connections; None if they are not encrypted."""
         self.admission = Admission(config.host, config.hosts, config.origins)
         self.tape = Tape(config.server.tape_ticks)
         self.counts = Counts()
         self.serving = False
-        """True while requests are answered: from having caught up with the feed until the server stops."""
+        """True while requests are answered: from catching up with the feed until the server stops."""
         self.stopping = False
-        """Set once no client is served any more; listeners are told once, as if it were news."""
+        """Set once no client is served any more; listeners are then called once, as for news."""
         self.feed = FeedSubscription(config.feed.host, config.feed.port, self.tape, self._on_ticks)
         self._listeners: list[Callable[[], None]] = []
         self._answers: dict[Request, Answer] = {}
 
     @property
     def tls(self) -> ssl.SSLContext | None:
-        """For whatever listens: how connections are encrypted."""
+        """Return the TLS context for the listening service, or None without encryption."""
         return None if self.identity is None else self.identity.context
 
     def on_news(self, listener: Callable[[], None]) -> None:
@@ -140,7 +141,10 @@ class Chassis:
             listener()
 
     def read(self, request: Request) -> Batch:
-        """What the tape has for a request, under the policy for slow clients; raises `Refusal`."""
+        """Return the ticks that the tape has for a request, under the policy for slow clients.
+
+        Raises `Refusal` if the server does not serve or the tape refuses the request.
+        """
         if not self.serving:
             if self.stopping:
                 raise Refusal("stopping", "the server stops")
@@ -149,7 +153,10 @@ class Chassis:
         return self.tape.read(request.subscription, request.after, server.batch_max, server.slow_client)
 
     def answer(self, request: Request) -> Answer:
-        """The same, encoded; kept until the next news. Does not count as handed over yet."""
+        """Return the encoded answer to a request; it is kept until the next news.
+
+        Does not count it as handed over. Raises `Refusal` like `read`.
+        """
         answer = self._answers.get(request)
         if answer is None or not self.serving:
             answer = answer_of(request, self.read(request))
@@ -159,7 +166,7 @@ class Chassis:
         return answer
 
     def page(self, path: str) -> tuple[int, bytes] | None:
-        """Status and JSON of a page that every server has, or None where there is none such."""
+        """Return the status and JSON of a page that every server has, or None if there is no such page."""
         if path == "/stats":
             return 200, orjson.dumps(self.stats())
         if path == "/health":
@@ -173,13 +180,16 @@ class Chassis:
         return None
 
     def stats(self) -> dict[str, int]:
-        """The counts at this instant."""
+        """Return the counters at this instant."""
         self.counts.ticks = self.feed.ticks
         self.counts.feed_connections = self.feed.feed_connections
         return self.counts.to_json()
 
     async def run(self, service: Service, lifeline: Lifeline | None) -> None:
-        """The life of the process, from listening to the last goodbye."""
+        """Run the process, from listening until all clients are disconnected.
+
+        Raises `HostError` if the server can't listen at its address.
+        """
         config = self.config
         stop = asyncio.Event()
         watch(lifeline, stop)
@@ -195,7 +205,7 @@ class Chassis:
             await first(self.feed.ready, stop)
             if not stop.is_set():
                 gc.collect()
-                gc.freeze()   # a pass over all that stays for ever takes tens of milliseconds
+                gc.freeze()   # a collection over all permanent objects takes tens of milliseconds
                 log.info("%s listens at %s:%d", config.transport, host, port)
                 if lifeline is not None:
                     certificate = None if self.identity is None else self.identity.certificate
@@ -218,7 +228,7 @@ async def first(*events: asyncio.Event) -> None:
 
 
 def watch(lifeline: Lifeline | None, stop: asyncio.Event) -> None:
-    """Set `stop` on SIGTERM, SIGINT and the runner's word; end at once when the runner is gone."""
+    """Set `stop` on SIGTERM, SIGINT and the runner's `stop`; exit at once when the runner is gone."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)

@@ -1,11 +1,11 @@
-"""What a server process is told, and the limits that it keeps.
+"""The configuration of a server process, and the limits that it enforces.
 
 The configuration is a JSON file whose path is the process's first argument:
 
     {"transport": "long_polling", "options": {"hold_s": 30.0}, "server": {…the scenario's [server]…},
      "feed": {"host": "127.0.0.1", "port": 40001}, "host": "127.0.0.1", "port": 0, "origins": [], "hosts": []}
 
-All but `transport` and `feed` have defaults. The limits are the same for every transport; they are
+All fields but `transport` and `feed` have defaults. The limits are the same for every transport; they are
 fields so that a test can wait for one of them without waiting long.
 """
 
@@ -26,13 +26,13 @@ from bench.scenario.parsing import validated
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 TARGET_BYTES = 8000
-"""The longest request target. Less than `HEAD_LINE_BYTES`, so that each has its own refusal."""
+"""The longest request target, in bytes. Less than `HEAD_LINE_BYTES`, so that each has its own refusal."""
 HEAD_LINE_BYTES = 8190
-"""The longest header line."""
+"""The longest header line, in bytes."""
 HEAD_LINES = 128
-"""Most header lines in a request."""
+"""The largest number of header lines in a request."""
 MESSAGE_BYTES = 4096
-"""The largest message that a server reads from a client of a WebSocket."""
+"""The largest message that a server reads from a WebSocket client, in bytes."""
 
 
 class Address(Table):
@@ -43,16 +43,17 @@ class Address(Table):
 
 
 class Limits(Table):
-    """How long a server has patience with a client."""
+    """The times that a server waits for a client, in seconds."""
 
     head_s: Positive = 10.0
     """From opening the connection, or from a request's first byte, to the end of the request's head."""
     idle_s: Positive = 75.0
-    """From one answer to the end of the next request's head, on a connection that is kept."""
+    """From one answer to the end of the next request's head, on a kept connection."""
     stall_s: Positive = 60.0
-    """How long sent bytes may stay unacknowledged, or the client's window closed (`TCP_USER_TIMEOUT`)."""
+    """The longest time for which sent bytes may stay unacknowledged, or the client's window closed
+    (`TCP_USER_TIMEOUT`)."""
     close_s: Positive = 2.0
-    """For saying goodbye: a closing handshake, or the answers under way when the server stops."""
+    """For an orderly end: a closing handshake, or the answers under way when the server stops."""
 
 
 class Config(Table):
@@ -63,18 +64,22 @@ class Config(Table):
     server: Server = Server()
     feed: Address
     host: str = "127.0.0.1"
-    """Where to listen. Anything but loopback has to be asked for."""
+    """The address at which to listen. An address other than loopback has to be asked for."""
     port: Port = 0
-    """0: any free port, which `ready` then names."""
+    """The port at which to listen; 0: any free port, which `ready` then names."""
     origins: frozenset[str] = frozenset()
     """Browser origins that may connect, such as `https://example.org`; none by default."""
     hosts: frozenset[str] = frozenset()
-    """Names that the server answers for beside loopback's and its address, such as `ticker.example`."""
+    """Names that the server answers for in addition to loopback's and its address, such as
+    `ticker.example`."""
     limits: Limits = Limits()
 
 
 def load(path: Path) -> Config:
-    """Read a configuration; a mistake in it is a `ScenarioError` that names file and field."""
+    """Read and return a configuration.
+
+    Raises `ScenarioError`, which names the file and the field, if there is a mistake in it.
+    """
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -1,24 +1,24 @@
-"""The HTTP service that polling transports share: everything but when an answer is due.
+"""The HTTP service that polling transports share: everything except the time at which an answer is due.
 
     head ─► limits ─► admission ─► path ─► query ─► respond(request, connection) ─► 200 | 304
               │           │          │        │            │
              408 414     403 405    404     400 404       409 410 503        refusals, as JSON
              431 400     413 421
 
-It stands on aiohttp's low-level server: there are four paths and one method, for which a router, an
-application and middlewares would be work without a use. A transport gives `respond`, which returns an
-answer at once (short polling) or when it has something to say (long polling).
+It is built on aiohttp's low-level server: there are four paths and one method, for which a router, an
+application and middlewares would be work without use. A transport provides `respond`, which returns an
+answer at once (short polling) or when there is news (long polling).
 
-aiohttp bounds the size of a head and closes a connection that stays idle; it has no limit on how long
-a head may take, so `sweep` looks for heads that take too long. A connection that breaks while a request is
+aiohttp limits the size of a head and closes a connection that stays idle. It has no limit on the time that a
+head may take, so `_sweep` looks for heads that take too long. A connection that breaks while a request is
 parked cancels `respond`.
 
-A client that closes its side alone (a half-close) is still owed answers to what it asked: the connection is
-closed after the last of them, and a request that is parked is due at once, since whether anybody is left who
-wants to wait can't be told.
+A client that closes only its own side (a half-close) still gets the answers to its requests: the connection
+is closed after the last of them. A parked request is then due at once, since the server can't know whether
+the client still wants to wait.
 
-Known weakness: a head that follows, in the same segment, the end of the request before it is noticed
-only when more of it comes; until then the idle limit holds. Over TLS, asyncio takes the end of one side for
+Known weakness: a head that begins in the same segment as the end of the request before it is noticed only
+when more of it arrives; until then the idle limit applies. Over TLS, asyncio takes the end of one side for
 the end of both.
 """
 
@@ -52,7 +52,7 @@ from bench.wire.contract import REFUSALS, Refusal, Request
 from bench.wire.options import HttpWire, answer_headers
 
 NONE_SENT: tuple[str, ...] = ()
-"""The values of a header that is not there."""
+"""The values of a header that is not present."""
 
 
 class HttpService:
@@ -87,7 +87,7 @@ class HttpService:
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def stop(self) -> None:
-        """Close idle connections, wait a little for answers under way, close the rest."""
+        """Close idle connections, wait a little for answers under way, and close the rest."""
         self._sweeper.cancel()
         await self._runner.cleanup()
 
@@ -102,7 +102,7 @@ class HttpService:
         except Refusal as refusal:
             response = self.refuse(refusal)
         finally:
-            connection.busy = request.can_read_body   # it is read and thrown away before the next head
+            connection.busy = request.can_read_body   # the body is read and discarded before the next head
             connection.head_since = None
         if origins and self.chassis.admission.admits(origins):
             headers = response.headers
@@ -138,7 +138,8 @@ class HttpService:
         return web.Response(status=status, body=body, headers=HEADERS)
 
     def _hand_over(self, request: web.BaseRequest, answer: Answer) -> web.Response:
-        """The answer as it goes out: tagged, unchanged, compressed, as the options and the request say."""
+        """Return the response for an answer: tagged, 304 or compressed, depending on the options and the
+        request."""
         options, pressed = self.options, None
         tag = tag_fields(options, answer.tag)
         if tag and matches(request.headers.get("If-None-Match"), answer.tag):
@@ -152,7 +153,7 @@ class HttpService:
         return web.Response(body=body, headers=headers)
 
     def refuse(self, refusal: Refusal) -> web.Response:
-        """A refusal as an answer, counted."""
+        """Count a refusal, and return it as a response."""
         self.chassis.counts.refuse(refusal)
         response = web.Response(status=refusal.status.http, body=refusal.to_json(), headers=HEADERS)
         if refusal.code == "method-not-allowed":
@@ -162,7 +163,7 @@ class HttpService:
         return response
 
     async def _sweep(self) -> None:
-        """Close connections whose request's head takes too long."""
+        """Close connections whose request head takes too long, until cancelled."""
         patience = self.chassis.config.limits.head_s
         loop = asyncio.get_running_loop()
         while True:
@@ -177,19 +178,19 @@ class HttpService:
 
 
 class HttpServer(web.Server):
-    """aiohttp's server, making our connections."""
+    """aiohttp's server, which creates our connections."""
 
     def __init__(self, service: HttpService, **options: object) -> None:
         super().__init__(service.handle, **options)  # type: ignore[arg-type]
         self.service = service
 
     def __call__(self) -> HttpConnection:
-        """A new connection."""
+        """Return a new connection."""
         return HttpConnection(self.service, self, loop=self._loop, **self._kwargs)
 
 
 class HttpConnection(RequestHandler):
-    """aiohttp's connection, that knows since when it waits for a head and says no in JSON."""
+    """aiohttp's connection that also knows since when it waits for a head, and sends refusals as JSON."""
 
     __slots__ = ("busy", "ended", "head_since", "on_end", "service", "spoken")
 
@@ -197,18 +198,18 @@ class HttpConnection(RequestHandler):
         super().__init__(*arguments, **options)  # type: ignore[arg-type]
         self.service = service
         self.busy = False
-        """Whether a request is being answered, or its unwanted body taken."""
+        """True while a request is answered, or its unwanted body is read."""
         self.head_since: float | None = None
-        """When the wait for the present head began, on the loop's clock; None between requests."""
+        """The start of the wait for the present head, on the loop's clock; None between requests."""
         self.spoken = False
-        """Whether the client has sent anything at all."""
+        """True once the client has sent anything."""
         self.ended = False
-        """Whether the client has closed its side: what it asked for is answered, and nothing else."""
+        """True once the client has closed its side: requests already sent are answered, and no others."""
         self.on_end: Callable[[], None] | None = None
-        """Called when that happens; set while a request is parked."""
+        """Called when the client closes its side; set while a request is parked."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client has connected: from here on a head is due."""
+        """Count a client that has connected; from here on a head is due."""
         counts = self.service.chassis.counts
         counts.connections += 1
         counts.connections_open += 1
@@ -216,19 +217,22 @@ class HttpConnection(RequestHandler):
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """The connection is gone."""
+        """Count a connection that is gone."""
         self.service.chassis.counts.connections_open -= 1
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came in."""
+        """Record and process received bytes."""
         self.spoken = True
         if self.head_since is None:
             self.head_since = self._loop.time()
         super().data_received(data)
 
     def eof_received(self) -> bool:   # type: ignore[override]
-        """The client sends nothing more. True: it is still owed answers; else the connection is closed."""
+        """Handle the client's closing of its side.
+
+        Return True if answers are still due to it, and False if the connection is to be closed.
+        """
         waiter = self._waiter
         if self._request_count == 0 or (waiter is not None and not waiter.done()):
             return False
@@ -236,11 +240,12 @@ class HttpConnection(RequestHandler):
         if self.on_end is not None:
             self.on_end()
         if not self._messages:
-            self.close()   # after what is under way
+            self.close()   # after the answer under way
         return True
 
     def close_if_last(self) -> None:
-        """Close the connection after the present answer, if the client has ended and asked nothing else."""
+        """Close the connection after the present answer if the client has closed its side and no request is
+        left."""
         if self.ended and not self._messages:
             self.close()
 
@@ -251,7 +256,8 @@ class HttpConnection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """What was not a request gets a refusal; a bug of ours aiohttp's own page and a traceback."""
+        """Return a refusal for bytes that were no request, or aiohttp's own page (with a traceback) for a
+        bug."""
         if not isinstance(exc, HttpProcessingError):
             return super().handle_error(request, status, exc, message)
         response = self.service.refuse(refusal_of(exc))
@@ -259,7 +265,7 @@ class HttpConnection(RequestHandler):
         return response
 
     def give_up(self) -> None:
-        """Close a connection whose head did not come in time."""
+        """Close a connection whose head did not arrive in time."""
         if self.spoken and self.transport is not None:
             refusal = Refusal("timeout", "the request's head took too long")
             self.service.chassis.counts.refuse(refusal)
@@ -268,11 +274,11 @@ class HttpConnection(RequestHandler):
 
 
 Respond = Callable[[Request, HttpConnection], Awaitable[Answer]]
-"""What a transport gives: the answer to a request, once it is due, and its connection."""
+"""The function that a transport provides: it returns the answer to a request once it is due."""
 
 
 def refusal_of(error: HttpProcessingError) -> Refusal:
-    """The refusal of a head that aiohttp could not read."""
+    """Return the refusal of a head that aiohttp could not read."""
     if isinstance(error, LineTooLong) and error.args[1] == TARGET_BYTES:
         return Refusal("target-too-long", f"a request's target has at most {TARGET_BYTES} bytes")
     if isinstance(error, LineTooLong):
@@ -283,7 +289,7 @@ def refusal_of(error: HttpProcessingError) -> Refusal:
 
 
 def raw_answer(refusal: Refusal) -> bytes:
-    """A refusal as bytes, for where there is no request to answer; the connection is closed after it."""
+    """Return a refusal as bytes, for a connection without a request to answer; it is closed after them."""
     body = refusal.to_json()
     head = (
         f"HTTP/1.1 {REFUSALS[refusal.code].http} Refused\r\n"

@@ -1,7 +1,7 @@
 """The description of the HTTP service as an OpenAPI 3.1 document, made from the contract's own tables.
 
-Which refusals a path can answer with is said here; their status comes from `REFUSALS`, so that the two
-can't part.
+This module lists the refusals that a path can answer with. Their status comes from `REFUSALS`, so that
+the document always agrees with the server.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ SCHEMAS: dict[str, Any] = {
 
 
 def document(transport: str, entity_tags: bool) -> bytes:
-    """The document of a server of `transport`, as JSON."""
+    """Return the document of a server of `transport`, as JSON."""
     ticks = answers(OF_TICKS) | {"200": content("Batch", "The ticks after the cursor.")}
     parameters = [
         query("after", CURSOR, "Everything after this cursor; by default from now on."),
@@ -128,18 +128,18 @@ def document(transport: str, entity_tags: bool) -> bytes:
 
 
 def query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
-    """A query parameter, none of which is required."""
+    """Return the description of a query parameter; all parameters are optional."""
     return {"name": name, "in": "query", "schema": schema, "description": description}
 
 
 def content(schema: str, description: str) -> dict[str, Any]:
-    """An answer whose JSON body has a schema of ours."""
+    """Return the description of an answer whose JSON body has one of our schemas."""
     reference = {"$ref": f"#/components/schemas/{schema}"}
     return {"description": description, "content": {"application/json": {"schema": reference}}}
 
 
 def answers(codes: tuple[str, ...]) -> dict[str, Any]:
-    """The answers of refusals, by status."""
+    """Return the descriptions of the answers for these refusals, by status."""
     by_status: dict[str, list[str]] = {}
     for code in codes:
         by_status.setdefault(str(REFUSALS[code].http), []).append(code)

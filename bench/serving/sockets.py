@@ -1,15 +1,15 @@
 """The listening socket, whose options every accepted connection inherits.
 
-By default the kernel takes megabytes for a client that has stopped reading, and no policy for slow
-clients ever acts. So it is bounded here, alike for all transports:
+By default the kernel accepts megabytes for a client that has stopped reading, and no policy for slow
+clients ever takes effect. So these buffers are limited here, in the same way for all transports:
 
-    SO_SNDBUF          64 KiB   what the kernel holds for a client (Linux books twice that, with overhead)
-    TCP_NOTSENT_LOWAT  16 KiB   of that, what has not gone out yet: the rest stays where we can conflate it
-    TCP_MAXSEG          1460    loopback's own 32 kB segments would flatter large payloads
+    SO_SNDBUF          64 KiB   bytes that the kernel holds for a client (Linux counts twice that)
+    TCP_NOTSENT_LOWAT  16 KiB   the part of it not yet sent: the rest stays where we can conflate it
+    TCP_MAXSEG          1460    loopback's own 32 kB segments would favour large payloads
     TCP_NODELAY            1    a tick waits for no acknowledgement
     TCP_USER_TIMEOUT             ends connections that take no bytes any more
 
-Known weakness: off Linux some of these do not exist; they are then left out.
+Known weakness: on systems other than Linux some of these do not exist; they are then left out.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ SEND_BUFFER_BYTES = 64 * 1024
 UNSENT_BYTES = 16 * 1024
 SEGMENT_BYTES = 1460
 BACKLOG = 1024
-"""Connections that may wait to be accepted."""
+"""The largest number of connections that may wait to be accepted."""
 
 
 def listening_socket(host: str, port: int, stall_s: float) -> socket.socket:
-    """A non-blocking socket that listens at `host` and `port` (0: any). Raises `OSError`."""
+    """Return a non-blocking socket that listens at `host` and `port` (0: any). Raises `OSError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     options = [
         (socket.SOL_SOCKET, "SO_REUSEADDR", 1),

@@ -1,11 +1,11 @@
 """A request's target: `/ticks?after=9f2c:42&symbols=AAA,BBB`, strictly decoded.
 
-It may also stand in absolute form, `http://127.0.0.1:8701/ticks`, as it is sent to a proxy; a server has to
+It may also be in absolute form, `http://127.0.0.1:8701/ticks`, as it is sent to a proxy; a server has to
 accept that (RFC 9112, section 3.2.2).
 
-The query is percent-encoded UTF-8. What is not UTF-8 is refused rather than patched with replacement
-characters, and a parameter that stands there twice is refused rather than resolved by a rule that the
-next server resolves otherwise.
+The query is percent-encoded UTF-8. Bytes that are not UTF-8 are refused rather than patched with
+replacement characters. A parameter that occurs twice is refused, since other servers may resolve it by
+another rule.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ ABSOLUTE = re.compile(r"https?://([^/?#@]+)((?:[/?][^#]*)?)", re.IGNORECASE)
 
 
 def split_target(target: str) -> tuple[str | None, str, str]:
-    """The host that a request's target names (None: none), its path and its query, all still encoded."""
+    """Return the host that a request's target names (None if none), its path and its query, all still
+    encoded.
+
+    Raises `Refusal` if the target is too long, not ASCII or malformed.
+    """
     if len(target) > TARGET_BYTES:
         raise Refusal("target-too-long", f"a request's target has at most {TARGET_BYTES} bytes")
     if not target.isascii():
@@ -39,7 +43,10 @@ def split_target(target: str) -> tuple[str | None, str, str]:
 
 @lru_cache(maxsize=1024)
 def parse_query(query: str) -> Request:
-    """What a query asks for. Clients that are up to date ask with the same string, so it is kept."""
+    """Return the request that a query describes. Raises `Refusal` if the query is malformed.
+
+    Cached, since clients that are up to date ask with the same string.
+    """
     try:
         pairs = parse_qsl(
             query,

@@ -1,13 +1,14 @@
-"""Reads the request before an upgrade, so that what `websockets` takes no request for gets an answer, too.
+"""Reads the request before an upgrade, so that requests that `websockets` rejects get an answer, too.
 
 The library reads a head and goes on to frames at once. Its reader is replaced by one that
 
-- hides a body's announcement from it, which it would close on without a word, and remembers it;
-- keeps what comes after the head until that is answered: a second request is then thrown away with the
+- hides the announcement of a body from the library, which would close the connection without an answer,
+  and remembers it;
+- keeps the bytes after the head until the head is answered: a second request is then discarded with the
   connection, in order, and is not taken for a frame.
 
-Known weakness: a plain request's answer closes the connection, so of requests that come together only the
-first is answered (RFC 9112, section 9.3.2, has clients ask the rest again).
+Known weakness: a plain request's answer closes the connection, so of several requests that come together
+only the first is answered (RFC 9112, section 9.3.2, has clients send the rest again).
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ NO_BODY = b"Content-Length: 0\r\n"
 
 
 class HeadReader(StreamReader):
-    """What a connection sends: one head, and what follows it once that is answered."""
+    """The bytes that a connection sends: one head, and the bytes after it once the head is answered."""
 
     def __init__(self, protocol: ServerProtocol) -> None:
         super().__init__()
         self._protocol = protocol
         self.has_body = False
-        """Whether the head announces a body."""
+        """True if the head announces a body."""
 
     def read_line(
         self, m: int, too_long_exc_type: type[Exception] = RuntimeError
     ) -> Generator[None, None, bytearray]:
-        """See `StreamReader`; a line that announces a body is read as one that says that there is none."""
+        """See `StreamReader`. A line that announces a body is replaced by one that announces none."""
         line = yield from super().read_line(m, too_long_exc_type)
         if announces_body(line):
             self.has_body = True
@@ -41,7 +42,7 @@ class HeadReader(StreamReader):
         return line
 
     def at_eof(self) -> Generator[None, None, bool]:
-        """See `StreamReader`; as long as the head is not answered nothing more is read."""
+        """See `StreamReader`. As long as the head is not answered, nothing more is read."""
         while not self._is_answered and not self.eof:
             yield
         if not self._is_answered:
@@ -54,15 +55,15 @@ class HeadReader(StreamReader):
 
 
 def announces_body(line: bytes | bytearray) -> bool:
-    """Say whether a header line announces a body (RFC 9112, section 6.3)."""
+    """Return True if a header line announces a body (RFC 9112, section 6.3)."""
     name, _, text = line.partition(b":")
     name = name.lower()
     return name == b"transfer-encoding" or (name == b"content-length" and text.strip() != b"0")
 
 
 def read_heads_with(protocol: ServerProtocol) -> HeadReader:
-    """Give a connection's protocol such a reader before anything has come."""
+    """Give a connection's protocol a `HeadReader` before any bytes have come, and return the reader."""
     reader = protocol.reader = HeadReader(protocol)
-    protocol.parser = protocol.parse()   # the one that was begun reads from the reader before
+    protocol.parser = protocol.parse()   # the parser that was already started reads from the old reader
     next(protocol.parser)
     return reader
