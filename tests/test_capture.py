@@ -35,7 +35,7 @@ question = "Does a capture agree?"
 seed = 48
 feed.rate_per_s = 40
 load.clients = [20]
-windows = {idle_s = 0, warmup_s = 0.3, measure_s = 1.5}
+windows = {idle_s = 0, warmup_s = 0.4, measure_s = 1.5}
 trials = {count = 1, repeats = 0}
 [transports.short]
 transport = "short_polling"

@@ -37,7 +37,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
             words = (sys.executable, str(HERE / "stand_in.py"), mode, *command.arguments)
             return replace(command, arguments=words)
 
-        monkeypatch.setattr(trial.programs, "server", server)
+        monkeypatch.setattr(trial.commands, "server", server)
 
     return take_place
 

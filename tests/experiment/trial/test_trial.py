@@ -53,7 +53,7 @@ def test_the_schedule_of_a_block_is_made_once() -> None:
 def test_a_trial_whose_program_cannot_start_is_recorded_with_its_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trial.programs, "LOCUSTFILE", tmp_path / "nothing.py")
+    monkeypatch.setattr(trial.commands, "LOCUSTFILE", tmp_path / "nothing.py")
     made = setting()
     planned = plan.trials(made.scenario)[0]
     record = trial.make(made, planned, tmp_path / planned.name, attempt=3)
