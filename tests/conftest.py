@@ -1,4 +1,8 @@
-"""Marking processes, so that whatever a test started is found again, however it was orphaned."""
+"""What all tests share: their order, and marks on processes, so that whatever a test started is found again.
+
+`make test` runs two workers. All tests that start processes are one group, which one worker takes first, so that
+no two of them measure or hold the machine's lock at a time; the other worker takes what is pure, file by file.
+"""
 
 from __future__ import annotations
 
@@ -47,6 +51,16 @@ def no_proxy() -> None:
     """Tests ask servers on this machine, which no proxy reaches."""
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         del os.environ[name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that start processes first, as one group; every other file is a group of its own."""
+    def starts_processes(item: pytest.Item) -> bool:
+        return item.get_closest_marker("process") is not None
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("process" if starts_processes(item) else str(item.path)))
+    items.sort(key=starts_processes, reverse=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

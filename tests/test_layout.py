@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,50 @@ def test_a_module_opens_with_its_theory_and_stays_small(module: Path) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             assert length <= 60, f"{module}:{node.lineno}: {node.name} has {length} lines"
+
+
+FOLDERS = sorted({module.parent for module in MODULES} - {Path("bench")})
+LISTED = re.compile(r"^    ([a-z_]+)  +\S", re.MULTILINE)
+
+
+@pytest.mark.parametrize("folder", [Path("bench"), *FOLDERS], ids=str)
+def test_a_folder_lists_its_modules_in_reading_order(folder: Path) -> None:
+    doc = ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text()), clean=False) or ""
+    _, heading, listed = doc.partition("Modules, in reading order:")
+    there = {path.stem for path in (ROOT / folder).glob("*.py")} | {
+        path.parent.name for path in (ROOT / folder).glob("*/__init__.py")}
+    if folder.parent == Path("bench/transports") or folder == Path("bench/cli"):
+        return   # the four parts of every transport, and the verbs, are described in another form
+    assert heading, f"{folder}/__init__.py does not list its modules"
+    assert set(LISTED.findall(listed)) == {name for name in there if not name.startswith("_")}
+
+
+def test_no_folder_is_a_flat_pile() -> None:
+    at_the_top = [module for module in MODULES if module.parent == Path("bench") and module.name[0] != "_"]
+    assert len(at_the_top) <= 4
+    for folder in FOLDERS:
+        count = sum(module.parent == folder and module.name[0] != "_" for module in MODULES)
+        assert count <= 14, f"{folder} has {count} modules"
+
+
+RIDDLE = re.compile(r"(What|How|Whether|Who|The same)\b")
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_no_docstring_opens_with_a_question(module: Path) -> None:
+    for node in ast.walk(ast.parse((ROOT / module).read_text())):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            doc = ast.get_docstring(node) or ""
+            assert not RIDDLE.match(doc), f"{module}: {doc.splitlines()[0]}"
+
+
+def test_the_architectures_table_is_in_the_order_of_the_imports() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = [each.strip().replace(".", "/") for layer in contracts[0]["layers"] for each in layer.split("|")]
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    rows = re.findall(r"^\| `(bench/[a-z_]+)(?:/|\.py)?`", text, re.MULTILINE)
+    assert rows == [layer for layer in layers if layer in rows]
+    assert set(rows) == set(layers)
 
 
 def test_lock_files_hold_names_versions_and_hashes_only() -> None:
