@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,12 @@ TEXTS = ("transport", "quantity", "met", "unit", "source", "kernel_latency_is_bo
 CONDENSED = ("trials.csv", "distributions.parquet", "timelines.parquet")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Run:
-    """The figures of a run. The frames' columns are described in `docs/results.md`."""
+    """The figures of a run. The frames' columns are described in `docs/results.md`.
+
+    A run is itself alone, so what is computed from it can be kept beside it; its frames are not to be changed.
+    """
 
     folder: Path
     manifest: Mapping[str, Any]
@@ -77,7 +81,7 @@ class Run:
         """Return whether the scenario asks for the price of a capacity plan."""
         return bool((self.manifest["scenario"].get("simulation") or {}).get("prices"))
 
-    @property
+    @cached_property
     def fleet(self) -> list[Need]:
         """Return the capacity plan of a simulated run; an empty list for any other run and for a search."""
         if not self.simulated or self.knees is not None:
@@ -94,7 +98,7 @@ class Run:
         """Return the client counts of the scenario, in ascending order."""
         return tuple(sorted(int(count) for count in self.manifest["scenario"]["load"]["clients"]))
 
-    @property
+    @cached_property
     def knees(self) -> pd.DataFrame | None:
         """Return `capacity.csv`, one row per transport; None where the run was no search for the capacity
         limit."""
@@ -146,7 +150,7 @@ class Run:
         cells = [(label, clients) for label in self.transports for clients in self.clients]
         return ended_after(self.trials, stop_rule.parse(asked["until"]), cells, int(asked["count"]))
 
-    @property
+    @cached_property
     def claims(self) -> list[Judged]:
         """Return the verdicts on the claims of the scenario; an empty list where it has none."""
         return judged(self.manifest["scenario"], self.valid)

@@ -13,6 +13,7 @@ Known weakness: two forms of the same figure; which one it is stands in the capt
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import pandas as pd
 
@@ -35,6 +36,7 @@ APART = 0.2
 """A figure that is further from its closed form, as a share of that, says so beside it."""
 
 
+@lru_cache(maxsize=4)
 def foreseen(run: Run) -> list[Foreseen]:
     """Each figure of each cell as its closed form has it and as it was found, by figure and transport."""
     if run.closed_forms is None:
