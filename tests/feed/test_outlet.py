@@ -219,7 +219,7 @@ def test_whoever_cannot_be_accepted_waits_without_a_busy_loop(
         while listener.tries < patience:
             await asyncio.sleep(0)
         waited_s = stage.outlet.loop.time() - began_s
-        assert waited_s >= (patience - 1) * (outlet.ACCEPT_PAUSE_S - 0.001)   # the clock of uvloop steps by 1 ms
+        assert waited_s >= (patience - 1) * (outlet.ACCEPT_PAUSE_S - 0.001)   # uvloop's clock steps by 1 ms
         listener.failing = False
         assert [line.get("seq") for line in await lines(reader, 2)] == [None, 1]
         assert len(caplog.records) == 1

@@ -51,8 +51,8 @@ CONDENSED = ("trials.csv", "distributions.parquet", "timelines.parquet")
 class Run:
     """The figures of a run. The frames' columns are described in `docs/results.md`.
 
-    Two runs are equal only where they are the same object, so what is computed from a run is kept with it. Its
-    frames must not be changed.
+    Two runs are equal only where they are the same object, so what is computed from a run is kept with it.
+    Its frames must not be changed.
     """
 
     folder: Path
