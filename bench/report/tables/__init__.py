@@ -7,6 +7,6 @@ Modules, in reading order:
     bytes           bytes by kind
     capacity_plan   workers, traffic and price
     claims          published claims beside our numbers
-    host_speed      how fast the host was
-    model_accuracy  how far to believe a simulated run
+    host_speed      the speed of the host over the run
+    model_accuracy  the accuracy of the model of a simulated run, where it was checked
 """

@@ -1,8 +1,7 @@
-"""Where the bytes went, as tables: what the stacked bars show, in numbers, and what a connection costs.
+"""Tables of the bytes on the wire: the numbers of the stacked bars, and the cost of a connection.
 
-The parts of a row add up to its whole, as they do in every trial (`bench.stats.trial.bytes`). Opening and
-closing
-are for one connection, whether it was opened within the window or long before it; beside the bytes stands
+The parts of a row add up to its total, as they do in every trial (`bench.stats.trial.bytes`). Opening and
+closing are for one connection, whether it was opened within the window or long before it. Beside the bytes is
 the server's CPU for taking on a client, from before the first client until all had their first answer.
 """
 
@@ -17,14 +16,15 @@ from bench.report.tables.run import Table
 from bench.stats.trial.bytes import DIRECTIONS, PARTS
 
 WORTH_A_COLUMN = 0.001
-"""Share of a row's bytes below which a part is chance: what was between two looks at the counters."""
+"""Share of a row's bytes below which a part is chance: bytes that passed between two readings of the
+counters."""
 CPU = "server_opening_cpu_us_per_client"
 HEADS = {CPU: "server CPU, µs a client"}
 OF_CPU = " The server's CPU is from before the first client until all had their first answer."
 
 
 def bytes_table(run: Run) -> Table:
-    """The bytes and segments of an update, by part, for each cell and direction."""
+    """Return the table of bytes and segments per update, by part, for each cell and direction."""
     shown = [part for part in PARTS if any(
         abs(counted(row, f"{part}_bytes_{direction}_per_update"))
         > WORTH_A_COLUMN * counted(row, f"bytes_{direction}_per_update")
@@ -46,7 +46,7 @@ def bytes_table(run: Run) -> Table:
 
 
 def connections_table(run: Run) -> Table:
-    """What one connection costs to open and to close, for each cell."""
+    """Return the table of the bytes, segments and CPU of one connection, for each cell that has any."""
     names = [f"{what}_{unit}_{direction}" for what in ("opening", "closing")
              for unit in ("bytes", "segments") for direction in DIRECTIONS]
     cells = [(label, row) for label, row in _cells(run) if any(counted(row, name) for name in names)]

@@ -1,6 +1,6 @@
-"""The capacity plan of a simulated run, as a table: what each transport needs, and what that costs a month.
+"""The capacity plan of a simulated run as a table: the needs of each transport, and their monthly price.
 
-The rows are `fleet.csv`'s (`bench.stats.run.capacity_plan`, `bench.report.data.capacity_plan`).
+The rows are those of `fleet.csv` (`bench.stats.run.capacity_plan`, `bench.report.data.capacity_plan`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from bench.report.tables.run import Table
 from bench.stats.run.capacity_plan import HOURS_A_MONTH, Need
 
 Column = tuple[str, Callable[[Need], str]]
-"""A head, and what stands below it for a plan."""
+"""A heading, and the function that writes a plan's cell below it."""
 
 
 def table(plan: Sequence[Need], manifest: Mapping[str, Any]) -> Table:
-    """The plan as a table; without rows where there is none."""
+    """Return the capacity plan as a table; a table without rows where there is no plan."""
     if not plan:
         return Table("fleet", "Capacity plan", (), ())
     columns = _columns(plan)
@@ -29,8 +29,11 @@ def table(plan: Sequence[Need], manifest: Mapping[str, Any]) -> Table:
 
 
 def _columns(plan: Sequence[Need]) -> list[Column]:
-    """What there is to say of these plans: client counts if several, the busiest stretch of a feed whose rate
-    moves, prices if there are any."""
+    """Return the columns that apply to these plans.
+
+    Client counts are shown if there are several, the busiest stretch if the feed's rate changes, prices if
+    there are any, and the share of draws in which a plan is the cheapest if it is known.
+    """
     first = plan[0]
     lengths_s = [need.busiest_s for need in plan if not math.isnan(need.busiest_s)]
     moving, stretch = bool(lengths_s), f"the busiest {style.number(max(lengths_s, default=0.0))} s"
@@ -63,7 +66,7 @@ def _columns(plan: Sequence[Need]) -> list[Column]:
 
 
 def _unit(values: Sequence[float], unit: str, thousandth: str) -> tuple[str, float]:
-    """The unit in which the largest value is 1 or more, and how many of it make the first."""
+    """Return the unit in which the largest value is 1 or more, and the factor from the first unit to it."""
     largest = max((value for value in values if math.isfinite(value)), default=1.0)
     return (unit, 1.0) if largest >= 1 else (thousandth, 1000.0)
 
@@ -113,7 +116,7 @@ def _note(plan: Sequence[Need], manifest: Mapping[str, Any]) -> str:
 
 
 def _when(need: Need) -> str:
-    """Which stretch of the feed the workers are for."""
+    """Return the stretch of the feed that the workers are planned for, in words."""
     if math.isnan(need.busiest_s):
         return "on average"
     return (f"in the busiest {style.number(need.busiest_s)} s that were simulated, which is the time after "
@@ -137,7 +140,7 @@ def _least(need: Need) -> str:
 
 
 def _latency(value_ms: float) -> str:
-    """A latency; of workers that can't keep up it has no end."""
+    """Return a latency in words; it is without end where the workers can't keep up."""
     if math.isinf(value_ms):
         return "without end"
     return "–" if math.isnan(value_ms) else f"{style.number(value_ms)} ms"

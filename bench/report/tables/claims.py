@@ -1,8 +1,8 @@
-"""What the report says of published claims: the table, in words.
+"""The table of published claims beside our own numbers.
 
-One row for each number that was stated: what was said, their number, ours with its interval, the verdict
-and how it follows (`bench.claims`). The sources, and what they leave out, stand below. A scenario without
-claims has no such table.
+It has one row for each published number: the claim, its number, ours with its interval, the verdict and the
+reason for it (`bench.claims`). The sources, and what they leave out, are in the note below. A scenario
+without claims has no such table.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NOTE = (
 
 
 def table(run: Run) -> Table | None:
-    """The verdict on each number that was claimed; None where the scenario claims none."""
+    """Return the table of verdicts on the claimed numbers; None where the scenario claims none."""
     verdicts = run.claims
     if not verdicts:
         return None
@@ -40,7 +40,7 @@ def table(run: Run) -> Table | None:
 
 
 def ours_text(each: Judged) -> str:
-    """Our number with its interval: `6.90 (6.88–6.92)`."""
+    """Return our number with its interval: `6.90 (6.88–6.92)`."""
     ours = each.ours
     estimate, low, high = (style.number(value) for value in (ours.estimate, ours.low, ours.high))
     if math.isnan(ours.low) or low == high:

@@ -1,4 +1,7 @@
-"""The table and the sentences on how fast the host was (`bench.stats.run.host_speed`)."""
+"""The table and the sentences on the speed of the host (`bench.stats.run.host_speed`).
+
+The speed ("pace") is the time that a fixed loop of clock readings takes, in µs; a shorter time is faster.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,20 @@ from bench.report.tables.run import Table
 from bench.stats.run.host_speed import Pace, by_trial, pace
 
 ALIKE = 0.03
-"""Two hosts whose paces differ by at most this share are called alike."""
+"""The relative difference up to which the speeds of two hosts are called alike."""
 
 
 def told(found: Pace) -> str:
-    """A pace in words: `58.1 µs (57.2–60.0)`."""
+    """Return a host's speed in words: `58.1 µs (57.2–60.0)`."""
     median, low, high = (style.number(each) for each in (found.median_us, found.low_us, found.high_us))
     return f"{median} µs ({low}–{high})"
 
 
 def drift_sentence(run: Run) -> str:
-    """That the host's pace moved while the run was made; empty where it did not, or nothing is known."""
+    """Return a sentence saying that the host's speed changed during the run.
+
+    Returns an empty text where it did not change, or is not known.
+    """
     found = pace(run.trials)
     if found is None or not found.drifted:
         return ""
@@ -28,7 +34,7 @@ def drift_sentence(run: Run) -> str:
 
 
 def between(before: Run, after: Run) -> str:
-    """How fast the hosts of two runs were, in a sentence; empty where either is not known."""
+    """Return a sentence comparing the hosts of two runs by speed; an empty text where either is not known."""
     one, other = pace(before.trials), pace(after.trials)
     if one is None or other is None:
         return ""
@@ -42,7 +48,7 @@ def between(before: Run, after: Run) -> str:
 
 
 def table(run: Run) -> Table:
-    """The pace of the host, a row for each block, of a search for each ten steps."""
+    """Return the table of the host's speed, with a row for each block; of a search, for each ten steps."""
     paces = by_trial(run.trials)
     places = run.trials["block"]
     if run.knees is not None:

@@ -1,10 +1,10 @@
-"""How far to believe a simulated run: where its model was checked, how far off it was, whose costs it has.
+"""Tables on the accuracy of a simulated run: where its model was checked, its errors there, and its costs.
 
-A prediction holds where a worker is as busy, and has as many clients, as where it was checked. Beyond, it
-carries the worst error that was found as a band.
+A prediction holds where a worker is no busier, and has no more clients, than where it was checked. Beyond
+that, its band is the worst error that was found.
 
-Known weakness: an error that was found on one loopback is taken to hold on any network, where the server's
-part is the same and the network's is arithmetic.
+Known weakness: an error that was found on one loopback is assumed to hold on any network, where the server's
+part is the same and the network's part is arithmetic.
 """
 
 from __future__ import annotations
@@ -27,14 +27,17 @@ NAMES = {
     "bytes_per_update": "bytes an update", "server_cpu_us_per_update": "server CPU an update",
     "knee_clients": "knee (clients)",
 }
-"""The quantities that a reader asks for; validation.csv has more."""
+"""The quantities shown in the report, with their names; validation.csv has more."""
 MAIN = {name: NAMES[name] for name in ("latency_p50_ms", "bytes_per_update", "server_cpu_us_per_update")}
-"""Those of a plan."""
+"""The quantities that a capacity plan depends on."""
 
 
 def how_far(run: Run) -> Table:
-    """For each transport and quantity: where the model was checked, how far off it was, and what that says
-    of this run."""
+    """Return the accuracy of the model for each transport and quantity.
+
+    Each row says where the model was checked, the errors found there, and whether this run is within that
+    range.
+    """
     columns = ("", "quantity", "checked at clients", "checked at load", "error, most", "error, middle",
                "goal", "where they lie", "each worker here", "this run is")
     heading = "How far to believe it, figure by figure"
@@ -57,7 +60,10 @@ def how_far(run: Run) -> Table:
 
 
 def in_short(run: Run) -> Table:
-    """The same in a row a transport: the largest error of each figure, and whether it was checked as busy."""
+    """Return the accuracy of the model in one row per transport.
+
+    Each row has the largest error of each figure, and whether the model was checked with workers as busy.
+    """
     errors = (f"{name}: error, most" for name in MAIN.values())
     columns = ("", "checked at clients", "checked at load", *errors, "each worker here", "this run is")
     rows = []
@@ -78,7 +84,7 @@ def in_short(run: Run) -> Table:
 
 
 def checked(run: Run, label: str) -> pd.DataFrame:
-    """The rows of the validation that are of a transport of this run."""
+    """Return the rows of the validation that apply to a transport of this run."""
     assert run.validation is not None, "a run whose model was checked"
     kind = str(run.manifest.get("subjects", {}).get(label, {}).get("transport", label))
     return run.validation[run.validation["transport"].isin((label, kind))]
@@ -107,21 +113,26 @@ def _row(cells: pd.DataFrame, clients: float, load: float) -> tuple[str, ...]:
 
 
 def beyond(cells: pd.DataFrame, clients: float, load: float) -> str:
-    """Say how many times as many clients, or as busy, a worker is as in any of the checked cells; empty:
-    neither."""
+    """Return the factors by which a worker has more clients, or is busier, than in any of the checked cells.
+
+    They are in words; an empty text means that it is within the checked range.
+    """
     times = {"clients": clients / cells["clients"].max(), "load": load / cells["load"].max()}
     return " and ".join(f"{share:.2g} × the {what}" for what, share in times.items() if share > 1)
 
 
 def _verdicts(goals: pd.DataFrame) -> str:
-    """How many errors lie where."""
+    """Return the counts of errors inside and outside their goals, in words."""
     found = [prediction.standing(*row) for row in zip(
         goals["met"].tolist(), goals["error"].tolist(), goals["goal"].tolist(), strict=True)]
     return ", ".join(f"{found.count(word)} {word}" for word in prediction.STANDINGS if word in found)
 
 
 def _here(run: Run, label: str) -> tuple[float, float]:
-    """Clients of a worker of this transport, and the share of a core that it uses, where clients are most."""
+    """Return a worker's clients and load (as a share of a core) at the transport's largest client count.
+
+    NaN for both where the transport has no valid trial.
+    """
     workers = int((run.manifest["scenario"].get("simulation") or {}).get("workers") or 1)
     mine = run.valid[run.valid["transport"] == label]
     if not len(mine):
@@ -133,12 +144,12 @@ def _here(run: Run, label: str) -> tuple[float, float]:
 
 
 def _span(ends: list[str]) -> str:
-    """From one to the other, or both in one."""
+    """Return a range in words, or one value where both ends are the same."""
     return ends[0] if ends[0] == ends[1] else f"{ends[0]}–{ends[1]}"
 
 
 def costs_table(manifest: Mapping[str, Any]) -> Table:
-    """The costs that a run was simulated with, by kind of work."""
+    """Return the table of the costs that a run was simulated with, by kind of server."""
     costs: Any = manifest.get("costs")
     costs = costs if isinstance(costs, Mapping) else {}
     columns = ("", *(f"{name} (µs)" for name in WORK.values()), "idle (ms/s)", "idle connection (µs/s)")
@@ -153,7 +164,7 @@ WORK = {"tick_s": "tick", "request_s": "request", "answer_s": "answer", "update_
 
 
 def _kind(each: Mapping[str, Any]) -> tuple[str, ...]:
-    """The costs of one kind of server, as a row."""
+    """Return the row of one kind of server: its name, then its costs."""
     costs = each["costs"]
     knobs = ["TLS"] * bool(each["tls"]) + [each["compression"]] * (each["compression"] != "none")
     name = " with ".join([style.title(each["transport"]), *([" and ".join(knobs)] if knobs else [])])
@@ -163,5 +174,5 @@ def _kind(each: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def marked(table: Table, run: Run) -> Table:
-    """A table of figures whose heading says that they are simulated."""
+    """Return a table whose heading says that its figures are simulated, if the run is."""
     return replace(table, heading=titled(table.heading)) if run.simulated else table

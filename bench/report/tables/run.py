@@ -1,7 +1,7 @@
-"""The tables of the report, as words: what is shown, in which order, how it is written.
+"""The main tables of the report, as text: cells, fates, comparisons, verdicts and conditions of a run.
 
-A number has three significant digits and its 95 % interval behind it; a dash is what was not measured
-or may not be printed, and `lost` a percentile that falls among lost updates.
+A number has three significant digits, followed by its 95 % interval. A dash stands for a figure that was not
+measured or may not be printed, and `lost` for a percentile that falls among lost updates.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ CAVEATS = (
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of words under a heading; `note` says how to read it."""
+    """A table of texts under a heading; `note` says how to read it."""
 
     name: str
     heading: str
@@ -64,11 +64,11 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
     folded: bool = False
-    """Whether the page shows only the heading at first."""
+    """True if the page shows only the heading at first."""
 
 
 def subtitle(run: Run) -> str:
-    """Which run this is."""
+    """Return the run's name, its scenario and its processor, in words."""
     manifest = run.manifest
     parts = [f"Run {manifest.get('run', run.folder.name)}"]
     if manifest.get("scenario_name"):
@@ -78,7 +78,7 @@ def subtitle(run: Run) -> str:
 
 
 def verdict_line(run: Run) -> str:
-    """How many trials there are, and how many of which verdict."""
+    """Return a sentence with the number of trials and of each verdict."""
     counts = run.trials["verdict"].value_counts()
     made = len(run.trials.groupby(["block", "position"]))
     planned = len(run.manifest.get("plan", ())) or made
@@ -91,7 +91,10 @@ def verdict_line(run: Run) -> str:
 
 
 def _ending(run: Run) -> str:
-    """The sentence on how a run ended that goes on until its intervals are narrow."""
+    """Return the sentence on the end of a run that goes on until its intervals are narrow.
+
+    An empty text where the scenario has no such rule.
+    """
     asked = run.manifest["scenario"].get("trials", {})
     if not asked.get("until"):
         return ""
@@ -106,7 +109,7 @@ def _ending(run: Run) -> str:
 
 
 def glance(run: Run) -> Table:
-    """The headline figures at one client count, a row a transport."""
+    """Return the table of the headline figures at one client count, a row per transport."""
     clients = shown_clients(run)
     cells = list(_cells(run, clients))
     by_kernel = not run.simulated and any(not math.isnan(row["kernel_latency_p50_ms"]) for _, row in cells)
@@ -140,25 +143,25 @@ def glance(run: Run) -> Table:
 
 
 def _questions(run: Run) -> list[Question]:
-    """What is asked of each cell: without what is not simulated, of a simulated run."""
+    """Return the questions asked of each cell, without those that a simulated run can't answer."""
     return [each for each in questions(run) if not (run.simulated and each is MEMORY)]
 
 
 def _basis(row: pd.Series) -> tuple[str, str]:
-    """Valid trials of a cell, and their distinct ticks."""
+    """Return the number of valid trials of a cell and of their distinct ticks, as text."""
     trials, ticks = ("–" if pd.isna(row[name]) else f"{row[name]:,}" for name in ("valid_trials", "ticks"))
     return trials, ticks
 
 
 def _kernel(row: pd.Series) -> str:
-    """The median by the kernel's instants, marked where it is a bound."""
+    """Return the median latency at the kernel, marked with ≤ where it is an upper bound."""
     text = interval_text(row, KERNEL["latency_p50_ms"])
     bound = not pd.isna(row["kernel_latency_is_bound"]) and row["kernel_latency_is_bound"]
     return f"≤ {text}" if bound and text[0].isdigit() else text
 
 
 def sections(run: Run) -> list[Table]:
-    """All further tables, in the order of the page."""
+    """Return all further tables that have rows, in the order of the page."""
     return [each for each in (
         _cells_table(run), _fates(run), _closed_forms(run), _floors(run), _comparisons(run), _not_valid(run),
         *background(run),
@@ -166,7 +169,7 @@ def sections(run: Run) -> list[Table]:
 
 
 def background(run: Run) -> list[Table]:
-    """What any run has: what could not be checked, and under which conditions it was made."""
+    """Return the tables that any run may have: what was not checked, and the conditions of the run."""
     return [each for each in (
         _not_assessed(run),
         _resumed(run),
@@ -185,7 +188,10 @@ def _cells(run: Run, clients: int) -> Iterator[tuple[str, pd.Series]]:
 
 
 def _share(row: pd.Series, fate: str) -> str:
-    """A fate's share of the updates due; exact at both ends, so that 99.999 % does not read as all."""
+    """Return a fate's share of the updates due, in per cent.
+
+    0 % and 100 % are written only where they are exact, so 99.999 % does not read as all.
+    """
     if pd.isna(row["updates_due"]) or not row["updates_due"]:
         return "–"
     count, due = int(row[fate]), int(row["updates_due"])
@@ -233,7 +239,7 @@ def _closed_forms(run: Run) -> Table:
 
 
 def _about_forms(run: Run, found: str) -> str:
-    """How the closed forms are read."""
+    """Return the note on how to read the closed forms."""
     schedule = run.manifest["scenario"]["feed"].get("schedule")
     feed = ("Ticks are taken as a Poisson process, which this feed is." if measured_forms.poisson(run) else
             f"This feed is no Poisson process (schedule: {schedule}): only forms for any feed are shown.")
@@ -252,7 +258,7 @@ def _about_forms(run: Run, found: str) -> str:
 
 
 def _floors(run: Run) -> Table:
-    """What one server seems to differ by from itself, where the run holds it twice."""
+    """Return the table of the apparent differences of a server from itself, where the run holds it twice."""
     rows = []
     for question in questions(run):
         for floor in floors(run, (question.column,)):
@@ -304,7 +310,11 @@ def _not_assessed(run: Run) -> Table:
 
 
 def _resumed(run: Run) -> Table:
-    """When an interrupted run went on, and what was no longer as it began (`--resume --force`)."""
+    """Return the table of the times at which an interrupted run was resumed, and of the differences found
+    then.
+
+    Differences are accepted with `--resume --force`.
+    """
     rows = []
     for each in run.manifest.get("resumed") or ():
         for one in each.get("differences") or [{"what": "nothing", "found": "–"}]:
@@ -316,7 +326,7 @@ def _resumed(run: Run) -> Table:
 
 
 def _asked(run: Run) -> dict[str, Any]:
-    """The scenario without what its schedule leaves unused."""
+    """Return the scenario without the fields that its schedule does not use."""
     scenario = dict(run.manifest["scenario"])
     feed = dict(scenario["feed"])
     schedule = feed.get("schedule")
@@ -330,7 +340,7 @@ def _asked(run: Run) -> dict[str, Any]:
 
 
 def _pairs(name: str, heading: str, data: Mapping[str, Any]) -> Table:
-    """A table of (dotted name, value)."""
+    """Return a table of (dotted name, value)."""
     return Table(name, heading, ("", ""), tuple(_flat(data)), folded=True)
 
 

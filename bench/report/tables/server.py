@@ -1,6 +1,6 @@
-"""What the server pays, as a table: CPU plain and above the idle base, opening, switches, memory.
+"""The table of the server's costs: CPU in total and above the idle base, opening, switches, memory.
 
-See `bench.stats.trial.server_costs` for what each figure is.
+See `bench.stats.trial.server_costs` for the definition of each figure.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bench.stats.run.intervals import FEW, Interval
 from bench.stats.run.summary import bounds, few_values
 
 LEAST = 0.001
-"""A figure below is too small to tell apart from its like."""
+"""The value below which a figure is written as less than this."""
 PLAIN, ABOVE = "server_cpu_us_per_update", "server_cpu_above_idle_us_per_update"
 
 
@@ -61,11 +61,12 @@ FIGURES: tuple[tuple[str, Callable[[pd.Series], str], str], ...] = (
     ("resident (kB a client)", _plain("server_rss_bytes_per_client", 1000), OF_MEMORY),
     ("socket buffers (kB a client)", _plain("server_socket_bytes_per_client", 1000), OF_MEMORY),
 )
-"""The columns: their heads, what stands in them for a row of `summary.csv`, how that is read."""
+"""The columns: heading, function from a row of `summary.csv` to the cell's text, and how to read it."""
 
 
 def table(run: Run) -> Table:
-    """A row for each cell that has a server's figures; without the columns that none of them has."""
+    """Return a row for each cell that has a server's figures, without the columns that are empty in all of
+    them."""
     cells = [row for _, row in run.summary.sort_values("clients", kind="stable").iterrows()
              if not math.isnan(float(row["server_cpu_cores"]))]
     shown = [each for each in FIGURES if any(each[1](row) != "–" for row in cells)]
