@@ -2,7 +2,7 @@
 
 Modules, in reading order:
 
-    forms      where the closed forms beside the figures come from
-    simulated  says at every turn that a run is simulated
-    findings   what the numbers say
+    forms      the closed forms beside the figures, and their source
+    simulated  marks the report of a simulated run as such, throughout
+    findings   the findings, one for each question
 """

@@ -1,11 +1,12 @@
-"""What the numbers say, in sentences that are computed from them.
+"""The findings of a run, as sentences that are computed from its figures.
 
-For each question (how fast, how fresh, at what cost) one finding: the transport with the lowest figure,
-and how much more each other one has: first the effect with its 95 % interval, then whether the two can
-be told apart at all (`bench.stats.run.comparison`), and by more than one server from itself where the run
-shows that (`bench.report.data.noise_floor`). Where they can't, the sentence says so and names no winner. A
-figure that is lost comes last and has no ratio. Nothing here knows the name of a transport: exchange the
-records of two, and the findings are exchanged.
+For each question (how fast, how fresh, at what cost) there is one finding: the transport with the lowest
+figure, and how much more each other transport has. A sentence gives the effect with its 95 % interval, then
+says whether the two can be told apart at all (`bench.stats.run.comparison`), and whether they differ by more
+than one server differs from itself, where the run shows that (`bench.report.data.noise_floor`). Where they
+can't be told apart, the sentence says so and names no winner. A figure that is lost comes last and has no
+ratio. Nothing here depends on the name of a transport: exchange the records of two, and the findings are
+exchanged.
 """
 
 from __future__ import annotations
@@ -27,17 +28,17 @@ from bench.stats.run.summary import bounds, few_values
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One figure that is asked for at a glance."""
+    """A figure that the report compares at a glance."""
 
     column: str
     """The column of `summary.csv`."""
     heading: str
-    """The head of its column in the table."""
+    """The heading of its column in the table."""
     noun: str
-    """What the sentences call it."""
+    """Its name in the sentences."""
     unit: str
     scale: float = 1.0
-    """What one of `unit` is in the column's own."""
+    """The size of one `unit` in the column's own unit."""
 
 
 MEMORY = Question(
@@ -65,30 +66,33 @@ KERNEL = {
     "latency_p50_ms": Question("kernel_latency_p50_ms", "kernel median", "kernel's median latency", "ms"),
     "latency_p99_ms": Question("kernel_latency_p99_ms", "kernel p99", "kernel's 99th percentile", "ms"),
 }
-"""For latencies at the application, the same at the client's kernel: without the client's own queue."""
+"""For each latency at the application, the latency at the client's kernel, without the client's own queue."""
 KERNEL_DIFFERS = 1.1
-"""How many times larger or smaller a ratio by the kernel's instants is, before a sentence says so."""
+"""The factor between a ratio at the application and at the kernel above which a sentence reports it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The answer to one question: a lead and one sentence for each other transport."""
+    """The answer to one question: a lead, and one sentence for each other transport."""
 
     question: Question
     lead: str
     rest: tuple[str, ...]
     apart: tuple[str, ...] = ()
-    """Where a figure is far from a closed form that holds for it, that it is."""
+    """Sentences on figures that are far from a closed form that holds for them."""
 
     @property
     def headline(self) -> str:
-        """The lead, and whose figure is far from its closed form."""
+        """Return the lead, followed by the sentences on figures far from their closed form."""
         return " ".join((self.lead, *self.apart))
 
 
 def questions(run: Run) -> tuple[Question, ...]:
-    """The questions asked of a run: `QUESTIONS`, with the highest percentile that is known well enough of
-    every transport in place of the 99th; that one itself, where none is."""
+    """Return the questions asked of a run: `QUESTIONS`, with a percentile that every transport has.
+
+    The 99th percentile is replaced by the highest one that is known well enough of every transport, and is
+    kept where there is none.
+    """
     clients = shown_clients(run)
     cells = run.summary[(run.summary["clients"] == clients) & run.summary["latency_mean_ms"].notna()]
     known = (each for each in TAIL.values() if len(cells) and cells[each.column].notna().all())
@@ -97,8 +101,11 @@ def questions(run: Run) -> tuple[Question, ...]:
 
 
 def cell_text(row: pd.Series, question: Question) -> str:
-    """A figure of a cell as `interval_text` has it; where a percentile is not known well enough, the highest
-    one that is, with its name: `p90: 12.3 ms (11.0–13.8)`."""
+    """Return a figure of a cell, as `interval_text` writes it.
+
+    Where a percentile is not known well enough, returns the highest one that is, with its name: `p90: 12.3 ms
+    (11.0–13.8)`.
+    """
     if question in TAIL.values() and math.isnan(row[question.column]):
         names = list(TAIL)
         place = list(TAIL.values()).index(question)
@@ -109,7 +116,7 @@ def cell_text(row: pd.Series, question: Question) -> str:
 
 
 def findings(run: Run) -> list[Finding]:
-    """One finding for each question that at least one transport has an answer to."""
+    """Return one finding for each question that at least one transport has a figure for."""
     clients = shown_clients(run)
     found = []
     asked = questions(run)
@@ -137,7 +144,7 @@ def findings(run: Run) -> list[Finding]:
 
 
 def _pairs(run: Run, column: str, clients: int) -> dict[frozenset[str], Comparison]:
-    """The comparisons of a figure at one client count, by the two that are compared."""
+    """Return the comparisons of a figure at one client count, by the two labels compared."""
     return {
         frozenset((each.mine, each.theirs)): each
         for each in comparisons(run.trials, column, run.transports) if each.clients == clients
@@ -145,7 +152,7 @@ def _pairs(run: Run, column: str, clients: int) -> dict[frozenset[str], Comparis
 
 
 def _nothing_arrived(run: Run, label: str, clients: int) -> str:
-    """Why a transport has no such figure, if that is because nothing arrived; else nothing."""
+    """Return a sentence where a transport has no figure because nothing arrived; else an empty text."""
     cell = run.valid[(run.valid["transport"] == label) & (run.valid["clients"] == clients)]
     silent = int((cell["arrivals"] == 0).sum())
     if not silent:
@@ -154,8 +161,10 @@ def _nothing_arrived(run: Run, label: str, clients: int) -> str:
 
 
 def _kernel_text(comparison: Comparison, by_kernel: Comparison | None) -> str:
-    """A sentence where the ratio between two differs by the kernel's instants: then a part of it is the
-    client's own queue. Nothing where it doesn't."""
+    """Return a sentence where the ratio of two transports differs when it is taken at the clients' kernels.
+
+    Then a part of the ratio is due to the client's own queue. Returns an empty text where it does not differ.
+    """
     if by_kernel is None or {comparison.effect.kind, by_kernel.effect.kind} != {"ratio"}:
         return ""
     ratio = by_kernel.effect.interval.estimate
@@ -169,7 +178,7 @@ def _kernel_text(comparison: Comparison, by_kernel: Comparison | None) -> str:
 
 def _lead(cells: Mapping[str, pd.Series], ranked: Sequence[str],
           pairs: Mapping[frozenset[str], Comparison], question: Question, below: Sequence[Floor]) -> str:
-    """Who has the lowest figure, if anybody can be said to."""
+    """Return the sentence on the lowest figure; it names no winner where several can't be told apart."""
     best = ranked[0]
     value = interval_text(cells[best], question)
     if math.isinf(cells[best][question.column]):
@@ -194,7 +203,7 @@ def _claimable(comparison: Comparison, below: Sequence[Floor]) -> bool:
 
 def _sentence(comparison: Comparison, cells: Mapping[str, pd.Series], question: Question,
               below: Sequence[Floor]) -> str:
-    """How much more one transport has than the best."""
+    """Return the sentence on how much more one transport has than the best."""
     mine, theirs = style.title(comparison.mine), style.title(comparison.theirs)
     cell = cells[comparison.mine]
     effect = effect_text(comparison, question, theirs)
@@ -203,13 +212,13 @@ def _sentence(comparison: Comparison, cells: Mapping[str, pd.Series], question: 
 
 
 def _lost_text(cell: pd.Series, question: Question) -> str:
-    """That a figure is lost, and how many updates were."""
+    """Return a sentence saying that a figure is lost, and how many updates were lost."""
     return (f"{style.title(str(cell['transport']))}'s {question.noun} is lost: {cell['lost']:,} of "
             f"{cell['updates_due']:,} updates never arrived.")
 
 
 def effect_text(comparison: Comparison, question: Question, theirs: str) -> str:
-    """The effect with its interval: `1.31 (1.20–1.42) times WebSocket's`."""
+    """Return the effect with its interval: `1.31 (1.20–1.42) times WebSocket's`."""
     if comparison.effect.kind == "lost":
         return "a figure that is lost"
     found = comparison.effect.interval
@@ -222,14 +231,15 @@ def effect_text(comparison: Comparison, question: Question, theirs: str) -> str:
 
 
 def floor_text(floor: Floor, question: Question) -> str:
-    """The smallest difference that can be claimed: `8.2 %`, or an amount with its unit."""
+    """Return the smallest difference that can be claimed: `8.2 %`, or an amount with its unit."""
     if floor.comparison.effect.kind == "ratio":
         return f"{style.number(100 * (floor.size - 1))} %"
     return f"{style.number(floor.size / question.scale)} {question.unit}"
 
 
 def floor_sentences(run: Run) -> list[str]:
-    """What this machine can claim, a sentence for each two names of the same server and client count."""
+    """Return the smallest claimable differences, a sentence for each client count and pair of names of one
+    server."""
     sentences = []
     named = {question.column: question for question in questions(run)}
     found = floors(run, named)
@@ -249,7 +259,10 @@ def floor_sentences(run: Run) -> list[str]:
 
 
 def separable_text(comparison: Comparison, question: Question, below: Sequence[Floor] = ()) -> str:
-    """Whether the two can be told apart, with the corrected probability, and by enough to be claimed."""
+    """Return the verdict on a comparison: separable or not, with its corrected probability.
+
+    It adds where the difference is too small to be claimed on this machine.
+    """
     if comparison.effect.kind == "lost":
         return "no ratio: what never arrives is later than anything"
     if not comparison.effect.assessed:
@@ -265,14 +278,14 @@ def separable_text(comparison: Comparison, question: Question, below: Sequence[F
 
 
 def interval_text(row: pd.Series, question: Question) -> str:
-    """A figure of a cell with its interval and unit: `0.95 ms (0.92–0.99)`; a dash where there is none."""
+    """Return a cell's figure with interval and unit: `0.95 ms (0.92–0.99)`; a dash where it has none."""
     low, high = (float(row[name]) for name in bounds(question.column))
     count, values = int(row["valid_trials"]), few_values(row, question.column)
     return amount_text(Interval(float(row[question.column]), low, high, count, values), question)
 
 
 def amount_text(found: Interval, question: Question) -> str:
-    """The same for any value of a question's column, or of its kind."""
+    """Return any value of a question's column with its interval and unit, as `interval_text` does."""
     value = found.estimate
     if not math.isfinite(value):
         return style.number(value)
@@ -281,7 +294,10 @@ def amount_text(found: Interval, question: Question) -> str:
 
 
 def spread_text(found: Interval, scale: float = 1.0) -> str:
-    """An interval in brackets: ` (0.92–0.99)`; of few trials their own figures: ` (n = 2: 0.92, 0.99)`."""
+    """Return an interval in brackets: ` (0.92–0.99)`.
+
+    Of a few trials, returns their own figures: ` (n = 2: 0.92, 0.99)`.
+    """
     low, high = found.low / scale, found.high / scale
     if math.isnan(low) or math.isnan(high):
         return ""

@@ -1,13 +1,14 @@
-"""The closed forms that stand beside a run's figures: where they come from, and how they read.
+"""The closed forms that are shown beside a run's figures: their source, and their words.
 
     closed_forms.csv, of a simulated run ─► every quantity of each cell, a worker's load, where it is full
     any other run                        ─► latency and age alone (`bench.report.data.measured_forms`)
 
-A measured run has no costs that forms could go by; it has them from its own push transport. The table of a
-simulated one was written with the costs and the network that it was simulated with, so nothing in it was
-taken from what it stands beside, but the age that an ideal client has: that is the feed's (`age_mean_ms`).
+A measured run has no costs from which closed forms could be computed; its forms start from its own push
+transport. The table of a simulated run was written with the costs and the network of the simulation. So no
+form is taken from the figure that it is compared with, except for one part: the age of an ideal client, which
+depends only on the feed, is in both sides of `age_mean_ms`.
 
-Known weakness: two forms of the same figure; which one it is stands in the caption.
+Known weakness: there are two kinds of closed forms for the same figure; the caption says which one is shown.
 """
 
 from __future__ import annotations
@@ -30,15 +31,15 @@ NOUNS = {
     "server_cpu_us_per_update": ("server CPU an update", " µs"),
     "server_load": ("load of a worker", " % of a core"), "sockets": ("sockets", ""),
 }
-"""What a figure is called, and its unit; shares are written in per cent."""
+"""The name of each figure and its unit; shares are written in per cent."""
 LOAD = "server_load"
 APART = 0.2
-"""A figure that is further from its closed form, as a share of that, says so beside it."""
+"""The relative distance from its closed form above which a figure is said to be far from it."""
 
 
 @lru_cache(maxsize=4)
 def foreseen(run: Run) -> list[Foreseen]:
-    """Each figure of each cell as its closed form has it and as it was found, by figure and transport."""
+    """Return each figure of each cell, with its closed form, by figure and transport."""
     if run.closed_forms is None:
         return measured_forms.foreseen(run)
     known, found = _by_cell(run), []
@@ -55,14 +56,16 @@ def foreseen(run: Run) -> list[Foreseen]:
 
 
 def apart(run: Run, figure: str, clients: int) -> list[Foreseen]:
-    """The cells of a client count whose figure is far from a closed form that holds for it."""
+    """Return the cells of a client count whose figure is far from a closed form that holds for it."""
     return [each for each in foreseen(run) if (each.figure, each.clients) == (figure, clients)
             and each.foreseen and abs(each.off) > APART]
 
 
 def told_apart(each: Foreseen) -> str:
-    """How far a figure is from its closed form: `Short polling's mean excess age is 59 % below its closed
-    form, 2,540 ms.`"""
+    """Return a sentence on the distance of a figure from its closed form.
+
+    Example: `Short polling's mean excess age is 59 % below its closed form, 2,540 ms.`
+    """
     _, form, _ = words(each)
     side = "below" if each.off < 0 else "above"
     return (f"{style.sentence(style.title(each.transport))}'s {NOUNS[each.figure][0]} is "
@@ -70,7 +73,10 @@ def told_apart(each: Foreseen) -> str:
 
 
 def cells(run: Run) -> pd.DataFrame:
-    """The rows of a simulated run's summary, with what only its fates and its capacity plan know."""
+    """Return the rows of a simulated run's summary, with three more columns.
+
+    `missed_share` is computed from the fates; `sockets` and `server_load` are from the capacity plan.
+    """
     plan = pd.DataFrame([
         {"transport": need.transport, "clients": need.clients, "sockets": need.sockets,
          LOAD: need.load_simulated} for need in run.fleet
@@ -81,7 +87,7 @@ def cells(run: Run) -> pd.DataFrame:
 
 
 def load_curve(run: Run, label: str) -> pd.DataFrame:
-    """`clients, value`: a worker's load by its closed form, over all client counts of the table."""
+    """Return `clients, value`: a worker's load by its closed form, over all client counts of the table."""
     assert run.closed_forms is not None, "a run without closed forms"
     rows = run.closed_forms
     mine = rows[(rows["transport"] == label) & (rows["quantity"] == LOAD)]
@@ -89,7 +95,8 @@ def load_curve(run: Run, label: str) -> pd.DataFrame:
 
 
 def full(run: Run, label: str, quantity: str = "clients_max") -> float:
-    """Where a transport's workers are full: clients, or ticks a second; NaN where nothing says so."""
+    """Return the clients, or ticks per second, at which a transport's workers are full; NaN where it is not
+    known."""
     if run.closed_forms is None:
         return math.nan
     rows = run.closed_forms
@@ -98,7 +105,10 @@ def full(run: Run, label: str, quantity: str = "clients_max") -> float:
 
 
 def words(each: Foreseen) -> tuple[str, str, str]:
-    """Found, foreseen, and what they differ by: as a share, or in points where they are shares."""
+    """Return the figure that was found, its closed form, and their difference, in words.
+
+    The difference is relative; between two shares it is in percentage points.
+    """
     _, unit = NOUNS[each.figure]
     scale = 100 if "%" in unit else 1
     found, form = (style.number(round(scale * value, 6)) + unit for value in (each.measured, each.foreseen))

@@ -1,13 +1,13 @@
-"""What makes the report of a simulated run say, at every turn, that it is one, and how far to believe it.
+"""Texts and marks that say, throughout the report of a simulated run, that it is simulated, and how accurate.
 
-    every figure and table   "simulated" in its title, whose costs below it
+    every figure and table   "simulated" in its title; the source of the costs beside a figure
     measured points          hollow, beside the simulated curves, where cells of the same shape were measured
     grey                     the client counts up to which the model was checked (`validation.csv`)
 
-The tables stand in `bench.report.tables.model_accuracy`.
+The tables are in `bench.report.tables.model_accuracy`.
 
-Known weakness: the shade is about clients; whether a prediction holds depends on how busy the server is,
-which the table "How far to believe it" sets side by side.
+Known weakness: the shading goes by client count. Whether a prediction holds depends on the load of the
+server, which the table "How far to believe it" compares.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bench.report.data.run import Run
 
 UNCHECKED = "The model was not validated on this host (tickertape validate does that)."
 OF_THE_NETWORK = ("latency", "age")
-"""Columns that begin so depend on the network."""
+"""Beginnings of the names of columns that depend on the network."""
 CAVEATS = (
     "Nothing here was measured. Servers are queues: they take what comes in the order in which it comes, and "
     "each kind of work costs what it cost on the host that was calibrated. Memory, garbage "
@@ -57,28 +57,28 @@ CAPTIONS = {
 }
 OF_PLATES = {"latency-by-clients": "latency_mean_ms", "age-by-clients": "age_mean_ms",
              "server-by-clients": "server_cpu_us_per_update"}
-"""The columns beside which measured points stand, by the figure's name."""
+"""The columns beside which measured points are drawn, by the figure's name."""
 FORMS = ("Fine lines: closed forms, with the same costs and network, and nothing fitted to what was "
          "simulated. ")
 FORMS_OF_A_PUSH = "Dashed: closed forms of polling, where there are any. "
-"""Of a run without a table of closed forms."""
+"""The caption of closed forms in a run without a table of them."""
 
 
 def told(manifest: Mapping[str, Any]) -> str:
-    """Whose costs a run was simulated with."""
+    """Return the source of the costs that a run was simulated with, in words."""
     costs = manifest.get("costs")
     return str(costs.get("told")) if isinstance(costs, Mapping) else "costs that nobody named"
 
 
 def notice(run: Run) -> str:
-    """The first thing that a reader is told."""
+    """Return the notice at the head of the report of a simulated run; empty for a measured one."""
     if not run.simulated:
         return ""
     return f"Everything here is simulated, not measured, with {told(run.manifest)}. {checked(run)}"
 
 
 def checked(run: Run) -> str:
-    """How far the model was checked, in a sentence."""
+    """Return a sentence on the client counts and loads up to which the model was checked."""
     rows = _cells_checked(run)
     if not len(rows):
         return UNCHECKED
@@ -88,7 +88,7 @@ def checked(run: Run) -> str:
 
 
 def caption(run: Run, name: str, usual: str) -> str:
-    """How a figure is read."""
+    """Return the caption of a figure; `usual` is the one of a measured run."""
     if not run.simulated or name not in CAPTIONS:
         return usual
     sentences = []
@@ -110,14 +110,14 @@ def caption(run: Run, name: str, usual: str) -> str:
 
 
 def titled(heading: str) -> str:
-    """A title that says that it is of something simulated."""
+    """Return a heading that says that its figures are simulated."""
     if "imulated" in heading:
         return heading
     return f"{heading[:-1]}, simulated)" if heading.endswith(")") else f"{heading} (simulated)"
 
 
 def mark(figure: Figure, run: Run) -> None:
-    """Say in a figure's title that it is simulated, and below it with whose costs."""
+    """Write into a figure's title that it is simulated, and along its edge the source of its costs."""
     if not run.simulated:
         return
     heading = figure.get_suptitle()
@@ -131,8 +131,10 @@ def mark(figure: Figure, run: Run) -> None:
 
 
 def beside(run: Run, column: str) -> pd.DataFrame | None:
-    """Measured cells of the same shape with this column; None where there are none, or where it depends on
-    a network that was not the measured one."""
+    """Return the measured cells of the same shape that have this column.
+
+    Returns None where there are none, or where the column depends on a network other than the measured one.
+    """
     if run.measured is None or column not in run.measured:
         return None
     asked = run.manifest["scenario"].get("simulation") or {}
@@ -144,7 +146,7 @@ def beside(run: Run, column: str) -> pd.DataFrame | None:
 
 
 def counts(run: Run, *columns: str) -> tuple[int, ...]:
-    """The client counts that a figure of these columns shows: the run's own, and measured ones."""
+    """Return the client counts that a figure of these columns shows: the run's own and the measured ones."""
     found = set(run.clients)
     for column in columns:
         cells = beside(run, column)
@@ -154,7 +156,7 @@ def counts(run: Run, *columns: str) -> tuple[int, ...]:
 
 
 def shade(axes: Axes, run: Run, places: Mapping[int, int]) -> None:
-    """Shade the client counts up to which the model was checked."""
+    """Shade the client counts up to which the model was checked; `places` are their places on the axis."""
     most = _checked_most(run)
     within = [place for clients, place in places.items() if clients <= most]
     if within:
@@ -162,13 +164,13 @@ def shade(axes: Axes, run: Run, places: Mapping[int, int]) -> None:
 
 
 def _checked_most(run: Run) -> int:
-    """The most clients of a worker that the model was checked with; 0: it was not."""
+    """Return the most clients per worker with which the model was checked; 0 where it was not checked."""
     rows = _cells_checked(run)
     return int(rows["clients"].max()) if len(rows) and run.simulated else 0
 
 
 def _cells_checked(run: Run) -> pd.DataFrame:
-    """Rows of the validation that are of cells, and not of knees."""
+    """Return the rows of the validation that are of cells, not of capacity limits."""
     if run.validation is None:
         return pd.DataFrame(columns=["clients", "load"])
     return run.validation[run.validation["quantity"] != "knee_clients"]
