@@ -1,10 +1,10 @@
-"""The pages: which sentence, table and figure goes where, and the files.
+"""The pages: where each sentence, table and figure goes, and the files.
 
 Modules, in reading order:
 
-    answer      the answer of a simulated run, on top of its page
+    answer      the answer of a simulated run, at the top of its page
     run         `report.html` and `report.md` of a run
-    capacity    the page of a capacity search
+    capacity    the page of a search for the capacity limit
     compare     two runs side by side
     render      a page of tables and figures, to HTML and Markdown
     storm       the page of a reconnect storm

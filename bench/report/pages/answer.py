@@ -1,15 +1,14 @@
-"""A simulated run's answer, before everything else: what serves its clients, at what price, how fresh.
+"""The answer of a simulated run, at the top of its page: the cheapest transport, its price, and the freshest.
 
-    capacity plan ─► the cheapest by the month (without prices: by its workers), its latency with these
-                     workers, and what the others take
+    capacity plan ─► the cheapest per month (without prices: the fewest workers), its latency with these
+                     workers, and the needs of the others
     cells         ─► the freshest, as it was simulated
 
-What the bands don't separate is a tie, and called one: of the joint draws of costs and validation
-(`bench.stats.run.uncertainty`) each of its members takes the least in some. A plan that is a lower bound is
-none
-either: who has one is named, and is not compared. Nothing here knows the name of a transport.
+Transports that the bands don't separate are called a tie: of the joint draws of costs and validation
+(`bench.stats.run.uncertainty`), each of them is the cheapest in some. A plan that is only a lower bound is
+not compared; its transport is named. Nothing here depends on the name of a transport.
 
-Known weakness: two clauses for two questions; which of them matters, the reader has to say.
+Known weakness: the answer has two clauses, for two questions; the reader has to decide which one matters.
 """
 
 from __future__ import annotations
@@ -26,7 +25,10 @@ from bench.stats.run.capacity_plan import Need
 
 
 def sentence(run: Run) -> str:
-    """The answer for the client count that the first table shows; empty where there is no plan."""
+    """Return the answer for the client count that the first table shows.
+
+    Returns an empty text where there is no plan: for a measured run, and for a search for the capacity limit.
+    """
     if not run.simulated or run.knees is not None:
         return ""
     clients = shown_clients(run)
@@ -40,13 +42,17 @@ def sentence(run: Run) -> str:
 
 
 def _answers(plan: Sequence[Need]) -> list[Need]:
-    """Those that are the answer: one, or those that tie."""
+    """Return the plans that are the answer: one, or those that tie."""
     enough = [need for need in plan if need.workers and not need.short]
     return tied(enough) if enough else []
 
 
 def _beyond(run: Run, need: Need) -> str:
-    """Say how far beyond what was checked the workers of an answer are; empty: within, or nothing was."""
+    """Return a sentence on how far the workers of an answer are beyond the range in which the model was
+    checked.
+
+    Returns an empty text where they are within it, or where nothing was checked.
+    """
     if run.validation is None or not need.workers:
         return ""
     cells = model_accuracy.checked(run, need.transport)
@@ -57,7 +63,7 @@ def _beyond(run: Run, need: Need) -> str:
 
 
 def of_plan(plan: Sequence[Need]) -> str:
-    """What a plan for one client count comes to."""
+    """Return the result of the plans for one client count, in words."""
     if not plan:
         return ""
     clients = f"{plan[0].clients:,} clients"
@@ -87,7 +93,10 @@ def of_plan(plan: Sequence[Need]) -> str:
 
 
 def tied(enough: Sequence[Need]) -> list[Need]:
-    """Those that no band beats, the cheapest first; without bands, those that take the very least."""
+    """Return the plans that no band shows to be more expensive than the cheapest, the cheapest first.
+
+    Without bands, returns the plans with exactly the lowest price or the fewest workers.
+    """
     priced = not any(math.isnan(need.month) for need in enough)
     ranked = sorted(enough, key=lambda need: _price(need, priced))
     shares = {need.transport: need.least_share for need in enough}
@@ -98,7 +107,8 @@ def tied(enough: Sequence[Need]) -> list[Need]:
 
 
 def of_ages(ages_ms: dict[str, float], workers: int) -> str:
-    """Who was freshest with the workers that were simulated: excess ages by transport."""
+    """Return a sentence on the freshest transport with the simulated workers, from excess ages in ms by
+    label."""
     if len(ages_ms) < 2:
         return ""
     best, *others = sorted(ages_ms, key=lambda label: ages_ms[label])
@@ -108,19 +118,19 @@ def of_ages(ages_ms: dict[str, float], workers: int) -> str:
 
 
 def _latency(need: Need) -> str:
-    """The mean latency of a plan's own workers, where there is one."""
+    """Return the mean latency of a plan's own workers in words; empty where there is none."""
     if not math.isfinite(need.latency_mean_ms):
         return ""
     return f", with a mean latency of {style.number(need.latency_mean_ms)} ms (closed form)"
 
 
 def _taken(need: Need, priced: bool) -> str:
-    """Workers, and what all costs a month."""
+    """Return the workers of a plan in words, and its monthly price if it has one."""
     price = style.banded(need.month, need.month_low, need.month_high)
     told = f", {price} {need.currency} a month" if priced else ""
     return style.counted(need.workers or 0, "worker") + told
 
 
 def _price(need: Need, priced: bool) -> float:
-    """What plans are compared by."""
+    """Return the number by which plans are compared: the monthly price, or the workers without prices."""
     return need.month if priced else float(need.workers or math.inf)

@@ -1,7 +1,7 @@
-"""The page of a search for the capacity limit: what each transport carries, and who gave in first.
+"""The page of a search for the capacity limit: the limit of each transport, and the side that failed first.
 
-It takes the place of the tables and figures of a comparison, which need several trials of the same cell. The
-limit has an interval; the figures beside it are of the few trials at one level, and have none.
+It replaces the tables and figures of a comparison, which need several trials of the same cell. The limit has
+an interval. The figures beside it are from the few trials at one level, and have none.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CAPTION = (
     "holds with probability ½; an arrow is the most that held, where nothing broke. Both axes are "
     "logarithmic.")
 FULL = {"clients": "clients_max", "rate_per_s": "rate_max_per_s"}
-"""The closed form of what was raised."""
+"""The quantity of `closed_forms.csv` at which a worker is full, by the column that was raised."""
 SIDES = {
     "feed": "the feed gave in first: ticks came late, so the server's own limit was not reached",
     "generator": "the load generator gave in first, not the server, which may carry more than this",
@@ -47,11 +47,11 @@ SIDES = {
     "limit": "nothing broke: capacity.most was reached",
     "time": "the search was cut off by capacity.time_s before anything broke",
 }
-"""`limited_by` in words."""
+"""The values of `limited_by`, in words."""
 
 
 def glance(run: Run) -> Table:
-    """The limits, a row a transport."""
+    """Return the table of the capacity limits, a row per transport."""
     assert run.knees is not None, "not a search"
     rows = tuple(
         (style.title(row["transport"]), limit_text(row), _whole(row["clients"]), _whole(row["updates_per_s"]),
@@ -72,7 +72,7 @@ def glance(run: Run) -> Table:
 
 
 def limit_text(row: Row) -> str:
-    """The limit with its interval, or what is known of it: `512 (453–583)`, `≥ 800`, `< 100`."""
+    """Return the limit with its interval, or the bound that is known: `512 (453–583)`, `≥ 800`, `< 100`."""
     limit, low, high = (_number(row[name]) for name in ("limit", "limit_low", "limit_high"))
     if not math.isnan(limit):
         return f"{rounded(limit)} ({rounded(low)}–{rounded(high)})"
@@ -82,12 +82,12 @@ def limit_text(row: Row) -> str:
 
 
 def rounded(value: float) -> str:
-    """A limit with three digits: no more of it is known."""
+    """Return a limit with three significant digits, since no more of it is known."""
     return style.number(value) if value < 1000 else f"{float(f'{value:.2e}'):,.0f}"
 
 
 def findings(run: Run) -> list[Finding]:
-    """A sentence for each transport, the one that carries most first."""
+    """Return a sentence for each transport, the one with the most updates per second first."""
     assert run.knees is not None, "not a search"
     ordered = run.knees.sort_values(["updates_per_s"], ascending=False, na_position="last", kind="stable")
     capacity = run.manifest["scenario"]["capacity"]
@@ -96,7 +96,7 @@ def findings(run: Run) -> list[Finding]:
 
 
 def steps_table(run: Run) -> Table:
-    """Every step, in the order in which they were made."""
+    """Return the table of every step, in the order in which they were made."""
     scenario = run.manifest["scenario"]
     capacity = scenario["capacity"]
     conditions = objective.parse(capacity["objective"]).conditions
@@ -121,18 +121,18 @@ def steps_table(run: Run) -> Table:
 
 
 def _figure_text(condition: objective.Condition, row: Row) -> str:
-    """A figure of the objective; a kernel's is marked where it is a bound."""
+    """Return a figure of the objective; one from the kernel is marked with ≤ where it is a bound."""
     text = style.number(condition.value(row))
     return f"≤ {text}" if condition.by_kernel and is_bound(row) and text[0].isdigit() else text
 
 
 def sections(run: Run) -> list[Table]:
-    """The tables below the figure."""
+    """Return the tables below the figure."""
     return [steps_table(run), *(each for each in (server.table(run),) if each.rows), *background(run)]
 
 
 def against_level(run: Run) -> Figure:
-    """The objective's first figure against what was raised, with the bound and the limits."""
+    """Draw the objective's first figure against the level, with its bound and the capacity limits."""
     capacity = run.manifest["scenario"]["capacity"]
     condition = objective.parse(capacity["objective"]).conditions[0]
     top = _top(run, condition)
@@ -141,12 +141,12 @@ def against_level(run: Run) -> Figure:
         axes = figure.subplots()
         for label, look in run_looks(run).items():
             _draw(axes, run, label, look, condition, top)
-        zeros = axes.dataLim.y0 <= 0   # which are nowhere on a logarithmic scale
+        zeros = axes.dataLim.y0 <= 0   # a logarithmic scale has no place for them
         if condition.bound > 0 or zeros:
             axes.axhline(condition.bound, color=style.INK, linestyle=(0, (4, 2)), linewidth=1.1)
             axes.annotate(str(condition), (0.01, condition.bound), (0, 4), size=9, ha="left",
                           xycoords=("axes fraction", "data"), textcoords="offset points")
-        if axes.dataLim.minposx == math.inf:   # nothing was drawn, as where each step had too few updates
+        if axes.dataLim.minposx == math.inf:   # nothing was drawn, e.g. too few updates in all steps
             axes.set_xlim(_climb(run)[0] / 2, 2 * _climb(run)[-1])
         axes.set_xscale("log")
         style.plain_ticks(axes, "x")
@@ -163,7 +163,7 @@ def against_level(run: Run) -> Figure:
 
 def _draw(axes: Axes, run: Run, label: str, look: style.Look, condition: objective.Condition, top: float
           ) -> None:
-    """One transport: its steps, those that held filled, its limit, and where a worker is full."""
+    """Draw the steps of one transport, its limit, and the level at which a worker is full."""
     capacity = run.manifest["scenario"]["capacity"]
     rows = run.trials[run.trials["transport"] == label].to_dict("records")
     points = sorted((level(row, capacity), min(condition.value(row), top), held(row, capacity))
@@ -190,7 +190,7 @@ def _draw(axes: Axes, run: Run, label: str, look: style.Look, condition: objecti
 
 
 def _draw_limit(axes: Axes, row: Row, look: style.Look, bound: float) -> None:
-    """The limit's interval on the objective's bound; an arrow where only the lower end is known."""
+    """Draw the limit's interval on the objective's bound; an arrow where only the lower end is known."""
     limit, low, high = (_number(row[name]) for name in ("limit", "limit_low", "limit_high"))
     if math.isnan(low):
         return
@@ -206,7 +206,7 @@ def _draw_limit(axes: Axes, row: Row, look: style.Look, bound: float) -> None:
 
 
 def _scale(axes: Axes, column: str, top: float, zeros: bool) -> None:
-    """Scale the figure's own axis."""
+    """Set the scale of the figure's own axis: linear where it has values of zero, else logarithmic."""
     if zeros:
         axes.set(ylim=(-0.1 * top, 1.1 * top), ylabel=column)
         return
@@ -215,7 +215,7 @@ def _scale(axes: Axes, column: str, top: float, zeros: bool) -> None:
 
 
 def _climb(run: Run) -> list[int]:
-    """The levels on the way up, as far as anything was tried."""
+    """Return the levels on the way up, as far as any was tried."""
     capacity = run.manifest["scenario"]["capacity"]
     highest = max(level(row, capacity) for row in run.trials.to_dict("records"))
     levels = [int(capacity["start"])]
@@ -225,7 +225,7 @@ def _climb(run: Run) -> list[int]:
 
 
 def _top(run: Run, condition: objective.Condition) -> float:
-    """Where values without end are drawn."""
+    """Return the place on the axis at which infinite values are drawn."""
     values = [condition.value(row) for row in run.valid.to_dict("records")]
     return 2 * max([condition.bound, *(value for value in values if math.isfinite(value))]) or 1.0
 
@@ -244,7 +244,7 @@ def _rates(run: Run) -> str:
 
 
 def _sentence(row: Row, capacity: Mapping[str, Any]) -> str:
-    """One limit in words."""
+    """Return one capacity limit in words."""
     name, why, unit = style.title(row["transport"]), SIDES[row["limited_by"]], _unit(capacity)
     if pd.isna(row["clients"]) and row["limited_by"] == "time":
         return f"{name}: no step had held when the search was cut off by capacity.time_s."

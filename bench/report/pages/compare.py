@@ -1,11 +1,11 @@
-"""Two runs side by side: are they alike, and has anything become worse (`bench.stats.run.regressions`)?
+"""Two runs side by side: whether they are alike, and what has become worse (`bench.stats.run.regressions`).
 
     tickertape compare BEFORE AFTER ─► refused, unless the two are alike
                                      ─► a table of effects, and the columns that regressed
 
-Alike means: the same schema, the same host, the same scenario but for its question, its claims and how often
-it was measured, and the same replayed file. The commit and the versions of libraries are expected to differ,
-since they are what one compares; a difference in the versions is told.
+Alike means: the same schema, the same host, the same replayed file, and the same scenario except for its
+question, its claims and the number of its trials. The commit and the versions of libraries may differ, since
+a comparison is usually made to find their effect. A difference in the versions is reported.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ from bench.stats.run.regressions import SHARES, THRESHOLD, Change, changes
 
 HOST = ("system", "machine", "cpu_model", "cores", "cpu_quota_cores", "memory_bytes", "governor",
         "virtualisation")
-"""What makes two hosts the same one; kernels are updated, so theirs is told with the versions."""
+"""The fields by which two hosts are the same. Kernels are updated, so theirs is reported with the
+versions."""
 MEMORY_SLACK = 0.02
-"""The system's own share of the memory moves a little from one start to the next."""
+"""The share by which the total memory of one host may differ between two starts of the system."""
 NOT_ASKED = ("question", "trials", "claims")
-"""Of a scenario, what doesn't change what is measured; nor does `simulation` where nothing is simulated."""
+"""The tables of a scenario that don't change what is measured; nor does `simulation`, unless the run is
+simulated."""
 
 
 COLUMNS = ("column", "before", "after", "change (95 %)", "verdict")
@@ -38,25 +40,29 @@ COLUMNS = ("column", "before", "after", "change (95 %)", "verdict")
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What came of comparing two runs."""
+    """The result of comparing two runs."""
 
     before: Run
     after: Run
     changes: tuple[Change, ...]
     unlike: tuple[str, ...]
-    """What made the two unlike, where that was let pass."""
+    """The differences that make the two unlike, where the comparison was forced."""
     notes: tuple[str, ...]
-    """What differs and may."""
+    """The differences that are allowed."""
     threshold: float
 
     @property
     def regressed(self) -> list[Change]:
-        """What has become worse."""
+        """Return the changes to the worse beyond the threshold."""
         return [each for each in self.changes if each.verdict(self.threshold) == "regressed"]
 
 
 def compare(before: Path, after: Path, *, threshold: float = THRESHOLD, force: bool = False) -> Comparison:
-    """Compare two runs' folders; `RunError` where they are not alike (but for `force`) or too short."""
+    """Compare two runs, given by their folders.
+
+    Raises `RunError` where a folder holds no run, where the runs are not alike (unless `force`), and where no
+    cell has two valid trials in both.
+    """
     one, other = open_run(before), open_run(after)
     unlike = tuple(_unlike(one.manifest, other.manifest))
     if unlike and not force:
@@ -72,7 +78,7 @@ def compare(before: Path, after: Path, *, threshold: float = THRESHOLD, force: b
 
 
 def _unlike(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """Each thing that makes two runs unlike, in words, from their manifests."""
+    """Yield each difference that makes two runs unlike, in words, from their manifests."""
     schemas = [manifest.get("migrated_from", manifest["schema_version"]) for manifest in (before, after)]
     if schemas[0] != schemas[1]:
         yield f"schema_version: {schemas[0]} and {schemas[1]}"
@@ -91,18 +97,19 @@ def _unlike(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str
 
 
 def _asked(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The scenario with today's defaults filled in, flat, without what doesn't change what is measured."""
+    """Return the scenario with today's defaults, flat, without the fields that don't change what is
+    measured."""
     scenario = Scenario.model_validate(manifest["scenario"]).canonical()
     subjects = manifest.get("subjects", {})
     for label, subject in scenario["transports"].items():
         subject.update(subjects.get(label, {}).get("options", {}))
     feed = scenario["feed"]
     for schedule in {"bursty", "replay"} - {feed["schedule"]}:
-        feed.pop(schedule)   # what no tick depends on
+        feed.pop(schedule)   # no tick depends on it
     replay = feed.get("replay", {})
-    replay.pop("file", None)   # its content counts, not its place
+    replay.pop("file", None)   # its content counts, not its path
     if replay.get("symbol") == "SYMBOL":
-        replay["symbol"] = None   # once the default's own name
+        replay["symbol"] = None   # the default's name in older versions
     ignored = NOT_ASKED if manifest.get("source") == "simulated" else (*NOT_ASKED, "simulation")
     return dict(_flat({name: value for name, value in scenario.items() if name not in ignored}, ""))
 
@@ -112,7 +119,7 @@ def _versions(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _other_costs(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """That two simulated runs were made with different costs."""
+    """Yield a sentence where two simulated runs were made with different costs."""
     told = [(manifest.get("costs") or {}).get("told") for manifest in (before, after)]
     if all(told) and told[0] != told[1]:
         yield f"simulated with {told[0]}, and with {told[1]}"
@@ -133,7 +140,10 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: st
 
 
 def change_text(change: Change) -> str:
-    """The effect with its interval: `+21.0 % (18.2 to 23.9)`; a difference in the figure's own unit."""
+    """Return the effect with its interval: `+21.0 % (18.2 to 23.9)`.
+
+    A difference is in the figure's own unit, or in percentage points for a share.
+    """
     if change.vanished:
         return "no valid trials any more"
     within = change.effect.interval
@@ -156,7 +166,7 @@ def _signed(value: float) -> str:
 
 
 def rows(comparison: Comparison) -> dict[str, list[tuple[str, ...]]]:
-    """The table's rows by cell: column, before, after, change with interval, verdict."""
+    """Return the table's rows by cell: column, before, after, change with interval, verdict."""
     table: dict[str, list[tuple[str, ...]]] = {}
     for each in comparison.changes:
         table.setdefault(_cell(each), []).append((
@@ -171,7 +181,7 @@ def _cell(change: Change) -> str:
 
 
 def summary(comparison: Comparison) -> str:
-    """What regressed, by its column, in one sentence."""
+    """Return a sentence on what regressed, by column."""
     worse = comparison.regressed
     if not worse:
         return "No change: nothing has become worse by more than " \
@@ -184,7 +194,7 @@ def summary(comparison: Comparison) -> str:
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
-    """The same as plain data; what is missing is null."""
+    """Return the comparison as plain data for JSON; missing values are None, infinite ones `lost`."""
     def plain(value: float) -> float | str | None:
         return None if math.isnan(value) else "lost" if math.isinf(value) else value
 

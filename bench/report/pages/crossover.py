@@ -1,9 +1,9 @@
-"""The report of a crossover map: which transport is the cheapest or the freshest where.
+"""The report of a crossover map: where each transport is the cheapest or the freshest.
 
-    manifest.json  crossover.csv  crossover_checks.csv ─► report.html  report.md
+manifest.json crossover.csv crossover_checks.csv ─► report.html report.md
 
-Each sentence is computed from the tables. A figure of the map is a closed form; some fields were simulated,
-and the table of checks sets the engine's figures beside the forms'.
+Each sentence is computed from the tables. A figure of the map is a closed form. Some fields were simulated as
+well; the table of checks sets the engine's figures beside the closed forms.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ CAVEATS = (
 
 @dataclass(frozen=True, slots=True)
 class CrossoverRun:
-    """The files of a map."""
+    """The files of a crossover map. The frames' columns are described in `docs/results.md`."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -69,14 +69,14 @@ class CrossoverRun:
 
     @property
     def unit(self) -> str:
-        """What the cheapest are compared by, in words."""
+        """Return the quantity by which the cheapest is chosen, in words."""
         if figure_column(self.table) == "cores":
             return "CPU (cores)"
         return f"{self.manifest['scenario']['simulation']['prices']['currency']} a month"
 
 
 def open_crossover(folder: Path) -> CrossoverRun:
-    """Read them; one that is missing or damaged is a `RunError`."""
+    """Read the files of a map; raises `RunError` where one is missing, damaged or of an older version."""
     manifest = manifests.read(folder)
     table = render.read_csv(folder / "crossover.csv")
     table["why_not"] = table["why_not"].astype(object).fillna("")
@@ -87,14 +87,14 @@ def open_crossover(folder: Path) -> CrossoverRun:
 
 
 def build(folder: Path) -> CrossoverRun:
-    """Write the report of the map in `folder`."""
+    """Write the report of the map in `folder`, and return the map."""
     run = open_crossover(folder)
     render.write(folder, page(run))
     return run
 
 
 def page(run: CrossoverRun) -> Sheet:
-    """The report as plain data."""
+    """Return the report as plain data."""
     scenario = run.manifest["scenario"]
     full = 100 * scenario["simulation"]["full_at"]
     what = "money" if figure_column(run.table) == "price_month" else "CPU"
@@ -125,19 +125,19 @@ def _notice(run: CrossoverRun) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """How many fields have which answer."""
+    """The number of fields with each answer."""
 
     fields: int
     alone: dict[str, int]
-    """By transport: those that it wins for itself, whatever costs within their intervals are true."""
+    """By transport: the fields that it wins alone, for all costs within their intervals."""
     ties: int
     nobody: int
     open: int
-    """Those whose answer is another within the costs' intervals."""
+    """The fields that have another answer for some costs within their intervals."""
 
 
 def shares(run: CrossoverRun, asked: str) -> Shares:
-    """The answers of a map, counted."""
+    """Return the counts of the answers of a map; `asked` is `cheapest` or `freshest`."""
     mine = run.table[run.table["asked"] == asked]
     fields = mine.groupby(["rate_per_s", "clients", "rtt_ms", "staleness_ms"], dropna=False)
     possible, known = fields["possible"].any(), fields["known"].all()
@@ -148,7 +148,7 @@ def shares(run: CrossoverRun, asked: str) -> Shares:
 
 
 def headline(run: CrossoverRun, asked: str) -> str:
-    """The finding of a map as its title."""
+    """Return the finding of a map as its title."""
     found = shares(run, asked)
     won = sorted(((number, label) for label, number in found.alone.items() if number), reverse=True)
     said = [*((style.title(label), number) for number, label in won),
@@ -164,7 +164,7 @@ def _fleet(run: CrossoverRun) -> str:
 
 
 def findings(run: CrossoverRun) -> list[str]:
-    """What the tables say: who wins where, and where that turns."""
+    """Return the findings of the tables: the best transports, and where the best one changes."""
     found = []
     mine = run.table[run.table["asked"] == "cheapest"]
     trip, clients = figures.middle(mine, "rtt_ms"), max(mine["clients"])
@@ -206,7 +206,7 @@ def findings(run: CrossoverRun) -> list[str]:
 
 
 def _turns(here: pd.DataFrame) -> str:
-    """Who is best along the rate: `WebSocket up to 1 update a second, short polling from 10 on`."""
+    """Return the best along the rate: `WebSocket up to 1 update a second, short polling from 10 on`."""
     stretches: list[tuple[str, float, float]] = []
     for rate, field in here.sort_values("rate_per_s").groupby("rate_per_s"):
         best = [style.title(label) for label in field.loc[field["best"], "transport"]]
@@ -229,12 +229,12 @@ def _turns(here: pd.DataFrame) -> str:
 
 
 def _worst(checks: pd.DataFrame, name: str) -> float:
-    """The largest error of a form, in percent."""
+    """Return the largest error of a closed form, in percent."""
     return float(100 * (checks[name] / checks[f"{name}_simulated"] - 1).abs().max())
 
 
 def shares_table(run: CrossoverRun) -> Table:
-    """How much of the map each transport wins."""
+    """Return the table of the number of fields that each transport wins."""
     rows = []
     for asked in ("cheapest", "freshest"):
         found = shares(run, asked)
@@ -247,7 +247,7 @@ def shares_table(run: CrossoverRun) -> Table:
 
 
 def cut_table(run: CrossoverRun) -> Table:
-    """The middle of the map in numbers."""
+    """Return the table of the middle of the map."""
     mine = run.table[run.table["asked"] == "cheapest"]
     trip, budget = figures.middle(mine, "rtt_ms"), figures.middle(mine, "staleness_ms")
     clients = figures.middle(mine, "clients")
@@ -274,14 +274,17 @@ def _offer(row: pd.Series[Any]) -> tuple[str, ...]:
 
 
 def _end(value: float, row: pd.Series[Any]) -> str:
-    """An end of a band, with the digits that the band leaves; without end, it may be that it can't."""
+    """Return an end of a band, with the digits that the band leaves.
+
+    Infinite means that the transport may be unable to serve the field.
+    """
     if math.isinf(value):
         return "can't"
     return style.banded(value, row["least"], row["most"]).partition(" ")[0]
 
 
 def checks_table(run: CrossoverRun) -> Table:
-    """The engine's figures beside the forms'."""
+    """Return the table of the engine's figures beside the closed forms."""
     rows = tuple(
         (f"{row['rate_per_s']:g}", count(row["clients"]), f"{row['rtt_ms']:g} ms",
          f"{row['staleness_ms'] / 1000:g} s",

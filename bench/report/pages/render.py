@@ -1,10 +1,10 @@
-"""A report of one sheet: what was computed or simulated without any trial, for the reader of `report.html`.
+"""Reports on a single sheet, for runs that were computed or simulated without any trial.
 
-    manifest.json, *.csv ─► Sheet (plain data) ─► report.html  report.md  figures/*.svg
+manifest.json, *.csv ─► Sheet (plain data) ─► report.html report.md figures/*.svg
 
 Reports of runs with trials have verdicts, intervals and caveats of measuring, and a page of their own
-(`bench.report.pages.run`). The look is the same. Nothing comes from anywhere but the run's files, so the same
-files give the same bytes.
+(`bench.report.pages.run`); the look is the same. Everything comes from the run's files, so the same files
+give the same bytes.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from bench.scenario.parsing import told
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 DIGESTS = "tables.json"
-"""What each table was when it was written: nothing else than the run's own is reported."""
+"""The file with the digest of each table as it was written, so that only unchanged tables are reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A figure of a page: its drawing, and how it is read."""
+    """A figure of a page: its drawing as SVG, and a caption that says how to read it."""
 
     name: str
     title: str
@@ -44,12 +44,12 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """All that the templates fill in."""
+    """The data that the templates of a sheet fill in."""
 
     question: str
     subtitle: str
     notice: str
-    """That it is simulated, and with whose costs."""
+    """The notice that the results are simulated, with the source of the costs."""
     findings: Sequence[str]
     glance: Sequence[Table]
     plates: Sequence[Drawn]
@@ -58,7 +58,10 @@ class Sheet:
 
 
 def drawn(name: str, figure: Figure, caption: str, aside: str = "") -> Drawn:
-    """A figure for a page, a note along its edge; its title is that of the figure, or of its only axes."""
+    """Return a figure as a page shows it, with the note `aside` along its edge.
+
+    Its title is that of the figure, or of its first axes.
+    """
     if aside:
         style.aside(figure, aside)
     title = figure.get_suptitle() or figure.axes[0].get_title(loc="left")
@@ -66,13 +69,16 @@ def drawn(name: str, figure: Figure, caption: str, aside: str = "") -> Drawn:
 
 
 def subtitle(manifest: Mapping[str, Any]) -> str:
-    """Which run this is."""
+    """Return the run's name and its scenario, in words."""
     name = manifest.get("scenario_name")
     return f"Run {manifest.get('run', 'without a name')}" + (f", scenario {name}" if name else "")
 
 
 def write(folder: Path, page: Any, template: str = "sheet") -> None:
-    """Write the reports, and the figures beside the Markdown; `page` is what the template fills in."""
+    """Write `report.html`, `report.md` and the figures beside them into `folder`.
+
+    `page` is the data that the template fills in; it has `plates`, the figures.
+    """
     for plate in page.plates:
         _write(folder / "figures" / f"{plate.name}.svg", plate.svg)
     for name in ("report.html", "report.md"):
@@ -86,7 +92,10 @@ def write(folder: Path, page: Any, template: str = "sheet") -> None:
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """A table of the run as it was written; one that is missing or is no longer so is a `RunError`."""
+    """Read a table of the run.
+
+    Raises `RunError` where the file is missing, can't be read, or is not as it was written.
+    """
     writes = f"`tickertape simulate --resume {path.parent}` writes it"
     try:
         found = path.read_bytes()
@@ -101,7 +110,7 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 
 def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
-    """All tables of the run by the names of their files, each whole or not at all, and their digests."""
+    """Write all tables of the run, by file name, each whole or not at all, and their digests."""
     digests = {}
     for name, frame in tables.items():
         content = plain.csv_text(frame).encode()
@@ -112,7 +121,10 @@ def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    """By table; of a run that is older than they are, none."""
+    """Return the digest of each table by file name; none for a run that is older than digests.
+
+    Raises `RunError` where the file holds something else.
+    """
     path = folder / DIGESTS
     if not path.is_file():
         return {}

@@ -1,12 +1,12 @@
-"""The report itself: what stands where, and the files.
+"""The report of a run: the order of its sections, and the files.
 
-    at a glance      a row a transport, findings as sentences
+    at a glance      a row per transport, findings as sentences
     figures          each with its question, units and a caption
     in full          every cell, fates, closed forms, comparisons
     what was run     scenario, host, versions, verdicts, caveats
 
-One `Page` of plain data is filled into two templates. The HTML holds its figures and its style and
-needs nothing else; the Markdown has the figures beside it in `figures/`.
+One `Page` of plain data is filled into two templates. The HTML holds its figures and its style and needs no
+other file. The Markdown has its figures beside it in `figures/`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from bench.report.text.findings import Finding, findings
 
 @dataclass(frozen=True, slots=True)
 class Plate:
-    """A figure of the report: how it is drawn, and how it is read."""
+    """A figure of the report: its name, the function that draws it, and a caption that says how to read
+    it."""
 
     name: str
     draw: Callable[[Run], Figure]
@@ -80,37 +81,37 @@ SIMULATED_PLATES = (
         "answers to polls that brought nothing. Right: sockets open at the servers. Fine lines: closed "
         "forms.")),
 )
-"""What is drawn of a simulated run as well."""
+"""The further figures of a simulated run."""
 SEARCH_PLATES = (Plate("capacity", capacity.against_level, capacity.CAPTION),)
-"""What is drawn of a search for the knee, in place of all others."""
+"""The figures of a search for the capacity limit, in place of all others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """All that the templates fill in."""
+    """The data that the templates of a report fill in."""
 
     question: str
     subtitle: str
     verdict: str
     answer: str
-    """In a sentence; empty for a measured run, whose findings come first."""
+    """The answer in words; empty for a measured run, whose findings come first."""
     notice: str
-    """That it is simulated, and with whose costs; empty for a measured run."""
+    """The notice that the run is simulated, with the source of its costs; empty for a measured run."""
     glance: Table
     leading: list[Table]
-    """Before all others: the capacity plan of a simulated run that asks for one."""
+    """Tables before all others: the capacity plan of a simulated run whose scenario has prices."""
     following: list[Table]
-    """After the findings: the plan of one that doesn't; how far to believe it."""
+    """Tables after the findings: the plan of a scenario without prices, and the model's accuracy."""
     findings: list[Finding]
     claims: Table | None
-    """Only where the scenario has any."""
+    """The verdicts on claims; None where the scenario has none."""
     plates: list[Drawn]
     sections: list[Table]
     caveats: tuple[str, ...]
 
 
 def page(run: Run) -> Page:
-    """The report of a run as plain data."""
+    """Return the report of a run as plain data."""
     searched = run.knees is not None
     drawn = []
     for plate in SEARCH_PLATES if searched else (*PLATES, *SIMULATED_PLATES * run.simulated):
@@ -136,30 +137,34 @@ def page(run: Run) -> Page:
 
 
 def _glance(run: Run) -> Table:
-    """The first table; a simulated one says how many workers it is of, since the plan may have others."""
+    """Return the first table.
+
+    For a simulated run its heading gives the number of workers, since the plan may have another.
+    """
     table = tables.glance(run)
     workers = f" on {style.counted(run.fleet[0].workers_simulated, 'worker')}" if run.fleet else ""
     return model_accuracy.marked(replace(table, heading=table.heading + workers), run)
 
 
 def _plan(run: Run) -> list[Table]:
-    """The capacity plan of a simulated run."""
+    """Return the capacity plan of a simulated run as a list of one table; an empty list where there is
+    none."""
     return [model_accuracy.marked(capacity_plan.table(run.fleet, run.manifest), run)] if run.fleet else []
 
 
 def _belief(run: Run) -> list[Table]:
-    """How far to believe a simulated run."""
+    """Return the table on the accuracy of a simulated run's model, if it has rows."""
     table = model_accuracy.in_short(run)
     return [model_accuracy.marked(table, run)] if table.rows else []
 
 
 def _pace(run: Run) -> list[Table]:
-    """How fast the host was, where that was recorded."""
+    """Return the table of the host's speed, where that was recorded."""
     return [each for each in (host_speed.table(run),) if each.rows and not run.simulated]
 
 
 def _sections(run: Run) -> list[Table]:
-    """The tables in full: every cell, where its bytes went, what its server paid, and all others."""
+    """Return the tables in full: every cell, its bytes, its server's costs, and all others."""
     cells, *others = tables.sections(run)
     costs = [each for each in (bytes.bytes_table(run), bytes.connections_table(run), server.table(run))
              if each.rows]
@@ -174,6 +179,6 @@ def _sections(run: Run) -> list[Table]:
 
 
 def write(run: Run) -> None:
-    """Write the tables, both reports and the Markdown's figures into the run's folder."""
+    """Write the tables, both reports and the figures of the Markdown into the run's folder."""
     write_condensed(run)
     render.write(run.folder, page(run), "report")

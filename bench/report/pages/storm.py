@@ -1,8 +1,8 @@
-"""The report of a reconnect storm: which policy gets the clients back, how soon, and what it wastes.
+"""The report of a reconnect storm: recovery of the clients under each policy, and the work that it wastes.
 
-    manifest.json  storm.csv  storm_timeline.csv  storm_assumptions.csv  [storm_map.csv] ─► report.html  .md
+manifest.json storm.csv storm_timeline.csv storm_assumptions.csv [storm_map.csv] ─► report.html .md
 
-Each sentence is computed from the tables. Times are medians over the seeds, with least and most; shares and
+Each sentence is computed from the tables. Times are medians over the seeds, with least and most. Shares and
 attempts are means.
 """
 
@@ -60,7 +60,7 @@ CAVEATS = (
 
 @dataclass(frozen=True, slots=True)
 class StormRun:
-    """The files of a storm."""
+    """The files of a reconnect storm. The frames' columns are described in `docs/results.md`."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -68,11 +68,11 @@ class StormRun:
     timelines: pd.DataFrame
     map: pd.DataFrame | None
     assumptions: pd.DataFrame | None = None
-    """The same policies under other assumptions; None: an older run."""
+    """The policies, simulated under other assumptions; None for an older run."""
 
 
 def open_storm(folder: Path) -> StormRun:
-    """Read them; one that is missing or damaged is a `RunError`."""
+    """Read the files of a storm; raises `RunError` where one is missing or damaged."""
     manifest = manifests.read(folder)
     mapped = render.read_csv(folder / "storm_map.csv") if manifest["scenario"]["storm"]["map"] else None
     assumed = folder / "storm_assumptions.csv"
@@ -82,14 +82,14 @@ def open_storm(folder: Path) -> StormRun:
 
 
 def build(folder: Path) -> StormRun:
-    """Write the report of the storm in `folder`."""
+    """Write the report of the storm in `folder`, and return the storm."""
     run = open_storm(folder)
     render.write(folder, page(run))
     return run
 
 
 def page(run: StormRun) -> Sheet:
-    """The report as plain data."""
+    """Return the report as plain data."""
     storms, given = run.storms, run.storms.iloc[0]
     plates = [
         render.drawn("recovery", figures.recovery(storms), RECOVERY, ASIDE),
@@ -119,7 +119,7 @@ def _notice(run: StormRun) -> str:
 
 
 def findings(run: StormRun) -> list[str]:
-    """What the tables say, the floor first."""
+    """Return the findings of the tables, the floor first."""
     storms, given = run.storms, run.storms.iloc[0]
     workers = int(run.manifest["scenario"]["simulation"]["workers"])
     fleet = f" ({int(given['clients']) * workers:,} on {workers} workers)" if workers > 1 else ""
@@ -141,7 +141,7 @@ def findings(run: StormRun) -> list[str]:
 
 
 def _assumed(given: pd.Series) -> str:
-    """The assumptions on which the answers hang."""
+    """Return the sentence on the assumptions on which the answers depend."""
     return ("Assumed, not measured: who finds the backlog full is refused at once, a refusal costs "
             f"{given['refusal_share']:g} × a connection, and refusals go before what waits. Beside each "
             "answer is what it becomes where the kernel drops such attempts for free, and at which price of "
@@ -149,7 +149,7 @@ def _assumed(given: pd.Series) -> str:
 
 
 def _otherwise(assumptions: pd.DataFrame | None, policy: str) -> str:
-    """What a policy's answer becomes under other assumptions; empty for an older run."""
+    """Return the answer of a policy under other assumptions, in words; empty for an older run."""
     if assumptions is None:
         return ""
     mine = assumptions[assumptions["policy"] == policy]
@@ -161,7 +161,7 @@ def _otherwise(assumptions: pd.DataFrame | None, policy: str) -> str:
 
 
 def _flips(mine: pd.DataFrame) -> str:
-    """At which price of a refusal the answer of a policy flips."""
+    """Return the price of a refusal at which the answer of a policy changes, in words."""
     refused = mine[mine["overflow"] == "refused"]
     over = refused["recovered_s"] < math.inf
     ends, lasts = refused.loc[over, "refusal_share"], refused.loc[~over, "refusal_share"]
@@ -173,7 +173,7 @@ def _flips(mine: pd.DataFrame) -> str:
 
 
 def _policy(mine: pd.DataFrame) -> str:
-    """One policy in words."""
+    """Return the result of one policy in words."""
     name, given = style.sentence(style.title(mine["policy"].iloc[0])), mine.iloc[0]
     tries = f"{style.number(float(mine['attempts_per_client'].mean()))} attempts a client"
     wasted = f"{100 * mine['wasted_share'].mean():.0f} % of the CPU wasted"
@@ -191,8 +191,12 @@ def _policy(mine: pd.DataFrame) -> str:
 
 
 def _map_findings(points: pd.DataFrame, down_s: float) -> list[str]:
-    """What the map shows: from which depth on storms don't end, and which window always helps. The server is
-    away for `down_s`, which a window has begun with when times begin."""
+    """Return the findings of the map: the depth from which storms don't end, and the windows that always
+    help.
+
+    `down_s` is the time that the server is away. A window begins when the server goes away, while times begin
+    when it is back.
+    """
     found = []
     lost = points[points["recovered"] == 0]
     if len(lost):
@@ -223,7 +227,7 @@ def _map_findings(points: pd.DataFrame, down_s: float) -> list[str]:
 
 
 def policies_table(storms: pd.DataFrame, assumptions: pd.DataFrame | None = None) -> Table:
-    """A row a policy, the quickest first; with what it comes to under other `assumptions`."""
+    """Return a row per policy, the quickest first, with its result under other `assumptions`."""
     rows = []
     for policy in order(storms):
         mine = storms[storms["policy"] == policy]
@@ -253,7 +257,7 @@ DROPPED = (
 
 
 def _alternatives(assumptions: pd.DataFrame | None, policy: str) -> tuple[str, ...]:
-    """The cells of a policy under other assumptions; none for an older run."""
+    """Return the cells of a policy under other assumptions; none for an older run."""
     if assumptions is None:
         return ()
     mine = assumptions[assumptions["policy"] == policy]
@@ -267,7 +271,7 @@ def _alternatives(assumptions: pd.DataFrame | None, policy: str) -> tuple[str, .
 
 
 def conditions_table(run: StormRun) -> Table:
-    """What was simulated."""
+    """Return the table of what was simulated."""
     storm, given = run.manifest["scenario"]["storm"], run.storms.iloc[0]
     rows = [
         ("clients of a worker", f"{given['clients']:,.0f}"),
@@ -295,7 +299,7 @@ FORMULAS = {
 
 
 def _backoff(policy: dict[str, Any]) -> str:
-    """A policy's formula with its numbers."""
+    """Return a policy's formula with its numbers."""
     parts = [f"waits {FORMULAS[policy['wait']]}, base {policy['base_s']:g} s"]
     parts += [f"cap {policy['cap_s']:g} s"] if policy["wait"] != "fixed" else []
     parts += [f"first attempt within {policy['window_s']:g} s"] if policy["window_s"] else []

@@ -1,9 +1,9 @@
-"""The page of a validation: what the simulator foretold, what was measured, how far apart they are, and why.
+"""The page of a validation: what the simulator predicted, what was measured, the errors, and their causes.
 
-    validation.csv rows · reasons · whose costs ─► Sheet ─► report.html  report.md  figures/
+validation.csv rows · reasons · source of the costs ─► Sheet ─► report.html report.md figures/
 
-The figure shows every prediction over what was measured, in one panel a quantity: what lies on the diagonal
-was foretold exactly, what lies in the band to within the goal.
+The figure shows every prediction over the measurement, in one panel per quantity. A mark on the diagonal was
+predicted exactly; a mark in the band was predicted to within the goal.
 """
 
 from __future__ import annotations
@@ -52,21 +52,21 @@ CAVEATS = (
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """All that the page is made from."""
+    """The data that the page is made from."""
 
     name: str
-    """Of the validation."""
+    """The name of the validation."""
     costs: str
-    """Whose they are, in words."""
+    """The source of the costs, in words."""
     rows: Sequence[Compared]
     reasons: Mapping[tuple[str, int, str], str]
-    """Why a goal was not shown to be met, by transport, clients and quantity."""
+    """The cause of each goal that was not shown to be met, by transport, clients and quantity."""
     notes: Sequence[str] = ()
-    """What else has to be said: trials that were not VALID, searches that found nothing."""
+    """Further notes: trials that were not VALID, searches that found nothing."""
 
 
 def page(judged: Judged) -> Sheet:
-    """The page as plain data; a transport's cells stand together, those with few clients first."""
+    """Return the page as plain data; the cells of a transport are together, those with few clients first."""
     places = _order([row.transport for row in judged.rows])
     judged = replace(judged, rows=sorted(
         judged.rows, key=lambda row: (row.quantity == KNEE.name, places.index(row.transport), row.clients)))
@@ -84,12 +84,12 @@ def page(judged: Judged) -> Sheet:
 
 
 def write(folder: Path, judged: Judged) -> None:
-    """Write the page and the figure beside it."""
+    """Write the page, and the figure beside it, into `folder`."""
     render.write(folder, page(judged))
 
 
 def _findings(judged: Judged) -> list[str]:
-    """One sentence a quantity with a goal: how far off, at worst and in the middle."""
+    """Return one sentence for each quantity with a goal: its largest and its median error."""
     found = []
     for quantity in (*QUANTITIES, KNEE):
         mine = [row for row in judged.rows if row.quantity == quantity.name and not math.isnan(row.goal)
@@ -111,7 +111,7 @@ def _goal(share: float) -> str:
 
 
 def _goals(judged: Judged) -> Table:
-    """A row a cell, an error and its verdict for each quantity with a goal."""
+    """Return the table of errors: a row per cell, an error and its verdict for each quantity with a goal."""
     quantities = [each.name for each in QUANTITIES if each.goal is not None]
     cells = dict.fromkeys((row.transport, row.clients) for row in judged.rows if row.quantity != KNEE.name)
     by_key = {(row.transport, row.clients, row.quantity): row for row in judged.rows}
@@ -138,7 +138,7 @@ def _error(row: Compared) -> str:
 
 
 def _misses(judged: Judged) -> Table:
-    """What was not shown to be met, and why."""
+    """Return the table of the goals that were not shown to be met, and the causes."""
     rows = [
         (style.title(row.transport), f"{row.clients:,}", HEADINGS[row.quantity], style.percent(row.error),
          row.standing, judged.reasons.get((row.transport, row.clients, row.quantity), "")
@@ -150,7 +150,7 @@ def _misses(judged: Judged) -> Table:
 
 
 def _full(judged: Judged) -> Table:
-    """Every quantity of every cell."""
+    """Return the table of every quantity of every cell."""
     rows = [
         (style.title(row.transport), f"{row.clients:,}", HEADINGS[row.quantity], style.number(row.measured),
          style.number(row.predicted), _error(row))
@@ -162,7 +162,7 @@ def _full(judged: Judged) -> Table:
 
 
 def predicted_over_measured(rows: Sequence[Compared]) -> Figure:
-    """Four panels: every cell's prediction over its measurement."""
+    """Draw every cell's prediction over its measurement, in four panels."""
     looks = style.looks(_order([row.transport for row in rows]))
     with style.settings():
         figure = Figure(figsize=(8.4, 8.0), layout="constrained")
@@ -174,7 +174,7 @@ def predicted_over_measured(rows: Sequence[Compared]) -> Figure:
 
 
 def _panel(axes: Axes, name: str, looks: Mapping[str, style.Look], rows: Sequence[Compared]) -> None:
-    """One quantity: the diagonal, the goal around it, and the cells."""
+    """Draw one quantity: the diagonal, the goal around it, and the cells."""
     mine = [row for row in rows if row.measured > 0 and row.predicted > 0]
     values = [value for row in mine for value in (row.measured, row.predicted)]
     ends = (min(values) / 1.4, max(values) * 1.4) if values else (1.0, 10.0)
@@ -199,7 +199,7 @@ def _panel(axes: Axes, name: str, looks: Mapping[str, style.Look], rows: Sequenc
 
 
 def _order(transports: Sequence[str]) -> list[str]:
-    """Each once, in the usual order; others after them, as they come."""
+    """Return each label once: the usual ones in their order, then all others as they come."""
     return [*(label for label in style.USUAL if label in transports),
             *dict.fromkeys(label for label in transports if label not in style.USUAL)]
 
