@@ -4,7 +4,7 @@ A run may hold the same transport with the same options under two names (an A/A 
 like any others, within blocks, but here the answer is known: they don't differ. So any difference that
 appears between them is due to the machine, and so is the width of its interval:
 
-floor = the bound of their 95 % interval that lies farther from "no difference"
+    floor = the bound of their 95 % interval that lies farther from "no difference"
 
 An effect between two other transports that is smaller than the floor, for the same figure and client count,
 is called not claimable on this machine, even where a test calls it separable. Where a run has several such

@@ -1,6 +1,6 @@
 """The figures of a crossover map: the cheapest transport, the freshest one, and the lines that cross.
 
-one small map for each (budget, round trip): rate → clients ↑, a field for each answer
+    one small map for each (budget, round trip): rate → clients ↑, a field for each answer
 
 A field has the colour and the marker of the transport that is best there, so that it can be read without
 colour, and the factor by which the next one takes more. Several markers on grey are a tie; a cross means that

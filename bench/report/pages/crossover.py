@@ -1,6 +1,6 @@
 """The report of a crossover map: where each transport is the cheapest or the freshest.
 
-manifest.json crossover.csv crossover_checks.csv ─► report.html report.md
+    manifest.json  crossover.csv  crossover_checks.csv ─► report.html  report.md
 
 Each sentence is computed from the tables. A figure of the map is a closed form. Some fields were simulated as
 well; the table of checks sets the engine's figures beside the closed forms.

@@ -1,6 +1,6 @@
 """Reports on a single sheet, for runs that were computed or simulated without any trial.
 
-manifest.json, *.csv ─► Sheet (plain data) ─► report.html report.md figures/*.svg
+    manifest.json, *.csv ─► Sheet (plain data) ─► report.html  report.md  figures/*.svg
 
 Reports of runs with trials have verdicts, intervals and caveats of measuring, and a page of their own
 (`bench.report.pages.run`); the look is the same. Everything comes from the run's files, so the same files

@@ -1,6 +1,6 @@
 """The report of a reconnect storm: recovery of the clients under each policy, and the work that it wastes.
 
-manifest.json storm.csv storm_timeline.csv storm_assumptions.csv [storm_map.csv] ─► report.html .md
+    manifest.json  storm.csv  storm_timeline.csv  storm_assumptions.csv  [storm_map.csv] ─► report.html  .md
 
 Each sentence is computed from the tables. Times are medians over the seeds, with least and most. Shares and
 attempts are means.

@@ -1,6 +1,6 @@
 """The page of a validation: what the simulator predicted, what was measured, the errors, and their causes.
 
-validation.csv rows · reasons · source of the costs ─► Sheet ─► report.html report.md figures/
+    validation.csv rows · reasons · source of the costs ─► Sheet ─► report.html  report.md  figures/
 
 The figure shows every prediction over the measurement, in one panel per quantity. A mark on the diagonal was
 predicted exactly; a mark in the band was predicted to within the goal.

@@ -103,8 +103,8 @@ def questions(run: Run) -> tuple[Question, ...]:
 def cell_text(row: pd.Series, question: Question) -> str:
     """Return a figure of a cell, as `interval_text` writes it.
 
-    Where a percentile is not known well enough, returns the highest one that is, with its name: `p90: 12.3 ms
-    (11.0–13.8)`.
+    Where a percentile is not known well enough, the highest one that is known is returned with its name, e.g.
+    "p90: 12.3 ms (11.0–13.8)".
     """
     if question in TAIL.values() and math.isnan(row[question.column]):
         names = list(TAIL)
