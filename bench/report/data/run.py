@@ -134,8 +134,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Return whether every place of the plan has a trial, or the scenario's stop rule ended the run
-        before.
+        """Return whether every place of the plan has a trial, or a stop rule ended the run before.
 
         A search for the capacity limit has no plan, and is always finished by this rule.
         """
