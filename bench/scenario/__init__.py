@@ -4,11 +4,11 @@
 
 Modules, in reading order:
 
-    model          the scenario and its tables; loading a file, applying `--set`
-    fields         the base of all tables, and the kinds of numbers in them
-    parsing        turns the first mistake in a table into one sentence
-    objective      the grammar of what a step of a capacity search must hold
-    stop_rule      the grammar of when a run has measured enough
+    model          the scenario and its tables; loads a file and applies `--set`
+    fields         the base class of all tables, and the number types of their fields
+    parsing        validates a table, and reports the first mistake in one sentence
+    objective      the grammar of the condition that each step of a capacity search must meet
+    stop_rule      the grammar of the rule that ends a run once its intervals are narrow enough
     simulation     the table `[simulation]`
     storm          the table `[storm]`
     crossover      the table `[crossover]`

@@ -1,10 +1,10 @@
-"""What the tables of a scenario are made of: their common base, and the kinds of their fields.
+"""The base class of a scenario's tables, and the number types of their fields.
 
-A table that is only needed by one part of the project has a module of its own in here, so that
-`bench.scenario.model` stays one page; the others stand there.
+A table that only one part of the project needs has its own module in this folder, so that
+`bench.scenario.model` stays short. All other tables are in `bench.scenario.model`.
 
-Numbers are strict, since `true` is no number. Upper bounds are where a greater value can only be a slip;
-what this machine can carry is checked in `bench.experiment.requirements`.
+Number types are strict: `true` is refused where a number is expected. An upper bound excludes values that can
+only be a slip; `bench.experiment.requirements` checks the limits of this machine.
 """
 
 from __future__ import annotations
@@ -20,6 +20,6 @@ Whole = Annotated[int, Field(strict=True, ge=0)]
 
 
 class Table(BaseModel):
-    """Base of every table of a scenario: frozen, and unknown keys are refused."""
+    """Base class of every table of a scenario: frozen, and refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)

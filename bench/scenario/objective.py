@@ -1,10 +1,11 @@
-"""An objective: what a trial must hold, written as one would say it.
+"""An objective: the conditions that a trial must meet.
 
     kernel_latency_p99_ms <= 50 and lost == 0
 
-Conditions on columns of `trials.csv`, all of which must be met. A column that a trial does not have (too
-few updates for the percentile) meets no condition: what was not measured was not held. Where a system has no
-kernel instants, the application's latency stands for the kernel's, which it bounds from above.
+The conditions are comparisons on columns of `trials.csv`, and all must be met. If a trial lacks a column (for
+example, too few updates for the percentile), it does not meet the condition: a figure that was not measured
+does not count as met. On a system without kernel instants, the application's latency is used in place of the
+kernel's; it is an upper bound of it.
 """
 
 from __future__ import annotations
@@ -22,24 +23,24 @@ CONDITION = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(<=|>=|==|<|>)\s*(-?[0-9]+(?:\.[
 
 KERNEL = "kernel_"
 CLIENTS = ("latency_", "age_", "client_lag_", "delivered", "late")
-"""How columns begin that hold the client's own queue."""
+"""Prefixes of the columns that include the client's own queue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One figure and its bound."""
+    """One column of `trials.csv` and its bound."""
 
     column: str
     relation: str
     bound: float
 
     def met(self, row: Mapping[Any, object]) -> bool:
-        """Whether a row of `trials.csv` meets it."""
+        """Return whether a row of `trials.csv` meets the condition; a missing figure does not."""
         value = self.value(row)
         return not math.isnan(value) and bool(RELATIONS[self.relation](value, self.bound))
 
     def value(self, row: Mapping[Any, object]) -> float:
-        """The figure; NaN where the row has none."""
+        """Return the figure in the row; NaN if the row has none."""
         value = _figure(row, self.column)
         if math.isnan(value) and self.by_kernel:
             return _figure(row, self.column.removeprefix(KERNEL))
@@ -47,12 +48,12 @@ class Condition:
 
     @property
     def by_kernel(self) -> bool:
-        """Whether it is about what the client's kernel saw, without the client's own queue."""
+        """Tell whether the column is timed by the client's kernel, which excludes the client's own queue."""
         return self.column.startswith(KERNEL)
 
     @property
     def by_client(self) -> bool:
-        """Whether the client's own queue is in the figure."""
+        """Tell whether the column includes the client's own queue."""
         return self.column.startswith(CLIENTS)
 
     def __str__(self) -> str:
@@ -61,16 +62,16 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """All of its conditions must be met."""
+    """Conditions that must all be met."""
 
     conditions: tuple[Condition, ...]
 
     def met(self, row: Mapping[Any, object]) -> bool:
-        """Whether a row of `trials.csv` meets the objective."""
+        """Return whether a row of `trials.csv` meets every condition."""
         return not self.broken(row)
 
     def broken(self, row: Mapping[Any, object]) -> tuple[Condition, ...]:
-        """The conditions that the row does not meet."""
+        """Return the conditions that the row does not meet."""
         return tuple(condition for condition in self.conditions if not condition.met(row))
 
     def __str__(self) -> str:
@@ -83,7 +84,7 @@ def _figure(row: Mapping[Any, object], column: str) -> float:
 
 
 def parse(text: str) -> Objective:
-    """The objective that is written so; `ValueError` says what of it can't be read."""
+    """Parse an objective; raise `ValueError` with the allowed form where a condition can't be read."""
     conditions = []
     for part in re.split(r"\band\b", text):
         found = CONDITION.fullmatch(part)

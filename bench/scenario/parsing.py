@@ -1,12 +1,12 @@
-"""Tables that a user wrote, as models: the first mistake becomes one sentence.
+"""Validation of tables that a user wrote: the first mistake becomes one sentence.
 
     a table ─► pydantic ─► the model
                    └─ first error ─► where: field: found …, allowed is …
 
-The sentence names the field as it stands in the file and says what may stand there in the words of the
-file's format (a list, a table, a whole number), not in those of the library or of Python. Unknown keys
-are answered with the nearest known one. Where fields are fine each by itself and don't go together, the
-table's own check names the one to change (`Misfit`).
+The sentence names the field as it is written in the file. It lists the allowed values in the terms of the
+file's format (a list, a table, a whole number), not in those of Python or the library. For an unknown key it
+suggests the nearest known one. Where each field is valid by itself but the combination is not, the table's
+own check names the field to change (`Misfit`).
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ KINDS = {
     "less_than": "a number below {lt}", "less_than_equal": "a number of at most {le}",
     "too_short": "at least {min_length} of them",
 }
-"""Pydantic's error types, without `_type` and `_parsing`, and what they ask for."""
+"""Allowed values in words, by pydantic's error type without `_type` and `_parsing`."""
 LONGEST = 80
-"""Characters of what was found that are shown, so that it stays a sentence."""
+"""Most characters of a found value that a message shows, so that it stays one sentence."""
 
 T = TypeVar("T", bound=BaseModel)
 
 
 class Misfit(ValueError):
-    """Raised by a table's own check: what its `field` says doesn't go with its other fields."""
+    """Raised by a table's own check where the value of `field` conflicts with the table's other fields."""
 
     def __init__(self, field: str, found: object, allowed: str) -> None:
         super().__init__(allowed)
@@ -50,19 +50,19 @@ class Misfit(ValueError):
 
 
 class WrittenFloat(float):
-    """A float that remembers the digits it was written with, of which it may not hold all."""
+    """A float that keeps the digits it was written with, since a float may not hold them all."""
 
     written: str
 
     def __new__(cls, written: str) -> WrittenFloat:
-        """Read the number."""
+        """Parse the number and keep its text."""
         made = super().__new__(cls, written)
         made.written = written
         return made
 
 
 def parsed(text: str) -> dict[str, Any]:
-    """What is written in TOML; `ValueError` says what of it can't be read."""
+    """Parse a TOML text into a table; raise `ValueError` with the reason where it can't be read."""
     try:
         return tomllib.loads(text, parse_float=WrittenFloat)
     except RecursionError:
@@ -74,9 +74,10 @@ def parsed(text: str) -> dict[str, Any]:
 
 
 def validated(model: type[T], table: Mapping[str, Any], where: str, prefix: str = "") -> T:
-    """`table` as a `model`, or a `ScenarioError` that names the first field at fault.
+    """Validate `table` as a `model`.
 
-    `where` is the file, `prefix` the dotted place of the table in it.
+    `where` is the file, `prefix` the dotted name of the table in it. Raises `ScenarioError`, which names the
+    first wrong field, where the table doesn't fit the model.
     """
     try:
         return model.model_validate(table)
@@ -99,35 +100,35 @@ def validated(model: type[T], table: Mapping[str, Any], where: str, prefix: str 
 
 
 def _allowed(first: ErrorDetails) -> str:
-    """What may stand there, without a word of Python."""
+    """Return the allowed values of the field in words, without Python terms."""
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     kind = first["type"].removesuffix("_type").removesuffix("_parsing")
     return KINDS[kind].format(**first.get("ctx", {})) if kind in KINDS else message
 
 
 def told(found: object) -> str:
-    """What was found, as it would stand in the file."""
+    """Return a found value as it would be written in the file, cut to `LONGEST` characters."""
     return short(_written(found))
 
 
 def short(text: str) -> str:
-    """Not more of a text than a sentence can hold."""
+    """Cut a text to `LONGEST` characters."""
     return text if len(text) <= LONGEST else f"{text[:LONGEST - 1]}…"
 
 
 def told_count(count: int, one: str, several: str) -> str:
-    """A number with its noun."""
+    """Return a count with its noun in the singular or plural."""
     return f"{count:,} {one if count == 1 else several}"
 
 
 def told_list(names: Sequence[str], most: int = 3) -> str:
-    """Names in a sentence: the first, and how many there are more."""
+    """Return the first `most` names, joined, with the number of those left out."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return "; ".join(names[:most]) + more
 
 
 def _written(value: object) -> str:
-    """A value in TOML; what TOML doesn't have as JSON has it."""
+    """Return a value as TOML writes it; a value that TOML lacks is written as JSON."""
     match value:
         case None:
             return "nothing"
@@ -145,7 +146,7 @@ def _written(value: object) -> str:
 
 
 def table_of(field: FieldInfo) -> type[BaseModel] | None:
-    """The model of a field that is a table, or may be one; else None."""
+    """Return the model of a field that is a table or an optional table; None for any other field."""
     maybe = get_args(field.annotation) if get_origin(field.annotation) is UnionType else ()
     for each in (field.annotation, *maybe):
         if isinstance(each, type) and issubclass(each, BaseModel):
@@ -154,7 +155,7 @@ def table_of(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def _known_names(model: type[BaseModel], path: Sequence[str]) -> list[str]:
-    """The field names of the table at `path` below `model`."""
+    """Return the sorted field names of the table at `path` below `model`."""
     for part in path:
         inner = table_of(model.model_fields[part]) if part in model.model_fields else None
         if inner is None:

@@ -1,6 +1,6 @@
-"""`[feed.replay]`: which file of real trades is replayed, from when on, and what its columns are.
+"""The table `[feed.replay]`: the file of real trades to replay, its start time, and its columns.
 
-The values are checked against what a file holds where it is read (`bench.feed.replay`).
+The values are checked against the file's contents when it is read (`bench.feed.replay`).
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from bench.scenario.fields import Positive, Table
 from bench.scenario.parsing import Misfit, WrittenFloat
 
 SYMBOL_PATTERN = r"^[A-Za-z0-9._^$-][A-Za-z0-9._^$:/=-]{0,39}$"
-"""No comma, which separates symbols in a request, and nothing that a page or a query would take for its
-own."""
+"""Pattern of a symbol's name. It excludes the comma, which separates symbols in a request, and all
+characters that have a meaning in HTML or in a query string."""
 
 
 class Columns(Table):
-    """Which columns of a replayed file say what, where their names don't. On the command line,
+    """Columns of a replayed file by role, for a file whose column names don't say. On the command line,
     `--columns timestamp=sip_timestamp,price=price,size=size,symbol=ticker`."""
 
     timestamp: str | None = None
-    """The column of the instants: by its name, or by its place, counted from 1."""
+    """The column of the instants: its name, or its position counted from 1."""
     symbol: str | None = None
     """The column of the symbols."""
     price: str | None = None
@@ -33,34 +33,34 @@ class Columns(Table):
 
     @property
     def given(self) -> dict[str, str]:
-        """The columns that are named, by what they say."""
+        """Return the named columns by role."""
         return {role: name for role, name in self.model_dump().items() if name is not None}
 
 
 class Replay(Table):
-    """`schedule = "replay"`: a file of real trades, with the gaps that they had."""
+    """`schedule = "replay"`: a file of real trades, replayed with its own gaps."""
 
     file: str = ""
-    """CSV or Parquet, as it is or in `.gz` or `.zip`, or a pipe: with a header that names
-    `timestamp,symbol,price,size`, or in a format of `format`."""
+    """CSV or Parquet, plain or in `.gz` or `.zip`, or a pipe: with a header that names
+    `timestamp,symbol,price,size`, or in one of the formats of `format`."""
     speed: Positive = 1.0
-    """How many seconds of the file pass in one second of the run."""
+    """Seconds of the file that pass in one second of the run."""
     start: str | None = None
-    """The file's time at which measuring begins, as in the file, with quotes or without; by default its first
-    trade. Nanoseconds of a date and time need the quotes."""
+    """The file's time at which measuring begins, written as in the file, with or without quotes; by
+    default the time of its first trade. A date and time with nanoseconds needs the quotes."""
     symbol: str | None = None
     """The symbol of a file that has no column of symbols; by default `SYMBOL`."""
     format: str | None = None
-    """`tickertape` (columns by their names), `binance-aggtrades`, `binance-trades`, `kraken`, `bitcoincharts`
-    or `polygon`; by default the one that all columns of the file look like."""
+    """`tickertape` (columns by their names), `binance-aggtrades`, `binance-trades`, `kraken`,
+    `bitcoincharts` or `polygon`; by default the format that all columns of the file match."""
     columns: Columns = Columns()
     sort: bool = False
-    """Read a file whose rows are not in the order of time; by default one is refused."""
+    """Sort the rows of a file that are not in order of time; by default such a file is refused."""
 
     @field_validator("start", mode="before")
     @classmethod
     def _may_be_unquoted(cls, start: object) -> object:
-        """Take a number or a date and time as it is written."""
+        """Accept a number or a date and time without quotes."""
         if isinstance(start, WrittenFloat):
             return start.written
         if isinstance(start, datetime):
@@ -78,7 +78,7 @@ class Replay(Table):
     @field_validator("columns", mode="before")
     @classmethod
     def _may_be_a_list(cls, columns: object) -> object:
-        """Take `timestamp=a,price=b` as a table."""
+        """Convert a list such as `timestamp=a,price=b` into a table."""
         if not isinstance(columns, str):
             return columns
         pairs = [pair.partition("=") for pair in columns.split(",")]

@@ -1,10 +1,10 @@
-"""When a run may end: `until = "p99 ± 10 %"`.
+"""The rule that ends a run: `until = "p99 ± 10 %"`.
 
     <figure> [of <subject> [at <clients>]] ± <number> %        also "+-" or "+/-" for "±"
 
-The figure is a latency: `mean`, `p50`, `p90`, `p99` or `p999`. Without a subject every cell counts,
-with one all its client counts, with `at` that cell alone. What is asked is that the 95 % interval
-between trials reaches no further up than that share of the estimate (`bench.stats.run.stopping`).
+The figure is a latency: `mean`, `p50`, `p90`, `p99` or `p999`. Without a subject the rule covers every cell;
+with one, that subject at all client counts; with `at`, that one cell. The rule is met when the 95 % interval
+between trials reaches above the estimate by at most that share of it (`bench.stats.run.stopping`).
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ RULE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """The interval that a run is to go on for."""
+    """The interval width at which a run may end."""
 
     figure: str
     """One of `FIGURES`."""
     share: float
-    """How far the interval may reach beyond the estimate, as a share of it."""
+    """Distance that the interval may reach beyond the estimate, as a share of the estimate."""
     subject: str | None = None
-    """None: every one."""
+    """Label of the subject; None covers all."""
     clients: int | None = None
-    """None: every count."""
+    """Client count; None covers all."""
 
     @property
     def column(self) -> str:
-        """The figure's column in `trials.csv`."""
+        """Return the figure's column in `trials.csv`."""
         return f"latency_{self.figure}_ms"
 
     def __str__(self) -> str:
@@ -44,7 +44,7 @@ class Until:
 
 
 def parse(text: str) -> Until:
-    """The rule that `text` says; `ValueError` with what may stand there."""
+    """Parse a rule; raise `ValueError` with the allowed form where it can't be read."""
     found = RULE.fullmatch(text)
     if found is None:
         raise ValueError('a figure and a share, such as "p99 ± 10 %" or "p50 of websocket at 100 ± 5 %"')

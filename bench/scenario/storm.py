@@ -1,11 +1,12 @@
-"""`[storm]`: all clients lose their server at once and come back, each by its backoff.
+"""The table `[storm]`: all clients lose their server at once and reconnect, each after its backoff.
 
     drop ── the server is down ── it is back: backlog, capacity, timeouts ── 99.9 % connected, or never
 
 `tickertape simulate` of a scenario with this table simulates the storm in place of a feed, once for each
-policy and seed, and a map over how deep the backlog is and how widely the first retries are spread.
+policy and seed. It also makes a map of recovery time over the backlog's size and the spread of the first
+retries.
 
-Known weakness: every client follows the same policy, and connects to the worker that it had before.
+Known weakness: every client follows the same policy, and reconnects to the worker that it had before.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from bench.scenario.fields import Count, NotNegative, Positive, Table
 from bench.scenario.parsing import Misfit
 
 Wait = Annotated[float, Field(strict=True, ge=0.01, le=86_400)]
-"""Each attempt is simulated, so that one without end would be one that never ends."""
+"""Wait in s. It has a lower bound because each attempt is simulated: with no wait there would be no end."""
 
 
 class Backoff(Table):
-    """How long a client waits between its attempts.
+    """Time that a client waits between its attempts.
 
-    n counts its failures from 0, U(a, b) is drawn evenly, v = min(`cap_s`, `base_s` · 2ⁿ).
+    n counts its failures from 0, U(a, b) is drawn uniformly, v = min(`cap_s`, `base_s` · 2ⁿ).
     """
 
     wait: Literal["fixed", "exponential", "equal", "full", "decorrelated"] = "full"
@@ -33,12 +34,13 @@ class Backoff(Table):
     base_s: Wait = 1.0
     """The first wait, before any jitter."""
     cap_s: Wait = 30.0
-    """No wait is longer (not for `fixed`)."""
+    """The longest wait (not for `fixed`)."""
     window_s: Annotated[NotNegative, Field(le=86_400)] = 0.0
-    """The first attempt is made U(0, `window_s`) after the drop; 0: at once, by everybody."""
+    """The first attempt is made U(0, `window_s`) after the drop; with 0 every client makes it at once."""
     heeds_retry_after: bool = False
-    """Whether a client that is refused comes back when the server's `Retry-After` says. The server then gives
-    each that it refuses a place behind those it refused before, in whole seconds (RFC 9110 §10.2.3)."""
+    """If true, a client that is refused comes back at the time in the server's `Retry-After`. The server
+    then gives each refused client a place behind those it refused before, in whole seconds (RFC 9110
+    §10.2.3)."""
 
 
 POLICIES = {
@@ -53,45 +55,46 @@ POLICIES = {
 
 
 class StormMap(Table):
-    """The map: recovery time against how deep the backlog is and how widely first retries are spread. Later
+    """The map: recovery time over the size of the backlog and the spread of the first retries. Later
     retries follow the policy named here."""
 
     policy: str = "full_jitter"
-    """One of `[storm.policies]`; its `window_s` is set by the map."""
+    """One of `[storm.policies]`; the map sets its `window_s`."""
     backlogs: Annotated[tuple[Annotated[Positive, Field(le=1000)], ...], Field(min_length=2)] = (
         0.125, 0.25, 0.5, 0.75, 0.95, 1.05, 1.25, 1.5, 2.0)
-    """Backlogs, as shares of what a worker connects in one `timeout_s`."""
+    """Backlogs, as shares of the connections that a worker makes in one `timeout_s`."""
     windows: Annotated[tuple[Annotated[NotNegative, Field(le=1000)], ...], Field(min_length=2)] = (
         0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
     """Windows, as shares of the time in which a worker connects all its clients."""
     seeds: Annotated[Count, Field(le=1000)] = 3
-    """How often each point is simulated, with different draws."""
+    """Number of times that each point is simulated, with different draws."""
 
 
 class Storm(Table):
-    """A reconnect storm. Its clients are the one count in `load.clients`, shared by `simulation.workers`; it
-    is simulated `trials.count` times with different draws."""
+    """A reconnect storm. Its clients are the one count in `load.clients`, shared by `simulation.workers`;
+    it is simulated `trials.count` times with different draws."""
 
     connection_ms: Annotated[float, Field(strict=True, ge=0.001, le=60_000)] | None = None
-    """CPU time for one reconnection: handshakes, authentication, first answer. By default what a new
-    connection and its first request cost by the costs file, which knows of no authentication."""
+    """CPU time for one reconnection: handshakes, authentication, first answer. By default the cost of a
+    new connection and its first request in the costs file, which does not include authentication."""
     backlog: Annotated[Count, Field(le=100_000_000)] = 800
     """Connections that may wait at a worker; further ones are refused."""
     refusal_share: Annotated[NotNegative, Field(le=100)] = 0.1
-    """What a refusal costs, as a share of a connection. Refusals are made first, as they are on arrival.
-    It is an assumption: the report says beside it what else may be assumed, and where the answer flips."""
+    """Cost of a refusal, as a share of the cost of a connection. Refusals are handled first, as they are
+    on arrival. It is an assumption: the report lists the other assumptions that could be made, and the
+    value at which the result changes."""
     timeout_s: Wait = 3.0
-    """After so long a client gives up and backs off; the server connects it all the same, in vain."""
+    """Time after which a client gives up and backs off; the server still connects it, in vain."""
     down_s: Annotated[NotNegative, Field(le=86_400)] = 5.0
-    """How long the server is away. Attempts fail at once meanwhile and cost nothing."""
+    """Time that the server is down. Attempts in it fail at once and cost nothing."""
     horizon_s: Annotated[Positive, Field(le=86_400)] = 245.0
-    """How long it is watched after the server is back."""
+    """Time that the storm is simulated after the server is back."""
     policies: Annotated[dict[str, Backoff], Field(min_length=1)] = Field(
         default_factory=lambda: dict(POLICIES))
-    """What is compared. By default seven: the five waits, `full` with a first attempt within 60 s, and `full`
-    with Retry-After heeded. Where a file names any, it has those alone."""
+    """The policies that are compared. By default seven: the five waits, `full` with a first attempt within
+    60 s, and `full` with Retry-After respected. If a file names any, only those are compared."""
     map: StormMap | None = None
-    """Where it stands, the map is made, too."""
+    """If given, the map is made as well."""
 
     @model_validator(mode="after")
     def _maps_a_policy(self) -> Storm:

@@ -1,20 +1,20 @@
-"""The formats of trade files as data, and which of them a file has.
+"""The formats of trade files as data, and the recognition of a file's format.
 
     first rows of a file ─┬─ a header ──► a format that knows every column ─► or columns by their names
                           └─ no header ─► a format whose kinds fit every column of every row looked at
 
 A trade has four roles: `timestamp`, `symbol`, `price`, `size`. A format says which column has which role. It
-is recognised only when all of its columns look like it; what two formats could be, and what no format is, is
-refused, since a file that is misread gives figures that nobody doubts. `FORMATS` is the one place where
-formats are listed.
+is recognised only when all columns of the file fit it. A file that fits two formats or none is refused, since
+a misread file gives wrong figures that nobody would notice. `FORMATS` is the one place where formats are
+listed.
 
-Without a format of its own a file with a header is read by the names of its columns (`NAMES`): other columns
-are ignored, but each role needs exactly one column. A file whose symbol stands in no column is taken only as
-a format that has no such column, or where the user names the symbol.
+A file with a header but without a known format is read by the names of its columns (`NAMES`). Other columns
+are ignored, but each role needs exactly one column. A file without a column of symbols is accepted only in a
+format that has none, or where the user names the symbol.
 
-Known weakness: formats without a header are told apart by the look of their values alone. Three columns of
-epoch seconds, price and size are taken for Kraken's whoever wrote them; swapped columns of like numbers can't
-be seen.
+Known weakness: formats without a header are distinguished by their values alone. Any file with three columns
+of epoch seconds, price and size is read as Kraken's, whatever its source. Swapped columns of similar numbers
+can't be detected.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "price": ("price",),
     "size": ("size", "quantity", "qty", "amount", "volume"),
 }
-"""The names under which a column has a role; the first wins, of the others there may be only one."""
+"""The column names of each role. The first one wins; of the others a file may have only one."""
 BAR_NAMES = frozenset({"open", "high", "low", "close"})
 SAMPLE_ROWS = 200
-"""Rows of a file without a header that must look like a format."""
+"""Rows of a file without a header that must fit a format."""
 
 SECONDS = (662_688_000, 7_258_118_400)
-"""Epoch seconds of the years 1991 to 2200. Later than .NET's ticks and Windows' file times come to when they
-are read as nanoseconds, and than spreadsheet days, times of day and dates written as numbers come to in any
-unit."""
+"""Range of epoch seconds that counts as an instant: the years 1991 to 2200. The lower bound is above .NET
+ticks and Windows file times read as nanoseconds, and above spreadsheet days, times of day and dates
+written as numbers, read in any unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,13 @@ class Format:
     name: str
     title: str
     columns: tuple[tuple[str, str], ...]
-    """Kind and names of each column in the file's order; `a|b` are two names for one."""
+    """Kind and names of each column in the file's order; `a|b` are two names of one column."""
     roles: Mapping[str, tuple[str, ...]]
     """The columns that may have each role, the preferred one first."""
     required: int
-    """So many of the first columns are always there."""
+    """Number of leading columns that are always present."""
     bare: bool
-    """Whether it comes without a header."""
+    """True if the format comes without a header."""
     units: tuple[int, ...] = (1, 1_000, 1_000_000, 1_000_000_000)
     """Units of its epoch numbers, as parts of a second."""
 
@@ -109,39 +109,40 @@ FORMATS = (
         required=3, bare=False, units=(1_000_000_000,),
     ),
 )
-"""The named formats; `tickertape` stands for columns by their names."""
+"""The named formats. The further name `tickertape` means columns found by their names."""
 OURS = "tickertape"
 FORMAT_NAMES = (OURS, *(each.name for each in FORMATS))
 
 
 class Unrecognised(ValueError):
-    """A file that has no format that is known; the message is the rest of a sentence after the file's
-    name."""
+    """Raised for a file in no known format; the message is the rest of a sentence that begins with the
+    file's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the user says about a file's format; nothing by default."""
+    """The user's settings about a file's format; empty by default."""
 
     format: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Column by role; a number is a place, counted from 1, where no column has that name."""
+    """Column by role. A number is a position counted from 1, unless a column has that name."""
     symbol: str | None = None
-    """The one symbol of a file without such a column."""
+    """The one symbol of a file without a column of symbols."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which column has which role; `symbol` is missing where the file holds one symbol."""
+    """The column of each role; `symbol` is missing where the file holds one symbol."""
 
     places: Mapping[str, int]
-    """Place of the column by role, from 0."""
+    """Position of the column by role, from 0."""
     header: bool
     format: str
 
 
 def named(text: str) -> str | None:
-    """Return the format's name in its own spelling; case, blanks and dashes don't count."""
+    """Return the format's name in its own spelling, ignoring case, blanks and dashes; None if there is
+    none."""
     return next((name for name in FORMAT_NAMES if plain(name) == plain(text)), None)
 
 
@@ -151,7 +152,10 @@ def plain(name: str) -> str:
 
 
 def of_rows(rows: Sequence[Sequence[str]], asked: Asked) -> Layout:
-    """Return the layout of a file that begins with these rows; the first may be a header."""
+    """Return the layout of a file that begins with these rows; the first row may be a header.
+
+    Raises `Unrecognised` where no format fits, or a role has no column or several.
+    """
     first = rows[0]
     if not any(map(_is_value, first)):
         return of_header(first, asked)
@@ -165,7 +169,7 @@ def of_rows(rows: Sequence[Sequence[str]], asked: Asked) -> Layout:
 
 
 def of_header(names: Sequence[str], asked: Asked) -> Layout:
-    """Return the layout of a file whose columns have these names."""
+    """Return the layout of a file whose columns have these names; raise `Unrecognised` where none fits."""
     formats = [each for each in FORMATS if asked.format in (None, each.name)]
     if not asked.columns:
         for each in formats:
@@ -188,7 +192,8 @@ def of_header(names: Sequence[str], asked: Asked) -> Layout:
 
 
 def _of_bare(rows: Sequence[Sequence[str]], asked: Asked) -> Layout:
-    """Return the layout of a file without a header, by what its columns look like."""
+    """Return the layout of a file without a header, recognised by its values; raise `Unrecognised` where
+    none fits."""
     sample = rows[:SAMPLE_ROWS]
     formats = [each for each in FORMATS if each.bare and asked.format in (None, each.name)]
     found = [each for each in formats if _fits(each, sample)]
@@ -211,7 +216,8 @@ def _of_bare(rows: Sequence[Sequence[str]], asked: Asked) -> Layout:
 
 
 def _named_places(known: Format, names: Sequence[str]) -> dict[str, int] | None:
-    """Return the place of each role, where the format knows every name and none that it needs is missing."""
+    """Return the position of each role's column; None unless the format has every name and all it requires
+    are there."""
     spelt = [{plain(name) for name in column.split("|")} for _, column in known.columns]
     mine = [plain(name) for name in names]
     if mine and mine[-1] == "":
@@ -230,13 +236,14 @@ def _named_places(known: Format, names: Sequence[str]) -> dict[str, int] | None:
 
 
 def _index(known: Format, column: str) -> int:
-    """Return the place of a format's column."""
+    """Return the position of a format's column."""
     return next(number for number, (_, names) in enumerate(known.columns)
                 if column in map(plain, names.split("|")))
 
 
 def _by_name(role: str, names: Sequence[str]) -> int | None:
-    """Return the place of the column that has the role by its name; two that could have it are refused."""
+    """Return the position of the column whose name has the role, or None; raise `Unrecognised` where
+    several could."""
     spelt = [plain(name) for name in names]
     first, *others = NAMES[role]
     if first in spelt:
@@ -250,7 +257,10 @@ def _by_name(role: str, names: Sequence[str]) -> int | None:
 
 
 def _place(column: str, names: Sequence[str], role: str) -> int:
-    """Return the place of the column that the user named, or counted from 1."""
+    """Return the position, from 0, of a column that the user gave by name or by its position counted from 1.
+
+    Raises `Unrecognised` where there is no such column, or several of that name.
+    """
     if column not in names and re.fullmatch(r"[0-9]{1,4}", column) and 1 <= int(column) <= len(names):
         return int(column) - 1
     for found in ([place for place, name in enumerate(names) if name == column],
@@ -267,8 +277,10 @@ def _place(column: str, names: Sequence[str], role: str) -> int:
 
 
 def _refuse_twofold(names: Sequence[str], places: Mapping[str, int], chosen: Container[str] = ()) -> None:
-    """Raise `Unrecognised` where a column that has a role stands there twice, or has two roles; the columns
-    of `chosen` roles were named one by one."""
+    """Raise `Unrecognised` where a column with a role occurs twice or has two roles.
+
+    The columns of the roles in `chosen` were named by the user and may have the name of another column.
+    """
     spelt = [plain(name) for name in names]
     for role, place in places.items():
         if role not in chosen and spelt.count(spelt[place]) > 1:
@@ -294,7 +306,8 @@ def _refuse_incomplete(places: Mapping[str, int], names: Sequence[str], asked: A
 
 
 def _with_symbol(layout: Layout, names: Sequence[str], asked: Asked) -> Layout:
-    """Return the layout, unless the user names a symbol beside a column of symbols."""
+    """Return the layout; raise `Unrecognised` where the user names a symbol although there is a column of
+    symbols."""
     if asked.symbol is not None and "symbol" in layout.places:
         raise Unrecognised(f"feed.replay.symbol: found {asked.symbol!r}, allowed is none: the file's "
                            f"symbols stand in "
@@ -303,7 +316,7 @@ def _with_symbol(layout: Layout, names: Sequence[str], asked: Asked) -> Layout:
 
 
 def _fits(known: Format, rows: Sequence[Sequence[str]]) -> bool:
-    """Tell whether every value of every row is of the kind that the format has at its place."""
+    """Tell whether every value of every row is of the kind that the format has in its column."""
     kinds = [kind for kind, _ in known.columns]
     width = len(rows[0])
     return known.required <= width <= len(kinds) and all(
@@ -320,11 +333,12 @@ KINDS: Mapping[str, Callable[[str], bool]] = {
     "flag": lambda value: value.lower() in ("true", "false"),
     "text": lambda value: True,
 }
-"""What a value of each kind looks like; instants are apart, since their units are the format's."""
+"""A test for each kind of value. Instants are tested apart, since their units depend on the format."""
 
 
 def _is_instant(value: str, units: Sequence[int]) -> bool:
-    """Tell whether it is an epoch number of a year in which trades were recorded."""
+    """Tell whether the text is an epoch number, in one of the units, of a year in which trades were
+    recorded."""
     if not re.fullmatch(r"[0-9]{1,19}(\.[0-9]*)?", value):
         return False
     whole = int(value.partition(".")[0])
@@ -332,12 +346,12 @@ def _is_instant(value: str, units: Sequence[int]) -> bool:
 
 
 def _is_value(text: str) -> bool:
-    """Tell whether it is a value rather than a column's name."""
+    """Tell whether the text is a value rather than a column's name."""
     return bool(NUMBER.fullmatch(text) or re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text))
 
 
 def looks_like_bars(rows: Sequence[Sequence[str]]) -> bool:
-    """Tell whether the second to fifth columns are open, high, low and close in every row."""
+    """Tell whether columns two to five are open, high, low and close in every row."""
     if len(rows[0]) < 5:
         return False
     for row in rows:
@@ -350,8 +364,8 @@ def looks_like_bars(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def looks_like_quotes(rows: Sequence[Sequence[str]]) -> bool:
-    """Tell whether the third of three columns is within a hundredth of the second, and not below it, in every
-    row."""
+    """Tell whether the rows look like quotes: of three columns, the third is never below the second and at
+    most one hundredth above it."""
     if len(rows[0]) != 3 or len(rows) < 2:
         return False
     if not all(len(row) == 3 and all(NUMBER.fullmatch(value) for value in row[1:]) for row in rows):
@@ -361,13 +375,13 @@ def looks_like_quotes(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def _told(known: Format) -> str:
-    """Return the format and its columns in words."""
+    """Return the format's title and columns in words."""
     names = [column.partition("|")[0] for _, column in known.columns]
     optional = f" and perhaps {', '.join(names[known.required:])}" if names[known.required:] else ""
     return f"{known.title}: {','.join(names[:known.required])}{optional}"
 
 
 def _list(names: Sequence[str]) -> str:
-    """Return names as a sentence can hold them."""
+    """Return the names joined with commas, cut to 120 characters."""
     text = ",".join(names)
     return repr(text if len(text) <= 120 else f"{text[:119]}…")
