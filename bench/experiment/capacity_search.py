@@ -1,14 +1,15 @@
-"""A run that looks for the capacity limit of each transport, in place of one that makes a plan's trials.
+"""A run that searches for the capacity limit of each transport, instead of making the trials of a plan.
 
     finished steps on disk ─► next_step (pure) ─► one trial of fresh processes ─► judged ─► again
 
-A step is an ordinary trial of the scenario, with one number in it raised: `load.clients` or
-`feed.rate_per_s`. It holds where it is VALID and meets the objective. One in which only those who measure
-gave in, before the server, is no failure of the server but a bound; one in which the machine was busy with
-something else is void (`bench.audit.limited_by`). The search itself is `bench.stats.run.knee_search`.
+A step is an ordinary trial of the scenario with one number raised: `load.clients` or `feed.rate_per_s`. A
+step holds if it is VALID and meets the objective. If only the load generator reached its limit, before the
+server did, the step is not a failure of the server but only a bound. A step during which the machine was busy
+with something else is void (`bench.audit.limited_by`). The search algorithm is in
+`bench.stats.run.knee_search`.
 
-What is done is what has a `trial.json`, so an interrupted search goes on where it was. Tries at the same
-level have different seeds; all transports meet the same ticks at the same try.
+A step is finished when it has a `trial.json`, so an interrupted search continues where it stopped. Attempts
+at the same level have different seeds; at the same attempt, all transports receive the same ticks.
 """
 
 from __future__ import annotations
@@ -42,12 +43,12 @@ from bench.stats.trial.row import COLUMNS
 
 
 def search_of(capacity: Capacity) -> Search:
-    """How the scenario wants the limit to be looked for."""
+    """Return the search that the scenario asks for."""
     return Search(capacity.start, capacity.most, capacity.factor, capacity.precision, capacity.time_s)
 
 
 def at_level(scenario: Scenario, level: int) -> Scenario:
-    """The scenario of one step."""
+    """Return the scenario of one step: the level replaces the client count or the tick rate."""
     assert scenario.capacity is not None, "not a search"
     if scenario.capacity.raised == "clients":
         changed: dict[str, object] = {"load": scenario.load.model_copy(update={"clients": (level,)})}
@@ -57,14 +58,14 @@ def at_level(scenario: Scenario, level: int) -> Scenario:
 
 
 def at_most(scenario: Scenario) -> Scenario:
-    """The costliest step of a search as a plan of its own; any other scenario as it is."""
+    """Return the most expensive step of a search as a scenario of its own; any other scenario unchanged."""
     if scenario.capacity is None:
         return scenario
     return at_level(scenario, scenario.capacity.most).model_copy(update={"capacity": None})
 
 
 def check(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
-    """Refuse a search that can't give an answer."""
+    """Raise `ScenarioError` for a search that can't give an answer; do nothing for any other scenario."""
     capacity = scenario.capacity
     if capacity is None:
         return
@@ -84,11 +85,12 @@ def check(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
 
 
 Maker = Callable[[Scenario, PlannedTrial, Path, int], TrialRecord]
-"""Makes the trial of a step: its scenario, its plan, where its files go, and which try at its level it is."""
+"""A function that makes the trial of a step from its scenario, its planned trial, the folder for its
+files, and the number of the attempt at its level."""
 
 
 def execute(run: Run, say: Callable[[str], None]) -> None:
-    """Make steps until all limits are found, or the time is over; `say` is given a line a step."""
+    """Make steps until all limits are found or the time is over; `say` receives one line per step."""
     scenario = run.scenario
     options = plan.options_of_all(scenario, str(run.folder / "manifest.json"))
     clock, folder = RunClock(run.manifest["clock_origin_ns"]), Path(run.manifest["scenario_folder"])
@@ -104,7 +106,7 @@ def execute(run: Run, say: Callable[[str], None]) -> None:
 
 
 def search(run: Run, make: Maker, say: Callable[[str], None]) -> None:
-    """The same, whoever makes the trials."""
+    """Make the steps of a search with `make`, which measures or simulates a trial, until it is over."""
     scenario = run.scenario
     assert scenario.capacity is not None, "not a search"
     wanted_search = search_of(scenario.capacity)
@@ -113,7 +115,7 @@ def search(run: Run, make: Maker, say: Callable[[str], None]) -> None:
         planned, attempt = _planned(scenario, steps, *wanted)
         place = run.folder / "trials" / planned.name
         if place.exists():
-            shutil.rmtree(place)   # of an interruption: what is finished is in `steps`
+            shutil.rmtree(place)   # left by an interruption; finished trials are in `steps`
         record = make(at_level(scenario, wanted[1]), planned, place, attempt)
         figures, verdict = judge(place)
         step = _step(record, figures.row, verdict, scenario.capacity)
@@ -129,7 +131,7 @@ def search(run: Run, make: Maker, say: Callable[[str], None]) -> None:
 
 
 def finished(run: Run) -> list[Step]:
-    """The steps that are on disk, in the order in which they were made."""
+    """Return the steps that are on disk, in the order in which they were made."""
     capacity = run.scenario.capacity
     assert capacity is not None, "not a search"
     steps = []
@@ -140,7 +142,7 @@ def finished(run: Run) -> list[Step]:
 
 
 def told_knee(steps: list[Step], capacity: Capacity) -> str:
-    """Where the search of one transport ended, in words."""
+    """Return the result of one transport's search in words."""
     found, what = knee(steps), told_raised(capacity)
     if found.limit is not None:
         limit = found.limit
@@ -157,12 +159,12 @@ def told_knee(steps: list[Step], capacity: Capacity) -> str:
 
 
 def told_raised(capacity: Capacity) -> str:
-    """The unit of a level."""
+    """Return the unit of a level."""
     return "clients" if capacity.raised == "clients" else "ticks a second"
 
 
 def _planned(scenario: Scenario, steps: list[Step], subject: str, level: int) -> tuple[PlannedTrial, int]:
-    """The trial of the next step, and which try at its level it is, from 1."""
+    """Return the planned trial of the next step, and the number of the attempt at its level, from 1."""
     attempt = 1 + sum((step.subject, step.level) == (subject, level) for step in steps)
     position = len(steps) + 1
     step = at_level(scenario, level)
@@ -182,7 +184,7 @@ def _step(record: TrialRecord, row: Row, verdict: Verdict, capacity: Capacity) -
 
 def _told(number: int, planned: PlannedTrial, step: Step, row: Row, verdict: Verdict,
           capacity: Capacity) -> str:
-    """A step in one line: what was tried, what came out, whether it held."""
+    """Return one line about a step: its level, its outcome and its figures."""
     rate = f" at {step.level:,} ticks a second" if capacity.raised == "rate_per_s" else ""
     figures = "".join(f", {told_condition(condition, row)}"
                       for condition in objective.parse(capacity.objective).conditions if condition.by_kernel)
@@ -190,7 +192,10 @@ def _told(number: int, planned: PlannedTrial, step: Step, row: Row, verdict: Ver
 
 
 def told_condition(condition: objective.Condition, row: Row) -> str:
-    """A kernel's figure of a step; marked as a bound where reads held several updates or had no stamp."""
+    """Return a condition's column with its value in the step, marked `≤` where the value is only a bound.
+
+    It is a bound where reads held several updates or had no kernel timestamp.
+    """
     value = condition.value(row)
     if math.isnan(value):
         return f"{condition.column} unknown"

@@ -1,8 +1,8 @@
-"""A disk that fills while a run is under way: told in one sentence, and no finding of a trial.
+"""Detection of a disk that fills during a run. It is reported in one sentence, and never as a trial's result.
 
-What the runner can't write ends the run, which `--resume` goes on with once there is room. What one of
-its processes can't write ends that process, and the trial would pass for one that the process failed; so
-before a failure is recorded, the disk is looked at.
+When the runner itself can't write, the run ends, and `--resume` continues it once there is space. When one of
+its processes can't write, that process ends, and its trial would look like a failure of that process. Free
+disk space is therefore checked before a failure is recorded.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ from bench.errors import DiskFullError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 LEAST_BYTES = 1_000_000
-"""A trial's logs and tables without any row take about a tenth of it."""
+"""Least free bytes. A trial's logs and tables without any row take about a tenth of it."""
 
 
 @contextmanager
 def told_where_full(go_on: str) -> Iterator[None]:
-    """Turn what can't be written into a `DiskFullError` that says how to go on."""
+    """Turn a write error of a full disk into a `DiskFullError` that says how to continue.
+
+    A read-only disk, an exceeded quota and the limit on a file's size count as full.
+    """
     try:
         yield
     except OSError as error:
@@ -37,6 +40,6 @@ def told_where_full(go_on: str) -> Iterator[None]:
 
 
 def refuse_if_full(folder: Path) -> None:
-    """Raise what a write would raise, unless there is room for a trial's smallest files."""
+    """Raise the `OSError` of a full disk if there is no space for a trial's smallest files."""
     if shutil.disk_usage(folder).free < LEAST_BYTES:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))

@@ -1,11 +1,12 @@
-"""A look at the machine before a run: by the figures and the bounds that a trial is judged by.
+"""A check of the machine before a run, by the figures and bounds that a trial is judged by.
 
     counters and probes, once a second ─► the worst stretch as long as a trial ─► half the detectors' bounds
 
-A machine is called good for what was seen, for as long as it was looked at, and both are said. Bounds are
-half of those that make a trial INVALID (`bench.audit.detectors`), since what comes next may be worse.
+The verdict "good" covers only what was observed and only the time of the observation; the output states both.
+The bounds are half of those that make a trial INVALID (`bench.audit.detectors`), since later conditions may
+be worse.
 
-Known weakness: what begins after the look is seen by the trials alone.
+Known weakness: trouble that begins after the check is detected by the trials alone.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from bench.measure.host import Check
 from bench.measure.noise import Counters, Probe
 
 STRETCH = 3
-"""Seconds of a trial's window, about."""
+"""Approximate length of a trial's measuring window, in s."""
 PART = 0.5
-"""Of a detector's bound: what is below it is good."""
+"""Share of a detector's bound below which a figure is good."""
 WATCHED = (
     ("load from others", "host-load", "others_share", "{:.1%} of all cores",
      "end what else runs here, or wait for it"),
@@ -36,27 +37,27 @@ WATCHED = (
      "the quota of the cgroup is used up: raise the container's CPU limit"),
     ("swapping", "host-swapping", "swapped_pages", "{:.0f} pages", "free memory, or switch swap off"),
 )
-"""The check's name, its detector and figure, how it is told, and what to do."""
+"""For each check: its name, its detector, its figure's column, the format of the value, and the advice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is seen of the machine at one instant."""
+    """The counters and probes of the machine at one instant."""
 
     counters: Counters
     probes: Sequence[Probe]
     own_s: float
-    """CPU that this process has used so far."""
+    """CPU time that this process has used so far, in s."""
 
     @classmethod
     def now(cls, cores: Sequence[int]) -> Look:
-        """Look now, with a probe on each of the cores."""
+        """Read the counters, with a probe on each of the cores."""
         probes = noise.probe(cores)
         return cls(Counters.read(), probes, time.process_time())
 
 
 def watch(seconds: int, cores: Sequence[int], sleep: Callable[[float], None] = time.sleep) -> list[Look]:
-    """Look once a second."""
+    """Take one observation at once and one more per second; return `seconds` + 1 of them."""
     looks = [Look.now(cores)]
     for _ in range(seconds):
         sleep(1.0)
@@ -65,7 +66,8 @@ def watch(seconds: int, cores: Sequence[int], sleep: Callable[[float], None] = t
 
 
 def worst(looks: Sequence[Look], core_count: int) -> dict[str, float | None]:
-    """Each figure in its worst stretch; None: it can't be read here."""
+    """Return each figure in its worst stretch of up to `STRETCH` s; None for a figure that can't be read
+    here."""
     span = min(STRETCH, len(looks) - 1)
     found: dict[str, float | None] = {}
     for early, late in zip(looks, looks[span:], strict=False):
@@ -79,7 +81,7 @@ def worst(looks: Sequence[Look], core_count: int) -> dict[str, float | None]:
 
 
 def checks(figures: Mapping[str, float | None], seconds: int) -> list[Check]:
-    """Judge what was seen in so many seconds."""
+    """Judge each figure of an observation that lasted `seconds`."""
     stretch = f" in the worst {min(STRETCH, seconds)} s of {seconds} s"
     bounds = {detector.name: detector.most for detector in DETECTORS}
     found = []
@@ -95,13 +97,13 @@ def checks(figures: Mapping[str, float | None], seconds: int) -> list[Check]:
 
 
 def told_looked(seconds: int) -> str:
-    """What the verdicts are about, in a sentence."""
+    """Return a sentence that says what period the verdicts cover."""
     return (f"Looked for {seconds} s. What begins later is seen by the trials alone, which are INVALID then "
             "and made again.")
 
 
 def examined(seconds: int) -> tuple[dict[str, object], list[Check]]:
-    """This machine's description, and all checks of it after a look of so many seconds."""
+    """Observe this machine for `seconds`; return its description and all checks."""
     described = host.describe()
     first, *others = host.cores()
     seen = worst(watch(seconds, [first, *others[:1]]), host.core_count())

@@ -1,13 +1,14 @@
-"""Fields of a scenario that a verb takes no notice of, so that a flag without any effect is refused.
+"""Detection of scenario fields that a command ignores, so that a flag without any effect is refused.
 
     scenario, verb ─► fields without effect, each with what to ask for instead
-    what was typed ─► the first that has none in any of the scenarios that are asked ─► ScenarioError
+    what was typed ─► the first without effect in every scenario that is asked for ─► ScenarioError
 
-A scenario's file may hold such fields: the same file is run, served and simulated. What is typed for one
-command alone is a mistake, and its answer would pass for one to another question.
+A scenario file may contain such fields, because the same file is run, served and simulated. A field that was
+typed for one command but has no effect on it is a mistake: its result would look like the answer to a
+different question.
 
-Known weakness: a field that is set to the value which it has anyway is not noticed, nor is one that another
-field outweighs within a server or a client.
+Known weakness: a field set to the value that it already has is not detected, nor is one that another field
+overrides within a server or a client.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ NOT_IN_A_MAP = {
 
 def without_effect(scenario: Scenario, options: Mapping[str, Table], verb: Verb, *, locust: bool = False
                    ) -> dict[str, str]:
-    """Fields, or whole tables, that `verb` takes no notice of, and what to ask for instead."""
+    """Return the fields, or whole tables, that `verb` ignores, each with what to ask for instead."""
     found = dict(_of_the_feed(scenario))
     if verb in ("run", "calibrate"):
         found["simulation"] = SIMULATED_ALONE
@@ -66,7 +67,7 @@ def without_effect(scenario: Scenario, options: Mapping[str, Table], verb: Verb,
 
 
 def _of_the_feed(scenario: Scenario) -> Iterator[tuple[str, str]]:
-    """What the feed's kind has no use for."""
+    """Yield the fields that the kind of feed ignores, each with what to ask for instead."""
     schedule = scenario.feed.schedule
     if schedule == "replay":
         yield "feed.rate_per_s", "feed.replay.speed: a file has rates of its own"
@@ -79,8 +80,10 @@ def _of_the_feed(scenario: Scenario) -> Iterator[tuple[str, str]]:
 
 def refuse_without_effect(questions: Sequence[Question], typed: Mapping[str, str], verb: Verb, *,
                           locust: bool = False) -> None:
-    """Raise `ScenarioError` for the first of `typed` that no question takes notice of. `typed` are the
-    fields that a command sets, each with the flag that was typed for it."""
+    """Raise `ScenarioError` for the first field of `typed` that none of the questions uses.
+
+    `typed` maps each field that a command sets to the flag that was typed for it.
+    """
     known = [without_effect(each.scenario, each.options, verb, locust=locust) for each in questions]
     for field, flag in typed.items():
         others = [instead(field, each) for each in known]
@@ -90,20 +93,23 @@ def refuse_without_effect(questions: Sequence[Question], typed: Mapping[str, str
 
 
 def instead(field: str, known: Mapping[str, str]) -> str | None:
-    """What to ask for in place of a field that has no effect; None: it has one."""
+    """Return what to ask for in place of a field that has no effect; None if it has an effect."""
     parts = field.split(".")
     names = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
     return next((known[name] for name in names if name in known), None)
 
 
 def field_of(override: str) -> str:
-    """The field's dotted name in `name=value`."""
+    """Return the field's dotted name in `name=value`."""
     return ".".join(part.strip() for part in override.partition("=")[0].split("."))
 
 
 def typed_fields(shorthands: Mapping[str, tuple[str, object]], overrides: Sequence[str]) -> dict[str, str]:
-    """The fields that were typed, each with its flag: `shorthands` are the flags that stand for a field,
-    with what was given. One field by two flags is a `ScenarioError`, since one would have no effect."""
+    """Return the fields that were typed, each with its flag.
+
+    `shorthands` maps a flag to the field that it sets and the given value (None if it was not given). Raises
+    `ScenarioError` where two flags set one field, since one of them would have no effect.
+    """
     typed = {field: flag for flag, (field, given) in shorthands.items() if given is not None}
     for override in overrides:
         name = field_of(override)

@@ -1,14 +1,15 @@
-"""One run at a time on a machine, and one command at a time in a run's folder.
+"""Locks that allow one run at a time on a machine, and one command at a time in a run's folder.
 
-    machine_lock    a file in the temporary folder    each run would be the other's noise
-    folder_lock     the run's own folder              two that go on with one run undo each other's work
+    machine_lock    a file in the temporary folder    two runs at once would disturb each other's figures
+    folder_lock     the run's own folder              two commands at once would undo each other's work
 
-Each is a `flock`: it ends with its holder however that dies. The machine's file stays behind and holds the
-holder's process id, for the sentence that a second run is refused with. A run's folder is locked itself, so
-that nothing stays behind in it.
+Each lock is a `flock`: the system releases it however its holder ends. The machine's lock file stays on disk
+and holds its holder's process id, which the error message for a second run names. A run's folder is locked
+directly, so that no lock file stays behind in it.
 
-Known weakness: two runs whose TMPDIR differs do not see each other, nor do two containers, unless they are
-about one folder. A network file system that locks no folders leaves a run's unlocked, which is told.
+Known weakness: two runs with different TMPDIR do not see each other, nor do runs in two containers, unless
+they use the same folder. A network file system that can't lock folders leaves a run's folder unlocked, which
+is reported.
 """
 
 from __future__ import annotations
@@ -25,13 +26,16 @@ from typing import Protocol, TypeVar
 from bench.errors import HostError, RunError
 
 NO_LOCKS = frozenset({errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
-"""With which file systems say that they lock no folders."""
+"""Error numbers by which file systems report that they can't lock folders."""
 
 
 @contextmanager
 def machine_lock(*, wait: bool, say: Callable[[str], None] = lambda _: None) -> Iterator[None]:
-    """Hold the machine for one run; another holder is a `HostError`, or waited for with `wait`, and `say` is
-    told for whom."""
+    """Hold the machine for one run.
+
+    If another run holds it, raise `HostError`, or with `wait` report the holder through `say` and wait for
+    it.
+    """
     path = Path(tempfile.gettempdir()) / "tickertape.lock"
     try:
         fd = _opened(path)
@@ -59,8 +63,10 @@ def machine_lock(*, wait: bool, say: Callable[[str], None] = lambda _: None) -> 
 @contextmanager
 def folder_lock(folder: Path, *, wait: bool = False, say: Callable[[str], None] = lambda _: None
                 ) -> Iterator[None]:
-    """Hold a run's folder for one command that writes in it; another holder is a `RunError`, or waited
-    for."""
+    """Lock a run's folder for one command that writes in it.
+
+    If another command holds it, raise `RunError`, or with `wait` report that through `say` and wait.
+    """
     try:
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
@@ -85,11 +91,11 @@ def folder_lock(folder: Path, *, wait: bool = False, say: Callable[[str], None] 
 
 
 class OnDisk(Protocol):
-    """A run, or a series of them."""
+    """A run, or a series of runs, with a folder on disk."""
 
     @property
     def folder(self) -> Path:
-        """Where it is."""
+        """The folder."""
 
 
 T = TypeVar("T", bound=OnDisk)
@@ -97,8 +103,10 @@ T = TypeVar("T", bound=OnDisk)
 
 def begun(held: ExitStack, begin: Callable[[], T], resumed: Path | None, *, wait: bool = False,
           say: Callable[[str], None] = lambda _: None) -> T:
-    """Begin a run, or go on with the one in `resumed`; its folder is locked until `held` is left. One that
-    goes on is locked before anything in it is looked at."""
+    """Begin a run, or resume the one in `resumed`; its folder stays locked until `held` is closed.
+
+    A run that is resumed is locked before anything in it is read.
+    """
     if resumed is not None:
         held.enter_context(folder_lock(resumed, wait=wait, say=say))
     found = begin()
@@ -108,9 +116,9 @@ def begun(held: ExitStack, begin: Callable[[], T], resumed: Path | None, *, wait
 
 
 def _opened(path: Path) -> int:
-    """The lock file, made if need be so that every user can take it.
+    """Open the lock file, and create it if necessary so that every user can lock it.
 
-    Linux lets nobody open another user's file in a shared folder with O_CREAT, so that comes last.
+    Linux refuses to open another user's file in a shared folder with O_CREAT, so that flag is tried last.
     """
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     try:

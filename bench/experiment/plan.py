@@ -1,20 +1,20 @@
-"""What a run does, in which order, from (scenario, seed) alone.
+"""The trials of a run and their order, from (scenario, seed) alone.
 
-Every (subject, client count) is a cell. A run consists of blocks; in each block every cell is measured
-once, in an order of the block's own:
+Every (subject, client count) is a cell. A run consists of blocks. In each block every cell is measured once,
+in an order of the block's own:
 
     block 1   short_polling-100   websocket-10   long_polling-10   …
     block 2   websocket-10   long_polling-100   …
 
-So whatever changes slowly on the machine (heat, a neighbour) falls on all cells alike (randomised
-complete blocks). All cells of a block get the same seed, hence the same ticks, subscriptions and poll
-phases (common random numbers): comparisons are made within blocks, and what is common cancels.
+Slow changes on the machine (heat, other users) therefore affect all cells equally (randomised complete
+blocks). All cells of a block get the same seed, and so the same ticks, subscriptions and poll phases (common
+random numbers): comparisons are made within blocks, where common effects cancel.
 
-Seeds are hashes of the scenario's seed and words, so that no two draws share a sequence, and adding a
-cell or a block leaves the others' as they were.
+Seeds are hashes of the scenario's seed and a few words. No two draws share a sequence, and an additional cell
+or block leaves the seeds of the others unchanged.
 
-Known weakness: an effect that lasts from one trial into the next (a cache, a turbo budget) is only
-balanced by chance, not by design.
+Known weakness: an effect that lasts from one trial into the next (a cache, a turbo budget) is balanced only
+by chance, not by design.
 """
 
 from __future__ import annotations
@@ -35,20 +35,21 @@ from bench.wire.options import Wire
 LABEL = re.compile(r"[A-Za-z0-9_]{1,40}")
 SHORTEST_LATE_S = 1.0
 POLL_INTERVALS_LATE = 1.5
-"""An update may wait a whole poll interval without being late."""
+"""Longest time, in poll intervals, that an update may take without being late: a whole interval of waiting
+is allowed."""
 SHORTEST_WARMUP_S = 1.0
 OPENING_S = 0.2
-"""For the opening ticks to be asked for, answered and read, beside the wait for a poll."""
+"""Time in s to request, answer and read the opening ticks, besides the wait for a poll."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedTrial:
-    """One trial that is to be made."""
+    """One trial of the plan."""
 
     name: str
     """`<block>-<position>-<subject>-<clients>`, padded so that names sort in the order of the run."""
     block: int
-    """From 1."""
+    """Number of the block, from 1."""
     position: int
     """Place in the block's order, from 1."""
     subject: str
@@ -58,18 +59,21 @@ class PlannedTrial:
 
 
 def derive(seed: int, *words: object) -> int:
-    """A seed of 63 bits from a seed and what it is for."""
+    """Return a seed of 63 bits derived from a seed and the words that name its use."""
     text = "/".join(str(word) for word in (seed, *words))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1
 
 
 def cells_of(scenario: Scenario) -> list[tuple[str, int]]:
-    """The cells of a run: subject and client count."""
+    """Return the cells of a run: label of the subject and client count."""
     return [(label, clients) for label in scenario.transports for clients in scenario.load.clients]
 
 
 def trials(scenario: Scenario) -> list[PlannedTrial]:
-    """All trials that a run may come to, in order; `trials.until` can end it after any block."""
+    """Return all trials that a run may make, in order; `trials.until` can end it after any block.
+
+    A search has no plan: its list is empty.
+    """
     if scenario.capacity is not None:
         return []   # each step depends on those before: `bench.experiment.capacity_search`
     cells = cells_of(scenario)
@@ -90,7 +94,7 @@ def trials(scenario: Scenario) -> list[PlannedTrial]:
 
 
 def subscription(load: Load, names: Sequence[str], client: int, seed: int) -> list[str] | None:
-    """The symbols of one client, drawn from the trial's seed; None: every client has all."""
+    """Return the symbols of one client, drawn from the trial's seed; None if every client has all."""
     size = load.symbols_per_client
     if size is None or size >= len(names):
         return None
@@ -98,23 +102,23 @@ def subscription(load: Load, names: Sequence[str], client: int, seed: int) -> li
 
 
 def subscriptions(load: Load, names: Sequence[str], clients: int, seed: int) -> list[list[str]] | None:
-    """The symbols of each client; None: every client has all.
+    """Return the symbols of each client; None if every client has all.
 
-    Client k's draw does not depend on how many clients there are.
+    Client k's draw does not depend on the number of clients.
     """
     drawn = (subscription(load, names, client, seed) for client in range(clients))
     return [wanted for wanted in drawn if wanted is not None] or None
 
 
 def options_of_all(scenario: Scenario, where: str) -> dict[str, Table]:
-    """Every subject's options, validated by its transport; `where` names the scenario in errors."""
+    """Return every subject's options, validated by its transport; `where` names the scenario in errors."""
     return {
         label: transports.options(label, subject, where) for label, subject in scenario.transports.items()
     }
 
 
 def poll_interval_s(options: Mapping[str, Table]) -> float:
-    """The longest time between two polls of all subjects, with what jitter adds; 0 where none polls."""
+    """Return the longest time between two polls of any subject, jitter included, in s; 0 if none polls."""
     return max((
         float(getattr(each, "interval_s", 0.0)) * (1 + float(getattr(each, "jitter", 0.0)))
         for each in options.values()
@@ -122,35 +126,38 @@ def poll_interval_s(options: Mapping[str, Table]) -> float:
 
 
 def late_after_s(scenario: Scenario, options: Mapping[str, Table]) -> float:
-    """ℓ of the run, one for all subjects, so that their fates compare."""
+    """Return ℓ of the run, in s; it is common to all subjects, so that their fates can be compared."""
     if scenario.windows.late_after_s is not None:
         return scenario.windows.late_after_s
     return max(SHORTEST_LATE_S, POLL_INTERVALS_LATE * poll_interval_s(options))
 
 
 def warmup_least_s(scenario: Scenario, options: Mapping[str, Table]) -> float:
-    """The shortest warm-up after which each client knows something of every symbol: the longest poll
-    interval, a round trip of the network that is simulated, and a little more. In whole ms, rounded up."""
+    """Return the shortest warm-up, in s, after which each client knows something of every symbol.
+
+    It is the longest poll interval, plus the round trip of a simulated network, plus `OPENING_S`, rounded up
+    to whole ms.
+    """
     table = scenario.simulation
     network_s = sum(table.delays_s or (0.0, 0.0)) + 2 * table.jitter_ms / 1000
     return math.ceil(1000 * (poll_interval_s(options) + network_s + OPENING_S) - 1e-6) / 1000
 
 
 def warmup_s(scenario: Scenario, options: Mapping[str, Table]) -> float:
-    """The length of warm-up, one for all subjects."""
+    """Return the length of the warm-up in s, common to all subjects."""
     if scenario.windows.warmup_s is not None:
         return scenario.windows.warmup_s
     return max(SHORTEST_WARMUP_S, warmup_least_s(scenario, options))
 
 
 def horizon_s(scenario: Scenario, options: Mapping[str, Table]) -> float:
-    """How long the feed of a trial goes on, from the begin of warm-up to the end of the drain."""
+    """Return the length of a trial's feed in s, from the beginning of warm-up to the end of the drain."""
     windows = scenario.windows
     return warmup_s(scenario, options) + windows.measure_s + 2 * late_after_s(scenario, options)
 
 
 def check(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
-    """Refuse what is valid field by field and yet can't give an answer."""
+    """Raise `ScenarioError` where the fields are valid one by one but the scenario can't give an answer."""
     def refuse(field: str, found: object, allowed: str) -> None:
         raise ScenarioError(where, field, str(found), allowed)
 
@@ -172,14 +179,17 @@ def check(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
                "more, so that each client knows something of every symbol when measuring begins")
     feed, size = scenario.feed, scenario.load.symbols_per_client
     if feed.schedule == "replay":
-        return   # its rate and its symbols stand in the file
+        return   # its rate and its symbols are in the file
     if size is not None and size > feed.symbols:
         refuse("load.symbols_per_client", size, f"at most feed.symbols = {feed.symbols}")
     check_room(scenario, feed.symbols, 2 * feed.rate_per_s * poll_interval_s(options), where)
 
 
 def check_room(scenario: Scenario, symbols: int, waiting: float, where: str) -> None:
-    """Refuse a server that holds less than the opening of a feed of so many symbols and `waiting` ticks."""
+    """Raise `ScenarioError` where a server holds fewer ticks than the feed's opening needs.
+
+    The opening needs one tick for each of `symbols`, and `waiting` more.
+    """
     server, of_each = scenario.server, min(scenario.load.symbols_per_client or symbols, symbols)
     held = (("server.slow_client.buffer_ticks", server.slow_client.buffer_ticks, of_each),
             ("server.tape_ticks", server.tape_ticks, symbols))
@@ -192,7 +202,7 @@ def check_room(scenario: Scenario, symbols: int, waiting: float, where: str) -> 
 
 
 def _check_own_servers(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
-    """Refuse what only our servers can be told."""
+    """Raise `ScenarioError` for options that a server of the user's own can't be given."""
     for label, subject in scenario.transports.items():
         wire = options.get(label)
         if subject.server is None or not isinstance(wire, Wire):

@@ -1,13 +1,12 @@
-"""From what the user typed to a scenario that can be run.
+"""Preparation of a run: from the user's input to a scenario that can be run.
 
     name or path ─► file ─► Scenario (--feed and --set applied) ─► options of each subject ─► checked
                                                                                   └─► a file's trades, read
                                                                                   once
 
-A name is looked for as `scenarios/<name>.toml`, first below the current folder, then in the project; it may
-have a folder in it (`claims/rfc-6202`).
-A replayed file that the scenario names is looked for from the scenario's own folder, one that `--feed`
-names from the current one.
+A name is searched as `scenarios/<name>.toml`, first below the current folder, then in the project; it may
+contain a folder (`claims/rfc-6202`). The path of a replayed file is relative to the scenario's folder if the
+scenario names it, and to the current folder if `--feed` names it.
 """
 
 from __future__ import annotations
@@ -40,13 +39,13 @@ class Question:
     file: Path
     scenario: Scenario
     options: Mapping[str, Table]
-    """Each subject's, by label."""
+    """Options of each subject, by label."""
     trades: Trades | None = None
-    """What trials need of a replayed file, once it was read (`with_trades`)."""
+    """Trades of a replayed file that the trials need, once it has been read (`with_trades`)."""
 
 
 def find(name: str) -> Path:
-    """The scenario file that `name` means."""
+    """Return the path of the scenario file named `name`; raise `ScenarioError` where there is none."""
     if name.endswith(".toml"):
         return Path(name)
     folders = [Path("scenarios"), shipped.path("scenarios")]
@@ -63,8 +62,10 @@ def find(name: str) -> Path:
 
 
 def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None) -> Question:
-    """Return the scenario `name`, with `--feed` and then each `--set` applied, checked throughout; a replayed
-    file is not read yet."""
+    """Return the scenario `name` with `--feed` and then each `--set` applied, and fully checked.
+
+    A replayed file is not read yet. Raises `ScenarioError` where the scenario can't be found, read or run.
+    """
     file = find(name)
     given = list(overrides)
     if feed is not None:
@@ -78,9 +79,12 @@ def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None) -> 
 
 
 def with_trades(question: Question, horizon_s: float | None = None, t0_s: float | None = None) -> Question:
-    """Return the question with the trades that a trial needs of a replayed file, which is read here and not
-    again; raises `FeedFileError`, or `ScenarioError` where the servers can't hold a tick of each of its
-    symbols. The horizon and where measuring begins are by default those of a trial."""
+    """Return the question with the trades of a replayed file that a trial needs. The file is read once, here.
+
+    The horizon and the begin of measuring, `t0_s`, are by default those of a trial. Raises `FeedFileError`
+    where the file can't be read, and `ScenarioError` where the servers can't hold a tick of each of its
+    symbols.
+    """
     scenario = question.scenario
     if scenario.feed.schedule != "replay" or question.trades is not None:
         return question
@@ -98,8 +102,10 @@ def with_trades(question: Question, horizon_s: float | None = None, t0_s: float 
 
 
 def refuse_unless_fits(question: Question, results: Path) -> requirements.Needs:
-    """What the question needs, unless this machine can't give it; foreseen before its ticks are drawn, which
-    what can't fit would not survive."""
+    """Return the needs of the question; raise `HostError` where this machine can't meet them.
+
+    A first estimate is checked before the ticks are drawn, since drawing too many would exhaust the memory.
+    """
     run_folder.refuse_no_place(results)
     refuse_unless_startable(question.scenario, question.file.absolute().parent, str(question.file))
     costliest, means = capacity_search.at_most(question.scenario), requirements.Means.read(results)
@@ -117,8 +123,10 @@ def refuse_unless_fits(question: Question, results: Path) -> requirements.Needs:
 
 
 def refuse_unless_startable(scenario: Scenario, folder: Path, where: str) -> None:
-    """Raise `ScenarioError` where the command of a server of the user's own is no program; with a slash in
-    its name it is looked for from the `folder` that it is started in."""
+    """Raise `ScenarioError` where the command of a user's own server is not a program.
+
+    A command with a slash in its name is relative to `folder`, in which it is started.
+    """
     for label, subject in scenario.transports.items():
         if subject.server is None:
             continue
@@ -130,13 +138,13 @@ def refuse_unless_startable(scenario: Scenario, folder: Path, where: str) -> Non
 
 
 def _with_absolute_file(scenario: Scenario, file: Path) -> Scenario:
-    """The scenario with `feed.replay.file` made absolute, where it is used."""
+    """Return the scenario with an absolute `feed.replay.file`, if it replays a file."""
     feed = scenario.feed
     if feed.schedule != "replay":
         return scenario
     named = file.absolute().parent / feed.replay.file
     absolute = named.resolve()
     if named.exists() and not absolute.exists():
-        absolute = named   # a pipe of the shell's, which has no name of its own
+        absolute = named   # a pipe of the shell, which has no path of its own
     replay = feed.replay.model_copy(update={"file": str(absolute)})
     return scenario.model_copy(update={"feed": feed.model_copy(update={"replay": replay})})

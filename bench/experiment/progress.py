@@ -1,14 +1,14 @@
-"""What a run shows while it is under way: a bar on a terminal, plain lines elsewhere, on stderr.
+"""The progress of a run on stderr: a bar on a terminal, plain lines elsewhere.
 
     VALID   websocket, 100 clients: p50 1.21 ms, p99 3.40 ms, 3500 of 3500 delivered
     ━━━━━━━━━━━━━━╺━━━━━━━━━━  17/45   2 min 41 s left   websocket, 500 clients
 
-The verdict comes first, so that it stands on its line however narrow the terminal is. The bar is drawn anew
-once a second, by a thread on the cores that the runner is pinned to: that takes about 1 ms.
+The verdict comes first, so that it stays on its line on a narrow terminal. A thread on the runner's own cores
+redraws the bar once a second, which takes about 1 ms.
 
-Time left is the estimate of what is left, corrected by how the trials so far compared with theirs. What is
-shown never rises but where a trial is made again: where a correction says that more is left, it goes
-down the more slowly, so that it comes to 0 when the estimate does.
+The time left is the estimate for the remaining trials, corrected by the ratio of actual to estimated time of
+the trials so far. The time shown never rises, except when a trial is repeated: where a correction increases
+the estimate, the time shown falls more slowly, so that it reaches 0 together with the estimate.
 """
 
 from __future__ import annotations
@@ -32,48 +32,51 @@ from bench.stats.run.uncertainty import number
 
 Row = Mapping[str, object]
 NEAR_THE_END = 0.1
-"""Share of a trial's expected length from which on nobody knows when it ends."""
+"""Share of a trial's expected length, at its end, within which the remaining time is uncertain."""
 
 
 class Reporter(Protocol):
-    """Who is told how a run goes."""
+    """An object that is informed of a run's progress."""
 
     def trial_begins(self, planned: PlannedTrial, left_s: Callable[[], float]) -> None:
-        """A trial begins; `left_s` says how long it is until the end of the run."""
+        """Take note that a trial begins; `left_s` returns the seconds until the end of the run."""
 
     def part_ends(self, done: int, parts: int) -> None:
-        """Of a trial in parts, so many are done."""
+        """Take note that `done` of a trial's `parts` are complete."""
 
     def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict, *, again: bool = False) -> None:
-        """A trial is on disk; `row` is its row of `trials.csv`. `again`: it will be made once more."""
+        """Take note that a trial is on disk; `row` is its row of `trials.csv`, and `again` says that it is
+        repeated."""
 
     def note(self, sentence: str) -> None:
-        """Something that is about the run and not about one trial."""
+        """Report a sentence about the run as a whole."""
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """End the display."""
 
 
 class TimeLeft:
-    """How long the rest of a run takes, from estimates and from what has passed. Instants are the caller's;
-    a bar's thread may ask while the run goes on."""
+    """Estimator of a run's remaining time, from estimates and from the time that has passed.
+
+    The caller supplies all instants. A bar's thread may call it while the run goes on.
+    """
 
     def __init__(self, estimates_s: Sequence[float]) -> None:
         self._left = list(estimates_s)
         self._estimated_s = 0.0
         self._took_s = 0.0
         self._began_s: float | None = None
-        self._known_s: float | None = None   # the estimate that the time shown was last held against
+        self._known_s: float | None = None   # the estimate at the time of the last display
         self._shown_s = 0.0
         self._alone = RLock()
 
     def begins(self, now_s: float) -> None:
-        """A trial begins, or is begun again."""
+        """Take note that a trial begins, or begins again."""
         with self._alone:
             self._began_s = now_s
 
     def again(self, now_s: float) -> None:
-        """The trial under way is to be made once more: as long as it takes is added."""
+        """Take note that the trial under way is to be repeated, and add the time that it took."""
         with self._alone:
             whole_s = self._left[0] * self._correction
             self.at(now_s)
@@ -83,7 +86,7 @@ class TimeLeft:
             self._began_s = now_s
 
     def passed(self, took_s: float) -> None:
-        """The next trial is over, and took so long."""
+        """Take note that the trial is over after `took_s` seconds."""
         with self._alone:
             self._estimated_s += self._left.pop(0)
             self._took_s += took_s
@@ -93,7 +96,8 @@ class TimeLeft:
                 self._shown_s = min(self._shown_s, self._known_s)
 
     def at(self, now_s: float) -> float:
-        """Seconds left now: never more than were shown before."""
+        """Return the seconds left at `now_s`; never more than were returned before, unless a trial is
+        repeated."""
         with self._alone:
             estimate_s = self._estimate(now_s)
             if self._known_s is None:
@@ -109,14 +113,15 @@ class TimeLeft:
         return self._took_s / self._estimated_s if self._estimated_s else 1.0
 
     def _estimate(self, now_s: float) -> float:
-        """Seconds left by all that is known."""
+        """Return the seconds left by the current estimate."""
         if not self._left:
             return 0.0
         rest_s = sum(self._left if self._began_s is None else self._left[1:]) * self._correction
         return rest_s + (0.0 if self._began_s is None else self._of_the_trial(now_s))
 
     def _of_the_trial(self, now_s: float) -> float:
-        """Seconds left of the trial under way; near its expected end it nears 0 without reaching it."""
+        """Return the seconds left of the current trial; near its expected end the value approaches 0 but
+        stays above."""
         whole_s = self._left[0] * self._correction
         passed_s = now_s - (self._began_s if self._began_s is not None else now_s)
         left_s, last_s = whole_s - passed_s, NEAR_THE_END * whole_s
@@ -126,7 +131,7 @@ class TimeLeft:
 
 
 def told_cell(planned: PlannedTrial) -> str:
-    """The cell of a trial in words."""
+    """Return the cell of a trial in words."""
     return _cell(planned.subject, planned.clients)
 
 
@@ -135,7 +140,10 @@ def _cell(label: str, clients: int) -> str:
 
 
 def told_outcome(planned: PlannedTrial, row: Row, verdict: Verdict, again: bool = False) -> str:
-    """A trial's verdict and figures in one line; why, where it is not valid, and if it is made `again`."""
+    """Return a trial's verdict and figures in one line, with the reasons for a verdict other than VALID.
+
+    `again` adds that the trial is repeated.
+    """
     if verdict.status == "ABORTED":
         reason = verdict.reasons[0]
         return f"ABORTED {told_cell(planned)}: {reason.name}: {reason.advice}{_told_log(reason)}"
@@ -150,12 +158,12 @@ def told_outcome(planned: PlannedTrial, row: Row, verdict: Verdict, again: bool 
 
 
 def _told_log(reason: Reason) -> str:
-    """The end of the log of a process that failed, a line each."""
+    """Return the last lines of a failed process's log, each on a line of its own."""
     return "".join(f"\n    │ {line}" for line in reason.log)
 
 
 def told_standing(block: int, blocks: int, found: Standing, rule: Until) -> str:
-    """How far a run has come that goes on until its intervals are narrow."""
+    """Return a sentence on how far a run with `trials.until` is from its rule."""
     if found.reached:
         return f"{rule} is reached after {block} blocks of at most {blocks}"
     cell = _cell(found.label, found.clients)
@@ -170,7 +178,7 @@ def _ms(value: object) -> str:
 
 
 class Lines:
-    """Plain lines, one a trial: for logs and pipes."""
+    """A reporter that prints one plain line per trial, for logs and pipes."""
 
     def __init__(self, done: int, total: int, stream: TextIO | None = None) -> None:
         self._done = done
@@ -178,42 +186,42 @@ class Lines:
         self._stream = stream or sys.stderr
 
     def trial_begins(self, planned: PlannedTrial, left_s: Callable[[], float]) -> None:
-        """Nothing: a line a trial is enough."""
+        """Print nothing: one line per trial is enough."""
 
     def part_ends(self, done: int, parts: int) -> None:
-        """Nothing: a line a trial is enough."""
+        """Print nothing: one line per trial is enough."""
 
     def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict, *, again: bool = False) -> None:
-        """A line with the trial's figures."""
+        """Print a line with the trial's figures."""
         self._done += not again
         outcome = told_outcome(planned, row, verdict, again)
         self._stream.write(f"[{self._done}/{self._total}] {outcome}\n")
         self._stream.flush()
 
     def note(self, sentence: str) -> None:
-        """A line of its own."""
+        """Print the sentence on a line of its own."""
         self._stream.write(f"{sentence}\n")
         self._stream.flush()
 
     def close(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
 
 class LeftColumn(ProgressColumn):
-    """The time left, asked for each time that a bar is drawn; nothing where nobody knows."""
+    """A column with the time left, computed each time that the bar is drawn; empty where it is unknown."""
 
     def __init__(self) -> None:
         super().__init__()
         self.left_s: Callable[[], float | None] = lambda: None
 
     def render(self, task: Task) -> Text:
-        """The time in words."""
+        """Return the time left in words."""
         left_s = self.left_s()
         return Text("" if left_s is None else f"{told_time(left_s)} left ")
 
 
 class Bar:
-    """A progress bar with time left, and the last trial's figures above it."""
+    """A reporter with a progress bar and the time left, and the last trial's figures above them."""
 
     def __init__(self, done: int, total: int) -> None:
         self._left = LeftColumn()
@@ -226,28 +234,28 @@ class Bar:
         self._progress.start()
 
     def trial_begins(self, planned: PlannedTrial, left_s: Callable[[], float]) -> None:
-        """Show what is measured now, and the time left."""
+        """Show the current cell and the time left."""
         self._text, self._left.left_s = told_cell(planned), left_s
         self._progress.update(self._task, description=self._text, refresh=True)
 
     def part_ends(self, done: int, parts: int) -> None:
-        """Say how far the trial is."""
+        """Show how many parts of the trial are done."""
         self._progress.update(self._task, description=f"{self._text}, {done} of {parts}", refresh=True)
 
     def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict, *, again: bool = False) -> None:
-        """Move the bar, and leave the trial's figures above it."""
+        """Advance the bar, and print the trial's figures above it."""
         self._progress.console.print(told_outcome(planned, row, verdict, again), markup=False)
         self._progress.update(self._task, advance=not again, refresh=True)
 
     def note(self, sentence: str) -> None:
-        """A line above the bar."""
+        """Print the sentence above the bar."""
         self._progress.console.print(sentence, markup=False)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._progress.stop()
 
 
 def reporter(done: int, total: int) -> Reporter:
-    """A bar where stderr is a terminal, else lines."""
+    """Return a `Bar` if stderr is a terminal, else `Lines`."""
     return Bar(done, total) if sys.stderr.isatty() else Lines(done, total)

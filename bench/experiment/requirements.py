@@ -1,17 +1,17 @@
-"""What a run needs of the machine, before it begins: time, disk, memory, files, ports.
+"""The resources that a run needs, estimated before it begins: time, disk, memory, files, ports.
 
     time     trials × (starting + spawning + idle + warm-up + measuring + draining + storing)
     disk     rows of deliveries, 32 bytes each while raw, about 16 as Parquet
     memory   the processes, their connections and ticks, and the largest trial's rows while they are
              converted; or a replayed file while it is read, if that is more
-    files    one socket a client, in the load and in the server alike (the limit is each process's)
-    ports    one a client for the connection's near end, and the two that are listened on
+    files    one socket per client, both in the load and in the server (the limit applies to each process)
+    ports    one per client for the connection's near end, and two that are listened on
 
-They are estimates from above, good to a factor of two, and are there so that a run that cannot end
-well does not begin. The constants are measured ones.
+The estimates are upper ones, within a factor of two, so that a run that can't end well does not begin. The
+constants were measured.
 
-A client that opens a new connection for each poll needs a port for each that it opened in the last second:
-the near end of one that was closed is held for a minute (TIME_WAIT), but on loopback Linux gives it out again
+A client that opens a new connection for each poll needs a port for each connection that it opened in the last
+second: the near end of a closed connection is held for a minute (TIME_WAIT), but on loopback Linux reuses it
 after a second (`net.ipv4.tcp_tw_reuse`).
 """
 
@@ -32,21 +32,21 @@ from bench.scenario.model import Scenario
 from bench.wire.options import HttpWire
 
 OVERHEAD_S = 1.2
-"""A trial beside its windows: starting the processes, stopping them, storing."""
+"""Time of a trial besides its windows: starting the processes, stopping them, storing."""
 SETTLING_S = 0.3
-"""From t1 until everybody has everything, where nobody polls."""
+"""Time from t1 until every client has received everything, if no client polls."""
 RAW_ROW_BYTES = 32
 STORED_ROW_BYTES = 16
 CONVERTED_ROW_BYTES = 100
-"""Raw rows, their columns and the tables made of them, at once in memory."""
+"""Raw rows, their columns and the tables made of them, in memory at the same time."""
 TICK_BYTES = 200
-"""A tick in the schedules of runner and publisher, and what they note of it."""
+"""A tick in the schedules of runner and publisher, and in the publisher's log of it."""
 READ_TRADE_BYTES = 100
 """A trade of a replayed file while it is read; see `bench.feed.replay`."""
 READ_TRADE_S = 2e-6
 KEPT_TRADE_BYTES = 28
 READY_TICK_S = 5e-6
-"""Drawing or mapping a tick, and reserving what will be noted of it, while a publisher starts."""
+"""Time per tick to draw or map it and to reserve space for its log while a publisher starts."""
 CLIENT_BYTES = 150_000
 """A connection's buffers and objects at both ends."""
 BASE_BYTES = 600_000_000
@@ -57,9 +57,9 @@ LISTENING_PORTS = 2
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a run needs; `files` of each process, the rest of the machine.
+    """The resources that a run needs: `files` of each process, the others of the machine.
 
-    A run that goes on until something holds may come to fewer trials; `_least` is the least of both.
+    A run with `trials.until` may make fewer trials; the fields with `_least` are the minimum.
     """
 
     trials: int
@@ -74,7 +74,7 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What the machine has; None where that can't be read."""
+    """The resources of the machine; None for one that can't be read."""
 
     disk_bytes: int
     memory_bytes: int
@@ -83,14 +83,14 @@ class Means:
 
     @classmethod
     def read(cls, results: Path) -> Means:
-        """This machine's, with the disk that `results` is on (or will be)."""
+        """Read the resources of this machine, with the disk that holds (or will hold) `results`."""
         there = next(path for path in (results, *results.absolute().parents) if path.exists())
         free = shutil.disk_usage(there).free
         return cls(free, host.memory_bytes()[1], host.open_files()[1], host.local_ports())
 
 
 def trial_s(scenario: Scenario, options: Mapping[str, Table], clients: int) -> float:
-    """How long a trial with so many clients takes."""
+    """Return the time that a trial with `clients` clients takes, in s."""
     windows = scenario.windows
     spawning = clients / scenario.load.spawn_rate_per_s
     draining = max(SETTLING_S, poll_interval_s(options))
@@ -99,8 +99,10 @@ def trial_s(scenario: Scenario, options: Mapping[str, Table], clients: int) -> f
 
 
 def expected_ticks(scenario: Scenario, horizon_s: float) -> int:
-    """About how many ticks the feed of one trial will have, bursts' past among them, without drawing them;
-    0 where a file is replayed, which is as long as it is."""
+    """Return the approximate number of ticks in one trial's feed, without drawing them.
+
+    The past of a bursty feed is included. Returns 0 for a replayed file, whose length is not known here.
+    """
     feed = scenario.feed
     if feed.schedule == "replay":
         return 0
@@ -111,14 +113,16 @@ def expected_ticks(scenario: Scenario, horizon_s: float) -> int:
 
 
 def starting_s(at_least_s: float, ticks: int) -> float:
-    """Return how long a process with the schedule of so many ticks may take to start."""
+    """Return the longest time in s that a process with a schedule of `ticks` ticks may take to start."""
     return at_least_s + ticks * READY_TICK_S
 
 
 def needs(scenario: Scenario, options: Mapping[str, Table], ticks: int, *, trades_read: int = 0,
           trades_kept: int = 0) -> Needs:
-    """Return what the run needs, where the feed of one trial has `ticks` ticks; of a replayed file so many
-    trades are read once, and so many kept in the run's folder."""
+    """Return the needs of the run where the feed of one trial has `ticks` ticks.
+
+    Of a replayed file, `trades_read` trades are read once and `trades_kept` are stored in the run's folder.
+    """
     share = 1.0
     size = scenario.load.symbols_per_client
     if size is not None and scenario.feed.schedule != "replay":
@@ -144,14 +148,14 @@ def needs(scenario: Scenario, options: Mapping[str, Table], ticks: int, *, trade
 
 
 def _opened_per_s(options: Table) -> int:
-    """Connections that a client opens in a second because each poll has a new one."""
+    """Return the connections that a client opens per second because each poll uses a new one; else 0."""
     if not isinstance(options, HttpWire) or options.connection == "keep-alive":
         return 0
     return math.ceil(1 / float(getattr(options, "interval_s", 1.0)))
 
 
 def refuse_unless_fits(needed: Needs, found: Means) -> None:
-    """Raise `HostError` for the first thing that the machine does not have enough of."""
+    """Raise `HostError` for the first resource that the machine does not have enough of."""
     rows: list[tuple[str, int, int | None, str]] = [
         ("open files in one process", needed.files, found.files,
          "ask for fewer clients (load.clients) or raise the hard limit (`ulimit -Hn`, as root)"),
@@ -168,7 +172,7 @@ def refuse_unless_fits(needed: Needs, found: Means) -> None:
 
 
 def told_time(seconds: float) -> str:
-    """Hours, minutes and seconds in words."""
+    """Return hours, minutes and seconds in words."""
     minutes, rest = divmod(round(seconds), 60)
     if minutes >= 60:
         return f"{minutes // 60:,} h {minutes % 60} min"
@@ -176,7 +180,7 @@ def told_time(seconds: float) -> str:
 
 
 def table(needed: Needs, found: Means) -> list[tuple[str, str, str]]:
-    """What is needed and what is there, as rows of text: what `run --plan` prints."""
+    """Return the needed and the available resources as rows of text, as `run --plan` prints them."""
     trials, time = f"{needed.trials}", f"about {told_time(needed.time_s)}"
     if needed.trials_least < needed.trials:
         trials = f"{needed.trials_least} to {trials}"

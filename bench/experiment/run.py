@@ -1,13 +1,13 @@
-"""A run: one trial after the other, each on disk and judged before the next begins.
+"""The loop of a run: one trial after the other, each on disk and judged before the next begins.
 
     plan ─► for each trial that is not on disk yet:  make ─► judge ─► tell ─► again, if it is INVALID
 
-With `trials.until` the plan holds as many blocks as there may be, and after each whole block the trials
-so far decide whether another one is begun (`bench.stats.run.stopping`). What is on disk decides, so that a
-resumed run ends where it would have ended anyway.
+With `trials.until` the plan holds the most blocks that there may be; after each whole block, the trials so
+far decide whether another block begins (`bench.stats.run.stopping`). The decision depends only on the files,
+so that a resumed run ends at the same block as an uninterrupted one.
 
-The runner itself stays off the server's core. SIGINT and SIGTERM end a run in order: the trial that is
-under way is given up, its processes are ended, and `--resume` goes on later.
+The runner itself does not use the server's core. SIGINT and SIGTERM end a run in order: the current trial is
+abandoned, its processes are ended, and `--resume` continues the run later.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def execute(run: Run, make_reporter: Callable[[int, int], Reporter]) -> None:
 
 
 def make(run: Run, setting: Setting, planned: PlannedTrial, reporter: Reporter, time_left: TimeLeft) -> None:
-    """Make one trial of the plan, and make it again while it is INVALID and may be repeated."""
+    """Make one trial of the plan, and repeat it while it is INVALID and may be repeated."""
     began_s = time.monotonic()
     again = True
     while again:
@@ -74,7 +74,7 @@ def make(run: Run, setting: Setting, planned: PlannedTrial, reporter: Reporter, 
 
 
 class Ending:
-    """Whether a run that goes on until its intervals are narrow has come to its end."""
+    """The decision whether a run with `trials.until` ends before a block."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -82,7 +82,7 @@ class Ending:
         self._rows: dict[Path, dict[str, object]] = {}
 
     def before(self, block: int, reporter: Reporter) -> bool:
-        """Whether nothing of `block` is to be made; all blocks before it are on disk."""
+        """Return whether the run ends before `block`; all earlier blocks are on disk."""
         rule, count = self._scenario.trials.rule, self._scenario.trials.count
         if rule is None or block <= count:
             return False
@@ -100,7 +100,7 @@ class Ending:
 
 @contextmanager
 def pinned_to(cores: frozenset[int] | None) -> Iterator[None]:
-    """Run on these cores meanwhile."""
+    """Pin this process to the cores within the context; None leaves its affinity unchanged."""
     if cores is None:
         yield
         return
@@ -114,7 +114,7 @@ def pinned_to(cores: frozenset[int] | None) -> Iterator[None]:
 
 @contextmanager
 def termination_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does, meanwhile."""
+    """Treat SIGTERM as Ctrl-C within the context."""
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 

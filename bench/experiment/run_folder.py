@@ -1,22 +1,22 @@
-"""A run's folder, and how a run that was interrupted goes on.
+"""A run's folder, and the way an interrupted run is resumed.
 
     results/<UTC time>-<scenario>/
         manifest.json     the plan, frozen; written before the first trial
-        trades.arrow      what trials need of a replayed file, which is read before the first
-        trials/<trial>/       whole or not there: `trial.json` comes last, and by renaming
-        trials/<trial>.r1/    the same again, because the first was INVALID; .r2 because that was too
+        trades.arrow      the trades of a replayed file that the trials need, read before the first trial
+        trials/<trial>/       complete or absent: `trial.json` is written last, and by renaming
+        trials/<trial>.r1/    a repetition, because the first was INVALID; .r2 because that was too
         broken/<n>-<trial>/   finished trials of blocks that were interrupted
 
-An INVALID trial is kept, and made again at its place in the block at once, `trials.repeats` times at
-most, so that the cell stays in its block's stretch of time. An ABORTED one is not: that a subject fails
-is a result, and mostly it would again.
+An INVALID trial is kept and repeated at once, in its place in the block, at most `trials.repeats` times, so
+that the cell stays in its block's stretch of time. An ABORTED trial is not repeated: the failure of a subject
+is a result, and would mostly happen again.
 
-Resuming needs no journal beside that: what is done is what has a `trial.json` and is not INVALID, or has
-no repeat left; the verdict is found anew from the files. Comparisons are made
-within blocks, and the trials of a block belong into one stretch of time; so a block that was
-interrupted is run again whole, and its finished trials are moved to `broken/`, out of every
-statistic's sight. A trial's `attempt` counts all that was made at its place, there or here, from 1. The
-matrix that a resumed run ends with is therefore the same as that of a run that was never interrupted.
+Resuming needs no log besides these files. A trial is done if it has a `trial.json` and is not INVALID, or has
+no repetition left; the verdict is computed again from the files. Comparisons are made within blocks, so the
+trials of a block belong in one stretch of time. An interrupted block is therefore run again as a whole, and
+its finished trials are moved to `broken/`, where no statistic reads them. A trial's `attempt` counts
+everything that was made in its place, in `trials/` or `broken/`, from 1. A resumed run therefore ends with
+the same matrix of trials as a run that was never interrupted.
 """
 
 from __future__ import annotations
@@ -49,19 +49,20 @@ from bench.scenario.replay import Replay
 from bench.shipped import PROJECT
 
 LONGEST_PATH = 3500
-"""Bytes of the results folder's path; Linux takes 4096 of a file's, and a run's are up to 500 longer."""
+"""Most bytes of the results folder's path. Linux allows 4096 for a file's path, and a run's are up to 500
+longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What the project's working tree stands at; None where it is no git clone."""
+    """The git commit of the project's working tree; None where it is not a git clone."""
 
     commit: str | None
     dirty: bool | None
 
     @classmethod
     def read(cls) -> Commit:
-        """Ask git."""
+        """Read the commit and the state of the working tree from git."""
         commit = _git("rev-parse", "HEAD")
         changes = _git("status", "--porcelain", "--untracked-files=no")
         return cls(commit, None if commit is None or changes is None else bool(changes))
@@ -79,49 +80,52 @@ def _git(*arguments: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run on disk: its folder and what its manifest says."""
+    """A run on disk: its folder and its manifest."""
 
     folder: Path
     manifest: Mapping[str, Any]
 
     @property
     def frozen(self) -> Scenario:
-        """The scenario as it was frozen."""
+        """Return the scenario as the manifest stores it."""
         return Scenario.model_validate(self.manifest["scenario"])
 
     @property
     def scenario(self) -> Scenario:
-        """The scenario as it was frozen, with the run's own copy of the trades in place of their source."""
+        """Return the stored scenario, with the run's own copy of the trades in place of the original file."""
         has_trades = self.manifest.get("trades")
         return replaying(self.frozen, self.folder / trade_store.NAME) if has_trades else self.frozen
 
     @property
     def plan(self) -> list[PlannedTrial]:
-        """All trials, in order."""
+        """Return all planned trials, in order."""
         return [PlannedTrial(**planned) for planned in self.manifest["plan"]]
 
     def made(self, planned: PlannedTrial) -> list[Path]:
-        """The folders of what was made at the trial's place and is on disk, the first first."""
+        """Return the folders of the attempts at a trial that are on disk, in the order in which they were
+        made."""
         return [folder for folder in self._places(planned) if (folder / "trial.json").is_file()]
 
     def trial_folder(self, planned: PlannedTrial) -> Path:
-        """Where the files of what is made next at the trial's place will be."""
+        """Return the folder for the files of the next attempt at the trial."""
         return self._places(planned)[len(self.made(planned))]
 
     def is_done(self, planned: PlannedTrial) -> bool:
-        """Whether nothing is left to be made at the trial's place (see this module's head)."""
+        """Return whether no attempt at the trial is left to be made (see the top of this module)."""
         made = self.made(planned)
         return bool(made) and not (self.may_repeat(planned) and is_invalid(made[-1]))
 
     def may_repeat(self, planned: PlannedTrial) -> bool:
-        """Whether the trial may be made again, should what was made last be INVALID; a simulated one would be
-        the same."""
+        """Return whether the trial may be repeated if its last attempt is INVALID.
+
+        A simulated trial may not: the repetition would be identical.
+        """
         if self.manifest.get("source") == "simulated":
             return False
         return len(self.made(planned)) <= self.scenario.trials.repeats
 
     def attempt(self, planned: PlannedTrial) -> int:
-        """Which attempt at the trial comes next, from 1."""
+        """Return the number of the next attempt at the trial, from 1."""
         broken = [
             path for path in self.folder.glob("broken/*")
             if path.name.partition("-")[2].partition(".")[0] == planned.name
@@ -129,7 +133,7 @@ class Run:
         return 1 + len(broken) + len(self.made(planned))
 
     def _places(self, planned: PlannedTrial) -> list[Path]:
-        """Where what is made at the trial's place goes, in order: as many as may ever be needed."""
+        """Return the folders for all attempts at the trial that may ever be needed, in order."""
         names = [planned.name, *(f"{planned.name}.r{number}" for number in (1, 2, 3))]
         return [self.folder / "trials" / name for name in names]
 
@@ -141,15 +145,18 @@ def replaying(scenario: Scenario, kept: Path) -> Scenario:
 
 
 def is_invalid(folder: Path) -> bool:
-    """Whether the trial in `folder` is INVALID by today's thresholds."""
+    """Return whether the trial in `folder` is INVALID by the current thresholds."""
     return judge(folder)[1].status == "INVALID"
 
 
 def create(results: Path, scenario: Scenario, planned: Sequence[PlannedTrial], *, name: str,
            scenario_file: Path, options: Mapping[str, Table], command: Sequence[str],
            trades: Trades | None = None, further: Mapping[str, Any] | None = None) -> Run:
-    """Make a run's folder with its manifest, and point `results/latest` at it. `trades` are what trials need
-    of a replayed file, `further` are fields that only some runs have."""
+    """Make a run's folder with its manifest, and point `results/latest` at it.
+
+    `trades` are the trades of a replayed file that the trials need; `further` are manifest fields that only
+    some runs have. Raises `RunError` where no folder can be made below `results`.
+    """
     now = datetime.now(UTC)
     stem, replayed = f"{now:%Y%m%dT%H%M%SZ}-{name}", feed_file(scenario, trades)
     folder = new_folder(results, stem)
@@ -194,7 +201,10 @@ def create(results: Path, scenario: Scenario, planned: Sequence[PlannedTrial], *
 
 
 def new_folder(results: Path, stem: str) -> Path:
-    """Make a folder that was not there before; two runs may begin within one second."""
+    """Make a new folder, with a numbered name if another run began in the same second.
+
+    Raises `RunError` where no folder can be made, and `OSError` where the disk is full.
+    """
     refuse_no_place(results)
     for suffix in ("", *(f"-{number}" for number in range(2, 100))):
         folder = results / (stem + suffix)
@@ -206,14 +216,14 @@ def new_folder(results: Path, stem: str) -> Path:
             continue
         except OSError as error:
             if error.errno in FULL - {errno.EROFS}:
-                raise   # it is told how to go on
+                raise   # the caller reports how to continue
             raise RunError(f"{results}: --results: no folder can be made there: {error.strerror}") from error
         return folder
     raise RunError(f"{results / stem}: a hundred runs have this name already")
 
 
 def refuse_no_place(results: Path) -> None:
-    """Raise `RunError` where no run could be kept below `results`, or `latest` there is no link of ours."""
+    """Raise `RunError` where no run can be stored below `results`, or where `latest` there is not a link."""
     try:
         longest = len(os.fsencode(results.absolute()))
         latest = results / "latest"
@@ -229,7 +239,7 @@ def refuse_no_place(results: Path) -> None:
 
 
 def _short(path: Path) -> str:
-    """A path that a sentence can hold."""
+    """Return a path, shortened to fit in a sentence."""
     return short(str(path))
 
 
@@ -241,8 +251,11 @@ def _point_latest(results: Path, folder: Path) -> None:
 
 
 def feed_file(scenario: Scenario, trades: Trades | None = None) -> dict[str, str] | None:
-    """Return the replayed file and its SHA-256, of a pipe that of what came through it; None where the feed
-    is drawn."""
+    """Return the replayed file and its SHA-256; None if the feed is drawn.
+
+    For a pipe it is the SHA-256 of the data that came through it. Raises `RunError` where the file can't be
+    read.
+    """
     if scenario.feed.schedule != "replay":
         return None
     path = Path(scenario.feed.replay.file)
@@ -255,8 +268,11 @@ def feed_file(scenario: Scenario, trades: Trades | None = None) -> dict[str, str
 
 
 def _source_now(run: Run) -> dict[str, str] | None:
-    """Return the replayed file and its SHA-256 as they are now; a run that keeps its trades needs no source
-    that is gone, as a pipe always is."""
+    """Return the replayed file and its SHA-256 as they are now.
+
+    If the run stores its trades and the source no longer exists, as is always so for a pipe, return the
+    values of the manifest.
+    """
     was: dict[str, str] | None = run.manifest["feed_file"]
     if run.manifest.get("trades") and not Path(run.frozen.feed.replay.file).is_file():
         return was
@@ -270,7 +286,7 @@ def _sha256(path: Path) -> str:
 
 
 def _check_trades(run: Run) -> None:
-    """Raise `RunError` unless the trades that the run keeps are those that it began with."""
+    """Raise `RunError` where the trades that the run stores have changed since it began."""
     kept = run.manifest.get("trades")
     if not kept:
         return
@@ -285,11 +301,11 @@ def _check_trades(run: Run) -> None:
 
 
 def resume(folder: Path, scenario: Scenario | None, *, force: bool, source: str = "measured") -> Run:
-    """Make a run ready to go on: refuse what would mix unlike trials, and clear interrupted blocks.
+    """Prepare a run to continue: refuse changes that would mix unlike trials, and clear interrupted blocks.
 
-    `scenario` is what the user named beside the run, if anything. With `force` another commit, another
-    feed file and another scenario are let pass (the run goes on with its own, frozen scenario); the
-    manifest then names them under `resumed`.
+    `scenario` is the scenario that the user named besides the run, if any; it is compared with the run's own.
+    With `force`, another commit, feed file or scenario is accepted (the run continues with its own stored
+    scenario), and the manifest lists it under `resumed`. Raises `RunError` for any other difference.
     """
     run = Run(folder, manifests.read(folder, manifests.Resumable))
     found = run.manifest.get("source", "measured")
@@ -320,7 +336,7 @@ def resume(folder: Path, scenario: Scenario | None, *, force: bool, source: str 
 
 
 def _differences(run: Run, scenario: Scenario | None) -> Iterator[tuple[str, object, object]]:
-    """What is not as it was when the run began: (what, found, allowed)."""
+    """Yield each difference from the time when the run began: (what, found, allowed)."""
     if scenario is not None and scenario.digest() != run.frozen.digest():
         fields = _changed(scenario.canonical(), run.frozen.canonical())
         name, found, allowed = next(fields, ("its fields' order", "another", "the run's own"))
@@ -337,7 +353,7 @@ def _differences(run: Run, scenario: Scenario | None) -> Iterator[tuple[str, obj
 def _changed(
     now: Mapping[str, Any], was: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[tuple[str, Any, Any]]:
-    """The fields that differ: (dotted name, now, then); None where a table does not have it."""
+    """Yield the fields that differ: (dotted name, now, then); None where a table does not have the field."""
     for name in dict.fromkeys((*now, *was)):
         mine, theirs = now.get(name), was.get(name)
         if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
@@ -351,7 +367,7 @@ def _told(commit: Commit) -> str:
 
 
 def _put_aside(run: Run, planned: PlannedTrial) -> None:
-    """Clear a trial's place: what is finished moves to `broken/`, what is unfinished goes."""
+    """Clear a trial's place: move finished attempts to `broken/`, and delete an unfinished one."""
     unfinished = run.trial_folder(planned)
     if unfinished.exists():
         shutil.rmtree(unfinished)

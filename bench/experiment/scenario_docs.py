@@ -1,8 +1,8 @@
-"""`docs/scenario.md`, made from the models: `python -m bench.experiment.scenario_docs > docs/scenario.md`.
+"""Generator of `docs/scenario.md`: `python -m bench.experiment.scenario_docs > docs/scenario.md`.
 
-Every table is a heading, every field a row: its name, what may stand there, its default, its meaning
-(the field's docstring). A transport's options come from its folder, so a new one is described as soon
-as it is there. A test checks that the file is current.
+Every table becomes a heading, every field a row: its name, its allowed values, its default, and its meaning
+(the field's docstring). A transport's options come from its folder, so a new transport is described without a
+change here. A test checks that the file is current.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ one transport can stand there twice with different options.
 
 
 def text() -> str:
-    """The whole document."""
+    """Return the whole document."""
     parts = [HEAD, _table("## The file", Scenario, "", skip={"transports", "claims"})]
     parts += _inner(Scenario, "")
     parts += [SUBJECTS, _rows(Subject, skip=set())]
@@ -52,7 +52,7 @@ def text() -> str:
 
 
 def _inner(model: type[BaseModel], prefix: str) -> list[str]:
-    """The tables below `model`, depth first."""
+    """Return the sections of the tables below `model`, depth first."""
     parts = []
     for name, field in model.model_fields.items():
         inner = table_of(field)
@@ -78,7 +78,7 @@ def _table(heading: str, model: type[BaseModel], introduction: str, skip: set[st
 
 
 def _rows(model: type[BaseModel], skip: set[str]) -> str:
-    """The fields that are not tables themselves, a row each."""
+    """Return a table with a row for each field that is not a table itself."""
     schema = model.model_json_schema()
     lines = ["| field | may be | default | meaning |", "| --- | --- | --- | --- |"]
     for name, field in schema.get("properties", {}).items():
@@ -91,7 +91,7 @@ def _rows(model: type[BaseModel], skip: set[str]) -> str:
 
 
 def _told(value: Any) -> str:
-    """A default as TOML has it."""
+    """Return a default value as TOML writes it."""
     if value is None or value == "":
         return "–"
     if isinstance(value, bool):
@@ -102,7 +102,7 @@ def _told(value: Any) -> str:
 
 
 def _allowed(field: dict[str, Any], schema: dict[str, Any]) -> str:
-    """What a field takes, in words."""
+    """Return the allowed values of a field in words."""
     if "anyOf" in field:
         return " or ".join(_allowed(each, schema) for each in field["anyOf"] if each.get("type") != "null")
     if "$ref" in field:

@@ -1,15 +1,15 @@
-"""Several runs at once, block by block, so that what drifts on the machine falls on all of them alike.
+"""Several runs made in turns, block by block, so that drift of the machine affects all of them equally.
 
     results/<UTC time>-<name>/
         runs/<UTC time>-<scenario>/      an ordinary run each, which can be reported on its own
-        series.json                      their names, before the first trial
-        …                                what is made of them together
+        series.json                      the names of the runs, written before the first trial
+        …                                results made from all runs together
 
     block 1   all trials of run a · of run b · of run c
     block 2   the same, beginning with run b …
 
-A calibration needs cells with different feeds, and a run has one feed. Runs that compare with each other
-must not lie hours apart. A series that was interrupted goes on as each of its runs would, again in turns.
+A calibration needs cells with different feeds, and a run has one feed. Runs that are compared with each other
+must not be hours apart. An interrupted series is resumed like each of its runs, again in turns.
 """
 
 from __future__ import annotations
@@ -47,7 +47,11 @@ class Series:
 
 
 def questions(name: str, overrides: Sequence[str] = ()) -> list[Question]:
-    """All scenarios of the folder `scenarios/<name>` that have a plan; or the one of that name or path."""
+    """Return all scenarios of the folder `scenarios/<name>` that have a plan, or the one of that name or
+    path.
+
+    Raises `ScenarioError` for a storm or a crossover map, and where all scenarios are searches.
+    """
     files = _files(name)
     found = [read(str(file), overrides) for file in files] if files else [read(name, overrides)]
     for each in found:
@@ -61,8 +65,10 @@ def questions(name: str, overrides: Sequence[str] = ()) -> list[Question]:
 
 
 def searches(name: str, overrides: Sequence[str] = ()) -> list[Question]:
-    """All scenarios of the folder `scenarios/<name>` that are searches for the knee, with those of the
-    overrides that have an effect on a search."""
+    """Return all scenarios of the folder `scenarios/<name>` that are searches for the capacity limit.
+
+    Only those overrides are applied that have an effect on a search.
+    """
     found = [read(str(file)) for file in _files(name)]
     asked = []
     for each in found:
@@ -74,7 +80,7 @@ def searches(name: str, overrides: Sequence[str] = ()) -> list[Question]:
 
 
 def _files(name: str) -> list[Path]:
-    """The scenario files of a folder, below the current folder or else the project's, or of a path."""
+    """Return the scenario files of a folder: below the current folder, else the project's, else a path."""
     folders = (Path("scenarios") / name, shipped.path("scenarios") / name, Path(name)) if name else ()
     for folder in folders:
         with suppress(OSError):   # a name that no folder can have
@@ -84,7 +90,7 @@ def _files(name: str) -> list[Path]:
 
 
 def create(results: Path, name: str, asked: Sequence[Question], command: Sequence[str]) -> Series:
-    """A new series: its folder, with a run for each question."""
+    """Make the folder of a new series, with a run for each question."""
     folder = run_folder.new_folder(results, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}")
     runs = [
         run_folder.create(
@@ -98,7 +104,10 @@ def create(results: Path, name: str, asked: Sequence[Question], command: Sequenc
 
 
 def resume(folder: Path, name: str, *, force: bool) -> Series:
-    """A series that was interrupted, each of its runs made ready to go on (`journal.resume`)."""
+    """Prepare an interrupted series to continue, each of its runs by `run_folder.resume`.
+
+    Raises `RunError` where the folder holds another kind of series, or its list of runs can't be read.
+    """
     path = folder / NAME
     said = read_json(path)
     if said.get("series") != name:
@@ -129,7 +138,8 @@ def execute(runs: Sequence[Run], make_reporter: Callable[[int, int], Reporter]) 
 
 
 def in_turns(plans: Sequence[Sequence[PlannedTrial]]) -> list[tuple[int, PlannedTrial]]:
-    """Which run's which trial comes when: by block, each block beginning with another run."""
+    """Return the order of all trials as (number of the run, trial): by block, each beginning with another
+    run."""
     blocks = sorted({planned.block for each in plans for planned in each})
     order = []
     for block in blocks:

@@ -1,16 +1,17 @@
-"""All servers of a scenario side by side on one feed, to poke at.
+"""All servers of a scenario side by side on one feed, to try them by hand.
 
     publisher :8700 ──► server of the first subject :8701
                    └──► server of the second        :8702 …        (and Locust's web interface :8801 …)
 
-Ports are fixed, so that a line from the history of one's shell works again. The processes stand under
-the same guards as those of a trial and end with the command. A user's own server is left out, which is
-told: its command and its address are the user's.
+Ports are fixed, so that a line from the shell's history works again. Each process runs under a supervisor
+(`bench.experiment.trial.guard`), as in a trial, and ends with the command. A user's own server is not
+started, since its command and address are the user's; the output says so.
 
-The drawn feed goes on for a day, or for two million ticks where those are fewer, since they are drawn
-beforehand; a replayed one goes to the end of its file. The lines to poke with ask for the feed from its
-first tick on, so that each shows something at once; once that has left the tape they are refused. Where the
-environment names a proxy, which can't reach these servers, the lines pass it by.
+A drawn feed lasts for a day, or for two million ticks if those are fewer, since all ticks are drawn in
+advance; a replayed feed lasts to the end of its file. The printed lines request the feed from its first tick
+on, so that each shows something at once; once the first tick has left the tape (the ticks a server still
+holds), they are refused. If the environment names a proxy, which can't reach these servers, the lines bypass
+it.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ from bench.scenario.model import External, Feed
 
 DAY_S = 86_400.0
 TICKS_MAX = 2_000_000
-"""At most 100 bytes each in the publisher, and some 10 MB for the lines of those that it holds."""
+"""Most ticks of a drawn feed: at most 100 bytes each in the publisher, and some 10 MB for the lines that
+it keeps."""
 FOREVER_S = 10 * 365 * DAY_S
 READY_S = 60.0
 WEB_PORT_OFFSET = 100
@@ -50,10 +52,10 @@ NS = 1_000_000_000
 
 def serve(question: Question, port: int, *, locust: bool, say: Callable[[str], None],
           origins: Sequence[str] = ()) -> None:
-    """Serve until interrupted. The feed listens on `port`, the servers on those that follow; pages of
-    `origins` may read from them.
+    """Serve until interrupted: the feed on `port`, the servers on the following ports.
 
-    `say` is given the addresses; a taken port or a process that ends is a `HostError`.
+    Pages of `origins` may read from the servers. `say` receives the addresses. Raises `HostError` where a
+    port is taken or a process ends.
     """
     transports = question.scenario.transports
     subjects = [label for label, subject in transports.items() if subject.server is None]
@@ -76,12 +78,12 @@ def serve(question: Question, port: int, *, locust: bool, say: Callable[[str], N
             crew.wait(lambda: False, FOREVER_S, "Ctrl-C")
         except TrialError as error:
             tails = "\n".join(child.tail() for child in crew.children if child.status is not None)
-            raise HostError(f"{tails}\n{error}".strip()) from error   # the last line says why
+            raise HostError(f"{tails}\n{error}".strip()) from error   # the last line gives the reason
 
 
 def _start(crew: Crew, folder: Path, question: Question, port: int, ports: dict[str, int],
            web_ports: dict[str, int], origins: Sequence[str], say: Callable[[str], None]) -> None:
-    """Start everything, and say where it is."""
+    """Start all processes, and report their addresses through `say`."""
     scenario, clock = question.scenario, RunClock.start()
     publisher = crew.start(commands.publisher(
         folder, scenario.feed, seed=scenario.seed, horizon_s=horizon_s(scenario.feed), t0_s=0.0,
@@ -119,13 +121,13 @@ def _start(crew: Crew, folder: Path, question: Question, port: int, ports: dict[
 
 
 def told_left_out(label: str, server: External, feed_port: int) -> str:
-    """Say that a user's own server is left out, and how it is started beside the others."""
+    """Return a line that says that a user's own server is left out, and how to start it on this feed."""
     command = shlex.join(each.replace("{feed_port}", str(feed_port)) for each in server.command)
     return f"{label:15} left out, since it is a server of your own; to start it on this feed: {command}"
 
 
 def _with_kept_trades(question: Question, folder: Path) -> Question:
-    """Return the question with a replayed file's trades in `folder`, which the publisher maps."""
+    """Return the question with the trades of a replayed file stored in `folder`, which the publisher maps."""
     question = with_trades(question, horizon_s(question.scenario.feed), 0.0)
     if question.trades is None:
         return question
@@ -135,7 +137,7 @@ def _with_kept_trades(question: Question, folder: Path) -> Question:
 
 
 def origin_of(text: str) -> str:
-    """Return the origin `text` as browsers send it; anything else is a `UserError`."""
+    """Return the origin `text` as browsers send it; raise `UserError` where it is not an origin."""
     origin = text.lower()
     if not ORIGIN.fullmatch(origin):
         raise UserError(f"--origin: found {text!r}, allowed is a page's origin without a path, "
@@ -144,27 +146,29 @@ def origin_of(text: str) -> str:
 
 
 def horizon_s(feed: Feed) -> float:
-    """How long the feed goes on."""
+    """Return the length of the feed in s."""
     return DAY_S if feed.schedule == "replay" else min(DAY_S, TICKS_MAX / feed.rate_per_s)
 
 
 def told_end(feed: Feed) -> str:
-    """How long the feed goes on, in words."""
+    """Return a sentence on the length of the feed."""
     lasts = "to the end of its file" if feed.schedule == "replay" else f"for {told_time(horizon_s(feed))}"
     return f"The feed goes on {lasts}; Ctrl-C ends everything."
 
 
 def has_proxy() -> bool:
-    """Whether the environment sends requests to this machine through a proxy."""
+    """Return whether the environment sends requests to this machine through a proxy."""
     found = urllib.request.getproxies()
     return bool(found) and not urllib.request.proxy_bypass(commands.LOCALHOST)
 
 
 def line_for(label: str, transport: str, port: int, epoch: str, certificate: Path | None = None, *,
              proxied: bool = False) -> str:
-    """Where a server is, and a line to poke at it with. The long poll asks for what comes after the cursor
-    that the server gives to whoever asks without one, and so waits for the next tick. `proxied`: there is a
-    proxy that the line must pass by."""
+    """Return a line with a server's address and a command that reads from it.
+
+    A long poll asks for the ticks after the cursor that the server gives to a request without one, and so
+    waits for the next tick. `proxied` says that there is a proxy, which the command must bypass.
+    """
     address, secure = f"127.0.0.1:{port}", "s" if certificate else ""
     url = f"http{secure}://{address}/ticks"
     curl = f"curl --cacert {certificate}" if certificate else "curl"
@@ -180,6 +184,6 @@ def line_for(label: str, transport: str, port: int, epoch: str, certificate: Pat
 
 
 def _python() -> str:
-    """The interpreter that has our libraries, as one would type it here."""
+    """Return the path of this Python interpreter as one would type it here."""
     near = os.path.relpath(sys.executable)
     return near if not near.startswith("..") else sys.executable

@@ -3,8 +3,8 @@
 Modules, in reading order:
 
     trial         the phases of a trial, from its processes to its tables
-    commands      our own programs as commands, each with its configuration
-    processes     the processes of a trial: started under guards, heard, ended
-    guard         runs one command, and ends it when whoever asked for it is gone
+    commands      the project's own programs as commands, each with its configuration
+    processes     starts, reads and ends the processes of a trial, each under a supervisor
+    guard         the supervisor: runs one command, and ends it when the process that asked for it is gone
     load_workers  the load of a trial, as one process or several
 """

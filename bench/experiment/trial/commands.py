@@ -1,11 +1,11 @@
-"""Our own programs, as commands: each with its configuration in a file beside its log.
+"""The project's own programs as commands, each with its configuration in a file beside its log.
 
     publisher   python -m bench.feed.publisher logs/publisher.json
     server      python -m bench.transports     logs/server.json
     load        python -m bench.load -f bench/load/locustfile.py … TICKERTAPE_LOAD=logs/load.json
 
-The load is started by its name and never imported, since importing Locust patches the standard
-library. `-P` keeps what lies in the current folder from being imported in a library's place.
+The load is started by its name and never imported, because importing Locust patches the standard library.
+`-P` prevents a file in the current folder from being imported in place of a library.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ Cores = frozenset[int] | None
 
 def publisher(folder: Path, feed: Feed, *, seed: int, horizon_s: float, t0_s: float, clock_origin_ns: int,
               port: int = 0, warmup_ns: int | None = None, cores: Cores = None) -> Command:
-    """The feed's publisher; with `warmup_ns` a further life, which goes on with a schedule under way."""
+    """Return the command of the feed's publisher.
+
+    With `warmup_ns` it is a restarted publisher, which continues a schedule that is under way.
+    """
     config = {
         "feed": feed.model_dump(mode="json"), "seed": seed, "horizon_s": horizon_s, "t0_s": t0_s,
         "clock_origin_ns": clock_origin_ns, "host": LOCALHOST, "port": port, "folder": str(folder),
@@ -46,7 +49,10 @@ def publisher(folder: Path, feed: Feed, *, seed: int, horizon_s: float, t0_s: fl
 def server(folder: Path, transport: str, options: Table, server: Server, *, feed_port: int,
            name: str = "server", host: str = LOCALHOST, port: int = 0, allowed: Sequence[str] = (),
            cores: Cores = None) -> Command:
-    """Our server of one transport. `allowed` are further origins of pages that may read its answers."""
+    """Return the command of the built-in server of one transport.
+
+    `allowed` are further origins whose pages may read its answers.
+    """
     origins, hosts = (wire.origins(options), wire.hosts(options)) if isinstance(options, Wire) else ([], [])
     config = {
         "transport": transport, "options": options.model_dump(mode="json"),
@@ -58,7 +64,7 @@ def server(folder: Path, transport: str, options: Table, server: Server, *, feed
 
 
 def load(folder: Path, config: Mapping[str, Any], *, name: str = "load", cores: Cores = None) -> Command:
-    """The load of one trial, or one worker of it; it waits to be told where the server is."""
+    """Return the command of one trial's load, or of one of its workers; it waits for the server's address."""
     path = _written(folder, name, config)
     workers = config.get("workers", 1)
     share = len(range(config.get("worker", 0), config["clients"], workers))
@@ -70,7 +76,10 @@ def load(folder: Path, config: Mapping[str, Any], *, name: str = "load", cores: 
 
 
 def web_load(folder: Path, name: str, config: Mapping[str, Any], port: int, processes: int = 1) -> Command:
-    """Locust's web interface on `port`, for clients that a person starts and stops, in so many workers."""
+    """Return the command of Locust's web interface on `port`, with `processes` workers.
+
+    A person starts and stops its clients.
+    """
     path = _written(folder, name, config)
     arguments = (
         *LOAD, "-f", str(LOCUSTFILE),

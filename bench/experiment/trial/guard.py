@@ -1,24 +1,26 @@
-"""Runs one command, and ends it with all its descendants when whoever asked for it is gone.
+"""A supervisor that runs one command, and ends it with all its descendants when the runner is gone.
 
     python -I -S guard.py FD CORES COMMAND…
 
-It stands alone (it imports nothing of ours, so that it is up within 20 ms) and does four things:
+It is a separate program (it imports nothing of this project, so that it starts within 20 ms) and does four
+things:
 
     runner ──socket FD──► guard (child subreaper) ──► command ──► its children, orphans among them
 
-1. It starts the command, on the given CORES (`0,2`; `-` leaves them as they are), and writes the
+1. It starts the command on the given CORES (`0,2`; `-` leaves them unchanged), and writes the
    command's process id to FD.
-2. When FD reports end of file (the runner closed it, or died in whatever way) or a SIGTERM comes, it
-   kills every descendant, reaps, looks again, and goes on until none is left.
-3. When the command ends by itself, what it left behind is ended likewise.
-4. It exits with the command's status, as a shell does: 128 + n after signal n, 127 where the command
+2. When FD reports end of file (the runner closed it, or died in any way) or a SIGTERM arrives, it
+   kills every descendant, reaps, looks again, and repeats until none is left.
+3. When the command ends by itself, processes that it left behind are ended in the same way.
+4. It exits with the command's status, as a shell does: 128 + n after signal n, 127 if the command
    could not be started.
 
-Being a subreaper, it inherits orphans, so that a daemon with a session of its own is found too.
+As a subreaper it inherits orphans, so it also finds a daemon with a session of its own.
 
-Known weakness: kill -9 of the guard itself. Our own processes survive neither that (they arm
-`PR_SET_PDEATHSIG`) nor the runner's end (they watch their lifeline); a foreign server would. Off Linux
-there is neither subreaper nor /proc, and only the command's process group is ended.
+Known weakness: kill -9 of the guard itself. The project's own processes end in that case (they set
+`PR_SET_PDEATHSIG`) and at the end of the runner (they watch a control socket to it, see `bench.lifeline`); a
+user's own server would survive. Systems other than Linux have neither subreapers nor /proc, so only the
+command's process group is ended there.
 """
 
 from __future__ import annotations
@@ -33,11 +35,12 @@ import time
 PR_SET_CHILD_SUBREAPER = 36
 LINUX = sys.platform == "linux"
 GIVE_UP_S = 5.0
-"""For a descendant that can't be killed (another user's, or stuck in the kernel)."""
+"""Time allowed for a descendant that can't be killed (another user's, or stuck in the kernel)."""
 
 
 def descendants(root: int) -> list[int]:
-    """The process ids below `root`, from /proc; what ends while it looks may be missing or stale."""
+    """Return the process ids below `root`, from /proc; processes that end meanwhile may be missing or
+    stale."""
     children: dict[int, list[int]] = {}
     for entry in os.listdir("/proc"):   # noqa: PTH208 (pathlib would double the time to start)
         if not entry.isdigit():
@@ -57,16 +60,17 @@ def descendants(root: int) -> list[int]:
 
 
 def kill_all(command: int) -> None:
-    """One round of SIGKILL to everything below this process (off Linux: to the command's group)."""
+    """Send SIGKILL once to every process below this one (on systems other than Linux: to the command's
+    group)."""
     for pid in descendants(os.getpid()) if LINUX else [-command]:
         try:
             os.kill(pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
-            continue   # gone already, or not ours to kill: the loop's deadline tells
+            continue   # gone already, or not allowed to kill it: the caller's deadline ends the loop
 
 
 def reap(statuses: dict[int, int]) -> bool:
-    """Collect whoever has ended; whether there are still children."""
+    """Collect the statuses of children that have ended; return whether any children are left."""
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -78,7 +82,7 @@ def reap(statuses: dict[int, int]) -> bool:
 
 
 def end_all(command: int, statuses: dict[int, int]) -> None:
-    """Kill and reap until nothing is left."""
+    """Kill and reap until no child is left, or for `GIVE_UP_S` at most."""
     deadline = time.monotonic() + GIVE_UP_S
     while reap(statuses):
         if time.monotonic() > deadline:
@@ -89,7 +93,7 @@ def end_all(command: int, statuses: dict[int, int]) -> None:
 
 
 def watch(runner: int, wake: int, command: int, statuses: dict[int, int]) -> None:
-    """Return when the command has ended, or the runner is gone, or a SIGTERM came."""
+    """Return when the command has ended, the runner is gone, or a SIGTERM has arrived."""
     poll = select.poll()
     poll.register(runner, select.POLLIN)
     poll.register(wake, select.POLLIN)
@@ -110,13 +114,14 @@ def _read(fd: int) -> bytes:
 
 
 def spawn(command: list[str]) -> int:
-    """Start the command in a process group of its own, with signals as they are by default."""
+    """Start the command in a process group of its own, with default signal handling; return its process
+    id."""
     signals = [signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE]
     return os.posix_spawnp(command[0], command, os.environ, setpgroup=0, setsigdef=signals)
 
 
 def main(arguments: list[str]) -> int:
-    """Guard one command; the exit status."""
+    """Run one command under supervision and return the exit status."""
     runner, cores, command = int(arguments[0]), arguments[1], arguments[2:]
     if LINUX:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -3,15 +3,15 @@
     runner ──lifeline──► worker 1     clients 0, 2, 4 …     worker-1/deliveries.raw …
            └─lifeline──► worker 2     clients 1, 3, 5 …     worker-2/deliveries.raw …
 
-Each worker is a Locust of its own with its share of the clients, and holds the same conversation with
-the runner as a single one does; they are told the same windows, and each writes its own raw records, which
-`measure.recording.convert` merges. There is no Locust master in a trial: one would move clients to other
-workers when a heartbeat is late or a worker is gone, and go on. Here the death of a worker is seen by its
-guard at once and fails the trial.
+A lifeline is a process's control socket to the runner (`bench.lifeline`). Each worker is a Locust process of
+its own with its share of the clients, and exchanges the same messages with the runner as a single one does.
+All receive the same windows, and each writes its own raw records, which `measure.recording.convert` merges. A
+trial uses no Locust master: if a heartbeat is late or a worker is gone, a master moves its clients to other
+workers and continues. Here a worker's supervisor reports its death at once, which fails the trial.
 
-What the workers say of themselves is added up, but for extremes, of which the largest counts; what each
-said stands in `workers`. Workers take turns on the cores that are not the server's, and what the load uses
-of a core is that of the core that is used most.
+The counts that the workers report are added up, except for extremes, of which the largest counts; each
+worker's own report is kept in `workers`. Workers are assigned in turn to the cores that are not the server's.
+The load's CPU use is that of the core that it uses most.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LARGEST = frozenset({
 
 
 class Workers:
-    """The load's processes, spoken to as one."""
+    """The load's processes, controlled as one."""
 
     def __init__(self, crew: Crew, folder: Path, config: Mapping[str, Any], processes: int,
                  cores: frozenset[int] | None) -> None:
@@ -52,21 +52,24 @@ class Workers:
             self.children.append(crew.start(commands.load(folder, mine, name=name, cores=self.cores[number])))
 
     def send(self, message: dict[str, Any]) -> None:
-        """Tell all of them."""
+        """Send the message to all workers."""
         for child in self.children:
             child.send(message)
 
     def expect(self, key: str, timeout_s: float) -> list[Any]:
-        """What each says under `key`, waited for if need be."""
+        """Return the message `key` of each worker, in order; wait up to `timeout_s` for each.
+
+        Raises `TrialError` where one does not come.
+        """
         return [self._crew.expect(child, key, timeout_s) for child in self.children]
 
     def finish(self) -> None:
-        """Wait for their ends."""
+        """Wait until all workers have ended."""
         for child in self.children:
             self._crew.finish(child)
 
     def busiest(self, used: Mapping[str, Usage]) -> Usage:
-        """What they used of the core of which they used most, from what each used."""
+        """Return the usage of the core that the workers used most, from the usage of each process by name."""
         if len(self.children) == 1:
             return used[self.children[0].name]
         by_core: dict[frozenset[int] | None, list[Usage]] = {}
@@ -85,7 +88,7 @@ def _sum(usages: Sequence[Usage]) -> Usage:
 
 
 def merged(facts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What the load says of itself, from what each worker said."""
+    """Combine the facts that each worker reported into those of the whole load."""
     if len(facts) == 1:
         return facts[0]
     whole: dict[str, Any] = {}

@@ -1,15 +1,16 @@
-"""The processes of a trial, seen from the runner: started under guards, heard, ended.
+"""The processes of a trial, from the runner's side: started under supervisors, read, ended.
 
     runner ──guard socket──► guard ──► command
        └─────────lifeline───────────────┘      (own processes only; see `bench.lifeline`)
 
-The guard socket tells the command's process id, and by its end of file that the command has ended;
-closing the runner's end of it ends the command with all its descendants, and so does the runner's
-death, since nobody else holds that end. Messages of all processes are read together, so that the
-death of one is noticed while another is waited for.
+The guard is the supervisor of one command. Over the guard socket it reports the command's process id, and by
+closing it that the command has ended. If the runner closes its end, or dies, the guard ends the command with
+all its descendants; no other process holds that end. The lifeline is the command's own control socket to the
+runner. Messages of all processes are read together, so that the death of one is noticed while the runner
+waits for another.
 
-Everything happens in the runner's main thread: `PR_SET_PDEATHSIG` fires when the thread that started
-a process ends.
+Everything happens in the runner's main thread: `PR_SET_PDEATHSIG` fires when the thread that started a
+process ends.
 """
 
 from __future__ import annotations
@@ -34,32 +35,32 @@ from bench.errors import TrialError
 GUARD = Path(__file__).with_name("guard.py")
 TAIL_LINES = 20
 EXACT_NS = 3_000_000
-"""A selector wakes by whole milliseconds; the rest of a wait is slept."""
+"""Remainder of a wait that is slept, since a selector wakes only by whole milliseconds."""
 LONGEST_TURN_S = 3600.0
-"""epoll refuses to wait for months."""
+"""Longest wait of a selector; epoll refuses to wait for months."""
 GRACE_S = 5.0
-"""How long a process that was asked to stop may take."""
+"""Time that a process may take to stop when asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to start, and how."""
+    """A command to start, and its surroundings."""
 
     name: str
-    """`server`, `load`, `publisher`: also the log's name."""
+    """`server`, `load`, `publisher`: also the name of its log."""
     arguments: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Added to the runner's own."""
+    """Environment variables added to the runner's own."""
     folder: Path | None = None
-    """Where it runs; by default where the runner does."""
+    """Folder in which it runs; by default the runner's."""
     cores: frozenset[int] | None = None
     lifeline: bool = True
-    """Whether it is one of ours, that speaks over a lifeline."""
+    """True for the project's own programs, which have a control socket (lifeline) to the runner."""
 
 
 @dataclass(eq=False, slots=True)
 class Child:
-    """One command under its guard."""
+    """One command under its supervisor."""
 
     command: Command
     guard: subprocess.Popen[bytes]
@@ -67,22 +68,25 @@ class Child:
     lifeline: socket.socket | None
     log: Path
     pid: int | None = None
-    """The command's own process, not the guard's; None until the guard has told it."""
+    """Process id of the command itself, not of its guard; None until the guard has reported it."""
     status: int | None = None
-    """The exit status once it has ended: 128 + n after signal n."""
+    """Exit status, once the command has ended: 128 + n after signal n."""
     messages: dict[str, Any] = field(default_factory=dict)
-    """What it said, by the message's key."""
+    """Messages that it sent, by key."""
     stopping: bool = False
-    """Whether its end is expected."""
+    """True if its end is expected."""
     _pending: bytes = b""
 
     @property
     def name(self) -> str:
-        """The command's name."""
+        """Return the command's name."""
         return self.command.name
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send one object over the lifeline; that the process is gone, its guard will tell."""
+        """Send one object over the lifeline.
+
+        If the process is gone the object is dropped; its guard reports the end.
+        """
         assert self.lifeline is not None, f"{self.name} has no lifeline"
         try:
             self.lifeline.sendall(json.dumps(message).encode() + b"\n")
@@ -90,12 +94,12 @@ class Child:
             return
 
     def tail(self) -> str:
-        """The last lines that it printed."""
+        """Return the last lines that it printed."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(lines[-TAIL_LINES:])
 
     def heard(self, data: bytes) -> None:
-        """Take in bytes from the lifeline."""
+        """Process bytes that arrived over the lifeline."""
         *lines, self._pending = (self._pending + data).split(b"\n")
         for line in lines:
             self.messages.update(json.loads(line))
@@ -103,14 +107,15 @@ class Child:
 
 
 class Crew:
-    """The processes of one trial. Leaving the context ends whatever is still there."""
+    """The processes of one trial. Leaving the context ends all that are still running."""
 
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._selector = selectors.DefaultSelector()
         self.children: list[Child] = []
         self.on_fall: dict[str, Callable[[], None]] = {}
-        """What to do, by the command's name, instead of failing when a process ends by itself."""
+        """Functions to call, by the command's name, when a process ends by itself, instead of failing the
+        trial."""
 
     def __enter__(self) -> Crew:
         return self
@@ -119,7 +124,7 @@ class Crew:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for child in self.children:
-            child.guard_socket.close()   # all at once, then wait: the guards work side by side
+            child.guard_socket.close()   # close all first, then wait: the guards work in parallel
         for child in self.children:
             child.guard.wait()
             if child.lifeline is not None:
@@ -127,7 +132,7 @@ class Crew:
         self._selector.close()
 
     def start(self, command: Command) -> Child:
-        """Start a command; its process id is known once the guard has told it."""
+        """Start a command; its process id is known once its guard has reported it."""
         self._logs.mkdir(parents=True, exist_ok=True)
         log = self._logs / f"{command.name}.log"
         ours, guards = socket.socketpair()
@@ -154,7 +159,7 @@ class Crew:
         return child
 
     def turn(self, timeout_s: float) -> None:
-        """Take in what the processes say, for at most `timeout_s`, or until one has said something."""
+        """Process the messages of all processes, for at most `timeout_s` or until one has arrived."""
         for key, _ in self._selector.select(min(max(0.0, timeout_s), LONGEST_TURN_S)):
             child: Child = key.data
             sock = key.fileobj
@@ -170,11 +175,11 @@ class Crew:
                 child.status = child.guard.wait()
 
     def fallen(self) -> list[Child]:
-        """Those that ended without having been asked to."""
+        """Return the processes that ended without having been asked to."""
         return [child for child in self.children if child.status is not None and not child.stopping]
 
     def check(self) -> None:
-        """Raise `TrialError` where a process has ended by itself, or says that it failed."""
+        """Raise `TrialError` where a process has ended by itself or reports a failure."""
         for child in self.fallen():
             self._turn_out(child)
         for child in self.children:
@@ -189,7 +194,10 @@ class Crew:
             self.on_fall[child.name]()
 
     def wait(self, done: Callable[[], bool], timeout_s: float, what: str) -> None:
-        """Turn until `done`; a process that falls, or `timeout_s` without it, fails the trial."""
+        """Process messages until `done` returns true.
+
+        Raises `TrialError` where a process ends by itself, or `timeout_s` passes first.
+        """
         deadline = time.monotonic() + timeout_s
         while not done():
             self.check()
@@ -200,21 +208,22 @@ class Crew:
                 self.turn(left)
 
     def sleep_until(self, instant_ns: int) -> None:
-        """Turn until `CLOCK_MONOTONIC` shows `instant_ns`; a process that falls fails the trial."""
+        """Process messages until `CLOCK_MONOTONIC` reaches `instant_ns`; raise `TrialError` where a
+        process ends."""
         while (left := instant_ns - time.monotonic_ns()) > EXACT_NS:
             self.check()
             self.turn((left - EXACT_NS) / 1e9)
         time.sleep(max(0, instant_ns - time.monotonic_ns()) / 1e9)
 
     def expect(self, child: Child, key: str, timeout_s: float) -> Any:
-        """The message `key` of `child`, waited for if need be."""
+        """Return the message `key` of `child`; wait up to `timeout_s`, then raise `TrialError`."""
         self.wait(lambda: key in child.messages, timeout_s, f"{key!r} of the {child.name}")
         return child.messages[key]
 
     def stop(self, child: Child) -> dict[str, Any]:
-        """Ask a process to stop, and wait until it has; its last words (empty where it had none).
+        """Ask a process to stop, wait until it has, and return its last message (empty if there was none).
 
-        One that takes longer than `GRACE_S` is killed.
+        A process that takes longer than `GRACE_S` is killed.
         """
         child.stopping = True
         if child.lifeline is not None:
@@ -242,7 +251,7 @@ class Crew:
                 self.turn(GRACE_S)
 
     def _turn_out(self, child: Child) -> None:
-        """Take in what a process that ended had still said."""
+        """Process the messages that an ended process had sent before its end."""
         if child.lifeline is None:
             return
         deadline = time.monotonic() + GRACE_S
@@ -259,4 +268,4 @@ def _received(sock: socket.socket) -> bytes:
     try:
         return sock.recv(65536)
     except ConnectionResetError:
-        return b""   # it ended with something of ours unread
+        return b""   # it ended with unread data of the runner's

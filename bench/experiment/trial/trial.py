@@ -9,16 +9,16 @@
                  t0                                                 t1
     stop server, stop publisher ─► tables ─► trial.json
 
-The origin of a trial is set once all clients are subscribed, so connecting is in no figure. Whatever
-goes wrong in one of the processes is a failure of the trial (`TrialError`), which is recorded like any
-other outcome: a word, a sentence, and the end of what the processes printed.
+The origin of a trial is set once all clients are subscribed, so the time of connecting is excluded from every
+figure. Any error in one of the processes is a failure of the trial (`TrialError`). It is recorded like any
+other outcome: a word, a sentence, and the last lines that the processes printed.
 
-One thing is mended instead: a publisher that dies is started again on the same port, at most
-`LIVES_MAX` times. The ticks that nobody published meanwhile make the trial INVALID, but what the
-servers and clients do in such a case is on record.
+One error is recovered instead: a publisher that dies is restarted on the same port, up to `LIVES_MAX` starts
+in all. The ticks that were not published meanwhile make the trial INVALID, but the behaviour of the servers
+and clients in that case is on record.
 
-Pinning: the server has the first core for itself, everything else shares the others, so that a server
-that is saturated can't make the feed late.
+Pinning: the server has the first core to itself, and everything else shares the other cores, so that a
+saturated server can't make the feed late.
 
 Known weakness: the runner wakes every 100 ms on a core that the load uses, for about 0.1 ms.
 """
@@ -54,26 +54,27 @@ from bench.scenario.model import External, Scenario
 
 NS = 1_000_000_000
 LEAD_NS = 50_000_000
-"""From the last subscription to the beginning of warm-up: for the publisher and the load to hear of it."""
+"""Time from the last subscription to the beginning of warm-up, in which publisher and load learn of it."""
 READY_S = 30.0
 STORE_S = 120.0
-"""For the load to write its rows."""
+"""Time for the load to write its rows."""
 LIVES_MAX = 3
 DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Opens addresses without the proxy that the environment names: what is asked here is on this machine."""
+"""Opens addresses without the proxy that the environment names, since the servers are on this machine."""
 LOOKS_A_SOCKET_LOOK = 10
-"""Every which look is also one at the kernel's buffers; listing a thousand connections takes about 2 ms."""
+"""Number of readings of the processes per reading of the kernel's buffers. Listing a thousand connections
+takes about 2 ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all trials of a run have in common."""
+    """Settings common to all trials of a run."""
 
     scenario: Scenario
     options: Mapping[str, Table]
     clock: RunClock
     folder: Path
-    """Where a user's own server is started: the scenario file's folder."""
+    """Folder in which a user's own server is started: that of the scenario file."""
     server_cores: frozenset[int] | None = None
     other_cores: frozenset[int] | None = None
     _schedules: dict[int, Schedule] = field(default_factory=dict)
@@ -81,28 +82,28 @@ class Setting:
     @classmethod
     def on_this_machine(cls, scenario: Scenario, options: Mapping[str, Table], clock: RunClock,
                         folder: Path) -> Setting:
-        """With the cores shared out as they are here."""
+        """Return the settings with the cores of this machine divided between the server and the rest."""
         first, *others = host.cores()
         pinned = (frozenset({first}), frozenset(others)) if others and host.LINUX else (None, None)
         return cls(scenario, options, clock, folder, *pinned)
 
     @property
     def late_after_s(self) -> float:
-        """ℓ, one for all subjects."""
+        """Return ℓ in s, common to all subjects."""
         return plan.late_after_s(self.scenario, self.options)
 
     @property
     def warmup_s(self) -> float:
-        """The length of warm-up, one for all subjects."""
+        """Return the length of warm-up in s, common to all subjects."""
         return plan.warmup_s(self.scenario, self.options)
 
     @property
     def probed_cores(self) -> list[int]:
-        """A core of the server's and one of the others', for the probe of the machine's jitter."""
+        """Return one core of the server's and one of the others, for the probe of the machine's jitter."""
         return [min(cores) for cores in (self.server_cores, self.other_cores) if cores]
 
     def schedule(self, seed: int) -> Schedule:
-        """The ticks of a block; only the latest is kept."""
+        """Return the ticks of a block; only the latest schedule is kept."""
         if seed not in self._schedules:
             horizon_s = plan.horizon_s(self.scenario, self.options)
             self._schedules.clear()
@@ -111,7 +112,10 @@ class Setting:
 
 
 def make(setting: Setting, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
-    """Make one trial and leave its files in `folder`; a failure is recorded, not raised."""
+    """Make one trial and leave its files in `folder`; a failure is recorded, not raised.
+
+    Raises `OSError` where the disk is full.
+    """
     folder.mkdir(parents=True)
     began_s = time.monotonic()
     before = noise.probe(setting.probed_cores)
@@ -124,7 +128,7 @@ def make(setting: Setting, planned: PlannedTrial, folder: Path, attempt: int) ->
     jitter = noise.jitter(before, noise.probe(setting.probed_cores))
     trial.facts["host"] = trial.facts.get("host", {}) | jitter
     if "status" in trial.facts:
-        disk_full.refuse_if_full(folder)   # then it is no finding
+        disk_full.refuse_if_full(folder)   # a full disk is not a result of the trial
     else:
         trial.store()
     feed = setting.scenario.feed
@@ -140,13 +144,13 @@ def make(setting: Setting, planned: PlannedTrial, folder: Path, attempt: int) ->
 
 
 def _detail(error: TrialError, crew: Crew) -> str:
-    """The failure's sentence, and the end of what each process printed."""
+    """Return the failure's sentence, and the last lines that each process printed."""
     tails = [f"--- {child.log.name}\n{child.tail()}" for child in crew.children if child.tail()]
     return "\n".join([str(error), *dict.fromkeys(tails)])
 
 
 class _Trial:
-    """The choreography; `facts` are the fields of the record as they become known."""
+    """The phases of one trial; `facts` collects the fields of its record."""
 
     load: Workers
     publisher: Child
@@ -165,14 +169,14 @@ class _Trial:
         self.meters: dict[str, Meter] = {}
 
     def run(self) -> None:
-        """Everything that needs the processes."""
+        """Run all phases that need the processes."""
         self.start()
         self.subscribe()
         self.measure()
         self.drain()
 
     def start(self) -> None:
-        """Start the processes; they are up when this returns, and no client has connected."""
+        """Start the processes. They are ready when this returns, and no client has connected."""
         self.load = Workers(
             self.crew, self.folder, self._load_config(), self.scenario.load.processes,
             self.setting.other_cores,
@@ -183,13 +187,13 @@ class _Trial:
         external = self.scenario.transports[self.planned.subject].server
         self.address = self._own_server() if external is None else self._foreign_server(external)
         for child in (self.server, *self.load.children, self.publisher):
-            assert child.pid is not None   # it has spoken, or answered
+            assert child.pid is not None   # it has sent a message, or answered
             self.meters[child.name] = Meter(child.name, child.pid, self.clock)
         self.load.expect("ready", READY_S)
         self.before = self.meters["server"].look()
 
     def subscribe(self) -> None:
-        """Let the clients come, and fix the windows once all are there."""
+        """Let the clients connect, and set the windows once all are subscribed."""
         self.load.send({"target": self.address})
         spawning_s = self.planned.clients / self.scenario.load.spawn_rate_per_s
         subscribed = self.load.expect("subscribed", READY_S + spawning_s)
@@ -215,7 +219,10 @@ class _Trial:
         self.crew.on_fall["publisher"] = self._revive
 
     def _idle(self) -> tuple[Mark, Mark] | None:
-        """The server's idle base: all clients are there, and nothing has been published."""
+        """Measure the server's idle base, while all clients are connected and nothing has been published.
+
+        Returns None if the scenario has no idle window.
+        """
         idle_ns = round(self.scenario.windows.idle_s * NS)
         if not idle_ns:
             return None
@@ -224,7 +231,7 @@ class _Trial:
         return first, self.meters["server"].mark()
 
     def measure(self) -> None:
-        """Look at the processes from t0 to t1, exactly then and every 100 ms in between."""
+        """Read the counters of the processes at t0, at t1 and every 100 ms in between."""
         windows, origin_ns = self.windows, self.clock.origin_ns
         self.crew.sleep_until(windows.t0_ns + origin_ns)
         noise_before, own_before_s = noise.Counters.read(), time.process_time()
@@ -257,18 +264,20 @@ class _Trial:
         return {name: meter.mark() for name, meter in self.meters.items()}
 
     def drain(self) -> None:
-        """Wait until everything has arrived or can't any more, and collect what each has to say."""
+        """Wait until everything has arrived or no longer can, and collect the final report of each
+        process."""
         left_s = max(0.0, (self.windows.end_ns - self.clock.now_ns()) / NS)
         self.load.expect("settled", left_s + READY_S)
         self.facts["load"] = merged(self.load.expect("done", STORE_S))
         self.facts["clock_step_ns"] = self.facts["load"].get("clock_step_ns")
-        self.load.finish()   # so that its clients say goodbye first
+        self.load.finish()   # first, so that its clients can close their connections
         counts = self.crew.stop(self.server).get("counts")
         self.facts["server_counts"] = counts or {}
         self.facts["publisher"] = {"lives": self.lives, **self.crew.stop(self.publisher)}
 
     def store(self) -> None:
-        """Turn what the processes left into the trial's tables; they have ended by now."""
+        """Convert the files that the processes left into the trial's tables; the processes have ended by
+        now."""
         recording.convert(self.folder)
         feed = feed_log.to_table(self.folder, self.schedule, self.windows.warmup_ns)
         write_table(self.folder, "feed", feed)
@@ -281,7 +290,7 @@ class _Trial:
             path.unlink()
 
     def _new_life(self, port: int, warmup_ns: int | None) -> Child:
-        """Start a publisher; one with `warmup_ns` goes on with the schedule that is under way."""
+        """Start a publisher; with `warmup_ns` it continues the schedule that is under way."""
         self.lives += 1
         return self.crew.start(commands.publisher(
             self.folder, self.scenario.feed, seed=self.planned.seed,
@@ -307,7 +316,7 @@ class _Trial:
         }
 
     def _own_server(self) -> dict[str, Any]:
-        """Start our server of the subject's transport; its address."""
+        """Start the built-in server of the subject's transport; return its address."""
         self.server = self.crew.start(commands.server(
             self.folder, self.planned.transport, self.setting.options[self.planned.subject],
             self.scenario.server, feed_port=self.feed_port, cores=self.setting.server_cores,
@@ -316,7 +325,10 @@ class _Trial:
         return {name: ready.get(name) for name in ("host", "port", "certificate")}
 
     def _foreign_server(self, external: External) -> dict[str, Any]:
-        """Start the user's own server; its address, once it answers."""
+        """Start the user's own server; return its address once it answers.
+
+        Raises `TrialError` where it does not answer with 200 within `READY_S`.
+        """
         port = host.free_port()
         words = {"port": str(port), "feed_port": str(self.feed_port)}
         command = [_filled(argument, words) for argument in external.command]
@@ -336,19 +348,19 @@ class _Trial:
 
 
 def _filled(text: str, words: Mapping[str, str]) -> str:
-    """`text` with each {word} replaced; other braces (JSON, a shell's) stay."""
+    """Return `text` with each {word} replaced; other braces (JSON, a shell's) stay."""
     for word, value in words.items():
         text = text.replace(f"{{{word}}}", value)
     return text
 
 
 def _unready(address: str) -> str | None:
-    """None where an http address answers with a 2xx status now; else what it does in place of that."""
+    """Return None if an HTTP address answers with a 2xx status now, else a description of the error."""
     try:
         with DIRECTLY.open(address, timeout=1.0) as answer:
             return None if 200 <= answer.status < 300 else f"it said {answer.status}"
     except HTTPError as error:
         return f"it said {error.code}"
     except (OSError, HTTPException, ValueError) as error:
-        # Not up yet, or it speaks no HTTP (yet); the caller's deadline tells.
+        # Not up yet, or it does not speak HTTP (yet); the caller's deadline decides.
         return str(getattr(error, "reason", None) or error) or type(error).__name__
