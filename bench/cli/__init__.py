@@ -1,17 +1,18 @@
-"""The command line: one verb a stage. What each does is in its `--help`.
+"""The command line: one verb for each stage. Each verb's `--help` says what it does.
 
     run      scenario ─► trials ─► report          exit 0: every trial valid in the end, 1: some are not
     report   a run's files ─► its report again
     compare  two runs ─► what has become worse      exit 0: nothing, 1: something
-    serve    all servers side by side on one feed, to poke at
-    doctor   what of this machine would spoil a run
+    serve    all servers side by side on one feed, to try them by hand
+    doctor   checks this machine for anything that would spoil a run
     simulate scenario ─► trials, simulated from measured costs ─► report       exit as `run`
-    calibrate  short trials ─► what the servers' work costs on this machine
-    validate   what was simulated beside what was measured: how far apart they are
-    scenarios  the questions that there are, a line each; copies one to begin from
+    calibrate  short trials ─► the CPU costs of the servers' work on this machine
+    validate   compares simulated with measured figures: how far apart they are
+    scenarios  lists the available scenarios, or copies one to begin from
 
-What all verbs share stands in `terms`, how a run ends on the terminal in `outcome`, what a command needs of
-its surroundings in `surroundings`. The verbs are imported last, since that takes a second and much memory.
+Common options and errors of all verbs are in `options`, the output at the end of a run in `outcome`, and the
+requirements of a command on its environment in `surroundings`. The verbs are imported last, since that takes
+a second and much memory.
 """
 
 from __future__ import annotations
@@ -33,14 +34,17 @@ if TYPE_CHECKING:
 
 NOT_VALID, MISTAKE, INTERRUPTED = 1, 2, 130
 SCARCE = frozenset({errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN})
-"""What the machine may lack while modules are imported."""
+"""Error numbers of a machine that runs out of a resource while modules are imported."""
 NO_MEMORY = ("failed to map segment", "cannot allocate memory", "can't start new thread")
 
 
 @contextmanager
 def ended_at_once() -> Iterator[None]:
-    """Let Ctrl-C end the process without a word meanwhile: nothing is under way that would need an order. Who
-    is deaf to it, or has a handler of their own, keeps that."""
+    """Let Ctrl-C end the process at once, without a message, within the context.
+
+    Nothing is under way that would need an orderly end. A process that ignores SIGINT, or has a handler of
+    its own, keeps that.
+    """
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
         yield
@@ -53,7 +57,10 @@ def ended_at_once() -> Iterator[None]:
 
 
 def __getattr__(name: str) -> Typer:
-    """`app`, the verbs as Typer has them, made when it is first asked for."""
+    """Return `app`, the Typer application with all verbs, which is made at first use.
+
+    Raises `AttributeError` for any other name.
+    """
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with ended_at_once():   # this takes a second
@@ -73,7 +80,8 @@ def __getattr__(name: str) -> Typer:
 
 
 def main() -> None:
-    """Run the installed command, and end with its status. A mistake is one sentence on stderr."""
+    """Run the installed command, and exit with its status; a mistake is reported in one sentence on
+    stderr."""
     has_stdout = sys.stdout is not None
     surroundings.open_streams()
     mistake = surroundings.mistake(sys.argv[1:], has_stdout=has_stdout)
@@ -94,10 +102,10 @@ def main() -> None:
 
 
 def _leave(status: int) -> NoReturn:
-    """End with the status, once all is done that was put off until the end.
+    """Run the exit functions, flush the streams, and exit at once with the status.
 
-    The interpreter's own end waits for nothing of Arrow's: now and then, in one of 40 ends on a busy machine,
-    one of its idle threads then calls `std::terminate`, and the status is 134 in place of the command's own.
+    The interpreter's own exit does not wait for Arrow's threads. In about one of 40 exits on a busy machine,
+    one of its idle threads then calls `std::terminate`, and the status is 134 instead of the command's own.
     """
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
@@ -107,17 +115,20 @@ def _leave(status: int) -> NoReturn:
 
 
 def _is_scarcity(error: BaseException) -> bool:
-    """Whether an import failed because the machine has too little of something."""
+    """Return whether an import failed because the machine has too little of a resource."""
     if isinstance(error, OSError):
         return error.errno in SCARCE
     return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in NO_MEMORY)
 
 
 def _status(app: Typer) -> int:
-    """The command's exit status, once all is written that it prints: to a disk that is full, maybe."""
+    """Run the command and return its exit status, after all its output has been written.
+
+    A write may fail, for example on a full disk; that is reported and gives status 1.
+    """
     from typer import BadParameter
 
-    usage_error = cast("type[BadParameter]", BadParameter.__mro__[1])   # Typer shows no public name of it
+    usage_error = cast("type[BadParameter]", BadParameter.__mro__[1])   # Typer has no public name for it
     try:
         try:
             return int(app(prog_name="tickertape", standalone_mode=False) or 0)
@@ -126,7 +137,7 @@ def _status(app: Typer) -> int:
     except KeyboardInterrupt:
         reason.tell("Interrupted.")
         return INTERRUPTED
-    except SystemExit as error:   # Rich and Typer end with 1 and no word where a pipe has no reader any more
+    except SystemExit as error:   # Rich and Typer exit with 1 and no message where a pipe has no reader
         if not isinstance(error.__context__, BrokenPipeError):
             raise
         _end("stdout: can't be written (nobody reads it any more)", NOT_VALID)
@@ -144,7 +155,8 @@ def _status(app: Typer) -> int:
 
 
 def _end(sentence: str, status: int) -> NoReturn:
-    """End with a sentence; what is left to be written would fail at the interpreter's end."""
+    """Report a sentence and exit. Both streams are redirected, since writing their rest would fail at the
+    exit."""
     reason.tell(sentence)
     for fd in (1, 2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), fd)

@@ -70,8 +70,8 @@ def run(
 ) -> None:
     """Measure a scenario and write its report.
 
-    Each trial runs in fresh processes and is on disk before the next begins. Ctrl-C leaves nothing
-    running; `--resume` goes on later.
+    Each trial runs in fresh processes and is on disk before the next begins. Ctrl-C ends all processes;
+    `--resume` continues the run later.
 
     Examples:
 
@@ -80,8 +80,8 @@ def run(
         tickertape run my/scenario.toml --plan
         tickertape run --resume results/latest
 
-    Exit status: 0 every trial is valid, if need be once repeated; 1 some are not, or the disk filled; 2 a
-    mistake; 130 interrupted.
+    Exit status: 0 every trial is valid, after repetition if necessary; 1 some are not, or the disk filled; 2
+    a mistake; 130 interrupted.
     """
     if only_plan and resume is not None:
         raise typer.BadParameter("--plan is about a new run; it does not go with --resume")
@@ -112,7 +112,7 @@ def run(
 
 
 def _asked(name: str, overrides: Sequence[str], feed: Path | None, columns: str | None) -> Question:
-    """Return the scenario that is to be measured, with what was typed for it and its file of trades read."""
+    """Return the scenario to be measured, with the typed settings applied and its file of trades read."""
     question = prepare.read(name, [*as_field(columns), *overrides], feed)
     study.refuse_to_measure(question)
     refuse_without_effect([question], typed_fields(of_a_file(feed, columns), overrides), "run")
@@ -120,7 +120,7 @@ def _asked(name: str, overrides: Sequence[str], feed: Path | None, columns: str 
 
 
 def _begin(question: Question, results: Path) -> Run:
-    """A new run's folder."""
+    """Make a new run's folder."""
     return run_folder.create(results, question.scenario, plan.trials(question.scenario), name=question.name,
                           scenario_file=question.file, options=question.options, command=sys.argv[1:],
                           trades=question.trades)
@@ -128,7 +128,10 @@ def _begin(question: Question, results: Path) -> Run:
 
 def _named_beside(resume: Path, scenario: str | None, overrides: Sequence[str], feed: Path | None,
                   columns: str | None) -> Callable[[], Question] | None:
-    """Return what reads the scenario named beside `--resume`; None where none is."""
+    """Return a function that reads the scenario named with `--resume`; None if none is named.
+
+    Raises `RunError` where settings are given without a scenario.
+    """
     if scenario is not None:
         return partial(prepare.read, scenario, [*as_field(columns), *overrides], feed)
     if overrides or feed or columns:
@@ -138,7 +141,7 @@ def _named_beside(resume: Path, scenario: str | None, overrides: Sequence[str], 
 
 
 def _resume(folder: Path, named: Callable[[], Question] | None, *, force: bool) -> Run:
-    """The run in a folder, ready to go on; a scenario that is named beside it is compared with its own."""
+    """Prepare the run in a folder to continue; a scenario that is named is compared with the run's own."""
     under_way = run_folder.resume(folder.resolve(), named().scenario if named else None, force=force)
     prepare.refuse_unless_startable(under_way.scenario, Path(under_way.manifest["scenario_folder"]),
                                     str(under_way.folder / manifest.NAME))
@@ -146,7 +149,7 @@ def _resume(folder: Path, named: Callable[[], Question] | None, *, force: bool) 
 
 
 def _execute(under_way: Run) -> None:
-    """Make the trials; say how to go on where that is interrupted."""
+    """Make the trials; if interrupted, report how to continue."""
     say(f"{under_way.folder}: {under_way.manifest['question']}")
     with told_how_to_go_on(f"tickertape run --resume {under_way.folder}"):
         if under_way.scenario.capacity is None:
@@ -157,7 +160,7 @@ def _execute(under_way: Run) -> None:
 
 def _tell_plan(question: Question, needed: requirements.Needs, means: requirements.Means,
                as_json: bool) -> None:
-    """Print the blocks and what they need, as tables or as JSON."""
+    """Print the blocks and the resources that they need, as tables or as JSON."""
     planned = plan.trials(question.scenario)
     blocks = {block: [(each.subject, each.clients) for each in planned if each.block == block]
               for block in sorted({each.block for each in planned})}
@@ -204,8 +207,8 @@ def report(
 ) -> None:
     """Make a run's report again, from its files alone.
 
-    The same files give the same report, byte for byte, with the same versions of the libraries. Exit
-    status: 0 every trial of the plan is valid; 1 some are not, or the run is not finished; 2 a mistake.
+    The same files give the same report, byte for byte, with the same versions of the libraries. Exit status:
+    0 every trial of the plan is valid; 1 some are not, or the run is not finished; 2 a mistake.
 
     Example:
 
@@ -227,10 +230,11 @@ def compare(
         "file, or one that is simulated with one that is measured.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """What has become worse from one run to another.
+    """List the figures that have become worse from one run to another.
 
-    For each cell and figure the change with its 95 % interval between trials (Welch's t), and whether it
-    can be told from chance (Holm's correction over all). Regressed is what can, by more than the threshold.
+    Prints the change of each cell and figure with its 95 % interval between trials (Welch's t), and whether
+    it is significant (Holm's correction over all). A figure has regressed if its change is significant and
+    larger than the threshold.
 
     Examples:
 
@@ -257,7 +261,7 @@ def compare(
 
 
 def _changes_table(found: comparing.Comparison) -> Table:
-    """The changes, a stretch of rows a cell, in 80 columns."""
+    """Return the table of changes, 80 columns wide, with a group of rows for each cell."""
     table = Table(box=None, padding=(0, 1, 0, 0))
     for name in comparing.COLUMNS:
         table.add_column(name, justify="right" if name in ("before", "after") else "left", no_wrap=True)
@@ -281,9 +285,9 @@ def serve(
         "--origin", help="The origin of a page that may read the answers (https://page.example); repeatable.",
     )] = None,
 ) -> None:
-    """All servers of a scenario side by side on one feed, until Ctrl-C.
+    """Serve all transports of a scenario side by side on one feed, until Ctrl-C.
 
-    Prints each address, and a line to poke at it with.
+    Prints each server's address and a command that reads from it.
 
     Example:
 
@@ -302,10 +306,10 @@ def doctor(
         "--seconds", min=1, max=3600, help="How long to look at what else runs here.")] = 10,
     as_json: AsJson = False,
 ) -> None:
-    """What of this machine would spoil a run, and what to do about it.
+    """Check this machine for anything that would spoil a run, and say what to do about it.
 
-    Looks at what else runs here, and judges the worst stretch as long as a trial by half the bounds that make
-    a trial INVALID. Exit status: 0 nothing, 1 something.
+    Observes the other load on the machine. The worst stretch as long as a trial is judged by half the bounds
+    that make a trial INVALID. Exit status: 0 nothing found, 1 something found.
 
     Example:
 
@@ -328,4 +332,4 @@ def doctor(
 
 
 VERBS = (run, report, compare, serve, doctor)
-"""In the order of the help."""
+"""The verbs of this module in the order of the help."""

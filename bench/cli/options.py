@@ -1,8 +1,8 @@
-"""What all verbs share: statuses, options by the same name, and how a mistake is told.
+"""The parts that all verbs share: exit statuses, common options, and the reporting of errors.
 
-A user's mistake is one sentence on stderr and exit status 2; an interrupted command ends with 130.
-Figures go to stdout, progress and everything else to stderr. Tracebacks are for bugs: a file that the machine
-doesn't let us use, or memory that it doesn't have, is told in a sentence, too.
+A user's mistake is reported in one sentence, with exit status 2; an interrupted command ends with 130.
+Figures go to stdout, progress and everything else to stderr. Only a bug prints a traceback: a file that the
+machine refuses, or memory that it lacks, is reported in a sentence too.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SCENARIO = typer.Argument(
     metavar="SCENARIO", help="A name from scenarios/ (default, quick) or the path of a TOML file.")
 ScenarioName = Annotated[str, _SCENARIO]
 MaybeScenario = Annotated[str | None, _SCENARIO]
-"""The same where there may be `--resume` in its place."""
+"""A scenario's name that may be omitted where `--resume` is given."""
 FeedFile = Annotated[Path | None, typer.Option(
     "--feed", metavar="FILE", help="Replay the real trades of this CSV or Parquet file (as it is, in .gz or "
                                    ".zip, "
@@ -45,17 +45,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout inste
 
 
 def as_field(columns: str | None) -> list[str]:
-    """Return `--columns` as a field of the scenario."""
+    """Return `--columns` as a setting of the scenario's field."""
     return [] if columns is None else [f"feed.replay.columns={json.dumps(columns)}"]
 
 
 def of_a_file(feed: Path | None, columns: str | None) -> dict[str, tuple[str, object]]:
-    """Return the flags that are about a file of trades, each with its field and what was given."""
+    """Return the flags about a file of trades, each with its field and the given value."""
     return {"--feed": ("feed.replay.file", feed), "--columns": ("feed.replay.columns", columns)}
 
 
 def _folder(text: str | Path) -> Path:
-    """A folder that was named; one without a name would be the current one."""
+    """Return the path of a named folder; raise `BadParameter` for an empty name, which would be the
+    current folder."""
     if not str(text):
         raise typer.BadParameter("found '', allowed is a folder's name (. is the current one)")
     return Path(text)
@@ -67,7 +68,7 @@ RESULTS = Path("results")
 
 
 def refuse_idle(found: str, allowed: str, flags: Mapping[str, object]) -> None:
-    """Raise `UserError` for the first of `flags` that was given, since it does nothing beside what was
+    """Raise `UserError` for the first given flag of `flags`, since it has no effect in the situation
     `found`."""
     for flag, given in flags.items():
         if _was_given(given):
@@ -75,12 +76,12 @@ def refuse_idle(found: str, allowed: str, flags: Mapping[str, object]) -> None:
 
 
 def _was_given(value: object) -> bool:
-    """Whether an option has a value that was typed; 0 and '' are some."""
+    """Return whether the user gave an option's value; 0 and '' count as values."""
     return value is not None and value is not False and value != []
 
 
 def refuse_beside_resume(resume: Path, beside: Mapping[str, object]) -> None:
-    """Raise `RunError` where something is asked beside --resume that was settled when the run began."""
+    """Raise `RunError` where --resume is combined with a setting that was fixed when the run began."""
     given = [name for name, value in beside.items() if _was_given(value)]
     if given:
         raise RunError(f"{resume}: --resume goes on with the scenario, settings and costs that were asked "
@@ -88,7 +89,8 @@ def refuse_beside_resume(resume: Path, beside: Mapping[str, object]) -> None:
 
 
 def print_json(data: Mapping[str, object]) -> None:
-    """Print one JSON object on stdout, which has no NaN and no infinity: they are null and "inf"."""
+    """Print one JSON object on stdout. JSON has no NaN and no infinity: they become null and "inf" or
+    "-inf"."""
     typer.echo(json.dumps(_as_json(data), allow_nan=False))
 
 
@@ -109,8 +111,11 @@ def say(line: str) -> None:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Tell a user's mistake in one sentence, an interruption, by Ctrl-C or SIGTERM, with how to go on; and
-    what the machine refuses: a file that can't be used, memory."""
+    """Report an error that ends the command in one sentence, and exit with its status.
+
+    Covers a user's mistake, an interruption by Ctrl-C or SIGTERM (with how to continue), and a refusal of the
+    machine: a file that can't be used, or too little memory.
+    """
     try:
         with termination_as_interrupt():
             yield
@@ -129,7 +134,7 @@ def told() -> Iterator[None]:
 
 
 def end(lacks: str | None) -> NoReturn:
-    """End a command: with 0, or with 1 and, in the last line, what it `lacks`."""
+    """Exit with 0; or, where `lacks` is given, print it as the last line and exit with 1."""
     if lacks is None:
         raise typer.Exit(VALID)
     reason.tell(lacks)
@@ -137,11 +142,12 @@ def end(lacks: str | None) -> NoReturn:
 
 
 def _refusal(error: OSError | MemoryError) -> str | None:
-    """What the machine refused, in a sentence; None: nothing that a user could mend."""
+    """Return a sentence on the resource that the machine refused; None for an error that a user can't
+    remedy."""
     if isinstance(error, MemoryError):
         return "memory: none is left; ask for less, or end what else runs here"
     if error.filename is not None:
-        name = error.filename2 or error.filename   # of a renaming what was to be there
+        name = error.filename2 or error.filename   # of a renaming, the new name
         return f"{os.fsdecode(name)}: can't be used ({error.strerror})"
     if error.errno in SCARCE:
         return f"this machine: {error.strerror}; ask for less, raise its limits, or end what else runs here"
@@ -150,7 +156,7 @@ def _refusal(error: OSError | MemoryError) -> str | None:
 
 @contextmanager
 def told_how_to_go_on(command: str) -> Iterator[None]:
-    """Say with which command an interrupted run goes on."""
+    """Add the command that continues the run to the message of an interruption."""
     try:
         yield
     except KilledError as error:

@@ -1,8 +1,8 @@
-"""How a run ends on the terminal: its report is written, its summary printed, as a table or as JSON.
+"""The output at the end of a run: writes its report, and prints its summary as a table or as JSON.
 
     trials on disk ─► report, trials.csv, summary.csv … ─► table of the cells (or knees) · claims · verdicts
 
-The same for a run that was measured and for one that was simulated.
+A knee is a transport's capacity limit. The output has the same form for measured and simulated runs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from bench.stats.run.capacity_plan import Need
 
 
 def finish(folder: Path, as_json: bool) -> str | None:
-    """Write the report and print the summary; what the run lacks, in a sentence, or None."""
+    """Write the report and print the summary; return a sentence on what the run lacks, or None."""
     if study.has_scale(folder):
         study.finish(folder, as_json)
         return None
@@ -71,7 +71,7 @@ def finish(folder: Path, as_json: bool) -> str | None:
 
 
 def _apart(built: Run) -> list[str]:
-    """What of the summary's figures is far from a closed form that holds for it."""
+    """Return a sentence for each figure of the summary that is far from its closed form."""
     if built.knees is not None:
         return []
     return [f"At {clients:,} clients: {forms.told_apart(each)}" for column, _, _ in COLUMNS
@@ -79,7 +79,7 @@ def _apart(built: Run) -> list[str]:
 
 
 def _fleet_table(plan: list[Need]) -> Table:
-    """The capacity plan: workers, traffic, price."""
+    """Return the table of the capacity plan: workers, traffic, price."""
     first = plan[0]
     when = "" if math.isnan(first.busiest_s) else f" in its busiest {first.busiest_s:g} s. Gbit/s: the mean"
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
@@ -101,7 +101,7 @@ def _fleet_table(plan: list[Need]) -> Table:
 
 
 def _claims_table(verdicts: list[Judged]) -> Table:
-    """What was claimed beside what was measured."""
+    """Return the table of claims with the stated and the measured numbers."""
     table = Table("claim", "stated", "ours", "unit", "verdict")
     for each in verdicts:
         ours = claim_words.ours_text(each)
@@ -110,7 +110,7 @@ def _claims_table(verdicts: list[Judged]) -> Table:
 
 
 def _plain(value: Any) -> Any:
-    """A value of a frame as JSON has it; what is missing is null, what was lost is "lost"."""
+    """Return a value of a frame as JSON writes it: null if it is missing, "lost" if it is infinite."""
     if pd.isna(value):
         return None
     return "lost" if value == math.inf else value.item() if hasattr(value, "item") else value
@@ -124,7 +124,7 @@ COLUMNS = (
     ("bytes_down_per_update", "bytes\ndown", "{:.0f}"),
     ("server_cpu_us_per_update", "CPU\nµs", "{:.1f}"),
 )
-"""Of `summary.csv` on the terminal: column, heading, format."""
+"""Columns of `summary.csv` on the terminal: column, heading, format."""
 
 
 CAPACITY_COLUMNS = (
@@ -133,11 +133,11 @@ CAPACITY_COLUMNS = (
     ("clients_per_core", "clients\na core", "{:,.0f}"),
     ("updates_per_s_per_core", "updates/s\na core", "{:,.0f}"), ("limited_by", "limited by", "{}"),
 )
-"""Of `capacity.csv` on the terminal."""
+"""Columns of `capacity.csv` on the terminal."""
 
 
 def _summary_table(summary: pd.DataFrame) -> Table:
-    """The cells, in 80 columns."""
+    """Return the table of the cells, 80 columns wide."""
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
         "Requests, bytes (TCP and IP included) and server CPU: for each update. –: not known well enough: "
         f"the report names the highest percentile that is.{_ticks_told(summary)}"))
@@ -154,7 +154,7 @@ def _summary_table(summary: pd.DataFrame) -> Table:
 
 
 def _ticks_told(summary: pd.DataFrame) -> str:
-    """On how many distinct ticks the cells rest, in a sentence."""
+    """Return a sentence with the number of distinct ticks in the cells."""
     ticks = summary["ticks"].dropna() if "ticks" in summary else pd.Series(dtype="Int64")
     if ticks.empty:
         return ""
@@ -163,7 +163,7 @@ def _ticks_told(summary: pd.DataFrame) -> str:
 
 
 def _capacity_table(knees: pd.DataFrame) -> Table:
-    """The limits with their intervals, and who gave in."""
+    """Return the table of the capacity limits with their intervals, and of what limited them."""
     # It imports matplotlib, which a command that draws nothing should not pay for.
     from bench.report.pages.capacity import limit_text
 

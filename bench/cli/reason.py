@@ -1,12 +1,12 @@
-"""The last line of a command that does not end with 0: it says why.
+"""The last line of a command that does not exit with 0: the reason.
 
     stderr                after the report, a table, or JSON on stdout
-    $TICKERTAPE_REASON    the same line in the file that this names, for `make`, which has the last word where
-                          it starts the command, and would say no more than "Error 1"
+    $TICKERTAPE_REASON    the same line in the file that this variable names, for `make`, which prints the
+                          last line itself and would otherwise say only "Error 1"
 
-It is made of the standard library alone, so that a command that can't begin has its reason, too.
+This module uses only the standard library, so that a command that can't start can still give its reason.
 
-Known weakness: a bug ends with its traceback, whose last line is the reason; that is in no file.
+Known weakness: a bug ends with its traceback, whose last line is the reason; it is not written to the file.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ VARIABLE = "TICKERTAPE_REASON"
 
 
 def tell(sentence: str) -> None:
-    """Print the reason, after all that has been printed, and leave its last line where it is asked for."""
+    """Print the reason after all other output, and write its last line to the file that is asked for."""
     sentence = visible(sentence)
-    with suppress(OSError):   # stdout is written, or its failure told, at the command's end
+    with suppress(OSError):   # stdout is written, or its failure reported, at the end of the command
         if sys.stdout is not None:   # closed from the start
             sys.stdout.flush()
-    with suppress(OSError):   # nobody is left to be told
+    with suppress(OSError):   # nobody can read it
         sys.stderr.write(f"{sentence}\n")
         sys.stderr.flush()
     named = os.environ.get(VARIABLE)
     if named:
-        with suppress(OSError):   # it stands on stderr
+        with suppress(OSError):   # it is on stderr
             Path(named).write_text(f"{sentence.splitlines()[-1]}\n", encoding="utf-8")

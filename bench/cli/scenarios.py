@@ -1,4 +1,4 @@
-"""The verb that lists the questions there are, and copies one to begin from: `scenarios`."""
+"""The verb `scenarios`: lists the available scenarios, and copies one to begin from."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ def scenarios(
 
 
 def listed(folder: Path) -> list[tuple[str, str]]:
-    """Return the name and the question of each scenario below `folder`, those at its top first."""
+    """Return the name and the question of each scenario below `folder`, with those directly in it first."""
     files = sorted(folder.glob("**/*.toml"), key=lambda file: (len(file.relative_to(folder).parts), file))
     return [(file.relative_to(folder).with_suffix("").as_posix(),
              str(tomllib.loads(file.read_text(encoding="utf-8"))["question"])) for file in files]
 
 
 def copy(file: Path, to: Path | None) -> Path:
-    """Copy a scenario file to `to`, or to its own name in the current folder; return where it is.
+    """Copy a scenario file to `to`, or to its own name in the current folder; return the copy's path.
 
-    Raises `ScenarioError` where it can't be read, or the copy can't be written or is there already.
+    Raises `ScenarioError` where the file can't be read, or the copy can't be written or already exists.
     """
     target = Path(file.name) if to is None else to
     try:

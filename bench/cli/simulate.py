@@ -1,8 +1,8 @@
-"""The verb that simulates: `simulate`, a scenario's run at any scale, from measured costs.
+"""The verb `simulate`: a scenario's run at any scale, from measured costs.
 
     SCENARIO ─► the same plan as `run` ─► trials, simulated ─► report        exit 0, 1, 2, 130 as `run`
 
-A scenario that asks for a storm or a crossover map instead of a feed goes to `scale`.
+A scenario that asks for a storm or a crossover map instead of a feed is handled in `bench.cli.study`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ RTT = re.compile(r"([0-9.]+) ?(ms|s)")
 
 
 def _rtt_ms(text: str | None) -> float | None:
-    """A round-trip time with its unit, in ms."""
+    """Return a round-trip time with its unit in ms; raise `UserError` where it is not a time above 0."""
     if text is None:
         return None
     found = RTT.fullmatch(text.strip())
@@ -91,9 +91,9 @@ def simulate(
 ) -> None:
     """Simulate a scenario in place of measuring it, and write its report.
 
-    Same scenario, seeds, ticks and report as a measured run, but with as many clients and workers, and as
-    far away, as one likes. What the servers' work costs comes from a calibration; whose it is stands in the
-    report. A scenario with a storm or a crossover map (scale/storm, scale/crossover) is answered with that.
+    The scenario, seeds, ticks and report are the same as in a measured run, but with any number of clients
+    and workers, at any distance. The CPU costs of the servers' work come from a calibration, which the report
+    names. A scenario with a storm or a crossover map (scale/storm, scale/crossover) gives that as its result.
 
     Examples:
 
@@ -127,7 +127,7 @@ def simulate(
 
 
 Shorthands = dict[str, tuple[str, object]]
-"""Flags that stand for a field of the scenario, with the field and what it is to be."""
+"""Flags that set a field of the scenario, each with the field and its given value."""
 
 
 def _shorthands(clients: int | None, workers: int | None, rtt_ms: float | None, seed: int | None,
@@ -143,7 +143,7 @@ def _values(shorthands: Shorthands) -> dict[str, object]:
 
 
 def _asked(name: str, shorthands: Shorthands, overrides: Sequence[str], feed: Path | None) -> Question:
-    """The scenario that is to be simulated, with what was typed for it; what has no effect is refused."""
+    """Return the scenario to be simulated with the typed settings applied; raise where one has no effect."""
     typed = typed_fields({**shorthands, "--feed": ("feed.replay.file", feed)}, overrides)
     given = [f"{field}={value}" for field, value in shorthands.values() if value is not None]
     question = prepare.read(name, [*given, *overrides], feed)
@@ -152,7 +152,7 @@ def _asked(name: str, shorthands: Shorthands, overrides: Sequence[str], feed: Pa
 
 
 def _refuse_beside_scale(question: Question, costs: Path | None, measured: Path | None) -> None:
-    """Raise `UserError` for a file that a storm or a map has no use for."""
+    """Raise `UserError` for a file that a storm or a map does not use."""
     storm = question.scenario.storm
     if study.is_scale(question.scenario):
         refuse_idle("with a storm or a map", "it with a scenario of trials", {"--measured": measured})
@@ -162,7 +162,7 @@ def _refuse_beside_scale(question: Question, costs: Path | None, measured: Path 
 
 
 def _begin(question: Question, costs: Path | None, measured: Path | None, results: Path) -> Run:
-    """Make the run's folder, with its costs and what was measured copied beside its manifest."""
+    """Make the run's folder, with its costs, and with measured figures copied beside its manifest."""
     run_folder.refuse_no_place(results)
     question = prepare.with_trades(question)
     if study.is_scale(question.scenario):
@@ -172,7 +172,7 @@ def _begin(question: Question, costs: Path | None, measured: Path | None, result
     path = costs or _own_costs(question) or default_costs(results)
     known = read_costs(path)
     for label, subject in question.scenario.transports.items():
-        known.of(subject.transport or label, question.options[label])   # or says what is missing
+        known.of(subject.transport or label, question.options[label])   # raises where costs are missing
     found = baseline.measured(measured, question.scenario, question.options)
     checked = baseline.validation(results, known)
     under_way = run_folder.create(
@@ -188,13 +188,13 @@ def _begin(question: Question, costs: Path | None, measured: Path | None, result
 
 
 def _own_costs(question: Question) -> Path | None:
-    """The costs file that the scenario names."""
+    """Return the path of the costs file that the scenario names; None if it names none."""
     named = question.scenario.simulation.costs
     return question.file.absolute().parent / named if named else None
 
 
 def _execute(under_way: Run) -> None:
-    """Simulate what is not on disk yet: a storm, a map, the steps of a search, or trials."""
+    """Simulate everything that is not on disk yet: a storm, a map, the steps of a search, or trials."""
     said = under_way.manifest
     say(f"{under_way.folder}: {said['question']}")
     if "costs" in said:

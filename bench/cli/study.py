@@ -1,12 +1,11 @@
-"""`simulate` of a scenario that asks for a storm or a crossover map in place of a feed.
+"""`simulate` for a scenario that asks for a storm or a crossover map in place of a feed.
 
     [storm]      ─► storm.csv  storm_timeline.csv  storm_map.csv  storm_assumptions.csv  ─┐
     [crossover]  ─► crossover.csv  crossover_checks.csv  ─────────────────────────────────┴► report.html …
 
-Such a run has a manifest and tables, but no trials. Its storms and checks are simulated side by side and stay
-in its folder (`bench.simulation.checkpoints`), so that it goes on where it was interrupted. `report` makes
-its
-report again from its files.
+Such a run has a manifest and tables, but no trials. Its storms and checks are simulated in parallel and
+stored in its folder (`bench.simulation.checkpoints`), so that an interrupted run continues where it stopped.
+`report` makes its report again from its files.
 """
 
 from __future__ import annotations
@@ -46,19 +45,19 @@ if TYPE_CHECKING:   # it imports matplotlib, see `finish`
     from bench.report.tables.run import Table as Words
 
 STORM_CLIENTS_MOST = 1_000_000
-"""Of one worker: their attempts are events of their own, and all in memory."""
+"""Most clients of one worker: each of their attempts is an event of its own, and all are in memory."""
 STORMS_MOST = 5_000
 PRINTED = 7
 """Columns of a table that fit on a terminal."""
 
 
 def is_scale(scenario: Scenario) -> bool:
-    """Whether the scenario asks for something else than a feed."""
+    """Return whether the scenario asks for a storm or a map instead of a feed."""
     return scenario.storm is not None or scenario.crossover is not None
 
 
 def refuse_to_measure(question: Question) -> None:
-    """A storm or a map can't be run, only simulated."""
+    """Raise `ScenarioError` for a storm or a map, which can be simulated but not measured."""
     scenario = question.scenario
     if is_scale(scenario):
         table = "storm" if scenario.storm is not None else "crossover"
@@ -67,13 +66,16 @@ def refuse_to_measure(question: Question) -> None:
 
 
 def has_scale(folder: Path) -> bool:
-    """The same of a run's folder."""
+    """Return whether the run in a folder is a storm or a map."""
     asked = manifests.read(folder)["scenario"]
     return bool(asked.get("storm") or asked.get("crossover"))
 
 
 def begin(question: Question, results: Path, named: Path | None = None) -> Run:
-    """The run's folder; `named` is a costs file."""
+    """Make the run's folder; `named` is a costs file to use in place of the scenario's.
+
+    Raises `ScenarioError` where the scenario can't be simulated.
+    """
     scenario = question.scenario
     _refuse_unless_simulable(question)
     path = named or costs_file(question, results)
@@ -90,7 +92,7 @@ def begin(question: Question, results: Path, named: Path | None = None) -> Run:
 
 
 def execute(run: Run) -> None:
-    """Simulate what is not there yet, and write the tables."""
+    """Simulate everything that is not on disk yet, and write the tables."""
     costs = runs.costs_of(run) if "costs" in run.manifest else None
     if run.scenario.storm is not None:
         _storm(run, costs)
@@ -100,7 +102,7 @@ def execute(run: Run) -> None:
 
 
 def _refuse_unless_simulable(question: Question) -> None:
-    """Raise `ScenarioError` for what can't be simulated so."""
+    """Raise `ScenarioError` for a storm or a map that can't be simulated."""
     scenario, where = question.scenario, str(question.file)
     runs.refuse_unless_simulable(scenario, question.options, where)
     if scenario.crossover is not None and scenario.feed.schedule == "replay":
@@ -123,7 +125,7 @@ def _refuse_unless_simulable(question: Question) -> None:
 
 
 def _refuse_too_many_storms(storm: Storm, count: int, where: str) -> None:
-    """Raise `ScenarioError` where more storms are asked for than anybody would wait for."""
+    """Raise `ScenarioError` where more than `STORMS_MOST` storms are asked for, which would take too long."""
     halvings = math.ceil(math.log2(len(storm_study.REFUSAL_SHARES) + 1))
     storms_asked = len(storm.policies) * (2 * count + halvings)
     if storm.map is not None:
@@ -134,7 +136,8 @@ def _refuse_too_many_storms(storm: Storm, count: int, where: str) -> None:
 
 
 def _refuse_a_free_connection(question: Question, costs: CostsFile) -> None:
-    """Raise `ScenarioError` where the costs file can't tell what a new connection takes: that is not 0."""
+    """Raise `ScenarioError` where the costs file has no cost of a new connection: the cost is not really
+    0."""
     label, subject = next(iter(question.scenario.transports.items()))
     known = costs.of(subject.transport, question.options[label])
     if known.costs["connection_s"].value == 0:
@@ -144,13 +147,13 @@ def _refuse_a_free_connection(question: Question, costs: CostsFile) -> None:
 
 
 def costs_file(question: Question, results: Path) -> Path:
-    """Where the costs are: the scenario's own file, this host's, or the project's."""
+    """Return the path of the costs file: the scenario's own, this host's, or the project's."""
     named = question.scenario.simulation.costs
     return question.file.absolute().parent / named if named else default_costs(results)
 
 
 def _needs_costs(scenario: Scenario) -> bool:
-    """Whether anything is left to be taken from a costs file."""
+    """Return whether the scenario needs a costs file."""
     return scenario.storm is None or scenario.storm.connection_ms is None
 
 
@@ -187,12 +190,12 @@ def _crossover(run: Run, costs: CostsFile) -> None:
 
 
 def _pieces(run: Run, what: str, tasks: Tasks) -> dict[str, Piece]:
-    """What came of all tasks, with a bar on stderr where that is a terminal."""
+    """Return the results of all tasks by name; show a bar on stderr if that is a terminal."""
     left, began_s = LeftColumn(), time.monotonic()
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), left)
     console = terminal.console(stderr=True)
     done = len(tasks) - len(missing(run.folder, tasks))
-    time_left = TimeLeft([1.0] * (len(tasks) - done))   # each as long as the others; how long is seen
+    time_left = TimeLeft([1.0] * (len(tasks) - done))   # all equally long; the length is measured
     last_s = began_s
 
     def ends() -> None:
@@ -211,7 +214,7 @@ def _pieces(run: Run, what: str, tasks: Tasks) -> dict[str, Piece]:
 
 def finish(folder: Path, as_json: bool) -> None:
     """Make the report from the run's files, and print its first table and findings."""
-    # They import matplotlib, which a command that draws nothing should not pay for.
+    # They import matplotlib, which a command that draws nothing should not load.
     from bench.report.pages import crossover, storm
 
     again = f"tickertape report {folder}"
@@ -236,7 +239,7 @@ def _as_objects(words: Words) -> list[dict[str, str]]:
 
 
 def _print(words: Words, sentences: Sequence[str]) -> None:
-    """A table of the report, and its findings."""
+    """Print a table of the report and its findings."""
     table = Table(box=None, padding=(0, 1, 0, 0), caption=words.note, caption_justify="left")
     for name in words.columns[:PRINTED]:
         table.add_column(name, justify="left" if name == words.columns[0] else "right")

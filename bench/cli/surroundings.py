@@ -1,15 +1,15 @@
-"""What a command needs of its surroundings before anything else of it is imported.
+"""Checks of a command's environment before anything else is imported.
 
     stdin, stderr closed       opened on /dev/null: else the next file would get their number and output
-    stdout closed              refused: nobody would see what was asked for
-    arguments, folder's name   UTF-8, as all files of a run are
-    working folder             is there
-    address space              enough to import: numerical libraries end the process, or hang, where it is not
+    stdout closed              refused: nobody would see the output
+    arguments, folder's name   must be UTF-8, as all files of a run are
+    working folder             must exist
+    address space              must suffice for the imports: else numerical libraries end the process, or hang
 
-It is made of the standard library alone, so that it runs where nothing else can be imported.
+This module uses only the standard library, so that it works where nothing else can be imported.
 
-Known weakness: memory is foreseen for the imports and not for the run, which says itself what it needs; a
-container's limit shows only as a process that is killed.
+Known weakness: the memory check covers the imports and not the run, whose needs are checked when it is
+planned; a container's limit shows only when a process is killed.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 LEAST_BYTES = 1_500_000_000
-"""Of address space: 650 MB are taken by the first imports on two cores, the rest by figures and threads."""
+"""Least bytes of address space: the first imports take 650 MB on two cores, figures and threads the rest."""
 A_CORE_BYTES = 50_000_000
-"""What numerical libraries set aside for each further core."""
+"""Bytes that numerical libraries reserve for each further core."""
 
 
 def open_streams() -> None:
-    """Open /dev/null in the place of each of stdin, stdout and stderr that is closed."""
+    """Open /dev/null in place of each of stdin, stdout and stderr that is closed."""
     fd = os.open(os.devnull, os.O_RDWR)
     while fd <= 2:
         os.set_inheritable(fd, True)
@@ -36,12 +36,12 @@ def open_streams() -> None:
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w")
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:   # a terminal that has no ─ or µ shows its code, and is no mistake
+        if stream is not None:   # a terminal without ─ or µ shows the code in its place
             stream.reconfigure(errors="backslashreplace")   # type: ignore[union-attr]
 
 
 def mistake(arguments: Sequence[str], *, has_stdout: bool) -> str | None:
-    """What is missing, in a sentence; None: nothing is."""
+    """Return a sentence on the first requirement that is not met; None if all are."""
     if not has_stdout:
         return "stdout: found it closed, allowed is an open one (> /dev/null, where nothing is to be seen)"
     for argument in arguments:

@@ -1,10 +1,10 @@
-"""The verbs that tie the simulator to this machine: `calibrate` and `validate`.
+"""The verbs that fit the simulator to this machine and check it: `calibrate` and `validate`.
 
     calibrate   short trials ─► costs, fitted ─► results/costs-<host>.json
     validate    held-out cells, named ─► calibration and held-out trials, block by block ─► the same cells
                 simulated with those costs ─► errors ─► validation.csv, report.html       exit 0, 2, 130
 
-A missed goal is a finding, not a failure: it stands in the table and the report, with its cause.
+A missed goal is a result, not a failure: the table and the report list it with its cause.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ SHORT = {
     "latency_p99_ms": "p99 ms", "age_mean_ms": "age ms", "age_excess_mean_ms": "excess age ms",
     "bytes_per_update": "bytes", "server_cpu_us_per_update": "CPU µs", "knee_clients": "knee",
 }
-"""Quantities on the terminal."""
+"""Short names of the quantities for the terminal."""
 Resume = Annotated[Path | None, typer.Option(
     "--resume", metavar="FOLDER", help="Go on with the interrupted one in this folder. A block that was "
     "interrupted is run again whole.")]
@@ -85,10 +85,10 @@ def calibrate(
     as_json: AsJson = False,
     results: Results = None,
 ) -> None:
-    """Measure what work costs the servers on this machine; simulate takes it from there.
+    """Measure the CPU costs of the servers' work on this machine, for simulate to use.
 
-    Short trials; then the servers' CPU is fitted to the counts of ticks, requests, updates,
-    bytes, connections and wake-ups. About seven minutes.
+    Makes short trials, then fits the servers' CPU time to the counts of ticks, requests, updates, bytes,
+    connections and wake-ups. Takes about seven minutes.
 
     Examples:
 
@@ -135,7 +135,7 @@ def _refuse_idle(resume: Path | None, *, force: bool, results: Path | None) -> N
 
 
 def _refuse_unwritable(path: Path) -> None:
-    """Raise `UserError`, before anything is measured, where the costs can't be written in the end."""
+    """Raise `UserError`, before anything is measured, where the costs file could not be written."""
     there = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
     if path.is_dir() or (there != path and not there.is_dir()):
         raise UserError(f"{path}: the costs file: found a {'folder' if path.is_dir() else f'file, {there}'}, "
@@ -146,8 +146,10 @@ def _refuse_unwritable(path: Path) -> None:
 
 def _measure(held: ExitStack, begin: Callable[[], Series], resume: Path | None, command: str, question: str,
              wait: bool) -> Series:
-    """Make all that a series lacks; `command` and its folder go on with it. It is locked until `held` is
-    left."""
+    """Make all trials of a series that are not on disk yet, and keep it locked until `held` is closed.
+
+    `command`, followed by the series' folder, is the command that continues it after an interruption.
+    """
     with machine_lock(wait=wait, say=say):
         with told_where_full("the same command"):
             under_way = begun(held, begin, resume and resume.resolve(), wait=wait, say=say)
@@ -162,8 +164,10 @@ def _measure(held: ExitStack, begin: Callable[[], Series], resume: Path | None, 
 
 
 def costs_of(runs: Sequence[Path]) -> tuple[CostsFile, list[str]]:
-    """The costs that measured runs show, and who was left out, in sentences; the runs must all be of this
-    project's records and of one host."""
+    """Return the costs fitted to measured runs, and a sentence for each transport that was left out.
+
+    Raises `RunError` where the runs are not all of one host.
+    """
     observations = [each for run in runs for each in observe(run.resolve())]
     said = [manifests.read(run.resolve()) for run in runs]
     hosts = {str([each["host"].get(name) for name in ("cpu_model", "cores", "machine")]) for each in said}
@@ -193,11 +197,11 @@ def validate(
     as_json: AsJson = False,
     results: Results = None,
 ) -> None:
-    """Check what the simulator foretells against what is measured, on this machine.
+    """Compare the simulator's predictions with measurements on this machine.
 
-    Costs are calibrated; then other cells, some with more clients, named beforehand, are
-    predicted and measured. Prints each error with its 95 % interval, and whether its goal is met. About a
-    quarter of an hour.
+    Calibrates the costs. Then other cells, named in advance and some with more clients, are predicted and
+    measured. Prints each error with its 95 % interval, and whether its goal is met. Takes about a quarter of
+    an hour.
 
     Examples:
 
@@ -208,7 +212,7 @@ def validate(
 
     Exit status: 0 the table is made, whatever it says; 1 the disk filled; 2 a mistake; 130 interrupted.
     """
-    # It imports matplotlib, which a command that draws nothing should not pay for.
+    # It imports matplotlib, which a command that draws nothing should not load.
     from bench.simulation.validation import validation
 
     with told(), ExitStack() as held:
@@ -238,7 +242,7 @@ def validate(
 
 def _beginning(scenario: str, costs: Path | None, overrides: Sequence[str], results: Path
                ) -> Callable[[], Series]:
-    """What makes a new validation's folder; everything that it will measure is checked here."""
+    """Check everything that a new validation will measure, and return a function that makes its folder."""
     from bench.simulation.validation import validation
 
     typed = typed_fields({}, overrides)
@@ -272,7 +276,8 @@ def _beginning(scenario: str, costs: Path | None, overrides: Sequence[str], resu
 
 
 def _resumed(folder: Path, *, force: bool) -> Series:
-    """A validation that was interrupted; what it predicts was named before the first trial."""
+    """Prepare an interrupted validation to continue; its predicted cells were named before the first
+    trial."""
     from bench.simulation.validation import validation
 
     found = series.resume(folder, "validation", force=force)
@@ -281,7 +286,8 @@ def _resumed(folder: Path, *, force: bool) -> Series:
 
 
 def _keep_costs(measured: Series) -> None:
-    """Write the costs into the validation's folder: those that were given, or what its calibration shows."""
+    """Write the costs into the validation's folder: those that were given, or those that its calibration
+    gives."""
     from bench.simulation.validation import validation
 
     folder = measured.folder
