@@ -3,8 +3,8 @@
     drop ── the server is down ── it is back: backlog, capacity, timeouts ── 99.9 % connected, or never
 
 `tickertape simulate` of a scenario with this table simulates the storm in place of a feed, once for each
-policy and seed. It also makes a map of recovery time over the backlog's size and the spread of the first
-retries.
+policy and seed. With `[storm.map]` it also makes a map of recovery time over the backlog's size and the
+spread of the first retries.
 
 Known weakness: every client follows the same policy, and reconnects to the worker that it had before.
 """
