@@ -1,9 +1,9 @@
-"""What clients and servers of every transport agree on, and what it takes on the wire.
+"""The contract between clients and servers of every transport, and the sizes of messages on the wire.
 
 Modules, in reading order:
 
     contract     cursors, subscriptions, batches, refusals
-    options      headers, TLS, compression, connections: what transports have in common beside the payload
+    options      options of a conversation beside its payload: headers, TLS, compression, connections
     http_client  the client's side of HTTP/1.1, without I/O
-    sizes        sizes of what is sent, by kind, times how often it is sent
+    sizes        the size of each kind of message, times how often it is sent
 """

@@ -1,24 +1,25 @@
-"""What servers and clients of every transport agree on: cursors, subscriptions, batches, refusals.
+"""The contract between servers and clients of every transport: cursors, subscriptions, batches, refusals.
 
 A client asks for everything after a cursor and gets batches:
 
     {"cursor":"9f2c:42","more":false,"ticks":[{…},{…}]}
     {"cursor":"9f2c:57","more":false,"conflated":{"AAA":3},"ticks":[{…}]}
 
-- The cursor `epoch:seq` says: everything up to `seq` in this subscription was handed over or declared
-  skipped. Every answer carries one, empty answers too, at the head that was scanned.
-- `conflated` and `dropped` declare what was skipped on purpose, for each symbol, just before that
-  symbol's first tick in the batch; they are left out when empty. A dropped symbol may have no tick in
+- The cursor `epoch:seq` means that everything up to `seq` in this subscription was handed over or declared
+  skipped. Every answer carries one, including empty answers: the head up to which the tape (the ticks that
+  the server still holds) was scanned.
+- `conflated` and `dropped` declare the ticks that were skipped on purpose, per symbol, just before that
+  symbol's first tick in the batch. They are left out when empty. A dropped symbol may have no tick in
   the batch: the count then belongs to its next tick, whenever that comes.
-- `more` says that the batch was cut at `batch_max`: ask again at once.
-- Inside `ticks` stand the feed's own lines, byte for byte: objects, or arrays in the compact encoding.
+- `more` means that the batch was cut at `batch_max`: ask again at once.
+- `ticks` contains the feed's own lines, byte for byte: objects, or arrays in the compact encoding.
 
-A transport that pushes may send a bare tick instead of a batch (an object with `seq`, an array): it stands
-for a batch of that one tick, nothing skipped, whose cursor is its `seq` in the epoch of the
+A transport that pushes may send a bare tick instead of a batch (an object with `seq`, or an array). It is
+equivalent to a batch of that one tick, with nothing skipped, whose cursor is its `seq` in the epoch of the
 connection's first batch.
 
-A refusal has a word, an HTTP status and a WebSocket close code; `REFUSALS` is the one table of them.
-Where a client may go on from another cursor, the refusal names it (`resume`).
+A refusal has a word, an HTTP status and a WebSocket close code; `REFUSALS` is the only table of them.
+If a client may continue from another cursor, the refusal names it (`resume`).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ import orjson
 from bench.clock import NO_STAMP
 
 Mode = Literal["every", "latest"]
-"""`every`: each tick once, in order. `latest`: conflated to the newest for each symbol."""
+"""`every`: each tick once, in order. `latest`: conflated to the newest tick of each symbol."""
 
 EPOCH = re.compile(r"[0-9a-z]{1,16}")
 SEQ_MAX = 2**53 - 1
@@ -42,7 +43,7 @@ SEQ_MAX = 2**53 - 1
 
 
 class Cursor(NamedTuple):
-    """A place in the feed: after `seq` of the publisher's life `epoch`."""
+    """A position in the feed: after `seq` of the publisher's life `epoch`."""
 
     epoch: str
     seq: int
@@ -51,9 +52,9 @@ class Cursor(NamedTuple):
         return f"{self.epoch}:{self.seq}"
 
     @staticmethod
-    @lru_cache(4096)   # a tick's cursor is named by all clients at about the same time
+    @lru_cache(4096)   # all clients name a tick's cursor at about the same time
     def parse(text: str) -> Cursor:
-        """Read `epoch:seq`; anything else is refused as `bad-cursor`."""
+        """Read `epoch:seq`. Raises `Refusal` (`bad-cursor`) for any other text."""
         epoch, colon, seq = text.partition(":")
         digits = seq.isascii() and seq.isdigit() and len(seq) <= 16
         if not colon or not EPOCH.fullmatch(epoch) or not digits or int(seq) > SEQ_MAX:
@@ -63,7 +64,7 @@ class Cursor(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a refusal is told over HTTP and over a WebSocket that is already open."""
+    """The codes of a refusal over HTTP and over a WebSocket that is already open."""
 
     http: int
     close: int
@@ -95,7 +96,7 @@ class Refusal(Exception):
     """A request that a server does not grant.
 
     `code` is a key of `REFUSALS`, `detail` a sentence, `resume` the cursor from which the client may
-    go on, where there is one.
+    continue, if there is one.
     """
 
     def __init__(self, code: str, detail: str, resume: Cursor | None = None) -> None:
@@ -106,24 +107,24 @@ class Refusal(Exception):
 
     @property
     def status(self) -> Status:
-        """The refusal's HTTP status and close code."""
+        """Return the refusal's HTTP status and close code."""
         return REFUSALS[self.code]
 
     def to_json(self) -> bytes:
-        """The body of the HTTP answer: `{"error", "detail"}` and, where there is one, `"resume"`."""
+        """Return the body of the HTTP answer: `{"error", "detail"}` and, if there is a cursor, `"resume"`."""
         fields = {"error": self.code, "detail": self.detail}
         if self.resume is not None:
             fields["resume"] = str(self.resume)
         return orjson.dumps(fields)
 
     def to_reason(self) -> str:
-        """A close frame's reason, at most 123 bytes: the word, and the cursor to resume from."""
+        """Return the reason for a close frame, at most 123 bytes: the word, and the cursor to resume from."""
         return self.code if self.resume is None else f"{self.code} {self.resume}"
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What a client asks for: a set of symbols (None: all) and how they are delivered."""
+    """The part of the feed that a client wants: a set of symbols (None: all) and the delivery mode."""
 
     symbols: frozenset[str] | None = None
     mode: Mode = "every"
@@ -131,14 +132,17 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A subscription and where to begin; `after` None means: from now on."""
+    """A subscription and its start; `after` None means: from now on."""
 
     subscription: Subscription
     after: Cursor | None
 
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> Request:
-        """Read `after`, `symbols` (comma-separated) and `mode` from a query; others are refused."""
+        """Read `after`, `symbols` (comma-separated) and `mode` from a query.
+
+        Raises `Refusal` for any other parameter and for a malformed value.
+        """
         unknown = sorted(set(query) - {"after", "symbols", "mode"})
         if unknown:
             known = "after, symbols, mode"
@@ -155,11 +159,11 @@ class Request:
         return cls(Subscription(symbols, "latest" if mode == "latest" else "every"), after)
 
     def to_query(self) -> str:
-        """The inverse of `parse`: the query string, without the question mark."""
+        """Return the query string, without the question mark; the inverse of `parse`."""
         parts = [f"after={self.after}"] if self.after is not None else []
         if self.subscription.symbols is not None:
             names = ",".join(sorted(self.subscription.symbols))
-            parts.append("symbols=" + names.replace("^", "%5E"))   # all else in a symbol may stand in a query
+            parts.append("symbols=" + names.replace("^", "%5E"))   # the others are allowed in a query
         if self.subscription.mode != "every":
             parts.append(f"mode={self.subscription.mode}")
         return "&".join(parts)
@@ -167,7 +171,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a server hands over at once. `ticks` are the feed's own lines."""
+    """The unit in which a server hands ticks over. `ticks` are the feed's own lines."""
 
     cursor: Cursor
     ticks: Sequence[bytes] = ()
@@ -177,12 +181,12 @@ class Batch:
 
     @property
     def bare(self) -> bool:
-        """Whether the batch may be pushed as its one bare tick: nothing is said but the tick."""
+        """Return True if the batch may be pushed as its single bare tick: there is nothing else in it."""
         return len(self.ticks) == 1 and not (self.more or self.conflated or self.dropped)
 
 
 def encode_batch(batch: Batch) -> bytes:
-    """A batch as JSON. The ticks' bytes are joined, not encoded again."""
+    """Return a batch as JSON. The ticks' bytes are joined, not encoded again."""
     head = b'{"cursor":"%s","more":%s' % (str(batch.cursor).encode(), b"true" if batch.more else b"false")
     if batch.conflated:
         head += b',"conflated":' + orjson.dumps(dict(batch.conflated))
@@ -202,28 +206,33 @@ class Received(NamedTuple):
 
 
 NONE_SKIPPED: Mapping[str, int] = {}
-"""What a batch that declares nothing is taken to declare."""
+"""The skips of a batch that declares none."""
 _new = tuple.__new__
 
 
 def tick_fields(tick: Any) -> dict[str, Any]:
-    """The fields of a decoded tick in the compact encoding; `due_ns`, which it lacks, is `NO_STAMP`."""
+    """Return the fields of a decoded tick in the compact encoding; `due_ns`, which it lacks, is
+    `NO_STAMP`.
+
+    Raises `ValueError` or `TypeError` if `tick` is not a sequence of five elements.
+    """
     index, seq, price, size, symbol = tick
     return {"index": index, "seq": seq, "due_ns": NO_STAMP, "symbol": symbol, "price": price, "size": size}
 
 
 def decode_batch(body: bytes) -> Received:
-    """The inverse of `encode_batch`. Anything that is not a batch raises `ValueError`."""
+    """Return the batch that `body` encodes; the inverse of `encode_batch`. Raises `ValueError` if it is
+    none."""
     return batch_of(orjson.loads(body))
 
 
 def batch_of(fields: Any) -> Received:
-    """The batch that decoded JSON stands for. Anything that is not a batch raises `ValueError`."""
+    """Return the batch that the decoded JSON represents. Raises `ValueError` if it is none."""
     try:
         cursor, ticks, more = Cursor.parse(fields["cursor"]), fields["ticks"], fields["more"]
         if ticks and type(ticks[0]) is list:
             ticks = [tick_fields(tick) for tick in ticks]
-        if len(fields) == 3:   # nothing was skipped: nearly always, and twice as fast as calling `Received`
+        if len(fields) == 3:   # nothing was skipped, as nearly always: twice as fast as calling `Received`
             return _new(Received, (cursor, ticks, more, NONE_SKIPPED, NONE_SKIPPED))
         conflated, dropped = fields.get("conflated", NONE_SKIPPED), fields.get("dropped", NONE_SKIPPED)
         return Received(cursor, ticks, more, conflated, dropped)

@@ -2,24 +2,24 @@
 
     encode_request(…) ──────────► bytes to send
     AnswerReader.feed(bytes) ───► None (more is needed) or one answer: its head and its body
-    expand(body, coding) ───────► what a compressed body says
+    expand(body, coding) ───────► the content of a compressed body
 
-What is read (RFC 9112): a status line, headers, and a body whose end is told by `Content-Length`, by
-`Transfer-Encoding: chunked`, or by a status that has none (1xx, 204, 304). Interim answers (1xx) are
-passed over, except 101: after it the connection speaks another protocol, and `rest` holds what already
-came of that. Anything else is a `BadAnswer`, also a body that only ends with the connection (a cut one
-could not be told from a whole one), two lengths, or bytes that nobody asked for.
+The accepted answers (RFC 9112) are: a status line, headers, and a body whose end is given by
+`Content-Length`, by `Transfer-Encoding: chunked`, or by a status that has no body (1xx, 204, 304). Interim
+answers (1xx) are skipped, except 101: after it the connection uses another protocol, and `rest` holds the
+first bytes of that. Anything else is a `BadAnswer`. This includes a body that only ends with the connection
+(a cut one could not be distinguished from a whole one), two lengths, and unexpected bytes.
 
 Every byte is counted once. After an answer, a `BadAnswer` or `abandon()`
 
     header_bytes + body_bytes + len(rest) = bytes fed since the reader was made
 
-where headers reach from the start line to the blank line, and the body is everything else, the sizes
-and line ends of chunks among it.
+where headers reach from the start line to the blank line, and the body is everything else, including the
+sizes and line ends of chunks.
 
-It is written out here, and not taken from a library, because it lies on the path that is measured and
-because no parser tells where a head ends; a whole answer in one read costs one search, and a head that
-other clients were told, too, is read once.
+This code is written here instead of taken from a library, because it is on the path that is measured and
+because no parser reports where a head ends. A whole answer in one read costs one search, and a head that
+other clients received too is parsed only once.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 HEAD_MAX = 65_536
-"""The longest head that is read, in bytes."""
+"""The longest head that is accepted, in bytes."""
 
 EXPANDED_MAX = 16 * 2**20
-"""The largest body that a compressed one may become, in bytes."""
+"""The largest size of a body after decompression, in bytes."""
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [^\r\n\0]*)?")
 FIELD_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -43,7 +43,7 @@ CHUNK_LINE_MAX = 1024
 
 
 class BadAnswer(Exception):
-    """The server's bytes are not an HTTP answer to what was asked."""
+    """The server's bytes are not an HTTP answer to the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +54,31 @@ class Head:
     headers: Mapping[bytes, bytes]
     """By names in lower case."""
     closes: bool
-    """Whether the server closes the connection after the answer."""
+    """True if the server closes the connection after the answer."""
     coding: bytes | None
-    """How the body is compressed."""
+    """The compression of the body; None if there is none."""
     length: int | None
-    """Bytes of the body; None: it is chunked, or this is not the answer yet (1xx)."""
+    """Bytes of the body; None if it is chunked, or if this is not the answer yet (1xx)."""
 
 
 Answer = tuple[Head, bytes]
-"""A complete answer, head and body; a plain tuple, since one of a class takes much longer to make."""
+"""A complete answer, head and body; a plain tuple, since creating an object of a class takes much longer."""
 
 
 def encode_request(target: str, head: bytes, more: bytes = b"") -> bytes:
-    """A GET request of the header lines `head` and `more`. It has no body, so these are all of its bytes."""
+    """Return a GET request with the header lines `head` and `more`. It has no body, so these are all its
+    bytes."""
     return b"GET %b HTTP/1.1\r\n%b%b\r\n" % (target.encode("ascii"), head, more)
 
 
 def expand(body: bytes, coding: bytes) -> bytes:
-    """A body that was compressed with `gzip` or `deflate` (RFC 9110, section 8.4.1)."""
+    """Return the content of a body that was compressed with `gzip` or `deflate` (RFC 9110, section 8.4.1).
+
+    Raises `BadAnswer` for another coding, a damaged body, or more than `EXPANDED_MAX` bytes.
+    """
     if coding.lower() not in (b"gzip", b"deflate"):
         raise BadAnswer(f"a body in the coding {coding[:80]!r}")
-    reader = zlib.decompressobj(zlib.MAX_WBITS | 32)   # either, told apart by their heads
+    reader = zlib.decompressobj(zlib.MAX_WBITS | 32)   # either coding, detected from the first bytes
     try:
         expanded = reader.decompress(body, EXPANDED_MAX)
     except zlib.error as error:
@@ -86,7 +90,8 @@ def expand(body: bytes, coding: bytes) -> bytes:
 
 @lru_cache(1024)
 def _parse_line(line: bytes) -> tuple[bytes, bytes]:
-    """The name and value of a header. Heads that differ have most of their lines in common."""
+    """Return the name and value of a header. Cached, since different heads have most of their lines in
+    common."""
     name, colon, value = line.partition(b":")
     if not colon or not FIELD_NAME.fullmatch(name) or b"\r" in value or b"\n" in value or b"\0" in value:
         raise BadAnswer(f"not a header: {line[:80]!r}")
@@ -95,7 +100,8 @@ def _parse_line(line: bytes) -> tuple[bytes, bytes]:
 
 @lru_cache(1024)
 def _parse_head(text: bytes) -> Head:
-    """Read a head, without its blank line. Clients that were told the same have the same head to read."""
+    """Return the head that `text` encodes, without its blank line. Cached, since many clients get the same
+    head."""
     first, *lines = text.split(b"\r\n")
     status_line = STATUS_LINE.fullmatch(first)
     if status_line is None:
@@ -111,7 +117,7 @@ def _parse_head(text: bytes) -> Head:
 
 
 def _body_length(status: int, headers: Mapping[bytes, bytes]) -> int | None:
-    """How many bytes of body follow; None: chunks, or a further head."""
+    """Return the number of bytes of body that follow; None for chunks, or for a further head."""
     if status < 200:
         return None
     if status in (204, 304):
@@ -134,12 +140,12 @@ class _Chunks:
 
     def __init__(self, at: int) -> None:
         self.at = at
-        """Up to where the buffer is understood."""
+        """The position up to which the buffer has been parsed."""
         self._parts: list[bytes] = []
         self._trailers = False
 
     def read(self, data: bytes | bytearray) -> bytes | None:
-        """The whole body, once its last chunk and trailers are in `data`."""
+        """Return the whole body once its last chunk and trailers are in `data`, else None."""
         while True:
             line_end = data.find(b"\r\n", self.at)
             if line_end < 0:
@@ -170,22 +176,23 @@ class _Chunks:
 
 
 class AnswerReader:
-    """Reads the answers of one connection, in whatever pieces they come."""
+    """Reads the answers of one connection, in any splitting of the bytes."""
 
     def __init__(self) -> None:
         self.header_bytes = 0
         self.body_bytes = 0
         self.rest = b""
-        """What followed a 101: the first bytes of the other protocol."""
+        """The bytes after a 101: the first bytes of the other protocol."""
         self.fed = 0
-        """All bytes so far, those of an answer that is not whole among them."""
+        """All bytes so far, including those of an incomplete answer."""
         self._pending = bytearray()
         self._head: Head | None = None
         self._chunks: _Chunks | None = None
         self._searched = 0
 
     def feed(self, data: bytes) -> Answer | None:
-        """Take what was received. An answer that is complete is returned, once."""
+        """Process received bytes. Return an answer when it is complete, once; else None. Raises
+        `BadAnswer`."""
         size = len(data)
         self.fed += size
         whole: bytes | bytearray = data
@@ -194,7 +201,7 @@ class AnswerReader:
                 self._pending += data
                 whole = self._pending
             elif self._head is None:
-                # One whole answer of a stated length: the case that is worth being fast.
+                # One whole answer of a stated length: the frequent case, which has to be fast.
                 text, blank_line, body = data.partition(b"\r\n\r\n")
                 if blank_line:
                     head, length = _parse_head(text), len(body)
@@ -215,7 +222,7 @@ class AnswerReader:
         return answer
 
     def abandon(self) -> None:
-        """No more will come of what was begun: count what there is of it, and expect a new answer."""
+        """Count the bytes of an incomplete answer, of which no more will come, and expect a new answer."""
         self.body_bytes = self.fed - self.header_bytes - len(self.rest)
         self._pending = bytearray()
         self._head = None
@@ -223,7 +230,7 @@ class AnswerReader:
         self._searched = 0
 
     def _read(self, data: bytes | bytearray) -> tuple[Answer | None, int]:
-        """The answer that `data` begins with, if it is whole, and how many bytes are done with."""
+        """Return the answer at the start of `data`, if it is complete, and the number of bytes consumed."""
         at = 0
         while self._head is None:
             end = data.find(b"\r\n\r\n", max(at, self._searched - 3))
@@ -241,7 +248,8 @@ class AnswerReader:
         return self._read_body(self._head, data, at)
 
     def _read_body(self, head: Head, data: bytes | bytearray, at: int) -> tuple[Answer | None, int]:
-        """The same for the body, which begins at `at`."""
+        """Return the answer whose body begins at `at`, if it is complete, and the number of bytes
+        consumed."""
         if head.status == 101:
             self.rest = bytes(data[at:])
             return (head, b""), len(data)
@@ -253,7 +261,7 @@ class AnswerReader:
         else:
             if self._chunks is None:
                 self._chunks = _Chunks(0)
-            # Positions count from the body's first byte, which is the buffer's once the head is gone.
+            # Positions count from the body's first byte, which begins the buffer once the head is removed.
             joined = self._chunks.read(data[at:] if at else data)
             if joined is None:
                 return None, at

@@ -1,16 +1,16 @@
-"""What a conversation carries beside its payload: the knobs that transports have in common.
+"""The options of a conversation beside its payload, which transports have in common.
 
-    request      start line · Host · [what the protocol needs] · [what the sender adds]
-                                      If-None-Match, Upgrade …    bare | browser | heavy | a list of one's own
-    answer       status line · [what the protocol needs] · [what the server adds, or a list of one's own]
+    request      start line · Host · [required by the protocol] · [added by the sender]
+                                      If-None-Match, Upgrade …    bare | browser | heavy | an own list
+    answer       status line · [required by the protocol] · [added by the server, or an own list]
 
-How heavy headers are decides what a poll costs, so a comparison has to say. `bare` is the least that
-works. `browser` is what Chrome sends with a same-origin `fetch()` or a `new WebSocket()`, but for the
-codings that our client can't read (br, zstd). `heavy` adds two kilobytes of cookies, as pages with a login,
-analytics and a consent banner have them. A list of one's own replaces these; the lines that the protocol
-needs are added to it, and where both name the same header the protocol's stands.
+The size of the headers decides the cost of a poll, so a comparison has to state it. `bare` is the minimum
+that works. `browser` is what Chrome sends with a same-origin `fetch()` or a `new WebSocket()`, except for
+the codings that our client can't read (br, zstd). `heavy` adds two kilobytes of cookies, like pages with a
+login, analytics and a consent banner. An own list in the scenario replaces these. The lines that the
+protocol needs are added to it, and if both name the same header, the protocol's line is used.
 
-Known weakness: headers are HTTP/1.1's. HTTP/2 would send most of them once a connection.
+Known weakness: headers are those of HTTP/1.1. HTTP/2 would send most of them only once per connection.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pydantic import AfterValidator
 from bench.scenario.fields import Table
 
 ORIGIN = "https://ticker.example"
-"""The page that a browser's WebSocket says it comes from; our servers are told to allow it."""
+"""The page that a browser's WebSocket names as its origin; our servers are configured to allow it."""
 
 COOKIES_BYTES = 2000
 
@@ -64,7 +64,7 @@ _UPGRADE = (
 
 
 def _header_line(line: str) -> str:
-    """`line`, if it is one that a list of one's own may hold."""
+    """Return `line` if it is allowed in a scenario's own list. Raises `ValueError` if it is not."""
     if not _LINE.fullmatch(line):
         raise ValueError('a header line that reads "Name: value", in ASCII')
     if _OF_THE_PROTOCOL.fullmatch(name_of(line)):
@@ -87,11 +87,11 @@ class Wire(Table):
     """Options that every transport has."""
 
     tls: bool = False
-    """Whether connections are encrypted (https, wss): TLS 1.3, with a certificate made for the trial."""
+    """If true, connections are encrypted (https, wss): TLS 1.3, with a certificate made for the trial."""
     headers: Literal["bare", "browser", "heavy"] = "bare"
-    """What requests carry: the least that works, what a browser sends, or that and 2 kB of cookies."""
+    """The headers of requests: the minimum that works, those of a browser, or those and 2 kB of cookies."""
     request_headers: HeaderLines = None
-    """Header lines ("Name: value") of each request, in place of those that `headers` stands for."""
+    """Header lines ("Name: value") of each request, in place of those that `headers` selects."""
     response_headers: HeaderLines = None
     """Header lines of each answer, in place of our server's own."""
 
@@ -100,22 +100,24 @@ class HttpWire(Wire):
     """Options that every polling transport has."""
 
     connection: Literal["keep-alive", "new"] = "keep-alive"
-    """Whether a client keeps its connection, or opens a new one for each poll."""
+    """`keep-alive`: a client keeps its connection. `new`: it opens a new one for each poll."""
     compression: Literal["none", "gzip", "deflate"] = "none"
-    """How the server compresses its answers where that makes them smaller."""
+    """The coding with which the server compresses its answers where that makes them smaller."""
     entity_tags: bool = True
-    """Whether answers carry an entity tag, and an unchanged one is answered 304."""
+    """If true, answers carry an entity tag, and an unchanged one is answered with 304."""
 
 
 def name_of(line: str) -> str:
-    """The name of a header line, in lower case."""
+    """Return the name of a header line, in lower case."""
     return line.partition(":")[0].lower()
 
 
 def answer_headers(wire: Wire, own: Mapping[str, str], keeps: bool) -> dict[str, str]:
-    """The headers of an answer: the list of one's own, if there is one, in place of the server's `own`.
+    """Return the headers of an answer: the scenario's own list, if there is one, in place of the server's
+    `own`.
 
-    What the list says of the connection is left out where the server closes or changes it (not `keeps`).
+    The list's `Connection` line is left out where the server closes or changes the connection (not
+    `keeps`).
     """
     if wire.response_headers is None:
         return dict(own)
@@ -124,20 +126,20 @@ def answer_headers(wire: Wire, own: Mapping[str, str], keeps: bool) -> dict[str,
 
 
 def origins(wire: Wire) -> list[str]:
-    """The browser origins that such requests come from, which a server has to allow."""
+    """Return the browser origins that such requests name, which a server has to allow."""
     if wire.request_headers is not None:
         return [line.split(": ", 1)[1] for line in wire.request_headers if name_of(line) == "origin"]
     return [] if wire.headers == "bare" else [ORIGIN]
 
 
 def hosts(wire: Wire) -> list[str]:
-    """The names that such requests call the server by, which it has to answer for."""
+    """Return the names by which such requests address the server, which it has to answer for."""
     listed = [line.split(": ", 1)[1] for line in wire.request_headers or () if name_of(line) == "host"]
     return [text.rpartition(":")[0] if re.search(r":\d*$", text) else text for text in listed]
 
 
 def cookies() -> str:
-    """A header line of `COOKIES_BYTES`: as many cookies of 90 bytes as there is room for."""
+    """Return a header line of `COOKIES_BYTES` bytes: as many cookies of 90 bytes as fit."""
     text, number = "Cookie: ", 0
     while len(text) < COOKIES_BYTES:
         value = "".join(chr(97 + (number * 31 + at * at * 7) % 26) for at in range(88))
@@ -147,7 +149,7 @@ def cookies() -> str:
 
 
 def fetch_head(wire: HttpWire, host: str) -> bytes:
-    """The header lines of a poll, without a conditional and without the blank line."""
+    """Return the header lines of a poll, without a conditional and without the blank line."""
     own = ["Connection: close"] if wire.connection == "new" else []
     if wire.compression != "none" and (wire.headers == "bare" or wire.request_headers is not None):
         own.append(f"Accept-Encoding: {wire.compression}")
@@ -155,7 +157,7 @@ def fetch_head(wire: HttpWire, host: str) -> bytes:
 
 
 def upgrade_head(wire: Wire, host: str, offer: str | None) -> bytes:
-    """The header lines of a WebSocket's upgrade but for its key; `offer` is the extension's."""
+    """Return the header lines of a WebSocket's upgrade except its key; `offer` is the extension's line."""
     own = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
     if offer is not None:
         own.append(f"Sec-WebSocket-Extensions: {offer}")

@@ -1,18 +1,19 @@
-"""What a conversation puts on the wire: what each kind of thing takes, times how often it happens.
+"""The bytes of a conversation on the wire: the size of each kind of message, times how often it is sent.
 
     Sizes (of a transport with its options) × Traffic (how often, by client) ─► columns of `clients.parquet`
 
     request           head                                             answered by exactly one
-    answer            head · batch · ticks · a comma between two · what is declared as skipped
+    answer            head · batch · ticks · a comma between two · declared skips
     empty answer      head · perhaps an empty batch
     pushed message    frame header · a bare tick or a batch
-    opening, closing  SYN, FIN, TLS flights, what a connection says before its first tick
+    opening, closing  SYN, FIN, TLS flights, messages of a connection before its first tick
 
 The bytes of each kind come from the project's own encoders (`wire` in each transport's `model`), so this
-only multiplies. Headers depend a little on what they announce (the digits of a length, the 2, 4 or 10
-bytes of a frame header): such sizes are `Steps`, taken at the mean size of a client's answers.
+module only multiplies. The size of a header depends a little on what it announces (the digits of a length,
+the 2, 4 or 10 bytes of a frame header). Such sizes are `Steps`, evaluated at the mean size of a client's
+answers.
 
-Whatever is written at once takes ⌈bytes / 1448⌉ segments, 1448 being the 1460 of our sockets less the
+Bytes that are written at once take ⌈bytes / 1448⌉ segments, 1448 being the 1460 of our sockets less the
 timestamp option. With TLS each write is a record, 22 bytes more.
 
 Bare acknowledgements follow from a few rules of Linux's TCP (`__tcp_cleanup_rbuf` in tcp.c,
@@ -22,18 +23,18 @@ Bare acknowledgements follow from a few rules of Linux's TCP (`__tcp_cleanup_rbu
 1. A side that does not converse acknowledges as soon as it has read. So a client that only listens sends
    one for each read, and a poller one for each answer.
 2. A side that sent within 40 ms of receiving converses (*pingpong*): its acknowledgement waits up to 40 ms
-   for data to ride on. So none is sent for an answer that the next request follows, nor for a request
+   for data to be sent with. So none is sent for an answer that the next request follows, nor for a request
    that is answered within 40 ms.
-3. If those 40 ms pass it acknowledges, and converses no more until it sends within 40 ms again. So of
+3. If those 40 ms pass, it acknowledges, and no longer converses until it sends within 40 ms again. So of
    requests that are held at random, a share p of them for less than 40 ms, 1 − p² are acknowledged.
-4. Both ends begin as listeners. To close takes three segments: a FIN each, and an acknowledgement by
-   whoever closed first.
+4. Both ends begin as listeners. Closing takes three segments: a FIN each, and an acknowledgement by the
+   side that closed first.
 
-Known weakness: the rules are of one kernel (Linux 6.x); others wait longer (Windows 200 ms) or count to
-three before they converse (Linux 5.x). By rule 0 a write of several segments gets one acknowledgement, as
-on loopback, where it comes at once; over a network it is every second segment. Holds are taken as independent
-of each other. Which end closes first is a race that only measuring can tell. What was sent again is none:
-nothing is lost here.
+Known weakness: the rules are those of one kernel (Linux 6.x). Others wait longer (Windows 200 ms) or count
+to three before they converse (Linux 5.x). By rule 0 a write of several segments gets one acknowledgement,
+as on loopback, where it arrives at once; over a network it is every second segment. Holds are assumed to be
+independent of each other. Which end closes first is a race that only a measurement can show.
+Retransmissions are zero: nothing is lost here.
 """
 
 from __future__ import annotations
@@ -49,20 +50,22 @@ from bench.wire.contract import Cursor, Subscription
 
 Numbers = npt.NDArray[np.float64]
 Steps = tuple[tuple[float, float], ...]
-"""Sizes that go by another: ((up to this much, so many bytes), …), rising; the last holds for all above."""
+"""Sizes as a function of another size: ((up to this size, this many bytes), …), rising; the last entry holds
+for everything above."""
 NONE: Steps = ((0.0, 0.0),)
 
 SEGMENT_PAYLOAD = 1448
-"""What a full segment carries: an MSS of 1460 less 12 bytes for the timestamp option."""
+"""The bytes in a full segment: an MSS of 1460 less 12 bytes for the timestamp option."""
 SEGMENT_BYTES = 52
 """IPv4 and TCP headers with the timestamp option, as in `measure.tcp`."""
 SYN_BYTES = 8
-"""What the options of a SYN have more."""
+"""Additional bytes of options in a SYN."""
 RECORD_BYTES = 22
-"""What a TLS 1.3 record adds: header 5, content type 1, tag 16 (RFC 8446 §5.2)."""
+"""Additional bytes of a TLS 1.3 record: header 5, content type 1, tag 16 (RFC 8446 §5.2)."""
 RECORD_MAX = 16_384
 DELAYED_ACK_S = 0.04
-"""How long a conversing side waits for data that its acknowledgement can ride on (Linux's TCP_DELACK_MIN)."""
+"""The time for which a conversing side delays an acknowledgement, waiting for data to send it with, in
+seconds (Linux's TCP_DELACK_MIN)."""
 
 ALL = Subscription()
 USUAL_CURSOR = Cursor("0000", 100)
@@ -70,32 +73,32 @@ USUAL_CURSOR = Cursor("0000", 100)
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Who talks about what: what the sizes of requests and answers depend on beside the options."""
+    """The inputs, other than the options, on which the sizes of requests and answers depend."""
 
     lines: tuple[bytes, ...]
-    """Some of the feed's own lines, as they stand for all: for compression, and symbols' names."""
+    """Some of the feed's own lines, as a sample: for compression, and for the symbols' names."""
     subscription: Subscription = ALL
     host: str = "127.0.0.1:40000"
-    """The server, as the Host header has it."""
+    """The server, as in the Host header."""
     cursor: Cursor = USUAL_CURSOR
-    """A cursor of the usual length."""
+    """A cursor of typical length."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """What opening or closing one connection takes beside the conversation."""
+    """The cost of opening or closing one connection, in addition to the conversation."""
 
     bytes_up: float = 0.0
     """TCP payload that no application sees: TLS."""
     bytes_down: float = 0.0
     data_up: float = 0.0
-    """Segments with it."""
+    """Segments with this payload."""
     data_down: float = 0.0
     acks_up: float = 0.0
     """Bare acknowledgements."""
     acks_down: float = 0.0
     control_up: float = 1.0
-    """A SYN or FIN."""
+    """SYN or FIN segments."""
     control_down: float = 1.0
 
 
@@ -108,66 +111,66 @@ SERVER_FIRST = Flight(acks_down=1.0)
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """A transport's bytes by kind, with its options: application bytes, before TLS and TCP."""
+    """The bytes of a transport with its options by kind: application bytes, before TLS and TCP."""
 
     request_bytes: float = 0.0
-    """A poll: start line to blank line."""
+    """A poll, from start line to blank line."""
     heads: Steps = NONE
     """The head of an answer with ticks, by the size of its body."""
     empty_head_bytes: float = 0.0
     """The head of an empty answer."""
     empty_body_bytes: float = 0.0
-    """The body of one: 0 for a 304, else an empty batch."""
+    """The body of an empty answer: 0 for a 304, else an empty batch."""
     batch_bytes: float = 0.0
-    """A batch around its ticks."""
+    """A batch without its ticks."""
     between_bytes: float = 1.0
-    """Between two ticks of a batch."""
+    """The separator between two ticks of a batch."""
     declaring_bytes: float = 0.0
-    """To declare any skips at all, in an answer."""
+    """The declaration of skips in an answer, without its symbols."""
     skip_bytes: float = 0.0
-    """To declare one symbol's."""
+    """The declaration of one symbol's skips."""
     frames: Steps = NONE
     """A pushed message's frame header, by the size of the message."""
     bare: bool = False
-    """Whether a tick that comes alone goes without a batch around it."""
+    """True if a single tick is sent without a batch around it."""
     pushes: bool = False
     parks: bool = False
     interval_s: float = 0.0
-    """From one request to the next; 0: the next leaves when the answer has come."""
+    """Time from one request to the next, in seconds; 0 if the next request follows the answer at once."""
     pace: str = ""
     """`rate`: the interval is counted from request to request; `delay`: from answer to request."""
     new_connection: bool = False
-    """Whether each request has a connection of its own."""
+    """True if each request has a connection of its own."""
     tls: bool = False
     opening: Flight = OPENING
     settling: Flight = Flight(control_up=0.0, control_down=0.0)
-    """What a new connection takes beside opening and closing: TLS that goes with the first request and its
-    answer, and what is acknowledged because neither side converses yet."""
+    """The cost of a new connection beside opening and closing: TLS messages sent with the first request and
+    its answer, and segments that are acknowledged because neither side converses yet."""
     closing: Flight = CLIENT_FIRST
     hello_bytes_up: float = 0.0
-    """The request that a connection of a push transport begins with."""
+    """The request with which a connection of a push transport begins."""
     hello_bytes_down: float = 0.0
-    """The head of its answer."""
+    """The head of the answer to this request."""
     greeting_bytes: float = 0.0
     """The first message with its frame header, without ticks."""
     pressed: Steps = ()
-    """The size of a compressed batch, by its number of ticks; empty: nothing is compressed."""
+    """The size of a compressed batch, by its number of ticks; empty if nothing is compressed."""
     pressed_bare_bytes: float = 0.0
     """The size of a compressed bare tick."""
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """How often things happened: an entry a client, or one for several together."""
+    """Counts of what happened: one entry per client, or one for several clients together."""
 
     requests: Numbers
     answers: Numbers
     """Answers with ticks, or pushed messages."""
     empty: Numbers
-    """Answers without."""
+    """Answers without ticks."""
     updates: Numbers
     payload_bytes: Numbers
-    """Of the updates, in the feed's own encoding."""
+    """Bytes of the updates, in the feed's own encoding."""
     connections: Numbers
     """Connections opened."""
     closed: Numbers
@@ -175,28 +178,28 @@ class Traffic:
     """Connections opened in the client's whole life."""
     closings: Numbers
     bare: Numbers
-    """Of the answers, those of one tick with nothing declared."""
+    """The part of `answers` with one tick and no declared skips."""
     declaring: Numbers
-    """Of the answers, those that declare skips."""
+    """The part of `answers` that declares skips."""
     skips: Numbers
-    """Symbols for which they do."""
+    """Symbols for which `declaring` answers declare skips."""
     reads: Numbers
-    """How often the client read: less than the answers where several were there at once."""
+    """The number of reads by the client: less than the answers if several were there at once."""
     followed: Numbers
-    """Answers that the next request followed within `DELAYED_ACK_S`."""
+    """Answers that were followed by the next request within `DELAYED_ACK_S`."""
     brief: Numbers
     """Share of the requests that the server held for less than `DELAYED_ACK_S`."""
 
 
 def traffic(sizes: Sizes, counts: Mapping[str, npt.ArrayLike]) -> Traffic:
-    """`Traffic` of a transport from counts, by the names of `Traffic` and of `records.CLIENTS`.
+    """Return the `Traffic` of a transport from counts, named as in `Traffic` and in `records.CLIENTS`.
 
-    `updates` and `payload_bytes` are needed. What else is not given has its usual value: no requests, no
-    connections, nothing skipped; an answer for each request and, for a push, each update; as many single
-    ticks as the answers leave room for; a read for each answer; `polls_late` for those followed at once where
-    requests are paced, and all where they are not. Requests are held for `held_s` on average, or for
-    `request_duration_ns`, in which the way to the server and back must then be short: at random times where
-    they are parked, else all about as long.
+    `updates` and `payload_bytes` are required. Every other count has a default: no requests, no connections,
+    no skips; one answer per request or, for a push, per update; as many single ticks as the number of answers
+    allows; one read per answer. By default `followed` is `polls_late` where requests are paced, and all
+    answers where they are not. Requests are held for `held_s` on average, or for `request_duration_ns`; the
+    transit to the server and back must then be short. The times are random where requests are parked, else
+    all about equal.
     """
     def of(name: str, usual: npt.ArrayLike) -> Numbers:
         return np.asarray(counts.get(name, usual), dtype=np.float64)
@@ -213,7 +216,7 @@ def traffic(sizes: Sizes, counts: Mapping[str, npt.ArrayLike]) -> Traffic:
     pause_s = sizes.interval_s - (duration_s if sizes.pace == "rate" else 0.0)
     followed = np.where(pause_s < DELAYED_ACK_S, answers + empty, of("polls_late", none))
     if sizes.new_connection:
-        brief, followed = none + sizes.tls, none   # what TLS says after a handshake acknowledges the request
+        brief, followed = none + sizes.tls, none   # TLS messages after a handshake acknowledge the request
     return Traffic(
         requests=requests, answers=answers, empty=empty, updates=updates,
         payload_bytes=of("payload_bytes", none), connections=connections,
@@ -228,10 +231,11 @@ def traffic(sizes: Sizes, counts: Mapping[str, npt.ArrayLike]) -> Traffic:
 
 
 def columns(sizes: Sizes, happened: Traffic) -> dict[str, Numbers]:
-    """The byte and segment columns of `records.CLIENTS`, an entry a client, not rounded.
+    """Return the byte and segment columns of `records.CLIENTS`, one entry per client, not rounded.
 
-    header_bytes_*, body_bytes_*, compressed_bytes_down, expanded_bytes_down, all of `COUNTED_BY_KERNEL` and
-    of `OPENING_AND_CLOSING`. `bench.stats.trial.bytes` makes parts of them that add up to the whole.
+    These are header_bytes_*, body_bytes_*, compressed_bytes_down, expanded_bytes_down, and all of
+    `COUNTED_BY_KERNEL` and `OPENING_AND_CLOSING`. `bench.stats.trial.bytes` splits them into parts that add
+    up to the total.
     """
     none = np.zeros_like(happened.updates)
     single, several = (happened.bare, happened.answers - happened.bare) if sizes.bare else (
@@ -271,13 +275,13 @@ def columns(sizes: Sizes, happened: Traffic) -> dict[str, Numbers]:
 
 
 Writes = list[tuple[Numbers, Numbers]]
-"""(how many, of how many bytes each)."""
+"""(number of writes, bytes of each)."""
 
 
 def _kernel(
     sizes: Sizes, happened: Traffic, found: Mapping[str, Numbers], up: Writes, down: Writes
 ) -> dict[str, Numbers]:
-    """What TCP makes of what was written."""
+    """Return the columns that the kernel counts, given the writes of both sides."""
     none = np.zeros_like(happened.updates)
     columns = dict.fromkeys((*COUNTED_BY_KERNEL, *OPENING_AND_CLOSING), none)
     columns |= {"openings": happened.openings, "closings": happened.closings}
@@ -310,7 +314,7 @@ def _kernel(
 
 
 def _acknowledged(sizes: Sizes, happened: Traffic, up: Writes, down: Writes) -> dict[str, Numbers]:
-    """Bare acknowledgements in each direction, by the rules above."""
+    """Return the number of bare acknowledgements in each direction, by the rules above."""
     asked, answered = happened.requests, happened.answers + happened.empty
     listened = happened.reads if sizes.pushes else np.maximum(answered - happened.followed, 0)
     return {
@@ -320,30 +324,31 @@ def _acknowledged(sizes: Sizes, happened: Traffic, up: Writes, down: Writes) -> 
 
 
 def _large(sizes: Sizes, writes: Writes) -> Numbers:
-    """How many of the writes take more than one segment."""
+    """Return the number of writes that take more than one segment."""
     return sum((times * (_segments(sizes, size) > 1) for times, size in writes), np.zeros_like(writes[0][0]))
 
 
 def _segments(sizes: Sizes, size: Numbers) -> Numbers:
-    """The segments of what is written at once."""
+    """Return the number of segments for `size` bytes written at once."""
     return np.ceil((size + _seals(sizes, size)) / SEGMENT_PAYLOAD)
 
 
 def _seals(sizes: Sizes, size: Numbers) -> Numbers:
-    """The bytes that TLS adds to what is written at once."""
+    """Return the bytes that TLS adds to `size` bytes written at once."""
     records = np.ceil(size / RECORD_MAX)
     return np.asarray(records * RECORD_BYTES if sizes.tls else np.zeros_like(size), dtype=np.float64)
 
 
 def _step(steps: Steps, size: Numbers) -> Numbers:
-    """The size that goes by `size`, whose last step holds for all above."""
+    """Return the value of `steps` at `size`; the last step holds for everything above."""
     limits, sizes = np.array(steps, dtype=np.float64).T
     place = np.searchsorted(limits, size, side="left")
     return np.asarray(sizes[np.minimum(place, len(sizes) - 1)], dtype=np.float64)
 
 
 def _between(points: Steps, at: Numbers) -> Numbers:
-    """The size at `at`, in a straight line between two points and beyond the last two."""
+    """Return the size at `at`, interpolated linearly between the points and extrapolated above the last
+    one."""
     places, sizes = np.array(points, dtype=np.float64).T
     found = np.interp(at, places, sizes)
     if len(places) > 1:
@@ -353,5 +358,5 @@ def _between(points: Steps, at: Numbers) -> Numbers:
 
 
 def _per(total: Numbers, count: Numbers) -> Numbers:
-    """total / count; 0 where there is nothing."""
+    """Return total / count, and 0 where the count is 0."""
     return np.divide(total, count, out=np.zeros_like(total), where=count > 0)
