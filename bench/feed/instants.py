@@ -1,12 +1,12 @@
-"""Instants as trade files have them: as whole nanoseconds since 1970, and back as they stand in the file.
+"""Instants of trade files: to whole nanoseconds since 1970, and back to the format of the file.
 
     1704067200.5 · 1704067200500 · …      epoch numbers: seconds below 1e11, then milliseconds below 1e14,
                                           microseconds below 1e17, nanoseconds beyond
     2024-01-01T00:00:00.5+09:00           dates and times of day in ISO 8601; without a zone they are UTC
 
 Numbers are read as whole numbers and never through a float, since a float of 1.4e9 seconds is off by 100 ns
-and more. Doubles in Parquet are taken to the microsecond, which they hold until 2255. What can't be the
-instant of a trade was misread and is no instant here: epoch numbers before 1991, dates before 1971.
+and more. Doubles in Parquet are read to the microsecond, a precision that they have until 2255. A value that
+can't be the instant of a trade was misread and is rejected: epoch numbers before 1991, dates before 1971.
 
 Known weakness: digits beyond the nanosecond are dropped.
 """
@@ -26,26 +26,26 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 INSTANT_MAX_NS = 7_258_118_400_000_000_000
-"""The year 2200. What lies beyond is a slip; 2262 is the last that 64 bits of nanoseconds can hold."""
+"""The year 2200. A later instant is a mistake; 64 bits of nanoseconds end in 2262."""
 NUMBER_MIN_NS = 662_688_000_000_000_000
 """The year 1991, for epoch numbers (see `bench.scenario.trade_formats.SECONDS`)."""
 DATE_MIN_NS = 31_536_000_000_000_000
-"""The year 1971, for dates: 1970 is what comes of a number that was converted in a wrong unit."""
+"""The year 1971, for dates: a number that was converted in a wrong unit gives a date in 1970."""
 UNITS_NS = ((1e11, 1_000_000_000), (1e14, 1_000_000), (1e17, 1_000))
-"""Epoch numbers below the first are in units of the second, in ns."""
+"""(bound, unit in ns): an epoch number below the bound is in this unit; above all bounds it is in ns."""
 UNIT_NAMES = {1_000_000_000: "seconds", 1_000_000: "milliseconds", 1_000: "microseconds", 1: "nanoseconds"}
 EPOCH_NUMBER = r"^[0-9]{1,19}(\.[0-9]*)?$"
 
 
 
 def timestamps(stamps: pa.Array) -> tuple[Ints, Bools]:
-    """Return Parquet's timestamps in ns, and which are missing or beyond what can be kept."""
+    """Return Parquet's timestamps in ns, and a mask of those that are missing or out of range."""
     scale = {"s": NS, "ms": 1_000_000, "us": 1_000, "ns": 1}[stamps.type.unit]
     return whole_numbers(stamps, scale)
 
 
 def whole_numbers(stamps: pa.Array, unit_ns: int) -> tuple[Ints, Bools]:
-    """Return whole numbers of a unit in ns, and which are missing or beyond what can be kept."""
+    """Return whole numbers of a unit in ns, and a mask of those that are missing or out of range."""
     missing = stamps.is_null().to_numpy(zero_copy_only=False)
     if pa.types.is_uint64(stamps.type):
         stamps = pc.min_element_wise(stamps, pa.scalar(2**63 - 1, pa.uint64()))
@@ -55,7 +55,7 @@ def whole_numbers(stamps: pa.Array, unit_ns: int) -> tuple[Ints, Bools]:
 
 
 def doubles(stamps: pa.Array, unit_ns: int) -> tuple[Ints, Bools]:
-    """Return doubles of a unit in ns, to the microsecond, and which are none."""
+    """Return doubles of a unit in ns, to the microsecond, and a mask of those that are no instants."""
     values = stamps.to_numpy(zero_copy_only=False)
     bad = ~(np.isfinite(values) & (values >= 0) & (values <= INSTANT_MAX_NS / unit_ns))
     micros = np.round(np.where(bad, 0, values) * (unit_ns // 1_000))
@@ -63,7 +63,7 @@ def doubles(stamps: pa.Array, unit_ns: int) -> tuple[Ints, Bools]:
 
 
 def unit_of(text: str) -> int | None:
-    """Return the unit of an epoch number in ns, from its magnitude; None for what is no number."""
+    """Return the unit of an epoch number in ns, from its magnitude; None if the text is no number."""
     try:
         number = abs(float(text))
     except ValueError:
@@ -72,14 +72,17 @@ def unit_of(text: str) -> int | None:
 
 
 def are_of_trades(instants: Ints, unit_ns: int | None) -> Bools:
-    """Tell which instants can be those of trades; `unit_ns` is that of their numbers, None for dates."""
+    """Return a mask of the instants that can be those of trades.
+
+    `unit_ns` is the unit of their epoch numbers, None for dates.
+    """
     least = DATE_MIN_NS if unit_ns is None else NUMBER_MIN_NS
     good: Bools = (instants >= least) & (instants <= INSTANT_MAX_NS)
     return good
 
 
 def number_as_ns(text: str, unit_ns: int) -> int:
-    """Return an epoch number in ns, without a float between; -1 for what is none."""
+    """Return an epoch number in ns, computed without a float; -1 if the text is not one."""
     found = re.fullmatch(r"([0-9]{1,19})(?:\.([0-9]*))?", text.strip())
     if not found:
         return -1
@@ -95,7 +98,7 @@ def as_number(instant_ns: int, unit_ns: int) -> str:
 
 
 def date_as_ns(text: str) -> int:
-    """Return a date and time in ns since 1970; -1 for what is none, or can't be kept."""
+    """Return a date and time in ns since 1970; -1 if the text is not one, or is out of range."""
     try:
         found = pd.to_datetime(pd.Series([text]), format="ISO8601", utc=True, errors="coerce")
         if found.isna().iloc[0]:
@@ -110,11 +113,11 @@ def as_iso(instant_ns: int) -> str:
 
 
 def dates(text: pa.Array) -> tuple[Ints, Bools]:
-    """Return dates and times in ISO 8601 in ns, and which are none."""
+    """Return ISO 8601 dates and times in ns, and a mask of the texts that are not valid."""
     try:
         times = pd.to_datetime(text.to_pandas(), format="ISO8601", utc=True, errors="coerce")
         instants = times.astype("datetime64[ns, UTC]").to_numpy(dtype="datetime64[ns]").astype(np.int64)
-    except (ValueError, TypeError, OverflowError):   # beyond what can be kept: find the row
+    except (ValueError, TypeError, OverflowError):   # out of range: find the row
         each = [date_as_ns(value) for value in text.to_pylist()]
         return np.array(each, dtype=np.int64), np.array([value < 0 for value in each])
     is_day = pc.utf8_length(text).to_numpy(zero_copy_only=False) <= len("2024-01-01")
@@ -122,7 +125,8 @@ def dates(text: pa.Array) -> tuple[Ints, Bools]:
 
 
 def epoch_numbers(text: pa.Array, unit_ns: int) -> tuple[Ints, Bools]:
-    """Return epoch numbers that are written out in ns, and which are none; exact to the nanosecond."""
+    """Return epoch numbers given as text in ns, exact to the nanosecond, and a mask of the texts that are
+    none."""
     bad = ~pc.match_substring_regex(text, EPOCH_NUMBER).to_numpy(zero_copy_only=False)
     if bad.any():
         text = pc.if_else(pa.array(bad), "0", text)

@@ -1,12 +1,12 @@
-"""The publisher's log: what was sent when, one file for each life.
+"""The publisher's log: the sending time of each tick, in one file for each life.
 
     feed.<epoch>.log     one record of 16 bytes for each index of the schedule:
                          sent_ns int64 | payload_bytes uint32 | seq uint32      (little-endian)
 
-An index that this life did not publish has seq 0. The file has its whole length from the start and
-is mapped into memory, so a record is a store and not a call to the kernel that could block on a disk,
-just when the next tick is due. A process that is killed leaves what it stored: the pages are the
-kernel's. `seq` is stored last, so a record that was cut off in the middle does not count.
+An index that this life did not publish has seq 0. The file has its full length from the start and
+is mapped into memory. So a record is a memory write and not a call to the kernel, which could block on
+a disk just when the next tick is due. The records of a process that is killed remain: the pages belong
+to the kernel. `seq` is stored last, so a record that was interrupted does not count.
 
 Known weakness: a machine that loses power loses the log; it loses the trial anyway.
 """
@@ -33,14 +33,14 @@ RECORDS = np.dtype([("sent_ns", "<i8"), ("payload_bytes", "<u4"), ("seq", "<u4")
 class FeedLog:
     """The log of one life, for a schedule of `ticks` ticks.
 
-    An epoch that has a log in `folder` already raises `FileExistsError`.
+    Raises `FileExistsError` if the epoch already has a log in `folder`.
     """
 
     def __init__(self, folder: Path, epoch: str, ticks: int) -> None:
         length = max(1, ticks) * RECORD.size
         fd = os.open(folder / f"feed.{epoch}.log", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
         try:
-            # Reserved, not only sized: a full disk is an error here, and a crash in the mapping.
+            # Reserve the space, not only the size: a full disk is an error here, but a crash in the mapping.
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(fd, 0, length)
             else:
@@ -50,7 +50,7 @@ class FeedLog:
             os.close(fd)
 
     def record(self, index: int, seq: int, sent_ns: int, payload_bytes: int) -> None:
-        """The tick `index` is being sent as the `seq`-th of the life."""
+        """Record that the tick `index` is being sent as the `seq`-th of this life."""
         RECORD.pack_into(self._map, index * RECORD.size, sent_ns, payload_bytes, seq)
 
     def close(self) -> None:
@@ -59,10 +59,11 @@ class FeedLog:
 
 
 def to_table(folder: Path, schedule: Schedule, warmup_ns: int) -> pa.Table:
-    """The trial's feed as a `records.FEED` table: every index of the schedule, all lives merged.
+    """Return the trial's feed as a `records.FEED` table: every index of the schedule, all lives merged.
 
-    `warmup_ns` is where the schedule's offsets begin on the run clock. An index that no life published
-    has null in `sent_ns`, `epoch`, `seq` and `payload_bytes`; one that two lives published is a bug.
+    `warmup_ns` is the start of the schedule's offsets on the run clock. An index that no life published
+    has null in `sent_ns`, `epoch`, `seq` and `payload_bytes`. Raises `AssertionError` if two lives published
+    the same index, which is a bug.
     """
     import pyarrow as pa  # here, since the publisher needs none of it
 

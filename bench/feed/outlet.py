@@ -1,17 +1,18 @@
-"""The publisher's TCP side: hands the same lines to every subscriber.
+"""The publisher's TCP side: sends the same lines to every subscriber.
 
     subscriber ─► after 9f2c:41        or `after -`: from the oldest tick that is held
     publisher  ─► {"feed":"tickertape/1","epoch":"9f2c","after":41,"head":57,"symbols":["AAA",…]}
-               ─► {"index":…,"seq":42,…}   tick by tick, for ever
+               ─► {"index":…,"seq":42,…}   tick by tick, without end
 
-The lines wait on one tape, and each subscriber is a cursor on it plus at most one chunk on its way to
-the kernel. So a subscriber that doesn't read costs a chunk, delays nobody, and is disconnected once
-its cursor has left the tape; it may come back and is then told of the hole by the header's `after`.
+The lines are kept on one tape (the newest ticks, up to a limit). Each subscriber is a cursor on it and at
+most one chunk on its way to the kernel. So a subscriber that doesn't read costs one chunk and delays no
+other. It is disconnected once its cursor has left the tape. It may come back; the `after` in the header
+then shows that ticks are missing.
 
-Writing is done at once, in the publisher's own call, and not when the loop comes round: the loop may
-be about to spin for the next tick. One that has fallen behind gets its chunks when the loop is free.
+Writing is done at once, in the publisher's own call, and not in the next turn of the loop: the loop may be
+about to spin for the next tick. A subscriber that has fallen behind gets its chunks when the loop is free.
 
-Accepting may fail for want of descriptors or memory. The listener then stays readable, and to try again at
+Accepting may fail for lack of descriptors or memory. The listener then stays readable, and retrying at
 once would be a loop that takes the core from the ticks. So the outlet tries again after `ACCEPT_PAUSE_S`,
 and logs the reason once; subscribers wait in the backlog meanwhile.
 
@@ -36,17 +37,17 @@ PROTOCOL = "tickertape/1"
 CHUNK_TICKS = 256
 HELLO_MAX_BYTES = 64
 HELLO_S = 10.0
-"""How long a subscriber may take to say where it begins."""
+"""The longest time that a subscriber may take to send its request, in seconds."""
 
 ACCEPT_PAUSE_S = 0.5
-"""How long new subscribers wait after one could not be accepted."""
+"""The time that new subscribers wait after one could not be accepted, in seconds."""
 
 ALL = Subscription()
 log = logging.getLogger("tickertape.feed")
 
 
 class Outlet:
-    """Listens on (`host`, `port`) and serves what is put on its tape."""
+    """Listens on (`host`, `port`) and serves the ticks that are appended to its tape."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, tape: Tape, symbols: Sequence[str], host: str, port: int
@@ -64,12 +65,13 @@ class Outlet:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port that it listens on."""
+        """Return the host and port that it listens on."""
         host, port = self._listener.getsockname()[:2]
         return host, port
 
     def publish(self) -> None:
-        """Send what is new on the tape to all who are current, and let go of those whose place left it."""
+        """Send the new ticks to all subscribers that are up to date; close those whose cursor has left the
+        tape."""
         for subscriber in list(self.subscribers):
             if subscriber.is_current:
                 subscriber.pump()
@@ -89,7 +91,7 @@ class Outlet:
         try:
             sock, _ = self._listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
-            return  # it was gone before we came
+            return  # it was gone before it could be accepted
         except OSError as error:
             self._let_wait(error)
             return
@@ -99,7 +101,7 @@ class Outlet:
         self.subscribers.add(_Subscriber(self, sock))
 
     def _let_wait(self, error: OSError) -> None:
-        """Accept nobody for a while; log why, once until it is over."""
+        """Accept no subscriber for a while; log the reason, once until accepting works again."""
         if not self._has_complained:
             self._has_complained = True
             log.warning("a subscriber can't be accepted, and waits: %s", error)
@@ -121,19 +123,19 @@ class _Subscriber:
         self._cursor: Cursor | None = None
         self._unsent: bytes | memoryview = b""
         self.is_current = False
-        """Whether it has all that the tape had: the next tick may be sent at once."""
+        """True if it has received everything on the tape: the next tick may be sent at once."""
         self._is_waiting = False
-        """Whether the loop watches for the socket to become writable."""
+        """True while the loop watches for the socket to become writable."""
         outlet.loop.add_reader(sock.fileno(), self._readable)
         self._hello_timer = outlet.loop.call_later(HELLO_S, self.close)
 
     @property
     def has_left_the_tape(self) -> bool:
-        """Whether it fell behind what is held, so that it can't go on."""
+        """Return True if it fell behind the oldest tick that is held, so that it can't continue."""
         return self._cursor is not None and self._cursor.seq < self._outlet.tape.oldest
 
     def pump(self) -> None:
-        """Send one chunk; if that was not all, go on when the loop finds the socket writable."""
+        """Send one chunk; send the rest, if any, when the loop finds the socket writable."""
         try:
             if not self._unsent and not self._next_chunk():
                 return self._become(current=True)
@@ -157,14 +159,14 @@ class _Subscriber:
         self._sock.close()
 
     def _next_chunk(self) -> bool:
-        """Take the next ticks off the tape; False if there are none."""
+        """Take the next ticks off the tape; return False if there are none."""
         batch = self._outlet.tape.read(ALL, self._cursor, CHUNK_TICKS)
         self._cursor = batch.cursor
         self._unsent = b"\n".join((*batch.ticks, b"")) if batch.ticks else b""
         return bool(batch.ticks)
 
     def _become(self, current: bool) -> None:
-        """Watch for writability exactly as long as there is something that could not be sent."""
+        """Watch for writability exactly as long as there are bytes that could not be sent."""
         if current and self._is_waiting:
             self._outlet.loop.remove_writer(self._sock.fileno())
         elif not current and not self._is_waiting:
@@ -187,7 +189,7 @@ class _Subscriber:
                 self._answer(self._request.partition(b"\n")[0])
 
     def _answer(self, line: bytes) -> None:
-        """Send the header and begin, or say what is wrong and close."""
+        """Send the header and begin, or send an error and close."""
         self._hello_timer.cancel()
         try:
             self._cursor = begin_at(self._outlet.tape, line)
@@ -206,13 +208,16 @@ class _Subscriber:
         self.pump()
 
     def _last_words(self, words: bytes) -> None:
-        with suppress(OSError):  # it is gone; there is nobody to tell
+        with suppress(OSError):  # it is gone already
             self._sock.send(words)
         self.close()
 
 
 def begin_at(tape: Tape, line: bytes) -> Cursor:
-    """Where a subscriber begins that asked with `line`; raises `Refusal` for a malformed request."""
+    """Return the cursor at which a subscriber begins that sent `line`.
+
+    Raises `Refusal` for a malformed request or a cursor beyond the head.
+    """
     assert tape.epoch is not None
     word, _, place = line.removesuffix(b"\r").partition(b" ")
     if word != b"after" or len(line) > HELLO_MAX_BYTES:

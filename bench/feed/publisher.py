@@ -1,6 +1,6 @@
 """The publisher: a process that sends each tick when it is due.
 
-    python -m bench.feed.publisher CONFIG         (a JSON file; talks over the lifeline)
+    python -m bench.feed.publisher CONFIG         (a JSON file; uses the control channel, `bench.lifeline`)
 
     ► {"ready": {"host", "port", "epoch"}}        it listens; subscribers may come
     ◄ {"start": {"warmup_ns": N}}                 the schedule's offset 0 is due at N on the run clock
@@ -8,16 +8,16 @@
     ► {"done": {"epoch", "published", "lateness_p50_ns", "lateness_p99_ns", "lateness_max_ns",
                   "priority"}}
 
-Open loop: due instants are the schedule's, whatever happens. A publisher that is late sends all that
-is due at once, none is skipped, and the lateness of each stands in the log (`bench.feed.log`).
+Open loop: due instants are those of the schedule, whatever happens. A publisher that is late sends all
+ticks that are due at once and skips none. The lateness of each is in the log (`bench.feed.log`).
 
-To be punctual it sleeps until shortly before the instant (`Alarm`) and spins the rest, at most
+To be punctual it sleeps until shortly before the instant (`Alarm`) and spins for the rest: at most
 400 µs, and never more than a tenth of the mean gap between ticks, so that spinning costs at most a
-tenth of a core: at 1000 ticks a second it spins 100 µs, at 10,000 it is late by a wake-up's length.
-Lines are encoded ahead while nothing is due, so that at the instant there is only a write.
+tenth of a core. At 1000 ticks per second it spins for 100 µs; at 10,000 it is late by the length of a
+wake-up. Lines are encoded ahead while nothing is due, so that at the due instant only a write is left.
 
-A process that is started with `warmup_ns` in its config is a second life: its first tick is the first
-that is due after its start; what lies between is never published. Each life has an epoch of its own
+A process that is started with `warmup_ns` in its config is a second life. Its first tick is the first
+that is due after its start; ticks due before that are never published. Each life has its own epoch
 and counts `seq` from 1.
 """
 
@@ -51,39 +51,39 @@ from bench.scenario.model import Feed
 
 SPIN_MAX_NS = 400_000
 SPIN_SHARE = 0.1
-"""Most of a core that spinning may take."""
+"""The largest share of a core that spinning may take."""
 AHEAD_TICKS = 256
 AHEAD_MARGIN_NS = 200_000
-"""No line is encoded ahead in the last stretch before the alarm."""
+"""No line is encoded ahead in the last stretch of this length before the alarm, in ns."""
 BURST_TICKS = 64
-"""Most ticks that are sent before the loop may see to other things."""
+"""The largest number of ticks that are sent before the loop may do other work."""
 NICE = -10
 
 
 class Config(BaseModel):
-    """What the runner asks for; see `bench.scenario.model.Feed` for the feed's own fields."""
+    """The configuration that the runner passes; see `bench.scenario.model.Feed` for the feed's own fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     feed: Feed
     seed: int
     horizon_s: float
-    """Ticks are due up to this long after warm-up began."""
+    """Ticks are due up to this long after the start of warm-up."""
     t0_s: float
-    """Where measuring begins, from the beginning of warm-up; a replay's `start` falls there."""
+    """The start of measuring, from the start of warm-up; a replay's `start` falls on it."""
     clock_origin_ns: int
     host: str = "127.0.0.1"
     port: int = 0
     hold_ticks: int = 65536
-    """Ticks that are held for subscribers that come back."""
+    """The number of ticks that are held for subscribers that come back."""
     folder: Path
-    """Where the log goes."""
+    """The folder of the log."""
     warmup_ns: int | None = None
-    """Set for a second life: where the schedule's offsets begin on the run clock."""
+    """Set for a second life: the start of the schedule's offsets on the run clock."""
 
 
 class Publisher:
-    """Sends a schedule's ticks to an outlet when they are due. All in the loop's thread."""
+    """Sends a schedule's ticks to an outlet when they are due. Everything runs in the loop's thread."""
 
     def __init__(
         self,
@@ -118,7 +118,11 @@ class Publisher:
         self._alarm.close()
 
     def lateness_ns(self) -> dict[str, int | None]:
-        """How late ticks were sent: median, 99th percentile (the nearest rank above) and worst."""
+        """Return the lateness of the ticks sent: median, 99th percentile (nearest rank above) and maximum, in
+        ns.
+
+        The values are None if no tick was sent.
+        """
         late = self._lateness_ns[: self.published]
         return {
             f"lateness_{name}_ns": int(np.percentile(late, share, method="higher")) if late.size else None
@@ -171,7 +175,7 @@ class Publisher:
 
 
 def spin_ns(schedule: Schedule) -> int:
-    """How long before an instant to wake: no longer than a tenth of the mean gap, nor than 400 µs."""
+    """Return the time to wake before an instant, in ns: a tenth of the mean gap, at most 400 µs."""
     if len(schedule) < 2:
         return SPIN_MAX_NS
     mean_gap_ns = int(schedule.offset_ns[-1] - schedule.offset_ns[0]) // (len(schedule) - 1)
@@ -179,7 +183,7 @@ def spin_ns(schedule: Schedule) -> int:
 
 
 def new_life(folder: Path, ticks: int) -> tuple[str, FeedLog]:
-    """An epoch that no earlier life in `folder` had, and its log."""
+    """Return an epoch that no earlier life in `folder` had, and its log."""
     while True:
         epoch = secrets.token_hex(2)
         try:
@@ -189,11 +193,11 @@ def new_life(folder: Path, ticks: int) -> tuple[str, FeedLog]:
 
 
 def raise_priority() -> str:
-    """Ask to run before others, which only some users may; the priority that we got.
+    """Ask for a higher priority, which only some users get, and return the priority obtained.
 
     As a real-time process (round robin) a wake-up preempts whatever runs on the core. A lower nice
     value alone does not do that: the wake-up then waits for the scheduler's next tick, up to 4 ms.
-    The kernel leaves a twentieth of each second to the others, whatever we do.
+    In both cases the kernel leaves a twentieth of each second to other processes.
     """
     with suppress(OSError, AttributeError):  # not allowed; not Linux
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
@@ -205,7 +209,7 @@ def raise_priority() -> str:
 
 
 def _listen(lifeline: Lifeline, publisher: Publisher, stop: Callable[[], None]) -> None:
-    """Do what the runner says; its end is ours."""
+    """Carry out the runner's messages; stop if the runner is gone."""
     messages = lifeline.receive_ready()
     if messages is None:
         stop()
@@ -218,7 +222,7 @@ def _listen(lifeline: Lifeline, publisher: Publisher, stop: Callable[[], None]) 
 
 
 async def run(config: Config, lifeline: Lifeline) -> None:
-    """One life, until the runner says stop or is gone."""
+    """Run one life, until the runner sends `stop` or is gone."""
     loop = asyncio.get_running_loop()
     clock = RunClock(config.clock_origin_ns)
     schedule = schedules.make(config.feed, config.seed, config.horizon_s, config.t0_s)
@@ -231,7 +235,7 @@ async def run(config: Config, lifeline: Lifeline) -> None:
     stopped = asyncio.Event()
     loop.add_reader(lifeline.fileno(), _listen, lifeline, publisher, stopped.set)
     gc.collect()
-    gc.freeze()  # a pass over all that stays for ever would cost milliseconds
+    gc.freeze()  # a collection over all permanent objects would cost milliseconds
     host, port = outlet.address
     lifeline.send({"ready": {"host": host, "port": port, "epoch": epoch}})
     if config.warmup_ns is not None:
@@ -246,7 +250,7 @@ async def run(config: Config, lifeline: Lifeline) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """The command; a mistake of the user's ends it with status 2."""
+    """Run the command and return its exit status; a user's mistake ends it with status 2."""
     lifeline = Lifeline.from_environment()
     if lifeline is None or len(arguments) != 1:
         print("The publisher is started by a run or by `tickertape serve`.", file=sys.stderr)  # noqa: T201

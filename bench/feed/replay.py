@@ -2,18 +2,18 @@
 
     TradeFile ─► batches of columns ─► instants, prices, sizes, symbols, each checked ─► Trades
 
-Which column is what, `bench.scenario.trade_formats` says; what wraps the file, `bench.feed.trade_files`
-takes off;
-timestamps are those of `bench.feed.instants`. One file has one unit, that of its first row.
+`bench.scenario.trade_formats` identifies the columns, `bench.feed.trade_files` unwraps the file, and
+`bench.feed.instants` reads the timestamps. One file has one unit, that of its first row.
 
-Trades must be sorted, or `sort` be set; equal timestamps stay in the file's order, since exchanges stamp
-several fills of one order alike. Instants with 300 days between two of them are refused, since something else
-was read as the time. Sizes stay whole where all of the file's are, otherwise they are floats.
+Trades must be sorted, unless `sort` is set. Equal timestamps stay in the file's order, since exchanges give
+several fills of one order the same stamp. Instants with a gap of more than 300 days are refused, since
+another column was read as the time. Sizes stay whole if all sizes of the file are; otherwise they are
+floats.
 
 Anything else is a `FeedFileError` that names the file, the row (counted from 1, without the header and empty
-lines), the column, what was found and what is allowed.
+lines), the column, the value found and the values allowed.
 
-Memory: a trade is kept in 28 bytes, and reading takes at most `BYTES_A_TRADE` for each at its peak.
+Memory: a trade is kept in 28 bytes, and reading takes at most `BYTES_A_TRADE` per trade at its peak.
 """
 
 from __future__ import annotations
@@ -56,20 +56,23 @@ from bench.scenario.replay import SYMBOL_PATTERN, Replay
 from bench.scenario.trade_formats import Asked
 
 BYTES_A_TRADE = 100
-"""What reading takes at most for each trade, beside what any file takes."""
+"""The largest memory that reading takes per trade, in addition to what any file takes."""
 SYMBOLS_MAX = 100_000
-"""A column with more different values holds no symbols."""
+"""A column with more different values than this does not hold symbols."""
 SYMBOL_UNNAMED = "SYMBOL"
-"""The symbol of a file that has no column of symbols, where the user names none."""
+"""The symbol of a file without a column of symbols, if the user names none."""
 
 GAP_MAX_NS = 300 * 86_400 * NS
-"""Most time between two trades that follow each other."""
+"""The largest time between two successive trades."""
 PRICES = (1e-15, 1e15)
 Floats = npt.NDArray[np.float64]
 
 
 def read(replay: Replay, most: int | None = None) -> Trades:
-    """Return the trades of `replay.file`; raises `FeedFileError`, also beyond `most` of them."""
+    """Return the trades of `replay.file`.
+
+    Raises `FeedFileError` if the file can't be replayed, or has more than `most` trades.
+    """
     path = Path(replay.file)
     if trade_store.is_one(path):
         trades = trade_store.load(path)
@@ -90,16 +93,18 @@ def read(replay: Replay, most: int | None = None) -> Trades:
 
 
 def offsets_ns(trades: Trades, speed: float, t0_s: float) -> Ints:
-    """Return when each trade is due, from the beginning of warm-up, in ns; `start` is due at `t0_s`."""
+    """Return the due time of each trade from the start of warm-up, in ns; `start` is due at `t0_s`."""
     since_start = (trades.instant_ns - trades.start_ns) / speed
     return round(t0_s * NS) + np.floor(since_start).astype(np.int64)
 
 
 def opening(trades: Trades, begin: int) -> Ints:
-    """Return the place of each symbol's last trade before the place `begin`; of its first one where it has
-    none there."""
+    """Return the position of each symbol's last trade before the position `begin`.
+
+    For a symbol without one, return the position of its first trade.
+    """
     symbol, found = trades.symbol, np.empty(len(trades.symbols), dtype=np.int64)
-    found[symbol[begin:][::-1]] = np.arange(begin, len(symbol))[::-1]   # of several, the last one stays
+    found[symbol[begin:][::-1]] = np.arange(begin, len(symbol))[::-1]   # the last assignment remains
     found[symbol[:begin]] = np.arange(begin)
     return found
 
@@ -114,7 +119,7 @@ def during(trades: Trades, speed: float, horizon_s: float, t0_s: float) -> Trade
 
 
 class _Columns:
-    """The columns of a file's trades, as its batches are added."""
+    """The columns of a file's trades, built up from its batches."""
 
     def __init__(self, path: Path, replay: Replay) -> None:
         self.path = path
@@ -127,7 +132,7 @@ class _Columns:
         self._codes: dict[str, int] = {}
         self._unit_ns: int | None = None
         self._last: object = None
-        """The timestamp of the last row, as it stands in the file."""
+        """The timestamp of the last row, as it is in the file."""
 
     def add(self, batch: Batch) -> None:
         """Check a batch and keep its numbers."""
@@ -146,7 +151,7 @@ class _Columns:
         self.rows += len(stamps)
 
     def trades(self, sha256: str | None) -> Trades:
-        """Return all that was added, sorted."""
+        """Return all trades that were added, sorted."""
         instants, symbol = _joined(self._instants), _joined(self._symbols)
         price, size = _joined(self._prices), _joined(self._sizes)
         if self.replay.sort and np.any(np.diff(instants) < 0):
@@ -166,7 +171,7 @@ class _Columns:
         )
 
     def _fail(self, row: int, column: str, found: Any, allowed: str) -> NoReturn:
-        """Refuse the value in `row` (counted from 0) of the batch that is being added."""
+        """Raise `FeedFileError` for the value in `row` (counted from 0) of the batch that is being added."""
         raise FeedFileError(f"{self.path}: row {self.rows + row + 1}, {column}: found {told(_plain(found))}, "
                             f"allowed is {allowed}")
 
@@ -204,7 +209,7 @@ class _Columns:
         return found
 
     def _check_sorted(self, stamps: pa.Array, instants: Ints) -> None:
-        """Refuse a row that is earlier than the one before."""
+        """Refuse a row that is earlier than the row before."""
         last_ns = self._instants[-1][-1] if self._instants else instants[0]
         backwards = np.diff(instants, prepend=last_ns) < 0
         if backwards.any():
@@ -216,7 +221,7 @@ class _Columns:
         self._last = stamps[-1].as_py()
 
     def _check_gaps(self, instants: Ints) -> None:
-        """Refuse instants that lie too far apart to be those of trades."""
+        """Refuse instants that are too far apart to be those of trades."""
         gaps = np.diff(instants)
         if gaps.size and gaps.max() > GAP_MAX_NS:
             row = int(np.argmax(gaps))
@@ -232,7 +237,7 @@ class _Columns:
             column = column.dictionary_decode()
         try:
             text = column.cast(pa.string())
-            text.validate(full=True)   # the library takes what is in a Parquet file for UTF-8
+            text.validate(full=True)   # the library assumes that a Parquet file has UTF-8
         except (pa.ArrowInvalid, UnicodeDecodeError):
             row = next((row for row, value in enumerate(column) if not _is_utf8(value)), 0)
             raise FeedFileError(f"{self.path}: row {self.rows + row + 1}, {name}: found bytes that are no "
@@ -255,10 +260,10 @@ class _Columns:
         if not good.all():
             row = int(np.argmin(good))
             self._fail(row, name, text[row].as_py(), allowed)
-        return np.array(numbers, dtype=np.float64)   # of its own, so that the batch can go
+        return np.array(numbers, dtype=np.float64)   # a copy, so that the batch can be freed
 
     def _symbols_of(self, batch: Batch) -> npt.NDArray[np.int32]:
-        """Return each trade's symbol as a number, by the order in which symbols first came."""
+        """Return each trade's symbol as a number, in the order in which symbols first occur."""
         if "symbol" not in batch:
             return np.zeros(len(batch["timestamp"]), dtype=np.int32)
         coded = self._texts(batch["symbol"], "symbol").dictionary_encode()
@@ -277,7 +282,7 @@ class _Columns:
         return codes
 
     def _one_symbol(self) -> str:
-        """Return the symbol of a file without a column of them."""
+        """Return the symbol of a file without a column of symbols."""
         name = self.replay.symbol if self.replay.symbol is not None else SYMBOL_UNNAMED
         if not re.fullmatch(SYMBOL_PATTERN, name):
             raise FeedFileError(f"feed.replay.symbol for {self.path}: found {name!r}, allowed is a name "
@@ -287,25 +292,25 @@ class _Columns:
 
 
 def _joined(parts: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """Return the parts as one array, and let go of them."""
+    """Return the parts as one array, and release them."""
     whole = np.concatenate(parts)
     parts.clear()
     return whole
 
 
 def _whole_if_all_are(numbers: Floats) -> Ints | Floats:
-    """Return the sizes as whole numbers where all of them are."""
+    """Return the sizes as whole numbers if all of them are, else as floats."""
     is_whole = (numbers == np.floor(numbers)) & (numbers < 2**53)
     return numbers.astype(np.int64) if is_whole.all() else numbers
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of a file as it can be told."""
+    """Return a value of a file in a form that can be printed."""
     return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else value
 
 
 def _is_utf8(value: Any) -> bool:
-    """Tell whether an element of a column can be read as text."""
+    """Return True if an element of a column can be read as text."""
     try:
         value.as_buffer().to_pybytes().decode() if value.is_valid else None
     except UnicodeDecodeError:
@@ -314,8 +319,11 @@ def _is_utf8(value: Any) -> bool:
 
 
 def _start(path: Path, start: str | None, instant_ns: Ints, unit_ns: int | None) -> int:
-    """Return `start` in ns since 1970, read exactly as the file's own timestamps are; it must lie within the
-    file."""
+    """Return `start` in ns since 1970, read exactly like the file's own timestamps; the first trade's by
+    default.
+
+    Raises `FeedFileError` if it is not within the file.
+    """
     first, last = int(instant_ns[0]), int(instant_ns[-1])
     if start is None:
         return first

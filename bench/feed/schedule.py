@@ -2,35 +2,37 @@
 
     (scenario's feed, seed, horizon) ─► offset, symbol, price, size of each tick
 
-Offsets count from where warm-up begins; a tick's index is its place in their order. Load is open
+Offsets count from the start of warm-up; a tick's index is its place in their order. Load is open
 loop: nothing that happens in a trial moves an offset.
 
-A feed opens with one tick of each symbol at offset 0, in the order of `symbols`, as a market's snapshot
-does: so that every client that has had time to ask knows something of every symbol when measuring begins.
-A replay opens with each symbol's last trade before; a symbol without one, with its first trade to come.
-These opening ticks come on top of the rate, and before t0, so no count of the window holds them.
+A feed opens with one tick of each symbol at offset 0, in the order of `symbols`, like the snapshot of a
+market. So every client that has had time to ask knows a price of every symbol when measuring begins. A
+replay opens with each symbol's last trade before, or, for a symbol without one, with its first trade to
+come. These opening ticks are in addition to the rate, and before t0, so no count of the window includes
+them.
 
     constant   every 1/rate, from a phase drawn from the seed (else it would lock to a poll's phase)
     poisson    independent of one another, `rate_per_s` on average
-    bursty     a Hawkes process: each tick sets off others
+    bursty     a Hawkes process: each tick triggers others
     replay     the gaps of a file of real trades
 
 Hawkes, with branching ratio n and an exponential kernel of mean `decay_s`:
 
     λ(t) = μ + Σ_{t_i < t} (n / decay_s) · exp(−(t − t_i) / decay_s),    μ = rate · (1 − n)
 
-It is simulated as what it is, a branching process: immigrants at rate μ; each tick has Poisson(n)
-children at exponential delays (Hawkes and Oakes 1974). That is exact, apart from the start: clusters
-that begin before the schedule are followed from 20 mean lives of the memory, decay_s / (1 − n), so the
-rate at its beginning is short of its stationary value by e⁻²⁰. In wide windows the variance of the
-counts is 1 / (1 − n)² times their mean (1 for Poisson).
+It is simulated as a branching process: immigrants at rate μ; each tick has Poisson(n) children at
+exponential delays (Hawkes and Oakes 1974). That is exact, apart from the start: clusters that begin before
+the schedule are followed from 20 mean lives of the memory, decay_s / (1 − n), so the rate at its beginning
+is below its stationary value by e⁻²⁰. In wide windows the variance of the counts is 1 / (1 − n)² times their
+mean (1 for Poisson).
 
-Prices are random walks on a grid of 0.01, one for each symbol; sizes are log-normal. They make the
-payload look like one and mean nothing else.
+Prices are random walks on a grid of 0.01, one for each symbol; sizes are log-normal. They give the
+payload a realistic form and have no other meaning.
 
-Known weaknesses: a file of many thousand symbols opens with as many ticks for each client that wants all
-of them, and they take their time. A branching ratio near 1 needs a past of rate · 20 · decay_s / (1 − n)
-ticks; at 0.99999 that takes seconds. A replay whose file ends before the horizon falls silent there.
+Known weaknesses: a file of many thousand symbols opens with one tick per symbol for each client that wants
+all of them, and delivering these takes time. A branching ratio near 1 needs a past of
+rate · 20 · decay_s / (1 − n) ticks; at 0.99999 that takes seconds. A replay whose file ends before the
+horizon sends nothing more after that.
 """
 
 from __future__ import annotations
@@ -59,9 +61,9 @@ class Schedule:
     """All ticks of a trial, by index."""
 
     offset_ns: npt.NDArray[np.int64]
-    """When each is due, from the beginning of warm-up; sorted."""
+    """The due time of each tick, from the start of warm-up, in ns; sorted."""
     symbol: npt.NDArray[np.int32]
-    """Place in `symbols`."""
+    """Each tick's position in `symbols`."""
     symbols: tuple[str, ...]
     price: Floats
     size: npt.NDArray[np.int64] | Floats
@@ -72,14 +74,15 @@ class Schedule:
         return len(self.offset_ns)
 
     def tick(self, index: int, seq: int, due_ns: int) -> Tick:
-        """The tick `index`, as the `seq`-th of its epoch, due at `due_ns` on the run clock."""
+        """Return the tick `index`, as the `seq`-th of its epoch, due at `due_ns` on the run clock."""
         price = float(self.price[index])
         bids, asks = self._book(index, price) if self.book_levels else ((), ())
         symbol = self.symbols[self.symbol[index]]
         return Tick(index, seq, due_ns, symbol, price, self.size[index].item(), bids, asks)
 
     def _book(self, index: int, price: float) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
-        """Levels a thousandth of the price's power of ten apart, their sizes from (seed, index)."""
+        """Return levels a thousandth of the price's power of ten apart, with sizes drawn from (seed,
+        index)."""
         decimals = 3 - int(np.floor(np.log10(price)))
         depth = np.arange(1, self.book_levels + 1) / 10.0**decimals
         levels = np.arange(2 * self.book_levels, dtype=np.uint64)
@@ -89,11 +92,12 @@ class Schedule:
         return tuple(bids), tuple(asks)
 
     def first_due_from(self, offset_ns: int) -> int:
-        """The first index that is due at `offset_ns` or later; `len(self)` if there is none."""
+        """Return the first index that is due at `offset_ns` or later; `len(self)` if there is none."""
         return int(np.searchsorted(self.offset_ns, offset_ns, side="left"))
 
     def last_index(self, from_ns: int, to_ns: int) -> dict[str, int]:
-        """For each symbol with a tick whose offset is in [from_ns, to_ns): the last one's index."""
+        """Return the index of the last tick with an offset in [from_ns, to_ns), for each symbol that has
+        one."""
         first, end = self.first_due_from(from_ns), self.first_due_from(to_ns)
         places, from_the_end = np.unique(self.symbol[first:end][::-1], return_index=True)
         return {
@@ -102,17 +106,17 @@ class Schedule:
         }
 
     def due_by_symbol(self, from_ns: int, to_ns: int) -> dict[str, int]:
-        """For each symbol with a tick whose offset is in [from_ns, to_ns): how many it has there."""
+        """Return the number of ticks with an offset in [from_ns, to_ns), for each symbol that has one."""
         within = self.symbol[self.first_due_from(from_ns) : self.first_due_from(to_ns)]
         places, counts = np.unique(within, return_counts=True)
         return {self.symbols[place]: int(count) for place, count in zip(places, counts, strict=True)}
 
 
 def make(feed: Feed, seed: int, horizon_s: float, t0_s: float, trades: Trades | None = None) -> Schedule:
-    """Return all ticks that are due within `horizon_s` of the beginning of warm-up.
+    """Return all ticks that are due within `horizon_s` of the start of warm-up.
 
     `t0_s` is the offset at which measuring begins; a replay's `start` falls on it. `trades` are those of the
-    replayed file where it was read already. A file that can't be replayed raises `FeedFileError`.
+    replayed file, if it was read already. Raises `FeedFileError` if the file can't be replayed.
     """
     if feed.schedule == "replay":
         return _replayed(feed, seed, horizon_s, t0_s, trades)
@@ -139,25 +143,26 @@ def make(feed: Feed, seed: int, horizon_s: float, t0_s: float, trades: Trades | 
 
 
 def symbol_names(count: int) -> tuple[str, ...]:
-    """AAA, AAB, …, ZZZ."""
+    """Return the names of `count` symbols: AAA, AAB, …, ZZZ."""
     letters = string.ascii_uppercase
     return tuple(letters[n // 676] + letters[n // 26 % 26] + letters[n % 26] for n in range(count))
 
 
 def constant(rng: np.random.Generator, rate_per_s: float, horizon_s: float) -> Floats:
-    """Instants in [0, horizon), 1/rate apart."""
+    """Return instants in [0, horizon), in seconds, 1/rate apart."""
     places = np.arange(int(rate_per_s * horizon_s) + 1, dtype=np.float64)
     instants: Floats = (places + rng.random()) / rate_per_s
     return instants[instants < horizon_s]
 
 
 def poisson(rng: np.random.Generator, rate_per_s: float, from_s: float, to_s: float) -> Floats:
-    """Sorted instants of a Poisson process in [from, to)."""
+    """Return the sorted instants of a Poisson process in [from, to), in seconds."""
     return np.sort(rng.uniform(from_s, to_s, rng.poisson(rate_per_s * (to_s - from_s))))
 
 
 def hawkes(rng: np.random.Generator, rate_per_s: float, bursts: Bursts, horizon_s: float) -> Floats:
-    """Sorted instants of a Hawkes process in [0, horizon), stationary from the start."""
+    """Return the sorted instants of a Hawkes process in [0, horizon), in seconds, stationary from the
+    start."""
     ratio, decay_s = bursts.branching_ratio, bursts.decay_s
     past_s = MEMORY_LIVES * decay_s / (1 - ratio)
     parents = poisson(rng, rate_per_s * (1 - ratio), -past_s, horizon_s)
@@ -171,7 +176,7 @@ def hawkes(rng: np.random.Generator, rate_per_s: float, bursts: Bursts, horizon_
 
 
 def _walks(rng: np.random.Generator, symbol: npt.NDArray[np.int32], symbols: int) -> Floats:
-    """Each tick's price: a random walk in cents for each symbol, turned back at one cent."""
+    """Return each tick's price: a random walk in cents for each symbol, reflected at one cent."""
     start = rng.integers(2_000, 8_000, symbols)
     by_symbol = np.argsort(symbol, kind="stable")
     steps = rng.integers(-2, 3, symbol.size)
@@ -185,8 +190,8 @@ def _walks(rng: np.random.Generator, symbol: npt.NDArray[np.int32], symbols: int
 
 
 def _replayed(feed: Feed, seed: int, horizon_s: float, t0_s: float, trades: Trades | None) -> Schedule:
-    """Return the opening, and the file's trades that fall within the horizon."""
-    from bench.feed import replay  # here, since pandas costs half a second that other schedules don't need
+    """Return the opening, and the file's trades that are due within the horizon."""
+    from bench.feed import replay  # here, since pandas takes half a second to import
 
     if trades is None:
         trades = replay.read(feed.replay)
@@ -207,7 +212,7 @@ def _replayed(feed: Feed, seed: int, horizon_s: float, t0_s: float, trades: Trad
 
 
 def _hash(seed: int, index: int, levels: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """SplitMix64's finaliser (Steele, Lea and Flood 2014) over (seed, index, level)."""
+    """Return SplitMix64's finaliser (Steele, Lea and Flood 2014) of (seed, index, level)."""
     mask = 2**64 - 1
     start = np.uint64((seed * 0x9E3779B97F4A7C15 + index * 0xD1B54A32D192ED03) & mask)
     mixed = start + (levels + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)

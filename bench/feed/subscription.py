@@ -1,22 +1,23 @@
-"""A server's end of the feed: keeps a tape full.
+"""A server's end of the feed: keeps a tape (the ticks that the server still holds) full.
 
           ┌──────────────────── a pause, 50 ms to 1 s, jittered ◄───────────────┐
           ▼                                                                     │
     connect ─► "after <cursor>" ─► header ─► tick, tick, … ─► connection lost ──┘
                                      │
-                                     ├ goes on where the tape ends: nothing was missed
+                                     ├ continues at the end of the tape: nothing was missed
                                      └ other epoch, or a hole: the tape begins anew
 
-Whatever comes in one read is put on the tape, then the owner is told once (`on_ticks`), so that it can
-serve all of it together. A new life of the publisher is told in the same way, even without a tick.
+All ticks of one read are appended to the tape, then the owner is called once (`on_ticks`), so that it can
+serve all of them together. It is called in the same way for a new life of the publisher, even without a
+tick.
 
 A server that has just started is ready once its tape has reached the head that the header named, and not
-before: what its clients saw before the restart is then on the tape, or known to have left it.
+before. The ticks that its clients saw before the restart are then on the tape, or known to have left it.
 
-The pause starts at 50 ms and doubles up to 1 s, each time drawn evenly from half to the whole of it,
+The pause starts at 50 ms and doubles up to 1 s, each time drawn uniformly from half to the whole of it,
 so that many servers don't come back in step. A connection that brought a header resets it.
 
-A feed that doesn't speak the protocol is treated like one that is gone: logged, and tried again.
+A feed that doesn't follow the protocol is treated like one that is gone: logged, and tried again.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ log = logging.getLogger("tickertape.feed")
 
 
 class FeedSubscription:
-    """Connects to the publisher at (`host`, `port`) for ever, and appends its ticks to `tape`.
+    """Connects to the publisher at (`host`, `port`) again and again, and appends its ticks to `tape`.
 
-    `on_ticks` is called after each read that changed the tape; it runs in the loop's read callback, so
+    `on_ticks` is called after each read that changed the tape. It runs in the loop's read callback, so
     it must be quick.
     """
 
@@ -82,12 +83,15 @@ class FeedSubscription:
             await asyncio.sleep(random.uniform(pause_s / 2, pause_s))
 
     def hello(self) -> bytes:
-        """The request for what the tape doesn't have yet."""
+        """Return the request for the ticks that the tape doesn't have yet."""
         after = "-" if self.tape.epoch is None else f"{self.tape.epoch}:{self.tape.head}"
         return f"after {after}\n".encode()
 
     def take_header(self, line: bytes) -> None:
-        """Go on, or begin the tape anew where the feed doesn't."""
+        """Continue the tape, or begin it anew if the feed doesn't continue at its end.
+
+        Raises `ValueError` if the line is not a header of this protocol.
+        """
         header: dict[str, Any] = orjson.loads(line)
         if header.get("feed") != PROTOCOL or not EPOCH.fullmatch(header["epoch"]):
             raise ValueError(f"the feed answers {line[:120]!r}")
@@ -100,7 +104,8 @@ class FeedSubscription:
         self.feed_connections += 1
 
     def take_ticks(self, lines: list[bytes]) -> None:
-        """Append ticks, one a line."""
+        """Append ticks, one per line. Raises `ValueError`, `KeyError` or `TypeError` if a line is not a
+        tick."""
         for line in lines:
             fields = orjson.loads(line)
             if type(fields) is list:
@@ -109,14 +114,14 @@ class FeedSubscription:
         self.ticks += len(lines)
 
     def changed(self) -> None:
-        """Tell the owner."""
+        """Notify the owner of new ticks; set `ready` if the tape has caught up."""
         if self.tape.head >= self._head_named:
             self.ready.set()
         self._on_ticks()
 
 
 class _Connection(asyncio.Protocol):
-    """One connection: cuts what comes into lines."""
+    """One connection: splits the received bytes into lines."""
 
     def __init__(self, feed: FeedSubscription, lost: asyncio.Future[None]) -> None:
         self._feed = feed

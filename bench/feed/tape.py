@@ -1,4 +1,4 @@
-"""The tape: what a server can still hand out.
+"""The tape: the ticks that a server can still hand out.
 
 A ring of the newest `capacity` ticks of one epoch, in the order of `seq`, without holes:
 
@@ -9,22 +9,22 @@ A ring of the newest `capacity` ticks of one epoch, in the order of `seq`, witho
 
 A reader comes with a subscription and a cursor, and gets a batch: the subscribed ticks after the
 cursor, and a new cursor. Nothing is remembered for a reader, so a slow one costs the tape no memory.
-The laws, for any sequence of reads that each go on from the cursor before:
+The laws, for any sequence of reads that each continue from the cursor before:
 
 - a tick is handed out at most once, in order, and the cursor never goes back;
 - every subscribed tick up to the cursor was handed out or counted as conflated or dropped;
 - a read is refused as `left-tape` only if a *subscribed* tick after its cursor is gone. To know that
   for a subset, the tape keeps for each symbol the last `seq` that left.
 
-What is skipped on purpose comes from `latest` mode, or from the slow-client policy when a reader in
-`every` mode is more than `buffer_ticks` subscribed ticks behind. (In `latest` mode a batch is bounded
-by the number of symbols, so no policy applies.) A conflated batch that is longer than the limit is the
-conflation of the longest stretch after the cursor that has no more symbols than the limit: each
-symbol's count thus travels with one of its ticks. Dropped ticks may be of symbols that have none in
-the batch; their count still stands in it.
+Ticks are skipped on purpose in `latest` mode, or by the slow-client policy when a reader in `every` mode is
+more than `buffer_ticks` subscribed ticks behind. (In `latest` mode a batch is bounded by the number of
+symbols, so no policy applies.) A conflated batch that is longer than the limit is the conflation of the
+longest stretch after the cursor that has no more symbols than the limit: each symbol's count is thus sent
+with one of its ticks. Dropped ticks may be of symbols that have none in the batch; the batch contains their
+count nevertheless.
 
-Cost: a read of all symbols is proportional to what it hands out, a read of a subset to what it scans.
-The case that happens for every client at every tick, a cursor one tick behind the head, answers with
+Cost: a read of all symbols is proportional to the ticks handed out, a read of a subset to the ticks scanned.
+The case that happens for every client at every tick, a cursor one tick behind the head, is answered with
 one `Batch` that all clients share (the very same object, so a server may keep its encoding beside it).
 
 Known weakness: a subset reader with a cursor far back scans up to `capacity` ticks.
@@ -49,15 +49,16 @@ class Tape:
         assert capacity >= 1
         self.capacity = capacity
         self.epoch: str | None = None
-        """The publisher's life; None until the feed has begun."""
+        """The publisher's present life; None until the feed has begun."""
         self.symbols: frozenset[str] = frozenset()
-        """All symbols of the feed, whether or not a tick of theirs has come."""
+        """All symbols of the feed, including those without a tick so far."""
         self.head = 0
         """The newest tick's `seq`."""
         self._begin_after(0)
 
     def begin(self, epoch: str, symbols: frozenset[str], after: int) -> None:
-        """A new life, or a hole in the present one: everything up to `after` has left the tape."""
+        """Begin a new life, or continue the present one after a hole: everything up to `after` has left the
+        tape."""
         self.epoch = epoch
         self.symbols = symbols
         self._begin_after(after)
@@ -72,7 +73,7 @@ class Tape:
         self._batch_of_last: Batch | None = None
 
     def append(self, seq: int, symbol: str, line: bytes) -> None:
-        """Add the next tick; its `seq` is the head's plus one."""
+        """Add the next tick. Raises `AssertionError` unless its `seq` is the head's plus one."""
         assert self.epoch is not None, "append before begin"
         assert seq == self.head + 1, f"tick {seq} after {self.head}"
         slot = seq % self.capacity
@@ -86,15 +87,16 @@ class Tape:
 
     @property
     def oldest(self) -> int:
-        """The oldest `seq` after which every tick is held."""
+        """Return the oldest `seq` after which every tick is held."""
         return max(self._floor, self.head - self.capacity)
 
     def read(
         self, subscription: Subscription, after: Cursor | None, limit: int, bound: SlowClient | None = None
     ) -> Batch:
-        """The subscribed ticks after `after`, at most `limit`; None: an empty batch at the head.
+        """Return the subscribed ticks after `after`, at most `limit`; if it is None, an empty batch at the
+        head.
 
-        The batch's cursor is the head that was scanned, or its last tick's when it was cut (`more`).
+        The batch's cursor is the head that was scanned, or that of its last tick if it was cut (`more`).
         `bound` is the policy for a reader that is too far behind; None: none applies.
 
         Raises `Refusal`: `no-feed`, `unknown-symbol`, `other-epoch` (resume from the new one's start),
@@ -118,7 +120,7 @@ class Tape:
         return self._every(wanted, seq, limit)
 
     def behind(self, subscription: Subscription, seq: int) -> int:
-        """How many subscribed ticks after `seq` the tape holds."""
+        """Return the number of subscribed ticks after `seq` that the tape holds."""
         seq = max(seq, self.oldest)
         wanted = subscription.symbols
         if wanted is None:
@@ -126,7 +128,7 @@ class Tape:
         return sum(symbol in wanted for symbol in self._span(self._symbol_of, seq, self.head))
 
     def has_news(self, subscription: Subscription, seq: int) -> bool:
-        """Whether a subscribed tick has come after `seq`."""
+        """Return True if a subscribed tick has come after `seq`."""
         wanted = subscription.symbols
         if wanted is None or self.head <= seq:
             return self.head > seq
@@ -135,7 +137,7 @@ class Tape:
         return any(self._newest.get(symbol, 0) > seq for symbol in wanted)
 
     def _check(self, subscription: Subscription, after: Cursor | None) -> int:
-        """The `seq` to read on from, or the refusal."""
+        """Return the `seq` to read on from. Raises `Refusal` if there is none."""
         wanted = subscription.symbols
         if self.epoch is None:
             raise Refusal("no-feed", "the feed has not begun; ask again later")
@@ -157,7 +159,7 @@ class Tape:
         return after.seq
 
     def _oldest_for(self, wanted: frozenset[str] | None) -> int:
-        """The oldest `seq` after which every tick of the wanted symbols is held."""
+        """Return the oldest `seq` after which every tick of the wanted symbols is held."""
         if wanted is None:
             return self.oldest
         return max([self._floor, *(self._last_left.get(symbol, 0) for symbol in wanted)])
@@ -167,19 +169,19 @@ class Tape:
         return Cursor(self.epoch, seq)
 
     def _at_head(self) -> Batch:
-        """Nothing new: shared by all readers until the next tick."""
+        """Return the empty batch, which all readers share until the next tick."""
         if self._batch_at_head is None:
             self._batch_at_head = Batch(self._cursor(self.head))
         return self._batch_at_head
 
     def _of_last(self) -> Batch:
-        """The newest tick alone: shared by all readers until the next tick."""
+        """Return the batch of the newest tick alone, which all readers share until the next tick."""
         if self._batch_of_last is None:
             self._batch_of_last = Batch(self._cursor(self.head), (self._lines[self.head % self.capacity],))
         return self._batch_of_last
 
     def _every(self, wanted: frozenset[str] | None, seq: int, limit: int) -> Batch:
-        """Each tick once, in order."""
+        """Return each tick once, in order."""
         if wanted is None:
             end = min(self.head, seq + limit)
             return Batch(self._cursor(end), tuple(self._span(self._lines, seq, end)), end < self.head)
@@ -190,7 +192,8 @@ class Tape:
         return Batch(self._cursor(end), tuple(line for _, _, line in found), more)
 
     def _conflated(self, wanted: frozenset[str] | None, seq: int, limit: int) -> Batch:
-        """The newest tick of each symbol, over the longest stretch that has at most `limit` symbols."""
+        """Return the newest tick of each symbol, over the longest stretch that has at most `limit`
+        symbols."""
         newest: dict[str, tuple[int, bytes]] = {}
         counts: dict[str, int] = {}
         end, more = self.head, False
@@ -210,7 +213,10 @@ class Tape:
     def _slow(
         self, wanted: frozenset[str] | None, seq: int, limit: int, bound: SlowClient, behind: int
     ) -> Batch:
-        """What the policy leaves of a stretch of `behind` ticks, which is more than the bound."""
+        """Return the batch that the policy allows for a reader `behind` ticks behind, more than the bound.
+
+        Raises `Refusal` if the policy is to disconnect.
+        """
         if bound.policy == "conflate":
             return self._conflated(wanted, seq, limit)
         if bound.policy == "disconnect":
@@ -224,7 +230,7 @@ class Tape:
         return Batch(kept.cursor, kept.ticks, kept.more, dropped=dropped)
 
     def _ticks(self, wanted: frozenset[str] | None, seq: int) -> Iterator[tuple[int, str, bytes]]:
-        """(seq, symbol, line) of the wanted ticks after `seq` that are held."""
+        """Yield (seq, symbol, line) of the wanted ticks after `seq` that are held."""
         for at in range(max(seq, self.oldest) + 1, self.head + 1):
             slot = at % self.capacity
             symbol = self._symbol_of[slot]
@@ -232,7 +238,7 @@ class Tape:
                 yield at, symbol, self._lines[slot]
 
     def _span(self, ring: list[T], after: int, end: int) -> list[T]:
-        """The ring's entries for `seq` in (after, end], all of which are held."""
+        """Return the ring's entries for `seq` in (after, end], all of which are held."""
         if end <= after:
             return []
         first, last = (after + 1) % self.capacity, end % self.capacity

@@ -4,21 +4,21 @@ A tick is one JSON object on one line:
 
     {"index":41,"seq":42,"due_ns":4100000000,"symbol":"AAA","price":23.82,"size":100}
 
-and, where the scenario asks for book levels, `"bids"` and `"asks"`: lists of `[price, size]`, best
-first. `index` is the tick's place in the schedule and the same in every life of the publisher; `seq`
+and, if the scenario asks for book levels, `"bids"` and `"asks"`: lists of `[price, size]`, best
+first. `index` is the tick's place in the schedule, equal in every life of the publisher; `seq`
 counts from 1 within one life (an epoch). `due_ns` is on the run clock, and latency is counted from it.
-A size is whole, or a fraction where what is traded comes in fractions (0.0031 of a coin).
+A size is whole, or a fraction for goods that are traded in fractions (0.0031 of a coin).
 
-Where the scenario asks for the `compact` encoding, a tick is about 20 characters instead:
+If the scenario asks for the `compact` encoding, a tick is about 20 characters instead:
 
     [41,42,23.82,100,"AAA"]                 index, seq, price, size, symbol
 
-Its due instant then stands in the schedule alone, where the judging takes it from in any case; the book
+Its due instant is then only in the schedule, from which the evaluation takes it in any case; the book
 is left out.
 
-The publisher encodes a tick once and servers hand on the very same bytes, so that "payload" means the
-same number of bytes for every transport. Lines are kept, so they are copied: what orjson returns holds
-the whole block that it was written into, 4 kB for a tick of 87 bytes.
+The publisher encodes a tick once, and servers pass on the very same bytes, so that "payload" means the
+same number of bytes for every transport. Lines are kept, so they are copied: the bytes that orjson returns
+hold the whole block that they were written into, 4 kB for a tick of 87 bytes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import orjson
 
 Size = int | float
-"""A quantity that was traded; whole numbers stay whole in the line."""
+"""A traded quantity; whole numbers stay whole in the line."""
 Level = tuple[float, Size]
 """One level of an order book: price and size."""
 
@@ -48,7 +48,7 @@ class Tick:
 
 
 def encode(tick: Tick) -> bytes:
-    """The tick's line, without the line feed."""
+    """Return the tick's line, without the line feed."""
     fields: dict[str, object] = {
         "index": tick.index,
         "seq": tick.seq,
@@ -64,16 +64,16 @@ def encode(tick: Tick) -> bytes:
 
 
 def encode_compact(tick: Tick) -> bytes:
-    """The tick's line in the compact encoding; `contract.tick_fields` reads it."""
+    """Return the tick's line in the compact encoding; `contract.tick_fields` reads it."""
     return bytes(memoryview(orjson.dumps((tick.index, tick.seq, tick.price, tick.size, tick.symbol))))
 
 
 ENCODERS = {"object": encode, "compact": encode_compact}
-"""By the scenario's `feed.encoding`."""
+"""The encoders, by the scenario's `feed.encoding`."""
 
 
 def decode(line: bytes) -> Tick:
-    """The inverse of `encode`. A line that is not a tick raises `ValueError`."""
+    """Return the tick of a line; the inverse of `encode`. Raises `ValueError` if the line is not a tick."""
     try:
         fields = orjson.loads(line)
         return Tick(

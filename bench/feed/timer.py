@@ -1,11 +1,11 @@
 """An alarm at an absolute instant of `CLOCK_MONOTONIC`, for an asyncio loop.
 
-A loop's own timers are grained in milliseconds. On Linux the alarm is a `timerfd`, an absolute
-instant in ns that the loop watches like a socket; it wakes some 50 to 100 µs late, so a caller that
-wants better arms it early and spins the rest. Elsewhere the loop's timer has to do, and the spin is
-longer than planned or the caller late: that shows in its recorded lateness.
+A loop's own timers have a resolution of milliseconds. On Linux the alarm is a `timerfd`, an absolute
+instant in ns that the loop watches like a socket. It wakes some 50 to 100 µs late, so a caller that
+needs better arms it early and spins for the rest. Elsewhere the loop's timer is used, and the spin is
+longer than planned or the caller late: this shows in its recorded lateness.
 
-Known weakness: Python 3.11 and 3.12 have no `os.timerfd_*`, so there libc is called by hand.
+Known weakness: Python 3.11 and 3.12 have no `os.timerfd_*`, so libc is called directly there.
 """
 
 from __future__ import annotations
@@ -46,7 +46,11 @@ class Alarm:
             loop.add_reader(self._fd, self._expired)
 
     def arm(self, at_ns: int) -> None:
-        """Call at `at_ns` on `CLOCK_MONOTONIC`; at once if that is past. Replaces what was armed."""
+        """Call the callback at `at_ns` on `CLOCK_MONOTONIC`, at once if that is past; replaces an earlier
+        call.
+
+        Raises `OSError` if the kernel refuses the timer.
+        """
         if self._fd is None:
             if self._handle is not None:
                 self._handle.cancel()
@@ -59,7 +63,7 @@ class Alarm:
             raise OSError(ctypes.get_errno(), "timerfd_settime")
 
     def close(self) -> None:
-        """Disarm, and give the descriptor back."""
+        """Disarm, and close the descriptor."""
         if self._handle is not None:
             self._handle.cancel()
         if self._fd is not None:
@@ -72,5 +76,5 @@ class Alarm:
         try:
             os.read(self._fd, 8)
         except BlockingIOError:
-            return  # armed anew between the loop's look and this call
+            return  # armed anew between the loop's check and this call
         self._callback()

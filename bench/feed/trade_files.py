@@ -1,16 +1,16 @@
-"""The content of a trade file as batches of columns, whatever wraps it.
+"""The content of a trade file as batches of columns, independently of its wrapping.
 
     path ─► file or pipe ─► .gz and .zip taken off, known by their first bytes ─► Parquet or CSV ─► batches
 
-Nothing goes by a file's ending. A pipe is read once, from beginning to end; what needs to be sought in
-(Parquet, a zip archive) is first copied from it into a file that has no name. Parsing is pyarrow's: CSV
-columns come as bytes, those of Parquet in their own types, some hundred kB at a time, so that a file of any
-size takes little memory here.
+The type is never inferred from the file's ending. A pipe is read once, from beginning to end. Formats that
+need seeking (Parquet, a zip archive) are first copied from it into a file that has no name. Parsing is
+pyarrow's: CSV columns come as bytes, those of Parquet in their own types, some hundred kB at a time, so that
+a file of any size takes little memory here.
 
-What goes wrong below is told in our words (`FeedFileError`), since the library's name neither the row nor
-what is allowed.
+Errors of the library are reported in our words (`FeedFileError`), since its own messages name neither the
+row nor the allowed values.
 
-Known weakness: a pipe that never ends is read for ever, or until the limit of trades.
+Known weakness: a pipe that never ends is read without end, or until the limit of trades.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ HEAD_BYTES = 65_536
 BLOCK_BYTES = 1 << 18
 BATCH_ROWS = 65_536
 DEPTH_MAX = 3
-"""Most wrappings within one another."""
+"""The largest number of nested wrappings."""
 ALLOWED = "CSV or Parquet, as it is or in .gz or .zip"
 OTHERS = (
     (b"PARE\x15", "an encrypted Parquet file"), (b"ARROW1\x00", "an Arrow file"), (b"ORC\x00", "an ORC file"),
@@ -50,9 +50,9 @@ OTHERS = (
     (b"\xd0\xcf\x11\xe0", "a spreadsheet"), (b"%PDF", "a PDF document"), (b"{", "JSON"), (b"[", "JSON"),
     (b"<", "HTML or XML"),
 )
-"""First bytes of what is no trade file, and its name."""
+"""First bytes of formats that are not trade files, and their names."""
 BROKEN = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError)
-"""What reading a wrapping that is damaged raises."""
+"""The exceptions that reading a damaged wrapping raises."""
 
 TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
 NUMBERS = (*TEXT, pa.types.is_integer, pa.types.is_float64, pa.types.is_float32, pa.types.is_decimal)
@@ -63,7 +63,7 @@ TYPES: Mapping[str, tuple[str, tuple[Any, ...]]] = {
     "symbol": ("text", (*TEXT, pa.types.is_dictionary)),
     "price": ("numbers", NUMBERS), "size": ("numbers", NUMBERS),
 }
-"""What the columns of a Parquet file may be; nulls are refused where they stand."""
+"""The types that the columns of a Parquet file may have; nulls are refused where they occur."""
 
 Batch = Mapping[str, pa.Array]
 """Columns by role, all of one length."""
@@ -76,7 +76,7 @@ class TradeFile:
         self.path = path
         self.asked = asked
         self.sha256: str | None = None
-        """Of a pipe's content, once it was read; a file's is found by whoever wants it."""
+        """The digest of a pipe's content, once it was read; None for a file."""
         self._close = ExitStack()
         self._hash = hashlib.sha256()
 
@@ -87,12 +87,15 @@ class TradeFile:
         self._close.close()
 
     def batches(self) -> Generator[Batch, None, None]:
-        """Yield the columns that a trade needs, in the file's order."""
+        """Yield the columns that a trade needs, in the file's order.
+
+        Raises `FeedFileError` if the file can't be read.
+        """
         file, is_pipe = self._opened()
         try:
             yield from self._read(file, 0)
             if is_pipe:
-                while file.read(BLOCK_BYTES):   # what is left behind the last row is part of its digest
+                while file.read(BLOCK_BYTES):   # bytes after the last row are part of the digest
                     pass
                 self.sha256 = self._hash.hexdigest()
         except BROKEN as error:
@@ -102,7 +105,7 @@ class TradeFile:
         return FeedFileError(f"{self.path}: found {found}, allowed is {allowed}")
 
     def _broken(self, error: BaseException) -> FeedFileError:
-        """Say of a wrapping that can't be read to its end what is wrong with it."""
+        """Return the error for a wrapping that can't be read to its end."""
         if isinstance(error, OSError) and error.errno is not None:
             return FeedFileError(f"{self.path}: can't be read: {error.strerror}")
         cut = isinstance(error, EOFError) or "truncated" in str(error).lower()
@@ -111,7 +114,7 @@ class TradeFile:
                             "one that can be unpacked to its end; download it again")
 
     def _opened(self) -> tuple[BinaryIO, bool]:
-        """Open the path; also whether it can be read only once."""
+        """Open the path. Return the file, and True if it can be read only once."""
         try:
             mode = self.path.stat().st_mode
             if stat.S_ISDIR(mode):
@@ -129,7 +132,7 @@ class TradeFile:
         return cast(BinaryIO, io.BufferedReader(_Hashing(file, self._hash), BLOCK_BYTES)), True
 
     def _read(self, file: BinaryIO, depth: int) -> Iterator[Batch]:
-        """Yield the batches of what is in `file`, which may be wrapped."""
+        """Yield the batches of the content of `file`, which may be wrapped."""
         head, file = _looked_into(file)
         if head.startswith((b"\x1f\x8b", b"PK\x03\x04", b"PK\x05\x06")) and depth == DEPTH_MAX:
             raise self._refuse(f"more than {DEPTH_MAX} wrappings")
@@ -145,7 +148,7 @@ class TradeFile:
             yield from self._csv(head, file)
 
     def _refuse_others(self, head: bytes) -> None:
-        """Raise `FeedFileError` for what is neither text nor anything that is read."""
+        """Raise `FeedFileError` for content that is neither text nor a supported format."""
         for first, name in OTHERS:
             if head.startswith(first):
                 raise self._refuse(name)
@@ -155,7 +158,7 @@ class TradeFile:
             raise self._refuse("bytes that are no text")
 
     def _sought(self, file: BinaryIO) -> BinaryIO:
-        """Return the content in a file that can be sought in: itself, or a copy without a name."""
+        """Return the content in a file that supports seeking: itself, or a copy without a name."""
         if isinstance(file, io.BufferedReader) and file.seekable():
             return file
         copy = self._close.enter_context(tempfile.TemporaryFile())   # noqa: SIM115 (it is)
@@ -165,7 +168,7 @@ class TradeFile:
         return cast(BinaryIO, copy)
 
     def _member(self, file: BinaryIO) -> BinaryIO:
-        """Open the one file that is in a zip archive."""
+        """Open the only file in a zip archive."""
         archive = self._close.enter_context(zipfile.ZipFile(file))
         members = [each for each in archive.infolist() if not each.is_dir()
                    and not each.filename.startswith("__MACOSX/")
@@ -213,8 +216,10 @@ class TradeFile:
                                     f"allowed is {allowed}")
 
     def _layout(self, find: Any) -> Layout:
-        """Return the layout that `find` returns; what it does not recognise is refused with the file's
-        name."""
+        """Return the layout that `find` returns.
+
+        Raises `FeedFileError`, with the file's name, for one that it does not recognise.
+        """
         try:
             return cast(Layout, find())
         except Unrecognised as error:
@@ -256,7 +261,7 @@ class TradeFile:
         text = head.decode("utf-8-sig", errors="replace")
         lines = text.splitlines()
         if len(head) == HEAD_BYTES and len(lines) > 1:
-            lines = lines[:-1]   # the last is cut
+            lines = lines[:-1]   # the last one is cut off
         if not lines or not lines[0].strip():
             raise self._refuse("an empty first line", "a header timestamp,symbol,price,size or a first trade")
         delimiter = max(",;\t|", key=lines[0].count)
@@ -268,7 +273,7 @@ class TradeFile:
         return delimiter, rows
 
     def _invalid(self, invalid: list[Any], width: int, header: bool) -> FeedFileError:
-        """Say in our words what the library could not parse."""
+        """Return the error, in our words, for a row that the library could not parse."""
         if not invalid:
             return self._refuse("a row that is longer than 256 kB, or a quote that is never closed",
                                 f"{width} columns in every row")

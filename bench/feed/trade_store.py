@@ -1,10 +1,10 @@
-"""Trades as a run keeps them: one file of columns that is mapped into memory.
+"""Trades in the format that a run stores: one file of columns that is mapped into memory.
 
     runner ── store ──► <run>/trades.arrow ── load ──► publishers, simulations
 
-A file of trades is read and checked once a run; every process of its trials maps what was kept, which takes a
-millisecond whatever the size. A run whose trades came through a pipe goes on from this file, too. It holds
-what falls into a trial alone, and each symbol's last trade before; 28 bytes a trade.
+A file of trades is read and checked once per run. Every process of its trials maps the stored file, which
+takes a millisecond for any size. A run whose trades came through a pipe also continues from this file. It
+holds only the trades that fall into a trial, and each symbol's last trade before; 28 bytes per trade.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ class Trades:
     instant_ns: npt.NDArray[np.int64]
     """Nanoseconds since 1970."""
     symbol: npt.NDArray[np.int32]
-    """Place in `symbols`."""
+    """Each trade's position in `symbols`."""
     symbols: tuple[str, ...]
     price: npt.NDArray[np.float64]
     size: npt.NDArray[np.int64] | npt.NDArray[np.float64]
     start_ns: int
-    """Where measuring begins: `start`, or the first trade."""
+    """The start of measuring, in ns since 1970: `start`, or the first trade."""
     rows: int
-    """Trades of the whole file, of which these may be a part."""
+    """The number of trades in the whole file, of which these may be a part."""
     sha256: str | None = None
-    """Of the source's content where it was a pipe, which can't be read again."""
+    """The digest of the source's content if it was a pipe, which can't be read again."""
 
 
 def store(path: Path, trades: Trades) -> None:
-    """Write trades into a file that is whole once it is there."""
+    """Write trades into a file that is complete as soon as it exists."""
     about = {"version": VERSION, "symbols": trades.symbols, "start_ns": trades.start_ns, "rows": trades.rows,
              "sha256": trades.sha256}
     table = pa.table(
@@ -59,18 +59,18 @@ def store(path: Path, trades: Trades) -> None:
 
 
 def is_one(path: Path) -> bool:
-    """Tell whether the file at `path` was written by `store`; a pipe is not touched."""
+    """Return True if the file at `path` was written by `store`. Does not touch a pipe."""
     try:
         if not path.is_file():
             return False
         with path.open("rb") as file:
             return file.read(len(MAGIC)) == MAGIC and KEY in file.read(1024)
     except (OSError, ValueError):
-        return False   # whoever reads it says why
+        return False   # the reader reports the reason
 
 
 def load(path: Path) -> Trades:
-    """Return stored trades, mapped into memory."""
+    """Return stored trades, mapped into memory. Raises `FeedFileError` if they can't be read."""
     try:
         table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
         about = json.loads(table.schema.metadata[KEY])
