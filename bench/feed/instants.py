@@ -91,7 +91,7 @@ def number_as_ns(text: str, unit_ns: int) -> int:
 
 
 def as_number(instant_ns: int, unit_ns: int) -> str:
-    """Return an instant as an epoch number of the unit, exactly."""
+    """Return an instant (ns since 1970) as the text of an epoch number of the unit, exactly."""
     whole, rest = divmod(instant_ns, unit_ns)
     digits = len(str(unit_ns)) - 1
     return f"{whole}.{rest:0{digits}}".rstrip("0") if rest else str(whole)

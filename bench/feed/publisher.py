@@ -114,7 +114,7 @@ class Publisher:
         self._sleep()
 
     def stop(self) -> None:
-        """Send no more."""
+        """Stop sending ticks."""
         self._alarm.close()
 
     def lateness_ns(self) -> dict[str, int | None]:

@@ -1,4 +1,4 @@
-"""Reading a file of real trades into compact columns.
+"""Reads a file of real trades into compact columns.
 
     TradeFile ─► batches of columns ─► instants, prices, sizes, symbols, each checked ─► Trades
 
@@ -10,8 +10,8 @@ several fills of one order the same stamp. Instants with a gap of more than 300 
 another column was read as the time. Sizes stay whole if all sizes of the file are; otherwise they are
 floats.
 
-Anything else is a `FeedFileError` that names the file, the row (counted from 1, without the header and empty
-lines), the column, the value found and the values allowed.
+Any other content is a `FeedFileError` that names the file, the row (counted from 1, without the header and
+empty lines), the column, the value found and the values allowed.
 
 Memory: a trade is kept in 28 bytes, and reading takes at most `BYTES_A_TRADE` per trade at its peak.
 """

@@ -58,7 +58,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Schedule:
-    """All ticks of a trial, by index."""
+    """All ticks of a trial. The arrays have one entry per tick, by index."""
 
     offset_ns: npt.NDArray[np.int64]
     """The due time of each tick, from the start of warm-up, in ns; sorted."""

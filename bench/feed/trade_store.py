@@ -28,10 +28,11 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trades:
-    """A file's trades, sorted by time; equal times in the file's order."""
+    """A file's trades, sorted by time; equal times in the file's order. The arrays have one entry per
+    trade."""
 
     instant_ns: npt.NDArray[np.int64]
-    """Nanoseconds since 1970."""
+    """Nanoseconds since 1970, UTC."""
     symbol: npt.NDArray[np.int32]
     """Each trade's position in `symbols`."""
     symbols: tuple[str, ...]

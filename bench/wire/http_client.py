@@ -52,7 +52,7 @@ class Head:
 
     status: int
     headers: Mapping[bytes, bytes]
-    """By names in lower case."""
+    """Values by name, in lower case."""
     closes: bool
     """True if the server closes the connection after the answer."""
     coding: bytes | None

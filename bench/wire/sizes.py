@@ -103,9 +103,9 @@ class Flight:
 
 
 OPENING = Flight(acks_up=1.0)
-"""SYN, SYN-ACK, ACK."""
+"""Opening: SYN, SYN-ACK, ACK."""
 CLIENT_FIRST = Flight(acks_up=1.0)
-"""FIN, FIN-ACK, ACK."""
+"""Closing, begun by the client: FIN, FIN-ACK, ACK."""
 SERVER_FIRST = Flight(acks_down=1.0)
 
 

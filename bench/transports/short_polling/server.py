@@ -1,4 +1,6 @@
-"""The short-polling server: every request is answered at once from the tape."""
+"""The short-polling server: every request is answered at once from the tape (the ticks a server still
+holds).
+"""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ ANY_FEED = frozenset({
 """The closed forms that hold for any schedule; the others assume that ticks are a Poisson process."""
 
 KEY = b64encode(bytes(16)).decode()
-"""A key of the usual length."""
+"""A key of the usual length: 16 bytes in Base64."""
 SERVER = "tickertape"
 FRAMES = ((125.0, 2.0), (65_535.0, 4.0), (2.0**63, 10.0))
 """The size of a frame's header by the length of its message, in bytes (RFC 6455 §5.2)."""

@@ -168,7 +168,7 @@ class Audience:
 
 
 class Pusher:
-    """The service of this transport."""
+    """The WebSocket service: pushes news to the audiences, and keeps the lagging clients apart."""
 
     def __init__(self, chassis: Chassis, options: Options) -> None:
         self.chassis = chassis
