@@ -88,7 +88,7 @@ class FeedSubscription:
         return f"after {after}\n".encode()
 
     def take_header(self, line: bytes) -> None:
-        """Continue the tape, or begin it anew if the feed doesn't continue at its end.
+        """Continue the tape, or start it again if the feed doesn't continue at its end.
 
         Raises `ValueError` if the line is not a header of this protocol.
         """

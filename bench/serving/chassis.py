@@ -11,8 +11,8 @@ tick ask for the same ticks, and get the same bytes.
 
 The life of the process: listen; wait until the tape (the ticks that the server still holds) has caught up
 with the feed; send `ready`; serve. At `stop` from the runner, SIGTERM or SIGINT, close every client's
-connection in order, send `done` with the counts, and end. If the runner is gone (end of file on the control
-channel), the process ends at once.
+connection gracefully, send `done` with the counts, and end. If the runner is gone (end of file on the
+control channel), the process ends at once.
 """
 
 from __future__ import annotations

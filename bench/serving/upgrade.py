@@ -5,7 +5,7 @@ The library reads a head and goes on to frames at once. Its reader is replaced b
 - hides the announcement of a body from the library, which would close the connection without an answer,
   and remembers it;
 - keeps the bytes after the head until the head is answered: a second request is then discarded with the
-  connection, in order, and is not taken for a frame.
+  connection, gracefully, and is not taken for a frame.
 
 Known weakness: a plain request's answer closes the connection, so of several requests that come together
 only the first is answered (RFC 9112, section 9.3.2, has clients send the rest again).

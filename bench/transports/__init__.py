@@ -66,7 +66,7 @@ class Action(enum.Enum):
     NONE = "none"
     OPEN = "open"
     CLOSE = "close"
-    """Close in order: send the outbox, shut down, read to the end of file; `closed` is called after that."""
+    """Close gracefully: send the outbox, shut down, read to the end of file; `closed` is called after it."""
 
 
 class Sink(Protocol):
@@ -228,7 +228,7 @@ class ClientMachine(Protocol):
         """Handle the arrival of the deadline."""
 
     def stop(self, now_ns: int) -> None:
-        """Leave in order; the machine asks for CLOSE when it is done."""
+        """Leave gracefully; the machine asks for CLOSE when it is done."""
 
 
 def names() -> tuple[str, ...]:

@@ -413,7 +413,7 @@ class Poller(ClientLife, ABC):
     def _rearm(self, now_ns: int) -> None:
         """Ask if it is time to, then update the deadline and the gauge.
 
-        Nothing of this changes with an answer that is followed by the next request at once.
+        Deadline and gauge do not change with an answer that is followed by the next request at once.
         """
         if not self.stopped:
             if now_ns >= self.asks_ns:

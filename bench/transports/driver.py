@@ -1,4 +1,4 @@
-"""Drives client machines over real sockets: opens, reads, stamps, sends, keeps time, closes in order.
+"""Drives client machines over real sockets: opens, reads, stamps, sends, keeps time, closes gracefully.
 
     turn(wait) ─► at most 64 ready sockets, one recvmsg each ─► machine.receive ─┐
     run_timers ─► deadlines that have come ─────────────────► machine.timer ─────┤
@@ -14,7 +14,7 @@ All sockets of a driver are watched by one epoll. Everything happens inside `tur
 never block for longer than asked. `run` calls them in a loop: this is the driver of tests and scripts.
 The load generator's reactor calls the same two functions under Locust.
 
-A connection is closed in order, since only then are its counters complete (`measure.tcp`): send the rest
+A connection is closed gracefully, since only then are its counters complete (`measure.tcp`): send the rest
 of the outbox, shut down, read to the end of file, wait until the kernel reports the connection as closed,
 and read the counters then. After `CLOSE_LIMIT_NS` it is closed in whatever state it is.
 
@@ -101,7 +101,7 @@ class Driver:
         return link
 
     def stop(self, link: Link, on_finished: Callable[[], None] | None = None) -> None:
-        """Stop a machine in order; `on_finished` is called when its connection is over."""
+        """Stop a machine gracefully; `on_finished` is called when its connection is over."""
         link.on_finished = on_finished or _nothing
         link.machine.stop(self.clock.now_ns())
         self._follow(link)
@@ -306,7 +306,7 @@ class Driver:
         self._follow(link)
 
     def _close(self, link: Link) -> None:
-        """Close in order, beginning with our side."""
+        """Close gracefully, beginning with our side."""
         if link.sock is None:
             link.state = _NO_SOCKET
             self._tell_closed(link, "closed")
@@ -350,7 +350,7 @@ class Driver:
             link.limit_ns = self.clock.now_ns() + CLOSE_LIMIT_NS
 
     def _give_up_late(self) -> None:
-        """End the connections whose time limit for opening, or for closing in order, has passed."""
+        """End the connections whose time limit for opening, or for closing gracefully, has passed."""
         now_ns = self.clock.now_ns()
         for link in [link for link in self._by_fd.values() if link.limit_ns <= now_ns]:
             self._over(link, "timeout" if link.state is _OPENING else link.reason or "closed")
@@ -387,7 +387,7 @@ def _nothing() -> None:
 def run(
     machines: Sequence[ClientMachine], host: str, port: int, until: Callable[[], bool], clock: RunClock
 ) -> list[Link]:
-    """Drive the machines until `until()` is true (it is asked after each turn), then stop them in order.
+    """Drive the machines until `until()` is true (it is asked after each turn), then stop them gracefully.
 
     Blocks. Returns the links, with the counters of their connections.
     """

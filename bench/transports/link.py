@@ -11,7 +11,7 @@ done (except the client's last handshake message, which is sent with the first r
 everything counted from the first FIN on. Both are part of the total and are also kept separately, since a
 long-lived connection pays them once and one that is opened for each poll pays them every time.
 
-Known weakness: a connection that is not closed in order has no closing.
+Known weakness: a connection that is not closed gracefully has no closing.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ class Link:
         self.opening = self.past
         """The cost of opening: everything counted until the connection was established."""
         self.closing = self.past
-        """The cost of closing in order: everything counted from the first FIN on."""
+        """The cost of closing gracefully: everything counted from the first FIN on."""
         self._at_leaving: tcp.TcpInfo | None = None
         """The connection's counters just before its first FIN."""
         self._at_end: tcp.TcpInfo | None = None
-        """The connection's last counters, after it was closed in order."""
+        """The connection's last counters, after it was closed gracefully."""
         self.end_of_file = False
         self.reason = ""
         """The reason that the machine will be given when the connection is over."""
@@ -130,7 +130,7 @@ class Link:
                 tcp.read_info(self.sock), self.end_of_file, self.state is State.SHUT, before_fin=True)
 
     def note_closing(self) -> bool:
-        """Return True if the connection is closed in order on both sides; if so, add its closing to
+        """Return True if the connection is closed gracefully on both sides; if so, add its closing to
         `closing`."""
         if self.sock is None or not tcp.is_closed(info := tcp.read_info(self.sock)):
             return False

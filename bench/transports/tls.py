@@ -6,7 +6,7 @@
 Python's own TLS sockets do their own reading and lose the kernel's arrival stamps. So the records go
 through two memory buffers over the stamped socket. `opened` of the machine inside is called when the
 handshake is done. When either side is about to leave, `close_notify` is exchanged before the connection is
-closed in order. Nothing is sealed after that: bytes that the machine produces then were never sent, and
+closed gracefully. Nothing is sealed after that: bytes that the machine produces then were never sent, and
 `closed` takes them off its counts.
 
 Every connection makes a full handshake. If a certificate is given, it is the only one trusted; without

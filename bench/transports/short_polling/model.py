@@ -17,7 +17,7 @@ time, whatever the schedule of the ticks. The other forms need ticks as a Poisso
 λ (`rate_per_s`) is the rate of everything that the client subscribes to, as a Poisson process. δ
 (`delay_s`) is the time from the server's reading to the client, as a push transport shows it.
 
-With a fixed delay P is the interval and a round trip, 2δ + g. With jitter P is drawn anew for each poll, and
+With a fixed delay P is the interval and a round trip, 2δ + g. With jitter P is drawn for each poll, and
 a tick falls into a gap in proportion to its length, so that P/2 becomes E[P²] / 2E[P]:
 
     P/2 · (1 + j²/6) at a fixed rate      P/2 · (1 + j²/12) with a fixed delay (round trip aside)
