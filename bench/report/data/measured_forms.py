@@ -55,6 +55,12 @@ def push(run: Run) -> str | None:
     return None
 
 
+def push_delay_ms(run: Run, clients: int) -> float:
+    """Return the mean latency of the run's first push transport at a client count; NaN where there is none."""
+    mine = run.summary[(run.summary["transport"] == push(run)) & (run.summary["clients"] == clients)]
+    return float(mine["latency_mean_ms"].iloc[0]) if len(mine) else math.nan
+
+
 def foreseen(run: Run) -> list[Foreseen]:
     """Return all closed forms that have a measured counterpart, by figure, transport and client count.
 

@@ -79,6 +79,18 @@ def test_what_is_far_from_its_form_says_so(known: Run) -> None:
         assert forms.apart(known, "age_excess_mean_ms", 20) == monkeyed[1:2]
 
 
+def test_a_form_that_hangs_on_the_pushs_way_is_not_held_against_a_measured_figure(known: Run) -> None:
+    measured = replace(known, closed_forms=None)
+    way_ms = measured_forms.push_delay_ms(measured, 20)
+    assert way_ms > 0
+    exchange = measured_forms.Foreseen("long_polling", 20, "age_excess_mean_ms", 2 * way_ms, 8 * way_ms)
+    poll = measured_forms.Foreseen("short_polling", 20, "age_excess_mean_ms", 20 * way_ms, 40 * way_ms)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forms, "foreseen", lambda run: [exchange, poll])
+        assert forms.apart(measured, "age_excess_mean_ms", 20) == [poll]
+        assert forms.apart(known, "age_excess_mean_ms", 20) == [exchange, poll]
+
+
 def test_the_table_says_where_the_forms_are_from(known: Run) -> None:
     table, older = (next(each for each in tables.sections(run) if each.name == "closed-forms")
                     for run in (known, replace(known, closed_forms=None)))
