@@ -56,7 +56,7 @@ def push(run: Run) -> str | None:
 
 
 def push_delay_ms(run: Run, clients: int) -> float:
-    """Return the mean latency of the run's first push transport at a client count; NaN where there is none."""
+    """Return the mean latency of the first push transport at a client count; NaN where there is none."""
     mine = run.summary[(run.summary["transport"] == push(run)) & (run.summary["clients"] == clients)]
     return float(mine["latency_mean_ms"].iloc[0]) if len(mine) else math.nan
 

@@ -60,10 +60,11 @@ def foreseen(run: Run) -> list[Foreseen]:
 def apart(run: Run, figure: str, clients: int) -> list[Foreseen]:
     """Return the cells of a client count whose figure is far from a closed form that holds for it.
 
-    The forms of a measured run take the way to the client from its push transport. An exchange over HTTP takes
-    several times as long, so there a form holds only where it is at least `HOLDS_FROM` times that way.
+    The forms of a measured run take the way to the client from its push transport. An exchange over HTTP
+    takes several times as long, so a form holds there only where it is at least `HOLDS_FROM` times that way.
     """
-    least_ms = 0.0 if run.closed_forms is not None else HOLDS_FROM * measured_forms.push_delay_ms(run, clients)
+    push_ms = measured_forms.push_delay_ms(run, clients) if run.closed_forms is None else 0.0
+    least_ms = HOLDS_FROM * push_ms
     return [each for each in foreseen(run) if (each.figure, each.clients) == (figure, clients)
             and each.foreseen > least_ms and abs(each.off) > APART]
 
