@@ -6,10 +6,10 @@ Modules, in reading order:
 
     arrays          the arrays that every figure is computed from
     marks           the instants at which the runner read what processes had used
-    fates           what became of each update that each client should have received
+    fates           the fate of each update that each client should have received
     latency         from due to first arrival
-    tick_errors     how well percentiles are known, bootstrapped over ticks and clients
-    age             how old what a client knows is
+    tick_errors     the error of percentiles, bootstrapped over ticks and clients
+    age             age of information: the age of the newest tick that a client has
     bytes           bytes, segments and requests per update
     server_costs    CPU, memory and wake-ups of the server
     reconciliation  counts of publisher, server and clients, compared

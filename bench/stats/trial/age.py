@@ -1,12 +1,12 @@
-"""Age of information: how old is what a client knows?
+"""Age of information: the age of the newest tick that a client has of each symbol.
 
 For a client and a symbol, with D(t) the latest due instant among the ticks that have arrived by t,
 
     A(t) = t − D(t),        mean age = 1/(t1 − t0) · ∫ A(t) dt over [t0, t1)
 
-What arrived before t0 is kept. A feed opens with a tick of each symbol where warm-up begins, and warm-up
-is longer than a poll interval, so each client knows something of every symbol at t0; of one that doesn't,
-the age counts from the beginning of warm-up. All (client, symbol) pairs weigh alike.
+Arrivals before t0 are kept. A feed opens with a tick of each symbol where warm-up begins, and warm-up is
+longer than a poll interval. So each client has a tick of every symbol at t0. For a pair without one, the
+age counts from the beginning of warm-up. All (client, symbol) pairs have the same weight.
 
 D is a staircase that rises by ΔD at each arrival that is newer than all before, so
 
@@ -14,20 +14,22 @@ D is a staircase that rises by ΔD at each arrival that is newer than all before
 
 which needs no segments, only the rises.
 
-The **excess age** is what a client's age is more than that of an ideal client, for whom a = due. Without
-it quiet symbols drown the transport: their age is large for everyone. Tick k of a symbol, due at d_k, makes
-an ideal client younger by g_k = d_k − d_{k−1}; the client is older by that until e_k, when it has k or a
-newer tick. So over a long time the excess is Σ g_k (e_k − d_k) to the length of that time, which is Σ g_k:
+The **excess age** is the age of a client minus that of an ideal client, for whom a = due. Without this
+subtraction quiet symbols hide the transport, since their age is large for every client.
+Tick k of a symbol, due at d_k, makes
+the age of an ideal client smaller by g_k = d_k − d_{k−1}. The real client's age is larger by g_k until e_k,
+when it has k or a newer tick. So over a long time the excess is Σ g_k (e_k − d_k) divided by the length of
+that time, which is Σ g_k:
 
     excess = Σ g_k (e_k − d_k) / Σ g_k          over pairs and their ticks that are due in [t0, t1)
 
-a latency, weighed by how much news it held up. Divided by T in place of Σ g_k it would hang on how many
-seconds the few ticks of a short window happen to make up: with 10 ticks, a third up or down. A tick that
-nothing follows, and that never arrives, counts to the end of the drain. Where no tick is due in the
-window, those of warm-up count, all alike.
+This is a latency, weighted by the gap before each tick. Divided by T instead of Σ g_k it would depend on
+how many seconds the few gaps of a short window happen to add up to: with 10 ticks, a third up or down. A
+tick that never arrives, and that no later one follows, counts to the end of the drain. Where no tick is due
+in the window, the ticks of warm-up count, all with the same weight.
 
-Known weaknesses: the mean says nothing of peaks; and where warm-up is short against the time between two
-ticks of a symbol, mean ages begin too small, the ideal client's too.
+Known weaknesses: the mean does not show peaks. Where warm-up is shorter than the time between two ticks of a
+symbol, mean ages are too small at the beginning, also for the ideal client.
 """
 
 from __future__ import annotations
@@ -43,14 +45,14 @@ NS_PER_S = 1e9
 
 @dataclass(frozen=True, slots=True)
 class Age:
-    """Mean age over clients and symbols, in s, and how much of it an ideal client would not have."""
+    """Mean age over clients and symbols, in s, and the part of it that an ideal client would not have."""
 
     mean_s: float
     excess_s: float
 
 
 def ages(trial: TrialArrays) -> Age:
-    """The mean age of a trial; NaN without a pair of a client and a symbol."""
+    """Return the mean age and the mean excess age of a trial; NaN without a (client, symbol) pair."""
     windows, pairs = trial.windows, int(trial.clients.subscribed.sum())
     length_s = (windows.t1_ns - windows.t0_ns) / NS_PER_S
     if pairs == 0:
@@ -60,9 +62,10 @@ def ages(trial: TrialArrays) -> Age:
 
 
 def _news_s2(trial: TrialArrays) -> float:
-    """Σ ΔD · (t1 − max(a, t0)) over the arrivals before t1.
+    """Return Σ ΔD · (t1 − max(a, t0)) over the arrivals before t1, in s².
 
-    A tick that is due after t1 cannot be known before; with a wrong clock it may seem so.
+    A tick that is due after t1 cannot have arrived before t1; with a wrong clock it may seem so, so
+    due instants are clipped to t1.
     """
     begin_ns, end_ns = trial.windows.warmup_ns, trial.windows.t1_ns
     arrivals, ticks = trial.arrivals, trial.ticks
@@ -81,7 +84,7 @@ def _news_s2(trial: TrialArrays) -> float:
 
 
 def _excess_s(trial: TrialArrays) -> float:
-    """The mean excess age; NaN where no tick was due to anybody."""
+    """Return the mean excess age in s; NaN where no tick was due to any client."""
     windows, ticks = trial.windows, trial.ticks
     clients_of = trial.clients.subscribed.sum(axis=0)[ticks.symbol]
     within = (ticks.due_ns >= windows.t0_ns) & (ticks.due_ns < windows.t1_ns)
@@ -93,12 +96,13 @@ def _excess_s(trial: TrialArrays) -> float:
 
 
 def _by_symbol(trial: TrialArrays) -> Ints:
-    """The places of the ticks, by symbol and rank."""
+    """Return the indices of the ticks, sorted by symbol and then by rank."""
     return np.argsort(trial.ticks.symbol, kind="stable")
 
 
 def _gaps_s(trial: TrialArrays) -> Floats:
-    """For each tick, the time since the one before of its symbol; of a first one, since warm-up began."""
+    """Return for each tick the seconds since the tick before it of the same symbol; for a symbol's
+    first tick, since warm-up began."""
     ticks, order = trial.ticks, _by_symbol(trial)
     due_ns = ticks.due_ns[order]
     before = np.where(ticks.rank[order] == 0, trial.windows.warmup_ns, np.roll(due_ns, 1))
@@ -108,11 +112,11 @@ def _gaps_s(trial: TrialArrays) -> Floats:
 
 
 def _held_up_s2(trial: TrialArrays, gap_s: Floats) -> float:
-    """Σ g_k (e_k − d_k) over all pairs of a client and a symbol.
+    """Return Σ g_k (e_k − d_k) over all (client, symbol) pairs, in s².
 
-    An arrival stands for the ticks of its pair since the arrival before it (or the pair's beginning); they
-    are known from the earliest of its own instant and those behind it on. Sums over stretches of ticks are
-    differences of sums up to their ends.
+    An arrival represents all ticks of its pair since the arrival before it (or since the pair's
+    beginning). The client has them from the earliest instant of this arrival and of the arrivals of
+    newer ticks. Sums over stretches of ticks are differences of cumulative sums.
     """
     ticks, arrivals, begin_ns = trial.ticks, trial.arrivals, trial.windows.warmup_ns
     order, symbols = _by_symbol(trial), len(ticks.symbols)
@@ -127,7 +131,7 @@ def _held_up_s2(trial: TrialArrays, gap_s: Floats) -> float:
     share = np.where(to - since == 1, gap_s[arrivals.tick], weight[to] - weight[since])
     older = np.where(to - since == 1, 0.0, own_s * share - (moment[to] - moment[since]))
     held_up = float((share * (known_s - own_s) + older).sum())
-    # What nothing has made known: behind each pair's last arrival, and all of a pair without one.
+    # Ticks that never became known: those after each pair's last arrival, and all of a pair without arrivals.
     closes = np.diff(pair, append=-1) != 0
     silent = trial.clients.subscribed.sum(axis=0) - np.bincount(symbol[closes], minlength=symbols)
     begins = np.concatenate((to[closes], start[:-1]))
@@ -139,8 +143,8 @@ def _held_up_s2(trial: TrialArrays, gap_s: Floats) -> float:
 
 
 def _known_s(trial: TrialArrays, pair: Ints) -> Floats:
-    """For each arrival, the earliest instant of it and those of newer ticks of its pair, since warm-up
-    began; the drain's end at the latest."""
+    """Return for each arrival the earliest instant of it and of the arrivals of newer ticks of its
+    pair, in s since warm-up began; at most the end of the drain."""
     begin_ns, end_ns = trial.windows.warmup_ns, trial.windows.end_ns
     at = np.clip(trial.arrivals.app_ns, begin_ns, end_ns)[::-1] - begin_ns
     drop = np.cumsum(np.diff(pair[::-1], prepend=-1) != 0) * (end_ns - begin_ns + 1)

@@ -7,11 +7,11 @@ ticks of its own symbol, the number
 
 is unique to a (client, tick) pair and sorts by client, then symbol, then schedule. Sorted by
 (key, app_ns), the first row of each key is the first arrival and every further one a duplicate, and
-two neighbours of one (client, symbol) pair tell by the difference of their ranks how many ticks lie
-between them. So fates, latencies and ages come out of one sort, without a row for what did not arrive.
+the difference of the ranks of two neighbours of one (client, symbol) pair is the number of ticks between
+them, plus 1. So fates, latencies and ages come out of one sort, without a row for ticks that did not arrive.
 
-Known weakness: the subscriptions are held as a matrix of clients × symbols (a byte each) where clients
-subscribe to a part; with 10,000 of both that is 100 MB.
+Known weakness: where clients subscribe to a part of the symbols, the subscriptions are held as a matrix of
+clients × symbols (a byte each); with 10,000 of both that is 100 MB.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ Tables = Mapping[str, pa.Table]
 
 @dataclass(frozen=True, slots=True)
 class Ticks:
-    """The schedule, in the order in which it was due; one element a tick unless said otherwise."""
+    """The schedule in the order of due instants; arrays have one element per tick unless a field
+    says otherwise."""
 
     symbols: tuple[str, ...]
-    """Names of the symbols that have ticks; `symbol` counts in this order."""
+    """Names of the symbols that have ticks; `symbol` holds places in this tuple."""
     index: Ints
     symbol: Ints
     due_ns: Ints
@@ -48,13 +49,13 @@ class Ticks:
     rank: Ints
     """The tick's place among those of its symbol."""
     ranks: int
-    """Most ticks that a symbol has."""
+    """The largest number of ticks of one symbol."""
     window: tuple[Ints, Ints]
     """For each symbol, the ranks [from, to) that are due in the measuring window."""
 
     @property
     def due_in_window(self) -> Ints:
-        """For each symbol, how many ticks are due in the measuring window."""
+        """Return, for each symbol, the number of ticks that are due in the measuring window."""
         return self.window[1] - self.window[0]
 
 
@@ -63,16 +64,16 @@ class Clients:
     """The clients and what they subscribe to."""
 
     numbers: Ints
-    """The clients' numbers, rising; elsewhere a client is its place in here."""
+    """The clients' numbers, ascending; elsewhere a client is identified by its place in this array."""
     subscribed: Bools
-    """(clients, symbols)."""
+    """Matrix of shape (clients, symbols): True where the client subscribes to the symbol."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """First arrivals, sorted by client, symbol and rank; one element an arrival.
+    """First arrivals, sorted by client, symbol and rank; one element per arrival.
 
-    Arrivals of ticks that the client did not ask for are left out and counted as `foreign`.
+    Arrivals of ticks that the client did not subscribe to are left out and counted as `foreign`.
     """
 
     key: Ints
@@ -81,10 +82,10 @@ class Arrivals:
     """Place in `Ticks`."""
     app_ns: Ints
     kernel_ns: Ints
-    """`NO_STAMP` where the read carried none."""
+    """`NO_STAMP` where the read carried no kernel timestamp."""
     updates_in_read: Ints
     repeats: Ints
-    """How many further times the tick arrived at the client."""
+    """The number of further arrivals of the tick at the client."""
     conflated: Ints
     """Ticks of the symbol that were declared conflated with this one."""
     dropped: Ints
@@ -92,11 +93,11 @@ class Arrivals:
     repeated_app_ns: Ints
     """Arrival instants of all further arrivals."""
     repeated_tick: Ints
-    """Their ticks."""
+    """The tick of each of these further arrivals."""
     repeated_client: Ints
-    """Their clients."""
+    """The client of each of these further arrivals."""
     foreign: int
-    """Arrivals that no subscription asked for."""
+    """The number of arrivals of ticks that their client did not subscribe to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class TrialArrays:
 
 
 def trial_arrays(record: TrialRecord, tables: Tables) -> TrialArrays:
-    """The arrays of a finished trial; `tables` are those of `bench.records.trial_record.TABLES`."""
+    """Return the arrays of a measured trial; `tables` are those of `bench.records.trial_record.TABLES`."""
     assert record.windows is not None, f"{record.trial} was never measured"
     ticks = _ticks(tables["feed"], record.windows)
     clients = _clients(tables["clients"], ticks.symbols)
@@ -118,7 +119,7 @@ def trial_arrays(record: TrialRecord, tables: Tables) -> TrialArrays:
 
 
 def _column(table: pa.Table, name: str, null: int = 0) -> Ints:
-    """A column of numbers as int64, nulls replaced."""
+    """Return a column of numbers as int64, with nulls replaced by `null`."""
     column = table.column(name)
     if column.null_count:
         column = column.fill_null(null)
@@ -126,7 +127,7 @@ def _column(table: pa.Table, name: str, null: int = 0) -> Ints:
 
 
 def _words(table: pa.Table, name: str) -> tuple[list[str], Ints]:
-    """A column of words as the list of its different ones and their places in it."""
+    """Return the distinct values of a column of strings, and each row's place among them."""
     encoded = table.column(name).combine_chunks().dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
@@ -176,7 +177,8 @@ def _clients(table: pa.Table, symbols: tuple[str, ...]) -> Clients:
 
 
 def _keys(ticks: Ticks, clients: Clients, number: Ints, index: Ints) -> tuple[Ints, Ints, Ints]:
-    """For rows of (client number, schedule index): key, client, tick; key −1 where nobody asked."""
+    """Return key, client and tick for rows of (client number, schedule index); the key is −1 where
+    the client did not subscribe to the tick."""
     if not len(clients.numbers) or not len(ticks.index):
         nothing = np.full(len(number), -1, dtype=np.int64)
         return nothing, nothing, nothing
@@ -218,9 +220,10 @@ def _arrivals(tables: Tables, ticks: Ticks, clients: Clients) -> Arrivals:
 
 
 def _declared(skips: pa.Table, ticks: Ticks, clients: Clients, arrived: Ints) -> tuple[Ints, Ints]:
-    """What was declared conflated and dropped with each of the first arrivals `arrived` (keys).
+    """Return the ticks declared conflated and declared dropped with each of the first arrivals
+    `arrived` (keys).
 
-    A tick that is handed over twice may bring its declaration twice; the larger one counts.
+    A tick that is delivered twice may carry its declaration twice; the larger one counts.
     """
     counts = np.zeros((2, len(arrived)), dtype=np.int64)
     if skips.num_rows and len(arrived):
@@ -236,6 +239,6 @@ def _declared(skips: pa.Table, ticks: Ticks, clients: Clients, arrived: Ints) ->
 
 
 def busiest_per_s(due_s: Floats, stretch_s: float) -> float:
-    """Return the ticks per second in the busiest stretch of this length; `due_s` rises."""
+    """Return the ticks per second in the busiest stretch of `stretch_s` seconds; `due_s` is ascending."""
     met = np.searchsorted(due_s, due_s + stretch_s) - np.arange(len(due_s))
     return int(met.max(initial=0)) / stretch_s

@@ -1,28 +1,28 @@
-"""What an update costs on the wire: bytes, segments, requests (and the server: `server_costs`).
+"""The cost of an update on the wire: bytes, segments, requests (for the server's costs see `server_costs`).
 
-    per update = what a client's counters grew by between its two looks / first arrivals between them
+    per update = growth of a client's counters between its two readings / first arrivals between them
 
-summed over all clients. A client is looked at just after t0 and just after t1, and both what is counted
-and what it is divided by are of the same stretch. The bytes of each direction have parts that add up to
-the whole:
+summed over all clients. A client's counters are read just after t0 and just after t1, so the numerator and
+the denominator cover the same stretch of time. The bytes of each direction have parts that add up to the
+whole:
 
     payload        the ticks' own encoding, for every arrival               (down only)
     header         start line to blank line of every request or response
     framing        all other application bytes: brackets, cursors, skip counts, frame headers, pings
-    tls            TCP payload − application bytes: handshakes, record headers and tags; without TLS, what
-                   was between the kernel and the application at the two looks, so about nothing
+    tls            TCP payload − application bytes: handshakes, record headers and tags; without TLS, the
+                   bytes between kernel and application at the two readings, so about 0
     tcpip          52 for each segment with data: 20 IPv4, 20 TCP, 12 timestamp option
-    ack            52 for each bare acknowledgement: a segment without data, that is no SYN and no FIN
+    ack            52 for each bare acknowledgement: a segment without data that is neither SYN nor FIN
     connection     52 for each SYN and FIN, and 8 more for a SYN
-    retransmitted  payload and headers of what was sent again               (up only)
+    retransmitted  payload and headers of retransmitted segments            (up only)
 
-Of compressed answers the bytes count as they were sent: payload and framing of a body shrink alike, by
-body / (body − compressed + expanded). `raw_payload_bytes_down` is what the payload would have been.
+Compressed answers count with the bytes that were sent: payload and framing of a body shrink by the same
+factor, body / (body − compressed + expanded). `raw_payload_bytes_down` is the payload before compression.
 
-Opening and closing a connection has figures of its own, for each that was seen to open or close in the
-client's whole life, since a connection that lasts is opened before t0 and closed after t1.
+Opening and closing connections have separate figures, per connection that was seen to open or close in the
+client's whole life, since a lasting connection is opened before t0 and closed after t1.
 
-Known weakness: what the server sent again is seen from here only as segments that bring nothing new. A
+Known weakness: retransmissions by the server show at the client only as segments without new data. A
 record without counts of data segments (older kernels, older runs) has all segments under `tcpip`.
 """
 
@@ -43,7 +43,7 @@ from bench.stats.trial.server_costs import server_costs
 
 DIRECTIONS = ("up", "down")
 PARTS = ("payload", "header", "framing", "tls", "tcpip", "ack", "connection", "retransmitted")
-"""The kinds of bytes, from the one that matters to those that nobody sees."""
+"""The kinds of bytes, from the payload to the overhead that is least visible."""
 COLUMNS = (
     "requests_per_update", "connections_per_update",
     *(f"{part}bytes_{direction}_per_update"
@@ -54,27 +54,28 @@ COLUMNS = (
     "retransmitted_segments_up_per_update",
     *(name for name in OPENING_AND_CLOSING if "_" in name),
 )
-"""Columns of `trials.csv` that are made here; those of opening and closing are for each connection."""
+"""Columns of `trials.csv` that are computed here; those of opening and closing are per connection."""
 
 
 def arrivals_between(trial: TrialArrays, span: tuple[int, int]) -> int:
-    """Return the first arrivals between two instants: what the costs of the server are divided by."""
+    """Return the number of first arrivals in [span[0], span[1]) (ns), by which the server's costs
+    are divided."""
     app_ns = trial.arrivals.app_ns
     return int(np.count_nonzero((app_ns >= span[0]) & (app_ns < span[1])))
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What arrived while the clients' counters ran, each client between its own two looks."""
+    """The arrivals while the clients' counters ran, for each client between its own two readings."""
 
     arrivals: int
-    """First arrivals."""
+    """Number of first arrivals."""
     payload_bytes: int
-    """Of all arrivals, repeated ones too."""
+    """Payload bytes of all arrivals, including repeated ones."""
 
 
 def counted(trial: TrialArrays, clients: pa.Table) -> Counted:
-    """The arrivals that belong to the clients' counters."""
+    """Return the arrivals between the two readings of each client's counters."""
     begin, end = _looks(trial, clients)
 
     def between(client: Ints, app_ns: Ints) -> Bools:
@@ -88,7 +89,8 @@ def counted(trial: TrialArrays, clients: pa.Table) -> Counted:
 
 
 def _looks(trial: TrialArrays, clients: pa.Table) -> tuple[Ints, Ints]:
-    """When each client's counters were looked at; t0 and t1 where that is not on record."""
+    """Return the instants (ns) of the first and second reading of each client's counters; t0 and t1
+    where they are not recorded."""
     place = np.searchsorted(trial.clients.numbers, clients.column("client").to_numpy())
     looks = []
     for name, default_ns in (
@@ -101,10 +103,11 @@ def _looks(trial: TrialArrays, clients: pa.Table) -> tuple[Ints, Ints]:
 
 
 def byte_parts(counts: dict[str, float], raw_payload: float) -> dict[str, float]:
-    """The bytes of each direction, whole and by part, as `bytes_up`, `header_bytes_up` … .
+    """Return the bytes of each direction, whole and by part, as `bytes_up`, `header_bytes_up` … .
 
-    `counts` are the sums of the clients' counters; NaN where one was not counted. Parts that are not
-    known are NaN, and those that are add up to the whole.
+    `counts` are the sums of the clients' counters, NaN where one was not counted; `raw_payload` is
+    the payload in bytes before compression. Parts that are not known are NaN; the known parts add up
+    to the whole.
     """
     parts = {"raw_payload_bytes_down": raw_payload}
     for direction in DIRECTIONS:
@@ -124,7 +127,7 @@ def byte_parts(counts: dict[str, float], raw_payload: float) -> dict[str, float]
 
 
 def _as_sent(raw_payload: float, counts: dict[str, float]) -> float:
-    """The payload's bytes as they were sent: less than they are where answers were compressed."""
+    """Return the bytes of the payload as sent: fewer than `raw_payload` where answers were compressed."""
     sent, expanded = counts["compressed_bytes_down"], counts["expanded_bytes_down"]
     if math.isnan(sent) or sent == expanded:
         return raw_payload
@@ -133,7 +136,7 @@ def _as_sent(raw_payload: float, counts: dict[str, float]) -> float:
 
 
 def _header_parts(counts: dict[str, float], direction: str) -> dict[str, float]:
-    """The bytes of TCP/IP headers by what their segments were for, and all of what was sent again."""
+    """Return the bytes of TCP/IP headers by the purpose of their segments, and all retransmitted bytes."""
     segments, syns = counts[f"segments_{direction}"], counts["connections"]
     data, control = counts[f"data_segments_{direction}"], counts[f"control_segments_{direction}"]
     if math.isnan(data):
@@ -152,12 +155,14 @@ def _header_parts(counts: dict[str, float], direction: str) -> dict[str, float]:
 
 
 def client_sums(clients: pa.Table) -> dict[str, float]:
-    """The clients' counters over the window, summed; NaN where a client has none."""
+    """Return the clients' counters over the window, summed over clients; NaN where a client lacks a
+    counter."""
     return {name: _sum(clients, name) for name in (*COUNTED, *COUNTED_BY_KERNEL)}
 
 
 def opening_and_closing(clients: pa.Table) -> dict[str, float]:
-    """What opening and closing one connection takes, as `opening_bytes_up` … `closing_segments_down`."""
+    """Return the bytes and segments of opening and closing one connection, as `opening_bytes_up` …
+    `closing_segments_down`."""
     return {
         name: _ratio(_sum(clients, name), _sum(clients, f"{name.partition('_')[0]}s"))
         for name in OPENING_AND_CLOSING if "_" in name
@@ -170,10 +175,10 @@ def _sum(clients: pa.Table, name: str) -> float:
 
 
 def costs(record: TrialRecord, trial: TrialArrays, tables: Tables) -> dict[str, float]:
-    """The cost columns of a trial (`docs/results.md`); NaN for what was not measured."""
+    """Return the cost columns of a trial (`docs/results.md`); NaN for figures that were not measured."""
     clients, span = tables["clients"], server_span(tables["samples"], trial.windows)
     here = arrivals_between(trial, span)
-    # The server serves all clients, the tables hold a share of them.
+    # The server serves all clients; the tables hold only a share of them.
     found = cost_columns(record, here / record.sample, counted(trial, clients), client_sums(clients),
                          opening_and_closing(clients), span[1] - span[0])
     return found | {"arrivals": float(here)}
@@ -181,8 +186,12 @@ def costs(record: TrialRecord, trial: TrialArrays, tables: Tables) -> dict[str, 
 
 def cost_columns(record: TrialRecord, arrivals: float, mine: Counted, counts: dict[str, float],
                  opening: dict[str, float], length_ns: int | None = None) -> dict[str, float]:
-    """The same from what was counted: `arrivals` of all clients between the server's marks, which lie
-    `length_ns` apart, and the clients' counters summed, with what arrived while they ran."""
+    """Return the cost columns of a trial from its counts.
+
+    `arrivals` is the number of arrivals at all clients between the server's two marks, which are
+    `length_ns` apart (None: the length of the window). `counts` are the clients' counters, summed;
+    `mine` are the arrivals while they ran; `opening` as in `opening_and_closing`.
+    """
     assert record.windows is not None, f"{record.trial}: no window was measured"
     figures = byte_parts(counts, mine.payload_bytes)
     for name in ("requests", "connections", "retransmitted_segments_up"):

@@ -1,4 +1,4 @@
-"""Every update that every client should have received, and what became of it.
+"""The fate of every update that every client should have received.
 
 For client c, due(c) are the schedule indices that are due in [t0, t1) and of a symbol that c
 subscribes to. With a the first arrival at the application, and ℓ = `late_after_s`:
@@ -8,21 +8,21 @@ subscribes to. With a the first arrival at the application, and ℓ = `late_afte
     conflated   never arrived, and declared skipped by conflation
     lost        all others; those that were declared dropped by a policy are the sub-count `dropped`
 
-    delivered + late + conflated + lost = due        `duplicate`, further arrivals, stands outside
+    delivered + late + conflated + lost = due        `duplicate` (further arrivals) is not part of the sum
 
-Each fate is counted for itself, none as the rest of the others, and that they add up is asserted.
+Each fate is counted on its own, none as the remainder of the others, and their sum is asserted.
 
-A declared skip comes with a tick, and speaks of the gap before it: the ticks of the same symbol
-between it and the one that the client got before. Of a gap of m ticks of which n were declared, the
-newest n are taken as skipped and the older m − n as lost: more than was declared is never conflated.
+A declared skip comes with a tick and refers to the gap before it: the ticks of the same symbol between it
+and the tick that the client received before. If n ticks of a gap of m were declared, the newest n count as
+skipped and the older m − n as lost; never do more ticks count as conflated than were declared.
 
     ranks of one symbol at one client:   7   8   9  10  11  12        arrived: 7, 12
                                          ●   ○   ○   ○   ○   ●        declared with 12: 3 conflated
                                              │   └───┴───┴── conflated
                                              └── lost
 
-Known weakness: an arrival after due + 2ℓ is lost, not conflated, and is only seen if the recording
-went on for so long; either way it is lost.
+Known weakness: an arrival after due + 2ℓ is seen only if the recording lasted that long. It counts as lost,
+not as conflated, whether it is seen or not.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FATES = ("delivered", "late", "conflated", "lost")
 
 
 def arrived_in_time(trial: TrialArrays) -> tuple[Bools, Bools]:
-    """Of the first arrivals, which are `delivered` and which are `late`."""
+    """Return two masks over the first arrivals: those that are `delivered`, and those that are `late`."""
     due_ns = trial.ticks.due_ns[trial.arrivals.tick]
     windows = trial.windows
     in_window = (due_ns >= windows.t0_ns) & (due_ns < windows.t1_ns)
@@ -47,9 +47,10 @@ def arrived_in_time(trial: TrialArrays) -> tuple[Bools, Bools]:
 
 
 def fates(trial: TrialArrays) -> pd.DataFrame:
-    """One row a client: `client, due, delivered, late, conflated, lost, dropped, holes, duplicate`.
+    """Return one row per client: `client, due, delivered, late, conflated, lost, dropped, holes,
+    duplicate`.
 
-    `holes` is the part of `lost` that nobody declared although a later tick of the symbol arrived.
+    `holes` is the part of `lost` that no skip declared although a later tick of the symbol arrived.
     """
     ticks, arrivals = trial.ticks, trial.arrivals
     rank = ticks.rank[arrivals.tick]
@@ -61,7 +62,7 @@ def fates(trial: TrialArrays) -> pd.DataFrame:
         return np.asarray(sums, dtype=np.int64)
 
     def in_window(begin: Ints, end: Ints) -> Ints:
-        """How many of the ranks [begin, end) are due in the window."""
+        """Return the number of ranks in [begin, end) that are due in the window."""
         inside = np.minimum(end, window_to) - np.maximum(begin, window_from)
         return np.asarray(np.maximum(0, inside), dtype=np.int64)
 

@@ -1,22 +1,22 @@
 """Latency: from the instant at which a tick was due to its first arrival, over delivered and late.
 
-    app latency     = app_ns − due_ns       when the client's code saw it
-    kernel latency  = kernel_ns − due_ns    when the client's kernel had all of the read it came with
+    app latency     = app_ns − due_ns       when the client's code received it
+    kernel latency  = kernel_ns − due_ns    when the client's kernel had the whole read that it came with
 
 Lost updates have no latency; in a percentile each counts as +∞, so that losing the slow ones never
 makes a transport look fast. A percentile that falls among them is infinite, and prints as `lost`. The
-mean is over what arrived; the share that was lost stands beside it.
+mean is over the updates that arrived; the share of lost updates is reported beside it.
 
-Percentiles follow numpy's `linear` rule. One is only given where at least `BEYOND_TRIAL` updates of
-the trial lie beyond it, and printed where its interval is narrow enough (`bench.stats.run.summary`):
-updates of
-one tick go to all clients together, so their number says little of what is known.
+Percentiles follow numpy's `linear` rule. A percentile is computed only where at least `BEYOND_TRIAL` updates
+of the trial lie beyond it, and printed only where its interval is narrow enough (`bench.stats.run.summary`):
+the updates of one tick go to all clients together, so a large number of updates may still be few
+independent observations.
 
 Histograms have bins of a constant ratio: bin k holds [1 µs × 1.005^k, 1 µs × 1.005^(k+1)), so a
 quantile read from one is off by at most 0.5 %. They merge by addition.
 
-Known weakness: a read has one kernel stamp, that of its last segment, so the kernel latency bounds
-from above where several updates share a read. `shared_share` says how many did; above
+Known weakness: a read has one kernel stamp, that of its last segment, so the kernel latency is
+an upper bound where several updates share a read. `shared_share` is the share of such updates; above
 `SHARED_SHARE_MAX` the figures are marked as bounds.
 """
 
@@ -36,10 +36,10 @@ from bench.stats.trial.fates import arrived_in_time
 PERCENTILES: Mapping[str, int] = {"p50": 500, "p90": 900, "p95": 950, "p99": 990, "p999": 999}
 """The percentiles that are reported, in thousandths."""
 BEYOND_TRIAL = 10
-"""Fewest updates of a trial beyond a percentile."""
+"""The smallest number of a trial's updates beyond a percentile for which it is computed."""
 BEYOND_CELL = 100
-"""Fewest updates of a cell (all its trials) beyond a percentile, where a run of an older version does not say
-how well it is known."""
+"""The smallest number of a cell's updates (over all its trials) beyond a percentile for which it is
+printed, where a run of an older version does not record the percentile's error."""
 SHARED_SHARE_MAX = 0.01
 """Share of updates in shared reads above which kernel latencies are marked as bounds."""
 
@@ -49,26 +49,26 @@ BIN_ZERO_NS = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """The latencies of a trial, in ns: `app_ns` and `kernel_ns` are sorted, and differ in length where
-    reads carried no stamp."""
+    """The latencies of a trial in ns. `app_ns` and `kernel_ns` are sorted; their lengths differ
+    where reads carried no kernel timestamp."""
 
     app_ns: Ints
     kernel_ns: Ints
     lag_ns: Ints
-    """app − kernel of the same update, sorted: what the client itself added."""
+    """app − kernel of the same update, sorted: the delay within the client."""
     lost: int
     shared_share: float
-    """Share of the updates that came in a read with others; NaN where none was stamped."""
+    """Share of the updates with a kernel timestamp that came in a read with others; NaN without any."""
 
     @property
     def kernel_lost(self) -> int:
-        """The lost updates to set behind `kernel_ns`: none where updates arrived but no read was stamped,
-        since then the kernel's instants were not measured at all."""
+        """Return the number of lost updates to append to `kernel_ns`: 0 where updates arrived but no
+        read had a kernel timestamp, since then no kernel latency was measured at all."""
         return 0 if len(self.app_ns) and not len(self.kernel_ns) else self.lost
 
 
 def latencies(trial: TrialArrays, lost: int) -> Latencies:
-    """The latencies of a trial in which `lost` updates were lost (over all clients)."""
+    """Return the latencies of a trial in which `lost` updates were lost, counted over all clients."""
     arrivals = trial.arrivals
     delivered, late = arrived_in_time(trial)
     arrived = delivered | late
@@ -87,14 +87,15 @@ def latencies(trial: TrialArrays, lost: int) -> Latencies:
 
 
 def beyond(count: int, thousandths: int) -> float:
-    """How many of `count` updates lie beyond a percentile."""
+    """Return the number of `count` updates that lie beyond a percentile, which is given in thousandths."""
     return count * (1000 - thousandths) / 1000
 
 
 def quantile(ordered: Ints | Floats, lost: int, thousandths: int) -> float:
-    """A quantile of `ordered` (sorted) followed by `lost` infinities, by numpy's `linear` rule.
+    """Return a quantile of `ordered` (sorted) followed by `lost` infinities, by numpy's `linear` rule.
 
-    Infinite where it falls among the lost or between the last and the first lost; NaN of nothing.
+    It is infinite where it falls among the lost or between the last value and the first lost; NaN
+    without any updates.
     """
     count = len(ordered) + lost
     if count == 0:
@@ -108,15 +109,18 @@ def quantile(ordered: Ints | Floats, lost: int, thousandths: int) -> float:
 
 
 def is_bound(row: Mapping[Any, object]) -> bool:
-    """Whether the kernel latencies in a row of `trials.csv` are only bounds: where over 1 % of the updates
-    shared a read, or none was stamped."""
+    """Return True where the kernel latencies in a row of `trials.csv` are only upper bounds: where
+    over 1 % of the updates shared a read, or no read had a kernel timestamp."""
     shared = row.get("shared_read_share")
     return not isinstance(shared, int | float) or not shared <= SHARED_SHARE_MAX
 
 
 def trial_percentiles(ordered: Ints, lost: int) -> dict[str, float]:
-    """The percentiles of a trial, in ns, by name: infinite where one falls among the lost, be it that all
-    are; NaN where too few updates lie beyond one."""
+    """Return the percentiles of a trial in ns, by name.
+
+    A percentile is infinite where it falls among the lost, and NaN where fewer than `BEYOND_TRIAL`
+    updates lie beyond it.
+    """
     count = len(ordered) + lost
     return {
         name: quantile(ordered, lost, level) if beyond(count, level) >= BEYOND_TRIAL else math.nan
@@ -125,9 +129,9 @@ def trial_percentiles(ordered: Ints, lost: int) -> dict[str, float]:
 
 
 def bins(values_ns: Ints) -> tuple[Ints, Ints]:
-    """The histogram of latencies: the bins that hold any, rising, and how many each holds.
+    """Return the histogram of latencies: the numbers of the non-empty bins, ascending, and their counts.
 
-    What is below 1 µs, negative ones too, is in bin 0.
+    Latencies below 1 µs, negative ones too, are in bin 0.
     """
     ratio = np.log(np.maximum(values_ns, BIN_ZERO_NS) / BIN_ZERO_NS) / math.log(BIN_RATIO)
     numbers, counts = np.unique(ratio.astype(np.int64), return_counts=True)
@@ -135,9 +139,10 @@ def bins(values_ns: Ints) -> tuple[Ints, Ints]:
 
 
 def bin_quantiles(numbers: Ints, counts: Ints, lost: int, shares: Floats) -> Floats:
-    """Quantiles (`shares` in 0…1) of a histogram followed by `lost` infinities, in ns.
+    """Return quantiles (`shares` in 0…1) of a histogram followed by `lost` infinities, in ns.
 
-    Each is the geometric middle of the bin that holds the value of that rank.
+    Each is the geometric middle of the bin that holds the value of that rank. All are NaN for an
+    empty histogram without lost updates.
     """
     total = int(counts.sum()) + lost
     if total == 0:

@@ -1,14 +1,15 @@
 """The instants at which the runner read what the processes had used: its marks at t0 and t1.
 
-    samples.parquet   looks at each process, every 100 ms;  the first from t0 on, and the last, are the marks
+    samples.parquet   readings of each process, every 100 ms; the marks are the first from t0 on and
+                      the last
 
-CPU is what was used between a process's two marks, so what it is divided by is counted between the same two
-instants. A runner that was stopped or kept off its core makes its marks late: then memory, wake-ups and the
-noise of the host, which are read in the same turn, are of no stretch that anybody asked for. `late_ms` is how
-late the latest mark of any process was.
+CPU is the time used between a process's two marks, so the updates by which it is divided are counted between
+the same two instants. If the runner is stopped or kept off its core, its marks are late: then memory,
+wake-ups and the noise of the host, which are read at the same time, do not cover the window. `late_ms` is
+the lateness of the latest mark of any process.
 
-Known weakness: what is read just after a mark's instant (context switches, the host's counters) is late
-unseen where the runner stands still in the millisecond between; the mark of the next process then tells.
+Known weakness: context switches and the host's counters are read just after a mark's instant. If the runner
+stops in the millisecond between, they are late without showing it, except by the mark of the next process.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from bench.records.trial_record import Windows
 
 
 def marks(samples: pa.Table, windows: Windows) -> dict[str, tuple[int, int]]:
-    """Return when each process was read at t0 and at t1; a process without two looks has none."""
+    """Return the instants (ns) of each process's readings at t0 and t1; processes with fewer than
+    two readings are left out."""
     found = {}
     names = samples.column("process").cast(pa.string())
     for name in pc.unique(names).to_pylist():
@@ -35,12 +37,12 @@ def marks(samples: pa.Table, windows: Windows) -> dict[str, tuple[int, int]]:
 
 
 def server_span(samples: pa.Table, windows: Windows) -> tuple[int, int]:
-    """Return the server's two marks; t0 and t1 where they are not on record."""
+    """Return the instants (ns) of the server's two marks; t0 and t1 where they are not recorded."""
     return marks(samples, windows).get("server", (windows.t0_ns, windows.t1_ns))
 
 
 def late_ms(samples: pa.Table, windows: Windows) -> float:
-    """Return how late the latest mark was; NaN where none is on record."""
+    """Return the lateness of the latest mark in ms; NaN where no marks are recorded."""
     late_ns = [max(begin - windows.t0_ns, abs(end - windows.t1_ns))
                for begin, end in marks(samples, windows).values()]
     return max(late_ns) / 1e6 if late_ns else math.nan

@@ -1,18 +1,18 @@
-"""All clients of a trial whose tables hold the rows of a share of them.
+"""The figures of all clients of a trial whose tables hold only the rows of a share of them.
 
-A simulated trial of a million clients keeps every row of a thousand whole ones, chosen by hash. What can
-be added up is counted over all of them while they are simulated:
+A simulated trial of a million clients keeps all rows of a thousand of them, chosen by hash. Figures that can
+be summed are counted over all clients during the simulation:
 
     totals of trial.json       fates, sums of latencies, the clients' counters
     histograms.parquet         latencies in bins of 0.5 %, arrivals in steps of 100 ms
 
-Where they are there, the figures of `trials.csv` are made from them, and are of all clients: fates,
-latencies (a percentile is the middle of its bin, so good to 0.25 %), bytes, requests, the server's costs, the
-books. Of the sampled clients alone are ages, what says whether the trial was steady, and updates that came
-out of order: they need a client's whole life in its order.
+Where these exist, they give the following figures of `trials.csv`, which then cover all clients: fates,
+latencies (a percentile is the middle of its bin, so accurate to 0.25 %), bytes, requests, the server's costs
+and the reconciliation of counts. Ages, steadiness and updates out of order cover the sampled clients alone,
+since they need all events of a client in their order.
 
-The lost are what is left of the due. That the fates add up, each counted for itself, is tested where the
-tables hold everybody.
+Lost updates are the remainder of those due. That the fates add up, each counted on its own, is tested on
+trials whose tables hold all clients.
 """
 
 from __future__ import annotations
@@ -38,35 +38,38 @@ FATES = ("delivered", "late", "conflated", "lost", "dropped", "duplicate")
 LATENCY = (
     "app_latency_ns", "kernel_latency_ns", "latency_min_ns", "latency_max_ns", "stamped", "shared",
 )
-"""Sums over what was delivered or late, by either instant; least and greatest; how many came with a stamp,
-and of these how many in a read with others."""
+"""Sums of the latencies of delivered and late updates, by either instant; the least and the
+greatest; the number of updates with a kernel timestamp, and of those in a read with others."""
 TOTALS = (
     "updates_due", *FATES, "foreign", *LATENCY, "arrivals", "payload_bytes", "received", "skips_declared",
     "clients_subscribed", "client_errors", *COUNTED, *COUNTED_BY_KERNEL, *OPENING_AND_CLOSING,
 )
-"""What `TrialRecord.totals` holds. `arrivals` and `payload_bytes` are of first arrivals in [t0, t1), the
-clients' counters as in `clients.parquet`, all others over the whole trial."""
+"""The keys of `TrialRecord.totals`. `arrivals` and `payload_bytes` count first arrivals in [t0, t1);
+the clients' counters are as in `clients.parquet`; all others cover the whole trial."""
 ALWAYS = (
     "updates_due", *FATES, "foreign", "app_latency_ns", "kernel_latency_ns", "stamped", "shared", "arrivals",
     "payload_bytes", "received", "skips_declared", "clients_subscribed", "client_errors", "connections",
     "requests", "responses", "answers_empty", "polls_late",
 )
-"""Those of them that are never unknown."""
+"""The keys of `TOTALS` that are never unknown."""
 STEP_NS = 100_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Whole:
-    """What is known of all clients of a trial."""
+    """The totals and histograms of all clients of a trial."""
 
     totals: dict[str, float]
     bins: dict[str, tuple[Ints, Ints]]
-    """By what they are of: the bins that hold any, rising, and how many each holds."""
+    """For each histogram, the numbers of its non-empty bins, ascending, and their counts."""
 
 
 def whole(record: TrialRecord, tables: Tables) -> Whole | None:
-    """What is known of all clients; None where the tables hold everybody, or nothing more is known. Totals
-    that lack a part are a `RunError`."""
+    """Return the totals and histograms of all clients; None where the tables hold all clients, or no
+    totals exist.
+
+    Raises `RunError` where the totals lack a part.
+    """
     if record.sample == 1 or not record.totals:
         return None
     for name in ALWAYS:
@@ -82,7 +85,7 @@ def whole(record: TrialRecord, tables: Tables) -> Whole | None:
 
 
 def columns(of_all: Whole, record: TrialRecord) -> Row:
-    """The columns of `trials.csv` that are of all clients."""
+    """Return the columns of `trials.csv` that cover all clients."""
     assert record.windows is not None, f"{record.trial}: no window was measured"
     totals = of_all.totals
     sums = {name: totals.get(name, math.nan) for name in (*COUNTED, *COUNTED_BY_KERNEL)}
@@ -104,7 +107,8 @@ def columns(of_all: Whole, record: TrialRecord) -> Row:
 
 
 def distribution(of_all: Whole, trial: str) -> pd.DataFrame:
-    """The latencies of all clients, as `bench.stats.trial.row` has them of a share."""
+    """Return the latencies of all clients, in the same form as `bench.stats.trial.row` has them of a
+    share."""
     return pd.concat([
         pd.DataFrame({"trial": trial, "instant": name, "bin": of_all.bins[name][0],
                       "count": of_all.bins[name][1]}) for name in ("app", "kernel")
@@ -112,7 +116,7 @@ def distribution(of_all: Whole, trial: str) -> pd.DataFrame:
 
 
 def timeline(of_all: Whole, trial: str, arrays: TrialArrays) -> pd.DataFrame:
-    """Updates due and arrived of all clients, in steps of 100 ms."""
+    """Return the updates due and arrived over all clients, in steps of 100 ms."""
     edges = step_edges(arrays.windows)
     weights = np.zeros(len(arrays.ticks.symbols), dtype=np.int64)
     places, clients = of_all.bins["subscribed"]
@@ -128,14 +132,14 @@ def timeline(of_all: Whole, trial: str, arrays: TrialArrays) -> pd.DataFrame:
 
 
 def step_edges(windows: Windows) -> Ints:
-    """The edges of the timeline's steps; one of them is t0."""
+    """Return the edges of the timeline's steps, in ns on the run clock; one of them is t0."""
     first = (windows.warmup_ns - windows.t0_ns) // STEP_NS
     last = -(-(windows.end_ns - windows.t0_ns) // STEP_NS)
     return np.arange(first, last + 1) * STEP_NS + windows.t0_ns
 
 
 def _latency(of_all: Whole) -> Row:
-    """Mean, percentiles and extremes."""
+    """Return the mean, percentiles and extremes of latency, in ms."""
     totals, lost = of_all.totals, round(of_all.totals["lost"])
     found: Row = {}
     for prefix, name in (("latency", "app"), ("kernel_latency", "kernel")):
@@ -155,7 +159,7 @@ def _latency(of_all: Whole) -> Row:
 
 
 def _witnesses(record: TrialRecord, totals: dict[str, float]) -> Row:
-    """What the clients counted."""
+    """Return the columns that the clients counted."""
     requests, responses = totals["requests"], totals["responses"]
     errors = round(totals["client_errors"])
     refusals = refusals_of(record, errors)
@@ -174,7 +178,7 @@ def _witnesses(record: TrialRecord, totals: dict[str, float]) -> Row:
 
 
 def _books(record: TrialRecord, totals: dict[str, float]) -> Row:
-    """The server's counters against all that the clients got."""
+    """Return the columns that compare the server's counters with those of all clients."""
     counts = record.server_counts
     handed, received = number(counts.get("deliveries")), totals["received"]
     skipped = number(counts.get("conflated")) + number(counts.get("dropped"))

@@ -1,29 +1,28 @@
-"""The books of a trial: what publisher, server and clients each counted, held against each other.
+"""Reconciliation of a trial's counts: those of publisher, server and clients, compared with each other.
 
-Three processes count without knowing of one another, and a fourth party, what lies between them, counts
-nothing:
+The three count independently of one another; the network between them counts nothing:
 
     publisher's log ──published──► server's counters ──handed over, skipped──► clients' records
 
-Each figure is a difference that must be zero, or must not be above it, whatever server and load did:
+Each figure is a difference that must be zero, or at most zero, whatever the server and the load did:
 
     publishing_unexplained   ticks that the publisher counted − ticks in its log                  = 0
     deliveries_unexplained   updates that clients received − updates that the server handed over  ≤ 0
-    lost_on_the_way          updates that a client lost though a later one of the same symbol came, and that
-                             the server says it handed over                                       = 0
+    lost_on_the_way          updates that a client lost although a later one of the same symbol came, and
+                             that the server counted as handed over                               = 0
     skips_unexplained        skips that were declared to clients − skips that the server counted  ≤ 0
     recorded_unexplained     updates that the generator counted − rows in its table               = 0
 
-What is handed over and still under way when a trial ends makes the second one fall below zero by right;
-so an update counts as lost on the way only where a later one overtook it, which no stream allows.
+Updates that are handed over and still under way when a trial ends make the second figure negative, which is
+correct. So an update counts as lost on the way only where a later one arrived, which no stream allows.
 
-A publisher that was killed leaves no count of its first life, so its books can't be held against the log:
-what it did not publish is told by `feed_unpublished`.
+A publisher that was killed leaves no count from before it was killed, so its count can't be compared with the
+log: the ticks that it did not publish show in `feed_unpublished`.
 
-`reordered` counts updates that arrived after a later one of the same client and symbol had. A server may
-do that (and is told so), which is why it isn't among the differences.
+`reordered` counts updates that arrived after a later one of the same client and symbol. A server is allowed
+to reorder (and the report says so), so this isn't among the differences.
 
-Known weakness: a loss and a repetition on the way can cancel in the totals; the fates tell them apart.
+Known weakness: a loss and a repetition on the way can cancel in the totals; the fates show both.
 """
 
 from __future__ import annotations
@@ -43,18 +42,19 @@ COLUMNS = (
     "skips_declared", "skips_unexplained", "recorded_unexplained", "reordered",
 )
 REFUSALS = ("http-409", "http-410", "close-4008", "close-4009", "close-4010")
-"""Errors of clients that are the server's word by the contract: too slow, left the tape, another epoch."""
+"""Errors of clients that are refusals by the contract: the client is too slow, its cursor left the
+tape (the ticks that a server still holds), or it comes from another epoch."""
 
 
 def books(record: TrialRecord, trial: TrialArrays, tables: Tables, holes: int) -> dict[str, float]:
-    """The columns of `COLUMNS`; `holes` as in `fates`. NaN where one of the parties did not count."""
+    """Return the columns of `COLUMNS`; `holes` as in `fates`. NaN where one side did not count."""
     counts = record.server_counts
     received = tables["deliveries"].num_rows
     handed = number(counts.get("deliveries"))
     declared = _sum(tables["skips"], "count")
     skipped = number(counts.get("conflated")) + number(counts.get("dropped"))
     logged = int(np.count_nonzero(trial.ticks.sent_ns != NO_STAMP))
-    # The other parties speak of all clients, the tables of a share of them.
+    # The other sides count all clients, the tables hold a share of them.
     whole = 1.0 if record.sample == 1 else math.nan
     missing = handed - received
     alone = record.publisher.get("lives", 1) == 1
@@ -72,7 +72,7 @@ def books(record: TrialRecord, trial: TrialArrays, tables: Tables, holes: int) -
 
 
 def reordered(trial: TrialArrays) -> int:
-    """First arrivals of a client that came after a later tick of the same symbol."""
+    """Return the number of first arrivals that came after a later tick of the same client and symbol."""
     arrivals = trial.arrivals
     if not len(arrivals.key):
         return 0
@@ -90,15 +90,15 @@ def reordered(trial: TrialArrays) -> int:
 
 
 def refusals_of(record: TrialRecord, errors: int) -> int:
-    """How many of the clients' errors were refusals that the server is meant to give."""
+    """Return the number of the clients' errors that were refusals the server is meant to give."""
     words = record.load.get("errors") or {}
     refused, told = sum(words.get(word, 0) for word in REFUSALS), sum(words.values())
-    # The words are of all clients, `errors` of those in the tables.
+    # The counts by word cover all clients, `errors` those in the tables.
     return round(errors * refused / told) if told else 0
 
 
 def number(value: object) -> float:
-    """A number that a process said of itself; NaN where it said none."""
+    """Return a number that a process reported, as a float; NaN where it reported none."""
     return float(value) if isinstance(value, int | float) else math.nan
 
 

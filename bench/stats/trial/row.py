@@ -1,14 +1,14 @@
 """One trial: its record and tables become one row of `trials.csv`, histograms and a timeline.
 
-    record ─► what was asked: trial, transport, clients …
-    tables ─► arrays ─► fates, latency, age, costs, and what the audit asks for
+    record ─► the settings: trial, transport, clients …
+    tables ─► arrays ─► fates, latency, age, costs, and the audit's figures
 
-`trial_row` gives a row for every trial; of one that failed, or of which no window was measured, the
-figures are NaN. `docs/results.md` describes the columns.
+`trial_row` returns a row for every trial; for one that failed, or without a measured window, the figures
+are NaN. `docs/results.md` describes the columns.
 
-`Distribution` and `Timeline` are what remains of the raw deliveries for the figures of a report: the
-latencies in bins of 0.5 %, and the deliveries in bins of 100 ms. A report is made from them and the
-rows alone, so a run can be kept without its raw deliveries.
+`Distribution` and `Timeline` condense the raw deliveries for the figures of a report: the latencies in
+bins of 0.5 %, and the deliveries in bins of 100 ms. A report is made from these and the rows alone, so a
+run can be kept without its raw deliveries.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ HOST = (
     "others_share", "steal_share", "throttled_ms", "swapped_pages", "probe_gap_share", "probe_gap_max_us",
     "probe_slowdown", "probe_spin_before_us", "probe_spin_after_us",
 )
-"""Columns that are the record's `host` as it stands."""
+"""Columns copied from the record's `host`."""
 WORDS = ("trial", "transport", "transport_kind", "source", "status", "failure")
 WHOLE = (
     "block", "position", "attempt", "clients", "seed", "updates_due", "delivered", "late", "conflated",
@@ -73,15 +73,15 @@ COLUMNS = (
     "turn_gap_max_ms", "runner_late_ms", "clock_step_us", "steady_bins", "trend_share", "warmup_cut_s",
     "requests_in_flight", "request_mean_ms", "in_flight_gap_share", *HOST,
 )
-"""The columns of `trials.csv`, in their order; the verdict's follow."""
+"""The columns of `trials.csv`, in their order; the verdict's columns follow."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrialFigures:
-    """All that is reported of a trial."""
+    """All figures reported of a trial."""
 
     row: Row
-    """One row of `trials.csv`, without the verdict."""
+    """The trial's row of `trials.csv`, without the verdict."""
     distribution: pd.DataFrame
     """`trial, instant (app | kernel), bin, count`: the latencies, see `bench.stats.trial.latency.bins`."""
     timeline: pd.DataFrame
@@ -89,12 +89,12 @@ class TrialFigures:
 
 
 def trial_row(record: TrialRecord, tables: Tables | None) -> Row:
-    """One row of `trials.csv`; `tables` may be missing for a trial that failed."""
+    """Return a trial's row of `trials.csv`; `tables` may be None for a trial that failed."""
     return trial_figures(record, tables).row
 
 
 def trial_figures(record: TrialRecord, tables: Tables | None) -> TrialFigures:
-    """The figures of a trial; `tables` may be missing for a trial that failed."""
+    """Return the figures of a trial; `tables` may be None for a trial that failed."""
     row: Row = {**dict.fromkeys(COLUMNS, math.nan), **_asked(record)}
     if record.status == "failed" or record.windows is None or tables is None:
         return TrialFigures(row, _distribution(record.trial, None), _timeline(record.trial, None))
@@ -129,7 +129,7 @@ def trial_figures(record: TrialRecord, tables: Tables | None) -> TrialFigures:
 
 
 def _asked(record: TrialRecord) -> Row:
-    """What the trial was to be, and whether it came to an end."""
+    """Return the trial's settings and its status."""
     windows = record.windows
     return {
         "trial": record.trial,
@@ -151,7 +151,7 @@ def _asked(record: TrialRecord) -> Row:
 
 
 def _steadiness(trial: TrialArrays, tables: Tables) -> Row:
-    """What says whether the trial was in a steady state."""
+    """Return the columns that show whether the trial was in a steady state."""
     steady, requests = steadiness(trial), in_flight(tables["clients"], trial)
     return {
         "steady_bins": steady.bins,
@@ -164,7 +164,7 @@ def _steadiness(trial: TrialArrays, tables: Tables) -> Row:
 
 
 def _latency_columns(latency: Latencies) -> Row:
-    """The latency columns: mean, percentiles, extremes."""
+    """Return the latency columns, in ms: mean, percentiles, extremes."""
     columns: Row = {}
     for prefix, ordered, lost in (("latency", latency.app_ns, latency.lost),
                                   ("kernel_latency", latency.kernel_ns, latency.kernel_lost)):
@@ -181,7 +181,7 @@ def _latency_columns(latency: Latencies) -> Row:
 
 
 def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
-    """What the publisher, the server and the clients each counted, for the audit."""
+    """Return the counts of the publisher, the server and the clients, for the audit."""
     windows, ticks = trial.windows, trial.ticks
     within = (ticks.due_ns >= windows.t0_ns) & (ticks.due_ns < windows.t1_ns)
     published = within & (ticks.sent_ns != NO_STAMP)
@@ -192,7 +192,7 @@ def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
     subscribed = clients.num_rows - clients.column("subscribed_ns").null_count
     errors = int(clients.column("errors").to_numpy().sum())
     refusals = refusals_of(record, errors)
-    # The users alive are all of them, the tables hold a share.
+    # The count of live users covers all clients, the tables hold a share of them.
     whole = record.sample == 1
     return {
         "feed_due": int(np.count_nonzero(within)),

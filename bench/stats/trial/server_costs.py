@@ -1,26 +1,26 @@
-"""What the server pays: CPU, memory and wake-ups, for each update and each client.
+"""The server's costs: CPU, memory and wake-ups, per update and per client.
 
-The process's own CPU clock between the runner's marks at t0 and t1 (`bench.stats.trial.marks`), divided by
-what was
-delivered between them. Beside it stands the same
-above the idle base: what the server uses while all clients are there and nothing is published, which a
-polled server pays for being asked and a pushing one hardly pays at all:
+The process's own CPU clock between the runner's marks at t0 and t1 (`bench.stats.trial.marks`), divided
+by the updates delivered between them. A second figure leaves out the idle base: the CPU that the server uses
+while all clients are connected and nothing is published. A polled server spends it on answering polls; a
+pushing server needs almost none:
 
     above idle = (CPU of the window − idle CPU × window / idle stretch) / updates
 
     rss_bytes_per_client      (resident, mean over the window − before the first client) / clients
-    socket_bytes_per_client   in the kernel's buffers of its connections, mean of a few looks / clients
+    socket_bytes_per_client   in the kernel's buffers of its connections, mean of a few readings / clients
     opening_cpu_us_per_client CPU from before the first client until all had their first answer / clients
-    busiest                   CPU and bytes in the stretch of ℓ in which there were most; simulated ones only
-    wakeups                   voluntary context switches: it had slept, and was woken
-    preemptions               involuntary ones: it was taken off its core
+    busiest                   CPU and bytes in the busiest stretch of length ℓ; simulated trials only
+    wakeups                   voluntary context switches: the thread had slept and was woken
+    preemptions               involuntary context switches: the thread was taken off its core
 
-User and system time are apart only in the accounting's steps of 10 ms. A cell's split is given where its
-trials have at least `SPLIT_STEPS` of them together (`system_share`), so that it is good to some percent.
+User and system time are known separately only in the accounting's steps of 10 ms. A cell's split is given
+where its trials have at least `SPLIT_STEPS` such steps together (`system_share`), so that it is accurate to
+some percent.
 
 Known weakness: over loopback the kernel charges a part of the receiving to the sender, so the server's
-CPU holds some of the client's. An idle stretch that is shorter than a poll interval sees that share of
-the polls only that fall into it: on average right, for few clients grainy.
+CPU holds some of the client's. An idle stretch that is shorter than a poll interval contains
+only a part of the polls: right on average, imprecise for few clients.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import math
 from bench.records.trial_record import TrialRecord, Usage
 
 STEP_S = 0.01
-"""A step of the accounting of user and system time."""
+"""The step in which user and system time are accounted."""
 SPLIT_STEPS = 500
 COLUMNS = (
     "server_cpu_us_per_update", "server_cpu_above_idle_us_per_update", "server_cpu_cores",
@@ -40,12 +40,15 @@ COLUMNS = (
     "server_wakeups_per_s", "server_idle_wakeups_per_s",
     "server_cpu_busiest_cores", "bytes_down_busiest_per_s",
 )
-"""Columns of `trials.csv` that are made here."""
+"""Columns of `trials.csv` that are computed here."""
 
 
 def server_costs(record: TrialRecord, updates: float, length_ns: float | None = None) -> dict[str, float]:
-    """`COLUMNS` of a trial in which `updates` arrived at all clients together; NaN for what is not known.
-    `length_ns` lie between the marks (None: as long as the window)."""
+    """Return `COLUMNS` of a trial in which `updates` arrived at all clients together; NaN for unknown
+    figures.
+
+    `length_ns` is the time between the marks (None: the length of the window).
+    """
     assert record.windows is not None, f"{record.trial}: no window was measured"
     window_ns = record.windows.t1_ns - record.windows.t0_ns
     length_ns = window_ns if length_ns is None else length_ns
@@ -76,14 +79,15 @@ def server_costs(record: TrialRecord, updates: float, length_ns: float | None = 
 
 
 def _above(cpu_ns: float, base_ns: float, length_ns: float, idle_ns: float) -> float:
-    """CPU above idle in µs; none where it is no more than both counts' rounding to whole nanoseconds."""
+    """Return the CPU above idle in µs; 0 where the difference is within the rounding of both counts
+    to whole nanoseconds."""
     rounding_ns = (1 + _ratio(length_ns, idle_ns)) / 2
     return 0.0 if abs(cpu_ns - base_ns) <= rounding_ns else (cpu_ns - base_ns) / 1000
 
 
 def system_share(user_s: float, system_s: float) -> float:
-    """The kernel's share of a server's CPU time, from both parts summed over trials; NaN where they are
-    too few steps to tell."""
+    """Return the kernel's share of a server's CPU time, from both parts summed over trials; NaN
+    where they are too few steps to tell."""
     total_s = user_s + system_s
     return system_s / total_s if total_s >= SPLIT_STEPS * STEP_S else math.nan
 

@@ -1,35 +1,34 @@
-"""Whether a trial was in a steady state: no trend within the window, and a warm-up that was long enough.
+"""Checks for a steady state of a trial: no trend within the window, and a warm-up that was long enough.
 
 **Trend.** The window is cut into bins of one second by the updates' due instants; a bin's value is the
 median of its latencies, so that a single stall weighs as one bin. A burst is answered more slowly than a
-quiet stretch, and one that lies late in the window would pass for a trend. So the values are fitted, by
-least squares, by what the feed asked for in each bin beside the time; k is the number of ticks due in it:
+quiet stretch, and one late in the window would look like a trend. So a least-squares fit explains the values
+by the time and by the feed's load in each bin; k is the number of ticks due in the bin:
 
     value = a + slope · bin + b · k + c · ln(1 + k)
 
-What is reported is how much the slope rises or falls over the whole window, as a share of the mean, as far
-as that is beyond doubt:
+Reported is the rise or fall over the whole window, as a share of the mean, less its margin of error:
 
-    trend = max(0, |slope| − t · se) · n / mean     t: Student's, 99.9 %, n less the fitted numbers
+    trend = max(0, |slope| − t · se) · n / mean     t: Student's, 99.9 %, n less the fitted parameters
 
 Neighbouring bins are alike, so se is that of n (1 − ρ)/(1 + ρ) independent values, ρ being the
-correlation of neighbouring residuals where it is positive. A bare test of significance would condemn
-every long window in the end; this asks for a trend that is both proven and large. Below 30 bins there is
-no answer.
+correlation of neighbouring residuals where it is positive. A plain significance test would
+reject every window that is long enough; this asks for a trend that is both proven and large. Below 30 bins
+no trend is computed.
 
-**Warm-up.** MSER-5 (White 1997) cuts a series where what is left has the smallest standard error,
+**Warm-up.** MSER-5 (White 1997) cuts a series where the rest has the smallest standard error,
 
     cut = argmin over d ≤ n/2 of  Σ_{i>d} (y_i − mean_{>d})² / (n − d)²,    y: means of 5 values in a row
 
-here of the latencies by due instant in bins of 100 ms, from the begin of warm-up to t1. The cut is
-reported beside the warm-up that was given; a single one says little, but cuts behind t0 in most trials of
-a cell say that `windows.warmup_s` is too short. The opening ticks, which come all at once where warm-up
+here of the latencies by due instant in bins of 100 ms, from the beginning of warm-up to t1. The cut
+is reported beside the configured warm-up; a single one says little, but cuts after t0 in most trials of a
+cell mean that `windows.warmup_s` is too short. The opening ticks, which come all at once where warm-up
 begins, are left out.
 
-Tests for a unit root (ADF) are not made: that they reject one does not show that a warm-up is over.
+Tests for a unit root (ADF) are not made: rejecting a unit root does not show that a warm-up is over.
 
-Known weakness: a trend that bends back within the window is not a straight line, and not seen. Nor is one
-that goes along with the feed's own rate: a queue that builds up while the rate rises is the feed's.
+Known weakness: a trend that reverses within the window is not a straight line, and is not detected. Nor is
+one that follows the feed's own rate: a queue that grows while the rate rises is explained by the feed.
 """
 
 from __future__ import annotations
@@ -56,18 +55,18 @@ Summary = Callable[[Floats], Any]
 
 @dataclass(frozen=True, slots=True)
 class Steadiness:
-    """NaN where there is too little to say."""
+    """The measures of steadiness of a trial; NaN where there is too little data."""
 
     bins: int
-    """One-second bins of the window with latencies in them."""
+    """One-second bins of the window that contain latencies."""
     trend_share: float
-    """Rise or fall over the window that is beyond doubt, as a share of the mean."""
+    """Rise or fall over the window beyond its margin of error, as a share of the mean."""
     warmup_cut_s: float
-    """Where MSER-5 cuts, from the begin of warm-up."""
+    """The cut by MSER-5, in s from the beginning of warm-up."""
 
 
 def steadiness(trial: TrialArrays) -> Steadiness:
-    """What a trial's arrivals say."""
+    """Return the measures of steadiness from a trial's arrivals."""
     windows = trial.windows
     due_ns = trial.ticks.due_ns[trial.arrivals.tick]
     latency_ns = (trial.arrivals.app_ns - due_ns).astype(np.float64)
@@ -85,7 +84,7 @@ def steadiness(trial: TrialArrays) -> Steadiness:
 
 def binned(at_ns: Ints, values: Floats, length_ns: int, bin_ns: int, summary: Summary
            ) -> tuple[Ints, Floats]:
-    """For the whole bins of [0, length_ns) that have values: their numbers and summaries, in order."""
+    """Return the numbers and summaries, in order, of the non-empty whole bins of [0, length_ns)."""
     within = (at_ns >= 0) & (at_ns < length_ns // bin_ns * bin_ns)
     place = at_ns[within] // bin_ns
     order = np.argsort(place, kind="stable")
@@ -95,8 +94,11 @@ def binned(at_ns: Ints, values: Floats, length_ns: int, bin_ns: int, summary: Su
 
 
 def trend_share(values: Floats, due: Floats) -> float:
-    """Return the rise or fall of the values with time that is beyond doubt, over their mean; `due` is how
-    many ticks were due in the bin of each."""
+    """Return the rise or fall of the values with time beyond its margin of error, divided by their mean.
+
+    `due` is the number of ticks due in the bin of each value. NaN with fewer than `BINS_LEAST`
+    values, a mean that is not positive, or a feed whose rate is itself a straight line in time.
+    """
     count = len(values)
     mean = float(values.mean()) if count else 0.0
     if count < BINS_LEAST or mean <= 0:
@@ -117,13 +119,13 @@ def trend_share(values: Floats, due: Floats) -> float:
 
 
 def _unexplained(values: Floats, by: Floats) -> Floats:
-    """Return what is left of the values after a fit by the columns of `by`."""
+    """Return the residuals of the values after a least-squares fit by the columns of `by`."""
     fitted: Floats = values - by @ np.linalg.lstsq(by, values, rcond=None)[0]
     return fitted
 
 
 def mser5(values: Floats) -> int | None:
-    """How many of the values to leave out at the begin; None with fewer than four batches."""
+    """Return the number of values to leave out at the beginning; None with fewer than four batches."""
     count = len(values) // BATCH
     if count < 4:
         return None

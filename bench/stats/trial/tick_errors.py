@@ -1,21 +1,22 @@
-"""How well a trial's percentiles are known: bootstrapped over its ticks and its clients.
+"""The error of a trial's percentiles, bootstrapped over its ticks and its clients.
 
-    a tick       reaches all clients by one fan-out, in one order, behind the same others: its updates are one
-                 observation of the feed, however many clients there are
-    a poller     asks at its own phase of the interval, for the whole trial: its updates are one, too
+    a tick       reaches all clients by one fan-out, in one order, after the same other ticks: its updates
+                 are one observation of the feed, however many clients there are
+    a poller     asks at its own phase of the interval for the whole trial: its updates are also one
+                 observation
 
-So a percentile of clients × ticks updates rests on far fewer. Here ticks are drawn anew with replacement, and
-so are clients, `DRAWS` times, each update counting as often as its tick times as often as its client; the
-percentile is taken each time. The error is half the width of the middle 95 %, on a logarithmic scale, as a
-share. How trials and their ticks are put together stands in `bench.stats.run.summary`.
+So a percentile of clients × ticks updates rests on far fewer independent observations. Here ticks and clients
+are resampled with replacement, `DRAWS` times. An update then counts as often as its tick was drawn, times as
+often as its client was drawn, and the percentile is computed. The error is half the width of the middle 95 %,
+on a logarithmic scale, as a share. `bench.stats.run.summary` combines the errors of several trials.
 
-Many ticks or clients are drawn in groups: neighbours in time, since what queues meets its neighbours, and
-clients taken at intervals of their numbers. Latencies are in bins of 2 %. Draws have a fixed seed, so that a
-report is the same each time.
+Many ticks or clients are drawn in groups: ticks with their neighbours in time, since they queue behind each
+other, and clients at regular intervals of their numbers. Latencies are in bins of 2 %. Draws have a fixed
+seed, so that a report is the same each time.
 
-Known weakness: no draw is slower than the slowest tick that was seen, so a percentile that hangs on two or
-three ticks is worse known than this says; with fewer than `TICKS_LEAST` ticks nothing is said at all. Lost
-updates are taken as spread evenly over ticks and clients.
+Known weakness: no draw is slower than the slowest tick that was seen, so for a percentile that depends on
+two or three ticks the true error is larger; with fewer than `TICKS_LEAST` ticks it is infinite. Lost updates
+are assumed to be spread uniformly over ticks and clients.
 """
 
 from __future__ import annotations
@@ -39,8 +40,12 @@ TAIL = 0.025
 
 
 def error_shares(trial: TrialArrays, lost: int, levels: Mapping[str, int]) -> dict[str, float]:
-    """The error of each percentile (thousandths, by name), as a share: 0.25 is ± 25 %. Infinite where a draw
-    falls among the lost, or with too few ticks; NaN where nothing arrived."""
+    """Return the error of each percentile, as a share: 0.25 is ± 25 %; `levels` has the percentiles'
+    thousandths by name.
+
+    An error is infinite where a draw falls among the lost updates, or with fewer than `TICKS_LEAST`
+    ticks; NaN where nothing arrived.
+    """
     delivered, late = arrived_in_time(trial)
     arrived = delivered | late
     tick = trial.arrivals.tick[arrived]
@@ -74,8 +79,8 @@ def _errors(tick: Ints, client: Ints, latency_ns: Ints, lost: int, levels: Mappi
 
 
 def _counted(tick: Ints, client: Ints, latency_ns: Ints) -> tuple[npt.NDArray[np.float32], Floats]:
-    """Updates by client group, tick group and bin of latency; and the logarithm of each bin, the last one
-    infinite: it is for what lies beyond all."""
+    """Return the updates by client group, tick group and bin of latency, and the logarithm of each
+    bin; a last, infinite one is for the lost."""
     number = (np.log(np.maximum(latency_ns, LEAST_NS) / LEAST_NS) / math.log(BIN_RATIO)).astype(np.int64)
     held, place = np.unique(number, return_inverse=True)
     shape = (int(client.max()) + 1, int(tick.max()) + 1, len(held))
