@@ -28,22 +28,22 @@ simulate:: .venv/.run  ## a million clients, from measured costs: SCENARIO=…, 
 plan:: .venv/.run  ## what such a run would need, without running it: SCENARIO=…, FEED=…
 	.venv/bin/tickertape run $(scenario) $(feed) --plan $(ARGS)
 
-resume:: .venv/.run  ## go on with an interrupted run: RUN=results/latest
+resume:: .venv/.run  ## continue an interrupted run: RUN=results/latest
 	.venv/bin/tickertape run --resume $(if $(value RUN),$(call quoted,RUN),results/latest) $(ARGS)
 
 report:: .venv/.run  ## make a run's report again from its files alone: RUN=results/latest
 	.venv/bin/tickertape report $(if $(value RUN),$(call quoted,RUN),results/latest) $(ARGS)
 
-compare:: .venv/.run  ## what has become worse between two runs: RUN=results/reference WITH=results/latest
+compare:: .venv/.run  ## what became worse from one run to another: RUN=results/reference WITH=results/latest
 	.venv/bin/tickertape compare $(if $(value RUN),$(call quoted,RUN),results/reference) $(if $(value WITH),$(call quoted,WITH),results/latest) $(ARGS)
 
-calibrate:: .venv/.run  ## what work costs the servers on this machine, for simulating; about five minutes
+calibrate:: .venv/.run  ## what work costs the servers on this machine, for simulating; about seven minutes
 	.venv/bin/tickertape calibrate $(ARGS)
 
-validate:: .venv/.run  ## how well the simulator foresees what is measured here; about a quarter of an hour
+validate:: .venv/.run  ## how well the simulator predicts what is measured here; about a quarter of an hour
 	.venv/bin/tickertape validate $(ARGS)
 
-serve:: .venv/.run  ## all servers side by side on one feed, to poke at: SCENARIO=…, FEED=…
+serve:: .venv/.run  ## all servers side by side on one feed, to try by hand: SCENARIO=…, FEED=…
 	.venv/bin/tickertape serve $(scenario) $(feed) $(ARGS)
 
 bench-ui:: .venv/.run  ## the servers, and Locust's web interface to load them by hand: SCENARIO=…
