@@ -2,14 +2,14 @@
 
 Modules, in reading order:
 
-    inputs          what there is to simulate, as frozen data
-    random_streams  random numbers that depend on who draws and for what alone
-    engine          rounds of many jobs at once
-    event_queue     who comes when, and who waits for news
+    inputs          the worker, its clients, its costs and its feed, as frozen data
+    random_streams  random numbers that depend only on the client and on the purpose of the draw
+    engine          the simulation of one worker, in rounds of many jobs at once
+    event_queue     arrivals to come in order of time, and the clients that wait for news
     server_queue    a worker's queue, in order of arrival
-    poll_schedule   when clients ask
-    tape_reads      what requests get
-    network         delays, and the client as a queue
-    counters        what is counted per client and worker
-    sink            where records go: rows of a few clients, sums of all
+    poll_schedule   the instants at which clients ask
+    tape_reads      the ticks and the declared skips that a request gets
+    network         delays, slow links, and the load client as a queue
+    counters        counts per client and per worker
+    sink            the collected records: rows of a few clients, sums over all
 """

@@ -1,13 +1,13 @@
-"""What is counted while a shard runs: of each client over [t0, t1), of the worker from beginning to end.
+"""Counts of a shard: of each client over [t0, t1), and of the worker from beginning to end.
 
-Something counts when it happens at the client: a request when it leaves, an answer when it is seen. The
-names are those of the measured records (`world.COUNTED`, `bench.serving.chassis.Counts`).
+An event counts at the instant at which it happens at the client: a request when it leaves, an answer when it
+is seen. The names are those of the measured records (`inputs.COUNTED`, `bench.serving.chassis.Counts`).
 
-A round's clients differ from one another, so a column is added to by fancy index; where a whole round lies
-within the window (nearly always) without a mask.
+No client occurs twice in a round, so a column is added to by fancy index. Where a whole round lies within the
+window, which is nearly always, no mask is needed.
 
-When it happened is kept in steps, of all clients together: what a round brings is taken as even from the
-round's first job to its last. A round ends at the next tick, and polls come evenly within it.
+Counts over time are kept in steps, for all clients together. The counts of a round are spread uniformly from
+the round's first job to its last: a round ends at the next tick, and polls are uniform within it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from bench.simulation.engine.inputs import COUNTED, Bools, Floats, Ints, Shard
 from bench.simulation.engine.tape_reads import Batches
 
 STEPS_A_STRETCH = 10
-"""Steps of the longest time that an update may take."""
+"""Steps per `late_after_s` (ℓ), the longest time that an update may take."""
 
 
 class Steps:
-    """What was done in each tenth of ℓ of [t0, t1), the last one may be cut: the worker's CPU in seconds, and
-    what `Books` counts of all clients."""
+    """The worker's CPU seconds and the counts of `Books`, over all clients, by step of [t0, t1).
+
+    A step is a tenth of ℓ, the longest time that an update may take; the last step may be cut.
+    """
 
     def __init__(self, shard: Shard) -> None:
         self._t0_s, self._step_s = shard.t0_s, shard.late_after_s / STEPS_A_STRETCH
@@ -34,11 +36,11 @@ class Steps:
         self._rows = np.zeros((self._count, 1 + len(COUNTED)))
 
     def look(self, begin_s: float, end_s: float, busy_s: float, sums: dict[str, float]) -> None:
-        """A round is over, whose jobs were done in this time; both sums are of all rounds so far."""
+        """Add a round whose jobs ran in [begin_s, end_s]; `busy_s` and `sums` are of all rounds so far."""
         now = np.array([busy_s, *sums.values()])
         grown, self._before = now - self._before, now
         if end_s <= self._t0_s:
-            return   # of what warm-up brings within the window as much is missing at its end
+            return   # warm-up's work that falls into the window is about as much as is missing at its end
         begin, end = (min(max((at_s - self._t0_s) / self._step_s, 0.0), float(self._count))
                       for at_s in (begin_s, end_s))
         first, last = min(int(begin), self._count - 1), min(int(end), self._count - 1)
@@ -50,17 +52,17 @@ class Steps:
 
     @property
     def busy_s(self) -> Floats:
-        """The worker's CPU by step."""
+        """The worker's CPU seconds by step, shape (steps,)."""
         return self._rows[:, 0]
 
     @property
     def counted(self) -> dict[str, Floats]:
-        """By name of `COUNTED`, but for `in_flight_s`, which is no count."""
+        """The counts by step, by name of `COUNTED`; except `in_flight_s`, which is not kept in steps."""
         return dict(zip(COUNTED, self._rows[:, 1:].T, strict=True))
 
 
 class Books:
-    """The counts of one shard."""
+    """The counts of one shard: its reconciliation of requests, answers, updates and bytes."""
 
     def __init__(self, shard: Shard, asked_s: Floats) -> None:
         self._t0_s, self._t1_s = shard.t0_s, shard.t1_s
@@ -71,25 +73,25 @@ class Books:
         }
         self.server: Counter[str] = Counter()
         self.sums = dict.fromkeys(COUNTED, 0.0)
-        """The columns of `clients`, summed, but for `in_flight_s`."""
+        """The sums of the columns of `clients`, except `in_flight_s`."""
         self._asked_s = asked_s
-        """When each client's present request left or will leave; infinite: it has none."""
+        """The instant at which each client's present request left or will leave; infinite if it has none."""
 
     def ask(self, who: Ints, leave_s: Floats, connects_s: Floats | None = None) -> None:
-        """Requests leave; where a connection is opened for each, that began at `connects_s`."""
+        """Count requests that leave at `leave_s`, and connections opened at `connects_s`, if given."""
         self._asked_s[who] = leave_s
         self._add("requests", who, leave_s)
         if connects_s is not None:
             self._add("connections", who, connects_s)
 
     def answer(self, who: Ints, seen_s: Floats, batches: Batches) -> None:
-        """Responses are seen."""
+        """Count responses that are seen at `seen_s`."""
         self._respond(who, seen_s)
         self._add("answers_empty", who, seen_s, (batches.updates == 0) & ~batches.refused)
         self._take(who, seen_s, batches)
 
     def push(self, who: Ints, seen_s: Floats, batches: Batches, new: Bools) -> None:
-        """Pushed messages are seen; a `new` one is the response to a request for being pushed to."""
+        """Count pushed messages seen at `seen_s`; a `new` one is also the response to a request."""
         self._add("messages", who, seen_s)
         self._take(who, seen_s, batches)
         if bool(new.any()):
@@ -113,11 +115,11 @@ class Books:
                 self._add("declared", who, seen_s, entries)
 
     def late(self, who: Ints, instant_s: Floats) -> None:
-        """Polls could not leave at their instants."""
+        """Count polls that could not leave at their instants."""
         self._add("polls_late", who, instant_s)
 
     def close(self) -> None:
-        """What is under way at the end was so up to t1."""
+        """Count requests that are still under way at the end as under way up to t1."""
         asking = np.flatnonzero(self._asked_s < self._t1_s)
         self._under_way(asking, self._asked_s[asking], np.full(len(asking), self._t1_s))
 

@@ -1,33 +1,37 @@
-"""The way of every tick to every client of one worker, exactly, in rounds of many jobs.
+"""An exact event simulation of one worker: every tick to every client, in rounds of many jobs.
 
-All transports are one cycle: serve, gap, ask, and park until there is news, or not. So there are three kinds
-of arrivals at the worker, and one queue for them (`worker`), first come, first served:
+All transports run one cycle: the server serves, the client pauses, the client asks, and the request is
+parked until there is news or answered at once. Three kinds of arrivals share the worker's one queue
+(`server_queue`), which is served in order of arrival:
 
-    a tick           goes to all who are parked: those whose requests are held, or who are pushed to
-    a request        is answered from the tape, or parked if there is nothing new and the transport parks
+    a tick           goes to all parked clients: those whose requests are held, and those that are pushed to
+    a request        is answered from the tape (the ticks a server still holds), or parked if there is
+                     nothing new and the transport parks
     time             a held request whose hold time is over is answered empty
 
-When the worker gets to a tick, all that have come by then are taken in one read and handed out together.
-Apart from that, what an arrival finds depends on the arrivals before it alone, never on when the worker gets
-to it. So between two such reads what each job costs is known before anything is queued, but for what it
-costs to wake a worker that sleeps (`worker`): no loop over jobs is needed.
+When the worker gets to a tick, it takes all ticks that have arrived by then in one read and hands them out
+together. Apart from that, the result of an arrival depends only on the arrivals before it, never on the
+instant at which the worker gets to it. So between two such reads the cost of each job is known before
+anything is queued, except for the cost of waking a sleeping worker (`server_queue`). No loop over jobs is
+needed.
 
-What does need care is that an answer brings the client's next request. It comes after the answer was given,
-and was given after the queue before it was worked off; and then it takes the way down and up again:
+One thing needs care: an answer leads to the client's next request. The answer is given after its request
+arrived and after the queue before it was worked off; then it travels down, and the next request travels up:
 
     next request ≥ max(its arrival, the worker is free) + lookahead         lookahead = down + up
     next request ≥ the schedule's next instant + up                         where there is one
 
-The least of these over all who are to come is a bound up to which every arrival is known: one round
-(conservative synchronisation, Chandy and Misra 1979). A request that will be parked brings nothing before
-the next tick or the end of its hold time, so where the transport parks, only those count for whom there is
-news. And a round ends at the next tick. A backlog or a schedule makes rounds long: when there is most to do.
+The minimum over all pending clients is a bound up to which every arrival is known. This bound ends one round
+(conservative synchronisation, Chandy and Misra 1979). A request that will be parked leads to no other request
+before the next tick or the end of its hold time. So where the transport parks, only clients for whom there is
+news count. A round also ends at the next tick. A backlog or a schedule makes rounds long, which is when there
+is most to do.
 
 A client whose socket is full is not parked: it "asks" again when the socket has drained.
 
-Known weaknesses: one read hands out no more ticks than one batch holds; the next one follows. A client that
-is refused twice in a row asks at once both times. Who is too slow to be pushed to is disconnected when its
-socket has drained, not before.
+Known weaknesses: one read hands out no more ticks than one batch holds; the next read follows. A client that
+is refused twice in a row asks at once both times. A client that is too slow to be pushed to is disconnected
+when its socket has drained, not before.
 """
 
 from __future__ import annotations
@@ -56,14 +60,17 @@ from bench.simulation.engine.server_queue import Worker
 from bench.simulation.engine.tape_reads import Batches, Tape
 
 ROUND_JOBS = 1 << 16
-"""Most requests of a round, so that what it touches stays in the cache."""
+"""Limit of the requests in a round, so that its arrays stay in the processor's cache."""
 ROUND_UPDATES = 1 << 20
-"""Most ticks between cursors and heads of a round, so that memory stays flat."""
+"""Limit of the ticks between cursor and head, summed over a round's requests, so that memory stays flat."""
 
 
 def simulate(shard: Shard, sink: Sink, steps: Steps | None = None) -> ShardOutcome:
-    """Let everything happen that happens at one worker; updates and skips go to `sink` as they come, and what
-    was done when to `steps`, if that is asked for."""
+    """Simulate one worker from time zero to the end of the drain, and return its counts.
+
+    Updates and declared skips go to `sink` block by block. `steps`, if given, collects CPU and counts over
+    time.
+    """
     engine = _Engine(shard, sink)
     while engine.goes_on():
         begin_s = max(engine.next_s, engine.worker.free_s)
@@ -74,7 +81,7 @@ def simulate(shard: Shard, sink: Sink, steps: Steps | None = None) -> ShardOutco
 
 
 class _Engine:
-    """One shard in the midst of being simulated."""
+    """The state of one shard while it is simulated."""
 
     def __init__(self, shard: Shard, sink: Sink) -> None:
         self.shard, self.sink = shard, sink
@@ -83,21 +90,21 @@ class _Engine:
         self.worker = Worker(shard.t0_s, shard.t1_s, costs.wake_s, costs.cold_share)
         self.request_s = costs.request_s + (costs.connection_s if cycle.new_connection else 0.0)
         self.head = 0
-        """Ticks that the worker has taken."""
+        """Number of ticks that the worker has taken."""
         self.cursor = np.zeros(count, dtype=np.int64)
-        """Ticks that each client has read."""
+        """Number of ticks that each client has read, shape (clients,)."""
         self.newest = np.zeros(count, dtype=np.int64)
-        """Ticks up to the newest of them that each client wants."""
+        """Number of ticks up to and including the newest that each client wants, shape (clients,)."""
         self.requests = np.zeros(count, dtype=np.int64)
-        """Requests of each before the present one: what its delays on the way are drawn by."""
+        """Requests of each client before the present one; the key by which its network delays are drawn."""
         self.seen_s = 0.0
-        """The last update that has been handed over so far is seen then."""
+        """The instant at which the last update handed over so far is seen."""
         self.comes_back = np.zeros(count, dtype=np.bool_)
-        """Was pushed to and disconnected, and comes with a new connection."""
+        """True for a client of a push transport that was disconnected and comes with a new connection."""
         self.wanting = None if shard.subscribed is None else np.ascontiguousarray(shard.subscribed.T)
-        """For each symbol, who wants it."""
+        """Subscriptions by symbol, shape (symbols, clients); None if everybody wants everything."""
         self.owed = self._owed()
-        """Ticks up to the last that is due to each client before t1."""
+        """Number of ticks up to and including the last that is due to each client before t1."""
         asked_s = np.zeros(count)
         if math.isfinite(cycle.hold_s):
             asked_s -= cycle.hold_s * even(shard.seed, Stream.PHASE, shard.clients)
@@ -120,22 +127,22 @@ class _Engine:
 
     @property
     def tick_s(self) -> float:
-        """When the next tick comes."""
+        """The arrival of the next tick; infinite if there is none."""
         return float(self.tape.arrival_s[self.head]) if self.head < len(self.tape) else math.inf
 
     @property
     def next_s(self) -> float:
-        """When anything comes next."""
+        """The instant of the next event of any kind."""
         return min(self.tick_s, self.agenda.first_s, self.parking.first_s)
 
     def goes_on(self) -> bool:
-        """Whether there is anything left that somebody is owed, and time for it."""
+        """Return True while there is an update that some client is owed, and time left for it."""
         if self.next_s > self.shard.end_s:
             return False
         return self.next_s < self.shard.t1_s or bool((self.cursor < self.owed).any())
 
     def advance(self) -> None:
-        """A round of requests; one tick where none comes before it."""
+        """Do one round of requests, or hand out ticks if no request comes before the next one."""
         tick_s, until_s = self.tick_s, self._known_until()
         at, who = self.agenda.take(until_s, tick_s, ROUND_JOBS)
         end = 1 + int(np.searchsorted(np.cumsum(self.head - self.cursor[who]), ROUND_UPDATES))
@@ -156,12 +163,12 @@ class _Engine:
             self._serve(at, who, np.broadcast_to(np.True_, len(who)))
 
     def _known_until(self) -> float:
-        """Up to when all arrivals are known: the bound of a round."""
+        """Return the instant up to which all arrivals are known: the bound of a round."""
         first_s, ahead_s = self.agenda.first_s, self.network.lookahead_s
         if self.shard.cycle.parks:
             news_s = min(self.agenda.first_of(self.cursor < self.newest), self.parking.first_s)
             return min(max(news_s, self.worker.free_s) + ahead_s, first_s + self.shard.cycle.hold_s)
-        cut_s = math.inf   # when the first comes whose batch may be cut, and who will then ask at once
+        cut_s = math.inf   # arrival of the first client whose batch may be cut, and which then asks at once
         if self.head > self.tape.whole_up_to:
             cut_s = self.agenda.first_of(self.head - self.cursor > self.tape.whole_up_to)
         if self.shard.cycle.pushes:
@@ -171,7 +178,7 @@ class _Engine:
         return max(max(first_s, self.worker.free_s) + ahead_s, known_s)
 
     def _serve(self, at: Floats, who: Ints, asks: Bools) -> None:
-        """Arrivals in order: requests, and those whose hold time is over (not `asks`)."""
+        """Serve arrivals in order: requests (`asks`), and held requests whose hold time is over (others)."""
         answered: slice | Ints = slice(None)
         if self.shard.cycle.parks:
             parks = asks & (self.cursor[who] >= self.newest[who])
@@ -191,7 +198,7 @@ class _Engine:
             self._answer(whom, finish[answered], batches)
 
     def _catch_up(self, at: Floats, who: Ints) -> None:
-        """Sockets have drained: who is at the head is pushed to again, the others go on from the tape."""
+        """Handle drained sockets: park clients at the head for pushes, and serve the others from the tape."""
         idle = (self.cursor[who] >= self.newest[who]) & ~self.comes_back[who]
         self.parking.put(who[idle], at[idle] + self.shard.cycle.hold_s)
         at, who = at[~idle], who[~idle]
@@ -218,7 +225,7 @@ class _Engine:
             self._ask(who[gone], finish[gone] + self.shard.net.down_s)
 
     def _hand_out(self) -> None:
-        """The worker takes all ticks that have come by now, and hands them to all who wait for them."""
+        """Take all ticks that have arrived by now, and hand them to all clients that wait for them."""
         first, arrival_s, costs = self.head, self.tick_s, self.shard.costs
         begin_s = max(arrival_s, self.worker.free_s)
         end = int(np.searchsorted(self.tape.arrival_s, begin_s, "right"))
@@ -249,7 +256,7 @@ class _Engine:
             self.agenda.put(drained_s[full], who[full])
 
     def _news(self, first: int, end: int) -> Bools:
-        """Who wants any of the ticks from `first` up to `end`."""
+        """Return a mask of the clients that want any of the ticks in [first, end), and update `newest`."""
         assert self.wanting is not None
         wanted = np.zeros(len(self.cursor), dtype=np.bool_)
         for tick in range(first, end):
@@ -259,12 +266,12 @@ class _Engine:
         return wanted
 
     def _handing_s(self, batches: Batches) -> Floats:
-        """What it costs to hand over batches."""
+        """Return the CPU seconds for handing over each batch."""
         costs = self.shard.costs
         return costs.answer_s + costs.update_s * batches.updates + costs.byte_s * batches.bytes
 
     def _answer(self, who: Ints, finish_s: Floats, batches: Batches) -> None:
-        """Responses are on their way; each brings its client's next request."""
+        """Send responses, record them, and schedule each client's next request."""
         kernel_s = self.network.down(who, self.requests, finish_s, batches.bytes)
         seen_s, done_s = self.network.read(kernel_s, batches.updates)
         self._record(who, kernel_s, seen_s, batches)
@@ -275,8 +282,10 @@ class _Engine:
         self._ask(who, wish_s)
 
     def _push(self, who: Ints, finish_s: Floats, batches: Batches, new: Bools) -> tuple[Bools, Floats]:
-        """Messages are on their way; whose socket is full then, and when it will have drained. The first one
-        on a new connection is the response to its request."""
+        """Send pushed messages; return a mask of the sockets that are full, and when each will have drained.
+
+        The first message on a new connection (`new`) counts as the response to its request.
+        """
         kernel_s = self.network.down(who, self.cursor, finish_s, batches.bytes)
         seen_s, _ = self.network.read(kernel_s, batches.updates)
         self._record(who, kernel_s, seen_s, batches)
@@ -284,7 +293,7 @@ class _Engine:
         return self.network.full(who, finish_s)
 
     def _ask(self, who: Ints, wish_s: Floats) -> None:
-        """Clients wish to ask, and their requests will come."""
+        """Schedule requests of clients that wish to ask at `wish_s`."""
         opens = self.shard.cycle.new_connection or self.shard.cycle.pushes
         leave_s = wish_s + self.network.opening_s
         self.books.ask(who, leave_s, wish_s if opens else None)
@@ -292,7 +301,7 @@ class _Engine:
         self.agenda.put(at, who)
 
     def _record(self, who: Ints, kernel_s: Floats, seen_s: Floats, batches: Batches) -> None:
-        """Tell the sink and the server's counts what was handed over."""
+        """Pass delivered updates and declared skips to the sink, and add them to the server's counts."""
         updates, server = batches.updates, self.books.server
         self.seen_s = max(self.seen_s, float(seen_s.max()))
         server["deliveries"] += len(batches.tick)
@@ -317,7 +326,7 @@ class _Engine:
         server["refused_slow-client"] += int(np.count_nonzero(batches.slow))
 
     def outcome(self) -> ShardOutcome:
-        """What it came to."""
+        """Close the counts, and return them."""
         self.books.late(*self.rhythm.missed(self.shard.t1_s))
         self.books.close()
         return ShardOutcome(

@@ -1,17 +1,17 @@
-"""Who comes when, and who is waiting for news.
+"""The event queue: future arrivals in order of time, and the clients that wait for news.
 
-`Agenda` holds what is still to come, as sorted runs. What a round brings goes in as one run; a run that is
-not much shorter than the one before is merged with it. So there are never more runs than log₂ of the
-entries, and since a round's events come nearly sorted, and merging sorted runs is what a stable sort does
-(Timsort), hardly anything is ever really sorted.
+`Agenda` holds future arrivals as sorted runs. The arrivals that a round produces go in as one run; a run that
+is not much shorter than the one before is merged with it. So there are never more runs than log₂ of the
+entries. A round's arrivals come nearly sorted, and a stable sort (Timsort) merges sorted runs, so hardly
+anything is ever really sorted.
 
     run 1   ●───●──●────●──●───●─●───────●──●────●     take(until): the front of each run, merged
     run 2      ●─●──●─────●──●                         put: a new run at the end
     run 3        ●─●─●
 
-`Parking` holds who is waiting, in the order in which ticks are handed out: that of their requests for those
-who asked (so whoever was first is the first to have waited long enough, too), that of the clients for those
-who are pushed to.
+`Parking` holds the waiting clients in the order in which ticks are handed out. Where clients ask, that is the
+order of their requests, so the first in line is also the first whose hold time ends. Where clients are pushed
+to, it is the order of the clients.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ NO_INSTANTS = np.empty(0)
 
 
 class Agenda:
-    """Arrivals that are still to come."""
+    """The arrivals that are still to come."""
 
     def __init__(self) -> None:
         self._runs: list[tuple[Floats, Ints]] = []
 
     @property
     def first_s(self) -> float:
-        """The next arrival; infinite where none is to come."""
+        """The instant of the next arrival; infinite if there is none."""
         return min((float(at[0]) for at, _ in self._runs), default=math.inf)
 
     def first_of(self, chosen: Bools) -> float:
-        """The next arrival of a client that is chosen."""
+        """Return the next arrival of a client that is in the mask; infinite if there is none."""
         first = math.inf
         for at, who in self._runs:
             place = int(np.argmax(chosen[who]))
@@ -47,7 +47,7 @@ class Agenda:
         return first
 
     def put(self, at: Floats, who: Ints) -> None:
-        """Clients `who` come at `at`."""
+        """Add the arrivals of clients `who` at instants `at`."""
         if not len(at):
             return
         self._runs.append(_sorted(at, who))
@@ -56,7 +56,7 @@ class Agenda:
             self._runs.append(merged(self._runs.pop(), last))
 
     def take(self, until_s: float, before_s: float, most: int) -> tuple[Floats, Ints]:
-        """Those who come up to `until_s` and before `before_s`, in order; at most `most` of them."""
+        """Remove and return, in order, at most `most` arrivals up to `until_s` and before `before_s`."""
         fronts, rests = [], []
         for at, who in self._runs:
             end = _front(at, until_s, before_s)
@@ -73,14 +73,14 @@ class Agenda:
 
 
 def merged(*runs: tuple[Floats, Ints]) -> tuple[Floats, Ints]:
-    """Sorted runs as one; of equal instants those of the earlier run come first."""
+    """Merge sorted runs into one; of equal instants those of the earlier run come first."""
     if len(runs) == 1:
         return runs[0]
     return _sorted(np.concatenate([at for at, _ in runs]), np.concatenate([who for _, who in runs]))
 
 
 def _front(at: Floats, until_s: float, before_s: float) -> int:
-    """How many instants of a run are up to `until_s` and before `before_s`."""
+    """Return the number of a run's instants that are up to `until_s` and before `before_s`."""
     return min(int(np.searchsorted(at, until_s, "right")), int(np.searchsorted(at, before_s, "left")))
 
 
@@ -92,7 +92,7 @@ def _sorted(at: Floats, who: Ints) -> tuple[Floats, Ints]:
 
 
 class Parking:
-    """Clients that wait for news, and until when at most."""
+    """The clients that wait for news, each with the instant at which its hold time ends."""
 
     def __init__(self, who: Ints, until_s: Floats, by_client: bool) -> None:
         self._who, self._until_s = who, until_s
@@ -100,35 +100,38 @@ class Parking:
         self._new: list[tuple[Ints, Floats]] = []
 
     def put(self, who: Ints, until_s: Floats) -> None:
-        """These wait from now on, in this order."""
+        """Add waiting clients, in this order."""
         if len(who):
             self._new.append((who, until_s))
 
     @property
     def first_s(self) -> float:
-        """When the first has waited long enough; infinite where nobody waits."""
+        """The instant at which the first hold time ends; infinite if nobody waits."""
         if len(self._until_s):
             return float(self._until_s[0])
         return float(self._new[0][1][0]) if self._new else math.inf
 
     def look(self, wanted: Bools | None) -> Ints:
-        """Those who wait and are wanted, in order. None: everybody."""
+        """Return the waiting clients that are in the mask, in order; all of them if the mask is None."""
         self._settle()
         return self._who if wanted is None else self._who[wanted[self._who]]
 
     def wake(self, wanted: Bools | None) -> Ints:
-        """The same; they wait no more."""
+        """Remove and return the waiting clients that are in the mask, in order; all if the mask is None."""
         woken = self.look(wanted)
         self._keep(slice(0, 0) if wanted is None else ~wanted[self._who])
         return woken
 
     def leave(self, gone: Bools) -> None:
-        """Clients wait no more."""
+        """Remove the clients that are in the mask."""
         self._settle()
         self._keep(~gone[self._who])
 
     def expire(self, until_s: float, before_s: float) -> tuple[Floats, Ints]:
-        """Those who have waited long enough by then, and since when they have; they wait no more."""
+        """Remove clients whose hold time ends up to `until_s` and before `before_s`.
+
+        Returns the instants at which it ends, and the clients.
+        """
         if self.first_s > until_s:
             return NO_INSTANTS, NOBODY
         self._settle()

@@ -1,14 +1,14 @@
-"""What there is to simulate: one worker and its clients, as frozen data. Seconds, bytes, CPU seconds.
+"""The inputs of the engine: one worker and its clients, as frozen data. Seconds, bytes, CPU seconds.
 
     feed ──feed_s──► worker: one queue, in order of arrival ──down_s──► link ──► kernel ──► station ──► app
                         ▲                                                                             │
                         └──────────────────────────── up_s ◄── next request ◄─────────────────────────┘
 
-Time zero is where warm-up begins; at it every client is subscribed, and nothing has been published. A
-shard holds everything that happens at one worker: workers share nothing, so that a run of forty is
-forty shards.
+Time zero is the beginning of warm-up: every client is subscribed, and nothing has been published. A shard
+holds everything that happens at one worker. Workers share nothing, so a run with forty workers is forty
+shards.
 
-What a job costs the worker is the sum of what is in it:
+The cost of a job is the sum of its parts:
 
     a tick that comes from the feed       tick
     a poll, answered at once              request + answer + n · update + bytes · byte   (+ connection)
@@ -17,15 +17,15 @@ What a job costs the worker is the sum of what is in it:
     one whose hold time is over           answer
     a pushed tick, for each client        answer + update + bytes · byte
 
-and more, if the worker slept before (`worker`), or has a crowd of connections: request and answer touch the
-state of a connection (socket, parser, task), which is in a cache that holds only so many. With N connections
-they take
+A job costs more if the worker slept before (`server_queue`), or if it has many connections: request and
+answer touch the state of a connection (socket, parser, task), and a cache holds only a limited number of
+them. With N connections these two take
 
     1 + crowd_share · ln((N + CROWD) / 2 CROWD)
 
-times as long, so the costs are those at `CROWD` connections. The logarithm is that of a row of caches, each
-larger and slower than the one before; between 100 and 400 connections it meets what was measured, and a
-straight line doesn't. Nobody has seen it hold beyond the connections that were validated.
+times as long, so costs are stated at `CROWD` connections. The logarithm models a hierarchy of caches, each
+larger and slower than the one before. Between 100 and 400 connections it agrees with measurements, and a
+straight line does not. It is not confirmed beyond the numbers of connections that were validated.
 """
 
 from __future__ import annotations
@@ -45,117 +45,117 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 SkipKind = Literal["conflated", "dropped"]
 CROWD = 100.0
-"""Connections at which `Costs` are stated."""
+"""Number of connections at which `Costs` are stated."""
 
 
 def crowding(connections: float) -> float:
-    """How many crowd shares more than at `CROWD` connections a request and an answer take."""
+    """Return the factor of `crowd_share` for so many connections: ln((N + CROWD) / 2 CROWD), 0 at `CROWD`."""
     return math.log((connections + CROWD) / (2 * CROWD))
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """CPU seconds of one worker by kind of work, of one transport."""
+    """CPU seconds of one worker by kind of work, for one transport."""
 
     tick_s: float = 0.0
-    """Each tick that it takes from the feed."""
+    """CPU seconds per tick taken from the feed."""
     request_s: float = 0.0
-    """Each request that it takes in and decides on."""
+    """CPU seconds per request read and decided on."""
     answer_s: float = 0.0
-    """Each answer or pushed message that it hands to the kernel."""
+    """CPU seconds per answer or pushed message handed to the kernel."""
     update_s: float = 0.0
-    """Each update in one."""
+    """CPU seconds per update in an answer or message."""
     byte_s: float = 0.0
-    """Each byte of payload in one."""
+    """CPU seconds per byte of payload in an answer or message."""
     connection_s: float = 0.0
-    """Each new connection."""
+    """CPU seconds per new connection."""
     base_share: float = 0.0
-    """CPU seconds a second when nothing happens. Beside the queue: it delays nobody."""
+    """CPU seconds per second when nothing happens. Outside of the queue: it delays no job."""
     socket_share: float = 0.0
-    """The same for each connection that is open."""
+    """CPU seconds per second for each open connection. Outside of the queue, too."""
     wake_s: float = 0.0
-    """Further, for a job that finds the worker asleep and as cold as it gets."""
+    """Additional CPU seconds of a job that wakes a fully cold worker."""
     cold_share: float = 0.0
-    """By so much longer such a job takes, as a share of what is in it."""
+    """Additional share of a job's CPU on a fully cold worker."""
     crowd_share: float = 0.0
-    """By so much longer a request and an answer take with more connections, as a share (see above)."""
+    """Growth of the CPU of a request and an answer with the number of connections (formula above)."""
 
     def times(self, factor: float) -> Costs:
-        """Were everything so many times as dear."""
+        """Return these costs scaled by `factor`; the cold and crowd shares, which are relative, stay."""
         dear = {each.name: factor * getattr(self, each.name) for each in fields(self)}
         return Costs(**{**dear, "cold_share": self.cold_share, "crowd_share": self.crowd_share})
 
     def crowded(self, connections: float) -> Costs:
-        """Return the costs of a worker with so many connections; they have no crowd share any more."""
+        """Return the costs of a worker with so many connections; their crowd share is 0."""
         if not self.crowd_share:
             return self
         more = max(1 + self.crowd_share * crowding(connections), 0.0)
         return replace(self, request_s=self.request_s * more, answer_s=self.answer_s * more, crowd_share=0.0)
 
     def idle_s(self, seconds: float, connections: int) -> float:
-        """CPU that the worker uses in so long whatever is asked of it."""
+        """Return the CPU seconds that the worker uses in this time independently of its load."""
         return seconds * (self.base_share + self.socket_share * connections)
 
 
 @dataclass(frozen=True, slots=True)
 class Net:
-    """One-way delays. Up and down together are above 0: nothing is answered before it was asked."""
+    """One-way delays in seconds. The sum of up and down is above 0, so an answer comes after its request."""
 
     up_s: float
-    """From a client to its worker."""
+    """Delay from a client to its worker."""
     down_s: float
-    """From the worker to a client."""
+    """Delay from the worker to a client."""
     feed_s: float = 0.0
-    """From a tick's due instant until the worker has it."""
+    """Delay from a tick's due instant until the worker has it."""
     jitter_s: float = 0.0
-    """Added to each way up and down at random: the mean of an exponential delay, or the width of a uniform
-    one. What is pushed never overtakes what was pushed to the same client before."""
+    """Random delay added to each way up and down: the mean of an exponential delay, or the width of a uniform
+    one. A pushed message never overtakes an earlier one to the same client."""
     jitter: Literal["uniform", "exponential"] = "exponential"
 
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """The load client as a queue of its own behind the network, in order of arrival; only without jitter and
-    slow links.
+    """The load client as a queue behind the network, in order of arrival; only without jitter and slow links.
 
-    An update is seen when its read begins to be served; the next request leaves when it has been.
+    An update is seen when the service of its read begins; the next request leaves when that service ends.
     """
 
     wake_s: float = 0.0
-    """From the kernel's having an answer until an idle load client looks. Delays, and costs nothing."""
+    """Seconds from an answer's arrival in the kernel until an idle load client reads it. A delay, not CPU."""
     answer_s: float = 0.0
-    """CPU for each answer or message."""
+    """CPU seconds per answer or message."""
     update_s: float = 0.0
-    """CPU for each update in it."""
+    """CPU seconds per update in an answer or message."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlowLinks:
-    """Some clients have a link of so many bytes a second in front of them.
+    """Links of limited bandwidth in front of a share of the clients.
 
-    A push to a client whose socket holds more than `bound_bytes` is left out; the client catches up from the
+    Nothing is pushed to a client whose socket holds more than `bound_bytes`; the client catches up from the
     tape once no more than `resume_bytes` are held. A poll's answer takes as long as the link takes.
     """
 
     share: float
-    """Share of the clients, chosen at random."""
+    """Share of the clients with a slow link, chosen at random."""
     bytes_per_s: float
+    """Bandwidth of a slow link."""
     overhead_bytes: float = 0.0
-    """On the link with each answer or message, beside its payload."""
+    """Bytes on the link per answer or message, besides its payload."""
     bound_bytes: float = (64 + 16) * 1024
-    """What the kernel (64 KiB) and the process (16 KiB) hold for a client."""
+    """Bytes that the kernel (64 KiB) and the process (16 KiB) buffer for a client."""
     resume_bytes: float = (64 + 4) * 1024
-    """asyncio goes on writing at a quarter of its own bound."""
+    """Buffered bytes at which writing resumes: asyncio does so at a quarter of its own bound."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ticks:
-    """The feed, in the order of its due instants; elsewhere a tick is its place in here."""
+    """The feed, in order of due instants; elsewhere a tick is named by its place in these arrays."""
 
     index: Ints
     due_s: Floats
     symbol: Ints
-    """From 0."""
+    """Number of each tick's symbol, from 0."""
     payload_bytes: Ints
 
     def __post_init__(self) -> None:
@@ -167,13 +167,14 @@ class Ticks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shard:
-    """One worker, and all that happens at it."""
+    """One worker with its clients, feed, costs and network: all inputs of one simulation."""
 
     seed: int
     clients: Ints
-    """Their numbers in the whole run; draws go by them. Elsewhere a client is its place in here."""
+    """Numbers of the clients in the whole run, by which random numbers are drawn. Elsewhere a client is named
+    by its place in this array."""
     ticks: Ticks
-    """Up to the end of the drain."""
+    """The ticks up to the end of the drain."""
     cycle: Cycle
     costs: Costs
     net: Net
@@ -182,7 +183,7 @@ class Shard:
     late_after_s: float
     mode: Literal["every", "latest"] = "every"
     subscribed: Bools | None = None
-    """(clients, symbols); None: everything to everybody."""
+    """Subscriptions, shape (clients, symbols); None if every client gets every symbol."""
     tape_ticks: int = 65536
     batch_max: int = 1000
     slow_client: SlowClient = field(default_factory=SlowClient)
@@ -196,18 +197,18 @@ class Shard:
 
     @property
     def end_s(self) -> float:
-        """The end of the drain."""
+        """The end of the drain: 2 · `late_after_s` after t1."""
         return self.t1_s + 2 * self.late_after_s
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Deliveries:
-    """A block of updates that reached clients; one element an update."""
+    """A block of updates that reached clients; one element per update."""
 
     client: Ints
-    """Place in `Shard.clients`."""
+    """Places in `Shard.clients`."""
     tick: Ints
-    """Place in `Shard.ticks`."""
+    """Places in `Shard.ticks`."""
     kernel_s: Floats
     app_s: Floats
     updates_in_read: Ints
@@ -215,49 +216,51 @@ class Deliveries:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Skips:
-    """A block of declared skips: `count` ticks of the symbol of `tick`, just before it."""
+    """A block of declared skips: each says that `count` ticks of the symbol of `tick`, just before it, are
+    skipped."""
 
     kind: SkipKind
     client: Ints
     tick: Ints
-    """The symbol's tick that the skip came with."""
+    """The tick of the same symbol with which the skip was declared."""
     count: Ints
     app_s: Floats
 
 
 class Sink(Protocol):
-    """Where a simulation's records go, block by block. Arrays may be views: copy what is to be kept."""
+    """The receiver of a simulation's records, block by block. Arrays may be views: copy them to keep them."""
 
     def deliver(self, block: Deliveries) -> None:
-        """Updates reached clients."""
+        """Take a block of updates that reached clients."""
 
     def skip(self, block: Skips) -> None:
-        """Ticks were declared skipped."""
+        """Take a block of declared skips."""
 
 
 COUNTED = (
     "connections", "requests", "responses", "answers_empty", "messages", "updates", "payload_bytes",
     "declared", "polls_late", "refused", "request_duration_s", "in_flight_s",
 )
-"""Per client over [t0, t1), by the instant at the client: connections opened, requests sent, responses that
-came (empty ones among them), messages pushed, updates in both and their bytes, entries of declared skips,
-polls that went out late, refusals; times from request to response, and of requests under way."""
+"""Counts per client over [t0, t1), by the instant at the client: connections opened, requests sent, responses
+received (including empty ones), of these the empty ones, messages pushed, updates in responses and messages,
+their payload bytes, entries of declared skips, polls sent late, refusals; the summed times from request to
+response, and the summed times during which a request was under way."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShardOutcome:
-    """What a shard came to, beside the blocks that went to the sink."""
+    """Results of a shard, besides the blocks that went to the sink."""
 
     counted: dict[str, npt.NDArray[np.int64] | npt.NDArray[np.float64]]
-    """By name of `COUNTED`, one element a client."""
+    """Counts by name of `COUNTED`, one element per client."""
     jobs: int
-    """Jobs of the worker's queue, from beginning to end."""
+    """Number of jobs of the worker's queue, from beginning to end."""
     busy_s: float
-    """CPU of the queue within [t0, t1); `Costs.idle_s` comes on top."""
+    """CPU seconds of the queue within [t0, t1); `Costs.idle_s` comes on top."""
     wait_max_s: float
     """Longest time that a job waited for its turn."""
     server_counts: dict[str, int]
-    """From beginning to end, in the words of a server's own counts: ticks, deliveries, conflated, dropped,
-    requests, answers_empty, connections, slow_disconnects, refused_left-tape …"""
+    """Counts from beginning to end, by the names of a server's own counts: ticks, deliveries, conflated,
+    dropped, requests, answers_empty, connections, slow_disconnects, refused_left-tape …"""
     end_s: float
-    """When the last answer or message was seen."""
+    """The instant at which the last answer or message was seen."""

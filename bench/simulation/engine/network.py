@@ -1,16 +1,16 @@
-"""From the worker's hands to the client's eyes, and a request's way back.
+"""The network between a worker and its clients: delays, slow links, and the load client as a queue.
 
     worker done ──► link (slow clients) ──down──► kernel ──wake──► station ──► seen … done ──► asks again
 
-A link is a queue of bytes: an answer is out when what was before it is, and its own bytes are. A push that
-finds more than the bound in a client's socket leaves the client behind: it goes on from the tape once the
-socket has drained, like a poll that comes at that instant.
+A link is a queue of bytes: an answer has left it when all bytes before it and its own bytes have. If a push
+finds more bytes in a client's socket than the bound, the client falls behind. Once the socket has drained, it
+continues from the tape (the ticks a server still holds), like a poll that comes at that instant.
 
 The station is the load client: one queue for all clients of the worker. It keeps their order, since
 without jitter answers arrive in the order in which they were given.
 
-Known weaknesses: a station reads one answer at a time, though a real one finds several messages in one read
-when it is behind. A link delays what comes down, never a request.
+Known weaknesses: a station reads one answer at a time, though a real load client that is behind finds several
+messages in one read. A link delays the way down, never a request.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from bench.simulation.engine.server_queue import Worker
 
 
 class Network:
-    """All ways between a worker and its clients."""
+    """The connections between a worker and its clients."""
 
     def __init__(self, shard: Shard) -> None:
         self._shard = shard
         self._station = Worker(shard.t0_s, shard.t1_s) if shard.station is not None else None
         count = len(shard.clients)
         self.slow: Bools | None = None
-        """Whose link is slow; None: nobody's."""
+        """Mask of the clients with a slow link, shape (clients,); None if there are none."""
         if shard.slow_links is not None:
             self.slow = even(shard.seed, Stream.LINK, shard.clients) < shard.slow_links.share
             self._link_free_s = np.full(count, -np.inf)
@@ -38,20 +38,23 @@ class Network:
         round_trip_s = shard.net.up_s + shard.net.down_s
         opens = shard.cycle.new_connection or shard.cycle.pushes
         self.opening_s = shard.cycle.handshakes * round_trip_s if opens else 0.0
-        """From a client's wish to ask until its request leaves: the handshakes."""
+        """Seconds from a client's wish to ask until its request leaves: the handshakes."""
         self.lookahead_s = self.opening_s + round_trip_s
-        """From an answer until the client's next request comes, at least."""
+        """Least seconds from an answer until the client's next request arrives."""
         links = shard.slow_links
         self.drains_s = (links.bound_bytes - links.resume_bytes) / links.bytes_per_s if links else 0.0
-        """From a push that fills a socket until the socket has drained, at least."""
+        """Least seconds from a push that fills a socket until the socket has drained."""
 
     def up(self, who: Ints, cycle: Ints, leave_s: Floats) -> Floats:
-        """When requests come that leave then; `cycle` counts each client's."""
+        """Return the arrivals of requests that leave at `leave_s`; `cycle` numbers each client's requests."""
         at = leave_s + self._shard.net.up_s
         return at + self._jitter(Stream.UP, who, cycle) if self._shard.net.jitter_s else at
 
     def down(self, who: Ints, cycle: Ints, finish_s: Floats, size: Ints) -> Floats:
-        """When the kernels have answers of so many bytes of payload that the worker was done with."""
+        """Return when the clients' kernels have answers that the worker finished at `finish_s`.
+
+        `size` is the payload in bytes of each answer; `cycle` numbers each client's draws.
+        """
         sent = finish_s if self.slow is None else self._send(who, finish_s, size)
         kernel: Floats = sent + self._shard.net.down_s
         if self._shard.net.jitter_s:
@@ -62,7 +65,7 @@ class Network:
         return kernel
 
     def read(self, kernel_s: Floats, updates: Ints) -> tuple[Floats, Floats]:
-        """When clients see answers, and when they are done with them."""
+        """Return when clients see answers, and when they are done with them."""
         station = self._shard.station
         if station is None or self._station is None:
             return kernel_s, kernel_s
@@ -71,7 +74,7 @@ class Network:
         return done - service, done
 
     def full(self, who: Ints, finish_s: Floats) -> tuple[Bools, Floats]:
-        """Whose socket holds more than its bound after a push, and when each will have drained."""
+        """Return a mask of the sockets above their bound after a push, and when each will have drained."""
         links = self._shard.slow_links
         if links is None:
             return np.broadcast_to(np.False_, len(who)), finish_s
@@ -80,14 +83,14 @@ class Network:
         return full, np.maximum(free_s - links.resume_bytes / links.bytes_per_s, finish_s)
 
     def cut(self, who: Ints) -> None:
-        """Connections were closed: what their sockets held is gone, and new ones owe no order to it."""
+        """Close connections: bytes in their sockets are discarded, and new connections start empty."""
         if self.slow is not None:
             self._link_free_s[who] = -np.inf
         if self._kernel_s is not None:
             self._kernel_s[who] = -np.inf
 
     def _send(self, who: Ints, finish_s: Floats, size: Ints) -> Floats:
-        """When answers have left the clients' links."""
+        """Return when answers have left the clients' links."""
         links = self._shard.slow_links
         assert links is not None
         assert self.slow is not None

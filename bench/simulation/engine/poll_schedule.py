@@ -1,16 +1,17 @@
-"""When clients ask: the pace of their requests.
+"""The poll schedule: the instants at which clients ask, by the pace of their cycle.
 
     ""       at once when an answer has come
-    rate     at the schedule's instants, base + k · interval + a draw; late, once the answer is there, if it
-             isn't by then: further instants that pass meanwhile collapse into that one
+    rate     at the schedule's instants, base + k · interval + a draw. If the last answer is not there by
+             then, the poll is late and leaves when it is; further instants that pass meanwhile collapse
+             into that one
     delay    the interval (and a draw) after the answer
 
-A draw lies evenly within ± jitter · interval / 2, and is the poll's own, so instants keep their order and do
-not drift. The base is even in [0, interval): a client's phase. A batch that was cut is followed up at once,
-outside of the schedule.
+A draw is uniform within ± jitter · interval / 2, and each poll has its own, so instants keep their order and
+do not drift. The base, a client's phase, is uniform in [0, interval). A batch that was cut is followed by the
+next request at once, outside of the schedule.
 
-What the schedule knows beforehand lets the engine look ahead: at a fixed rate nobody asks before its next
-instant, whatever the worker does.
+The schedule lets the engine look ahead: at a fixed rate no client asks before its next instant, whatever the
+worker does.
 """
 
 from __future__ import annotations
@@ -32,29 +33,34 @@ class Rhythm:
         phase = even(shard.seed, Stream.PHASE, shard.clients)
         self._base_s = phase * cycle.interval_s
         self._poll = np.zeros(len(phase), dtype=np.int64)
-        """The number of each client's next instant."""
+        """The number k of each client's next instant."""
         everybody = np.arange(len(phase))
         self.first_s: Floats = self._base_s + self._move(everybody)
-        """When each asks for the first time."""
+        """The instant at which each client asks for the first time."""
         self._poll += 1
         self._instant_s = self._planned(everybody)
-        """At a fixed rate, each client's next instant after the poll that it is about."""
+        """At a fixed rate, each client's next instant after its present poll."""
 
     def not_before(self, first_s: float) -> float:
-        """Before then nobody asks again who comes to the worker from `first_s` on and gets a whole answer."""
+        """Return a bound before which no client asks again that reaches the worker from `first_s` on.
+
+        It holds for clients that get a whole answer, not one that was cut.
+        """
         cycle = self._shard.cycle
         if cycle.pace == "rate":
             return float(self._instant_s.min())
         return first_s + self._shard.net.down_s + cycle.interval_s * (1 - cycle.jitter / 2)
 
     def missed(self, by_s: float) -> tuple[Ints, Floats]:
-        """Who is still asking and has missed an instant by then, and which."""
+        """Return the clients whose next instant is before `by_s` and thus missed, and these instants."""
         who = np.flatnonzero(self._instant_s < by_s) if self._shard.cycle.pace == "rate" else NOBODY
         return who, self._instant_s[who]
 
     def next(self, who: Ints, done_s: Floats, at_once: Bools) -> tuple[Floats, Ints, Floats]:
-        """When each asks next, whose answer came at `done_s`; who of them (places) missed an instant, and
-        which."""
+        """Return when each client asks next, given that its answer came at `done_s`.
+
+        Also returns the places in `who` of the clients that missed an instant, and these instants.
+        """
         pace = self._shard.cycle.pace
         if pace == "":
             return done_s, NOBODY, NO_INSTANTS
@@ -76,7 +82,7 @@ class Rhythm:
         return np.where(late | at_once, done_s, instant), missed, instant[missed]
 
     def _pass(self, who: Ints, now_s: Floats) -> None:
-        """Let pass all instants up to now."""
+        """Skip all instants up to `now_s`."""
         whole = np.floor((now_s - self._base_s[who]) / self._shard.cycle.interval_s).astype(np.int64)
         self._poll[who] = np.maximum(self._poll[who], whole)
         self._instant_s[who] = self._planned(who)

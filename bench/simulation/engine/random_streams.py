@@ -1,13 +1,13 @@
-"""Random numbers that depend on who draws and for what, and on nothing else.
+"""Random numbers that depend only on seed, stream (the purpose of the draw), client and cycle.
 
-    (seed, stream, client, cycle)  ─►  one number, even in [0, 1)
+    (seed, stream, client, cycle)  ─►  one number, uniform in [0, 1)
 
-Nobody holds a generator, so no draw depends on the order of events: two engines, two transports, or
-forty shards and one, meet the same luck (common random numbers). The number is SplitMix64's finaliser
-(Steele, Lea and Flood 2014) over a key to which each of the four adds its multiple of an odd constant,
-twice in a row, since one round leaves neighbours in two dimensions a little alike.
+There is no generator with a state, so no draw depends on the order of events: two engines, two transports, or
+one shard and forty get the same random numbers (common random numbers). The number is SplitMix64's finaliser
+(Steele, Lea and Flood 2014) over a key, to which each of the four inputs adds a multiple of an odd constant.
+The finaliser is applied twice, since one round leaves neighbours in two dimensions slightly correlated.
 
-Known weakness: a key collides with another once in 2⁶⁴ pairs; that is far rarer than anything here.
+Known weakness: two keys collide once in 2⁶⁴ pairs, which is far rarer than any event here.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ _MASK = 2**64 - 1
 
 
 class Stream(IntEnum):
-    """What is drawn for. `cycle` counts what its comment says."""
+    """The purpose of a draw. The comment of each says what `cycle` counts, and what is drawn."""
 
-    PHASE = 1   # nothing: one draw a client, where its cycle begins
+    PHASE = 1   # nothing, one draw per client: where its cycle begins
     POLL = 2    # the schedule's instants: by how much each is moved
     UP = 3      # requests: the delay on the way up
     DOWN = 4    # requests, or pushed ticks: the delay on the way down
-    LINK = 5    # nothing: one draw a client, whether its link is slow
-    SAMPLE = 6  # nothing: one draw a client, whether its rows are kept
+    LINK = 5    # nothing, one draw per client: decides if its link is slow
+    SAMPLE = 6  # nothing, one draw per client: decides if its rows are kept
 
 
 def even(seed: int, stream: Stream, client: Ints, cycle: Ints | int = 0) -> Floats:
-    """For each client and cycle, a number that is even in [0, 1)."""
+    """Return a number for each client and cycle, uniform in [0, 1); shapes broadcast."""
     key = np.uint64((seed * _SEED + int(stream) * _STREAM) & _MASK)
     mixed = key + client.astype(np.uint64) * _CLIENT
     mixed += np.asarray(cycle).astype(np.uint64) * _CYCLE
@@ -47,7 +47,7 @@ def even(seed: int, stream: Stream, client: Ints, cycle: Ints | int = 0) -> Floa
 
 
 def _finalise(mixed: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """SplitMix64's finaliser, in place."""
+    """Apply SplitMix64's finaliser in place, and return the array."""
     mixed ^= mixed >> np.uint64(30)
     mixed *= np.uint64(0xBF58476D1CE4E5B9)
     mixed ^= mixed >> np.uint64(27)

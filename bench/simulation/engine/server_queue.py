@@ -1,6 +1,6 @@
 """A worker's queue: one job after the other, in order of arrival, exactly and all at once.
 
-Lindley's recursion says when each job begins: when it is there, and the one before is done.
+By Lindley's recursion a job begins once it has arrived and the job before it is done.
 
     startₖ = max(arrivalₖ, startₖ₋₁ + serviceₖ₋₁)
 
@@ -8,27 +8,27 @@ With Sₖ the service of all jobs before k, startₖ − Sₖ is a running maxim
 
     startₖ = Sₖ + max_{i ≤ k} (arrivalᵢ − Sᵢ)
 
-A fan-out is one job that brings others, which are served right behind it, before whatever came meanwhile.
+A fan-out is one job that creates others. They are served right behind it, before jobs that arrived meanwhile.
 
-A worker that has slept is cold: its caches hold others' data, its core runs slower. After a sleep of g
-seconds
+A worker that has slept is cold: its caches hold data of other processes, its core runs slower. After a sleep
+of g seconds
 
     κ = (1 − exp(−g / COOLING_S)) · exp(−b / WARMING_S)     the coldness, b seconds after it woke
     service · (1 + κ · cold_share)                          a job that begins then
-    service · (1 + κ · cold_share) + κ · wake               the one that woke it
+    service · (1 + κ · cold_share) + κ · wake               the job that woke it
 
-which depends on when the job before was done. So the recursion is solved again with the services that its
-last solution brings, until nothing changes. Each time at least one job more is right for good; mostly a few
-times do, since a sleep that is a little longer makes a job hardly longer. What a job brings is served as
-cold as the job.
+κ depends on the instant at which the job before was done. So the recursion is solved again with the service
+times that follow from its last solution, until nothing changes. Each pass makes at least one more job final;
+mostly a few passes are enough, since a slightly longer sleep hardly makes a job longer. The jobs that a
+fan-out creates are served with the coldness of the fan-out itself.
 
-Where sleeps are exponential, as they are between Poisson arrivals, with mean g the mean of κ is
-g / (g + COOLING_S): a sleeper wakes before it is cold, or after.
+Where sleeps are exponential with mean g, as they are between Poisson arrivals, the mean of κ is
+g / (g + COOLING_S).
 
-Known weakness: how fast a worker gets warm was not measured, only that it does: it must be slower than a
-fan-out of 20 ms, whose answers keep their distance, and one that is full for seconds is warm, or it would
-never catch up with what it missed while it was cold. Sums of service begin anew in each call, so what is
-rounded away stays below 10⁻¹² s.
+Known weakness: the speed at which a worker gets warm was not measured, only the fact that it does. Warming
+must take longer than a fan-out of 20 ms, within which the spacing of the answers stays constant. And a worker
+that is busy for seconds must be warm, or it would never catch up with the backlog from its cold time. Sums of
+service begin anew in each call, so the rounding error stays below 10⁻¹² s.
 """
 
 from __future__ import annotations
@@ -40,45 +40,46 @@ import numpy as np
 from bench.simulation.engine.inputs import Bools, Floats
 
 COOLING_S = 0.012
-"""How fast a sleeping worker gets cold. In measured fan-outs the spacing of the answers grows with the sleep
-before, in this time by 63 % of what it ever grows; anything from 8 to 24 ms would do nearly as well."""
+"""Time constant with which a sleeping worker gets cold. In measured fan-outs the spacing of the answers grows
+with the sleep before; after this time it has 63 % of its full growth. Any value from 8 to 24 ms fits nearly
+as well."""
 WARMING_S = 0.05
-"""How fast a busy worker gets warm."""
+"""Time constant with which a busy worker gets warm."""
 SETTLED_S = 1e-11
 
 
 def coldness(slept_s: Floats | float) -> Floats:
-    """How cold a worker is that slept so long: from 0 to 1."""
+    """Return the coldness, from 0 to 1, of a worker that slept for `slept_s`."""
     return np.asarray(-np.expm1(-np.maximum(slept_s, 0.0) / COOLING_S))
 
 
 def warmed(cold: Floats | float, busy_s: Floats | float) -> Floats:
-    """How cold one is that woke so cold, and was busy for so long since."""
+    """Return the coldness of a worker that woke with coldness `cold` and has been busy for `busy_s` since."""
     return np.asarray(cold * np.exp(-np.asarray(busy_s) / WARMING_S))
 
 
 def mean_coldness(asleep_s: float, sleeps: float) -> float:
-    """The same at the end of exponential sleeps: so many, so long together."""
+    """Return the mean coldness at the end of `sleeps` exponential sleeps that last `asleep_s` in total."""
     return asleep_s / (asleep_s + sleeps * COOLING_S) if asleep_s > 0 else 0.0
 
 
 class Worker:
-    """The queue of one event loop, and what it was busy with in [t0, t1)."""
+    """The queue of one event loop, and the time for which it was busy in [t0, t1)."""
 
     def __init__(self, t0_s: float, t1_s: float, wake_s: float = 0.0, cold_share: float = 0.0) -> None:
         self._t0_s, self._t1_s = t0_s, t1_s
         self._wake_s, self._cold_share = wake_s, cold_share
         self._cold = 0.0
-        """How cold it was when it woke."""
+        """Coldness at the instant of waking."""
         self._woke_s = 0.0
         self.free_s = -math.inf
-        """When the last job that has come is done."""
+        """The instant at which the last job so far is done."""
         self.jobs = 0
         self.busy_s = 0.0
         self.wait_max_s = 0.0
 
     def serve(self, arrival_s: Floats, service_s: Floats) -> Floats:
-        """Serve jobs in the order of their arrivals; when each is done."""
+        """Serve jobs in order of arrival, and return when each is done; all arrays have shape (jobs,)."""
         done, finish = self._done(arrival_s, service_s)
         if self._wake_s or self._cold_share:
             warm_s, settled = service_s, False
@@ -102,7 +103,10 @@ class Worker:
         return finish
 
     def _coldness(self, arrival_s: Floats, free_s: Floats) -> tuple[Floats, Bools]:
-        """How cold each job finds the worker, if it is free then; and which of them wake it."""
+        """Return the worker's coldness at each job, and a mask of the jobs that wake it.
+
+        `free_s` says for each job when the worker is done with the jobs before it.
+        """
         slept_s = arrival_s - free_s
         wakes = slept_s > 0
         cold = coldness(slept_s)
@@ -115,7 +119,7 @@ class Worker:
         return cold, wakes
 
     def _done(self, arrival_s: Floats, service_s: Floats) -> tuple[Floats, Floats]:
-        """The sums of service, and when each job is done."""
+        """Return the cumulative service, and when each job is done."""
         done = np.cumsum(service_s)
         ready = np.maximum(arrival_s, self.free_s)
         ready -= done
@@ -125,7 +129,7 @@ class Worker:
         return done, finish
 
     def fan_out(self, arrival_s: float, first_s: float, service_s: Floats) -> Floats:
-        """Serve one job, and right behind it those that it brings; when each of these is done."""
+        """Serve one job, and right behind it the jobs that it creates; return when each of these is done."""
         start_s = max(arrival_s, self.free_s)
         if self._wake_s or self._cold_share:
             wakes = arrival_s > self.free_s

@@ -1,18 +1,17 @@
-"""Where a shard's records go: whole rows of a few clients, sums and histograms of all.
+"""The sink of a shard's records: whole rows of a few clients, sums and histograms of all.
 
     blocks of deliveries ─┬─► fates, latencies in bins of 0.5 %, arrivals in steps of 100 ms   (all clients)
                           └─► rows                                       (clients that were chosen by hash)
 
-Everything here adds up, so shards are simulated one by one in flat memory and merged by addition; what
-comes out are the trial's tables as a measured trial has them, and the totals of
-`bench.stats.trial.population`.
+All of these can be added, so shards are simulated one by one in flat memory and merged by addition. The
+results are the tables that a measured trial has, and the totals of `bench.stats.trial.population`.
 
-Instants become nanoseconds on the run clock, `zero_ns` after its origin. A tick that was declared
-conflated is one of the ticks of its symbol just before the one that the declaration came with, so with its
-rank r and a count of n the ranks [r − n, r) are.
+Instants become nanoseconds on the run clock, `zero_ns` after its origin. A declaration of n conflated ticks
+comes with a tick of the same symbol. If that tick has rank r within its symbol, the conflated ticks are those
+with the ranks [r − n, r).
 
-Known weakness: the engine delivers each tick to a client once at most, so no further arrival is looked for
-here; that is tested with the engine, on rows.
+Known weakness: the engine delivers each tick to a client at most once, so duplicate arrivals are not looked
+for here; that is tested with the engine, on rows.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ from bench.stats.trial.population import step_edges
 
 NS = 1e9
 BINS = 6000
-"""Bins of a histogram: up to 1 µs × 1.005⁶⁰⁰⁰, some four months."""
+"""Number of bins of a histogram: up to 1 µs × 1.005⁶⁰⁰⁰, about four months."""
 CHUNK = 1 << 20
-"""Clients that are looked at together, so that memory stays flat."""
+"""Number of clients that are drawn for at once, so that memory stays flat."""
 _ZERO_S = BIN_ZERO_NS / NS
 _LOG_RATIO = math.log(BIN_RATIO)
 
@@ -42,7 +41,10 @@ Columns = dict[str, npt.NDArray[np.generic]]
 
 
 def chosen_below(seed: int, clients: int, wanted: int) -> float:
-    """The bound below which a client's draw has to be for its rows to be kept: `wanted` clients' are."""
+    """Return the bound below which a client's draw must be for its rows to be kept.
+
+    Exactly `wanted` of the `clients` have a draw below it; 1.0 if all are wanted.
+    """
     if wanted >= clients:
         return 1.0
     least = np.empty(0)
@@ -54,7 +56,7 @@ def chosen_below(seed: int, clients: int, wanted: int) -> float:
 
 
 def chosen(seed: int, clients: Ints, below: float) -> Bools:
-    """Which of the clients' rows are kept."""
+    """Return a mask of the clients whose rows are kept: those with a draw below `below`."""
     if below >= 1:
         return np.ones(len(clients), dtype=np.bool_)
     return np.asarray(even(seed, Stream.SAMPLE, clients) < below, dtype=np.bool_)
@@ -62,21 +64,23 @@ def chosen(seed: int, clients: Ints, below: float) -> Bools:
 
 @dataclass(slots=True, eq=False)
 class Tallied:
-    """What came of some shards; adds up."""
+    """Results of one or more shards; they can be added."""
 
     sums: dict[str, float]
     """Fates and latencies, by the names of `bench.stats.trial.population.TOTALS`."""
     app: Ints
+    """Histogram of the latencies to the application, shape (BINS,)."""
     kernel: Ints
+    """Histogram of the latencies to the kernel, shape (BINS,)."""
     arrived: Ints
-    """Arrivals by steps of 100 ms."""
+    """Number of arrivals by steps of 100 ms."""
     subscribed: Ints
-    """Clients by symbol."""
+    """Number of subscribed clients by symbol."""
     deliveries: list[Columns] = field(default_factory=list)
     skips: list[Columns] = field(default_factory=list)
 
     def add(self, other: Tallied) -> None:
-        """Take in what came of other shards of the same trial."""
+        """Add the results of other shards of the same trial."""
         for name, value in other.sums.items():
             self.sums[name] = MERGED.get(name, _plus)(self.sums[name], value)
         for mine, theirs in ((self.app, other.app), (self.kernel, other.kernel),
@@ -91,11 +95,11 @@ def _plus(one: float, other: float) -> float:
 
 
 MERGED = {"latency_min_ns": min, "latency_max_ns": max}
-"""What is not a sum."""
+"""The names in `Tallied.sums` that are not merged by addition, with the function that merges them."""
 
 
 class Tally:
-    """The sink of one shard (`world.Sink`); `kept` says whose rows are wanted."""
+    """The sink of one shard (`inputs.Sink`); `kept` is a mask of the clients whose rows are kept."""
 
     def __init__(self, shard: Shard, kept: Bools, windows: Windows) -> None:
         self._shard = shard
@@ -119,7 +123,7 @@ class Tally:
             np.zeros(len(edges) - 1, dtype=np.int64), subscribed)
 
     def deliver(self, block: Deliveries) -> None:
-        """Updates reached clients."""
+        """Take a block of updates that reached clients."""
         sums, found = self.found.sums, self.found
         sums["received"] += len(block.tick)
         self._step(block.app_s)
@@ -148,7 +152,7 @@ class Tally:
         self._keep(block)
 
     def skip(self, block: Skips) -> None:
-        """Ticks were declared skipped."""
+        """Take a block of declared skips."""
         rank, symbol = self._rank[block.tick], self._shard.ticks.symbol[block.tick]
         begin = np.maximum(rank - block.count, self._first[symbol])
         inside = np.maximum(np.minimum(rank, self._end[symbol]) - begin, 0)
@@ -164,7 +168,7 @@ class Tally:
             })
 
     def end(self, outcome: ShardOutcome) -> Tallied:
-        """What came of the shard: the lost are what is left of the due."""
+        """Return the results of the shard; lost updates are those due that have no other fate."""
         sums = self.found.sums
         lost = sums["updates_due"] - sums["delivered"] - sums["late"] - sums["conflated"]
         assert lost >= sums["dropped"] >= 0, "the fates do not add up"
@@ -176,7 +180,7 @@ class Tally:
         return self.found
 
     def _step(self, app_s: Floats) -> None:
-        """Count arrivals in their steps."""
+        """Count arrivals by step of 100 ms."""
         steps = len(self.found.arrived)
         first, last = (int((edge - self._step_zero_s) * 10) for edge in (app_s.min(), app_s.max()))
         if first == last < steps:
@@ -206,12 +210,12 @@ SUMS = (
     "app_latency_ns", "kernel_latency_ns", "latency_min_ns", "latency_max_ns", "stamped", "shared",
     "arrivals", "payload_bytes", "received", "skips_declared",
 )
-"""Of `bench.stats.trial.population.TOTALS`, those that are counted here; the clients' counters come
-beside."""
+"""The names of `bench.stats.trial.population.TOTALS` that are counted here, and further sums; the totals of
+the clients' counters are added elsewhere (`bench.simulation.trial`)."""
 
 
 def joined(parts: Iterable[Mapping[str, npt.NDArray[np.generic]]], names: Iterable[str]) -> Columns:
-    """Blocks of columns, one behind the other, in the order of their instants."""
+    """Concatenate blocks of columns, and sort their rows by `app_ns`."""
     found: dict[str, list[npt.NDArray[np.generic]]] = {name: [] for name in names}
     for part in parts:
         for name, arrays in found.items():
@@ -223,14 +227,14 @@ def joined(parts: Iterable[Mapping[str, npt.NDArray[np.generic]]], names: Iterab
 
 
 def _in_one(blocks: list[Columns]) -> list[Columns]:
-    """Many small blocks as one."""
+    """Concatenate many small blocks into one."""
     if not blocks:
         return []
     return [{name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}]
 
 
 def _bins(latency_s: Floats) -> Ints:
-    """A histogram, as `bench.stats.trial.latency.bins` has it but with its empty bins."""
+    """Return a histogram like `bench.stats.trial.latency.bins`, but with its empty bins, shape (BINS,)."""
     scaled = np.maximum(latency_s, _ZERO_S)
     scaled /= _ZERO_S
     np.log(scaled, out=scaled)
@@ -245,14 +249,14 @@ def _symbols(shard: Shard) -> int:
 
 
 def _subscribers(shard: Shard, symbols: int) -> Ints:
-    """For each symbol, how many clients want it."""
+    """Return the number of subscribed clients of each symbol."""
     if shard.subscribed is None:
         return np.full(symbols, len(shard.clients), dtype=np.int64)
     return np.asarray(shard.subscribed.sum(axis=0), dtype=np.int64)
 
 
 def _ranks(symbol: Ints, symbols: int) -> Ints:
-    """Each tick's place among those of its symbol."""
+    """Return each tick's place among the ticks of its symbol, from 0."""
     by_symbol = np.argsort(symbol, kind="stable")
     starts = np.searchsorted(symbol[by_symbol], np.arange(symbols + 1))
     rank = np.empty(len(symbol), dtype=np.int64)

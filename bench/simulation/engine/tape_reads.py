@@ -1,26 +1,28 @@
-"""What requests get: ranges of the tape as deliveries and declared skips, for many requests at once.
+"""Reads of the tape: the deliveries and declared skips of many requests at once.
 
-A request has read the tape up to its cursor, and finds it filled up to the head; between the two lie the
-ticks that it may get. Ticks are counted by their places in the feed, so a cursor is a number of ticks.
+The tape is the ticks that a server still holds. A client has read it up to its cursor, and it is filled up to
+the head; between the two are the ticks that the request may get. Ticks are numbered by their places in the
+feed, so a cursor is a number of ticks.
 
           left the tape          held, [oldest, head)              to come
     ─────────┬──────────────┬───────────────────────────────┬────────────────
              │ cursor       │ oldest = head − tape_ticks     │ head
 
-The rules are those of `bench.feed.tape.Tape.read`, and of its words:
+The rules and their names are those of `bench.feed.tape.Tape.read`:
 
     refused      a subscribed tick after the cursor has left the tape: the client resumes from the oldest; or
-                 it is too far behind where the policy is `disconnect`: it resumes from the head
+                 the client is too far behind and the policy is `disconnect`: it resumes from the head
     every        each subscribed tick, at most `batch_max`; then `more`
-    latest       each symbol's newest of the longest stretch that has at most `batch_max` symbols; what it
-                 stands for is declared with it. The policy `conflate` does this to who is too far behind
+    latest       each symbol's newest tick of the longest stretch that has at most `batch_max` symbols; the
+                 older ticks that it replaces are declared with it. The policy `conflate` applies this rule to
+                 clients that are too far behind
     drop-oldest  the newest `buffer_ticks`, and of them the first `batch_max`
 
-Where nothing of the sort can happen, which is nearly always, a batch is its range.
+Where none of these limits can be reached, which is nearly always, a batch is the whole range.
 
-Known weaknesses: a row is made for each tick of a range before it is seen who wants it. What was dropped of
-a symbol is declared with the symbol's next tick, at once; if that one is dropped in turn, the declaration
-finds no arrival, and what it spoke of is `lost` without being `dropped`.
+Known weaknesses: a row is made for each tick of a range before subscriptions are applied. Ticks of a symbol
+that were dropped are declared at once, with the symbol's next tick. If that tick is dropped too, the
+declaration has no arrival, and the ticks that it declared are `lost` without being `dropped`.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from bench.simulation.engine.inputs import Bools, Floats, Ints, Shard
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Declared:
-    """Declared skips of some batches; one element for each batch and symbol."""
+    """Declared skips of several batches; one element for each batch and symbol."""
 
     batch: Ints
     tick: Ints
@@ -47,35 +49,35 @@ NO_SKIPS = Declared(NOTHING, NOTHING, NOTHING)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batches:
-    """What some requests get; one element a request but for `tick`."""
+    """The answers to several requests; one element per request except in `tick`."""
 
     updates: Ints
-    """How many ticks."""
+    """Number of ticks."""
     bytes: Ints
-    """Their payload."""
+    """Payload of the ticks in bytes."""
     cursor: Ints
-    """Where the client goes on from."""
+    """The cursor from which the client continues."""
     more: Bools
-    """Cut, or refused with a place to go on from: the client asks again at once."""
+    """True if the batch was cut, or refused with a cursor to continue from: the client asks again at once."""
     left: Bools
-    """Refused since ticks have left the tape."""
+    """True if the request was refused because ticks have left the tape."""
     slow: Bools
-    """Refused by the policy."""
+    """True if the request was refused by the policy for slow clients."""
     tick: Ints
     """The ticks of all batches, one batch after the other."""
     conflated: Declared = NO_SKIPS
     dropped: Declared = NO_SKIPS
     alone: bool = False
-    """Each batch is one tick."""
+    """True if each batch is the same single tick."""
 
     @property
     def refused(self) -> Bools:
-        """Who was refused, for either reason."""
+        """Mask of the requests that were refused, for either reason."""
         return self.left | self.slow
 
 
 class Tape:
-    """The feed as one worker has it."""
+    """The feed as one worker receives it."""
 
     def __init__(self, shard: Shard) -> None:
         ticks = shard.ticks
@@ -94,20 +96,20 @@ class Tape:
         bound = min(shard.tape_ticks, shard.batch_max, shard.slow_client.buffer_ticks)
         self._plain_up_to = bound if shard.mode == "every" else 1
         self.whole_up_to = bound
-        """A client that is no further behind gets everything that it is to get at once."""
+        """Largest number of ticks between cursor and head at which one batch surely holds everything."""
 
     def __len__(self) -> int:
         return len(self.symbol)
 
     def alone(self, place: int, count: int) -> Batches:
-        """One tick, for so many at once."""
+        """Return `count` batches that hold the one tick at `place` each."""
         size = int(self._shard.ticks.payload_bytes[place])
         one, payload, cursor, tick = (np.broadcast_to(each, count) for each in (1, size, place + 1, place))
         no = np.broadcast_to(np.False_, count)
         return Batches(one, payload, cursor, no, no, no, tick, alone=True)
 
     def read(self, who: Ints, cursor: Ints, head: int) -> Batches:
-        """What each of the clients `who` gets that has read up to `cursor` and finds `head` ticks."""
+        """Return the batch of each client in `who`, which has read up to `cursor` of `head` ticks."""
         behind = head - cursor
         furthest = int(behind.max(initial=0))
         no, at_head = np.broadcast_to(np.False_, len(who)), np.broadcast_to(head, len(who))
@@ -123,7 +125,7 @@ class Tape:
         return self._ruled(batch, tick, cursor, head)
 
     def _ruled(self, batch: Ints, tick: Ints, cursor: Ints, head: int) -> Batches:
-        """What the rules leave of the wanted ticks between cursor and head."""
+        """Apply the rules to the wanted ticks between cursor and head."""
         shard, count = self._shard, len(cursor)
         policy, buffer = shard.slow_client.policy, shard.slow_client.buffer_ticks
         wanted = np.bincount(batch, minlength=count)
@@ -158,7 +160,7 @@ class Tape:
         )
 
     def _conflated(self, batch: Ints, tick: Ints, cursor: Ints, given: Bools) -> Declared:
-        """Each tick that stands for others of its symbol, and for how many: those after the cursor."""
+        """Return each tick that replaces older ticks of its symbol after the cursor, and their number."""
         batch, tick = batch[given], tick[given]
         if not len(tick):
             return NO_SKIPS
@@ -167,7 +169,7 @@ class Tape:
         return Declared(batch, tick, rank - np.searchsorted(self._key, base + cursor[batch]))
 
     def _dropped(self, batch: Ints, tick: Ints, gone: Bools) -> Declared:
-        """What was dropped of each symbol, with the symbol's next tick; silent where it has none."""
+        """Return the number of dropped ticks per symbol, with the symbol's next tick where there is one."""
         if not bool(gone.any()):
             return NO_SKIPS
         batch, tick = batch[gone], tick[gone]
@@ -180,13 +182,13 @@ class Tape:
 
 
 def spans(start: Ints, count: Ints) -> Ints:
-    """start, start + 1, … of each span, `count` of them, one span after the other."""
+    """Return start, start + 1, … for each span, `count` numbers each, one span after the other."""
     ends = np.cumsum(count)
     return np.repeat(start - (ends - count), count) + np.arange(ends[-1] if len(ends) else 0)
 
 
 def _running_sum(flags: Bools, sizes: Ints, batch: Ints) -> Ints:
-    """How many flags are set up to each row, within its batch."""
+    """Return for each row the number of flags set up to it within its batch."""
     total = np.cumsum(flags)
     before = np.concatenate([[0], total])[np.cumsum(sizes) - sizes]
     return np.asarray(total - before[batch], dtype=np.int64)
