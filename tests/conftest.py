@@ -54,6 +54,7 @@ def no_proxy() -> None:
         del os.environ[name]
 
 
+@pytest.hookimpl(tryfirst=True)   # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests that start processes first, as one group; every other file is a group of its own."""
     def starts_processes(item: pytest.Item) -> bool:
