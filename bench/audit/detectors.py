@@ -1,29 +1,29 @@
-"""The verdict on a trial: may its figures be believed?
+"""The verdict on a trial: VALID, INVALID or ABORTED.
 
-    VALID       nothing speaks against it
-    INVALID     a detector fired, or the load itself died: kept, listed, in no figure, and made again
-    ABORTED     what was to be measured failed; there are no figures
+    VALID       no detector fired
+    INVALID     a detector fired, or the load itself died: kept, listed, excluded from figures, and repeated
+    ABORTED     the system under test failed; there are no figures
 
 A detector is one figure of the trial (a column of `trials.csv`) and the range that it must lie in:
 
     feed       unpublished, late                        clock     negative latency, a step
-    books      publisher, server and clients disagree   clients   missing, vanished, errors
+    counts     publisher, server and clients disagree   clients   missing, vanished, errors
     generator  behind its schedule, its queue, its core steady    a trend, Little's law
     runner     its marks at t0 and t1 late
     host       load, steal, jitter, frequency, quota, swap
 
-`DETECTORS` is the one place of the thresholds. Each says what it means and what a user can do. Where
+`DETECTORS` holds all thresholds. Each detector says what it means and what a user can do. Where
 the figure was not measured (another system, a server without counters) the detector is *not assessed*,
 which is reported and does not make a trial invalid.
 
-What makes a trial invalid is a fault of the measuring: the feed, the clocks, the generator, the books.
-A fault of the server's is a result: updates that are late or lost, polls that wait for a slow answer
-(`polls_late`), clients that are refused as the contract has it, because they are too slow, left the tape or
-come from another epoch (`client_refusals`, which `client_error_share` leaves out).
+What makes a trial invalid is a fault of the measurement: the feed, the clocks, the generator, the counts. A
+fault of the server is a result: updates that are late or lost, polls that wait for a slow answer
+(`polls_late`), clients that are refused according to the contract, because they are too slow, left the tape
+or come from another epoch (`client_refusals`, which `client_error_share` leaves out).
 
 A simulated trial has no publisher, generator, clock and host of its own: detectors that are about these are
-not assessed, even where their figure is known (the feed is taken as punctual), so that nothing passes for
-checked.
+not assessed, even where their figure is known (the feed is assumed punctual), so that nothing appears to be
+checked that was not.
 
 Known weakness: a detector sees one trial. What drifts from trial to trial is balanced by the order of
 the blocks, not detected here.
@@ -48,25 +48,26 @@ Status = Literal["VALID", "INVALID", "ABORTED"]
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """One figure, the range that it must lie in, and what it means when it doesn't."""
+    """One figure, the range that it must lie in, and its meaning outside that range."""
 
     name: str
     figure: str
     """The column of `trials.csv`."""
     advice: str
-    """What happened, and what to do."""
+    """The cause, and what the user can do."""
     most: float = math.inf
     least: float = -math.inf
     of_measuring: bool = False
-    """Whether it is about those who measure: then it says nothing of a simulated trial."""
+    """True where the detector is about the measuring processes and the host; it is then not assessed
+    for a simulated trial."""
 
     def fires(self, value: float) -> bool:
-        """Whether `value` lies outside."""
+        """Return True where `value` lies outside the range."""
         return not self.least <= value <= self.most
 
     @property
     def limit(self) -> str:
-        """The bound, in words."""
+        """Return the bound, in words."""
         if self.least == self.most:
             return f"only {self.most:g}"
         return f"at most {self.most:g}" if math.isfinite(self.most) else f"at least {self.least:g}"
@@ -143,9 +144,9 @@ DETECTORS: tuple[Detector, ...] = (
 
 
 LOAD_DIED = re.compile(r"load(-\d+)?-(died|crashed)")
-"""The failures of a trial that are the load's, or one of its workers', and not the subject's."""
+"""The failure reasons of a trial that are faults of the load or its workers, not of the subject."""
 LOG = re.compile(r"^--- (\S+)\.log\n(.*?)(?=^--- \S+\.log\n|\Z)", re.MULTILINE | re.DOTALL)
-"""A process's log in a trial's `detail`."""
+"""Matches a process's log in a trial's `detail`."""
 LOG_LINES = 5
 LOAD_DIED_ADVICE = (
     "the load, or a worker of it, ended before the trial did: look at logs/load for why, and at the "
@@ -154,18 +155,18 @@ LOAD_DIED_ADVICE = (
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a trial is not valid."""
+    """A reason for which a trial is not valid."""
 
     name: str
     found: str
-    """The figure as it was found, with its bound."""
+    """The figure that was found, with its bound."""
     advice: str
     log: tuple[str, ...] = ()
-    """The last lines that the process printed which failed."""
+    """The last lines printed by the process that failed."""
 
     @property
     def sentence(self) -> str:
-        """The reason without the log."""
+        """Return the reason without the log."""
         return f"{self.name}: {self.found}: {self.advice}"
 
     def __str__(self) -> str:
@@ -176,7 +177,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """VALID, INVALID or ABORTED, and why."""
+    """VALID, INVALID or ABORTED, with the reasons."""
 
     status: Status
     reasons: tuple[Reason, ...] = ()
@@ -185,7 +186,8 @@ class Verdict:
 
 
 def audit(record: TrialRecord, figures: Mapping[str, object]) -> Verdict:
-    """The verdict on a trial, from its record and its row of `trials.csv` (`bench.stats.trial.row`)."""
+    """Return the verdict on a trial, from its record and its row of `trials.csv`
+    (`bench.stats.trial.row`)."""
     if record.status == "failed" or record.windows is None:
         name = record.reason or "not-measured"
         detail = ((record.detail or "").strip().splitlines() or ["no detail"])[0]
@@ -206,8 +208,10 @@ def audit(record: TrialRecord, figures: Mapping[str, object]) -> Verdict:
 
 
 def log_of(reason: str, detail: str) -> tuple[str, ...]:
-    """The last lines of the log of the process that failed, from a trial's `reason` and `detail`. It is the
-    one that the two name; where they name none, the server, which is what was to be measured."""
+    """Return the last lines of the log of the process that failed, from a trial's `reason` and `detail`.
+
+    It is the process that these two name; where they name none, the server.
+    """
     logs = dict(LOG.findall(detail))
     told = detail.partition("\n")[0]
     named = [name for name in logs if reason.rpartition("-")[0] == name or f"the {name} " in f"{told} "]
@@ -217,7 +221,7 @@ def log_of(reason: str, detail: str) -> tuple[str, ...]:
 
 
 def judge(folder: Path) -> tuple[TrialFigures, Verdict]:
-    """The figures of the trial in `folder` and the verdict on it, from its files."""
+    """Return the figures of the trial in `folder` and the verdict on it, from its files."""
     record = trial_record.read_trial(folder)
     tables = None
     if record.status == "finished" and record.windows is not None:

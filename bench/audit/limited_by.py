@@ -1,23 +1,23 @@
 """Which side of a trial was at its limit, from the figures and detectors of the audit.
 
     feed         ticks came late or not at all
-    generator    it used up its core: the figures are its own, and the server might have carried more
+    generator    it used up its core: the figures measure it, and the server might have carried more
     server CPU   the server used up its core
     generator    it fell behind or stood still, with the server not at its limit
     memory       a process was killed, as the kernel does where memory runs out; or the host was swapping
     errors       clients failed or were refused; a process ended
-    invalid      any other detector: the machine or the books were not fit to go by
-    latency      nobody was at a limit; waiting itself took too long: for the next poll, or for one's turn
+    invalid      any other detector: the machine or the counts were not reliable
+    latency      no side was at a limit; waiting took too long: for the next poll, or for the client's turn
                  when a tick goes to all clients
 
-The order is that of likelihood: what stands higher explains what stands lower.
+The order is that of likelihood: a higher entry explains the lower ones.
 
-A trial in which the machine was busy with something else, or a clock or the books were wrong, is **void**:
-it says nothing about what the sides can carry. One in which only those who measure gave in (the generator,
-the feed) is a **bound**: the server did not fail, and was not seen to carry it.
+A trial in which the machine was busy with something else, or a clock or the counts were wrong, is **void**:
+it says nothing about what the sides can carry. One in which only the measuring side reached its limit (the
+generator, the feed) is a **bound**: the server did not fail, but was not shown to carry the load.
 
-Known weakness: figures of a window say who was busy, not who was waited for. A server that is busy for a
-tenth of a second at each tick, and idle in between, shows as `latency`.
+Known weakness: figures of a window show which process was busy, not which one the others waited for. A
+server that is busy for a tenth of a second at each tick, and idle in between, shows as `latency`.
 """
 
 from __future__ import annotations
@@ -35,22 +35,24 @@ BEHIND = {"generator-lag", "generator-stalled", "polls-late"}
 MEMORY = {"host-swapping"}
 ERRORS = {"errors", "clients-missing", "clients-vanished"}
 SYMPTOMS = {"not-steady", "littles-law"}
-"""What any side brings about once it is at its limit."""
+"""Detectors that fire when any side is at its limit."""
 OF_MEASURING = FEED | BUSY | BEHIND
-"""About those who measure."""
+"""Detectors about the measuring processes."""
 KILLED = "status 137"
-"""In the detail of a process that was killed, 128 + SIGKILL."""
+"""The text in the detail of a process that was killed: exit status 128 + SIGKILL."""
 SERVER_BUSY_CORES = 0.9
-"""From so much of its core on, the server counts as used up: the same share as the generator's."""
+"""From this share of its core on, the server counts as at its limit; the same share as the generator's."""
 
 Row = Mapping[Any, Any]
 """A row of `trials.csv`, with its verdict."""
 
 
 def limited_by(rows: Sequence[Row]) -> str:
-    """Which side gave in: the first that all of these trials show, or the last one, if they differ.
+    """Return the side that was at its limit: the first that all of these trials show, or that of the
+    last trial if they differ.
 
-    A VALID trial broke with no fault of the machine or the generator, so beside one the others say nothing.
+    Where a trial is VALID, only the valid ones count: they broke without a fault of the machine or
+    the generator.
     """
     shown = [_sides(row) for row in rows if row["verdict"] == "VALID"] or [_sides(row) for row in rows]
     common = [side for side in shown[0] if all(side in others for others in shown[1:])]
@@ -58,16 +60,17 @@ def limited_by(rows: Sequence[Row]) -> str:
 
 
 def is_void(row: Row) -> bool:
-    """Whether a trial says nothing about what the sides can carry."""
+    """Return True where a trial says nothing about the load that the sides can carry."""
     told = FEED | BUSY | BEHIND | MEMORY | ERRORS | SYMPTOMS
     return row["verdict"] == "INVALID" and bool(set(fired(row)) - told)
 
 
 def outcome_of(row: Row, objective: Objective) -> Literal["held", "broke", "bound", "void"]:
-    """What a trial says about its level: it held the objective, broke, is a bound, or void.
+    """Return the outcome of a trial at its level: it held the objective, broke, is a bound, or is void.
 
-    Where the generator fell behind what is pushed to it, the kernel's instants are the server's still: such a
-    trial holds an objective that goes by them. Who asks late asks less, so of what is polled it is a bound.
+    Where the generator falls behind pushed data, the kernel timestamps are still the server's: such a
+    trial holds an objective on kernel latency. A generator that polls late sends fewer requests, so
+    for polled transports it is a bound.
     """
     met = objective.met(row)
     if row["verdict"] == "VALID":
@@ -86,18 +89,18 @@ def outcome_of(row: Row, objective: Objective) -> Literal["held", "broke", "boun
 
 
 def fired(row: Row) -> list[str]:
-    """The names of the detectors that fire on a row, in the audit's order."""
+    """Return the names of the detectors that fire on a row, in the audit's order."""
     figures = ((each, number(row.get(each.figure))) for each in DETECTORS)
     return [each.name for each, value in figures if not math.isnan(value) and each.fires(value)]
 
 
 def number(value: object) -> float:
-    """A figure of a row; NaN where it has none."""
+    """Return a figure of a row; NaN where it has none."""
     return float(value) if isinstance(value, int | float) else math.nan
 
 
 def _sides(row: Row) -> list[str]:
-    """The sides that a trial shows at their limit, the likeliest first."""
+    """Return the sides that a trial shows at their limit, the likeliest first."""
     found = set(fired(row))
     aborted = row["verdict"] == "ABORTED"
     killed = aborted and KILLED in str(row["reasons"])

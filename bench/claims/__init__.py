@@ -2,9 +2,9 @@
 
     scenarios/claims/<name>.toml ─► run ─► trials ─► formula ─► interval ─► verdict ─► claims.csv, report
 
-A claim is data: what was said, by whom, which numbers, in which unit, by which formula ours is computed,
-and how far it may be off (`scenario.Claim`). `formulas` turns trials into our numbers, `judge` sets them
-beside the stated ones. A further claim is one more file; only a new kind of number needs a new formula.
+A claim is data: the statement, its author, the numbers and their unit, the formula for our number, and the
+tolerance (`scenario.Claim`). `formulas` turns trials into our numbers, `judge` compares them with the stated
+ones. A further claim is one more file; only a new kind of number needs a new formula.
 
 Modules, in reading order:
 

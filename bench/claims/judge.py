@@ -6,13 +6,13 @@
 
     our 95 % interval between trials      lies within it     reproduced
                                           lies outside       refuted
-                                          reaches across     conditional: more trials would tell
-                                          is not there       conditional: fewer than two valid trials, or
+                                          reaches across     conditional: more trials would decide
+                                          does not exist     conditional: fewer than two valid trials, or
                                                              our number is missing or lost in one
 
-A claim may name a condition (`condition`): something that these records can't show, such as a network
-that is not there. It then is conditional where it would be reproduced; refuted stays refuted. Nothing but
-the records and the claim's own numbers goes into a verdict.
+A claim may name a condition (`condition`): something that these records can't show, such as a network that
+was not measured. Its verdict is then conditional instead of reproduced; refuted stays refuted. A verdict
+follows only from the records and the claim's own numbers.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ Verdict = Literal["reproduced", "refuted", "conditional"]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One stated number of a claim, ours, and what follows."""
+    """One stated number of a claim, our number, and the verdict."""
 
     name: str
-    """The claim's name, with what the number is stated for."""
+    """The claim's name, with the value that the number is stated for."""
     claim: Claim
     stated: float
     ours: Interval
     verdict: Verdict
     because: str
-    """A sentence: how the verdict follows."""
+    """A sentence that explains the verdict."""
 
 
 def allowed(claim: Claim, stated: float) -> tuple[float, float]:
-    """The least and the greatest number with which the claim holds."""
+    """Return the smallest and the largest number with which the claim holds."""
     room = abs(stated) * claim.tolerance
     low = -math.inf if claim.relation == "at-most" else stated - room
     high = math.inf if claim.relation == "at-least" else stated + room
@@ -57,7 +57,7 @@ def allowed(claim: Claim, stated: float) -> tuple[float, float]:
 
 
 def verdict_on(claim: Claim, stated: float, ours: Interval) -> tuple[Verdict, str]:
-    """The verdict and how it follows."""
+    """Return the verdict and a sentence that explains it."""
     low, high = allowed(claim, stated)
     bounds = _told(low, high)
     if math.isnan(ours.low) or math.isnan(ours.high):
@@ -80,7 +80,7 @@ def _told(low: float, high: float) -> str:
 
 
 def judged(scenario: Mapping[str, Any], valid_trials: pd.DataFrame) -> list[Judged]:
-    """The verdicts on all claims of a run's scenario, in its order."""
+    """Return the verdicts on all claims of a run's scenario, in its order."""
     evidence = Evidence(scenario, valid_trials)
     found = []
     for label, fields in (scenario.get("claims") or {}).items():
@@ -95,7 +95,7 @@ def judged(scenario: Mapping[str, Any], valid_trials: pd.DataFrame) -> list[Judg
 
 
 def table(verdicts: Sequence[Judged]) -> pd.DataFrame:
-    """`claims.csv`."""
+    """Return `claims.csv`."""
     return pd.DataFrame(
         [
             (each.name, each.claim.source, each.stated, each.ours.estimate, each.claim.unit, each.verdict,
@@ -119,7 +119,7 @@ def check(scenario: Scenario, where: str) -> None:
 
 
 def _mistakes(scenario: Scenario, claim: Claim) -> Iterator[tuple[str, object, str]]:
-    """(field, what was found, what is allowed) of what a claim gets wrong."""
+    """Return (field, value found, values allowed) for each mistake in a claim."""
     if claim.formula not in FORMULAS:
         yield "formula", claim.formula, ", ".join(FORMULAS)
         return

@@ -3,7 +3,7 @@
 Modules, in reading order:
 
     trial_record  record types of a trial, and their files
-    digests       digests of a trial's files: what was changed later is refused
-    manifest      what a run was asked: read back and checked
-    migrations    runs of older schemas, read as of today
+    digests       digests of a trial's files: a file that was changed later is refused
+    manifest      the settings of a run: read back and checked
+    migrations    runs of older schemas, read as the present schema
 """

@@ -1,15 +1,15 @@
-"""Digests of a trial's files: what was changed after the trial was made is refused.
+"""Digests of a trial's files: a file that was changed after the trial is refused.
 
     SHA256SUMS     <digest>  feed.parquet       a line a file, as `sha256sum` writes and checks them
                    …
                    <digest>  trial.json
                    # <digest>                   of the lines above
 
-It is written just before `trial.json`, which makes the trial count; a trial from before there were digests
-has none, and is read unchecked. Tables and logs that were removed are no change.
+It is written just before `trial.json`, which completes the trial. A trial of an older version has no digests
+and is read unchecked. Removed tables and logs do not count as changes.
 
-Known weakness: who changes a file on purpose can change its digest, or remove them all: this finds faults of
-disks and slips of hands.
+Known weakness: anybody who changes a file on purpose can also change or remove its digest: this finds disk
+faults and accidental edits.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from pathlib import Path
 from bench.errors import RunError
 
 SUMS = "SHA256SUMS"
-"""The file's name."""
+"""The name of the digest file."""
 CHANGED = "changed after the trial was made; put the original back, or remove the trial's folder"
 
 
 def text_of(folder: Path, trial_json: bytes) -> bytes:
-    """Return the content of the file for a trial's folder as it is, and the `trial.json` that it will get."""
+    """Return the content of the digest file for a trial's folder in its present state, and the
+    `trial.json` that it will get."""
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*")
                    if path.is_file() and path.name not in (SUMS, "trial.json") and path.name[0] != ".")
     lines = "".join(f"{_sha256(folder / name)}  {name}\n" for name in names)
@@ -34,7 +35,7 @@ def text_of(folder: Path, trial_json: bytes) -> bytes:
 
 
 def refuse_changed(folder: Path, name: str) -> None:
-    """Refuse a file of a trial that is not as it was when the trial was made."""
+    """Raise `RunError` where a file of a trial has changed since the trial was made."""
     listed = _sums(folder).get(name)
     if listed is not None and _sha256(folder / name) != listed:
         raise RunError(f"{folder / name}: its SHA-256 is another one than {SUMS} beside it has: the file was "
@@ -42,14 +43,15 @@ def refuse_changed(folder: Path, name: str) -> None:
 
 
 def refuse_changed_logs(folder: Path) -> None:
-    """Refuse logs of a trial that are not as they were; logs that were removed are nobody's loss."""
+    """Raise `RunError` where a trial's log has changed; removed logs are accepted."""
     for name in _sums(folder):
         if "/" in name and (folder / name).is_file():
             refuse_changed(folder, name)
 
 
 def _sums(folder: Path) -> dict[str, str]:
-    """Return the digests of a trial's files by name; none of a trial from before there were any."""
+    """Return the digests of a trial's files by name; empty for a trial of an older version without
+    digests."""
     path = folder / SUMS
     try:
         text = path.read_bytes()

@@ -1,9 +1,9 @@
-"""A run's manifest, read back: what was asked, checked before anything is made of it.
+"""A run's manifest, read back and checked before it is used.
 
     manifest.json ─► records.read_json (migrated) ─► its fields have their types ─► its scenario is valid
 
-The report needs little of it; going on with a run needs all that `run` froze. Either says which field of
-which file is wrong, so that nothing behind it has to ask again.
+A report needs little of it; resuming a run needs all that `run` froze. Both checks name the file and field
+that are wrong, so that later code need not check again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NAME = "manifest.json"
 
 
 class CostsOfKind(BaseModel):
-    """What a kind of server costs."""
+    """The costs of one kind of server."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -33,7 +33,7 @@ class CostsOfKind(BaseModel):
 
 
 class Costs(BaseModel):
-    """What a run was simulated with."""
+    """The costs with which a run was simulated."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -42,14 +42,14 @@ class Costs(BaseModel):
 
 
 class FrozenCosts(Costs):
-    """The same, with the file that a run goes on with."""
+    """The costs, with the file with which a run is resumed."""
 
     file: str
     sha256: str
 
 
 class Measured(BaseModel):
-    """What was measured and stands beside a simulated run."""
+    """The measured run that is reported beside a simulated run."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -57,7 +57,7 @@ class Measured(BaseModel):
 
 
 class Subject(BaseModel):
-    """What was compared."""
+    """A subject of the comparison."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -66,7 +66,7 @@ class Subject(BaseModel):
 
 
 class Reported(BaseModel):
-    """What a report is made from."""
+    """The part of the manifest from which a report is made."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -96,7 +96,7 @@ class Place(BaseModel):
 
 
 class Resumable(Reported):
-    """What a run goes on from."""
+    """The manifest from which a run is resumed."""
 
     costs: FrozenCosts = FrozenCosts(told="", file="", sha256="")
     question: str
@@ -110,7 +110,10 @@ class Resumable(Reported):
 
 
 def read(folder: Path, shape: type[Reported] = Reported) -> dict[str, Any]:
-    """The manifest of the run in `folder`; one that no run wrote is a `RunError` that names the field."""
+    """Return the manifest of the run in `folder`.
+
+    Raises `RunError`, naming the field, for a manifest that no run wrote.
+    """
     path = folder / NAME
     manifest = read_json(path)
     try:

@@ -1,4 +1,4 @@
-"""Runs of older schemas, read as if they had been made today.
+"""Runs of older schemas, converted to the present schema when read.
 
     manifest.json   trial.json   *.parquet      of schema n
           └──────────┬────────────┘
@@ -6,12 +6,12 @@
                      ▼
                the present schema
 
-What is on disk is never changed; a step works on what was read. Three rules make most steps short:
+Files on disk are never changed; a step works on the data that was read. Three rules make most steps short:
 
-- A column or field that a version adds is nullable or has a default. What an older run doesn't have is
+- A column or field that a version adds is nullable or has a default. A value that an older run lacks is
   therefore null, and needs no step (`completed`): absent is null, never zero.
 - A column that is gone is left out.
-- A step is needed for what changed its name, its unit, its shape or its meaning.
+- A step is needed where a name, unit, shape or meaning changed.
 
 A document that was migrated says from which version (`migrated_from`), since what it lacks was not
 measured, and two runs of different schemas are not alike.
@@ -33,12 +33,12 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What takes a run from one version of the schema to the next, by file."""
+    """The conversion of a run from one version of the schema to the next, by file."""
 
     documents: Mapping[str, Callable[[Document], Document]] = field(default_factory=dict)
-    """By name without `.json`."""
+    """By the file's name without `.json`."""
     tables: Mapping[str, Callable[[pa.Table], pa.Table]] = field(default_factory=dict)
-    """By name without `.parquet`."""
+    """By the file's name without `.parquet`."""
 
 
 def _manifest_1_to_2(manifest: Document) -> Document:
@@ -53,11 +53,12 @@ def _manifest_1_to_2(manifest: Document) -> Document:
 STEPS: Mapping[int, Step] = {
     1: Step(documents={"manifest": _manifest_1_to_2}),
 }
-"""By the version that a step starts from."""
+"""The steps, by the version that each starts from."""
 
 
 def document(name: str, data: Document, version: int) -> Document:
-    """`data` of a document `name`, brought from its own version to `version`; a newer one is a bug here."""
+    """Return `data` of a document `name`, converted from its own version to `version`; a newer one
+    is a bug here."""
     found = data["schema_version"]
     assert found <= version, "refused where it is read"
     if found == version:
@@ -81,7 +82,8 @@ def table(name: str, read: pa.Table, schema: pa.Schema, found: int, version: int
 
 
 def completed(read: pa.Table, schema: pa.Schema) -> pa.Table:
-    """`read` with exactly the columns of `schema`: a missing one is null, a further one is left out."""
+    """Return `read` with exactly the columns of `schema`: a missing one is null, a further one is
+    left out."""
     if read.schema.equals(schema):
         return read
     columns = []

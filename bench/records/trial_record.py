@@ -1,21 +1,22 @@
 """The records of a run and their files: the one contract between measuring, simulating and judging.
 
     results/<run>/
-        manifest.json            what was asked and where: scenario, plan, seed, commit, host, clock origin
+        manifest.json            settings and environment: scenario, plan, seed, commit, host, clock origin
         trials/<trial>/
-            trial.json           one trial, written last: a folder without it is a trial that never was
-            feed.parquet         one row a schedule index: due, sent, epoch, seq
-            deliveries.parquet   one row an update that reached a client
-            skips.parquet        one row a declared skip
-            clients.parquet      one row a client: subscription, counts over the measuring window
-            samples.parquet      one row a look at a process: CPU, memory
-            logs/                what the processes said
+            trial.json           one trial, written last: a folder without it is not a trial
+            feed.parquet         one row per schedule index: due, sent, epoch, seq
+            deliveries.parquet   one row per update that reached a client
+            skips.parquet        one row per declared skip
+            clients.parquet      one row per client: subscription, counts over the measuring window
+            samples.parquet      one row per reading of a process: CPU, memory
+            logs/                output of the processes
             SHA256SUMS           the digest of each of them (`sha256sum -c` reads it)
         trials.csv  summary.csv  report.html  report.md      made from the above, again at any time
 
-All instants are int64 nanoseconds on the run clock. What was not measured is null, never zero. A file
-is written beside its place, flushed and renamed, so a file that is there is whole. A file of a trial that has
-changed since is refused when it is read; a trial from before there were digests is read unchecked.
+All instants are int64 nanoseconds on the run clock. A value that was not measured is null, never zero. A
+file is written under a temporary name, flushed and renamed, so an existing file is complete. A file of a
+trial that has changed since is refused when it is read; a trial from before there were digests is read
+unchecked.
 
 `SCHEMA_VERSION` counts changes of meaning or shape. A run with a newer one is refused, one with an older
 one is read as if it were of today (`bench.records.migrations`). The columns are described in
@@ -44,7 +45,7 @@ from bench.scenario.parsing import told
 
 SCHEMA_VERSION = 2
 VERSION_KEY = b"schema_version"
-"""In the metadata of each Parquet file; version 1 had none."""
+"""The key of the schema's version in the metadata of each Parquet file; version 1 had none."""
 
 FEED = pa.schema([
     pa.field("index", pa.uint32(), nullable=False),
@@ -88,15 +89,19 @@ OPENING_AND_CLOSING = tuple(
     for name in (f"{what}s", f"{what}_bytes_up", f"{what}_bytes_down", f"{what}_segments_up",
                  f"{what}_segments_down")
 )
-"""How many connections were seen to open and to close in order, and what that took on the wire, TCP/IP
-headers among it; over the client's whole life. Null off Linux."""
+"""The number of connections that were seen to open and to close gracefully, and the bytes and
+segments that this took on the wire, including TCP/IP headers; over the client's whole life. Null
+off Linux.
+"""
 SINCE_VERSION_2 = (
     "answers_empty", "compressed_bytes_down", "expanded_bytes_down", "request_duration_ns", "in_flight_ns",
     "polls_overdue", "retries", "request_overlap_ns",
 )
 OPEN = ("open_asked_ns", "open_ended_ns", "open_may_wait")
-"""The request that was under way when a client's counters were looked at at t1: when it went out, when it
-got its answer (or was given up), and whether its answer may wait for news. Null where there was none."""
+"""The request that was under way when a client's counters were read at t1: when it was sent, when it
+was answered (or given up), and whether its answer may wait for an update. Null where there was
+none.
+"""
 CLIENTS = pa.schema([
     pa.field("client", pa.uint32(), nullable=False),
     pa.field("symbols", pa.list_(pa.string())),       # null: all
@@ -121,7 +126,8 @@ HISTOGRAMS = pa.schema([
     pa.field("bin", pa.int32(), nullable=False),
     pa.field("count", pa.int64(), nullable=False),
 ])
-"""Over all clients, of a trial whose tables hold a share of them; see `bench.stats.trial.population`."""
+"""Histograms over all clients, for a trial whose tables hold a share of them; see
+`bench.stats.trial.population`."""
 SCHEMAS = {**TABLES, "histograms": HISTOGRAMS}
 
 TrialStatus = Literal["finished", "failed"]
@@ -132,7 +138,7 @@ class Windows:
     """The windows of one trial, on the run clock (see `docs/definitions.md`)."""
 
     warmup_ns: int
-    """Where warm-up begins: the feed's first due instant is counted from here."""
+    """The beginning of warm-up, from which the feed's first due instant is counted."""
     t0_ns: int
     t1_ns: int
     late_after_ns: int
@@ -145,7 +151,7 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """One process over the measuring window."""
+    """The resources that one process used over the measuring window."""
 
     cpu_ns: int | None = None
     user_ns: int | None = None
@@ -153,7 +159,7 @@ class Usage:
     rss_bytes: int | None = None
     """Mean over the window."""
     rss_before_bytes: int | None = None
-    """Before the first client came."""
+    """Before the first client connected."""
     wakeups: int | None = None
     """Voluntary context switches."""
     preemptions: int | None = None
@@ -161,20 +167,23 @@ class Usage:
     socket_bytes: int | None = None
     """In the kernel's buffers of its connections, mean over the window; the server's only."""
     opening_cpu_ns: int | None = None
-    """From before the first client until all were subscribed; the server's only, like all below."""
+    """From before the first client until all were subscribed; only for the server, like all fields
+    below."""
     idle_ns: int | None = None
-    """Length of the stretch before warm-up in which all clients were there and nothing was published."""
+    """Length of the stretch before warm-up in which all clients were connected and nothing was
+    published."""
     idle_cpu_ns: int | None = None
     idle_wakeups: int | None = None
     busiest_cpu_ns: int | None = None
-    """In the busiest stretch of ℓ of the window (of the window, where that is shorter); if simulated."""
+    """CPU in the busiest stretch of length ℓ of the window (or the whole window, if shorter);
+    simulated trials only."""
     busiest_sent_bytes: int | None = None
-    """On the wire to the clients, in the stretch that is busiest by them; if simulated."""
+    """Bytes sent to the clients in the stretch with the most bytes; simulated trials only."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
-    """One trial: what was asked, what came of it, and all that is not a table."""
+    """One trial: its settings, its outcome, and all data that is not in a table."""
 
     trial: str
     """The folder's name: `<block>-<position>-<subject>-<clients>`."""
@@ -190,40 +199,41 @@ class TrialRecord:
     attempt: Annotated[int, Field(ge=1)] = 1
     status: TrialStatus = "finished"
     reason: str | None = None
-    """Why it failed: a word."""
+    """The reason of a failure: one word."""
     detail: str | None = None
-    """Why it failed: a sentence and the tail of the logs."""
+    """The reason of a failure: a sentence and the tail of the logs."""
     source: Literal["measured", "simulated"] = "measured"
     sample: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the clients whose rows are in the tables."""
     windows: Windows | None = None
     clock_step_ns: int | None = None
-    """How far the offset between the clocks moved during the trial."""
+    """Change of the offset between the clocks during the trial."""
     rate_per_s: float | None = None
-    """The feed's rate that was asked for; null where a file is replayed."""
+    """The configured rate of the feed; null where a file is replayed."""
     took_s: float | None = None
-    """How long the trial took, from its first process to its tables."""
+    """Duration of the trial, from its first process to its tables."""
     usage: dict[str, Usage] = field(default_factory=dict)
     """By process: server, load, publisher."""
     server_counts: dict[str, int] = field(default_factory=dict)
     """The server's own counters at the end (`GET /stats`); empty for a server that has none."""
     load: dict[str, Any] = field(default_factory=dict)
-    """What the generator said of itself: loop turns, late polls, errors by word, users alive."""
+    """The generator's report: loop turns, late polls, errors by word, live users."""
     publisher: dict[str, Any] = field(default_factory=dict)
-    """What the publisher said of itself: epochs, lives."""
+    """The publisher's report: epochs, lives."""
     host: dict[str, Any] = field(default_factory=dict)
     """Noise about the trial: steal, load from others, probe jitter."""
     totals: dict[str, float] = field(default_factory=dict)
-    """Where `sample` is below 1: fates, sums of latencies and of the clients' counters over all clients
-    (`bench.stats.trial.population.TOTALS`). Else empty."""
+    """Fates, sums of latencies and of the clients' counters over all clients, where `sample` is
+    below 1 (`bench.stats.trial.population.TOTALS`); otherwise empty."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data with the schema's version."""
+        """Return plain data with the schema's version."""
         return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> TrialRecord:
-        """The inverse of `to_json`; raises pydantic's `ValidationError` where a field is missing or wrong."""
+        """Return the record from plain data, the inverse of `to_json`; raises pydantic's
+        `ValidationError` where a field is missing or wrong."""
         return _TRIAL.validate_python(data)
 
 
@@ -232,9 +242,9 @@ _TRIAL = TypeAdapter(TrialRecord)
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A path to write to; on leaving, what was written is flushed to disk and becomes `path`.
+    """Yield a path to write to; on leaving, the written data is flushed to disk and renamed to `path`.
 
-    After an exception `path` is as it was, and nothing is left beside it.
+    After an exception `path` is unchanged, and no temporary file is left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -253,13 +263,13 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Write an object, keys in their order, whole or not at all."""
+    """Write an object to a file with its keys in order, completely or not at all."""
     with whole_file(path) as beside:
         beside.write_bytes(json_text(data))
 
 
 def json_text(data: dict[str, Any]) -> bytes:
-    """Return an object as it stands in a file."""
+    """Return the text of an object as it is written to a file."""
     return (json.dumps(data, indent=1) + "\n").encode()
 
 
@@ -284,7 +294,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def refuse_invalid(path: Path, error: ValidationError) -> NoReturn:
-    """Refuse a document whose first wrong field `error` tells."""
+    """Refuse a document, naming its first wrong field according to `error`."""
     first = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"])
     found = "nothing" if first["type"] == "missing" else told(first["input"])
@@ -307,7 +317,7 @@ def seal(folder: Path, trial_json: bytes) -> None:
 
 
 def write_table(folder: Path, name: str, table: pa.Table) -> None:
-    """Write one of `SCHEMAS` into a trial's folder, whole or not at all; its schema must fit."""
+    """Write one of `SCHEMAS` into a trial's folder, completely or not at all; its schema must fit."""
     with whole_file(folder / f"{name}.parquet") as beside:
         versioned = table.cast(SCHEMAS[name]).replace_schema_metadata({VERSION_KEY: str(SCHEMA_VERSION)})
         pq.write_table(versioned, beside, compression="zstd")
@@ -337,14 +347,14 @@ def read_table(folder: Path, name: str) -> pa.Table:
 
 
 def read_tables(folder: Path, record: TrialRecord) -> dict[str, pa.Table]:
-    """All tables that a finished trial has."""
+    """Return all tables of a finished trial."""
     digests.refuse_changed_logs(folder)
     names = TABLES if record.sample == 1 else SCHEMAS
     return {name: read_table(folder, name) for name in names}
 
 
 def write_trial(folder: Path, record: TrialRecord) -> None:
-    """Write the digests of a trial's files and `trial.json`: from here on the trial counts as done."""
+    """Write the digests of a trial's files and `trial.json`, which marks the trial as finished."""
     text = json_text(record.to_json())
     seal(folder, text)
     with whole_file(folder / "trial.json") as beside:
@@ -374,5 +384,5 @@ def read_trial(folder: Path) -> TrialRecord:
 
 
 def trial_folders(run: Path) -> list[Path]:
-    """The folders of the trials that are done, in the order of their names."""
+    """Return the folders of the finished trials, in the order of their names."""
     return sorted(path.parent for path in run.glob("trials/*/trial.json"))
