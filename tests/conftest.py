@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 import pytest
@@ -54,11 +55,16 @@ def no_proxy() -> None:
         del os.environ[name]
 
 
+MEASURING = ("cli", "experiment")
+"""The folders whose tests run whole commands; some of these measure, and would wait for each other."""
+
+
 @pytest.hookimpl(tryfirst=True)   # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests that start processes first, as one group; every other file is a group of its own."""
     def starts_processes(item: pytest.Item) -> bool:
-        return item.get_closest_marker("process") is not None
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        return folder in MEASURING or item.get_closest_marker("process") is not None
 
     for item in items:
         item.add_marker(pytest.mark.xdist_group("process" if starts_processes(item) else str(item.path)))
