@@ -2,7 +2,7 @@
 
 Modules, in reading order:
 
-    backoff      how long a client waits before it tries again
+    backoff      a client's wait before its next attempt
     storm        one storm, event by event
-    storm_study  every policy with every seed, as tables
+    storm_study  every policy simulated with every seed, as tables
 """

@@ -1,19 +1,19 @@
-"""How long a client waits before it tries again.
+"""Backoff: a client's wait before its next attempt.
 
-    v = min(cap, base · 2ⁿ)                      n = failures so far, from 0; u is even on [0, 1)
+    v = min(cap, base · 2ⁿ)                      n = failures so far, from 0; u is uniform on [0, 1)
 
     fixed           base
     exponential     v
     equal           v/2 + u · v/2
     full            u · v
-    decorrelated    min(cap, base + u · (3 · before − base))     before = the wait before, at first base
+    decorrelated    min(cap, base + u · (3 · before − base))     before = the last wait, at first base
 
 The formulas are those of M. Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015), whose
 simulator is aws-samples/aws-arch-backoff-simulator. Draws are indexed by (seed, n, client), so that
-policies that are compared meet the same luck, whatever order their clients fail in.
+compared policies get the same random numbers, whatever order their clients fail in.
 
-Known weakness: none of these knows how many others are waiting; a window for the first attempt, or a server
-that says when to come back, does.
+Known weakness: none of these policies takes into account how many others are waiting. A window for the first
+attempt, or a server that says when to come back, does.
 """
 
 from __future__ import annotations
@@ -25,15 +25,17 @@ import numpy as np
 from bench.scenario.storm import Backoff
 
 LARGEST_POWER = 60
-"""Doublings after which no cap is still above; beyond it 2ⁿ would only overflow."""
+"""Number of doublings after which any cap is reached; beyond it 2ⁿ would only overflow."""
 FIRST_ATTEMPT = 0
 WAIT = 1
 """Streams of draws."""
 
 
 def wait_s(backoff: Backoff, failures: int, even: float, before_s: float) -> float:
-    """The wait after so many earlier failures; `even` is drawn from [0, 1), `before_s` the wait before (or
-    `base_s`)."""
+    """Return the wait in seconds after so many earlier failures.
+
+    `even` is a uniform draw from [0, 1); `before_s` is the last wait, at first `base_s`.
+    """
     if backoff.wait == "fixed":
         return backoff.base_s
     if backoff.wait == "decorrelated":
@@ -47,25 +49,25 @@ def wait_s(backoff: Backoff, failures: int, even: float, before_s: float) -> flo
 
 
 def is_drawn(backoff: Backoff) -> bool:
-    """Whether the waits need a draw."""
+    """Return True if the policy's waits are random."""
     return backoff.wait not in ("fixed", "exponential")
 
 
 def draws(seed: int, stream: int, number: int, clients: int) -> array[float]:
-    """One number from [0, 1) for each client."""
+    """Return one uniform number from [0, 1) for each client."""
     evenly = np.random.default_rng([seed, stream, number]).random(clients)
     return array("d", evenly.tobytes())
 
 
 class Draws:
-    """The draws of all waits, made when the first client asks for its n-th."""
+    """The draws of all waits; those of the n-th wait are made when the first client needs one."""
 
     def __init__(self, seed: int, clients: int) -> None:
         self._seed, self._clients = seed, clients
         self._made: list[array[float]] = []
 
     def of(self, failures: int, client: int) -> float:
-        """The draw for this client's wait after so many failures."""
+        """Return the draw for this client's wait after so many failures."""
         while len(self._made) <= failures:
             self._made.append(draws(self._seed, WAIT, len(self._made), self._clients))
         return self._made[failures][client]

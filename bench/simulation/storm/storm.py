@@ -1,28 +1,28 @@
 """A reconnect storm: N clients lose their server at once, it comes back, and all want to connect.
 
     attempt ──► down: fails at once
-            ├─► backlog full ─┬─ `refused`: at once, costs r·c of CPU, which goes before all else
-            │                 └─ `dropped`: costs nothing, and nobody tells the client: its kernel sends the
-            │                    SYN again after 1 s, 3 s, 7 s … until the client gives up
+            ├─► backlog full ─┬─ `refused`: at once, costs r·c of CPU, which is served before all else
+            │                 └─ `dropped`: costs nothing, and the client is not informed: its kernel sends
+            │                    the SYN again after 1 s, 3 s, 7 s … until the client gives up
             └─► waits in the backlog ──► c of CPU ──► connected
                      └─ after the timeout the client gives up and backs off;
-                        its place is kept and its c is burnt all the same (stale)
+                        its place is kept and its c is spent all the same (stale)
 
-One worker connects C = 1/c clients a second, so nothing recovers before N/C: that is the floor. A backlog
-of Q is harmless only while Q ≤ C·timeout: of a longer one that stays full every completion is stale, which
-keeps the clients coming and the backlog full. Such a state lasts though its cause is gone (Bronson et al.,
-"Metastable Failures in Distributed Systems", HotOS 2021). Refusals come first since they are made on
-arrival, in the kernel or in the loop that accepts; so enough of them leave nothing for connecting (receive
-livelock: Mogul and Ramakrishnan, 1997). Which of the two a server does is an assumption on which the answer
-may hang. A server that takes every connection and refuses in its own loop or proxy refuses; a full listen
-backlog drops (Linux, tcp_abort_on_overflow = 0), and the SYN is sent again by RFC 6298's timer, which begins
-at 1 s and doubles.
+One worker connects C = 1/c clients per second, so nothing recovers before N/C: the floor. A backlog of Q is
+harmless only while Q ≤ C·timeout. If a longer one stays full, every completion is stale, which keeps the
+clients coming and the backlog full. Such a state lasts though its cause is gone (Bronson et al., "Metastable
+Failures in Distributed Systems", HotOS 2021). Refusals come first since they are made on arrival, in the
+kernel or in the loop that accepts; so enough of them leave no CPU for connecting (receive livelock: Mogul and
+Ramakrishnan, 1997). Whether a server refuses or drops is an assumption on which the result may depend. A
+server that accepts every connection and refuses in its own loop or proxy refuses. A full listen backlog drops
+(Linux, tcp_abort_on_overflow = 0), and the SYN is sent again by RFC 6298's timer, which begins at 1 s and
+doubles.
 
-The simulation is exact: a heap of attempts and timeouts, a FIFO worker, no steps of time. `Timeline` counts
-what happened in which second.
+The simulation is exact: a heap of attempts and timeouts, a FIFO worker, no time steps. `Timeline` counts
+events by second.
 
-Known weakness: attempts take no time on the way; CPU that refusals take is never put off, which is the worst
-case for an overloaded worker. Newer kernels send the first SYNs again every second.
+Known weakness: attempts take no time on the network. The CPU of refusals is never deferred, which is the
+worst case for an overloaded worker. Newer kernels send the first SYNs again every second.
 """
 
 from __future__ import annotations
@@ -40,29 +40,29 @@ from bench.scenario.storm import Backoff
 from bench.simulation.storm.backoff import FIRST_ATTEMPT, Draws, draws, is_drawn, wait_s
 
 RECOVERED = 0.999
-"""Share of the clients that are connected when a storm counts as over."""
+"""Share of connected clients at which a storm counts as over."""
 ATTEMPT, TIMEOUT, SYN_AGAIN = 0, 1, 2
 SYN_TIMER_S = 1.0
-"""After so long a kernel sends a SYN again that was not answered; then after twice as long (RFC 6298)."""
+"""Seconds after which a kernel resends an unanswered SYN; each further wait is twice as long (RFC 6298)."""
 Overflow = Literal["refused", "dropped"]
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """One worker and the clients that it lost, in seconds."""
+    """One worker and the clients that it lost. Times are in seconds."""
 
     clients: int
     connection_s: float
     """c: CPU for one connection."""
     backlog: int
     refusal_share: float
-    """r: what a refusal costs, as a share of c."""
+    """r: CPU of a refusal, as a share of c."""
     timeout_s: float
     down_s: float
     horizon_s: float
-    """How long it is watched after the server is back."""
+    """Simulated time after the server is back."""
     overflow: Overflow = "refused"
-    """What becomes of an attempt that finds the backlog full."""
+    """Treatment of an attempt that finds the backlog full."""
 
     @property
     def full_s(self) -> float:
@@ -71,83 +71,83 @@ class Conditions:
 
     @property
     def floor_s(self) -> float:
-        """N/C: no policy can connect all clients in less."""
+        """N/C: the least time in which any policy can connect all clients."""
         return self.clients * self.connection_s
 
     @property
     def safe_backlog(self) -> float:
-        """C·timeout: in a longer backlog that is full, everybody gives up before its turn (Little's law)."""
+        """C·timeout: if a longer backlog is full, every client gives up before its turn (Little's law)."""
         return self.timeout_s / self.connection_s
 
 
 @dataclass(slots=True)
 class Timeline:
-    """What happened in each second from the drop on."""
+    """Counts of events in each second after the clients lost their server."""
 
     attempts: list[int]
     failed_down: list[int]
     refused: list[int]
     connected: list[int]
-    """Clients that were connected in that second."""
+    """Clients that became connected in that second."""
     stale: list[int]
-    """Connections that were made for a client that had given up."""
+    """Connections made for a client that had given up."""
     waited_s: list[float]
-    """Added up over what was connected or stale: from attempt to completion."""
+    """Sum of the times from attempt to completion, over connected and stale attempts."""
 
     @classmethod
     def of(cls, seconds: int) -> Timeline:
-        """An empty one."""
+        """Return an empty timeline of so many seconds."""
         attempts, failed_down, refused, connected, stale = ([0] * seconds for _ in range(5))
         return cls(attempts, failed_down, refused, connected, stale, [0.0] * seconds)
 
     def table(self) -> dict[str, npt.NDArray[np.float64]]:
-        """The columns as arrays."""
+        """Return the columns as arrays, each of shape (seconds,)."""
         names = ("attempts", "failed_down", "refused", "connected", "stale", "waited_s")
         return {name: np.array(getattr(self, name), dtype=np.float64) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a storm went. Instants count from the drop."""
+    """The result of a storm. Instants count from the loss of the server."""
 
     conditions: Conditions
     connected: int
     recovered_s: float
-    """From the server's return until 99.9 % of the clients were connected; infinite: never while watched."""
+    """Seconds from the server's return until 99.9 % of the clients were connected; infinite if never."""
     attempts: int
     failed_down: int
     refused: int
     stale: int
     ended_s: float
-    """When the last client was connected, or the horizon was reached."""
+    """The instant at which the last client was connected, or the horizon was reached."""
     attempts_by_client: tuple[int, int]
-    """Median and most."""
+    """Median and maximum of the attempts per client."""
     timeline: Timeline = field(repr=False)
 
     @property
     def wasted_share(self) -> float:
-        """Share of the CPU time spent that connected nobody: refusals and stale connections."""
+        """Share of the used CPU time that connected no client: refusals and stale connections."""
         wasted = self.stale + self.conditions.full_s / self.conditions.connection_s * self.refused
         return wasted / (wasted + self.connected) if wasted else 0.0
 
 
 class _Worker:
-    """The server's side: a FIFO of connections, and refusals that go first."""
+    """The server's side: a FIFO queue of connections, and refusals that are served first."""
 
     def __init__(self, conditions: Conditions, timeline: Timeline) -> None:
         self.conditions, self.timeline = conditions, timeline
         self.queue: deque[tuple[int, float]] = deque()
         """Clients with the instants of their attempts."""
         self.through_s = conditions.down_s
-        """When the first of the queue is through; with an empty queue, when the worker is free."""
+        """The instant at which the first of the queue is done; with an empty queue, at which it is free."""
         self.is_connected = bytearray(conditions.clients)
         self.connected = self.refused = self.stale = 0
         self.recovered_at_s = self.last_at_s = math.inf
         self.place_s = 0.0
-        """When the last of those that were told to come back later is to come."""
+        """The latest instant at which a refused client was asked to come back."""
 
     def work_until(self, now_s: float) -> None:
-        """Complete what is through by `now_s`."""
+        """Complete the connections that are done by `now_s`."""
         given = self.conditions
         while self.queue and self.through_s <= now_s:
             client, asked_s = self.queue.popleft()
@@ -168,8 +168,10 @@ class _Worker:
                 self.through_s += given.connection_s
 
     def takes(self, now_s: float, client: int, asked_s: float) -> bool:
-        """Give an attempt that began at `asked_s` a place in the backlog; False: it is full. A refusal delays
-        whoever waits."""
+        """Give an attempt that began at `asked_s` a place in the backlog; return False if it is full.
+
+        A refusal delays all waiting clients.
+        """
         given = self.conditions
         self.work_until(now_s)
         if len(self.queue) < given.backlog:
@@ -183,7 +185,7 @@ class _Worker:
         return False
 
     def retry_after_s(self, now_s: float) -> float:
-        """Seconds after which one who is refused is to come back: places behind the queue."""
+        """Return the seconds after which a refused client is to come back: a place behind the queue."""
         given = self.conditions
         behind = now_s + len(self.queue) * given.connection_s
         self.place_s = max(self.place_s, behind) + given.connection_s * (1 + given.refusal_share)
@@ -191,7 +193,7 @@ class _Worker:
 
 
 def simulate(conditions: Conditions, backoff: Backoff, seed: int) -> Outcome:
-    """One storm: every client of the worker follows `backoff`."""
+    """Simulate one storm in which every client of the worker follows `backoff`."""
     end_s = conditions.down_s + conditions.horizon_s
     drops = conditions.overflow == "dropped"
     timeline = Timeline.of(math.ceil(end_s) + 1)
@@ -205,7 +207,7 @@ def simulate(conditions: Conditions, backoff: Backoff, seed: int) -> Outcome:
     heapq.heapify(events)
 
     def again(now_s: float, client: int, told_s: float = 0.0) -> None:
-        """The client has failed: when it tries again."""
+        """Schedule the next attempt of a client that has failed."""
         count = failures[client]
         wait = wait_s(backoff, count, luck.of(count, client) if luck else 0.0, before_s[client])
         failures[client], before_s[client] = count + 1, wait

@@ -1,18 +1,19 @@
-"""A scenario's storm: every policy with every seed, and the map, as tasks, and what came of them as tables.
+"""The storms of a scenario: every policy with every seed, and the map, as tasks; their results as tables.
 
-    [storm] × policies × seeds ─► storm.csv            a row a storm
+    [storm] × policies × seeds ─► storm.csv            a row per storm
                                   storm_timeline.csv   the first seed of each policy, second by second
-                                  storm_assumptions.csv   the same under other assumptions: what finds the
-                                                       backlog full is dropped, or refused at another price
-    [storm.map] × seeds        ─► storm_map.csv        a row a point: backlog/(C·timeout) × window/(N/C)
+                                  storm_assumptions.csv   the same under other assumptions: an attempt at a
+                                                       full backlog is dropped, or refused at another price
+    [storm.map] × seeds        ─► storm_map.csv        a row per point: backlog/(C·timeout) × window/(N/C)
 
-Workers share nothing and each client comes back to the one that it had, so one worker with its share of the
-clients is simulated; what differs from worker to worker is luck, and that is what the seeds show.
+Workers share nothing and each client returns to its own worker, so one worker with its share of the clients
+is simulated. Workers differ only by chance, and the seeds show this spread.
 
-Where an answer flips is searched for by bisection over `REFUSAL_SHARES`, with the first seed: the dearest
-refusal with which the policy's clients are back, and the cheapest with which they are not.
+The price of a refusal at which the result changes is found by bisection over `REFUSAL_SHARES`, with the first
+seed: the most expensive refusal with which the policy's clients are back, and the cheapest with which they
+are not.
 
-Known weakness: the slowest of many workers is later than the one that is shown.
+Known weakness: the slowest of many workers recovers later than the one that is shown.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from bench.simulation.engine.inputs import Costs
 from bench.simulation.storm.storm import Conditions, Outcome, Overflow, simulate
 
 REFUSAL_SHARES = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-"""Prices of a refusal, as shares of a connection, between which an answer may flip."""
+"""CPU of a refusal, as shares of a connection's, between which the result may change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,10 @@ class Storms:
 
 
 def conditions(scenario: Scenario, costs: Costs) -> Conditions:
-    """One worker of the scenario's storm. A reconnection that the scenario doesn't price is a connection with
-    a request and its answer."""
+    """Return one worker of the scenario's storm.
+
+    Where the scenario gives no cost of a reconnection, it costs a connection, a request and its answer.
+    """
     storm = _storm(scenario)
     clients = math.ceil(max(scenario.load.clients) / scenario.simulation.workers)
     costs = costs.crowded(clients)
@@ -62,7 +65,7 @@ def conditions(scenario: Scenario, costs: Costs) -> Conditions:
 
 
 def tasks(scenario: Scenario, given: Conditions) -> dict[str, Callable[[], Piece]]:
-    """All storms that are to be simulated, by name."""
+    """Return all storms to be simulated, by name."""
     storm = _storm(scenario)
     found: dict[str, Callable[[], Piece]] = {
         _named(policy, seed): partial(piece, given, backoff, scenario.seed + seed, with_timeline=seed == 0)
@@ -83,7 +86,7 @@ def tasks(scenario: Scenario, given: Conditions) -> dict[str, Callable[[], Piece
 
 
 def piece(given: Conditions, backoff: Backoff, seed: int, *, with_timeline: bool = False) -> Piece:
-    """One storm: its row, and its timeline's columns if they are asked for."""
+    """Simulate one storm; return its row, and its timeline's columns if `with_timeline`."""
     outcome = simulate(given, backoff, seed)
     found: Piece = {"row": row(outcome)}
     if with_timeline:
@@ -92,7 +95,7 @@ def piece(given: Conditions, backoff: Backoff, seed: int, *, with_timeline: bool
 
 
 def flip(given: Conditions, backoff: Backoff, seed: int) -> Piece:
-    """The rows of the storms between which the answer flips with the price of a refusal."""
+    """Return the rows of the two storms between whose refusal prices the result changes."""
     rows: dict[float, dict[str, float]] = {}
 
     def is_over(share: float) -> bool:
@@ -108,7 +111,7 @@ def flip(given: Conditions, backoff: Backoff, seed: int) -> Piece:
 
 
 def tables(scenario: Scenario, given: Conditions, pieces: Mapping[str, Piece]) -> Storms:
-    """The tables, from the pieces of all storms."""
+    """Return the tables, made from the results of all storms."""
     storm = _storm(scenario)
     rows, timelines = [], []
     for number, policy in enumerate(storm.policies):
@@ -127,7 +130,7 @@ ASSUMED = ("refusal_share", "recovered_s", "connected_share", "attempts_per_clie
 
 
 def _assumptions(scenario: Scenario, pieces: Mapping[str, Piece]) -> pd.DataFrame:
-    """What each policy comes to under other assumptions than the scenario's."""
+    """Return each policy's results under other assumptions than the scenario's."""
     rows = []
     for number, policy in enumerate(_storm(scenario).policies):
         for seed in range(scenario.trials.count):
@@ -146,17 +149,17 @@ def _storm(scenario: Scenario) -> Storm:
 
 
 def _named(policy: int, seed: int, overflow: Overflow = "refused") -> str:
-    """A storm's name; a policy's own may hold what no file's does."""
+    """Return a storm's name by numbers, since a policy's own name may not be a valid file name."""
     return f"{'policy' if overflow == 'refused' else overflow}-{policy + 1}-{seed + 1}"
 
 
 def _flip(policy: int) -> str:
-    """The name of the search for the price of a refusal at which a policy's answer flips."""
+    """Return the name of the search for the price of a refusal at which a policy's result changes."""
     return f"flip-{policy + 1}"
 
 
 def row(outcome: Outcome) -> dict[str, float]:
-    """A storm in one row of `storm.csv`."""
+    """Return a storm as one row of `storm.csv`."""
     given = outcome.conditions
     median, most = outcome.attempts_by_client
     cpu_s = given.connection_s * (outcome.connected + outcome.stale) + given.full_s * outcome.refused
@@ -175,7 +178,7 @@ def row(outcome: Outcome) -> dict[str, float]:
 
 
 def timeline(outcome: Outcome) -> pd.DataFrame:
-    """A storm second by second, up to its end."""
+    """Return a storm second by second, up to its end."""
     table = outcome.timeline.table()
     seconds = min(math.ceil(outcome.ended_s) + 1, len(table["attempts"]))
     columns = {name: values[:seconds] for name, values in table.items()}
@@ -184,7 +187,7 @@ def timeline(outcome: Outcome) -> pd.DataFrame:
     frame = pd.DataFrame({name: values.astype(np.int64) for name, values in columns.items()})
     frame.insert(0, "at_s", np.arange(seconds) - given.down_s)
     frame["connected_share"] = frame["connected"].cumsum() / given.clients
-    # What waits longer than the timeout is stale; where nothing is through, nobody knows.
+    # Attempts that wait longer than the timeout are stale; where none is completed, the wait is unknown.
     frame["wait_mean_s"] = np.divide(waited_s, through, out=np.full(seconds, np.nan), where=through > 0)
     frame["refusing_share"] = np.minimum(1, frame["refused"] * given.full_s)
     return frame
@@ -208,13 +211,13 @@ def _points(asked: StormMap) -> Iterator[_Point]:
 
 
 def _at(point: _Point, given: Conditions, backoff: Backoff) -> tuple[Conditions, Backoff]:
-    """What is simulated at a point."""
+    """Return the conditions and the policy at a point of the map."""
     here = replace(given, backlog=max(1, round(point.backlog_share * given.safe_backlog)))
     return here, backoff.model_copy(update={"window_s": point.window_share * given.floor_s})
 
 
 def _map(given: Conditions, asked: StormMap, pieces: Mapping[str, Piece]) -> pd.DataFrame:
-    """Every point of the map."""
+    """Return the map, one row per point."""
     rows = []
     for point in _points(asked):
         found = pd.DataFrame([pieces[point.named(seed)]["row"] for seed in range(asked.seeds)])
