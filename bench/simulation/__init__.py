@@ -1,4 +1,4 @@
-"""The simulator: the same scenario, at scales that cannot be measured.
+"""The simulator: runs the scenarios of measured runs at scales that cannot be measured.
 
     scenario + costs ─► shards ─► engine ─► trial on disk, as a measured one
                      └► analytic (closed forms), storm, crossover
@@ -7,17 +7,17 @@ Workers share nothing, so each is simulated by itself (a shard), in any order an
 
 Modules, in reading order:
 
-    engine       the way of every tick to every client of one worker
-    calibration  what work costs a server here, fitted to measured trials
-    shards       a trial, cut into one worker each
+    engine       the exact simulation of one worker: every tick to every client
+    calibration  CPU costs and delays of this machine, fitted to measured trials
+    shards       a trial, divided into one shard per worker
     trial        a simulated trial on disk
-    pool         tasks over processes
+    pool         tasks spread over processes
     run          a simulated run
     analytic     closed forms of a whole system
-    baseline     measured cells beside simulated ones
-    checkpoints  finished pieces of a run without trials
+    baseline     measured cells to compare with simulated ones
+    checkpoints  finished results of a run without trials
     storm        reconnect storms
-    crossover    the map of the cheapest and the freshest
-    validation   predicted against measured cells
-    outlook      what a measured run comes to elsewhere, for notebooks
+    crossover    the map of the cheapest and the freshest transport
+    validation   predicted cells against measured ones
+    outlook      a measured run simulated under other conditions, for notebooks
 """

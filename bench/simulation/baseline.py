@@ -1,12 +1,12 @@
-"""What was measured, beside what is simulated: cells of the same shape, and how far the model was checked.
+"""The measured baseline of a simulated run: cells of the same shape, and the range that a validation checked.
 
     a measured run ──cells of the same feed, mode and options──► measured.csv   points beside the curves
                    ──memory of each further client─────────────► manifest       the capacity plan's
     validation.csv of `tickertape validate` ───────────────────► validation.csv   the range that was checked
 
 Both are copied into the run's folder, since a report is made from a run's own files. Two cells have the
-same shape if all is the same but the clients, the windows, the seed, how often they were made, and the
-network: figures that depend on that are only set beside where both are of the loopback
+same shape if they differ at most in the clients, the windows, the seed, the number of trials and the network.
+Figures that depend on the network are only compared where both are of the loopback
 (`bench.report.text.simulated`).
 """
 
@@ -40,18 +40,21 @@ FEED = ("schedule", "rate_per_s", "symbols", "book_levels", "encoding")
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What a measured run has to set beside."""
+    """The cells of a measured run to which a simulated run is compared."""
 
     cells: pd.DataFrame | None = None
-    """Rows of its `summary.csv`, by the labels of the simulated run."""
+    """Rows of the measured run's `summary.csv`, by the labels of the simulated run."""
     about: dict[str, Any] = field(default_factory=dict)
-    """For the manifest."""
+    """Entries for the manifest."""
     notes: tuple[str, ...] = ()
-    """Why there is nothing, where somebody asked."""
+    """Reasons why a run that the user named has no cell to compare."""
 
 
 def measured(folder: Path | None, scenario: Scenario, options: Mapping[str, Table]) -> Beside:
-    """What the run in `folder` has to set beside; None: the reference, if it is there."""
+    """Return the comparable cells of the run in `folder`; with None, of the reference run, if it is there.
+
+    Raises `RunError` where the run is a simulated one.
+    """
     if folder is None and not (MEASURED / "manifest.json").is_file():
         return Beside()
     found = open_run(folder or MEASURED)
@@ -75,8 +78,11 @@ def measured(folder: Path | None, scenario: Scenario, options: Mapping[str, Tabl
 
 
 def validation(results: Path, costs: CostsFile) -> pd.DataFrame | None:
-    """How far these costs were checked: the newest validation of this host, where they are its; else the
-    one that comes with the project, where they are its."""
+    """Return the table of the validation that checked these costs, or None.
+
+    It is the newest validation of this host if the costs are this host's; else the one that comes with the
+    project, if the costs are the project's.
+    """
     if costs.host_name == platform.node():
         for path in sorted(results.glob("[0-9]*/validation.csv"), reverse=True):
             if not (path.parent / "trials").is_dir():   # a run's copy is not a validation
@@ -96,7 +102,7 @@ def write(folder: Path, found: Beside, checked: pd.DataFrame | None) -> None:
 
 
 def write_validation(folder: Path, checked: pd.DataFrame | None) -> None:
-    """Write how far the costs of a map were checked into its folder, if they were."""
+    """Write the validation of a map's costs into the map's folder, if there is one."""
     if checked is not None:
         _write(folder, "validation", checked)
 
@@ -108,7 +114,7 @@ def _write(folder: Path, name: str, frame: pd.DataFrame) -> None:
 
 def _same_subjects(mine: Scenario, options: Mapping[str, Table], theirs: Scenario, where: str
                    ) -> dict[str, str]:
-    """For each label of ours, theirs of the same transport with the same options."""
+    """Map each label of ours to their label of the same transport with the same options."""
     their_options = plan.options_of_all(theirs, where)
     found: dict[str, str] = {}
     for label, subject in mine.transports.items():
@@ -120,7 +126,7 @@ def _same_subjects(mine: Scenario, options: Mapping[str, Table], theirs: Scenari
 
 
 def _same_kinds(mine: Scenario, options: Mapping[str, Table], theirs: Scenario, where: str) -> dict[str, str]:
-    """For each label of ours, theirs of the same kind, however often it asks: so is a client's memory."""
+    """Map each label of ours to theirs of the same kind, at any interval: a client's memory is the same."""
     their_options = plan.options_of_all(theirs, where)
     kinds = {Kind.of(subject.transport or label, their_options[label]): label
              for label, subject in reversed(theirs.transports.items()) if subject.server is None}
@@ -130,7 +136,7 @@ def _same_kinds(mine: Scenario, options: Mapping[str, Table], theirs: Scenario, 
 
 
 def _unlike(mine: Scenario, theirs: Scenario) -> str:
-    """The first thing in which two scenarios' cells differ in shape; nothing where they don't."""
+    """Return the first difference between the shapes of two scenarios' cells; empty if there is none."""
     asked = [_shape(each) for each in (mine, theirs)]
     for name, value in asked[0].items():
         if value != asked[1][name]:
@@ -139,7 +145,7 @@ def _unlike(mine: Scenario, theirs: Scenario) -> str:
 
 
 def _shape(scenario: Scenario) -> dict[str, Any]:
-    """What two cells have to have in common, flat."""
+    """Return the values that comparable cells have in common, as a flat dict."""
     feed = scenario.feed
     further = {"bursty": feed.bursty, "replay": feed.replay}.get(feed.schedule)
     return {

@@ -1,12 +1,12 @@
-"""Pieces of a run that has no trials: each is made once, and stays in the run's folder from then on.
+"""Checkpoints of a run that has no trials: each result is computed once, and kept in the run's folder.
 
     name ─► task     pieces/<name>.json is there and whole: read     else: done in the pool, and written
 
-A storm is such a piece, and a check of a map. Tables are made from the files when all are there, whether the
-run was interrupted or not, so one that was gone on with ends with the same bytes. A piece is plain data with
-the digest that it was written with; one that is not as it was written is made again, and is the same.
+A piece is the result of one task: a storm, or a check of a map. Tables are made from the files when all are
+there, so an interrupted and resumed run ends with the same bytes as any other. A piece is plain data with its
+digest; one that does not match its digest is computed again, with the same result.
 
-Known weakness: what a piece is made from stands in the manifest alone, which `--resume` holds to the commit.
+Known weakness: the inputs of a piece are recorded in the manifest alone; `--resume` requires the same commit.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from bench.records.trial_record import SCHEMA_VERSION, read_json, write_json
 from bench.simulation.pool import pool
 
 Piece = dict[str, Any]
-"""JSON: what came of one task."""
+"""The result of one task, as JSON."""
 Tasks = Mapping[str, Callable[[], Piece]]
-"""By the piece's name, which is a file's, too."""
+"""Tasks by the name of their piece, which is also its file's name."""
 
 
 def missing(run: Path, tasks: Tasks) -> list[str]:
-    """Names of the pieces that are still to be made."""
+    """Return the names of the pieces that are still to be made."""
     found = []
     for name in tasks:
         try:
@@ -42,7 +42,10 @@ def missing(run: Path, tasks: Tasks) -> list[str]:
 
 def make(run: Path, tasks: Tasks, done: Callable[[], None] = lambda: None,
          processes: int | None = None) -> dict[str, Piece]:
-    """All pieces of the run in that folder; `done` is called after each that had to be made."""
+    """Return all pieces of the run in folder `run`, after making the missing ones.
+
+    `done` is called after each piece that had to be made.
+    """
     left = missing(run, tasks)
     (run / "pieces").mkdir(exist_ok=True)
     count = min(processes or len(host.cores()), len(left))
@@ -55,7 +58,7 @@ def make(run: Path, tasks: Tasks, done: Callable[[], None] = lambda: None,
 
 
 def _read(path: Path) -> Piece:
-    """The piece as it was written; a `RunError` where it was not, or is no longer."""
+    """Read a piece. Raises `RunError` where it is missing or does not match its digest."""
     said = read_json(path)
     piece = said.get("piece")
     if not isinstance(piece, dict) or said.get("sha256") != _digest(piece):

@@ -1,22 +1,20 @@
-"""What a measured run comes to where nothing was measured: for notebooks, in memory, as frames.
+"""Simulations of a measured run under conditions that were not measured: for notebooks, in memory, as frames.
 
     a run's manifest, costs, changed tables ─► Setting ─┬─► its very trials, on the same ticks
                                                         ├─► one worker, with more and more clients
-                                                        └─► a fleet for so many: workers, traffic, price
+                                                        └─► a fleet for N clients: workers, traffic, price
 
-It is what the verb `simulate` does, in small steps, and without a run's folder: a simulated trial's
-files are written, judged like a measured one's, and thrown away.
+This is the verb `simulate` in small steps and without a run's folder: a simulated trial's files are written,
+judged like a measured one's, and deleted.
 
-A fleet is sized by the closed forms (`bench.simulation.crossover.crossover`), whose rates are the feed's
-own: how many
-ticks fall into a window of some seconds is chance, and the CPU with it. Where the feed's rate moves its
-busiest stretch says how many workers (`bench.stats.run.capacity_plan`), and the mean how much traffic. How
-long updates
-take there is simulated, for one of the workers, since they share nothing.
+A fleet is sized by the closed forms (`bench.simulation.crossover.crossover`) at the feed's nominal rate,
+since the number of ticks in a window of some seconds is random, and so is the CPU. Where the rate varies,
+the busiest stretch determines the workers (`bench.stats.run.capacity_plan`), and the mean the traffic. The
+latencies are simulated for one of the workers, since workers share nothing.
 
 Known weakness: the closed forms take the ticks as a Poisson process, or as regular where the feed is; for
-bursts and replayed trades only the engine is right. Ticks that come together share answers, so that a fleet
-for these is too large rather than too small.
+bursts and replayed trades only the engine is right. Ticks that come together share answers, so a fleet for
+these is too large rather than too small.
 """
 
 from __future__ import annotations
@@ -54,12 +52,12 @@ UNITS_OF_A_COST = {
         ("tick_s", "request_s", "answer_s", "update_s", "byte_s", "connection_s", "wake_s"), "µs"),
     "base_share": "µs/s", "socket_share": "µs/s",
 }
-"""What the times among the costs are shown in."""
+"""The units in which those costs that are times are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """What came of simulated trials, in the frames of a run."""
+    """The results of simulated trials, in the frames of a run."""
 
     trials: pd.DataFrame
     """Rows as in `trials.csv`, with their verdicts."""
@@ -67,8 +65,10 @@ class Simulated:
 
 
 def setting(run: Run, costs: CostsFile, **tables: dict[str, Any]) -> Setting:
-    """The run's scenario with these costs, some fields of its tables changed:
-    `load={"clients": [200_000]}`. A mistake in one is a `ScenarioError`."""
+    """Return the run's scenario with these costs, and with some fields of its tables changed.
+
+    For example `load={"clients": [200_000]}`. Raises `ScenarioError` where a field is invalid.
+    """
     asked = dict(run.manifest["scenario"])
     for name, fields in tables.items():
         asked[name] = {**(asked.get(name) or {}), **fields}
@@ -78,8 +78,10 @@ def setting(run: Run, costs: CostsFile, **tables: dict[str, Any]) -> Setting:
 
 
 def costs_table(costs: CostsFile) -> pd.DataFrame:
-    """What each kind of work costs, with its 95 % interval, and the unit of that: a plain share, by how much
-    slower a cold or crowded server is, has none."""
+    """Return a table of the cost of each kind of work, with its 95 % interval and unit.
+
+    The cold and crowd shares are relative, and have no unit.
+    """
     rows = []
     for each in costs.transports:
         for name, found in each.costs.items():
@@ -90,8 +92,10 @@ def costs_table(costs: CostsFile) -> pd.DataFrame:
 
 
 def places(run: Run, clients: int) -> list[PlannedTrial]:
-    """The first VALID trial of each transport with so many clients, to be simulated again: the same seed
-    draws the same ticks, subscriptions and phases."""
+    """Return the first VALID trial of each transport with so many clients, to be simulated again.
+
+    The same seed draws the same ticks, subscriptions and phases. Raises `RunError` if there is no such trial.
+    """
     valid = run.valid[run.valid["clients"] == clients].drop_duplicates("transport")
     if valid.empty:
         raise RunError(f"{run.folder}: clients: found no VALID trial with {clients:,} of them")
@@ -122,7 +126,7 @@ def simulate(asked: Setting, planned: Sequence[PlannedTrial], processes: int | N
 
 
 def forecast(asked: Setting, label: str, clients: int, full_at: float = 1.0) -> Forecast:
-    """The closed forms of one worker with so many clients; `clients_max` is at a load of `full_at`."""
+    """Return the closed forms of one worker with so many clients; `clients_max` is at a load of `full_at`."""
     return _forecast(_case(asked, label, 1), clients, full_at)
 
 
@@ -132,8 +136,10 @@ def _forecast(case: Case, clients: int, full_at: float = 1.0, *, as_drawn: bool 
 
 
 def raised(asked: Setting, shares: Sequence[float], processes: int | None = None) -> pd.DataFrame:
-    """One worker of each transport, with these shares of the clients that would fill it: closed forms beside
-    the engine. The setting needs a network, else the load client is simulated as well, and fills first."""
+    """Compare closed forms and engine for one worker per transport, at shares of the clients that fill it.
+
+    The setting needs a network; else the load client is simulated as well, and saturates first.
+    """
     assert asked.scenario.simulation.delays_s is not None, "the loopback holds the load client"
     alone = _with_workers(asked, 1)
     planned = [
@@ -153,9 +159,12 @@ def raised(asked: Setting, shares: Sequence[float], processes: int | None = None
 
 def capacity_plan(asked: Setting, checked: Sequence[Compared] = (), processes: int | None = None
                   ) -> pd.DataFrame:
-    """The fleet that each transport needs for the setting's clients, a row each. Its bounds (`_low`, `_high`)
-    are how far off the model has been in a validation (`checked`), NaN where it was not. The latencies are
-    those of one of the workers, by the engine."""
+    """Return the fleet that each transport needs for the setting's clients, a row per transport.
+
+    The bounds (`_low`, `_high`) follow from the model's errors in a validation (`checked`), and are NaN where
+    there was none. The latencies are those of one of the workers, by the engine. Raises `RunError` where the
+    feed alone fills a worker.
+    """
     scenario = asked.scenario
     clients = max(scenario.load.clients)
     plans = {label: _fleets(asked, label, clients, checked) for label in scenario.transports}
@@ -172,7 +181,7 @@ def capacity_plan(asked: Setting, checked: Sequence[Compared] = (), processes: i
 
 
 def _fleets(asked: Setting, label: str, clients: int, checked: Sequence[Compared]) -> dict[str, float]:
-    """One transport's fleet: as predicted, and were all as far off as it ever was."""
+    """Return one transport's fleet as predicted, and at both bounds of the model's errors."""
     rows = _fleet(asked, label, clients, 1.0, 1.0)
     cpu = prediction_band.truth(checked, label, "server_cpu_us_per_update")
     sent = prediction_band.truth(checked, label, "bytes_per_update")
@@ -183,11 +192,11 @@ def _fleets(asked: Setting, label: str, clients: int, checked: Sequence[Compared
 
 
 FLEET = ("workers", "cores", "gbit_out_per_s", "month")
-"""What a fleet takes; `month` is in the currency of the scenario's prices."""
+"""The resources of a fleet; `month` is the monthly price in the currency of the scenario's prices."""
 
 
 def _fleet(asked: Setting, label: str, clients: int, cpu: float, sent: float) -> dict[str, float]:
-    """The same, were costs and bytes so many times as high."""
+    """Return a fleet with CPU costs and bytes scaled by `cpu` and `sent`."""
     case, table = _case(asked, label, 1), asked.scenario.simulation
     subject, rtt_s, mean = _subject(case, cpu), _rtt_s(case), _demand(case)
     busiest = demand(case, _busiest_per_s(case)) if moves(case) else mean
@@ -206,7 +215,7 @@ def _fleet(asked: Setting, label: str, clients: int, cpu: float, sent: float) ->
 
 
 def _subject(case: Case, cpu: float = 1.0) -> Subject:
-    """As the closed forms of a fleet take it, were its costs so many times as high."""
+    """Return the case in the form that a fleet's closed forms take, with its costs scaled by `cpu`."""
     costs = case.calibrated.world_costs.times(cpu)
     return Subject(case.planned.subject, case.planned.transport, case.options, costs, case.net.feed_s,
                    shards.sizes(case))
@@ -217,7 +226,7 @@ def _rtt_s(case: Case) -> float:
 
 
 def _busiest_per_s(case: Case) -> float:
-    """Ticks a second of the feed in the busiest stretch of the measuring window."""
+    """Return the ticks per second of the feed in the busiest stretch of the measuring window."""
     windows = case.scenario.windows
     since_t0_s = shards.schedule(case).offset_ns / shards.NS - case.t0_s
     inside = since_t0_s[(since_t0_s >= 0) & (since_t0_s < windows.measure_s)]
@@ -225,7 +234,7 @@ def _busiest_per_s(case: Case) -> float:
 
 
 def _with_workers(asked: Setting, count: int) -> Setting:
-    """The same with so many workers."""
+    """Return the setting with so many workers."""
     table = asked.scenario.simulation.model_copy(update={"workers": count})
     return replace(asked, scenario=asked.scenario.model_copy(update={"simulation": table}))
 
@@ -242,7 +251,9 @@ def _case(asked: Setting, label: str, clients: int) -> Case:
 
 
 def _demand(case: Case, *, as_drawn: bool = False) -> Demand:
-    """What the clients want of the feed; at the rate that was drawn for the measuring window, so that as many
-    ticks as fell into it by chance are no error of the forms."""
+    """Return the clients' demand at the feed's rate, or `as_drawn` at the rate drawn for the window.
+
+    With the drawn rate, the random number of ticks in the window does not count as an error of the forms.
+    """
     feed = case.scenario.feed
     return demand(case, drawn_per_s(case) if as_drawn or feed.schedule == "replay" else feed.rate_per_s)

@@ -1,13 +1,13 @@
-"""Tasks over processes: shards, storms, checks of a map; a few at a time, handed back in their order.
+"""A pool of processes for tasks (shards, storms, checks of a map); results come back in the tasks' order.
 
-    task, task, …  ─►  as many processes as there are cores  ─►  what came of them, in order
+    task, task, …  ─►  as many processes as there are cores  ─►  their results, in order
 
-    this process  ◄── pipe of its own ──►  each helper: receives a task, does it, sends what came of it
+    this process  ◄── pipe of its own ──►  each helper: receives a task, does it, sends the result
 
 Only a few more tasks are under way than there are processes, so memory doesn't grow with their number.
-Helpers are started afresh (spawn), don't see Ctrl-C, which is the caller's to handle, and end with it.
-Each has a pipe that nobody else holds, so that one that is killed, even while it sends, is an end of file and
-not a wait without end (`concurrent.futures` shares one pipe among all, and then hangs).
+Helpers are new processes (spawn). They don't see Ctrl-C, which the caller handles, and end with the caller.
+Each has a pipe that no other process holds. So if one is killed, even while it sends, the caller reads an end
+of file and does not wait forever (`concurrent.futures` shares one pipe among all helpers, and then hangs).
 
 Known weakness: a helper that is killed from outside ends the run; it can be resumed.
 """
@@ -34,21 +34,21 @@ from bench.simulation.shards import Case, Part
 T = TypeVar("T")
 
 AHEAD = 2
-"""Results that are kept because one before them is still being made, beside those under way."""
+"""Number of finished results that may wait for an earlier one, besides the tasks under way."""
 
 
 class Pool:
-    """Processes that do tasks; without any, everything happens in this one."""
+    """Processes that do tasks; without helpers, everything happens in this process."""
 
     def __init__(self, helpers: list[Connection]) -> None:
         self._helpers = helpers
 
     def simulate(self, wanted: Iterable[tuple[Case, int]]) -> Iterator[Part]:
-        """What came of each shard, in the order in which they were asked for."""
+        """Yield the result of each shard, given as case and worker, in this order."""
         return self.do(partial(shards.simulate, case, worker) for case, worker in wanted)
 
     def do(self, tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
-        """What came of each task, in their order; a task and what comes of it can be pickled."""
+        """Yield the result of each task, in order; tasks and results must be picklable."""
         if not self._helpers:
             yield from (task() for task in tasks)
             return
@@ -85,7 +85,7 @@ def _send(helper: Connection, task: Callable[[], object]) -> None:
 
 
 def _receive(helper: Connection) -> Any:
-    """What a helper made; a bug over there is one here."""
+    """Return a helper's result; an exception of the helper is raised again here."""
     try:
         found = helper.recv()
     except (EOFError, OSError):
@@ -102,7 +102,10 @@ def _killed() -> KilledError:
 
 @contextmanager
 def pool(processes: int | None = None) -> Iterator[Pool]:
-    """A pool; `processes` are by default the cores there are. One: everything happens in this process."""
+    """Open a pool of `processes`, by default one per core. With one, everything happens in this process.
+
+    Raises `KilledError` if a helper was killed or memory ran out.
+    """
     count = processes or len(host.cores())
     context = multiprocessing.get_context("spawn")
     helpers: list[tuple[SpawnProcess, Connection]] = []
@@ -127,8 +130,10 @@ def pool(processes: int | None = None) -> Iterator[Pool]:
 
 @contextmanager
 def _interruptions_put_off() -> Iterator[None]:
-    """Hold Ctrl-C back meanwhile, and for good in a process that is started: it spends its first second with
-    imports, before any code of ours could ignore it."""
+    """Block Ctrl-C in the body, and for good in a process that is started in it.
+
+    A new process spends its first second with imports, before any code of ours could ignore the signal.
+    """
     resource_tracker.ensure_running()   # else `start` starts it, and it lets Ctrl-C in again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -138,7 +143,7 @@ def _interruptions_put_off() -> Iterator[None]:
 
 
 def _help(caller: Connection) -> None:
-    """The life of a helper: do what comes until nobody is there any more."""
+    """Run a helper: do tasks from the caller until the caller is gone."""
     die_with_parent()
     while True:
         try:

@@ -3,12 +3,12 @@
     scenario ─► plan (blocks, cells, seeds) ─► for each trial that is not on disk:  shards ─► tables ─► judged
 
 The folder, the manifest, the records and the verdicts are those of a measured run, so it can be resumed,
-reported and read by notebooks in the same way; `source` says what it is, in the manifest and in each row.
-An INVALID trial is not made again: it would be the same. A search for the knee takes its steps from the
-same pure function.
+reported and read by notebooks in the same way; `source` says that it is simulated, in the manifest and in
+each row. An INVALID trial is not repeated: the result would be the same. A search for the capacity limit
+(the knee) takes its steps from the same pure function as a measured search.
 
-The costs are part of what was asked, so the manifest names their file, host and digest, and a run only
-goes on with the same.
+The costs are part of the run's input, so the manifest names their file, host and digest, and a run is only
+resumed with the same costs.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ from bench.simulation.shards import Case, Part
 
 SETTING_UP_S = 0.3
 DELIVERIES_PER_S = 5_000_000
-"""About how fast one process goes, for the time left; corrected by how the trials so far went."""
+"""Rough speed of one process, for the estimate of the time left; corrected by the trials done so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all trials of a simulated run have in common."""
+    """The inputs that all trials of a simulated run have in common."""
 
     scenario: Scenario
     options: Mapping[str, Table]
@@ -52,12 +52,12 @@ class Setting:
 
     @classmethod
     def of(cls, run: Run) -> Setting:
-        """From a run's folder."""
+        """Read the setting from a run's folder."""
         return cls(run.scenario, plan.options_of_all(run.scenario, str(run.folder / "manifest.json")),
                    costs_of(run))
 
     def case(self, planned: PlannedTrial, number: int) -> Case:
-        """One trial, the `number`-th of its plan, from 0."""
+        """Return the case of one trial, the `number`-th of its plan, from 0."""
         scenario, options = self.scenario, self.options[planned.subject]
         late_after_s = plan.late_after_s(scenario, self.options)
         windows = trial.windows_of(
@@ -70,7 +70,7 @@ class Setting:
         )
 
     def estimate_s(self, planned: PlannedTrial) -> float:
-        """About how long it takes one process to simulate a trial."""
+        """Estimate the seconds that one process needs to simulate a trial."""
         scenario = self.scenario
         size = scenario.load.symbols_per_client or scenario.feed.symbols
         rate = scenario.feed.rate_per_s * min(1.0, size / scenario.feed.symbols)
@@ -81,7 +81,7 @@ class Setting:
 
 
 def costs_of(run: Run) -> CostsFile:
-    """A run's costs; a file that is no longer the one that the run began with is refused."""
+    """Read a run's costs. Raises `RunError` if the file is missing or differs from the run's beginning."""
     said = run.manifest["costs"]
     path = Path(said["file"])
     if not path.is_file() or digest(path) != said["sha256"]:
@@ -91,12 +91,12 @@ def costs_of(run: Run) -> CostsFile:
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 of a file."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def about_costs(path: Path, costs: CostsFile) -> dict[str, Any]:
-    """What a manifest says of the costs."""
+    """Return a manifest's entry about the costs."""
     return {
         "file": str(path.resolve()), "sha256": digest(path), "host_name": costs.host_name,
         "made_at": costs.made_at, "told": costs.told, "commit": costs.commit,
@@ -129,7 +129,7 @@ def execute(run: Run, make_reporter: Callable[[int, int], Reporter], processes: 
 
 
 def _in_turns(scenario: Scenario, left: Sequence[PlannedTrial]) -> Iterator[list[PlannedTrial]]:
-    """What is simulated side by side: all trials, or block by block where a block may be the last."""
+    """Yield the trials simulated together: all, or block by block where a stop rule may end the run."""
     if scenario.trials.rule is None:
         if left:
             yield list(left)
@@ -140,7 +140,7 @@ def _in_turns(scenario: Scenario, left: Sequence[PlannedTrial]) -> Iterator[list
 
 def _simulated(run: Run, workers: Pool, cases: Sequence[Case], reporter: Reporter, time_left: TimeLeft
                ) -> Iterator[tuple[Case, float]]:
-    """Each case once it is on disk, with how long it took; shards of the next are under way meanwhile."""
+    """Yield each case once it is on disk, with the seconds it took; the next shards already run meanwhile."""
     parts = workers.simulate((case, worker) for case in cases for worker in range(case.workers))
     for case in cases:
         began_s = time.monotonic()
@@ -153,7 +153,7 @@ def _simulated(run: Run, workers: Pool, cases: Sequence[Case], reporter: Reporte
 
 
 def _whole(case: Case, parts: Iterator[Part], reporter: Reporter | None) -> Part:
-    """The parts of a case, added up."""
+    """Return the sum of the parts of a case."""
     whole = next(parts)
     for number in range(1, case.workers):
         if reporter is not None:
@@ -163,14 +163,14 @@ def _whole(case: Case, parts: Iterator[Part], reporter: Reporter | None) -> Part
 
 
 def store(folder: Path, case: Case, whole: Part, took_s: float, attempt: int = 1) -> TrialRecord:
-    """Write a trial in place of what an interruption left there."""
+    """Write a trial to `folder`, replacing any files that an interrupted run left there."""
     if folder.exists():
         shutil.rmtree(folder)
     return trial.write(case, whole, folder, attempt, took_s)
 
 
 def search(run: Run, say: Callable[[str], None], processes: int | None = None) -> None:
-    """Simulate the steps of a search for the knee until all are found."""
+    """Simulate the steps of a search for the capacity limits (knees) until all are found."""
     setting = Setting.of(run)
     with termination_as_interrupt(), pool(processes) as workers:
         def make(step: Scenario, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
@@ -184,12 +184,12 @@ def search(run: Run, say: Callable[[str], None], processes: int | None = None) -
 
 
 TICKS_MOST = 10_000_000
-"""Of one trial's feed; each is drawn and encoded before anything is simulated."""
+"""Limit of the ticks of one trial's feed; each is drawn and encoded before anything is simulated."""
 
 
 def refuse_unless_simulable(scenario: Scenario, options: Mapping[str, Table], where: str,
                             replayed: int = 0) -> None:
-    """Raise `ScenarioError` for what can only be measured, or not at all."""
+    """Raise `ScenarioError` if the scenario has a server of the user's own, or a feed with too many ticks."""
     for label, subject in scenario.transports.items():
         if subject.server is not None:
             raise ScenarioError(where, f"transports.{label}.server", "a server of your own",

@@ -1,18 +1,18 @@
-"""A trial, cut into shards: one worker each, with the clients that it serves.
+"""A trial, divided into shards: each is one worker with the clients that it serves.
 
-    client k is served by worker k mod workers       (a balancer that takes turns)
-    every worker takes the whole feed                (shared nothing: that costs its tick each)
+    client k is served by worker k mod workers       (a round-robin balancer)
+    every worker takes the whole feed                (shared nothing: each worker pays for every tick)
 
-A shard is built where it is simulated, from a `Case` of plain data: schedule, subscriptions and phases
-follow from the trial's seed and a client's number alone, as in a measured run, so it doesn't matter how
-many shards there are or which of them is simulated where. What comes back adds up (`tally`).
+A shard is built in the process that simulates it, from a `Case` of plain data. Schedule, subscriptions and
+phases follow from the trial's seed and a client's number alone, as in a measured run, so the number of shards
+and the place where each is simulated don't matter. Results are merged by addition (`engine.sink`).
 
-The network is the scenario's, or the loopback of the costs file. Only on that loopback with one worker is
-the load client a queue of its own, as in a measured trial; behind a network each client is a machine of
-its own and sees an update when its kernel has it.
+The network is the scenario's, or the loopback of the costs file. The load client is a queue of its own, as in
+a measured trial, only on that loopback with one worker. Behind a network each client is a machine of its own
+and sees an update when its kernel has it.
 
-Known weakness: real workers get uneven shares of clients from SO_REUSEPORT, about √(2 (N/k) ln k) more
-than the mean at the fullest of k; here the shares are even.
+Known weakness: real workers get unequal shares of clients from SO_REUSEPORT: the fullest of k has about
+√(2 (N/k) ln k) more than the mean. Here the shares are equal.
 """
 
 from __future__ import annotations
@@ -45,33 +45,33 @@ from bench.wire.sizes import SEGMENT_BYTES, SYN_BYTES, Conversation, Sizes
 
 NS = 1_000_000_000
 PACKET_BYTES = 52.0
-"""TCP and IP headers of a segment, on a slow link."""
+"""Bytes of the TCP and IP headers of a segment, on a slow link."""
 LINES = 200
-"""Ticks, from the window's middle on, that stand for all where a size depends on the text."""
+"""Number of ticks, from the window's middle on, that represent all where a size depends on the text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One trial that is to be simulated."""
+    """One trial to be simulated."""
 
     scenario: Scenario
     options: Table
-    """Of the trial's subject."""
+    """Options of the trial's subject."""
     planned: PlannedTrial
     calibrated: Calibrated
     windows: Windows
     horizon_s: float
     kept_below: float
-    """Bound of the draws of the clients whose rows are kept (`tally.chosen_below`)."""
+    """Bound of the draws of the clients whose rows are kept (`engine.sink.chosen_below`)."""
 
     @property
     def t0_s(self) -> float:
-        """Where measuring begins, from the beginning of warm-up."""
+        """Seconds from the beginning of warm-up to the beginning of measuring."""
         return (self.windows.t0_ns - self.windows.warmup_ns) / NS
 
     @property
     def workers(self) -> int:
-        """Workers that have a client at all."""
+        """Number of workers that have at least one client."""
         return min(self.scenario.simulation.workers, self.planned.clients)
 
     @property
@@ -83,7 +83,7 @@ class Case:
 
     @property
     def has_station(self) -> bool:
-        """Whether the load client is simulated, too."""
+        """True if the load client is simulated, too."""
         table = self.scenario.simulation
         return (table.delays_s is None and table.workers == 1 and not table.jitter_ms
                 and not table.slow.share)
@@ -91,23 +91,23 @@ class Case:
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """What came of a shard."""
+    """The results of a shard, or the sum of several."""
 
     tallied: Tallied
     busy_s: float
-    """CPU of its queue in [t0, t1)."""
+    """CPU seconds of the queue in [t0, t1)."""
     busy_steps_s: Floats
-    """The same by step (`books.Steps`)."""
+    """CPU seconds of the queue by step (`engine.counters.Steps`)."""
     sent_steps: Floats
     """Bytes on the wire to the clients, by step."""
     server_counts: dict[str, int]
     counters: dict[str, float]
-    """The clients' counters, summed, by the names of `records.CLIENTS`."""
+    """Sums of the clients' counters, by the names of `trial_record.CLIENTS`."""
     clients: list[Columns] = field(default_factory=list)
     """The rows of the chosen clients."""
 
     def add(self, other: Part) -> None:
-        """Take in what came of another shard of the same trial."""
+        """Add the results of another shard of the same trial."""
         self.tallied.add(other.tallied)
         self.busy_s += other.busy_s
         self.busy_steps_s = self.busy_steps_s + other.busy_steps_s
@@ -138,13 +138,16 @@ def simulate(case: Case, worker: int) -> Part:
 
 
 def whole_counts(values: Floats) -> Ints:
-    """`values` of clients as whole numbers with the same sum. Each rounded by itself, those of clients that
-    are alike would all be off the same way (of a long poll's acknowledgements by 2 %)."""
+    """Round `values` of clients to whole numbers that keep their sum.
+
+    Rounded one by one, values of similar clients would all err the same way (a long poll's acknowledgements
+    by 2 %).
+    """
     return np.diff(np.rint(np.cumsum(values)), prepend=0).astype(np.int64)
 
 
 def build(case: Case, worker: int) -> Shard:
-    """The shard of one worker."""
+    """Return the shard of one worker."""
     scenario, planned, table = case.scenario, case.planned, case.scenario.simulation
     clients = np.arange(worker, planned.clients, case.workers, dtype=np.int64)
     drawn = schedule(case)
@@ -170,24 +173,24 @@ def build(case: Case, worker: int) -> Shard:
 
 
 def schedule(case: Case) -> Schedule:
-    """The trial's ticks, the same as a measured trial's."""
+    """Return the trial's ticks, which are the same as a measured trial's."""
     return _schedule(case.scenario.feed, case.planned.seed, case.horizon_s, case.t0_s)
 
 
 def cycle(case: Case) -> Cycle:
-    """What the subject's clients do again and again."""
+    """Return the cycle that the subject's clients repeat."""
     found: Cycle = _model(case.planned.transport).cycle(case.options)
     return found
 
 
 def payload_bytes(case: Case) -> Ints:
-    """The length of each tick's encoding."""
+    """Return the length in bytes of each tick's encoding, shape (ticks,)."""
     return _ticks(case.scenario.feed, case.planned.seed, case.horizon_s, case.t0_s,
                   case.windows.warmup_ns).payload_bytes
 
 
 def sizes(case: Case) -> Sizes:
-    """The bytes of the subject's conversation."""
+    """Return the sizes in bytes of the subject's requests, answers and messages."""
     drawn, encode = schedule(case), ENCODERS[case.scenario.feed.encoding]
     windows = case.windows
     middle = drawn.first_due_from((windows.t0_ns + windows.t1_ns) // 2 - windows.warmup_ns)
@@ -204,8 +207,10 @@ def sizes(case: Case) -> Sizes:
 
 def client_counters(said: Sizes, shard: Shard, counted: Mapping[str, Ints | Floats]
                     ) -> dict[str, np.ndarray]:
-    """Each client's counters over the window, by the names of `records.CLIENTS`; `counted` are those of
-    `world.COUNTED`, of each client, or of all in each step."""
+    """Return counters by the names of `trial_record.CLIENTS`, in the shape of `counted`.
+
+    `counted` has the counts of `inputs.COUNTED`: of each client, or of all clients in each step.
+    """
     given = {
         "updates": counted["updates"], "payload_bytes": counted["payload_bytes"],
         "requests": counted["requests"], "responses": counted["responses"],
@@ -242,7 +247,7 @@ def _schedule(feed: Feed, seed: int, horizon_s: float, t0_s: float) -> Schedule:
 
 @lru_cache(maxsize=2)
 def _ticks(feed: Feed, seed: int, horizon_s: float, t0_s: float, zero_ns: int) -> Ticks:
-    """The schedule as the engine takes it, each tick with the length of its line."""
+    """Return the schedule in the engine's form, each tick with the length of its line."""
     drawn, encode = _schedule(feed, seed, horizon_s, t0_s), ENCODERS[feed.encoding]
     lengths = [len(encode(drawn.tick(index, index + 1, zero_ns + int(due_ns))))
                for index, due_ns in enumerate(drawn.offset_ns)]
@@ -251,7 +256,7 @@ def _ticks(feed: Feed, seed: int, horizon_s: float, t0_s: float, zero_ns: int) -
 
 
 def _subscribed(scenario: Scenario, names: Sequence[str], clients: Ints, seed: int) -> Bools | None:
-    """(clients, symbols); None: everything to everybody."""
+    """Return the subscriptions, shape (clients, symbols); None if every client gets every symbol."""
     if plan.subscription(scenario.load, names, 0, seed) is None:
         return None
     place = {name: number for number, name in enumerate(names)}
@@ -263,7 +268,7 @@ def _subscribed(scenario: Scenario, names: Sequence[str], clients: Ints, seed: i
 
 
 def _slow_links(case: Case) -> SlowLinks:
-    """The links of the slow clients; with each answer or message its own head and headers of TCP/IP."""
+    """Return the links of the slow clients; each answer or message has its own head and TCP/IP headers."""
     said, slow = sizes(case), case.scenario.simulation.slow
     head = said.heads[0][1] + said.batch_bytes if not said.pushes else said.frames[0][1]
     return SlowLinks(slow.share, slow.bytes_per_s, head + PACKET_BYTES)

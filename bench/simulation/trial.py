@@ -1,15 +1,14 @@
-"""A simulated trial on disk: the same files as a measured one's, so that nothing behind them can tell.
+"""A simulated trial on disk: the same files as a measured one's, so that later stages treat both alike.
 
     parts of all shards ─► feed · deliveries · skips · clients · (histograms, totals) ─► trial.json
 
-What was not simulated is absent, as what was not measured is: memory, wake-ups, the generator's own
-troubles, the host's noise. The feed is taken as published when it was due. The server's CPU is that of
-all workers together:
+Quantities that are not simulated are absent: memory, wake-ups, the generator's own problems, the host's
+noise. Each tick counts as published at its due instant. The server's CPU is the sum over all workers:
 
-    window   the queue's jobs + what a worker uses whatever is asked of it
-    idle     the latter, and what polls cost that find nothing
+    window   the queue's jobs + each worker's base use, which does not depend on its load
+    idle     the base use + the cost of polls that find nothing
 
-Known weakness: the idle stretch isn't simulated but computed; a poller's requests are spread evenly in it.
+Known weakness: the idle stretch isn't simulated but computed; a poller's requests are uniform in it.
 """
 
 from __future__ import annotations
@@ -37,20 +36,20 @@ from bench.wire.contract import REFUSALS
 
 NS = 1_000_000_000
 BETWEEN_S = 2.0
-"""From one trial of a plan to the next on the run clock, beside their windows: so that due instants are as
-long as they are in measured runs."""
+"""Seconds between two trials of a plan on the run clock, besides their windows: so that due instants have as
+many digits as in measured runs."""
 EPOCH = "0000"
 
 
 def windows_of(number: int, warmup_s: float, measure_s: float, late_after_s: float) -> Windows:
-    """The windows of the trial with this place in the plan, from 0."""
+    """Return the windows of the trial with this place in the plan, from 0."""
     warmup_ns = round((number + 1) * (warmup_s + measure_s + BETWEEN_S) * NS)
     t0_ns = warmup_ns + round(warmup_s * NS)
     return Windows(warmup_ns, t0_ns, t0_ns + round(measure_s * NS), round(late_after_s * NS))
 
 
 def write(case: Case, whole: Part, folder: Path, attempt: int, took_s: float) -> TrialRecord:
-    """Write the trial's files; `whole` is what came of all its shards."""
+    """Write the trial's files, and return its record; `whole` is the sum of the results of all its shards."""
     folder.mkdir(parents=True, exist_ok=True)
     names = shards.schedule(case).symbols
     kept = np.concatenate([part["client"] for part in whole.clients])
@@ -85,19 +84,19 @@ def _record(case: Case, whole: Part, name: str, attempt: int, took_s: float) -> 
 
 
 def _word(refusal: str, pushes: bool) -> str:
-    """A refusal as a client counts it: by the code of its close, or its HTTP status."""
+    """Return a client's name for a refusal: the WebSocket close code or the HTTP status."""
     return f"close-{REFUSALS[refusal].close}" if pushes else f"http-{REFUSALS[refusal].http}"
 
 
 def _usage(case: Case, whole: Part) -> Usage:
-    """The workers' CPU, all together."""
+    """Return the CPU use of all workers together."""
     clients = case.planned.clients
     costs = case.calibrated.world_costs.crowded(clients / case.workers)
     cycle = shards.cycle(case)
     windows, idle_s = case.scenario.windows, case.scenario.windows.idle_s
     standing = 0 if cycle.new_connection else clients
     base = costs.base_share * case.workers + costs.socket_share * standing
-    # A worker has one core, and where its queue fills it no more is left for the rest.
+    # A worker has one core; where its queue fills the core, nothing is left for the base use.
     busy_s = min(whole.busy_s + base * windows.measure_s, case.workers * windows.measure_s)
     idle_share = base + case.workers * asked_for_nothing(cycle, costs, clients / case.workers)
     stretch_s = min(case.windows.late_after_ns / NS, windows.measure_s)
@@ -111,12 +110,12 @@ def _usage(case: Case, whole: Part) -> Usage:
 
 
 def busiest(steps: Floats) -> float:
-    """What steps hold together that follow each other and are as long as an update may take, at most."""
+    """Return the largest sum over consecutive steps that together last as long as an update may take."""
     return float(np.convolve(steps, np.ones(STEPS_A_STRETCH)).max())
 
 
 def asked_for_nothing(cycle: Cycle, costs: Costs, clients: float) -> float:
-    """CPU seconds a second of a worker for requests while nothing is published; they come at random."""
+    """Return a worker's CPU seconds per second for requests at random instants while nothing is published."""
     if cycle.pushes:
         return 0.0
     every_s = cycle.hold_s if cycle.parks else cycle.interval_s
@@ -130,7 +129,7 @@ def asked_for_nothing(cycle: Cycle, costs: Costs, clients: float) -> float:
 
 
 def _feed(case: Case) -> pa.Table:
-    """Every tick, published when it was due."""
+    """Return the table of all ticks, each published when it was due."""
     drawn = shards.schedule(case)
     due_ns = drawn.offset_ns + case.windows.warmup_ns
     places = np.arange(len(drawn))
@@ -165,7 +164,7 @@ def _skips(case: Case, whole: Part, names: Sequence[str]) -> pa.Table:
 
 
 def _clients(case: Case, whole: Part, names: Sequence[str]) -> pa.Table:
-    """The rows of the chosen clients, in the order of their numbers."""
+    """Return the rows of the chosen clients, in the order of their numbers."""
     columns: Columns = {name: np.concatenate([part[name] for part in whole.clients])
                         for name in whole.clients[0]}
     order = np.argsort(columns["client"])
@@ -184,7 +183,7 @@ def _clients(case: Case, whole: Part, names: Sequence[str]) -> pa.Table:
 
 
 def _histograms(case: Case, whole: Part, names: Sequence[str]) -> pa.Table:
-    """Latencies, arrivals and subscribers of all clients."""
+    """Return the histograms of latencies, arrivals and subscribers over all clients."""
     found = whole.tallied
     seen = np.unique(shards.schedule(case).symbol)
     by_name = sorted((names[place], int(found.subscribed[place])) for place in seen)
@@ -202,7 +201,7 @@ def _histograms(case: Case, whole: Part, names: Sequence[str]) -> pa.Table:
 
 
 def _totals(case: Case, whole: Part) -> dict[str, float]:
-    """What is of all clients, by the names of `bench.stats.trial.population.TOTALS`."""
+    """Return the totals over all clients, by the names of `bench.stats.trial.population.TOTALS`."""
     known = {
         **whole.counters, **whole.tallied.sums,
         "clients_subscribed": case.planned.clients, "client_errors": whole.counters["errors"],
