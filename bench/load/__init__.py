@@ -9,10 +9,10 @@ It is always a process of its own and nothing imports it: importing Locust patch
 Modules, in reading order:
 
     locustfile  the entry for Locust
-    config      what a load process is told
+    config      the configuration of a load process
     users       Locust's users: one per client
-    session     what a load process does in a trial
+    session     the work of a load process in a trial
     reactor     the one loop over all sockets
-    accounting  when everything that was owed has arrived
+    accounting  detects that everything that was owed has arrived
     live        live numbers for Locust's own display
 """

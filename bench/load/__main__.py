@@ -1,9 +1,9 @@
-"""Starts Locust with the settings of its command line alone: `python -m bench.load -f locustfile.py …`.
+"""Start of Locust with the settings of its command line alone: `python -m bench.load -f locustfile.py …`.
 
 Locust takes settings from variables (`LOCUST_RUN_TIME`), from `~/.locust.conf`, and from `locust.conf` and
-`pyproject.toml` in the current folder. Who uses Locust has them for tests of their own, and any of them
-would make a load another one than the runner asked for. So the variables are taken away before Locust is
-imported, since some are read by then, and its parsers are given no file. The workers that Locust forks under
+`pyproject.toml` in the current folder. Locust's users have them for tests of their own, and any of
+them would change the load that the runner asked for. So the variables are removed before Locust is imported,
+since the import reads some of them, and its parsers are given no file. The workers that Locust forks under
 a master have both from here.
 
 Known weakness: the files are the default of a parameter of two of Locust's functions. Where a later Locust
@@ -18,18 +18,18 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 PREFIXES = ("LOCUST_", "GEVENT")
-"""Of the variables that Locust, and gevent below it, take settings from."""
+"""Prefixes of the variables from which Locust, and gevent below it, take settings."""
 FILES = "default_config_files"
 
 
 def forget_variables(environment: MutableMapping[str, str]) -> None:
-    """Take away the variables that Locust reads."""
+    """Remove the variables that Locust reads from the environment."""
     for name in [name for name in environment if name.startswith(PREFIXES)]:
         del environment[name]
 
 
 def forget_files(make_parser: Callable[..., Any]) -> None:
-    """Let the parsers that a function makes read no file by default."""
+    """Make the parsers that a function creates read no file by default."""
     names = [each.name for each in inspect.signature(make_parser).parameters.values()
              if each.default is not inspect.Parameter.empty]
     defaults = dict(zip(names, make_parser.__defaults__ or (), strict=True))

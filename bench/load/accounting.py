@@ -1,12 +1,12 @@
-"""When everything that was owed has come: the end of the drain.
+"""The early end of the drain, once everything that was owed has arrived.
 
 A client is accounted for when it has received as many different indices of the window [t0, t1) as were
 due for its symbols. Where the server declared skips to it (conflation, a slow client's policy) that
 count is never reached; then a client is accounted for once it has received an index at or after the
-last one that was due for it, since every answer hands over or declares all that stands before it.
+last one that was due for it, since every answer delivers or declares all earlier indices.
 
 This only ends a drain early: a client that is not accounted for is waited for until the drain is over,
-and what became of its ticks is judged from the records, not here.
+and the fates of its ticks are judged from the records, not here.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Accounting:
         self._skipping = np.zeros(len(symbols), np.bool_)
 
     def take(self, deliveries: Rows) -> None:
-        """Take in deliveries."""
+        """Count deliveries."""
         client = deliveries["client"].astype(np.int64) // self._apart
         index = deliveries["index"].astype(np.int64)
         np.maximum.at(self._newest, client, index)
@@ -62,12 +62,12 @@ class Accounting:
         self._received += np.bincount(new // self._span, minlength=len(self._received))
 
     def take_skips(self, skips: Rows) -> None:
-        """Take in declared skips."""
+        """Count declared skips."""
         self._skipping[skips["client"] // self._apart] = True
 
     @property
     def missing(self) -> int:
-        """How many clients are not accounted for."""
+        """Return the number of clients that are not accounted for."""
         return int(np.count_nonzero(~self._accounted()))
 
     def _accounted(self) -> npt.NDArray[np.bool_]:

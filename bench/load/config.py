@@ -1,4 +1,4 @@
-"""What a load process is to do: one JSON file, named by `TICKERTAPE_LOAD`.
+"""The configuration of a load process: one JSON file, named by `TICKERTAPE_LOAD`.
 
     {"subject": "websocket", "transport": "websocket", "options": {"ping_interval_s": 20},
      "host": "127.0.0.1", "port": 40213, "clients": 50, "mode": "every", "symbols": null,
@@ -28,20 +28,21 @@ VARIABLE = "TICKERTAPE_LOAD"
 
 
 class Config(Table):
-    """The file's content."""
+    """The content of the configuration file."""
 
     subject: str
     """The label in the scenario: the name of the row in Locust's table."""
     transport: str
     options: Mapping[str, Any] = Field(default_factory=dict)
-    """The transport's own, validated by its folder."""
+    """The transport's own options, validated by its folder."""
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """Where the server listens; None: the runner will say (`target`)."""
+    """The port on which the server listens; None: the runner reports it later (`target`)."""
     clients: Count
-    """Of all workers together."""
+    """Number of clients of all workers together."""
     worker: Annotated[int, Field(ge=0)] = 0
-    """Which of `workers` this is: it has the clients `worker`, `worker + workers`, …"""
+    """The number of this worker, from 0 to `workers` − 1: it has the clients `worker`, `worker +
+    workers`, …"""
     workers: Count = 1
     mode: Literal["every", "latest"] = "every"
     symbols: tuple[tuple[str, ...], ...] | None = None
@@ -54,21 +55,23 @@ class Config(Table):
 
     @property
     def numbers(self) -> range:
-        """The numbers of this worker's clients."""
+        """Return the numbers of this worker's clients."""
         return range(self.worker, self.clients, self.workers)
 
     def number(self, place: int) -> int:
-        """The number of this worker's client at `place`; there may be more than were configured."""
+        """Return the number of this worker's client at `place`; there may be more clients than were
+        configured."""
         return self.worker + place * self.workers
 
     def subscription(self, number: int) -> Subscription:
-        """What client `number` subscribes to. Clients beyond those configured begin again at the first."""
+        """Return the symbols of client `number`. Clients beyond those configured begin again at the
+        first."""
         mine = None if self.symbols is None else frozenset(self.symbols[number % len(self.symbols)])
         return Subscription(mine, self.mode)
 
 
 def load() -> Config:
-    """The configuration that the environment names."""
+    """Return the configuration that the environment names."""
     path = os.environ.get(VARIABLE)
     if path is None:
         raise UserError(f"{VARIABLE}: found nothing, allowed is the path of a JSON file")

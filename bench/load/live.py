@@ -22,11 +22,11 @@ from bench.measure.recording import Rows
 
 METHOD = "update"
 LONGEST_MS = 60_000
-"""Latencies over this are binned as this."""
+"""The longest latency that is shown, in ms; longer ones are binned as this."""
 
 
 def add_updates(stats: RequestStats, name: str, rows: Iterable[Rows]) -> int:
-    """Add recorded deliveries to the entry `name`; returns how many they were."""
+    """Add recorded deliveries to the entry `name`; return their number."""
     added = 0
     for piece in rows:
         if len(piece) == 0:
@@ -42,7 +42,7 @@ def add_updates(stats: RequestStats, name: str, rows: Iterable[Rows]) -> int:
 
 
 def _add(entry: StatsEntry, bins: np.ndarray[tuple[int], np.dtype[np.int64]], count: int, total: int) -> None:
-    """What `StatsEntry.log` does for one request, for many."""
+    """Add many requests at once, as `StatsEntry.log` does for one."""
     now = time.time()
     filled = np.flatnonzero(bins)
     if entry.use_response_times_cache and entry.last_request_timestamp is not None:

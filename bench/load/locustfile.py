@@ -34,7 +34,7 @@ globals().update({found.__name__: found for found in [user_class(config.transpor
 
 @events.test_stop.add_listener  # type: ignore[untyped-decorator]
 def finish(environment: Environment, **_: Any) -> None:
-    """Show what came since the last look, so that a worker's last report to its master lacks nothing."""
+    """Add what came since the last time, so that a worker's last report to its master is complete."""
     if not isinstance(environment.runner, MasterRunner):
         TransportUser.session.show()
 

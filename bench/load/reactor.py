@@ -30,9 +30,9 @@ from bench.clock import RunClock
 from bench.transports.driver import Driver
 
 TICK_NS = 5_000_000
-"""There is a turn at least this often."""
+"""The longest time until the next turn, in ns."""
 GAP_LIMIT_NS = 20_000_000
-"""A gap over this is counted."""
+"""A longer gap than this is counted."""
 _BIN_NS = 20_000
 _BINS = 10_000
 
@@ -40,7 +40,7 @@ _READABLE = 1
 
 
 def spawn(function: Callable[[], None], on_crash: Callable[[str], None]) -> None:
-    """Run in a greenlet that everything hangs on: `on_crash` hears the traceback of a bug in it."""
+    """Run in a greenlet on which everything depends: `on_crash` receives the traceback of a bug in it."""
 
     def guarded() -> None:
         try:
@@ -52,7 +52,7 @@ def spawn(function: Callable[[], None], on_crash: Callable[[str], None]) -> None
 
 
 class TurnGaps:
-    """The times between two turns: how often which, in bins of 20 µs up to 0.2 s, and the longest."""
+    """The times between two turns: a histogram in bins of 20 µs up to 0.2 s, and the longest."""
 
     def __init__(self) -> None:
         self._last_ns: int | None = None
@@ -60,7 +60,7 @@ class TurnGaps:
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew, with the gap that has just ended: it reaches into what begins."""
+        """Start again with the gap that has just ended, since it extends into the new stretch."""
         self._counts = [0] * (_BINS + 1)
         self._max_ns = 0
         self._over = 0
@@ -68,7 +68,7 @@ class TurnGaps:
             self._count(self._gap_ns)
 
     def turn(self, now_ns: int) -> None:
-        """There is a turn now."""
+        """Record a turn at this instant."""
         if self._last_ns is not None:
             self._gap_ns = gap_ns = now_ns - self._last_ns
             self._count(gap_ns)
@@ -82,7 +82,8 @@ class TurnGaps:
             self._over += 1
 
     def quantile_ns(self, share: float) -> int:
-        """The gap that this share of all gaps does not exceed (the upper edge of its bin)."""
+        """Return the gap that this share of all gaps does not exceed (the upper edge of its bin), in
+        ns."""
         target = share * sum(self._counts)
         passed = 0
         for number, count in enumerate(self._counts[:_BINS]):
@@ -92,7 +93,7 @@ class TurnGaps:
         return self._max_ns
 
     def facts(self) -> dict[str, int]:
-        """What is said of them in the trial's record."""
+        """Return the figures for the trial's record."""
         return {
             "turns": sum(self._counts),
             "turn_gap_p99_ns": self.quantile_ns(0.99),
@@ -102,7 +103,8 @@ class TurnGaps:
 
 
 class Reactor:
-    """A driver's turns and timers as two greenlets. `on_crash` hears of a bug that ended one of them."""
+    """A driver's turns and timers as two greenlets. `on_crash` is called for a bug that ended one of
+    them."""
 
     def __init__(self, host: str, port: int, clock: RunClock, on_crash: Callable[[str], None]) -> None:
         epoll: select.epoll = get_original("select", "epoll")()
@@ -111,7 +113,7 @@ class Reactor:
         self._on_crash = on_crash
 
     def start(self) -> None:
-        """Begin to turn, for as long as the process lives."""
+        """Start both greenlets, for as long as the process lives."""
         spawn(self._read, self._on_crash)
         spawn(self._tick, self._on_crash)
 

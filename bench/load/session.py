@@ -1,18 +1,18 @@
-"""What a load process does in a trial, and what it says to the runner meanwhile.
+"""The work of a load process in a trial, and its messages to the runner.
 
     ► ready                        Locust is up
     ◄ target                       where the server listens (unless the configuration said so)
       users are spawned, each begins a client
     ► subscribed | failed          all clients have their first answer, or some don't in time
     ◄ windows                      when to measure
-      t0: look at every client · t1: look again, then account for what is owed
+      t0: read every client's counters · t1: read again, then account for what is owed
     ► settled                      everything owed has come, or the drain is over
       raw records are written
     ► done                         what the load says of itself
       users are stopped in order, Locust quits
 
-A look takes a client's counts and its connections' `TCP_INFO` together, 64 clients at a time, so that
-no update waits for it. The row of a client is the difference of two looks.
+A reading (`Look`) takes a client's counts and its connections' `TCP_INFO` together, 64 clients at a time, so
+that no update waits for it. The row of a client is the difference of two readings.
 
 When the runner is gone (end of file on the lifeline) the process ends at once.
 """
@@ -50,9 +50,9 @@ from bench.wire.options import Wire
 
 CLIENTS_A_LOOK = 64
 SUBSCRIBE_LIMIT_S = 20.0
-"""How long all clients may take to get their first answers, once the last one should be spawned."""
+"""The longest time for all clients to get their first answers, after the last one should be spawned."""
 STOP_LIMIT_S = 2.0
-"""How long a client may take to close in order."""
+"""The longest time for a client to close gracefully."""
 ACCOUNT_EVERY_NS = 2_000_000
 GONE = 3
 """Exit status when the runner is gone."""
@@ -69,7 +69,7 @@ class Look:
     """In the order of `records.COUNTED`."""
     tcp: TcpInfo | None
     asked_ns: int | None
-    """When the request went out that was under way."""
+    """The instant at which the request under way was sent."""
 
 
 @dataclass(slots=True)
@@ -106,7 +106,7 @@ class Session:
     # Beginning
 
     def open(self) -> None:
-        """Say that Locust is up, and wait to be told where the server is."""
+        """Report that Locust is up, and wait for the server's address."""
         host, port, certificate = self.config.host, self.config.port, None
         if self.lifeline is not None:
             spawn(self._listen, self._crash)
@@ -141,7 +141,7 @@ class Session:
         return link
 
     def end_client(self, link: Link) -> None:
-        """Close a client's connection in order."""
+        """Close a client's connection gracefully."""
         assert self.reactor is not None
         finished = Event()
         self.reactor.driver.stop(link, finished.set)
@@ -150,25 +150,25 @@ class Session:
     # The conversation with the runner
 
     def say(self, message: dict[str, Any]) -> None:
-        """Tell the runner, if there is one."""
+        """Send a message to the runner, if there is one."""
         if self.lifeline is not None:
             self.lifeline.send(message)
 
     def _listen(self) -> None:
-        """Put what the runner says into the inbox; end with it."""
+        """Put the runner's messages into the inbox; end the process when the runner is gone."""
         assert self.lifeline is not None
         while (message := self.lifeline.receive()) is not None:
             self._inbox.put(message)
         os._exit(GONE)
 
     def _crash(self, trace: str) -> None:
-        """A bug in a greenlet that everything hangs on: tell, and end."""
+        """Report a bug in a greenlet on which everything depends, and end the process."""
         self.say({"failed": {"reason": "load-crashed", "detail": trace}})
         os.write(2, trace.encode())
         os._exit(CRASHED)
 
     def _conduct(self) -> None:
-        """A trial, from the first user on."""
+        """Conduct a trial, from the first user on."""
         assert self.reactor is not None
         if not self._wait_for_subscriptions():
             return
@@ -182,7 +182,7 @@ class Session:
         driver.call_at(windows.t1_ns, lambda: self._at_t1(windows, message))
 
     def _wait_for_subscriptions(self) -> bool:
-        """Whether all clients have their first answer, once they have or time is up."""
+        """Wait until all clients have their first answer or time is up; return True if all have it."""
         config = self.config
         limit_s = config.clients / config.spawn_rate_per_s + SUBSCRIBE_LIMIT_S
         while not self._all_subscribed():
@@ -196,7 +196,7 @@ class Session:
         return True
 
     def _all_subscribed(self) -> bool:
-        """Note who is subscribed by now."""
+        """Record the clients that are subscribed by now; return True if all are."""
         now_ns = self.clock.now_ns()
         waiting = False
         for number, at_ns in enumerate(self._subscribed_ns):
@@ -232,7 +232,7 @@ class Session:
         return Process(time.process_time_ns(), runner.user_count if runner is not None else 0)
 
     def _look(self, at: str, first: int) -> None:
-        """Look at some clients now, at the others in later turns."""
+        """Read the counters of some clients now, and of the others in later turns."""
         assert self.reactor is not None
         looks = self._looks[at]
         for link in self._links[first : first + CLIENTS_A_LOOK]:
@@ -245,7 +245,8 @@ class Session:
             self.reactor.driver.call_at(self.clock.now_ns(), lambda: self._look(at, len(looks)))
 
     def _account(self, accounting: Accounting, windows: Windows, taken: int, skips_taken: int) -> None:
-        """Take in what was recorded since, a piece at a time; settled when nothing is owed or time is up."""
+        """Count what was recorded since the last time, a piece at a time; settled when nothing is
+        owed or time is up."""
         assert self.reactor is not None
         piece = next(self.recorder.deliveries_since(taken))
         accounting.take(piece)
@@ -266,7 +267,7 @@ class Session:
     # The end
 
     def _finish(self) -> None:
-        """Write, say so, and leave."""
+        """Write the records, report it, and leave."""
         assert self.config.folder is not None, "a trial has a folder"
         self._stopped_ns = self.clock.now_ns()
         self._say_goodbye()
@@ -278,7 +279,7 @@ class Session:
             self.environment.runner.quit()
 
     def _say_goodbye(self) -> None:
-        """Close all connections in order, so that what closing takes is on record."""
+        """Close all connections gracefully, so that the cost of closing is recorded."""
         assert self.reactor is not None
         waiting, finished = [len(self._links)], Event()
 
@@ -292,7 +293,7 @@ class Session:
         finished.wait(STOP_LIMIT_S)
 
     def _client_rows(self) -> list[dict[str, Any]]:
-        """The rows of `records.CLIENTS`."""
+        """Return the rows of `records.CLIENTS`."""
         rows = []
         for place, link in enumerate(self._links):
             number = self.config.number(place)
@@ -314,7 +315,7 @@ class Session:
         return rows
 
     def _facts(self) -> dict[str, Any]:
-        """What the load says of itself; `turn_*`, `polls_late` and `cpu_ns` over the window."""
+        """Return the load's report on itself; `turn_*`, `polls_late` and `cpu_ns` cover the window."""
         assert self.reactor is not None
         offsets = self.reactor.driver.offsets
         spawned_ns = max((at_ns for at_ns in self._subscribed_ns if at_ns is not None), default=0)
@@ -357,7 +358,7 @@ class Session:
 
 
 def _tcp_columns(before: TcpInfo | None, after: TcpInfo | None) -> dict[str, int | None]:
-    """What the kernel counted between two looks; null where it does not count."""
+    """Return the kernel's counts between two readings; null where it does not count."""
     columns: dict[str, int | None] = {}
     for name in COUNTED_BY_KERNEL:
         early, late = getattr(before, name, None), getattr(after, name, None)
@@ -366,8 +367,8 @@ def _tcp_columns(before: TcpInfo | None, after: TcpInfo | None) -> dict[str, int
 
 
 def _open_columns(look: Look, link: Link, stopped_ns: int) -> dict[str, int | bool | None]:
-    """Return the request that was under way at a look (`records.OPEN`); without an answer it ends with the
-    client."""
+    """Return the request that was under way at a reading (`records.OPEN`); without an answer it ends
+    with the client."""
     if look.asked_ns is None:
         return dict.fromkeys(OPEN)
     counts = link.machine.counts
@@ -376,7 +377,7 @@ def _open_columns(look: Look, link: Link, stopped_ns: int) -> dict[str, int | bo
 
 
 def _life_columns(link: Link) -> dict[str, int | None]:
-    """What opening and closing the client's connections took (`records.OPENING_AND_CLOSING`)."""
+    """Return the cost of opening and closing the client's connections (`records.OPENING_AND_CLOSING`)."""
     columns: dict[str, int | None] = dict.fromkeys(OPENING_AND_CLOSING)
     for what, count, took in (
         ("opening", link.openings, link.opening), ("closing", link.closings, link.closing)

@@ -29,16 +29,16 @@ class TransportUser(User):
 
     @task
     def receive(self) -> None:
-        """Be there until Locust says stop."""
+        """Wait until Locust stops the user."""
         Event().wait()
 
     def on_stop(self) -> None:
-        """Close in order."""
+        """Close gracefully."""
         self.session.end_client(self.link)
 
 
 def user_class(transport: str) -> type[TransportUser]:
-    """The user class of a transport: `short_polling` gives `ShortPollingUser`."""
+    """Return the user class of a transport: `ShortPollingUser` for `short_polling`."""
     assert transport in transports.names(), f"{transport!r} is not one of {transports.names()}"
     name = "".join(word.capitalize() for word in transport.split("_")) + "User"
     text = f"A client that speaks {transport.replace('_', ' ')}."

@@ -10,8 +10,8 @@ Modules, in reading order:
     recording      rows of what arrived: appended while clients are driven, converted afterwards
     tcp            arrival stamps and counters of a connection
     process        CPU time, memory and context switches of a process
-    socket_memory  what the kernel holds in a server's socket buffers
-    host           what this machine is, and what would spoil a run
+    socket_memory  memory in a server's socket buffers
+    host           the machine, and checks for what would spoil a run
     cgroup         quotas and memory limits of control groups
-    noise          what disturbs a trial from outside
+    noise          disturbances of a trial from outside
 """

@@ -19,7 +19,7 @@ OWN = "/proc/self/cgroup"
 
 
 def levels(controller: str, root: Path = CGROUPS, own: str = OWN) -> Iterator[Path]:
-    """The folders of this process's groups that may limit `controller`, from its own up."""
+    """Return the folders of this process's groups that may limit `controller`, from its own up."""
     for line in (_text(Path(own)) or "").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
@@ -33,7 +33,7 @@ def levels(controller: str, root: Path = CGROUPS, own: str = OWN) -> Iterator[Pa
 
 
 def quota_cores(root: Path = CGROUPS, own: str = OWN) -> float | None:
-    """How many cores' time the smallest quota grants; None: there is none."""
+    """Return the smallest CPU quota, in cores; None without a quota."""
     found = []
     for folder in levels("cpu", root, own):
         words = (_text(folder / "cpu.max") or "").split()
@@ -45,7 +45,8 @@ def quota_cores(root: Path = CGROUPS, own: str = OWN) -> float | None:
 
 
 def memory_bytes(root: Path = CGROUPS, own: str = OWN) -> tuple[int, int] | None:
-    """The smallest limit on memory, and the least that any level has left; None: there is no limit."""
+    """Return the smallest memory limit and the least memory left at any level, in bytes; None
+    without a limit."""
     limits, left = [], []
     for folder in levels("memory", root, own):
         for limit_name, used_name, cache_name in (
@@ -61,7 +62,8 @@ def memory_bytes(root: Path = CGROUPS, own: str = OWN) -> tuple[int, int] | None
 
 
 def throttled_ns(root: Path = CGROUPS, own: str = OWN) -> int | None:
-    """For how long the quotas of all levels were used up so far, added; None: there is none to read."""
+    """Return the time so far for which quotas were used up, summed over all levels, in ns; None
+    where it can't be read."""
     found = []
     for folder in levels("cpu", root, own):
         said = fields(folder / "cpu.stat")
@@ -73,7 +75,7 @@ def throttled_ns(root: Path = CGROUPS, own: str = OWN) -> int | None:
 
 
 def fields(path: Path) -> dict[str, int]:
-    """The lines of a name and a number in one of the kernel's files; none where it can't be read."""
+    """Return the name-and-number lines of one of the kernel's files; empty where it can't be read."""
     words = (line.split() for line in (_text(path) or "").splitlines())
     return {each[0]: int(each[1]) for each in words if len(each) == 2}
 

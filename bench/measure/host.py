@@ -1,4 +1,4 @@
-"""The machine that a run is made on: what it is, and what of it would spoil a run.
+"""The machine on which a run is made: its description, and checks for what would spoil a run.
 
 `describe()` goes into the manifest, so that runs from unlike machines are told apart. `checks()` is
 what `tickertape doctor` prints. What disturbs a trial while it runs: `bench.measure.noise`.
@@ -30,16 +30,16 @@ LIBRARIES = (
     "aiohttp", "gevent", "httptools", "locust", "matplotlib", "numpy", "orjson", "pandas", "psutil",
     "pyarrow", "pydantic", "scipy", "uvloop", "websockets",
 )
-"""Those whose version can change a result."""
+"""The libraries whose version can change a result."""
 FILES_WANTED = 4096
 CORES_WANTED = 2
-"""One for the server, one for those who measure."""
+"""One core for the server, one for the measuring processes."""
 MEMORY_WANTED = 1_000_000_000
-"""What a trial with some hundred clients takes, about."""
+"""The approximate memory of a trial with some hundred clients, in bytes."""
 
 
 def read_text(path: str) -> str | None:
-    """A small file of the kernel's, stripped; None where there is none (another system, a container)."""
+    """Return a small kernel file, stripped; None where there is none (another system, a container)."""
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError:
@@ -47,19 +47,19 @@ def read_text(path: str) -> str | None:
 
 
 def cores() -> list[int]:
-    """The cores that this process may run on."""
+    """Return the cores that this process may run on."""
     if LINUX:
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
 def core_count() -> int:
-    """How many cores the machine has, whether we may run on them or not."""
+    """Return the number of the machine's cores, including those that this process may not use."""
     return psutil.cpu_count() or 1
 
 
 def memory_bytes() -> tuple[int, int]:
-    """Total and available memory, no more than the cgroups leave."""
+    """Return total and available memory in bytes, at most what the control groups allow."""
     memory, limits = psutil.virtual_memory(), cgroup.memory_bytes()
     if limits is None:
         return memory.total, memory.available
@@ -67,7 +67,7 @@ def memory_bytes() -> tuple[int, int]:
 
 
 def open_files() -> tuple[int, int]:
-    """The soft and the hard limit on open files."""
+    """Return the soft and the hard limit on open files."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
@@ -81,7 +81,7 @@ def raise_open_files() -> int:
 
 
 def local_ports() -> int | None:
-    """How many ports the kernel hands out to outgoing connections; None off Linux."""
+    """Return the number of ports that the kernel assigns to outgoing connections; None off Linux."""
     text = read_text("/proc/sys/net/ipv4/ip_local_port_range")
     if text is None:
         return None
@@ -90,7 +90,7 @@ def local_ports() -> int | None:
 
 
 def cpu_model() -> str:
-    """The processor's name."""
+    """Return the processor's name."""
     for line in (read_text("/proc/cpuinfo") or "").splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
@@ -98,7 +98,7 @@ def cpu_model() -> str:
 
 
 def virtualisation() -> str | None:
-    """`virtual machine` where the processor says that it runs under a hypervisor; None off Linux."""
+    """Return `virtual machine` where the processor reports a hypervisor; None off Linux."""
     info = read_text("/proc/cpuinfo")
     if info is None:
         return None
@@ -106,7 +106,7 @@ def virtualisation() -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Python's and the libraries' versions."""
+    """Return the versions of Python and the libraries."""
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         found[name] = importlib.metadata.version(name)
@@ -114,12 +114,12 @@ def versions() -> dict[str, str]:
 
 
 def own_version() -> str:
-    """Tickertape's version."""
+    """Return Tickertape's version."""
     return importlib.metadata.version("tickertape")
 
 
 def describe() -> dict[str, Any]:
-    """The machine, for the manifest. What can't be read is None."""
+    """Return the description of the machine for the manifest; None for values that can't be read."""
     soft, hard = open_files()
     total, available = memory_bytes()
     governor = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
@@ -152,17 +152,17 @@ def _number(path: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing about the machine that can spoil a run."""
+    """One property of the machine that can spoil a run."""
 
     name: str
     verdict: Literal["good", "poor", "missing"]
-    """`missing`: it can't be had or read here; what depends on it stays empty."""
+    """`missing`: it does not exist or can't be read here; figures that depend on it stay empty."""
     found: str
     advice: str = ""
 
 
 def checks(described: Mapping[str, Any]) -> list[Check]:
-    """Judge a description; what else runs here is judged by `bench.experiment.doctor`."""
+    """Judge a description; other load on the machine is judged by `bench.experiment.doctor`."""
     return [
         _system(described["system"]),
         _cores(described["cores"], described["cpu_quota_cores"]),
@@ -236,14 +236,14 @@ def _frequency(governor: str | None, virtualisation: str | None) -> Check:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now (somebody else may take it before it is used)."""
+    """Return a port that is free now (another process may take it before it is used)."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
 
 
 def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether a server could listen there now."""
+    """Return True where a server could listen on the port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

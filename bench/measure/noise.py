@@ -1,6 +1,6 @@
-"""What disturbs a trial from outside: other load, a hypervisor, throttling, swapping.
+"""Disturbances of a trial from outside: other load, a hypervisor, throttling, swapping.
 
-Two looks at the kernel's counters, at t0 and t1, give what happened in between:
+Two readings of the kernel's counters, at t0 and t1, give what happened in between:
 
     others_share     CPU that processes outside of the run used      ÷ all cores' time
     steal_share      time that a hypervisor gave to others           ÷ all cores' time
@@ -40,11 +40,11 @@ from bench.measure import cgroup
 from bench.measure.host import LINUX
 
 PROBE_NS = 25_000_000
-"""How long the probe spins on each core."""
+"""Duration of the probe's spin on each core."""
 GAP_NS = 100_000
-"""A longer time between two readings of the clock is a gap."""
+"""A longer time than this between two readings of the clock is a gap."""
 READINGS = 1000
-"""Whose time together says how fast the core is."""
+"""The number of consecutive readings whose total time measures a core's speed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Counters:
 
     @classmethod
     def read(cls) -> Counters:
-        """The counters now."""
+        """Return the counters now."""
         times = psutil.cpu_times()
         busy = sum(getattr(times, kind, 0.0) for kind in ("user", "nice", "system", "irq", "softirq"))
         return cls(time.monotonic(), busy, getattr(times, "steal", 0.0), cgroup.throttled_ns(),
@@ -67,15 +67,16 @@ class Counters:
 
 
 def swapped_pages(path: str = "/proc/vmstat") -> int | None:
-    """Pages that were swapped in or out, so far."""
+    """Return the number of pages swapped in or out so far."""
     fields = cgroup.fields(Path(path))
     return fields["pswpin"] + fields["pswpout"] if "pswpin" in fields else None
 
 
 def shares(before: Counters, after: Counters, own_s: float, core_count: int) -> dict[str, float]:
-    """What others used and what a hypervisor took between two readings, of all cores' time.
+    """Return the shares of all cores' time between two readings that other processes used and that a
+    hypervisor took.
 
-    `own_s` is the CPU time of the run's own processes in between.
+    `own_s` is the CPU time of the run's own processes in between, in s.
     """
     whole = max(after.at_s - before.at_s, 1e-9) * core_count
     others = max(0.0, after.busy_s - before.busy_s - own_s)
@@ -83,7 +84,7 @@ def shares(before: Counters, after: Counters, own_s: float, core_count: int) -> 
 
 
 def between(before: Counters, after: Counters, own_s: float, core_count: int) -> dict[str, float | None]:
-    """All that happened between two readings: `shares`, and throttling and swapping."""
+    """Return all disturbances between two readings: `shares`, throttling and swapping."""
     throttled = _growth(before.throttled_ns, after.throttled_ns)
     return {
         **shares(before, after, own_s, core_count),
@@ -98,7 +99,7 @@ def _growth(before: int | None, after: int | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What spinning on one core found."""
+    """The result of spinning on one core."""
 
     spun_ns: int
     gap_ns: int
@@ -108,11 +109,11 @@ class Probe:
     fastest_ns: int
     """The fastest `READINGS` readings in a row."""
     usual_ns: int
-    """The median of the time that `READINGS` readings in a row took."""
+    """The median time of `READINGS` consecutive readings."""
 
 
 def spin(length_ns: int = PROBE_NS) -> Probe:
-    """Read the clock for so long, on whatever core this process is."""
+    """Read the clock repeatedly for a given time, on the core that this process is on."""
     now_ns = time.monotonic_ns
     began_ns = last_ns = mark_ns = now_ns()
     gap_ns = gap_max_ns = 0
@@ -132,7 +133,7 @@ def spin(length_ns: int = PROBE_NS) -> Probe:
 
 
 def probe(cores: Iterable[int]) -> list[Probe]:
-    """Spin on each of the cores, in their order; where there are none to choose from, wherever this is."""
+    """Spin on each of the cores in their order; without a choice of cores, on the current one."""
     if not LINUX:
         return [spin()]
     before = os.sched_getaffinity(0)
@@ -147,7 +148,7 @@ def probe(cores: Iterable[int]) -> list[Probe]:
 
 
 def jitter(before: Sequence[Probe], after: Sequence[Probe]) -> dict[str, float]:
-    """What the probes before and after a trial say of its machine; both hold the same cores."""
+    """Return the machine's jitter from the probes before and after a trial; both cover the same cores."""
     both = (*before, *after)
     paces = [(early.fastest_ns, late.fastest_ns) for early, late in zip(before, after, strict=True)]
     return {

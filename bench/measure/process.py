@@ -1,4 +1,4 @@
-"""What a process costs: CPU time, resident memory, context switches, read from outside.
+"""The resources of a process: CPU time, resident memory, context switches, read from outside.
 
 CPU time comes from the process's own CPU clock, which counts nanoseconds of everything that its
 threads ran, kernel and user, the ended ones too. Its id is made from the process id as in
@@ -6,7 +6,7 @@ threads ran, kernel and user, the ended ones too. Its id is made from the proces
 
     clock id = (~pid) << 3 | CPUCLOCK_SCHED (2)
 
-The user/system split stands only in /proc/<pid>/stat, in steps of 10 ms: good for a proportion over
+The user/system split is only in /proc/<pid>/stat, in steps of 10 ms: good for a proportion over
 seconds, useless for a cost of microseconds.
 
 Context switches are counted for each thread (/proc/<pid>/task/*/status). A voluntary one is a thread that
@@ -41,12 +41,12 @@ from bench.records.trial_record import Usage
 CPUCLOCK_SCHED = 2
 LINUX = sys.platform == "linux"
 SAMPLE_INTERVAL_NS = 100_000_000
-"""Between two looks at a process."""
+"""Time between two readings of a process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One look at a process; None where it could not be had."""
+    """One reading of a process; None for values that are not available."""
 
     at_ns: int
     cpu_ns: int | None
@@ -55,7 +55,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A fuller look, for both ends of a stretch; None where it could not be had."""
+    """A fuller reading, for both ends of a stretch; None for values that are not available."""
 
     reading: Reading
     user_ns: int | None = None
@@ -65,7 +65,7 @@ class Mark:
 
 
 def cpu_ns(pid: int) -> int | None:
-    """CPU time of the process so far, in ns; None when it has ended, or off Linux."""
+    """Return the CPU time of the process so far, in ns; None when it has ended, or off Linux."""
     if not LINUX:
         return None
     try:
@@ -75,7 +75,8 @@ def cpu_ns(pid: int) -> int | None:
 
 
 def split_ns(pid: int) -> tuple[int, int] | None:
-    """User and system time so far, in ns by steps of 10 ms; None when it has ended, or off Linux."""
+    """Return user and system time so far, in ns by steps of 10 ms; None when it has ended, or off
+    Linux."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
@@ -85,7 +86,8 @@ def split_ns(pid: int) -> tuple[int, int] | None:
 
 
 def switches(pid: int) -> tuple[int, int] | None:
-    """Voluntary and involuntary context switches of all its threads so far; None when it has ended."""
+    """Return voluntary and involuntary context switches of all its threads so far; None when it has
+    ended."""
     voluntary = involuntary = 0
     try:
         for task in Path(f"/proc/{pid}/task").iterdir():
@@ -98,7 +100,7 @@ def switches(pid: int) -> tuple[int, int] | None:
 
 
 def rss_bytes(pid: int) -> int | None:
-    """Resident memory now, in bytes; None when it has ended, or off Linux."""
+    """Return resident memory now, in bytes; None when it has ended, or off Linux."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_bytes().split()[1])
     except OSError:
@@ -107,7 +109,7 @@ def rss_bytes(pid: int) -> int | None:
 
 
 def family(pid: int) -> tuple[int, ...]:
-    """The process and its descendants; empty when it has ended."""
+    """Return the process and its descendants; empty when it has ended."""
     try:
         process = psutil.Process(pid)
         return (pid, *(child.pid for child in process.children(recursive=True)))
@@ -116,7 +118,7 @@ def family(pid: int) -> tuple[int, ...]:
 
 
 def _sum(values: Sequence[int | None]) -> int | None:
-    """The sum, or None where one of them is missing: a part is not the whole."""
+    """Return the sum, or None where one of the values is missing."""
     known = [value for value in values if value is not None]
     return sum(known) if known and len(known) == len(values) else None
 
@@ -135,7 +137,7 @@ class Meter:
         self.gather()
 
     def gather(self) -> None:
-        """Find the descendants anew (it looks at every process of the host: some milliseconds)."""
+        """Find the descendants again (this reads every process of the host: some milliseconds)."""
         self._pids = family(self.pid)
 
     def look(self) -> Reading:
@@ -148,7 +150,7 @@ class Meter:
         return reading
 
     def mark(self) -> Mark:
-        """Take a reading and keep it; give all else that is known at this instant."""
+        """Take a reading and keep it; return all else that is known at this instant."""
         reading = self.look()
         user, system = _sums([split_ns(pid) for pid in self._pids])
         wakeups, preemptions = _sums([switches(pid) for pid in self._pids])
@@ -160,12 +162,12 @@ def usage(
     idle: tuple[Mark, Mark] | None = None, socket_bytes: Sequence[int | None] = (),
     opened_ns: int | None = None,
 ) -> Usage:
-    """A process between two marks, and what is known of it beside.
+    """Return the resources that a process used between two marks.
 
-    `readings` are the looks from `begin` to `end`; `before` was taken before any client came, `idle` are
-    the ends of the stretch in which all were there and nothing was published, `socket_bytes` the looks at
-    its connections' kernel buffers. `opened_ns` is when the last client was there: what was used between it
-    and that stretch is taken as idle, and not as opening.
+    `readings` are those from `begin` to `end`; `before` was taken before any client connected. `idle`
+    are the ends of the stretch in which all were connected and nothing was published. `socket_bytes`
+    are the readings of its connections' kernel buffers. `opened_ns` is when the last client had
+    connected: the CPU between then and the idle stretch counts as idle, not as opening.
     """
     rss = [reading.rss_bytes for reading in readings if reading.rss_bytes is not None]
     held = [bytes_ for bytes_ in socket_bytes if bytes_ is not None]
@@ -195,7 +197,7 @@ def usage(
 
 
 def _sums(pairs: Sequence[tuple[int, int] | None]) -> tuple[int | None, int | None]:
-    """Both sums, or None where a process has none."""
+    """Return both sums, or None where a process has no values."""
     return (_sum([pair and pair[0] for pair in pairs]), _sum([pair and pair[1] for pair in pairs]))
 
 

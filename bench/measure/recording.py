@@ -97,7 +97,7 @@ class _Deliveries(_Blocks):
     """Blocks of deliveries."""
 
     def deliver(self, client: int, index: int, due_ns: int, kernel_ns: int, app_ns: int) -> None:
-        """Add a row, as `append` does, without the price of gathering its values and spreading them again."""
+        """Add a row as `append` does, without the cost of packing and unpacking its arguments."""
         at = self._at
         _pack_delivery(self._block, at, client, index, due_ns, kernel_ns, app_ns)
         self._at = at = at + _DELIVERY_SIZE
@@ -124,19 +124,19 @@ class Recorder:
 
     @property
     def delivered(self) -> int:
-        """How many deliveries were recorded."""
+        """Return the number of recorded deliveries."""
         return len(self._deliveries)
 
     def deliveries_since(self, first: int) -> Iterator[Rows]:
-        """The deliveries from number `first` on, in pieces of the dtype `DELIVERY`."""
+        """Return the deliveries from number `first` on, in pieces of the dtype `DELIVERY`."""
         return self._deliveries.since(first)
 
     def skips_since(self, first: int) -> Iterator[Rows]:
-        """The same of skips, dtype `SKIP`."""
+        """Return the skips from number `first` on, in pieces of the dtype `SKIP`."""
         return self._skips.since(first)
 
     def forget(self) -> None:
-        """Let go of all but the newest rows, where nobody is going to ask for them."""
+        """Drop all but the newest rows, where nothing will read them."""
         self._deliveries.forget()
         self._skips.forget()
 
@@ -149,9 +149,9 @@ class Recorder:
 
 
 def convert(folder: Path) -> None:
-    """Turn what `Recorder.write` left in a trial's folder into its tables, and remove it.
+    """Convert the files that `Recorder.write` left in a trial's folder into its tables, and remove them.
 
-    Where several workers recorded, each in a folder `worker-<n>` of its own, their rows are merged:
+    Where several workers recorded, each in its own folder `worker-<n>`, their rows are merged:
     deliveries and skips in the order of their instants, clients by number.
     """
     parts = sorted(folder.glob("worker-*")) or [folder]
@@ -177,7 +177,7 @@ def convert(folder: Path) -> None:
 
 
 def updates_in_read(rows: Rows) -> npt.NDArray[np.uint32]:
-    """For each row, how many rows are of the same read; rows of one read stand together."""
+    """Return for each row the number of rows of the same read; rows of one read are adjacent."""
     if len(rows) == 0:
         return np.empty(0, np.uint32)
     client, app_ns = rows["client"], rows["app_ns"]

@@ -1,4 +1,4 @@
-"""What the kernel holds in the socket buffers of a server's connections, exact for one port.
+"""The memory in the kernel's socket buffers of a server's connections, exact for one port.
 
 The kernel lists its TCP sockets over netlink (sock_diag(7)), filtered by local port, with the memory that
 is charged to each (`INET_DIAG_SKMEMINFO`, as `ss -m` prints it). All connections that a server accepted
@@ -37,7 +37,8 @@ HELD = (0, 4, 5, 6, 7)
 
 
 def held_bytes(port: int) -> int | None:
-    """Bytes in the kernel's buffers of all connections accepted on `port`; None where it can't be asked."""
+    """Return the bytes in the kernel's buffers of all connections accepted on `port`; None where
+    they can't be read."""
     if sys.platform != "linux":
         return None
     try:
@@ -49,7 +50,7 @@ def held_bytes(port: int) -> int | None:
 
 
 def _dump(line: socket.socket, family: int, port: int) -> Iterator[int]:
-    """The bytes of each connection of a family."""
+    """Return the bytes of each connection of an address family."""
     wanted = REQUEST.pack(family, socket.IPPROTO_TCP, 1 << (INET_DIAG_SKMEMINFO - 1), CONNECTED,
                           port.to_bytes(2, "big"), b"\0\0")
     line.send(HEADER.pack(HEADER.size + len(wanted), SOCK_DIAG_BY_FAMILY, REQUEST_DUMP, 1, 0) + wanted)
@@ -67,7 +68,7 @@ def _dump(line: socket.socket, family: int, port: int) -> Iterator[int]:
 
 
 def _held(data: bytes, at: int, end: int) -> int:
-    """The memory in the attributes of one answer."""
+    """Return the memory in the attributes of one answer."""
     while at < end:
         length, kind = ATTRIBUTE.unpack_from(data, at)
         if kind == INET_DIAG_SKMEMINFO:

@@ -1,4 +1,4 @@
-"""What the kernel knows of a TCP connection: arrival stamps and counters.
+"""The kernel's data on a TCP connection: arrival timestamps and counters.
 
 **Stamps.** `SO_TIMESTAMPNS` makes `recvmsg` return the instant at which the data reached this host's TCP
 (`CLOCK_REALTIME`; `clock.OffsetTrack` brings it to the run clock). Of several segments it is the last
@@ -45,17 +45,17 @@ from bench.clock import NO_STAMP
 LINUX = sys.platform == "linux"
 
 MSS = 1460
-"""Asked for on every socket: loopback's own 32 kB would flatter large payloads."""
+"""The segment size set on every socket: loopback's own 32 kB would favour large payloads."""
 ANCILLARY_SPACE = 64
 """Enough of `recvmsg`'s second argument for one stamp."""
 SEGMENT_BYTES = 52
 """IPv4 and TCP headers with the timestamp option."""
 SYN_BYTES = 8
-"""What the options of a SYN have more."""
+"""Additional bytes of the options of a SYN."""
 ESTABLISHED = 1
 """`TCP_ESTABLISHED`: the connection is up."""
 CLOSED = 7
-"""`TCP_CLOSE`: both sides are done."""
+"""`TCP_CLOSE`: both sides have closed."""
 
 _FIN_RECEIVED = (8, 9, 11)
 """`TCP_CLOSE_WAIT`, `TCP_LAST_ACK`, `TCP_CLOSING`."""
@@ -70,7 +70,7 @@ _TIMESPEC_SIZE = struct.calcsize("@ll")
 _INFO_SPACE = 256
 _INFO = struct.Struct("=B 99x I 24x QII 8x II 40x QQ")
 _WITH_DATA_SEGMENTS = 160
-"""So long at least is the struct of a kernel that counts them."""
+"""The least length of the struct from a kernel that counts data segments."""
 _LEAST = 144
 
 
@@ -83,20 +83,20 @@ class TcpInfo(NamedTuple):   # sums, some of them for each connection, are faste
     segments_down: int
     retransmitted_segments_up: int
     retransmitted_bytes_up: int | None = None
-    """Payload that was sent again; not in `bytes_up`."""
+    """Retransmitted payload; not in `bytes_up`."""
     data_segments_up: int | None = None
-    """Segments with payload, those sent again too."""
+    """Segments with payload, including retransmitted ones."""
     data_segments_down: int | None = None
     control_segments_up: int = 0
     """SYN and FIN."""
     control_segments_down: int = 0
 
     def __add__(self, other: TcpInfo) -> TcpInfo:  # type: ignore[override] # a tuple's joins
-        """The sum; what one of the two does not know is unknown in it."""
+        """Return the sum; a value that one of the two lacks is unknown in it."""
         return _each(add, self, other)
 
     def __sub__(self, other: TcpInfo) -> TcpInfo:
-        """What was counted since `other`."""
+        """Return the counts since `other`."""
         return _each(sub, self, other)
 
 
@@ -125,7 +125,8 @@ def prepare(sock: RawSocket) -> None:
 
 
 def hold_stamped_socket() -> RawSocket:
-    """A stamped socket that does nothing; while it is open the kernel stamps from the first byte on."""
+    """Return an idle socket with timestamps on; while it is open the kernel timestamps from the
+    first byte on."""
     sock = RawSocket(socket.AF_INET, socket.SOCK_DGRAM)
     if LINUX:
         sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
@@ -133,7 +134,8 @@ def hold_stamped_socket() -> RawSocket:
 
 
 def stamp_ns(ancillary: Sequence[tuple[int, int, bytes]]) -> int:
-    """The stamp among `recvmsg`'s ancillary data, in ns of `CLOCK_REALTIME`; `NO_STAMP` if none is."""
+    """Return the timestamp in `recvmsg`'s ancillary data, in ns of `CLOCK_REALTIME`; `NO_STAMP`
+    without one."""
     for level, kind, data in ancillary:
         if kind == _SO_TIMESTAMPNS and level == _SOL_SOCKET and len(data) == _TIMESPEC_SIZE:
             seconds: int
@@ -144,40 +146,43 @@ def stamp_ns(ancillary: Sequence[tuple[int, int, bytes]]) -> int:
 
 
 def wire_bytes(payload: int, segments: int, syns: int) -> int:
-    """Bytes on the wire, IPv4 and TCP headers with them, of so many segments."""
+    """Return the bytes on the wire of a number of segments, including IPv4 and TCP headers."""
     return payload + SEGMENT_BYTES * segments + SYN_BYTES * syns
 
 
 def read_info(sock: RawSocket) -> bytes | None:
-    """`TCP_INFO` as the kernel gives it (0.4 µs); None where there is none."""
+    """Return `TCP_INFO` as the kernel gives it (0.4 µs); None where there is none."""
     if not LINUX:
         return None
     return sock.getsockopt(_IPPROTO_TCP, _TCP_INFO, _INFO_SPACE)
 
 
 def unread_bytes(sock: RawSocket) -> int:
-    """Bytes that the kernel has counted as received and the application has not read yet."""
+    """Return the bytes that the kernel has counted as received and the application has not read yet."""
     unread = array.array("i", [0])
     fcntl.ioctl(sock.fileno(), termios.FIONREAD, unread)
     return unread[0]
 
 
 def is_up(info: bytes | None) -> bool:
-    """Whether the connection is known to be up, and nobody has begun to close it."""
+    """Return True where the connection is known to be up, and neither side has begun to close it."""
     return info is not None and info[0] == ESTABLISHED
 
 
 def is_closed(info: bytes | None) -> bool:
-    """Whether both sides have closed and everything was acknowledged; without `TCP_INFO`, taken as so."""
+    """Return True where both sides have closed and everything was acknowledged, or without `TCP_INFO`."""
     return info is None or info[0] == CLOSED
 
 
 def decode_info(
     info: bytes | None, end_of_file: bool = False, shut: bool = False, before_fin: bool = False
 ) -> TcpInfo | None:
-    """The counters in `info`. `end_of_file` says that the peer's FIN was read, which counted as a byte (one
-    that nobody has read yet shows in the state); `shut` says that ours was sent. With `before_fin` the peer's
-    FIN is left out: what was counted until it came."""
+    """Return the counters in `info`.
+
+    `end_of_file`: the peer's FIN was read, which the kernel counted as a byte (a FIN not yet read
+    shows in the state). `shut`: our FIN was sent. With `before_fin` the peer's FIN is left out: the
+    counts are those until it came.
+    """
     if info is None or len(info) < _LEAST:
         return None
     if len(info) < _INFO.size:
@@ -195,7 +200,7 @@ def decode_info(
 
 
 def _decode_older(info: bytes, end_of_file: bool, shut: bool, before_fin: bool) -> TcpInfo | None:
-    """The same of a kernel that knows less."""
+    """Return the counters from a kernel that has fewer of them."""
     whole = decode_info(info.ljust(_INFO.size, b"\0"), end_of_file, shut, before_fin)
     assert whole is not None
     whole = whole._replace(bytes_up=None, retransmitted_bytes_up=None)
