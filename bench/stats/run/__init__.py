@@ -2,17 +2,17 @@
 
 Modules, in reading order:
 
-    intervals          intervals between trials, and what two subjects differ by
+    intervals          intervals between trials, and differences between two subjects
     summary            trials to cells: a row of `summary.csv`
     comparison         every two transports against each other
-    regressions        one run against another: what has become worse
+    regressions        one run against another: figures that have become worse
     stopping           whether a run has measured enough
-    host_speed         how fast the host was at each trial
+    host_speed         the speed of the host at each trial
     knee_search        the search for the highest level at which an objective holds
     capacity_limit     the limit and its interval, from steps that held or broke
-    capacity_plan      workers, traffic and price for so many clients
+    capacity_plan      workers, traffic and price for a number of clients
     prediction         predicted against measured, per cell
     prediction_causes  why a prediction missed, from what was measured beside it
-    prediction_band    how far off a prediction may be
+    prediction_band    the range of a prediction's error
     uncertainty        bands of predicted figures, drawn jointly
 """

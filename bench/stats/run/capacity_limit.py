@@ -30,17 +30,17 @@ from bench.stats.trial.arrays import Bools, Floats
 
 LAPSE = 0.02
 SPREAD, SPREAD_FACTOR = 0.15, 2.0
-"""What is assumed of the spread beforehand: its median, and the factor of one standard deviation."""
+"""The prior of the spread: its median, and the factor of one standard deviation."""
 SPREADS = np.geomspace(0.01, 1.0, 14)[:, np.newaxis]
 BEYOND = math.log(4.0)
-"""How far beyond the levels tried the limit may lie."""
+"""Logarithm of the factor beyond the levels tried within which the limit may lie."""
 POINTS = 300
 TAIL = 0.025
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The level at which a step holds with probability ½, and the interval that holds it with 95 %."""
+    """The level at which a step holds with probability ½, and its 95 % interval."""
 
     estimate: float
     low: float
@@ -48,24 +48,28 @@ class Limit:
 
     @property
     def reach(self) -> float:
-        """How far the interval goes either way, as a share: 0.15 is ± 15 %."""
+        """Return half the width of the interval on a logarithmic scale, as a share: 0.15 is about ±
+        15 %."""
         return math.sqrt(self.high / self.low) - 1
 
 
 def limit(levels: Sequence[float] | Floats, held: Sequence[bool] | Bools) -> Limit:
-    """The limit that steps at these levels tell of; with none that held, or none that broke, the interval is
-    open on that side, and reaches as far as is looked at."""
+    """Return the limit estimated from steps at these levels.
+
+    If no step held, or none broke, the interval is open on that side and extends to the end of the grid.
+    """
     limits, weights = _weights(levels, held)
     return Limit(*(_quantile(limits, weights, share) for share in (0.5, TAIL, 1 - TAIL)))
 
 
 def quantile(levels: Sequence[float] | Floats, held: Sequence[bool] | Bools, share: float) -> float:
-    """The level below which the limit lies with this probability."""
+    """Return the level below which the limit lies with this probability."""
     return _quantile(*_weights(levels, held), share)
 
 
 def _weights(levels: Sequence[float] | Floats, held: Sequence[bool] | Bools) -> tuple[Floats, Floats]:
-    """Limits on a grid (logarithms) and how probable each is, whatever the spread; they add up to 1."""
+    """Return the limits on a grid (logarithms) and the probability of each over all spreads; the
+    probabilities sum to 1."""
     assert len(levels) > 0, "no steps"
     at, place = np.unique(np.log(np.asarray(levels, dtype=np.float64)), return_inverse=True)
     kept = np.bincount(place, np.asarray(held, dtype=np.float64), len(at))[:, np.newaxis, np.newaxis]

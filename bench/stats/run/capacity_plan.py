@@ -1,4 +1,4 @@
-"""A capacity plan: what it takes to serve so many clients, and what that costs a month.
+"""A capacity plan: the resources to serve a number of clients, and their price per month.
 
     workers needed = ⌈ (CPU of all workers − what each has to itself · workers) / (full_at − that) ⌉
 
@@ -52,12 +52,12 @@ from bench.stats.run.intervals import interval
 
 HOURS_A_MONTH = 730
 MOVING = frozenset({"bursty", "replay"})
-"""Schedules of feeds whose rate moves, by more than chance."""
+"""Schedules of feeds whose rate varies by more than chance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What a plan is priced with."""
+    """The prices of a plan."""
 
     currency: str
     worker_month: float
@@ -66,7 +66,8 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """What each worker has to itself: CPU seconds for each tick of the feed, and a second."""
+    """The load of each worker that does not depend on its clients: CPU seconds per tick of the feed,
+    and per second."""
 
     tick_s: float = 0.0
     base_share: float = 0.0
@@ -74,22 +75,23 @@ class Own:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What one transport takes: a row of `fleet.csv`."""
+    """The resources that one transport needs: a row of `fleet.csv`."""
 
     transport: str
     clients: int
     workers_simulated: int
     load_simulated: float
-    """Share of a core that each of them used."""
+    """Share of a core that each simulated worker used."""
     latency_p50_simulated_ms: float
     latency_p99_simulated_ms: float
     cpu_cores: float
-    """Of all of them, at the asked rate; so are traffic and requests."""
+    """Of all workers, at the configured rate; traffic and requests likewise."""
     full_at: float
     workers: int | None
-    """Needed at that load, of the mean or the busiest stretch; None: not even the feed fits into a worker."""
+    """Workers needed at that load, for the mean or the busiest stretch; None: a worker can't even
+    take the feed."""
     short: bool
-    """Whether the simulated workers were fuller than that, so that this many are too few."""
+    """True where the simulated workers were fuller than `full_at`, so that this number is too small."""
     gbit_out_per_s: float
     gbit_in_per_s: float
     requests_per_s: float
@@ -99,18 +101,19 @@ class Need:
     workers_month: float
     traffic_month: float
     month: float
-    """Both together; NaN without prices."""
+    """Price of workers and traffic together; NaN without prices."""
     currency: str
     latency_mean_ms: float = math.nan
-    """With the workers that are needed, by the closed form; NaN where there is none."""
+    """With the needed workers, by the closed form; NaN where there is none."""
     latency_worst_ms: float = math.nan
-    """The same of the last client that is served, where nothing waits."""
+    """For the last client served, without queueing, by the closed form; NaN where there is none."""
     busiest_s: float = math.nan
-    """Length of the busiest stretch that it is for; NaN: it is for the mean, like the next two."""
+    """Length of the busiest stretch that the plan is for; NaN: it is for the mean, and so are the
+    next two."""
     cpu_busiest_cores: float = math.nan
     gbit_out_busiest_per_s: float = math.nan
     workers_exact: float = math.nan
-    """`workers`, before they are rounded up."""
+    """`workers` before rounding up."""
     workers_low: float = math.nan
     """The band of 95 % by costs and validation (`bench.stats.run.uncertainty`); NaN, like the next: not
     known."""
@@ -118,23 +121,23 @@ class Need:
     month_low: float = math.nan
     month_high: float = math.nan
     least_share: float = math.nan
-    """Share of the joint draws in which it takes the least of those with as many clients: money or, without
-    prices, workers."""
+    """Share of the joint draws in which this transport is the least expensive of those with as many
+    clients: in money or, without prices, in workers."""
 
 
 COLUMNS = tuple(each.name for each in fields(Need))
 
 
 def workers_exactly(cpu_cores: float, workers: int, own_share: float, full_at: float) -> float:
-    """Workers that carry the same at `full_at` of a core each, not rounded; infinite where its own base fills
-    each."""
+    """Return the workers that carry the same load at `full_at` of a core each, not rounded; infinite
+    where a worker's own base fills it."""
     if own_share >= full_at:
         return math.inf
     return max(0.0, cpu_cores - own_share * workers) / (full_at - own_share)
 
 
 def workers_needed(cpu_cores: float, workers: int, own_share: float, full_at: float) -> int | None:
-    """The same in whole workers; None where no number of them is enough."""
+    """Return the workers that carry the same load, rounded up; None where no number is enough."""
     exact = workers_exactly(cpu_cores, workers, own_share, full_at)
     return None if math.isinf(exact) else max(1, math.ceil(exact - 1e-9))
 
@@ -144,11 +147,11 @@ def needs(
     memory_bytes: Mapping[str, float], new_connections: Mapping[str, float], prices: Prices | None,
     moves: bool,
 ) -> list[Need]:
-    """A plan for each cell of VALID trials (rows of `trials.csv`), in their order.
+    """Return a plan for each cell of VALID trials (rows of `trials.csv`), in their order.
 
-    `own`, `memory_bytes` (of a further client) and `new_connections` are by transport; the last has those
-    whose requests have connections of their own, with the seconds that a handshake takes. `moves`:
-    the feed's rate does, by more than chance.
+    `own`, `memory_bytes` (of a further client) and `new_connections` are by transport; the last has
+    those whose requests each use a new connection, with the seconds that a handshake takes. `moves`:
+    the feed's rate varies by more than chance.
     """
     found = []
     valid = trials[trials["verdict"] == "VALID"]
@@ -198,8 +201,8 @@ NO_STRETCH = (math.nan,) * 4
 
 
 def _busiest(cell: pd.DataFrame) -> tuple[float, ...]:
-    """Of the busiest stretches of a cell's trials: how long they are, and the most CPU in cores, ticks and
-    bytes down a second; NaN where a trial has none on record."""
+    """Return the length of the busiest stretches of a cell's trials, and the most CPU (cores), ticks
+    and bytes down per second in them; NaN where a trial has none recorded."""
     most = [cell[name].max(skipna=False) for name in (
         "server_cpu_busiest_cores", "feed_busiest_per_s", "bytes_down_busiest_per_s")]
     length_s = cell[["late_after_s", "measure_s"]].min(axis=None)
@@ -207,8 +210,8 @@ def _busiest(cell: pd.DataFrame) -> tuple[float, ...]:
 
 
 def at_rate(of_trials: pd.Series, ticks_per_s: pd.Series, asked_per_s: float) -> float:
-    """What the trials of a cell say of the asked rate (see above); NaN where one of them has none (nothing
-    arrived in it), since the others' would be too much."""
+    """Return a figure of a cell's trials at the configured rate (see the module); NaN where a trial
+    has none (nothing arrived in it), since the others' would be too large."""
     if of_trials.isna().any():
         return math.nan
     mean, drawn, spread = float(of_trials.mean()), float(ticks_per_s.mean()), ticks_per_s - ticks_per_s.mean()
@@ -218,7 +221,8 @@ def at_rate(of_trials: pd.Series, ticks_per_s: pd.Series, asked_per_s: float) ->
 
 
 def _asked_per_s(cell: pd.DataFrame) -> float:
-    """The feed's rate that a cell's trials were asked for; as drawn where they have none, or several."""
+    """Return the configured rate of the feed of a cell's trials; the drawn rate where they have
+    none, or several."""
     asked = cell["rate_per_s"].unique()
     if len(asked) == 1 and not math.isnan(asked[0]):
         return float(asked[0])
@@ -226,5 +230,5 @@ def _asked_per_s(cell: pd.DataFrame) -> float:
 
 
 def table(found: Sequence[Need]) -> pd.DataFrame:
-    """`fleet.csv`."""
+    """Return `fleet.csv`."""
     return pd.DataFrame([astuple(each) for each in found], columns=list(COLUMNS)).astype({"workers": "Int64"})

@@ -1,4 +1,4 @@
-"""Every two transports against each other, figure by figure, with nothing claimed that isn't there.
+"""Comparison of every two transports, figure by figure, claiming only what the trials show.
 
 For one figure (a column of `trials.csv`), all pairs of transports at all client counts are compared
 within blocks (`intervals.effect`), and Holm's correction is taken over all of them, so that among all
@@ -8,7 +8,7 @@ A percentile that falls among lost updates in any valid trial is lost in the who
 larger than any other, and no ratio is formed with it (`intervals.LOST`): one over the trials in which
 the updates did arrive would compare something else.
 
-Known weakness: Holm's correction knows nothing of figures that hang together; the 50th percentile and
+Known weakness: Holm's correction ignores that figures are correlated; the 50th percentile and
 the 99th are judged as if they were separate questions.
 """
 
@@ -38,7 +38,8 @@ class Comparison:
 
 
 def comparisons(trials: pd.DataFrame, figure: str, order: Sequence[str]) -> list[Comparison]:
-    """All pairs of `order` at all client counts; the larger figure of a pair is `mine`.
+    """Return the effects for all pairs of `order` at all client counts; the larger figure of a pair is
+    `mine`.
 
     Cells in which the figure may not be printed (too few updates beyond a percentile) are left out.
     """

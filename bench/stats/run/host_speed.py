@@ -1,4 +1,4 @@
-"""How fast the host was while a run was made, from the spin before and after each trial.
+"""The speed of the host during a run, from the spin before and after each trial.
 
     pace of a trial   mean of probe_spin_before_us and probe_spin_after_us: a fixed piece of work, timed
     pace of a run     the median over its trials, with the least and the greatest
@@ -20,14 +20,15 @@ import pandas as pd
 
 COLUMNS = ("probe_spin_before_us", "probe_spin_after_us")
 TRIALS_LEAST = 6
-"""Fewer trials have no thirds to compare."""
+"""The smallest number of trials for which thirds are compared."""
 DRIFT = 1.1
-"""A run whose pace moved by more from its first third to its last is said to have drifted."""
+"""A run is said to have drifted where its pace changed by more than this share between its first and
+last third."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long the spin took over a run, in µs; more is slower."""
+    """The time of the spin over a run, in µs; more is slower."""
 
     median_us: float
     low_us: float
@@ -37,18 +38,18 @@ class Pace:
 
     @property
     def drifted(self) -> bool:
-        """Whether the host was clearly slower or faster at the end than at the beginning."""
+        """Return True where the host was clearly slower or faster at the end than at the beginning."""
         return not math.isnan(self.drift) and max(self.drift, 1 / self.drift) > DRIFT
 
 
 def by_trial(trials: pd.DataFrame) -> pd.Series:
-    """The pace of each trial, in the order of the rows; NaN where the spin was not recorded."""
+    """Return the pace of each trial, in the order of the rows; NaN where the spin was not recorded."""
     return trials.reindex(columns=list(COLUMNS)).astype("float64").mean(axis=1, skipna=False)
 
 
 def pace(trials: pd.DataFrame) -> Pace | None:
-    """The pace of a run from its rows of `trials.csv`, in the order in which they were made; None where no
-    trial has one (simulated, or of an older version)."""
+    """Return the pace of a run from its rows of `trials.csv`, in the order in which they were made;
+    None where no trial has one (simulated, or of an older version)."""
     found = by_trial(trials).dropna()
     if found.empty:
         return None

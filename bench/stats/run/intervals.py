@@ -1,4 +1,4 @@
-"""Intervals between trials, and what two subjects differ by.
+"""Intervals between trials, and differences between two subjects.
 
 The unit is the trial: everything within one shares a host, a schedule and a moment, so its updates
 are not independent, and pooling them makes intervals several times too narrow. With x₁…xₙ the figure
@@ -14,7 +14,7 @@ ratio x/y, whose logarithms get a t interval as above (`ratio`), or the differen
 Two runs share no blocks; theirs are compared by Welch's t interval, which lets both have a spread of
 their own (`unpaired`).
 Several comparisons at once are corrected by Holm's method, and two subjects are **separable** when
-the corrected probability of so large an effect by chance is below 5 %. Otherwise nothing is claimed.
+the corrected probability of an effect this large by chance is below 5 %. Otherwise nothing is claimed.
 
 Known weakness: with three trials the interval is 2.5 standard deviations wide each way, with two 9 of them,
 and with one there is none. So up to `FEW` trials are printed as they are, in place of their interval.
@@ -32,7 +32,7 @@ from scipy import stats
 from bench.stats.trial.arrays import Floats
 
 FEW = 3
-"""With so many trials or fewer, the figures themselves are printed in place of an interval."""
+"""With at most this number of trials, the figures themselves are printed in place of an interval."""
 CONFIDENCE = 0.95
 ALPHA = 1 - CONFIDENCE
 
@@ -48,41 +48,41 @@ class Interval:
     low: float
     high: float
     count: int
-    """Trials that it rests on."""
+    """Number of trials behind the interval."""
     values: tuple[float, ...] = ()
-    """The trials' own figures, where they are so `FEW` that they say more than the interval."""
+    """The trials' own figures, where there are at most `FEW`, since they say more than the interval."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """How one subject differs from another: a ratio or a difference, with its interval."""
+    """The difference of one subject from another: a ratio or a difference, with its interval."""
 
     kind: str
     """`ratio` or `difference`; `lost` where either figure falls among lost updates: then there is neither,
     and `interval` and `p` are NaN."""
     interval: Interval
     p: float
-    """Probability of an effect at least so large by chance; NaN below two blocks."""
+    """Probability of an effect at least this large by chance; NaN below two blocks."""
     p_holm: float = math.nan
-    """The same, corrected for all comparisons made together."""
+    """`p`, corrected for all comparisons made together."""
 
     @property
     def separable(self) -> bool:
-        """Whether the two can be told apart."""
+        """Return True where the two subjects can be told apart."""
         return bool(self.p_holm < ALPHA)
 
     @property
     def assessed(self) -> bool:
-        """Whether there were enough blocks to say anything."""
+        """Return True where there were enough blocks to assess the effect."""
         return not math.isnan(self.p_holm)
 
 
 LOST = Effect("lost", Interval(math.nan, math.nan, math.nan, 0), math.nan)
-"""No effect: nothing is so many times infinity, or infinity so many times it."""
+"""The effect where a figure is infinite: no ratio or difference exists."""
 
 
 def _t_interval(values: Floats) -> Interval:
-    """Mean of `values` with its Student's t interval."""
+    """Return the mean of `values` with its Student's t interval."""
     count = len(values)
     if count == 0:
         return Interval(math.nan, math.nan, math.nan, 0)
@@ -95,12 +95,15 @@ def _t_interval(values: Floats) -> Interval:
 
 
 def interval(values: Sequence[float] | Floats, logarithm: bool = True, least: float = -math.inf) -> Interval:
-    """The figure of a cell from those of its trials: on the logarithm where all are positive, and as
-    they are where one isn't or `logarithm` is False (parts that are to add up to their whole). No bound lies
-    below `least`, which the figure can't be.
+    """Return the figure of a cell, with its interval, from the figures of its trials.
 
-    A figure that is infinite (lost) in one trial is so in the cell: leaving that trial out would make the
-    subject look better for losing. Without one, a NaN (too few updates in a trial) makes the whole NaN.
+    It is computed on logarithms where all figures are positive, otherwise (or where `logarithm` is
+    False, for parts that must add up to their whole) on the figures themselves. No bound lies below
+    `least`, the smallest possible value.
+
+    A figure that is infinite (lost) in one trial is infinite in the cell: leaving that trial out
+    would make the subject look better for losing updates. Otherwise a NaN (too few updates in a
+    trial) makes the result NaN.
     """
     array = np.asarray(values, dtype=np.float64)
     if np.isinf(array).any():
@@ -120,8 +123,11 @@ def _exp(inner: Interval) -> Interval:
 
 
 def effect(mine: Sequence[float] | Floats, theirs: Sequence[float] | Floats) -> Effect:
-    """The effect between paired figures (one pair a block): `mine` ÷ `theirs` where all are positive,
-    otherwise `mine` − `theirs`. `LOST` where one is infinite; pairs with a NaN are left out."""
+    """Return the effect between paired figures (one pair per block): `mine` ÷ `theirs` where all are
+    positive, otherwise `mine` − `theirs`.
+
+    It is `LOST` where a figure is infinite; pairs with a NaN are left out.
+    """
     pairs = np.column_stack((np.asarray(mine, dtype=np.float64), np.asarray(theirs, dtype=np.float64)))
     if np.isinf(pairs).any():
         return LOST
@@ -134,8 +140,11 @@ def effect(mine: Sequence[float] | Floats, theirs: Sequence[float] | Floats) -> 
 
 
 def unpaired(mine: Sequence[float] | Floats, theirs: Sequence[float] | Floats) -> Effect:
-    """The effect between the trials of two runs, by Welch's t: the ratio of the geometric means where
-    all figures are positive, otherwise the difference of the means. What is not finite is left out."""
+    """Return the effect between the trials of two runs, by Welch's t.
+
+    It is the ratio of the geometric means where all figures are positive, otherwise the difference of
+    the means. Figures that are not finite are left out.
+    """
     pair = [np.asarray(values, dtype=np.float64) for values in (mine, theirs)]
     one, other = (values[np.isfinite(values)] for values in pair)
     as_ratio = bool((one > 0).all() and (other > 0).all())
@@ -147,7 +156,7 @@ def unpaired(mine: Sequence[float] | Floats, theirs: Sequence[float] | Floats) -
 
 
 def _welch(one: Floats, other: Floats) -> tuple[Interval, float]:
-    """The difference of two means with its interval, and the probability of it by chance."""
+    """Return the difference of two means with its interval, and its probability by chance."""
     count = len(one) + len(other)
     if not len(one) or not len(other):
         return Interval(math.nan, math.nan, math.nan, count), math.nan
@@ -165,7 +174,7 @@ def _welch(one: Floats, other: Floats) -> tuple[Interval, float]:
 
 
 def _p_value(values: Floats) -> float:
-    """Two-sided probability, by Student's t, of a mean at least so far from zero."""
+    """Return the two-sided probability, by Student's t, of a mean at least this far from zero."""
     if len(values) < 2:
         return math.nan
     spread = float(values.std(ddof=1))
@@ -176,7 +185,8 @@ def _p_value(values: Floats) -> float:
 
 
 def holm(probabilities: Sequence[float]) -> list[float]:
-    """Holm's correction: sorted, the k-th smallest of m times (m − k + 1), never falling, at most 1.
+    """Return p-values with Holm's correction: sorted, the k-th smallest of m times (m − k + 1), made
+    non-decreasing, at most 1.
 
     A NaN (not assessed) stays NaN and does not count.
     """

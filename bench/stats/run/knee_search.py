@@ -1,4 +1,4 @@
-"""Looking for the capacity limit: the most of something (clients, ticks a second) that holds an objective.
+"""The search for the capacity limit: the highest level (clients, ticks per second) that holds an objective.
 
     raise      start, start × factor, start × factor² …    until a step breaks
     go about   further steps about the limit: in turns at the level below which it lies with a probability of
@@ -37,29 +37,29 @@ from bench.stats.run.capacity_limit import Limit
 
 Outcome = Literal["held", "broke", "bound", "void"]
 TRIES_MAX = 3
-"""How often a level is tried of which each step is void; then it counts as a bound."""
+"""The number of tries of a level at which each step is void; after these it counts as a bound."""
 EACH_LEAST = 2
-"""Steps that held, and that broke, before an interval is taken for narrow."""
+"""The least number of steps that held, and that broke, before an interval may count as narrow."""
 STEPS_MOST = 60
-"""Steps of one subject, however wide the interval still is."""
+"""The largest number of steps of one subject, however wide the interval still is."""
 ABOUT = (0.3, 0.7)
-"""Where steps about the limit are made: below these levels it lies with such a probability."""
+"""The probabilities that define the levels of steps about the limit: it lies below them with these."""
 RUNGS = 3
 """Rungs of the ladder within one `precision`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """How the limit is looked for."""
+    """The settings of the search."""
 
     start: int
     most: int
-    """No level above it is tried."""
+    """The highest level that is tried."""
     factor: float
     precision: float
-    """The interval goes at most so much (as a share) either way."""
+    """The largest distance of the interval's ends from the limit, as a share."""
     time_s: float
-    """No step begins once the finished ones took so long together, all subjects."""
+    """No step begins once the finished ones, of all subjects, took this long together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +73,18 @@ class Step:
 
     @property
     def held(self) -> bool:
-        """Whether it held the objective."""
+        """True where it held the objective."""
         return self.outcome == "held"
 
     @property
     def void(self) -> bool:
-        """Whether it says nothing about the level."""
+        """True where it says nothing about the level."""
         return self.outcome == "void"
 
 
 @dataclass(frozen=True, slots=True)
 class Knee:
-    """Where a search stands."""
+    """The present state of the search for one subject's capacity limit."""
 
     held: int | None
     """The highest level, not above the limit, at which a step held."""
@@ -93,11 +93,11 @@ class Knee:
     limit: Limit | None = None
     """None where nothing held, or nothing broke."""
     bound: int | None = None
-    """The lowest level above `held` at which those who measure gave in."""
+    """The lowest level above `held` at which the measuring side reached its limit."""
 
 
 def knee(steps: Sequence[Step]) -> Knee:
-    """What the steps of one subject say."""
+    """Return the state of the search that follows from the steps of one subject."""
     held = sorted({step.level for step in steps if step.outcome == "held"})
     broke = sorted({step.level for step in steps if step.outcome == "broke"})
     found = _limit(steps) if held and broke else None
@@ -108,7 +108,7 @@ def knee(steps: Sequence[Step]) -> Knee:
 
 
 def next_level(steps: Sequence[Step], search: Search) -> int | None:
-    """The level that one subject is to be tried at next; None: its limit is found, or there is none."""
+    """Return the level to try next for one subject; None: its limit is found, or there is none."""
     if not steps:
         return search.start
     if steps[-1].void and not _given_up(steps, steps[-1].level):
@@ -130,7 +130,7 @@ def next_level(steps: Sequence[Step], search: Search) -> int | None:
 
 
 def next_step(steps: Sequence[Step], subjects: Sequence[str], search: Search) -> tuple[str, int] | None:
-    """The subject and the level that come next; None: all limits are found, or the time is over."""
+    """Return the subject and the level that come next; None: all limits are found, or the time is over."""
     if is_over(steps, search):
         return None
     by_subject = {subject: [step for step in steps if step.subject == subject] for subject in subjects}
@@ -146,17 +146,18 @@ def next_step(steps: Sequence[Step], subjects: Sequence[str], search: Search) ->
 
 
 def is_over(steps: Sequence[Step], search: Search) -> bool:
-    """Whether the time of the search is over, for all subjects."""
+    """Return True where the time of the search is over, for all subjects."""
     return sum(step.took_s for step in steps) >= search.time_s
 
 
 def is_found(steps: Sequence[Step], search: Search) -> bool:
-    """Whether the search of one subject came to its own end, and was not cut off by time."""
+    """Return True where the search of one subject ended by itself, and was not cut off by time."""
     return next_level(steps, search) is None
 
 
 def _raised(held: int, ceiling: int, search: Search) -> int | None:
-    """A level above all that held, and below what nobody can measure; None where there is none."""
+    """Return a level above all that held, and below those that can't be measured; None where there
+    is none."""
     if held == 0:
         return None if ceiling <= search.start else search.start
     if held >= search.most:
@@ -170,8 +171,8 @@ def _raised(held: int, ceiling: int, search: Search) -> int | None:
 
 
 def _ceiling(steps: Sequence[Step]) -> int | None:
-    """The lowest level at which those who measure gave in, or the machine never let a step count, with
-    nothing that held there or higher."""
+    """Return the lowest level, with none held there or higher, at which the measuring side reached
+    its limit or every step was void."""
     highest = max((step.level for step in steps if step.held), default=0)
     levels = {step.level for step in steps
               if step.outcome == "bound" or (step.void and _given_up(steps, step.level))}
@@ -179,13 +180,13 @@ def _ceiling(steps: Sequence[Step]) -> int | None:
 
 
 def _given_up(steps: Sequence[Step], level: int) -> bool:
-    """Whether a level was tried as often as it is, and every step was void."""
+    """Return True where a level was tried the largest number of times and every step was void."""
     tried = [step for step in steps if step.level == level]
     return len(tried) >= TRIES_MAX and all(step.void for step in tried)
 
 
 def _is_narrow(told: Sequence[Step], search: Search) -> bool:
-    """Whether enough is known of where the limit is, or that it is below the first step."""
+    """Return True where the limit is known well enough, or known to lie below the first step."""
     held = sum(step.held for step in told)
     broke = len(told) - held
     found = _limit(told)
@@ -204,7 +205,7 @@ def _quantile(told: Sequence[Step], share: float) -> float:
 
 
 def _rung(level: float, search: Search) -> int:
-    """The rung of the ladder that is nearest to a level, within the bounds of the search."""
+    """Return the rung of the ladder that is nearest to a level, within the bounds of the search."""
     between = math.log(search.factor)
     rungs = max(1, math.ceil(between * RUNGS / math.log1p(search.precision)))
     rung = round(math.log(level / search.start) / between * rungs)

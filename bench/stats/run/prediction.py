@@ -1,7 +1,8 @@
-"""Predicted against measured: how far off a model is, cell by cell, and whether that is good enough.
+"""Predicted against measured: a model's error, cell by cell, compared with its goal.
 
-Each measured trial has a predicted twin of the same ticks, so what is compared are pairs. With mᵢ measured
-and pᵢ predicted in the i-th pair of a cell, the error is the geometric mean of the ratios, less 1:
+Each measured trial is compared with the same cell simulated from the same ticks, so the data are pairs. With
+mᵢ measured and pᵢ predicted in the i-th pair of a cell, the error is the geometric mean of the ratios, less
+1:
 
     error = exp( mean ln(pᵢ / mᵢ) ) − 1        with its 95 % t interval between pairs (`intervals`)
 
@@ -10,7 +11,7 @@ outside; `open`, it reaches across, so that more trials would have to decide. Wh
 estimate says more than nothing: it lies **inside** or **outside** the goal (`Compared.standing`), and a model
 of which many lie outside is no good one, however open its verdicts. A goal on latency holds for cells whose
 server was busy for less than `FULL` of the time; above, waiting grows so steeply with load that
-only the knee is foretold.
+only the capacity limit is predicted.
 
 A figure that is lost in one pair has no error: without that pair a model would look better for losing
 updates, or for not foreseeing that a server does.
@@ -38,18 +39,18 @@ from bench.stats.trial.latency import beyond, bin_quantiles
 
 FULL = 0.7
 BEYOND = 10
-"""Updates of each trial that must lie beyond a percentile."""
+"""The least number of updates of each trial beyond a percentile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A figure that is predicted, and how well it should be."""
+    """A figure that is predicted, and its goal."""
 
     name: str
     goal: float | None
     """Largest error, as a share; None: there is no goal."""
     of_latency: bool = False
-    """Whether the goal holds only below `FULL`."""
+    """True where the goal holds only below `FULL`."""
 
 
 QUANTITIES = (
@@ -82,7 +83,7 @@ class Compared:
 
     @property
     def standing(self) -> str:
-        """Where the error lies, one of `STANDINGS`; empty without a goal."""
+        """The position of the error, one of `STANDINGS`; empty without a goal."""
         return standing(self.met, self.error, self.goal)
 
 
@@ -90,12 +91,13 @@ COLUMNS = tuple(each.name for each in fields(Compared))
 INSIDE, OUTSIDE, UNKNOWN = "inside", "outside", "unknown"
 PROVEN = {"yes": "inside with proof", "no": "outside with proof"}
 STANDINGS = (PROVEN["yes"], INSIDE, OUTSIDE, PROVEN["no"], UNKNOWN)
-"""Where an error lies: by its whole interval (with proof), else by its point estimate; `unknown`: it has
-none."""
+"""Positions of an error: by its whole interval (with proof), else by its point estimate; `unknown`:
+it has none."""
 
 
 def figures(trials: pd.DataFrame, distributions: pd.DataFrame) -> pd.DataFrame:
-    """The VALID trials with the quantities that are made from several columns, or from the distribution."""
+    """Return the VALID trials with the quantities that are made from several columns, or from the
+    distribution."""
     valid = trials[trials["verdict"] == "VALID"].copy()
     valid["bytes_per_update"] = valid["bytes_up_per_update"] + valid["bytes_down_per_update"]
     app = distributions[distributions["instant"] == "app"]
@@ -115,9 +117,10 @@ def _p95_ms(app: pd.DataFrame, lost: int) -> float:
 
 
 def pairs(measured: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
-    """One row a pair: the twins of a place in the plan, columns with `_measured` and `_predicted`.
+    """Return one row per pair: the measured and simulated trial of a place in the plan, in columns with
+    `_measured` and `_predicted`.
 
-    Of a place that was measured several times its valid trial counts.
+    Of a place that was measured several times, its valid trial counts.
     """
     keys = ["transport", "clients", "block", "seed"]
     twins = measured.merge(predicted, on=keys, suffixes=("_measured", "_predicted"), validate="one_to_one")
@@ -125,7 +128,7 @@ def pairs(measured: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare(twins: pd.DataFrame, quantities: Sequence[Quantity] = QUANTITIES) -> list[Compared]:
-    """Every quantity of every cell."""
+    """Return every quantity of every cell, compared."""
     rows = []
     cells = dict.fromkeys(zip(twins["transport"].tolist(), twins["clients"].tolist(), strict=True))
     for transport, clients in cells:
@@ -151,7 +154,8 @@ def _compared(transport: str, clients: int, load: float, quantity: Quantity, cel
 
 
 def met(error: Interval, goal: float) -> str:
-    """Whether an error is shown to be within ± the goal."""
+    """Return the verdict on whether an error is within ± the goal: `yes`, `no` or `open`; empty
+    without a goal."""
     if math.isnan(goal):
         return ""
     if math.isnan(error.low):
@@ -162,7 +166,7 @@ def met(error: Interval, goal: float) -> str:
 
 
 def standing(met: str, error: float, goal: float) -> str:
-    """Say where an error lies; empty without a goal."""
+    """Return the position of an error; empty without a goal."""
     if met in PROVEN:
         return PROVEN[met]
     if met != "open":
@@ -173,7 +177,7 @@ def standing(met: str, error: float, goal: float) -> str:
 
 
 def told(standings: Sequence[str]) -> str:
-    """Say how many of these lie where, all four named, and of how many."""
+    """Return a sentence with the number of these in each of the four positions, and of how many."""
     counted = Counter(word for word in standings if word)
     if not counted:
         return "no goal was set"
@@ -196,12 +200,12 @@ def compare_knees(transport: str, load: float, measured: Knee, predicted: Knee) 
 
 
 def table(rows: Sequence[Compared]) -> pd.DataFrame:
-    """`validation.csv`."""
+    """Return `validation.csv`."""
     return pd.DataFrame([astuple(each) for each in rows], columns=list(COLUMNS))
 
 
 def from_table(frame: pd.DataFrame) -> list[Compared]:
-    """The rows of a `validation.csv` that was read."""
+    """Return the rows of a `validation.csv` that was read."""
     words = ("transport", "quantity", "met")
     rows: list[Mapping[str, object]] = frame[list(COLUMNS)].to_dict("records")   # type: ignore[assignment]
     return [Compared(**{name: "" if name in words and value != value else value   # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""How far off a prediction may be: the worst errors of a validation, as a band.
+"""The range of a prediction's error: the worst errors of a validation, as a band.
 
 A model was off by e = predicted / measured − 1 in each cell that was checked, so what it says of another
 may be off as much, from the cell where it was worst one way to the worst other way:
@@ -21,16 +21,16 @@ from collections.abc import Iterable, Sequence
 from bench.stats.run.prediction import Compared
 
 SIDES = ("low", "high")
-"""The two that `truth` gives."""
+"""The two bounds that `truth` gives."""
 
 
 def worst(errors: Iterable[float]) -> tuple[float, float] | None:
-    """The least and the most that predictions were off; None: not checked."""
+    """Return the smallest and the largest error of predictions, as shares; None: not checked."""
     known = [error for error in errors if math.isfinite(error)]
     return (min(0.0, *known), max(0.0, *known)) if known else None
 
 
 def truth(rows: Sequence[Compared], transport: str, quantity: str) -> tuple[float, float] | None:
-    """The least and the most that the truth was, as shares of what was predicted; None: not checked."""
+    """Return the smallest and the largest truth, as shares of the prediction; None: not checked."""
     band = worst(row.error for row in rows if (row.transport, row.quantity) == (transport, quantity))
     return None if band is None else (1 / (1 + band[1]), 1 / (1 + band[0]))

@@ -1,4 +1,4 @@
-"""Why a prediction missed, or could not be judged: from what was measured beside it.
+"""Causes of a prediction's miss or open verdict, from other figures of the same cell.
 
     bytes      the part of them that is furthest off
     CPU        how much trials of the same cell differ; how far the calibration's own trials lie from its fit
@@ -29,16 +29,17 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class FitQuality:
-    """How well costs fit what they were fitted to, as far as it is about a cell."""
+    """The quality of the fit of the costs to the calibration, where it concerns a cell."""
 
     residual_share: float
-    """How far the trials of the calibration lie from the fit (root mean square of the relative errors)."""
+    """Root mean square of the relative errors of the calibration's trials."""
     alike_error: float
     """Fitted ÷ measured − 1 over the calibration's cells with the same feed and payload; NaN: none has."""
 
 
 def why(row: Compared, cell: pd.DataFrame, quality: FitQuality) -> str:
-    """Of a row whose goal was not shown to be met; `cell` holds the cell's pairs."""
+    """Return sentences on the causes of a row whose goal was not shown to be met; `cell` holds the
+    cell's pairs."""
     said = [_width(row, cell)] if row.met == "open" else []
     if row.quantity == "bytes_per_update":
         said.append(_bytes(cell))
@@ -50,8 +51,8 @@ def why(row: Compared, cell: pd.DataFrame, quality: FitQuality) -> str:
 
 
 def furthest_apart(levels: Sequence[float], values: Sequence[float]) -> tuple[float, float, float] | None:
-    """The level of a search whose tries differ most in a figure, and the least and greatest of it; None
-    where none was tried twice."""
+    """Return the level of a search whose tries differ most in a figure, with its least and greatest
+    value; None where no level was tried twice."""
     tries: dict[float, list[float]] = {}
     for level, value in zip(levels, values, strict=True):
         if value > 0 and math.isfinite(value):
@@ -61,7 +62,7 @@ def furthest_apart(levels: Sequence[float], values: Sequence[float]) -> tuple[fl
 
 
 def _width(row: Compared, cell: pd.DataFrame) -> str:
-    """How much of an open verdict is the width of the interval."""
+    """Return a sentence on the width of the interval of an open verdict."""
     if math.isnan(row.interval_low):
         return f"{len(cell)} pair of trials gives no interval."
     spread = _spread(cell, row.quantity)
@@ -71,7 +72,8 @@ def _width(row: Compared, cell: pd.DataFrame) -> str:
 
 
 def _spread(cell: pd.DataFrame, quantity: str) -> float:
-    """How much the error differs between the pairs of a cell, whose ticks are the same in each."""
+    """Return the standard deviation of ln(predicted ÷ measured) between the pairs of a cell; 0 with
+    fewer than two pairs."""
     mine, theirs = (cell[f"{quantity}_{side}"].to_numpy(dtype=np.float64)
                     for side in ("measured", "predicted"))
     both = (mine > 0) & (theirs > 0)
@@ -79,7 +81,7 @@ def _spread(cell: pd.DataFrame, quantity: str) -> float:
 
 
 def _bytes(cell: pd.DataFrame) -> str:
-    """The part of the bytes that differs most."""
+    """Return a sentence on the part of the bytes that differs most."""
     worst, much = "", 0.0
     for direction in DIRECTIONS:
         for part in PARTS:

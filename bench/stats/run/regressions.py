@@ -1,4 +1,4 @@
-"""One run against another: what has become worse, and what of that may be claimed.
+"""One run against another: the figures that have become worse beyond doubt.
 
     for each cell and figure     after ÷ before, by Welch's t between trials (`intervals.unpaired`)
     over all of them             Holm's correction
@@ -34,7 +34,7 @@ FIGURES = (
 SHARES = frozenset({"lost_share"})
 SHARE_LEAST = 0.001
 THRESHOLD = 0.05
-"""A change by less is not called one, however surely it is there."""
+"""A smaller change is not reported as one, however certain it is."""
 TRIALS_LEAST = 2
 
 
@@ -51,10 +51,10 @@ class Change:
     effect: Effect
     """after ÷ before, or after − before (see `Effect.kind`)."""
     vanished: bool = False
-    """Whether the cell had enough valid trials before, and has not now."""
+    """True where the cell had enough valid trials before, and has too few now."""
 
     def verdict(self, threshold: float = THRESHOLD) -> str:
-        """`regressed`, `improved`, `no change`, or `not compared` where there is too little of it."""
+        """`regressed`, `improved`, `no change`, or `not compared` where there are too few trials."""
         if self.vanished or (math.isinf(self.after) and math.isfinite(self.before)):
             return "regressed"
         if not self.effect.assessed:
@@ -74,7 +74,7 @@ class Change:
 
 
 def changes(before: pd.DataFrame, after: pd.DataFrame, labels: Sequence[str]) -> list[Change]:
-    """All figures of all cells that either run has, from the rows of `trials.csv` with their verdicts."""
+    """Return all figures of all cells of either run, from the rows of `trials.csv` with their verdicts."""
     good = [_with_shares(valid(trials)) for trials in (before, after)]
     found: list[Change] = []
     for label in labels:

@@ -1,4 +1,4 @@
-"""When a run has measured enough: `until = "p99 ± 10 %"`.
+"""The rule that ends a run: `until = "p99 ± 10 %"`.
 
 Block after block is measured until, in every cell that the rule names, the interval between trials
 (`intervals`) reaches no further than the share that was asked for:
@@ -30,23 +30,23 @@ Cell = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How narrow the intervals are by now: the worst of all cells."""
+    """The present width of the intervals: the worst of all cells."""
 
     label: str
     clients: int
     reach: float
-    """How far that cell's interval goes beyond its estimate, as a share; +∞ where there is none yet."""
+    """The share by which that cell's interval extends beyond its estimate; +∞ where there is none yet."""
     share: float
-    """What was asked for."""
+    """The share that the rule allows."""
 
     @property
     def reached(self) -> bool:
-        """Whether it is narrow enough."""
+        """Return True where the interval is narrow enough."""
         return self.reach <= self.share
 
 
 def standing(trials: pd.DataFrame, rule: Until, cells: Iterable[Cell]) -> Standing:
-    """The worst of the `cells` that the rule names, from the rows of `trials.csv` so far."""
+    """Return the worst of the `cells` that the rule names, from the rows of `trials.csv` so far."""
     good = valid(trials)
     named = [cell for cell in cells if rule.subject in (None, cell[0]) and rule.clients in (None, cell[1])]
     assert named, "the plan has made sure of it"
@@ -63,7 +63,7 @@ def _reach(good: pd.DataFrame, column: str, label: str, clients: int) -> float:
 
 
 def ended_after(trials: pd.DataFrame, rule: Until, cells: Iterable[Cell], count: int) -> int | None:
-    """The first block, not before number `count`, after which the rule holds; None: none yet."""
+    """Return the first block, not before number `count`, after which the rule holds; None: none yet."""
     cells = list(cells)
     for block in sorted({int(block) for block in trials["block"] if block >= count}):
         if standing(trials[trials["block"] <= block], rule, cells).reached:

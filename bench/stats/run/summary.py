@@ -33,10 +33,10 @@ from bench.stats.trial.bytes import DIRECTIONS, PARTS
 from bench.stats.trial.latency import BEYOND_CELL, PERCENTILES, SHARED_SHARE_MAX, beyond
 
 REACH_MOST = 0.25
-"""A percentile that is known less well is not printed, but for the median."""
+"""The largest error with which a percentile is printed; the median is printed in any case."""
 ALWAYS = "p50"
 DEVIATIONS = 1.96
-"""From the middle to the bounds of a 95 % interval."""
+"""Standard deviations from the middle to the bounds of a 95 % interval."""
 COUNTS = ("updates_due", "delivered", "late", "conflated", "lost", "duplicate")
 FIGURES = (
     "latency_mean_ms", "latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "latency_p999_ms",
@@ -44,7 +44,7 @@ FIGURES = (
     "requests_per_update", "bytes_up_per_update", "bytes_down_per_update", "server_cpu_us_per_update",
     "server_rss_bytes_per_client", "server_cpu_above_idle_us_per_update",
 )
-"""The figures that a reader looks for first, in the order in which they stand in `summary.csv`."""
+"""The figures that a reader looks for first, in the order of `summary.csv`."""
 SERVER = tuple(name for name in server_costs.COLUMNS if name not in (
     *FIGURES, "server_user_cores", "server_system_cores"))
 FURTHER = (
@@ -70,20 +70,21 @@ FEW_VALUES = "few_values"
 
 
 def few_values(row: pd.Series, figure: str) -> tuple[float, ...]:
-    """Return the trials' own figures of a cell that has few of them; of others none."""
+    """Return the trials' own figures of a cell that has few of them; otherwise none."""
     known = row.attrs.get(FEW_VALUES, {})
     return tuple(known.get(f"{row['transport']}/{row['clients']}/{figure}", ()))
 
 
 def bounds(figure: str) -> tuple[str, str]:
-    """The columns of a figure's interval: `latency_p50_ms` has `latency_p50_low_ms` and `…_high_ms`."""
+    """Return the columns of a figure's interval: `latency_p50_ms` has `latency_p50_low_ms` and
+    `…_high_ms`."""
     unit = next(unit for unit in UNITS if figure.endswith(unit))
     stem = figure.removesuffix(unit)
     return f"{stem}_low{unit}", f"{stem}_high{unit}"
 
 
 def columns() -> list[str]:
-    """The columns of `summary.csv`, in their order."""
+    """Return the columns of `summary.csv`, in their order."""
     pairs = [name for figure in BOUNDED for name in bounds(figure)]
     return [
         "transport", "clients", "trials", "valid_trials", *COUNTS, *FIGURES, *pairs,
@@ -94,9 +95,9 @@ def columns() -> list[str]:
 
 
 def summarise(trials: pd.DataFrame, order: Sequence[str] = ()) -> pd.DataFrame:
-    """The cells of a run from its trials (the rows of `trials.csv`, with `verdict`).
+    """Return the cells of a run from its trials (the rows of `trials.csv`, with `verdict`).
 
-    `order` names the transports in the order in which they are to stand; others follow by name.
+    `order` names the transports in the order of the rows; others follow by name.
     """
     rows = []
     labels = sorted(set(trials["transport"]) - set(order)) if len(trials) else []
@@ -113,7 +114,8 @@ def summarise(trials: pd.DataFrame, order: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def cell_interval(trials: pd.DataFrame, figure: str) -> Interval:
-    """A figure of a cell from its valid trials; a percentile only where enough lies beyond it."""
+    """Return a figure of a cell from its valid trials; a percentile only where enough updates lie
+    beyond it."""
     if len(trials) == 0 or figure not in trials:
         return Interval(math.nan, math.nan, math.nan, 0)
     values = trials[figure].to_numpy(dtype=np.float64)
@@ -131,8 +133,8 @@ def cell_interval(trials: pd.DataFrame, figure: str) -> Interval:
 
 
 def percentile_reach(trials: pd.DataFrame, figure: str) -> float:
-    """How well a percentile of a cell is known from ticks, clients and trials, as a share; NaN where a trial
-    does not say it."""
+    """Return the error of a cell's percentile from ticks, clients and trials, as a share; NaN where
+    a trial does not record it."""
     column = f"latency_{_percentile(figure)}_error_share"
     if column not in trials:
         return math.nan
@@ -145,7 +147,8 @@ def percentile_reach(trials: pd.DataFrame, figure: str) -> float:
 
 
 def highest_percentile(trials: pd.DataFrame) -> float:
-    """The highest percentile of latency of a cell that may be printed, as a share; 0 where none may."""
+    """Return the highest percentile of latency of a cell that may be printed, as a share; 0 where
+    none may."""
     for name, level in sorted(PERCENTILES.items(), key=lambda each: -each[1]):
         if not math.isnan(cell_interval(trials, f"latency_{name}_ms").estimate):
             return level / 1000
@@ -153,7 +156,7 @@ def highest_percentile(trials: pd.DataFrame) -> float:
 
 
 def _percentile(figure: str) -> str | None:
-    """The percentile that a figure is; None: it is none."""
+    """Return the percentile that a figure is; None: it is none."""
     return next((name for name in PERCENTILES if figure.endswith(f"latency_{name}_ms")), None)
 
 
@@ -162,17 +165,19 @@ def _unknown(count: int) -> Interval:
 
 
 def _widened(found: Interval, reach: float) -> Interval:
-    """An interval that goes at least so far either way, as a share; none stays none."""
+    """Return an interval that extends at least this far either way, as a share; a missing one stays
+    missing."""
     return replace(found, low=min(found.low, found.estimate / (1 + reach)),
                    high=max(found.high, found.estimate * (1 + reach)))
 
 
 def further_client(trials: pd.DataFrame) -> Interval:
-    """Server memory that each further client takes, in bytes, from the valid trials of one transport: how
-    much more it has grown at the largest client count than at the smallest, by block, for each client
-    between the two. What it takes once, and what its tape takes, is in both and cancels.
+    """Return the server memory that each further client takes, in bytes, from the valid trials of one
+    transport.
 
-    NaN with one client count.
+    It is the difference in memory growth between the largest and the smallest client count, by block,
+    divided by the difference in clients. Fixed memory and that of the tape (the ticks a server still
+    holds) are in both and cancel. NaN with one client count.
     """
     good = valid(trials)[["block", "clients", "server_rss_bytes_per_client"]]
     grown = good.assign(bytes=good["server_rss_bytes_per_client"] * good["clients"]).pivot_table(
@@ -184,7 +189,7 @@ def further_client(trials: pd.DataFrame) -> Interval:
 
 
 def valid(trials: pd.DataFrame) -> pd.DataFrame:
-    """The trials that may enter a figure."""
+    """Return the trials that may enter a figure."""
     return trials[trials["verdict"] == "VALID"]
 
 
@@ -215,7 +220,7 @@ def _cell(label: str, clients: int, trials: pd.DataFrame) -> dict[str, Any]:
 
 
 def _system_share(good: pd.DataFrame) -> float:
-    """The kernel's share of the server's CPU, over all trials of a cell."""
+    """Return the kernel's share of the server's CPU, over all trials of a cell."""
     user_s, system_s = (
         float((good[f"server_{part}_cores"] * good["measure_s"]).sum()) for part in ("user", "system")
     )

@@ -11,8 +11,8 @@ chapter 13, for the quantiles): what has the least in fewer than `NEVER` of the 
 more than one is left there is a tie. Digits of a figure end where its band begins.
 
 Known weakness: that costs and errors of two transports have nothing in common is an assumption; a machine
-that is slow makes all of them dearer, so a comparison is more certain than is said. What no validation has
-seen (more clients, other rates, a real network) is in no band.
+that is slow makes all of them more expensive, so a comparison is more certain than is said. What no
+validation has seen (more clients, other rates, a real network) is in no band.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from bench.stats.trial.arrays import Floats
 DRAWS = 2000
 SEED = 1
 NEVER = 0.05
-"""What is the least in a smaller share of the draws is no candidate."""
+"""A transport that is the least in a smaller share of the draws is no candidate."""
 SIGMAS = 1.96
 LEAST_TRUTH = 0.05
-"""A validation's error is taken to be off by no more than this and its inverse: 1 + e stays above 0."""
+"""A validation's error is limited to this factor and its inverse, so that 1 + e stays above 0."""
 
 Error = tuple[float, float, float]
 """An error of a validation with its interval (NaN: none)."""
 
 
 def generator(*words: str) -> np.random.Generator:
-    """Return a generator that the words alone decide, so that a report is the same each time."""
+    """Return a generator that depends on the words alone, so that a report is the same each time."""
     return np.random.default_rng([SEED, *(byte for word in words for byte in word.encode())])
 
 
@@ -75,7 +75,7 @@ def least_shares(draws: Mapping[str, Floats]) -> dict[str, float]:
 
 
 def candidates(shares: Mapping[str, float]) -> list[str]:
-    """Return those that no band beats, the likeliest first; more than one: a tie."""
+    """Return the candidates that no band excludes, the likeliest first; more than one: a tie."""
     ranked = sorted(shares, key=lambda name: -shares[name])
     return [name for place, name in enumerate(ranked) if not place or shares[name] >= NEVER]
 
@@ -89,7 +89,8 @@ def digits(value: float, low: float, high: float) -> int:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A figure with so many significant digits, without an exponent; `lost` for +∞, an en dash for NaN."""
+    """Return a figure with this number of significant digits, without an exponent; `lost` for +∞, an
+    en dash for NaN."""
     if math.isnan(value):
         return "–"
     if math.isinf(value):
