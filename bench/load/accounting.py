@@ -20,7 +20,7 @@ from bench.measure.recording import Rows
 
 
 class Accounting:
-    """What each client is owed, and what has come of it.
+    """The updates that each client is owed, and those that have arrived.
 
     Clients are numbered `apart` from each other, as in a worker that has every second one.
 
