@@ -13,10 +13,10 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psutil
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 
 @dataclass
@@ -55,20 +55,34 @@ def no_proxy() -> None:
         del os.environ[name]
 
 
-MEASURING = ("cli", "experiment")
-"""The folders whose tests run whole commands; some of these measure, and would wait for each other."""
+PURE = (
+    "audit", "output", "records", "report", "scenario", "simulation", "stats", "wire", "test_bursts.py",
+    "test_clock.py", "test_errors.py", "test_layout.py", "test_notebooks.py",
+)
+"""The folders and files whose tests measure nothing and hold no lock of the machine."""
 
 
-@pytest.hookimpl(tryfirst=True)   # before the groups are read
+def _is_pure(path: str) -> bool:
+    """Return whether a test's file, as a path from the project's root, is one of `PURE`."""
+    return path.split("/")[1] in PURE
+
+
+class TwoGroups(LoadScopeScheduling):
+    """Gives one worker all tests that start processes, and the other one the rest, file by file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return path if _is_pure(path) else "processes"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> TwoGroups:
+    """Let `-n 2` schedule by these groups."""
+    return TwoGroups(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that start processes first, as one group; every other file is a group of its own."""
-    def starts_processes(item: pytest.Item) -> bool:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        return folder in MEASURING or item.get_closest_marker("process") is not None
-
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("process" if starts_processes(item) else str(item.path)))
-    items.sort(key=starts_processes, reverse=True)
+    """Put the tests that start processes first, since they take the longest."""
+    items.sort(key=lambda item: _is_pure(item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(scope="session", autouse=True)
