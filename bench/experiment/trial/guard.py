@@ -18,7 +18,7 @@ things:
 As a subreaper it inherits orphans, so it also finds a daemon with a session of its own.
 
 Known weakness: kill -9 of the guard itself. The project's own processes end in that case (they set
-`PR_SET_PDEATHSIG`) and at the end of the runner (they watch a control socket to it, see `bench.lifeline`); a
+`PR_SET_PDEATHSIG`) and at the end of the runner (they watch a control socket to it, see `lifeline`); a
 user's own server would survive. Systems other than Linux have neither subreapers nor /proc, so only the
 command's process group is ended there.
 """
