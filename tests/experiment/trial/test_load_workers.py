@@ -74,7 +74,8 @@ def test_the_records_of_two_workers_make_one_whole(tmp_path: Path) -> None:
     assert list(clients["client"]) == list(range(CLIENTS))
     assert record.load["users_at_t0"] == record.load["users_at_t1"] == CLIENTS
     assert record.load["deliveries"] == len(rows)
-    assert len(rows) <= record.server_counts["deliveries"]   # what comes after a client's goodbye is not recorded
+    # What comes after a client's goodbye is not recorded.
+    assert len(rows) <= record.server_counts["deliveries"]
     assert [each["users_at_t1"] for each in record.load["workers"]] == [3, 2]
     assert rows["app_ns"].is_monotonic_increasing
     assert not rows.duplicated(["client", "index"]).any()
