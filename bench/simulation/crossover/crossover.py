@@ -59,7 +59,7 @@ PRECISION = 1.002
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """How many ticks a poll may find."""
+    """The limits on the number of ticks that one poll may find."""
 
     in_one: float = math.inf
     """Ticks of its subscription, on average, that nearly always fit into one answer."""
@@ -98,16 +98,16 @@ class Subject:
 
     @property
     def has_interval(self) -> bool:
-        """Whether how often it asks is free."""
+        """True if the subject polls at an interval, which can then be chosen."""
         cycle: Cycle = transports.part(self.transport, "model").cycle(self.options)
         return cycle.interval_s > 0
 
     def asking_every(self, interval_s: float) -> Subject:
-        """The same at another interval."""
+        """Return this subject with another polling interval."""
         return replace(self, options=self.options.model_copy(update={"interval_s": interval_s}))
 
     def ends(self, demand: Demand, rtt_s: float) -> tuple[Subject, Subject]:
-        """The same as cheap and quick, and as dear and slow, as it may be by its bounds."""
+        """Return this subject with its costs and its feed delay at both ends of their bounds: low, high."""
         def cpu(costs: Costs) -> float:
             return client_cores(replace(self, costs=costs), demand, rtt_s)
 
@@ -147,7 +147,7 @@ class Offer:
 
     @property
     def possible(self) -> bool:
-        """Whether it does what is asked."""
+        """True if the transport meets the request."""
         return not self.why_not
 
 
@@ -171,7 +171,10 @@ def cores(forecast: Forecast, clients: float) -> float:
 
 
 def calm_cores(subject: Subject, demand: Demand, rtt_s: float, clients: float) -> float:
-    """The same without any wait: a client's share where it is alone, times so many."""
+    """Return the CPU, in cores, of a worker with `clients` clients where nothing waits.
+
+    It is the first client's share plus that of each further client (`client_cores`).
+    """
     subject = replace(subject, costs=subject.costs.crowded(clients))
     alone = cores(subject.forecast(demand, rtt_s, 1), 1)
     return alone + (clients - 1) * client_cores(subject, demand, rtt_s)
@@ -224,7 +227,10 @@ def at_budget(subject: Subject, demand: Demand, rtt_s: float, budget_s: float) -
 
 def cheapest(subject: Subject, demand: Demand, rtt_s: float, budget_s: float, full_at: float,
              counts: Sequence[int], prices: Prices | None) -> dict[int, Offer]:
-    """What the subject takes to keep the budget, for each count of clients."""
+    """Return the cheapest offer that keeps every update within `budget_s`, by count of clients.
+
+    Where the subject can't keep it, the offers say why (`Offer.why_not`).
+    """
     asking = at_budget(subject, demand, rtt_s, budget_s)
     if asking is None or asking.forecast(demand, rtt_s, 1).latency_worst_s > budget_s:
         return dict.fromkeys(counts, refused("latency"))
@@ -239,7 +245,8 @@ def cheapest(subject: Subject, demand: Demand, rtt_s: float, budget_s: float, fu
 
 def freshest(subject: Subject, demand: Demand, rtt_s: float, workers: int, full_at: float, clients: int,
              prices: Prices | None) -> Offer:
-    """What the subject gives on so many workers, at the shortest interval that they can bear."""
+    """Return the offer of `workers` workers for `clients` clients, at the shortest interval that the workers
+    can sustain."""
     each = clients / min(workers, clients)
 
     def fits(asking: Subject) -> bool:
@@ -291,14 +298,18 @@ class Field:
     """The budget; NaN where the freshest is asked for."""
     offers: Mapping[str, Offer]
     spans: Mapping[str, tuple[Offer, Offer]]
-    """The same with the costs at either end of their intervals."""
+    """The offers with the costs at the low and at the high end of their intervals, by label."""
     truths: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     """Of each, how far off its model was (`Subject.truths`)."""
     worker_month: float = 0.0
     """Price of a worker."""
 
     def figure(self, offer: Offer) -> float:
-        """What the offers are compared by: the lower the better."""
+        """Return the figure by which offers are compared (lower is better).
+
+        It is the excess age in seconds for the freshest; for the cheapest the price a month, or CPU cores
+        where nothing has a price.
+        """
         if self.asked == "freshest":
             return offer.age_excess_s
         return offer.cores if math.isnan(offer.price) else offer.price
@@ -315,14 +326,16 @@ class Field:
                 if value <= standing[0][0] * (1 + margin) or not self._separates(standing[0][1], label)]
 
     def _separates(self, first: str, other: str) -> bool:
-        """Whether two figures are further apart than what both may be off together."""
+        """Return whether two figures differ by more than their combined uncertainty."""
         value, further = (self.figure(self.offers[label]) for label in (first, other))
         up, down = self._spread(first)[1], self._spread(other)[0]
         return math.log(further / value) > math.hypot(up, down) if value > 0 else further > value
 
     def _spread(self, label: str) -> tuple[float, float]:
-        """How far the truth of its figure may be below and above, as logarithms; what can't be done at an end
-        is not in it."""
+        """Return how far the true figure may lie below and above the predicted one, as logarithms.
+
+        An offer that is impossible at an end of the costs' intervals is left out.
+        """
         value = self.figure(self.offers[label])
         ends = [self.figure(each) for each in self.spans[label] if each.possible]
         if value <= 0:
@@ -357,8 +370,11 @@ class Field:
         return value * math.exp(-down), math.inf if math.inf in found else value * math.exp(up)
 
     def known(self, margin: float) -> bool:
-        """Whether the answer hangs on nobody who may be unable: none of the best, and nobody who may come
-        near them if it is able."""
+        """Return whether the answer is the same wherever the costs lie within their intervals.
+
+        It is not known if one of the best may turn out to be impossible, or if one that is impossible as
+        calibrated may turn out to be possible and as good as the best.
+        """
         best = self.best(margin)
         unable = [label for label, each in self.offers.items() if not each.possible]
         able = [low for label in unable if (low := self.span(label)[0]) < math.inf]
@@ -389,8 +405,11 @@ def fields(asked: Crossover, demand: Demand, subjects: Sequence[Subject], full_a
 
 def thrice(asked: Crossover, subject: Subject, demand: Demand, rtt_s: float, budget_s: float, full_at: float,
            prices: Prices | None) -> list[dict[int, Offer]]:
-    """What the subject takes or gives for each count of clients (with no budget it is the freshest): as
-    calibrated, and with its costs at their cheap and at their dear end."""
+    """Return the subject's offers by count of clients, three times: with the costs as calibrated, at the low
+    end and at the high end of their intervals.
+
+    A `budget_s` of NaN asks for the freshest offers, any other for the cheapest.
+    """
     def offers(one: Subject) -> dict[int, Offer]:
         if math.isnan(budget_s):
             return {clients: freshest(one, demand, rtt_s, asked.workers, full_at, clients, prices)

@@ -102,7 +102,7 @@ class Crossing:
         return list(crossover.fields(self.asked, self.demand, self.subjects, table.full_at, table.prices))
 
     def chosen(self, fields: Sequence[Field]) -> list[tuple[Field, Subject]]:
-        """What is to be checked: fields spread over the map, each with all transports that can."""
+        """Return the fields to check, spread over the map, each with every possible transport."""
         small = [each for each in fields if each.asked == "cheapest"
                  and all(self._is_small(each, offer) for offer in each.offers.values() if offer.possible)
                  and sum(offer.possible for offer in each.offers.values()) > 1]
@@ -116,7 +116,7 @@ class Crossing:
         return each <= self.asked.checked_clients and self._measure_s(field, offer) > 0
 
     def _measure_s(self, field: Field, offer: Offer) -> float:
-        """How long a check lasts; 0: it would be too much work."""
+        """Return the simulated seconds that a check measures; 0 if it would be too much work."""
         each = math.ceil(field.clients / offer.workers)
         asking = 0.0 if math.isnan(offer.interval_s) else 1 / offer.interval_s
         left_s = JOBS_MOST / each / (field.rate_per_s + asking) - 3 * _late_after_s(field)
