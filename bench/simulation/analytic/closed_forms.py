@@ -95,7 +95,8 @@ class Subject:
                 wanted or self.demand, self.sizes, clients, 1.0, station)
 
     def load_ends(self, clients: float, found: Forecast) -> tuple[float, float]:
-        """The same with the costs at the cheap and at the expensive end of their intervals."""
+        """Return the load of a worker, as a share of a core, with the costs at the low and at the high end of
+        their intervals."""
         case = self.case
         costs, unshared = case.calibrated.world_costs, 0.0
         if found.updates_per_s > 0:
@@ -117,13 +118,15 @@ class Subject:
 
     @property
     def has_times(self) -> bool:
-        """Whether forms say how long an update takes: bursts make a push wait, which none foresees; polls
-        wait for their instants, whatever comes."""
+        """True if closed forms give the latency of an update.
+
+        No form covers a push that waits because of bursts. Polls wait for their instants, whatever comes.
+        """
         return not moves(self.case) or not shards.cycle(self.case).pushes
 
     @property
     def asked(self) -> Demand:
-        """What clients want at the rate that was asked for; of a feed without one, what was drawn."""
+        """The demand of the clients at the requested rate; for a replayed feed, at the drawn rate."""
         feed, drawn = self.case.scenario.feed, self.demand.ticks_per_s
         scale = 1.0 if feed.schedule == "replay" else feed.rate_per_s / drawn
         return replace(self.demand, rate_per_s=scale * self.demand.rate_per_s, feed_per_s=scale * drawn)
@@ -143,7 +146,7 @@ class Subject:
 
 
 def demand(case: Case, rate_per_s: float) -> Demand:
-    """What the clients want of a feed of so many ticks a second."""
+    """Return the demand of the clients on a feed of `rate_per_s` ticks a second."""
     scenario = case.scenario
     symbols = len(shards.schedule(case).symbols)
     of_each = min(scenario.load.symbols_per_client or symbols, symbols)
@@ -162,7 +165,7 @@ def drawn_per_s(case: Case) -> float:
 
 
 def moves(case: Case) -> bool:
-    """Whether the feed's rate does."""
+    """Return whether the rate of the feed changes over time."""
     return case.scenario.feed.schedule in MOVING
 
 
@@ -229,7 +232,7 @@ def _rows(subject: Subject, counts: Sequence[int]) -> Iterator[tuple[object, ...
 
 
 def _cell(subject: Subject, clients: int, workers: int) -> dict[str, float]:
-    """What the forms say of a cell."""
+    """Return the values of the closed forms for a cell, by the names of `OF_A_CELL`."""
     each = clients / workers
     found = subject.forecast(each)
     case = subject.case
@@ -250,7 +253,7 @@ def _cell(subject: Subject, clients: int, workers: int) -> dict[str, float]:
 
 def _planned(subject: Subject, counts: Sequence[int], workers: Mapping[tuple[str, int], int]
              ) -> Iterator[tuple[object, ...]]:
-    """How late updates are with the workers of the capacity plan; nothing where no form says."""
+    """Yield the rows of the latency with the capacity plan's workers; none where no closed form holds."""
     label = subject.case.planned.subject
     for clients in counts:
         needed = workers.get((label, clients))
@@ -263,6 +266,6 @@ def _planned(subject: Subject, counts: Sequence[int], workers: Mapping[tuple[str
 
 
 def _mean_net(net: Net) -> Net:
-    """The same without jitter, with what it adds on average."""
+    """Return the network without jitter, and with the mean of the jitter added to its delays."""
     added_s = net.jitter_s / (2 if net.jitter == "uniform" else 1)
     return replace(net, up_s=net.up_s + added_s, down_s=net.down_s + added_s, jitter_s=0.0)

@@ -61,7 +61,7 @@ CROWD_ROUNDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What clients want of the feed."""
+    """The demand of the clients on the feed."""
 
     rate_per_s: float
     """Updates a second of what one client subscribes to."""
@@ -72,7 +72,7 @@ class Demand:
     feed_per_s: float | None = None
     """Ticks a second of the whole feed; None: clients subscribe to all of it."""
     regular: bool = False
-    """Whether ticks are equally far apart; else they are a Poisson process."""
+    """True: ticks are equally far apart. False: they are a Poisson process."""
     mode: Mode = "every"
 
     @property
@@ -83,7 +83,7 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What one server and its clients come to, by the closed forms."""
+    """The figures of one server and its clients, by the closed forms."""
 
     latency_mean_s: float
     age_excess_s: float
@@ -205,12 +205,15 @@ class _System:
         return left / each if each > 0 else math.inf if left else 0.0
 
     def filled(self, target: float) -> _System:
-        """The same with the costs of a server that is so busy."""
+        """Return this system with the costs of a server that is busy for a share `target` of the time."""
         most = self.clients_max(target)
         return self.cooled(most, 1 - target) if math.isfinite(most) else self
 
     def cooled(self, clients: float, asleep: float | None = None) -> _System:
-        """The same with the costs of a server that sleeps now and then: for a share `asleep` of the time."""
+        """Return this system with the costs of a server that sleeps for a share `asleep` of the time.
+
+        By default that is the share that its work leaves.
+        """
         costs, demand = self.costs, self.demand
         if not (costs.wake_s or costs.cold_share):
             return self
@@ -247,7 +250,7 @@ class _System:
                        connection_s=costs.connection_s * longer)
 
     def read_by(self, station: Station, clients: float) -> _System:
-        """The same with a load client."""
+        """Return this system with the delays of a load client, itself a queue."""
         jobs, load, server_s = self.jobs, self.load(clients), self.server_s(clients)
         own_s = station.answer_s + station.update_s
         if self.cycle.pushes or self.cycle.parks:
@@ -263,7 +266,7 @@ class _System:
 
     @property
     def cycle(self) -> Cycle:
-        """What its clients do again and again."""
+        """The repeated steps of a client."""
         cycle: Cycle = self.model.cycle(self.options)
         return cycle
 
@@ -274,7 +277,7 @@ class _System:
 
     @property
     def jobs(self) -> Jobs:
-        """What the server's jobs take."""
+        """The CPU seconds of each of the server's jobs."""
         costs = self.costs
         return Jobs(
             costs.tick_s, costs.request_s + costs.connection_s * self.cycle.new_connection, costs.answer_s,
@@ -285,7 +288,7 @@ class _System:
         return float(self.model.server_s(self.options, self.load(clients), self.jobs, self.round_trip_s))
 
     def load(self, clients: float) -> Load:
-        """What the server has to do."""
+        """Return the load of a server with `clients` clients."""
         demand = self.demand
         return Load(clients, demand.rate_per_s, demand.ticks_per_s, demand.regular, self.fresh)
 
@@ -303,7 +306,10 @@ class _System:
         return self.net.up_s + self.net.down_s + self.seen_s + self.read_s + self.opening_s
 
     def last_s(self, clients: float) -> float:
-        """The same without any wait, on the last place."""
+        """Return the seconds until the server has sent the last update of a fan-out or of an answer.
+
+        Nothing waits.
+        """
         jobs, demand = self.jobs, self.demand
         if self.cycle.pushes or self.cycle.parks:
             turns = max(clients * demand.rate_per_s / demand.ticks_per_s, 1.0)
@@ -333,7 +339,7 @@ class _System:
         return load.heard(ticks) / (ticks * load.share) if math.isfinite(ticks) else 1.0
 
     def rates(self, delay_s: float, gap_s: float, messages: float = 1.0) -> dict[str, float]:
-        """What one client does in a second on average, by the names of `traffic`."""
+        """Return the mean counts of one client per second, by the names of `traffic`."""
         demand, cycle = self.demand, self.cycle
         conflated = 0.0
         if demand.mode == "latest":
