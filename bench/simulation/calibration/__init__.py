@@ -1,4 +1,4 @@
-"""What work costs a server on this machine.
+"""The CPU costs of a server's work on this machine, fitted to measured trials.
 
 Modules, in reading order:
 

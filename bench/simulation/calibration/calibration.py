@@ -89,7 +89,8 @@ def calibrate(
 
 
 def left_out(asked: Mapping[str, Kind | None], observations: Sequence[Observation]) -> list[str]:
-    """Who is not among the costs, and why, a sentence each; `asked` is what runs were to measure."""
+    """Return one sentence for each kind that has no costs, with the reason; `asked` are the kinds that the
+    runs were to measure, by name."""
     found = []
     for name, kind in asked.items():
         mine = [each for each in observations if each.kind == kind]
@@ -125,7 +126,10 @@ def _weighed(mine: Sequence[Observation], spacing: Estimate) -> Estimate:
 
 
 def _of_kind(kind: Kind, mine: Sequence[Observation], known: Parts) -> Calibrated:
-    """What one kind shows; `known` is what it can't (`cold`, `base`, `socket`)."""
+    """Return the costs of one kind; `known` are those that its trials can't show.
+
+    Those are `cold`, `base` and `socket`.
+    """
     cold_share = known["cold"]
     standing = {name: cost for name, cost in known.items() if name != "cold"}
     stretches = [stretch for each in mine for stretch in each.stretches(cold_share.value)]
@@ -162,7 +166,10 @@ def _station(mine: Sequence[Observation], costs: Parts) -> Parts:
 
 
 def _with_bytes(costs: Parts, mine: Sequence[Observation]) -> Estimate:
-    """What an update of the smallest cell's length takes the load client: a station counts no bytes."""
+    """Return the load client's seconds per update of the smallest cell's length.
+
+    A station has no cost per byte.
+    """
     update, byte, smallest = costs["update"], costs["byte"], _smallest(mine)
     length = sum(each.counts["payload_bytes"] for each in smallest) / max(
         sum(each.counts["updates"] for each in smallest), 1)
@@ -179,13 +186,16 @@ def _share(part: Estimate, whole: Estimate) -> Estimate:
 
 
 def _crowded(each: Observation, crowd_share: float) -> float:
-    """How many times as long a request and an answer of a trial take as in the stated crowd."""
+    """Return the factor on a trial's requests and answers relative to the crowd that costs are stated for."""
     return max(1 + crowd_share * crowding(each.cell.clients), LEAST_CROWDED)
 
 
 def _split(mine: Sequence[Observation], costs: Parts, cold_share: float, crowd_share: float
            ) -> tuple[Estimate, Estimate]:
-    """What an exchange takes, as request and answer. A tick that is alone finds the server cold."""
+    """Return the cost of an exchange, split into request and answer.
+
+    A tick that is alone finds the server cold.
+    """
     exchange = costs["exchange"]
     if mine[0].cycle.pushes:
         return Estimate(0.0), exchange
@@ -304,7 +314,10 @@ def _mean(mine: Sequence[Observation], value: Callable[[Observation], float],
 
 
 def _cells(mine: Sequence[Observation], server: Fit, load: Fit) -> list[Fitted]:
-    """What was fitted to, by cell; idle stretches are in the fit and in no cell."""
+    """Return the cells that the costs were fitted to.
+
+    Idle stretches are part of the fit, but of no cell.
+    """
     of_server = iter(server.fitted_cpu_s)
     rows: list[tuple[Observation, float, float]] = []
     for each, of_load in zip(mine, load.fitted_cpu_s, strict=True):

@@ -1,6 +1,6 @@
-"""How dear or cheap work may be by its costs' intervals: what a comparison must hold at both ends of.
+"""The costs at the low and at the high end of their intervals; a comparison must hold at both.
 
-    costs + their 95 % bounds + what a client asks for ─► Costs at the cheap end, Costs at the dear end
+    costs + their 95 % bounds + what a client asks for ─► Costs at the low end, Costs at the high end
 
 A client's CPU is a sum of terms, count · cost, each with an interval. Their errors are taken as independent,
 so that the sum's reach is the root of the sum of squares (JCGM 100:2008, equation 10), and each cost goes

@@ -38,15 +38,15 @@ from bench.scenario.fields import Table
 from bench.simulation.engine.inputs import Costs, Net, Station
 
 MOST_S = 60.0
-"""What is dearer or further can only be a slip."""
+"""The largest cost or delay that is accepted; a larger one is taken for a mistake."""
 NEEDED = {
     "costs": ("tick_s", "request_s", "answer_s", "update_s", "byte_s", "connection_s", "base_share",
               "socket_share"),
     "net": ("up_s", "down_s", "feed_s"),
     "station": ("wake_s", "answer_s", "update_s"),
 }
-"""What each kind must have: a number that is missing is not 0. Those that came later are: a file without them
-holds them in the others."""
+"""The numbers that each kind must have: a missing one is not 0. Numbers that were added later may be
+missing, and are then 0: a file without them has them included in the others."""
 REFERENCE = shipped.path("results/reference-costs.json")
 
 
@@ -65,7 +65,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What has costs of its own."""
+    """A combination of transport, TLS and compression, which has costs of its own."""
 
     transport: str
     """The transport's folder."""
@@ -85,7 +85,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What was measured together: the conditions that a validation must not meet again."""
+    """The conditions of trials that were measured together; a validation must not use them again."""
 
     transport: str
     options: dict[str, Any]
@@ -131,7 +131,7 @@ class Calibrated:
     residual_share: float = math.nan
     """Root mean square of the trials' relative errors of server CPU."""
     load_residual_share: float = math.nan
-    """The same of the load client's."""
+    """Root mean square of the trials' relative errors of the load client's CPU."""
 
     @property
     def world_costs(self) -> Costs:

@@ -39,7 +39,7 @@ from bench.simulation.calibration.costs import Estimate
 Floats = npt.NDArray[np.float64]
 
 TERMS = ("base", "exchange", "wake", "tick", "crowd", "connection", "update", "byte", "socket")
-"""What CPU is spent on, in the order in which each is given what could be several's."""
+"""The terms that CPU is spent on. CPU that several terms could explain goes to the first of them."""
 FLOOR_CORES = 0.005
 """Added to a stretch's CPU where it weighs the stretch."""
 ROUNDS = 4
@@ -62,7 +62,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What the stretches say."""
+    """The costs that fit the stretches best."""
 
     costs: dict[str, Estimate]
     """CPU seconds by the names of `TERMS`; 0 with NaN bounds where a term could not be told apart."""

@@ -43,7 +43,7 @@ NS = 1e9
 
 @dataclass(frozen=True, slots=True)
 class Instants:
-    """What the instants of one trial say; NaN where they say nothing."""
+    """The delays that the instants of one trial show; NaN where they show none."""
 
     first_s: float = math.nan
     spacing_s: float = math.nan
@@ -54,7 +54,7 @@ class Instants:
     alone: int = 0
     """Ticks that were alone."""
     cold_share: float = math.nan
-    """How much slower the fan-outs of a cold server are, as a share."""
+    """Additional time of a cold server's fan-outs, as a share of a warm one's."""
 
 
 def instants(trial: TrialArrays, asks_again: bool = False) -> Instants:

@@ -1,4 +1,4 @@
-"""What measured trials say about costs: counts, CPU and instants, read from a run's records.
+"""The data of measured trials that costs are fitted to: counts, CPU and instants, from a run's records.
 
     manifest.json ─► feed, options ─┐
     trial.json ─► CPU by process ───┼─► Observation: one VALID trial
@@ -70,7 +70,7 @@ class Observation:
 
     @property
     def waits(self) -> bool:
-        """Whether clients wait for ticks, and ask for nothing meanwhile."""
+        """True if clients wait for ticks, and ask for nothing meanwhile."""
         return self.cycle.pushes or self.cycle.parks
 
     @property
@@ -80,8 +80,11 @@ class Observation:
 
     @property
     def kept(self) -> float:
-        """What is left of that, on average over the work that follows: all of it in a fan-out. A parked
-        client's next request comes behind one, so about three quarters through; polls come at any time."""
+        """The share of that coldness which remains, on average over the work that follows.
+
+        All of it remains in a fan-out. A parked client's next request comes behind a fan-out, so about three
+        quarters through; polls come at any time.
+        """
         busy_s = self.server_cpu_s / max(self.wakeups, 1)
         if self.cycle.pushes:
             return 1.0
@@ -134,7 +137,7 @@ def observe(run: Path) -> list[Observation]:
 
 
 def kinds_asked(manifests_read: Sequence[Mapping[str, Any]]) -> dict[str, Kind | None]:
-    """What runs were to measure, by what it is called; None for a server of the user's own."""
+    """Return the kinds that runs were to measure, by name; None for a server of the user's own."""
     found: dict[str, Kind | None] = {}
     for said in manifests_read:
         for label, subject in Scenario.model_validate(said["scenario"]).transports.items():
@@ -170,7 +173,10 @@ def cell_of(record: TrialRecord, scenario: Scenario, options: Table) -> Cell:
 
 
 def observation(folder: Path, record: TrialRecord, scenario: Scenario, options: Table) -> Observation:
-    """What one trial says."""
+    """Return the observation of one measured trial.
+
+    Raises `RunError` where the record has no CPU time of the server or of the load client.
+    """
     assert record.windows is not None, f"{record.trial} was never measured"
     tables = {name: trial_record.read_table(folder, name) for name in trial_record.TABLES}
     trial = trial_arrays(record, tables)
