@@ -1,4 +1,4 @@
-"""A validation on disk: what was measured, foretold and judged.
+"""A validation on disk: its measured, predicted and judged cells.
 
     results/<UTC time>-validation/
         held-out.json      what is to be predicted, and which runs are for what; before the first trial
@@ -158,7 +158,10 @@ def _knees(measured: Reported, predicted: Reported
 
 
 def _unrest(measured: Reported, row: Compared) -> str:
-    """How much the measured tries of one level differ, which a single search can't average out."""
+    """Return a sentence on how much the measured tries of one level differ; empty if no level was repeated.
+
+    A single search can't average out that difference.
+    """
     steps = measured.trials[(measured.trials["transport"] == row.transport)
                             & (measured.trials["verdict"] == "VALID")]
     found = furthest_apart(steps["clients"].tolist(), steps["latency_p99_ms"].tolist())
