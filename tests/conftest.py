@@ -1,7 +1,7 @@
 """What all tests share: their order, and marks on processes, by which whatever a test started is found.
 
 `make test ARGS="-n 2"` runs two workers. All tests that start processes are one group, which one worker takes
-first, so that no two of them measure or hold the machine's lock at a time; the other worker takes what is pure.
+first, so that no two of them measure or hold the machine's lock at a time; the other worker takes the rest.
 Without it they run one after the other, since what is measured beside other work may be judged INVALID.
 """
 
