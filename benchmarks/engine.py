@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.simulation.engine.engine import simulate
-from bench.simulation.engine.inputs import Costs, Deliveries, Net, Shard, Skips, Ticks
+from bench.simulation.engine.inputs import Costs, Deliveries, FeedTicks, NetworkDelays, Shard, SkipBlock
 from bench.transports.cycle import Cycle
 
 GOAL_PER_S = 3e6
@@ -54,7 +54,7 @@ class Sum:
         self.app_s += float(block.app_s.sum() if owed == len(block.tick) else
                             block.app_s[block.tick < self.owed].sum())
 
-    def skip(self, block: Skips) -> None:
+    def skip(self, block: SkipBlock) -> None:
         raise AssertionError("nothing is skipped here")
 
 
@@ -62,7 +62,7 @@ def world(name: str, clients: int) -> Shard:
     """So many clients on one server that has time to spare, a round trip of 2 ms away."""
     rng = np.random.default_rng(1)
     count = int(TICKS_PER_S[name] * (MEASURE_S + 3))
-    ticks = Ticks(
+    ticks = FeedTicks(
         index=np.arange(count),
         due_s=np.sort(rng.uniform(0, MEASURE_S + 3, count)),
         symbol=rng.integers(0, 5, count),
@@ -71,7 +71,7 @@ def world(name: str, clients: int) -> Shard:
     share_s = 0.03 / clients   # of CPU, for each client and tick
     costs = Costs(1e-6, request_s=share_s / 2, answer_s=share_s / 2, update_s=share_s / 10,
                   wake_s=2e-4, cold_share=0.6)   # a server that sleeps gets cold, as measured ones do
-    net = Net(up_s=0.001, down_s=0.001)
+    net = NetworkDelays(up_s=0.001, down_s=0.001)
     return Shard(1, np.arange(clients), ticks, CYCLES[name], costs, net, 1.0, 1.0 + MEASURE_S, 1.0)
 
 

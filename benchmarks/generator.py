@@ -28,7 +28,7 @@ import numpy as np
 from bench import transports
 from bench.clock import RunClock
 from bench.experiment.trial import commands
-from bench.experiment.trial.processes import Child, Command, Crew
+from bench.experiment.trial.processes import Child, Command, TrialProcesses
 from bench.feed import schedule
 from bench.measure import host, recording
 from bench.measure.process import cpu_ns
@@ -76,7 +76,7 @@ class Outcome:
 class Stage:
     """A publisher and a server that wait for clients, and the windows to come."""
 
-    crew: Crew
+    trial_processes: TrialProcesses
     clock: RunClock
     publisher: Child
     folder: Path
@@ -84,25 +84,25 @@ class Stage:
     shape: Shape
     cores: frozenset[int] | None
 
-    def begin(self) -> trial_record.Windows:
+    def begin(self) -> trial_record.WindowInstants:
         """Fix the windows and start the feed."""
         warmup_ns = self.clock.now_ns() + NS // 10
         t0_ns = warmup_ns + int(WARMUP_S * NS)
         t1_ns = t0_ns + int(self.shape.measure_s * NS)
         self.publisher.send({"start": {"warmup_ns": warmup_ns}})
-        return trial_record.Windows(warmup_ns, t0_ns, t1_ns, int(LATE_S * NS))
+        return trial_record.WindowInstants(warmup_ns, t0_ns, t1_ns, int(LATE_S * NS))
 
-    def watch(self, pid: int, windows: trial_record.Windows) -> tuple[float, int]:
+    def watch(self, pid: int, windows: trial_record.WindowInstants) -> tuple[float, int]:
         """Wait for the window to pass; the share of a core that the process used, how often preempted."""
-        self.crew.sleep_until(self.clock.origin_ns + windows.t0_ns)
+        self.trial_processes.sleep_until(self.clock.origin_ns + windows.t0_ns)
         before, began, preempted = cpu_ns(pid), time.monotonic_ns(), preemptions(pid)
-        self.crew.sleep_until(self.clock.origin_ns + windows.t1_ns)
+        self.trial_processes.sleep_until(self.clock.origin_ns + windows.t1_ns)
         after, ended = cpu_ns(pid), time.monotonic_ns()
         assert before is not None
         assert after is not None
         return (after - before) / (ended - began), preemptions(pid) - preempted
 
-    def due_ns(self, windows: trial_record.Windows) -> np.ndarray:
+    def due_ns(self, windows: trial_record.WindowInstants) -> np.ndarray:
         """The due instants of all ticks, on the run clock."""
         horizon_s = WARMUP_S + self.shape.measure_s + 2 * LATE_S
         return windows.warmup_ns + schedule.make(self.shape.feed, 1, horizon_s, WARMUP_S).offset_ns
@@ -116,34 +116,34 @@ def preemptions(pid: int) -> int:
     raise AssertionError("Linux has this line")
 
 
-def set_up(crew: Crew, folder: Path, shape: Shape) -> Stage:
+def set_up(trial_processes: TrialProcesses, folder: Path, shape: Shape) -> Stage:
     """Start publisher and server; all but the last core are theirs."""
     *others, last = host.cores()
     cores = frozenset(others) if others else None
     clock = RunClock.start()
     options = transports.options_of("websocket", {}, "the benchmark", "options")
-    publisher = crew.start(commands.publisher(
+    publisher = trial_processes.start(commands.publisher(
         folder, shape.feed, seed=1, horizon_s=WARMUP_S + shape.measure_s + 2 * LATE_S, t0_s=WARMUP_S,
         clock_origin_ns=clock.origin_ns, cores=cores,
     ))
-    feed_port = crew.expect(publisher, "ready", PATIENCE_S)["port"]
-    server = crew.start(
+    feed_port = trial_processes.expect(publisher, "ready", PATIENCE_S)["port"]
+    server = trial_processes.start(
         commands.server(folder, "websocket", options, Server(), feed_port=feed_port, cores=cores)
     )
-    port = crew.expect(server, "ready", PATIENCE_S)["port"]
-    return Stage(crew, clock, publisher, folder, port, shape, frozenset({last}))
+    port = trial_processes.expect(server, "ready", PATIENCE_S)["port"]
+    return Stage(trial_processes, clock, publisher, folder, port, shape, frozenset({last}))
 
 
 def ours(stage: Stage) -> Outcome:
     """Measure the reactor."""
-    crew, shape = stage.crew, stage.shape
-    load = crew.start(commands.load(stage.folder, {
+    trial_processes, shape = stage.trial_processes, stage.shape
+    load = trial_processes.start(commands.load(stage.folder, {
         "subject": "websocket", "transport": "websocket", "clients": shape.connections,
         "spawn_rate_per_s": 500.0, "clock_origin_ns": stage.clock.origin_ns, "folder": str(stage.folder),
     }, cores=stage.cores))
-    crew.expect(load, "ready", PATIENCE_S)
+    trial_processes.expect(load, "ready", PATIENCE_S)
     load.send({"target": {"host": commands.LOCALHOST, "port": stage.port}})
-    crew.expect(load, "subscribed", PATIENCE_S)
+    trial_processes.expect(load, "subscribed", PATIENCE_S)
     windows = stage.begin()
     due_ns = stage.due_ns(windows)
     first, end = np.searchsorted(due_ns, (windows.t0_ns, windows.t1_ns)).tolist()
@@ -155,7 +155,7 @@ def ours(stage: Stage) -> Outcome:
     }})
     assert load.pid is not None
     cpu_share, preempted = stage.watch(load.pid, windows)
-    crew.expect(load, "done", PATIENCE_S)
+    trial_processes.expect(load, "done", PATIENCE_S)
     recording.convert(stage.folder)
     rows = trial_record.read_table(stage.folder, "deliveries").to_pandas()
     rows = rows[(rows["index"] >= first) & (rows["index"] < end)]
@@ -176,7 +176,7 @@ def ours(stage: Stage) -> Outcome:
 
 def habit(stage: Stage) -> Outcome:
     """Measure what is usually done."""
-    crew, shape = stage.crew, stage.shape
+    trial_processes, shape = stage.trial_processes, stage.shape
     out = stage.folder / "habit.raw"
     command = (
         sys.executable, "-P", "-m", "locust", "-f", str(Path(__file__).with_name("habit.py")), "--headless",
@@ -187,16 +187,16 @@ def habit(stage: Stage) -> Outcome:
         "HABIT": "updates", "HABIT_URL": url, "HABIT_ORIGIN_NS": str(stage.clock.origin_ns),
         "HABIT_OUT": str(out),
     }
-    load = crew.start(Command("habit", command, environment, cores=stage.cores, lifeline=False))
+    load = trial_processes.start(Command("habit", command, environment, cores=stage.cores, lifeline=False))
     started_s = time.monotonic()
     while load.pid is None or time.monotonic() - started_s < 4 + shape.connections / 100:
-        crew.turn(0.2)   # it has no way to say that all its users are there
+        trial_processes.turn(0.2)   # it has no way to say that all its users are there
     windows = stage.begin()
     cpu_share, preempted = stage.watch(load.pid, windows)
-    crew.sleep_until(stage.clock.origin_ns + windows.end_ns)
+    trial_processes.sleep_until(stage.clock.origin_ns + windows.end_ns)
     load.stopping = True
     os.kill(load.pid, signal.SIGTERM)
-    crew.wait(lambda: load.status is not None, PATIENCE_S, "the habit's end")
+    trial_processes.wait(lambda: load.status is not None, PATIENCE_S, "the habit's end")
     pairs = np.fromfile(out, np.int64).reshape(-1, 2)
     pairs = pairs[(pairs[:, 0] >= windows.t0_ns) & (pairs[:, 0] < windows.t1_ns)]
     due_ns = stage.due_ns(windows)
@@ -252,8 +252,8 @@ def main() -> int:
 
 
 def _measured(generator, shape: Shape) -> Outcome:
-    with tempfile.TemporaryDirectory() as folder, Crew(Path(folder) / "logs") as crew:
-        return generator(set_up(crew, Path(folder), shape))
+    with tempfile.TemporaryDirectory() as folder, TrialProcesses(Path(folder) / "logs") as trial_processes:
+        return generator(set_up(trial_processes, Path(folder), shape))
 
 
 def _keeps_its_promises(outcome: Outcome) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import rig
 
-from bench.experiment.trial.processes import Crew
+from bench.experiment.trial.processes import TrialProcesses
 
 GOAL = 3.0
 
@@ -30,11 +30,11 @@ def main() -> int:
     arguments = parser.parse_args()
     clients, measure_s = arguments.clients, arguments.measure_s
     print(f"handshakes: {clients} clients, {measure_s:g} s")
-    with tempfile.TemporaryDirectory() as folder, Crew(Path(folder) / "logs") as crew:
-        ours = rig.closed_loop(crew, Path(folder), "handshakes", "websocket", clients, measure_s, {})
+    with tempfile.TemporaryDirectory() as folder, TrialProcesses(Path(folder) / "logs") as trial_processes:
+        ours = rig.closed_loop(trial_processes, Path(folder), "handshakes", "websocket", clients, measure_s, {})
     print(f"  ours             {ours}", flush=True)
-    with tempfile.TemporaryDirectory() as folder, Crew(Path(folder) / "logs") as crew:
-        habit = rig.usual(crew, "handshakes", "handshakes", clients, measure_s, scheme="ws")
+    with tempfile.TemporaryDirectory() as folder, TrialProcesses(Path(folder) / "logs") as trial_processes:
+        habit = rig.usual(trial_processes, "handshakes", "handshakes", clients, measure_s, scheme="ws")
     print(f"  websocket-client {habit}")
     ratio = ours.per_core_s / habit.per_core_s
     print(f"ours is {ratio:.1f} times websocket-client (goal {GOAL:g})")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import rig
 
-from bench.experiment.trial.processes import Crew
+from bench.experiment.trial.processes import TrialProcesses
 
 GOALS = {"polls": 8.0, "closing-polls": 3.0}
 """How many times FastHttpUser's rate ours is to be."""
@@ -36,12 +36,12 @@ def main() -> int:
     print(f"{kind}: {clients} clients, {measure_s:g} s")
     rates = {}
     for name in ("ours", "FastHttpUser", "HttpUser"):
-        with tempfile.TemporaryDirectory() as folder, Crew(Path(folder) / "logs") as crew:
+        with tempfile.TemporaryDirectory() as folder, TrialProcesses(Path(folder) / "logs") as trial_processes:
             if name == "ours":
                 rates[name] = rig.closed_loop(
-                    crew, Path(folder), kind, "long_polling", clients, measure_s, {})
+                    trial_processes, Path(folder), kind, "long_polling", clients, measure_s, {})
             else:
-                rates[name] = rig.usual(crew, kind, name, clients, measure_s)
+                rates[name] = rig.usual(trial_processes, kind, name, clients, measure_s)
         print(f"  {name:<13}{rates[name]}", flush=True)
     ratio = rates["ours"].per_core_s / rates["FastHttpUser"].per_core_s
     print(f"ours is {ratio:.1f} times FastHttpUser (goal {GOALS[kind]:g}) "

@@ -27,7 +27,7 @@ from targets import Ramp
 
 from bench.clock import RunClock
 from bench.experiment.trial import commands
-from bench.experiment.trial.processes import Child, Crew
+from bench.experiment.trial.processes import Child, TrialProcesses
 from bench.measure import recording
 from bench.records import trial_record
 
@@ -41,20 +41,21 @@ FACTOR = 1.12
 FIRST_PER_S = {"ours": 60_000.0, "websocket-client": 10_000.0}
 
 
-def ours(crew: Crew, folder: Path, ramp: Ramp) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[float]]:
+def ours(trial_processes: TrialProcesses, folder: Path,
+         ramp: Ramp) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[float]]:
     """Arrivals as (index, client, instant in ms after due), and how late the target was at each step."""
     clock = RunClock.start()
-    child, port = rig.target(crew, "updates", ramp.to_json())
-    load = rig.ours(crew, folder, clock, port, "websocket", ramp.connections, {}, 500.0)
-    crew.expect(child, "full", rig.PATIENCE_S)
+    child, port = rig.target(trial_processes, "updates", ramp.to_json())
+    load = rig.ours(trial_processes, folder, clock, port, "websocket", ramp.connections, {}, 500.0)
+    trial_processes.expect(child, "full", rig.PATIENCE_S)
     at_ns = clock.now_ns() + int(LEAD_S * NS)
     ticks = sum(1 for _ in ramp.ticks())
     load.send({"windows": {
         "warmup_ns": at_ns, "t0_ns": at_ns, "t1_ns": at_ns + int(ramp.length_s * NS), "late_after_ns": NS,
         "first_index": 0, "last_index": {"X": ticks - 1}, "due": {"X": ticks},
     }})
-    late_ms = _pushed(crew, child, clock, at_ns)
-    crew.expect(load, "done", rig.PATIENCE_S)
+    late_ms = _pushed(trial_processes, child, clock, at_ns)
+    trial_processes.expect(load, "done", rig.PATIENCE_S)
     recording.convert(folder)
     rows = trial_record.read_table(folder, "deliveries")
     index, client, app_ns = (rows[name].to_numpy() for name in ("index", "client", "app_ns"))
@@ -62,34 +63,35 @@ def ours(crew: Crew, folder: Path, ramp: Ramp) -> tuple[np.ndarray, np.ndarray, 
     return index, client, (app_ns - due_ns[index]) / 1e6, late_ms
 
 
-def habit(crew: Crew, folder: Path, ramp: Ramp) -> tuple[np.ndarray, np.ndarray, None, list[float]]:
+def habit(trial_processes: TrialProcesses, folder: Path,
+          ramp: Ramp) -> tuple[np.ndarray, np.ndarray, None, list[float]]:
     """Arrivals as (index, lag in ms), and how late the target was."""
     clock = RunClock.start()
-    child, port = rig.target(crew, "updates", ramp.to_json())
+    child, port = rig.target(trial_processes, "updates", ramp.to_json())
     out = folder / "habit.raw"
-    load = rig.habit(crew, "updates", f"ws://{commands.LOCALHOST}:{port}/ticks", ramp.connections,
+    load = rig.habit(trial_processes, "updates", f"ws://{commands.LOCALHOST}:{port}/ticks", ramp.connections,
                      HABIT_ORIGIN_NS=str(clock.origin_ns), HABIT_OUT=str(out))
-    crew.expect(child, "full", rig.PATIENCE_S)
+    trial_processes.expect(child, "full", rig.PATIENCE_S)
     at_ns = clock.now_ns() + int(LEAD_S * NS)
-    late_ms = _pushed(crew, child, clock, at_ns)
-    crew.sleep_until(time.monotonic_ns() + 3 * NS)
-    rig.end(crew, load)
+    late_ms = _pushed(trial_processes, child, clock, at_ns)
+    trial_processes.sleep_until(time.monotonic_ns() + 3 * NS)
+    rig.end(trial_processes, load)
     pairs = np.fromfile(out, np.int64).reshape(-1, 2)
     due_ns = at_ns + np.array([offset_ns for _, offset_ns in ramp.ticks()])
     return np.searchsorted(due_ns, pairs[:, 0]), (pairs[:, 1] - pairs[:, 0]) / 1e6, None, late_ms
 
 
-def _pushed(crew: Crew, child: Child, clock: RunClock, at_ns: int) -> list[float]:
+def _pushed(trial_processes: TrialProcesses, child: Child, clock: RunClock, at_ns: int) -> list[float]:
     child.send({"start": {"at_ns": at_ns, "origin_ns": clock.origin_ns}})
-    return [late_ns / 1e6 for late_ns in crew.expect(child, "pushed", rig.PATIENCE_S)["late_ns"]]
+    return [late_ns / 1e6 for late_ns in trial_processes.expect(child, "pushed", rig.PATIENCE_S)["late_ns"]]
 
 
-def sustained(name: str, ramp: Ramp, folder: Path, crew: Crew) -> float:
+def sustained(name: str, ramp: Ramp, folder: Path, trial_processes: TrialProcesses) -> float:
     """Run the ramp against one generator, print its steps, and find the last rate that it sustained."""
     if name == "ours":
-        index, client, lag_ms, late_ms = ours(crew, folder, ramp)
+        index, client, lag_ms, late_ms = ours(trial_processes, folder, ramp)
     else:
-        index, lag_ms, client, late_ms = habit(crew, folder, ramp)
+        index, lag_ms, client, late_ms = habit(trial_processes, folder, ramp)
     steps = np.array([step for step, _ in ramp.ticks()])
     best, going = 0.0, True
     for step, rate in enumerate(ramp.rates_per_s):
@@ -122,8 +124,8 @@ def main() -> int:
     best = {}
     for name, first_per_s in FIRST_PER_S.items():
         ramp = Ramp(arguments.connections, first_per_s, FACTOR, arguments.steps, arguments.step_s)
-        with tempfile.TemporaryDirectory() as folder, Crew(Path(folder) / "logs") as crew:
-            best[name] = sustained(name, ramp, Path(folder), crew)
+        with tempfile.TemporaryDirectory() as folder, TrialProcesses(Path(folder) / "logs") as trial_processes:
+            best[name] = sustained(name, ramp, Path(folder), trial_processes)
     ratio = best["ours"] / best["websocket-client"] if best["websocket-client"] else float("nan")
     print(f"{arguments.connections} connections: ours {best['ours']:,.0f}/s, websocket-client "
           f"{best['websocket-client']:,.0f}/s: {ratio:.1f} times (goal {GOAL:g})")

@@ -16,7 +16,7 @@ from synthetic import Plan, make_run
 from bench.report import build
 from bench.simulation.calibration import costs
 from bench.stats.run import prediction
-from bench.stats.run.prediction import Compared
+from bench.stats.run.prediction import ValidationRow
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -73,7 +73,7 @@ def test_predict_runs(folder: Path, results: Path, monkeypatch: pytest.MonkeyPat
     assert "Nobody has checked what these costs foretell" in shown
     assert shown.count("image/png") == 4
     (results / "20261101T120000Z-validation").mkdir()
-    rows = [Compared(label, 500, 0.3, quantity, 10.0, 10.5, 0.05, 0.04, 0.06, goal, "no")
+    rows = [ValidationRow(label, 500, 0.3, quantity, 10.0, 10.5, 0.05, 0.04, 0.06, goal, "no")
             for label in ("short_polling", "long_polling", "websocket")
             for quantity, goal in (("server_cpu_us_per_update", 0.1), ("bytes_per_update", 0.02))]
     prediction.table(rows).to_csv(results / "20261101T120000Z-validation" / "validation.csv", index=False)

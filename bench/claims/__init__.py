@@ -12,6 +12,6 @@ Modules, in reading order:
     judge     our interval against the stated number
 """
 
-from bench.claims.judge import Judged, check, judged, table
+from bench.claims.judge import Judgement, check, judged, table
 
-__all__ = ["Judged", "check", "judged", "table"]
+__all__ = ["Judgement", "check", "judged", "table"]

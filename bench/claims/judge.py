@@ -35,7 +35,7 @@ Verdict = Literal["reproduced", "refuted", "conditional"]
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Judgement:
     """One stated number of a claim, our number, and the verdict."""
 
     name: str
@@ -59,7 +59,7 @@ def allowed(claim: Claim, stated: float) -> tuple[float, float]:
 def verdict_on(claim: Claim, stated: float, ours: Interval) -> tuple[Verdict, str]:
     """Return the verdict and a sentence that explains it."""
     low, high = allowed(claim, stated)
-    bounds = _told(low, high)
+    bounds = _bounds_text(low, high)
     if math.isnan(ours.low) or math.isnan(ours.high):
         why = "fewer than two valid trials" if ours.count < 2 else "our number is missing or lost in a trial"
         return "conditional", f"{why}; it would hold {bounds}"
@@ -73,13 +73,13 @@ def verdict_on(claim: Claim, stated: float, ours: Interval) -> tuple[Verdict, st
     return "reproduced", f"{mine} lies within what holds: {bounds}"
 
 
-def _told(low: float, high: float) -> str:
+def _bounds_text(low: float, high: float) -> str:
     if math.isinf(low):
         return f"up to {high:.4g}"
     return f"from {low:.4g}" if math.isinf(high) else f"{low:.4g} to {high:.4g}"
 
 
-def judged(scenario: Mapping[str, Any], valid_trials: pd.DataFrame) -> list[Judged]:
+def judged(scenario: Mapping[str, Any], valid_trials: pd.DataFrame) -> list[Judgement]:
     """Return the verdicts on all claims of a run's scenario, in its order."""
     evidence = Evidence(scenario, valid_trials)
     found = []
@@ -90,11 +90,11 @@ def judged(scenario: Mapping[str, Any], valid_trials: pd.DataFrame) -> list[Judg
             ours = interval(FORMULAS[claim.formula](evidence, claim, at), logarithm=False)
             verdict, because = verdict_on(claim, stated, ours)
             name = label if math.isnan(at) else f"{label} at {at:,g} clients"
-            found.append(Judged(name, claim, stated, ours, verdict, because))
+            found.append(Judgement(name, claim, stated, ours, verdict, because))
     return found
 
 
-def table(verdicts: Sequence[Judged]) -> pd.DataFrame:
+def table(verdicts: Sequence[Judgement]) -> pd.DataFrame:
     """Return `claims.csv`."""
     return pd.DataFrame(
         [

@@ -29,9 +29,9 @@ from bench.cli.options import (
     of_a_file,
     print_json,
     refuse_idle,
+    reported_errors,
+    resume_hint,
     say,
-    told,
-    told_how_to_go_on,
 )
 from bench.cli.outcome import finish
 from bench.errors import RunError
@@ -39,15 +39,15 @@ from bench.experiment import capacity_search, plan, prepare, progress, requireme
 from bench.experiment import doctor as doctors
 from bench.experiment import run as runs
 from bench.experiment import serve as serving
-from bench.experiment.disk_full import told_where_full
+from bench.experiment.disk_full import report_disk_full
 from bench.experiment.effect import refuse_without_effect, typed_fields
 from bench.experiment.machine_lock import begun, machine_lock
-from bench.experiment.prepare import Question
-from bench.experiment.run_folder import Run
+from bench.experiment.prepare import PreparedScenario
+from bench.experiment.run_folder import RunFolder
 from bench.output import terminal
 from bench.records import manifest
 from bench.report.pages import compare as comparing
-from bench.scenario.parsing import told_count, told_list
+from bench.scenario.parsing import count_text, list_text
 from bench.stats.run import regressions
 
 
@@ -85,49 +85,49 @@ def run(
     """
     if only_plan and resume is not None:
         raise typer.BadParameter("--plan is about a new run; it does not go with --resume")
-    with told():
+    with reported_errors():
         if only_plan:
             refuse_idle("with --plan", "it without --plan", {"--wait": wait, "--force": force})
         if resume is None:
             refuse_idle("with a new run", "it beside --resume", {"--force": force})
-            question = _asked("default" if scenario is None else scenario, overrides or (), feed, columns)
-            needed = prepare.refuse_unless_fits(question, results or RESULTS)
+            prepared = _asked("default" if scenario is None else scenario, overrides or (), feed, columns)
+            needed = prepare.refuse_unless_fits(prepared, results or RESULTS)
             if only_plan:
-                _tell_plan(question, needed, requirements.Means.read(results or RESULTS), as_json)
+                _tell_plan(prepared, needed, requirements.Resources.read(results or RESULTS), as_json)
                 return
-            begin = partial(_begin, question, results or RESULTS)
+            begin = partial(_begin, prepared, results or RESULTS)
         else:
             refuse_idle("with --resume", "the folder in RUN, where the run is", {"--results": results})
             named = _named_beside(resume, scenario, overrides or (), feed, columns)
             begin = partial(_resume, resume, named, force=force)
         with ExitStack() as held:
             with machine_lock(wait=wait, say=say):
-                with told_where_full("the same command"):
+                with report_disk_full("the same command"):
                     under_way = begun(held, begin, resume and resume.resolve(), wait=wait, say=say)
-                with told_where_full(f"tickertape run --resume {under_way.folder}"):
+                with report_disk_full(f"tickertape run --resume {under_way.folder}"):
                     _execute(under_way)
             say("Making the report …")
             lacks = finish(under_way.folder, as_json)
     end(lacks)
 
 
-def _asked(name: str, overrides: Sequence[str], feed: Path | None, columns: str | None) -> Question:
+def _asked(name: str, overrides: Sequence[str], feed: Path | None, columns: str | None) -> PreparedScenario:
     """Return the scenario to be measured, with the typed settings applied and its file of trades read."""
-    question = prepare.read(name, [*as_field(columns), *overrides], feed)
-    study.refuse_to_measure(question)
-    refuse_without_effect([question], typed_fields(of_a_file(feed, columns), overrides), "run")
-    return prepare.with_trades(question)
+    prepared = prepare.read(name, [*as_field(columns), *overrides], feed)
+    study.refuse_to_measure(prepared)
+    refuse_without_effect([prepared], typed_fields(of_a_file(feed, columns), overrides), "run")
+    return prepare.with_trades(prepared)
 
 
-def _begin(question: Question, results: Path) -> Run:
+def _begin(prepared: PreparedScenario, results: Path) -> RunFolder:
     """Make a new run's folder."""
-    return run_folder.create(results, question.scenario, plan.trials(question.scenario), name=question.name,
-                          scenario_file=question.file, options=question.options, command=sys.argv[1:],
-                          trades=question.trades)
+    return run_folder.create(results, prepared.scenario, plan.trials(prepared.scenario), name=prepared.name,
+                          scenario_file=prepared.file, options=prepared.options, command=sys.argv[1:],
+                          trades=prepared.trades)
 
 
 def _named_beside(resume: Path, scenario: str | None, overrides: Sequence[str], feed: Path | None,
-                  columns: str | None) -> Callable[[], Question] | None:
+                  columns: str | None) -> Callable[[], PreparedScenario] | None:
     """Return a function that reads the scenario named with `--resume`; None if none is named.
 
     Raises `RunError` where settings are given without a scenario.
@@ -140,7 +140,7 @@ def _named_beside(resume: Path, scenario: str | None, overrides: Sequence[str], 
     return None
 
 
-def _resume(folder: Path, named: Callable[[], Question] | None, *, force: bool) -> Run:
+def _resume(folder: Path, named: Callable[[], PreparedScenario] | None, *, force: bool) -> RunFolder:
     """Prepare the run in a folder to continue; a scenario that is named is compared with the run's own."""
     under_way = run_folder.resume(folder.resolve(), named().scenario if named else None, force=force)
     prepare.refuse_unless_startable(under_way.scenario, Path(under_way.manifest["scenario_folder"]),
@@ -148,35 +148,35 @@ def _resume(folder: Path, named: Callable[[], Question] | None, *, force: bool) 
     return under_way
 
 
-def _execute(under_way: Run) -> None:
+def _execute(under_way: RunFolder) -> None:
     """Make the trials; if interrupted, report how to continue."""
     say(f"{under_way.folder}: {under_way.manifest['question']}")
-    with told_how_to_go_on(f"tickertape run --resume {under_way.folder}"):
+    with resume_hint(f"tickertape run --resume {under_way.folder}"):
         if under_way.scenario.capacity is None:
             runs.execute(under_way, progress.reporter)
         else:
             capacity_search.execute(under_way, say)
 
 
-def _tell_plan(question: Question, needed: requirements.Needs, means: requirements.Means,
+def _tell_plan(prepared: PreparedScenario, needed: requirements.Requirements, means: requirements.Resources,
                as_json: bool) -> None:
     """Print the blocks and the resources that they need, as tables or as JSON."""
-    planned = plan.trials(question.scenario)
+    planned = plan.trials(prepared.scenario)
     blocks = {block: [(each.subject, each.clients) for each in planned if each.block == block]
               for block in sorted({each.block for each in planned})}
-    scenario = question.scenario
+    scenario = prepared.scenario
     ends = None
     if scenario.trials.rule:
         ends = (f"After block {scenario.trials.count} the run ends as soon as {scenario.trials.rule}, at the "
                 f"latest after block {scenario.trials.blocks}.")
     if as_json:
         print_json({
-            "question": scenario.question, "scenario": str(question.file),
+            "question": scenario.question, "scenario": str(prepared.file),
             "blocks": [[{"transport": label, "clients": clients} for label, clients in cells]
                        for cells in blocks.values()],
             "search": None if scenario.capacity is None else scenario.capacity.model_dump(mode="json"),
-            "trades": None if question.trades is None else {
-                "of_the_file": question.trades.rows, "of_a_trial": len(question.trades.price)},
+            "trades": None if prepared.trades is None else {
+                "of_the_file": prepared.trades.rows, "of_a_trial": len(prepared.trades.price)},
             "ends": ends, "needs": asdict(needed), "here": asdict(means)})
         return
     table = Table("block", "cells, in the order of the run", title=scenario.question)
@@ -184,9 +184,9 @@ def _tell_plan(question: Question, needed: requirements.Needs, means: requiremen
         table.add_row(str(block), ", ".join(f"{label} {clients}" for label, clients in cells))
     search = scenario.capacity
     if search is not None:
-        what, names = capacity_search.told_raised(search), ", ".join(scenario.transports)
+        what, names = capacity_search.raised_text(search), ", ".join(scenario.transports)
         table.add_row("search", f"{search.start:,} to {search.most:,} {what} of each of {names}, until "
-                      f"{search.objective} breaks; for {requirements.told_time(search.time_s)} at most. "
+                      f"{search.objective} breaks; for {requirements.duration_text(search.time_s)} at most. "
                       "The needs are those of one step at the top.")
     rows = Table("", "needed", "here")
     for row in requirements.table(needed, means):
@@ -196,8 +196,8 @@ def _tell_plan(question: Question, needed: requirements.Needs, means: requiremen
     if ends:
         console.print(ends, highlight=False)
     console.print(rows)
-    if question.trades is not None:
-        kept = f"{question.trades.rows:,} trades, of which a trial needs {len(question.trades.price):,}"
+    if prepared.trades is not None:
+        kept = f"{prepared.trades.rows:,} trades, of which a trial needs {len(prepared.trades.price):,}"
         console.print(f"The file has {kept}; it is read once.", highlight=False)
 
 
@@ -214,7 +214,7 @@ def report(
 
         tickertape report results/latest
     """
-    with told():
+    with reported_errors():
         lacks = finish(run.resolve(), as_json)
     end(lacks)
 
@@ -243,7 +243,7 @@ def compare(
 
     Exit status: 0 nothing regressed, 1 something did, 2 a mistake, or runs that are not alike.
     """
-    with told():
+    with reported_errors():
         threshold = threshold_percent / 100
         found = comparing.compare(before.resolve(), after.resolve(), threshold=threshold, force=force)
     for sentence in (*(f"not alike: {each}" for each in found.unlike), *found.notes):
@@ -256,11 +256,11 @@ def compare(
         console.print(comparing.summary(found), highlight=False)
     worse = list(dict.fromkeys(f"{each.figure} of {each.label}, {each.clients:,} clients"
                                for each in found.regressed))
-    end(f"{told_count(len(worse), 'figure has', 'figures have')} become worse: {told_list(worse)}"
+    end(f"{count_text(len(worse), 'figure has', 'figures have')} become worse: {list_text(worse)}"
         if worse else None)
 
 
-def _changes_table(found: comparing.Comparison) -> Table:
+def _changes_table(found: comparing.ComparisonPage) -> Table:
     """Return the table of changes, 80 columns wide, with a group of rows for each cell."""
     table = Table(box=None, padding=(0, 1, 0, 0))
     for name in comparing.COLUMNS:
@@ -293,12 +293,12 @@ def serve(
 
         tickertape serve quick --set feed.rate_per_s=2
     """
-    with told():
+    with reported_errors():
         origins = [serving.origin_of(text) for text in origin or ()]
-        question = prepare.read(scenario, [*as_field(columns), *(overrides or ())], feed)
+        prepared = prepare.read(scenario, [*as_field(columns), *(overrides or ())], feed)
         typed = typed_fields(of_a_file(feed, columns), overrides or ())
-        refuse_without_effect([question], typed, "serve", locust=locust)
-        serving.serve(question, port, locust=locust, origins=origins, say=terminal.say)
+        refuse_without_effect([prepared], typed, "serve", locust=locust)
+        serving.serve(prepared, port, locust=locust, origins=origins, say=terminal.say)
 
 
 def doctor(
@@ -315,7 +315,7 @@ def doctor(
 
         tickertape doctor --seconds 60
     """
-    with told():
+    with reported_errors():
         described, checks = doctors.examined(seconds)
     if as_json:
         print_json({"host": described, "looked_s": seconds, "checks": [asdict(check) for check in checks]})
@@ -325,10 +325,10 @@ def doctor(
             table.add_row(check.name, check.verdict, check.found, check.advice)
         console = terminal.console(markup=False)
         console.print(table)
-        console.print(doctors.told_looked(seconds), highlight=False)
+        console.print(doctors.looked_text(seconds), highlight=False)
     poor = [f"{check.name} ({check.found})" for check in checks if check.verdict == "poor"]
     are = "is" if len(poor) == 1 else "are"
-    end(f"{len(poor)} of {len(checks)} checks {are} poor: {told_list(poor)}" if poor else None)
+    end(f"{len(poor)} of {len(checks)} checks {are} poor: {list_text(poor)}" if poor else None)
 
 
 VERBS = (run, report, compare, serve, doctor)

@@ -110,7 +110,7 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def reported_errors() -> Iterator[None]:
     """Report an error that ends the command in one sentence, and exit with its status.
 
     Covers a user's mistake, an interruption by Ctrl-C or SIGTERM (with how to continue), and a refusal of the
@@ -155,7 +155,7 @@ def _refusal(error: OSError | MemoryError) -> str | None:
 
 
 @contextmanager
-def told_how_to_go_on(command: str) -> Iterator[None]:
+def resume_hint(command: str) -> Iterator[None]:
     """Add the command that continues the run to the message of an interruption."""
     try:
         yield

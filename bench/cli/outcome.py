@@ -16,16 +16,16 @@ from rich.table import Table
 
 from bench import claims
 from bench import report as reports
-from bench.claims import Judged
+from bench.claims import Judgement
 from bench.cli import study
-from bench.cli.options import print_json, told_how_to_go_on
-from bench.experiment.disk_full import told_where_full
+from bench.cli.options import print_json, resume_hint
+from bench.experiment.disk_full import report_disk_full
 from bench.output import terminal
 from bench.report import style
-from bench.report.data.run import Run
+from bench.report.data.run import RunData
 from bench.report.tables import claims as claim_words
 from bench.report.text import forms
-from bench.stats.run.capacity_plan import Need
+from bench.stats.run.capacity_plan import RequiredResources
 
 
 def finish(folder: Path, as_json: bool) -> str | None:
@@ -37,7 +37,7 @@ def finish(folder: Path, as_json: bool) -> str | None:
     from bench.report.text import findings, simulated
 
     again = f"tickertape report {folder}"
-    with told_where_full(again), told_how_to_go_on(again):
+    with report_disk_full(again), resume_hint(again):
         built = reports.build(folder)
     summary = built.summary
     verdicts = {verdict: int(count) for verdict, count in built.trials["verdict"].value_counts().items()}
@@ -70,15 +70,15 @@ def finish(folder: Path, as_json: bool) -> str | None:
     return built.lacks
 
 
-def _apart(built: Run) -> list[str]:
+def _apart(built: RunData) -> list[str]:
     """Return a sentence for each figure of the summary that is far from its closed form."""
     if built.knees is not None:
         return []
-    return [f"At {clients:,} clients: {forms.told_apart(each)}" for column, _, _ in COLUMNS
+    return [f"At {clients:,} clients: {forms.separated_text(each)}" for column, _, _ in COLUMNS
             for clients in built.clients for each in forms.apart(built, column, clients)]
 
 
-def _fleet_table(plan: list[Need]) -> Table:
+def _fleet_table(plan: list[RequiredResources]) -> Table:
     """Return the table of the capacity plan: workers, traffic, price."""
     first = plan[0]
     when = "" if math.isnan(first.busiest_s) else f" in its busiest {first.busiest_s:g} s. Gbit/s: the mean"
@@ -100,7 +100,7 @@ def _fleet_table(plan: list[Need]) -> Table:
     return table
 
 
-def _claims_table(verdicts: list[Judged]) -> Table:
+def _claims_table(verdicts: list[Judgement]) -> Table:
     """Return the table of claims with the stated and the measured numbers."""
     table = Table("claim", "stated", "ours", "unit", "verdict")
     for each in verdicts:
@@ -140,7 +140,7 @@ def _summary_table(summary: pd.DataFrame) -> Table:
     """Return the table of the cells, 80 columns wide."""
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
         "Requests, bytes (TCP and IP included) and server CPU: for each update. –: not known well enough: "
-        f"the report names the highest percentile that is.{_ticks_told(summary)}"))
+        f"the report names the highest percentile that is.{_ticks_text(summary)}"))
     columns: tuple[tuple[str, str, str], ...] = COLUMNS
     if "conflated" in summary and summary["conflated"].fillna(0).sum() > 0:
         rest = (column for column in COLUMNS[4:] if column[0] != "requests_per_update")   # for 80 columns
@@ -153,7 +153,7 @@ def _summary_table(summary: pd.DataFrame) -> Table:
     return table
 
 
-def _ticks_told(summary: pd.DataFrame) -> str:
+def _ticks_text(summary: pd.DataFrame) -> str:
     """Return a sentence with the number of distinct ticks in the cells."""
     ticks = summary["ticks"].dropna() if "ticks" in summary else pd.Series(dtype="Int64")
     if ticks.empty:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bench import shipped
-from bench.cli.options import VALID, told
+from bench.cli.options import VALID, reported_errors
 from bench.errors import ScenarioError
 from bench.experiment import prepare
 
@@ -33,10 +33,10 @@ def scenarios(
     """
     if name is None and to is not None:
         raise typer.BadParameter("--to is where a copy is written; it goes with the name of a SCENARIO")
-    with told():
+    with reported_errors():
         if name is None:
-            for each, question in listed(shipped.path("scenarios")):
-                typer.echo(f"{each:28} {question}")
+            for each, prepared in listed(shipped.path("scenarios")):
+                typer.echo(f"{each:28} {prepared}")
         else:
             typer.echo(f"Written: {copy(prepare.find(name), to)}")
     raise typer.Exit(VALID)

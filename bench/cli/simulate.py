@@ -29,18 +29,18 @@ from bench.cli.options import (
     end,
     refuse_beside_resume,
     refuse_idle,
+    reported_errors,
+    resume_hint,
     say,
-    told,
-    told_how_to_go_on,
 )
 from bench.cli.outcome import finish
 from bench.errors import UserError
 from bench.experiment import plan, prepare, progress, run_folder
-from bench.experiment.disk_full import told_where_full
+from bench.experiment.disk_full import report_disk_full
 from bench.experiment.effect import refuse_without_effect, typed_fields
 from bench.experiment.machine_lock import begun
-from bench.experiment.prepare import Question
-from bench.experiment.run_folder import Run
+from bench.experiment.prepare import PreparedScenario
+from bench.experiment.run_folder import RunFolder
 from bench.scenario.parsing import short
 from bench.simulation import baseline
 from bench.simulation import run as runs
@@ -104,7 +104,7 @@ def simulate(
 
     Exit status: 0 every trial is valid; 1 some are not, or the disk filled; 2 a mistake; 130 interrupted.
     """
-    with told(), ExitStack() as held:
+    with reported_errors(), ExitStack() as held:
         shorthands = _shorthands(clients, workers, _rtt_ms(rtt), seed, columns)
         if resume is not None:
             refuse_idle("with --resume", "the folder in RUN, where the run is", {"--results": results})
@@ -113,13 +113,13 @@ def simulate(
             begin = partial(run_folder.resume, resume.resolve(), None, force=force, source="simulated")
         else:
             refuse_idle("with a new run", "it beside --resume", {"--force": force})
-            question = _asked("default" if scenario is None else scenario, shorthands, overrides or (), feed)
-            _refuse_beside_scale(question, costs, measured)
-            begin = partial(_begin, question, costs, measured, results or RESULTS)
-        with told_where_full("the same command"):
+            prepared = _asked("default" if scenario is None else scenario, shorthands, overrides or (), feed)
+            _refuse_beside_scale(prepared, costs, measured)
+            begin = partial(_begin, prepared, costs, measured, results or RESULTS)
+        with report_disk_full("the same command"):
             under_way = begun(held, begin, resume and resume.resolve(), say=say)
         go_on = f"tickertape simulate --resume {under_way.folder}"
-        with told_where_full(go_on), told_how_to_go_on(go_on):
+        with report_disk_full(go_on), resume_hint(go_on):
             _execute(under_way)
         say("Making the report …")
         lacks = finish(under_way.folder, as_json)
@@ -142,43 +142,43 @@ def _values(shorthands: Shorthands) -> dict[str, object]:
     return {flag: value for flag, (_, value) in shorthands.items()}
 
 
-def _asked(name: str, shorthands: Shorthands, overrides: Sequence[str], feed: Path | None) -> Question:
+def _asked(name: str, shorthands: Shorthands, overrides: Sequence[str], feed: Path | None) -> PreparedScenario:
     """Return the scenario to be simulated with the typed settings applied; raise where one has no effect."""
     typed = typed_fields({**shorthands, "--feed": ("feed.replay.file", feed)}, overrides)
     given = [f"{field}={value}" for field, value in shorthands.values() if value is not None]
-    question = prepare.read(name, [*given, *overrides], feed)
-    refuse_without_effect([question], typed, "simulate")
-    return question
+    prepared = prepare.read(name, [*given, *overrides], feed)
+    refuse_without_effect([prepared], typed, "simulate")
+    return prepared
 
 
-def _refuse_beside_scale(question: Question, costs: Path | None, measured: Path | None) -> None:
+def _refuse_beside_scale(prepared: PreparedScenario, costs: Path | None, measured: Path | None) -> None:
     """Raise `UserError` for a file that a storm or a map does not use."""
-    storm = question.scenario.storm
-    if study.is_scale(question.scenario):
+    storm = prepared.scenario.storm
+    if study.is_scale(prepared.scenario):
         refuse_idle("with a storm or a map", "it with a scenario of trials", {"--measured": measured})
     if storm is not None and storm.connection_ms is not None:
         refuse_idle("beside storm.connection_ms, which prices a connection", "one of the two",
                     {"--costs": costs})
 
 
-def _begin(question: Question, costs: Path | None, measured: Path | None, results: Path) -> Run:
+def _begin(prepared: PreparedScenario, costs: Path | None, measured: Path | None, results: Path) -> RunFolder:
     """Make the run's folder, with its costs, and with measured figures copied beside its manifest."""
     run_folder.refuse_no_place(results)
-    question = prepare.with_trades(question)
-    if study.is_scale(question.scenario):
-        return study.begin(question, results, costs)
-    replayed = len(question.trades.price) if question.trades is not None else 0
-    runs.refuse_unless_simulable(question.scenario, question.options, str(question.file), replayed)
-    path = costs or _own_costs(question) or default_costs(results)
+    prepared = prepare.with_trades(prepared)
+    if study.is_scale(prepared.scenario):
+        return study.begin(prepared, results, costs)
+    replayed = len(prepared.trades.price) if prepared.trades is not None else 0
+    runs.refuse_unless_simulable(prepared.scenario, prepared.options, str(prepared.file), replayed)
+    path = costs or _own_costs(prepared) or default_costs(results)
     known = read_costs(path)
-    for label, subject in question.scenario.transports.items():
-        known.of(subject.transport or label, question.options[label])   # raises where costs are missing
-    found = baseline.measured(measured, question.scenario, question.options)
+    for label, subject in prepared.scenario.transports.items():
+        known.of(subject.transport or label, prepared.options[label])   # raises where costs are missing
+    found = baseline.measured(measured, prepared.scenario, prepared.options)
     checked = baseline.validation(results, known)
     under_way = run_folder.create(
-        results, question.scenario, plan.trials(question.scenario), name=question.name,
-        scenario_file=question.file, options=question.options, command=sys.argv[1:],
-        trades=question.trades,
+        results, prepared.scenario, plan.trials(prepared.scenario), name=prepared.name,
+        scenario_file=prepared.file, options=prepared.options, command=sys.argv[1:],
+        trades=prepared.trades,
         further={"source": "simulated", "costs": runs.about_costs(path, known), **found.about},
     )
     baseline.write(under_way.folder, found, checked)
@@ -187,13 +187,13 @@ def _begin(question: Question, costs: Path | None, measured: Path | None, result
     return under_way
 
 
-def _own_costs(question: Question) -> Path | None:
+def _own_costs(prepared: PreparedScenario) -> Path | None:
     """Return the path of the costs file that the scenario names; None if it names none."""
-    named = question.scenario.simulation.costs
-    return question.file.absolute().parent / named if named else None
+    named = prepared.scenario.simulation.costs
+    return prepared.file.absolute().parent / named if named else None
 
 
-def _execute(under_way: Run) -> None:
+def _execute(under_way: RunFolder) -> None:
     """Simulate everything that is not on disk yet: a storm, a map, the steps of a search, or trials."""
     said = under_way.manifest
     say(f"{under_way.folder}: {said['question']}")

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from bench.cli.options import print_json, told_how_to_go_on
+from bench.cli.options import print_json, resume_hint
 from bench.errors import ScenarioError
 from bench.experiment import plan, run_folder
-from bench.experiment.disk_full import told_where_full
-from bench.experiment.prepare import Question
+from bench.experiment.disk_full import report_disk_full
+from bench.experiment.prepare import PreparedScenario
 from bench.experiment.progress import LeftColumn, TimeLeft
-from bench.experiment.run_folder import Run
+from bench.experiment.run_folder import RunFolder
 from bench.output import terminal
 from bench.records import manifest as manifests
 from bench.scenario.fields import Table as Options
@@ -42,7 +42,7 @@ from bench.simulation.storm import storm_study
 from bench.stats.run import prediction
 
 if TYPE_CHECKING:   # it imports matplotlib, see `finish`
-    from bench.report.tables.run import Table as Words
+    from bench.report.tables.run import TextTable as Words
 
 STORM_CLIENTS_MOST = 1_000_000
 """Most clients of one worker: each of their attempts is an event of its own, and all are in memory."""
@@ -56,13 +56,13 @@ def is_scale(scenario: Scenario) -> bool:
     return scenario.storm is not None or scenario.crossover is not None
 
 
-def refuse_to_measure(question: Question) -> None:
+def refuse_to_measure(prepared: PreparedScenario) -> None:
     """Raise `ScenarioError` for a storm or a map, which can be simulated but not measured."""
-    scenario = question.scenario
+    scenario = prepared.scenario
     if is_scale(scenario):
         table = "storm" if scenario.storm is not None else "crossover"
-        raise ScenarioError(str(question.file), table, "a table that nothing measures",
-                            f"`tickertape simulate {question.file}`, or a scenario without it")
+        raise ScenarioError(str(prepared.file), table, "a table that nothing measures",
+                            f"`tickertape simulate {prepared.file}`, or a scenario without it")
 
 
 def has_scale(folder: Path) -> bool:
@@ -71,27 +71,27 @@ def has_scale(folder: Path) -> bool:
     return bool(asked.get("storm") or asked.get("crossover"))
 
 
-def begin(question: Question, results: Path, named: Path | None = None) -> Run:
+def begin(prepared: PreparedScenario, results: Path, named: Path | None = None) -> RunFolder:
     """Make the run's folder; `named` is a costs file to use in place of the scenario's.
 
     Raises `ScenarioError` where the scenario can't be simulated.
     """
-    scenario = question.scenario
-    _refuse_unless_simulable(question)
-    path = named or costs_file(question, results)
+    scenario = prepared.scenario
+    _refuse_unless_simulable(prepared)
+    path = named or costs_file(prepared, results)
     costs = read_costs(path) if _needs_costs(scenario) else None
     if costs is not None and scenario.storm is not None:
-        _refuse_a_free_connection(question, costs)
+        _refuse_a_free_connection(prepared, costs)
     about = {"costs": runs.about_costs(path, costs)} if costs else {}
-    made = run_folder.create(results, scenario, [], name=question.name, scenario_file=question.file,
-                          options=question.options, command=sys.argv[1:],
+    made = run_folder.create(results, scenario, [], name=prepared.name, scenario_file=prepared.file,
+                          options=prepared.options, command=sys.argv[1:],
                           further={"source": "simulated", **about})
     if costs is not None and scenario.crossover is not None:
         baseline.write_validation(made.folder, baseline.validation(results, costs))
     return made
 
 
-def execute(run: Run) -> None:
+def execute(run: RunFolder) -> None:
     """Simulate everything that is not on disk yet, and write the tables."""
     costs = runs.costs_of(run) if "costs" in run.manifest else None
     if run.scenario.storm is not None:
@@ -101,10 +101,10 @@ def execute(run: Run) -> None:
         _crossover(run, costs)
 
 
-def _refuse_unless_simulable(question: Question) -> None:
+def _refuse_unless_simulable(prepared: PreparedScenario) -> None:
     """Raise `ScenarioError` for a storm or a map that can't be simulated."""
-    scenario, where = question.scenario, str(question.file)
-    runs.refuse_unless_simulable(scenario, question.options, where)
+    scenario, where = prepared.scenario, str(prepared.file)
+    runs.refuse_unless_simulable(scenario, prepared.options, where)
     if scenario.crossover is not None and scenario.feed.schedule == "replay":
         raise ScenarioError(where, "feed.schedule", "'replay'", "one that is drawn: a map has its own rates")
     if scenario.storm is None:
@@ -135,21 +135,21 @@ def _refuse_too_many_storms(storm: Storm, count: int, where: str) -> None:
                             f"at most {STORMS_MOST:,} storms, with those of storm.map")
 
 
-def _refuse_a_free_connection(question: Question, costs: CostsFile) -> None:
+def _refuse_a_free_connection(prepared: PreparedScenario, costs: CostsFile) -> None:
     """Raise `ScenarioError` where the costs file has no cost of a new connection: the cost is not really
     0."""
-    label, subject = next(iter(question.scenario.transports.items()))
-    known = costs.of(subject.transport, question.options[label])
+    label, subject = next(iter(prepared.scenario.transports.items()))
+    known = costs.of(subject.transport, prepared.options[label])
     if known.costs["connection_s"].value == 0:
         raise ScenarioError(
-            str(question.file), "storm.connection_ms", "none", "a time in ms: the costs of "
+            str(prepared.file), "storm.connection_ms", "none", "a time in ms: the costs of "
             f"{costs.host_name} can't tell what a new connection takes of {known.kind}")
 
 
-def costs_file(question: Question, results: Path) -> Path:
+def costs_file(prepared: PreparedScenario, results: Path) -> Path:
     """Return the path of the costs file: the scenario's own, this host's, or the project's."""
-    named = question.scenario.simulation.costs
-    return question.file.absolute().parent / named if named else default_costs(results)
+    named = prepared.scenario.simulation.costs
+    return prepared.file.absolute().parent / named if named else default_costs(results)
 
 
 def _needs_costs(scenario: Scenario) -> bool:
@@ -157,11 +157,11 @@ def _needs_costs(scenario: Scenario) -> bool:
     return scenario.storm is None or scenario.storm.connection_ms is None
 
 
-def _options(run: Run) -> dict[str, Options]:
+def _options(run: RunFolder) -> dict[str, Options]:
     return plan.options_of_all(run.scenario, str(run.folder / manifests.NAME))
 
 
-def _storm(run: Run, costs: CostsFile | None) -> None:
+def _storm(run: RunFolder, costs: CostsFile | None) -> None:
     """Write the tables of a storm."""
     from bench.report.pages.render import write_tables
 
@@ -175,21 +175,21 @@ def _storm(run: Run, costs: CostsFile | None) -> None:
                               "storm_assumptions.csv": found.assumptions})
 
 
-def _crossover(run: Run, costs: CostsFile) -> None:
+def _crossover(run: RunFolder, costs: CostsFile) -> None:
     """Write the tables of a map."""
     from bench.report.data.run import optional_table
     from bench.report.pages.render import write_tables
 
     known = optional_table(run.folder / "validation.csv", prediction.COLUMNS)
     checked = () if known is None else prediction.from_table(known)
-    asked = crossover_study.Crossing.of(run.scenario, _options(run), costs, checked)
+    asked = crossover_study.CrossoverStudy.of(run.scenario, _options(run), costs, checked)
     fields = asked.fields()
     checks = _pieces(run, "checks by the engine", asked.tasks(asked.chosen(fields)))
     write_tables(run.folder, {"crossover.csv": asked.table(fields),
                               "crossover_checks.csv": asked.checks(checks)})
 
 
-def _pieces(run: Run, what: str, tasks: Tasks) -> dict[str, Piece]:
+def _pieces(run: RunFolder, what: str, tasks: Tasks) -> dict[str, Piece]:
     """Return the results of all tasks by name; show a bar on stderr if that is a terminal."""
     left, began_s = LeftColumn(), time.monotonic()
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), left)
@@ -218,7 +218,7 @@ def finish(folder: Path, as_json: bool) -> None:
     from bench.report.pages import crossover, storm
 
     again = f"tickertape report {folder}"
-    with told_where_full(again), told_how_to_go_on(again):
+    with report_disk_full(again), resume_hint(again):
         if manifests.read(folder)["scenario"].get("storm"):
             a_storm = storm.build(folder)
             table = storm.policies_table(a_storm.storms, a_storm.assumptions)

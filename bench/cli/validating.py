@@ -32,16 +32,16 @@ from bench.cli.options import (
     print_json,
     refuse_beside_resume,
     refuse_idle,
+    reported_errors,
+    resume_hint,
     say,
-    told,
-    told_how_to_go_on,
 )
 from bench.errors import RunError, UserError
 from bench.experiment import capacity_search, prepare, progress, series
-from bench.experiment.disk_full import told_where_full
+from bench.experiment.disk_full import report_disk_full
 from bench.experiment.effect import refuse_without_effect, typed_fields
 from bench.experiment.machine_lock import begun, folder_lock, machine_lock
-from bench.experiment.prepare import Question
+from bench.experiment.prepare import PreparedScenario
 from bench.experiment.run_folder import Commit
 from bench.experiment.series import Series
 from bench.measure import host
@@ -54,7 +54,7 @@ from bench.simulation.calibration.costs import CostsFile, host_slug, read_costs,
 from bench.simulation.calibration.observations import kinds_asked, observe
 from bench.simulation.validation import resimulate
 from bench.stats.run import prediction
-from bench.stats.run.prediction import Compared
+from bench.stats.run.prediction import ValidationRow
 from bench.stats.run.uncertainty import number
 
 SHORT = {
@@ -99,7 +99,7 @@ def calibrate(
 
     Exit status: 0 the costs are written; 1 the disk filled; 2 a mistake; 130 interrupted.
     """
-    with told():
+    with reported_errors():
         _refuse_idle(resume, force=force, results=results)
         if resume is not None:
             refuse_beside_resume(resume, {"RUN": runs, "--scenario": scenario, "--set": overrides})
@@ -120,7 +120,7 @@ def calibrate(
             with ExitStack() as held:
                 made = _measure(held, begin, resume, command, "what does work cost the servers here?", wait)
             runs, again = [each.folder for each in made.runs], f"{command} {made.folder}"
-        with told_where_full(again):
+        with report_disk_full(again):
             found, left_out = costs_of(runs)
             write_costs(path, found)
         _print_costs(found, left_out, path, as_json)
@@ -144,18 +144,18 @@ def _refuse_unwritable(path: Path) -> None:
         raise UserError(f"{path}: the costs file: found no right to write there, allowed is a file of yours")
 
 
-def _measure(held: ExitStack, begin: Callable[[], Series], resume: Path | None, command: str, question: str,
+def _measure(held: ExitStack, begin: Callable[[], Series], resume: Path | None, command: str, prepared: str,
              wait: bool) -> Series:
     """Make all trials of a series that are not on disk yet, and keep it locked until `held` is closed.
 
     `command`, followed by the series' folder, is the command that continues it after an interruption.
     """
     with machine_lock(wait=wait, say=say):
-        with told_where_full("the same command"):
+        with report_disk_full("the same command"):
             under_way = begun(held, begin, resume and resume.resolve(), wait=wait, say=say)
-        say(f"{under_way.folder}: {question}")
+        say(f"{under_way.folder}: {prepared}")
         go_on = f"{command} {under_way.folder}"
-        with told_where_full(go_on), told_how_to_go_on(go_on):
+        with report_disk_full(go_on), resume_hint(go_on):
             searches = [run for run in under_way.runs if run.scenario.capacity is not None]
             series.execute([run for run in under_way.runs if run not in searches], progress.reporter)
             for run in searches:
@@ -215,7 +215,7 @@ def validate(
     # It imports matplotlib, which a command that draws nothing should not load.
     from bench.simulation.validation import validation
 
-    with told(), ExitStack() as held:
+    with reported_errors(), ExitStack() as held:
         _refuse_idle(resume, force=force, results=results)
         asked = {"--costs": costs, "--scenario": scenario, "--set": overrides}
         if resume is not None:
@@ -232,10 +232,10 @@ def validate(
             measured = _measure(held, begin, resume, "tickertape validate --resume",
                                 "does the simulator foresee what is measured?", wait)
             folder = measured.folder
-            with told_where_full(f"tickertape validate --resume {folder}"):
+            with report_disk_full(f"tickertape validate --resume {folder}"):
                 _keep_costs(measured)
         again = f"tickertape validate {folder}"
-        with told_where_full(again), told_how_to_go_on(again):
+        with report_disk_full(again), resume_hint(again):
             judged = validation.judge(folder, progress.reporter, say)
         _print_errors(judged.rows, folder, as_json)
 
@@ -302,9 +302,9 @@ def _keep_costs(measured: Series) -> None:
         write_costs(path, found)
 
 
-def _checked(asked: Sequence[Question], results: Path) -> list[Question]:
-    for question in asked:
-        prepare.refuse_unless_fits(question, results)
+def _checked(asked: Sequence[PreparedScenario], results: Path) -> list[PreparedScenario]:
+    for prepared in asked:
+        prepare.refuse_unless_fits(prepared, results)
     return list(asked)
 
 
@@ -332,7 +332,7 @@ def _print_costs(found: CostsFile, left_out: Sequence[str], path: Path, as_json:
     console.print(f"Costs: {path}", highlight=False, soft_wrap=True)
 
 
-def _print_errors(rows: Sequence[Compared], folder: Path, as_json: bool) -> None:
+def _print_errors(rows: Sequence[ValidationRow], folder: Path, as_json: bool) -> None:
     from bench.report import style  # it imports matplotlib, as `validation` does
 
     if as_json:
@@ -343,7 +343,7 @@ def _print_errors(rows: Sequence[Compared], folder: Path, as_json: bool) -> None
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
         "Predicted over measured, less 1, with its 95 % interval between pairs of trials. With proof: all of "
         "it lies there; else the point estimate does. "
-        f"{style.sentence(prediction.told([row.standing for row in rows]))}."))
+        f"{style.sentence(prediction.verdict_text([row.standing for row in rows]))}."))
     for heading in ("", "measured", "predicted", "error", "95 %", "goal"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     for (transport, clients), mine in groupby(rows, key=lambda row: (row.transport, row.clients)):

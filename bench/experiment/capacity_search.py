@@ -25,26 +25,26 @@ from bench.clock import RunClock
 from bench.errors import ScenarioError
 from bench.experiment import plan
 from bench.experiment.plan import PlannedTrial
-from bench.experiment.progress import Row, told_outcome
+from bench.experiment.progress import Row, outcome_text
 from bench.experiment.run import pinned_to, termination_as_interrupt
-from bench.experiment.run_folder import Run
+from bench.experiment.run_folder import RunFolder
 from bench.experiment.trial import trial
-from bench.experiment.trial.trial import Setting
+from bench.experiment.trial.trial import TrialSettings
 from bench.measure import host
 from bench.records import trial_record
 from bench.records.trial_record import TrialRecord
 from bench.scenario import objective
 from bench.scenario.fields import Table
 from bench.scenario.model import Capacity, Scenario
-from bench.stats.run.knee_search import Search, Step, is_found, is_over, knee, next_step
+from bench.stats.run.knee_search import SearchSettings, SearchStep, is_found, is_over, knee, next_step
 from bench.stats.run.uncertainty import number as figure
 from bench.stats.trial.latency import is_bound
 from bench.stats.trial.row import COLUMNS
 
 
-def search_of(capacity: Capacity) -> Search:
+def search_of(capacity: Capacity) -> SearchSettings:
     """Return the search that the scenario asks for."""
-    return Search(capacity.start, capacity.most, capacity.factor, capacity.precision, capacity.time_s)
+    return SearchSettings(capacity.start, capacity.most, capacity.factor, capacity.precision, capacity.time_s)
 
 
 def at_level(scenario: Scenario, level: int) -> Scenario:
@@ -89,23 +89,23 @@ Maker = Callable[[Scenario, PlannedTrial, Path, int], TrialRecord]
 files, and the number of the attempt at its level."""
 
 
-def execute(run: Run, say: Callable[[str], None]) -> None:
+def execute(run: RunFolder, say: Callable[[str], None]) -> None:
     """Make steps until all limits are found or the time is over; `say` receives one line per step."""
     scenario = run.scenario
     options = plan.options_of_all(scenario, str(run.folder / "manifest.json"))
     clock, folder = RunClock(run.manifest["clock_origin_ns"]), Path(run.manifest["scenario_folder"])
 
     def make(step: Scenario, planned: PlannedTrial, place: Path, attempt: int) -> TrialRecord:
-        setting = Setting.on_this_machine(step, options, clock, folder)
-        with pinned_to(setting.other_cores):
-            return trial.make(setting, planned, place, attempt)
+        settings = TrialSettings.on_this_machine(step, options, clock, folder)
+        with pinned_to(settings.other_cores):
+            return trial.make(settings, planned, place, attempt)
 
     host.raise_open_files()
     with termination_as_interrupt():
         search(run, make, say)
 
 
-def search(run: Run, make: Maker, say: Callable[[str], None]) -> None:
+def search(run: RunFolder, make: Maker, say: Callable[[str], None]) -> None:
     """Make the steps of a search with `make`, which measures or simulates a trial, until it is over."""
     scenario = run.scenario
     assert scenario.capacity is not None, "not a search"
@@ -120,17 +120,17 @@ def search(run: Run, make: Maker, say: Callable[[str], None]) -> None:
         figures, verdict = judge(place)
         step = _step(record, figures.row, verdict, scenario.capacity)
         steps.append(step)
-        say(_told(len(steps), planned, step, figures.row, verdict, scenario.capacity))
+        say(_step_text(len(steps), planned, step, figures.row, verdict, scenario.capacity))
         mine = [each for each in steps if each.subject == step.subject]
         if is_found(mine, wanted_search) and not is_over(steps, wanted_search):
-            say(f"{step.subject}: {told_knee(mine, scenario.capacity)}")
+            say(f"{step.subject}: {limit_text(mine, scenario.capacity)}")
     if is_over(steps, wanted_search):
         for subject in scenario.transports:
             mine = [each for each in steps if each.subject == subject]
-            say(f"{subject}: {told_knee(mine, scenario.capacity)}")
+            say(f"{subject}: {limit_text(mine, scenario.capacity)}")
 
 
-def finished(run: Run) -> list[Step]:
+def finished(run: RunFolder) -> list[SearchStep]:
     """Return the steps that are on disk, in the order in which they were made."""
     capacity = run.scenario.capacity
     assert capacity is not None, "not a search"
@@ -141,9 +141,9 @@ def finished(run: Run) -> list[Step]:
     return steps
 
 
-def told_knee(steps: list[Step], capacity: Capacity) -> str:
+def limit_text(steps: list[SearchStep], capacity: Capacity) -> str:
     """Return the result of one transport's search in words."""
-    found, what = knee(steps), told_raised(capacity)
+    found, what = knee(steps), raised_text(capacity)
     if found.limit is not None:
         limit = found.limit
         return (f"carries {limit.estimate:,.0f} {what} ({limit.low:,.0f} to {limit.high:,.0f}), by "
@@ -158,12 +158,12 @@ def told_knee(steps: list[Step], capacity: Capacity) -> str:
     return f"carries at least {found.held:,} {what}; more was not tried"
 
 
-def told_raised(capacity: Capacity) -> str:
+def raised_text(capacity: Capacity) -> str:
     """Return the unit of a level."""
     return "clients" if capacity.raised == "clients" else "ticks a second"
 
 
-def _planned(scenario: Scenario, steps: list[Step], subject: str, level: int) -> tuple[PlannedTrial, int]:
+def _planned(scenario: Scenario, steps: list[SearchStep], subject: str, level: int) -> tuple[PlannedTrial, int]:
     """Return the planned trial of the next step, and the number of the attempt at its level, from 1."""
     attempt = 1 + sum((step.subject, step.level) == (subject, level) for step in steps)
     position = len(steps) + 1
@@ -175,23 +175,23 @@ def _planned(scenario: Scenario, steps: list[Step], subject: str, level: int) ->
     ), attempt
 
 
-def _step(record: TrialRecord, row: Row, verdict: Verdict, capacity: Capacity) -> Step:
+def _step(record: TrialRecord, row: Row, verdict: Verdict, capacity: Capacity) -> SearchStep:
     judged = {**row, "verdict": verdict.status, "reasons": "; ".join(map(str, verdict.reasons))}
     outcome = limited_by.outcome_of(judged, objective.parse(capacity.objective))
     level = record.clients if capacity.raised == "clients" else round(record.rate_per_s or 0)
-    return Step(record.subject, level, outcome, record.took_s or 0.0)
+    return SearchStep(record.subject, level, outcome, record.took_s or 0.0)
 
 
-def _told(number: int, planned: PlannedTrial, step: Step, row: Row, verdict: Verdict,
-          capacity: Capacity) -> str:
+def _step_text(number: int, planned: PlannedTrial, step: SearchStep, row: Row, verdict: Verdict,
+               capacity: Capacity) -> str:
     """Return one line about a step: its level, its outcome and its figures."""
     rate = f" at {step.level:,} ticks a second" if capacity.raised == "rate_per_s" else ""
-    figures = "".join(f", {told_condition(condition, row)}"
+    figures = "".join(f", {condition_text(condition, row)}"
                       for condition in objective.parse(capacity.objective).conditions if condition.by_kernel)
-    return f"[step {number}{rate}: {step.outcome}{figures}] {told_outcome(planned, row, verdict)}"
+    return f"[step {number}{rate}: {step.outcome}{figures}] {outcome_text(planned, row, verdict)}"
 
 
-def told_condition(condition: objective.Condition, row: Row) -> str:
+def condition_text(condition: objective.Condition, row: Row) -> str:
     """Return a condition's column with its value in the step, marked `≤` where the value is only a bound.
 
     It is a bound where reads held several updates or had no kernel timestamp.

@@ -22,7 +22,7 @@ LEAST_BYTES = 1_000_000
 
 
 @contextmanager
-def told_where_full(go_on: str) -> Iterator[None]:
+def report_disk_full(go_on: str) -> Iterator[None]:
     """Turn a write error of a full disk into a `DiskFullError` that says how to continue.
 
     A read-only disk, an exceeded quota and the limit on a file's size count as full.

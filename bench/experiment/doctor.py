@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from bench.audit.detectors import DETECTORS
 from bench.measure import host, noise
 from bench.measure.host import Check
-from bench.measure.noise import Counters, Probe
+from bench.measure.noise import KernelCounters, Probe
 
 STRETCH = 3
 """Approximate length of a trial's measuring window, in s."""
@@ -41,31 +41,31 @@ WATCHED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Snapshot:
     """The counters and probes of the machine at one instant."""
 
-    counters: Counters
+    counters: KernelCounters
     probes: Sequence[Probe]
     own_s: float
     """CPU time that this process has used so far, in s."""
 
     @classmethod
-    def now(cls, cores: Sequence[int]) -> Look:
+    def now(cls, cores: Sequence[int]) -> Snapshot:
         """Read the counters, with a probe on each of the cores."""
         probes = noise.probe(cores)
-        return cls(Counters.read(), probes, time.process_time())
+        return cls(KernelCounters.read(), probes, time.process_time())
 
 
-def watch(seconds: int, cores: Sequence[int], sleep: Callable[[float], None] = time.sleep) -> list[Look]:
+def watch(seconds: int, cores: Sequence[int], sleep: Callable[[float], None] = time.sleep) -> list[Snapshot]:
     """Take one observation at once and one more per second; return `seconds` + 1 of them."""
-    looks = [Look.now(cores)]
+    looks = [Snapshot.now(cores)]
     for _ in range(seconds):
         sleep(1.0)
-        looks.append(Look.now(cores))
+        looks.append(Snapshot.now(cores))
     return looks
 
 
-def worst(looks: Sequence[Look], core_count: int) -> dict[str, float | None]:
+def worst(looks: Sequence[Snapshot], core_count: int) -> dict[str, float | None]:
     """Return each figure in its worst stretch of up to `STRETCH` s; None for a figure that can't be read
     here."""
     span = min(STRETCH, len(looks) - 1)
@@ -96,7 +96,7 @@ def checks(figures: Mapping[str, float | None], seconds: int) -> list[Check]:
     return found
 
 
-def told_looked(seconds: int) -> str:
+def looked_text(seconds: int) -> str:
     """Return a sentence that says what period the verdicts cover."""
     return (f"Looked for {seconds} s. What begins later is seen by the trials alone, which are INVALID then "
             "and made again.")

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from bench.errors import ScenarioError
-from bench.experiment.prepare import Question
+from bench.experiment.prepare import PreparedScenario
 from bench.scenario.fields import Table
 from bench.scenario.model import Scenario
 
@@ -78,7 +78,7 @@ def _of_the_feed(scenario: Scenario) -> Iterator[tuple[str, str]]:
         yield "feed.bursty", f'feed.schedule = "bursty" in place of "{schedule}"'
 
 
-def refuse_without_effect(questions: Sequence[Question], typed: Mapping[str, str], verb: Verb, *,
+def refuse_without_effect(questions: Sequence[PreparedScenario], typed: Mapping[str, str], verb: Verb, *,
                           locust: bool = False) -> None:
     """Raise `ScenarioError` for the first field of `typed` that none of the questions uses.
 

@@ -27,11 +27,11 @@ from bench.measure import host
 from bench.scenario import model as scenarios
 from bench.scenario.fields import Table
 from bench.scenario.model import Scenario
-from bench.scenario.parsing import short, told
+from bench.scenario.parsing import short, value_text
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PreparedScenario:
     """A scenario that was found, read and checked."""
 
     name: str
@@ -61,7 +61,7 @@ def find(name: str) -> Path:
         "scenarios/", short(name or "''"), "no such scenario", ", ".join([*known, "or a path"]))
 
 
-def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None) -> Question:
+def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None) -> PreparedScenario:
     """Return the scenario `name` with `--feed` and then each `--set` applied, and fully checked.
 
     A replayed file is not read yet. Raises `ScenarioError` where the scenario can't be found, read or run.
@@ -75,48 +75,49 @@ def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None) -> 
     plan.check(scenario, options, str(file))
     claims.check(scenario, str(file))
     capacity_search.check(scenario, options, str(file))
-    return Question(file.stem, file, scenario, options)
+    return PreparedScenario(file.stem, file, scenario, options)
 
 
-def with_trades(question: Question, horizon_s: float | None = None, t0_s: float | None = None) -> Question:
+def with_trades(prepared: PreparedScenario, horizon_s: float | None = None,
+                t0_s: float | None = None) -> PreparedScenario:
     """Return the question with the trades of a replayed file that a trial needs. The file is read once, here.
 
     The horizon and the begin of measuring, `t0_s`, are by default those of a trial. Raises `FeedFileError`
     where the file can't be read, and `ScenarioError` where the servers can't hold a tick of each of its
     symbols.
     """
-    scenario = question.scenario
-    if scenario.feed.schedule != "replay" or question.trades is not None:
-        return question
+    scenario = prepared.scenario
+    if scenario.feed.schedule != "replay" or prepared.trades is not None:
+        return prepared
     from bench.feed import replay  # here, since pandas costs half a second that other schedules don't need
 
     available = host.memory_bytes()[1]
     most = available // replay.BYTES_A_TRADE if available > 0 else None
     trades = replay.read(scenario.feed.replay, most)
-    plan.check_room(scenario, len(trades.symbols), 0.0, str(question.file))
+    plan.check_room(scenario, len(trades.symbols), 0.0, str(prepared.file))
     kept = replay.during(
         trades, scenario.feed.replay.speed,
-        plan.horizon_s(scenario, question.options) if horizon_s is None else horizon_s,
-        plan.warmup_s(scenario, question.options) if t0_s is None else t0_s)
-    return replace(question, trades=kept)
+        plan.horizon_s(scenario, prepared.options) if horizon_s is None else horizon_s,
+        plan.warmup_s(scenario, prepared.options) if t0_s is None else t0_s)
+    return replace(prepared, trades=kept)
 
 
-def refuse_unless_fits(question: Question, results: Path) -> requirements.Needs:
+def refuse_unless_fits(prepared: PreparedScenario, results: Path) -> requirements.Requirements:
     """Return the needs of the question; raise `HostError` where this machine can't meet them.
 
     A first estimate is checked before the ticks are drawn, since drawing too many would exhaust the memory.
     """
     run_folder.refuse_no_place(results)
-    refuse_unless_startable(question.scenario, question.file.absolute().parent, str(question.file))
-    costliest, means = capacity_search.at_most(question.scenario), requirements.Means.read(results)
-    horizon_s = plan.horizon_s(costliest, question.options)
+    refuse_unless_startable(prepared.scenario, prepared.file.absolute().parent, str(prepared.file))
+    costliest, means = capacity_search.at_most(prepared.scenario), requirements.Resources.read(results)
+    horizon_s = plan.horizon_s(costliest, prepared.options)
     expected = requirements.expected_ticks(costliest, horizon_s)
-    requirements.refuse_unless_fits(requirements.needs(costliest, question.options, expected), means)
+    requirements.refuse_unless_fits(requirements.needs(costliest, prepared.options, expected), means)
     seed = plan.derive(costliest.seed, "block", 1)
-    trades = with_trades(question).trades
-    t0_s = plan.warmup_s(costliest, question.options)
+    trades = with_trades(prepared).trades
+    t0_s = plan.warmup_s(costliest, prepared.options)
     ticks = len(schedule.make(costliest.feed, seed, horizon_s, t0_s, trades))
-    needed = requirements.needs(costliest, question.options, ticks, trades_read=trades.rows if trades else 0,
+    needed = requirements.needs(costliest, prepared.options, ticks, trades_read=trades.rows if trades else 0,
                          trades_kept=len(trades.price) if trades else 0)
     requirements.refuse_unless_fits(needed, means)
     return needed
@@ -133,7 +134,7 @@ def refuse_unless_startable(scenario: Scenario, folder: Path, where: str) -> Non
         command = subject.server.command[0]
         if shutil.which(folder / command if "/" in command else command) is None:
             raise ScenarioError(
-                where, f"transports.{label}.server.command", f"{told(command)}, and no such program",
+                where, f"transports.{label}.server.command", f"{value_text(command)}, and no such program",
                 f"one that is on the PATH, or an executable file's path from {folder}")
 
 

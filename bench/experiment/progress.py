@@ -24,10 +24,10 @@ from rich.text import Text
 
 from bench.audit.detectors import Reason, Verdict
 from bench.experiment.plan import PlannedTrial
-from bench.experiment.requirements import told_time
+from bench.experiment.requirements import duration_text
 from bench.output import terminal
-from bench.scenario.stop_rule import Until
-from bench.stats.run.stopping import Standing
+from bench.scenario.stop_rule import StopRule
+from bench.stats.run.stopping import IntervalWidths
 from bench.stats.run.uncertainty import number
 
 Row = Mapping[str, object]
@@ -130,7 +130,7 @@ class TimeLeft:
         return last_s / (2 - left_s / last_s)
 
 
-def told_cell(planned: PlannedTrial) -> str:
+def cell_text(planned: PlannedTrial) -> str:
     """Return the cell of a trial in words."""
     return _cell(planned.subject, planned.clients)
 
@@ -139,30 +139,30 @@ def _cell(label: str, clients: int) -> str:
     return f"{label}, {clients:,} client{'' if clients == 1 else 's'}"
 
 
-def told_outcome(planned: PlannedTrial, row: Row, verdict: Verdict, again: bool = False) -> str:
+def outcome_text(planned: PlannedTrial, row: Row, verdict: Verdict, again: bool = False) -> str:
     """Return a trial's verdict and figures in one line, with the reasons for a verdict other than VALID.
 
     `again` adds that the trial is repeated.
     """
     if verdict.status == "ABORTED":
         reason = verdict.reasons[0]
-        return f"ABORTED {told_cell(planned)}: {reason.name}: {reason.advice}{_told_log(reason)}"
+        return f"ABORTED {cell_text(planned)}: {reason.name}: {reason.advice}{_log_text(reason)}"
     figures = f"p50 {_ms(row['latency_p50_ms'])}, p99 {_ms(row['latency_p99_ms'])}"
     figures += f", {row['delivered']} of {row['updates_due']} delivered"
     if row.get("conflated"):
         figures += f" and {row['conflated']} conflated"
     if row.get("status") == "failed":
         figures = "no figures"
-    reasons = "".join(f"\n    {reason.sentence}{_told_log(reason)}" for reason in verdict.reasons)
-    return f"{verdict.status:7} {told_cell(planned)}: {figures}{', made again' if again else ''}{reasons}"
+    reasons = "".join(f"\n    {reason.sentence}{_log_text(reason)}" for reason in verdict.reasons)
+    return f"{verdict.status:7} {cell_text(planned)}: {figures}{', made again' if again else ''}{reasons}"
 
 
-def _told_log(reason: Reason) -> str:
+def _log_text(reason: Reason) -> str:
     """Return the last lines of a failed process's log, each on a line of its own."""
     return "".join(f"\n    │ {line}" for line in reason.log)
 
 
-def told_standing(block: int, blocks: int, found: Standing, rule: Until) -> str:
+def standing_text(block: int, blocks: int, found: IntervalWidths, rule: StopRule) -> str:
     """Return a sentence on how far a run with `trials.until` is from its rule."""
     if found.reached:
         return f"{rule} is reached after {block} blocks of at most {blocks}"
@@ -194,7 +194,7 @@ class Lines:
     def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict, *, again: bool = False) -> None:
         """Print a line with the trial's figures."""
         self._done += not again
-        outcome = told_outcome(planned, row, verdict, again)
+        outcome = outcome_text(planned, row, verdict, again)
         self._stream.write(f"[{self._done}/{self._total}] {outcome}\n")
         self._stream.flush()
 
@@ -217,7 +217,7 @@ class LeftColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         """Return the time left in words."""
         left_s = self.left_s()
-        return Text("" if left_s is None else f"{told_time(left_s)} left ")
+        return Text("" if left_s is None else f"{duration_text(left_s)} left ")
 
 
 class Bar:
@@ -235,7 +235,7 @@ class Bar:
 
     def trial_begins(self, planned: PlannedTrial, left_s: Callable[[], float]) -> None:
         """Show the current cell and the time left."""
-        self._text, self._left.left_s = told_cell(planned), left_s
+        self._text, self._left.left_s = cell_text(planned), left_s
         self._progress.update(self._task, description=self._text, refresh=True)
 
     def part_ends(self, done: int, parts: int) -> None:
@@ -244,7 +244,7 @@ class Bar:
 
     def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict, *, again: bool = False) -> None:
         """Advance the bar, and print the trial's figures above it."""
-        self._progress.console.print(told_outcome(planned, row, verdict, again), markup=False)
+        self._progress.console.print(outcome_text(planned, row, verdict, again), markup=False)
         self._progress.update(self._task, advance=not again, refresh=True)
 
     def note(self, sentence: str) -> None:

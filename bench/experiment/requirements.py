@@ -56,7 +56,7 @@ LISTENING_PORTS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class Requirements:
     """The resources that a run needs: `files` of each process, the others of the machine.
 
     A run with `trials.until` may make fewer trials; the fields with `_least` are the minimum.
@@ -73,7 +73,7 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class Resources:
     """The resources of the machine; None for one that can't be read."""
 
     disk_bytes: int
@@ -82,7 +82,7 @@ class Means:
     ports: int | None
 
     @classmethod
-    def read(cls, results: Path) -> Means:
+    def read(cls, results: Path) -> Resources:
         """Read the resources of this machine, with the disk that holds (or will hold) `results`."""
         there = next(path for path in (results, *results.absolute().parents) if path.exists())
         free = shutil.disk_usage(there).free
@@ -118,7 +118,7 @@ def starting_s(at_least_s: float, ticks: int) -> float:
 
 
 def needs(scenario: Scenario, options: Mapping[str, Table], ticks: int, *, trades_read: int = 0,
-          trades_kept: int = 0) -> Needs:
+          trades_kept: int = 0) -> Requirements:
     """Return the needs of the run where the feed of one trial has `ticks` ticks.
 
     Of a replayed file, `trades_read` trades are read once and `trades_kept` are stored in the run's folder.
@@ -132,7 +132,7 @@ def needs(scenario: Scenario, options: Mapping[str, Table], ticks: int, *, trade
     blocks, most = scenario.trials.blocks, max(scenario.load.clients)
     block_s = sum(trial_s(scenario, options, clients) for clients in counts)
     reading_s = trades_read * READ_TRADE_S
-    return Needs(
+    return Requirements(
         trials=blocks * len(counts),
         trials_least=scenario.trials.count * len(counts),
         time_s=blocks * block_s + reading_s,
@@ -154,7 +154,7 @@ def _opened_per_s(options: Table) -> int:
     return math.ceil(1 / float(getattr(options, "interval_s", 1.0)))
 
 
-def refuse_unless_fits(needed: Needs, found: Means) -> None:
+def refuse_unless_fits(needed: Requirements, found: Resources) -> None:
     """Raise `HostError` for the first resource that the machine does not have enough of."""
     rows: list[tuple[str, int, int | None, str]] = [
         ("open files in one process", needed.files, found.files,
@@ -171,7 +171,7 @@ def refuse_unless_fits(needed: Needs, found: Means) -> None:
             raise HostError(f"the run needs {need:,} {what}, and this machine has {has:,}: {advice}")
 
 
-def told_time(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """Return hours, minutes and seconds in words."""
     minutes, rest = divmod(round(seconds), 60)
     if minutes >= 60:
@@ -179,12 +179,12 @@ def told_time(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def table(needed: Needs, found: Means) -> list[tuple[str, str, str]]:
+def table(needed: Requirements, found: Resources) -> list[tuple[str, str, str]]:
     """Return the needed and the available resources as rows of text, as `run --plan` prints them."""
-    trials, time = f"{needed.trials}", f"about {told_time(needed.time_s)}"
+    trials, time = f"{needed.trials}", f"about {duration_text(needed.time_s)}"
     if needed.trials_least < needed.trials:
         trials = f"{needed.trials_least} to {trials}"
-        time = f"about {told_time(needed.time_least_s)} to {told_time(needed.time_s)}"
+        time = f"about {duration_text(needed.time_least_s)} to {duration_text(needed.time_s)}"
     return [
         ("trials", trials, ""),
         ("time", time, ""),

@@ -26,36 +26,37 @@ from bench.audit.detectors import judge
 from bench.clock import RunClock
 from bench.experiment import plan, requirements
 from bench.experiment.plan import PlannedTrial
-from bench.experiment.progress import Reporter, TimeLeft, told_standing
-from bench.experiment.run_folder import Run
+from bench.experiment.progress import Reporter, TimeLeft, standing_text
+from bench.experiment.run_folder import RunFolder
 from bench.experiment.trial import trial
-from bench.experiment.trial.trial import Setting
+from bench.experiment.trial.trial import TrialSettings
 from bench.measure import host
 from bench.stats.run.stopping import standing
 
 
-def execute(run: Run, make_reporter: Callable[[int, int], Reporter]) -> None:
+def execute(run: RunFolder, make_reporter: Callable[[int, int], Reporter]) -> None:
     """Make all trials of the run that are not on disk yet."""
     scenario = run.scenario
     options = plan.options_of_all(scenario, str(run.folder / "manifest.json"))
     clock = RunClock(run.manifest["clock_origin_ns"])
-    setting = Setting.on_this_machine(scenario, options, clock, Path(run.manifest["scenario_folder"]))
+    settings = TrialSettings.on_this_machine(scenario, options, clock, Path(run.manifest["scenario_folder"]))
     left = [planned for planned in run.plan if not run.is_done(planned)]
     time_left = TimeLeft([requirements.trial_s(scenario, options, planned.clients) for planned in left])
     host.raise_open_files()
-    with termination_as_interrupt(), pinned_to(setting.other_cores):   # the reporter's thread, too
+    with termination_as_interrupt(), pinned_to(settings.other_cores):   # the reporter's thread, too
         reporter = make_reporter(len(run.plan) - len(left), len(run.plan))
         try:
             ending = Ending(run)
             for planned in left:
                 if planned.position == 1 and ending.before(planned.block, reporter):
                     break
-                make(run, setting, planned, reporter, time_left)
+                make(run, settings, planned, reporter, time_left)
         finally:
             reporter.close()
 
 
-def make(run: Run, setting: Setting, planned: PlannedTrial, reporter: Reporter, time_left: TimeLeft) -> None:
+def make(run: RunFolder, settings: TrialSettings, planned: PlannedTrial, reporter: Reporter,
+         time_left: TimeLeft) -> None:
     """Make one trial of the plan, and repeat it while it is INVALID and may be repeated."""
     began_s = time.monotonic()
     again = True
@@ -63,7 +64,7 @@ def make(run: Run, setting: Setting, planned: PlannedTrial, reporter: Reporter, 
         time_left.begins(time.monotonic())
         reporter.trial_begins(planned, lambda: time_left.at(time.monotonic()))
         folder = run.trial_folder(planned)
-        trial.make(setting, planned, folder, run.attempt(planned))
+        trial.make(settings, planned, folder, run.attempt(planned))
         figures, verdict = judge(folder)
         again = verdict.status == "INVALID" and run.may_repeat(planned)
         if again:
@@ -76,7 +77,7 @@ def make(run: Run, setting: Setting, planned: PlannedTrial, reporter: Reporter, 
 class Ending:
     """The decision whether a run with `trials.until` ends before a block."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunFolder) -> None:
         self._run = run
         self._scenario = run.scenario
         self._rows: dict[Path, dict[str, object]] = {}
@@ -94,7 +95,7 @@ class Ending:
                 self._rows[folder] = {**figures.row, "verdict": verdict.status}
         trials = pd.DataFrame([self._rows[folder] for folder in folders])
         found = standing(trials, rule, plan.cells_of(self._scenario))
-        reporter.note(told_standing(block - 1, self._scenario.trials.blocks, found, rule))
+        reporter.note(standing_text(block - 1, self._scenario.trials.blocks, found, rule))
         return found.reached
 
 

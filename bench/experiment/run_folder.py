@@ -79,7 +79,7 @@ def _git(*arguments: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunFolder:
     """A run on disk: its folder and its manifest."""
 
     folder: Path
@@ -151,7 +151,7 @@ def is_invalid(folder: Path) -> bool:
 
 def create(results: Path, scenario: Scenario, planned: Sequence[PlannedTrial], *, name: str,
            scenario_file: Path, options: Mapping[str, Table], command: Sequence[str],
-           trades: Trades | None = None, further: Mapping[str, Any] | None = None) -> Run:
+           trades: Trades | None = None, further: Mapping[str, Any] | None = None) -> RunFolder:
     """Make a run's folder with its manifest, and point `results/latest` at it.
 
     `trades` are the trades of a replayed file that the trials need; `further` are manifest fields that only
@@ -197,7 +197,7 @@ def create(results: Path, scenario: Scenario, planned: Sequence[PlannedTrial], *
     }
     write_json(folder / "manifest.json", manifest)
     _point_latest(results, folder)
-    return Run(folder, manifest)
+    return RunFolder(folder, manifest)
 
 
 def new_folder(results: Path, stem: str) -> Path:
@@ -267,7 +267,7 @@ def feed_file(scenario: Scenario, trades: Trades | None = None) -> dict[str, str
         raise RunError(f"{path}: feed.replay.file can't be read: {error.strerror}") from error
 
 
-def _source_now(run: Run) -> dict[str, str] | None:
+def _source_now(run: RunFolder) -> dict[str, str] | None:
     """Return the replayed file and its SHA-256 as they are now.
 
     If the run stores its trades and the source no longer exists, as is always so for a pipe, return the
@@ -285,7 +285,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _check_trades(run: Run) -> None:
+def _check_trades(run: RunFolder) -> None:
     """Raise `RunError` where the trades that the run stores have changed since it began."""
     kept = run.manifest.get("trades")
     if not kept:
@@ -300,14 +300,14 @@ def _check_trades(run: Run) -> None:
                        f"{kept['sha256'][:16]}…, as the run began; begin a new run")
 
 
-def resume(folder: Path, scenario: Scenario | None, *, force: bool, source: str = "measured") -> Run:
+def resume(folder: Path, scenario: Scenario | None, *, force: bool, source: str = "measured") -> RunFolder:
     """Prepare a run to continue: refuse changes that would mix unlike trials, and clear interrupted blocks.
 
     `scenario` is the scenario that the user named besides the run, if any; it is compared with the run's own.
     With `force`, another commit, feed file or scenario is accepted (the run continues with its own stored
     scenario), and the manifest lists it under `resumed`. Raises `RunError` for any other difference.
     """
-    run = Run(folder, manifests.read(folder, manifests.Resumable))
+    run = RunFolder(folder, manifests.read(folder, manifests.Resumable))
     found = run.manifest.get("source", "measured")
     if found != source:
         verb = "simulate" if found == "simulated" else "run"
@@ -324,7 +324,7 @@ def resume(folder: Path, scenario: Scenario | None, *, force: bool, source: str 
     }
     manifest = {**run.manifest, "resumed": [*run.manifest["resumed"], resumed]}
     write_json(folder / "manifest.json", manifest)
-    run = Run(folder, manifest)
+    run = RunFolder(folder, manifest)
     blocks = {planned.block for planned in run.plan}
     for block in sorted(blocks):
         of_block = [planned for planned in run.plan if planned.block == block]
@@ -335,7 +335,7 @@ def resume(folder: Path, scenario: Scenario | None, *, force: bool, source: str 
     return run
 
 
-def _differences(run: Run, scenario: Scenario | None) -> Iterator[tuple[str, object, object]]:
+def _differences(run: RunFolder, scenario: Scenario | None) -> Iterator[tuple[str, object, object]]:
     """Yield each difference from the time when the run began: (what, found, allowed)."""
     if scenario is not None and scenario.digest() != run.frozen.digest():
         fields = _changed(scenario.canonical(), run.frozen.canonical())
@@ -344,7 +344,7 @@ def _differences(run: Run, scenario: Scenario | None) -> Iterator[tuple[str, obj
     now = Commit.read()
     was = Commit(run.manifest["commit"], run.manifest["dirty"])
     if now != was:
-        yield "the commit", _told(now), _told(was)
+        yield "the commit", _commit_text(now), _commit_text(was)
     file_now, file_was = _source_now(run), run.manifest["feed_file"]
     if file_now != file_was:
         yield "the feed file's content", file_now, file_was
@@ -362,11 +362,11 @@ def _changed(
             yield f"{prefix}{name}", mine, theirs
 
 
-def _told(commit: Commit) -> str:
+def _commit_text(commit: Commit) -> str:
     return f"{commit.commit or 'none'}{' with changes' if commit.dirty else ''}"
 
 
-def _put_aside(run: Run, planned: PlannedTrial) -> None:
+def _put_aside(run: RunFolder, planned: PlannedTrial) -> None:
     """Clear a trial's place: move finished attempts to `broken/`, and delete an unfinished one."""
     unfinished = run.trial_folder(planned)
     if unfinished.exists():

@@ -84,13 +84,13 @@ def _rows(model: type[BaseModel], skip: set[str]) -> str:
     for name, field in schema.get("properties", {}).items():
         if name in skip or "$ref" in field or field.get("type") == "object":
             continue
-        default = "required" if name in schema.get("required", ()) else _told(field.get("default"))
+        default = "required" if name in schema.get("required", ()) else _value_text(field.get("default"))
         meaning = " ".join(field.get("description", "").split())
         lines.append(f"| `{name}` | {_allowed(field, schema)} | {default} | {meaning} |")
     return "\n".join(lines) + "\n"
 
 
-def _told(value: Any) -> str:
+def _value_text(value: Any) -> str:
     """Return a default value as TOML writes it."""
     if value is None or value == "":
         return "–"

@@ -26,14 +26,14 @@ from bench.errors import RunError, ScenarioError
 from bench.experiment import plan, requirements, run_folder
 from bench.experiment.effect import field_of, instead, without_effect
 from bench.experiment.plan import PlannedTrial
-from bench.experiment.prepare import Question, read, with_trades
+from bench.experiment.prepare import PreparedScenario, read, with_trades
 from bench.experiment.progress import Reporter, TimeLeft
 from bench.experiment.run import make, pinned_to, termination_as_interrupt
-from bench.experiment.run_folder import Run
-from bench.experiment.trial.trial import Setting
+from bench.experiment.run_folder import RunFolder
+from bench.experiment.trial.trial import TrialSettings
 from bench.measure import host
 from bench.records.trial_record import SCHEMA_VERSION, read_json, write_json
-from bench.scenario.parsing import told
+from bench.scenario.parsing import value_text
 
 NAME = "series.json"
 
@@ -43,10 +43,10 @@ class Series:
     """A series on disk."""
 
     folder: Path
-    runs: list[Run]
+    runs: list[RunFolder]
 
 
-def questions(name: str, overrides: Sequence[str] = ()) -> list[Question]:
+def questions(name: str, overrides: Sequence[str] = ()) -> list[PreparedScenario]:
     """Return all scenarios of the folder `scenarios/<name>` that have a plan, or the one of that name or
     path.
 
@@ -64,7 +64,7 @@ def questions(name: str, overrides: Sequence[str] = ()) -> list[Question]:
     return planned
 
 
-def searches(name: str, overrides: Sequence[str] = ()) -> list[Question]:
+def searches(name: str, overrides: Sequence[str] = ()) -> list[PreparedScenario]:
     """Return all scenarios of the folder `scenarios/<name>` that are searches for the capacity limit.
 
     Only those overrides are applied that have an effect on a search.
@@ -89,7 +89,7 @@ def _files(name: str) -> list[Path]:
     return []
 
 
-def create(results: Path, name: str, asked: Sequence[Question], command: Sequence[str]) -> Series:
+def create(results: Path, name: str, asked: Sequence[PreparedScenario], command: Sequence[str]) -> Series:
     """Make the folder of a new series, with a run for each question."""
     folder = run_folder.new_folder(results, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}")
     runs = [
@@ -111,14 +111,14 @@ def resume(folder: Path, name: str, *, force: bool) -> Series:
     path = folder / NAME
     said = read_json(path)
     if said.get("series") != name:
-        raise RunError(f"{path}: series: found {told(said.get('series'))}, allowed is '{name}'")
+        raise RunError(f"{path}: series: found {value_text(said.get('series'))}, allowed is '{name}'")
     runs = said.get("runs")
     if not isinstance(runs, list) or not runs or not all(isinstance(each, str) for each in runs):
-        raise RunError(f"{path}: runs: found {told(runs)}, allowed is a list of the runs' names")
+        raise RunError(f"{path}: runs: found {value_text(runs)}, allowed is a list of the runs' names")
     return Series(folder, [run_folder.resume(folder / "runs" / each, None, force=force) for each in runs])
 
 
-def execute(runs: Sequence[Run], make_reporter: Callable[[int, int], Reporter]) -> None:
+def execute(runs: Sequence[RunFolder], make_reporter: Callable[[int, int], Reporter]) -> None:
     """Make all trials of the runs that are not on disk yet, block by block."""
     settings = [_setting(run) for run in runs]
     whole = in_turns([run.plan for run in runs])
@@ -149,7 +149,7 @@ def in_turns(plans: Sequence[Sequence[PlannedTrial]]) -> list[tuple[int, Planned
     return order
 
 
-def _setting(run: Run) -> Setting:
+def _setting(run: RunFolder) -> TrialSettings:
     options = plan.options_of_all(run.scenario, str(run.folder / "manifest.json"))
     clock = RunClock(run.manifest["clock_origin_ns"])
-    return Setting.on_this_machine(run.scenario, options, clock, Path(run.manifest["scenario_folder"]))
+    return TrialSettings.on_this_machine(run.scenario, options, clock, Path(run.manifest["scenario_folder"]))

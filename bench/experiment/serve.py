@@ -29,11 +29,11 @@ from pathlib import Path
 from bench.clock import RunClock
 from bench.errors import HostError, TrialError, UserError
 from bench.experiment import requirements, run_folder
-from bench.experiment.prepare import Question, with_trades
-from bench.experiment.requirements import told_time
+from bench.experiment.prepare import PreparedScenario, with_trades
+from bench.experiment.requirements import duration_text
 from bench.experiment.run import termination_as_interrupt
 from bench.experiment.trial import commands
-from bench.experiment.trial.processes import Crew
+from bench.experiment.trial.processes import TrialProcesses
 from bench.feed import trade_store
 from bench.measure import host
 from bench.scenario.model import External, Feed
@@ -50,18 +50,18 @@ WEB_CLIENTS = 10
 NS = 1_000_000_000
 
 
-def serve(question: Question, port: int, *, locust: bool, say: Callable[[str], None],
+def serve(prepared: PreparedScenario, port: int, *, locust: bool, say: Callable[[str], None],
           origins: Sequence[str] = ()) -> None:
     """Serve until interrupted: the feed on `port`, the servers on the following ports.
 
     Pages of `origins` may read from the servers. `say` receives the addresses. Raises `HostError` where a
     port is taken or a process ends.
     """
-    transports = question.scenario.transports
+    transports = prepared.scenario.transports
     subjects = [label for label, subject in transports.items() if subject.server is None]
     for label, subject in transports.items():
         if subject.server is not None:
-            say(told_left_out(label, subject.server, port))
+            say(left_out_text(label, subject.server, port))
     ports = {label: port + number for number, label in enumerate(subjects, 1)}
     web_ports = {label: each + WEB_PORT_OFFSET for label, each in ports.items()} if locust else {}
     for each in (port, *ports.values(), *web_ports.values()):
@@ -70,39 +70,39 @@ def serve(question: Question, port: int, *, locust: bool, say: Callable[[str], N
     host.raise_open_files()
     with (
         termination_as_interrupt(), tempfile.TemporaryDirectory(prefix="tickertape-") as folder,
-        Crew(Path(folder) / "logs") as crew,
+        TrialProcesses(Path(folder) / "logs") as trial_processes,
     ):
         try:
-            question = _with_kept_trades(question, Path(folder))
-            _start(crew, Path(folder), question, port, ports, web_ports, origins, say)
-            crew.wait(lambda: False, FOREVER_S, "Ctrl-C")
+            prepared = _with_kept_trades(prepared, Path(folder))
+            _start(trial_processes, Path(folder), prepared, port, ports, web_ports, origins, say)
+            trial_processes.wait(lambda: False, FOREVER_S, "Ctrl-C")
         except TrialError as error:
-            tails = "\n".join(child.tail() for child in crew.children if child.status is not None)
+            tails = "\n".join(child.tail() for child in trial_processes.children if child.status is not None)
             raise HostError(f"{tails}\n{error}".strip()) from error   # the last line gives the reason
 
 
-def _start(crew: Crew, folder: Path, question: Question, port: int, ports: dict[str, int],
+def _start(trial_processes: TrialProcesses, folder: Path, prepared: PreparedScenario, port: int, ports: dict[str, int],
            web_ports: dict[str, int], origins: Sequence[str], say: Callable[[str], None]) -> None:
     """Start all processes, and report their addresses through `say`."""
-    scenario, clock = question.scenario, RunClock.start()
-    publisher = crew.start(commands.publisher(
+    scenario, clock = prepared.scenario, RunClock.start()
+    publisher = trial_processes.start(commands.publisher(
         folder, scenario.feed, seed=scenario.seed, horizon_s=horizon_s(scenario.feed), t0_s=0.0,
         clock_origin_ns=clock.origin_ns, port=port,
     ))
-    ticks = TICKS_MAX if question.trades is None else len(question.trades.price)
-    epoch = str(crew.expect(publisher, "ready", requirements.starting_s(READY_S, ticks))["epoch"])
+    ticks = TICKS_MAX if prepared.trades is None else len(prepared.trades.price)
+    epoch = str(trial_processes.expect(publisher, "ready", requirements.starting_s(READY_S, ticks))["epoch"])
     publisher.send({"start": {"warmup_ns": clock.now_ns()}})
     say(f"feed            127.0.0.1:{port}    "
         f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}; echo after - >&3; cat <&3'")
     servers = [
-        crew.start(commands.server(
-            folder, scenario.transports[label].transport, question.options[label], scenario.server,
+        trial_processes.start(commands.server(
+            folder, scenario.transports[label].transport, prepared.options[label], scenario.server,
             name=label, feed_port=port, port=each, allowed=origins,
         ))
         for label, each in ports.items()
     ]
     for server in servers:
-        certificate = crew.expect(server, "ready", READY_S).get("certificate")
+        certificate = trial_processes.expect(server, "ready", READY_S).get("certificate")
         trusted = folder / f"{server.name}.pem" if certificate else None
         if trusted:
             trusted.write_text(certificate, encoding="ascii")
@@ -111,29 +111,29 @@ def _start(crew: Crew, folder: Path, question: Question, port: int, ports: dict[
     for label, each in web_ports.items():
         config = {
             "subject": label, "transport": scenario.transports[label].transport,
-            "options": question.options[label].model_dump(mode="json"), "port": ports[label],
+            "options": prepared.options[label].model_dump(mode="json"), "port": ports[label],
             "clients": WEB_CLIENTS, "mode": scenario.load.mode, "seed": scenario.seed,
             "spawn_rate_per_s": WEB_CLIENTS, "clock_origin_ns": clock.origin_ns,
         }
-        crew.start(commands.web_load(folder, f"locust-{label}", config, each, scenario.load.processes))
+        trial_processes.start(commands.web_load(folder, f"locust-{label}", config, each, scenario.load.processes))
         say(f"{label:15} http://127.0.0.1:{each}    Locust's web interface: open it in a browser")
-    say(told_end(scenario.feed))
+    say(end_text(scenario.feed))
 
 
-def told_left_out(label: str, server: External, feed_port: int) -> str:
+def left_out_text(label: str, server: External, feed_port: int) -> str:
     """Return a line that says that a user's own server is left out, and how to start it on this feed."""
     command = shlex.join(each.replace("{feed_port}", str(feed_port)) for each in server.command)
     return f"{label:15} left out, since it is a server of your own; to start it on this feed: {command}"
 
 
-def _with_kept_trades(question: Question, folder: Path) -> Question:
+def _with_kept_trades(prepared: PreparedScenario, folder: Path) -> PreparedScenario:
     """Return the question with the trades of a replayed file stored in `folder`, which the publisher maps."""
-    question = with_trades(question, horizon_s(question.scenario.feed), 0.0)
-    if question.trades is None:
-        return question
+    prepared = with_trades(prepared, horizon_s(prepared.scenario.feed), 0.0)
+    if prepared.trades is None:
+        return prepared
     kept = folder / trade_store.NAME
-    trade_store.store(kept, question.trades)
-    return replace(question, scenario=run_folder.replaying(question.scenario, kept))
+    trade_store.store(kept, prepared.trades)
+    return replace(prepared, scenario=run_folder.replaying(prepared.scenario, kept))
 
 
 def origin_of(text: str) -> str:
@@ -150,9 +150,9 @@ def horizon_s(feed: Feed) -> float:
     return DAY_S if feed.schedule == "replay" else min(DAY_S, TICKS_MAX / feed.rate_per_s)
 
 
-def told_end(feed: Feed) -> str:
+def end_text(feed: Feed) -> str:
     """Return a sentence on the length of the feed."""
-    lasts = "to the end of its file" if feed.schedule == "replay" else f"for {told_time(horizon_s(feed))}"
+    lasts = "to the end of its file" if feed.schedule == "replay" else f"for {duration_text(horizon_s(feed))}"
     return f"The feed goes on {lasts}; Ctrl-C ends everything."
 
 

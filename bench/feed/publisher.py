@@ -60,7 +60,7 @@ BURST_TICKS = 64
 NICE = -10
 
 
-class Config(BaseModel):
+class PublisherConfig(BaseModel):
     """The configuration that the runner passes; see `bench.scenario.model.Feed` for the feed's own fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -221,7 +221,7 @@ def _listen(lifeline: Lifeline, publisher: Publisher, stop: Callable[[], None]) 
             stop()
 
 
-async def run(config: Config, lifeline: Lifeline) -> None:
+async def run(config: PublisherConfig, lifeline: Lifeline) -> None:
     """Run one life, until the runner sends `stop` or is gone."""
     loop = asyncio.get_running_loop()
     clock = RunClock(config.clock_origin_ns)
@@ -256,7 +256,7 @@ def main(arguments: list[str]) -> int:
         print("The publisher is started by a run or by `tickertape serve`.", file=sys.stderr)  # noqa: T201
         return 2
     try:
-        uvloop.run(run(Config.model_validate_json(Path(arguments[0]).read_bytes()), lifeline))
+        uvloop.run(run(PublisherConfig.model_validate_json(Path(arguments[0]).read_bytes()), lifeline))
     except UserError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2

@@ -51,9 +51,9 @@ from bench.feed.instants import (
 )
 from bench.feed.trade_files import TEXT, Batch, TradeFile
 from bench.feed.trade_store import Trades
-from bench.scenario.parsing import told
+from bench.scenario.parsing import value_text
 from bench.scenario.replay import SYMBOL_PATTERN, Replay
-from bench.scenario.trade_formats import Asked
+from bench.scenario.trade_formats import RequestedFormat
 
 BYTES_A_TRADE = 100
 """The largest memory that reading takes per trade, in addition to what any file takes."""
@@ -78,7 +78,7 @@ def read(replay: Replay, most: int | None = None) -> Trades:
         trades = trade_store.load(path)
         return trades if replay.start is None else replace(
             trades, start_ns=_start(path, replay.start, trades.instant_ns, unit_of(replay.start)))
-    asked = Asked(replay.format, replay.columns.given, replay.symbol)
+    asked = RequestedFormat(replay.format, replay.columns.given, replay.symbol)
     with TradeFile(path, asked) as file, closing(file.batches()) as batches:
         columns = _Columns(path, replay)
         for batch in batches:
@@ -172,7 +172,7 @@ class _Columns:
 
     def _fail(self, row: int, column: str, found: Any, allowed: str) -> NoReturn:
         """Raise `FeedFileError` for the value in `row` (counted from 0) of the batch that is being added."""
-        raise FeedFileError(f"{self.path}: row {self.rows + row + 1}, {column}: found {told(_plain(found))}, "
+        raise FeedFileError(f"{self.path}: row {self.rows + row + 1}, {column}: found {value_text(_plain(found))}, "
                             f"allowed is {allowed}")
 
     def _unit(self, stamps: pa.Array) -> int | None:

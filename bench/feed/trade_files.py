@@ -34,7 +34,14 @@ import pyarrow.parquet as pq
 
 from bench.errors import FeedFileError
 from bench.scenario.parsing import short
-from bench.scenario.trade_formats import SAMPLE_ROWS, Asked, Layout, Unrecognised, of_header, of_rows
+from bench.scenario.trade_formats import (
+    SAMPLE_ROWS,
+    Layout,
+    RequestedFormat,
+    Unrecognised,
+    of_header,
+    of_rows,
+)
 
 HEAD_BYTES = 65_536
 BLOCK_BYTES = 1 << 18
@@ -72,7 +79,7 @@ Batch = Mapping[str, pa.Array]
 class TradeFile:
     """A trade file while it is read. Leaving the context closes it."""
 
-    def __init__(self, path: Path, asked: Asked) -> None:
+    def __init__(self, path: Path, asked: RequestedFormat) -> None:
         self.path = path
         self.asked = asked
         self.sha256: str | None = None

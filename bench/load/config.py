@@ -27,7 +27,7 @@ from bench.wire.contract import Subscription
 VARIABLE = "TICKERTAPE_LOAD"
 
 
-class Config(Table):
+class LoadConfig(Table):
     """The content of the configuration file."""
 
     subject: str
@@ -70,7 +70,7 @@ class Config(Table):
         return Subscription(mine, self.mode)
 
 
-def load() -> Config:
+def load() -> LoadConfig:
     """Return the configuration that the environment names."""
     path = os.environ.get(VARIABLE)
     if path is None:
@@ -79,4 +79,4 @@ def load() -> Config:
         table = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise UserError(f"{VARIABLE}: {path}: {error}") from error
-    return validated(Config, table, path)
+    return validated(LoadConfig, table, path)

@@ -36,15 +36,15 @@ from bench.clock import RunClock
 from bench.lifeline import Lifeline
 from bench.load import live
 from bench.load.accounting import Accounting
-from bench.load.config import Config
+from bench.load.config import LoadConfig
 from bench.load.reactor import Reactor, spawn
 from bench.measure.recording import Recorder
 from bench.measure.tcp import TcpInfo, wire_bytes
-from bench.records.trial_record import COUNTED, COUNTED_BY_KERNEL, OPEN, OPENING_AND_CLOSING, Windows
+from bench.records.trial_record import COUNTED, COUNTED_BY_KERNEL, OPEN, OPENING_AND_CLOSING, WindowInstants
 from bench.scenario.model import Subject
 from bench.transports import ClientMachine, ClientSpec, random_of
 from bench.transports.link import Link
-from bench.transports.tls import Secured
+from bench.transports.tls import TlsMachine
 from bench.transports.tls_sizes import client_context
 from bench.wire.options import Wire
 
@@ -83,7 +83,7 @@ class Process:
 class Session:
     """The load of one process."""
 
-    def __init__(self, config: Config, environment: Environment, lifeline: Lifeline | None) -> None:
+    def __init__(self, config: LoadConfig, environment: Environment, lifeline: Lifeline | None) -> None:
         self.config = config
         self.environment = environment
         self.lifeline = lifeline
@@ -134,7 +134,7 @@ class Session:
             spec, self._options, self.recorder, random_of(self.config.seed, number)
         )
         if self._tls is not None:
-            machine = Secured(machine, self._tls, self._host.rpartition(":")[0])
+            machine = TlsMachine(machine, self._tls, self._host.rpartition(":")[0])
         link = self.reactor.driver.add(machine)
         self._links.append(link)
         self._subscribed_ns.append(None)
@@ -176,7 +176,7 @@ class Session:
         gc.freeze()   # what is there by now stays; looking through it again would hold the loop for a while
         self.say({"subscribed": {"at_ns": self.clock.now_ns()}})
         message = self._inbox.get()["windows"]
-        windows = Windows(*(int(message[name]) for name in ("warmup_ns", "t0_ns", "t1_ns", "late_after_ns")))
+        windows = WindowInstants(*(int(message[name]) for name in ("warmup_ns", "t0_ns", "t1_ns", "late_after_ns")))
         driver = self.reactor.driver
         driver.call_at(windows.t0_ns, self._at_t0)
         driver.call_at(windows.t1_ns, lambda: self._at_t1(windows, message))
@@ -215,7 +215,7 @@ class Session:
         self._process["t0"] = self._look_at_process()
         self._look("t0", 0)
 
-    def _at_t1(self, windows: Windows, message: dict[str, Any]) -> None:
+    def _at_t1(self, windows: WindowInstants, message: dict[str, Any]) -> None:
         assert self.reactor is not None
         self._process["t1"] = self._look_at_process()
         self._gap_facts = self.reactor.gaps.facts()
@@ -244,7 +244,7 @@ class Session:
         if len(looks) < len(self._links):
             self.reactor.driver.call_at(self.clock.now_ns(), lambda: self._look(at, len(looks)))
 
-    def _account(self, accounting: Accounting, windows: Windows, taken: int, skips_taken: int) -> None:
+    def _account(self, accounting: Accounting, windows: WindowInstants, taken: int, skips_taken: int) -> None:
         """Count what was recorded since the last time, a piece at a time; settled when nothing is
         owed or time is up."""
         assert self.reactor is not None

@@ -48,7 +48,7 @@ READINGS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Counters:
+class KernelCounters:
     """The kernel's counters at one instant; CPU in seconds over all cores, by steps of 10 ms."""
 
     at_s: float
@@ -58,7 +58,7 @@ class Counters:
     swapped_pages: int | None = None
 
     @classmethod
-    def read(cls) -> Counters:
+    def read(cls) -> KernelCounters:
         """Return the counters now."""
         times = psutil.cpu_times()
         busy = sum(getattr(times, kind, 0.0) for kind in ("user", "nice", "system", "irq", "softirq"))
@@ -72,7 +72,7 @@ def swapped_pages(path: str = "/proc/vmstat") -> int | None:
     return fields["pswpin"] + fields["pswpout"] if "pswpin" in fields else None
 
 
-def shares(before: Counters, after: Counters, own_s: float, core_count: int) -> dict[str, float]:
+def shares(before: KernelCounters, after: KernelCounters, own_s: float, core_count: int) -> dict[str, float]:
     """Return the shares of all cores' time between two readings that other processes used and that a
     hypervisor took.
 
@@ -83,7 +83,7 @@ def shares(before: Counters, after: Counters, own_s: float, core_count: int) -> 
     return {"others_share": others / whole, "steal_share": (after.steal_s - before.steal_s) / whole}
 
 
-def between(before: Counters, after: Counters, own_s: float, core_count: int) -> dict[str, float | None]:
+def between(before: KernelCounters, after: KernelCounters, own_s: float, core_count: int) -> dict[str, float | None]:
     """Return all disturbances between two readings: `shares`, throttling and swapping."""
     throttled = _growth(before.throttled_ns, after.throttled_ns)
     return {

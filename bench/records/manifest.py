@@ -32,7 +32,7 @@ class CostsOfKind(BaseModel):
     costs: dict[str, float]
 
 
-class Costs(BaseModel):
+class CostsUsed(BaseModel):
     """The costs with which a run was simulated."""
 
     model_config = ConfigDict(extra="allow")
@@ -41,14 +41,14 @@ class Costs(BaseModel):
     by_kind: list[CostsOfKind] = []
 
 
-class FrozenCosts(Costs):
+class FrozenCosts(CostsUsed):
     """The costs, with the file with which a run is resumed."""
 
     file: str
     sha256: str
 
 
-class Measured(BaseModel):
+class MeasuredRun(BaseModel):
     """The measured run that is reported beside a simulated run."""
 
     model_config = ConfigDict(extra="allow")
@@ -56,7 +56,7 @@ class Measured(BaseModel):
     memory_bytes_per_client: dict[str, float] = {}
 
 
-class Subject(BaseModel):
+class SubjectEntry(BaseModel):
     """A subject of the comparison."""
 
     model_config = ConfigDict(extra="allow")
@@ -73,9 +73,9 @@ class Reported(BaseModel):
     source: Literal["measured", "simulated"] = "measured"
     scenario: dict[str, Any]
     plan: list[dict[str, Any]] = []
-    subjects: dict[str, Subject] = {}
-    costs: Costs = Costs(told="")
-    measured: Measured = Measured()
+    subjects: dict[str, SubjectEntry] = {}
+    costs: CostsUsed = CostsUsed(told="")
+    measured: MeasuredRun = MeasuredRun()
     host: dict[str, Any] = {}
     versions: dict[str, Any] = {}
     resumed: list[dict[str, Any]] = []

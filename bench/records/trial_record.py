@@ -41,7 +41,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from bench.errors import RunError
 from bench.records import digests, migrations
 from bench.records.digests import SUMS
-from bench.scenario.parsing import told
+from bench.scenario.parsing import value_text
 
 SCHEMA_VERSION = 2
 VERSION_KEY = b"schema_version"
@@ -134,7 +134,7 @@ TrialStatus = Literal["finished", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Windows:
+class WindowInstants:
     """The windows of one trial, on the run clock (see `docs/definitions.md`)."""
 
     warmup_ns: int
@@ -205,7 +205,7 @@ class TrialRecord:
     source: Literal["measured", "simulated"] = "measured"
     sample: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the clients whose rows are in the tables."""
-    windows: Windows | None = None
+    windows: WindowInstants | None = None
     clock_step_ns: int | None = None
     """Change of the offset between the clocks during the trial."""
     rate_per_s: float | None = None
@@ -284,7 +284,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:   # no JSON, or no UTF-8
         raise RunError(f"{path}: not JSON ({error})") from error
     if not isinstance(data, dict):
-        raise RunError(f"{path}: found {told(data)}, allowed is a JSON object")
+        raise RunError(f"{path}: found {value_text(data)}, allowed is a JSON object")
     _refuse_newer(path, data.get("schema_version"))
     try:
         return migrations.document(path.stem, data, SCHEMA_VERSION)
@@ -297,7 +297,7 @@ def refuse_invalid(path: Path, error: ValidationError) -> NoReturn:
     """Refuse a document, naming its first wrong field according to `error`."""
     first = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"])
-    found = "nothing" if first["type"] == "missing" else told(first["input"])
+    found = "nothing" if first["type"] == "missing" else value_text(first["input"])
     raise RunError(f"{path}: {name}: found {found}, and that is not what a run writes there") from error
 
 
@@ -306,7 +306,7 @@ def _refuse_newer(path: Path, version: object) -> None:
         raise RunError(f"{path}: schema_version: found {version}, allowed is 1 to {SCHEMA_VERSION}: "
                        "the run was made by a newer Tickertape")
     if not isinstance(version, int) or version < 1:
-        raise RunError(f"{path}: schema_version: found {told(version)}, allowed is 1 to {SCHEMA_VERSION}: "
+        raise RunError(f"{path}: schema_version: found {value_text(version)}, allowed is 1 to {SCHEMA_VERSION}: "
                        "no file of a run")
 
 
@@ -375,7 +375,7 @@ def read_trial(folder: Path) -> TrialRecord:
                        f"{100 * record.sample:.3g} % of them")
     errors = record.load.get("errors", {})
     if not isinstance(errors, dict) or not all(isinstance(each, int) for each in errors.values()):
-        raise RunError(f"{path}: load.errors: found {told(errors)}, allowed is a table of whole numbers")
+        raise RunError(f"{path}: load.errors: found {value_text(errors)}, allowed is a table of whole numbers")
     windows = record.windows
     if windows is not None and not windows.warmup_ns <= windows.t0_ns < windows.t1_ns:
         raise RunError(f"{path}: windows: found t0_ns = {windows.t0_ns} and t1_ns = {windows.t1_ns}, allowed "

@@ -18,12 +18,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.report.data.run import Run, open_run
+from bench.report.data.run import RunData, open_run
 
 __all__ = ["Run", "build", "open_run"]
 
 
-def build(folder: Path) -> Run:
+def build(folder: Path) -> RunData:
     """Write the tables and the report of a run into its folder, and return the run.
 
     Raises `RunError` where the folder holds no run, or one whose files can't be read.

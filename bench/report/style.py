@@ -62,7 +62,7 @@ SETTINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Style:
     """The look of one transport: its name in a legend, colour, marker, and dashes of its closed form."""
 
     name: str
@@ -72,7 +72,7 @@ class Look:
     """The dash pattern of its closed form."""
 
 
-def looks(transports: Sequence[str], simulated: Sequence[str] = ()) -> dict[str, Look]:
+def looks(transports: Sequence[str], simulated: Sequence[str] = ()) -> dict[str, Style]:
     """Return the look of each transport, by label.
 
     The usual ones keep their own look; all others get the next free one, in the order of `transports`. The
@@ -83,7 +83,7 @@ def looks(transports: Sequence[str], simulated: Sequence[str] = ()) -> dict[str,
     found = {}
     for label in transports:
         place = kept[label] if label in kept else next(free)
-        found[label] = Look(
+        found[label] = Style(
             title(label) + (" (simulated)" if label in simulated else ""),
             COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)], DASHES[place % len(DASHES)])
     return found
@@ -130,10 +130,10 @@ def banded(value: float, low: float, high: float) -> str:
         return number(value)
     end = uncertainty.digits(value, low, high)
 
-    def told(figure: float) -> str:
+    def number_text(figure: float) -> str:
         return f"{round(figure / 10.0**end) * 10.0**end:,.{max(0, -end)}f}"
 
-    return f"{told(value)} ({told(low)}–{told(high)})"
+    return f"{number_text(value)} ({number_text(low)}–{number_text(high)})"
 
 
 def settings() -> AbstractContextManager[None]:
@@ -173,7 +173,7 @@ def aside(figure: Figure, text: str) -> None:
         figure.text(0.995, 0.5, text, rotation=90, ha="right", va="center", size=6.5, color=FAINT)
 
 
-def closed_form(axes: Axes, look: Look, label: str, x: Sequence[float], y: Sequence[float]) -> None:
+def closed_form(axes: Axes, look: Style, label: str, x: Sequence[float], y: Sequence[float]) -> None:
     """Draw a closed form: a dashed line in a darker shade of its transport's colour, with a stroke at each
     point."""
     colour = darker(look.colour)

@@ -18,7 +18,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from bench.scenario.fields import Count, Table, Whole
-from bench.scenario.parsing import Misfit
+from bench.scenario.parsing import FieldConflict
 
 Rate = Annotated[float, Field(strict=True, ge=0.001, le=1_000_000)]
 Clients = Annotated[Count, Field(le=100_000_000)]
@@ -55,5 +55,5 @@ class Crossover(Table):
         for name in ("rates_per_s", "clients", "rtt_ms", "staleness_ms"):
             values = getattr(self, name)
             if list(values) != sorted(set(values)):
-                raise Misfit(name, values, "numbers in rising order, each once")
+                raise FieldConflict(name, values, "numbers in rising order, each once")
         return self

@@ -30,10 +30,10 @@ from bench.scenario import objective
 from bench.scenario import stop_rule as until
 from bench.scenario.crossover import Crossover
 from bench.scenario.fields import Count, NotNegative, Positive, Table, Whole
-from bench.scenario.parsing import Misfit, parsed, told, validated
+from bench.scenario.parsing import FieldConflict, parsed, validated, value_text
 from bench.scenario.replay import Replay
 from bench.scenario.simulation import Simulation
-from bench.scenario.stop_rule import Until
+from bench.scenario.stop_rule import StopRule
 from bench.scenario.storm import Storm
 
 COUNT_MAX = 30
@@ -74,14 +74,14 @@ class Feed(Table):
     @model_validator(mode="after")
     def _replay_has_a_file(self) -> Feed:
         if self.schedule == "replay" and not self.replay.file:
-            raise Misfit("replay.file", None, 'a file of trades beside schedule = "replay": pass --feed FILE '
-                         "(make: FEED=FILE), or name it there, or set another schedule such as bursty")
+            raise FieldConflict("replay.file", None, 'a file of trades beside schedule = "replay": pass --feed FILE '
+                                "(make: FEED=FILE), or name it there, or set another schedule such as bursty")
         return self
 
     @model_validator(mode="after")
     def _compact_ticks_have_no_book(self) -> Feed:
         if self.encoding == "compact" and self.book_levels:
-            raise Misfit("book_levels", self.book_levels, '0 beside encoding = "compact", which has no book')
+            raise FieldConflict("book_levels", self.book_levels, '0 beside encoding = "compact", which has no book')
         return self
 
 
@@ -162,13 +162,13 @@ class Trials(Table):
     @model_validator(mode="after")
     def _goes_together(self) -> Trials:
         if self.count_max is not None and self.until is None:
-            raise Misfit("count_max", self.count_max, "trials.count_max only together with trials.until")
+            raise FieldConflict("count_max", self.count_max, "trials.count_max only together with trials.until")
         if self.count_max is not None and self.count_max < self.count:
-            raise Misfit("count_max", self.count_max, f"at least trials.count = {self.count}")
+            raise FieldConflict("count_max", self.count_max, f"at least trials.count = {self.count}")
         return self
 
     @property
-    def rule(self) -> Until | None:
+    def rule(self) -> StopRule | None:
         """Return the rule by which the run may end before all its blocks are made; None if there is none."""
         return until.parse(self.until) if self.until is not None else None
 
@@ -396,7 +396,7 @@ def _apply(table: dict[str, Any], override: str) -> None:
     if isinstance(found.get("value"), datetime):
         found = {"value": text.strip()}   # TOML's own type has no nanoseconds
     if len(found) > 1:
-        raise ScenarioError("--set", name, f"a second field, {told(list(found)[1])}", "one: --set for each")
+        raise ScenarioError("--set", name, f"a second field, {value_text(list(found)[1])}", "one: --set for each")
     *path, last = (part.strip() for part in name.split("."))
     for part in path:
         inner = table.setdefault(part, {})

@@ -6,7 +6,7 @@
 The sentence names the field as it is written in the file. It lists the allowed values in the terms of the
 file's format (a list, a table, a whole number), not in those of Python or the library. For an unknown key it
 suggests the nearest known one. Where each field is valid by itself but the combination is not, the table's
-own check names the field to change (`Misfit`).
+own check names the field to change (`FieldConflict`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LONGEST = 80
 T = TypeVar("T", bound=BaseModel)
 
 
-class Misfit(ValueError):
+class FieldConflict(ValueError):
     """Raised by a table's own check where the value of `field` conflicts with the table's other fields."""
 
     def __init__(self, field: str, found: object, allowed: str) -> None:
@@ -92,11 +92,11 @@ def validated(model: type[T], table: Mapping[str, Any], where: str, prefix: str 
             raise ScenarioError(where, name, "an unknown key", allowed) from error
         if first["type"] == "missing":
             raise ScenarioError(where, name, "nothing", "a value (the field is required)") from error
-        misfit = first.get("ctx", {}).get("error")
-        if isinstance(misfit, Misfit):
-            name = ".".join([prefix, *path, misfit.field] if prefix else [*path, misfit.field])
-            raise ScenarioError(where, name, told(misfit.found), str(misfit)) from error
-        raise ScenarioError(where, name, told(first["input"]), _allowed(first)) from error
+        conflict = first.get("ctx", {}).get("error")
+        if isinstance(conflict, FieldConflict):
+            name = ".".join([prefix, *path, conflict.field] if prefix else [*path, conflict.field])
+            raise ScenarioError(where, name, value_text(conflict.found), str(conflict)) from error
+        raise ScenarioError(where, name, value_text(first["input"]), _allowed(first)) from error
 
 
 def _allowed(first: ErrorDetails) -> str:
@@ -106,7 +106,7 @@ def _allowed(first: ErrorDetails) -> str:
     return KINDS[kind].format(**first.get("ctx", {})) if kind in KINDS else message
 
 
-def told(found: object) -> str:
+def value_text(found: object) -> str:
     """Return a found value as it would be written in the file, cut to `LONGEST` characters."""
     return short(_written(found))
 
@@ -116,12 +116,12 @@ def short(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST - 1]}…"
 
 
-def told_count(count: int, one: str, several: str) -> str:
+def count_text(count: int, one: str, several: str) -> str:
     """Return a count with its noun in the singular or plural."""
     return f"{count:,} {one if count == 1 else several}"
 
 
-def told_list(names: Sequence[str], most: int = 3) -> str:
+def list_text(names: Sequence[str], most: int = 3) -> str:
     """Return the first `most` names, joined, with the number of those left out."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return "; ".join(names[:most]) + more

@@ -11,7 +11,7 @@ from pydantic import field_validator, model_validator
 
 from bench.scenario import trade_formats
 from bench.scenario.fields import Positive, Table
-from bench.scenario.parsing import Misfit, WrittenFloat
+from bench.scenario.parsing import FieldConflict, WrittenFloat
 
 SYMBOL_PATTERN = r"^[A-Za-z0-9._^$-][A-Za-z0-9._^$:/=-]{0,39}$"
 """Pattern of a symbol's name. It excludes the comma, which separates symbols in a request, and all
@@ -90,5 +90,5 @@ class Replay(Table):
     @model_validator(mode="after")
     def _goes_together(self) -> Replay:
         if self.format is not None and self.columns.given:
-            raise Misfit("format", self.format, "no format beside columns that are named")
+            raise FieldConflict("format", self.format, "no format beside columns that are named")
         return self

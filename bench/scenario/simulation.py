@@ -21,7 +21,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from bench.scenario.fields import Count, NotNegative, Positive, Table
-from bench.scenario.parsing import Misfit
+from bench.scenario.parsing import FieldConflict
 
 Delay = Annotated[NotNegative, Field(le=60_000)]
 """One-way delay in ms; a longer one can only be a slip."""
@@ -78,12 +78,12 @@ class Simulation(Table):
     @model_validator(mode="after")
     def _has_one_network(self) -> Simulation:
         if self.rtt_ms is not None and (self.up_ms is not None or self.down_ms is not None):
-            raise Misfit("rtt_ms", self.rtt_ms, "rtt_ms, or up_ms and down_ms, but not both")
+            raise FieldConflict("rtt_ms", self.rtt_ms, "rtt_ms, or up_ms and down_ms, but not both")
         if (self.up_ms is None) != (self.down_ms is None):
             missing = "up_ms" if self.up_ms is None else "down_ms"
-            raise Misfit(missing, None, "up_ms and down_ms together")
+            raise FieldConflict(missing, None, "up_ms and down_ms together")
         if self.up_ms == self.down_ms == 0:
-            raise Misfit("up_ms", self.up_ms, "up_ms and down_ms that are not both 0")
+            raise FieldConflict("up_ms", self.up_ms, "up_ms and down_ms that are not both 0")
         return self
 
     @property

@@ -20,7 +20,7 @@ RULE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Until:
+class StopRule:
     """The interval width at which a run may end."""
 
     figure: str
@@ -43,7 +43,7 @@ class Until:
         return f"{self.figure}{subject}{clients} ± {100 * self.share:g} %"
 
 
-def parse(text: str) -> Until:
+def parse(text: str) -> StopRule:
     """Parse a rule; raise `ValueError` with the allowed form where it can't be read."""
     found = RULE.fullmatch(text)
     if found is None:
@@ -54,4 +54,4 @@ def parse(text: str) -> Until:
     if share <= 0:
         raise ValueError('a share above 0 %, such as "p99 ± 10 %"')
     clients = int(found["clients"]) if found["clients"] else None
-    return Until(figure, share, found["subject"], clients)
+    return StopRule(figure, share, found["subject"], clients)

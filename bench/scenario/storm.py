@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from bench.scenario.fields import Count, NotNegative, Positive, Table
-from bench.scenario.parsing import Misfit
+from bench.scenario.parsing import FieldConflict
 
 Wait = Annotated[float, Field(strict=True, ge=0.01, le=86_400)]
 """Wait in s. It has a lower bound because each attempt is simulated: with no wait there would be no end."""
@@ -99,5 +99,5 @@ class Storm(Table):
     @model_validator(mode="after")
     def _maps_a_policy(self) -> Storm:
         if self.map is not None and self.map.policy not in self.policies:
-            raise Misfit("map.policy", self.map.policy, "one of storm.policies: " + ", ".join(self.policies))
+            raise FieldConflict("map.policy", self.map.policy, "one of storm.policies: " + ", ".join(self.policies))
         return self

@@ -120,7 +120,7 @@ class Unrecognised(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestedFormat:
     """The user's settings about a file's format; empty by default."""
 
     format: str | None = None
@@ -151,7 +151,7 @@ def plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def of_rows(rows: Sequence[Sequence[str]], asked: Asked) -> Layout:
+def of_rows(rows: Sequence[Sequence[str]], asked: RequestedFormat) -> Layout:
     """Return the layout of a file that begins with these rows; the first row may be a header.
 
     Raises `Unrecognised` where no format fits, or a role has no column or several.
@@ -168,7 +168,7 @@ def of_rows(rows: Sequence[Sequence[str]], asked: Asked) -> Layout:
     return _of_bare(rows, asked)
 
 
-def of_header(names: Sequence[str], asked: Asked) -> Layout:
+def of_header(names: Sequence[str], asked: RequestedFormat) -> Layout:
     """Return the layout of a file whose columns have these names; raise `Unrecognised` where none fits."""
     formats = [each for each in FORMATS if asked.format in (None, each.name)]
     if not asked.columns:
@@ -178,7 +178,7 @@ def of_header(names: Sequence[str], asked: Asked) -> Layout:
                 _refuse_twofold(names, places)
                 return _with_symbol(Layout(places, header=True, format=each.name), names, asked)
     if asked.format not in (None, OURS):
-        raise Unrecognised(f"found the columns {_list(names)}, allowed is {_told(formats[0])} "
+        raise Unrecognised(f"found the columns {_list(names)}, allowed is {_format_text(formats[0])} "
                            f"(feed.replay.format)")
     if len(BAR_NAMES & set(map(plain, names))) >= 3 and not asked.columns:
         raise Unrecognised(f"found bars ({_list(names)}), allowed are trades: a bar is no trade")
@@ -191,7 +191,7 @@ def of_header(names: Sequence[str], asked: Asked) -> Layout:
     return _with_symbol(Layout(places, header=True, format=OURS), names, asked)
 
 
-def _of_bare(rows: Sequence[Sequence[str]], asked: Asked) -> Layout:
+def _of_bare(rows: Sequence[Sequence[str]], asked: RequestedFormat) -> Layout:
     """Return the layout of a file without a header, recognised by its values; raise `Unrecognised` where
     none fits."""
     sample = rows[:SAMPLE_ROWS]
@@ -206,7 +206,7 @@ def _of_bare(rows: Sequence[Sequence[str]], asked: Asked) -> Layout:
                            "ask "
                            'follows a bid, allowed are trades; if it is a size, say format = "kraken"')
     if not found:
-        allowed = " or ".join(map(_told, formats)) if formats and asked.format else (
+        allowed = " or ".join(map(_format_text, formats)) if formats and asked.format else (
             f"a header with {','.join(ROLES)}, a known format ({', '.join(FORMAT_NAMES[1:])}), or columns "
             f"by their "
             "places (--columns timestamp=1,price=2,size=3)")
@@ -291,7 +291,7 @@ def _refuse_twofold(names: Sequence[str], places: Mapping[str, int], chosen: Con
                                "allowed is a column for each")
 
 
-def _refuse_incomplete(places: Mapping[str, int], names: Sequence[str], asked: Asked) -> None:
+def _refuse_incomplete(places: Mapping[str, int], names: Sequence[str], asked: RequestedFormat) -> None:
     """Raise `Unrecognised` where a role has no column; the symbol needs none where the user names it."""
     for role in ROLES:
         if role in places or (role == "symbol" and asked.symbol is not None):
@@ -305,7 +305,7 @@ def _refuse_incomplete(places: Mapping[str, int], names: Sequence[str], asked: A
             f"that is named with --columns {role}=NAME{nearest}{other}")
 
 
-def _with_symbol(layout: Layout, names: Sequence[str], asked: Asked) -> Layout:
+def _with_symbol(layout: Layout, names: Sequence[str], asked: RequestedFormat) -> Layout:
     """Return the layout; raise `Unrecognised` where the user names a symbol although there is a column of
     symbols."""
     if asked.symbol is not None and "symbol" in layout.places:
@@ -374,7 +374,7 @@ def looks_like_quotes(rows: Sequence[Sequence[str]]) -> bool:
     return all(0 < bid <= ask <= 1.01 * bid for bid, ask in pairs) and any(a != b for a, b in pairwise(pairs))
 
 
-def _told(known: Format) -> str:
+def _format_text(known: Format) -> str:
     """Return the format's title and columns in words."""
     names = [column.partition("|")[0] for _, column in known.columns]
     optional = f" and perhaps {', '.join(names[known.required:])}" if names[known.required:] else ""

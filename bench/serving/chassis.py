@@ -37,7 +37,7 @@ from bench.lifeline import Lifeline
 from bench.serving.admission import Admission
 from bench.serving.answers import Answer, answer_of
 from bench.serving.certificate import Identity
-from bench.serving.config import Config
+from bench.serving.config import ServerConfig
 from bench.serving.sockets import listening_socket
 from bench.wire.contract import Batch, Refusal, Request
 
@@ -58,7 +58,7 @@ class Service(Protocol):
 
 
 @dataclass(slots=True)
-class Counts:
+class ServerCounts:
     """The counters of a server since its start; the same names for every transport."""
 
     ticks: int = 0
@@ -110,13 +110,13 @@ class Counts:
 class Chassis:
     """The tape, news, answers and counters of one server process."""
 
-    def __init__(self, config: Config, identity: Identity | None = None) -> None:
+    def __init__(self, config: ServerConfig, identity: Identity | None = None) -> None:
         self.config = config
         self.identity = identity
         """The certificate and key for encrypted connections; None if they are not encrypted."""
         self.admission = Admission(config.host, config.hosts, config.origins)
         self.tape = Tape(config.server.tape_ticks)
-        self.counts = Counts()
+        self.counts = ServerCounts()
         self.serving = False
         """True while requests are answered: from catching up with the feed until the server stops."""
         self.stopping = False

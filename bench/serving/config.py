@@ -56,7 +56,7 @@ class Limits(Table):
     """For an orderly end: a closing handshake, or the answers under way when the server stops."""
 
 
-class Config(Table):
+class ServerConfig(Table):
     """The configuration of one server process."""
 
     transport: str
@@ -75,7 +75,7 @@ class Config(Table):
     limits: Limits = Limits()
 
 
-def load(path: Path) -> Config:
+def load(path: Path) -> ServerConfig:
     """Read and return a configuration.
 
     Raises `ScenarioError`, which names the file and the field, if there is a mistake in it.
@@ -84,4 +84,4 @@ def load(path: Path) -> Config:
         table = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ScenarioError(str(path), "the file", f"{error}", "a JSON object") from error
-    return validated(Config, table, str(path))
+    return validated(ServerConfig, table, str(path))

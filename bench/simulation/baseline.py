@@ -29,7 +29,7 @@ from bench.report import open_run
 from bench.report.data.run import optional_table
 from bench.scenario.fields import Table
 from bench.scenario.model import Scenario
-from bench.simulation.calibration.costs import REFERENCE, CostsFile, Kind, read_costs
+from bench.simulation.calibration.costs import REFERENCE, CostKind, CostsFile, read_costs
 from bench.stats.run.prediction import COLUMNS
 from bench.stats.run.summary import further_client
 
@@ -39,7 +39,7 @@ FEED = ("schedule", "rate_per_s", "symbols", "book_levels", "encoding")
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class Baseline:
     """The cells of a measured run to which a simulated run is compared."""
 
     cells: pd.DataFrame | None = None
@@ -50,13 +50,13 @@ class Beside:
     """Reasons why a run that the user named has no cell to compare."""
 
 
-def measured(folder: Path | None, scenario: Scenario, options: Mapping[str, Table]) -> Beside:
+def measured(folder: Path | None, scenario: Scenario, options: Mapping[str, Table]) -> Baseline:
     """Return the comparable cells of the run in `folder`; with None, of the reference run, if it is there.
 
     Raises `RunError` where the run is a simulated one.
     """
     if folder is None and not (MEASURED / "manifest.json").is_file():
-        return Beside()
+        return Baseline()
     found = open_run(folder or MEASURED)
     if "simulated" in set(found.trials["source"]):
         raise RunError(f"{folder}: --measured: found a simulated run, allowed is a measured one")
@@ -71,10 +71,10 @@ def measured(folder: Path | None, scenario: Scenario, options: Mapping[str, Tabl
     unlike = _unlike(scenario, theirs)
     if unlike:
         notes = (f"{folder}: no cell to set beside: {unlike}",) if folder else ()
-        return Beside(None, {"measured": about}, notes)
+        return Baseline(None, {"measured": about}, notes)
     cells = [found.summary[found.summary["transport"] == label].assign(transport=mine)
              for mine, label in labels.items()]
-    return Beside(pd.concat(cells) if cells else None, {"measured": about})
+    return Baseline(pd.concat(cells) if cells else None, {"measured": about})
 
 
 def validation(results: Path, costs: CostsFile) -> pd.DataFrame | None:
@@ -94,7 +94,7 @@ def validation(results: Path, costs: CostsFile) -> pd.DataFrame | None:
     return optional_table(REFERENCE_VALIDATION, COLUMNS) if is_known else None
 
 
-def write(folder: Path, found: Beside, checked: pd.DataFrame | None) -> None:
+def write(folder: Path, found: Baseline, checked: pd.DataFrame | None) -> None:
     """Write both into a run's folder."""
     for name, frame in (("measured", found.cells), ("validation", checked)):
         if frame is not None:
@@ -128,9 +128,9 @@ def _same_subjects(mine: Scenario, options: Mapping[str, Table], theirs: Scenari
 def _same_kinds(mine: Scenario, options: Mapping[str, Table], theirs: Scenario, where: str) -> dict[str, str]:
     """Map each label of ours to theirs of the same kind, at any interval: a client's memory is the same."""
     their_options = plan.options_of_all(theirs, where)
-    kinds = {Kind.of(subject.transport or label, their_options[label]): label
+    kinds = {CostKind.of(subject.transport or label, their_options[label]): label
              for label, subject in reversed(theirs.transports.items()) if subject.server is None}
-    found = {label: kinds.get(Kind.of(subject.transport or label, options[label]))
+    found = {label: kinds.get(CostKind.of(subject.transport or label, options[label]))
              for label, subject in mine.transports.items()}
     return {label: other for label, other in found.items() if other is not None}
 

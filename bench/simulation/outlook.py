@@ -32,19 +32,19 @@ from bench.audit.detectors import judge
 from bench.errors import RunError
 from bench.experiment import plan
 from bench.experiment.plan import PlannedTrial
-from bench.report.data.run import Run, verdict_words
+from bench.report.data.run import RunData, verdict_words
 from bench.scenario.model import Scenario
 from bench.scenario.parsing import validated
 from bench.simulation import shards, trial
 from bench.simulation.analytic.closed_forms import demand, drawn_per_s, moves
 from bench.simulation.analytic.system import Demand, Forecast, analytic
 from bench.simulation.calibration.costs import CostsFile
-from bench.simulation.crossover.crossover import MONTH_S, Subject, cores, most_clients, offer
+from bench.simulation.crossover.crossover import MONTH_S, Candidate, cores, most_clients, offer
 from bench.simulation.pool import pool
-from bench.simulation.run import Setting
+from bench.simulation.run import SimulationInputs
 from bench.simulation.shards import Case
 from bench.stats.run import prediction_band
-from bench.stats.run.prediction import Compared
+from bench.stats.run.prediction import ValidationRow
 from bench.stats.trial.arrays import busiest_per_s
 
 UNITS_OF_A_COST = {
@@ -64,7 +64,7 @@ class Simulated:
     distributions: pd.DataFrame
 
 
-def setting(run: Run, costs: CostsFile, **tables: dict[str, Any]) -> Setting:
+def inputs(run: RunData, costs: CostsFile, **tables: dict[str, Any]) -> SimulationInputs:
     """Return the run's scenario with these costs, and with some fields of its tables changed.
 
     For example `load={"clients": [200_000]}`. Raises `ScenarioError` where a field is invalid.
@@ -74,7 +74,7 @@ def setting(run: Run, costs: CostsFile, **tables: dict[str, Any]) -> Setting:
         asked[name] = {**(asked.get(name) or {}), **fields}
     where = f"{run.folder.name}, changed"
     scenario = validated(Scenario, asked, where)
-    return Setting(scenario, plan.options_of_all(scenario, where), costs)
+    return SimulationInputs(scenario, plan.options_of_all(scenario, where), costs)
 
 
 def costs_table(costs: CostsFile) -> pd.DataFrame:
@@ -91,7 +91,7 @@ def costs_table(costs: CostsFile) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def places(run: Run, clients: int) -> list[PlannedTrial]:
+def places(run: RunData, clients: int) -> list[PlannedTrial]:
     """Return the first VALID trial of each transport with so many clients, to be simulated again.
 
     The same seed draws the same ticks, subscriptions and phases. Raises `RunError` if there is no such trial.
@@ -107,7 +107,7 @@ def places(run: Run, clients: int) -> list[PlannedTrial]:
     ]
 
 
-def simulate(asked: Setting, planned: Sequence[PlannedTrial], processes: int | None = None) -> Simulated:
+def simulate(asked: SimulationInputs, planned: Sequence[PlannedTrial], processes: int | None = None) -> Simulated:
     """Simulate trials, and judge them as if they had been measured."""
     cases = [asked.case(each, number) for number, each in enumerate(planned)]
     rows, distributions = [], []
@@ -125,7 +125,7 @@ def simulate(asked: Setting, planned: Sequence[PlannedTrial], processes: int | N
     return Simulated(pd.DataFrame(rows), pd.concat(distributions, ignore_index=True))
 
 
-def forecast(asked: Setting, label: str, clients: int, full_at: float = 1.0) -> Forecast:
+def forecast(asked: SimulationInputs, label: str, clients: int, full_at: float = 1.0) -> Forecast:
     """Return the closed forms of one worker with so many clients; `clients_max` is at a load of `full_at`."""
     return _forecast(_case(asked, label, 1), clients, full_at)
 
@@ -135,7 +135,7 @@ def _forecast(case: Case, clients: int, full_at: float = 1.0, *, as_drawn: bool 
                     _demand(case, as_drawn=as_drawn), shards.sizes(case), clients, full_at)
 
 
-def raised(asked: Setting, shares: Sequence[float], processes: int | None = None) -> pd.DataFrame:
+def raised(asked: SimulationInputs, shares: Sequence[float], processes: int | None = None) -> pd.DataFrame:
     """Compare closed forms and engine for one worker per transport, at shares of the clients that fill it.
 
     The setting needs a network; else the load client is simulated as well, and saturates first.
@@ -157,7 +157,7 @@ def raised(asked: Setting, shares: Sequence[float], processes: int | None = None
     })
 
 
-def capacity_plan(asked: Setting, checked: Sequence[Compared] = (), processes: int | None = None
+def capacity_plan(asked: SimulationInputs, checked: Sequence[ValidationRow] = (), processes: int | None = None
                   ) -> pd.DataFrame:
     """Return the fleet that each transport needs for the setting's clients, a row per transport.
 
@@ -180,7 +180,7 @@ def capacity_plan(asked: Setting, checked: Sequence[Compared] = (), processes: i
     ])
 
 
-def _fleets(asked: Setting, label: str, clients: int, checked: Sequence[Compared]) -> dict[str, float]:
+def _fleets(asked: SimulationInputs, label: str, clients: int, checked: Sequence[ValidationRow]) -> dict[str, float]:
     """Return one transport's fleet as predicted, and at both bounds of the model's errors."""
     rows = _fleet(asked, label, clients, 1.0, 1.0)
     cpu = prediction_band.truth(checked, label, "server_cpu_us_per_update")
@@ -195,7 +195,7 @@ FLEET = ("workers", "cores", "gbit_out_per_s", "month")
 """The resources of a fleet; `month` is the monthly price in the currency of the scenario's prices."""
 
 
-def _fleet(asked: Setting, label: str, clients: int, cpu: float, sent: float) -> dict[str, float]:
+def _fleet(asked: SimulationInputs, label: str, clients: int, cpu: float, sent: float) -> dict[str, float]:
     """Return a fleet with CPU costs and bytes scaled by `cpu` and `sent`."""
     case, table = _case(asked, label, 1), asked.scenario.simulation
     subject, rtt_s, mean = _subject(case, cpu), _rtt_s(case), _demand(case)
@@ -214,11 +214,11 @@ def _fleet(asked: Setting, label: str, clients: int, cpu: float, sent: float) ->
     }
 
 
-def _subject(case: Case, cpu: float = 1.0) -> Subject:
+def _subject(case: Case, cpu: float = 1.0) -> Candidate:
     """Return the case in the form that a fleet's closed forms take, with its costs scaled by `cpu`."""
     costs = case.calibrated.world_costs.times(cpu)
-    return Subject(case.planned.subject, case.planned.transport, case.options, costs, case.net.feed_s,
-                   shards.sizes(case))
+    return Candidate(case.planned.subject, case.planned.transport, case.options, costs, case.net.feed_s,
+                     shards.sizes(case))
 
 
 def _rtt_s(case: Case) -> float:
@@ -233,20 +233,20 @@ def _busiest_per_s(case: Case) -> float:
     return busiest_per_s(inside, min(case.windows.late_after_ns / shards.NS, windows.measure_s))
 
 
-def _with_workers(asked: Setting, count: int) -> Setting:
+def _with_workers(asked: SimulationInputs, count: int) -> SimulationInputs:
     """Return the setting with so many workers."""
     table = asked.scenario.simulation.model_copy(update={"workers": count})
     return replace(asked, scenario=asked.scenario.model_copy(update={"simulation": table}))
 
 
-def _planned(asked: Setting, label: str, clients: int) -> PlannedTrial:
+def _planned(asked: SimulationInputs, label: str, clients: int) -> PlannedTrial:
     scenario = asked.scenario
     transport = scenario.transports[label].transport or label
     return PlannedTrial(f"{label}-{clients}", 1, 1, label, transport, clients,
                         plan.derive(scenario.seed, "block", 1))
 
 
-def _case(asked: Setting, label: str, clients: int) -> Case:
+def _case(asked: SimulationInputs, label: str, clients: int) -> Case:
     return asked.case(_planned(asked, label, clients), 0)
 
 

@@ -29,7 +29,7 @@ from bench.errors import KilledError
 from bench.lifeline import die_with_parent
 from bench.measure import host
 from bench.simulation import shards
-from bench.simulation.shards import Case, Part
+from bench.simulation.shards import Case, ShardResults
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class Pool:
     def __init__(self, helpers: list[Connection]) -> None:
         self._helpers = helpers
 
-    def simulate(self, wanted: Iterable[tuple[Case, int]]) -> Iterator[Part]:
+    def simulate(self, wanted: Iterable[tuple[Case, int]]) -> Iterator[ShardResults]:
         """Yield the result of each shard, given as case and worker, in this order."""
         return self.do(partial(shards.simulate, case, worker) for case, worker in wanted)
 

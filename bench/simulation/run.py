@@ -27,7 +27,7 @@ from bench.experiment import capacity_search, plan, requirements
 from bench.experiment.plan import PlannedTrial
 from bench.experiment.progress import Reporter, TimeLeft
 from bench.experiment.run import Ending, termination_as_interrupt
-from bench.experiment.run_folder import Run
+from bench.experiment.run_folder import RunFolder
 from bench.records.trial_record import TrialRecord
 from bench.scenario.fields import Table
 from bench.scenario.model import Scenario
@@ -35,7 +35,7 @@ from bench.simulation import trial
 from bench.simulation.calibration.costs import CostsFile, read_costs
 from bench.simulation.engine.sink import chosen_below
 from bench.simulation.pool import Pool, pool
-from bench.simulation.shards import Case, Part
+from bench.simulation.shards import Case, ShardResults
 
 SETTING_UP_S = 0.3
 DELIVERIES_PER_S = 5_000_000
@@ -43,7 +43,7 @@ DELIVERIES_PER_S = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class SimulationInputs:
     """The inputs that all trials of a simulated run have in common."""
 
     scenario: Scenario
@@ -51,7 +51,7 @@ class Setting:
     costs: CostsFile
 
     @classmethod
-    def of(cls, run: Run) -> Setting:
+    def of(cls, run: RunFolder) -> SimulationInputs:
         """Read the setting from a run's folder."""
         return cls(run.scenario, plan.options_of_all(run.scenario, str(run.folder / "manifest.json")),
                    costs_of(run))
@@ -80,7 +80,7 @@ class Setting:
         return SETTING_UP_S + planned.clients * per_s * horizon_s / DELIVERIES_PER_S
 
 
-def costs_of(run: Run) -> CostsFile:
+def costs_of(run: RunFolder) -> CostsFile:
     """Read a run's costs. Raises `RunError` if the file is missing or differs from the run's beginning."""
     said = run.manifest["costs"]
     path = Path(said["file"])
@@ -106,20 +106,20 @@ def about_costs(path: Path, costs: CostsFile) -> dict[str, Any]:
     }
 
 
-def execute(run: Run, make_reporter: Callable[[int, int], Reporter], processes: int | None = None) -> None:
+def execute(run: RunFolder, make_reporter: Callable[[int, int], Reporter], processes: int | None = None) -> None:
     """Simulate all trials of the run that are not on disk yet."""
-    setting = Setting.of(run)
+    inputs = SimulationInputs.of(run)
     left = [planned for planned in run.plan if not run.is_done(planned)]
     numbers = {planned.name: number for number, planned in enumerate(run.plan)}
-    time_left = TimeLeft([setting.estimate_s(planned) for planned in left])
+    time_left = TimeLeft([inputs.estimate_s(planned) for planned in left])
     reporter = make_reporter(len(run.plan) - len(left), len(run.plan))
     ending = Ending(run)
     try:
         with termination_as_interrupt(), pool(processes) as workers:
-            for together in _in_turns(setting.scenario, left):
+            for together in _in_turns(inputs.scenario, left):
                 if ending.before(together[0].block, reporter):
                     break
-                cases = [setting.case(planned, numbers[planned.name]) for planned in together]
+                cases = [inputs.case(planned, numbers[planned.name]) for planned in together]
                 for case, record_s in _simulated(run, workers, cases, reporter, time_left):
                     figures, verdict = judge(run.folder / "trials" / case.planned.name)
                     time_left.passed(record_s)
@@ -138,7 +138,7 @@ def _in_turns(scenario: Scenario, left: Sequence[PlannedTrial]) -> Iterator[list
         yield [planned for planned in left if planned.block == block]
 
 
-def _simulated(run: Run, workers: Pool, cases: Sequence[Case], reporter: Reporter, time_left: TimeLeft
+def _simulated(run: RunFolder, workers: Pool, cases: Sequence[Case], reporter: Reporter, time_left: TimeLeft
                ) -> Iterator[tuple[Case, float]]:
     """Yield each case once it is on disk, with the seconds it took; the next shards already run meanwhile."""
     parts = workers.simulate((case, worker) for case in cases for worker in range(case.workers))
@@ -152,7 +152,7 @@ def _simulated(run: Run, workers: Pool, cases: Sequence[Case], reporter: Reporte
         yield case, time.monotonic() - began_s
 
 
-def _whole(case: Case, parts: Iterator[Part], reporter: Reporter | None) -> Part:
+def _whole(case: Case, parts: Iterator[ShardResults], reporter: Reporter | None) -> ShardResults:
     """Return the sum of the parts of a case."""
     whole = next(parts)
     for number in range(1, case.workers):
@@ -162,20 +162,20 @@ def _whole(case: Case, parts: Iterator[Part], reporter: Reporter | None) -> Part
     return whole
 
 
-def store(folder: Path, case: Case, whole: Part, took_s: float, attempt: int = 1) -> TrialRecord:
+def store(folder: Path, case: Case, whole: ShardResults, took_s: float, attempt: int = 1) -> TrialRecord:
     """Write a trial to `folder`, replacing any files that an interrupted run left there."""
     if folder.exists():
         shutil.rmtree(folder)
     return trial.write(case, whole, folder, attempt, took_s)
 
 
-def search(run: Run, say: Callable[[str], None], processes: int | None = None) -> None:
+def search(run: RunFolder, say: Callable[[str], None], processes: int | None = None) -> None:
     """Simulate the steps of a search for the capacity limits (knees) until all are found."""
-    setting = Setting.of(run)
+    inputs = SimulationInputs.of(run)
     with termination_as_interrupt(), pool(processes) as workers:
         def make(step: Scenario, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
             began_s = time.monotonic()
-            at_step = Setting(step, setting.options, setting.costs)
+            at_step = SimulationInputs(step, inputs.options, inputs.costs)
             case = at_step.case(planned, planned.position)
             parts = workers.simulate((case, worker) for worker in range(case.workers))
             return store(folder, case, _whole(case, parts, None), time.monotonic() - began_s, attempt)

@@ -30,14 +30,14 @@ from bench.experiment.plan import PlannedTrial
 from bench.feed import schedule as schedules
 from bench.feed.schedule import Schedule
 from bench.feed.tick import ENCODERS
-from bench.records.trial_record import Windows
+from bench.records.trial_record import WindowInstants
 from bench.scenario.fields import Table
 from bench.scenario.model import Feed, Scenario
-from bench.simulation.calibration.costs import Calibrated
+from bench.simulation.calibration.costs import KindCosts
 from bench.simulation.engine import engine
-from bench.simulation.engine.counters import Steps
-from bench.simulation.engine.inputs import Bools, Floats, Ints, Net, Shard, SlowLinks, Ticks
-from bench.simulation.engine.sink import Columns, Tallied, Tally, chosen
+from bench.simulation.engine.counters import CountSteps
+from bench.simulation.engine.inputs import Bools, FeedTicks, Floats, Ints, NetworkDelays, Shard, SlowLinks
+from bench.simulation.engine.sink import Columns, ShardSink, ShardTotals, chosen
 from bench.transports.cycle import Cycle
 from bench.wire import sizes as traffic
 from bench.wire.contract import Cursor, Subscription
@@ -58,8 +58,8 @@ class Case:
     options: Table
     """Options of the trial's subject."""
     planned: PlannedTrial
-    calibrated: Calibrated
-    windows: Windows
+    calibrated: KindCosts
+    windows: WindowInstants
     horizon_s: float
     kept_below: float
     """Bound of the draws of the clients whose rows are kept (`engine.sink.chosen_below`)."""
@@ -75,11 +75,11 @@ class Case:
         return min(self.scenario.simulation.workers, self.planned.clients)
 
     @property
-    def net(self) -> Net:
+    def net(self) -> NetworkDelays:
         """The network between clients and workers."""
         table, loopback = self.scenario.simulation, self.calibrated.world_net
         up_s, down_s = table.delays_s or (loopback.up_s, loopback.down_s)
-        return Net(up_s, down_s, loopback.feed_s, table.jitter_ms / 1000, table.jitter)
+        return NetworkDelays(up_s, down_s, loopback.feed_s, table.jitter_ms / 1000, table.jitter)
 
     @property
     def has_station(self) -> bool:
@@ -90,10 +90,10 @@ class Case:
 
 
 @dataclass(slots=True, eq=False)
-class Part:
+class ShardResults:
     """The results of a shard, or the sum of several."""
 
-    tallied: Tallied
+    tallied: ShardTotals
     busy_s: float
     """CPU seconds of the queue in [t0, t1)."""
     busy_steps_s: Floats
@@ -106,7 +106,7 @@ class Part:
     clients: list[Columns] = field(default_factory=list)
     """The rows of the chosen clients."""
 
-    def add(self, other: Part) -> None:
+    def add(self, other: ShardResults) -> None:
         """Add the results of another shard of the same trial."""
         self.tallied.add(other.tallied)
         self.busy_s += other.busy_s
@@ -118,15 +118,15 @@ class Part:
         self.clients += other.clients
 
 
-def simulate(case: Case, worker: int) -> Part:
+def simulate(case: Case, worker: int) -> ShardResults:
     """Simulate the shard of one worker."""
     shard = build(case, worker)
     kept = chosen(case.planned.seed, shard.clients, case.kept_below)
-    tally, steps, said = Tally(shard, kept, case.windows), Steps(shard), sizes(case)
+    tally, steps, said = ShardSink(shard, kept, case.windows), CountSteps(shard), sizes(case)
     outcome = engine.simulate(shard, tally, steps)
     counters = client_counters(said, shard, outcome.counted)
     by_step = client_counters(said, shard, steps.counted)
-    return Part(
+    return ShardResults(
         tallied=tally.end(outcome), busy_s=outcome.busy_s, busy_steps_s=steps.busy_s,
         sent_steps=by_step["bytes_down"] + SEGMENT_BYTES * by_step["segments_down"]
         + SYN_BYTES * by_step["connections"],
@@ -168,7 +168,7 @@ def build(case: Case, worker: int) -> Shard:
         batch_max=scenario.server.batch_max,
         slow_client=scenario.server.slow_client,
         slow_links=_slow_links(case) if table.slow.share else None,
-        station=case.calibrated.world_station if case.has_station else None,
+        load_client=case.calibrated.world_station if case.has_station else None,
     )
 
 
@@ -246,13 +246,13 @@ def _schedule(feed: Feed, seed: int, horizon_s: float, t0_s: float) -> Schedule:
 
 
 @lru_cache(maxsize=2)
-def _ticks(feed: Feed, seed: int, horizon_s: float, t0_s: float, zero_ns: int) -> Ticks:
+def _ticks(feed: Feed, seed: int, horizon_s: float, t0_s: float, zero_ns: int) -> FeedTicks:
     """Return the schedule in the engine's form, each tick with the length of its line."""
     drawn, encode = _schedule(feed, seed, horizon_s, t0_s), ENCODERS[feed.encoding]
     lengths = [len(encode(drawn.tick(index, index + 1, zero_ns + int(due_ns))))
                for index, due_ns in enumerate(drawn.offset_ns)]
-    return Ticks(np.arange(len(drawn)), drawn.offset_ns / NS, drawn.symbol.astype(np.int64),
-                 np.array(lengths, dtype=np.int64))
+    return FeedTicks(np.arange(len(drawn)), drawn.offset_ns / NS, drawn.symbol.astype(np.int64),
+                     np.array(lengths, dtype=np.int64))
 
 
 def _subscribed(scenario: Scenario, names: Sequence[str], clients: Ints, seed: int) -> Bools | None:

@@ -23,13 +23,13 @@ import pyarrow as pa
 
 from bench.experiment import plan
 from bench.records import trial_record
-from bench.records.trial_record import TrialRecord, Usage, Windows
+from bench.records.trial_record import TrialRecord, Usage, WindowInstants
 from bench.simulation import shards
 from bench.simulation.engine.counters import STEPS_A_STRETCH
 from bench.simulation.engine.inputs import Costs, Floats
 from bench.simulation.engine.server_queue import mean_coldness
 from bench.simulation.engine.sink import Columns, joined
-from bench.simulation.shards import Case, Part
+from bench.simulation.shards import Case, ShardResults
 from bench.stats.trial.population import TOTALS
 from bench.transports.cycle import Cycle
 from bench.wire.contract import REFUSALS
@@ -41,14 +41,14 @@ many digits as in measured runs."""
 EPOCH = "0000"
 
 
-def windows_of(number: int, warmup_s: float, measure_s: float, late_after_s: float) -> Windows:
+def windows_of(number: int, warmup_s: float, measure_s: float, late_after_s: float) -> WindowInstants:
     """Return the windows of the trial with this place in the plan, from 0."""
     warmup_ns = round((number + 1) * (warmup_s + measure_s + BETWEEN_S) * NS)
     t0_ns = warmup_ns + round(warmup_s * NS)
-    return Windows(warmup_ns, t0_ns, t0_ns + round(measure_s * NS), round(late_after_s * NS))
+    return WindowInstants(warmup_ns, t0_ns, t0_ns + round(measure_s * NS), round(late_after_s * NS))
 
 
-def write(case: Case, whole: Part, folder: Path, attempt: int, took_s: float) -> TrialRecord:
+def write(case: Case, whole: ShardResults, folder: Path, attempt: int, took_s: float) -> TrialRecord:
     """Write the trial's files, and return its record; `whole` is the sum of the results of all its shards."""
     folder.mkdir(parents=True, exist_ok=True)
     names = shards.schedule(case).symbols
@@ -68,7 +68,7 @@ def write(case: Case, whole: Part, folder: Path, attempt: int, took_s: float) ->
     return record
 
 
-def _record(case: Case, whole: Part, name: str, attempt: int, took_s: float) -> TrialRecord:
+def _record(case: Case, whole: ShardResults, name: str, attempt: int, took_s: float) -> TrialRecord:
     planned, feed = case.planned, case.scenario.feed
     refused = {word.replace("refused_", "", 1): count for word, count in whole.server_counts.items()
                if word.startswith("refused_")}
@@ -88,7 +88,7 @@ def _word(refusal: str, pushes: bool) -> str:
     return f"close-{REFUSALS[refusal].close}" if pushes else f"http-{REFUSALS[refusal].http}"
 
 
-def _usage(case: Case, whole: Part) -> Usage:
+def _usage(case: Case, whole: ShardResults) -> Usage:
     """Return the CPU use of all workers together."""
     clients = case.planned.clients
     costs = case.calibrated.world_costs.crowded(clients / case.workers)
@@ -143,13 +143,13 @@ def _feed(case: Case) -> pa.Table:
     }, schema=trial_record.FEED)
 
 
-def _deliveries(whole: Part) -> pa.Table:
+def _deliveries(whole: ShardResults) -> pa.Table:
     columns = joined(whole.tallied.deliveries, trial_record.DELIVERIES.names)
     return pa.table({field.name: pa.array(columns[field.name]).cast(field.type)
                      for field in trial_record.DELIVERIES}, schema=trial_record.DELIVERIES)
 
 
-def _skips(case: Case, whole: Part, names: Sequence[str]) -> pa.Table:
+def _skips(case: Case, whole: ShardResults, names: Sequence[str]) -> pa.Table:
     columns = joined(whole.tallied.skips, ("client", "kind", "tick", "count", "app_ns"))
     symbol = shards.schedule(case).symbol[columns["tick"].astype(np.int64)]
     return pa.table({
@@ -163,7 +163,7 @@ def _skips(case: Case, whole: Part, names: Sequence[str]) -> pa.Table:
     }, schema=trial_record.SKIPS)
 
 
-def _clients(case: Case, whole: Part, names: Sequence[str]) -> pa.Table:
+def _clients(case: Case, whole: ShardResults, names: Sequence[str]) -> pa.Table:
     """Return the rows of the chosen clients, in the order of their numbers."""
     columns: Columns = {name: np.concatenate([part[name] for part in whole.clients])
                         for name in whole.clients[0]}
@@ -182,7 +182,7 @@ def _clients(case: Case, whole: Part, names: Sequence[str]) -> pa.Table:
                     schema=trial_record.CLIENTS)
 
 
-def _histograms(case: Case, whole: Part, names: Sequence[str]) -> pa.Table:
+def _histograms(case: Case, whole: ShardResults, names: Sequence[str]) -> pa.Table:
     """Return the histograms of latencies, arrivals and subscribers over all clients."""
     found = whole.tallied
     seen = np.unique(shards.schedule(case).symbol)
@@ -200,7 +200,7 @@ def _histograms(case: Case, whole: Part, names: Sequence[str]) -> pa.Table:
     }, schema=trial_record.HISTOGRAMS)
 
 
-def _totals(case: Case, whole: Part) -> dict[str, float]:
+def _totals(case: Case, whole: ShardResults) -> dict[str, float]:
     """Return the totals over all clients, by the names of `bench.stats.trial.population.TOTALS`."""
     known = {
         **whole.counters, **whole.tallied.sums,

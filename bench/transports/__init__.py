@@ -89,7 +89,7 @@ class Sink(Protocol):
 
 
 @dataclass(slots=True)
-class Counts:
+class ClientCounts:
     """The counters of a client since its start. Bytes are application bytes, before TLS and TCP."""
 
     connections: int = 0
@@ -194,7 +194,7 @@ class ClientMachine(Protocol):
     random generator (poll phase, reconnect jitter).
     """
 
-    counts: Counts
+    counts: ClientCounts
     outbox: bytearray
     """Bytes to send on the open connection; the driver sends them and clears the buffer."""
     action: Action

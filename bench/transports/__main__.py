@@ -20,11 +20,11 @@ from bench.lifeline import Lifeline
 from bench.serving import config as configuration
 from bench.serving.certificate import throw_away
 from bench.serving.chassis import Chassis, Service
-from bench.serving.config import Config
+from bench.serving.config import ServerConfig
 from bench.wire.options import Wire
 
 
-async def serve(config: Config, where: str, lifeline: Lifeline | None) -> None:
+async def serve(config: ServerConfig, where: str, lifeline: Lifeline | None) -> None:
     """Run the server that `config` describes, until it is asked to stop.
 
     `where` names the file in error messages. Raises `ScenarioError` for an unknown transport or invalid

@@ -35,8 +35,8 @@ from typing import Any
 
 import orjson
 
-from bench.transports import NEVER, Action, ClientSpec, Counts, Sink
-from bench.wire.contract import NONE_SKIPPED, Cursor, Received, Refusal, Request, batch_of
+from bench.transports import NEVER, Action, ClientCounts, ClientSpec, Sink
+from bench.wire.contract import NONE_SKIPPED, Cursor, ReceivedBatch, Refusal, Request, batch_of
 from bench.wire.http_client import Answer, AnswerReader, BadAnswer, encode_request, expand
 from bench.wire.options import HttpWire, fetch_head
 
@@ -89,7 +89,7 @@ class ClientLife:
 
     def __init__(self, spec: ClientSpec, sink: Sink, rng: random.Random) -> None:
         self.spec = spec
-        self.counts = Counts()
+        self.counts = ClientCounts()
         self.outbox = bytearray()
         self.action = Action.NONE
         self.deadline_ns = NEVER
@@ -137,7 +137,7 @@ class ClientLife:
         self.counts.updates += 1
         self._good_answer(cursor)
 
-    def take_batch(self, batch: Received, kernel_ns: int, app_ns: int) -> None:
+    def take_batch(self, batch: ReceivedBatch, kernel_ns: int, app_ns: int) -> None:
         """Deliver a whole batch. Raises `ValueError`, and delivers nothing, if it is not a batch."""
         cursor, ticks, _, conflated, dropped = batch   # unpacked once: reading a named tuple's fields is slow
         try:
@@ -153,7 +153,7 @@ class ClientLife:
         self.counts.updates += len(ticks)
         self._good_answer(cursor)
 
-    def _take_skips(self, batch: Received, app_ns: int) -> None:
+    def _take_skips(self, batch: ReceivedBatch, app_ns: int) -> None:
         """Process the skips that a batch declares.
 
         Raises `ValueError` before anything is recorded if they are inconsistent.
@@ -192,7 +192,7 @@ class ClientLife:
         return self.cursor is not None and self.failures == 1
 
 
-def _skips(batch: Received) -> Counter[tuple[str, str]]:
+def _skips(batch: ReceivedBatch) -> Counter[tuple[str, str]]:
     """Return the number of ticks that the batch declares as skipped, by (kind, symbol).
 
     Raises `ValueError` for a number that is not a valid count.

@@ -39,7 +39,7 @@ from bench.clock import NO_STAMP, OFFSET_INTERVAL_NS, OffsetTrack, RunClock
 from bench.measure import tcp
 from bench.transports import NEVER, Action, ClientMachine
 from bench.transports.link import Link, State, reason_of
-from bench.transports.tls import Secured
+from bench.transports.tls import TlsMachine
 
 READ_SIZE = 65_536
 SOCKETS_A_TURN = 64
@@ -296,7 +296,7 @@ class Driver:
 
     def _opened(self, link: Link, info: bytes | None) -> None:
         link.state, link.limit_ns = _OPEN, NEVER
-        if isinstance(link.machine, Secured):
+        if isinstance(link.machine, TlsMachine):
             link.machine.on_established = link.note_opening
         else:
             link.note_opening(info)

@@ -64,7 +64,7 @@ class Jobs:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class ServerLoad:
     """The work of a server."""
 
     clients: float
@@ -133,7 +133,7 @@ def place_s(clients: float, service_s: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Reads:
+class SharedReads:
     """A server that takes everything that has arrived in one read."""
 
     ticks: float
@@ -145,7 +145,7 @@ class Reads:
     """Mean time from a tick's arrival to the start of the read that takes it, in seconds."""
 
 
-def gated(rate_per_s: float, read_s: Callable[[float], float], regular: bool = False) -> Reads:
+def gated(rate_per_s: float, read_s: Callable[[float], float], regular: bool = False) -> SharedReads:
     """Return the reads of a server that takes everything that has arrived in one read.
 
     `read_s(ticks)` is the length of a read in seconds. Ticks arrive at random, or equally spaced
@@ -160,18 +160,18 @@ def gated(rate_per_s: float, read_s: Callable[[float], float], regular: bool = F
     while met(high) > high * (1 + 1e-12):
         low, high = high, high * 2
         if high > MOST_TICKS:
-            return Reads(math.inf, math.inf, math.inf)
+            return SharedReads(math.inf, math.inf, math.inf)
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if met(middle) > middle else (low, middle)
     length_s = read_s(high)
     expected = rate_per_s * length_s
     if regular:
-        return Reads(high, high, length_s / 2 if expected > 1 else 0.0)
+        return SharedReads(high, high, length_s / 2 if expected > 1 else 0.0)
     slope_s = (read_s(high + 1) - read_s(high))
     quiet = math.exp(-expected)
     spread = expected / max(1 - (rate_per_s * slope_s)**2, 1e-9)   # variance of ticks arriving meanwhile
     varied_s2 = slope_s**2 * spread
-    return Reads(
+    return SharedReads(
         high, (spread + expected**2 + quiet) / (expected + quiet),
         rate_per_s * (length_s**2 + varied_s2) / 2 / (expected + quiet))

@@ -31,7 +31,7 @@ def _nobody() -> None:
     """Do nothing: the default where no caller waits for the handshake."""
 
 
-class Secured:
+class TlsMachine:
     """A client machine whose connection is encrypted (see `ClientMachine`)."""
 
     def __init__(self, machine: ClientMachine, context: ssl.SSLContext, host: str) -> None:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from bench.serving.certificate import throw_away
-from bench.wire.sizes import CLIENT_FIRST, OPENING, SEGMENT_PAYLOAD, Flight, Sizes
+from bench.wire.sizes import CLIENT_FIRST, OPENING, SEGMENT_PAYLOAD, ConnectionSizes, Sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Handshake:
             opening=replace(
                 OPENING, bytes_up=self.hello_up, bytes_down=self.hello_down, data_up=1,
                 data_down=flight_segments, acks_up=2, acks_down=1),
-            settling=Flight(
+            settling=ConnectionSizes(
                 bytes_up=self.finished_up + self.goodbye_up,
                 bytes_down=self.tickets_down + self.goodbye_down - last,
                 data_up=1, data_down=2 - (last > 0), acks_up=float(sizes.parks),

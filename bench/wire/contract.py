@@ -195,7 +195,7 @@ def encode_batch(batch: Batch) -> bytes:
     return b"".join((head, b',"ticks":[', b",".join(batch.ticks), b"]}"))
 
 
-class Received(NamedTuple):
+class ReceivedBatch(NamedTuple):
     """A batch as a client sees it: the ticks decoded to dictionaries."""
 
     cursor: Cursor
@@ -220,21 +220,21 @@ def tick_fields(tick: Any) -> dict[str, Any]:
     return {"index": index, "seq": seq, "due_ns": NO_STAMP, "symbol": symbol, "price": price, "size": size}
 
 
-def decode_batch(body: bytes) -> Received:
+def decode_batch(body: bytes) -> ReceivedBatch:
     """Return the batch that `body` encodes; the inverse of `encode_batch`. Raises `ValueError` if it is
     none."""
     return batch_of(orjson.loads(body))
 
 
-def batch_of(fields: Any) -> Received:
+def batch_of(fields: Any) -> ReceivedBatch:
     """Return the batch that the decoded JSON represents. Raises `ValueError` if it is none."""
     try:
         cursor, ticks, more = Cursor.parse(fields["cursor"]), fields["ticks"], fields["more"]
         if ticks and type(ticks[0]) is list:
             ticks = [tick_fields(tick) for tick in ticks]
-        if len(fields) == 3:   # nothing was skipped, as nearly always: twice as fast as calling `Received`
-            return _new(Received, (cursor, ticks, more, NONE_SKIPPED, NONE_SKIPPED))
+        if len(fields) == 3:   # nothing was skipped, as nearly always: twice as fast as calling `ReceivedBatch`
+            return _new(ReceivedBatch, (cursor, ticks, more, NONE_SKIPPED, NONE_SKIPPED))
         conflated, dropped = fields.get("conflated", NONE_SKIPPED), fields.get("dropped", NONE_SKIPPED)
-        return Received(cursor, ticks, more, conflated, dropped)
+        return ReceivedBatch(cursor, ticks, more, conflated, dropped)
     except (KeyError, TypeError, AttributeError, Refusal) as error:
         raise ValueError(f"not a batch: {str(fields)[:80]}") from error

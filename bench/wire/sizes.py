@@ -85,7 +85,7 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True)
-class Flight:
+class ConnectionSizes:
     """The cost of opening or closing one connection, in addition to the conversation."""
 
     bytes_up: float = 0.0
@@ -102,11 +102,11 @@ class Flight:
     control_down: float = 1.0
 
 
-OPENING = Flight(acks_up=1.0)
+OPENING = ConnectionSizes(acks_up=1.0)
 """Opening: SYN, SYN-ACK, ACK."""
-CLIENT_FIRST = Flight(acks_up=1.0)
+CLIENT_FIRST = ConnectionSizes(acks_up=1.0)
 """Closing, begun by the client: FIN, FIN-ACK, ACK."""
-SERVER_FIRST = Flight(acks_down=1.0)
+SERVER_FIRST = ConnectionSizes(acks_down=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +142,11 @@ class Sizes:
     new_connection: bool = False
     """True if each request has a connection of its own."""
     tls: bool = False
-    opening: Flight = OPENING
-    settling: Flight = Flight(control_up=0.0, control_down=0.0)
+    opening: ConnectionSizes = OPENING
+    settling: ConnectionSizes = ConnectionSizes(control_up=0.0, control_down=0.0)
     """The cost of a new connection beside opening and closing: TLS messages sent with the first request and
     its answer, and segments that are acknowledged because neither side converses yet."""
-    closing: Flight = CLIENT_FIRST
+    closing: ConnectionSizes = CLIENT_FIRST
     hello_bytes_up: float = 0.0
     """The request with which a connection of a push transport begins."""
     hello_bytes_down: float = 0.0

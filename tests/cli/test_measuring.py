@@ -11,7 +11,7 @@ from synthetic import DEFAULT, Plan, make_run
 from typer.testing import CliRunner, Result
 
 from bench import cli
-from bench.experiment.requirements import Means
+from bench.experiment.requirements import Resources
 from bench.stats.run.regressions import FIGURES
 
 
@@ -100,7 +100,7 @@ def test_a_plan_says_when_an_open_ended_run_ends() -> None:
 def test_what_cannot_fit_is_refused_before_anything_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Means, "read", classmethod(lambda cls, results: Means(10**12, 10**12, 50, None)))
+    monkeypatch.setattr(Resources, "read", classmethod(lambda cls, results: Resources(10**12, 10**12, 50, None)))
     result = tickertape("run", "quick")
     assert result.exit_code == 2
     assert "open files in one process, and this machine has 50" in result.stderr

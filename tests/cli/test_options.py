@@ -14,7 +14,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from bench import cli
-from bench.cli.options import end, told, told_how_to_go_on
+from bench.cli.options import end, reported_errors, resume_hint
 from bench.errors import DiskFullError, KilledError, RunError
 
 
@@ -88,14 +88,14 @@ def test_a_mistake_is_one_sentence_and_status_2(arguments: tuple[str, ...], sent
 def test_what_ends_a_command_is_a_status(
     error: BaseException, status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(typer.Exit) as caught, told():
+    with pytest.raises(typer.Exit) as caught, reported_errors():
         raise error
     assert caught.value.exit_code == status
     assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_an_interrupted_command_ends_with_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit) as caught, told(), told_how_to_go_on("tickertape x"):
+    with pytest.raises(typer.Exit) as caught, reported_errors(), resume_hint("tickertape x"):
         raise KeyboardInterrupt
     assert caught.value.exit_code == 130
     assert capsys.readouterr().err == "\nInterrupted. To go on: tickertape x\n"
@@ -110,7 +110,7 @@ def test_what_a_command_lacks_is_its_last_line_and_status_1(capsys: pytest.Captu
 
 
 def test_what_nobody_could_mend_keeps_its_traceback() -> None:
-    with pytest.raises(OSError, match="a bug"), told():
+    with pytest.raises(OSError, match="a bug"), reported_errors():
         raise OSError("a bug")
 
 
@@ -154,7 +154,7 @@ def test_a_command_ends_with_its_status_before_threads_of_libraries_can_spoil_it
 
 
 def test_sigterm_is_an_interruption_at_any_time() -> None:
-    with pytest.raises(typer.Exit) as caught, told():
+    with pytest.raises(typer.Exit) as caught, reported_errors():
         os.kill(os.getpid(), signal.SIGTERM)
     assert caught.value.exit_code == 130
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
@@ -169,7 +169,7 @@ def test_a_results_folder_has_a_name() -> None:
 
 def test_a_run_whose_helper_was_killed_says_how_it_goes_on() -> None:
     with pytest.raises(KilledError, match="it is gone; to go on: tickertape simulate --resume here"), \
-            told_how_to_go_on("tickertape simulate --resume here"):
+            resume_hint("tickertape simulate --resume here"):
         raise KilledError("it is gone")
 
 

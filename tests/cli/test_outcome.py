@@ -15,7 +15,7 @@ from rich.console import Console
 from synthetic import Plan, make_run
 
 from bench.cli import outcome
-from bench.stats.run.capacity_plan import Need
+from bench.stats.run.capacity_plan import RequiredResources
 
 
 @pytest.mark.parametrize(("value", "plain", "shown"), [
@@ -55,7 +55,7 @@ def test_brackets_in_a_path_are_no_markup(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_a_capacity_plan_fits_a_terminal() -> None:
-    need = Need(
+    need = RequiredResources(
         transport="short_polling", clients=1_000_000, workers_simulated=80, load_simulated=0.3,
         latency_p50_simulated_ms=1000.0, latency_p99_simulated_ms=2000.0, cpu_cores=24.0, full_at=0.6,
         workers=12_345, short=False, gbit_out_per_s=123.456, gbit_in_per_s=45.678, requests_per_s=1e6,

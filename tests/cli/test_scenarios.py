@@ -29,8 +29,8 @@ def test_every_scenario_is_a_line_with_its_name_and_question() -> None:
     assert len(lines) == len(files)
     for file in files:
         name = file.relative_to(ROOT / "scenarios").with_suffix("").as_posix()
-        question = tomllib.loads(file.read_text())["question"]
-        assert any(line.split(maxsplit=1) == [name, question] for line in lines), name
+        prepared = tomllib.loads(file.read_text())["question"]
+        assert any(line.split(maxsplit=1) == [name, prepared] for line in lines), name
 
 
 @pytest.mark.parametrize(("name", "to", "written"), [

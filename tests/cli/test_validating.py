@@ -18,7 +18,7 @@ from bench import cli
 from bench.experiment import prepare
 from bench.experiment.plan import PlannedTrial
 from bench.experiment.trial import trial
-from bench.experiment.trial.trial import Setting
+from bench.experiment.trial.trial import TrialSettings
 from bench.records.trial_record import SCHEMA_VERSION, TrialRecord, write_json
 from bench.simulation.calibration.costs import read_costs, write_costs
 
@@ -87,7 +87,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
     def until(interrupted: int | None) -> list[str]:
         names: list[str] = []
 
-        def make(setting: Setting, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
+        def make(setting: TrialSettings, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
             if len(names) == interrupted:
                 folder.mkdir(parents=True)
                 raise KeyboardInterrupt

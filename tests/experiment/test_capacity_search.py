@@ -15,9 +15,9 @@ from bench.audit.detectors import Reason, Verdict
 from bench.errors import ScenarioError
 from bench.experiment import capacity_search, plan, run_folder
 from bench.experiment.plan import PlannedTrial
-from bench.experiment.run_folder import Run
+from bench.experiment.run_folder import RunFolder
 from bench.experiment.trial import trial
-from bench.experiment.trial.trial import Setting
+from bench.experiment.trial.trial import TrialSettings
 from bench.records.trial_record import TrialRecord, read_trial, write_trial
 from bench.scenario.model import Scenario
 
@@ -34,7 +34,7 @@ def scenario_of(**capacity_table: Any) -> Scenario:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path) -> RunFolder:
     scenario = scenario_of()
     assert plan.trials(scenario) == []
     return run_folder.create(
@@ -48,8 +48,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
     """Trials that are made at once; (subject, clients, seed) of each."""
     trials: list[tuple[str, int, int]] = []
 
-    def make(setting: Setting, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
-        assert setting.scenario.load.clients == (planned.clients,)
+    def make(settings: TrialSettings, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
+        assert settings.scenario.load.clients == (planned.clients,)
         assert not folder.exists()
         trials.append((planned.subject, planned.clients, planned.seed))
         record = TrialRecord(
@@ -74,7 +74,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
     return trials
 
 
-def test_steps_are_made_until_the_limits_are_found(run: Run, made: list[tuple[str, int, int]]) -> None:
+def test_steps_are_made_until_the_limits_are_found(run: RunFolder, made: list[tuple[str, int, int]]) -> None:
     said: list[str] = []
     capacity_search.execute(run, said.append)
     one, other = ([clients for subject, clients, _ in made if subject == who] for who in CARRIES)
@@ -90,7 +90,7 @@ def test_steps_are_made_until_the_limits_are_found(run: Run, made: list[tuple[st
 
 
 def test_a_search_that_runs_out_of_time_says_what_it_knows(
-    run: Run, made: list[tuple[str, int, int]]
+    run: RunFolder, made: list[tuple[str, int, int]]
 ) -> None:
     scenario = run.manifest["scenario"]
     short = scenario | {"capacity": scenario["capacity"] | {"time_s": 9.0}}
@@ -101,7 +101,7 @@ def test_a_search_that_runs_out_of_time_says_what_it_knows(
     assert said[-2].startswith("one: carries ")
 
 
-def test_tries_differ_and_transports_do_not(run: Run, made: list[tuple[str, int, int]]) -> None:
+def test_tries_differ_and_transports_do_not(run: RunFolder, made: list[tuple[str, int, int]]) -> None:
     capacity_search.execute(run, lambda _: None)
     seeds = {subject: {clients: [seed for who, count, seed in made if (who, count) == (subject, clients)]
                        for clients in (10, 20, 40)} for subject in CARRIES}
@@ -114,15 +114,15 @@ def test_tries_differ_and_transports_do_not(run: Run, made: list[tuple[str, int,
 
 @pytest.mark.parametrize("after", [0, 1, 5, 8])
 def test_an_interrupted_search_goes_on_where_it_was(
-    run: Run, made: list[tuple[str, int, int]], after: int, monkeypatch: pytest.MonkeyPatch
+    run: RunFolder, made: list[tuple[str, int, int]], after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = trial.make
 
-    def interrupted(setting: Setting, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
+    def interrupted(settings: TrialSettings, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
         if len(made) == after:
             (folder / "logs").mkdir(parents=True)
             raise KeyboardInterrupt
-        return whole(setting, planned, folder, attempt)
+        return whole(settings, planned, folder, attempt)
 
     monkeypatch.setattr(trial, "make", interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -16,19 +16,19 @@ Usage = namedtuple("Usage", "total used free")
 
 
 def test_what_cannot_be_written_is_told_with_how_to_go_on() -> None:
-    with pytest.raises(DiskFullError) as caught, disk_full.told_where_full("tickertape run --resume x"):
+    with pytest.raises(DiskFullError) as caught, disk_full.report_disk_full("tickertape run --resume x"):
         raise OSError(errno.ENOSPC, "No space", "x/trial.json")
     assert str(caught.value) == ("x/trial.json: can't be written (No space left on device); make room, "
                                  "then go on with: tickertape run --resume x")
 
 
 def test_other_errors_stay_bugs() -> None:
-    with pytest.raises(FileNotFoundError), disk_full.told_where_full("x"):
+    with pytest.raises(FileNotFoundError), disk_full.report_disk_full("x"):
         raise FileNotFoundError(errno.ENOENT, "gone")
 
 
 def test_a_failure_on_a_full_disk_is_not_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk_full.refuse_if_full(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10, 10, 0))
-    with pytest.raises(DiskFullError), disk_full.told_where_full("x"):
+    with pytest.raises(DiskFullError), disk_full.report_disk_full("x"):
         disk_full.refuse_if_full(tmp_path)

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from bench.experiment import doctor
-from bench.experiment.doctor import Look, checks, told_looked, worst
-from bench.measure.noise import Counters, Probe
+from bench.experiment.doctor import Snapshot, checks, looked_text, worst
+from bench.measure.noise import KernelCounters, Probe
 
 MS = 1_000_000
 QUIET = {"others_share": 0.0, "steal_share": 0.0, "probe_gap_share": 0.0, "probe_slowdown": 1.0,
          "throttled_ms": 0.0, "swapped_pages": 0.0}
 
 
-def look(at_s: int, busy_s: float = 0.0, own_s: float = 0.0, gap_ns: int = 0) -> Look:
-    return Look(Counters(at_s, busy_s, 0.0), [Probe(10 * MS, gap_ns, gap_ns, MS, MS)], own_s)
+def look(at_s: int, busy_s: float = 0.0, own_s: float = 0.0, gap_ns: int = 0) -> Snapshot:
+    return Snapshot(KernelCounters(at_s, busy_s, 0.0), [Probe(10 * MS, gap_ns, gap_ns, MS, MS)], own_s)
 
 
 def test_the_worst_stretch_counts_and_not_the_mean() -> None:
@@ -54,4 +54,4 @@ def test_it_says_how_long_it_looked_and_looks_so_long() -> None:
     slept: list[float] = []
     assert len(doctor.watch(3, [0], slept.append)) == 4
     assert slept == [1.0, 1.0, 1.0]
-    assert told_looked(60).startswith("Looked for 60 s.")
+    assert looked_text(60).startswith("Looked for 60 s.")

@@ -10,14 +10,14 @@ import pytest
 from bench.errors import ScenarioError
 from bench.experiment import effect, prepare
 from bench.experiment.effect import Verb, refuse_without_effect, typed_fields
-from bench.experiment.prepare import Question
+from bench.experiment.prepare import PreparedScenario
 from bench.scenario.model import Scenario
 
 MAP, STORM = "scale/crossover", "scale/storm"
 REPLAY = ("feed.schedule=replay", "feed.replay.file=x.csv")
 
 
-def asked(name: str, *overrides: str) -> Question:
+def asked(name: str, *overrides: str) -> PreparedScenario:
     return prepare.read(name, overrides)
 
 
@@ -96,9 +96,9 @@ def _fields(table: dict[str, Any], prefix: str = "") -> set[str]:
 @pytest.mark.parametrize("verb", ["run", "simulate", "serve"])
 def test_what_is_called_without_effect_is_a_field(name: str, verb: Verb) -> None:
     """So a field that gets another name does not pass for one that has an effect."""
-    question = asked(name)
-    known = _fields(Scenario.model_validate(question.scenario).canonical())
-    known |= {f"transports.{label}.{each}" for label, options in question.options.items()
+    prepared = asked(name)
+    known = _fields(Scenario.model_validate(prepared.scenario).canonical())
+    known |= {f"transports.{label}.{each}" for label, options in prepared.options.items()
               for each in type(options).model_fields}
-    missing = set(effect.without_effect(question.scenario, question.options, verb)) - known
-    assert missing == set(), Path(question.file)
+    missing = set(effect.without_effect(prepared.scenario, prepared.options, verb)) - known
+    assert missing == set(), Path(prepared.file)

@@ -35,9 +35,9 @@ def tiny(tmp_path: Path) -> Path:
     "path", sorted((PROJECT / "scenarios").glob("**/*.toml")), ids=lambda path: path.stem)
 def test_every_scenario_that_comes_with_the_project_goes_together(path: Path) -> None:
     given = ["feed.replay.file=trades.csv"] if 'schedule = "replay"' in path.read_text() else []
-    question = prepare.read(str(path), given)
-    assert plan.warmup_s(question.scenario, question.options) >= plan.warmup_least_s(
-        question.scenario, question.options)
+    prepared = prepare.read(str(path), given)
+    assert plan.warmup_s(prepared.scenario, prepared.options) >= plan.warmup_least_s(
+        prepared.scenario, prepared.options)
 
 
 @pytest.mark.parametrize("name", ["default", "quick"])
@@ -45,12 +45,12 @@ def test_the_projects_own_scenarios_are_found_from_anywhere_and_hold(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    question = prepare.read(name)
-    assert question.name == name
-    assert {planned.transport for planned in trials(question.scenario)} == {
+    prepared = prepare.read(name)
+    assert prepared.name == name
+    assert {planned.transport for planned in trials(prepared.scenario)} == {
         "short_polling", "long_polling", "websocket",
     }
-    assert question.scenario.trials.count >= 3
+    assert prepared.scenario.trials.count >= 3
 
 
 def test_a_scenario_of_the_current_folder_comes_first(
@@ -63,16 +63,16 @@ def test_a_scenario_of_the_current_folder_comes_first(
 
 
 def test_a_path_is_taken_as_it_is(tiny: Path) -> None:
-    question = prepare.read(str(tiny))
-    assert (question.name, question.file) == ("tiny", tiny)
-    assert question.options["a"] == ShortPolling(interval_s=0.5)
+    prepared = prepare.read(str(tiny))
+    assert (prepared.name, prepared.file) == ("tiny", tiny)
+    assert prepared.options["a"] == ShortPolling(interval_s=0.5)
 
 
 def test_a_name_may_have_a_folder_in_it() -> None:
-    question = prepare.read("claims/lubbers-greco-2010")
-    assert question.name == "lubbers-greco-2010"
-    assert question.file.is_file()
-    assert question.scenario.claims
+    prepared = prepare.read("claims/lubbers-greco-2010")
+    assert prepared.name == "lubbers-greco-2010"
+    assert prepared.file.is_file()
+    assert prepared.scenario.claims
 
 
 def test_a_claim_that_cannot_be_computed_is_a_mistake(tmp_path: Path) -> None:
@@ -112,13 +112,13 @@ def test_a_server_of_ones_own_is_looked_for_before_a_run(tmp_path: Path, command
 command = ["{command}", "{{port}}"]
 ready = "http://127.0.0.1:{{port}}/health"
 """)
-    question = prepare.read(str(scenario))
+    prepared = prepare.read(str(scenario))
     if there:
-        prepare.refuse_unless_fits(question, tmp_path / "results")
+        prepare.refuse_unless_fits(prepared, tmp_path / "results")
         return
     sentence = f"transports.a.server.command: found '{command}', and no such program, allowed is"
     with pytest.raises(ScenarioError, match=re.escape(f"{scenario}: {sentence}")):
-        prepare.refuse_unless_fits(question, tmp_path / "results")
+        prepare.refuse_unless_fits(prepared, tmp_path / "results")
 
 
 def test_a_feed_file_counts_from_the_current_folder(
@@ -148,15 +148,15 @@ def test_a_file_of_trades_is_read_once_and_what_a_trial_needs_is_kept(
     else:
         path.write_text(TRADES)
     asked = ["feed.replay.start=1704067250", "feed.replay.columns=timestamp=t"]
-    question = prepare.with_trades(prepare.read(str(tiny), asked, path))
+    prepared = prepare.with_trades(prepare.read(str(tiny), asked, path))
     if through_a_pipe:
         writer.join()
-    assert question.trades is not None
-    assert question.trades.rows == 90
+    assert prepared.trades is not None
+    assert prepared.trades.rows == 90
     # One tick before warm-up; warm-up 1 s, measuring 3 s and twice ℓ = 1 s.
-    assert question.trades.size.tolist() == [48, 49, 50, 51, 52, 53, 54]
-    assert prepare.with_trades(question) is question
-    needed = prepare.refuse_unless_fits(question, tmp_path)
+    assert prepared.trades.size.tolist() == [48, 49, 50, 51, 52, 53, 54]
+    assert prepare.with_trades(prepared) is prepared
+    needed = prepare.refuse_unless_fits(prepared, tmp_path)
     assert needed.memory_bytes > requirements.BASE_BYTES
 
 

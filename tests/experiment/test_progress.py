@@ -12,9 +12,9 @@ import pytest
 from bench.audit.detectors import Reason, Verdict
 from bench.experiment import progress
 from bench.experiment.plan import PlannedTrial
-from bench.experiment.progress import Bar, Lines, TimeLeft, told_outcome, told_standing
-from bench.scenario.stop_rule import Until
-from bench.stats.run.stopping import Standing
+from bench.experiment.progress import Bar, Lines, TimeLeft, outcome_text, standing_text
+from bench.scenario.stop_rule import StopRule
+from bench.stats.run.stopping import IntervalWidths
 
 PLANNED = PlannedTrial("1-1-websocket-50", 1, 1, "websocket", "websocket", 50, 7)
 ROW: dict[str, Any] = {
@@ -23,35 +23,35 @@ ROW: dict[str, Any] = {
 
 
 def test_a_valid_trial_is_one_line() -> None:
-    assert told_outcome(PLANNED, ROW, Verdict("VALID")) == (
+    assert outcome_text(PLANNED, ROW, Verdict("VALID")) == (
         "VALID   websocket, 50 clients: p50 0.623 ms, p99 4.38 ms, 1699 of 1700 delivered"
     )
 
 
 def test_what_was_conflated_is_told() -> None:
-    told = told_outcome(PLANNED, ROW | {"delivered": 200, "conflated": 1500}, Verdict("VALID"))
+    told = outcome_text(PLANNED, ROW | {"delivered": 200, "conflated": 1500}, Verdict("VALID"))
     assert told.endswith("200 of 1700 delivered and 1500 conflated")
-    assert "conflated" not in told_outcome(PLANNED, ROW | {"conflated": 0}, Verdict("VALID"))
+    assert "conflated" not in outcome_text(PLANNED, ROW | {"conflated": 0}, Verdict("VALID"))
 
 
 def test_an_invalid_trial_says_why() -> None:
     reason = Reason("feed-late", "feed_lateness_p99_ms is 9", "give it a core")
-    told = told_outcome(PLANNED, ROW, Verdict("INVALID", (reason,)))
+    told = outcome_text(PLANNED, ROW, Verdict("INVALID", (reason,)))
     assert told.startswith("INVALID websocket")
     assert "delivered\n    feed-late: feed_lateness_p99_ms is 9: give it a core" in told
 
 
 def test_a_failed_trial_says_how() -> None:
     reason = Reason("server-died", "the trial failed", "the server ended by itself with status 1")
-    told = told_outcome(PLANNED, {}, Verdict("ABORTED", (reason,)))
+    told = outcome_text(PLANNED, {}, Verdict("ABORTED", (reason,)))
     assert told == "ABORTED websocket, 50 clients: server-died: the server ended by itself with status 1"
-    logged = told_outcome(PLANNED, {}, Verdict("ABORTED", (replace(reason, log=("one", "two")),)))
+    logged = outcome_text(PLANNED, {}, Verdict("ABORTED", (replace(reason, log=("one", "two")),)))
     assert logged == f"{told}\n    │ one\n    │ two"
 
 
 @pytest.mark.parametrize(("value", "told"), [(math.nan, "too few"), (math.inf, "lost"), (None, "too few")])
 def test_a_percentile_that_is_no_number(value: float | None, told: str) -> None:
-    assert f"p99 {told}, " in told_outcome(PLANNED, ROW | {"latency_p99_ms": value}, Verdict("VALID"))
+    assert f"p99 {told}, " in outcome_text(PLANNED, ROW | {"latency_p99_ms": value}, Verdict("VALID"))
 
 
 def test_time_left_is_corrected_by_what_has_passed() -> None:
@@ -132,7 +132,7 @@ def test_lines_where_there_is_no_terminal() -> None:
                "websocket, 50 clients: no interval yet"),
 ])
 def test_how_far_an_open_ended_run_has_come(reach: float, told: str) -> None:
-    said = told_standing(7, 30, Standing("websocket", 50, reach, 0.1), Until("p99", 0.1))
+    said = standing_text(7, 30, IntervalWidths("websocket", 50, reach, 0.1), StopRule("p99", 0.1))
     assert said == told
     stream = io.StringIO()
     Lines(0, 4, stream).note(said)
@@ -140,4 +140,4 @@ def test_how_far_an_open_ended_run_has_come(reach: float, told: str) -> None:
 
 
 def test_a_percentile_of_seconds_has_no_exponent() -> None:
-    assert "p50 2,530 ms, " in told_outcome(PLANNED, ROW | {"latency_p50_ms": 2530.4}, Verdict("VALID"))
+    assert "p50 2,530 ms, " in outcome_text(PLANNED, ROW | {"latency_p50_ms": 2530.4}, Verdict("VALID"))

@@ -10,8 +10,8 @@ import pytest
 
 from bench.errors import HostError
 from bench.experiment.requirements import (
-    Means,
-    Needs,
+    Requirements,
+    Resources,
     expected_ticks,
     needs,
     refuse_unless_fits,
@@ -24,7 +24,7 @@ from bench.scenario.fields import Table
 from bench.scenario.model import Scenario
 from bench.transports.short_polling.protocol import Options as ShortPolling
 
-PLENTY = Means(10**13, 10**13, 10**7, 10**7)
+PLENTY = Resources(10**13, 10**13, 10**7, 10**7)
 
 
 class Polling(Table):
@@ -73,7 +73,7 @@ def test_a_polls_interval_is_waited_for_at_the_end() -> None:
 @pytest.mark.parametrize("changes", [{}, {"ports": None}, {"files": -1}])   # not known; without a limit
 def test_what_just_fits_is_let_pass_and_one_less_is_not(changes: dict[str, Any]) -> None:
     needed = needs(scenario(), {}, ticks=100)
-    enough = replace(Means(needed.disk_bytes, needed.memory_bytes, needed.files, needed.ports), **changes)
+    enough = replace(Resources(needed.disk_bytes, needed.memory_bytes, needed.files, needed.ports), **changes)
     refuse_unless_fits(needed, enough)
     with pytest.raises(HostError, match="on the disk"):
         refuse_unless_fits(needed, replace(enough, disk_bytes=needed.disk_bytes - 1))
@@ -104,13 +104,13 @@ def test_a_process_with_more_ticks_may_start_longer() -> None:
 
 
 def test_this_machines_means_can_be_read_for_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
-    found = Means.read(tmp_path / "not" / "yet")
+    found = Resources.read(tmp_path / "not" / "yet")
     assert found.disk_bytes > 0
     assert found.memory_bytes > 0
 
 
 def test_the_table_names_everything() -> None:
-    rows = table(Needs(4, 4, 125, 125, 10**9, 10**9, 300, 200), replace(PLENTY, ports=None))
+    rows = table(Requirements(4, 4, 125, 125, 10**9, 10**9, 300, 200), replace(PLENTY, ports=None))
     assert [row[0] for row in rows] == [
         "trials", "time", "disk", "memory", "open files of a process", "ports",
     ]

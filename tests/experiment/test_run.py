@@ -15,7 +15,7 @@ import pytest
 from bench.audit.detectors import Verdict
 from bench.experiment import plan, run, run_folder
 from bench.experiment.plan import PlannedTrial
-from bench.experiment.run_folder import Run
+from bench.experiment.run_folder import RunFolder
 from bench.experiment.trial import trial
 from bench.records.trial_record import TrialRecord, read_trial, trial_folders, write_trial
 from bench.scenario.model import Scenario
@@ -49,7 +49,7 @@ class Told:
 
 
 @pytest.fixture
-def begun(tmp_path: Path) -> Run:
+def begun(tmp_path: Path) -> RunFolder:
     scenario = Scenario.model_validate({
         "question": "?", "transports": {"websocket": {"transport": "websocket"}},
         "load": {"clients": [1, 2]}, "trials": {"count": 2},
@@ -62,7 +62,7 @@ def begun(tmp_path: Path) -> Run:
 
 def failing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trials that fail at once, in place of real ones."""
-    def make(setting: Any, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
+    def make(settings: Any, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
         record = TrialRecord(
             folder.name, planned.block, planned.position, planned.subject, planned.transport,
             planned.clients, planned.seed, attempt=attempt, status="failed", reason="x", detail="y",
@@ -89,7 +89,7 @@ def verdicts(monkeypatch: pytest.MonkeyPatch, *statuses: Any) -> None:
     monkeypatch.setattr(run_folder, "judge", judge)
 
 
-def test_an_invalid_trial_is_made_again_at_its_place(begun: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_trial_is_made_again_at_its_place(begun: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     verdicts(monkeypatch, "VALID", "INVALID", "VALID", "ABORTED", "INVALID", "INVALID", "INVALID")
     told = Told()
     run.execute(begun, told)
@@ -103,7 +103,7 @@ def test_an_invalid_trial_is_made_again_at_its_place(begun: Run, monkeypatch: py
 
 
 def test_a_run_that_was_stopped_before_a_repeat_ends_with_the_same_matrix(
-    begun: Run, monkeypatch: pytest.MonkeyPatch
+    begun: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verdicts(monkeypatch, "VALID", "INVALID", "VALID", "VALID", "VALID", "VALID")
     for planned in begun.plan[:2]:
@@ -116,7 +116,7 @@ def test_a_run_that_was_stopped_before_a_repeat_ends_with_the_same_matrix(
     assert [folder.name for folder in trial_folders(begun.folder)] == [one, two, three, four]
 
 
-def test_every_trial_is_made_in_order_and_told(begun: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_trial_is_made_in_order_and_told(begun: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     failing(monkeypatch)
     told = Told()
     run.execute(begun, told)
@@ -127,7 +127,7 @@ def test_every_trial_is_made_in_order_and_told(begun: Run, monkeypatch: pytest.M
     assert told.closed
 
 
-def test_what_is_on_disk_is_not_made_again(begun: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_on_disk_is_not_made_again(begun: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     failing(monkeypatch)
     trial.make(None, begun.plan[0], begun.trial_folder(begun.plan[0]), 1)   # type: ignore[arg-type]
     told = Told()
@@ -137,7 +137,7 @@ def test_what_is_on_disk_is_not_made_again(begun: Run, monkeypatch: pytest.Monke
 
 
 def test_sigterm_is_an_interrupt_and_everything_is_put_back(
-    begun: Run, monkeypatch: pytest.MonkeyPatch
+    begun: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trial, "make", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     cores, told = os.sched_getaffinity(0), Told()
@@ -148,7 +148,7 @@ def test_sigterm_is_an_interrupt_and_everything_is_put_back(
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
-def narrowing(monkeypatch: pytest.MonkeyPatch, results: Path, **trials: Any) -> Run:
+def narrowing(monkeypatch: pytest.MonkeyPatch, results: Path, **trials: Any) -> RunFolder:
     """A run that goes on until p99 is within 10 %; a trial's p99 follows from its seed and subject."""
     scenario = Scenario.model_validate({
         "question": "?", "transports": {"a": {"transport": "websocket"}, "b": {"transport": "websocket"}},

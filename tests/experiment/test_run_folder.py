@@ -13,7 +13,7 @@ import pytest
 from bench.errors import RunError
 from bench.experiment import plan, run_folder
 from bench.experiment.plan import PlannedTrial
-from bench.experiment.run_folder import Commit, Run
+from bench.experiment.run_folder import Commit, RunFolder
 from bench.feed.replay import read
 from bench.feed.schedule import make
 from bench.feed.trade_store import Trades
@@ -35,7 +35,7 @@ def at(monkeypatch: pytest.MonkeyPatch, commit: Commit) -> None:
     monkeypatch.setattr(Commit, "read", classmethod(lambda cls: commit))
 
 
-def begun(results: Path, scenario: Scenario | None = None, trades: Trades | None = None) -> Run:
+def begun(results: Path, scenario: Scenario | None = None, trades: Trades | None = None) -> RunFolder:
     scenario = scenario or Scenario.model_validate(TABLE)
     return run_folder.create(
         results, scenario, plan.trials(scenario), name="tiny", scenario_file=results / "tiny.toml",
@@ -43,7 +43,7 @@ def begun(results: Path, scenario: Scenario | None = None, trades: Trades | None
     )
 
 
-def finish(run: Run, planned: PlannedTrial, **changes: Any) -> None:
+def finish(run: RunFolder, planned: PlannedTrial, **changes: Any) -> None:
     write_trial(run.trial_folder(planned), TrialRecord(
         planned.name, planned.block, planned.position, planned.subject, planned.transport, planned.clients,
         planned.seed, attempt=run.attempt(planned), **changes,

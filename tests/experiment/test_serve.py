@@ -19,11 +19,11 @@ from bench.errors import UserError
 from bench.experiment.serve import (
     DAY_S,
     TICKS_MAX,
+    end_text,
     horizon_s,
+    left_out_text,
     line_for,
     origin_of,
-    told_end,
-    told_left_out,
 )
 from bench.measure import host
 from bench.scenario.model import External, Feed
@@ -59,7 +59,7 @@ def got(url: str) -> Any:
 
 def test_a_server_of_ones_own_is_named_with_its_command() -> None:
     server = External(command=("node", "my server.js", "{feed_port}", "{port}"), ready="http://localhost/")
-    assert told_left_out("mine", server, 8700) == (
+    assert left_out_text("mine", server, 8700) == (
         "mine            left out, since it is a server of your own; to start it on this feed: "
         "node 'my server.js' 8700 '{port}'")
 
@@ -185,4 +185,4 @@ def test_what_is_no_origin_is_a_sentence(text: str) -> None:
 def test_a_feed_is_no_longer_than_memory_allows() -> None:
     assert horizon_s(Feed(rate_per_s=10.0)) == DAY_S
     assert horizon_s(Feed(rate_per_s=1000.0)) == TICKS_MAX / 1000
-    assert "for 33 min 20 s;" in told_end(Feed(rate_per_s=1000.0))
+    assert "for 33 min 20 s;" in end_text(Feed(rate_per_s=1000.0))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from stage import Stage, set_up
 
-from bench.experiment.trial.processes import Crew
+from bench.experiment.trial.processes import TrialProcesses
 
 
 @pytest.fixture(autouse=True)
@@ -27,13 +27,13 @@ def settings_of_a_locust_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def crew(tmp_path: Path) -> Iterator[Crew]:
+def trial_processes(tmp_path: Path) -> Iterator[TrialProcesses]:
     """Processes that are ended whatever happens."""
-    with Crew(tmp_path / "logs") as crew:
-        yield crew
+    with TrialProcesses(tmp_path / "logs") as trial_processes:
+        yield trial_processes
 
 
 @pytest.fixture
-def stage(crew: Crew, tmp_path: Path, request: pytest.FixtureRequest) -> Stage:
+def stage(trial_processes: TrialProcesses, tmp_path: Path, request: pytest.FixtureRequest) -> Stage:
     """Parametrised (indirectly) with (transport, options)."""
-    return set_up(crew, tmp_path, *request.param)
+    return set_up(trial_processes, tmp_path, *request.param)

@@ -12,7 +12,7 @@ from bench.load import config
 LEAST: dict[str, Any] = {"subject": "s", "transport": "websocket", "clients": 3, "clock_origin_ns": 0}
 
 
-def loaded(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> config.Config:
+def loaded(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> config.LoadConfig:
     path = folder / "load.json"
     path.write_text(text, encoding="utf-8")
     monkeypatch.setenv(config.VARIABLE, str(path))

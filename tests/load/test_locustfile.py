@@ -66,7 +66,7 @@ def test_what_the_workers_of_a_master_count_reaches_it_whole(stage: Stage) -> No
         "--users", str(clients), "--spawn-rate", "50", "--json-file", str(summary),
     )
     named = {commands.LOAD_VARIABLE: str(path)}
-    master = stage.crew.start(Command("master", command, named, lifeline=False))
+    master = stage.trial_processes.start(Command("master", command, named, lifeline=False))
 
     def counted() -> dict[str, int]:
         with urllib.request.urlopen(f"http://127.0.0.1:{stage.port}/stats", timeout=5) as answer:
@@ -76,9 +76,9 @@ def test_what_the_workers_of_a_master_count_reaches_it_whole(stage: Stage) -> No
     wait_until(lambda: counted()["requests"] == clients, "all clients")
     stage.begin()
     wait_until(lambda: counted()["deliveries"] > 20 * clients, "some updates")
-    published = stage.crew.stop(stage.publisher)["published"]
+    published = stage.trial_processes.stop(stage.publisher)["published"]
     wait_until(lambda: counted()["deliveries"] == published * clients, "the last update")
-    stage.crew.stop(master)
+    stage.trial_processes.stop(master)
     assert master.status == 0, master.tail()
     (entry,) = json.loads(summary.with_suffix(".json").read_text(encoding="utf-8"))
     assert (entry["name"], entry["method"]) == ("the subject", "update")

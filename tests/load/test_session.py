@@ -36,14 +36,14 @@ over_websocket = pytest.mark.parametrize("stage", [("websocket", {})], indirect=
 
 
 def start_load(stage: Stage, config: Mapping[str, Any]) -> Child:
-    load = stage.crew.start(commands.load(stage.folder, config))
-    stage.crew.expect(load, "ready", PATIENCE_S)
+    load = stage.trial_processes.start(commands.load(stage.folder, config))
+    stage.trial_processes.expect(load, "ready", PATIENCE_S)
     return load
 
 
 def subscribe(stage: Stage, load: Child) -> None:
     load.send({"target": {"host": commands.LOCALHOST, "port": stage.port}})
-    stage.crew.expect(load, "subscribed", PATIENCE_S)
+    stage.trial_processes.expect(load, "subscribed", PATIENCE_S)
 
 
 @each_transport
@@ -54,9 +54,9 @@ def test_a_trial_is_recorded_whole(stage: Stage, request: pytest.FixtureRequest)
     windows = stage.begin()
     message = stage.windows_message(windows)
     load.send(message)
-    settled_ns = stage.crew.expect(load, "settled", PATIENCE_S)["at_ns"]
-    facts = stage.crew.expect(load, "done", PATIENCE_S)
-    stage.crew.finish(load)
+    settled_ns = stage.trial_processes.expect(load, "settled", PATIENCE_S)["at_ns"]
+    facts = stage.trial_processes.expect(load, "done", PATIENCE_S)
+    stage.trial_processes.finish(load)
     assert load.status == 0, load.tail()
     assert windows.t1_ns <= settled_ns < windows.end_ns   # nothing was missing, so nobody waited
     recording.convert(stage.folder)
@@ -103,7 +103,7 @@ def test_each_client_gets_its_own_symbols(stage: Stage) -> None:
     message = stage.windows_message(stage.begin())
     assert sorted(message["windows"]["due"]) == sorted(symbols)
     load.send(message)
-    stage.crew.expect(load, "done", PATIENCE_S)
+    stage.trial_processes.expect(load, "done", PATIENCE_S)
     recording.convert(stage.folder)
     rows = trial_record.read_table(stage.folder, "deliveries").to_pandas()
     windows = message["windows"]
@@ -122,7 +122,7 @@ def test_it_ends_with_its_runner(stage: Stage) -> None:
     assert load.lifeline is not None
     load.stopping = True
     load.lifeline.shutdown(socket.SHUT_WR)   # what it sees when the runner dies
-    stage.crew.wait(lambda: load.status is not None, PATIENCE_S, "its end")
+    stage.trial_processes.wait(lambda: load.status is not None, PATIENCE_S, "its end")
     assert load.status == GONE
 
 
@@ -136,8 +136,8 @@ def test_locust_shows_live_numbers_in_its_web_interface(stage: Stage) -> None:
         *commands.LOAD, "-f", str(commands.LOCUSTFILE), "--autostart",
         "--web-host", "127.0.0.1", "--web-port", str(port),
     )
-    load = stage.crew.start(Command("ui", command, {commands.LOAD_VARIABLE: str(path)}, lifeline=False))
-    stage.crew.wait(lambda: load.pid is not None, PATIENCE_S, "the process's number")
+    load = stage.trial_processes.start(Command("ui", command, {commands.LOAD_VARIABLE: str(path)}, lifeline=False))
+    stage.trial_processes.wait(lambda: load.pid is not None, PATIENCE_S, "the process's number")
     stage.begin()
 
     def shown() -> dict[str, Any]:
@@ -152,5 +152,5 @@ def test_locust_shows_live_numbers_in_its_web_interface(stage: Stage) -> None:
     row = shown()
     assert row["method"] == "update"
     assert row["max_response_time"] < 2000
-    stage.crew.stop(load)
+    stage.trial_processes.stop(load)
     assert load.status == 0, load.tail()

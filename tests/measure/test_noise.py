@@ -9,26 +9,26 @@ import sys
 import pytest
 
 from bench.measure import noise
-from bench.measure.noise import Counters, Probe, between, jitter, probe, spin
+from bench.measure.noise import KernelCounters, Probe, between, jitter, probe, spin
 
 MS = 1_000_000
 
 
 def test_noise_is_what_is_not_ours() -> None:
-    found = between(Counters(10.0, 100.0, 5.0), Counters(12.0, 103.0, 5.2), own_s=2.0, core_count=2)
+    found = between(KernelCounters(10.0, 100.0, 5.0), KernelCounters(12.0, 103.0, 5.2), own_s=2.0, core_count=2)
     assert found == pytest.approx(
         {"others_share": 0.25, "steal_share": 0.05, "throttled_ms": None, "swapped_pages": None})
-    assert between(Counters(0, 0, 0), Counters(1, 1, 0), own_s=1.5, core_count=2)["others_share"] == 0.0
+    assert between(KernelCounters(0, 0, 0), KernelCounters(1, 1, 0), own_s=1.5, core_count=2)["others_share"] == 0.0
 
 
 def test_throttling_and_swapping_are_growths() -> None:
-    found = between(Counters(0, 0, 0, 5 * MS, 40), Counters(1, 0, 0, 25 * MS, 47), 0.0, 1)
+    found = between(KernelCounters(0, 0, 0, 5 * MS, 40), KernelCounters(1, 0, 0, 25 * MS, 47), 0.0, 1)
     assert found["throttled_ms"] == 20
     assert found["swapped_pages"] == 7
 
 
 def test_the_counters_of_this_machine_are_read_and_never_fall() -> None:
-    before, after = Counters.read(), Counters.read()
+    before, after = KernelCounters.read(), KernelCounters.read()
     assert after.at_s >= before.at_s
     assert after.busy_s >= before.busy_s > 0
     assert noise.swapped_pages() is not None
@@ -65,9 +65,9 @@ def test_a_busy_neighbour_is_seen_by_counters_and_probe() -> None:
     try:
         assert hog.stdout is not None
         hog.stdout.readline()
-        before = Counters.read()
+        before = KernelCounters.read()
         found = [each for _ in range(20) for each in probe([core])]
-        busy = between(before, Counters.read(), 0.0, os.cpu_count() or 1)
+        busy = between(before, KernelCounters.read(), 0.0, os.cpu_count() or 1)
     finally:
         hog.kill()
         hog.communicate()

@@ -13,11 +13,11 @@ from synthetic import Plan, make_run, trial_record
 from bench.errors import RunError
 from bench.records import trial_record as records
 from bench.records.digests import SUMS
-from bench.records.trial_record import SCHEMA_VERSION, TABLES, TrialRecord, Usage, Windows
+from bench.records.trial_record import SCHEMA_VERSION, TABLES, TrialRecord, Usage, WindowInstants
 
 RECORD = TrialRecord(
     trial="1-1-websocket-10", block=1, position=1, subject="websocket", transport="websocket", clients=10,
-    seed=7, windows=Windows(0, 10, 20, 5), usage={"server": Usage(cpu_ns=5), "load": Usage()},
+    seed=7, windows=WindowInstants(0, 10, 20, 5), usage={"server": Usage(cpu_ns=5), "load": Usage()},
     server_counts={"deliveries": 3}, load={"errors": {"reset": 1}},
 )
 
@@ -32,7 +32,7 @@ def test_a_trial_is_read_as_it_was_written(tmp_path: Path, record: TrialRecord) 
 
 
 def test_the_end_of_the_drain_is_two_late_after_the_window() -> None:
-    assert Windows(0, 10, 20, 5).end_ns == 30
+    assert WindowInstants(0, 10, 20, 5).end_ns == 30
 
 
 @pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, "1", None])

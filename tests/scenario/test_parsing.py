@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from bench.errors import ScenarioError
 from bench.scenario.model import Claim, External, Scenario
-from bench.scenario.parsing import table_of, told, validated
+from bench.scenario.parsing import table_of, validated, value_text
 from bench.scenario.simulation import Prices
 from bench.scenario.storm import Backoff, StormMap
 
@@ -89,7 +89,7 @@ def nested(path: str, value: Any) -> Any:
     ([True, "x"], "[true, 'x']"), ({"a": {"b": []}}, "{a = {b = []}}"), (date(2026, 1, 2), "2026-01-02"),
 ])
 def test_what_was_found_is_told_as_it_would_stand_in_the_file(found: object, text: str) -> None:
-    assert told(found) == text
+    assert value_text(found) == text
 
 
 def test_fields_that_do_not_go_together_are_told_by_the_one_to_change() -> None:

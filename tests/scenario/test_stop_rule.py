@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.scenario.stop_rule import FIGURES, Until, parse
+from bench.scenario.stop_rule import FIGURES, StopRule, parse
 
 rules = st.builds(
-    lambda figure, percent, cell: Until(figure, percent / 100, *cell),
+    lambda figure, percent, cell: StopRule(figure, percent / 100, *cell),
     st.sampled_from(FIGURES), st.integers(1, 999),
     st.sampled_from([(None, None), ("websocket", None), ("long_polling", 500)]),
 )
 
 
 @given(rules)
-def test_what_it_says_is_read_again(rule: Until) -> None:
+def test_what_it_says_is_read_again(rule: StopRule) -> None:
     again = parse(str(rule))
     assert again.share == pytest.approx(rule.share)
     assert (again.column, again.subject, again.clients) == (rule.column, rule.subject, rule.clients)
@@ -24,7 +24,7 @@ def test_what_it_says_is_read_again(rule: Until) -> None:
 
 @pytest.mark.parametrize("text", ["p99 ± 10 %", "p99±10%", " p99 +- 10.0 % ", "p99 +/- 10%"])
 def test_the_sign_and_the_spaces_may_be_plain(text: str) -> None:
-    assert parse(text) == Until("p99", 0.1)
+    assert parse(text) == StopRule("p99", 0.1)
     assert parse(text).column == "latency_p99_ms"
 
 

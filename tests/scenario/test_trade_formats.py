@@ -8,8 +8,8 @@ from bench.scenario.trade_formats import (
     FORMAT_NAMES,
     FORMATS,
     OURS,
-    Asked,
     Layout,
+    RequestedFormat,
     Unrecognised,
     named,
     of_rows,
@@ -45,7 +45,7 @@ EXAMPLES: list[tuple[str, str, tuple[int, int, int], int | None]] = [
 
 
 def layout(text: str, **asked: object) -> Layout:
-    return of_rows([line.split(",") for line in text.split("\n")], Asked(**asked))  # type: ignore[arg-type]
+    return of_rows([line.split(",") for line in text.split("\n")], RequestedFormat(**asked))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("name", "line", "places", "symbol"), EXAMPLES)

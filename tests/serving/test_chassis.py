@@ -9,15 +9,15 @@ import pytest
 from servers import PATIENCE_S, ScriptedFeed, running_server, wait_until
 
 from bench import transports
-from bench.serving.chassis import Chassis, Counts
-from bench.serving.config import Address, Config
+from bench.serving.chassis import Chassis, ServerCounts
+from bench.serving.config import Address, ServerConfig
 from bench.wire.contract import REFUSALS, Batch, Cursor, Refusal, Request, Subscription
 
 ALL = transports.names()
 
 
 def chassis() -> Chassis:
-    chassis = Chassis(Config(transport="short_polling", feed=Address(port=1)))
+    chassis = Chassis(ServerConfig(transport="short_polling", feed=Address(port=1)))
     chassis.tape.begin("e1", frozenset({"AAA"}), 0)
     chassis.feed.ready.set()
     chassis._on_ticks()
@@ -25,7 +25,7 @@ def chassis() -> Chassis:
 
 
 def test_counts_are_those_of_what_was_handed_over() -> None:
-    counts = Counts()
+    counts = ServerCounts()
     counts.hand_over(Batch(Cursor("e1", 3), (b"1", b"2"), conflated={"AAA": 4, "BBB": 1}), times=3)
     counts.hand_over(Batch(Cursor("e1", 3), dropped={"AAA": 2}))
     counts.refuse(Refusal("slow-client", ""))
@@ -71,7 +71,7 @@ def test_a_server_that_stops_refuses() -> None:
 
 
 def test_a_server_that_has_not_caught_up_with_its_feed_says_so() -> None:
-    one = Chassis(Config(transport="short_polling", feed=Address(port=1)))
+    one = Chassis(ServerConfig(transport="short_polling", feed=Address(port=1)))
     one.feed.take_header(
         b'{"feed":"tickertape/1","epoch":"e1","after":0,"head":2,"symbols":["AAA"]}')
     for seq in (1, 2):
@@ -88,7 +88,7 @@ def test_a_server_that_has_not_caught_up_with_its_feed_says_so() -> None:
 
 
 def test_a_server_without_a_feed_says_so() -> None:
-    one = Chassis(Config(transport="short_polling", feed=Address(port=1)))
+    one = Chassis(ServerConfig(transport="short_polling", feed=Address(port=1)))
     assert one.page("/health")[0] == 503   # type: ignore[index]
     with pytest.raises(Refusal) as caught:
         one.answer(Request(Subscription(), None))
@@ -155,7 +155,7 @@ def test_a_feed_that_is_lost_and_back_is_taken_up_where_it_was(feed: ScriptedFee
 def test_every_transport_exports_the_same_counts(feed: ScriptedFeed, transport: str) -> None:
     with running_server(feed, transport) as server:
         names = {name for name in server.counts if not name.startswith("refused_")}
-        assert names == set(Counts().to_json())
+        assert names == set(ServerCounts().to_json())
         server.get("/nowhere")
         refused = {name for name in server.counts if name.startswith("refused_")}
         assert refused == {"refused_not-found"}

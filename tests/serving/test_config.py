@@ -11,7 +11,7 @@ from bench.serving import config
 FEED = {"host": "127.0.0.1", "port": 4000}
 
 
-def load(folder: Path, table: object) -> config.Config:
+def load(folder: Path, table: object) -> config.ServerConfig:
     path = folder / "server.json"
     path.write_text(json.dumps(table))
     return config.load(path)

@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 from servers import ScriptedFeed, ServerProcess, running_server
 
 from bench.serving import openapi
-from bench.serving.chassis import Counts
+from bench.serving.chassis import ServerCounts
 from bench.serving.config import HEAD_LINE_BYTES, MESSAGE_BYTES, TARGET_BYTES, Limits
 from bench.wire.contract import REFUSALS, Status
 
@@ -55,7 +55,7 @@ def test_the_contract_in_words_has_the_same_refusals_limits_and_counts() -> None
     limits = Limits()
     for seconds in (limits.head_s, limits.idle_s, limits.stall_s, limits.close_s):
         assert f"| {seconds:g} s |" in text
-    for count in Counts().to_json():
+    for count in ServerCounts().to_json():
         assert f"`{count}`" in text
 
 

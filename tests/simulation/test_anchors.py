@@ -16,15 +16,15 @@ from formed import options_of, seen, shard_of
 from bench import transports
 from bench.scenario.storm import POLICIES
 from bench.simulation.analytic.system import Demand, Forecast, analytic
-from bench.simulation.engine.inputs import Costs, Net
-from bench.simulation.storm.storm import Conditions, Outcome
+from bench.simulation.engine.inputs import Costs, NetworkDelays
+from bench.simulation.storm.storm import Outcome, StormConditions
 from bench.simulation.storm.storm import simulate as simulate_storm
 from bench.wire.sizes import Conversation
 
 LINE = b'{"index":41,"seq":42,"due_ns":4100000000,"symbol":"AAA","price":23.82,"size":100}'
 
 
-def forecast(transport: str, costs: Costs, net: Net, clients: float, demand: Demand, target: float = 1.0,
+def forecast(transport: str, costs: Costs, net: NetworkDelays, clients: float, demand: Demand, target: float = 1.0,
              **options: object) -> Forecast:
     """The closed forms."""
     own = options_of(transport, **options)
@@ -37,7 +37,7 @@ def forecast(transport: str, costs: Costs, net: Net, clients: float, demand: Dem
 # poll request, long poll response)".
 
 TRANSIT_S = 0.04
-TRANSITS = Net(TRANSIT_S, TRANSIT_S)
+TRANSITS = NetworkDelays(TRANSIT_S, TRANSIT_S)
 NOTHING = Costs(request_s=1e-8, answer_s=1e-8)
 
 
@@ -68,7 +68,7 @@ def test_pimentel_and_nickerson_long_polling_keeps_up_below_half_a_period(
     transit_s: float, keeps_up: bool,
 ) -> None:
     push, park = (
-        seen(shard_of(each, options_of(each), NOTHING, Net(transit_s, transit_s), clients=2, rate_per_s=4.0,
+        seen(shard_of(each, options_of(each), NOTHING, NetworkDelays(transit_s, transit_s), clients=2, rate_per_s=4.0,
                       measure_s=100.0, regular=True)).latency_mean_s
         for each in ("websocket", "long_polling"))
     assert push == pytest.approx(transit_s)
@@ -83,7 +83,7 @@ def test_pimentel_and_nickerson_long_polling_keeps_up_below_half_a_period(
 POLLS_PER_S, PUSHED, EVERY_S = 2520.0, 25_000, 5.0
 POLLING = Costs(request_s=0.6 / POLLS_PER_S, answer_s=0.4 / POLLS_PER_S)
 PUSHING = Costs(answer_s=EVERY_S / PUSHED)
-NEAR = Net(0.0001, 0.0001)
+NEAR = NetworkDelays(0.0001, 0.0001)
 UPDATES = Demand(1 / EVERY_S, payload_bytes=5200)
 
 
@@ -141,7 +141,7 @@ def fan_out(thousands: int) -> float:
     clients = thousands
     subscribed = np.zeros((clients, TOPICS), dtype=np.bool_)
     subscribed[np.arange(clients), np.arange(clients) % TOPICS] = True
-    shard = shard_of("websocket", options_of("websocket"), Costs(update_s=MESSAGE_S), Net(0.0002, 0.0002),
+    shard = shard_of("websocket", options_of("websocket"), Costs(update_s=MESSAGE_S), NetworkDelays(0.0002, 0.0002),
                      clients=clients, rate_per_s=10.0 * TOPICS, measure_s=600.0, symbols=TOPICS,
                      subscribed=subscribed, seed=3)
     return 1000 * seen_latency_s(shard)
@@ -184,7 +184,7 @@ def test_migratorydata_every_point_is_within_a_factor_of_three(curve: np.ndarray
 
 
 def test_migratorydata_the_closed_form_has_the_same_curve(curve: np.ndarray) -> None:
-    costs, net = Costs(update_s=MESSAGE_S), Net(0.0002, 0.0002)
+    costs, net = Costs(update_s=MESSAGE_S), NetworkDelays(0.0002, 0.0002)
     forms = np.array([
         1000 * forecast("websocket", costs, net, clients / SCALE,
                         Demand(10.0, feed_per_s=10.0 * TOPICS)).latency_mean_s
@@ -204,8 +204,8 @@ FLOOR_S = 50.0
 
 def storm(policy: str, backlog: int, refusal_share: float, seed: int = 1, part: int = 1) -> Outcome:
     """One storm of the table, or a `part` of it on as slow a worker, where chance doesn't matter."""
-    given = Conditions(clients=20_000 // part, connection_s=part / 400, backlog=backlog // part,
-                       refusal_share=refusal_share, timeout_s=3.0, down_s=5.0, horizon_s=245.0)
+    given = StormConditions(clients=20_000 // part, connection_s=part / 400, backlog=backlog // part,
+                            refusal_share=refusal_share, timeout_s=3.0, down_s=5.0, horizon_s=245.0)
     return simulate_storm(given, POLICIES[policy], seed)
 
 

@@ -32,7 +32,7 @@ def asked(run: Path, **changed: dict[str, object]) -> Scenario:
     return Scenario.model_validate(data)
 
 
-def found(run: Path, scenario: Scenario) -> baseline.Beside:
+def found(run: Path, scenario: Scenario) -> baseline.Baseline:
     return baseline.measured(run, scenario, plan.options_of_all(scenario, "my.toml"))
 
 
@@ -90,7 +90,7 @@ def test_a_validation_is_that_of_the_same_host(tmp_path: Path) -> None:
     assert checked is not None
     assert checked["transport"].tolist() == [newest.parent.name]
     assert baseline.validation(tmp_path, priced()) is None
-    baseline.write(copied, baseline.Beside(pd.DataFrame({"transport": ["a"]})), checked)
+    baseline.write(copied, baseline.Baseline(pd.DataFrame({"transport": ["a"]})), checked)
     assert pd.read_csv(copied / "measured.csv")["transport"].tolist() == ["a"]
     assert list(pd.read_csv(copied / "validation.csv").columns) == list(COLUMNS)
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from bench import transports
 from bench.simulation.analytic.system import Demand, Forecast, analytic
-from bench.simulation.engine.inputs import Costs, Net, Station
+from bench.simulation.engine.inputs import Costs, LoadClient, NetworkDelays
 from bench.transports.queueing import periodic_wait_s
 from bench.wire.sizes import Conversation, Sizes
 
@@ -31,7 +31,7 @@ def sizes_of(transport: str, options: Any) -> Sizes:
     return sizes
 
 
-def forecast(transport: str, options: Any, costs: Costs, net: Net, clients: int, **demand: Any) -> Forecast:
+def forecast(transport: str, options: Any, costs: Costs, net: NetworkDelays, clients: int, **demand: Any) -> Forecast:
     return analytic(transport, options, costs, net, Demand(**demand), sizes_of(transport, options), clients)
 
 
@@ -62,7 +62,7 @@ def test_at_low_load_everything_is_as_the_forms_have_it(
     seed: int,
 ) -> None:
     transport, options = subject[0], options_of(subject[0], **subject[1])
-    costs, net, clients = light(2e-5), Net(one_way_s, one_way_s * 0.7, 0.003), 12
+    costs, net, clients = light(2e-5), NetworkDelays(one_way_s, one_way_s * 0.7, 0.003), 12
     shard = shard_of(transport, options, costs, net, clients=clients, rate_per_s=rate_per_s,
                      measure_s=1500 / rate_per_s, symbols=symbols, mode=mode, seed=seed)
     found = seen(shard, sizes_of(transport, options))
@@ -84,7 +84,7 @@ def test_at_low_load_everything_is_as_the_forms_have_it(
 @given(st.integers(1, 400), st.floats(0.05, 0.99), st.integers(0, 99))
 def test_a_fan_out_of_ticks_that_do_not_meet_is_exact(clients: int, busy: float, seed: int) -> None:
     costs = Costs(tick_s=busy / 8 / 10, answer_s=busy * 7 / 8 / 10 / clients, byte_s=0)
-    net = Net(0.001, 0.002, 0.004)
+    net = NetworkDelays(0.001, 0.002, 0.004)
     options = options_of("websocket")
     shard = shard_of("websocket", options, costs, net, clients=clients, rate_per_s=10, measure_s=5,
                      regular=True, seed=seed)
@@ -103,7 +103,7 @@ def test_a_pushed_poisson_feed_waits_for_the_reads_before_it(busy: float, update
     batch_s = busy / rate_per_s
     costs = Costs(tick_s=batch_s * 0.1, answer_s=batch_s * (0.9 - update) / clients,
                   update_s=batch_s * update / clients)
-    net, options = Net(0.0, 0.001), options_of("websocket")
+    net, options = NetworkDelays(0.0, 0.001), options_of("websocket")
     shard = shard_of("websocket", options, costs, net, clients=clients, rate_per_s=rate_per_s,
                      measure_s=400, seed=3)
     found = seen(shard)
@@ -117,7 +117,7 @@ def test_a_pushed_poisson_feed_waits_for_the_reads_before_it(busy: float, update
 @pytest.mark.parametrize("clients", [3, 50, 1000])
 def test_polls_on_a_schedule_wait_as_in_n_d_d_1(clients: int, busy: float) -> None:
     service_s = busy / clients
-    costs, net = Costs(request_s=service_s / 2, answer_s=service_s / 2), Net(0.001, 0.001)
+    costs, net = Costs(request_s=service_s / 2, answer_s=service_s / 2), NetworkDelays(0.001, 0.001)
     options = options_of("short_polling", interval_s=1.0)
     waits = []
     for seed in range(400 // clients + 10):
@@ -132,7 +132,7 @@ def test_polls_on_a_schedule_wait_as_in_n_d_d_1(clients: int, busy: float) -> No
 def test_ticks_and_updates_make_polls_wait_longer() -> None:
     clients = 400
     costs = Costs(tick_s=0.02, request_s=0.0006, answer_s=0.0006, update_s=0.00002)
-    net, options = Net(0.001, 0.001), options_of("short_polling", interval_s=1.0)
+    net, options = NetworkDelays(0.001, 0.001), options_of("short_polling", interval_s=1.0)
     found = seen(shard_of("short_polling", options, costs, net, clients=clients, rate_per_s=5, measure_s=600))
     due = forecast("short_polling", options, costs, net, clients, rate_per_s=5, payload_bytes=0)
     duration_s = float(found.counted["request_duration_s"] / found.counted["responses"])
@@ -145,7 +145,7 @@ def test_who_gets_the_newest_alone_waits_for_no_more(symbols: int) -> None:
     """All 40 updates a second in every answer would be more than the server can do."""
     clients, demand = 300, {"rate_per_s": 40.0, "symbols": symbols, "mode": "latest"}
     costs = Costs(tick_s=0.0001, request_s=0.0004, answer_s=0.0004, update_s=0.0003)
-    net, options = Net(0.02, 0.02), options_of("short_polling", interval_s=1.0)
+    net, options = NetworkDelays(0.02, 0.02), options_of("short_polling", interval_s=1.0)
     found = seen(shard_of("short_polling", options, costs, net, clients=clients, measure_s=40, **demand))
     due = forecast("short_polling", options, costs, net, clients, payload_bytes=0, **demand)
     duration_s = float(found.counted["request_duration_s"] / found.counted["responses"])
@@ -158,7 +158,7 @@ def test_who_gets_the_newest_alone_waits_for_no_more(symbols: int) -> None:
 def test_long_polling_bends_under_load_and_does_not_break(busy: float, near: float) -> None:
     clients, rate_per_s = 50, 5.0
     each_s = busy / rate_per_s / clients
-    costs, net = Costs(request_s=each_s * 0.6, answer_s=each_s * 0.4), Net(0.005, 0.005)
+    costs, net = Costs(request_s=each_s * 0.6, answer_s=each_s * 0.4), NetworkDelays(0.005, 0.005)
     options = options_of("long_polling")
     found = seen(shard_of("long_polling", options, costs, net, clients=clients, rate_per_s=rate_per_s,
                           measure_s=1000))
@@ -171,7 +171,7 @@ def test_long_polling_bends_under_load_and_does_not_break(busy: float, near: flo
 @pytest.mark.parametrize("transport", ["websocket", "long_polling", "short_polling"])
 def test_clients_that_want_a_share_of_the_feed_cost_that_share(transport: str) -> None:
     clients, symbols, options = 30, 6, options_of(transport)
-    costs, net = light(1e-4), Net(0.01, 0.01)
+    costs, net = light(1e-4), NetworkDelays(0.01, 0.01)
     subscribed = np.zeros((clients, symbols), dtype=np.bool_)
     subscribed[np.arange(clients), np.arange(clients) % symbols] = True
     shard = shard_of(transport, options, costs, net, clients=clients, rate_per_s=12, measure_s=400,
@@ -188,7 +188,7 @@ def test_a_server_with_the_clients_that_it_can_have_is_as_busy_as_was_asked(
     subject: tuple[str, dict[str, Any]], target: float, rate_per_s: float
 ) -> None:
     transport, options = subject[0], options_of(subject[0], **subject[1])
-    costs, net = light(1e-3), Net(0.05, 0.05, 0.001)
+    costs, net = light(1e-3), NetworkDelays(0.05, 0.05, 0.001)
     asked: dict[str, Any] = {"rate_per_s": rate_per_s, "payload_bytes": 100}
     most = analytic(transport, options, costs, net, Demand(**asked), sizes_of(transport, options), 1, target)
     clients = round(most.clients_max)
@@ -207,12 +207,12 @@ def test_a_load_client_is_a_queue_behind_the_servers(
     subject: tuple[str, dict[str, Any]], clients: int, slower: float
 ) -> None:
     transport, options = subject[0], options_of(subject[0], **subject[1])
-    costs, net, rate_per_s = light(2e-4), Net(0.0003, 0.0), 2.0
-    station = Station(1e-4, slower * 1.5e-4, slower * 2e-5)
+    costs, net, rate_per_s = light(2e-4), NetworkDelays(0.0003, 0.0), 2.0
+    load_client = LoadClient(1e-4, slower * 1.5e-4, slower * 2e-5)
     shard = shard_of(transport, options, costs, net, clients=clients, rate_per_s=rate_per_s,
-                     measure_s=300, station=station)
+                     measure_s=300, load_client=load_client)
     due = analytic(transport, options, costs, net, Demand(rate_per_s), sizes_of(transport, options), clients,
-                   station=station)
+                   load_client=load_client)
     assert seen(shard).latency_mean_s == pytest.approx(due.latency_mean_s, rel=0.08)
 
 
@@ -222,7 +222,7 @@ def test_a_server_that_sleeps_works_longer(
     subject: tuple[str, dict[str, Any]], rate_per_s: float, clients: int
 ) -> None:
     transport, options = subject[0], options_of(subject[0], **subject[1])
-    costs, net = dataclasses.replace(light(4e-5), wake_s=2e-4, cold_share=0.8), Net(0.001, 0.001)
+    costs, net = dataclasses.replace(light(4e-5), wake_s=2e-4, cold_share=0.8), NetworkDelays(0.001, 0.001)
     found = seen(shard_of(transport, options, costs, net, clients=clients, rate_per_s=rate_per_s,
                           measure_s=1500 / rate_per_s))
     due = forecast(transport, options, costs, net, clients, rate_per_s=rate_per_s, payload_bytes=100)

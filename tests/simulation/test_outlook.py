@@ -16,7 +16,7 @@ from bench.errors import RunError, ScenarioError
 from bench.report import Run, open_run
 from bench.simulation import outlook
 from bench.simulation.calibration.costs import Estimate
-from bench.stats.run.prediction import Compared
+from bench.stats.run.prediction import ValidationRow
 
 PRICES = {"currency": "EUR", "worker_month": 30.0, "gigabyte_out": 0.05}
 
@@ -26,22 +26,22 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return open_run(make_run(tmp_path_factory.mktemp("runs") / "walked", Plan(trials=2, clients=(5, 10))))
 
 
-def planned(run: Run, checked: tuple[Compared, ...] = (), **simulation: Any) -> pd.DataFrame:
-    asked = outlook.setting(run, priced(), load={"clients": [50_000]}, feed={"rate_per_s": 10.0},
+def planned(run: Run, checked: tuple[ValidationRow, ...] = (), **simulation: Any) -> pd.DataFrame:
+    asked = outlook.inputs(run, priced(), load={"clients": [50_000]}, feed={"rate_per_s": 10.0},
                             windows={"measure_s": 1.0},
                             simulation={"rtt_ms": 40.0, "prices": PRICES, **simulation})
     return outlook.capacity_plan(asked, checked, processes=1).set_index("transport")
 
 
-def row(quantity: str, error: float) -> Compared:
+def row(quantity: str, error: float) -> ValidationRow:
     none = math.nan
-    return Compared("websocket", 100, 0.3, quantity, 1.0, 1.0 + error, error, none, none, none, "")
+    return ValidationRow("websocket", 100, 0.3, quantity, 1.0, 1.0 + error, error, none, none, none, "")
 
 
 def test_a_trial_is_simulated_on_its_own_ticks(run: Run) -> None:
     places = outlook.places(run, 10)
     assert [place.subject for place in places] == list(run.transports)
-    found = outlook.simulate(outlook.setting(run, priced()), places, processes=1)
+    found = outlook.simulate(outlook.inputs(run, priced()), places, processes=1)
     assert found.trials["seed"].tolist() == [place.seed for place in places]
     assert set(found.trials["source"]) == {"simulated"}
     assert set(found.trials["verdict"]) == {"VALID"}
@@ -52,18 +52,18 @@ def test_a_trial_is_simulated_on_its_own_ticks(run: Run) -> None:
 
 
 def test_a_setting_is_the_runs_scenario_with_what_is_changed(run: Run) -> None:
-    asked = outlook.setting(run, priced(), load={"clients": [7]}, simulation={"rtt_ms": 80.0})
+    asked = outlook.inputs(run, priced(), load={"clients": [7]}, simulation={"rtt_ms": 80.0})
     assert asked.scenario.load.clients == (7,)
     assert asked.scenario.simulation.delays_s == (0.04, 0.04)
-    assert asked.scenario.feed == outlook.setting(run, priced()).scenario.feed
+    assert asked.scenario.feed == outlook.inputs(run, priced()).scenario.feed
     with pytest.raises(ScenarioError, match="walked, changed"):
-        outlook.setting(run, priced(), load={"client": [7]})
+        outlook.inputs(run, priced(), load={"client": [7]})
 
 
 def test_the_network_is_in_the_latency(run: Run) -> None:
     places = outlook.places(run, 10)
     near, far = (
-        outlook.simulate(outlook.setting(run, priced(), simulation={"rtt_ms": rtt_ms}), places, 1).trials
+        outlook.simulate(outlook.inputs(run, priced(), simulation={"rtt_ms": rtt_ms}), places, 1).trials
         for rtt_ms in (1.0, 81.0))
     pushed = near["transport"] == "websocket"
     gained = (far["latency_p50_ms"] - near["latency_p50_ms"])[pushed].iloc[0]
@@ -71,7 +71,7 @@ def test_the_network_is_in_the_latency(run: Run) -> None:
 
 
 def test_forms_and_engine_agree_while_a_worker_keeps_up(run: Run) -> None:
-    asked = outlook.setting(run, priced(), simulation={"rtt_ms": 1.0})
+    asked = outlook.inputs(run, priced(), simulation={"rtt_ms": 1.0})
     found = outlook.raised(asked, (0.1, 0.2), processes=1)
     assert found["clients"].min() > 10
     assert found["load_engine"].to_numpy() == pytest.approx(found["load_form"].to_numpy(), rel=0.15)
@@ -93,7 +93,7 @@ def test_a_fleet_is_large_enough_and_no_larger(run: Run) -> None:
 def test_a_fleet_for_bursts_bears_the_busiest_stretch(run: Run) -> None:
     feeds = ({}, {"schedule": "bursty"}, {"schedule": "bursty", "rate_per_s": 40.0})
     steady, bursts, more = (
-        outlook._fleet(outlook.setting(run, priced(), feed={"rate_per_s": 10.0, **feed},
+        outlook._fleet(outlook.inputs(run, priced(), feed={"rate_per_s": 10.0, **feed},
                                        windows={"measure_s": 20.0}, simulation={"rtt_ms": 40.0}),
                        "websocket", 50_000, 1.0, 1.0) for feed in feeds)
     assert steady["workers"] < bursts["workers"] < more["workers"]
@@ -114,7 +114,7 @@ def test_bounds_are_the_worst_that_was_seen(run: Run) -> None:
 
 
 def test_a_feed_that_fills_a_worker_is_refused(run: Run) -> None:
-    asked = outlook.setting(run, priced(), feed={"rate_per_s": 40_000.0}, windows={
+    asked = outlook.inputs(run, priced(), feed={"rate_per_s": 40_000.0}, windows={
         "warmup_s": 0.5, "measure_s": 0.5, "late_after_s": 1.0}, simulation={"rtt_ms": 1.0})
     with pytest.raises(RunError, match="the feed alone fills a worker up to 60 %"):
         outlook.capacity_plan(asked, processes=1)
@@ -136,5 +136,5 @@ def test_costs_stand_there_with_their_intervals() -> None:
 
 def test_runs_are_left_alone(run: Run) -> None:
     before = sorted(Path(run.folder).rglob("*"))
-    outlook.simulate(outlook.setting(run, priced()), outlook.places(run, 5)[:1], processes=1)
+    outlook.simulate(outlook.inputs(run, priced()), outlook.places(run, 5)[:1], processes=1)
     assert sorted(Path(run.folder).rglob("*")) == before

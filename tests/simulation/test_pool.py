@@ -15,9 +15,9 @@ from priced import priced
 
 from bench.errors import RunError
 from bench.experiment import plan, prepare
-from bench.records.trial_record import Windows
+from bench.records.trial_record import WindowInstants
 from bench.simulation.pool import pool
-from bench.simulation.run import Setting
+from bench.simulation.run import SimulationInputs
 from bench.simulation.shards import Case
 
 
@@ -25,8 +25,8 @@ def cases() -> list[Case]:
     question = prepare.read("quick", [
         "load.clients=[40]", "windows.measure_s=1.0", "trials.count=1", "simulation.workers=3",
         "simulation.rtt_ms=5.0"])
-    setting = Setting(question.scenario, question.options, priced())
-    return [setting.case(planned, number) for number, planned in enumerate(plan.trials(question.scenario))]
+    inputs = SimulationInputs(question.scenario, question.options, priced())
+    return [inputs.case(planned, number) for number, planned in enumerate(plan.trials(question.scenario))]
 
 
 @pytest.mark.process
@@ -95,7 +95,7 @@ def test_a_process_that_is_killed_is_a_sentence(while_sending: bool) -> None:
 @pytest.mark.process
 @pytest.mark.parametrize("processes", [1, 2])
 def test_memory_that_runs_out_is_a_sentence(processes: int) -> None:
-    huge = replace(cases()[0], windows=Windows(0, 10**9, 10**21, 10**9))   # its steps alone are 80 TB
+    huge = replace(cases()[0], windows=WindowInstants(0, 10**9, 10**21, 10**9))   # its steps alone are 80 TB
     with pytest.raises(RunError, match="memory ran out"), pool(processes) as workers:
         list(workers.simulate([(huge, 0)]))
 

@@ -12,7 +12,7 @@ from priced import priced_file
 from bench.errors import RunError, ScenarioError
 from bench.experiment import plan, prepare, run_folder
 from bench.experiment.progress import Lines, Reporter
-from bench.experiment.run_folder import Run
+from bench.experiment.run_folder import RunFolder
 from bench.records import trial_record
 from bench.report.data.run import open_run
 from bench.simulation import run as runs
@@ -21,7 +21,7 @@ from bench.simulation.calibration.costs import read_costs
 SMALL = ("load.clients=[12]", "windows.measure_s=1.0", "trials.count=2")
 
 
-def begun(folder: Path, *overrides: str, name: str = "quick") -> Run:
+def begun(folder: Path, *overrides: str, name: str = "quick") -> RunFolder:
     question = prepare.read(name, [*(SMALL if name == "quick" else ()), *overrides])
     costs = priced_file(folder)
     return run_folder.create(
@@ -31,7 +31,7 @@ def begun(folder: Path, *overrides: str, name: str = "quick") -> Run:
     )
 
 
-def made(run: Run, reporter: type[Lines] = Lines) -> pd.DataFrame:
+def made(run: RunFolder, reporter: type[Lines] = Lines) -> pd.DataFrame:
     runs.execute(run, reporter, processes=1)
     return open_run(run.folder).trials
 

@@ -62,7 +62,7 @@ def test_subscriptions_are_those_of_the_measured_run_whoever_serves() -> None:
 def test_the_load_client_is_a_queue_only_where_a_measured_trial_has_it(
     overrides: tuple[str, ...], queues: bool
 ) -> None:
-    assert (shards.build(case("websocket", *overrides), 0).station is not None) == queues
+    assert (shards.build(case("websocket", *overrides), 0).load_client is not None) == queues
 
 
 def test_the_network_is_the_scenarios_or_the_loopback() -> None:

@@ -18,9 +18,9 @@ import numpy as np
 from rows import record_of, tables_of
 from synthetic import QUIET
 
-from bench.records.trial_record import TrialRecord, Usage, Windows
+from bench.records.trial_record import TrialRecord, Usage, WindowInstants
 from bench.stats.trial.arrays import Floats, Tables
-from bench.transports import Counts
+from bench.transports import ClientCounts
 
 S = 1_000_000_000
 EVERY_S = 0.5
@@ -75,9 +75,9 @@ def talk(kind: str, due_s: Floats, begin_s: float, end_s: float, clients: int, p
     return Talk(requests, arrivals)
 
 
-def counters(talked: Talk, windows: Windows, end_s: float, may_wait: bool) -> dict[str, Any]:
+def counters(talked: Talk, windows: WindowInstants, end_s: float, may_wait: bool) -> dict[str, Any]:
     """The client's counters over the window, and the request that was open at its end."""
-    counts, opened, looks = Counts(may_wait=may_wait), None, []
+    counts, opened, looks = ClientCounts(may_wait=may_wait), None, []
     events: list[tuple[float, int]] = [(windows.t0_ns / S, 0), (windows.t1_ns / S, 0)]
     for asked, answered in talked.requests:
         events += [(asked, 1), *([(answered, -1)] if answered is not None else [])]
@@ -106,7 +106,7 @@ def trial(kind: str, due_s: Floats, t0_s: float, measure_s: float, clients: int 
           stands: tuple[float, float] | None = None) -> tuple[TrialRecord, Tables]:
     """A trial on a feed whose ticks are due at `due_s`, measured from `t0_s` on. `stands`: from the first of
     these instants to the second the server does not answer."""
-    windows = Windows(*(round(at_s * S) for at_s in (t0_s - 1, t0_s, t0_s + measure_s, 1.0)))
+    windows = WindowInstants(*(round(at_s * S) for at_s in (t0_s - 1, t0_s, t0_s + measure_s, 1.0)))
     due_s = due_s[(due_s >= t0_s - 1) & (due_s < t0_s + measure_s + HORIZON_S)]
     end_s = t0_s + measure_s + HORIZON_S
     rng = np.random.default_rng(1)

@@ -15,12 +15,12 @@ from bench.simulation.engine.inputs import (
     Bools,
     Costs,
     Deliveries,
-    Net,
+    FeedTicks,
+    LoadClient,
+    NetworkDelays,
     Shard,
     ShardOutcome,
-    Skips,
-    Station,
-    Ticks,
+    SkipBlock,
 )
 from bench.simulation.shards import client_counters
 from bench.wire.sizes import SEGMENT_BYTES, SYN_BYTES, Sizes
@@ -61,21 +61,21 @@ def instants(rate_per_s: float, regular: bool, until_s: float, seed: int) -> Any
 
 
 def shard_of(
-    transport: str, options: Table, costs: Costs, net: Net, *, clients: int, rate_per_s: float,
+    transport: str, options: Table, costs: Costs, net: NetworkDelays, *, clients: int, rate_per_s: float,
     measure_s: float, regular: bool = False, symbols: int = 1, mode: Any = "every", seed: int = 1,
-    payload_bytes: int = 100, subscribed: Bools | None = None, station: Station | None = None,
+    payload_bytes: int = 100, subscribed: Bools | None = None, load_client: LoadClient | None = None,
 ) -> Shard:
     """A shard in which all clients subscribe to everything, unless `subscribed` says otherwise."""
     due_s = instants(rate_per_s, regular, WARMUP_S + measure_s + 2 * LATE_AFTER_S, seed)
     rng = np.random.default_rng(seed + 1)
-    ticks = Ticks(
+    ticks = FeedTicks(
         np.arange(len(due_s)), due_s, rng.integers(0, symbols, len(due_s)),
         np.full(len(due_s), payload_bytes))
     return Shard(
         seed=seed, clients=np.arange(clients), ticks=ticks,
         cycle=transports.part(transport, "model").cycle(options), costs=costs, net=net,
         t0_s=WARMUP_S, t1_s=WARMUP_S + measure_s, late_after_s=LATE_AFTER_S, mode=mode, subscribed=subscribed,
-        station=station)
+        load_client=load_client)
 
 
 class Gathered:
@@ -87,7 +87,7 @@ class Gathered:
     def deliver(self, block: Deliveries) -> None:
         self.blocks.append((block.client.copy(), block.tick.copy(), block.app_s.copy()))
 
-    def skip(self, block: Skips) -> None:
+    def skip(self, block: SkipBlock) -> None:
         pass
 
 

@@ -10,10 +10,10 @@ from priced import STATION, priced
 
 from bench.experiment import plan, run_folder
 from bench.experiment.plan import PlannedTrial
-from bench.experiment.prepare import Question
+from bench.experiment.prepare import PreparedScenario
 from bench.experiment.progress import Lines
-from bench.experiment.run_folder import Run
-from bench.experiment.trial.trial import Setting
+from bench.experiment.run_folder import RunFolder
+from bench.experiment.trial.trial import TrialSettings
 from bench.records import trial_record
 from bench.records.trial_record import TrialRecord
 from bench.simulation import run as runs
@@ -24,7 +24,7 @@ LOAD_BASE = 0.01
 """CPU seconds a second of the load process beside its station's."""
 
 
-def posed(question: Question, costs: CostsFile, results: Path) -> Path:
+def posed(question: PreparedScenario, costs: CostsFile, results: Path) -> Path:
     """A run of the scenario with these costs, as if it had been measured."""
     path = results / "true-costs.json"
     write_costs(path, costs)
@@ -41,9 +41,9 @@ def posed(question: Question, costs: CostsFile, results: Path) -> Path:
     return run.folder
 
 
-def make(setting: Setting, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
+def make(setting: TrialSettings, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
     """In place of `experiment.trial.make`: a trial that is simulated with the costs of `priced`."""
-    case = runs.Setting(setting.scenario, setting.options, priced()).case(planned, 0)
+    case = runs.SimulationInputs(setting.scenario, setting.options, priced()).case(planned, 0)
     runs.store(folder, case, shards.simulate(case, 0), 1.0, attempt)
     pose_trial(folder)
     return trial_record.read_trial(folder)
@@ -62,7 +62,7 @@ def pose_trial(folder: Path) -> None:
     trial_record.seal(folder, said)
 
 
-def pose(run: Run) -> None:
+def pose(run: RunFolder) -> None:
     """Let the run's records say that they were measured."""
     for folder in trial_record.trial_folders(run.folder):
         pose_trial(folder)
@@ -71,6 +71,6 @@ def pose(run: Run) -> None:
     (run.folder / "manifest.json").write_text(json.dumps(manifest))
 
 
-def all_posed(questions: Sequence[Question], costs: CostsFile, results: Path) -> list[Path]:
+def all_posed(questions: Sequence[PreparedScenario], costs: CostsFile, results: Path) -> list[Path]:
     """Several of them."""
     return [posed(each, costs, results) for each in questions]

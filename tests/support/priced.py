@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.experiment import plan, prepare
-from bench.simulation.calibration.costs import Calibrated, CostsFile, Estimate, Kind, write_costs
-from bench.simulation.run import Setting
+from bench.simulation.calibration.costs import CostKind, CostsFile, Estimate, KindCosts, write_costs
+from bench.simulation.run import SimulationInputs
 from bench.simulation.shards import Case
 
 COSTS = {"tick_s": 20e-6, "request_s": 25e-6, "answer_s": 15e-6, "update_s": 1e-6, "byte_s": 1e-9,
@@ -23,7 +23,7 @@ def priced() -> CostsFile:
     return CostsFile(
         host_name="nowhere", host={"cpu_model": "Imagined 3000", "cores": [0, 1]},
         made_at="2026-11-01T12:00:00Z", commit=None, versions={}, runs=["made up"],
-        transports=[Calibrated(Kind(name), estimates(COSTS), estimates(NET), estimates(STATION))
+        transports=[KindCosts(CostKind(name), estimates(COSTS), estimates(NET), estimates(STATION))
                     for name in ("short_polling", "long_polling", "websocket")],
     )
 
@@ -41,6 +41,6 @@ SMALL = ("load.clients=[30]", "windows.measure_s=2.0", "trials.count=1")
 def case(label: str, *overrides: str, number: int = 0) -> Case:
     """The trial of one subject of the quick scenario, in small."""
     question = prepare.read("quick", [*SMALL, *overrides])
-    setting = Setting(question.scenario, question.options, priced())
+    setting = SimulationInputs(question.scenario, question.options, priced())
     planned = next(each for each in plan.trials(question.scenario) if each.subject == label)
     return setting.case(planned, number)

@@ -45,7 +45,7 @@ class Referee:
         self.env = simpy.Environment(initial_time=-cycle.interval_s)
         costs = shard.costs
         self.worker = Queue(self.env, shard.t0_s, shard.t1_s, costs.wake_s, costs.cold_share)
-        self.station = Queue(self.env, shard.t0_s, shard.t1_s)
+        self.load_client = Queue(self.env, shard.t0_s, shard.t1_s)
         self.symbols = [str(symbol) for symbol in shard.ticks.symbol]
         self.arrival_s = (shard.ticks.due_s + shard.net.feed_s).tolist()
         self.bytes = shard.ticks.payload_bytes.tolist()
@@ -337,17 +337,17 @@ class Referee:
 
     def arrives(self, client, batch, response):
         """The client's kernel has a message; its code sees it, and is done with it."""
-        station = self.shard.station
+        load_client = self.shard.load_client
         kernel_s = self.env.now
-        if station is not None:
-            yield self.env.timeout(station.wake_s)
-            service = station.answer_s + station.update_s * len(batch.ticks)
+        if load_client is not None:
+            yield self.env.timeout(load_client.wake_s)
+            service = load_client.answer_s + load_client.update_s * len(batch.ticks)
 
             def turn():
                 self.seen(client, batch, kernel_s, self.env.now, response)
                 return service
 
-            yield self.station.put(turn)
+            yield self.load_client.put(turn)
         else:
             self.seen(client, batch, kernel_s, kernel_s, response)
 

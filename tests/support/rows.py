@@ -8,14 +8,14 @@ from typing import Any
 import pyarrow as pa
 
 from bench.records import trial_record
-from bench.records.trial_record import TrialRecord, Windows
+from bench.records.trial_record import TrialRecord, WindowInstants
 from bench.stats.trial.arrays import Tables, TrialArrays, trial_arrays
 
 MS = 1_000_000
-WINDOWS = Windows(warmup_ns=0, t0_ns=100 * MS, t1_ns=200 * MS, late_after_ns=50 * MS)
+WINDOWS = WindowInstants(warmup_ns=0, t0_ns=100 * MS, t1_ns=200 * MS, late_after_ns=50 * MS)
 
 
-def record_of(windows: Windows = WINDOWS, **fields: Any) -> TrialRecord:
+def record_of(windows: WindowInstants = WINDOWS, **fields: Any) -> TrialRecord:
     """A finished trial of one client."""
     given = {"trial": "1-1-a-1", "block": 1, "position": 1, "subject": "a", "transport": "websocket",
              "clients": 1, "seed": 1, "windows": windows}
@@ -44,6 +44,6 @@ def tables_of(
             for name, schema in trial_record.TABLES.items()}
 
 
-def arrays_of(*tables: Any, windows: Windows = WINDOWS, **named: Any) -> TrialArrays:
+def arrays_of(*tables: Any, windows: WindowInstants = WINDOWS, **named: Any) -> TrialArrays:
     """Arrays from rows of the tables."""
     return trial_arrays(record_of(windows), tables_of(*tables, **named))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.experiment import prepare
-from bench.experiment.prepare import Question
+from bench.experiment.prepare import PreparedScenario
 
 STORM = """
 question = "Who is back?"
@@ -37,17 +37,17 @@ rtt_ms = [40.0]
 """
 
 
-def storm(folder: Path, *overrides: str) -> Question:
+def storm(folder: Path, *overrides: str) -> PreparedScenario:
     """600 clients and two workers; policies and the map's own are for the overrides to say."""
     return _read(folder, STORM, overrides)
 
 
-def crossover(folder: Path, *overrides: str) -> Question:
+def crossover(folder: Path, *overrides: str) -> PreparedScenario:
     """All transports 40 ms away; the other axes are for the overrides to say."""
     return _read(folder, CROSSOVER, overrides)
 
 
-def _read(folder: Path, text: str, overrides: tuple[str, ...]) -> Question:
+def _read(folder: Path, text: str, overrides: tuple[str, ...]) -> PreparedScenario:
     path = folder / "small.toml"
     path.write_text(text)
     return prepare.read(str(path), overrides)

@@ -16,7 +16,7 @@ from bench.audit.detectors import Verdict, judge
 from bench.clock import RunClock
 from bench.experiment import plan
 from bench.experiment.trial import trial
-from bench.experiment.trial.trial import Setting
+from bench.experiment.trial.trial import TrialSettings
 from bench.records.trial_record import TrialRecord, read_trial
 from bench.scenario.model import Scenario
 from bench.stats.trial.row import Row
@@ -71,7 +71,7 @@ class Bench:
         options = {**TRANSPORTS[transport], **changes.get("options", {})}
         scenario = Scenario.model_validate(table | {"transports": {transport: options}})
         validated = plan.options_of_all(scenario, "the test")
-        setting = Setting.on_this_machine(scenario, validated, RunClock.start(), self.folder)
+        setting = TrialSettings.on_this_machine(scenario, validated, RunClock.start(), self.folder)
         trial.make(setting, plan.trials(scenario)[0], self.trial_folder, 1)
         for hand in self.hands:
             hand.join()

@@ -9,9 +9,9 @@ from typing import Any
 from bench import transports
 from bench.clock import RunClock
 from bench.experiment.trial import commands
-from bench.experiment.trial.processes import Child, Crew
+from bench.experiment.trial.processes import Child, TrialProcesses
 from bench.feed import schedule
-from bench.records.trial_record import Windows
+from bench.records.trial_record import WindowInstants
 from bench.scenario.model import Feed, Server
 
 PATIENCE_S = 60.0
@@ -25,7 +25,7 @@ FEED = Feed(schedule="constant", rate_per_s=40, symbols=3)
 class Stage:
     """A publisher and a server that wait for clients."""
 
-    crew: Crew
+    trial_processes: TrialProcesses
     folder: Path
     clock: RunClock
     publisher: Child
@@ -41,14 +41,14 @@ class Stage:
             "folder": str(self.folder), **more,
         }
 
-    def begin(self) -> Windows:
+    def begin(self) -> WindowInstants:
         """Start the feed; the windows of the trial."""
         warmup_ns = self.clock.now_ns() + 50_000_000
         t0_ns = warmup_ns + int(WARMUP_S * 1e9)
         self.publisher.send({"start": {"warmup_ns": warmup_ns}})
-        return Windows(warmup_ns, t0_ns, t0_ns + int(MEASURE_S * 1e9), int(LATE_S * 1e9))
+        return WindowInstants(warmup_ns, t0_ns, t0_ns + int(MEASURE_S * 1e9), int(LATE_S * 1e9))
 
-    def windows_message(self, windows: Windows) -> dict[str, Any]:
+    def windows_message(self, windows: WindowInstants) -> dict[str, Any]:
         """The windows, as the runner tells the load."""
         planned = schedule.make(FEED, SEED, HORIZON_S, WARMUP_S)
         window = (windows.t0_ns - windows.warmup_ns, windows.t1_ns - windows.warmup_ns)
@@ -60,13 +60,13 @@ class Stage:
         }}
 
 
-def set_up(crew: Crew, folder: Path, transport: str, options: dict[str, Any]) -> Stage:
+def set_up(trial_processes: TrialProcesses, folder: Path, transport: str, options: dict[str, Any]) -> Stage:
     """Start publisher and server; they are ready when this returns."""
     clock = RunClock.start()
-    publisher = crew.start(commands.publisher(
+    publisher = trial_processes.start(commands.publisher(
         folder, FEED, seed=SEED, horizon_s=HORIZON_S, t0_s=WARMUP_S, clock_origin_ns=clock.origin_ns,
     ))
-    feed_port = crew.expect(publisher, "ready", PATIENCE_S)["port"]
+    feed_port = trial_processes.expect(publisher, "ready", PATIENCE_S)["port"]
     table = transports.options_of(transport, options, "the test", "options")
-    server = crew.start(commands.server(folder, transport, table, Server(), feed_port=feed_port))
-    return Stage(crew, folder, clock, publisher, crew.expect(server, "ready", PATIENCE_S)["port"])
+    server = trial_processes.start(commands.server(folder, transport, table, Server(), feed_port=feed_port))
+    return Stage(trial_processes, folder, clock, publisher, trial_processes.expect(server, "ready", PATIENCE_S)["port"])

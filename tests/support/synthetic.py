@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.records import trial_record as records
-from bench.records.trial_record import SCHEMA_VERSION, TrialRecord, Usage, Windows
+from bench.records.trial_record import SCHEMA_VERSION, TrialRecord, Usage, WindowInstants
 
 S = 1_000_000_000
 
@@ -99,7 +99,7 @@ def arrival_ns(made: Made, due_ns: np.ndarray, effect: float, rng: np.random.Gen
 
 def trial_tables(
     plan: Plan, made: Made, clients: int, seed: int
-) -> tuple[Windows, dict[str, pa.Table], dict[str, Usage]]:
+) -> tuple[WindowInstants, dict[str, pa.Table], dict[str, Usage]]:
     """The tables of one trial, and what its processes used."""
     rng = np.random.default_rng((seed, made.noise_seed))
     effect = float(rng.lognormal(0, made.trial_effect))
@@ -107,7 +107,7 @@ def trial_tables(
     due, symbol = schedule(plan, np.random.default_rng(seed + 1))
     due = due + zero
     t0 = zero + int(plan.warmup_s * S)
-    windows = Windows(zero, t0, t0 + int(plan.measure_s * S), int(plan.late_after_s * S))
+    windows = WindowInstants(zero, t0, t0 + int(plan.measure_s * S), int(plan.late_after_s * S))
     names = np.array([f"S{number:03d}" for number in range(plan.symbols)])
     payload = np.full(len(due), 100)
     rows: dict[str, list[np.ndarray]] = {"client": [], "index": [], "app": [], "kernel": []}

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from bench.records.trial_record import DELIVERIES, SKIPS, TrialRecord, Windows
+from bench.records.trial_record import DELIVERIES, SKIPS, TrialRecord, WindowInstants
 from bench.scenario.model import SlowClient
-from bench.simulation.engine.inputs import Costs, Net, Shard, SlowLinks, Station, Ticks
+from bench.simulation.engine.inputs import Costs, FeedTicks, LoadClient, NetworkDelays, Shard, SlowLinks
 from bench.transports.cycle import Cycle
 
 T0_S, T1_S, LATE_AFTER_S = 0.5, 2.0, 0.8
@@ -20,7 +20,7 @@ MODES = st.sampled_from(["every", "latest"])
 def feed(rng, rate_per_s, symbols, until_s=T1_S + 2 * LATE_AFTER_S):
     """Ticks as a Poisson process."""
     count = int(rng.poisson(rate_per_s * until_s))
-    return Ticks(
+    return FeedTicks(
         index=np.arange(count) + 3,
         due_s=np.sort(rng.uniform(0, until_s, count)),
         symbol=rng.integers(0, symbols, count),
@@ -69,7 +69,7 @@ def shards(draw, kinds=("short", "long", "push")):
         subscribed[np.arange(clients), rng.integers(0, symbols, clients)] = True
     bytes_per_s = float(rng.uniform(0.5, 1.5)) * draw(st.sampled_from([300.0, 2000.0, 20000.0]))
     links = SlowLinks(0.6, bytes_per_s, 7.0, bound_bytes=1500.0, resume_bytes=500.0)
-    station = Station(*(rng.uniform(0.2, 1.0, 3) * draw(st.sampled_from([1e-5, 1e-3, 2e-2]))))
+    load_client = LoadClient(*(rng.uniform(0.2, 1.0, 3) * draw(st.sampled_from([1e-5, 1e-3, 2e-2]))))
     bounded = draw(st.booleans())
     return Shard(
         seed=draw(st.integers(0, 2**31)),
@@ -77,8 +77,8 @@ def shards(draw, kinds=("short", "long", "push")):
         ticks=feed(rng, rate_per_s, symbols),
         cycle=cycle,
         costs=costs_of(rng, draw(st.sampled_from([1e-6, 1e-4, 3e-3, 3e-2]))),
-        net=Net(up_s, down_s, float(rng.uniform(0, 0.01)), jitter_s,
-                draw(st.sampled_from(["uniform", "exponential"]))),
+        net=NetworkDelays(up_s, down_s, float(rng.uniform(0, 0.01)), jitter_s,
+                          draw(st.sampled_from(["uniform", "exponential"]))),
         t0_s=T0_S,
         t1_s=T1_S,
         late_after_s=LATE_AFTER_S,
@@ -91,7 +91,7 @@ def shards(draw, kinds=("short", "long", "push")):
             buffer_ticks=draw(st.sampled_from([1, 4, 15])) if bounded else 4096,
         ),
         slow_links=links if behind == "slow links" else None,
-        station=station if behind == "station" else None,
+        load_client=load_client if behind == "station" else None,
     )
 
 
@@ -129,7 +129,7 @@ def records(shard, kept):
     for table in (deliveries, skips):
         table["index"] = ticks.index[np.array(table["index"], dtype=int)]
         table.update({name: ns(column) for name, column in table.items() if name.endswith("_ns")})
-    windows = Windows(0, *(int(ns(at_s)) for at_s in (shard.t0_s, shard.t1_s, shard.late_after_s)))
+    windows = WindowInstants(0, *(int(ns(at_s)) for at_s in (shard.t0_s, shard.t1_s, shard.late_after_s)))
     record = TrialRecord("simulated", 1, 1, "subject", "none", count, shard.seed, windows=windows)
     due_ns, lists = ns(ticks.due_s), pa.array(subscribed, pa.list_(pa.string()))
     return record, {

@@ -16,7 +16,7 @@ from bench.measure import tcp
 from bench.measure.recording import Recorder
 from bench.transports import ClientSpec
 from bench.transports.driver import Driver
-from bench.transports.tls import Secured
+from bench.transports.tls import TlsMachine
 from bench.transports.tls_sizes import client_context
 from bench.wire.contract import Cursor, Subscription
 from bench.wire.sizes import SEGMENT_BYTES, Conversation, columns, traffic
@@ -75,7 +75,7 @@ def test_the_bytes_are_those_that_the_kernel_counts(
         for number in range(CLIENTS):
             spec = ClientSpec(number, f"{server.host}:{server.port}", Subscription())
             inner = make(spec, options, recorder, random.Random(number))
-            machines.append(inner if context is None else Secured(inner, context, server.host))
+            machines.append(inner if context is None else TlsMachine(inner, context, server.host))
             driver.add(machines[-1])
         feed.publish("AAA")   # a first tick, so that all have been served before it counts
         pump(driver, clock, lambda: all(machine.subscribed for machine in machines), SETTLED_S)

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.transports.queueing import EXACT_CLIENTS, Load, gated, periodic_wait_s, place_s, random_wait_s
+from bench.transports.queueing import (
+    EXACT_CLIENTS,
+    ServerLoad,
+    gated,
+    periodic_wait_s,
+    place_s,
+    random_wait_s,
+)
 
 
 def waits(arrivals: np.ndarray, service: np.ndarray) -> np.ndarray:
@@ -63,7 +70,7 @@ def test_the_mean_place_in_a_fan_out() -> None:
 
 
 def test_an_audience_is_who_subscribes_to_a_symbol() -> None:
-    assert Load(clients=60, rate_per_s=2.0, feed_per_s=12.0).audience == 10
+    assert ServerLoad(clients=60, rate_per_s=2.0, feed_per_s=12.0).audience == 10
 
 
 @pytest.mark.parametrize(("fixed", "each", "near"), [

@@ -23,7 +23,7 @@ from bench.serving.certificate import throw_away
 from bench.transports import Action, ClientSpec, driver
 from bench.transports.long_polling.client import Client
 from bench.transports.long_polling.protocol import Options
-from bench.transports.tls import Secured
+from bench.transports.tls import TlsMachine
 from bench.transports.tls_sizes import client_context
 from bench.wire.contract import Batch, Cursor, Subscription, encode_batch
 
@@ -43,7 +43,7 @@ class Conversation:
     def __init__(self, certificate: str | None = IDENTITY.certificate) -> None:
         self.recorder = Recorder()
         self.inner = Client(ClientSpec(0, "h:1", Subscription()), Options(), self.recorder, random.Random(1))
-        self.secured = Secured(self.inner, client_context(certificate), "127.0.0.1")
+        self.secured = TlsMachine(self.inner, client_context(certificate), "127.0.0.1")
         self.secured.start(0)
         self.connect()
 
@@ -235,7 +235,7 @@ def test_each_server_is_read_over_tls_with_stamps_and_whole_counters(
         context = client_context(server.certificate)
         spec = ClientSpec(0, f"{server.host}:{server.port}", Subscription())
         inner = transports.part(transport, "client").Client(spec, asked, recorder, random.Random(1))
-        machine = Secured(inner, context, server.host)
+        machine = TlsMachine(inner, context, server.host)
         until_ns = clock.now_ns() + 20_000_000_000
         published = 0
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.experiment.trial import commands
-from bench.experiment.trial.processes import Child, Crew
+from bench.experiment.trial.processes import Child, TrialProcesses
 from bench.records.trial_record import Usage
 
 LARGEST = frozenset({
@@ -31,13 +31,13 @@ LARGEST = frozenset({
 """Facts of which the largest counts; all other numbers are added up."""
 
 
-class Workers:
+class LoadWorkers:
     """The load's processes, controlled as one."""
 
-    def __init__(self, crew: Crew, folder: Path, config: Mapping[str, Any], processes: int,
+    def __init__(self, trial_processes: TrialProcesses, folder: Path, config: Mapping[str, Any], processes: int,
                  cores: frozenset[int] | None) -> None:
         count = min(processes, int(config["clients"]))
-        self._crew = crew
+        self._crew = trial_processes
         self.cores: list[frozenset[int] | None] = [cores]
         if count > 1:
             each = sorted(cores) if cores else []
@@ -49,7 +49,8 @@ class Workers:
                 mine |= {"worker": number, "workers": count, "folder": str(folder / f"worker-{number + 1}")}
                 Path(mine["folder"]).mkdir()
             name = "load" if count == 1 else f"load-{number + 1}"
-            self.children.append(crew.start(commands.load(folder, mine, name=name, cores=self.cores[number])))
+            command = commands.load(folder, mine, name=name, cores=self.cores[number])
+            self.children.append(trial_processes.start(command))
 
     def send(self, message: dict[str, Any]) -> None:
         """Send the message to all workers."""

@@ -106,7 +106,7 @@ class Child:
         self.stopping = self.stopping or "done" in self.messages
 
 
-class Crew:
+class TrialProcesses:
     """The processes of one trial. Leaving the context ends all that are still running."""
 
     def __init__(self, logs: Path) -> None:
@@ -117,7 +117,7 @@ class Crew:
         """Functions to call, by the command's name, when a process ends by itself, instead of failing the
         trial."""
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> TrialProcesses:
         return self
 
     def __exit__(

@@ -41,14 +41,14 @@ from bench.errors import TrialError
 from bench.experiment import disk_full, plan, requirements
 from bench.experiment.plan import PlannedTrial
 from bench.experiment.trial import commands
-from bench.experiment.trial.load_workers import Workers, merged
-from bench.experiment.trial.processes import Child, Command, Crew
+from bench.experiment.trial.load_workers import LoadWorkers, merged
+from bench.experiment.trial.processes import Child, Command, TrialProcesses
 from bench.feed import log as feed_log
 from bench.feed import schedule
 from bench.feed.schedule import Schedule
 from bench.measure import host, noise, recording, socket_memory
 from bench.measure.process import SAMPLE_INTERVAL_NS, Mark, Meter, usage
-from bench.records.trial_record import SAMPLES, TrialRecord, Windows, write_table, write_trial
+from bench.records.trial_record import SAMPLES, TrialRecord, WindowInstants, write_table, write_trial
 from bench.scenario.fields import Table
 from bench.scenario.model import External, Scenario
 
@@ -67,7 +67,7 @@ takes about 2 ms."""
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class TrialSettings:
     """Settings common to all trials of a run."""
 
     scenario: Scenario
@@ -81,7 +81,7 @@ class Setting:
 
     @classmethod
     def on_this_machine(cls, scenario: Scenario, options: Mapping[str, Table], clock: RunClock,
-                        folder: Path) -> Setting:
+                        folder: Path) -> TrialSettings:
         """Return the settings with the cores of this machine divided between the server and the rest."""
         first, *others = host.cores()
         pinned = (frozenset({first}), frozenset(others)) if others and host.LINUX else (None, None)
@@ -111,27 +111,27 @@ class Setting:
         return self._schedules[seed]
 
 
-def make(setting: Setting, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
+def make(settings: TrialSettings, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
     """Make one trial and leave its files in `folder`; a failure is recorded, not raised.
 
     Raises `OSError` where the disk is full.
     """
     folder.mkdir(parents=True)
     began_s = time.monotonic()
-    before = noise.probe(setting.probed_cores)
-    with Crew(folder / "logs") as crew:
-        trial = _Trial(setting, planned, folder, crew)
+    before = noise.probe(settings.probed_cores)
+    with TrialProcesses(folder / "logs") as trial_processes:
+        trial = _Trial(settings, planned, folder, trial_processes)
         try:
             trial.run()
         except TrialError as error:
-            trial.facts |= {"status": "failed", "reason": error.reason, "detail": _detail(error, crew)}
-    jitter = noise.jitter(before, noise.probe(setting.probed_cores))
+            trial.facts |= {"status": "failed", "reason": error.reason, "detail": _detail(error, trial_processes)}
+    jitter = noise.jitter(before, noise.probe(settings.probed_cores))
     trial.facts["host"] = trial.facts.get("host", {}) | jitter
     if "status" in trial.facts:
         disk_full.refuse_if_full(folder)   # a full disk is not a result of the trial
     else:
         trial.store()
-    feed = setting.scenario.feed
+    feed = settings.scenario.feed
     record = TrialRecord(
         took_s=time.monotonic() - began_s,
         rate_per_s=None if feed.schedule == "replay" else feed.rate_per_s,
@@ -143,27 +143,28 @@ def make(setting: Setting, planned: PlannedTrial, folder: Path, attempt: int) ->
     return record
 
 
-def _detail(error: TrialError, crew: Crew) -> str:
+def _detail(error: TrialError, trial_processes: TrialProcesses) -> str:
     """Return the failure's sentence, and the last lines that each process printed."""
-    tails = [f"--- {child.log.name}\n{child.tail()}" for child in crew.children if child.tail()]
+    tails = [f"--- {child.log.name}\n{child.tail()}" for child in trial_processes.children if child.tail()]
     return "\n".join([str(error), *dict.fromkeys(tails)])
 
 
 class _Trial:
     """The phases of one trial; `facts` collects the fields of its record."""
 
-    load: Workers
+    load: LoadWorkers
     publisher: Child
     server: Child
 
-    def __init__(self, setting: Setting, planned: PlannedTrial, folder: Path, crew: Crew) -> None:
-        self.setting = setting
-        self.scenario = setting.scenario
+    def __init__(self, settings: TrialSettings, planned: PlannedTrial, folder: Path,
+                 trial_processes: TrialProcesses) -> None:
+        self.settings = settings
+        self.scenario = settings.scenario
         self.planned = planned
         self.folder = folder
-        self.crew = crew
-        self.clock = setting.clock
-        self.schedule = setting.schedule(planned.seed)
+        self.trial_processes = trial_processes
+        self.clock = settings.clock
+        self.schedule = settings.schedule(planned.seed)
         self.facts: dict[str, Any] = {}
         self.lives = 0
         self.meters: dict[str, Meter] = {}
@@ -177,12 +178,12 @@ class _Trial:
 
     def start(self) -> None:
         """Start the processes. They are ready when this returns, and no client has connected."""
-        self.load = Workers(
-            self.crew, self.folder, self._load_config(), self.scenario.load.processes,
-            self.setting.other_cores,
+        self.load = LoadWorkers(
+            self.trial_processes, self.folder, self._load_config(), self.scenario.load.processes,
+            self.settings.other_cores,
         )
         self.publisher = self._new_life(port=0, warmup_ns=None)
-        self.feed_port = int(self.crew.expect(
+        self.feed_port = int(self.trial_processes.expect(
             self.publisher, "ready", requirements.starting_s(READY_S, len(self.schedule)))["port"])
         external = self.scenario.transports[self.planned.subject].server
         self.address = self._own_server() if external is None else self._foreign_server(external)
@@ -203,9 +204,9 @@ class _Trial:
         self.idle = self._idle()
         windows = self.scenario.windows
         warmup_ns = self.clock.now_ns() + LEAD_NS
-        t0_ns = warmup_ns + round(self.setting.warmup_s * NS)
+        t0_ns = warmup_ns + round(self.settings.warmup_s * NS)
         t1_ns = t0_ns + round(windows.measure_s * NS)
-        self.windows = Windows(warmup_ns, t0_ns, t1_ns, round(self.setting.late_after_s * NS))
+        self.windows = WindowInstants(warmup_ns, t0_ns, t1_ns, round(self.settings.late_after_s * NS))
         self.facts["windows"] = self.windows
         self.publisher.send({"start": {"warmup_ns": warmup_ns}})
         window = (t0_ns - warmup_ns, t1_ns - warmup_ns)
@@ -216,7 +217,7 @@ class _Trial:
             "last_index": self.schedule.last_index(*window),
             "due": self.schedule.due_by_symbol(*window),
         }})
-        self.crew.on_fall["publisher"] = self._revive
+        self.trial_processes.on_fall["publisher"] = self._revive
 
     def _idle(self) -> tuple[Mark, Mark] | None:
         """Measure the server's idle base, while all clients are connected and nothing has been published.
@@ -227,26 +228,26 @@ class _Trial:
         if not idle_ns:
             return None
         first = self.meters["server"].mark()
-        self.crew.sleep_until(first.reading.at_ns + idle_ns + self.clock.origin_ns)
+        self.trial_processes.sleep_until(first.reading.at_ns + idle_ns + self.clock.origin_ns)
         return first, self.meters["server"].mark()
 
     def measure(self) -> None:
         """Read the counters of the processes at t0, at t1 and every 100 ms in between."""
         windows, origin_ns = self.windows, self.clock.origin_ns
-        self.crew.sleep_until(windows.t0_ns + origin_ns)
-        noise_before, own_before_s = noise.Counters.read(), time.process_time()
+        self.trial_processes.sleep_until(windows.t0_ns + origin_ns)
+        noise_before, own_before_s = noise.KernelCounters.read(), time.process_time()
         begin = self._mark()
         held = [socket_memory.held_bytes(self.address["port"])]
         instants = range(windows.t0_ns + SAMPLE_INTERVAL_NS, windows.t1_ns, SAMPLE_INTERVAL_NS)
         for number, instant_ns in enumerate(instants, 1):
-            self.crew.sleep_until(instant_ns + origin_ns)
+            self.trial_processes.sleep_until(instant_ns + origin_ns)
             for meter in self.meters.values():
                 meter.look()
             if number % LOOKS_A_SOCKET_LOOK == 0:
                 held.append(socket_memory.held_bytes(self.address["port"]))
-        self.crew.sleep_until(windows.t1_ns + origin_ns)
+        self.trial_processes.sleep_until(windows.t1_ns + origin_ns)
         end = self._mark()
-        noise_after, own_after_s = noise.Counters.read(), time.process_time()
+        noise_after, own_after_s = noise.KernelCounters.read(), time.process_time()
         held.append(socket_memory.held_bytes(self.address["port"]))
         used = {}
         for name, meter in self.meters.items():
@@ -271,9 +272,9 @@ class _Trial:
         self.facts["load"] = merged(self.load.expect("done", STORE_S))
         self.facts["clock_step_ns"] = self.facts["load"].get("clock_step_ns")
         self.load.finish()   # first, so that its clients can close their connections
-        counts = self.crew.stop(self.server).get("counts")
+        counts = self.trial_processes.stop(self.server).get("counts")
         self.facts["server_counts"] = counts or {}
-        self.facts["publisher"] = {"lives": self.lives, **self.crew.stop(self.publisher)}
+        self.facts["publisher"] = {"lives": self.lives, **self.trial_processes.stop(self.publisher)}
 
     def store(self) -> None:
         """Convert the files that the processes left into the trial's tables; the processes have ended by
@@ -292,11 +293,11 @@ class _Trial:
     def _new_life(self, port: int, warmup_ns: int | None) -> Child:
         """Start a publisher; with `warmup_ns` it continues the schedule that is under way."""
         self.lives += 1
-        return self.crew.start(commands.publisher(
+        return self.trial_processes.start(commands.publisher(
             self.folder, self.scenario.feed, seed=self.planned.seed,
-            horizon_s=plan.horizon_s(self.scenario, self.setting.options),
-            t0_s=self.setting.warmup_s, clock_origin_ns=self.clock.origin_ns,
-            port=port, warmup_ns=warmup_ns, cores=self.setting.other_cores,
+            horizon_s=plan.horizon_s(self.scenario, self.settings.options),
+            t0_s=self.settings.warmup_s, clock_origin_ns=self.clock.origin_ns,
+            port=port, warmup_ns=warmup_ns, cores=self.settings.other_cores,
         ))
 
     def _revive(self) -> None:
@@ -308,7 +309,7 @@ class _Trial:
         planned, load = self.planned, self.scenario.load
         return {
             "subject": planned.subject, "transport": planned.transport,
-            "options": self.setting.options[planned.subject].model_dump(mode="json"),
+            "options": self.settings.options[planned.subject].model_dump(mode="json"),
             "clients": planned.clients, "mode": load.mode,
             "symbols": plan.subscriptions(load, self.schedule.symbols, planned.clients, planned.seed),
             "seed": planned.seed, "spawn_rate_per_s": load.spawn_rate_per_s,
@@ -317,11 +318,11 @@ class _Trial:
 
     def _own_server(self) -> dict[str, Any]:
         """Start the built-in server of the subject's transport; return its address."""
-        self.server = self.crew.start(commands.server(
-            self.folder, self.planned.transport, self.setting.options[self.planned.subject],
-            self.scenario.server, feed_port=self.feed_port, cores=self.setting.server_cores,
+        self.server = self.trial_processes.start(commands.server(
+            self.folder, self.planned.transport, self.settings.options[self.planned.subject],
+            self.scenario.server, feed_port=self.feed_port, cores=self.settings.server_cores,
         ))
-        ready = self.crew.expect(self.server, "ready", READY_S)
+        ready = self.trial_processes.expect(self.server, "ready", READY_S)
         return {name: ready.get(name) for name in ("host", "port", "certificate")}
 
     def _foreign_server(self, external: External) -> dict[str, Any]:
@@ -332,15 +333,15 @@ class _Trial:
         port = host.free_port()
         words = {"port": str(port), "feed_port": str(self.feed_port)}
         command = [_filled(argument, words) for argument in external.command]
-        self.server = self.crew.start(Command(
-            "server", command, folder=self.setting.folder, cores=self.setting.server_cores, lifeline=False,
+        self.server = self.trial_processes.start(Command(
+            "server", command, folder=self.settings.folder, cores=self.settings.server_cores, lifeline=False,
         ))
-        self.crew.wait(lambda: self.server.pid is not None, READY_S, "the server's process id")
+        self.trial_processes.wait(lambda: self.server.pid is not None, READY_S, "the server's process id")
         address = _filled(external.ready, words)
         deadline = time.monotonic() + READY_S
         while (lacks := _unready(address)) is not None:
-            self.crew.check()
-            self.crew.turn(0.05)
+            self.trial_processes.check()
+            self.trial_processes.turn(0.05)
             if time.monotonic() > deadline:
                 raise TrialError(
                     "timeout", f"{address} did not answer with 200 within {READY_S:g} s: {lacks}")

@@ -21,12 +21,12 @@ import numpy as np
 import pandas as pd
 
 from bench.stats.run import uncertainty
-from bench.stats.run.capacity_plan import MOVING, Need, Own, Prices, needs
+from bench.stats.run.capacity_plan import MOVING, PlanPrices, RequiredResources, WorkerOverhead, needs
 from bench.stats.trial.arrays import Floats
 
 
 def needs_of(trials: pd.DataFrame, manifest: Mapping[str, Any], forms: pd.DataFrame | None = None,
-             validation: pd.DataFrame | None = None) -> list[Need]:
+             validation: pd.DataFrame | None = None) -> list[RequiredResources]:
     """Return a capacity plan for each cell, by client count and then in the order of the scenario.
 
     `forms` are the closed forms of the run (`closed_forms.csv`), from which latencies and the ends of the
@@ -44,7 +44,7 @@ def needs_of(trials: pd.DataFrame, manifest: Mapping[str, Any], forms: pd.DataFr
         new_connections={label: _further_s(asked, options) for label, options in (
             (label, subject.get("options", {})) for label, subject in subjects.items()
         ) if options.get("connection") == "new"},
-        prices=Prices(prices["currency"], prices["worker_month"], prices["gigabyte_out"]) if prices else None,
+        prices=PlanPrices(prices["currency"], prices["worker_month"], prices["gigabyte_out"]) if prices else None,
         moves=scenario.get("feed", {}).get("schedule") in MOVING,
     )
     found = [_with_latencies(need, forms) for need in found] if forms is not None else found
@@ -52,7 +52,7 @@ def needs_of(trials: pd.DataFrame, manifest: Mapping[str, Any], forms: pd.DataFr
     return sorted(found, key=lambda need: (need.clients, order.get(need.transport, len(order))))
 
 
-def _with_latencies(need: Need, forms: pd.DataFrame) -> Need:
+def _with_latencies(need: RequiredResources, forms: pd.DataFrame) -> RequiredResources:
     """Return the plan with the latencies that the closed forms predict.
 
     The forms are for a given number of workers: unless that is the planned one, the plan is returned as it
@@ -66,8 +66,8 @@ def _with_latencies(need: Need, forms: pd.DataFrame) -> Need:
                    latency_worst_ms=known.get("planned_latency_worst_ms", math.nan))
 
 
-def _with_bands(plan: Sequence[Need], manifest: Mapping[str, Any], forms: pd.DataFrame | None,
-                validation: pd.DataFrame | None) -> list[Need]:
+def _with_bands(plan: Sequence[RequiredResources], manifest: Mapping[str, Any], forms: pd.DataFrame | None,
+                validation: pd.DataFrame | None) -> list[RequiredResources]:
     """Return the plans with bands of workers and of price, and the share of draws in which each is cheapest.
 
     A plan is compared with the others for the same number of clients, by price, or by workers without prices.
@@ -94,7 +94,7 @@ def _with_bands(plan: Sequence[Need], manifest: Mapping[str, Any], forms: pd.Dat
     return found
 
 
-def _drawn(need: Need, manifest: Mapping[str, Any], forms: pd.DataFrame | None,
+def _drawn(need: RequiredResources, manifest: Mapping[str, Any], forms: pd.DataFrame | None,
            validation: pd.DataFrame | None) -> tuple[Floats, Floats] | None:
     """Return workers and monthly price of a plan in each joint draw (two arrays of the same length).
 
@@ -114,7 +114,7 @@ def _drawn(need: Need, manifest: Mapping[str, Any], forms: pd.DataFrame | None,
     return workers, month
 
 
-def _load_ends(need: Need, forms: pd.DataFrame | None) -> tuple[float, float] | None:
+def _load_ends(need: RequiredResources, forms: pd.DataFrame | None) -> tuple[float, float] | None:
     """Return a worker's load with the costs at both ends of their intervals, divided by its load at the
     estimate.
 
@@ -151,11 +151,11 @@ def _further_s(asked: Mapping[str, Any], options: Mapping[str, Any]) -> float:
     return float(sum(ways_ms)) / 1000 if options.get("tls") else 0.0
 
 
-def _own(manifest: Mapping[str, Any], subject: Mapping[str, Any]) -> Own:
+def _own(manifest: Mapping[str, Any], subject: Mapping[str, Any]) -> WorkerOverhead:
     """Return the work that each worker of a subject does for itself, by the costs of the simulation."""
     options = subject.get("options", {})
     kind = (subject.get("transport"), options.get("tls", False), options.get("compression", "none"))
     for each in (manifest.get("costs") or {}).get("by_kind", ()):
         if (each["transport"], each["tls"], each["compression"]) == kind:
-            return Own(each["costs"].get("tick_s", 0.0), each["costs"].get("base_share", 0.0))
-    return Own()
+            return WorkerOverhead(each["costs"].get("tick_s", 0.0), each["costs"].get("base_share", 0.0))
+    return WorkerOverhead()

@@ -17,7 +17,15 @@ import pandas as pd
 
 from bench.audit.limited_by import Row, limited_by, number, outcome_of
 from bench.scenario import objective
-from bench.stats.run.knee_search import EACH_LEAST, Knee, Outcome, Search, Step, is_found, knee
+from bench.stats.run.knee_search import (
+    EACH_LEAST,
+    Outcome,
+    SearchSettings,
+    SearchState,
+    SearchStep,
+    is_found,
+    knee,
+)
 
 COLUMNS = (
     "transport", "objective", "limit", "limit_low", "limit_high", "clients", "updates_per_s", "server_cpu",
@@ -73,9 +81,9 @@ def held(row: Row, capacity: Mapping[str, Any]) -> bool:
 
 
 def _knee(label: str, rows: list[Row], capacity: Mapping[str, Any]) -> dict[str, object]:
-    search = Search(capacity["start"], capacity["most"], capacity["factor"], capacity["precision"],
-                    capacity["time_s"])
-    steps = [Step(label, level(row, capacity), outcome(row, capacity), 0.0) for row in rows]
+    search = SearchSettings(capacity["start"], capacity["most"], capacity["factor"], capacity["precision"],
+                            capacity["time_s"])
+    steps = [SearchStep(label, level(row, capacity), outcome(row, capacity), 0.0) for row in rows]
     found = knee(steps)
     row: dict[str, object] = {
         "transport": label, "objective": capacity["objective"], **_limit(found),
@@ -96,7 +104,7 @@ def _knee(label: str, rows: list[Row], capacity: Mapping[str, Any]) -> dict[str,
     }
 
 
-def _limit(found: Knee) -> dict[str, float]:
+def _limit(found: SearchState) -> dict[str, float]:
     """Return the limit with its bounds: only the lower one where nothing broke, only the upper where nothing
     held."""
     if found.limit is not None:
@@ -105,7 +113,7 @@ def _limit(found: Knee) -> dict[str, float]:
             "limit_high": math.nan if found.held is not None or found.broke is None else float(found.broke)}
 
 
-def _is_known(steps: list[Step]) -> bool:
+def _is_known(steps: list[SearchStep]) -> bool:
     """Return whether enough steps held and broke for an interval, however wide.
 
     The time of the search may be over before the interval is narrow.
@@ -114,7 +122,7 @@ def _is_known(steps: list[Step]) -> bool:
     return min(counts) >= EACH_LEAST
 
 
-def _limited_by(rows: list[Row], steps: list[Step], found: Knee, *, ended: bool) -> str:
+def _limited_by(rows: list[Row], steps: list[SearchStep], found: SearchState, *, ended: bool) -> str:
     """Return the side that failed first, or `limit` or `time` where none did."""
     for wanted, at in ((("broke",), found.broke), (("bound", "void"), found.bound)):
         there = [row for row, step in zip(rows, steps, strict=True)

@@ -24,29 +24,29 @@ from typing import Any
 
 from bench import transports
 from bench.errors import ScenarioError
-from bench.report.data.run import Run
+from bench.report.data.run import RunData
 
 FIGURES = ("latency_mean_ms", "age_mean_ms", "age_excess_mean_ms")
 """The figures that have a closed form."""
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class Predicted:
     """A figure of one cell: as its closed form predicts it, and as it was measured."""
 
     transport: str
     clients: int
     figure: str
-    foreseen: float
+    predicted: float
     measured: float
 
     @property
     def off(self) -> float:
         """Return the relative difference, (measured − foreseen) / foreseen."""
-        return self.measured / self.foreseen - 1
+        return self.measured / self.predicted - 1
 
 
-def push(run: Run) -> str | None:
+def push(run: RunData) -> str | None:
     """Return the label of the run's first transport that pushes; None where none does."""
     for label in run.transports:
         kind, options = _subject(run, label)
@@ -55,13 +55,13 @@ def push(run: Run) -> str | None:
     return None
 
 
-def push_delay_ms(run: Run, clients: int) -> float:
+def push_delay_ms(run: RunData, clients: int) -> float:
     """Return the mean latency of the first push transport at a client count; NaN where there is none."""
     mine = run.summary[(run.summary["transport"] == push(run)) & (run.summary["clients"] == clients)]
     return float(mine["latency_mean_ms"].iloc[0]) if len(mine) else math.nan
 
 
-def foreseen(run: Run) -> list[Foreseen]:
+def predicted(run: RunData) -> list[Predicted]:
     """Return all closed forms that have a measured counterpart, by figure, transport and client count.
 
     Returns an empty list where the run has no push transport.
@@ -88,16 +88,16 @@ def foreseen(run: Run) -> list[Foreseen]:
                     continue
                 ideal_ms = measured - cells[label, clients]["age_excess_mean_ms"]
                 expected_ms = form_ms + ideal_ms if figure == "age_mean_ms" else form_ms
-                found.append(Foreseen(label, clients, figure, float(expected_ms), float(measured)))
+                found.append(Predicted(label, clients, figure, float(expected_ms), float(measured)))
     return found
 
 
-def poisson(run: Run) -> bool:
+def poisson(run: RunData) -> bool:
     """Return whether the run's ticks were a Poisson process."""
     return bool(run.manifest["scenario"]["feed"].get("schedule") == "poisson")
 
 
-def _form_s(run: Run, figure: str, kind: str, options: object, clients: int, delay_s: float) -> float:
+def _form_s(run: RunData, figure: str, kind: str, options: object, clients: int, delay_s: float) -> float:
     """Return the closed form of a figure in seconds; for both ages that of the excess age.
 
     Returns NaN where no form holds for the feed's schedule.
@@ -114,7 +114,7 @@ def _form_s(run: Run, figure: str, kind: str, options: object, clients: int, del
     return float(getattr(model, form)(options, rate_per_s, delay_s, **given))
 
 
-def demand(run: Run, clients: int) -> tuple[float, int]:
+def demand(run: RunData, clients: int) -> tuple[float, int]:
     """Return the demand of one client: updates per second that were due, and the number of its symbols."""
     here = run.valid[run.valid["clients"] == clients]
     # Not multiplied by `sample`: updates due are counted for all clients, whether their rows are kept or not.
@@ -124,7 +124,7 @@ def demand(run: Run, clients: int) -> tuple[float, int]:
     return float(here["updates_due"].sum()) / client_s, int(symbols)
 
 
-def _subject(run: Run, label: str) -> tuple[str, object | None]:
+def _subject(run: RunData, label: str) -> tuple[str, object | None]:
     """Return the folder of a transport and its options; None for the options where they can't be read
     here."""
     subject: Mapping[str, Any] = run.manifest["scenario"]["transports"][label]

@@ -23,12 +23,12 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from bench.report.data.run import Run
+from bench.report.data.run import RunData
 from bench.stats.run.comparison import Comparison, comparisons
 
 
 @dataclass(frozen=True, slots=True)
-class Floor:
+class NoiseFloor:
     """The apparent difference of one server under two names, in one figure at one client count."""
 
     comparison: Comparison
@@ -58,7 +58,7 @@ def _distance(kind: str, value: float) -> float:
     return max(value, 1 / value) if kind == "ratio" else abs(value)
 
 
-def twins(run: Run) -> list[tuple[str, str]]:
+def resimulated(run: RunData) -> list[tuple[str, str]]:
     """Return every pair of labels that stand for the same transport with the same options."""
     manifest = run.manifest
     alike: dict[str, list[str]] = {}
@@ -69,19 +69,19 @@ def twins(run: Run) -> list[tuple[str, str]]:
     return [pair for labels in alike.values() for pair in combinations(labels, 2)]
 
 
-def floors(run: Run, columns: Iterable[str]) -> list[Floor]:
+def floors(run: RunData, columns: Iterable[str]) -> list[NoiseFloor]:
     """Return the floors of the given figures: one for each client count and pair of equal subjects."""
-    pairs = {frozenset(pair) for pair in twins(run)}
+    pairs = {frozenset(pair) for pair in resimulated(run)}
     if not pairs:
         return []
     return [
-        Floor(each) for column in columns
+        NoiseFloor(each) for column in columns
         for each in comparisons(run.trials, column, run.transports)
         if frozenset((each.mine, each.theirs)) in pairs
     ]
 
 
-def floor_under(comparison: Comparison, found: Sequence[Floor]) -> Floor | None:
+def floor_under(comparison: Comparison, found: Sequence[NoiseFloor]) -> NoiseFloor | None:
     """Return the widest floor that `comparison` lies below.
 
     Returns None where the difference can be claimed, and where `comparison` is itself one of a pair of

@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 from bench.audit.detectors import Verdict, audit
-from bench.claims import Judged, judged
+from bench.claims import Judgement, judged
 from bench.claims import table as claims_table
 from bench.errors import RunError
 from bench.output import plain
@@ -28,10 +28,10 @@ from bench.records import trial_record
 from bench.report.data import capacity_plan
 from bench.report.data.knees import at_knees, knees
 from bench.scenario import stop_rule
-from bench.scenario.parsing import told, told_count, told_list
+from bench.scenario.parsing import count_text, list_text, value_text
 from bench.stats.run import capacity_plan as fleet
 from bench.stats.run import prediction
-from bench.stats.run.capacity_plan import Need
+from bench.stats.run.capacity_plan import RequiredResources
 from bench.stats.run.stopping import ended_after
 from bench.stats.run.summary import summarise
 from bench.stats.trial.row import COLUMNS, WHOLE, WORDS, trial_figures
@@ -48,7 +48,7 @@ CONDENSED = ("trials.csv", "distributions.parquet", "timelines.parquet")
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class RunData:
     """The figures of a run. The frames' columns are described in `docs/results.md`.
 
     Two runs are equal only where they are the same object, so what is computed from a run is kept with it.
@@ -83,7 +83,7 @@ class Run:
         return bool((self.manifest["scenario"].get("simulation") or {}).get("prices"))
 
     @cached_property
-    def fleet(self) -> list[Need]:
+    def fleet(self) -> list[RequiredResources]:
         """Return the capacity plan of a simulated run; an empty list for any other run and for a search."""
         if not self.simulated or self.knees is not None:
             return []
@@ -115,17 +115,17 @@ class Run:
         searched = self.knees
         if searched is not None:
             missing = [str(label) for label in searched["transport"][~searched["found"].astype(bool)]]
-            count = told_count(len(searched), "capacity limit", "capacity limits")
-            return f"{len(missing)} of {count} not found: {told_list(missing)}" if missing else None
+            count = count_text(len(searched), "capacity limit", "capacity limits")
+            return f"{len(missing)} of {count} not found: {list_text(missing)}" if missing else None
         places = self.trials.groupby(["block", "position"])
         planned = max(len(places), len(self.manifest.get("plan", ())))
         if not self.finished:
             return f"{planned - len(places)} of {planned} places have no trial yet: the run is not finished"
         bad = [self._told_place(trials.iloc[0].to_dict()) for _, trials in places
                if "VALID" not in set(trials["verdict"])]
-        made = told_count(len(places), "place", "places")
+        made = count_text(len(places), "place", "places")
         has = "has" if len(bad) == 1 else "have"
-        return f"{len(bad)} of {made} {has} no valid trial: {told_list(bad)}" if bad else None
+        return f"{len(bad)} of {made} {has} no valid trial: {list_text(bad)}" if bad else None
 
     def _told_place(self, trial: Mapping[Any, Any]) -> str:
         """Return a place of the plan in words."""
@@ -151,7 +151,7 @@ class Run:
         return ended_after(self.trials, stop_rule.parse(asked["until"]), cells, int(asked["count"]))
 
     @cached_property
-    def claims(self) -> list[Judged]:
+    def claims(self) -> list[Judgement]:
         """Return the verdicts on the claims of the scenario; an empty list where it has none."""
         return judged(self.manifest["scenario"], self.valid)
 
@@ -161,7 +161,7 @@ class Run:
         return self.trials[self.trials["verdict"] == "VALID"]
 
 
-def open_run(folder: Path) -> Run:
+def open_run(folder: Path) -> RunData:
     """Read a run and compute its figures.
 
     Raises `RunError` where the folder holds no run, a run without trials (a reconnect storm or a crossover
@@ -179,7 +179,7 @@ def open_run(folder: Path) -> Run:
     trials = _typed(trials).sort_values(["block", "position", "attempt"], ignore_index=True)
     summary = summarise(at_knees(trials, manifest["scenario"]), tuple(manifest["scenario"]["transports"]))
     beside = [optional_table(folder / f"{name}.csv", columns) for name, columns in BESIDE.items()]
-    return Run(folder, manifest, trials, summary, distributions, timelines, *beside)
+    return RunData(folder, manifest, trials, summary, distributions, timelines, *beside)
 
 
 def optional_table(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
@@ -194,11 +194,11 @@ def optional_table(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
     for name in (each for each in frame.columns if each not in TEXTS):
         wrong = frame[name][frame[name].notna() & pd.to_numeric(frame[name], errors="coerce").isna()]
         if len(wrong):
-            raise RunError(f"{path}: column {name}: found {told(wrong.iloc[0])}, allowed are numbers")
+            raise RunError(f"{path}: column {name}: found {value_text(wrong.iloc[0])}, allowed are numbers")
     return frame
 
 
-def write_condensed(run: Run) -> None:
+def write_condensed(run: RunData) -> None:
     """Write the condensed files that the report is made from.
 
     Also writes `capacity.csv` of a search, `claims.csv` and `fleet.csv`, where the run has them.
@@ -313,7 +313,7 @@ def _typed(trials: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def shown_clients(run: Run) -> int:
+def shown_clients(run: RunData) -> int:
     """Return the client count of the figures that show only one.
 
     It is the largest at which every transport with any valid trial has one.

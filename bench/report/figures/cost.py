@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from bench.report import style
-from bench.report.data.run import Run, shown_clients
+from bench.report.data.run import RunData, shown_clients
 from bench.report.figures.speed import by_clients, run_looks
 from bench.report.text import forms
 from bench.stats.trial.bytes import DIRECTIONS, PARTS
@@ -34,12 +34,12 @@ WORTH_DRAWING = 0.005
 """Share of the longest bar below which a part is not drawn."""
 
 
-def bytes_per_update(run: Run) -> Figure:
+def bytes_per_update(run: RunData) -> Figure:
     """Draw the bytes on the wire per update, one bar for each transport and direction, split by kind."""
     clients = shown_clients(run)
     cells = {row["transport"]: row for _, row in run.summary[run.summary["clients"] == clients].iterrows()}
     looks = {label: look for label, look in run_looks(run).items() if label in cells}
-    expected = {(each.transport, each.figure): each.foreseen for each in forms.foreseen(run)
+    expected = {(each.transport, each.figure): each.predicted for each in forms.predicted(run)
                 if each.clients == clients}
     longest = max((_whole(cells[label], direction) for label in looks for direction in DIRECTIONS), default=0)
     with style.settings():
@@ -67,7 +67,7 @@ def bytes_per_update(run: Run) -> Figure:
     return figure
 
 
-def _bar(axes: Axes, y: float, cell: pd.Series, direction: str, look: style.Look, form: float,
+def _bar(axes: Axes, y: float, cell: pd.Series, direction: str, look: style.Style, form: float,
          longest: float) -> set[str]:
     """Draw the bar of one direction of a transport, with its closed form; return the kinds that were
     drawn."""
@@ -86,7 +86,7 @@ def _bar(axes: Axes, y: float, cell: pd.Series, direction: str, look: style.Look
     return drawn
 
 
-def server_by_clients(run: Run) -> Figure:
+def server_by_clients(run: RunData) -> Figure:
     """Draw server CPU per update and, of a measured run, memory per client, against the client count."""
     with style.settings():
         figure = Figure(figsize=(8.4, 4.4), layout="constrained")

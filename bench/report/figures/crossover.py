@@ -30,7 +30,7 @@ TIE = "#d9d9d9"
 OPEN: dict[str, Any] = {"facecolor": "white", "edgecolor": "#b4b4b4", "hatch": "////", "linewidth": 0}
 
 
-def looks(table: pd.DataFrame) -> dict[str, style.Look]:
+def looks(table: pd.DataFrame) -> dict[str, style.Style]:
     """Return the look of each transport, by its place in the scenario."""
     return style.looks(table["transport"].unique().tolist())
 
@@ -142,7 +142,7 @@ def age(field: pd.DataFrame) -> str:
     return _time(float(field.loc[field["possible"], "age_excess_ms"].min()))
 
 
-def _map(axes: Axes, table: pd.DataFrame, all_looks: dict[str, style.Look],
+def _map(axes: Axes, table: pd.DataFrame, all_looks: dict[str, style.Style],
          words: Callable[[pd.DataFrame], str]) -> None:
     """Draw one small map.
 
@@ -175,7 +175,7 @@ def _map(axes: Axes, table: pd.DataFrame, all_looks: dict[str, style.Look],
     axes.tick_params(length=0)
 
 
-def _key(figure: Figure, all_looks: dict[str, style.Look]) -> None:
+def _key(figure: Figure, all_looks: dict[str, style.Style]) -> None:
     handles: list[Artist] = [
         Line2D([], [], linestyle="", marker=look.marker, color=look.colour, markeredgecolor=style.INK,
                markeredgewidth=0.6, label=look.name) for look in all_looks.values()]

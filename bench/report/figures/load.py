@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from bench.report import style
-from bench.report.data.run import Run
+from bench.report.data.run import RunData
 from bench.report.figures.speed import run_looks
-from bench.report.style import Look
+from bench.report.style import Style
 from bench.report.text import forms
 
 FINE = 1.0
@@ -28,7 +28,7 @@ NEAR = 0.12
 """Share of an axis' width within which two of these numbers would overlap."""
 
 
-def worker_load(run: Run) -> Figure:
+def worker_load(run: RunData) -> Figure:
     """Draw the share of a core that each worker uses against all clients, up to where it is full."""
     found, workers = forms.cells(run), _workers(run)
     with style.settings():
@@ -59,7 +59,7 @@ def worker_load(run: Run) -> Figure:
     return figure
 
 
-def _mark_full(axes: Axes, found: Sequence[tuple[float, Look]]) -> None:
+def _mark_full(axes: Axes, found: Sequence[tuple[float, Style]]) -> None:
     """Mark the client count at which a worker's work takes all of its core, for each transport.
 
     `found` holds (clients, look). Numbers that would overlap are written one above the other.
@@ -81,7 +81,7 @@ def _mark_full(axes: Axes, found: Sequence[tuple[float, Look]]) -> None:
         style.explain_full(axes)
 
 
-def in_vain(run: Run) -> Figure:
+def in_vain(run: RunData) -> Figure:
     """Draw updates missed, answers without news and open sockets, against the number of clients."""
     panels = (("missed_share", "updates missed (%)", 100.0),
               ("answers_empty_share", "empty answers (%)", 100.0), ("sockets", "sockets (log scale)", 1.0))
@@ -96,10 +96,10 @@ def in_vain(run: Run) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, run: Run, column: str, unit: float) -> None:
+def _panel(axes: Axes, run: RunData, column: str, unit: float) -> None:
     """Draw one column of `forms.cells` with its closed form; values are multiplied by `unit`."""
     places = {clients: place for place, clients in enumerate(run.clients)}
-    found, expected = forms.cells(run), forms.foreseen(run)
+    found, expected = forms.cells(run), forms.predicted(run)
     looks = run_looks(run)
     for number, (label, look) in enumerate(looks.items()):
         shift = 0.12 * (number - (len(looks) - 1) / 2)
@@ -109,7 +109,7 @@ def _panel(axes: Axes, run: Run, column: str, unit: float) -> None:
         form = [each for each in expected if (each.transport, each.figure) == (label, column)]
         if form:
             style.closed_form(axes, look, label, [places[each.clients] + shift for each in form],
-                              [unit * each.foreseen for each in form])
+                              [unit * each.predicted for each in form])
     if column == "sockets":
         axes.set_yscale("log")
         style.plain_ticks(axes, "y")
@@ -121,9 +121,9 @@ def _panel(axes: Axes, run: Run, column: str, unit: float) -> None:
     axes.set_xlabel("clients")
 
 
-def _workers(run: Run) -> int:
+def _workers(run: RunData) -> int:
     return int((run.manifest["scenario"].get("simulation") or {}).get("workers") or 1)
 
 
-def _full_at(run: Run) -> float:
+def _full_at(run: RunData) -> float:
     return float(np.max([need.full_at for need in run.fleet], initial=0.0) or 0.6)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from bench.report import style
-from bench.report.style import Look
+from bench.report.style import Style
 from bench.stats.trial.arrays import Floats
 from bench.stats.trial.latency import bin_quantiles
 
@@ -23,7 +23,7 @@ WAYS = (("measured", "-", True), ("simulated", (0, (4.0, 2.0)), False))
 """The two sides of a figure: its word, its line style, and whether its marks are filled."""
 
 
-def percentiles(looks: Mapping[str, Look], measured: pd.DataFrame, simulated: pd.DataFrame,
+def percentiles(looks: Mapping[str, Style], measured: pd.DataFrame, simulated: pd.DataFrame,
                 distributions: Sequence[pd.DataFrame]) -> Figure:
     """Draw latency by percentile of the same trials, measured and simulated.
 
@@ -47,7 +47,7 @@ def percentiles(looks: Mapping[str, Look], measured: pd.DataFrame, simulated: pd
     return figure
 
 
-def raised(looks: Mapping[str, Look], found: pd.DataFrame, full_at: float) -> Figure:
+def raised(looks: Mapping[str, Style], found: pd.DataFrame, full_at: float) -> Figure:
     """Draw load and mean latency of one worker over its clients, by closed forms (lines) and engine (marks).
 
     `found` has a row for each transport and client count; `full_at` is the load at which a worker counts as
@@ -82,7 +82,7 @@ def raised(looks: Mapping[str, Look], found: pd.DataFrame, full_at: float) -> Fi
     return figure
 
 
-def fleets(looks: Mapping[str, Look], plan: pd.DataFrame) -> Figure:
+def fleets(looks: Mapping[str, Style], plan: pd.DataFrame) -> Figure:
     """Draw workers, traffic and, where known, price of the fleet that each transport needs, with their
     bounds."""
     panels = [("workers", "workers"), ("gbit_out_per_s", "traffic out (Gbit/s)")]
@@ -108,7 +108,7 @@ def fleets(looks: Mapping[str, Look], plan: pd.DataFrame) -> Figure:
     return figure
 
 
-def farther(looks: Mapping[str, Look], near: pd.DataFrame, far: pd.DataFrame, rtt_ms: float) -> Figure:
+def farther(looks: Mapping[str, Style], near: pd.DataFrame, far: pd.DataFrame, rtt_ms: float) -> Figure:
     """Draw the median and the 99th percentile of the same trials, measured on the loopback and simulated.
 
     `near` (measured) and `far` (simulated with a round trip of `rtt_ms`) hold rows of `trials.csv`.
@@ -136,7 +136,7 @@ def farther(looks: Mapping[str, Look], near: pd.DataFrame, far: pd.DataFrame, rt
     return figure
 
 
-def _there(looks: Mapping[str, Look], rows: pd.DataFrame) -> list[tuple[str, Look]]:
+def _there(looks: Mapping[str, Style], rows: pd.DataFrame) -> list[tuple[str, Style]]:
     """Return the transports that have a row, with their looks."""
     have = set(rows["transport"])
     return [(label, look) for label, look in looks.items() if label in have]

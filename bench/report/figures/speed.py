@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from bench.report import style
-from bench.report.data.run import Run, shown_clients
+from bench.report.data.run import RunData, shown_clients
 from bench.report.text import forms, simulated
 from bench.stats.run.intervals import FEW, interval
 from bench.stats.run.summary import bounds, highest_percentile
@@ -28,13 +28,13 @@ LEVELS = 1 - 10 ** -np.linspace(0.0, 3.0, 121)
 TICKS = (0.0, 0.5, 0.9, 0.95, 0.99, 0.995, 0.999)
 
 
-def run_looks(run: Run) -> dict[str, style.Look]:
+def run_looks(run: RunData) -> dict[str, style.Style]:
     """Return the look of each transport of the run, by label."""
     labels = set(run.trials.loc[run.trials["source"] == "simulated", "transport"])
     return style.looks(run.transports, tuple(labels))
 
 
-def percentiles(run: Run) -> Figure:
+def percentiles(run: RunData) -> Figure:
     """Draw latency by percentile, one line per transport, with the interval between trials as a band."""
     clients = shown_clients(run)
     with style.settings():
@@ -70,7 +70,7 @@ def percentiles(run: Run) -> Figure:
     return figure
 
 
-def _spectrum(run: Run, label: str, clients: int) -> tuple[Floats, Floats, bool]:
+def _spectrum(run: RunData, label: str, clients: int) -> tuple[Floats, Floats, bool]:
     """Return the shares that may be printed and are not lost, their latencies, and whether further ones are
     lost.
 
@@ -96,7 +96,7 @@ def _spectrum(run: Run, label: str, clients: int) -> tuple[Floats, Floats, bool]
     return shares[finite], rows[finite], not bool(finite.all())
 
 
-def latency_by_clients(run: Run) -> Figure:
+def latency_by_clients(run: RunData) -> Figure:
     """Draw mean latency against the number of clients, with the closed form as a line."""
     with style.settings():
         figure = Figure(figsize=(8.4, 4.6), layout="constrained")
@@ -109,7 +109,7 @@ def latency_by_clients(run: Run) -> Figure:
     return figure
 
 
-def age_by_clients(run: Run) -> Figure:
+def age_by_clients(run: RunData) -> Figure:
     """Draw the age of information against the number of clients: all of it, and the excess age."""
     with style.settings():
         figure = Figure(figsize=(8.4, 4.4), layout="constrained")
@@ -123,7 +123,7 @@ def age_by_clients(run: Run) -> Figure:
     return figure
 
 
-def by_clients(axes: Axes, run: Run, column: str, label: str, *, logarithmic: bool = False,
+def by_clients(axes: Axes, run: RunData, column: str, label: str, *, logarithmic: bool = False,
                unit: float = 1.0) -> None:
     """Draw one column of `summary.csv` against the number of clients, with its closed form.
 
@@ -134,7 +134,7 @@ def by_clients(axes: Axes, run: Run, column: str, label: str, *, logarithmic: bo
     places = {clients: place for place, clients in enumerate(simulated.counts(run, column))}
     low, high = bounds(column)
     measured = simulated.beside(run, column)
-    expected = [each for each in forms.foreseen(run) if each.figure == column]
+    expected = [each for each in forms.predicted(run) if each.figure == column]
     all_looks = run_looks(run)
     for number, (transport, look) in enumerate(all_looks.items()):
         cells = run.summary[run.summary["transport"] == transport].dropna(subset=[column])
@@ -157,7 +157,7 @@ def by_clients(axes: Axes, run: Run, column: str, label: str, *, logarithmic: bo
         mine = [each for each in expected if each.transport == transport]
         if mine:
             style.closed_form(axes, look, transport, [places[each.clients] + shift for each in mine],
-                              [each.foreseen / unit for each in mine])
+                              [each.predicted / unit for each in mine])
     if logarithmic:
         axes.set_yscale("log")
         style.plain_ticks(axes, "y")
@@ -172,7 +172,7 @@ def by_clients(axes: Axes, run: Run, column: str, label: str, *, logarithmic: bo
     axes.set_ylabel(label)
 
 
-def deliveries_over_time(run: Run) -> Figure:
+def deliveries_over_time(run: RunData) -> Figure:
     """Draw updates due and arrived over one trial of each transport, from the same block where there is
     one."""
     clients = shown_clients(run)
@@ -199,7 +199,7 @@ def deliveries_over_time(run: Run) -> Figure:
     return figure
 
 
-def _same_block(run: Run, clients: int) -> dict[str, pd.Series]:
+def _same_block(run: RunData, clients: int) -> dict[str, pd.Series]:
     """Return a valid trial of each transport, from the first block that has valid trials of most transports.
 
     A transport without one in that block has its last valid trial.

@@ -34,7 +34,7 @@ def order(storms: pd.DataFrame) -> list[str]:
     return found.sort_values(list(found.columns), ascending=[True, False, True]).index.tolist()
 
 
-def looks(storms: pd.DataFrame) -> dict[str, style.Look]:
+def looks(storms: pd.DataFrame) -> dict[str, style.Style]:
     """Return the look of each policy, by its place in the scenario."""
     return style.looks(storms["policy"].unique().tolist())
 

@@ -17,14 +17,14 @@ import math
 from collections.abc import Sequence
 
 from bench.report import style
-from bench.report.data.run import Run, shown_clients
+from bench.report.data.run import RunData, shown_clients
 from bench.report.tables import model_accuracy
 from bench.report.text import forms
 from bench.stats.run import uncertainty
-from bench.stats.run.capacity_plan import Need
+from bench.stats.run.capacity_plan import RequiredResources
 
 
-def sentence(run: Run) -> str:
+def sentence(run: RunData) -> str:
     """Return the answer for the client count that the first table shows.
 
     Returns an empty text where there is no plan: for a measured run, and for a search for the capacity limit.
@@ -38,16 +38,16 @@ def sentence(run: Run) -> str:
     return " ".join(filter(None, (
         of_plan(plan), *(_beyond(run, need) for need in plan[:1] and _answers(plan)),
         of_ages(ages, plan[0].workers_simulated) if plan else "",
-        *(forms.told_apart(each) for each in forms.apart(run, "age_excess_mean_ms", clients) if plan))))
+        *(forms.separated_text(each) for each in forms.apart(run, "age_excess_mean_ms", clients) if plan))))
 
 
-def _answers(plan: Sequence[Need]) -> list[Need]:
+def _answers(plan: Sequence[RequiredResources]) -> list[RequiredResources]:
     """Return the plans that are the answer: one, or those that tie."""
     enough = [need for need in plan if need.workers and not need.short]
     return tied(enough) if enough else []
 
 
-def _beyond(run: Run, need: Need) -> str:
+def _beyond(run: RunData, need: RequiredResources) -> str:
     """Return a sentence on how far the workers of an answer are beyond the range in which the model was
     checked.
 
@@ -62,7 +62,7 @@ def _beyond(run: Run, need: Need) -> str:
             else "")
 
 
-def of_plan(plan: Sequence[Need]) -> str:
+def of_plan(plan: Sequence[RequiredResources]) -> str:
     """Return the result of the plans for one client count, in words."""
     if not plan:
         return ""
@@ -92,7 +92,7 @@ def of_plan(plan: Sequence[Need]) -> str:
     return f"The {'cheapest' if priced else 'fewest workers'} for {clients}: {best}.{compared}{too_few}"
 
 
-def tied(enough: Sequence[Need]) -> list[Need]:
+def tied(enough: Sequence[RequiredResources]) -> list[RequiredResources]:
     """Return the plans that no band shows to be more expensive than the cheapest, the cheapest first.
 
     Without bands, returns the plans with exactly the lowest price or the fewest workers.
@@ -117,20 +117,20 @@ def of_ages(ages_ms: dict[str, float], workers: int) -> str:
             f"{style.number(ages_ms[best])} ms of excess age ({rest}).")
 
 
-def _latency(need: Need) -> str:
+def _latency(need: RequiredResources) -> str:
     """Return the mean latency of a plan's own workers in words; empty where there is none."""
     if not math.isfinite(need.latency_mean_ms):
         return ""
     return f", with a mean latency of {style.number(need.latency_mean_ms)} ms (closed form)"
 
 
-def _taken(need: Need, priced: bool) -> str:
+def _taken(need: RequiredResources, priced: bool) -> str:
     """Return the workers of a plan in words, and its monthly price if it has one."""
     price = style.banded(need.month, need.month_low, need.month_high)
     told = f", {price} {need.currency} a month" if priced else ""
     return style.counted(need.workers or 0, "worker") + told
 
 
-def _price(need: Need, priced: bool) -> float:
+def _price(need: RequiredResources, priced: bool) -> float:
     """Return the number by which plans are compared: the monthly price, or the workers without prices."""
     return need.month if priced else float(need.workers or math.inf)

@@ -18,12 +18,12 @@ from matplotlib.ticker import NullFormatter
 from bench.audit.limited_by import Row, fired
 from bench.report import style
 from bench.report.data.knees import held, level, outcome
-from bench.report.data.run import Run
+from bench.report.data.run import RunData
 from bench.report.figures.speed import run_looks
 from bench.report.tables import server
-from bench.report.tables.run import Table, background
+from bench.report.tables.run import TextTable, background
 from bench.report.text import forms
-from bench.report.text.findings import Finding, Question
+from bench.report.text.findings import ComparedFigure, Finding
 from bench.scenario import objective
 from bench.stats.trial.latency import SHARED_SHARE_MAX, is_bound
 
@@ -50,7 +50,7 @@ SIDES = {
 """The values of `limited_by`, in words."""
 
 
-def glance(run: Run) -> Table:
+def glance(run: RunData) -> TextTable:
     """Return the table of the capacity limits, a row per transport."""
     assert run.knees is not None, "not a search"
     rows = tuple(
@@ -63,7 +63,7 @@ def glance(run: Run) -> Table:
     window_s = float(run.manifest["scenario"]["windows"]["measure_s"])
     columns = ("", f"capacity limit ({_unit(capacity)})", "clients", "updates a second", "server CPU (cores)",
                "clients a core", "updates a second and core", "steps", "limited by")
-    return Table("glance", f"The most that holds {capacity['objective']}", columns, rows, note=(
+    return TextTable("glance", f"The most that holds {capacity['objective']}", columns, rows, note=(
         f"{_rates(run)} Capacity limit: where a step of {window_s:g} s holds with probability ½, in brackets "
         "its 95 % interval, both fitted to all steps; ≥: nothing broke, so it is known to carry this. All "
         "further figures are of the steps that held at the highest level below the limit. For each core: "
@@ -86,16 +86,16 @@ def rounded(value: float) -> str:
     return style.number(value) if value < 1000 else f"{float(f'{value:.2e}'):,.0f}"
 
 
-def findings(run: Run) -> list[Finding]:
+def findings(run: RunData) -> list[Finding]:
     """Return a sentence for each transport, the one with the most updates per second first."""
     assert run.knees is not None, "not a search"
     ordered = run.knees.sort_values(["updates_per_s"], ascending=False, na_position="last", kind="stable")
     capacity = run.manifest["scenario"]["capacity"]
-    return [Finding(Question("clients", "clients", "clients", ""), _sentence(row, capacity), ())
+    return [Finding(ComparedFigure("clients", "clients", "clients", ""), _sentence(row, capacity), ())
             for row in ordered.to_dict("records")]
 
 
-def steps_table(run: Run) -> Table:
+def steps_table(run: RunData) -> TextTable:
     """Return the table of every step, in the order in which they were made."""
     scenario = run.manifest["scenario"]
     capacity = scenario["capacity"]
@@ -110,7 +110,7 @@ def steps_table(run: Run) -> Table:
     )
     columns = ("step", "transport", _unit(capacity), *(condition.column for condition in conditions),
                "server CPU (cores)", "generator CPU (cores)", "outcome", "verdict")
-    return Table("steps", "Every step", columns, rows, note=(
+    return TextTable("steps", "Every step", columns, rows, note=(
         "held, broke: the objective, in a VALID step. bound: only those who measure gave in (the load "
         "generator, the feed), so the server did not fail, and nothing is tried from there on; what is "
         "pushed holds nevertheless where the clients' kernels had it in time. void: the machine or the books "
@@ -126,12 +126,12 @@ def _figure_text(condition: objective.Condition, row: Row) -> str:
     return f"≤ {text}" if condition.by_kernel and is_bound(row) and text[0].isdigit() else text
 
 
-def sections(run: Run) -> list[Table]:
+def sections(run: RunData) -> list[TextTable]:
     """Return the tables below the figure."""
     return [steps_table(run), *(each for each in (server.table(run),) if each.rows), *background(run)]
 
 
-def against_level(run: Run) -> Figure:
+def against_level(run: RunData) -> Figure:
     """Draw the objective's first figure against the level, with its bound and the capacity limits."""
     capacity = run.manifest["scenario"]["capacity"]
     condition = objective.parse(capacity["objective"]).conditions[0]
@@ -161,7 +161,7 @@ def against_level(run: Run) -> Figure:
     return figure
 
 
-def _draw(axes: Axes, run: Run, label: str, look: style.Look, condition: objective.Condition, top: float
+def _draw(axes: Axes, run: RunData, label: str, look: style.Style, condition: objective.Condition, top: float
           ) -> None:
     """Draw the steps of one transport, its limit, and the level at which a worker is full."""
     capacity = run.manifest["scenario"]["capacity"]
@@ -189,7 +189,7 @@ def _draw(axes: Axes, run: Run, label: str, look: style.Look, condition: objecti
     _draw_limit(axes, row, look, condition.bound)
 
 
-def _draw_limit(axes: Axes, row: Row, look: style.Look, bound: float) -> None:
+def _draw_limit(axes: Axes, row: Row, look: style.Style, bound: float) -> None:
     """Draw the limit's interval on the objective's bound; an arrow where only the lower end is known."""
     limit, low, high = (_number(row[name]) for name in ("limit", "limit_low", "limit_high"))
     if math.isnan(low):
@@ -214,7 +214,7 @@ def _scale(axes: Axes, column: str, top: float, zeros: bool) -> None:
     style.plain_ticks(axes, "y")
 
 
-def _climb(run: Run) -> list[int]:
+def _climb(run: RunData) -> list[int]:
     """Return the levels on the way up, as far as any was tried."""
     capacity = run.manifest["scenario"]["capacity"]
     highest = max(level(row, capacity) for row in run.trials.to_dict("records"))
@@ -224,7 +224,7 @@ def _climb(run: Run) -> list[int]:
     return levels
 
 
-def _top(run: Run, condition: objective.Condition) -> float:
+def _top(run: RunData, condition: objective.Condition) -> float:
     """Return the place on the axis at which infinite values are drawn."""
     values = [condition.value(row) for row in run.valid.to_dict("records")]
     return 2 * max([condition.bound, *(value for value in values if math.isfinite(value))]) or 1.0
@@ -234,7 +234,7 @@ def _unit(capacity: Mapping[str, Any]) -> str:
     return "clients" if capacity["raised"] == "clients" else "ticks a second"
 
 
-def _rates(run: Run) -> str:
+def _rates(run: RunData) -> str:
     scenario = run.manifest["scenario"]
     if scenario["capacity"]["raised"] == "clients":
         rate = scenario["feed"]["rate_per_s"]

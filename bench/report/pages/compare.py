@@ -18,7 +18,7 @@ from typing import Any
 
 from bench.errors import RunError
 from bench.report import style
-from bench.report.data.run import Run, open_run
+from bench.report.data.run import RunData, open_run
 from bench.report.tables import host_speed
 from bench.scenario.model import Scenario
 from bench.stats.run.intervals import FEW
@@ -39,11 +39,11 @@ COLUMNS = ("column", "before", "after", "change (95 %)", "verdict")
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ComparisonPage:
     """The result of comparing two runs."""
 
-    before: Run
-    after: Run
+    before: RunData
+    after: RunData
     changes: tuple[Change, ...]
     unlike: tuple[str, ...]
     """The differences that make the two unlike, where the comparison was forced."""
@@ -57,7 +57,7 @@ class Comparison:
         return [each for each in self.changes if each.verdict(self.threshold) == "regressed"]
 
 
-def compare(before: Path, after: Path, *, threshold: float = THRESHOLD, force: bool = False) -> Comparison:
+def compare(before: Path, after: Path, *, threshold: float = THRESHOLD, force: bool = False) -> ComparisonPage:
     """Compare two runs, given by their folders.
 
     Raises `RunError` where a folder holds no run, where the runs are not alike (unless `force`), and where no
@@ -74,7 +74,7 @@ def compare(before: Path, after: Path, *, threshold: float = THRESHOLD, force: b
                        "to compare")
     notes = (*_differences(_versions(one.manifest), _versions(other.manifest), "versions."),
              *_other_costs(one.manifest, other.manifest), *filter(None, [host_speed.between(one, other)]))
-    return Comparison(one, other, tuple(found), unlike, notes, threshold)
+    return ComparisonPage(one, other, tuple(found), unlike, notes, threshold)
 
 
 def _unlike(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
@@ -165,7 +165,7 @@ def _signed(value: float) -> str:
     return f"{value:+.1f}".replace("-", "−")
 
 
-def rows(comparison: Comparison) -> dict[str, list[tuple[str, ...]]]:
+def rows(comparison: ComparisonPage) -> dict[str, list[tuple[str, ...]]]:
     """Return the table's rows by cell: column, before, after, change with interval, verdict."""
     table: dict[str, list[tuple[str, ...]]] = {}
     for each in comparison.changes:
@@ -180,7 +180,7 @@ def _cell(change: Change) -> str:
     return f"{style.title(change.label)}, {change.clients:,} client{'' if change.clients == 1 else 's'}"
 
 
-def summary(comparison: Comparison) -> str:
+def summary(comparison: ComparisonPage) -> str:
     """Return a sentence on what regressed, by column."""
     worse = comparison.regressed
     if not worse:
@@ -193,7 +193,7 @@ def summary(comparison: Comparison) -> str:
     return "Regressed: " + ", ".join(told) + "."
 
 
-def as_json(comparison: Comparison) -> dict[str, Any]:
+def as_json(comparison: ComparisonPage) -> dict[str, Any]:
     """Return the comparison as plain data for JSON; missing values are None, infinite ones `lost`."""
     def plain(value: float) -> float | str | None:
         return None if math.isnan(value) else "lost" if math.isinf(value) else value

@@ -23,8 +23,8 @@ from bench.report.figures.crossover import count, figure_column
 from bench.report.pages import render
 from bench.report.pages.render import Sheet
 from bench.report.tables import model_accuracy
-from bench.report.tables.run import Table
-from bench.report.text.simulated import told
+from bench.report.tables.run import TextTable
+from bench.report.text.simulated import conditions_text
 
 FILES = ("crossover.csv", "crossover_checks.csv")
 
@@ -100,7 +100,7 @@ def page(run: CrossoverRun) -> Sheet:
     what = "money" if figure_column(run.table) == "price_month" else "CPU"
     caption = CHEAPEST.format(full=full, what=what, margin=100 * scenario["crossover"]["margin"])
     anybody = run.table.loc[run.table["asked"] == "cheapest", "possible"].any()
-    aside = f"computed, with {told(run.manifest)}"
+    aside = f"computed, with {conditions_text(run.manifest)}"
     plates = [
         render.drawn("cheapest", figures.cheapest(run.table, headline(run, "cheapest")), caption, aside),
         *([render.drawn("lines", figures.lines(run.table, run.unit), LINES, aside)] if anybody else []),
@@ -120,7 +120,7 @@ def _notice(run: CrossoverRun) -> str:
     priced = "" if prices is None else (
         f" Prices are the scenario's: {prices['worker_month']:g} {prices['currency']} a month for a worker, "
         f"{prices['gigabyte_out']:g} for a gigabyte to the clients.")
-    return f"Computed and simulated, not measured, with {told(run.manifest)}.{priced}"
+    return f"Computed and simulated, not measured, with {conditions_text(run.manifest)}.{priced}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +233,7 @@ def _worst(checks: pd.DataFrame, name: str) -> float:
     return float(100 * (checks[name] / checks[f"{name}_simulated"] - 1).abs().max())
 
 
-def shares_table(run: CrossoverRun) -> Table:
+def shares_table(run: CrossoverRun) -> TextTable:
     """Return the table of the number of fields that each transport wins."""
     rows = []
     for asked in ("cheapest", "freshest"):
@@ -241,12 +241,12 @@ def shares_table(run: CrossoverRun) -> Table:
         rows.append((f"the {asked}", f"{found.fields}", *(f"{number}" for number in found.alone.values()),
                      f"{found.ties}", f"{found.nobody}", f"{found.open}"))
     names = [style.title(label) for label in run.table["transport"].unique()]
-    return Table("shares", "Fields of the map", ("", "fields", *names, "ties", "nobody can", "not known"),
-                 tuple(rows),
-                 "How many depends on which fields one asks for; the map itself says where they lie.")
+    return TextTable("shares", "Fields of the map", ("", "fields", *names, "ties", "nobody can", "not known"),
+                     tuple(rows),
+                     "How many depends on which fields one asks for; the map itself says where they lie.")
 
 
-def cut_table(run: CrossoverRun) -> Table:
+def cut_table(run: CrossoverRun) -> TextTable:
     """Return the table of the middle of the map."""
     mine = run.table[run.table["asked"] == "cheapest"]
     trip, budget = figures.middle(mine, "rtt_ms"), figures.middle(mine, "staleness_ms")
@@ -257,8 +257,8 @@ def cut_table(run: CrossoverRun) -> Table:
     columns = ("updates a second", "transport", "asks every", "workers", "CPU (cores)", "Mbit/s down",
                run.unit, "within costs and validation",
                "latency, mean", "latency, worst")
-    return Table("cut", f"In numbers: {clients:,.0f} clients, {trip:g} ms away, within {budget / 1000:g} s",
-                 columns, rows, "All fields stand in crossover.csv (see docs/results.md).")
+    return TextTable("cut", f"In numbers: {clients:,.0f} clients, {trip:g} ms away, within {budget / 1000:g} s",
+                     columns, rows, "All fields stand in crossover.csv (see docs/results.md).")
 
 
 def _offer(row: pd.Series[Any]) -> tuple[str, ...]:
@@ -283,7 +283,7 @@ def _end(value: float, row: pd.Series[Any]) -> str:
     return style.banded(value, row["least"], row["most"]).partition(" ")[0]
 
 
-def checks_table(run: CrossoverRun) -> Table:
+def checks_table(run: CrossoverRun) -> TextTable:
     """Return the table of the engine's figures beside the closed forms."""
     rows = tuple(
         (f"{row['rate_per_s']:g}", count(row["clients"]), f"{row['rtt_ms']:g} ms",
@@ -294,8 +294,8 @@ def checks_table(run: CrossoverRun) -> Table:
         for _, row in run.checks.iterrows())
     columns = ("updates a second", "clients", "round trip", "within", "transport", "clients of one worker",
                "CPU (cores)", "mean latency (ms)", "Mbit/s down")
-    return Table("checks", "Fields that were simulated as well", columns, rows,
-                 "For one worker: closed form / engine.")
+    return TextTable("checks", "Fields that were simulated as well", columns, rows,
+                     "For one worker: closed form / engine.")
 
 
 def _pair(row: pd.Series[Any], name: str, scale: float) -> str:

@@ -24,8 +24,8 @@ from bench.errors import RunError
 from bench.output import plain
 from bench.records.trial_record import SCHEMA_VERSION, read_json, whole_file, write_json
 from bench.report import style
-from bench.report.tables.run import Table
-from bench.scenario.parsing import told
+from bench.report.tables.run import TextTable
+from bench.scenario.parsing import value_text
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 DIGESTS = "tables.json"
@@ -33,7 +33,7 @@ DIGESTS = "tables.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class PageFigure:
     """A figure of a page: its drawing as SVG, and a caption that says how to read it."""
 
     name: str
@@ -51,13 +51,13 @@ class Sheet:
     notice: str
     """The notice that the results are simulated, with the source of the costs."""
     findings: Sequence[str]
-    glance: Sequence[Table]
-    plates: Sequence[Drawn]
-    sections: Sequence[Table]
+    glance: Sequence[TextTable]
+    plates: Sequence[PageFigure]
+    sections: Sequence[TextTable]
     caveats: Sequence[str]
 
 
-def drawn(name: str, figure: Figure, caption: str, aside: str = "") -> Drawn:
+def drawn(name: str, figure: Figure, caption: str, aside: str = "") -> PageFigure:
     """Return a figure as a page shows it, with the note `aside` along its edge.
 
     Its title is that of the figure, or of its first axes.
@@ -65,7 +65,7 @@ def drawn(name: str, figure: Figure, caption: str, aside: str = "") -> Drawn:
     if aside:
         style.aside(figure, aside)
     title = figure.get_suptitle() or figure.axes[0].get_title(loc="left")
-    return Drawn(name, title.replace("\n", " "), caption, style.svg(figure, name))
+    return PageFigure(name, title.replace("\n", " "), caption, style.svg(figure, name))
 
 
 def subtitle(manifest: Mapping[str, Any]) -> str:
@@ -130,7 +130,7 @@ def _digests(folder: Path) -> dict[str, str]:
         return {}
     digests = read_json(path).get("sha256")
     if not isinstance(digests, dict):
-        raise RunError(f"{path}: sha256: found {told(digests)}, allowed is a digest by table; "
+        raise RunError(f"{path}: sha256: found {value_text(digests)}, allowed is a digest by table; "
                        f"`tickertape simulate --resume {folder}` writes it")
     return digests
 

@@ -21,7 +21,7 @@ from bench.report.figures import storm as figures
 from bench.report.figures.storm import order
 from bench.report.pages import render
 from bench.report.pages.render import Sheet
-from bench.report.tables.run import Table
+from bench.report.tables.run import TextTable
 
 FILES = ("storm.csv", "storm_timeline.csv", "storm_map.csv", "storm_assumptions.csv")
 
@@ -226,7 +226,7 @@ def _map_findings(points: pd.DataFrame, down_s: float) -> list[str]:
     return found
 
 
-def policies_table(storms: pd.DataFrame, assumptions: pd.DataFrame | None = None) -> Table:
+def policies_table(storms: pd.DataFrame, assumptions: pd.DataFrame | None = None) -> TextTable:
     """Return a row per policy, the quickest first, with its result under other `assumptions`."""
     rows = []
     for policy in order(storms):
@@ -248,7 +248,7 @@ def policies_table(storms: pd.DataFrame, assumptions: pd.DataFrame | None = None
     note = (f"Means over {storms.groupby('policy').size().max()} seeds, of the time the median. A refusal is "
             f"taken to cost {storms['refusal_share'].iloc[0]:g} × a connection and to go first"
             f"{DROPPED * (assumptions is not None)}.")
-    return Table("policies", "Policies, for one worker", columns, tuple(rows), note)
+    return TextTable("policies", "Policies, for one worker", columns, tuple(rows), note)
 
 
 DROPPED = (
@@ -270,7 +270,7 @@ def _alternatives(assumptions: pd.DataFrame | None, policy: str) -> tuple[str, .
     return ("never" if math.isinf(late) else style.number(late), flips)
 
 
-def conditions_table(run: StormRun) -> Table:
+def conditions_table(run: StormRun) -> TextTable:
     """Return the table of what was simulated."""
     storm, given = run.manifest["scenario"]["storm"], run.storms.iloc[0]
     rows = [
@@ -286,7 +286,7 @@ def conditions_table(run: StormRun) -> Table:
         ("seeds", ", ".join(str(seed) for seed in sorted(run.storms["seed"].unique()))),
         *((f"policy {style.title(name)}", _backoff(policy)) for name, policy in storm["policies"].items()),
     ]
-    return Table("conditions", "What was simulated", ("", ""), tuple(rows), (
+    return TextTable("conditions", "What was simulated", ("", ""), tuple(rows), (
         "v = min(cap, base · 2ⁿ) after n failures; U(a, b) is drawn evenly. The first attempt is made at "
         "once, or within the window. Tables: storm.csv, storm_timeline.csv, storm_map.csv (see "
         "docs/results.md)."))

@@ -20,8 +20,8 @@ from matplotlib.ticker import LogLocator
 from bench.report import style
 from bench.report.pages import render
 from bench.report.pages.render import Sheet
-from bench.report.tables.run import Table
-from bench.stats.run.prediction import FULL, KNEE, QUANTITIES, Compared, told
+from bench.report.tables.run import TextTable
+from bench.stats.run.prediction import FULL, KNEE, QUANTITIES, ValidationRow, verdict_text
 
 HEADINGS = {
     "latency_mean_ms": "latency, mean (ms)", "latency_p50_ms": "latency, median (ms)",
@@ -51,21 +51,21 @@ CAVEATS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ValidationPage:
     """The data that the page is made from."""
 
     name: str
     """The name of the validation."""
     costs: str
     """The source of the costs, in words."""
-    rows: Sequence[Compared]
+    rows: Sequence[ValidationRow]
     reasons: Mapping[tuple[str, int, str], str]
     """The cause of each goal that was not shown to be met, by transport, clients and quantity."""
     notes: Sequence[str] = ()
     """Further notes: trials that were not VALID, searches that found nothing."""
 
 
-def page(judged: Judged) -> Sheet:
+def page(judged: ValidationPage) -> Sheet:
     """Return the page as plain data; the cells of a transport are together, those with few clients first."""
     places = _order([row.transport for row in judged.rows])
     judged = replace(judged, rows=sorted(
@@ -74,7 +74,7 @@ def page(judged: Judged) -> Sheet:
         question="How well does the simulator foresee what is measured?",
         subtitle=f"Validation {judged.name}",
         notice=f"Predicted figures are simulated, with {judged.costs}.",
-        findings=[f"Goals: {told([row.standing for row in judged.rows])}.", *_findings(judged),
+        findings=[f"Goals: {verdict_text([row.standing for row in judged.rows])}.", *_findings(judged),
                   *judged.notes],
         glance=[_goals(judged)],
         plates=[render.drawn("predicted-over-measured", predicted_over_measured(judged.rows), CAPTION)],
@@ -83,12 +83,12 @@ def page(judged: Judged) -> Sheet:
     )
 
 
-def write(folder: Path, judged: Judged) -> None:
+def write(folder: Path, judged: ValidationPage) -> None:
     """Write the page, and the figure beside it, into `folder`."""
     render.write(folder, page(judged))
 
 
-def _findings(judged: Judged) -> list[str]:
+def _findings(judged: ValidationPage) -> list[str]:
     """Return one sentence for each quantity with a goal: its largest and its median error."""
     found = []
     for quantity in (*QUANTITIES, KNEE):
@@ -102,7 +102,7 @@ def _findings(judged: Judged) -> list[str]:
             f"{style.sentence(HEADINGS[quantity.name])}: off by {style.percent(middle, signed=False)} in the "
             f"middle of {len(mine)} cells, at worst by {style.percent(worst.error)} "
             f"({style.title(worst.transport)}, {worst.clients:,} clients); "
-            f"{_goal(worst.goal)}: {told([row.standing for row in mine])}.")
+            f"{_goal(worst.goal)}: {verdict_text([row.standing for row in mine])}.")
     return found
 
 
@@ -110,7 +110,7 @@ def _goal(share: float) -> str:
     return f"goal ±{style.NARROW}{style.percent(share, 0, signed=False)}"
 
 
-def _goals(judged: Judged) -> Table:
+def _goals(judged: ValidationPage) -> TextTable:
     """Return the table of errors: a row per cell, an error and its verdict for each quantity with a goal."""
     quantities = [each.name for each in QUANTITIES if each.goal is not None]
     cells = dict.fromkeys((row.transport, row.clients) for row in judged.rows if row.quantity != KNEE.name)
@@ -120,7 +120,7 @@ def _goals(judged: Judged) -> Table:
         load = by_key[transport, clients, quantities[0]].load
         errors = [_error(by_key[transport, clients, name]) for name in quantities]
         rows.append((style.title(transport), f"{clients:,}", style.percent(load, 0, signed=False), *errors))
-    return Table(
+    return TextTable(
         "errors", "Errors, cell by cell",
         ("", "clients", "load", *(HEADINGS[name] for name in quantities)),
         tuple(rows), note=(
@@ -128,7 +128,7 @@ def _goals(judged: Judged) -> Table:
             "lies by its goal. Load: share of the time that the server was busy."))
 
 
-def _error(row: Compared) -> str:
+def _error(row: ValidationRow) -> str:
     if math.isnan(row.error):
         return "–"
     bounds = "" if math.isnan(row.interval_low) else (
@@ -137,7 +137,7 @@ def _error(row: Compared) -> str:
     return f"{style.percent(row.error)}{bounds}{verdict}"
 
 
-def _misses(judged: Judged) -> Table:
+def _misses(judged: ValidationPage) -> TextTable:
     """Return the table of the goals that were not shown to be met, and the causes."""
     rows = [
         (style.title(row.transport), f"{row.clients:,}", HEADINGS[row.quantity], style.percent(row.error),
@@ -145,23 +145,23 @@ def _misses(judged: Judged) -> Table:
          or "Nothing that was measured beside it says why.")
         for row in judged.rows if row.met in ("no", "open")
     ]
-    return Table("misses", "What was not shown to be inside, and why",
-                 ("", "clients", "", "error", "goal", "what was measured beside it"), tuple(rows))
+    return TextTable("misses", "What was not shown to be inside, and why",
+                     ("", "clients", "", "error", "goal", "what was measured beside it"), tuple(rows))
 
 
-def _full(judged: Judged) -> Table:
+def _full(judged: ValidationPage) -> TextTable:
     """Return the table of every quantity of every cell."""
     rows = [
         (style.title(row.transport), f"{row.clients:,}", HEADINGS[row.quantity], style.number(row.measured),
          style.number(row.predicted), _error(row))
         for row in judged.rows
     ]
-    return Table("all", "Everything that was predicted",
-                 ("", "clients", "", "measured", "predicted", "error"), tuple(rows),
-                 note="The same stands in validation.csv.")
+    return TextTable("all", "Everything that was predicted",
+                     ("", "clients", "", "measured", "predicted", "error"), tuple(rows),
+                     note="The same stands in validation.csv.")
 
 
-def predicted_over_measured(rows: Sequence[Compared]) -> Figure:
+def predicted_over_measured(rows: Sequence[ValidationRow]) -> Figure:
     """Draw every cell's prediction over its measurement, in four panels."""
     looks = style.looks(_order([row.transport for row in rows]))
     with style.settings():
@@ -173,7 +173,7 @@ def predicted_over_measured(rows: Sequence[Compared]) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, name: str, looks: Mapping[str, style.Look], rows: Sequence[Compared]) -> None:
+def _panel(axes: Axes, name: str, looks: Mapping[str, style.Style], rows: Sequence[ValidationRow]) -> None:
     """Draw one quantity: the diagonal, the goal around it, and the cells."""
     mine = [row for row in rows if row.measured > 0 and row.predicted > 0]
     values = [value for row in mine for value in (row.measured, row.predicted)]

@@ -10,9 +10,9 @@ from __future__ import annotations
 import pandas as pd
 
 from bench.report import style
-from bench.report.data.run import Run
+from bench.report.data.run import RunData
 from bench.report.figures.cost import KINDS, counted
-from bench.report.tables.run import Table
+from bench.report.tables.run import TextTable
 from bench.stats.trial.bytes import DIRECTIONS, PARTS
 
 WORTH_A_COLUMN = 0.001
@@ -23,7 +23,7 @@ HEADS = {CPU: "server CPU, µs a client"}
 OF_CPU = " The server's CPU is from before the first client until all had their first answer."
 
 
-def bytes_table(run: Run) -> Table:
+def bytes_table(run: RunData) -> TextTable:
     """Return the table of bytes and segments per update, by part, for each cell and direction."""
     shown = [part for part in PARTS if any(
         abs(counted(row, f"{part}_bytes_{direction}_per_update"))
@@ -40,12 +40,12 @@ def bytes_table(run: Run) -> Table:
             ))
     columns = ("clients", "transport", "", *(KINDS[part][0] for part in shown), "all bytes", "segments",
                "of them bare acks")
-    return Table("wire", "Where the bytes of an update went", columns, tuple(rows), note=(
+    return TextTable("wire", "Where the bytes of an update went", columns, tuple(rows), note=(
         "For each update that arrived, on the wire with IPv4; the parts add up to the whole. –: not measured "
         "or not to be seen from the client."))
 
 
-def connections_table(run: Run) -> Table:
+def connections_table(run: RunData) -> TextTable:
     """Return the table of the bytes, segments and CPU of one connection, for each cell that has any."""
     names = [f"{what}_{unit}_{direction}" for what in ("opening", "closing")
              for unit in ("bytes", "segments") for direction in DIRECTIONS]
@@ -54,12 +54,12 @@ def connections_table(run: Run) -> Table:
     rows = tuple((f"{row['clients']:,}", style.title(label), *(_number(row, name) for name in names))
                  for label, row in cells)
     columns = ("clients", "transport", *(HEADS.get(name, name.replace("_", " ")) for name in names))
-    return Table("connections", "What opening and closing a connection costs", columns, rows, note=(
+    return TextTable("connections", "What opening and closing a connection costs", columns, rows, note=(
         "Bytes with TCP/IP headers. Opening is TCP's handshake, and TLS's where there is one; a WebSocket's "
         "upgrade stands under HTTP headers. Closing runs from the first FIN on." + OF_CPU * (CPU in names)))
 
 
-def _cells(run: Run) -> list[tuple[str, pd.Series]]:
+def _cells(run: RunData) -> list[tuple[str, pd.Series]]:
     return [(str(row["transport"]), row) for _, row in run.summary.iterrows()]
 
 

@@ -10,25 +10,25 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bench.report import style
-from bench.report.tables.run import Table
-from bench.stats.run.capacity_plan import HOURS_A_MONTH, Need
+from bench.report.tables.run import TextTable
+from bench.stats.run.capacity_plan import HOURS_A_MONTH, RequiredResources
 
-Column = tuple[str, Callable[[Need], str]]
+Column = tuple[str, Callable[[RequiredResources], str]]
 """A heading, and the function that writes a plan's cell below it."""
 
 
-def table(plan: Sequence[Need], manifest: Mapping[str, Any]) -> Table:
+def table(plan: Sequence[RequiredResources], manifest: Mapping[str, Any]) -> TextTable:
     """Return the capacity plan as a table; a table without rows where there is no plan."""
     if not plan:
-        return Table("fleet", "Capacity plan", (), ())
+        return TextTable("fleet", "Capacity plan", (), ())
     columns = _columns(plan)
     several = len({need.clients for need in plan}) > 1
     heading = "Capacity plan" if several else f"Capacity plan for {plan[0].clients:,} clients"
     rows = tuple(tuple(told(need) for _, told in columns) for need in plan)
-    return Table("fleet", heading, tuple(head for head, _ in columns), rows, note=_note(plan, manifest))
+    return TextTable("fleet", heading, tuple(head for head, _ in columns), rows, note=_note(plan, manifest))
 
 
-def _columns(plan: Sequence[Need]) -> list[Column]:
+def _columns(plan: Sequence[RequiredResources]) -> list[Column]:
     """Return the columns that apply to these plans.
 
     Client counts are shown if there are several, the busiest stretch if the feed's rate changes, prices if
@@ -71,11 +71,11 @@ def _unit(values: Sequence[float], unit: str, thousandth: str) -> tuple[str, flo
     return (unit, 1.0) if largest >= 1 else (thousandth, 1000.0)
 
 
-def _full(need: Need) -> str:
+def _full(need: RequiredResources) -> str:
     return f"{100 * need.full_at:.0f} %"
 
 
-def _note(plan: Sequence[Need], manifest: Mapping[str, Any]) -> str:
+def _note(plan: Sequence[RequiredResources], manifest: Mapping[str, Any]) -> str:
     full = _full(plan[0])
     prices = (manifest["scenario"].get("simulation") or {}).get("prices") or {}
     told = [
@@ -115,7 +115,7 @@ def _note(plan: Sequence[Need], manifest: Mapping[str, Any]) -> str:
     return " ".join(told)
 
 
-def _when(need: Need) -> str:
+def _when(need: RequiredResources) -> str:
     """Return the stretch of the feed that the workers are planned for, in words."""
     if math.isnan(need.busiest_s):
         return "on average"
@@ -123,7 +123,7 @@ def _when(need: Need) -> str:
             "which an update is late, so that none is late for its worker's sake")
 
 
-def _workers(need: Need) -> str:
+def _workers(need: RequiredResources) -> str:
     if need.workers is None:
         return "none is enough"
     low, high = need.workers_low, need.workers_high
@@ -131,11 +131,11 @@ def _workers(need: Need) -> str:
     return f"{_least(need)}{need.workers:,}{among}"
 
 
-def _price(need: Need, price: float, low: float = math.nan, high: float = math.nan) -> str:
+def _price(need: RequiredResources, price: float, low: float = math.nan, high: float = math.nan) -> str:
     return "–" if math.isnan(price) else f"{_least(need)}{style.banded(price, low, high)}"
 
 
-def _least(need: Need) -> str:
+def _least(need: RequiredResources) -> str:
     return "at least " if need.short else ""
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 
-from bench.claims import Judged
+from bench.claims import Judgement
 from bench.report import style
-from bench.report.data.run import Run
-from bench.report.tables.run import Table
+from bench.report.data.run import RunData
+from bench.report.tables.run import TextTable
 from bench.report.text.findings import spread_text
 from bench.stats.run.intervals import FEW
 
@@ -22,7 +22,7 @@ NOTE = (
 )
 
 
-def table(run: Run) -> Table | None:
+def table(run: RunData) -> TextTable | None:
     """Return the table of verdicts on the claimed numbers; None where the scenario claims none."""
     verdicts = run.claims
     if not verdicts:
@@ -35,11 +35,11 @@ def table(run: Run) -> Table | None:
     sources = "; ".join(dict.fromkeys(each.claim.source for each in verdicts))
     left_out = dict.fromkeys(each.claim.left_out for each in verdicts if each.claim.left_out)
     columns = ("claim", "what was claimed", "stated", "ours", "unit", "verdict", "because")
-    return Table("claims", "Published claims beside these records", columns, rows,
-                 " ".join([f"Claimed by: {sources}.", *left_out, NOTE]))
+    return TextTable("claims", "Published claims beside these records", columns, rows,
+                     " ".join([f"Claimed by: {sources}.", *left_out, NOTE]))
 
 
-def ours_text(each: Judged) -> str:
+def ours_text(each: Judgement) -> str:
     """Return our number with its interval: `6.90 (6.88–6.92)`."""
     ours = each.ours
     estimate, low, high = (style.number(value) for value in (ours.estimate, ours.low, ours.high))

@@ -6,26 +6,26 @@ The speed ("pace") is the time that a fixed loop of clock readings takes, in µs
 from __future__ import annotations
 
 from bench.report import style
-from bench.report.data.run import Run
-from bench.report.tables.run import Table
-from bench.stats.run.host_speed import Pace, by_trial, pace
+from bench.report.data.run import RunData
+from bench.report.tables.run import TextTable
+from bench.stats.run.host_speed import HostSpeed, by_trial, speed
 
 ALIKE = 0.03
 """The relative difference up to which the speeds of two hosts are called alike."""
 
 
-def told(found: Pace) -> str:
+def host_speed_text(found: HostSpeed) -> str:
     """Return a host's speed in words: `58.1 µs (57.2–60.0)`."""
     median, low, high = (style.number(each) for each in (found.median_us, found.low_us, found.high_us))
     return f"{median} µs ({low}–{high})"
 
 
-def drift_sentence(run: Run) -> str:
+def drift_sentence(run: RunData) -> str:
     """Return a sentence saying that the host's speed changed during the run.
 
     Returns an empty text where it did not change, or is not known.
     """
-    found = pace(run.trials)
+    found = speed(run.trials)
     if found is None or not found.drifted:
         return ""
     slower = "slower" if found.drift > 1 else "faster"
@@ -33,9 +33,9 @@ def drift_sentence(run: Run) -> str:
             "than in the first, so figures of late and early trials differ for this alone.")
 
 
-def between(before: Run, after: Run) -> str:
+def between(before: RunData, after: RunData) -> str:
     """Return a sentence comparing the hosts of two runs by speed; an empty text where either is not known."""
-    one, other = pace(before.trials), pace(after.trials)
+    one, other = speed(before.trials), speed(after.trials)
     if one is None or other is None:
         return ""
     ratio = other.median_us / one.median_us
@@ -44,24 +44,24 @@ def between(before: Run, after: Run) -> str:
         slower = "slower" if ratio > 1 else "faster"
         verdict = (f"the host of the second run was {_apart(ratio)} {slower}, and what it measured differs "
                    "for this alone")
-    return f"host speed: a fixed spin took {told(one)} and {told(other)}: {verdict}"
+    return f"host speed: a fixed spin took {host_speed_text(one)} and {host_speed_text(other)}: {verdict}"
 
 
-def table(run: Run) -> Table:
+def table(run: RunData) -> TextTable:
     """Return the table of the host's speed, with a row for each block; of a search, for each ten steps."""
-    paces = by_trial(run.trials)
+    speeds = by_trial(run.trials)
     places = run.trials["block"]
     if run.knees is not None:
         places = (run.trials["position"] - 1) // 10 + 1
     rows = []
     for place in sorted({int(each) for each in places}):
-        found = pace(run.trials[(places == place) & paces.notna()])
+        found = speed(run.trials[(places == place) & speeds.notna()])
         if found is not None:
             rows.append((str(place), *(style.number(each) for each in
                                        (found.median_us, found.low_us, found.high_us))))
     first = "ten steps" if run.knees is not None else "block"
-    return Table("host-speed", "How fast the host was", (first, "spin (µs)", "least", "most"), tuple(rows),
-                 folded=True, note=(
+    return TextTable("host-speed", "How fast the host was", (first, "spin (µs)", "least", "most"), tuple(rows),
+                     folded=True, note=(
         "A fixed spin before and after each trial (a thousand readings of the clock); less is faster. A run "
         "whose spin took a fifth longer was made on a host that was a fifth slower."))
 

@@ -17,9 +17,9 @@ from typing import Any
 import pandas as pd
 
 from bench.report import style
-from bench.report.data.run import Run
-from bench.report.tables.run import Table
-from bench.report.text.simulated import UNCHECKED, titled, told
+from bench.report.data.run import RunData
+from bench.report.tables.run import TextTable
+from bench.report.text.simulated import UNCHECKED, conditions_text, titled
 from bench.stats.run import prediction, prediction_band
 
 NAMES = {
@@ -32,7 +32,7 @@ MAIN = {name: NAMES[name] for name in ("latency_p50_ms", "bytes_per_update", "se
 """The quantities that a capacity plan depends on."""
 
 
-def how_far(run: Run) -> Table:
+def how_far(run: RunData) -> TextTable:
     """Return the accuracy of the model for each transport and quantity.
 
     Each row says where the model was checked, the errors found there, and whether this run is within that
@@ -42,7 +42,7 @@ def how_far(run: Run) -> Table:
                "goal", "where they lie", "each worker here", "this run is")
     heading = "How far to believe it, figure by figure"
     if run.validation is None or not run.simulated:
-        return Table("how-far-each", heading, columns, (), UNCHECKED)
+        return TextTable("how-far-each", heading, columns, (), UNCHECKED)
     rows = []
     for label in run.transports:
         mine, here = checked(run, label), _here(run, label)
@@ -50,7 +50,7 @@ def how_far(run: Run) -> Table:
             known = mine[mine["quantity"] == quantity].dropna(subset=["error"])
             if len(known):
                 rows.append((style.title(label), name, *_row(known, *here)))
-    return Table("how-far-each", heading, columns, tuple(rows), folded=True, note=(
+    return TextTable("how-far-each", heading, columns, tuple(rows), folded=True, note=(
         "Error: predicted over measured, less 1, in the cells that the model was checked in (tickertape "
         "validate). Where they lie: by their goal, with proof where all of the interval does, else by the "
         "point estimate. Load: CPU of a worker, as a share of a core. Within: this run's workers are no "
@@ -59,7 +59,7 @@ def how_far(run: Run) -> Table:
         "worse. Near and above a full core only the knee is predicted."))
 
 
-def in_short(run: Run) -> Table:
+def in_short(run: RunData) -> TextTable:
     """Return the accuracy of the model in one row per transport.
 
     Each row has the largest error of each figure, and whether the model was checked with workers as busy.
@@ -76,14 +76,14 @@ def in_short(run: Run) -> Table:
                 cells = known[known["quantity"] == quantity]
                 worst.append(_row(cells, *_here(run, label))[2] if len(cells) else "–")
             rows.append((style.title(label), *spans[:2], *worst, spans[-2], spans[-1].partition(":")[0]))
-    return Table("how-far", "How far to believe it", columns, tuple(rows), UNCHECKED if not rows else (
+    return TextTable("how-far", "How far to believe it", columns, tuple(rows), UNCHECKED if not rows else (
         "Error: predicted over measured, less 1, where it was largest among the cells that the model was "
         "checked in (tickertape validate). Load: CPU of a worker, as a share of a core. Within: this run's "
         "workers are no busier and have no more clients, so about as far off; beyond: as far off, or worse. "
         "Figure by figure, with goals and bands, further below."))
 
 
-def checked(run: Run, label: str) -> pd.DataFrame:
+def checked(run: RunData, label: str) -> pd.DataFrame:
     """Return the rows of the validation that apply to a transport of this run."""
     assert run.validation is not None, "a run whose model was checked"
     kind = str(run.manifest.get("subjects", {}).get(label, {}).get("transport", label))
@@ -128,7 +128,7 @@ def _verdicts(goals: pd.DataFrame) -> str:
     return ", ".join(f"{found.count(word)} {word}" for word in prediction.STANDINGS if word in found)
 
 
-def _here(run: Run, label: str) -> tuple[float, float]:
+def _here(run: RunData, label: str) -> tuple[float, float]:
     """Return a worker's clients and load (as a share of a core) at the transport's largest client count.
 
     NaN for both where the transport has no valid trial.
@@ -148,14 +148,14 @@ def _span(ends: list[str]) -> str:
     return ends[0] if ends[0] == ends[1] else f"{ends[0]}–{ends[1]}"
 
 
-def costs_table(manifest: Mapping[str, Any]) -> Table:
+def costs_table(manifest: Mapping[str, Any]) -> TextTable:
     """Return the table of the costs that a run was simulated with, by kind of server."""
     costs: Any = manifest.get("costs")
     costs = costs if isinstance(costs, Mapping) else {}
     columns = ("", *(f"{name} (µs)" for name in WORK.values()), "idle (ms/s)", "idle connection (µs/s)")
-    return Table("costs", "What the servers' work costs", columns,
-                 tuple(_kind(each) for each in costs.get("by_kind", ())), folded=True, note=(
-        f"{style.sentence(told(manifest))}; file {costs.get('file', '–')}. CPU time of a worker. "
+    return TextTable("costs", "What the servers' work costs", columns,
+                     tuple(_kind(each) for each in costs.get("by_kind", ())), folded=True, note=(
+        f"{style.sentence(conditions_text(manifest))}; file {costs.get('file', '–')}. CPU time of a worker. "
         "Request and answer together are what an exchange costs."))
 
 
@@ -173,6 +173,6 @@ def _kind(each: Mapping[str, Any]) -> tuple[str, ...]:
     return (name, *(style.number(value) for value in (*scaled, *idle)))
 
 
-def marked(table: Table, run: Run) -> Table:
+def marked(table: TextTable, run: RunData) -> TextTable:
     """Return a table whose heading says that its figures are simulated, if the run is."""
     return replace(table, heading=titled(table.heading)) if run.simulated else table

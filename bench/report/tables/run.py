@@ -17,12 +17,12 @@ import pandas as pd
 from bench.report import style
 from bench.report.data import measured_forms
 from bench.report.data.noise_floor import floors
-from bench.report.data.run import Run, shown_clients
+from bench.report.data.run import RunData, shown_clients
 from bench.report.text import forms
 from bench.report.text.findings import (
     KERNEL,
     MEMORY,
-    Question,
+    ComparedFigure,
     amount_text,
     cell_text,
     effect_text,
@@ -55,7 +55,7 @@ CAVEATS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TextTable:
     """A table of texts under a heading; `note` says how to read it."""
 
     name: str
@@ -67,7 +67,7 @@ class Table:
     """True if the page shows only the heading at first."""
 
 
-def subtitle(run: Run) -> str:
+def subtitle(run: RunData) -> str:
     """Return the run's name, its scenario and its processor, in words."""
     manifest = run.manifest
     parts = [f"Run {manifest.get('run', run.folder.name)}"]
@@ -77,7 +77,7 @@ def subtitle(run: Run) -> str:
     return ", ".join(parts) + (f", on {cpu}" if cpu else "")
 
 
-def verdict_line(run: Run) -> str:
+def verdict_line(run: RunData) -> str:
     """Return a sentence with the number of trials and of each verdict."""
     counts = run.trials["verdict"].value_counts()
     made = len(run.trials.groupby(["block", "position"]))
@@ -90,7 +90,7 @@ def verdict_line(run: Run) -> str:
     return f"{len(run.trials)} trials{unfinished}: {', '.join(parts)}.{again}{_ending(run)}"
 
 
-def _ending(run: Run) -> str:
+def _ending(run: RunData) -> str:
     """Return the sentence on the end of a run that goes on until its intervals are narrow.
 
     An empty text where the scenario has no such rule.
@@ -108,7 +108,7 @@ def _ending(run: Run) -> str:
             f"{found.clients:,} clients {worst}.")
 
 
-def glance(run: Run) -> Table:
+def glance(run: RunData) -> TextTable:
     """Return the table of the headline figures at one client count, a row per transport."""
     clients = shown_clients(run)
     cells = list(_cells(run, clients))
@@ -137,12 +137,12 @@ def glance(run: Run) -> Table:
         note += (f" Each further client: how much more memory {run.clients[-1]:,} clients take than "
                  f"{run.clients[0]:,}, for each between; memory a client also holds its share of what the "
                  "server takes once and of its tape.")
-    return Table("glance", f"At {clients:,} clients", columns, tuple(rows), note=(
+    return TextTable("glance", f"At {clients:,} clients", columns, tuple(rows), note=(
         f"{note} In brackets: 95 % interval between trials; of up to three, their own figures. "
         "–: not measured, or too few updates to say."))
 
 
-def _questions(run: Run) -> list[Question]:
+def _questions(run: RunData) -> list[ComparedFigure]:
     """Return the questions asked of each cell, without those that a simulated run can't answer."""
     return [each for each in questions(run) if not (run.simulated and each is MEMORY)]
 
@@ -160,7 +160,7 @@ def _kernel(row: pd.Series) -> str:
     return f"≤ {text}" if bound and text[0].isdigit() else text
 
 
-def sections(run: Run) -> list[Table]:
+def sections(run: RunData) -> list[TextTable]:
     """Return all further tables that have rows, in the order of the page."""
     return [each for each in (
         _cells_table(run), _fates(run), _closed_forms(run), _floors(run), _comparisons(run), _not_valid(run),
@@ -168,7 +168,7 @@ def sections(run: Run) -> list[Table]:
     ) if each.rows]
 
 
-def background(run: Run) -> list[Table]:
+def background(run: RunData) -> list[TextTable]:
     """Return the tables that any run may have: what was not checked, and the conditions of the run."""
     return [each for each in (
         _not_assessed(run),
@@ -181,7 +181,7 @@ def background(run: Run) -> list[Table]:
     ) if each.rows]
 
 
-def _cells(run: Run, clients: int) -> Iterator[tuple[str, pd.Series]]:
+def _cells(run: RunData, clients: int) -> Iterator[tuple[str, pd.Series]]:
     for _, row in run.summary.iterrows():
         if row["clients"] == clients:
             yield str(row["transport"]), row
@@ -200,7 +200,7 @@ def _share(row: pd.Series, fate: str) -> str:
     return f"{min(99.999, max(0.001, 100 * count / due)):.3f} %"
 
 
-def _cells_table(run: Run) -> Table:
+def _cells_table(run: RunData) -> TextTable:
     rows = []
     for clients in run.clients:
         for label, row in _cells(run, clients):
@@ -209,10 +209,10 @@ def _cells_table(run: Run) -> Table:
             rows.append((f"{clients:,}", style.title(label), trials, _basis(row)[1], *figures))
     headings = (question.heading for question in _questions(run))
     columns = ("clients", "transport", "valid trials", "ticks", *headings)
-    return Table("cells", "Every cell", columns, tuple(rows), note="More columns are in summary.csv.")
+    return TextTable("cells", "Every cell", columns, tuple(rows), note="More columns are in summary.csv.")
 
 
-def _fates(run: Run) -> Table:
+def _fates(run: RunData) -> TextTable:
     names = ("updates_due", *FATES, "duplicate")
     rows = []
     for clients in run.clients:
@@ -224,21 +224,21 @@ def _fates(run: Run) -> Table:
     if not math.isnan(late_after):
         note += f" Late is after {late_after:g} s, lost after twice that."
     columns = ("clients", "transport", "due", *names[1:])
-    return Table("fates", "What became of every update", columns, tuple(rows), note)
+    return TextTable("fates", "What became of every update", columns, tuple(rows), note)
 
 
-def _closed_forms(run: Run) -> Table:
+def _closed_forms(run: RunData) -> TextTable:
     rows = tuple(
         (forms.NOUNS[each.figure][0], f"{each.clients:,}", style.title(each.transport), *forms.words(each))
-        for each in forms.foreseen(run)
+        for each in forms.predicted(run)
     )
     found = "simulated" if run.simulated else "measured"
     columns = ("figure", "clients", "transport", found, "closed form", "difference")
-    return Table("closed-forms", f"{style.sentence(found)} against the closed forms", columns, rows,
-                 note=_about_forms(run, found), folded=run.closed_forms is not None)
+    return TextTable("closed-forms", f"{style.sentence(found)} against the closed forms", columns, rows,
+                     note=_about_forms(run, found), folded=run.closed_forms is not None)
 
 
-def _about_forms(run: Run, found: str) -> str:
+def _about_forms(run: RunData, found: str) -> str:
     """Return the note on how to read the closed forms."""
     schedule = run.manifest["scenario"]["feed"].get("schedule")
     feed = ("Ticks are taken as a Poisson process, which this feed is." if measured_forms.poisson(run) else
@@ -257,7 +257,7 @@ def _about_forms(run: Run, found: str) -> str:
             f"forms leave these out. {age}.")
 
 
-def _floors(run: Run) -> Table:
+def _floors(run: RunData) -> TextTable:
     """Return the table of the apparent differences of a server from itself, where the run holds it twice."""
     rows = []
     for question in questions(run):
@@ -268,14 +268,14 @@ def _floors(run: Run) -> Table:
             rows.append((question.noun, f"{each.clients:,}", style.title(each.mine), has,
                          separable_text(each, question), least))
     columns = ("figure", "clients", "the same server", "has", "verdict", "smallest claimable difference")
-    return Table("claimable", "What this machine can claim", columns, tuple(rows), note=(
+    return TextTable("claimable", "What this machine can claim", columns, tuple(rows), note=(
         "Two names of one server, with the same options: what they differ by is chance. The smallest "
         "difference that can be claimed is the bound of their 95 % interval that lies farther from none; "
         "smaller effects between others are called not claimable. Of twenty such comparisons one is "
         "separable by chance before Holm's correction."))
 
 
-def _comparisons(run: Run) -> Table:
+def _comparisons(run: RunData) -> TextTable:
     rows = []
     asked = questions(run)
     below = floors(run, (question.column for question in asked))
@@ -285,11 +285,11 @@ def _comparisons(run: Run) -> Table:
             verdict = separable_text(each, question, below)
             rows.append((question.noun, f"{each.clients:,}", style.title(each.mine), has, verdict))
     columns = ("figure", "clients", "transport", "has", "verdict")
-    return Table("comparisons", "All comparisons", columns, tuple(rows), folded=True, note=(
+    return TextTable("comparisons", "All comparisons", columns, tuple(rows), folded=True, note=(
         "A ratio is the geometric mean of the blocks' ratios; the cells' bytes are arithmetic means."))
 
 
-def _not_valid(run: Run) -> Table:
+def _not_valid(run: RunData) -> TextTable:
     bad = run.trials[run.trials["verdict"] != "VALID"]
     good = {(row["block"], row["position"]): str(row["trial"]) for _, row in run.valid.iterrows()}
     rows = tuple(
@@ -297,19 +297,19 @@ def _not_valid(run: Run) -> Table:
          str(row["reasons"])) for _, row in bad.iterrows()
     )
     columns = ("trial", "verdict", "replaced by", "why")
-    return Table("not-valid", "Trials that are in no figure", columns, rows)
+    return TextTable("not-valid", "Trials that are in no figure", columns, rows)
 
 
-def _not_assessed(run: Run) -> Table:
+def _not_assessed(run: RunData) -> TextTable:
     names = sorted({name for words in run.trials["not_assessed"] for name in str(words).split()})
     rows = tuple(
         (name, str(sum(name in str(words).split() for words in run.trials["not_assessed"]))) for name in names
     )
-    return Table("not-assessed", "Checks that had nothing to look at", ("check", "trials"), rows, folded=True,
-                 note="What they need was not measured here; see docs/results.md.")
+    return TextTable("not-assessed", "Checks that had nothing to look at", ("check", "trials"), rows, folded=True,
+                     note="What they need was not measured here; see docs/results.md.")
 
 
-def _resumed(run: Run) -> Table:
+def _resumed(run: RunData) -> TextTable:
     """Return the table of the times at which an interrupted run was resumed, and of the differences found
     then.
 
@@ -320,12 +320,12 @@ def _resumed(run: Run) -> Table:
         for one in each.get("differences") or [{"what": "nothing", "found": "–"}]:
             rows.append((str(each.get("at", "–")), str(one.get("what")), str(one.get("found"))))
     columns = ("resumed at", "differed", "from then on")
-    return Table("resumed", "Interrupted and resumed", columns, tuple(rows), note=(
+    return TextTable("resumed", "Interrupted and resumed", columns, tuple(rows), note=(
         "Trials from before and after a difference are not alike; the tables below say what the run began "
         "with."))
 
 
-def _asked(run: Run) -> dict[str, Any]:
+def _asked(run: RunData) -> dict[str, Any]:
     """Return the scenario without the fields that its schedule does not use."""
     scenario = dict(run.manifest["scenario"])
     feed = dict(scenario["feed"])
@@ -339,9 +339,9 @@ def _asked(run: Run) -> dict[str, Any]:
     return {**scenario, "feed": feed}
 
 
-def _pairs(name: str, heading: str, data: Mapping[str, Any]) -> Table:
+def _pairs(name: str, heading: str, data: Mapping[str, Any]) -> TextTable:
     """Return a table of (dotted name, value)."""
-    return Table(name, heading, ("", ""), tuple(_flat(data)), folded=True)
+    return TextTable(name, heading, ("", ""), tuple(_flat(data)), folded=True)
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

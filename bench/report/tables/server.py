@@ -11,8 +11,8 @@ from collections.abc import Callable
 import pandas as pd
 
 from bench.report import style
-from bench.report.data.run import Run
-from bench.report.tables.run import Table
+from bench.report.data.run import RunData
+from bench.report.tables.run import TextTable
 from bench.report.text.findings import spread_text
 from bench.stats.run.intervals import FEW, Interval
 from bench.stats.run.summary import bounds, few_values
@@ -23,20 +23,20 @@ PLAIN, ABOVE = "server_cpu_us_per_update", "server_cpu_above_idle_us_per_update"
 
 
 def _with_interval(figure: str) -> Callable[[pd.Series], str]:
-    def told(row: pd.Series) -> str:
+    def text(row: pd.Series) -> str:
         low, high = (float(row[name]) for name in bounds(figure))
         found = Interval(float(row[figure]), low, high, int(row["valid_trials"]), few_values(row, figure))
         spread = spread_text(found) if found.count <= FEW else (
             "" if math.isnan(low) else f" ({style.number(low)} to {style.number(high)})")
         return f"{style.number(float(row[figure]))}{spread}"
-    return told
+    return text
 
 
 def _plain(figure: str, scale: float = 1.0) -> Callable[[pd.Series], str]:
-    def told(row: pd.Series) -> str:
+    def text(row: pd.Series) -> str:
         value = float(row[figure]) / scale
         return f"< {LEAST:g}" if 0 < value < LEAST else style.number(value)
-    return told
+    return text
 
 
 def _split(row: pd.Series) -> str:
@@ -64,15 +64,15 @@ FIGURES: tuple[tuple[str, Callable[[pd.Series], str], str], ...] = (
 """The columns: heading, function from a row of `summary.csv` to the cell's text, and how to read it."""
 
 
-def table(run: Run) -> Table:
+def table(run: RunData) -> TextTable:
     """Return a row for each cell that has a server's figures, without the columns that are empty in all of
     them."""
     cells = [row for _, row in run.summary.sort_values("clients", kind="stable").iterrows()
              if not math.isnan(float(row["server_cpu_cores"]))]
     shown = [each for each in FIGURES if any(each[1](row) != "–" for row in cells)]
     rows = tuple(
-        (f"{row['clients']:,}", style.title(str(row["transport"])), *(told(row) for _, told, _ in shown))
+        (f"{row['clients']:,}", style.title(str(row["transport"])), *(text(row) for _, text, _ in shown))
         for row in cells)
     columns = ("clients", "transport", *(heading for heading, *_ in shown))
     note = " ".join(dict.fromkeys(each for *_, each in shown if each))
-    return Table("server", "What the server pays", columns, rows, note)
+    return TextTable("server", "What the server pays", columns, rows, note)

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.report import style
-from bench.report.data.noise_floor import Floor, floor_under, floors, twins
-from bench.report.data.run import Run, shown_clients
+from bench.report.data.noise_floor import NoiseFloor, floor_under, floors, resimulated
+from bench.report.data.run import RunData, shown_clients
 from bench.report.text import forms
 from bench.stats.run.comparison import Comparison, comparisons
 from bench.stats.run.intervals import FEW, Interval
@@ -27,7 +27,7 @@ from bench.stats.run.summary import bounds, few_values
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ComparedFigure:
     """A figure that the report compares at a glance."""
 
     column: str
@@ -41,30 +41,30 @@ class Question:
     """The size of one `unit` in the column's own unit."""
 
 
-MEMORY = Question(
+MEMORY = ComparedFigure(
     "server_rss_bytes_per_client", "memory a client", "server memory for each client", "kB", 1000)
 QUESTIONS = (
-    Question("latency_p50_ms", "median latency", "median latency", "ms"),
-    Question("latency_p99_ms", "p99 latency", "99th percentile of latency", "ms"),
-    Question("age_excess_mean_ms", "excess age", "excess age", "ms"),
-    Question("bytes_down_per_update", "bytes down", "bytes down for each update", "B"),
-    Question("bytes_up_per_update", "bytes up", "bytes up for each update", "B"),
-    Question("server_cpu_us_per_update", "server CPU", "server CPU for each update", "µs"),
+    ComparedFigure("latency_p50_ms", "median latency", "median latency", "ms"),
+    ComparedFigure("latency_p99_ms", "p99 latency", "99th percentile of latency", "ms"),
+    ComparedFigure("age_excess_mean_ms", "excess age", "excess age", "ms"),
+    ComparedFigure("bytes_down_per_update", "bytes down", "bytes down for each update", "B"),
+    ComparedFigure("bytes_up_per_update", "bytes up", "bytes up for each update", "B"),
+    ComparedFigure("server_cpu_us_per_update", "server CPU", "server CPU for each update", "µs"),
     MEMORY,
 )
 
 
 TAIL = {
     "p99": QUESTIONS[1],
-    "p95": Question("latency_p95_ms", "p95 latency", "95th percentile of latency", "ms"),
-    "p90": Question("latency_p90_ms", "p90 latency", "90th percentile of latency", "ms"),
+    "p95": ComparedFigure("latency_p95_ms", "p95 latency", "95th percentile of latency", "ms"),
+    "p90": ComparedFigure("latency_p90_ms", "p90 latency", "90th percentile of latency", "ms"),
 }
 """The percentiles that the second question may be about, the highest first."""
 KERNEL = {
-    "latency_p90_ms": Question("kernel_latency_p90_ms", "kernel p90", "kernel's 90th percentile", "ms"),
-    "latency_p95_ms": Question("kernel_latency_p95_ms", "kernel p95", "kernel's 95th percentile", "ms"),
-    "latency_p50_ms": Question("kernel_latency_p50_ms", "kernel median", "kernel's median latency", "ms"),
-    "latency_p99_ms": Question("kernel_latency_p99_ms", "kernel p99", "kernel's 99th percentile", "ms"),
+    "latency_p90_ms": ComparedFigure("kernel_latency_p90_ms", "kernel p90", "kernel's 90th percentile", "ms"),
+    "latency_p95_ms": ComparedFigure("kernel_latency_p95_ms", "kernel p95", "kernel's 95th percentile", "ms"),
+    "latency_p50_ms": ComparedFigure("kernel_latency_p50_ms", "kernel median", "kernel's median latency", "ms"),
+    "latency_p99_ms": ComparedFigure("kernel_latency_p99_ms", "kernel p99", "kernel's 99th percentile", "ms"),
 }
 """For each latency at the application, the latency at the client's kernel, without the client's own queue."""
 KERNEL_DIFFERS = 1.1
@@ -75,7 +75,7 @@ KERNEL_DIFFERS = 1.1
 class Finding:
     """The answer to one question: a lead, and one sentence for each other transport."""
 
-    question: Question
+    question: ComparedFigure
     lead: str
     rest: tuple[str, ...]
     apart: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ class Finding:
         return " ".join((self.lead, *self.apart))
 
 
-def questions(run: Run) -> tuple[Question, ...]:
+def questions(run: RunData) -> tuple[ComparedFigure, ...]:
     """Return the questions asked of a run: `QUESTIONS`, with a percentile that every transport has.
 
     The 99th percentile is replaced by the highest one that is known well enough of every transport, and is
@@ -100,7 +100,7 @@ def questions(run: Run) -> tuple[Question, ...]:
     return tuple(tail if each is TAIL["p99"] else each for each in QUESTIONS)
 
 
-def cell_text(row: pd.Series, question: Question) -> str:
+def cell_text(row: pd.Series, question: ComparedFigure) -> str:
     """Return a figure of a cell, as `interval_text` writes it.
 
     Where a percentile is not known well enough, the highest one that is known is returned with its name, e.g.
@@ -115,7 +115,7 @@ def cell_text(row: pd.Series, question: Question) -> str:
     return interval_text(row, question)
 
 
-def findings(run: Run) -> list[Finding]:
+def findings(run: RunData) -> list[Finding]:
     """Return one finding for each question that at least one transport has a figure for."""
     clients = shown_clients(run)
     found = []
@@ -138,12 +138,12 @@ def findings(run: Run) -> list[Finding]:
                         + _kernel_text(pairs[pair], by_kernel.get(pair)))
         silent = (_nothing_arrived(run, label, clients) for label in here if label not in cells)
         lead = _lead(cells, ranked, pairs, question, below)
-        far = (forms.told_apart(each) for each in forms.apart(run, question.column, clients))
+        far = (forms.separated_text(each) for each in forms.apart(run, question.column, clients))
         found.append(Finding(question, lead, (*rest, *filter(None, silent)), tuple(far)))
     return found
 
 
-def _pairs(run: Run, column: str, clients: int) -> dict[frozenset[str], Comparison]:
+def _pairs(run: RunData, column: str, clients: int) -> dict[frozenset[str], Comparison]:
     """Return the comparisons of a figure at one client count, by the two labels compared."""
     return {
         frozenset((each.mine, each.theirs)): each
@@ -151,7 +151,7 @@ def _pairs(run: Run, column: str, clients: int) -> dict[frozenset[str], Comparis
     }
 
 
-def _nothing_arrived(run: Run, label: str, clients: int) -> str:
+def _nothing_arrived(run: RunData, label: str, clients: int) -> str:
     """Return a sentence where a transport has no figure because nothing arrived; else an empty text."""
     cell = run.valid[(run.valid["transport"] == label) & (run.valid["clients"] == clients)]
     silent = int((cell["arrivals"] == 0).sum())
@@ -177,7 +177,7 @@ def _kernel_text(comparison: Comparison, by_kernel: Comparison | None) -> str:
 
 
 def _lead(cells: Mapping[str, pd.Series], ranked: Sequence[str],
-          pairs: Mapping[frozenset[str], Comparison], question: Question, below: Sequence[Floor]) -> str:
+          pairs: Mapping[frozenset[str], Comparison], question: ComparedFigure, below: Sequence[NoiseFloor]) -> str:
     """Return the sentence on the lowest figure; it names no winner where several can't be told apart."""
     best = ranked[0]
     value = interval_text(cells[best], question)
@@ -197,12 +197,12 @@ def _lead(cells: Mapping[str, pd.Series], ranked: Sequence[str],
     return f"Lowest {question.noun}: {verdict} ({names[0]} has {value})."
 
 
-def _claimable(comparison: Comparison, below: Sequence[Floor]) -> bool:
+def _claimable(comparison: Comparison, below: Sequence[NoiseFloor]) -> bool:
     return comparison.effect.separable and floor_under(comparison, below) is None
 
 
-def _sentence(comparison: Comparison, cells: Mapping[str, pd.Series], question: Question,
-              below: Sequence[Floor]) -> str:
+def _sentence(comparison: Comparison, cells: Mapping[str, pd.Series], question: ComparedFigure,
+              below: Sequence[NoiseFloor]) -> str:
     """Return the sentence on how much more one transport has than the best."""
     mine, theirs = style.title(comparison.mine), style.title(comparison.theirs)
     cell = cells[comparison.mine]
@@ -211,13 +211,13 @@ def _sentence(comparison: Comparison, cells: Mapping[str, pd.Series], question: 
     return f"{mine} has {effect}: {interval_text(cell, question)}; {verdict}."
 
 
-def _lost_text(cell: pd.Series, question: Question) -> str:
+def _lost_text(cell: pd.Series, question: ComparedFigure) -> str:
     """Return a sentence saying that a figure is lost, and how many updates were lost."""
     return (f"{style.title(str(cell['transport']))}'s {question.noun} is lost: {cell['lost']:,} of "
             f"{cell['updates_due']:,} updates never arrived.")
 
 
-def effect_text(comparison: Comparison, question: Question, theirs: str) -> str:
+def effect_text(comparison: Comparison, question: ComparedFigure, theirs: str) -> str:
     """Return the effect with its interval: `1.31 (1.20–1.42) times WebSocket's`."""
     if comparison.effect.kind == "lost":
         return "a figure that is lost"
@@ -230,20 +230,20 @@ def effect_text(comparison: Comparison, question: Question, theirs: str) -> str:
     return f"{estimate} {question.unit}{spread} more than {theirs}"
 
 
-def floor_text(floor: Floor, question: Question) -> str:
+def floor_text(floor: NoiseFloor, question: ComparedFigure) -> str:
     """Return the smallest difference that can be claimed: `8.2 %`, or an amount with its unit."""
     if floor.comparison.effect.kind == "ratio":
         return f"{style.number(100 * (floor.size - 1))} %"
     return f"{style.number(floor.size / question.scale)} {question.unit}"
 
 
-def floor_sentences(run: Run) -> list[str]:
+def floor_sentences(run: RunData) -> list[str]:
     """Return the smallest claimable differences, a sentence for each client count and pair of names of one
     server."""
     sentences = []
     named = {question.column: question for question in questions(run)}
     found = floors(run, named)
-    for one, other in twins(run):
+    for one, other in resimulated(run):
         for clients in run.clients:
             told = [
                 f"{named[each.comparison.figure].noun} {floor_text(each, named[each.comparison.figure])}"
@@ -258,7 +258,7 @@ def floor_sentences(run: Run) -> list[str]:
     return sentences
 
 
-def separable_text(comparison: Comparison, question: Question, below: Sequence[Floor] = ()) -> str:
+def separable_text(comparison: Comparison, question: ComparedFigure, below: Sequence[NoiseFloor] = ()) -> str:
     """Return the verdict on a comparison: separable or not, with its corrected probability.
 
     It adds where the difference is too small to be claimed on this machine.
@@ -277,14 +277,14 @@ def separable_text(comparison: Comparison, question: Question, below: Sequence[F
             f"{floor_text(floor, question)}")
 
 
-def interval_text(row: pd.Series, question: Question) -> str:
+def interval_text(row: pd.Series, question: ComparedFigure) -> str:
     """Return a cell's figure with interval and unit: `0.95 ms (0.92–0.99)`; a dash where it has none."""
     low, high = (float(row[name]) for name in bounds(question.column))
     count, values = int(row["valid_trials"]), few_values(row, question.column)
     return amount_text(Interval(float(row[question.column]), low, high, count, values), question)
 
 
-def amount_text(found: Interval, question: Question) -> str:
+def amount_text(found: Interval, question: ComparedFigure) -> str:
     """Return any value of a question's column with its interval and unit, as `interval_text` does."""
     value = found.estimate
     if not math.isfinite(value):

@@ -20,8 +20,8 @@ import pandas as pd
 
 from bench.report import style
 from bench.report.data import measured_forms
-from bench.report.data.measured_forms import Foreseen
-from bench.report.data.run import Run
+from bench.report.data.measured_forms import Predicted
+from bench.report.data.run import RunData
 
 NOUNS = {
     "latency_mean_ms": ("mean latency", " ms"), "age_mean_ms": ("mean age", " ms"),
@@ -40,10 +40,10 @@ APART = 0.2
 
 
 @lru_cache(maxsize=4)
-def foreseen(run: Run) -> list[Foreseen]:
+def predicted(run: RunData) -> list[Predicted]:
     """Return each figure of each cell, with its closed form, by figure and transport."""
     if run.closed_forms is None:
-        return measured_forms.foreseen(run)
+        return measured_forms.predicted(run)
     known, found = _by_cell(run), []
     for figure in NOUNS:
         for _, cell in cells(run).iterrows():
@@ -53,11 +53,11 @@ def foreseen(run: Run) -> list[Foreseen]:
                 form = known.get((label, clients, "age_excess_mean_ms"), math.nan) + (
                     value - cell["age_excess_mean_ms"])
             if math.isfinite(form) and not pd.isna(value) and math.isfinite(value):
-                found.append(Foreseen(label, clients, figure, float(form), float(value)))
+                found.append(Predicted(label, clients, figure, float(form), float(value)))
     return found
 
 
-def apart(run: Run, figure: str, clients: int) -> list[Foreseen]:
+def apart(run: RunData, figure: str, clients: int) -> list[Predicted]:
     """Return the cells of a client count whose figure is far from a closed form that holds for it.
 
     The forms of a measured run take the way to the client from its push transport. An exchange over HTTP
@@ -65,11 +65,11 @@ def apart(run: Run, figure: str, clients: int) -> list[Foreseen]:
     """
     push_ms = measured_forms.push_delay_ms(run, clients) if run.closed_forms is None else 0.0
     least_ms = HOLDS_FROM * push_ms
-    return [each for each in foreseen(run) if (each.figure, each.clients) == (figure, clients)
-            and each.foreseen > least_ms and abs(each.off) > APART]
+    return [each for each in predicted(run) if (each.figure, each.clients) == (figure, clients)
+            and each.predicted > least_ms and abs(each.off) > APART]
 
 
-def told_apart(each: Foreseen) -> str:
+def separated_text(each: Predicted) -> str:
     """Return a sentence on the distance of a figure from its closed form.
 
     Example: `Short polling's mean excess age is 59 % below its closed form, 2,540 ms.`
@@ -80,7 +80,7 @@ def told_apart(each: Foreseen) -> str:
             f"{100 * abs(each.off):.0f} % {side} its closed form, {form}.")
 
 
-def cells(run: Run) -> pd.DataFrame:
+def cells(run: RunData) -> pd.DataFrame:
     """Return the rows of a simulated run's summary, with three more columns.
 
     `missed_share` is computed from the fates; `sockets` and `server_load` are from the capacity plan.
@@ -94,7 +94,7 @@ def cells(run: Run) -> pd.DataFrame:
     return whole.merge(plan, on=["transport", "clients"], how="left")
 
 
-def load_curve(run: Run, label: str) -> pd.DataFrame:
+def load_curve(run: RunData, label: str) -> pd.DataFrame:
     """Return `clients, value`: a worker's load by its closed form, over all client counts of the table."""
     assert run.closed_forms is not None, "a run without closed forms"
     rows = run.closed_forms
@@ -102,7 +102,7 @@ def load_curve(run: Run, label: str) -> pd.DataFrame:
     return mine[["clients", "value"]].sort_values("clients")
 
 
-def full(run: Run, label: str, quantity: str = "clients_max") -> float:
+def full(run: RunData, label: str, quantity: str = "clients_max") -> float:
     """Return the clients, or ticks per second, at which a transport's workers are full; NaN where it is not
     known."""
     if run.closed_forms is None:
@@ -112,22 +112,22 @@ def full(run: Run, label: str, quantity: str = "clients_max") -> float:
     return float(mine["value"].iloc[0]) if len(mine) else math.nan
 
 
-def words(each: Foreseen) -> tuple[str, str, str]:
+def words(each: Predicted) -> tuple[str, str, str]:
     """Return the figure that was found, its closed form, and their difference, in words.
 
     The difference is relative; between two shares it is in percentage points.
     """
     _, unit = NOUNS[each.figure]
     scale = 100 if "%" in unit else 1
-    found, form = (style.number(round(scale * value, 6)) + unit for value in (each.measured, each.foreseen))
+    found, form = (style.number(round(scale * value, 6)) + unit for value in (each.measured, each.predicted))
     if unit == " %":
-        differs = f"{100 * (each.measured - each.foreseen):+.1f} points"
+        differs = f"{100 * (each.measured - each.predicted):+.1f} points"
     else:
-        differs = f"{100 * each.off:+.1f} %" if each.foreseen else "–"
+        differs = f"{100 * each.off:+.1f} %" if each.predicted else "–"
     return found, form, differs.replace("-", "−")
 
 
-def _by_cell(run: Run) -> dict[tuple[str, int, str], float]:
+def _by_cell(run: RunData) -> dict[tuple[str, int, str], float]:
     assert run.closed_forms is not None, "a run without closed forms"
     rows = run.closed_forms.dropna(subset=["clients"])
     return {(str(row["transport"]), int(row["clients"]), str(row["quantity"])): float(row["value"])

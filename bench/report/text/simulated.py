@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.report import style
-from bench.report.data.run import Run
+from bench.report.data.run import RunData
 
 UNCHECKED = "The model was not validated on this host (tickertape validate does that)."
 OF_THE_NETWORK = ("latency", "age")
@@ -64,20 +64,20 @@ FORMS_OF_A_PUSH = "Dashed: closed forms of polling, where there are any. "
 """The caption of closed forms in a run without a table of them."""
 
 
-def told(manifest: Mapping[str, Any]) -> str:
+def conditions_text(manifest: Mapping[str, Any]) -> str:
     """Return the source of the costs that a run was simulated with, in words."""
     costs = manifest.get("costs")
     return str(costs.get("told")) if isinstance(costs, Mapping) else "costs that nobody named"
 
 
-def notice(run: Run) -> str:
+def notice(run: RunData) -> str:
     """Return the notice at the head of the report of a simulated run; empty for a measured one."""
     if not run.simulated:
         return ""
-    return f"Everything here is simulated, not measured, with {told(run.manifest)}. {checked(run)}"
+    return f"Everything here is simulated, not measured, with {conditions_text(run.manifest)}. {checked(run)}"
 
 
-def checked(run: Run) -> str:
+def checked(run: RunData) -> str:
     """Return a sentence on the client counts and loads up to which the model was checked."""
     rows = _cells_checked(run)
     if not len(rows):
@@ -87,7 +87,7 @@ def checked(run: Run) -> str:
             f"loads of up to {100 * load:.0f} % of a core; the table “How far to believe it” has more.")
 
 
-def caption(run: Run, name: str, usual: str) -> str:
+def caption(run: RunData, name: str, usual: str) -> str:
     """Return the caption of a figure; `usual` is the one of a measured run."""
     if not run.simulated or name not in CAPTIONS:
         return usual
@@ -116,7 +116,7 @@ def titled(heading: str) -> str:
     return f"{heading[:-1]}, simulated)" if heading.endswith(")") else f"{heading} (simulated)"
 
 
-def mark(figure: Figure, run: Run) -> None:
+def mark(figure: Figure, run: RunData) -> None:
     """Write into a figure's title that it is simulated, and along its edge the source of its costs."""
     if not run.simulated:
         return
@@ -127,10 +127,10 @@ def mark(figure: Figure, run: Run) -> None:
             heading = axes.get_title(loc="left")
             axes.set_title("", loc="left")
         style.heading(figure, titled(heading))
-    style.aside(figure, f"simulated, with {told(run.manifest)}")
+    style.aside(figure, f"simulated, with {conditions_text(run.manifest)}")
 
 
-def beside(run: Run, column: str) -> pd.DataFrame | None:
+def beside(run: RunData, column: str) -> pd.DataFrame | None:
     """Return the measured cells of the same shape that have this column.
 
     Returns None where there are none, or where the column depends on a network other than the measured one.
@@ -145,7 +145,7 @@ def beside(run: Run, column: str) -> pd.DataFrame | None:
     return run.measured.dropna(subset=[column])
 
 
-def counts(run: Run, *columns: str) -> tuple[int, ...]:
+def counts(run: RunData, *columns: str) -> tuple[int, ...]:
     """Return the client counts that a figure of these columns shows: the run's own and the measured ones."""
     found = set(run.clients)
     for column in columns:
@@ -155,7 +155,7 @@ def counts(run: Run, *columns: str) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def shade(axes: Axes, run: Run, places: Mapping[int, int]) -> None:
+def shade(axes: Axes, run: RunData, places: Mapping[int, int]) -> None:
     """Shade the client counts up to which the model was checked; `places` are their places on the axis."""
     most = _checked_most(run)
     within = [place for clients, place in places.items() if clients <= most]
@@ -163,13 +163,13 @@ def shade(axes: Axes, run: Run, places: Mapping[int, int]) -> None:
         axes.axvspan(-0.5, max(within) + 0.5, color="#000000", alpha=0.05, zorder=0, label=style.CHECKED)
 
 
-def _checked_most(run: Run) -> int:
+def _checked_most(run: RunData) -> int:
     """Return the most clients per worker with which the model was checked; 0 where it was not checked."""
     rows = _cells_checked(run)
     return int(rows["clients"].max()) if len(rows) and run.simulated else 0
 
 
-def _cells_checked(run: Run) -> pd.DataFrame:
+def _cells_checked(run: RunData) -> pd.DataFrame:
     """Return the rows of the validation that are of cells, not of capacity limits."""
     if run.validation is None:
         return pd.DataFrame(columns=["clients", "load"])

@@ -37,15 +37,15 @@ import pandas as pd
 
 from bench.experiment import plan
 from bench.experiment.plan import PlannedTrial
-from bench.experiment.run_folder import Run
+from bench.experiment.run_folder import RunFolder
 from bench.output import plain
 from bench.records.trial_record import whole_file
 from bench.report.data.run import open_run
 from bench.simulation import shards
 from bench.simulation.analytic.system import Demand, Forecast, analytic
 from bench.simulation.calibration.cost_bounds import ends
-from bench.simulation.engine.inputs import Costs, Net
-from bench.simulation.run import Setting
+from bench.simulation.engine.inputs import Costs, NetworkDelays
+from bench.simulation.run import SimulationInputs
 from bench.simulation.shards import Case
 from bench.stats.run.capacity_plan import MOVING
 from bench.wire.sizes import Sizes
@@ -68,7 +68,7 @@ STEPS = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ClosedFormSubject:
     """One transport of a run, as its closed forms take it."""
 
     case: Case
@@ -77,7 +77,7 @@ class Subject:
     sizes: Sizes
 
     @classmethod
-    def of(cls, cases: Sequence[Case]) -> Subject:
+    def of(cls, cases: Sequence[Case]) -> ClosedFormSubject:
         """From trials of one transport with ticks of their own each."""
         drawn, size = (float(np.mean([of(case) for case in cases])) for of in (drawn_per_s, _payload_bytes))
         wanted = replace(demand(cases[0], drawn), payload_bytes=size)
@@ -88,11 +88,11 @@ class Subject:
     def forecast(self, clients: float, wanted: Demand | None = None) -> Forecast:
         """Of one worker with so many clients."""
         case = self.case
-        station = case.calibrated.world_station if case.has_station else None
+        load_client = case.calibrated.world_station if case.has_station else None
         with np.errstate(invalid="ignore"):   # what has no form for the feed, or no bound, is no number
             return analytic(
                 case.planned.transport, case.options, case.calibrated.world_costs, _mean_net(case.net),
-                wanted or self.demand, self.sizes, clients, 1.0, station)
+                wanted or self.demand, self.sizes, clients, 1.0, load_client)
 
     def load_ends(self, clients: float, found: Forecast) -> tuple[float, float]:
         """Return the load of a worker, as a share of a core, with the costs at the low and at the high end of
@@ -176,19 +176,19 @@ def _payload_bytes(case: Case) -> float:
     return float(inside.mean()) if len(inside) else 0.0
 
 
-def write(run: Run) -> None:
+def write(run: RunFolder) -> None:
     """Write the table of the trials that are there; of a search for the knee, what fills a worker."""
     there = [(number, planned) for number, planned in enumerate(run.plan) if run.is_done(planned)]
     searches = run.scenario.capacity is not None
     plan_of = {} if searches or not there else {
         (need.transport, need.clients): need.workers for need in open_run(run.folder).fleet if need.workers}
-    found = table(Setting.of(run), there, plan_of)
+    found = table(SimulationInputs.of(run), there, plan_of)
     if len(found):
         with whole_file(run.folder / NAME) as beside:
             plain.write_csv(beside, found)
 
 
-def table(asked: Setting, planned: Sequence[tuple[int, PlannedTrial]],
+def table(asked: SimulationInputs, planned: Sequence[tuple[int, PlannedTrial]],
           workers: Mapping[tuple[str, int], int] = MappingProxyType({})) -> pd.DataFrame:
     """`closed_forms.csv` of trials with their places in the plan, from 0; `workers` are those that the
     capacity plan needs, by transport and clients."""
@@ -200,19 +200,19 @@ def table(asked: Setting, planned: Sequence[tuple[int, PlannedTrial]],
     return found.astype({"clients": "Int64"}).reset_index(drop=True)
 
 
-def _subjects(asked: Setting, planned: Sequence[tuple[int, PlannedTrial]]
-              ) -> Iterator[tuple[Subject, list[int]]]:
+def _subjects(asked: SimulationInputs, planned: Sequence[tuple[int, PlannedTrial]]
+              ) -> Iterator[tuple[ClosedFormSubject, list[int]]]:
     """Each transport, with the client counts that it was simulated with."""
     for label, subject in asked.scenario.transports.items():
         mine = [(number, each) for number, each in planned if each.subject == label]
         by_seed = {each.seed: (number, each) for number, each in mine} or {0: (0, PlannedTrial(
             label, 1, 1, label, subject.transport or label, max(asked.scenario.load.clients),
             plan.derive(asked.scenario.seed, "block", 1)))}
-        yield (Subject.of([asked.case(each, number) for number, each in by_seed.values()]),
+        yield (ClosedFormSubject.of([asked.case(each, number) for number, each in by_seed.values()]),
                sorted({each.clients for _, each in mine}))
 
 
-def _rows(subject: Subject, counts: Sequence[int]) -> Iterator[tuple[object, ...]]:
+def _rows(subject: ClosedFormSubject, counts: Sequence[int]) -> Iterator[tuple[object, ...]]:
     scenario, label = subject.case.scenario, subject.case.planned.subject
     workers, search = scenario.simulation.workers, scenario.capacity
     most = workers * subject.forecast(1).clients_max
@@ -231,7 +231,7 @@ def _rows(subject: Subject, counts: Sequence[int]) -> Iterator[tuple[object, ...
             yield label, clients, "server_load", load, OF_A_CELL["server_load"]
 
 
-def _cell(subject: Subject, clients: int, workers: int) -> dict[str, float]:
+def _cell(subject: ClosedFormSubject, clients: int, workers: int) -> dict[str, float]:
     """Return the values of the closed forms for a cell, by the names of `OF_A_CELL`."""
     each = clients / workers
     found = subject.forecast(each)
@@ -251,7 +251,7 @@ def _cell(subject: Subject, clients: int, workers: int) -> dict[str, float]:
     }
 
 
-def _planned(subject: Subject, counts: Sequence[int], workers: Mapping[tuple[str, int], int]
+def _planned(subject: ClosedFormSubject, counts: Sequence[int], workers: Mapping[tuple[str, int], int]
              ) -> Iterator[tuple[object, ...]]:
     """Yield the rows of the latency with the capacity plan's workers; none where no closed form holds."""
     label = subject.case.planned.subject
@@ -265,7 +265,7 @@ def _planned(subject: Subject, counts: Sequence[int], workers: Mapping[tuple[str
             yield label, clients, quantity, value, unit
 
 
-def _mean_net(net: Net) -> Net:
+def _mean_net(net: NetworkDelays) -> NetworkDelays:
     """Return the network without jitter, and with the mean of the jitter added to its delays."""
     added_s = net.jitter_s / (2 if net.jitter == "uniform" else 1)
     return replace(net, up_s=net.up_s + added_s, down_s=net.down_s + added_s, jitter_s=0.0)

@@ -47,10 +47,10 @@ import numpy as np
 
 from bench import transports
 from bench.scenario.fields import Table
-from bench.simulation.engine.inputs import Costs, Net, Station
+from bench.simulation.engine.inputs import Costs, LoadClient, NetworkDelays
 from bench.simulation.engine.server_queue import coldness, mean_coldness
 from bench.transports.cycle import Cycle
-from bench.transports.queueing import Jobs, Load, periodic_wait_s, random_wait_s
+from bench.transports.queueing import Jobs, ServerLoad, periodic_wait_s, random_wait_s
 from bench.wire.contract import Mode
 from bench.wire.sizes import SEGMENT_BYTES, SERVER_FIRST, SYN_BYTES, Sizes, columns, traffic
 
@@ -116,8 +116,8 @@ class Forecast:
 
 
 def analytic(
-    transport: str, options: Table, costs: Costs, net: Net, demand: Demand, sizes: Sizes,
-    clients: float, target: float = 0.7, station: Station | None = None,
+    transport: str, options: Table, costs: Costs, net: NetworkDelays, demand: Demand, sizes: Sizes,
+    clients: float, target: float = 0.7, load_client: LoadClient | None = None,
 ) -> Forecast:
     """The closed forms of `clients` clients of one server; `target` is how busy a server may be. The interval
     in `sizes` is replaced by the options' own; `station` is their load client, where it is simulated.
@@ -126,8 +126,8 @@ def analytic(
     """
     bare = _System(transports.part(transport, "model"), options, costs, net, demand)
     system = bare.crowded(clients).cooled(clients)
-    if station is not None:
-        system = system.read_by(station, clients)
+    if load_client is not None:
+        system = system.read_by(load_client, clients)
     sizes = replace(sizes, interval_s=system.cycle.interval_s)
     server_s = system.server_s(clients)
     delay_s, gap_s = system.ways(server_s)
@@ -171,7 +171,7 @@ class _System:
     model: ModuleType
     options: Table
     costs: Costs
-    net: Net
+    net: NetworkDelays
     demand: Demand
     seen_s: float = 0.0
     """From an update's being there until the load client sees it."""
@@ -249,10 +249,10 @@ class _System:
         return replace(found, request_s=costs.request_s * longer + wakes * costs.wake_s,
                        connection_s=costs.connection_s * longer)
 
-    def read_by(self, station: Station, clients: float) -> _System:
+    def read_by(self, load_client: LoadClient, clients: float) -> _System:
         """Return this system with the delays of a load client, itself a queue."""
         jobs, load, server_s = self.jobs, self.load(clients), self.server_s(clients)
-        own_s = station.answer_s + station.update_s
+        own_s = load_client.answer_s + load_client.update_s
         if self.cycle.pushes or self.cycle.parks:
             turns = max(load.audience, 1.0)
             busy, squares = (load.feed_per_s * (turns * own_s)**power for power in (1, 2))
@@ -262,7 +262,7 @@ class _System:
             behind_s = (periodic_wait_s(clients, self.cycle.interval_s, own_s) + jobs.request_s
                         + jobs.answer_s + jobs.update_s)
         later_s = max(behind_s - server_s, 0.0) if math.isfinite(server_s) else 0.0
-        return replace(self, seen_s=station.wake_s + later_s, read_s=own_s)
+        return replace(self, seen_s=load_client.wake_s + later_s, read_s=own_s)
 
     @property
     def cycle(self) -> Cycle:
@@ -287,10 +287,10 @@ class _System:
         """The server's part of a tick's way."""
         return float(self.model.server_s(self.options, self.load(clients), self.jobs, self.round_trip_s))
 
-    def load(self, clients: float) -> Load:
+    def load(self, clients: float) -> ServerLoad:
         """Return the load of a server with `clients` clients."""
         demand = self.demand
-        return Load(clients, demand.rate_per_s, demand.ticks_per_s, demand.regular, self.fresh)
+        return ServerLoad(clients, demand.rate_per_s, demand.ticks_per_s, demand.regular, self.fresh)
 
     @property
     def fresh(self) -> float:

@@ -40,8 +40,8 @@ from typing import Any
 import numpy as np
 
 from bench.errors import RunError
-from bench.simulation.calibration.costs import Calibrated, Cell, CostsFile, Estimate, Fitted, Kind
-from bench.simulation.calibration.least_squares import TERMS, Fit, Stretch, fit
+from bench.simulation.calibration.costs import Cell, CostKind, CostsFile, Estimate, FittedCell, KindCosts
+from bench.simulation.calibration.least_squares import TERMS, Fit, Measurement, fit
 from bench.simulation.calibration.observations import COUNTS, Observation
 from bench.simulation.engine.inputs import crowding
 from bench.stats.run.intervals import interval
@@ -70,7 +70,7 @@ def calibrate(
     commit: str | None, versions: Mapping[str, str],
 ) -> CostsFile:
     """The costs of every kind that was observed often enough."""
-    kinds: dict[Kind, list[Observation]] = {}
+    kinds: dict[CostKind, list[Observation]] = {}
     for each in observations:
         if each.server_cpu_s < FULL * each.seconds:
             kinds.setdefault(each.kind, []).append(each)
@@ -88,7 +88,7 @@ def calibrate(
     return CostsFile(host_name, dict(host), made_at, commit, dict(versions), runs, found)
 
 
-def left_out(asked: Mapping[str, Kind | None], observations: Sequence[Observation]) -> list[str]:
+def left_out(asked: Mapping[str, CostKind | None], observations: Sequence[Observation]) -> list[str]:
     """Return one sentence for each kind that has no costs, with the reason; `asked` are the kinds that the
     runs were to measure, by name."""
     found = []
@@ -113,11 +113,11 @@ def _cold_share(mine: Sequence[Observation]) -> Estimate:
 def _weighed(mine: Sequence[Observation], spacing: Estimate) -> Estimate:
     """Return the cold share by the fan-outs' `spacing` and the servers' CPU together; its bounds are where
     the misfit is larger by 4, as two standard deviations of a normal error make it."""
-    def misfit(share: float) -> float:
+    def conflict(share: float) -> float:
         stretches = [stretch for each in mine for stretch in each.stretches(share)]
         return len(stretches) * math.log(max(fit(stretches).square, 1e-12))
 
-    found = np.array([misfit(float(share)) for share in COLD_SHARES])
+    found = np.array([conflict(float(share)) for share in COLD_SHARES])
     sigma = (spacing.high - spacing.low) / 4
     if math.isfinite(sigma) and sigma > 0:
         found += ((COLD_SHARES - spacing.value) / sigma)**2
@@ -125,7 +125,7 @@ def _weighed(mine: Sequence[Observation], spacing: Estimate) -> Estimate:
     return Estimate(float(COLD_SHARES[found.argmin()]), float(near.min()), float(near.max()))
 
 
-def _of_kind(kind: Kind, mine: Sequence[Observation], known: Parts) -> Calibrated:
+def _of_kind(kind: CostKind, mine: Sequence[Observation], known: Parts) -> KindCosts:
     """Return the costs of one kind; `known` are those that its trials can't show.
 
     Those are `cold`, `base` and `socket`.
@@ -134,7 +134,7 @@ def _of_kind(kind: Kind, mine: Sequence[Observation], known: Parts) -> Calibrate
     standing = {name: cost for name, cost in known.items() if name != "cold"}
     stretches = [stretch for each in mine for stretch in each.stretches(cold_share.value)]
     server = fit(stretches, [term for term in TERMS if term not in standing], standing)
-    load = fit([Stretch(each.seconds, each.load_cpu_s, each.terms(each.seconds)) for each in mine],
+    load = fit([Measurement(each.seconds, each.load_cpu_s, each.terms(each.seconds)) for each in mine],
                STATION_TERMS)
     crowd_share = _share(server.costs["crowd"], server.costs["exchange"])
     request, answer = _split(mine, server.costs, cold_share.value, crowd_share.value)
@@ -145,9 +145,9 @@ def _of_kind(kind: Kind, mine: Sequence[Observation], known: Parts) -> Calibrate
         "socket_share": server.costs["socket"], "wake_s": server.costs["wake"], "cold_share": cold_share,
         "crowd_share": crowd_share,
     }
-    return Calibrated(
+    return KindCosts(
         kind, costs, _net(mine, costs),
-        station=_station(mine, load.costs),
+        load_client=_station(mine, load.costs),
         fitted=_cells(mine, server, load), residual_share=server.residual_share,
         load_residual_share=load.residual_share,
     )
@@ -249,9 +249,9 @@ def _wake(mine: Sequence[Observation]) -> Estimate:
     return _mean(_smallest(mine), lambda each: each.instants.wake_s if waits else each.instants.lag_s)
 
 
-def _borrowed(found: list[Calibrated], kinds: Mapping[Kind, Sequence[Observation]]) -> list[Calibrated]:
+def _borrowed(found: list[KindCosts], kinds: Mapping[CostKind, Sequence[Observation]]) -> list[KindCosts]:
     """Each kind with the delays that only others can see."""
-    def waits(each: Calibrated) -> bool:
+    def waits(each: KindCosts) -> bool:
         return kinds[each.kind][0].waits
 
     ups = [each.net["up_s"] for each in found if not waits(each)]
@@ -260,7 +260,7 @@ def _borrowed(found: list[Calibrated], kinds: Mapping[Kind, Sequence[Observation
     for each in found:
         net = dict(each.net)
         if waits(each):
-            net["up_s"] = _middle(ups) if ups else each.station["wake_s"]
+            net["up_s"] = _middle(ups) if ups else each.load_client["wake_s"]
         else:
             net["feed_s"] = _middle(feeds)
         if net["up_s"].value < LEAST_UP_S:
@@ -313,7 +313,7 @@ def _mean(mine: Sequence[Observation], value: Callable[[Observation], float],
     return Estimate(within(found.estimate), within(found.low), within(found.high))
 
 
-def _cells(mine: Sequence[Observation], server: Fit, load: Fit) -> list[Fitted]:
+def _cells(mine: Sequence[Observation], server: Fit, load: Fit) -> list[FittedCell]:
     """Return the cells that the costs were fitted to.
 
     Idle stretches are part of the fit, but of no cell.
@@ -327,7 +327,7 @@ def _cells(mine: Sequence[Observation], server: Fit, load: Fit) -> list[Fitted]:
     for cell in {repr(each.cell): each.cell for each in mine}.values():
         of_cell = [row for row in rows if row[0].cell == cell]
         seconds = sum(each.seconds for each, _, _ in of_cell)
-        found.append(Fitted(
+        found.append(FittedCell(
             cell, len(of_cell),
             counts={name: sum(each.counts[name] for each, _, _ in of_cell) / seconds for name in COUNTS[:-1]},
             server_cpu_cores=sum(each.server_cpu_s for each, _, _ in of_cell) / seconds,

@@ -35,7 +35,7 @@ from bench import shipped
 from bench.errors import RunError
 from bench.records.trial_record import SCHEMA_VERSION, read_json, refuse_invalid, write_json
 from bench.scenario.fields import Table
-from bench.simulation.engine.inputs import Costs, Net, Station
+from bench.simulation.engine.inputs import Costs, LoadClient, NetworkDelays
 
 MOST_S = 60.0
 """The largest cost or delay that is accepted; a larger one is taken for a mistake."""
@@ -64,7 +64,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class CostKind:
     """A combination of transport, TLS and compression, which has costs of its own."""
 
     transport: str
@@ -73,7 +73,7 @@ class Kind:
     compression: str = "none"
 
     @classmethod
-    def of(cls, transport: str, options: Table | Mapping[str, Any]) -> Kind:
+    def of(cls, transport: str, options: Table | Mapping[str, Any]) -> CostKind:
         """The kind of a subject with these options."""
         table = options.model_dump() if isinstance(options, Table) else options
         return cls(transport, bool(table.get("tls", False)), str(table.get("compression", "none")))
@@ -97,7 +97,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class FittedCell:
     """A cell that costs were fitted to: the means of its trials' counts, and how well the fit meets them."""
 
     cell: Cell
@@ -117,17 +117,17 @@ class Fitted:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibrated:
+class KindCosts:
     """One kind's costs."""
 
-    kind: Kind
+    kind: CostKind
     costs: dict[str, Estimate]
     """By the names of `world.Costs`."""
     net: dict[str, Estimate]
     """By the names of `world.Net`: the loopback's."""
-    station: dict[str, Estimate]
+    load_client: dict[str, Estimate]
     """By the names of `world.Station`."""
-    fitted: list[Fitted] = field(default_factory=list)
+    fitted: list[FittedCell] = field(default_factory=list)
     residual_share: float = math.nan
     """Root mean square of the trials' relative errors of server CPU."""
     load_residual_share: float = math.nan
@@ -139,15 +139,15 @@ class Calibrated:
         return Costs(**{name: found.value for name, found in self.costs.items()})
 
     @property
-    def world_net(self) -> Net:
+    def world_net(self) -> NetworkDelays:
         """The loopback, as the engine takes it."""
         delays_s = {name: self.net[name].value for name in ("up_s", "down_s", "feed_s")}
-        return Net(delays_s["up_s"], delays_s["down_s"], delays_s["feed_s"])
+        return NetworkDelays(delays_s["up_s"], delays_s["down_s"], delays_s["feed_s"])
 
     @property
-    def world_station(self) -> Station:
+    def world_station(self) -> LoadClient:
         """The load client, as the engine takes it."""
-        return Station(**{name: found.value for name, found in self.station.items()})
+        return LoadClient(**{name: found.value for name, found in self.load_client.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class CostsFile:
     versions: dict[str, str]
     runs: list[str]
     """Names of the runs that it was made from."""
-    transports: list[Calibrated]
+    transports: list[KindCosts]
 
     @property
     def told(self) -> str:
@@ -171,9 +171,9 @@ class CostsFile:
         place = f"{self.host.get('cpu_model', 'an unknown processor')}, {len(cores)} cores"
         return f"costs measured on {self.host_name} ({place}), {self.made_at[:10]}"
 
-    def of(self, transport: str, options: Table | Mapping[str, Any]) -> Calibrated:
+    def of(self, transport: str, options: Table | Mapping[str, Any]) -> KindCosts:
         """The costs of a subject; a `RunError` that says what was calibrated where there are none."""
-        wanted = Kind.of(transport, options)
+        wanted = CostKind.of(transport, options)
         for each in self.transports:
             if each.kind == wanted:
                 return each
@@ -222,7 +222,7 @@ def _refuse_unless_whole(path: Path, found: CostsFile) -> None:
     if not isinstance(found.host.get("cores", []), list):
         refuse("host.cores", str(found.host["cores"]), "a list")
     known = {part: [each.name for each in dataclasses.fields(table)]
-             for part, table in (("costs", Costs), ("net", Net), ("station", Station))}
+             for part, table in (("costs", Costs), ("net", NetworkDelays), ("station", LoadClient))}
     for number, each in enumerate(found.transports):
         where = f"transports.{number}"
         if each.kind in [other.kind for other in found.transports[:number]]:

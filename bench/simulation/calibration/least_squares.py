@@ -50,7 +50,7 @@ CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class Measurement:
     """Some seconds of a process, and what happened in them."""
 
     seconds: float
@@ -74,7 +74,7 @@ class Fit:
     """Mean square of the stretches' weighted errors: what the fit makes as small as it can."""
 
 
-def fit(stretches: Sequence[Stretch], terms: Sequence[str] = TERMS,
+def fit(stretches: Sequence[Measurement], terms: Sequence[str] = TERMS,
         known: Mapping[str, Estimate] | None = None) -> Fit:
     """The costs under which the stretches' CPU is met best; `known` are those of further terms."""
     assert stretches, "nothing to fit to"

@@ -31,8 +31,8 @@ from bench.records import trial_record
 from bench.records.trial_record import TrialRecord, Usage
 from bench.scenario.fields import Table
 from bench.scenario.model import Scenario
-from bench.simulation.calibration.costs import Cell, Kind
-from bench.simulation.calibration.least_squares import Stretch
+from bench.simulation.calibration.costs import Cell, CostKind
+from bench.simulation.calibration.least_squares import Measurement
 from bench.simulation.calibration.loopback_delays import Instants, instants
 from bench.simulation.engine.inputs import crowding
 from bench.simulation.engine.server_queue import mean_coldness, warmed
@@ -50,7 +50,7 @@ class Observation:
 
     run: str
     trial: str
-    kind: Kind
+    kind: CostKind
     cycle: Cycle
     cell: Cell
     seconds: float
@@ -90,16 +90,16 @@ class Observation:
             return 1.0
         return float((1 + warmed(1.0, 0.75 * busy_s)) / 2 if self.cycle.parks else warmed(1.0, 0.5 * busy_s))
 
-    def stretches(self, cold_share: float) -> list[Stretch]:
+    def stretches(self, cold_share: float) -> list[Measurement]:
         """The server's: the window, and the idle stretch. In the latter polls come by their schedule, and
         nothing else does."""
         cold = self.coldness
         terms = _colder(self.terms(self.seconds), cold_share * cold * self.kept)
-        found = [Stretch(self.seconds, self.server_cpu_s, {**terms, "wake": cold * self.wakeups})]
+        found = [Measurement(self.seconds, self.server_cpu_s, {**terms, "wake": cold * self.wakeups})]
         if self.idle_s:
             cold = mean_coldness(self.idle_s - self.idle_cpu_s, self.idle_wakeups)
             terms = _colder(self._of_idle(), cold_share * cold)
-            found.append(Stretch(self.idle_s, self.idle_cpu_s, {**terms, "wake": cold * self.idle_wakeups}))
+            found.append(Measurement(self.idle_s, self.idle_cpu_s, {**terms, "wake": cold * self.idle_wakeups}))
         return found
 
     def _of_idle(self) -> dict[str, float]:
@@ -136,15 +136,15 @@ def observe(run: Path) -> list[Observation]:
     return found
 
 
-def kinds_asked(manifests_read: Sequence[Mapping[str, Any]]) -> dict[str, Kind | None]:
+def kinds_asked(manifests_read: Sequence[Mapping[str, Any]]) -> dict[str, CostKind | None]:
     """Return the kinds that runs were to measure, by name; None for a server of the user's own."""
-    found: dict[str, Kind | None] = {}
+    found: dict[str, CostKind | None] = {}
     for said in manifests_read:
         for label, subject in Scenario.model_validate(said["scenario"]).transports.items():
             if subject.server is not None:
                 found[label] = None
                 continue
-            kind = Kind.of(subject.transport or label, transports.options(label, subject, manifests.NAME))
+            kind = CostKind.of(subject.transport or label, transports.options(label, subject, manifests.NAME))
             found[str(kind)] = kind
     return found
 
@@ -191,7 +191,7 @@ def observation(folder: Path, record: TrialRecord, scenario: Scenario, options: 
     seconds, idle_s = (record.windows.t1_ns - record.windows.t0_ns) / 1e9, (server.idle_ns or 0) / 1e9
     return Observation(
         run=folder.parent.parent.name, trial=record.trial,
-        kind=Kind.of(record.transport, options), cycle=cycle, cell=cell_of(record, scenario, options),
+        kind=CostKind.of(record.transport, options), cycle=cycle, cell=cell_of(record, scenario, options),
         seconds=seconds, counts=counts,
         server_cpu_s=server.cpu_ns / 1e9, load_cpu_s=load.cpu_ns / 1e9,
         idle_s=idle_s, idle_cpu_s=(server.idle_cpu_ns or 0) / 1e9,

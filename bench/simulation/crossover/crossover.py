@@ -6,7 +6,7 @@
 Each transport is taken at its best. One that polls at an interval has that free: where the cheapest is
 sought it asks as seldom as the budget allows (its worst latency is the budget), where the freshest is, as
 often as the workers can bear. But no poll finds more than one answer holds, nor half of what a client may
-be behind (`Found`): else it would ask again at once, or pass for slow. Then the most clients n that one
+be behind (`TicksPerPoll`): else it would ask again at once, or pass for slow. Then the most clients n that one
 worker can have are looked for, so that
 
     CPU of the worker ≤ full_at      and      worst latency + mean wait ≤ budget
@@ -44,7 +44,7 @@ from bench.scenario.simulation import Prices
 from bench.simulation.analytic.system import Demand, Forecast, analytic
 from bench.simulation.calibration.cost_bounds import ends
 from bench.simulation.calibration.costs import Estimate
-from bench.simulation.engine.inputs import Costs, Net
+from bench.simulation.engine.inputs import Costs, NetworkDelays
 from bench.transports.cycle import Cycle
 from bench.wire.contract import Mode
 from bench.wire.sizes import Sizes
@@ -58,7 +58,7 @@ PRECISION = 1.002
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class TicksPerPoll:
     """The limits on the number of ticks that one poll may find."""
 
     in_one: float = math.inf
@@ -67,7 +67,7 @@ class Found:
     """Ticks of the feed: half of what the server keeps, or lets a client be behind (`plan.check`)."""
 
     @classmethod
-    def by(cls, server: Server, mode: Mode) -> Found:
+    def by(cls, server: Server, mode: Mode) -> TicksPerPoll:
         """The server's bounds. n ticks on average and three standard deviations, n + 3√n, fit into a batch;
         one of `latest` holds symbols."""
         held = min(server.slow_client.buffer_ticks, server.tape_ticks) / 2
@@ -80,7 +80,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class Candidate:
     """One transport that is compared."""
 
     label: str
@@ -90,7 +90,7 @@ class Subject:
     feed_s: float
     """From a tick's due instant until a worker has it."""
     sizes: Sizes
-    finds: Found = Found()
+    finds: TicksPerPoll = TicksPerPoll()
     bounds: Mapping[str, Estimate] = field(default_factory=dict)
     """Of the costs and of `feed_s`, where there are any."""
     truths: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -102,11 +102,11 @@ class Subject:
         cycle: Cycle = transports.part(self.transport, "model").cycle(self.options)
         return cycle.interval_s > 0
 
-    def asking_every(self, interval_s: float) -> Subject:
+    def asking_every(self, interval_s: float) -> Candidate:
         """Return this subject with another polling interval."""
         return replace(self, options=self.options.model_copy(update={"interval_s": interval_s}))
 
-    def ends(self, demand: Demand, rtt_s: float) -> tuple[Subject, Subject]:
+    def ends(self, demand: Demand, rtt_s: float) -> tuple[Candidate, Candidate]:
         """Return this subject with its costs and its feed delay at both ends of their bounds: low, high."""
         def cpu(costs: Costs) -> float:
             return client_cores(replace(self, costs=costs), demand, rtt_s)
@@ -119,7 +119,7 @@ class Subject:
 
     def forecast(self, demand: Demand, rtt_s: float, clients: float, full_at: float = 1.0) -> Forecast:
         """The closed forms of one worker with so many clients."""
-        net = Net(rtt_s / 2, rtt_s / 2, self.feed_s)
+        net = NetworkDelays(rtt_s / 2, rtt_s / 2, self.feed_s)
         with np.errstate(invalid="ignore"):   # an overloaded worker's rates are no numbers
             return analytic(
                 self.transport, self.options, self.costs, net, demand, self.sizes, clients, full_at)
@@ -157,7 +157,7 @@ def refused(why: str) -> Offer:
     return Offer(why, none, 0, none, none, none, none, none, none, none)
 
 
-def wait_s(subject: Subject, demand: Demand, rtt_s: float, clients: float, whole: Forecast) -> float:
+def wait_s(subject: Candidate, demand: Demand, rtt_s: float, clients: float, whole: Forecast) -> float:
     """The mean wait of what comes at random: what it takes longer than if it came evenly. Where the form is
     past its end it says nothing, so nothing: what the worker bears is for its CPU to say."""
     even = subject.forecast(replace(demand, regular=True), rtt_s, clients)
@@ -170,7 +170,7 @@ def cores(forecast: Forecast, clients: float) -> float:
     return forecast.cpu_per_update_s * forecast.updates_per_s * clients
 
 
-def calm_cores(subject: Subject, demand: Demand, rtt_s: float, clients: float) -> float:
+def calm_cores(subject: Candidate, demand: Demand, rtt_s: float, clients: float) -> float:
     """Return the CPU, in cores, of a worker with `clients` clients where nothing waits.
 
     It is the first client's share plus that of each further client (`client_cores`).
@@ -180,13 +180,13 @@ def calm_cores(subject: Subject, demand: Demand, rtt_s: float, clients: float) -
     return alone + (clients - 1) * client_cores(subject, demand, rtt_s)
 
 
-def client_cores(subject: Subject, demand: Demand, rtt_s: float) -> float:
+def client_cores(subject: Candidate, demand: Demand, rtt_s: float) -> float:
     """CPU of one client more, where hardly any is."""
     both, alone = (cores(subject.forecast(demand, rtt_s, clients), clients) for clients in (2, 1))
     return both - alone
 
 
-def most_clients(subject: Subject, demand: Demand, rtt_s: float, budget_s: float, full_at: float) -> float:
+def most_clients(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float, full_at: float) -> float:
     """The most clients of one worker within both limits; below 1: none."""
 
     def fits(clients: float) -> bool:
@@ -207,7 +207,7 @@ def most_clients(subject: Subject, demand: Demand, rtt_s: float, budget_s: float
     return low
 
 
-def at_budget(subject: Subject, demand: Demand, rtt_s: float, budget_s: float) -> Subject | None:
+def at_budget(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float) -> Candidate | None:
     """The subject asking as seldom as the budget allows; None: it can't be within it, however often it
     asks."""
     if not subject.has_interval:
@@ -225,7 +225,7 @@ def at_budget(subject: Subject, demand: Demand, rtt_s: float, budget_s: float) -
     return asking
 
 
-def cheapest(subject: Subject, demand: Demand, rtt_s: float, budget_s: float, full_at: float,
+def cheapest(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float, full_at: float,
              counts: Sequence[int], prices: Prices | None) -> dict[int, Offer]:
     """Return the cheapest offer that keeps every update within `budget_s`, by count of clients.
 
@@ -243,13 +243,13 @@ def cheapest(subject: Subject, demand: Demand, rtt_s: float, budget_s: float, fu
     }
 
 
-def freshest(subject: Subject, demand: Demand, rtt_s: float, workers: int, full_at: float, clients: int,
+def freshest(subject: Candidate, demand: Demand, rtt_s: float, workers: int, full_at: float, clients: int,
              prices: Prices | None) -> Offer:
     """Return the offer of `workers` workers for `clients` clients, at the shortest interval that the workers
     can sustain."""
     each = clients / min(workers, clients)
 
-    def fits(asking: Subject) -> bool:
+    def fits(asking: Candidate) -> bool:
         return each <= asking.forecast(demand, rtt_s, each, full_at).clients_max
 
     if not subject.has_interval:
@@ -269,7 +269,7 @@ def freshest(subject: Subject, demand: Demand, rtt_s: float, workers: int, full_
     return offer(asking, demand, rtt_s, min(workers, clients), clients, math.nan, prices)
 
 
-def offer(subject: Subject, demand: Demand, rtt_s: float, workers: int, clients: int, most: float,
+def offer(subject: Candidate, demand: Demand, rtt_s: float, workers: int, clients: int, most: float,
           prices: Prices | None) -> Offer:
     """So many workers that share the clients."""
     each = clients / workers
@@ -384,7 +384,7 @@ class Field:
         return high < math.inf and all(low > high for low in able)
 
 
-def fields(asked: Crossover, demand: Demand, subjects: Sequence[Subject], full_at: float,
+def fields(asked: Crossover, demand: Demand, subjects: Sequence[Candidate], full_at: float,
            prices: Prices | None) -> Iterator[Field]:
     """The whole map, field by field. `demand` says all but the rate."""
     share = demand.rate_per_s / demand.ticks_per_s
@@ -403,14 +403,14 @@ def fields(asked: Crossover, demand: Demand, subjects: Sequence[Subject], full_a
                                 prices.worker_month if prices else 0.0)
 
 
-def thrice(asked: Crossover, subject: Subject, demand: Demand, rtt_s: float, budget_s: float, full_at: float,
+def thrice(asked: Crossover, subject: Candidate, demand: Demand, rtt_s: float, budget_s: float, full_at: float,
            prices: Prices | None) -> list[dict[int, Offer]]:
     """Return the subject's offers by count of clients, three times: with the costs as calibrated, at the low
     end and at the high end of their intervals.
 
     A `budget_s` of NaN asks for the freshest offers, any other for the cheapest.
     """
-    def offers(one: Subject) -> dict[int, Offer]:
+    def offers(one: Candidate) -> dict[int, Offer]:
         if math.isnan(budget_s):
             return {clients: freshest(one, demand, rtt_s, asked.workers, full_at, clients, prices)
                     for clients in asked.clients}

@@ -31,10 +31,10 @@ from bench.simulation.analytic.system import Demand
 from bench.simulation.calibration.costs import CostsFile
 from bench.simulation.checkpoints import Piece
 from bench.simulation.crossover import crossover
-from bench.simulation.crossover.crossover import Field, Found, Offer, Subject
+from bench.simulation.crossover.crossover import Candidate, Field, Offer, TicksPerPoll
 from bench.simulation.shards import Case
 from bench.stats.run import uncertainty
-from bench.stats.run.prediction import Compared
+from bench.stats.run.prediction import ValidationRow
 from bench.wire.contract import Subscription
 from bench.wire.sizes import SEGMENT_BYTES, Conversation
 
@@ -59,7 +59,7 @@ CHECKED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Crossing:
+class CrossoverStudy:
     """A scenario's map, ready to be made."""
 
     scenario: Scenario
@@ -67,11 +67,11 @@ class Crossing:
     options: Mapping[str, Table]
     costs: CostsFile
     demand: Demand
-    subjects: list[Subject]
+    subjects: list[Candidate]
 
     @classmethod
     def of(cls, scenario: Scenario, options: Mapping[str, Table], costs: CostsFile,
-           checked: Sequence[Compared] = ()) -> Crossing:
+           checked: Sequence[ValidationRow] = ()) -> CrossoverStudy:
         """From a scenario with `[crossover]`; a kind of transport without costs is a `RunError`. `checked`:
         the rows of a validation of these costs."""
         assert scenario.crossover is not None, "a scenario without a map"
@@ -87,11 +87,11 @@ class Crossing:
         for label, subject in scenario.transports.items():
             found = costs.of(subject.transport, options[label])
             model = transports.part(subject.transport, "model")
-            subjects.append(Subject(label, subject.transport, options[label], found.world_costs,
-                                    found.world_net.feed_s, model.wire(options[label], said),
-                                    Found.by(scenario.server, load.mode),
-                                    {**found.costs, "feed_s": found.net["feed_s"]},
-                                    _truths(subject.transport, checked)))
+            subjects.append(Candidate(label, subject.transport, options[label], found.world_costs,
+                                      found.world_net.feed_s, model.wire(options[label], said),
+                                      TicksPerPoll.by(scenario.server, load.mode),
+                                      {**found.costs, "feed_s": found.net["feed_s"]},
+                                      _truths(subject.transport, checked)))
         demand = Demand(of_each / feed.symbols, of_each, sum(map(len, lines)) / len(lines), 1.0,
                         mode=load.mode)
         return cls(scenario, scenario.crossover, options, costs, demand, subjects)
@@ -101,7 +101,7 @@ class Crossing:
         table = self.scenario.simulation
         return list(crossover.fields(self.asked, self.demand, self.subjects, table.full_at, table.prices))
 
-    def chosen(self, fields: Sequence[Field]) -> list[tuple[Field, Subject]]:
+    def chosen(self, fields: Sequence[Field]) -> list[tuple[Field, Candidate]]:
         """Return the fields to check, spread over the map, each with every possible transport."""
         small = [each for each in fields if each.asked == "cheapest"
                  and all(self._is_small(each, offer) for offer in each.offers.values() if offer.possible)
@@ -127,7 +127,7 @@ class Crossing:
         """`crossover.csv`."""
         return crossover.table(fields, self.asked.margin)
 
-    def tasks(self, chosen: Sequence[tuple[Field, Subject]]) -> dict[str, Callable[[], Piece]]:
+    def tasks(self, chosen: Sequence[tuple[Field, Candidate]]) -> dict[str, Callable[[], Piece]]:
         """The checks that are to be made, by name."""
         return {f"check-{number}": partial(self.check, field, subject)
                 for number, (field, subject) in enumerate(chosen, start=1)}
@@ -136,7 +136,7 @@ class Crossing:
         """`crossover_checks.csv`, from the pieces of all checks."""
         return pd.DataFrame(list(pieces.values()), columns=CHECKED)
 
-    def check(self, field: Field, subject: Subject) -> Piece:
+    def check(self, field: Field, subject: Candidate) -> Piece:
         """One worker of a field, simulated: a row of `crossover_checks.csv`."""
         offer = field.offers[subject.label]
         case = self.case(field, subject, offer)
@@ -162,7 +162,7 @@ class Crossing:
             "bytes_down_per_s_simulated": wire / measure_s,
         }
 
-    def case(self, field: Field, subject: Subject, offer: Offer) -> Case:
+    def case(self, field: Field, subject: Candidate, offer: Offer) -> Case:
         """One worker of a field, as the simulator takes it."""
         asking = subject.options if math.isnan(offer.interval_s) else subject.options.model_copy(
             update={"interval_s": offer.interval_s})
@@ -197,7 +197,7 @@ OF_A_VALIDATION = {
     "cpu": "server_cpu_us_per_update", "bytes": "bytes_per_update", "age": "age_excess_mean_ms"}
 
 
-def _truths(transport: str, checked: Sequence[Compared]) -> dict[str, tuple[float, float]]:
+def _truths(transport: str, checked: Sequence[ValidationRow]) -> dict[str, tuple[float, float]]:
     """Truth ÷ predicted, 95 %, of each quantity of a transport that was checked."""
     found = {}
     for name, quantity in OF_A_VALIDATION.items():

@@ -17,14 +17,14 @@ from collections import Counter
 import numpy as np
 
 from bench.simulation.engine.inputs import COUNTED, Bools, Floats, Ints, Shard
-from bench.simulation.engine.tape_reads import Batches
+from bench.simulation.engine.tape_reads import AnswerBatches
 
 STEPS_A_STRETCH = 10
 """Steps per `late_after_s` (ℓ), the longest time that an update may take."""
 
 
-class Steps:
-    """The worker's CPU seconds and the counts of `Books`, over all clients, by step of [t0, t1).
+class CountSteps:
+    """The worker's CPU seconds and the counts of `ShardCounts`, over all clients, by step of [t0, t1).
 
     A step is a tenth of ℓ, the longest time that an update may take; the last step may be cut.
     """
@@ -61,7 +61,7 @@ class Steps:
         return dict(zip(COUNTED, self._rows[:, 1:].T, strict=True))
 
 
-class Books:
+class ShardCounts:
     """The counts of one shard: its reconciliation of requests, answers, updates and bytes."""
 
     def __init__(self, shard: Shard, asked_s: Floats) -> None:
@@ -84,13 +84,13 @@ class Books:
         if connects_s is not None:
             self._add("connections", who, connects_s)
 
-    def answer(self, who: Ints, seen_s: Floats, batches: Batches) -> None:
+    def answer(self, who: Ints, seen_s: Floats, batches: AnswerBatches) -> None:
         """Count responses that are seen at `seen_s`."""
         self._respond(who, seen_s)
         self._add("answers_empty", who, seen_s, (batches.updates == 0) & ~batches.refused)
         self._take(who, seen_s, batches)
 
-    def push(self, who: Ints, seen_s: Floats, batches: Batches, new: Bools) -> None:
+    def push(self, who: Ints, seen_s: Floats, batches: AnswerBatches, new: Bools) -> None:
         """Count pushed messages seen at `seen_s`; a `new` one is also the response to a request."""
         self._add("messages", who, seen_s)
         self._take(who, seen_s, batches)
@@ -104,7 +104,7 @@ class Books:
         self._add("request_duration_s", who, seen_s, seen_s - asked_s)
         self._under_way(who, asked_s, seen_s)
 
-    def _take(self, who: Ints, seen_s: Floats, batches: Batches) -> None:
+    def _take(self, who: Ints, seen_s: Floats, batches: AnswerBatches) -> None:
         self._add("updates", who, seen_s, batches.updates)
         self._add("payload_bytes", who, seen_s, batches.bytes)
         if bool(batches.refused.any()):

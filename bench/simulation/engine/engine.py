@@ -40,24 +40,24 @@ import math
 
 import numpy as np
 
-from bench.simulation.engine.counters import Books, Steps
-from bench.simulation.engine.event_queue import NOBODY, Agenda, Parking, merged
+from bench.simulation.engine.counters import CountSteps, ShardCounts
+from bench.simulation.engine.event_queue import NOBODY, EventQueue, WaitingClients, merged
 from bench.simulation.engine.inputs import (
+    BlockSink,
     Bools,
     Deliveries,
     Floats,
     Ints,
     Shard,
     ShardOutcome,
-    Sink,
+    SkipBlock,
     SkipKind,
-    Skips,
 )
 from bench.simulation.engine.network import Network
-from bench.simulation.engine.poll_schedule import Rhythm
+from bench.simulation.engine.poll_schedule import PollSchedule
 from bench.simulation.engine.random_streams import Stream, even
-from bench.simulation.engine.server_queue import Worker
-from bench.simulation.engine.tape_reads import Batches, Tape
+from bench.simulation.engine.server_queue import ServerQueue
+from bench.simulation.engine.tape_reads import AnswerBatches, WorkerTape
 
 ROUND_JOBS = 1 << 16
 """Limit of the requests in a round, so that its arrays stay in the processor's cache."""
@@ -65,7 +65,7 @@ ROUND_UPDATES = 1 << 20
 """Limit of the ticks between cursor and head, summed over a round's requests, so that memory stays flat."""
 
 
-def simulate(shard: Shard, sink: Sink, steps: Steps | None = None) -> ShardOutcome:
+def simulate(shard: Shard, sink: BlockSink, steps: CountSteps | None = None) -> ShardOutcome:
     """Simulate one worker from time zero to the end of the drain, and return its counts.
 
     Updates and declared skips go to `sink` block by block. `steps`, if given, collects CPU and counts over
@@ -83,11 +83,11 @@ def simulate(shard: Shard, sink: Sink, steps: Steps | None = None) -> ShardOutco
 class _Engine:
     """The state of one shard while it is simulated."""
 
-    def __init__(self, shard: Shard, sink: Sink) -> None:
+    def __init__(self, shard: Shard, sink: BlockSink) -> None:
         self.shard, self.sink = shard, sink
         cycle, costs, count = shard.cycle, shard.costs, len(shard.clients)
-        self.tape, self.network, self.rhythm = Tape(shard), Network(shard), Rhythm(shard)
-        self.worker = Worker(shard.t0_s, shard.t1_s, costs.wake_s, costs.cold_share)
+        self.tape, self.network, self.polls = WorkerTape(shard), Network(shard), PollSchedule(shard)
+        self.worker = ServerQueue(shard.t0_s, shard.t1_s, costs.wake_s, costs.cold_share)
         self.request_s = costs.request_s + (costs.connection_s if cycle.new_connection else 0.0)
         self.head = 0
         """Number of ticks that the worker has taken."""
@@ -108,12 +108,12 @@ class _Engine:
         asked_s = np.zeros(count)
         if math.isfinite(cycle.hold_s):
             asked_s -= cycle.hold_s * even(shard.seed, Stream.PHASE, shard.clients)
-        self.books = Books(shard, np.full(count, np.inf) if cycle.pushes else asked_s.copy())
-        self.agenda = Agenda()
+        self.books = ShardCounts(shard, np.full(count, np.inf) if cycle.pushes else asked_s.copy())
+        self.events = EventQueue()
         first = NOBODY if cycle.pace else np.argsort(asked_s, kind="stable")
-        self.parking = Parking(first, asked_s[first] + cycle.hold_s, by_client=cycle.pushes)
+        self.waiting = WaitingClients(first, asked_s[first] + cycle.hold_s, by_client=cycle.pushes)
         if cycle.pace:
-            self._ask(np.arange(count), self.rhythm.first_s)
+            self._ask(np.arange(count), self.polls.first_s)
 
     def _owed(self) -> Ints:
         symbol = self.shard.ticks.symbol[: np.searchsorted(self.shard.ticks.due_s, self.shard.t1_s)]
@@ -133,7 +133,7 @@ class _Engine:
     @property
     def next_s(self) -> float:
         """The instant of the next event of any kind."""
-        return min(self.tick_s, self.agenda.first_s, self.parking.first_s)
+        return min(self.tick_s, self.events.first_s, self.waiting.first_s)
 
     def goes_on(self) -> bool:
         """Return True while there is an update that some client is owed, and time left for it."""
@@ -144,13 +144,13 @@ class _Engine:
     def advance(self) -> None:
         """Do one round of requests, or hand out ticks if no request comes before the next one."""
         tick_s, until_s = self.tick_s, self._known_until()
-        at, who = self.agenda.take(until_s, tick_s, ROUND_JOBS)
+        at, who = self.events.take(until_s, tick_s, ROUND_JOBS)
         end = 1 + int(np.searchsorted(np.cumsum(self.head - self.cursor[who]), ROUND_UPDATES))
         if end < len(who) or len(who) == ROUND_JOBS:
-            self.agenda.put(at[end:], who[end:])
+            self.events.put(at[end:], who[end:])
             at, who = at[:end], who[:end]
             until_s = float(at[-1])
-        over_s, over = self.parking.expire(until_s, tick_s)
+        over_s, over = self.waiting.expire(until_s, tick_s)
         if not len(who) and not len(over):
             self._hand_out()
         elif self.shard.cycle.pushes:
@@ -164,16 +164,16 @@ class _Engine:
 
     def _known_until(self) -> float:
         """Return the instant up to which all arrivals are known: the bound of a round."""
-        first_s, ahead_s = self.agenda.first_s, self.network.lookahead_s
+        first_s, ahead_s = self.events.first_s, self.network.lookahead_s
         if self.shard.cycle.parks:
-            news_s = min(self.agenda.first_of(self.cursor < self.newest), self.parking.first_s)
+            news_s = min(self.events.first_of(self.cursor < self.newest), self.waiting.first_s)
             return min(max(news_s, self.worker.free_s) + ahead_s, first_s + self.shard.cycle.hold_s)
         cut_s = math.inf   # arrival of the first client whose batch may be cut, and which then asks at once
         if self.head > self.tape.whole_up_to:
-            cut_s = self.agenda.first_of(self.head - self.cursor > self.tape.whole_up_to)
+            cut_s = self.events.first_of(self.head - self.cursor > self.tape.whole_up_to)
         if self.shard.cycle.pushes:
             return min(first_s + self.network.drains_s, cut_s)
-        again_s = self.rhythm.not_before(first_s) + self.network.opening_s + self.shard.net.up_s
+        again_s = self.polls.not_before(first_s) + self.network.opening_s + self.shard.net.up_s
         known_s = min(again_s, max(cut_s, self.worker.free_s) + ahead_s)
         return max(max(first_s, self.worker.free_s) + ahead_s, known_s)
 
@@ -182,7 +182,7 @@ class _Engine:
         answered: slice | Ints = slice(None)
         if self.shard.cycle.parks:
             parks = asks & (self.cursor[who] >= self.newest[who])
-            self.parking.put(who[parks], at[parks] + self.shard.cycle.hold_s)
+            self.waiting.put(who[parks], at[parks] + self.shard.cycle.hold_s)
             self.cursor[who[parks]] = self.head
             answered = np.flatnonzero(~parks)
         whom = who[answered]
@@ -200,7 +200,7 @@ class _Engine:
     def _catch_up(self, at: Floats, who: Ints) -> None:
         """Handle drained sockets: park clients at the head for pushes, and serve the others from the tape."""
         idle = (self.cursor[who] >= self.newest[who]) & ~self.comes_back[who]
-        self.parking.put(who[idle], at[idle] + self.shard.cycle.hold_s)
+        self.waiting.put(who[idle], at[idle] + self.shard.cycle.hold_s)
         at, who = at[~idle], who[~idle]
         if not len(who):
             return
@@ -216,9 +216,9 @@ class _Engine:
         full, drained_s = self._push(who, finish, batches, new)
         gone = batches.refused
         waits = ~(full | batches.more)
-        self.parking.put(who[waits], finish[waits] + self.shard.cycle.hold_s)
+        self.waiting.put(who[waits], finish[waits] + self.shard.cycle.hold_s)
         again = ~(waits | gone)
-        self.agenda.put(drained_s[again], who[again])
+        self.events.put(drained_s[again], who[again])
         if bool(gone.any()):
             self.comes_back[who[gone]] = True
             self.network.cut(who[gone])
@@ -234,7 +234,7 @@ class _Engine:
         if wanted is None:
             self.newest.fill(end)
         pushes = self.shard.cycle.pushes
-        who = self.parking.look(wanted) if pushes else self.parking.wake(wanted)
+        who = self.waiting.look(wanted) if pushes else self.waiting.wake(wanted)
         self.cursor[who] = first
         batches = self.tape.alone(first, len(who))
         if end > first + 1:
@@ -252,8 +252,8 @@ class _Engine:
         if bool(full.any()):
             gone = np.zeros(len(self.cursor), dtype=np.bool_)
             gone[who[full]] = True
-            self.parking.leave(gone)
-            self.agenda.put(drained_s[full], who[full])
+            self.waiting.leave(gone)
+            self.events.put(drained_s[full], who[full])
 
     def _news(self, first: int, end: int) -> Bools:
         """Return a mask of the clients that want any of the ticks in [first, end), and update `newest`."""
@@ -265,23 +265,23 @@ class _Engine:
             wanted |= mine
         return wanted
 
-    def _handing_s(self, batches: Batches) -> Floats:
+    def _handing_s(self, batches: AnswerBatches) -> Floats:
         """Return the CPU seconds for handing over each batch."""
         costs = self.shard.costs
         return costs.answer_s + costs.update_s * batches.updates + costs.byte_s * batches.bytes
 
-    def _answer(self, who: Ints, finish_s: Floats, batches: Batches) -> None:
+    def _answer(self, who: Ints, finish_s: Floats, batches: AnswerBatches) -> None:
         """Send responses, record them, and schedule each client's next request."""
         kernel_s = self.network.down(who, self.requests, finish_s, batches.bytes)
         seen_s, done_s = self.network.read(kernel_s, batches.updates)
         self._record(who, kernel_s, seen_s, batches)
         self.books.answer(who, seen_s, batches)
-        wish_s, missed, instant_s = self.rhythm.next(who, done_s, batches.more)
+        wish_s, missed, instant_s = self.polls.next(who, done_s, batches.more)
         self.books.late(who[missed], instant_s)
         self.requests[who] += 1
         self._ask(who, wish_s)
 
-    def _push(self, who: Ints, finish_s: Floats, batches: Batches, new: Bools) -> tuple[Bools, Floats]:
+    def _push(self, who: Ints, finish_s: Floats, batches: AnswerBatches, new: Bools) -> tuple[Bools, Floats]:
         """Send pushed messages; return a mask of the sockets that are full, and when each will have drained.
 
         The first message on a new connection (`new`) counts as the response to its request.
@@ -298,9 +298,9 @@ class _Engine:
         leave_s = wish_s + self.network.opening_s
         self.books.ask(who, leave_s, wish_s if opens else None)
         at = self.network.up(who, self.requests, leave_s)
-        self.agenda.put(at, who)
+        self.events.put(at, who)
 
-    def _record(self, who: Ints, kernel_s: Floats, seen_s: Floats, batches: Batches) -> None:
+    def _record(self, who: Ints, kernel_s: Floats, seen_s: Floats, batches: AnswerBatches) -> None:
         """Pass delivered updates and declared skips to the sink, and add them to the server's counts."""
         updates, server = batches.updates, self.books.server
         self.seen_s = max(self.seen_s, float(seen_s.max()))
@@ -321,13 +321,13 @@ class _Engine:
             if len(declared.batch):
                 server[kind] += int(declared.count.sum())
                 whose = declared.batch
-                self.sink.skip(Skips(kind, who[whose], declared.tick, declared.count, seen_s[whose]))
+                self.sink.skip(SkipBlock(kind, who[whose], declared.tick, declared.count, seen_s[whose]))
         server["refused_left-tape"] += int(np.count_nonzero(batches.left))
         server["refused_slow-client"] += int(np.count_nonzero(batches.slow))
 
     def outcome(self) -> ShardOutcome:
         """Close the counts, and return them."""
-        self.books.late(*self.rhythm.missed(self.shard.t1_s))
+        self.books.late(*self.polls.missed(self.shard.t1_s))
         self.books.close()
         return ShardOutcome(
             counted=self.books.clients,

@@ -1,6 +1,6 @@
 """The event queue: future arrivals in order of time, and the clients that wait for news.
 
-`Agenda` holds future arrivals as sorted runs. The arrivals that a round produces go in as one run; a run that
+`EventQueue` holds future arrivals as sorted runs. The arrivals that a round produces go in as one run; a run that
 is not much shorter than the one before is merged with it. So there are never more runs than log₂ of the
 entries. A round's arrivals come nearly sorted, and a stable sort (Timsort) merges sorted runs, so hardly
 anything is ever really sorted.
@@ -9,7 +9,7 @@ anything is ever really sorted.
     run 2      ●─●──●─────●──●                         put: a new run at the end
     run 3        ●─●─●
 
-`Parking` holds the waiting clients in the order in which ticks are handed out. Where clients ask, that is the
+`WaitingClients` holds the waiting clients in the order in which ticks are handed out. Where clients ask, that is the
 order of their requests, so the first in line is also the first whose hold time ends. Where clients are pushed
 to, it is the order of the clients.
 """
@@ -26,7 +26,7 @@ NOBODY = np.empty(0, dtype=np.int64)
 NO_INSTANTS = np.empty(0)
 
 
-class Agenda:
+class EventQueue:
     """The arrivals that are still to come."""
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ def _sorted(at: Floats, who: Ints) -> tuple[Floats, Ints]:
     return at[order], who[order]
 
 
-class Parking:
+class WaitingClients:
     """The clients that wait for news, each with the instant at which its hold time ends."""
 
     def __init__(self, who: Ints, until_s: Floats, by_client: bool) -> None:

@@ -98,7 +98,7 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
-class Net:
+class NetworkDelays:
     """One-way delays in seconds. The sum of up and down is above 0, so an answer comes after its request."""
 
     up_s: float
@@ -114,7 +114,7 @@ class Net:
 
 
 @dataclass(frozen=True, slots=True)
-class Station:
+class LoadClient:
     """The load client as a queue behind the network, in order of arrival; only without jitter and slow links.
 
     An update is seen when the service of its read begins; the next request leaves when that service ends.
@@ -149,7 +149,7 @@ class SlowLinks:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ticks:
+class FeedTicks:
     """The feed, in order of due instants; elsewhere a tick is named by its place in these arrays."""
 
     index: Ints
@@ -173,11 +173,11 @@ class Shard:
     clients: Ints
     """Numbers of the clients in the whole run, by which random numbers are drawn. Elsewhere a client is named
     by its place in this array."""
-    ticks: Ticks
+    ticks: FeedTicks
     """The ticks up to the end of the drain."""
     cycle: Cycle
     costs: Costs
-    net: Net
+    net: NetworkDelays
     t0_s: float
     t1_s: float
     late_after_s: float
@@ -188,11 +188,11 @@ class Shard:
     batch_max: int = 1000
     slow_client: SlowClient = field(default_factory=SlowClient)
     slow_links: SlowLinks | None = None
-    station: Station | None = None
+    load_client: LoadClient | None = None
 
     def __post_init__(self) -> None:
         assert self.cycle.pushes or self.net.up_s + self.net.down_s > 0, "no way is without delay"
-        queues = self.station is not None
+        queues = self.load_client is not None
         assert not (queues and (self.net.jitter_s or self.slow_links)), "a station needs arrivals in order"
 
     @property
@@ -215,7 +215,7 @@ class Deliveries:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Skips:
+class SkipBlock:
     """A block of declared skips: each says that `count` ticks of the symbol of `tick`, just before it, are
     skipped."""
 
@@ -227,13 +227,13 @@ class Skips:
     app_s: Floats
 
 
-class Sink(Protocol):
+class BlockSink(Protocol):
     """The receiver of a simulation's records, block by block. Arrays may be views: copy them to keep them."""
 
     def deliver(self, block: Deliveries) -> None:
         """Take a block of updates that reached clients."""
 
-    def skip(self, block: Skips) -> None:
+    def skip(self, block: SkipBlock) -> None:
         """Take a block of declared skips."""
 
 

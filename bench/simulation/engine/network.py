@@ -19,7 +19,7 @@ import numpy as np
 
 from bench.simulation.engine.inputs import Bools, Floats, Ints, Shard
 from bench.simulation.engine.random_streams import Stream, even
-from bench.simulation.engine.server_queue import Worker
+from bench.simulation.engine.server_queue import ServerQueue
 
 
 class Network:
@@ -27,7 +27,7 @@ class Network:
 
     def __init__(self, shard: Shard) -> None:
         self._shard = shard
-        self._station = Worker(shard.t0_s, shard.t1_s) if shard.station is not None else None
+        self._station = ServerQueue(shard.t0_s, shard.t1_s) if shard.load_client is not None else None
         count = len(shard.clients)
         self.slow: Bools | None = None
         """Mask of the clients with a slow link, shape (clients,); None if there are none."""
@@ -66,11 +66,11 @@ class Network:
 
     def read(self, kernel_s: Floats, updates: Ints) -> tuple[Floats, Floats]:
         """Return when clients see answers, and when they are done with them."""
-        station = self._shard.station
-        if station is None or self._station is None:
+        load_client = self._shard.load_client
+        if load_client is None or self._station is None:
             return kernel_s, kernel_s
-        service = np.asarray(station.answer_s + station.update_s * updates, dtype=np.float64)
-        done = self._station.serve(kernel_s + station.wake_s, service)
+        service = np.asarray(load_client.answer_s + load_client.update_s * updates, dtype=np.float64)
+        done = self._station.serve(kernel_s + load_client.wake_s, service)
         return done - service, done
 
     def full(self, who: Ints, finish_s: Floats) -> tuple[Bools, Floats]:

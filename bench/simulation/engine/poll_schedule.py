@@ -23,7 +23,7 @@ from bench.simulation.engine.inputs import Bools, Floats, Ints, Shard
 from bench.simulation.engine.random_streams import Stream, even
 
 
-class Rhythm:
+class PollSchedule:
     """The instants at which the clients of a shard wish to ask."""
 
     def __init__(self, shard: Shard) -> None:

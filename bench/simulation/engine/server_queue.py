@@ -63,7 +63,7 @@ def mean_coldness(asleep_s: float, sleeps: float) -> float:
     return asleep_s / (asleep_s + sleeps * COOLING_S) if asleep_s > 0 else 0.0
 
 
-class Worker:
+class ServerQueue:
     """The queue of one event loop, and the time for which it was busy in [t0, t1)."""
 
     def __init__(self, t0_s: float, t1_s: float, wake_s: float = 0.0, cold_share: float = 0.0) -> None:

@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from bench.records.trial_record import Windows
-from bench.simulation.engine.inputs import Bools, Deliveries, Floats, Ints, Shard, ShardOutcome, Skips
+from bench.records.trial_record import WindowInstants
+from bench.simulation.engine.inputs import Bools, Deliveries, Floats, Ints, Shard, ShardOutcome, SkipBlock
 from bench.simulation.engine.random_streams import Stream, even
 from bench.stats.trial.latency import BIN_RATIO, BIN_ZERO_NS
 from bench.stats.trial.population import step_edges
@@ -63,7 +63,7 @@ def chosen(seed: int, clients: Ints, below: float) -> Bools:
 
 
 @dataclass(slots=True, eq=False)
-class Tallied:
+class ShardTotals:
     """Results of one or more shards; they can be added."""
 
     sums: dict[str, float]
@@ -79,7 +79,7 @@ class Tallied:
     deliveries: list[Columns] = field(default_factory=list)
     skips: list[Columns] = field(default_factory=list)
 
-    def add(self, other: Tallied) -> None:
+    def add(self, other: ShardTotals) -> None:
         """Add the results of other shards of the same trial."""
         for name, value in other.sums.items():
             self.sums[name] = MERGED.get(name, _plus)(self.sums[name], value)
@@ -98,10 +98,10 @@ MERGED = {"latency_min_ns": min, "latency_max_ns": max}
 """The names in `Tallied.sums` that are not merged by addition, with the function that merges them."""
 
 
-class Tally:
+class ShardSink:
     """The sink of one shard (`inputs.Sink`); `kept` is a mask of the clients whose rows are kept."""
 
-    def __init__(self, shard: Shard, kept: Bools, windows: Windows) -> None:
+    def __init__(self, shard: Shard, kept: Bools, windows: WindowInstants) -> None:
         self._shard = shard
         self._kept = kept
         self._everybody = bool(kept.all())
@@ -118,7 +118,7 @@ class Tally:
         due = float(subscribed @ np.bincount(inside, minlength=symbols))
         sums = dict.fromkeys(SUMS, 0.0) | {
             "updates_due": due, "latency_min_ns": math.inf, "latency_max_ns": -math.inf}
-        self.found = Tallied(
+        self.found = ShardTotals(
             sums, np.zeros(BINS, dtype=np.int64), np.zeros(BINS, dtype=np.int64),
             np.zeros(len(edges) - 1, dtype=np.int64), subscribed)
 
@@ -151,7 +151,7 @@ class Tally:
             found.kernel += binned if one_read else _bins(kernel_s)
         self._keep(block)
 
-    def skip(self, block: Skips) -> None:
+    def skip(self, block: SkipBlock) -> None:
         """Take a block of declared skips."""
         rank, symbol = self._rank[block.tick], self._shard.ticks.symbol[block.tick]
         begin = np.maximum(rank - block.count, self._first[symbol])
@@ -167,7 +167,7 @@ class Tally:
                 "app_ns": self._ns(block.app_s[mine]),
             })
 
-    def end(self, outcome: ShardOutcome) -> Tallied:
+    def end(self, outcome: ShardOutcome) -> ShardTotals:
         """Return the results of the shard; lost updates are those due that have no other fate."""
         sums = self.found.sums
         lost = sums["updates_due"] - sums["delivered"] - sums["late"] - sums["conflated"]

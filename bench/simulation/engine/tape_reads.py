@@ -35,7 +35,7 @@ from bench.simulation.engine.inputs import Bools, Floats, Ints, Shard
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Declared:
+class DeclaredSkips:
     """Declared skips of several batches; one element for each batch and symbol."""
 
     batch: Ints
@@ -44,11 +44,11 @@ class Declared:
 
 
 NOTHING = np.empty(0, dtype=np.int64)
-NO_SKIPS = Declared(NOTHING, NOTHING, NOTHING)
+NO_SKIPS = DeclaredSkips(NOTHING, NOTHING, NOTHING)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Batches:
+class AnswerBatches:
     """The answers to several requests; one element per request except in `tick`."""
 
     updates: Ints
@@ -65,8 +65,8 @@ class Batches:
     """True if the request was refused by the policy for slow clients."""
     tick: Ints
     """The ticks of all batches, one batch after the other."""
-    conflated: Declared = NO_SKIPS
-    dropped: Declared = NO_SKIPS
+    conflated: DeclaredSkips = NO_SKIPS
+    dropped: DeclaredSkips = NO_SKIPS
     alone: bool = False
     """True if each batch is the same single tick."""
 
@@ -76,7 +76,7 @@ class Batches:
         return self.left | self.slow
 
 
-class Tape:
+class WorkerTape:
     """The feed as one worker receives it."""
 
     def __init__(self, shard: Shard) -> None:
@@ -101,30 +101,30 @@ class Tape:
     def __len__(self) -> int:
         return len(self.symbol)
 
-    def alone(self, place: int, count: int) -> Batches:
+    def alone(self, place: int, count: int) -> AnswerBatches:
         """Return `count` batches that hold the one tick at `place` each."""
         size = int(self._shard.ticks.payload_bytes[place])
         one, payload, cursor, tick = (np.broadcast_to(each, count) for each in (1, size, place + 1, place))
         no = np.broadcast_to(np.False_, count)
-        return Batches(one, payload, cursor, no, no, no, tick, alone=True)
+        return AnswerBatches(one, payload, cursor, no, no, no, tick, alone=True)
 
-    def read(self, who: Ints, cursor: Ints, head: int) -> Batches:
+    def read(self, who: Ints, cursor: Ints, head: int) -> AnswerBatches:
         """Return the batch of each client in `who`, which has read up to `cursor` of `head` ticks."""
         behind = head - cursor
         furthest = int(behind.max(initial=0))
         no, at_head = np.broadcast_to(np.False_, len(who)), np.broadcast_to(head, len(who))
         if furthest == 0:
-            return Batches(behind, behind, at_head, no, no, no, NOTHING)
+            return AnswerBatches(behind, behind, at_head, no, no, no, NOTHING)
         if self._shard.subscribed is None and furthest <= self._plain_up_to:
             size = self._bytes_before[head] - self._bytes_before[cursor]
-            return Batches(behind, size, at_head, no, no, no, spans(cursor, behind))
+            return AnswerBatches(behind, size, at_head, no, no, no, spans(cursor, behind))
         batch, tick = np.repeat(np.arange(len(who)), behind), spans(cursor, behind)
         if self._shard.subscribed is not None:
             wanted = self._shard.subscribed[who[batch], self.symbol[tick]]
             batch, tick = batch[wanted], tick[wanted]
         return self._ruled(batch, tick, cursor, head)
 
-    def _ruled(self, batch: Ints, tick: Ints, cursor: Ints, head: int) -> Batches:
+    def _ruled(self, batch: Ints, tick: Ints, cursor: Ints, head: int) -> AnswerBatches:
         """Apply the rules to the wanted ticks between cursor and head."""
         shard, count = self._shard, len(cursor)
         policy, buffer = shard.slow_client.policy, shard.slow_client.buffer_ticks
@@ -146,7 +146,7 @@ class Tape:
         np.put(end, np.flatnonzero(more), 0)
         np.maximum.at(end, batch[fits & more[batch]], tick[fits & more[batch]] + 1)
         given = fits & (~conflates[batch] | (self._after[tick] >= end[batch]))
-        return Batches(
+        return AnswerBatches(
             updates=np.bincount(batch[given], minlength=count),
             bytes=np.bincount(
                 batch[given], shard.ticks.payload_bytes[tick[given]], minlength=count).astype(np.int64),
@@ -159,16 +159,16 @@ class Tape:
             dropped=self._dropped(batch, tick, ~refused[batch] & (place < drops[batch])),
         )
 
-    def _conflated(self, batch: Ints, tick: Ints, cursor: Ints, given: Bools) -> Declared:
+    def _conflated(self, batch: Ints, tick: Ints, cursor: Ints, given: Bools) -> DeclaredSkips:
         """Return each tick that replaces older ticks of its symbol after the cursor, and their number."""
         batch, tick = batch[given], tick[given]
         if not len(tick):
             return NO_SKIPS
         base = self.symbol[tick] * (len(self) + 1)
         rank = np.searchsorted(self._key, base + tick)
-        return Declared(batch, tick, rank - np.searchsorted(self._key, base + cursor[batch]))
+        return DeclaredSkips(batch, tick, rank - np.searchsorted(self._key, base + cursor[batch]))
 
-    def _dropped(self, batch: Ints, tick: Ints, gone: Bools) -> Declared:
+    def _dropped(self, batch: Ints, tick: Ints, gone: Bools) -> DeclaredSkips:
         """Return the number of dropped ticks per symbol, with the symbol's next tick where there is one."""
         if not bool(gone.any()):
             return NO_SKIPS
@@ -178,7 +178,7 @@ class Tape:
         last = len(pair) - 1 - back
         after = self._after[tick[last]]
         comes = after < len(self)
-        return Declared(batch[last][comes], after[comes], count[comes])
+        return DeclaredSkips(batch[last][comes], after[comes], count[comes])
 
 
 def spans(start: Ints, count: Ints) -> Ints:

@@ -59,7 +59,7 @@ def draws(seed: int, stream: int, number: int, clients: int) -> array[float]:
     return array("d", evenly.tobytes())
 
 
-class Draws:
+class WaitDraws:
     """The draws of all waits; those of the n-th wait are made when the first client needs one."""
 
     def __init__(self, seed: int, clients: int) -> None:

@@ -37,7 +37,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.scenario.storm import Backoff
-from bench.simulation.storm.backoff import FIRST_ATTEMPT, Draws, draws, is_drawn, wait_s
+from bench.simulation.storm.backoff import FIRST_ATTEMPT, WaitDraws, draws, is_drawn, wait_s
 
 RECOVERED = 0.999
 """Share of connected clients at which a storm counts as over."""
@@ -48,7 +48,7 @@ Overflow = Literal["refused", "dropped"]
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
+class StormConditions:
     """One worker and the clients that it lost. Times are in seconds."""
 
     clients: int
@@ -110,7 +110,7 @@ class Timeline:
 class Outcome:
     """The result of a storm. Instants count from the loss of the server."""
 
-    conditions: Conditions
+    conditions: StormConditions
     connected: int
     recovered_s: float
     """Seconds from the server's return until 99.9 % of the clients were connected; infinite if never."""
@@ -134,7 +134,7 @@ class Outcome:
 class _Worker:
     """The server's side: a FIFO queue of connections, and refusals that are served first."""
 
-    def __init__(self, conditions: Conditions, timeline: Timeline) -> None:
+    def __init__(self, conditions: StormConditions, timeline: Timeline) -> None:
         self.conditions, self.timeline = conditions, timeline
         self.queue: deque[tuple[int, float]] = deque()
         """Clients with the instants of their attempts."""
@@ -192,7 +192,7 @@ class _Worker:
         return math.ceil(self.place_s - now_s)
 
 
-def simulate(conditions: Conditions, backoff: Backoff, seed: int) -> Outcome:
+def simulate(conditions: StormConditions, backoff: Backoff, seed: int) -> Outcome:
     """Simulate one storm in which every client of the worker follows `backoff`."""
     end_s = conditions.down_s + conditions.horizon_s
     drops = conditions.overflow == "dropped"
@@ -200,7 +200,7 @@ def simulate(conditions: Conditions, backoff: Backoff, seed: int) -> Outcome:
     worker = _Worker(conditions, timeline)
     failures = [0] * conditions.clients
     before_s = [backoff.base_s] * conditions.clients
-    luck = Draws(seed, conditions.clients) if is_drawn(backoff) else None
+    luck = WaitDraws(seed, conditions.clients) if is_drawn(backoff) else None
     first = draws(seed, FIRST_ATTEMPT, 0, conditions.clients)
     events = [(backoff.window_s * first[client], client, ATTEMPT, 0.0)
               for client in range(conditions.clients)]

@@ -31,14 +31,14 @@ from bench.scenario.model import Scenario
 from bench.scenario.storm import Backoff, Storm, StormMap
 from bench.simulation.checkpoints import Piece
 from bench.simulation.engine.inputs import Costs
-from bench.simulation.storm.storm import Conditions, Outcome, Overflow, simulate
+from bench.simulation.storm.storm import Outcome, Overflow, StormConditions, simulate
 
 REFUSAL_SHARES = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """CPU of a refusal, as shares of a connection's, between which the result may change."""
 
 
 @dataclass(frozen=True, slots=True)
-class Storms:
+class StormStudy:
     """The tables; their columns are described in `docs/results.md`."""
 
     storms: pd.DataFrame
@@ -47,7 +47,7 @@ class Storms:
     assumptions: pd.DataFrame
 
 
-def conditions(scenario: Scenario, costs: Costs) -> Conditions:
+def conditions(scenario: Scenario, costs: Costs) -> StormConditions:
     """Return one worker of the scenario's storm.
 
     Where the scenario gives no cost of a reconnection, it costs a connection, a request and its answer.
@@ -56,7 +56,7 @@ def conditions(scenario: Scenario, costs: Costs) -> Conditions:
     clients = math.ceil(max(scenario.load.clients) / scenario.simulation.workers)
     costs = costs.crowded(clients)
     connection_s = costs.connection_s + costs.request_s + costs.answer_s
-    return Conditions(
+    return StormConditions(
         clients=clients,
         connection_s=storm.connection_ms / 1000 if storm.connection_ms else connection_s,
         backlog=storm.backlog, refusal_share=storm.refusal_share, timeout_s=storm.timeout_s,
@@ -64,7 +64,7 @@ def conditions(scenario: Scenario, costs: Costs) -> Conditions:
     )
 
 
-def tasks(scenario: Scenario, given: Conditions) -> dict[str, Callable[[], Piece]]:
+def tasks(scenario: Scenario, given: StormConditions) -> dict[str, Callable[[], Piece]]:
     """Return all storms to be simulated, by name."""
     storm = _storm(scenario)
     found: dict[str, Callable[[], Piece]] = {
@@ -85,7 +85,7 @@ def tasks(scenario: Scenario, given: Conditions) -> dict[str, Callable[[], Piece
     return found
 
 
-def piece(given: Conditions, backoff: Backoff, seed: int, *, with_timeline: bool = False) -> Piece:
+def piece(given: StormConditions, backoff: Backoff, seed: int, *, with_timeline: bool = False) -> Piece:
     """Simulate one storm; return its row, and its timeline's columns if `with_timeline`."""
     outcome = simulate(given, backoff, seed)
     found: Piece = {"row": row(outcome)}
@@ -94,7 +94,7 @@ def piece(given: Conditions, backoff: Backoff, seed: int, *, with_timeline: bool
     return found
 
 
-def flip(given: Conditions, backoff: Backoff, seed: int) -> Piece:
+def flip(given: StormConditions, backoff: Backoff, seed: int) -> Piece:
     """Return the rows of the two storms between whose refusal prices the result changes."""
     rows: dict[float, dict[str, float]] = {}
 
@@ -110,7 +110,7 @@ def flip(given: Conditions, backoff: Backoff, seed: int) -> Piece:
     return {"rows": [rows[share] for share in shares]}
 
 
-def tables(scenario: Scenario, given: Conditions, pieces: Mapping[str, Piece]) -> Storms:
+def tables(scenario: Scenario, given: StormConditions, pieces: Mapping[str, Piece]) -> StormStudy:
     """Return the tables, made from the results of all storms."""
     storm = _storm(scenario)
     rows, timelines = [], []
@@ -122,8 +122,8 @@ def tables(scenario: Scenario, given: Conditions, pieces: Mapping[str, Piece]) -
         line.insert(0, "policy", policy)
         timelines.append(line)
     mapped = None if storm.map is None else _map(given, storm.map, pieces)
-    return Storms(pd.DataFrame(rows), pd.concat(timelines, ignore_index=True), mapped,
-                  _assumptions(scenario, pieces))
+    return StormStudy(pd.DataFrame(rows), pd.concat(timelines, ignore_index=True), mapped,
+                      _assumptions(scenario, pieces))
 
 
 ASSUMED = ("refusal_share", "recovered_s", "connected_share", "attempts_per_client", "wasted_share")
@@ -210,13 +210,13 @@ def _points(asked: StormMap) -> Iterator[_Point]:
         yield _Point(number, backlog_share, window_share)
 
 
-def _at(point: _Point, given: Conditions, backoff: Backoff) -> tuple[Conditions, Backoff]:
+def _at(point: _Point, given: StormConditions, backoff: Backoff) -> tuple[StormConditions, Backoff]:
     """Return the conditions and the policy at a point of the map."""
     here = replace(given, backlog=max(1, round(point.backlog_share * given.safe_backlog)))
     return here, backoff.model_copy(update={"window_s": point.window_share * given.floor_s})
 
 
-def _map(given: Conditions, asked: StormMap, pieces: Mapping[str, Piece]) -> pd.DataFrame:
+def _map(given: StormConditions, asked: StormMap, pieces: Mapping[str, Piece]) -> pd.DataFrame:
     """Return the map, one row per point."""
     rows = []
     for point in _points(asked):

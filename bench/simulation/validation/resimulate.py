@@ -13,16 +13,16 @@ from pathlib import Path
 
 from bench.errors import OverlapError
 from bench.experiment import plan, run_folder
-from bench.experiment.prepare import Question
+from bench.experiment.prepare import PreparedScenario
 from bench.experiment.progress import Reporter
-from bench.experiment.run_folder import Run
+from bench.experiment.run_folder import RunFolder
 from bench.feed import replay
 from bench.records import manifest as manifests
 from bench.simulation import run as runs
 from bench.simulation.calibration.costs import Cell, CostsFile, read_costs
 
 
-def cells_of(question: Question) -> list[Cell]:
+def cells_of(question: PreparedScenario) -> list[Cell]:
     """The cells that a scenario will measure."""
     feed = question.scenario.feed
     return [
@@ -49,11 +49,11 @@ def fitted_cells(costs: CostsFile) -> list[Cell]:
 
 
 def simulate(measured: Path, costs: Path, folder: Path, make_reporter: Callable[[int, int], Reporter],
-             say: Callable[[str], None], command: Sequence[str]) -> Run:
+             say: Callable[[str], None], command: Sequence[str]) -> RunFolder:
     """Simulate the run in `measured` again in `folder`, with the costs in that file."""
     manifest = manifests.read(measured, manifests.Resumable)
-    theirs = Run(measured, manifest)
-    twin = run_folder.create(
+    theirs = RunFolder(measured, manifest)
+    resimulated = run_folder.create(
         folder, theirs.frozen, theirs.plan, name=str(manifest["scenario_name"]),
         scenario_file=Path(str(manifest["scenario_folder"])) / "scenario.toml",
         options=plan.options_of_all(theirs.scenario, str(measured / manifests.NAME)), command=command,
@@ -61,7 +61,7 @@ def simulate(measured: Path, costs: Path, folder: Path, make_reporter: Callable[
         further={"source": "simulated", "costs": runs.about_costs(costs, read_costs(costs))},
     )
     if theirs.scenario.capacity is None:
-        runs.execute(twin, make_reporter)
+        runs.execute(resimulated, make_reporter)
     else:
-        runs.search(twin, say)
-    return twin
+        runs.search(resimulated, say)
+    return resimulated

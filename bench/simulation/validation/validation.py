@@ -27,17 +27,17 @@ from bench.errors import RunError
 from bench.experiment.progress import Reporter
 from bench.output import plain
 from bench.records.trial_record import read_json, whole_file
-from bench.report.data.run import Run as Reported
+from bench.report.data.run import RunData as Reported
 from bench.report.data.run import open_run
-from bench.report.pages.validation import Judged, write
+from bench.report.pages.validation import ValidationPage, write
 from bench.scenario.model import Scenario
 from bench.simulation.calibration import observations
 from bench.simulation.calibration.costs import CostsFile, read_costs
 from bench.simulation.validation import resimulate
 from bench.stats.run import prediction
-from bench.stats.run.capacity_limit import Limit
-from bench.stats.run.knee_search import Knee
-from bench.stats.run.prediction import Compared
+from bench.stats.run.capacity_limit import CapacityLimit
+from bench.stats.run.knee_search import SearchState
+from bench.stats.run.prediction import ValidationRow
 from bench.stats.run.prediction_causes import FitQuality, furthest_apart, why
 
 NAMED, COSTS, GIVEN = "held-out.json", "costs.json", "costs.given.json"
@@ -59,7 +59,7 @@ def named(folder: Path) -> dict[str, list[str]]:
     return {role: [str(name) for name in said[role]] for role in ROLES}
 
 
-def judge(folder: Path, make_reporter: Callable[[int, int], Reporter], say: Callable[[str], None]) -> Judged:
+def judge(folder: Path, make_reporter: Callable[[int, int], Reporter], say: Callable[[str], None]) -> ValidationPage:
     """Predict what a validation measured, compare, and write the table and the page."""
     roles, costs_path = named(folder), folder / COSTS
     if not costs_path.is_file():
@@ -70,13 +70,13 @@ def judge(folder: Path, make_reporter: Callable[[int, int], Reporter], say: Call
     cells = [each.cell for run in held_out for each in observations.observe(run)]
     resimulate.refuse_overlap(cells, resimulate.fitted_cells(costs), str(folder / NAMED))
     shutil.rmtree(folder / "simulated", ignore_errors=True)
-    rows: list[Compared] = []
+    rows: list[ValidationRow] = []
     reasons: dict[tuple[str, int, str], str] = {}
     notes: list[str] = []
     for run in held_out:
         say(f"Simulating {run.name} …")
-        twin = resimulate.simulate(run, costs_path, folder / "simulated", make_reporter, say, sys.argv[1:])
-        mine, theirs = open_run(run), open_run(twin.folder)
+        resimulated = resimulate.simulate(run, costs_path, folder / "simulated", make_reporter, say, sys.argv[1:])
+        mine, theirs = open_run(run), open_run(resimulated.folder)
         found = prediction.pairs(*(prediction.figures(each.trials, each.distributions)
                                    for each in (mine, theirs)))
         compared = prediction.compare(found)
@@ -85,13 +85,13 @@ def judge(folder: Path, make_reporter: Callable[[int, int], Reporter], say: Call
         notes += _left_out(mine, found)
     for name in roles["searches"]:
         say(f"Simulating {name} …")
-        twin = resimulate.simulate(
+        resimulated = resimulate.simulate(
             folder / "runs" / name, costs_path, folder / "simulated", make_reporter, say,
                               sys.argv[1:])
-        knees, told = _knees(open_run(folder / "runs" / name), open_run(twin.folder))
+        knees, told = _knees(open_run(folder / "runs" / name), open_run(resimulated.folder))
         rows += knees
         reasons |= told
-    judged = Judged(folder.name, costs.told, rows, reasons, notes)
+    judged = ValidationPage(folder.name, costs.told, rows, reasons, notes)
     with whole_file(folder / "validation.csv") as beside:
         plain.write_csv(beside, prediction.table(rows))
     write(folder, judged)
@@ -113,7 +113,7 @@ def _qualities(run: Reported, costs: CostsFile) -> dict[str, FitQuality]:
     return qualities
 
 
-def _reasons(rows: Sequence[Compared], found: pd.DataFrame, qualities: Mapping[str, FitQuality]
+def _reasons(rows: Sequence[ValidationRow], found: pd.DataFrame, qualities: Mapping[str, FitQuality]
              ) -> dict[tuple[str, int, str], str]:
     reasons = {}
     for row in rows:
@@ -137,7 +137,7 @@ def _left_out(measured: Reported, found: pd.DataFrame) -> list[str]:
 
 
 def _knees(measured: Reported, predicted: Reported
-           ) -> tuple[list[Compared], dict[tuple[str, int, str], str]]:
+           ) -> tuple[list[ValidationRow], dict[tuple[str, int, str], str]]:
     """The knees of both searches, and who gave in at the measured one."""
     mine, theirs = measured.knees, predicted.knees
     assert mine is not None, f"{measured.folder}: no search"
@@ -151,13 +151,13 @@ def _knees(measured: Reported, predicted: Reported
         rows.append(row)
         if row.met in ("no", "open"):
             reasons[row.transport, row.clients, row.quantity] = (
-                f"Measured: {_limit_told(ours)} (limited by: {ours['limited_by']}). Predicted: "
-                f"{_limit_told(foretold)} (limited by: {foretold['limited_by']})."
+                f"Measured: {_limit_text(ours)} (limited by: {ours['limited_by']}). Predicted: "
+                f"{_limit_text(foretold)} (limited by: {foretold['limited_by']})."
                 f"{GENERATOR * (ours['limited_by'] == 'generator')}{_unrest(measured, row)}")
     return rows, reasons
 
 
-def _unrest(measured: Reported, row: Compared) -> str:
+def _unrest(measured: Reported, row: ValidationRow) -> str:
     """Return a sentence on how much the measured tries of one level differ; empty if no level was repeated.
 
     A single search can't average out that difference.
@@ -172,25 +172,25 @@ def _unrest(measured: Reported, row: Compared) -> str:
             "ms: a single search hangs on such chance.")
 
 
-def _knee(row: pd.Series) -> Knee:
+def _knee(row: pd.Series) -> SearchState:
     held, broke = _number(row["clients"]), _number(row["broke_at"])
-    limit = Limit(*(_number(row[name]) for name in ("limit", "limit_low", "limit_high")))
-    return Knee(None if math.isnan(held) else int(held), None if math.isnan(broke) else int(broke),
-                None if math.isnan(limit.estimate) else limit)
+    limit = CapacityLimit(*(_number(row[name]) for name in ("limit", "limit_low", "limit_high")))
+    return SearchState(None if math.isnan(held) else int(held), None if math.isnan(broke) else int(broke),
+                       None if math.isnan(limit.estimate) else limit)
 
 
 def _number(value: object) -> float:
     return math.nan if pd.isna(value) else float(value)   # type: ignore[call-overload,arg-type]
 
 
-def _limit_told(row: pd.Series) -> str:
+def _limit_text(row: pd.Series) -> str:
     """A limit with its interval, or what a search without one held and broke at."""
     limit, low, high = (_number(row[name]) for name in ("limit", "limit_low", "limit_high"))
     if math.isnan(limit):
-        return f"held {_told(row['clients'])}, broke at {_told(row['broke_at'])}"
+        return f"held {_value_text(row['clients'])}, broke at {_value_text(row['broke_at'])}"
     return f"{limit:,.0f} ({low:,.0f} to {high:,.0f})"
 
 
-def _told(value: object) -> str:
+def _value_text(value: object) -> str:
     number = _number(value)
     return "nothing" if math.isnan(number) else f"{number:,.0f}"

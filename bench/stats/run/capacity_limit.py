@@ -39,7 +39,7 @@ TAIL = 0.025
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class CapacityLimit:
     """The level at which a step holds with probability ½, and its 95 % interval."""
 
     estimate: float
@@ -53,13 +53,13 @@ class Limit:
         return math.sqrt(self.high / self.low) - 1
 
 
-def limit(levels: Sequence[float] | Floats, held: Sequence[bool] | Bools) -> Limit:
+def limit(levels: Sequence[float] | Floats, held: Sequence[bool] | Bools) -> CapacityLimit:
     """Return the limit estimated from steps at these levels.
 
     If no step held, or none broke, the interval is open on that side and extends to the end of the grid.
     """
     limits, weights = _weights(levels, held)
-    return Limit(*(_quantile(limits, weights, share) for share in (0.5, TAIL, 1 - TAIL)))
+    return CapacityLimit(*(_quantile(limits, weights, share) for share in (0.5, TAIL, 1 - TAIL)))
 
 
 def quantile(levels: Sequence[float] | Floats, held: Sequence[bool] | Bools, share: float) -> float:

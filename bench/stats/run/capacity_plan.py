@@ -56,7 +56,7 @@ MOVING = frozenset({"bursty", "replay"})
 
 
 @dataclass(frozen=True, slots=True)
-class Prices:
+class PlanPrices:
     """The prices of a plan."""
 
     currency: str
@@ -65,7 +65,7 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class WorkerOverhead:
     """The load of each worker that does not depend on its clients: CPU seconds per tick of the feed,
     and per second."""
 
@@ -74,7 +74,7 @@ class Own:
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class RequiredResources:
     """The resources that one transport needs: a row of `fleet.csv`."""
 
     transport: str
@@ -125,7 +125,7 @@ class Need:
     clients: in money or, without prices, in workers."""
 
 
-COLUMNS = tuple(each.name for each in fields(Need))
+COLUMNS = tuple(each.name for each in fields(RequiredResources))
 
 
 def workers_exactly(cpu_cores: float, workers: int, own_share: float, full_at: float) -> float:
@@ -143,10 +143,10 @@ def workers_needed(cpu_cores: float, workers: int, own_share: float, full_at: fl
 
 
 def needs(
-    trials: pd.DataFrame, workers: int, full_at: float, *, own: Mapping[str, Own],
-    memory_bytes: Mapping[str, float], new_connections: Mapping[str, float], prices: Prices | None,
+    trials: pd.DataFrame, workers: int, full_at: float, *, own: Mapping[str, WorkerOverhead],
+    memory_bytes: Mapping[str, float], new_connections: Mapping[str, float], prices: PlanPrices | None,
     moves: bool,
-) -> list[Need]:
+) -> list[RequiredResources]:
     """Return a plan for each cell of VALID trials (rows of `trials.csv`), in their order.
 
     `own`, `memory_bytes` (of a further client) and `new_connections` are by transport; the last has
@@ -160,7 +160,7 @@ def needs(
         have = min(workers, clients)
         seconds, used = cell["measure_s"], float(cell["server_cpu_cores"].mean())
         ticks_per_s, asked = cell["feed_due"] / seconds, _asked_per_s(cell)
-        mine = own.get(label, Own())
+        mine = own.get(label, WorkerOverhead())
         own_share = mine.base_share + mine.tick_s * asked
         cores = at_rate(cell["server_cpu_cores"], ticks_per_s, asked)
         down, up = (
@@ -180,7 +180,7 @@ def needs(
         traffic_month = prices.gigabyte_out * gigabytes if prices else math.nan
         shaking = cell["requests"].astype(float) / seconds * new_connections.get(label, 0.0)
         under_way = float((cell["requests_in_flight"] + shaking).mean())
-        found.append(Need(
+        found.append(RequiredResources(
             transport=label, clients=clients, workers_simulated=have, load_simulated=used / have,
             latency_p50_simulated_ms=interval(cell["latency_p50_ms"].to_numpy(dtype=float)).estimate,
             latency_p99_simulated_ms=interval(cell["latency_p99_ms"].to_numpy(dtype=float)).estimate,
@@ -229,6 +229,6 @@ def _asked_per_s(cell: pd.DataFrame) -> float:
     return float((cell["feed_due"] / cell["measure_s"]).mean())
 
 
-def table(found: Sequence[Need]) -> pd.DataFrame:
+def table(found: Sequence[RequiredResources]) -> pd.DataFrame:
     """Return `fleet.csv`."""
     return pd.DataFrame([astuple(each) for each in found], columns=list(COLUMNS)).astype({"workers": "Int64"})

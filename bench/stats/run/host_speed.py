@@ -27,7 +27,7 @@ last third."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class HostSpeed:
     """The time of the spin over a run, in µs; more is slower."""
 
     median_us: float
@@ -47,7 +47,7 @@ def by_trial(trials: pd.DataFrame) -> pd.Series:
     return trials.reindex(columns=list(COLUMNS)).astype("float64").mean(axis=1, skipna=False)
 
 
-def pace(trials: pd.DataFrame) -> Pace | None:
+def speed(trials: pd.DataFrame) -> HostSpeed | None:
     """Return the pace of a run from its rows of `trials.csv`, in the order in which they were made;
     None where no trial has one (simulated, or of an older version)."""
     found = by_trial(trials).dropna()
@@ -56,4 +56,4 @@ def pace(trials: pd.DataFrame) -> Pace | None:
     third, drift = len(found) // 3, math.nan
     if len(found) >= TRIALS_LEAST:
         drift = float(found.iloc[-third:].median() / found.iloc[:third].median())
-    return Pace(float(found.median()), float(found.min()), float(found.max()), drift)
+    return HostSpeed(float(found.median()), float(found.min()), float(found.max()), drift)

@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.stats.run import capacity_limit
-from bench.stats.run.capacity_limit import Limit
+from bench.stats.run.capacity_limit import CapacityLimit
 
 Outcome = Literal["held", "broke", "bound", "void"]
 TRIES_MAX = 3
@@ -49,7 +49,7 @@ RUNGS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class SearchSettings:
     """The settings of the search."""
 
     start: int
@@ -63,7 +63,7 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SearchStep:
     """One finished trial of a search."""
 
     subject: str
@@ -83,20 +83,20 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Knee:
+class SearchState:
     """The present state of the search for one subject's capacity limit."""
 
     held: int | None
     """The highest level, not above the limit, at which a step held."""
     broke: int | None
     """The lowest level above that at which one broke."""
-    limit: Limit | None = None
+    limit: CapacityLimit | None = None
     """None where nothing held, or nothing broke."""
     bound: int | None = None
     """The lowest level above `held` at which the measuring side reached its limit."""
 
 
-def knee(steps: Sequence[Step]) -> Knee:
+def knee(steps: Sequence[SearchStep]) -> SearchState:
     """Return the state of the search that follows from the steps of one subject."""
     held = sorted({step.level for step in steps if step.outcome == "held"})
     broke = sorted({step.level for step in steps if step.outcome == "broke"})
@@ -104,10 +104,10 @@ def knee(steps: Sequence[Step]) -> Knee:
     below = [level for level in held if found is None or level <= found.estimate]
     most = below[-1] if below else held[0] if held else None
     above = next((level for level in broke if most is None or level > most), None)
-    return Knee(most, above, found, _ceiling(steps))
+    return SearchState(most, above, found, _ceiling(steps))
 
 
-def next_level(steps: Sequence[Step], search: Search) -> int | None:
+def next_level(steps: Sequence[SearchStep], search: SearchSettings) -> int | None:
     """Return the level to try next for one subject; None: its limit is found, or there is none."""
     if not steps:
         return search.start
@@ -129,7 +129,7 @@ def next_level(steps: Sequence[Step], search: Search) -> int | None:
     return _raised(max((step.level for step in told if step.held), default=0), ceiling, search)
 
 
-def next_step(steps: Sequence[Step], subjects: Sequence[str], search: Search) -> tuple[str, int] | None:
+def next_step(steps: Sequence[SearchStep], subjects: Sequence[str], search: SearchSettings) -> tuple[str, int] | None:
     """Return the subject and the level that come next; None: all limits are found, or the time is over."""
     if is_over(steps, search):
         return None
@@ -145,17 +145,17 @@ def next_step(steps: Sequence[Step], subjects: Sequence[str], search: Search) ->
     return subject, level
 
 
-def is_over(steps: Sequence[Step], search: Search) -> bool:
+def is_over(steps: Sequence[SearchStep], search: SearchSettings) -> bool:
     """Return True where the time of the search is over, for all subjects."""
     return sum(step.took_s for step in steps) >= search.time_s
 
 
-def is_found(steps: Sequence[Step], search: Search) -> bool:
+def is_found(steps: Sequence[SearchStep], search: SearchSettings) -> bool:
     """Return True where the search of one subject ended by itself, and was not cut off by time."""
     return next_level(steps, search) is None
 
 
-def _raised(held: int, ceiling: int, search: Search) -> int | None:
+def _raised(held: int, ceiling: int, search: SearchSettings) -> int | None:
     """Return a level above all that held, and below those that can't be measured; None where there
     is none."""
     if held == 0:
@@ -170,7 +170,7 @@ def _raised(held: int, ceiling: int, search: Search) -> int | None:
     return None if near or middle in (held, ceiling) else min(middle, higher)
 
 
-def _ceiling(steps: Sequence[Step]) -> int | None:
+def _ceiling(steps: Sequence[SearchStep]) -> int | None:
     """Return the lowest level, with none held there or higher, at which the measuring side reached
     its limit or every step was void."""
     highest = max((step.level for step in steps if step.held), default=0)
@@ -179,13 +179,13 @@ def _ceiling(steps: Sequence[Step]) -> int | None:
     return min((level for level in levels if level > highest), default=None)
 
 
-def _given_up(steps: Sequence[Step], level: int) -> bool:
+def _given_up(steps: Sequence[SearchStep], level: int) -> bool:
     """Return True where a level was tried the largest number of times and every step was void."""
     tried = [step for step in steps if step.level == level]
     return len(tried) >= TRIES_MAX and all(step.void for step in tried)
 
 
-def _is_narrow(told: Sequence[Step], search: Search) -> bool:
+def _is_narrow(told: Sequence[SearchStep], search: SearchSettings) -> bool:
     """Return True where the limit is known well enough, or known to lie below the first step."""
     held = sum(step.held for step in told)
     broke = len(told) - held
@@ -195,16 +195,16 @@ def _is_narrow(told: Sequence[Step], search: Search) -> bool:
     return min(held, broke) >= EACH_LEAST and found.reach <= search.precision
 
 
-def _limit(steps: Sequence[Step]) -> Limit:
+def _limit(steps: Sequence[SearchStep]) -> CapacityLimit:
     told = [step for step in steps if step.outcome in ("held", "broke")]
     return capacity_limit.limit([float(step.level) for step in told], [step.held for step in told])
 
 
-def _quantile(told: Sequence[Step], share: float) -> float:
+def _quantile(told: Sequence[SearchStep], share: float) -> float:
     return capacity_limit.quantile([float(step.level) for step in told], [step.held for step in told], share)
 
 
-def _rung(level: float, search: Search) -> int:
+def _rung(level: float, search: SearchSettings) -> int:
     """Return the rung of the ladder that is nearest to a level, within the bounds of the search."""
     between = math.log(search.factor)
     rungs = max(1, math.ceil(between * RUNGS / math.log1p(search.precision)))

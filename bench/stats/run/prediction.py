@@ -32,9 +32,9 @@ from dataclasses import astuple, dataclass, fields
 import numpy as np
 import pandas as pd
 
-from bench.stats.run.capacity_limit import Limit
+from bench.stats.run.capacity_limit import CapacityLimit
 from bench.stats.run.intervals import LOST, Interval, interval
-from bench.stats.run.knee_search import Knee
+from bench.stats.run.knee_search import SearchState
 from bench.stats.trial.latency import beyond, bin_quantiles
 
 FULL = 0.7
@@ -63,7 +63,7 @@ KNEE = Quantity("knee_clients", 0.10)
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ValidationRow:
     """A row of `validation.csv`."""
 
     transport: str
@@ -87,7 +87,7 @@ class Compared:
         return standing(self.met, self.error, self.goal)
 
 
-COLUMNS = tuple(each.name for each in fields(Compared))
+COLUMNS = tuple(each.name for each in fields(ValidationRow))
 INSIDE, OUTSIDE, UNKNOWN = "inside", "outside", "unknown"
 PROVEN = {"yes": "inside with proof", "no": "outside with proof"}
 STANDINGS = (PROVEN["yes"], INSIDE, OUTSIDE, PROVEN["no"], UNKNOWN)
@@ -123,22 +123,22 @@ def pairs(measured: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
     Of a place that was measured several times, its valid trial counts.
     """
     keys = ["transport", "clients", "block", "seed"]
-    twins = measured.merge(predicted, on=keys, suffixes=("_measured", "_predicted"), validate="one_to_one")
-    return twins.sort_values(keys, ignore_index=True)
+    resimulated = measured.merge(predicted, on=keys, suffixes=("_measured", "_predicted"), validate="one_to_one")
+    return resimulated.sort_values(keys, ignore_index=True)
 
 
-def compare(twins: pd.DataFrame, quantities: Sequence[Quantity] = QUANTITIES) -> list[Compared]:
+def compare(resimulated: pd.DataFrame, quantities: Sequence[Quantity] = QUANTITIES) -> list[ValidationRow]:
     """Return every quantity of every cell, compared."""
     rows = []
-    cells = dict.fromkeys(zip(twins["transport"].tolist(), twins["clients"].tolist(), strict=True))
+    cells = dict.fromkeys(zip(resimulated["transport"].tolist(), resimulated["clients"].tolist(), strict=True))
     for transport, clients in cells:
-        cell = twins[(twins["transport"] == transport) & (twins["clients"] == clients)]
+        cell = resimulated[(resimulated["transport"] == transport) & (resimulated["clients"] == clients)]
         load = float(cell["server_cpu_cores_measured"].mean())
         rows += [_compared(transport, clients, load, each, cell) for each in quantities]
     return rows
 
 
-def _compared(transport: str, clients: int, load: float, quantity: Quantity, cell: pd.DataFrame) -> Compared:
+def _compared(transport: str, clients: int, load: float, quantity: Quantity, cell: pd.DataFrame) -> ValidationRow:
     mine, theirs = (cell[f"{quantity.name}_{side}"].to_numpy(dtype=np.float64)
                     for side in ("measured", "predicted"))
     both = (mine > 0) & (theirs > 0)   # of NaN neither
@@ -147,7 +147,7 @@ def _compared(transport: str, clients: int, load: float, quantity: Quantity, cel
     applies = quantity.goal is not None and not (quantity.of_latency and load >= FULL)
     goal = quantity.goal if applies and quantity.goal is not None else math.nan
     error = Interval(ratio.estimate - 1, ratio.low - 1, ratio.high - 1, ratio.count)
-    return Compared(
+    return ValidationRow(
         transport, clients, load, quantity.name, interval(mine[both]).estimate,
         interval(theirs[both]).estimate, error.estimate, error.low, error.high, goal, met(error, goal),
     )
@@ -176,7 +176,7 @@ def standing(met: str, error: float, goal: float) -> str:
     return INSIDE if abs(error) <= goal else OUTSIDE
 
 
-def told(standings: Sequence[str]) -> str:
+def verdict_text(standings: Sequence[str]) -> str:
     """Return a sentence with the number of these in each of the four positions, and of how many."""
     counted = Counter(word for word in standings if word)
     if not counted:
@@ -186,27 +186,27 @@ def told(standings: Sequence[str]) -> str:
     return f"{', '.join(parts)}: the point estimate lies outside in {outside} of {counted.total()}"
 
 
-def compare_knees(transport: str, load: float, measured: Knee, predicted: Knee) -> Compared:
+def compare_knees(transport: str, load: float, measured: SearchState, predicted: SearchState) -> ValidationRow:
     """Compare the capacity limits of two searches. Each has a 95 % interval of its own, independent of the
     other's, so the error's bounds are those of the ratio on logarithms. NaN where one has no limit."""
-    ours, theirs = (found.limit or Limit(math.nan, math.nan, math.nan) for found in (measured, predicted))
+    ours, theirs = (found.limit or CapacityLimit(math.nan, math.nan, math.nan) for found in (measured, predicted))
     ratio = theirs.estimate / ours.estimate
     down = math.hypot(math.log(theirs.estimate / theirs.low), math.log(ours.high / ours.estimate))
     up = math.hypot(math.log(theirs.high / theirs.estimate), math.log(ours.estimate / ours.low))
     error = Interval(ratio - 1, ratio * math.exp(-down) - 1, ratio * math.exp(up) - 1, 1)
     goal = KNEE.goal or math.nan
-    return Compared(transport, measured.held or 0, load, KNEE.name, ours.estimate, theirs.estimate,
-                    error.estimate, error.low, error.high, goal, met(error, goal))
+    return ValidationRow(transport, measured.held or 0, load, KNEE.name, ours.estimate, theirs.estimate,
+                         error.estimate, error.low, error.high, goal, met(error, goal))
 
 
-def table(rows: Sequence[Compared]) -> pd.DataFrame:
+def table(rows: Sequence[ValidationRow]) -> pd.DataFrame:
     """Return `validation.csv`."""
     return pd.DataFrame([astuple(each) for each in rows], columns=list(COLUMNS))
 
 
-def from_table(frame: pd.DataFrame) -> list[Compared]:
+def from_table(frame: pd.DataFrame) -> list[ValidationRow]:
     """Return the rows of a `validation.csv` that was read."""
     words = ("transport", "quantity", "met")
     rows: list[Mapping[str, object]] = frame[list(COLUMNS)].to_dict("records")   # type: ignore[assignment]
-    return [Compared(**{name: "" if name in words and value != value else value   # type: ignore[arg-type]
-                        for name, value in row.items()}) for row in rows]
+    return [ValidationRow(**{name: "" if name in words and value != value else value   # type: ignore[arg-type]
+                             for name, value in row.items()}) for row in rows]

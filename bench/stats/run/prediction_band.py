@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from bench.stats.run.prediction import Compared
+from bench.stats.run.prediction import ValidationRow
 
 SIDES = ("low", "high")
 """The two bounds that `truth` gives."""
@@ -30,7 +30,7 @@ def worst(errors: Iterable[float]) -> tuple[float, float] | None:
     return (min(0.0, *known), max(0.0, *known)) if known else None
 
 
-def truth(rows: Sequence[Compared], transport: str, quantity: str) -> tuple[float, float] | None:
+def truth(rows: Sequence[ValidationRow], transport: str, quantity: str) -> tuple[float, float] | None:
     """Return the smallest and the largest truth, as shares of the prediction; None: not checked."""
     band = worst(row.error for row in rows if (row.transport, row.quantity) == (transport, quantity))
     return None if band is None else (1 / (1 + band[1]), 1 / (1 + band[0]))

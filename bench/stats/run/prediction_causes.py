@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from bench.stats.run.intervals import interval
-from bench.stats.run.prediction import Compared
+from bench.stats.run.prediction import ValidationRow
 from bench.stats.trial.bytes import DIRECTIONS, PARTS
 
 WORDS = {
@@ -37,7 +37,7 @@ class FitQuality:
     """Fitted ÷ measured − 1 over the calibration's cells with the same feed and payload; NaN: none has."""
 
 
-def why(row: Compared, cell: pd.DataFrame, quality: FitQuality) -> str:
+def why(row: ValidationRow, cell: pd.DataFrame, quality: FitQuality) -> str:
     """Return sentences on the causes of a row whose goal was not shown to be met; `cell` holds the
     cell's pairs."""
     said = [_width(row, cell)] if row.met == "open" else []
@@ -61,7 +61,7 @@ def furthest_apart(levels: Sequence[float], values: Sequence[float]) -> tuple[fl
     return max(twice, key=lambda each: each[2] / each[1], default=None)
 
 
-def _width(row: Compared, cell: pd.DataFrame) -> str:
+def _width(row: ValidationRow, cell: pd.DataFrame) -> str:
     """Return a sentence on the width of the interval of an open verdict."""
     if math.isnan(row.interval_low):
         return f"{len(cell)} pair of trials gives no interval."
@@ -107,7 +107,7 @@ def _alike(quality: FitQuality) -> str:
     return f"; those with the same feed by {_signed(quality.alike_error)}"
 
 
-def _latency(row: Compared, cell: pd.DataFrame) -> list[str]:
+def _latency(row: ValidationRow, cell: pd.DataFrame) -> list[str]:
     said = []
     cpu = _error(cell, "server_cpu_us_per_update")
     if abs(cpu) > 0.05 and cpu * row.error > 0:

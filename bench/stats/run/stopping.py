@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.scenario.stop_rule import Until
+from bench.scenario.stop_rule import StopRule
 from bench.stats.run.summary import cell_interval, valid
 
 Cell = tuple[str, int]
@@ -29,7 +29,7 @@ Cell = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class IntervalWidths:
     """The present width of the intervals: the worst of all cells."""
 
     label: str
@@ -45,14 +45,14 @@ class Standing:
         return self.reach <= self.share
 
 
-def standing(trials: pd.DataFrame, rule: Until, cells: Iterable[Cell]) -> Standing:
+def standing(trials: pd.DataFrame, rule: StopRule, cells: Iterable[Cell]) -> IntervalWidths:
     """Return the worst of the `cells` that the rule names, from the rows of `trials.csv` so far."""
     good = valid(trials)
     named = [cell for cell in cells if rule.subject in (None, cell[0]) and rule.clients in (None, cell[1])]
     assert named, "the plan has made sure of it"
     reaches = {cell: _reach(good, rule.column, *cell) for cell in named}
     label, clients = max(reaches, key=lambda cell: reaches[cell])
-    return Standing(label, clients, reaches[label, clients], rule.share)
+    return IntervalWidths(label, clients, reaches[label, clients], rule.share)
 
 
 def _reach(good: pd.DataFrame, column: str, label: str, clients: int) -> float:
@@ -62,7 +62,7 @@ def _reach(good: pd.DataFrame, column: str, label: str, clients: int) -> float:
     return found.high / found.estimate - 1
 
 
-def ended_after(trials: pd.DataFrame, rule: Until, cells: Iterable[Cell], count: int) -> int | None:
+def ended_after(trials: pd.DataFrame, rule: StopRule, cells: Iterable[Cell], count: int) -> int | None:
     """Return the first block, not before number `count`, after which the rule holds; None: none yet."""
     cells = list(cells)
     for block in sorted({int(block) for block in trials["block"] if block >= count}):

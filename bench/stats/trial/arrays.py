@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from bench.clock import NO_STAMP
-from bench.records.trial_record import TrialRecord, Windows
+from bench.records.trial_record import TrialRecord, WindowInstants
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -33,7 +33,7 @@ Tables = Mapping[str, pa.Table]
 
 
 @dataclass(frozen=True, slots=True)
-class Ticks:
+class ScheduledTicks:
     """The schedule in the order of due instants; arrays have one element per tick unless a field
     says otherwise."""
 
@@ -79,7 +79,7 @@ class Arrivals:
     key: Ints
     client: Ints
     tick: Ints
-    """Place in `Ticks`."""
+    """Place in `ScheduledTicks`."""
     app_ns: Ints
     kernel_ns: Ints
     """`NO_STAMP` where the read carried no kernel timestamp."""
@@ -104,8 +104,8 @@ class Arrivals:
 class TrialArrays:
     """One trial: its windows, schedule, clients and arrivals."""
 
-    windows: Windows
-    ticks: Ticks
+    windows: WindowInstants
+    ticks: ScheduledTicks
     clients: Clients
     arrivals: Arrivals
 
@@ -134,7 +134,7 @@ def _words(table: pa.Table, name: str) -> tuple[list[str], Ints]:
     return encoded.dictionary.to_pylist(), np.asarray(encoded.indices.to_numpy(), dtype=np.int64)
 
 
-def _ticks(feed: pa.Table, windows: Windows) -> Ticks:
+def _ticks(feed: pa.Table, windows: WindowInstants) -> ScheduledTicks:
     order = np.argsort(_column(feed, "index"), kind="stable")
     words, codes = _words(feed, "symbol")
     used = sorted({words[code] for code in np.unique(codes)})
@@ -148,7 +148,7 @@ def _ticks(feed: pa.Table, windows: Windows) -> Ticks:
     rank[by_symbol] = np.arange(len(symbol)) - np.repeat(starts[:-1], np.diff(starts))
     before_t0 = np.bincount(symbol[due_ns < windows.t0_ns], minlength=len(used))
     before_t1 = np.bincount(symbol[due_ns < windows.t1_ns], minlength=len(used))
-    return Ticks(
+    return ScheduledTicks(
         symbols=tuple(used),
         index=_column(feed, "index")[order],
         symbol=symbol,
@@ -176,7 +176,7 @@ def _clients(table: pa.Table, symbols: tuple[str, ...]) -> Clients:
     return Clients(numbers, subscribed)
 
 
-def _keys(ticks: Ticks, clients: Clients, number: Ints, index: Ints) -> tuple[Ints, Ints, Ints]:
+def _keys(ticks: ScheduledTicks, clients: Clients, number: Ints, index: Ints) -> tuple[Ints, Ints, Ints]:
     """Return key, client and tick for rows of (client number, schedule index); the key is −1 where
     the client did not subscribe to the tick."""
     if not len(clients.numbers) or not len(ticks.index):
@@ -191,7 +191,7 @@ def _keys(ticks: Ticks, clients: Clients, number: Ints, index: Ints) -> tuple[In
     return np.where(asked, key, -1), client, tick
 
 
-def _arrivals(tables: Tables, ticks: Ticks, clients: Clients) -> Arrivals:
+def _arrivals(tables: Tables, ticks: ScheduledTicks, clients: Clients) -> Arrivals:
     rows = tables["deliveries"]
     app_ns = _column(rows, "app_ns")
     key, client, tick = _keys(ticks, clients, _column(rows, "client"), _column(rows, "index"))
@@ -219,7 +219,7 @@ def _arrivals(tables: Tables, ticks: Ticks, clients: Clients) -> Arrivals:
     )
 
 
-def _declared(skips: pa.Table, ticks: Ticks, clients: Clients, arrived: Ints) -> tuple[Ints, Ints]:
+def _declared(skips: pa.Table, ticks: ScheduledTicks, clients: Clients, arrived: Ints) -> tuple[Ints, Ints]:
     """Return the ticks declared conflated and declared dropped with each of the first arrivals
     `arrived` (keys).
 

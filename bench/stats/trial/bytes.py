@@ -65,7 +65,7 @@ def arrivals_between(trial: TrialArrays, span: tuple[int, int]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CountedArrivals:
     """The arrivals while the clients' counters ran, for each client between its own two readings."""
 
     arrivals: int
@@ -74,7 +74,7 @@ class Counted:
     """Payload bytes of all arrivals, including repeated ones."""
 
 
-def counted(trial: TrialArrays, clients: pa.Table) -> Counted:
+def counted(trial: TrialArrays, clients: pa.Table) -> CountedArrivals:
     """Return the arrivals between the two readings of each client's counters."""
     begin, end = _looks(trial, clients)
 
@@ -85,7 +85,7 @@ def counted(trial: TrialArrays, clients: pa.Table) -> Counted:
     first = between(arrivals.client, arrivals.app_ns)
     again = between(arrivals.repeated_client, arrivals.repeated_app_ns)
     total = payload[arrivals.tick[first]].sum() + payload[arrivals.repeated_tick[again]].sum()
-    return Counted(int(np.count_nonzero(first)), int(total))
+    return CountedArrivals(int(np.count_nonzero(first)), int(total))
 
 
 def _looks(trial: TrialArrays, clients: pa.Table) -> tuple[Ints, Ints]:
@@ -184,7 +184,7 @@ def costs(record: TrialRecord, trial: TrialArrays, tables: Tables) -> dict[str, 
     return found | {"arrivals": float(here)}
 
 
-def cost_columns(record: TrialRecord, arrivals: float, mine: Counted, counts: dict[str, float],
+def cost_columns(record: TrialRecord, arrivals: float, mine: CountedArrivals, counts: dict[str, float],
                  opening: dict[str, float], length_ns: int | None = None) -> dict[str, float]:
     """Return the cost columns of a trial from its counts.
 

@@ -20,10 +20,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.records.trial_record import Windows
+from bench.records.trial_record import WindowInstants
 
 
-def marks(samples: pa.Table, windows: Windows) -> dict[str, tuple[int, int]]:
+def marks(samples: pa.Table, windows: WindowInstants) -> dict[str, tuple[int, int]]:
     """Return the instants (ns) of each process's readings at t0 and t1; processes with fewer than
     two readings are left out."""
     found = {}
@@ -36,12 +36,12 @@ def marks(samples: pa.Table, windows: Windows) -> dict[str, tuple[int, int]]:
     return found
 
 
-def server_span(samples: pa.Table, windows: Windows) -> tuple[int, int]:
+def server_span(samples: pa.Table, windows: WindowInstants) -> tuple[int, int]:
     """Return the instants (ns) of the server's two marks; t0 and t1 where they are not recorded."""
     return marks(samples, windows).get("server", (windows.t0_ns, windows.t1_ns))
 
 
-def late_ms(samples: pa.Table, windows: Windows) -> float:
+def late_ms(samples: pa.Table, windows: WindowInstants) -> float:
     """Return the lateness of the latest mark in ms; NaN where no marks are recorded."""
     late_ns = [max(begin - windows.t0_ns, abs(end - windows.t1_ns))
                for begin, end in marks(samples, windows).values()]

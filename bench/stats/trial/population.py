@@ -26,9 +26,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.errors import RunError
-from bench.records.trial_record import COUNTED, COUNTED_BY_KERNEL, OPENING_AND_CLOSING, TrialRecord, Windows
+from bench.records.trial_record import (
+    COUNTED,
+    COUNTED_BY_KERNEL,
+    OPENING_AND_CLOSING,
+    TrialRecord,
+    WindowInstants,
+)
 from bench.stats.trial.arrays import Ints, Tables, TrialArrays
-from bench.stats.trial.bytes import Counted, cost_columns
+from bench.stats.trial.bytes import CountedArrivals, cost_columns
 from bench.stats.trial.latency import BEYOND_TRIAL, PERCENTILES, beyond, bin_quantiles
 from bench.stats.trial.reconciliation import number, refusals_of
 
@@ -56,7 +62,7 @@ STEP_NS = 100_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Whole:
+class PopulationTotals:
     """The totals and histograms of all clients of a trial."""
 
     totals: dict[str, float]
@@ -64,7 +70,7 @@ class Whole:
     """For each histogram, the numbers of its non-empty bins, ascending, and their counts."""
 
 
-def whole(record: TrialRecord, tables: Tables) -> Whole | None:
+def whole(record: TrialRecord, tables: Tables) -> PopulationTotals | None:
     """Return the totals and histograms of all clients; None where the tables hold all clients, or no
     totals exist.
 
@@ -81,10 +87,10 @@ def whole(record: TrialRecord, tables: Tables) -> Whole | None:
     for name in ("app", "kernel", "arrived", "subscribed"):
         rows = table.filter(pc.equal(table.column("of").cast(pa.string()), name)).sort_by("bin")
         bins[name] = (rows.column("bin").to_numpy().astype(np.int64), rows.column("count").to_numpy())
-    return Whole(record.totals, bins)
+    return PopulationTotals(record.totals, bins)
 
 
-def columns(of_all: Whole, record: TrialRecord) -> Row:
+def columns(of_all: PopulationTotals, record: TrialRecord) -> Row:
     """Return the columns of `trials.csv` that cover all clients."""
     assert record.windows is not None, f"{record.trial}: no window was measured"
     totals = of_all.totals
@@ -93,7 +99,7 @@ def columns(of_all: Whole, record: TrialRecord) -> Row:
                for name in OPENING_AND_CLOSING if "_" in name}
     length_ns = record.windows.t1_ns - record.windows.t0_ns
     arrivals = round(totals["arrivals"])
-    mine = Counted(arrivals, round(totals["payload_bytes"]))
+    mine = CountedArrivals(arrivals, round(totals["payload_bytes"]))
     return {
         "updates_due": round(totals["updates_due"]),
         **{name: round(totals[name]) for name in FATES}, "foreign": round(totals["foreign"]),
@@ -106,7 +112,7 @@ def columns(of_all: Whole, record: TrialRecord) -> Row:
     }
 
 
-def distribution(of_all: Whole, trial: str) -> pd.DataFrame:
+def distribution(of_all: PopulationTotals, trial: str) -> pd.DataFrame:
     """Return the latencies of all clients, in the same form as `bench.stats.trial.row` has them of a
     share."""
     return pd.concat([
@@ -115,7 +121,7 @@ def distribution(of_all: Whole, trial: str) -> pd.DataFrame:
     ], ignore_index=True)
 
 
-def timeline(of_all: Whole, trial: str, arrays: TrialArrays) -> pd.DataFrame:
+def timeline(of_all: PopulationTotals, trial: str, arrays: TrialArrays) -> pd.DataFrame:
     """Return the updates due and arrived over all clients, in steps of 100 ms."""
     edges = step_edges(arrays.windows)
     weights = np.zeros(len(arrays.ticks.symbols), dtype=np.int64)
@@ -131,14 +137,14 @@ def timeline(of_all: Whole, trial: str, arrays: TrialArrays) -> pd.DataFrame:
     })
 
 
-def step_edges(windows: Windows) -> Ints:
+def step_edges(windows: WindowInstants) -> Ints:
     """Return the edges of the timeline's steps, in ns on the run clock; one of them is t0."""
     first = (windows.warmup_ns - windows.t0_ns) // STEP_NS
     last = -(-(windows.end_ns - windows.t0_ns) // STEP_NS)
     return np.arange(first, last + 1) * STEP_NS + windows.t0_ns
 
 
-def _latency(of_all: Whole) -> Row:
+def _latency(of_all: PopulationTotals) -> Row:
     """Return the mean, percentiles and extremes of latency, in ms."""
     totals, lost = of_all.totals, round(of_all.totals["lost"])
     found: Row = {}

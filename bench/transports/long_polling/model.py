@@ -42,7 +42,7 @@ import math
 from bench.transports.cycle import Cycle
 from bench.transports.long_polling.protocol import Options
 from bench.transports.poll_sizes import poll_sizes
-from bench.transports.queueing import Jobs, Load, place_s, random_wait_s
+from bench.transports.queueing import Jobs, ServerLoad, place_s, random_wait_s
 from bench.wire.sizes import Conversation, Sizes
 
 ANY_FEED = frozenset({"latency_worst_s"})
@@ -160,7 +160,7 @@ def empty_share(options: Options, rate_per_s: float, delay_s: float, gap_s: floa
     return math.exp(-rate_per_s * (_gap_s(delay_s, gap_s) + options.hold_s))
 
 
-def server_s(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> float:
+def server_s(options: Options, load: ServerLoad, jobs: Jobs, round_trip_s: float) -> float:
     """Return the mean time from a tick's arrival at the server until the answer to a parked request is
     sent.
 
@@ -193,6 +193,6 @@ def server_s(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> f
     return high
 
 
-def ticks_a_read(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> float:
+def ticks_a_read(options: Options, load: ServerLoad, jobs: Jobs, round_trip_s: float) -> float:
     """Return the mean number of ticks that the server takes and hands out at once: assumed to be 1."""
     return 1.0

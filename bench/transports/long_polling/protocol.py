@@ -8,7 +8,7 @@ An update nearly always meets a parked request, and then takes one transit to th
 while the client is asking again wait for that request, and are sent together in one batch.
 
 Two decisions are made here: whether a request is answered now or parked (`is_due`), and which parked
-requests are answered when ticks have come or time has passed (`Parking`).
+requests are answered when ticks have come or time has passed (`ParkedRequests`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def is_due(request: Request, batch: Batch, now_ns: int, deadline_ns: int) -> boo
     return bool(batch.ticks) or request.after is None or now_ns >= deadline_ns
 
 
-class Parking(Generic[T]):
+class ParkedRequests(Generic[T]):
     """Parked requests, by subscription, in the order of their deadlines.
 
     All requests of a server have the same hold time, so the first one parked is the first to expire.

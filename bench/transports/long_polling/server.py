@@ -14,7 +14,7 @@ from functools import partial
 from bench.serving.answers import Answer
 from bench.serving.chassis import Chassis, Service
 from bench.serving.http import HttpConnection, HttpService
-from bench.transports.long_polling.protocol import Options, Parking, is_due
+from bench.transports.long_polling.protocol import Options, ParkedRequests, is_due
 from bench.wire.contract import Request, Subscription
 
 Parked = asyncio.Future[None]
@@ -26,7 +26,7 @@ class LongPolling:
     def __init__(self, chassis: Chassis, options: Options) -> None:
         self.chassis = chassis
         self.hold_ns = int(options.hold_s * 1e9)
-        self.parking: Parking[Parked] = Parking()
+        self.waiting: ParkedRequests[Parked] = ParkedRequests()
         self._timer: asyncio.TimerHandle | None = None
         self._epoch: str | None = None
         self._head = 0
@@ -44,7 +44,7 @@ class LongPolling:
 
     async def _park(self, subscription: Subscription, connection: HttpConnection, deadline_ns: int) -> None:
         parked: Parked = asyncio.get_running_loop().create_future()
-        self.parking.park(parked, subscription, deadline_ns)
+        self.waiting.park(parked, subscription, deadline_ns)
         connection.on_end = partial(release, (parked,))
         if self._timer is None:
             self._arm()
@@ -52,7 +52,7 @@ class LongPolling:
             await parked
         finally:
             connection.on_end = None
-            self.parking.leave(parked, subscription)
+            self.waiting.leave(parked, subscription)
 
     def wake(self) -> None:
         """Wake the parked requests that have news; all of them if a new epoch has begun or the server
@@ -60,11 +60,11 @@ class LongPolling:
         tape, head = self.chassis.tape, self._head
         everyone = self.chassis.stopping or tape.epoch != self._epoch
         self._epoch, self._head = tape.epoch, tape.head
-        release(self.parking.woken(lambda wanted: everyone or tape.has_news(wanted, head)))
+        release(self.waiting.woken(lambda wanted: everyone or tape.has_news(wanted, head)))
 
     def _arm(self) -> None:
         """Set the timer for the earliest deadline."""
-        deadline_ns = self.parking.next_deadline_ns
+        deadline_ns = self.waiting.next_deadline_ns
         if deadline_ns is None:
             self._timer = None
             return
@@ -72,7 +72,7 @@ class LongPolling:
         self._timer = asyncio.get_running_loop().call_later(delay_s, self._expire)
 
     def _expire(self) -> None:
-        release(self.parking.expired(time.monotonic_ns()))
+        release(self.waiting.expired(time.monotonic_ns()))
         self._arm()
 
 

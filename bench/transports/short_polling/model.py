@@ -43,7 +43,7 @@ import math
 
 from bench.transports.cycle import Cycle
 from bench.transports.poll_sizes import poll_sizes
-from bench.transports.queueing import Jobs, Load, periodic_wait_s, random_wait_s
+from bench.transports.queueing import Jobs, ServerLoad, periodic_wait_s, random_wait_s
 from bench.transports.short_polling.protocol import Options
 from bench.wire.sizes import Conversation, Sizes
 
@@ -148,7 +148,7 @@ def empty_share(options: Options, rate_per_s: float, delay_s: float, gap_s: floa
     return sum(math.exp(-rate_per_s * gap) for gap in gaps) / len(gaps)
 
 
-def server_s(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> float:
+def server_s(options: Options, load: ServerLoad, jobs: Jobs, round_trip_s: float) -> float:
     """Return the mean time from a poll's arrival at the server until its answer is sent: wait and work.
 
     In seconds; infinity if the server can't keep up.
@@ -169,7 +169,7 @@ def server_s(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> f
     return wait_s + random_wait_s(busy, ticks * jobs.tick_s**2 + varied) + mean_s
 
 
-def ticks_a_read(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> float:
+def ticks_a_read(options: Options, load: ServerLoad, jobs: Jobs, round_trip_s: float) -> float:
     """Return the mean number of ticks that the server takes and hands out at once: 1, since it pushes
     none."""
     return 1.0

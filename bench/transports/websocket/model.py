@@ -30,7 +30,7 @@ from websockets.server import ServerProtocol
 
 from bench.transports.cycle import Cycle
 from bench.transports.poll_sizes import BATCHES, skips
-from bench.transports.queueing import Jobs, Load, Reads, gated, place_s
+from bench.transports.queueing import Jobs, ServerLoad, SharedReads, gated, place_s
 from bench.transports.tls_sizes import handshake
 from bench.transports.websocket.protocol import OFFER, TAKEN_UP, Options, hello_frame, message_frame, offers
 from bench.wire.contract import Batch, Request, encode_batch
@@ -155,7 +155,7 @@ def empty_share(options: Options, rate_per_s: float, delay_s: float, gap_s: floa
     return 0.0
 
 
-def server_s(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> float:
+def server_s(options: Options, load: ServerLoad, jobs: Jobs, round_trip_s: float) -> float:
     """Return the mean time from a tick's arrival at the server until a client's message is sent.
 
     In seconds: wait, tick and turn; infinity if the server can't keep up.
@@ -168,12 +168,12 @@ def server_s(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> f
     return reads.wait_s + jobs.tick_s * reads.ticks_met + place_s(load.clients * heard, each_s)
 
 
-def ticks_a_read(options: Options, load: Load, jobs: Jobs, round_trip_s: float) -> float:
+def ticks_a_read(options: Options, load: ServerLoad, jobs: Jobs, round_trip_s: float) -> float:
     """Return the mean number of ticks that the server takes and hands out at once."""
     return _reads(load, jobs).ticks
 
 
-def _reads(load: Load, jobs: Jobs) -> Reads:
+def _reads(load: ServerLoad, jobs: Jobs) -> SharedReads:
     def read_s(ticks: float) -> float:
         each_s = jobs.answer_s * load.heard(ticks) + jobs.update_s * ticks * load.share
         return ticks * jobs.tick_s + load.clients * each_s

@@ -16,7 +16,7 @@ def test_the_publisher_takes_its_configuration(tmp_path: Path) -> None:
     command = commands.publisher(
         tmp_path, Feed(symbols=3), seed=1, horizon_s=2.0, t0_s=1.0, clock_origin_ns=5, port=7, warmup_ns=9,
     )
-    config = publisher.Config.model_validate_json(Path(command.arguments[-1]).read_bytes())
+    config = publisher.PublisherConfig.model_validate_json(Path(command.arguments[-1]).read_bytes())
     assert (config.feed.symbols, config.port, config.warmup_ns, config.folder) == (3, 7, 9, tmp_path)
     assert command.name == "publisher"
 

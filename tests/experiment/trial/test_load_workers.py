@@ -12,9 +12,9 @@ import pytest
 from bench.clock import RunClock
 from bench.experiment import plan
 from bench.experiment.trial import trial
-from bench.experiment.trial.load_workers import Workers, merged
+from bench.experiment.trial.load_workers import LoadWorkers, merged
 from bench.experiment.trial.processes import Child
-from bench.experiment.trial.trial import Setting
+from bench.experiment.trial.trial import TrialSettings
 from bench.measure import host
 from bench.records import trial_record
 from bench.records.trial_record import TrialRecord, Usage
@@ -32,9 +32,9 @@ SCENARIO = {
 def made(folder: Path) -> tuple[TrialRecord, Path]:
     scenario = Scenario.model_validate(SCENARIO)
     options = plan.options_of_all(scenario, "?")
-    setting = Setting.on_this_machine(scenario, options, RunClock.start(), Path())
+    settings = TrialSettings.on_this_machine(scenario, options, RunClock.start(), Path())
     planned = plan.trials(scenario)[0]
-    return trial.make(setting, planned, folder / planned.name, attempt=1), folder / planned.name
+    return trial.make(settings, planned, folder / planned.name, attempt=1), folder / planned.name
 
 
 def crew_of(*names: str) -> list[Any]:
@@ -57,7 +57,7 @@ def test_facts_are_added_up_but_for_extremes() -> None:
     ([None, None, None], 60),
 ])
 def test_the_load_is_as_busy_as_its_busiest_core(cores: list[frozenset[int] | None], most: int) -> None:
-    workers = Workers.__new__(Workers)
+    workers = LoadWorkers.__new__(LoadWorkers)
     workers.children, workers.cores = crew_of("load-1", "load-2", "load-3"), cores
     used = {"load-1": Usage(30), "load-2": Usage(40), "load-3": Usage(60), "server": Usage(90)}
     assert workers.busiest(used).cpu_ns == most

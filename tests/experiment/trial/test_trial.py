@@ -12,7 +12,7 @@ import pytest
 from bench.clock import RunClock
 from bench.experiment import plan
 from bench.experiment.trial import trial
-from bench.experiment.trial.trial import Setting
+from bench.experiment.trial.trial import TrialSettings
 from bench.measure import host
 from bench.records.trial_record import read_trial
 from bench.scenario.model import Scenario
@@ -20,11 +20,11 @@ from bench.scenario.model import Scenario
 NS = 1_000_000_000
 
 
-def setting(**changes: Any) -> Setting:
+def settings(**changes: Any) -> TrialSettings:
     table = {"question": "?", "transports": {"websocket": {"transport": "websocket"}}}
     scenario = Scenario.model_validate(table | changes)
     options = plan.options_of_all(scenario, "?")
-    return Setting.on_this_machine(scenario, options, RunClock.start(), Path())
+    return TrialSettings.on_this_machine(scenario, options, RunClock.start(), Path())
 
 
 @pytest.mark.parametrize(("text", "filled"), [
@@ -37,13 +37,13 @@ def test_a_foreign_command_gets_its_ports_and_keeps_its_braces(text: str, filled
 
 def test_the_server_has_a_core_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "cores", lambda: [2, 3, 5])
-    assert (setting().server_cores, setting().other_cores) == ({2}, {3, 5})
+    assert (settings().server_cores, settings().other_cores) == ({2}, {3, 5})
     monkeypatch.setattr(host, "cores", lambda: [4])
-    assert (setting().server_cores, setting().other_cores) == (None, None)
+    assert (settings().server_cores, settings().other_cores) == (None, None)
 
 
 def test_the_schedule_of_a_block_is_made_once() -> None:
-    made = setting()
+    made = settings()
     assert made.schedule(1) is made.schedule(1)
     assert list(made.schedule(1).offset_ns) != list(made.schedule(2).offset_ns)
     assert made.schedule(1).offset_ns[-1] < plan.horizon_s(made.scenario, made.options) * NS
@@ -54,7 +54,7 @@ def test_a_trial_whose_program_cannot_start_is_recorded_with_its_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trial.commands, "LOCUSTFILE", tmp_path / "nothing.py")
-    made = setting()
+    made = settings()
     planned = plan.trials(made.scenario)[0]
     record = trial.make(made, planned, tmp_path / planned.name, attempt=3)
     assert (record.status, record.reason, record.attempt) == ("failed", "load-died", 3)

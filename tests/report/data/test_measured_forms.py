@@ -16,14 +16,14 @@ def test_the_push_transport_is_found_by_what_it_asks(run: Run) -> None:
 
 
 def test_records_that_follow_the_model_agree_with_it(run: Run) -> None:
-    found = {(each.figure, each.transport, each.clients): each for each in measured_forms.foreseen(run)}
+    found = {(each.figure, each.transport, each.clients): each for each in measured_forms.predicted(run)}
     assert len(found) == 3 * 2 * 2
     for (figure, transport, _), each in found.items():
         if transport == "short_polling":
             assert abs(each.off) < 0.06, figure
     mean = found["latency_mean_ms", "short_polling", 30]
     push = run.summary.set_index(["transport", "clients"]).loc[("websocket", 30), "latency_mean_ms"]
-    assert mean.foreseen == pytest.approx(500 + push)
+    assert mean.predicted == pytest.approx(500 + push)
 
 
 def test_what_a_client_asks_for(run: Run) -> None:
@@ -41,7 +41,7 @@ def test_without_a_push_transport_there_is_nothing_to_draw(tmp_path_factory: pyt
     plan = Plan(trials=1, clients=(3,), subjects={"short_polling": Made("short_polling")})
     alone = open_run(make_run(tmp_path_factory.mktemp("runs") / "alone", plan))
     assert measured_forms.push(alone) is None
-    assert measured_forms.foreseen(alone) == []
+    assert measured_forms.predicted(alone) == []
 
 
 @pytest.mark.parametrize("schedule", ["replay", "bursty", "constant"])
@@ -49,17 +49,17 @@ def test_no_poisson_form_stands_beside_another_schedule(run: Run, schedule: str)
     feed = {**run.manifest["scenario"]["feed"], "schedule": schedule, "rate_per_s": 1e6, "symbols": 4000}
     scenario = {**run.manifest["scenario"], "feed": feed}
     other = replace(run, manifest={**run.manifest, "scenario": scenario})
-    found = measured_forms.foreseen(other)
+    found = measured_forms.predicted(other)
     assert {each.transport for each in found} == {"short_polling"}
-    assert found == [each for each in measured_forms.foreseen(run) if each.transport == "short_polling"]
+    assert found == [each for each in measured_forms.predicted(run) if each.transport == "short_polling"]
     latest = {**scenario, "load": {**scenario["load"], "mode": "latest"}}
-    skipping = measured_forms.foreseen(replace(run, manifest={**run.manifest, "scenario": latest}))
+    skipping = measured_forms.predicted(replace(run, manifest={**run.manifest, "scenario": latest}))
     assert {each.figure for each in skipping} == {"age_mean_ms", "age_excess_mean_ms"}
 
 
 def test_an_age_differs_by_what_its_excess_does(run: Run) -> None:
-    found = {(each.figure, each.transport, each.clients): each for each in measured_forms.foreseen(run)}
+    found = {(each.figure, each.transport, each.clients): each for each in measured_forms.predicted(run)}
     for clients in run.clients:
         for transport in ("short_polling", "long_polling"):
             age, excess = (found[f"age_{name}_ms", transport, clients] for name in ("mean", "excess_mean"))
-            assert age.measured - age.foreseen == pytest.approx(excess.measured - excess.foreseen)
+            assert age.measured - age.predicted == pytest.approx(excess.measured - excess.predicted)

@@ -13,7 +13,7 @@ from scipy import stats
 from synthetic import Made, Plan, make_run
 
 from bench.report import Run, open_run
-from bench.report.data.noise_floor import Floor, floor_under, floors, twins
+from bench.report.data.noise_floor import NoiseFloor, floor_under, floors, resimulated
 from bench.report.tables.run import sections
 from bench.report.text.findings import QUESTIONS, findings, floor_sentences, floor_text
 from bench.stats.run.comparison import Comparison, comparisons
@@ -42,7 +42,7 @@ def compared(kind: str, *bounds: float, p: float = 0.001, names: tuple[str, str]
 def test_twins_have_the_same_transport_and_options() -> None:
     def found(asked: dict[str, dict[str, object]], **more: object) -> list[tuple[str, str]]:
         manifest = {"scenario": {"transports": asked}, **more}
-        return twins(Run(Path(), manifest, *[None] * 4))   # type: ignore[arg-type]
+        return resimulated(Run(Path(), manifest, *[None] * 4))   # type: ignore[arg-type]
 
     again = {"transport": "websocket"}
     assert found({"websocket": {}, "again": again, "polling": {}}) == [("websocket", "again")]
@@ -61,13 +61,13 @@ def test_twins_have_the_same_transport_and_options() -> None:
     (compared("ratio", 1.0, math.nan, math.nan), math.nan, "– %"),
 ])
 def test_the_floor_is_the_farther_bound(comparison: Comparison, size: float, text: str) -> None:
-    floor = Floor(comparison)
+    floor = NoiseFloor(comparison)
     assert floor.size == pytest.approx(size, nan_ok=True)
     assert floor_text(floor, QUESTIONS[0]) == text
 
 
 def test_what_lies_below_the_floor_is_hidden_and_nothing_else() -> None:
-    found = [Floor(compared("ratio", 1.02, 0.96, 1.08)), Floor(compared("ratio", 1.0, 0.9, 1.2))]
+    found = [NoiseFloor(compared("ratio", 1.02, 0.96, 1.08)), NoiseFloor(compared("ratio", 1.0, 0.9, 1.2))]
     other = ("a", "c")
     assert floor_under(compared("ratio", 1.1, 1.09, 1.11, names=other), found) == found[1]
     assert floor_under(compared("ratio", 1.25, 1.1, 1.4, names=other), found) is None
@@ -75,7 +75,7 @@ def test_what_lies_below_the_floor_is_hidden_and_nothing_else() -> None:
     assert floor_under(compared("ratio", 1.1, 1.09, 1.11, names=other, figure="age_mean_ms"), found) is None
     assert floor_under(compared("difference", 0.1, 0.1, 0.1, names=other), found) is None
     assert floor_under(found[0].comparison, found) is None   # twins are told as they are
-    unknown = Floor(compared("ratio", 1, math.nan, math.nan))
+    unknown = NoiseFloor(compared("ratio", 1, math.nan, math.nan))
     assert floor_under(compared("ratio", 1.1, 1, 2, names=other), [unknown]) is None
 
 
@@ -156,7 +156,7 @@ def test_nothing_is_claimed_of_four_alike_more_often_than_in_5_of_100_runs() -> 
         corrected = holm([each.p for each in effects])
         alarms += min(corrected) < 0.05
         # The first two are the same under two names; the others might be claimed to differ.
-        floor = Floor(Comparison("p99", 1, "0", "1", effects[0]))
+        floor = NoiseFloor(Comparison("p99", 1, "0", "1", effects[0]))
         hidden += any(p < 0.05 and floor.hides(Comparison("p99", 1, "2", "3", each))
                       for p, each in zip(corrected[1:], effects[1:], strict=True))
     assert alarms <= stats.binom.ppf(0.999, replications, 0.05)

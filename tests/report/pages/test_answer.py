@@ -10,9 +10,9 @@ from simulated_runs import made
 
 from bench.report.pages import answer
 from bench.report.pages.run import page
-from bench.stats.run.capacity_plan import Need
+from bench.stats.run.capacity_plan import RequiredResources
 
-PUSH = Need(
+PUSH = RequiredResources(
     transport="websocket", clients=1_000_000, workers_simulated=80, load_simulated=0.1,
     latency_p50_simulated_ms=73.0, latency_p99_simulated_ms=141.0, cpu_cores=5.9, full_at=0.6, workers=10,
     short=False, gbit_out_per_s=0.8, gbit_in_per_s=0.3, requests_per_s=0.0, sockets=1e6, memory_gb=13.3,

@@ -16,7 +16,7 @@ from bench.errors import RunError
 from bench.records.trial_record import write_json
 from bench.report.pages import crossover
 from bench.report.pages.render import read_csv, write_tables
-from bench.simulation.crossover.crossover_study import Crossing
+from bench.simulation.crossover.crossover_study import CrossoverStudy
 from bench.simulation.run import about_costs
 
 
@@ -28,11 +28,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         made, "simulation.prices={currency='EUR', worker_month=20.0, gigabyte_out=0.01}",
         "crossover.rates_per_s=[0.1, 20.0]", "crossover.clients=[100, 100_000]",
         "crossover.staleness_ms=[250.0, 5000.0]", "crossover.checked=1")
-    crossing = Crossing.of(asked.scenario, asked.options, priced())
-    fields = crossing.fields()
-    checks = {name: task() for name, task in crossing.tasks(crossing.chosen(fields)).items()}
+    study = CrossoverStudy.of(asked.scenario, asked.options, priced())
+    fields = study.fields()
+    checks = {name: task() for name, task in study.tasks(study.chosen(fields)).items()}
     write_tables(made, {
-        "crossover.csv": crossing.table(fields), "crossover_checks.csv": crossing.checks(checks)})
+        "crossover.csv": study.table(fields), "crossover_checks.csv": study.checks(checks)})
     write_json(made / "manifest.json", {
         "schema_version": 1, "run": "r", "scenario": asked.scenario.canonical(),
         "costs": about_costs(priced_file(made), priced())})

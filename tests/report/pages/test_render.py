@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from bench.errors import RunError
 from bench.report.pages import render
-from bench.report.tables.run import Table
+from bench.report.tables.run import TextTable
 
 
 def make() -> render.Sheet:
@@ -20,9 +20,9 @@ def make() -> render.Sheet:
     return render.Sheet(
         question="Who & what?", subtitle="Run one", notice="Simulated with another's costs.",
         findings=["The first finding", "2 < 3"],
-        glance=[Table("glance", "In numbers", ("a", "b"), (("1", "2"),))],
+        glance=[TextTable("glance", "In numbers", ("a", "b"), (("1", "2"),))],
         plates=[render.drawn("plate", figure, "How to read it.")],
-        sections=[Table("more", "The rest", ("c",), (("3",),), "a note")], caveats=["Beware."],
+        sections=[TextTable("more", "The rest", ("c",), (("3",),), "a note")], caveats=["Beware."],
     )
 
 

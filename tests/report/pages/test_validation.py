@@ -10,11 +10,11 @@ import pytest
 
 from bench.report import style
 from bench.report.pages import validation
-from bench.report.pages.validation import Judged
-from bench.stats.run.prediction import QUANTITIES, Compared
+from bench.report.pages.validation import ValidationPage
+from bench.stats.run.prediction import QUANTITIES, ValidationRow
 
 
-def rows(error: float = 0.02) -> list[Compared]:
+def rows(error: float = 0.02) -> list[ValidationRow]:
     """Two cells, the second missed in p50 and without a goal for p99; and a knee without a bracket."""
     found = []
     for clients, load in ((500, 0.3), (900, 0.75)):
@@ -23,16 +23,16 @@ def rows(error: float = 0.02) -> list[Compared]:
             none = quantity.goal is None or (quantity.of_latency and load > 0.7)
             goal = math.nan if none else float(quantity.goal or 0)
             met = "" if math.isnan(goal) else "no" if off > goal else "yes"
-            found.append(Compared("long_polling", clients, load, quantity.name, 10.0, 10 * (1 + off), off,
-                                  off - 0.01, off + 0.01, goal, met))
+            found.append(ValidationRow("long_polling", clients, load, quantity.name, 10.0, 10 * (1 + off), off,
+                                       off - 0.01, off + 0.01, goal, met))
     nan = math.nan
-    return [*found, Compared("websocket", 1900, 0.2, "knee_clients", nan, nan, nan, nan, nan, 0.1, "open")]
+    return [*found, ValidationRow("websocket", 1900, 0.2, "knee_clients", nan, nan, nan, nan, nan, 0.1, "open")]
 
 
-def judged() -> Judged:
+def judged() -> ValidationPage:
     """A validation with one miss and one that is open."""
     reasons = {("long_polling", 500, "latency_p50_ms"): "The load client's queue was longer."}
-    return Judged("a-validation", "costs measured on here", rows(), reasons, ("A trial was left out.",))
+    return ValidationPage("a-validation", "costs measured on here", rows(), reasons, ("A trial was left out.",))
 
 
 def test_every_miss_is_told_with_its_reason() -> None:
@@ -86,6 +86,6 @@ def test_the_page_stands_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", [[], rows()[:8]], ids=["nothing", "one cell"])
-def test_the_figure_is_drawn_of_whatever_there_is(given: list[Compared]) -> None:
+def test_the_figure_is_drawn_of_whatever_there_is(given: list[ValidationRow]) -> None:
     """A validation may have few cells."""
     assert validation.predicted_over_measured(given).get_suptitle()

@@ -6,9 +6,9 @@ import math
 from dataclasses import replace
 
 from bench.report.tables import capacity_plan
-from bench.stats.run.capacity_plan import Need
+from bench.stats.run.capacity_plan import RequiredResources
 
-NEED = Need(
+NEED = RequiredResources(
     transport="websocket", clients=1_000_000, workers_simulated=80, load_simulated=0.03,
     latency_p50_simulated_ms=38.3, latency_p99_simulated_ms=56.2, cpu_cores=2.43, full_at=0.6, workers=5,
     short=False, gbit_out_per_s=0.814, gbit_in_per_s=0.3, requests_per_s=0.0, sockets=1e6, memory_gb=13.3,

@@ -16,7 +16,7 @@ from bench.report.tables import run as tables
 from bench.stats.run.summary import summarise
 
 
-def named(run: Run) -> dict[str, tables.Table]:
+def named(run: Run) -> dict[str, tables.TextTable]:
     return {table.name: table for table in tables.sections(run)}
 
 

@@ -22,23 +22,23 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_a_run_without_a_table_has_what_a_push_says(run: Run, known: Run) -> None:
-    assert forms.foreseen(run) == measured_forms.foreseen(run)
+    assert forms.predicted(run) == measured_forms.predicted(run)
     older = replace(known, closed_forms=None)
-    assert forms.foreseen(older) == measured_forms.foreseen(older) != []
+    assert forms.predicted(older) == measured_forms.predicted(older) != []
     assert math.isnan(forms.full(older, "short_polling"))
 
 
 def test_every_quantity_stands_beside_what_was_simulated(known: Run) -> None:
-    found = {(each.figure, each.transport, each.clients): each for each in forms.foreseen(known)}
+    found = {(each.figure, each.transport, each.clients): each for each in forms.predicted(known)}
     assert {figure for figure, *_ in found} == set(forms.NOUNS)
     assert {transport for _, transport, _ in found} == {"short_polling"}   # an infinite form is none
     rows = known.summary.set_index(["transport", "clients"]).loc[("short_polling", 20)]
-    assert found["latency_mean_ms", "short_polling", 20].foreseen == 500.0
+    assert found["latency_mean_ms", "short_polling", 20].predicted == 500.0
     assert found["latency_mean_ms", "short_polling", 20].measured == rows["latency_mean_ms"]
     assert found["missed_share", "short_polling", 20].measured == (
         rows["conflated"] + rows["lost"]) / rows["updates_due"]
     age = found["age_mean_ms", "short_polling", 20]
-    assert age.measured - age.foreseen == pytest.approx(rows["age_excess_mean_ms"] - 400.0)
+    assert age.measured - age.predicted == pytest.approx(rows["age_excess_mean_ms"] - 400.0)
     need = next(need for need in known.fleet if (need.transport, need.clients) == ("short_polling", 20))
     assert found["server_load", "short_polling", 20].measured == need.load_simulated
     assert found["sockets", "short_polling", 20].measured == need.sockets
@@ -56,8 +56,8 @@ def test_a_workers_load_goes_on_to_where_it_is_full(known: Run) -> None:
     ("server_load", 0.5, 0.55, ("55.0 % of a core", "50.0 % of a core", "+10.0 %")),
     ("requests_per_update", 0.0, 0.0, ("0", "0", "–")),
 ])
-def test_how_they_read(figure: str, foreseen: float, measured: float, words: tuple[str, ...]) -> None:
-    assert forms.words(measured_forms.Foreseen("short_polling", 20, figure, foreseen, measured)) == words
+def test_how_they_read(figure: str, predicted: float, measured: float, words: tuple[str, ...]) -> None:
+    assert forms.words(measured_forms.Predicted("short_polling", 20, figure, predicted, measured)) == words
 
 
 def test_what_is_far_from_its_form_says_so(known: Run) -> None:
@@ -66,14 +66,14 @@ def test_what_is_far_from_its_form_says_so(known: Run) -> None:
     off = rows["short_polling", 20] / form - 1
     assert abs(off) > 0.2
     (each,) = forms.apart(known, "age_excess_mean_ms", 20)
-    assert forms.told_apart(each) == (
+    assert forms.separated_text(each) == (
         f"Short polling's mean excess age is {100 * abs(off):.0f} % {'below' if off < 0 else 'above'} its "
         "closed form, 400 ms.")
     finding = next(each for each in findings(known) if each.question.column == "age_excess_mean_ms")
     far = forms.apart(known, "age_excess_mean_ms", shown_clients(known))
-    assert finding.headline == " ".join((finding.lead, *map(forms.told_apart, far)))
-    near = measured_forms.Foreseen("short_polling", 20, "age_excess_mean_ms", 400.0, 470.0)
-    monkeyed = [near, replace(near, measured=490.0), replace(near, foreseen=0.0)]
+    assert finding.headline == " ".join((finding.lead, *map(forms.separated_text, far)))
+    near = measured_forms.Predicted("short_polling", 20, "age_excess_mean_ms", 400.0, 470.0)
+    monkeyed = [near, replace(near, measured=490.0), replace(near, predicted=0.0)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(forms, "foreseen", lambda run: monkeyed)
         assert forms.apart(known, "age_excess_mean_ms", 20) == monkeyed[1:2]
@@ -83,8 +83,8 @@ def test_a_form_that_hangs_on_the_pushs_way_is_not_held_against_a_measured_figur
     measured = replace(known, closed_forms=None)
     way_ms = measured_forms.push_delay_ms(measured, 20)
     assert way_ms > 0
-    exchange = measured_forms.Foreseen("long_polling", 20, "age_excess_mean_ms", 2 * way_ms, 8 * way_ms)
-    poll = measured_forms.Foreseen("short_polling", 20, "age_excess_mean_ms", 20 * way_ms, 40 * way_ms)
+    exchange = measured_forms.Predicted("long_polling", 20, "age_excess_mean_ms", 2 * way_ms, 8 * way_ms)
+    poll = measured_forms.Predicted("short_polling", 20, "age_excess_mean_ms", 20 * way_ms, 40 * way_ms)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(forms, "foreseen", lambda run: [exchange, poll])
         assert forms.apart(measured, "age_excess_mean_ms", 20) == [poll]

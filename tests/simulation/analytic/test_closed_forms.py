@@ -12,19 +12,19 @@ from priced import priced_file
 
 from bench.experiment import plan, prepare, run_folder
 from bench.experiment.progress import Lines
-from bench.experiment.run_folder import Run
+from bench.experiment.run_folder import RunFolder
 from bench.report.data.run import open_run
 from bench.report.text import forms
 from bench.simulation import run as runs
 from bench.simulation.analytic import closed_forms
 from bench.simulation.calibration.costs import read_costs
-from bench.simulation.run import Setting
+from bench.simulation.run import SimulationInputs
 
 SMALL = ("load.clients=[6,60]", "windows.measure_s=8.0", "trials.count=2", "simulation.rtt_ms=20",
          "load.mode=latest", "transports.short_polling.connection=new")
 
 
-def begun(folder: Path, *overrides: str, name: str = "quick") -> Run:
+def begun(folder: Path, *overrides: str, name: str = "quick") -> RunFolder:
     question = prepare.read(name, overrides)
     costs = priced_file(folder)
     return run_folder.create(
@@ -33,13 +33,13 @@ def begun(folder: Path, *overrides: str, name: str = "quick") -> Run:
         further={"source": "simulated", "costs": runs.about_costs(costs, read_costs(costs))})
 
 
-def written(run: Run) -> pd.DataFrame:
+def written(run: RunFolder) -> pd.DataFrame:
     closed_forms.write(run)
     return pd.read_csv(run.folder / closed_forms.NAME)
 
 
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     run = begun(tmp_path_factory.mktemp("runs"), *SMALL)
     runs.execute(run, Lines, processes=1)
     written(run)
@@ -52,8 +52,8 @@ def test_where_no_tick_fell_due_there_is_no_form(tmp_path: Path) -> None:
     assert not (run.folder / closed_forms.NAME).exists()
 
 
-def test_the_simulated_figures_are_near_their_closed_forms(simulated: Run) -> None:
-    found = forms.foreseen(open_run(simulated.folder))
+def test_the_simulated_figures_are_near_their_closed_forms(simulated: RunFolder) -> None:
+    found = forms.predicted(open_run(simulated.folder))
     assert {each.figure for each in found} == set(forms.NOUNS)
     assert len({(each.transport, each.clients) for each in found}) == 6
     near = {"bytes_up_per_update": 0.06, "bytes_down_per_update": 0.06, "server_load": 0.1,
@@ -62,10 +62,10 @@ def test_the_simulated_figures_are_near_their_closed_forms(simulated: Run) -> No
         if each.figure in near:
             assert abs(each.off) < near[each.figure], each
         elif each.figure.endswith("_share"):
-            assert each.measured == pytest.approx(each.foreseen, abs=0.08), each
+            assert each.measured == pytest.approx(each.predicted, abs=0.08), each
 
 
-def test_a_row_is_a_cells_a_further_load_or_where_workers_are_full(simulated: Run) -> None:
+def test_a_row_is_a_cells_a_further_load_or_where_workers_are_full(simulated: RunFolder) -> None:
     found = pd.read_csv(simulated.folder / closed_forms.NAME)
     assert list(found.columns) == list(closed_forms.COLUMNS) == described("closed_forms.csv")
     known = closed_forms.OF_A_CELL | closed_forms.OF_A_PLAN | closed_forms.SATURATION
@@ -93,7 +93,7 @@ def test_a_search_over_the_feeds_rate_has_the_rate_that_fills_a_worker(tmp_path:
                 "transports={websocket={}}", name="capacity")
     found = written(run)
     assert found["quantity"].tolist() == ["rate_max_per_s"]
-    asked = runs.Setting.of(run)
+    asked = runs.SimulationInputs.of(run)
     costs = asked.costs.of("websocket", asked.options["websocket"]).world_costs
     each_s = costs.tick_s + 50 * (costs.answer_s + costs.update_s)
     assert 0 < found["value"].iloc[0] <= 1 / each_s
@@ -114,9 +114,9 @@ def test_what_has_no_form_has_no_row(tmp_path: Path) -> None:
     assert {need.busiest_s for need in open_run(bursty.folder).fleet} == {1.5}   # ℓ: 1.5 polls
 
 
-def test_a_plan_has_the_latencies_of_its_workers_and_no_others(simulated: Run) -> None:
+def test_a_plan_has_the_latencies_of_its_workers_and_no_others(simulated: RunFolder) -> None:
     """Where fewer workers are needed than were simulated, a push is slower with them."""
-    few = Setting.of(simulated)
+    few = SimulationInputs.of(simulated)
     there = list(enumerate(simulated.plan))
     found = {workers: closed_forms.table(few, there, {("websocket", 60): workers}) for workers in (1, 6)}
     slower, faster = (

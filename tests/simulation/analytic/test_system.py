@@ -13,20 +13,20 @@ from hypothesis import strategies as st
 
 from bench import transports
 from bench.simulation.analytic.system import TIME_WAIT_S, Demand, Forecast, analytic
-from bench.simulation.engine.inputs import Costs, Net
+from bench.simulation.engine.inputs import Costs, NetworkDelays
 from bench.wire.sizes import Conversation
 
 LINE = b'{"index":41,"seq":42,"due_ns":4100000000,"symbol":"AAA","price":23.82,"size":100}'
 COSTS = Costs(2e-5, 1e-4, 3e-5, 5e-6, 1e-8, 3e-4, 0.01, 1e-6)
 MODES = st.sampled_from(["every", "latest"])
-NET = Net(0.02, 0.02, 0.001)
+NET = NetworkDelays(0.02, 0.02, 0.001)
 SUBJECTS: list[tuple[str, dict[str, Any]]] = [
     ("short_polling", {}), ("short_polling", {"connection": "new"}), ("short_polling", {"pace": "delay"}),
     ("long_polling", {}), ("long_polling", {"connection": "new", "tls": True}), ("websocket", {}),
 ]
 
 
-def of(subject: tuple[str, dict[str, Any]], clients: float = 100, target: float = 0.7, net: Net = NET,
+def of(subject: tuple[str, dict[str, Any]], clients: float = 100, target: float = 0.7, net: NetworkDelays = NET,
        crowd_share: float = 0.0, **demand: Any) -> Forecast:
     transport, options = subject[0], options_of(subject[0], **subject[1])
     sizes = transports.part(transport, "model").wire(options, Conversation((LINE,)))

@@ -11,7 +11,7 @@ from priced import COSTS, NET, STATION, priced
 from bench.errors import RunError
 from bench.experiment import series
 from bench.simulation.calibration.calibration import calibrate
-from bench.simulation.calibration.costs import Calibrated, CostsFile, Estimate
+from bench.simulation.calibration.costs import CostsFile, Estimate, KindCosts
 from bench.simulation.calibration.observations import Observation, observe
 
 SMALL = ("trials.count=1", "windows.idle_s=1.0")
@@ -37,7 +37,7 @@ def found(observations: list[Observation]) -> CostsFile:
     return calibrate(observations, "here", {}, "2026-11-22T18:00:00Z", None, {})
 
 
-def of(found: CostsFile, transport: str) -> Calibrated:
+def of(found: CostsFile, transport: str) -> KindCosts:
     """One transport's."""
     return next(each for each in found.transports if each.kind.transport == transport)
 
@@ -110,11 +110,11 @@ def test_the_loopback_and_the_load_client_are_found(found: CostsFile) -> None:
         each = of(found, transport)
         whole_s = each.net["feed_s"].value + each.net["down_s"].value
         assert whole_s == pytest.approx(NET["feed_s"] + NET["down_s"], abs=15e-6), transport
-        assert each.station["wake_s"].value == pytest.approx(STATION["wake_s"], abs=2e-6)
+        assert each.load_client["wake_s"].value == pytest.approx(STATION["wake_s"], abs=2e-6)
     polls = of(found, "short_polling")
-    way_s = polls.net["up_s"].value + polls.station["wake_s"].value
+    way_s = polls.net["up_s"].value + polls.load_client["wake_s"].value
     assert way_s == pytest.approx(NET["up_s"] + NET["down_s"] + STATION["wake_s"], rel=0.5)
-    assert of(found, "websocket").station["answer_s"].value == pytest.approx(
+    assert of(found, "websocket").load_client["answer_s"].value == pytest.approx(
         STATION["answer_s"] + STATION["update_s"], rel=0.05)
     assert LOAD_BASE > 0
 
@@ -128,8 +128,8 @@ def test_a_load_client_that_falls_behind_is_timed_by_its_looks(observations: lis
 
     pushed = [slower(each) for each in observations if each.kind.transport == "websocket"]
     behind_s = next(each.instants.reading_s for each in pushed if each.cell.clients == 650)
-    station = of(calibrate(pushed, "here", {}, "2026-11-22T18:00:00Z", None, {}), "websocket").station
-    assert station["answer_s"].value + station["update_s"].value == pytest.approx(behind_s)
+    load_client = of(calibrate(pushed, "here", {}, "2026-11-22T18:00:00Z", None, {}), "websocket").load_client
+    assert load_client["answer_s"].value + load_client["update_s"].value == pytest.approx(behind_s)
 
 
 def test_the_cells_stand_in_the_file(found: CostsFile) -> None:

@@ -11,26 +11,26 @@ import pytest
 
 from bench.errors import RunError
 from bench.simulation.calibration import costs
-from bench.simulation.calibration.costs import Calibrated, Cell, CostsFile, Estimate, Fitted, Kind
-from bench.simulation.engine.inputs import Costs, Net, Station
+from bench.simulation.calibration.costs import Cell, CostKind, CostsFile, Estimate, FittedCell, KindCosts
+from bench.simulation.engine.inputs import Costs, LoadClient, NetworkDelays
 from bench.transports.short_polling.protocol import Options
 
 OF_EACH = {part: dict.fromkeys(names, Estimate(0.0)) for part, names in costs.NEEDED.items()}
 
 
-def a_file(*kinds: Kind) -> CostsFile:
+def a_file(*kinds: CostKind) -> CostsFile:
     """A calibration of these kinds."""
     cell = Cell("websocket", {"compression": "none"}, 50, 20.0, 0, "object")
-    fitted = Fitted(cell, 3, {"updates": 1000.0}, 0.02, 0.018, 0.03, 0.031)
+    fitted = FittedCell(cell, 3, {"updates": 1000.0}, 0.02, 0.018, 0.03, 0.031)
     return CostsFile(
         host_name="here", host={"cpu_model": "a processor", "cores": [0, 1]}, made_at="2026-11-22T18:00:00Z",
         commit=None, versions={"python": "3.11"}, runs=["a-run"],
         transports=[
-            Calibrated(
+            KindCosts(
                 kind, fitted=[fitted],
                 costs=OF_EACH["costs"] | {"tick_s": Estimate(2e-4, 1e-4, 3e-4), "answer_s": Estimate(9e-6)},
                 net=OF_EACH["net"] | {"up_s": Estimate(1e-4), "feed_s": Estimate(1e-4)},
-                station=OF_EACH["station"] | {"wake_s": Estimate(7e-5), "answer_s": Estimate(1e-5)},
+                load_client=OF_EACH["station"] | {"wake_s": Estimate(7e-5), "answer_s": Estimate(1e-5)},
             ) for kind in kinds
         ],
     )
@@ -39,21 +39,21 @@ def a_file(*kinds: Kind) -> CostsFile:
 def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     """NaN bounds too, which are null on disk."""
     path = tmp_path / "costs-here.json"
-    costs.write_costs(path, a_file(Kind("websocket"), Kind("short_polling", tls=True)))
+    costs.write_costs(path, a_file(CostKind("websocket"), CostKind("short_polling", tls=True)))
     assert "NaN" not in path.read_text()
     found = costs.read_costs(path)
-    assert str(found) == str(a_file(Kind("websocket"), Kind("short_polling", tls=True)))
+    assert str(found) == str(a_file(CostKind("websocket"), CostKind("short_polling", tls=True)))
     calibrated = found.of("websocket", {})
     assert calibrated.world_costs == Costs(tick_s=2e-4, answer_s=9e-6)
-    assert calibrated.world_net == Net(up_s=1e-4, down_s=0.0, feed_s=1e-4)
-    assert calibrated.world_station == Station(wake_s=7e-5, answer_s=1e-5)
+    assert calibrated.world_net == NetworkDelays(up_s=1e-4, down_s=0.0, feed_s=1e-4)
+    assert calibrated.world_station == LoadClient(wake_s=7e-5, answer_s=1e-5)
     assert math.isnan(calibrated.costs["answer_s"].low)
     assert calibrated.fitted[0].error == pytest.approx(-0.1)
 
 
 def test_a_file_from_before_a_crowd_had_a_cost_has_none() -> None:
     """So the project's own, until it is calibrated anew, says what it said."""
-    for kind in (Kind("websocket"), Kind("long_polling")):
+    for kind in (CostKind("websocket"), CostKind("long_polling")):
         document = a_file(kind).of(kind.transport, {})
         assert "crowd_share" not in document.costs
         assert document.world_costs.crowd_share == 0.0
@@ -62,7 +62,7 @@ def test_a_file_from_before_a_crowd_had_a_cost_has_none() -> None:
 
 def test_each_kind_has_costs_of_its_own(tmp_path: Path) -> None:
     """A subject is not priced with another kind's costs: it is refused, and told what there is."""
-    file = a_file(Kind("short_polling"), Kind("short_polling", tls=True))
+    file = a_file(CostKind("short_polling"), CostKind("short_polling", tls=True))
     assert file.of("short_polling", Options(tls=True)).kind.tls
     assert not file.of("short_polling", Options(connection="new")).kind.tls
     with pytest.raises(RunError, match="short polling, short polling with TLS, needed is websocket"):
@@ -76,7 +76,7 @@ def test_what_no_calibration_wrote_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "costs-here.json"
     with pytest.raises(RunError, match="no such file"):
         costs.read_costs(path)
-    costs.write_costs(path, a_file(Kind("websocket")))
+    costs.write_costs(path, a_file(CostKind("websocket")))
     document = json.loads(path.read_text())
     document["transports"][0]["costs"]["tick_s"]["value"] = -1.0
     path.write_text(json.dumps(document))
@@ -101,7 +101,7 @@ def test_a_number_that_is_missing_is_not_taken_for_0(
     tmp_path: Path, place: tuple[str, ...], value: object, told: str
 ) -> None:
     path = tmp_path / "costs-here.json"
-    costs.write_costs(path, a_file(Kind("websocket")))
+    costs.write_costs(path, a_file(CostKind("websocket")))
     document = json.loads(path.read_text())
     *way, last = place
     table = document["transports"][0]
@@ -118,7 +118,7 @@ def test_a_number_that_is_missing_is_not_taken_for_0(
 
 def test_each_kind_stands_there_once(tmp_path: Path) -> None:
     path = tmp_path / "costs-here.json"
-    costs.write_costs(path, a_file(Kind("websocket"), Kind("websocket")))
+    costs.write_costs(path, a_file(CostKind("websocket"), CostKind("websocket")))
     with pytest.raises(RunError, match=r"transports\.1\.kind: found websocket again"):
         costs.read_costs(path)
 
@@ -127,5 +127,5 @@ def test_this_hosts_file_comes_before_the_reference(tmp_path: Path) -> None:
     """The project's own is what a fresh machine has."""
     assert costs.default_costs(tmp_path) == costs.REFERENCE
     own = tmp_path / f"costs-{costs.host_slug()}.json"
-    costs.write_costs(own, a_file(Kind("websocket")))
+    costs.write_costs(own, a_file(CostKind("websocket")))
     assert costs.default_costs(tmp_path) == own

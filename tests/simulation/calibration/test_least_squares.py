@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.simulation.calibration import least_squares as fitting
-from bench.simulation.calibration.least_squares import TERMS, Stretch, fit
+from bench.simulation.calibration.least_squares import TERMS, Measurement, fit
 from bench.simulation.engine.inputs import crowding
 
 TRUE = {"base": 0.004, "exchange": 20e-6, "tick": 150e-6, "connection": 80e-6, "update": 3e-6,
         "byte": 2e-9, "socket": 1e-6, "wake": 200e-6, "crowd": 6e-6}
 
 
-def made(seed: int, noise: float, trials: int = 3, bend: float = 0.0) -> list[Stretch]:
+def made(seed: int, noise: float, trials: int = 3, bend: float = 0.0) -> list[Measurement]:
     """Trials like those of a calibration, with CPU that errs by `noise` and, per answer, grows by `bend`."""
     rng = np.random.default_rng(seed)
     cells = [   # clients, ticks/s, updates an answer, bytes an update, a connection for each answer, wake-ups
@@ -36,7 +36,7 @@ def made(seed: int, noise: float, trials: int = 3, bend: float = 0.0) -> list[St
             }
             cpu_s = 2.0 * TRUE["base"] + sum(TRUE[name] * counts[name] for name in counts)
             cpu_s *= (1 + bend * answers) * math.exp(noise * rng.standard_normal())
-            found.append(Stretch(2.0, cpu_s, counts))
+            found.append(Measurement(2.0, cpu_s, counts))
     return found
 
 
@@ -64,7 +64,7 @@ def test_intervals_hold_the_true_cost_as_often_as_they_say() -> None:
 
 def test_costs_are_never_negative() -> None:
     """Where the data would have one below 0, it is 0, and the others make up for it."""
-    stretches = [Stretch(1.0, 0.01 + 1e-5 * count, {"exchange": count, "tick": 1000 - count})
+    stretches = [Measurement(1.0, 0.01 + 1e-5 * count, {"exchange": count, "tick": 1000 - count})
                  for count in (100, 200, 400, 900)]
     found = fit(stretches, ("exchange", "tick"))
     assert all(each.value >= 0 for each in found.costs.values())
@@ -72,7 +72,7 @@ def test_costs_are_never_negative() -> None:
 
 def test_what_always_comes_together_is_given_to_the_first() -> None:
     """One update with each answer: the answer has it all, the update's cost is not told."""
-    stretches = [Stretch(1.0, 1e-3 + 30e-6 * count, {"exchange": count, "update": count, "byte": 80 * count})
+    stretches = [Measurement(1.0, 1e-3 + 30e-6 * count, {"exchange": count, "update": count, "byte": 80 * count})
                  for count in (100, 300, 500, 1000)]
     found = fit(stretches, ("base", "exchange", "update", "byte"))
     assert found.costs["exchange"].value == pytest.approx(30e-6)
@@ -82,8 +82,8 @@ def test_what_always_comes_together_is_given_to_the_first() -> None:
 
 def test_a_stretch_that_took_nothing_counts_but_not_without_bound() -> None:
     """An idle server says that the base is small; it does not drown what busy ones say."""
-    busy = [Stretch(1.0, 20e-6 * count, {"exchange": count}) for count in (500, 1000, 2000)]
-    found = fit([*busy, Stretch(0.3, 0.0, {})], ("base", "exchange"))
+    busy = [Measurement(1.0, 20e-6 * count, {"exchange": count}) for count in (500, 1000, 2000)]
+    found = fit([*busy, Measurement(0.3, 0.0, {})], ("base", "exchange"))
     assert found.costs["base"].value == pytest.approx(0, abs=1e-9)
     assert found.costs["exchange"].value == pytest.approx(20e-6)
     assert found.fitted_cpu_s[-1] == pytest.approx(0, abs=1e-9)

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from rows import MS, arrays_of
 
-from bench.records.trial_record import Windows
+from bench.records.trial_record import WindowInstants
 from bench.simulation.calibration.loopback_delays import Instants, instants
 from bench.simulation.engine.server_queue import coldness
 
 US = 1000
-WINDOWS = Windows(warmup_ns=0, t0_ns=100 * MS, t1_ns=900 * MS, late_after_ns=50 * MS)
+WINDOWS = WindowInstants(warmup_ns=0, t0_ns=100 * MS, t1_ns=900 * MS, late_after_ns=50 * MS)
 
 
 def trial(due_ms: list[int], kernel_us: list[int], lag_us: int = 30, cold_share: float = 0.0) -> Instants:

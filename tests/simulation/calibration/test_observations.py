@@ -15,7 +15,7 @@ from priced import priced
 from bench.errors import RunError
 from bench.experiment import prepare
 from bench.records.trial_record import seal
-from bench.simulation.calibration.costs import Kind
+from bench.simulation.calibration.costs import CostKind
 from bench.simulation.calibration.observations import Observation, observe
 
 SMALL = ("trials.count=1", "load.clients=[30]", "windows.measure_s=1.0")
@@ -34,7 +34,7 @@ def by_transport(run: Path) -> dict[str, Observation]:
 def test_counts_are_those_of_the_window(run: Path) -> None:
     """Thirty clients get every tick, in one message or answer each while little happens."""
     push, parked, polls = (by_transport(run)[name] for name in ("websocket", "long_polling", "short_polling"))
-    assert push.kind == Kind("websocket")
+    assert push.kind == CostKind("websocket")
     assert push.seconds == pytest.approx(1.0)
     assert push.counts["updates"] == pytest.approx(30 * push.counts["ticks"], abs=60)
     assert push.counts["answers"] == push.counts["updates"]

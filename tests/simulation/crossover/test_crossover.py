@@ -17,7 +17,7 @@ from bench.scenario.simulation import Prices
 from bench.simulation.analytic.system import Demand
 from bench.simulation.calibration.costs import Estimate
 from bench.simulation.crossover import crossover
-from bench.simulation.crossover.crossover import MONTH_S, Found, Subject
+from bench.simulation.crossover.crossover import MONTH_S, Candidate, TicksPerPoll
 from bench.simulation.engine.inputs import Costs
 from bench.wire.contract import Mode
 from bench.wire.sizes import Conversation
@@ -31,11 +31,11 @@ COSTS = {
 PRICES = Prices(worker_month=30.0, gigabyte_out=0.05)
 
 
-def subject(name: str) -> Subject:
+def subject(name: str) -> Candidate:
     """A transport with made-up costs."""
     options = transports.part(name, "protocol").Options()
     sizes = transports.part(name, "model").wire(options, Conversation(LINES))
-    return Subject(name, name, options, COSTS[name], 0.0003, sizes)
+    return Candidate(name, name, options, COSTS[name], 0.0003, sizes)
 
 
 SUBJECTS = {name: subject(name) for name in COSTS}
@@ -89,7 +89,7 @@ def test_a_poll_is_as_seldom_as_the_budget_allows() -> None:
 @pytest.mark.parametrize("mode", ["every", "latest"])
 def test_no_poll_finds_more_than_an_answer_holds_or_passes_for_slow(mode: Mode) -> None:
     server = Server(batch_max=1000, tape_ticks=65_536, slow_client=SlowClient(buffer_ticks=4096))
-    careful = replace(SUBJECTS["short_polling"], finds=Found.by(server, mode))
+    careful = replace(SUBJECTS["short_polling"], finds=TicksPerPoll.by(server, mode))
     wanted = replace(demand(100.0), mode=mode)
     for made in (
         crossover.cheapest(careful, wanted, 0.04, 30.0, 0.6, [10], PRICES)[10],
@@ -161,7 +161,7 @@ def test_without_prices_the_cheapest_is_who_needs_least_cpu() -> None:
         field.offers, key=lambda label: field.offers[label].cores)
 
 
-def bounded(**bounds: Estimate) -> list[Subject]:
+def bounded(**bounds: Estimate) -> list[Candidate]:
     """The subjects, of which short polling has intervals."""
     return [replace(each, bounds=bounds) if name == "short_polling" else each
             for name, each in SUBJECTS.items()]
@@ -172,7 +172,7 @@ def test_a_winner_that_stands_on_a_cost_s_lower_end_is_a_tie() -> None:
     asked = Crossover(rates_per_s=(10.0,), clients=(100_000,), rtt_ms=(40.0,), staleness_ms=(5000.0,))
     free = Prices(worker_month=30.0, gigabyte_out=0.0)
 
-    def cheapest(subjects: list[Subject]) -> pd.DataFrame:
+    def cheapest(subjects: list[Candidate]) -> pd.DataFrame:
         table = crossover.table(list(crossover.fields(asked, DEMAND, subjects, 0.6, free)), 0.1)
         return table[table["asked"] == "cheapest"].set_index("transport")
 

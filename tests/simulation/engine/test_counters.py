@@ -6,10 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from worlds import Kept, costs_of, feed
 from worlds import shards as worlds
 
-from bench.simulation.engine.counters import STEPS_A_STRETCH, Books, Steps
+from bench.simulation.engine.counters import STEPS_A_STRETCH, CountSteps, ShardCounts
 from bench.simulation.engine.engine import simulate
-from bench.simulation.engine.inputs import COUNTED, Costs, Net, Shard, Ticks
-from bench.simulation.engine.tape_reads import Tape
+from bench.simulation.engine.inputs import COUNTED, Costs, FeedTicks, NetworkDelays, Shard
+from bench.simulation.engine.tape_reads import WorkerTape
 from bench.transports.cycle import Cycle
 
 WHO = np.array([0, 2])
@@ -18,12 +18,12 @@ WHO = np.array([0, 2])
 @pytest.fixture
 def shard():
     rng = np.random.default_rng(1)
-    return Shard(1, np.arange(3), feed(rng, 5.0, 1), Cycle(parks=True), costs_of(rng, 1e-6), Net(0.1, 0.1),
+    return Shard(1, np.arange(3), feed(rng, 5.0, 1), Cycle(parks=True), costs_of(rng, 1e-6), NetworkDelays(0.1, 0.1),
                  1.0, 2.0, 1.0)
 
 
 def books_of(shard, asked_s=0.0):
-    return Books(shard, np.full(3, asked_s))
+    return ShardCounts(shard, np.full(3, asked_s))
 
 
 def test_a_request_counts_when_it_leaves(shard):
@@ -35,7 +35,7 @@ def test_a_request_counts_when_it_leaves(shard):
 
 def test_a_response_counts_when_it_is_seen(shard):
     books = books_of(shard)
-    batches = Tape(shard).alone(1, 2)
+    batches = WorkerTape(shard).alone(1, 2)
     books.answer(WHO, np.array([1.5, 2.0]), batches)
     assert books.clients["responses"].tolist() == [1, 0, 0]
     assert books.clients["updates"].tolist() == [1, 0, 0]
@@ -46,7 +46,7 @@ def test_a_response_counts_when_it_is_seen(shard):
 
 def test_what_is_under_way_is_cut_at_the_windows_edges(shard):
     books = books_of(shard, asked_s=0.5)
-    books.answer(WHO, np.array([1.25, 3.0]), Tape(shard).alone(0, 2))
+    books.answer(WHO, np.array([1.25, 3.0]), WorkerTape(shard).alone(0, 2))
     np.testing.assert_allclose(books.clients["in_flight_s"], [0.25, 0, 1.0])
     books.ask(WHO, np.array([3.0, 4.0]))
     books.close()   # client 1 has been waiting all the time
@@ -55,7 +55,7 @@ def test_what_is_under_way_is_cut_at_the_windows_edges(shard):
 
 def test_the_first_push_on_a_new_connection_is_a_response(shard):
     books = books_of(shard, asked_s=1.0)
-    books.push(WHO, np.array([1.25, 1.5]), Tape(shard).alone(0, 2), np.array([True, False]))
+    books.push(WHO, np.array([1.25, 1.5]), WorkerTape(shard).alone(0, 2), np.array([True, False]))
     assert books.clients["messages"].tolist() == [1, 0, 1]
     assert books.clients["responses"].tolist() == [1, 0, 0]
 
@@ -67,7 +67,7 @@ def test_there_is_a_column_for_every_name(shard):
 @given(shard=worlds())
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_steps_add_up_to_what_was_counted(shard):
-    steps = Steps(shard)
+    steps = CountSteps(shard)
     outcome = simulate(shard, Kept(), steps)
     assert steps.busy_s.sum() == pytest.approx(outcome.busy_s)
     for name in {*COUNTED} - {"in_flight_s"}:
@@ -82,10 +82,10 @@ def test_steps_add_up_to_what_was_counted(shard):
 
 def test_a_burst_is_in_the_steps_in_which_it_is_worked_on():
     """Two ticks for three clients take 0.7 s from 1.35 s on; one before, and one after, 0.35 s each."""
-    ticks = Ticks(np.arange(4), np.array([0.5, 1.35, 1.36, 2.5]), np.zeros(4, dtype=int), np.full(4, 50))
-    shard = Shard(1, np.arange(3), ticks, Cycle(pushes=True), Costs(tick_s=0.05, answer_s=0.1), Net(0.1, 0.1),
+    ticks = FeedTicks(np.arange(4), np.array([0.5, 1.35, 1.36, 2.5]), np.zeros(4, dtype=int), np.full(4, 50))
+    shard = Shard(1, np.arange(3), ticks, Cycle(pushes=True), Costs(tick_s=0.05, answer_s=0.1), NetworkDelays(0.1, 0.1),
                   1.0, 3.0, late_after_s=1.0)
-    steps = Steps(shard)
+    steps = CountSteps(shard)
     simulate(shard, Kept(), steps)
     expected = np.zeros(20)
     expected[3:11] = [0.05, *[0.1] * 6, 0.05]
@@ -97,10 +97,10 @@ def test_a_burst_is_in_the_steps_in_which_it_is_worked_on():
 def test_what_warm_up_brings_is_in_no_step():
     """Polls that were booked then, for the window's first second, are not all in its first step."""
     count = 100
-    ticks = Ticks(np.arange(1), np.array([0.5]), np.zeros(1, dtype=int), np.full(1, 50))
+    ticks = FeedTicks(np.arange(1), np.array([0.5]), np.zeros(1, dtype=int), np.full(1, 50))
     cycle = Cycle(pace="rate", interval_s=1.0, new_connection=True)
-    shard = Shard(1, np.arange(count), ticks, cycle, Costs(request_s=1e-6), Net(0.001, 0.001), 2.0, 5.0,
+    shard = Shard(1, np.arange(count), ticks, cycle, Costs(request_s=1e-6), NetworkDelays(0.001, 0.001), 2.0, 5.0,
                   late_after_s=1.0)
-    steps = Steps(shard)
+    steps = CountSteps(shard)
     simulate(shard, Kept(), steps)
     assert steps.counted["connections"].max() < count / 3

@@ -12,7 +12,7 @@ from worlds import LATE_AFTER_S, Kept, records, shards
 
 from bench.scenario.model import SlowClient
 from bench.simulation.engine.engine import simulate
-from bench.simulation.engine.inputs import COUNTED, Costs, Net, SlowLinks
+from bench.simulation.engine.inputs import COUNTED, Costs, NetworkDelays, SlowLinks
 from bench.stats.trial.arrays import trial_arrays
 from bench.stats.trial.fates import fates
 
@@ -59,7 +59,7 @@ def test_the_referee_sees_the_same_of_sockets_that_are_often_full(shard, bytes_p
     """They drain often, and are cut, dropped from and disconnected. A response may still be in a link when
     the next request leaves; the referee knows of one request of a client only."""
     links = SlowLinks(0.9, bytes_per_s, overhead_bytes=7.0, bound_bytes=350.0, resume_bytes=90.0)
-    shard = replace(shard, slow_links=links, station=None, tape_ticks=6, batch_max=most,
+    shard = replace(shard, slow_links=links, load_client=None, tape_ticks=6, batch_max=most,
                     slow_client=SlowClient(policy=policy, buffer_ticks=3))
     assert_same(shard, but=("request_duration_s", "in_flight_s"))
 
@@ -85,7 +85,7 @@ def test_nothing_is_in_flight_at_the_end(shard):
     """Where nothing takes long, what is lost was dropped, and declared unless no later tick of its symbol
     came."""
     assume(shard.cycle.interval_s < LATE_AFTER_S)
-    shard = replace(shard, costs=Costs(), net=Net(0.003, 0.002), slow_links=None, station=None)
+    shard = replace(shard, costs=Costs(), net=NetworkDelays(0.003, 0.002), slow_links=None, load_client=None)
     kept = Kept()
     outcome = simulate(shard, kept)
     assume(not any(name.startswith("refused") for name in outcome.server_counts))
@@ -104,7 +104,7 @@ def test_nothing_is_in_flight_at_the_end(shard):
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_client_alone_draws_the_same_luck(shard, share):
     """Draws go by the client's number, so where nothing queues a shard may be cut in two."""
-    shard = replace(shard, costs=Costs(), station=None)
+    shard = replace(shard, costs=Costs(), load_client=None)
     kept, left, right = Kept(), Kept(), Kept()
     simulate(shard, kept)
     cut = int(len(shard.clients) * share)

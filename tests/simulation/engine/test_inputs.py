@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from worlds import costs_of, feed
 
-from bench.simulation.engine.inputs import Costs, Net, Shard, SlowLinks, Station, Ticks
+from bench.simulation.engine.inputs import Costs, FeedTicks, LoadClient, NetworkDelays, Shard, SlowLinks
 from bench.transports.cycle import Cycle
 
 RNG = np.random.default_rng(1)
@@ -15,7 +15,7 @@ RNG = np.random.default_rng(1)
 
 def shard_of(cycle=None, net=None, **more):
     return Shard(1, np.arange(3), feed(RNG, 5.0, 1), cycle or Cycle(parks=True), costs_of(RNG, 1e-6),
-                 net or Net(0.1, 0.1), 1.0, 2.0, 0.5, **more)
+                 net or NetworkDelays(0.1, 0.1), 1.0, 2.0, 0.5, **more)
 
 
 def test_the_drain_lasts_twice_what_is_late():
@@ -24,20 +24,20 @@ def test_the_drain_lasts_twice_what_is_late():
 
 def test_ticks_come_in_order():
     with pytest.raises(AssertionError, match="order"):
-        Ticks(np.arange(2), np.array([1.0, 0.5]), np.zeros(2, dtype=int), np.ones(2, dtype=int))
+        FeedTicks(np.arange(2), np.array([1.0, 0.5]), np.zeros(2, dtype=int), np.ones(2, dtype=int))
 
 
 def test_who_asks_is_some_way_off():
     with pytest.raises(AssertionError, match="delay"):
-        shard_of(net=Net(0.0, 0.0))
-    assert shard_of(Cycle(pushes=True), Net(0.0, 0.0))
+        shard_of(net=NetworkDelays(0.0, 0.0))
+    assert shard_of(Cycle(pushes=True), NetworkDelays(0.0, 0.0))
 
 
 def test_a_station_needs_arrivals_in_order():
     with pytest.raises(AssertionError, match="station"):
-        shard_of(net=Net(0.1, 0.1, jitter_s=0.1), station=Station())
+        shard_of(net=NetworkDelays(0.1, 0.1, jitter_s=0.1), load_client=LoadClient())
     with pytest.raises(AssertionError, match="station"):
-        shard_of(slow_links=SlowLinks(0.1, 1000.0), station=Station())
+        shard_of(slow_links=SlowLinks(0.1, 1000.0), load_client=LoadClient())
 
 
 def test_an_idle_worker_costs_its_base_and_its_sockets():

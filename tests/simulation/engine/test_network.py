@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from worlds import costs_of, feed
 
-from bench.simulation.engine.inputs import Net, Shard, SlowLinks, Station
+from bench.simulation.engine.inputs import LoadClient, NetworkDelays, Shard, SlowLinks
 from bench.simulation.engine.network import Network
 from bench.transports.cycle import Cycle
 
@@ -13,7 +13,7 @@ from bench.transports.cycle import Cycle
 def shard_of(**changes):
     rng = np.random.default_rng(1)
     shard = Shard(1, np.arange(2000), feed(rng, 1.0, 1), Cycle(pushes=True), costs_of(rng, 1e-6),
-                  Net(0.01, 0.02), 0.0, 1.0, 1.0)
+                  NetworkDelays(0.01, 0.02), 0.0, 1.0, 1.0)
     return replace(shard, **changes)
 
 
@@ -33,7 +33,7 @@ def test_the_ways_take_what_they_take():
 def test_jitter_has_the_mean_that_was_asked_for_and_is_never_negative():
     who, cycle, leave = np.arange(2000), np.zeros(2000, dtype=int), np.zeros(2000)
     for kind, mean_s in (("exponential", 0.05), ("uniform", 0.025)):
-        network = Network(shard_of(net=Net(0.01, 0.02, jitter_s=0.05, jitter=kind)))
+        network = Network(shard_of(net=NetworkDelays(0.01, 0.02, jitter_s=0.05, jitter=kind)))
         up, down = network.up(who, cycle, leave) - 0.01, network.down(who, cycle, leave, sizes(2000)) - 0.02
         for delays in (up, down):
             assert delays.min() >= 0
@@ -42,7 +42,7 @@ def test_jitter_has_the_mean_that_was_asked_for_and_is_never_negative():
 
 
 def test_pushes_keep_their_order_on_the_way():
-    network = Network(shard_of(net=Net(0.01, 0.02, jitter_s=0.5)))
+    network = Network(shard_of(net=NetworkDelays(0.01, 0.02, jitter_s=0.5)))
     who = np.arange(2000)
     first = network.down(who, np.full(2000, 1), np.zeros(2000), sizes(2000))
     second = network.down(who, np.full(2000, 2), np.full(2000, 0.001), sizes(2000))
@@ -73,7 +73,7 @@ def test_some_clients_have_slow_links():
 
 
 def test_the_station_reads_one_answer_after_the_other():
-    network = Network(shard_of(station=Station(wake_s=0.1, answer_s=0.5, update_s=0.25)))
+    network = Network(shard_of(load_client=LoadClient(wake_s=0.1, answer_s=0.5, update_s=0.25)))
     seen, done = network.read(np.array([1.0, 1.0, 5.0]), np.array([2, 0, 1]))
     np.testing.assert_allclose(seen, [1.1, 2.1, 5.1])
     np.testing.assert_allclose(done, [2.1, 2.6, 5.85])

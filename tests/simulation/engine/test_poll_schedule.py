@@ -6,15 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import costs_of, feed
 
-from bench.simulation.engine.inputs import Net, Shard
-from bench.simulation.engine.poll_schedule import Rhythm
+from bench.simulation.engine.inputs import NetworkDelays, Shard
+from bench.simulation.engine.poll_schedule import PollSchedule
 from bench.simulation.engine.random_streams import Stream, even
 from bench.transports.cycle import Cycle
 
 
 def shard_of(cycle, clients=5, seed=3):
     rng = np.random.default_rng(seed)
-    return Shard(seed, np.arange(clients) * 7, feed(rng, 1.0, 1), cycle, costs_of(rng, 1e-6), Net(0.1, 0.1),
+    return Shard(seed, np.arange(clients) * 7, feed(rng, 1.0, 1), cycle, costs_of(rng, 1e-6), NetworkDelays(0.1, 0.1),
                  0.0, 1.0, 1.0)
 
 
@@ -35,16 +35,16 @@ def instant_s(shard, client, number):
 @settings(deadline=None)
 def test_polls_keep_their_instants_and_go_out_late_where_they_must(jitter, took, cuts):
     shard = shard_of(Cycle(interval_s=1.0, pace="rate", jitter=jitter))
-    rhythm, client, number = Rhythm(shard), 2, 0
+    polls, client, number = PollSchedule(shard), 2, 0
     who = np.array([client])
-    now_s = float(rhythm.first_s[client])
+    now_s = float(polls.first_s[client])
     assert now_s == instant_s(shard, client, 0)
     for took_s, cut in zip(took, cuts, strict=False):
         done_s = now_s + took_s
         planned_s = instant_s(shard, client, number + 1)
-        assert rhythm._instant_s[client] == planned_s
-        assert rhythm.not_before(now_s) <= planned_s
-        leave, missed, instants = rhythm.next(who, np.array([done_s]), np.array([cut]))
+        assert polls._instant_s[client] == planned_s
+        assert polls.not_before(now_s) <= planned_s
+        leave, missed, instants = polls.next(who, np.array([done_s]), np.array([cut]))
         if planned_s <= done_s:
             assert (missed.tolist(), instants.tolist()) == ([0], [planned_s])
             while instant_s(shard, client, number + 1) <= done_s:
@@ -60,24 +60,24 @@ def test_polls_keep_their_instants_and_go_out_late_where_they_must(jitter, took,
 
 def test_with_a_delay_the_interval_begins_with_the_answer():
     shard = shard_of(Cycle(interval_s=2.0, pace="delay", jitter=0.5))
-    rhythm, who = Rhythm(shard), np.arange(5)
-    leave, missed, _ = rhythm.next(who, np.full(5, 10.0), np.array([False, True, False, False, False]))
+    polls, who = PollSchedule(shard), np.arange(5)
+    leave, missed, _ = polls.next(who, np.full(5, 10.0), np.array([False, True, False, False, False]))
     draws = even(shard.seed, Stream.POLL, shard.clients, 1)
     expected = 12.0 + 2.0 * 0.5 * (draws - 0.5)
     expected[1] = 10.0
     np.testing.assert_allclose(leave, expected)
     assert not len(missed)
-    assert rhythm.not_before(9.9) == pytest.approx(9.9 + 0.1 + 1.5)
+    assert polls.not_before(9.9) == pytest.approx(9.9 + 0.1 + 1.5)
 
 
 def test_without_a_pace_the_next_request_follows_at_once():
-    rhythm = Rhythm(shard_of(Cycle(parks=True)))
+    polls = PollSchedule(shard_of(Cycle(parks=True)))
     done = np.array([1.0, 2.0])
-    assert rhythm.next(np.array([0, 1]), done, np.array([True, False]))[0].tolist() == [1.0, 2.0]
+    assert polls.next(np.array([0, 1]), done, np.array([True, False]))[0].tolist() == [1.0, 2.0]
 
 
 def test_who_is_still_asking_at_the_end_has_missed_its_instant():
-    rhythm = Rhythm(shard_of(Cycle(interval_s=1.0, pace="rate")))
-    who, instants = rhythm.missed(1.5)
+    polls = PollSchedule(shard_of(Cycle(interval_s=1.0, pace="rate")))
+    who, instants = polls.missed(1.5)
     assert all(1.0 <= instant < 1.5 for instant in instants)
-    assert len(who) == sum(rhythm.first_s + 1.0 < 1.5)
+    assert len(who) == sum(polls.first_s + 1.0 < 1.5)

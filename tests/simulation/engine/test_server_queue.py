@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.simulation.engine.server_queue import COOLING_S, WARMING_S, Worker, coldness, mean_coldness
+from bench.simulation.engine.server_queue import COOLING_S, WARMING_S, ServerQueue, coldness, mean_coldness
 
 SECONDS = st.floats(0, 2, allow_nan=False)
 JOBS = st.lists(st.lists(st.tuples(SECONDS, SECONDS), min_size=1, max_size=8), min_size=1, max_size=4)
@@ -42,7 +42,7 @@ COLD = st.sampled_from([(0.0, 0.0), (0.4, 0.0), (0.0, 0.6), (0.01, 2.0)])
 
 @given(rounds=JOBS, low=SECONDS, length=SECONDS, cold=COLD)
 def test_rounds_of_jobs_are_served_as_one_by_one(rounds, low, length, cold):
-    worker, plain, now_s = Worker(low, low + length, *cold), Plain(*cold), 0.0
+    worker, plain, now_s = ServerQueue(low, low + length, *cold), Plain(*cold), 0.0
     for jobs in rounds:
         at = now_s + np.cumsum([gap for gap, _ in jobs])
         service = np.array([service for _, service in jobs])
@@ -56,7 +56,7 @@ def test_rounds_of_jobs_are_served_as_one_by_one(rounds, low, length, cold):
 
 @given(rounds=JOBS, low=SECONDS, length=SECONDS, cold=COLD)
 def test_what_a_job_brings_comes_right_behind_it(rounds, low, length, cold):
-    worker, plain, now_s = Worker(low, low + length, *cold), Plain(*cold), 0.0
+    worker, plain, now_s = ServerQueue(low, low + length, *cold), Plain(*cold), 0.0
     for jobs in rounds:
         now_s += jobs[0][0]
         brought = np.array([service for _, service in jobs[1:]])
@@ -82,7 +82,7 @@ def test_who_never_sleeps_is_warm():
 
 def test_a_worker_that_was_full_while_it_was_cold_catches_up():
     """With 30 µs a job it can do 33,000 a second, with 51 µs 19,600; 25,000 a second come."""
-    worker = Worker(0.0, 2.0, 0.0, 0.7)
+    worker = ServerQueue(0.0, 2.0, 0.0, 0.7)
     at = np.arange(50_000) / 25_000
     waited = worker.serve(at, np.full(len(at), 3e-5)) - at
     assert waited.max() > 0.002

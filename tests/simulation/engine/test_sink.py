@@ -5,32 +5,32 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.records.trial_record import Windows
+from bench.records.trial_record import WindowInstants
 from bench.simulation.engine.engine import simulate
-from bench.simulation.engine.inputs import Costs, Net, Shard, Ticks
-from bench.simulation.engine.sink import Tallied, Tally, chosen, chosen_below, joined
+from bench.simulation.engine.inputs import Costs, FeedTicks, NetworkDelays, Shard
+from bench.simulation.engine.sink import ShardSink, ShardTotals, chosen, chosen_below, joined
 from bench.stats.trial.latency import bins
 from bench.transports.cycle import Cycle
 
 NS = 1_000_000_000
-SECOND_WINDOWS = Windows(5 * NS, 6 * NS, 9 * NS, NS)
+SECOND_WINDOWS = WindowInstants(5 * NS, 6 * NS, 9 * NS, NS)
 
 
 def shard(clients: int = 30, mode: str = "every", late_after_s: float = 1.0) -> Shard:
     rng = np.random.default_rng(3)
     count = 60
-    ticks = Ticks(np.arange(count), np.sort(rng.uniform(0, 6, count)), rng.integers(0, 3, count),
-                  np.full(count, 90))
+    ticks = FeedTicks(np.arange(count), np.sort(rng.uniform(0, 6, count)), rng.integers(0, 3, count),
+                      np.full(count, 90))
     return Shard(
         seed=7, clients=np.arange(clients) * 2, ticks=ticks, cycle=Cycle(interval_s=0.7, pace="rate"),
-        costs=Costs(request_s=1e-4, answer_s=1e-4, update_s=1e-5), net=Net(0.01, 0.02), t0_s=1.0, t1_s=4.0,
+        costs=Costs(request_s=1e-4, answer_s=1e-4, update_s=1e-5), net=NetworkDelays(0.01, 0.02), t0_s=1.0, t1_s=4.0,
         late_after_s=late_after_s, mode=mode,  # type: ignore[arg-type]
     )
 
 
-def tallied(of: Shard, wanted: int, windows: Windows = SECOND_WINDOWS) -> Tallied:
+def tallied(of: Shard, wanted: int, windows: WindowInstants = SECOND_WINDOWS) -> ShardTotals:
     kept = chosen(of.seed, of.clients, chosen_below(of.seed, 60, wanted))
-    tally = Tally(of, kept, windows)
+    tally = ShardSink(of, kept, windows)
     return tally.end(simulate(of, tally))
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from worlds import shards
 
 from bench.feed.tape import Tape as ServersTape
-from bench.simulation.engine.tape_reads import Tape, spans
+from bench.simulation.engine.tape_reads import WorkerTape, spans
 from bench.wire.contract import Cursor, Refusal, Subscription
 
 
@@ -37,7 +37,7 @@ def test_batches_are_those_of_the_servers_tape(shard, share, data):
     head = int(share * len(shard.ticks))
     count = len(shard.clients)
     cursor = np.array(data.draw(st.lists(st.integers(0, head), min_size=count, max_size=count)))
-    batches = Tape(shard).read(np.arange(count), cursor, head)
+    batches = WorkerTape(shard).read(np.arange(count), cursor, head)
     ends = np.cumsum(batches.updates)
     symbol = shard.ticks.symbol
     for client in range(count):
@@ -64,8 +64,8 @@ def test_a_tick_alone_is_a_range_of_one(shard, share):
     shard = replace(shard, subscribed=None)
     assume(len(shard.ticks))
     place, who = int(share * len(shard.ticks)), np.arange(len(shard.clients))
-    alone = Tape(shard).alone(place, len(who))
-    read = Tape(shard).read(who, np.full(len(who), place), place + 1)
+    alone = WorkerTape(shard).alone(place, len(who))
+    read = WorkerTape(shard).read(who, np.full(len(who), place), place + 1)
     for name in ("updates", "bytes", "cursor", "more", "left", "slow", "tick"):
         assert getattr(alone, name).tolist() == getattr(read, name).tolist(), name
 

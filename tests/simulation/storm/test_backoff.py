@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.scenario.storm import Backoff
-from bench.simulation.storm.backoff import Draws, draws, is_drawn, wait_s
+from bench.simulation.storm.backoff import WaitDraws, draws, is_drawn, wait_s
 
 EVEN = st.floats(0, 1, exclude_max=True)
 KINDS = ("fixed", "exponential", "equal", "full", "decorrelated")
@@ -39,8 +39,8 @@ def test_only_jittered_waits_are_drawn() -> None:
 
 
 def test_draws_are_indexed_so_that_their_order_does_not_matter() -> None:
-    one, other = Draws(7, 50), Draws(7, 50)
+    one, other = WaitDraws(7, 50), WaitDraws(7, 50)
     assert one.of(3, 20) == other.of(3, 20)
     assert one.of(0, 1) == draws(7, 1, 0, 50)[1]
-    assert Draws(8, 50).of(3, 20) != one.of(3, 20)
+    assert WaitDraws(8, 50).of(3, 20) != one.of(3, 20)
     assert sum(draws(1, 0, 0, 10_000)) / 10_000 == pytest.approx(0.5, abs=0.02)

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.scenario.storm import POLICIES, Backoff
-from bench.simulation.storm.storm import RECOVERED, Conditions, Outcome, simulate
+from bench.simulation.storm.storm import RECOVERED, Outcome, StormConditions, simulate
 
 storms = st.builds(
-    Conditions,
+    StormConditions,
     clients=st.integers(1, 150), connection_s=st.floats(0.001, 0.1), backlog=st.integers(1, 60),
     refusal_share=st.sampled_from([0.0, 0.1, 0.5, 1.0]), timeout_s=st.floats(0.05, 3),
     down_s=st.floats(0, 5), horizon_s=st.floats(1, 60), overflow=st.sampled_from(["refused", "dropped"]),
@@ -29,7 +29,7 @@ backoffs = st.builds(
 
 @settings(deadline=None, max_examples=150)
 @given(storms, backoffs, st.integers(0, 2**32))
-def test_the_laws_of_any_storm(storm: Conditions, backoff: Backoff, seed: int) -> None:
+def test_the_laws_of_any_storm(storm: StormConditions, backoff: Backoff, seed: int) -> None:
     outcome = simulate(storm, backoff, seed)
     table = outcome.timeline.table()
     assert outcome.connected <= storm.clients                        # nobody connects twice (asserted within)
@@ -54,21 +54,21 @@ def test_the_laws_of_any_storm(storm: Conditions, backoff: Backoff, seed: int) -
 
 @settings(deadline=None, max_examples=30)
 @given(storms, backoffs, st.integers(0, 2**32))
-def test_the_same_draws_give_the_same_storm(storm: Conditions, backoff: Backoff, seed: int) -> None:
+def test_the_same_draws_give_the_same_storm(storm: StormConditions, backoff: Backoff, seed: int) -> None:
     assert simulate(storm, backoff, seed) == simulate(storm, backoff, seed)
 
 
 def test_a_storm_by_hand() -> None:
     """Three clients, one place, 1 s each, retry after 1 s, a refusal takes half a second."""
-    storm = Conditions(clients=3, connection_s=1.0, backlog=1, refusal_share=0.5, timeout_s=10.0, down_s=0.0,
-                       horizon_s=20.0)
+    storm = StormConditions(clients=3, connection_s=1.0, backlog=1, refusal_share=0.5, timeout_s=10.0, down_s=0.0,
+                            horizon_s=20.0)
     outcome = simulate(storm, Backoff(wait="fixed"), 1)
     # 0: client 0 waits, 1 and 2 are refused (0 through at 2). 1: both refused (3). 2: both refused (4) … the
     # two that retry each second take all of it. 0 gives up at 10, and from 11 on is refused for the place
     # that it still has.
     assert outcome.connected == 0
     assert outcome.refused == 2 * 21 + 10
-    free = Conditions(**{**{name: getattr(storm, name) for name in storm.__slots__}, "refusal_share": 0.0})
+    free = StormConditions(**{**{name: getattr(storm, name) for name in storm.__slots__}, "refusal_share": 0.0})
     outcome = simulate(free, Backoff(wait="fixed"), 1)
     # 0: client 0 through at 1, just as 1 comes again: through at 2, and so on.
     assert (outcome.connected, outcome.refused, outcome.ended_s) == (3, 2 + 1, 3.0)
@@ -78,8 +78,8 @@ def test_a_storm_by_hand() -> None:
 def test_a_dropped_attempt_is_sent_again_and_costs_nothing() -> None:
     """Two clients, one place, 0.5 s each: the SYN of the second comes again after 1 s, though it would back
     off for a minute; where the backlog stays full it comes after 1 and 3 s, and then the client gives up."""
-    storm = Conditions(clients=2, connection_s=0.5, backlog=1, refusal_share=9.0, timeout_s=10.0, down_s=0.0,
-                       horizon_s=20.0, overflow="dropped")
+    storm = StormConditions(clients=2, connection_s=0.5, backlog=1, refusal_share=9.0, timeout_s=10.0, down_s=0.0,
+                            horizon_s=20.0, overflow="dropped")
     outcome = simulate(storm, Backoff(wait="fixed", base_s=60.0), 1)
     assert (outcome.connected, outcome.attempts, outcome.refused, outcome.ended_s) == (2, 3, 1, 1.5)
     assert outcome.wasted_share == 0.0
@@ -89,8 +89,8 @@ def test_a_dropped_attempt_is_sent_again_and_costs_nothing() -> None:
 
 
 def test_who_gives_up_burns_the_server_all_the_same() -> None:
-    storm = Conditions(clients=4, connection_s=1.0, backlog=4, refusal_share=0.0, timeout_s=2.0, down_s=0.0,
-                       horizon_s=60.0)
+    storm = StormConditions(clients=4, connection_s=1.0, backlog=4, refusal_share=0.0, timeout_s=2.0, down_s=0.0,
+                            horizon_s=60.0)
     outcome = simulate(storm, Backoff(wait="fixed", base_s=20.0), 1)
     # Through at 1, 2 (in time), 3 and 4 (in vain); the two come again at 22.
     assert (outcome.connected, outcome.stale, outcome.ended_s) == (4, 2, 24.0)
@@ -99,23 +99,23 @@ def test_who_gives_up_burns_the_server_all_the_same() -> None:
 
 
 def test_with_free_refusals_and_a_small_backlog_even_fixed_retries_end_at_the_floor() -> None:
-    storm = Conditions(clients=2000, connection_s=1 / 40, backlog=80, refusal_share=0.0, timeout_s=3.0,
-                       down_s=5.0, horizon_s=245.0)
+    storm = StormConditions(clients=2000, connection_s=1 / 40, backlog=80, refusal_share=0.0, timeout_s=3.0,
+                            down_s=5.0, horizon_s=245.0)
     outcome = simulate(storm, Backoff(wait="fixed"), 1)
     assert outcome.recovered_s == pytest.approx(storm.floor_s, rel=0.02)
 
 
 def run(policy: str, backlog: int, refusal_share: float) -> Outcome:
-    storm = Conditions(clients=2000, connection_s=1 / 40, backlog=backlog, refusal_share=refusal_share,
-                       timeout_s=3.0, down_s=5.0, horizon_s=245.0)
+    storm = StormConditions(clients=2000, connection_s=1 / 40, backlog=backlog, refusal_share=refusal_share,
+                            timeout_s=3.0, down_s=5.0, horizon_s=245.0)
     return simulate(storm, POLICIES[policy], 3)
 
 
 def test_fixed_retries_never_recover_only_where_a_refusal_is_dear() -> None:
     """The verdict hangs on what is assumed of who finds the backlog full."""
     assert math.isinf(run("fixed", 80, 0.1).recovered_s)
-    storm = Conditions(clients=2000, connection_s=1 / 40, backlog=80, refusal_share=0.1, timeout_s=3.0,
-                       down_s=5.0, horizon_s=245.0, overflow="dropped")
+    storm = StormConditions(clients=2000, connection_s=1 / 40, backlog=80, refusal_share=0.1, timeout_s=3.0,
+                            down_s=5.0, horizon_s=245.0, overflow="dropped")
     assert simulate(storm, POLICIES["fixed"], 3).recovered_s < 2 * storm.floor_s
 
 

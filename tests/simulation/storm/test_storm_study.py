@@ -10,7 +10,7 @@ import scaled
 from bench.scenario.model import Scenario
 from bench.simulation.engine.inputs import Costs
 from bench.simulation.storm import storm_study
-from bench.simulation.storm.storm_study import Storms
+from bench.simulation.storm.storm_study import StormStudy
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +34,13 @@ def test_without_a_price_the_costs_file_has_it(scenario: Scenario) -> None:
 
 
 @pytest.fixture(scope="module")
-def found(scenario: Scenario) -> Storms:
+def found(scenario: Scenario) -> StormStudy:
     given = storm_study.conditions(scenario, Costs())
     pieces = {name: task() for name, task in storm_study.tasks(scenario, given).items()}
     return storm_study.tables(scenario, given, pieces)
 
 
-def test_the_tables_hold_every_storm(scenario: Scenario, found: Storms) -> None:
+def test_the_tables_hold_every_storm(scenario: Scenario, found: StormStudy) -> None:
     given = storm_study.conditions(scenario, Costs())
     assert len(storm_study.tasks(scenario, given)) == 2 * (2 * 2 + 1) + 2 * 2
     assert found.storms[["policy", "seed"]].to_numpy().tolist() == [
@@ -51,7 +51,7 @@ def test_the_tables_hold_every_storm(scenario: Scenario, found: Storms) -> None:
     assert (wide["recovered"] == 1).all()
 
 
-def test_each_answer_has_its_alternatives_and_flips_once(found: Storms) -> None:
+def test_each_answer_has_its_alternatives_and_flips_once(found: StormStudy) -> None:
     """A row a seed for what is dropped, and the two prices between which what is refused flips."""
     for policy, mine in found.assumptions.groupby("policy"):
         dropped = mine[mine["overflow"] == "dropped"]
@@ -70,7 +70,7 @@ def test_each_answer_has_its_alternatives_and_flips_once(found: Storms) -> None:
     assert set(found.assumptions["policy"]) == {"fixed", "full"}
 
 
-def test_a_timeline_adds_up_to_its_storm(found: Storms) -> None:
+def test_a_timeline_adds_up_to_its_storm(found: StormStudy) -> None:
     for policy, line in found.timelines.groupby("policy"):
         whole = found.storms[(found.storms["policy"] == policy) & (found.storms["seed"] == 5)].iloc[0]
         for column in ("attempts", "connected", "refused", "stale", "failed_down"):

@@ -54,8 +54,8 @@ def test_a_twin_has_the_same_trials(tmp_path: Path) -> None:
     run = posed(prepare.read("quick", SMALL), priced(), tmp_path / "results")
     path = tmp_path / "costs.json"
     write_costs(path, priced())
-    twin = resimulate.simulate(run, path, tmp_path / "simulated", Lines, lambda _: None, [])
-    mine, theirs = open_run(run).trials, open_run(twin.folder).trials
+    resimulated = resimulate.simulate(run, path, tmp_path / "simulated", Lines, lambda _: None, [])
+    mine, theirs = open_run(run).trials, open_run(resimulated.folder).trials
     assert mine[["trial", "seed"]].equals(theirs[["trial", "seed"]])
     assert (set(mine["source"]), set(theirs["source"])) == ({"measured"}, {"simulated"})
     assert mine["latency_p50_ms"].equals(theirs["latency_p50_ms"]), "the costs are the same, too"

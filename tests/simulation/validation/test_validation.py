@@ -15,7 +15,7 @@ from bench.errors import OverlapError, RunError
 from bench.experiment import prepare
 from bench.experiment.progress import Lines
 from bench.records.trial_record import SCHEMA_VERSION, write_json
-from bench.report.pages.validation import Judged
+from bench.report.pages.validation import ValidationPage
 from bench.simulation.calibration.calibration import calibrate
 from bench.simulation.calibration.costs import CostsFile, Estimate, write_costs
 from bench.simulation.calibration.observations import observe
@@ -46,7 +46,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def judged(folder: Path, costs: CostsFile) -> Judged:
+def judged(folder: Path, costs: CostsFile) -> ValidationPage:
     """The validation with these costs."""
     write_costs(folder / "costs.json", costs)
     return validation.judge(folder, Lines, lambda _: None)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from bench.stats.run.capacity_plan import (
     COLUMNS,
-    Own,
-    Prices,
+    PlanPrices,
+    WorkerOverhead,
     at_rate,
     needs,
     table,
@@ -22,7 +22,7 @@ from bench.stats.run.capacity_plan import (
 )
 from bench.stats.trial.arrays import busiest_per_s
 
-PRICES = Prices("USD", 30.0, 0.05)
+PRICES = PlanPrices("USD", 30.0, 0.05)
 
 
 def trial(**changed: Any) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def test_that_many_workers_are_enough_and_one_less_is_not(
 
 def test_a_feed_that_fills_a_worker_can_not_be_shared_out() -> None:
     assert workers_needed(10.0, 4, 0.6, 0.6) is None
-    [plan] = plans(trial(), own={"websocket": Own(tick_s=0.4)})
+    [plan] = plans(trial(), own={"websocket": WorkerOverhead(tick_s=0.4)})
     assert plan.workers is None
     assert math.isnan(plan.month)
 
@@ -73,7 +73,7 @@ def test_latencies_are_those_of_the_summary() -> None:
 
 
 def test_a_plan_in_numbers() -> None:
-    [plan] = plans(trial(), own={"websocket": Own(tick_s=0.005, base_share=0.09)},
+    [plan] = plans(trial(), own={"websocket": WorkerOverhead(tick_s=0.005, base_share=0.09)},
                    memory_bytes={"websocket": 30_000.0})
     assert plan.cpu_cores == 3.0
     assert plan.load_simulated == 0.75
@@ -163,7 +163,7 @@ def test_the_busiest_stretch_is_no_quieter_than_any(due: list[float], stretch_s:
 
 def test_a_plan_is_for_the_mean_unless_the_rate_moves() -> None:
     """Then it grows with the burst, whatever the mean is; traffic and its price stay the mean's."""
-    own = {"websocket": Own(tick_s=0.01, base_share=0.1)}
+    own = {"websocket": WorkerOverhead(tick_s=0.01, base_share=0.1)}
     [steady] = plans(trial(), own=own)
     assert (steady.workers, math.isnan(steady.busiest_s)) == (6, True)     # (3.0 − 4 · 0.12) / (0.6 − 0.12)
     assert plans(trial(server_cpu_busiest_cores=1.0), own=own)[0].workers == 6

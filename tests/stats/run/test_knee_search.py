@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from bench.stats.run import knee_search as searching
 from bench.stats.run.knee_search import (
     Outcome,
-    Search,
-    Step,
+    SearchSettings,
+    SearchStep,
     is_found,
     is_over,
     knee,
@@ -23,21 +23,21 @@ from bench.stats.run.knee_search import (
     next_step,
 )
 
-SEARCH = Search(start=100, most=10_000, factor=2.0, precision=0.15, time_s=1e9)
+SEARCH = SearchSettings(start=100, most=10_000, factor=2.0, precision=0.15, time_s=1e9)
 searches = st.builds(
-    Search, start=st.integers(1, 50), most=st.integers(50, 5000), factor=st.floats(1.3, 4),
+    SearchSettings, start=st.integers(1, 50), most=st.integers(50, 5000), factor=st.floats(1.3, 4),
     precision=st.floats(0.1, 0.5), time_s=st.just(1e9),
 )
 
 
-def searched(search: Search, outcome: Callable[[str, int, int], Outcome], subjects: Sequence[str] = ("a",),
-             steps: Sequence[Step] = ()) -> list[Step]:
+def searched(search: SearchSettings, outcome: Callable[[str, int, int], Outcome], subjects: Sequence[str] = ("a",),
+             steps: Sequence[SearchStep] = ()) -> list[SearchStep]:
     """The whole search, where `outcome(subject, level, try)` says how a trial ends."""
     made = list(steps)
     while (wanted := next_step(made, subjects, search)) is not None:
         subject, level = wanted
         tries = sum((step.subject, step.level) == wanted for step in made)
-        made.append(Step(subject, level, outcome(subject, level, tries), 1.0))
+        made.append(SearchStep(subject, level, outcome(subject, level, tries), 1.0))
         assert len(made) <= len(subjects) * searching.STEPS_MOST
     return made
 
@@ -61,7 +61,7 @@ def test_an_example() -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(searches, st.integers(0, 6000))
-def test_a_sharp_limit_is_bracketed(search: Search, capacity: int) -> None:
+def test_a_sharp_limit_is_bracketed(search: SearchSettings, capacity: int) -> None:
     steps = searched(search, below(capacity + 0.5))
     found = knee(steps)
     assert is_found(steps, search)
@@ -84,10 +84,10 @@ def test_the_interval_holds_the_limit_and_is_narrow_where_trials_agree(spread: f
     inside, reaches, runs = 0, [], 40
     for _ in range(runs):
         limit = math.exp(rng.uniform(math.log(150), math.log(3000)))
-        steps: list[Step] = []
+        steps: list[SearchStep] = []
         while len(steps) < 17 and (level := next_level(steps, SEARCH)) is not None:
             mine = limit * math.exp(rng.normal(0, spread))
-            steps.append(Step("a", level, "held" if level < mine else "broke", 5.0))
+            steps.append(SearchStep("a", level, "held" if level < mine else "broke", 5.0))
         found = knee(steps).limit
         assert found is not None
         inside += found.low <= limit <= found.high
@@ -120,7 +120,7 @@ def test_one_bad_trial_does_not_keep_the_search_low() -> None:
 
 
 def test_a_void_step_says_nothing_and_is_made_again_twice_at_most() -> None:
-    void, held = Step("a", 100, "void", 1.0), Step("a", 100, "held", 1.0)
+    void, held = SearchStep("a", 100, "void", 1.0), SearchStep("a", 100, "held", 1.0)
     for steps, following in (([void], 100), ([void, void], 100), ([void, void, void], None),
                              ([void, held], 200)):
         assert next_level(steps, SEARCH) == following
@@ -147,8 +147,8 @@ def test_a_bound_above_the_limit_changes_nothing_of_it() -> None:
 
 
 def test_nothing_that_counts_at_the_first_step_is_no_limit() -> None:
-    assert knee([Step("a", 100, "bound", 1.0)]).held is None
-    assert next_level([Step("a", 100, "bound", 1.0)], SEARCH) is None
+    assert knee([SearchStep("a", 100, "bound", 1.0)]).held is None
+    assert next_level([SearchStep("a", 100, "bound", 1.0)], SEARCH) is None
 
 
 def test_subjects_take_turns_and_time_ends_it_for_all() -> None:

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from bench.stats.run import prediction
-from bench.stats.run.capacity_limit import Limit
+from bench.stats.run.capacity_limit import CapacityLimit
 from bench.stats.run.intervals import Interval
-from bench.stats.run.knee_search import Knee
+from bench.stats.run.knee_search import SearchState
 from bench.stats.run.prediction import (
     QUANTITIES,
     compare,
@@ -44,7 +44,7 @@ def trials(factor: float = 1.0, load: float = 0.3, blocks: int = 5, verdict: str
 
 
 def compared(measured: tuple[pd.DataFrame, pd.DataFrame], predicted: tuple[pd.DataFrame, pd.DataFrame]
-             ) -> dict[str, prediction.Compared]:
+             ) -> dict[str, prediction.ValidationRow]:
     """By quantity."""
     return {each.quantity: each for each in compare(pairs(figures(*measured), figures(*predicted)))}
 
@@ -117,8 +117,9 @@ def test_met_is_a_statement_about_the_whole_interval(low: float, high: float, wo
 
 def test_limits_are_compared_with_both_their_intervals() -> None:
     """A search without a limit, as where the generator gave in, leaves it open."""
-    def found(limit: float, reach: float) -> Knee:
-        return Knee(round(limit), round(limit * 1.1), Limit(limit, limit / (1 + reach), limit * (1 + reach)))
+    def found(limit: float, reach: float) -> SearchState:
+        interval = CapacityLimit(limit, limit / (1 + reach), limit * (1 + reach))
+        return SearchState(round(limit), round(limit * 1.1), interval)
 
     row = compare_knees("websocket", 0.2, found(1000, 0.03), found(1020, 0.04))
     reach = math.exp(math.hypot(math.log(1.03), math.log(1.04)))
@@ -126,7 +127,7 @@ def test_limits_are_compared_with_both_their_intervals() -> None:
     assert (row.interval_low, row.interval_high) == pytest.approx((1.02 / reach - 1, 1.02 * reach - 1))
     assert row.met == "yes"
     assert compare_knees("websocket", 0.2, found(1000, 0.05), found(2000, 0.05)).met == "no"
-    assert compare_knees("websocket", 0.2, Knee(1000, None), found(1010, 0.05)).met == "open"
+    assert compare_knees("websocket", 0.2, SearchState(1000, None), found(1010, 0.05)).met == "open"
 
 
 def test_the_table_has_exactly_the_columns_that_are_promised() -> None:
@@ -152,7 +153,7 @@ def test_an_open_verdict_says_where_its_point_estimate_lies(met: str, error: flo
 def test_point_estimates_outside_are_not_hidden_among_open_verdicts() -> None:
     found = [prediction.standing(met, error, 0.1) for met, error in (
         *[("yes", 0.01)] * 3, *[("open", 0.05)] * 2, *[("open", -0.2)] * 4, ("no", 0.9), ("", 0.3))]
-    assert prediction.told(found) == (
+    assert prediction.verdict_text(found) == (
         "3 inside with proof, 2 inside, 4 outside, 1 outside with proof: the point estimate lies outside in "
         "5 of 10")
-    assert prediction.told([""]) == "no goal was set"
+    assert prediction.verdict_text([""]) == "no goal was set"

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.stats.run.prediction import Compared
+from bench.stats.run.prediction import ValidationRow
 from bench.stats.run.prediction_band import truth, worst
 
 
-def row(error: float, **changed: Any) -> Compared:
+def row(error: float, **changed: Any) -> ValidationRow:
     given_: dict[str, Any] = {
         "transport": "websocket", "clients": 100, "load": 0.3, "quantity": "bytes_per_update",
         "measured": 100.0, "predicted": 100.0 * (1 + error), "error": error,
         "interval_low": math.nan, "interval_high": math.nan, "goal": 0.02, "met": "open",
     }
-    return Compared(**(given_ | changed))
+    return ValidationRow(**(given_ | changed))
 
 
 @given(st.lists(st.floats(-0.9, 5), min_size=1))

@@ -6,15 +6,15 @@ import math
 
 import pandas as pd
 
-from bench.stats.run.prediction import Compared
+from bench.stats.run.prediction import ValidationRow
 from bench.stats.run.prediction_causes import FitQuality, furthest_apart, why
 
 FIT = FitQuality(0.07, 0.185)
 
 
-def row(quantity: str, met: str = "no", error: float = 0.3) -> Compared:
+def row(quantity: str, met: str = "no", error: float = 0.3) -> ValidationRow:
     """A miss of a cell."""
-    return Compared("websocket", 100, 0.3, quantity, 10.0, 13.0, error, error - 0.05, error + 0.05, 0.1, met)
+    return ValidationRow("websocket", 100, 0.3, quantity, 10.0, 13.0, error, error - 0.05, error + 0.05, 0.1, met)
 
 
 def cell(**columns: tuple[list[float], list[float]]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bench.scenario.stop_rule import Until, parse
+from bench.scenario.stop_rule import StopRule, parse
 from bench.stats.run.intervals import interval
 from bench.stats.run.stopping import ended_after, standing
 
@@ -52,7 +52,7 @@ def test_only_the_cells_that_are_named_count(text: str, reached: bool) -> None:
 ])
 def test_a_cell_without_an_interval_is_never_narrow(change: dict[str, object]) -> None:
     trials = frame(6, 0.01)
-    rule = Until("p99", 0.5)
+    rule = StopRule("p99", 0.5)
     assert standing(trials, rule, CELLS).reached
     bad = trials.copy()
     for name, value in change.items():
@@ -64,7 +64,7 @@ def test_a_cell_without_an_interval_is_never_narrow(change: dict[str, object]) -
 
 def test_it_looks_after_whole_blocks_and_not_before_there_are_enough() -> None:
     trials = frame(12, 0.05)
-    rule = Until("p99", 0.06)
+    rule = StopRule("p99", 0.06)
     ended = ended_after(trials, rule, CELLS, 3)
     assert ended is not None
     assert 3 < ended < 12

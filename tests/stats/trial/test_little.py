@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rows import arrays_of, tables_of
 
-from bench.records.trial_record import Windows
+from bench.records.trial_record import WindowInstants
 from bench.stats.trial.little import HANGS_S, InFlight, in_flight
-from bench.transports import Counts
+from bench.transports import ClientCounts
 
 S = 1_000_000_000
-WINDOWS = Windows(warmup_ns=S, t0_ns=10 * S, t1_ns=20 * S, late_after_ns=S)
+WINDOWS = WindowInstants(warmup_ns=S, t0_ns=10 * S, t1_ns=20 * S, late_after_ns=S)
 END_S = 23.0
 """When the clients are told to stop."""
 
@@ -28,7 +28,7 @@ Request = tuple[float, float | None]
 
 def counted(requests: Sequence[Request], client: int = 0, may_wait: bool = False) -> dict[str, Any]:
     """The row of a client that made these requests, one at a time, looked at at t0 and t1."""
-    counts = Counts(may_wait=may_wait)
+    counts = ClientCounts(may_wait=may_wait)
     rows, opened = [], None
     looks = [(at_ns / S, None) for at_ns in (WINDOWS.t0_ns, WINDOWS.t1_ns)]
     asks = [(asked, "ask") for asked, _ in requests]
@@ -118,7 +118,7 @@ def test_a_request_that_hangs_is_a_finding(may_wait: bool, answered_s: float | N
 
 
 def test_a_connection_that_is_lost_takes_its_request_along() -> None:
-    counts = Counts()
+    counts = ClientCounts()
     counts.look(5)
     for asked_ns, lost_ns in ((4, 8), (9, 12)):
         counts.asked_ns = asked_ns

@@ -9,7 +9,7 @@ import pytest
 from rows import MS, arrays_of
 
 from bench.feed.schedule import hawkes
-from bench.records.trial_record import Windows
+from bench.records.trial_record import WindowInstants
 from bench.scenario.model import Bursts
 from bench.stats.trial import steady
 from bench.stats.trial.steady import binned, mser5, steadiness
@@ -88,7 +88,7 @@ def test_the_cut_of_a_warm_up_is_where_the_level_is_reached() -> None:
 
 def test_a_trial_whose_latency_grows_has_a_trend() -> None:
     seconds = 40
-    windows = Windows(0, 5000 * MS, (5 + seconds) * 1000 * MS, 1000 * MS)
+    windows = WindowInstants(0, 5000 * MS, (5 + seconds) * 1000 * MS, 1000 * MS)
     feed = [{"index": 0, "symbol": "A", "due_ns": 0}, *(
         {"index": index, "symbol": "A", "due_ns": index * 100 * MS - 50 * MS} for index in range(1, 451))]
     steady = [{"client": 0, "index": row["index"],   # the opening may take as long as it takes

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.transports.long_polling.protocol import Options, Parking, is_due
+from bench.transports.long_polling.protocol import Options, ParkedRequests, is_due
 from bench.wire.contract import Batch, Cursor, Request, Subscription
 
 CURSOR = Cursor("e1", 5)
@@ -37,33 +37,33 @@ def test_a_request_without_a_cursor_is_told_where_it_stands() -> None:
 def test_each_request_leaves_once_for_a_reason_and_none_is_kept_too_long(
     steps: list[tuple[str, Subscription]], hold_ns: int
 ) -> None:
-    parking: Parking[int] = Parking()
+    waiting: ParkedRequests[int] = ParkedRequests()
     parked: dict[int, tuple[Subscription, int]] = {}
     for now_ns, (step, subscription) in enumerate(steps):
         if step == "park":
-            parking.park(now_ns, subscription, now_ns + hold_ns)
+            waiting.park(now_ns, subscription, now_ns + hold_ns)
             parked[now_ns] = (subscription, now_ns + hold_ns)
         elif step == "leave" and parked:
             token = next(iter(parked))
-            parking.leave(token, parked.pop(token)[0])
+            waiting.leave(token, parked.pop(token)[0])
         elif step == "wake":
             expected = [token for token, (wanted, _) in parked.items() if wanted == subscription]
-            assert parking.woken(lambda wanted, news=subscription: wanted == news) == expected
+            assert waiting.woken(lambda wanted, news=subscription: wanted == news) == expected
             for token in expected:
                 del parked[token]
         elif step == "expire":
             expected = [token for token, (_, deadline_ns) in parked.items() if deadline_ns <= now_ns]
-            assert sorted(parking.expired(now_ns)) == expected
+            assert sorted(waiting.expired(now_ns)) == expected
             for token in expected:
                 del parked[token]
-        assert len(parking) == len(parked)
+        assert len(waiting) == len(parked)
         deadlines = [deadline_ns for _, deadline_ns in parked.values()]
-        assert parking.next_deadline_ns == min(deadlines, default=None)
+        assert waiting.next_deadline_ns == min(deadlines, default=None)
 
 
 def test_leaving_twice_is_leaving_once() -> None:
-    parking: Parking[int] = Parking()
-    parking.park(1, Subscription(), 10)
-    parking.leave(1, Subscription())
-    parking.leave(1, Subscription())
-    assert len(parking) == 0
+    waiting: ParkedRequests[int] = ParkedRequests()
+    waiting.park(1, Subscription(), 10)
+    waiting.leave(1, Subscription())
+    waiting.leave(1, Subscription())
+    assert len(waiting) == 0
