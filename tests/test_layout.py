@@ -13,7 +13,7 @@ from bench import transports
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "bench").rglob("*.py"))
-PARTS = {"__init__.py", "protocol.py", "server.py", "client.py", "model.py"}
+PARTS = {"__init__.py", "protocol.py", "client.py", "model.py"}
 
 
 def test_a_modules_test_is_where_one_looks_for_it() -> None:
@@ -33,6 +33,7 @@ def test_every_transport_has_the_same_files() -> None:
     for name in transports.names():
         folder = ROOT / "bench" / "transports" / name
         assert {path.name for path in folder.glob("*.py")} == PARTS, name
+        assert transports.DEFAULT_SERVER in transports.servers(name)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)

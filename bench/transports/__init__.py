@@ -2,12 +2,14 @@
 
     protocol.py   pure: `Options` (the transport's own scenario fields), decisions and encoding;
                   no socket, no sleep, no clock (`now_ns` is an argument)
-    server.py     `install(chassis, options)`: a thin asyncio shell over `protocol`
     client.py     `Client`: a state machine that a driver feeds with bytes and instants
     model.py      the closed forms of the transport: latency, age, share of ticks skipped, cost
+    servers/      one file for each implementation of the server, with `install(chassis, options)`: a thin
+                  asyncio shell over `protocol`. A scenario names the implementation, `server = "library"`
 
-To add a transport, add a folder; nothing else is edited. `names()` finds the folders. `part()` imports
-one file of one folder, so that a server never imports a client, and a report imports neither.
+To add a transport, add a folder, and to add a server implementation, add a file; nothing else is edited.
+`names()` finds the folders and `servers()` the files. `part()` and `server()` import one file of one folder, so
+that a server never imports a client, and a report imports neither.
 
     driver                                     client machine
       │  start(now) ──────────────────────────►  action = OPEN
@@ -54,7 +56,10 @@ from bench.scenario.model import Subject
 from bench.scenario.parsing import validated
 from bench.wire.contract import Subscription
 
-Part = Literal["protocol", "server", "client", "model"]
+Part = Literal["protocol", "client", "model"]
+
+DEFAULT_SERVER = "library"
+"""The implementation that serves where a scenario names none."""
 
 NEVER = 2**63 - 1
 """A deadline that never comes."""
@@ -239,6 +244,18 @@ def names() -> tuple[str, ...]:
 def part(name: str, file: Part) -> ModuleType:
     """Import and return one file of a transport's folder."""
     return importlib.import_module(f"{__name__}.{name}.{file}")
+
+
+def servers(name: str) -> tuple[str, ...]:
+    """Return the names of a transport's server implementations, the default one first."""
+    package = importlib.import_module(f"{__name__}.{name}.servers")
+    found = {entry.name for entry in pkgutil.iter_modules(package.__path__)}
+    return (DEFAULT_SERVER, *sorted(found - {DEFAULT_SERVER}))
+
+
+def server(name: str, implementation: str = DEFAULT_SERVER) -> ModuleType:
+    """Import and return one implementation of a transport's server."""
+    return importlib.import_module(f"{__name__}.{name}.servers.{implementation}")
 
 
 def options(label: str, subject: Subject, where: str) -> Table:

@@ -35,7 +35,7 @@ async def serve(config: ServerConfig, where: str, lifeline: Lifeline | None) -> 
     options = transports.options_of(config.transport, config.options, where, "options")
     secure = isinstance(options, Wire) and options.tls
     chassis = Chassis(config, throw_away(config.host) if secure else None)
-    service: Service = transports.part(config.transport, "server").install(chassis, options)
+    service: Service = transports.server(config.transport).install(chassis, options)
     await chassis.run(service, lifeline)
 
 
