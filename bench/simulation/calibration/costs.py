@@ -15,7 +15,7 @@ they were found from
 stand in the file, so that a validation can refuse to be asked what the fit has already seen.
 
 Known weakness: a cost depends on load by the sleep before alone (`worker`), and on the connections by one
-share for request and answer (`world`); the fit's residuals, by cell, show what either leaves over.
+share for request and answer (`engine.inputs`); the fit's residuals, by cell, show what either leaves over.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ NEEDED = {
     "costs": ("tick_s", "request_s", "answer_s", "update_s", "byte_s", "connection_s", "base_share",
               "socket_share"),
     "net": ("up_s", "down_s", "feed_s"),
-    "station": ("wake_s", "answer_s", "update_s"),
+    "load_client": ("wake_s", "answer_s", "update_s"),
 }
 """The numbers that each kind must have: a missing one is not 0. Numbers that were added later may be
 missing, and are then 0: a file without them has them included in the others."""
@@ -122,11 +122,11 @@ class KindCosts:
 
     kind: CostKind
     costs: dict[str, Estimate]
-    """By the names of `world.Costs`."""
+    """By the names of `inputs.Costs`."""
     net: dict[str, Estimate]
-    """By the names of `world.Net`: the loopback's."""
+    """By the names of `inputs.NetworkDelays`: the loopback's."""
     load_client: dict[str, Estimate]
-    """By the names of `world.Station`."""
+    """By the names of `inputs.LoadClient`."""
     fitted: list[FittedCell] = field(default_factory=list)
     residual_share: float = math.nan
     """Root mean square of the trials' relative errors of server CPU."""
@@ -222,7 +222,7 @@ def _refuse_unless_whole(path: Path, found: CostsFile) -> None:
     if not isinstance(found.host.get("cores", []), list):
         refuse("host.cores", str(found.host["cores"]), "a list")
     known = {part: [each.name for each in dataclasses.fields(table)]
-             for part, table in (("costs", Costs), ("net", NetworkDelays), ("station", LoadClient))}
+             for part, table in (("costs", Costs), ("net", NetworkDelays), ("load_client", LoadClient))}
     for number, each in enumerate(found.transports):
         where = f"transports.{number}"
         if each.kind in [other.kind for other in found.transports[:number]]:

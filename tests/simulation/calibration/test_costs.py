@@ -30,7 +30,7 @@ def a_file(*kinds: CostKind) -> CostsFile:
                 kind, fitted=[fitted],
                 costs=OF_EACH["costs"] | {"tick_s": Estimate(2e-4, 1e-4, 3e-4), "answer_s": Estimate(9e-6)},
                 net=OF_EACH["net"] | {"up_s": Estimate(1e-4), "feed_s": Estimate(1e-4)},
-                load_client=OF_EACH["station"] | {"wake_s": Estimate(7e-5), "answer_s": Estimate(1e-5)},
+                load_client=OF_EACH["load_client"] | {"wake_s": Estimate(7e-5), "answer_s": Estimate(1e-5)},
             ) for kind in kinds
         ],
     )
@@ -92,7 +92,7 @@ def test_what_no_calibration_wrote_is_refused(tmp_path: Path) -> None:
     (("costs", "reqest_s"), {"value": 1.0}, "costs.reqest_s: found an unknown key, allowed is one of tick_s"),
     (("net", "up_s"), None, "net.up_s: found nothing"),
     (("net", "up_s"), {"value": 0.0}, "net.up_s: found 0 as in down_s"),
-    (("station", "wake_s"), None, "station.wake_s: found nothing"),
+    (("load_client", "wake_s"), None, "load_client.wake_s: found nothing"),
     (("costs", "tick_s", "value"), "1", "costs.tick_s.value: found '1'"),
     (("costs", "tick_s", "value"), True, "costs.tick_s.value: found"),
     (("costs", "tick_s", "value"), 1e300, "costs.tick_s: found"),
