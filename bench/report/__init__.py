@@ -20,7 +20,9 @@ from pathlib import Path
 
 from bench.report.data.run import RunData, open_run
 
-__all__ = ["Run", "build", "open_run"]
+__all__ = ["Run", "RunData", "build", "open_run"]
+
+Run = RunData
 
 
 def build(folder: Path) -> RunData:
