@@ -36,6 +36,21 @@ def test_every_transport_has_the_same_files() -> None:
         assert transports.DEFAULT_SERVER in transports.servers(name)
 
 
+OF_HTTP = {"Upgrade: websocket"}
+"""Texts that name a protocol as its standard does, and no transport."""
+
+
+@pytest.mark.parametrize("module", [each for each in MODULES if each.parts[1] != "transports"], ids=str)
+def test_no_code_outside_names_a_transport(module: Path) -> None:
+    said = [*transports.names(), *(transports.describe(name).title for name in transports.names())]
+    named = re.compile(rf"(?<![A-Za-z-])({'|'.join(said)})(?![A-Za-z-])", re.IGNORECASE)
+    tree = ast.parse((ROOT / module).read_text())
+    docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in set(ast.walk(tree)) - docstrings:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value not in OF_HTTP:
+            assert not named.search(node.value), f"{module}:{node.lineno}: {node.value}"
+
+
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_a_module_opens_with_its_theory_and_stays_small(module: Path) -> None:
     text = (ROOT / module).read_text()

@@ -16,10 +16,8 @@ it.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import sys
 import tempfile
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -37,6 +35,8 @@ from bench.experiment.trial.processes import TrialProcesses
 from bench.feed import trade_store
 from bench.measure import host
 from bench.scenario.model import External, Feed
+from bench.transports import describe
+from bench.transports.description import Endpoint
 
 DAY_S = 86_400.0
 TICKS_MAX = 2_000_000
@@ -106,8 +106,8 @@ def _start(trial_processes: TrialProcesses, folder: Path, prepared: PreparedScen
         trusted = folder / f"{server.name}.pem" if certificate else None
         if trusted:
             trusted.write_text(certificate, encoding="ascii")
-        transport = scenario.transports[server.name].transport
-        say(line_for(server.name, transport, ports[server.name], epoch, trusted, proxied=has_proxy()))
+        endpoint = Endpoint(f"{commands.LOCALHOST}:{ports[server.name]}", epoch, trusted, has_proxy())
+        say(line_for(server.name, scenario.transports[server.name].transport, endpoint))
     for label, each in web_ports.items():
         config = {
             "subject": label, "transport": scenario.transports[label].transport,
@@ -162,28 +162,6 @@ def has_proxy() -> bool:
     return bool(found) and not urllib.request.proxy_bypass(commands.LOCALHOST)
 
 
-def line_for(label: str, transport: str, port: int, epoch: str, certificate: Path | None = None, *,
-             proxied: bool = False) -> str:
-    """Return a line with a server's address and a command that reads from it.
-
-    A long poll asks for the ticks after the cursor that the server gives to a request without one, and so
-    waits for the next tick. `proxied` says that there is a proxy, which the command must bypass.
-    """
-    address, secure = f"127.0.0.1:{port}", "s" if certificate else ""
-    url = f"http{secure}://{address}/ticks"
-    curl = f"curl --cacert {certificate}" if certificate else "curl"
-    curl += " --noproxy '*'" if proxied else ""
-    poke = f"{curl} '{url}?after={epoch}:0'"
-    if transport == "long_polling":
-        poke = f"{curl} \"{url}?after=$({curl} -s {url} | cut -d'\"' -f4)\""
-    elif transport == "websocket":
-        trust = f"SSL_CERT_FILE={certificate} " if certificate else ""
-        trust += "no_proxy='*' " if proxied else ""
-        poke = f"{trust}{_python()} -m websockets 'ws{secure}://{address}/ticks?after={epoch}:0'"
-    return f"{label:15} {address}    {poke}"
-
-
-def _python() -> str:
-    """Return the path of this Python interpreter as one would type it here."""
-    near = os.path.relpath(sys.executable)
-    return near if not near.startswith("..") else sys.executable
+def line_for(label: str, transport: str, server: Endpoint) -> str:
+    """Return a line with a server's address and the transport's command that reads from it."""
+    return f"{label:15} {server.address}    {describe(transport).command(server)}"

@@ -1,5 +1,8 @@
 """The style of all figures: one colour, marker and line for each transport, the same in every figure.
 
+A transport declares its own look (`bench.transports.description`). A subject whose label is no transport's
+name, such as the second of two subjects of one transport, gets a look that nobody else in the figure has.
+
 The colours are those of Okabe and Ito, which readers with any of the common colour blindnesses can tell
 apart. Markers, line styles and hatches carry the same information without colour. Text is drawn as paths, and
 nothing in a file depends on when or where it was made, so the same run gives the same bytes.
@@ -15,6 +18,7 @@ import textwrap
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 
 import matplotlib as mpl
 from matplotlib.artist import Artist
@@ -23,16 +27,14 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter
 
+from bench import transports
 from bench.stats.run import uncertainty
 from bench.stats.run.uncertainty import number as number
 
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ((4.0, 2.0), (1.2, 1.6), (7.0, 2.0, 1.2, 2.0), (9.0, 3.0))
-"""The dash patterns of closed forms, by the transport's place."""
-USUAL = ("short_polling", "long_polling", "websocket")
-"""The transports that always have the first looks, whatever else is in the run, so that a reader of two
-reports meets the same ones."""
+"""The looks of labels that no transport declares: of the same place in each, past the end from the start."""
 CLOSED_FORM, MEASURED, CHECKED = "closed form", "measured", "checked range"
 """Endings of the legend's labels for marks other than a transport's own."""
 NARROW = "\u202f"
@@ -72,20 +74,28 @@ class Style:
     """The dash pattern of its closed form."""
 
 
-def looks(transports: Sequence[str], simulated: Sequence[str] = ()) -> dict[str, Style]:
-    """Return the look of each transport, by label.
+def looks(labels: Sequence[str], simulated: Sequence[str] = ()) -> dict[str, Style]:
+    """Return the look of each subject, by label.
 
-    The usual ones keep their own look; all others get the next free one, in the order of `transports`. The
-    labels in `simulated` are marked as such in the name.
+    A label that is a transport's name has the look which that transport declares, whatever else is in the run,
+    so that a reader of two reports meets the same one. All others get the next free look, in the order of
+    `labels`: first the colours that nobody in the figure has, then the same ones with other markers. The labels
+    in `simulated` are marked as such in the name.
     """
-    kept = {label: USUAL.index(label) for label in transports if label in USUAL}
-    free = (place for place in itertools.count() if place not in kept.values())
+    declared = {label: transports.describe(label) for label in labels if label in transports.names()}
+    taken = {each.colour for each in declared.values()}
+    fresh = [place for place, colour in enumerate(COLOURS) if colour not in taken]
+    free = itertools.chain(fresh, itertools.count(len(COLOURS)))
     found = {}
-    for label in transports:
-        place = kept[label] if label in kept else next(free)
-        found[label] = Style(
-            title(label) + (" (simulated)" if label in simulated else ""),
-            COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)], DASHES[place % len(DASHES)])
+    for label in labels:
+        name = title(label) + (" (simulated)" if label in simulated else "")
+        if label in declared:
+            own = declared[label]
+            found[label] = Style(name, own.colour, own.marker, own.dashes)
+        else:
+            turn, place = divmod(next(free), len(COLOURS))
+            found[label] = Style(
+                name, COLOURS[place], MARKERS[(place + turn) % len(MARKERS)], DASHES[place % len(DASHES)])
     return found
 
 
@@ -94,9 +104,12 @@ def darker(colour: str) -> str:
     return "#" + "".join(f"{int(colour[place:place + 2], 16) * 3 // 4:02x}" for place in (1, 3, 5))
 
 
+@lru_cache
 def title(label: str) -> str:
-    """Return a label as a reader reads it: `short_polling` as short polling, `websocket` as WebSocket."""
-    return label.replace("_", " ").replace("websocket", "WebSocket")
+    """Return a label as a reader reads it: the names of transports in it as their titles, and no underscores."""
+    titles = {name: transports.describe(name).title for name in sorted(transports.names(), key=len, reverse=True)}
+    names = re.compile(rf"(?<![A-Za-z0-9])({'|'.join(titles)})(?![A-Za-z0-9])")
+    return names.sub(lambda found: titles[found[0]], label).replace("_", " ")
 
 
 def sentence(text: str) -> str:

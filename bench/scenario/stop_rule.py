@@ -47,7 +47,7 @@ def parse(text: str) -> StopRule:
     """Parse a rule; raise `ValueError` with the allowed form where it can't be read."""
     found = RULE.fullmatch(text)
     if found is None:
-        raise ValueError('a figure and a share, such as "p99 ± 10 %" or "p50 of websocket at 100 ± 5 %"')
+        raise ValueError('a figure and a share, such as "p99 ± 10 %" or "p50 of <label> at 100 ± 5 %"')
     figure, share = found["figure"], float(found["percent"]) / 100
     if figure not in FIGURES:
         raise ValueError(f"a figure among {', '.join(FIGURES)}, such as \"p99 ± 10 %\"")

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from bench import transports
 from bench.experiment import plan
 from bench.records import trial_record
 from bench.records.trial_record import TrialRecord, Usage, WindowInstants
@@ -79,13 +80,13 @@ def _record(case: Case, whole: ShardResults, name: str, attempt: int, took_s: fl
         rate_per_s=None if feed.schedule == "replay" else feed.rate_per_s,
         usage={"server": _usage(case, whole)},
         server_counts=whole.server_counts,
-        load={"errors": {_word(word, shards.cycle(case).pushes): count for word, count in refused.items()}},
+        load={"errors": {_word(planned.transport, code): count for code, count in refused.items()}},
     )
 
 
-def _word(refusal: str, pushes: bool) -> str:
-    """Return a client's name for a refusal: the WebSocket close code or the HTTP status."""
-    return f"close-{REFUSALS[refusal].close}" if pushes else f"http-{REFUSALS[refusal].http}"
+def _word(transport: str, refusal: str) -> str:
+    """Return the word by which a transport's clients count a refusal: of its close code, or its HTTP status."""
+    return transports.describe(transport).refusal_words(REFUSALS[refusal])[0]
 
 
 def _usage(case: Case, whole: ShardResults) -> Usage:

@@ -1,5 +1,6 @@
 """The transports: one folder each, with the same file names in every one.
 
+    __init__.py   `DESCRIPTION`: its title, its look, its words for refusals, the command to try it by hand
     protocol.py   pure: `Options` (the transport's own scenario fields), decisions and encoding;
                   no socket, no sleep, no clock (`now_ns` is an argument)
     client.py     `Client`: a state machine that a driver feeds with bytes and instants
@@ -28,6 +29,7 @@ Modules, in reading order:
     short_polling  ask on a schedule, be answered at once
     long_polling   ask, and be answered when there is news
     websocket      connect once; the server pushes
+    description    a transport's description of itself
     clients        the code shared by all client state machines
     driver         drives client state machines over real sockets
     link           a client's connection as the driver sees it
@@ -54,6 +56,7 @@ from bench.errors import ScenarioError
 from bench.scenario.fields import Table
 from bench.scenario.model import Subject
 from bench.scenario.parsing import validated
+from bench.transports.description import Description
 from bench.wire.contract import Subscription
 
 Part = Literal["protocol", "client", "model"]
@@ -239,6 +242,12 @@ class ClientMachine(Protocol):
 def names() -> tuple[str, ...]:
     """Return the names of all transports (the folders beside this file) in alphabetical order."""
     return tuple(sorted(entry.name for entry in pkgutil.iter_modules(__path__) if entry.ispkg))
+
+
+def describe(name: str) -> Description:
+    """Return a transport's description of itself; `name` is one of `names()`."""
+    found: Description = importlib.import_module(f"{__name__}.{name}").DESCRIPTION
+    return found
 
 
 def part(name: str, file: Part) -> ModuleType:

@@ -92,6 +92,11 @@ REFUSALS: Mapping[str, Status] = {
 }
 
 
+POLICY = ("slow-client", "left-tape", "other-epoch")
+"""The refusals that are results and no errors: the client is too slow, its cursor left the tape, or it comes
+from another epoch."""
+
+
 class Refusal(Exception):
     """A request that a server does not grant.
 

@@ -27,6 +27,7 @@ from bench.experiment.serve import (
 )
 from bench.measure import host
 from bench.scenario.model import External, Feed
+from bench.transports.description import Endpoint
 
 pytestmark = pytest.mark.process
 
@@ -140,7 +141,8 @@ def test_a_server_that_ends_is_told_with_its_words(mark: Any, tmp_path: Path) ->
     ("websocket", True, " -m websockets 'wss://127.0.0.1:87/ticks?after=9f2c:0'"),
 ])
 def test_each_transport_has_a_line_to_poke_at_it(transport: str, tls: bool, poke: str) -> None:
-    assert line_for("mine", transport, 87, "9f2c", Path("x.pem") if tls else None).endswith(poke)
+    endpoint = Endpoint("127.0.0.1:87", "9f2c", Path("x.pem") if tls else None)
+    assert line_for("mine", transport, endpoint).endswith(poke)
 
 
 @pytest.mark.parametrize(("tls", "proxy"), [("false", "http://127.0.0.1:1"), ("true", "")])

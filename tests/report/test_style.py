@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
+from bench import transports
 from bench.report import style
 
 
@@ -27,15 +28,34 @@ def test_a_number_is_close_to_what_it_stands_for(value: float) -> None:
     assert float(style.number(value).replace(",", "")) == pytest.approx(value, rel=0.0051)
 
 
-def test_no_two_transports_look_alike() -> None:
+def test_the_looks_of_any_seven_subjects_differ_in_colour_and_in_marker() -> None:
     looks = style.looks([str(number) for number in range(7)])
     assert len({look.colour for look in looks.values()}) == len({look.marker for look in looks.values()}) == 7
 
 
-def test_a_usual_transport_looks_the_same_whoever_is_beside() -> None:
-    alone, others = style.looks(["websocket"]), style.looks(["mine", "websocket", "another"])
-    assert alone["websocket"] == others["websocket"] == style.looks(style.USUAL)["websocket"]
-    assert len({look.colour for look in others.values()}) == 3
+@given(st.lists(st.sampled_from([*transports.names(), *map(str, range(12))]), unique=True, max_size=14))
+def test_no_two_subjects_of_a_figure_look_alike(labels: list[str]) -> None:
+    looks = style.looks(labels)
+    assert len({(look.colour, look.marker) for look in looks.values()}) == len(labels)
+    of_few = list(looks.values())[:7]
+    assert len(labels) > 7 or len({look.colour for look in of_few}) == len(of_few)
+
+
+@pytest.mark.parametrize("name", transports.names())
+def test_a_transport_looks_as_it_declares_whoever_is_beside(name: str) -> None:
+    said = transports.describe(name)
+    for labels in ([name], ["mine", name, f"{name}_2"], [*transports.names(), "mine"]):
+        look = style.looks(labels)[name]
+        assert (look.name, look.colour, look.marker, look.dashes) == (
+            said.title, said.colour, said.marker, said.dashes)
+
+
+@pytest.mark.parametrize(("label", "title"), [
+    ("short_polling", "short polling"), ("websocket_tls", "WebSocket tls"), ("a_websocket", "a WebSocket"),
+    ("websockets", "websockets"), ("mine", "mine"), ("slow_long_polling", "slow long polling"),
+])
+def test_a_label_is_read_with_the_titles_of_the_transports_in_it(label: str, title: str) -> None:
+    assert style.title(label) == title
 
 
 def test_names_are_listed() -> None:

@@ -3,10 +3,11 @@
     push transport measured ─► δ (its mean latency at the same client count)
     scenario ─► λ: updates per second that a client subscribes to   └─► model of each other transport
 
-A transport pushes if its model has no requests. The mean latency of the first one that pushes is taken as δ,
-the way from the server to a client, which includes the wait for other clients. With δ known, the model of a
-polling transport has no parameter that was fitted to that transport. Without a push transport in the run
-there is no δ, and no closed form is drawn.
+A transport pushes if its cycle says so. The mean latency of the first one that pushes is taken as δ, the way
+from the server to a client, which includes the wait for other clients. With δ known, the model of a polling
+transport has no parameter that was fitted to that transport. A push has no closed form here, since its latency
+is its own δ: another's says nothing about it. Without a push transport in the run there is no δ, and no closed
+form is drawn.
 
 Forms that take ticks as a Poisson process (all but those in the model's `ANY_FEED`) are left out where the
 feed has another schedule. A mean age depends mostly on the feed: on how long its symbols were quiet during
@@ -25,6 +26,7 @@ from typing import Any
 from bench import transports
 from bench.errors import ScenarioError
 from bench.report.data.run import RunData
+from bench.transports.cycle import Cycle
 
 FIGURES = ("latency_mean_ms", "age_mean_ms", "age_excess_mean_ms")
 """The figures that have a closed form."""
@@ -50,9 +52,14 @@ def push(run: RunData) -> str | None:
     """Return the label of the run's first transport that pushes; None where none does."""
     for label in run.transports:
         kind, options = _subject(run, label)
-        if options is not None and transports.part(kind, "model").requests_per_s(options, 1.0, 0.001) == 0:
+        if options is not None and _pushes(kind, options):
             return label
     return None
+
+
+def _pushes(kind: str, options: object) -> bool:
+    cycle: Cycle = transports.part(kind, "model").cycle(options)
+    return cycle.pushes
 
 
 def push_delay_ms(run: RunData, clients: int) -> float:
@@ -74,7 +81,7 @@ def predicted(run: RunData) -> list[Predicted]:
     for figure in FIGURES:
         for label in run.transports:
             kind, options = _subject(run, label)
-            if label == pusher or options is None:
+            if options is None or _pushes(kind, options):
                 continue
             for clients in run.clients:
                 if (pusher, clients) not in cells or (label, clients) not in cells:

@@ -53,7 +53,7 @@ CAVEATS = (
     "poll, transits, the last place of a fan-out, and the mean wait for the worker. Loss, jitter and slow "
     "clients come on top.",
     "Ticks are a Poisson process here. A real feed comes in bursts, which fill a worker sooner.",
-    "Short polling's interval is set to each field. With the interval that a site has today the map is "
+    "The interval between polls is set to each field. With the interval that a site has today the map is "
     "another.",
 )
 

@@ -67,7 +67,7 @@ class ValidationPage:
 
 def page(judged: ValidationPage) -> Sheet:
     """Return the page as plain data; the cells of a transport are together, those with few clients first."""
-    places = _order([row.transport for row in judged.rows])
+    places = list(dict.fromkeys(row.transport for row in judged.rows))
     judged = replace(judged, rows=sorted(
         judged.rows, key=lambda row: (row.quantity == KNEE.name, places.index(row.transport), row.clients)))
     return Sheet(
@@ -163,7 +163,7 @@ def _full(judged: ValidationPage) -> TextTable:
 
 def predicted_over_measured(rows: Sequence[ValidationRow]) -> Figure:
     """Draw every cell's prediction over its measurement, in four panels."""
-    looks = style.looks(_order([row.transport for row in rows]))
+    looks = style.looks(list(dict.fromkeys(row.transport for row in rows)))
     with style.settings():
         figure = Figure(figsize=(8.4, 8.0), layout="constrained")
         for axes, name in zip(figure.subplots(2, 2).flat, DRAWN, strict=True):
@@ -196,10 +196,4 @@ def _panel(axes: Axes, name: str, looks: Mapping[str, style.Style], rows: Sequen
     for axis, which in ((axes.xaxis, "x"), (axes.yaxis, "y")):
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         style.plain_ticks(axes, which)
-
-
-def _order(transports: Sequence[str]) -> list[str]:
-    """Return each label once: the usual ones in their order, then all others as they come."""
-    return [*(label for label in style.USUAL if label in transports),
-            *dict.fromkeys(label for label in transports if label not in style.USUAL)]
 

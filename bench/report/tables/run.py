@@ -39,7 +39,7 @@ from bench.stats.trial.fates import FATES
 
 CAVEATS = (
     "All processes ran on one host and spoke over loopback: there is no network in these latencies. A "
-    "real network adds its transit to every transport, and more than once to long polling.",
+    "real network adds its transit to every transport, and more than once where an update has to be asked for.",
     "Over loopback the kernel charges a part of the receiving to the sender, so the server's CPU holds "
     "some of its clients' work.",
     "A kernel instant is that of the last segment of a read, so it bounds the arrival of each update in "

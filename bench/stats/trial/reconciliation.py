@@ -33,17 +33,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bench import transports
 from bench.clock import NO_STAMP
 from bench.records.trial_record import TrialRecord
 from bench.stats.trial.arrays import Tables, TrialArrays
+from bench.wire.contract import POLICY, REFUSALS
 
 COLUMNS = (
     "publishing_unexplained", "received", "server_deliveries", "deliveries_unexplained", "lost_on_the_way",
     "skips_declared", "skips_unexplained", "recorded_unexplained", "reordered",
 )
-REFUSALS = ("http-409", "http-410", "close-4008", "close-4009", "close-4010")
-"""Errors of clients that are refusals by the contract: the client is too slow, its cursor left the
-tape (the ticks that a server still holds), or it comes from another epoch."""
 
 
 def books(record: TrialRecord, trial: TrialArrays, tables: Tables, holes: int) -> dict[str, float]:
@@ -89,10 +88,21 @@ def reordered(trial: TrialArrays) -> int:
     return int(np.count_nonzero(same & (moved > later)))
 
 
+def refusal_words(transport: str) -> frozenset[str]:
+    """Return the words by which a transport's clients count refusals that are results and no errors.
+
+    Of a transport that is no longer here they are those of all others.
+    """
+    names = transports.names()
+    described = [transports.describe(name) for name in ((transport,) if transport in names else names)]
+    return frozenset(word for each in described for code in POLICY for word in each.refusal_words(REFUSALS[code]))
+
+
 def refusals_of(record: TrialRecord, errors: int) -> int:
     """Return the number of the clients' errors that were refusals the server is meant to give."""
     words = record.load.get("errors") or {}
-    refused, told = sum(words.get(word, 0) for word in REFUSALS), sum(words.values())
+    refused = sum(words.get(word, 0) for word in refusal_words(record.transport))
+    told = sum(words.values())
     # The counts by word cover all clients, `errors` those in the tables.
     return round(errors * refused / told) if told else 0
 

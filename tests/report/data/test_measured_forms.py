@@ -11,6 +11,14 @@ from bench.report import Run, open_run
 from bench.report.data import measured_forms
 
 
+def test_a_push_has_no_form_beside_another_push(tmp_path_factory: pytest.TempPathFactory) -> None:
+    subjects = {"short_polling": Made("short_polling"), "websocket": Made("websocket"), "other": Made("websocket")}
+    plan = Plan(trials=2, clients=(3,), subjects=subjects)
+    found = open_run(make_run(tmp_path_factory.mktemp("runs") / "both", plan))
+    assert measured_forms.push(found) == "websocket"
+    assert {each.transport for each in measured_forms.predicted(found)} == {"short_polling"}
+
+
 def test_the_push_transport_is_found_by_what_it_asks(run: Run) -> None:
     assert measured_forms.push(run) == "websocket"
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rows import MS, WINDOWS, arrays_of, record_of, tables_of
 
+from bench import transports
 from bench.records.trial_record import TrialRecord
 from bench.stats.trial.fates import fates
-from bench.stats.trial.reconciliation import COLUMNS, books, reordered
+from bench.stats.trial.reconciliation import COLUMNS, books, refusals_of, reordered
+from bench.wire.contract import POLICY, REFUSALS
 
 FEED = [{"index": place, "symbol": "AB"[place % 2], "due_ns": (100 + 10 * place) * MS} for place in range(8)]
 EVERYTHING = [{"client": 0, "index": row["index"], "app_ns": row["due_ns"] + MS} for row in FEED]
@@ -37,6 +41,16 @@ def test_books_that_balance() -> None:
     differences = {name: value for name, value in found.items()
                    if name not in ("received", "server_deliveries")}
     assert set(differences.values()) == {0}
+
+
+@pytest.mark.parametrize("transport", [*transports.names(), "one_that_is_gone"])
+def test_what_the_policy_asks_for_is_a_refusal_and_other_errors_are_not(transport: str) -> None:
+    said = transports.describe(transport if transport in transports.names() else transports.names()[0])
+    meant, others = (
+        Counter(said.refusal_words(status)[0] for code, status in REFUSALS.items() if (code in POLICY) == policy)
+        for policy in (True, False))
+    record = record_of(transport=transport, load={"errors": dict(meant + others)})
+    assert refusals_of(record, meant.total() + others.total()) == meant.total() == len(POLICY)
 
 
 def test_a_publisher_that_counts_other_than_its_log() -> None:
