@@ -172,7 +172,8 @@ def _begin(prepared: PreparedScenario, costs: Path | None, measured: Path | None
     path = costs or _own_costs(prepared) or default_costs(results)
     known = read_costs(path)
     for label, subject in prepared.scenario.transports.items():
-        known.of(subject.transport or label, prepared.options[label])   # raises where costs are missing
+        # raises where costs are missing
+        known.of(subject.transport or label, prepared.options[label], subject.implementation)
     found = baseline.measured(measured, prepared.scenario, prepared.options)
     checked = baseline.validation(results, known)
     under_way = run_folder.create(

@@ -139,7 +139,7 @@ def _refuse_a_free_connection(prepared: PreparedScenario, costs: CostsFile) -> N
     """Raise `ScenarioError` where the costs file has no cost of a new connection: the cost is not really
     0."""
     label, subject = next(iter(prepared.scenario.transports.items()))
-    known = costs.of(subject.transport, prepared.options[label])
+    known = costs.of(subject.transport, prepared.options[label], subject.implementation)
     if known.costs["connection_s"].value == 0:
         raise ScenarioError(
             str(prepared.file), "storm.connection_ms", "none", "a time in ms: the costs of "
@@ -167,7 +167,9 @@ def _storm(run: RunFolder, costs: CostsFile | None) -> None:
 
     scenario = run.scenario
     label, subject = next(iter(scenario.transports.items()))
-    own = costs.of(subject.transport, _options(run)[label]).world_costs if costs else Costs()
+    own = Costs()
+    if costs:
+        own = costs.of(subject.transport, _options(run)[label], subject.implementation).world_costs
     given = storm_study.conditions(scenario, own)
     found = storm_study.tables(scenario, given, _pieces(run, "storms", storm_study.tasks(scenario, given)))
     mapped = {} if found.map is None else {"storm_map.csv": found.map}

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from bench import transports
 from bench.errors import ScenarioError
 from bench.scenario.fields import Table
-from bench.scenario.model import Load, Scenario
+from bench.scenario.model import DEFAULT_SERVER, Load, Scenario
 from bench.wire.options import Wire
 
 LABEL = re.compile(r"[A-Za-z0-9_]{1,40}")
@@ -56,6 +56,8 @@ class PlannedTrial:
     transport: str
     clients: int
     seed: int
+    server: str = DEFAULT_SERVER
+    """Name of the server implementation; `own` for a user's own server."""
 
 
 def derive(seed: int, *words: object) -> int:
@@ -89,6 +91,7 @@ def trials(scenario: Scenario) -> list[PlannedTrial]:
                 block=block, position=position, subject=label,
                 transport=scenario.transports[label].transport or label,
                 clients=clients, seed=derive(scenario.seed, "block", block),
+                server=scenario.transports[label].implementation,
             ))
     return planned
 
@@ -205,7 +208,7 @@ def _check_own_servers(scenario: Scenario, options: Mapping[str, Table], where: 
     """Raise `ScenarioError` for options that a server of the user's own can't be given."""
     for label, subject in scenario.transports.items():
         wire = options.get(label)
-        if subject.server is None or not isinstance(wire, Wire):
+        if subject.external is None or not isinstance(wire, Wire):
             continue
         if wire.tls:
             raise ScenarioError(where, f"transports.{label}.tls", "true",

@@ -26,7 +26,7 @@ from bench.feed.trade_store import Trades
 from bench.measure import host
 from bench.scenario import model as scenarios
 from bench.scenario.fields import Table
-from bench.scenario.model import Scenario
+from bench.scenario.model import DEFAULT_SERVER, Scenario, Subject
 from bench.scenario.parsing import short, value_text
 
 
@@ -71,11 +71,31 @@ def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None) -> 
     if feed is not None:
         given[:0] = ['feed.schedule="replay"', f"feed.replay.file={json.dumps(str(feed.absolute()))}"]
     scenario = _with_absolute_file(scenarios.load(file, given), file)
+    plan.options_of_all(scenario, str(file))   # raises where a server or an option is not allowed
+    scenario = _with_telling_labels(scenario, str(file))
     options = plan.options_of_all(scenario, str(file))
     plan.check(scenario, options, str(file))
     claims.check(scenario, str(file))
     capacity_search.check(scenario, options, str(file))
     return PreparedScenario(file.stem, file, scenario, options)
+
+
+def _with_telling_labels(scenario: Scenario, where: str) -> Scenario:
+    """Return the scenario with the server in each label that would otherwise be that of the default server.
+
+    `[transports.websocket]` with `server = "bare"` is the subject `websocket_bare`, so that a transport's own name
+    means the same server in every run, and runs that are compared pair the same things. Raises `ScenarioError`
+    where another subject has that label.
+    """
+    found: dict[str, Subject] = {}
+    for label, subject in scenario.transports.items():
+        other = subject.external is None and subject.implementation != DEFAULT_SERVER
+        name = f"{label}_{subject.implementation}" if other and label == subject.transport else label
+        if name != label and name in scenario.transports:
+            raise ScenarioError(where, f"transports.{label}.server", repr(subject.implementation),
+                                f"a server other than that of transports.{name}, or a label of another name")
+        found[name] = subject
+    return scenario.model_copy(update={"transports": found})
 
 
 def with_trades(prepared: PreparedScenario, horizon_s: float | None = None,
@@ -129,9 +149,9 @@ def refuse_unless_startable(scenario: Scenario, folder: Path, where: str) -> Non
     A command with a slash in its name is relative to `folder`, in which it is started.
     """
     for label, subject in scenario.transports.items():
-        if subject.server is None:
+        if subject.external is None:
             continue
-        command = subject.server.command[0]
+        command = subject.external.command[0]
         if shutil.which(folder / command if "/" in command else command) is None:
             raise ScenarioError(
                 where, f"transports.{label}.server.command", f"{value_text(command)}, and no such program",

@@ -99,7 +99,9 @@ class RunFolder:
     @property
     def plan(self) -> list[PlannedTrial]:
         """Return all planned trials, in order."""
-        return [PlannedTrial(**planned) for planned in self.manifest["plan"]]
+        subjects = self.frozen.transports   # a plan from before there was a choice of servers names none
+        return [PlannedTrial(**{"server": subjects[planned["subject"]].implementation, **planned})
+                for planned in self.manifest["plan"]]
 
     def made(self, planned: PlannedTrial) -> list[Path]:
         """Return the folders of the attempts at a trial that are on disk, in the order in which they were
@@ -184,7 +186,8 @@ def create(results: Path, scenario: Scenario, planned: Sequence[PlannedTrial], *
             label: {
                 "transport": subject.transport or label,
                 "options": options[label].model_dump(mode="json"),
-                "external": subject.server is not None,
+                "server": subject.implementation,
+                "external": subject.external is not None,
             }
             for label, subject in scenario.transports.items()
         },

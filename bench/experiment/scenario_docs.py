@@ -103,8 +103,9 @@ def _value_text(value: Any) -> str:
 
 def _allowed(field: dict[str, Any], schema: dict[str, Any]) -> str:
     """Return the allowed values of a field in words."""
-    if "anyOf" in field:
-        return " or ".join(_allowed(each, schema) for each in field["anyOf"] if each.get("type") != "null")
+    several = field.get("anyOf") or field.get("oneOf")
+    if several:
+        return " or ".join(_allowed(each, schema) for each in several if each.get("type") != "null")
     if "$ref" in field:
         return "a table"
     if "enum" in field:

@@ -58,10 +58,10 @@ def serve(prepared: PreparedScenario, port: int, *, locust: bool, say: Callable[
     port is taken or a process ends.
     """
     transports = prepared.scenario.transports
-    subjects = [label for label, subject in transports.items() if subject.server is None]
+    subjects = [label for label, subject in transports.items() if subject.external is None]
     for label, subject in transports.items():
-        if subject.server is not None:
-            say(left_out_text(label, subject.server, port))
+        if subject.external is not None:
+            say(left_out_text(label, subject.external, port))
     ports = {label: port + number for number, label in enumerate(subjects, 1)}
     web_ports = {label: each + WEB_PORT_OFFSET for label, each in ports.items()} if locust else {}
     for each in (port, *ports.values(), *web_ports.values()):
@@ -97,7 +97,8 @@ def _start(trial_processes: TrialProcesses, folder: Path, prepared: PreparedScen
     servers = [
         trial_processes.start(commands.server(
             folder, scenario.transports[label].transport, prepared.options[label], scenario.server,
-            name=label, feed_port=port, port=each, allowed=origins,
+            implementation=scenario.transports[label].implementation, name=label, feed_port=port, port=each,
+            allowed=origins,
         ))
         for label, each in ports.items()
     ]

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench.errors import RunError, ScenarioError
 from bench.records.trial_record import read_json, refuse_invalid
-from bench.scenario.model import Scenario
+from bench.scenario.model import DEFAULT_SERVER, Scenario
 from bench.scenario.parsing import validated
 
 NAME = "manifest.json"
@@ -27,6 +27,7 @@ class CostsOfKind(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     transport: str
+    server: str = DEFAULT_SERVER
     tls: bool
     compression: str
     costs: dict[str, float]
@@ -62,6 +63,7 @@ class SubjectEntry(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     transport: str = ""
+    server: str = DEFAULT_SERVER
     options: dict[str, Any] = {}
 
 
@@ -93,6 +95,7 @@ class Place(BaseModel):
     transport: str
     clients: int
     seed: int
+    server: str = DEFAULT_SERVER
 
 
 class Resumable(Reported):

@@ -198,6 +198,9 @@ class TrialRecord:
     seed: int
     attempt: Annotated[int, Field(ge=1)] = 1
     status: TrialStatus = "finished"
+    server: str | None = None
+    """The server implementation: a file in the transport's `servers/`, or `own` for a user's own server; null in
+    records from before there was a choice."""
     reason: str | None = None
     """The reason of a failure: one word."""
     detail: str | None = None

@@ -28,6 +28,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter
 
 from bench import transports
+from bench.scenario.model import DEFAULT_SERVER
 from bench.stats.run import uncertainty
 from bench.stats.run.uncertainty import number as number
 
@@ -106,10 +107,23 @@ def darker(colour: str) -> str:
 
 @lru_cache
 def title(label: str) -> str:
-    """Return a label as a reader reads it: the names of transports in it as their titles, and no underscores."""
-    titles = {name: transports.describe(name).title for name in sorted(transports.names(), key=len, reverse=True)}
-    names = re.compile(rf"(?<![A-Za-z0-9])({'|'.join(titles)})(?![A-Za-z0-9])")
+    """Return a label as a reader reads it: the names of transports in it as their titles, and no underscores.
+
+    `short_polling` is short polling, and `websocket_bare` is WebSocket (bare) if WebSocket has a server `bare`.
+    """
+    titles = {name: transports.describe(name).title for name in transports.names()}
+    titles |= {f"{name}_{server}": subject_title(name, server)
+               for name in titles for server in transports.servers(name)}
+    longest_first = "|".join(sorted(titles, key=len, reverse=True))
+    names = re.compile(rf"(?<![A-Za-z0-9])({longest_first})(?![A-Za-z0-9])")
     return names.sub(lambda found: titles[found[0]], label).replace("_", " ")
+
+
+def subject_title(transport: str, server: str) -> str:
+    """Return the title of a transport that this server serves; the default one goes without saying."""
+    known = transport in transports.names()
+    name = transports.describe(transport).title if known else transport.replace("_", " ")
+    return name if server == DEFAULT_SERVER else f"{name} ({server})"
 
 
 def sentence(text: str) -> str:

@@ -23,7 +23,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from bench.errors import ScenarioError
 from bench.scenario import objective
@@ -38,6 +47,11 @@ from bench.scenario.storm import Storm
 
 COUNT_MAX = 30
 """Maximum blocks of a run with `trials.until` where `trials.count_max` is not given."""
+
+DEFAULT_SERVER = "library"
+"""The implementation that serves where a scenario names none."""
+OWN_SERVER = "own"
+"""The word for a user's own server where the records name an implementation."""
 
 PLACEHOLDER = re.compile(r"(?<!\$)\{([a-z_]+)\}")
 PLACEHOLDERS = ("port", "feed_port")
@@ -251,6 +265,19 @@ def _refuse_unknown_placeholders(text: str) -> None:
             raise ValueError(f"{known} in braces, and not {{{name}}}")
 
 
+def _kind_of_server(value: object) -> str | None:
+    """Return the tag of a value of `Subject.server`; None where it is neither a text nor a table."""
+    if isinstance(value, str):
+        return "<text>"
+    return "<table>" if isinstance(value, Mapping | External) else None
+
+
+ServerChoice = Annotated[
+    Annotated[str, Tag("<text>")] | Annotated[External, Tag("<table>")], Discriminator(_kind_of_server),
+    BeforeValidator(lambda value: DEFAULT_SERVER if value is None else value),   # null: an older run's
+]
+
+
 class Subject(BaseModel):
     """One transport to be measured, with its options, under a label of its own.
 
@@ -262,8 +289,20 @@ class Subject(BaseModel):
 
     transport: str = ""
     """Name of the transport's folder; by default the label."""
-    server: External | None = None
-    """A server of your own in place of the built-in one (see below)."""
+    server: ServerChoice = DEFAULT_SERVER
+    """The server: one of the transport's implementations, `bench/transports/<transport>/servers/<server>.py`, or,
+    as a table, a server of your own (see below). Two implementations of one transport are two subjects: in
+    `[transports.websocket]`, `server = "bare"` makes the label `websocket_bare`."""
+
+    @property
+    def external(self) -> External | None:
+        """Return the user's own server; None where a built-in one serves."""
+        return self.server if isinstance(self.server, External) else None
+
+    @property
+    def implementation(self) -> str:
+        """Return the name of the server implementation as records and tables have it: `own` for a user's own."""
+        return self.server if isinstance(self.server, str) else OWN_SERVER
 
     @property
     def options(self) -> Mapping[str, Any]:

@@ -31,7 +31,7 @@ KINDS = {
     "int": "a whole number", "int_from_float": "a whole number", "float": "a number",
     "greater_than": "a number above {gt}", "greater_than_equal": "a number of at least {ge}",
     "less_than": "a number below {lt}", "less_than_equal": "a number of at most {le}",
-    "too_short": "at least {min_length} of them",
+    "too_short": "at least {min_length} of them", "union_tag_not_found": "a text or a table",
 }
 """Allowed values in words, by pydantic's error type without `_type` and `_parsing`."""
 LONGEST = 80
@@ -83,7 +83,7 @@ def validated(model: type[T], table: Mapping[str, Any], where: str, prefix: str 
         return model.model_validate(table)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        path = [str(part) for part in first["loc"]]
+        path = [str(part) for part in first["loc"] if not str(part).startswith("<")]   # a tag of ours, no key
         name = ".".join([prefix, *path] if prefix else path) or "the file"
         if first["type"] == "extra_forbidden":
             known = _known_names(model, path[:-1])

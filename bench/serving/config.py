@@ -20,7 +20,7 @@ from pydantic import Field
 
 from bench.errors import ScenarioError
 from bench.scenario.fields import Positive, Table
-from bench.scenario.model import Server
+from bench.scenario.model import DEFAULT_SERVER, Server
 from bench.scenario.parsing import validated
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -60,6 +60,8 @@ class ServerConfig(Table):
     """The configuration of one server process."""
 
     transport: str
+    implementation: str = DEFAULT_SERVER
+    """The name of the server implementation, a file in the transport's `servers/`."""
     options: Mapping[str, Any] = Field(default_factory=dict)
     server: Server = Server()
     feed: Address

@@ -114,13 +114,14 @@ def _write(folder: Path, name: str, frame: pd.DataFrame) -> None:
 
 def _same_subjects(mine: Scenario, options: Mapping[str, Table], theirs: Scenario, where: str
                    ) -> dict[str, str]:
-    """Map each label of ours to their label of the same transport with the same options."""
+    """Map each label of ours to their label of the same transport, server and options."""
     their_options = plan.options_of_all(theirs, where)
     found: dict[str, str] = {}
     for label, subject in mine.transports.items():
         for other, their_subject in theirs.transports.items():
             same = (their_subject.transport or other) == (subject.transport or label)
-            if same and their_subject.server is None and their_options[other] == options[label]:
+            same &= their_subject.implementation == subject.implementation
+            if same and their_subject.external is None and their_options[other] == options[label]:
                 found.setdefault(label, other)
     return found
 
@@ -128,9 +129,9 @@ def _same_subjects(mine: Scenario, options: Mapping[str, Table], theirs: Scenari
 def _same_kinds(mine: Scenario, options: Mapping[str, Table], theirs: Scenario, where: str) -> dict[str, str]:
     """Map each label of ours to theirs of the same kind, at any interval: a client's memory is the same."""
     their_options = plan.options_of_all(theirs, where)
-    kinds = {CostKind.of(subject.transport or label, their_options[label]): label
-             for label, subject in reversed(theirs.transports.items()) if subject.server is None}
-    found = {label: kinds.get(CostKind.of(subject.transport or label, options[label]))
+    kinds = {CostKind.of(subject.transport or label, their_options[label], subject.implementation): label
+             for label, subject in reversed(theirs.transports.items()) if subject.external is None}
+    found = {label: kinds.get(CostKind.of(subject.transport or label, options[label], subject.implementation))
              for label, subject in mine.transports.items()}
     return {label: other for label, other in found.items() if other is not None}
 

@@ -33,7 +33,7 @@ from bench.errors import RunError
 from bench.experiment import plan
 from bench.experiment.plan import PlannedTrial
 from bench.report.data.run import RunData, verdict_words
-from bench.scenario.model import Scenario
+from bench.scenario.model import DEFAULT_SERVER, Scenario
 from bench.scenario.parsing import validated
 from bench.simulation import shards, trial
 from bench.simulation.analytic.closed_forms import demand, drawn_per_s, moves
@@ -102,7 +102,8 @@ def places(run: RunData, clients: int) -> list[PlannedTrial]:
     rows = {str(row["transport"]): row for row in valid.to_dict("records")}
     return [
         PlannedTrial(str(row["trial"]), int(row["block"]), int(row["position"]), label,
-                     str(row["transport_kind"]), int(row["clients"]), int(row["seed"]))
+                     str(row["transport_kind"]), int(row["clients"]), int(row["seed"]),
+                     str(row["server"] or DEFAULT_SERVER))
         for label, row in ((label, rows[label]) for label in run.transports if label in rows)
     ]
 
@@ -241,9 +242,9 @@ def _with_workers(asked: SimulationInputs, count: int) -> SimulationInputs:
 
 def _planned(asked: SimulationInputs, label: str, clients: int) -> PlannedTrial:
     scenario = asked.scenario
-    transport = scenario.transports[label].transport or label
-    return PlannedTrial(f"{label}-{clients}", 1, 1, label, transport, clients,
-                        plan.derive(scenario.seed, "block", 1))
+    subject = scenario.transports[label]
+    return PlannedTrial(f"{label}-{clients}", 1, 1, label, subject.transport or label, clients,
+                        plan.derive(scenario.seed, "block", 1), subject.implementation)
 
 
 def _case(asked: SimulationInputs, label: str, clients: int) -> Case:

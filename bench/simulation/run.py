@@ -64,7 +64,7 @@ class SimulationInputs:
             number, plan.warmup_s(scenario, self.options), scenario.windows.measure_s, late_after_s)
         return Case(
             scenario=scenario, options=options, planned=planned,
-            calibrated=self.costs.of(planned.transport, options), windows=windows,
+            calibrated=self.costs.of(planned.transport, options, planned.server), windows=windows,
             horizon_s=plan.horizon_s(scenario, self.options),
             kept_below=chosen_below(planned.seed, planned.clients, scenario.simulation.sample_clients),
         )
@@ -191,7 +191,7 @@ def refuse_unless_simulable(scenario: Scenario, options: Mapping[str, Table], wh
                             replayed: int = 0) -> None:
     """Raise `ScenarioError` if the scenario has a server of the user's own, or a feed with too many ticks."""
     for label, subject in scenario.transports.items():
-        if subject.server is not None:
+        if subject.external is not None:
             raise ScenarioError(where, f"transports.{label}.server", "a server of your own",
                                 "none: only our own servers have been calibrated")
     ticks = requirements.expected_ticks(scenario, plan.horizon_s(scenario, options))

@@ -75,8 +75,8 @@ def _record(case: Case, whole: ShardResults, name: str, attempt: int, took_s: fl
                if word.startswith("refused_")}
     return TrialRecord(
         trial=name, block=planned.block, position=planned.position, subject=planned.subject,
-        transport=planned.transport, clients=planned.clients, seed=planned.seed, attempt=attempt,
-        source="simulated", windows=case.windows, took_s=took_s,
+        transport=planned.transport, server=planned.server, clients=planned.clients, seed=planned.seed,
+        attempt=attempt, source="simulated", windows=case.windows, took_s=took_s,
         rate_per_s=None if feed.schedule == "replay" else feed.rate_per_s,
         usage={"server": _usage(case, whole)},
         server_counts=whole.server_counts,

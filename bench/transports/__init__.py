@@ -54,15 +54,12 @@ from typing import Any, Literal, Protocol
 
 from bench.errors import ScenarioError
 from bench.scenario.fields import Table
-from bench.scenario.model import Subject
+from bench.scenario.model import DEFAULT_SERVER, Subject
 from bench.scenario.parsing import validated
 from bench.transports.description import Description
 from bench.wire.contract import Subscription
 
 Part = Literal["protocol", "client", "model"]
-
-DEFAULT_SERVER = "library"
-"""The implementation that serves where a scenario names none."""
 
 NEVER = 2**63 - 1
 """A deadline that never comes."""
@@ -270,13 +267,22 @@ def server(name: str, implementation: str = DEFAULT_SERVER) -> ModuleType:
 def options(label: str, subject: Subject, where: str) -> Table:
     """Return the subject's options, validated by its transport's folder.
 
-    `where` names the scenario file. Raises `ScenarioError` if there is no such transport or an option is not
-    allowed.
+    `where` names the scenario file. Raises `ScenarioError` if there is no such transport, if the transport has
+    no such server implementation, or if an option is not allowed.
     """
     prefix = f"transports.{label}"
     if subject.transport not in names():
         raise ScenarioError(where, f"{prefix}.transport", repr(subject.transport), ", ".join(names()))
+    if subject.external is None:
+        refuse_unknown_server(subject.transport, subject.implementation, where, f"{prefix}.server")
     return options_of(subject.transport, subject.options, where, prefix)
+
+
+def refuse_unknown_server(name: str, implementation: str, where: str, field: str) -> None:
+    """Raise `ScenarioError` where the transport `name` has no such server implementation."""
+    known = servers(name)
+    if implementation not in known:
+        raise ScenarioError(where, field, repr(implementation), ", ".join(known))
 
 
 def options_of(name: str, table: Mapping[str, Any], where: str, prefix: str) -> Table:

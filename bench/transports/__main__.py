@@ -27,15 +27,16 @@ from bench.wire.options import Wire
 async def serve(config: ServerConfig, where: str, lifeline: Lifeline | None) -> None:
     """Run the server that `config` describes, until it is asked to stop.
 
-    `where` names the file in error messages. Raises `ScenarioError` for an unknown transport or invalid
-    options.
+    `where` names the file in error messages. Raises `ScenarioError` for an unknown transport or server
+    implementation, or invalid options.
     """
     if config.transport not in transports.names():
         raise ScenarioError(where, "transport", repr(config.transport), ", ".join(transports.names()))
+    transports.refuse_unknown_server(config.transport, config.implementation, where, "implementation")
     options = transports.options_of(config.transport, config.options, where, "options")
     secure = isinstance(options, Wire) and options.tls
     chassis = Chassis(config, throw_away(config.host) if secure else None)
-    service: Service = transports.server(config.transport).install(chassis, options)
+    service: Service = transports.server(config.transport, config.implementation).install(chassis, options)
     await chassis.run(service, lifeline)
 
 

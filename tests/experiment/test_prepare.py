@@ -91,6 +91,9 @@ def test_an_unknown_name_is_told_what_there_is() -> None:
 @pytest.mark.parametrize(("override", "sentence"), [
     ("transports.a.intervall_s=1", "transports.a.intervall_s: found an unknown key.*interval_s"),
     ("transports.b.interval_s=1", "transports.b.transport: found 'b', allowed is long_polling"),
+    ("transports.a.server=steam", "transports.a.server: found 'steam', allowed is library"),
+    ("transports.a.server=3", "transports.a.server: found 3, allowed is a text or a table"),
+    ("transports.a.server={command=['x']}", "transports.a.server.ready: found nothing"),
     ("load.symbols_per_client=99", "load.symbols_per_client: found 99"),
     ("load.clients=[0]", "load.clients"),
 ])

@@ -59,7 +59,8 @@ def test_a_run_is_read_back_as_it_was_frozen(tmp_path: Path) -> None:
     assert {key: again.manifest[key] for key in ("commit", "seed", "digest", "question")} == {
         "commit": "c0ffee", "seed": 1, "digest": scenario.digest(), "question": "?",
     }
-    assert again.manifest["subjects"] == {"a": {"transport": "a", "options": {}, "external": False}}
+    assert again.manifest["subjects"] == {
+        "a": {"transport": "a", "options": {}, "server": "library", "external": False}}
     assert again.manifest["host"]["cores"]
 
 

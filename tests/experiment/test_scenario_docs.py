@@ -38,7 +38,7 @@ def test_what_a_field_may_be_and_is_by_default(row: str) -> None:
 
 
 def test_every_transport_has_its_options() -> None:
-    for name in transports.names():
+    for name in transports.own_names():
         assert f"### Options of `{name}`" in text()
 
 

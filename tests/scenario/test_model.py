@@ -109,6 +109,22 @@ def test_what_a_plan_freezes_can_be_read_again(write) -> None:  # type: ignore[n
     assert Scenario.model_validate(scenario.canonical()) == scenario
 
 
+def test_a_subject_names_its_server_by_a_word_or_brings_its_own(write) -> None:  # type: ignore[no-untyped-def]
+    text = MINIMAL + "[transports.b]\nserver='bare'\n[transports.own]\n" \
+        "server={command=['x','{port}'],ready='http://127.0.0.1:{port}/health'}\n"
+    subjects = load(write(text)).transports
+    assert [each.implementation for each in subjects.values()] == ["library", "bare", "own"]
+    assert [each.external is None for each in subjects.values()] == [True, True, False]
+
+
+def test_a_run_from_before_there_was_a_choice_of_servers_has_the_default(write) -> None:  # type: ignore[no-untyped-def]
+    scenario = load(write(MINIMAL))
+    older = scenario.canonical()
+    for subject in older["transports"].values():
+        subject["server"] = None
+    assert Scenario.model_validate(older) == scenario
+
+
 @pytest.mark.parametrize(("overrides", "blocks"), [
     ([], 3), (["trials.until=p99 ± 10 %"], 30), (["trials.until=p99 +- 10 %", "trials.count_max=7"], 7),
     (["trials.until=p99 +- 10 %", "trials.count=40"], 40),

@@ -15,6 +15,8 @@ FEED = {"host": "127.0.0.1", "port": 4000}
     ("table", "told"),
     [
         ({"transport": "telegraph", "feed": FEED}, "transport: found 'telegraph', allowed is long_polling"),
+        ({"transport": "long_polling", "implementation": "steam", "feed": FEED},
+         "implementation: found 'steam', allowed is library"),
         ({"transport": "long_polling", "feed": FEED, "options": {"hold": 3}}, "options.hold: found an"),
         ({"transport": "websocket", "feed": FEED, "host": "256.0.0.1"}, "256.0.0.1"),
         ({"transport": "websocket"}, "feed: found nothing"),

@@ -19,7 +19,7 @@ from typing import Any
 import bench
 from bench.experiment.trial.processes import Command
 from bench.scenario.fields import Table
-from bench.scenario.model import Feed, Server
+from bench.scenario.model import DEFAULT_SERVER, Feed, Server
 from bench.wire import options as wire
 from bench.wire.options import Wire
 
@@ -47,15 +47,15 @@ def publisher(folder: Path, feed: Feed, *, seed: int, horizon_s: float, t0_s: fl
 
 
 def server(folder: Path, transport: str, options: Table, server: Server, *, feed_port: int,
-           name: str = "server", host: str = LOCALHOST, port: int = 0, allowed: Sequence[str] = (),
-           cores: Cores = None) -> Command:
-    """Return the command of the built-in server of one transport.
+           implementation: str = DEFAULT_SERVER, name: str = "server", host: str = LOCALHOST, port: int = 0,
+           allowed: Sequence[str] = (), cores: Cores = None) -> Command:
+    """Return the command of one implementation of a transport's server.
 
     `allowed` are further origins whose pages may read its answers.
     """
     origins, hosts = (wire.origins(options), wire.hosts(options)) if isinstance(options, Wire) else ([], [])
     config = {
-        "transport": transport, "options": options.model_dump(mode="json"),
+        "transport": transport, "implementation": implementation, "options": options.model_dump(mode="json"),
         "server": server.model_dump(mode="json"), "feed": {"host": LOCALHOST, "port": feed_port},
         "host": host, "port": port, "origins": [*origins, *allowed], "hosts": hosts,
     }

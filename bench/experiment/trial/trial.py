@@ -136,7 +136,8 @@ def make(settings: TrialSettings, planned: PlannedTrial, folder: Path, attempt: 
         took_s=time.monotonic() - began_s,
         rate_per_s=None if feed.schedule == "replay" else feed.rate_per_s,
         trial=folder.name, block=planned.block, position=planned.position, subject=planned.subject,
-        transport=planned.transport, clients=planned.clients, seed=planned.seed, attempt=attempt,
+        transport=planned.transport, server=planned.server, clients=planned.clients, seed=planned.seed,
+        attempt=attempt,
         **trial.facts,
     )
     write_trial(folder, record)
@@ -185,7 +186,7 @@ class _Trial:
         self.publisher = self._new_life(port=0, warmup_ns=None)
         self.feed_port = int(self.trial_processes.expect(
             self.publisher, "ready", requirements.starting_s(READY_S, len(self.schedule)))["port"])
-        external = self.scenario.transports[self.planned.subject].server
+        external = self.scenario.transports[self.planned.subject].external
         self.address = self._own_server() if external is None else self._foreign_server(external)
         for child in (self.server, *self.load.children, self.publisher):
             assert child.pid is not None   # it has sent a message, or answered
@@ -320,7 +321,8 @@ class _Trial:
         """Start the built-in server of the subject's transport; return its address."""
         self.server = self.trial_processes.start(commands.server(
             self.folder, self.planned.transport, self.settings.options[self.planned.subject],
-            self.scenario.server, feed_port=self.feed_port, cores=self.settings.server_cores,
+            self.scenario.server, feed_port=self.feed_port, implementation=self.planned.server,
+            cores=self.settings.server_cores,
         ))
         ready = self.trial_processes.expect(self.server, "ready", READY_S)
         return {name: ready.get(name) for name in ("host", "port", "certificate")}

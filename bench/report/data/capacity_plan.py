@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.scenario.model import DEFAULT_SERVER
 from bench.stats.run import uncertainty
 from bench.stats.run.capacity_plan import MOVING, PlanPrices, RequiredResources, WorkerOverhead, needs
 from bench.stats.trial.arrays import Floats
@@ -134,11 +135,23 @@ def _errors(label: str, manifest: Mapping[str, Any], validation: pd.DataFrame | 
     cell."""
     if validation is None:
         return []
-    kind = str(manifest.get("subjects", {}).get(label, {}).get("transport", label))
-    mine = validation[validation["transport"].isin((label, kind)) & (validation["quantity"] == quantity)]
+    names = validated_as(manifest, label)
+    mine = validation[validation["transport"].isin(names) & (validation["quantity"] == quantity)]
     columns = ("error", "interval_low", "interval_high")
     return [(float(error), float(low), float(high))
             for error, low, high in mine[list(columns)].itertuples(index=False)]
+
+
+def validated_as(manifest: Mapping[str, Any], label: str) -> tuple[str, ...]:
+    """Return the labels of a validation that speak for a subject: its own, and its transport's.
+
+    What is under a transport's name was measured with the default server, and says nothing of another one.
+    """
+    subject = manifest.get("subjects", {}).get(label, {})
+    kind = str(subject.get("transport", label))
+    if subject.get("server", DEFAULT_SERVER) == DEFAULT_SERVER:
+        return (label, kind)
+    return (label,) if label != kind else ()
 
 
 def _further_s(asked: Mapping[str, Any], options: Mapping[str, Any]) -> float:
@@ -154,8 +167,9 @@ def _further_s(asked: Mapping[str, Any], options: Mapping[str, Any]) -> float:
 def _own(manifest: Mapping[str, Any], subject: Mapping[str, Any]) -> WorkerOverhead:
     """Return the work that each worker of a subject does for itself, by the costs of the simulation."""
     options = subject.get("options", {})
-    kind = (subject.get("transport"), options.get("tls", False), options.get("compression", "none"))
+    kind = (subject.get("transport"), options.get("tls", False), options.get("compression", "none"),
+            subject.get("server", DEFAULT_SERVER))
     for each in (manifest.get("costs") or {}).get("by_kind", ()):
-        if (each["transport"], each["tls"], each["compression"]) == kind:
+        if (each["transport"], each["tls"], each["compression"], each.get("server", DEFAULT_SERVER)) == kind:
             return WorkerOverhead(each["costs"].get("tick_s", 0.0), each["costs"].get("base_share", 0.0))
     return WorkerOverhead()

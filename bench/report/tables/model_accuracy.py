@@ -17,9 +17,11 @@ from typing import Any
 import pandas as pd
 
 from bench.report import style
+from bench.report.data.capacity_plan import validated_as
 from bench.report.data.run import RunData
 from bench.report.tables.run import TextTable
 from bench.report.text.simulated import UNCHECKED, conditions_text, titled
+from bench.scenario.model import DEFAULT_SERVER
 from bench.stats.run import prediction, prediction_band
 
 NAMES = {
@@ -86,8 +88,7 @@ def in_short(run: RunData) -> TextTable:
 def checked(run: RunData, label: str) -> pd.DataFrame:
     """Return the rows of the validation that apply to a transport of this run."""
     assert run.validation is not None, "a run whose model was checked"
-    kind = str(run.manifest.get("subjects", {}).get(label, {}).get("transport", label))
-    return run.validation[run.validation["transport"].isin((label, kind))]
+    return run.validation[run.validation["transport"].isin(validated_as(run.manifest, label))]
 
 
 def _row(cells: pd.DataFrame, clients: float, load: float) -> tuple[str, ...]:
@@ -167,7 +168,8 @@ def _kind(each: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the row of one kind of server: its name, then its costs."""
     costs = each["costs"]
     knobs = ["TLS"] * bool(each["tls"]) + [each["compression"]] * (each["compression"] != "none")
-    name = " with ".join([style.title(each["transport"]), *([" and ".join(knobs)] if knobs else [])])
+    name = style.subject_title(each["transport"], each.get("server", DEFAULT_SERVER))
+    name = " with ".join([name, *([" and ".join(knobs)] if knobs else [])])
     scaled = [costs.get(work, 0.0) * (1e9 if work == "byte_s" else 1e6) for work in WORK]
     idle = (1e3 * costs.get("base_share", 0.0), 1e6 * costs.get("socket_share", 0.0))
     return (name, *(style.number(value) for value in (*scaled, *idle)))

@@ -207,7 +207,7 @@ def _subjects(asked: SimulationInputs, planned: Sequence[tuple[int, PlannedTrial
         mine = [(number, each) for number, each in planned if each.subject == label]
         by_seed = {each.seed: (number, each) for number, each in mine} or {0: (0, PlannedTrial(
             label, 1, 1, label, subject.transport or label, max(asked.scenario.load.clients),
-            plan.derive(asked.scenario.seed, "block", 1)))}
+            plan.derive(asked.scenario.seed, "block", 1), subject.implementation))}
         yield (ClosedFormSubject.of([asked.case(each, number) for number, each in by_seed.values()]),
                sorted({each.clients for _, each in mine}))
 

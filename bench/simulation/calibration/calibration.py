@@ -80,12 +80,21 @@ def calibrate(
                        f"{TRIALS_LEAST} VALID ones of each transport, and costs can't be told from so few")
     seen = {kind: _of_kind(kind, mine, {"cold": _weighed(mine, _cold_share(mine))})
             for kind, mine in enough.items() if mine[0].waits}
-    lent = {name: _middle([each.costs[cost] for each in seen.values()])
-            for name, cost in (("cold", "cold_share"), ("base", "base_share"), ("socket", "socket_share"))}
-    found = _borrowed([seen[kind] if kind in seen else _of_kind(kind, mine, lent)
+    found = _borrowed([seen[kind] if kind in seen else _of_kind(kind, mine, _lent(kind, list(seen.values())))
                        for kind, mine in enough.items()], enough)
     runs = sorted({each.run for mine in enough.values() for each in mine})
     return CostsFile(host_name, dict(host), made_at, commit, dict(versions), runs, found)
+
+
+def _lent(kind: CostKind, seen: Sequence[KindCosts]) -> Parts:
+    """Return the costs of a polled server that only servers which wait can show.
+
+    They are the mean of the kinds in `seen` with the same name of server implementation, or of all where there
+    are none.
+    """
+    alike = [each for each in seen if each.kind.server == kind.server] or seen
+    return {name: _middle([each.costs[cost] for each in alike])
+            for name, cost in (("cold", "cold_share"), ("base", "base_share"), ("socket", "socket_share"))}
 
 
 def left_out(asked: Mapping[str, CostKind | None], observations: Sequence[Observation]) -> list[str]:

@@ -4,7 +4,7 @@
     results/reference-costs.json       comes with the project, so that it can simulate before it has measured
 
 A file is true for one host, one commit, and the transports that were measured: costs differ with the
-transport, with TLS and with compression, so each such **kind** has costs of its own. What a new
+transport, the server implementation, TLS and compression, so each such **kind** has costs of its own. What a new
 connection costs is one of them. Headers are not: their bytes are counted exactly
 (`bench.wire.sizes`), and what they cost in CPU is small beside the request that they stand in.
 
@@ -35,6 +35,7 @@ from bench import shipped
 from bench.errors import RunError
 from bench.records.trial_record import SCHEMA_VERSION, read_json, refuse_invalid, write_json
 from bench.scenario.fields import Table
+from bench.scenario.model import DEFAULT_SERVER
 from bench.simulation.engine.inputs import Costs, LoadClient, NetworkDelays
 
 MOST_S = 60.0
@@ -65,22 +66,25 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class CostKind:
-    """A combination of transport, TLS and compression, which has costs of its own."""
+    """A combination of transport, server implementation, TLS and compression, which has costs of its own."""
 
     transport: str
     """The transport's folder."""
     tls: bool = False
     compression: str = "none"
+    server: str = DEFAULT_SERVER
+    """The server implementation, a file in the transport's `servers/`."""
 
     @classmethod
-    def of(cls, transport: str, options: Table | Mapping[str, Any]) -> CostKind:
-        """The kind of a subject with these options."""
+    def of(cls, transport: str, options: Table | Mapping[str, Any], server: str) -> CostKind:
+        """Return the kind of a subject that such a server serves with these options."""
         table = options.model_dump() if isinstance(options, Table) else options
-        return cls(transport, bool(table.get("tls", False)), str(table.get("compression", "none")))
+        return cls(transport, bool(table.get("tls", False)), str(table.get("compression", "none")), server)
 
     def __str__(self) -> str:
+        name = self.transport.replace("_", " ") + f" ({self.server})" * (self.server != DEFAULT_SERVER)
         knobs = ["TLS"] * self.tls + [self.compression] * (self.compression != "none")
-        return " with ".join([self.transport.replace("_", " "), *([" and ".join(knobs)] if knobs else [])])
+        return " with ".join([name, *([" and ".join(knobs)] if knobs else [])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ class Cell:
     """Of the whole feed; null where a file was replayed."""
     book_levels: int
     encoding: str
+    server: str = DEFAULT_SERVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +176,9 @@ class CostsFile:
         place = f"{self.host.get('cpu_model', 'an unknown processor')}, {len(cores)} cores"
         return f"costs measured on {self.host_name} ({place}), {self.made_at[:10]}"
 
-    def of(self, transport: str, options: Table | Mapping[str, Any]) -> KindCosts:
-        """The costs of a subject; a `RunError` that says what was calibrated where there are none."""
-        wanted = CostKind.of(transport, options)
+    def of(self, transport: str, options: Table | Mapping[str, Any], server: str) -> KindCosts:
+        """Return the costs of a subject; raise `RunError`, which says what was calibrated, where there are none."""
+        wanted = CostKind.of(transport, options, server)
         for each in self.transports:
             if each.kind == wanted:
                 return each

@@ -30,7 +30,7 @@ from bench.records import manifest as manifests
 from bench.records import trial_record
 from bench.records.trial_record import TrialRecord, Usage
 from bench.scenario.fields import Table
-from bench.scenario.model import Scenario
+from bench.scenario.model import DEFAULT_SERVER, Scenario
 from bench.simulation.calibration.costs import Cell, CostKind
 from bench.simulation.calibration.least_squares import Measurement
 from bench.simulation.calibration.loopback_delays import Instants, instants
@@ -141,10 +141,11 @@ def kinds_asked(manifests_read: Sequence[Mapping[str, Any]]) -> dict[str, CostKi
     found: dict[str, CostKind | None] = {}
     for said in manifests_read:
         for label, subject in Scenario.model_validate(said["scenario"]).transports.items():
-            if subject.server is not None:
+            if subject.external is not None:
                 found[label] = None
                 continue
-            kind = CostKind.of(subject.transport or label, transports.options(label, subject, manifests.NAME))
+            kind = CostKind.of(subject.transport or label, transports.options(label, subject, manifests.NAME),
+                               subject.implementation)
             found[str(kind)] = kind
     return found
 
@@ -152,7 +153,7 @@ def kinds_asked(manifests_read: Sequence[Mapping[str, Any]]) -> dict[str, CostKi
 def _of_run(run: Path, manifest: Mapping[str, Any], scenario: Scenario) -> Iterator[Observation]:
     options = {
         label: transports.options(label, subject, str(run / manifests.NAME))
-        for label, subject in scenario.transports.items() if subject.server is None
+        for label, subject in scenario.transports.items() if subject.external is None
     }
     for folder in trial_record.trial_folders(run):
         record = trial_record.read_trial(folder)
@@ -168,7 +169,7 @@ def cell_of(record: TrialRecord, scenario: Scenario, options: Table) -> Cell:
     feed = scenario.feed
     return Cell(
         record.transport, options.model_dump(mode="json"), record.clients, record.rate_per_s,
-        feed.book_levels, feed.encoding,
+        feed.book_levels, feed.encoding, record.server or DEFAULT_SERVER,
     )
 
 
@@ -191,7 +192,8 @@ def observation(folder: Path, record: TrialRecord, scenario: Scenario, options: 
     seconds, idle_s = (record.windows.t1_ns - record.windows.t0_ns) / 1e9, (server.idle_ns or 0) / 1e9
     return Observation(
         run=folder.parent.parent.name, trial=record.trial,
-        kind=CostKind.of(record.transport, options), cycle=cycle, cell=cell_of(record, scenario, options),
+        kind=CostKind.of(record.transport, options, record.server or DEFAULT_SERVER), cycle=cycle,
+        cell=cell_of(record, scenario, options),
         seconds=seconds, counts=counts,
         server_cpu_s=server.cpu_ns / 1e9, load_cpu_s=load.cpu_ns / 1e9,
         idle_s=idle_s, idle_cpu_s=(server.idle_cpu_ns or 0) / 1e9,

@@ -39,7 +39,7 @@ import pandas as pd
 from bench import transports
 from bench.scenario.crossover import Crossover
 from bench.scenario.fields import Table
-from bench.scenario.model import Server
+from bench.scenario.model import DEFAULT_SERVER, Server
 from bench.scenario.simulation import Prices
 from bench.simulation.analytic.system import Demand, Forecast, analytic
 from bench.simulation.calibration.cost_bounds import ends
@@ -95,6 +95,8 @@ class Candidate:
     """Of the costs and of `feed_s`, where there are any."""
     truths: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Truth ÷ predicted by a validation, 95 %: of `cpu`, `bytes` and `age`, where it was checked."""
+    server: str = DEFAULT_SERVER
+    """The server implementation."""
 
     @property
     def has_interval(self) -> bool:

@@ -25,10 +25,10 @@ from bench.feed import schedule as schedules
 from bench.feed.tick import ENCODERS
 from bench.scenario.crossover import Crossover
 from bench.scenario.fields import Table
-from bench.scenario.model import Scenario, Windows
+from bench.scenario.model import DEFAULT_SERVER, Scenario, Windows
 from bench.simulation import shards, trial
 from bench.simulation.analytic.system import Demand
-from bench.simulation.calibration.costs import CostsFile
+from bench.simulation.calibration.costs import CostKind, CostsFile
 from bench.simulation.checkpoints import Piece
 from bench.simulation.crossover import crossover
 from bench.simulation.crossover.crossover import Candidate, Field, Offer, TicksPerPoll
@@ -85,13 +85,13 @@ class CrossoverStudy:
         said = Conversation(lines, Subscription(wanted, load.mode))
         subjects = []
         for label, subject in scenario.transports.items():
-            found = costs.of(subject.transport, options[label])
+            found = costs.of(subject.transport, options[label], subject.implementation)
             model = transports.part(subject.transport, "model")
             subjects.append(Candidate(label, subject.transport, options[label], found.world_costs,
                                       found.world_net.feed_s, model.wire(options[label], said),
                                       TicksPerPoll.by(scenario.server, load.mode),
                                       {**found.costs, "feed_s": found.net["feed_s"]},
-                                      _truths(subject.transport, checked)))
+                                      _truths(found.kind, checked), subject.implementation))
         demand = Demand(of_each / feed.symbols, of_each, sum(map(len, lines)) / len(lines), 1.0,
                         mode=load.mode)
         return cls(scenario, scenario.crossover, options, costs, demand, subjects)
@@ -181,8 +181,8 @@ class CrossoverStudy:
         return Case(
             scenario=here, options=asking,
             planned=PlannedTrial(f"check-{subject.label}", 1, 1, subject.label, subject.transport, each,
-                                 scenario.seed),
-            calibrated=self.costs.of(subject.transport, subject.options),
+                                 scenario.seed, subject.server),
+            calibrated=self.costs.of(subject.transport, subject.options, subject.server),
             windows=trial.windows_of(0, longest_s, windows.measure_s, longest_s),
             horizon_s=longest_s + windows.measure_s + 2 * longest_s, kept_below=0.0,
         )
@@ -197,8 +197,12 @@ OF_A_VALIDATION = {
     "cpu": "server_cpu_us_per_update", "bytes": "bytes_per_update", "age": "age_excess_mean_ms"}
 
 
-def _truths(transport: str, checked: Sequence[ValidationRow]) -> dict[str, tuple[float, float]]:
-    """Truth ÷ predicted, 95 %, of each quantity of a transport that was checked."""
+def _truths(kind: CostKind, checked: Sequence[ValidationRow]) -> dict[str, tuple[float, float]]:
+    """Return truth ÷ predicted, 95 %, of each quantity of a transport that was checked.
+
+    A validation's rows name the transport, so they speak for its default server alone.
+    """
+    transport = kind.transport if kind.server == DEFAULT_SERVER else ""
     found = {}
     for name, quantity in OF_A_VALIDATION.items():
         errors = [(row.error, row.interval_low, row.interval_high) for row in checked

@@ -28,7 +28,8 @@ def cells_of(question: PreparedScenario) -> list[Cell]:
     return [
         Cell(question.scenario.transports[label].transport or label,
              question.options[label].model_dump(mode="json"), clients,
-             None if feed.schedule == "replay" else feed.rate_per_s, feed.book_levels, feed.encoding)
+             None if feed.schedule == "replay" else feed.rate_per_s, feed.book_levels, feed.encoding,
+             question.scenario.transports[label].implementation)
         for label, clients in plan.cells_of(question.scenario)
     ]
 

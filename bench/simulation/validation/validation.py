@@ -103,7 +103,8 @@ def _qualities(run: Reported, costs: CostsFile) -> dict[str, FitQuality]:
     scenario = Scenario.model_validate(run.manifest["scenario"])
     feed, qualities = scenario.feed, {}
     for label, subject in scenario.transports.items():
-        mine = costs.of(subject.transport or label, dict(run.manifest["subjects"][label]["options"]))
+        mine = costs.of(subject.transport or label, dict(run.manifest["subjects"][label]["options"]),
+                        subject.implementation)
         alike = [each for each in mine.fitted
                  if (each.cell.rate_per_s, each.cell.book_levels) == (feed.rate_per_s, feed.book_levels)
                  and each.cell.options.get("connection") != "new"]

@@ -45,7 +45,7 @@ HOST = (
     "probe_slowdown", "probe_spin_before_us", "probe_spin_after_us",
 )
 """Columns copied from the record's `host`."""
-WORDS = ("trial", "transport", "transport_kind", "source", "status", "failure")
+WORDS = ("trial", "transport", "transport_kind", "server", "source", "status", "failure")
 WHOLE = (
     "block", "position", "attempt", "clients", "seed", "updates_due", "delivered", "late", "conflated",
     "lost", "dropped", "duplicate", "foreign", "arrivals", "arrivals_counted", "feed_due", "feed_unpublished",
@@ -54,7 +54,7 @@ WHOLE = (
 )
 """Columns of `trials.csv` that hold words and whole numbers; all others hold real ones."""
 COLUMNS = (
-    "trial", "block", "position", "attempt", "transport", "transport_kind", "clients", "seed", "source",
+    "trial", "block", "position", "attempt", "transport", "transport_kind", "server", "clients", "seed", "source",
     "sample", "status", "failure", "rate_per_s", "measure_s", "late_after_s",
     "updates_due", "delivered", "late", "conflated", "lost", "dropped", "duplicate", "foreign", "arrivals",
     "arrivals_counted",
@@ -138,6 +138,7 @@ def _asked(record: TrialRecord) -> Row:
         "attempt": record.attempt,
         "transport": record.subject,
         "transport_kind": record.transport,
+        "server": record.server,
         "clients": record.clients,
         "seed": record.seed,
         "source": record.source,

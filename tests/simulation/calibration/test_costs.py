@@ -43,7 +43,7 @@ def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert "NaN" not in path.read_text()
     found = costs.read_costs(path)
     assert str(found) == str(a_file(CostKind("websocket"), CostKind("short_polling", tls=True)))
-    calibrated = found.of("websocket", {})
+    calibrated = found.of("websocket", {}, "library")
     assert calibrated.world_costs == Costs(tick_s=2e-4, answer_s=9e-6)
     assert calibrated.world_net == NetworkDelays(up_s=1e-4, down_s=0.0, feed_s=1e-4)
     assert calibrated.world_station == LoadClient(wake_s=7e-5, answer_s=1e-5)
@@ -54,7 +54,7 @@ def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_a_file_from_before_a_crowd_had_a_cost_has_none() -> None:
     """So the project's own, until it is calibrated anew, says what it said."""
     for kind in (CostKind("websocket"), CostKind("long_polling")):
-        document = a_file(kind).of(kind.transport, {})
+        document = a_file(kind).of(kind.transport, {}, "library")
         assert "crowd_share" not in document.costs
         assert document.world_costs.crowd_share == 0.0
         assert document.world_costs.crowded(5000) == document.world_costs
@@ -63,12 +63,33 @@ def test_a_file_from_before_a_crowd_had_a_cost_has_none() -> None:
 def test_each_kind_has_costs_of_its_own(tmp_path: Path) -> None:
     """A subject is not priced with another kind's costs: it is refused, and told what there is."""
     file = a_file(CostKind("short_polling"), CostKind("short_polling", tls=True))
-    assert file.of("short_polling", Options(tls=True)).kind.tls
-    assert not file.of("short_polling", Options(connection="new")).kind.tls
+    assert file.of("short_polling", Options(tls=True), "library").kind.tls
+    assert not file.of("short_polling", Options(connection="new"), "library").kind.tls
     with pytest.raises(RunError, match="short polling, short polling with TLS, needed is websocket"):
-        file.of("websocket", {})
+        file.of("websocket", {}, "library")
     with pytest.raises(RunError, match="needed is short polling with TLS and gzip"):
-        file.of("short_polling", Options(tls=True, compression="gzip"))
+        file.of("short_polling", Options(tls=True, compression="gzip"), "library")
+
+
+def test_two_servers_of_one_transport_are_two_kinds(tmp_path: Path) -> None:
+    path = tmp_path / "costs-here.json"
+    costs.write_costs(path, a_file(CostKind("websocket"), CostKind("websocket", server="bare")))
+    found = costs.read_costs(path)
+    assert [found.of("websocket", {}, server).kind.server for server in ("library", "bare")] == ["library", "bare"]
+    with pytest.raises(RunError, match=r"found websocket, websocket \(bare\), needed is websocket \(fast\) with TLS"):
+        found.of("websocket", {"tls": True}, "fast")
+
+
+def test_a_file_from_before_there_was_a_choice_of_servers_is_of_the_default(tmp_path: Path) -> None:
+    path = tmp_path / "costs-here.json"
+    costs.write_costs(path, a_file(CostKind("websocket")))
+    document = json.loads(path.read_text())
+    for each in document["transports"]:
+        del each["kind"]["server"]
+        for fitted in each["fitted"]:
+            del fitted["cell"]["server"]
+    path.write_text(json.dumps(document))
+    assert costs.read_costs(path).of("websocket", {}, "library").fitted[0].cell.server == "library"
 
 
 def test_what_no_calibration_wrote_is_refused(tmp_path: Path) -> None:
