@@ -9,14 +9,21 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+INSTALLED = str(Path(__file__).parent / "fourth")
+"""A folder with an installed package: a transport that no other file knows. Tests of every transport try it, too."""
+sys.path.append(INSTALLED)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), INSTALLED)))
 
 
 @dataclass

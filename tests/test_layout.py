@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench import transports
+from bench.scenario.model import OWN_SERVER
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "bench").rglob("*.py"))
@@ -29,11 +30,12 @@ def test_a_modules_test_is_where_one_looks_for_it() -> None:
 
 
 def test_every_transport_has_the_same_files() -> None:
-    assert set(transports.names()) >= {"short_polling", "long_polling", "websocket"}
+    assert set(transports.own_names()) >= {"short_polling", "long_polling", "websocket"}
     for name in transports.names():
-        folder = ROOT / "bench" / "transports" / name
+        folder = Path(transports.part(name, "protocol").__file__ or "").parent
         assert {path.name for path in folder.glob("*.py")} == PARTS, name
-        assert transports.DEFAULT_SERVER in transports.servers(name)
+        assert (folder / "servers" / f"{transports.DEFAULT_SERVER}.py").is_file()
+        assert OWN_SERVER not in transports.servers(name), "that word is for a server of the user's own"
 
 
 OF_HTTP = {"Upgrade: websocket"}

@@ -2,7 +2,7 @@
 
 Every table becomes a heading, every field a row: its name, its allowed values, its default, and its meaning
 (the field's docstring). A transport's options come from its folder, so a new transport is described without a
-change here. A test checks that the file is current.
+change here; only those that come with the project are. A test checks that the file is current.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def text() -> str:
     parts += [SUBJECTS, _rows(Subject, skip=set())]
     parts.append(_table("### `[transports.<label>.server]`", External, _doc(External), skip=set()))
     parts.append(_table("## `[claims.<name>]`", Claim, _doc(Claim), skip=set()))
-    for name in transports.names():
+    for name in transports.own_names():
         options: type[BaseModel] = transports.part(name, "protocol").Options
         parts.append(_table(f"### Options of `{name}`", options, "", skip=set()))
     return "\n".join(part.rstrip() + "\n" for part in parts)

@@ -10,7 +10,11 @@
 
 To add a transport, add a folder, and to add a server implementation, add a file; nothing else is edited.
 `names()` finds the folders and `servers()` the files. `part()` and `server()` import one file of one folder, so
-that a server never imports a client, and a report imports neither.
+that a server never imports a client, and a report imports neither. A transport may also be a package of its own,
+with the same files, that is installed beside this one and names itself in an entry point:
+
+    [project.entry-points."tickertape.transports"]
+    bulletin = "bulletin"                          # the transport's name, and its package
 
     driver                                     client machine
       │  start(now) ──────────────────────────►  action = OPEN
@@ -49,6 +53,8 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, Literal, Protocol
 
@@ -60,6 +66,9 @@ from bench.transports.description import Description
 from bench.wire.contract import Subscription
 
 Part = Literal["protocol", "client", "model"]
+
+ENTRY_POINTS = "tickertape.transports"
+"""The group of entry points in which an installed package names its transport."""
 
 NEVER = 2**63 - 1
 """A deadline that never comes."""
@@ -236,32 +245,48 @@ class ClientMachine(Protocol):
         """Leave gracefully; the machine asks for CLOSE when it is done."""
 
 
-def names() -> tuple[str, ...]:
-    """Return the names of all transports (the folders beside this file) in alphabetical order."""
+@cache
+def _packages() -> Mapping[str, str]:
+    """Return the package of each transport by its name: the folders beside this file, then what is installed.
+
+    A name that is here already is this project's own.
+    """
+    own = {name: f"{__name__}.{name}" for name in own_names()}
+    installed = {entry.name: entry.value for entry in sorted(entry_points(group=ENTRY_POINTS))}
+    return {**own, **{name: package for name, package in installed.items() if name not in own}}
+
+
+def own_names() -> tuple[str, ...]:
+    """Return the names of the transports that come with the project, in alphabetical order."""
     return tuple(sorted(entry.name for entry in pkgutil.iter_modules(__path__) if entry.ispkg))
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all transports: the project's own, then installed ones, each in alphabetical order."""
+    return tuple(_packages())
 
 
 def describe(name: str) -> Description:
     """Return a transport's description of itself; `name` is one of `names()`."""
-    found: Description = importlib.import_module(f"{__name__}.{name}").DESCRIPTION
+    found: Description = importlib.import_module(_packages()[name]).DESCRIPTION
     return found
 
 
 def part(name: str, file: Part) -> ModuleType:
     """Import and return one file of a transport's folder."""
-    return importlib.import_module(f"{__name__}.{name}.{file}")
+    return importlib.import_module(f"{_packages()[name]}.{file}")
 
 
 def servers(name: str) -> tuple[str, ...]:
     """Return the names of a transport's server implementations, the default one first."""
-    package = importlib.import_module(f"{__name__}.{name}.servers")
+    package = importlib.import_module(f"{_packages()[name]}.servers")
     found = {entry.name for entry in pkgutil.iter_modules(package.__path__)}
     return (DEFAULT_SERVER, *sorted(found - {DEFAULT_SERVER}))
 
 
 def server(name: str, implementation: str = DEFAULT_SERVER) -> ModuleType:
     """Import and return one implementation of a transport's server."""
-    return importlib.import_module(f"{__name__}.{name}.servers.{implementation}")
+    return importlib.import_module(f"{_packages()[name]}.servers.{implementation}")
 
 
 def options(label: str, subject: Subject, where: str) -> Table:

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 import pytest
+from ports import first_port
 
 from bench.errors import UserError
 from bench.experiment.serve import (
@@ -25,19 +26,10 @@ from bench.experiment.serve import (
     line_for,
     origin_of,
 )
-from bench.measure import host
 from bench.scenario.model import External, Feed
 from bench.transports.description import Endpoint
 
 pytestmark = pytest.mark.process
-
-
-def first_port() -> int:
-    """A port that is free, with free ones after it."""
-    while True:
-        port = min(host.free_port(), 65_000)
-        if all(host.port_is_free(port + number) for number in (*range(5), *range(100, 105))):
-            return port
 
 
 def started(mark: Any, tmp_path: Path, port: int, *more: str) -> subprocess.Popen[str]:

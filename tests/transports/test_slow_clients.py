@@ -51,7 +51,7 @@ EXPECTED: Mapping[str, tuple[int, dict[str, Any], dict[str, int]]] = {
 }
 
 
-@pytest.mark.parametrize("transport", transports.names())
+@pytest.mark.parametrize("transport", transports.own_names())
 @pytest.mark.parametrize("policy", POLICIES)
 def test_the_policy_acts_and_counts_alike_for_every_transport(
     feed: ScriptedFeed, transport: str, policy: str
@@ -70,7 +70,7 @@ def test_the_policy_acts_and_counts_alike_for_every_transport(
         assert {word: counts[word] for word in words if counts.get(word)} == counted
 
 
-@pytest.mark.parametrize("transport", transports.names())
+@pytest.mark.parametrize("transport", transports.own_names())
 def test_a_client_within_the_bound_misses_nothing(feed: ScriptedFeed, transport: str) -> None:
     with running_server(feed, transport, server=server_of("conflate")) as server:
         server.publish(*["AAA"] * BUFFER_TICKS)
@@ -205,7 +205,7 @@ def test_a_poller_that_does_not_read_its_answers_costs_little_and_delays_nobody(
         assert server.rss - before < RSS_GROWTH_MAX
 
 
-@pytest.mark.parametrize("transport", transports.names())
+@pytest.mark.parametrize("transport", transports.own_names())
 def test_a_client_that_takes_nothing_for_long_is_cut_off(feed: ScriptedFeed, transport: str) -> None:
     limits = {"stall_s": 0.5, "idle_s": 60}
     with running_server(feed, transport, server={"batch_max": 1000}, limits=limits) as server:

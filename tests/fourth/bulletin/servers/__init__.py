@@ -1,0 +1,1 @@
+"""The implementations of the bulletin's server: two, of which one is the other."""

@@ -1,0 +1,13 @@
+"""Ports of this machine that are free together."""
+
+from __future__ import annotations
+
+from bench.measure import host
+
+
+def first_port() -> int:
+    """A port that is free, with free ones after it."""
+    while True:
+        port = min(host.free_port(), 65_000)
+        if all(host.port_is_free(port + number) for number in (*range(5), *range(100, 105))):
+            return port
