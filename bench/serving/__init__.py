@@ -15,6 +15,7 @@ Modules, in reading order:
     admission    the rules that decide from a request's head whether it is answered
     upgrade      reads the request before an upgrade
     target       a request's target: path and query, strictly decoded
+    fanout       pushes news to all connections that are up to date, and lets the others catch up
     answers      a batch encoded once for all who ask alike, and its entity tag
     http         the HTTP service that polling transports share
     openapi      the description of that service

@@ -21,7 +21,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-from bench.scenario.fields import Table
+from bench.scenario.fields import NotNegative, Table
 
 ORIGIN = "https://ticker.example"
 """The page that a browser's WebSocket names as its origin; our servers are configured to allow it."""
@@ -30,7 +30,8 @@ COOKIES_BYTES = 2000
 
 _LINE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\x20-\x7e]+")
 _OF_THE_PROTOCOL = re.compile(
-    r"content-(length|encoding)|transfer-encoding|etag|if-none-match|upgrade|sec-websocket-.*", re.IGNORECASE
+    r"content-(length|encoding)|transfer-encoding|etag|if-none-match|last-event-id|upgrade|sec-websocket-.*",
+    re.IGNORECASE,
 )
 
 _AGENT = (
@@ -105,6 +106,14 @@ class HttpWire(Wire):
     """The coding with which the server compresses its answers where that makes them smaller."""
     entity_tags: bool = True
     """If true, answers carry an entity tag, and an unchanged one is answered with 304."""
+
+
+class PushWire(Wire):
+    """Options that every pushing transport has."""
+
+    flush_ms: NotNegative = 0.0
+    """The server sends to its clients every `flush_ms`, in one batch, what has come since the last time; 0: it
+    sends each tick at once."""
 
 
 def name_of(line: str) -> str:

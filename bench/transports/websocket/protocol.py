@@ -30,7 +30,7 @@ from websockets.headers import build_extension
 
 from bench.scenario.fields import Positive
 from bench.wire.contract import Batch, encode_batch
-from bench.wire.options import Wire
+from bench.wire.options import PushWire
 
 TEXT = 0x81
 """FIN and the opcode of a text frame (RFC 6455 §5.2)."""
@@ -44,7 +44,7 @@ TAKEN_UP = ServerPerMessageDeflateFactory(server_no_context_takeover=True, clien
 """The parameters to which a server that compresses agrees."""
 
 
-class Options(Wire):
+class Options(PushWire):
     """`[transports.<label>]` of a WebSocket subject."""
 
     compression: Literal["none", "permessage-deflate"] = "none"

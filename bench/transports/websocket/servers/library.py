@@ -1,13 +1,7 @@
-"""The WebSocket server: pushes to all clients that are up to date, and lets the others catch up as they
-drain.
+"""The WebSocket server on the `websockets` library; `bench.serving.fanout` decides what is pushed to which
+connection.
 
-    news ──► for each subscription: read the tape once, build one frame, write it to its audience
-                                                     │ write buffer full
-                                                     ▼
-             lagging: a cursor of its own ──drained──► read on from the tape ──at the head──► audience
-
-The connections are those of the `websockets` library, with the limits that a server of this kind must set
-itself:
+The connections are the library's, with the limits that a server of this kind must set itself:
 
 - Data frames are written straight to the transport. The connection is open, no compression context is kept
   and no fragmented message is ever under way, so a frame is the same bytes for all clients with the same
@@ -25,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import http
 import socket
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, cast
 
@@ -39,6 +34,7 @@ from websockets.server import ServerProtocol
 from bench.serving.admission import LEAVE, NOT_HTTP, PREFLIGHT, page_fields
 from bench.serving.chassis import Chassis, Service
 from bench.serving.config import MESSAGE_BYTES
+from bench.serving.fanout import WRITE_BUFFER_BYTES, Fanout
 from bench.serving.sockets import BACKLOG
 from bench.serving.target import parse_query
 from bench.serving.upgrade import read_heads_with
@@ -51,9 +47,6 @@ from bench.transports.websocket.protocol import (
 )
 from bench.wire.contract import REFUSALS, Batch, Cursor, Refusal, Request, Subscription
 from bench.wire.options import answer_headers
-
-WRITE_BUFFER_BYTES = 16 * 1024
-"""A client with more unsent bytes than this in the process counts as congested."""
 
 VERSION, VERSION_SPOKEN = "Sec-WebSocket-Version", "13"
 UPGRADE_TO = {"Upgrade": "websocket", "Connection": "Upgrade, close", VERSION: VERSION_SPOKEN}
@@ -71,7 +64,9 @@ CODE_OF_STATUS = {
 
 
 class Client(ServerConnection):
-    """A connection with its cursor on the tape and the time of its last sign of life."""
+    """A connection that is pushed to (see `fanout.Member`), with the time of its last sign of life."""
+
+    write: Callable[[bytes], None]
 
     def __init__(self, pusher: Pusher, protocol: ServerProtocol, server: Server, **options: Any) -> None:
         super().__init__(protocol, server, **options)
@@ -79,8 +74,6 @@ class Client(ServerConnection):
         self.asked = Request(Subscription(), None)
         """The request that the upgrade made."""
         self.cursor: Cursor | None = None
-        """Everything up to here was written to this client. Set only while it lags; else its audience's
-        cursor applies."""
         self.ended = False
         """True if the client closed its side before its request was answered."""
         self.heard_s = self.pinged_s = self.loop.time()
@@ -89,9 +82,23 @@ class Client(ServerConnection):
         setattr(protocol, "send_eof", self._send_eof)  # noqa: B010
 
     @property
-    def deflates(self) -> bool:
+    def subscription(self) -> Subscription:
+        """Return the part of the feed that the client asked for."""
+        return self.asked.subscription
+
+    @property
+    def variant(self) -> bool:
         """Return True if compression was agreed on in the handshake."""
         return bool(self.protocol.extensions)
+
+    @property
+    def is_open(self) -> bool:
+        """Return True until a close frame was sent or received."""
+        return self.protocol.state is OPEN
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Close the connection with the refusal's code, in the background."""
+        self.pusher.say_goodbye(self, refusal)
 
     def reject(self, status: http.HTTPStatus | int, text: str) -> Response:
         """Return one of the library's own refusals as JSON, like all other refusals."""
@@ -105,6 +112,7 @@ class Client(ServerConnection):
         counts.connections += 1
         counts.connections_open += 1
         super().connection_made(transport)
+        self.write = self.transport.write
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count a connection that is gone."""
@@ -150,33 +158,17 @@ class Client(ServerConnection):
         self.transport.resume_reading()
         self.heard_s = self.loop.time()
         if self.cursor is not None:
-            self.loop.call_soon(self.pusher.catch_up, self)
-
-
-class Audience:
-    """The clients of one subscription that are up to date; those with and without compression are
-    separate.
-
-    Everything up to `cursor` was written to every member.
-    """
-
-    def __init__(self, cursor: Cursor, deflates: bool) -> None:
-        self.cursor = cursor
-        self.deflates = deflates
-        """True if the members use compression."""
-        self.members: set[Client] = set()
+            self.loop.call_soon(self.pusher.fanout.catch_up, self)
 
 
 class Pusher:
-    """The WebSocket service: pushes news to the audiences, and keeps the lagging clients apart."""
+    """The WebSocket service: accepts connections, and gives them to the fan-out."""
 
     def __init__(self, chassis: Chassis, options: Options) -> None:
         self.chassis = chassis
         self.options = options
-        self.audiences: dict[tuple[Subscription, bool], Audience] = {}
-        self.lagging: set[Client] = set()
+        self.fanout: Fanout[Client] = Fanout(chassis, encode, options.flush_ms)
         self._goodbyes: set[asyncio.Task[None]] = set()
-        chassis.on_news(self.push)
 
     async def start(self, sock: socket.socket) -> None:
         """Begin to serve on `sock`."""
@@ -198,21 +190,17 @@ class Pusher:
             write_limit=WRITE_BUFFER_BYTES,
             create_connection=cast(type[ServerConnection], partial(Client, self)),
         )
-        self._sweeper = asyncio.create_task(self._sweep())
+        self._tasks = [asyncio.create_task(self._sweep()), asyncio.create_task(self.fanout.keep_turning())]
 
     async def stop(self) -> None:
         """Close every connection with 1001; abort those whose client does not answer."""
-        self._sweeper.cancel()
+        for task in self._tasks:
+            task.cancel()
         self._server.close(close_connections=False)
-        for client in self.clients():
-            self.dismiss(client, Refusal("stopping", "the server stops"))
+        for client in self.fanout.members():
+            self.fanout.dismiss(client, Refusal("stopping", "the server stops"))
         if self._goodbyes:
             await asyncio.wait(self._goodbyes)
-
-    def clients(self) -> list[Client]:
-        """Return all clients that are being served."""
-        members = [client for audience in self.audiences.values() for client in audience.members]
-        return [*members, *self.lagging]
 
     def admit(self, connection: ServerConnection, upgrade: Upgrade) -> Response | None:
         """Check the request before the upgrade. Return a page or a refusal, or None to continue with the
@@ -266,11 +254,8 @@ class Pusher:
         client = cast(Client, connection)
         try:
             batch = self.chassis.read(client.asked)
-            client.transport.write(hello_frame(batch, client.deflates))
-            self.chassis.counts.hand_over(batch)
-            client.cursor = batch.cursor
-            self.lagging.add(client)
-            self.catch_up(client)
+            client.write(hello_frame(batch, client.variant))
+            self.fanout.begin(client, batch)
             if client.head.buffer and not client.head.eof:
                 client.data_received(b"")   # bytes that came before the upgrade was answered
             if client.ended:
@@ -278,98 +263,15 @@ class Pusher:
             await client.recv()
             raise Refusal("bad-request", "this server takes no messages")
         except Refusal as refusal:
-            self.dismiss(client, refusal)
+            self.fanout.dismiss(client, refusal)
             await client.wait_closed()
         except ConnectionClosed:
             return
         finally:
-            self._forget(client)
+            self.fanout.forget(client)
 
-    def push(self) -> None:
-        """Push new ticks to all audiences; also called when a new epoch has begun."""
-        tape = self.chassis.tape
-        for (subscription, deflates), audience in list(self.audiences.items()):
-            cursor = audience.cursor
-            if cursor.epoch == tape.epoch and not tape.has_news(subscription, cursor.seq):
-                audience.cursor = Cursor(cursor.epoch, tape.head)
-                continue
-            try:
-                self._push_to(subscription, audience)
-            except Refusal as refusal:
-                for client in list(audience.members):
-                    self.dismiss(client, refusal)
-            if not audience.members:
-                self.audiences.pop((subscription, deflates), None)
-
-    def _push_to(self, subscription: Subscription, audience: Audience) -> None:
-        """Push everything up to the head to a whole audience."""
-        tape, limit = self.chassis.tape, self.chassis.config.server.batch_max
-        more = True
-        while more and audience.members:
-            batch = tape.read(subscription, audience.cursor, limit)
-            self._broadcast(batch, audience)
-            audience.cursor = batch.cursor
-            more = batch.more
-
-    def _broadcast(self, batch: Batch, audience: Audience) -> None:
-        """Write one frame to every member; members that can't take it become lagging, with the present
-        cursor."""
-        if not batch.ticks:
-            return
-        frame = push_frame(batch, audience.deflates)
-        written = 0
-        behind = []
-        for client in audience.members:
-            if client.paused:
-                behind.append(client)
-            elif client.state is OPEN:
-                client.transport.write(frame)
-                written += 1
-        for client in behind:
-            client.cursor = audience.cursor
-            self.lagging.add(client)
-            audience.members.remove(client)
-        self.chassis.counts.hand_over(batch, written)
-
-    def catch_up(self, client: Client) -> None:
-        """Write to a lagging client as much as it can take; once it is at the head, it joins its audience."""
-        if client not in self.lagging:
-            return
-        try:
-            while client.state is OPEN and not client.paused:
-                batch = self.chassis.read(Request(client.asked.subscription, client.cursor))
-                client.cursor = batch.cursor
-                if not batch.ticks:
-                    self._join(client, batch.cursor)
-                    return
-                client.transport.write(push_frame(batch, client.deflates))
-                self.chassis.counts.hand_over(batch)
-        except Refusal as refusal:
-            self.dismiss(client, refusal)
-
-    def _join(self, client: Client, head: Cursor) -> None:
-        key = (client.asked.subscription, client.deflates)
-        audience = self.audiences.setdefault(key, Audience(head, client.deflates))
-        assert audience.cursor == head, "an audience is at the head between two pieces of news"
-        audience.members.add(client)
-        self.lagging.discard(client)
-        client.cursor = None
-
-    def _forget(self, client: Client) -> None:
-        """Remove a client that is no longer served."""
-        self.lagging.discard(client)
-        key = (client.asked.subscription, client.deflates)
-        audience = self.audiences.get(key)
-        if audience is not None:
-            audience.members.discard(client)
-            if not audience.members:
-                del self.audiences[key]
-
-    def dismiss(self, client: Client, refusal: Refusal) -> None:
-        """Stop serving the client, and close its connection with the refusal's code."""
-        self._forget(client)
-        if client.state is OPEN:
-            self.chassis.counts.refuse(refusal)
+    def say_goodbye(self, client: Client, refusal: Refusal) -> None:
+        """Close a connection with the refusal's code, without waiting for it."""
         goodbye = asyncio.get_running_loop().create_task(self._close(client, refusal))
         self._goodbyes.add(goodbye)
         goodbye.add_done_callback(self._goodbyes.discard)
@@ -387,28 +289,21 @@ class Pusher:
         while True:
             await asyncio.sleep(min(1.0, interval_s / 4))
             now_s = asyncio.get_running_loop().time()
-            for client in self.clients():
+            for client in self.fanout.members():
                 what = keep_alive(now_s, client.heard_s, client.pinged_s, interval_s)
                 if what == "drop":
                     self.chassis.counts.timeouts += 1
                     client.transport.abort()
-                elif what == "ping" and not client.paused and client.state is OPEN:
+                elif what == "ping" and not client.paused and client.is_open:
                     client.pinged_s = now_s
                     client.protocol.send_ping(b"")
                     client.send_data()
-            for client in list(self.lagging):
-                self._check(client)
+            self.fanout.refuse_slow()
 
-    def _check(self, client: Client) -> None:
-        """Refuse a lagging client that can't continue: too slow, another epoch, or its ticks have left the
-        tape."""
-        policy = self.chassis.config.server.slow_client
-        if policy.policy != "disconnect":
-            return
-        try:
-            self.chassis.read(Request(client.asked.subscription, client.cursor))
-        except Refusal as refusal:
-            self.dismiss(client, refusal)
+
+def encode(batch: Batch, deflates: Hashable) -> bytes:
+    """Return the frame of a batch after the first."""
+    return push_frame(batch, bool(deflates))
 
 
 def json_response(status: int, body: bytes) -> Response:
