@@ -2,7 +2,9 @@
 
     encode_request(…) ──────────► bytes to send
     AnswerReader.feed(bytes) ───► None (more is needed) or one answer: its head and its body
+    StreamReader.feed(bytes) ───► the next bytes of the body of an answer that may never end
     expand(body, coding) ───────► the content of a compressed body
+    Expander.feed(bytes) ───────► the next bytes of the content of a compressed body
 
 The accepted answers (RFC 9112) are: a status line, headers, and a body whose end is given by
 `Content-Length`, by `Transfer-Encoding: chunked`, or by a status that has no body (1xx, 204, 304). Interim
@@ -10,7 +12,7 @@ answers (1xx) are skipped, except 101: after it the connection uses another prot
 first bytes of that. Anything else is a `BadAnswer`. This includes a body that only ends with the connection
 (a cut one could not be distinguished from a whole one), two lengths, and unexpected bytes.
 
-Every byte is counted once. After an answer, a `BadAnswer` or `abandon()`
+Every byte is counted once. After an answer, a `BadAnswer` or `abandon()` of an `AnswerReader`
 
     header_bytes + body_bytes + len(rest) = bytes fed since the reader was made
 
@@ -76,9 +78,7 @@ def expand(body: bytes, coding: bytes) -> bytes:
 
     Raises `BadAnswer` for another coding, a damaged body, or more than `EXPANDED_MAX` bytes.
     """
-    if coding.lower() not in (b"gzip", b"deflate"):
-        raise BadAnswer(f"a body in the coding {coding[:80]!r}")
-    reader = zlib.decompressobj(zlib.MAX_WBITS | 32)   # either coding, detected from the first bytes
+    reader = _decompressor(coding)
     try:
         expanded = reader.decompress(body, EXPANDED_MAX)
     except zlib.error as error:
@@ -86,6 +86,32 @@ def expand(body: bytes, coding: bytes) -> bytes:
     if not reader.eof or reader.unused_data:
         raise BadAnswer(f"a compressed body that is cut, too long, or expands to over {EXPANDED_MAX} bytes")
     return expanded
+
+
+class Expander:
+    """Decompresses a body as it comes. A body that is cut is no mistake: a stream may end at any time."""
+
+    def __init__(self, coding: bytes) -> None:
+        """Raises `BadAnswer` for a coding other than `gzip` and `deflate`."""
+        self._reader = _decompressor(coding)
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the content that `data` completes. Raises `BadAnswer` for a damaged body, or for more than
+        `EXPANDED_MAX` bytes at once."""
+        try:
+            expanded = self._reader.decompress(data, EXPANDED_MAX)
+        except zlib.error as error:
+            raise BadAnswer(f"a damaged compressed body: {error}") from error
+        if self._reader.unconsumed_tail or self._reader.unused_data:
+            raise BadAnswer(f"a compressed body that is too long, or expands to over {EXPANDED_MAX} bytes")
+        return expanded
+
+
+def _decompressor(coding: bytes) -> zlib._Decompress:
+    """Return a decompressor for `gzip` or `deflate`, whichever the first bytes show."""
+    if coding.lower() not in (b"gzip", b"deflate"):
+        raise BadAnswer(f"a body in the coding {coding[:80]!r}")
+    return zlib.decompressobj(zlib.MAX_WBITS | 32)
 
 
 @lru_cache(1024)
@@ -135,44 +161,91 @@ def _body_length(status: int, headers: Mapping[bytes, bytes]) -> int | None:
     return int(length)
 
 
-class _Chunks:
-    """The chunks of one body (RFC 9112, section 7.1), read from a buffer as it grows."""
+def _final_head(data: bytes | bytearray, searched: int) -> tuple[Head | None, int]:
+    """Return the first head at the start of `data` that is not interim, and the position after it.
 
-    def __init__(self, at: int) -> None:
-        self.at = at
-        """The position up to which the buffer has been parsed."""
-        self._parts: list[bytes] = []
+    The head is None where it is not complete; the position is then where it begins. `searched` bytes are known
+    to hold no complete head.
+    """
+    at = 0
+    while (end := data.find(b"\r\n\r\n", max(at, searched - 3))) >= 0:
+        head = _parse_head(bytes(data[at:end]))
+        at, searched = end + 4, 0
+        if head.status >= 200 or head.status == 101:
+            return head, at
+    if len(data) - at > HEAD_MAX:
+        raise BadAnswer(f"a head of over {HEAD_MAX} bytes")
+    return None, at
+
+
+class ChunkReader:
+    """Reads the chunks of one body (RFC 9112, section 7.1), in any splitting of its bytes."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        """True once the last chunk and the trailers were read."""
+        self._left = 0
+        """Bytes of the present chunk that are still to come."""
+        self._line: bytes | None = b""
+        """The beginning of a size line or trailer; None inside a chunk."""
+        self._closes = False
+        """True if the next line is the end of a chunk."""
         self._trailers = False
 
-    def read(self, data: bytes | bytearray) -> bytes | None:
-        """Return the whole body once its last chunk and trailers are in `data`, else None."""
-        while True:
-            line_end = data.find(b"\r\n", self.at)
+    @property
+    def between(self) -> bool:
+        """Return True if the next byte begins a chunk."""
+        return self._line == b"" and not (self._closes or self._trailers)
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the content that `data` holds. Raises `BadAnswer`, also for bytes after the end."""
+        parts, at, size = [], 0, len(data)
+        while at < size and not self.ended:
+            if self._line is None:
+                part = data[at : at + self._left]
+                parts.append(part)
+                at += len(part)
+                self._left -= len(part)
+                if not self._left:
+                    self._line, self._closes = b"", True
+                continue
+            line_end = data.find(b"\n", at)
             if line_end < 0:
-                if len(data) - self.at > CHUNK_LINE_MAX:
-                    raise BadAnswer("a chunk's size or a trailer without an end")
-                return None
-            line = bytes(data[self.at : line_end])
-            if self._trailers:
-                self.at = line_end + 2
-                if not line:
-                    return b"".join(self._parts)
-                continue
-            size_line = CHUNK_LINE.fullmatch(line)
-            if size_line is None:
-                raise BadAnswer(f"not a chunk's size: {line[:80]!r}")
-            size = int(size_line[1], 16)
-            if size == 0:
-                self._trailers = True
-                self.at = line_end + 2
-                continue
-            begin, end = line_end + 2, line_end + 2 + size
-            if len(data) < end + 2:
-                return None
-            if data[end : end + 2] != b"\r\n":
+                self._line += data[at:]
+                self._check(self._line)
+                break
+            self._end_line(self._line + data[at : line_end + 1])
+            at = line_end + 1
+        if at < size and self.ended:
+            raise BadAnswer(f"{size - at} bytes that nobody asked for")
+        return b"".join(parts)
+
+    def _check(self, line: bytes) -> None:
+        """Raise `BadAnswer` if the beginning of a line can't become a whole one."""
+        if self._closes and line != b"\r":
+            raise BadAnswer("a chunk that is longer than its size")
+        if len(line) > CHUNK_LINE_MAX:
+            raise BadAnswer("a chunk's size or a trailer without an end")
+
+    def _end_line(self, line: bytes) -> None:
+        """Process a whole line, with its end."""
+        self._line = b""
+        text = line.removesuffix(b"\r\n")
+        if self._closes:
+            if line != b"\r\n":
                 raise BadAnswer("a chunk that is longer than its size")
-            self._parts.append(bytes(data[begin:end]))
-            self.at = end + 2
+            self._closes = False
+        elif text == line or len(line) > CHUNK_LINE_MAX:
+            raise BadAnswer(f"not a chunk's size or a trailer: {line[:80]!r}")
+        elif self._trailers:
+            self.ended = not text
+        else:
+            size_line = CHUNK_LINE.fullmatch(text)
+            if size_line is None:
+                raise BadAnswer(f"not a chunk's size: {text[:80]!r}")
+            self._left = int(size_line[1], 16)
+            self._trailers = self._left == 0
+            self._line = b"" if self._trailers else None
 
 
 class AnswerReader:
@@ -187,7 +260,8 @@ class AnswerReader:
         """All bytes so far, including those of an incomplete answer."""
         self._pending = bytearray()
         self._head: Head | None = None
-        self._chunks: _Chunks | None = None
+        self._chunks: ChunkReader | None = None
+        self._parts: list[bytes] = []
         self._searched = 0
 
     def feed(self, data: bytes) -> Answer | None:
@@ -227,24 +301,18 @@ class AnswerReader:
         self._pending = bytearray()
         self._head = None
         self._chunks = None
+        self._parts = []
         self._searched = 0
 
     def _read(self, data: bytes | bytearray) -> tuple[Answer | None, int]:
         """Return the answer at the start of `data`, if it is complete, and the number of bytes consumed."""
         at = 0
-        while self._head is None:
-            end = data.find(b"\r\n\r\n", max(at, self._searched - 3))
-            if end < 0:
-                if len(data) - at > HEAD_MAX:
-                    raise BadAnswer(f"a head of over {HEAD_MAX} bytes")
-                self._searched = len(data) - at
+        if self._head is None:
+            self._head, at = _final_head(data, self._searched)
+            self.header_bytes += at
+            self._searched = len(data) - at
+            if self._head is None:
                 return None, at
-            head = _parse_head(bytes(data[at:end]))
-            self.header_bytes += end + 4 - at
-            at = end + 4
-            self._searched = 0
-            if head.status >= 200 or head.status == 101:
-                self._head = head
         return self._read_body(self._head, data, at)
 
     def _read_body(self, head: Head, data: bytes | bytearray, at: int) -> tuple[Answer | None, int]:
@@ -253,20 +321,60 @@ class AnswerReader:
         if head.status == 101:
             self.rest = bytes(data[at:])
             return (head, b""), len(data)
-        if head.length is not None:
-            end = at + head.length
-            if len(data) < end:
-                return None, at
-            body = bytes(data[at:end])
-        else:
+        if head.length is None:
             if self._chunks is None:
-                self._chunks = _Chunks(0)
-            # Positions count from the body's first byte, which begins the buffer once the head is removed.
-            joined = self._chunks.read(data[at:] if at else data)
-            if joined is None:
-                return None, at
-            body = joined
-            end = at + self._chunks.at
+                self._chunks = ChunkReader()
+            self._parts.append(self._chunks.feed(bytes(data[at:])))
+            return ((head, b"".join(self._parts)) if self._chunks.ended else None), len(data)
+        end = at + head.length
+        if len(data) < end:
+            return None, at
         if len(data) > end:
             raise BadAnswer(f"{len(data) - end} bytes that nobody asked for")
-        return (head, body), end
+        return (head, bytes(data[at:end])), end
+
+
+class StreamReader:
+    """Reads one answer and hands its body on as it comes, in any splitting of the bytes."""
+
+    def __init__(self) -> None:
+        self.header_bytes = 0
+        """Bytes of the heads read, interim ones included."""
+        self.head: Head | None = None
+        """The answer's head once it is complete."""
+        self.ended = False
+        """True once the whole body was handed on."""
+        self._chunks = ChunkReader()
+        self._left = 0
+        self._pending = bytearray()
+        self._searched = 0
+
+    @property
+    def between(self) -> bool:
+        """Return True if the next byte begins a chunk of the body."""
+        return self.head is not None and self.head.length is None and self._chunks.between
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the bytes of the body that `data` holds. Raises `BadAnswer`, also for bytes after the end."""
+        if self.head is None:
+            self._pending += data
+            self.head, at = _final_head(self._pending, self._searched)
+            self.header_bytes += at
+            data = bytes(self._pending[at:])
+            if self.head is None:
+                self._pending = bytearray(data)
+                self._searched = len(data)
+                return b""
+            if self.head.status == 101:
+                raise BadAnswer("101 to nothing that was asked")
+            self._pending.clear()
+            self._left = self.head.length or 0
+        if self.head.length is None:
+            content = self._chunks.feed(data)
+            self.ended = self._chunks.ended
+            return content
+        if len(data) > self._left:
+            raise BadAnswer(f"{len(data) - self._left} bytes that nobody asked for")
+        self._left -= len(data)
+        self.ended = not self._left
+        return data

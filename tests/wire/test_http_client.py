@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.serving.answers import compressed
-from bench.wire.http_client import EXPANDED_MAX, Answer, AnswerReader, BadAnswer, encode_request, expand
+from bench.wire.http_client import (
+    EXPANDED_MAX,
+    Answer,
+    AnswerReader,
+    BadAnswer,
+    Expander,
+    StreamReader,
+    encode_request,
+    expand,
+)
 
 INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
 
@@ -91,6 +100,27 @@ def test_byte_by_byte(sent: Sent) -> None:
     assert answer[1] == sent.body
 
 
+@given(sent_answers, st.lists(st.integers(0, 1000), max_size=8), st.booleans())
+def test_a_stream_hands_on_its_body_as_it_comes(sent: Sent, places: list[int], byte_by_byte: bool) -> None:
+    stream = StreamReader()
+    pieces = [bytes([byte]) for byte in sent.raw] if byte_by_byte else cut(sent.raw, places)
+    content = [stream.feed(piece) for piece in pieces]
+    assert b"".join(content) == sent.body
+    assert stream.head is not None
+    assert (stream.head.status, stream.header_bytes, stream.ended) == (sent.status, sent.header_bytes, True)
+    with pytest.raises(BadAnswer, match="1 bytes that nobody asked for"):
+        stream.feed(b"x")
+
+
+def test_a_stream_waits_for_nothing_that_is_there() -> None:
+    stream = StreamReader()
+    assert stream.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc") == b"abc"
+    assert (stream.between, stream.feed(b"def"), stream.ended) == (False, b"def", False)
+    assert (stream.feed(b"ghi"), stream.between) == (b"ghi", False)
+    assert (stream.feed(b"\r\n"), stream.between) == (b"", True)
+    assert (stream.feed(b"0\r\n\r\n"), stream.ended, stream.between) == (b"", True, False)
+
+
 @pytest.mark.parametrize("raw", [
     b"SSH-2.0-OpenSSH\r\n\r\n",
     b"HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n",
@@ -106,6 +136,8 @@ def test_byte_by_byte(sent: Sent) -> None:
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\nab\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\r\n0\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1" * 2000,
     b"x" * 70_000,
 ])
@@ -123,6 +155,9 @@ def test_what_is_no_answer_is_refused_and_counted(raw: bytes, places: list[int])
     with pytest.raises(BadAnswer):
         feed_all()
     assert reader.header_bytes + reader.body_bytes == taken
+    stream = StreamReader()
+    with pytest.raises(BadAnswer):
+        [stream.feed(piece) for piece in cut(raw, places)]
 
 
 def test_bytes_that_nobody_asked_for_in_the_same_read() -> None:
@@ -131,12 +166,15 @@ def test_bytes_that_nobody_asked_for_in_the_same_read() -> None:
 
 
 def test_after_101_the_rest_belongs_to_the_other_protocol() -> None:
+    raw = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x02hi"
     reader = AnswerReader()
-    answer = reader.feed(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x02hi")
+    answer = reader.feed(raw)
     assert answer is not None
     assert answer[0].status == 101
     assert reader.rest == b"\x81\x02hi"
     assert reader.body_bytes == 0
+    with pytest.raises(BadAnswer):   # a stream asks for no other protocol
+        StreamReader().feed(raw)
 
 
 @pytest.mark.parametrize(("head", "closes"), [
@@ -186,3 +224,27 @@ def test_what_the_server_compressed_is_expanded(body: bytes, coding: Literal["gz
 def test_a_body_that_is_not_wholly_what_its_coding_says_is_refused(body: bytes, coding: bytes) -> None:
     with pytest.raises(BadAnswer):
         expand(body, coding)
+
+
+@given(st.lists(st.binary(max_size=50), min_size=1, max_size=5), st.lists(st.integers(0, 1000), max_size=8),
+       st.sampled_from([zlib.MAX_WBITS, zlib.MAX_WBITS | 16]))
+def test_a_compressed_stream_is_expanded_as_it_comes(
+    parts: list[bytes], places: list[int], window: int
+) -> None:
+    press = zlib.compressobj(wbits=window)
+    flushed = [press.compress(part) + press.flush(zlib.Z_SYNC_FLUSH) for part in parts]
+    expander = Expander(b"deflate")
+    assert b"".join(map(expander.feed, flushed)) == b"".join(parts)   # though the body has not ended
+    again = Expander(b"gzip")
+    assert b"".join(map(again.feed, cut(b"".join(flushed), places))) == b"".join(parts)
+
+
+@pytest.mark.parametrize("body", [
+    zlib.compress(b"x" * 100) + b"more", zlib.compress(b"x" * (EXPANDED_MAX + 1)), b"not compressed",
+])
+def test_a_stream_that_is_not_what_its_coding_says_is_refused(body: bytes) -> None:
+    expander = Expander(b"gzip")
+    with pytest.raises(BadAnswer):
+        expander.feed(body)
+    with pytest.raises(BadAnswer, match="br"):
+        Expander(b"br")
