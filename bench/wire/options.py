@@ -5,8 +5,8 @@
     answer       status line · [required by the protocol] · [added by the server, or an own list]
 
 The size of the headers decides the cost of a poll, so a comparison has to state it. `bare` is the minimum
-that works. `browser` is what Chrome sends with a same-origin `fetch()` or a `new WebSocket()`, except for
-the codings that our client can't read (br, zstd). `heavy` adds two kilobytes of cookies, like pages with a
+that works. `browser` is what Chrome sends with a same-origin `fetch()`, `new EventSource()` or `new WebSocket()`,
+except for the codings that our client can't read (br, zstd). `heavy` adds two kilobytes of cookies, like pages with a
 login, analytics and a consent banner. An own list in the scenario replaces these. The lines that the
 protocol needs are added to it, and if both name the same header, the protocol's line is used.
 
@@ -54,6 +54,7 @@ _FETCH = (
     _CODINGS,
     _LANGUAGE,
 )
+_STREAM = (*(line for line in _FETCH if not line.startswith("Accept:")), "Cache-Control: no-cache")
 _UPGRADE = (
     "Pragma: no-cache",
     "Cache-Control: no-cache",
@@ -163,6 +164,17 @@ def fetch_head(wire: HttpWire, host: str) -> bytes:
     if wire.compression != "none" and (wire.headers == "bare" or wire.request_headers is not None):
         own.append(f"Accept-Encoding: {wire.compression}")
     return _head(wire, host, own, ("Accept: application/json",), _FETCH)
+
+
+def stream_head(wire: Wire, host: str, accept: str, coding: str) -> bytes:
+    """Return the header lines of a request for a stream of the type `accept`, without its blank line.
+
+    `coding` is the compression that is asked for, or `none`.
+    """
+    own = [f"Accept: {accept}"]
+    if coding != "none" and (wire.headers == "bare" or wire.request_headers is not None):
+        own.append(f"Accept-Encoding: {coding}")
+    return _head(wire, host, own, (), _STREAM)
 
 
 def upgrade_head(wire: Wire, host: str, offer: str | None) -> bytes:

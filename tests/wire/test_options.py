@@ -14,6 +14,7 @@ from bench.wire.options import (
     fetch_head,
     hosts,
     origins,
+    stream_head,
     upgrade_head,
 )
 
@@ -28,6 +29,8 @@ def test_bare_is_the_least_that_works() -> None:
     assert fetch_head(HttpWire(), "h:1") == b"Host: h:1\r\nAccept: application/json\r\n"
     upgrade = names(upgrade_head(Wire(), "h:1", None))
     assert upgrade == ["host", "upgrade", "connection", "sec-websocket-version"]
+    assert stream_head(Wire(), "h:1", "text/x", "none") == b"Host: h:1\r\nAccept: text/x\r\n"
+    assert names(stream_head(Wire(), "h:1", "text/x", "gzip")) == ["host", "accept", "accept-encoding"]
 
 
 def test_headers_grow_from_bare_to_heavy_by_two_kilobytes_of_cookies() -> None:
@@ -47,7 +50,11 @@ def test_headers_grow_from_bare_to_heavy_by_two_kilobytes_of_cookies() -> None:
              connection="new"),
 ])
 def test_no_header_stands_there_twice(wire: HttpWire) -> None:
-    for head in (fetch_head(wire, "h:1"), upgrade_head(wire, "h:1", "permessage-deflate")):
+    heads = (
+        fetch_head(wire, "h:1"), upgrade_head(wire, "h:1", "permessage-deflate"),
+        stream_head(wire, "h:1", "text/x", "gzip"),
+    )
+    for head in heads:
         assert len(set(names(head))) == len(names(head))
 
 
@@ -74,7 +81,8 @@ def test_the_protocol_has_the_last_word() -> None:
 
 
 @pytest.mark.parametrize("line", [
-    "no colon", "Content-Length: 21", "Sec-WebSocket-Key: x", "X: a\r\nY: b", "X:no space", "X: é",
+    "no colon", "Content-Length: 21", "Sec-WebSocket-Key: x", "Last-Event-ID: a:1",
+    "X: a\r\nY: b", "X:no space", "X: é",
 ])
 def test_a_line_that_is_none_or_not_the_users_to_set_is_refused(line: str) -> None:
     with pytest.raises(ScenarioError, match="request_headers"):
