@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from types import ModuleType
 
 import numpy as np
 
@@ -179,8 +178,7 @@ def schedule(case: Case) -> Schedule:
 
 def cycle(case: Case) -> Cycle:
     """Return the cycle that the subject's clients repeat."""
-    found: Cycle = _model(case.planned.transport).cycle(case.options)
-    return found
+    return transports.model_of(case.planned.transport).cycle(case.options)
 
 
 def payload_bytes(case: Case) -> Ints:
@@ -201,7 +199,7 @@ def sizes(case: Case) -> Sizes:
     )
     wanted = plan.subscription(case.scenario.load, drawn.symbols, 0, case.planned.seed)
     asked = Subscription(None if wanted is None else frozenset(wanted), case.scenario.load.mode)
-    return _model(case.planned.transport).wire(   # type: ignore[no-any-return]
+    return transports.model_of(case.planned.transport).wire(
         case.options, Conversation(lines, asked, cursor=Cursor("0000", max(middle, 1))))
 
 
@@ -234,10 +232,6 @@ def client_counters(said: Sizes, shard: Shard, counted: Mapping[str, Ints | Floa
         "errors": np.asarray(counted["refused"], dtype=np.float64),
         **on_the_wire,
     }
-
-
-def _model(transport: str) -> ModuleType:
-    return transports.part(transport, "model")
 
 
 @lru_cache(maxsize=2)

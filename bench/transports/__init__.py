@@ -5,6 +5,7 @@
                   no socket, no sleep, no clock (`now_ns` is an argument)
     client.py     `Client`: a state machine that a driver feeds with bytes and instants
     model.py      the closed forms of the transport: latency, age, share of ticks skipped, cost
+                  (`model.Model` has the functions)
     servers/      one file for each implementation of the server, with `install(chassis, options)`: a thin
                   asyncio shell over `protocol`. A scenario names the implementation, `server = "library"`
 
@@ -40,6 +41,8 @@ Modules, in reading order:
     tls            TLS as a state machine around a state machine
     cycle          the repeated steps of a client, as plain numbers
     queueing       formulas for the time spent waiting for a server
+    model          the functions that every transport's `model` offers
+    pushing        closed forms that all pushing transports share
     poll_sizes     sizes on the wire of polls and their answers
     tls_sizes      sizes on the wire of TLS
 """
@@ -56,7 +59,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from types import ModuleType
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from bench.errors import ScenarioError
 from bench.scenario.fields import Table
@@ -64,6 +67,10 @@ from bench.scenario.model import DEFAULT_SERVER, Subject
 from bench.scenario.parsing import validated
 from bench.transports.description import Description
 from bench.wire.contract import Subscription
+
+if TYPE_CHECKING:   # a server needs no model, and a report no chassis
+    from bench.serving.chassis import Chassis, Service
+    from bench.transports.model import Model
 
 Part = Literal["protocol", "client", "model"]
 
@@ -245,6 +252,13 @@ class ClientMachine(Protocol):
         """Leave gracefully; the machine asks for CLOSE when it is done."""
 
 
+class ServerPart(Protocol):
+    """One implementation of a transport's server, a module in `servers/`."""
+
+    def install(self, chassis: Chassis, options: Any) -> Service:
+        """Return the service that answers the transport's clients; `options` are its `protocol.Options`."""
+
+
 @cache
 def _packages() -> Mapping[str, str]:
     """Return the package of each transport by its name: the folders beside this file, then what is installed.
@@ -277,6 +291,11 @@ def part(name: str, file: Part) -> ModuleType:
     return importlib.import_module(f"{_packages()[name]}.{file}")
 
 
+def model_of(name: str) -> Model:
+    """Import and return the closed forms of a transport."""
+    return cast("Model", part(name, "model"))
+
+
 def servers(name: str) -> tuple[str, ...]:
     """Return the names of a transport's server implementations, the default one first."""
     package = importlib.import_module(f"{_packages()[name]}.servers")
@@ -284,9 +303,9 @@ def servers(name: str) -> tuple[str, ...]:
     return (DEFAULT_SERVER, *sorted(found - {DEFAULT_SERVER}))
 
 
-def server(name: str, implementation: str = DEFAULT_SERVER) -> ModuleType:
+def server(name: str, implementation: str = DEFAULT_SERVER) -> ServerPart:
     """Import and return one implementation of a transport's server."""
-    return importlib.import_module(f"{_packages()[name]}.servers.{implementation}")
+    return cast(ServerPart, importlib.import_module(f"{_packages()[name]}.servers.{implementation}"))
 
 
 def options(label: str, subject: Subject, where: str) -> Table:

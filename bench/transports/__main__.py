@@ -19,7 +19,7 @@ from bench.errors import ScenarioError, UserError
 from bench.lifeline import Lifeline
 from bench.serving import config as configuration
 from bench.serving.certificate import throw_away
-from bench.serving.chassis import Chassis, Service
+from bench.serving.chassis import Chassis
 from bench.serving.config import ServerConfig
 from bench.wire.options import Wire
 
@@ -36,7 +36,7 @@ async def serve(config: ServerConfig, where: str, lifeline: Lifeline | None) -> 
     options = transports.options_of(config.transport, config.options, where, "options")
     secure = isinstance(options, Wire) and options.tls
     chassis = Chassis(config, throw_away(config.host) if secure else None)
-    service: Service = transports.server(config.transport, config.implementation).install(chassis, options)
+    service = transports.server(config.transport, config.implementation).install(chassis, options)
     await chassis.run(service, lifeline)
 
 

@@ -4,7 +4,7 @@
 
     short polling   gap: up to the schedule's next instant      never parks
     long polling    gap: none                                   parks, at most for the hold time
-    push            asks once; each tick is a serve
+    push            asks once; each tick is a serve, or each turn of a timer that finds ticks (`flush_s`)
 
 A transport's `model.cycle(options)` returns its cycle. The simulator's engine uses nothing else of a
 transport, and names none.
@@ -22,7 +22,10 @@ class Cycle:
     """One transport with its options, as the simulator sees it."""
 
     pushes: bool = False
-    """True if the server sends each tick unasked; then only `handshakes` below applies."""
+    """True if the server sends each tick unasked; then only `flush_s` and `handshakes` below apply."""
+    flush_s: float = 0.0
+    """Time between two turns of a free-running timer at which the server sends what has come since the turn
+    before, in seconds; 0 if it sends each tick at once."""
     parks: bool = False
     """True if the server keeps a request for which there is nothing new until there is."""
     interval_s: float = 0.0
@@ -40,6 +43,7 @@ class Cycle:
 
     def __post_init__(self) -> None:
         assert not (self.pushes and (self.parks or self.interval_s)), "a push has no requests to pace or park"
+        assert self.pushes or not self.flush_s, "only a push is flushed"
         assert (self.interval_s > 0) == (self.pace != ""), "an interval has a pace, and a pace an interval"
         assert self.pushes or self.parks or self.interval_s, "nothing would keep a client from asking"
         assert not (self.parks and self.interval_s), "a request that may be parked is not paced"

@@ -28,7 +28,7 @@ def forecast(transport: str, costs: Costs, net: NetworkDelays, clients: float, d
              **options: object) -> Forecast:
     """The closed forms."""
     own = options_of(transport, **options)
-    sizes = transports.part(transport, "model").wire(own, Conversation((LINE,)))
+    sizes = transports.model_of(transport).wire(own, Conversation((LINE,)))
     return analytic(transport, own, costs, net, demand, sizes, clients, target)
 
 

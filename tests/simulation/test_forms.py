@@ -27,7 +27,7 @@ SLOW = settings(max_examples=12, deadline=None, suppress_health_check=list(Healt
 
 
 def sizes_of(transport: str, options: Any) -> Sizes:
-    sizes: Sizes = transports.part(transport, "model").wire(options, Conversation((LINE,)))
+    sizes: Sizes = transports.model_of(transport).wire(options, Conversation((LINE,)))
     return sizes
 
 

@@ -73,7 +73,7 @@ def shard_of(
         np.full(len(due_s), payload_bytes))
     return Shard(
         seed=seed, clients=np.arange(clients), ticks=ticks,
-        cycle=transports.part(transport, "model").cycle(options), costs=costs, net=net,
+        cycle=transports.model_of(transport).cycle(options), costs=costs, net=net,
         t0_s=WARMUP_S, t1_s=WARMUP_S + measure_s, late_after_s=LATE_AFTER_S, mode=mode, subscribed=subscribed,
         load_client=load_client)
 

@@ -3,17 +3,11 @@
 import math
 
 from bench import transports
-from bench.transports.cycle import Cycle
 
 
 def cycle_of(name, **table):
     options = transports.options_of(name, table, "a test", "transports")
-    return transports.part(name, "model").cycle(options)
-
-
-def test_every_transport_has_a_cycle():
-    for name in transports.names():
-        assert isinstance(cycle_of(name), Cycle)
+    return transports.model_of(name).cycle(options)
 
 
 def test_a_poll_is_paced_and_never_parked():
@@ -33,7 +27,8 @@ def test_a_long_poll_is_parked_for_its_hold_time_and_not_paced():
 
 
 def test_a_push_asks_for_nothing():
-    cycle = cycle_of("websocket")
+    cycle = cycle_of("websocket", flush_ms=250.0)
+    assert cycle.flush_s == 0.25
     assert cycle.pushes
     assert not cycle.parks
     assert cycle.hold_s == math.inf

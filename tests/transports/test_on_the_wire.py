@@ -89,7 +89,7 @@ def test_the_bytes_are_those_that_the_kernel_counts(
     did = {name: after[name] - before[name] for name in after}
     said = Conversation(
         tuple(feed.lines), host=f"{server.host}:{server.port}", cursor=Cursor("e1", TICKS // 2))
-    sizes = transports.part(transport, "model").wire(options, said)
+    sizes = transports.model_of(transport).wire(options, said)
     counts: dict[str, Any] = {name: [did[name]] for name in (
         "connections", "requests", "responses", "answers_empty", "updates", "polls_late",
         "request_duration_ns")}

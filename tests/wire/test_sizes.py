@@ -27,7 +27,7 @@ KNOBS: list[tuple[str, dict[str, Any]]] = [
 
 def sizes_of(name: str, own: dict[str, Any]) -> Sizes:
     options = transports.options_of(name, own, "scenario.toml", "transports.it")
-    sizes: Sizes = transports.part(name, "model").wire(options, SAID)
+    sizes: Sizes = transports.model_of(name).wire(options, SAID)
     return sizes
 
 

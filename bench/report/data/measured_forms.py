@@ -1,17 +1,17 @@
 """The closed forms of the transports, beside what was measured.
 
-    push transport measured ─► δ (its mean latency at the same client count)
+    push transport measured ─► δ (its mean latency at the same client count, without the wait for a flush)
     scenario ─► λ: updates per second that a client subscribes to   └─► model of each other transport
 
-A transport pushes if its cycle says so. The mean latency of the first one that pushes is taken as δ, the way
-from the server to a client, which includes the wait for other clients. With δ known, the model of a polling
-transport has no parameter that was fitted to that transport. A push has no closed form here, since its latency
-is its own δ: another's says nothing about it. Without a push transport in the run there is no δ, and no closed
-form is drawn.
+The mean latency of the push that flushes most often (the first of them) is taken as δ, the way from the server
+to a client, which includes the wait for other clients. With δ known, the model of a polling transport, or of a
+push with a longer flush, has no parameter that was fitted to that transport. Without a push transport in the
+run there is no δ, and no closed form is drawn. Another push that flushes as often has no closed form here, since its
+latency is its own δ: another's says nothing about it.
 
-Forms that take ticks as a Poisson process (all but those in the model's `ANY_FEED`) are left out where the
-feed has another schedule. A mean age depends mostly on the feed: on how long its symbols were quiet during
-the trial. So the predicted age is the measured age of an ideal client plus the closed form of the excess age.
+Forms that take ticks as a Poisson process are left out where the feed has another schedule. A mean age depends
+mostly on the feed: on how long its symbols were quiet during the trial. So the predicted age is the measured age
+of an ideal client plus the closed form of the excess age.
 
 Known weakness: the pause of a long poller between an answer and its next request is taken as zero.
 """
@@ -26,7 +26,7 @@ from typing import Any
 from bench import transports
 from bench.errors import ScenarioError
 from bench.report.data.run import RunData
-from bench.transports.cycle import Cycle
+from bench.transports.model import Conditions
 
 FIGURES = ("latency_mean_ms", "age_mean_ms", "age_excess_mean_ms")
 """The figures that have a closed form."""
@@ -49,23 +49,33 @@ class Predicted:
 
 
 def push(run: RunData) -> str | None:
-    """Return the label of the run's first transport that pushes; None where none does."""
-    for label in run.transports:
-        kind, options = _subject(run, label)
-        if options is not None and _pushes(kind, options):
-            return label
-    return None
+    """Return the label of the run's push whose flushes are closest together, the first of them; None where
+    none pushes."""
+    flushed = {label: flush_s for label in run.transports if (flush_s := _flush_s(run, label)) is not None}
+    return min(flushed, key=lambda label: flushed[label], default=None)
 
 
-def _pushes(kind: str, options: object) -> bool:
-    cycle: Cycle = transports.part(kind, "model").cycle(options)
-    return cycle.pushes
+def _flush_s(run: RunData, label: str) -> float | None:
+    """Return the seconds between two flushes of a push, 0 if it sends at once; None if it is no push."""
+    kind, options = _subject(run, label)
+    if options is None:
+        return None
+    cycle = transports.model_of(kind).cycle(options)
+    return cycle.flush_s if cycle.pushes else None
 
 
 def push_delay_ms(run: RunData, clients: int) -> float:
-    """Return the mean latency of the first push transport at a client count; NaN where there is none."""
-    mine = run.summary[(run.summary["transport"] == push(run)) & (run.summary["clients"] == clients)]
-    return float(mine["latency_mean_ms"].iloc[0]) if len(mine) else math.nan
+    """Return δ at a client count: the mean latency of the run's push (`push`), without the wait for its flush.
+
+    NaN where there is none.
+    """
+    pusher = push(run)
+    mine = run.summary[(run.summary["transport"] == pusher) & (run.summary["clients"] == clients)]
+    if pusher is None or not len(mine):
+        return math.nan
+    kind, options = _subject(run, pusher)
+    waits_ms = 1000 * _form_s(run, "latency_mean_ms", kind, options, clients, 0.0) if _flush_s(run, pusher) else 0.0
+    return float(mine["latency_mean_ms"].iloc[0]) - waits_ms
 
 
 def predicted(run: RunData) -> list[Predicted]:
@@ -76,17 +86,18 @@ def predicted(run: RunData) -> list[Predicted]:
     pusher = push(run)
     if pusher is None:
         return []
+    own_s, delays_s = _flush_s(run, pusher), {each: push_delay_ms(run, each) / 1000 for each in run.clients}
     cells = {(row["transport"], int(row["clients"])): row for _, row in run.summary.iterrows()}
     found = []
     for figure in FIGURES:
         for label in run.transports:
             kind, options = _subject(run, label)
-            if options is None or _pushes(kind, options):
-                continue
+            if options is None or _flush_s(run, label) == own_s:
+                continue   # δ is their own
             for clients in run.clients:
                 if (pusher, clients) not in cells or (label, clients) not in cells:
                     continue   # a run that is not finished
-                delay_s = cells[pusher, clients]["latency_mean_ms"] / 1000
+                delay_s = delays_s[clients]
                 measured = cells[label, clients][figure]
                 if not (math.isfinite(delay_s) and math.isfinite(measured)):
                     continue
@@ -109,16 +120,11 @@ def _form_s(run: RunData, figure: str, kind: str, options: object, clients: int,
 
     Returns NaN where no form holds for the feed's schedule.
     """
-    model = transports.part(kind, "model")
+    model, load = transports.model_of(kind), run.manifest["scenario"]["load"]
     rate_per_s, symbols = demand(run, clients)
-    form, given = "latency_mean_s", {}
-    if figure != "latency_mean_ms":
-        form, given = "age_excess_mean_s", {"symbols": symbols}
-    elif run.manifest["scenario"]["load"].get("mode") == "latest":
-        form, given = "latency_mean_latest_s", {"symbols": symbols}
-    if not poisson(run) and form not in model.ANY_FEED:
-        return math.nan
-    return float(getattr(model, form)(options, rate_per_s, delay_s, **given))
+    conditions = Conditions(rate_per_s, delay_s, symbols=symbols, mode=load.get("mode", "every"), poisson=poisson(run))
+    form = model.latency_mean_s if figure == "latency_mean_ms" else model.age_excess_mean_s
+    return form(options, conditions)
 
 
 def demand(run: RunData, clients: int) -> tuple[float, int]:

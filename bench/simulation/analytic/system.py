@@ -40,16 +40,19 @@ its CPU is then some tenths off, where waking is most of it.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from bench import transports
 from bench.scenario.fields import Table
 from bench.simulation.engine.inputs import Costs, LoadClient, NetworkDelays
-from bench.simulation.engine.server_queue import coldness, mean_coldness
+from bench.simulation.engine.server_queue import COOLING_S, coldness, mean_coldness
 from bench.transports.cycle import Cycle
+from bench.transports.model import Conditions, Messages, Model, age_mean_s
+from bench.transports.pushing import ticks_met
 from bench.transports.queueing import Jobs, ServerLoad, periodic_wait_s, random_wait_s
 from bench.wire.contract import Mode
 from bench.wire.sizes import SEGMENT_BYTES, SERVER_FIRST, SYN_BYTES, Sizes, columns, traffic
@@ -124,7 +127,8 @@ def analytic(
 
     Forms that take ticks as a Poisson process are NaN for a feed that is `regular`.
     """
-    bare = _System(transports.part(transport, "model"), options, costs, net, demand)
+    model = transports.model_of(transport)
+    bare = _System(model, options, model.cycle(options), costs, net, demand)
     system = bare.crowded(clients).cooled(clients)
     if load_client is not None:
         system = system.read_by(load_client, clients)
@@ -140,16 +144,14 @@ def analytic(
     updates = rates["updates"]
     up, down = system.bytes_per_s(sizes, rates)
     form = system.form
-    symbols = {"symbols": demand.symbols}
-    latency = "latency_mean_s" if demand.mode == "every" else "latency_mean_latest_s"
     opened_s = system.opening_s + server_s
     closes = sizes.new_connection and sizes.closing == SERVER_FIRST
     return Forecast(
-        latency_mean_s=net.feed_s + form(
-            latency, delay_s, gap_s, **({} if demand.mode == "every" else symbols)),
-        age_excess_s=net.feed_s + form("age_excess_mean_s", delay_s, gap_s, **symbols),
-        age_mean_s=net.feed_s + form("age_mean_s", delay_s, gap_s, **symbols),
-        latency_worst_s=net.feed_s + form("latency_worst_s", *system.ways(system.last_s(clients))),
+        latency_mean_s=net.feed_s + form(model.latency_mean_s, delay_s, gap_s),
+        age_excess_s=net.feed_s + form(model.age_excess_mean_s, delay_s, gap_s),
+        age_mean_s=net.feed_s + form(
+            lambda own, conditions: age_mean_s(model, own, conditions), delay_s, gap_s),
+        latency_worst_s=net.feed_s + form(model.latency_worst_s, *system.ways(system.last_s(clients))),
         conflated_share=rates["conflated"],
         empty_share=rates["empty"],
         requests_per_s=rates["requests"],
@@ -168,8 +170,10 @@ def analytic(
 class _System:
     """One transport on one network, for one demand."""
 
-    model: ModuleType
+    model: Model
     options: Table
+    cycle: Cycle
+    """The repeated steps of a client."""
     costs: Costs
     net: NetworkDelays
     demand: Demand
@@ -221,7 +225,7 @@ class _System:
         busy = min(demand.ticks_per_s * costs.tick_s + clients * self.own_share(rates), 1.0)
         asleep = 1 - busy if asleep is None else asleep
         bursts = self.cycle.pushes or self.cycle.parks
-        jobs_per_s = demand.ticks_per_s + (0.0 if bursts else clients * rates["requests"])
+        jobs_per_s = demand.ticks_per_s + (self._flushes_per_s if bursts else clients * rates["requests"])
         cold, wakes = mean_coldness(1 / jobs_per_s, 1.0), asleep
         if demand.regular and bursts:
             cold, wakes = float(coldness(asleep / jobs_per_s)), 1.0
@@ -231,7 +235,34 @@ class _System:
         if not bursts:
             return replace(self, costs=replace(
                 found, request_s=costs.request_s * longer + wake_s, connection_s=costs.connection_s * longer))
+        if self.cycle.flush_s:
+            return replace(self, costs=self._flushed_cold(found))
         return replace(self, costs=self._asked_cold(found, clients, cold))
+
+    @property
+    def _flushes_per_s(self) -> float:
+        """Return the turns per second of a server's timer that find ticks; 0 where nothing is flushed."""
+        every_s, ticks_per_s = self.cycle.flush_s, self.demand.ticks_per_s
+        if not every_s:
+            return 0.0
+        return min(ticks_per_s, 1 / every_s) if self.demand.regular else -math.expm1(-ticks_per_s * every_s) / every_s
+
+    def _flushed_cold(self, found: Costs) -> Costs:
+        """Return the costs of a server whose timer finds it asleep since the last tick before its turn.
+
+        The wake-up of a flush is counted with the ticks that it sends.
+        """
+        costs, ticks_per_s, every_s = self.costs, self.demand.ticks_per_s, self.cycle.flush_s
+        if self.demand.regular:
+            longest = min(1 / ticks_per_s, every_s) / COOLING_S
+            cold = 1 + math.expm1(-longest) / longest
+        else:
+            ends_per_s = ticks_per_s + 1 / COOLING_S
+            cold = 1 - ticks_per_s / ends_per_s * math.expm1(-ends_per_s * every_s) / math.expm1(-ticks_per_s * every_s)
+        longer = 1 + cold * costs.cold_share
+        return replace(
+            found, answer_s=costs.answer_s * longer, update_s=costs.update_s * longer, byte_s=costs.byte_s * longer,
+            tick_s=found.tick_s + cold * costs.wake_s * self._flushes_per_s / ticks_per_s)
 
     def _asked_cold(self, found: Costs, clients: float, cold: float) -> Costs:
         """With what the requests take that come a round trip after a fan-out, as far apart as the answers:
@@ -254,21 +285,19 @@ class _System:
         jobs, load, server_s = self.jobs, self.load(clients), self.server_s(clients)
         own_s = load_client.answer_s + load_client.update_s
         if self.cycle.pushes or self.cycle.parks:
-            turns = max(load.audience, 1.0)
-            busy, squares = (load.feed_per_s * (turns * own_s)**power for power in (1, 2))
-            wait_s = random_wait_s(busy, 0.0 if load.regular else squares)
-            behind_s = jobs.tick_s + jobs.answer_s + jobs.update_s + wait_s + (turns - 1) / 2 * own_s
+            turns, updates = self.burst(clients)
+            own_s = load_client.answer_s + updates * load_client.update_s
+            if self.cycle.flush_s:
+                wait_s, tick_s = 0.0 if turns * own_s < self.cycle.flush_s else math.inf, 0.0
+            else:
+                busy, squares = (load.feed_per_s * (turns * own_s)**power for power in (1, 2))
+                wait_s, tick_s = random_wait_s(busy, 0.0 if load.regular else squares), jobs.tick_s
+            behind_s = tick_s + jobs.answer_s + updates * jobs.update_s + wait_s + (turns - 1) / 2 * own_s
         else:
             behind_s = (periodic_wait_s(clients, self.cycle.interval_s, own_s) + jobs.request_s
                         + jobs.answer_s + jobs.update_s)
         later_s = max(behind_s - server_s, 0.0) if math.isfinite(server_s) else 0.0
         return replace(self, seen_s=load_client.wake_s + later_s, read_s=own_s)
-
-    @property
-    def cycle(self) -> Cycle:
-        """The repeated steps of a client."""
-        cycle: Cycle = self.model.cycle(self.options)
-        return cycle
 
     @property
     def opening_s(self) -> float:
@@ -285,7 +314,7 @@ class _System:
 
     def server_s(self, clients: float) -> float:
         """The server's part of a tick's way."""
-        return float(self.model.server_s(self.options, self.load(clients), self.jobs, self.round_trip_s))
+        return self.model.server_s(self.options, self.load(clients), self.jobs, self.round_trip_s)
 
     def load(self, clients: float) -> ServerLoad:
         """Return the load of a server with `clients` clients."""
@@ -297,13 +326,20 @@ class _System:
         """Share of the updates that are handed over, were the server without work."""
         if self.demand.mode == "every":
             return 1.0
-        poisson = replace(self, demand=replace(self.demand, regular=False))
-        return 1 - poisson.form("conflated_share", *self.ways(0.0), symbols=self.demand.symbols)
+        conditions = replace(self.conditions(*self.ways(0.0)), poisson=True)
+        return 1 - self.model.conflated_share(self.options, conditions)
 
     @property
     def round_trip_s(self) -> float:
         """From an answer's leaving the server until the next request's coming."""
         return self.net.up_s + self.net.down_s + self.seen_s + self.read_s + self.opening_s
+
+    def burst(self, clients: float) -> tuple[float, float]:
+        """Return the messages of a fan-out, and the updates in each, as a random tick meets them."""
+        load = self.load(clients)
+        ticks = ticks_met(load, self.cycle.flush_s)
+        heard = load.heard(ticks)
+        return max(clients * heard, 1.0), ticks * load.share / heard
 
     def last_s(self, clients: float) -> float:
         """Return the seconds until the server has sent the last update of a fan-out or of an answer.
@@ -312,8 +348,8 @@ class _System:
         """
         jobs, demand = self.jobs, self.demand
         if self.cycle.pushes or self.cycle.parks:
-            turns = max(clients * demand.rate_per_s / demand.ticks_per_s, 1.0)
-            return jobs.tick_s + turns * (jobs.answer_s + jobs.update_s)
+            turns, updates = self.burst(clients)
+            return jobs.tick_s + turns * (jobs.answer_s + updates * jobs.update_s)
         found = demand.rate_per_s * self.fresh * self.cycle.interval_s
         return jobs.request_s + jobs.answer_s + found * jobs.update_s
 
@@ -322,48 +358,58 @@ class _System:
         delay_s = server_s + self.net.down_s + self.seen_s
         return delay_s, self.read_s + self.opening_s + self.net.up_s - delay_s
 
-    def form(self, name: str, delay_s: float, gap_s: float, **given: int) -> float:
-        """One of the model's closed forms; NaN where it doesn't hold."""
-        if not math.isfinite(delay_s):
-            return math.inf
-        if self.demand.regular and name not in self.model.ANY_FEED:
-            return math.nan
-        found: float = getattr(self.model, name)(
-            self.options, self.demand.rate_per_s, delay_s, gap_s, **given)
-        return found
+    def conditions(self, delay_s: float, gap_s: float) -> Conditions:
+        """Return the conditions of one client, as the model's forms take them."""
+        demand = self.demand
+        return Conditions(demand.rate_per_s, delay_s, gap_s, demand.symbols, demand.mode, not demand.regular)
 
-    def messages(self, clients: float) -> float:
-        """Messages for each update that is pushed: fewer than one where a read brings several."""
-        load = self.load(clients)
-        ticks = float(self.model.ticks_a_read(self.options, load, self.jobs, self.round_trip_s))
-        return load.heard(ticks) / (ticks * load.share) if math.isfinite(ticks) else 1.0
+    def form(self, form: Callable[[Any, Conditions], float], delay_s: float, gap_s: float) -> float:
+        """Return one of the model's closed forms; infinity where the server can't keep up."""
+        return form(self.options, self.conditions(delay_s, gap_s)) if math.isfinite(delay_s) else math.inf
 
-    def rates(self, delay_s: float, gap_s: float, messages: float = 1.0) -> dict[str, float]:
-        """Return the mean counts of one client per second, by the names of `traffic`."""
+    def messages(self, clients: float) -> Messages:
+        """Return the messages in which ticks are pushed, per tick of a client's subscription."""
+        return self.model.messages(self.options, self.load(clients), self.jobs, self.round_trip_s)
+
+    def rates(self, delay_s: float, gap_s: float, messages: Messages | None = None) -> dict[str, float]:
+        """Return the mean counts of one client per second, by the names of `traffic`.
+
+        `messages` are those of a push; None: those of a server without load.
+        """
         demand, cycle = self.demand, self.cycle
-        conflated = 0.0
-        if demand.mode == "latest":
-            conflated = self.form("conflated_share", delay_s, gap_s, symbols=demand.symbols)
+        conflated = 0.0 if demand.mode == "every" else self.form(self.model.conflated_share, delay_s, gap_s)
         updates = demand.rate_per_s * (1 - conflated)
         if cycle.pushes:
-            return {"requests": 0.0, "answers": updates * messages, "answers_empty": 0.0, "updates": updates,
-                    "conflated": conflated, "empty": 0.0, "parked_s": 0.0, "declaring": 0.0, "skips": 0.0}
-        requests = self.form("requests_per_s", delay_s, gap_s)
-        empty_share = self.form("empty_share", delay_s, gap_s)
+            if messages is None:
+                messages = self.messages(0.0) if cycle.flush_s else Messages()
+            flushes_per_s = 1 / cycle.flush_s if cycle.flush_s else 0.0
+            return {
+                "requests": 0.0, "answers": demand.rate_per_s * messages.per_tick, "answers_empty": 0.0,
+                "bare": demand.rate_per_s * messages.single, "updates": updates, "conflated": conflated,
+                "empty": 0.0, "parked_s": 0.0, **self._skips(flushes_per_s, cycle.flush_s),
+            }
+        requests = self.form(self.model.requests_per_s, delay_s, gap_s)
+        empty_share = self.form(self.model.empty_share, delay_s, gap_s)
         empty = requests * empty_share
-        skips = self._skips(requests, delay_s, gap_s) if demand.mode == "latest" else 0.0
+        away_s = 2 * delay_s + gap_s if cycle.parks else 1 / requests
         return {
             "requests": requests, "answers": requests - empty, "answers_empty": empty, "updates": updates,
-            "conflated": conflated, "empty": empty_share, "skips": skips * requests,
-            "declaring": requests * -math.expm1(-skips) if demand.symbols > 1 else requests * skips,
+            "conflated": conflated, "empty": empty_share, **self._skips(requests, away_s),
             "parked_s": max(1 / requests - 2 * delay_s - gap_s, 0.0) if cycle.parks else 0.0,
         }
 
-    def _skips(self, requests: float, delay_s: float, gap_s: float) -> float:
-        """Symbols of an answer of which more than one tick came before it."""
-        away_s = 2 * delay_s + gap_s if self.cycle.parks else 1 / requests
-        ticks = self.demand.rate_per_s * away_s / self.demand.symbols
-        return self.demand.symbols * -(math.expm1(-ticks) + ticks * math.exp(-ticks))
+    def _skips(self, reads_per_s: float, away_s: float) -> dict[str, float]:
+        """Return the answers per second that declare skips, and the symbols that they declare.
+
+        A symbol of which more than one tick came in the `away_s` before a read is declared.
+        """
+        symbols = self.demand.symbols
+        if self.demand.mode == "every" or not reads_per_s:
+            return {"declaring": 0.0, "skips": 0.0}
+        ticks = self.demand.rate_per_s * away_s / symbols
+        skips = symbols * -(math.expm1(-ticks) + ticks * math.exp(-ticks))
+        declaring = -math.expm1(-skips) if symbols > 1 else skips
+        return {"declaring": reads_per_s * declaring, "skips": reads_per_s * skips}
 
     def own_share(self, rates: dict[str, float]) -> float:
         """CPU of the server's queue for one client, in a second."""
@@ -378,6 +424,8 @@ class _System:
         requests, updates = rates["requests"], rates["updates"]
         counts = {name: np.array([rates[name]]) for name in (
             "requests", "answers", "answers_empty", "updates", "declaring", "skips")}
+        if "bare" in rates:
+            counts["bare"] = np.array([rates["bare"]])
         counts |= {
             "responses": counts["requests"],
             "payload_bytes": np.array([updates * self.demand.payload_bytes]),

@@ -181,7 +181,7 @@ def observation(folder: Path, record: TrialRecord, scenario: Scenario, options: 
     assert record.windows is not None, f"{record.trial} was never measured"
     tables = {name: trial_record.read_table(folder, name) for name in trial_record.TABLES}
     trial = trial_arrays(record, tables)
-    cycle: Cycle = transports.part(record.transport, "model").cycle(options)
+    cycle = transports.model_of(record.transport).cycle(options)
     sums = client_sums(tables["clients"])
     server, load = (record.usage.get(name, Usage()) for name in ("server", "load"))
     if server.cpu_ns is None or load.cpu_ns is None:

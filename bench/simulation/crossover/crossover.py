@@ -45,7 +45,6 @@ from bench.simulation.analytic.system import Demand, Forecast, analytic
 from bench.simulation.calibration.cost_bounds import ends
 from bench.simulation.calibration.costs import Estimate
 from bench.simulation.engine.inputs import Costs, NetworkDelays
-from bench.transports.cycle import Cycle
 from bench.wire.contract import Mode
 from bench.wire.sizes import Sizes
 
@@ -101,8 +100,7 @@ class Candidate:
     @property
     def has_interval(self) -> bool:
         """True if the subject polls at an interval, which can then be chosen."""
-        cycle: Cycle = transports.part(self.transport, "model").cycle(self.options)
-        return cycle.interval_s > 0
+        return transports.model_of(self.transport).cycle(self.options).interval_s > 0
 
     def asking_every(self, interval_s: float) -> Candidate:
         """Return this subject with another polling interval."""

@@ -86,7 +86,7 @@ class CrossoverStudy:
         subjects = []
         for label, subject in scenario.transports.items():
             found = costs.of(subject.transport, options[label], subject.implementation)
-            model = transports.part(subject.transport, "model")
+            model = transports.model_of(subject.transport)
             subjects.append(Candidate(label, subject.transport, options[label], found.world_costs,
                                       found.world_net.feed_s, model.wire(options[label], said),
                                       TicksPerPoll.by(scenario.server, load.mode),

@@ -41,12 +41,10 @@ import math
 
 from bench.transports.cycle import Cycle
 from bench.transports.long_polling.protocol import Options
+from bench.transports.model import Conditions, Messages, for_poisson_ticks
 from bench.transports.poll_sizes import poll_sizes
 from bench.transports.queueing import Jobs, ServerLoad, place_s, random_wait_s
 from bench.wire.sizes import Conversation, Sizes
-
-ANY_FEED = frozenset({"latency_worst_s"})
-"""The closed forms that hold for any schedule; the others assume that ticks are a Poisson process."""
 
 NEVER_S = 1e6
 """Time in seconds above which a server is taken as unable to keep up."""
@@ -62,14 +60,14 @@ def cycle(options: Options) -> Cycle:
     )
 
 
+def at_interval(options: Options, interval_s: float) -> Options:
+    """Return the options unchanged: a long poll follows the answer before it at once."""
+    return options
+
+
 def wire(options: Options, said: Conversation) -> Sizes:
     """Return the sizes on the wire of a poll and its answer."""
     return poll_sizes(options, said, cycle(options))
-
-
-def _gap_s(delay_s: float, gap_s: float) -> float:
-    """Return G in seconds: the time from serving until the server has the next request."""
-    return 2 * delay_s + gap_s
 
 
 def _parked(options: Options, rate_per_s: float, gap: float) -> tuple[float, float, float]:
@@ -86,46 +84,40 @@ def _beyond(ticks: float) -> float:
     return ticks**2 * (1 / 2 - ticks / 6 + ticks**2 / 24)
 
 
-def latency_mean_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
-    """Return the mean latency in seconds where every tick is delivered."""
-    gap = _gap_s(delay_s, gap_s)
+@for_poisson_ticks
+def latency_mean_s(options: Options, conditions: Conditions) -> float:
+    """Return the mean latency of the delivered ticks in seconds."""
+    rate_per_s, delay_s, gap = conditions.rate_per_s, conditions.delay_s, conditions.turn_s
     _, _, met = _parked(options, rate_per_s, gap)
-    return delay_s + rate_per_s * gap / (rate_per_s * gap + met) * gap / 2
-
-
-def latency_mean_latest_s(
-    options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0, symbols: int = 1
-) -> float:
-    """Return the mean latency in seconds of the delivered ticks where only each symbol's newest is
-    delivered."""
-    gap = _gap_s(delay_s, gap_s)
+    if conditions.mode == "every":
+        return delay_s + rate_per_s * gap / (rate_per_s * gap + met) * gap / 2
     if gap == 0:
         return delay_s
-    _, _, met = _parked(options, rate_per_s, gap)
-    own = rate_per_s / symbols
+    own = conditions.own_per_s
     some = -math.expm1(-own * gap)
     # If a gap has ticks of the symbol, the newest waits for its end; one that meets a parked request doesn't.
     waiting = some / own - gap * math.exp(-own * gap)
-    return delay_s + waiting / (some + met / symbols)
+    return delay_s + waiting / (some + met / conditions.symbols)
 
 
-def conflated_share(
-    options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0, symbols: int = 1
-) -> float:
+def conflated_share(options: Options, conditions: Conditions) -> float:
     """Return the share of the ticks that are skipped where only each symbol's newest is delivered."""
-    gap = _gap_s(delay_s, gap_s)
-    _, _, met = _parked(options, rate_per_s, gap)
-    own = rate_per_s / symbols
+    return 0.0 if conditions.mode == "every" else _conflated_share(options, conditions)
+
+
+@for_poisson_ticks
+def _conflated_share(options: Options, conditions: Conditions) -> float:
+    gap, own, symbols = conditions.turn_s, conditions.own_per_s, conditions.symbols
+    _, _, met = _parked(options, conditions.rate_per_s, gap)
     return 1 - (-math.expm1(-own * gap) + met / symbols) / (own * gap + met / symbols)
 
 
-def age_excess_mean_s(
-    options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0, symbols: int = 1
-) -> float:
+@for_poisson_ticks
+def age_excess_mean_s(options: Options, conditions: Conditions) -> float:
     """Return the mean age beyond an ideal client's in seconds. It does not depend on the delivery mode."""
-    gap, hold = _gap_s(delay_s, gap_s), options.hold_s
+    rate_per_s, gap, hold = conditions.rate_per_s, conditions.turn_s, options.hold_s
     quiet, vain, met = _parked(options, rate_per_s, gap)
-    own = rate_per_s / symbols
+    own, symbols = conditions.own_per_s, conditions.symbols
     still, others, beyond = math.exp(-own * gap), 1 - 1 / symbols, _beyond(own * gap)
     # 1 − e(1 + x) = x² − (1 + x)(x − (1 − e))
     served_age = own * gap**2 - (1 + own * gap) * beyond / own
@@ -133,31 +125,25 @@ def age_excess_mean_s(
     served_age += others * (met * (gap + 1 / rate_per_s) - quiet * vain * hold)
     served_age /= -math.expm1(-own * gap) + met / symbols
     held = gap**2 / 2 + (served_age * own - 1) * beyond / own**2
-    return delay_s + held / (gap + met / rate_per_s)
+    return conditions.delay_s + held / (gap + met / rate_per_s)
 
 
-def age_mean_s(
-    options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0, symbols: int = 1
-) -> float:
-    """Return the mean age of information over the symbols, in seconds."""
-    return symbols / rate_per_s + age_excess_mean_s(options, rate_per_s, delay_s, gap_s, symbols)
-
-
-def latency_worst_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
+def latency_worst_s(options: Options, conditions: Conditions) -> float:
     """Return the longest latency of an update in seconds: it comes just after an answer."""
-    return _gap_s(delay_s, gap_s) + delay_s
+    return conditions.turn_s + conditions.delay_s
 
 
-def requests_per_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
+@for_poisson_ticks
+def requests_per_s(options: Options, conditions: Conditions) -> float:
     """Return the requests per second of one client."""
-    gap = _gap_s(delay_s, gap_s)
-    _, _, met = _parked(options, rate_per_s, gap)
-    return 1 / (gap + met / rate_per_s)
+    _, _, met = _parked(options, conditions.rate_per_s, conditions.turn_s)
+    return 1 / (conditions.turn_s + met / conditions.rate_per_s)
 
 
-def empty_share(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
+@for_poisson_ticks
+def empty_share(options: Options, conditions: Conditions) -> float:
     """Return the share of the answers that are empty: no tick came in the gap or during the hold time."""
-    return math.exp(-rate_per_s * (_gap_s(delay_s, gap_s) + options.hold_s))
+    return math.exp(-conditions.rate_per_s * (conditions.turn_s + options.hold_s))
 
 
 def server_s(options: Options, load: ServerLoad, jobs: Jobs, round_trip_s: float) -> float:
@@ -193,6 +179,6 @@ def server_s(options: Options, load: ServerLoad, jobs: Jobs, round_trip_s: float
     return high
 
 
-def ticks_a_read(options: Options, load: ServerLoad, jobs: Jobs, round_trip_s: float) -> float:
-    """Return the mean number of ticks that the server takes and hands out at once: assumed to be 1."""
-    return 1.0
+def messages(options: Options, load: ServerLoad, jobs: Jobs, round_trip_s: float) -> Messages:
+    """Return one message per tick: nothing is pushed."""
+    return Messages()

@@ -42,6 +42,7 @@ from __future__ import annotations
 import math
 
 from bench.transports.cycle import Cycle
+from bench.transports.model import Conditions, Messages, for_poisson_ticks
 from bench.transports.poll_sizes import poll_sizes
 from bench.transports.queueing import Jobs, ServerLoad, periodic_wait_s, random_wait_s
 from bench.transports.short_polling.protocol import Options
@@ -49,10 +50,6 @@ from bench.wire.sizes import Conversation, Sizes
 
 DRAWS = [(number + 0.5) / 24 for number in range(24)]
 """Midpoints that represent a draw that is uniform in [0, 1)."""
-
-
-ANY_FEED = frozenset({"latency_mean_s", "age_excess_mean_s", "latency_worst_s", "requests_per_s"})
-"""The closed forms that hold for any schedule; the others assume that ticks are a Poisson process."""
 
 
 def cycle(options: Options) -> Cycle:
@@ -66,15 +63,20 @@ def cycle(options: Options) -> Cycle:
     )
 
 
+def at_interval(options: Options, interval_s: float) -> Options:
+    """Return the options with another poll interval."""
+    return options.model_copy(update={"interval_s": interval_s})
+
+
 def wire(options: Options, said: Conversation) -> Sizes:
     """Return the sizes on the wire of a poll and its answer."""
     return poll_sizes(options, said, cycle(options))
 
 
-def _gaps(options: Options, delay_s: float, gap_s: float) -> list[float]:
+def _gaps(options: Options, conditions: Conditions) -> list[float]:
     """Return the times from one poll to the next in seconds, all equally likely."""
     draws = DRAWS if options.jitter else [0.5]
-    spread_s, turn_s = options.interval_s * options.jitter, 2 * delay_s + gap_s
+    spread_s, turn_s = options.interval_s * options.jitter, conditions.turn_s
     if options.pace == "delay":
         return [options.interval_s + turn_s + spread_s * (draw - 0.5) for draw in draws]
     gaps = [options.interval_s + spread_s * (late - early) for early in draws for late in draws]
@@ -86,66 +88,57 @@ def _wait_s(gaps: list[float]) -> float:
     return sum(gap**2 for gap in gaps) / 2 / sum(gaps)
 
 
-def latency_mean_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
-    """Return the mean latency in seconds where every tick is delivered, for any feed."""
-    return _wait_s(_gaps(options, delay_s, gap_s)) + delay_s
+def latency_mean_s(options: Options, conditions: Conditions) -> float:
+    """Return the mean latency of the delivered ticks in seconds; in the mode `every` it holds for any feed."""
+    if conditions.mode == "latest":
+        return _latency_mean_latest_s(options, conditions)
+    return _wait_s(_gaps(options, conditions)) + conditions.delay_s
 
 
-def latency_mean_latest_s(
-    options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0, symbols: int = 1
-) -> float:
-    """Return the mean latency in seconds of the delivered ticks where only each symbol's newest is
-    delivered."""
-    mean_s = symbols / rate_per_s
-    gaps = _gaps(options, delay_s, gap_s)
+@for_poisson_ticks
+def _latency_mean_latest_s(options: Options, conditions: Conditions) -> float:
+    mean_s, gaps = 1 / conditions.own_per_s, _gaps(options, conditions)
     some = sum(-math.expm1(-gap / mean_s) for gap in gaps)
     ends = sum(gap * math.exp(-gap / mean_s) for gap in gaps)
-    return delay_s + mean_s - ends / some
+    return conditions.delay_s + mean_s - ends / some
 
 
-def conflated_share(
-    options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0, symbols: int = 1
-) -> float:
+def conflated_share(options: Options, conditions: Conditions) -> float:
     """Return the share of the ticks that are skipped where only each symbol's newest is delivered."""
-    own = rate_per_s / symbols
-    gaps = _gaps(options, delay_s, gap_s)
+    return 0.0 if conditions.mode == "every" else _conflated_share(options, conditions)
+
+
+@for_poisson_ticks
+def _conflated_share(options: Options, conditions: Conditions) -> float:
+    own, gaps = conditions.own_per_s, _gaps(options, conditions)
     return 1 + sum(math.expm1(-own * gap) for gap in gaps) / (own * sum(gaps))
 
 
-def age_excess_mean_s(
-    options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0, symbols: int = 1
-) -> float:
+def age_excess_mean_s(options: Options, conditions: Conditions) -> float:
     """Return the mean age beyond an ideal client's in seconds. It does not depend on the delivery mode."""
-    return _wait_s(_gaps(options, delay_s, gap_s)) + delay_s
+    return _wait_s(_gaps(options, conditions)) + conditions.delay_s
 
 
-def age_mean_s(
-    options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0, symbols: int = 1
-) -> float:
-    """Return the mean age of information over the symbols, in seconds."""
-    return symbols / rate_per_s + age_excess_mean_s(options, rate_per_s, delay_s, gap_s, symbols)
-
-
-def latency_worst_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
+def latency_worst_s(options: Options, conditions: Conditions) -> float:
     """Return the longest latency of an update in seconds: it comes just after a poll and waits for the
     next."""
     moved_s = options.interval_s * options.jitter * (1.0 if options.pace == "rate" else 0.5)
-    turn_s = 2 * delay_s + gap_s
     if options.pace == "delay":
-        return options.interval_s + moved_s + turn_s + delay_s
-    return max(options.interval_s + moved_s, turn_s) + delay_s
+        return options.interval_s + moved_s + conditions.turn_s + conditions.delay_s
+    return max(options.interval_s + moved_s, conditions.turn_s) + conditions.delay_s
 
 
-def requests_per_s(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
+def requests_per_s(options: Options, conditions: Conditions) -> float:
     """Return the requests per second of one client."""
-    gaps = _gaps(options, delay_s, gap_s)
+    gaps = _gaps(options, conditions)
     return len(gaps) / sum(gaps)
 
 
-def empty_share(options: Options, rate_per_s: float, delay_s: float, gap_s: float = 0.0) -> float:
+@for_poisson_ticks
+def empty_share(options: Options, conditions: Conditions) -> float:
     """Return the share of the answers that are empty."""
-    gaps = _gaps(options, delay_s, gap_s)
-    return sum(math.exp(-rate_per_s * gap) for gap in gaps) / len(gaps)
+    gaps = _gaps(options, conditions)
+    return sum(math.exp(-conditions.rate_per_s * gap) for gap in gaps) / len(gaps)
 
 
 def server_s(options: Options, load: ServerLoad, jobs: Jobs, round_trip_s: float) -> float:
@@ -169,7 +162,6 @@ def server_s(options: Options, load: ServerLoad, jobs: Jobs, round_trip_s: float
     return wait_s + random_wait_s(busy, ticks * jobs.tick_s**2 + varied) + mean_s
 
 
-def ticks_a_read(options: Options, load: ServerLoad, jobs: Jobs, round_trip_s: float) -> float:
-    """Return the mean number of ticks that the server takes and hands out at once: 1, since it pushes
-    none."""
-    return 1.0
+def messages(options: Options, load: ServerLoad, jobs: Jobs, round_trip_s: float) -> Messages:
+    """Return one message per tick: nothing is pushed."""
+    return Messages()

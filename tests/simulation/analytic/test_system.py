@@ -29,7 +29,7 @@ SUBJECTS: list[tuple[str, dict[str, Any]]] = [
 def of(subject: tuple[str, dict[str, Any]], clients: float = 100, target: float = 0.7, net: NetworkDelays = NET,
        crowd_share: float = 0.0, **demand: Any) -> Forecast:
     transport, options = subject[0], options_of(subject[0], **subject[1])
-    sizes = transports.part(transport, "model").wire(options, Conversation((LINE,)))
+    sizes = transports.model_of(transport).wire(options, Conversation((LINE,)))
     demand = {"rate_per_s": 2.0, "payload_bytes": len(LINE), **demand}
     costs = dataclasses.replace(COSTS, crowd_share=crowd_share)
     return analytic(transport, options, costs, net, Demand(**demand), sizes, clients, target)
@@ -105,7 +105,7 @@ def test_a_feed_that_is_not_random_has_no_poisson_forms() -> None:
 def test_clients_who_cost_nothing_never_fill_a_server(transport: str) -> None:
     """But the feed may."""
     options = options_of(transport)
-    sizes = transports.part(transport, "model").wire(options, Conversation((LINE,)))
+    sizes = transports.model_of(transport).wire(options, Conversation((LINE,)))
     for base_share, most in ((0.1, math.inf), (0.8, 0.0)):
         found = analytic(transport, options, Costs(base_share=base_share), NET, Demand(2.0), sizes,
                          10)

@@ -34,7 +34,7 @@ PRICES = Prices(worker_month=30.0, gigabyte_out=0.05)
 def subject(name: str) -> Candidate:
     """A transport with made-up costs."""
     options = transports.part(name, "protocol").Options()
-    sizes = transports.part(name, "model").wire(options, Conversation(LINES))
+    sizes = transports.model_of(name).wire(options, Conversation(LINES))
     return Candidate(name, name, options, COSTS[name], 0.0003, sizes)
 
 

@@ -1,32 +1,26 @@
-"""The closed forms of a push: the delay and nothing else; and they are where every transport has them."""
+"""The WebSocket's model has a push's forms, and sizes of its own."""
 
 from __future__ import annotations
 
-import inspect
-
 import pytest
-from cycles import play
 
-from bench import transports
+from bench.transports import pushing
 from bench.transports.websocket import model
-from bench.transports.websocket.protocol import Options
+from bench.transports.websocket.protocol import Options, push_frame
+from bench.wire.contract import Batch, Cursor
+from bench.wire.sizes import Conversation, columns, traffic
+
+LINE = b'{"index":41,"seq":42,"due_ns":4100000000,"symbol":"AAA","price":23.82,"size":100}'
 
 
-def test_it_is_what_a_push_does() -> None:
-    played = play(10.0, 2, 0.0, park=True, delay_s=0.03)
-    assert model.latency_mean_s(Options(), 10.0, 0.03) == pytest.approx(played.latency_mean_s)
-    assert model.age_mean_s(Options(), 10.0, 0.03, symbols=2) == pytest.approx(played.age_mean_s, rel=0.02)
-    assert model.age_excess_mean_s(Options(), 10.0, 0.03, symbols=2) == pytest.approx(
-        played.age_excess_mean_s, rel=0.02)
-    assert model.conflated_share(Options(), 10.0, 0.03) == played.conflated_share == 0
+def test_its_times_are_those_of_every_push() -> None:
+    assert model.latency_mean_s is pushing.latency_mean_s
+    assert model.server_s is pushing.server_s
 
 
-def test_every_transport_has_the_same_functions_with_the_same_arguments() -> None:
-    def functions(name: str) -> dict[str, list[str]]:
-        model = transports.part(name, "model")
-        return {
-            key: list(inspect.signature(value).parameters)
-            for key, value in inspect.getmembers(model, inspect.isfunction)
-            if key[0] != "_" and value.__module__ == model.__name__
-        }
-    assert len({str(functions(name)) for name in transports.own_names()}) == 1
+@pytest.mark.parametrize("ticks", [1, 2, 40])
+def test_a_message_has_the_size_of_the_servers_frame(ticks: int) -> None:
+    sizes = model.wire(Options(), Conversation((LINE,)))
+    frame = push_frame(Batch(Cursor("0000", 100), (LINE,) * ticks))
+    counts = {"updates": [ticks], "answers": [1], "payload_bytes": [ticks * len(LINE)], "bare": [ticks == 1]}
+    assert columns(sizes, traffic(sizes, counts))["body_bytes_down"] == [len(frame)]
