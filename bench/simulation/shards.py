@@ -220,6 +220,8 @@ def client_counters(said: Sizes, shard: Shard, counted: Mapping[str, Ints | Floa
             - shard.net.up_s - shard.net.down_s - shard.net.jitter_s, 0),
     }
     answers = counted["messages"] if shard.cycle.pushes else counted["responses"] - counted["answers_empty"]
+    if shard.cycle.pushes:
+        given["bare"] = counted["messages"] - counted["batched"]
     given |= {"answers": answers, "declaring": np.minimum(counted["declared"], answers)}
     on_the_wire = traffic.columns(said, traffic.traffic(said, given))
     own = ("connections", "requests", "responses", "answers_empty", "updates", "polls_late",

@@ -49,6 +49,7 @@ SUBJECTS: list[tuple[str, dict[str, Any]]] = [
     ("long_polling", {"hold_s": 0.4}),
     ("long_polling", {"connection": "new"}),
     ("websocket", {}),
+    ("websocket", {"flush_ms": 500.0}),
 ]
 
 
@@ -113,6 +114,25 @@ def test_a_pushed_poisson_feed_waits_for_the_reads_before_it(busy: float, update
     assert found.cpu_per_update_s == pytest.approx(due.cpu_per_update_s, rel=0.02)
 
 
+@pytest.mark.parametrize("flush_s", [0.0173, 0.1271, 0.9877])
+@pytest.mark.parametrize("busy", [0.9])
+@pytest.mark.parametrize("regular", [False, True])
+def test_a_flushed_push_waits_for_the_timer_and_shares_messages(flush_s: float, busy: float, regular: bool) -> None:
+    """Up to where each fan-out is as long as the time to the next; the feed is 50 ticks a second."""
+    clients, rate_per_s = 8, 50.0
+    costs = Costs(tick_s=1e-4, answer_s=busy * flush_s * 0.7 / clients,
+                  update_s=busy * 0.25 / rate_per_s / clients)
+    net, options = NetworkDelays(0.0, 0.001), options_of("websocket", flush_ms=1000 * flush_s)
+    shards = [shard_of("websocket", options, costs, net, clients=clients, rate_per_s=rate_per_s, measure_s=60,
+                       seed=seed, regular=regular) for seed in range(8)]   # each has a phase of its own
+    seens = [seen(shard, sizes_of("websocket", options)) for shard in shards]
+    rate_per_s = sum(len(shard.ticks) for shard in shards) / 8 / 85
+    due = forecast("websocket", options, costs, net, clients, rate_per_s=rate_per_s, regular=regular, payload_bytes=100)
+    for name in ("latency_mean_s", "utilisation", "cpu_per_update_s", "bytes_up", "bytes_down"):
+        found = float(np.mean([getattr(each, name) for each in seens]))
+        assert found == pytest.approx(getattr(due, name), rel=0.05), name
+
+
 @pytest.mark.parametrize("busy", [0.3, 0.7, 0.9, 0.98])
 @pytest.mark.parametrize("clients", [3, 50, 1000])
 def test_polls_on_a_schedule_wait_as_in_n_d_d_1(clients: int, busy: float) -> None:
@@ -168,9 +188,10 @@ def test_long_polling_bends_under_load_and_does_not_break(busy: float, near: flo
     assert found.utilisation == pytest.approx(due.utilisation, rel=near)
 
 
-@pytest.mark.parametrize("transport", ["websocket", "long_polling", "short_polling"])
-def test_clients_that_want_a_share_of_the_feed_cost_that_share(transport: str) -> None:
-    clients, symbols, options = 30, 6, options_of(transport)
+@pytest.mark.parametrize(("transport", "own"), [
+    ("websocket", {}), ("websocket", {"flush_ms": 400.0}), ("long_polling", {}), ("short_polling", {})])
+def test_clients_that_want_a_share_of_the_feed_cost_that_share(transport: str, own: dict[str, Any]) -> None:
+    clients, symbols, options = 30, 6, options_of(transport, **own)
     costs, net = light(1e-4), NetworkDelays(0.01, 0.01)
     subscribed = np.zeros((clients, symbols), dtype=np.bool_)
     subscribed[np.arange(clients), np.arange(clients) % symbols] = True

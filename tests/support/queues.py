@@ -29,22 +29,24 @@ class Queue:
         self.jobs.put((turn, done))
         return done
 
-    def bring(self, service_s):
+    def bring(self, turn):
         done = self.env.event()
-        self.brought.append((service_s, done))
+        self.brought.append((turn, done))
         return done
 
     def run(self):
         while True:
             brought = bool(self.brought)
             turn, done = self.brought.pop(0) if brought else (yield self.jobs.get())
+            if brought and callable(turn):
+                yield self.env.timeout(0)   # what ends with the job before it happens first
             took_s = turn() if callable(turn) else turn
             if took_s is None:
                 continue
             slept_s = self.env.now - self.free_s
             if slept_s > 0:
                 self.cold, self.woke_s = 1 - math.exp(-slept_s / COOLING_S), self.env.now
-            if not brought:   # what a job brings is served as cold as the job
+            if not brought or callable(turn):   # what a job brings is served as cold as the job
                 self.now_cold = self.cold * math.exp(-(self.env.now - self.woke_s) / WARMING_S)
             took_s *= 1 + self.cold_share * self.now_cold
             took_s += self.wake_s * self.now_cold * (slept_s > 0)

@@ -54,7 +54,7 @@ class Referee:
         count = len(shard.clients)
         self.wants = [self.subscription(client) for client in range(count)]
         self.cursor = [0] * count
-        self.come = 0
+        self.come = self.taken = 0
         self.parked = {}
         self.out = [False] * count
         self.link_free_s = [-math.inf] * count
@@ -82,6 +82,8 @@ class Referee:
             for client in range(count):
                 self.env.process(self.asks(client, None))
         self.env.process(self.feed())
+        if cycle.flush_s:
+            self.env.process(self.flushes())
 
     def run(self):
         self.env.run(until=self.shard.end_s)
@@ -134,15 +136,63 @@ class Referee:
         for place, at_s in enumerate(self.arrival_s):
             yield self.until(at_s)
             self.come = place + 1
-            self.worker.put(partial(self.takes, place))
+            self.worker.put(partial(self.takes_in if self.shard.cycle.flush_s else self.takes, place))
+
+    def takes_in(self, place):
+        """The worker has got to a tick that will wait for the timer."""
+        if place < self.taken:
+            return None   # it was taken at a turn
+        self.taken = place + 1
+        return self.shard.costs.tick_s
+
+    def flushes(self):
+        """The timer: its turns come at even distances, those aside that passed before it was served."""
+        every_s = self.shard.cycle.flush_s
+        phase_s, number = every_s * self.draw(Stream.FLUSH, 0), 0
+        while True:
+            yield self.until(phase_s + number * every_s)
+            begun = self.env.event()
+            self.worker.put(partial(self.flush, begun))
+            yield begun
+            while phase_s + number * every_s <= self.env.now:
+                number += 1
+
+    def flush(self, begun):
+        """The worker has got to a turn: it hands out all that has come."""
+        begun.succeed()
+        new, self.taken = self.come - self.taken, self.come
+        if self.tape.head == self.come:
+            return None
+        self.hands_out(self.come)
+        return self.shard.costs.tick_s * new
+
+    def hands_out(self, end):
+        """Batch by batch."""
+        first = self.tape.head
+        self.fan_out(first, min(end, first + self.most))
+        if self.tape.head < end:
+            self.worker.bring(partial(self.goes_on, end))
+
+    def goes_on(self, end):
+        self.hands_out(end)
+        return 0.0
 
     def takes(self, first):
         """The worker has got to a tick: it takes all that have come, and hands them to all who wait."""
-        shard = self.shard
         if first < self.tape.head:
             return None   # it was taken with the one before
-        most = min(shard.batch_max, shard.tape_ticks, shard.slow_client.buffer_ticks)
-        end = min(self.come, first + most)
+        end = min(self.come, first + self.most)
+        self.fan_out(first, end)
+        return self.shard.costs.tick_s * (end - first)
+
+    @property
+    def most(self):
+        """So many ticks are handed out at once at most."""
+        return min(self.shard.batch_max, self.shard.tape_ticks, self.shard.slow_client.buffer_ticks)
+
+    def fan_out(self, first, end):
+        """Ticks are handed to all who wait for one of them."""
+        shard = self.shard
         news = set(self.symbols[first:end])
         for place in range(first, end):
             self.tape.append(place + 1, self.symbols[place], b"%d" % place)
@@ -160,7 +210,6 @@ class Referee:
                 self.env.process(self.pushed(client, batch, self.cursor[client], done))
             else:
                 self.parked.pop(client).succeed((batch, done))
-        return shard.costs.tick_s * (end - first)
 
     # What a request gets
 
@@ -358,6 +407,7 @@ class Referee:
         self.skips += [(kind, client, tick, count, seen_s) for kind, tick, count in batch.skips]
         if pushes:
             self.count("messages", client, seen_s)
+            self.count("batched", client, seen_s, int(len(batch.ticks) != 1 or bool(batch.skips)))
         elif not batch.ticks and not batch.refused:
             self.count("answers_empty", client, seen_s)
         if response:

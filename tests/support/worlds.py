@@ -39,8 +39,9 @@ def costs_of(rng, scale_s):
 @st.composite
 def cycles(draw, kinds=("short", "long", "push")):
     kind = draw(st.sampled_from(kinds))
-    if kind == "push":
-        return Cycle(pushes=True, handshakes=draw(st.sampled_from([1.0, 2.0])))
+    if kind in ("push", "flush"):
+        flush_s = draw(st.sampled_from([0.003, 0.05, 0.4, 5.0])) if kind == "flush" else 0.0
+        return Cycle(pushes=True, flush_s=flush_s, handshakes=draw(st.sampled_from([1.0, 2.0])))
     opens = {"new_connection": draw(st.booleans()), "handshakes": draw(st.sampled_from([1.0, 2.0]))}
     if kind == "long":
         return Cycle(parks=True, hold_s=draw(st.sampled_from([np.inf, 30.0, 1.1, 0.2])), **opens)

@@ -93,6 +93,11 @@ class ShardCounts:
     def push(self, who: Ints, seen_s: Floats, batches: AnswerBatches, new: Bools) -> None:
         """Count pushed messages seen at `seen_s`; a `new` one is also the response to a request."""
         self._add("messages", who, seen_s)
+        if not batches.alone:
+            batched = batches.updates != 1
+            for declared in (batches.conflated, batches.dropped):
+                batched[declared.batch] = True
+            self._add("batched", who, seen_s, batched)
         self._take(who, seen_s, batches)
         if bool(new.any()):
             self._respond(who[new], seen_s[new])

@@ -27,11 +27,16 @@ before the next tick or the end of its hold time. So where the transport parks, 
 news count. A round also ends at the next tick. A backlog or a schedule makes rounds long, which is when there
 is most to do.
 
+A worker that flushes (`Cycle.flush_s`) takes ticks when they come, and hands them out at the turns of its timer
+(`flush_timer`), all that have arrived when it gets to the turn. So a round also ends at a turn, and the ticks
+before it are taken in one go.
+
 A client whose socket is full is not parked: it "asks" again when the socket has drained.
 
 Known weaknesses: one read hands out no more ticks than one batch holds; the next read follows. A client that
 is refused twice in a row asks at once both times. A client that is too slow to be pushed to is disconnected
-when its socket has drained, not before.
+when its socket has drained, not before. Clients that have fallen behind get what was handed out to the others,
+also where a worker that flushes has taken more.
 """
 
 from __future__ import annotations
@@ -42,6 +47,7 @@ import numpy as np
 
 from bench.simulation.engine.counters import CountSteps, ShardCounts
 from bench.simulation.engine.event_queue import NOBODY, EventQueue, WaitingClients, merged
+from bench.simulation.engine.flush_timer import FlushTimer
 from bench.simulation.engine.inputs import (
     BlockSink,
     Bools,
@@ -71,7 +77,7 @@ def simulate(shard: Shard, sink: BlockSink, steps: CountSteps | None = None) -> 
     Updates and declared skips go to `sink` block by block. `steps`, if given, collects CPU and counts over
     time.
     """
-    engine = _Engine(shard, sink)
+    engine = _FlushingEngine(shard, sink) if shard.cycle.flush_s else _Engine(shard, sink)
     while engine.goes_on():
         begin_s = max(engine.next_s, engine.worker.free_s)
         engine.advance()
@@ -127,7 +133,7 @@ class _Engine:
 
     @property
     def tick_s(self) -> float:
-        """The arrival of the next tick; infinite if there is none."""
+        """The instant of the next job that the feed makes, a tick's arrival; infinite if there is none."""
         return float(self.tape.arrival_s[self.head]) if self.head < len(self.tape) else math.inf
 
     @property
@@ -226,10 +232,20 @@ class _Engine:
 
     def _hand_out(self) -> None:
         """Take all ticks that have arrived by now, and hand them to all clients that wait for them."""
-        first, arrival_s, costs = self.head, self.tick_s, self.shard.costs
+        first, arrival_s = self.head, self.tick_s
         begin_s = max(arrival_s, self.worker.free_s)
         end = int(np.searchsorted(self.tape.arrival_s, begin_s, "right"))
-        self.head = end = max(first + 1, min(end, first + self.tape.whole_up_to))
+        end = max(first + 1, min(end, first + self.tape.whole_up_to))
+        self.books.server["ticks"] += end - first
+        self._fan_out(end, arrival_s, self.shard.costs.tick_s * (end - first))
+
+    def _fan_out(self, end: int, arrival_s: float, taking_s: float) -> None:
+        """Hand the ticks up to `end` to all clients that wait for them; the job came at `arrival_s`.
+
+        `taking_s` are the CPU seconds that it takes before the first client's turn.
+        """
+        first = self.head
+        self.head = end
         wanted = None if self.wanting is None else self._news(first, end)
         if wanted is None:
             self.newest.fill(end)
@@ -239,9 +255,7 @@ class _Engine:
         batches = self.tape.alone(first, len(who))
         if end > first + 1:
             batches = self.tape.read(who, self.cursor[who], end)
-        taking_s = costs.tick_s * (end - first)
         finish = self.worker.fan_out(arrival_s, taking_s, self._handing_s(batches))
-        self.books.server["ticks"] += end - first
         if not len(who):
             return
         self.cursor[who] = end
@@ -337,3 +351,60 @@ class _Engine:
             server_counts={name: int(count) for name, count in self.books.server.items() if count},
             end_s=self.seen_s,
         )
+
+
+class _FlushingEngine(_Engine):
+    """The state of a shard whose worker hands out ticks at the turns of its timer, not when they come."""
+
+    def __init__(self, shard: Shard, sink: BlockSink) -> None:
+        super().__init__(shard, sink)
+        self.timer = FlushTimer(shard)
+        self.taken = 0
+        """Number of ticks that the worker has taken; those from `head` on wait for the timer."""
+
+    @property
+    def tick_s(self) -> float:
+        """The instant of the next job that the feed makes: a tick's arrival, or a turn of the timer; infinite if
+        every tick was handed out."""
+        if self.head == len(self.tape):
+            return math.inf
+        return min(self._arrival_s, self.timer.turn_s)
+
+    @property
+    def _arrival_s(self) -> float:
+        """The arrival of the next tick that is to be taken; infinite if there is none."""
+        return float(self.tape.arrival_s[self.taken]) if self.taken < len(self.tape) else math.inf
+
+    def _hand_out(self) -> None:
+        """Take the ticks that arrive before the next turn, or hand out what has arrived by this turn."""
+        turn_s, tick_s = self.timer.turn_s, self.shard.costs.tick_s
+        if self._arrival_s < turn_s:
+            before_s = min(turn_s, self.events.first_s)
+            end = int(np.searchsorted(self.tape.arrival_s, before_s, "left"))
+            arrivals_s = self.tape.arrival_s[self.taken : end]
+            self.worker.serve(arrivals_s, np.full(len(arrivals_s), tick_s))
+            self._take(end)
+            return
+        begin_s = max(turn_s, self.worker.free_s)
+        end = int(np.searchsorted(self.tape.arrival_s, begin_s, "right"))
+        taking_s = tick_s * self._take(end)
+        while self.head < end:
+            self._fan_out(min(end, self.head + self.tape.whole_up_to), turn_s, taking_s)
+            taking_s = 0.0
+        self._go_on(begin_s)
+
+    def _take(self, end: int) -> int:
+        """Count the ticks up to `end` as taken, and return the number of new ones."""
+        new = end - self.taken
+        self.taken = end
+        self.books.server["ticks"] += new
+        return new
+
+    def _go_on(self, begun_s: float) -> None:
+        """Set the timer to its next turn after `begun_s`, and past those that find no tick for certain: they come
+        while nothing else happens, or the worker gets to them before the next tick's arrival."""
+        self.timer.pass_over(begun_s)
+        free_s, arrival_s = max(self.worker.free_s, begun_s), self._arrival_s
+        if free_s < arrival_s < math.inf:
+            self.timer.pass_over(free_s)
+            self.timer.pass_over(math.nextafter(min(arrival_s, self.events.first_s), -math.inf))

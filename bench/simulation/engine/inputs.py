@@ -238,13 +238,13 @@ class BlockSink(Protocol):
 
 
 COUNTED = (
-    "connections", "requests", "responses", "answers_empty", "messages", "updates", "payload_bytes",
-    "declared", "polls_late", "refused", "request_duration_s", "in_flight_s",
+    "connections", "requests", "responses", "answers_empty", "messages", "batched", "updates",
+    "payload_bytes", "declared", "polls_late", "refused", "request_duration_s", "in_flight_s",
 )
 """Counts per client over [t0, t1), by the instant at the client: connections opened, requests sent, responses
-received (including empty ones), of these the empty ones, messages pushed, updates in responses and messages,
-their payload bytes, entries of declared skips, polls sent late, refusals; the summed times from request to
-response, and the summed times during which a request was under way."""
+received (including empty ones), of these the empty ones, messages pushed, of these the ones that are no bare tick,
+updates in responses and messages, their payload bytes, entries of declared skips, polls sent late, refusals; the
+summed times from request to response, and the summed times during which a request was under way."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -35,6 +35,7 @@ class Stream(IntEnum):
     DOWN = 4    # requests, or pushed ticks: the delay on the way down
     LINK = 5    # nothing, one draw per client: decides if its link is slow
     SAMPLE = 6  # nothing, one draw per client: decides if its rows are kept
+    FLUSH = 7   # nothing, one draw per worker (its first client): the phase of its timer
 
 
 def even(seed: int, stream: Stream, client: Ints, cycle: Ints | int = 0) -> Floats:

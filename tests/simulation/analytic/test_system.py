@@ -23,6 +23,7 @@ NET = NetworkDelays(0.02, 0.02, 0.001)
 SUBJECTS: list[tuple[str, dict[str, Any]]] = [
     ("short_polling", {}), ("short_polling", {"connection": "new"}), ("short_polling", {"pace": "delay"}),
     ("long_polling", {}), ("long_polling", {"connection": "new", "tls": True}), ("websocket", {}),
+    ("websocket", {"flush_ms": 250.0}),
 ]
 
 

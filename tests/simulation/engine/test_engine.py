@@ -17,6 +17,7 @@ from bench.stats.trial.arrays import trial_arrays
 from bench.stats.trial.fates import fates
 
 EXACT_S = 1e-9
+KINDS = ("short", "long", "push")
 
 
 def owed(shard, rows, tick, app):
@@ -45,14 +46,14 @@ def assert_same(shard, but=()):
         assert_close(outcome.counted[name], referee.counted[name], 1e-8)
 
 
-@pytest.mark.parametrize("kind", ["short", "long", "push"])
+@pytest.mark.parametrize("kind", ["short", "long", "push", "flush"])
 @given(data=st.data())
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_referee_sees_the_same(kind, data):
     assert_same(data.draw(shards((kind,))))
 
 
-@given(shard=shards(("push",)), bytes_per_s=st.sampled_from([300.0, 1000.0, 3000.0]),
+@given(shard=shards(("push", "flush")), bytes_per_s=st.sampled_from([300.0, 1000.0, 3000.0]),
        policy=st.sampled_from(["conflate", "drop-oldest", "disconnect"]), most=st.sampled_from([1, 3]))
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_referee_sees_the_same_of_sockets_that_are_often_full(shard, bytes_per_s, policy, most):
@@ -64,7 +65,7 @@ def test_the_referee_sees_the_same_of_sockets_that_are_often_full(shard, bytes_p
     assert_same(shard, but=("request_duration_s", "in_flight_s"))
 
 
-@given(shard=shards())
+@given(shard=shards((*KINDS, "flush")))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_update_that_is_due_has_one_fate(shard):
     kept = Kept()
