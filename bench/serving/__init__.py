@@ -15,8 +15,9 @@ Modules, in reading order:
     admission    the rules that decide from a request's head whether it is answered
     upgrade      reads the request before an upgrade
     target       a request's target: path and query, strictly decoded
-    fanout       pushes news to all connections that are up to date, and lets the others catch up
     answers      a batch encoded once for all who ask alike, and its entity tag
-    http         the HTTP service that polling transports share
-    openapi      the description of that service
+    fanout       pushes news to all connections that are up to date, and lets the others catch up
+    streams      answers that do not end, which the fan-out writes to
+    openapi      the description of the HTTP service
+    http         the HTTP service on aiohttp: answers to polls, and streams
 """

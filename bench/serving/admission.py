@@ -11,7 +11,8 @@ address, since an address can't be rebound. A target in absolute form names the 
 (RFC 9112, section 3.2.2). Ports are not compared.
 
 **Origin.** Only browsers send this header, for a page of another site. Such a request is answered if the
-configuration names the origin. The page asks for permission (a preflight) before it sends `If-None-Match`.
+configuration names the origin. The page asks for permission (a preflight) before it sends `If-None-Match`
+or `Last-Event-ID`.
 
 A header that may occur once and occurs twice is refused, since other servers may interpret it differently.
 
@@ -37,7 +38,7 @@ PREFLIGHT = "Access-Control-Request-Method"
 """The header that makes an OPTIONS request a preflight."""
 LEAVE = {
     "Access-Control-Allow-Methods": "GET",
-    "Access-Control-Allow-Headers": "If-None-Match",
+    "Access-Control-Allow-Headers": "If-None-Match, Last-Event-ID",
     "Access-Control-Max-Age": "600",
 }
 """Header fields of the answer to a preflight, in addition to `page_fields`."""

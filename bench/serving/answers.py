@@ -12,24 +12,28 @@ by ticks of other symbols. Once there is news, the answer is 200 with the news, 
 A compressed answer is also compressed once for all who ask the same, and only if that makes it smaller.
 A server that compresses uses weak tags (`W/"…"`), since one tag then covers two encodings.
 
-`head` reproduces the head that aiohttp writes for an answer's header fields, so that its size is known
-without a server.
+`head` is the head that aiohttp writes for an answer's header fields, so that its size is known without a
+server. A server that writes its heads itself writes the same ones.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import formatdate
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Literal
 
 from bench.serving.admission import page_fields
 from bench.wire.contract import Batch, Request, encode_batch
-from bench.wire.options import HttpWire, answer_headers, origins
+from bench.wire.options import HttpWire, Wire, answer_headers, origins
 
 BODILESS = {"Cache-Control": "no-cache", "Server": "tickertape"}
 HEADERS = {"Content-Type": "application/json", **BODILESS}
-REASONS = {200: "OK", 304: "Not Modified"}
+DATE = "Sun, 22 Nov 2026 12:00:00 GMT"
+"""A date as long as any other, where only the size matters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,27 +66,90 @@ def coding_fields(wire: HttpWire, coded: bool) -> dict[str, str]:
     return {"Vary": "Accept-Encoding"} | ({"Content-Encoding": wire.compression} if coded else {})
 
 
+class Representer:
+    """Chooses how an answer is sent: in full, compressed, or as 304."""
+
+    def __init__(self, wire: HttpWire) -> None:
+        self.wire = wire
+        keeps = wire.connection == "keep-alive"
+        self._headers = answer_headers(wire, HEADERS, keeps)
+        self._bodiless = answer_headers(wire, BODILESS, keeps)
+
+    def represent(
+        self, answer: Answer, if_none_match: str | None, accept_encoding: str | None
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Return the status, header fields and body of an answer.
+
+        The last two arguments are the request's headers of these names.
+        """
+        wire, pressed = self.wire, None
+        tag = tag_fields(wire, answer.tag)
+        if tag and matches(if_none_match, answer.tag):
+            return 304, self._bodiless | tag, b""
+        if wire.compression != "none" and accepts(accept_encoding, wire.compression):
+            pressed = compressed(answer.body, wire.compression)
+        body = answer.body if pressed is None else pressed
+        return 200, self._headers | tag | coding_fields(wire, pressed is not None), body
+
+
 def head(wire: HttpWire, status: int, length: int, tag: str, coded: bool = False) -> bytes:
     """Return the head of an answer to such a poll as aiohttp writes it, from status line to blank line.
 
-    aiohttp adds the length, the date and, if the connection is closed after the answer, a field for that. A
-    304 has no body, and no length or type. Of our polls, only those with their own list of header lines may
-    name an origin.
+    Of our polls, only those with their own list of header lines may name an origin.
     """
     keeps, unchanged = wire.connection == "keep-alive", status == 304
     fields = answer_headers(wire, BODILESS if unchanged else HEADERS, keeps) | tag_fields(wire, tag)
-    added = {"Date": "Sun, 22 Nov 2026 12:00:00 GMT", "Server": BODILESS["Server"]}
     if not unchanged:
         fields |= coding_fields(wire, coded)
+    asked_from = origins(wire) if wire.request_headers is not None else []
+    if asked_from:
+        fields |= page_fields(asked_from[0], fields.get("Vary"), "ETag" in fields)
+    return encode_head(status, fields, None if unchanged else length, keeps)
+
+
+def encode_head(
+    status: int, fields: Mapping[str, str], length: int | None, keeps: bool = True, date: str = DATE
+) -> bytes:
+    """Return an answer's head, from status line to blank line, with what aiohttp adds where it is not there.
+
+    That is the length of the body and its type, the date, the server and, if the connection is closed after
+    the answer (not `keeps`), a field for that. `length` None: the answer has no body or says itself where it
+    ends, so it has no length.
+    """
+    added = {"Date": date, "Server": BODILESS["Server"]}
+    if length is not None:
         added |= {"Content-Length": str(length), "Content-Type": "application/octet-stream"}
     if not keeps:
         added["Connection"] = "close"
     names = {name.lower() for name in fields}
-    fields |= {name: text for name, text in added.items() if name.lower() not in names}
-    if wire.request_headers is not None and (asked_from := origins(wire)):
-        fields |= page_fields(asked_from[0], fields.get("Vary"), "ETag" in fields)
-    lines = [f"HTTP/1.1 {status} {REASONS[status]}", *(f"{name}: {text}" for name, text in fields.items())]
+    whole = {**fields, **{name: text for name, text in added.items() if name.lower() not in names}}
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {text}" for name, text in whole.items())]
     return "\r\n".join([*lines, "", ""]).encode()
+
+
+def stream_head(
+    wire: Wire, own: Mapping[str, str], coding: str = "none", origin: str | None = None, date: str = DATE
+) -> bytes:
+    """Return the head of an answer in chunks.
+
+    `own` are the transport's own fields, of which the scenario's list can't replace the type. `coding` is the
+    compression that is used, `origin` the origin of an allowed page that asks.
+    """
+    chosen = answer_headers(wire, own, keeps=False)
+    fields = {"Content-Type": own["Content-Type"]}
+    fields |= {name: text for name, text in chosen.items() if name.lower() != "content-type"}
+    fields["Transfer-Encoding"] = "chunked"
+    if coding != "none":
+        fields |= {"Content-Encoding": coding, "Vary": "Accept-Encoding"}
+    if origin is not None:
+        fields |= page_fields(origin, fields.get("Vary"))
+    return encode_head(200, fields, None, date=date)
+
+
+@lru_cache(maxsize=4)
+def http_date(now_s: int) -> str:
+    """Return a date as HTTP writes it (RFC 9110 §5.6.7); `now_s` in seconds since 1970."""
+    return formatdate(now_s, usegmt=True)
 
 
 @lru_cache(maxsize=256)

@@ -76,10 +76,12 @@ class Audience(Generic[M]):
     Everything up to `cursor` was written to every member.
     """
 
-    __slots__ = ("cursor", "members")
+    __slots__ = ("cursor", "members", "quiet_since_s")
 
     def __init__(self, cursor: Cursor) -> None:
         self.cursor = cursor
+        self.quiet_since_s: float | None = None
+        """An instant after which nothing was written; None after each write."""
         self.members: set[M] = set()
 
 
@@ -184,6 +186,7 @@ class Fanout(Generic[M]):
         if not batch.ticks:
             return
         data = self.encode(batch, variant)
+        audience.quiet_since_s = None
         written = 0
         behind = []
         for member in audience.members:
@@ -206,7 +209,7 @@ class Fanout(Generic[M]):
             while member.is_open and not member.paused:
                 cursor = member.cursor
                 assert cursor is not None
-                if self.head is not None and cursor.epoch == self.head.epoch and cursor.seq >= self.head.seq:
+                if self.head is None or (cursor.epoch == self.head.epoch and cursor.seq >= self.head.seq):
                     self._join(member, cursor)
                     return
                 batch = self.chassis.read(Request(member.subscription, cursor))
@@ -242,6 +245,22 @@ class Fanout(Generic[M]):
                 self.chassis.read(Request(member.subscription, member.cursor))
             except Refusal as refusal:
                 self.dismiss(member, refusal)
+
+    def heartbeat(self, now_s: float, interval_s: float, encode: Callable[[Hashable], bytes]) -> None:
+        """Write a heartbeat to audiences to which nothing was written for `interval_s`.
+
+        `encode` returns its bytes for a variant. To be called several times per interval. Members whose buffer
+        is full need none: bytes are on their way to them.
+        """
+        for group in (self.audiences, *self.joining.values()):
+            for (_, variant), audience in group.items():
+                if audience.quiet_since_s is None:
+                    audience.quiet_since_s = now_s
+                elif now_s - audience.quiet_since_s >= interval_s:
+                    audience.quiet_since_s = None
+                    for member in audience.members:
+                        if member.is_open and not member.paused:
+                            member.write(encode(variant))
 
     async def keep_turning(self) -> None:
         """Take turns until cancelled; return at once where there are none."""

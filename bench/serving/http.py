@@ -1,13 +1,13 @@
-"""The HTTP service that polling transports share: everything except the time at which an answer is due.
+"""The HTTP service on aiohttp: everything except the answer to a request for ticks.
 
-    head ─► limits ─► admission ─► path ─► query ─► respond(request, connection) ─► 200 | 304
-              │           │          │        │            │
-             408 414     403 405    404     400 404       409 410 503        refusals, as JSON
+    head ─► limits ─► admission ─► path ─► query ─► ticks(…) ─► 200 | 304 | a stream (`serving.streams`)
+              │           │          │        │        │
+             408 414     403 405    404     400 404   409 410 503        refusals, as JSON
              431 400     413 421
 
 It is built on aiohttp's low-level server: there are four paths and one method, for which a router, an
-application and middlewares would be work without use. A transport provides `respond`, which returns an
-answer at once (short polling) or when there is news (long polling).
+application and middlewares would be work without use. A polling transport provides `respond`, which returns
+an answer at once (short polling) or when there is news (long polling).
 
 aiohttp limits the size of a head and closes a connection that stays idle. It has no limit on the time that a
 head may take, so `_sweep` looks for heads that take too long. A connection that breaks while a request is
@@ -34,38 +34,30 @@ from aiohttp.web_protocol import RequestHandler
 
 from bench.serving import openapi
 from bench.serving.admission import LEAVE, NOT_HTTP, PREFLIGHT, page_fields
-from bench.serving.answers import (
-    BODILESS,
-    HEADERS,
-    Answer,
-    accepts,
-    coding_fields,
-    compressed,
-    matches,
-    tag_fields,
-)
+from bench.serving.answers import BODILESS, HEADERS, Answer, Representer
 from bench.serving.chassis import Chassis
 from bench.serving.config import HEAD_LINE_BYTES, HEAD_LINES, TARGET_BYTES
 from bench.serving.sockets import BACKLOG
+from bench.serving.streams import Format, Stream, Streams
 from bench.serving.target import parse_query
 from bench.wire.contract import REFUSALS, Refusal, Request
-from bench.wire.options import HttpWire, answer_headers
+from bench.wire.options import HttpWire
 
 NONE_SENT: tuple[str, ...] = ()
 """The values of a header that is not present."""
 
 
 class HttpService:
-    """Serves `respond` at `GET /ticks`, and the pages of every server."""
+    """Serves the pages of every server, and at `GET /ticks` whatever `ticks` returns."""
 
-    def __init__(self, chassis: Chassis, respond: Respond, options: HttpWire) -> None:
+    def __init__(self, chassis: Chassis, description: bytes) -> None:
         self.chassis = chassis
-        self.respond = respond
-        self.options = options
-        keeps = options.connection == "keep-alive"
-        self._headers = answer_headers(options, HEADERS, keeps)
-        self._bodiless = answer_headers(options, BODILESS, keeps)
-        self._openapi = openapi.document(chassis.config.transport, options.entity_tags)
+        self._description = description
+        """The answer to `GET /openapi.json`."""
+
+    async def ticks(self, request: web.BaseRequest, asked: Request, connection: HttpConnection) -> web.StreamResponse:
+        """Return the answer to a request for ticks. Raises `Refusal`."""
+        raise NotImplementedError
 
     async def start(self, sock: socket.socket) -> None:
         """Begin to serve on `sock`."""
@@ -112,7 +104,7 @@ class HttpService:
 
     async def _answer(
         self, request: web.BaseRequest, connection: HttpConnection, origins: Sequence[str]
-    ) -> web.Response:
+    ) -> web.StreamResponse:
         if request.version < HttpVersion10:
             raise Refusal("bad-request", NOT_HTTP)
         headers = request.headers
@@ -126,31 +118,14 @@ class HttpService:
         path, query = asked
         if path == "/ticks":
             self.chassis.counts.requests += 1
-            answer = await self.respond(parse_query(query), connection)
-            self.chassis.counts.hand_over(answer.batch)
-            return self._hand_over(request, answer)
+            return await self.ticks(request, parse_query(query), connection)
         if path == "/openapi.json":
-            return web.Response(body=self._openapi, headers=HEADERS)
+            return web.Response(body=self._description, headers=HEADERS)
         page = self.chassis.page(path)
         if page is None:
             raise Refusal("not-found", "there are /ticks, /health, /stats and /openapi.json")
         status, body = page
         return web.Response(status=status, body=body, headers=HEADERS)
-
-    def _hand_over(self, request: web.BaseRequest, answer: Answer) -> web.Response:
-        """Return the response for an answer: tagged, 304 or compressed, depending on the options and the
-        request."""
-        options, pressed = self.options, None
-        tag = tag_fields(options, answer.tag)
-        if tag and matches(request.headers.get("If-None-Match"), answer.tag):
-            return web.Response(status=304, headers=self._bodiless | tag)
-        if options.compression != "none" and accepts(
-            request.headers.get("Accept-Encoding"), options.compression
-        ):
-            pressed = compressed(answer.body, options.compression)
-        body = answer.body if pressed is None else pressed
-        headers = self._headers | tag | coding_fields(options, pressed is not None)
-        return web.Response(body=body, headers=headers)
 
     def refuse(self, refusal: Refusal) -> web.Response:
         """Count a refusal, and return it as a response."""
@@ -177,6 +152,72 @@ class HttpService:
                     connection.give_up()
 
 
+class PollService(HttpService):
+    """Answers each request for ticks with the batch that `respond` returns."""
+
+    def __init__(self, chassis: Chassis, respond: Respond, options: HttpWire) -> None:
+        super().__init__(chassis, openapi.document(chassis.config.transport, options.entity_tags))
+        self.respond = respond
+        self._representer = Representer(options)
+
+    async def ticks(self, request: web.BaseRequest, asked: Request, connection: HttpConnection) -> web.StreamResponse:
+        """Return the answer once it is due: tagged, 304 or compressed, depending on the options and the request."""
+        answer = await self.respond(asked, connection)
+        self.chassis.counts.hand_over(answer.batch)
+        headers = request.headers
+        status, fields, body = self._representer.represent(
+            answer, headers.get("If-None-Match"), headers.get("Accept-Encoding")
+        )
+        return web.Response(status=status, body=body or None, headers=fields)
+
+
+class StreamService(HttpService):
+    """Answers each request for ticks with a stream in a transport's format."""
+
+    def __init__(self, chassis: Chassis, format: Format) -> None:
+        document = openapi.document(chassis.config.transport, stream=format.headers["Content-Type"])
+        super().__init__(chassis, document)
+        self._streams = Streams(chassis, format)
+
+    async def start(self, sock: socket.socket) -> None:
+        """Begin to serve on `sock`."""
+        await super().start(sock)
+        self._streams.start()
+
+    async def stop(self) -> None:
+        """End all streams, and close all connections."""
+        self._streams.stop()
+        await super().stop()
+
+    async def ticks(self, request: web.BaseRequest, asked: Request, connection: HttpConnection) -> web.StreamResponse:
+        """Send a stream, and return once it has ended."""
+        if request.version < HttpVersion11:
+            raise Refusal("bad-request", "a stream is an answer of HTTP/1.1")
+        origins = request.headers.getall("Origin", NONE_SENT)
+        origin = origins[0] if self.chassis.admission.admits(origins) else None
+        over = connection.stream_over = asyncio.get_running_loop().create_future()
+        stream = self._streams.begin(connection, asked, request.headers.get, origin)
+        if stream is not None:
+            if connection.ended:
+                stream.ended()
+            await over   # cancelled where the connection is lost
+        return Written()
+
+
+class Written(web.StreamResponse):
+    """An answer whose bytes are already written; the connection is closed after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.force_close()
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Write no head."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Write no end."""
+
+
 class HttpServer(web.Server):
     """aiohttp's server, which creates our connections."""
 
@@ -192,7 +233,7 @@ class HttpServer(web.Server):
 class HttpConnection(RequestHandler):
     """aiohttp's connection that also knows since when it waits for a head, and sends refusals as JSON."""
 
-    __slots__ = ("busy", "ended", "head_since", "on_end", "service", "spoken")
+    __slots__ = ("busy", "ended", "head_since", "on_end", "service", "spoken", "stream", "stream_over")
 
     def __init__(self, service: HttpService, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)  # type: ignore[arg-type]
@@ -206,7 +247,10 @@ class HttpConnection(RequestHandler):
         self.ended = False
         """True once the client has closed its side: requests already sent are answered, and no others."""
         self.on_end: Callable[[], None] | None = None
-        """Called when the client closes its side; set while a request is parked."""
+        """Called when the client closes its side; set while a request is parked or a stream is sent."""
+        self.stream: Stream | None = None
+        """The stream that is sent: the last answer of this connection."""
+        self.stream_over: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count a client that has connected; from here on a head is due."""
@@ -219,10 +263,26 @@ class HttpConnection(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Count a connection that is gone."""
         self.service.chassis.counts.connections_open -= 1
+        if self.stream is not None:
+            self.stream.lost()
         super().connection_lost(exc)
 
+    def pause_writing(self) -> None:
+        """Handle a full write buffer."""
+        super().pause_writing()
+        if self.stream is not None:
+            self.stream.pause()
+
+    def resume_writing(self) -> None:
+        """Handle a write buffer that has drained."""
+        super().resume_writing()
+        if self.stream is not None:
+            self.stream.resume()
+
     def data_received(self, data: bytes) -> None:
-        """Record and process received bytes."""
+        """Record and process received bytes; those that come during a stream are discarded."""
+        if self.stream is not None:
+            return
         self.spoken = True
         if self.head_since is None:
             self.head_since = self._loop.time()
@@ -242,6 +302,16 @@ class HttpConnection(RequestHandler):
         if not self._messages:
             self.close()   # after the answer under way
         return True
+
+    def carry(self, stream: Stream) -> None:
+        """Hand all that happens to the connection to `stream` from here on."""
+        self.stream = stream
+        self.on_end = stream.ended
+
+    def stream_ended(self) -> None:
+        """Let the request for the stream end; aiohttp closes the connection after it."""
+        if self.stream_over is not None and not self.stream_over.done():
+            self.stream_over.set_result(None)
 
     def close_if_last(self) -> None:
         """Close the connection after the present answer if the client has closed its side and no request is

@@ -88,15 +88,27 @@ SCHEMAS: dict[str, Any] = {
 }
 
 
-def document(transport: str, entity_tags: bool) -> bytes:
-    """Return the document of a server of `transport`, as JSON."""
-    ticks = answers(OF_TICKS) | {"200": content("Batch", "The ticks after the cursor.")}
+def document(transport: str, entity_tags: bool = False, stream: str | None = None) -> bytes:
+    """Return the document of a server of `transport`, as JSON.
+
+    `stream` is the media type of the ticks where the answer is a stream; by default it is a batch.
+    """
+    ticks = answers(OF_TICKS)
     parameters = [
         query("after", CURSOR, "Everything after this cursor; by default from now on."),
         query("symbols", {"type": "string", "examples": ["AAA,BBB"]},
               f"Names with commas between, each {SYMBOL_PATTERN}; by default all."),
         query("mode", {"enum": ["every", "latest"]}, "Each tick once, or the newest of each symbol."),
     ]
+    if stream is None:
+        ticks["200"] = content("Batch", "The ticks after the cursor.")
+    else:
+        ticks["200"] = {"description": "The ticks after the cursor, and from then on each when it comes.",
+                        "content": {stream: {"schema": {"type": "string"}}}}
+        parameters.append({
+            "name": "Last-Event-ID", "in": "header", "schema": CURSOR,
+            "description": "The cursor of the last event received; it counts in place of `after`.",
+        })
     if entity_tags:
         schema = {"type": "string", "pattern": f'^"{EPOCH.pattern}:[0-9]{{1,16}}"$'}
         parameters.append({

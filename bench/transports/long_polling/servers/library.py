@@ -13,7 +13,7 @@ from functools import partial
 
 from bench.serving.answers import Answer
 from bench.serving.chassis import Chassis, Service
-from bench.serving.http import HttpConnection, HttpService
+from bench.serving.http import HttpConnection, PollService
 from bench.transports.long_polling.protocol import Options, ParkedRequests, is_due
 from bench.wire.contract import Request, Subscription
 
@@ -85,4 +85,4 @@ def release(parked: Iterable[Parked]) -> None:
 
 def install(chassis: Chassis, options: Options) -> Service:
     """Return the service of this transport."""
-    return HttpService(chassis, LongPolling(chassis, options).respond, options)
+    return PollService(chassis, LongPolling(chassis, options).respond, options)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from bench.serving.answers import Answer
 from bench.serving.chassis import Chassis, Service
-from bench.serving.http import HttpConnection, HttpService
+from bench.serving.http import HttpConnection, PollService
 from bench.transports.short_polling.protocol import Options
 from bench.wire.contract import Request
 
@@ -17,4 +17,4 @@ def install(chassis: Chassis, options: Options) -> Service:
     async def respond(request: Request, _: HttpConnection) -> Answer:
         return chassis.answer(request)
 
-    return HttpService(chassis, respond, options)
+    return PollService(chassis, respond, options)

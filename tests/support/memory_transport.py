@@ -1,0 +1,74 @@
+"""A transport in memory: what a server that owns its protocol writes and does, without sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from bench.serving.chassis import Chassis
+from bench.serving.config import Address, ServerConfig
+
+
+class MemoryTransport(asyncio.Transport):
+    """Keeps what is written, and what is asked of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closed = self.aborted = self.ended = False
+        self.reading = True
+        self.high: int | None = None
+
+    def write(self, data: bytes) -> None:   # type: ignore[override]
+        assert not self.closed
+        assert not self.ended
+        self.written += data
+
+    def taken(self) -> bytes:
+        """What was written since the last call."""
+        data, self.written = self.written, b""
+        return data
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.closed = self.aborted = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.ended = True
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def is_reading(self) -> bool:
+        return self.reading
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self.high = high
+
+
+def chassis_of(transport: str, **config: Any) -> Chassis:
+    """A chassis whose feed has begun: symbols AAA and BBB, epoch e1, no ticks."""
+    chassis = Chassis(ServerConfig(transport=transport, feed=Address(port=1), **config))
+    chassis.tape.begin("e1", frozenset({"AAA", "BBB"}), 0)
+    chassis.feed.ready.set()
+    chassis._on_ticks()
+    return chassis
+
+
+def publish(chassis: Chassis, *symbols: str) -> None:
+    """Ticks of these symbols, at once; the line of each is its number."""
+    tape = chassis.tape
+    for symbol in symbols:
+        tape.append(tape.head + 1, symbol, b"%d" % (tape.head + 1))
+    chassis._on_ticks()
