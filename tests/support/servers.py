@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from fork_server import ForkServer, Process
 
-from bench import lifeline
+from bench import lifeline, transports
 from bench.feed import tick
 
 PATIENCE_S = 20.0
+MAKES = tuple(f"{name}/{make}" for name in transports.names() for make in transports.servers(name))
+"""All servers, as `running_server` takes them: a transport and an implementation of it."""
+OWN_MAKES = tuple(make for make in MAKES if make.partition("/")[0] in transports.own_names())
+"""Those of the project's own transports."""
+fork_server = cache(ForkServer)
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -122,7 +126,7 @@ class Answer:
 class ServerProcess:
     """One server, running."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     line: lifeline.Lifeline
     host: str
     port: int
@@ -181,19 +185,18 @@ class ServerProcess:
 
 
 @contextmanager
-def running_server(feed: ScriptedFeed, transport: str, **config: Any) -> Iterator[ServerProcess]:
-    """A server process on `feed`; `config` as in `bench.serving.config`."""
+def running_server(feed: ScriptedFeed, make: str, **config: Any) -> Iterator[ServerProcess]:
+    """A server process on `feed`: a transport, or one of `MAKES`; `config` as in `bench.serving.config`."""
+    transport, _, implementation = make.partition("/")
+    config = {"transport": transport, "feed": {"host": "127.0.0.1", "port": feed.port}, **config}
+    if implementation:
+        config["implementation"] = implementation
     ours, theirs = socket.socketpair()
     ours.settimeout(PATIENCE_S)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "server.json")
-        feed_address = {"host": "127.0.0.1", "port": feed.port}
-        path.write_text(json.dumps({"transport": transport, "feed": feed_address, **config}))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "bench.transports", str(path)],
-            env={**os.environ, lifeline.VARIABLE: str(theirs.fileno())},
-            pass_fds=[theirs.fileno()],
-        )
+        path.write_text(json.dumps(config))
+        process = fork_server().start(path, theirs)
         theirs.close()
         line = lifeline.Lifeline(ours)
         try:
