@@ -3,7 +3,7 @@
     publisher ─ paced ticks ─► WebSocket server ─► N connections ─► load, alone on one core
     └──────────── on the other cores ─────────┘
 
-Each tick goes to every connection, so the load receives `rate × connections` updates a second. First
+Each tick goes to every connection, so the load receives `rate × connections` updates per second. First
 our load is measured (the reactor, `bench/load`), then the same with `habit.py` (a greenlet a
 connection, `websocket-client`, a Locust event an update), against fresh processes of the same server.
 

@@ -1,4 +1,4 @@
-"""WebSocket updates a second that one core of the generator sustains: ours, and the habit's in the same run.
+"""WebSocket updates per second that one core of the generator sustains: ours, and the habit's in the same run.
 
     python benchmarks/updates.py                        # 200 connections
     python benchmarks/updates.py --connections 2000

@@ -86,12 +86,12 @@ DETECTORS: tuple[Detector, ...] = (
         "updates that the server says it handed over never arrived, though later ones did: something between "
         "server and clients (a proxy?) drops them, or the server's counters are wrong")),
     Detector("books-skips", "skips_unexplained", most=0, advice=(
-        "clients were told of more skips than the server counted: the server's counters are wrong, or "
+        "clients received more declared skips than the server counted: the server's counters are wrong, or "
         "something between the two repeats or changes answers")),
     Detector("published-books", "publishing_unexplained", of_measuring=True, most=0, least=0, advice=(
         "the publisher's count and its log differ: the log was cut or the publisher counted wrong")),
     Detector("recorded-books", "recorded_unexplained", of_measuring=True, most=0, least=0, advice=(
-        "the generator counted other than it recorded: a table of the trial was cut or changed")),
+        "the generator's counts differ from its records: a table of the trial was cut or changed")),
     Detector("foreign", "foreign", most=0, advice=(
         "clients got updates that are not in the schedule or that they had not asked for: the server "
         "mixes up subscriptions or feeds")),
@@ -112,32 +112,32 @@ DETECTORS: tuple[Detector, ...] = (
         "updates lay in the generator's queue: it was slower than the server; lower load.clients or "
         "feed.rate_per_s")),
     Detector("generator-stalled", "turn_gap_max_ms", of_measuring=True, most=100, advice=(
-        "the generator's loop stood still: something else ran on its core; end it, or use a machine "
-        "with more cores")),
+        "the generator's loop was paused: something else ran on its core; end it, or use a machine with more "
+        "cores")),
     Detector("runner-late", "runner_late_ms", of_measuring=True, most=20, advice=(
-        "the runner read CPU and memory late at an end of the window: it was stopped, or kept off its core; "
+        "the runner read CPU and memory late at an end of the window: it was stopped, or did not get a core; "
         "let nothing else run here, and don't suspend it while a run is on")),
     Detector("generator-busy", "load_cpu_cores", of_measuring=True, most=0.9, advice=(
         "the generator used up its core, so latencies are its own: lower load.clients or "
         "feed.rate_per_s")),
     Detector("not-steady", "trend_share", most=0.25, advice=(
-        "latency rose or fell throughout the window, so its figures depend on how long one looks: lengthen "
-        "windows.warmup_s, or lower the load if a queue is building up")),
+        "latency rose or fell throughout the window, so its figures depend on the length of the window: "
+        "lengthen windows.warmup_s, or lower the load if a queue is building up")),
     Detector("littles-law", "in_flight_gap_share", of_measuring=True, most=0.2, advice=(
-        "more requests were under way than answers tell of: some hung or were given up, so durations are "
-        "too good to be true; look at what the server did at the time")),
+        "more requests were under way than the answers account for: some hung or were abandoned, so durations "
+        "look shorter than they were; look at what the server did at the time")),
     Detector("host-load", "others_share", of_measuring=True, most=0.15, advice=(
         "other processes used the cores: end what else runs here, or wait for it")),
     Detector("host-steal", "steal_share", of_measuring=True, most=0.05, advice=(
-        "the hypervisor gave time to other machines: take a machine alone, or another hour")),
+        "the hypervisor gave time to other machines: use a machine that is not shared, or try again later")),
     Detector("host-jitter", "probe_gap_share", of_measuring=True, most=0.2, advice=(
-        "a process that only spins was kept off its core just before or after the trial: something else "
-        "wants the cores; end it, or wait for it")),
+        "a process that only spins did not get its core just before or after the trial: something else uses "
+        "the cores; end it, or wait for it")),
     Detector("host-slowed", "probe_slowdown", of_measuring=True, most=1.5, advice=(
         "a core was slower on one side of the trial than on the other: fix the frequency "
         "(`cpupower frequency-set -g performance`), look at cooling, or leave its sibling idle")),
     Detector("host-throttled", "throttled_ms", of_measuring=True, most=1, advice=(
-        "the quota of the cgroup was used up, and everything stood still: raise the container's CPU limit")),
+        "the quota of the cgroup was used up, and all processes were paused: raise the container's CPU limit")),
     Detector("host-swapping", "swapped_pages", of_measuring=True, most=64, advice=(
         "pages went to swap or came back: free memory, or switch swap off")),
 )

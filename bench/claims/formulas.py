@@ -5,7 +5,7 @@
     difference          column (subject) − column (against)      in the same block
     ratio               column (subject) / column (against)      in the same block
     bytes_per_request   bytes for each request, both ways
-    traffic             bytes for each update, both ways, × updates a second × clients × 8 / 2²⁰
+    traffic             bytes for each update, both ways, × updates per second × clients × 8 / 2²⁰
     reduction           bytes for each update (subject) / the same (against), in the same block
 
 A formula gives one number for each trial (or block), so that the claim is judged by an interval between

@@ -62,15 +62,15 @@ def verdict_on(claim: Claim, stated: float, ours: Interval) -> tuple[Verdict, st
     bounds = _bounds_text(low, high)
     if math.isnan(ours.low) or math.isnan(ours.high):
         why = "fewer than two valid trials" if ours.count < 2 else "our number is missing or lost in a trial"
-        return "conditional", f"{why}; it would hold {bounds}"
+        return "conditional", f"{why}; the claim's range is {bounds}"
     mine = f"our interval, {ours.low:.3g} to {ours.high:.3g},"
     if ours.high < low or ours.low > high:
-        return "refuted", f"{mine} lies outside of what would hold: {bounds}"
+        return "refuted", f"{mine} is outside the claim's range: {bounds}"
     if ours.low < low or ours.high > high:
-        return "conditional", f"{mine} reaches across what would hold: {bounds}"
+        return "conditional", f"{mine} is partly within the claim's range: {bounds}"
     if claim.condition:
         return "conditional", f"{mine} holds ({bounds}), but {claim.condition}"
-    return "reproduced", f"{mine} lies within what holds: {bounds}"
+    return "reproduced", f"{mine} is within the claim's range: {bounds}"
 
 
 def _bounds_text(low: float, high: float) -> str:
@@ -111,7 +111,7 @@ def check(scenario: Scenario, where: str) -> None:
     cells = len(scenario.load.clients)
     if scenario.claims and (cells > 1 or scenario.capacity):
         several = "[capacity]" if scenario.capacity else f"{cells} client counts"
-        raise ScenarioError(where, "claims", f"claims beside {several}",
+        raise ScenarioError(where, "claims", f"claims together with {several}",
                             "one count in load.clients: a claim is judged between trials that are alike")
     for label, claim in scenario.claims.items():
         for field, found, known in _mistakes(scenario, claim):

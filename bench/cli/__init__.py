@@ -71,7 +71,7 @@ def __getattr__(name: str) -> Typer:
     app = typer.Typer(
         no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
         rich_markup_mode="markdown",
-        help="What it costs, and how long it takes, to get live data to its clients.",
+        help="Compare ways of delivering live data to clients, by cost and latency.",
     )
     for verb in (*measuring.VERBS, *simulate.VERBS, *validating.VERBS, *scenarios.VERBS):
         app.command()(verb)
@@ -140,7 +140,7 @@ def _status(app: Typer) -> int:
     except SystemExit as error:   # Rich and Typer exit with 1 and no message where a pipe has no reader
         if not isinstance(error.__context__, BrokenPipeError):
             raise
-        _end("stdout: can't be written (nobody reads it any more)", NOT_VALID)
+        _end("stdout: can't be written (its reader has ended)", NOT_VALID)
     except usage_error as error:
         if not sys.argv[1:]:
             error.show()

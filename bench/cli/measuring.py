@@ -59,10 +59,10 @@ def run(
     only_plan: Annotated[bool, typer.Option(
         "--plan", help="Print cells, time, disk, memory, files and ports that it needs; don't run.")] = False,
     resume: Annotated[Path | None, typer.Option(
-        "--resume", metavar="RUN", help="Go on with the interrupted run in this folder. A block that was "
+        "--resume", metavar="RUN", help="Continue the interrupted run in this folder. A block that was "
         "interrupted is run again whole; its finished trials are moved to broken/.")] = None,
     force: Annotated[bool, typer.Option(
-        "--force", help="Resume although commit, scenario or feed file are not those that the run "
+        "--force", help="Resume although commit, scenario or feed file differ from those that the run "
         "began with.")] = False,
     wait: Wait = False,
     as_json: AsJson = False,
@@ -84,12 +84,12 @@ def run(
     a mistake; 130 interrupted.
     """
     if only_plan and resume is not None:
-        raise typer.BadParameter("--plan is about a new run; it does not go with --resume")
+        raise typer.BadParameter("--plan describes a new run and can't be combined with --resume")
     with reported_errors():
         if only_plan:
             refuse_idle("with --plan", "it without --plan", {"--wait": wait, "--force": force})
         if resume is None:
-            refuse_idle("with a new run", "it beside --resume", {"--force": force})
+            refuse_idle("with a new run", "it together with --resume", {"--force": force})
             prepared = _asked("default" if scenario is None else scenario, overrides or (), feed, columns)
             needed = prepare.refuse_unless_fits(prepared, results or RESULTS)
             if only_plan:
@@ -186,8 +186,8 @@ def _tell_plan(prepared: PreparedScenario, needed: requirements.Requirements, me
     if search is not None:
         what, names = capacity_search.raised_text(search), ", ".join(scenario.transports)
         table.add_row("search", f"{search.start:,} to {search.most:,} {what} of each of {names}, until "
-                      f"{search.objective} breaks; for {requirements.duration_text(search.time_s)} at most. "
-                      "The needs are those of one step at the top.")
+                      f"{search.objective} breaks; for {requirements.duration_text(search.time_s)} at most. The "
+                      "requirements are those of one step at the highest level.")
     rows = Table("", "needed", "here")
     for row in requirements.table(needed, means):
         rows.add_row(*row)
@@ -220,10 +220,10 @@ def report(
 
 
 def compare(
-    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="The folder of the run to measure by.")],
-    after: Annotated[Path, typer.Argument(metavar="AFTER", help="The folder of the run to be judged.")],
+    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="The folder of the earlier run.")],
+    after: Annotated[Path, typer.Argument(metavar="AFTER", help="The folder of the run that is compared with it.")],
     threshold_percent: Annotated[float, typer.Option(
-        "--threshold", metavar="PERCENT", min=0, help="A change by less is not called one.")] = (
+        "--threshold", metavar="PERCENT", min=0, help="Smaller relative changes are not reported.")] = (
             100 * regressions.THRESHOLD),
     force: Annotated[bool, typer.Option(
         "--force", help="Compare runs that are not alike, too: another host, scenario, schema or feed "
@@ -303,7 +303,7 @@ def serve(
 
 def doctor(
     seconds: Annotated[int, typer.Option(
-        "--seconds", min=1, max=3600, help="How long to look at what else runs here.")] = 10,
+        "--seconds", min=1, max=3600, help="How long to observe what else runs on this machine.")] = 10,
     as_json: AsJson = False,
 ) -> None:
     """Check this machine for anything that would spoil a run, and say what to do about it.

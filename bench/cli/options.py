@@ -32,13 +32,13 @@ MaybeScenario = Annotated[str | None, _SCENARIO]
 FeedFile = Annotated[Path | None, typer.Option(
     "--feed", metavar="FILE", help="Replay the real trades of this CSV or Parquet file (as it is, in .gz or "
                                    ".zip, "
-    "or a pipe) instead of drawn ticks, with the scenario's feed.replay.speed and start.")]
+    "or a pipe) instead of synthetic ticks, with the scenario's feed.replay.speed and start.")]
 ColumnNames = Annotated[str | None, typer.Option(
     "--columns", metavar="LIST", help="Which columns of the file say what, where their names don't: "
     "timestamp=sip_timestamp,price=price,size=size,symbol=ticker; by place in a file without a header.")]
 Overrides = Annotated[list[str] | None, typer.Option(
     "--set", metavar="NAME=VALUE", help="Set a field of the scenario, such as load.clients=[50,200]; "
-    "may stand more than once.")]
+    "may be given more than once.")]
 Wait = Annotated[bool, typer.Option(
     "--wait", help="Wait for a run that is under way on this machine, instead of refusing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")]

@@ -83,10 +83,10 @@ def _fleet_table(plan: list[RequiredResources]) -> Table:
     first = plan[0]
     when = "" if math.isnan(first.busiest_s) else f" in its busiest {first.busiest_s:g} s. Gbit/s: the mean"
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
-        f"So many workers that none is busier than {100 * first.full_at:.0f} % of a core{when}. Prices: the "
-        "scenario's."))
+        f"The fewest workers of which none uses more than {100 * first.full_at:.0f} % of a core{when}. Prices: "
+        "the scenario's."))
     if any(need.short for need in plan):
-        table.caption = f"{table.caption} ≥: those that were simulated were busier; simulate it with more."
+        table.caption = f"{table.caption} ≥: the simulated workers were busier; simulate with more."
     for heading in ("", "clients", "workers", "Gbit/s out", "Gbit/s in", "a month"):
         table.add_column(heading, justify="right" if heading else "left")
     for need in plan:
@@ -130,8 +130,8 @@ COLUMNS = (
 CAPACITY_COLUMNS = (
     ("transport", "", "{}"), ("limit_text", "limit", "{}"), ("rate_per_s", "ticks/s", "{:,.0f}"),
     ("updates_per_s", "updates/s", "{:,.0f}"), ("server_cpu", "server\ncores", "{:.2f}"),
-    ("clients_per_core", "clients\na core", "{:,.0f}"),
-    ("updates_per_s_per_core", "updates/s\na core", "{:,.0f}"), ("limited_by", "limited by", "{}"),
+    ("clients_per_core", "clients\nper core", "{:,.0f}"),
+    ("updates_per_s_per_core", "updates/s\nper core", "{:,.0f}"), ("limited_by", "limited by", "{}"),
 )
 """Columns of `capacity.csv` on the terminal."""
 
@@ -139,8 +139,8 @@ CAPACITY_COLUMNS = (
 def _summary_table(summary: pd.DataFrame) -> Table:
     """Return the table of the cells, 80 columns wide."""
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
-        "Requests, bytes (TCP and IP included) and server CPU: for each update. –: not known well enough: "
-        f"the report names the highest percentile that is.{_ticks_text(summary)}"))
+        "Requests, bytes (TCP and IP included) and server CPU: per update. –: not known precisely enough; the "
+        f"report names the highest percentile that is.{_ticks_text(summary)}"))
     columns: tuple[tuple[str, str, str], ...] = COLUMNS
     if "conflated" in summary and summary["conflated"].fillna(0).sum() > 0:
         rest = (column for column in COLUMNS[4:] if column[0] != "requests_per_update")   # for 80 columns
@@ -168,8 +168,8 @@ def _capacity_table(knees: pd.DataFrame) -> Table:
     from bench.report.pages.capacity import limit_text
 
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
-        f"Where {knees['objective'].iloc[0]} holds in half of all steps, with the 95 % interval. "
-        "≥: nothing broke, so at least this. –: nothing held."))
+        f"Where {knees['objective'].iloc[0]} holds in half of all steps, with the 95 % interval. ≥: no step "
+        "broke, so at least this. –: no step held."))
     for name, heading, _ in CAPACITY_COLUMNS:
         table.add_column(heading, justify="left" if name in ("transport", "limited_by") else "right")
     for row in ({**each, "limit_text": limit_text(each)} for each in knees.to_dict("records")):

@@ -77,15 +77,15 @@ def simulate(
         metavar="FILE", help="The costs file, in place of the newest of this host's, or the project's "
         "own.")] = None,
     measured: Annotated[Path | None, typer.Option(
-        metavar="RUN", help="A measured run to set beside; by default the reference.")] = None,
+        metavar="RUN", help="A measured run to compare with; by default the reference run.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="In place of the scenario's.")] = None,
     feed: FeedFile = None,
     columns: ColumnNames = None,
     overrides: Overrides = None,
     resume: Annotated[Path | None, typer.Option(
-        "--resume", metavar="RUN", help="Go on with the interrupted run in this folder.")] = None,
+        "--resume", metavar="RUN", help="Continue the interrupted run in this folder.")] = None,
     force: Annotated[bool, typer.Option(
-        "--force", help="Resume although commit or feed file are no longer as they were.")] = False,
+        "--force", help="Resume although commit or feed file have changed.")] = False,
     as_json: AsJson = False,
     results: Results = None,
 ) -> None:
@@ -112,7 +112,7 @@ def simulate(
                                           "--feed": feed, "--costs": costs, "--measured": measured})
             begin = partial(run_folder.resume, resume.resolve(), None, force=force, source="simulated")
         else:
-            refuse_idle("with a new run", "it beside --resume", {"--force": force})
+            refuse_idle("with a new run", "it together with --resume", {"--force": force})
             prepared = _asked("default" if scenario is None else scenario, shorthands, overrides or (), feed)
             _refuse_beside_scale(prepared, costs, measured)
             begin = partial(_begin, prepared, costs, measured, results or RESULTS)
@@ -157,7 +157,7 @@ def _refuse_beside_scale(prepared: PreparedScenario, costs: Path | None, measure
     if study.is_scale(prepared.scenario):
         refuse_idle("with a storm or a map", "it with a scenario of trials", {"--measured": measured})
     if storm is not None and storm.connection_ms is not None:
-        refuse_idle("beside storm.connection_ms, which prices a connection", "one of the two",
+        refuse_idle("together with storm.connection_ms, which sets the cost of a connection", "one of the two",
                     {"--costs": costs})
 
 

@@ -61,7 +61,7 @@ def refuse_to_measure(prepared: PreparedScenario) -> None:
     scenario = prepared.scenario
     if is_scale(scenario):
         table = "storm" if scenario.storm is not None else "crossover"
-        raise ScenarioError(str(prepared.file), table, "a table that nothing measures",
+        raise ScenarioError(str(prepared.file), table, "a table that is only simulated",
                             f"`tickertape simulate {prepared.file}`, or a scenario without it")
 
 
@@ -106,22 +106,22 @@ def _refuse_unless_simulable(prepared: PreparedScenario) -> None:
     scenario, where = prepared.scenario, str(prepared.file)
     runs.refuse_unless_simulable(scenario, prepared.options, where)
     if scenario.crossover is not None and scenario.feed.schedule == "replay":
-        raise ScenarioError(where, "feed.schedule", "'replay'", "one that is drawn: a map has its own rates")
+        raise ScenarioError(where, "feed.schedule", "'replay'", "a synthetic schedule: a map has its own rates")
     if scenario.storm is None:
         return
     if scenario.crossover is not None:
         raise ScenarioError(where, "storm", "a crossover as well", "one of the two")
     if len(scenario.transports) > 1:
         raise ScenarioError(where, "transports", f"{len(scenario.transports)}: "
-                            f"{', '.join(scenario.transports)}", "one: all who drop come back by it")
+                            f"{', '.join(scenario.transports)}", "one: all disconnected clients reconnect by it")
     counts = scenario.load.clients
     if len(counts) > 1:
         raise ScenarioError(where, "load.clients", f"{len(counts)} counts", "one: those who drop")
     _refuse_too_many_storms(scenario.storm, scenario.trials.count, where)
     each = math.ceil(counts[0] / scenario.simulation.workers)
     if each > STORM_CLIENTS_MOST:
-        raise ScenarioError(where, "load.clients", f"{each:,} a worker",
-                            f"at most {STORM_CLIENTS_MOST:,} a worker (simulation.workers)")
+        raise ScenarioError(where, "load.clients", f"{each:,} per worker",
+                            f"at most {STORM_CLIENTS_MOST:,} per worker (simulation.workers)")
 
 
 def _refuse_too_many_storms(storm: Storm, count: int, where: str) -> None:
@@ -143,7 +143,7 @@ def _refuse_a_free_connection(prepared: PreparedScenario, costs: CostsFile) -> N
     if known.costs["connection_s"].value == 0:
         raise ScenarioError(
             str(prepared.file), "storm.connection_ms", "none", "a time in ms: the costs of "
-            f"{costs.host_name} can't tell what a new connection takes of {known.kind}")
+            f"{costs.host_name} do not include a new connection of {known.kind}")
 
 
 def costs_file(prepared: PreparedScenario, results: Path) -> Path:

@@ -43,7 +43,7 @@ def open_streams() -> None:
 def mistake(arguments: Sequence[str], *, has_stdout: bool) -> str | None:
     """Return a sentence on the first requirement that is not met; None if all are."""
     if not has_stdout:
-        return "stdout: found it closed, allowed is an open one (> /dev/null, where nothing is to be seen)"
+        return "stdout: found it closed, allowed is an open one (> /dev/null, to discard the output)"
     for argument in arguments:
         if not _is_utf8(argument):
             return f"{_shown(argument)}: found bytes that are no UTF-8, allowed are arguments in UTF-8"

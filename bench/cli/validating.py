@@ -64,10 +64,10 @@ SHORT = {
 }
 """Short names of the quantities for the terminal."""
 Resume = Annotated[Path | None, typer.Option(
-    "--resume", metavar="FOLDER", help="Go on with the interrupted one in this folder. A block that was "
+    "--resume", metavar="FOLDER", help="Continue the interrupted one in this folder. A block that was "
     "interrupted is run again whole.")]
 Force = Annotated[bool, typer.Option(
-    "--force", help="Resume although commit or feed file are not those that it began with.")]
+    "--force", help="Resume although commit or feed file differ from those that it began with.")]
 
 
 def calibrate(
@@ -118,7 +118,8 @@ def calibrate(
                 begin = partial(series.create, place, "calibration", _checked(asked, place), sys.argv[1:])
             command = f"tickertape calibrate{f' --to {to}' if to else ''} --resume"
             with ExitStack() as held:
-                made = _measure(held, begin, resume, command, "what does work cost the servers here?", wait)
+                made = _measure(held, begin, resume, command,
+                                "what does each kind of work cost the servers here?", wait)
             runs, again = [each.folder for each in made.runs], f"{command} {made.folder}"
         with report_disk_full(again):
             found, left_out = costs_of(runs)
@@ -129,7 +130,7 @@ def calibrate(
 def _refuse_idle(resume: Path | None, *, force: bool, results: Path | None) -> None:
     """Raise `UserError` for --force without --resume, and for --results with it."""
     if resume is None:
-        refuse_idle("without --resume", "it beside --resume", {"--force": force})
+        refuse_idle("without --resume", "it together with --resume", {"--force": force})
     else:
         refuse_idle("with --resume", "the folder in FOLDER, where it is", {"--results": results})
 
@@ -141,7 +142,8 @@ def _refuse_unwritable(path: Path) -> None:
         raise UserError(f"{path}: the costs file: found a {'folder' if path.is_dir() else f'file, {there}'}, "
                         "allowed is a file in a folder")
     if not os.access(there, os.W_OK):
-        raise UserError(f"{path}: the costs file: found no right to write there, allowed is a file of yours")
+        raise UserError(f"{path}: the costs file: found no permission to write there, "
+                        "allowed is a file that you may write")
 
 
 def _measure(held: ExitStack, begin: Callable[[], Series], resume: Path | None, command: str, prepared: str,
@@ -173,7 +175,7 @@ def costs_of(runs: Sequence[Path]) -> tuple[CostsFile, list[str]]:
     hosts = {str([each["host"].get(name) for name in ("cpu_model", "cores", "machine")]) for each in said}
     if len(hosts) > 1:
         raise RunError(f"{', '.join(map(str, runs))}: host: found {len(hosts)} different ones, allowed is "
-                       "one: costs are true for one machine")
+                       "one: costs are valid for one machine")
     here = host.describe()
     name = host_slug() if here["cpu_model"] == said[0]["host"].get("cpu_model") else "another-host"
     found = fitted(observations, name, said[0]["host"], f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
@@ -183,10 +185,10 @@ def costs_of(runs: Sequence[Path]) -> tuple[CostsFile, list[str]]:
 
 def validate(
     folder: Annotated[Path | None, typer.Argument(
-        metavar="[VALIDATION]", help="A validation's folder, to predict and judge again what it "
-        "measured.")] = None,
+        metavar="[VALIDATION]", help="A validation's folder, to predict its measured cells and judge the "
+        "predictions again.")] = None,
     costs: Annotated[Path | None, typer.Option(
-        metavar="FILE", help="Take these costs, and don't calibrate.")] = None,
+        metavar="FILE", help="Use these costs instead of calibrating.")] = None,
     scenario: Annotated[str | None, typer.Option(
         help="What to predict and measure: a folder below scenarios/, or one scenario; by default "
         "validation.")] = None,
@@ -230,7 +232,7 @@ def validate(
             begin = (partial(_resumed, resume.resolve(), force=force) if resume else
                      _beginning(name, costs, overrides or (), results or RESULTS))
             measured = _measure(held, begin, resume, "tickertape validate --resume",
-                                "does the simulator foresee what is measured?", wait)
+                                "does the simulator predict what is measured?", wait)
             folder = measured.folder
             with report_disk_full(f"tickertape validate --resume {folder}"):
                 _keep_costs(measured)
@@ -318,7 +320,8 @@ def _print_costs(found: CostsFile, left_out: Sequence[str], path: Path, as_json:
         return
     names = ("tick_s", "request_s", "answer_s", "update_s", "connection_s")
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
-        "CPU in µs for each, with 95 % intervals; fit: how far the trials are from it (root mean square)."))
+        "CPU in µs for each, with 95 % intervals; fit: the trials' distance from the fitted costs (root mean "
+        "square)."))
     for heading in ("", *(name.removesuffix("_s") for name in names), "byte (ns)", "fit"):
         table.add_column(heading, justify="left" if not heading else "right")
     for each in found.transports:
@@ -341,8 +344,8 @@ def _print_errors(rows: Sequence[ValidationRow], folder: Path, as_json: bool) ->
         print_json({"validation": str(folder), "report": str(folder / "report.html"), "rows": cells})
         return
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
-        "Predicted over measured, less 1, with its 95 % interval between pairs of trials. With proof: all of "
-        "it lies there; else the point estimate does. "
+        "Predicted ÷ measured − 1, with its 95 % interval between pairs of trials. With proof: the whole "
+        "interval is on that side; otherwise only the point estimate is. "
         f"{style.sentence(prediction.verdict_text([row.standing for row in rows]))}."))
     for heading in ("", "measured", "predicted", "error", "95 %", "goal"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)

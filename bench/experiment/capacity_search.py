@@ -151,16 +151,16 @@ def limit_text(steps: list[SearchStep], capacity: Capacity) -> str:
     if found.held is None:
         tried = min((step.level for step in steps), default=capacity.start)
         if found.broke is None:
-            return f"no step counted, at {tried:,} {what}: those who measure, or the machine, gave in"
+            return f"no step counted, at {tried:,} {what}: the measuring side or the machine reached its limit"
         return f"broke at the start, {found.broke:,} {what}"
     if found.bound is not None:
-        return f"carries at least {found.held:,} {what}: at {found.bound:,} those who measure gave in"
+        return f"carries at least {found.held:,} {what}: at {found.bound:,} the measuring side reached its limit"
     return f"carries at least {found.held:,} {what}; more was not tried"
 
 
 def raised_text(capacity: Capacity) -> str:
     """Return the unit of a level."""
-    return "clients" if capacity.raised == "clients" else "ticks a second"
+    return "clients" if capacity.raised == "clients" else "ticks per second"
 
 
 def _planned(scenario: Scenario, steps: list[SearchStep], subject: str, level: int) -> tuple[PlannedTrial, int]:
@@ -185,7 +185,7 @@ def _step(record: TrialRecord, row: Row, verdict: Verdict, capacity: Capacity) -
 def _step_text(number: int, planned: PlannedTrial, step: SearchStep, row: Row, verdict: Verdict,
                capacity: Capacity) -> str:
     """Return one line about a step: its level, its outcome and its figures."""
-    rate = f" at {step.level:,} ticks a second" if capacity.raised == "rate_per_s" else ""
+    rate = f" at {step.level:,} ticks per second" if capacity.raised == "rate_per_s" else ""
     figures = "".join(f", {condition_text(condition, row)}"
                       for condition in objective.parse(capacity.objective).conditions if condition.by_kernel)
     return f"[step {number}{rate}: {step.outcome}{figures}] {outcome_text(planned, row, verdict)}"

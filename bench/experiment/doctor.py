@@ -28,9 +28,9 @@ WATCHED = (
     ("load from others", "host-load", "others_share", "{:.1%} of all cores",
      "end what else runs here, or wait for it"),
     ("steal", "host-steal", "steal_share", "{:.1%} of all cores",
-     "the hypervisor gives time to others: take a machine alone"),
+     "the hypervisor gives time to others: use a machine that is not shared"),
     ("jitter", "host-jitter", "probe_gap_share", "{:.1%} of a spinning process's time was taken from it",
-     "something else wants the cores: end it, or wait for it"),
+     "something else uses the cores: end it, or wait for it"),
     ("pace", "host-slowed", "probe_slowdown", "a core was {:.2f} times as slow as before",
      "fix the frequency (`cpupower frequency-set -g performance`), or look at cooling"),
     ("throttling", "host-throttled", "throttled_ms", "{:.0f} ms without any time",
@@ -98,8 +98,8 @@ def checks(figures: Mapping[str, float | None], seconds: int) -> list[Check]:
 
 def looked_text(seconds: int) -> str:
     """Return a sentence that says what period the verdicts cover."""
-    return (f"Looked for {seconds} s. What begins later is seen by the trials alone, which are INVALID then "
-            "and made again.")
+    return (f"Observed for {seconds} s. Disturbances that begin later are found by the trials themselves, "
+            "which are then INVALID and repeated.")
 
 
 def examined(seconds: int) -> tuple[dict[str, object], list[Check]]:

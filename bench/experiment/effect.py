@@ -35,7 +35,7 @@ NOT_IN_A_MAP = {
     "load.clients": "crossover.clients", "simulation.workers": "crossover.workers",
     "simulation.rtt_ms": "crossover.rtt_ms", "simulation.up_ms": "crossover.rtt_ms",
     "simulation.down_ms": "crossover.rtt_ms", "feed.rate_per_s": "crossover.rates_per_s",
-    "feed.replay": "drawn ticks: a map has its own rates", "windows": "crossover.staleness_ms",
+    "feed.replay": "synthetic ticks: a map has its own rates", "windows": "crossover.staleness_ms",
     "trials": "crossover.checked", "claims": "none", "simulation.sample_clients": "crossover.checked",
 }
 
@@ -54,7 +54,7 @@ def without_effect(scenario: Scenario, options: Mapping[str, Table], verb: Verb,
     elif scenario.storm is not None:
         found |= dict.fromkeys(NOT_IN_A_STORM, "a field of [storm], or a scenario without it")
         if scenario.storm.connection_ms is not None:
-            found["simulation.costs"] = "none beside storm.connection_ms, which prices a connection"
+            found["simulation.costs"] = "none together with storm.connection_ms, which sets the cost of a connection"
     elif scenario.crossover is not None:
         polls = {f"transports.{label}.interval_s": "crossover.staleness_ms: the map chooses the interval"
                  for label, table in options.items() if hasattr(table, "interval_s")}
@@ -114,6 +114,6 @@ def typed_fields(shorthands: Mapping[str, tuple[str, object]], overrides: Sequen
     for override in overrides:
         name = field_of(override)
         if not typed.get(name, "--set").startswith("--set"):
-            raise ScenarioError("--set", name, f"{typed[name]} beside it", "one of the two")
+            raise ScenarioError("--set", name, f"{typed[name]} together with it", "one of the two")
         typed[name] = "--set"
     return typed

@@ -83,8 +83,8 @@ def folder_lock(folder: Path, *, wait: bool = False, say: Callable[[str], None] 
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
-            say(f"{folder}: its file system locks no folders ({error.strerror}); see to it that no other "
-                "command goes on with this run meanwhile")
+            say(f"{folder}: its file system locks no folders ({error.strerror}); make sure that no other "
+                "command resumes this run meanwhile")
         yield
     finally:
         os.close(fd)

@@ -201,7 +201,7 @@ def check_room(scenario: Scenario, symbols: int, waiting: float, where: str) -> 
             raise ScenarioError(
                 where, field, str(ticks), f"at least {opening + waiting:g}: a tick of each symbol, which "
                 "the feed opens with, and twice what falls due between two polls, or a client that keeps its "
-                "schedule would pass for a slow one")
+                "schedule would be taken for a slow one")
 
 
 def _check_own_servers(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:

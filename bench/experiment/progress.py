@@ -154,7 +154,7 @@ def outcome_text(planned: PlannedTrial, row: Row, verdict: Verdict, again: bool 
     if row.get("status") == "failed":
         figures = "no figures"
     reasons = "".join(f"\n    {reason.sentence}{_log_text(reason)}" for reason in verdict.reasons)
-    return f"{verdict.status:7} {cell_text(planned)}: {figures}{', made again' if again else ''}{reasons}"
+    return f"{verdict.status:7} {cell_text(planned)}: {figures}{', repeated' if again else ''}{reasons}"
 
 
 def _log_text(reason: Reason) -> str:

@@ -164,7 +164,7 @@ def refuse_unless_fits(needed: Requirements, found: Resources) -> None:
         ("bytes of memory", needed.memory_bytes, found.memory_bytes,
          "ask for fewer clients, a lower feed.rate_per_s or a shorter windows.measure_s"),
         ("bytes on the disk of the results", needed.disk_bytes, found.disk_bytes,
-         "make room there, or name another folder with --results"),
+         "free space there, or name another folder with --results"),
     ]
     for what, need, has, advice in rows:
         if has is not None and need > has >= 0:

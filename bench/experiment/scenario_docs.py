@@ -34,7 +34,7 @@ SUBJECTS = """\
 
 One table for each thing that is compared, in the order of the report. The label (letters, digits and
 underscores) is its name everywhere; it is also the transport unless `transport` says otherwise, so that
-one transport can stand there twice with different options.
+one transport can be listed twice with different options.
 """
 
 

@@ -57,7 +57,7 @@ def questions(name: str, overrides: Sequence[str] = ()) -> list[PreparedScenario
     for each in found:
         if each.scenario.storm is not None or each.scenario.crossover is not None:
             raise ScenarioError(str(each.file), "storm" if each.scenario.storm is not None else "crossover",
-                                "a table that nothing measures", "a scenario without it")
+                                "a table that is only simulated", "a scenario without it")
     planned = [each for each in found if each.scenario.capacity is None]
     if not planned:
         raise ScenarioError(str(found[0].file), "capacity", "a search", "none: a series has a plan")

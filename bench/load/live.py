@@ -1,4 +1,4 @@
-"""Live numbers for Locust's own table and charts: how many updates a second, how late, what went wrong.
+"""Live numbers for Locust's own table and charts: how many updates per second, how late, what went wrong.
 
 Firing Locust's `request` event for each update would cost as much as receiving it. Instead the rows
 recorded since the last look are binned by latency (application instant minus due instant) once a second,

@@ -187,8 +187,8 @@ def _cores(found: list[int], quota: float | None) -> Check:
                      "server and load share a core: latencies include each other's work")
     if quota is not None and quota < CORES_WANTED:
         return Check("cores", "poor", f"{len(found)}, with a cgroup's quota of the time of {quota:.3g}",
-                     "what works side by side is held up once the quota is used up: raise the container's "
-                     f"CPU limit to at least {CORES_WANTED}")
+                     "processes that run in parallel are paused once the quota is used up: raise the "
+                     f"container's CPU limit to at least {CORES_WANTED}")
     granted = "" if quota is None else f", with a cgroup's quota of the time of {quota:.3g}"
     return Check("cores", "good", f"{len(found)}: the server runs alone on core {found[0]}{granted}")
 

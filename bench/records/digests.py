@@ -38,7 +38,7 @@ def refuse_changed(folder: Path, name: str) -> None:
     """Raise `RunError` where a file of a trial has changed since the trial was made."""
     listed = _sums(folder).get(name)
     if listed is not None and _sha256(folder / name) != listed:
-        raise RunError(f"{folder / name}: its SHA-256 is another one than {SUMS} beside it has: the file was "
+        raise RunError(f"{folder / name}: its SHA-256 differs from the one in {SUMS}: the file was "
                        f"{CHANGED}")
 
 

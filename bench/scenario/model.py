@@ -88,14 +88,16 @@ class Feed(Table):
     @model_validator(mode="after")
     def _replay_has_a_file(self) -> Feed:
         if self.schedule == "replay" and not self.replay.file:
-            raise FieldConflict("replay.file", None, 'a file of trades beside schedule = "replay": pass --feed FILE '
-                                "(make: FEED=FILE), or name it there, or set another schedule such as bursty")
+            raise FieldConflict("replay.file", None, 'a file of trades together with schedule = "replay": '
+                                "pass --feed FILE (make: FEED=FILE), or name it there, or set another schedule "
+                                "such as bursty")
         return self
 
     @model_validator(mode="after")
     def _compact_ticks_have_no_book(self) -> Feed:
         if self.encoding == "compact" and self.book_levels:
-            raise FieldConflict("book_levels", self.book_levels, '0 beside encoding = "compact", which has no book')
+            raise FieldConflict("book_levels", self.book_levels,
+                                '0 together with encoding = "compact", which has no book')
         return self
 
 

@@ -90,5 +90,5 @@ class Replay(Table):
     @model_validator(mode="after")
     def _goes_together(self) -> Replay:
         if self.format is not None and self.columns.given:
-            raise FieldConflict("format", self.format, "no format beside columns that are named")
+            raise FieldConflict("format", self.format, "no format together with named columns")
         return self

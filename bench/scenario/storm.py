@@ -30,7 +30,7 @@ class Backoff(Table):
 
     wait: Literal["fixed", "exponential", "equal", "full", "decorrelated"] = "full"
     """`fixed`: `base_s`. `exponential`: v. `equal`: v/2 + U(0, v/2). `full`: U(0, v). `decorrelated`:
-    min(`cap_s`, U(`base_s`, 3 · the wait before))."""
+    min(`cap_s`, U(`base_s`, 3 · the previous wait))."""
     base_s: Wait = 1.0
     """The first wait, before any jitter."""
     cap_s: Wait = 30.0

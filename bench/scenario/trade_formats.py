@@ -310,8 +310,7 @@ def _with_symbol(layout: Layout, names: Sequence[str], asked: RequestedFormat) -
     symbols."""
     if asked.symbol is not None and "symbol" in layout.places:
         raise Unrecognised(f"feed.replay.symbol: found {asked.symbol!r}, allowed is none: the file's "
-                           f"symbols stand in "
-                           f"its column {names[layout.places['symbol']]!r}")
+                           f"symbols are in its column {names[layout.places['symbol']]!r}")
     return layout
 
 

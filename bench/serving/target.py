@@ -62,5 +62,5 @@ def parse_query(query: str) -> Request:
         raise Refusal("bad-request", detail) from None
     parameters = dict(pairs)
     if len(parameters) < len(pairs):
-        raise Refusal("bad-request", "a parameter of the query stands there twice")
+        raise Refusal("bad-request", "a parameter of the query is given twice")
     return Request.parse(parameters)

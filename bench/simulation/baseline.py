@@ -70,7 +70,7 @@ def measured(folder: Path | None, scenario: Scenario, options: Mapping[str, Tabl
     }
     unlike = _unlike(scenario, theirs)
     if unlike:
-        notes = (f"{folder}: no cell to set beside: {unlike}",) if folder else ()
+        notes = (f"{folder}: no comparable cell: {unlike}",) if folder else ()
         return Baseline(None, {"measured": about}, notes)
     cells = [found.summary[found.summary["transport"] == label].assign(transport=mine)
              for mine, label in labels.items()]

@@ -115,7 +115,7 @@ def test_the_doctors_findings_as_a_table_and_as_json() -> None:
     assert plain.exit_code == int(poor)
     assert (" poor: " in plain.stderr.splitlines()[-1]) if poor else not plain.stderr
     assert told["host"]["cores"]
-    assert "Looked for 1 s." in table.stdout
+    assert "Observed for 1 s." in table.stdout
     assert told["looked_s"] == 1
 
 

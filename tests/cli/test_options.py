@@ -60,11 +60,11 @@ def tickertape(*arguments: str) -> Result:
     (("simulate", "scale/crossover", "--measured", "x"), "--measured: found with a storm or a map"),
     (("simulate", "scale/storm", "--rtt", "80ms"), "--rtt: found simulation.rtt_ms, which has no"),
     (("simulate", "scale/storm", "--feed", "bad.csv"), "--feed: found feed.replay.file, which has no effect"),
-    (("simulate", "scale/storm", "--costs", "x"), "--costs: found beside storm.connection_ms"),
+    (("simulate", "scale/storm", "--costs", "x"), "--costs: found together with storm.connection_ms"),
     (("simulate", "scale/storm", "--set", "transports.long_polling={}"), "transports: found 2: "),
     (("simulate", "capacity", "--clients", "50"), "--clients: found load.clients, which has no effect here"),
     (("calibrate", "x", "--wait"), "--wait: found with runs to fit to, where it does nothing"),
-    (("calibrate", "--scenario", "scale/storm"), "storm: found a table that nothing measures"),
+    (("calibrate", "--scenario", "scale/storm"), "storm: found a table that is only simulated"),
     (("calibrate", "--to", "/dev/null/x"), "the costs file: found a file, /dev/null"),
     (("calibrate", "--to", "."), "the costs file: found a folder"),
     (("validate", "x", "--results", "y"), "--results: found with a validation to judge again"),
@@ -208,4 +208,4 @@ def test_a_reader_who_has_gone_ends_a_command_without_a_traceback() -> None:
     os.close(reading)
     with os.fdopen(writing, "w") as pipe:
         done = installed("run quick --plan", stdout=pipe)
-    assert (done.returncode, done.stderr) == (1, "stdout: can't be written (nobody reads it any more)\n")
+    assert (done.returncode, done.stderr) == (1, "stdout: can't be written (its reader has ended)\n")

@@ -145,8 +145,8 @@ def test_a_map_goes_on_with_the_checks_that_it_lacks() -> None:
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), [
-    (("run", "storm.toml"), "storm.toml: storm: found a table that nothing measures"),
-    (("run", "map.toml", "--plan"), "map.toml: crossover: found a table that nothing measures"),
+    (("run", "storm.toml"), "storm.toml: storm: found a table that is only simulated"),
+    (("run", "map.toml", "--plan"), "map.toml: crossover: found a table that is only simulated"),
     (("simulate", "map.toml", "--set", "storm={}"), "found a crossover as well, allowed is one of the two"),
     (("simulate", "storm.toml", "--set", "load.clients=[10,20]"), "found 2 counts, allowed is one"),
     (("simulate", "storm.toml", "--set", "trials.count=10_000"), "trials.count: found 10,000, that is "),

@@ -113,7 +113,7 @@ def test_an_interrupted_validation_goes_on(tmp_path: Path, made: Made) -> None:
     folder = next((tmp_path / "results").glob("*-validation"))
     assert f"To go on: tickertape validate --resume {folder.relative_to(tmp_path)}" in result.stderr
     (tmp_path / "given.json").unlink()
-    assert "what is to be judged is not all there" in tickertape("validate", str(folder)).stderr
+    assert "files to be judged are missing" in tickertape("validate", str(folder)).stderr
 
     rest = made(None)
     result = tickertape("validate", "--resume", str(folder), "--force", "--json")

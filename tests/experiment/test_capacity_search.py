@@ -83,7 +83,7 @@ def test_steps_are_made_until_the_limits_are_found(run: RunFolder, made: list[tu
     assert other == [10, 20, 40, 80, 160, 113, 95]
     told = next(line for line in said if line.startswith("one: carries "))
     assert re.fullmatch(r"one: carries 4\d clients \(3\d to 5\d\), by \d+ steps", told)
-    assert "other: carries at least 95 clients: at 113 those who measure gave in" in said
+    assert "other: carries at least 95 clients: at 113 the measuring side reached its limit" in said
     assert any("INVALID" in line and "bound, kernel_latency_p99_ms 99.0]" in line for line in said)
     assert sorted(path.name for path in (run.folder / "trials").iterdir())[:3] == [
         "001-one-10", "002-other-10", "003-one-20"]

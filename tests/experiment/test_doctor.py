@@ -54,4 +54,4 @@ def test_it_says_how_long_it_looked_and_looks_so_long() -> None:
     slept: list[float] = []
     assert len(doctor.watch(3, [0], slept.append)) == 4
     assert slept == [1.0, 1.0, 1.0]
-    assert looked_text(60).startswith("Looked for 60 s.")
+    assert looked_text(60).startswith("Observed for 60 s.")

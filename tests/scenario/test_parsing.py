@@ -96,7 +96,7 @@ def test_fields_that_do_not_go_together_are_told_by_the_one_to_change() -> None:
     with pytest.raises(ScenarioError) as caught:
         validated(Scenario, TABLE | {"feed": {"schedule": "replay"}}, "x.toml")
     assert str(caught.value).startswith(
-        'x.toml: feed.replay.file: found nothing, allowed is a file of trades beside schedule = "replay"')
+        'x.toml: feed.replay.file: found nothing, allowed is a file of trades together with schedule = "replay"')
 
 
 def test_what_was_found_is_cut() -> None:

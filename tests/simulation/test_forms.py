@@ -162,7 +162,7 @@ def test_ticks_and_updates_make_polls_wait_longer() -> None:
 
 @pytest.mark.parametrize("symbols", [1, 3])
 def test_who_gets_the_newest_alone_waits_for_no_more(symbols: int) -> None:
-    """All 40 updates a second in every answer would be more than the server can do."""
+    """All 40 updates per second in every answer would be more than the server can do."""
     clients, demand = 300, {"rate_per_s": 40.0, "symbols": symbols, "mode": "latest"}
     costs = Costs(tick_s=0.0001, request_s=0.0004, answer_s=0.0004, update_s=0.0003)
     net, options = NetworkDelays(0.02, 0.02), options_of("short_polling", interval_s=1.0)

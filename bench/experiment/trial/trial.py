@@ -361,9 +361,9 @@ def _unready(address: str) -> str | None:
     """Return None if an HTTP address answers with a 2xx status now, else a description of the error."""
     try:
         with DIRECTLY.open(address, timeout=1.0) as answer:
-            return None if 200 <= answer.status < 300 else f"it said {answer.status}"
+            return None if 200 <= answer.status < 300 else f"it answered {answer.status}"
     except HTTPError as error:
-        return f"it said {error.code}"
+        return f"it answered {error.code}"
     except (OSError, HTTPException, ValueError) as error:
         # Not up yet, or it does not speak HTTP (yet); the caller's deadline decides.
         return str(getattr(error, "reason", None) or error) or type(error).__name__

@@ -27,7 +27,7 @@ KINDS = {
     "tcpip": ("TCP/IP headers", "----", 0.18),
     "ack": ("bare acknowledgements", "....", 0.1),
     "connection": ("opening and closing", "++++", 0.24),
-    "retransmitted": ("sent again", "oooo", 0.5),
+    "retransmitted": ("retransmitted", "oooo", 0.5),
 }
 """For each kind of bytes: its name, its hatch, and the strength of the transport's colour in its part."""
 WORTH_DRAWING = 0.005
@@ -56,7 +56,7 @@ def bytes_per_update(run: RunData) -> Figure:
         axes.set_yticks([y for y, _ in ticks], [text for _, text in ticks])
         axes.set_xlim(0, longest * 1.12 or 1)
         axes.grid(visible=False, axis="y")
-        axes.set_xlabel("bytes for each update (wire, IPv4)")
+        axes.set_xlabel("bytes per update (wire, IPv4)")
         axes.set_title(f"What does an update cost on the wire? ({clients:,} clients)")
         handles: dict[str, Patch | Line2D] = {
             KINDS[part][0]: Patch(facecolor=_tint("#555555", KINDS[part][2]), hatch=KINDS[part][1],
@@ -92,15 +92,15 @@ def server_by_clients(run: RunData) -> Figure:
         figure = Figure(figsize=(8.4, 4.4), layout="constrained")
         if run.simulated:   # memory is not simulated
             axes = figure.subplots()
-            by_clients(axes, run, "server_cpu_us_per_update", "CPU time for each update (µs)")
+            by_clients(axes, run, "server_cpu_us_per_update", "CPU time per update (µs)")
             axes.set_title("What does an update cost the server?")
             style.legend(figure, axes)
             return figure
         left, right = figure.subplots(1, 2)
-        by_clients(left, run, "server_cpu_us_per_update", "CPU time for each update (µs)")
-        by_clients(right, run, "server_rss_bytes_per_client", "memory for each client (kB)", unit=1000)
+        by_clients(left, run, "server_cpu_us_per_update", "CPU time per update (µs)")
+        by_clients(right, run, "server_rss_bytes_per_client", "memory per client (kB)", unit=1000)
         style.heading(figure, "What do updates and clients cost the server?")
-        left.set_title("CPU time for each update", weight="normal", size=10)
+        left.set_title("CPU time per update", weight="normal", size=10)
         right.set_title("memory, less what it had before clients came", weight="normal", size=10)
         style.legend(figure, left)
     return figure

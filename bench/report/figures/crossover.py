@@ -55,7 +55,7 @@ def cheapest(table: pd.DataFrame, title: str) -> Figure:
                 if column == 0:
                     axes.set_ylabel(f"within {_time(budget)}\n\nclients", size=10)
         for axes in grid[-1]:
-            axes.set_xlabel("updates a second")
+            axes.set_xlabel("updates per second")
         style.heading(figure, title)
         _key(figure, looks(table))
     return figure
@@ -71,7 +71,7 @@ def freshest(table: pd.DataFrame, title: str) -> Figure:
         for axes, trip in zip(grid, trips, strict=True):
             _map(axes, mine[mine["rtt_ms"] == trip], looks(table), age)
             axes.set_title(f"round trip {_time(trip)}", weight="normal", size=10)
-            axes.set_xlabel("updates a second")
+            axes.set_xlabel("updates per second")
         grid[0].set_ylabel("clients")
         style.heading(figure, title)
         _key(figure, looks(table))
@@ -104,10 +104,10 @@ def lines(table: pd.DataFrame, unit: str) -> Figure:
             axes.set_xticks(values, [f"{each:g}" for each in values])
             axes.xaxis.set_minor_locator(NullLocator())
             style.plain_ticks(axes, "y")
-        left.set(xlabel="updates a second (log scale)", ylabel=f"{unit} (log scale)")
+        left.set(xlabel="updates per second (log scale)", ylabel=f"{unit} (log scale)")
         left.set_title(f"within {_time(budget)}", weight="normal", size=10)
         right.set(xlabel="staleness budget (s, log scale)")
-        right.set_title(f"at {rate:g} update{'s' * (rate != 1)} a second", weight="normal", size=10)
+        right.set_title(f"at {rate:g} update{'s' * (rate != 1)} per second", weight="normal", size=10)
         style.heading(figure, f"Where do the lines cross? ({clients:,.0f} clients, round trip {_time(trip)})")
         style.legend(figure, left)
     return figure
@@ -181,7 +181,7 @@ def _key(figure: Figure, all_looks: dict[str, style.Style]) -> None:
                markeredgewidth=0.6, label=look.name) for look in all_looks.values()]
     handles.append(Rectangle((0, 0), 1, 1, facecolor=TIE, label="tie"))
     handles.append(Rectangle((0, 0), 1, 1, label="open: not known", **OPEN))
-    handles.append(Line2D([], [], linestyle="", marker="x", color=style.FAINT, label="nobody can"))
+    handles.append(Line2D([], [], linestyle="", marker="x", color=style.FAINT, label="none can"))
     style.key(figure, handles, [str(handle.get_label()) for handle in handles])
 
 

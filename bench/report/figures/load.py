@@ -82,7 +82,7 @@ def _mark_full(axes: Axes, found: Sequence[tuple[float, Style]]) -> None:
 
 
 def in_vain(run: RunData) -> Figure:
-    """Draw updates missed, answers without news and open sockets, against the number of clients."""
+    """Draw updates missed, empty answers and open sockets, against the number of clients."""
     panels = (("missed_share", "updates missed (%)", 100.0),
               ("answers_empty_share", "empty answers (%)", 100.0), ("sockets", "sockets (log scale)", 1.0))
     with style.settings():
@@ -91,7 +91,7 @@ def in_vain(run: RunData) -> Figure:
         for axes, (column, text, unit) in zip((first, *others), panels, strict=True):
             _panel(axes, run, column, unit)
             axes.set_ylabel(text)
-        style.heading(figure, "What is missed, asked in vain, and kept open?")
+        style.heading(figure, "How many updates are missed, answers empty, and sockets open?")
         style.legend(figure, others[0] if len(others[0].get_lines()) > len(first.get_lines()) else first)
     return figure
 

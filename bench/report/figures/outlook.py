@@ -77,7 +77,7 @@ def raised(looks: Mapping[str, Style], found: pd.DataFrame, full_at: float) -> F
             axes.set_xscale("log")
             style.plain_ticks(axes, "x")
             axes.set_xlabel("clients of one worker (log scale)")
-        style.heading(figure, "How many clients does one worker bear? (simulated)")
+        style.heading(figure, "How many clients can one worker serve? (simulated)")
         style.legend(figure, left)
     return figure
 
@@ -87,7 +87,7 @@ def fleets(looks: Mapping[str, Style], plan: pd.DataFrame) -> Figure:
     bounds."""
     panels = [("workers", "workers"), ("gbit_out_per_s", "traffic out (Gbit/s)")]
     if plan["month"].notna().all():
-        panels.append(("month", f"a month (thousand {plan['currency'].iloc[0]})"))
+        panels.append(("month", f"per month (thousand {plan['currency'].iloc[0]})"))
     with style.settings():
         figure = Figure(figsize=(8.4, 3.2), layout="constrained")
         for number, (name, text) in enumerate(panels):

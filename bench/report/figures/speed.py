@@ -118,7 +118,7 @@ def age_by_clients(run: RunData) -> Figure:
         by_clients(right, run, "age_excess_mean_ms", "mean excess age (ms, log scale)", logarithmic=True)
         style.heading(figure, "How old is what clients know?")
         left.set_title("age of information", weight="normal", size=10)
-        right.set_title("beyond that of a client who learns at once", weight="normal", size=10)
+        right.set_title("beyond that of an ideal client", weight="normal", size=10)
         style.legend(figure, left)
     return figure
 
@@ -190,7 +190,7 @@ def deliveries_over_time(run: RunData) -> Figure:
             axes.stairs(line["due"] * 10, edges, color=style.INK, linewidth=0.9)
             axes.set_xlim(edges[0], edges[-1])
             axes.axvspan(0, float(trial["measure_s"]), color="#000000", alpha=0.045, zorder=0)
-            axes.set_ylabel("updates a second", size=9)
+            axes.set_ylabel("updates per second", size=9)
             axes.set_title(f"{look.name}: filled is arrived, the line is due", weight="normal", size=10)
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         all_axes[-1].set_ylim(bottom=0)   # after all were drawn, since they share the axis

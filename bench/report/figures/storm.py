@@ -69,7 +69,7 @@ def recovery(storms: pd.DataFrame) -> Figure:
                       textcoords="offset points", va="center")
         left.set(xlim=(0, edge), xlabel="until 99.9 % are back (s)", ylim=(len(policies) - 0.5, -0.9))
         left.set_yticks(range(len(policies)), [style.title(each) for each in policies])
-        middle.set(xlabel="attempts a client (log scale)", xscale="log",
+        middle.set(xlabel="attempts per client (log scale)", xscale="log",
                    xlim=(0.8, 4 * _most(storms, "attempts_per_client")))
         style.plain_ticks(middle, "x")
         right.set(xlabel="CPU wasted (%)", xlim=(0, 128), xticks=(0, 50, 100))
@@ -113,7 +113,7 @@ def connected(storms: pd.DataFrame, timelines: pd.DataFrame) -> Figure:
                       rotation=90)
         axes.set(xlim=(-given["down_s"], end), ylim=(-2, 104), ylabel="clients that are back (%)",
                  xlabel="seconds since the server is back (first seed of each policy)")
-        axes.set_title("Who is back when?")
+        axes.set_title("When are the clients back?")
         style.legend(figure, axes)
     return figure
 
@@ -139,7 +139,7 @@ def pressure(storms: pd.DataFrame, timelines: pd.DataFrame) -> Figure:
                        markevery=10)
             right.axhline(given["timeout_s"], color=style.INK, linestyle=(0, (1.2, 1.6)), linewidth=1.2)
             if wait.isna().all():
-                right.text(0.5, 0.3, "nothing is ever through: refusals take all CPU", size=9, ha="center",
+                right.text(0.5, 0.3, "no connection succeeds: refusals take all CPU", size=9, ha="center",
                            transform=right.transAxes)
         for axes in grid[:, 0]:
             axes.set_yscale("log")
@@ -155,7 +155,7 @@ def pressure(storms: pd.DataFrame, timelines: pd.DataFrame) -> Figure:
                              f"{looks(storms)[policies[0]].name}", weight="normal", size=10, pad=4)
         grid[0, 1].set_title(f"mean wait in the backlog, dotted: timeout {given['timeout_s']:g} s\n\n ",
                              weight="normal", size=10, pad=4)
-        style.heading(figure, "What hits the server, and what comes of it?")
+        style.heading(figure, "How many attempts reach the server, and how many succeed?")
     return figure
 
 
@@ -191,12 +191,12 @@ def map_headline(points: pd.DataFrame) -> str:
     """Return the finding of the map as a title."""
     never = points[points["recovered"] == 0]
     if never.empty:
-        return "Here every storm ends: time until 99.9 % are back, in floors"
+        return "Every storm ends here: time until 99.9 % are back, in floors"
     window = points.groupby("window_share")["recovered"].min()
     beyond = float(never["window_share"].max())
     safe = [float(each) for each in window.index[window > 0] if each > beyond]
-    depth = (f"A backlog of {float(never['backlog_share'].min()):g} × what a worker connects within the "
-             "timeout, or a deeper one, may never clear")
+    depth = (f"A backlog of {float(never['backlog_share'].min()):g} × the clients that a worker connects within "
+             "the timeout, or a deeper one, may never clear")
     rest = f"; first attempts spread over {safe[0]:g} × the floor always get through" if safe else ""
     return depth + rest
 

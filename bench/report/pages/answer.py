@@ -71,7 +71,7 @@ def of_plan(plan: Sequence[RequiredResources]) -> str:
     bounds = [style.title(need.transport) for need in plan if need.short]
     simulated = style.counted(plan[0].workers_simulated, "worker")
     too_few = (f" {style.sentence(style.listed(bounds))} kept {simulated} busier than a plan allows: "
-               "simulate it with more." if bounds else "")
+               "simulate with more." if bounds else "")
     if not enough:
         return f"No plan for {clients} yet.{too_few}"
     priced = not any(math.isnan(need.month) for need in enough)
@@ -86,8 +86,8 @@ def of_plan(plan: Sequence[RequiredResources]) -> str:
     if len(alike) > 1:
         names = style.listed([f"{style.title(need.transport)}, {_taken(need, priced)}{_latency(need)}"
                               for need in alike])
-        return (f"The {'cheapest' if priced else 'fewest workers'} for {clients}: a tie, since what is known "
-                f"of costs and model does not separate {names}.{compared}{too_few}")
+        return (f"The {'cheapest' if priced else 'fewest workers'} for {clients}: a tie, since costs and model "
+                f"are not known precisely enough to separate {names}.{compared}{too_few}")
     best = f"{style.title(ranked[0].transport)}, {_taken(ranked[0], priced)}{_latency(ranked[0])}"
     return f"The {'cheapest' if priced else 'fewest workers'} for {clients}: {best}.{compared}{too_few}"
 
@@ -127,7 +127,7 @@ def _latency(need: RequiredResources) -> str:
 def _taken(need: RequiredResources, priced: bool) -> str:
     """Return the workers of a plan in words, and its monthly price if it has one."""
     price = style.banded(need.month, need.month_low, need.month_high)
-    told = f", {price} {need.currency} a month" if priced else ""
+    told = f", {price} {need.currency} per month" if priced else ""
     return style.counted(need.workers or 0, "worker") + told
 
 

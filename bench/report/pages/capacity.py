@@ -28,23 +28,22 @@ from bench.scenario import objective
 from bench.stats.trial.latency import SHARED_SHARE_MAX, is_bound
 
 CAPTION = (
-    "Each marker is one trial: filled where it held the objective, hollow where it did not. A cross at the "
-    "top edge is a trial that was not valid, so no figure of it is drawn. The dashed line is the objective's "
-    "bound. A bar on it is the capacity limit's 95 % interval, the stroke in it the limit: there a step "
-    "holds with probability ½; an arrow is the most that held, where nothing broke. Both axes are "
-    "logarithmic.")
+    "Each marker is one trial: filled where it held the objective, hollow where it did not. A cross at the top "
+    "edge is a trial that was not valid, so no figure of it is drawn. The dashed line is the objective's "
+    "bound. A bar on it is the capacity limit's 95 % interval, the stroke in it the limit: there a step holds "
+    "with probability ½; an arrow is the most that held, where no step broke. Both axes are logarithmic.")
 FULL = {"clients": "clients_max", "rate_per_s": "rate_max_per_s"}
 """The quantity of `closed_forms.csv` at which a worker is full, by the column that was raised."""
 SIDES = {
-    "feed": "the feed gave in first: ticks came late, so the server's own limit was not reached",
-    "generator": "the load generator gave in first, not the server, which may carry more than this",
-    "server CPU": "the server gave in first: it used up its core",
-    "memory": "memory gave in first",
+    "feed": "the feed reached its limit first: ticks came late, so the server's own limit was not reached",
+    "generator": "the load generator reached its limit first, not the server, which may carry more than this",
+    "server CPU": "the server reached its limit first: it used up its core",
+    "memory": "memory ran out first",
     "errors": "errors came first: clients failed or were refused",
-    "invalid": "its trials could not be believed: see the detectors in the table of steps",
-    "latency": "nobody was at a limit: waiting for the next poll, or for one's turn when a tick goes to all, "
+    "invalid": "its trials were not valid: see the detectors in the table of steps",
+    "latency": "nothing was at its limit: waiting for the next poll, or for a client's turn in the fan-out, "
                "took too long by itself",
-    "limit": "nothing broke: capacity.most was reached",
+    "limit": "no step broke: capacity.most was reached",
     "time": "the search was cut off by capacity.time_s before anything broke",
 }
 """The values of `limited_by`, in words."""
@@ -61,14 +60,14 @@ def glance(run: RunData) -> TextTable:
     )
     capacity = run.manifest["scenario"]["capacity"]
     window_s = float(run.manifest["scenario"]["windows"]["measure_s"])
-    columns = ("", f"capacity limit ({_unit(capacity)})", "clients", "updates a second", "server CPU (cores)",
-               "clients a core", "updates a second and core", "steps", "limited by")
+    columns = ("", f"capacity limit ({_unit(capacity)})", "clients", "updates per second", "server CPU (cores)",
+               "clients per core", "updates per second and core", "steps", "limited by")
     return TextTable("glance", f"The most that holds {capacity['objective']}", columns, rows, note=(
         f"{_rates(run)} Capacity limit: where a step of {window_s:g} s holds with probability ½, in brackets "
-        "its 95 % interval, both fitted to all steps; ≥: nothing broke, so it is known to carry this. All "
-        "further figures are of the steps that held at the highest level below the limit. For each core: "
-        "divided by the server's CPU, so where something else gave in first it says what the server's core "
-        "would carry at the same cost for each update. –: nothing held."))
+        "its 95 % interval, both fitted to all steps; ≥: no step broke, so the limit is at least this. All "
+        "other figures are of the steps that held at the highest level below the limit. Per core: divided by "
+        "the server's CPU, so where something else was the limit it says how much the server's core would "
+        "carry at the same cost per update. –: no step held."))
 
 
 def limit_text(row: Row) -> str:
@@ -111,13 +110,13 @@ def steps_table(run: RunData) -> TextTable:
     columns = ("step", "transport", _unit(capacity), *(condition.column for condition in conditions),
                "server CPU (cores)", "generator CPU (cores)", "outcome", "verdict")
     return TextTable("steps", "Every step", columns, rows, note=(
-        "held, broke: the objective, in a VALID step. bound: only those who measure gave in (the load "
-        "generator, the feed), so the server did not fail, and nothing is tried from there on; what is "
-        "pushed holds nevertheless where the clients' kernels had it in time. void: the machine or the books "
-        "were not fit to go by, so it says nothing, and is made again, twice at most. ≤: by the kernel's "
-        f"instants, where over {100 * SHARED_SHARE_MAX:g} % of the updates came in a read with others, or "
-        "none was stamped: then the figure is a bound. After the verdict: the detectors that fired; "
-        "trials.csv has them in full."))
+        "held, broke: the objective, in a VALID step. bound: only the measuring side reached its limit (the "
+        "load generator, the feed), so the server did not fail, and no higher level is tried; a pushing "
+        "transport holds nevertheless where its updates reached the clients' kernels in time. void: the "
+        "machine was disturbed or the counts were wrong, so the step says nothing and is repeated, twice at "
+        f"most. ≤: by the kernel's instants, where over {100 * SHARED_SHARE_MAX:g} % of the updates came in a "
+        "read with others, or none was stamped: then the figure is a bound. After the verdict: the detectors "
+        "that fired; trials.csv has them in full."))
 
 
 def _figure_text(condition: objective.Condition, row: Row) -> str:
@@ -231,7 +230,7 @@ def _top(run: RunData, condition: objective.Condition) -> float:
 
 
 def _unit(capacity: Mapping[str, Any]) -> str:
-    return "clients" if capacity["raised"] == "clients" else "ticks a second"
+    return "clients" if capacity["raised"] == "clients" else "ticks per second"
 
 
 def _rates(run: RunData) -> str:
@@ -239,7 +238,7 @@ def _rates(run: RunData) -> str:
     if scenario["capacity"]["raised"] == "clients":
         rate = scenario["feed"]["rate_per_s"]
         return "Clients were raised" + (
-            "." if scenario["feed"]["schedule"] == "replay" else f" at {rate:g} ticks a second.")
+            "." if scenario["feed"]["schedule"] == "replay" else f" at {rate:g} ticks per second.")
     return "The feed's rate was raised."
 
 
@@ -254,7 +253,7 @@ def _sentence(row: Row, capacity: Mapping[str, Any]) -> str:
     most = row["clients"] if capacity["raised"] == "clients" else row["rate_per_s"]
     limit, low, high = (_number(row[end]) for end in ("limit", "limit_low", "limit_high"))
     updates, cores = _whole(row["updates_per_s"]), style.number(_number(row["server_cpu"]))
-    load = f"at {_whole(most)} it made {updates} updates a second on {cores} cores"
+    load = f"at {_whole(most)} it delivered {updates} updates per second on {cores} cores"
     if math.isnan(limit):
         return f"{name} carries at least {_whole(most)} {unit}: {why}; {load}."
     reach = math.sqrt(high / low) - 1

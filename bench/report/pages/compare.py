@@ -185,7 +185,7 @@ def summary(comparison: ComparisonPage) -> str:
     worse = comparison.regressed
     if not worse:
         return "No change: nothing has become worse by more than " \
-               f"{100 * comparison.threshold:g} % that could be told from chance."
+               f"{100 * comparison.threshold:g} % that can be distinguished from chance."
     columns = list(dict.fromkeys(each.figure for each in worse))
     told = ["{} ({})".format(column, "; ".join(
         f"{_cell(each)}: {change_text(each)}"

@@ -29,27 +29,27 @@ from bench.report.text.simulated import conditions_text
 FILES = ("crossover.csv", "crossover_checks.csv")
 
 CHEAPEST = (
-    "Each small map is one budget and one distance: no update may take longer than the budget while no "
-    "worker is fuller than {full:g} % of its core. A field shows who takes the least {what}, and how many "
-    "times as much the next one takes; within {margin:g} % of each other, or within what the costs' "
-    "intervals and the validation's errors leave open between them, it is a tie. Hatched: not known, since "
-    "with the costs at the other ends of their 95 % intervals somebody may be unable, or able. Whoever polls "
-    "at an interval asks as seldom as the budget allows.")
+    "Each small map is one budget and one distance: no update may take longer than the budget while no worker "
+    "uses more than {full:g} % of its core. A field shows the transport with the least {what}, and how many "
+    "times as much the next one takes; it is a tie where they are within {margin:g} % of each other, or within "
+    "the costs' intervals and the validation's errors. Hatched: not known, since with the costs at the other "
+    "ends of their 95 % intervals another set of transports could keep the budget. Short polling polls as "
+    "rarely as the budget allows.")
 FRESHEST = (
-    "The same on {workers}: who has the least excess age (how much older what a client knows is than with "
-    "a client who learns at once), and how much that is. Whoever polls at an interval asks as often as "
-    "the worker bears. A transport that would fill it beyond {full:g} % is out; a cross: that is true of "
-    "all of them. Hatched as above.")
+    "As above, on {workers}: the transport with the least excess age (how much older a client's newest update "
+    "is than an ideal client's), and how much that is. Short polling polls as often as the workers can serve. "
+    "A transport that would use more than {full:g} % of a core is excluded; a cross: all of them are. Hatched "
+    "as above.")
 LINES = (
-    "A cut through the middle of the map, along its rate (left) and its budget (right). Where a line is "
-    "flat, one worker is enough and its traffic is cheap beside it; where it rises, traffic or workers "
-    "are what costs. A line that is missing: it can't be within the budget.")
+    "A cut through the middle of the map, along its rate (left) and its budget (right). Where a line is flat, "
+    "one worker is enough and its traffic is cheap in comparison; where it rises, traffic or workers dominate "
+    "the price. A missing line: this transport can't keep the budget.")
 CAVEATS = (
-    "These are closed forms, from costs of servers as they were measured; the machine stands above. "
-    "Servers in another language have other costs, and other crossings: calibrate with yours.",
-    "A worker is a core of its own; the price is of workers and of bytes to the clients. Memory, "
-    "connections kept open by load balancers, and requests billed one by one are not in it.",
-    "The budget is on the longest that an update takes while a worker keeps up: the wait for the next "
+    "These are closed forms, from measured costs of servers; the machine is named above. Servers in another "
+    "language have other costs and cross elsewhere: calibrate with yours.",
+    "A worker is a core of its own; the price is of workers and of bytes to the clients. Memory, connections "
+    "kept open by load balancers, and requests billed one by one are not included.",
+    "The budget bounds the longest time that an update takes while a worker keeps up: the wait for the next "
     "poll, transits, the last place of a fan-out, and the mean wait for the worker. Loss, jitter and slow "
     "clients come on top.",
     "Ticks are a Poisson process here. A real feed comes in bursts, which fill a worker sooner.",
@@ -72,7 +72,7 @@ class CrossoverRun:
         """Return the quantity by which the cheapest is chosen, in words."""
         if figure_column(self.table) == "cores":
             return "CPU (cores)"
-        return f"{self.manifest['scenario']['simulation']['prices']['currency']} a month"
+        return f"{self.manifest['scenario']['simulation']['prices']['currency']} per month"
 
 
 def open_crossover(folder: Path) -> CrossoverRun:
@@ -118,7 +118,7 @@ def page(run: CrossoverRun) -> Sheet:
 def _notice(run: CrossoverRun) -> str:
     prices = run.manifest["scenario"]["simulation"]["prices"]
     priced = "" if prices is None else (
-        f" Prices are the scenario's: {prices['worker_month']:g} {prices['currency']} a month for a worker, "
+        f" Prices are the scenario's: {prices['worker_month']:g} {prices['currency']} per month for a worker, "
         f"{prices['gigabyte_out']:g} for a gigabyte to the clients.")
     return f"Computed and simulated, not measured, with {conditions_text(run.manifest)}.{priced}"
 
@@ -152,7 +152,7 @@ def headline(run: CrossoverRun, asked: str) -> str:
     found = shares(run, asked)
     won = sorted(((number, label) for label, number in found.alone.items() if number), reverse=True)
     said = [*((style.title(label), number) for number, label in won),
-            ("a tie", found.ties), ("nobody", found.nobody), ("open", found.open)]
+            ("a tie", found.ties), ("no transport", found.nobody), ("open", found.open)]
     parts = [f"{what} in {100 * number / found.fields:.0f} %" for what, number in said if number]
     which = "Cheapest that is fresh enough" if asked == "cheapest" else f"Freshest on {_fleet(run)}"
     return f"{which}: {parts[0]} of fields{''.join(f', {part}' for part in parts[1:])}"
@@ -180,11 +180,11 @@ def findings(run: CrossoverRun) -> list[str]:
     for asked in ("cheapest", "freshest"):
         answers = shares(run, asked)
         if answers.ties:
-            found.append(f"Who is the {asked} is a tie in {answers.ties} of {answers.fields} fields: what is "
-                         "known of costs and model does not tell them apart.")
+            found.append(f"The {asked} is a tie in {answers.ties} of {answers.fields} fields: costs and "
+                         "model are not known precisely enough to separate them.")
         if answers.open:
-            found.append(f"Who is the {asked} is not known in {answers.open} of {answers.fields} fields: "
-                         "with other costs, within their intervals, somebody else is able or unable.")
+            found.append(f"The {asked} is not known in {answers.open} of {answers.fields} fields: "
+                         "with other costs, within their intervals, another set of transports keeps the budget.")
     fresh = run.table[run.table["asked"] == "freshest"]
     for number in sorted(fresh["clients"].unique()):
         here = fresh[(fresh["rtt_ms"] == trip) & (fresh["clients"] == number)]
@@ -210,7 +210,7 @@ def _turns(here: pd.DataFrame) -> str:
     stretches: list[tuple[str, float, float]] = []
     for rate, field in here.sort_values("rate_per_s").groupby("rate_per_s"):
         best = [style.title(label) for label in field.loc[field["best"], "transport"]]
-        name = style.listed(best) + (" (a tie)" if len(best) > 1 else "") if best else "nobody"
+        name = style.listed(best) + (" (a tie)" if len(best) > 1 else "") if best else "no transport"
         if not field["known"].all():
             name = "not known"
         if stretches and stretches[-1][0] == name:
@@ -223,7 +223,7 @@ def _turns(here: pd.DataFrame) -> str:
     for place, (name, low, high) in enumerate(stretches):
         span = (f"up to {high:g}" if place == 0 else f"from {low:g} on" if place == len(stretches) - 1
                 else f"at {low:g}" if low == high else f"from {low:g} to {high:g}")
-        unit = f" update{'s' * (high != 1)} a second" if place == 0 else ""
+        unit = f" update{'s' * (high != 1)} per second" if place == 0 else ""
         parts.append(f"{name} {span}{unit}")
     return ", ".join(parts)
 
@@ -241,9 +241,10 @@ def shares_table(run: CrossoverRun) -> TextTable:
         rows.append((f"the {asked}", f"{found.fields}", *(f"{number}" for number in found.alone.values()),
                      f"{found.ties}", f"{found.nobody}", f"{found.open}"))
     names = [style.title(label) for label in run.table["transport"].unique()]
-    return TextTable("shares", "Fields of the map", ("", "fields", *names, "ties", "nobody can", "not known"),
+    return TextTable("shares", "Fields of the map", ("", "fields", *names, "ties", "none can", "not known"),
                      tuple(rows),
-                     "How many depends on which fields one asks for; the map itself says where they lie.")
+                     "The numbers depend on the axes that the scenario chose; the map itself shows where the "
+                     "fields are.")
 
 
 def cut_table(run: CrossoverRun) -> TextTable:
@@ -254,16 +255,16 @@ def cut_table(run: CrossoverRun) -> TextTable:
     here = mine[(mine["rtt_ms"] == trip) & (mine["staleness_ms"] == budget) & (mine["clients"] == clients)]
     rows = tuple(
         (f"{row['rate_per_s']:g}", style.title(row["transport"]), *_offer(row)) for _, row in here.iterrows())
-    columns = ("updates a second", "transport", "asks every", "workers", "CPU (cores)", "Mbit/s down",
+    columns = ("updates per second", "transport", "asks every", "workers", "CPU (cores)", "Mbit/s down",
                run.unit, "within costs and validation",
                "latency, mean", "latency, worst")
     return TextTable("cut", f"In numbers: {clients:,.0f} clients, {trip:g} ms away, within {budget / 1000:g} s",
-                     columns, rows, "All fields stand in crossover.csv (see docs/results.md).")
+                     columns, rows, "All fields are in crossover.csv (see docs/results.md).")
 
 
 def _offer(row: pd.Series[Any]) -> tuple[str, ...]:
     if not row["possible"]:
-        return ("–",) * 6 + (f"can't: {row['why_not']}", "–")
+        return ("–",) * 6 + (f"no: {row['why_not']}", "–")
     price = row["cores"] if math.isnan(row["price_month"]) else row["price_month"]
     asks = "–" if math.isnan(row["interval_s"]) else f"{style.number(row['interval_s'])} s"
     return (asks, f"{row['workers']:,.0f}", style.number(row["cores"]),
@@ -292,10 +293,10 @@ def checks_table(run: CrossoverRun) -> TextTable:
          *(_pair(row, name, scale) for name, scale in (
              ("cores", 1.0), ("latency_mean_ms", 1.0), ("bytes_down_per_s", 8e-6))))
         for _, row in run.checks.iterrows())
-    columns = ("updates a second", "clients", "round trip", "within", "transport", "clients of one worker",
+    columns = ("updates per second", "clients", "round trip", "within", "transport", "clients of one worker",
                "CPU (cores)", "mean latency (ms)", "Mbit/s down")
     return TextTable("checks", "Fields that were simulated as well", columns, rows,
-                     "For one worker: closed form / engine.")
+                     "Per worker: closed form / engine.")
 
 
 def _pair(row: pd.Series[Any], name: str, scale: float) -> str:

@@ -40,30 +40,30 @@ class FigureSpec:
 
 PLATES = (
     FigureSpec("latency-percentiles", speed.percentiles, (
-        "Latency runs from the instant at which an update was due to the moment the client's code had it. "
-        "Read across: at 99 %, one update in a hundred took longer. Bands are 95 % intervals between "
-        "trials. A line ends at the highest of the percentiles 50, 90, 95, 99 and 99.9 that ticks, clients "
-        "and trials tell to ± 25 %, or, where it says so, because the rest was lost.")),
+        "Latency runs from the instant at which an update was due to the moment the client's code had it. At "
+        "99 %, one update in a hundred took longer. Bands are 95 % intervals between trials. A line ends at "
+        "the highest of the percentiles 50, 90, 95, 99 and 99.9 that is known to ± 25 %, or, where marked, "
+        "because the rest was lost.")),
     FigureSpec("latency-by-clients", speed.latency_by_clients, (
         "Mean latency of what arrived. Bars are 95 % intervals between trials. Dashed, in a darker shade of "
         "its transport's colour: the closed form of polling, where there is one for the feed's schedule, "
-        "with nothing fitted to it: the wait for the next poll, plus the measured mean of the pushing "
-        "transport as the way to the client.")),
+        "without any fitting: the wait for the next poll, plus the measured mean of the pushing transport as "
+        "the delay to the client.")),
     FigureSpec("age-by-clients", speed.age_by_clients, (
         "Age of information: how long ago the newest update that a client has was due, averaged over time, "
         "clients and symbols. Left, all of it: a quiet symbol is old for everyone. Right, only what the "
-        "transport adds. Bars are 95 % intervals between trials. Dashed: the closed form of what is added, "
-        "on the left upon the age that an ideal client was measured to have.")),
+        "transport adds. Bars are 95 % intervals between trials. Dashed: the closed form of what is added, on "
+        "the left added to the measured age of an ideal client.")),
     FigureSpec("bytes-per-update", cost.bytes_per_update, (
-        "Bytes on the wire, counted by the kernel on every connection, for each update that arrived. Down "
-        "is to the client. The parts add up to the bar; the table of the same name has them in numbers.")),
+        "Bytes on the wire, counted by the kernel on every connection, per update that arrived. Down is to the "
+        "client. The parts add up to the bar; the table of the same name has the numbers.")),
     FigureSpec("server-by-clients", cost.server_by_clients, (
-        "CPU time of the server's process over the measuring window for each update that arrived, and how "
-        "much its resident memory has grown since before the first client came, divided by the clients. So "
-        "a client bears its share of what the server takes once and of its tape, the more the fewer they "
-        "are; with several client counts, what each further one takes stands in the first table. Bars are "
-        "95 % intervals between trials. Over loopback, a part of the clients' receiving is charged to the "
-        "server.")),
+        "CPU time of the server's process over the measuring window for each update that arrived, and how much "
+        "its resident memory has grown since before the first client came, divided by the clients. So memory "
+        "per client includes a share of the server's fixed memory and of its tape (the ticks that it still "
+        "holds), a larger one with fewer clients; with several client counts, what each further one takes "
+        "stands in the first table. Bars are 95 % intervals between trials. Over loopback, a part of the "
+        "clients' receiving is charged to the server.")),
     FigureSpec("deliveries-over-time", speed.deliveries_over_time, (
         "One trial of each transport, all clients together, in steps of 100 ms. Where the fill leaves the "
         "line, updates waited. What is lost or conflated never fills it: then the filled area is smaller.")),
@@ -73,13 +73,12 @@ PLATES = (
 SIMULATED_PLATES = (
     FigureSpec("worker-load", load.worker_load, (
         "CPU of each worker, with its idle base. Marks: simulated, one for each client count. Fine lines: "
-        "closed forms. Dotted, with the number of clients at its top: where a worker's work would take all "
-        "of its core, if none of it waited. Near it polls come late, and long polls and pushes share reads, "
-        "so that the load bends.")),
+        "closed forms. Dotted, with the number of clients at its top: where a worker's work would take all of "
+        "its core, if no work waited. Near it polls come late, and long polls and pushes share reads, so the "
+        "load grows more slowly.")),
     FigureSpec("in-vain", load.in_vain, (
-        "Left: updates that no client got, since newer ones took their place or they were lost. Middle: "
-        "answers to polls that brought nothing. Right: sockets open at the servers. Fine lines: closed "
-        "forms.")),
+        "Left: updates that did not arrive, because newer ones replaced them or they were lost. Middle: "
+        "answers to polls without an update. Right: sockets open at the servers. Fine lines: closed forms.")),
 )
 """The further figures of a simulated run."""
 SEARCH_PLATES = (FigureSpec("capacity", capacity.against_level, capacity.CAPTION),)

@@ -26,35 +26,36 @@ from bench.report.tables.run import TextTable
 FILES = ("storm.csv", "storm_timeline.csv", "storm_map.csv", "storm_assumptions.csv")
 
 RECOVERY = (
-    "Bars are medians over the seeds, the thin line goes from the least to the most. The dashed line is "
-    "the floor: all clients of a worker, divided by what it can connect in a second. Hatched: 99.9 % were "
-    "not back while it was watched. Wasted is CPU for refusals, and for clients that had given up.")
+    "Bars are medians over the seeds, the thin line runs from the lowest to the highest. The dashed line is "
+    "the floor: all clients of a worker, divided by what it can connect in a second. Hatched: 99.9 % were not "
+    "back within the simulated time. Wasted is CPU for refusals, and for clients that had given up.")
 CONNECTED = (
     "The nearer a line is to the dashed one, the less of the server's time goes to clients that are turned "
-    "away or gone. A line that stays at the bottom is a storm that feeds itself.")
+    "away or gone. A line that stays at the bottom is a storm that sustains itself.")
 PRESSURE = (
     "The server is away left of 0. Where attempts are far above capacity, refusing them costs more than the "
-    "worker has, and nothing gets through; where the wait is above the timeout, whatever gets through is for "
-    "nobody. No line: nothing got through in that second, whether in time or not.")
+    "worker has, and no connection succeeds; where the wait is above the timeout, connections are made for "
+    "clients that have given up. No line: no connection was made in that second, in time or not.")
 MAP = (
     "Each field is {seeds} storms: its number is the median time from the server's return, in floors (1 is "
     "perfect, * some of them never ended), hatched where most never ended within {horizon:g} s. Upwards the "
     "backlog is deeper: above the orange line it is more than a worker connects within the timeout, so that "
-    "whoever comes last gives up before its turn (Little's law); even below it where refusals take a part "
-    "of the capacity. To the right the first attempts are spread more widely; from a window of somewhat "
-    "more than the floor on, arrivals stay below capacity and no backlog builds up. Later retries: "
-    "{policy}.")
+    "the last clients give up before their turn (Little's law); also below it where refusals take part of the "
+    "capacity. To the right the first attempts are spread more widely; with a window slightly longer than the "
+    "floor, arrivals stay below capacity and no backlog builds up. Later retries: {policy}.")
 ASIDE = "simulated, not measured"
 CAVEATS = (
-    "Workers share nothing and each client comes back to the one that it had, so one of them stands for all. "
-    "The slowest of many is somewhat later.",
-    "Refusals are made on arrival, before anything that waits: the worst case for a server that refuses "
-    "in its own loop. In a proxy a refusal costs the worker less: set storm.refusal_share. A full listen "
-    "backlog isn't refused at all: the kernel drops what comes, almost for free, and sends the SYN again.",
-    "A client that gave up keeps its place in the backlog and its connection is made all the same, as a "
-    "server can't know until it has spent the work.",
-    "All clients lose the server in the same instant. A staggered drain does what a window does.",
-    "Attempts take no time on the way; waits are seconds, so tens of milliseconds of network change nothing.",
+    "Workers share nothing and each client reconnects to its own worker, so one worker represents all. The "
+    "slowest of many is somewhat later.",
+    "Refusals are made on arrival, before anything that waits: the worst case for a server that refuses in its "
+    "own loop. In a proxy a refusal costs the worker less: set storm.refusal_share. A full listen backlog "
+    "isn't refused at all: the kernel drops attempts at almost no cost, and the client's kernel sends the SYN "
+    "again.",
+    "A client that gave up keeps its place in the backlog and its connection is made nevertheless, since the "
+    "server learns of it only after the work.",
+    "All clients lose the server in the same instant. Draining servers one after the other has the effect of a "
+    "window.",
+    "Attempts take no time on the network; waits are seconds, so tens of milliseconds of network change nothing.",
 )
 
 
@@ -124,7 +125,7 @@ def findings(run: StormRun) -> list[str]:
     workers = int(run.manifest["scenario"]["simulation"]["workers"])
     fleet = f" ({int(given['clients']) * workers:,} on {workers} workers)" if workers > 1 else ""
     sentences = [
-        f"A worker connects at most {1000 / given['connection_ms']:,.0f} clients a second, so its "
+        f"A worker connects at most {1000 / given['connection_ms']:,.0f} clients per second, so its "
         f"{given['clients']:,.0f}{fleet} can't all be back before {style.number(given['floor_s'])} s: the "
         "floor."]
     sentences.append(_assumed(given))
@@ -134,18 +135,18 @@ def findings(run: StormRun) -> list[str]:
     within = "shallow enough" if share <= 1 else "too deep"
     sentences.append(
         f"The backlog of {given['backlog']:,.0f} is {within}: a worker connects "
-        f"{given['timeout_s'] * 1000 / given['connection_ms']:,.0f} clients within the timeout, and who "
-        "waits behind more than these has given up before its turn.")
+        f"{given['timeout_s'] * 1000 / given['connection_ms']:,.0f} clients within the timeout, and a client "
+        "behind more than that gives up before its turn.")
     return sentences + (
         _map_findings(run.map, float(given["down_s"])) if run.map is not None else [])
 
 
 def _assumed(given: pd.Series) -> str:
     """Return the sentence on the assumptions on which the answers depend."""
-    return ("Assumed, not measured: who finds the backlog full is refused at once, a refusal costs "
-            f"{given['refusal_share']:g} × a connection, and refusals go before what waits. Beside each "
-            "answer is what it becomes where the kernel drops such attempts for free, and at which price of "
-            "a refusal it flips.")
+    return ("Assumed, not measured: an attempt that finds the backlog full is refused at once, a refusal costs "
+            f"{given['refusal_share']:g} × a connection, and refusals have priority over waiting connections. "
+            "Each answer is followed by the answer for a kernel that drops such attempts at no cost, and by "
+            "the cost of a refusal at which it changes.")
 
 
 def _otherwise(assumptions: pd.DataFrame | None, policy: str) -> str:
@@ -155,7 +156,7 @@ def _otherwise(assumptions: pd.DataFrame | None, policy: str) -> str:
     mine = assumptions[assumptions["policy"] == policy]
     dropped = mine[mine["overflow"] == "dropped"]
     late = float(dropped["recovered_s"].median())
-    back = (f"{100 * dropped['connected_share'].mean():.3g} % are ever back" if math.isinf(late)
+    back = (f"{100 * dropped['connected_share'].mean():.3g} % ever reconnect" if math.isinf(late)
             else f"back after {style.number(late)} s")
     return f" Dropped by the kernel: {back}. {style.sentence(_flips(mine))}."
 
@@ -166,16 +167,16 @@ def _flips(mine: pd.DataFrame) -> str:
     over = refused["recovered_s"] < math.inf
     ends, lasts = refused.loc[over, "refusal_share"], refused.loc[~over, "refusal_share"]
     if not len(ends):
-        return "never back even where a refusal costs nothing"
+        return "never back, even if a refusal costs nothing"
     if not len(lasts):
-        return f"back whatever a refusal costs, up to {ends.max():g} × a connection"
-    return f"back up to {ends.max():g} × a connection for a refusal, never from {lasts.min():g} × on"
+        return f"back at any cost of a refusal up to {ends.max():g} × a connection"
+    return f"back where a refusal costs up to {ends.max():g} × a connection, never from {lasts.min():g} ×"
 
 
 def _policy(mine: pd.DataFrame) -> str:
     """Return the result of one policy in words."""
     name, given = style.sentence(style.title(mine["policy"].iloc[0])), mine.iloc[0]
-    tries = f"{style.number(float(mine['attempts_per_client'].mean()))} attempts a client"
+    tries = f"{style.number(float(mine['attempts_per_client'].mean()))} attempts per client"
     wasted = f"{100 * mine['wasted_share'].mean():.0f} % of the CPU wasted"
     late = float(mine["recovered_s"].median())
     if math.isinf(late):
@@ -204,8 +205,8 @@ def _map_findings(points: pd.DataFrame, down_s: float) -> list[str]:
         there = points[(points["backlog_share"] >= depth) & (points["window_share"] <= widest)]
         which = "no storm ended" if len(there) == len(lost) else "not every storm ended"
         found.append(
-            f"With a backlog of {depth:g} × what a worker connects within the timeout, or a deeper one, "
-            f"{which} where first attempts were spread over {widest:g} × the floor or less.")
+            f"With a backlog of {depth:g} × the clients that a worker connects within the timeout, or a deeper "
+            f"one, {which} where first attempts were spread over {widest:g} × the floor or less.")
     whole = points.assign(whole=points["recovered"] == points["seeds"])
     safe = whole[whole.groupby("window_share")["whole"].transform("all")]
     if len(safe):
@@ -221,8 +222,8 @@ def _map_findings(points: pd.DataFrame, down_s: float) -> list[str]:
     narrow = shallow[(shallow.index > 0) & (shallow.index < 1)]["recovered_s"]
     if 0 in shallow.index and len(narrow) and narrow.min() > float(shallow.loc[0, "recovered_s"]):
         found.append(
-            "A window narrower than the floor is worse than none: its last clients begin with short waits "
-            "when, without it, all are at long ones by the time that the server is back.")
+            "A window narrower than the floor is worse than none: its last clients still have short waits when "
+            "the server returns, while without a window all have reached long ones.")
     return found
 
 
@@ -243,17 +244,17 @@ def policies_table(storms: pd.DataFrame, assumptions: pd.DataFrame | None = None
             f"{100 * mine['wasted_share'].mean():.3g} %",
         ))
     further = () if assumptions is None else ("if dropped (s)", "flips at a refusal of")
-    columns = ("policy", "99.9 % back (s)", "÷ floor", "back in the end", *further, "attempts a client",
-               "at most", "refused", "connected in vain", "CPU wasted")
+    columns = ("policy", "99.9 % back (s)", "÷ floor", "back in the end", *further, "attempts per client",
+               "at most", "refused", "connected too late", "CPU wasted")
     note = (f"Means over {storms.groupby('policy').size().max()} seeds, of the time the median. A refusal is "
-            f"taken to cost {storms['refusal_share'].iloc[0]:g} × a connection and to go first"
-            f"{DROPPED * (assumptions is not None)}.")
+            f"assumed to cost {storms['refusal_share'].iloc[0]:g} × a connection and to have "
+            f"priority{DROPPED * (assumptions is not None)}.")
     return TextTable("policies", "Policies, for one worker", columns, tuple(rows), note)
 
 
 DROPPED = (
-    "; if dropped: the kernel drops who finds the backlog full, and sends the SYN again; flips: the prices "
-    "of a refusal between which the answer changes")
+    "; if dropped: the kernel drops attempts that find the backlog full, and the client's kernel sends the SYN "
+    "again; flips: the costs of a refusal between which the answer changes")
 
 
 def _alternatives(assumptions: pd.DataFrame | None, policy: str) -> tuple[str, ...]:
@@ -277,24 +278,23 @@ def conditions_table(run: StormRun) -> TextTable:
         ("clients of a worker", f"{given['clients']:,.0f}"),
         ("CPU for connecting one", f"{given['connection_ms']:.3g} ms"),
         ("floor: clients ÷ connections a second", f"{style.number(given['floor_s'])} s"),
-        ("backlog", f"{given['backlog']:,.0f}, {given['backlog_share']:.2f} × what is connected within the "
+        ("backlog", f"{given['backlog']:,.0f}, {given['backlog_share']:.2f} × the connections made within the "
                     "timeout"),
-        ("a refusal costs", f"{given['refusal_share']:g} × a connection, and goes first (assumed)"),
+        ("a refusal costs", f"{given['refusal_share']:g} × a connection, with priority (assumed)"),
         ("clients give up after", f"{given['timeout_s']:g} s"),
         ("server down for", f"{given['down_s']:g} s"),
         ("watched for", f"{given['horizon_s']:g} s after that"),
         ("seeds", ", ".join(str(seed) for seed in sorted(run.storms["seed"].unique()))),
         *((f"policy {style.title(name)}", _backoff(policy)) for name, policy in storm["policies"].items()),
     ]
-    return TextTable("conditions", "What was simulated", ("", ""), tuple(rows), (
-        "v = min(cap, base · 2ⁿ) after n failures; U(a, b) is drawn evenly. The first attempt is made at "
-        "once, or within the window. Tables: storm.csv, storm_timeline.csv, storm_map.csv (see "
-        "docs/results.md)."))
+    return TextTable("conditions", "The simulated storm", ("", ""), tuple(rows), (
+        "v = min(cap, base · 2ⁿ) after n failures; U(a, b) is uniform. The first attempt is made at once, or "
+        "within the window. Tables: storm.csv, storm_timeline.csv, storm_map.csv (see docs/results.md)."))
 
 
 FORMULAS = {
     "fixed": "base", "exponential": "v", "equal": "v/2 + U(0, v/2)", "full": "U(0, v)",
-    "decorrelated": "min(cap, U(base, 3 · the wait before))",
+    "decorrelated": "min(cap, U(base, 3 · the previous wait))",
 }
 
 
@@ -303,5 +303,5 @@ def _backoff(policy: dict[str, Any]) -> str:
     parts = [f"waits {FORMULAS[policy['wait']]}, base {policy['base_s']:g} s"]
     parts += [f"cap {policy['cap_s']:g} s"] if policy["wait"] != "fixed" else []
     parts += [f"first attempt within {policy['window_s']:g} s"] if policy["window_s"] else []
-    parts += ["comes back when Retry-After says"] if policy["heeds_retry_after"] else []
+    parts += ["reconnects when Retry-After says"] if policy["heeds_retry_after"] else []
     return ", ".join(parts)

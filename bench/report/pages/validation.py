@@ -27,24 +27,24 @@ HEADINGS = {
     "latency_mean_ms": "latency, mean (ms)", "latency_p50_ms": "latency, median (ms)",
     "latency_p95_ms": "latency, p95 (ms)", "latency_p99_ms": "latency, p99 (ms)",
     "age_mean_ms": "age, mean (ms)", "age_excess_mean_ms": "excess age, mean (ms)",
-    "bytes_per_update": "bytes an update", "server_cpu_us_per_update": "server CPU an update (µs)",
+    "bytes_per_update": "bytes per update", "server_cpu_us_per_update": "server CPU per update (µs)",
     KNEE.name: "knee (clients)",
 }
 DRAWN = ("latency_p50_ms", "latency_p99_ms", "bytes_per_update", "server_cpu_us_per_update")
 CAPTION = (
-    "Each mark is a cell: what the simulator foretold, over what was measured on the same ticks. On the "
-    "diagonal both agree; the grey band is the goal. Marks that are not filled are of cells for which no "
-    "goal is set. Bars are 95 % intervals of the error.")
+    "Each mark is a cell: the simulator's prediction against the measurement on the same ticks. On the "
+    "diagonal both agree; the grey band is the goal. Hollow marks are cells without a goal. Bars are 95 % "
+    "intervals of the error.")
 CAVEATS = (
     "The costs were fitted to other cells than these, which were named before the first trial. Measured and "
     "simulated trials have the same ticks, clients and seeds, and the same statistics.",
     "Inside with proof means that the whole 95 % interval of the error, between pairs of trials, lies within "
-    "the goal; outside with proof, that all of it lies outside. Where it reaches across, more trials would "
-    "have to decide, and inside or outside is where the point estimate lies.",
+    "the goal; outside with proof, that all of it is outside. Where the interval is partly within, more trials "
+    "would be needed to decide; inside or outside then refers to the point estimate.",
     f"A goal on latency holds where the server was busy for less than {100 * FULL:.0f} % of the time. Above, "
-    "waiting grows so steeply that only the knee is foretold.",
-    "The knee is known as a bracket: the most that held and the least that broke, both searches by the same "
-    "rule. Its interval is that of the two brackets.",
+    "waiting grows so steeply that only the capacity limit (the knee) is predicted.",
+    "The knee is known as a bracket: the highest level that held and the lowest that broke, both searches by "
+    "the same rule. Its interval is that of the two brackets.",
     "The load client is simulated as a queue of its own, since it is part of what was measured. It shares a "
     "core with the publisher and the runner, which are not.",
 )
@@ -71,7 +71,7 @@ def page(judged: ValidationPage) -> Sheet:
     judged = replace(judged, rows=sorted(
         judged.rows, key=lambda row: (row.quantity == KNEE.name, places.index(row.transport), row.clients)))
     return Sheet(
-        question="How well does the simulator foresee what is measured?",
+        question="How well does the simulator predict what is measured?",
         subtitle=f"Validation {judged.name}",
         notice=f"Predicted figures are simulated, with {judged.costs}.",
         findings=[f"Goals: {verdict_text([row.standing for row in judged.rows])}.", *_findings(judged),
@@ -124,8 +124,8 @@ def _goals(judged: ValidationPage) -> TextTable:
         "errors", "Errors, cell by cell",
         ("", "clients", "load", *(HEADINGS[name] for name in quantities)),
         tuple(rows), note=(
-            "Predicted over measured, less 1, with its 95 % interval between pairs of trials, and where it "
-            "lies by its goal. Load: share of the time that the server was busy."))
+            "Predicted ÷ measured − 1, with its 95 % interval between pairs of trials, and where it is "
+            "relative to its goal. Load: share of the time that the server was busy."))
 
 
 def _error(row: ValidationRow) -> str:
@@ -142,11 +142,11 @@ def _misses(judged: ValidationPage) -> TextTable:
     rows = [
         (style.title(row.transport), f"{row.clients:,}", HEADINGS[row.quantity], style.percent(row.error),
          row.standing, judged.reasons.get((row.transport, row.clients, row.quantity), "")
-         or "Nothing that was measured beside it says why.")
+         or "No other measurement explains it.")
         for row in judged.rows if row.met in ("no", "open")
     ]
-    return TextTable("misses", "What was not shown to be inside, and why",
-                     ("", "clients", "", "error", "goal", "what was measured beside it"), tuple(rows))
+    return TextTable("misses", "Goals that were not shown to be met, and why",
+                     ("", "clients", "", "error", "goal", "other measurements of the cell"), tuple(rows))
 
 
 def _full(judged: ValidationPage) -> TextTable:
@@ -156,9 +156,9 @@ def _full(judged: ValidationPage) -> TextTable:
          style.number(row.predicted), _error(row))
         for row in judged.rows
     ]
-    return TextTable("all", "Everything that was predicted",
+    return TextTable("all", "All predictions",
                      ("", "clients", "", "measured", "predicted", "error"), tuple(rows),
-                     note="The same stands in validation.csv.")
+                     note="validation.csv has the same figures.")
 
 
 def predicted_over_measured(rows: Sequence[ValidationRow]) -> Figure:
@@ -169,7 +169,7 @@ def predicted_over_measured(rows: Sequence[ValidationRow]) -> Figure:
         for axes, name in zip(figure.subplots(2, 2).flat, DRAWN, strict=True):
             _panel(axes, name, looks, [row for row in rows if row.quantity == name])
         style.legend(figure, figure.axes[0])
-        style.heading(figure, "How near is what was foretold to what was measured?")
+        style.heading(figure, "How close are predictions to measurements?")
     return figure
 
 

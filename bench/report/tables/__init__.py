@@ -6,7 +6,7 @@ Modules, in reading order:
     server          CPU, opening, switches and memory of the server
     bytes           bytes by kind
     capacity_plan   workers, traffic and price
-    claims          published claims beside our numbers
+    claims          published claims together with our numbers
     host_speed      the speed of the host over the run
     model_accuracy  the accuracy of the model of a simulated run, where it was checked
 """

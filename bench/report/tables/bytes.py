@@ -19,7 +19,7 @@ WORTH_A_COLUMN = 0.001
 """Share of a row's bytes below which a part is chance: bytes that passed between two readings of the
 counters."""
 CPU = "server_opening_cpu_us_per_client"
-HEADS = {CPU: "server CPU, µs a client"}
+HEADS = {CPU: "server CPU, µs per client"}
 OF_CPU = " The server's CPU is from before the first client until all had their first answer."
 
 
@@ -40,9 +40,9 @@ def bytes_table(run: RunData) -> TextTable:
             ))
     columns = ("clients", "transport", "", *(KINDS[part][0] for part in shown), "all bytes", "segments",
                "of them bare acks")
-    return TextTable("wire", "Where the bytes of an update went", columns, tuple(rows), note=(
-        "For each update that arrived, on the wire with IPv4; the parts add up to the whole. –: not measured "
-        "or not to be seen from the client."))
+    return TextTable("wire", "Bytes per update, by part", columns, tuple(rows), note=(
+        "Per update that arrived, on the wire with IPv4; the parts add up to the total. –: not measured, or "
+        "not visible to the client."))
 
 
 def connections_table(run: RunData) -> TextTable:

@@ -46,7 +46,7 @@ def _columns(plan: Sequence[RequiredResources]) -> list[Column]:
         (f"CPU in {stretch} (cores)", lambda need: style.number(need.cpu_busiest_cores)),
         (f"out in {stretch} ({bits})", lambda need: style.number(per_s * need.gbit_out_busiest_per_s))]
     prices: list[Column] = [
-        (f"workers ({first.currency} a month)", lambda need: _price(need, need.workers_month)),
+        (f"workers ({first.currency} per month)", lambda need: _price(need, need.workers_month)),
         ("traffic", lambda need: _price(need, need.traffic_month)),
         ("together", lambda need: _price(need, need.month, need.month_low, need.month_high)),
         *[("the cheapest in", lambda need: style.percent(need.least_share, 0, signed=False))] * judged]
@@ -79,39 +79,38 @@ def _note(plan: Sequence[RequiredResources], manifest: Mapping[str, Any]) -> str
     full = _full(plan[0])
     prices = (manifest["scenario"].get("simulation") or {}).get("prices") or {}
     told = [
-        f"Workers: server processes with a core each, so many that none is busier than {full} "
-        f"{_when(plan[0])}; the feed and the idle base are each worker's own, the rest is shared. Out: on "
-        "the wire, TCP and IP headers among it; in is in fleet.csv.",
+        f"Workers: server processes with a core each, the fewest of which none uses more than {full} of it "
+        f"{_when(plan[0])}; the feed and the idle base are each worker's own, the rest is shared. Out: on the "
+        "wire, with TCP and IP headers; traffic in is listed in fleet.csv.",
     ]
     if manifest["scenario"].get("feed", {}).get("schedule") not in ("replay", "constant"):
-        told.append("CPU, traffic and requests are those of the rate that was asked for, along the line "
-                    "through the trials, which drew more ticks or fewer.")
+        told.append("CPU, traffic and requests are for the scenario's rate, interpolated along a line "
+                    "through the trials, whose numbers of ticks vary.")
     run = (manifest.get("measured") or {}).get("run")
     if any(not math.isnan(need.memory_gb) for need in plan):
-        told.append(f"Memory is not simulated: it is what a further client took in the measured run {run}.")
+        told.append(f"Memory is not simulated: it is the memory per further client in the measured run {run}.")
     else:
-        told.append("Memory is not simulated, and there is no measured run of the same options beside.")
+        told.append("Memory is not simulated, and there is no measured run with the same options to take it from.")
     if any(need.short for need in plan):
         told.append(
-            f"At least: the workers that were simulated were busier than {full}, so that updates shared "
-            "answers, polls came late or work was left undone, and what they used is less than what is asked "
-            "for. Simulate it again with more workers (simulation.workers) to see how many are enough.")
+            f"At least: the simulated workers used more than {full} of a core, so that updates shared answers, "
+            "polls came late or work was left undone, and they used less than the load requires. Simulate "
+            "again with more workers (simulation.workers) to see how many are enough.")
     if any(not math.isnan(need.workers_low) for need in plan):
         told.append(
-            "In brackets: 95 % of what it may be, by the costs' intervals and the errors of the validation "
-            "drawn together; of these draws the cheapest in so many. What lies beyond what was checked is "
-            "not in it.")
+            "In brackets: the range of 95 % of the draws from the costs' intervals and the validation's "
+            "errors. The cheapest in: the share of these draws in which the transport is the cheapest. Errors "
+            "beyond the range that was checked are not included.")
     if prices:
         told.append(
-            f"Prices are the scenario's: {style.number(prices['worker_month'])} {prices['currency']} a "
-            f"worker and month of {HOURS_A_MONTH} hours, {style.number(prices['gigabyte_out'])} "
-            f"{prices['currency']} a gigabyte out.")
+            f"Prices are the scenario's: {style.number(prices['worker_month'])} {prices['currency']} per worker "
+            f"and month of {HOURS_A_MONTH} hours, {style.number(prices['gigabyte_out'])} {prices['currency']} "
+            "per gigabyte out.")
     told.append(
-        "Latency: a tick goes out to a worker's clients one by one, so fewer workers are slower. These are "
-        "closed forms for the planned workers, at the rate that was asked for; longest: of the last client, "
-        "where a tick waits for no other; without end: workers that can't keep up. Percentiles have no "
-        "closed form: where they stand they were simulated, with "
-        f"{style.counted(plan[0].workers_simulated, 'worker')}.")
+        "Latency: a tick goes out to a worker's clients one after the other, so fewer workers are slower. "
+        "These are closed forms for the planned workers, at the scenario's rate; longest: of the last client, "
+        "if no tick waits for another; infinite: workers that can't keep up. Percentiles have no closed form: "
+        f"those shown were simulated, with {style.counted(plan[0].workers_simulated, 'worker')}.")
     return " ".join(told)
 
 
@@ -120,7 +119,7 @@ def _when(need: RequiredResources) -> str:
     if math.isnan(need.busiest_s):
         return "on average"
     return (f"in the busiest {style.number(need.busiest_s)} s that were simulated, which is the time after "
-            "which an update is late, so that none is late for its worker's sake")
+            "which an update is late, so that no update is late because of its worker")
 
 
 def _workers(need: RequiredResources) -> str:
@@ -142,5 +141,5 @@ def _least(need: RequiredResources) -> str:
 def _latency(value_ms: float) -> str:
     """Return a latency in words; it is without end where the workers can't keep up."""
     if math.isinf(value_ms):
-        return "without end"
+        return "infinite"
     return "–" if math.isnan(value_ms) else f"{style.number(value_ms)} ms"

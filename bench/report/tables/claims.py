@@ -1,4 +1,4 @@
-"""The table of published claims beside our own numbers.
+"""The table of published claims together with our own numbers.
 
 It has one row for each published number: the claim, its number, ours with its interval, the verdict and the
 reason for it (`bench.claims`). The sources, and what they leave out, are in the note below. A scenario
@@ -18,7 +18,7 @@ from bench.stats.run.intervals import FEW
 
 NOTE = (
     "In brackets: 95 % interval between valid trials. A verdict follows from it and from the relation and "
-    "tolerance that stand with the claim in the scenario."
+    "tolerance that the scenario gives for the claim."
 )
 
 
@@ -34,8 +34,8 @@ def table(run: RunData) -> TextTable | None:
     )
     sources = "; ".join(dict.fromkeys(each.claim.source for each in verdicts))
     left_out = dict.fromkeys(each.claim.left_out for each in verdicts if each.claim.left_out)
-    columns = ("claim", "what was claimed", "stated", "ours", "unit", "verdict", "because")
-    return TextTable("claims", "Published claims beside these records", columns, rows,
+    columns = ("claim", "the claim", "stated", "ours", "unit", "verdict", "because")
+    return TextTable("claims", "Published claims, compared with this run", columns, rows,
                      " ".join([f"Claimed by: {sources}.", *left_out, NOTE]))
 
 

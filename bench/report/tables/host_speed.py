@@ -30,7 +30,7 @@ def drift_sentence(run: RunData) -> str:
         return ""
     slower = "slower" if found.drift > 1 else "faster"
     return (f" The host drifted: in the last third of the trials it was {_apart(found.drift)} {slower} "
-            "than in the first, so figures of late and early trials differ for this alone.")
+            "than in the first, so figures of late and early trials differ for this reason alone.")
 
 
 def between(before: RunData, after: RunData) -> str:
@@ -42,8 +42,8 @@ def between(before: RunData, after: RunData) -> str:
     verdict = "the hosts were about as fast"
     if abs(ratio - 1) > ALIKE:
         slower = "slower" if ratio > 1 else "faster"
-        verdict = (f"the host of the second run was {_apart(ratio)} {slower}, and what it measured differs "
-                   "for this alone")
+        verdict = (f"the host of the second run was {_apart(ratio)} {slower}, so its measurements differ for "
+                   "this reason alone")
     return f"host speed: a fixed spin took {host_speed_text(one)} and {host_speed_text(other)}: {verdict}"
 
 
@@ -60,10 +60,9 @@ def table(run: RunData) -> TextTable:
             rows.append((str(place), *(style.number(each) for each in
                                        (found.median_us, found.low_us, found.high_us))))
     first = "ten steps" if run.knees is not None else "block"
-    return TextTable("host-speed", "How fast the host was", (first, "spin (µs)", "least", "most"), tuple(rows),
+    return TextTable("host-speed", "Speed of the host", (first, "spin (µs)", "least", "most"), tuple(rows),
                      folded=True, note=(
-        "A fixed spin before and after each trial (a thousand readings of the clock); less is faster. A run "
-        "whose spin took a fifth longer was made on a host that was a fifth slower."))
+        "A fixed spin before and after each trial (a thousand readings of the clock); less is faster."))
 
 
 def _apart(ratio: float) -> str:

@@ -26,7 +26,7 @@ from bench.stats.run import prediction, prediction_band
 
 NAMES = {
     "latency_p50_ms": "latency, median", "latency_p99_ms": "latency, p99", "age_excess_mean_ms": "excess age",
-    "bytes_per_update": "bytes an update", "server_cpu_us_per_update": "server CPU an update",
+    "bytes_per_update": "bytes per update", "server_cpu_us_per_update": "server CPU per update",
     "knee_clients": "knee (clients)",
 }
 """The quantities shown in the report, with their names; validation.csv has more."""
@@ -41,8 +41,8 @@ def how_far(run: RunData) -> TextTable:
     range.
     """
     columns = ("", "quantity", "checked at clients", "checked at load", "error, most", "error, middle",
-               "goal", "where they lie", "each worker here", "this run is")
-    heading = "How far to believe it, figure by figure"
+               "goal", "by the goal", "each worker here", "this run is")
+    heading = "Accuracy of the predictions, figure by figure"
     if run.validation is None or not run.simulated:
         return TextTable("how-far-each", heading, columns, (), UNCHECKED)
     rows = []
@@ -53,12 +53,13 @@ def how_far(run: RunData) -> TextTable:
             if len(known):
                 rows.append((style.title(label), name, *_row(known, *here)))
     return TextTable("how-far-each", heading, columns, tuple(rows), folded=True, note=(
-        "Error: predicted over measured, less 1, in the cells that the model was checked in (tickertape "
-        "validate). Where they lie: by their goal, with proof where all of the interval does, else by the "
-        "point estimate. Load: CPU of a worker, as a share of a core. Within: this run's workers are no "
-        "busier and have no more clients than those that it was checked with, so about as far off. Beyond: "
-        "so many times as many clients, or as busy; the band is the worst that was found, and it may be "
-        "worse. Near and above a full core only the knee is predicted."))
+        "Error: predicted ÷ measured − 1, in the cells in which the model was checked (tickertape validate). "
+        "By the goal: how many are inside or outside, with proof where the whole interval is, otherwise by the "
+        "point estimate. Load: CPU of a worker, as a share of a core. Within: this run's workers are no busier "
+        "and have no more clients than those of the checked cells, so the error is about as large. Beyond: by "
+        "how many times it has more clients, or is busier; the band is the largest error that was found, and "
+        "the true one may be larger. Near and above a full core only the capacity limit (the knee) is "
+        "predicted."))
 
 
 def in_short(run: RunData) -> TextTable:
@@ -78,11 +79,11 @@ def in_short(run: RunData) -> TextTable:
                 cells = known[known["quantity"] == quantity]
                 worst.append(_row(cells, *_here(run, label))[2] if len(cells) else "–")
             rows.append((style.title(label), *spans[:2], *worst, spans[-2], spans[-1].partition(":")[0]))
-    return TextTable("how-far", "How far to believe it", columns, tuple(rows), UNCHECKED if not rows else (
-        "Error: predicted over measured, less 1, where it was largest among the cells that the model was "
-        "checked in (tickertape validate). Load: CPU of a worker, as a share of a core. Within: this run's "
-        "workers are no busier and have no more clients, so about as far off; beyond: as far off, or worse. "
-        "Figure by figure, with goals and bands, further below."))
+    return TextTable("how-far", "Accuracy of the predictions", columns, tuple(rows), UNCHECKED if not rows else (
+        "Error: predicted ÷ measured − 1, where it was largest among the cells in which the model was checked "
+        "(tickertape validate). Load: CPU of a worker, as a share of a core. Within: this run's workers are no "
+        "busier and have no more clients, so the error is about as large; beyond: as large or larger. Figure "
+        "by figure, with goals and bands, further below."))
 
 
 def checked(run: RunData, label: str) -> pd.DataFrame:
@@ -154,10 +155,10 @@ def costs_table(manifest: Mapping[str, Any]) -> TextTable:
     costs: Any = manifest.get("costs")
     costs = costs if isinstance(costs, Mapping) else {}
     columns = ("", *(f"{name} (µs)" for name in WORK.values()), "idle (ms/s)", "idle connection (µs/s)")
-    return TextTable("costs", "What the servers' work costs", columns,
+    return TextTable("costs", "Costs of the servers' work", columns,
                      tuple(_kind(each) for each in costs.get("by_kind", ())), folded=True, note=(
-        f"{style.sentence(conditions_text(manifest))}; file {costs.get('file', '–')}. CPU time of a worker. "
-        "Request and answer together are what an exchange costs."))
+        f"{style.sentence(conditions_text(manifest))}; file {costs.get('file', '–')}. CPU time of a worker. A "
+        "request and its answer together are the cost of an exchange."))
 
 
 WORK = {"tick_s": "tick", "request_s": "request", "answer_s": "answer", "update_s": "update",

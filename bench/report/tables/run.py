@@ -49,8 +49,8 @@ CAVEATS = (
     "pooled. Comparisons are paired by block; a ratio is the geometric mean of the blocks' (of bytes too, so "
     "it may differ a little from the quotient of two cells). They are corrected by Holm's method over all "
     "pairs and client counts of a figure.",
-    "Latency is of updates that arrived; each lost one counts as infinitely late in a percentile. A "
-    "conflated update has no latency: its share stands in the table of fates.",
+    "Latency is of updates that arrived; each lost one counts as infinitely late in a percentile. A conflated "
+    "update has no latency: its share is in the table of fates.",
 )
 
 
@@ -100,11 +100,11 @@ def _ending(run: RunData) -> str:
         return ""
     rule = stop_rule.parse(asked["until"])
     if run.ended_after is not None:
-        return f" It went on until {rule}, which was reached after {run.ended_after} blocks."
+        return f" It continued until {rule}, which was reached after {run.ended_after} blocks."
     cells = [(label, clients) for label in run.transports for clients in run.clients]
     found = standing(run.trials, rule, cells)
     worst = "has no interval yet" if math.isinf(found.reach) else f"is at ± {100 * found.reach:.3g} %"
-    return (f" It was to go on until {rule}, which was not reached: {style.title(found.label)} with "
+    return (f" It was to continue until {rule}, which was not reached: {style.title(found.label)} with "
             f"{found.clients:,} clients {worst}.")
 
 
@@ -127,19 +127,20 @@ def glance(run: RunData) -> TextTable:
                      *(_share(row, fate) for fate in fates)))
     columns = ("", "trials", "ticks", asked[0].heading, *[KERNEL["latency_p50_ms"].heading] * by_kernel,
                *(question.heading for question in asked[1:]), *["each further client"] * several, *fates)
-    note = ("Latency from due to the client's code. Bytes, CPU: for each update. Ticks: different ones, in "
-            "all trials together; each goes to all who subscribe, so a percentile is printed where ticks, "
-            "clients and trials tell it to ± 25 %, else the highest that they do, by name.")
+    note = ("Latency from due to the client's code. Bytes, CPU: per update. Ticks: the number of distinct ticks in all "
+            "trials together. A tick goes to all its subscribers, so a percentile is printed only where ticks, "
+            "clients and trials determine it to ± 25 %; otherwise the highest that they determine is printed, "
+            "with its name.")
     if by_kernel:
         note += (" Kernel median: to the client's kernel, so without the client's own queue; ≤ where over "
                  "1 % of updates shared a read.")
     if several:
         note += (f" Each further client: how much more memory {run.clients[-1]:,} clients take than "
-                 f"{run.clients[0]:,}, for each between; memory a client also holds its share of what the "
-                 "server takes once and of its tape.")
+                 f"{run.clients[0]:,}, per client between; memory per client also includes a share of the "
+                 "server's fixed memory and of its tape (the ticks that it still holds).")
     return TextTable("glance", f"At {clients:,} clients", columns, tuple(rows), note=(
-        f"{note} In brackets: 95 % interval between trials; of up to three, their own figures. "
-        "–: not measured, or too few updates to say."))
+        f"{note} In brackets: 95 % interval between trials; of up to three trials, their own figures. –: not "
+        "measured, or too few updates to say."))
 
 
 def _questions(run: RunData) -> list[ComparedFigure]:
@@ -224,7 +225,7 @@ def _fates(run: RunData) -> TextTable:
     if not math.isnan(late_after):
         note += f" Late is after {late_after:g} s, lost after twice that."
     columns = ("clients", "transport", "due", *names[1:])
-    return TextTable("fates", "What became of every update", columns, tuple(rows), note)
+    return TextTable("fates", "Fates of all updates", columns, tuple(rows), note)
 
 
 def _closed_forms(run: RunData) -> TextTable:
@@ -242,19 +243,19 @@ def _about_forms(run: RunData, found: str) -> str:
     """Return the note on how to read the closed forms."""
     schedule = run.manifest["scenario"]["feed"].get("schedule")
     feed = ("Ticks are taken as a Poisson process, which this feed is." if measured_forms.poisson(run) else
-            f"This feed is no Poisson process (schedule: {schedule}): only forms for any feed are shown.")
-    age = (f"A mean age is foreseen as that of an ideal client, as it was {found}, and the closed form of "
-           "the excess: so it differs by as many ms as the excess does. Formulas: "
-           "bench/transports/*/model.py")
+            f"This feed is no Poisson process (schedule: {schedule}): only closed forms that hold for any feed "
+            "are shown.")
+    age = (f"A mean age is predicted as the {found} age of an ideal client plus the closed form of "
+           "the excess, so both differ by the same number of ms. Formulas: bench/transports/*/model.py")
     if run.closed_forms is not None:
-        return (f"The forms have the costs and the network of the simulation, and nothing else. {feed} The "
-                f"difference holds chance, and what ticks that meet change near a full worker. {age}, "
+        return (f"The closed forms use only the costs and the network of the simulation. {feed} The difference "
+                f"includes chance, and the effect of ticks that coincide near a full worker. {age}, "
                 "bench/simulation/analytic/system.py; closed_forms.csv has more of them.")
     pusher = measured_forms.push(run)
     name = style.title(pusher) if pusher else ""
-    return (f"The way to the client is taken from {name}'s mean latency at the same client count. {feed} The "
-            "difference holds chance, what an answer costs more than a push, and what losses do; the closed "
-            f"forms leave these out. {age}.")
+    return (f"The delay to the client is taken from {name}'s mean latency at the same client count. {feed} The "
+            "difference includes chance, the additional cost of an answer over a push, and the effect of "
+            f"losses, which the closed forms leave out. {age}.")
 
 
 def _floors(run: RunData) -> TextTable:
@@ -268,11 +269,11 @@ def _floors(run: RunData) -> TextTable:
             rows.append((question.noun, f"{each.clients:,}", style.title(each.mine), has,
                          separable_text(each, question), least))
     columns = ("figure", "clients", "the same server", "has", "verdict", "smallest claimable difference")
-    return TextTable("claimable", "What this machine can claim", columns, tuple(rows), note=(
-        "Two names of one server, with the same options: what they differ by is chance. The smallest "
-        "difference that can be claimed is the bound of their 95 % interval that lies farther from none; "
-        "smaller effects between others are called not claimable. Of twenty such comparisons one is "
-        "separable by chance before Holm's correction."))
+    return TextTable("claimable", "The smallest difference that this machine can claim", columns, tuple(rows), note=(
+        "One server under two names, with the same options: they differ only by chance. The smallest "
+        "difference that can be claimed is the bound of their 95 % interval that is farther from no "
+        "difference; smaller effects between others are marked not claimable. Of twenty such comparisons one "
+        "is separable by chance before Holm's correction."))
 
 
 def _comparisons(run: RunData) -> TextTable:
@@ -297,7 +298,7 @@ def _not_valid(run: RunData) -> TextTable:
          str(row["reasons"])) for _, row in bad.iterrows()
     )
     columns = ("trial", "verdict", "replaced by", "why")
-    return TextTable("not-valid", "Trials that are in no figure", columns, rows)
+    return TextTable("not-valid", "Excluded trials", columns, rows)
 
 
 def _not_assessed(run: RunData) -> TextTable:
@@ -305,8 +306,8 @@ def _not_assessed(run: RunData) -> TextTable:
     rows = tuple(
         (name, str(sum(name in str(words).split() for words in run.trials["not_assessed"]))) for name in names
     )
-    return TextTable("not-assessed", "Checks that had nothing to look at", ("check", "trials"), rows, folded=True,
-                     note="What they need was not measured here; see docs/results.md.")
+    return TextTable("not-assessed", "Checks that could not be made", ("check", "trials"), rows, folded=True,
+                     note="Their inputs were not measured here; see docs/results.md.")
 
 
 def _resumed(run: RunData) -> TextTable:

@@ -44,22 +44,22 @@ def _split(row: pd.Series) -> str:
     return "–" if math.isnan(user) else f"{style.number(user)} + {style.number(system)}"
 
 
-OF_SWITCHES = "Wake-ups and preemptions: voluntary and involuntary context switches for each update."
-OF_MEMORY = "Memory for each client: resident, and in the kernel's socket buffers."
+OF_SWITCHES = "Wake-ups and preemptions: voluntary and involuntary context switches per update."
+OF_MEMORY = "Memory per client: resident, and in the kernel's socket buffers."
 FIGURES: tuple[tuple[str, Callable[[pd.Series], str], str], ...] = (
-    ("CPU (µs an update)", _with_interval(PLAIN), "In brackets: 95 % interval between trials."),
-    ("above idle (µs an update)", _with_interval(ABOVE), (
-        "Above idle: what is left for each update once the idle base is taken off, which is what the server "
-        "used while all clients were there and nothing was published.")),
-    ("user + system (µs an update)", _split, "User and system: only where a cell has 500 steps of 10 ms."),
-    ("CPU (ms a client and second)", _plain("server_cpu_ms_per_client_s"), ""),
+    ("CPU (µs per update)", _with_interval(PLAIN), "In brackets: 95 % interval between trials."),
+    ("above idle (µs per update)", _with_interval(ABOVE), (
+        "Above idle: CPU per update without the idle base, which is the server's use while all clients are "
+        "connected and nothing is published.")),
+    ("user + system (µs per update)", _split, "User and system: only where a cell has 500 steps of 10 ms."),
+    ("CPU (ms per client and second)", _plain("server_cpu_ms_per_client_s"), ""),
     ("idle (cores)", _plain("server_idle_cpu_cores"), ""),
-    ("opening (µs a client)", _plain("server_opening_cpu_us_per_client"), (
-        "Opening: CPU until all clients had their first answer, for each.")),
-    ("wake-ups an update", _plain("server_wakeups_per_update"), OF_SWITCHES),
-    ("preemptions an update", _plain("server_preemptions_per_update"), OF_SWITCHES),
-    ("resident (kB a client)", _plain("server_rss_bytes_per_client", 1000), OF_MEMORY),
-    ("socket buffers (kB a client)", _plain("server_socket_bytes_per_client", 1000), OF_MEMORY),
+    ("opening (µs per client)", _plain("server_opening_cpu_us_per_client"), (
+        "Opening: CPU until all clients had their first answer, per client.")),
+    ("wake-ups per update", _plain("server_wakeups_per_update"), OF_SWITCHES),
+    ("preemptions per update", _plain("server_preemptions_per_update"), OF_SWITCHES),
+    ("resident (kB per client)", _plain("server_rss_bytes_per_client", 1000), OF_MEMORY),
+    ("socket buffers (kB per client)", _plain("server_socket_bytes_per_client", 1000), OF_MEMORY),
 )
 """The columns: heading, function from a row of `summary.csv` to the cell's text, and how to read it."""
 
@@ -75,4 +75,4 @@ def table(run: RunData) -> TextTable:
         for row in cells)
     columns = ("clients", "transport", *(heading for heading, *_ in shown))
     note = " ".join(dict.fromkeys(each for *_, each in shown if each))
-    return TextTable("server", "What the server pays", columns, rows, note)
+    return TextTable("server", "The server's costs", columns, rows, note)

@@ -42,7 +42,7 @@ class ComparedFigure:
 
 
 MEMORY = ComparedFigure(
-    "server_rss_bytes_per_client", "memory a client", "server memory for each client", "kB", 1000)
+    "server_rss_bytes_per_client", "memory per client", "server memory per client", "kB", 1000)
 QUESTIONS = (
     ComparedFigure("latency_p50_ms", "median latency", "median latency", "ms"),
     ComparedFigure("latency_p99_ms", "p99 latency", "99th percentile of latency", "ms"),
@@ -191,9 +191,9 @@ def _lead(cells: Mapping[str, pd.Series], ranked: Sequence[str],
         return f"Lowest {question.noun}: {style.title(best)} with {value}."
     names = [style.title(name) for name in (best, *tied)]
     together = f"{', '.join(names[:-1])} and {names[-1]}"
-    verdict = f"no one; {together} cannot be told apart"
+    verdict = f"undecided; {together} cannot be separated"
     if not all(pairs[frozenset((best, other))].effect.assessed for other in tied):
-        verdict = f"too few valid blocks to tell {together} apart"
+        verdict = f"too few valid blocks to separate {together}"
     return f"Lowest {question.noun}: {verdict} ({names[0]} has {value})."
 
 
@@ -264,7 +264,7 @@ def separable_text(comparison: Comparison, question: ComparedFigure, below: Sequ
     It adds where the difference is too small to be claimed on this machine.
     """
     if comparison.effect.kind == "lost":
-        return "no ratio: what never arrives is later than anything"
+        return "no ratio: an update that never arrives is infinitely late"
     if not comparison.effect.assessed:
         return "too few valid blocks to say whether they differ"
     p = comparison.effect.p_holm
@@ -273,7 +273,7 @@ def separable_text(comparison: Comparison, question: ComparedFigure, below: Sequ
     floor = floor_under(comparison, below)
     if floor is None:
         return told
-    return (f"{told}; not claimable on this machine, where one server differs from itself by up to "
+    return (f"{told}; not claimable on this machine, where two measurements of one server differ by up to "
             f"{floor_text(floor, question)}")
 
 

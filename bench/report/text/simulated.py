@@ -7,7 +7,7 @@
 The tables are in `bench.report.tables.model_accuracy`.
 
 Known weakness: the shading goes by client count. Whether a prediction holds depends on the load of the
-server, which the table "How far to believe it" compares.
+server, which the table "Accuracy of the predictions" compares.
 """
 
 from __future__ import annotations
@@ -26,19 +26,18 @@ UNCHECKED = "The model was not validated on this host (tickertape validate does 
 OF_THE_NETWORK = ("latency", "age")
 """Beginnings of the names of columns that depend on the network."""
 CAVEATS = (
-    "Nothing here was measured. Servers are queues: they take what comes in the order in which it comes, and "
-    "each kind of work costs what it cost on the host that was calibrated. Memory, garbage "
-    "collection and loss are not simulated.",
+    "Nothing here was measured. Servers are queues: they work in order of arrival, and each kind of work takes "
+    "the CPU time that it took on the calibrated host. Memory, garbage collection and loss are not simulated.",
     "Every client has the same network: a constant delay each way, and the scenario's jitter. Where the "
     "scenario names none, it is the loopback of the calibrated host with its load client, as in a measured "
     "trial.",
-    "Bytes are those of the project's own encoders, with TCP's segments and acknowledgements by rule; "
-    "nothing is sent again.",
-    "Workers share nothing and have even shares of the clients. Fates, latencies, bytes and CPU are of all "
-    "clients; ages are of the whole clients whose rows were kept, chosen by hash.",
-    "Intervals are Student's t between trials, at 95 %, as for measured runs: they hold what the feed and "
-    "the phases differ by from trial to trial, and none of what the model is off by. All clients share the "
-    "feed, so more of them don't narrow an interval.",
+    "Bytes are those of the project's own encoders, with TCP's segments and acknowledgements by rule; nothing "
+    "is retransmitted.",
+    "Workers share nothing and have equal shares of the clients. Fates, latencies, bytes and CPU are of all "
+    "clients; ages are of a sample of clients, chosen by hash, whose rows are all kept.",
+    "Intervals are Student's t between trials, at 95 %, as for measured runs: they include the variation of "
+    "feed and phases from trial to trial, and none of the model's error. All clients share the feed, so more "
+    "of them don't narrow an interval.",
 )
 CAPTIONS = {
     "latency-by-clients": (
@@ -49,8 +48,7 @@ CAPTIONS = {
         "transport adds. Bars are 95 % intervals between trials. {forms}{beside}"),
     "bytes-per-update": (
         "Bytes on the wire for each update that arrived, by the project's own encoders and TCP's rules. Down "
-        "is to the client. The parts add up to the bar; the table of the same name has them in numbers. "
-        "{forms}"),
+        "is to the client. The parts add up to the bar; the table of the same name has the numbers. {forms}"),
     "server-by-clients": (
         "CPU time of all workers over the measuring window for each update that arrived. Memory is not "
         "simulated. Bars are 95 % intervals between trials. {forms}{beside}"),
@@ -67,7 +65,7 @@ FORMS_OF_A_PUSH = "Dashed: closed forms of polling, where there are any. "
 def conditions_text(manifest: Mapping[str, Any]) -> str:
     """Return the source of the costs that a run was simulated with, in words."""
     costs = manifest.get("costs")
-    return str(costs.get("told")) if isinstance(costs, Mapping) else "costs that nobody named"
+    return str(costs.get("told")) if isinstance(costs, Mapping) else "unnamed costs"
 
 
 def notice(run: RunData) -> str:
@@ -84,7 +82,7 @@ def checked(run: RunData) -> str:
         return UNCHECKED
     most, load = int(rows["clients"].max()), float(rows["load"].max())
     return (f"The model was checked against measured cells of up to {most:,} clients on one worker, and "
-            f"loads of up to {100 * load:.0f} % of a core; the table “How far to believe it” has more.")
+            f"loads of up to {100 * load:.0f} % of a core; the table “Accuracy of the predictions” has more.")
 
 
 def caption(run: RunData, name: str, usual: str) -> str:
@@ -95,8 +93,8 @@ def caption(run: RunData, name: str, usual: str) -> str:
     points = beside(run, OF_PLATES[name]) if name in OF_PLATES else None
     if points is not None and len(points):
         about = run.manifest.get("measured") or {}
-        sentences.append(f"Hollow marks: measured on loopback (run {about.get('run')}), where cells of the "
-                         "same shape were.")
+        sentences.append(f"Hollow marks: measured on loopback (run {about.get('run')}), where comparable "
+                         "cells were.")
     most = _checked_most(run)
     if not most:
         sentences.append(UNCHECKED)

@@ -2,7 +2,7 @@
 
     scenario, costs, ticks that were drawn ─► analytic ─┬─► a row each cell and quantity
                                                         ├─► a worker's load at further client counts
-                                                        ├─► where it is full: clients, or ticks a second
+                                                        ├─► where it is full: clients, or ticks per second
                                                         └─► latency with the workers of the capacity plan
 
 A report is made from a run's files alone, and may not ask the simulator; so what the forms say is written
@@ -146,7 +146,7 @@ class ClosedFormSubject:
 
 
 def demand(case: Case, rate_per_s: float) -> Demand:
-    """Return the demand of the clients on a feed of `rate_per_s` ticks a second."""
+    """Return the demand of the clients on a feed of `rate_per_s` ticks per second."""
     scenario = case.scenario
     symbols = len(shards.schedule(case).symbols)
     of_each = min(scenario.load.symbols_per_client or symbols, symbols)

@@ -42,7 +42,7 @@ from bench.stats.run.prediction_causes import FitQuality, furthest_apart, why
 
 NAMED, COSTS, GIVEN = "held-out.json", "costs.json", "costs.given.json"
 ROLES = ("calibration", "held_out", "searches")
-GENERATOR = " The measuring load generator gave in first: the server carries more than was measured."
+GENERATOR = " The load generator of the measurement reached its limit first: the server carries more than was measured."
 
 
 def named(folder: Path) -> dict[str, list[str]]:
@@ -55,7 +55,7 @@ def named(folder: Path) -> dict[str, list[str]]:
     for role in ROLES:
         if not isinstance(said.get(role), list):
             raise RunError(f"{path}: {role}: found {said.get(role)!r:.80}, allowed is a list of runs: "
-                           "this is no validation's folder")
+                           "this is not a validation's folder")
     return {role: [str(name) for name in said[role]] for role in ROLES}
 
 
@@ -63,8 +63,8 @@ def judge(folder: Path, make_reporter: Callable[[int, int], Reporter], say: Call
     """Predict what a validation measured, compare, and write the table and the page."""
     roles, costs_path = named(folder), folder / COSTS
     if not costs_path.is_file():
-        raise RunError(f"{costs_path}: no such file: what is to be judged is not all there; where it was "
-                       f"interrupted, go on with `tickertape validate --resume {folder}`")
+        raise RunError(f"{costs_path}: no such file: files to be judged are missing; if it was "
+                       f"interrupted, continue with `tickertape validate --resume {folder}`")
     costs = read_costs(costs_path)
     held_out = [folder / "runs" / name for name in roles["held_out"]]
     cells = [each.cell for run in held_out for each in observations.observe(run)]
@@ -128,8 +128,8 @@ def _left_out(measured: Reported, found: pd.DataFrame) -> list[str]:
     """Cells without a pair, and how many trials were not VALID."""
     trials = measured.trials
     bad = int((trials["verdict"] != "VALID").sum())
-    notes = [f"{bad} of {len(trials)} measured trials of {measured.folder.name} were not VALID, and are in "
-             "no figure."] if bad else []
+    notes = [f"{bad} of {len(trials)} measured trials of {measured.folder.name} were not VALID, and are "
+             "excluded."] if bad else []
     have = set(zip(found["transport"], found["clients"], strict=True))
     for transport, clients in dict.fromkeys(zip(trials["transport"], trials["clients"], strict=True)):
         if (transport, clients) not in have:
@@ -170,7 +170,7 @@ def _unrest(measured: Reported, row: ValidationRow) -> str:
         return ""
     level, low, high = found
     return (f" Two measured tries with {level:,} clients had a 99th percentile of {low:.1f} and {high:.1f} "
-            "ms: a single search hangs on such chance.")
+            "ms: a single search depends on such chance.")
 
 
 def _knee(row: pd.Series) -> SearchState:

@@ -13,7 +13,7 @@ Levels are rungs of a ladder, a third of the precision apart, so that steps meet
 A step may also say something else:
 
     void       the machine was busy with something else: it says nothing, and is made again, twice at most
-    bound      those who measure gave in (the load generator, the feed), not the server: it is no failure of
+    bound      the measuring side reached its limit (the load generator, the feed), not the server: it is no failure of
                the server, and nothing is tried at this level or higher. If nothing breaks below, the answer
                is a bound: at least what held
 

@@ -23,7 +23,7 @@ from bench.stats.trial.bytes import DIRECTIONS, PARTS
 WORDS = {
     "payload": "payload", "header": "HTTP headers", "framing": "framing", "tls": "TLS",
     "tcpip": "TCP/IP headers", "ack": "acknowledgements", "connection": "connections",
-    "retransmitted": "what was sent again",
+    "retransmitted": "retransmissions",
 }
 
 
@@ -89,7 +89,7 @@ def _bytes(cell: pd.DataFrame) -> str:
                             for side in ("measured", "predicted"))
             if abs(theirs - mine) > much:
                 much = abs(theirs - mine)
-                worst = (f"Mostly {WORDS.get(part, part)} {direction}: {theirs:.1f} bytes an update "
+                worst = (f"Mostly {WORDS.get(part, part)} {direction}: {theirs:.1f} bytes per update "
                          f"predicted, {mine:.1f} measured.")
     return worst
 
@@ -111,16 +111,16 @@ def _latency(row: ValidationRow, cell: pd.DataFrame) -> list[str]:
     said = []
     cpu = _error(cell, "server_cpu_us_per_update")
     if abs(cpu) > 0.05 and cpu * row.error > 0:
-        said.append(f"Waiting follows service, and the server's CPU an update is off by {_signed(cpu)} too.")
+        said.append(f"Waiting follows service, and the server's CPU per update is off by {_signed(cpu)} too.")
     kernel = _error(cell, row.quantity.replace("latency", "kernel_latency"))
     mine, theirs = (_mean(cell, f"client_lag_p99_ms_{side}") for side in ("measured", "predicted"))
     if not math.isnan(kernel):
-        said.append(f"Up to the clients' kernel the error is {_signed(kernel)}; behind it, the load client's "
+        said.append(f"Up to the clients' kernel the error is {_signed(kernel)}; after it, the load client's "
                     f"own queue was {mine:.2f} ms long (99th percentile), {theirs:.2f} ms predicted.")
     batches = _error(cell, "requests_per_update")
     if abs(batches) > 0.02:
-        said.append(f"Requests an update are off by {_signed(batches)}: ticks shared answers otherwise than "
-                    "predicted.")
+        said.append(f"Requests per update are off by {_signed(batches)}: the number of ticks that shared an answer "
+                    "differs from the prediction.")
     return said
 
 

@@ -85,7 +85,7 @@ def test_a_server_is_asked_directly_whatever_proxy_there_is(
 
 @pytest.mark.parametrize(("said", "lacks"), [
     (b"SSH-2.0-x\r\n", "SSH-2.0-x"), (b"", "closed"), (b"HTTP/1.1 ok\r\n\r\n", "ok"),
-    (b"HTTP/1.1 503 No\r\n\r\n", "it said 503"),
+    (b"HTTP/1.1 503 No\r\n\r\n", "it answered 503"),
 ])
 def test_what_speaks_no_http_is_not_ready_and_what_it_says_is_told(said: bytes, lacks: str) -> None:
     def answer() -> None:

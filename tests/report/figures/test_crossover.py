@@ -66,10 +66,10 @@ def test_the_freshest_map_has_the_age_in_it() -> None:
 
 
 def test_lines_go_through_the_middle_and_leave_out_who_cannot() -> None:
-    figure = figures.lines(TABLE, "USD a month")
+    figure = figures.lines(TABLE, "USD per month")
     assert figure.get_suptitle() == "Where do the lines cross? (100,000 clients, round trip 40 ms)"
     left = figure.axes[0]
-    assert left.get_ylabel().startswith("USD a month")
+    assert left.get_ylabel().startswith("USD per month")
     points = {str(line.get_label()): len(line.get_xdata()) for line in left.lines}   # type: ignore[arg-type]
     assert points == {"short polling": 1, "long polling": 0, "WebSocket": 1}
 

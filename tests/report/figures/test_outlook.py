@@ -71,7 +71,7 @@ def plan(**changed: float) -> pd.DataFrame:
 def test_fleets_have_their_bounds_and_prices_only_where_there_are_any() -> None:
     figure = outlook.fleets(LOOKS, plan())
     assert "What do 200,000 clients take? (simulated)" in words(figure)
-    assert "a month (thousand USD)" in words(figure)
+    assert "per month (thousand USD)" in words(figure)
     assert [len(axes.lines) for axes in figure.axes] == [2, 2, 2]
     assert len(outlook.fleets(LOOKS, plan(month=math.nan)).axes) == 2
     unchecked = outlook.fleets(LOOKS, plan(workers_low=math.nan, workers_high=math.nan))

@@ -68,7 +68,7 @@ def test_pressure_draws_capacity_and_timeout_for_each_policy() -> None:
     for left, right in zip(figure.axes[::2], figure.axes[1::2], strict=True):
         assert any(list(line.get_ydata()) == [10.0, 10.0] for line in left.lines)
         assert any(list(line.get_ydata()) == [2.0, 2.0] for line in right.lines)
-    assert "nothing is ever through" in figure.axes[5].texts[0].get_text()
+    assert "no connection succeeds" in figure.axes[5].texts[0].get_text()
 
 
 def test_the_map_hatches_what_never_ends_and_stars_what_sometimes_does_not() -> None:
@@ -79,5 +79,5 @@ def test_the_map_hatches_what_never_ends_and_stars_what_sometimes_does_not() -> 
     assert "1.30*" in texts
     assert "1.50" in texts
     assert len([patch for patch in axes.patches if isinstance(patch, Rectangle) and patch.get_hatch()]) == 1
-    assert figure.get_suptitle().startswith("A backlog of 2 × what a worker connects within the timeout")
-    assert figures.map_headline(POINTS.assign(recovered=2)).startswith("Here every storm ends")
+    assert figure.get_suptitle().startswith("A backlog of 2 × the clients that a worker connects within the timeout")
+    assert figures.map_headline(POINTS.assign(recovered=2)).startswith("Every storm ends here")

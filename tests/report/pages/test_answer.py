@@ -23,8 +23,8 @@ POLL = replace(PUSH, transport="short_polling", workers=33, month=27336.0, laten
 
 def test_the_cheapest_has_its_own_latency_and_the_others_beside_it() -> None:
     assert answer.of_plan([POLL, PUSH]) == (
-        "The cheapest for 1,000,000 clients: WebSocket, 10 workers, 13,700 USD a month, with a mean latency "
-        "of 512 ms (closed form). Short polling takes 33 workers, 27,300 USD a month.")
+        "The cheapest for 1,000,000 clients: WebSocket, 10 workers, 13,700 USD per month, with a mean latency "
+        "of 512 ms (closed form). Short polling takes 33 workers, 27,300 USD per month.")
 
 
 def test_without_prices_workers_count() -> None:
@@ -49,10 +49,10 @@ def test_what_the_bands_do_not_separate_is_a_tie() -> None:
     long = replace(push, transport="long_polling", workers=5, month=900.0, month_low=800.0, month_high=1000.0,
                    least_share=0.02)
     assert answer.of_plan([long, push, poll]) == (
-        "The cheapest for 20,000 clients: a tie, since what is known of costs and model does not separate "
-        "short polling, 2 workers, 380 (330–450) USD a month, with a mean latency of 2,540 ms (closed form) "
-        "and WebSocket, 2 workers, 390 (340–460) USD a month, with a mean latency of 512 ms (closed form). "
-        "Long polling takes 5 workers, 900 (800–1,000) USD a month.")
+        "The cheapest for 20,000 clients: a tie, since costs and model are not known precisely enough to "
+        "separate short polling, 2 workers, 380 (330–450) USD per month, with a mean latency of 2,540 ms "
+        "(closed form) and WebSocket, 2 workers, 390 (340–460) USD per month, with a mean latency of 512 ms "
+        "(closed form). Long polling takes 5 workers, 900 (800–1,000) USD per month.")
     known = [replace(need, least_share=share) for need, share in ((push, 0.03), (poll, 0.96), (long, 0.01))]
     assert answer.of_plan(known).startswith("The cheapest for 20,000 clients: short polling, 2 workers, 380 ")
 

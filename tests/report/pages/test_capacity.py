@@ -54,7 +54,7 @@ def test_a_limit_stands_with_its_interval_and_no_digit_that_is_not_known(run: Ru
            "server_cpu": 0.97, "limited_by": "server CPU"}
     assert capacity.limit_text(row) == "1,230 (1,080–1,400)"
     sentence = capacity._sentence(row, SEARCH | {"precision": 0.15})
-    assert sentence.startswith("WebSocket carries 1,230 (1,080–1,400) clients; at 1,189 it made 23,780 ")
+    assert sentence.startswith("WebSocket carries 1,230 (1,080–1,400) clients; at 1,189 it delivered 23,780 ")
     assert "(± 14 %, wider than the ± 10 % that were asked for)" in capacity._sentence(
         row, SEARCH | {"precision": 0.1})
     assert capacity.limit_text(row | {"limit": math.nan, "limit_high": math.nan}) == "≥ 1,080"

@@ -81,7 +81,7 @@ def stretch(*best: tuple[str, ...]) -> pd.DataFrame:
      "WebSocket up to 1 update a second, not known from 10 on"),
     ((("websocket",), ("short_polling",)), "WebSocket up to 1 update a second, short polling from 10 on"),
     ((("websocket",), ("websocket",), ("short_polling", "websocket"), ()),
-     "WebSocket up to 10 updates a second, short polling and WebSocket (a tie) at 100, nobody from 1000 on"),
+     "WebSocket up to 10 updates per second, short polling and WebSocket (a tie) at 100, no transport from 1000 on"),
 ])
 def test_where_it_turns_is_a_sentence(best: tuple[tuple[str, ...], ...], text: str) -> None:
     assert crossover._turns(stretch(*best)) == text

@@ -70,14 +70,14 @@ def test_what_is_assumed_is_said_with_what_else_would_be(folder: Path) -> None:
     """Beside each answer, in sentences and table; a run of before has none, and is read all the same."""
     run = storm.open_storm(folder)
     told = " ".join(storm.findings(run))
-    assert "a refusal costs 0.5 × a connection, and refusals go before what waits" in told
+    assert "a refusal costs 0.5 × a connection, and refusals have priority over waiting connections" in told
     run = replace(run, assumptions=pd.DataFrame({
         "policy": ["exponential"] * 3 + ["spread"] * 3, "overflow": ["dropped", "refused", "refused"] * 2,
         "recovered_s": [4.0, 7.0, math.inf] * 2, "refusal_share": [0.0, 0.05, 0.1] * 2,
         "connected_share": [1.0, 1.0, 0.2] * 2}))
     told = next(each for each in storm.findings(run) if each.startswith("Exponential"))
-    assert told.endswith("Dropped by the kernel: back after 4.00 s. Back up to 0.05 × a connection for a "
-                         "refusal, never from 0.1 × on.")
+    assert told.endswith("Dropped by the kernel: back after 4.00 s. Back where a refusal costs up to 0.05 × "
+                         "a connection, never from 0.1 ×.")
     table = storm.policies_table(run.storms, run.assumptions)
     place = table.columns.index("if dropped (s)")
     assert table.rows[0][place : place + 2] == ("4.00", "0.05 to 0.1 ×")

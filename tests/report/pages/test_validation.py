@@ -44,7 +44,7 @@ def test_every_miss_is_told_with_its_reason() -> None:
     assert page.findings[-1] == "A trial was left out."
     misses = page.sections[0].rows
     assert [row[-1] for row in misses] == [
-        "The load client's queue was longer.", "Nothing that was measured beside it says why."]
+        "The load client's queue was longer.", "No other measurement explains it."]
     assert misses[0][:5] == ("long polling", "500", "latency, median (ms)", f"+50.0{style.NARROW}%",
                              "outside with proof")
 

@@ -24,7 +24,7 @@ def test_a_plan_with_prices() -> None:
     [row] = table.rows
     told = dict(zip(table.columns, row, strict=True))
     assert told["workers at 60 %"] == "5"
-    assert (told["workers (USD a month)"], told["traffic"], told["together"]) == ("150", "13,400", "13,500")
+    assert (told["workers (USD per month)"], told["traffic"], told["together"]) == ("150", "13,400", "13,500")
     assert (told["mean latency"], told["longest latency"]) == ("–", "–")
     assert "they were simulated, with 80 workers" in table.note
     assert "30.0 USD a worker and month of 730 hours" in table.note
@@ -32,7 +32,7 @@ def test_a_plan_with_prices() -> None:
 
 
 def test_a_price_has_the_latencies_of_its_own_workers() -> None:
-    for mean_ms, told in ((512.0, "512 ms"), (math.inf, "without end")):
+    for mean_ms, told in ((512.0, "512 ms"), (math.inf, "infinite")):
         need = replace(NEED, latency_mean_ms=mean_ms, latency_worst_ms=800.0)
         [row] = capacity_plan.table([need], MANIFEST).rows
         assert row[-2:] == (told, "800 ms")
@@ -49,7 +49,7 @@ def test_a_plan_from_full_workers_is_a_lower_bound() -> None:
     enough, short = (dict(zip(table.columns, row, strict=True)) for row in table.rows)
     assert (enough["workers at 60 %"], enough["together"]) == ("5", "13,500")
     assert (short["workers at 60 %"], short["together"]) == ("at least 5", "at least 13,500")
-    assert "Simulate it again with more workers" in table.note
+    assert "Simulate again with more workers" in table.note
     assert "at least" not in capacity_plan.table([NEED], MANIFEST).note.lower()
 
 
@@ -70,7 +70,7 @@ def test_without_prices_memory_or_enough_workers() -> None:
     assert table.rows[1][:4] == ("10", "WebSocket", "2.43", "none is enough")
     unpriced = capacity_plan.table([bare], {"scenario": {}})
     assert "together" not in unpriced.columns
-    assert "no measured run of the same options beside" in unpriced.note
+    assert "no measured run with the same options to take it from" in unpriced.note
 
 
 def test_no_plan_has_no_rows() -> None:

@@ -37,7 +37,7 @@ def test_a_claim_is_in_both_reports_and_in_its_file(claiming: Path) -> None:
     write(open_run(claiming))
     html, markdown = (claiming / "report.html").read_text(), (claiming / "report.md").read_text()
     for text in (html, markdown):
-        assert "Published claims beside these records" in text
+        assert "Published claims, compared with this run" in text
         assert "It leaves the network out." in text
         assert "refuted" in text
     assert "Polling &lt;takes&gt;" in html

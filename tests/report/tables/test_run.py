@@ -94,8 +94,8 @@ def test_an_unfinished_run_says_so(run: Run) -> None:
 
 
 @pytest.mark.parametrize(("percent", "unfinished", "told"), [
-    (90, False, "It went on until mean ± 90 %, which was reached after 3 blocks."),
-    (0.1, True, "It was to go on until mean ± 0.1 %, which was not reached: "),
+    (90, False, "It continued until mean ± 90 %, which was reached after 3 blocks."),
+    (0.1, True, "It was to continue until mean ± 0.1 %, which was not reached: "),
 ])
 def test_a_run_that_went_on_until_something_held(
     run: Run, percent: float, unfinished: bool, told: str

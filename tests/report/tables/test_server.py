@@ -37,12 +37,12 @@ def test_the_idle_base_is_taken_off(measured: Run) -> None:
         updates_per_s = summary.at[label, "server_cpu_cores"] * 1e6 / plain
         assert summary.at[label, server.ABOVE] == pytest.approx(plain - 0.1e6 / updates_per_s, rel=0.02)
         assert found[name]["idle (cores)"] == "0.100"
-        assert "(n = 3: " in found[name]["above idle (µs an update)"]
+        assert "(n = 3: " in found[name]["above idle (µs per update)"]
 
 
 def test_the_split_is_there_once_there_are_five_hundred_steps(measured: Run) -> None:
     # Three trials of 2 s of CPU are 600 steps.
-    assert " + " in cells(measured)["WebSocket"]["user + system (µs an update)"]
+    assert " + " in cells(measured)["WebSocket"]["user + system (µs per update)"]
     row = measured.summary.iloc[0]
     parts = row["server_user_us_per_update"] + row["server_system_us_per_update"]
     assert parts == pytest.approx(row["server_cpu_us_per_update"])
@@ -50,7 +50,7 @@ def test_the_split_is_there_once_there_are_five_hundred_steps(measured: Run) -> 
 
 def test_what_no_cell_has_is_not_there(run: Run) -> None:
     table = server.table(run)
-    assert "CPU (µs an update)" in table.columns
+    assert "CPU (µs per update)" in table.columns
     assert not any(name.startswith(("above idle", "user + system")) for name in table.columns)
     assert "idle base" not in table.note
 

@@ -135,7 +135,7 @@ def test_separability_in_words(p: float, text: str) -> None:
 def test_a_lost_figure_in_words() -> None:
     lost = Comparison("f", 1, "a", "b", LOST)
     assert effect_text(lost, QUESTIONS[0], "b") == "a figure that is lost"
-    assert separable_text(lost, QUESTIONS[0]) == "no ratio: what never arrives is later than anything"
+    assert separable_text(lost, QUESTIONS[0]) == "no ratio: an update that never arrives is infinitely late"
 
 
 def test_a_figure_in_words(run: Run) -> None:

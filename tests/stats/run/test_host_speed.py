@@ -1,4 +1,4 @@
-"""How fast the host was: a run's pace, its drift, and silence where nothing was recorded."""
+"""Speed of the host: a run's pace, its drift, and silence where nothing was recorded."""
 
 from __future__ import annotations
 

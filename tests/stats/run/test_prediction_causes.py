@@ -29,7 +29,7 @@ def test_bytes_name_the_part_that_is_furthest_off() -> None:
         ack_bytes_up_per_update=([4.0, 4.0, 4.0], [71.0, 71.0, 71.0]),
         header_bytes_down_per_update=([200.0] * 3, [210.0] * 3),
     ), FIT)
-    assert said == "Mostly acknowledgements up: 71.0 bytes an update predicted, 4.0 measured."
+    assert said == "Mostly acknowledgements up: 71.0 bytes per update predicted, 4.0 measured."
 
 
 def test_cpu_names_what_trials_differ_by_and_the_fit() -> None:
@@ -49,10 +49,10 @@ def test_latency_is_split_into_service_kernel_and_load_client() -> None:
         requests_per_update=([0.9] * 3, [0.99] * 3),
     )
     said = why(row("latency_p50_ms"), pairs, FIT)
-    assert "CPU an update is off by +20.0 % too" in said
+    assert "CPU per update is off by +20.0 % too" in said
     assert "Up to the clients' kernel the error is +1.0 %" in said
     assert "2.00 ms long (99th percentile), 6.00 ms predicted" in said
-    assert "Requests an update are off by +10.0 %" in said
+    assert "Requests per update are off by +10.0 %" in said
     assert "CPU" not in why(row("latency_p50_ms", error=-0.3), pairs, FIT), "it would be the other way"
 
 
