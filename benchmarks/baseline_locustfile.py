@@ -1,11 +1,11 @@
-"""Locustfiles as they are usually written; `HABIT` says which. They are what ours is compared with.
+"""Common locustfiles, with which our load generator is compared; `BASELINE` names one of them.
 
-- `updates`: a greenlet a connection, `websocket-client`, a Locust event an update. Keeps (due, seen) of
-  every update and writes them, raw int64 pairs, to `HABIT_OUT` when the test stops.
-- `handshakes`: `websocket-client` connects, takes the first message, and leaves; again at once.
-- `HttpUser`, `FastHttpUser`: ask, parse the answer's JSON; again at once.
+- `updates`: one greenlet per connection, `websocket-client`, one Locust event per update. Keeps (due, seen)
+  of every update and writes them, raw int64 pairs, to `BASELINE_OUT` when the test stops.
+- `handshakes`: `websocket-client` connects, reads the first message and closes, over and over.
+- `HttpUser`, `FastHttpUser`: poll and parse the answer's JSON, over and over.
 
-The address comes from `HABIT_URL`.
+The address comes from `BASELINE_URL`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 import websocket
 from locust import FastHttpUser, HttpUser, User, events, task
 
-KIND = os.environ["HABIT"]
-URL = os.environ["HABIT_URL"]
-ORIGIN_NS = int(os.environ.get("HABIT_ORIGIN_NS", "0"))
+KIND = os.environ["BASELINE"]
+URL = os.environ["BASELINE_URL"]
+ORIGIN_NS = int(os.environ.get("BASELINE_ORIGIN_NS", "0"))
 seen = array("q")
 
 
@@ -84,6 +84,6 @@ del found
 
 @events.test_stop.add_listener
 def write(**_):
-    if "HABIT_OUT" in os.environ:
-        with Path(os.environ["HABIT_OUT"]).open("wb") as file:
+    if "BASELINE_OUT" in os.environ:
+        with Path(os.environ["BASELINE_OUT"]).open("wb") as file:
             seen.tofile(file)

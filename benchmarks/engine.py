@@ -1,16 +1,17 @@
-"""Server jobs a second of the simulator's engine, and of SimPy on the same work, in one run.
+"""Server jobs per second of the simulator's engine, and of SimPy on the same work.
 
     python benchmarks/engine.py
     python benchmarks/engine.py --clients 1000000 --referee-clients 5000
 
-A job is one thing that a server's queue holds: a tick, a poll, a request that is parked, an answer to one
-that was woken, a push. First comes the engine alone, with all clients on one server; then, for each
-transport, the engine and the referee (the plain SimPy version that the tests hold the engine to) on one and
-the same smaller world. Both find the instants of every delivery and keep each client's counts, and what they
-find is compared. The engine's figures are the best of three. Seconds are of CPU, on one core.
+A job is one piece of work in a server's queue: a tick, a poll, a parked request, an answer to one that was
+woken, a push. First the engine is measured alone, with all clients on one server; then, for each transport,
+the engine and the reference simulator (the plain SimPy version that the tests compare the engine with) on
+the same smaller shard. Both compute the instants of every delivery and count per client, and the results are
+compared. The engine's figures are the best of three. Seconds are of CPU, on one core.
 Exit status 1: a goal was not reached, or they disagree.
 
-Since the referee keeps books, a bare loop stands beside it: SimPy queueing polls, and nothing else.
+Since the reference simulator also counts, a bare SimPy loop is measured too: it queues polls and does nothing
+else.
 
 SimPy comes with the tests' requirements; without it only the engine is measured.
 """
@@ -58,8 +59,8 @@ class Sum:
         raise AssertionError("nothing is skipped here")
 
 
-def world(name: str, clients: int) -> Shard:
-    """So many clients on one server that has time to spare, a round trip of 2 ms away."""
+def shard_of(name: str, clients: int) -> Shard:
+    """Return `clients` clients on one server that is not busy, at a round trip of 2 ms."""
     rng = np.random.default_rng(1)
     count = int(TICKS_PER_S[name] * (MEASURE_S + 3))
     ticks = FeedTicks(
@@ -68,7 +69,7 @@ def world(name: str, clients: int) -> Shard:
         symbol=rng.integers(0, 5, count),
         payload_bytes=rng.integers(80, 100, count),
     )
-    share_s = 0.03 / clients   # of CPU, for each client and tick
+    share_s = 0.03 / clients   # of CPU, per client and tick
     costs = Costs(1e-6, request_s=share_s / 2, answer_s=share_s / 2, update_s=share_s / 10,
                   wake_s=2e-4, cold_share=0.6)   # a server that sleeps gets cold, as measured ones do
     net = NetworkDelays(up_s=0.001, down_s=0.001)
@@ -76,14 +77,14 @@ def world(name: str, clients: int) -> Shard:
 
 
 def engine(shard: Shard) -> tuple[float, Sum]:
-    """The engine's jobs a second."""
+    """Return the engine's jobs per second, and its deliveries."""
     found, began_s = Sum(shard), time.process_time()
     outcome = simulate(shard, found)
     return outcome.jobs / (time.process_time() - began_s), found
 
 
 def referee(shard: Shard) -> tuple[float, Sum]:
-    """SimPy's."""
+    """Return the jobs per second of the reference simulator, and its deliveries."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
     from referee import Referee
 
@@ -97,7 +98,7 @@ def referee(shard: Shard) -> tuple[float, Sum]:
 
 
 def bare(clients: int) -> float:
-    """Jobs a second of SimPy where polls are only queued."""
+    """Return the jobs per second of a SimPy loop that only queues polls."""
     import simpy
 
     env, jobs = simpy.Environment(), 0
@@ -130,7 +131,7 @@ def bare(clients: int) -> float:
 
 
 def main() -> int:
-    """Measure, print; 1 where a goal was not reached."""
+    """Measure all and print their figures; return 1 where a goal was not reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--clients", type=int, default=400_000)
     parser.add_argument("--referee-clients", type=int, default=10_000)
@@ -138,17 +139,17 @@ def main() -> int:
     reached = True
     print(f"{arguments.clients:,} clients on one server:")
     for name in CYCLES:
-        shard = world(name, arguments.clients)
+        shard = shard_of(name, arguments.clients)
         per_s = max(engine(shard)[0] for _ in range(3))
         reached &= per_s > GOAL_PER_S
-        print(f"  {name:<15}{per_s / 1e6:6.2f} million jobs a second (goal {GOAL_PER_S / 1e6:g})", flush=True)
+        print(f"  {name:<15}{per_s / 1e6:6.2f} million jobs per second (goal {GOAL_PER_S / 1e6:g})", flush=True)
     if find_spec("simpy") is None:
         print("SimPy is not installed (it comes with the tests' requirements): nothing to compare with.")
         return not reached
     print(f"{arguments.referee_clients:,} clients, engine and SimPy (a bare loop of polls: "
           f"{bare(arguments.referee_clients) / 1e3:.0f} thousand):")
     for name in CYCLES:
-        shard = world(name, arguments.referee_clients)
+        shard = shard_of(name, arguments.referee_clients)
         ours = max((engine(shard) for _ in range(3)), key=lambda one: one[0])
         theirs = referee(shard)
         ratio = ours[0] / theirs[0]

@@ -1,14 +1,14 @@
-"""What the load generator costs, and how late it sees updates: ours, and today's habit beside it.
+"""Cost and lateness of the load generator, compared with a common locustfile in the same run.
 
     publisher ─ paced ticks ─► WebSocket server ─► N connections ─► load, alone on one core
     └──────────── on the other cores ─────────┘
 
 Each tick goes to every connection, so the load receives `rate × connections` updates per second. First
-our load is measured (the reactor, `bench/load`), then the same with `habit.py` (a greenlet a
-connection, `websocket-client`, a Locust event an update), against fresh processes of the same server.
+our load is measured (the reactor, `bench/load`), then the baseline (`baseline_locustfile.py`: one greenlet
+per connection, `websocket-client`, one Locust event per update), with fresh processes of the same server.
 
-Latency is from the due instant; app − kernel is what the load itself added to it. The habit has no
-kernel stamps, so only the former can be compared.
+Latency is counted from the due instant; app − kernel is the part that the load itself added. The baseline
+has no kernel stamps, so only its latency can be compared.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ PATIENCE_S = 60.0
 
 @dataclass(frozen=True)
 class Shape:
-    """What is asked of a generator."""
+    """The load that a generator must take."""
 
     connections: int
     ticks_per_s: float
@@ -57,19 +57,19 @@ class Shape:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a generator did in the measuring window."""
+    """The figures of a generator over the measuring window."""
 
     owed: int
     recorded: int
     duplicates: int
     cpu_share: float
     preempted: int
-    """How often the scheduler gave the core to somebody else while the generator wanted it."""
+    """The times that the scheduler gave the core to another process while the generator was ready to run."""
     latency_us: np.ndarray
     queue_us: np.ndarray | None = None
     """app − kernel; None where there is no kernel stamp."""
     unstamped: int | None = None
-    updates_a_read: float | None = None
+    updates_per_read: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Stage:
         return trial_record.WindowInstants(warmup_ns, t0_ns, t1_ns, int(LATE_S * NS))
 
     def watch(self, pid: int, windows: trial_record.WindowInstants) -> tuple[float, int]:
-        """Wait for the window to pass; the share of a core that the process used, how often preempted."""
+        """Wait until the window is over; return the share of a core that the process used, and its preemptions."""
         self.trial_processes.sleep_until(self.clock.origin_ns + windows.t0_ns)
         before, began, preempted = cpu_ns(pid), time.monotonic_ns(), preemptions(pid)
         self.trial_processes.sleep_until(self.clock.origin_ns + windows.t1_ns)
@@ -103,13 +103,13 @@ class Stage:
         return (after - before) / (ended - began), preemptions(pid) - preempted
 
     def due_ns(self, windows: trial_record.WindowInstants) -> np.ndarray:
-        """The due instants of all ticks, on the run clock."""
+        """Return the due instants of all ticks, in ns on the run clock."""
         horizon_s = WARMUP_S + self.shape.measure_s + 2 * LATE_S
         return windows.warmup_ns + schedule.make(self.shape.feed, 1, horizon_s, WARMUP_S).offset_ns
 
 
 def preemptions(pid: int) -> int:
-    """Involuntary context switches of the process so far."""
+    """Return the involuntary context switches of the process so far."""
     for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
         if line.startswith("nonvoluntary_ctxt_switches:"):
             return int(line.split()[1])
@@ -117,7 +117,7 @@ def preemptions(pid: int) -> int:
 
 
 def set_up(trial_processes: TrialProcesses, folder: Path, shape: Shape) -> Stage:
-    """Start publisher and server; all but the last core are theirs."""
+    """Start publisher and server on all cores but the last."""
     *others, last = host.cores()
     cores = frozenset(others) if others else None
     clock = RunClock.start()
@@ -170,33 +170,33 @@ def ours(stage: Stage) -> Outcome:
         latency_us=(rows["app_ns"].to_numpy() - due_ns[rows["index"]]) / 1e3,
         queue_us=(rows["app_ns"] - rows["kernel_ns"]).dropna().to_numpy(np.float64) / 1e3,
         unstamped=int(rows["kernel_ns"].isna().sum()),
-        updates_a_read=len(rows) / reads if reads else float("nan"),
+        updates_per_read=len(rows) / reads if reads else float("nan"),
     )
 
 
-def habit(stage: Stage) -> Outcome:
-    """Measure what is usually done."""
+def baseline(stage: Stage) -> Outcome:
+    """Measure the common locustfile."""
     trial_processes, shape = stage.trial_processes, stage.shape
-    out = stage.folder / "habit.raw"
+    out = stage.folder / "baseline.raw"
     command = (
-        sys.executable, "-P", "-m", "locust", "-f", str(Path(__file__).with_name("habit.py")), "--headless",
-        "--only-summary", "--users", str(shape.connections), "--spawn-rate", "100",
+        sys.executable, "-P", "-m", "locust", "-f", str(Path(__file__).with_name("baseline_locustfile.py")),
+        "--headless", "--only-summary", "--users", str(shape.connections), "--spawn-rate", "100",
     )
     url = f"ws://{commands.LOCALHOST}:{stage.port}/ticks"
     environment = {
-        "HABIT": "updates", "HABIT_URL": url, "HABIT_ORIGIN_NS": str(stage.clock.origin_ns),
-        "HABIT_OUT": str(out),
+        "BASELINE": "updates", "BASELINE_URL": url, "BASELINE_ORIGIN_NS": str(stage.clock.origin_ns),
+        "BASELINE_OUT": str(out),
     }
-    load = trial_processes.start(Command("habit", command, environment, cores=stage.cores, lifeline=False))
+    load = trial_processes.start(Command("baseline", command, environment, cores=stage.cores, lifeline=False))
     started_s = time.monotonic()
     while load.pid is None or time.monotonic() - started_s < 4 + shape.connections / 100:
-        trial_processes.turn(0.2)   # it has no way to say that all its users are there
+        trial_processes.turn(0.2)   # it can't report that all its users are connected
     windows = stage.begin()
     cpu_share, preempted = stage.watch(load.pid, windows)
     trial_processes.sleep_until(stage.clock.origin_ns + windows.end_ns)
     load.stopping = True
     os.kill(load.pid, signal.SIGTERM)
-    trial_processes.wait(lambda: load.status is not None, PATIENCE_S, "the habit's end")
+    trial_processes.wait(lambda: load.status is not None, PATIENCE_S, "the baseline's end")
     pairs = np.fromfile(out, np.int64).reshape(-1, 2)
     pairs = pairs[(pairs[:, 0] >= windows.t0_ns) & (pairs[:, 0] < windows.t1_ns)]
     due_ns = stage.due_ns(windows)
@@ -218,22 +218,22 @@ def show(name: str, shape: Shape, outcome: Outcome) -> None:
     print(name)
     print(f"  recorded / owed        {outcome.recorded} / {outcome.owed}, {outcome.duplicates} repeated")
     print(f"  CPU                    {outcome.cpu_share:.1%} of a core, "
-          f"{outcome.cpu_share / updates_per_s * 1e6:.1f} µs an update; preempted {outcome.preempted} times")
+          f"{outcome.cpu_share / updates_per_s * 1e6:.1f} µs per update; preempted {outcome.preempted} times")
     print(f"  latency (due → app)    p50 {p50:.2f} ms, p99 {p99:.2f} ms")
     if outcome.queue_us is not None:
         q50, q99 = np.percentile(outcome.queue_us, [50, 99]) / 1e3
         print(f"  app − kernel           p50 {q50:.2f} ms, p99 {q99:.2f} ms")
         print(f"  without kernel stamp   {outcome.unstamped}")
-        print(f"  updates a read         {outcome.updates_a_read:.3f}")
+        print(f"  updates per read       {outcome.updates_per_read:.3f}")
 
 
 def main() -> int:
-    """Measure both and print them; 1 where ours did not keep its promises."""
+    """Measure both and print their figures; return 1 where ours did not keep its promises."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--connections", type=int, default=200)
     parser.add_argument("--ticks-per-s", type=float, default=100.0)
     parser.add_argument("--measure-s", type=float, default=5.0)
-    parser.add_argument("--repeat", type=int, default=1, help="measure ours this often")
+    parser.add_argument("--repeat", type=int, default=1, help="the number of times that ours is measured")
     arguments = parser.parse_args()
     shape = Shape(arguments.connections, arguments.ticks_per_s, arguments.measure_s)
     print(f"{shape.connections} connections × {shape.ticks_per_s:g} ticks/s, {shape.measure_s:g} s")
@@ -243,11 +243,11 @@ def main() -> int:
         show("reactor", shape, outcome)
         shares.append(outcome.cpu_share)
         kept = kept and _keeps_its_promises(outcome)
-    usual = _measured(habit, shape)
-    show("habit", shape, usual)
+    other = _measured(baseline, shape)
+    show("common locustfile", shape, other)
     share = statistics.median(shares)
-    print(f"the habit takes {usual.cpu_share / share:.1f} times the CPU"
-          + ("" if usual.recorded == usual.owed else ", and does not keep up"))
+    print(f"the common locustfile takes {other.cpu_share / share:.1f} times the CPU"
+          + ("" if other.recorded == other.owed else ", and does not keep up"))
     return 0 if kept else 1
 
 
@@ -261,8 +261,8 @@ def _keeps_its_promises(outcome: Outcome) -> bool:
     return (
         outcome.recorded == outcome.owed
         and outcome.unstamped == 0
-        and outcome.updates_a_read is not None
-        and outcome.updates_a_read <= 1.05
+        and outcome.updates_per_read is not None
+        and outcome.updates_per_read <= 1.05
         and float(np.percentile(outcome.queue_us, 99)) < 1000
     )
 

@@ -1,10 +1,10 @@
-"""Polls a second that one core of the generator sustains: ours, FastHttpUser's and HttpUser's, in one run.
+"""Polls per second that one core of the generator sustains: ours, FastHttpUser's and HttpUser's.
 
     python benchmarks/polls.py                    # kept connections
-    python benchmarks/polls.py --new-connections  # a new connection each
+    python benchmarks/polls.py --new-connections  # a new connection for each poll
 
-A hundred clients ask, parse and record the answer (a batch of one tick of 120 bytes), and ask again at
-once, of a target that answers at once. This is a closed loop at its limit: it measures cost, and its
+A hundred clients poll a target that answers at once, parse and record the answer (a batch of one tick of 120
+bytes), and poll again at once. This is a closed loop at its limit: it measures cost, and its
 latencies mean nothing. Ours are the long polling clients of a trial under `locust --headless`, which
 record each update with both instants.
 """
@@ -21,11 +21,11 @@ import rig
 from bench.experiment.trial.processes import TrialProcesses
 
 GOALS = {"polls": 8.0, "closing-polls": 3.0}
-"""How many times FastHttpUser's rate ours is to be."""
+"""The ratio of our rate to FastHttpUser's that is promised, by kind."""
 
 
 def main() -> int:
-    """Measure, print; 1 where the goal was not reached."""
+    """Measure all and print their figures; return 1 where the goal was not reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--new-connections", action="store_true")
     parser.add_argument("--clients", type=int, default=100)
@@ -41,7 +41,7 @@ def main() -> int:
                 rates[name] = rig.closed_loop(
                     trial_processes, Path(folder), kind, "long_polling", clients, measure_s, {})
             else:
-                rates[name] = rig.usual(trial_processes, kind, name, clients, measure_s)
+                rates[name] = rig.baseline(trial_processes, kind, name, clients, measure_s)
         print(f"  {name:<13}{rates[name]}", flush=True)
     ratio = rates["ours"].per_core_s / rates["FastHttpUser"].per_core_s
     print(f"ours is {ratio:.1f} times FastHttpUser (goal {GOALS[kind]:g}) "

@@ -1,13 +1,13 @@
-"""Does `tickertape compare` find a server that burns a fifth more CPU for each update?
+"""Check that `tickertape compare` finds a server that uses a fifth more CPU per update.
 
-    .venv/bin/python benchmarks/dearer_server.py [--more 0.2] [--trials 5]
+    .venv/bin/python benchmarks/regression.py [--more 0.2] [--trials 5]
 
-Three runs of one small scenario: one as it is; the same again, of which nothing must be said; and one
-whose server spins for each tick, for that much of the CPU time that the first run saw it use. Nothing of
-the program is changed: a `sitecustomize.py` on PYTHONPATH wraps `Tape.append` in the server's process alone.
+Three runs of one small scenario: one as it is; a repetition, for which no change may be reported; and one
+whose server spins for each tick, for this share of the CPU time that it used in the first run. The program
+is not changed: a `sitecustomize.py` on PYTHONPATH wraps `Tape.append` in the server's process alone.
 
-The exit status is 0 if the second is no change and the third a regression of `server_cpu_us_per_update`.
-On a machine that is busy otherwise trials are INVALID, and there is nothing to compare. About two minutes.
+The exit status is 0 if the second has no regression and the third one of `server_cpu_us_per_update`.
+On a machine that is busy otherwise, trials are INVALID and can't be compared. It takes about two minutes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 CLIENTS = 50
 COLUMN = "server_cpu_us_per_update"
 SCENARIO = f"""
-question = "Is the server dearer?"
+question = "Does the server use more CPU?"
 [feed]
 rate_per_s = 40.0
 [load]
@@ -39,17 +39,17 @@ if "bench.transports" in sys.orig_argv:
     import time
     from bench.feed.tape import Tape
     append = Tape.append
-    def dearer(*arguments):
+    def expensive(*arguments):
         append(*arguments)
         end = time.process_time_ns() + {burn_ns}
         while time.process_time_ns() < end:
             pass
-    Tape.append = dearer
+    Tape.append = expensive
 """
 
 
 def tickertape(*arguments: str, python_path: Path | None = None) -> tuple[int, dict[str, object]]:
-    """Run a verb; its status and what it printed as JSON."""
+    """Run a command; return its exit status and its JSON output."""
     environment = {**os.environ, **({"PYTHONPATH": str(python_path)} if python_path else {})}
     done = subprocess.run([sys.executable, "-c", "from bench.cli import main; main()", *arguments, "--json"],
                           stdout=subprocess.PIPE, env=environment, text=True)
@@ -61,13 +61,13 @@ def tickertape(*arguments: str, python_path: Path | None = None) -> tuple[int, d
 def main() -> int:
     """Make the three runs and compare them."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--more", type=float, default=0.2, help="share of CPU that the server burns beside")
+    parser.add_argument("--more", type=float, default=0.2, help="the additional CPU that the server uses, as a share")
     parser.add_argument("--trials", type=int, default=5)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "dearer.toml").write_text(SCENARIO)
-        verb = ("run", str(folder / "dearer.toml"), "--wait", "--results", str(folder / "results"),
+        (folder / "regression.toml").write_text(SCENARIO)
+        verb = ("run", str(folder / "regression.toml"), "--wait", "--results", str(folder / "results"),
                 "--set", f"trials.count={asked.trials}")
         first = tickertape(*verb)[1]
         again = tickertape(*verb)[1]
@@ -78,9 +78,9 @@ def main() -> int:
         (folder / "sabotage").mkdir()
         burn_ns = round(asked.more * cpu_us * 1000 * CLIENTS)
         (folder / "sabotage" / "sitecustomize.py").write_text(SABOTAGE.format(burn_ns=burn_ns))
-        dearer = tickertape(*verb, python_path=folder / "sabotage")[1]
+        changed = tickertape(*verb, python_path=folder / "sabotage")[1]
         found = []
-        for what, other in (("the same again", again), ("a dearer server", dearer)):
+        for what, other in (("repetition", again), ("a more expensive server", changed)):
             status, compared = tickertape("compare", str(first["run"]), str(other["run"]))
             change = next(each for each in compared["changes"] if each["column"] == COLUMN)   # type: ignore
             print(f"{what}: exit status {status}, regressed: {compared['regressed']}; CPU × "

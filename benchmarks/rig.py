@@ -1,11 +1,11 @@
-"""What the benchmarks of speed share: a target on the first cores, a generator alone on the last one.
+"""The set-up that the benchmarks of speed share: a target on the first cores, a generator alone on the last.
 
-    target ── loopback ── generator (locust --headless: ours, or the habit's locustfile)
+    target ── loopback ── generator (locust --headless: ours, or the baseline's locustfile)
 
-How much is done is counted by the target, for all generators alike, and divided by the CPU that the
-generator used meanwhile: what one core sustains. Where the generator had its core for itself and was what
-gave in, that is the plain rate; where something else took part of the core, or the target gave in first, it
-still is what a second of CPU brings, which is why ratios are taken of it.
+The target counts what was done, for all generators alike. Divided by the CPU that the generator used
+meanwhile, this is the rate that one core sustains. Where the generator had its core for itself and was the
+limit, it is the plain rate; where something else used part of the core, or the target was the limit, it is
+still the work per second of CPU, so ratios are taken of it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LOAD_CORES = frozenset({_OTHERS[-1] if _OTHERS else _FIRST})
 
 @dataclass(frozen=True)
 class Rate:
-    """What one generator reached."""
+    """The rate that one generator reached."""
 
     per_s: float
     load_cores: float
@@ -44,16 +44,16 @@ class Rate:
 
     @property
     def per_core_s(self) -> float:
-        """What a second of the generator's CPU brings."""
+        """The work per second of the generator's CPU."""
         return self.per_s / self.load_cores
 
     def __str__(self) -> str:
         return (f"{self.per_s:9,.0f}/s with {self.load_cores:4.0%} of the core: "
-                f"{self.per_core_s:9,.0f}/s a core   (target {self.target_cores:4.0%})")
+                f"{self.per_core_s:9,.0f}/s per core   (target {self.target_cores:4.0%})")
 
 
 def target(trial_processes: TrialProcesses, *arguments: str) -> tuple[Child, int]:
-    """Start a target; it and its port."""
+    """Start a target; return it and its port."""
     command = (sys.executable, "-P", str(HERE / "targets.py"), *arguments)
     child = trial_processes.start(Command("target", command, cores=TARGET_CORES))
     return child, int(trial_processes.expect(child, "ready", PATIENCE_S)["port"])
@@ -61,7 +61,7 @@ def target(trial_processes: TrialProcesses, *arguments: str) -> tuple[Child, int
 
 def ours(trial_processes: TrialProcesses, folder: Path, clock: RunClock, port: int, transport: str, clients: int,
          options: Mapping[str, Any], spawn_rate_per_s: float = 200.0) -> Child:
-    """Start our generator as a trial does; its clients are subscribed when this returns."""
+    """Start our generator as a trial does, and wait until its clients are subscribed."""
     load = trial_processes.start(commands.load(folder, {
         "subject": transport, "transport": transport, "clients": clients, "options": dict(options),
         "spawn_rate_per_s": spawn_rate_per_s, "clock_origin_ns": clock.origin_ns, "folder": str(folder),
@@ -72,29 +72,29 @@ def ours(trial_processes: TrialProcesses, folder: Path, clock: RunClock, port: i
     return load
 
 
-def habit(trial_processes: TrialProcesses, kind: str, url: str, clients: int, **environment: str) -> Child:
-    """Start a locustfile of the usual kind."""
+def start_baseline(trial_processes: TrialProcesses, kind: str, url: str, clients: int, **environment: str) -> Child:
+    """Start a common locustfile."""
     command = (
-        sys.executable, "-P", "-m", "locust", "-f", str(HERE / "habit.py"), "--headless", "--only-summary",
-        "--users", str(clients), "--spawn-rate", "100",
+        sys.executable, "-P", "-m", "locust", "-f", str(HERE / "baseline_locustfile.py"), "--headless",
+        "--only-summary", "--users", str(clients), "--spawn-rate", "100",
     )
     load = trial_processes.start(Command(
-        "habit", command, {"HABIT": kind, "HABIT_URL": url, **environment}, cores=LOAD_CORES, lifeline=False,
+        "baseline", command, {"BASELINE": kind, "BASELINE_URL": url, **environment}, cores=LOAD_CORES, lifeline=False,
     ))
-    trial_processes.wait(lambda: load.pid is not None, PATIENCE_S, "the habit's process")
+    trial_processes.wait(lambda: load.pid is not None, PATIENCE_S, "the baseline's process")
     return load
 
 
 def end(trial_processes: TrialProcesses, load: Child) -> None:
-    """End a habit in order."""
+    """End a baseline's locustfile in order."""
     load.stopping = True
     assert load.pid is not None
     os.kill(load.pid, signal.SIGTERM)
-    trial_processes.wait(lambda: load.status is not None, PATIENCE_S, "the habit's end")
+    trial_processes.wait(lambda: load.status is not None, PATIENCE_S, "the baseline's end")
 
 
 def served(trial_processes: TrialProcesses, child: Child) -> tuple[int, int]:
-    """How much a target has served so far, and when it said so (`CLOCK_MONOTONIC`, ns)."""
+    """Return a target's count of served requests, and the instant of the count (`CLOCK_MONOTONIC`, ns)."""
     child.messages.pop("count", None)
     child.send({"count": {}})
     count = trial_processes.expect(child, "count", PATIENCE_S)
@@ -102,7 +102,7 @@ def served(trial_processes: TrialProcesses, child: Child) -> tuple[int, int]:
 
 
 def measured(trial_processes: TrialProcesses, child: Child, load: Child, begin_ns: int, measure_s: float) -> Rate:
-    """The rate from `begin_ns` (`CLOCK_MONOTONIC`) on, for `measure_s`."""
+    """Measure the rate from `begin_ns` (`CLOCK_MONOTONIC`) on, for `measure_s`."""
     def look() -> tuple[int, int, int, int]:
         return (*served(trial_processes, child), cpu_ns(load.pid or 0) or 0, cpu_ns(child.pid or 0) or 0)
 
@@ -115,7 +115,7 @@ def measured(trial_processes: TrialProcesses, child: Child, load: Child, begin_n
 
 def closed_loop(trial_processes: TrialProcesses, folder: Path, kind: str, transport: str, clients: int,
                 measure_s: float, options: Mapping[str, Any]) -> Rate:
-    """What our generator reaches against a target that answers at once, each answer recorded."""
+    """Measure our generator against a target that answers at once; each answer is recorded."""
     child, port = target(trial_processes, kind)
     clock = RunClock.start()
     load = ours(trial_processes, folder, clock, port, transport, clients, options)
@@ -129,16 +129,16 @@ def closed_loop(trial_processes: TrialProcesses, folder: Path, kind: str, transp
     return rate
 
 
-def usual(trial_processes: TrialProcesses, kind: str, habit_kind: str, clients: int, measure_s: float,
+def baseline(trial_processes: TrialProcesses, kind: str, baseline_kind: str, clients: int, measure_s: float,
           scheme: str = "http") -> Rate:
-    """What the habit reaches against the same."""
+    """Measure the common locustfile against the same target."""
     child, port = target(trial_processes, kind)
     path = "/ticks" if scheme == "ws" else ""
-    load = habit(trial_processes, habit_kind, f"{scheme}://{commands.LOCALHOST}:{port}{path}", clients)
+    load = start_baseline(trial_processes, baseline_kind, f"{scheme}://{commands.LOCALHOST}:{port}{path}", clients)
     while served(trial_processes, child)[0] == 0:
         trial_processes.check()
         trial_processes.turn(0.1)
-    begin_ns = time.monotonic_ns() + int((clients / 100 + 1.0) * NS)   # it can't say when all users are there
+    begin_ns = time.monotonic_ns() + int((clients / 100 + 1.0) * NS)   # it can't report that all users are connected
     rate = measured(trial_processes, child, load, begin_ns, measure_s)
     end(trial_processes, load)
     return rate

@@ -1,15 +1,14 @@
-"""Small fast servers for the benchmarks, so that it is the client that gives in first.
+"""Small fast servers for the benchmarks, so that the client is the limit.
 
     python benchmarks/targets.py polls | closing-polls | handshakes | updates     over a lifeline
 
-- `polls` answers every request at once from what was encoded before: a batch of one tick of 120 bytes.
-- `closing-polls` does the same, and closes the connection after each answer.
-- `handshakes` answers an upgrade with 101, a first batch and a close that may be resumed at once.
-- `updates` upgrades, sends a first batch, and pushes the ticks of a `Ramp`, paced, one send a
+- `polls` answers every request at once with a prepared answer: a batch of one tick of 120 bytes.
+- `closing-polls` answers likewise, and closes the connection after each answer.
+- `handshakes` answers an upgrade with 101, a first batch and a close after which a client may reconnect at once.
+- `updates` upgrades, sends a first batch, and pushes the ticks of a `Ramp`, paced, one send per
   connection and tick.
 
-They read no more of a request than they must: whether its head has ended and, of an upgrade, the key.
-None of them is a server to use.
+They read only the end of a request's head and the key of an upgrade, so they are no servers for other uses.
 """
 
 from __future__ import annotations
@@ -49,16 +48,16 @@ class Ramp:
 
     @property
     def rates_per_s(self) -> list[float]:
-        """Updates a second of each step."""
+        """The updates per second of each step."""
         return [self.first_per_s * self.factor**step for step in range(self.steps)]
 
     @property
     def length_s(self) -> float:
-        """From the first tick to the end of the last rest."""
+        """The time from the first tick to the end of the last rest."""
         return self.steps * (self.step_s + self.rest_s)
 
     def ticks(self) -> Iterator[tuple[int, int]]:
-        """(step, offset in ns) of each tick; a tick goes to every connection."""
+        """Yield (step, offset in ns) of each tick; a tick goes to every connection."""
         for step, rate in enumerate(self.rates_per_s):
             begin_ns = int(step * (self.step_s + self.rest_s) * 1e9)
             gap_ns = int(self.connections / rate * 1e9)
@@ -66,30 +65,30 @@ class Ramp:
                 yield step, begin_ns + offset_ns
 
     def to_json(self) -> str:
-        """For the command line."""
+        """Return the ramp as JSON, for the command line."""
         return json.dumps(asdict(self))
 
 
 def tick_line(index: int, due_ns: int) -> bytes:
-    """A tick of about 120 bytes."""
+    """Return a tick of about 120 bytes."""
     return (b'{"index":%d,"seq":%d,"due_ns":%d,"symbol":"LONG-ENOUGH-A-SYMBOL","price":1234.56,"size":1000}'
             % (index, index + 1, due_ns)).replace(b"}", b" " * 8 + b"}")
 
 
 def batch(seq: int, *ticks: bytes) -> bytes:
-    """A batch, as every server encodes it."""
+    """Return a batch as every server encodes it."""
     return b'{"cursor":"bench:%d","more":false,"ticks":[%s]}' % (seq, b",".join(ticks))
 
 
 def frame(payload: bytes, opcode: int = 1) -> bytes:
-    """A WebSocket frame from a server."""
+    """Return a WebSocket frame from a server."""
     size = len(payload)
     length = bytes([size]) if size < 126 else b"\x7e" + size.to_bytes(2, "big")
     return bytes([0x80 | opcode]) + length + payload
 
 
 def upgrade(head: bytes) -> bytes:
-    """The answer to an upgrade."""
+    """Return the answer to an upgrade."""
     key = _KEY.search(head)
     assert key is not None, head
     accept = b64encode(sha1(key[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
@@ -98,7 +97,7 @@ def upgrade(head: bytes) -> bytes:
 
 
 def answers(more: bytes = b"") -> Iterator[bytes]:
-    """Answers to polls, for ever: a thousand ticks in turn, each said a hundred times."""
+    """Yield answers to polls without end: a thousand ticks in turn, each a hundred times."""
     heads = []
     for seq in range(1, 1001):
         body = batch(seq, tick_line(seq, 0))
@@ -113,7 +112,7 @@ def answers(more: bytes = b"") -> Iterator[bytes]:
 
 
 class Target(asyncio.Protocol):
-    """Answers heads."""
+    """A connection that answers each request head."""
 
     served = 0
 
@@ -160,19 +159,19 @@ class Handshakes(Target):
 
 
 async def serve(kind: type[Target], lifeline: Lifeline) -> None:
-    """Serve until told to stop; `count` asks how much was served so far."""
+    """Serve until `stop` arrives; `count` asks for the number of requests served so far."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     server = await loop.create_server(kind, HOST, 0, backlog=BACKLOG)
     lifeline.send({"ready": {"port": server.sockets[0].getsockname()[1]}})
 
-    def hear() -> None:
+    def receive() -> None:
         for message in lifeline.receive_ready() or [{"stop": {}}]:
             if "count" in message:
                 lifeline.send({"count": {"served": Target.served, "at_ns": time.monotonic_ns()}})
             if "stop" in message:
                 stop.set()
 
-    loop.add_reader(lifeline.fileno(), hear)
+    loop.add_reader(lifeline.fileno(), receive)
     await stop.wait()
 
 
@@ -209,7 +208,7 @@ def push(ramp: Ramp, lifeline: Lifeline) -> None:
 
 
 def main() -> None:
-    """Be the target that the command line names."""
+    """Run the target that the command line names."""
     lifeline = Lifeline.from_environment()
     assert lifeline is not None, "the benchmarks start this"
     kind = sys.argv[1]

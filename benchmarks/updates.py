@@ -1,16 +1,17 @@
-"""WebSocket updates per second that one core of the generator sustains: ours, and the habit's in the same run.
+"""WebSocket updates per second that one core of the generator sustains: ours and a common locustfile's.
 
     python benchmarks/updates.py                        # 200 connections
     python benchmarks/updates.py --connections 2000
 
-A target pushes ticks of 120 bytes to every connection, paced, at rates that rise by 12 % a step with a rest
-between two. A rate is sustained when in its step every update was recorded exactly once, with at most 1.05
-updates a read (ours; the habit has no such count), and the last of them at most `LAG_MS` after it was due;
-the figure is the last rate before the first that was not. Both generators run as `locust --headless`: ours
-records both instants of every update, the habit (`habit.py`) one, and fires a Locust event.
+A target pushes ticks of 120 bytes to every connection, paced, at rates that rise by 12 % per step with a rest
+between two steps. A rate is sustained if in its step every update was recorded exactly once, with at most
+1.05 updates per read (ours; the baseline has no such count), and the last of them at most `LAG_MS` after it
+was due; the figure is the last rate before the first that was not sustained. Both generators run as
+`locust --headless`: ours records both instants of every update, the baseline (`baseline_locustfile.py`) one,
+and fires a Locust event.
 
-Where the target's own sends were late at a step, it was the target that gave in, and the line says so: the
-figure is then a lower bound.
+Where the target's own sends were late at a step, the target was the limit, and the line says so: the figure
+is then a lower bound.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ FIRST_PER_S = {"ours": 60_000.0, "websocket-client": 10_000.0}
 
 def ours(trial_processes: TrialProcesses, folder: Path,
          ramp: Ramp) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[float]]:
-    """Arrivals as (index, client, instant in ms after due), and how late the target was at each step."""
+    """Return arrivals as (index, client, instant in ms after due), and the target's lateness at each step in ms."""
     clock = RunClock.start()
     child, port = rig.target(trial_processes, "updates", ramp.to_json())
     load = rig.ours(trial_processes, folder, clock, port, "websocket", ramp.connections, {}, 500.0)
@@ -63,14 +64,15 @@ def ours(trial_processes: TrialProcesses, folder: Path,
     return index, client, (app_ns - due_ns[index]) / 1e6, late_ms
 
 
-def habit(trial_processes: TrialProcesses, folder: Path,
-          ramp: Ramp) -> tuple[np.ndarray, np.ndarray, None, list[float]]:
-    """Arrivals as (index, lag in ms), and how late the target was."""
+def baseline(trial_processes: TrialProcesses, folder: Path,
+             ramp: Ramp) -> tuple[np.ndarray, np.ndarray, None, list[float]]:
+    """Return arrivals as (index, lag in ms), and the target's lateness at each step in ms."""
     clock = RunClock.start()
     child, port = rig.target(trial_processes, "updates", ramp.to_json())
-    out = folder / "habit.raw"
-    load = rig.habit(trial_processes, "updates", f"ws://{commands.LOCALHOST}:{port}/ticks", ramp.connections,
-                     HABIT_ORIGIN_NS=str(clock.origin_ns), HABIT_OUT=str(out))
+    out = folder / "baseline.raw"
+    load = rig.start_baseline(
+        trial_processes, "updates", f"ws://{commands.LOCALHOST}:{port}/ticks", ramp.connections,
+        BASELINE_ORIGIN_NS=str(clock.origin_ns), BASELINE_OUT=str(out))
     trial_processes.expect(child, "full", rig.PATIENCE_S)
     at_ns = clock.now_ns() + int(LEAD_S * NS)
     late_ms = _pushed(trial_processes, child, clock, at_ns)
@@ -91,31 +93,31 @@ def sustained(name: str, ramp: Ramp, folder: Path, trial_processes: TrialProcess
     if name == "ours":
         index, client, lag_ms, late_ms = ours(trial_processes, folder, ramp)
     else:
-        index, lag_ms, client, late_ms = habit(trial_processes, folder, ramp)
+        index, lag_ms, client, late_ms = baseline(trial_processes, folder, ramp)
     steps = np.array([step for step, _ in ramp.ticks()])
     best, going = 0.0, True
     for step, rate in enumerate(ramp.rates_per_s):
         mine = steps[index] == step
         owed = int((steps == step).sum()) * ramp.connections
-        a_read, whole = float("nan"), int(mine.sum()) == owed
+        per_read, whole = float("nan"), int(mine.sum()) == owed
         if client is not None:
             at_ms = lag_ms[mine] + index[mine] * 1e6   # one instant of one client is one read
             reads = len(np.unique(np.stack([client[mine], at_ms]), axis=1).T) if mine.any() else 0
             keys = client[mine].astype(np.int64) * len(steps) + index[mine]
-            a_read, whole = mine.sum() / max(reads, 1), whole and len(np.unique(keys)) == owed
+            per_read, whole = mine.sum() / max(reads, 1), whole and len(np.unique(keys)) == owed
         lag = float(lag_ms[mine].max()) if mine.any() else float("inf")
-        good = whole and not a_read > READ_MAX and lag <= LAG_MS
+        good = whole and not per_read > READ_MAX and lag <= LAG_MS
         going = going and good
         if going:
             best = rate
-        print(f"  {name:<17}{rate:9,.0f}/s  recorded {int(mine.sum()) / owed:7.2%}  a read {a_read:.3f}  "
+        print(f"  {name:<17}{rate:9,.0f}/s  recorded {int(mine.sum()) / owed:7.2%}  per read {per_read:.3f}  "
               f"longest lag {lag:7.1f} ms  {'sustained' if good else 'not sustained'}"
               + (f"  (the target was {late_ms[step]:.0f} ms late)" if late_ms[step] > TARGET_LATE_MS else ""))
     return best
 
 
 def main() -> int:
-    """Measure both, print; 1 where the goal was not reached."""
+    """Measure both and print their figures; return 1 where the goal was not reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--connections", type=int, default=200)
     parser.add_argument("--steps", type=int, default=12)
