@@ -213,8 +213,8 @@ def log_of(reason: str, detail: str) -> tuple[str, ...]:
     It is the process that these two name; where they name none, the server.
     """
     logs = dict(LOG.findall(detail))
-    told = detail.partition("\n")[0]
-    named = [name for name in logs if reason.rpartition("-")[0] == name or f"the {name} " in f"{told} "]
+    first_line = detail.partition("\n")[0]
+    named = [name for name in logs if reason.rpartition("-")[0] == name or f"the {name} " in f"{first_line} "]
     lines = (line.strip() for line in logs.get(named[0] if named else "server", "").splitlines())
     plain = ("".join(each if each.isprintable() else " " for each in line) for line in lines if line)
     return tuple(short(line) for line in list(plain)[-LOG_LINES:])

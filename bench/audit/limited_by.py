@@ -61,8 +61,8 @@ def limited_by(rows: Sequence[Row]) -> str:
 
 def is_void(row: Row) -> bool:
     """Return True where a trial says nothing about the load that the sides can carry."""
-    told = FEED | BUSY | BEHIND | MEMORY | ERRORS | SYMPTOMS
-    return row["verdict"] == "INVALID" and bool(set(fired(row)) - told)
+    explained = FEED | BUSY | BEHIND | MEMORY | ERRORS | SYMPTOMS
+    return row["verdict"] == "INVALID" and bool(set(fired(row)) - explained)
 
 
 def outcome_of(row: Row, objective: Objective) -> Literal["held", "broke", "bound", "void"]:

@@ -135,7 +135,7 @@ def _status(app: Typer) -> int:
         finally:
             sys.stdout.flush()
     except KeyboardInterrupt:
-        reason.tell("Interrupted.")
+        reason.say("Interrupted.")
         return INTERRUPTED
     except SystemExit as error:   # Rich and Typer exit with 1 and no message where a pipe has no reader
         if not isinstance(error.__context__, BrokenPipeError):
@@ -144,7 +144,7 @@ def _status(app: Typer) -> int:
     except usage_error as error:
         if not sys.argv[1:]:
             error.show()
-            reason.tell("tickertape: found no command, allowed is one of those above")
+            reason.say("tickertape: found no command, allowed is one of those above")
             return MISTAKE
         command = error.ctx.command_path if error.ctx else "tickertape"
         _end(f"{command}: {error.format_message()} (see `{command} --help`)", MISTAKE)
@@ -157,7 +157,7 @@ def _status(app: Typer) -> int:
 def _end(sentence: str, status: int) -> NoReturn:
     """Report a sentence and exit. Both streams are redirected, since writing their rest would fail at the
     exit."""
-    reason.tell(sentence)
+    reason.say(sentence)
     for fd in (1, 2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), fd)
     sys.exit(status)

@@ -93,7 +93,7 @@ def run(
             prepared = _asked("default" if scenario is None else scenario, overrides or (), feed, columns)
             needed = prepare.refuse_unless_fits(prepared, results or RESULTS)
             if only_plan:
-                _tell_plan(prepared, needed, requirements.Resources.read(results or RESULTS), as_json)
+                _print_plan(prepared, needed, requirements.Resources.read(results or RESULTS), as_json)
                 return
             begin = partial(_begin, prepared, results or RESULTS)
         else:
@@ -158,7 +158,7 @@ def _execute(under_way: RunFolder) -> None:
             capacity_search.execute(under_way, say)
 
 
-def _tell_plan(prepared: PreparedScenario, needed: requirements.Requirements, means: requirements.Resources,
+def _print_plan(prepared: PreparedScenario, needed: requirements.Requirements, means: requirements.Resources,
                as_json: bool) -> None:
     """Print the blocks and the resources that they need, as tables or as JSON."""
     planned = plan.trials(prepared.scenario)

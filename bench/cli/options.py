@@ -120,16 +120,16 @@ def reported_errors() -> Iterator[None]:
         with termination_as_interrupt():
             yield
     except UserError as error:
-        reason.tell(str(error))
+        reason.say(str(error))
         raise typer.Exit(NOT_VALID if isinstance(error, DiskFullError) else MISTAKE) from None
     except KeyboardInterrupt as error:
-        reason.tell(str(error) or "Interrupted.")
+        reason.say(str(error) or "Interrupted.")
         raise typer.Exit(INTERRUPTED) from None
     except (OSError, MemoryError) as error:
         sentence = _refusal(error)
         if sentence is None:
             raise
-        reason.tell(sentence)
+        reason.say(sentence)
         raise typer.Exit(MISTAKE) from None
 
 
@@ -137,7 +137,7 @@ def end(lacks: str | None) -> NoReturn:
     """Exit with 0; or, where `lacks` is given, print it as the last line and exit with 1."""
     if lacks is None:
         raise typer.Exit(VALID)
-    reason.tell(lacks)
+    reason.say(lacks)
     raise typer.Exit(NOT_VALID)
 
 

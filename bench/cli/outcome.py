@@ -64,8 +64,8 @@ def finish(folder: Path, as_json: bool) -> str | None:
             console.print(_fleet_table(built.fleet))
         for sentence in [*findings.floor_sentences(built), *filter(None, [simulated.notice(built)])]:
             console.print(sentence, highlight=False)
-        told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
-        console.print(f"Trials: {told}", highlight=False)
+        text = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+        console.print(f"Trials: {text}", highlight=False)
         console.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
     return built.lacks
 

@@ -21,7 +21,7 @@ from bench.output.plain import visible
 VARIABLE = "TICKERTAPE_REASON"
 
 
-def tell(sentence: str) -> None:
+def say(sentence: str) -> None:
     """Print the reason after all other output, and write its last line to the file that is asked for."""
     sentence = visible(sentence)
     with suppress(OSError):   # stdout is written, or its failure reported, at the end of the command

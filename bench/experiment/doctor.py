@@ -90,9 +90,9 @@ def checks(figures: Mapping[str, float | None], seconds: int) -> list[Check]:
         if value is None:
             found.append(Check(name, "missing", "can't be read here"))
             continue
-        told, bound = form.format(value) + stretch, bounds[detector]
+        text, bound = form.format(value) + stretch, bounds[detector]
         most = 1 + PART * (bound - 1) if column == "probe_slowdown" else PART * bound
-        found.append(Check(name, "good", told) if value <= most else Check(name, "poor", told, advice))
+        found.append(Check(name, "good", text) if value <= most else Check(name, "poor", text, advice))
     return found
 
 

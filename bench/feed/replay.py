@@ -329,7 +329,7 @@ def _start(path: Path, start: str | None, instant_ns: Ints, unit_ns: int | None)
         return first
     at = date_as_ns(start) if unit_ns is None else number_as_ns(start, unit_ns)
     if not first <= at <= last:
-        told_in: Callable[[int], str] = as_iso if unit_ns is None else lambda ns: as_number(ns, unit_ns)
-        raise FeedFileError(f"feed.replay.start for {path}: found {start!r}, allowed is {told_in(first)} to "
-                            f"{told_in(last)}")
+        in_words: Callable[[int], str] = as_iso if unit_ns is None else lambda ns: as_number(ns, unit_ns)
+        raise FeedFileError(f"feed.replay.start for {path}: found {start!r}, allowed is {in_words(first)} to "
+                            f"{in_words(last)}")
     return at

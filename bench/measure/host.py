@@ -194,10 +194,10 @@ def _cores(found: list[int], quota: float | None) -> Check:
 
 
 def _memory(available: int) -> Check:
-    told = f"{available / 1e9:.1f} GB available"
+    text = f"{available / 1e9:.1f} GB available"
     if available >= MEMORY_WANTED:
-        return Check("memory", "good", told)
-    return Check("memory", "poor", told, f"a trial's processes take {MEMORY_WANTED / 1e9:g} GB: end what "
+        return Check("memory", "good", text)
+    return Check("memory", "poor", text, f"a trial's processes take {MEMORY_WANTED / 1e9:g} GB: end what "
                  "else takes memory, or raise the container's limit")
 
 

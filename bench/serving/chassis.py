@@ -235,11 +235,11 @@ def watch(lifeline: Lifeline | None, stop: asyncio.Event) -> None:
     if lifeline is None:
         return
 
-    def hear() -> None:
+    def receive() -> None:
         messages = lifeline.receive_ready()
         if messages is None:
             os._exit(1)
         if any("stop" in message for message in messages):
             stop.set()
 
-    loop.add_reader(lifeline.fileno(), hear)
+    loop.add_reader(lifeline.fileno(), receive)

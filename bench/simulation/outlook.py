@@ -132,7 +132,7 @@ def forecast(asked: SimulationInputs, label: str, clients: int, full_at: float =
 
 
 def _forecast(case: Case, clients: int, full_at: float = 1.0, *, as_drawn: bool = False) -> Forecast:
-    return analytic(case.planned.transport, case.options, case.calibrated.world_costs, case.net,
+    return analytic(case.planned.transport, case.options, case.calibrated.engine_costs, case.net,
                     _demand(case, as_drawn=as_drawn), shards.sizes(case), clients, full_at)
 
 
@@ -217,7 +217,7 @@ def _fleet(asked: SimulationInputs, label: str, clients: int, cpu: float, sent: 
 
 def _subject(case: Case, cpu: float = 1.0) -> Candidate:
     """Return the case in the form that a fleet's closed forms take, with its costs scaled by `cpu`."""
-    costs = case.calibrated.world_costs.times(cpu)
+    costs = case.calibrated.engine_costs.times(cpu)
     return Candidate(case.planned.subject, case.planned.transport, case.options, costs, case.net.feed_s,
                      shards.sizes(case))
 

@@ -76,12 +76,12 @@ class Case:
     @property
     def net(self) -> NetworkDelays:
         """The network between clients and workers."""
-        table, loopback = self.scenario.simulation, self.calibrated.world_net
+        table, loopback = self.scenario.simulation, self.calibrated.engine_net
         up_s, down_s = table.delays_s or (loopback.up_s, loopback.down_s)
         return NetworkDelays(up_s, down_s, loopback.feed_s, table.jitter_ms / 1000, table.jitter)
 
     @property
-    def has_station(self) -> bool:
+    def has_load_client(self) -> bool:
         """True if the load client is simulated, too."""
         table = self.scenario.simulation
         return (table.delays_s is None and table.workers == 1 and not table.jitter_ms
@@ -121,12 +121,12 @@ def simulate(case: Case, worker: int) -> ShardResults:
     """Simulate the shard of one worker."""
     shard = build(case, worker)
     kept = chosen(case.planned.seed, shard.clients, case.kept_below)
-    tally, steps, said = ShardSink(shard, kept, case.windows), CountSteps(shard), sizes(case)
-    outcome = engine.simulate(shard, tally, steps)
+    sink, steps, said = ShardSink(shard, kept, case.windows), CountSteps(shard), sizes(case)
+    outcome = engine.simulate(shard, sink, steps)
     counters = client_counters(said, shard, outcome.counted)
     by_step = client_counters(said, shard, steps.counted)
     return ShardResults(
-        tallied=tally.end(outcome), busy_s=outcome.busy_s, busy_steps_s=steps.busy_s,
+        tallied=sink.end(outcome), busy_s=outcome.busy_s, busy_steps_s=steps.busy_s,
         sent_steps=by_step["bytes_down"] + SEGMENT_BYTES * by_step["segments_down"]
         + SYN_BYTES * by_step["connections"],
         server_counts={"conflated": 0, "dropped": 0, **outcome.server_counts},
@@ -156,7 +156,7 @@ def build(case: Case, worker: int) -> Shard:
         ticks=_ticks(scenario.feed, planned.seed, case.horizon_s, case.t0_s,
                      case.windows.warmup_ns),
         cycle=cycle(case),
-        costs=case.calibrated.world_costs.crowded(len(clients)),
+        costs=case.calibrated.engine_costs.crowded(len(clients)),
         net=case.net,
         t0_s=case.t0_s,
         t1_s=case.t0_s + scenario.windows.measure_s,
@@ -167,7 +167,7 @@ def build(case: Case, worker: int) -> Shard:
         batch_max=scenario.server.batch_max,
         slow_client=scenario.server.slow_client,
         slow_links=_slow_links(case) if table.slow.share else None,
-        load_client=case.calibrated.world_station if case.has_station else None,
+        load_client=case.calibrated.engine_load_client if case.has_load_client else None,
     )
 
 

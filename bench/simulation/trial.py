@@ -92,7 +92,7 @@ def _word(transport: str, refusal: str) -> str:
 def _usage(case: Case, whole: ShardResults) -> Usage:
     """Return the CPU use of all workers together."""
     clients = case.planned.clients
-    costs = case.calibrated.world_costs.crowded(clients / case.workers)
+    costs = case.calibrated.engine_costs.crowded(clients / case.workers)
     cycle = shards.cycle(case)
     windows, idle_s = case.scenario.windows, case.scenario.windows.idle_s
     standing = 0 if cycle.new_connection else clients

@@ -264,7 +264,7 @@ class Driver:
             sock = RawSocket(self._family, _STREAM)
         except OSError as error:
             link.state = _NO_SOCKET
-            self._tell_closed(link, reason_of(error.errno or 0))
+            self._report_closed(link, reason_of(error.errno or 0))
             return
         tcp.prepare(sock)
         link.sock, link.fd = sock, sock.fileno()
@@ -309,7 +309,7 @@ class Driver:
         """Close gracefully, beginning with our side."""
         if link.sock is None:
             link.state = _NO_SOCKET
-            self._tell_closed(link, "closed")
+            self._report_closed(link, "closed")
         elif link.state is _OPENING:
             self._over(link, "closed")
         elif link.state is _OPEN:
@@ -364,9 +364,9 @@ class Driver:
         del self._by_fd[link.fd]
         sock.close()   # takes it off the epoll, too
         link.sock, link.state = None, _NO_SOCKET
-        self._tell_closed(link, reason)
+        self._report_closed(link, reason)
 
-    def _tell_closed(self, link: Link, reason: str) -> None:
+    def _report_closed(self, link: Link, reason: str) -> None:
         link.machine.closed(self.clock.now_ns(), reason)
         link.machine.outbox.clear()
         if link.on_finished is not None:

@@ -16,7 +16,7 @@ def test_a_reason_is_told_and_its_last_line_is_left_where_it_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(reason.VARIABLE, str(tmp_path / "reason"))
-    reason.tell("a log's line\nthe server died")
+    reason.say("a log's line\nthe server died")
     assert capsys.readouterr().err == "a log's line\nthe server died\n"
     assert (tmp_path / "reason").read_text() == "the server died\n"
 
@@ -26,7 +26,7 @@ def test_where_no_file_can_be_written_it_is_told_all_the_same(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], named: str
 ) -> None:
     monkeypatch.setenv(reason.VARIABLE, named)
-    reason.tell("the disk is full")
+    reason.say("the disk is full")
     assert capsys.readouterr().err == "the disk is full\n"
 
 

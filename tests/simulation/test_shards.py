@@ -30,8 +30,8 @@ def test_a_worker_has_the_costs_of_its_own_crowd() -> None:
     wanted = replace(wanted, calibrated=replace(wanted.calibrated, costs={
         **wanted.calibrated.costs, "crowd_share": Estimate(0.4)}))
     costs = shards.build(wanted, 0).costs
-    assert costs == wanted.calibrated.world_costs.crowded(10)
-    assert costs.answer_s < wanted.calibrated.world_costs.answer_s
+    assert costs == wanted.calibrated.engine_costs.crowded(10)
+    assert costs.answer_s < wanted.calibrated.engine_costs.answer_s
 
 
 def test_the_ticks_are_those_of_the_measured_run() -> None:

@@ -108,7 +108,7 @@ def test_an_overloaded_worker_uses_one_core_and_no_more() -> None:
     asked = case("short_polling", "windows.measure_s=2.0")
     part = shards.simulate(asked, 0)
     full = dataclasses.replace(part, busy_s=2.0)
-    assert asked.calibrated.world_costs.base_share > 0
+    assert asked.calibrated.engine_costs.base_share > 0
     assert trial._usage(asked, full).cpu_ns == 2_000_000_000
     assert trial._usage(asked, dataclasses.replace(part, busy_s=1.0)).cpu_ns > 1_000_000_000
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from priced import STATION, priced
+from priced import LOAD_CLIENT, priced
 
 from bench.experiment import plan, run_folder
 from bench.experiment.plan import PlannedTrial
@@ -55,7 +55,7 @@ def pose_trial(folder: Path) -> None:
     sums = dict(trial_record.read_table(folder, "clients").to_pandas().sum(numeric_only=True))
     answers = sums["responses"] or sums["updates"]
     seconds = (data["windows"]["t1_ns"] - data["windows"]["t0_ns"]) / 1e9
-    cpu_s = LOAD_BASE * seconds + STATION["answer_s"] * answers + STATION["update_s"] * sums["updates"]
+    cpu_s = LOAD_BASE * seconds + LOAD_CLIENT["answer_s"] * answers + LOAD_CLIENT["update_s"] * sums["updates"]
     data["usage"]["load"] = {**dict.fromkeys(data["usage"]["server"]), "cpu_ns": round(cpu_s * 1e9)}
     said = json.dumps({**data, "source": "measured"}).encode()
     (folder / "trial.json").write_bytes(said)

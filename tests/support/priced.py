@@ -12,7 +12,7 @@ from bench.simulation.shards import Case
 COSTS = {"tick_s": 20e-6, "request_s": 25e-6, "answer_s": 15e-6, "update_s": 1e-6, "byte_s": 1e-9,
          "connection_s": 40e-6, "base_share": 0.005, "socket_share": 1e-7}
 NET = {"up_s": 50e-6, "down_s": 60e-6, "feed_s": 150e-6}
-STATION = {"wake_s": 20e-6, "answer_s": 8e-6, "update_s": 3e-6}
+LOAD_CLIENT = {"wake_s": 20e-6, "answer_s": 8e-6, "update_s": 3e-6}
 
 
 def priced() -> CostsFile:
@@ -23,7 +23,7 @@ def priced() -> CostsFile:
     return CostsFile(
         host_name="nowhere", host={"cpu_model": "Imagined 3000", "cores": [0, 1]},
         made_at="2026-11-01T12:00:00Z", commit=None, versions={}, runs=["made up"],
-        transports=[KindCosts(CostKind(name), estimates(COSTS), estimates(NET), estimates(STATION))
+        transports=[KindCosts(CostKind(name), estimates(COSTS), estimates(NET), estimates(LOAD_CLIENT))
                     for name in ("short_polling", "long_polling", "websocket")],
     )
 

@@ -19,7 +19,7 @@ import simpy
 from queues import Queue
 
 from bench.feed.tape import Tape
-from bench.simulation.engine.random_streams import Stream, even
+from bench.simulation.engine.random_streams import Stream, uniform
 from bench.wire.contract import Cursor, Refusal, Subscription
 
 ALL = "t"
@@ -97,7 +97,7 @@ class Referee:
 
     def draw(self, stream, client, cycle=0):
         number = self.shard.clients[client : client + 1]
-        return float(even(self.shard.seed, stream, number, np.array([cycle]))[0])
+        return float(uniform(self.shard.seed, stream, number, np.array([cycle]))[0])
 
     def subscription(self, client):
         if self.shard.subscribed is None:

@@ -121,13 +121,13 @@ class RunData:
         planned = max(len(places), len(self.manifest.get("plan", ())))
         if not self.finished:
             return f"{planned - len(places)} of {planned} places have no trial yet: the run is not finished"
-        bad = [self._told_place(trials.iloc[0].to_dict()) for _, trials in places
+        bad = [self._place_text(trials.iloc[0].to_dict()) for _, trials in places
                if "VALID" not in set(trials["verdict"])]
         made = count_text(len(places), "place", "places")
         has = "has" if len(bad) == 1 else "have"
         return f"{len(bad)} of {made} {has} no valid trial: {list_text(bad)}" if bad else None
 
-    def _told_place(self, trial: Mapping[Any, Any]) -> str:
+    def _place_text(self, trial: Mapping[Any, Any]) -> str:
         """Return a place of the plan in words."""
         clients = f", {trial['clients']:,} clients" if len(self.clients) > 1 else ""
         return f"{trial['transport']}{clients}, block {trial['block']}"

@@ -127,8 +127,8 @@ def _latency(need: RequiredResources) -> str:
 def _taken(need: RequiredResources, priced: bool) -> str:
     """Return the workers of a plan in words, and its monthly price if it has one."""
     price = style.banded(need.month, need.month_low, need.month_high)
-    told = f", {price} {need.currency} per month" if priced else ""
-    return style.counted(need.workers or 0, "worker") + told
+    price_text = f", {price} {need.currency} per month" if priced else ""
+    return style.counted(need.workers or 0, "worker") + price_text
 
 
 def _price(need: RequiredResources, priced: bool) -> float:

@@ -120,9 +120,9 @@ def _versions(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def _other_costs(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     """Yield a sentence where two simulated runs were made with different costs."""
-    told = [(manifest.get("costs") or {}).get("told") for manifest in (before, after)]
-    if all(told) and told[0] != told[1]:
-        yield f"simulated with {told[0]}, and with {told[1]}"
+    texts = [(manifest.get("costs") or {}).get("told") for manifest in (before, after)]
+    if all(texts) and texts[0] != texts[1]:
+        yield f"simulated with {texts[0]}, and with {texts[1]}"
 
 
 def _flat(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
@@ -187,10 +187,10 @@ def summary(comparison: ComparisonPage) -> str:
         return "No change: nothing has become worse by more than " \
                f"{100 * comparison.threshold:g} % that can be distinguished from chance."
     columns = list(dict.fromkeys(each.figure for each in worse))
-    told = ["{} ({})".format(column, "; ".join(
+    texts = ["{} ({})".format(column, "; ".join(
         f"{_cell(each)}: {change_text(each)}"
         for each in worse if each.figure == column)) for column in columns]
-    return "Regressed: " + ", ".join(told) + "."
+    return "Regressed: " + ", ".join(texts) + "."
 
 
 def as_json(comparison: ComparisonPage) -> dict[str, Any]:

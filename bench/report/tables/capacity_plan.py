@@ -24,7 +24,7 @@ def table(plan: Sequence[RequiredResources], manifest: Mapping[str, Any]) -> Tex
     columns = _columns(plan)
     several = len({need.clients for need in plan}) > 1
     heading = "Capacity plan" if several else f"Capacity plan for {plan[0].clients:,} clients"
-    rows = tuple(tuple(told(need) for _, told in columns) for need in plan)
+    rows = tuple(tuple(sentences(need) for _, sentences in columns) for need in plan)
     return TextTable("fleet", heading, tuple(head for head, _ in columns), rows, note=_note(plan, manifest))
 
 
@@ -78,40 +78,40 @@ def _full(need: RequiredResources) -> str:
 def _note(plan: Sequence[RequiredResources], manifest: Mapping[str, Any]) -> str:
     full = _full(plan[0])
     prices = (manifest["scenario"].get("simulation") or {}).get("prices") or {}
-    told = [
+    sentences = [
         f"Workers: server processes with a core each, the fewest of which none uses more than {full} of it "
         f"{_when(plan[0])}; the feed and the idle base are each worker's own, the rest is shared. Out: on the "
         "wire, with TCP and IP headers; traffic in is listed in fleet.csv.",
     ]
     if manifest["scenario"].get("feed", {}).get("schedule") not in ("replay", "constant"):
-        told.append("CPU, traffic and requests are for the scenario's rate, interpolated along a line "
+        sentences.append("CPU, traffic and requests are for the scenario's rate, interpolated along a line "
                     "through the trials, whose numbers of ticks vary.")
     run = (manifest.get("measured") or {}).get("run")
     if any(not math.isnan(need.memory_gb) for need in plan):
-        told.append(f"Memory is not simulated: it is the memory per further client in the measured run {run}.")
+        sentences.append(f"Memory is not simulated: it is the memory per further client in the measured run {run}.")
     else:
-        told.append("Memory is not simulated, and there is no measured run with the same options to take it from.")
+        sentences.append("Memory is not simulated, and there is no measured run with the same options to take it from.")
     if any(need.short for need in plan):
-        told.append(
+        sentences.append(
             f"At least: the simulated workers used more than {full} of a core, so that updates shared answers, "
             "polls came late or work was left undone, and they used less than the load requires. Simulate "
             "again with more workers (simulation.workers) to see how many are enough.")
     if any(not math.isnan(need.workers_low) for need in plan):
-        told.append(
+        sentences.append(
             "In brackets: the range of 95 % of the draws from the costs' intervals and the validation's "
             "errors. The cheapest in: the share of these draws in which the transport is the cheapest. Errors "
             "beyond the range that was checked are not included.")
     if prices:
-        told.append(
+        sentences.append(
             f"Prices are the scenario's: {style.number(prices['worker_month'])} {prices['currency']} per worker "
             f"and month of {HOURS_A_MONTH} hours, {style.number(prices['gigabyte_out'])} {prices['currency']} "
             "per gigabyte out.")
-    told.append(
+    sentences.append(
         "Latency: a tick goes out to a worker's clients one after the other, so fewer workers are slower. "
         "These are closed forms for the planned workers, at the scenario's rate; longest: of the last client, "
         "if no tick waits for another; infinite: workers that can't keep up. Percentiles have no closed form: "
         f"those shown were simulated, with {style.counted(plan[0].workers_simulated, 'worker')}.")
-    return " ".join(told)
+    return " ".join(sentences)
 
 
 def _when(need: RequiredResources) -> str:

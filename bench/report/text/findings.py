@@ -245,7 +245,7 @@ def floor_sentences(run: RunData) -> list[str]:
     found = floors(run, named)
     for one, other in resimulated(run):
         for clients in run.clients:
-            told = [
+            parts = [
                 f"{named[each.comparison.figure].noun} {floor_text(each, named[each.comparison.figure])}"
                 for each in found if each.comparison.clients == clients
                 and {each.comparison.mine, each.comparison.theirs} == {one, other}
@@ -254,7 +254,7 @@ def floor_sentences(run: RunData) -> list[str]:
             sentences.append(
                 f"Smallest difference that this machine can claim ({style.title(one)} against "
                 f"{style.title(other)}, the same server twice, {clients:,} clients): "
-                f"{', '.join(told) or 'too few valid blocks to say'}.")
+                f"{', '.join(parts) or 'too few valid blocks to say'}.")
     return sentences
 
 
@@ -269,11 +269,11 @@ def separable_text(comparison: Comparison, question: ComparedFigure, below: Sequ
         return "too few valid blocks to say whether they differ"
     p = comparison.effect.p_holm
     chance = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
-    told = f"separable ({chance})" if comparison.effect.separable else f"not separable ({chance})"
+    verdict = f"separable ({chance})" if comparison.effect.separable else f"not separable ({chance})"
     floor = floor_under(comparison, below)
     if floor is None:
-        return told
-    return (f"{told}; not claimable on this machine, where two measurements of one server differ by up to "
+        return verdict
+    return (f"{verdict}; not claimable on this machine, where two measurements of one server differ by up to "
             f"{floor_text(floor, question)}")
 
 

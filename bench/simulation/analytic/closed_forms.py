@@ -88,17 +88,17 @@ class ClosedFormSubject:
     def forecast(self, clients: float, wanted: Demand | None = None) -> Forecast:
         """Of one worker with so many clients."""
         case = self.case
-        load_client = case.calibrated.world_station if case.has_station else None
+        load_client = case.calibrated.engine_load_client if case.has_load_client else None
         with np.errstate(invalid="ignore"):   # what has no form for the feed, or no bound, is no number
             return analytic(
-                case.planned.transport, case.options, case.calibrated.world_costs, _mean_net(case.net),
+                case.planned.transport, case.options, case.calibrated.engine_costs, _mean_net(case.net),
                 wanted or self.demand, self.sizes, clients, 1.0, load_client)
 
     def load_ends(self, clients: float, found: Forecast) -> tuple[float, float]:
         """Return the load of a worker, as a share of a core, with the costs at the low and at the high end of
         their intervals."""
         case = self.case
-        costs, unshared = case.calibrated.world_costs, 0.0
+        costs, unshared = case.calibrated.engine_costs, 0.0
         if found.updates_per_s > 0:
             first = found.requests_per_s * (1 - found.empty_share) or found.updates_per_s
             unshared = max(0.0, 1 - first / found.updates_per_s)
@@ -114,7 +114,7 @@ class ClosedFormSubject:
 
     def load(self, clients: float, found: Forecast) -> float:
         """Share of a core that a worker uses with so many clients."""
-        return found.utilisation + self.case.calibrated.world_costs.idle_s(1.0, round(clients))
+        return found.utilisation + self.case.calibrated.engine_costs.idle_s(1.0, round(clients))
 
     @property
     def has_times(self) -> bool:

@@ -47,7 +47,7 @@ from bench.simulation.engine.inputs import crowding
 from bench.stats.run.intervals import interval
 
 FULL = 0.8
-STATION_TERMS = ("base", "exchange", "update", "connection", "byte")
+LOAD_CLIENT_TERMS = ("base", "exchange", "update", "connection", "byte")
 COLD_SHARE_MOST = 1.0
 LEAST_CROWDED = 0.1
 LEAST_UP_S = 1e-6
@@ -144,7 +144,7 @@ def _of_kind(kind: CostKind, mine: Sequence[Observation], known: Parts) -> KindC
     stretches = [stretch for each in mine for stretch in each.stretches(cold_share.value)]
     server = fit(stretches, [term for term in TERMS if term not in standing], standing)
     load = fit([Measurement(each.seconds, each.load_cpu_s, each.terms(each.seconds)) for each in mine],
-               STATION_TERMS)
+               LOAD_CLIENT_TERMS)
     crowd_share = _share(server.costs["crowd"], server.costs["exchange"])
     request, answer = _split(mine, server.costs, cold_share.value, crowd_share.value)
     costs = {
@@ -156,13 +156,13 @@ def _of_kind(kind: CostKind, mine: Sequence[Observation], known: Parts) -> KindC
     }
     return KindCosts(
         kind, costs, _net(mine, costs),
-        load_client=_station(mine, load.costs),
+        load_client=_load_client(mine, load.costs),
         fitted=_cells(mine, server, load), residual_share=server.residual_share,
         load_residual_share=load.residual_share,
     )
 
 
-def _station(mine: Sequence[Observation], costs: Parts) -> Parts:
+def _load_client(mine: Sequence[Observation], costs: Parts) -> Parts:
     """The load client as a queue. Where it falls behind the answers of a fan-out, the spacing of its looks
     is what one takes it, by the clock; where it keeps pace, only its CPU can tell."""
     update = _with_bytes(costs, mine)

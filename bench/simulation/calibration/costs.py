@@ -139,18 +139,18 @@ class KindCosts:
     """Root mean square of the trials' relative errors of the load client's CPU."""
 
     @property
-    def world_costs(self) -> Costs:
+    def engine_costs(self) -> Costs:
         """As the engine takes them."""
         return Costs(**{name: found.value for name, found in self.costs.items()})
 
     @property
-    def world_net(self) -> NetworkDelays:
+    def engine_net(self) -> NetworkDelays:
         """The loopback, as the engine takes it."""
         delays_s = {name: self.net[name].value for name in ("up_s", "down_s", "feed_s")}
         return NetworkDelays(delays_s["up_s"], delays_s["down_s"], delays_s["feed_s"])
 
     @property
-    def world_station(self) -> LoadClient:
+    def engine_load_client(self) -> LoadClient:
         """The load client, as the engine takes it."""
         return LoadClient(**{name: found.value for name, found in self.load_client.items()})
 

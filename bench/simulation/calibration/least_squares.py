@@ -92,14 +92,14 @@ def fit(stretches: Sequence[Measurement], terms: Sequence[str] = TERMS,
     for _ in range(ROUNDS):
         weight = 1 / (fitted_s + floor_s)
         matrix, wanted = counts * weight[:, None], cpu_s * weight
-        told = apart(matrix)
-        scale = np.linalg.norm(matrix[:, told], axis=0)
+        separable = apart(matrix)
+        scale = np.linalg.norm(matrix[:, separable], axis=0)
         found = np.zeros(len(terms))
-        found[told] = optimize.nnls(matrix[:, told] / scale, wanted)[0] / scale
+        found[separable] = optimize.nnls(matrix[:, separable] / scale, wanted)[0] / scale
         fitted_s = counts @ found
-    reach = _reach(matrix[:, told], wanted)
+    reach = _reach(matrix[:, separable], wanted)
     costs = {term: Estimate(0.0) for term in terms} | dict(known or {})
-    for place, half in zip(told, reach, strict=True):
+    for place, half in zip(separable, reach, strict=True):
         value = float(found[place])
         costs[terms[place]] = Estimate(value, max(0.0, value - half), value + half)
     above = cpu_s > floor_s
@@ -111,19 +111,19 @@ def fit(stretches: Sequence[Measurement], terms: Sequence[str] = TERMS,
 
 def apart(matrix: Floats) -> list[int]:
     """The columns that are no mixture of those before them, to within `APART`."""
-    told: list[int] = []
+    separable: list[int] = []
     for place in range(matrix.shape[1]):
         column = matrix[:, place]
         norm = float(np.linalg.norm(column))
         if norm == 0:
             continue
         rest = column
-        if told:
-            mixture, *_ = np.linalg.lstsq(matrix[:, told], column, rcond=None)
-            rest = column - matrix[:, told] @ mixture
+        if separable:
+            mixture, *_ = np.linalg.lstsq(matrix[:, separable], column, rcond=None)
+            rest = column - matrix[:, separable] @ mixture
         if float(np.linalg.norm(rest)) > APART * norm:
-            told.append(place)
-    return told
+            separable.append(place)
+    return separable
 
 
 def _reach(matrix: Floats, wanted: Floats) -> Floats:

@@ -113,9 +113,9 @@ class Candidate:
 
         found, feed = self.forecast(demand, rtt_s, 1), self.bounds.get("feed_s", Estimate(self.feed_s))
         first = found.requests_per_s * (1 - found.empty_share) or found.updates_per_s
-        cheap, dear = ends(self.costs, self.bounds, cpu, max(0.0, 1 - first / found.updates_per_s))
+        cheap, expensive = ends(self.costs, self.bounds, cpu, max(0.0, 1 - first / found.updates_per_s))
         return (replace(self, costs=cheap, feed_s=self.feed_s if math.isnan(feed.low) else feed.low),
-                replace(self, costs=dear, feed_s=self.feed_s if math.isnan(feed.high) else feed.high))
+                replace(self, costs=expensive, feed_s=self.feed_s if math.isnan(feed.high) else feed.high))
 
     def forecast(self, demand: Demand, rtt_s: float, clients: float, full_at: float = 1.0) -> Forecast:
         """The closed forms of one worker with so many clients."""
@@ -158,11 +158,13 @@ def refused(why: str) -> Offer:
 
 
 def wait_s(subject: Candidate, demand: Demand, rtt_s: float, clients: float, whole: Forecast) -> float:
-    """The mean wait of what comes at random: what it takes longer than if it came evenly. Where the form is
-    past its end it says nothing, so nothing: what the worker bears is for its CPU to say."""
-    even = subject.forecast(replace(demand, regular=True), rtt_s, clients)
-    both = math.isfinite(whole.server_s) and math.isfinite(even.server_s)
-    return max(0.0, whole.server_s - even.server_s) if both else 0.0
+    """Return the mean wait in seconds of arrivals at random, beyond that of regular ones.
+
+    It is 0 where the closed form does not hold any more: there the worker's CPU decides.
+    """
+    regular = subject.forecast(replace(demand, regular=True), rtt_s, clients)
+    both = math.isfinite(whole.server_s) and math.isfinite(regular.server_s)
+    return max(0.0, whole.server_s - regular.server_s) if both else 0.0
 
 
 def cores(forecast: Forecast, clients: float) -> float:
@@ -419,8 +421,8 @@ def thrice(asked: Crossover, subject: Candidate, demand: Demand, rtt_s: float, b
     found = offers(subject)
     asks_s = [each.interval_s for each in found.values() if each.interval_s > 0]
     asking = subject.asking_every(asks_s[0]) if asks_s else subject
-    told = [replace(subject, costs=end.costs, feed_s=end.feed_s) for end in asking.ends(demand, rtt_s)]
-    return [found, *(found if each == subject else offers(each) for each in told)]
+    at_ends = [replace(subject, costs=end.costs, feed_s=end.feed_s) for end in asking.ends(demand, rtt_s)]
+    return [found, *(found if each == subject else offers(each) for each in at_ends)]
 
 
 def rows(field: Field, margin: float) -> list[dict[str, object]]:

@@ -61,7 +61,7 @@ from bench.simulation.engine.inputs import (
 )
 from bench.simulation.engine.network import Network
 from bench.simulation.engine.poll_schedule import PollSchedule
-from bench.simulation.engine.random_streams import Stream, even
+from bench.simulation.engine.random_streams import Stream, uniform
 from bench.simulation.engine.server_queue import ServerQueue
 from bench.simulation.engine.tape_reads import AnswerBatches, WorkerTape
 
@@ -82,7 +82,7 @@ def simulate(shard: Shard, sink: BlockSink, steps: CountSteps | None = None) -> 
         begin_s = max(engine.next_s, engine.worker.free_s)
         engine.advance()
         if steps is not None:
-            steps.look(begin_s, engine.worker.free_s, engine.worker.busy_s, engine.books.sums)
+            steps.look(begin_s, engine.worker.free_s, engine.worker.busy_s, engine.counts.sums)
     return engine.outcome()
 
 
@@ -113,8 +113,8 @@ class _Engine:
         """Number of ticks up to and including the last that is due to each client before t1."""
         asked_s = np.zeros(count)
         if math.isfinite(cycle.hold_s):
-            asked_s -= cycle.hold_s * even(shard.seed, Stream.PHASE, shard.clients)
-        self.books = ShardCounts(shard, np.full(count, np.inf) if cycle.pushes else asked_s.copy())
+            asked_s -= cycle.hold_s * uniform(shard.seed, Stream.PHASE, shard.clients)
+        self.counts = ShardCounts(shard, np.full(count, np.inf) if cycle.pushes else asked_s.copy())
         self.events = EventQueue()
         first = NOBODY if cycle.pace else np.argsort(asked_s, kind="stable")
         self.waiting = WaitingClients(first, asked_s[first] + cycle.hold_s, by_client=cycle.pushes)
@@ -198,8 +198,8 @@ class _Engine:
         finish = self.worker.serve(at, service)
         self.cursor[whom] = batches.cursor
         asked = int(np.count_nonzero(asks))
-        self.books.server["requests"] += asked
-        self.books.server["connections"] += asked * self.shard.cycle.new_connection
+        self.counts.server["requests"] += asked
+        self.counts.server["connections"] += asked * self.shard.cycle.new_connection
         if len(whom):
             self._answer(whom, finish[answered], batches)
 
@@ -215,8 +215,8 @@ class _Engine:
         service: Floats = self._handing_s(batches) + new * (costs.request_s + costs.connection_s)
         finish = self.worker.serve(at, service)
         self.cursor[who] = batches.cursor
-        self.books.server["requests"] += int(new.sum())
-        self.books.server["connections"] += int(new.sum())
+        self.counts.server["requests"] += int(new.sum())
+        self.counts.server["connections"] += int(new.sum())
         self.comes_back[who] = False
         self.requests[who] += new
         full, drained_s = self._push(who, finish, batches, new)
@@ -289,9 +289,9 @@ class _Engine:
         kernel_s = self.network.down(who, self.requests, finish_s, batches.bytes)
         seen_s, done_s = self.network.read(kernel_s, batches.updates)
         self._record(who, kernel_s, seen_s, batches)
-        self.books.answer(who, seen_s, batches)
+        self.counts.answer(who, seen_s, batches)
         wish_s, missed, instant_s = self.polls.next(who, done_s, batches.more)
-        self.books.late(who[missed], instant_s)
+        self.counts.late(who[missed], instant_s)
         self.requests[who] += 1
         self._ask(who, wish_s)
 
@@ -303,20 +303,20 @@ class _Engine:
         kernel_s = self.network.down(who, self.cursor, finish_s, batches.bytes)
         seen_s, _ = self.network.read(kernel_s, batches.updates)
         self._record(who, kernel_s, seen_s, batches)
-        self.books.push(who, seen_s, batches, new)
+        self.counts.push(who, seen_s, batches, new)
         return self.network.full(who, finish_s)
 
     def _ask(self, who: Ints, wish_s: Floats) -> None:
         """Schedule requests of clients that wish to ask at `wish_s`."""
         opens = self.shard.cycle.new_connection or self.shard.cycle.pushes
         leave_s = wish_s + self.network.opening_s
-        self.books.ask(who, leave_s, wish_s if opens else None)
+        self.counts.ask(who, leave_s, wish_s if opens else None)
         at = self.network.up(who, self.requests, leave_s)
         self.events.put(at, who)
 
     def _record(self, who: Ints, kernel_s: Floats, seen_s: Floats, batches: AnswerBatches) -> None:
         """Pass delivered updates and declared skips to the sink, and add them to the server's counts."""
-        updates, server = batches.updates, self.books.server
+        updates, server = batches.updates, self.counts.server
         self.seen_s = max(self.seen_s, float(seen_s.max()))
         server["deliveries"] += len(batches.tick)
         server["answers_empty"] += len(who) - int(np.count_nonzero(updates)) - int(batches.refused.sum())
@@ -341,14 +341,14 @@ class _Engine:
 
     def outcome(self) -> ShardOutcome:
         """Close the counts, and return them."""
-        self.books.late(*self.polls.missed(self.shard.t1_s))
-        self.books.close()
+        self.counts.late(*self.polls.missed(self.shard.t1_s))
+        self.counts.close()
         return ShardOutcome(
-            counted=self.books.clients,
+            counted=self.counts.clients,
             jobs=self.worker.jobs,
             busy_s=self.worker.busy_s,
             wait_max_s=self.worker.wait_max_s,
-            server_counts={name: int(count) for name, count in self.books.server.items() if count},
+            server_counts={name: int(count) for name, count in self.counts.server.items() if count},
             end_s=self.seen_s,
         )
 

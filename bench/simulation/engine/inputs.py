@@ -82,8 +82,8 @@ class Costs:
 
     def times(self, factor: float) -> Costs:
         """Return these costs scaled by `factor`; the cold and crowd shares, which are relative, stay."""
-        dear = {each.name: factor * getattr(self, each.name) for each in fields(self)}
-        return Costs(**{**dear, "cold_share": self.cold_share, "crowd_share": self.crowd_share})
+        scaled = {each.name: factor * getattr(self, each.name) for each in fields(self)}
+        return Costs(**{**scaled, "cold_share": self.cold_share, "crowd_share": self.crowd_share})
 
     def crowded(self, connections: float) -> Costs:
         """Return the costs of a worker with so many connections; their crowd share is 0."""
@@ -193,7 +193,7 @@ class Shard:
     def __post_init__(self) -> None:
         assert self.cycle.pushes or self.net.up_s + self.net.down_s > 0, "no way is without delay"
         queues = self.load_client is not None
-        assert not (queues and (self.net.jitter_s or self.slow_links)), "a station needs arrivals in order"
+        assert not (queues and (self.net.jitter_s or self.slow_links)), "a load client needs arrivals in order"
 
     @property
     def end_s(self) -> float:

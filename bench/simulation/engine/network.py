@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.simulation.engine.inputs import Bools, Floats, Ints, Shard
-from bench.simulation.engine.random_streams import Stream, even
+from bench.simulation.engine.random_streams import Stream, uniform
 from bench.simulation.engine.server_queue import ServerQueue
 
 
@@ -27,12 +27,12 @@ class Network:
 
     def __init__(self, shard: Shard) -> None:
         self._shard = shard
-        self._station = ServerQueue(shard.t0_s, shard.t1_s) if shard.load_client is not None else None
+        self._load_client_queue = ServerQueue(shard.t0_s, shard.t1_s) if shard.load_client is not None else None
         count = len(shard.clients)
         self.slow: Bools | None = None
         """Mask of the clients with a slow link, shape (clients,); None if there are none."""
         if shard.slow_links is not None:
-            self.slow = even(shard.seed, Stream.LINK, shard.clients) < shard.slow_links.share
+            self.slow = uniform(shard.seed, Stream.LINK, shard.clients) < shard.slow_links.share
             self._link_free_s = np.full(count, -np.inf)
         self._kernel_s = np.full(count, -np.inf) if shard.cycle.pushes and shard.net.jitter_s else None
         round_trip_s = shard.net.up_s + shard.net.down_s
@@ -67,10 +67,10 @@ class Network:
     def read(self, kernel_s: Floats, updates: Ints) -> tuple[Floats, Floats]:
         """Return when clients see answers, and when they are done with them."""
         load_client = self._shard.load_client
-        if load_client is None or self._station is None:
+        if load_client is None or self._load_client_queue is None:
             return kernel_s, kernel_s
         service = np.asarray(load_client.answer_s + load_client.update_s * updates, dtype=np.float64)
-        done = self._station.serve(kernel_s + load_client.wake_s, service)
+        done = self._load_client_queue.serve(kernel_s + load_client.wake_s, service)
         return done - service, done
 
     def full(self, who: Ints, finish_s: Floats) -> tuple[Bools, Floats]:
@@ -106,5 +106,5 @@ class Network:
 
     def _jitter(self, stream: Stream, who: Ints, cycle: Ints) -> Floats:
         net = self._shard.net
-        draw = even(self._shard.seed, stream, self._shard.clients[who], cycle[who])
+        draw = uniform(self._shard.seed, stream, self._shard.clients[who], cycle[who])
         return draw * net.jitter_s if net.jitter == "uniform" else -np.log1p(-draw) * net.jitter_s

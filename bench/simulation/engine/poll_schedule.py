@@ -20,7 +20,7 @@ import numpy as np
 
 from bench.simulation.engine.event_queue import NO_INSTANTS, NOBODY
 from bench.simulation.engine.inputs import Bools, Floats, Ints, Shard
-from bench.simulation.engine.random_streams import Stream, even
+from bench.simulation.engine.random_streams import Stream, uniform
 
 
 class PollSchedule:
@@ -30,7 +30,7 @@ class PollSchedule:
         self._shard = shard
         cycle = shard.cycle
         self._moves_s = cycle.interval_s * cycle.jitter
-        phase = even(shard.seed, Stream.PHASE, shard.clients)
+        phase = uniform(shard.seed, Stream.PHASE, shard.clients)
         self._base_s = phase * cycle.interval_s
         self._poll = np.zeros(len(phase), dtype=np.int64)
         """The number k of each client's next instant."""
@@ -98,5 +98,5 @@ class PollSchedule:
     def _move(self, who: Ints) -> Floats | float:
         if not self._moves_s:
             return 0.0
-        draw = even(self._shard.seed, Stream.POLL, self._shard.clients[who], self._poll[who])
+        draw = uniform(self._shard.seed, Stream.POLL, self._shard.clients[who], self._poll[who])
         return self._moves_s * (draw - 0.5)

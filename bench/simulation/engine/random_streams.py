@@ -38,7 +38,7 @@ class Stream(IntEnum):
     FLUSH = 7   # nothing, one draw per worker (its first client): the phase of its timer
 
 
-def even(seed: int, stream: Stream, client: Ints, cycle: Ints | int = 0) -> Floats:
+def uniform(seed: int, stream: Stream, client: Ints, cycle: Ints | int = 0) -> Floats:
     """Return a number for each client and cycle, uniform in [0, 1); shapes broadcast."""
     key = np.uint64((seed * _SEED + int(stream) * _STREAM) & _MASK)
     mixed = key + client.astype(np.uint64) * _CLIENT

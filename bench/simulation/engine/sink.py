@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from bench.records.trial_record import WindowInstants
 from bench.simulation.engine.inputs import Bools, Deliveries, Floats, Ints, Shard, ShardOutcome, SkipBlock
-from bench.simulation.engine.random_streams import Stream, even
+from bench.simulation.engine.random_streams import Stream, uniform
 from bench.stats.trial.latency import BIN_RATIO, BIN_ZERO_NS
 from bench.stats.trial.population import step_edges
 
@@ -49,7 +49,7 @@ def chosen_below(seed: int, clients: int, wanted: int) -> float:
         return 1.0
     least = np.empty(0)
     for begin in range(0, clients, CHUNK):
-        draws = even(seed, Stream.SAMPLE, np.arange(begin, min(begin + CHUNK, clients)))
+        draws = uniform(seed, Stream.SAMPLE, np.arange(begin, min(begin + CHUNK, clients)))
         least = np.concatenate((least, draws))
         least = np.partition(least, wanted)[: wanted + 1] if len(least) > wanted else least
     return float(least.max())
@@ -59,7 +59,7 @@ def chosen(seed: int, clients: Ints, below: float) -> Bools:
     """Return a mask of the clients whose rows are kept: those with a draw below `below`."""
     if below >= 1:
         return np.ones(len(clients), dtype=np.bool_)
-    return np.asarray(even(seed, Stream.SAMPLE, clients) < below, dtype=np.bool_)
+    return np.asarray(uniform(seed, Stream.SAMPLE, clients) < below, dtype=np.bool_)
 
 
 @dataclass(slots=True, eq=False)

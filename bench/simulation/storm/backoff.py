@@ -31,7 +31,7 @@ WAIT = 1
 """Streams of draws."""
 
 
-def wait_s(backoff: Backoff, failures: int, even: float, before_s: float) -> float:
+def wait_s(backoff: Backoff, failures: int, uniform: float, before_s: float) -> float:
     """Return the wait in seconds after so many earlier failures.
 
     `even` is a uniform draw from [0, 1); `before_s` is the last wait, at first `base_s`.
@@ -39,13 +39,13 @@ def wait_s(backoff: Backoff, failures: int, even: float, before_s: float) -> flo
     if backoff.wait == "fixed":
         return backoff.base_s
     if backoff.wait == "decorrelated":
-        return min(backoff.cap_s, backoff.base_s + even * (3 * before_s - backoff.base_s))
+        return min(backoff.cap_s, backoff.base_s + uniform * (3 * before_s - backoff.base_s))
     longest: float = min(backoff.cap_s, backoff.base_s * 2 ** min(failures, LARGEST_POWER))
     if backoff.wait == "exponential":
         return longest
     if backoff.wait == "equal":
-        return longest / 2 + even * longest / 2
-    return even * longest
+        return longest / 2 + uniform * longest / 2
+    return uniform * longest
 
 
 def is_drawn(backoff: Backoff) -> bool:

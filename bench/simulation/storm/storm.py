@@ -206,12 +206,12 @@ def simulate(conditions: StormConditions, backoff: Backoff, seed: int) -> Outcom
               for client in range(conditions.clients)]
     heapq.heapify(events)
 
-    def again(now_s: float, client: int, told_s: float = 0.0) -> None:
+    def again(now_s: float, client: int, retry_after_s: float = 0.0) -> None:
         """Schedule the next attempt of a client that has failed."""
         count = failures[client]
         wait = wait_s(backoff, count, luck.of(count, client) if luck else 0.0, before_s[client])
         failures[client], before_s[client] = count + 1, wait
-        heapq.heappush(events, (now_s + (told_s or wait), client, ATTEMPT, 0.0))
+        heapq.heappush(events, (now_s + (retry_after_s or wait), client, ATTEMPT, 0.0))
 
     failed_down = 0
     while events and worker.connected < conditions.clients:

@@ -139,21 +139,21 @@ def _left_out(measured: Reported, found: pd.DataFrame) -> list[str]:
 
 def _knees(measured: Reported, predicted: Reported
            ) -> tuple[list[ValidationRow], dict[tuple[str, int, str], str]]:
-    """The knees of both searches, and who gave in at the measured one."""
+    """Return the capacity limits (knees) of both searches, and the causes of differences."""
     mine, theirs = measured.knees, predicted.knees
     assert mine is not None, f"{measured.folder}: no search"
     assert theirs is not None, f"{predicted.folder}: no search"
     rows, reasons = [], {}
     for place in range(len(mine)):
         ours = mine.iloc[place]
-        foretold = theirs[theirs["transport"] == ours["transport"]].iloc[0]
+        simulated = theirs[theirs["transport"] == ours["transport"]].iloc[0]
         row = prediction.compare_knees(
-            str(ours["transport"]), _number(ours["server_cpu"]), _knee(ours), _knee(foretold))
+            str(ours["transport"]), _number(ours["server_cpu"]), _knee(ours), _knee(simulated))
         rows.append(row)
         if row.met in ("no", "open"):
             reasons[row.transport, row.clients, row.quantity] = (
                 f"Measured: {_limit_text(ours)} (limited by: {ours['limited_by']}). Predicted: "
-                f"{_limit_text(foretold)} (limited by: {foretold['limited_by']})."
+                f"{_limit_text(simulated)} (limited by: {simulated['limited_by']})."
                 f"{GENERATOR * (ours['limited_by'] == 'generator')}{_unrest(measured, row)}")
     return rows, reasons
 

@@ -113,20 +113,20 @@ def next_level(steps: Sequence[SearchStep], search: SearchSettings) -> int | Non
         return search.start
     if steps[-1].void and not _given_up(steps, steps[-1].level):
         return steps[-1].level
-    told = [step for step in steps if step.outcome in ("held", "broke")]
+    decisive = [step for step in steps if step.outcome in ("held", "broke")]
     ceiling = _ceiling(steps) or search.most + 1
     if len(steps) >= STEPS_MOST:
         return None
-    if all(step.held for step in told):
-        return _raised(max((step.level for step in told), default=0), ceiling, search)
-    if _is_narrow(told, search):
+    if all(step.held for step in decisive):
+        return _raised(max((step.level for step in decisive), default=0), ceiling, search)
+    if _is_narrow(decisive, search):
         return None
-    share = ABOUT[len(told) % len(ABOUT)]
-    level = _rung(_quantile(told, share), search)
+    share = ABOUT[len(decisive) % len(ABOUT)]
+    level = _rung(_quantile(decisive, share), search)
     if level < ceiling:
         return level
     # Those who measure give in below the limit: what is left is to raise what held towards them.
-    return _raised(max((step.level for step in told if step.held), default=0), ceiling, search)
+    return _raised(max((step.level for step in decisive if step.held), default=0), ceiling, search)
 
 
 def next_step(steps: Sequence[SearchStep], subjects: Sequence[str], search: SearchSettings) -> tuple[str, int] | None:
@@ -185,23 +185,23 @@ def _given_up(steps: Sequence[SearchStep], level: int) -> bool:
     return len(tried) >= TRIES_MAX and all(step.void for step in tried)
 
 
-def _is_narrow(told: Sequence[SearchStep], search: SearchSettings) -> bool:
+def _is_narrow(decisive: Sequence[SearchStep], search: SearchSettings) -> bool:
     """Return True where the limit is known well enough, or known to lie below the first step."""
-    held = sum(step.held for step in told)
-    broke = len(told) - held
-    found = _limit(told)
+    held = sum(step.held for step in decisive)
+    broke = len(decisive) - held
+    found = _limit(decisive)
     if found.high < search.start:
         return True
     return min(held, broke) >= EACH_LEAST and found.reach <= search.precision
 
 
 def _limit(steps: Sequence[SearchStep]) -> CapacityLimit:
-    told = [step for step in steps if step.outcome in ("held", "broke")]
-    return capacity_limit.limit([float(step.level) for step in told], [step.held for step in told])
+    decisive = [step for step in steps if step.outcome in ("held", "broke")]
+    return capacity_limit.limit([float(step.level) for step in decisive], [step.held for step in decisive])
 
 
-def _quantile(told: Sequence[SearchStep], share: float) -> float:
-    return capacity_limit.quantile([float(step.level) for step in told], [step.held for step in told], share)
+def _quantile(decisive: Sequence[SearchStep], share: float) -> float:
+    return capacity_limit.quantile([float(step.level) for step in decisive], [step.held for step in decisive], share)
 
 
 def _rung(level: float, search: SearchSettings) -> int:

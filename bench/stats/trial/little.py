@@ -65,8 +65,8 @@ def in_flight(clients: pa.Table, trial: TrialArrays) -> InFlight:
     if not window_ns or not under_way_ns > 0:
         return InFlight()
     mean_s = sums["request_duration_ns"] / 1e9 / answers if answers else math.nan
-    told_ns = _sum(clients, "request_overlap_ns") + float(open_ns(clients, trial, begin, end).sum())
-    gap = abs(under_way_ns - told_ns) / max(under_way_ns, told_ns)
+    answered_ns = _sum(clients, "request_overlap_ns") + float(open_ns(clients, trial, begin, end).sum())
+    gap = abs(under_way_ns - answered_ns) / max(under_way_ns, answered_ns)
     return InFlight(under_way_ns / window_ns, answers / window_ns * 1e9, mean_s, gap)
 
 

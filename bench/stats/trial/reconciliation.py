@@ -104,7 +104,7 @@ def refusals_of(record: TrialRecord, errors: int) -> int:
     refused = sum(words.get(word, 0) for word in refusal_words(record.transport))
     told = sum(words.values())
     # The counts by word cover all clients, `errors` those in the tables.
-    return round(errors * refused / told) if told else 0
+    return round(errors * refused / refusals) if refusals else 0
 
 
 def number(value: object) -> float:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from posed import LOAD_BASE, all_posed
-from priced import COSTS, NET, STATION, priced
+from priced import COSTS, LOAD_CLIENT, NET, priced
 
 from bench.errors import RunError
 from bench.experiment import series
@@ -110,12 +110,12 @@ def test_the_loopback_and_the_load_client_are_found(found: CostsFile) -> None:
         each = of(found, transport)
         whole_s = each.net["feed_s"].value + each.net["down_s"].value
         assert whole_s == pytest.approx(NET["feed_s"] + NET["down_s"], abs=15e-6), transport
-        assert each.load_client["wake_s"].value == pytest.approx(STATION["wake_s"], abs=2e-6)
+        assert each.load_client["wake_s"].value == pytest.approx(LOAD_CLIENT["wake_s"], abs=2e-6)
     polls = of(found, "short_polling")
     way_s = polls.net["up_s"].value + polls.load_client["wake_s"].value
-    assert way_s == pytest.approx(NET["up_s"] + NET["down_s"] + STATION["wake_s"], rel=0.5)
+    assert way_s == pytest.approx(NET["up_s"] + NET["down_s"] + LOAD_CLIENT["wake_s"], rel=0.5)
     assert of(found, "websocket").load_client["answer_s"].value == pytest.approx(
-        STATION["answer_s"] + STATION["update_s"], rel=0.05)
+        LOAD_CLIENT["answer_s"] + LOAD_CLIENT["update_s"], rel=0.05)
     assert LOAD_BASE > 0
 
 

@@ -56,8 +56,8 @@ def test_a_file_from_before_a_crowd_had_a_cost_has_none() -> None:
     for kind in (CostKind("websocket"), CostKind("long_polling")):
         document = a_file(kind).of(kind.transport, {}, "library")
         assert "crowd_share" not in document.costs
-        assert document.world_costs.crowd_share == 0.0
-        assert document.world_costs.crowded(5000) == document.world_costs
+        assert document.engine_costs.crowd_share == 0.0
+        assert document.engine_costs.crowded(5000) == document.engine_costs
 
 
 def test_each_kind_has_costs_of_its_own(tmp_path: Path) -> None:

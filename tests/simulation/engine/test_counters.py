@@ -22,46 +22,46 @@ def shard():
                  1.0, 2.0, 1.0)
 
 
-def books_of(shard, asked_s=0.0):
+def counts_of(shard, asked_s=0.0):
     return ShardCounts(shard, np.full(3, asked_s))
 
 
 def test_a_request_counts_when_it_leaves(shard):
-    books = books_of(shard)
-    books.ask(WHO, np.array([0.99, 1.0]), connects_s=np.array([1.5, 2.0]))
-    assert books.clients["requests"].tolist() == [0, 0, 1]
-    assert books.clients["connections"].tolist() == [1, 0, 0]
+    counts = counts_of(shard)
+    counts.ask(WHO, np.array([0.99, 1.0]), connects_s=np.array([1.5, 2.0]))
+    assert counts.clients["requests"].tolist() == [0, 0, 1]
+    assert counts.clients["connections"].tolist() == [1, 0, 0]
 
 
 def test_a_response_counts_when_it_is_seen(shard):
-    books = books_of(shard)
+    counts = counts_of(shard)
     batches = WorkerTape(shard).alone(1, 2)
-    books.answer(WHO, np.array([1.5, 2.0]), batches)
-    assert books.clients["responses"].tolist() == [1, 0, 0]
-    assert books.clients["updates"].tolist() == [1, 0, 0]
-    assert books.clients["payload_bytes"].tolist() == [int(shard.ticks.payload_bytes[1]), 0, 0]
-    assert books.clients["request_duration_s"].tolist() == [1.5, 0, 0]
-    assert books.clients["answers_empty"].tolist() == [0, 0, 0]
+    counts.answer(WHO, np.array([1.5, 2.0]), batches)
+    assert counts.clients["responses"].tolist() == [1, 0, 0]
+    assert counts.clients["updates"].tolist() == [1, 0, 0]
+    assert counts.clients["payload_bytes"].tolist() == [int(shard.ticks.payload_bytes[1]), 0, 0]
+    assert counts.clients["request_duration_s"].tolist() == [1.5, 0, 0]
+    assert counts.clients["answers_empty"].tolist() == [0, 0, 0]
 
 
 def test_what_is_under_way_is_cut_at_the_windows_edges(shard):
-    books = books_of(shard, asked_s=0.5)
-    books.answer(WHO, np.array([1.25, 3.0]), WorkerTape(shard).alone(0, 2))
-    np.testing.assert_allclose(books.clients["in_flight_s"], [0.25, 0, 1.0])
-    books.ask(WHO, np.array([3.0, 4.0]))
-    books.close()   # client 1 has been waiting all the time
-    np.testing.assert_allclose(books.clients["in_flight_s"], [0.25, 1.0, 1.0])
+    counts = counts_of(shard, asked_s=0.5)
+    counts.answer(WHO, np.array([1.25, 3.0]), WorkerTape(shard).alone(0, 2))
+    np.testing.assert_allclose(counts.clients["in_flight_s"], [0.25, 0, 1.0])
+    counts.ask(WHO, np.array([3.0, 4.0]))
+    counts.close()   # client 1 has been waiting all the time
+    np.testing.assert_allclose(counts.clients["in_flight_s"], [0.25, 1.0, 1.0])
 
 
 def test_the_first_push_on_a_new_connection_is_a_response(shard):
-    books = books_of(shard, asked_s=1.0)
-    books.push(WHO, np.array([1.25, 1.5]), WorkerTape(shard).alone(0, 2), np.array([True, False]))
-    assert books.clients["messages"].tolist() == [1, 0, 1]
-    assert books.clients["responses"].tolist() == [1, 0, 0]
+    counts = counts_of(shard, asked_s=1.0)
+    counts.push(WHO, np.array([1.25, 1.5]), WorkerTape(shard).alone(0, 2), np.array([True, False]))
+    assert counts.clients["messages"].tolist() == [1, 0, 1]
+    assert counts.clients["responses"].tolist() == [1, 0, 0]
 
 
 def test_there_is_a_column_for_every_name(shard):
-    assert tuple(books_of(shard).clients) == COUNTED
+    assert tuple(counts_of(shard).clients) == COUNTED
 
 
 @given(shard=worlds())

@@ -33,10 +33,10 @@ def test_who_asks_is_some_way_off():
     assert shard_of(Cycle(pushes=True), NetworkDelays(0.0, 0.0))
 
 
-def test_a_station_needs_arrivals_in_order():
-    with pytest.raises(AssertionError, match="station"):
+def test_a_load_client_needs_arrivals_in_order():
+    with pytest.raises(AssertionError, match="load client"):
         shard_of(net=NetworkDelays(0.1, 0.1, jitter_s=0.1), load_client=LoadClient())
-    with pytest.raises(AssertionError, match="station"):
+    with pytest.raises(AssertionError, match="load client"):
         shard_of(slow_links=SlowLinks(0.1, 1000.0), load_client=LoadClient())
 
 

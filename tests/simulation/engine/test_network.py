@@ -72,7 +72,7 @@ def test_some_clients_have_slow_links():
     assert 0.2 < network.slow.mean() < 0.3
 
 
-def test_the_station_reads_one_answer_after_the_other():
+def test_the_load_client_reads_one_answer_after_the_other():
     network = Network(shard_of(load_client=LoadClient(wake_s=0.1, answer_s=0.5, update_s=0.25)))
     seen, done = network.read(np.array([1.0, 1.0, 5.0]), np.array([2, 0, 1]))
     np.testing.assert_allclose(seen, [1.1, 2.1, 5.1])

@@ -8,7 +8,7 @@ from worlds import costs_of, feed
 
 from bench.simulation.engine.inputs import NetworkDelays, Shard
 from bench.simulation.engine.poll_schedule import PollSchedule
-from bench.simulation.engine.random_streams import Stream, even
+from bench.simulation.engine.random_streams import Stream, uniform
 from bench.transports.cycle import Cycle
 
 
@@ -21,8 +21,8 @@ def shard_of(cycle, clients=5, seed=3):
 def instant_s(shard, client, number):
     """The schedule, as its docstring has it."""
     who = shard.clients[client : client + 1]
-    phase = float(even(shard.seed, Stream.PHASE, who)[0])
-    draw = float(even(shard.seed, Stream.POLL, who, number)[0])
+    phase = float(uniform(shard.seed, Stream.PHASE, who)[0])
+    draw = float(uniform(shard.seed, Stream.POLL, who, number)[0])
     cycle = shard.cycle
     return cycle.interval_s * (phase + number + cycle.jitter * (draw - 0.5))
 
@@ -62,7 +62,7 @@ def test_with_a_delay_the_interval_begins_with_the_answer():
     shard = shard_of(Cycle(interval_s=2.0, pace="delay", jitter=0.5))
     polls, who = PollSchedule(shard), np.arange(5)
     leave, missed, _ = polls.next(who, np.full(5, 10.0), np.array([False, True, False, False, False]))
-    draws = even(shard.seed, Stream.POLL, shard.clients, 1)
+    draws = uniform(shard.seed, Stream.POLL, shard.clients, 1)
     expected = 12.0 + 2.0 * 0.5 * (draws - 0.5)
     expected[1] = 10.0
     np.testing.assert_allclose(leave, expected)

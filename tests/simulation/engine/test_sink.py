@@ -30,8 +30,8 @@ def shard(clients: int = 30, mode: str = "every", late_after_s: float = 1.0) -> 
 
 def tallied(of: Shard, wanted: int, windows: WindowInstants = SECOND_WINDOWS) -> ShardTotals:
     kept = chosen(of.seed, of.clients, chosen_below(of.seed, 60, wanted))
-    tally = ShardSink(of, kept, windows)
-    return tally.end(simulate(of, tally))
+    sink = ShardSink(of, kept, windows)
+    return sink.end(simulate(of, sink))
 
 
 def test_what_is_of_all_is_what_all_rows_say() -> None:

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from bench.scenario.storm import Backoff
 from bench.simulation.storm.backoff import WaitDraws, draws, is_drawn, wait_s
 
-EVEN = st.floats(0, 1, exclude_max=True)
+UNIFORM = st.floats(0, 1, exclude_max=True)
 KINDS = ("fixed", "exponential", "equal", "full", "decorrelated")
 
 
-@given(st.sampled_from(KINDS), st.integers(0, 2000), EVEN, st.floats(0.5, 30))
-def test_no_wait_leaves_its_bounds(kind: str, failures: int, even: float, before_s: float) -> None:
+@given(st.sampled_from(KINDS), st.integers(0, 2000), UNIFORM, st.floats(0.5, 30))
+def test_no_wait_leaves_its_bounds(kind: str, failures: int, uniform: float, before_s: float) -> None:
     backoff = Backoff(wait=kind, base_s=0.5, cap_s=30.0)   # type: ignore[arg-type]
-    wait = wait_s(backoff, failures, even, before_s)
+    wait = wait_s(backoff, failures, uniform, before_s)
     least = {"full": 0.0, "equal": min(30.0, 0.5 * 2**min(failures, 20)) / 2}.get(kind, 0.5)
     assert least <= wait <= 30.0
 
