@@ -1,33 +1,33 @@
-"""From measured trials to a costs file.
+"""Calibration: from measured trials to a costs file.
 
     observations of a kind ─► fit of the server's CPU ──► tick, exchange, update, byte, connection, wake …
-                          ├─► fit of the load client's ─► answer, update of the station
+                          ├─► fit of the load client's CPU ─► its answer and update
                           ├─► instants of the smallest cell ─► feed, up, wake
                           └─► spacing of long fan-outs
-                                at the kernels: exchange = request + answer, and how cold it was
-                                of the load client's looks, where it falls behind: answer of the station
+                                at the kernels: exchange = request + answer, and the effect of a cold server
+                                of the load client's reads, where it falls behind: its answer
 
-Only trials below `FULL` of a core enter: above it a queue is being measured, and not a cost. What a request
-and its answer take together is what CPU can tell (`exchange`): each has one of the other. Of a parked request
-the spacing of a fan-out is the answer's share. Of a poll that is answered at once the split says nothing, and
-all of it is called `request`. A push has answers alone. What either takes more in a crowd of connections
-(`world`) is fitted as a share of both; the spacing of a fan-out is freed of it, and is taken of the largest
-cells, whose fan-outs are longest.
+Only trials below `FULL` of a core are used: above it they measure a queue, not a cost. CPU alone shows the
+cost of a request and its answer together (`exchange`), since there is always one of each. For a parked
+request, the spacing of a fan-out is the answer's share. For a poll that is answered at once the split can't be
+seen, and all of it is called `request`. A push has answers only. The additional cost with many connections
+(`crowd_share`, see `bench.simulation.engine.inputs`) is fitted as one share for both; it is removed from the
+spacing of a fan-out, which is taken from the largest cells, whose fan-outs are the longest.
 
-How much slower a cold server is two things tell: the spacing of fan-outs that begin more or less cold, and
-the CPU of cells whose servers sleep more or less. Neither is exact, so they are weighed:
+Two measurements show how much slower a cold server is: the spacing of fan-outs that begin more or less cold,
+and the CPU of cells whose servers sleep more or less. Neither is exact, so they are weighted:
 
-    cold share = the s with the least   n · ln(sum of the fit's squares at s) + ((s − spacing's) / its σ)²
+    cold share = the s that minimises   n · ln(sum of the fit's squares at s) + ((s − spacing's) / its σ)²
 
-What a server takes by itself and for each connection is seen where clients wait for ticks and none come.
-Polls never let theirs be idle: it is taken for one like those of the others, and so is how cold it gets.
+A server's use by itself and per open connection is measured while clients wait for ticks and none come.
+Servers that are polled are never idle, so they are assumed to use as much as the others, and to get as cold.
 
-A delay is what the smallest cell of its kind shows, less what the fit says that the work takes: medians of
-a trial's ticks, means between trials. Nobody sees how long a request takes to be answered at once where
-none is, so parked requests get the way up of polls, and polls the feed's way of the others.
+A delay is the measured one in the smallest cell of the kind, less the fitted work: medians over a trial's
+ticks, means between trials. The duration of a request that is not answered at once does not show its way up,
+so parked requests are given the way up of polls, and polls the feed's delay of the others.
 
-Known weakness: a load client that shares its core with the publisher waits for it now and then, and that
-is in no figure of the station's.
+Known weakness: a load client that shares its core with the publisher sometimes waits for it; this is not
+part of the load client's costs.
 """
 
 from __future__ import annotations
@@ -51,16 +51,16 @@ LOAD_CLIENT_TERMS = ("base", "exchange", "update", "connection", "byte")
 COLD_SHARE_MOST = 1.0
 LEAST_CROWDED = 0.1
 LEAST_UP_S = 1e-6
-"""No way takes no time at all: nothing is answered before it was asked."""
+"""The least delay in seconds: no request is answered before it is sent."""
 CROWD_SHARE_MOST = 1.0
 COLD_SHARES = np.linspace(0.0, COLD_SHARE_MOST, 41)
-"""Those that are tried."""
+"""The cold shares that are tried."""
 BEHIND = 1.1
-"""So much further apart than the answers are the looks of a load client that falls behind."""
+"""The ratio of the spacing of reads to the spacing of answers from which a load client counts as behind."""
 FAN_OUT_LEAST = 100
-"""Clients, below which a fan-out's spacing says more of who has just woken than of an answer."""
+"""The clients below which the spacing of a fan-out shows waking rather than the cost of an answer."""
 TRIALS_LEAST = 4
-"""Trials of a kind, below which nothing is fitted."""
+"""The trials of a kind below which nothing is fitted."""
 
 Parts = dict[str, Estimate]
 
@@ -69,7 +69,7 @@ def calibrate(
     observations: Sequence[Observation], host_name: str, host: Mapping[str, Any], made_at: str,
     commit: str | None, versions: Mapping[str, str],
 ) -> CostsFile:
-    """The costs of every kind that was observed often enough."""
+    """Return the costs of every kind that was observed often enough."""
     kinds: dict[CostKind, list[Observation]] = {}
     for each in observations:
         if each.server_cpu_s < FULL * each.seconds:
@@ -115,7 +115,8 @@ def left_out(asked: Mapping[str, CostKind | None], observations: Sequence[Observ
 
 
 def _cold_share(mine: Sequence[Observation]) -> Estimate:
-    """Between trials, of whom each says little, and some nonsense."""
+    """Return the cold share from the spacing of fan-outs: the mean between trials, each of which is
+    imprecise."""
     return _mean(mine, lambda each: float(np.clip(each.instants.cold_share, 0.0, COLD_SHARE_MOST)))
 
 
@@ -163,8 +164,8 @@ def _of_kind(kind: CostKind, mine: Sequence[Observation], known: Parts) -> KindC
 
 
 def _load_client(mine: Sequence[Observation], costs: Parts) -> Parts:
-    """The load client as a queue. Where it falls behind the answers of a fan-out, the spacing of its looks
-    is what one takes it, by the clock; where it keeps pace, only its CPU can tell."""
+    """Return the costs of the load client as a queue. Where it falls behind the answers of a fan-out, the
+    spacing of its reads is the time per answer; where it keeps pace, the time comes from its CPU."""
     update = _with_bytes(costs, mine)
     behind = [each for each in _spacious(mine)
               if each.instants.reading_s > BEHIND * each.instants.spacing_s]
@@ -175,10 +176,8 @@ def _load_client(mine: Sequence[Observation], costs: Parts) -> Parts:
 
 
 def _with_bytes(costs: Parts, mine: Sequence[Observation]) -> Estimate:
-    """Return the load client's seconds per update of the smallest cell's length.
-
-    A station has no cost per byte.
-    """
+    """Return the load client's seconds per update of the smallest cell's length, since it has no cost per
+    byte."""
     update, byte, smallest = costs["update"], costs["byte"], _smallest(mine)
     length = sum(each.counts["payload_bytes"] for each in smallest) / max(
         sum(each.counts["updates"] for each in smallest), 1)
@@ -187,7 +186,7 @@ def _with_bytes(costs: Parts, mine: Sequence[Observation]) -> Estimate:
 
 
 def _share(part: Estimate, whole: Estimate) -> Estimate:
-    """A cost as a share of another; without bounds where either is 0."""
+    """Return a cost as a share of another; without bounds where either is 0."""
     if not part.value or not whole.value:
         return Estimate(0.0)
     return Estimate(*(min(value / whole.value, CROWD_SHARE_MOST)
@@ -224,11 +223,11 @@ def _split(mine: Sequence[Observation], costs: Parts, cold_share: float, crowd_s
 
 
 def _net(mine: Sequence[Observation], costs: Parts) -> Parts:
-    """The loopback; NaN bounds and 0 where this kind can't say (`_borrowed`)."""
+    """Return the delays of the loopback; 0 with NaN bounds where this kind can't show one (see `_borrowed`)."""
     smallest, waits = _smallest(mine), mine[0].waits
 
     def service_s(each: Observation) -> float:
-        """Of one answer to one request."""
+        """Return the seconds of one answer to one request."""
         answers = max(each.counts["answers"], 1)
         exchange_s = costs["request_s"].value + costs["answer_s"].value
         return (exchange_s * _crowded(each, costs["crowd_share"].value)
@@ -259,7 +258,7 @@ def _wake(mine: Sequence[Observation]) -> Estimate:
 
 
 def _borrowed(found: list[KindCosts], kinds: Mapping[CostKind, Sequence[Observation]]) -> list[KindCosts]:
-    """Each kind with the delays that only others can see."""
+    """Return each kind's costs, with the delays that only other kinds can show."""
     def waits(each: KindCosts) -> bool:
         return kinds[each.kind][0].waits
 
@@ -279,7 +278,7 @@ def _borrowed(found: list[KindCosts], kinds: Mapping[CostKind, Sequence[Observat
 
 
 def _middle(estimates: Sequence[Estimate]) -> Estimate:
-    """The mean of several, with the widest bounds."""
+    """Return the mean of several estimates, with the widest bounds."""
     if not estimates:
         return Estimate(0.0)
     return Estimate(
@@ -289,7 +288,7 @@ def _middle(estimates: Sequence[Estimate]) -> Estimate:
 
 
 def _smallest(mine: Sequence[Observation]) -> list[Observation]:
-    """The trials of the cell in which least happens: its delays are hardly anybody's turn."""
+    """Return the trials of the cell with the least load, whose delays hardly include waiting."""
     quiet = [each for each in mine if not each.cycle.new_connection] or list(mine)
 
     def stir(cell: Cell) -> tuple[int, float, int]:
@@ -300,8 +299,8 @@ def _smallest(mine: Sequence[Observation]) -> list[Observation]:
 
 
 def _spacious(mine: Sequence[Observation]) -> list[Observation]:
-    """The trials whose fan-outs are long enough to tell what one answer takes, of server and load client:
-    those of the larger cells."""
+    """Return the trials of the larger cells, whose fan-outs are long enough to show the time per answer, of
+    the server and of the load client."""
     long = [each for each in mine
             if each.cell.clients >= FAN_OUT_LEAST and math.isfinite(each.instants.spacing_s)]
     most = max((each.cell.clients for each in long), default=0)
@@ -310,7 +309,7 @@ def _spacious(mine: Sequence[Observation]) -> list[Observation]:
 
 def _mean(mine: Sequence[Observation], value: Callable[[Observation], float],
           most: float = math.inf) -> Estimate:
-    """The mean between trials, from 0 to `most`; trials that have none are left out."""
+    """Return the mean between trials, limited to 0 … `most`; trials without a value are left out."""
     values = np.array([value(each) for each in mine])
     found = interval(values[np.isfinite(values)], logarithm=False)
     if not math.isfinite(found.estimate):

@@ -3,20 +3,20 @@
     costs + their 95 % bounds + what a client asks for ─► Costs at the low end, Costs at the high end
 
 A client's CPU is a sum of terms, count · cost, each with an interval. Their errors are taken as independent,
-so that the sum's reach is the root of the sum of squares (JCGM 100:2008, equation 10), and each cost goes
-so far to its end as its share in that: an ellipsoid's furthest point in the direction of the counts,
+so the half width of the sum is the root of the sum of squares (JCGM 100:2008, equation 10), and each cost
+moves towards its end by its share in that: the furthest point of an ellipsoid in the direction of the counts,
 
-    cost = value + (end − value) · r / |r|        r: what the sum gains with this cost alone at its end
+    cost = value + (end − value) · r / |r|        r: the sum's change with this cost alone at its end
 
-In a least squares of counts that rise together errors are mostly opposed, so this is too wide rather than
-too narrow. What a worker takes by itself (`ALONE`) goes to its end in full, as does the feed's way: few
-clients make much of it, many don't.
+In a least-squares fit with counts that rise together, errors mostly have opposite signs, so this is too wide
+rather than too narrow. A worker's own costs (`ALONE`) and the feed's delay move to their ends in full: they
+matter with few clients only.
 
-A cost that could not be told apart is 0 with no interval, and stands in another: in the exchange that it
-always came with. Where answers hold more updates than they did there, that says nothing about the others:
-an update beyond an answer's first takes at most what the whole exchange takes.
+A cost that the fit could not separate is 0 with no interval, and is included in another: in the exchange that
+it always came with. Where answers have more updates than in the calibration, an update beyond an answer's
+first is assumed to cost at most as much as the whole exchange.
 
-Known weakness: a cost with a value and no interval, since there were too few trials, is taken as it stands.
+Known weakness: a cost without an interval, because there were too few trials, is taken as exact.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ ALONE = ("base_share", "tick_s")
 
 def ends(costs: Costs, bounds: Mapping[str, Estimate], cpu: Callable[[Costs], float],
          unshared: float) -> tuple[Costs, Costs]:
-    """The costs with which `cpu`, a client's seconds a second, is least and most; `unshared` is the share of
-    updates that are not the first of their answer."""
+    """Return the costs at which `cpu`, a client's CPU in seconds per second, is least and most; `unshared` is
+    the share of updates that are not the first of their answer."""
     names = [each.name for each in fields(costs) if each.name in bounds]
     low = {name: bounds[name].low for name in names if not math.isnan(bounds[name].low)}
     high = {name: bounds[name].high for name in names if not math.isnan(bounds[name].high)}
@@ -45,7 +45,7 @@ def ends(costs: Costs, bounds: Mapping[str, Estimate], cpu: Callable[[Costs], fl
 
 
 def _moved(costs: Costs, to: Mapping[str, float], cpu: Callable[[Costs], float]) -> Costs:
-    """The costs moved towards these ends."""
+    """Return the costs moved towards these ends."""
     middle = cpu(costs)
     gains = {name: abs(cpu(replace(costs, **{name: end})) - middle)
              for name, end in to.items() if name not in ALONE}

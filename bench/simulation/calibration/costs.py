@@ -1,21 +1,21 @@
-"""The costs file: what the servers' work costs on one machine, as it was measured there.
+"""The costs file: the measured costs of the servers' work on one machine.
 
     results/costs-<host>.json          made by `tickertape calibrate`, replaced by the next one
-    results/reference-costs.json       comes with the project, so that it can simulate before it has measured
+    results/reference-costs.json       comes with the project, to simulate with before the first calibration
 
 A file is true for one host, one commit, and the transports that were measured: costs differ with the
 transport, the server implementation, TLS and compression, so each such **kind** has costs of its own. What a new
 connection costs is one of them. Headers are not: their bytes are counted exactly
 (`bench.wire.sizes`), and what they cost in CPU is small beside the request that they stand in.
 
-Every number is an `Estimate` with the bounds of its 95 % interval. How they are found:
-`bench.simulation.calibration.least_squares`
-(CPU) and `bench.simulation.calibration.loopback_delays` (delays of the loopback). The cells and counts that
-they were found from
-stand in the file, so that a validation can refuse to be asked what the fit has already seen.
+Every number is an `Estimate` with the bounds of its 95 % interval. They come from
+`bench.simulation.calibration.least_squares` (CPU) and `bench.simulation.calibration.loopback_delays` (delays of
+the loopback). The file lists the cells and counts that were fitted to, so that a validation can refuse
+a cell that the fit has already used.
 
-Known weakness: a cost depends on load by the sleep before alone (`worker`), and on the connections by one
-share for request and answer (`engine.inputs`); the fit's residuals, by cell, show what either leaves over.
+Known weakness: a cost depends on load only through the preceding sleep (`bench.simulation.engine.server_queue`),
+and on the connections through one share for request and answer (`bench.simulation.engine.inputs`). The fit's
+residuals by cell show the rest.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Cell:
     options: dict[str, Any]
     clients: int
     rate_per_s: float | None
-    """Of the whole feed; null where a file was replayed."""
+    """Ticks per second of the whole feed; null where a file was replayed."""
     book_levels: int
     encoding: str
     server: str = DEFAULT_SERVER
@@ -103,35 +103,35 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class FittedCell:
-    """A cell that costs were fitted to: the means of its trials' counts, and how well the fit meets them."""
+    """A cell that costs were fitted to: the means of its trials' counts, and its measured and fitted CPU."""
 
     cell: Cell
     trials: int
     counts: dict[str, float]
-    """Per second of the window, by the names of `fit.COUNTS`."""
+    """Counts per second of the window, by the names of `observations.COUNTS`."""
     server_cpu_cores: float
-    """As measured."""
+    """Measured CPU of the server, in cores."""
     fitted_cpu_cores: float
     load_cpu_cores: float
     fitted_load_cores: float
 
     @property
     def error(self) -> float:
-        """Fitted over measured server CPU, less 1."""
+        """Fitted ÷ measured server CPU − 1."""
         return self.fitted_cpu_cores / self.server_cpu_cores - 1
 
 
 @dataclass(frozen=True, slots=True)
 class KindCosts:
-    """One kind's costs."""
+    """The costs of one kind."""
 
     kind: CostKind
     costs: dict[str, Estimate]
-    """By the names of `inputs.Costs`."""
+    """CPU costs by the names of `inputs.Costs`."""
     net: dict[str, Estimate]
-    """By the names of `inputs.NetworkDelays`: the loopback's."""
+    """Delays of the loopback by the names of `inputs.NetworkDelays`."""
     load_client: dict[str, Estimate]
-    """By the names of `inputs.LoadClient`."""
+    """Costs of the load client by the names of `inputs.LoadClient`."""
     fitted: list[FittedCell] = field(default_factory=list)
     residual_share: float = math.nan
     """Root mean square of the trials' relative errors of server CPU."""
@@ -140,38 +140,38 @@ class KindCosts:
 
     @property
     def engine_costs(self) -> Costs:
-        """As the engine takes them."""
+        """The costs in the form that the engine takes."""
         return Costs(**{name: found.value for name, found in self.costs.items()})
 
     @property
     def engine_net(self) -> NetworkDelays:
-        """The loopback, as the engine takes it."""
+        """The delays of the loopback in the form that the engine takes."""
         delays_s = {name: self.net[name].value for name in ("up_s", "down_s", "feed_s")}
         return NetworkDelays(delays_s["up_s"], delays_s["down_s"], delays_s["feed_s"])
 
     @property
     def engine_load_client(self) -> LoadClient:
-        """The load client, as the engine takes it."""
+        """The load client's costs in the form that the engine takes."""
         return LoadClient(**{name: found.value for name, found in self.load_client.items()})
 
 
 @dataclass(frozen=True, slots=True)
 class CostsFile:
-    """A calibration."""
+    """A calibration: the costs of all kinds on one host."""
 
     host_name: str
     host: dict[str, Any]
-    """As in a run's manifest (`bench.measure.host.describe`)."""
+    """The host, as in a run's manifest (`bench.measure.host.describe`)."""
     made_at: str
     commit: str | None
     versions: dict[str, str]
     runs: list[str]
-    """Names of the runs that it was made from."""
+    """Names of the runs that the costs were fitted to."""
     transports: list[KindCosts]
 
     @property
     def told(self) -> str:
-        """Whose costs they are, in a few words for reports and tables."""
+        """The source of the costs, in a few words for reports and tables."""
         cores = self.host.get("cores") or []
         place = f"{self.host.get('cpu_model', 'an unknown processor')}, {len(cores)} cores"
         return f"costs measured on {self.host_name} ({place}), {self.made_at[:10]}"
@@ -191,23 +191,24 @@ _FILE = TypeAdapter(CostsFile)
 
 
 def host_slug() -> str:
-    """This machine's name, as it stands in a file's name."""
+    """Return this machine's name in the form used in file names."""
     return re.sub(r"[^A-Za-z0-9.-]+", "-", platform.node()) or "localhost"
 
 
 def default_costs(results: Path) -> Path:
-    """The file to use where none is named: this host's in the results folder, else the project's own."""
+    """Return the costs file to use where none is named: this host's in the results folder, else the project's
+    own."""
     own = results / f"costs-{host_slug()}.json"
     return own if own.is_file() else REFERENCE
 
 
 def write_costs(path: Path, costs: CostsFile) -> None:
-    """Write the file, whole or not at all; what is NaN is null."""
+    """Write the file atomically; NaN is written as null."""
     write_json(path, {"schema_version": SCHEMA_VERSION, **_without_nan(dataclasses.asdict(costs))})
 
 
 def read_costs(path: Path) -> CostsFile:
-    """Read a costs file; one that is newer, or that no calibration wrote, is a `RunError`."""
+    """Read a costs file. Raises `RunError` where it is missing, newer, or was not written by a calibration."""
     if not path.is_file():
         raise RunError(f"{path}: no such file, allowed is a costs file: `tickertape calibrate` makes one")
     document = read_json(path)
@@ -220,7 +221,7 @@ def read_costs(path: Path) -> CostsFile:
 
 
 def _refuse_unless_whole(path: Path, found: CostsFile) -> None:
-    """Raise `RunError` for what would be taken for 0 or for another's."""
+    """Raise `RunError` where a cost is missing, unknown or given twice."""
     def refuse(field: str, what: str, allowed: str) -> NoReturn:
         raise RunError(f"{path}: {field}: found {what}, allowed is {allowed}")
 
@@ -244,7 +245,7 @@ def _refuse_unless_whole(path: Path, found: CostsFile) -> None:
 
 
 NANS = ("low", "high", "residual_share", "load_residual_share")
-"""Numbers that may be missing; in the file null."""
+"""Numbers that may be missing; they are null in the file."""
 
 
 def _without_nan(value: Any) -> Any:

@@ -1,26 +1,26 @@
-"""Costs from counts: what one tick, one answer, one update takes, from what many of them took together.
+"""Costs from counts: the CPU per tick, answer and update, from the CPU of trials with many of them.
 
     CPU of a trial = base · T + exchange · answers + tick · ticks + connection · connections
                      + update · updates + byte · bytes + socket · clients · T + wake · wake-ups
                      + crowd · answers · ln((clients + 100) / 200)                     all costs ≥ 0
 
 solved over all trials of a kind by non-negative least squares (Lawson and Hanson 1974, chapter 23;
-`scipy.optimize.nnls`). Each trial's equation is divided by its CPU, so that relative errors count: a
-cheap trial says as much about a cost as a dear one. It is divided by its fitted CPU, in a few rounds that
-begin with the measured one: dividing by what was measured would favour the trials that came out low.
-`FLOOR_CORES` keeps a stretch that took nothing from counting without bound.
+`scipy.optimize.nnls`). Each trial's equation is divided by its CPU, so that relative errors count: a trial
+with little CPU says as much about a cost as one with much. It is divided by its fitted CPU, in a few rounds
+that begin with the measured one: dividing by the measured CPU would favour trials that came out low.
+`FLOOR_CORES` limits the weight of a stretch that used no CPU.
 
-Terms whose counts the trials can't tell apart from those before them, in the order of `TERMS`, stay 0: where
-every answer has one update, the update's cost is in the answer's, and nothing was said about the two apart.
+Terms whose counts can't be separated from those of the terms before them, in the order of `TERMS`, stay 0: where
+every answer has one update, the cost of the update is included in the answer's.
 
 An interval is that of the normal equations: with W the weights, σ² the weighted residuals' mean square and
 
     Var(costs) = σ² (AᵀWA)⁻¹        estimate ± t(n − k, 97.5 %) · √Var, cut off at 0
 
-of the least squares without the bound at 0, which is wider than with it. σ² holds what trials differ by
-and what the straight line misses alike.
+of the least squares without the bound at 0, which is wider than with it. σ² includes both the variation between
+trials and the deviation from a straight line.
 
-Known weakness: trials of one stretch of time share the machine's mood, so that their errors are not
+Known weakness: trials made one after the other share the machine's state at the time, so their errors are not
 independent, and an interval from one short calibration is too narrow for a week.
 """
 
@@ -41,23 +41,23 @@ Floats = npt.NDArray[np.float64]
 TERMS = ("base", "exchange", "wake", "tick", "crowd", "connection", "update", "byte", "socket")
 """The terms that CPU is spent on. CPU that several terms could explain goes to the first of them."""
 FLOOR_CORES = 0.005
-"""Added to a stretch's CPU where it weighs the stretch."""
+"""CPU in cores that is added to a stretch's own where it determines the stretch's weight."""
 ROUNDS = 4
 APART = 0.1
-"""A term is told apart where at least so much of its counts (as a share of their norm) is no mixture of
-the counts before it."""
+"""The least part of a term's counts (as a share of their norm) that must not be a mixture of the counts
+before it, for the term to be separable."""
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Some seconds of a process, and what happened in them."""
+    """The CPU and the counts of a process over some seconds."""
 
     seconds: float
     cpu_s: float
     counts: Mapping[str, float]
-    """By the names of `TERMS`, without `base`; what is missing did not happen. `socket` is in seconds:
-    clients times the stretch."""
+    """Counts by the names of `TERMS`, without `base`; a missing one is 0. `socket` is in seconds: clients
+    times the length of the stretch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +65,18 @@ class Fit:
     """The costs that fit the stretches best."""
 
     costs: dict[str, Estimate]
-    """CPU seconds by the names of `TERMS`; 0 with NaN bounds where a term could not be told apart."""
+    """CPU seconds by the names of `TERMS`; 0 with NaN bounds where a term could not be separated."""
     fitted_cpu_s: tuple[float, ...]
-    """Of each stretch, in their order."""
+    """Fitted CPU seconds of each stretch, in the order of the stretches."""
     residual_share: float
     """Root mean square of fitted ÷ measured − 1, of the stretches above the floor."""
     square: float = math.nan
-    """Mean square of the stretches' weighted errors: what the fit makes as small as it can."""
+    """Mean square of the stretches' weighted errors, which the fit minimises."""
 
 
 def fit(stretches: Sequence[Measurement], terms: Sequence[str] = TERMS,
         known: Mapping[str, Estimate] | None = None) -> Fit:
-    """The costs under which the stretches' CPU is met best; `known` are those of further terms."""
+    """Return the costs that fit the stretches' CPU best; `known` are those of further terms."""
     assert stretches, "nothing to fit to"
     known_s = np.array([
         sum(cost.value * (each.seconds if term == "base" else each.counts.get(term, 0.0))
@@ -110,7 +110,7 @@ def fit(stretches: Sequence[Measurement], terms: Sequence[str] = TERMS,
 
 
 def apart(matrix: Floats) -> list[int]:
-    """The columns that are no mixture of those before them, to within `APART`."""
+    """Return the columns that are not a mixture of those before them, to within `APART`."""
     separable: list[int] = []
     for place in range(matrix.shape[1]):
         column = matrix[:, place]
@@ -127,7 +127,7 @@ def apart(matrix: Floats) -> list[int]:
 
 
 def _reach(matrix: Floats, wanted: Floats) -> Floats:
-    """Half the interval of each cost; NaN where there are no more equations than costs."""
+    """Return half the width of each cost's interval; NaN where there are no more equations than costs."""
     freedom = len(wanted) - matrix.shape[1]
     if freedom < 1:
         return np.full(matrix.shape[1], math.nan)

@@ -1,26 +1,26 @@
 """Delays of the loopback, from the instants of single ticks.
 
 A tick is **alone** if the one before it and the one after it are at least `ALONE_S` away, so that its whole
-fan-out is over before anything else happens. Of such a tick with n arrivals, in the order of the kernel:
+fan-out is over before anything else happens. For such a tick with n arrivals, in the order of the kernel:
 
     due ──feed── worker has it ──tick, answer── k₁ ──answer── k₂ ─ … ─ kₙ      kernel of the clients
-                                                └─wake─ a₁ …                   the load client looks
+                                                └─wake─ a₁ …                   the load client reads
 
-    first      k₁ − due           the feed's way, the work on the tick, and the first answer
-    spacing    (kₙ − k₁)/(n − 1)  what one answer takes the worker: tells it apart from the request
-    wake       a₁ − k₁            from an answer's being there until an idle load client looks
-    reading    (aₙ − a₁)/(n − 1)  what one answer takes the load client, where it is slower than the worker
+    first      k₁ − due           the feed's delay, the work on the tick, and the first answer
+    spacing    (kₙ − k₁)/(n − 1)  the worker's time per answer, which separates it from the request
+    wake       a₁ − k₁            from an answer's arrival until an idle load client reads it
+    reading    (aₙ − a₁)/(n − 1)  the load client's time per answer, where it is slower than the worker
 
-A server that has slept is cold (`worker`), and its fan-outs get slower by a share, `cold_share`. It is the
-slope of their spacings over the coldness that each began with, over all ticks that found the server asleep:
-Theil's, a median, since a server stands still at times. Where clients ask again, that takes about as long as
-answering them did, and the sleep begins after it.
+A server that has slept is cold (`bench.simulation.engine.server_queue`), and its fan-outs are slower by a share,
+`cold_share`. It is the slope of their spacings over the coldness at their start, over all ticks that found the
+server asleep: Theil's estimate, a median, since a server stalls at times. Where clients ask again, this takes
+about as long as answering them did, and the sleep begins after it.
 
-For polls, which are answered one by one, `wake` is the median of app − kernel, and the way up is what is left
-of a request's duration once service and wake are taken off.
+For polls, which are answered one by one, `wake` is the median of app − kernel, and the way up is the rest
+of a request's duration after service and wake.
 
-Known weakness: kernel instants are stamped by the server's own system call on loopback, so the way down
-to a client's kernel is none at all.
+Known weakness: kernel instants are stamped within the server's own system call on loopback, so the way down
+to a client's kernel takes no time.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from bench.stats.trial.arrays import TrialArrays
 
 ALONE_S = 0.02
 SLEEPS_LEAST = 10
-"""Fan-outs after a sleep, and clients, below which no slope is drawn."""
+"""The fan-outs after a sleep, and the clients, below which no slope is estimated."""
 NS = 1e9
 
 
@@ -52,14 +52,14 @@ class Instants:
     lag_s: float = math.nan
     """Median of app − kernel over all arrivals."""
     alone: int = 0
-    """Ticks that were alone."""
+    """Number of ticks that were alone."""
     cold_share: float = math.nan
     """Additional time of a cold server's fan-outs, as a share of a warm one's."""
 
 
 def instants(trial: TrialArrays, asks_again: bool = False) -> Instants:
-    """The medians over the ticks of the window that were alone and reached several clients; `asks_again`:
-    whether each answer brings a request at once."""
+    """Return the medians over the window's ticks that were alone and reached several clients; `asks_again`
+    says whether each answer is followed by a request at once."""
     arrivals = trial.arrivals
     stamped = arrivals.kernel_ns != NO_STAMP
     if not stamped.any():
@@ -73,7 +73,7 @@ def instants(trial: TrialArrays, asks_again: bool = False) -> Instants:
 
 
 def _cold_share(trial: TrialArrays, asks_again: bool) -> float:
-    """By how much the spacings grow with the coldness that a fan-out begins with."""
+    """Return the slope of the spacings over the coldness at a fan-out's start."""
     arrivals, due_ns = trial.arrivals, trial.ticks.due_ns
     order = np.lexsort((arrivals.kernel_ns, arrivals.tick))
     kernel = arrivals.kernel_ns[order]
@@ -93,7 +93,7 @@ def _cold_share(trial: TrialArrays, asks_again: bool) -> float:
 
 
 def _alone(trial: TrialArrays) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Places of the ticks of the window that were alone."""
+    """Return the places of the window's ticks that were alone."""
     due_ns, windows = trial.ticks.due_ns, trial.windows
     gaps = np.diff(due_ns, prepend=due_ns[:1] - 10**12, append=due_ns[-1:] + 10**12)
     alone = (gaps[:-1] >= ALONE_S * NS) & (gaps[1:] >= ALONE_S * NS)
@@ -101,8 +101,8 @@ def _alone(trial: TrialArrays) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 
 
 def _of_tick(trial: TrialArrays, tick: int) -> tuple[float, ...] | None:
-    """First, spacing, wake and reading of one tick, in ns; None where too few clients had it, or no stamp
-    came."""
+    """Return first, spacing, wake and reading of one tick, in ns; None where too few clients had it, or
+    stamps are missing."""
     arrivals, due_ns = trial.arrivals, trial.ticks.due_ns[tick]
     mine = arrivals.tick == tick
     kernel = np.sort(arrivals.kernel_ns[mine])

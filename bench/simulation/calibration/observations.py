@@ -4,14 +4,15 @@
     trial.json ─► CPU by process ───┼─► Observation: one VALID trial
     tables ─► counts, instants ─────┘
 
-A server that has slept is cold (`worker`), and what wakes it takes longer. How cold it is on average follows
-from how often it slept, which the kernel counts as voluntary context switches, and for how long in all.
+A server that has slept is cold (`bench.simulation.engine.server_queue`), and the work that wakes it takes longer.
+Its mean coldness follows from the number of its sleeps, which the kernel counts as voluntary context switches,
+and from their total length.
 
-Everything is of [t0, t1): CPU by the processes' own clocks, counts by the clients' own. A pushed message
-is told by its segment: each is written at once, and is one segment as long as it fits into one.
+All figures are of [t0, t1): CPU by the processes' own clocks, counts by the clients' own. A pushed message
+is counted by its segment: each is written at once, and is one segment if it fits into one.
 
-Known weakness: the clients' looks are a few milliseconds after t0 and t1, the CPU's are not. Where no
-wake-ups were counted, ticks and polls are taken to come at random, and to wake whom they find asleep.
+Known weakness: the clients' counters are read a few milliseconds after t0 and t1, the CPU is not. Where no
+wake-ups were counted, ticks and polls are assumed to arrive at random, and to wake a server that is asleep.
 """
 
 from __future__ import annotations
@@ -55,35 +56,35 @@ class Observation:
     cell: Cell
     seconds: float
     counts: dict[str, float]
-    """Over the window, by the names of `COUNTS`."""
+    """Counts over the window, by the names of `COUNTS`."""
     server_cpu_s: float
     load_cpu_s: float
     idle_s: float
-    """Length of the idle stretch; 0: it was not measured."""
+    """Length of the idle stretch in seconds; 0 where it was not measured."""
     idle_cpu_s: float
     wakeups: float
-    """Of the server, in the window."""
+    """Wake-ups of the server in the window."""
     idle_wakeups: float
     request_s: float
-    """Mean time from request to response; NaN for what is pushed."""
+    """Mean seconds from request to response; NaN for a push."""
     instants: Instants
 
     @property
     def waits(self) -> bool:
-        """True if clients wait for ticks, and ask for nothing meanwhile."""
+        """True if clients wait for ticks and send no requests meanwhile."""
         return self.cycle.pushes or self.cycle.parks
 
     @property
     def coldness(self) -> float:
-        """Of the server when it was woken, on average."""
+        """The server's mean coldness when it was woken."""
         return mean_coldness(self.seconds - self.server_cpu_s, self.wakeups)
 
     @property
     def kept(self) -> float:
-        """The share of that coldness which remains, on average over the work that follows.
+        """The mean share of the coldness at waking that remains during the work that follows.
 
-        All of it remains in a fan-out. A parked client's next request comes behind a fan-out, so about three
-        quarters through; polls come at any time.
+        All of it remains in a fan-out. A parked client's next request arrives after the fan-out, when about three
+        quarters remain; polls arrive at any time.
         """
         busy_s = self.server_cpu_s / max(self.wakeups, 1)
         if self.cycle.pushes:
@@ -91,8 +92,8 @@ class Observation:
         return float((1 + warmed(1.0, 0.75 * busy_s)) / 2 if self.cycle.parks else warmed(1.0, 0.5 * busy_s))
 
     def stretches(self, cold_share: float) -> list[Measurement]:
-        """The server's: the window, and the idle stretch. In the latter polls come by their schedule, and
-        nothing else does."""
+        """Return the server's stretches: the window, and the idle stretch, in which only scheduled polls
+        arrive."""
         cold = self.coldness
         terms = _colder(self.terms(self.seconds), cold_share * cold * self.kept)
         found = [Measurement(self.seconds, self.server_cpu_s, {**terms, "wake": cold * self.wakeups})]
@@ -111,7 +112,7 @@ class Observation:
         return terms
 
     def terms(self, seconds: float) -> dict[str, float]:
-        """The window's counts by the names of `fit.TERMS`, without wake-ups."""
+        """Return the window's counts by the names of `least_squares.TERMS`, without wake-ups."""
         counts = self.counts
         return {
             "exchange": counts["answers"], "crowd": counts["answers"] * crowding(counts["clients"]),
@@ -122,12 +123,12 @@ class Observation:
 
 
 def _colder(terms: dict[str, float], by: float) -> dict[str, float]:
-    """Counts as a cold server feels them, `by` so much more; what is open takes what it takes."""
+    """Return the counts with the work of a cold server, a factor of 1 + `by`; open connections keep theirs."""
     return {name: count if name == "socket" else count * (1 + by) for name, count in terms.items()}
 
 
 def observe(run: Path) -> list[Observation]:
-    """The VALID trials of a run, measured ones only."""
+    """Return the observations of a run's measured VALID trials."""
     manifest = manifests.read(run)
     scenario = Scenario.model_validate(manifest["scenario"])
     found = list(_of_run(run, manifest, scenario))
@@ -165,7 +166,7 @@ def _of_run(run: Path, manifest: Mapping[str, Any], scenario: Scenario) -> Itera
 
 
 def cell_of(record: TrialRecord, scenario: Scenario, options: Table) -> Cell:
-    """The conditions of a trial."""
+    """Return the conditions of a trial."""
     feed = scenario.feed
     return Cell(
         record.transport, options.model_dump(mode="json"), record.clients, record.rate_per_s,
@@ -211,7 +212,7 @@ def _or(counted: int | None, otherwise: float) -> float:
 
 def _counts(record: TrialRecord, trial: TrialArrays, sums: Mapping[str, float],
             cycle: Cycle) -> dict[str, float]:
-    """Of the window, by the names of `COUNTS`."""
+    """Return the window's counts by the names of `COUNTS`."""
     ticks, windows = trial.ticks, trial.windows
     within = (ticks.due_ns >= windows.t0_ns) & (ticks.due_ns < windows.t1_ns)
     payload_bytes = float(ticks.payload_bytes[within].mean()) if within.any() else 0.0
