@@ -1,28 +1,27 @@
-"""The closed forms of a simulated run, as a table beside its trials: `closed_forms.csv`.
+"""The closed forms of a simulated run, as a table of its folder: `closed_forms.csv`.
 
-    scenario, costs, ticks that were drawn ─► analytic ─┬─► a row each cell and quantity
-                                                        ├─► a worker's load at further client counts
-                                                        ├─► where it is full: clients, or ticks per second
-                                                        └─► latency with the workers of the capacity plan
+    scenario, costs, drawn ticks ─► analytic ─┬─► one row per cell and quantity
+                                              ├─► a worker's load at further client counts
+                                              ├─► where it is full: clients, or ticks per second
+                                              └─► latency with the workers of the capacity plan
 
-A report is made from a run's files alone, and may not ask the simulator; so what the forms say is written
-when the trials are there. Its fine lines are these rows.
+A report is made from a run's files alone and may not call the simulator, so the values of the closed forms are
+written once the trials exist. The fine lines of the report are these rows.
 
-Workers have even shares of the clients, so one worker with clients ÷ workers stands for all. The rate is
+Workers have equal shares of the clients, so one worker with clients ÷ workers represents all. The rate is
 that of the ticks that were drawn for the trials, so that chance in their number is no error of the forms.
-Jitter counts by its mean. A quantity that has no form for the feed's schedule has no row: forms for Poisson
-ticks are left out beside bursts and replayed trades, and how long a push takes, since bursts make it wait.
+Jitter is represented by its mean. A quantity that has no form for the feed's schedule has no row: for bursts and
+replayed trades, forms for Poisson ticks are left out, and so is the latency of a push, which bursts delay.
 
-A worker is full (`clients_max`) where its work, if none of it waited, would take all of its core. Beyond
+A worker is full (`clients_max`) where its work, if no work waited, would take all of its core. Beyond
 that polls come too late, and ticks share reads.
 
-A capacity plan (`bench.stats.run.capacity_plan`) needs other workers than were simulated, and fewer of them
-are slower:
-the `planned_…` rows say how slow, at the rate that was asked for, which a plan is for. Where the feed's rate
-moves a plan is for its busiest stretch, and no form says how slow.
+A capacity plan (`bench.stats.run.capacity_plan`) needs other numbers of workers than were simulated, and with
+fewer of them updates are slower: the `planned_…` rows have the latency at the requested rate, which a plan is
+for. Where the feed's rate moves, a plan is for its busiest stretch, and no form has its latency.
 
 Known weakness: slow clients have no form, so a run with some has no table. Jitter costs more than its mean
-where what is pushed may not overtake.
+where pushed messages must not overtake each other.
 """
 
 from __future__ import annotations
@@ -60,16 +59,17 @@ OF_A_CELL = {
 }
 """The quantities of a cell, with their units."""
 SATURATION = {"clients_max": "", "rate_max_per_s": "1/s"}
-"""Of a transport, whatever its clients; the latter where a search raises the feed's rate."""
+"""The quantities of a transport at any client count, with their units; the latter where a search raises the
+feed's rate."""
 OF_A_PLAN = {"planned_workers": "", "planned_latency_mean_ms": "ms", "planned_latency_worst_ms": "ms"}
-"""Of a cell, were it served by the workers that its capacity plan needs."""
+"""The quantities of a cell with the workers that its capacity plan needs, with their units."""
 STEPS = 24
-"""Client counts at which a worker's load is drawn."""
+"""Number of client counts at which a worker's load is computed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClosedFormSubject:
-    """One transport of a run, as its closed forms take it."""
+    """One transport of a run, in the form that its closed forms take."""
 
     case: Case
     """Any of its trials."""
@@ -78,7 +78,7 @@ class ClosedFormSubject:
 
     @classmethod
     def of(cls, cases: Sequence[Case]) -> ClosedFormSubject:
-        """From trials of one transport with ticks of their own each."""
+        """Return the subject of trials of one transport, each with ticks of its own."""
         drawn, size = (float(np.mean([of(case) for case in cases])) for of in (drawn_per_s, _payload_bytes))
         wanted = replace(demand(cases[0], drawn), payload_bytes=size)
         if cases[0].scenario.feed.schedule != "poisson":
@@ -86,7 +86,7 @@ class ClosedFormSubject:
         return cls(cases[0], wanted, shards.sizes(cases[0]))
 
     def forecast(self, clients: float, wanted: Demand | None = None) -> Forecast:
-        """Of one worker with so many clients."""
+        """Return the closed forms of one worker with `clients` clients."""
         case = self.case
         load_client = case.calibrated.engine_load_client if case.has_load_client else None
         with np.errstate(invalid="ignore"):   # what has no form for the feed, or no bound, is no number
@@ -113,7 +113,7 @@ class ClosedFormSubject:
         return load(low), load(high)
 
     def load(self, clients: float, found: Forecast) -> float:
-        """Share of a core that a worker uses with so many clients."""
+        """Return the share of a core that a worker with `clients` clients uses."""
         return found.utilisation + self.case.calibrated.engine_costs.idle_s(1.0, round(clients))
 
     @property
@@ -133,7 +133,7 @@ class ClosedFormSubject:
 
     @property
     def rate_max_per_s(self) -> float:
-        """Ticks a second that fill a worker with the scenario's clients."""
+        """Return the ticks per second that fill a worker with the scenario's clients."""
         clients = self.case.planned.clients / self.case.workers
         low, high = 0.0, 1e6
         for _ in range(50):
@@ -158,7 +158,7 @@ def demand(case: Case, rate_per_s: float) -> Demand:
 
 
 def drawn_per_s(case: Case) -> float:
-    """Ticks a second that were drawn for the measuring window."""
+    """Return the ticks per second that were drawn for the measuring window."""
     windows = case.scenario.windows
     since_t0_s = shards.schedule(case).offset_ns / shards.NS - case.t0_s
     return int(((since_t0_s >= 0) & (since_t0_s < windows.measure_s)).sum()) / windows.measure_s
@@ -170,14 +170,15 @@ def moves(case: Case) -> bool:
 
 
 def _payload_bytes(case: Case) -> float:
-    """Mean length of the ticks of the measuring window."""
+    """Return the mean length in bytes of the ticks of the measuring window."""
     windows, due_ns = case.windows, shards.schedule(case).offset_ns + case.windows.warmup_ns
     inside = shards.payload_bytes(case)[(due_ns >= windows.t0_ns) & (due_ns < windows.t1_ns)]
     return float(inside.mean()) if len(inside) else 0.0
 
 
 def write(run: RunFolder) -> None:
-    """Write the table of the trials that are there; of a search for the knee, what fills a worker."""
+    """Write the table of the trials that exist; for a search for the capacity limit, the level that fills a
+    worker."""
     there = [(number, planned) for number, planned in enumerate(run.plan) if run.is_done(planned)]
     searches = run.scenario.capacity is not None
     plan_of = {} if searches or not there else {
@@ -190,8 +191,8 @@ def write(run: RunFolder) -> None:
 
 def table(asked: SimulationInputs, planned: Sequence[tuple[int, PlannedTrial]],
           workers: Mapping[tuple[str, int], int] = MappingProxyType({})) -> pd.DataFrame:
-    """`closed_forms.csv` of trials with their places in the plan, from 0; `workers` are those that the
-    capacity plan needs, by transport and clients."""
+    """Return `closed_forms.csv` of trials with their places in the plan, from 0; `workers` are the numbers of
+    workers that the capacity plan needs, by transport and clients."""
     if asked.scenario.simulation.slow.share:
         return pd.DataFrame(columns=list(COLUMNS))
     rows = [row for subject, counts in _subjects(asked, planned) if subject.demand.ticks_per_s
@@ -202,7 +203,7 @@ def table(asked: SimulationInputs, planned: Sequence[tuple[int, PlannedTrial]],
 
 def _subjects(asked: SimulationInputs, planned: Sequence[tuple[int, PlannedTrial]]
               ) -> Iterator[tuple[ClosedFormSubject, list[int]]]:
-    """Each transport, with the client counts that it was simulated with."""
+    """Yield each transport with the client counts that it was simulated with."""
     for label, subject in asked.scenario.transports.items():
         mine = [(number, each) for number, each in planned if each.subject == label]
         by_seed = {each.seed: (number, each) for number, each in mine} or {0: (0, PlannedTrial(

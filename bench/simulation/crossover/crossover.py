@@ -1,30 +1,31 @@
-"""Which transport is the cheapest, and which the freshest: the closed forms, over a whole map.
+"""The cheapest and the freshest transport at each point of a map, by closed forms.
 
-    cheapest   (rate, clients, round trip, budget)   the least that keeps every update within the budget
-    freshest   (rate, clients, round trip)           the least age on the workers that there are
+    cheapest   (rate, clients, round trip, budget)   the least price that keeps every update within the budget
+    freshest   (rate, clients, round trip)           the least age on the given workers
 
-Each transport is taken at its best. One that polls at an interval has that free: where the cheapest is
-sought it asks as seldom as the budget allows (its worst latency is the budget), where the freshest is, as
-often as the workers can bear. But no poll finds more than one answer holds, nor half of what a client may
-be behind (`TicksPerPoll`): else it would ask again at once, or pass for slow. Then the most clients n that one
-worker can have are looked for, so that
+Each transport is taken at its best. The interval of one that polls is free: for the cheapest it polls as
+rarely as the budget allows (its worst latency is the budget), for the freshest as often as the workers can
+serve. But no poll may find more ticks than one answer holds, nor half of what a client may be behind
+(`TicksPerPoll`): otherwise it would poll again at once, or be taken for a slow client. Then the most clients n
+of one worker are searched for, so that
 
     CPU of the worker ≤ full_at      and      worst latency + mean wait ≤ budget
 
-and ⌈N / n⌉ workers are needed. The CPU is taken at no load, since a worker that falls behind is asked less
-often, which must not count in its favour. For a push the second is a limit of its own: the last of n
-clients waits for n sends. A worker takes the whole feed, so each further one costs its ticks again.
+and ⌈N / n⌉ workers are needed. The CPU is taken without waiting, since a worker that falls behind gets fewer
+requests, which must not count in its favour. For a push the second condition is a limit of its own: the last of n
+clients waits for n sends. A worker takes the whole feed, so each further worker adds the costs of all ticks.
 
 Price = workers · price of one + bytes down · price of a gigabyte, or CPU cores where nothing has a price.
 
-All this is done three times: with the costs as they were calibrated, and with both ends of their intervals
-(`leeway`). The errors of a validation widen what comes of it (`bench.stats.run.uncertainty`), as independent
-errors do: by the root of the sum of squares, of logarithms. Two transports whose distance is within what both
-may be off together are a tie, whatever the figures say. A field is not known where somebody may be unable.
+All this is done three times: with the costs as calibrated, and with both ends of their intervals
+(`bench.simulation.calibration.cost_bounds`). The errors of a validation widen the result
+(`bench.stats.run.uncertainty`) as independent errors do: by the root of the sum of squares, of logarithms. Two
+transports whose distance is within their combined error are a tie. A field is not known where, within the
+intervals, a transport may be unable to serve it.
 
-Known weakness: what the closed forms leave out (they say what): variance, loss, slow clients. Costs of memory
-and of connections beside CPU aren't in the price. Transports that batch when they fall behind could be pushed
-further than `full_at`; that is what the engine is for.
+Known weakness: the closed forms leave out variance, loss and slow clients. The costs of memory and of open
+connections, apart from CPU, are not in the price. Transports that batch when they fall behind could be loaded
+further than `full_at`; the engine can show that.
 """
 
 from __future__ import annotations
@@ -49,9 +50,9 @@ from bench.wire.contract import Mode
 from bench.wire.sizes import Sizes
 
 MONTH_S = 730 * 3600.0
-"""A month, as clouds bill it."""
+"""A month in seconds, as clouds bill it."""
 CLIENTS_MOST = 10_000_000
-"""No worker is taken to have more."""
+"""Limit of the clients that a worker is assumed to have."""
 PRECISION = 1.002
 """Ratio to which the most clients of a worker, and the shortest interval, are found."""
 
@@ -61,20 +62,20 @@ class TicksPerPoll:
     """The limits on the number of ticks that one poll may find."""
 
     in_one: float = math.inf
-    """Ticks of its subscription, on average, that nearly always fit into one answer."""
+    """The mean number of ticks of its subscription that nearly always fit into one answer."""
     held: float = math.inf
-    """Ticks of the feed: half of what the server keeps, or lets a client be behind (`plan.check`)."""
+    """Ticks of the feed: half of those that the server keeps, or that a client may be behind (`plan.check`)."""
 
     @classmethod
     def by(cls, server: Server, mode: Mode) -> TicksPerPoll:
-        """The server's bounds. n ticks on average and three standard deviations, n + 3√n, fit into a batch;
-        one of `latest` holds symbols."""
+        """Return the server's bounds. n ticks on average plus three standard deviations, n + 3√n, fit into a
+        batch; with mode `latest` a batch has one tick per symbol."""
         held = min(server.slow_client.buffer_ticks, server.tape_ticks) / 2
         root = (math.sqrt(9 + 4 * server.batch_max) - 3) / 2
         return cls(root**2 if mode == "every" else math.inf, held)
 
     def longest_s(self, demand: Demand) -> float:
-        """The longest interval at which a poll finds no more."""
+        """Return the longest interval in seconds at which a poll stays within the limits."""
         return min(self.in_one / demand.rate_per_s, self.held / demand.ticks_per_s)
 
 
@@ -87,11 +88,11 @@ class Candidate:
     options: Table
     costs: Costs
     feed_s: float
-    """From a tick's due instant until a worker has it."""
+    """Seconds from a tick's due instant until a worker has it."""
     sizes: Sizes
     finds: TicksPerPoll = TicksPerPoll()
     bounds: Mapping[str, Estimate] = field(default_factory=dict)
-    """Of the costs and of `feed_s`, where there are any."""
+    """The bounds of the costs and of `feed_s`, where there are any."""
     truths: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Truth ÷ predicted by a validation, 95 %: of `cpu`, `bytes` and `age`, where it was checked."""
     server: str = DEFAULT_SERVER
@@ -118,7 +119,7 @@ class Candidate:
                 replace(self, costs=expensive, feed_s=self.feed_s if math.isnan(feed.high) else feed.high))
 
     def forecast(self, demand: Demand, rtt_s: float, clients: float, full_at: float = 1.0) -> Forecast:
-        """The closed forms of one worker with so many clients."""
+        """Return the closed forms of one worker with `clients` clients."""
         net = NetworkDelays(rtt_s / 2, rtt_s / 2, self.feed_s)
         with np.errstate(invalid="ignore"):   # an overloaded worker's rates are no numbers
             return analytic(
@@ -127,23 +128,23 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One transport at one point: what it takes, and what it gives; or why it can't."""
+    """One transport at one point: its needs and its figures, or the reason why it can't serve the point."""
 
     why_not: str
-    """`latency` or `overload`; empty: it can."""
+    """`latency` or `overload`; empty where the transport can serve the point."""
     interval_s: float
-    """NaN where it has none."""
+    """The poll interval in seconds; NaN where there is none."""
     workers: int
     per_worker: float
     """The most clients that a worker can have."""
     cores: float
-    """CPU of all workers."""
+    """CPU of all workers, in cores."""
     bytes_down_per_s: float
     latency_mean_s: float
     latency_worst_s: float
     age_excess_s: float
     price: float
-    """A month; NaN where nothing has a price."""
+    """Price per month; NaN where nothing has a price."""
 
     @property
     def possible(self) -> bool:
@@ -152,7 +153,7 @@ class Offer:
 
 
 def refused(why: str) -> Offer:
-    """A transport that can't."""
+    """Return the offer of a transport that can't serve the point, for the reason `why`."""
     none = math.nan
     return Offer(why, none, 0, none, none, none, none, none, none, none)
 
@@ -168,7 +169,7 @@ def wait_s(subject: Candidate, demand: Demand, rtt_s: float, clients: float, who
 
 
 def cores(forecast: Forecast, clients: float) -> float:
-    """CPU of a worker with so many clients, whatever it uses idly in it."""
+    """Return the CPU in cores of a worker with `clients` clients, its idle use included."""
     return forecast.cpu_per_update_s * forecast.updates_per_s * clients
 
 
@@ -183,13 +184,13 @@ def calm_cores(subject: Candidate, demand: Demand, rtt_s: float, clients: float)
 
 
 def client_cores(subject: Candidate, demand: Demand, rtt_s: float) -> float:
-    """CPU of one client more, where hardly any is."""
+    """Return the CPU in cores of one more client, where a worker has few."""
     both, alone = (cores(subject.forecast(demand, rtt_s, clients), clients) for clients in (2, 1))
     return both - alone
 
 
 def most_clients(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float, full_at: float) -> float:
-    """The most clients of one worker within both limits; below 1: none."""
+    """Return the most clients of one worker within both limits; below 1 where there are none."""
 
     def fits(clients: float) -> bool:
         found = subject.forecast(demand, rtt_s, clients, full_at)
@@ -210,8 +211,7 @@ def most_clients(subject: Candidate, demand: Demand, rtt_s: float, budget_s: flo
 
 
 def at_budget(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float) -> Candidate | None:
-    """The subject asking as seldom as the budget allows; None: it can't be within it, however often it
-    asks."""
+    """Return the subject polling as rarely as the budget allows; None where no interval keeps the budget."""
     if not subject.has_interval:
         return subject
     longest_s = subject.finds.longest_s(demand)
@@ -273,7 +273,7 @@ def freshest(subject: Candidate, demand: Demand, rtt_s: float, workers: int, ful
 
 def offer(subject: Candidate, demand: Demand, rtt_s: float, workers: int, clients: int, most: float,
           prices: Prices | None) -> Offer:
-    """So many workers that share the clients."""
+    """Return the offer of `workers` workers that share the clients."""
     each = clients / workers
     found = subject.forecast(demand, rtt_s, each)
     waits = math.isfinite(found.server_s)
@@ -292,24 +292,24 @@ class Field:
     """One field of the map."""
 
     asked: str
-    """`cheapest` or `freshest`."""
+    """The question: `cheapest` or `freshest`."""
     rate_per_s: float
     clients: int
     rtt_ms: float
     staleness_ms: float
-    """The budget; NaN where the freshest is asked for."""
+    """The budget in ms; NaN for the freshest."""
     offers: Mapping[str, Offer]
     spans: Mapping[str, tuple[Offer, Offer]]
     """The offers with the costs at the low and at the high end of their intervals, by label."""
     truths: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
-    """Of each, how far off its model was (`Subject.truths`)."""
+    """The error range of each transport's model (`Candidate.truths`), by label."""
     worker_month: float = 0.0
-    """Price of a worker."""
+    """Price of a worker per month."""
 
     def figure(self, offer: Offer) -> float:
         """Return the figure by which offers are compared (lower is better).
 
-        It is the excess age in seconds for the freshest; for the cheapest the price a month, or CPU cores
+        It is the excess age in seconds for the freshest; for the cheapest the price per month, or CPU cores
         where nothing has a price.
         """
         if self.asked == "freshest":
@@ -317,12 +317,12 @@ class Field:
         return offer.cores if math.isnan(offer.price) else offer.price
 
     def standing(self) -> list[tuple[float, str]]:
-        """Those that can, the best first."""
+        """Return the figures and labels of the transports that can serve the field, the best first."""
         return sorted((self.figure(each), label) for label, each in self.offers.items() if each.possible)
 
     def best(self, margin: float) -> list[str]:
-        """Return those that the first doesn't beat: by more than the margin, and by more than what both may
-        be off together."""
+        """Return the labels that are not separated from the first by more than the margin and their combined
+        error."""
         standing = self.standing()
         return [label for value, label in standing
                 if value <= standing[0][0] * (1 + margin) or not self._separates(standing[0][1], label)]
@@ -347,7 +347,7 @@ class Field:
         return math.hypot(costs[0], model[0]), math.hypot(costs[1], model[1])
 
     def _truth(self, label: str) -> tuple[float, float]:
-        """Truth ÷ predicted of its figure, at least and at most, by the validation."""
+        """Return the 95 % range of truth ÷ predicted of the transport's figure, by the validation."""
         truths, offer = self.truths.get(label, {}), self.offers[label]
         cpu, sent = truths.get("cpu", (1.0, 1.0)), truths.get("bytes", (1.0, 1.0))
         if self.asked == "freshest":
@@ -362,7 +362,8 @@ class Field:
         return min(low, 1.0), max(high, 1.0)
 
     def span(self, label: str) -> tuple[float, float]:
-        """The least and the most that its figure may be; infinite where it may be that it can't."""
+        """Return the least and the most that the transport's figure may be; infinite where it may be unable
+        to serve the field."""
         found = [self.figure(each) if each.possible else math.inf
                  for each in (self.offers[label], *self.spans[label])]
         if not self.offers[label].possible:
@@ -388,7 +389,7 @@ class Field:
 
 def fields(asked: Crossover, demand: Demand, subjects: Sequence[Candidate], full_at: float,
            prices: Prices | None) -> Iterator[Field]:
-    """The whole map, field by field. `demand` says all but the rate."""
+    """Return the whole map, field by field. `demand` has everything but the rate."""
     share = demand.rate_per_s / demand.ticks_per_s
     for rate in asked.rates_per_s:
         wanted = replace(demand, rate_per_s=rate, feed_per_s=rate / share)
@@ -426,7 +427,7 @@ def thrice(asked: Crossover, subject: Candidate, demand: Demand, rtt_s: float, b
 
 
 def rows(field: Field, margin: float) -> list[dict[str, object]]:
-    """A field's rows of `crossover.csv`, one a transport."""
+    """Return a field's rows of `crossover.csv`, one per transport."""
     standing, tied, known = field.standing(), field.best(margin), field.known(margin)
     ahead = standing[1][0] / standing[0][0] if len(standing) > 1 else math.nan
     return [{
@@ -444,5 +445,5 @@ def rows(field: Field, margin: float) -> list[dict[str, object]]:
 
 
 def table(found: Sequence[Field], margin: float) -> pd.DataFrame:
-    """`crossover.csv`: one row a field and transport."""
+    """Return `crossover.csv`, one row per field and transport."""
     return pd.DataFrame([row for field in found for row in rows(field, margin)])

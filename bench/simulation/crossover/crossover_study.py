@@ -1,13 +1,13 @@
-"""The crossover map of a scenario: its subjects, its fields, and some of them simulated.
+"""The crossover map of a scenario: its subjects, its fields, and some of the fields simulated.
 
     scenario + costs file ─► subjects ─► crossover.csv             every field, by closed forms
                                     └──► crossover_checks.csv      some of them, by the engine
 
 A field is checked with the clients that one worker has there, at the interval that the map chose: the
-engine's CPU, mean latency and bytes of that worker stand beside the forms'. The fields are spread over the
-map, among those whose simulation is small; the map itself needs no engine.
+engine's CPU, mean latency and bytes of that worker are listed with those of the closed forms. The fields are
+spread over the map, among those whose simulation is small; the map itself needs no engine.
 
-Known weakness: a field with more clients a worker than `checked_clients` goes unchecked.
+Known weakness: a field with more clients per worker than `checked_clients` is not checked.
 """
 
 from __future__ import annotations
@@ -39,15 +39,16 @@ from bench.wire.contract import Subscription
 from bench.wire.sizes import SEGMENT_BYTES, Conversation
 
 LINES = 200
-"""Ticks whose lengths stand for all."""
+"""Number of ticks whose lengths represent all."""
 BEFORE = 1000
-"""Ticks before these: numbers and instants get longer as a feed goes on, and the first are the shortest."""
+"""Number of ticks before these: numbers and instants get longer as a feed goes on, and the first are the
+shortest."""
 TICKS = 1000
-"""Ticks that a check lasts, if that is not too much work."""
+"""Number of ticks of a check, if that is not too much work."""
 TICKS_LEAST = 100
 LONGEST_S = 80_000.0
 JOBS_MOST = 4_000_000
-"""Requests and deliveries of one check."""
+"""Limit of the requests and deliveries of one check."""
 
 
 CHECKED = (
@@ -60,7 +61,7 @@ CHECKED = (
 
 @dataclass(frozen=True, slots=True)
 class CrossoverStudy:
-    """A scenario's map, ready to be made."""
+    """The map of a scenario, ready to be computed."""
 
     scenario: Scenario
     asked: Crossover
@@ -72,8 +73,10 @@ class CrossoverStudy:
     @classmethod
     def of(cls, scenario: Scenario, options: Mapping[str, Table], costs: CostsFile,
            checked: Sequence[ValidationRow] = ()) -> CrossoverStudy:
-        """From a scenario with `[crossover]`; a kind of transport without costs is a `RunError`. `checked`:
-        the rows of a validation of these costs."""
+        """Return the study of a scenario with `[crossover]`; `checked` are the rows of a validation of these costs.
+
+        Raises `RunError` where a kind of transport has no costs.
+        """
         assert scenario.crossover is not None, "a scenario without a map"
         feed, load = scenario.feed, scenario.load
         drawn = schedules.make(feed, scenario.seed, (BEFORE + LINES) / feed.rate_per_s + 1, 0.0)
@@ -97,7 +100,7 @@ class CrossoverStudy:
         return cls(scenario, scenario.crossover, options, costs, demand, subjects)
 
     def fields(self) -> list[Field]:
-        """The whole map."""
+        """Return the whole map."""
         table = self.scenario.simulation
         return list(crossover.fields(self.asked, self.demand, self.subjects, table.full_at, table.prices))
 
@@ -124,20 +127,20 @@ class CrossoverStudy:
         return min(TICKS / field.rate_per_s, left_s) if left_s * field.rate_per_s >= TICKS_LEAST else 0.0
 
     def table(self, fields: Sequence[Field]) -> pd.DataFrame:
-        """`crossover.csv`."""
+        """Return `crossover.csv`."""
         return crossover.table(fields, self.asked.margin)
 
     def tasks(self, chosen: Sequence[tuple[Field, Candidate]]) -> dict[str, Callable[[], Piece]]:
-        """The checks that are to be made, by name."""
+        """Return the checks to be made, by name."""
         return {f"check-{number}": partial(self.check, field, subject)
                 for number, (field, subject) in enumerate(chosen, start=1)}
 
     def checks(self, pieces: Mapping[str, Piece]) -> pd.DataFrame:
-        """`crossover_checks.csv`, from the pieces of all checks."""
+        """Return `crossover_checks.csv`, from the results of all checks."""
         return pd.DataFrame(list(pieces.values()), columns=CHECKED)
 
     def check(self, field: Field, subject: Candidate) -> Piece:
-        """One worker of a field, simulated: a row of `crossover_checks.csv`."""
+        """Simulate one worker of a field; return its row of `crossover_checks.csv`."""
         offer = field.offers[subject.label]
         case = self.case(field, subject, offer)
         part = shards.simulate(case, 0)
@@ -163,7 +166,7 @@ class CrossoverStudy:
         }
 
     def case(self, field: Field, subject: Candidate, offer: Offer) -> Case:
-        """One worker of a field, as the simulator takes it."""
+        """Return one worker of a field in the form that the simulator takes."""
         asking = subject.options if math.isnan(offer.interval_s) else subject.options.model_copy(
             update={"interval_s": offer.interval_s})
         scenario, each = self.scenario, math.ceil(field.clients / offer.workers)
@@ -189,7 +192,7 @@ class CrossoverStudy:
 
 
 def _late_after_s(field: Field) -> float:
-    """ℓ of a check: so long that nothing is lost by it."""
+    """Return ℓ of a check in seconds, long enough that nothing is lost."""
     return 2 * max(1.0, field.staleness_ms / 1000)
 
 

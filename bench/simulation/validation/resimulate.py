@@ -1,9 +1,9 @@
-"""The very cells that were measured, simulated: the same scenario, plan, seeds and ticks.
+"""Measured cells, simulated again: with the same scenario, plan, seeds and ticks.
 
-    measured run ─► its scenario and plan ─► a simulated run beside it ─► the same statistics of both
+    measured run ─► its scenario and plan ─► a simulated run of the same cells ─► the same statistics of both
 
-What a prediction may not know is refused: a cell that the costs were fitted to says how well they fit, and
-nothing about what they foretell.
+A cell that the costs were fitted to is refused: its error would show how well the costs fit, not how well they
+predict.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bench.simulation.calibration.costs import Cell, CostsFile, read_costs
 
 
 def cells_of(question: PreparedScenario) -> list[Cell]:
-    """The cells that a scenario will measure."""
+    """Return the cells that a scenario will measure."""
     feed = question.scenario.feed
     return [
         Cell(question.scenario.transports[label].transport or label,
@@ -35,7 +35,7 @@ def cells_of(question: PreparedScenario) -> list[Cell]:
 
 
 def refuse_overlap(held_out: Sequence[Cell], calibrated: Sequence[Cell], where: str) -> None:
-    """Refuse a validation by cells that costs were fitted to (or are about to be)."""
+    """Raise `OverlapError` where a held-out cell is one that costs were fitted to, or are about to be."""
     for cell in held_out:
         if cell in calibrated:
             raise OverlapError(
@@ -45,7 +45,7 @@ def refuse_overlap(held_out: Sequence[Cell], calibrated: Sequence[Cell], where: 
 
 
 def fitted_cells(costs: CostsFile) -> list[Cell]:
-    """The cells that costs were fitted to."""
+    """Return the cells that costs were fitted to."""
     return [fitted.cell for each in costs.transports for fitted in each.fitted]
 
 

@@ -1,16 +1,16 @@
 """A validation on disk: its measured, predicted and judged cells.
 
     results/<UTC time>-validation/
-        held-out.json      what is to be predicted, and which runs are for what; before the first trial
-        runs/              all that was measured, each an ordinary run; their names in series.json
-        costs.json         fitted to the calibration's runs, once all is measured; or those that were given,
-                           until then costs.given.json
-        simulated/         the held-out runs again, simulated with these costs
+        held-out.json      the cells to predict, and each run's purpose; written before the first trial
+        runs/              all measured runs, each an ordinary run; their names are in series.json
+        costs.json         fitted to the calibration's runs once all is measured; or the given costs, which are
+                           in costs.given.json until then
+        simulated/         the held-out runs, simulated with these costs
         ────────────────────────────────────────────────
-        validation.csv     a row a cell and quantity
+        validation.csv     one row per cell and quantity
         report.html  report.md  figures/
 
-Everything below the line is made from what is above it; what was simulated is made anew each time.
+Everything below the line is made from the files above it; the simulated runs are made anew each time.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ GENERATOR = " The load generator of the measurement reached its limit first: the
 
 
 def named(folder: Path) -> dict[str, list[str]]:
-    """The names of a validation's runs, by what they are for."""
+    """Return the names of a validation's runs, by their purpose."""
     path = folder / NAMED
     if not path.is_file():
         raise RunError(f"{path}: no such file, allowed is a validation's folder: `tickertape validate` makes "
@@ -60,7 +60,7 @@ def named(folder: Path) -> dict[str, list[str]]:
 
 
 def judge(folder: Path, make_reporter: Callable[[int, int], Reporter], say: Callable[[str], None]) -> ValidationPage:
-    """Predict what a validation measured, compare, and write the table and the page."""
+    """Predict the measured cells of a validation, compare, and write the table and the page."""
     roles, costs_path = named(folder), folder / COSTS
     if not costs_path.is_file():
         raise RunError(f"{costs_path}: no such file: files to be judged are missing; if it was "
@@ -99,7 +99,7 @@ def judge(folder: Path, make_reporter: Callable[[int, int], Reporter], say: Call
 
 
 def _qualities(run: Reported, costs: CostsFile) -> dict[str, FitQuality]:
-    """By label: how well the costs fit what they were fitted to."""
+    """Return, by label, how well the costs fit the cells that they were fitted to."""
     scenario = Scenario.model_validate(run.manifest["scenario"])
     feed, qualities = scenario.feed, {}
     for label, subject in scenario.transports.items():
@@ -125,7 +125,7 @@ def _reasons(rows: Sequence[ValidationRow], found: pd.DataFrame, qualities: Mapp
 
 
 def _left_out(measured: Reported, found: pd.DataFrame) -> list[str]:
-    """Cells without a pair, and how many trials were not VALID."""
+    """Return sentences on cells without a pair of trials, and on the number of trials that were not VALID."""
     trials = measured.trials
     bad = int((trials["verdict"] != "VALID").sum())
     notes = [f"{bad} of {len(trials)} measured trials of {measured.folder.name} were not VALID, and are "
@@ -159,7 +159,7 @@ def _knees(measured: Reported, predicted: Reported
 
 
 def _unrest(measured: Reported, row: ValidationRow) -> str:
-    """Return a sentence on how much the measured tries of one level differ; empty if no level was repeated.
+    """Return a sentence on how much repeated measurements of one level differ; empty if no level was repeated.
 
     A single search can't average out that difference.
     """
@@ -185,7 +185,7 @@ def _number(value: object) -> float:
 
 
 def _limit_text(row: pd.Series) -> str:
-    """A limit with its interval, or what a search without one held and broke at."""
+    """Return a limit with its interval in words; without one, the levels that held and broke."""
     limit, low, high = (_number(row[name]) for name in ("limit", "limit_low", "limit_high"))
     if math.isnan(limit):
         return f"held {_value_text(row['clients'])}, broke at {_value_text(row['broke_at'])}"
