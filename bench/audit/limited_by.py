@@ -3,7 +3,7 @@
     feed         ticks came late or not at all
     generator    it used up its core: the figures measure it, and the server might have carried more
     server CPU   the server used up its core
-    generator    it fell behind or stood still, with the server not at its limit
+    generator    it fell behind or was paused, with the server not at its limit
     memory       a process was killed, as the kernel does where memory runs out; or the host was swapping
     errors       clients failed or were refused; a process ended
     invalid      any other detector: the machine or the counts were not reliable

@@ -27,7 +27,7 @@ def say(sentence: str) -> None:
     with suppress(OSError):   # stdout is written, or its failure reported, at the end of the command
         if sys.stdout is not None:   # closed from the start
             sys.stdout.flush()
-    with suppress(OSError):   # nobody can read it
+    with suppress(OSError):   # no reader is left
         sys.stderr.write(f"{sentence}\n")
         sys.stderr.flush()
     named = os.environ.get(VARIABLE)

@@ -1,7 +1,7 @@
 """Checks of a command's environment before anything else is imported.
 
     stdin, stderr closed       opened on /dev/null: else the next file would get their number and output
-    stdout closed              refused: nobody would see the output
+    stdout closed              refused: the output would be lost
     arguments, folder's name   must be UTF-8, as all files of a run are
     working folder             must exist
     address space              must suffice for the imports: else numerical libraries end the process, or hang

@@ -7,7 +7,7 @@ since the import reads some of them, and its parsers are given no file. The work
 a master have both from here.
 
 Known weakness: the files are the default of a parameter of two of Locust's functions. Where a later Locust
-has no such parameter, the load ends with an error instead of taking settings that nobody meant for it.
+has no such parameter, the load ends with an error instead of taking settings that were not meant for it.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ updates keep coming.
 `TurnGaps` records the time between two turns of either greenlet. The ticker sees to it that there is one
 every 5 ms even when nothing arrives, so a longer gap means that the process was held up: by its own
 work, by another greenlet, or by the machine. Arrivals that waited in the kernel meanwhile have a kernel
-stamp that says so only for the last segment of a read, which is why this is reported beside the stamps.
+stamp that says so only for the last segment of a read, which is why this is reported with the stamps.
 
 Known weakness: gevent's timers are as coarse as its loop, about 1 ms, so a poll may go out that late.
 """

@@ -1,8 +1,8 @@
-"""Locust's users: one class a transport, one user a client.
+"""Locust's users: one class per transport, one user per client.
 
-A user's life is Locust's to decide: it is spawned at the spawn rate, waits, and is stopped. Its sockets
-and its bytes are the reactor's (see `bench.load.reactor`); so a user runs no task of its own but to be
-there, and thousands of them cost nothing while updates arrive.
+Locust decides on a user's life: it is spawned at the spawn rate, waits, and is stopped. Its socket and its
+bytes belong to the reactor (see `bench.load.reactor`), so a user runs no task of its own, and thousands of
+them cost nothing while updates arrive.
 """
 
 from __future__ import annotations

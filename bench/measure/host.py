@@ -1,6 +1,6 @@
 """The machine on which a run is made: its description, and checks for what would spoil a run.
 
-`describe()` goes into the manifest, so that runs from unlike machines are told apart. `checks()` is
+`describe()` goes into the manifest, so that runs from different machines can be distinguished. `checks()` is
 what `tickertape doctor` prints. What disturbs a trial while it runs: `bench.measure.noise`.
 
 Known weakness: in a container, cores and memory are the host's unless the affinity mask or a

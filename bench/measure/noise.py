@@ -21,7 +21,7 @@ last has ended, reading the clock as fast as it can. Whoever takes the core from
 An interrupt takes a few µs, another process or another virtual machine at least some hundred, so 100 µs
 tells the two apart.
 
-Known weakness: the probe looks beside the trial, not into it, and the counters step by 10 ms. What can't
+Known weakness: the probe measures before and after the trial, not during it, and the counters step by 10 ms. What can't
 be read (another system, no cgroup) is None, and not assessed.
 """
 

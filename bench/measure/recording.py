@@ -5,10 +5,10 @@
 
 Appending a row packs five numbers into a block that is there already: about 0.1 µs, and never a pause,
 since no buffer grows (doubling an array of this size stalls for tens of milliseconds). `write` copies
-the blocks out as they are. `convert` runs in the runner's process, where a second of numpy disturbs
-nobody, and leaves the tables of `bench.records.trial_record`.
+the blocks out as they are. `convert` runs in the runner's process, where a second of numpy disturbs no
+measurement, and leaves the tables of `bench.records.trial_record`.
 
-A read is told by its client and its application instant: two reads of one client never share one,
+A read is identified by its client and its application instant: two reads of one client never share one,
 because the clock has moved between them. So `updates_in_read` needs no column of its own in a row.
 """
 

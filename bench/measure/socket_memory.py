@@ -8,8 +8,8 @@ machine does not come in, and neither does the client's half.
     held = received and unread + to be sent or acknowledged + reserved + options + backlog
 
 Known weakness: buffers only. The kernel's objects of a connection (socket, inode, file: some 3 kB) and
-its entries in tables are not charged to a socket, and packets on their way through loopback belong to
-nobody. A server that takes connections in on several ports is seen on one. Off Linux, or where netlink is
+its entries in tables are not charged to a socket, and packets on their way through loopback belong to no
+socket. A server that takes connections in on several ports is seen on one. Off Linux, or where netlink is
 forbidden, there is no answer.
 """
 

@@ -13,8 +13,8 @@ IPv4, and a connection that was closed in order,
     bytes on the wire, in  = bytes_received + 52·segs_in  + 8
 
 (52 is the IP header, the TCP header and its timestamps; a SYN has 8 bytes more). `bytes_received`
-counts the peer's FIN as a byte, which is taken off here; `bytes_sent` counts retransmissions, which
-stands apart here. A segment carries data (the kernel counts those apart), or it opens or closes the
+counts the peer's FIN as a byte, which is taken off here; `bytes_sent` counts retransmissions, which are a
+number of their own here. A segment carries data (the kernel counts those apart), or it opens or closes the
 connection (a SYN, a FIN: `control`), or it is a bare acknowledgement: whatever is left.
 
 How a connection is closed decides whether the counters are whole: shut down, read to the end of file,

@@ -8,7 +8,7 @@
 A symbol, a label, a path or the end of a server's log may hold anything. HTML is escaped by its templates.
 
 Known weakness: characters that change the direction of writing are left as they are. pandas neither quotes a
-carriage return in a cell nor is told to here, so when it reads the file back, the row ends there.
+carriage return in a cell nor is asked to do so here, so when it reads the file back, the row ends there.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class FrozenCosts(CostsUsed):
 
 
 class MeasuredRun(BaseModel):
-    """The measured run that is reported beside a simulated run."""
+    """The measured run that a simulated run is compared with."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -5,7 +5,7 @@
 
 A trade has four roles: `timestamp`, `symbol`, `price`, `size`. A format says which column has which role. It
 is recognised only when all columns of the file fit it. A file that fits two formats or none is refused, since
-a misread file gives wrong figures that nobody would notice. `FORMATS` is the one place where formats are
+a misread file gives wrong figures that remain unnoticed. `FORMATS` is the one place where formats are
 listed.
 
 A file with a header but without a known format is read by the names of its columns (`NAMES`). Other columns

@@ -92,7 +92,7 @@ def costs_table(costs: CostsFile) -> pd.DataFrame:
 
 
 def places(run: RunData, clients: int) -> list[PlannedTrial]:
-    """Return the first VALID trial of each transport with so many clients, to be simulated again.
+    """Return the first VALID trial of each transport with `clients` clients, to be simulated again.
 
     The same seed draws the same ticks, subscriptions and phases. Raises `RunError` if there is no such trial.
     """
@@ -127,7 +127,7 @@ def simulate(asked: SimulationInputs, planned: Sequence[PlannedTrial], processes
 
 
 def forecast(asked: SimulationInputs, label: str, clients: int, full_at: float = 1.0) -> Forecast:
-    """Return the closed forms of one worker with so many clients; `clients_max` is at a load of `full_at`."""
+    """Return the closed forms of one worker with `clients` clients; `clients_max` is at a load of `full_at`."""
     return _forecast(_case(asked, label, 1), clients, full_at)
 
 
@@ -235,7 +235,7 @@ def _busiest_per_s(case: Case) -> float:
 
 
 def _with_workers(asked: SimulationInputs, count: int) -> SimulationInputs:
-    """Return the setting with so many workers."""
+    """Return the setting with `count` workers."""
     table = asked.scenario.simulation.model_copy(update={"workers": count})
     return replace(asked, scenario=asked.scenario.model_copy(update={"simulation": table}))
 

@@ -25,7 +25,7 @@ arrives during a read waits for its end, and more ticks arrive during long reads
 together wait λE[B²]/2. So a server whose answers are expensive and whose updates are inexpensive waits
 without bound only from λB′ = 1 on.
 
-Random arrivals beside the clients (ticks, services of different length) add their own M/G/1 term.
+Random arrivals in addition to the clients' (ticks, services of different length) add their own M/G/1 term.
 
 Known weakness: adding that term is an approximation. Reads are described by the mean and variance of their
 ticks alone. This is exact where updates cost nothing, and up to a tenth off where a few expensive updates

@@ -3,7 +3,7 @@
 Modules, in reading order:
 
     contract     cursors, subscriptions, batches, refusals
-    options      options of a conversation beside its payload: headers, TLS, compression, connections
+    options      options of a conversation apart from its payload: headers, TLS, compression, connections
     http_client  the client's side of HTTP/1.1, without I/O
     sizes        the size of each kind of message, times how often it is sent
 """

@@ -152,7 +152,7 @@ def _body_length(status: int, headers: Mapping[bytes, bytes]) -> int | None:
     coding = headers.get(b"transfer-encoding")
     if coding is not None:
         if length is not None or coding.lower() != b"chunked":
-            raise BadAnswer(f"the body's end is told by {coding[:80]!r} and {length!r}")
+            raise BadAnswer(f"the body's end is given by {coding[:80]!r} and {length!r}")
         return None
     if length is None:
         raise BadAnswer("a body without a length")

@@ -1,4 +1,4 @@
-"""The options of a conversation beside its payload, which transports have in common.
+"""The options of a conversation apart from its payload, which transports have in common.
 
     request      start line · Host · [required by the protocol] · [added by the sender]
                                       If-None-Match, Upgrade …    bare | browser | heavy | an own list

@@ -144,7 +144,7 @@ class Sizes:
     tls: bool = False
     opening: ConnectionSizes = OPENING
     settling: ConnectionSizes = ConnectionSizes(control_up=0.0, control_down=0.0)
-    """The cost of a new connection beside opening and closing: TLS messages sent with the first request and
+    """The bytes of a new connection in addition to opening and closing: TLS messages sent with the first request and
     its answer, and segments that are acknowledged because neither side converses yet."""
     closing: ConnectionSizes = CLIENT_FIRST
     hello_bytes_up: float = 0.0

@@ -161,7 +161,7 @@ def test_what_is_no_answer_is_refused_and_counted(raw: bytes, places: list[int])
 
 
 def test_bytes_that_nobody_asked_for_in_the_same_read() -> None:
-    with pytest.raises(BadAnswer, match="4 bytes that nobody asked for"):
+    with pytest.raises(BadAnswer, match="4 bytes that were not asked for"):
         AnswerReader().feed(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxHTTP")
 
 

@@ -5,6 +5,6 @@ Modules, in reading order:
     run             manifest, trials, cells, and the data that figures are drawn from
     knees           `capacity.csv`: the capacity limit of each transport
     capacity_plan   `fleet.csv`: what a capacity plan needs in addition to the trials
-    measured_forms  closed forms beside what was measured
+    measured_forms  closed forms of a measured run
     noise_floor     the smallest difference that this machine can claim
 """

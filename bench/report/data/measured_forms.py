@@ -1,4 +1,4 @@
-"""The closed forms of the transports, beside what was measured.
+"""The closed forms of the transports, compared with measurements.
 
     push transport measured ─► δ (its mean latency at the same client count, without the wait for a flush)
     scenario ─► λ: updates per second that a client subscribes to   └─► model of each other transport
@@ -44,7 +44,7 @@ class Predicted:
 
     @property
     def off(self) -> float:
-        """Return the relative difference, (measured − foreseen) / foreseen."""
+        """Return the relative difference, (measured − predicted) / predicted."""
         return self.measured / self.predicted - 1
 
 

@@ -59,7 +59,7 @@ def _distance(kind: str, value: float) -> float:
 
 
 def resimulated(run: RunData) -> list[tuple[str, str]]:
-    """Return every pair of labels that stand for the same transport with the same options."""
+    """Return every pair of labels of the same transport with the same options."""
     manifest = run.manifest
     alike: dict[str, list[str]] = {}
     for label, subject in manifest["scenario"]["transports"].items():

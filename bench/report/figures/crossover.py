@@ -5,7 +5,7 @@
 A field has the colour and the marker of the transport that is best there, so that it can be read without
 colour, and the factor by which the next one takes more. Several markers on grey are a tie; a cross means that
 no transport can do it. Hatched fields are left open by the costs: another answer lies within their intervals.
-All figures are from the closed forms; the report sets the engine's beside them.
+All figures are from the closed forms; the report lists the engine's next to them.
 """
 
 from __future__ import annotations

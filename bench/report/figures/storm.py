@@ -2,7 +2,7 @@
 
 A policy has one colour and marker in all of them (`bench.report.style`). The floor N/C (N clients of a
 worker, C connections per second), the capacity C and the timeout are drawn as lines, since each of them
-explains the results beside it. A storm that did not end while it was watched has no recovery time: it is
+explains the results next to it. A storm that did not end within the simulated time has no recovery time: it is
 drawn hatched, up to the edge, with the share of clients that was back.
 """
 

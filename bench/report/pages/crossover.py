@@ -3,7 +3,7 @@
     manifest.json  crossover.csv  crossover_checks.csv ─► report.html  report.md
 
 Each sentence is computed from the tables. A figure of the map is a closed form. Some fields were simulated as
-well; the table of checks sets the engine's figures beside the closed forms.
+well; the table of checks compares the engine's figures with the closed forms.
 """
 
 from __future__ import annotations
@@ -206,7 +206,7 @@ def findings(run: CrossoverRun) -> list[str]:
 
 
 def _turns(here: pd.DataFrame) -> str:
-    """Return the best along the rate: `WebSocket up to 1 update a second, short polling from 10 on`."""
+    """Return the best along the rate: `WebSocket up to 1 update per second, short polling from 10 on`."""
     stretches: list[tuple[str, float, float]] = []
     for rate, field in here.sort_values("rate_per_s").groupby("rate_per_s"):
         best = [style.title(label) for label in field.loc[field["best"], "transport"]]
@@ -285,7 +285,7 @@ def _end(value: float, row: pd.Series[Any]) -> str:
 
 
 def checks_table(run: CrossoverRun) -> TextTable:
-    """Return the table of the engine's figures beside the closed forms."""
+    """Return the table that compares the engine's figures with the closed forms."""
     rows = tuple(
         (f"{row['rate_per_s']:g}", count(row["clients"]), f"{row['rtt_ms']:g} ms",
          f"{row['staleness_ms'] / 1000:g} s",

@@ -62,7 +62,7 @@ PLATES = (
         "its resident memory has grown since before the first client came, divided by the clients. So memory "
         "per client includes a share of the server's fixed memory and of its tape (the ticks that it still "
         "holds), a larger one with fewer clients; with several client counts, what each further one takes "
-        "stands in the first table. Bars are 95 % intervals between trials. Over loopback, a part of the "
+        "is in the first table. Bars are 95 % intervals between trials. Over loopback, a part of the "
         "clients' receiving is charged to the server.")),
     FigureSpec("deliveries-over-time", speed.deliveries_over_time, (
         "One trial of each transport, all clients together, in steps of 100 ms. Where the fill leaves the "

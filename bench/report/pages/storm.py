@@ -277,7 +277,7 @@ def conditions_table(run: StormRun) -> TextTable:
     rows = [
         ("clients of a worker", f"{given['clients']:,.0f}"),
         ("CPU for connecting one", f"{given['connection_ms']:.3g} ms"),
-        ("floor: clients ÷ connections a second", f"{style.number(given['floor_s'])} s"),
+        ("floor: clients ÷ connections per second", f"{style.number(given['floor_s'])} s"),
         ("backlog", f"{given['backlog']:,.0f}, {given['backlog_share']:.2f} × the connections made within the "
                     "timeout"),
         ("a refusal costs", f"{given['refusal_share']:g} × a connection, with priority (assumed)"),

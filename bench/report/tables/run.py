@@ -1,6 +1,6 @@
 """The main tables of the report, as text: cells, fates, comparisons, verdicts and conditions of a run.
 
-A number has three significant digits, followed by its 95 % interval. A dash stands for a figure that was not
+A number has three significant digits, followed by its 95 % interval. A dash means a figure that was not
 measured or may not be printed, and `lost` for a percentile that falls among lost updates.
 """
 

@@ -2,7 +2,7 @@
 
 Modules, in reading order:
 
-    forms      the closed forms beside the figures, and their source
+    forms      the closed forms shown with the figures, and their source
     simulated  marks the report of a simulated run as such, throughout
     findings   the findings, one for each question
 """

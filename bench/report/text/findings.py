@@ -2,9 +2,9 @@
 
 For each question (how fast, how fresh, at what cost) there is one finding: the transport with the lowest
 figure, and how much more each other transport has. A sentence gives the effect with its 95 % interval, then
-says whether the two can be told apart at all (`bench.stats.run.comparison`), and whether they differ by more
+says whether the two can be separated at all (`bench.stats.run.comparison`), and whether they differ by more
 than one server differs from itself, where the run shows that (`bench.report.data.noise_floor`). Where they
-can't be told apart, the sentence says so and names no winner. A figure that is lost comes last and has no
+can't be separated, the sentence says so and names no winner. A figure that is lost comes last and has no
 ratio. Nothing here depends on the name of a transport: exchange the records of two, and the findings are
 exchanged.
 """
@@ -178,7 +178,7 @@ def _kernel_text(comparison: Comparison, by_kernel: Comparison | None) -> str:
 
 def _lead(cells: Mapping[str, pd.Series], ranked: Sequence[str],
           pairs: Mapping[frozenset[str], Comparison], question: ComparedFigure, below: Sequence[NoiseFloor]) -> str:
-    """Return the sentence on the lowest figure; it names no winner where several can't be told apart."""
+    """Return the sentence on the lowest figure; it names no winner where several can't be separated."""
     best = ranked[0]
     value = interval_text(cells[best], question)
     if math.isinf(cells[best][question.column]):

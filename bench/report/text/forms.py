@@ -1,4 +1,4 @@
-"""The closed forms that are shown beside a run's figures: their source, and their words.
+"""The closed forms that are shown with a run's figures: their source, and their words.
 
     closed_forms.csv, of a simulated run ─► every quantity of each cell, a worker's load, where it is full
     any other run                        ─► latency and age alone (`bench.report.data.measured_forms`)
@@ -26,15 +26,15 @@ from bench.report.data.run import RunData
 NOUNS = {
     "latency_mean_ms": ("mean latency", " ms"), "age_mean_ms": ("mean age", " ms"),
     "age_excess_mean_ms": ("mean excess age", " ms"), "missed_share": ("updates missed", " %"),
-    "answers_empty_share": ("empty answers", " %"), "requests_per_update": ("requests an update", ""),
-    "bytes_up_per_update": ("bytes up per update", ""), "bytes_down_per_update": ("bytes down an update", ""),
+    "answers_empty_share": ("empty answers", " %"), "requests_per_update": ("requests per update", ""),
+    "bytes_up_per_update": ("bytes up per update", ""), "bytes_down_per_update": ("bytes down per update", ""),
     "server_cpu_us_per_update": ("server CPU per update", " µs"),
     "server_load": ("load of a worker", " % of a core"), "sockets": ("sockets", ""),
 }
 """The name of each figure and its unit; shares are written in per cent."""
 LOAD = "server_load"
 HOLDS_FROM = 10
-"""A closed form of a measured run is held against figures where it is so many times the push's latency."""
+"""The multiple of the push's latency from which a closed form of a measured run is compared with figures."""
 APART = 0.2
 """The relative distance from its closed form above which a figure is said to be far from it."""
 

@@ -77,7 +77,7 @@ def calibrate(
     enough = {kind: mine for kind, mine in kinds.items() if len(mine) >= TRIALS_LEAST}
     if not enough:
         raise RunError(f"{', '.join(sorted({each.run for each in observations}))}: trials: found fewer than "
-                       f"{TRIALS_LEAST} VALID ones of each transport, and costs can't be told from so few")
+                       f"{TRIALS_LEAST} VALID ones of each transport, and costs can't be fitted to so few")
     seen = {kind: _of_kind(kind, mine, {"cold": _weighed(mine, _cold_share(mine))})
             for kind, mine in enough.items() if mine[0].waits}
     found = _borrowed([seen[kind] if kind in seen else _of_kind(kind, mine, _lent(kind, list(seen.values())))

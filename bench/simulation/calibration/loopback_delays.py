@@ -87,7 +87,7 @@ def _cold_share(trial: TrialArrays, asks_again: bool) -> float:
     cold, spacing = coldness(slept_s[whole]), (last - first)[1:][whole] / (count.max() - 1)
     if np.ptp(cold) == 0:
         return math.nan
-    with np.errstate(invalid="ignore"):   # its interval, which nobody wants
+    with np.errstate(invalid="ignore"):   # its interval, which is not used
         slope, warm, *_ = stats.theilslopes(spacing, cold)
     return float(slope / warm) if warm > 0 else math.nan
 

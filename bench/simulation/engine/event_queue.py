@@ -106,7 +106,7 @@ class WaitingClients:
 
     @property
     def first_s(self) -> float:
-        """The instant at which the first hold time ends; infinite if nobody waits."""
+        """The instant at which the first hold time ends; infinite if no client waits."""
         if len(self._until_s):
             return float(self._until_s[0])
         return float(self._new[0][1][0]) if self._new else math.inf

@@ -1,8 +1,8 @@
 """The inputs of the engine: one worker and its clients, as frozen data. Seconds, bytes, CPU seconds.
 
-    feed ──feed_s──► worker: one queue, in order of arrival ──down_s──► link ──► kernel ──► station ──► app
-                        ▲                                                                             │
-                        └──────────────────────────── up_s ◄── next request ◄─────────────────────────┘
+    feed ──feed_s──► worker: one queue, in order of arrival ──down_s──► link ──► kernel ──► load client ─► app
+                        ▲                                                                                │
+                        └──────────────────────────── up_s ◄── next request ◄────────────────────────────┘
 
 Time zero is the beginning of warm-up: every client is subscribed, and nothing has been published. A shard
 holds everything that happens at one worker. Workers share nothing, so a run with forty workers is forty
@@ -49,7 +49,7 @@ CROWD = 100.0
 
 
 def crowding(connections: float) -> float:
-    """Return the factor of `crowd_share` for so many connections: ln((N + CROWD) / 2 CROWD), 0 at `CROWD`."""
+    """Return the factor of `crowd_share` for N = `connections`: ln((N + CROWD) / 2 CROWD), 0 at `CROWD`."""
     return math.log((connections + CROWD) / (2 * CROWD))
 
 
@@ -86,7 +86,7 @@ class Costs:
         return Costs(**{**scaled, "cold_share": self.cold_share, "crowd_share": self.crowd_share})
 
     def crowded(self, connections: float) -> Costs:
-        """Return the costs of a worker with so many connections; their crowd share is 0."""
+        """Return the costs of a worker with `connections` connections; their crowd share is 0."""
         if not self.crowd_share:
             return self
         more = max(1 + self.crowd_share * crowding(connections), 0.0)

@@ -1,15 +1,15 @@
 """The network between a worker and its clients: delays, slow links, and the load client as a queue.
 
-    worker done ──► link (slow clients) ──down──► kernel ──wake──► station ──► seen … done ──► asks again
+    worker done ──► link (slow clients) ──down──► kernel ──wake──► load client ─► seen … done ──► asks again
 
 A link is a queue of bytes: an answer has left it when all bytes before it and its own bytes have. If a push
 finds more bytes in a client's socket than the bound, the client falls behind. Once the socket has drained, it
 continues from the tape (the ticks a server still holds), like a poll that comes at that instant.
 
-The station is the load client: one queue for all clients of the worker. It keeps their order, since
+The load client is one queue for all clients of the worker. It keeps their order, since
 without jitter answers arrive in the order in which they were given.
 
-Known weaknesses: a station reads one answer at a time, though a real load client that is behind finds several
+Known weaknesses: the load client reads one answer at a time, though a real load client that is behind finds several
 messages in one read. A link delays the way down, never a request.
 """
 

@@ -32,9 +32,9 @@ WAIT = 1
 
 
 def wait_s(backoff: Backoff, failures: int, uniform: float, before_s: float) -> float:
-    """Return the wait in seconds after so many earlier failures.
+    """Return the wait in seconds after `failures` earlier failures.
 
-    `even` is a uniform draw from [0, 1); `before_s` is the last wait, at first `base_s`.
+    `uniform` is a draw from [0, 1); `before_s` is the last wait, at first `base_s`.
     """
     if backoff.wait == "fixed":
         return backoff.base_s
@@ -67,7 +67,7 @@ class WaitDraws:
         self._made: list[array[float]] = []
 
     def of(self, failures: int, client: int) -> float:
-        """Return the draw for this client's wait after so many failures."""
+        """Return the draw for this client's wait after `failures` failures."""
         while len(self._made) <= failures:
             self._made.append(draws(self._seed, WAIT, len(self._made), self._clients))
         return self._made[failures][client]

@@ -96,7 +96,7 @@ class Timeline:
 
     @classmethod
     def of(cls, seconds: int) -> Timeline:
-        """Return an empty timeline of so many seconds."""
+        """Return an empty timeline of `seconds` seconds."""
         attempts, failed_down, refused, connected, stale = ([0] * seconds for _ in range(5))
         return cls(attempts, failed_down, refused, connected, stale, [0.0] * seconds)
 
@@ -154,7 +154,7 @@ class _Worker:
             second = min(int(self.through_s), len(self.timeline.connected) - 1)
             self.timeline.waited_s[second] += self.through_s - asked_s
             if self.through_s <= asked_s + given.timeout_s:
-                assert not self.is_connected[client], "nobody connects twice"
+                assert not self.is_connected[client], "no client connects twice"
                 self.is_connected[client] = 1
                 self.connected += 1
                 self.timeline.connected[second] += 1

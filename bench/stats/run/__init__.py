@@ -12,7 +12,7 @@ Modules, in reading order:
     capacity_limit     the limit and its interval, from steps that held or broke
     capacity_plan      workers, traffic and price for a number of clients
     prediction         predicted against measured, per cell
-    prediction_causes  why a prediction missed, from what was measured beside it
+    prediction_causes  the causes of a prediction's error, from other measurements of its cell
     prediction_band    the range of a prediction's error
     uncertainty        bands of predicted figures, drawn jointly
 """

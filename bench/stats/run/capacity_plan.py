@@ -1,41 +1,41 @@
 """A capacity plan: the resources to serve a number of clients, and their price per month.
 
-    workers needed = ⌈ (CPU of all workers − what each has to itself · workers) / (full_at − that) ⌉
+    workers needed = ⌈ (CPU of all workers − own CPU of each · workers) / (full_at − own CPU of each) ⌉
 
-`full_at` is the share of a core at which a worker counts as full. What each worker has to itself, whatever
-its clients, is its base and taking the whole feed: that is what one more worker adds. It is known of a
-simulated run, whose costs say so; else it is taken as none.
+`full_at` is the share of a core at which a worker counts as full. A worker's own CPU, which does not depend on
+its clients, is its base and that for receiving the whole feed: each further worker adds it. It is known for a
+simulated run, from the costs; for any other it is taken as 0.
 
-    traffic a month = bytes down a second · 730 h          a month = workers · price + gigabytes · price
+    traffic per month = bytes down per second · 730 h          per month = workers · price + gigabytes · price
 
-A plan is for the rate that was asked for. Trials draw more ticks or fewer, and a plan made of few seconds of
-a slow feed would be about that luck. So what grows with the ticks is moved to the asked rate along the line
-through the trials, with a slope between none (polls that come anyway) and in proportion (a push). Of one
-trial, or of a replayed file, which has no rate, it is taken as it was.
+A plan is for the scenario's rate. Trials draw more ticks or fewer, and a plan from a few seconds of a slow feed
+would depend on that chance. So quantities that grow with the ticks are moved to the scenario's rate along the
+line through the trials, with a slope between 0 (polls that come anyway) and proportionality (a push). With one
+trial, or for a replayed file, which has no rate, they are taken as they are.
 
-A feed whose rate moves (bursts, a replayed file) asks for most when it is busiest, of which its mean says
-nothing. Such a plan is for the busiest stretch of ℓ, the time after which an update is late: its CPU, the
-ticks that each worker takes in it, and the bytes that a link has to carry. Let A(s, t) be the work that
-comes to a worker in [s, t). If A(s, s + ℓ) ≤ full_at · ℓ for every s, what is left undone at any time t is
+A feed whose rate moves (bursts, a replayed file) requires most in its busiest stretch, which its mean does not
+show. Such a plan is for the busiest stretch of ℓ, the time after which an update is late: its CPU, the
+ticks that each worker receives in it, and the bytes that a link has to carry. Let A(s, t) be the work that
+arrives at a worker in [s, t). If A(s, s + ℓ) ≤ full_at · ℓ for every s, the unfinished work at any time t is
 
     max over s of A(s, t) − (t − s) ≤ full_at · ℓ < ℓ      (Cruz, IEEE Trans. Information Theory 37(1), 1991)
 
-so nothing is late for its worker's sake: what comes closer together waits, but not for so long. Traffic and
-requests are the mean's. Of a feed at one rate the busiest stretch is chance, and the longer a run is the
-busier; what `full_at` leaves free is for that, and the plan is for the mean.
+so no update is late because of its worker: shorter bursts wait, but for less time than ℓ. Traffic and requests
+are means. At a constant rate the busiest stretch is chance, and grows with the length of the run; the reserve
+that `full_at` leaves covers it, and the plan is for the mean.
 
 A worker that is busier than `full_at` already answers several ticks at once, gets its polls late, or leaves
-work undone: what it used is less than what its clients ask for. Such a plan is `short`, a lower bound, and is
-to be simulated again with more workers.
+work undone: it used less CPU than its clients require. Such a plan is `short`, a lower bound, and has to be
+simulated again with more workers.
 
-Sockets are one for each client, or, where each request has a connection of its own, those whose handshake or
-request is under way. Memory is what each further client took where it was measured; it is not simulated.
+Sockets are one per client, or, where each request has a connection of its own, those whose handshake or
+request is under way. Memory is the measured memory per further client; it is not simulated.
 
-Known weakness: a plan knows the bursts that were simulated; longer runs find others. What is added up of a
-stretch is the work that was done in it, in steps of ℓ/10, not the work that came; where they differ, work
-waited. And a fleet that is large enough for its CPU may still be too small for a deadline: a tick goes out to
-all clients of a worker one after the other, which takes clients a worker times the cost of an update. So
-latencies that were simulated belong to the workers that were simulated, and bear their name; those of the
+Known weakness: a plan covers the bursts that were simulated; longer runs have others. The CPU of a stretch is
+the work that was done in it, in steps of ℓ/10, not the work that arrived; where they differ, work waited. A
+fleet that is large enough for its CPU may still be too small for a deadline: a tick goes out to
+all clients of a worker one after the other, which takes clients per worker times the cost of an update. So
+simulated latencies are valid for the simulated workers, and are named after them; those of the
 planned workers are closed forms (`bench.simulation.analytic.closed_forms`).
 """
 

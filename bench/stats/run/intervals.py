@@ -68,7 +68,7 @@ class Effect:
 
     @property
     def separable(self) -> bool:
-        """Return True where the two subjects can be told apart."""
+        """Return True where the two subjects are separable."""
         return bool(self.p_holm < ALPHA)
 
     @property

@@ -125,7 +125,7 @@ def next_level(steps: Sequence[SearchStep], search: SearchSettings) -> int | Non
     level = _rung(_quantile(decisive, share), search)
     if level < ceiling:
         return level
-    # Those who measure give in below the limit: what is left is to raise what held towards them.
+    # The measuring side reaches its limit below the server's: what is left is to raise what held towards them.
     return _raised(max((step.level for step in decisive if step.held), default=0), ceiling, search)
 
 

@@ -14,7 +14,7 @@ server was busy for less than `FULL` of the time; above, waiting grows so steepl
 only the capacity limit is predicted.
 
 A figure that is lost in one pair has no error: without that pair a model would look better for losing
-updates, or for not foreseeing that a server does.
+updates, or for not predicting that a server does.
 
 The interval holds what trials of a cell differ by. What all its pairs have in common, such as a cost that the
 calibration got wrong, is what the error is about.

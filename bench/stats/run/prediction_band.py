@@ -8,8 +8,8 @@ may be off as much, from the cell where it was worst one way to the worst other 
 
 The band always holds the prediction itself. What was not checked has none.
 
-Known weakness: it is no interval with a probability. A validation goes up to so many clients and so high a
-rate; how far off the model is beyond nobody has seen. The errors' own intervals are not in it: those of a p99
+Known weakness: it is no interval with a probability. A validation covers client counts and rates up to a
+limit; the model's error beyond it is unknown. The errors' own intervals are not included: those of a p99
 between few trials say more of the machine than of the model.
 """
 

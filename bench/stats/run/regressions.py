@@ -11,7 +11,7 @@ is mostly zero, so its change is absolute, and more than `SHARE_LEAST` of all up
 A cell that had valid trials and has fewer than two now, or whose percentile now falls among lost updates,
 is a regression too: a server that no longer answers must not pass because there is nothing to compare.
 
-Known weakness: the more cells, the larger the smallest change that can be told from chance. With five
+Known weakness: the more cells, the larger the smallest change that can be distinguished from chance. With five
 trials on each side, 81 comparisons and trials that spread by 4 %, that is about 15 %.
 """
 

@@ -5,7 +5,7 @@
 
 Lost updates have no latency; in a percentile each counts as +∞, so that losing the slow ones never
 makes a transport look fast. A percentile that falls among them is infinite, and prints as `lost`. The
-mean is over the updates that arrived; the share of lost updates is reported beside it.
+mean is over the updates that arrived; the share of lost updates is reported with it.
 
 Percentiles follow numpy's `linear` rule. A percentile is computed only where at least `BEYOND_TRIAL` updates
 of the trial lie beyond it, and printed only where its interval is narrow enough (`bench.stats.run.summary`):

@@ -1,6 +1,6 @@
 """Little's law: the mean number under way is the arrival rate times the mean time that each one stays.
 
-    L = λ W        requests in flight = requests a second × mean duration of a request
+    L = λ W        requests in flight = requests per second × mean duration of a request
 
 It holds for any system, as long as both sides cover the same span of time. They are counted
 independently: L from the number of requests under way, integrated over time without reference to single

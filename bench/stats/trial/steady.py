@@ -21,7 +21,7 @@ no trend is computed.
     cut = argmin over d ≤ n/2 of  Σ_{i>d} (y_i − mean_{>d})² / (n − d)²,    y: means of 5 values in a row
 
 here of the latencies by due instant in bins of 100 ms, from the beginning of warm-up to t1. The cut
-is reported beside the configured warm-up; a single one says little, but cuts after t0 in most trials of a
+is reported with the configured warm-up; a single one says little, but cuts after t0 in most trials of a
 cell mean that `windows.warmup_s` is too short. The opening ticks, which come all at once where warm-up
 begins, are left out.
 

@@ -9,7 +9,7 @@ time), a cycle lasts E[C] = G + p/λ with p = q (1 − h), and hands over λG + 
 
     latency (every)          δ + λG / (λG + p) · G/2        from δ (rare ticks) up to δ + G/2
     longest                  δ + G = 3δ + g                  three transits
-    requests a second        1 / E[C]
+    requests per second       1 / E[C]
     empty answers            e^(−λ(G + H))
 
 For a symbol of rate μ = λ/s among s symbols, with e = e^(−μG):

@@ -9,7 +9,7 @@ at a random phase, so V is uniform on (0, P) for any feed, and independent of th
     latency (latest)         δ + 1/μ − P·e^(−μP) / (1 − e^(−μP))      μ = λ/s, a symbol's own rate
     conflated share          1 − (1 − e^(−μP)) / μP
     empty answers            e^(−λP)
-    requests a second        1/P
+    requests per second       1/P
 
 Latency and excess age hold for any feed: the state of a feed that was seen V ago is V older on average over
 time, whatever the schedule of the ticks. The other forms need ticks as a Poisson process.

@@ -79,7 +79,7 @@ def stretch(*best: tuple[str, ...]) -> pd.DataFrame:
     ((("websocket",), ("websocket",)), "WebSocket at any rate"),
     ((("websocket",), ("websocket", "open")),
      "WebSocket up to 1 update a second, not known from 10 on"),
-    ((("websocket",), ("short_polling",)), "WebSocket up to 1 update a second, short polling from 10 on"),
+    ((("websocket",), ("short_polling",)), "WebSocket up to 1 update per second, short polling from 10 on"),
     ((("websocket",), ("websocket",), ("short_polling", "websocket"), ()),
      "WebSocket up to 10 updates per second, short polling and WebSocket (a tie) at 100, no transport from 1000 on"),
 ])
