@@ -2,9 +2,9 @@
 
     scenarios/claims/<name>.toml ─► run ─► trials ─► formula ─► interval ─► verdict ─► claims.csv, report
 
-A claim is data: the statement, its author, the numbers and their unit, the formula for our number, and the
-tolerance (`scenario.Claim`). `formulas` turns trials into our numbers, `judge` compares them with the stated
-ones. A further claim is one more file; only a new kind of number needs a new formula.
+A claim is data (`bench.scenario.model.Claim`): the statement, its author, the numbers and their unit, the
+formula for our number, and the tolerance. `formulas` turns trials into our numbers, `judge` compares them with
+the stated ones. A further claim is one more file; only a new kind of number needs a new formula.
 
 Modules, in reading order:
 

@@ -59,7 +59,7 @@ class FeedLog:
 
 
 def to_table(folder: Path, schedule: Schedule, warmup_ns: int) -> pa.Table:
-    """Return the trial's feed as a `records.FEED` table: every index of the schedule, all lives merged.
+    """Return the trial's feed as a `trial_record.FEED` table: every index of the schedule, all lives merged.
 
     `warmup_ns` is the start of the schedule's offsets on the run clock. An index that no life published
     has null in `sent_ns`, `epoch`, `seq` and `payload_bytes`. Raises `AssertionError` if two lives published

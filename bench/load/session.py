@@ -66,7 +66,7 @@ class Look:
 
     at_ns: int
     counts: tuple[int, ...]
-    """In the order of `records.COUNTED`."""
+    """In the order of `trial_record.COUNTED`."""
     tcp: TcpInfo | None
     asked_ns: int | None
     """The instant at which the request under way was sent."""
@@ -293,7 +293,7 @@ class Session:
         finished.wait(STOP_LIMIT_S)
 
     def _client_rows(self) -> list[dict[str, Any]]:
-        """Return the rows of `records.CLIENTS`."""
+        """Return the rows of `trial_record.CLIENTS`."""
         rows = []
         for place, link in enumerate(self._links):
             number = self.config.number(place)
@@ -367,7 +367,7 @@ def _tcp_columns(before: TcpInfo | None, after: TcpInfo | None) -> dict[str, int
 
 
 def _open_columns(look: Look, link: Link, stopped_ns: int) -> dict[str, int | bool | None]:
-    """Return the request that was under way at a reading (`records.OPEN`); without an answer it ends
+    """Return the request that was under way at a reading (`trial_record.OPEN`); without an answer it ends
     with the client."""
     if look.asked_ns is None:
         return dict.fromkeys(OPEN)
@@ -377,7 +377,7 @@ def _open_columns(look: Look, link: Link, stopped_ns: int) -> dict[str, int | bo
 
 
 def _life_columns(link: Link) -> dict[str, int | None]:
-    """Return the cost of opening and closing the client's connections (`records.OPENING_AND_CLOSING`)."""
+    """Return the cost of opening and closing the client's connections (`trial_record.OPENING_AND_CLOSING`)."""
     columns: dict[str, int | None] = dict.fromkeys(OPENING_AND_CLOSING)
     for what, count, took in (
         ("opening", link.openings, link.opening), ("closing", link.closings, link.closing)

@@ -141,7 +141,7 @@ class Recorder:
         self._skips.forget()
 
     def write(self, folder: Path, clients: Sequence[dict[str, Any]]) -> None:
-        """Write everything, raw. `clients` are the rows of `records.CLIENTS`."""
+        """Write everything, raw. `clients` are the rows of `trial_record.CLIENTS`."""
         self._deliveries.write(folder / "deliveries.raw")
         self._skips.write(folder / "skips.raw")
         meta = {"words": list(self._words), "clients": list(clients)}

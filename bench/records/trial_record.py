@@ -77,7 +77,7 @@ COUNTED = (
     "expanded_bytes_down", "request_duration_ns", "in_flight_ns", "polls_overdue",
     "retries", "request_overlap_ns",
 )
-"""Counted by the client's code (`transports.Counts`)."""
+"""Counted by the client's code (`transports.ClientCounts`)."""
 COUNTED_BY_KERNEL = (
     "bytes_up", "bytes_down", "segments_up", "segments_down", "retransmitted_segments_up",
     "retransmitted_bytes_up", "data_segments_up", "data_segments_down", "control_segments_up",

@@ -96,7 +96,7 @@ class ShardResults:
     busy_s: float
     """CPU seconds of the queue in [t0, t1)."""
     busy_steps_s: Floats
-    """CPU seconds of the queue by step (`engine.counters.Steps`)."""
+    """CPU seconds of the queue by step (`engine.counters.CountSteps`)."""
     sent_steps: Floats
     """Bytes on the wire to the clients, by step."""
     server_counts: dict[str, int]

@@ -10,7 +10,7 @@
 
 The bytes of each kind come from the project's own encoders (`wire` in each transport's `model`), so this
 module only multiplies. The size of a header depends a little on what it announces (the digits of a length,
-the 2, 4 or 10 bytes of a frame header). Such sizes are `Steps`, evaluated at the mean size of a client's
+the 2, 4 or 10 bytes of a frame header). Such sizes are step functions, evaluated at the mean size of a client's
 answers.
 
 Bytes that are written at once take ⌈bytes / 1448⌉ segments, 1448 being the 1460 of our sockets less the
@@ -192,7 +192,7 @@ class Traffic:
 
 
 def traffic(sizes: Sizes, counts: Mapping[str, npt.ArrayLike]) -> Traffic:
-    """Return the `Traffic` of a transport from counts, named as in `Traffic` and in `records.CLIENTS`.
+    """Return the `Traffic` of a transport from counts, named as in `Traffic` and in `trial_record.CLIENTS`.
 
     `updates` and `payload_bytes` are required. Every other count has a default: no requests, no connections,
     no skips; one answer per request or, for a push, per update; as many single ticks as the number of answers
@@ -231,7 +231,7 @@ def traffic(sizes: Sizes, counts: Mapping[str, npt.ArrayLike]) -> Traffic:
 
 
 def columns(sizes: Sizes, happened: Traffic) -> dict[str, Numbers]:
-    """Return the byte and segment columns of `records.CLIENTS`, one entry per client, not rounded.
+    """Return the byte and segment columns of `trial_record.CLIENTS`, one entry per client, not rounded.
 
     These are header_bytes_*, body_bytes_*, compressed_bytes_down, expanded_bytes_down, and all of
     `COUNTED_BY_KERNEL` and `OPENING_AND_CLOSING`. `bench.stats.trial.bytes` splits them into parts that add

@@ -6,7 +6,7 @@
     short polling  a request each `EVERY_S`, answered δ later
 
 δ is what the server needs: a fixed part, and one that grows with what fell due shortly before, so that a
-burst is answered more slowly. Counters are those of the clients' own code (`transports.Counts`).
+burst is answered more slowly. Counters are those of the clients' own code (`transports.ClientCounts`).
 """
 
 from __future__ import annotations

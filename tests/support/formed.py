@@ -30,7 +30,7 @@ WARMUP_S, LATE_AFTER_S = 5.0, 10.0
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen, by the names of `analytic.Forecast`."""
+    """What was seen, by the names of `system.Forecast`."""
 
     latency_mean_s: float
     latency_worst_s: float

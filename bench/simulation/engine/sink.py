@@ -95,11 +95,11 @@ def _plus(one: float, other: float) -> float:
 
 
 MERGED = {"latency_min_ns": min, "latency_max_ns": max}
-"""The names in `Tallied.sums` that are not merged by addition, with the function that merges them."""
+"""The names in `ShardTotals.sums` that are not merged by addition, with the function that merges them."""
 
 
 class ShardSink:
-    """The sink of one shard (`inputs.Sink`); `kept` is a mask of the clients whose rows are kept."""
+    """The sink of one shard (`inputs.BlockSink`); `kept` is a mask of the clients whose rows are kept."""
 
     def __init__(self, shard: Shard, kept: Bools, windows: WindowInstants) -> None:
         self._shard = shard

@@ -8,7 +8,7 @@ mᵢ measured and pᵢ predicted in the i-th pair of a cell, the error is the ge
 
 **Met** is a statement of equivalence: `yes`, the whole interval lies within ± the goal; `no`, all of it lies
 outside; `open`, it reaches across, so that more trials would have to decide. Where it is open the point
-estimate says more than nothing: it lies **inside** or **outside** the goal (`Compared.standing`), and a model
+estimate says more than nothing: it lies **inside** or **outside** the goal (`ValidationRow.standing`), and a model
 of which many lie outside is no good one, however open its verdicts. A goal on latency holds for cells whose
 server was busy for less than `FULL` of the time; above, waiting grows so steeply with load that
 only the capacity limit is predicted.

@@ -6,7 +6,7 @@
 `trial_row` returns a row for every trial; for one that failed, or without a measured window, the figures
 are NaN. `docs/results.md` describes the columns.
 
-`Distribution` and `Timeline` condense the raw deliveries for the figures of a report: the latencies in
+`TrialFigures` also condenses the raw deliveries for the figures of a report: the latencies in
 bins of 0.5 %, and the deliveries in bins of 100 ms. A report is made from these and the rows alone, so a
 run can be kept without its raw deliveries.
 """
