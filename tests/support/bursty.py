@@ -1,11 +1,11 @@
-"""Trials that never were, on feeds with bursts and gaps: every request and arrival by a formula.
+"""Synthetic trials on feeds with bursts and gaps: every request and arrival follows a formula.
 
     push           due + δ
     long polling   a request waits for the next tick and gets all that are there, δ after it; the next one
                    goes out at once
     short polling  a request each `EVERY_S`, answered δ later
 
-δ is what the server needs: a fixed part, and one that grows with what fell due shortly before, so that a
+δ is the server's time: a fixed part, and one that grows with the ticks that were due shortly before, so that a
 burst is answered more slowly. Counters are those of the clients' own code (`transports.ClientCounts`).
 """
 
@@ -26,30 +26,30 @@ S = 1_000_000_000
 EVERY_S = 0.5
 DELAY_S = 0.0004
 BACKLOG_S = 0.1
-"""What fell due within so long before slows an answer down …"""
+"""The time in seconds within which earlier ticks slow an answer down."""
 UPDATE_S = 0.00002
-"""… by so much for each update."""
+"""The seconds by which each such update does."""
 HORIZON_S = 3.0
-"""The feed goes on for so long after the window."""
+"""The seconds for which the feed continues after the window."""
 
 
 @dataclass(frozen=True)
 class Talk:
-    """What one client asked and got."""
+    """The requests and arrivals of one client."""
 
     requests: list[tuple[float, float | None]]
     arrivals: Floats
-    """Of each tick, in the order in which they are due."""
+    """The arrival of each tick, in the order in which they are due."""
 
 
 def delay_s(due_s: Floats, at_s: Any, clients: int) -> Any:
-    """What the server needs for an answer at `at_s`."""
+    """Return the server's seconds for an answer at `at_s`."""
     behind = np.searchsorted(due_s, at_s, "right") - np.searchsorted(due_s, np.asarray(at_s) - BACKLOG_S)
     return DELAY_S + UPDATE_S * clients * behind
 
 
 def talk(kind: str, due_s: Floats, begin_s: float, end_s: float, clients: int, phase: float) -> Talk:
-    """A client's life in [begin, end)."""
+    """Return a client's requests and arrivals in [begin, end)."""
     if kind == "websocket":
         return Talk([], due_s + delay_s(due_s, due_s, clients))
     requests: list[tuple[float, float | None]] = []
@@ -76,7 +76,7 @@ def talk(kind: str, due_s: Floats, begin_s: float, end_s: float, clients: int, p
 
 
 def counters(talked: Talk, windows: WindowInstants, end_s: float, may_wait: bool) -> dict[str, Any]:
-    """The client's counters over the window, and the request that was open at its end."""
+    """Return the client's counters over the window, and the request that was open at its end."""
     counts, opened, looks = ClientCounts(may_wait=may_wait), None, []
     events: list[tuple[float, int]] = [(windows.t0_ns / S, 0), (windows.t1_ns / S, 0)]
     for asked, answered in talked.requests:
@@ -104,8 +104,8 @@ def counters(talked: Talk, windows: WindowInstants, end_s: float, may_wait: bool
 
 def trial(kind: str, due_s: Floats, t0_s: float, measure_s: float, clients: int = 5,
           stands: tuple[float, float] | None = None) -> tuple[TrialRecord, Tables]:
-    """A trial on a feed whose ticks are due at `due_s`, measured from `t0_s` on. `stands`: from the first of
-    these instants to the second the server does not answer."""
+    """Return a trial on a feed whose ticks are due at `due_s`, measured from `t0_s` on. `stands`: from the
+    first of these instants to the second the server does not answer."""
     windows = WindowInstants(*(round(at_s * S) for at_s in (t0_s - 1, t0_s, t0_s + measure_s, 1.0)))
     due_s = due_s[(due_s >= t0_s - 1) & (due_s < t0_s + measure_s + HORIZON_S)]
     end_s = t0_s + measure_s + HORIZON_S
@@ -133,8 +133,8 @@ def trial(kind: str, due_s: Floats, t0_s: float, measure_s: float, clients: int 
 
 
 def held_up(talked: Talk, from_s: float, to_s: float) -> Talk:
-    """The same where nothing is answered in [from, to): a request that was under way is answered at its end,
-    and the ones that would have followed meanwhile are left out."""
+    """Return the requests and arrivals with no answers in [from, to): a request under way is answered at its
+    end, and the ones that would have followed meanwhile are left out."""
     requests: list[tuple[float, float | None]] = []
     for asked, answered in talked.requests:
         if asked >= to_s or answered is None or answered < from_s:

@@ -1,7 +1,7 @@
 """A run under a packet capture, in a network namespace: `captured_run.py SCENARIO RESULTS CAPTURE`.
 
-Loopback is brought up first, since a new namespace has it down. Ends with the run's exit status; what the
-capture says of itself, drops among it, is the last thing on standard error.
+Loopback is brought up first, since it is down in a new namespace. The script ends with the run's exit status; the
+capture's own summary, with its drops, is the last thing on standard error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
 
 def bring_up(interface: str) -> None:
-    """`ip link set … up`, where there may be no `ip`."""
+    """Bring an interface up as `ip link set … up` does, since `ip` may be missing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         name = struct.pack("16sH22x", interface.encode(), 0)
         flags = struct.unpack_from("16sH", fcntl.ioctl(sock, _SIOCGIFFLAGS, name))[1]

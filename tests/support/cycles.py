@@ -1,4 +1,4 @@
-"""A reader of a Poisson feed, played through tick by tick: what the closed forms of the models are held to.
+"""A reader of a Poisson feed, simulated tick by tick, with which the models' closed forms are compared.
 
 One loop covers every transport: serve, be away for a gap, park until a tick if nothing came (or don't).
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Played:
-    """What was seen over a long time."""
+    """The figures of a long simulation."""
 
     latency_mean_s: float
     latency_mean_latest_s: float

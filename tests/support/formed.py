@@ -1,4 +1,4 @@
-"""Shards for which the closed forms were made, and what the engine says of them."""
+"""Shards for which the closed forms hold, and the engine's figures of them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WARMUP_S, LATE_AFTER_S = 5.0, 10.0
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen, by the names of `system.Forecast`."""
+    """The engine's figures, by the names of `system.Forecast`."""
 
     latency_mean_s: float
     latency_worst_s: float
@@ -48,12 +48,12 @@ class Seen:
 
 
 def options_of(transport: str, **own: Any) -> Table:
-    """A transport's options."""
+    """Return a transport's options."""
     return transports.options_of(transport, own, "scenario.toml", f"transports.{transport}")
 
 
 def instants(rate_per_s: float, regular: bool, until_s: float, seed: int) -> Any:
-    """Ticks' due instants."""
+    """Return ticks' due instants."""
     rng = np.random.default_rng(seed)
     if regular:
         return np.arange(rng.random(), until_s * rate_per_s) / rate_per_s
@@ -65,7 +65,7 @@ def shard_of(
     measure_s: float, regular: bool = False, symbols: int = 1, mode: Any = "every", seed: int = 1,
     payload_bytes: int = 100, subscribed: Bools | None = None, load_client: LoadClient | None = None,
 ) -> Shard:
-    """A shard in which all clients subscribe to everything, unless `subscribed` says otherwise."""
+    """Return a shard in which all clients subscribe to everything, unless `subscribed` says otherwise."""
     due_s = instants(rate_per_s, regular, WARMUP_S + measure_s + 2 * LATE_AFTER_S, seed)
     rng = np.random.default_rng(seed + 1)
     ticks = FeedTicks(
@@ -92,7 +92,8 @@ class Gathered:
 
 
 def seen(shard: Shard, said: Sizes | None = None) -> Seen:
-    """Simulate, and look; `said` has the sizes of the conversation, without which no bytes are seen."""
+    """Simulate a shard and return its figures; `said` has the sizes of the conversation, without which there
+    are no bytes."""
     sink = Gathered()
     outcome = simulate(shard, sink)
     client, tick, app_s = (np.concatenate(column) for column in zip(*sink.blocks, strict=True))
@@ -125,8 +126,8 @@ def seen(shard: Shard, said: Sizes | None = None) -> Seen:
 
 
 def _sockets(shard: Shard, counted: dict[str, Any], length_s: float) -> float:
-    """Open at the server, from a handshake's first packet to the answer: as long as a request is under way,
-    but for TLS."""
+    """Return the sockets open at the server, each from a handshake's first packet to the answer: as long as a
+    request is under way, without TLS."""
     if not shard.cycle.new_connection:
         return len(shard.clients)
     further_s = (shard.cycle.handshakes - 1) * (shard.net.up_s + shard.net.down_s)
@@ -134,7 +135,7 @@ def _sockets(shard: Shard, counted: dict[str, Any], length_s: float) -> float:
 
 
 def _wire_bytes(shard: Shard, outcome: ShardOutcome, said: Sizes | None, way: str) -> float:
-    """All that was on the wire, as a simulated trial has it."""
+    """Return all bytes on the wire, counted as in a simulated trial."""
     if said is None:
         return math.nan
     counters = {name: float(values.sum())
@@ -144,7 +145,8 @@ def _wire_bytes(shard: Shard, outcome: ShardOutcome, said: Sizes | None, way: st
 
 
 def _age_excess_s(shard: Shard, client: Any, tick: Any, app_s: Any) -> float:
-    """Mean over time, clients and symbols of how much older what a client has is than what there is."""
+    """Return the mean age of the clients' newest ticks beyond that of the newest published ones, over time,
+    clients and symbols."""
     ticks, areas, pairs = shard.ticks, 0.0, 0
     for number in range(len(shard.clients)):
         for symbol in np.unique(ticks.symbol):
@@ -158,6 +160,6 @@ def _age_excess_s(shard: Shard, client: Any, tick: Any, app_s: Any) -> float:
 
 
 def _area(shard: Shard, at_s: Any, value_s: Any) -> float:
-    """The integral over the window of what is `value_s` from `at_s` on, from the window's beginning."""
+    """Return the integral over the window of a step function that is `value_s` from `at_s` on."""
     edges = np.clip(np.append(at_s, shard.t1_s), shard.t0_s, shard.t1_s)
     return float(((value_s - shard.t0_s) * np.diff(edges)).sum())

@@ -1,4 +1,5 @@
-"""Simulated runs that pose as measured ones: for tests of what is made of measurements, with known costs."""
+"""Simulated runs with the records of measured ones, for tests of code that reads measurements, with known
+costs."""
 
 from __future__ import annotations
 
@@ -21,11 +22,11 @@ from bench.simulation import shards
 from bench.simulation.calibration.costs import CostsFile, read_costs, write_costs
 
 LOAD_BASE = 0.01
-"""CPU seconds a second of the load process beside its station's."""
+"""CPU seconds per second of the load process, in addition to its load client's."""
 
 
 def posed(question: PreparedScenario, costs: CostsFile, results: Path) -> Path:
-    """A run of the scenario with these costs, as if it had been measured."""
+    """Return a run of the scenario with these costs, recorded as measured."""
     path = results / "true-costs.json"
     write_costs(path, costs)
     run = run_folder.create(
@@ -42,7 +43,7 @@ def posed(question: PreparedScenario, costs: CostsFile, results: Path) -> Path:
 
 
 def make(setting: TrialSettings, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
-    """In place of `experiment.trial.make`: a trial that is simulated with the costs of `priced`."""
+    """Replace `experiment.trial.make`: simulate a trial with the costs of `priced`."""
     case = runs.SimulationInputs(setting.scenario, setting.options, priced()).case(planned, 0)
     runs.store(folder, case, shards.simulate(case, 0), 1.0, attempt)
     pose_trial(folder)
@@ -50,7 +51,7 @@ def make(setting: TrialSettings, planned: PlannedTrial, folder: Path, attempt: i
 
 
 def pose_trial(folder: Path) -> None:
-    """Let a trial's record say that it was measured."""
+    """Mark a trial's record as measured."""
     data = json.loads((folder / "trial.json").read_text())
     sums = dict(trial_record.read_table(folder, "clients").to_pandas().sum(numeric_only=True))
     answers = sums["responses"] or sums["updates"]
@@ -63,7 +64,7 @@ def pose_trial(folder: Path) -> None:
 
 
 def pose(run: RunFolder) -> None:
-    """Let the run's records say that they were measured."""
+    """Mark the run's records as measured."""
     for folder in trial_record.trial_folders(run.folder):
         pose_trial(folder)
     manifest = json.loads((run.folder / "manifest.json").read_text())
@@ -72,5 +73,5 @@ def pose(run: RunFolder) -> None:
 
 
 def all_posed(questions: Sequence[PreparedScenario], costs: CostsFile, results: Path) -> list[Path]:
-    """Several of them."""
+    """Return a run of each scenario with these costs, recorded as measured."""
     return [posed(each, costs, results) for each in questions]

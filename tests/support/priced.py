@@ -1,4 +1,4 @@
-"""Costs that nobody measured, for tests of simulated runs: about those of a fast machine."""
+"""Assumed costs, for tests of simulated runs: about those of a fast machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOAD_CLIENT = {"wake_s": 20e-6, "answer_s": 8e-6, "update_s": 3e-6}
 
 
 def priced() -> CostsFile:
-    """Costs of all transports."""
+    """Return costs of all transports."""
     def estimates(values: dict[str, float]) -> dict[str, Estimate]:
         return {name: Estimate(value) for name, value in values.items()}
 
@@ -29,7 +29,7 @@ def priced() -> CostsFile:
 
 
 def priced_file(folder: Path) -> Path:
-    """The same as a file."""
+    """Write the assumed costs to a file."""
     path = folder / "costs-nowhere.json"
     write_costs(path, priced())
     return path
@@ -39,7 +39,7 @@ SMALL = ("load.clients=[30]", "windows.measure_s=2.0", "trials.count=1")
 
 
 def case(label: str, *overrides: str, number: int = 0) -> Case:
-    """The trial of one subject of the quick scenario, in small."""
+    """Return a small trial of one subject of the quick scenario."""
     question = prepare.read("quick", [*SMALL, *overrides])
     setting = SimulationInputs(question.scenario, question.options, priced())
     planned = next(each for each in plan.trials(question.scenario) if each.subject == label)

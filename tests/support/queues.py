@@ -1,4 +1,4 @@
-"""The queues of the simulator's referee, in SimPy: a worker's, and the load client's."""
+"""The queues of the reference simulator, in SimPy: the worker's and the load client's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.simulation.engine.server_queue import COOLING_S, WARMING_S
 
 
 class Queue:
-    """One job after the other, in the order in which they were put."""
+    """A queue of jobs, served one after the other in order of arrival."""
 
     def __init__(self, env, t0_s, t1_s, wake_s=0.0, cold_share=0.0):
         self.env, self.window = env, (t0_s, t1_s)
@@ -23,8 +23,9 @@ class Queue:
         env.process(self.run())
 
     def put(self, turn):
-        """A job: its service, or a function that says so when its turn has come (None: there is nothing to do
-        after all) and may `bring` further jobs to be served right behind it. The event of its end."""
+        """Put a job: its service, or a function that returns it when its turn has come (None: there is
+        nothing to do any more) and may `bring` further jobs to be served right after it. Return the event of
+        its end."""
         done = self.env.event()
         self.jobs.put((turn, done))
         return done

@@ -1,8 +1,8 @@
-"""The simulator's referee: the same world in SimPy, one event after the other, as plainly as can be said.
+"""The reference simulator: the engine's rules in SimPy, one event after the other, as plainly as possible.
 
-Nothing is vectorised and nothing is known beforehand. A worker is a process that takes one job after the
-other, a client is a process that asks, waits and reads, what a request gets is asked of the servers' tape.
-Only the world (`bench.simulation.engine.inputs`) and the draws (`bench.simulation.engine.random_streams`)
+Nothing is vectorised and nothing is computed in advance. A worker is a process that does one job after the
+other, a client is a process that asks, waits and reads, and the servers' own tape decides on the answers.
+Only the inputs (`bench.simulation.engine.inputs`) and the draws (`bench.simulation.engine.random_streams`)
 are the engine's.
 """
 
@@ -27,17 +27,17 @@ ALL = "t"
 
 @dataclass
 class Batch:
-    """What one request gets."""
+    """The ticks and skips that one request gets."""
 
     ticks: list[int] = field(default_factory=list)
     more: bool = False
     refused: bool = False
     skips: list[tuple[str, int, int]] = field(default_factory=list)
-    """(kind, the tick that it is declared with, how many)"""
+    """Skips as (kind, the tick that it is declared with, count)."""
 
 
 class Referee:
-    """One shard. After `run`: `deliveries`, `skips`, `counted`, `busy_s`, `jobs`."""
+    """The simulation of one shard. After `run`: `deliveries`, `skips`, `counted`, `busy_s`, `jobs`."""
 
     def __init__(self, shard):
         self.shard = shard
@@ -236,7 +236,7 @@ class Referee:
     # Clients that ask
 
     def expires(self, client, answer, at_s):
-        """The hold time of a request is over then, if it is still held."""
+        """End the hold time of a request at that instant, if it is still held."""
         yield self.until(at_s)
 
         def turn():
@@ -248,7 +248,7 @@ class Referee:
         done = self.worker.put(turn)
 
     def served(self, client):
-        """A request is at the worker; what it gets, and when the worker is done with it."""
+        """Return the answer to a request at the worker, and the instant at which the worker is done with it."""
         cycle, costs = self.shard.cycle, self.shard.costs
         request_s = costs.request_s + (costs.connection_s if cycle.new_connection else 0.0)
         answer = self.env.event()
@@ -267,7 +267,7 @@ class Referee:
         return answer
 
     def asks(self, client, held):
-        """The life of a client that polls; `held`: its first request is with the worker already."""
+        """Run the life of a client that polls; `held`: its first request is at the worker already."""
         cycle, poll = self.shard.cycle, 0
         interval_s = cycle.interval_s
         base_s = interval_s * self.draw(Stream.PHASE, client)
@@ -298,13 +298,13 @@ class Referee:
                 yield self.env.timeout(interval_s + move_s(poll))
 
     def watches(self, client, request, instant_s):
-        """A poll is late if the one before is under way at its instant."""
+        """Count a poll as late if the previous one is under way at its instant."""
         yield self.until(instant_s)
         if self.requests[client] == request:
             self.count("polls_late", client, instant_s)
 
     def exchange(self, client, held):
-        """One request and its response; whether the next is to follow at once."""
+        """Run one request and its response; return whether the next one is to follow at once."""
         net, cycle = self.shard.net, self.shard.cycle
         if held is None:
             if cycle.new_connection:
@@ -327,12 +327,12 @@ class Referee:
     # Clients that are pushed to
 
     def pushed(self, client, batch, cursor, done):
-        """Ticks go to a client that is up to date."""
+        """Push ticks to a client that is up to date."""
         yield done
         yield from self.written(client, batch, cursor, response=False)
 
     def written(self, client, batch, cursor, response):
-        """A message was written to a socket, up to `cursor`."""
+        """Record that a message was written to a socket, up to `cursor`."""
         links, now_s = self.shard.slow_links, self.env.now
         sent_s = now_s
         if self.slow[client]:
@@ -369,7 +369,8 @@ class Referee:
         yield from self.catches_up(client, costs.request_s + costs.connection_s, response=True)
 
     def catches_up(self, client, opening_s, response):
-        """Whose socket has drained, or who is back, goes on from the tape; at its head, it is up to date."""
+        """Let a client whose socket has drained, or which is back, continue from the tape; at its head it is
+        up to date."""
         got = []
 
         def turn():
@@ -385,7 +386,7 @@ class Referee:
     # At the client
 
     def arrives(self, client, batch, response):
-        """The client's kernel has a message; its code sees it, and is done with it."""
+        """Let a message arrive at the client's kernel, be read by its code, and be worked on."""
         load_client = self.shard.load_client
         kernel_s = self.env.now
         if load_client is not None:

@@ -16,7 +16,7 @@ WINDOWS = WindowInstants(warmup_ns=0, t0_ns=100 * MS, t1_ns=200 * MS, late_after
 
 
 def record_of(windows: WindowInstants = WINDOWS, **fields: Any) -> TrialRecord:
-    """A finished trial of one client."""
+    """Return a finished trial of one client."""
     given = {"trial": "1-1-a-1", "block": 1, "position": 1, "subject": "a", "transport": "websocket",
              "clients": 1, "seed": 1, "windows": windows}
     return TrialRecord(**(given | fields))
@@ -26,7 +26,7 @@ def tables_of(
     feed: Sequence[dict[str, Any]], deliveries: Sequence[dict[str, Any]],
     skips: Sequence[dict[str, Any]] = (), clients: Sequence[dict[str, Any]] = ({"client": 0},),
 ) -> Tables:
-    """The tables of a trial from rows; what a row leaves out is filled in."""
+    """Return the tables of a trial from rows; columns that a row leaves out are filled in."""
     ticks = [
         {"sent_ns": row["due_ns"], "epoch": "e", "seq": row["index"] + 1, "payload_bytes": 100} | row
         for row in feed
@@ -45,5 +45,5 @@ def tables_of(
 
 
 def arrays_of(*tables: Any, windows: WindowInstants = WINDOWS, **named: Any) -> TrialArrays:
-    """Arrays from rows of the tables."""
+    """Return arrays from rows of the tables."""
     return trial_arrays(record_of(windows), tables_of(*tables, **named))

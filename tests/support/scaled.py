@@ -1,4 +1,4 @@
-"""Small scenarios of what is simulated at scale: a reconnect storm and a crossover map."""
+"""Small scenarios of the studies that are only simulated: a reconnect storm and a crossover map."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ rtt_ms = [40.0]
 
 
 def storm(folder: Path, *overrides: str) -> PreparedScenario:
-    """600 clients and two workers; policies and the map's own are for the overrides to say."""
+    """Return a storm of 600 clients and two workers; the overrides set the policies and the map."""
     return _read(folder, STORM, overrides)
 
 
 def crossover(folder: Path, *overrides: str) -> PreparedScenario:
-    """All transports 40 ms away; the other axes are for the overrides to say."""
+    """Return a map with all transports 40 ms away; the overrides set the other axes."""
     return _read(folder, CROSSOVER, overrides)
 
 

@@ -39,7 +39,7 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 
 
 class ScriptedFeed:
-    """Speaks the feed's line protocol; publishes what the test says, when it says so."""
+    """A feed with the line protocol, which publishes the ticks that the test names, when it names them."""
 
     def __init__(self, symbols: tuple[str, ...] = ("AAA", "BBB"), epoch: str = "e1") -> None:
         self.symbols = symbols
@@ -56,7 +56,7 @@ class ScriptedFeed:
         return len(self.lines)
 
     def publish(self, *symbols: str, padding: int = 0) -> None:
-        """One tick for each symbol named, all in one write; `padding` makes them larger."""
+        """Publish one tick for each symbol named, all in one write; `padding` makes them larger."""
         with self._lock:
             lines = []
             levels = ((1.5, 100),) * (padding // 9)
@@ -68,7 +68,7 @@ class ScriptedFeed:
                 subscriber.sendall(b"".join(line + b"\n" for line in lines))
 
     def lose(self) -> None:
-        """Hang up on all subscribers; they may come back."""
+        """Close the connections of all subscribers, which may return."""
         with self._lock:
             for subscriber in self._subscribers:
                 subscriber.shutdown(socket.SHUT_RDWR)
@@ -76,7 +76,7 @@ class ScriptedFeed:
             self._subscribers.clear()
 
     def begin_anew(self, epoch: str) -> None:
-        """Another life of the publisher."""
+        """Begin another life of the publisher."""
         with self._lock:
             self.epoch, self.lines = epoch, []
         self.lose()
@@ -124,7 +124,7 @@ class Answer:
 
 @dataclass
 class ServerProcess:
-    """One server, running."""
+    """A running server process."""
 
     process: Process
     line: lifeline.Lifeline
@@ -135,7 +135,7 @@ class ServerProcess:
     done: dict[str, Any] = field(default_factory=dict)
 
     def get(self, target: str, method: str = "GET", **headers: str) -> Answer:
-        """One request on a connection of its own."""
+        """Send one request on a connection of its own, and return the answer."""
         connection = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE_S)
         try:
             connection.request(method, target, headers={k.replace("_", "-"): v for k, v in headers.items()})
@@ -145,7 +145,7 @@ class ServerProcess:
             connection.close()
 
     def connect(self, receive_buffer: int | None = None) -> socket.socket:
-        """A bare connection."""
+        """Return a plain connection."""
         sock = socket.socket()
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -160,12 +160,12 @@ class ServerProcess:
 
     @property
     def rss(self) -> int:
-        """Resident memory, in bytes."""
+        """Return the resident memory in bytes."""
         rss: int = psutil.Process(self.process.pid).memory_info().rss
         return rss
 
     def publish(self, *symbols: str, padding: int = 0) -> None:
-        """Publish, and wait until the server has it."""
+        """Publish, and wait until the server has the ticks."""
         self.feed.publish(*symbols, padding=padding)
         self.wait_for_head()
 
@@ -175,7 +175,7 @@ class ServerProcess:
         wait_until(lambda: expected.items() <= self.get("/health").json.items(), f"{expected}")
 
     def stop(self) -> dict[str, int]:
-        """Stop as the runner does; returns the final counts."""
+        """Stop as the runner does, and return the final counts."""
         self.line.send({"stop": {}})
         message = self.line.receive()
         assert message is not None, "the server ended without its last words"
@@ -212,7 +212,7 @@ def running_server(feed: ScriptedFeed, make: str, **config: Any) -> Iterator[Ser
 
 @pytest.fixture
 def feed() -> Iterator[ScriptedFeed]:
-    """A feed of two symbols, AAA and BBB, in its epoch e1."""
+    """Run a feed of two symbols, AAA and BBB, in its epoch e1."""
     feed = ScriptedFeed()
     yield feed
     feed.close()

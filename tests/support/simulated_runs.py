@@ -1,4 +1,4 @@
-"""Runs whose trials say that they were simulated, with all that a simulated run has beside them."""
+"""Runs whose trials are marked as simulated, with all further files of a simulated run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHECKED = [
 
 
 def closed_forms() -> pd.DataFrame:
-    """What forms may say of such a run: short polling full with 5,000 clients."""
+    """Return possible closed forms of such a run, with short polling full at 5,000 clients."""
     rows: list[tuple[object, ...]] = [("short_polling", None, "clients_max", 5000.0, "")]
     rows += [("short_polling", clients, "server_load", clients / 5000, "cores")
              for clients in (20, 60, 700, 5000)]
@@ -38,7 +38,8 @@ def closed_forms() -> pd.DataFrame:
 
 
 def made(folder: Path, asked: dict[str, Any] | None = None, checked: bool = True) -> Run:
-    """A run whose trials say that they were simulated, with a measured one and a validation beside."""
+    """Return a run whose trials are marked as simulated, with a measured run to compare with and a
+    validation."""
     run = make_run(folder / "simulated", Plan(trials=3, clients=(20, 60), source="simulated"))
     path = run / "manifest.json"
     manifest = json.loads(path.read_text())

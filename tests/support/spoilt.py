@@ -1,4 +1,4 @@
-"""One real trial at a time, and hands to spoil it with from outside."""
+"""One real trial at a time, and ways to disturb it from outside."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TABLE: dict[str, Any] = {
 
 @dataclass
 class Outcome:
-    """A trial that was made and judged."""
+    """A finished trial and its verdict."""
 
     folder: Path
     record: TrialRecord
@@ -50,7 +50,7 @@ class Outcome:
 
 @dataclass
 class Bench:
-    """Makes trials in a folder; `spoil` acts on one meanwhile, from a thread of its own."""
+    """Makes trials in a folder; `spoil` disturbs one meanwhile, from a thread of its own."""
 
     folder: Path
     mark: Any
@@ -60,7 +60,7 @@ class Bench:
 
     @property
     def trial_folder(self) -> Path:
-        """Of the trial that is made, or was made last."""
+        """The folder of the trial under way, or of the last one."""
         return self.folder / f"trial-{self.number}"
 
     def make(self, transport: str = "websocket", **changes: dict[str, Any]) -> Outcome:
@@ -80,12 +80,12 @@ class Bench:
         return self.judged()
 
     def judged(self) -> Outcome:
-        """The trial as it is on disk."""
+        """Judge the trial on disk."""
         figures, verdict = judge(self.trial_folder)
         return Outcome(self.trial_folder, read_trial(self.trial_folder), figures.row, verdict)
 
     def spoil(self, act: Callable[[], None]) -> None:
-        """Act once the feed has begun."""
+        """Call `act` once the feed has begun."""
         def hand() -> None:
             try:
                 wait_for(lambda: any(any(log.read_bytes()) for log in self.trial_folder.glob("feed.*.log")))
@@ -97,7 +97,7 @@ class Bench:
         self.hands[-1].start()
 
     def process(self, name: str, configuration: str = "") -> psutil.Process:
-        """The trial's publisher, server or load, not its guard; the one with such a configuration."""
+        """Return the trial's publisher, server or load, not its guard; the one with such a configuration."""
         found: list[psutil.Process] = []
 
         def look() -> bool:
@@ -109,7 +109,7 @@ class Bench:
         return found[0]
 
     def stutter(self, name: str, stand_s: float, run_s: float, times: int) -> None:
-        """Stop a process and let it go on, some times, beginning within the window."""
+        """Stop a process and let it continue, several times, beginning within the window."""
         process = self.process(name)
         time.sleep(0.5)
         for _ in range(times):
@@ -120,7 +120,7 @@ class Bench:
 
 
 def command_line(process: psutil.Process) -> str:
-    """A process's command; nothing for a guard, or one that has ended."""
+    """Return a process's command; empty for a guard, or a process that has ended."""
     try:
         words = process.cmdline()
     except psutil.Error:
@@ -129,7 +129,7 @@ def command_line(process: psutil.Process) -> str:
 
 
 def wait_for(true: Callable[[], Any], patience_s: float = 60.0) -> None:
-    """Wait for something, as long as it takes on a busy machine."""
+    """Wait for a condition, as long as it takes on a busy machine."""
     deadline = time.monotonic() + patience_s
     while not true():
         assert time.monotonic() < deadline, "it never came"

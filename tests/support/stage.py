@@ -1,4 +1,4 @@
-"""The processes of a trial but for the load: real ones, under their guards."""
+"""The real processes of a trial apart from the load, under their guards."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Stage:
     def load_config(
         self, transport: str, options: dict[str, Any], clients: int, **more: Any
     ) -> dict[str, Any]:
-        """The configuration of a load for the server."""
+        """Return the configuration of a load for the server."""
         return {
             "subject": "the subject", "transport": transport, "options": options, "clients": clients,
             "seed": SEED, "spawn_rate_per_s": 500.0, "clock_origin_ns": self.clock.origin_ns,
@@ -42,14 +42,14 @@ class Stage:
         }
 
     def begin(self) -> WindowInstants:
-        """Start the feed; the windows of the trial."""
+        """Start the feed; return the windows of the trial."""
         warmup_ns = self.clock.now_ns() + 50_000_000
         t0_ns = warmup_ns + int(WARMUP_S * 1e9)
         self.publisher.send({"start": {"warmup_ns": warmup_ns}})
         return WindowInstants(warmup_ns, t0_ns, t0_ns + int(MEASURE_S * 1e9), int(LATE_S * 1e9))
 
     def windows_message(self, windows: WindowInstants) -> dict[str, Any]:
-        """The windows, as the runner tells the load."""
+        """Return the windows in the form of the runner's message to the load."""
         planned = schedule.make(FEED, SEED, HORIZON_S, WARMUP_S)
         window = (windows.t0_ns - windows.warmup_ns, windows.t1_ns - windows.warmup_ns)
         return {"windows": {
@@ -61,7 +61,7 @@ class Stage:
 
 
 def set_up(trial_processes: TrialProcesses, folder: Path, transport: str, options: dict[str, Any]) -> Stage:
-    """Start publisher and server; they are ready when this returns."""
+    """Start publisher and server, and wait until they are ready."""
     clock = RunClock.start()
     publisher = trial_processes.start(commands.publisher(
         folder, FEED, seed=SEED, horizon_s=HORIZON_S, t0_s=WARMUP_S, clock_origin_ns=clock.origin_ns,

@@ -1,4 +1,4 @@
-"""Runs that never were: whole run folders from closed-form arrivals, for tests of all that judges runs.
+"""Synthetic runs: whole run folders from closed-form arrivals, for tests of all that judges runs.
 
 Arrivals of each transport follow its model: a push arrives δ after it was due; a poller with period P
 and a random phase gets it with its next poll, δ later; a long poller that is between two requests gets
@@ -25,12 +25,12 @@ QUIET: dict[str, Any] = {
     "probe_gap_share": 0.01, "probe_gap_max_us": 90.0, "probe_slowdown": 1.02,
     "probe_spin_before_us": 60.0, "probe_spin_after_us": 60.6,
 }
-"""What a machine on which nothing else runs says of itself."""
+"""The noise figures of a machine on which nothing else runs."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """How one subject behaves."""
+    """The behaviour of one subject."""
 
     kind: str = "websocket"
     delay_s: float = 0.001
@@ -42,7 +42,7 @@ class Made:
     header_bytes: int = 0
     rss_bytes: int = 30_000
     noise_seed: int = 0
-    """Two with the same one share their noise, so that what differs is what was asked for."""
+    """Two subjects with the same seed share their noise, so that they differ only by their settings."""
 
 
 DEFAULT = {
@@ -54,7 +54,7 @@ DEFAULT = {
 
 @dataclass(frozen=True)
 class Plan:
-    """What a synthetic run is made of."""
+    """The contents of a synthetic run."""
 
     subjects: dict[str, Made] = field(default_factory=lambda: dict(DEFAULT))
     clients: tuple[int, ...] = (10, 30)
@@ -72,7 +72,7 @@ class Plan:
 
 
 def schedule(plan: Plan, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Due instants (ns after the warm-up's begin) and symbol numbers."""
+    """Return due instants (ns after warm-up begins) and symbol numbers."""
     length_s = plan.warmup_s + plan.measure_s + 2 * plan.late_after_s
     count = rng.poisson(plan.rate_per_s * length_s)
     due = np.sort(rng.integers(0, int(length_s * S), count))
@@ -80,7 +80,7 @@ def schedule(plan: Plan, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarr
 
 
 def arrival_ns(made: Made, due_ns: np.ndarray, effect: float, rng: np.random.Generator) -> np.ndarray:
-    """When one client gets each of the ticks that were due (in order) for it."""
+    """Return the instants at which one client gets its ticks, in the order in which they are due."""
     delay = made.delay_s * effect * rng.lognormal(0, 0.2, len(due_ns)) * S
     if made.kind == "short_polling":
         period, phase = made.interval_s * S, rng.random() * made.interval_s * S
@@ -100,7 +100,7 @@ def arrival_ns(made: Made, due_ns: np.ndarray, effect: float, rng: np.random.Gen
 def trial_tables(
     plan: Plan, made: Made, clients: int, seed: int
 ) -> tuple[WindowInstants, dict[str, pa.Table], dict[str, Usage]]:
-    """The tables of one trial, and what its processes used."""
+    """Return the tables of one trial, and the usage of its processes."""
     rng = np.random.default_rng((seed, made.noise_seed))
     effect = float(rng.lognormal(0, made.trial_effect))
     zero = 3 * S
@@ -167,7 +167,7 @@ def _shared(client: np.ndarray, app: np.ndarray) -> np.ndarray:
 def _client(
     made: Made, client: int, symbols: list[str] | None, app: np.ndarray, plan: Plan
 ) -> dict[str, Any]:
-    """A row of the clients' table, with as many requests and bytes as the transport would need."""
+    """Return a row of the clients' table, with as many requests and bytes as the transport would need."""
     answers = {
         "short_polling": int(plan.measure_s / made.interval_s), "long_polling": len(np.unique(app)),
     }.get(made.kind, 0)
@@ -195,7 +195,7 @@ def _client(
 def trial_record(
     plan: Plan, label: str, made: Made, clients: int, block: int, position: int
 ) -> tuple[TrialRecord, dict[str, pa.Table]]:
-    """One trial of a run."""
+    """Return one trial of a run."""
     name = f"{block}-{position}-{label}-{clients}"
     seed = plan.seed * 1_000_003 + block * 1009 + clients * 31
     record = TrialRecord(

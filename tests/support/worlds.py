@@ -1,7 +1,6 @@
-"""Small worlds for the simulator's tests, of any kind: hypothesis chooses what is in one, a seed the numbers.
+"""Small shards of any kind for the simulator's tests: hypothesis chooses their parts, a seed the numbers.
 
-The numbers are drawn and not chosen, since two events at the very same instant have no order that all must
-share.
+The numbers are drawn and not chosen, since the order of two events at the very same instant is not defined.
 """
 
 import numpy as np
@@ -18,7 +17,7 @@ MODES = st.sampled_from(["every", "latest"])
 
 
 def feed(rng, rate_per_s, symbols, until_s=T1_S + 2 * LATE_AFTER_S):
-    """Ticks as a Poisson process."""
+    """Return ticks of a Poisson process."""
     count = int(rng.poisson(rate_per_s * until_s))
     return FeedTicks(
         index=np.arange(count) + 3,
@@ -29,7 +28,7 @@ def feed(rng, rate_per_s, symbols, until_s=T1_S + 2 * LATE_AFTER_S):
 
 
 def costs_of(rng, scale_s):
-    """Every kind of work costs something, about `scale_s`."""
+    """Return costs for every kind of work, each about `scale_s`."""
     tick, request, answer, update, connection = rng.uniform(0.2, 1.0, 5) * scale_s
     wake, cold_share = rng.choice([0.0, 1.0]) * rng.uniform(0, 2, 2)
     return Costs(tick, request, answer, update, update / 100, connection, 0.01, 1e-5, wake * scale_s,
@@ -55,7 +54,7 @@ def cycles(draw, kinds=("short", "long", "push")):
 
 @st.composite
 def shards(draw, kinds=("short", "long", "push")):
-    """A shard of anything."""
+    """Draw a shard of any kind."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     cycle = draw(cycles(kinds))
     clients = draw(st.integers(1, 8))
@@ -112,7 +111,7 @@ class Kept:
 
 
 def records(shard, kept):
-    """What a sink kept, as a trial's record and tables."""
+    """Return the kept rows as a trial's record and tables."""
     def ns(seconds):
         return np.round(np.asarray(seconds, dtype=float) * 1e9).astype(np.int64)
 
