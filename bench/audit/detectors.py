@@ -79,18 +79,18 @@ DETECTORS: tuple[Detector, ...] = (
         "look at logs/publisher")),
     Detector("feed-late", "feed_lateness_p99_ms", of_measuring=True, most=10, advice=(
         "ticks left the publisher late: give it a core, or lower feed.rate_per_s")),
-    Detector("books", "deliveries_unexplained", most=0, advice=(
+    Detector("counts", "deliveries_unexplained", most=0, advice=(
         "clients got more than the server says it handed over: the server's counters, or something "
         "between the two, repeats updates")),
-    Detector("books-lost", "lost_on_the_way", most=0, advice=(
+    Detector("counts-lost", "lost_on_the_way", most=0, advice=(
         "updates that the server says it handed over never arrived, though later ones did: something between "
         "server and clients (a proxy?) drops them, or the server's counters are wrong")),
-    Detector("books-skips", "skips_unexplained", most=0, advice=(
+    Detector("counts-skips", "skips_unexplained", most=0, advice=(
         "clients received more declared skips than the server counted: the server's counters are wrong, or "
         "something between the two repeats or changes answers")),
-    Detector("published-books", "publishing_unexplained", of_measuring=True, most=0, least=0, advice=(
+    Detector("published-counts", "publishing_unexplained", of_measuring=True, most=0, least=0, advice=(
         "the publisher's count and its log differ: the log was cut or the publisher counted wrong")),
-    Detector("recorded-books", "recorded_unexplained", of_measuring=True, most=0, least=0, advice=(
+    Detector("recorded-counts", "recorded_unexplained", of_measuring=True, most=0, least=0, advice=(
         "the generator's counts differ from its records: a table of the trial was cut or changed")),
     Detector("foreign", "foreign", most=0, advice=(
         "clients got updates that are not in the schedule or that they had not asked for: the server "

@@ -92,9 +92,9 @@ def host(**noise: float) -> tuple[TrialRecord, Tables]:
 SABOTAGE: dict[str, tuple[TrialRecord, Tables]] = {
     "unpublished": (CLEAN, changed("feed", "sent_ns", [None] * TABLES["feed"].num_rows)),
     "feed-late": (CLEAN, shifted("feed", "sent_ns", 30 * MS)),
-    "books": (replace(CLEAN, server_counts={"deliveries": RECEIVED - 1}), {}),
-    "published-books": (replace(CLEAN, publisher={"published": 1}), {}),
-    "recorded-books": (replace(CLEAN, load=CLEAN.load | {"deliveries": RECEIVED + 1}), {}),
+    "counts": (replace(CLEAN, server_counts={"deliveries": RECEIVED - 1}), {}),
+    "published-counts": (replace(CLEAN, publisher={"published": 1}), {}),
+    "recorded-counts": (replace(CLEAN, load=CLEAN.load | {"deliveries": RECEIVED + 1}), {}),
     "foreign": (CLEAN, changed("deliveries", "index", [4_000_000] * RECEIVED)),
     "negative-latency": (CLEAN, shifted("deliveries", "kernel_ns", -1200 * MS)),
     "clock-step": (replace(CLEAN, clock_step_ns=150_000), {}),
@@ -104,9 +104,9 @@ SABOTAGE: dict[str, tuple[TrialRecord, Tables]] = {
     "polls-late": (CLEAN, changed("clients", "polls_overdue", [1] * 10)),
     "generator-lag": (CLEAN, shifted("deliveries", "app_ns", 40 * MS)),
     "generator-stalled": (replace(CLEAN, load=CLEAN.load | {"turn_gap_max_ns": 150 * MS}), {}),
-    "books-lost": (
+    "counts-lost": (
         replace(CLEAN, server_counts=CLEAN.server_counts | {"deliveries": RECEIVED}), without_one_in_ten()),
-    "books-skips": (CLEAN, {"skips": pa.Table.from_pylist(
+    "counts-skips": (CLEAN, {"skips": pa.Table.from_pylist(
         [{"client": 0, "kind": "dropped", "symbol": "S001", "count": 2, "index": 9, "app_ns": 0}], SKIPS)}),
     "not-steady": (LONG_RECORD, rising()),
     "littles-law": (LONG_RECORD, hanging()),
@@ -140,7 +140,7 @@ def test_a_detector_fires_on_what_it_is_for(name: str) -> None:
 def test_counts_that_differ_from_what_is_on_disk_are_wrong_either_way(by: int) -> None:
     published = TABLES["feed"].num_rows + by
     said = replace(CLEAN, load=CLEAN.load | {"deliveries": RECEIVED + by}, publisher={"published": published})
-    assert names(judged(said)) == ["published-books", "recorded-books"]
+    assert names(judged(said)) == ["published-counts", "recorded-counts"]
 
 
 def test_a_server_that_is_slower_than_the_schedule_is_a_result() -> None:
@@ -164,7 +164,7 @@ def test_what_was_not_measured_is_not_assessed_and_does_not_condemn() -> None:
     silent = replace(CLEAN, host={}, server_counts={}, clock_step_ns=None, usage={}, load={}, publisher={})
     verdict = judged(silent)
     assert verdict.status == "VALID"
-    unmeasured = {"books", "clock-step", "generator-busy", "clients-vanished", "host-load"}
+    unmeasured = {"counts", "clock-step", "generator-busy", "clients-vanished", "host-load"}
     assert unmeasured <= set(verdict.not_assessed)
 
 
@@ -173,9 +173,9 @@ def test_deliveries_that_were_deleted_from_the_records_are_missed() -> None:
     one_in_twenty = rows.take([place for place in range(RECEIVED) if place % 20])
     newest_gone = rows.slice(0, RECEIVED - RECEIVED // 20)
     for kept in (one_in_twenty, newest_gone):
-        assert "recorded-books" in names(judged(CLEAN, deliveries=kept))
+        assert "recorded-counts" in names(judged(CLEAN, deliveries=kept))
     silent = replace(CLEAN, load={}, server_counts=CLEAN.server_counts | {"deliveries": RECEIVED})
-    assert names(judged(silent, deliveries=one_in_twenty)) == ["books-lost"]
+    assert names(judged(silent, deliveries=one_in_twenty)) == ["counts-lost"]
 
 
 def test_a_failed_trial_is_aborted_with_its_reason() -> None:
@@ -229,6 +229,6 @@ def test_nothing_about_those_who_measure_passes_for_checked_in_a_simulated_trial
     assert found.status == "VALID"
     assert about_measuring <= set(found.not_assessed)
     assert {"feed-late", "clock-step", "generator-busy", "host-load"} <= about_measuring
-    assert not about_measuring & {"books", "books-lost", "foreign", "negative-latency", "errors"}
+    assert not about_measuring & {"counts", "counts-lost", "foreign", "negative-latency", "errors"}
     stalled = {**trial_row(simulated, TABLES), "turn_gap_max_ms": 1e6, "lost_on_the_way": 1}
-    assert [reason.name for reason in audit(simulated, stalled).reasons] == ["books-lost"]
+    assert [reason.name for reason in audit(simulated, stalled).reasons] == ["counts-lost"]

@@ -30,7 +30,7 @@ TOIL = Path(__file__).parent / "toil"
 TIMING = {"feed-late", "polls-late", "generator-lag", "generator-stalled", "generator-busy", "littles-law"}
 """What a busy machine can bring about by itself."""
 HERE_TESTED = {
-    "unpublished", "feed-late", "books", "books-lost", "books-skips", "published-books", "recorded-books",
+    "unpublished", "feed-late", "counts", "counts-lost", "counts-skips", "published-counts", "recorded-counts",
     "foreign", "negative-latency", "clock-step", "clients-missing", "clients-vanished", "errors",
     "polls-late", "generator-lag", "generator-stalled", "generator-busy", "not-steady", "littles-law",
     "host-load", "host-jitter", "runner-late",
@@ -141,11 +141,11 @@ def test_ticks_that_a_killed_publisher_left_out_are_found_out(bench: Bench) -> N
     assert "unpublished" in bench.make(feed={"rate_per_s": 500.0}).names
 
 
-# The books: what the server is said to have sent, and what came
+# Reconciliation: the counts of the server and those of the clients
 
 
 @pytest.mark.parametrize(("mode", "column", "detector"), [
-    ("drop", "lost", "books-lost"), ("repeat", "duplicate", "books"), ("foreign", "foreign", "foreign"),
+    ("drop", "lost", "counts-lost"), ("repeat", "duplicate", "counts"), ("foreign", "foreign", "foreign"),
     ("delay", "late", None), ("reorder", "reordered", None), ("reset", "client_errors", "errors"),
 ])
 def test_what_happens_between_server_and_clients_is_found_in_its_own_column(
@@ -172,7 +172,7 @@ def test_a_server_that_forgets_what_it_skipped_is_found_out(
     stand_in("forget")
     outcome = bench.make("short_polling", load={"mode": "latest"})
     assert float(outcome.row["skips_declared"] or 0) > 0
-    assert "books-skips" in outcome.names
+    assert "counts-skips" in outcome.names
 
 
 # Clocks, requests, trends
@@ -259,7 +259,7 @@ def lose_a_user(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("cut", "detector"), [
-    (cut_feed, "published-books"), (cut_deliveries, "recorded-books"), (forget_a_client, "clients-missing"),
+    (cut_feed, "published-counts"), (cut_deliveries, "recorded-counts"), (forget_a_client, "clients-missing"),
     (lose_a_user, "clients-vanished"),
 ])
 def test_records_that_are_cut_are_found_out(

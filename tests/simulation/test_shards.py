@@ -73,7 +73,7 @@ def test_the_network_is_the_scenarios_or_the_loopback() -> None:
 
 
 @pytest.mark.parametrize("label", ["short_polling", "long_polling", "websocket"])
-def test_parts_add_up_to_the_books(label: str) -> None:
+def test_parts_add_up_to_the_totals(label: str) -> None:
     wanted = case(label, "simulation.workers=3", "simulation.rtt_ms=20.0")
     whole = shards.simulate(wanted, 0)
     for worker in (1, 2):

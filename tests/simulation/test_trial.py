@@ -55,7 +55,7 @@ def test_a_share_of_the_rows_gives_the_figures_of_all(
         assert few[name] == pytest.approx(value, rel=close, abs=1e-9, nan_ok=True), name
 
 
-def test_the_books_and_bytes_are_there_and_what_was_not_simulated_is_not(tmp_path: Path) -> None:
+def test_counts_and_bytes_are_there_and_what_was_not_simulated_is_not(tmp_path: Path) -> None:
     row = made(tmp_path / "t", "long_polling")
     assert row["deliveries_unexplained"] == row["lost_on_the_way"] == row["skips_unexplained"] == 0
     assert row["delivered"] == row["updates_due"]

@@ -106,7 +106,7 @@ def columns(of_all: PopulationTotals, record: TrialRecord) -> Row:
         **_latency(of_all),
         **cost_columns(record, arrivals, mine, sums, opening),
         **_witnesses(record, totals),
-        **_books(record, totals),
+        **_reconciliation(record, totals),
         "requests_in_flight": sums["in_flight_ns"] / length_ns or math.nan,
         "request_mean_ms": _ratio(sums["request_duration_ns"], sums["responses"]) / 1e6,
     }
@@ -183,7 +183,7 @@ def _witnesses(record: TrialRecord, totals: dict[str, float]) -> Row:
     }
 
 
-def _books(record: TrialRecord, totals: dict[str, float]) -> Row:
+def _reconciliation(record: TrialRecord, totals: dict[str, float]) -> Row:
     """Return the columns that compare the server's counters with those of all clients."""
     counts = record.server_counts
     handed, received = number(counts.get("deliveries")), totals["received"]

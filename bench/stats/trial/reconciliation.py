@@ -45,7 +45,7 @@ COLUMNS = (
 )
 
 
-def books(record: TrialRecord, trial: TrialArrays, tables: Tables, holes: int) -> dict[str, float]:
+def reconcile(record: TrialRecord, trial: TrialArrays, tables: Tables, holes: int) -> dict[str, float]:
     """Return the columns of `COLUMNS`; `holes` as in `fates`. NaN where one side did not count."""
     counts = record.server_counts
     received = tables["deliveries"].num_rows

@@ -31,8 +31,8 @@ from bench.stats.trial.fates import fates
 from bench.stats.trial.latency import PERCENTILES, Latencies, bins, latencies, quantile, trial_percentiles
 from bench.stats.trial.little import in_flight
 from bench.stats.trial.marks import late_ms
-from bench.stats.trial.reconciliation import COLUMNS as BOOKS
-from bench.stats.trial.reconciliation import books, number, refusals_of
+from bench.stats.trial.reconciliation import COLUMNS as RECONCILED
+from bench.stats.trial.reconciliation import number, reconcile, refusals_of
 from bench.stats.trial.steady import steadiness
 from bench.stats.trial.tick_errors import error_shares
 
@@ -65,7 +65,7 @@ COLUMNS = (
     *COST_COLUMNS,
     *server_costs.COLUMNS, "load_cpu_cores", "publisher_cpu_cores",
     "feed_due", "feed_busiest_per_s", "feed_unpublished", "feed_lateness_p50_ms", "feed_lateness_p99_ms",
-    *BOOKS,
+    *RECONCILED,
     "clients_subscribed", "clients_missing", "clients_vanished", "client_errors", "client_refusals",
     "client_error_share",
     "connections", "requests", "responses", "retries", "answers_empty", "answers_empty_share", "polls_late",
@@ -114,7 +114,7 @@ def trial_figures(record: TrialRecord, tables: Tables | None) -> TrialFigures:
         "age_excess_mean_ms": age.excess_s * 1000,
         **costs(record, trial, tables),
         **_witnesses(record, trial, tables),
-        **books(record, trial, tables, int(by_fate["holes"].sum())),
+        **reconcile(record, trial, tables, int(by_fate["holes"].sum())),
         **_steadiness(trial, tables),
         **{name: number(record.host.get(name)) for name in HOST},
     }

@@ -1,4 +1,4 @@
-"""The books: who counted what, and what their differences give away."""
+"""Reconciliation: independent counts of the updates, and the causes of their differences."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def figures(
     made: TrialRecord = record_of(**(said | record))
     trial = arrays_of(FEED, deliveries, skips)
     holes = int(fates(trial)["holes"].sum())
-    return books(made, trial, tables_of(FEED, deliveries, skips), holes)
+    return reconcile(made, trial, tables_of(FEED, deliveries, skips), holes)
 
 
-def test_books_that_balance() -> None:
+def test_counts_that_agree() -> None:
     found = figures()
     assert set(found) == set(COLUMNS)
     assert (found["received"], found["server_deliveries"]) == (8, 8)
