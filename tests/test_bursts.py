@@ -54,6 +54,6 @@ def test_quiet_edges_of_any_length_are_no_finding(transport: str, t0_s: float, m
 def test_requests_that_hang_at_the_end_of_a_bursty_window_are_found(
     transport: str, answered_s: float
 ) -> None:
-    record, tables = trial(transport, GAPS, 17.0, 3.9, stands=(20.0, answered_s))
+    record, tables = trial(transport, GAPS, 17.0, 3.9, stall=(20.0, answered_s))
     found = audit(record, trial_row(record, tables))
     assert "littles-law" in {reason.name for reason in found.reasons}

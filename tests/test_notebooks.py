@@ -70,7 +70,7 @@ def test_predict_runs(folder: Path, results: Path, monkeypatch: pytest.MonkeyPat
     shown = executed("predict.ipynb", folder, monkeypatch)
     assert "walked" in shown
     assert "costs measured on" in shown
-    assert "Nobody has checked what these costs foretell" in shown
+    assert "These costs have not been validated" in shown
     assert shown.count("image/png") == 4
     (results / "20261101T120000Z-validation").mkdir()
     rows = [ValidationRow(label, 500, 0.3, quantity, 10.0, 10.5, 0.05, 0.04, 0.06, goal, "no")

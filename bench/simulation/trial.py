@@ -124,7 +124,7 @@ def asked_for_nothing(cycle: Cycle, costs: Costs, clients: float) -> float:
     if math.isinf(every_s):
         return 0.0
     asked = clients / every_s
-    asleep = max(1 - asked * each_s, 0.0)   # and so many of the requests find the worker
+    asleep = max(1 - asked * each_s, 0.0)   # and this share of the requests finds the worker
     cold = mean_coldness(asleep, asked * asleep)
     return asked * (each_s * (1 + cold * costs.cold_share) + asleep * cold * costs.wake_s)
 

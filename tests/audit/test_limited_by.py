@@ -1,4 +1,4 @@
-"""Who gave in: the likeliest side that all trials show; what says nothing is void."""
+"""The side that reached its limit: the likeliest that all trials show; what says nothing is void."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ LATE = {"kernel_latency_p99_ms": 80.0}
 
 @pytest.mark.parametrize(("row", "outcome"), [
     (FAST, "held"), (FAST | LATE, "broke"), (FAST | {"lost": 1}, "broke"),
-    # The generator gave in: what is pushed had reached the clients' kernels; what asks late asks less.
+    # The generator reached its limit: what is pushed had reached the clients' kernels; what asks late asks less.
     (FAST | LAG, "held"), (FAST | BUSY, "held"), (FAST | LAG | {"requests": 500}, "bound"),
     (FAST | LAG | LATE, "bound"), (FAST | BUSY | LATE, "bound"), (FAST | LAG | {"trend_share": 0.9}, "held"),
     (FAST | LAG | LATE | {"server_cpu_cores": 0.95}, "broke"),

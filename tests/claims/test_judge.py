@@ -20,7 +20,7 @@ from bench.scenario.model import Claim
 from bench.stats.run.intervals import Interval
 
 CLAIM: dict[str, Any] = {
-    "says": "So much.", "source": "Somebody", "stated": (100.0,), "unit": "ms", "formula": "value",
+    "says": "A number.", "source": "Somebody", "stated": (100.0,), "unit": "ms", "formula": "value",
     "subject": "polling", "column": "latency_mean_ms", "tolerance": 0.1,
 }
 

@@ -39,7 +39,7 @@ def test_a_working_folder_that_is_gone_is_named(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize(("limit", "is_enough"), [(LEAST_BYTES - 1, False), (1 << 50, True),
                                                   (resource.RLIM_INFINITY, True)])
-def test_too_little_memory_to_import_is_foreseen(
+def test_too_little_memory_to_import_is_refused(
     limit: int, is_enough: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The libraries would hang, or end the process themselves."""

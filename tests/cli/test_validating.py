@@ -81,7 +81,7 @@ Made = Callable[[int | None], list[str]]
 
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
-    """Trials that are simulated in place of measured, and Ctrl-C once so many are made; names of what was."""
+    """Simulate trials in place of measuring, and interrupt after a number of them; names of those that were made."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))   # where the machine's lock is
 
     def until(interrupted: int | None) -> list[str]:

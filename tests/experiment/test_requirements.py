@@ -131,7 +131,7 @@ def test_new_connections_need_a_port_for_each_poll_of_a_second() -> None:
     {"schedule": "poisson"}, {"schedule": "constant"},
     {"schedule": "bursty", "bursty": {"branching_ratio": 0.5, "decay_s": 0.1}},
 ])
-def test_the_ticks_are_foreseen_without_drawing_them(feed: dict[str, Any]) -> None:
+def test_the_ticks_are_predicted_without_drawing_them(feed: dict[str, Any]) -> None:
     asked = scenario(feed={"rate_per_s": 1000.0, **feed})
     drawn = len(schedule.make(asked.feed, 1, 10.0, 1.0))
     assert drawn * 0.9 < expected_ticks(asked, 10.0) < drawn * 1.6

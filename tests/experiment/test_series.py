@@ -14,7 +14,7 @@ from bench.scenario.model import Scenario
 
 
 def planned(count: int, seed: int) -> list[plan.PlannedTrial]:
-    """The plan of a scenario with two cells and so many blocks."""
+    """The plan of a scenario with two cells and `count` blocks."""
     return plan.trials(Scenario.model_validate({
         "question": "?", "seed": seed, "load": {"clients": [1, 2]}, "trials": {"count": count},
         "transports": {"a": {}},

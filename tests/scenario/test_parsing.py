@@ -62,7 +62,7 @@ CLAIM = {"says": "?", "source": "?", "stated": [1], "unit": "?", "formula": "val
 def test_no_field_is_refused_in_the_words_of_python(
     model: type[BaseModel], place: str, whole: dict[str, Any]
 ) -> None:
-    """Whatever stands there, in a table that is `whole` but for it."""
+    """Any value, in a table that is `whole` but for it."""
     sentences = set()
     for name in fields(model):
         for value in ANYTHING:

@@ -1,4 +1,4 @@
-"""`[feed.replay]`: what may stand there, and how."""
+"""`[feed.replay]`: its allowed fields and values."""
 
 from __future__ import annotations
 

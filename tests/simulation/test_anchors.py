@@ -76,7 +76,7 @@ def test_pimentel_and_nickerson_long_polling_keeps_up_below_half_a_period(
 
 
 # Van de Vyvere and others 2020 (Journal of Web Engineering; brechtvdv/Article-Live-Open-Data-Interfaces):
-# one thread answers 2,520 polls a second, and pushes 5.2 kB to 25,000 clients every 5 s. So as many clients
+# one thread answers 2,520 polls per second, and pushes 5.2 kB to 25,000 clients every 5 s. So as many clients
 # can poll as N = R_max · MAL (MAL: maximum acceptable latency), 12,600 for 5 s, and above 25,000 / 2,520 =
 # 9.92 s polling carries more.
 
@@ -132,7 +132,7 @@ LATENCY_MS = np.array([2.35, 3.09, 5.76, 39.95, 83.23, 139.46, 225.87, 597.27])
 FULL_AT = 200_000
 TOPICS = 2
 SCALE = 1000
-"""One simulated client stands for so many: a fan-out takes as long, and is as likely to find another."""
+"""One simulated client stands for that many: a fan-out takes as long, and is as likely to find another."""
 MESSAGE_S = 1 / 10 / (FULL_AT / SCALE)
 
 
@@ -195,7 +195,7 @@ def test_migratorydata_the_closed_form_has_the_same_curve(curve: np.ndarray) -> 
     assert forms[:2] == pytest.approx(curve[:2], rel=0.1)
 
 
-# Reconnect storms: 20,000 clients, 400 connections a second, timeout 3 s, down 5 s, base 1 s, cap 30 s,
+# Reconnect storms: 20,000 clients, 400 connections per second, timeout 3 s, down 5 s, base 1 s, cap 30 s,
 # watched for 245 s. The figures are of an independent simulation of the same rules with other draws, one
 # seed each; policies and formulas are those of AWS (see `bench.simulation.storm.backoff`).
 
@@ -235,7 +235,7 @@ def test_storms_that_never_end(
 
 
 def test_a_storm_of_fixed_retries_feeds_itself() -> None:
-    """The table has 239 attempts a client: there who gave up left its place, here it keeps it."""
+    """The table has 239 attempts per client: there a client that gave up leaves its place, here it keeps it."""
     found = storm("fixed", 800, 0.1, part=4)
     assert found.connected == 0
     assert found.attempts / 5_000 == pytest.approx(239, rel=0.06)

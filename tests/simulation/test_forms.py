@@ -248,7 +248,7 @@ def test_a_server_that_sleeps_works_longer(
                           measure_s=1500 / rate_per_s))
     due = forecast(transport, options, costs, net, clients, rate_per_s=rate_per_s, payload_bytes=100)
     warm = forecast(transport, options, light(4e-5), net, clients, rate_per_s=rate_per_s, payload_bytes=100)
-    # Clients who keep in step ask together, and wake it more seldom.
+    # Clients who keep in step ask together, and wake it less often.
     near = 0.35 if {"pace", "hold_s"} & set(subject[1]) else 0.08
     assert found.utilisation == pytest.approx(due.utilisation, rel=near)
     assert found.latency_mean_s == pytest.approx(due.latency_mean_s, rel=0.08)

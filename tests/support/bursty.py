@@ -103,7 +103,7 @@ def counters(talked: Talk, windows: WindowInstants, end_s: float, may_wait: bool
 
 
 def trial(kind: str, due_s: Floats, t0_s: float, measure_s: float, clients: int = 5,
-          stands: tuple[float, float] | None = None) -> tuple[TrialRecord, Tables]:
+          stall: tuple[float, float] | None = None) -> tuple[TrialRecord, Tables]:
     """Return a trial on a feed whose ticks are due at `due_s`, measured from `t0_s` on. `stands`: from the
     first of these instants to the second the server does not answer."""
     windows = WindowInstants(*(round(at_s * S) for at_s in (t0_s - 1, t0_s, t0_s + measure_s, 1.0)))
@@ -113,8 +113,8 @@ def trial(kind: str, due_s: Floats, t0_s: float, measure_s: float, clients: int 
     rows, deliveries = [], []
     for client in range(clients):
         talked = talk(kind, due_s, t0_s - 2, end_s, clients, float(rng.random()))
-        if stands is not None:
-            talked = held_up(talked, *stands)
+        if stall is not None:
+            talked = held_up(talked, *stall)
         rows.append({"client": client, **counters(talked, windows, end_s, kind == "long_polling")})
         deliveries += [
             {"client": client, "index": index, "kernel_ns": round(at_s * S) - 50_000,

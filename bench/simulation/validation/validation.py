@@ -88,10 +88,10 @@ def judge(folder: Path, make_reporter: Callable[[int, int], Reporter], say: Call
         resimulated = resimulate.simulate(
             folder / "runs" / name, costs_path, folder / "simulated", make_reporter, say,
                               sys.argv[1:])
-        knees, told = _knees(open_run(folder / "runs" / name), open_run(resimulated.folder))
+        knees, causes = _knees(open_run(folder / "runs" / name), open_run(resimulated.folder))
         rows += knees
-        reasons |= told
-    judged = ValidationPage(folder.name, costs.told, rows, reasons, notes)
+        reasons |= causes
+    judged = ValidationPage(folder.name, costs.causes, rows, reasons, notes)
     with whole_file(folder / "validation.csv") as beside:
         plain.write_csv(beside, prediction.table(rows))
     write(folder, judged)

@@ -1,4 +1,4 @@
-"""The runner's view of its processes, with small stand-ins that speak over a real lifeline."""
+"""The runner's view of its processes, with small substitutes that speak over a real lifeline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`capacity.csv`: the figures at the knee, and who gave in, whatever order the trials were made in."""
+"""`capacity.csv`: the figures at the limit and the side that was at its limit, whatever the order of the trials."""
 
 from __future__ import annotations
 

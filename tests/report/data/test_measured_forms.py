@@ -1,4 +1,4 @@
-"""Closed forms stand beside what was measured, with the push transport's mean as the way."""
+"""Closed forms are compared with what was measured, with the push transport's mean as the way."""
 
 from __future__ import annotations
 

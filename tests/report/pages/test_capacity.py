@@ -1,4 +1,4 @@
-"""The page of a search: every step, the limits in words, the figure with their intervals, and who gave in."""
+"""The page of a search: every step, the limits in words and in figures, and the side that reached its limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two runs are compared if they are alike, and a server that became dearer is named."""
+"""Two runs are compared if they are alike, and a server that became more expensive is named."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench.stats.run.intervals import Effect, Interval
 from bench.stats.run.regressions import FIGURES, Change
 
 PLAN = Plan(trials=5, clients=(30,))
-CLAIMS = {"it": {"says": "So much.", "source": "Somebody", "stated": [1.0], "unit": "ms", "formula": "value",
+CLAIMS = {"it": {"says": "A number.", "source": "Somebody", "stated": [1.0], "unit": "ms", "formula": "value",
                  "subject": "websocket", "column": "latency_mean_ms", "tolerance": 0.1}}
 OLD = Path(__file__).parents[2] / "data" / "run-of-schema-1"
 
@@ -30,11 +30,11 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def dearer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def expensive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same again, with noise of its own, and a WebSocket server that burns 20 % more for each update."""
     subjects = {label: replace(made, noise_seed=9) for label, made in DEFAULT.items()}
     subjects["websocket"] = replace(subjects["websocket"], cpu_us=1.2 * DEFAULT["websocket"].cpu_us)
-    return make_run(tmp_path_factory.mktemp("runs") / "dearer", replace(PLAN, subjects=subjects))
+    return make_run(tmp_path_factory.mktemp("runs") / "expensive", replace(PLAN, subjects=subjects))
 
 
 @pytest.fixture
@@ -61,8 +61,8 @@ def test_a_run_has_not_changed_against_itself(before: Path) -> None:
     assert {row[-1] for cell in rows(found).values() for row in cell} == {"no change"}
 
 
-def test_a_server_that_burns_a_fifth_more_is_named(before: Path, dearer: Path) -> None:
-    found = compare(before, dearer)
+def test_a_server_that_burns_a_fifth_more_is_named(before: Path, expensive: Path) -> None:
+    found = compare(before, expensive)
     assert [(each.label, each.figure) for each in found.regressed] == [
         ("websocket", "server_cpu_us_per_update")]
     told = summary(found)
@@ -70,11 +70,11 @@ def test_a_server_that_burns_a_fifth_more_is_named(before: Path, dearer: Path) -
     plain = json.loads(json.dumps(as_json(found)))
     assert plain["regressed"] == ["server_cpu_us_per_update"]
     assert sum(each["verdict"] == "regressed" for each in plain["changes"]) == 1
-    assert compare(dearer, before).regressed == []
+    assert compare(expensive, before).regressed == []
 
 
-def test_a_high_threshold_lets_it_pass(before: Path, dearer: Path) -> None:
-    assert compare(before, dearer, threshold=0.5).regressed == []
+def test_a_high_threshold_lets_it_pass(before: Path, expensive: Path) -> None:
+    assert compare(before, expensive, threshold=0.5).regressed == []
 
 
 @pytest.mark.parametrize(("fields", "sentence"), [

@@ -1,4 +1,4 @@
-"""The report of a map: sentences follow from the tables, checks stand beside the forms."""
+"""The report of a map: sentences follow from the tables, checks are listed with the forms."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_a_finding_names_the_worst_cell() -> None:
 
 
 def test_a_transport_looks_as_in_other_reports() -> None:
-    """And its cells stand together, whatever the order in which they were judged."""
+    """And its cells are listed together, whatever the order in which they were judged."""
     mixed = [replace(row, transport=label, clients=clients) for label, clients in (
         ("mine", 20), ("long_polling", 50), ("short_polling", 50), ("long_polling", 20))
         for row in rows()[:len(QUANTITIES)]]

@@ -19,7 +19,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def busy(run: Run, cores: float, workers: int) -> Run:
-    """The same run of 60 clients, whose workers use so many cores together."""
+    """The same run of 60 clients, whose workers use that many cores together."""
     scenario = {**run.manifest["scenario"], "simulation": {"workers": workers}}
     return replace(run, trials=run.trials.assign(server_cpu_cores=cores),
                    manifest={**run.manifest, "scenario": scenario})

@@ -66,7 +66,7 @@ def test_the_lost_are_said(troubled: Run) -> None:
 
 
 def changed(run: Run, transport: str, blocks: int, **figures: float) -> Run:
-    """The run with some figures of a transport exchanged, in the first so many blocks."""
+    """The run with some figures of a transport exchanged, in the first `blocks` blocks."""
     trials = run.trials.copy()
     rows = (trials["transport"] == transport) & (trials["block"] <= blocks)
     for name, value in figures.items():

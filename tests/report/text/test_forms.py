@@ -50,7 +50,7 @@ def test_a_workers_load_goes_on_to_where_it_is_full(known: Run) -> None:
     assert math.isnan(forms.full(known, "websocket"))
 
 
-@pytest.mark.parametrize(("figure", "foreseen", "measured", "words"), [
+@pytest.mark.parametrize(("figure", "predicted", "measured", "words"), [
     ("latency_mean_ms", 500.0, 450.0, ("450 ms", "500 ms", "−10.0 %")),
     ("missed_share", 0.02, 0.05, ("5.00 %", "2.00 %", "+3.0 points")),
     ("server_load", 0.5, 0.55, ("55.0 % of a core", "50.0 % of a core", "+10.0 %")),
@@ -75,7 +75,7 @@ def test_what_is_far_from_its_form_says_so(known: Run) -> None:
     near = measured_forms.Predicted("short_polling", 20, "age_excess_mean_ms", 400.0, 470.0)
     monkeyed = [near, replace(near, measured=490.0), replace(near, predicted=0.0)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forms, "foreseen", lambda run: monkeyed)
+        patch.setattr(forms, "predicted", lambda run: monkeyed)
         assert forms.apart(known, "age_excess_mean_ms", 20) == monkeyed[1:2]
 
 
@@ -86,7 +86,7 @@ def test_a_form_that_hangs_on_the_pushs_way_is_not_held_against_a_measured_figur
     exchange = measured_forms.Predicted("long_polling", 20, "age_excess_mean_ms", 2 * way_ms, 8 * way_ms)
     poll = measured_forms.Predicted("short_polling", 20, "age_excess_mean_ms", 20 * way_ms, 40 * way_ms)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forms, "foreseen", lambda run: [exchange, poll])
+        patch.setattr(forms, "predicted", lambda run: [exchange, poll])
         assert forms.apart(measured, "age_excess_mean_ms", 20) == [poll]
         assert forms.apart(known, "age_excess_mean_ms", 20) == [exchange, poll]
 

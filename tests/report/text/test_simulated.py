@@ -1,4 +1,4 @@
-"""A simulated run says at every turn that it is one, and sets beside it only what may stand there."""
+"""A simulated run says at every turn that it is one, and is compared only with comparable cells."""
 
 from __future__ import annotations
 

@@ -69,10 +69,10 @@ def test_a_busy_server_is_warm_for_what_comes_late(run: Path) -> None:
     found = by_transport(run)
     assert found["websocket"].kept == 1.0
     for transport, kept in (("long_polling", (1 + math.exp(-1.5)) / 2), ("short_polling", math.exp(-1.0))):
-        seldom, longer = (replace(found[transport], wakeups=wakeups, server_cpu_s=1.0)
+        rarely, longer = (replace(found[transport], wakeups=wakeups, server_cpu_s=1.0)
                           for wakeups in (1000.0, 10.0))   # busy for 1 ms, or 100 ms
         assert longer.kept == pytest.approx(kept)
-        assert longer.kept < seldom.kept < 1.0
+        assert longer.kept < rarely.kept < 1.0
 
 
 def test_only_valid_measured_trials_are_observed(run: Path, tmp_path: Path) -> None:

@@ -98,10 +98,10 @@ def test_no_poll_finds_more_than_an_answer_holds_or_passes_for_slow(mode: Mode) 
         found = 100 * made.interval_s
         assert 2 * found <= 4096 * (1 + 1e-9)
         assert mode == "latest" or found + 3 * math.sqrt(found) <= 1000 * (1 + 1e-9)
-    seldom = crossover.cheapest(careful, wanted, 0.04, 30.0, 0.6, [10], PRICES)[10].interval_s
-    assert seldom == pytest.approx(20.48 if mode == "latest" else 9.094, rel=1e-3)   # of a budget of 30 s
+    rarely = crossover.cheapest(careful, wanted, 0.04, 30.0, 0.6, [10], PRICES)[10].interval_s
+    assert rarely == pytest.approx(20.48 if mode == "latest" else 9.094, rel=1e-3)   # of a budget of 30 s
     crowd = crossover.freshest(careful, wanted, 0.04, 1, 0.6, 10**6, None)
-    assert crowd.why_not == "overload"   # it would have to ask so seldom that it passed for slow
+    assert crowd.why_not == "overload"   # it would have to ask so rarely that it was taken for slow
 
 
 def test_three_transits_are_too_many_where_the_budget_has_two() -> None:
@@ -205,7 +205,7 @@ def test_who_is_the_freshest_needs_the_feed_s_way_known() -> None:
 
 
 def offered(figure: float) -> crossover.Offer:
-    """So much CPU; infinite: it can't."""
+    """An offer with this CPU; infinite: an impossible one."""
     none = crossover.refused("overload")
     return none if math.isinf(figure) else replace(none, why_not="", cores=figure)
 

@@ -1,4 +1,4 @@
-"""A validation on disk: right costs foretell everything, wrong ones are noticed, and the page says so."""
+"""A validation on disk: right costs predict everything, wrong ones are noticed, and the page says so."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ KNEE = ("capacity.start=100", "capacity.factor=4.0", "capacity.most=2000", "wind
         "capacity.precision=0.5")
 
 
-def dearer(costs: CostsFile, factor: float) -> CostsFile:
-    """The same with answers and requests that cost so many times as much."""
+def expensive(costs: CostsFile, factor: float) -> CostsFile:
+    """The same with answers and requests that cost `factor` times as much."""
     def raised(own: dict[str, Estimate]) -> dict[str, Estimate]:
         return own | {name: Estimate(factor * own[name].value) for name in ("answer_s", "request_s")}
 
@@ -71,7 +71,7 @@ def test_right_costs_foretell_everything(measured: Path) -> None:
 
 def test_wrong_costs_are_noticed_and_explained(measured: Path) -> None:
     """Half as much again is missed in CPU and told in the page; bytes, which don't hang on costs, are met."""
-    found = judged(measured, dearer(priced(), 1.5))
+    found = judged(measured, expensive(priced(), 1.5))
     by_key = {(row.transport, row.quantity): row for row in found.rows}
     for transport in ("websocket", "long_polling"):
         assert by_key[transport, "server_cpu_us_per_update"].met == "no"

@@ -116,7 +116,7 @@ def test_met_is_a_statement_about_the_whole_interval(low: float, high: float, wo
 
 
 def test_limits_are_compared_with_both_their_intervals() -> None:
-    """A search without a limit, as where the generator gave in, leaves it open."""
+    """A search without a limit, as where the generator reached its limit, leaves it open."""
     def found(limit: float, reach: float) -> SearchState:
         interval = CapacityLimit(limit, limit / (1 + reach), limit * (1 + reach))
         return SearchState(round(limit), round(limit * 1.1), interval)

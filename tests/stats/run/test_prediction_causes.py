@@ -24,7 +24,7 @@ def cell(**columns: tuple[list[float], list[float]]) -> pd.DataFrame:
 
 
 def test_bytes_name_the_part_that_is_furthest_off() -> None:
-    """In bytes an update, which way."""
+    """In bytes per update, which way."""
     said = why(row("bytes_per_update"), cell(
         ack_bytes_up_per_update=([4.0, 4.0, 4.0], [71.0, 71.0, 71.0]),
         header_bytes_down_per_update=([200.0] * 3, [210.0] * 3),
@@ -33,7 +33,7 @@ def test_bytes_name_the_part_that_is_furthest_off() -> None:
 
 
 def test_cpu_names_what_trials_differ_by_and_the_fit() -> None:
-    """A spread between trials of one cell can't be foretold."""
+    """A spread between trials of one cell can't be predicted."""
     said = why(row("server_cpu_us_per_update"),
                cell(server_cpu_us_per_update=([8.0, 10.0, 12.5], [9.0] * 3)), FIT)
     assert "CPU differs by 22.3 %" in said

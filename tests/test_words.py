@@ -1,0 +1,91 @@
+"""The words of code, docs, reports and help: standard ones, in plain present-day English.
+
+A word that is listed here has a standard one in its place; `docs/definitions.md` has the terms. Docstrings open with a
+verb and its object, or say what the thing is.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CODE = ("bench", "benchmarks", "tests")
+TEXTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs", "scenarios", "notebooks",
+         "results/README.md", "Makefile")
+ENDINGS = {".py", ".md", ".toml", ".j2", ".css", ".ipynb"}
+THINGS = "update|client|second|core|worker|month|poll|request|message|tick|connection|gigabyte|answer"
+UNITS = ("bytes|CPU|ms|s|µs|kB|requests|wake-ups|preemptions|segments|updates|ticks|polls|connections|clients|attempts|"
+         "cost|memory")
+
+INSTEAD = {
+    r"fore(?:told|tells?|telling|see|sees|seen|saw|seeing)": "predict",
+    r"dear(?:er|est|ly)?": "expensive",
+    r"(?<!still )stands?(?! for\b| still\b|-in\b)": "is",
+    r"in no figures?": "excluded",
+    r"even(?:ly)? (?:shares?|draws?|drawn|distributed|split)|drawn evenly": "uniform, equal",
+    rf"(?:{UNITS}) an? (?:{THINGS})": "per",
+    r"so many|so much(?! as\b)": "the number itself",
+    r"gave in|gives in": "reached its limit",
+    r"seldom": "rarely",
+}
+"""Each word that is gone, as a regular expression, and its replacement."""
+ALLOWED: dict[str, str] = {}
+"""By file: a pattern of what may stay there, and why it may."""
+NAMES = {"foretold", "foreseen", "dear", "books", "twins", "crew", "world", "worlds", "station",
+         "tally", "agenda", "rhythm", "leeway", "belief", "plate", "plates", "journal"}
+"""Words that no name in `bench` and `benchmarks` is made of."""
+OPENINGS = re.compile(r"\s*(?:What|How|Whether|Who|The same)\b")
+
+
+def _files() -> Iterator[Path]:
+    for place in (*CODE, *TEXTS):
+        path = ROOT / place
+        for each in [path] if path.is_file() else sorted(path.rglob("*")):
+            if each.is_file() and (each.suffix in ENDINGS or each.name == "Makefile") and each != Path(__file__):
+                yield each
+
+
+FILES = [path.relative_to(ROOT) for path in _files()]
+MODULES = [path for path in FILES if path.suffix == ".py"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_words_that_have_a_standard_one_are_gone(file: Path) -> None:
+    text = re.sub(r"[\s\"#]+", " ", (ROOT / file).read_text())
+    found = [f"{match[0]!r} ({instead}): …{text[max(0, match.start() - 40):match.end() + 40]}…"
+             for word, instead in INSTEAD.items()
+             for match in re.finditer(rf"\b(?:{word})\b", text, re.IGNORECASE)
+             if not (str(file) in ALLOWED and re.search(ALLOWED[str(file)], match[0]))]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("module", [path for path in MODULES if path.parts[0] != "tests"], ids=str)
+def test_names_are_made_of_standard_words(module: Path) -> None:
+    names = {name for node in ast.walk(ast.parse((ROOT / module).read_text())) for name in _named(node)}
+    private = sorted(name for name in names if NAMES & set(re.findall(r"[a-z]+|[A-Z][a-z]*", name.lower())))
+    assert not private
+
+
+def _named(node: ast.AST) -> Iterator[str]:
+    """Yield the names that a node defines."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield node.name
+    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id
+    elif isinstance(node, ast.arg):
+        yield node.arg
+
+
+@pytest.mark.parametrize("module", [
+    path for path in MODULES if path.parts[0] != "tests" or path.parts[1] == "support"], ids=str)
+def test_a_docstring_opens_with_a_verb_or_says_what_the_thing_is(module: Path) -> None:
+    tree = ast.parse((ROOT / module).read_text())
+    found = [f"{node.lineno}: {node.value.value[:60]}" for node in ast.walk(tree)
+             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+             and isinstance(node.value.value, str) and OPENINGS.match(node.value.value)]
+    assert not found, "\n".join(found)
