@@ -104,7 +104,7 @@ def counters(talked: Talk, windows: WindowInstants, end_s: float, may_wait: bool
 
 def trial(kind: str, due_s: Floats, t0_s: float, measure_s: float, clients: int = 5,
           stall: tuple[float, float] | None = None) -> tuple[TrialRecord, Tables]:
-    """Return a trial on a feed whose ticks are due at `due_s`, measured from `t0_s` on. `stands`: from the
+    """Return a trial on a feed whose ticks are due at `due_s`, measured from `t0_s` on. `stall`: from the
     first of these instants to the second the server does not answer."""
     windows = WindowInstants(*(round(at_s * S) for at_s in (t0_s - 1, t0_s, t0_s + measure_s, 1.0)))
     due_s = due_s[(due_s >= t0_s - 1) & (due_s < t0_s + measure_s + HORIZON_S)]
