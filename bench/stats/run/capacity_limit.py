@@ -2,19 +2,19 @@
 
     P(a step at level x holds) = LAPSE + (1 − 2 LAPSE) · Φ((ln limit − ln x) / spread)
 
-The **limit** is the level at which a step holds with probability ½. The spread is how far apart, as a share,
-the limits of two trials lie: which ticks come together differs from one to the next. LAPSE is the share of
-steps that go the wrong way for a reason that has nothing to do with the level.
+The **limit** is the level at which a step holds with probability ½. The spread is the distance, as a share,
+between the limits of two trials, which have different coincidences of ticks. LAPSE is the share of steps that
+hold or break for a reason that has nothing to do with the level.
 
-Both are unknown. The limit is taken as anything, on a logarithmic scale, between the levels tried and some
-way beyond; of the spread it is assumed beforehand that it is about 0.15, give or take a factor of 2. Each
-pair of the two on a grid is weighted by how probable it makes the steps that were seen. The limit's estimate
-is the median of these weights, its interval the middle 95 % of them; so the interval holds what is not known
-of the spread, and needs no large number of steps. `tests/stats/test_knee.py` draws searches with limits
-and spreads that are known: about 95 % of the intervals hold the limit, or more, for spreads up to 0.3.
+Both are unknown. The prior of the limit is uniform, on a logarithmic scale, over the levels tried and some
+way beyond; that of the spread is about 0.15, within a factor of 2. Each pair of the two on a grid is weighted by
+the probability that it gives to the observed steps. The limit's estimate is the median of these weights, its
+interval the middle 95 % of them; so the interval includes the uncertainty of the spread, and needs no large
+number of steps. `tests/stats/run/test_capacity_limit.py` draws searches with known limits and spreads: about
+95 % of the intervals hold the limit, or more, for spreads up to 0.3.
 
-Known weakness: the host is taken to be the same throughout. One that drifts makes the spread, and with it the
-interval, wider, but an offset of the whole search (another host, another day) is in no interval.
+Known weakness: the host is assumed not to change. A drift makes the spread, and with it the interval, wider, but
+an offset of the whole search (another host, another day) is in no interval.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class RequiredResources:
     latency_p50_simulated_ms: float
     latency_p99_simulated_ms: float
     cpu_cores: float
-    """Of all workers, at the configured rate; traffic and requests likewise."""
+    """CPU of all workers in cores, at the configured rate; traffic and requests likewise."""
     full_at: float
     workers: int | None
     """Workers needed at that load, for the mean or the busiest stretch; None: a worker can't even
@@ -97,7 +97,7 @@ class RequiredResources:
     requests_per_s: float
     sockets: float
     memory_gb: float
-    """NaN: not measured."""
+    """Memory of all workers; NaN where it was not measured."""
     workers_month: float
     traffic_month: float
     month: float

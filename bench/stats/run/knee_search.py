@@ -1,28 +1,28 @@
 """The search for the capacity limit: the highest level (clients, ticks per second) that holds an objective.
 
     raise      start, start × factor, start × factor² …    until a step breaks
-    go about   further steps about the limit: in turns at the level below which it lies with a probability of
+    refine     further steps near the limit: in turns at the level below which it lies with a probability of
                0.3, and of 0.7, so that some hold and some break, on both sides
     end        once the limit's 95 % interval (`bench.stats.run.capacity_limit`) is within ± `precision`
 
     level      100   200   400   800   566   490   537   490 …    (factor 2, precision 0.15)
     outcome    held  held  held  broke broke held  broke held     limit: 512 (453 to 583)
 
-Levels are rungs of a ladder, a third of the precision apart, so that steps meet again at the same one.
+Levels are rungs of a ladder, a third of the precision apart, so that steps are repeated at the same levels.
 
-A step may also say something else:
+A step may have two other outcomes:
 
-    void       the machine was busy with something else: it says nothing, and is made again, twice at most
-    bound      the measuring side reached its limit (the load generator, the feed), not the server: it is no failure of
-               the server, and nothing is tried at this level or higher. If nothing breaks below, the answer
-               is a bound: at least what held
+    void       the machine was busy with something else: it says nothing, and is repeated, twice at most
+    bound      the measuring side reached its limit (the load generator, the feed), not the server. The server
+               did not fail, and nothing is tried at this level or higher. If no step breaks below, the answer
+               is a bound: at least the highest level that held
 
-`next_step` is a function of the finished steps alone: an interrupted search goes on where it was, and the
-same steps give the same search. All subjects take turns, one step each, so that what drifts on the machine
-falls on all of them alike, and a search that runs out of time leaves them equally far.
+`next_step` is a function of the finished steps alone: an interrupted search continues where it was, and the
+same steps give the same search. All subjects take turns, one step each, so that a drift of the machine
+affects all of them alike, and a search that runs out of time leaves them equally far.
 
 Known weakness: below `start` nothing is tried, since a step with fewer clients may have too few updates for
-its percentile; a limit that lies there is only known to.
+its percentile; of a limit below it nothing else is known.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ EACH_LEAST = 2
 STEPS_MOST = 60
 """The largest number of steps of one subject, however wide the interval still is."""
 ABOUT = (0.3, 0.7)
-"""The probabilities that define the levels of steps about the limit: it lies below them with these."""
+"""The probabilities that define the levels of steps near the limit: it lies below them with these."""
 RUNGS = 3
 """Rungs of the ladder within one `precision`."""
 

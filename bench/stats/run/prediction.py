@@ -6,18 +6,18 @@ mᵢ measured and pᵢ predicted in the i-th pair of a cell, the error is the ge
 
     error = exp( mean ln(pᵢ / mᵢ) ) − 1        with its 95 % t interval between pairs (`intervals`)
 
-**Met** is a statement of equivalence: `yes`, the whole interval lies within ± the goal; `no`, all of it lies
-outside; `open`, it reaches across, so that more trials would have to decide. Where it is open the point
-estimate says more than nothing: it lies **inside** or **outside** the goal (`ValidationRow.standing`), and a model
-of which many lie outside is no good one, however open its verdicts. A goal on latency holds for cells whose
-server was busy for less than `FULL` of the time; above, waiting grows so steeply with load that
+**Met** is a statement of equivalence: `yes`, the whole interval is within ± the goal; `no`, all of it is
+outside; `open`, it is partly within, so that more trials would be needed to decide. Where it is open, the point
+estimate still says something: it is **inside** or **outside** the goal (`ValidationRow.standing`), and a model
+with many estimates outside is not good, however many of its verdicts are open. A goal on latency holds for cells
+whose server was busy for less than `FULL` of the time; above, waiting grows so steeply with load that
 only the capacity limit is predicted.
 
 A figure that is lost in one pair has no error: without that pair a model would look better for losing
-updates, or for not predicting that a server does.
+updates, or for not predicting a server's losses.
 
-The interval holds what trials of a cell differ by. What all its pairs have in common, such as a cost that the
-calibration got wrong, is what the error is about.
+The interval shows the variation between trials of a cell. An error that all its pairs have in common, such as
+that of a wrong cost, is the error itself.
 
 Known weakness: with three pairs the interval is 2.5 standard deviations wide each way.
 """
@@ -91,8 +91,8 @@ COLUMNS = tuple(each.name for each in fields(ValidationRow))
 INSIDE, OUTSIDE, UNKNOWN = "inside", "outside", "unknown"
 PROVEN = {"yes": "inside with proof", "no": "outside with proof"}
 STANDINGS = (PROVEN["yes"], INSIDE, OUTSIDE, PROVEN["no"], UNKNOWN)
-"""Positions of an error: by its whole interval (with proof), else by its point estimate; `unknown`:
-it has none."""
+"""Positions of an error: by its whole interval (with proof), otherwise by its point estimate; `unknown` where
+it has neither."""
 
 
 def figures(trials: pd.DataFrame, distributions: pd.DataFrame) -> pd.DataFrame:

@@ -1,14 +1,14 @@
 """The range of a prediction's error: the worst errors of a validation, as a band.
 
-A model was off by e = predicted / measured − 1 in each cell that was checked, so what it says of another
-may be off as much, from the cell where it was worst one way to the worst other way:
+A model was off by e = predicted / measured − 1 in each cell that was checked, so its other predictions may be off
+as much, from the worst error in one direction to the worst in the other:
 
     error               min(0, e) to max(0, e)
-    truth / predicted   1 / (1 + max(0, e)) to 1 / (1 + min(0, e))        the same turned round, for a plan
+    truth / predicted   1 / (1 + max(0, e)) to 1 / (1 + min(0, e))        the inverse, for a plan
 
-The band always holds the prediction itself. What was not checked has none.
+The band always includes the prediction itself. Quantities that were not checked have none.
 
-Known weakness: it is no interval with a probability. A validation covers client counts and rates up to a
+Known weakness: it is not an interval with a probability. A validation covers client counts and rates up to a
 limit; the model's error beyond it is unknown. The errors' own intervals are not included: those of a p99
 between few trials say more of the machine than of the model.
 """

@@ -4,9 +4,9 @@
     over all of them             Holm's correction
     regressed                    separable, and worse by more than a practical threshold
 
-For every figure here less is better. The threshold is there because of what intervals between trials
-can't show: a machine that is a little slower today is so in all trials of a run. A share of updates lost
-is mostly zero, so its change is absolute, and more than `SHARE_LEAST` of all updates is a regression.
+For every figure here less is better. The threshold covers differences that intervals between trials can't show:
+a machine that is a little slower today is so in all trials of a run. The share of updates lost is mostly zero,
+so its change is absolute, and more than `SHARE_LEAST` of all updates is a regression.
 
 A cell that had valid trials and has fewer than two now, or whose percentile now falls among lost updates,
 is a regression too: a server that no longer answers must not pass because there is nothing to compare.

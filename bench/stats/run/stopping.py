@@ -1,15 +1,15 @@
 """The rule that ends a run: `until = "p99 ± 10 %"`.
 
 Block after block is measured until, in every cell that the rule names, the interval between trials
-(`intervals`) reaches no further than the share that was asked for:
+(`intervals`) reaches no further than the requested share:
 
     high ÷ estimate − 1 ≤ share            on logarithms the lower half is then no longer either
 
-The rule looks only after whole blocks, from the scenario's `trials.count` on, and is a function of the
-trials that are there: an interrupted run ends where one that was not interrupted would have.
+The rule is applied only after whole blocks, from the scenario's `trials.count` on, and is a function of the
+finished trials: an interrupted run ends where one that was not interrupted would have.
 
-Known weakness: looking again and again until an interval is narrow favours those that are narrow by
-chance. With five blocks before the first look, 95 % intervals hold the true value in about 94 % of runs
+Known weakness: checking again and again until an interval is narrow favours those that are narrow by
+chance. With five blocks before the first check, 95 % intervals hold the true value in about 94 % of runs
 (a test measures it); with two it would be far fewer.
 """
 

@@ -6,13 +6,13 @@
            intervals (`bench.simulation.calibration.cost_bounds`), each side with its own spread
     e      an error of the validation: one of its cells by chance, and within that cell's own interval
 
-Of several figures each has draws of its own, and draw by draw they are compared (Efron and Tibshirani 1993,
-chapter 13, for the quantiles): what has the least in fewer than `NEVER` of the draws is beaten, and where
-more than one is left there is a tie. Digits of a figure end where its band begins.
+Each of several figures has draws of its own, and they are compared draw by draw (Efron and Tibshirani 1993,
+chapter 13, for the quantiles): a transport that is the least in fewer than `NEVER` of the draws is excluded, and
+where more than one remains there is a tie. The printed digits of a figure end where its band begins.
 
-Known weakness: that costs and errors of two transports have nothing in common is an assumption; a machine
-that is slow makes all of them more expensive, so a comparison is more certain than is said. What no
-validation has seen (more clients, other rates, a real network) is in no band.
+Known weakness: that costs and errors of two transports are independent is an assumption; a machine that
+is slow makes all of them more expensive, so a comparison is more certain than stated. Conditions that no
+validation has covered (more clients, other rates, a real network) are in no band.
 """
 
 from __future__ import annotations
