@@ -1,6 +1,6 @@
 """The report of a run, from its files: `report.html`, `report.md`, tables, and figures for notebooks.
 
-    open_run(folder) ─► Run ─► findings · figures · forms ─► page ─► report.html  report.md  figures/*.svg
+    open_run(folder) ─► RunData ─► findings · figures · forms ─► page ─► report.html  report.md  figures/*.svg
 
 Everything comes from the run's files alone, and the same files give the same bytes.
 

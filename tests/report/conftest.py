@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from synthetic import DEFAULT, Made, Plan, make_run
 
-from bench.report import Run, open_run
+from bench.report import RunData, open_run
 
 PLAN = Plan(trials=4, clients=(10, 30))
 
@@ -20,13 +20,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def run(folder: Path) -> Run:
+def run(folder: Path) -> RunData:
     """The same, opened."""
     return open_run(folder)
 
 
 @pytest.fixture(scope="session")
-def swapped(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def swapped(tmp_path_factory: pytest.TempPathFactory) -> RunData:
     """The same run with the records of two transports exchanged."""
     subjects = {
         "short_polling": DEFAULT["short_polling"],
@@ -37,7 +37,7 @@ def swapped(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="session")
-def troubled(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def troubled(tmp_path_factory: pytest.TempPathFactory) -> RunData:
     """A lossy transport, two that are alike, one trial that failed, simulated records."""
     alike = Made(delay_s=0.002, trial_effect=0.1)
     subjects = {"one": alike, "other": replace(alike, noise_seed=7), "lossy": Made(loss=0.3)}

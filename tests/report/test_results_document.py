@@ -7,7 +7,7 @@ from documented import DOCUMENT, described
 
 from bench.claims import table
 from bench.records import trial_record
-from bench.report import Run
+from bench.report import RunData
 from bench.report.data import knees
 from bench.report.data.run import VERDICT_WORDS
 from bench.stats.run import capacity_plan, prediction
@@ -49,7 +49,7 @@ def test_fleet() -> None:
     assert described("fleet.csv") == list(capacity_plan.COLUMNS)
 
 
-def test_condensed_files(run: Run) -> None:
+def test_condensed_files(run: RunData) -> None:
     assert described("distributions.parquet") == list(run.distributions.columns)
     assert described("timelines.parquet") == list(run.timelines.columns)
 

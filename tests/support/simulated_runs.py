@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from synthetic import Plan, make_run
 
-from bench.report import Run, open_run
+from bench.report import RunData, open_run
 from bench.stats.run.prediction import COLUMNS
 
 TOLD = "costs measured on nowhere (Imagined 3000, 2 cores), 2026-11-01"
@@ -37,7 +37,7 @@ def closed_forms() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["transport", "clients", "quantity", "value", "unit"])
 
 
-def made(folder: Path, asked: dict[str, Any] | None = None, checked: bool = True) -> Run:
+def made(folder: Path, asked: dict[str, Any] | None = None, checked: bool = True) -> RunData:
     """Return a run whose trials are marked as simulated, with a measured run to compare with and a
     validation."""
     run = make_run(folder / "simulated", Plan(trials=3, clients=(20, 60), source="simulated"))

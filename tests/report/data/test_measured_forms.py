@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from synthetic import Made, Plan, make_run
 
-from bench.report import Run, open_run
+from bench.report import RunData, open_run
 from bench.report.data import measured_forms
 
 
@@ -23,7 +23,7 @@ def test_the_push_transport_is_found_by_what_it_asks(run: Run) -> None:
     assert measured_forms.push(run) == "websocket"
 
 
-def test_records_that_follow_the_model_agree_with_it(run: Run) -> None:
+def test_records_that_follow_the_model_agree_with_it(run: RunData) -> None:
     found = {(each.figure, each.transport, each.clients): each for each in measured_forms.predicted(run)}
     assert len(found) == 3 * 2 * 2
     for (figure, transport, _), each in found.items():
@@ -34,13 +34,13 @@ def test_records_that_follow_the_model_agree_with_it(run: Run) -> None:
     assert mean.predicted == pytest.approx(500 + push)
 
 
-def test_what_a_client_asks_for(run: Run) -> None:
+def test_what_a_client_asks_for(run: RunData) -> None:
     rate_per_s, symbols = measured_forms.demand(run, 30)
     assert rate_per_s == pytest.approx(40, rel=0.25)
     assert symbols == 4
 
 
-def test_a_client_asks_for_the_same_whoever_s_rows_are_kept(run: Run) -> None:
+def test_a_client_asks_for_the_same_whoever_s_rows_are_kept(run: RunData) -> None:
     few = replace(run, trials=run.trials.assign(sample=0.01))   # what was due is of all clients all the same
     assert measured_forms.demand(few, 30) == measured_forms.demand(run, 30)
 
@@ -53,7 +53,7 @@ def test_without_a_push_transport_there_is_nothing_to_draw(tmp_path_factory: pyt
 
 
 @pytest.mark.parametrize("schedule", ["replay", "bursty", "constant"])
-def test_no_poisson_form_stands_beside_another_schedule(run: Run, schedule: str) -> None:
+def test_no_poisson_form_stands_beside_another_schedule(run: RunData, schedule: str) -> None:
     feed = {**run.manifest["scenario"]["feed"], "schedule": schedule, "rate_per_s": 1e6, "symbols": 4000}
     scenario = {**run.manifest["scenario"], "feed": feed}
     other = replace(run, manifest={**run.manifest, "scenario": scenario})
@@ -65,7 +65,7 @@ def test_no_poisson_form_stands_beside_another_schedule(run: Run, schedule: str)
     assert {each.figure for each in skipping} == {"age_mean_ms", "age_excess_mean_ms"}
 
 
-def test_an_age_differs_by_what_its_excess_does(run: Run) -> None:
+def test_an_age_differs_by_what_its_excess_does(run: RunData) -> None:
     found = {(each.figure, each.transport, each.clients): each for each in measured_forms.predicted(run)}
     for clients in run.clients:
         for transport in ("short_polling", "long_polling"):

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 from synthetic import Made, Plan, make_run
 
-from bench.report import Run, open_run
+from bench.report import RunData, open_run
 from bench.report.data.noise_floor import NoiseFloor, floor_under, floors, resimulated
 from bench.report.tables.run import sections
 from bench.report.text.findings import QUESTIONS, findings, floor_sentences, floor_text
@@ -24,7 +24,7 @@ NOISY = Made(trial_effect=0.1, noise_seed=1)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunData:
     """WebSocket twice, one that is a little slower than the machine can tell, and polling."""
     subjects = {
         "websocket": NOISY, "websocket_again": replace(NOISY, noise_seed=2),
@@ -42,7 +42,7 @@ def compared(kind: str, *bounds: float, p: float = 0.001, names: tuple[str, str]
 def test_twins_have_the_same_transport_and_options() -> None:
     def found(asked: dict[str, dict[str, object]], **more: object) -> list[tuple[str, str]]:
         manifest = {"scenario": {"transports": asked}, **more}
-        return resimulated(Run(Path(), manifest, *[None] * 4))   # type: ignore[arg-type]
+        return resimulated(RunData(Path(), manifest, *[None] * 4))   # type: ignore[arg-type]
 
     again = {"transport": "websocket"}
     assert found({"websocket": {}, "again": again, "polling": {}}) == [("websocket", "again")]
@@ -79,7 +79,7 @@ def test_what_lies_below_the_floor_is_hidden_and_nothing_else() -> None:
     assert floor_under(compared("ratio", 1.1, 1, 2, names=other), [unknown]) is None
 
 
-def test_every_figure_has_a_floor_and_the_report_prints_it(run: Run) -> None:
+def test_every_figure_has_a_floor_and_the_report_prints_it(run: RunData) -> None:
     found = floors(run, COLUMNS)
     assert [floor.comparison.figure for floor in found] == COLUMNS
     assert all(floor.size >= 1 for floor in found)
@@ -91,7 +91,7 @@ def test_every_figure_has_a_floor_and_the_report_prints_it(run: Run) -> None:
     assert sentence.count("%") == len(QUESTIONS)
 
 
-def test_polling_is_told_from_push_above_the_floor(run: Run) -> None:
+def test_polling_is_told_from_push_above_the_floor(run: RunData) -> None:
     p50 = findings(run)[0]
     assert "short" not in p50.lead
     polling = next(sentence for sentence in p50.rest if sentence.startswith("polling"))
@@ -100,7 +100,7 @@ def test_polling_is_told_from_push_above_the_floor(run: Run) -> None:
     assert "cannot be told apart" in p50.lead
 
 
-def test_a_sure_difference_below_the_floor_names_no_winner(run: Run) -> None:
+def test_a_sure_difference_below_the_floor_names_no_winner(run: RunData) -> None:
     trials = run.trials.copy()
     best = trials["transport"] == "websocket"
     polls = trials["transport"] == "polling"
@@ -108,7 +108,7 @@ def test_a_sure_difference_below_the_floor_names_no_winner(run: Run) -> None:
     trials.loc[polls, "server_cpu_us_per_update"] = (
         trials.loc[best].sort_values("block")["server_cpu_us_per_update"].to_numpy() * factors
     )[np.argsort(np.argsort(trials.loc[polls, "block"].to_numpy()))]
-    changed = Run(run.folder, run.manifest, trials, run.summary, run.distributions, run.timelines)
+    changed = RunData(run.folder, run.manifest, trials, run.summary, run.distributions, run.timelines)
     pair = next(each for each in comparisons(trials, "server_cpu_us_per_update", run.transports)
                 if {each.mine, each.theirs} == {"polling", "websocket"})
     assert pair.effect.separable

@@ -12,11 +12,11 @@ from simulated_runs import made
 
 from bench.errors import RunError
 from bench.records import trial_record
-from bench.report import Run, open_run
+from bench.report import RunData, open_run
 from bench.report.data.run import write_condensed
 
 
-def test_every_trial_is_a_row(run: Run) -> None:
+def test_every_trial_is_a_row(run: RunData) -> None:
     assert len(run.trials) == 4 * 3 * 2
     assert set(run.trials["verdict"]) == {"VALID"}
     assert run.transports == ("short_polling", "long_polling", "websocket")
@@ -24,7 +24,7 @@ def test_every_trial_is_a_row(run: Run) -> None:
     assert len(run.summary) == 6
 
 
-def test_failed_trials_are_rows_and_in_no_cell(troubled: Run) -> None:
+def test_failed_trials_are_rows_and_in_no_cell(troubled: RunData) -> None:
     failed = troubled.trials[troubled.trials["verdict"] == "ABORTED"]
     assert len(failed) == 2
     assert set(failed["failure"]) == {"server-ended"}
@@ -49,7 +49,7 @@ def test_without_the_raw_records_it_is_the_same_run(folder: Path, tmp_path: Path
     assert before == after
 
 
-def test_condensed_files_hold_failures_and_losses_too(troubled: Run) -> None:
+def test_condensed_files_hold_failures_and_losses_too(troubled: RunData) -> None:
     write_condensed(troubled)
     read = pd.read_csv(troubled.folder / "summary.csv").set_index(["transport", "clients"])
     assert read.loc[("lossy", 60), "latency_p99_ms"] == float("inf")

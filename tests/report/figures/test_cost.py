@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from matplotlib.patches import Rectangle
 
-from bench.report import Run
+from bench.report import RunData
 from bench.report.figures import cost
 
 
-def lengths(run: Run) -> dict[str, float]:
+def lengths(run: RunData) -> dict[str, float]:
     """The bytes that the bars of long polling show together, by direction."""
     axes = cost.bytes_per_update(run).axes[0]
     bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
@@ -25,24 +25,24 @@ def lengths(run: Run) -> dict[str, float]:
     return found
 
 
-def counted(run: Run) -> dict[str, float]:
+def counted(run: RunData) -> dict[str, float]:
     """The same by the summary."""
     cell = run.summary.set_index(["transport", "clients"]).loc[("long_polling", 30)]
     return {direction: cell[f"bytes_{direction}_per_update"] for direction in ("up", "down")}
 
 
-def test_bars_are_as_long_as_the_bytes(run: Run) -> None:
+def test_bars_are_as_long_as_the_bytes(run: RunData) -> None:
     assert lengths(run) == pytest.approx(counted(run))
 
 
-def test_the_legend_names_what_is_drawn(run: Run) -> None:
+def test_the_legend_names_what_is_drawn(run: RunData) -> None:
     figure = cost.bytes_per_update(run)
     shown = [text.get_text() for text in figure.legends[0].get_texts()]
     assert sorted(shown) == [
         "HTTP headers", "TCP/IP headers", "bare acknowledgements", "framing", "payload (the ticks)"]
 
 
-def test_a_slightly_negative_part_does_not_lengthen_the_bar(run: Run) -> None:
+def test_a_slightly_negative_part_does_not_lengthen_the_bar(run: RunData) -> None:
     name = "tls_bytes_down_per_update"
     other = replace(run, summary=run.summary.assign(**{
         name: -30.0, "framing_bytes_down_per_update": run.summary["framing_bytes_down_per_update"] + 30.0}))

@@ -8,14 +8,14 @@ import pytest
 from matplotlib.figure import Figure
 from simulated_runs import made
 
-from bench.report import Run, style
+from bench.report import RunData, style
 from bench.report.figures import cost, load
 from bench.report.pages import capacity
 from bench.report.text import forms
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def known(tmp_path_factory: pytest.TempPathFactory) -> RunData:
     return made(tmp_path_factory.mktemp("runs"))
 
 
@@ -23,7 +23,7 @@ def names(figure: Figure) -> set[str]:
     return {text.get_text() for legend in figure.legends for text in legend.get_texts()}
 
 
-def test_the_load_has_its_form_and_where_it_is_full(known: Run) -> None:
+def test_the_load_has_its_form_and_where_it_is_full(known: RunData) -> None:
     figure = load.worker_load(known)
     axes = figure.axes[0]
     form = next(line for line in axes.get_lines() if line.get_label() == "short polling, closed form")
@@ -43,7 +43,7 @@ def test_numbers_of_full_workers_do_not_meet() -> None:
     assert axes.get_legend_handles_labels()[1] == ["a full worker, closed form"]
 
 
-def test_what_is_missed_in_vain_and_open(known: Run) -> None:
+def test_what_is_missed_in_vain_and_open(known: RunData) -> None:
     figure = load.in_vain(known)
     assert [axes.get_ylabel() for axes in figure.axes] == [
         "updates missed (%)", "empty answers (%)", "sockets (log scale)"]
@@ -53,13 +53,13 @@ def test_what_is_missed_in_vain_and_open(known: Run) -> None:
     assert "short polling, closed form" in names(figure)
 
 
-def test_bytes_have_a_line_across_each_bar(known: Run) -> None:
+def test_bytes_have_a_line_across_each_bar(known: RunData) -> None:
     figure = cost.bytes_per_update(known)
     assert sorted(line.get_xdata()[0] for line in figure.axes[0].get_lines()) == [200, 300]
     assert "closed form" in names(figure)
 
 
-def test_without_the_table_there_are_marks_alone(known: Run) -> None:
+def test_without_the_table_there_are_marks_alone(known: RunData) -> None:
     older = replace(known, closed_forms=None)
     for figure in (load.worker_load(older), load.in_vain(older),
                    cost.bytes_per_update(older)):

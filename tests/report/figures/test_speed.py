@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle, StepPatch
 
-from bench.report import Run
+from bench.report import RunData
 from bench.report.figures import cost, speed
 from bench.report.pages.run import PLATES
 from bench.stats.run.summary import summarise
@@ -32,7 +32,7 @@ def marks(figure: Figure) -> int:
 
 
 @pytest.mark.parametrize("plate", PLATES, ids=lambda plate: plate.name)
-def test_a_figure_can_be_read_alone(plate: object, run: Run) -> None:
+def test_a_figure_can_be_read_alone(plate: object, run: RunData) -> None:
     figure = plate.draw(run)  # type: ignore[attr-defined]
     title = figure.get_suptitle() or figure.axes[0].get_title(loc="left")
     assert title.endswith(("?", "clients)"))
@@ -47,7 +47,7 @@ def test_a_figure_can_be_read_alone(plate: object, run: Run) -> None:
     assert names <= shown
 
 
-def test_percentiles_end_where_they_may_no_longer_be_printed(run: Run) -> None:
+def test_percentiles_end_where_they_may_no_longer_be_printed(run: RunData) -> None:
     figure = speed.percentiles(run)
     assert 1 - 10 ** -lines(figure)["WebSocket"][-1, 0] == pytest.approx(0.99, abs=0.002)
     vague = run.trials.assign(latency_p99_error_share=0.9, latency_p999_error_share=0.9)
@@ -60,7 +60,7 @@ def test_percentiles_end_where_they_may_no_longer_be_printed(run: Run) -> None:
     assert 1 - least * 1.1 < last <= 1 - least + 1e-9
 
 
-def test_the_median_in_the_figure_is_the_summarys(run: Run) -> None:
+def test_the_median_in_the_figure_is_the_summarys(run: RunData) -> None:
     figure = speed.percentiles(run)
     drawn = lines(figure)["WebSocket"]
     median = np.interp(-np.log10(0.5), drawn[:, 0], drawn[:, 1])
@@ -68,14 +68,14 @@ def test_the_median_in_the_figure_is_the_summarys(run: Run) -> None:
     assert median == pytest.approx(row["latency_p50_ms"], rel=0.02)
 
 
-def test_lost_updates_end_the_line_and_it_says_so(troubled: Run) -> None:
+def test_lost_updates_end_the_line_and_it_says_so(troubled: RunData) -> None:
     figure = speed.percentiles(troubled)
     last = 1 - 10 ** -lines(figure)["lossy (simulated)"][-1, 0]
     assert last < 0.75
     assert [text.get_text() for text in figure.axes[0].texts] == ["the rest is lost"]
 
 
-def test_what_is_lost_from_first_to_last_stays_in_the_legend(run: Run) -> None:
+def test_what_is_lost_from_first_to_last_stays_in_the_legend(run: RunData) -> None:
     gone = run.trials["transport"] == "websocket"
     names = run.trials.loc[gone, "trial"]
     trials = run.trials.assign(lost=run.trials["lost"].where(~gone, run.trials["updates_due"]),
@@ -85,7 +85,7 @@ def test_what_is_lost_from_first_to_last_stays_in_the_legend(run: Run) -> None:
     assert "WebSocket: all lost" in lines(speed.percentiles(other))
 
 
-def test_one_trial_has_no_bar(run: Run) -> None:
+def test_one_trial_has_no_bar(run: RunData) -> None:
     first = run.trials[run.trials["block"] == 1]
     alone = replace(run, trials=first, summary=summarise(first, run.transports))
     for of_run, drawn in ((run, True), (alone, False)):
@@ -94,7 +94,7 @@ def test_one_trial_has_no_bar(run: Run) -> None:
         assert any(len(segment) == 2 for segment in bars) is drawn
 
 
-def test_no_bar_is_cut_off(run: Run) -> None:
+def test_no_bar_is_cut_off(run: RunData) -> None:
     """Where a later panel has more than the first, whose axis it shares."""
     pushed = run.timelines["trial"].isin(run.trials.loc[run.trials["transport"] == "websocket", "trial"])
     arrived = run.timelines["arrived"].where(~pushed, 5 * run.timelines["arrived"])
@@ -105,7 +105,7 @@ def test_no_bar_is_cut_off(run: Run) -> None:
         assert axes.get_ylim()[1] >= max(values.max() for values in bars) > 0
 
 
-def test_closed_forms_are_told_apart(run: Run) -> None:
+def test_closed_forms_are_told_apart(run: RunData) -> None:
     axes = speed.latency_by_clients(run).axes[0]
     forms = [line for line in axes.get_lines() if str(line.get_label()).endswith("closed form")]
     assert [str(line.get_label()).partition(",")[0] for line in forms] == ["short polling", "long polling"]
@@ -114,8 +114,8 @@ def test_closed_forms_are_told_apart(run: Run) -> None:
     assert looks["short_polling"].dashes != looks["long_polling"].dashes
 
 
-def test_a_run_with_nothing_valid_is_drawn_as_nothing(run: Run) -> None:
-    empty = Run(run.folder, run.manifest, run.trials.assign(verdict="INVALID"),
+def test_a_run_with_nothing_valid_is_drawn_as_nothing(run: RunData) -> None:
+    empty = RunData(run.folder, run.manifest, run.trials.assign(verdict="INVALID"),
                 run.summary.assign(**dict.fromkeys(run.summary.columns[3:24])).astype(run.summary.dtypes),
                 run.distributions, run.timelines)
     for plate in PLATES:
@@ -123,7 +123,7 @@ def test_a_run_with_nothing_valid_is_drawn_as_nothing(run: Run) -> None:
         assert marks(plate.draw(empty)) == 0, plate.name
 
 
-def test_colours_are_the_same_in_every_figure(run: Run) -> None:
+def test_colours_are_the_same_in_every_figure(run: RunData) -> None:
     def colour(figure: Figure) -> str:
         return next(str(line.get_color()) for line in figure.axes[0].get_lines() if len(line.get_xdata()) > 0)
     assert colour(speed.percentiles(run)) == colour(speed.latency_by_clients(run)) == "#D55E00"

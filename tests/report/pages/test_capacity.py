@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from synthetic import Made, Plan, make_run
 
-from bench.report import Run, build, open_run
+from bench.report import RunData, build, open_run
 from bench.report.pages import capacity
 
 SEARCH = {"objective": "kernel_latency_p99_ms <= 50 and lost == 0", "raised": "clients", "start": 30,
@@ -19,7 +19,7 @@ PLAN = Plan(trials=2, clients=(30, 60, 120), subjects={
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunData:
     """A search in which one transport holds all that was tried, and one loses updates from the start."""
     folder = make_run(tmp_path_factory.mktemp("runs") / "search", PLAN)
     path = folder / "manifest.json"
@@ -29,7 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return open_run(folder)
 
 
-def test_the_knees_are_in_the_run(run: Run) -> None:
+def test_the_knees_are_in_the_run(run: RunData) -> None:
     assert run.knees is not None
     table = run.knees.set_index("transport")
     assert table.at["websocket", "clients"] == 120
@@ -41,14 +41,14 @@ def test_the_knees_are_in_the_run(run: Run) -> None:
     assert run.summary["clients"].tolist() == [120]
 
 
-def test_findings_name_who_gave_in(run: Run) -> None:
+def test_findings_name_who_gave_in(run: RunData) -> None:
     leads = [finding.lead for finding in capacity.findings(run)]
     assert leads[0].startswith("WebSocket carries at least 120 clients")
     assert "before anything broke" in leads[0]
     assert leads[1].startswith("lossy did not hold kernel_latency_p99_ms <= 50 and lost == 0 even at 30 ")
 
 
-def test_a_limit_stands_with_its_interval_and_no_digit_that_is_not_known(run: Run) -> None:
+def test_a_limit_stands_with_its_interval_and_no_digit_that_is_not_known(run: RunData) -> None:
     row = {"transport": "websocket", "objective": "x", "limit": 1234.5, "limit_low": 1080.2,
            "limit_high": 1399.9, "clients": 1189, "rate_per_s": 20.0, "updates_per_s": 23_780.0,
            "server_cpu": 0.97, "limited_by": "server CPU"}
@@ -61,7 +61,7 @@ def test_a_limit_stands_with_its_interval_and_no_digit_that_is_not_known(run: Ru
     assert capacity.limit_text(row | {"limit": math.nan, "limit_low": math.nan}) == "< 1,400"
 
 
-def test_a_kernels_figure_is_marked_where_reads_held_several_updates(run: Run) -> None:
+def test_a_kernels_figure_is_marked_where_reads_held_several_updates(run: RunData) -> None:
     column = capacity.steps_table(run).columns.index("kernel_latency_p99_ms")
     shared = replace(run, trials=run.trials.assign(shared_read_share=0.4))
     exact = replace(run, trials=run.trials.assign(shared_read_share=0.0))
@@ -69,14 +69,14 @@ def test_a_kernels_figure_is_marked_where_reads_held_several_updates(run: Run) -
     assert "≤" not in {row[column][0] for row in capacity.steps_table(exact).rows}
 
 
-def test_every_step_is_listed_once(run: Run) -> None:
+def test_every_step_is_listed_once(run: RunData) -> None:
     table = capacity.steps_table(run)
     assert len(table.rows) == len(run.trials)
     assert {len(row) for row in table.rows} == {len(table.columns)}
     assert {row[-2] for row in table.rows if row[1] == "lossy"} == {"broke"}
 
 
-def test_the_figure_draws_the_limit_on_the_bound(run: Run) -> None:
+def test_the_figure_draws_the_limit_on_the_bound(run: RunData) -> None:
     axes = capacity.against_level(run).axes[0]
     words = {text.get_text() for text in axes.texts}
     assert words == {"≥ 120", "kernel_latency_p99_ms <= 50"}
@@ -86,7 +86,7 @@ def test_the_figure_draws_the_limit_on_the_bound(run: Run) -> None:
     assert [list(line.get_xdata()) for line in arrows] == [[120]]   # type: ignore[arg-type]
 
 
-def test_a_limit_is_a_bar_as_long_as_its_interval(run: Run) -> None:
+def test_a_limit_is_a_bar_as_long_as_its_interval(run: RunData) -> None:
     slow = run.trials["clients"] == 120
     broken = run.trials.assign(
         kernel_latency_p99_ms=run.trials["kernel_latency_p99_ms"].where(~slow, 70.0))
@@ -98,14 +98,14 @@ def test_a_limit_is_a_bar_as_long_as_its_interval(run: Run) -> None:
     assert bars == [[row["limit_low"], row["limit_high"]]]
 
 
-def test_steps_with_too_few_updates_are_a_figure_without_points(run: Run) -> None:
+def test_steps_with_too_few_updates_are_a_figure_without_points(run: RunData) -> None:
     few = replace(run, trials=run.trials.assign(kernel_latency_p99_ms=math.nan, latency_p99_ms=math.nan))
     axes = capacity.against_level(few).axes[0]
     axes.figure.canvas.draw()   # type: ignore[attr-defined]
     assert axes.get_xlim() == (15, 240)
 
 
-def test_a_figure_that_is_zero_is_seen(run: Run) -> None:
+def test_a_figure_that_is_zero_is_seen(run: RunData) -> None:
     scenario = run.manifest["scenario"] | {"capacity": SEARCH | {"objective": "lost == 0"}}
     axes = capacity.against_level(replace(run, manifest={**run.manifest, "scenario": scenario})).axes[0]
     assert axes.get_yscale() == "linear"
@@ -114,7 +114,7 @@ def test_a_figure_that_is_zero_is_seen(run: Run) -> None:
     assert low < 0 < max(run.trials["lost"]) < high
 
 
-def test_the_report_holds_it_all(run: Run) -> None:
+def test_the_report_holds_it_all(run: RunData) -> None:
     build(run.folder)
     files = {path.name for path in run.folder.iterdir()}
     assert {"capacity.csv", "report.html", "report.md"} <= files

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.report import Run, build
+from bench.report import RunData, build
 from bench.report.pages.run import PLATES
 from bench.report.text import findings
 
@@ -84,7 +84,7 @@ def test_the_page_needs_nothing_but_itself(built: Path) -> None:
     assert "@import" not in text
 
 
-def test_both_reports_hold_the_findings_and_all_figures(built: Path, run: Run) -> None:
+def test_both_reports_hold_the_findings_and_all_figures(built: Path, run: RunData) -> None:
     html, markdown = ((built / name).read_text() for name in ("report.html", "report.md"))
     for finding in findings.findings(run):
         assert finding.lead in markdown
@@ -105,7 +105,7 @@ def test_the_markdowns_tables_are_tables(built: Path) -> None:
         assert len({row.count(" |") - row.count("\\|") for row in rows}) == 1
 
 
-def test_what_went_wrong_is_told(troubled: Run) -> None:
+def test_what_went_wrong_is_told(troubled: RunData) -> None:
     build(troubled.folder)
     html = (troubled.folder / "report.html").read_text()
     assert "2 ABORTED" in html

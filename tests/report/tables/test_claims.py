@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.report import Run, open_run
+from bench.report import RunData, open_run
 from bench.report.pages.run import page, write
 from bench.report.tables import claims
 
@@ -57,7 +57,7 @@ def test_ours_are_the_trials_own_numbers(claiming: Path) -> None:
     assert found.rows[0][3] == claims.ours_text(run.claims[0])
 
 
-def test_a_run_without_claims_has_none_of_it(run: Run) -> None:
+def test_a_run_without_claims_has_none_of_it(run: RunData) -> None:
     assert run.claims == []
     assert claims.table(run) is None
     assert page(run).claims is None

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.report import Run
+from bench.report import RunData
 from bench.report.pages.run import page
 from bench.report.tables import host_speed
 
 
-def slower(run: Run, by: float, first: int = 0) -> Run:
+def slower(run: RunData, by: float, first: int = 0) -> RunData:
     """The run as if the host had been slower from a trial on."""
     spins = run.trials[["probe_spin_before_us", "probe_spin_after_us"]].copy()
     spins.iloc[first:] *= by
     return replace(run, trials=run.trials.assign(**{name: spins[name] for name in spins}))
 
 
-def test_two_runs_are_told_apart_by_their_hosts(run: Run) -> None:
+def test_two_runs_are_told_apart_by_their_hosts(run: RunData) -> None:
     assert host_speed.between(run, run).endswith("the hosts were about as fast")
     assert "60.3 µs (60.3–60.3) and 72.4 µs" in host_speed.between(run, slower(run, 1.2))
     assert "the host of the second run was 20 % slower" in host_speed.between(run, slower(run, 1.2))
@@ -25,7 +25,7 @@ def test_two_runs_are_told_apart_by_their_hosts(run: Run) -> None:
     assert host_speed.between(old, run) == ""
 
 
-def test_a_drift_stands_in_the_verdict_and_the_table_shows_when(run: Run) -> None:
+def test_a_drift_stands_in_the_verdict_and_the_table_shows_when(run: RunData) -> None:
     assert "drifted" not in page(run).verdict
     late = slower(run, 1.3, first=len(run.trials) // 2)
     assert "in the last third of the trials it was 30 % slower" in page(late).verdict

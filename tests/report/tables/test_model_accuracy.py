@@ -9,16 +9,16 @@ import pandas as pd
 import pytest
 from simulated_runs import made
 
-from bench.report import Run, style
+from bench.report import RunData, style
 from bench.report.tables import model_accuracy
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def known(tmp_path_factory: pytest.TempPathFactory) -> RunData:
     return made(tmp_path_factory.mktemp("runs"))
 
 
-def busy(run: Run, cores: float, workers: int) -> Run:
+def busy(run: RunData, cores: float, workers: int) -> RunData:
     """The same run of 60 clients, whose workers use that many cores together."""
     scenario = {**run.manifest["scenario"], "simulation": {"workers": workers}}
     return replace(run, trials=run.trials.assign(server_cpu_cores=cores),
@@ -30,7 +30,7 @@ def busy(run: Run, cores: float, workers: int) -> Run:
     (0.9, 2, "beyond (1.5 × the clients and 1.1 × the load): −10.0 % to +5.0 %, or worse"),
 ])
 def test_a_prediction_is_within_what_was_checked_or_carries_its_band(
-    known: Run, cores: float, workers: int, here: str
+    known: RunData, cores: float, workers: int, here: str
 ) -> None:
     [found] = model_accuracy.how_far(busy(known, cores, workers)).rows
     row = tuple(cell.replace(style.NARROW, " ") for cell in found)
@@ -43,7 +43,7 @@ def test_nothing_where_nothing_was_checked(tmp_path: Path) -> None:
     assert model_accuracy.how_far(made(tmp_path, checked=False)).rows == ()
 
 
-def test_costs_by_kind_of_work(known: Run) -> None:
+def test_costs_by_kind_of_work(known: RunData) -> None:
     table = model_accuracy.costs_table(known.manifest)
     push = next(row for row in table.rows if row[0] == "WebSocket")
     assert dict(zip(table.columns, push, strict=True))["tick (µs)"] == "1,000"
@@ -52,7 +52,7 @@ def test_costs_by_kind_of_work(known: Run) -> None:
     assert isinstance(known.validation, pd.DataFrame)
 
 
-def test_in_short_it_is_a_row_a_transport(known: Run) -> None:
+def test_in_short_it_is_a_row_a_transport(known: RunData) -> None:
     [row] = model_accuracy.in_short(busy(known, 0.9, 2)).rows
     told = [cell.replace(style.NARROW, " ") for cell in row]
     assert told == ["WebSocket", "10–20", "10–40 %", "−10.0 %", "–", "–", "30 at 45 %",

@@ -11,23 +11,23 @@ import pytest
 from synthetic import DEFAULT, Plan, make_run
 
 from bench.records import trial_record
-from bench.report import Run, open_run, style
+from bench.report import RunData, open_run, style
 from bench.report.tables import run as tables
 from bench.stats.run.summary import summarise
 
 
-def named(run: Run) -> dict[str, tables.TextTable]:
+def named(run: RunData) -> dict[str, tables.TextTable]:
     return {table.name: table for table in tables.sections(run)}
 
 
-def test_a_glance_has_a_row_for_each_transport(run: Run) -> None:
+def test_a_glance_has_a_row_for_each_transport(run: RunData) -> None:
     glance = tables.glance(run)
     assert [row[0] for row in glance.rows] == ["short polling", "long polling", "WebSocket"]
     assert all(len(row) == len(glance.columns) for row in glance.rows)
     assert glance.heading == "At 30 clients"
 
 
-def test_a_glance_shows_the_kernels_median_and_what_a_further_client_takes(run: Run) -> None:
+def test_a_glance_shows_the_kernels_median_and_what_a_further_client_takes(run: RunData) -> None:
     glance = tables.glance(run)
     assert glance.columns[1:5] == ("trials", "ticks", "median latency", "kernel median")
     ticks = run.summary.set_index(["transport", "clients"]).loc[("websocket", 30), "ticks"]
@@ -41,7 +41,7 @@ def test_a_glance_shows_the_kernels_median_and_what_a_further_client_takes(run: 
     assert tables.glance(bounds).rows[2][4].startswith("≤ ")
 
 
-def test_a_glance_shows_what_was_conflated_if_anything_was(run: Run) -> None:
+def test_a_glance_shows_what_was_conflated_if_anything_was(run: RunData) -> None:
     assert "conflated" not in tables.glance(run).columns
     summary = run.summary.copy()
     summary.loc[(summary["transport"] == "websocket") & (summary["clients"] == 30), "conflated"] = 1
@@ -51,7 +51,7 @@ def test_a_glance_shows_what_was_conflated_if_anything_was(run: Run) -> None:
     assert glance.rows[2][-2] not in ("0 %", "–")
 
 
-def test_a_replay_is_told_by_its_file(run: Run) -> None:
+def test_a_replay_is_told_by_its_file(run: RunData) -> None:
     replay = {"file": "trades.csv", "speed": 20.0, "start": None, "symbol": "SYMBOL"}
     feed = {**run.manifest["scenario"]["feed"], "schedule": "replay", "replay": replay, "bursty": {}}
     scenario = {**run.manifest["scenario"], "feed": feed}
@@ -67,29 +67,29 @@ def test_a_replay_is_told_by_its_file(run: Run) -> None:
     assert {row[2] for row in shown["closed-forms"].rows} == {"short polling"}
 
 
-def test_all_rows_fit_their_columns(run: Run, troubled: Run) -> None:
+def test_all_rows_fit_their_columns(run: RunData, troubled: RunData) -> None:
     for each in (run, troubled):
         for table in tables.sections(each):
             assert table.rows
             assert {len(row) for row in table.rows} == {len(table.columns)}
 
 
-def test_fates_add_up(run: Run) -> None:
+def test_fates_add_up(run: RunData) -> None:
     for row in named(run)["fates"].rows:
         due, *fates, _duplicate = (int(cell.replace(",", "")) for cell in row[2:])
         assert due == sum(fates)
 
 
-def test_what_is_in_no_figure_is_listed_with_its_reason(troubled: Run) -> None:
+def test_what_is_in_no_figure_is_listed_with_its_reason(troubled: RunData) -> None:
     rows = named(troubled)["not-valid"].rows
     assert [row[1] for row in rows] == ["ABORTED", "ABORTED"]
     assert all("It said: boom" in row[3] and row[2] == "–" for row in rows)
     assert "22 VALID, 2 ABORTED" in tables.verdict_line(troubled)
 
 
-def test_an_unfinished_run_says_so(run: Run) -> None:
+def test_an_unfinished_run_says_so(run: RunData) -> None:
     manifest = {**run.manifest, "plan": [None] * 30}
-    part = Run(run.folder, manifest, run.trials, run.summary, run.distributions, run.timelines)
+    part = RunData(run.folder, manifest, run.trials, run.summary, run.distributions, run.timelines)
     assert "24 trials of 30 planned: the run is not finished" in tables.verdict_line(part)
 
 
@@ -98,11 +98,11 @@ def test_an_unfinished_run_says_so(run: Run) -> None:
     (0.1, True, "It was to continue until mean ± 0.1 %, which was not reached: "),
 ])
 def test_a_run_that_went_on_until_something_held(
-    run: Run, percent: float, unfinished: bool, told: str
+    run: RunData, percent: float, unfinished: bool, told: str
 ) -> None:
     scenario = {**run.manifest["scenario"], "trials": {"count": 2, "until": f"mean ± {percent} %"}}
     manifest = {**run.manifest, "scenario": scenario, "plan": [None] * 30}
-    ended = Run(run.folder, manifest, run.trials, run.summary, run.distributions, run.timelines)
+    ended = RunData(run.folder, manifest, run.trials, run.summary, run.distributions, run.timelines)
     line = tables.verdict_line(ended)
     assert told in line
     assert ("the run is not finished" in line) is unfinished
@@ -116,7 +116,7 @@ def test_a_share_is_exact_at_both_ends(count: int, due: int, text: str) -> None:
     assert tables._share(pd.Series({"delivered": count, "updates_due": due}), "delivered") == text
 
 
-def test_the_scenario_is_told_in_full(run: Run) -> None:
+def test_the_scenario_is_told_in_full(run: RunData) -> None:
     told = dict(named(run)["scenario"].rows)
     assert told["feed.rate_per_s"] == "40.0"
     assert told["transports.short_polling.interval_s"] == "1.0"
@@ -144,8 +144,8 @@ def test_an_invalid_trial_stands_beside_the_one_that_replaced_it(tmp_path: Path)
     assert {row[2] for row in named(run)["not-valid"].rows} == {"–"}
 
 
-def test_where_the_99th_percentile_is_not_known_the_highest_that_is_stands_by_name(run: Run) -> None:
-    def with_errors(label: str | None, **errors: float) -> Run:
+def test_where_the_99th_percentile_is_not_known_the_highest_that_is_stands_by_name(run: RunData) -> None:
+    def with_errors(label: str | None, **errors: float) -> RunData:
         trials = run.trials.copy()
         rows = trials["transport"] == label if label else trials["block"] > 0
         for name, value in errors.items():

@@ -8,7 +8,7 @@ import re
 import pandas as pd
 import pytest
 
-from bench.report import Run, style
+from bench.report import RunData, style
 from bench.report.text.findings import QUESTIONS, effect_text, findings, interval_text, separable_text
 from bench.stats.run.comparison import Comparison
 from bench.stats.run.intervals import LOST, Effect, Interval
@@ -16,17 +16,17 @@ from bench.stats.run.summary import summarise
 from bench.stats.trial.row import COLUMNS
 
 
-def sentences(run: Run) -> list[str]:
+def sentences(run: RunData) -> list[str]:
     return [text for finding in findings(run) for text in (finding.lead, *finding.rest)]
 
 
-def test_each_question_has_a_finding(run: Run) -> None:
+def test_each_question_has_a_finding(run: RunData) -> None:
     found = findings(run)
     assert [finding.question.column for finding in found] == [question.column for question in QUESTIONS]
     assert all(len(finding.rest) == 2 for finding in found)
 
 
-def test_exchanging_two_transports_exchanges_the_findings(run: Run, swapped: Run) -> None:
+def test_exchanging_two_transports_exchanges_the_findings(run: RunData, swapped: RunData) -> None:
     long, push = style.title("long_polling"), style.title("websocket")
 
     def exchanged(text: str) -> str:
@@ -36,28 +36,28 @@ def test_exchanging_two_transports_exchanges_the_findings(run: Run, swapped: Run
     assert [exchanged(text) for text in sentences(run)] == sentences(swapped)
 
 
-def test_the_lowest_is_named_with_its_interval(run: Run) -> None:
+def test_the_lowest_is_named_with_its_interval(run: RunData) -> None:
     lead = findings(run)[0].lead
     assert re.fullmatch(r"Lowest median latency: WebSocket with 1\.\d+ ms \(.+–.+\)\.|"
                         r"Lowest median latency: WebSocket with 0\.\d+ ms \(.+–.+\)\.", lead)
 
 
-def test_two_that_are_alike_are_not_told_apart(troubled: Run) -> None:
+def test_two_that_are_alike_are_not_told_apart(troubled: RunData) -> None:
     first = findings(troubled)[0]
     assert "cannot be told apart" in first.lead
     assert any("not separable" in sentence for sentence in first.rest)
 
 
-def test_one_block_names_no_winner(run: Run) -> None:
+def test_one_block_names_no_winner(run: RunData) -> None:
     first = run.trials[run.trials["block"] == 1]
-    alone = Run(run.folder, run.manifest, first, summarise(first, run.transports), run.distributions,
+    alone = RunData(run.folder, run.manifest, first, summarise(first, run.transports), run.distributions,
                 run.timelines)
     found = findings(alone)
     assert all("too few valid blocks to tell" in finding.lead for finding in found)
     assert all("too few valid blocks to say" in sentence for finding in found for sentence in finding.rest)
 
 
-def test_the_lost_are_said(troubled: Run) -> None:
+def test_the_lost_are_said(troubled: RunData) -> None:
     p99 = next(finding for finding in findings(troubled) if finding.question.column == "latency_p99_ms")
     row = troubled.summary.set_index(["transport", "clients"]).loc[("lossy", 60)]
     assert p99.rest[-1] == (f"lossy's 99th percentile of latency is lost: {row['lost']:,} of "
@@ -65,24 +65,24 @@ def test_the_lost_are_said(troubled: Run) -> None:
     assert "lossy" not in p99.lead
 
 
-def changed(run: Run, transport: str, blocks: int, **figures: float) -> Run:
+def changed(run: RunData, transport: str, blocks: int, **figures: float) -> RunData:
     """The run with some figures of a transport exchanged, in the first `blocks` blocks."""
     trials = run.trials.copy()
     rows = (trials["transport"] == transport) & (trials["block"] <= blocks)
     for name, value in figures.items():
         trials.loc[rows, name] = value
-    return Run(run.folder, run.manifest, trials, summarise(trials, run.transports), run.distributions,
+    return RunData(run.folder, run.manifest, trials, summarise(trials, run.transports), run.distributions,
                run.timelines)
 
 
-def test_a_figure_that_is_lost_in_one_trial_has_no_ratio(run: Run) -> None:
+def test_a_figure_that_is_lost_in_one_trial_has_no_ratio(run: RunData) -> None:
     p99 = findings(changed(run, "websocket", 1, latency_p99_ms=math.inf, lost=7))[1]
     assert p99.lead.startswith("Lowest 99th percentile of latency: long polling with")
     assert p99.rest[-1].startswith("WebSocket's 99th percentile of latency is lost: 7 of ")
     assert not any("WebSocket" in sentence for sentence in p99.rest[:-1])
 
 
-def test_where_nothing_arrives_the_transport_stays_in_the_findings(run: Run) -> None:
+def test_where_nothing_arrives_the_transport_stays_in_the_findings(run: RunData) -> None:
     gone = findings(changed(run, "websocket", 4, latency_p50_ms=math.inf, latency_p99_ms=math.inf,
                             bytes_down_per_update=math.nan, arrivals=0))
     said = {finding.question.column: finding.rest[-1] for finding in gone}
@@ -90,7 +90,7 @@ def test_where_nothing_arrives_the_transport_stays_in_the_findings(run: Run) -> 
     assert said["bytes_down_per_update"] == "WebSocket has none: nothing arrived in 4 of 4 trials."
 
 
-def test_all_that_are_lost_are_named_once(run: Run) -> None:
+def test_all_that_are_lost_are_named_once(run: RunData) -> None:
     lost = run
     for transport in run.transports:
         lost = changed(lost, transport, 4, latency_p50_ms=math.inf)
@@ -103,7 +103,7 @@ def test_all_that_are_lost_are_named_once(run: Run) -> None:
     (0.95, ""), (6.0, " By the instants of the clients' kernels it is 0.500 times."),
     (0.5, " By the instants of the clients' kernels it is 6.00 times."),
 ])
-def test_a_ratio_that_the_kernel_sees_otherwise_is_told(run: Run, factor: float, told: str) -> None:
+def test_a_ratio_that_the_kernel_sees_otherwise_is_told(run: RunData, factor: float, told: str) -> None:
     other = changed(run, "websocket", 4, latency_p50_ms=40, kernel_latency_p50_ms=40 * factor)
     other = changed(other, "long_polling", 4, latency_p50_ms=120, kernel_latency_p50_ms=120)
     sentence = next(each for each in findings(other)[0].rest if each.startswith("long"))
@@ -138,7 +138,7 @@ def test_a_lost_figure_in_words() -> None:
     assert separable_text(lost, QUESTIONS[0]) == "no ratio: an update that never arrives is infinitely late"
 
 
-def test_a_figure_in_words(run: Run) -> None:
+def test_a_figure_in_words(run: RunData) -> None:
     row = run.summary.iloc[0].copy()
     row[["latency_p50_ms", "latency_p50_low_ms", "latency_p50_high_ms"]] = 1.2345, 1.1, 1.4
     assert interval_text(row, QUESTIONS[0]) == "1.23 ms (1.10–1.40)"

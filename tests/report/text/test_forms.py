@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from simulated_runs import made
 
-from bench.report import Run
+from bench.report import RunData
 from bench.report.data import measured_forms
 from bench.report.data.run import shown_clients
 from bench.report.tables import run as tables
@@ -17,18 +17,18 @@ from bench.report.text.findings import findings
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def known(tmp_path_factory: pytest.TempPathFactory) -> RunData:
     return made(tmp_path_factory.mktemp("runs"))
 
 
-def test_a_run_without_a_table_has_what_a_push_says(run: Run, known: Run) -> None:
+def test_a_run_without_a_table_has_what_a_push_says(run: RunData, known: RunData) -> None:
     assert forms.predicted(run) == measured_forms.predicted(run)
     older = replace(known, closed_forms=None)
     assert forms.predicted(older) == measured_forms.predicted(older) != []
     assert math.isnan(forms.full(older, "short_polling"))
 
 
-def test_every_quantity_stands_beside_what_was_simulated(known: Run) -> None:
+def test_every_quantity_stands_beside_what_was_simulated(known: RunData) -> None:
     found = {(each.figure, each.transport, each.clients): each for each in forms.predicted(known)}
     assert {figure for figure, *_ in found} == set(forms.NOUNS)
     assert {transport for _, transport, _ in found} == {"short_polling"}   # an infinite form is none
@@ -44,7 +44,7 @@ def test_every_quantity_stands_beside_what_was_simulated(known: Run) -> None:
     assert found["sockets", "short_polling", 20].measured == need.sockets
 
 
-def test_a_workers_load_goes_on_to_where_it_is_full(known: Run) -> None:
+def test_a_workers_load_goes_on_to_where_it_is_full(known: RunData) -> None:
     assert forms.load_curve(known, "short_polling")["clients"].tolist() == [20, 60, 700, 5000]
     assert forms.full(known, "short_polling") == 5000
     assert math.isnan(forms.full(known, "websocket"))
@@ -60,7 +60,7 @@ def test_how_they_read(figure: str, predicted: float, measured: float, words: tu
     assert forms.words(measured_forms.Predicted("short_polling", 20, figure, predicted, measured)) == words
 
 
-def test_what_is_far_from_its_form_says_so(known: Run) -> None:
+def test_what_is_far_from_its_form_says_so(known: RunData) -> None:
     rows = known.summary.set_index(["transport", "clients"])["age_excess_mean_ms"]
     form = 400.0   # of 20 clients, in the table
     off = rows["short_polling", 20] / form - 1
@@ -79,7 +79,7 @@ def test_what_is_far_from_its_form_says_so(known: Run) -> None:
         assert forms.apart(known, "age_excess_mean_ms", 20) == monkeyed[1:2]
 
 
-def test_a_form_that_hangs_on_the_pushs_way_is_not_held_against_a_measured_figure(known: Run) -> None:
+def test_a_form_that_hangs_on_the_pushs_way_is_not_held_against_a_measured_figure(known: RunData) -> None:
     measured = replace(known, closed_forms=None)
     way_ms = measured_forms.push_delay_ms(measured, 20)
     assert way_ms > 0
@@ -91,7 +91,7 @@ def test_a_form_that_hangs_on_the_pushs_way_is_not_held_against_a_measured_figur
         assert forms.apart(known, "age_excess_mean_ms", 20) == [exchange, poll]
 
 
-def test_the_table_says_where_the_forms_are_from(known: Run) -> None:
+def test_the_table_says_where_the_forms_are_from(known: RunData) -> None:
     table, older = (next(each for each in tables.sections(run) if each.name == "closed-forms")
                     for run in (known, replace(known, closed_forms=None)))
     assert table.heading == older.heading == "Simulated against the closed forms"

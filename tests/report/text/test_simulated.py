@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from simulated_runs import TOLD, made
 
-from bench.report import Run, build
+from bench.report import RunData, build
 from bench.report.figures import speed
 from bench.report.pages.run import PLATES, SIMULATED_PLATES, page
 from bench.report.tables import run as tables
@@ -18,11 +18,11 @@ from bench.report.text import simulated
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def known(tmp_path_factory: pytest.TempPathFactory) -> RunData:
     return made(tmp_path_factory.mktemp("runs"))
 
 
-def test_every_figure_table_and_caption_says_so(known: Run) -> None:
+def test_every_figure_table_and_caption_says_so(known: RunData) -> None:
     whole = page(known)
     assert whole.notice.startswith(f"Everything here is simulated, not measured, with {TOLD}.")
     assert all(plate.title.endswith("simulated)") for plate in whole.plates)
@@ -35,7 +35,7 @@ def test_every_figure_table_and_caption_says_so(known: Run) -> None:
     assert whole.caveats == simulated.CAVEATS
 
 
-def test_the_whole_report_comes_from_the_runs_files_alone(known: Run, tmp_path: Path) -> None:
+def test_the_whole_report_comes_from_the_runs_files_alone(known: RunData, tmp_path: Path) -> None:
     copy = tmp_path / known.folder.name
     shutil.copytree(known.folder, copy)
     build(known.folder)
@@ -48,14 +48,14 @@ def test_the_whole_report_comes_from_the_runs_files_alone(known: Run, tmp_path: 
     assert "measured cells of up to 20 clients on one worker, and loads of up to 40 %" in html
 
 
-def test_a_measured_run_says_nothing_of_the_kind(run: Run) -> None:
+def test_a_measured_run_says_nothing_of_the_kind(run: RunData) -> None:
     whole = page(run)
     assert (whole.notice, whole.leading, whole.following) == ("", [], [])
     assert not any("simulated" in plate.title for plate in whole.plates)
     assert run.fleet == []
 
 
-def test_measured_points_stand_beside_at_their_own_counts(known: Run) -> None:
+def test_measured_points_stand_beside_at_their_own_counts(known: RunData) -> None:
     assert simulated.counts(known, "latency_mean_ms") == (10, 20, 60)
     axes = speed.latency_by_clients(known).axes[0]
     labels = [text.get_text() for text in axes.get_xticklabels()]
@@ -79,13 +79,13 @@ def test_what_was_measured_on_loopback_is_not_set_beside_another_network(
 
 
 @pytest.mark.parametrize("name", simulated.CAPTIONS)
-def test_a_caption_promises_only_the_marks_that_are_drawn(known: Run, tmp_path: Path, name: str) -> None:
+def test_a_caption_promises_only_the_marks_that_are_drawn(known: RunData, tmp_path: Path, name: str) -> None:
     assert ("Hollow marks" in simulated.caption(known, name, "")) == (name in simulated.OF_PLATES)
     far = made(tmp_path, {"rtt_ms": 80.0})
     assert ("Hollow marks" in simulated.caption(far, name, "")) == (name == "server-by-clients")
 
 
-def test_what_is_not_simulated_has_no_column(known: Run) -> None:
+def test_what_is_not_simulated_has_no_column(known: RunData) -> None:
     assert not any("memory" in each or "further" in each for each in tables.glance(known).columns)
 
 
@@ -96,7 +96,7 @@ def test_a_model_that_was_not_checked_is_said_to_be_so(tmp_path: Path) -> None:
     assert "checked range" not in speed.latency_by_clients(unchecked).axes[0].get_legend_handles_labels()[1]
 
 
-def test_a_caption_says_what_a_fine_line_is(known: Run) -> None:
+def test_a_caption_says_what_a_fine_line_is(known: RunData) -> None:
     for name in simulated.CAPTIONS:
         assert "Fine lines: closed forms" in simulated.caption(known, name, "")
     older = replace(known, closed_forms=None)
