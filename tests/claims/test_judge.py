@@ -49,7 +49,7 @@ def test_the_verdict_is_the_intervals_place(relation: str, low: float, high: flo
     (Interval(math.inf, math.nan, math.nan, 3), "our number is missing or lost in a trial"),
 ])
 def test_why_there_is_no_interval_is_told(found: Interval, why: str) -> None:
-    assert verdict_on(claim(), 100.0, found) == ("conditional", f"{why}; it would hold 90 to 110")
+    assert verdict_on(claim(), 100.0, found) == ("conditional", f"{why}; the claim's range is 90 to 110")
 
 
 def test_a_condition_softens_only_what_holds() -> None:

@@ -186,7 +186,7 @@ def test_a_disk_without_room_for_what_is_printed_is_told() -> None:
 
 
 @pytest.mark.parametrize(("words", "sentence"), [
-    ("report nowhere >&-", "stdout: found it closed, allowed is an open one (> /dev/null, where nothing is"),
+    ("report nowhere >&-", "stdout: found it closed, allowed is an open one (> /dev/null, to discard"),
     ("--nosuch", "tickertape: No such option: --nosuch (see `tickertape --help`)"),
 ])
 def test_a_plain_mistake_of_the_shells_is_one_sentence_and_status_2(words: str, sentence: str) -> None:

@@ -76,4 +76,4 @@ def test_a_capacity_plan_fits_a_terminal() -> None:
     short = " ".join(console.export_text().split())
     assert "≥ 12,345" in short
     assert "≥ 3,460,000 USD" in short
-    assert "simulate it with more" in short
+    assert "simulate with more" in short

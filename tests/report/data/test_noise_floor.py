@@ -97,7 +97,7 @@ def test_polling_is_told_from_push_above_the_floor(run: RunData) -> None:
     polling = next(sentence for sentence in p50.rest if sentence.startswith("polling"))
     assert "separable (p < 0.001)" in polling
     assert "WebSocket" in p50.lead
-    assert "cannot be told apart" in p50.lead
+    assert "cannot be separated" in p50.lead
 
 
 def test_a_sure_difference_below_the_floor_names_no_winner(run: RunData) -> None:
@@ -114,10 +114,10 @@ def test_a_sure_difference_below_the_floor_names_no_winner(run: RunData) -> None
     assert pair.effect.separable
     comparison_rows = next(each for each in sections(changed) if each.name == "comparisons").rows
     verdicts = [row[-1] for row in comparison_rows if row[0] == "server CPU for each update"]
-    assert any(verdict.startswith("separable (p < 0.001); not claimable on this machine, where one server ")
+    assert any(verdict.startswith("separable (p < 0.001); not claimable on this machine, where two measurements of one server ")
                for verdict in verdicts)
     lead = next(each.lead for each in findings(changed) if each.question.column == "server_cpu_us_per_update")
-    assert re.search("polling.* cannot be told apart", lead)
+    assert re.search("polling.* cannot be separated", lead)
 
 
 def test_without_twins_nothing_is_said(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_the_report_says_whose_costs_and_prices_and_what_follows(folder: Path) -
     run = crossover.build(folder)
     markdown = (folder / "report.md").read_text()
     assert "not measured, with costs measured on nowhere (Imagined 3000, 2 cores)" in markdown
-    assert "20 EUR a month for a worker" in markdown
+    assert "20 EUR per month for a worker" in markdown
     assert "For 100,000 clients, 40 ms away, who must have each update within 0.25 s, the cheap" in markdown
     assert "3 workers of the map were simulated as well" in markdown
     assert "closed form / engine" in markdown
@@ -78,7 +78,7 @@ def stretch(*best: tuple[str, ...]) -> pd.DataFrame:
 @pytest.mark.parametrize(("best", "text"), [
     ((("websocket",), ("websocket",)), "WebSocket at any rate"),
     ((("websocket",), ("websocket", "open")),
-     "WebSocket up to 1 update a second, not known from 10 on"),
+     "WebSocket up to 1 update per second, not known from 10 on"),
     ((("websocket",), ("short_polling",)), "WebSocket up to 1 update per second, short polling from 10 on"),
     ((("websocket",), ("websocket",), ("short_polling", "websocket"), ()),
      "WebSocket up to 10 updates per second, short polling and WebSocket (a tie) at 100, no transport from 1000 on"),

@@ -111,7 +111,7 @@ def test_what_went_wrong_is_told(troubled: RunData) -> None:
     assert "2 ABORTED" in html
     assert "It said: boom" in html
     assert "simulated, not measured" in html
-    assert "cannot be told apart" in html
+    assert "cannot be separated" in html
 
 
 def test_scenarios_are_quoted_not_obeyed(folder: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_a_plan_with_prices() -> None:
     assert told["workers at 60 %"] == "5"
     assert (told["workers (USD per month)"], told["traffic"], told["together"]) == ("150", "13,400", "13,500")
     assert (told["mean latency"], told["longest latency"]) == ("–", "–")
-    assert "they were simulated, with 80 workers" in table.note
+    assert "those shown were simulated, with 80 workers" in table.note
     assert "30.0 USD a worker and month of 730 hours" in table.note
     assert "the measured run reference" in table.note
 

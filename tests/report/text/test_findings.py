@@ -44,7 +44,7 @@ def test_the_lowest_is_named_with_its_interval(run: RunData) -> None:
 
 def test_two_that_are_alike_are_not_told_apart(troubled: RunData) -> None:
     first = findings(troubled)[0]
-    assert "cannot be told apart" in first.lead
+    assert "cannot be separated" in first.lead
     assert any("not separable" in sentence for sentence in first.rest)
 
 
@@ -53,7 +53,7 @@ def test_one_block_names_no_winner(run: RunData) -> None:
     alone = RunData(run.folder, run.manifest, first, summarise(first, run.transports), run.distributions,
                 run.timelines)
     found = findings(alone)
-    assert all("too few valid blocks to tell" in finding.lead for finding in found)
+    assert all("too few valid blocks to separate" in finding.lead for finding in found)
     assert all("too few valid blocks to say" in sentence for finding in found for sentence in finding.rest)
 
 
