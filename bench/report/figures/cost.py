@@ -1,4 +1,4 @@
-"""The figures of cost: bytes for each update by direction and kind, server CPU and memory.
+"""The figures of cost: bytes per update by direction and kind, server CPU and memory.
 
 See `bench.report.figures.speed` for what all figures have in common.
 """

@@ -58,7 +58,7 @@ PLATES = (
         "Bytes on the wire, counted by the kernel on every connection, per update that arrived. Down is to the "
         "client. The parts add up to the bar; the table of the same name has the numbers.")),
     FigureSpec("server-by-clients", cost.server_by_clients, (
-        "CPU time of the server's process over the measuring window for each update that arrived, and how much "
+        "CPU time of the server's process over the measuring window per update that arrived, and how much "
         "its resident memory has grown since before the first client came, divided by the clients. So memory "
         "per client includes a share of the server's fixed memory and of its tape (the ticks that it still "
         "holds), a larger one with fewer clients; with several client counts, what each further one takes "

@@ -47,9 +47,9 @@ QUESTIONS = (
     ComparedFigure("latency_p50_ms", "median latency", "median latency", "ms"),
     ComparedFigure("latency_p99_ms", "p99 latency", "99th percentile of latency", "ms"),
     ComparedFigure("age_excess_mean_ms", "excess age", "excess age", "ms"),
-    ComparedFigure("bytes_down_per_update", "bytes down", "bytes down for each update", "B"),
-    ComparedFigure("bytes_up_per_update", "bytes up", "bytes up for each update", "B"),
-    ComparedFigure("server_cpu_us_per_update", "server CPU", "server CPU for each update", "µs"),
+    ComparedFigure("bytes_down_per_update", "bytes down", "bytes down per update", "B"),
+    ComparedFigure("bytes_up_per_update", "bytes up", "bytes up per update", "B"),
+    ComparedFigure("server_cpu_us_per_update", "server CPU", "server CPU per update", "µs"),
     MEMORY,
 )
 

@@ -47,10 +47,10 @@ CAPTIONS = {
         "clients and symbols. Left, all of it: a quiet symbol is old for everyone. Right, only what the "
         "transport adds. Bars are 95 % intervals between trials. {forms}{beside}"),
     "bytes-per-update": (
-        "Bytes on the wire for each update that arrived, by the project's own encoders and TCP's rules. Down "
+        "Bytes on the wire per update that arrived, by the project's own encoders and TCP's rules. Down "
         "is to the client. The parts add up to the bar; the table of the same name has the numbers. {forms}"),
     "server-by-clients": (
-        "CPU time of all workers over the measuring window for each update that arrived. Memory is not "
+        "CPU time of all workers over the measuring window per update that arrived. Memory is not "
         "simulated. Bars are 95 % intervals between trials. {forms}{beside}"),
 }
 OF_PLATES = {"latency-by-clients": "latency_mean_ms", "age-by-clients": "age_mean_ms",

@@ -113,8 +113,8 @@ def test_a_sure_difference_below_the_floor_names_no_winner(run: RunData) -> None
                 if {each.mine, each.theirs} == {"polling", "websocket"})
     assert pair.effect.separable
     comparison_rows = next(each for each in sections(changed) if each.name == "comparisons").rows
-    verdicts = [row[-1] for row in comparison_rows if row[0] == "server CPU for each update"]
-    assert any(verdict.startswith("separable (p < 0.001); not claimable on this machine, where two measurements of one server ")
+    verdicts = [row[-1] for row in comparison_rows if row[0] == "server CPU per update"]
+    assert any(verdict.startswith("separable (p < 0.001); not claimable on this machine, where ")
                for verdict in verdicts)
     lead = next(each.lead for each in findings(changed) if each.question.column == "server_cpu_us_per_update")
     assert re.search("polling.* cannot be separated", lead)
