@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from ports import first_port
-from priced import COSTS, NET, STATION, priced
+from priced import COSTS, LOAD_CLIENT, NET, priced
 from typer.testing import CliRunner
 
 from bench import cli, transports
@@ -117,8 +117,8 @@ def test_its_trials_are_observed_for_a_calibration_as_two_kinds(run: Path) -> No
 def test_it_is_simulated_with_the_costs_of_each_server(scenario: Path) -> None:
     def of(server: str, times: float) -> KindCosts:
         costs = {name: Estimate(times * value) for name, value in COSTS.items()}
-        net, station = ({name: Estimate(value) for name, value in each.items()} for each in (NET, STATION))
-        return KindCosts(CostKind("bulletin", server=server), costs, net, station)
+        net, load_client = ({name: Estimate(value) for name, value in each.items()} for each in (NET, LOAD_CLIENT))
+        return KindCosts(CostKind("bulletin", server=server), costs, net, load_client)
 
     known = scenario.parent / "costs.json"
     write_costs(known, replace(priced(), transports=[of("library", 1), of("second", 3)]))

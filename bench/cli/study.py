@@ -169,7 +169,7 @@ def _storm(run: RunFolder, costs: CostsFile | None) -> None:
     label, subject = next(iter(scenario.transports.items()))
     own = Costs()
     if costs:
-        own = costs.of(subject.transport, _options(run)[label], subject.implementation).world_costs
+        own = costs.of(subject.transport, _options(run)[label], subject.implementation).engine_costs
     given = storm_study.conditions(scenario, own)
     found = storm_study.tables(scenario, given, _pieces(run, "storms", storm_study.tasks(scenario, given)))
     mapped = {} if found.map is None else {"storm_map.csv": found.map}

@@ -52,7 +52,7 @@ CAVEATS = (
     "The budget bounds the longest time that an update takes while a worker keeps up: the wait for the next "
     "poll, transits, the last place of a fan-out, and the mean wait for the worker. Loss, jitter and slow "
     "clients come on top.",
-    "Ticks are a Poisson process here. A real feed comes in bursts, which fill a worker sooner.",
+    "Ticks are a Poisson process here. A real feed comes in bursts, which bring a worker to its limit sooner.",
     "The interval between polls is set to each field. With the interval that a site has today the map is "
     "another.",
 )

@@ -54,7 +54,7 @@ def connections_table(run: RunData) -> TextTable:
     rows = tuple((f"{row['clients']:,}", style.title(label), *(_number(row, name) for name in names))
                  for label, row in cells)
     columns = ("clients", "transport", *(HEADS.get(name, name.replace("_", " ")) for name in names))
-    return TextTable("connections", "What opening and closing a connection costs", columns, rows, note=(
+    return TextTable("connections", "The cost of opening and closing a connection", columns, rows, note=(
         "Bytes with TCP/IP headers. Opening is TCP's handshake, and TLS's where there is one; an upgrade is "
         "counted under HTTP headers. Closing runs from the first FIN on." + OF_CPU * (CPU in names)))
 

@@ -40,8 +40,8 @@ from bench.stats.trial.fates import FATES
 CAVEATS = (
     "All processes ran on one host and spoke over loopback: there is no network in these latencies. A "
     "real network adds its transit to every transport, and more than once where an update has to be asked for.",
-    "Over loopback the kernel charges a part of the receiving to the sender, so the server's CPU holds "
-    "some of its clients' work.",
+    "Over loopback the kernel charges a part of the receiving to the sender, so the server's CPU includes some "
+    "of its clients' work.",
     "A kernel instant is that of the last segment of a read, so it bounds the arrival of each update in "
     "the read from above; the column shared_read_share of trials.csv says how many updates shared one.",
     "Intervals are Student's t between trials, at 95 %: on logarithms for times, ages, CPU and memory, as "

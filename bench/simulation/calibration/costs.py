@@ -3,10 +3,10 @@
     results/costs-<host>.json          made by `tickertape calibrate`, replaced by the next one
     results/reference-costs.json       comes with the project, to simulate with before the first calibration
 
-A file is true for one host, one commit, and the transports that were measured: costs differ with the
-transport, the server implementation, TLS and compression, so each such **kind** has costs of its own. What a new
-connection costs is one of them. Headers are not: their bytes are counted exactly
-(`bench.wire.sizes`), and what they cost in CPU is small beside the request that they stand in.
+A file is valid for one host, one commit, and the transports that were measured: costs differ with the
+transport, the server implementation, TLS and compression, so each such **kind** has costs of its own. The cost
+of a new connection is one of them. Headers have none: their bytes are counted exactly (`bench.wire.sizes`), and
+their CPU is small compared with that of the request they belong to.
 
 Every number is an `Estimate` with the bounds of its 95 % interval. They come from
 `bench.simulation.calibration.least_squares` (CPU) and `bench.simulation.calibration.loopback_delays` (delays of
@@ -177,7 +177,7 @@ class CostsFile:
         return f"costs measured on {self.host_name} ({place}), {self.made_at[:10]}"
 
     def of(self, transport: str, options: Table | Mapping[str, Any], server: str) -> KindCosts:
-        """Return the costs of a subject; raise `RunError`, which says what was calibrated, where there are none."""
+        """Return the costs of a subject. Raises `RunError` where its kind was not calibrated."""
         wanted = CostKind.of(transport, options, server)
         for each in self.transports:
             if each.kind == wanted:

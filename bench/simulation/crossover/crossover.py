@@ -94,7 +94,8 @@ class Candidate:
     bounds: Mapping[str, Estimate] = field(default_factory=dict)
     """The bounds of the costs and of `feed_s`, where there are any."""
     truths: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """Truth ÷ predicted by a validation, 95 %: of `cpu`, `bytes` and `age`, where it was checked."""
+    """The 95 % range of truth ÷ predicted, by a validation, of `cpu`, `bytes` and `age`, where they were
+    checked."""
     server: str = DEFAULT_SERVER
     """The server implementation."""
 

@@ -201,9 +201,9 @@ OF_A_VALIDATION = {
 
 
 def _truths(kind: CostKind, checked: Sequence[ValidationRow]) -> dict[str, tuple[float, float]]:
-    """Return truth ÷ predicted, 95 %, of each quantity of a transport that was checked.
+    """Return the 95 % range of truth ÷ predicted for each checked quantity of a transport.
 
-    A validation's rows name the transport, so they speak for its default server alone.
+    A validation's rows name the transport, so they are about its default server alone.
     """
     transport = kind.transport if kind.server == DEFAULT_SERVER else ""
     found = {}

@@ -102,9 +102,9 @@ def refusals_of(record: TrialRecord, errors: int) -> int:
     """Return the number of the clients' errors that were refusals the server is meant to give."""
     words = record.load.get("errors") or {}
     refused = sum(words.get(word, 0) for word in refusal_words(record.transport))
-    told = sum(words.values())
+    counted = sum(words.values())
     # The counts by word cover all clients, `errors` those in the tables.
-    return round(errors * refused / refusals) if refusals else 0
+    return round(errors * refused / counted) if counted else 0
 
 
 def number(value: object) -> float:

@@ -19,7 +19,7 @@ def test_a_push_has_no_form_beside_another_push(tmp_path_factory: pytest.TempPat
     assert {each.transport for each in measured_forms.predicted(found)} == {"short_polling"}
 
 
-def test_the_push_transport_is_found_by_what_it_asks(run: Run) -> None:
+def test_the_push_transport_is_found_by_what_it_asks(run: RunData) -> None:
     assert measured_forms.push(run) == "websocket"
 
 

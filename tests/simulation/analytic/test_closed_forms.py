@@ -94,7 +94,7 @@ def test_a_search_over_the_feeds_rate_has_the_rate_that_fills_a_worker(tmp_path:
     found = written(run)
     assert found["quantity"].tolist() == ["rate_max_per_s"]
     asked = runs.SimulationInputs.of(run)
-    costs = asked.costs.of("websocket", asked.options["websocket"], "library").world_costs
+    costs = asked.costs.of("websocket", asked.options["websocket"], "library").engine_costs
     each_s = costs.tick_s + 50 * (costs.answer_s + costs.update_s)
     assert 0 < found["value"].iloc[0] <= 1 / each_s
 
@@ -124,7 +124,7 @@ def test_a_plan_has_the_latencies_of_its_workers_and_no_others(simulated: RunFol
         for each in found.values())
     assert (slower["planned_workers"], faster["planned_workers"]) == (1, 6)
     own_ms = slower["planned_latency_worst_ms"] - faster["planned_latency_worst_ms"]
-    websocket = few.costs.of("websocket", few.options["websocket"], "library").world_costs
+    websocket = few.costs.of("websocket", few.options["websocket"], "library").engine_costs
     assert own_ms == pytest.approx(1000 * 50 * (websocket.answer_s + websocket.update_s), rel=0.6)
     assert own_ms > 0
     need = {(each.transport, each.clients): each for each in open_run(simulated.folder).fleet}

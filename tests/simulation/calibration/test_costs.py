@@ -44,9 +44,9 @@ def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     found = costs.read_costs(path)
     assert str(found) == str(a_file(CostKind("websocket"), CostKind("short_polling", tls=True)))
     calibrated = found.of("websocket", {}, "library")
-    assert calibrated.world_costs == Costs(tick_s=2e-4, answer_s=9e-6)
-    assert calibrated.world_net == NetworkDelays(up_s=1e-4, down_s=0.0, feed_s=1e-4)
-    assert calibrated.world_station == LoadClient(wake_s=7e-5, answer_s=1e-5)
+    assert calibrated.engine_costs == Costs(tick_s=2e-4, answer_s=9e-6)
+    assert calibrated.engine_net == NetworkDelays(up_s=1e-4, down_s=0.0, feed_s=1e-4)
+    assert calibrated.engine_load_client == LoadClient(wake_s=7e-5, answer_s=1e-5)
     assert math.isnan(calibrated.costs["answer_s"].low)
     assert calibrated.fitted[0].error == pytest.approx(-0.1)
 

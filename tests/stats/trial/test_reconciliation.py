@@ -14,7 +14,7 @@ from rows import MS, WINDOWS, arrays_of, record_of, tables_of
 from bench import transports
 from bench.records.trial_record import TrialRecord
 from bench.stats.trial.fates import fates
-from bench.stats.trial.reconciliation import COLUMNS, books, refusals_of, reordered
+from bench.stats.trial.reconciliation import COLUMNS, reconcile, refusals_of, reordered
 from bench.wire.contract import POLICY, REFUSALS
 
 FEED = [{"index": place, "symbol": "AB"[place % 2], "due_ns": (100 + 10 * place) * MS} for place in range(8)]
