@@ -217,7 +217,7 @@ class ChunkReader:
             self._end_line(self._line + data[at : line_end + 1])
             at = line_end + 1
         if at < size and self.ended:
-            raise BadAnswer(f"{size - at} bytes that nobody asked for")
+            raise BadAnswer(f"{size - at} bytes that were not asked for")
         return b"".join(parts)
 
     def _check(self, line: bytes) -> None:
@@ -330,7 +330,7 @@ class AnswerReader:
         if len(data) < end:
             return None, at
         if len(data) > end:
-            raise BadAnswer(f"{len(data) - end} bytes that nobody asked for")
+            raise BadAnswer(f"{len(data) - end} bytes that were not asked for")
         return (head, bytes(data[at:end])), end
 
 
@@ -374,7 +374,7 @@ class StreamReader:
             self.ended = self._chunks.ended
             return content
         if len(data) > self._left:
-            raise BadAnswer(f"{len(data) - self._left} bytes that nobody asked for")
+            raise BadAnswer(f"{len(data) - self._left} bytes that were not asked for")
         self._left -= len(data)
         self.ended = not self._left
         return data

@@ -108,7 +108,7 @@ def test_a_stream_hands_on_its_body_as_it_comes(sent: Sent, places: list[int], b
     assert b"".join(content) == sent.body
     assert stream.head is not None
     assert (stream.head.status, stream.header_bytes, stream.ended) == (sent.status, sent.header_bytes, True)
-    with pytest.raises(BadAnswer, match="1 bytes that nobody asked for"):
+    with pytest.raises(BadAnswer, match="1 bytes that were not asked for"):
         stream.feed(b"x")
 
 
