@@ -90,8 +90,8 @@ class CrossoverStudy:
         for label, subject in scenario.transports.items():
             found = costs.of(subject.transport, options[label], subject.implementation)
             model = transports.model_of(subject.transport)
-            subjects.append(Candidate(label, subject.transport, options[label], found.world_costs,
-                                      found.world_net.feed_s, model.wire(options[label], said),
+            subjects.append(Candidate(label, subject.transport, options[label], found.engine_costs,
+                                      found.engine_net.feed_s, model.wire(options[label], said),
                                       TicksPerPoll.by(scenario.server, load.mode),
                                       {**found.costs, "feed_s": found.net["feed_s"]},
                                       _truths(found.kind, checked), subject.implementation))
