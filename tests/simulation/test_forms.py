@@ -118,7 +118,7 @@ def test_a_pushed_poisson_feed_waits_for_the_reads_before_it(busy: float, update
 @pytest.mark.parametrize("busy", [0.9])
 @pytest.mark.parametrize("regular", [False, True])
 def test_a_flushed_push_waits_for_the_timer_and_shares_messages(flush_s: float, busy: float, regular: bool) -> None:
-    """Up to where each fan-out is as long as the time to the next; the feed is 50 ticks a second."""
+    """Up to where each fan-out is as long as the time to the next; the feed is 50 ticks per second."""
     clients, rate_per_s = 8, 50.0
     costs = Costs(tick_s=1e-4, answer_s=busy * flush_s * 0.7 / clients,
                   update_s=busy * 0.25 / rate_per_s / clients)

@@ -178,7 +178,7 @@ class Referee:
         return 0.0
 
     def takes(self, first):
-        """The worker has got to a tick: it takes all that have come, and hands them to all who wait."""
+        """Let the worker take all ticks that have arrived, and hand them to all waiting clients."""
         if first < self.tape.head:
             return None   # it was taken with the one before
         end = min(self.come, first + self.most)

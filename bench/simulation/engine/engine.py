@@ -236,7 +236,7 @@ class _Engine:
         begin_s = max(arrival_s, self.worker.free_s)
         end = int(np.searchsorted(self.tape.arrival_s, begin_s, "right"))
         end = max(first + 1, min(end, first + self.tape.whole_up_to))
-        self.books.server["ticks"] += end - first
+        self.counts.server["ticks"] += end - first
         self._fan_out(end, arrival_s, self.shard.costs.tick_s * (end - first))
 
     def _fan_out(self, end: int, arrival_s: float, taking_s: float) -> None:
@@ -397,7 +397,7 @@ class _FlushingEngine(_Engine):
         """Count the ticks up to `end` as taken, and return the number of new ones."""
         new = end - self.taken
         self.taken = end
-        self.books.server["ticks"] += new
+        self.counts.server["ticks"] += new
         return new
 
     def _go_on(self, begun_s: float) -> None:

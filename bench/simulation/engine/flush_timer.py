@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 
 from bench.simulation.engine.inputs import Shard
-from bench.simulation.engine.random_streams import Stream, even
+from bench.simulation.engine.random_streams import Stream, uniform
 
 
 class FlushTimer:
@@ -22,7 +22,7 @@ class FlushTimer:
 
     def __init__(self, shard: Shard) -> None:
         self._every_s = shard.cycle.flush_s
-        self._phase_s = self._every_s * float(even(shard.seed, Stream.FLUSH, shard.clients[:1])[0])
+        self._phase_s = self._every_s * float(uniform(shard.seed, Stream.FLUSH, shard.clients[:1])[0])
         self._number = 0
 
     @property
