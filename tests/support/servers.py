@@ -186,7 +186,7 @@ class ServerProcess:
 
 @contextmanager
 def running_server(feed: ScriptedFeed, make: str, **config: Any) -> Iterator[ServerProcess]:
-    """A server process on `feed`: a transport, or one of `MAKES`; `config` as in `bench.serving.config`."""
+    """Run a server process on `feed`; `config` as in `bench.serving.config`."""
     transport, _, implementation = make.partition("/")
     config = {"transport": transport, "feed": {"host": "127.0.0.1", "port": feed.port}, **config}
     if implementation:
