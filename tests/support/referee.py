@@ -187,7 +187,7 @@ class Referee:
 
     @property
     def most(self):
-        """So many ticks are handed out at once at most."""
+        """The most ticks that are handed out at once."""
         return min(self.shard.batch_max, self.shard.tape_ticks, self.shard.slow_client.buffer_ticks)
 
     def fan_out(self, first, end):
