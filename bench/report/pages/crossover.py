@@ -33,13 +33,13 @@ CHEAPEST = (
     "uses more than {full:g} % of its core. A field shows the transport with the least {what}, and how many "
     "times as much the next one takes; it is a tie where they are within {margin:g} % of each other, or within "
     "the costs' intervals and the validation's errors. Hatched: not known, since with the costs at the other "
-    "ends of their 95 % intervals another set of transports could keep the budget. Short polling polls as "
-    "rarely as the budget allows.")
+    "ends of their 95 % intervals another set of transports could keep the budget. A transport that polls at "
+    "an interval polls as rarely as the budget allows.")
 FRESHEST = (
     "As above, on {workers}: the transport with the least excess age (how much older a client's newest update "
-    "is than an ideal client's), and how much that is. Short polling polls as often as the workers can serve. "
-    "A transport that would use more than {full:g} % of a core is excluded; a cross: all of them are. Hatched "
-    "as above.")
+    "is than an ideal client's), and how much that is. A transport that polls at an interval polls as often as "
+    "the workers can serve. A transport that would use more than {full:g} % of a core is excluded; a cross: "
+    "all of them are. Hatched as above.")
 LINES = (
     "A cut through the middle of the map, along its rate (left) and its budget (right). Where a line is flat, "
     "one worker is enough and its traffic is cheap in comparison; where it rises, traffic or workers dominate "
