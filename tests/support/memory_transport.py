@@ -1,4 +1,5 @@
-"""A transport in memory: what a server that owns its protocol writes and does, without sockets."""
+"""A transport in memory for tests of servers that own their protocol: it keeps what is written, without
+sockets."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from bench.serving.config import Address, ServerConfig
 
 
 class MemoryTransport(asyncio.Transport):
-    """Keeps what is written, and what is asked of it."""
+    """Keeps the bytes that are written, and the calls that are made."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,7 +26,7 @@ class MemoryTransport(asyncio.Transport):
         self.written += data
 
     def taken(self) -> bytes:
-        """What was written since the last call."""
+        """Return the bytes written since the last call."""
         data, self.written = self.written, b""
         return data
 
@@ -58,7 +59,7 @@ class MemoryTransport(asyncio.Transport):
 
 
 def chassis_of(transport: str, **config: Any) -> Chassis:
-    """A chassis whose feed has begun: symbols AAA and BBB, epoch e1, no ticks."""
+    """Return a chassis whose feed has begun: symbols AAA and BBB, epoch e1, no ticks."""
     chassis = Chassis(ServerConfig(transport=transport, feed=Address(port=1), **config))
     chassis.tape.begin("e1", frozenset({"AAA", "BBB"}), 0)
     chassis.feed.ready.set()
@@ -67,7 +68,7 @@ def chassis_of(transport: str, **config: Any) -> Chassis:
 
 
 def publish(chassis: Chassis, *symbols: str) -> None:
-    """Ticks of these symbols, at once; the line of each is its number."""
+    """Publish ticks of these symbols, all at once; the line of each is its number."""
     tape = chassis.tape
     for symbol in symbols:
         tape.append(tape.head + 1, symbol, b"%d" % (tape.head + 1))

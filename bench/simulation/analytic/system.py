@@ -1,40 +1,41 @@
-"""The closed forms of a whole system: what the transports' models say, put together without simulating.
+"""The closed forms of a whole system: the transports' models, put together without simulating.
 
     model (latency, age, shares, server_s) ─┐
-    Costs, Net ─► Jobs, δ, gap              ├─► Forecast: latency, age, bytes, CPU, sockets, clients a core
-    Sizes (bench.wire.sizes) ─► bytes ─────────┘
+    Costs, NetworkDelays ─► Jobs, δ, gap    ├─► Forecast: latency, age, bytes, CPU, sockets, clients per core
+    Sizes (bench.wire.sizes) ─► bytes ──────┘
 
     δ = server_s + down            G = δ + opening + up
-    utilisation ρ = Λ·tick + N·(a client's CPU a second)
-    clients a core = (ρ* − Λ·tick − base) / (a client's CPU a second, in a crowd of so many)
+    utilisation ρ = Λ·tick + N·(CPU of one client)
+    clients per core = (ρ* − Λ·tick − base) / (CPU of one client, with that many connections)
 
-A client's CPU a second is what the engine charges: requests · request + answers · answer + updates ·
-(update + bytes · byte), with the model's rates. For clients a core it is taken at no load. The tests hold
-all this to the engine, from low load up to where each form says that it ends.
+The CPU of one client, in seconds per second, is what the engine charges: requests · request + answers · answer +
+updates · (update + bytes · byte), with the model's rates. For clients per core it is taken without waiting. The
+tests compare all this with the engine, from low load up to the load where each form ends.
 
-The load client of a measured trial, where it is simulated too (`world.Station`), is a queue behind the
-server's that takes c for each answer. What comes in bursts of N is seen after
+The load client of a measured trial, where it is simulated too (`inputs.LoadClient`), is a queue behind the
+server's that takes c for each answer. Messages that come in bursts of N are seen after
 
     max(server_s,  tick + answer + ρ N c / 2(1 − ρ) + (N − 1) c / 2)  + wake
 
-so after the slower of the two, since jobs of one size wait in a row of queues at the slowest alone. Polls
-wait as in N·D/D/1 there.
+that is, after the slower of the two, since jobs of one size wait only at the slowest of several queues in a row.
+Polls wait as in N·D/D/1 there.
 
-A server that has slept is cold (`worker`), and is taken for as cold as it woke until it sleeps again. What
-comes at random finds it asleep with probability 1 − ρ, and its sleeps are so long that κ = 1 / (1 + Λ ·
-COOLING_S) on average, with Λ jobs or fan-outs a second; ticks that are equally far apart find it asleep for
-(1 − ρ)/Λ. So work takes 1 + κ · cold_share times as long, and (1 − ρ) κ · wake more for each job or fan-out.
-Long polls' requests come a round trip after a fan-out, and find it asleep if that is over.
+A server that has slept is cold (`bench.simulation.engine.server_queue`), and is assumed to stay as cold as it
+woke until it sleeps again. Arrivals at random find it asleep with probability 1 − ρ, and its sleeps are long
+enough that κ = 1 / (1 + Λ · COOLING_S) on average, with Λ jobs or fan-outs per second; ticks at regular
+distances find it asleep for (1 − ρ)/Λ. So work takes 1 + κ · cold_share times as long, and (1 − ρ) κ · wake
+more for each job or fan-out. Long polls' requests come a round trip after a fan-out, and find the server asleep
+if that is over.
 
-Sockets: a client that keeps its connection has one. One that opens a connection for each request has one open
-at the server from the coming of its first packet to the leaving of its answer, and where the server closes
+Sockets: a client that keeps its connection has one. A client that opens a connection for each request has one open
+at the server from the arrival of its first packet to the departure of its answer, and where the server closes
 first each lingers there for 60 s more (TIME_WAIT, RFC 9293 §3.6.1; Linux's constant).
 
-Known weakness: means only. Those of a server above its limit are infinite, and its rates and costs what its
-clients would ask for if it were not. Near the limit long polling is some 15 % off, and short polling that
-finds many updates is better here than it is (their models say why). Clients who have got into step (polls
-with a fixed delay, short hold times, many ticks in a round trip) wake it more seldom than is taken here:
-its CPU is then some tenths off, where waking is most of it.
+Known weakness: means only. Those of a server above its limit are infinite, and its rates and costs are those that its
+clients would require below it. Near the limit long polling is some 15 % off, and the form of short polling with
+many updates per poll is too low (their models say why). Clients in step (polls with a fixed delay, short
+hold times, many ticks in a round trip) wake the server less often than assumed here: its CPU is then some tenths
+off, where waking is most of it.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ from bench.wire.sizes import SEGMENT_BYTES, SERVER_FIRST, SYN_BYTES, Sizes, colu
 
 TIME_WAIT_S = 60.0
 CROWD_ROUNDS = 60
-"""Most rounds in which the clients of a full server are looked for."""
+"""Limit of the rounds in which the clients of a full server are searched for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +68,20 @@ class Demand:
     """The demand of the clients on the feed."""
 
     rate_per_s: float
-    """Updates a second of what one client subscribes to."""
+    """Updates per second of one client's subscription."""
     symbols: int = 1
-    """Of one client, all equally lively."""
+    """Symbols of one client's subscription, all with the same rate."""
     payload_bytes: float = 100.0
-    """Of an update, in the feed's encoding."""
+    """Bytes of an update in the feed's encoding."""
     feed_per_s: float | None = None
-    """Ticks a second of the whole feed; None: clients subscribe to all of it."""
+    """Ticks per second of the whole feed; None: clients subscribe to all of it."""
     regular: bool = False
-    """True: ticks are equally far apart. False: they are a Poisson process."""
+    """True: ticks are at regular distances. False: they are a Poisson process."""
     mode: Mode = "every"
 
     @property
     def ticks_per_s(self) -> float:
-        """Ticks that a server takes."""
+        """Ticks per second that a server receives."""
         return self.rate_per_s if self.feed_per_s is None else self.feed_per_s
 
 
@@ -90,42 +91,42 @@ class Forecast:
 
     latency_mean_s: float
     age_excess_s: float
-    """Mean age beyond an ideal client's."""
+    """Mean age beyond an ideal client's, in seconds."""
     age_mean_s: float
     latency_worst_s: float
-    """The longest that an update takes while the server keeps up: on the last place of a fan-out, after no
-    wait."""
+    """The longest that an update takes while the server keeps up: at the last place of a fan-out, without
+    waiting."""
     conflated_share: float
     empty_share: float
     requests_per_s: float
-    """Of one client."""
+    """Requests per second of one client."""
     updates_per_s: float
-    """That one client gets."""
+    """Updates per second that one client gets."""
     bytes_up: float
-    """For each update, TCP and IP headers among them."""
+    """Bytes per update from client to server, with TCP and IP headers."""
     bytes_down: float
     utilisation: float
-    """Of the server's event loop."""
+    """Utilisation of the server's event loop."""
     cpu_per_update_s: float
-    """With its share of what the server uses idly."""
+    """CPU seconds per update, with its share of the idle base."""
     sockets: float
-    """Open at the server, for all clients."""
+    """Sockets open at the server, for all clients."""
     lingering: float
-    """Closed ones that the server still remembers."""
+    """Closed sockets that the server still remembers."""
     clients_max: float
-    """That a server can have with a utilisation of `target`."""
+    """The clients of a server with a utilisation of `target`."""
     server_s: float
-    """Mean time that the server takes: wait, work and turn."""
+    """Mean seconds in the server: wait, work, and the turn of other clients."""
 
 
 def analytic(
     transport: str, options: Table, costs: Costs, net: NetworkDelays, demand: Demand, sizes: Sizes,
     clients: float, target: float = 0.7, load_client: LoadClient | None = None,
 ) -> Forecast:
-    """The closed forms of `clients` clients of one server; `target` is how busy a server may be. The interval
-    in `sizes` is replaced by the options' own; `station` is their load client, where it is simulated.
+    """Return the closed forms of `clients` clients of one server; `target` is the utilisation for `clients_max`.
 
-    Forms that take ticks as a Poisson process are NaN for a feed that is `regular`.
+    The interval in `sizes` is replaced by the options' own; `load_client` is their load client, where it is
+    simulated. Forms that assume ticks to be a Poisson process are NaN for a feed that is `regular`.
     """
     model = transports.model_of(transport)
     bare = _System(model, options, model.cycle(options), costs, net, demand)
@@ -178,19 +179,19 @@ class _System:
     net: NetworkDelays
     demand: Demand
     seen_s: float = 0.0
-    """From an update's being there until the load client sees it."""
+    """Seconds from an update's arrival until the load client sees it."""
     read_s: float = 0.0
-    """From then until it asks again."""
+    """Seconds from then until it asks again."""
 
     def crowded(self, clients: float) -> _System:
-        """Return the same with the costs of a server with so many clients."""
+        """Return this system with the costs of a server with `clients` clients."""
         return replace(self, costs=self.costs.crowded(clients))
 
     def most_clients(self, target: float) -> float:
-        """Return the clients with which a server is so busy, if it has as many and costs what they cost.
+        """Return the clients of a server with the utilisation `target`, with the costs that so large a number causes.
 
-        The more there are the dearer is each, so there is one such number; as it grows by a logarithm, to put
-        the last guess in gets nearer each time.
+        Costs per client rise with the number of clients, so there is one such number; since they rise by a logarithm,
+        inserting the last estimate converges.
         """
         most = self.filled(target).clients_max(target)
         if not self.costs.crowd_share or not 0 < most < math.inf:
@@ -202,7 +203,7 @@ class _System:
         return most
 
     def clients_max(self, target: float) -> float:
-        """Clients with which a server is so busy, by what they ask for where nothing waits; infinite where
+        """Return the clients with which a server has the utilisation `target` without waiting; infinite where
         they cost nothing."""
         each = self.own_share(self.rates(*self.ways(self.server_s(1)))) + self.costs.socket_share
         left = max(target - self.costs.base_share - self.demand.ticks_per_s * self.costs.tick_s, 0.0)
@@ -265,8 +266,8 @@ class _System:
             tick_s=found.tick_s + cold * costs.wake_s * self._flushes_per_s / ticks_per_s)
 
     def _asked_cold(self, found: Costs, clients: float, cold: float) -> Costs:
-        """With what the requests take that come a round trip after a fan-out, as far apart as the answers:
-        they find it under way, or the server asleep, and cold until it has caught up with them."""
+        """Return the costs with those of requests that come a round trip after a fan-out, spaced like its
+        answers: they find it under way, or the server asleep, and cold until it has caught up with them."""
         costs, jobs, turns = self.costs, self.jobs, max(self.load(clients).audience, 1.0)
         colder = replace(self, costs=found).jobs
         each_s = colder.answer_s + colder.update_s
@@ -301,7 +302,7 @@ class _System:
 
     @property
     def opening_s(self) -> float:
-        """From the wish to ask until the request leaves."""
+        """Seconds from the wish to ask until the request leaves."""
         return self.cycle.handshakes * (self.net.up_s + self.net.down_s) * self.cycle.new_connection
 
     @property
@@ -313,7 +314,7 @@ class _System:
             costs.update_s + costs.byte_s * self.demand.payload_bytes)
 
     def server_s(self, clients: float) -> float:
-        """The server's part of a tick's way."""
+        """Return the server's part of a tick's latency."""
         return self.model.server_s(self.options, self.load(clients), self.jobs, self.round_trip_s)
 
     def load(self, clients: float) -> ServerLoad:
@@ -323,7 +324,7 @@ class _System:
 
     @property
     def fresh(self) -> float:
-        """Share of the updates that are handed over, were the server without work."""
+        """The share of the updates that are handed over by a server without load."""
         if self.demand.mode == "every":
             return 1.0
         conditions = replace(self.conditions(*self.ways(0.0)), poisson=True)
@@ -331,7 +332,7 @@ class _System:
 
     @property
     def round_trip_s(self) -> float:
-        """From an answer's leaving the server until the next request's coming."""
+        """Seconds from an answer's departure from the server until the next request's arrival."""
         return self.net.up_s + self.net.down_s + self.seen_s + self.read_s + self.opening_s
 
     def burst(self, clients: float) -> tuple[float, float]:
@@ -354,7 +355,7 @@ class _System:
         return jobs.request_s + jobs.answer_s + found * jobs.update_s
 
     def ways(self, server_s: float) -> tuple[float, float]:
-        """The models' δ, and what is left of the gap between answer and next request beyond 2δ."""
+        """Return the models' δ, and the rest of the gap between answer and next request beyond 2δ."""
         delay_s = server_s + self.net.down_s + self.seen_s
         return delay_s, self.read_s + self.opening_s + self.net.up_s - delay_s
 
@@ -372,7 +373,7 @@ class _System:
         return self.model.messages(self.options, self.load(clients), self.jobs, self.round_trip_s)
 
     def rates(self, delay_s: float, gap_s: float, messages: Messages | None = None) -> dict[str, float]:
-        """Return the mean counts of one client per second, by the names of `traffic`.
+        """Return the mean counts of one client per second, by the names of `bench.wire.sizes.Traffic`.
 
         `messages` are those of a push; None: those of a server without load.
         """
@@ -412,7 +413,7 @@ class _System:
         return {"declaring": reads_per_s * declaring, "skips": reads_per_s * skips}
 
     def own_share(self, rates: dict[str, float]) -> float:
-        """CPU of the server's queue for one client, in a second."""
+        """Return the CPU seconds per second of the server's queue for one client."""
         jobs = self.jobs
         return (
             rates["requests"] * jobs.request_s + (rates["answers"] + rates["answers_empty"]) * jobs.answer_s
@@ -420,7 +421,7 @@ class _System:
         )
 
     def bytes_per_s(self, sizes: Sizes, rates: dict[str, float]) -> tuple[float, float]:
-        """On the wire for one client in a second, up and down."""
+        """Return the bytes per second on the wire for one client, up and down."""
         requests, updates = rates["requests"], rates["updates"]
         counts = {name: np.array([rates[name]]) for name in (
             "requests", "answers", "answers_empty", "updates", "declaring", "skips")}
