@@ -162,7 +162,7 @@ def test_cells_of_two_servers_are_two(scenario: Path) -> None:
 
 
 def test_a_refusal_in_its_own_words_is_a_result() -> None:
-    assert refusal_words("bulletin") == {"bulletin-4008", "bulletin-4009", "bulletin-4010"}
+    assert refusal_words("bulletin") == {"http-409", "http-410", "bulletin-4008", "bulletin-4009", "bulletin-4010"}
     assert f"bulletin-{REFUSALS['too-large'].close}" not in refusal_words("bulletin")
 
 

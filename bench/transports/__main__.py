@@ -19,13 +19,13 @@ from bench.errors import ScenarioError, UserError
 from bench.lifeline import Lifeline
 from bench.serving import config as configuration
 from bench.serving.certificate import throw_away
-from bench.serving.chassis import Chassis
+from bench.serving.chassis import Chassis, Service
 from bench.serving.config import ServerConfig
 from bench.wire.options import Wire
 
 
-async def serve(config: ServerConfig, where: str, lifeline: Lifeline | None) -> None:
-    """Run the server that `config` describes, until it is asked to stop.
+def assemble(config: ServerConfig, where: str) -> tuple[Chassis, Service]:
+    """Return the chassis and the service of the server that `config` describes.
 
     `where` names the file in error messages. Raises `ScenarioError` for an unknown transport or server
     implementation, or invalid options.
@@ -37,6 +37,12 @@ async def serve(config: ServerConfig, where: str, lifeline: Lifeline | None) -> 
     secure = isinstance(options, Wire) and options.tls
     chassis = Chassis(config, throw_away(config.host) if secure else None)
     service = transports.server(config.transport, config.implementation).install(chassis, options)
+    return chassis, service
+
+
+async def serve(config: ServerConfig, where: str, lifeline: Lifeline | None) -> None:
+    """Run the server that `config` describes, until it is asked to stop; `where` as in `assemble`."""
+    chassis, service = assemble(config, where)
     await chassis.run(service, lifeline)
 
 

@@ -11,9 +11,11 @@ import pyarrow.compute as pc
 import pytest
 from synthetic import DEFAULT, Plan, trial_record
 
+from bench import transports
 from bench.audit.detectors import DETECTORS, Verdict, audit
 from bench.records.trial_record import SKIPS, TrialRecord
 from bench.stats.trial.arrays import Tables
+from bench.stats.trial.reconciliation import refusal_words
 from bench.stats.trial.row import COLUMNS, trial_row
 
 MS = 1_000_000
@@ -149,10 +151,11 @@ def test_a_server_that_is_slower_than_the_schedule_is_a_result() -> None:
     assert trial_row(CLEAN, TABLES | slow)["polls_late_share"] == 1
 
 
-@pytest.mark.parametrize("word", ["http-409", "http-410", "close-4008", "close-4009", "close-4010"])
-def test_clients_that_are_refused_by_the_contract_are_a_result(word: str) -> None:
+@pytest.mark.parametrize(("transport", "word"), [
+    (name, word) for name in transports.names() for word in sorted(refusal_words(name))])
+def test_clients_that_are_refused_by_the_contract_are_a_result(transport: str, word: str) -> None:
     errors = changed("clients", "errors", [1] * 10)
-    refused = replace(CLEAN, load=CLEAN.load | {"errors": {word: 10}})
+    refused = replace(CLEAN, transport=transport, load=CLEAN.load | {"errors": {word: 10}})
     assert judged(refused, **errors).status == "VALID"
     row = trial_row(refused, TABLES | errors)
     assert (row["client_errors"], row["client_refusals"], row["client_error_share"]) == (10, 10, 0)

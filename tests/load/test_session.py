@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from quick_options import quick
 from servers import wait_until
 from stage import FEED, HORIZON_S, PATIENCE_S, SEED, WARMUP_S, Stage
 
+from bench import transports
 from bench.experiment.trial import commands
 from bench.experiment.trial.processes import Child, Command
 from bench.feed import schedule
@@ -27,11 +29,8 @@ pytestmark = [
     pytest.mark.process,
     pytest.mark.skipif(not host.LINUX, reason="the load needs epoll"),
 ]
-each_transport = pytest.mark.parametrize("stage", [
-    ("short_polling", {"interval_s": 0.2}),
-    ("long_polling", {}),
-    ("websocket", {}),
-], indirect=True, ids=["short_polling", "long_polling", "websocket"])
+each_transport = pytest.mark.parametrize(
+    "stage", [(name, quick(name, 0.2)) for name in transports.own_names()], indirect=True, ids=transports.own_names())
 over_websocket = pytest.mark.parametrize("stage", [("websocket", {})], indirect=True, ids=["websocket"])
 
 

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pytest
 from spoilt import Bench, Outcome
 
+from bench import transports
 from bench.audit.detectors import DETECTORS
 from bench.records.trial_record import read_table, read_trial, write_table, write_trial
 
@@ -49,13 +50,13 @@ def only_noise(outcome: Outcome) -> bool:
     return all(name in TIMING or name.startswith("host-") for name in outcome.names)
 
 
-@pytest.mark.parametrize("transport", ["websocket", "long_polling", "short_polling"])
+@pytest.mark.parametrize("transport", transports.own_names())
 def test_nothing_fires_on_a_clean_trial(bench: Bench, transport: str) -> None:
-    for _ in range(3):   # as a run would: an INVALID trial is made again, at most twice
+    for _ in range(3):   # as a run would; once is enough where the machine itself is said to be busy
         outcome = bench.make(transport)
         assert outcome.verdict.status != "ABORTED", outcome.record.detail
         assert only_noise(outcome), outcome.verdict
-        if outcome.verdict.status == "VALID":
+        if outcome.verdict.status == "VALID" or any(name.startswith("host-") for name in outcome.names):
             break
     assert outcome.verdict.status == "VALID" or any(name.startswith("host-") for name in outcome.names)
     assert set(outcome.verdict.not_assessed) <= {"not-steady", "littles-law", "polls-late", "host-throttled"}

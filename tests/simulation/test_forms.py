@@ -7,6 +7,7 @@ leaves to chance: some thousands of ticks, or as many phases.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from formed import options_of, seen, shard_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from quick_options import fields, quick, variants
 
 from bench import transports
 from bench.simulation.analytic.system import Demand, Forecast, analytic
@@ -40,17 +42,25 @@ def light(scale_s: float) -> Costs:
     return Costs(scale_s / 4, scale_s / 2, scale_s / 3, scale_s / 6, scale_s / 2000, scale_s / 2, 1e-3, 1e-6)
 
 
-SUBJECTS: list[tuple[str, dict[str, Any]]] = [
-    ("short_polling", {"interval_s": 0.5}),
-    ("short_polling", {"interval_s": 0.5, "pace": "delay"}),
-    ("short_polling", {"interval_s": 0.5, "jitter": 0.8}),
-    ("short_polling", {"interval_s": 0.5, "connection": "new", "tls": True}),
-    ("long_polling", {}),
-    ("long_polling", {"hold_s": 0.4}),
-    ("long_polling", {"connection": "new"}),
-    ("websocket", {}),
-    ("websocket", {"flush_ms": 500.0}),
-]
+FURTHER: list[dict[str, Any]] = [
+    {"jitter": 0.8}, {"hold_s": 0.4}, {"flush_ms": 500.0}, {"connection": "new", "tls": True}]
+"""Choices of options beside `variants`, for each transport that has them."""
+
+
+def subjects() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give every transport with each choice of options that makes its cycle another one."""
+    for name in transports.names():
+        has = fields(name)
+        choices = [*variants(name), *(each for each in FURTHER if each.keys() <= has.keys())]
+        cycles = []
+        for own in ({**quick(name, 0.5), **each} for each in choices):
+            cycle = transports.model_of(name).cycle(options_of(name, **own))
+            if cycle not in cycles:
+                cycles.append(cycle)
+                yield name, own
+
+
+SUBJECTS = list(subjects())
 
 
 @SLOW
@@ -189,7 +199,8 @@ def test_long_polling_bends_under_load_and_does_not_break(busy: float, near: flo
 
 
 @pytest.mark.parametrize(("transport", "own"), [
-    ("websocket", {}), ("websocket", {"flush_ms": 400.0}), ("long_polling", {}), ("short_polling", {})])
+    (name, own) for name in transports.names() for own in ({}, {"flush_ms": 400.0})
+    if own.keys() <= fields(name).keys()])
 def test_clients_that_want_a_share_of_the_feed_cost_that_share(transport: str, own: dict[str, Any]) -> None:
     clients, symbols, options = 30, 6, options_of(transport, **own)
     costs, net = light(1e-4), NetworkDelays(0.01, 0.01)
@@ -218,7 +229,7 @@ def test_a_server_with_the_clients_that_it_can_have_is_as_busy_as_was_asked(
     busy = found.utilisation + costs.idle_s(1.0, clients)
     # What waits asks less, and shares answers: so a server is a little less busy than that, and never more.
     assert 0.75 * target < busy < 1.05 * target
-    if transport == "short_polling" and "pace" not in subject[1]:
+    if "interval_s" in subject[1] and "pace" not in subject[1]:
         assert busy == pytest.approx(target, rel=0.05)
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from quick_options import quick
 
+from bench import transports
 from bench.audit.detectors import Verdict, judge
 from bench.clock import RunClock
 from bench.experiment import plan
@@ -22,10 +24,7 @@ from bench.scenario.model import Scenario
 from bench.stats.trial.row import Row
 
 PROGRAMS = {"publisher": "bench.feed.publisher", "server": "bench.transports", "load": "locust"}
-TRANSPORTS: dict[str, dict[str, Any]] = {
-    "websocket": {"transport": "websocket"}, "long_polling": {"transport": "long_polling"},
-    "short_polling": {"transport": "short_polling", "interval_s": 0.1},
-}
+TRANSPORTS: dict[str, dict[str, Any]] = {name: {"transport": name, **quick(name)} for name in transports.own_names()}
 TABLE: dict[str, Any] = {
     "question": "Is it noticed?",
     "feed": {"schedule": "constant", "rate_per_s": 50.0, "symbols": 1}, "load": {"clients": [10]},

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from quick_options import fields, quick, variants
 from servers import ScriptedFeed, running_server
 
 from bench import transports
@@ -219,12 +220,17 @@ def test_bytes_that_are_no_record_end_the_connection() -> None:
     assert talk.secured.counts.errors == {"tls": 1}
 
 
+def compressed(name: str) -> dict[str, Any]:
+    """Return the option by which a transport compresses, if it can."""
+    return next((own for own in variants(name) if "compression" in own), {})
+
+
 @pytest.mark.process
 @pytest.mark.skipif(not tcp.LINUX, reason="the driver needs epoll")
 @pytest.mark.parametrize(("transport", "options"), [
-    ("short_polling", {"interval_s": 0.05, "connection": "new"}),
-    ("long_polling", {"compression": "gzip", "headers": "heavy"}),
-    ("websocket", {"compression": "permessage-deflate"}),
+    *((name, {**quick(name, 0.05), **compressed(name)}) for name in transports.names()),
+    *((name, {**quick(name, 0.05), "connection": "new"}) for name in transports.names()
+      if "connection" in fields(name)),
 ])
 def test_each_server_is_read_over_tls_with_stamps_and_whole_counters(
     feed: ScriptedFeed, transport: str, options: dict[str, Any]

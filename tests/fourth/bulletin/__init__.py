@@ -12,8 +12,8 @@ from bench.wire.contract import Status
 
 
 def _refusal_words(status: Status) -> tuple[str, ...]:
-    """Return the word of a close frame."""
-    return (f"bulletin-{status.close}",)
+    """Return the words: of an upgrade that is refused, and of a close frame."""
+    return (f"http-{status.http}", f"bulletin-{status.close}")
 
 
 def _command(server: Endpoint) -> str:
