@@ -7,6 +7,10 @@ it when it asks again. δ is lognormal about `delay_s`, times an effect of the t
 
 from __future__ import annotations
 
+import atexit
+import json
+import shutil
+import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -212,9 +216,25 @@ def trial_record(
     ), tables
 
 
+_made: dict[str, Path] = {}
+"""Folders of runs that were made in this process, by their plans: each is made once, and copied."""
+
+
 def make_run(folder: Path, plan: Plan | None = None) -> Path:
-    """Write a whole run into `folder`."""
+    """Write a whole run into `folder`, which is its name."""
     plan = plan or Plan()
+    if repr(plan) not in _made:
+        if not _made:
+            _made[""] = Path(tempfile.mkdtemp(prefix="tickertape-runs-"))
+            atexit.register(shutil.rmtree, _made[""], ignore_errors=True)
+        _made[repr(plan)] = _write_run(_made[""] / str(len(_made)), plan)
+    shutil.copytree(_made[repr(plan)], folder, dirs_exist_ok=True)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    records.write_json(folder / "manifest.json", {**manifest, "run": folder.name})
+    return folder
+
+
+def _write_run(folder: Path, plan: Plan) -> Path:
     transports = {
         label: {"transport": made.kind} | (
             {"interval_s": made.interval_s} if made.kind == "short_polling" else {})

@@ -22,6 +22,12 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> RunData:
     return made(tmp_path_factory.mktemp("runs"))
 
 
+@pytest.fixture(scope="module")
+def far(tmp_path_factory: pytest.TempPathFactory) -> RunData:
+    """The same, of clients that are far away."""
+    return made(tmp_path_factory.mktemp("runs"), {"rtt_ms": 80.0})
+
+
 def test_every_figure_table_and_caption_says_so(known: RunData) -> None:
     whole = page(known)
     assert whole.notice.startswith(f"Everything here is simulated, not measured, with {TOLD}.")
@@ -79,9 +85,8 @@ def test_what_was_measured_on_loopback_is_not_set_beside_another_network(
 
 
 @pytest.mark.parametrize("name", simulated.CAPTIONS)
-def test_a_caption_promises_only_the_marks_that_are_drawn(known: RunData, tmp_path: Path, name: str) -> None:
+def test_a_caption_promises_only_the_marks_that_are_drawn(known: RunData, far: RunData, name: str) -> None:
     assert ("Hollow marks" in simulated.caption(known, name, "")) == (name in simulated.OF_PLATES)
-    far = made(tmp_path, {"rtt_ms": 80.0})
     assert ("Hollow marks" in simulated.caption(far, name, "")) == (name == "server-by-clients")
 
 
