@@ -11,7 +11,7 @@ scenario = $(if $(value SCENARIO),$(call quoted,SCENARIO),default)
 feed = $(if $(value FEED),--feed=$(call quoted,FEED))
 
 .DEFAULT_GOAL := help
-verbs := bench simulate plan resume report compare calibrate validate serve bench-ui notebook doctor test lock clean
+verbs := bench simulate plan resume report compare calibrate validate serve bench-ui notebook doctor test test-real test-fast lock clean
 .PHONY: help $(verbs)
 
 help:  ## this list
@@ -55,8 +55,14 @@ notebook:: .venv/.notebook  ## JupyterLab on notebooks/
 doctor:: .venv/.run  ## what of this machine would spoil a run
 	.venv/bin/tickertape doctor $(ARGS)
 
-test:: .venv/.tox  ## style, types, import rules and tests, in an environment of their own: ARGS="-k tape"
-	.venv/bin/tox run -q $(if $(ARGS),-- $(ARGS))
+test:: .venv/.tox  ## style, types, import rules and tests, on two cores, in an environment of their own: ARGS="-k tape"
+	.venv/bin/tox run -q -- -n 2 $(ARGS)
+
+test-real:: .venv/.tox  ## tests of what is not Python's, each skipped where it is absent: packet captures
+	.venv/bin/tox run -q -- -m real $(ARGS)
+
+test-fast:: .venv/.tox  ## tests that start no process, in less than a minute: ARGS="-k tape"
+	.venv/bin/tox run -q -- -n 2 -m 'not (process or slow or real)' $(ARGS)
 
 lock::  ## resolve the requirements anew (needs uv on the path)
 	$(foreach what,run notebook test tox,$(lock_$(what)) &&) true

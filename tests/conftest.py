@@ -1,58 +1,38 @@
-"""What all tests share: their order, and marks on processes, by which whatever a test started is found.
+"""What all tests share: their order, their workers, and marks on the processes that they start.
 
-`make test ARGS="-n 2"` runs two workers. All tests that start processes are one group, which one worker takes
-first, so that no two of them measure or hold the machine's lock at a time; the other worker takes the rest.
-Without it they run one after the other, since what is measured beside other work may be judged INVALID.
+Two workers (`-n 2`, as in `make test`) share the tests. One takes first, in turn, all that start processes: no two of
+them measure at a time, and together they take about as long as all others. The other worker takes the tests that start
+none, file by file, and keeps its core busy meanwhile, as a machine of the CI is: what is measured then may be judged
+INVALID, and no test depends on that it is not.
+
+A test that starts a process carries the mark `process`, or fails.
 """
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import sys
-import time
-import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-import psutil
 import pytest
+from marked import Mark
 from xdist.scheduler import LoadScopeScheduling
+
+ROOT = Path(__file__).parent.parent
+FIRST = ("tests/test_checks.py",)
+"""Files of the worker that takes no processes, though these start some: one long tool after another."""
+PURE_PROCESSES = ("tests/simulation/", "tests/test_notebooks.py", "tests/cli/test_study.py")
+"""Files that start processes which measure nothing, so that any worker may take them."""
 
 INSTALLED = str(Path(__file__).parent / "fourth")
 """A folder with an installed package: a transport that no other file knows. Tests of every transport try it, too."""
 sys.path.append(INSTALLED)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), INSTALLED)))
-
-
-@dataclass
-class Mark:
-    """An environment variable that everything a test starts inherits."""
-
-    value: str = field(default_factory=lambda: uuid.uuid4().hex)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {"TICKERTAPE_TEST_MARK": self.value}
-
-    def alive(self) -> list[psutil.Process]:
-        """The processes that carry the mark."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("TICKERTAPE_TEST_MARK") == self.value:
-                    found.append(process)
-            except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-                continue
-        return found
-
-    def left_after(self, patience_s: float = 20.0) -> list[psutil.Process]:
-        """Who is still there once everybody has had time to go."""
-        deadline = time.monotonic() + patience_s
-        while (alive := self.alive()) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        return alive
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -62,34 +42,85 @@ def no_proxy() -> None:
         del os.environ[name]
 
 
-PURE = (
-    "audit", "output", "records", "report", "scenario", "simulation", "stats", "wire", "test_bursts.py",
-    "test_clock.py", "test_errors.py", "test_layout.py", "test_notebooks.py",
-)
-"""The folders and files whose tests measure nothing and hold no lock of the machine."""
+# The order, and the workers
 
 
-def _is_pure(path: str) -> bool:
-    """Return whether a test's file, as a path from the project's root, is one of `PURE`."""
-    return path.split("/")[1] in PURE
+MARK = "mark.process"
 
 
-class TwoGroups(LoadScopeScheduling):
+@cache
+def _marked(path: str) -> frozenset[str] | None:
+    """Return the names of a file's tests that carry the mark `process`; None: all do."""
+    body = ast.parse((ROOT / path).read_text(encoding="utf-8")).body
+    if any(isinstance(each, ast.Assign) and MARK in ast.unparse(each) and "pytestmark" in ast.unparse(each.targets[0])
+           for each in body):
+        return None
+    return frozenset(each.name for each in body if isinstance(each, ast.FunctionDef)
+                     and any(MARK in ast.unparse(decorator) for decorator in each.decorator_list))
+
+
+def _place(nodeid: str) -> int:
+    """Return the place of a test: 0, one of those that start processes and are taken in turn; 1, the first of the
+    others; 2, any other."""
+    path, _, name = nodeid.partition("::")
+    if path in FIRST:
+        return 1
+    marked = _marked(path)
+    starts = marked is None or name.partition("[")[0] in marked
+    return 0 if starts and not path.startswith(PURE_PROCESSES) else 2
+
+
+class InTurn(LoadScopeScheduling):
     """Gives one worker all tests that start processes, and the other one the rest, file by file."""
 
     def _split_scope(self, nodeid: str) -> str:
-        path = nodeid.partition("::")[0]
-        return path if _is_pure(path) else "processes"
+        return nodeid.partition("::")[0] if _place(nodeid) else "processes"
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> TwoGroups:
-    """Let `-n 2` schedule by these groups."""
-    return TwoGroups(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> InTurn:
+    """Let `-n 2` schedule by these groups, in the order in which the tests were collected."""
+    config.option.loadscopereorder = False
+    return InTurn(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that start processes first, since they take the longest."""
-    items.sort(key=lambda item: _is_pure(item.nodeid.partition("::")[0]))
+    """Put the tests that start processes first."""
+    items.sort(key=lambda item: _place(item.nodeid))
+
+
+# The mark of tests that start processes
+
+_ASKED = ("git", "fc-list", "uname", "lscpu", "ldconfig", "gcc", "cc", "ld")
+"""Programs that we and libraries ask something, briefly."""
+_started: list[str] = []
+
+
+def _note(event: str, arguments: tuple[Any, ...]) -> None:
+    """Note the start of a process, as Python's audit events tell of it."""
+    if event in ("subprocess.Popen", "os.posix_spawn"):
+        _started.append(Path(os.fsdecode(arguments[0] or arguments[1][0])).name)
+    elif event in ("os.fork", "os.forkpty"):
+        _started.append(event)
+
+
+sys.addaudithook(_note)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Forget what the tests before have started."""
+    _started.clear()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Fail a test that starts processes without the mark."""
+    done = yield
+    started = [program for program in _started if program not in _ASKED]
+    if started and item.get_closest_marker("process") is None:
+        pytest.fail(f"starts processes ({', '.join(started)}) and lacks the mark `process`", pytrace=False)
+    return done
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -24,7 +24,7 @@ import pytest
 from bench.measure import tcp
 from bench.records import trial_record
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(400)]   # it may have to wait for another run
+pytestmark = [pytest.mark.real, pytest.mark.process, pytest.mark.timeout(400)]   # it may have to wait for another run
 
 MSS = tcp.MSS - 12
 """Payload of a full segment: the timestamps take twelve bytes of what was asked for."""

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from bench.clock import OffsetTrack, RunClock, realtime_offset_ns
 
 
@@ -14,6 +16,7 @@ def test_now_counts_from_the_origin() -> None:
     assert clock.now_ns() >= 5_000_000_000
 
 
+@pytest.mark.process
 def test_two_processes_share_the_timeline() -> None:
     clock = RunClock.start()
     before = clock.now_ns()

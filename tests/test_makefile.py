@@ -15,13 +15,14 @@ PROJECT = Path(__file__).parents[1]
 NAMES = ["trades (1).csv", "a&b;c.csv", "it's.csv", 'say "x".csv', "5$x`y`.csv", "-a,b.csv", "ä|<?>.csv"]
 """What a shell, or make, would take apart."""
 
-pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed here")
+pytestmark = [
+    pytest.mark.process, pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed here")]
 
 
 def handed(*arguments: str) -> list[str]:
     """The words that the target's last command consists of."""
-    done = subprocess.run(["make", "-n", "-o", ".venv/.run", *arguments], cwd=PROJECT, capture_output=True,
-                          text=True, check=True)
+    done = subprocess.run(["make", "-n", "-o", ".venv/.run", "-o", ".venv/.tox", *arguments], cwd=PROJECT,
+                          capture_output=True, text=True, check=True)
     return shlex.split(done.stdout.splitlines()[-1])[1:]
 
 
@@ -112,6 +113,9 @@ def test_a_name_stays_one_word_whatever_is_in_it(name: str) -> None:
     (["compare"], ["compare", "results/reference", "results/latest"]),
     (["serve", "FEED=a b.csv"], ["serve", "default", "--feed=a b.csv"]),
     (["bench-ui", "SCENARIO=a b"], ["serve", "a b", "--locust"]),
+    (["test", "ARGS=-k 'a tape' -x"], ["run", "-q", "--", "-n", "2", "-k", "a tape", "-x"]),
+    (["test-real"], ["run", "-q", "--", "-m", "real"]),
+    (["test-fast"], ["run", "-q", "--", "-n", "2", "-m", "not (process or slow or real)"]),
 ])
 def test_each_target_hands_on_what_was_asked(arguments: list[str], words: list[str]) -> None:
     assert handed(*arguments) == words

@@ -126,6 +126,7 @@ main()
 """
 
 
+@pytest.mark.process
 def test_an_interruption_before_a_command_begins_shows_no_traceback() -> None:
     done = subprocess.run([sys.executable, "-c", INTERRUPTED_IMPORT], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")   # 130 in a shell
@@ -143,6 +144,7 @@ main()
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("words", "status"), [(["--help"], 0), (["report", "nowhere"], 2)])
 def test_a_command_ends_with_its_status_before_threads_of_libraries_can_spoil_it(
     words: list[str], status: int
@@ -179,12 +181,14 @@ def installed(words: str, **streams: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["bash", "-c", script], stderr=subprocess.PIPE, text=True, **streams)
 
 
+@pytest.mark.process
 def test_a_disk_without_room_for_what_is_printed_is_told() -> None:
     with Path("/dev/full").open("w") as full:
         done = installed("--help", stdout=full)
     assert (done.returncode, done.stderr) == (1, "stdout: can't be written (No space left on device)\n")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("words", "sentence"), [
     ("report nowhere >&-", "stdout: found it closed, allowed is an open one (> /dev/null, to discard"),
     ("--nosuch", "tickertape: No such option: --nosuch (see `tickertape --help`)"),
@@ -197,12 +201,14 @@ def test_a_plain_mistake_of_the_shells_is_one_sentence_and_status_2(words: str, 
     assert not done.stdout
 
 
+@pytest.mark.process
 def test_a_closed_stderr_is_no_mistake() -> None:
     done = installed("--help <&- 2>&-", stdout=subprocess.PIPE)
     assert done.returncode == 0
     assert "calibrate" in done.stdout
 
 
+@pytest.mark.process
 def test_a_reader_who_has_gone_ends_a_command_without_a_traceback() -> None:
     reading, writing = os.pipe()
     os.close(reading)

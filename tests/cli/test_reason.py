@@ -30,6 +30,7 @@ def test_where_no_file_can_be_written_it_is_told_all_the_same(
     assert capsys.readouterr().err == "the disk is full\n"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("arguments", "why"), [
     ((), "found no command"), (("nosuch",), "nosuch"), (("run", "nosuch"), "no such scenario"),
     (("run", "--nosuch"), "nosuch"), (("report", "nowhere"), "is this a run's folder"),

@@ -46,6 +46,7 @@ def is_held() -> bool:
         return True
 
 
+@pytest.mark.process
 def test_a_second_run_is_refused_and_told_by_whom() -> None:
     process = holder()
     with pytest.raises(HostError, match=f"process {process.pid}.*--wait"), machine_lock(wait=False):
@@ -55,6 +56,7 @@ def test_a_second_run_is_refused_and_told_by_whom() -> None:
         assert is_held()
 
 
+@pytest.mark.process
 def test_a_killed_holder_holds_nothing() -> None:
     process = holder()
     process.kill()
@@ -64,6 +66,7 @@ def test_a_killed_holder_holds_nothing() -> None:
     assert not is_held()
 
 
+@pytest.mark.process
 def test_waiting_gets_the_lock_once_it_is_free() -> None:
     process = holder()
     script = HOLDER.replace("wait=False", "wait=True, say=lambda line: print(line, flush=True)")
@@ -96,6 +99,7 @@ class Made:
         self.folder = folder
 
 
+@pytest.mark.process
 def test_a_runs_folder_is_held_by_one_command_whatever_the_temporary_folder(tmp_path: Path) -> None:
     run, other = tmp_path / "run", tmp_path / "other"
     run.mkdir()

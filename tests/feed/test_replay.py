@@ -320,6 +320,7 @@ def test_symbols_and_order_hold_across_batches(tmp_path: Path) -> None:
         replay.read(Replay(file=written(tmp_path, HEADER + "".join(rows[:80_000]))), most=70_000)
 
 
+@pytest.mark.process
 def test_reading_takes_at_most_150_bytes_a_trade(tmp_path: Path) -> None:
     """Measured over half a million trades, all that reading takes among it."""
     file = tmp_path / "trades.csv"

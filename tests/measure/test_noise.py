@@ -58,6 +58,7 @@ def test_the_probes_together_give_shares_of_their_time_and_the_worst_change_of_p
                      "probe_spin_before_us": 62.0, "probe_spin_after_us": 80.0}
 
 
+@pytest.mark.process
 def test_a_busy_neighbour_is_seen_by_counters_and_probe() -> None:
     core = min(os.sched_getaffinity(0))
     burn = f"import os; os.sched_setaffinity(0, {{{core}}}); print(flush=True)\nwhile True: pass\n"

@@ -31,6 +31,7 @@ def test_cpu_time_is_the_processs_own() -> None:
     assert before <= read <= time.process_time_ns()
 
 
+@pytest.mark.process
 def test_another_processs_cpu_time() -> None:
     with subprocess.Popen([sys.executable, "-c", TELL], stdin=-1, stdout=-1) as child:
         assert child.stdout is not None
@@ -48,6 +49,7 @@ def test_memory_is_what_psutil_says() -> None:
     assert process.rss_bytes(os.getpid()) == pytest.approx(psutil.Process().memory_info().rss, rel=0.02)
 
 
+@pytest.mark.process
 def test_a_process_that_has_ended_has_nothing(clock: RunClock) -> None:
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
@@ -60,6 +62,7 @@ def test_a_process_that_has_ended_has_nothing(clock: RunClock) -> None:
     assert (reading.cpu_ns, reading.rss_bytes) == (None, None)
 
 
+@pytest.mark.process
 def test_a_launchers_children_count(clock: RunClock) -> None:
     with subprocess.Popen([sys.executable, "-c", FAMILY], stdin=-1, stdout=-1) as launcher:
         assert launcher.stdout is not None
@@ -77,6 +80,7 @@ def test_a_launchers_children_count(clock: RunClock) -> None:
         assert meter.look().cpu_ns is None
 
 
+@pytest.mark.process
 def test_every_sleep_is_a_wake_up_in_all_threads(clock: RunClock) -> None:
     code = ("import threading; threading.Thread(target=input, daemon=True).start(); print(flush=True)\n"
             "e = threading.Event(); [e.wait(0.001) for _ in range(100)]; print(flush=True); e.wait()")

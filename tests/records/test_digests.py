@@ -68,6 +68,7 @@ def test_a_trial_without_digests_is_read_and_so_is_one_whose_logs_or_tables_were
     assert records.read_trial(older) == records.read_trial(sealed)
 
 
+@pytest.mark.process
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="there is no sha256sum here")
 def test_the_digests_are_such_as_sha256sum_reads(sealed: Path) -> None:
     subprocess.run(["sha256sum", "--check", "--strict", "--quiet", SUMS], cwd=sealed, check=True)
