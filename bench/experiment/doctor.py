@@ -33,7 +33,7 @@ WATCHED = (
      "something else uses the cores: end it, or wait for it"),
     ("pace", "host-slowed", "probe_slowdown", "a core was {:.2f} times as slow as before",
      "fix the frequency (`cpupower frequency-set -g performance`), or look at cooling"),
-    ("throttling", "host-throttled", "throttled_ms", "{:.0f} ms without any time",
+    ("throttling", "host-throttled", "throttled_ms", "throttled for {:.0f} ms",
      "the quota of the cgroup is used up: raise the container's CPU limit"),
     ("swapping", "host-swapping", "swapped_pages", "{:.0f} pages", "free memory, or switch swap off"),
 )

@@ -34,7 +34,7 @@ def forget_files(make_parser: Callable[..., Any]) -> None:
              if each.default is not inspect.Parameter.empty]
     defaults = dict(zip(names, make_parser.__defaults__ or (), strict=True))
     if FILES not in defaults:
-        raise RuntimeError(f"Locust's {make_parser.__name__} has no {FILES}: its files can't be kept out")
+        raise RuntimeError(f"Locust's {make_parser.__name__} has no {FILES}: its files can't be excluded")
     make_parser.__defaults__ = tuple((defaults | {FILES: ()}).values())
 
 

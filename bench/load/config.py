@@ -6,7 +6,7 @@
 
 `clock_origin_ns` is the run clock's zero, the same as the publisher's, or latencies mean nothing.
 Without a `port` the process says that it is ready and waits for its target. Without a `folder` nothing
-is kept, and no windows are expected: Locust's web interface shows live numbers until somebody stops it.
+is kept, and no windows are expected: Locust's web interface shows live numbers until it is stopped.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
 It is written just before `trial.json`, which completes the trial. A trial of an older version has no digests
 and is read unchecked. Removed tables and logs do not count as changes.
 
-Known weakness: anybody who changes a file on purpose can also change or remove its digest: this finds disk
+Known weakness: whoever changes a file on purpose can also change or remove its digest: this finds disk
 faults and accidental edits.
 """
 

@@ -84,7 +84,7 @@ class Storm(Table):
     on arrival. It is an assumption: the report lists the other assumptions that could be made, and the
     value at which the result changes."""
     timeout_s: Wait = 3.0
-    """Time after which a client gives up and backs off; the server still connects it, in vain."""
+    """Time after which a client gives up and backs off; the server still connects it, too late."""
     down_s: Annotated[NotNegative, Field(le=86_400)] = 5.0
     """Time that the server is down. Attempts in it fail at once and cost nothing."""
     horizon_s: Annotated[Positive, Field(le=86_400)] = 245.0

@@ -231,7 +231,7 @@ def _is_raw(done: list[Path]) -> bool:
     """Return whether the measured trials have their raw tables.
 
     Raises `RunError` where only some of them do: the run would be read from the condensed files without
-    anybody noticing.
+    a notice.
     """
     measured = [path for path in done if _was_measured(trial_record.read_trial(path))]
     bare = [path for path in measured if not (path / "deliveries.parquet").is_file()]

@@ -191,7 +191,7 @@ class Shard:
     load_client: LoadClient | None = None
 
     def __post_init__(self) -> None:
-        assert self.cycle.pushes or self.net.up_s + self.net.down_s > 0, "no way is without delay"
+        assert self.cycle.pushes or self.net.up_s + self.net.down_s > 0, "a poll needs a network delay"
         queues = self.load_client is not None
         assert not (queues and (self.net.jitter_s or self.slow_links)), "a load client needs arrivals in order"
 
