@@ -77,7 +77,7 @@ class ForkServer:
 
 
 def serve(sock: socket.socket) -> None:
-    """Fork for each request, until there is no one left who could ask."""
+    """Fork for each request, until the socket is closed."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)   # watchers are reaped by the system
     while True:
         path, fds, _, _ = socket.recv_fds(sock, REQUEST_BYTES, 3)
@@ -91,7 +91,7 @@ def serve(sock: socket.socket) -> None:
 
 
 def watch(path: str, channel: int, errors: int, status: int) -> None:
-    """Fork the server, and tell its pid and then its exit status."""
+    """Fork the server, and report its pid and then its exit status."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     pid = os.fork()
     if pid == 0:

@@ -1,4 +1,4 @@
-"""Marks on processes, by which whatever a test started is found."""
+"""Marks on processes, by which everything that a test started can be found."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Mark:
         return {"TICKERTAPE_TEST_MARK": self.value}
 
     def alive(self) -> list[psutil.Process]:
-        """The processes that carry the mark."""
+        """Return the processes that carry the mark."""
         found = []
         for process in psutil.process_iter():
             try:
@@ -31,7 +31,7 @@ class Mark:
         return found
 
     def left_after(self, patience_s: float = 20.0) -> list[psutil.Process]:
-        """Who is still there once everybody has had time to go."""
+        """Return the processes that are still alive once all have had time to end."""
         deadline = time.monotonic() + patience_s
         while (alive := self.alive()) and time.monotonic() < deadline:
             time.sleep(0.01)

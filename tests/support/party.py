@@ -246,7 +246,7 @@ class Party:
 
     @property
     def now_ns(self) -> int:
-        """The machines' clock, which never stands still."""
+        """Return the machines' clock, which always advances."""
         self._now_ns += 1000
         return self._now_ns
 
@@ -283,7 +283,7 @@ class Party:
         self.chassis.feed.changed()
 
     def publish(self, *symbols: str, padding: int = 0) -> None:
-        """One tick for each symbol named, which all come at once; `padding` makes them larger."""
+        """Publish one tick for each symbol named, all at once; `padding` makes them larger."""
         levels, lines = ((1.5, 100),) * (padding // 9), []
         for symbol in symbols:
             index = len(self.published)
@@ -293,7 +293,7 @@ class Party:
         self.chassis.feed.changed()
 
     def begin_anew(self) -> None:
-        """Another life of the publisher."""
+        """Begin another life of the publisher."""
         self.epoch, self._first = "e2", len(self.published)
         self._take_header()
 
@@ -351,7 +351,7 @@ class Party:
             await self.turn()
 
     async def turn(self) -> None:
-        """Let everybody read and write, and the machines' time go on by a step."""
+        """Let server and clients read and write, and the machines' time advance by a step."""
         for _ in range(3):
             await asyncio.sleep(0)
         await asyncio.sleep(0.001)

@@ -6,7 +6,7 @@ from bench.measure import host
 
 
 def first_port() -> int:
-    """A port that is free, with free ones after it."""
+    """Return a free port that is followed by free ones."""
     while True:
         port = min(host.free_port(), 65_000)
         if all(host.port_is_free(port + number) for number in (*range(5), *range(100, 105))):
