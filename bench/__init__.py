@@ -1,5 +1,7 @@
 """Tickertape compares ways of delivering live data to clients by their cost and their latency.
 
+`from bench import open_run` opens a run for exploring: its frames, figures and units (`bench.report.explore`).
+
 Modules, in reading order:
 
     cli         the command line, one file per verb
@@ -23,3 +25,26 @@ Modules, in reading order:
     clock       one timeline for all processes of a run
     errors      the errors that a user can meet
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.report.explore import Run
+
+__all__ = ["open_run"]
+
+
+def open_run(folder: Path | str | None = None) -> Run:
+    """Open a run for exploring; see `bench.report.explore.open_run`.
+
+    Without a folder it is the one that `TICKERTAPE_RUN` names, else the newest run in `results/`, else the
+    reference run that comes with the project. Raises `RunError` where there is no run to open.
+    """
+    # The figures take a second to import, which no process of a trial should pay.
+    from bench.report import explore
+
+    return explore.open_run(folder)

@@ -26,7 +26,7 @@ from xdist.scheduler import LoadScopeScheduling
 ROOT = Path(__file__).parent.parent
 FIRST = ("tests/test_checks.py",)
 """Files of the worker that takes no processes, though these start some: one long tool after another."""
-PURE_PROCESSES = ("tests/simulation/", "tests/test_notebooks.py", "tests/cli/test_study.py")
+PURE_PROCESSES = ("tests/simulation/", "tests/notebooks/", "tests/cli/test_study.py")
 """Files that start processes which measure nothing, so that any worker may take them."""
 
 INSTALLED = str(Path(__file__).parent / "fourth")

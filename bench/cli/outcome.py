@@ -34,6 +34,7 @@ def finish(folder: Path, as_json: bool) -> str | None:
         study.finish(folder, as_json)
         return None
     # It imports matplotlib, which a command that draws nothing should not pay for.
+    from bench.report.pages.run import answer_text
     from bench.report.text import findings, simulated
 
     again = f"tickertape report {folder}"
@@ -51,10 +52,13 @@ def finish(folder: Path, as_json: bool) -> str | None:
         if built.claims:
             data["claims"] = [{name: _plain(value) for name, value in row.items()}
                               for row in claims.table(built.claims).to_dict("records")]
+        data["answer"] = answer_text(built)
         data["claimable"] = findings.floor_sentences(built)
         print_json(data)
     else:
         console = terminal.console(markup=False)
+        for sentence in filter(None, [answer_text(built)]):
+            console.print(sentence, highlight=False)
         console.print(_summary_table(summary) if built.knees is None else _capacity_table(built.knees))
         for sentence in _apart(built):
             console.print(sentence, highlight=False)

@@ -163,7 +163,7 @@ def _options(run: RunFolder) -> dict[str, Options]:
 
 def _storm(run: RunFolder, costs: CostsFile | None) -> None:
     """Write the tables of a storm."""
-    from bench.report.pages.render import write_tables
+    from bench.report.data.table_files import write_tables
 
     scenario = run.scenario
     label, subject = next(iter(scenario.transports.items()))
@@ -180,7 +180,7 @@ def _storm(run: RunFolder, costs: CostsFile | None) -> None:
 def _crossover(run: RunFolder, costs: CostsFile) -> None:
     """Write the tables of a map."""
     from bench.report.data.run import optional_table
-    from bench.report.pages.render import write_tables
+    from bench.report.data.table_files import write_tables
 
     known = optional_table(run.folder / "validation.csv", prediction.COLUMNS)
     checked = () if known is None else prediction.from_table(known)

@@ -12,6 +12,7 @@ Modules, in reading order:
     text     sentences that are computed from the figures
     tables   the tables of a report
     pages    the pages: which figure, table and sentence goes where
+    explore  a run opened for exploring, behind one import
 """
 
 from __future__ import annotations
@@ -20,9 +21,7 @@ from pathlib import Path
 
 from bench.report.data.run import RunData, open_run
 
-__all__ = ["Run", "RunData", "build", "open_run"]
-
-Run = RunData
+__all__ = ["RunData", "build", "open_run"]
 
 
 def build(folder: Path) -> RunData:

@@ -25,7 +25,9 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
+from numpy.typing import ArrayLike
 
 from bench import transports
 from bench.scenario.model import DEFAULT_SERVER
@@ -201,12 +203,16 @@ def aside(figure: Figure, text: str) -> None:
 
 
 def closed_form(axes: Axes, look: Style, label: str, x: Sequence[float], y: Sequence[float]) -> None:
-    """Draw a closed form: a dashed line in a darker shade of its transport's colour, with a stroke at each
-    point."""
-    colour = darker(look.colour)
-    axes.plot(x, y, color=colour, linestyle=(0, look.dashes), linewidth=1.1, zorder=3,
+    """Draw a closed form: a dashed line in a darker shade of its transport's colour, with a wide stroke at each
+    point.
+
+    Both lie on a white edge above all else, so that a closed form is seen where it meets what was found.
+    """
+    colour, edge = darker(look.colour), [withStroke(linewidth=3.6, foreground="white")]
+    axes.plot(x, y, color=colour, linestyle=(0, look.dashes), linewidth=1.5, zorder=4, path_effects=edge,
               label=f"{title(label)}, {CLOSED_FORM}")
-    axes.plot(x, y, color=colour, linestyle="", marker="_", markersize=18, zorder=3)
+    axes.plot(x, y, color=colour, linestyle="", marker="_", markersize=20, markeredgewidth=1.8, zorder=4,
+              path_effects=edge)
 
 
 def explain_full(axes: Axes) -> None:
@@ -247,14 +253,58 @@ def _columns(labels: Sequence[str], room: float) -> int:
     return 1
 
 
+def tips(artist: Artist, texts: Sequence[str]) -> None:
+    """Give each mark of a drawn line, or the one patch, a text that is shown while the pointer is on it.
+
+    In the drawing each text is an SVG `<title>` (see `svg`). Raises `ValueError` for a text that holds the
+    character by which they are kept apart.
+    """
+    if any(BETWEEN in text for text in texts):
+        raise ValueError(f"found {BETWEEN} in one of {texts}")
+    artist.set_gid(TIPS + BETWEEN.join(texts))
+
+
+def point_tips(axes: Axes, x: ArrayLike, y: ArrayLike, texts: Sequence[str]) -> None:
+    """Lay an unseen mark with a text over each point, wide enough to be met with a finger."""
+    if len(texts):
+        (marks,) = axes.plot(x, y, linestyle="", marker="o", markersize=15, markeredgewidth=0, alpha=0, zorder=9)
+        tips(marks, texts)
+
+
+TIPS, BETWEEN = "tips:", "\u00a6"
+
+
 def svg(figure: Figure, name: str) -> str:
-    """Return the figure as SVG for a page: no prolog, no dates, and identifiers that begin with `name`."""
+    """Return the figure as SVG for a page: no prolog, no dates, and identifiers that begin with `name`.
+
+    It has no `style` attribute and no `<style>`: a page whose policy allows one style sheet alone shows it all
+    the same, and that sheet can give it other colours in the dark.
+    """
     buffer = io.StringIO()
     with settings(), mpl.rc_context({"svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", metadata={
             "Date": None, "Creator": None, "Type": None, "Format": None})
     text = buffer.getvalue()
     text = text[text.index("<svg"):].rstrip()
+    text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", text, count=1, flags=re.DOTALL)
+    text = text.replace("<svg ", '<svg stroke-linejoin="round" stroke-linecap="butt" ', 1)
+    text = re.sub(r'style="([^"]*)"', _as_attributes, text)
+    text = re.sub(rf'<g id="{TIPS}([^"]*)">(.*?)</g>', _with_titles, text, flags=re.DOTALL)
     text = re.sub(r'\bid="', f'id="{name}-', text)
     text = re.sub(r'href="#', f'href="#{name}-', text)
     return re.sub(r"url\(#", f"url(#{name}-", text) + "\n"
+
+
+def _as_attributes(found: re.Match[str]) -> str:
+    """Return the declarations of a `style` attribute as attributes of their own."""
+    pairs = (each.split(":", 1) for each in found[1].split(";") if each.strip())
+    return " ".join(f'{name.strip()}="{value.strip()}"' for name, value in pairs)
+
+
+def _with_titles(found: re.Match[str]) -> str:
+    """Return a group with the texts of `tips` as titles: one for each mark, or one for the whole group."""
+    texts, marks = iter(found[1].split(BETWEEN)), found[2]
+    if "<use " not in marks:
+        return f"<g><title>{next(texts)}</title>{marks}</g>"
+    return "<g>" + re.sub(r"(<use [^>]*?)\s*/>", lambda mark: f"{mark[1]}><title>{next(texts)}</title></use>",
+                          marks) + "</g>"

@@ -19,5 +19,4 @@ Modules, in reading order:
     storm        reconnect storms
     crossover    the map of the cheapest and the freshest transport
     validation   predicted cells against measured ones
-    outlook      a measured run simulated under other conditions, for notebooks
 """

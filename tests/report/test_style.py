@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -135,3 +136,19 @@ def test_a_drawing_is_the_same_every_time_and_has_its_own_identifiers() -> None:
     assert not mine & theirs
     referred = set(re.findall(r'href="#([^"]+)"', first)) | set(re.findall(r"url\(#([^)]+)\)", first))
     assert referred <= mine
+
+
+def test_a_drawing_needs_no_style_sheet_of_its_own() -> None:
+    """A page's policy refuses any other; the sheet of the page gives it its colours in the dark."""
+    text = drawing("one")
+    assert "style" not in text
+    assert 'fill="#ffffff"' in text
+    assert 'stroke-linejoin="round"' in text
+
+
+def test_the_pages_sheet_knows_the_shades_of_closed_forms() -> None:
+    sheet = (Path(style.__file__).parent / "templates" / "page.css").read_text()
+    for colour in style.COLOURS[:-1]:   # black is the ink's own
+        assert f'[stroke="{style.darker(colour)}"]' in sheet
+    for colour in (style.INK, style.FAINT, style.GRID):
+        assert f'"{colour}"' in sheet

@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import bench
 from bench.experiment.trial.processes import Command
 from bench.scenario.fields import Table
 from bench.scenario.model import DEFAULT_SERVER, Feed, Server
@@ -25,7 +24,7 @@ from bench.wire.options import Wire
 
 LOCALHOST = "127.0.0.1"
 LOAD = (sys.executable, "-P", "-m", "bench.load")
-LOCUSTFILE = Path(bench.__file__).parent / "load" / "locustfile.py"
+LOCUSTFILE = Path(__file__).parents[2] / "load" / "locustfile.py"
 LOAD_VARIABLE = "TICKERTAPE_LOAD"
 
 Cores = frozenset[int] | None

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from bench.report.data.run import RunData
-from bench.stats.run.comparison import Comparison, comparisons
+from bench.report.data.run import RunData, compared
+from bench.stats.run.comparison import Comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def floors(run: RunData, columns: Iterable[str]) -> list[NoiseFloor]:
         return []
     return [
         NoiseFloor(each) for column in columns
-        for each in comparisons(run.trials, column, run.transports)
+        for each in compared(run, column)
         if frozenset((each.mine, each.theirs)) in pairs
     ]
 

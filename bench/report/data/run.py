@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from bench.scenario.parsing import count_text, list_text, value_text
 from bench.stats.run import capacity_plan as fleet
 from bench.stats.run import prediction
 from bench.stats.run.capacity_plan import RequiredResources
+from bench.stats.run.comparison import Comparison, comparisons
 from bench.stats.run.stopping import ended_after
 from bench.stats.run.summary import summarise
 from bench.stats.trial.row import COLUMNS, WHOLE, WORDS, trial_figures
@@ -311,6 +312,21 @@ def _typed(trials: pd.DataFrame) -> pd.DataFrame:
         else:
             table[name] = table[name].astype("Int64" if name in WHOLE else "float64")
     return table
+
+
+def with_all_bytes(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials with one more column, `bytes_per_update`: the bytes of both directions."""
+    both = trials["bytes_down_per_update"] + trials["bytes_up_per_update"]
+    return pd.concat([trials, both.rename("bytes_per_update")], axis=1)
+
+
+@lru_cache(maxsize=32)
+def compared(run: RunData, column: str) -> list[Comparison]:
+    """Return the comparisons of all pairs of transports in a figure, at all client counts.
+
+    They are computed once for each run and figure, since several parts of a report need them.
+    """
+    return comparisons(with_all_bytes(run.trials), column, run.transports)
 
 
 def shown_clients(run: RunData) -> int:

@@ -2,10 +2,12 @@
 
 Modules, in reading order:
 
+    spec       a figure in one place: name, title, drawing, caption
     speed      latency, age, deliveries over time
     cost       bytes, server CPU and memory
     load       utilisation, misses, requests and sockets of a simulated run
+    run        the figures of a run, in the order of its page
     storm      recovery from a reconnect storm
+    change     two runs side by side: each measure's change
     crossover  the cheapest and the freshest transport, over a map
-    outlook    simulations beyond a measured run, for notebooks
 """

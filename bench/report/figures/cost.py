@@ -15,8 +15,9 @@ from matplotlib.patches import Patch
 
 from bench.report import style
 from bench.report.data.run import RunData, shown_clients
-from bench.report.figures.speed import by_clients, run_looks
-from bench.report.text import forms
+from bench.report.figures.spec import FigureSpec
+from bench.report.figures.speed import by_clients, run_looks, several
+from bench.report.text import forms, simulated
 from bench.stats.trial.bytes import DIRECTIONS, PARTS
 
 KINDS = {
@@ -57,7 +58,6 @@ def bytes_per_update(run: RunData) -> Figure:
         axes.set_xlim(0, longest * 1.12 or 1)
         axes.grid(visible=False, axis="y")
         axes.set_xlabel("bytes per update (wire, IPv4)")
-        axes.set_title(f"What does an update cost on the wire? ({clients:,} clients)")
         handles: dict[str, Patch | Line2D] = {
             KINDS[part][0]: Patch(facecolor=_tint("#555555", KINDS[part][2]), hatch=KINDS[part][1],
                                   edgecolor=style.INK, linewidth=0.6) for part in PARTS if part in drawn}
@@ -75,8 +75,9 @@ def _bar(axes: Axes, y: float, cell: pd.Series, direction: str, look: style.Styl
     for part, width in _widths(cell, direction).items():
         if width > WORTH_DRAWING * longest:
             _, hatch, strength = KINDS[part]
-            axes.barh(y, width, 0.32, left=left, color=_tint(look.colour, strength), hatch=hatch,
-                      edgecolor=style.INK, linewidth=0.6)
+            bar = axes.barh(y, width, 0.32, left=left, color=_tint(look.colour, strength), hatch=hatch,
+                            edgecolor=style.INK, linewidth=0.6)
+            style.tips(bar[0], [f"{look.name}, {direction}: {KINDS[part][0]} {style.number(width)} B"])
             drawn.add(part)
             left += width
     if form:
@@ -93,13 +94,11 @@ def server_by_clients(run: RunData) -> Figure:
         if run.simulated:   # memory is not simulated
             axes = figure.subplots()
             by_clients(axes, run, "server_cpu_us_per_update", "CPU time per update (µs)")
-            axes.set_title("What does an update cost the server?")
             style.legend(figure, axes)
             return figure
         left, right = figure.subplots(1, 2)
         by_clients(left, run, "server_cpu_us_per_update", "CPU time per update (µs)")
         by_clients(right, run, "server_rss_bytes_per_client", "memory per client (kB)", unit=1000)
-        style.heading(figure, "What do updates and clients cost the server?")
         left.set_title("CPU time per update", weight="normal", size=10)
         right.set_title("memory, less what it had before clients came", weight="normal", size=10)
         style.legend(figure, left)
@@ -134,3 +133,34 @@ def _tint(colour: str, strength: float) -> tuple[float, float, float]:
     channels = (int(colour[place:place + 2], 16) / 255 for place in (1, 3, 5))
     red, green, blue = (1 - strength * (1 - channel) for channel in channels)
     return red, green, blue
+
+
+def _bytes_caption(run: RunData) -> str:
+    source = ("Bytes on the wire per update that arrived, by the project's own encoders and TCP's rules. "
+              if run.simulated else
+              "Bytes on the wire, counted by the kernel on every connection, per update that arrived. ")
+    forms_note = simulated.forms_note(run) if run.simulated else ""
+    return (f"{source}Down is to the client. The parts add up to the bar; the table of the same name has the "
+            f"numbers. {forms_note}").rstrip()
+
+
+def _server_caption(run: RunData) -> str:
+    if run.simulated:
+        return ("CPU time of all workers over the measuring window per update that arrived. Memory is not "
+                "simulated. Bars are 95 % intervals between trials. " + simulated.forms_note(run)
+                + simulated.beside_note(run, "server_cpu_us_per_update"))
+    return ("CPU time of the server's process over the measuring window per update that arrived, and how much "
+            "its resident memory has grown since before the first client came, divided by the clients. So memory "
+            "per client includes a share of the server's fixed memory and of its tape (the ticks that it still "
+            "holds), a larger one with fewer clients; with several client counts, what each further one takes "
+            "is in the first table. Bars are 95 % intervals between trials. Over loopback, a part of the "
+            "clients' receiving is charged to the server.")
+
+
+BYTES_PER_UPDATE = FigureSpec[RunData](
+    "bytes-per-update", lambda run: f"What does an update cost on the wire? ({shown_clients(run):,} clients)",
+    bytes_per_update, _bytes_caption)
+SERVER_BY_CLIENTS = FigureSpec[RunData](
+    "server-by-clients", lambda run: ("What does an update cost the server?" if run.simulated else
+                                      "What do updates and clients cost the server?"),
+    server_by_clients, _server_caption, worth=several("server_cpu_us_per_update"))

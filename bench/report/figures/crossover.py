@@ -35,7 +35,7 @@ def looks(table: pd.DataFrame) -> dict[str, style.Style]:
     return style.looks(table["transport"].unique().tolist())
 
 
-def cheapest(table: pd.DataFrame, title: str) -> Figure:
+def cheapest(table: pd.DataFrame) -> Figure:
     """Draw the cheapest transport: a small map for each budget (downwards) and round trip (rightwards).
 
     `table` is `crossover.csv`.
@@ -56,12 +56,11 @@ def cheapest(table: pd.DataFrame, title: str) -> Figure:
                     axes.set_ylabel(f"within {_time(budget)}\n\nclients", size=10)
         for axes in grid[-1]:
             axes.set_xlabel("updates per second")
-        style.heading(figure, title)
         _key(figure, looks(table))
     return figure
 
 
-def freshest(table: pd.DataFrame, title: str) -> Figure:
+def freshest(table: pd.DataFrame) -> Figure:
     """Draw the freshest transport: a small map for each round trip, with the least excess age possible."""
     mine = table[table["asked"] == "freshest"]
     trips = _values(mine, "rtt_ms")
@@ -73,7 +72,6 @@ def freshest(table: pd.DataFrame, title: str) -> Figure:
             axes.set_title(f"round trip {_time(trip)}", weight="normal", size=10)
             axes.set_xlabel("updates per second")
         grid[0].set_ylabel("clients")
-        style.heading(figure, title)
         _key(figure, looks(table))
     return figure
 
@@ -108,9 +106,15 @@ def lines(table: pd.DataFrame, unit: str) -> Figure:
         left.set_title(f"within {_time(budget)}", weight="normal", size=10)
         right.set(xlabel="staleness budget (s, log scale)")
         right.set_title(f"at {rate:g} update{'s' * (rate != 1)} per second", weight="normal", size=10)
-        style.heading(figure, f"Where do the lines cross? ({clients:,.0f} clients, round trip {_time(trip)})")
         style.legend(figure, left)
     return figure
+
+
+def lines_title(table: pd.DataFrame) -> str:
+    """Return the title of `lines`, with the fixed client count and round trip."""
+    mine = table[(table["asked"] == "cheapest") & table["possible"]]
+    return (f"Where do the lines cross? ({middle(mine, 'clients'):,.0f} clients, round trip "
+            f"{_time(middle(mine, 'rtt_ms'))})")
 
 
 def figure_column(table: pd.DataFrame) -> str:

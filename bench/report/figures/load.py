@@ -16,7 +16,8 @@ from matplotlib.ticker import FuncFormatter
 
 from bench.report import style
 from bench.report.data.run import RunData
-from bench.report.figures.speed import run_looks
+from bench.report.figures.spec import FigureSpec
+from bench.report.figures.speed import dodged, run_looks
 from bench.report.style import Style
 from bench.report.text import forms
 
@@ -38,6 +39,9 @@ def worker_load(run: RunData) -> Figure:
             mine = found[found["transport"] == label].dropna(subset=[forms.LOAD])
             axes.plot(mine["clients"], mine[forms.LOAD], color=look.colour, marker=look.marker, linestyle="",
                       label=look.name, zorder=3)
+            style.point_tips(axes, mine["clients"].tolist(), mine[forms.LOAD].tolist(), [
+                f"{look.name}, {int(clients):,} clients: {style.percent(load, signed=False)}"
+                for clients, load in zip(mine["clients"], mine[forms.LOAD], strict=True)])
             if run.closed_forms is not None:
                 curve = forms.load_curve(run, label)
                 axes.plot(curve["clients"], curve["value"], color=style.darker(look.colour), linewidth=FINE,
@@ -54,7 +58,6 @@ def worker_load(run: RunData) -> Figure:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
         axes.set_xlabel(f"clients on {style.counted(workers, 'worker')} (log scale)")
         axes.set_ylabel("load of a worker (share of a core)")
-        axes.set_title("How many clients fill the servers?")
         style.legend(figure, axes)
     return figure
 
@@ -91,7 +94,6 @@ def in_vain(run: RunData) -> Figure:
         for axes, (column, text, unit) in zip((first, *others), panels, strict=True):
             _panel(axes, run, column, unit)
             axes.set_ylabel(text)
-        style.heading(figure, "How many updates are missed, answers empty, and sockets open?")
         style.legend(figure, others[0] if len(others[0].get_lines()) > len(first.get_lines()) else first)
     return figure
 
@@ -102,7 +104,7 @@ def _panel(axes: Axes, run: RunData, column: str, unit: float) -> None:
     found, expected = forms.cells(run), forms.predicted(run)
     looks = run_looks(run)
     for number, (label, look) in enumerate(looks.items()):
-        shift = 0.12 * (number - (len(looks) - 1) / 2)
+        shift = dodged(number, len(looks))
         mine = found[found["transport"] == label].dropna(subset=[column])
         axes.plot([places[int(clients)] + shift for clients in mine["clients"]], unit * mine[column],
                   color=look.colour, marker=look.marker, linestyle="", label=look.name)
@@ -127,3 +129,17 @@ def _workers(run: RunData) -> int:
 
 def _full_at(run: RunData) -> float:
     return float(np.max([need.full_at for need in run.fleet], initial=0.0) or 0.6)
+
+
+WORKER_LOAD = FigureSpec[RunData](
+    "worker-load", "How many clients fill the servers?", worker_load,
+    "CPU of each worker, with its idle base. Marks: simulated, one for each client count. Fine lines: "
+    "closed forms. Dotted, with the number of clients at its top: where a worker's work would take all of "
+    "its core, if no work waited. Near it polls come late, and long polls and pushes share reads, so the "
+    "load grows more slowly.",
+    worth=lambda run: len(run.clients) > 1 or run.closed_forms is not None)
+IN_VAIN = FigureSpec[RunData](
+    "in-vain", "How many updates are missed, answers empty, and sockets open?", in_vain,
+    "Left: updates that did not arrive, because newer ones replaced them or they were lost. Middle: "
+    "answers to polls without an update. Right: sockets open at the servers. Fine lines: closed forms.",
+    worth=lambda run: len(run.clients) > 1)

@@ -1,13 +1,14 @@
 """The figures of speed and freshness: latency by percentile and by client count, age, deliveries over time.
 
-Each takes a run and gives a figure that can be understood alone: its title is the question that it answers,
-its axes have units, and its caption says how to read it. Only VALID trials enter. A percentile is drawn only
-where it may be printed (`bench.stats.trial.latency`).
+Each takes a run and gives a figure that can be understood alone: its axes have units, its title (see
+`FigureSpec`, at the end) is the question that it answers, and its caption says how to read it. Only VALID
+trials enter. A percentile is drawn only where it may be printed (`bench.stats.trial.latency`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,14 +18,17 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from bench.report import style
 from bench.report.data.run import RunData, shown_clients
+from bench.report.figures.spec import FigureSpec
 from bench.report.text import forms, simulated
-from bench.stats.run.intervals import FEW, interval
+from bench.stats.run.intervals import FEW, interval, within_blocks
 from bench.stats.run.summary import bounds, highest_percentile
 from bench.stats.trial.arrays import Floats
 from bench.stats.trial.latency import BEYOND_CELL, BEYOND_TRIAL, bin_quantiles
 
 LEVELS = 1 - 10 ** -np.linspace(0.0, 3.0, 121)
 """Shares at which the percentile plot is read: 0 to 99.9 %, at uniform steps in the number of nines."""
+DODGE = 0.04
+"""The distance between the marks of two transports, as a share of that between two client counts."""
 TICKS = (0.0, 0.5, 0.9, 0.95, 0.99, 0.995, 0.999)
 
 
@@ -52,6 +56,9 @@ def percentiles(run: RunData) -> Figure:
                 axes.annotate("the rest is lost", (x[-1], values[-1, 0]), (5, 5), size=9, color=look.colour,
                               textcoords="offset points")
             axes.plot(x, values[:, 0], color=look.colour, marker=look.marker, markevery=12, label=look.name)
+            style.point_tips(axes, x[::4], values[::4, 0], [
+                f"{look.name}, {100 * share:.4g} %: {style.number(at)} ms"
+                for share, at in zip(shares[::4], values[::4, 0], strict=True)])
             axes.fill_between(x, values[:, 1], values[:, 2], color=look.colour, alpha=0.18, linewidth=0)
             drawn.append(values[:, 0])
         axes.set_yscale("log")
@@ -65,7 +72,6 @@ def percentiles(run: RunData) -> Figure:
         style.plain_ticks(axes, "y")
         axes.set_xlabel("share of updates that are at least as fast")
         axes.set_ylabel("latency (ms, log scale)")
-        axes.set_title(f"How long does an update take? ({clients:,} clients)")
         style.legend(figure, axes)
     return figure
 
@@ -102,9 +108,6 @@ def latency_by_clients(run: RunData) -> Figure:
         figure = Figure(figsize=(8.4, 4.6), layout="constrained")
         axes = figure.subplots()
         by_clients(axes, run, "latency_mean_ms", "mean latency (ms, log scale)", logarithmic=True)
-        many = len(run.clients) > 1
-        axes.set_title("Does latency grow with the number of clients?" if many
-                       else "How long does an update take on average?")
         style.legend(figure, axes)
     return figure
 
@@ -114,9 +117,8 @@ def age_by_clients(run: RunData) -> Figure:
     with style.settings():
         figure = Figure(figsize=(8.4, 4.4), layout="constrained")
         left, right = figure.subplots(1, 2)
-        by_clients(left, run, "age_mean_ms", "mean age (ms)")
+        by_clients(left, run, "age_mean_ms", "mean age (ms)", paired=True)
         by_clients(right, run, "age_excess_mean_ms", "mean excess age (ms, log scale)", logarithmic=True)
-        style.heading(figure, "How old is what clients know?")
         left.set_title("age of information", weight="normal", size=10)
         right.set_title("beyond that of an ideal client", weight="normal", size=10)
         style.legend(figure, left)
@@ -124,29 +126,38 @@ def age_by_clients(run: RunData) -> Figure:
 
 
 def by_clients(axes: Axes, run: RunData, column: str, label: str, *, logarithmic: bool = False,
-               unit: float = 1.0) -> None:
+               unit: float = 1.0, paired: bool = False) -> None:
     """Draw one column of `summary.csv` against the number of clients, with its closed form.
 
-    Cells of more than `FEW` trials have their 95 % interval. Closed forms are dashed, in a darker shade of
-    their transport's colour. Values are divided by `unit` (1000 draws bytes as kB). The points of one client
-    count are drawn side by side, so that their intervals do not hide each other.
+    Cells of more than `FEW` trials have their 95 % interval; with `paired`, that of what differs within blocks
+    (`intervals.within_blocks`), which is right where the level of a block is common to all transports. Closed
+    forms are dashed, in a darker shade of their transport's colour. Values are divided by `unit` (1000 draws
+    bytes as kB). The points of one client count are drawn a little side by side, so that their intervals do not
+    hide each other.
     """
     places = {clients: place for place, clients in enumerate(simulated.counts(run, column))}
     low, high = bounds(column)
     measured = simulated.beside(run, column)
     expected = [each for each in forms.predicted(run) if each.figure == column]
     all_looks = run_looks(run)
+    within = _within_blocks(run, column) if paired else {}
     for number, (transport, look) in enumerate(all_looks.items()):
         cells = run.summary[run.summary["transport"] == transport].dropna(subset=[column])
         if logarithmic:
             cells = cells[cells[column] > 0]
-        shift = 0.09 * (number - (len(all_looks) - 1) / 2)
+        shift = dodged(number, len(all_looks))
         x = np.array([places[int(clients)] for clients in cells["clients"]]) + shift
         y, bottom, top = (cells[name].to_numpy(dtype=np.float64) / unit for name in (column, low, high))
         error = np.vstack((y - bottom, top - y))
+        for place, clients in enumerate(cells["clients"]):
+            if (transport, int(clients)) in within:
+                error[:, place] = np.array(within[transport, int(clients)]) / unit
         error[:, cells["valid_trials"].to_numpy(dtype=np.int64) <= FEW] = np.nan
         axes.errorbar(x, y, yerr=error, color=look.colour, marker=look.marker, capsize=4,
                       label=look.name)
+        style.point_tips(axes, x, y, [
+            f"{look.name}, {int(clients):,} clients: {style.number(at)} ({style.number(ends[0])} to "
+            f"{style.number(ends[1])})" for clients, at, *ends in zip(cells["clients"], y, bottom, top, strict=True)])
         if measured is not None:
             points = measured[measured["transport"] == transport]
             axes.errorbar(
@@ -172,6 +183,25 @@ def by_clients(axes: Axes, run: RunData, column: str, label: str, *, logarithmic
     axes.set_ylabel(label)
 
 
+def _within_blocks(run: RunData, column: str) -> dict[tuple[str, int], tuple[float, float]]:
+    """Return the reach of the interval within blocks, downwards and upwards, by transport and client count."""
+    found = {}
+    for clients, here in run.valid.groupby("clients"):
+        table = here.pivot_table(column, "block", "transport")
+        for label, each in zip(table.columns, within_blocks(table.to_numpy(dtype=np.float64)), strict=True):
+            if math.isfinite(each.low):
+                found[str(label), int(str(clients))] = (each.estimate - each.low, each.high - each.estimate)
+    return found
+
+
+def dodged(number: int, count: int) -> float:
+    """Return the distance by which the marks of one of `count` transports are moved aside, in client counts.
+
+    It is so small that a mark is never nearer to a place between two counts than to its own.
+    """
+    return min(DODGE, 3 * DODGE / max(1, count - 1)) * (number - (count - 1) / 2)
+
+
 def deliveries_over_time(run: RunData) -> Figure:
     """Draw updates due and arrived over one trial of each transport, from the same block where there is
     one."""
@@ -195,7 +225,6 @@ def deliveries_over_time(run: RunData) -> Figure:
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         all_axes[-1].set_ylim(bottom=0)   # after all were drawn, since they share the axis
         all_axes[-1].set_xlabel("seconds since measuring began (before it: warm-up)")
-        style.heading(figure, f"Do updates arrive when they are due? ({clients:,} clients)")
     return figure
 
 
@@ -217,3 +246,51 @@ def _same_block(run: RunData, clients: int) -> dict[str, pd.Series]:
             if len(trials) and label not in found:
                 found[label] = trials.iloc[-1]
     return found
+
+
+def several(column: str) -> Callable[[RunData], bool]:
+    """Return a test: has the run more than one client count in the figure of `column`?
+
+    With one, the figure is a point for each transport, and says no more than the first table.
+    """
+    return lambda run: len(simulated.counts(run, column)) > 1
+
+
+def _latency_caption(run: RunData) -> str:
+    text = "Mean latency of what arrived. Bars are 95 % intervals between trials. "
+    if run.simulated:
+        return text + simulated.forms_note(run, of_a_push=True) + simulated.beside_note(run, "latency_mean_ms")
+    return text + (
+        "Dashed, in a darker shade of its transport's colour: the closed form of polling, where there is one for "
+        "the feed's schedule, without any fitting: the wait for the next poll, plus the measured mean of the "
+        "pushing transport as the delay to the client.")
+
+
+def _age_caption(run: RunData) -> str:
+    text = ("Age of information: how long ago the newest update that a client has was due, averaged over time, "
+            "clients and symbols. Left, all of it: a quiet symbol is old for everyone, and the transports of a "
+            "block have the same ticks, so bars are 95 % intervals of what differs within blocks. Right, only "
+            "what the transport adds, with 95 % intervals between trials. ")
+    if run.simulated:
+        return text + simulated.forms_note(run, of_a_push=True) + simulated.beside_note(run, "age_mean_ms")
+    return text + ("Dashed: the closed form of what is added, on the left added to the measured age of an ideal "
+                   "client.")
+
+
+PERCENTILES = FigureSpec[RunData](
+    "latency-percentiles", lambda run: f"How long does an update take? ({shown_clients(run):,} clients)",
+    percentiles,
+    "Latency runs from the instant at which an update was due to the moment the client's code had it. At "
+    "99 %, one update in a hundred took longer. Bands are 95 % intervals between trials. A line ends at "
+    "the highest of the percentiles 50, 90, 95, 99 and 99.9 that is known to ± 25 %, or, where marked, "
+    "because the rest was lost.")
+LATENCY_BY_CLIENTS = FigureSpec[RunData](
+    "latency-by-clients", "Does latency grow with the number of clients?", latency_by_clients, _latency_caption,
+    worth=several("latency_mean_ms"))
+AGE_BY_CLIENTS = FigureSpec[RunData](
+    "age-by-clients", "How old is what clients know?", age_by_clients, _age_caption, worth=several("age_mean_ms"))
+DELIVERIES_OVER_TIME = FigureSpec[RunData](
+    "deliveries-over-time", lambda run: f"Do updates arrive when they are due? ({shown_clients(run):,} clients)",
+    deliveries_over_time,
+    "One trial of each transport, all clients together, in steps of 100 ms. Where the fill leaves the "
+    "line, updates waited. What is lost or conflated never fills it: then the filled area is smaller.")

@@ -75,7 +75,6 @@ def recovery(storms: pd.DataFrame) -> Figure:
         right.set(xlabel="CPU wasted (%)", xlim=(0, 128), xticks=(0, 50, 100))
         for axes in (left, middle, right):
             axes.grid(visible=False, axis="y")
-        style.heading(figure, headline(storms))
     return figure
 
 
@@ -113,7 +112,6 @@ def connected(storms: pd.DataFrame, timelines: pd.DataFrame) -> Figure:
                       rotation=90)
         axes.set(xlim=(-given["down_s"], end), ylim=(-2, 104), ylabel="clients that are back (%)",
                  xlabel="seconds since the server is back (first seed of each policy)")
-        axes.set_title("When are the clients back?")
         style.legend(figure, axes)
     return figure
 
@@ -155,7 +153,6 @@ def pressure(storms: pd.DataFrame, timelines: pd.DataFrame) -> Figure:
                              f"{looks(storms)[policies[0]].name}", weight="normal", size=10, pad=4)
         grid[0, 1].set_title(f"mean wait in the backlog, dotted: timeout {given['timeout_s']:g} s\n\n ",
                              weight="normal", size=10, pad=4)
-        style.heading(figure, "How many attempts reach the server, and how many succeed?")
     return figure
 
 
@@ -181,7 +178,6 @@ def map_of(points: pd.DataFrame) -> Figure:
         axes.grid(visible=False)
         axes.set(xlabel="window of the first attempts ÷ floor",
                  ylabel="backlog ÷ clients that are connected within the timeout")
-        style.heading(figure, map_headline(points))
         bar = figure.colorbar(image, ax=axes, pad=0.02)
         bar.set_label("time until 99.9 % are back ÷ floor")
     return figure

@@ -6,7 +6,7 @@ Modules, in reading order:
     run         `report.html` and `report.md` of a run
     capacity    the page of a search for the capacity limit
     compare     two runs side by side
-    render      a page of tables and figures, to HTML and Markdown
+    render      the page that all reports are, to HTML and Markdown
     storm       the page of a reconnect storm
     crossover   the page of a crossover map
     validation  the page of a validation

@@ -19,6 +19,7 @@ from bench.audit.limited_by import Row, fired
 from bench.report import style
 from bench.report.data.knees import held, level, outcome
 from bench.report.data.run import RunData
+from bench.report.figures.spec import FigureSpec
 from bench.report.figures.speed import run_looks
 from bench.report.tables import server
 from bench.report.tables.run import TextTable, background
@@ -27,11 +28,6 @@ from bench.report.text.findings import ComparedFigure, Finding
 from bench.scenario import objective
 from bench.stats.trial.latency import SHARED_SHARE_MAX, is_bound
 
-CAPTION = (
-    "Each marker is one trial: filled where it held the objective, hollow where it did not. A cross at the top "
-    "edge is a trial that was not valid, so no figure of it is drawn. The dashed line is the objective's "
-    "bound. A bar on it is the capacity limit's 95 % interval, the stroke in it the limit: there a step holds "
-    "with probability ½; an arrow is the most that held, where no step broke. Both axes are logarithmic.")
 FULL = {"clients": "clients_max", "rate_per_s": "rate_max_per_s"}
 """The quantity of `closed_forms.csv` at which a worker is full, by the column that was raised."""
 SIDES = {
@@ -153,11 +149,24 @@ def against_level(run: RunData) -> Figure:
         axes.set_xticks(_climb(run), [f"{each:,}" for each in _climb(run)])
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(f"{_unit(capacity)} (log scale)")
-        axes.set_title(f"How many {_unit(capacity)} can each transport carry?")
         if any(math.isfinite(forms.full(run, label, FULL[capacity["raised"]])) for label in run.transports):
             style.explain_full(axes)
         style.legend(figure, axes)
     return figure
+
+
+FIGURES = (
+    FigureSpec[RunData](
+        "capacity",
+        lambda run: f"How many {_unit(run.manifest['scenario']['capacity'])} can each transport carry?",
+        against_level,
+        "Each marker is one trial: filled where it held the objective, hollow where it did not. A cross at the "
+        "top edge is a trial that was not valid, so no figure of it is drawn. The dashed line is the objective's "
+        "bound. A bar on it is the capacity limit's 95 % interval, the stroke in it the limit: there a step "
+        "holds with probability ½; an arrow is the most that held, where no step broke. Both axes are "
+        "logarithmic."),
+)
+"""The figures of a search for the capacity limit, in place of all others."""
 
 
 def _draw(axes: Axes, run: RunData, label: str, look: style.Style, condition: objective.Condition, top: float

@@ -18,32 +18,18 @@ import pandas as pd
 from bench.errors import RunError
 from bench.records import manifest as manifests
 from bench.report import style
+from bench.report.data.table_files import read_csv
 from bench.report.figures import crossover as figures
 from bench.report.figures.crossover import count, figure_column
+from bench.report.figures.spec import FigureSpec
 from bench.report.pages import render
-from bench.report.pages.render import Sheet
+from bench.report.pages.render import Page
 from bench.report.tables import model_accuracy
 from bench.report.tables.run import TextTable
 from bench.report.text.simulated import conditions_text
 
 FILES = ("crossover.csv", "crossover_checks.csv")
 
-CHEAPEST = (
-    "Each small map is one budget and one distance: no update may take longer than the budget while no worker "
-    "uses more than {full:g} % of its core. A field shows the transport with the least {what}, and how many "
-    "times as much the next one takes; it is a tie where they are within {margin:g} % of each other, or within "
-    "the costs' intervals and the validation's errors. Hatched: not known, since with the costs at the other "
-    "ends of their 95 % intervals another set of transports could keep the budget. A transport that polls at "
-    "an interval polls as rarely as the budget allows.")
-FRESHEST = (
-    "As above, on {workers}: the transport with the least excess age (how much older a client's newest update "
-    "is than an ideal client's), and how much that is. A transport that polls at an interval polls as often as "
-    "the workers can serve. A transport that would use more than {full:g} % of a core is excluded; a cross: "
-    "all of them are. Hatched as above.")
-LINES = (
-    "A cut through the middle of the map, along its rate (left) and its budget (right). Where a line is flat, "
-    "one worker is enough and its traffic is cheap in comparison; where it rises, traffic or workers dominate "
-    "the price. A missing line: this transport can't keep the budget.")
 CAVEATS = (
     "These are closed forms, from measured costs of servers; the machine is named above. Servers in another "
     "language have other costs and cross elsewhere: calibrate with yours.",
@@ -78,12 +64,12 @@ class CrossoverRun:
 def open_crossover(folder: Path) -> CrossoverRun:
     """Read the files of a map; raises `RunError` where one is missing, damaged or of an older version."""
     manifest = manifests.read(folder)
-    table = render.read_csv(folder / "crossover.csv")
+    table = read_csv(folder / "crossover.csv")
     table["why_not"] = table["why_not"].astype(object).fillna("")
     for name in sorted({"known", "least", "most"} - set(table.columns)):
         raise RunError(f"{folder / 'crossover.csv'}: {name}: found no such column, since the map was made "
                        "without its costs' intervals; simulate it again")
-    return CrossoverRun(folder, manifest, table, render.read_csv(folder / "crossover_checks.csv"))
+    return CrossoverRun(folder, manifest, table, read_csv(folder / "crossover_checks.csv"))
 
 
 def build(folder: Path) -> CrossoverRun:
@@ -93,25 +79,57 @@ def build(folder: Path) -> CrossoverRun:
     return run
 
 
-def page(run: CrossoverRun) -> Sheet:
-    """Return the report as plain data."""
-    scenario = run.manifest["scenario"]
-    full = 100 * scenario["simulation"]["full_at"]
+def _full(run: CrossoverRun) -> float:
+    """Return the load at which a worker counts as full, in percent."""
+    return 100 * float(run.manifest["scenario"]["simulation"]["full_at"])
+
+
+def _cheapest_caption(run: CrossoverRun) -> str:
     what = "money" if figure_column(run.table) == "price_month" else "CPU"
-    caption = CHEAPEST.format(full=full, what=what, margin=100 * scenario["crossover"]["margin"])
-    anybody = run.table.loc[run.table["asked"] == "cheapest", "possible"].any()
-    aside = f"computed, with {conditions_text(run.manifest)}"
-    plates = [
-        render.drawn("cheapest", figures.cheapest(run.table, headline(run, "cheapest")), caption, aside),
-        *([render.drawn("lines", figures.lines(run.table, run.unit), LINES, aside)] if anybody else []),
-        render.drawn("freshest", figures.freshest(run.table, headline(run, "freshest")),
-                    FRESHEST.format(workers=_fleet(run), full=full), aside),
-    ]
+    return (
+        "Each small map is one budget and one distance: no update may take longer than the budget while no worker "
+        f"uses more than {_full(run):g} % of its core. A field shows the transport with the least {what}, and how "
+        "many times as much the next one takes; it is a tie where they are within "
+        f"{100 * run.manifest['scenario']['crossover']['margin']:g} % of each other, or within the costs' intervals "
+        "and the validation's errors. Hatched: not known, since with the costs at the other ends of their 95 % "
+        "intervals other transports could keep the budget. A transport that polls at an interval polls as "
+        "rarely as the budget allows.")
+
+
+def _freshest_caption(run: CrossoverRun) -> str:
+    return (
+        f"As above, on {_fleet(run)}: the transport with the least excess age (how much older a client's newest "
+        "update is than an ideal client's), and how much that is. A transport that polls at an interval polls as "
+        f"often as the workers can serve. A transport that would use more than {_full(run):g} % of a core is "
+        "excluded; a cross: all of them are. Hatched as above.")
+
+
+FIGURES = (
+    FigureSpec[CrossoverRun](
+        "cheapest", lambda run: headline(run, "cheapest"), lambda run: figures.cheapest(run.table),
+        _cheapest_caption),
+    FigureSpec[CrossoverRun](
+        "lines", lambda run: figures.lines_title(run.table), lambda run: figures.lines(run.table, run.unit),
+        "A cut through the middle of the map, along its rate (left) and its budget (right). Where a line is flat, "
+        "one worker is enough and its traffic is cheap in comparison; where it rises, traffic or workers dominate "
+        "the price. A missing line: this transport can't keep the budget.",
+        worth=lambda run: bool(run.table.loc[run.table["asked"] == "cheapest", "possible"].any())),
+    FigureSpec[CrossoverRun](
+        "freshest", lambda run: headline(run, "freshest"), lambda run: figures.freshest(run.table),
+        _freshest_caption),
+)
+"""The figures of the page, in its order."""
+
+
+def page(run: CrossoverRun) -> Page:
+    """Return the report as plain data."""
     checked = [checks_table(run)] if len(run.checks) else []
-    return Sheet(
-        question=scenario["question"], subtitle=render.subtitle(run.manifest), notice=_notice(run),
-        findings=findings(run), glance=[shares_table(run)], plates=plates,
+    return Page(
+        question=run.manifest["scenario"]["question"], subtitle=render.subtitle(run.manifest),
+        notice=_notice(run), summary=findings(run), leading=[shares_table(run)],
+        figures=render.drawn_all(FIGURES, run, f"computed, with {conditions_text(run.manifest)}"),
         sections=[*checked, cut_table(run), model_accuracy.costs_table(run.manifest)], caveats=CAVEATS,
+        files=render.files_of(run.folder, FILES),
     )
 
 

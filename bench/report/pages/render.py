@@ -1,35 +1,39 @@
-"""Reports on a single sheet, for runs that were computed or simulated without any trial.
+"""One page for every report: plain data, filled into one pair of templates.
 
-    manifest.json, *.csv ─► Sheet (plain data) ─► report.html  report.md  figures/*.svg
+    run · storm · map · validation · comparison ─► Page ─► report.html  report.md  figures/*.svg
 
-Reports of runs with trials have verdicts, intervals and caveats of measuring, and a page of their own
-(`bench.report.pages.run`); the look is the same. Everything comes from the run's files, so the same files
-give the same bytes.
+    first screen   question, the answer in a sentence, a panel of bars, a line for each measure
+    contents       links to everything below
+    below          tables, figures, tables in full, caveats, terms, files
+
+The HTML holds its figures, its style sheet and its one script, and asks the net for nothing: its
+Content-Security-Policy allows that sheet and that script by their digests, and nothing else. All text is escaped.
+Without JavaScript it is a plain page; with it tables can be sorted. The Markdown has its figures beside it.
+Everything comes from the run's files, so the same files give the same bytes.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jinja2
-import pandas as pd
-from matplotlib.figure import Figure
 
-from bench.errors import RunError
 from bench.output import plain
-from bench.records.trial_record import SCHEMA_VERSION, read_json, whole_file, write_json
+from bench.records.trial_record import whole_file
 from bench.report import style
+from bench.report.figures.spec import FigureSpec
+from bench.report.tables.panel import Panel
 from bench.report.tables.run import TextTable
-from bench.scenario.parsing import value_text
+from bench.report.text.findings import Finding
+from bench.report.text.terms import TERMS, term_of
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-DIGESTS = "tables.json"
-"""The file with the digest of each table as it was written, so that only unchanged tables are reported."""
+Data = TypeVar("Data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +47,65 @@ class PageFigure:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
-    """The data that the templates of a sheet fill in."""
+class Page:
+    """The data that the templates fill in. What is empty is left out."""
 
     question: str
     subtitle: str
-    notice: str
+    answer: str = ""
+    """The answer in a sentence."""
+    conditions: str = ""
+    """The conditions under which the answer holds."""
+    notice: str = ""
     """The notice that the results are simulated, with the source of the costs."""
-    findings: Sequence[str]
-    glance: Sequence[TextTable]
-    plates: Sequence[PageFigure]
-    sections: Sequence[TextTable]
-    caveats: Sequence[str]
+    panel: Panel | None = None
+    """The figures that matter, of each transport, as bars on one scale."""
+    summary: Sequence[str] = ()
+    """Sentences of the first screen; of a run at most one for each measure."""
+    leading: Sequence[TextTable] = ()
+    """Tables before the figures."""
+    details: Sequence[Finding] = ()
+    """The findings in full: a sentence for each measure and transport."""
+    figures: Sequence[PageFigure] = ()
+    sections: Sequence[TextTable] = ()
+    """Tables in full, after the figures."""
+    caveats: Sequence[str] = ()
+    files: Sequence[str] = ()
+    """Files with the numbers, beside the page, by name."""
+
+    @property
+    def contents(self) -> list[tuple[str, str]]:
+        """Return the table of contents: a place of the page and its heading."""
+        return [
+            *((table.name, table.heading) for table in self.leading),
+            *[("details", "Measure by measure")] * bool(self.details),
+            *((figure.name, figure.title) for figure in self.figures),
+            *((table.name, table.heading) for table in self.sections),
+            *[("caveats", "What to keep in mind")] * bool(self.caveats),
+            *[("terms", "Terms")] * bool(self.terms),
+            *[("files", "Files")] * bool(self.files),
+        ]
+
+    @property
+    def terms(self) -> list[tuple[str, str, str]]:
+        """Return the terms that its tables and its panel use: place, term, meaning."""
+        headings = [column for table in (*self.leading, *self.sections) for column in table.columns]
+        headings += [measure.heading for measure in self.panel.measures] if self.panel else []
+        used = {term_of(heading) for heading in headings}
+        return [(place, *TERMS[place]) for place in TERMS if place in used]
 
 
-def drawn(name: str, figure: Figure, caption: str, aside: str = "") -> PageFigure:
-    """Return a figure as a page shows it, with the note `aside` along its edge.
-
-    Its title is that of the figure, or of its first axes.
-    """
+def drawn(spec: FigureSpec[Data], data: Data, aside: str = "") -> PageFigure:
+    """Return a figure as a page shows it, with the note `aside` along its edge."""
+    figure = spec.figure(data)
     if aside:
         style.aside(figure, aside)
-    title = figure.get_suptitle() or figure.axes[0].get_title(loc="left")
-    return PageFigure(name, title.replace("\n", " "), caption, style.svg(figure, name))
+    return PageFigure(spec.name, spec.title_of(data), spec.caption_of(data), style.svg(figure, spec.name))
+
+
+def drawn_all(specs: Sequence[FigureSpec[Data]], data: Data, aside: str = "") -> list[PageFigure]:
+    """Return the figures that say something of this data, as `drawn` does."""
+    return [drawn(spec, data, aside) for spec in specs if spec.worth(data)]
 
 
 def subtitle(manifest: Mapping[str, Any]) -> str:
@@ -74,69 +114,35 @@ def subtitle(manifest: Mapping[str, Any]) -> str:
     return f"Run {manifest.get('run', 'without a name')}" + (f", scenario {name}" if name else "")
 
 
-def write(folder: Path, page: Any, template: str = "sheet") -> None:
-    """Write `report.html`, `report.md` and the figures beside them into `folder`.
+def files_of(folder: Path, names: Sequence[str]) -> list[str]:
+    """Return the names of those files that are in the run's folder."""
+    return [name for name in names if (folder / name).is_file()]
 
-    `page` is the data that the template fills in; it has `plates`, the figures.
-    """
-    for plate in page.plates:
-        _write(folder / "figures" / f"{plate.name}.svg", plate.svg)
+
+def write(folder: Path, page: Page) -> None:
+    """Write `report.html`, `report.md` and the figures beside them into `folder`."""
+    for figure in page.figures:
+        _write(folder / "figures" / f"{figure.name}.svg", figure.svg)
+    sheet, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     for name in ("report.html", "report.md"):
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=name.endswith(".html"),
             undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
             keep_trailing_newline=True, finalize=plain.in_markdown if name.endswith(".md") else None,
         )
-        found = environment.get_template(f"{template}.{name.rpartition('.')[2]}.j2")
-        _write(folder / name, found.render(page=page))
+        environment.globals |= {"term_of": term_of}
+        found = environment.get_template(f"page.{name.rpartition('.')[2]}.j2")
+        _write(folder / name, found.render(page=page, sheet=sheet, script=script, policy=_policy(sheet, script)))
 
 
-def read_csv(path: Path) -> pd.DataFrame:
-    """Read a table of the run.
-
-    Raises `RunError` where the file is missing, can't be read, or is not as it was written.
-    """
-    writes = f"`tickertape simulate --resume {path.parent}` writes it"
-    try:
-        found = path.read_bytes()
-        if _digest(found) != _digests(path.parent).get(path.name, _digest(found)):
-            raise RunError(f"{path}: found another content than was written; {writes}")
-        return plain.read_csv(BytesIO(found))
-    except FileNotFoundError:
-        raise RunError(f"{path}: no such file; {writes}") from None
-    except (ValueError, OSError) as error:   # a ParserError is a ValueError
-        what = str(error).partition("\n")[0]
-        raise RunError(f"{path}: can't be read ({what}); {writes}") from error
+def _policy(sheet: str, script: str) -> str:
+    """Return the Content-Security-Policy of the page: its own style sheet and script, pictures inside it."""
+    return (f"default-src 'none'; style-src '{_digest(sheet)}'; script-src '{_digest(script)}'; img-src data:; "
+            "base-uri 'none'; form-action 'none'")
 
 
-def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Write all tables of the run, by file name, each whole or not at all, and their digests."""
-    digests = {}
-    for name, frame in tables.items():
-        content = plain.csv_text(frame).encode()
-        with whole_file(folder / name) as beside:
-            beside.write_bytes(content)
-        digests[name] = _digest(content)
-    write_json(folder / DIGESTS, {"schema_version": SCHEMA_VERSION, "sha256": digests})
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    """Return the digest of each table by file name; none for a run that is older than digests.
-
-    Raises `RunError` where the file holds something else.
-    """
-    path = folder / DIGESTS
-    if not path.is_file():
-        return {}
-    digests = read_json(path).get("sha256")
-    if not isinstance(digests, dict):
-        raise RunError(f"{path}: sha256: found {value_text(digests)}, allowed is a digest by table; "
-                       f"`tickertape simulate --resume {folder}` writes it")
-    return digests
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _digest(content: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}"
 
 
 def _write(path: Path, text: str) -> None:

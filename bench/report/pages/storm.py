@@ -17,32 +17,16 @@ import pandas as pd
 
 from bench.records import manifest as manifests
 from bench.report import style
+from bench.report.data.table_files import read_csv
 from bench.report.figures import storm as figures
+from bench.report.figures.spec import FigureSpec
 from bench.report.figures.storm import order
 from bench.report.pages import render
-from bench.report.pages.render import Sheet
+from bench.report.pages.render import Page
 from bench.report.tables.run import TextTable
 
 FILES = ("storm.csv", "storm_timeline.csv", "storm_map.csv", "storm_assumptions.csv")
 
-RECOVERY = (
-    "Bars are medians over the seeds, the thin line runs from the lowest to the highest. The dashed line is "
-    "the floor: all clients of a worker, divided by what it can connect in a second. Hatched: 99.9 % were not "
-    "back within the simulated time. Wasted is CPU for refusals, and for clients that had given up.")
-CONNECTED = (
-    "The nearer a line is to the dashed one, the less of the server's time goes to clients that are turned "
-    "away or gone. A line that stays at the bottom is a storm that sustains itself.")
-PRESSURE = (
-    "The server is away left of 0. Where attempts are far above capacity, refusing them costs more than the "
-    "worker has, and no connection succeeds; where the wait is above the timeout, connections are made for "
-    "clients that have given up. No line: no connection was made in that second, in time or not.")
-MAP = (
-    "Each field is {seeds} storms: its number is the median time from the server's return, in floors (1 is "
-    "perfect, * some of them never ended), hatched where most never ended within {horizon:g} s. Upwards the "
-    "backlog is deeper: above the orange line it is more than a worker connects within the timeout, so that "
-    "the last clients give up before their turn (Little's law); also below it where refusals take part of the "
-    "capacity. To the right the first attempts are spread more widely; with a window slightly longer than the "
-    "floor, arrivals stay below capacity and no backlog builds up. Later retries: {policy}.")
 ASIDE = "simulated, not measured"
 CAVEATS = (
     "Workers share nothing and each client reconnects to its own worker, so one worker represents all. The "
@@ -75,11 +59,11 @@ class StormRun:
 def open_storm(folder: Path) -> StormRun:
     """Read the files of a storm; raises `RunError` where one is missing or damaged."""
     manifest = manifests.read(folder)
-    mapped = render.read_csv(folder / "storm_map.csv") if manifest["scenario"]["storm"]["map"] else None
+    mapped = read_csv(folder / "storm_map.csv") if manifest["scenario"]["storm"]["map"] else None
     assumed = folder / "storm_assumptions.csv"
-    return StormRun(folder, manifest, render.read_csv(folder / "storm.csv"),
-                    render.read_csv(folder / "storm_timeline.csv"), mapped,
-                    render.read_csv(assumed) if assumed.is_file() else None)
+    return StormRun(folder, manifest, read_csv(folder / "storm.csv"),
+                    read_csv(folder / "storm_timeline.csv"), mapped,
+                    read_csv(assumed) if assumed.is_file() else None)
 
 
 def build(folder: Path) -> StormRun:
@@ -89,24 +73,54 @@ def build(folder: Path) -> StormRun:
     return run
 
 
-def page(run: StormRun) -> Sheet:
+def _map_caption(run: StormRun) -> str:
+    assert run.map is not None, "drawn only where there is a map"
+    return (
+        f"Each field is {int(run.map['seeds'].iloc[0])} storms: its number is the median time from the server's "
+        "return, in floors (1 is perfect, * some of them never ended), hatched where most never ended within "
+        f"{run.storms['horizon_s'].iloc[0]:g} s. Upwards the backlog is deeper: above the orange line it is more "
+        "than a worker connects within the timeout, so that the last clients give up before their turn (Little's "
+        "law); also below it where refusals take part of the capacity. To the right the first attempts are spread "
+        "more widely; with a window slightly longer than the floor, arrivals stay below capacity and no backlog "
+        "builds up. Later retries: "
+        f"{style.title(run.manifest['scenario']['storm']['map']['policy'])}.")
+
+
+def _map(run: StormRun) -> pd.DataFrame:
+    assert run.map is not None, "drawn only where there is a map"
+    return run.map
+
+
+FIGURES = (
+    FigureSpec[StormRun](
+        "recovery", lambda run: figures.headline(run.storms), lambda run: figures.recovery(run.storms),
+        "Bars are medians over the seeds, the thin line runs from the lowest to the highest. The dashed line is "
+        "the floor: all clients of a worker, divided by what it can connect in a second. Hatched: 99.9 % were not "
+        "back within the simulated time. Wasted is CPU for refusals, and for clients that had given up."),
+    FigureSpec[StormRun](
+        "connected", "When are the clients back?", lambda run: figures.connected(run.storms, run.timelines),
+        "The nearer a line is to the dashed one, the less of the server's time goes to clients that are turned "
+        "away or gone. A line that stays at the bottom is a storm that sustains itself."),
+    FigureSpec[StormRun](
+        "pressure", "How many attempts reach the server, and how many succeed?",
+        lambda run: figures.pressure(run.storms, run.timelines),
+        "The server is away left of 0. Where attempts are far above capacity, refusing them costs more than the "
+        "worker has, and no connection succeeds; where the wait is above the timeout, connections are made for "
+        "clients that have given up. No line: no connection was made in that second, in time or not."),
+    FigureSpec[StormRun](
+        "map", lambda run: figures.map_headline(_map(run)), lambda run: figures.map_of(_map(run)), _map_caption,
+        worth=lambda run: run.map is not None),
+)
+"""The figures of the page, in its order."""
+
+
+def page(run: StormRun) -> Page:
     """Return the report as plain data."""
-    storms, given = run.storms, run.storms.iloc[0]
-    plates = [
-        render.drawn("recovery", figures.recovery(storms), RECOVERY, ASIDE),
-        render.drawn("connected", figures.connected(storms, run.timelines), CONNECTED, ASIDE),
-        render.drawn("pressure", figures.pressure(storms, run.timelines), PRESSURE, ASIDE),
-    ]
-    if run.map is not None:
-        asked = run.manifest["scenario"]["storm"]["map"]
-        caption = MAP.format(seeds=int(run.map["seeds"].iloc[0]), horizon=given["horizon_s"],
-                             policy=style.title(asked["policy"]))
-        plates.append(render.drawn("map", figures.map_of(run.map), caption, ASIDE))
-    return Sheet(
+    return Page(
         question=run.manifest["scenario"]["question"], subtitle=render.subtitle(run.manifest),
-        notice=_notice(run), findings=findings(run), glance=[policies_table(storms, run.assumptions)],
-        plates=plates,
-        sections=[conditions_table(run)], caveats=CAVEATS,
+        notice=_notice(run), summary=findings(run), leading=[policies_table(run.storms, run.assumptions)],
+        figures=render.drawn_all(FIGURES, run, ASIDE),
+        sections=[conditions_table(run)], caveats=CAVEATS, files=render.files_of(run.folder, FILES),
     )
 
 

@@ -1,6 +1,6 @@
 """The page of a validation: what the simulator predicted, what was measured, the errors, and their causes.
 
-    validation.csv rows · reasons · source of the costs ─► Sheet ─► report.html  report.md  figures/
+    validation.csv rows · reasons · source of the costs ─► Page ─► report.html  report.md  figures/
 
 The figure shows every prediction over the measurement, in one panel per quantity. A mark on the diagonal was
 predicted exactly; a mark in the band was predicted to within the goal.
@@ -18,8 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from bench.report import style
+from bench.report.figures.spec import FigureSpec
 from bench.report.pages import render
-from bench.report.pages.render import Sheet
+from bench.report.pages.render import Page
 from bench.report.tables.run import TextTable
 from bench.stats.run.prediction import FULL, KNEE, QUANTITIES, ValidationRow, verdict_text
 
@@ -31,10 +32,6 @@ HEADINGS = {
     KNEE.name: "knee (clients)",
 }
 DRAWN = ("latency_p50_ms", "latency_p99_ms", "bytes_per_update", "server_cpu_us_per_update")
-CAPTION = (
-    "Each mark is a cell: the simulator's prediction against the measurement on the same ticks. On the "
-    "diagonal both agree; the grey band is the goal. Hollow marks are cells without a goal. Bars are 95 % "
-    "intervals of the error.")
 CAVEATS = (
     "The costs were fitted to other cells than these, which were named before the first trial. Measured and "
     "simulated trials have the same ticks, clients and seeds, and the same statistics.",
@@ -65,21 +62,32 @@ class ValidationPage:
     """Further notes: trials that were not VALID, searches that found nothing."""
 
 
-def page(judged: ValidationPage) -> Sheet:
+FIGURES = (
+    FigureSpec[ValidationPage](
+        "predicted-over-measured", "How close are predictions to measurements?",
+        lambda judged: predicted_over_measured(judged.rows),
+        "Each mark is a cell: the simulator's prediction against the measurement on the same ticks. On the "
+        "diagonal both agree; the grey band is the goal. Hollow marks are cells without a goal. Bars are 95 % "
+        "intervals of the error."),
+)
+"""The figures of the page."""
+
+
+def page(judged: ValidationPage) -> Page:
     """Return the page as plain data; the cells of a transport are together, those with few clients first."""
     places = list(dict.fromkeys(row.transport for row in judged.rows))
     judged = replace(judged, rows=sorted(
         judged.rows, key=lambda row: (row.quantity == KNEE.name, places.index(row.transport), row.clients)))
-    return Sheet(
+    return Page(
         question="How well does the simulator predict what is measured?",
         subtitle=f"Validation {judged.name}",
         notice=f"Predicted figures are simulated, with {judged.costs}.",
-        findings=[f"Goals: {verdict_text([row.standing for row in judged.rows])}.", *_findings(judged),
+        summary=[f"Goals: {verdict_text([row.standing for row in judged.rows])}.", *_findings(judged),
                   *judged.notes],
-        glance=[_goals(judged)],
-        plates=[render.drawn("predicted-over-measured", predicted_over_measured(judged.rows), CAPTION)],
+        leading=[_goals(judged)],
+        figures=render.drawn_all(FIGURES, judged),
         sections=[_misses(judged), _full(judged)],
-        caveats=CAVEATS,
+        caveats=CAVEATS, files=["validation.csv"],
     )
 
 
@@ -169,7 +177,6 @@ def predicted_over_measured(rows: Sequence[ValidationRow]) -> Figure:
         for axes, name in zip(figure.subplots(2, 2).flat, DRAWN, strict=True):
             _panel(axes, name, looks, [row for row in rows if row.quantity == name])
         style.legend(figure, figure.axes[0])
-        style.heading(figure, "How close are predictions to measurements?")
     return figure
 
 

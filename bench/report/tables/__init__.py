@@ -3,6 +3,7 @@
 Modules, in reading order:
 
     run             cells, trials, verdicts
+    panel           bars of the first screen
     server          CPU, opening, switches and memory of the server
     bytes           bytes by kind
     capacity_plan   workers, traffic and price

@@ -17,7 +17,7 @@ import pandas as pd
 from bench.report import style
 from bench.report.data import measured_forms
 from bench.report.data.noise_floor import floors
-from bench.report.data.run import RunData, shown_clients
+from bench.report.data.run import RunData, compared, shown_clients
 from bench.report.text import forms
 from bench.report.text.findings import (
     KERNEL,
@@ -32,7 +32,6 @@ from bench.report.text.findings import (
     separable_text,
 )
 from bench.scenario import stop_rule
-from bench.stats.run.comparison import comparisons
 from bench.stats.run.stopping import standing
 from bench.stats.run.summary import further_client
 from bench.stats.trial.fates import FATES
@@ -281,7 +280,7 @@ def _comparisons(run: RunData) -> TextTable:
     asked = questions(run)
     below = floors(run, (question.column for question in asked))
     for question in asked:
-        for each in comparisons(run.trials, question.column, run.transports):
+        for each in compared(run, question.column):
             has = effect_text(each, question, style.title(each.theirs))
             verdict = separable_text(each, question, below)
             rows.append((question.noun, f"{each.clients:,}", style.title(each.mine), has, verdict))

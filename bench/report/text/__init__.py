@@ -5,4 +5,7 @@ Modules, in reading order:
     forms      the closed forms shown with the figures, and their source
     simulated  marks the report of a simulated run as such, throughout
     findings   the findings, one for each question
+    first_screen  which transport to take: the answer, and a line for each measure
+    conditions  the conditions under which the answer holds
+    terms      the terms of a report, with their meanings
 """

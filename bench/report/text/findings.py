@@ -19,9 +19,9 @@ import pandas as pd
 
 from bench.report import style
 from bench.report.data.noise_floor import NoiseFloor, floor_under, floors, resimulated
-from bench.report.data.run import RunData, shown_clients
+from bench.report.data.run import RunData, compared, shown_clients
 from bench.report.text import forms
-from bench.stats.run.comparison import Comparison, comparisons
+from bench.stats.run.comparison import Comparison
 from bench.stats.run.intervals import FEW, Interval
 from bench.stats.run.summary import bounds, few_values
 
@@ -147,7 +147,7 @@ def _pairs(run: RunData, column: str, clients: int) -> dict[frozenset[str], Comp
     """Return the comparisons of a figure at one client count, by the two labels compared."""
     return {
         frozenset((each.mine, each.theirs)): each
-        for each in comparisons(run.trials, column, run.transports) if each.clients == clients
+        for each in compared(run, column) if each.clients == clients
     }
 
 

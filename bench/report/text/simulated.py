@@ -39,23 +39,6 @@ CAVEATS = (
     "feed and phases from trial to trial, and none of the model's error. All clients share the feed, so more "
     "of them don't narrow an interval.",
 )
-CAPTIONS = {
-    "latency-by-clients": (
-        "Mean latency of what arrived. Bars are 95 % intervals between trials. {forms}{beside}"),
-    "age-by-clients": (
-        "Age of information: how long ago the newest update that a client has was due, averaged over time, "
-        "clients and symbols. Left, all of it: a quiet symbol is old for everyone. Right, only what the "
-        "transport adds. Bars are 95 % intervals between trials. {forms}{beside}"),
-    "bytes-per-update": (
-        "Bytes on the wire per update that arrived, by the project's own encoders and TCP's rules. Down "
-        "is to the client. The parts add up to the bar; the table of the same name has the numbers. {forms}"),
-    "server-by-clients": (
-        "CPU time of all workers over the measuring window per update that arrived. Memory is not "
-        "simulated. Bars are 95 % intervals between trials. {forms}{beside}"),
-}
-OF_PLATES = {"latency-by-clients": "latency_mean_ms", "age-by-clients": "age_mean_ms",
-             "server-by-clients": "server_cpu_us_per_update"}
-"""The columns beside which measured points are drawn, by the figure's name."""
 FORMS = ("Fine lines: closed forms, with the same costs and network, and nothing fitted to what was "
          "simulated. ")
 FORMS_OF_A_PUSH = "Dashed: closed forms of polling, where there are any. "
@@ -85,12 +68,20 @@ def checked(run: RunData) -> str:
             f"loads of up to {100 * load:.0f} % of a core; the table “Accuracy of the predictions” has more.")
 
 
-def caption(run: RunData, name: str, usual: str) -> str:
-    """Return the caption of a figure; `usual` is the one of a measured run."""
-    if not run.simulated or name not in CAPTIONS:
-        return usual
+def forms_note(run: RunData, *, of_a_push: bool = False) -> str:
+    """Return the part of a caption that explains the closed forms of a simulated run.
+
+    `of_a_push` says that a run without a table of closed forms has those of its push transport in this figure.
+    """
+    if run.closed_forms is not None:
+        return FORMS
+    return FORMS_OF_A_PUSH if of_a_push else ""
+
+
+def beside_note(run: RunData, column: str) -> str:
+    """Return the part of a caption that explains measured points, and the range that was checked."""
     sentences = []
-    points = beside(run, OF_PLATES[name]) if name in OF_PLATES else None
+    points = beside(run, column)
     if points is not None and len(points):
         about = run.manifest.get("measured") or {}
         sentences.append(f"Hollow marks: measured on loopback (run {about.get('run')}), where comparable "
@@ -102,9 +93,7 @@ def caption(run: RunData, name: str, usual: str) -> str:
         sentences.append("Grey: client counts up to which the model was checked.")
     else:
         sentences.append(f"The model was checked with up to {most:,} clients on one worker.")
-    of_a_push = FORMS_OF_A_PUSH if name in ("latency-by-clients", "age-by-clients") else ""
-    return CAPTIONS[name].format(beside=" ".join(sentences),
-                                 forms=of_a_push if run.closed_forms is None else FORMS)
+    return " ".join(sentences)
 
 
 def titled(heading: str) -> str:
@@ -115,16 +104,11 @@ def titled(heading: str) -> str:
 
 
 def mark(figure: Figure, run: RunData) -> None:
-    """Write into a figure's title that it is simulated, and along its edge the source of its costs."""
+    """Write into the title of a run's figure that it is simulated, and along its edge the source of its costs."""
     if not run.simulated:
         return
-    heading = figure.get_suptitle()
     with style.settings():
-        if not heading:
-            axes = figure.axes[0]
-            heading = axes.get_title(loc="left")
-            axes.set_title("", loc="left")
-        style.heading(figure, titled(heading))
+        style.heading(figure, titled(figure.get_suptitle().replace("\n", " ")))
     style.aside(figure, f"simulated, with {conditions_text(run.manifest)}")
 
 

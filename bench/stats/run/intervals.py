@@ -173,6 +173,34 @@ def _welch(one: Floats, other: Floats) -> tuple[Interval, float]:
     return Interval(difference, difference - half, difference + half, count), p
 
 
+def within_blocks(table: Floats) -> list[Interval]:
+    """Return the mean of each subject with the interval of what differs within blocks.
+
+    `table` has a row for each block and a column for each subject. The level that a block gives to all of its
+    subjects is taken out: from each value the mean of its block is subtracted and the mean of all is added, on
+    logarithms where all are positive. The t interval of these is widened by √(k/(k − 1)) for k subjects, since
+    subtracting a mean of k takes away that share of the spread (Morey, 2008, after Cousineau, 2005). Two subjects
+    whose intervals are far apart differ in every block, though their levels between blocks may overlap.
+
+    Blocks that lack a subject are left out. The interval of a subject is NaN with one subject, or fewer than two
+    whole blocks.
+    """
+    subjects = table.shape[1]
+    whole = table[np.isfinite(table).all(axis=1)]
+    as_logarithms = bool((whole > 0).all())
+    values = np.log(whole) if as_logarithms else whole
+    if subjects < 2 or len(values) < 2:
+        return [Interval(math.nan, math.nan, math.nan, len(values)) for _ in range(subjects)]
+    centred = values - values.mean(axis=1, keepdims=True) + values.mean()
+    found = []
+    for column in centred.T:
+        inner = _t_interval(column)
+        half = (inner.high - inner.estimate) * math.sqrt(subjects / (subjects - 1))
+        widened = Interval(inner.estimate, inner.estimate - half, inner.estimate + half, inner.count)
+        found.append(_exp(widened) if as_logarithms else widened)
+    return found
+
+
 def _p_value(values: Floats) -> float:
     """Return the two-sided probability, by Student's t, of a mean at least this far from zero."""
     if len(values) < 2:

@@ -40,7 +40,7 @@ TABLE = pd.DataFrame([
 
 
 def test_every_field_says_who_and_by_how_much() -> None:
-    axes = figures.cheapest(TABLE, "a title").axes[0]
+    axes = figures.cheapest(TABLE).axes[0]
     assert sorted(text.get_text() for text in axes.texts) == ["10 ×", "2.0 ×", "tie"]
     crosses = [line for line in axes.lines if line.get_marker() == "x"]
     assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in crosses] == [(1, 1)]   # type: ignore[index]
@@ -53,21 +53,20 @@ def test_what_the_costs_leave_open_is_hatched_with_all_who_may_be_the_best() -> 
     """Where each may take 0.4 times as much: long polling with 100 can't, the others with 45 and 30 can."""
     table = pd.DataFrame(field("cheapest", 0.1, 100, (45.0, 100.0, 30.0), known=False))
     assert figures.may_be_best(table) == ["short_polling", "websocket"]
-    axes = figures.cheapest(table, "a title").axes[0]
+    axes = figures.cheapest(table).axes[0]
     assert [text.get_text() for text in axes.texts] == ["open"]
     assert axes.patches[0].get_hatch() == "////"
     assert len(axes.lines) == 2
 
 
 def test_the_freshest_map_has_the_age_in_it() -> None:
-    figure = figures.freshest(TABLE, "another")
-    assert figure.get_suptitle() == "another"
+    figure = figures.freshest(TABLE)
     assert {text.get_text() for text in figure.axes[0].texts} == {"tie", "45 ms", "50 ms"}
 
 
 def test_lines_go_through_the_middle_and_leave_out_who_cannot() -> None:
     figure = figures.lines(TABLE, "USD per month")
-    assert figure.get_suptitle() == "Where do the lines cross? (100,000 clients, round trip 40 ms)"
+    assert figures.lines_title(TABLE) == "Where do the lines cross? (100,000 clients, round trip 40 ms)"
     left = figure.axes[0]
     assert left.get_ylabel().startswith("USD per month")
     points = {str(line.get_label()): len(line.get_xdata()) for line in left.lines}   # type: ignore[arg-type]

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle, StepPatch
 
 from bench.report import RunData
 from bench.report.figures import cost, speed
-from bench.report.pages.run import PLATES
+from bench.report.figures.run import COMPARED
+from bench.report.figures.spec import FigureSpec
 from bench.stats.run.summary import summarise
 
 
@@ -31,11 +33,10 @@ def marks(figure: Figure) -> int:
     )
 
 
-@pytest.mark.parametrize("plate", PLATES, ids=lambda plate: plate.name)
-def test_a_figure_can_be_read_alone(plate: object, run: RunData) -> None:
-    figure = plate.draw(run)  # type: ignore[attr-defined]
-    title = figure.get_suptitle() or figure.axes[0].get_title(loc="left")
-    assert title.endswith(("?", "clients)"))
+@pytest.mark.parametrize("spec", COMPARED, ids=lambda spec: spec.name)
+def test_a_figure_can_be_read_alone(spec: FigureSpec[RunData], run: RunData) -> None:
+    figure = spec.figure(run)
+    assert figure.get_suptitle().endswith(("?", "clients)"))
     for axes in figure.axes:
         assert axes.get_ylabel() or len(axes.get_yticklabels()) > 0
     assert any(unit in axes.get_xlabel() + axes.get_ylabel()
@@ -118,9 +119,9 @@ def test_a_run_with_nothing_valid_is_drawn_as_nothing(run: RunData) -> None:
     empty = RunData(run.folder, run.manifest, run.trials.assign(verdict="INVALID"),
                 run.summary.assign(**dict.fromkeys(run.summary.columns[3:24])).astype(run.summary.dtypes),
                 run.distributions, run.timelines)
-    for plate in PLATES:
-        assert marks(plate.draw(run)) > 0, plate.name
-        assert marks(plate.draw(empty)) == 0, plate.name
+    for spec in COMPARED:
+        assert marks(spec.draw(run)) > 0, spec.name
+        assert marks(spec.draw(empty)) == 0, spec.name
 
 
 def test_colours_are_the_same_in_every_figure(run: RunData) -> None:
@@ -128,3 +129,36 @@ def test_colours_are_the_same_in_every_figure(run: RunData) -> None:
         return next(str(line.get_color()) for line in figure.axes[0].get_lines() if len(line.get_xdata()) > 0)
     assert colour(speed.percentiles(run)) == colour(speed.latency_by_clients(run)) == "#D55E00"
     assert colour(cost.server_by_clients(run)) == "#D55E00"
+
+
+def test_marks_stay_at_their_own_client_count() -> None:
+    """However many transports there are: a mark at 10 clients must not look like 8."""
+    for count in range(1, 9):
+        places = [speed.dodged(number, count) for number in range(count)]
+        assert max(map(abs, places)) <= 0.07
+        assert len(set(places)) == count
+        assert sum(places) == pytest.approx(0)
+
+
+def test_ages_of_shared_ticks_are_compared_within_blocks(run: RunData) -> None:
+    """What a block gives to all transports is in no bar: quiet symbols are old for everyone."""
+    left, _ = speed.age_by_clients(run).axes
+    level = run.trials["block"].map({block: 1.0 + block for block in run.trials["block"].unique()})
+    moved = replace(run, trials=run.trials.assign(age_mean_ms=run.trials["age_mean_ms"] * level))
+    moved = replace(moved, summary=summarise(moved.trials, run.transports))
+    there, _ = speed.age_by_clients(moved).axes
+
+    def shares(axes: Axes) -> list[float]:
+        bars = [segment for lines in axes.collections for segment in lines.get_segments()]
+        return [float(bar[1][1] / bar[0][1]) for bar in bars if len(bar) == 2]
+    assert shares(there) == pytest.approx(shares(left), rel=0.02)
+
+
+@pytest.mark.parametrize("spec", COMPARED, ids=lambda spec: spec.name)
+def test_a_figure_of_one_client_count_is_left_out_where_it_is_a_point_for_each_transport(
+    spec: FigureSpec[RunData], run: RunData
+) -> None:
+    scenario = {**run.manifest["scenario"], "load": {**run.manifest["scenario"]["load"], "clients": [30]}}
+    alone = replace(run, manifest={**run.manifest, "scenario": scenario})
+    assert spec.worth(run)
+    assert spec.worth(alone) == (not spec.name.endswith("by-clients"))

@@ -40,7 +40,7 @@ def test_policies_come_quickest_first() -> None:
 def test_recovery_draws_the_floor_and_hatches_what_never_ends() -> None:
     figure = figures.recovery(STORMS)
     left = figure.axes[0]
-    assert figure.get_suptitle() == "Spread is back after 1.2 × the floor; fixed never"
+    assert figures.headline(STORMS) == "Spread is back after 1.2 × the floor; fixed never"
     assert any(list(line.get_xdata()) == [10.0, 10.0] for line in left.lines)
     hatched = [bar for bar in left.patches if bar.get_hatch()]
     assert len(hatched) == 1
@@ -79,5 +79,5 @@ def test_the_map_hatches_what_never_ends_and_stars_what_sometimes_does_not() -> 
     assert "1.30*" in texts
     assert "1.50" in texts
     assert len([patch for patch in axes.patches if isinstance(patch, Rectangle) and patch.get_hatch()]) == 1
-    assert figure.get_suptitle().startswith("A backlog of 2 × the clients that a worker connects within the timeout")
+    assert figures.map_headline(POINTS).startswith("A backlog of 2 × the clients that a worker connects")
     assert figures.map_headline(POINTS.assign(recovered=2)).startswith("Every storm ends here")

@@ -14,8 +14,8 @@ from priced import priced, priced_file
 
 from bench.errors import RunError
 from bench.records.trial_record import write_json
+from bench.report.data.table_files import read_csv, write_tables
 from bench.report.pages import crossover
-from bench.report.pages.render import read_csv, write_tables
 from bench.simulation.crossover.crossover_study import CrossoverStudy
 from bench.simulation.run import about_costs
 
@@ -110,9 +110,9 @@ def test_a_map_in_which_nobody_keeps_the_budget_has_no_lines(folder: Path) -> No
     run = crossover.open_crossover(folder)
     nobody = run.table.assign(possible=False, best=False, alone=False, ahead=math.nan, cores=math.nan,
                               price_month=math.nan, least=math.inf, most=math.inf, known=True)
-    sheet = crossover.page(replace(run, table=nobody))
-    assert [plate.name for plate in sheet.plates] == ["cheapest", "freshest"]
-    assert any("the cheapest is nobody at any rate" in sentence for sentence in sheet.findings)
+    page = crossover.page(replace(run, table=nobody))
+    assert [figure.name for figure in page.figures] == ["cheapest", "freshest"]
+    assert any("the cheapest is nobody at any rate" in sentence for sentence in page.summary)
 
 
 def test_a_missing_table_is_told(folder: Path, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from documented import described
 
 from bench.errors import RunError
 from bench.records.trial_record import write_json
+from bench.report.data.table_files import read_csv, write_tables
 from bench.report.pages import storm
-from bench.report.pages.render import read_csv, write_tables
 from bench.simulation.engine.inputs import Costs
 from bench.simulation.storm import storm_study
 

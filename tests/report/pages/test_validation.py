@@ -38,10 +38,10 @@ def judged() -> ValidationPage:
 def test_every_miss_is_told_with_its_reason() -> None:
     """And one without a reason says that there is none."""
     page = validation.page(judged())
-    assert page.findings[0] == (
+    assert page.summary[0] == (
         "Goals: 5 inside with proof, 0 inside, 0 outside, 1 outside with proof, 1 unknown: the point "
         "estimate lies outside in 1 of 7.")
-    assert page.findings[-1] == "A trial was left out."
+    assert page.summary[-1] == "A trial was left out."
     misses = page.sections[0].rows
     assert [row[-1] for row in misses] == [
         "The load client's queue was longer.", "No other measurement explains it."]
@@ -51,7 +51,7 @@ def test_every_miss_is_told_with_its_reason() -> None:
 
 def test_a_finding_names_the_worst_cell() -> None:
     """Of each quantity that has a goal."""
-    finding = next(each for each in validation.page(judged()).findings if each.startswith("Latency, median"))
+    finding = next(each for each in validation.page(judged()).summary if each.startswith("Latency, median"))
     assert finding.replace(style.NARROW, " ").endswith(
         "at worst by +50.0 % (long polling, 500 clients); goal ± 10 %: 0 inside with proof, 0 inside, 0 "
         "outside, 1 outside with proof: the point estimate lies outside in 1 of 1.")
@@ -63,7 +63,7 @@ def test_a_transport_looks_as_in_other_reports() -> None:
         ("mine", 20), ("long_polling", 50), ("short_polling", 50), ("long_polling", 20))
         for row in rows()[:len(QUANTITIES)]]
     page = validation.page(replace(judged(), rows=mixed))
-    assert [row[:2] for row in page.glance[0].rows] == [
+    assert [row[:2] for row in page.leading[0].rows] == [
         ("mine", "20"), ("long polling", "20"), ("long polling", "50"), ("short polling", "50")]
     drawn = validation.predicted_over_measured(mixed)
     names = [text.get_text() for text in drawn.legends[0].get_texts()]
@@ -87,4 +87,4 @@ def test_the_page_stands_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("given", [[], rows()[:8]], ids=["nothing", "one cell"])
 def test_the_figure_is_drawn_of_whatever_there_is(given: list[ValidationRow]) -> None:
     """A validation may have few cells."""
-    assert validation.predicted_over_measured(given).get_suptitle()
+    assert validation.FIGURES[0].figure(replace(judged(), rows=given)).get_suptitle()

@@ -26,9 +26,9 @@ def test_two_runs_are_told_apart_by_their_hosts(run: RunData) -> None:
 
 
 def test_a_drift_stands_in_the_verdict_and_the_table_shows_when(run: RunData) -> None:
-    assert "drifted" not in page(run).verdict
+    assert "drifted" not in page(run).subtitle
     late = slower(run, 1.3, first=len(run.trials) // 2)
-    assert "in the last third of the trials it was 30 % slower" in page(late).verdict
+    assert "in the last third of the trials it was 30 % slower" in page(late).subtitle
     rows = host_speed.table(late).rows
     assert [row[0] for row in rows] == ["1", "2", "3", "4"]
     assert float(rows[-1][1]) > 1.2 * float(rows[0][1])

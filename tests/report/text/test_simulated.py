@@ -11,8 +11,9 @@ import pytest
 from simulated_runs import TOLD, made
 
 from bench.report import RunData, build
-from bench.report.figures import speed
-from bench.report.pages.run import PLATES, SIMULATED_PLATES, page
+from bench.report.figures import cost, speed
+from bench.report.figures import run as figures
+from bench.report.pages.run import page
 from bench.report.tables import run as tables
 from bench.report.text import simulated
 
@@ -31,11 +32,10 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> RunData:
 def test_every_figure_table_and_caption_says_so(known: RunData) -> None:
     whole = page(known)
     assert whole.notice.startswith(f"Everything here is simulated, not measured, with {TOLD}.")
-    assert all(plate.title.endswith("simulated)") for plate in whole.plates)
-    assert len(whole.plates) == len(PLATES) + len(SIMULATED_PLATES)
+    assert all(figure.title.endswith("simulated)") for figure in whole.figures)
+    assert len(whole.figures) == len(figures.COMPARED) + len(figures.SIMULATED)
     background = {"not-assessed", "scenario", "host", "versions", "costs", "resumed", "host-speed"}
-    tables = [whole.glance, *whole.leading, *whole.following,
-              *(each for each in whole.sections if each.name not in background)]
+    tables = [*whole.leading, *(each for each in whole.sections if each.name not in background)]
     assert all("imulated" in each.heading for each in tables)
     assert "costs" in {each.name for each in whole.sections}
     assert whole.caveats == simulated.CAVEATS
@@ -56,8 +56,9 @@ def test_the_whole_report_comes_from_the_runs_files_alone(known: RunData, tmp_pa
 
 def test_a_measured_run_says_nothing_of_the_kind(run: RunData) -> None:
     whole = page(run)
-    assert (whole.notice, whole.leading, whole.following) == ("", [], [])
-    assert not any("simulated" in plate.title for plate in whole.plates)
+    assert whole.notice == ""
+    assert [table.name for table in whole.leading] == ["glance"]
+    assert not any("simulated" in figure.title for figure in whole.figures)
     assert run.fleet == []
 
 
@@ -84,10 +85,14 @@ def test_what_was_measured_on_loopback_is_not_set_beside_another_network(
     assert set(cpu["clients"]) == {10, 20}
 
 
-@pytest.mark.parametrize("name", simulated.CAPTIONS)
-def test_a_caption_promises_only_the_marks_that_are_drawn(known: RunData, far: RunData, name: str) -> None:
-    assert ("Hollow marks" in simulated.caption(known, name, "")) == (name in simulated.OF_PLATES)
-    assert ("Hollow marks" in simulated.caption(far, name, "")) == (name == "server-by-clients")
+OF_THE_NETWORK = (speed.LATENCY_BY_CLIENTS, speed.AGE_BY_CLIENTS)
+WITH_FORMS = (*OF_THE_NETWORK, cost.SERVER_BY_CLIENTS, cost.BYTES_PER_UPDATE)
+
+
+def test_a_caption_promises_only_the_marks_that_are_drawn(known: RunData, far: RunData) -> None:
+    for spec in WITH_FORMS:
+        assert ("Hollow marks" in spec.caption_of(known)) == (spec is not cost.BYTES_PER_UPDATE)
+        assert ("Hollow marks" in spec.caption_of(far)) == (spec is cost.SERVER_BY_CLIENTS)
 
 
 def test_what_is_not_simulated_has_no_column(known: RunData) -> None:
@@ -97,13 +102,13 @@ def test_what_is_not_simulated_has_no_column(known: RunData) -> None:
 def test_a_model_that_was_not_checked_is_said_to_be_so(tmp_path: Path) -> None:
     unchecked = made(tmp_path, checked=False)
     assert simulated.UNCHECKED in simulated.notice(unchecked)
-    assert simulated.UNCHECKED in simulated.caption(unchecked, "latency-by-clients", "")
+    assert simulated.UNCHECKED in speed.LATENCY_BY_CLIENTS.caption_of(unchecked)
     assert "checked range" not in speed.latency_by_clients(unchecked).axes[0].get_legend_handles_labels()[1]
 
 
 def test_a_caption_says_what_a_fine_line_is(known: RunData) -> None:
-    for name in simulated.CAPTIONS:
-        assert "Fine lines: closed forms" in simulated.caption(known, name, "")
+    for spec in WITH_FORMS:
+        assert "Fine lines: closed forms" in spec.caption_of(known)
     older = replace(known, closed_forms=None)
-    assert "Dashed: closed forms of polling" in simulated.caption(older, "latency-by-clients", "")
-    assert "closed form" not in simulated.caption(older, "bytes-per-update", "")
+    assert "Dashed: closed forms of polling" in speed.LATENCY_BY_CLIENTS.caption_of(older)
+    assert "closed form" not in cost.BYTES_PER_UPDATE.caption_of(older)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench.stats.run.intervals import LOST, effect, holm, interval, unpaired
+from bench.stats.run.intervals import LOST, effect, holm, interval, unpaired, within_blocks
 
 POSITIVE = st.floats(1e-3, 1e6)
 
@@ -139,3 +139,31 @@ def test_no_bound_lies_below_what_a_figure_can_be() -> None:
     assert interval([1.0, 140.0, 50.0], logarithm=False).low < 0
     assert interval([1.0, 140.0, 50.0], logarithm=False, least=0.0).low == 0
     assert interval([0.0, 9.0], least=0.0).low == 0
+
+
+def test_what_a_block_gives_to_all_is_in_no_interval_within_blocks() -> None:
+    rng = np.random.default_rng(1)
+    own = np.array([1.0, 1.1, 5.0]) * rng.lognormal(0, 0.01, (6, 3))
+    level = rng.lognormal(0, 1.0, (6, 1))
+    for alone, moved in zip(within_blocks(own), within_blocks(own * level), strict=True):
+        assert moved.high / moved.low == pytest.approx(alone.high / alone.low)
+        assert moved.high / moved.low < 1.2
+    assert interval((own * level)[:, 0]).high > 2 * interval((own * level)[:, 0]).low
+
+
+def test_of_two_subjects_the_interval_within_blocks_is_that_of_their_difference() -> None:
+    """Morey's widening makes it so: the halves of both, added in squares, are the paired interval."""
+    rng = np.random.default_rng(2)
+    table = rng.normal(0, 1, (5, 2)) + rng.normal(0, 9, (5, 1))
+    one, other = within_blocks(table)
+    paired = stats.ttest_1samp(table[:, 0] - table[:, 1], 0).confidence_interval(0.95)
+    assert math.hypot(one.high - one.estimate, other.high - other.estimate) == pytest.approx(
+        (paired.high - paired.low) / 2)
+
+
+def test_blocks_that_lack_a_subject_are_left_out() -> None:
+    whole = np.array([[1.0, 2.0], [1.1, 2.3], [0.9, 1.7]])
+    part = np.vstack((whole, [[5.0, np.nan]]))
+    assert within_blocks(part) == within_blocks(whole)
+    assert all(math.isnan(each.low) for each in within_blocks(whole[:1]))
+    assert all(math.isnan(each.low) for each in within_blocks(whole[:, :1]))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import outlook_figures as outlook
 import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.report import style
-from bench.report.figures import outlook
 
 LOOKS = style.looks(("short_polling", "websocket", "absent"))
 LABELS = ("short_polling", "websocket")

@@ -1,8 +1,10 @@
-"""Simulations of a measured run under conditions that were not measured: for notebooks, in memory, as frames.
+"""Simulations of a measured run under conditions that were not measured, in memory, as frames.
 
-    a run's manifest, costs, changed tables ─► Setting ─┬─► its very trials, on the same ticks
-                                                        ├─► one worker, with more and more clients
-                                                        └─► a fleet for N clients: workers, traffic, price
+It stands beside `predict.ipynb`, which it serves; `outlook_figures` draws what it returns.
+
+    run, costs, changed tables ─► inputs ─┬─► its very trials, on the same ticks
+                                          ├─► one worker, with more and more clients
+                                          └─► a fleet for N clients: workers, traffic, price
 
 This is the verb `simulate` in small steps and without a run's folder: a simulated trial's files are written,
 judged like a measured one's, and deleted.
@@ -20,6 +22,7 @@ these is too large rather than too small.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,22 +31,24 @@ from typing import Any
 
 import pandas as pd
 
+from bench import shipped
 from bench.audit.detectors import judge
 from bench.errors import RunError
 from bench.experiment import plan
 from bench.experiment.plan import PlannedTrial
-from bench.report.data.run import RunData, verdict_words
+from bench.report.data.run import verdict_words
+from bench.report.explore import Run
 from bench.scenario.model import DEFAULT_SERVER, Scenario
 from bench.scenario.parsing import validated
-from bench.simulation import shards, trial
+from bench.simulation import baseline, shards, trial
 from bench.simulation.analytic.closed_forms import demand, drawn_per_s, moves
 from bench.simulation.analytic.system import Demand, Forecast, analytic
-from bench.simulation.calibration.costs import CostsFile
+from bench.simulation.calibration.costs import CostsFile, default_costs, read_costs
 from bench.simulation.crossover.crossover import MONTH_S, Candidate, cores, most_clients, offer
 from bench.simulation.pool import pool
 from bench.simulation.run import SimulationInputs
 from bench.simulation.shards import Case
-from bench.stats.run import prediction_band
+from bench.stats.run import prediction, prediction_band
 from bench.stats.run.prediction import ValidationRow
 from bench.stats.trial.arrays import busiest_per_s
 
@@ -64,12 +69,42 @@ class Simulated:
     distributions: pd.DataFrame
 
 
-def inputs(run: RunData, costs: CostsFile, **tables: dict[str, Any]) -> SimulationInputs:
+def results() -> Path:
+    """Return the folder of runs and costs: that of the environment's `TICKERTAPE_RESULTS`, else the project's."""
+    return Path(os.environ.get("TICKERTAPE_RESULTS") or shipped.PROJECT / "results")
+
+
+def open_costs() -> CostsFile:
+    """Return the costs of this machine where it was calibrated, else those that come with the project."""
+    return read_costs(default_costs(results()))
+
+
+def checked(costs: CostsFile) -> list[ValidationRow]:
+    """Return the errors of the model with these costs, where it was validated; otherwise an empty list."""
+    found = baseline.validation(results(), costs)
+    return [] if found is None else prediction.from_table(found)
+
+
+def errors_table(rows: Sequence[ValidationRow]) -> pd.DataFrame:
+    """Return the errors of a validation as a frame, those with a goal alone."""
+    return prediction.table([row for row in rows if row.met])
+
+
+def errors_of(run: Run, made: Simulated) -> pd.DataFrame:
+    """Return the errors of simulated trials against the run's own: a row for each transport and quantity."""
+    mine = run.valid[run.valid["trial"].isin(made.trials["trial"])]
+    pairs = prediction.pairs(prediction.figures(mine, run.distributions),
+                             prediction.figures(made.trials, made.distributions))
+    return prediction.table(prediction.compare(pairs))[
+        ["transport", "quantity", "measured", "predicted", "error"]]
+
+
+def inputs(run: Run, costs: CostsFile, **tables: dict[str, Any]) -> SimulationInputs:
     """Return the run's scenario with these costs, and with some fields of its tables changed.
 
     For example `load={"clients": [200_000]}`. Raises `ScenarioError` where a field is invalid.
     """
-    asked = dict(run.manifest["scenario"])
+    asked = dict(run.data.manifest["scenario"])
     for name, fields in tables.items():
         asked[name] = {**(asked.get(name) or {}), **fields}
     where = f"{run.folder.name}, changed"
@@ -91,7 +126,7 @@ def costs_table(costs: CostsFile) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def places(run: RunData, clients: int) -> list[PlannedTrial]:
+def places(run: Run, clients: int) -> list[PlannedTrial]:
     """Return the first VALID trial of each transport with `clients` clients, to be simulated again.
 
     The same seed draws the same ticks, subscriptions and phases. Raises `RunError` if there is no such trial.
@@ -104,7 +139,7 @@ def places(run: RunData, clients: int) -> list[PlannedTrial]:
         PlannedTrial(str(row["trial"]), int(row["block"]), int(row["position"]), label,
                      str(row["transport_kind"]), int(row["clients"]), int(row["seed"]),
                      str(row["server"] or DEFAULT_SERVER))
-        for label, row in ((label, rows[label]) for label in run.transports if label in rows)
+        for label, row in ((label, rows[label]) for label in run.data.transports if label in rows)
     ]
 
 

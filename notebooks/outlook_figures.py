@@ -1,6 +1,6 @@
-"""Figures of simulations beyond a measured run, for notebooks: more clients, whole fleets, longer distances.
+"""Figures of simulations beyond a measured run: more clients, whole fleets, longer distances.
 
-They take frames (`bench.simulation.outlook` makes them) and the run's looks, and say in title or legend what
+They take frames (`outlook` makes them) and the run's looks, and say in title or legend what
 is simulated. Measured results are filled and have solid lines, simulated ones are hollow and dashed.
 """
 
@@ -14,7 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from bench.report import style
+from bench.report.pages import validation
 from bench.report.style import Style
+from bench.stats.run.prediction import ValidationRow
 from bench.stats.trial.arrays import Floats
 from bench.stats.trial.latency import bin_quantiles
 
@@ -45,6 +47,11 @@ def percentiles(looks: Mapping[str, Style], measured: pd.DataFrame, simulated: p
         axes.set_title("Does a simulated trial look like the measured one?")
         style.legend(figure, axes)
     return figure
+
+
+def errors(rows: Sequence[ValidationRow]) -> Figure:
+    """Draw each prediction of a validation over its measurement."""
+    return validation.FIGURES[0].figure(validation.ValidationPage("", "", rows, {}))
 
 
 def raised(looks: Mapping[str, Style], found: pd.DataFrame, full_at: float) -> Figure:

@@ -7,14 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import outlook
 import pandas as pd
 import pytest
 from priced import priced
 from synthetic import Plan, make_run
 
+from bench import open_run
 from bench.errors import RunError, ScenarioError
-from bench.report import RunData, open_run
-from bench.simulation import outlook
+from bench.report.explore import Run
 from bench.simulation.calibration.costs import Estimate
 from bench.stats.run.prediction import ValidationRow
 
@@ -22,11 +23,11 @@ PRICES = {"currency": "EUR", "worker_month": 30.0, "gigabyte_out": 0.05}
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> RunData:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return open_run(make_run(tmp_path_factory.mktemp("runs") / "walked", Plan(trials=2, clients=(5, 10))))
 
 
-def planned(run: RunData, checked: tuple[ValidationRow, ...] = (), **simulation: Any) -> pd.DataFrame:
+def planned(run: Run, checked: tuple[ValidationRow, ...] = (), **simulation: Any) -> pd.DataFrame:
     asked = outlook.inputs(run, priced(), load={"clients": [50_000]}, feed={"rate_per_s": 10.0},
                             windows={"measure_s": 1.0},
                             simulation={"rtt_ms": 40.0, "prices": PRICES, **simulation})
@@ -38,9 +39,9 @@ def row(quantity: str, error: float) -> ValidationRow:
     return ValidationRow("websocket", 100, 0.3, quantity, 1.0, 1.0 + error, error, none, none, none, "")
 
 
-def test_a_trial_is_simulated_on_its_own_ticks(run: RunData) -> None:
+def test_a_trial_is_simulated_on_its_own_ticks(run: Run) -> None:
     places = outlook.places(run, 10)
-    assert [place.subject for place in places] == list(run.transports)
+    assert [place.subject for place in places] == list(run.data.transports)
     found = outlook.simulate(outlook.inputs(run, priced()), places, processes=1)
     assert found.trials["seed"].tolist() == [place.seed for place in places]
     assert set(found.trials["source"]) == {"simulated"}
@@ -51,7 +52,7 @@ def test_a_trial_is_simulated_on_its_own_ticks(run: RunData) -> None:
         outlook.places(run, 11)
 
 
-def test_a_setting_is_the_runs_scenario_with_what_is_changed(run: RunData) -> None:
+def test_a_setting_is_the_runs_scenario_with_what_is_changed(run: Run) -> None:
     asked = outlook.inputs(run, priced(), load={"clients": [7]}, simulation={"rtt_ms": 80.0})
     assert asked.scenario.load.clients == (7,)
     assert asked.scenario.simulation.delays_s == (0.04, 0.04)
@@ -60,7 +61,7 @@ def test_a_setting_is_the_runs_scenario_with_what_is_changed(run: RunData) -> No
         outlook.inputs(run, priced(), load={"client": [7]})
 
 
-def test_the_network_is_in_the_latency(run: RunData) -> None:
+def test_the_network_is_in_the_latency(run: Run) -> None:
     places = outlook.places(run, 10)
     near, far = (
         outlook.simulate(outlook.inputs(run, priced(), simulation={"rtt_ms": rtt_ms}), places, 1).trials
@@ -70,7 +71,7 @@ def test_the_network_is_in_the_latency(run: RunData) -> None:
     assert gained == pytest.approx(40, abs=1)
 
 
-def test_forms_and_engine_agree_while_a_worker_keeps_up(run: RunData) -> None:
+def test_forms_and_engine_agree_while_a_worker_keeps_up(run: Run) -> None:
     asked = outlook.inputs(run, priced(), simulation={"rtt_ms": 1.0})
     found = outlook.raised(asked, (0.1, 0.2), processes=1)
     assert found["clients"].min() > 10
@@ -79,7 +80,7 @@ def test_forms_and_engine_agree_while_a_worker_keeps_up(run: RunData) -> None:
         found["latency_mean_form_ms"].to_numpy(), rel=0.35)
 
 
-def test_a_fleet_is_large_enough_and_no_larger(run: RunData) -> None:
+def test_a_fleet_is_large_enough_and_no_larger(run: Run) -> None:
     plan = planned(run, full_at=0.6)
     assert (plan["cores"] <= 0.6 * plan["workers"] * 1.001).all()
     assert (plan["cores"] > 0.6 * (plan["workers"] - 1) * 0.8).all()   # some work is saved by waiting
@@ -90,7 +91,7 @@ def test_a_fleet_is_large_enough_and_no_larger(run: RunData) -> None:
     assert set(plan["currency"]) == {"EUR"}
 
 
-def test_a_fleet_for_bursts_bears_the_busiest_stretch(run: RunData) -> None:
+def test_a_fleet_for_bursts_bears_the_busiest_stretch(run: Run) -> None:
     feeds = ({}, {"schedule": "bursty"}, {"schedule": "bursty", "rate_per_s": 40.0})
     steady, bursts, more = (
         outlook._fleet(outlook.inputs(run, priced(), feed={"rate_per_s": 10.0, **feed},
@@ -100,7 +101,7 @@ def test_a_fleet_for_bursts_bears_the_busiest_stretch(run: RunData) -> None:
     assert bursts["gbit_out_per_s"] == pytest.approx(steady["gbit_out_per_s"], rel=0.05)
 
 
-def test_bounds_are_the_worst_that_was_seen(run: RunData) -> None:
+def test_bounds_are_the_worst_that_was_seen(run: Run) -> None:
     rows = (row("server_cpu_us_per_update", 0.25), row("server_cpu_us_per_update", -0.2),
             row("bytes_per_update", 0.0))
     plan = planned(run, rows)
@@ -113,7 +114,7 @@ def test_bounds_are_the_worst_that_was_seen(run: RunData) -> None:
     assert plan.loc[["short_polling", "long_polling"], "workers_low"].isna().all()
 
 
-def test_a_feed_that_fills_a_worker_is_refused(run: RunData) -> None:
+def test_a_feed_that_fills_a_worker_is_refused(run: Run) -> None:
     asked = outlook.inputs(run, priced(), feed={"rate_per_s": 40_000.0}, windows={
         "warmup_s": 0.5, "measure_s": 0.5, "late_after_s": 1.0}, simulation={"rtt_ms": 1.0})
     with pytest.raises(RunError, match="the feed alone fills a worker up to 60 %"):
@@ -134,7 +135,7 @@ def test_costs_stand_there_with_their_intervals() -> None:
     assert set(shares["unit"]) == {""}
 
 
-def test_runs_are_left_alone(run: RunData) -> None:
+def test_runs_are_left_alone(run: Run) -> None:
     before = sorted(Path(run.folder).rglob("*"))
     outlook.simulate(outlook.inputs(run, priced()), outlook.places(run, 5)[:1], processes=1)
     assert sorted(Path(run.folder).rglob("*")) == before

@@ -1,0 +1,34 @@
+"""The figures of a run, in the order of its page.
+
+    COMPARED    of every run
+    SIMULATED   of a simulated run, in addition
+
+A figure that says nothing of a run is left out of its page, and can still be drawn by its name.
+"""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from bench.report.data.run import RunData
+from bench.report.figures import cost, load, speed
+from bench.report.figures.spec import FigureSpec
+from bench.report.text import simulated
+
+COMPARED = (
+    speed.PERCENTILES, speed.LATENCY_BY_CLIENTS, speed.AGE_BY_CLIENTS, cost.BYTES_PER_UPDATE,
+    cost.SERVER_BY_CLIENTS, speed.DELIVERIES_OVER_TIME,
+)
+SIMULATED = (load.WORKER_LOAD, load.IN_VAIN)
+
+
+def of(run: RunData) -> tuple[FigureSpec[RunData], ...]:
+    """Return the figures that a run may have, whether they say anything of it or not."""
+    return (*COMPARED, *SIMULATED * run.simulated)
+
+
+def drawn(spec: FigureSpec[RunData], run: RunData) -> Figure:
+    """Draw a figure of a run; one of a simulated run says so in its title and along its edge."""
+    figure = spec.figure(run)
+    simulated.mark(figure, run)
+    return figure

@@ -1,0 +1,105 @@
+"""The conditions under which the answer of a run holds, as the end of its sentence.
+
+    clients · feed · payload · options of each transport · network · servers · host · trials and ticks
+
+A figure of another run may differ by any of these, so they are on the first screen, beside the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.report import style
+from bench.report.data.run import RunData, shown_clients
+from bench.scenario.model import Scenario
+
+INTERVALS = {"interval_s": "every {:g} s", "hold_s": "held for up to {:g} s"}
+"""The options that are times between a client and its server, in words."""
+
+
+def conditions(run: RunData) -> str:
+    """Return the conditions of the client count that the first screen shows: `with 500 clients, 10 ticks/s …`."""
+    scenario = Scenario.model_validate(run.manifest["scenario"])
+    told = [
+        f"{shown_clients(run):,} clients", _feed(run, scenario), *_options(run), _network(run, scenario),
+        _servers(scenario), _host(run.manifest.get("host", {})), _basis(run),
+    ]
+    return f"with {', '.join(filter(None, told))}"
+
+
+def _feed(run: RunData, scenario: Scenario) -> str:
+    """Return the feed in words: its rate, its symbols, and the bytes of a tick where they were counted."""
+    feed = scenario.feed
+    cells = run.summary[run.summary["clients"] == shown_clients(run)]
+    payload = cells["payload_bytes_down_per_update"].dropna()
+    each = f" of {payload.mean():.0f} B" if len(payload) else ""
+    if feed.schedule == "replay":
+        return f"replayed trades{each}"
+    rate = f"{feed.rate_per_s:g} tick{'s' * (feed.rate_per_s != 1)}/s{each}"
+    return f"{rate} in {style.counted(feed.symbols, 'symbol')}"
+
+
+def _options(run: RunData) -> list[str]:
+    """Return poll intervals, headers, TLS and compression, in words; those of all at once where they agree."""
+    options = {label: _of_subject(run, label) for label in run.transports}
+    told = [f"{style.title(label)} {form.format(float(mine[name]))}" for label, mine in options.items()
+            for name, form in INTERVALS.items() if mine.get(name)]
+    for name, form in (("headers", "{} headers"), ("tls", "{}"), ("compression", "{} compression")):
+        values = {label: mine[name] for label, mine in options.items() if name in mine}
+        words = {label: form.format(_value(name, value)) for label, value in values.items()}
+        if len(set(words.values())) == 1:
+            told.append(next(iter(words.values())))
+        else:
+            told += [f"{style.title(label)} with {each}" for label, each in words.items()]
+    return told
+
+
+def _value(name: str, value: object) -> str:
+    if name == "tls":
+        return "TLS" if value else "no TLS"
+    return "no" if value == "none" else str(value)
+
+
+def _of_subject(run: RunData, label: str) -> Mapping[str, Any]:
+    """Return the options of a subject: those that its run froze, over those that its scenario names."""
+    frozen = run.manifest.get("subjects", {}).get(label, {}).get("options", {})
+    return {**run.manifest["scenario"]["transports"][label], **frozen}
+
+
+def _network(run: RunData, scenario: Scenario) -> str:
+    """Return the network in words; that of a measured run is the loopback."""
+    asked = scenario.simulation
+    if not run.simulated or asked.delays_s is None:
+        return "over loopback"
+    return f"a round trip of {1000 * sum(asked.delays_s):g} ms"
+
+
+def _servers(scenario: Scenario) -> str:
+    """Return the implementations of the servers in words; that of all at once where they agree."""
+    names = {label: "your own" if subject.external else subject.implementation
+             for label, subject in scenario.transports.items()}
+    if len(set(names.values())) == 1:
+        return f"{next(iter(names.values()))} servers"
+    return ", ".join(f"{style.title(label)} on the {name} server" for label, name in names.items())
+
+
+def _host(host: Mapping[str, Any]) -> str:
+    """Return the host in words: its processor and the number of its cores."""
+    cores = host.get("cores")
+    count = len(cores) if isinstance(cores, list) else cores
+    parts = [str(host["cpu_model"])] if host.get("cpu_model") else []
+    parts += [f"{count} cores"] if count else []
+    return f"on {' with '.join(parts)}" if parts else ""
+
+
+def _basis(run: RunData) -> str:
+    """Return the number of valid trials and of distinct ticks behind each transport's figures."""
+    cells = run.summary[run.summary["clients"] == shown_clients(run)]
+    told = []
+    for name, noun in (("valid_trials", "trials"), ("ticks", "distinct ticks")):
+        values = cells[name].dropna() if name in cells else cells["clients"].head(0)
+        if len(values):
+            low, high = int(values.min()), int(values.max())
+            told.append(f"{low:,} {noun}" if low == high else f"{low:,} to {high:,} {noun}")
+    return f"{' and '.join(told)} for each transport" if told else ""

@@ -1,0 +1,49 @@
+"""The conditions of an answer: all that another run may differ by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from simulated_runs import made
+
+from bench.report import RunData
+from bench.report.text.conditions import conditions
+
+
+def given(run: RunData, subjects: dict[str, dict[str, Any]] | None = None, **tables: dict[str, Any]) -> RunData:
+    """The run with options of its subjects, and with changed tables of its scenario."""
+    scenario = {**run.manifest["scenario"]}
+    for name, fields in tables.items():
+        scenario[name] = {**scenario.get(name, {}), **fields}
+    frozen = {label: {"transport": label, "options": options} for label, options in (subjects or {}).items()}
+    return replace(run, manifest={**run.manifest, "scenario": scenario, "subjects": frozen,
+                                  "host": {"cpu_model": "Imagined 3000", "cores": [0, 1]}})
+
+
+def test_all_of_them_are_named(run: RunData) -> None:
+    options = {"headers": "bare", "tls": False, "compression": "none"}
+    told = conditions(given(run, dict.fromkeys(run.transports, options)))
+    for words in ("30 clients", "40 ticks/s of 100 B in 4 symbols", "short polling every 1 s", "bare headers", "no TLS",
+                  "no compression", "over loopback", "library servers",
+                  "on Imagined 3000 with 2 cores", "4 trials and ", " distinct ticks for each transport"):
+        assert words in told, words
+
+
+def test_what_differs_between_transports_is_told_of_each(run: RunData) -> None:
+    told = conditions(given(run, {"websocket": {"tls": True}, "long_polling": {"tls": False}}))
+    assert "WebSocket with TLS" in told
+    assert "long polling with no TLS" in told
+
+
+@pytest.mark.parametrize(("asked", "network"), [({}, "over loopback"), ({"rtt_ms": 80.0}, "a round trip of 80 ms")])
+def test_a_simulated_network_is_named(tmp_path: Path, asked: dict[str, Any], network: str) -> None:
+    assert network in conditions(made(tmp_path, asked))
+
+
+def test_a_replay_has_no_rate(run: RunData) -> None:
+    told = conditions(given(run, feed={"schedule": "replay", "replay": {"file": "trades.csv"}}))
+    assert "replayed trades of 100 B" in told
+    assert "ticks/s" not in told
