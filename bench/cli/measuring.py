@@ -234,7 +234,7 @@ def compare(
 
     Prints the change of each cell and figure with its 95 % interval between trials (Welch's t), and whether
     it is significant (Holm's correction over all). A figure has regressed if its change is significant and
-    larger than the threshold.
+    larger than the threshold. The same is written as a page with a figure, AFTER/compared/BEFORE/report.html.
 
     Examples:
 
@@ -246,21 +246,24 @@ def compare(
     with reported_errors():
         threshold = threshold_percent / 100
         found = comparing.compare(before.resolve(), after.resolve(), threshold=threshold, force=force)
+        with report_disk_full(f"tickertape compare {before} {after}"):
+            written = comparing.write(found)
     for sentence in (*(f"not alike: {each}" for each in found.unlike), *found.notes):
         terminal.say(sentence, err=True)
     if as_json:
-        print_json(comparing.as_json(found))
+        print_json(comparing.as_json(found) | {"report": str(written)})
     else:
         console = terminal.console(markup=False)
         console.print(_changes_table(found))
         console.print(comparing.summary(found), highlight=False)
+        console.print(f"Report: {written}", highlight=False, soft_wrap=True)
     worse = list(dict.fromkeys(f"{each.figure} of {each.label}, {each.clients:,} clients"
                                for each in found.regressed))
     end(f"{count_text(len(worse), 'figure has', 'figures have')} become worse: {list_text(worse)}"
         if worse else None)
 
 
-def _changes_table(found: comparing.ComparisonPage) -> Table:
+def _changes_table(found: comparing.RunComparison) -> Table:
     """Return the table of changes, 80 columns wide, with a group of rows for each cell."""
     table = Table(box=None, padding=(0, 1, 0, 0))
     for name in comparing.COLUMNS:

@@ -2,6 +2,7 @@
 
     tickertape compare BEFORE AFTER ─► refused, unless the two are alike
                                      ─► a table of effects, and the columns that regressed
+                                     ─► a page in AFTER/compared/BEFORE/, with a figure of all changes
 
 Alike means: the same schema, the same host, the same replayed file, and the same scenario except for its
 question, its claims and the number of its trials. The commit and the versions of libraries may differ, since
@@ -19,7 +20,12 @@ from typing import Any
 from bench.errors import RunError
 from bench.report import style
 from bench.report.data.run import RunData, open_run
+from bench.report.figures import change as figures
+from bench.report.figures.spec import FigureSpec
+from bench.report.pages import render
+from bench.report.pages.render import Page
 from bench.report.tables import host_speed
+from bench.report.tables.run import TextTable
 from bench.scenario.model import Scenario
 from bench.stats.run.intervals import FEW
 from bench.stats.run.regressions import SHARES, THRESHOLD, Change, changes
@@ -39,7 +45,7 @@ COLUMNS = ("column", "before", "after", "change (95 %)", "verdict")
 
 
 @dataclass(frozen=True, slots=True)
-class ComparisonPage:
+class RunComparison:
     """The result of comparing two runs."""
 
     before: RunData
@@ -57,7 +63,7 @@ class ComparisonPage:
         return [each for each in self.changes if each.verdict(self.threshold) == "regressed"]
 
 
-def compare(before: Path, after: Path, *, threshold: float = THRESHOLD, force: bool = False) -> ComparisonPage:
+def compare(before: Path, after: Path, *, threshold: float = THRESHOLD, force: bool = False) -> RunComparison:
     """Compare two runs, given by their folders.
 
     Raises `RunError` where a folder holds no run, where the runs are not alike (unless `force`), and where no
@@ -74,7 +80,7 @@ def compare(before: Path, after: Path, *, threshold: float = THRESHOLD, force: b
                        "to compare")
     notes = (*_differences(_versions(one.manifest), _versions(other.manifest), "versions."),
              *_other_costs(one.manifest, other.manifest), *filter(None, [host_speed.between(one, other)]))
-    return ComparisonPage(one, other, tuple(found), unlike, notes, threshold)
+    return RunComparison(one, other, tuple(found), unlike, notes, threshold)
 
 
 def _unlike(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
@@ -165,7 +171,7 @@ def _signed(value: float) -> str:
     return f"{value:+.1f}".replace("-", "−")
 
 
-def rows(comparison: ComparisonPage) -> dict[str, list[tuple[str, ...]]]:
+def rows(comparison: RunComparison) -> dict[str, list[tuple[str, ...]]]:
     """Return the table's rows by cell: column, before, after, change with interval, verdict."""
     table: dict[str, list[tuple[str, ...]]] = {}
     for each in comparison.changes:
@@ -180,7 +186,7 @@ def _cell(change: Change) -> str:
     return f"{style.title(change.label)}, {change.clients:,} client{'' if change.clients == 1 else 's'}"
 
 
-def summary(comparison: ComparisonPage) -> str:
+def summary(comparison: RunComparison) -> str:
     """Return a sentence on what regressed, by column."""
     worse = comparison.regressed
     if not worse:
@@ -193,7 +199,52 @@ def summary(comparison: ComparisonPage) -> str:
     return "Regressed: " + ", ".join(texts) + "."
 
 
-def as_json(comparison: ComparisonPage) -> dict[str, Any]:
+FIGURES = (
+    FigureSpec[RunComparison](
+        "changes", "What has changed, and is it more than chance?",
+        lambda found: figures.changes(found.changes, style.looks(_labels(found)), found.threshold),
+        lambda found: (
+            "From the run before to the run after: right of the middle is more, which for every measure is worse. "
+            "Bars are 95 % intervals between trials. Filled: separable, and larger than the threshold of "
+            f"{100 * found.threshold:g} % (the grey band). Hollow: chance may have done it, or it is too small to "
+            "matter. Updates lost, and cells that vanished, are in the table alone.")),
+)
+"""The figures of the page."""
+CAVEATS = (
+    "Two runs have no blocks in common, so their trials are compared by Welch's t. A machine that is a little "
+    "slower today is so in all trials of a run, which no interval shows: that is what the threshold is for.",
+    "The probabilities are corrected by Holm's method over all cells and measures of the comparison.",
+)
+
+
+def _labels(comparison: RunComparison) -> list[str]:
+    return list(dict.fromkeys(each.label for each in comparison.changes))
+
+
+def page(comparison: RunComparison) -> Page:
+    """Return the comparison as a page."""
+    names = [run.folder.name for run in (comparison.before, comparison.after)]
+    tables = [TextTable(f"cell-{place}", cell, COLUMNS, tuple(changed))
+              for place, (cell, changed) in enumerate(rows(comparison).items(), 1)]
+    return Page(
+        question=f"What has become worse from {names[0]} to {names[1]}?",
+        subtitle=f"{names[0]} and {names[1]}, compared cell by cell",
+        answer=summary(comparison),
+        notice=f"These runs are not alike: {'; '.join(comparison.unlike)}." if comparison.unlike else "",
+        summary=[f"{style.sentence(note)}." for note in comparison.notes],
+        figures=render.drawn_all(FIGURES, comparison),
+        sections=tables, caveats=CAVEATS,
+    )
+
+
+def write(comparison: RunComparison) -> Path:
+    """Write the page into the folder of the run after, and return the path of its HTML."""
+    folder = comparison.after.folder / "compared" / comparison.before.folder.name
+    render.write(folder, page(comparison))
+    return folder / "report.html"
+
+
+def as_json(comparison: RunComparison) -> dict[str, Any]:
     """Return the comparison as plain data for JSON; missing values are None, infinite ones `lost`."""
     def plain(value: float) -> float | str | None:
         return None if math.isnan(value) else "lost" if math.isinf(value) else value

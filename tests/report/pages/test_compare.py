@@ -180,3 +180,16 @@ def ratio(*bounds: float) -> Effect:
 ])
 def test_a_change_in_words(change: Change, text: str) -> None:
     assert change_text(change) == text
+
+
+def test_the_page_has_the_sentence_the_figure_and_every_change(before: Path, dearer: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(dearer, tmp_path / "after"))
+    found = compare(before, copy)
+    path = comparing.write(found)
+    assert path == copy / "compared" / "before" / "report.html"
+    html, markdown = path.read_text(), path.with_suffix(".md").read_text()
+    assert "<svg" in html
+    assert summary(found) in markdown
+    assert markdown.count(" | regressed |") == 1
+    assert markdown.count("| no change |") + markdown.count("| improved |") == len(found.changes) - 1
+    assert compare(before, copy).changes == found.changes   # the page is no part of the run
