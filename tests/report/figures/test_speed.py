@@ -40,7 +40,7 @@ def test_a_figure_can_be_read_alone(spec: FigureSpec[RunData], run: RunData) -> 
     for axes in figure.axes:
         assert axes.get_ylabel() or len(axes.get_yticklabels()) > 0
     assert any(unit in axes.get_xlabel() + axes.get_ylabel()
-               for axes in figure.axes for unit in ("(ms", "bytes", "(µs)", "a second"))
+               for axes in figure.axes for unit in ("(ms", "bytes", "(µs)", "per second"))
     names = {"short polling", "long polling", "WebSocket"}
     shown = {text.get_text() for legend in figure.legends for text in legend.get_texts()}
     shown |= {axes.get_title(loc="left").partition(":")[0] for axes in figure.axes}
