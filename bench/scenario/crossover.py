@@ -5,8 +5,9 @@
 The map comes from the closed forms and the costs file, without simulation; the engine then simulates some of
 its points as a check.
 
-A transport that polls at an interval has a free parameter. With a fixed interval, the comparison would say
-more about the interval than about the transport. The interval is therefore chosen for each point: as long as
+A transport that polls at an interval has a free parameter, and so has one that pushes at an interval (`flush_ms`).
+With a fixed interval, the comparison would say more about the interval than about the transport. The interval is
+therefore chosen for each point: as long as
 the staleness budget allows where the cheapest transport is sought, and as short as the workers can carry
 where the freshest is sought.
 """

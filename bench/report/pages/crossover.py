@@ -273,7 +273,7 @@ def cut_table(run: CrossoverRun) -> TextTable:
     here = mine[(mine["rtt_ms"] == trip) & (mine["staleness_ms"] == budget) & (mine["clients"] == clients)]
     rows = tuple(
         (f"{row['rate_per_s']:g}", style.title(row["transport"]), *_offer(row)) for _, row in here.iterrows())
-    columns = ("updates per second", "transport", "asks every", "workers", "CPU (cores)", "Mbit/s down",
+    columns = ("updates per second", "transport", "polls or flushes every", "workers", "CPU (cores)", "Mbit/s down",
                run.unit, "within costs and validation",
                "latency, mean", "latency, worst")
     return TextTable("cut", f"In numbers: {clients:,.0f} clients, {trip:g} ms away, within {budget / 1000:g} s",
@@ -284,12 +284,19 @@ def _offer(row: pd.Series[Any]) -> tuple[str, ...]:
     if not row["possible"]:
         return ("–",) * 6 + (f"no: {row['why_not']}", "–")
     price = row["cores"] if math.isnan(row["price_month"]) else row["price_month"]
-    asks = "–" if math.isnan(row["interval_s"]) else f"{style.number(row['interval_s'])} s"
-    return (asks, f"{row['workers']:,.0f}", style.number(row["cores"]),
+    return (_every(row), f"{row['workers']:,.0f}", style.number(row["cores"]),
             style.number(row["bytes_down_per_s"] * 8 / 1e6),
             _end(price, row),
             f"{_end(row['least'], row)} to {_end(row['most'], row)}",
             f"{style.number(row['latency_mean_ms'])} ms", f"{style.number(row['latency_worst_ms'])} ms")
+
+
+def _every(row: pd.Series[Any]) -> str:
+    """Return the time between two polls or two flushes."""
+    flush_ms = row.get("flush_ms", math.nan)
+    if not math.isnan(flush_ms):
+        return f"{style.number(flush_ms)} ms" if flush_ms else "at once"
+    return "–" if math.isnan(row["interval_s"]) else f"{style.number(row['interval_s'])} s"
 
 
 def _end(value: float, row: pd.Series[Any]) -> str:

@@ -6,8 +6,12 @@
 Each transport is taken at its best. The interval of one that polls is free: for the cheapest it polls as
 rarely as the budget allows (its worst latency is the budget), for the freshest as often as the workers can
 serve. But no poll may find more ticks than one answer holds, nor half of what a client may be behind
-(`TicksPerPoll`): otherwise it would poll again at once, or be taken for a slow client. Then the most clients n
-of one worker are searched for, so that
+(`TicksPerPoll`): otherwise it would poll again at once, or be taken for a slow client. The time between two
+flushes of one that pushes is free, too: for the freshest it is 0 if the workers can serve that. For the cheapest,
+a longer flush saves messages, and leaves less time for the fan-out to a worker's clients; so several are tried
+(`flushes`). A flush that would save hardly a message (`WORTH_FLUSHING`) is left out.
+
+Then the most clients n of one worker are searched for, so that
 
     CPU of the worker ≤ full_at      and      worst latency + mean wait ≤ budget
 
@@ -46,6 +50,7 @@ from bench.simulation.analytic.system import Demand, Forecast, analytic
 from bench.simulation.calibration.cost_bounds import ends
 from bench.simulation.calibration.costs import Estimate
 from bench.simulation.engine.inputs import Costs, NetworkDelays
+from bench.transports.cycle import Cycle
 from bench.wire.contract import Mode
 from bench.wire.sizes import Sizes
 
@@ -55,6 +60,14 @@ CLIENTS_MOST = 10_000_000
 """Limit of the clients that a worker is assumed to have."""
 PRECISION = 1.002
 """Ratio to which the most clients of a worker, and the shortest interval, are found."""
+WORTH_FLUSHING = 0.01
+"""Share of the messages that a flush has to save, or the map sends each tick at once."""
+FLUSH_STEPS = 6
+"""Bisections in which the flush that allows the most clients is found."""
+FLUSHES_TRIED = (0.0, 0.5, 0.8, 0.95, 1.0)
+"""Flushes that are tried, as shares of the way from that one to the longest that the budget allows."""
+SHORTEST_S = 1e-4
+"""No poll interval, and no flush but none at all, is shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +113,23 @@ class Candidate:
     """The server implementation."""
 
     @property
-    def has_interval(self) -> bool:
-        """True if the subject polls at an interval, which can then be chosen."""
-        return transports.model_of(self.transport).cycle(self.options).interval_s > 0
+    def cycle(self) -> Cycle:
+        """The steps that its clients repeat."""
+        return transports.model_of(self.transport).cycle(self.options)
 
-    def asking_every(self, interval_s: float) -> Candidate:
-        """Return this subject with another polling interval."""
-        return replace(self, options=self.options.model_copy(update={"interval_s": interval_s}))
+    @property
+    def has_interval(self) -> bool:
+        """True if the subject polls or pushes at an interval, which can then be chosen."""
+        return self.cycle.interval_s > 0 or self.cycle.pushes
+
+    def at_interval(self, interval_s: float) -> Candidate:
+        """Return this subject with another time between two polls, or between two flushes."""
+        return replace(self, options=transports.model_of(self.transport).at_interval(self.options, interval_s))
+
+    def as_offered(self, offer: Offer) -> Candidate:
+        """Return this subject with the interval of an offer."""
+        every_s = [each for each in (offer.interval_s, offer.flush_s) if not math.isnan(each)]
+        return self.at_interval(every_s[0]) if every_s else self
 
     def ends(self, demand: Demand, rtt_s: float) -> tuple[Candidate, Candidate]:
         """Return this subject with its costs and its feed delay at both ends of their bounds: low, high."""
@@ -135,6 +158,9 @@ class Offer:
     """`latency` or `overload`; empty where the transport can serve the point."""
     interval_s: float
     """The poll interval in seconds; NaN where there is none."""
+    flush_s: float
+    """The time between two flushes in seconds, 0 if each tick is sent at once; NaN for a transport that does not
+    push."""
     workers: int
     per_worker: float
     """The most clients that a worker can have."""
@@ -156,7 +182,7 @@ class Offer:
 def refused(why: str) -> Offer:
     """Return the offer of a transport that can't serve the point, for the reason `why`."""
     none = math.nan
-    return Offer(why, none, 0, none, none, none, none, none, none, none)
+    return Offer(why, none, none, 0, none, none, none, none, none, none, none)
 
 
 def wait_s(subject: Candidate, demand: Demand, rtt_s: float, clients: float, whole: Forecast) -> float:
@@ -193,32 +219,32 @@ def client_cores(subject: Candidate, demand: Demand, rtt_s: float) -> float:
 def most_clients(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float, full_at: float) -> float:
     """Return the most clients of one worker within both limits; below 1 where there are none."""
 
-    def fits(clients: float) -> bool:
-        found = subject.forecast(demand, rtt_s, clients, full_at)
-        if clients > found.clients_max:
-            return False
+    def in_time(clients: float) -> bool:
+        found = subject.forecast(demand, rtt_s, clients)
         late_s = found.latency_worst_s
         return late_s <= budget_s and late_s + wait_s(subject, demand, rtt_s, clients, found) <= budget_s
 
-    if not fits(1):
+    high = min(subject.forecast(demand, rtt_s, 1, full_at).clients_max, float(CLIENTS_MOST))
+    if high < 1 or not in_time(1):
         return 0.0
-    low = high = 1.0
-    while fits(high) and high < CLIENTS_MOST:
-        low, high = high, high * 8
+    if in_time(high):
+        return high
+    low = 1.0
     while high / low > PRECISION:
         middle = math.sqrt(low * high)
-        low, high = (middle, high) if fits(middle) else (low, middle)
+        low, high = (middle, high) if in_time(middle) else (low, middle)
     return low
 
 
 def at_budget(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float) -> Candidate | None:
-    """Return the subject polling as rarely as the budget allows; None where no interval keeps the budget."""
+    """Return the subject polling or flushing as rarely as the budget allows for one client; None where no interval
+    keeps the budget."""
     if not subject.has_interval:
         return subject
     longest_s = subject.finds.longest_s(demand)
     interval_s = min(budget_s, longest_s)
     for _ in range(20):   # what an interval adds to the worst latency is itself and very little more
-        asking = subject.asking_every(interval_s)
+        asking = subject.at_interval(interval_s)
         over_s = asking.forecast(demand, rtt_s, 1).latency_worst_s - 0.999 * budget_s
         if abs(over_s) < 1e-4 * budget_s or (over_s < 0 and interval_s == longest_s):
             break
@@ -234,22 +260,59 @@ def cheapest(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float, 
 
     Where the subject can't keep it, the offers say why (`Offer.why_not`).
     """
-    asking = at_budget(subject, demand, rtt_s, budget_s)
+    pushes = subject.cycle.pushes
+    asking = subject.at_interval(0.0) if pushes else at_budget(subject, demand, rtt_s, budget_s)
     if asking is None or asking.forecast(demand, rtt_s, 1).latency_worst_s > budget_s:
         return dict.fromkeys(counts, refused("latency"))
-    most = most_clients(asking, demand, rtt_s, budget_s, full_at)
-    if most < 1:
+    tried = {most_clients(asking, demand, rtt_s, budget_s, full_at): asking}
+    if pushes and worth_flushing(subject, demand, budget_s):
+        tried |= {most_clients(each, demand, rtt_s, budget_s, full_at): each
+                  for each in flushes(asking, demand, rtt_s, budget_s, full_at)}
+    if max(tried) < 1:
         return dict.fromkeys(counts, refused("overload"))
-    return {
-        clients: offer(asking, demand, rtt_s, math.ceil(clients / most), clients, most, prices)
-        for clients in counts
-    }
+    found = {}
+    for clients in counts:
+        offers = [offer(each, demand, rtt_s, math.ceil(clients / most), clients, most, prices)
+                  for most, each in tried.items() if most >= 1]
+        found[clients] = min(offers, key=lambda each: each.cores if prices is None else each.price)
+    return found
+
+
+def worth_flushing(subject: Candidate, demand: Demand, budget_s: float) -> bool:
+    """Return whether flushes as far apart as the budget allows would save messages: a share 1 − (1 − e^(−x))/x, for
+    x ticks between two."""
+    ticks = demand.rate_per_s * min(budget_s, subject.finds.longest_s(demand))
+    return 1 + math.expm1(-ticks) / ticks >= WORTH_FLUSHING
+
+
+def flushes(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float, full_at: float) -> list[Candidate]:
+    """Return a push with several flushes, of which the cheapest is near the best.
+
+    The longer a flush is the less CPU and the fewer bytes a client takes, and the less time is left for the
+    fan-out to all of them. So the shortest that can be the best is the one that allows a worker the most clients,
+    and the longest is what the budget leaves.
+    """
+    def leaves_time(every_s: float) -> bool:
+        flushing = subject.at_interval(every_s)
+        clients = min(flushing.forecast(demand, rtt_s, 1, full_at).clients_max, float(CLIENTS_MOST))
+        found = flushing.forecast(demand, rtt_s, clients)
+        return found.latency_worst_s + wait_s(flushing, demand, rtt_s, clients, found) <= budget_s
+
+    longest = at_budget(subject, demand, rtt_s, budget_s)
+    if longest is None:
+        return []
+    low_s, end_s = 0.0, longest.cycle.flush_s
+    high_s = end_s
+    for _ in range(FLUSH_STEPS):
+        middle_s = (low_s + high_s) / 2
+        low_s, high_s = (middle_s, high_s) if leaves_time(middle_s) else (low_s, middle_s)
+    return [subject.at_interval(low_s + share * (end_s - low_s)) for share in FLUSHES_TRIED]
 
 
 def freshest(subject: Candidate, demand: Demand, rtt_s: float, workers: int, full_at: float, clients: int,
              prices: Prices | None) -> Offer:
-    """Return the offer of `workers` workers for `clients` clients, at the shortest interval that the workers
-    can sustain."""
+    """Return the offer of `workers` workers for `clients` clients, at the shortest interval, or flush, that the
+    workers can sustain."""
     each = clients / min(workers, clients)
 
     def fits(asking: Candidate) -> bool:
@@ -260,15 +323,16 @@ def freshest(subject: Candidate, demand: Demand, rtt_s: float, workers: int, ful
             return refused("overload")
         return offer(subject, demand, rtt_s, min(workers, clients), clients, math.nan, prices)
     high_s = min(86_400.0, subject.finds.longest_s(demand))
-    low_s = min(max(rtt_s, 1e-4), high_s)
-    if not fits(subject.asking_every(high_s)):
+    low_s = 0.0 if subject.cycle.pushes else min(max(rtt_s, SHORTEST_S), high_s)
+    if not fits(subject.at_interval(high_s)):
         return refused("overload")
-    if fits(subject.asking_every(low_s)):
+    if fits(subject.at_interval(low_s)):
         high_s = low_s   # no oftener than an answer takes to come
-    while high_s / low_s > PRECISION:
+    low_s = min(max(low_s, SHORTEST_S), high_s)
+    while low_s > 0 and high_s / low_s > PRECISION:
         middle_s = math.sqrt(low_s * high_s)
-        low_s, high_s = (low_s, middle_s) if fits(subject.asking_every(middle_s)) else (middle_s, high_s)
-    asking = subject.asking_every(high_s)
+        low_s, high_s = (low_s, middle_s) if fits(subject.at_interval(middle_s)) else (middle_s, high_s)
+    asking = subject.at_interval(high_s)
     return offer(asking, demand, rtt_s, min(workers, clients), clients, math.nan, prices)
 
 
@@ -282,9 +346,10 @@ def offer(subject: Candidate, demand: Demand, rtt_s: float, workers: int, client
     bytes_per_s = clients * times.updates_per_s * times.bytes_down
     price = math.nan if prices is None else (
         workers * prices.worker_month + bytes_per_s * MONTH_S / 1e9 * prices.gigabyte_out)
-    interval_s = float(getattr(subject.options, "interval_s", math.nan)) if subject.has_interval else math.nan
+    cycle = subject.cycle
+    interval_s, flush_s = cycle.interval_s or math.nan, cycle.flush_s if cycle.pushes else math.nan
     used = workers * (cores(found, each) if waits else calm_cores(subject, demand, rtt_s, each))
-    return Offer("", interval_s, workers, most, used, bytes_per_s, times.latency_mean_s,
+    return Offer("", interval_s, flush_s, workers, most, used, bytes_per_s, times.latency_mean_s,
                  times.latency_worst_s, times.age_excess_s, price)
 
 
@@ -421,8 +486,7 @@ def thrice(asked: Crossover, subject: Candidate, demand: Demand, rtt_s: float, b
         return cheapest(one, demand, rtt_s, budget_s, full_at, asked.clients, prices)
 
     found = offers(subject)
-    asks_s = [each.interval_s for each in found.values() if each.interval_s > 0]
-    asking = subject.asking_every(asks_s[0]) if asks_s else subject
+    asking = next((subject.as_offered(each) for each in found.values() if each.possible), subject)
     at_ends = [replace(subject, costs=end.costs, feed_s=end.feed_s) for end in asking.ends(demand, rtt_s)]
     return [found, *(found if each == subject else offers(each) for each in at_ends)]
 
@@ -438,7 +502,8 @@ def rows(field: Field, margin: float) -> list[dict[str, object]]:
         "best": label in tied, "alone": label in tied and len(tied) == 1,
         "ahead": ahead if standing and standing[0][1] == label else math.nan,
         "known": known, "least": field.span(label)[0], "most": field.span(label)[1],
-        "interval_s": each.interval_s, "workers": each.workers, "clients_per_worker_max": each.per_worker,
+        "interval_s": each.interval_s, "flush_ms": 1000 * each.flush_s,
+        "workers": each.workers, "clients_per_worker_max": each.per_worker,
         "cores": each.cores, "bytes_down_per_s": each.bytes_down_per_s, "price_month": each.price,
         "latency_mean_ms": 1000 * each.latency_mean_s, "latency_worst_ms": 1000 * each.latency_worst_s,
         "age_excess_ms": 1000 * each.age_excess_s,

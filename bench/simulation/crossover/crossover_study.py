@@ -3,7 +3,7 @@
     scenario + costs file ─► subjects ─► crossover.csv             every field, by closed forms
                                     └──► crossover_checks.csv      some of them, by the engine
 
-A field is checked with the clients that one worker has there, at the interval that the map chose: the
+A field is checked with the clients that one worker has there, at the interval or flush that the map chose: the
 engine's CPU, mean latency and bytes of that worker are listed with those of the closed forms. The fields are
 spread over the map, among those whose simulation is small; the map itself needs no engine.
 
@@ -53,7 +53,7 @@ JOBS_MOST = 4_000_000
 
 CHECKED = (
     "rate_per_s", "clients", "rtt_ms", "staleness_ms", "transport", "simulated_clients", "simulated_s",
-    "interval_s", "cores", "cores_simulated", "latency_mean_ms", "latency_mean_ms_simulated",
+    "interval_s", "flush_ms", "cores", "cores_simulated", "latency_mean_ms", "latency_mean_ms_simulated",
     "bytes_down_per_s", "bytes_down_per_s_simulated",
 )
 """The columns of `crossover_checks.csv`."""
@@ -150,13 +150,13 @@ class CrossoverStudy:
         rate = sums["updates_due"] / clients / measure_s
         drawn = replace(self.demand, rate_per_s=rate,
                         feed_per_s=rate * self.demand.ticks_per_s / self.demand.rate_per_s)
-        asking = subject if math.isnan(offer.interval_s) else subject.asking_every(offer.interval_s)
-        expected = crossover.offer(asking, drawn, field.rtt_ms / 1000, 1, clients, math.nan, None)
+        expected = crossover.offer(subject.as_offered(offer), drawn, field.rtt_ms / 1000, 1, clients, math.nan, None)
         wire = part.counters["bytes_down"] + SEGMENT_BYTES * part.counters["segments_down"]
         return {
             "rate_per_s": field.rate_per_s, "clients": field.clients, "rtt_ms": field.rtt_ms,
             "staleness_ms": field.staleness_ms, "transport": subject.label,
             "simulated_clients": clients, "simulated_s": measure_s, "interval_s": offer.interval_s,
+            "flush_ms": 1000 * offer.flush_s,
             "cores": expected.cores,
             "cores_simulated": min(part.busy_s / measure_s + subject.costs.idle_s(1.0, clients), 1.0),
             "latency_mean_ms": 1000 * expected.latency_mean_s,
@@ -167,8 +167,6 @@ class CrossoverStudy:
 
     def case(self, field: Field, subject: Candidate, offer: Offer) -> Case:
         """Return one worker of a field in the form that the simulator takes."""
-        asking = subject.options if math.isnan(offer.interval_s) else subject.options.model_copy(
-            update={"interval_s": offer.interval_s})
         scenario, each = self.scenario, math.ceil(field.clients / offer.workers)
         longest_s = _late_after_s(field)
         windows = Windows(idle_s=0.0, warmup_s=longest_s, measure_s=self._measure_s(field, offer),
@@ -182,7 +180,7 @@ class CrossoverStudy:
             "windows": windows,
         })
         return Case(
-            scenario=here, options=asking,
+            scenario=here, options=subject.as_offered(offer).options,
             planned=PlannedTrial(f"check-{subject.label}", 1, 1, subject.label, subject.transport, each,
                                  scenario.seed, subject.server),
             calibrated=self.costs.of(subject.transport, subject.options, subject.server),

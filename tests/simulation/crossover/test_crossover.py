@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -104,6 +105,38 @@ def test_no_poll_finds_more_than_an_answer_holds_or_passes_for_slow(mode: Mode) 
     assert crowd.why_not == "overload"   # it would have to ask so rarely that it was taken for slow
 
 
+@pytest.mark.parametrize("rate", [1.0, 10.0, 100.0])
+@pytest.mark.parametrize("budget_s", [0.1, 1.0])
+def test_no_flush_is_cheaper_than_the_maps(rate: float, budget_s: float) -> None:
+    """Of as many workers as it takes; the price is that of the workers, and of the bytes."""
+    push, clients = SUBJECTS["websocket"], 1_000_000
+    best = crossover.cheapest(push, demand(rate), 0.04, budget_s, 0.6, [clients], PRICES)[clients]
+    assert best.latency_worst_s <= budget_s
+    for flush_s in np.linspace(0, budget_s, 12):
+        other = push.at_interval(flush_s)
+        most = crossover.most_clients(other, demand(rate), 0.04, budget_s, 0.6)
+        if most >= 1:
+            made = crossover.offer(other, demand(rate), 0.04, math.ceil(clients / most), clients, most, PRICES)
+            assert best.price <= made.price * 1.02
+
+
+def test_a_push_sends_each_tick_at_once_where_the_freshest_is_sought_and_the_workers_bear_it() -> None:
+    few, many = (crossover.freshest(SUBJECTS["websocket"], demand(100.0), 0.04, 1, 0.6, clients, None)
+                 for clients in (100, 1500))
+    assert few.flush_s == 0
+    assert few.age_excess_s < 0.03
+    assert 0 < many.flush_s < 0.5
+    assert many.cores == pytest.approx(0.6, rel=0.02)
+
+
+def test_a_flush_that_would_save_nothing_is_left_out() -> None:
+    rare = crossover.cheapest(SUBJECTS["websocket"], demand(0.001), 0.04, 1.0, 0.6, [100], PRICES)[100]
+    often = crossover.cheapest(SUBJECTS["websocket"], demand(10.0), 0.04, 1.0, 0.6, [100], PRICES)[100]
+    assert rare.flush_s == 0
+    assert 0.94 < often.flush_s <= 0.98   # of a second, of which 20 ms are the way, and some the fan-out
+    assert math.isnan(often.interval_s)
+
+
 def test_three_transits_are_too_many_where_the_budget_has_two() -> None:
     """RFC 6202: at worst a long poll takes three transits."""
     late = crossover.cheapest(SUBJECTS["long_polling"], DEMAND, 0.2, 0.25, 0.6, [10], None)[10]
@@ -128,7 +161,7 @@ def test_the_freshest_fills_its_workers_and_no_more() -> None:
     assert made.interval_s == pytest.approx(10_000 * 150e-6 / (0.6 - 0.001 - 2e-5 - 1e-4 - 10_000 * 1.08e-6),
                                             rel=0.01)
     too_much = crossover.freshest(SUBJECTS["websocket"], demand(100), 0.04, 1, 0.6, 20_000, None)
-    assert too_much.why_not == "overload"
+    assert too_much.why_not == "overload"   # the updates alone are
     few = crossover.freshest(SUBJECTS["short_polling"], DEMAND, 0.04, 1, 0.6, 1, None)
     assert few.interval_s == pytest.approx(0.04)
 
@@ -162,9 +195,9 @@ def test_without_prices_the_cheapest_is_who_needs_least_cpu() -> None:
 
 
 def bounded(**bounds: Estimate) -> list[Candidate]:
-    """The subjects, of which short polling has intervals."""
-    return [replace(each, bounds=bounds) if name == "short_polling" else each
-            for name, each in SUBJECTS.items()]
+    """The subjects, of which short polling has intervals, and a message of the push is expensive."""
+    return [replace(SUBJECTS["short_polling"], bounds=bounds), SUBJECTS["long_polling"],
+            replace(SUBJECTS["websocket"], costs=replace(COSTS["websocket"], answer_s=1e-3))]
 
 
 def test_a_winner_that_stands_on_a_cost_s_lower_end_is_a_tie() -> None:

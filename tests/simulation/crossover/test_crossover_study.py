@@ -55,7 +55,7 @@ def test_no_check_is_more_work_than_is_allowed(study: CrossoverStudy, monkeypatc
     chosen, most = study.chosen(study.fields()), 0.0
     for field, subject in chosen:
         case = study.case(field, subject, field.offers[subject.label])
-        asking = 1 / case.options.interval_s if subject.has_interval else 0.0
+        asking = 1 / case.options.interval_s if subject.cycle.interval_s else 0.0
         most = max(most, case.planned.clients * (field.rate_per_s + asking) * case.horizon_s)
     assert 0.9 * 60_000 < most <= 60_000 * (1 + 1e-9)
 
