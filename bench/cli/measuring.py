@@ -174,6 +174,7 @@ def _print_plan(prepared: PreparedScenario, needed: requirements.Requirements, m
             "question": scenario.question, "scenario": str(prepared.file),
             "blocks": [[{"transport": label, "clients": clients} for label, clients in cells]
                        for cells in blocks.values()],
+            "sweep": {name: list(values) for name, values in scenario.sweep.items()},
             "search": None if scenario.capacity is None else scenario.capacity.model_dump(mode="json"),
             "trades": None if prepared.trades is None else {
                 "of_the_file": prepared.trades.rows, "of_a_trial": len(prepared.trades.price)},
@@ -182,6 +183,8 @@ def _print_plan(prepared: PreparedScenario, needed: requirements.Requirements, m
     table = Table("block", "cells, in the order of the run", title=scenario.question)
     for block, cells in blocks.items():
         table.add_row(str(block), ", ".join(f"{label} {clients}" for label, clients in cells))
+    for name, values in scenario.sweep.items():
+        table.add_row("sweep", f"{name} = {', '.join(map(str, values))}")
     search = scenario.capacity
     if search is not None:
         what, names = capacity_search.raised_text(search), ", ".join(scenario.transports)

@@ -169,7 +169,7 @@ def _planned(scenario: Scenario, steps: list[SearchStep], subject: str, level: i
     position = len(steps) + 1
     step = at_level(scenario, level)
     return PlannedTrial(
-        name=f"{position:03}-{subject}-{level}", block=1, position=position, subject=subject,
+        name=f"{position:03}-{plan.in_a_name(subject)}-{level}", block=1, position=position, subject=subject,
         transport=scenario.transports[subject].transport or subject, clients=step.load.clients[0],
         seed=plan.derive(scenario.seed, "block", attempt), server=scenario.transports[subject].implementation,
     ), attempt

@@ -44,6 +44,7 @@ def without_effect(scenario: Scenario, options: Mapping[str, Table], verb: Verb,
                    ) -> dict[str, str]:
     """Return the fields, or whole tables, that `verb` ignores, each with what to ask for instead."""
     found = dict(_of_the_feed(scenario))
+    found |= {name: f"sweep.{name}, which has its values" for name in scenario.sweep}
     if verb in ("run", "calibrate"):
         found["simulation"] = SIMULATED_ALONE
     if verb == "simulate":
@@ -56,9 +57,9 @@ def without_effect(scenario: Scenario, options: Mapping[str, Table], verb: Verb,
         if scenario.storm.connection_ms is not None:
             found["simulation.costs"] = "none together with storm.connection_ms, which sets the cost of a connection"
     elif scenario.crossover is not None:
-        polls = {f"transports.{label}.interval_s": "crossover.staleness_ms: the map chooses the interval"
-                 for label, table in options.items() if hasattr(table, "interval_s")}
-        found |= NOT_IN_A_MAP | polls
+        chosen = {f"transports.{label}.{name}": "crossover.staleness_ms: the map chooses the interval"
+                  for label, table in options.items() for name in ("interval_s", "flush_ms") if hasattr(table, name)}
+        found |= NOT_IN_A_MAP | chosen
     elif scenario.capacity is not None:
         found["trials"] = "capacity.time_s: a search has steps in place of trials"
         raised = "load.clients" if scenario.capacity.raised == "clients" else "feed.rate_per_s"

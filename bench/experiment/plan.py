@@ -32,11 +32,12 @@ from bench.scenario.fields import Table
 from bench.scenario.model import DEFAULT_SERVER, Load, Scenario
 from bench.wire.options import Wire
 
-LABEL = re.compile(r"[A-Za-z0-9_]{1,40}")
+LABEL = re.compile(r"[A-Za-z0-9_]{1,40}( [a-z_]{1,40}=[A-Za-z0-9_.+-]{1,40})?")
+"""A label as a user writes it; the part after the space is that of a sweep."""
 SHORTEST_LATE_S = 1.0
-POLL_INTERVALS_LATE = 1.5
-"""Longest time, in poll intervals, that an update may take without being late: a whole interval of waiting
-is allowed."""
+INTERVALS_LATE = 1.5
+"""Longest time, in poll intervals or flushes, that an update may take without being late: a whole interval of
+waiting is allowed."""
 SHORTEST_WARMUP_S = 1.0
 OPENING_S = 0.2
 """Time in s to request, answer and read the opening ticks, besides the wait for a poll."""
@@ -47,7 +48,8 @@ class PlannedTrial:
     """One trial of the plan."""
 
     name: str
-    """`<block>-<position>-<subject>-<clients>`, padded so that names sort in the order of the run."""
+    """`<block>-<position>-<subject>-<clients>`, padded so that names sort in the order of the run, and without
+    spaces and dots."""
     block: int
     """Number of the block, from 1."""
     position: int
@@ -87,13 +89,18 @@ def trials(scenario: Scenario) -> list[PlannedTrial]:
         order = random.Random(derive(scenario.seed, "order", block)).sample(cells, len(cells))
         for position, (label, clients) in enumerate(order, 1):
             planned.append(PlannedTrial(
-                name=f"{block:0{block_width}}-{position:0{position_width}}-{label}-{clients:0{clients_width}}",
+                name=f"{block:0{block_width}}-{position:0{position_width}}-{in_a_name(label)}-{clients:0{clients_width}}",
                 block=block, position=position, subject=label,
                 transport=scenario.transports[label].transport or label,
                 clients=clients, seed=derive(scenario.seed, "block", block),
                 server=scenario.transports[label].implementation,
             ))
     return planned
+
+
+def in_a_name(label: str) -> str:
+    """Return a label as it is in the name of a trial, which is that of a folder."""
+    return label.replace(" ", "_").replace(".", "_")
 
 
 def subscription(load: Load, names: Sequence[str], client: int, seed: int) -> list[str] | None:
@@ -120,10 +127,12 @@ def options_of_all(scenario: Scenario, where: str) -> dict[str, Table]:
     }
 
 
-def poll_interval_s(options: Mapping[str, Table]) -> float:
-    """Return the longest time between two polls of any subject, jitter included, in s; 0 if none polls."""
+def longest_interval_s(options: Mapping[str, Table]) -> float:
+    """Return the longest time between two polls of any subject, jitter included, or between two flushes of a push,
+    in s; 0 if none polls or flushes."""
     return max((
         float(getattr(each, "interval_s", 0.0)) * (1 + float(getattr(each, "jitter", 0.0)))
+        + float(getattr(each, "flush_ms", 0.0)) / 1000
         for each in options.values()
     ), default=0.0)
 
@@ -132,18 +141,18 @@ def late_after_s(scenario: Scenario, options: Mapping[str, Table]) -> float:
     """Return ℓ of the run, in s; it is common to all subjects, so that their fates can be compared."""
     if scenario.windows.late_after_s is not None:
         return scenario.windows.late_after_s
-    return max(SHORTEST_LATE_S, POLL_INTERVALS_LATE * poll_interval_s(options))
+    return max(SHORTEST_LATE_S, INTERVALS_LATE * longest_interval_s(options))
 
 
 def warmup_least_s(scenario: Scenario, options: Mapping[str, Table]) -> float:
     """Return the shortest warm-up, in s, after which each client knows something of every symbol.
 
-    It is the longest poll interval, plus the round trip of a simulated network, plus `OPENING_S`, rounded up
+    It is the longest poll interval or flush, plus the round trip of a simulated network, plus `OPENING_S`, rounded up
     to whole ms.
     """
     table = scenario.simulation
     network_s = sum(table.delays_s or (0.0, 0.0)) + 2 * table.jitter_ms / 1000
-    return math.ceil(1000 * (poll_interval_s(options) + network_s + OPENING_S) - 1e-6) / 1000
+    return math.ceil(1000 * (longest_interval_s(options) + network_s + OPENING_S) - 1e-6) / 1000
 
 
 def warmup_s(scenario: Scenario, options: Mapping[str, Table]) -> float:
@@ -178,14 +187,14 @@ def check(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
         refuse("trials.until", rule.clients, f"one of load.clients = {list(clients)}")
     given_s, least_s = scenario.windows.warmup_s, warmup_least_s(scenario, options)
     if given_s is not None and given_s < least_s:
-        refuse("windows.warmup_s", given_s, f"at least {least_s:g}: the longest poll interval and a little "
-               "more, so that each client knows something of every symbol when measuring begins")
+        refuse("windows.warmup_s", given_s, f"at least {least_s:g}: the longest poll interval, or flush, and a "
+               "little more, so that each client knows something of every symbol when measuring begins")
     feed, size = scenario.feed, scenario.load.symbols_per_client
     if feed.schedule == "replay":
         return   # its rate and its symbols are in the file
     if size is not None and size > feed.symbols:
         refuse("load.symbols_per_client", size, f"at most feed.symbols = {feed.symbols}")
-    check_room(scenario, feed.symbols, 2 * feed.rate_per_s * poll_interval_s(options), where)
+    check_room(scenario, feed.symbols, 2 * feed.rate_per_s * longest_interval_s(options), where)
 
 
 def check_room(scenario: Scenario, symbols: int, waiting: float, where: str) -> None:
@@ -200,8 +209,8 @@ def check_room(scenario: Scenario, symbols: int, waiting: float, where: str) -> 
         if ticks < opening + waiting:
             raise ScenarioError(
                 where, field, str(ticks), f"at least {opening + waiting:g}: a tick of each symbol, which "
-                "the feed opens with, and twice what falls due between two polls, or a client that keeps its "
-                "schedule would be taken for a slow one")
+                "the feed opens with, and twice what falls due between two polls or flushes, or a client that keeps "
+                "its schedule would be taken for a slow one")
 
 
 def _check_own_servers(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import HostError
-from bench.experiment.plan import poll_interval_s, warmup_s
+from bench.experiment.plan import longest_interval_s, warmup_s
 from bench.feed.schedule import MEMORY_LIVES
 from bench.measure import host
 from bench.scenario.fields import Table
@@ -93,7 +93,7 @@ def trial_s(scenario: Scenario, options: Mapping[str, Table], clients: int) -> f
     """Return the time that a trial with `clients` clients takes, in s."""
     windows = scenario.windows
     spawning = clients / scenario.load.spawn_rate_per_s
-    draining = max(SETTLING_S, poll_interval_s(options))
+    draining = max(SETTLING_S, longest_interval_s(options))
     windows_s = windows.idle_s + warmup_s(scenario, options) + windows.measure_s
     return OVERHEAD_S + spawning + windows_s + draining
 

@@ -36,6 +36,19 @@ One table for each thing that is compared, in the order of the report. The label
 underscores) is its name everywhere; it is also the transport unless `transport` says otherwise, so that
 one transport can be listed twice with different options.
 """
+SWEEP = """\
+## `[sweep]`
+
+Several values of one option of a transport, each measured as a subject of its own:
+
+```toml
+[sweep]
+"transports.short_polling.interval_s" = [0.5, 1, 2]
+```
+
+The subjects (`short_polling interval_s=0.5` …) take the place of `[transports.short_polling]`, whose other
+options they share. Each transport may have one such line.
+"""
 
 
 def text() -> str:
@@ -45,6 +58,7 @@ def text() -> str:
     parts += [SUBJECTS, _rows(Subject, skip=set())]
     parts.append(_table("### `[transports.<label>.server]`", External, _doc(External), skip=set()))
     parts.append(_table("## `[claims.<name>]`", Claim, _doc(Claim), skip=set()))
+    parts.append(SWEEP)
     for name in transports.own_names():
         options: type[BaseModel] = transports.part(name, "protocol").Options
         parts.append(_table(f"### Options of `{name}`", options, "", skip=set()))

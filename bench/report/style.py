@@ -112,13 +112,15 @@ def title(label: str) -> str:
     """Return a label as a reader reads it: the names of transports in it as their titles, and no underscores.
 
     `short_polling` is short polling, and `websocket_bare` is WebSocket (bare) if WebSocket has a server `bare`.
+    What a sweep adds, such as `interval_s=0.5`, is kept.
     """
     titles = {name: transports.describe(name).title for name in transports.names()}
     titles |= {f"{name}_{server}": subject_title(name, server)
                for name in titles for server in transports.servers(name)}
     longest_first = "|".join(sorted(titles, key=len, reverse=True))
     names = re.compile(rf"(?<![A-Za-z0-9])({longest_first})(?![A-Za-z0-9])")
-    return names.sub(lambda found: titles[found[0]], label).replace("_", " ")
+    words = names.sub(lambda found: titles[found[0]], label).split(" ")
+    return " ".join(word if "=" in word else word.replace("_", " ") for word in words)
 
 
 def subject_title(transport: str, server: str) -> str:

@@ -9,6 +9,7 @@ Modules, in reading order:
     parsing        validates a table, and reports the first mistake in one sentence
     objective      the grammar of the condition that each step of a capacity search must meet
     stop_rule      the grammar of the rule that ends a run once its intervals are narrow enough
+    sweep          the table `[sweep]`: a subject for each value of an option
     simulation     the table `[simulation]`
     storm          the table `[storm]`
     crossover      the table `[crossover]`

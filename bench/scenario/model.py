@@ -1,6 +1,6 @@
 """The scenario: one question, as data.
 
-    scenario.toml ─► tomllib ─► overrides (--set load.clients=[50,200]) ─► Scenario (frozen, validated)
+    scenario.toml ─► tomllib ─► overrides (--set load.clients=[50,200]) ─► sweeps ─► Scenario (frozen, validated)
 
 Each field of the file is a field of a model in this module, with its unit at the end of its name;
 `docs/scenario.md` is generated from these models. Unknown keys are refused, and the message suggests the
@@ -44,6 +44,7 @@ from bench.scenario.replay import Replay
 from bench.scenario.simulation import Simulation
 from bench.scenario.stop_rule import StopRule
 from bench.scenario.storm import Storm
+from bench.scenario.sweep import SweepValue, expanded
 
 COUNT_MAX = 30
 """Maximum blocks of a run with `trials.until` where `trials.count_max` is not given."""
@@ -143,14 +144,14 @@ class Windows(Table):
     """Time during which all clients are connected before the feed begins. The CPU that the server uses in
     it is its idle base. With 0 the idle base is not measured."""
     warmup_s: Annotated[NotNegative, Field(le=3600)] | None = None
-    """Time during which the feed runs before measuring begins. At least the longest poll interval, the
-    round trip of a simulated network and 0.2 s, so that each client knows something of every symbol; by
-    default the larger of that and 1 s."""
+    """Time during which the feed runs before measuring begins. At least the longest poll interval or
+    flush, the round trip of a simulated network and 0.2 s, so that each client knows something of every
+    symbol; by default the larger of that and 1 s."""
     measure_s: Annotated[float, Field(strict=True, ge=0.001, le=86_400)] = 3.0
     """Time that a trial measures."""
     late_after_s: Annotated[Positive, Field(le=3600)] | None = None
     """ℓ: an update that takes longer is late, and one that takes twice as long is lost. By default the
-    larger of 1 s and 1.5 poll intervals."""
+    larger of 1 s and 1.5 poll intervals or flushes."""
 
 
 class Trials(Table):
@@ -375,6 +376,8 @@ class Scenario(Table):
     """If given, the map of the cheapest and the freshest transport is made (see below)."""
     transports: Annotated[dict[str, Subject], Field(min_length=1)]
     """The transports that are compared, in the order of the report."""
+    sweep: dict[str, tuple[SweepValue, ...]] = Field(default_factory=dict)
+    """Options of which several values are compared (see below)."""
     claims: dict[str, Claim] = Field(default_factory=dict)
     """Published numbers that the run is to reproduce or refute (see below)."""
 
@@ -414,7 +417,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Scenario:
     for override in overrides:
         _apply(table, override)
     where = " --set ".join([f"{path} with", *overrides]) if overrides else str(path)
-    scenario = validated(Scenario, table, where)
+    scenario = validated(Scenario, expanded(table, where), where)
     filled = {label: _with_transport(label, subject) for label, subject in scenario.transports.items()}
     return scenario.model_copy(update={"transports": filled})
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 FIGURES = ("mean", "p50", "p90", "p99", "p999")
 RULE = re.compile(
-    r"\s*(?P<figure>\w+)(?:\s+of\s+(?P<subject>\w+)(?:\s+at\s+(?P<clients>[1-9]\d{0,8}))?)?"
+    r"\s*(?P<figure>\w+)(?:\s+of\s+(?P<subject>\w+(?: \w+=[\w.+-]+)?)(?:\s+at\s+(?P<clients>[1-9]\d{0,8}))?)?"
     r"\s*(?:±|\+-|\+/-)\s*(?P<percent>\d{1,3}(?:\.\d{1,6})?)\s*%\s*"
 )
 

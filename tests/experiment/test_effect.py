@@ -37,6 +37,8 @@ def asked(name: str, *overrides: str) -> PreparedScenario:
     ("simulate", MAP, "simulation.rtt_ms=80.0", "crossover.rtt_ms"),
     ("simulate", MAP, "feed.rate_per_s=3.0", "crossover.rates_per_s"),
     ("simulate", MAP, "transports.short_polling.interval_s=5.0", "crossover.staleness_ms"),
+    ("simulate", MAP, "transports.websocket.flush_ms=5.0", "crossover.staleness_ms"),
+    ("run", "batched", "transports.websocket.flush_ms=5.0", "sweep.transports.websocket.flush_ms"),
     ("simulate", STORM, "feed.rate_per_s=3.0", "a field of [storm]"),
     ("simulate", STORM, "simulation.rtt_ms=80.0", "a field of [storm]"),
     ("simulate", STORM, "windows.measure_s=1.0", "a field of [storm]"),

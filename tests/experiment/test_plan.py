@@ -176,4 +176,12 @@ def test_a_server_of_ones_own_is_not_told_what_only_ours_can_do(option: dict[str
 
 def test_jitter_lengthens_the_longest_wait_for_a_poll() -> None:
     asked = scenario(transports={"short_polling": {"transport": "short_polling", "jitter": 1.0}})
-    assert plan.poll_interval_s(plan.options_of_all(asked, "x.toml")) == 2.0
+    assert plan.longest_interval_s(plan.options_of_all(asked, "x.toml")) == 2.0
+
+
+def test_a_flush_is_waited_for_like_a_poll() -> None:
+    asked = scenario(transports={"websocket": {"transport": "websocket", "flush_ms": 3000.0}})
+    options = plan.options_of_all(asked, "x.toml")
+    assert plan.longest_interval_s(options) == 3.0
+    assert plan.late_after_s(asked, options) == 4.5
+    assert plan.warmup_s(asked, options) == 3.2
