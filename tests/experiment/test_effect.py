@@ -74,7 +74,7 @@ def test_a_flag_is_named_in_place_of_its_field() -> None:
 
 
 def test_one_field_by_two_flags_is_refused() -> None:
-    with pytest.raises(ScenarioError, match=r"load\.clients: found --clients beside it, allowed is one"):
+    with pytest.raises(ScenarioError, match=r"load\.clients: found --clients together with it, allowed is one"):
         typed_fields({"--clients": ("load.clients", [3])}, ["load . clients=[4]"])
 
 
