@@ -43,11 +43,11 @@ Several values of one option of a transport, each measured as a subject of its o
 
 ```toml
 [sweep]
-"transports.short_polling.interval_s" = [0.5, 1, 2]
+"transports.polls.interval_s" = [0.5, 1, 2]
 ```
 
-The subjects (`short_polling interval_s=0.5` …) take the place of `[transports.short_polling]`, whose other
-options they share. Each transport may have one such line.
+The subjects (`polls interval_s=0.5` …) take the place of `[transports.polls]`, whose other options they share.
+A label may have one such line.
 """
 
 

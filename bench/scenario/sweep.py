@@ -25,7 +25,7 @@ from bench.errors import ScenarioError
 from bench.scenario.parsing import value_text
 
 SweepValue = bool | int | float | str
-EXAMPLE = '"transports.short_polling.interval_s" = [0.5, 1, 2]'
+EXAMPLE = '"transports.polls.interval_s" = [0.5, 1, 2]'
 
 
 @dataclass(frozen=True, slots=True)
