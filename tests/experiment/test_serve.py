@@ -76,7 +76,8 @@ def test_all_servers_hand_out_one_feed(mark: Any, tmp_path: Path) -> None:
     from websockets.sync.client import connect
     with connect(said[3].split()[-1].strip("'")) as client:
         assert orjson.loads(client.recv())["cursor"].split(":")[0] == header["epoch"]
-        assert orjson.loads(client.recv())["symbol"] in header["symbols"]
+        pushed = orjson.loads(client.recv())   # a tick, or a batch where the machine was busy
+        assert {tick["symbol"] for tick in pushed.get("ticks", [pushed])} <= set(header["symbols"])
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
