@@ -100,6 +100,11 @@ class Cell:
     encoding: str
     server: str = DEFAULT_SERVER
 
+    @property
+    def kind(self) -> CostKind:
+        """Return the kind whose costs such a trial shows."""
+        return CostKind.of(self.transport, self.options, self.server)
+
 
 @dataclass(frozen=True, slots=True)
 class FittedCell:

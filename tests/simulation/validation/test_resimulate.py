@@ -31,7 +31,7 @@ def test_the_projects_own_validation_does_not_overlap_with_its_calibration() -> 
 def test_an_overlap_is_refused() -> None:
     """Same transport, options, clients, rate and payload; any of them another, and it is new."""
     known = resimulate.cells_of(prepare.read("quick", ["load.clients=[100, 200]"]))
-    with pytest.raises(OverlapError, match=r"found short_polling at 200 clients and 20\.0 ticks per second"):
+    with pytest.raises(OverlapError, match=r"found short polling at 200 clients and 20\.0 ticks per second"):
         resimulate.refuse_overlap(
             resimulate.cells_of(prepare.read("quick", ["load.clients=[200]"])), known, "here")
     for other in ("load.clients=[201]", "feed.rate_per_s=21.0", "feed.book_levels=1"):
