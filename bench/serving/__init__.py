@@ -20,4 +20,6 @@ Modules, in reading order:
     streams      answers that do not end, which the fan-out writes to
     openapi      the description of the HTTP service
     http         the HTTP service on aiohttp: answers to polls, and streams
+    request_head  the head of a request, by httptools
+    bare         the HTTP service without a library
 """

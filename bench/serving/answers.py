@@ -32,6 +32,7 @@ from bench.wire.options import HttpWire, Wire, answer_headers, origins
 
 BODILESS = {"Cache-Control": "no-cache", "Server": "tickertape"}
 HEADERS = {"Content-Type": "application/json", **BODILESS}
+REASONS = {int(status): status.phrase for status in HTTPStatus}
 DATE = "Sun, 22 Nov 2026 12:00:00 GMT"
 """A date as long as any other, where only the size matters."""
 
@@ -123,7 +124,7 @@ def encode_head(
         added["Connection"] = "close"
     names = {name.lower() for name in fields}
     whole = {**fields, **{name: text for name, text in added.items() if name.lower() not in names}}
-    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {text}" for name, text in whole.items())]
+    lines = [f"HTTP/1.1 {status} {REASONS[status]}", *(f"{name}: {text}" for name, text in whole.items())]
     return "\r\n".join([*lines, "", ""]).encode()
 
 

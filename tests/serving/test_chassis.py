@@ -6,14 +6,11 @@ import socket
 
 import psutil
 import pytest
-from servers import PATIENCE_S, ScriptedFeed, running_server, wait_until
+from servers import MAKES, PATIENCE_S, ScriptedFeed, running_server, wait_until
 
-from bench import transports
 from bench.serving.chassis import Chassis, ServerCounts
 from bench.serving.config import Address, ServerConfig
 from bench.wire.contract import REFUSALS, Batch, Cursor, Refusal, Request, Subscription
-
-ALL = transports.names()
 
 
 def chassis() -> Chassis:
@@ -96,9 +93,9 @@ def test_a_server_without_a_feed_says_so() -> None:
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("transport", ALL)
-def test_a_server_listens_on_loopback_alone_and_stops_when_told(feed: ScriptedFeed, transport: str) -> None:
-    with running_server(feed, transport) as server:
+@pytest.mark.parametrize("make", MAKES)
+def test_a_server_listens_on_loopback_alone_and_stops_when_told(feed: ScriptedFeed, make: str) -> None:
+    with running_server(feed, make) as server:
         listening = [
             connection.laddr.ip for connection in psutil.Process(server.process.pid).net_connections("tcp")
             if connection.status == psutil.CONN_LISTEN
@@ -112,10 +109,10 @@ def test_a_server_listens_on_loopback_alone_and_stops_when_told(feed: ScriptedFe
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("transport", ALL)
+@pytest.mark.parametrize("make", MAKES)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_a_server_gracefully(feed: ScriptedFeed, transport: str, number: int) -> None:
-    with running_server(feed, transport) as server:
+def test_a_signal_stops_a_server_gracefully(feed: ScriptedFeed, make: str, number: int) -> None:
+    with running_server(feed, make) as server:
         server.process.send_signal(number)
         message = server.line.receive()
         assert message is not None
@@ -124,18 +121,18 @@ def test_a_signal_stops_a_server_gracefully(feed: ScriptedFeed, transport: str, 
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("transport", ALL)
-def test_a_server_ends_with_its_runner(feed: ScriptedFeed, transport: str) -> None:
-    with running_server(feed, transport) as server:
+@pytest.mark.parametrize("make", MAKES)
+def test_a_server_ends_with_its_runner(feed: ScriptedFeed, make: str) -> None:
+    with running_server(feed, make) as server:
         os.close(server.line.fileno())
         assert server.process.wait(PATIENCE_S) == 1
         server.line._sock.detach()
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("transport", ALL)
-def test_a_feed_that_is_lost_and_back_is_taken_up_where_it_was(feed: ScriptedFeed, transport: str) -> None:
-    with running_server(feed, transport) as server:
+@pytest.mark.parametrize("make", MAKES)
+def test_a_feed_that_is_lost_and_back_is_taken_up_where_it_was(feed: ScriptedFeed, make: str) -> None:
+    with running_server(feed, make) as server:
         server.publish("AAA", "BBB")
         feed.lose()
         feed.publish("AAA")
@@ -151,9 +148,9 @@ def test_a_feed_that_is_lost_and_back_is_taken_up_where_it_was(feed: ScriptedFee
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("transport", ALL)
-def test_every_transport_exports_the_same_counts(feed: ScriptedFeed, transport: str) -> None:
-    with running_server(feed, transport) as server:
+@pytest.mark.parametrize("make", MAKES)
+def test_every_transport_exports_the_same_counts(feed: ScriptedFeed, make: str) -> None:
+    with running_server(feed, make) as server:
         names = {name for name in server.counts if not name.startswith("refused_")}
         assert names == set(ServerCounts().to_json())
         server.get("/nowhere")

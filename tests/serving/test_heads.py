@@ -1,4 +1,4 @@
-"""Heads on the wire: every transport's server answers the same ones alike, however they come."""
+"""Heads on the wire: every server answers the same ones alike, however they come."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from servers import ScriptedFeed, ServerProcess, running_server
-
-from bench import transports
+from servers import MAKES, ScriptedFeed, ServerProcess, running_server
 
 pytestmark = pytest.mark.process
 
@@ -26,7 +24,7 @@ ALLOWED = f"Origin: {SITE}\r\n".encode()
 END = b"\r\n"
 
 
-@pytest.fixture(scope="module", params=transports.names())
+@pytest.fixture(scope="module", params=MAKES)
 def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     feed = ScriptedFeed()
     limits = {"head_s": 2.0, "idle_s": 1.0, "close_s": 1.0}

@@ -9,15 +9,15 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from servers import ScriptedFeed, ServerProcess, running_server, wait_until
+from servers import MAKES, ScriptedFeed, ServerProcess, running_server, wait_until
 
 pytestmark = pytest.mark.process
 
-HTTP = ("short_polling", "long_polling")
+POLLING = ("short_polling", "long_polling")
 SITE = "https://ticker.example"
 
 
-@pytest.fixture(params=HTTP)
+@pytest.fixture(params=[make for make in MAKES if make.startswith(POLLING)])
 def server(request: pytest.FixtureRequest, feed: ScriptedFeed) -> Iterator[ServerProcess]:
     limits = {"head_s": 0.4, "idle_s": 1.2, "close_s": 0.5}
     with running_server(feed, request.param, limits=limits, origins=[SITE]) as server:

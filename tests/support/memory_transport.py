@@ -4,8 +4,10 @@ sockets."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
+from bench.serving.bare import BareService, Connection
 from bench.serving.chassis import Chassis
 from bench.serving.config import Address, ServerConfig
 
@@ -73,3 +75,21 @@ def publish(chassis: Chassis, *symbols: str) -> None:
     for symbol in symbols:
         tape.append(tape.head + 1, symbol, b"%d" % (tape.head + 1))
     chassis._on_ticks()
+
+
+def connected(service: BareService) -> tuple[Connection, MemoryTransport]:
+    """A new connection to a service, and its transport."""
+    connection, transport = Connection(service), MemoryTransport()
+    connection.connection_made(transport)
+    return connection, transport
+
+
+def in_loop(service_of: Callable[[], BareService], act: Callable[[BareService], None]) -> None:
+    """Run `act` on a service in an event loop, without a listening socket."""
+
+    async def run() -> None:
+        service = service_of()
+        service.loop = asyncio.get_running_loop()
+        act(service)
+
+    asyncio.run(run())

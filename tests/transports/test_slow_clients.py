@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from servers import PATIENCE_S, ScriptedFeed, ServerProcess, running_server
+from servers import OWN_MAKES, PATIENCE_S, ScriptedFeed, ServerProcess, running_server
 from websockets.exceptions import ConnectionClosedError
 from websockets.frames import Frame, Opcode
 from websockets.protocol import CLIENT, Protocol
@@ -26,6 +26,12 @@ RSS_GROWTH_MAX = 8_000_000
 
 def server_of(policy: str, tape_ticks: int = 65536) -> dict[str, Any]:
     return {"tape_ticks": tape_ticks, "slow_client": {"policy": policy, "buffer_ticks": BUFFER_TICKS}}
+
+
+@pytest.fixture(params=[make for make in OWN_MAKES if make.startswith("websocket/")])
+def websocket(request: pytest.FixtureRequest) -> str:
+    """Each implementation of the WebSocket server."""
+    return str(request.param)
 
 
 class Stalled:
@@ -88,20 +94,23 @@ def push_in_bulk(server: ServerProcess) -> int:
     return grown - before
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize(("websocket", "policy"), [
+    *(("websocket/library", policy) for policy in POLICIES), ("websocket/bare", "conflate")])
 def test_a_websocket_client_that_stops_reading_costs_little_and_delays_nobody(
-    feed: ScriptedFeed, policy: str
+    feed: ScriptedFeed, websocket: str, policy: str
 ) -> None:
     limits = {"close_s": PATIENCE_S}
-    with running_server(feed, "websocket", server=server_of(policy, 200), limits=limits) as server:
+    with running_server(feed, websocket, server=server_of(policy, 200), limits=limits) as server:
         stalled = Stalled(server)
         assert push_in_bulk(server) < RSS_GROWTH_MAX
         assert stalled.messages(BULK_TICKS)[-1]["code"] in (4008, 4010)   # 200 ticks are a short tape
 
 
-def test_a_websocket_client_that_lags_too_far_is_closed_while_it_does_not_read(feed: ScriptedFeed) -> None:
+def test_a_websocket_client_that_lags_too_far_is_closed_while_it_does_not_read(
+    feed: ScriptedFeed, websocket: str
+) -> None:
     limits = {"close_s": PATIENCE_S}
-    with running_server(feed, "websocket", server=server_of("disconnect"), limits=limits) as server:
+    with running_server(feed, websocket, server=server_of("disconnect"), limits=limits) as server:
         stalled = Stalled(server)
         while server.counts["slow_disconnects"] == 0:
             server.publish("AAA", padding=BULK_BYTES)
@@ -115,11 +124,13 @@ def test_a_websocket_client_that_lags_too_far_is_closed_while_it_does_not_read(f
         stalled.sock.close()
 
 
-@pytest.mark.parametrize(("policy", "word"), [("conflate", "conflated"), ("drop-oldest", "dropped")])
+@pytest.mark.parametrize(("websocket", "policy", "word"), [
+    ("websocket/library", "conflate", "conflated"), ("websocket/library", "drop-oldest", "dropped"),
+    ("websocket/bare", "conflate", "conflated")])
 def test_a_websocket_client_that_reads_again_goes_on_and_every_tick_is_accounted_for(
-    feed: ScriptedFeed, policy: str, word: str
+    feed: ScriptedFeed, websocket: str, policy: str, word: str
 ) -> None:
-    with running_server(feed, "websocket", server=server_of(policy)) as server:
+    with running_server(feed, websocket, server=server_of(policy)) as server:
         stalled = Stalled(server)
         assert push_in_bulk(server) > 0
         skipped: Counter[str] = Counter()
@@ -134,8 +145,8 @@ def test_a_websocket_client_that_reads_again_goes_on_and_every_tick_is_accounted
         assert b'"seq":%d,' % (BULK_TICKS + 1) in stalled.sock.recv(65536)
 
 
-def test_a_flood_of_pings_by_a_client_that_does_not_read_piles_up_nothing(feed: ScriptedFeed) -> None:
-    with running_server(feed, "websocket") as server:
+def test_a_flood_of_pings_by_a_client_that_does_not_read_piles_up_nothing(feed: ScriptedFeed, websocket: str) -> None:
+    with running_server(feed, websocket) as server:
         stalled = Stalled(server)
         before = server.rss
         send_until_stuck(stalled.sock, (b"\x89\xfd" + bytes(4) + b"x" * 125) * 500)
@@ -143,11 +154,11 @@ def test_a_flood_of_pings_by_a_client_that_does_not_read_piles_up_nothing(feed: 
         assert server.get("/health").status == 200
 
 
-@pytest.mark.parametrize("transport", ["short_polling", "long_polling"])
+@pytest.mark.parametrize("make", [make for make in OWN_MAKES if make.startswith(("short_polling", "long_polling"))])
 def test_a_poller_that_does_not_read_its_answers_costs_little_and_delays_nobody(
-    feed: ScriptedFeed, transport: str
+    feed: ScriptedFeed, make: str
 ) -> None:
-    with running_server(feed, transport, server={"batch_max": 50, "tape_ticks": 200}) as server:
+    with running_server(feed, make, server={"batch_max": 50, "tape_ticks": 200}) as server:
         server.publish(*["AAA"] * 100, padding=BULK_BYTES)
         before = server.rss
         greedy = [server.connect(receive_buffer=4096) for _ in range(5)]
@@ -157,8 +168,8 @@ def test_a_poller_that_does_not_read_its_answers_costs_little_and_delays_nobody(
         assert server.rss - before < RSS_GROWTH_MAX
 
 
-def test_a_stalled_client_does_not_hold_up_the_servers_end(feed: ScriptedFeed) -> None:
-    with running_server(feed, "websocket", server=server_of("conflate"), limits={"close_s": 0.3}) as server:
+def test_a_stalled_client_does_not_hold_up_the_servers_end(feed: ScriptedFeed, websocket: str) -> None:
+    with running_server(feed, websocket, server=server_of("conflate"), limits={"close_s": 0.3}) as server:
         stalled = Stalled(server)
         for _ in range(20):
             server.publish(*["AAA"] * 9, padding=BULK_BYTES)

@@ -19,18 +19,26 @@ for any client.
 from __future__ import annotations
 
 import zlib
+from binascii import a2b_base64
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
+from websockets.exceptions import InvalidHeader, NegotiationError
 from websockets.extensions.permessage_deflate import (
     ClientPerMessageDeflateFactory,
     ServerPerMessageDeflateFactory,
 )
-from websockets.headers import build_extension
+from websockets.headers import build_extension, parse_extension
+from websockets.utils import accept_key
 
 from bench.scenario.fields import Positive
-from bench.wire.contract import Batch, encode_batch
+from bench.wire.contract import Batch, Refusal, encode_batch
 from bench.wire.options import PushWire
+
+VERSION, VERSION_SPOKEN = "Sec-WebSocket-Version", "13"
+UPGRADE_TO = {"Upgrade": "websocket", "Connection": "Upgrade, close", VERSION: VERSION_SPOKEN}
+"""Header lines of an answer that asks for an upgrade (RFC 9110, section 15.5.22; RFC 6455, section 4.4)."""
 
 TEXT = 0x81
 """FIN and the opcode of a text frame (RFC 6455 §5.2)."""
@@ -57,6 +65,37 @@ class Options(PushWire):
 def offers(options: Options) -> bool:
     """Return True if the client offers compression: if the scenario asks for it, or like every browser."""
     return options.compression != "none" or (options.headers != "bare" and options.request_headers is None)
+
+
+def accept(key: str | None) -> str:
+    """Return the proof that an upgrade with this key was read (RFC 6455 §4.2.2). Raises `Refusal`."""
+    try:
+        nonce = a2b_base64(key or "", strict_mode=True)
+    except ValueError:
+        nonce = b""
+    if key is None or len(nonce) != 16:
+        raise Refusal("bad-request", "an upgrade has one Sec-WebSocket-Key of 16 bytes in Base64")
+    return accept_key(key)
+
+
+@lru_cache(maxsize=64)
+def take_up(offers: Sequence[str]) -> str | None:
+    """Return the answer to the values of `Sec-WebSocket-Extensions`, or None if compression is not agreed on.
+
+    Raises `Refusal` if they can't be read.
+    """
+    try:
+        offered = [each for text in offers for each in parse_extension(text)]
+    except InvalidHeader:
+        raise Refusal("bad-request", "Sec-WebSocket-Extensions is a list of extensions") from None
+    for name, parameters in offered:
+        if name == TAKEN_UP.name:
+            try:
+                agreed, _ = TAKEN_UP.process_request_params(parameters, [])
+            except NegotiationError:
+                continue
+            return build_extension([(name, agreed)])
+    return None
 
 
 def text_frame(payload: bytes, first: int = TEXT) -> bytes:

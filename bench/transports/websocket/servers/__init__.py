@@ -3,4 +3,5 @@
 Modules, in reading order:
 
     library  on the `websockets` library
+    bare     on asyncio and httptools alone, with frames of our own
 """

@@ -40,6 +40,9 @@ from bench.serving.target import parse_query
 from bench.serving.upgrade import read_heads_with
 from bench.transports.websocket.protocol import (
     TAKEN_UP,
+    UPGRADE_TO,
+    VERSION,
+    VERSION_SPOKEN,
     Options,
     hello_frame,
     keep_alive,
@@ -47,10 +50,6 @@ from bench.transports.websocket.protocol import (
 )
 from bench.wire.contract import REFUSALS, Batch, Cursor, Refusal, Request, Subscription
 from bench.wire.options import answer_headers
-
-VERSION, VERSION_SPOKEN = "Sec-WebSocket-Version", "13"
-UPGRADE_TO = {"Upgrade": "websocket", "Connection": "Upgrade, close", VERSION: VERSION_SPOKEN}
-"""Header lines of an answer that asks for an upgrade (RFC 9110, section 15.5.22; RFC 6455, section 4.4)."""
 
 CODE_OF_STATUS = {
     403: "bad-origin",

@@ -5,14 +5,20 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from servers import Answer, ScriptedFeed, ServerProcess, running_server, wait_until
+from servers import MAKES, Answer, ScriptedFeed, ServerProcess, running_server, wait_until
 
 pytestmark = pytest.mark.process
 
 
+@pytest.fixture(params=[make for make in MAKES if make.startswith("long_polling/")])
+def make(request: pytest.FixtureRequest) -> str:
+    """Each implementation of the server."""
+    return str(request.param)
+
+
 @pytest.fixture
-def server(feed: ScriptedFeed) -> Iterator[ServerProcess]:
-    with running_server(feed, "long_polling", options={"hold_s": 60.0}) as server:
+def server(feed: ScriptedFeed, make: str) -> Iterator[ServerProcess]:
+    with running_server(feed, make, options={"hold_s": 60.0}) as server:
         yield server
 
 
@@ -62,9 +68,9 @@ def test_a_request_without_a_cursor_is_answered_at_once(server: ServerProcess) -
 
 
 @pytest.mark.parametrize(("tags", "status"), [(True, 304), (False, 200)])
-def test_after_the_hold_time_the_answer_is_empty(feed: ScriptedFeed, tags: bool, status: int) -> None:
+def test_after_the_hold_time_the_answer_is_empty(feed: ScriptedFeed, make: str, tags: bool, status: int) -> None:
     options = {"hold_s": 0.3, "entity_tags": tags}
-    with running_server(feed, "long_polling", options=options) as server:
+    with running_server(feed, make, options=options) as server:
         began = time.monotonic()
         answer = server.get("/ticks?after=e1:0", If_None_Match='"e1:0"')
         assert time.monotonic() - began >= 0.3
@@ -72,8 +78,8 @@ def test_after_the_hold_time_the_answer_is_empty(feed: ScriptedFeed, tags: bool,
         assert server.counts["answers_empty"] == 1
 
 
-def test_hold_times_end_one_by_one(feed: ScriptedFeed, pool: ThreadPoolExecutor) -> None:
-    with running_server(feed, "long_polling", options={"hold_s": 0.3}) as server:
+def test_hold_times_end_one_by_one(feed: ScriptedFeed, make: str, pool: ThreadPoolExecutor) -> None:
+    with running_server(feed, make, options={"hold_s": 0.3}) as server:
         first = asked(server, pool, "/ticks?after=e1:0")
         second = asked(server, pool, "/ticks?after=e1:0&symbols=AAA", "/ticks?after=e1:0")
         for answer in first + second:
@@ -127,9 +133,9 @@ def test_parked_requests_are_told_when_the_server_stops(
     assert counts["refused_stopping"] == 2
 
 
-def test_a_next_request_sent_early_does_not_end_the_one_that_is_parked(feed: ScriptedFeed) -> None:
+def test_a_next_request_sent_early_does_not_end_the_one_that_is_parked(feed: ScriptedFeed, make: str) -> None:
     limits = {"head_s": 0.2}
-    with running_server(feed, "long_polling", options={"hold_s": 1.0}, limits=limits) as server:
+    with running_server(feed, make, options={"hold_s": 1.0}, limits=limits) as server:
         with server.connect() as sock:
             sock.sendall(b"GET /ticks?after=e1:0 HTTP/1.1\r\nHost: [::1]\r\n\r\n")
             wait_until(lambda: server.counts["requests"] == 1, "the request to arrive")

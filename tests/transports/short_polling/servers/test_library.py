@@ -3,15 +3,21 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from servers import ScriptedFeed, running_server
+from servers import MAKES, ScriptedFeed, running_server
 
 from bench.wire.http_client import expand
 
 pytestmark = pytest.mark.process
 
 
-def test_a_poll_is_answered_at_once_with_what_there_is(feed: ScriptedFeed) -> None:
-    with running_server(feed, "short_polling") as server:
+@pytest.fixture(params=[make for make in MAKES if make.startswith("short_polling/")])
+def make(request: pytest.FixtureRequest) -> str:
+    """Each implementation of the server."""
+    return str(request.param)
+
+
+def test_a_poll_is_answered_at_once_with_what_there_is(feed: ScriptedFeed, make: str) -> None:
+    with running_server(feed, make) as server:
         assert server.get("/ticks").json == {"cursor": "e1:0", "more": False, "ticks": []}
         server.publish("AAA", "BBB", "AAA")
         answer = server.get("/ticks?after=e1:1")
@@ -20,15 +26,15 @@ def test_a_poll_is_answered_at_once_with_what_there_is(feed: ScriptedFeed) -> No
         assert answer.body.count(feed.lines[1]) == 1
 
 
-def test_ticks_are_handed_on_byte_for_byte(feed: ScriptedFeed) -> None:
-    with running_server(feed, "short_polling") as server:
+def test_ticks_are_handed_on_byte_for_byte(feed: ScriptedFeed, make: str) -> None:
+    with running_server(feed, make) as server:
         server.publish("AAA", "BBB")
         body = server.get("/ticks?after=e1:0").body
         assert body == b'{"cursor":"e1:2","more":false,"ticks":[' + b",".join(feed.lines) + b"]}"
 
 
-def test_an_unchanged_answer_is_304_and_a_changed_one_is_not(feed: ScriptedFeed) -> None:
-    with running_server(feed, "short_polling") as server:
+def test_an_unchanged_answer_is_304_and_a_changed_one_is_not(feed: ScriptedFeed, make: str) -> None:
+    with running_server(feed, make) as server:
         server.publish("AAA")
         target = "/ticks?symbols=AAA&after=e1:1"
         answer = server.get(target, If_None_Match='"e1:1"')
@@ -40,23 +46,23 @@ def test_an_unchanged_answer_is_304_and_a_changed_one_is_not(feed: ScriptedFeed)
         assert (news.status, news.seqs, news.headers["ETag"]) == (200, [3], '"e1:3"')
 
 
-def test_without_entity_tags_an_empty_batch_comes_in_full(feed: ScriptedFeed) -> None:
-    with running_server(feed, "short_polling", options={"entity_tags": False}) as server:
+def test_without_entity_tags_an_empty_batch_comes_in_full(feed: ScriptedFeed, make: str) -> None:
+    with running_server(feed, make, options={"entity_tags": False}) as server:
         answer = server.get("/ticks?after=e1:0", If_None_Match='"e1:0"')
         assert (answer.status, answer.seqs) == (200, [])
         assert "ETag" not in answer.headers
 
 
-def test_a_long_answer_is_cut_and_says_so(feed: ScriptedFeed) -> None:
-    with running_server(feed, "short_polling", server={"batch_max": 2}) as server:
+def test_a_long_answer_is_cut_and_says_so(feed: ScriptedFeed, make: str) -> None:
+    with running_server(feed, make, server={"batch_max": 2}) as server:
         server.publish("AAA", "BBB", "AAA")
         first = server.get("/ticks?after=e1:0")
         assert (first.seqs, first.json["more"], first.json["cursor"]) == ([1, 2], True, "e1:2")
         assert server.get("/ticks?after=e1:2").seqs == [3]
 
 
-def test_latest_mode_declares_what_it_skips(feed: ScriptedFeed) -> None:
-    with running_server(feed, "short_polling") as server:
+def test_latest_mode_declares_what_it_skips(feed: ScriptedFeed, make: str) -> None:
+    with running_server(feed, make) as server:
         server.publish("AAA", "BBB", "AAA", "AAA")
         answer = server.get("/ticks?after=e1:0&mode=latest")
         assert (answer.seqs, answer.json["conflated"]) == ([2, 4], {"AAA": 2})
@@ -64,8 +70,8 @@ def test_latest_mode_declares_what_it_skips(feed: ScriptedFeed) -> None:
         assert (counts["deliveries"], counts["conflated"]) == (2, 2)
 
 
-def test_a_new_epoch_refuses_cursors_of_the_old_one_and_names_where_to_go_on(feed: ScriptedFeed) -> None:
-    with running_server(feed, "short_polling") as server:
+def test_a_new_epoch_refuses_cursors_of_the_old_one_and_names_where_to_go_on(feed: ScriptedFeed, make: str) -> None:
+    with running_server(feed, make) as server:
         server.publish("AAA")
         feed.begin_anew("e2")
         server.wait_for_head()
@@ -75,16 +81,16 @@ def test_a_new_epoch_refuses_cursors_of_the_old_one_and_names_where_to_go_on(fee
         assert server.get("/ticks?after=e2:0").seqs == [1]
 
 
-def test_what_has_left_the_tape_is_refused(feed: ScriptedFeed) -> None:
-    with running_server(feed, "short_polling", server={"tape_ticks": 3}) as server:
+def test_what_has_left_the_tape_is_refused(feed: ScriptedFeed, make: str) -> None:
+    with running_server(feed, make, server={"tape_ticks": 3}) as server:
         server.publish(*["AAA"] * 6)
         answer = server.get("/ticks?after=e1:0")
         assert (answer.status, answer.json["error"], answer.json["resume"]) == (410, "left-tape", "e1:3")
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-def test_answers_are_compressed_for_those_who_accept_it(feed: ScriptedFeed, coding: str) -> None:
-    with running_server(feed, "short_polling", options={"compression": coding}) as server:
+def test_answers_are_compressed_for_those_who_accept_it(feed: ScriptedFeed, make: str, coding: str) -> None:
+    with running_server(feed, make, options={"compression": coding}) as server:
         server.publish(*["AAA"] * 20)
         plain = server.get("/ticks?after=e1:0")
         assert "Content-Encoding" not in plain.headers
@@ -99,17 +105,17 @@ def test_answers_are_compressed_for_those_who_accept_it(feed: ScriptedFeed, codi
         assert "Content-Encoding" not in small.headers
 
 
-def test_without_compression_nothing_is_compressed(feed: ScriptedFeed) -> None:
-    with running_server(feed, "short_polling") as server:
+def test_without_compression_nothing_is_compressed(feed: ScriptedFeed, make: str) -> None:
+    with running_server(feed, make) as server:
         server.publish(*["AAA"] * 20)
         assert "Content-Encoding" not in server.get("/ticks?after=e1:0", Accept_Encoding="gzip").headers
 
 
 @pytest.mark.parametrize("asked", [{}, {"connection": "new"}])
-def test_header_lines_of_ones_own_replace_the_servers(feed: ScriptedFeed, asked: dict[str, Any]) -> None:
+def test_header_lines_of_ones_own_replace_the_servers(feed: ScriptedFeed, make: str, asked: dict[str, Any]) -> None:
     lines = ["X-Powered-By: Servlet/2.5", "Server: Sun Java", "Content-Type: text/html"]
     lines.append("Connection: keep-alive")
-    with running_server(feed, "short_polling", options={"response_headers": lines, **asked}) as server:
+    with running_server(feed, make, options={"response_headers": lines, **asked}) as server:
         headers = server.get("/ticks").headers
         assert (headers["Server"], headers["X-Powered-By"], headers["Content-Type"]) == (
             "Sun Java", "Servlet/2.5", "text/html",
