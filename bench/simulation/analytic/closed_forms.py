@@ -59,8 +59,7 @@ OF_A_CELL = {
 }
 """The quantities of a cell, with their units."""
 SATURATION = {"clients_max": "", "rate_max_per_s": "1/s"}
-"""The quantities of a transport at any client count, with their units; the latter where a search raises the
-feed's rate."""
+"""The quantities of a transport at any client count, with their units; the rate where a search raises it."""
 OF_A_PLAN = {"planned_workers": "", "planned_latency_mean_ms": "ms", "planned_latency_worst_ms": "ms"}
 """The quantities of a cell with the workers that its capacity plan needs, with their units."""
 STEPS = 24
