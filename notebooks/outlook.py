@@ -1,6 +1,6 @@
 """Simulations of a measured run under conditions that were not measured, in memory, as frames.
 
-It stands beside `predict.ipynb`, which it serves; `outlook_figures` draws what it returns.
+It is next to `predict.ipynb`, which it serves; `outlook_figures` draws what it returns.
 
     run, costs, changed tables ─► inputs ─┬─► its very trials, on the same ticks
                                           ├─► one worker, with more and more clients

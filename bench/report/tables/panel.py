@@ -37,7 +37,7 @@ class PanelBar:
     spread: str
     """Its interval, in brackets."""
     times: str
-    """How many times the lowest figure it is; empty for the lowest."""
+    """The figure as a multiple of the lowest one; empty for the lowest."""
     mark: str
     """`best`, `tie` or nothing."""
     one: float
@@ -76,7 +76,7 @@ class Panel:
 
 
 NOTE = ("BEST: the lowest, separable from all others. TIE: not separable from the lowest. ×: times the lowest "
-        "figure. In brackets: 95 % interval between trials; of up to three, their own figures.")
+        "figure. In brackets: 95 % interval between trials; of up to three trials, their own figures.")
 
 
 def panel(found: Sequence[RankedMeasure], looks: dict[str, style.Style]) -> Panel | None:

@@ -182,8 +182,8 @@ def test_a_change_in_words(change: Change, text: str) -> None:
     assert change_text(change) == text
 
 
-def test_the_page_has_the_sentence_the_figure_and_every_change(before: Path, dearer: Path, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(dearer, tmp_path / "after"))
+def test_the_page_has_the_sentence_the_figure_and_every_change(before: Path, expensive: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(expensive, tmp_path / "after"))
     found = compare(before, copy)
     path = comparing.write(found)
     assert path == copy / "compared" / "before" / "report.html"
