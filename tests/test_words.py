@@ -35,7 +35,7 @@ INSTEAD = {
 ALLOWED: dict[str, str] = {}
 """By file: a pattern of what may stay there, and why it may."""
 NAMES = {"foretold", "foreseen", "dear", "books", "twins", "crew", "world", "worlds", "station",
-         "tally", "agenda", "rhythm", "leeway", "journal", "belief", "plate", "plates", "sheet"}
+         "tally", "agenda", "rhythm", "leeway", "journal", "belief", "plate", "plates"}
 """Words that no name in `bench` and `benchmarks` is made of."""
 OPENINGS = re.compile(r"\s*(?:What|How|Whether|Who|The same)\b")
 

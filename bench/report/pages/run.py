@@ -63,7 +63,7 @@ def _of_search(run: RunData) -> Page:
         notice=simulated.notice(run),
         summary=[finding.headline for finding in capacity.findings(run)],
         subtitle=_subtitle(run),
-        leading=[model_accuracy.marked(capacity.glance(run), run), *_belief(run), *_claims(run)],
+        leading=[model_accuracy.marked(capacity.glance(run), run), *_accuracy(run), *_claims(run)],
         figures=_figures(run, capacity.FIGURES),
         sections=[*capacity.sections(run), *_pace(run)],
         caveats=simulated.CAVEATS if run.simulated else tables.CAVEATS,
@@ -107,7 +107,7 @@ def _figures(run: RunData, specs: tuple[FigureSpec[RunData], ...]) -> list[PageF
 def _leading(run: RunData) -> list[TextTable]:
     """Return the tables before the figures: a capacity plan with prices comes first, one without follows."""
     plan = _plan(run)
-    return [*plan * run.priced, _glance(run), *plan * (not run.priced), *_belief(run), *_claims(run)]
+    return [*plan * run.priced, _glance(run), *plan * (not run.priced), *_accuracy(run), *_claims(run)]
 
 
 def _claims(run: RunData) -> list[TextTable]:
@@ -131,7 +131,7 @@ def _plan(run: RunData) -> list[TextTable]:
     return [model_accuracy.marked(capacity_plan.table(run.fleet, run.manifest), run)] if run.fleet else []
 
 
-def _belief(run: RunData) -> list[TextTable]:
+def _accuracy(run: RunData) -> list[TextTable]:
     """Return the table on the accuracy of a simulated run's model, if it has rows."""
     table = model_accuracy.in_short(run)
     return [model_accuracy.marked(table, run)] if table.rows else []
