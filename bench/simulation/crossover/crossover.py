@@ -6,8 +6,12 @@
 Each transport is taken at its best. The interval of one that polls is free: for the cheapest it polls as
 rarely as the budget allows (its worst latency is the budget), for the freshest as often as the workers can
 serve. But no poll may find more ticks than one answer holds, nor half of what a client may be behind
-(`TicksPerPoll`): otherwise it would poll again at once, or be taken for a slow client. Then the most clients n
-of one worker are searched for, so that
+(`TicksPerPoll`): otherwise it would poll again at once, or be taken for a slow client. The time between two
+flushes of one that pushes is free, too: for the freshest it is 0 if the workers can serve that. For the cheapest,
+a longer flush saves messages, and leaves less time for the fan-out to a worker's clients; so several are tried
+(`flushes`). A flush that would save hardly a message (`WORTH_FLUSHING`) is left out.
+
+Then the most clients n of one worker are searched for, so that
 
     CPU of the worker ≤ full_at      and      worst latency + mean wait ≤ budget
 
@@ -233,7 +237,8 @@ def most_clients(subject: Candidate, demand: Demand, rtt_s: float, budget_s: flo
 
 
 def at_budget(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float) -> Candidate | None:
-    """Return the subject polling as rarely as the budget allows; None where no interval keeps the budget."""
+    """Return the subject polling or flushing as rarely as the budget allows for one client; None where no interval
+    keeps the budget."""
     if not subject.has_interval:
         return subject
     longest_s = subject.finds.longest_s(demand)
@@ -283,7 +288,7 @@ def worth_flushing(subject: Candidate, demand: Demand, budget_s: float) -> bool:
 def flushes(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float, full_at: float) -> list[Candidate]:
     """Return a push with several flushes, of which the cheapest is near the best.
 
-    The longer a flush is the less CPU and the fewer bytes a client takes, and the less time is left for the
+    The longer a flush is the less CPU and the fewer bytes it takes per client, and the less time is left for the
     fan-out to all of them. So the shortest that can be the best is the one that allows a worker the most clients,
     and the longest is what the budget leaves.
     """

@@ -3,7 +3,7 @@
     scenario + costs file ─► subjects ─► crossover.csv             every field, by closed forms
                                     └──► crossover_checks.csv      some of them, by the engine
 
-A field is checked with the clients that one worker has there, at the interval that the map chose: the
+A field is checked with the clients that one worker has there, at the interval or flush that the map chose: the
 engine's CPU, mean latency and bytes of that worker are listed with those of the closed forms. The fields are
 spread over the map, among those whose simulation is small; the map itself needs no engine.
 
