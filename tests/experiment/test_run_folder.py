@@ -50,6 +50,22 @@ def finish(run: RunFolder, planned: PlannedTrial, **changes: Any) -> None:
     ))
 
 
+@pytest.mark.parametrize(("server", "name"), [
+    (None, "library"), ({"command": ["x", "{port}"], "ready": "http://127.0.0.1:{port}/"}, "own")])
+def test_a_plan_from_before_there_was_a_choice_of_servers_has_the_scenarios(
+    tmp_path: Path, server: object, name: str
+) -> None:
+    run = begun(tmp_path, Scenario.model_validate({**TABLE, "transports": {"a": {"server": server}}}))
+    assert {planned.server for planned in run.plan} == {name}
+    manifest = read_json(run.folder / "manifest.json")
+    for planned in manifest["plan"]:
+        del planned["server"]
+    manifest["scenario"]["transports"]["a"]["server"] = server   # null where there was none of the user's own
+    write_json(run.folder / "manifest.json", manifest)
+    again = run_folder.resume(run.folder, None, force=False)
+    assert {planned.server for planned in again.plan} == {name}
+
+
 def test_a_run_is_read_back_as_it_was_frozen(tmp_path: Path) -> None:
     run = begun(tmp_path)
     again = run_folder.resume(tmp_path / "latest", None, force=False)
