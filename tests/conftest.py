@@ -131,6 +131,14 @@ def interrupts() -> None:
 
 
 @pytest.fixture
+def few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw a single figure in a run's report, for tests of its words: drawing takes most of its time."""
+    from bench.report.figures import run as figures
+    every = figures.of
+    monkeypatch.setattr(figures, "of", lambda run: every(run)[:1])
+
+
+@pytest.fixture
 def mark() -> Iterator[Mark]:
     mark = Mark()
     yield mark

@@ -48,6 +48,7 @@ def test_what_was_conflated_is_seen_at_a_glance(conflated: int, shown: bool) -> 
     assert "…" not in text
 
 
+@pytest.mark.usefixtures("few_figures")
 def test_brackets_in_a_path_are_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = make_run(tmp_path / "[bold]run[/i]", Plan(trials=2, clients=(3,)))
     outcome.finish(folder, as_json=False)

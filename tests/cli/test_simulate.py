@@ -40,6 +40,7 @@ def test_it_explains_itself() -> None:
     assert "tickertape simulate default" in result.stdout
 
 
+@pytest.mark.usefixtures("few_figures")
 @pytest.mark.process
 def test_a_run_is_simulated_and_says_whose_costs(tmp_path: Path) -> None:
     result = simulate(*QUICK, "--workers", "3", "--rtt", "80ms", "--seed", "5", "--json")

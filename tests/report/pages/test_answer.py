@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from simulated_runs import made
 
 from bench.report.pages import answer
@@ -83,6 +84,7 @@ def test_a_lower_bound_wins_nothing() -> None:
     assert answer.of_plan([short]).startswith("No plan for 1,000,000 clients yet.")
 
 
+@pytest.mark.usefixtures("few_figures")
 def test_the_page_begins_with_it(tmp_path: Path) -> None:
     run = made(tmp_path)
     assert page(run).answer == answer.sentence(run) != ""

@@ -108,6 +108,7 @@ def test_the_markdowns_tables_are_tables(built: Path) -> None:
         assert len({row.count(" |") - row.count("\\|") for row in rows}) == 1
 
 
+@pytest.mark.usefixtures("few_figures")
 def test_what_went_wrong_is_told(troubled: RunData) -> None:
     build(troubled.folder)
     html = (troubled.folder / "report.html").read_text()
@@ -117,6 +118,7 @@ def test_what_went_wrong_is_told(troubled: RunData) -> None:
     assert "cannot be separated" in html
 
 
+@pytest.mark.usefixtures("few_figures")
 def test_scenarios_are_quoted_not_obeyed(folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "hostile"
     shutil.copytree(folder, copy)
@@ -126,6 +128,7 @@ def test_scenarios_are_quoted_not_obeyed(folder: Path, tmp_path: Path) -> None:
     assert "<script>alert" not in (copy / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("few_figures")
 @pytest.mark.parametrize("kept", [
     ("websocket-10",), ("short_polling-30",), ("websocket-10", "long_polling-30"),
 ])
@@ -147,6 +150,7 @@ def test_an_unfinished_run_has_a_report_of_what_is_there(
     assert "of 24 planned: the run is not finished" in (copy / "report.md").read_text()
 
 
+@pytest.mark.usefixtures("few_figures")
 def test_the_report_says_what_changed_where_a_run_was_resumed(folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / folder.name
     shutil.copytree(folder, copy)

@@ -33,6 +33,7 @@ def claiming(folder: Path, tmp_path: Path) -> Path:
     return copy
 
 
+@pytest.mark.usefixtures("few_figures")
 def test_a_claim_is_in_both_reports_and_in_its_file(claiming: Path) -> None:
     write(open_run(claiming))
     html, markdown = (claiming / "report.html").read_text(), (claiming / "report.md").read_text()
@@ -57,6 +58,7 @@ def test_ours_are_the_trials_own_numbers(claiming: Path) -> None:
     assert found.rows[0][3] == claims.ours_text(run.claims[0])
 
 
+@pytest.mark.usefixtures("few_figures")
 def test_a_run_without_claims_has_none_of_it(run: RunData) -> None:
     assert run.claims == []
     assert claims.table(run) is None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from bench.report import RunData
 from bench.report.pages.run import page
 from bench.report.tables import host_speed
@@ -25,6 +27,7 @@ def test_two_runs_are_told_apart_by_their_hosts(run: RunData) -> None:
     assert host_speed.between(old, run) == ""
 
 
+@pytest.mark.usefixtures("few_figures")
 def test_a_drift_stands_in_the_verdict_and_the_table_shows_when(run: RunData) -> None:
     assert "drifted" not in page(run).subtitle
     late = slower(run, 1.3, first=len(run.trials) // 2)
