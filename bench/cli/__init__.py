@@ -66,14 +66,14 @@ def __getattr__(name: str) -> Typer:
     with ended_at_once():   # this takes a second
         import typer
 
-        from bench.cli import measuring, scenarios, simulate, validating
+        from bench.cli import run, scenarios, simulate, validate
 
     app = typer.Typer(
         no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
         rich_markup_mode="markdown",
         help="Compare ways of delivering live data to clients, by cost and latency.",
     )
-    for verb in (*measuring.VERBS, *simulate.VERBS, *validating.VERBS, *scenarios.VERBS):
+    for verb in (*run.VERBS, *simulate.VERBS, *validate.VERBS, *scenarios.VERBS):
         app.command()(verb)
     globals()["app"] = app
     return app

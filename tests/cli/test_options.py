@@ -118,7 +118,7 @@ INTERRUPTED_IMPORT = """
 import os, signal, sys
 class Interrupting:
     def find_spec(self, name, *_):
-        if name == "bench.cli.measuring":
+        if name == "bench.cli.run":
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Interrupting())
 from bench.cli import main
