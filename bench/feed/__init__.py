@@ -7,6 +7,7 @@ Modules, in reading order:
     trade_files   the content of a trade file as batches of columns
     trade_store   trades in the format that a run stores
     replay        reads a file of real trades
+    splitmix      a hash of 64 bits to 64 bits, for numbers that depend on their key alone
     schedule      every tick of a trial, fixed before it begins
     publisher     the process that sends each tick when it is due
     timer         an alarm at an absolute instant

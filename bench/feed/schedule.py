@@ -44,6 +44,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from bench.feed.splitmix import GOLDEN, MASK, Words, finalised
 from bench.feed.tick import Level, Tick
 from bench.scenario.model import Bursts, Feed
 
@@ -211,11 +212,7 @@ def _replayed(feed: Feed, seed: int, horizon_s: float, t0_s: float, trades: Trad
     )
 
 
-def _hash(seed: int, index: int, levels: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Return SplitMix64's finaliser (Steele, Lea and Flood 2014) of (seed, index, level)."""
-    mask = 2**64 - 1
-    start = np.uint64((seed * 0x9E3779B97F4A7C15 + index * 0xD1B54A32D192ED03) & mask)
-    mixed = start + (levels + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
+def _hash(seed: int, index: int, levels: Words) -> Words:
+    """Return a hash of (seed, index, level) for each level."""
+    start = np.uint64((seed * GOLDEN + index * 0xD1B54A32D192ED03) & MASK)
+    return finalised(start + (levels + np.uint64(1)) * np.uint64(GOLDEN))

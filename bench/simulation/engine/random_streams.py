@@ -4,7 +4,7 @@
 
 There is no generator with a state, so no draw depends on the order of events: two engines, two transports, or
 one shard and forty get the same random numbers (common random numbers). The number is SplitMix64's finaliser
-(Steele, Lea and Flood 2014) over a key, to which each of the four inputs adds a multiple of an odd constant.
+(`bench.feed.splitmix`) over a key, to which each of the four inputs adds a multiple of an odd constant.
 The finaliser is applied twice, since one round leaves neighbours in two dimensions slightly correlated.
 
 Known weakness: two keys collide once in 2⁶⁴ pairs, which is far rarer than any event here.
@@ -15,15 +15,14 @@ from __future__ import annotations
 from enum import IntEnum
 
 import numpy as np
-import numpy.typing as npt
 
+from bench.feed.splitmix import GOLDEN, MASK, finalised
 from bench.simulation.engine.inputs import Floats, Ints
 
-_CLIENT = np.uint64(0x9E3779B97F4A7C15)
+_CLIENT = np.uint64(GOLDEN)
 _CYCLE = np.uint64(0xD1B54A32D192ED03)
 _STREAM = 0x8CB92BA72F3D8DD7
 _SEED = 0xA24BAED4963EE407
-_MASK = 2**64 - 1
 
 
 class Stream(IntEnum):
@@ -40,18 +39,8 @@ class Stream(IntEnum):
 
 def uniform(seed: int, stream: Stream, client: Ints, cycle: Ints | int = 0) -> Floats:
     """Return a number for each client and cycle, uniform in [0, 1); shapes broadcast."""
-    key = np.uint64((seed * _SEED + int(stream) * _STREAM) & _MASK)
+    key = np.uint64((seed * _SEED + int(stream) * _STREAM) & MASK)
     mixed = key + client.astype(np.uint64) * _CLIENT
     mixed += np.asarray(cycle).astype(np.uint64) * _CYCLE
-    _finalise(_finalise(mixed))
+    finalised(finalised(mixed))
     return np.asarray((mixed >> np.uint64(11)) * 2.0**-53, dtype=np.float64)
-
-
-def _finalise(mixed: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Apply SplitMix64's finaliser in place, and return the array."""
-    mixed ^= mixed >> np.uint64(30)
-    mixed *= np.uint64(0xBF58476D1CE4E5B9)
-    mixed ^= mixed >> np.uint64(27)
-    mixed *= np.uint64(0x94D049BB133111EB)
-    mixed ^= mixed >> np.uint64(31)
-    return mixed
