@@ -47,5 +47,4 @@ def prepare(environment: Environment, **_: Any) -> None:
         environment.parsed_options.spawn_rate = config.spawn_rate_per_s
     if isinstance(environment.runner, MasterRunner):
         return   # its workers have the users
-    TransportUser.session = Session(config, environment, Lifeline.from_environment())
-    TransportUser.session.open()
+    TransportUser.session = Session.open(config, environment, Lifeline.from_environment())

@@ -11,8 +11,9 @@
     ► done                         what the load says of itself
       users are stopped in order, Locust quits
 
-A reading (`Look`) takes a client's counts and its connections' `TCP_INFO` together, 64 clients at a time, so
-that no update waits for it. The row of a client is the difference of two readings.
+Each phase returns a frozen value to the next: the instants of the subscriptions, the readings at both ends of
+the window (`Edge`), the rows. A client's reading (`Look`) takes its counts and its connections' `TCP_INFO`
+together, 64 clients at a time, so that no update waits for it. Its row is the difference of two readings.
 
 When the runner is gone (end of file on the lifeline) the process ends at once.
 """
@@ -23,11 +24,14 @@ import gc
 import os
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from ssl import SSLContext
 from typing import Any
 
 import gevent
-from gevent.event import Event
+from gevent.event import AsyncResult, Event
 from gevent.queue import Queue
 from locust.env import Environment
 
@@ -41,6 +45,7 @@ from bench.load.reactor import Reactor, spawn
 from bench.measure.recording import Recorder
 from bench.measure.tcp import TcpInfo, wire_bytes
 from bench.records.trial_record import COUNTED, COUNTED_BY_KERNEL, OPEN, OPENING_AND_CLOSING, WindowInstants
+from bench.scenario.fields import Table
 from bench.scenario.model import Subject
 from bench.transports import ClientMachine, ClientSpec, random_of
 from bench.transports.link import Link
@@ -53,11 +58,21 @@ SUBSCRIBE_LIMIT_S = 20.0
 """The longest time for all clients to get their first answers, after the last one should be spawned."""
 STOP_LIMIT_S = 2.0
 """The longest time for a client to close gracefully."""
-ACCOUNT_EVERY_NS = 2_000_000
+ACCOUNT_EVERY_S = 0.002
 GONE = 3
 """Exit status when the runner is gone."""
 CRASHED = 4
 """Exit status after a bug."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The server, as the clients reach it."""
+
+    host: str
+    port: int
+    tls: SSLContext | None
+    """None: without TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,215 +87,233 @@ class Look:
     """The instant at which the request under way was sent."""
 
 
-@dataclass(slots=True)
-class Process:
-    """The process's own state at one instant."""
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """All readings at one end of the window."""
 
     cpu_ns: int
+    """CPU time of the process so far."""
     users: int
+    """Locust users that were running."""
+    gaps: Mapping[str, int]
+    """The figures of the reactor's turns (`TurnGaps.facts`) from t0 on; empty at t0."""
+    looks: tuple[Look, ...]
+    """By client, in the order in which they began."""
 
 
-class Session:
-    """The load of one process."""
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The measuring window, and the ticks that are due in it."""
 
-    def __init__(self, config: LoadConfig, environment: Environment, lifeline: Lifeline | None) -> None:
-        self.config = config
-        self.environment = environment
-        self.lifeline = lifeline
-        self.clock = RunClock(config.clock_origin_ns)
-        self.recorder = Recorder()
-        self.reactor: Reactor | None = None
-        subject = Subject(transport=config.transport, **config.options)
-        self._options = transports.options(config.subject, subject, "the load's configuration")
-        self._client_class = transports.part(config.transport, "client").Client
+    instants: WindowInstants
+    first_index: int
+    last_index: Mapping[str, int]
+    """By symbol."""
+    due: Mapping[str, int]
+    """By symbol."""
+
+    @classmethod
+    def of(cls, message: Mapping[str, Any]) -> Window:
+        """Read the runner's message `windows`."""
+        names = ("warmup_ns", "t0_ns", "t1_ns", "late_after_ns")
+        return cls(WindowInstants(*(int(message[name]) for name in names)),
+                   message["first_index"], message["last_index"], message["due"])
+
+
+class RunnerChannel:
+    """The conversation with the runner; without a lifeline nobody is told anything, and nobody says anything."""
+
+    def __init__(self, lifeline: Lifeline | None) -> None:
+        self._lifeline = lifeline
         self._inbox: Queue[dict[str, Any]] = Queue()
-        self._links: list[Link] = []
-        self._subscribed_ns: list[int | None] = []
-        self._looks: dict[str, list[Look]] = {"t0": [], "t1": []}
-        self._process: dict[str, Process] = {}
-        self._spawn_began_ns = 0
-        self._stopped_ns = 0
-        self._shown = 0
-        self._shown_errors: Counter[str] = Counter()
+        if lifeline is not None:
+            spawn(partial(self._listen, lifeline), self.crash)
 
-    # Beginning
-
-    def open(self) -> None:
-        """Report that Locust is up, and wait for the server's address."""
-        host, port, certificate = self.config.host, self.config.port, None
-        if self.lifeline is not None:
-            spawn(self._listen, self._crash)
-        self.say({"ready": {}})
-        if port is None:
-            assert self.lifeline is not None, "a load without a runner needs a port"
-            target = self._inbox.get()["target"]
-            host, port, certificate = target["host"], int(target["port"]), target.get("certificate")
-        self._host = f"{host}:{port}"
-        secure = isinstance(self._options, Wire) and self._options.tls
-        self._tls = client_context(certificate) if secure else None
-        self.reactor = Reactor(host, port, self.clock, self._crash)
-        self.reactor.start()
-        spawn(self._show_forever, self._crash)
-        self._spawn_began_ns = self.clock.now_ns()
-        if self.lifeline is not None:
-            spawn(self._conduct, self._crash)
-
-    def begin_client(self) -> Link:
-        """Connect and subscribe one more client."""
-        assert self.reactor is not None
-        number = self.config.number(len(self._links))
-        spec = ClientSpec(number, self._host, self.config.subscription(number))
-        machine: ClientMachine = self._client_class(
-            spec, self._options, self.recorder, random_of(self.config.seed, number)
-        )
-        if self._tls is not None:
-            machine = TlsMachine(machine, self._tls, self._host.rpartition(":")[0])
-        link = self.reactor.driver.add(machine)
-        self._links.append(link)
-        self._subscribed_ns.append(None)
-        return link
-
-    def end_client(self, link: Link) -> None:
-        """Close a client's connection gracefully."""
-        assert self.reactor is not None
-        finished = Event()
-        self.reactor.driver.stop(link, finished.set)
-        finished.wait(STOP_LIMIT_S)
-
-    # The conversation with the runner
+    @property
+    def has_runner(self) -> bool:
+        """Return True where a runner conducts a trial; False where Locust was started by hand."""
+        return self._lifeline is not None
 
     def say(self, message: dict[str, Any]) -> None:
         """Send a message to the runner, if there is one."""
-        if self.lifeline is not None:
-            self.lifeline.send(message)
+        if self._lifeline is not None:
+            self._lifeline.send(message)
 
-    def _listen(self) -> None:
-        """Put the runner's messages into the inbox; end the process when the runner is gone."""
-        assert self.lifeline is not None
-        while (message := self.lifeline.receive()) is not None:
-            self._inbox.put(message)
-        os._exit(GONE)
+    def receive(self, key: str) -> Any:
+        """Wait for the runner's next message, which is `key`, and return its content."""
+        assert self._lifeline is not None, "a load without a runner needs a port"
+        return self._inbox.get()[key]
 
-    def _crash(self, trace: str) -> None:
+    def crash(self, trace: str) -> None:
         """Report a bug in a greenlet on which everything depends, and end the process."""
         self.say({"failed": {"reason": "load-crashed", "detail": trace}})
         os.write(2, trace.encode())
         os._exit(CRASHED)
 
+    def _listen(self, lifeline: Lifeline) -> None:
+        """Put the runner's messages into the inbox; end the process when the runner is gone."""
+        while (message := lifeline.receive()) is not None:
+            self._inbox.put(message)
+        os._exit(GONE)
+
+
+class Session:
+    """The load of one process: its clients, and the phases of a trial, each of which returns what the next needs."""
+
+    def __init__(self, config: LoadConfig, environment: Environment, channel: RunnerChannel, options: Table,
+                 target: Target) -> None:
+        self.config = config
+        self.environment = environment
+        self.channel = channel
+        self.target = target
+        self.clock = RunClock(config.clock_origin_ns)
+        self.recorder = Recorder()
+        self.reactor = Reactor(target.host, target.port, self.clock, channel.crash)
+        self._options = options
+        self._client_class = transports.part(config.transport, "client").Client
+        self._links: list[Link] = []
+        self._spawn_began_ns = self.clock.now_ns()
+        self._shown = 0
+        self._shown_errors: Counter[str] = Counter()
+
+    @classmethod
+    def open(cls, config: LoadConfig, environment: Environment, lifeline: Lifeline | None) -> Session:
+        """Report that Locust is up, wait for the server's address, and return the session, ready for clients."""
+        channel = RunnerChannel(lifeline)
+        channel.say({"ready": {}})
+        subject = Subject(transport=config.transport, **config.options)
+        options = transports.options(config.subject, subject, "the load's configuration")
+        session = cls(config, environment, channel, options, _target(config, options, channel))
+        session.reactor.start()
+        spawn(session._show_forever, channel.crash)
+        if channel.has_runner:
+            spawn(session._conduct, channel.crash)
+        return session
+
+    def begin_client(self) -> Link:
+        """Connect and subscribe one more client."""
+        number, target = self.config.number(len(self._links)), self.target
+        spec = ClientSpec(number, f"{target.host}:{target.port}", self.config.subscription(number))
+        machine: ClientMachine = self._client_class(
+            spec, self._options, self.recorder, random_of(self.config.seed, number)
+        )
+        if target.tls is not None:
+            machine = TlsMachine(machine, target.tls, target.host)
+        link = self.reactor.driver.add(machine)
+        self._links.append(link)
+        return link
+
+    def end_client(self, link: Link) -> None:
+        """Close a client's connection gracefully."""
+        finished = Event()
+        self.reactor.driver.stop(link, finished.set)
+        finished.wait(STOP_LIMIT_S)
+
+    # The phases of a trial
+
     def _conduct(self) -> None:
         """Conduct a trial, from the first user on."""
-        assert self.reactor is not None
-        if not self._wait_for_subscriptions():
+        subscribed_ns = self._subscriptions()
+        if subscribed_ns is None:
             return
         gc.collect()
         gc.freeze()   # what is there by now stays; looking through it again would hold the loop for a while
-        self.say({"subscribed": {"at_ns": self.clock.now_ns()}})
-        message = self._inbox.get()["windows"]
-        windows = WindowInstants(*(int(message[name]) for name in ("warmup_ns", "t0_ns", "t1_ns", "late_after_ns")))
-        driver = self.reactor.driver
-        driver.call_at(windows.t0_ns, self._at_t0)
-        driver.call_at(windows.t1_ns, lambda: self._at_t1(windows, message))
+        self.channel.say({"subscribed": {"at_ns": self.clock.now_ns()}})
+        window = Window.of(self.channel.receive("windows"))
+        begin, end = self._edges(window.instants)
+        self._settle(window)
+        self._finish(subscribed_ns, begin, end)
 
-    def _wait_for_subscriptions(self) -> bool:
-        """Wait until all clients have their first answer or time is up; return True if all have it."""
-        config = self.config
+    def _subscriptions(self) -> tuple[int, ...] | None:
+        """Wait until all clients have their first answer; return the instants of these, by client.
+
+        Returns None, after a report to the runner, where time is up before.
+        """
+        config, at_ns = self.config, dict[int, int]()
         limit_s = config.clients / config.spawn_rate_per_s + SUBSCRIBE_LIMIT_S
-        while not self._all_subscribed():
-            if self.clock.now_ns() - self._spawn_began_ns > limit_s * 1e9:
-                count = sum(link.machine.subscribed for link in self._links)
-                detail = f"{count} of {config.clients} clients had an answer after {limit_s:g} s"
+        while True:
+            now_ns = self.clock.now_ns()
+            for place, link in enumerate(self._links):
+                if place not in at_ns and link.machine.subscribed:
+                    at_ns[place] = now_ns
+            if len(config.numbers) <= len(self._links) == len(at_ns):
+                return tuple(at_ns[place] for place in range(len(at_ns)))
+            if now_ns - self._spawn_began_ns > limit_s * 1e9:
+                detail = f"{len(at_ns)} of {config.clients} clients had an answer after {limit_s:g} s"
                 detail += f"; errors: {dict(self._errors()) or 'none'}"
-                self.say({"failed": {"reason": "not-subscribed", "detail": detail}})
-                return False
+                self.channel.say({"failed": {"reason": "not-subscribed", "detail": detail}})
+                return None
             gevent.sleep(0.01)
-        return True
 
-    def _all_subscribed(self) -> bool:
-        """Record the clients that are subscribed by now; return True if all are."""
-        now_ns = self.clock.now_ns()
-        waiting = False
-        for number, at_ns in enumerate(self._subscribed_ns):
-            if at_ns is None:
-                if self._links[number].machine.subscribed:
-                    self._subscribed_ns[number] = now_ns
-                else:
-                    waiting = True
-        return not waiting and len(self._links) >= len(self.config.numbers)
+    def _edges(self, instants: WindowInstants) -> tuple[Edge, Edge]:
+        """Wait for t0 and t1, and return the readings at both."""
+        begin: AsyncResult[Edge] = AsyncResult()
+        end: AsyncResult[Edge] = AsyncResult()
 
-    # The windows
+        def at_t0() -> None:
+            self.reactor.gaps.clear()
+            read(begin, {})
 
-    def _at_t0(self) -> None:
-        assert self.reactor is not None
-        self.reactor.gaps.clear()
-        self._process["t0"] = self._look_at_process()
-        self._look("t0", 0)
+        def at_t1() -> None:
+            read(end, None)
 
-    def _at_t1(self, windows: WindowInstants, message: dict[str, Any]) -> None:
-        assert self.reactor is not None
-        self._process["t1"] = self._look_at_process()
-        self._gap_facts = self.reactor.gaps.facts()
-        self._look("t1", 0)
-        numbers = map(self.config.number, range(len(self._links)))
-        symbols = [self.config.subscription(number).symbols for number in numbers]
-        accounting = Accounting(
-            message["first_index"], message["last_index"], message["due"], symbols, self.config.workers
-        )
-        self._account(accounting, windows, 0, 0)
+        def read(edge: AsyncResult[Edge], gaps: Mapping[str, int] | None) -> None:
+            runner = self.environment.runner
+            cpu_ns, users = time.process_time_ns(), runner.user_count if runner is not None else 0
+            facts = self.reactor.gaps.facts() if gaps is None else gaps
+            self._look([], lambda looks: edge.set(Edge(cpu_ns, users, facts, tuple(looks))))
 
-    def _look_at_process(self) -> Process:
-        runner = self.environment.runner
-        return Process(time.process_time_ns(), runner.user_count if runner is not None else 0)
+        self.reactor.driver.call_at(instants.t0_ns, at_t0)
+        self.reactor.driver.call_at(instants.t1_ns, at_t1)
+        return begin.get(), end.get()
 
-    def _look(self, at: str, first: int) -> None:
-        """Read the counters of some clients now, and of the others in later turns."""
-        assert self.reactor is not None
-        looks = self._looks[at]
-        for link in self._links[first : first + CLIENTS_A_LOOK]:
+    def _look(self, looks: list[Look], done: Callable[[list[Look]], None]) -> None:
+        """Read the counters of some clients now, and of the others in later turns; `done` receives them all."""
+        for link in self._links[len(looks) : len(looks) + CLIENTS_A_LOOK]:
             counts = link.machine.counts
             now_ns = self.clock.now_ns()
             asked_ns = counts.look(now_ns)
             counted = tuple(getattr(counts, name) for name in COUNTED)
             looks.append(Look(now_ns, counted, link.tcp_info(), asked_ns))
         if len(looks) < len(self._links):
-            self.reactor.driver.call_at(self.clock.now_ns(), lambda: self._look(at, len(looks)))
+            self.reactor.driver.call_at(self.clock.now_ns(), lambda: self._look(looks, done))
+        else:
+            done(looks)
 
-    def _account(self, accounting: Accounting, windows: WindowInstants, taken: int, skips_taken: int) -> None:
-        """Count what was recorded since the last time, a piece at a time; settled when nothing is
-        owed or time is up."""
-        assert self.reactor is not None
-        piece = next(self.recorder.deliveries_since(taken))
-        accounting.take(piece)
-        for skips in self.recorder.skips_since(skips_taken):
-            accounting.take_skips(skips)
-            skips_taken += len(skips)
-        taken += len(piece)
-        now_ns = self.clock.now_ns()
-        complete = accounting.missing == 0 and taken == self.recorder.delivered
-        if (complete or now_ns >= windows.end_ns) and len(self._looks["t1"]) == len(self._links):
-            self.say({"settled": {"at_ns": now_ns}})
-            spawn(self._finish, self._crash)
-            return
-        self.reactor.driver.call_at(
-            now_ns + ACCOUNT_EVERY_NS, lambda: self._account(accounting, windows, taken, skips_taken)
-        )
+    def _settle(self, window: Window) -> None:
+        """Wait until nothing is owed or the drain is over, counting what was recorded a piece at a time."""
+        numbers = map(self.config.number, range(len(self._links)))
+        symbols = [self.config.subscription(number).symbols for number in numbers]
+        accounting = Accounting(window.first_index, window.last_index, window.due, symbols, self.config.workers)
+        taken = skips_taken = 0
+        while True:
+            piece = next(self.recorder.deliveries_since(taken))
+            accounting.take(piece)
+            for skips in self.recorder.skips_since(skips_taken):
+                accounting.take_skips(skips)
+                skips_taken += len(skips)
+            taken += len(piece)
+            now_ns = self.clock.now_ns()
+            complete = accounting.missing == 0 and taken == self.recorder.delivered
+            if complete or now_ns >= window.instants.end_ns:
+                self.channel.say({"settled": {"at_ns": now_ns}})
+                return
+            gevent.sleep(ACCOUNT_EVERY_S)
 
-    # The end
-
-    def _finish(self) -> None:
+    def _finish(self, subscribed_ns: Sequence[int], begin: Edge, end: Edge) -> None:
         """Write the records, report it, and leave."""
         assert self.config.folder is not None, "a trial has a folder"
-        self._stopped_ns = self.clock.now_ns()
+        stopped_ns = self.clock.now_ns()
         self._say_goodbye()
-        facts = self._facts()   # together with writing: nothing more is recorded in between
-        self.recorder.write(self.config.folder, self._client_rows())
-        self.say({"done": facts})
+        facts = self._facts(subscribed_ns, begin, end)   # together with writing: no more is recorded in between
+        self.recorder.write(self.config.folder, self._client_rows(subscribed_ns, begin, end, stopped_ns))
+        self.channel.say({"done": facts})
         self.environment.process_exit_code = 0
         if self.environment.runner is not None:
             self.environment.runner.quit()
 
     def _say_goodbye(self) -> None:
         """Close all connections gracefully, so that the cost of closing is recorded."""
-        assert self.reactor is not None
         waiting, finished = [len(self._links)], Event()
 
         def one_less() -> None:
@@ -292,48 +325,44 @@ class Session:
             self.reactor.driver.stop(link, one_less)
         finished.wait(STOP_LIMIT_S)
 
-    def _client_rows(self) -> list[dict[str, Any]]:
+    def _client_rows(self, subscribed_ns: Sequence[int], begin: Edge, end: Edge, stopped_ns: int
+                     ) -> list[dict[str, Any]]:
         """Return the rows of `trial_record.CLIENTS`."""
         rows = []
         for place, link in enumerate(self._links):
             number = self.config.number(place)
             symbols = self.config.subscription(number).symbols
-            before, after = self._looks["t0"][place], self._looks["t1"][place]
+            before, after = begin.looks[place], end.looks[place]
             counted = [late - early for early, late in zip(before.counts, after.counts, strict=True)]
             rows.append({
                 "client": number,
                 "symbols": None if symbols is None else sorted(symbols),
-                "subscribed_ns": self._subscribed_ns[place],
+                "subscribed_ns": subscribed_ns[place],
                 "counted_from_ns": before.at_ns,
                 "counted_to_ns": after.at_ns,
                 **dict(zip(COUNTED, counted, strict=True)),
-                **_open_columns(after, link, self._stopped_ns),
+                **_open_columns(after, link, stopped_ns),
                 **_tcp_columns(before.tcp, after.tcp),
                 **_life_columns(link),
                 "errors": link.machine.counts.errors.total(),
             })
         return rows
 
-    def _facts(self) -> dict[str, Any]:
+    def _facts(self, subscribed_ns: Sequence[int], begin: Edge, end: Edge) -> dict[str, Any]:
         """Return the load's report on itself; `turn_*`, `polls_late` and `cpu_ns` cover the window."""
-        assert self.reactor is not None
-        offsets = self.reactor.driver.offsets
-        spawned_ns = max((at_ns for at_ns in self._subscribed_ns if at_ns is not None), default=0)
-        late = COUNTED.index("polls_late")
+        offsets, late = self.reactor.driver.offsets, COUNTED.index("polls_late")
         return {
-            **self._gap_facts,
-            "polls_late": sum(
-                after.counts[late] - before.counts[late]
-                for before, after in zip(self._looks["t0"], self._looks["t1"], strict=True)
-            ),
+            **end.gaps,
+            "polls_late": sum(after.counts[late] - before.counts[late]
+                              for before, after in zip(begin.looks, end.looks, strict=True)),
             "errors": dict(self._errors()),
-            "users_at_t0": self._process["t0"].users,
-            "users_at_t1": self._process["t1"].users,
-            "cpu_ns": self._process["t1"].cpu_ns - self._process["t0"].cpu_ns,
+            "users_at_t0": begin.users,
+            "users_at_t1": end.users,
+            "cpu_ns": end.cpu_ns - begin.cpu_ns,
             "deliveries": self.recorder.delivered,
             "clock_step_ns": offsets.step_ns,
             "clock_readings": len(offsets.readings),
-            "spawn_ns": spawned_ns - self._spawn_began_ns,
+            "spawn_ns": max(subscribed_ns, default=0) - self._spawn_began_ns,
         }
 
     def _errors(self) -> Counter[str]:
@@ -355,6 +384,16 @@ class Session:
         errors = self._errors()
         live.add_errors(stats, name, errors - self._shown_errors)
         self._shown_errors = errors
+
+
+def _target(config: LoadConfig, options: Table, channel: RunnerChannel) -> Target:
+    """Return the server's address: the configuration's, or the one that the runner reports."""
+    host, port, certificate = config.host, config.port, None
+    if port is None:
+        said = channel.receive("target")
+        host, port, certificate = said["host"], int(said["port"]), said.get("certificate")
+    secure = isinstance(options, Wire) and options.tls
+    return Target(host, port, client_context(certificate) if secure else None)
 
 
 def _tcp_columns(before: TcpInfo | None, after: TcpInfo | None) -> dict[str, int | None]:
