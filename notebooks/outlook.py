@@ -35,7 +35,7 @@ from bench import shipped
 from bench.audit.detectors import judge
 from bench.errors import RunError
 from bench.experiment import plan
-from bench.experiment.plan import PlannedTrial
+from bench.records.manifest import PlannedTrial
 from bench.report.data.run import verdict_words
 from bench.report.explore import Run
 from bench.scenario.model import DEFAULT_SERVER, Scenario
@@ -104,9 +104,9 @@ def inputs(run: Run, costs: CostsFile, **tables: dict[str, Any]) -> SimulationIn
 
     For example `load={"clients": [200_000]}`. Raises `ScenarioError` where a field is invalid.
     """
-    asked = dict(run.data.manifest["scenario"])
+    asked = run.data.scenario.canonical()
     for name, fields in tables.items():
-        asked[name] = {**(asked.get(name) or {}), **fields}
+        asked[name] = {**(asked[name] or {}), **fields}
     where = f"{run.folder.name}, changed"
     scenario = validated(Scenario, asked, where)
     return SimulationInputs(scenario, plan.options_of_all(scenario, where), costs)
@@ -278,7 +278,7 @@ def _with_workers(asked: SimulationInputs, count: int) -> SimulationInputs:
 def _planned(asked: SimulationInputs, label: str, clients: int) -> PlannedTrial:
     scenario = asked.scenario
     subject = scenario.transports[label]
-    return PlannedTrial(f"{label}-{clients}", 1, 1, label, subject.transport or label, clients,
+    return PlannedTrial(f"{label}-{clients}", 1, 1, label, subject.transport, clients,
                         plan.derive(scenario.seed, "block", 1), subject.implementation)
 
 

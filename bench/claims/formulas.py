@@ -21,12 +21,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bench.scenario.model import Claim
+from bench.scenario.model import Claim, Scenario
 from bench.stats.trial.arrays import Floats
 from bench.stats.trial.bytes import DIRECTIONS
 
@@ -38,7 +37,7 @@ MEGABIT = 2**20
 class Evidence:
     """The trials by which claims are judged."""
 
-    scenario: Mapping[str, Any]
+    scenario: Scenario
     trials: pd.DataFrame
     """The valid trials, with the columns of `trials.csv`."""
 
@@ -101,7 +100,7 @@ def bytes_per_request(evidence: Evidence, claim: Claim, at: float) -> Floats:
 
 def traffic(evidence: Evidence, claim: Claim, at: float) -> Floats:
     """Return the traffic of `at` clients, in 2²⁰ bit/s, at the scenario's rate."""
-    a_second = float(evidence.scenario["feed"]["rate_per_s"])
+    a_second = evidence.scenario.feed.rate_per_s
     return _bytes(evidence.of(claim.subject), claim) * a_second * at * 8 / MEGABIT
 
 

@@ -18,9 +18,9 @@ follows only from the records and the claim's own numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
@@ -79,12 +79,11 @@ def _bounds_text(low: float, high: float) -> str:
     return f"from {low:.4g}" if math.isinf(high) else f"{low:.4g} to {high:.4g}"
 
 
-def judged(scenario: Mapping[str, Any], valid_trials: pd.DataFrame) -> list[Judgement]:
+def judged(scenario: Scenario, valid_trials: pd.DataFrame) -> list[Judgement]:
     """Return the verdicts on all claims of a run's scenario, in its order."""
     evidence = Evidence(scenario, valid_trials)
     found = []
-    for label, fields in (scenario.get("claims") or {}).items():
-        claim = Claim.model_validate(fields)
+    for label, claim in scenario.claims.items():
         for place, stated in enumerate(claim.stated):
             at = claim.at[place] if claim.at else math.nan
             ours = interval(FORMULAS[claim.formula](evidence, claim, at), logarithm=False)

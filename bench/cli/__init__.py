@@ -1,18 +1,23 @@
 """The command line: one verb for each stage. Each verb's `--help` says what it does.
 
-    run      scenario ─► trials ─► report          exit 0: every trial valid in the end, 1: some are not
-    report   a run's files ─► its report again
-    compare  two runs ─► what has become worse      exit 0: nothing, 1: something
-    serve    all servers side by side on one feed, to try them by hand
-    doctor   checks this machine for anything that would spoil a run
-    simulate scenario ─► trials, simulated from measured costs ─► report       exit as `run`
-    calibrate  short trials ─► the CPU costs of the servers' work on this machine
-    validate   compares simulated with measured figures: how far apart they are
-    scenarios  lists the available scenarios, or copies one to begin from
+The modules of the verbs are imported last, since that takes a second and much memory.
 
-Common options and errors of all verbs are in `options`, the output at the end of a run in `outcome`, and the
-requirements of a command on its environment in `surroundings`. The verbs are imported last, since that takes
-a second and much memory.
+Modules, in reading order:
+
+    scenarios     lists the available scenarios, or copies one to begin from
+    run           scenario ─► trials ─► report      exit 0: every trial valid in the end, 1: some are not
+    report        a run's files ─► its report again
+    compare       two runs ─► what has become worse      exit 0: nothing, 1: something
+    simulate      scenario ─► trials, simulated from measured costs ─► report      exit as `run`
+    study         `simulate` of a reconnect storm or a crossover map
+    calibrate     short trials ─► the CPU costs of the servers' work on this machine
+    validate      simulated beside measured figures ─► their errors
+    serve         all servers side by side on one feed, to try them by hand
+    doctor        checks this machine for anything that would spoil a run
+    options       common options and errors of all verbs
+    outcome       the output at the end of a run
+    reason        the last line of a command that does not exit with 0
+    surroundings  the requirements of a command on its environment
 """
 
 from __future__ import annotations
@@ -66,14 +71,15 @@ def __getattr__(name: str) -> Typer:
     with ended_at_once():   # this takes a second
         import typer
 
-        from bench.cli import run, scenarios, simulate, validate
+        from bench.cli import calibrate, compare, doctor, report, run, scenarios, serve, simulate, validate
 
     app = typer.Typer(
         no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
         rich_markup_mode="markdown",
         help="Compare ways of delivering live data to clients, by cost and latency.",
     )
-    for verb in (*run.VERBS, *simulate.VERBS, *validate.VERBS, *scenarios.VERBS):
+    for verb in (run.run, report.report, compare.compare, serve.serve, doctor.doctor, simulate.simulate,
+                 calibrate.calibrate, validate.validate, scenarios.scenarios):
         app.command()(verb)
     globals()["app"] = app
     return app

@@ -1,4 +1,8 @@
-"""The verbs that measure and judge: `run`, `report`, `compare`, `serve`, `doctor`."""
+"""The verb `run`: a scenario measured, judged and reported.
+
+    SCENARIO ─► requirements ─► plan, frozen ─► trials ─► report      exit 0: every trial valid in the end, 1: some
+                                                                     are not, 2: a mistake, 130: interrupted
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,6 @@ from bench.cli.options import (
     MaybeScenario,
     Overrides,
     Results,
-    ScenarioName,
     Wait,
     as_field,
     end,
@@ -36,9 +39,7 @@ from bench.cli.options import (
 from bench.cli.outcome import finish
 from bench.errors import RunError
 from bench.experiment import capacity_search, plan, prepare, progress, requirements, run_folder
-from bench.experiment import doctor as doctors
 from bench.experiment import run as runs
-from bench.experiment import serve as serving
 from bench.experiment.disk_full import report_disk_full
 from bench.experiment.effect import refuse_without_effect, typed_fields
 from bench.experiment.machine_lock import begun, machine_lock
@@ -46,9 +47,6 @@ from bench.experiment.prepare import PreparedScenario
 from bench.experiment.run_folder import RunFolder
 from bench.output import terminal
 from bench.records import manifest
-from bench.report.pages import compare as comparing
-from bench.scenario.parsing import count_text, list_text
-from bench.stats.run import regressions
 
 
 def run(
@@ -143,14 +141,14 @@ def _named_beside(resume: Path, scenario: str | None, overrides: Sequence[str], 
 def _resume(folder: Path, named: Callable[[], PreparedScenario] | None, *, force: bool) -> RunFolder:
     """Prepare the run in a folder to continue; a scenario that is named is compared with the run's own."""
     under_way = run_folder.resume(folder.resolve(), named().scenario if named else None, force=force)
-    prepare.refuse_unless_startable(under_way.scenario, Path(under_way.manifest["scenario_folder"]),
+    prepare.refuse_unless_startable(under_way.scenario, Path(under_way.manifest.scenario_folder),
                                     str(under_way.folder / manifest.NAME))
     return under_way
 
 
 def _execute(under_way: RunFolder) -> None:
     """Make the trials; if interrupted, report how to continue."""
-    say(f"{under_way.folder}: {under_way.manifest['question']}")
+    say(f"{under_way.folder}: {under_way.manifest.question}")
     with resume_hint(f"tickertape run --resume {under_way.folder}"):
         if under_way.scenario.capacity is None:
             runs.execute(under_way, progress.reporter)
@@ -202,140 +200,3 @@ def _print_plan(prepared: PreparedScenario, needed: requirements.Requirements, m
     if prepared.trades is not None:
         kept = f"{prepared.trades.rows:,} trades, of which a trial needs {len(prepared.trades.price):,}"
         console.print(f"The file has {kept}; it is read once.", highlight=False)
-
-
-def report(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")] = Path("results/latest"),
-    as_json: AsJson = False,
-) -> None:
-    """Make a run's report again, from its files alone.
-
-    The same files give the same report, byte for byte, with the same versions of the libraries. Exit status:
-    0 every trial of the plan is valid; 1 some are not, or the run is not finished; 2 a mistake.
-
-    Example:
-
-        tickertape report results/latest
-    """
-    with reported_errors():
-        lacks = finish(run.resolve(), as_json)
-    end(lacks)
-
-
-def compare(
-    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="The folder of the earlier run.")],
-    after: Annotated[Path, typer.Argument(metavar="AFTER", help="The folder of the run that is compared with it.")],
-    threshold_percent: Annotated[float, typer.Option(
-        "--threshold", metavar="PERCENT", min=0, help="Smaller relative changes are not reported.")] = (
-            100 * regressions.THRESHOLD),
-    force: Annotated[bool, typer.Option(
-        "--force", help="Compare runs that are not alike, too: another host, scenario, schema or feed "
-        "file, or one that is simulated with one that is measured.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """List the figures that have become worse from one run to another.
-
-    Prints the change of each cell and figure with its 95 % interval between trials (Welch's t), and whether
-    it is significant (Holm's correction over all). A figure has regressed if its change is significant and
-    larger than the threshold. The same is written as a page with a figure, AFTER/compared/BEFORE/report.html.
-
-    Examples:
-
-        tickertape compare results/reference results/latest
-        tickertape compare before after --threshold 10 --json
-
-    Exit status: 0 nothing regressed, 1 something did, 2 a mistake, or runs that are not alike.
-    """
-    with reported_errors():
-        threshold = threshold_percent / 100
-        found = comparing.compare(before.resolve(), after.resolve(), threshold=threshold, force=force)
-        with report_disk_full(f"tickertape compare {before} {after}"):
-            written = comparing.write(found)
-    for sentence in (*(f"not alike: {each}" for each in found.unlike), *found.notes):
-        terminal.say(sentence, err=True)
-    if as_json:
-        print_json(comparing.as_json(found) | {"report": str(written)})
-    else:
-        console = terminal.console(markup=False)
-        console.print(_changes_table(found))
-        console.print(comparing.summary(found), highlight=False)
-        console.print(f"Report: {written}", highlight=False, soft_wrap=True)
-    worse = list(dict.fromkeys(f"{each.figure} of {each.label}, {each.clients:,} clients"
-                               for each in found.regressed))
-    end(f"{count_text(len(worse), 'figure has', 'figures have')} become worse: {list_text(worse)}"
-        if worse else None)
-
-
-def _changes_table(found: comparing.RunComparison) -> Table:
-    """Return the table of changes, 80 columns wide, with a group of rows for each cell."""
-    table = Table(box=None, padding=(0, 1, 0, 0))
-    for name in comparing.COLUMNS:
-        table.add_column(name, justify="right" if name in ("before", "after") else "left", no_wrap=True)
-    for cell, rows in comparing.rows(found).items():
-        table.add_row(cell, style="bold")
-        for row in rows:
-            table.add_row(*row)
-    return table
-
-
-def serve(
-    scenario: ScenarioName = "default",
-    feed: FeedFile = None,
-    columns: ColumnNames = None,
-    overrides: Overrides = None,
-    port: Annotated[int, typer.Option(
-        help="The feed's port; the servers take those that follow.", min=1, max=65000)] = 8700,
-    locust: Annotated[bool, typer.Option(
-        "--locust", help="Also start Locust's web interface for each server, to load it by hand.")] = False,
-    origin: Annotated[list[str] | None, typer.Option(
-        "--origin", help="The origin of a page that may read the answers (https://page.example); repeatable.",
-    )] = None,
-) -> None:
-    """Serve all transports of a scenario side by side on one feed, until Ctrl-C.
-
-    Prints each server's address and a command that reads from it.
-
-    Example:
-
-        tickertape serve quick --set feed.rate_per_s=2
-    """
-    with reported_errors():
-        origins = [serving.origin_of(text) for text in origin or ()]
-        prepared = prepare.read(scenario, [*as_field(columns), *(overrides or ())], feed)
-        typed = typed_fields(of_a_file(feed, columns), overrides or ())
-        refuse_without_effect([prepared], typed, "serve", locust=locust)
-        serving.serve(prepared, port, locust=locust, origins=origins, say=terminal.say)
-
-
-def doctor(
-    seconds: Annotated[int, typer.Option(
-        "--seconds", min=1, max=3600, help="How long to observe what else runs on this machine.")] = 10,
-    as_json: AsJson = False,
-) -> None:
-    """Check this machine for anything that would spoil a run, and say what to do about it.
-
-    Observes the other load on the machine. The worst stretch as long as a trial is judged by half the bounds
-    that make a trial INVALID. Exit status: 0 nothing found, 1 something found.
-
-    Example:
-
-        tickertape doctor --seconds 60
-    """
-    with reported_errors():
-        described, checks = doctors.examined(seconds)
-    if as_json:
-        print_json({"host": described, "looked_s": seconds, "checks": [asdict(check) for check in checks]})
-    else:
-        table = Table("", "verdict", "found", "what to do")
-        for check in checks:
-            table.add_row(check.name, check.verdict, check.found, check.advice)
-        console = terminal.console(markup=False)
-        console.print(table)
-        console.print(doctors.looked_text(seconds), highlight=False)
-    poor = [f"{check.name} ({check.found})" for check in checks if check.verdict == "poor"]
-    are = "is" if len(poor) == 1 else "are"
-    end(f"{len(poor)} of {len(checks)} checks {are} poor: {list_text(poor)}" if poor else None)
-
-
-VERBS = (run, report, compare, serve, doctor)
-"""The verbs of this module in the order of the help."""

@@ -70,6 +70,3 @@ def copy(file: Path, to: Path | None) -> Path:
         raise ScenarioError(str(target), "--to", f"a path that can't be written ({error.strerror})",
                             "a file in a folder that is there") from None
     return target
-
-
-VERBS = (scenarios,)

@@ -172,15 +172,14 @@ def _begin(prepared: PreparedScenario, costs: Path | None, measured: Path | None
     path = costs or _own_costs(prepared) or default_costs(results)
     known = read_costs(path)
     for label, subject in prepared.scenario.transports.items():
-        # raises where costs are missing
-        known.of(subject.transport or label, prepared.options[label], subject.implementation)
+        known.of(subject.transport, prepared.options[label], subject.implementation)   # raises where none is known
     found = baseline.measured(measured, prepared.scenario, prepared.options)
     checked = baseline.validation(results, known)
     under_way = run_folder.create(
         results, prepared.scenario, plan.trials(prepared.scenario), name=prepared.name,
         scenario_file=prepared.file, options=prepared.options, command=sys.argv[1:],
         trades=prepared.trades,
-        further={"source": "simulated", "costs": runs.about_costs(path, known), **found.about},
+        source="simulated", costs=runs.about_costs(path, known), measured=found.about,
     )
     baseline.write(under_way.folder, found, checked)
     for sentence in found.notes:
@@ -197,9 +196,9 @@ def _own_costs(prepared: PreparedScenario) -> Path | None:
 def _execute(under_way: RunFolder) -> None:
     """Simulate everything that is not on disk yet: a storm, a map, the steps of a search, or trials."""
     said = under_way.manifest
-    say(f"{under_way.folder}: {said['question']}")
-    if "costs" in said:
-        say(f"Simulated, with {said['costs']['told']}.")
+    say(f"{under_way.folder}: {said.question}")
+    if said.costs is not None:
+        say(f"Simulated, with {said.costs.told}.")
     if study.is_scale(under_way.scenario):
         study.execute(under_way)
         return
@@ -208,6 +207,3 @@ def _execute(under_way: RunFolder) -> None:
     else:
         runs.search(under_way, say)
     closed_forms.write(under_way)
-
-
-VERBS = (simulate,)

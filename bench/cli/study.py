@@ -22,14 +22,13 @@ from rich.table import Table
 
 from bench.cli.options import print_json, resume_hint
 from bench.errors import ScenarioError
-from bench.experiment import plan, run_folder
+from bench.experiment import run_folder
 from bench.experiment.disk_full import report_disk_full
 from bench.experiment.prepare import PreparedScenario
 from bench.experiment.progress import LeftColumn, TimeLeft
 from bench.experiment.run_folder import RunFolder
 from bench.output import terminal
 from bench.records import manifest as manifests
-from bench.scenario.fields import Table as Options
 from bench.scenario.model import Scenario
 from bench.scenario.storm import Storm
 from bench.simulation import baseline
@@ -67,8 +66,7 @@ def refuse_to_measure(prepared: PreparedScenario) -> None:
 
 def has_scale(folder: Path) -> bool:
     """Return whether the run in a folder is a storm or a map."""
-    asked = manifests.read(folder)["scenario"]
-    return bool(asked.get("storm") or asked.get("crossover"))
+    return is_scale(manifests.read(folder).scenario)
 
 
 def begin(prepared: PreparedScenario, results: Path, named: Path | None = None) -> RunFolder:
@@ -79,13 +77,12 @@ def begin(prepared: PreparedScenario, results: Path, named: Path | None = None) 
     scenario = prepared.scenario
     _refuse_unless_simulable(prepared)
     path = named or costs_file(prepared, results)
-    costs = read_costs(path) if _needs_costs(scenario) else None
+    costs = read_costs(path) if scenario.needs_costs else None
     if costs is not None and scenario.storm is not None:
         _refuse_a_free_connection(prepared, costs)
-    about = {"costs": runs.about_costs(path, costs)} if costs else {}
     made = run_folder.create(results, scenario, [], name=prepared.name, scenario_file=prepared.file,
-                          options=prepared.options, command=sys.argv[1:],
-                          further={"source": "simulated", **about})
+                             options=prepared.options, command=sys.argv[1:], source="simulated",
+                             costs=None if costs is None else runs.about_costs(path, costs))
     if costs is not None and scenario.crossover is not None:
         baseline.write_validation(made.folder, baseline.validation(results, costs))
     return made
@@ -93,7 +90,7 @@ def begin(prepared: PreparedScenario, results: Path, named: Path | None = None) 
 
 def execute(run: RunFolder) -> None:
     """Simulate everything that is not on disk yet, and write the tables."""
-    costs = runs.costs_of(run) if "costs" in run.manifest else None
+    costs = None if run.manifest.costs is None else runs.costs_of(run)
     if run.scenario.storm is not None:
         _storm(run, costs)
     else:
@@ -152,15 +149,6 @@ def costs_file(prepared: PreparedScenario, results: Path) -> Path:
     return prepared.file.absolute().parent / named if named else default_costs(results)
 
 
-def _needs_costs(scenario: Scenario) -> bool:
-    """Return whether the scenario needs a costs file."""
-    return scenario.storm is None or scenario.storm.connection_ms is None
-
-
-def _options(run: RunFolder) -> dict[str, Options]:
-    return plan.options_of_all(run.scenario, str(run.folder / manifests.NAME))
-
-
 def _storm(run: RunFolder, costs: CostsFile | None) -> None:
     """Write the tables of a storm."""
     from bench.report.data.table_files import write_tables
@@ -169,7 +157,7 @@ def _storm(run: RunFolder, costs: CostsFile | None) -> None:
     label, subject = next(iter(scenario.transports.items()))
     own = Costs()
     if costs:
-        own = costs.of(subject.transport, _options(run)[label], subject.implementation).engine_costs
+        own = costs.of(subject.transport, run.options[label], subject.implementation).engine_costs
     given = storm_study.conditions(scenario, own)
     found = storm_study.tables(scenario, given, _pieces(run, "storms", storm_study.tasks(scenario, given)))
     mapped = {} if found.map is None else {"storm_map.csv": found.map}
@@ -184,7 +172,7 @@ def _crossover(run: RunFolder, costs: CostsFile) -> None:
 
     known = optional_table(run.folder / "validation.csv", prediction.COLUMNS)
     checked = () if known is None else prediction.from_table(known)
-    asked = crossover_study.CrossoverStudy.of(run.scenario, _options(run), costs, checked)
+    asked = crossover_study.CrossoverStudy.of(run.scenario, run.options, costs, checked)
     fields = asked.fields()
     checks = _pieces(run, "checks by the engine", asked.tasks(asked.chosen(fields)))
     write_tables(run.folder, {"crossover.csv": asked.table(fields),
@@ -221,7 +209,7 @@ def finish(folder: Path, as_json: bool) -> None:
 
     again = f"tickertape report {folder}"
     with report_disk_full(again), resume_hint(again):
-        if manifests.read(folder)["scenario"].get("storm"):
+        if manifests.read(folder).scenario.storm is not None:
             a_storm = storm.build(folder)
             table = storm.policies_table(a_storm.storms, a_storm.assumptions)
             sentences = storm.findings(a_storm)

@@ -21,17 +21,15 @@ from pathlib import Path
 
 from bench.audit import limited_by
 from bench.audit.detectors import Verdict, judge
-from bench.clock import RunClock
 from bench.errors import ScenarioError
 from bench.experiment import plan
-from bench.experiment.plan import PlannedTrial
 from bench.experiment.progress import Row, outcome_text
-from bench.experiment.run import pinned_to, termination_as_interrupt
+from bench.experiment.run import pinned_to, settings_of, termination_as_interrupt
 from bench.experiment.run_folder import RunFolder
 from bench.experiment.trial import trial
-from bench.experiment.trial.trial import TrialSettings
 from bench.measure import host
 from bench.records import trial_record
+from bench.records.manifest import PlannedTrial
 from bench.records.trial_record import TrialRecord
 from bench.scenario import objective
 from bench.scenario.fields import Table
@@ -40,11 +38,6 @@ from bench.stats.run.knee_search import SearchSettings, SearchStep, is_found, is
 from bench.stats.run.uncertainty import number as figure
 from bench.stats.trial.latency import is_bound
 from bench.stats.trial.row import COLUMNS
-
-
-def search_of(capacity: Capacity) -> SearchSettings:
-    """Return the search that the scenario asks for."""
-    return SearchSettings(capacity.start, capacity.most, capacity.factor, capacity.precision, capacity.time_s)
 
 
 def at_level(scenario: Scenario, level: int) -> Scenario:
@@ -91,12 +84,8 @@ files, and the number of the attempt at its level."""
 
 def execute(run: RunFolder, say: Callable[[str], None]) -> None:
     """Make steps until all limits are found or the time is over; `say` receives one line per step."""
-    scenario = run.scenario
-    options = plan.options_of_all(scenario, str(run.folder / "manifest.json"))
-    clock, folder = RunClock(run.manifest["clock_origin_ns"]), Path(run.manifest["scenario_folder"])
-
     def make(step: Scenario, planned: PlannedTrial, place: Path, attempt: int) -> TrialRecord:
-        settings = TrialSettings.on_this_machine(step, options, clock, folder)
+        settings = settings_of(run, step)
         with pinned_to(settings.other_cores):
             return trial.make(settings, planned, place, attempt)
 
@@ -109,7 +98,7 @@ def search(run: RunFolder, make: Maker, say: Callable[[str], None]) -> None:
     """Make the steps of a search with `make`, which measures or simulates a trial, until it is over."""
     scenario = run.scenario
     assert scenario.capacity is not None, "not a search"
-    wanted_search = search_of(scenario.capacity)
+    wanted_search = SearchSettings.of(scenario.capacity)
     steps = finished(run)
     while (wanted := next_step(steps, tuple(scenario.transports), wanted_search)) is not None:
         planned, attempt = _planned(scenario, steps, *wanted)
@@ -170,7 +159,7 @@ def _planned(scenario: Scenario, steps: list[SearchStep], subject: str, level: i
     step = at_level(scenario, level)
     return PlannedTrial(
         name=f"{position:03}-{plan.in_a_name(subject)}-{level}", block=1, position=position, subject=subject,
-        transport=scenario.transports[subject].transport or subject, clients=step.load.clients[0],
+        transport=scenario.transports[subject].transport, clients=step.load.clients[0],
         seed=plan.derive(scenario.seed, "block", attempt), server=scenario.transports[subject].implementation,
     ), attempt
 

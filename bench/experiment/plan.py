@@ -24,12 +24,12 @@ import math
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from bench import transports
 from bench.errors import ScenarioError
+from bench.records.manifest import PlannedTrial
 from bench.scenario.fields import Table
-from bench.scenario.model import DEFAULT_SERVER, Load, Scenario
+from bench.scenario.model import Load, Scenario
 from bench.wire.options import Wire
 
 LABEL = re.compile(r"[A-Za-z0-9_]{1,40}( [a-z_]{1,40}=[A-Za-z0-9_.+-]{1,40})?")
@@ -41,25 +41,6 @@ waiting is allowed."""
 SHORTEST_WARMUP_S = 1.0
 OPENING_S = 0.2
 """Time in s to request, answer and read the opening ticks, besides the wait for a poll."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedTrial:
-    """One trial of the plan."""
-
-    name: str
-    """`<block>-<position>-<subject>-<clients>`, padded so that names sort in the order of the run, and without
-    spaces and dots."""
-    block: int
-    """Number of the block, from 1."""
-    position: int
-    """Place in the block's order, from 1."""
-    subject: str
-    transport: str
-    clients: int
-    seed: int
-    server: str = DEFAULT_SERVER
-    """Name of the server implementation; `own` for a user's own server."""
 
 
 def derive(seed: int, *words: object) -> int:
@@ -91,7 +72,7 @@ def trials(scenario: Scenario) -> list[PlannedTrial]:
             planned.append(PlannedTrial(
                 name=f"{block:0{block_width}}-{position:0{position_width}}-{in_a_name(label)}-{clients:0{clients_width}}",
                 block=block, position=position, subject=label,
-                transport=scenario.transports[label].transport or label,
+                transport=scenario.transports[label].transport,
                 clients=clients, seed=derive(scenario.seed, "block", block),
                 server=scenario.transports[label].implementation,
             ))

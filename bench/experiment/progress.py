@@ -23,9 +23,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from bench.audit.detectors import Reason, Verdict
-from bench.experiment.plan import PlannedTrial
 from bench.experiment.requirements import duration_text
 from bench.output import terminal
+from bench.records.manifest import PlannedTrial
 from bench.scenario.stop_rule import StopRule
 from bench.stats.run.stopping import IntervalWidths
 from bench.stats.run.uncertainty import number

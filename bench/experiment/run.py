@@ -25,21 +25,20 @@ import pandas as pd
 from bench.audit.detectors import judge
 from bench.clock import RunClock
 from bench.experiment import plan, requirements
-from bench.experiment.plan import PlannedTrial
 from bench.experiment.progress import Reporter, TimeLeft, standing_text
 from bench.experiment.run_folder import RunFolder
 from bench.experiment.trial import trial
 from bench.experiment.trial.trial import TrialSettings
 from bench.measure import host
+from bench.records.manifest import PlannedTrial
+from bench.scenario.model import Scenario
 from bench.stats.run.stopping import standing
 
 
 def execute(run: RunFolder, make_reporter: Callable[[int, int], Reporter]) -> None:
     """Make all trials of the run that are not on disk yet."""
-    scenario = run.scenario
-    options = plan.options_of_all(scenario, str(run.folder / "manifest.json"))
-    clock = RunClock(run.manifest["clock_origin_ns"])
-    settings = TrialSettings.on_this_machine(scenario, options, clock, Path(run.manifest["scenario_folder"]))
+    settings = settings_of(run, run.scenario)
+    scenario, options = settings.scenario, settings.options
     left = [planned for planned in run.plan if not run.is_done(planned)]
     time_left = TimeLeft([requirements.trial_s(scenario, options, planned.clients) for planned in left])
     host.raise_open_files()
@@ -53,6 +52,12 @@ def execute(run: RunFolder, make_reporter: Callable[[int, int], Reporter]) -> No
                 make(run, settings, planned, reporter, time_left)
         finally:
             reporter.close()
+
+
+def settings_of(run: RunFolder, scenario: Scenario) -> TrialSettings:
+    """Return the settings of trials of the run on this machine; `scenario` is the run's own, or that of a step."""
+    clock, folder = RunClock(run.manifest.clock_origin_ns), Path(run.manifest.scenario_folder)
+    return TrialSettings.on_this_machine(scenario, run.options, clock, folder)
 
 
 def make(run: RunFolder, settings: TrialSettings, planned: PlannedTrial, reporter: Reporter,

@@ -28,20 +28,30 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench.audit.detectors import judge
 from bench.errors import RunError
+from bench.experiment import plan
 from bench.experiment.disk_full import FULL
-from bench.experiment.plan import PlannedTrial
 from bench.feed import trade_store
 from bench.feed.trade_store import Trades
 from bench.measure import host
 from bench.records import manifest as manifests
-from bench.records.trial_record import SCHEMA_VERSION, write_json
+from bench.records.manifest import (
+    CostsEntry,
+    Difference,
+    FileEntry,
+    Manifest,
+    MeasuredEntry,
+    PlannedTrial,
+    Resumption,
+    Source,
+    SubjectEntry,
+)
 from bench.scenario.fields import Table
 from bench.scenario.model import Scenario
 from bench.scenario.parsing import short
@@ -83,25 +93,23 @@ class RunFolder:
     """A run on disk: its folder and its manifest."""
 
     folder: Path
-    manifest: Mapping[str, Any]
-
-    @property
-    def frozen(self) -> Scenario:
-        """Return the scenario as the manifest stores it."""
-        return Scenario.model_validate(self.manifest["scenario"])
+    manifest: Manifest
 
     @property
     def scenario(self) -> Scenario:
         """Return the stored scenario, with the run's own copy of the trades in place of the original file."""
-        has_trades = self.manifest.get("trades")
-        return replaying(self.frozen, self.folder / trade_store.NAME) if has_trades else self.frozen
+        stored = self.manifest.scenario
+        return replaying(stored, self.folder / trade_store.NAME) if self.manifest.trades else stored
+
+    @property
+    def options(self) -> dict[str, Table]:
+        """Return every subject's options, validated by its transport."""
+        return plan.options_of_all(self.manifest.scenario, str(self.folder / manifests.NAME))
 
     @property
     def plan(self) -> list[PlannedTrial]:
         """Return all planned trials, in order."""
-        subjects = self.frozen.transports   # a plan from before there was a choice of servers names none
-        return [PlannedTrial(**{"server": subjects[planned["subject"]].implementation, **planned})
-                for planned in self.manifest["plan"]]
+        return list(self.manifest.plan)
 
     def made(self, planned: PlannedTrial) -> list[Path]:
         """Return the folders of the attempts at a trial that are on disk, in the order in which they were
@@ -122,7 +130,7 @@ class RunFolder:
 
         A simulated trial may not: the repetition would be identical.
         """
-        if self.manifest.get("source") == "simulated":
+        if self.manifest.simulated:
             return False
         return len(self.made(planned)) <= self.scenario.trials.repeats
 
@@ -153,52 +161,52 @@ def is_invalid(folder: Path) -> bool:
 
 def create(results: Path, scenario: Scenario, planned: Sequence[PlannedTrial], *, name: str,
            scenario_file: Path, options: Mapping[str, Table], command: Sequence[str],
-           trades: Trades | None = None, further: Mapping[str, Any] | None = None) -> RunFolder:
+           trades: Trades | None = None, source: Source = "measured", costs: CostsEntry | None = None,
+           measured: MeasuredEntry | None = None) -> RunFolder:
     """Make a run's folder with its manifest, and point `results/latest` at it.
 
-    `trades` are the trades of a replayed file that the trials need; `further` are manifest fields that only
-    some runs have. Raises `RunError` where no folder can be made below `results`.
+    `trades` are the trades of a replayed file that the trials need; a simulated run has the `costs` that it is
+    simulated with, and may have a `measured` run beside it. Raises `RunError` where no folder can be made
+    below `results`.
     """
     now = datetime.now(UTC)
     stem, replayed = f"{now:%Y%m%dT%H%M%SZ}-{name}", feed_file(scenario, trades)
     folder = new_folder(results, stem)
-    kept = {}
+    kept = None
     if trades is not None:
         trade_store.store(folder / trade_store.NAME, trades)
-        kept = {"trades": {"file": trade_store.NAME, "sha256": _sha256(folder / trade_store.NAME)}}
+        kept = FileEntry(file=trade_store.NAME, sha256=_sha256(folder / trade_store.NAME))
     found = Commit.read()
-    manifest = {
-        "schema_version": SCHEMA_VERSION,
-        "run": folder.name,
-        "question": scenario.question,
-        "scenario_name": name,
-        "scenario_folder": str(scenario_file.resolve().parent),
-        "digest": scenario.digest(),
-        "seed": scenario.seed,
-        "started_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-        "command": list(command),
-        "commit": found.commit,
-        "dirty": found.dirty,
-        "versions": {"tickertape": host.own_version(), **host.versions()},
-        "host": host.describe(),
-        "clock_origin_ns": time.monotonic_ns(),
-        "subjects": {
-            label: {
-                "transport": subject.transport or label,
-                "options": options[label].model_dump(mode="json"),
-                "server": subject.implementation,
-                "external": subject.external is not None,
-            }
+    manifest = Manifest(
+        run=folder.name,
+        question=scenario.question,
+        scenario_name=name,
+        scenario_folder=str(scenario_file.resolve().parent),
+        digest=scenario.digest(),
+        seed=scenario.seed,
+        started_at=f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        command=tuple(command),
+        commit=found.commit,
+        dirty=found.dirty,
+        versions={"tickertape": host.own_version(), **host.versions()},
+        host=host.describe(),
+        clock_origin_ns=time.monotonic_ns(),
+        subjects={
+            label: SubjectEntry(transport=subject.transport, server=subject.implementation,
+                                options=options[label].model_dump(mode="json"),
+                                external=subject.external is not None)
             for label, subject in scenario.transports.items()
         },
-        "feed_file": replayed,
-        "resumed": [],
-        "scenario": scenario.canonical(),
-        "plan": [asdict(each) for each in planned],
-        **kept,
-        **(further or {}),
-    }
-    write_json(folder / "manifest.json", manifest)
+        feed_file=replayed,
+        resumed=(),
+        scenario=scenario,
+        plan=tuple(planned),
+        trades=kept,
+        source=source,
+        costs=costs,
+        measured=measured,
+    )
+    manifests.write(folder, manifest)
     _point_latest(results, folder)
     return RunFolder(folder, manifest)
 
@@ -253,7 +261,7 @@ def _point_latest(results: Path, folder: Path) -> None:
     beside.replace(results / "latest")
 
 
-def feed_file(scenario: Scenario, trades: Trades | None = None) -> dict[str, str] | None:
+def feed_file(scenario: Scenario, trades: Trades | None = None) -> FileEntry | None:
     """Return the replayed file and its SHA-256; None if the feed is drawn.
 
     For a pipe it is the SHA-256 of the data that came through it. Raises `RunError` where the file can't be
@@ -263,23 +271,23 @@ def feed_file(scenario: Scenario, trades: Trades | None = None) -> dict[str, str
         return None
     path = Path(scenario.feed.replay.file)
     if trades is not None and trades.sha256 is not None:
-        return {"file": str(path), "sha256": trades.sha256}
+        return FileEntry(file=str(path), sha256=trades.sha256)
     try:
-        return {"file": str(path), "sha256": _sha256(path)}
+        return FileEntry(file=str(path), sha256=_sha256(path))
     except OSError as error:
         raise RunError(f"{path}: feed.replay.file can't be read: {error.strerror}") from error
 
 
-def _source_now(run: RunFolder) -> dict[str, str] | None:
+def _source_now(run: RunFolder) -> FileEntry | None:
     """Return the replayed file and its SHA-256 as they are now.
 
     If the run stores its trades and the source no longer exists, as is always so for a pipe, return the
     values of the manifest.
     """
-    was: dict[str, str] | None = run.manifest["feed_file"]
-    if run.manifest.get("trades") and not Path(run.frozen.feed.replay.file).is_file():
-        return was
-    return feed_file(run.frozen)
+    stored = run.manifest.scenario
+    if run.manifest.trades and not Path(stored.feed.replay.file).is_file():
+        return run.manifest.feed_file
+    return feed_file(stored)
 
 
 def _sha256(path: Path) -> str:
@@ -290,43 +298,43 @@ def _sha256(path: Path) -> str:
 
 def _check_trades(run: RunFolder) -> None:
     """Raise `RunError` where the trades that the run stores have changed since it began."""
-    kept = run.manifest.get("trades")
-    if not kept:
+    kept = run.manifest.trades
+    if kept is None:
         return
     path = run.folder / trade_store.NAME
     try:
         found = _sha256(path)
     except OSError as error:
         raise RunError(f"{path}: can't be read: {error.strerror}; begin a new run") from error
-    if found != kept["sha256"]:
+    if found != kept.sha256:
         raise RunError(f"{path}: found another content (sha256 {found[:16]}…), allowed is that of "
-                       f"{kept['sha256'][:16]}…, as the run began; begin a new run")
+                       f"{kept.sha256[:16]}…, as the run began; begin a new run")
 
 
-def resume(folder: Path, scenario: Scenario | None, *, force: bool, source: str = "measured") -> RunFolder:
+def resume(folder: Path, scenario: Scenario | None, *, force: bool, source: Source = "measured") -> RunFolder:
     """Prepare a run to continue: refuse changes that would mix unlike trials, and clear interrupted blocks.
 
     `scenario` is the scenario that the user named besides the run, if any; it is compared with the run's own.
     With `force`, another commit, feed file or scenario is accepted (the run continues with its own stored
     scenario), and the manifest lists it under `resumed`. Raises `RunError` for any other difference.
     """
-    run = RunFolder(folder, manifests.read(folder, manifests.Resumable))
-    found = run.manifest.get("source", "measured")
-    if found != source:
-        verb = "simulate" if found == "simulated" else "run"
-        raise RunError(f"{folder}: found a {found} run; go on with `tickertape {verb} --resume {folder}`")
+    run = RunFolder(folder, manifests.read(folder))
+    if run.manifest.source != source:
+        verb = "simulate" if run.manifest.simulated else "run"
+        raise RunError(f"{folder}: found a {run.manifest.source} run; go on with `tickertape {verb} --resume "
+                       f"{folder}`")
     _check_trades(run)
     differences = list(_differences(run, scenario))
     for what, found, allowed in differences:
         if not force:
             raise RunError(f"{run.folder}: {what}: found {found}, allowed is {allowed}, as the run began; "
                            "begin a new run, or go on with --force")
-    resumed = {
-        "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "differences": [{"what": what, "found": found} for what, found, _ in differences],
-    }
-    manifest = {**run.manifest, "resumed": [*run.manifest["resumed"], resumed]}
-    write_json(folder / "manifest.json", manifest)
+    resumed = Resumption(
+        at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        differences=tuple(Difference(what=what, found=found) for what, found, _ in differences),
+    )
+    manifest = run.manifest.model_copy(update={"resumed": (*run.manifest.resumed, resumed)})
+    manifests.write(folder, manifest)
     run = RunFolder(folder, manifest)
     blocks = {planned.block for planned in run.plan}
     for block in sorted(blocks):
@@ -340,17 +348,17 @@ def resume(folder: Path, scenario: Scenario | None, *, force: bool, source: str 
 
 def _differences(run: RunFolder, scenario: Scenario | None) -> Iterator[tuple[str, object, object]]:
     """Yield each difference from the time when the run began: (what, found, allowed)."""
-    if scenario is not None and scenario.digest() != run.frozen.digest():
-        fields = _changed(scenario.canonical(), run.frozen.canonical())
+    if scenario is not None and scenario.digest() != run.manifest.scenario.digest():
+        fields = _changed(scenario.canonical(), run.manifest.scenario.canonical())
         name, found, allowed = next(fields, ("its fields' order", "another", "the run's own"))
         yield f"the scenario, {name}", found, allowed
     now = Commit.read()
-    was = Commit(run.manifest["commit"], run.manifest["dirty"])
+    was = Commit(run.manifest.commit, run.manifest.dirty)
     if now != was:
         yield "the commit", _commit_text(now), _commit_text(was)
-    file_now, file_was = _source_now(run), run.manifest["feed_file"]
+    file_now, file_was = _source_now(run), run.manifest.feed_file
     if file_now != file_was:
-        yield "the feed file's content", file_now, file_was
+        yield "the feed file's content", _file_text(file_now), _file_text(file_was)
 
 
 def _changed(
@@ -367,6 +375,10 @@ def _changed(
 
 def _commit_text(commit: Commit) -> str:
     return f"{commit.commit or 'none'}{' with changes' if commit.dirty else ''}"
+
+
+def _file_text(file: FileEntry | None) -> str:
+    return "none" if file is None else f"{file.file} (sha256 {file.sha256[:16]}…)"
 
 
 def _put_aside(run: RunFolder, planned: PlannedTrial) -> None:

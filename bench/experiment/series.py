@@ -21,17 +21,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import shipped
-from bench.clock import RunClock
 from bench.errors import RunError, ScenarioError
 from bench.experiment import plan, requirements, run_folder
 from bench.experiment.effect import field_of, instead, without_effect
-from bench.experiment.plan import PlannedTrial
 from bench.experiment.prepare import PreparedScenario, read, with_trades
 from bench.experiment.progress import Reporter, TimeLeft
-from bench.experiment.run import make, pinned_to, termination_as_interrupt
+from bench.experiment.run import make, pinned_to, settings_of, termination_as_interrupt
 from bench.experiment.run_folder import RunFolder
-from bench.experiment.trial.trial import TrialSettings
 from bench.measure import host
+from bench.records.manifest import PlannedTrial
 from bench.records.trial_record import SCHEMA_VERSION, read_json, write_json
 from bench.scenario.parsing import value_text
 
@@ -120,7 +118,7 @@ def resume(folder: Path, name: str, *, force: bool) -> Series:
 
 def execute(runs: Sequence[RunFolder], make_reporter: Callable[[int, int], Reporter]) -> None:
     """Make all trials of the runs that are not on disk yet, block by block."""
-    settings = [_setting(run) for run in runs]
+    settings = [settings_of(run, run.scenario) for run in runs]
     whole = in_turns([run.plan for run in runs])
     order = [(number, planned) for number, planned in whole if not runs[number].is_done(planned)]
     time_left = TimeLeft([
@@ -147,9 +145,3 @@ def in_turns(plans: Sequence[Sequence[PlannedTrial]]) -> list[tuple[int, Planned
             number = (turn + block - 1) % len(plans)
             order += [(number, planned) for planned in plans[number] if planned.block == block]
     return order
-
-
-def _setting(run: RunFolder) -> TrialSettings:
-    options = plan.options_of_all(run.scenario, str(run.folder / "manifest.json"))
-    clock = RunClock(run.manifest["clock_origin_ns"])
-    return TrialSettings.on_this_machine(run.scenario, options, clock, Path(run.manifest["scenario_folder"]))

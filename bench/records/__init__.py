@@ -5,5 +5,4 @@ Modules, in reading order:
     trial_record  record types of a trial, and their files
     digests       digests of a trial's files: a file that was changed later is refused
     manifest      the settings of a run: read back and checked
-    migrations    runs of older schemas, read as the present schema
 """

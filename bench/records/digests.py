@@ -5,8 +5,8 @@
                    <digest>  trial.json
                    # <digest>                   of the lines above
 
-It is written just before `trial.json`, which completes the trial. A trial of an older version has no digests
-and is read unchecked. Removed tables and logs do not count as changes.
+It is written just before `trial.json`, which completes the trial. A trial without digests is read unchecked.
+Removed tables and logs do not count as changes.
 
 Known weakness: whoever changes a file on purpose can also change or remove its digest: this finds disk
 faults and accidental edits.
@@ -50,8 +50,7 @@ def refuse_changed_logs(folder: Path) -> None:
 
 
 def _sums(folder: Path) -> dict[str, str]:
-    """Return the digests of a trial's files by name; empty for a trial of an older version without
-    digests."""
+    """Return the digests of a trial's files by name; empty for a trial without digests."""
     path = folder / SUMS
     try:
         text = path.read_bytes()

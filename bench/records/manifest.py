@@ -1,133 +1,198 @@
-"""A run's manifest, read back and checked before it is used.
+"""The manifest of a run: what was asked, on which host and with which versions, frozen before the first trial.
 
-    manifest.json ─► records.read_json (migrated) ─► its fields have their types ─► its scenario is valid
+    create ─► Manifest ─► write ─► manifest.json ─► read ─► Manifest      with the scenario as a `Scenario`
 
-A report needs little of it; resuming a run needs all that `run` froze. Both checks name the file and field
-that are wrong, so that later code need not check again.
+A manifest is checked once, when it is read: a field that is missing or wrong is refused, with its name. So code
+that has a `Manifest` need not check again, and knows no default: those of the scenario are in its model, and
+the few fields below with a default are those that only some runs have.
+
+Known weakness: a scenario of an earlier commit is read with the present defaults for the fields that it does
+not have.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench.errors import RunError, ScenarioError
-from bench.records.trial_record import read_json, refuse_invalid
+from bench.records.trial_record import SCHEMA_VERSION, read_json, refuse_invalid, write_json
 from bench.scenario.model import DEFAULT_SERVER, Scenario
 from bench.scenario.parsing import validated
 
 NAME = "manifest.json"
 
-
-class CostsOfKind(BaseModel):
-    """The costs of one kind of server."""
-
-    model_config = ConfigDict(extra="allow")
-
-    transport: str
-    server: str = DEFAULT_SERVER
-    tls: bool
-    compression: str
-    costs: dict[str, float]
+Source = Literal["measured", "simulated"]
 
 
-class CostsUsed(BaseModel):
-    """The costs with which a run was simulated."""
-
-    model_config = ConfigDict(extra="allow")
-
-    told: str
-    by_kind: list[CostsOfKind] = []
-
-
-class FrozenCosts(CostsUsed):
-    """The costs, with the file with which a run is resumed."""
-
-    file: str
-    sha256: str
-
-
-class MeasuredRun(BaseModel):
-    """The measured run that a simulated run is compared with."""
-
-    model_config = ConfigDict(extra="allow")
-
-    memory_bytes_per_client: dict[str, float] = {}
-
-
-class SubjectEntry(BaseModel):
-    """A subject of the comparison."""
-
-    model_config = ConfigDict(extra="allow")
-
-    transport: str = ""
-    server: str = DEFAULT_SERVER
-    options: dict[str, Any] = {}
-
-
-class Reported(BaseModel):
-    """The part of the manifest from which a report is made."""
-
-    model_config = ConfigDict(extra="allow")
-
-    source: Literal["measured", "simulated"] = "measured"
-    scenario: dict[str, Any]
-    plan: list[dict[str, Any]] = []
-    subjects: dict[str, SubjectEntry] = {}
-    costs: CostsUsed = CostsUsed(told="")
-    measured: MeasuredRun = MeasuredRun()
-    host: dict[str, Any] = {}
-    versions: dict[str, Any] = {}
-    resumed: list[dict[str, Any]] = []
-
-
-class Place(BaseModel):
+@dataclass(frozen=True, slots=True)
+class PlannedTrial:
     """One trial of the plan."""
 
-    model_config = ConfigDict(extra="forbid")
-
     name: str
+    """`<block>-<position>-<subject>-<clients>`, padded so that names sort in the order of the run, and without
+    spaces and dots."""
     block: int
+    """Number of the block, from 1."""
     position: int
+    """Place in the block's order, from 1."""
     subject: str
     transport: str
     clients: int
     seed: int
     server: str = DEFAULT_SERVER
+    """Name of the server implementation; `own` for a user's own server."""
 
 
-class Resumable(Reported):
-    """The manifest from which a run is resumed."""
+class Entry(BaseModel):
+    """A table of the manifest: frozen; keys that it does not know are kept."""
 
-    costs: FrozenCosts = FrozenCosts(told="", file="", sha256="")
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class SubjectEntry(Entry):
+    """A subject of the comparison, under its label."""
+
+    transport: str
+    """The folder of the transport that it speaks."""
+    server: str = DEFAULT_SERVER
+    """Name of the server implementation; `own` for a user's own server."""
+    options: dict[str, Any]
+    """Its options as they were validated, with all defaults filled in."""
+    external: bool
+    """True for a server of the user's own."""
+
+
+class WorkCosts(Entry):
+    """CPU seconds by kind of work, by the names of the costs file (`bench.simulation.engine.inputs.Costs`)."""
+
+    tick_s: float
+    request_s: float
+    answer_s: float
+    update_s: float
+    byte_s: float
+    connection_s: float
+    base_share: float
+    socket_share: float
+
+
+class CostsOfKind(Entry):
+    """The costs of one kind of server (`bench.simulation.calibration.costs.CostKind`)."""
+
+    transport: str
+    server: str = DEFAULT_SERVER
+    tls: bool
+    compression: str
+    costs: WorkCosts
+
+
+class CostsEntry(Entry):
+    """The costs with which a run was simulated."""
+
+    file: str
+    sha256: str
+    """The digest of `file`: a run is only resumed with the same costs."""
+    host_name: str
+    made_at: str
+    told: str
+    """The host and the day of the measurement, in words."""
+    commit: str | None
+    by_kind: tuple[CostsOfKind, ...]
+
+
+class MeasuredEntry(Entry):
+    """The measured run beside which a simulated run is reported."""
+
+    run: str
+    host: str | None
+    """The name of its processor."""
+    memory_bytes_per_client: dict[str, float]
+    """By label of the simulated run, where the measured run has the same kind of server."""
+
+
+class FileEntry(Entry):
+    """A file, and the SHA-256 of its content."""
+
+    file: str
+    sha256: str
+
+
+class Difference(Entry):
+    """A difference that `--resume --force` accepted."""
+
+    what: str
+    found: Any
+
+
+class Resumption(Entry):
+    """One time that the run was resumed."""
+
+    at: str
+    differences: tuple[Difference, ...]
+
+
+class Manifest(Entry):
+    """The settings of a run. The fields are described in `docs/results.md`."""
+
+    run: str
     question: str
+    scenario_name: str
     scenario_folder: str
-    clock_origin_ns: int
+    digest: str
+    seed: int
+    started_at: str
+    command: tuple[str, ...]
     commit: str | None
     dirty: bool | None
-    feed_file: dict[str, str] | None
-    plan: list[Place]  # type: ignore[assignment]
-    resumed: list[dict[str, Any]]
+    versions: dict[str, str]
+    host: dict[str, Any]
+    """As `bench.measure.host.describe` returns it."""
+    clock_origin_ns: int
+    subjects: dict[str, SubjectEntry]
+    feed_file: FileEntry | None
+    resumed: tuple[Resumption, ...]
+    scenario: Scenario
+    plan: tuple[PlannedTrial, ...]
+    trades: FileEntry | None = None
+    source: Source = "measured"
+    costs: CostsEntry | None = None
+    measured: MeasuredEntry | None = None
+
+    @property
+    def simulated(self) -> bool:
+        """Return whether the run was simulated."""
+        return self.source == "simulated"
 
 
-def read(folder: Path, shape: type[Reported] = Reported) -> dict[str, Any]:
+def read(folder: Path) -> Manifest:
     """Return the manifest of the run in `folder`.
 
     Raises `RunError`, naming the field, for a manifest that no run wrote.
     """
     path = folder / NAME
-    manifest = read_json(path)
+    data = read_json(path)
+    del data["schema_version"]
     try:
-        found = shape.model_validate(manifest)
-        scenario = validated(Scenario, manifest["scenario"], str(path), "scenario")
+        scenario = validated(Scenario, data.get("scenario", {}), str(path), "scenario")
+        manifest = Manifest.model_validate({**data, "scenario": scenario})
     except ValidationError as error:
         refuse_invalid(path, error)
     except ScenarioError as error:
         raise RunError(str(error)) from error
-    prices_all = scenario.storm is not None and scenario.storm.connection_ms is not None
-    needs_costs = isinstance(found, Resumable) and found.source == "simulated" and not prices_all
-    if needs_costs and "costs" not in found.model_fields_set:
+    if manifest.simulated and manifest.costs is None and scenario.needs_costs:
         raise RunError(f"{path}: costs: found none, allowed are those that the simulated run began with")
-    return manifest
+    return manifest.model_copy(update={"plan": tuple(_with_server(each, scenario) for each in manifest.plan)})
+
+
+def _with_server(planned: PlannedTrial, scenario: Scenario) -> PlannedTrial:
+    """Return a planned trial with its subject's server, which a plan of an earlier commit does not name."""
+    subject = scenario.transports.get(planned.subject)
+    return planned if subject is None else replace(planned, server=subject.implementation)
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of the run in `folder`, completely or not at all."""
+    write_json(folder / NAME, {"schema_version": SCHEMA_VERSION, **manifest.model_dump(mode="json")})

@@ -15,12 +15,11 @@
 
 All instants are int64 nanoseconds on the run clock. A value that was not measured is null, never zero. A
 file is written under a temporary name, flushed and renamed, so an existing file is complete. A file of a
-trial that has changed since is refused when it is read; a trial from before there were digests is read
-unchecked.
+trial that has changed since is refused when it is read; a trial without digests is read unchecked.
 
-`SCHEMA_VERSION` counts changes of meaning or shape. A run with a newer one is refused, one with an older
-one is read as if it were of today (`bench.records.migrations`). The columns are described in
-`docs/results.md`.
+`SCHEMA_VERSION` counts changes of name, unit, meaning or shape, and a run with another one is refused. A
+further column needs no new version if it may be null: in a run that does not have it, it is null. The columns
+are described in `docs/results.md`.
 """
 
 from __future__ import annotations
@@ -39,13 +38,13 @@ import pyarrow.parquet as pq
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.errors import RunError
-from bench.records import digests, migrations
+from bench.records import digests
 from bench.records.digests import SUMS
 from bench.scenario.parsing import value_text
 
 SCHEMA_VERSION = 2
 VERSION_KEY = b"schema_version"
-"""The key of the schema's version in the metadata of each Parquet file; version 1 had none."""
+"""The key of the schema's version in the metadata of each Parquet file."""
 
 FEED = pa.schema([
     pa.field("index", pa.uint32(), nullable=False),
@@ -277,7 +276,7 @@ def json_text(data: dict[str, Any]) -> bytes:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read an object that `write_json` wrote; an older one is migrated, a newer one refused."""
+    """Read an object that `write_json` wrote; one of another schema is refused."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -288,12 +287,8 @@ def read_json(path: Path) -> dict[str, Any]:
         raise RunError(f"{path}: not JSON ({error})") from error
     if not isinstance(data, dict):
         raise RunError(f"{path}: found {value_text(data)}, allowed is a JSON object")
-    _refuse_newer(path, data.get("schema_version"))
-    try:
-        return migrations.document(path.stem, data, SCHEMA_VERSION)
-    except (KeyError, TypeError, ValueError) as error:
-        version = data["schema_version"]
-        raise RunError(f"{path}: can't be read as a file of schema {version} ({error!r})") from error
+    _refuse_other_version(path, data.get("schema_version"))
+    return data
 
 
 def refuse_invalid(path: Path, error: ValidationError) -> NoReturn:
@@ -304,13 +299,11 @@ def refuse_invalid(path: Path, error: ValidationError) -> NoReturn:
     raise RunError(f"{path}: {name}: found {found}, and that is not what a run writes there") from error
 
 
-def _refuse_newer(path: Path, version: object) -> None:
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise RunError(f"{path}: schema_version: found {version}, allowed is 1 to {SCHEMA_VERSION}: "
-                       "the run was made by a newer Tickertape")
-    if not isinstance(version, int) or version < 1:
-        raise RunError(f"{path}: schema_version: found {value_text(version)}, allowed is 1 to {SCHEMA_VERSION}: "
-                       "no file of a run")
+def _refuse_other_version(path: Path, version: object) -> None:
+    if version != SCHEMA_VERSION:
+        why = "no file of a run" if not isinstance(version, int) else (
+            f"the run was made by {'a newer' if version > SCHEMA_VERSION else 'an older'} Tickertape")
+        raise RunError(f"{path}: schema_version: found {value_text(version)}, allowed is {SCHEMA_VERSION}: {why}")
 
 
 def seal(folder: Path, trial_json: bytes) -> None:
@@ -327,17 +320,16 @@ def write_table(folder: Path, name: str, table: pa.Table) -> None:
 
 
 def read_table(folder: Path, name: str) -> pa.Table:
-    """Read one of `SCHEMAS` from a trial's folder; columns that an older run doesn't have are null."""
+    """Read one of `SCHEMAS` from a trial's folder; a column that it doesn't have is null, if it may be."""
     path = folder / f"{name}.parquet"
     if not path.is_file():
         raise RunError(f"{path}: no such file; the run was moved without its raw records")
     digests.refuse_changed(folder, path.name)
     try:
         table = pq.read_table(path)
-        found = (table.schema.metadata or {}).get(VERSION_KEY, b"1")
-        version = int(found) if found.isdigit() else 0
-        _refuse_newer(path, version)
-        table = migrations.table(name, table, SCHEMAS[name], version, SCHEMA_VERSION)
+        version = (table.schema.metadata or {}).get(VERSION_KEY, b"").decode(errors="replace")
+        _refuse_other_version(path, int(version) if version.isdigit() else version or None)
+        table = _completed(table, SCHEMAS[name])
     except KeyError as error:
         raise RunError(f"{path}: column {error.args[0]}: found none, and it can't be null") from error
     except (pa.ArrowException, OSError) as error:
@@ -347,6 +339,22 @@ def read_table(folder: Path, name: str) -> pa.Table:
         if not column.nullable and table[column.name].null_count:
             raise RunError(f"{path}: column {column.name}: found nulls, and it can't be null")
     return table
+
+
+def _completed(read: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return the table with exactly the columns of `schema`: a missing one is null, a further one is left out.
+
+    Raises `KeyError` with the column's name where one is missing that may not be null.
+    """
+    columns = []
+    for wanted in schema:
+        if wanted.name in read.column_names:
+            columns.append(read[wanted.name].cast(wanted.type))
+        elif wanted.nullable:
+            columns.append(pa.nulls(read.num_rows, wanted.type))
+        else:
+            raise KeyError(wanted.name)
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def read_tables(folder: Path, record: TrialRecord) -> dict[str, pa.Table]:

@@ -91,7 +91,7 @@ class Run:
     @property
     def question(self) -> str:
         """Return the question that the run's scenario asks."""
-        return str(self.data.manifest["scenario"]["question"])
+        return self.data.manifest.question
 
     @property
     def notice(self) -> str:

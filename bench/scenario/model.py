@@ -388,6 +388,17 @@ class Scenario(Table):
             raise ValueError("a text that is not empty")
         return question
 
+    @field_validator("transports")
+    @classmethod
+    def _names_each_transport(cls, subjects: dict[str, Subject]) -> dict[str, Subject]:
+        return {label: subject if subject.transport else subject.model_copy(update={"transport": label})
+                for label, subject in subjects.items()}
+
+    @property
+    def needs_costs(self) -> bool:
+        """Return whether the scenario can only be simulated with a costs file: all but storms that name their cost."""
+        return self.storm is None or self.storm.connection_ms is None
+
     def canonical(self) -> dict[str, Any]:
         """Return the scenario as plain data with all defaults filled in, as a run's plan stores it."""
         data: dict[str, Any] = self.model_dump(mode="json")
@@ -417,13 +428,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Scenario:
     for override in overrides:
         _apply(table, override)
     where = " --set ".join([f"{path} with", *overrides]) if overrides else str(path)
-    scenario = validated(Scenario, expanded(table, where), where)
-    filled = {label: _with_transport(label, subject) for label, subject in scenario.transports.items()}
-    return scenario.model_copy(update={"transports": filled})
-
-
-def _with_transport(label: str, subject: Subject) -> Subject:
-    return subject if subject.transport else subject.model_copy(update={"transport": label})
+    return validated(Scenario, expanded(table, where), where)
 
 
 def _apply(table: dict[str, Any], override: str) -> None:

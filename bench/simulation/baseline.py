@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from bench import shipped
 from bench.errors import RunError
 from bench.experiment import plan
 from bench.output import plain
+from bench.records import manifest as manifests
+from bench.records.manifest import MeasuredEntry
 from bench.records.trial_record import whole_file
 from bench.report import open_run
 from bench.report.data.run import optional_table
@@ -44,8 +46,8 @@ class Baseline:
 
     cells: pd.DataFrame | None = None
     """Rows of the measured run's `summary.csv`, by the labels of the simulated run."""
-    about: dict[str, Any] = field(default_factory=dict)
-    """Entries for the manifest."""
+    about: MeasuredEntry | None = None
+    """The entry about the run for the manifest."""
     notes: tuple[str, ...] = ()
     """Reasons why a run that the user named has no cell to compare."""
 
@@ -55,26 +57,26 @@ def measured(folder: Path | None, scenario: Scenario, options: Mapping[str, Tabl
 
     Raises `RunError` where the run is a simulated one.
     """
-    if folder is None and not (MEASURED / "manifest.json").is_file():
+    if folder is None and not (MEASURED / manifests.NAME).is_file():
         return Baseline()
     found = open_run(folder or MEASURED)
     if "simulated" in set(found.trials["source"]):
         raise RunError(f"{folder}: --measured: found a simulated run, allowed is a measured one")
-    theirs = Scenario.model_validate(found.manifest["scenario"])
+    theirs = found.manifest.scenario
     labels = _same_subjects(scenario, options, theirs, str(found.folder))
     memory = {mine: further_client(found.trials[found.trials["transport"] == label]).estimate
               for mine, label in _same_kinds(scenario, options, theirs, str(found.folder)).items()}
-    about = {
-        "run": found.folder.name, "host": found.manifest.get("host", {}).get("cpu_model"),
-        "memory_bytes_per_client": {mine: value for mine, value in memory.items() if value == value},
-    }
+    about = MeasuredEntry(
+        run=found.folder.name, host=found.manifest.host.get("cpu_model"),
+        memory_bytes_per_client={mine: value for mine, value in memory.items() if value == value},
+    )
     unlike = _unlike(scenario, theirs)
     if unlike:
         notes = (f"{folder}: no comparable cell: {unlike}",) if folder else ()
-        return Baseline(None, {"measured": about}, notes)
+        return Baseline(None, about, notes)
     cells = [found.summary[found.summary["transport"] == label].assign(transport=mine)
              for mine, label in labels.items()]
-    return Baseline(pd.concat(cells) if cells else None, {"measured": about})
+    return Baseline(pd.concat(cells) if cells else None, about)
 
 
 def validation(results: Path, costs: CostsFile) -> pd.DataFrame | None:
@@ -119,8 +121,8 @@ def _same_subjects(mine: Scenario, options: Mapping[str, Table], theirs: Scenari
     found: dict[str, str] = {}
     for label, subject in mine.transports.items():
         for other, their_subject in theirs.transports.items():
-            same = (their_subject.transport or other) == (subject.transport or label)
-            same &= their_subject.implementation == subject.implementation
+            same = (their_subject.transport, their_subject.implementation) == (
+                subject.transport, subject.implementation)
             if same and their_subject.external is None and their_options[other] == options[label]:
                 found.setdefault(label, other)
     return found
@@ -129,9 +131,9 @@ def _same_subjects(mine: Scenario, options: Mapping[str, Table], theirs: Scenari
 def _same_kinds(mine: Scenario, options: Mapping[str, Table], theirs: Scenario, where: str) -> dict[str, str]:
     """Map each label of ours to theirs of the same kind, at any interval: a client's memory is the same."""
     their_options = plan.options_of_all(theirs, where)
-    kinds = {CostKind.of(subject.transport or label, their_options[label], subject.implementation): label
+    kinds = {CostKind.of(subject.transport, their_options[label], subject.implementation): label
              for label, subject in reversed(theirs.transports.items()) if subject.external is None}
-    found = {label: kinds.get(CostKind.of(subject.transport or label, options[label], subject.implementation))
+    found = {label: kinds.get(CostKind.of(subject.transport, options[label], subject.implementation))
              for label, subject in mine.transports.items()}
     return {label: other for label, other in found.items() if other is not None}
 

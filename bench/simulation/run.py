@@ -19,15 +19,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from bench.audit.detectors import judge
 from bench.errors import RunError, ScenarioError
 from bench.experiment import capacity_search, plan, requirements
-from bench.experiment.plan import PlannedTrial
 from bench.experiment.progress import Reporter, TimeLeft
 from bench.experiment.run import Ending, termination_as_interrupt
 from bench.experiment.run_folder import RunFolder
+from bench.records.manifest import CostsEntry, CostsOfKind, PlannedTrial, WorkCosts
 from bench.records.trial_record import TrialRecord
 from bench.scenario.fields import Table
 from bench.scenario.model import Scenario
@@ -53,8 +52,7 @@ class SimulationInputs:
     @classmethod
     def of(cls, run: RunFolder) -> SimulationInputs:
         """Read the setting from a run's folder."""
-        return cls(run.scenario, plan.options_of_all(run.scenario, str(run.folder / "manifest.json")),
-                   costs_of(run))
+        return cls(run.scenario, run.options, costs_of(run))
 
     def case(self, planned: PlannedTrial, number: int) -> Case:
         """Return the case of one trial, the `number`-th of its plan, from 0."""
@@ -82,11 +80,12 @@ class SimulationInputs:
 
 def costs_of(run: RunFolder) -> CostsFile:
     """Read a run's costs. Raises `RunError` if the file is missing or differs from the run's beginning."""
-    said = run.manifest["costs"]
-    path = Path(said["file"])
-    if not path.is_file() or digest(path) != said["sha256"]:
+    said = run.manifest.costs
+    assert said is not None, "a run that was simulated with costs"
+    path = Path(said.file)
+    if not path.is_file() or digest(path) != said.sha256:
         raise RunError(f"{path}: the costs file: found another content, or no such file; allowed is "
-                       f"sha256 {said['sha256'][:16]}…, as {run.folder.name} began")
+                       f"sha256 {said.sha256[:16]}…, as {run.folder.name} began")
     return read_costs(path)
 
 
@@ -95,15 +94,16 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def about_costs(path: Path, costs: CostsFile) -> dict[str, Any]:
+def about_costs(path: Path, costs: CostsFile) -> CostsEntry:
     """Return a manifest's entry about the costs."""
-    return {
-        "file": str(path.resolve()), "sha256": digest(path), "host_name": costs.host_name,
-        "made_at": costs.made_at, "told": costs.told, "commit": costs.commit,
-        "by_kind": [{**asdict(each.kind),
-                     "costs": {name: found.value for name, found in each.costs.items()}}
-                    for each in costs.transports],
-    }
+    return CostsEntry(
+        file=str(path.resolve()), sha256=digest(path), host_name=costs.host_name, made_at=costs.made_at,
+        told=costs.told, commit=costs.commit,
+        by_kind=tuple(
+            CostsOfKind(**asdict(each.kind), costs=WorkCosts(
+                **{name: found.value for name, found in each.costs.items()}))
+            for each in costs.transports),
+    )
 
 
 def execute(run: RunFolder, make_reporter: Callable[[int, int], Reporter], processes: int | None = None) -> None:

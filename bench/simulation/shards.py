@@ -25,10 +25,10 @@ import numpy as np
 
 from bench import transports
 from bench.experiment import plan
-from bench.experiment.plan import PlannedTrial
 from bench.feed import schedule as schedules
 from bench.feed.schedule import Schedule
 from bench.feed.tick import ENCODERS
+from bench.records.manifest import PlannedTrial
 from bench.records.trial_record import WindowInstants
 from bench.scenario.fields import Table
 from bench.scenario.model import Feed, Scenario

@@ -87,11 +87,6 @@ class Link:
         self.on_finished: Callable[[], None] | None = None
         """Set when the machine is stopped: called when its last connection is over."""
 
-    @property
-    def is_open(self) -> bool:
-        """Return True if the connection is established."""
-        return self.state is State.OPEN
-
     def tcp_info(self) -> tcp.TcpInfo | None:
         """Return the sum of the counters of all connections so far, or None where the kernel has none.
 

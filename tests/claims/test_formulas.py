@@ -12,7 +12,7 @@ import pytest
 
 from bench.claims.formulas import FORMULAS, NEEDS, Evidence
 from bench.scenario import model as scenarios
-from bench.scenario.model import Claim
+from bench.scenario.model import Claim, Scenario
 
 TRIALS = pd.DataFrame({
     "transport": ["poll", "poll", "push", "push", "push"], "block": [1, 2, 2, 1, 3], "clients": 10,
@@ -25,7 +25,8 @@ TRIALS = pd.DataFrame({
     "framing_bytes_up_per_update": 0.0,
     "framing_bytes_down_per_update": [0.0, 0.0, 2.0, 2.0, 2.0],
 })
-EVIDENCE = Evidence({"feed": {"rate_per_s": 4.0}}, TRIALS)
+EVIDENCE = Evidence(Scenario.model_validate(
+    {"question": "?", "feed": {"rate_per_s": 4.0}, "transports": {"a": {}}}), TRIALS)
 
 
 def ours(formula: str, at: float = 1.0, **fields: Any) -> list[float]:

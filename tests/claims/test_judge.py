@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from bench.claims import check, judged, table
 from bench.claims.judge import allowed, verdict_on
 from bench.errors import ScenarioError
 from bench.scenario import model as scenarios
-from bench.scenario.model import Claim
+from bench.scenario.model import Claim, Scenario
 from bench.stats.run.intervals import Interval
 
 CLAIM: dict[str, Any] = {
@@ -71,8 +70,12 @@ def trials(latency_ms: float) -> pd.DataFrame:
                          "latency_mean_ms": [latency_ms - 1, latency_ms, latency_ms + 1]})
 
 
-def scenario_of(**fields: Any) -> Mapping[str, Any]:
-    return {"feed": {"rate_per_s": 1.0}, "claims": {"a-claim": CLAIM | fields}}
+def scenario_of(**fields: Any) -> Scenario:
+    return asked({"a-claim": CLAIM | fields})
+
+
+def asked(claims: dict[str, Any]) -> Scenario:
+    return Scenario.model_validate({"question": "?", "transports": {"polling": {}}, "claims": claims})
 
 
 def test_other_records_have_another_verdict() -> None:
@@ -92,7 +95,7 @@ def test_each_stated_number_is_judged_by_itself() -> None:
 
 
 def test_a_scenario_without_claims_has_no_verdicts() -> None:
-    assert judged({"feed": {}}, trials(100)) == []
+    assert judged(asked({}), trials(100)) == []
 
 
 BASE = """

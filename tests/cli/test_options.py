@@ -28,6 +28,16 @@ def tickertape(*arguments: str) -> Result:
     return CliRunner().invoke(cli.app, list(arguments), env={"COLUMNS": "80"})
 
 
+@pytest.mark.parametrize("verb", [
+    "run", "report", "compare", "serve", "doctor", "simulate", "calibrate", "validate", "scenarios"])
+def test_every_verb_explains_itself(verb: str) -> None:
+    result = tickertape(verb, "--help")
+    assert result.exit_code == 0
+    assert verb in tickertape("--help").stdout
+    assert len(result.stdout.splitlines()) > 10
+    assert f"tickertape {verb} " in result.stdout   # an example
+
+
 @pytest.mark.parametrize(("arguments", "sentence"), [
     (("run", "nosuch"), "scenarios/: nosuch: found no such scenario, allowed is aa, "),
     (("run", ""), "scenarios/: '': found no such scenario"),

@@ -1,18 +1,15 @@
-"""The verbs that measure and judge: what each prints, and its exit status."""
+"""`run`: what a plan shows, and what is refused before anything is made."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from synthetic import DEFAULT, Plan, make_run
 from typer.testing import CliRunner, Result
 
 from bench import cli
 from bench.experiment.requirements import Resources
-from bench.stats.run.regressions import FIGURES
 
 
 @pytest.fixture(autouse=True)
@@ -22,15 +19,6 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def tickertape(*arguments: str) -> Result:
     return CliRunner().invoke(cli.app, list(arguments), env={"COLUMNS": "80"})
-
-
-@pytest.mark.parametrize("verb", ["run", "report", "compare", "serve", "doctor"])
-def test_every_verb_explains_itself(verb: str) -> None:
-    result = tickertape(verb, "--help")
-    assert result.exit_code == 0
-    assert verb in tickertape("--help").stdout
-    assert len(result.stdout.splitlines()) > 10
-    assert f"tickertape {verb} " in result.stdout   # an example
 
 
 def test_a_plan_and_a_resumed_run_do_not_go_together() -> None:
@@ -105,42 +93,3 @@ def test_what_cannot_fit_is_refused_before_anything_is_made(
     assert result.exit_code == 2
     assert "open files in one process, and this machine has 50" in result.stderr
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_doctors_findings_as_a_table_and_as_json() -> None:
-    table, plain = tickertape("doctor", "--seconds", "1"), tickertape("doctor", "--seconds", "1", "--json")
-    told = json.loads(plain.stdout)
-    assert "clock source" in table.stdout
-    poor = any(check["verdict"] == "poor" for check in told["checks"])
-    assert plain.exit_code == int(poor)
-    assert (" poor: " in plain.stderr.splitlines()[-1]) if poor else not plain.stderr
-    assert told["host"]["cores"]
-    assert "Observed for 1 s." in table.stdout
-    assert told["looked_s"] == 1
-
-
-def test_two_runs_are_compared_with_a_status_for_scripts(tmp_path: Path) -> None:
-    push = DEFAULT["websocket"]
-    slow = {"websocket": replace(push, cpu_us=1.2 * push.cpu_us, noise_seed=4)}
-    plan = Plan(trials=5, clients=(20,), subjects={"websocket": push})
-    make_run(tmp_path / "before", plan)
-    make_run(tmp_path / "after", replace(plan, subjects=slow))
-    make_run(tmp_path / "other", replace(plan, seed=2))
-    same = tickertape("compare", "before", "before")
-    assert same.exit_code == 0
-    assert "No change" in same.stdout
-    worse = tickertape("compare", "before", "after")
-    assert worse.exit_code == 1
-    assert "Regressed: server_cpu_us_per_update" in worse.stdout
-    assert all(figure in worse.stdout for figure in FIGURES)   # in 80 columns
-    assert "…" not in worse.stdout
-    plain = tickertape("compare", "before", "after", "--json")
-    assert plain.exit_code == 1
-    assert json.loads(plain.stdout)["regressed"] == ["server_cpu_us_per_update"]
-    why = "1 figure has become worse: server_cpu_us_per_update of websocket, 20 clients"
-    assert plain.stderr.splitlines()[-1] == worse.stderr.splitlines()[-1] == why
-    assert tickertape("compare", "before", "after", "--threshold", "60").exit_code == 0
-    refused = tickertape("compare", "before", "other")
-    assert refused.exit_code == 2
-    assert "seed: 1 and 2" in refused.stderr
-    assert tickertape("compare", "before", "other", "--force").exit_code in (0, 1)

@@ -33,13 +33,6 @@ def simulate(*arguments: str) -> Result:
     return tickertape("simulate", *arguments, "--costs", "costs-nowhere.json")
 
 
-def test_it_explains_itself() -> None:
-    result = tickertape("simulate", "--help")
-    assert result.exit_code == 0
-    assert "--workers" in result.stdout
-    assert "tickertape simulate default" in result.stdout
-
-
 @pytest.mark.usefixtures("few_figures")
 @pytest.mark.process
 def test_a_run_is_simulated_and_says_whose_costs(tmp_path: Path) -> None:

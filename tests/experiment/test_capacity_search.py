@@ -9,15 +9,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import manifests
 import pytest
 
 from bench.audit.detectors import Reason, Verdict
 from bench.errors import ScenarioError
 from bench.experiment import capacity_search, plan, run_folder
-from bench.experiment.plan import PlannedTrial
 from bench.experiment.run_folder import RunFolder
 from bench.experiment.trial import trial
 from bench.experiment.trial.trial import TrialSettings
+from bench.records.manifest import PlannedTrial
 from bench.records.trial_record import TrialRecord, read_trial, write_trial
 from bench.scenario.model import Scenario
 
@@ -92,10 +93,9 @@ def test_steps_are_made_until_the_limits_are_found(run: RunFolder, made: list[tu
 def test_a_search_that_runs_out_of_time_says_what_it_knows(
     run: RunFolder, made: list[tuple[str, int, int]]
 ) -> None:
-    scenario = run.manifest["scenario"]
-    short = scenario | {"capacity": scenario["capacity"] | {"time_s": 9.0}}
     said: list[str] = []
-    capacity_search.execute(replace(run, manifest={**run.manifest, "scenario": short}), said.append)
+    short = replace(run, manifest=manifests.changed(run.manifest, capacity={"time_s": 9.0}))
+    capacity_search.execute(short, said.append)
     assert len(made) == 9
     assert said[-1] == "other: carries at least 80 clients; more was not tried"
     assert said[-2].startswith("one: carries ")

@@ -11,8 +11,8 @@ import pytest
 
 from bench.audit.detectors import Reason, Verdict
 from bench.experiment import progress
-from bench.experiment.plan import PlannedTrial
 from bench.experiment.progress import Bar, Lines, TimeLeft, outcome_text, standing_text
+from bench.records.manifest import PlannedTrial
 from bench.scenario.stop_rule import StopRule
 from bench.stats.run.stopping import IntervalWidths
 

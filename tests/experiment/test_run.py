@@ -14,9 +14,9 @@ import pytest
 
 from bench.audit.detectors import Verdict
 from bench.experiment import plan, run, run_folder
-from bench.experiment.plan import PlannedTrial
 from bench.experiment.run_folder import RunFolder
 from bench.experiment.trial import trial
+from bench.records.manifest import PlannedTrial
 from bench.records.trial_record import TrialRecord, read_trial, trial_folders, write_trial
 from bench.scenario.model import Scenario
 

@@ -12,11 +12,11 @@ import pytest
 
 from bench.errors import RunError
 from bench.experiment import plan, run_folder
-from bench.experiment.plan import PlannedTrial
 from bench.experiment.run_folder import Commit, RunFolder
 from bench.feed.replay import read
 from bench.feed.schedule import make
 from bench.feed.trade_store import Trades
+from bench.records.manifest import FileEntry, PlannedTrial, SubjectEntry
 from bench.records.trial_record import TrialRecord, read_json, trial_folders, write_json, write_trial
 from bench.scenario.fields import Table
 from bench.scenario.model import Scenario
@@ -72,12 +72,10 @@ def test_a_run_is_read_back_as_it_was_frozen(tmp_path: Path) -> None:
     scenario = Scenario.model_validate(TABLE)
     assert again.scenario == scenario
     assert again.plan == plan.trials(scenario) == run.plan
-    assert {key: again.manifest[key] for key in ("commit", "seed", "digest", "question")} == {
-        "commit": "c0ffee", "seed": 1, "digest": scenario.digest(), "question": "?",
-    }
-    assert again.manifest["subjects"] == {
-        "a": {"transport": "a", "options": {}, "server": "library", "external": False}}
-    assert again.manifest["host"]["cores"]
+    assert (again.manifest.commit, again.manifest.seed) == ("c0ffee", 1)
+    assert (again.manifest.digest, again.manifest.question) == (scenario.digest(), "?")
+    assert again.manifest.subjects == {"a": SubjectEntry(transport="a", options={}, external=False)}
+    assert again.manifest.host["cores"]
 
 
 def test_the_newest_run_is_the_latest(tmp_path: Path) -> None:
@@ -170,7 +168,7 @@ def test_another_commit_is_refused_unless_told(
     with pytest.raises(RunError, match=r"the commit: found .* allowed is c0ffee, as the run began"):
         run_folder.resume(run.folder, None, force=False)
     run = run_folder.resume(run.folder, None, force=True)
-    assert [each["what"] for each in run.manifest["resumed"][-1]["differences"]] == ["the commit"]
+    assert [each.what for each in run.manifest.resumed[-1].differences] == ["the commit"]
 
 
 def test_another_scenario_is_refused_unless_told(tmp_path: Path) -> None:
@@ -196,19 +194,22 @@ def test_a_run_keeps_the_trades_that_it_replays(tmp_path: Path, replayed: Scenar
     run = begun(tmp_path, replayed, trades)
     Path(replayed.feed.replay.file).unlink()
     again = run_folder.resume(run.folder, replayed, force=False)
-    assert again.frozen == replayed
+    assert again.manifest.scenario == replayed
     kept = again.scenario.feed.replay
     assert (kept.file, kept.speed, kept.start) == (str(run.folder / "trades.arrow"), 2.0, None)
     first, second = (make(replayed.feed, 1, 9.0, 1.0, each) for each in (trades, read(kept)))
     assert first.offset_ns.tolist() == second.offset_ns.tolist()
     assert first.offset_ns[-2:].tolist() == [500_000_000, 1_000_000_000]   # the opening before
     assert first.symbols == second.symbols == ("A/B", "B")
-    assert run.manifest["feed_file"]["sha256"] != run.manifest["trades"]["sha256"]
+    file, trades_kept = run.manifest.feed_file, run.manifest.trades
+    assert file is not None
+    assert trades_kept is not None
+    assert file.sha256 != trades_kept.sha256
 
 
 def test_trades_of_a_pipe_are_told_by_their_content(tmp_path: Path, replayed: Scenario) -> None:
     run = begun(tmp_path, replayed, replace(read(replayed.feed.replay), sha256="ab"))
-    assert run.manifest["feed_file"] == {"file": replayed.feed.replay.file, "sha256": "ab"}
+    assert run.manifest.feed_file == FileEntry(file=replayed.feed.replay.file, sha256="ab")
 
 
 @pytest.mark.parametrize(("spoil", "said"), [
@@ -254,13 +255,3 @@ def test_results_that_are_no_folder_are_refused(tmp_path: Path, place: str) -> N
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match=r"--results: "):
         begun(tmp_path / place)
-
-
-@pytest.mark.parametrize("gone", ["clock_origin_ns", "commit", "plan", "resumed", "scenario"])
-def test_a_manifest_without_what_resuming_needs_is_refused(tmp_path: Path, gone: str) -> None:
-    run = begun(tmp_path)
-    manifest = dict(run.manifest)
-    del manifest[gone]
-    write_json(run.folder / "manifest.json", manifest)
-    with pytest.raises(RunError, match=rf"manifest\.json: {gone}: found nothing"):
-        run_folder.resume(run.folder, None, force=True)

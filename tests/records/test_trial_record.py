@@ -1,4 +1,4 @@
-"""Records: what is written is read back, whole or not at all, and a newer schema is refused."""
+"""Records: what is written is read back, whole or not at all, and another schema is refused."""
 
 from __future__ import annotations
 
@@ -35,11 +35,51 @@ def test_the_end_of_the_drain_is_two_late_after_the_window() -> None:
     assert WindowInstants(0, 10, 20, 5).end_ns == 30
 
 
-@pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, "1", None])
-def test_a_newer_schema_is_refused(tmp_path: Path, version: object) -> None:
+@pytest.mark.parametrize(("version", "sentence"), [
+    (SCHEMA_VERSION + 1, f"found {SCHEMA_VERSION + 1}, allowed is {SCHEMA_VERSION}: .*by a newer Tickertape"),
+    (SCHEMA_VERSION - 1, f"found {SCHEMA_VERSION - 1}, allowed is {SCHEMA_VERSION}: .*by an older Tickertape"),
+    ("1", "found '1', .*no file of a run"), (None, "found nothing, .*no file of a run"),
+])
+def test_another_schema_is_refused(tmp_path: Path, version: object, sentence: str) -> None:
     (tmp_path / "trial.json").write_text(json.dumps({"schema_version": version}))
-    with pytest.raises(RunError, match="schema_version"):
+    with pytest.raises(RunError, match=f"schema_version: {sentence}"):
         records.read_trial(tmp_path)
+
+
+@pytest.mark.parametrize(("metadata", "sentence"), [
+    ({records.VERSION_KEY: b"99"}, "found 99, .*by a newer Tickertape"),
+    ({records.VERSION_KEY: b"x"}, "found 'x', .*no file of a run"), ({}, "found nothing, .*no file of a run"),
+])
+def test_a_table_of_another_schema_is_refused(
+    tmp_path: Path, metadata: dict[bytes, bytes], sentence: str
+) -> None:
+    table = TABLES["feed"].empty_table().replace_schema_metadata(metadata)
+    pq.write_table(table, tmp_path / "feed.parquet")
+    with pytest.raises(RunError, match=rf"feed\.parquet: schema_version: {sentence}"):
+        records.read_table(tmp_path, "feed")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_missing_column_is_null_where_it_may_be(tmp_path: Path, name: str) -> None:
+    _, tables = trial_record(Plan(), "a", next(iter(Plan().subjects.values())), 3, 1, 1)
+    records.write_table(tmp_path, name, tables[name])
+    whole = pq.read_table(tmp_path / f"{name}.parquet")
+    for column in TABLES[name]:
+        pq.write_table(whole.drop_columns([column.name]), tmp_path / f"{name}.parquet")
+        if column.nullable:
+            read = records.read_table(tmp_path, name)
+            assert read.schema == TABLES[name]
+            assert read[column.name].null_count == read.num_rows
+        else:
+            with pytest.raises(RunError, match=f"column {column.name}: found none"):
+                records.read_table(tmp_path, name)
+
+
+def test_a_further_column_is_left_out(tmp_path: Path) -> None:
+    versioned = TABLES["samples"].empty_table().replace_schema_metadata(
+        {records.VERSION_KEY: str(SCHEMA_VERSION)})
+    pq.write_table(versioned.append_column("z", pa.array([], pa.int8())), tmp_path / "samples.parquet")
+    assert records.read_table(tmp_path, "samples").schema == TABLES["samples"]
 
 
 def test_what_is_not_there_or_not_json_is_said(tmp_path: Path) -> None:
@@ -91,7 +131,7 @@ def test_a_folder_without_its_last_file_is_no_trial(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("content", "sentence"), [
     (b"[]", r"found \[\], allowed is a JSON object"), (b"3", "found 3, allowed is a JSON"),
     (b"{}", "schema_version: found nothing.*no file of a run"), (b"\xff\xfe", "not JSON"),
-    (b'{"schema_version": 2}', "trial: found nothing"), (b'{"schema_version": 1}', "trial: found nothing"),
+    (b'{"schema_version": 2}', "trial: found nothing"),
 ])
 def test_a_document_that_no_run_wrote_is_refused(tmp_path: Path, content: bytes, sentence: str) -> None:
     (tmp_path / "trial.json").write_bytes(content)
@@ -113,7 +153,7 @@ def test_a_wrong_field_of_a_trial_is_named(tmp_path: Path, changes: dict[str, ob
     records.write_trial(tmp_path, RECORD)
     path = tmp_path / "trial.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-    (tmp_path / SUMS).unlink()   # as of a trial from before there were digests
+    (tmp_path / SUMS).unlink()
     with pytest.raises(RunError, match=rf"trial\.json: {sentence}"):
         records.read_trial(tmp_path)
 
@@ -126,7 +166,8 @@ def test_a_file_is_no_runs_folder(tmp_path: Path) -> None:
 
 def test_nulls_where_none_may_be_are_refused(tmp_path: Path) -> None:
     columns = {field.name: pa.nulls(1, field.type) for field in TABLES["deliveries"]}
-    pq.write_table(pa.table(columns), tmp_path / "deliveries.parquet")
+    versioned = pa.table(columns).replace_schema_metadata({records.VERSION_KEY: str(SCHEMA_VERSION)})
+    pq.write_table(versioned, tmp_path / "deliveries.parquet")
     with pytest.raises(RunError, match=r"deliveries\.parquet: column client: found nulls"):
         records.read_table(tmp_path, "deliveries")
 

@@ -23,7 +23,7 @@ def test_it_holds_what_the_report_shows(folder: Path, run: RunData) -> None:
     assert mine.figures.caption("bytes-per-update").startswith("Bytes on the wire")
     assert (mine.units["latency_p99_ms"], mine.units["lost"]) == ("ms", "")
     assert mine.clients == 30
-    assert mine.question in mine.data.manifest["scenario"]["question"]
+    assert mine.question == mine.data.scenario.question
     assert set(mine.closed_forms["transport"]) == {"short_polling", "long_polling"}
     assert mine.findings[0].startswith("Lowest median latency")
     with pytest.raises(RunError, match="figures: found 'none', allowed are latency-percentiles"):

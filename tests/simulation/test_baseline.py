@@ -26,7 +26,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def asked(run: Path, **changed: dict[str, object]) -> Scenario:
-    data = Scenario.model_validate(manifest.read(run)["scenario"]).canonical()
+    data = manifest.read(run).scenario.canonical()
     for table, fields in changed.items():
         data[table] = {**data[table], **fields}
     return Scenario.model_validate(data)
@@ -41,8 +41,9 @@ def test_cells_of_the_same_shape_whatever_the_clients(run: Path) -> None:
     assert same.cells is not None
     assert set(same.cells["transport"]) == {"short_polling", "long_polling", "websocket"}
     assert set(same.cells["clients"]) == {10, 30}
-    assert same.about["measured"]["run"] == "measured"
-    assert same.about["measured"]["memory_bytes_per_client"]["websocket"] == pytest.approx(30_000, rel=0.3)
+    assert same.about is not None
+    assert same.about.run == "measured"
+    assert same.about.memory_bytes_per_client["websocket"] == pytest.approx(30_000, rel=0.3)
 
 
 @pytest.mark.parametrize(("changed", "why"), [
@@ -57,7 +58,8 @@ def test_cells_of_another_shape_are_not_set_beside(
     other = found(run, asked(run, **changed))
     assert other.cells is None
     assert why in other.notes[0]
-    assert other.about["measured"]["memory_bytes_per_client"]   # it hardly depends on the feed
+    assert other.about is not None
+    assert other.about.memory_bytes_per_client   # it hardly depends on the feed
 
 
 def test_a_transport_with_other_options_has_nothing_beside(run: Path) -> None:

@@ -27,7 +27,7 @@ def begun(folder: Path, *overrides: str, name: str = "quick") -> RunFolder:
     return run_folder.create(
         folder / "results", question.scenario, plan.trials(question.scenario), name=question.name,
         scenario_file=question.file, options=question.options, command=[],
-        further={"source": "simulated", "costs": runs.about_costs(costs, read_costs(costs))},
+        source="simulated", costs=runs.about_costs(costs, read_costs(costs)),
     )
 
 

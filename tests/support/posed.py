@@ -10,12 +10,12 @@ from pathlib import Path
 from priced import LOAD_CLIENT, priced
 
 from bench.experiment import plan, run_folder
-from bench.experiment.plan import PlannedTrial
 from bench.experiment.prepare import PreparedScenario
 from bench.experiment.progress import Lines
 from bench.experiment.run_folder import RunFolder
 from bench.experiment.trial.trial import TrialSettings
-from bench.records import trial_record
+from bench.records import manifest, trial_record
+from bench.records.manifest import PlannedTrial
 from bench.records.trial_record import TrialRecord
 from bench.simulation import run as runs
 from bench.simulation import shards
@@ -32,7 +32,7 @@ def posed(question: PreparedScenario, costs: CostsFile, results: Path) -> Path:
     run = run_folder.create(
         results, question.scenario, plan.trials(question.scenario), name=question.name,
         scenario_file=question.file, options=question.options, command=[],
-        further={"source": "simulated", "costs": runs.about_costs(path, read_costs(path))},
+        source="simulated", costs=runs.about_costs(path, read_costs(path)),
     )
     if question.scenario.capacity is None:
         runs.execute(run, Lines, processes=1)
@@ -67,9 +67,7 @@ def pose(run: RunFolder) -> None:
     """Mark the run's records as measured."""
     for folder in trial_record.trial_folders(run.folder):
         pose_trial(folder)
-    manifest = json.loads((run.folder / "manifest.json").read_text())
-    del manifest["source"], manifest["costs"]
-    (run.folder / "manifest.json").write_text(json.dumps(manifest))
+    manifest.write(run.folder, run.manifest.model_copy(update={"source": "measured", "costs": None}))
 
 
 def all_posed(questions: Sequence[PreparedScenario], costs: CostsFile, results: Path) -> list[Path]:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import manifests
 import pandas as pd
 from synthetic import Plan, make_run
 
+from bench.records import manifest
+from bench.records.manifest import MeasuredEntry
 from bench.report import RunData, open_run
 from bench.stats.run.prediction import COLUMNS
 
-TOLD = "costs measured on nowhere (Imagined 3000, 2 cores), 2026-11-01"
-COSTS = {"told": TOLD, "file": "costs-nowhere.json", "by_kind": [
-    {"transport": name, "tls": False, "compression": "none",
-     "costs": {"tick_s": 1e-3, "request_s": 2e-5, "byte_s": 1e-9, "base_share": 0.01}}
-    for name in ("short_polling", "long_polling", "websocket")]}
 CHECKED = [
     ("websocket", 10, 0.1, "latency_p50_ms", 1.0, 1.05, 0.05, 0.02, 0.08, 0.1, "yes"),
     ("websocket", 20, 0.4, "latency_p50_ms", 2.0, 1.8, -0.10, -0.15, -0.04, 0.1, "open"),
@@ -51,12 +48,8 @@ def made(folder: Path, asked: dict[str, Any] | None = None, checked: bool = True
     """Return a run whose trials are marked as simulated, with a measured run to compare with and a
     validation."""
     run = make_run(folder / "simulated", Plan(trials=3, clients=(20, 60), source="simulated"))
-    path = run / "manifest.json"
-    manifest = json.loads(path.read_text())
-    manifest["scenario"]["simulation"] = {"workers": 1, "full_at": 0.6, **(asked or {})}
-    manifest |= {"source": "simulated", "costs": COSTS,
-                 "measured": {"run": "reference", "memory_bytes_per_client": {"websocket": 30_000.0}}}
-    path.write_text(json.dumps(manifest))
+    said = manifests.changed(manifest.read(run), simulation=asked or {})
+    manifest.write(run, said.model_copy(update={"measured": MeasuredEntry.model_validate(manifests.MEASURED)}))
     (run / "measured.csv").write_text(measured())
     closed_forms().to_csv(run / "closed_forms.csv", index=False)
     if checked:

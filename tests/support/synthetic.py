@@ -17,9 +17,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from manifests import manifest_of, simulated
 
+from bench.records import manifest
 from bench.records import trial_record as records
-from bench.records.trial_record import SCHEMA_VERSION, TrialRecord, Usage, WindowInstants
+from bench.records.trial_record import TrialRecord, Usage, WindowInstants
 
 S = 1_000_000_000
 
@@ -249,10 +251,9 @@ def _write_run(folder: Path, plan: Plan) -> Path:
                     "late_after_s": plan.late_after_s},
         "trials": {"count": plan.trials}, "transports": transports,
     }
-    records.write_json(folder / "manifest.json", {
-        "schema_version": SCHEMA_VERSION, "run": folder.name, "scenario": scenario,
-        "host": {"cpu": "none: these records were made by a formula"}, "versions": {"python": "3.11.0"},
-    })
+    only = simulated() if plan.source == "simulated" else {}
+    manifest.write(folder, manifest_of(
+        scenario, run=folder.name, host={"cpu": "none: these records were made by a formula"}, **only))
     rng = np.random.default_rng(plan.seed)
     for block in range(1, plan.trials + 1):
         cells = [(label, clients) for label in plan.subjects for clients in plan.clients]

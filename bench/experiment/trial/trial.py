@@ -27,8 +27,9 @@ from __future__ import annotations
 
 import time
 import urllib.request
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,6 @@ import pyarrow as pa
 from bench.clock import RunClock
 from bench.errors import TrialError
 from bench.experiment import disk_full, plan, requirements
-from bench.experiment.plan import PlannedTrial
 from bench.experiment.trial import commands
 from bench.experiment.trial.load_workers import LoadWorkers, merged
 from bench.experiment.trial.processes import Child, Command, TrialProcesses
@@ -47,8 +47,9 @@ from bench.feed import log as feed_log
 from bench.feed import schedule
 from bench.feed.schedule import Schedule
 from bench.measure import host, noise, recording, socket_memory
-from bench.measure.process import SAMPLE_INTERVAL_NS, Mark, Meter, usage
-from bench.records.trial_record import SAMPLES, TrialRecord, WindowInstants, write_table, write_trial
+from bench.measure.process import SAMPLE_INTERVAL_NS, Mark, Meter, Reading, usage
+from bench.records.manifest import PlannedTrial
+from bench.records.trial_record import SAMPLES, TrialRecord, Usage, WindowInstants, write_table, write_trial
 from bench.scenario.fields import Table
 from bench.scenario.model import External, Scenario
 
@@ -111,6 +112,65 @@ class TrialSettings:
         return self._schedules[seed]
 
 
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The processes of a trial, all ready; no client has connected."""
+
+    load: LoadWorkers
+    publisher: Publisher
+    server: Child
+    address: Mapping[str, Any]
+    """Where the clients reach the server: `host`, `port`, and the `certificate` of a server with TLS."""
+    meters: Mapping[str, Meter]
+    """By the process's name."""
+    before: Reading
+    """The server's, before any client connected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The clients, all subscribed, and the windows that were set then."""
+
+    windows: WindowInstants
+    opened_ns: int
+    """The instant of the last subscription."""
+    idle: tuple[Mark, Mark] | None
+    """The server's, at both ends of the idle stretch; None where the scenario has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The measurements of the window."""
+
+    usage: dict[str, Usage]
+    """By process; `load` is that of the core that the load used most."""
+    noise: dict[str, Any]
+    """Counts of the host's kernel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """The processes' own reports, at their end."""
+
+    load: dict[str, Any]
+    server_counts: dict[str, int]
+    publisher: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The values of the phases that were completed; all of them, unless the trial failed."""
+
+    started: Started | None = None
+    subscribed: Subscribed | None = None
+    measured: Measured | None = None
+    reports: Reports | None = None
+    reason: str | None = None
+    """The reason of a failure: one word."""
+    detail: str | None = None
+    """The reason of a failure: a sentence and the tail of the logs."""
+
+
 def make(settings: TrialSettings, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
     """Make one trial and leave its files in `folder`; a failure is recorded, not raised.
 
@@ -120,25 +180,28 @@ def make(settings: TrialSettings, planned: PlannedTrial, folder: Path, attempt: 
     began_s = time.monotonic()
     before = noise.probe(settings.probed_cores)
     with TrialProcesses(folder / "logs") as trial_processes:
-        trial = _Trial(settings, planned, folder, trial_processes)
-        try:
-            trial.run()
-        except TrialError as error:
-            trial.facts |= {"status": "failed", "reason": error.reason, "detail": _detail(error, trial_processes)}
+        outcome = _Trial(settings, planned, folder, trial_processes, settings.schedule(planned.seed)).run()
     jitter = noise.jitter(before, noise.probe(settings.probed_cores))
-    trial.facts["host"] = trial.facts.get("host", {}) | jitter
-    if "status" in trial.facts:
+    if outcome.reason is not None:
         disk_full.refuse_if_full(folder)   # a full disk is not a result of the trial
     else:
-        trial.store()
+        _store(folder, settings.schedule(planned.seed), outcome)
+    subscribed, measured, reports = outcome.subscribed, outcome.measured, outcome.reports
     feed = settings.scenario.feed
     record = TrialRecord(
-        took_s=time.monotonic() - began_s,
-        rate_per_s=None if feed.schedule == "replay" else feed.rate_per_s,
         trial=folder.name, block=planned.block, position=planned.position, subject=planned.subject,
         transport=planned.transport, server=planned.server, clients=planned.clients, seed=planned.seed,
         attempt=attempt,
-        **trial.facts,
+        status="finished" if outcome.reason is None else "failed", reason=outcome.reason, detail=outcome.detail,
+        windows=subscribed.windows if subscribed else None,
+        clock_step_ns=reports.load.get("clock_step_ns") if reports else None,
+        rate_per_s=None if feed.schedule == "replay" else feed.rate_per_s,
+        took_s=time.monotonic() - began_s,
+        usage=measured.usage if measured else {},
+        server_counts=reports.server_counts if reports else {},
+        load=reports.load if reports else {},
+        publisher=reports.publisher if reports else {},
+        host={**(measured.noise if measured else {}), **jitter},
     )
     write_trial(folder, record)
     return record
@@ -150,164 +213,184 @@ def _detail(error: TrialError, trial_processes: TrialProcesses) -> str:
     return "\n".join([str(error), *dict.fromkeys(tails)])
 
 
+def _store(folder: Path, ticks: Schedule, outcome: Outcome) -> None:
+    """Convert the files that the processes left into the trial's tables; the processes have ended by now."""
+    started, subscribed = outcome.started, outcome.subscribed
+    assert started is not None, "a trial that did not fail"
+    assert subscribed is not None, "a trial that did not fail"
+    recording.convert(folder)
+    write_table(folder, "feed", feed_log.to_table(folder, ticks, subscribed.windows.warmup_ns))
+    rows = [
+        {"process": name, **asdict(reading)}
+        for name, meter in started.meters.items() for reading in meter.readings
+    ]
+    write_table(folder, "samples", pa.Table.from_pylist(rows, SAMPLES))
+    for path in folder.glob("feed.*.log"):
+        path.unlink()
+
+
+class Publisher:
+    """The feed's process: a publisher that is started again on its port when it dies, `LIVES_MAX` starts in all."""
+
+    def __init__(self, trial_processes: TrialProcesses, command: Callable[[int, int | None], Command],
+                 ready_s: float) -> None:
+        self._trial_processes = trial_processes
+        self._command = command
+        self._lives = 1
+        self._child = trial_processes.start(command(0, None))
+        self.port = int(trial_processes.expect(self._child, "ready", ready_s)["port"])
+
+    @property
+    def child(self) -> Child:
+        """Return the process that publishes at present."""
+        return self._child
+
+    def begin(self, warmup_ns: int) -> None:
+        """Let it publish from `warmup_ns` on the run clock on; from now on it is started again when it dies."""
+        self._child.send({"start": {"warmup_ns": warmup_ns}})
+        self._trial_processes.on_fall["publisher"] = partial(self._revive, warmup_ns)
+
+    def stop(self) -> dict[str, Any]:
+        """End it, and return its report."""
+        return {"lives": self._lives, **self._trial_processes.stop(self._child)}
+
+    def _revive(self, warmup_ns: int) -> None:
+        if self._lives == LIVES_MAX:
+            raise TrialError("publisher-died", f"the publisher ended by itself {LIVES_MAX} times")
+        self._lives += 1
+        self._child = self._trial_processes.start(self._command(self.port, warmup_ns))
+
+
+@dataclass(frozen=True, slots=True)
 class _Trial:
-    """The phases of one trial; `facts` collects the fields of its record."""
+    """The phases of one trial; each returns what the next needs."""
 
-    load: LoadWorkers
-    publisher: Child
-    server: Child
+    settings: TrialSettings
+    planned: PlannedTrial
+    folder: Path
+    trial_processes: TrialProcesses
+    schedule: Schedule
 
-    def __init__(self, settings: TrialSettings, planned: PlannedTrial, folder: Path,
-                 trial_processes: TrialProcesses) -> None:
-        self.settings = settings
-        self.scenario = settings.scenario
-        self.planned = planned
-        self.folder = folder
-        self.trial_processes = trial_processes
-        self.clock = settings.clock
-        self.schedule = settings.schedule(planned.seed)
-        self.facts: dict[str, Any] = {}
-        self.lives = 0
-        self.meters: dict[str, Meter] = {}
+    @property
+    def clock(self) -> RunClock:
+        return self.settings.clock
 
-    def run(self) -> None:
-        """Run all phases that need the processes."""
-        self.start()
-        self.subscribe()
-        self.measure()
-        self.drain()
+    def run(self) -> Outcome:
+        """Run all phases that need the processes; a failure ends them."""
+        outcome = Outcome()
+        try:
+            started = self.start()
+            outcome = replace(outcome, started=started)
+            subscribed = self.subscribe(started)
+            outcome = replace(outcome, subscribed=subscribed)
+            outcome = replace(outcome, measured=self.measure(started, subscribed))
+            return replace(outcome, reports=self.drain(started, subscribed.windows))
+        except TrialError as error:
+            return replace(outcome, reason=error.reason, detail=_detail(error, self.trial_processes))
 
-    def start(self) -> None:
-        """Start the processes. They are ready when this returns, and no client has connected."""
-        self.load = LoadWorkers(
-            self.trial_processes, self.folder, self._load_config(), self.scenario.load.processes,
+    def start(self) -> Started:
+        """Start the processes."""
+        load = LoadWorkers(
+            self.trial_processes, self.folder, self._load_config(), self.settings.scenario.load.processes,
             self.settings.other_cores,
         )
-        self.publisher = self._new_life(port=0, warmup_ns=None)
-        self.feed_port = int(self.trial_processes.expect(
-            self.publisher, "ready", requirements.starting_s(READY_S, len(self.schedule)))["port"])
-        external = self.scenario.transports[self.planned.subject].external
-        self.address = self._own_server() if external is None else self._foreign_server(external)
-        for child in (self.server, *self.load.children, self.publisher):
+        publisher = Publisher(self.trial_processes, self._publisher_command,
+                              requirements.starting_s(READY_S, len(self.schedule)))
+        external = self.settings.scenario.transports[self.planned.subject].external
+        server, address = (self._own_server(publisher.port) if external is None
+                           else self._foreign_server(external, publisher.port))
+        meters = {}
+        for child in (server, *load.children, publisher.child):
             assert child.pid is not None   # it has sent a message, or answered
-            self.meters[child.name] = Meter(child.name, child.pid, self.clock)
-        self.load.expect("ready", READY_S)
-        self.before = self.meters["server"].look()
+            meters[child.name] = Meter(child.name, child.pid, self.clock)
+        load.expect("ready", READY_S)
+        return Started(load, publisher, server, address, meters, before=meters["server"].look())
 
-    def subscribe(self) -> None:
+    def subscribe(self, started: Started) -> Subscribed:
         """Let the clients connect, and set the windows once all are subscribed."""
-        self.load.send({"target": self.address})
-        spawning_s = self.planned.clients / self.scenario.load.spawn_rate_per_s
-        subscribed = self.load.expect("subscribed", READY_S + spawning_s)
-        self.opened_ns = max(int(each["at_ns"]) for each in subscribed)
-        for meter in self.meters.values():
+        started.load.send({"target": dict(started.address)})
+        spawning_s = self.planned.clients / self.settings.scenario.load.spawn_rate_per_s
+        subscribed = started.load.expect("subscribed", READY_S + spawning_s)
+        for meter in started.meters.values():
             meter.gather()
-        self.idle = self._idle()
-        windows = self.scenario.windows
+        idle = self._idle(started.meters["server"])
         warmup_ns = self.clock.now_ns() + LEAD_NS
         t0_ns = warmup_ns + round(self.settings.warmup_s * NS)
-        t1_ns = t0_ns + round(windows.measure_s * NS)
-        self.windows = WindowInstants(warmup_ns, t0_ns, t1_ns, round(self.settings.late_after_s * NS))
-        self.facts["windows"] = self.windows
-        self.publisher.send({"start": {"warmup_ns": warmup_ns}})
+        t1_ns = t0_ns + round(self.settings.scenario.windows.measure_s * NS)
+        windows = WindowInstants(warmup_ns, t0_ns, t1_ns, round(self.settings.late_after_s * NS))
+        started.publisher.begin(warmup_ns)
         window = (t0_ns - warmup_ns, t1_ns - warmup_ns)
-        self.load.send({"windows": {
-            "warmup_ns": warmup_ns, "t0_ns": t0_ns, "t1_ns": t1_ns,
-            "late_after_ns": self.windows.late_after_ns,
+        started.load.send({"windows": {
+            **asdict(windows),
             "first_index": self.schedule.first_due_from(window[0]),
             "last_index": self.schedule.last_index(*window),
             "due": self.schedule.due_by_symbol(*window),
         }})
-        self.trial_processes.on_fall["publisher"] = self._revive
+        return Subscribed(windows, max(int(each["at_ns"]) for each in subscribed), idle)
 
-    def _idle(self) -> tuple[Mark, Mark] | None:
+    def _idle(self, server: Meter) -> tuple[Mark, Mark] | None:
         """Measure the server's idle base, while all clients are connected and nothing has been published.
 
         Returns None if the scenario has no idle window.
         """
-        idle_ns = round(self.scenario.windows.idle_s * NS)
+        idle_ns = round(self.settings.scenario.windows.idle_s * NS)
         if not idle_ns:
             return None
-        first = self.meters["server"].mark()
+        first = server.mark()
         self.trial_processes.sleep_until(first.reading.at_ns + idle_ns + self.clock.origin_ns)
-        return first, self.meters["server"].mark()
+        return first, server.mark()
 
-    def measure(self) -> None:
+    def measure(self, started: Started, subscribed: Subscribed) -> Measured:
         """Read the counters of the processes at t0, at t1 and every 100 ms in between."""
-        windows, origin_ns = self.windows, self.clock.origin_ns
+        windows, origin_ns, meters = subscribed.windows, self.clock.origin_ns, started.meters
         self.trial_processes.sleep_until(windows.t0_ns + origin_ns)
         noise_before, own_before_s = noise.KernelCounters.read(), time.process_time()
-        begin = self._mark()
-        held = [socket_memory.held_bytes(self.address["port"])]
+        begin = {name: meter.mark() for name, meter in meters.items()}
+        held = [socket_memory.held_bytes(started.address["port"])]
         instants = range(windows.t0_ns + SAMPLE_INTERVAL_NS, windows.t1_ns, SAMPLE_INTERVAL_NS)
         for number, instant_ns in enumerate(instants, 1):
             self.trial_processes.sleep_until(instant_ns + origin_ns)
-            for meter in self.meters.values():
+            for meter in meters.values():
                 meter.look()
             if number % LOOKS_A_SOCKET_LOOK == 0:
-                held.append(socket_memory.held_bytes(self.address["port"]))
+                held.append(socket_memory.held_bytes(started.address["port"]))
         self.trial_processes.sleep_until(windows.t1_ns + origin_ns)
-        end = self._mark()
+        end = {name: meter.mark() for name, meter in meters.items()}
         noise_after, own_after_s = noise.KernelCounters.read(), time.process_time()
-        held.append(socket_memory.held_bytes(self.address["port"]))
+        held.append(socket_memory.held_bytes(started.address["port"]))
         used = {}
-        for name, meter in self.meters.items():
+        for name, meter in meters.items():
             within = [reading for reading in meter.readings if reading.at_ns >= windows.t0_ns]
             if name == "server":
-                used[name] = usage(within, begin[name], end[name], self.before, self.idle, held,
-                                   self.opened_ns)
+                used[name] = usage(within, begin[name], end[name], started.before, subscribed.idle, held,
+                                   subscribed.opened_ns)
             else:
                 used[name] = usage(within, begin[name], end[name])
         own_s = own_after_s - own_before_s + sum(each.cpu_ns or 0 for each in used.values()) / NS
-        self.facts["usage"] = {"load": self.load.busiest(used), **used}
-        self.facts["host"] = noise.between(noise_before, noise_after, own_s, host.core_count())
+        return Measured({"load": started.load.busiest(used), **used},
+                        noise.between(noise_before, noise_after, own_s, host.core_count()))
 
-    def _mark(self) -> dict[str, Mark]:
-        return {name: meter.mark() for name, meter in self.meters.items()}
-
-    def drain(self) -> None:
+    def drain(self, started: Started, windows: WindowInstants) -> Reports:
         """Wait until everything has arrived or no longer can, and collect the final report of each
         process."""
-        left_s = max(0.0, (self.windows.end_ns - self.clock.now_ns()) / NS)
-        self.load.expect("settled", left_s + READY_S)
-        self.facts["load"] = merged(self.load.expect("done", STORE_S))
-        self.facts["clock_step_ns"] = self.facts["load"].get("clock_step_ns")
-        self.load.finish()   # first, so that its clients can close their connections
-        counts = self.trial_processes.stop(self.server).get("counts")
-        self.facts["server_counts"] = counts or {}
-        self.facts["publisher"] = {"lives": self.lives, **self.trial_processes.stop(self.publisher)}
+        left_s = max(0.0, (windows.end_ns - self.clock.now_ns()) / NS)
+        started.load.expect("settled", left_s + READY_S)
+        load = merged(started.load.expect("done", STORE_S))
+        started.load.finish()   # first, so that its clients can close their connections
+        counts = self.trial_processes.stop(started.server).get("counts")
+        return Reports(load, counts or {}, started.publisher.stop())
 
-    def store(self) -> None:
-        """Convert the files that the processes left into the trial's tables; the processes have ended by
-        now."""
-        recording.convert(self.folder)
-        feed = feed_log.to_table(self.folder, self.schedule, self.windows.warmup_ns)
-        write_table(self.folder, "feed", feed)
-        rows = [
-            {"process": name, **asdict(reading)}
-            for name, meter in self.meters.items() for reading in meter.readings
-        ]
-        write_table(self.folder, "samples", pa.Table.from_pylist(rows, SAMPLES))
-        for path in self.folder.glob("feed.*.log"):
-            path.unlink()
-
-    def _new_life(self, port: int, warmup_ns: int | None) -> Child:
-        """Start a publisher; with `warmup_ns` it continues the schedule that is under way."""
-        self.lives += 1
-        return self.trial_processes.start(commands.publisher(
-            self.folder, self.scenario.feed, seed=self.planned.seed,
-            horizon_s=plan.horizon_s(self.scenario, self.settings.options),
+    def _publisher_command(self, port: int, warmup_ns: int | None) -> Command:
+        """Return the command of a publisher; with `warmup_ns` it continues the schedule that is under way."""
+        return commands.publisher(
+            self.folder, self.settings.scenario.feed, seed=self.planned.seed,
+            horizon_s=plan.horizon_s(self.settings.scenario, self.settings.options),
             t0_s=self.settings.warmup_s, clock_origin_ns=self.clock.origin_ns,
             port=port, warmup_ns=warmup_ns, cores=self.settings.other_cores,
-        ))
-
-    def _revive(self) -> None:
-        if self.lives == LIVES_MAX:
-            raise TrialError("publisher-died", f"the publisher ended by itself {LIVES_MAX} times")
-        self.publisher = self._new_life(self.feed_port, self.windows.warmup_ns)
+        )
 
     def _load_config(self) -> dict[str, Any]:
-        planned, load = self.planned, self.scenario.load
+        planned, load = self.planned, self.settings.scenario.load
         return {
             "subject": planned.subject, "transport": planned.transport,
             "options": self.settings.options[planned.subject].model_dump(mode="json"),
@@ -317,28 +400,28 @@ class _Trial:
             "clock_origin_ns": self.clock.origin_ns, "folder": str(self.folder),
         }
 
-    def _own_server(self) -> dict[str, Any]:
-        """Start the built-in server of the subject's transport; return its address."""
-        self.server = self.trial_processes.start(commands.server(
+    def _own_server(self, feed_port: int) -> tuple[Child, dict[str, Any]]:
+        """Start the built-in server of the subject's transport; return it and its address."""
+        server = self.trial_processes.start(commands.server(
             self.folder, self.planned.transport, self.settings.options[self.planned.subject],
-            self.scenario.server, feed_port=self.feed_port, implementation=self.planned.server,
+            self.settings.scenario.server, feed_port=feed_port, implementation=self.planned.server,
             cores=self.settings.server_cores,
         ))
-        ready = self.trial_processes.expect(self.server, "ready", READY_S)
-        return {name: ready.get(name) for name in ("host", "port", "certificate")}
+        ready = self.trial_processes.expect(server, "ready", READY_S)
+        return server, {name: ready.get(name) for name in ("host", "port", "certificate")}
 
-    def _foreign_server(self, external: External) -> dict[str, Any]:
-        """Start the user's own server; return its address once it answers.
+    def _foreign_server(self, external: External, feed_port: int) -> tuple[Child, dict[str, Any]]:
+        """Start the user's own server; return it and its address once it answers.
 
         Raises `TrialError` where it does not answer with 200 within `READY_S`.
         """
         port = host.free_port()
-        words = {"port": str(port), "feed_port": str(self.feed_port)}
+        words = {"port": str(port), "feed_port": str(feed_port)}
         command = [_filled(argument, words) for argument in external.command]
-        self.server = self.trial_processes.start(Command(
+        server = self.trial_processes.start(Command(
             "server", command, folder=self.settings.folder, cores=self.settings.server_cores, lifeline=False,
         ))
-        self.trial_processes.wait(lambda: self.server.pid is not None, READY_S, "the server's process id")
+        self.trial_processes.wait(lambda: server.pid is not None, READY_S, "the server's process id")
         address = _filled(external.ready, words)
         deadline = time.monotonic() + READY_S
         while (lacks := _unready(address)) is not None:
@@ -347,7 +430,7 @@ class _Trial:
             if time.monotonic() > deadline:
                 raise TrialError(
                     "timeout", f"{address} did not answer with 200 within {READY_S:g} s: {lacks}")
-        return {"host": commands.LOCALHOST, "port": port}
+        return server, {"host": commands.LOCALHOST, "port": port}
 
 
 def _filled(text: str, words: Mapping[str, str]) -> str:

@@ -20,13 +20,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.records.manifest import Manifest, SubjectEntry
 from bench.scenario.model import DEFAULT_SERVER
+from bench.scenario.simulation import Simulation
 from bench.stats.run import uncertainty
 from bench.stats.run.capacity_plan import MOVING, PlanPrices, RequiredResources, WorkerOverhead, needs
 from bench.stats.trial.arrays import Floats
 
 
-def needs_of(trials: pd.DataFrame, manifest: Mapping[str, Any], forms: pd.DataFrame | None = None,
+def needs_of(trials: pd.DataFrame, manifest: Manifest, forms: pd.DataFrame | None = None,
              validation: pd.DataFrame | None = None) -> list[RequiredResources]:
     """Return a capacity plan for each cell, by client count and then in the order of the scenario.
 
@@ -34,19 +36,17 @@ def needs_of(trials: pd.DataFrame, manifest: Mapping[str, Any], forms: pd.DataFr
     costs' intervals are read; `validation` is the table of the model's errors (`validation.csv`). Without
     them the plans have no latencies or no bands.
     """
-    scenario = manifest["scenario"]
-    asked = scenario.get("simulation") or {}
-    prices, subjects = asked.get("prices"), manifest.get("subjects", {})
-    order = {label: place for place, label in enumerate(scenario["transports"])}
+    scenario, subjects = manifest.scenario, manifest.subjects
+    asked, prices = scenario.simulation, scenario.simulation.prices
+    order = {label: place for place, label in enumerate(scenario.transports)}
     found = needs(
-        trials, int(asked.get("workers") or 1), float(asked.get("full_at") or 0.6),
+        trials, asked.workers, asked.full_at,
         own={label: _own(manifest, subject) for label, subject in subjects.items()},
-        memory_bytes=(manifest.get("measured") or {}).get("memory_bytes_per_client", {}),
-        new_connections={label: _further_s(asked, options) for label, options in (
-            (label, subject.get("options", {})) for label, subject in subjects.items()
-        ) if options.get("connection") == "new"},
-        prices=PlanPrices(prices["currency"], prices["worker_month"], prices["gigabyte_out"]) if prices else None,
-        moves=scenario.get("feed", {}).get("schedule") in MOVING,
+        memory_bytes=manifest.measured.memory_bytes_per_client if manifest.measured else {},
+        new_connections={label: _further_s(asked, subject.options) for label, subject in subjects.items()
+                         if subject.options.get("connection") == "new"},
+        prices=PlanPrices(prices.currency, prices.worker_month, prices.gigabyte_out) if prices else None,
+        moves=scenario.feed.schedule in MOVING,
     )
     found = [_with_latencies(need, forms) for need in found] if forms is not None else found
     found = _with_bands(found, manifest, forms, validation)
@@ -67,7 +67,7 @@ def _with_latencies(need: RequiredResources, forms: pd.DataFrame) -> RequiredRes
                    latency_worst_ms=known.get("planned_latency_worst_ms", math.nan))
 
 
-def _with_bands(plan: Sequence[RequiredResources], manifest: Mapping[str, Any], forms: pd.DataFrame | None,
+def _with_bands(plan: Sequence[RequiredResources], manifest: Manifest, forms: pd.DataFrame | None,
                 validation: pd.DataFrame | None) -> list[RequiredResources]:
     """Return the plans with bands of workers and of price, and the share of draws in which each is cheapest.
 
@@ -95,7 +95,7 @@ def _with_bands(plan: Sequence[RequiredResources], manifest: Mapping[str, Any], 
     return found
 
 
-def _drawn(need: RequiredResources, manifest: Mapping[str, Any], forms: pd.DataFrame | None,
+def _drawn(need: RequiredResources, manifest: Manifest, forms: pd.DataFrame | None,
            validation: pd.DataFrame | None) -> tuple[Floats, Floats] | None:
     """Return workers and monthly price of a plan in each joint draw (two arrays of the same length).
 
@@ -129,7 +129,7 @@ def _load_ends(need: RequiredResources, forms: pd.DataFrame | None) -> tuple[flo
     return (low / load, high / load) if load > 0 and low == low and high == high else None
 
 
-def _errors(label: str, manifest: Mapping[str, Any], validation: pd.DataFrame | None, quantity: str
+def _errors(label: str, manifest: Manifest, validation: pd.DataFrame | None, quantity: str
             ) -> list[uncertainty.Error]:
     """Return the errors of one quantity of a transport in the validation: (error, low, high) for each
     cell."""
@@ -142,34 +142,30 @@ def _errors(label: str, manifest: Mapping[str, Any], validation: pd.DataFrame | 
             for error, low, high in mine[list(columns)].itertuples(index=False)]
 
 
-def validated_as(manifest: Mapping[str, Any], label: str) -> tuple[str, ...]:
+def validated_as(manifest: Manifest, label: str) -> tuple[str, ...]:
     """Return the labels of a validation that speak for a subject: its own, and its transport's.
 
     What is under a transport's name was measured with the default server, and says nothing of another one.
     """
-    subject = manifest.get("subjects", {}).get(label, {})
-    kind = str(subject.get("transport", label))
-    if subject.get("server", DEFAULT_SERVER) == DEFAULT_SERVER:
-        return (label, kind)
-    return (label,) if label != kind else ()
+    subject = manifest.subjects[label]
+    if subject.server == DEFAULT_SERVER:
+        return (label, subject.transport)
+    return (label,) if label != subject.transport else ()
 
 
-def _further_s(asked: Mapping[str, Any], options: Mapping[str, Any]) -> float:
+def _further_s(asked: Simulation, options: Mapping[str, Any]) -> float:
     """Return the time in seconds by which the server holds a connection longer than its request takes.
 
     The server holds a connection from the client's first segment until the answer. So the time is 0, and with
     TLS one round trip.
     """
-    ways_ms = [asked.get(name) or 0.0 for name in ("rtt_ms", "up_ms", "down_ms")]   # the first or the others
-    return float(sum(ways_ms)) / 1000 if options.get("tls") else 0.0
+    return sum(asked.delays_s or (0.0, 0.0)) if options["tls"] else 0.0
 
 
-def _own(manifest: Mapping[str, Any], subject: Mapping[str, Any]) -> WorkerOverhead:
+def _own(manifest: Manifest, subject: SubjectEntry) -> WorkerOverhead:
     """Return the work that each worker of a subject does for itself, by the costs of the simulation."""
-    options = subject.get("options", {})
-    kind = (subject.get("transport"), options.get("tls", False), options.get("compression", "none"),
-            subject.get("server", DEFAULT_SERVER))
-    for each in (manifest.get("costs") or {}).get("by_kind", ()):
-        if (each["transport"], each["tls"], each["compression"], each.get("server", DEFAULT_SERVER)) == kind:
-            return WorkerOverhead(each["costs"].get("tick_s", 0.0), each["costs"].get("base_share", 0.0))
+    kind = (subject.transport, subject.options["tls"], subject.options["compression"], subject.server)
+    for each in manifest.costs.by_kind if manifest.costs else ():
+        if (each.transport, each.tls, each.compression, each.server) == kind:
+            return WorkerOverhead(each.costs.tick_s, each.costs.base_share)
     return WorkerOverhead()

@@ -10,13 +10,13 @@ up to `capacity.most`, and `time` where the search was cut off.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
 from bench.audit.limited_by import Row, limited_by, number, outcome_of
 from bench.scenario import objective
+from bench.scenario.model import Capacity, Scenario
 from bench.stats.run.knee_search import (
     EACH_LEAST,
     Outcome,
@@ -33,31 +33,30 @@ COLUMNS = (
 )
 
 
-def knees(trials: pd.DataFrame, scenario: Mapping[str, Any]) -> pd.DataFrame | None:
+def knees(trials: pd.DataFrame, scenario: Scenario) -> pd.DataFrame | None:
     """Return `capacity.csv`, one row per transport, from `trials.csv` and the scenario.
 
     Returns None where the run was no search for the capacity limit.
     """
-    capacity = scenario.get("capacity")
-    if not capacity:
+    capacity = scenario.capacity
+    if capacity is None:
         return None
     rows = []
-    for label in scenario["transports"]:
+    for label in scenario.transports:
         mine = trials[trials["transport"] == label]
         rows.append(_knee(label, mine.to_dict("records"), capacity))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.astype({"clients": "Int64", "broke_at": "Int64", "steps": "Int64", "found": "boolean"})
 
 
-def at_knees(trials: pd.DataFrame, scenario: Mapping[str, Any]) -> pd.DataFrame:
+def at_knees(trials: pd.DataFrame, scenario: Scenario) -> pd.DataFrame:
     """Return the trials that held at the highest level below their transport's capacity limit.
 
     Of a run that was no search, returns all trials.
     """
-    found = knees(trials, scenario)
-    if found is None:
+    found, capacity = knees(trials, scenario), scenario.capacity
+    if found is None or capacity is None:
         return trials
-    capacity = scenario["capacity"]
     best = {row["transport"]: level(row, capacity)
             for row in found.to_dict("records") if not pd.isna(row["clients"])}
     kept = [held(row, capacity) and best.get(row["transport"]) == level(row, capacity)
@@ -65,28 +64,27 @@ def at_knees(trials: pd.DataFrame, scenario: Mapping[str, Any]) -> pd.DataFrame:
     return trials[kept]
 
 
-def level(row: Row, capacity: Mapping[str, Any]) -> int:
+def level(row: Row, capacity: Capacity) -> int:
     """Return the level of a trial (a row of `trials.csv`): its value of the column that the search raised."""
-    return round(float(row[capacity["raised"]]))
+    return round(float(row[capacity.raised]))
 
 
-def outcome(row: Row, capacity: Mapping[str, Any]) -> Outcome:
+def outcome(row: Row, capacity: Capacity) -> Outcome:
     """Return the outcome of a trial by the search's objective: held, broke, bound or void."""
-    return outcome_of(row, objective.parse(capacity["objective"]))
+    return outcome_of(row, objective.parse(capacity.objective))
 
 
-def held(row: Row, capacity: Mapping[str, Any]) -> bool:
+def held(row: Row, capacity: Capacity) -> bool:
     """Return whether a trial held the objective."""
     return outcome(row, capacity) == "held"
 
 
-def _knee(label: str, rows: list[Row], capacity: Mapping[str, Any]) -> dict[str, object]:
-    search = SearchSettings(capacity["start"], capacity["most"], capacity["factor"], capacity["precision"],
-                            capacity["time_s"])
+def _knee(label: str, rows: Sequence[Row], capacity: Capacity) -> dict[str, object]:
+    search = SearchSettings.of(capacity)
     steps = [SearchStep(label, level(row, capacity), outcome(row, capacity), 0.0) for row in rows]
     found = knee(steps)
     row: dict[str, object] = {
-        "transport": label, "objective": capacity["objective"], **_limit(found),
+        "transport": label, "objective": capacity.objective, **_limit(found),
         "broke_at": pd.NA if found.broke is None else found.broke, "steps": len(rows), "clients": pd.NA,
         "found": is_found(steps, search) or _is_known(steps),
     }
@@ -122,7 +120,7 @@ def _is_known(steps: list[SearchStep]) -> bool:
     return min(counts) >= EACH_LEAST
 
 
-def _limited_by(rows: list[Row], steps: list[SearchStep], found: SearchState, *, ended: bool) -> str:
+def _limited_by(rows: Sequence[Row], steps: list[SearchStep], found: SearchState, *, ended: bool) -> str:
     """Return the side that failed first, or `limit` or `time` where none did."""
     for wanted, at in ((("broke",), found.broke), (("bound", "void"), found.bound)):
         there = [row for row, step in zip(rows, steps, strict=True)

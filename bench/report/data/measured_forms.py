@@ -19,12 +19,11 @@ Known weakness: the pause of a long poller between an answer and its next reques
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from bench import transports
 from bench.errors import ScenarioError
+from bench.records import manifest as manifests
 from bench.report.data.run import RunData
 from bench.transports.model import Conditions
 
@@ -112,7 +111,7 @@ def predicted(run: RunData) -> list[Predicted]:
 
 def poisson(run: RunData) -> bool:
     """Return whether the run's ticks were a Poisson process."""
-    return bool(run.manifest["scenario"]["feed"].get("schedule") == "poisson")
+    return run.scenario.feed.schedule == "poisson"
 
 
 def _form_s(run: RunData, figure: str, kind: str, options: object, clients: int, delay_s: float) -> float:
@@ -120,9 +119,10 @@ def _form_s(run: RunData, figure: str, kind: str, options: object, clients: int,
 
     Returns NaN where no form holds for the feed's schedule.
     """
-    model, load = transports.model_of(kind), run.manifest["scenario"]["load"]
+    model = transports.model_of(kind)
     rate_per_s, symbols = demand(run, clients)
-    conditions = Conditions(rate_per_s, delay_s, symbols=symbols, mode=load.get("mode", "every"), poisson=poisson(run))
+    conditions = Conditions(
+        rate_per_s, delay_s, symbols=symbols, mode=run.scenario.load.mode, poisson=poisson(run))
     form = model.latency_mean_s if figure == "latency_mean_ms" else model.age_excess_mean_s
     return form(options, conditions)
 
@@ -132,21 +132,15 @@ def demand(run: RunData, clients: int) -> tuple[float, int]:
     here = run.valid[run.valid["clients"] == clients]
     # Not multiplied by `sample`: updates due are counted for all clients, whether their rows are kept or not.
     client_s = float((here["measure_s"] * here["clients"]).sum())
-    scenario = run.manifest["scenario"]
-    symbols = scenario["load"].get("symbols_per_client") or scenario["feed"].get("symbols") or 1
-    return float(here["updates_due"].sum()) / client_s, int(symbols)
+    symbols = run.scenario.load.symbols_per_client or run.scenario.feed.symbols
+    return float(here["updates_due"].sum()) / client_s, symbols
 
 
 def _subject(run: RunData, label: str) -> tuple[str, object | None]:
     """Return the folder of a transport and its options; None for the options where they can't be read
     here."""
-    subject: Mapping[str, Any] = run.manifest["scenario"]["transports"][label]
-    kind = str(subject.get("transport") or label)
-    if kind not in transports.names():
-        return kind, None
-    own = {key: value for key, value in subject.items() if key not in ("transport", "server")}
-    where = str(run.folder / "manifest.json")
+    subject = run.scenario.transports[label]
     try:
-        return kind, transports.options_of(kind, own, where, f"transports.{label}")
+        return subject.transport, transports.options(label, subject, str(run.folder / manifests.NAME))
     except ScenarioError:
-        return kind, None
+        return subject.transport, None

@@ -60,11 +60,9 @@ def _distance(kind: str, value: float) -> float:
 
 def resimulated(run: RunData) -> list[tuple[str, str]]:
     """Return every pair of labels of the same transport with the same options."""
-    manifest = run.manifest
     alike: dict[str, list[str]] = {}
-    for label, subject in manifest["scenario"]["transports"].items():
-        options = manifest.get("subjects", {}).get(label, {}).get("options", {})
-        whole: dict[str, Any] = {**subject, **options, "transport": subject.get("transport") or label}
+    for label, subject in run.scenario.transports.items():
+        whole: dict[str, Any] = {**subject.model_dump(mode="json"), **run.manifest.subjects[label].options}
         alike.setdefault(json.dumps(whole, sort_keys=True), []).append(label)
     return [pair for labels in alike.values() for pair in combinations(labels, 2)]
 

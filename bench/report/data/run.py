@@ -25,9 +25,10 @@ from bench.errors import RunError
 from bench.output import plain
 from bench.records import manifest as manifests
 from bench.records import trial_record
+from bench.records.manifest import Manifest
 from bench.report.data import capacity_plan
 from bench.report.data.knees import at_knees, knees
-from bench.scenario import stop_rule
+from bench.scenario.model import Scenario
 from bench.scenario.parsing import count_text, list_text, value_text
 from bench.stats.run import capacity_plan as fleet
 from bench.stats.run import prediction
@@ -43,8 +44,11 @@ BESIDE = {
     "closed_forms": ("transport", "clients", "quantity", "value", "unit"),
 }
 """Tables that only some runs have, by name, and the columns that each must have."""
-TEXTS = ("transport", "quantity", "met", "unit", "source", "kernel_latency_is_bound")
-"""The columns of these tables that hold text."""
+TEXTS = (
+    "transport", "quantity", "met", "unit", "source", "kernel_latency_is_bound", "policy", "overflow", "asked",
+    "why_not",
+)
+"""The columns of tables beside a run's trials that hold text; all others hold numbers."""
 CONDENSED = ("trials.csv", "distributions.parquet", "timelines.parquet")
 
 
@@ -57,7 +61,7 @@ class RunData:
     """
 
     folder: Path
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     trials: pd.DataFrame
     """`trials.csv`: one row per trial, failed ones too, in the order in which they were made."""
     summary: pd.DataFrame
@@ -74,14 +78,19 @@ class RunData:
     """`closed_forms.csv` of a simulated run: its figures, computed without simulating."""
 
     @property
+    def scenario(self) -> Scenario:
+        """Return the scenario, as it was when the run began."""
+        return self.manifest.scenario
+
+    @property
     def simulated(self) -> bool:
         """Return whether the run's trials were simulated."""
-        return bool((self.trials["source"] == "simulated").any())
+        return self.manifest.simulated
 
     @property
     def priced(self) -> bool:
         """Return whether the scenario asks for the price of a capacity plan."""
-        return bool((self.manifest["scenario"].get("simulation") or {}).get("prices"))
+        return self.scenario.simulation.prices is not None
 
     @cached_property
     def fleet(self) -> list[RequiredResources]:
@@ -93,18 +102,18 @@ class RunData:
     @property
     def transports(self) -> tuple[str, ...]:
         """Return the labels of the transports that were compared, in the scenario's order."""
-        return tuple(self.manifest["scenario"]["transports"])
+        return tuple(self.scenario.transports)
 
     @property
     def clients(self) -> tuple[int, ...]:
         """Return the client counts of the scenario, in ascending order."""
-        return tuple(sorted(int(count) for count in self.manifest["scenario"]["load"]["clients"]))
+        return tuple(sorted(self.scenario.load.clients))
 
     @cached_property
     def knees(self) -> pd.DataFrame | None:
         """Return `capacity.csv`, one row per transport; None where the run was no search for the capacity
         limit."""
-        return knees(self.trials, self.manifest["scenario"])
+        return knees(self.trials, self.scenario)
 
     @property
     def lacks(self) -> str | None:
@@ -119,7 +128,7 @@ class RunData:
             count = count_text(len(searched), "capacity limit", "capacity limits")
             return f"{len(missing)} of {count} not found: {list_text(missing)}" if missing else None
         places = self.trials.groupby(["block", "position"])
-        planned = max(len(places), len(self.manifest.get("plan", ())))
+        planned = max(len(places), len(self.manifest.plan))
         if not self.finished:
             return f"{planned - len(places)} of {planned} places have no trial yet: the run is not finished"
         bad = [self._place_text(trials.iloc[0].to_dict()) for _, trials in places
@@ -139,22 +148,22 @@ class RunData:
 
         A search for the capacity limit has no plan, and is always finished by this rule.
         """
-        made, planned = len(self.trials.groupby(["block", "position"])), len(self.manifest.get("plan", ()))
+        made, planned = len(self.trials.groupby(["block", "position"])), len(self.manifest.plan)
         return made >= planned or self.ended_after is not None
 
     @property
     def ended_after(self) -> int | None:
         """Return the blocks after which `trials.until` was reached; None where it was not, or is not set."""
-        asked = self.manifest["scenario"].get("trials", {})
-        if not asked.get("until"):
+        rule, count = self.scenario.trials.rule, self.scenario.trials.count
+        if rule is None:
             return None
         cells = [(label, clients) for label in self.transports for clients in self.clients]
-        return ended_after(self.trials, stop_rule.parse(asked["until"]), cells, int(asked["count"]))
+        return ended_after(self.trials, rule, cells, count)
 
     @cached_property
     def claims(self) -> list[Judgement]:
         """Return the verdicts on the claims of the scenario; an empty list where it has none."""
-        return judged(self.manifest["scenario"], self.valid)
+        return judged(self.scenario, self.valid)
 
     @property
     def valid(self) -> pd.DataFrame:
@@ -170,32 +179,33 @@ def open_run(folder: Path) -> RunData:
     """
     manifest = manifests.read(folder)
     done = trial_record.trial_folders(folder)
+    scenario = manifest.scenario
     for name in ("storm", "crossover"):
-        if manifest["scenario"].get(name):
+        if getattr(scenario, name) is not None:
             raise RunError(f"{folder}: a run of a scenario with [{name}], which has no trials; its answer "
                            f"is in {folder / 'report.html'}")
     if not done:
         raise RunError(f"{folder / 'trials'}: no trial has been finished yet")
     trials, distributions, timelines = _from_raw(done) if _is_raw(done) else _from_condensed(folder)
     trials = _typed(trials).sort_values(["block", "position", "attempt"], ignore_index=True)
-    summary = summarise(at_knees(trials, manifest["scenario"]), tuple(manifest["scenario"]["transports"]))
+    summary = summarise(at_knees(trials, scenario), tuple(scenario.transports))
     beside = [optional_table(folder / f"{name}.csv", columns) for name, columns in BESIDE.items()]
     return RunData(folder, manifest, trials, summary, distributions, timelines, *beside)
 
 
-def optional_table(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
+def optional_table(path: Path, columns: Sequence[str], mend: str = "delete it to do without") -> pd.DataFrame | None:
     """Read a table that only some runs have; return None where the file does not exist.
 
-    Raises `RunError` where the file can't be read, a required column is missing, or a number's column holds
-    text.
+    Raises `RunError`, which ends with what to do (`mend`), where the file can't be read, a required column is
+    missing, or a number's column holds text.
     """
     if not path.is_file():
         return None
-    frame = _table(path, plain.read_csv, columns, "delete it to do without", typed=False)
+    frame = _table(path, plain.read_csv, columns, mend, typed=False)
     for name in (each for each in frame.columns if each not in TEXTS):
         wrong = frame[name][frame[name].notna() & pd.to_numeric(frame[name], errors="coerce").isna()]
         if len(wrong):
-            raise RunError(f"{path}: column {name}: found {value_text(wrong.iloc[0])}, allowed are numbers")
+            raise RunError(f"{path}: column {name}: found {value_text(wrong.iloc[0])}, allowed are numbers; {mend}")
     return frame
 
 

@@ -31,7 +31,7 @@ NEAR = 0.12
 
 def worker_load(run: RunData) -> Figure:
     """Draw the share of a core that each worker uses against all clients, up to where it is full."""
-    found, workers = forms.cells(run), _workers(run)
+    found, workers = forms.cells(run), run.scenario.simulation.workers
     with style.settings():
         figure = Figure(figsize=(8.4, 4.4), layout="constrained")
         axes = figure.subplots()
@@ -48,7 +48,7 @@ def worker_load(run: RunData) -> Figure:
                           dashes=look.dashes, label=f"{style.title(label)}, {style.CLOSED_FORM}")
         axes.set_xscale("log")
         _mark_full(axes, [(forms.full(run, label), look) for label, look in run_looks(run).items()])
-        full_at = _full_at(run)
+        full_at = run.scenario.simulation.full_at
         axes.axhline(full_at, color=style.FAINT, linewidth=0.8)
         axes.annotate(f"full in the capacity plan: {100 * full_at:.0f} %", (0.01, full_at), (0, 4), size=9,
                       color=style.FAINT, xycoords=("axes fraction", "data"), textcoords="offset points")
@@ -121,14 +121,6 @@ def _panel(axes: Axes, run: RunData, column: str, unit: float) -> None:
     axes.set_xlim(-0.5, len(places) - 0.5)
     axes.grid(visible=False, axis="x")
     axes.set_xlabel("clients")
-
-
-def _workers(run: RunData) -> int:
-    return int((run.manifest["scenario"].get("simulation") or {}).get("workers") or 1)
-
-
-def _full_at(run: RunData) -> float:
-    return float(np.max([need.full_at for need in run.fleet], initial=0.0) or 0.6)
 
 
 WORKER_LOAD = FigureSpec[RunData](

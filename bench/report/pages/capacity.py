@@ -7,8 +7,6 @@ an interval. The figures beside it are from the few trials at one level, and hav
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -26,6 +24,7 @@ from bench.report.tables.run import TextTable, background
 from bench.report.text import forms
 from bench.report.text.findings import ComparedFigure, Finding
 from bench.scenario import objective
+from bench.scenario.model import Capacity
 from bench.stats.trial.latency import SHARED_SHARE_MAX, is_bound
 
 FULL = {"clients": "clients_max", "rate_per_s": "rate_max_per_s"}
@@ -45,6 +44,12 @@ SIDES = {
 """The values of `limited_by`, in words."""
 
 
+def capacity_of(run: RunData) -> Capacity:
+    """Return the settings of the search."""
+    assert run.scenario.capacity is not None, "not a search"
+    return run.scenario.capacity
+
+
 def glance(run: RunData) -> TextTable:
     """Return the table of the capacity limits, a row per transport."""
     assert run.knees is not None, "not a search"
@@ -54,11 +59,11 @@ def glance(run: RunData) -> TextTable:
          _whole(row["updates_per_s_per_core"]), str(row["steps"]), row["limited_by"])
         for row in run.knees.to_dict("records")
     )
-    capacity = run.manifest["scenario"]["capacity"]
-    window_s = float(run.manifest["scenario"]["windows"]["measure_s"])
+    capacity = capacity_of(run)
+    window_s = run.scenario.windows.measure_s
     columns = ("", f"capacity limit ({_unit(capacity)})", "clients", "updates per second", "server CPU (cores)",
                "clients per core", "updates per second and core", "steps", "limited by")
-    return TextTable("glance", f"The most that holds {capacity['objective']}", columns, rows, note=(
+    return TextTable("glance", f"The most that holds {capacity.objective}", columns, rows, note=(
         f"{_rates(run)} Capacity limit: where a step of {window_s:g} s holds with probability ½, in brackets "
         "its 95 % interval, both fitted to all steps; ≥: no step broke, so the limit is at least this. All "
         "other figures are of the steps that held at the highest level below the limit. Per core: divided by "
@@ -85,16 +90,15 @@ def findings(run: RunData) -> list[Finding]:
     """Return a sentence for each transport, the one with the most updates per second first."""
     assert run.knees is not None, "not a search"
     ordered = run.knees.sort_values(["updates_per_s"], ascending=False, na_position="last", kind="stable")
-    capacity = run.manifest["scenario"]["capacity"]
+    capacity = capacity_of(run)
     return [Finding(ComparedFigure("clients", "clients", "clients", ""), _sentence(row, capacity), ())
             for row in ordered.to_dict("records")]
 
 
 def steps_table(run: RunData) -> TextTable:
     """Return the table of every step, in the order in which they were made."""
-    scenario = run.manifest["scenario"]
-    capacity = scenario["capacity"]
-    conditions = objective.parse(capacity["objective"]).conditions
+    capacity = capacity_of(run)
+    conditions = objective.parse(capacity.objective).conditions
     rows = tuple(
         (str(row["position"]), style.title(row["transport"]), f"{level(row, capacity):,}",
          *(_figure_text(condition, row) for condition in conditions),
@@ -128,8 +132,8 @@ def sections(run: RunData) -> list[TextTable]:
 
 def against_level(run: RunData) -> Figure:
     """Draw the objective's first figure against the level, with its bound and the capacity limits."""
-    capacity = run.manifest["scenario"]["capacity"]
-    condition = objective.parse(capacity["objective"]).conditions[0]
+    capacity = capacity_of(run)
+    condition = objective.parse(capacity.objective).conditions[0]
     top = _top(run, condition)
     with style.settings():
         figure = Figure(figsize=(8.4, 4.8), layout="constrained")
@@ -149,7 +153,7 @@ def against_level(run: RunData) -> Figure:
         axes.set_xticks(_climb(run), [f"{each:,}" for each in _climb(run)])
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(f"{_unit(capacity)} (log scale)")
-        if any(math.isfinite(forms.full(run, label, FULL[capacity["raised"]])) for label in run.transports):
+        if any(math.isfinite(forms.full(run, label, FULL[capacity.raised])) for label in run.transports):
             style.explain_full(axes)
         style.legend(figure, axes)
     return figure
@@ -158,7 +162,7 @@ def against_level(run: RunData) -> Figure:
 FIGURES = (
     FigureSpec[RunData](
         "capacity",
-        lambda run: f"How many {_unit(run.manifest['scenario']['capacity'])} can each transport carry?",
+        lambda run: f"How many {_unit(capacity_of(run))} can each transport carry?",
         against_level,
         "Each marker is one trial: filled where it held the objective, hollow where it did not. A cross at the "
         "top edge is a trial that was not valid, so no figure of it is drawn. The dashed line is the objective's "
@@ -172,7 +176,7 @@ FIGURES = (
 def _draw(axes: Axes, run: RunData, label: str, look: style.Style, condition: objective.Condition, top: float
           ) -> None:
     """Draw the steps of one transport, its limit, and the level at which a worker is full."""
-    capacity = run.manifest["scenario"]["capacity"]
+    capacity = capacity_of(run)
     rows = run.trials[run.trials["transport"] == label].to_dict("records")
     points = sorted((level(row, capacity), min(condition.value(row), top), held(row, capacity))
                     for row in rows if row["verdict"] == "VALID" and not math.isnan(condition.value(row)))
@@ -189,7 +193,7 @@ def _draw(axes: Axes, run: RunData, label: str, look: style.Style, condition: ob
         axes.plot([x for x, _ in mine], [y for _, y in mine], linestyle="", marker=look.marker,
                   color=look.colour, markerfacecolor=look.colour if kept else "white",
                   label=look.name if kept == any_held else None)
-    full = forms.full(run, label, FULL[capacity["raised"]])
+    full = forms.full(run, label, FULL[capacity.raised])
     if math.isfinite(full):
         axes.axvline(full, color=style.darker(look.colour), linewidth=1.0, linestyle=style.FULL)
     assert run.knees is not None, "not a search"
@@ -224,10 +228,10 @@ def _scale(axes: Axes, column: str, top: float, zeros: bool) -> None:
 
 def _climb(run: RunData) -> list[int]:
     """Return the levels on the way up, as far as any was tried."""
-    capacity = run.manifest["scenario"]["capacity"]
+    capacity = capacity_of(run)
     highest = max(level(row, capacity) for row in run.trials.to_dict("records"))
-    levels = [int(capacity["start"])]
-    while (following := math.ceil(levels[-1] * capacity["factor"])) <= highest:
+    levels = [capacity.start]
+    while (following := math.ceil(levels[-1] * capacity.factor)) <= highest:
         levels.append(following)
     return levels
 
@@ -238,36 +242,35 @@ def _top(run: RunData, condition: objective.Condition) -> float:
     return 2 * max([condition.bound, *(value for value in values if math.isfinite(value))]) or 1.0
 
 
-def _unit(capacity: Mapping[str, Any]) -> str:
-    return "clients" if capacity["raised"] == "clients" else "ticks per second"
+def _unit(capacity: Capacity) -> str:
+    return "clients" if capacity.raised == "clients" else "ticks per second"
 
 
 def _rates(run: RunData) -> str:
-    scenario = run.manifest["scenario"]
-    if scenario["capacity"]["raised"] == "clients":
-        rate = scenario["feed"]["rate_per_s"]
+    feed = run.scenario.feed
+    if capacity_of(run).raised == "clients":
         return "Clients were raised" + (
-            "." if scenario["feed"]["schedule"] == "replay" else f" at {rate:g} ticks per second.")
+            "." if feed.schedule == "replay" else f" at {feed.rate_per_s:g} ticks per second.")
     return "The feed's rate was raised."
 
 
-def _sentence(row: Row, capacity: Mapping[str, Any]) -> str:
+def _sentence(row: Row, capacity: Capacity) -> str:
     """Return one capacity limit in words."""
     name, why, unit = style.title(row["transport"]), SIDES[row["limited_by"]], _unit(capacity)
     if pd.isna(row["clients"]) and row["limited_by"] == "time":
         return f"{name}: no step had held when the search was cut off by capacity.time_s."
     if pd.isna(row["clients"]):
-        start = f"{capacity['start']:,} {unit}"
+        start = f"{capacity.start:,} {unit}"
         return f"{name} did not hold {row['objective']} even at {start}: {why}."
-    most = row["clients"] if capacity["raised"] == "clients" else row["rate_per_s"]
+    most = row["clients"] if capacity.raised == "clients" else row["rate_per_s"]
     limit, low, high = (_number(row[end]) for end in ("limit", "limit_low", "limit_high"))
     updates, cores = _whole(row["updates_per_s"]), style.number(_number(row["server_cpu"]))
     load = f"at {_whole(most)} it delivered {updates} updates per second on {cores} cores"
     if math.isnan(limit):
         return f"{name} carries at least {_whole(most)} {unit}: {why}; {load}."
     reach = math.sqrt(high / low) - 1
-    wide = "" if reach <= capacity["precision"] else (
-        f" (± {100 * reach:.0f} %, wider than the ± {100 * capacity['precision']:g} % that were asked for)")
+    wide = "" if reach <= capacity.precision else (
+        f" (± {100 * reach:.0f} %, wider than the ± {100 * capacity.precision:g} % that were asked for)")
     return f"{name} carries {limit_text(row)} {unit}{wide}; {load}; {why}."
 
 

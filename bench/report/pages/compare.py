@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import RunError
+from bench.records.manifest import Manifest
 from bench.report import style
 from bench.report.data.run import RunData, open_run
 from bench.report.figures import change as figures
@@ -26,7 +27,6 @@ from bench.report.pages import render
 from bench.report.pages.render import Page
 from bench.report.tables import host_speed
 from bench.report.tables.run import TextTable
-from bench.scenario.model import Scenario
 from bench.stats.run.intervals import FEW
 from bench.stats.run.regressions import SHARES, THRESHOLD, Change, changes
 
@@ -83,52 +83,43 @@ def compare(before: Path, after: Path, *, threshold: float = THRESHOLD, force: b
     return RunComparison(one, other, tuple(found), unlike, notes, threshold)
 
 
-def _unlike(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+def _unlike(before: Manifest, after: Manifest) -> Iterator[str]:
     """Yield each difference that makes two runs unlike, in words, from their manifests."""
-    schemas = [manifest.get("migrated_from", manifest["schema_version"]) for manifest in (before, after)]
-    if schemas[0] != schemas[1]:
-        yield f"schema_version: {schemas[0]} and {schemas[1]}"
-    sources = [manifest.get("source", "measured") for manifest in (before, after)]
-    if sources[0] != sources[1]:
-        yield f"source: {sources[0]} and {sources[1]}"
-    hosts = [{name: manifest.get("host", {}).get(name) for name in HOST} for manifest in (before, after)]
+    if before.source != after.source:
+        yield f"source: {before.source} and {after.source}"
+    hosts: list[dict[str, Any]] = [{name: manifest.host.get(name) for name in HOST} for manifest in (before, after)]
     memory = [host["memory_bytes"] for host in hosts]
     if all(memory) and abs(memory[0] - memory[1]) <= MEMORY_SLACK * memory[0]:
         hosts[1]["memory_bytes"] = memory[0]
     yield from _differences(hosts[0], hosts[1], "host.")
     yield from _differences(_asked(before), _asked(after), "")
-    files = [(manifest.get("feed_file") or {}).get("sha256") for manifest in (before, after)]
+    files = [manifest.feed_file and manifest.feed_file.sha256 for manifest in (before, after)]
     if files[0] != files[1]:
         yield f"the feed file's content: {files[0]} and {files[1]}"
 
 
-def _asked(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _asked(manifest: Manifest) -> dict[str, Any]:
     """Return the scenario with today's defaults, flat, without the fields that don't change what is
     measured."""
-    scenario = Scenario.model_validate(manifest["scenario"]).canonical()
-    subjects = manifest.get("subjects", {})
+    scenario = manifest.scenario.canonical()
     for label, subject in scenario["transports"].items():
-        subject.update(subjects.get(label, {}).get("options", {}))
+        subject.update(manifest.subjects[label].options)
     feed = scenario["feed"]
     for schedule in {"bursty", "replay"} - {feed["schedule"]}:
         feed.pop(schedule)   # no tick depends on it
-    replay = feed.get("replay", {})
-    replay.pop("file", None)   # its content counts, not its path
-    if replay.get("symbol") == "SYMBOL":
-        replay["symbol"] = None   # the default's name in older versions
-    ignored = NOT_ASKED if manifest.get("source") == "simulated" else (*NOT_ASKED, "simulation")
+    feed.get("replay", {}).pop("file", None)   # its content counts, not its path
+    ignored = NOT_ASKED if manifest.simulated else (*NOT_ASKED, "simulation")
     return dict(_flat({name: value for name, value in scenario.items() if name not in ignored}, ""))
 
 
-def _versions(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    return {**manifest.get("versions", {}), "kernel": manifest.get("host", {}).get("kernel")}
+def _versions(manifest: Manifest) -> dict[str, Any]:
+    return {**manifest.versions, "kernel": manifest.host.get("kernel")}
 
 
-def _other_costs(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+def _other_costs(before: Manifest, after: Manifest) -> Iterator[str]:
     """Yield a sentence where two simulated runs were made with different costs."""
-    texts = [(manifest.get("costs") or {}).get("told") for manifest in (before, after)]
-    if all(texts) and texts[0] != texts[1]:
-        yield f"simulated with {texts[0]}, and with {texts[1]}"
+    if before.costs and after.costs and before.costs.told != after.costs.told:
+        yield f"simulated with {before.costs.told}, and with {after.costs.told}"
 
 
 def _flat(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

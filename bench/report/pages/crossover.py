@@ -15,8 +15,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.errors import RunError
 from bench.records import manifest as manifests
+from bench.records.manifest import Manifest
 from bench.report import style
 from bench.report.data.table_files import read_csv
 from bench.report.figures import crossover as figures
@@ -27,8 +27,20 @@ from bench.report.pages.render import Page
 from bench.report.tables import model_accuracy
 from bench.report.tables.run import TextTable
 from bench.report.text.simulated import conditions_text
+from bench.scenario.crossover import Crossover
+from bench.scenario.simulation import Prices
 
-FILES = ("crossover.csv", "crossover_checks.csv")
+FILES = {
+    "crossover.csv": (
+        "asked", "rate_per_s", "clients", "rtt_ms", "staleness_ms", "transport", "possible", "why_not", "best",
+        "alone", "ahead", "least", "most", "known", "interval_s", "flush_ms", "workers", "clients_per_worker_max",
+        "cores", "bytes_down_per_s", "price_month", "latency_mean_ms", "latency_worst_ms", "age_excess_ms"),
+    "crossover_checks.csv": (
+        "rate_per_s", "clients", "rtt_ms", "staleness_ms", "transport", "interval_s", "flush_ms",
+        "simulated_clients", "simulated_s", "cores", "cores_simulated", "latency_mean_ms", "latency_mean_ms_simulated",
+        "bytes_down_per_s", "bytes_down_per_s_simulated"),
+}
+"""The tables of a map, with their columns; the second is empty where the engine checked nothing."""
 
 CAVEATS = (
     "These are closed forms, from measured costs of servers; the machine is named above. Servers in another "
@@ -49,7 +61,7 @@ class CrossoverRun:
     """The files of a crossover map. The frames' columns are described in `docs/results.md`."""
 
     folder: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
     table: pd.DataFrame
     checks: pd.DataFrame
 
@@ -58,18 +70,28 @@ class CrossoverRun:
         """Return the quantity by which the cheapest is chosen, in words."""
         if figure_column(self.table) == "cores":
             return "CPU (cores)"
-        return f"{self.manifest['scenario']['simulation']['prices']['currency']} per month"
+        return f"{self.prices.currency} per month"
+
+    @property
+    def prices(self) -> Prices:
+        """Return the scenario's prices, where it has any."""
+        assert self.manifest.scenario.simulation.prices is not None, "a map of prices"
+        return self.manifest.scenario.simulation.prices
+
+    @property
+    def asked(self) -> Crossover:
+        """Return the scenario's table of the map."""
+        assert self.manifest.scenario.crossover is not None, "no map"
+        return self.manifest.scenario.crossover
 
 
 def open_crossover(folder: Path) -> CrossoverRun:
-    """Read the files of a map; raises `RunError` where one is missing, damaged or of an older version."""
+    """Read the files of a map; raises `RunError` where one is missing or damaged."""
     manifest = manifests.read(folder)
-    table = read_csv(folder / "crossover.csv")
+    table, checks = (read_csv(folder / name, columns, may_be_empty=name == "crossover_checks.csv")
+                     for name, columns in FILES.items())
     table["why_not"] = table["why_not"].astype(object).fillna("")
-    for name in sorted({"known", "least", "most"} - set(table.columns)):
-        raise RunError(f"{folder / 'crossover.csv'}: {name}: found no such column, since the map was made "
-                       "without its costs' intervals; simulate it again")
-    return CrossoverRun(folder, manifest, table, read_csv(folder / "crossover_checks.csv"))
+    return CrossoverRun(folder, manifest, table, checks)
 
 
 def build(folder: Path) -> CrossoverRun:
@@ -81,7 +103,7 @@ def build(folder: Path) -> CrossoverRun:
 
 def _full(run: CrossoverRun) -> float:
     """Return the load at which a worker counts as full, in percent."""
-    return 100 * float(run.manifest["scenario"]["simulation"]["full_at"])
+    return 100 * run.manifest.scenario.simulation.full_at
 
 
 def _cheapest_caption(run: CrossoverRun) -> str:
@@ -90,7 +112,7 @@ def _cheapest_caption(run: CrossoverRun) -> str:
         "Each small map is one budget and one distance: no update may take longer than the budget while no worker "
         f"uses more than {_full(run):g} % of its core. A field shows the transport with the least {what}, and how "
         "many times as much the next one takes; it is a tie where they are within "
-        f"{100 * run.manifest['scenario']['crossover']['margin']:g} % of each other, or within the costs' intervals "
+        f"{100 * run.asked.margin:g} % of each other, or within the costs' intervals "
         "and the validation's errors. Hatched: not known, since with the costs at the other ends of their 95 % "
         "intervals other transports could keep the budget. A transport that polls at an interval polls as "
         "rarely as the budget allows.")
@@ -125,19 +147,19 @@ def page(run: CrossoverRun) -> Page:
     """Return the report as plain data."""
     checked = [checks_table(run)] if len(run.checks) else []
     return Page(
-        question=run.manifest["scenario"]["question"], subtitle=render.subtitle(run.manifest),
+        question=run.manifest.question, subtitle=render.subtitle(run.manifest),
         notice=_notice(run), summary=findings(run), leading=[shares_table(run)],
         figures=render.drawn_all(FIGURES, run, f"computed, with {conditions_text(run.manifest)}"),
         sections=[*checked, cut_table(run), model_accuracy.costs_table(run.manifest)], caveats=CAVEATS,
-        files=render.files_of(run.folder, FILES),
+        files=render.files_of(run.folder, tuple(FILES)),
     )
 
 
 def _notice(run: CrossoverRun) -> str:
-    prices = run.manifest["scenario"]["simulation"]["prices"]
+    prices = run.manifest.scenario.simulation.prices
     priced = "" if prices is None else (
-        f" Prices are the scenario's: {prices['worker_month']:g} {prices['currency']} per month for a worker, "
-        f"{prices['gigabyte_out']:g} for a gigabyte to the clients.")
+        f" Prices are the scenario's: {prices.worker_month:g} {prices.currency} per month for a worker, "
+        f"{prices.gigabyte_out:g} for a gigabyte to the clients.")
     return f"Computed and simulated, not measured, with {conditions_text(run.manifest)}.{priced}"
 
 
@@ -177,7 +199,7 @@ def headline(run: CrossoverRun, asked: str) -> str:
 
 
 def _fleet(run: CrossoverRun) -> str:
-    workers = run.manifest["scenario"]["crossover"]["workers"]
+    workers = run.asked.workers
     return "one worker" if workers == 1 else f"{workers} workers"
 
 
@@ -210,7 +232,7 @@ def findings(run: CrossoverRun) -> list[str]:
                      f"{_turns(here)}.")
     if figure_column(mine) == "price_month":
         paid = mine[mine["best"]]
-        worker = run.manifest["scenario"]["simulation"]["prices"]["worker_month"]
+        worker = run.prices.worker_month
         traffic = 100 * float((1 - worker * paid["workers"] / paid["price_month"]).median())
         found.append(f"Half of the cheapest pay {traffic:.0f} % or more of their price for traffic; with "
                      "simulation.prices.gigabyte_out = 0 the map is one of CPU alone.")

@@ -16,14 +16,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import jinja2
 
 from bench.output import plain
+from bench.records.manifest import Manifest
 from bench.records.trial_record import whole_file
 from bench.report import style
 from bench.report.figures.spec import FigureSpec
@@ -108,10 +109,9 @@ def drawn_all(specs: Sequence[FigureSpec[Data]], data: Data, aside: str = "") ->
     return [drawn(spec, data, aside) for spec in specs if spec.worth(data)]
 
 
-def subtitle(manifest: Mapping[str, Any]) -> str:
+def subtitle(manifest: Manifest) -> str:
     """Return the run's name and its scenario, in words."""
-    name = manifest.get("scenario_name")
-    return f"Run {manifest.get('run', 'without a name')}" + (f", scenario {name}" if name else "")
+    return f"Run {manifest.run}, scenario {manifest.scenario_name}"
 
 
 def files_of(folder: Path, names: Sequence[str]) -> list[str]:

@@ -40,7 +40,7 @@ def page(run: RunData) -> Page:
     ranked = first_screen.ranked(run)
     told, conditions_told = _answer(run, ranked)
     return Page(
-        question=str(run.manifest["scenario"]["question"]),
+        question=run.manifest.question,
         answer=told,
         conditions=conditions_told,
         notice=simulated.notice(run),
@@ -59,7 +59,7 @@ def page(run: RunData) -> Page:
 def _of_search(run: RunData) -> Page:
     """Return the report of a search for the capacity limit."""
     return Page(
-        question=str(run.manifest["scenario"]["question"]),
+        question=run.manifest.question,
         notice=simulated.notice(run),
         summary=[finding.headline for finding in capacity.findings(run)],
         subtitle=_subtitle(run),

@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from bench.records import manifest as manifests
+from bench.records.manifest import Manifest
 from bench.report import style
 from bench.report.data.table_files import read_csv
 from bench.report.figures import storm as figures
@@ -24,8 +24,25 @@ from bench.report.figures.storm import order
 from bench.report.pages import render
 from bench.report.pages.render import Page
 from bench.report.tables.run import TextTable
+from bench.scenario.storm import Backoff, Storm
 
-FILES = ("storm.csv", "storm_timeline.csv", "storm_map.csv", "storm_assumptions.csv")
+FILES = {
+    "storm.csv": (
+        "policy", "seed", "clients", "connection_ms", "backlog", "backlog_share", "refusal_share", "timeout_s",
+        "down_s", "horizon_s", "floor_s", "recovered_s", "connected", "connected_share", "attempts",
+        "attempts_per_client", "attempts_median", "attempts_max", "failed_down", "refused", "stale",
+        "wasted_share", "cpu_s", "ended_s"),
+    "storm_timeline.csv": (
+        "policy", "at_s", "attempts", "failed_down", "refused", "connected", "stale", "connected_share",
+        "wait_mean_s", "refusing_share"),
+    "storm_map.csv": (
+        "backlog_share", "backlog", "window_share", "window_s", "floor_s", "seeds", "recovered", "recovered_s",
+        "connected_share", "attempts_per_client", "wasted_share"),
+    "storm_assumptions.csv": (
+        "policy", "seed", "overflow", "refusal_share", "recovered_s", "connected_share", "attempts_per_client",
+        "wasted_share"),
+}
+"""The tables of a storm, with their columns; the map is made only where the scenario asks for it."""
 
 ASIDE = "simulated, not measured"
 CAVEATS = (
@@ -48,22 +65,28 @@ class StormRun:
     """The files of a reconnect storm. The frames' columns are described in `docs/results.md`."""
 
     folder: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
     storms: pd.DataFrame
     timelines: pd.DataFrame
     map: pd.DataFrame | None
-    assumptions: pd.DataFrame | None = None
-    """The policies, simulated under other assumptions; None for an older run."""
+    assumptions: pd.DataFrame
+    """The policies, simulated under other assumptions."""
+
+    @property
+    def storm(self) -> Storm:
+        """Return the scenario's table of the storm."""
+        assert self.manifest.scenario.storm is not None, "no storm"
+        return self.manifest.scenario.storm
 
 
 def open_storm(folder: Path) -> StormRun:
     """Read the files of a storm; raises `RunError` where one is missing or damaged."""
     manifest = manifests.read(folder)
-    mapped = read_csv(folder / "storm_map.csv") if manifest["scenario"]["storm"]["map"] else None
-    assumed = folder / "storm_assumptions.csv"
-    return StormRun(folder, manifest, read_csv(folder / "storm.csv"),
-                    read_csv(folder / "storm_timeline.csv"), mapped,
-                    read_csv(assumed) if assumed.is_file() else None)
+    has_map = manifest.scenario.storm is not None and manifest.scenario.storm.map is not None
+    tables = {name: read_csv(folder / name, columns) for name, columns in FILES.items()
+              if has_map or name != "storm_map.csv"}
+    return StormRun(folder, manifest, tables["storm.csv"], tables["storm_timeline.csv"],
+                    tables.get("storm_map.csv"), tables["storm_assumptions.csv"])
 
 
 def build(folder: Path) -> StormRun:
@@ -75,6 +98,7 @@ def build(folder: Path) -> StormRun:
 
 def _map_caption(run: StormRun) -> str:
     assert run.map is not None, "drawn only where there is a map"
+    assert run.storm.map is not None, "the map that was made"
     return (
         f"Each field is {int(run.map['seeds'].iloc[0])} storms: its number is the median time from the server's "
         "return, in floors (1 is perfect, * some of them never ended), hatched where most never ended within "
@@ -83,7 +107,7 @@ def _map_caption(run: StormRun) -> str:
         "law); also below it where refusals take part of the capacity. To the right the first attempts are spread "
         "more widely; with a window slightly longer than the floor, arrivals stay below capacity and no backlog "
         "builds up. Later retries: "
-        f"{style.title(run.manifest['scenario']['storm']['map']['policy'])}.")
+        f"{style.title(run.storm.map.policy)}.")
 
 
 def _map(run: StormRun) -> pd.DataFrame:
@@ -117,18 +141,17 @@ FIGURES = (
 def page(run: StormRun) -> Page:
     """Return the report as plain data."""
     return Page(
-        question=run.manifest["scenario"]["question"], subtitle=render.subtitle(run.manifest),
+        question=run.manifest.question, subtitle=render.subtitle(run.manifest),
         notice=_notice(run), summary=findings(run), leading=[policies_table(run.storms, run.assumptions)],
         figures=render.drawn_all(FIGURES, run, ASIDE),
-        sections=[conditions_table(run)], caveats=CAVEATS, files=render.files_of(run.folder, FILES),
+        sections=[conditions_table(run)], caveats=CAVEATS, files=render.files_of(run.folder, tuple(FILES)),
     )
 
 
 def _notice(run: StormRun) -> str:
     given = run.storms.iloc[0]
-    assumed = run.manifest["scenario"]["storm"]["connection_ms"] is not None
-    source = ("is the scenario's assumption" if assumed
-              else f"is from the {run.manifest['costs']['told']}")
+    costs = run.manifest.costs
+    source = "is the scenario's assumption" if costs is None else f"is from the {costs.told}"
     return ("Simulated, not measured. That connecting a client takes a worker "
             f"{given['connection_ms']:.3g} ms of CPU {source}.")
 
@@ -136,7 +159,7 @@ def _notice(run: StormRun) -> str:
 def findings(run: StormRun) -> list[str]:
     """Return the findings of the tables, the floor first."""
     storms, given = run.storms, run.storms.iloc[0]
-    workers = int(run.manifest["scenario"]["simulation"]["workers"])
+    workers = run.manifest.scenario.simulation.workers
     fleet = f" ({int(given['clients']) * workers:,} on {workers} workers)" if workers > 1 else ""
     sentences = [
         f"A worker connects at most {1000 / given['connection_ms']:,.0f} clients per second, so its "
@@ -163,10 +186,8 @@ def _assumed(given: pd.Series) -> str:
             "the cost of a refusal at which it changes.")
 
 
-def _otherwise(assumptions: pd.DataFrame | None, policy: str) -> str:
-    """Return the answer of a policy under other assumptions, in words; empty for an older run."""
-    if assumptions is None:
-        return ""
+def _otherwise(assumptions: pd.DataFrame, policy: str) -> str:
+    """Return the answer of a policy under other assumptions, in words."""
     mine = assumptions[assumptions["policy"] == policy]
     dropped = mine[mine["overflow"] == "dropped"]
     late = float(dropped["recovered_s"].median())
@@ -241,7 +262,7 @@ def _map_findings(points: pd.DataFrame, down_s: float) -> list[str]:
     return found
 
 
-def policies_table(storms: pd.DataFrame, assumptions: pd.DataFrame | None = None) -> TextTable:
+def policies_table(storms: pd.DataFrame, assumptions: pd.DataFrame) -> TextTable:
     """Return a row per policy, the quickest first, with its result under other `assumptions`."""
     rows = []
     for policy in order(storms):
@@ -257,24 +278,18 @@ def policies_table(storms: pd.DataFrame, assumptions: pd.DataFrame | None = None
             f"{mine['refused'].mean():,.0f}", f"{mine['stale'].mean():,.0f}",
             f"{100 * mine['wasted_share'].mean():.3g} %",
         ))
-    further = () if assumptions is None else ("if dropped (s)", "flips at a refusal of")
-    columns = ("policy", "99.9 % back (s)", "÷ floor", "back in the end", *further, "attempts per client",
-               "at most", "refused", "connected too late", "CPU wasted")
+    columns = ("policy", "99.9 % back (s)", "÷ floor", "back in the end", "if dropped (s)",
+               "flips at a refusal of", "attempts per client", "at most", "refused", "connected too late",
+               "CPU wasted")
     note = (f"Means over {storms.groupby('policy').size().max()} seeds, of the time the median. A refusal is "
-            f"assumed to cost {storms['refusal_share'].iloc[0]:g} × a connection and to have "
-            f"priority{DROPPED * (assumptions is not None)}.")
+            f"assumed to cost {storms['refusal_share'].iloc[0]:g} × a connection and to have priority; if dropped: "
+            "the kernel drops attempts that find the backlog full, and the client's kernel sends the SYN again; "
+            "flips: the costs of a refusal between which the answer changes.")
     return TextTable("policies", "Policies, for one worker", columns, tuple(rows), note)
 
 
-DROPPED = (
-    "; if dropped: the kernel drops attempts that find the backlog full, and the client's kernel sends the SYN "
-    "again; flips: the costs of a refusal between which the answer changes")
-
-
-def _alternatives(assumptions: pd.DataFrame | None, policy: str) -> tuple[str, ...]:
-    """Return the cells of a policy under other assumptions; none for an older run."""
-    if assumptions is None:
-        return ()
+def _alternatives(assumptions: pd.DataFrame, policy: str) -> tuple[str, ...]:
+    """Return the cells of a policy under other assumptions."""
     mine = assumptions[assumptions["policy"] == policy]
     late = float(mine.loc[mine["overflow"] == "dropped", "recovered_s"].median())
     refused = mine[mine["overflow"] == "refused"]
@@ -287,7 +302,7 @@ def _alternatives(assumptions: pd.DataFrame | None, policy: str) -> tuple[str, .
 
 def conditions_table(run: StormRun) -> TextTable:
     """Return the table of what was simulated."""
-    storm, given = run.manifest["scenario"]["storm"], run.storms.iloc[0]
+    given = run.storms.iloc[0]
     rows = [
         ("clients of a worker", f"{given['clients']:,.0f}"),
         ("CPU for connecting one", f"{given['connection_ms']:.3g} ms"),
@@ -299,7 +314,7 @@ def conditions_table(run: StormRun) -> TextTable:
         ("server down for", f"{given['down_s']:g} s"),
         ("watched for", f"{given['horizon_s']:g} s after that"),
         ("seeds", ", ".join(str(seed) for seed in sorted(run.storms["seed"].unique()))),
-        *((f"policy {style.title(name)}", _backoff(policy)) for name, policy in storm["policies"].items()),
+        *((f"policy {style.title(name)}", _backoff(policy)) for name, policy in run.storm.policies.items()),
     ]
     return TextTable("conditions", "The simulated storm", ("", ""), tuple(rows), (
         "v = min(cap, base · 2ⁿ) after n failures; U(a, b) is uniform. The first attempt is made at once, or "
@@ -312,10 +327,10 @@ FORMULAS = {
 }
 
 
-def _backoff(policy: dict[str, Any]) -> str:
+def _backoff(policy: Backoff) -> str:
     """Return a policy's formula with its numbers."""
-    parts = [f"waits {FORMULAS[policy['wait']]}, base {policy['base_s']:g} s"]
-    parts += [f"cap {policy['cap_s']:g} s"] if policy["wait"] != "fixed" else []
-    parts += [f"first attempt within {policy['window_s']:g} s"] if policy["window_s"] else []
-    parts += ["reconnects when Retry-After says"] if policy["heeds_retry_after"] else []
+    parts = [f"waits {FORMULAS[policy.wait]}, base {policy.base_s:g} s"]
+    parts += [f"cap {policy.cap_s:g} s"] if policy.wait != "fixed" else []
+    parts += [f"first attempt within {policy.window_s:g} s"] if policy.window_s else []
+    parts += ["reconnects when Retry-After says"] if policy.heeds_retry_after else []
     return ", ".join(parts)

@@ -6,9 +6,9 @@ The rows are those of `fleet.csv` (`bench.stats.run.capacity_plan`, `bench.repor
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
+from bench.records.manifest import Manifest
 from bench.report import style
 from bench.report.tables.run import TextTable
 from bench.stats.run.capacity_plan import HOURS_A_MONTH, RequiredResources
@@ -17,7 +17,7 @@ Column = tuple[str, Callable[[RequiredResources], str]]
 """A heading, and the function that writes a plan's cell below it."""
 
 
-def table(plan: Sequence[RequiredResources], manifest: Mapping[str, Any]) -> TextTable:
+def table(plan: Sequence[RequiredResources], manifest: Manifest) -> TextTable:
     """Return the capacity plan as a table; a table without rows where there is no plan."""
     if not plan:
         return TextTable("fleet", "Capacity plan", (), ())
@@ -75,20 +75,20 @@ def _full(need: RequiredResources) -> str:
     return f"{100 * need.full_at:.0f} %"
 
 
-def _note(plan: Sequence[RequiredResources], manifest: Mapping[str, Any]) -> str:
+def _note(plan: Sequence[RequiredResources], manifest: Manifest) -> str:
     full = _full(plan[0])
-    prices = (manifest["scenario"].get("simulation") or {}).get("prices") or {}
+    prices = manifest.scenario.simulation.prices
     sentences = [
         f"Workers: server processes with a core each, the fewest of which none uses more than {full} of it "
         f"{_when(plan[0])}; the feed and the idle base are each worker's own, the rest is shared. Out: on the "
         "wire, with TCP and IP headers; traffic in is listed in fleet.csv.",
     ]
-    if manifest["scenario"].get("feed", {}).get("schedule") not in ("replay", "constant"):
+    if manifest.scenario.feed.schedule not in ("replay", "constant"):
         sentences.append("CPU, traffic and requests are for the scenario's rate, interpolated along a line "
                     "through the trials, whose numbers of ticks vary.")
-    run = (manifest.get("measured") or {}).get("run")
-    if any(not math.isnan(need.memory_gb) for need in plan):
-        sentences.append(f"Memory is not simulated: it is the memory per further client in the measured run {run}.")
+    if manifest.measured is not None and any(not math.isnan(need.memory_gb) for need in plan):
+        sentences.append("Memory is not simulated: it is the memory per further client in the measured run "
+                         f"{manifest.measured.run}.")
     else:
         sentences.append("Memory is not simulated, and there is no measured run with the same options to take it from.")
     if any(need.short for need in plan):
@@ -101,10 +101,10 @@ def _note(plan: Sequence[RequiredResources], manifest: Mapping[str, Any]) -> str
             "In brackets: the range of 95 % of the draws from the costs' intervals and the validation's "
             "errors. The cheapest in: the share of these draws in which the transport is the cheapest. Errors "
             "beyond the range that was checked are not included.")
-    if prices:
+    if prices is not None:
         sentences.append(
-            f"Prices are the scenario's: {style.number(prices['worker_month'])} {prices['currency']} per worker "
-            f"and month of {HOURS_A_MONTH} hours, {style.number(prices['gigabyte_out'])} {prices['currency']} "
+            f"Prices are the scenario's: {style.number(prices.worker_month)} {prices.currency} per worker "
+            f"and month of {HOURS_A_MONTH} hours, {style.number(prices.gigabyte_out)} {prices.currency} "
             "per gigabyte out.")
     sentences.append(
         "Latency: a tick goes out to a worker's clients one after the other, so fewer workers are slower. "

@@ -10,18 +10,16 @@ part is the same and the network's part is arithmetic.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import pandas as pd
 
+from bench.records.manifest import CostsOfKind, Manifest
 from bench.report import style
 from bench.report.data.capacity_plan import validated_as
 from bench.report.data.run import RunData
 from bench.report.tables.run import TextTable
 from bench.report.text.simulated import UNCHECKED, conditions_text, titled
-from bench.scenario.model import DEFAULT_SERVER
 from bench.stats.run import prediction, prediction_band
 
 NAMES = {
@@ -135,7 +133,7 @@ def _here(run: RunData, label: str) -> tuple[float, float]:
 
     NaN for both where the transport has no valid trial.
     """
-    workers = int((run.manifest["scenario"].get("simulation") or {}).get("workers") or 1)
+    workers = run.scenario.simulation.workers
     mine = run.valid[run.valid["transport"] == label]
     if not len(mine):
         return math.nan, math.nan
@@ -150,14 +148,14 @@ def _span(ends: list[str]) -> str:
     return ends[0] if ends[0] == ends[1] else f"{ends[0]}–{ends[1]}"
 
 
-def costs_table(manifest: Mapping[str, Any]) -> TextTable:
+def costs_table(manifest: Manifest) -> TextTable:
     """Return the table of the costs that a run was simulated with, by kind of server."""
-    costs: Any = manifest.get("costs")
-    costs = costs if isinstance(costs, Mapping) else {}
+    costs = manifest.costs
+    assert costs is not None, "a run that was simulated with costs"
     columns = ("", *(f"{name} (µs)" for name in WORK.values()), "idle (ms/s)", "idle connection (µs/s)")
     return TextTable("costs", "Costs of the servers' work", columns,
-                     tuple(_kind(each) for each in costs.get("by_kind", ())), folded=True, note=(
-        f"{style.sentence(conditions_text(manifest))}; file {costs.get('file', '–')}. CPU time of a worker. A "
+                     tuple(_kind(each) for each in costs.by_kind), folded=True, note=(
+        f"{style.sentence(conditions_text(manifest))}; file {costs.file}. CPU time of a worker. A "
         "request and its answer together are the cost of an exchange."))
 
 
@@ -165,14 +163,14 @@ WORK = {"tick_s": "tick", "request_s": "request", "answer_s": "answer", "update_
         "byte_s": "kB of payload", "connection_s": "connection"}
 
 
-def _kind(each: Mapping[str, Any]) -> tuple[str, ...]:
+def _kind(each: CostsOfKind) -> tuple[str, ...]:
     """Return the row of one kind of server: its name, then its costs."""
-    costs = each["costs"]
-    knobs = ["TLS"] * bool(each["tls"]) + [each["compression"]] * (each["compression"] != "none")
-    name = style.subject_title(each["transport"], each.get("server", DEFAULT_SERVER))
+    costs = each.costs
+    knobs = ["TLS"] * each.tls + [each.compression] * (each.compression != "none")
+    name = style.subject_title(each.transport, each.server)
     name = " with ".join([name, *([" and ".join(knobs)] if knobs else [])])
-    scaled = [costs.get(work, 0.0) * (1e9 if work == "byte_s" else 1e6) for work in WORK]
-    idle = (1e3 * costs.get("base_share", 0.0), 1e6 * costs.get("socket_share", 0.0))
+    scaled = [getattr(costs, work) * (1e9 if work == "byte_s" else 1e6) for work in WORK]
+    idle = (1e3 * costs.base_share, 1e6 * costs.socket_share)
     return (name, *(style.number(value) for value in (*scaled, *idle)))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.records.manifest import Difference
 from bench.report import style
 from bench.report.data import measured_forms
 from bench.report.data.noise_floor import floors
@@ -31,7 +32,6 @@ from bench.report.text.findings import (
     questions,
     separable_text,
 )
-from bench.scenario import stop_rule
 from bench.stats.run.stopping import standing
 from bench.stats.run.summary import further_client
 from bench.stats.trial.fates import FATES
@@ -69,18 +69,15 @@ class TextTable:
 def subtitle(run: RunData) -> str:
     """Return the run's name, its scenario and its processor, in words."""
     manifest = run.manifest
-    parts = [f"Run {manifest.get('run', run.folder.name)}"]
-    if manifest.get("scenario_name"):
-        parts.append(f"scenario {manifest['scenario_name']}")
-    cpu = manifest.get("host", {}).get("cpu_model")
-    return ", ".join(parts) + (f", on {cpu}" if cpu else "")
+    cpu = manifest.host.get("cpu_model")
+    return f"Run {manifest.run}, scenario {manifest.scenario_name}" + (f", on {cpu}" if cpu else "")
 
 
 def verdict_line(run: RunData) -> str:
     """Return a sentence with the number of trials and of each verdict."""
     counts = run.trials["verdict"].value_counts()
     made = len(run.trials.groupby(["block", "position"]))
-    planned = len(run.manifest.get("plan", ())) or made
+    planned = len(run.manifest.plan)
     verdicts = [verdict for verdict in ("VALID", "INVALID", "ABORTED") if verdict in counts]
     parts = [f"{counts[verdict]} {verdict}" for verdict in verdicts]
     unfinished = "" if run.finished else f" of {planned} planned: the run is not finished"
@@ -94,10 +91,9 @@ def _ending(run: RunData) -> str:
 
     An empty text where the scenario has no such rule.
     """
-    asked = run.manifest["scenario"].get("trials", {})
-    if not asked.get("until"):
+    rule = run.scenario.trials.rule
+    if rule is None:
         return ""
-    rule = stop_rule.parse(asked["until"])
     if run.ended_after is not None:
         return f" It continued until {rule}, which was reached after {run.ended_after} blocks."
     cells = [(label, clients) for label in run.transports for clients in run.clients]
@@ -174,10 +170,9 @@ def background(run: RunData) -> list[TextTable]:
         _not_assessed(run),
         _resumed(run),
         _pairs("scenario", "Scenario", _asked(run)),
-        _pairs("host", "Host", run.manifest.get("host", {})),
+        _pairs("host", "Host", run.manifest.host),
         _pairs("versions", "Versions", {
-            "commit": run.manifest.get("commit"), "uncommitted changes": run.manifest.get("dirty"),
-            **run.manifest.get("versions", {})}),
+            "commit": run.manifest.commit, "uncommitted changes": run.manifest.dirty, **run.manifest.versions}),
     ) if each.rows]
 
 
@@ -240,7 +235,7 @@ def _closed_forms(run: RunData) -> TextTable:
 
 def _about_forms(run: RunData, found: str) -> str:
     """Return the note on how to read the closed forms."""
-    schedule = run.manifest["scenario"]["feed"].get("schedule")
+    schedule = run.scenario.feed.schedule
     feed = ("Ticks are taken as a Poisson process, which this feed is." if measured_forms.poisson(run) else
             f"This feed is no Poisson process (schedule: {schedule}): only closed forms that hold for any feed "
             "are shown.")
@@ -316,9 +311,9 @@ def _resumed(run: RunData) -> TextTable:
     Differences are accepted with `--resume --force`.
     """
     rows = []
-    for each in run.manifest.get("resumed") or ():
-        for one in each.get("differences") or [{"what": "nothing", "found": "–"}]:
-            rows.append((str(each.get("at", "–")), str(one.get("what")), str(one.get("found"))))
+    for each in run.manifest.resumed:
+        for one in each.differences or (Difference(what="nothing", found="–"),):
+            rows.append((each.at, one.what, str(one.found)))
     columns = ("resumed at", "differed", "from then on")
     return TextTable("resumed", "Interrupted and resumed", columns, tuple(rows), note=(
         "Trials from before and after a difference are not alike; the tables below say what the run began "
@@ -327,16 +322,15 @@ def _resumed(run: RunData) -> TextTable:
 
 def _asked(run: RunData) -> dict[str, Any]:
     """Return the scenario without the fields that its schedule does not use."""
-    scenario = dict(run.manifest["scenario"])
-    feed = dict(scenario["feed"])
-    schedule = feed.get("schedule")
-    for other in {"bursty", "replay"} - {schedule}:
-        feed.pop(other, None)
-    if schedule == "replay":
-        feed = {key: value for key, value in feed.items() if key not in ("rate_per_s", "symbols")}
-        feed["replay"] = {**feed.get("replay", {}), **(run.manifest.get("feed_file") or {})}
-        feed["replay"]["start"] = feed["replay"].get("start") or "the file's first trade"
-    return {**scenario, "feed": feed}
+    scenario = run.scenario.canonical()
+    feed, file = scenario["feed"], run.manifest.feed_file
+    for other in {"bursty", "replay"} - {feed["schedule"]}:
+        del feed[other]
+    if file is not None:
+        del feed["rate_per_s"], feed["symbols"]
+        feed["replay"] |= {"file": file.file, "sha256": file.sha256}
+        feed["replay"]["start"] = feed["replay"]["start"] or "the file's first trade"
+    return scenario
 
 
 def _pairs(name: str, heading: str, data: Mapping[str, Any]) -> TextTable:

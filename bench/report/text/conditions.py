@@ -20,10 +20,10 @@ INTERVALS = {"interval_s": "every {:g} s", "hold_s": "held for up to {:g} s"}
 
 def conditions(run: RunData) -> str:
     """Return the conditions of the client count that the first screen shows: `with 500 clients, 10 ticks/s …`."""
-    scenario = Scenario.model_validate(run.manifest["scenario"])
+    scenario = run.scenario
     told = [
         f"{shown_clients(run):,} clients", _feed(run, scenario), *_options(run), _network(run, scenario),
-        _servers(scenario), _host(run.manifest.get("host", {})), _basis(run),
+        _servers(scenario), _host(run.manifest.host), _basis(run),
     ]
     return f"with {', '.join(filter(None, told))}"
 
@@ -62,9 +62,8 @@ def _value(name: str, value: object) -> str:
 
 
 def _of_subject(run: RunData, label: str) -> Mapping[str, Any]:
-    """Return the options of a subject: those that its run froze, over those that its scenario names."""
-    frozen = run.manifest.get("subjects", {}).get(label, {}).get("options", {})
-    return {**run.manifest["scenario"]["transports"][label], **frozen}
+    """Return the options of a subject, as its run froze them."""
+    return run.manifest.subjects[label].options
 
 
 def _network(run: RunData, scenario: Scenario) -> str:

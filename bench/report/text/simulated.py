@@ -13,12 +13,12 @@ server, which the table "Accuracy of the predictions" compares.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.records.manifest import Manifest
 from bench.report import style
 from bench.report.data.run import RunData
 
@@ -45,10 +45,10 @@ FORMS_OF_A_PUSH = "Dashed: closed forms of polling, where there are any. "
 """The caption of closed forms in a run without a table of them."""
 
 
-def conditions_text(manifest: Mapping[str, Any]) -> str:
+def conditions_text(manifest: Manifest) -> str:
     """Return the source of the costs that a run was simulated with, in words."""
-    costs = manifest.get("costs")
-    return str(costs.get("told")) if isinstance(costs, Mapping) else "unnamed costs"
+    assert manifest.costs is not None, "a run that was simulated with costs"
+    return manifest.costs.told
 
 
 def notice(run: RunData) -> str:
@@ -83,9 +83,9 @@ def beside_note(run: RunData, column: str) -> str:
     sentences = []
     points = beside(run, column)
     if points is not None and len(points):
-        about = run.manifest.get("measured") or {}
-        sentences.append(f"Hollow marks: measured on loopback (run {about.get('run')}), where comparable "
-                         "cells were.")
+        measured = run.manifest.measured
+        named = f" (run {measured.run})" if measured is not None else ""
+        sentences.append(f"Hollow marks: measured on loopback{named}, where comparable cells were.")
     most = _checked_most(run)
     if not most:
         sentences.append(UNCHECKED)
@@ -119,9 +119,9 @@ def beside(run: RunData, column: str) -> pd.DataFrame | None:
     """
     if run.measured is None or column not in run.measured:
         return None
-    asked = run.manifest["scenario"].get("simulation") or {}
-    elsewhere = any(asked.get(name) is not None for name in ("rtt_ms", "up_ms", "down_ms"))
-    of_one = int(asked.get("workers") or 1) == 1 and not asked.get("jitter_ms")
+    asked = run.scenario.simulation
+    elsewhere = asked.delays_s is not None
+    of_one = asked.workers == 1 and not asked.jitter_ms
     if column.startswith(OF_THE_NETWORK) and (elsewhere or not of_one):
         return None
     return run.measured.dropna(subset=[column])

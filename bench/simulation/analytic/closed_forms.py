@@ -35,9 +35,9 @@ import numpy as np
 import pandas as pd
 
 from bench.experiment import plan
-from bench.experiment.plan import PlannedTrial
 from bench.experiment.run_folder import RunFolder
 from bench.output import plain
+from bench.records.manifest import PlannedTrial
 from bench.records.trial_record import whole_file
 from bench.report.data.run import open_run
 from bench.simulation import shards
@@ -206,7 +206,7 @@ def _subjects(asked: SimulationInputs, planned: Sequence[tuple[int, PlannedTrial
     for label, subject in asked.scenario.transports.items():
         mine = [(number, each) for number, each in planned if each.subject == label]
         by_seed = {each.seed: (number, each) for number, each in mine} or {0: (0, PlannedTrial(
-            label, 1, 1, label, subject.transport or label, max(asked.scenario.load.clients),
+            label, 1, 1, label, subject.transport, max(asked.scenario.load.clients),
             plan.derive(asked.scenario.seed, "block", 1), subject.implementation))}
         yield (ClosedFormSubject.of([asked.case(each, number) for number, each in by_seed.values()]),
                sorted({each.clients for _, each in mine}))

@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -129,29 +128,27 @@ def _colder(terms: dict[str, float], by: float) -> dict[str, float]:
 
 def observe(run: Path) -> list[Observation]:
     """Return the observations of a run's measured VALID trials."""
-    manifest = manifests.read(run)
-    scenario = Scenario.model_validate(manifest["scenario"])
-    found = list(_of_run(run, manifest, scenario))
+    found = list(_of_run(run, manifests.read(run).scenario))
     if not found:
         raise RunError(f"{run}: trials: found none that was measured and is VALID, needed is at least one")
     return found
 
 
-def kinds_asked(manifests_read: Sequence[Mapping[str, Any]]) -> dict[str, CostKind | None]:
+def kinds_asked(scenarios: Sequence[Scenario]) -> dict[str, CostKind | None]:
     """Return the kinds that runs were to measure, by name; None for a server of the user's own."""
     found: dict[str, CostKind | None] = {}
-    for said in manifests_read:
-        for label, subject in Scenario.model_validate(said["scenario"]).transports.items():
+    for scenario in scenarios:
+        for label, subject in scenario.transports.items():
             if subject.external is not None:
                 found[label] = None
                 continue
-            kind = CostKind.of(subject.transport or label, transports.options(label, subject, manifests.NAME),
-                               subject.implementation)
+            options = transports.options(label, subject, manifests.NAME)
+            kind = CostKind.of(subject.transport, options, subject.implementation)
             found[str(kind)] = kind
     return found
 
 
-def _of_run(run: Path, manifest: Mapping[str, Any], scenario: Scenario) -> Iterator[Observation]:
+def _of_run(run: Path, scenario: Scenario) -> Iterator[Observation]:
     options = {
         label: transports.options(label, subject, str(run / manifests.NAME))
         for label, subject in scenario.transports.items() if subject.external is None

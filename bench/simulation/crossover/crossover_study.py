@@ -20,9 +20,9 @@ from functools import partial
 import pandas as pd
 
 from bench import transports
-from bench.experiment.plan import PlannedTrial
 from bench.feed import schedule as schedules
 from bench.feed.tick import ENCODERS
+from bench.records.manifest import PlannedTrial
 from bench.scenario.crossover import Crossover
 from bench.scenario.fields import Table
 from bench.scenario.model import DEFAULT_SERVER, Scenario, Windows

@@ -26,7 +26,7 @@ def cells_of(question: PreparedScenario) -> list[Cell]:
     """Return the cells that a scenario will measure."""
     feed = question.scenario.feed
     return [
-        Cell(question.scenario.transports[label].transport or label,
+        Cell(question.scenario.transports[label].transport,
              question.options[label].model_dump(mode="json"), clients,
              None if feed.schedule == "replay" else feed.rate_per_s, feed.book_levels, feed.encoding,
              question.scenario.transports[label].implementation)
@@ -52,14 +52,13 @@ def fitted_cells(costs: CostsFile) -> list[Cell]:
 def simulate(measured: Path, costs: Path, folder: Path, make_reporter: Callable[[int, int], Reporter],
              say: Callable[[str], None], command: Sequence[str]) -> RunFolder:
     """Simulate the run in `measured` again in `folder`, with the costs in that file."""
-    manifest = manifests.read(measured, manifests.Resumable)
+    manifest = manifests.read(measured)
     theirs = RunFolder(measured, manifest)
     resimulated = run_folder.create(
-        folder, theirs.frozen, theirs.plan, name=str(manifest["scenario_name"]),
-        scenario_file=Path(str(manifest["scenario_folder"])) / "scenario.toml",
-        options=plan.options_of_all(theirs.scenario, str(measured / manifests.NAME)), command=command,
-        trades=replay.read(theirs.scenario.feed.replay) if manifest.get("trades") else None,
-        further={"source": "simulated", "costs": runs.about_costs(costs, read_costs(costs))},
+        folder, manifest.scenario, manifest.plan, name=manifest.scenario_name,
+        scenario_file=Path(manifest.scenario_folder) / "scenario.toml", options=theirs.options, command=command,
+        trades=replay.read(theirs.scenario.feed.replay) if manifest.trades else None,
+        source="simulated", costs=runs.about_costs(costs, read_costs(costs)),
     )
     if theirs.scenario.capacity is None:
         runs.execute(resimulated, make_reporter)

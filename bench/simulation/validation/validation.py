@@ -30,7 +30,6 @@ from bench.records.trial_record import read_json, whole_file
 from bench.report.data.run import RunData as Reported
 from bench.report.data.run import open_run
 from bench.report.pages.validation import ValidationPage, write
-from bench.scenario.model import Scenario
 from bench.simulation.calibration import observations
 from bench.simulation.calibration.costs import CostsFile, read_costs
 from bench.simulation.validation import resimulate
@@ -100,11 +99,10 @@ def judge(folder: Path, make_reporter: Callable[[int, int], Reporter], say: Call
 
 def _qualities(run: Reported, costs: CostsFile) -> dict[str, FitQuality]:
     """Return, by label, how well the costs fit the cells that they were fitted to."""
-    scenario = Scenario.model_validate(run.manifest["scenario"])
+    scenario = run.manifest.scenario
     feed, qualities = scenario.feed, {}
     for label, subject in scenario.transports.items():
-        mine = costs.of(subject.transport or label, dict(run.manifest["subjects"][label]["options"]),
-                        subject.implementation)
+        mine = costs.of(subject.transport, run.manifest.subjects[label].options, subject.implementation)
         alike = [each for each in mine.fitted
                  if (each.cell.rate_per_s, each.cell.book_levels) == (feed.rate_per_s, feed.book_levels)
                  and each.cell.options.get("connection") != "new"]

@@ -32,6 +32,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bench.scenario.model import Capacity
 from bench.stats.run import capacity_limit
 from bench.stats.run.capacity_limit import CapacityLimit
 
@@ -60,6 +61,11 @@ class SearchSettings:
     """The largest distance of the interval's ends from the limit, as a share."""
     time_s: float
     """No step begins once the finished ones, of all subjects, took this long together."""
+
+    @classmethod
+    def of(cls, capacity: Capacity) -> SearchSettings:
+        """Return the search that a scenario asks for."""
+        return cls(capacity.start, capacity.most, capacity.factor, capacity.precision, capacity.time_s)
 
 
 @dataclass(frozen=True, slots=True)

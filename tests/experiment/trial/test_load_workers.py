@@ -14,7 +14,7 @@ from bench.experiment import plan
 from bench.experiment.trial import trial
 from bench.experiment.trial.load_workers import LoadWorkers, merged
 from bench.experiment.trial.processes import Child
-from bench.experiment.trial.trial import TrialSettings
+from bench.experiment.trial.trial import Measured, Started, Subscribed, TrialSettings
 from bench.measure import host
 from bench.records import trial_record
 from bench.records.trial_record import TrialRecord, Usage
@@ -97,11 +97,11 @@ def test_a_worker_that_is_killed_fails_the_trial_with_its_name(
 ) -> None:
     measure = trial._Trial.measure
 
-    def hurt(running: Any) -> None:
-        victim: Child = running.load.children[1]
+    def hurt(running: Any, started: Started, subscribed: Subscribed) -> Measured:
+        victim: Child = started.load.children[1]
         assert victim.pid is not None
         os.kill(victim.pid, signal.SIGKILL)
-        measure(running)
+        return measure(running, started, subscribed)
 
     monkeypatch.setattr(trial._Trial, "measure", hurt)
     record, _ = made(tmp_path)

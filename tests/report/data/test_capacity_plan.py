@@ -10,6 +10,7 @@ import pytest
 from simulated_runs import made
 
 from bench.report.data import capacity_plan
+from bench.scenario.simulation import Simulation
 
 
 def test_the_plan_is_the_scenarios(tmp_path: Path) -> None:
@@ -36,7 +37,7 @@ def test_the_plan_is_the_scenarios(tmp_path: Path) -> None:
 def test_a_server_has_a_connection_for_a_round_trip_more_with_tls(
     network: dict[str, float], tls: bool, seconds: float
 ) -> None:
-    assert capacity_plan._further_s(network, {"tls": tls}) == pytest.approx(seconds)
+    assert capacity_plan._further_s(Simulation.model_validate(network), {"tls": tls}) == pytest.approx(seconds)
 
 
 def test_latencies_of_a_plan_are_those_of_its_workers_or_none(tmp_path: Path) -> None:

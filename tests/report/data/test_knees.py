@@ -7,10 +7,17 @@ from typing import Any
 import pandas as pd
 
 from bench.report.data.knees import COLUMNS, at_knees, knees
+from bench.scenario.model import Scenario
 
 CAPACITY = {"objective": "kernel_latency_p99_ms <= 50 and lost == 0", "raised": "clients", "start": 100,
             "most": 800, "factor": 2.0, "precision": 0.5, "time_s": 300.0}
-SCENARIO = {"transports": {"a": {}, "b": {}}, "capacity": CAPACITY}
+
+
+def scenario(**tables: Any) -> Scenario:
+    return Scenario.model_validate({"question": "?", "transports": {"a": {}, "b": {}}, **tables})
+
+
+SCENARIO = scenario(capacity=CAPACITY)
 GOOD = {"verdict": "VALID", "reasons": "", "kernel_latency_p99_ms": 20.0, "lost": 0, "arrivals": 4000,
         "measure_s": 2.0, "server_cpu_cores": 0.5, "load_cpu_cores": 0.3, "rate_per_s": 20.0}
 SLOW = GOOD | {"kernel_latency_p99_ms": 90.0}
@@ -26,9 +33,8 @@ def frame(*steps: tuple[str, int, dict[str, Any]]) -> pd.DataFrame:
 
 def test_a_run_that_was_no_search_has_none() -> None:
     trials = frame(("a", 100, GOOD))
-    assert knees(trials, {"transports": {"a": {}}, "capacity": None}) is None
-    assert knees(trials, {"transports": {"a": {}}}) is None
-    assert at_knees(trials, {"transports": {"a": {}}}) is trials
+    assert knees(trials, scenario()) is None
+    assert at_knees(trials, scenario()) is trials
 
 
 def test_the_figures_are_those_at_the_knee() -> None:
@@ -62,15 +68,15 @@ def test_a_search_that_did_not_end_says_why() -> None:
 
 
 def test_the_rate_can_be_what_was_raised() -> None:
-    scenario = SCENARIO | {"capacity": CAPACITY | {"raised": "rate_per_s"}}
+    raised = scenario(capacity=CAPACITY | {"raised": "rate_per_s"})
     trials = frame(("a", 7, GOOD | {"rate_per_s": 100.0}), ("a", 7, SLOW | {"rate_per_s": 200.0}),
                    ("a", 7, SLOW | {"rate_per_s": 200.0}), ("b", 7, SLOW | {"rate_per_s": 100.0}))
-    table = knees(trials, scenario)
+    table = knees(trials, raised)
     assert table is not None
     assert table["clients"].tolist()[0] == 7
     assert table["rate_per_s"].tolist()[0] == 100
     assert table["broke_at"].tolist()[0] == 200
-    assert len(at_knees(trials, scenario)) == 1
+    assert len(at_knees(trials, raised)) == 1
 
 
 def test_where_only_the_generator_gave_in_the_limit_is_a_bound() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from manifests import asking
 from synthetic import Made, Plan, make_run
 
 from bench.report import RunData, open_run
@@ -54,14 +55,11 @@ def test_without_a_push_transport_there_is_nothing_to_draw(tmp_path_factory: pyt
 
 @pytest.mark.parametrize("schedule", ["replay", "bursty", "constant"])
 def test_no_poisson_form_stands_beside_another_schedule(run: RunData, schedule: str) -> None:
-    feed = {**run.manifest["scenario"]["feed"], "schedule": schedule, "rate_per_s": 1e6, "symbols": 4000}
-    scenario = {**run.manifest["scenario"], "feed": feed}
-    other = replace(run, manifest={**run.manifest, "scenario": scenario})
+    other = asking(run, feed={"schedule": schedule, "rate_per_s": 1e6, "symbols": 4000, "replay": {"file": "x.csv"}})
     found = measured_forms.predicted(other)
     assert {each.transport for each in found} == {"short_polling"}
     assert found == [each for each in measured_forms.predicted(run) if each.transport == "short_polling"]
-    latest = {**scenario, "load": {**scenario["load"], "mode": "latest"}}
-    skipping = measured_forms.predicted(replace(run, manifest={**run.manifest, "scenario": latest}))
+    skipping = measured_forms.predicted(asking(other, load={"mode": "latest"}))
     assert {each.figure for each in skipping} == {"age_mean_ms", "age_excess_mean_ms"}
 
 

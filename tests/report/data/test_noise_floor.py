@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from manifests import manifest_of
 from scipy import stats
 from synthetic import Made, Plan, make_run
 
@@ -40,18 +41,18 @@ def compared(kind: str, *bounds: float, p: float = 0.001, names: tuple[str, str]
 
 
 def test_twins_have_the_same_transport_and_options() -> None:
-    def found(asked: dict[str, dict[str, object]], **more: object) -> list[tuple[str, str]]:
-        manifest = {"scenario": {"transports": asked}, **more}
+    def found(asked: dict[str, dict[str, object]]) -> list[tuple[str, str]]:
+        manifest = manifest_of({"question": "?", "transports": asked})
         return resimulated(RunData(Path(), manifest, *[None] * 4))   # type: ignore[arg-type]
 
     again = {"transport": "websocket"}
-    assert found({"websocket": {}, "again": again, "polling": {}}) == [("websocket", "again")]
-    assert found({"websocket": {}, "again": {**again, "ping_s": 3}}) == []
-    assert found({"websocket": {}, "again": {**again, "server": {"command": ["x"]}}}) == []
+    polling = {"transport": "short_polling"}
+    assert found({"websocket": {}, "again": again, "polling": polling}) == [("websocket", "again")]
+    assert found({"websocket": {}, "again": {**again, "ping_interval_s": 3.0}}) == []
+    own = {"command": ["x"], "ready": "http://127.0.0.1:{port}/health"}
+    assert found({"websocket": {}, "again": {**again, "server": own}}) == []
     # A default that one of them writes out is no difference.
-    filled = {label: {"options": {"ping_s": 3}} for label in ("websocket", "again")}
-    written_out = {"websocket": {}, "again": {**again, "ping_s": 3}}
-    assert found(written_out, subjects=filled) == [("websocket", "again")]
+    assert found({"websocket": {}, "again": {**again, "ping_interval_s": 20.0}}) == [("websocket", "again")]
     assert len(found({"websocket": {}, "again": again, "third": again})) == 3
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from manifests import asking
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle, StepPatch
@@ -158,7 +159,6 @@ def test_ages_of_shared_ticks_are_compared_within_blocks(run: RunData) -> None:
 def test_a_figure_of_one_client_count_is_left_out_where_it_is_a_point_for_each_transport(
     spec: FigureSpec[RunData], run: RunData
 ) -> None:
-    scenario = {**run.manifest["scenario"], "load": {**run.manifest["scenario"]["load"], "clients": [30]}}
-    alone = replace(run, manifest={**run.manifest, "scenario": scenario})
+    alone = asking(run, load={"clients": [30]})
     assert spec.worth(run)
     assert spec.worth(alone) == (not spec.name.endswith("by-clients"))

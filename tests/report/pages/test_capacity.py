@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 
 import pytest
+from manifests import asking
 from synthetic import Made, Plan, make_run
 
 from bench.report import RunData, build, open_run
@@ -53,10 +54,11 @@ def test_a_limit_stands_with_its_interval_and_no_digit_that_is_not_known(run: Ru
            "limit_high": 1399.9, "clients": 1189, "rate_per_s": 20.0, "updates_per_s": 23_780.0,
            "server_cpu": 0.97, "limited_by": "server CPU"}
     assert capacity.limit_text(row) == "1,230 (1,080–1,400)"
-    sentence = capacity._sentence(row, SEARCH | {"precision": 0.15})
+    search = capacity.capacity_of(run)
+    sentence = capacity._sentence(row, search.model_copy(update={"precision": 0.15}))
     assert sentence.startswith("WebSocket carries 1,230 (1,080–1,400) clients; at 1,189 it delivered 23,780 ")
     assert "(± 14 %, wider than the ± 10 % that were asked for)" in capacity._sentence(
-        row, SEARCH | {"precision": 0.1})
+        row, search.model_copy(update={"precision": 0.1}))
     assert capacity.limit_text(row | {"limit": math.nan, "limit_high": math.nan}) == "≥ 1,080"
     assert capacity.limit_text(row | {"limit": math.nan, "limit_low": math.nan}) == "< 1,400"
 
@@ -106,8 +108,7 @@ def test_steps_with_too_few_updates_are_a_figure_without_points(run: RunData) ->
 
 
 def test_a_figure_that_is_zero_is_seen(run: RunData) -> None:
-    scenario = run.manifest["scenario"] | {"capacity": SEARCH | {"objective": "lost == 0"}}
-    axes = capacity.against_level(replace(run, manifest={**run.manifest, "scenario": scenario})).axes[0]
+    axes = capacity.against_level(asking(run, capacity={"objective": "lost == 0"})).axes[0]
     assert axes.get_yscale() == "linear"
     assert {text.get_text() for text in axes.texts} == {"≥ 120", "lost == 0"}
     low, high = axes.get_ylim()

@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 import scaled
 from documented import described
+from manifests import manifest_of
 from priced import priced, priced_file
 
 from bench.errors import RunError
-from bench.records.trial_record import write_json
-from bench.report.data.table_files import read_csv, write_tables
+from bench.records import manifest
+from bench.report.data.table_files import write_tables
 from bench.report.pages import crossover
 from bench.simulation.crossover.crossover_study import CrossoverStudy
 from bench.simulation.run import about_costs
@@ -33,9 +34,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     checks = {name: task() for name, task in study.tasks(study.chosen(fields)).items()}
     write_tables(made, {
         "crossover.csv": study.table(fields), "crossover_checks.csv": study.checks(checks)})
-    write_json(made / "manifest.json", {
-        "schema_version": 1, "run": "r", "scenario": asked.scenario.canonical(),
-        "costs": about_costs(priced_file(made), priced())})
+    manifest.write(made, manifest_of(
+        asked.scenario, source="simulated", costs=about_costs(priced_file(made), priced())))
     return made
 
 
@@ -97,13 +97,18 @@ def test_what_the_costs_leave_open_is_nobody_s(folder: Path) -> None:
     assert crossover.headline(unknown, "cheapest").endswith(": open in 100 % of fields")
 
 
-def test_a_map_without_the_costs_intervals_is_refused(folder: Path, tmp_path: Path) -> None:
-    """One that was made before there were any."""
+def test_a_map_that_was_changed_is_refused(folder: Path, tmp_path: Path) -> None:
     for name in (*crossover.FILES, "manifest.json"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
-    write_tables(tmp_path, {"crossover.csv": read_csv(folder / "crossover.csv").drop(columns="known")})
-    with pytest.raises(RunError, match="without its costs' intervals; simulate it again"):
-        crossover.build(tmp_path)
+    table = pd.read_csv(folder / "crossover.csv")
+    for changed, sentence in (
+        (table.drop(columns="known"), "column known: found none"),
+        (table.head(0), "found no rows, allowed is one or more"),
+        (table.astype({"clients": object}).assign(clients="many"), "column clients: found 'many', allowed are numbers"),
+    ):
+        write_tables(tmp_path, {"crossover.csv": changed})
+        with pytest.raises(RunError, match=rf"crossover\.csv: {sentence}.*; `tickertape simulate --resume"):
+            crossover.build(tmp_path)
 
 
 def test_a_map_in_which_nobody_keeps_the_budget_has_no_lines(folder: Path) -> None:
@@ -122,5 +127,6 @@ def test_a_missing_table_is_told(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", crossover.FILES)
-def test_the_document_has_every_column(folder: Path, name: str) -> None:
-    assert sorted(described(name)) == sorted(read_csv(folder / name).columns)
+def test_a_table_has_every_column_and_the_document_has_them(folder: Path, name: str) -> None:
+    written = pd.read_csv(folder / name).columns
+    assert sorted(crossover.FILES[name]) == sorted(described(name)) == sorted(written)

@@ -141,7 +141,10 @@ def test_an_unfinished_run_has_a_report_of_what_is_there(
         if not trial.name.startswith("1-") or not trial.name.endswith(kept):
             shutil.rmtree(trial)
     manifest = json.loads((copy / "manifest.json").read_text())
-    planned = [{"block": block, "position": place} for block in range(1, 5) for place in range(1, 7)]
+    planned = [
+        {"name": f"{block}-{place}", "block": block, "position": place, "subject": "websocket",
+         "transport": "websocket", "clients": 10, "seed": 1}
+        for block in range(1, 5) for place in range(1, 7)]
     (copy / "manifest.json").write_text(json.dumps(manifest | {"plan": planned}))
     run = build(copy)
     assert len(run.trials) == len(kept)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +10,11 @@ import pandas as pd
 import pytest
 import scaled
 from documented import described
+from manifests import changed, manifest_of, simulated
 
 from bench.errors import RunError
-from bench.records.trial_record import write_json
-from bench.report.data.table_files import read_csv, write_tables
+from bench.records import manifest
+from bench.report.data.table_files import write_tables
 from bench.report.pages import storm
 from bench.simulation.engine.inputs import Costs
 from bench.simulation.storm import storm_study
@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert found.map is not None
     tables = (found.storms, found.timelines, found.map, found.assumptions)
     write_tables(made, dict(zip(storm.FILES, tables, strict=True)))
-    write_json(made / "manifest.json", {"schema_version": 1, "run": "r", "scenario": scenario.canonical()})
+    manifest.write(made, manifest_of(scenario, source="simulated"))
     return made
 
 
@@ -67,7 +67,7 @@ def test_the_window_that_always_helps_is_named(folder: Path, best: float, told: 
 
 
 def test_what_is_assumed_is_said_with_what_else_would_be(folder: Path) -> None:
-    """Beside each answer, in sentences and table; a run of before has none, and is read all the same."""
+    """Beside each answer, in sentences and table."""
     run = storm.open_storm(folder)
     told = " ".join(storm.findings(run))
     assert "a refusal costs 0.5 × a connection, and refusals have priority over waiting connections" in told
@@ -81,9 +81,6 @@ def test_what_is_assumed_is_said_with_what_else_would_be(folder: Path) -> None:
     table = storm.policies_table(run.storms, run.assumptions)
     place = table.columns.index("if dropped (s)")
     assert table.rows[0][place : place + 2] == ("4.00", "0.05 to 0.1 ×")
-    older = replace(run, assumptions=None)
-    assert "Dropped by the kernel" not in " ".join(storm.findings(older))
-    assert "if dropped (s)" not in storm.policies_table(older.storms).columns
 
 
 def test_the_same_files_give_the_same_bytes(folder: Path) -> None:
@@ -94,26 +91,26 @@ def test_the_same_files_give_the_same_bytes(folder: Path) -> None:
 
 
 def test_costs_from_a_file_are_named(folder: Path) -> None:
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["scenario"]["storm"]["connection_ms"] = None
     run = storm.open_storm(folder)
-    manifest["costs"] = {"told": "costs measured on box"}
-    told = storm.StormRun(folder, manifest, run.storms, run.timelines, run.map)
+    priced = changed(run.manifest, storm={"connection_ms": None})
+    told = replace(run, manifest=priced.model_copy(update=simulated(told="costs measured on box")))
     assert "is from the costs measured on box" in storm.page(told).notice
 
 
 def test_every_policy_is_in_the_table_the_quickest_first(folder: Path) -> None:
-    rows = storm.policies_table(storm.open_storm(folder).storms).rows
+    run = storm.open_storm(folder)
+    rows = storm.policies_table(run.storms, run.assumptions).rows
     assert [row[0] for row in rows] == ["spread", "exponential"]
     assert rows[1][1] == "never"
 
 
 def test_a_missing_table_is_told(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_bytes((folder / "manifest.json").read_bytes())
-    with pytest.raises(RunError, match=r"storm_map\.csv: no such file"):
+    with pytest.raises(RunError, match=r"storm\.csv: no such file"):
         storm.build(tmp_path)
 
 
 @pytest.mark.parametrize("name", storm.FILES)
-def test_the_document_has_every_column(folder: Path, name: str) -> None:
-    assert sorted(described(name)) == sorted(read_csv(folder / name).columns)
+def test_a_table_has_every_column_and_the_document_has_them(folder: Path, name: str) -> None:
+    written = pd.read_csv(folder / name).columns
+    assert sorted(storm.FILES[name]) == sorted(described(name)) == sorted(written)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
+
+from manifests import MEASURED, manifest_of
 
 from bench.report.tables import capacity_plan
 from bench.stats.run.capacity_plan import RequiredResources
@@ -14,8 +17,9 @@ NEED = RequiredResources(
     short=False, gbit_out_per_s=0.814, gbit_in_per_s=0.3, requests_per_s=0.0, sockets=1e6, memory_gb=13.3,
     workers_month=150.0, traffic_month=13368.2, month=13518.2, currency="USD",
 )
-MANIFEST = {"measured": {"run": "reference"}, "scenario": {"simulation": {"prices": {
-    "currency": "USD", "worker_month": 30.0, "gigabyte_out": 0.05}}}}
+ASKED: dict[str, Any] = {"question": "?", "transports": {"websocket": {}}}
+PRICES = {"currency": "USD", "worker_month": 30.0, "gigabyte_out": 0.05}
+MANIFEST = manifest_of(ASKED | {"simulation": {"prices": PRICES}}, measured=MEASURED)
 
 
 def test_a_plan_with_prices() -> None:
@@ -27,7 +31,7 @@ def test_a_plan_with_prices() -> None:
     assert (told["workers (USD per month)"], told["traffic"], told["together"]) == ("150", "13,400", "13,500")
     assert (told["mean latency"], told["longest latency"]) == ("–", "–")
     assert "those shown were simulated, with 80 workers" in table.note
-    assert "30.0 USD a worker and month of 730 hours" in table.note
+    assert "30.0 USD per worker and month of 730 hours" in table.note
     assert "the measured run reference" in table.note
 
 
@@ -59,16 +63,16 @@ def test_a_plan_for_the_busiest_stretch_says_so_and_quotes_the_link() -> None:
     told = dict(zip(table.columns, table.rows[0], strict=True))
     assert (told["CPU (cores)"], told["CPU in the busiest 1.50 s (cores)"]) == ("2.43", "14.0")
     assert (told["out (Mbit/s)"], told["out in the busiest 1.50 s (Mbit/s)"]) == ("814", "2,560")
-    assert "60 % in the busiest 1.50 s that were simulated" in table.note
+    assert "in the busiest 1.50 s" in table.note
     assert "on average" not in table.note
 
 
 def test_without_prices_memory_or_enough_workers() -> None:
     bare = replace(NEED, month=math.nan, memory_gb=math.nan, workers=None, clients=10)
-    table = capacity_plan.table([NEED, replace(bare)], {"scenario": {}} | MANIFEST)
+    table = capacity_plan.table([NEED, replace(bare)], MANIFEST)
     assert table.heading == "Capacity plan"
     assert table.rows[1][:4] == ("10", "WebSocket", "2.43", "none is enough")
-    unpriced = capacity_plan.table([bare], {"scenario": {}})
+    unpriced = capacity_plan.table([bare], manifest_of(ASKED))
     assert "together" not in unpriced.columns
     assert "no measured run with the same options to take it from" in unpriced.note
 

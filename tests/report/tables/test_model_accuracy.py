@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from manifests import asking
 from simulated_runs import made
 
 from bench.report import RunData, style
@@ -19,10 +20,8 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> RunData:
 
 
 def busy(run: RunData, cores: float, workers: int) -> RunData:
-    """The same run of 60 clients, whose workers use that many cores together."""
-    scenario = {**run.manifest["scenario"], "simulation": {"workers": workers}}
-    return replace(run, trials=run.trials.assign(server_cpu_cores=cores),
-                   manifest={**run.manifest, "scenario": scenario})
+    """The same run of 60 clients, whose workers use so many cores together."""
+    return asking(replace(run, trials=run.trials.assign(server_cpu_cores=cores)), simulation={"workers": workers})
 
 
 @pytest.mark.parametrize(("cores", "workers", "here"), [

@@ -6,11 +6,13 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import manifests
 import pandas as pd
 import pytest
 from synthetic import DEFAULT, Plan, make_run
 
 from bench.records import trial_record
+from bench.records.manifest import FileEntry
 from bench.report import RunData, open_run, style
 from bench.report.tables import run as tables
 from bench.stats.run.summary import summarise
@@ -52,16 +54,15 @@ def test_a_glance_shows_what_was_conflated_if_anything_was(run: RunData) -> None
 
 
 def test_a_replay_is_told_by_its_file(run: RunData) -> None:
-    replay = {"file": "trades.csv", "speed": 20.0, "start": None, "symbol": "SYMBOL"}
-    feed = {**run.manifest["scenario"]["feed"], "schedule": "replay", "replay": replay, "bursty": {}}
-    scenario = {**run.manifest["scenario"], "feed": feed}
-    manifest = {**run.manifest, "scenario": scenario, "feed_file": {"file": "/x/trades.csv", "sha256": "ab"}}
-    shown = named(replace(run, manifest=manifest))
+    replay = {"file": "trades.csv", "speed": 20.0, "symbol": "SYMBOL"}
+    manifest = manifests.changed(run.manifest, feed={"schedule": "replay", "replay": replay})
+    file = FileEntry(file="/x/trades.csv", sha256="ab")
+    shown = named(replace(run, manifest=manifest.model_copy(update={"feed_file": file})))
     told = dict(shown["scenario"].rows)
     assert {name: told[name] for name in told if name.startswith("feed.")} == {
-        "feed.schedule": "replay", "feed.replay.file": "/x/trades.csv", "feed.replay.sha256": "ab",
-        "feed.replay.speed": "20.0", "feed.replay.start": "the file's first trade",
-        "feed.replay.symbol": "SYMBOL",
+        "feed.schedule": "replay", "feed.book_levels": "0", "feed.encoding": "object",
+        "feed.replay.file": "/x/trades.csv", "feed.replay.sha256": "ab", "feed.replay.speed": "20.0",
+        "feed.replay.start": "the file's first trade", "feed.replay.symbol": "SYMBOL", "feed.replay.sort": "false",
     }
     assert "no Poisson process (schedule: replay)" in shown["closed-forms"].note
     assert {row[2] for row in shown["closed-forms"].rows} == {"short polling"}
@@ -88,8 +89,7 @@ def test_what_is_in_no_figure_is_listed_with_its_reason(troubled: RunData) -> No
 
 
 def test_an_unfinished_run_says_so(run: RunData) -> None:
-    manifest = {**run.manifest, "plan": [None] * 30}
-    part = RunData(run.folder, manifest, run.trials, run.summary, run.distributions, run.timelines)
+    part = replace(run, manifest=run.manifest.model_copy(update={"plan": (None,) * 30}))
     assert "24 trials of 30 planned: the run is not finished" in tables.verdict_line(part)
 
 
@@ -100,9 +100,8 @@ def test_an_unfinished_run_says_so(run: RunData) -> None:
 def test_a_run_that_went_on_until_something_held(
     run: RunData, percent: float, unfinished: bool, told: str
 ) -> None:
-    scenario = {**run.manifest["scenario"], "trials": {"count": 2, "until": f"mean ± {percent} %"}}
-    manifest = {**run.manifest, "scenario": scenario, "plan": [None] * 30}
-    ended = RunData(run.folder, manifest, run.trials, run.summary, run.distributions, run.timelines)
+    manifest = manifests.changed(run.manifest, trials={"count": 2, "until": f"mean ± {percent} %"})
+    ended = replace(run, manifest=manifest.model_copy(update={"plan": (None,) * 30}))
     line = tables.verdict_line(ended)
     assert told in line
     assert ("the run is not finished" in line) is unfinished

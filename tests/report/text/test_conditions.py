@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from manifests import changed
 from simulated_runs import made
 
 from bench.report import RunData
@@ -15,12 +16,11 @@ from bench.report.text.conditions import conditions
 
 def given(run: RunData, subjects: dict[str, dict[str, Any]] | None = None, **tables: dict[str, Any]) -> RunData:
     """The run with options of its subjects, and with changed tables of its scenario."""
-    scenario = {**run.manifest["scenario"]}
-    for name, fields in tables.items():
-        scenario[name] = {**scenario.get(name, {}), **fields}
-    frozen = {label: {"transport": label, "options": options} for label, options in (subjects or {}).items()}
-    return replace(run, manifest={**run.manifest, "scenario": scenario, "subjects": frozen,
-                                  "host": {"cpu_model": "Imagined 3000", "cores": [0, 1]}})
+    manifest = changed(run.manifest, **tables)
+    frozen = {label: each.model_copy(update={"options": {**each.options, **(subjects or {}).get(label, {})}})
+              for label, each in manifest.subjects.items()}
+    host = {"cpu_model": "Imagined 3000", "cores": [0, 1]}
+    return replace(run, manifest=manifest.model_copy(update={"subjects": frozen, "host": host}))
 
 
 def test_all_of_them_are_named(run: RunData) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from simulated_runs import TOLD, made
+from manifests import TOLD
+from simulated_runs import made
 
 from bench.report import RunData, build
 from bench.report.figures import cost, speed

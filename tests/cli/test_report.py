@@ -1,0 +1,34 @@
+"""`report`: an exit status that says if the run is whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from synthetic import Plan, make_run
+from typer.testing import CliRunner, Result
+
+from bench import cli
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def tickertape(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.app, list(arguments), env={"COLUMNS": "80"})
+
+
+def test_a_report_of_a_whole_run_ends_with_0_and_one_that_lacks_trials_with_1(tmp_path: Path) -> None:
+    make_run(tmp_path / "whole", Plan(clients=(5,), trials=2, measure_s=0.5))
+    make_run(tmp_path / "failed", Plan(clients=(5,), trials=2, measure_s=0.5, failed=("1-1",)))
+    whole, failed = tickertape("report", "whole", "--json"), tickertape("report", "failed")
+    assert whole.exit_code == 0, whole.stderr
+    said = json.loads(whole.stdout)
+    assert (said["verdicts"], len(said["cells"])) == ({"VALID": 6}, 3)
+    assert Path(said["report"]).is_file()
+    assert failed.exit_code == 1
+    assert failed.stderr.splitlines()[-1].startswith("1 of 6 places has no valid trial: ")
+    assert "Trials: 5 VALID, 1 ABORTED" in failed.stdout
