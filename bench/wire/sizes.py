@@ -131,6 +131,8 @@ class Sizes:
     """The declaration of one symbol's skips."""
     frames: Steps = NONE
     """A pushed message's frame header, by the size of the message."""
+    wrapping_bytes: float = 0.0
+    """A pushed message's bytes around the batch or bare tick, inside the frame: compressed with it."""
     bare: bool = False
     """True if a single tick is sent without a batch around it."""
     pushes: bool = False
@@ -245,11 +247,12 @@ def columns(sizes: Sizes, happened: Traffic) -> dict[str, Numbers]:
     plain = _per(
         batched * bare_bytes + (batched - several) * sizes.between_bytes
         + happened.declaring * sizes.declaring_bytes + happened.skips * sizes.skip_bytes, several,
-    ) + sizes.batch_bytes
-    body, bare = plain, bare_bytes
+    ) + sizes.batch_bytes + sizes.wrapping_bytes
+    plain_bare = bare_bytes + sizes.wrapping_bytes
+    body, bare = plain, plain_bare
     if sizes.pressed:
         body = np.minimum(plain, _between(sizes.pressed, _per(batched, several)))
-        bare = np.minimum(bare_bytes, sizes.pressed_bare_bytes)
+        bare = np.minimum(plain_bare, sizes.pressed_bare_bytes)
     head, frame = _step(sizes.heads, body), _step(sizes.frames, body)
     bare_frame = _step(sizes.frames, bare)
     hello = happened.connections if sizes.pushes else none
@@ -263,7 +266,7 @@ def columns(sizes: Sizes, happened: Traffic) -> dict[str, Numbers]:
         "header_bytes_up": header_up, "header_bytes_down": header_down,
         "body_bytes_up": none, "body_bytes_down": body_down,
         "compressed_bytes_down": several * body + single * bare if sizes.pressed else none,
-        "expanded_bytes_down": several * plain + single * bare_bytes if sizes.pressed else none,
+        "expanded_bytes_down": several * plain + single * plain_bare if sizes.pressed else none,
     }
     writes_up = [(happened.requests, none + sizes.request_bytes), (hello, none + sizes.hello_bytes_up)]
     writes_down = [
