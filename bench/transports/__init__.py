@@ -33,6 +33,7 @@ Modules, in reading order:
 
     short_polling  ask on a schedule, be answered at once
     long_polling   ask, and be answered when there is news
+    sse            ask once; the server pushes over an answer that does not end
     websocket      connect once; the server pushes
     description    a transport's description of itself
     clients        the code shared by all client state machines

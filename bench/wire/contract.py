@@ -15,8 +15,8 @@ A client asks for everything after a cursor and gets batches:
 - `ticks` contains the feed's own lines, byte for byte: objects, or arrays in the compact encoding.
 
 A transport that pushes may send a bare tick instead of a batch (an object with `seq`, or an array). It is
-equivalent to a batch of that one tick, with nothing skipped, whose cursor is its `seq` in the epoch of the
-connection's first batch.
+equivalent to a batch of that one tick, with nothing skipped. Its cursor is sent with it, or is its `seq` in the
+epoch of the connection's first batch.
 
 A refusal has a word, an HTTP status and a WebSocket close code; `REFUSALS` is the only table of them.
 If a client may continue from another cursor, the refusal names it (`resume`).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench import transports
 from bench.experiment import plan, prepare
 from bench.simulation.calibration.costs import CostKind, CostsFile, Estimate, KindCosts, write_costs
 from bench.simulation.run import SimulationInputs
@@ -24,7 +25,7 @@ def priced() -> CostsFile:
         host_name="nowhere", host={"cpu_model": "Imagined 3000", "cores": [0, 1]},
         made_at="2026-11-01T12:00:00Z", commit=None, versions={}, runs=["made up"],
         transports=[KindCosts(CostKind(name), estimates(COSTS), estimates(NET), estimates(LOAD_CLIENT))
-                    for name in ("short_polling", "long_polling", "websocket")],
+                    for name in transports.own_names()],
     )
 
 
