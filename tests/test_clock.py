@@ -45,7 +45,7 @@ def test_the_narrowest_bracket_is_kept(monkeypatch) -> None:  # type: ignore[no-
     assert realtime_offset_ns(brackets=3) == 7_000_000
 
 
-def test_a_step_shows() -> None:
+def test_a_step_of_the_clock_is_the_widest_spread_of_its_offsets() -> None:
     track = OffsetTrack(RunClock(0), readings=[(0, 500), (1, 620), (2, 510)])
     assert track.step_ns == 120
     assert OffsetTrack(RunClock(0)).step_ns == 0

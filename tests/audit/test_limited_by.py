@@ -35,7 +35,7 @@ ABORTED = {"verdict": "ABORTED", "reasons": "server-died: the trial failed: ende
     # It broke without the generator's help, too.
     ([SLOW, INVALID | {"client_lag_p99_ms": 30.0}], "latency"),
 ])
-def test_who_gave_in(rows: list[dict[str, Any]], side: str) -> None:
+def test_a_limit_is_put_down_to_the_side_that_both_tries_show(rows: list[dict[str, Any]], side: str) -> None:
     assert limited_by(rows) == side
 
 
@@ -45,7 +45,7 @@ def test_who_gave_in(rows: list[dict[str, Any]], side: str) -> None:
     (INVALID | {"others_share": 0.5}, True), (INVALID | {"others_share": 0.5, "load_cpu_cores": 0.95}, True),
     (INVALID | {"clock_step_us": 500.0}, True), (ABORTED, False),
 ])
-def test_what_says_nothing_is_void(row: dict[str, Any], void: bool) -> None:
+def test_a_step_is_void_where_the_host_was_at_fault(row: dict[str, Any], void: bool) -> None:
     assert is_void(row) == void
 
 

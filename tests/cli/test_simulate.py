@@ -62,7 +62,7 @@ def _wait_until_gone(group: int) -> None:
 
 
 @pytest.mark.process
-def test_ctrl_c_ends_it_in_order_and_it_can_be_gone_on_with(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_no_process_and_says_how_to_go_on(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from bench.cli import main; main()", "simulate", *QUICK[:5],
                "--clients", "20000", "--workers", "40", "--rtt", "9ms", "--costs", "costs-nowhere.json",
                "--set", "trials.count=20"]

@@ -56,7 +56,7 @@ def at_stage(process: subprocess.Popen[bytes], stage: int) -> None:
 
 @pytest.mark.parametrize("stage", [0, 1, 2, 3, 4])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_a_runner_that_is_ended_at_any_stage(
+def test_a_runner_that_is_ended_at_any_stage_leaves_no_process(
     tmp_path: Path, mark: Any, stage: int, number: signal.Signals
 ) -> None:
     process = runner(tmp_path, mark)
@@ -66,7 +66,7 @@ def test_a_runner_that_is_ended_at_any_stage(
     assert mark.left_after() == []
 
 
-def test_a_runner_that_is_killed_at_any_instant(tmp_path: Path, mark: Any) -> None:
+def test_a_runner_that_is_killed_at_any_instant_leaves_no_process(tmp_path: Path, mark: Any) -> None:
     rng = random.Random(1)
     for _ in range(12):
         process = runner(tmp_path, mark)
@@ -77,7 +77,7 @@ def test_a_runner_that_is_killed_at_any_instant(tmp_path: Path, mark: Any) -> No
         assert mark.left_after() == []
 
 
-def test_a_runner_that_crashes(tmp_path: Path, mark: Any) -> None:
+def test_a_runner_that_crashes_leaves_no_process(tmp_path: Path, mark: Any) -> None:
     process = runner(tmp_path, mark, "crash")
     assert process.wait(timeout=60) == 1
     assert mark.left_after() == []

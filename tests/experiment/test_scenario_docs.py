@@ -42,6 +42,6 @@ def test_every_transport_has_its_options() -> None:
         assert f"### Options of `{name}`" in text()
 
 
-def test_it_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_document_of_scenarios_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
     scenario_docs.main()
     assert capsys.readouterr().out == text()

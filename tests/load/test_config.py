@@ -34,12 +34,14 @@ def test_clients_beyond_those_configured_begin_again(monkeypatch: pytest.MonkeyP
     (json.dumps({**LEAST, "client": 1}), "allowed is clients"),
     (json.dumps({**LEAST, "port": 0}), "port: found 0"),
 ])
-def test_a_mistake_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, words: str) -> None:
+def test_a_mistake_is_named_with_its_field(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, words: str
+) -> None:
     with pytest.raises(UserError, match=words):
         loaded(monkeypatch, tmp_path, text)
 
 
-def test_without_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_load_without_a_file_is_told_which_variable_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(config.VARIABLE, raising=False)
     with pytest.raises(UserError, match=config.VARIABLE):
         config.load()

@@ -50,7 +50,7 @@ def test_an_older_kernel_knows_less() -> None:
     assert tcp.decode_info(None) is None
 
 
-def test_sums_and_differences() -> None:
+def test_counters_of_connections_add_and_subtract_field_by_field() -> None:
     one, other = tcp.TcpInfo(*range(1, 11)), tcp.TcpInfo(*range(10, 110, 10))
     assert one + other == tcp.TcpInfo(*range(11, 121, 11))
     assert (one + other) - other == one

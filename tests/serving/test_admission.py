@@ -71,7 +71,7 @@ def test_what_is_refused_is_refused_by_its_own_word(
     assert refused(*arguments, **more) == code
 
 
-def test_what_is_answered() -> None:
+def test_a_request_by_a_name_of_ours_and_from_an_allowed_origin_is_admitted() -> None:
     assert LOOPBACK.admit("GET", "http://LocalHost:1/a?b", ["evil.example"], [SITE]) == ("/a", "b")
     assert LOOPBACK.admit("GET", "/a", [], [], old=True) == ("/a", "")
     assert LOOPBACK.admit("OPTIONS", "/a", ["localhost"], [SITE], asks_leave=True) is None

@@ -39,7 +39,7 @@ def test_an_empty_answer_without_a_cursor_is_tagged_with_the_head() -> None:
         ("", False),
     ],
 )
-def test_if_none_match(header: str | None, matching: bool) -> None:
+def test_a_tag_matches_alone_in_a_list_weak_and_by_a_star(header: str | None, matching: bool) -> None:
     assert matches(header, '"e1:5"') is matching
 
 
@@ -55,5 +55,5 @@ def test_an_answer_is_compressed_only_where_that_makes_it_smaller() -> None:
     (None, False), ("gzip", True), ("deflate, GZIP;q=0.5", True), ("gzip;q=0", False), ("gzip; q=0.0", False),
     ("br", False), ("xgzip", False),
 ])
-def test_accept_encoding(header: str | None, accepted: bool) -> None:
+def test_a_coding_is_accepted_where_it_is_named_with_a_weight_above_zero(header: str | None, accepted: bool) -> None:
     assert accepts(header, "gzip") is accepted

@@ -233,7 +233,7 @@ def test_a_goodbye_that_is_answered_is_no_error(servers: list[Server], status: b
         assert link.machine.counts.responses == 1
 
 
-def test_nobody_listens() -> None:
+def test_a_client_that_is_refused_tries_again_and_counts_each_refusal() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     clock = RunClock.start()

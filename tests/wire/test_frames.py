@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import zlib
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 from hypothesis import given
@@ -92,7 +92,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     (masked(0, b"x"), 1002),
     (masked(1, b"x", fin=False) + masked(1, b"x"), 1002),
     (b"\x83\x80" + bytes(4), 1002),
-])
+], ids=count())   # their masks are drawn, and two workers must collect the same names
 def test_what_breaks_the_protocol_or_a_limit_has_its_close_code(data: bytes, code: int | None) -> None:
     assert read(data)[1] == code
 

@@ -94,7 +94,7 @@ def test_an_answer_is_the_same_however_it_is_cut_and_every_byte_is_counted(
 
 
 @given(sent_answers)
-def test_byte_by_byte(sent: Sent) -> None:
+def test_an_answer_that_comes_byte_by_byte_is_read_alike(sent: Sent) -> None:
     answer = fed(AnswerReader(), [bytes([byte]) for byte in sent.raw])
     assert answer is not None
     assert answer[1] == sent.body
@@ -183,7 +183,7 @@ def test_after_101_the_rest_belongs_to_the_other_protocol() -> None:
     (b"HTTP/1.0 204 \r\n", True),
     (b"HTTP/1.0 204 \r\nConnection: keep-alive\r\n", False),
 ])
-def test_who_closes(head: bytes, closes: bool) -> None:
+def test_an_answer_closes_where_its_version_and_header_say_so(head: bytes, closes: bool) -> None:
     answer = AnswerReader().feed(head + b"\r\n")
     assert answer is not None
     assert answer[0].closes is closes

@@ -83,7 +83,7 @@ def test_the_commands_status_is_passed_on(guarded: type[Guarded], script: str, s
     assert guarded(sys.executable, "-c", script).status() == status
 
 
-def test_a_command_that_does_not_exist(guarded: type[Guarded]) -> None:
+def test_a_command_that_does_not_exist_ends_with_127_and_its_name(guarded: type[Guarded]) -> None:
     guard = guarded("/no/such/command")
     _, error = guard.process.communicate(timeout=20)
     assert guard.process.returncode == 127
@@ -96,7 +96,7 @@ def test_it_tells_the_commands_process_id(guarded: type[Guarded]) -> None:
 
 
 @pytest.mark.parametrize("end", ["end of file", "SIGTERM", "the command ends", "the command is killed"])
-def test_nothing_is_left(guarded: type[Guarded], end: str) -> None:
+def test_however_a_guard_ends_its_command_and_all_descendants_end_with_it(guarded: type[Guarded], end: str) -> None:
     then = "input()" if end != "the command ends" else ""
     guard = guarded(sys.executable, "-c", ORPHANS.format(then="time.sleep(300)" if then else ""))
     pids = [int(word) for word in guard.line().split()]
@@ -145,5 +145,5 @@ def test_descendants_are_found_through_generations() -> None:
         shell.wait()
 
 
-def test_it_imports_nothing_of_ours() -> None:
+def test_a_guard_imports_nothing_of_ours() -> None:
     assert "bench" not in Path(guard.__file__).read_text().replace("bench/", "")

@@ -142,7 +142,7 @@ def test_a_message_that_does_not_come(trial_processes: TrialProcesses) -> None:
     assert failure.value.reason == "timeout"
 
 
-def test_leaving_ends_everything(tmp_path: Path) -> None:
+def test_leaving_ends_every_process_that_was_started(tmp_path: Path) -> None:
     with TrialProcesses(tmp_path) as trial_processes:
         pids = [started(trial_processes, name, script).pid for name, script in (("a", ECHO), ("b", SILENT))]
     assert not any(psutil.pid_exists(pid) for pid in pids if pid is not None)

@@ -56,7 +56,9 @@ def test_a_workers_load_goes_on_to_where_it_is_full(known: RunData) -> None:
     ("server_load", 0.5, 0.55, ("55.0 % of a core", "50.0 % of a core", "+10.0 %")),
     ("requests_per_update", 0.0, 0.0, ("0", "0", "–")),
 ])
-def test_how_they_read(figure: str, predicted: float, measured: float, words: tuple[str, ...]) -> None:
+def test_a_form_and_its_figure_are_read_with_units_and_their_difference(
+    figure: str, predicted: float, measured: float, words: tuple[str, ...]
+) -> None:
     assert forms.words(measured_forms.Predicted("short_polling", 20, figure, predicted, measured)) == words
 
 

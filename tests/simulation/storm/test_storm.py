@@ -58,7 +58,7 @@ def test_the_same_draws_give_the_same_storm(storm: StormConditions, backoff: Bac
     assert simulate(storm, backoff, seed) == simulate(storm, backoff, seed)
 
 
-def test_a_storm_by_hand() -> None:
+def test_a_storm_of_three_is_as_worked_out_by_hand() -> None:
     """Three clients, one place, 1 s each, retry after 1 s, a refusal takes half a second."""
     storm = StormConditions(clients=3, connection_s=1.0, backlog=1, refusal_share=0.5, timeout_s=10.0, down_s=0.0,
                             horizon_s=20.0)

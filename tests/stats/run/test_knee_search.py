@@ -46,7 +46,7 @@ def below(limit: float) -> Callable[[str, int, int], Outcome]:
     return lambda _, level, __: "held" if level < limit else "broke"
 
 
-def test_an_example() -> None:
+def test_a_search_doubles_until_it_breaks_and_then_closes_in() -> None:
     steps = searched(SEARCH, below(500))
     assert [step.level for step in steps][:4] == [100, 200, 400, 800]
     found = knee(steps)

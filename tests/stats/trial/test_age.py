@@ -13,7 +13,7 @@ from rows import MS, WINDOWS, arrays_of
 from bench.stats.trial.age import ages
 
 
-def test_by_hand() -> None:
+def test_age_is_the_area_under_what_the_client_knows() -> None:
     # Known from the warm-up's begin (0); the tick due at 150 is known at 160: 100…160, then 10…50.
     feed = [{"index": 0, "symbol": "A", "due_ns": 150 * MS}]
     age = ages(arrays_of(feed, [{"client": 0, "index": 0, "app_ns": 160 * MS}]))

@@ -20,7 +20,7 @@ USED = Usage(
 """Over a window of 100 ms, and an idle stretch of 50 ms."""
 
 
-def test_every_figure() -> None:
+def test_a_servers_costs_are_divided_by_updates_clients_and_time() -> None:
     record = record_of(clients=4, usage={"server": USED})
     found = server_costs(record, 20)
     assert tuple(found) == COLUMNS

@@ -135,7 +135,7 @@ def test_compact_ticks_bare_and_in_batches() -> None:
     assert bench.action() is Action.CLOSE
 
 
-def test_byte_by_byte() -> None:
+def test_a_stream_that_comes_byte_by_byte_delivers_the_same() -> None:
     bench = Bench()
     frames, indices, _ = stream()
     for byte in bench.accepted + frames:
