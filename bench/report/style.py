@@ -25,7 +25,6 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike
 
@@ -205,16 +204,16 @@ def aside(figure: Figure, text: str) -> None:
 
 
 def closed_form(axes: Axes, look: Style, label: str, x: Sequence[float], y: Sequence[float]) -> None:
-    """Draw a closed form: a dashed line in a darker shade of its transport's colour, with a wide stroke at each
-    point.
+    """Draw a closed form: a dashed line in a darker shade of its transport's colour on a wide pale band, with a
+    stroke at each point.
 
-    Both lie on a white edge above all else, so that a closed form is seen where it meets what was found.
+    It lies below what was found, and hides none of it: where both agree the band shows on either side.
     """
-    colour, edge = darker(look.colour), [withStroke(linewidth=3.6, foreground="white")]
-    axes.plot(x, y, color=colour, linestyle=(0, look.dashes), linewidth=1.5, zorder=4, path_effects=edge,
+    axes.plot(x, y, color=look.colour, linewidth=8, alpha=0.22, zorder=1.5, solid_capstyle="butt")
+    colour = darker(look.colour)
+    axes.plot(x, y, color=colour, linestyle=(0, look.dashes), linewidth=1.5, zorder=1.6,
               label=f"{title(label)}, {CLOSED_FORM}")
-    axes.plot(x, y, color=colour, linestyle="", marker="_", markersize=20, markeredgewidth=1.8, zorder=4,
-              path_effects=edge)
+    axes.plot(x, y, color=colour, linestyle="", marker="_", markersize=22, markeredgewidth=1.8, zorder=1.6)
 
 
 def explain_full(axes: Axes) -> None:

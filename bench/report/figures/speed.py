@@ -261,7 +261,7 @@ def _latency_caption(run: RunData) -> str:
     if run.simulated:
         return text + simulated.forms_note(run, of_a_push=True) + simulated.beside_note(run, "latency_mean_ms")
     return text + (
-        "Dashed, in a darker shade of its transport's colour: the closed form of polling, where there is one for "
+        "Dashed on a pale band of its transport's colour: the closed form of polling, where there is one for "
         "the feed's schedule, without any fitting: the wait for the next poll, plus the measured mean of the "
         "pushing transport as the delay to the client.")
 
