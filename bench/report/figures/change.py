@@ -27,7 +27,7 @@ NAMES = {
     "server_cpu_us_per_update": "server CPU", "server_rss_bytes_per_client": "memory per client",
 }
 STEPS = (1.02, 1.05, 1.1, 1.2, 1.5, 2.0, 5.0, 10.0, 100.0)
-"""Ratios at which the axis is labelled; the first three beyond the largest change are enough."""
+"""Ratios at which the axis may be labelled: at the largest that is on it, and at one nearer to no change."""
 SPREAD = 0.6
 """The height of a row that the marks of its transports take."""
 
@@ -89,7 +89,8 @@ def _scale(axes: Axes, found: Sequence[Change], threshold: float) -> None:
     """Set a logarithmic axis about no change, labelled in percent."""
     ends = [end for each in found for end in relative(each) if math.isfinite(end) and end > 0]
     reach = max([1 + 2 * threshold, *(max(end, 1 / end) for end in ends)]) * 1.04
-    steps = [step for step in STEPS if step <= reach][-3:] or [STEPS[0]]
+    most = max([STEPS[0], *(step for step in STEPS if step <= reach)])
+    steps = sorted({most, *[step for step in STEPS if step <= most**0.45][-1:]})
     axes.set_xscale("log")
     axes.set_xlim(1 / reach, reach)
     axes.set_xticks(sorted([*(1 / step for step in steps), 1.0, *steps]), minor=False)
