@@ -6,6 +6,7 @@ Modules, in reading order:
     speed      latency, age, deliveries over time
     cost       bytes, server CPU and memory
     load       utilisation, misses, requests and sockets of a simulated run
+    sweep      freshness against cost, a curve for each swept transport
     run        the figures of a run, in the order of its page
     storm      recovery from a reconnect storm
     change     two runs side by side: each measure's change

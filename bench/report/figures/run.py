@@ -1,5 +1,6 @@
 """The figures of a run, in the order of its page.
 
+    SWEPT       of a run that sweeps an option
     COMPARED    of every run
     SIMULATED   of a simulated run, in addition
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from bench.report.data.run import RunData
-from bench.report.figures import cost, load, speed
+from bench.report.figures import cost, load, speed, sweep
 from bench.report.figures.spec import FigureSpec
 from bench.report.text import simulated
 
@@ -19,12 +20,14 @@ COMPARED = (
     speed.PERCENTILES, speed.LATENCY_BY_CLIENTS, speed.AGE_BY_CLIENTS, cost.BYTES_PER_UPDATE,
     cost.SERVER_BY_CLIENTS, speed.DELIVERIES_OVER_TIME,
 )
+SWEPT = (sweep.SWEEP,)
 SIMULATED = (load.WORKER_LOAD, load.IN_VAIN)
 
 
 def of(run: RunData) -> tuple[FigureSpec[RunData], ...]:
     """Return the figures that a run may have, whether they say anything of it or not."""
-    return (*COMPARED, *SIMULATED * run.simulated)
+    swept = SWEPT * bool(run.manifest["scenario"].get("sweep"))
+    return (*swept, *COMPARED, *SIMULATED * run.simulated)
 
 
 def drawn(spec: FigureSpec[RunData], run: RunData) -> Figure:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from bench.report import style
 from bench.report.data.run import RunData, shown_clients
 from bench.report.figures.spec import FigureSpec
 from bench.report.text import forms, simulated
+from bench.scenario.sweep import curves
 from bench.stats.run.intervals import FEW, interval, within_blocks
 from bench.stats.run.summary import bounds, highest_percentile
 from bench.stats.trial.arrays import Floats
@@ -33,9 +35,18 @@ TICKS = (0.0, 0.5, 0.9, 0.95, 0.99, 0.995, 0.999)
 
 
 def run_looks(run: RunData) -> dict[str, style.Style]:
-    """Return the look of each transport of the run, by label."""
-    labels = set(run.trials.loc[run.trials["source"] == "simulated", "transport"])
-    return style.looks(run.transports, tuple(labels))
+    """Return the look of each transport of the run, by label.
+
+    The subjects of a sweep have the colour of their transport, and a marker each.
+    """
+    simulated_labels = set(run.trials.loc[run.trials["source"] == "simulated", "transport"])
+    swept = {subject: (curve.label, place) for curve in curves(run.manifest["scenario"].get("sweep") or {})
+             for place, (_, subject) in enumerate(curve.subjects)}
+    labels = list(dict.fromkeys(swept.get(label, (label, 0))[0] for label in run.transports))
+    found, known = style.looks(run.transports, tuple(simulated_labels)), style.looks(labels)
+    return {label: replace(found[label], colour=known[swept[label][0]].colour,
+                           marker=style.MARKERS[swept[label][1] % len(style.MARKERS)]) if label in swept else
+            replace(known[label], name=found[label].name) for label in run.transports}
 
 
 def percentiles(run: RunData) -> Figure:

@@ -15,7 +15,7 @@ from bench.report.data.run import RunData, shown_clients
 from bench.scenario.model import Scenario
 
 INTERVALS = {"interval_s": "every {:g} s", "hold_s": "held for up to {:g} s"}
-"""The options that are times between a client and its server, in words."""
+"""The options that are times between a client and its server, in words; those of a sweep are in its labels."""
 
 
 def conditions(run: RunData) -> str:
@@ -44,7 +44,7 @@ def _options(run: RunData) -> list[str]:
     """Return poll intervals, headers, TLS and compression, in words; those of all at once where they agree."""
     options = {label: _of_subject(run, label) for label in run.transports}
     told = [f"{style.title(label)} {form.format(float(mine[name]))}" for label, mine in options.items()
-            for name, form in INTERVALS.items() if mine.get(name)]
+            for name, form in INTERVALS.items() if mine.get(name) and f"{name}=" not in label]
     for name, form in (("headers", "{} headers"), ("tls", "{}"), ("compression", "{} compression")):
         values = {label: mine[name] for label, mine in options.items() if name in mine}
         words = {label: form.format(_value(name, value)) for label, value in values.items()}

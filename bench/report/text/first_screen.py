@@ -37,6 +37,8 @@ from bench.stats.run.summary import cell_interval
 BYTES = ComparedFigure("bytes_per_update", "bytes per update", "bytes per update", "B")
 CPU = next(each for each in QUESTIONS if each.column == "server_cpu_us_per_update")
 FRESHNESS, COST = "freshness", "cost"
+NAMED = 3
+"""The most transports that a list of a sentence names; of more, the table has the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,7 @@ def answer(found: Sequence[RankedMeasure]) -> str:
              if (mine := [each for each in decided if each.aim == aim])]
     never = [label for label in labels if not any(label in each.best for each in decided)]
     if never:
-        names = style.listed([style.title(label) for label in never])
-        parts.append(f"{names} {'is' if len(never) == 1 else 'are'} the best in none of the "
+        parts.append(f"{_named(never)} {'is' if len(never) == 1 else 'are'} the best in none of the "
                      f"{len(decided)} measures")
     return style.sentence("; ".join(parts)) + "."
 
@@ -129,23 +130,31 @@ def _aim(aim: str, measures: Sequence[RankedMeasure]) -> str:
         label = next(iter(common))
         return f"for {aim} take {style.title(label)} ({_with_ties(measures, label)})"
     if common:
-        names = [label for label in measures[0].figures if label in common]
+        names = _named([label for label in measures[0].figures if label in common])
         values = style.listed([_value(each, each.best[0]) for each in measures])
-        return f"for {aim} {style.listed([style.title(label) for label in names])} tie ({values})"
+        return f"for {aim} {names} tie ({values})"
     by_best: dict[tuple[str, ...], list[str]] = {}
     for each in measures:
         by_best.setdefault(each.best, []).append(_value(each, each.best[0]))
-    told = [f"{style.listed([style.title(label) for label in best])} {'has' if len(best) == 1 else 'tie for'} the "
+    told = [f"{_named(best)} {'has' if len(best) == 1 else 'tie for'} the "
             f"lowest {style.listed(values)}" for best, values in by_best.items()]
     return f"for {aim} it depends on what counts: {', '.join(told)}"
+
+
+def _named(labels: Sequence[str]) -> str:
+    """Return transports as a list in words; of many, the first ones and the number of the others."""
+    names = [style.title(label) for label in labels]
+    if len(names) > NAMED:
+        names = [*names[:NAMED - 1], f"{len(names) - NAMED + 1} others"]
+    return style.listed(names) if names else ""
 
 
 def _with_ties(measures: Sequence[RankedMeasure], label: str) -> str:
     """Return the figures of a transport that is among the best in all measures, with those that tie."""
     values = []
     for each in measures:
-        tied = [style.title(other) for other in each.best if other != label]
-        values.append(_value(each, label) + (f" in a tie with {style.listed(tied)}" if tied else ""))
+        tied = _named([other for other in each.best if other != label])
+        values.append(_value(each, label) + (f" in a tie with {tied}" if tied else ""))
     return style.listed(values)
 
 
@@ -171,9 +180,13 @@ def _line(each: RankedMeasure) -> str:
     lead = f"{style.title(first)}, {amount_text(each.figures[first], each.question)}"
     if len(each.best) > 1:
         tied = [f"{style.title(label)} ({style.number(each.figures[label].estimate / each.question.scale)} "
-                f"{each.question.unit})" for label in each.best]
+                f"{each.question.unit})" for label in each.best[:NAMED]]
+        tied += [f"{len(each.best) - NAMED} others"] * (len(each.best) > NAMED)
         lead = f"{style.listed(tied)} tie"
-    rest = [_more(each, label) for label in each.figures if label not in each.best]
+    others = [label for label in each.figures if label not in each.best]
+    rest = [_more(each, label) for label in others]
+    if len(rest) > NAMED:
+        rest = [*rest[:NAMED - 1], f"{len(rest) - NAMED} more, up to {rest[-1]}"]
     return f"{name}: {'; '.join([lead, *rest])}."
 
 

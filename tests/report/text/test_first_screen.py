@@ -9,6 +9,7 @@ import pytest
 from synthetic import Made, Plan, make_run
 
 from bench.report import RunData, open_run
+from bench.report.text import first_screen
 from bench.report.text.first_screen import RankedMeasure, answer, lines, ranked
 from bench.stats.run.summary import summarise
 
@@ -93,3 +94,8 @@ def test_one_transport_is_no_choice(tmp_path_factory: pytest.TempPathFactory) ->
     told = answer(ranked(open_run(made)))
     assert told.startswith("Only WebSocket has figures, so there is nothing to choose: median latency ")
     assert answer([]) == "Nothing can be answered: no valid trial has a figure."
+
+
+def test_of_many_transports_the_first_are_named() -> None:
+    assert first_screen._named(["a", "b", "c"]) == "a, b and c"
+    assert first_screen._named(["a", "b", "c", "d", "e"]) == "a, b and 3 others"

@@ -1,0 +1,131 @@
+"""The figure of a sweep: freshness against cost, a curve for each transport whose option was swept.
+
+    left    excess age against server CPU per update        right   excess age against bytes per update
+
+Down and to the left is better. Each point is one value of the option, written beside it; a transport that was not
+swept is a single point. The grey line is the frontier: the lowest excess age that any subject reaches for so much
+CPU, or for so many bytes. What lies above it costs as much and is staler than something else.
+
+Known weakness: the frontier is that of the estimates; two points near it may be a tie.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.report import style
+from bench.report.data.run import RunData, shown_clients, with_all_bytes
+from bench.report.figures.spec import FigureSpec
+from bench.scenario.sweep import curves
+from bench.stats.run.intervals import FEW
+from bench.stats.run.summary import cell_interval
+
+AGE = "age_excess_mean_ms"
+PANELS = (("server_cpu_us_per_update", "server CPU per update (µs, log scale)"),
+          ("bytes_per_update", "bytes per update (both ways, log scale)"))
+
+
+@dataclass(frozen=True, slots=True)
+class SweptCurve:
+    """The subjects of one transport: of a sweep in the order of its values, else one."""
+
+    label: str
+    """The transport's label, without a value."""
+    option: str
+    """The option that was swept; empty where none was."""
+    subjects: tuple[tuple[str, str], ...]
+    """Each value in words, with the label of its subject."""
+
+
+def curves_of(run: RunData) -> list[SweptCurve]:
+    """Return the curves of a run, in the order of its subjects; those that were not swept are single points."""
+    swept = {subject: curve for curve in curves(run.manifest["scenario"].get("sweep") or {})
+             for _, subject in curve.subjects}
+    found: dict[str, SweptCurve] = {}
+    for label in run.transports:
+        curve = swept.get(label)
+        if curve is None:
+            found[label] = SweptCurve(label, "", (("", label),))
+        elif curve.label not in found:
+            values = tuple((_words(value), subject) for value, subject in curve.subjects)
+            found[curve.label] = SweptCurve(curve.label, curve.option, values)
+    return list(found.values())
+
+
+def _words(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the points that no other point beats in both, by cost: each is fresher than all that cost less."""
+    found: list[tuple[float, float]] = []
+    for cost, age in sorted(points):
+        if not found or age < found[-1][1]:
+            found.append((cost, age))
+    return found
+
+
+def sweep(run: RunData) -> Figure:
+    """Draw excess age against server CPU and against bytes, a curve for each transport, with both frontiers."""
+    whole = with_all_bytes(run.valid)
+    cells = {str(label): cell for label, cell in whole[whole["clients"] == shown_clients(run)].groupby("transport")}
+    found = curves_of(run)
+    looks = style.looks([curve.label for curve in found])
+    with style.settings():
+        figure = Figure(figsize=(9.2, 4.8), layout="constrained")
+        left, right = figure.subplots(1, 2, sharey=True)
+        for axes, (column, text) in zip((left, right), PANELS, strict=True):
+            points = [point for curve in found
+                      for point in _curve(axes, curve, looks[curve.label], cells, column)]
+            line = frontier(points)
+            axes.plot([cost for cost, _ in line], [age for _, age in line], color=style.FAINT, linewidth=5, alpha=0.3,
+                      zorder=1, label="frontier", solid_capstyle="round")
+            axes.set(xscale="log", yscale="log", xlabel=text)
+            axes.margins(0.12)
+            style.plain_ticks(axes, "x")
+        left.set_ylabel("mean excess age (ms, log scale)")
+        style.plain_ticks(left, "y")
+        style.legend(figure, left)
+    return figure
+
+
+def _curve(axes: Axes, curve: SweptCurve, look: style.Style, cells: dict[str, pd.DataFrame], column: str
+           ) -> list[tuple[float, float]]:
+    """Draw the points of one curve with their intervals and values; return them as (cost, age)."""
+    drawn, texts, names = [], [], []
+    for value, label in curve.subjects:
+        if label not in cells:
+            continue
+        cost, age = (cell_interval(cells[label], name) for name in (column, AGE))
+        if not (0 < cost.estimate < math.inf and 0 < age.estimate < math.inf):
+            continue
+        drawn.append((cost.estimate, age.estimate))
+        names.append(value)
+        texts.append(f"{look.name}{f', {curve.option} {value}' if value else ''}: {style.number(age.estimate)} ms, "
+                     f"{style.number(cost.estimate)} {'B' if column == 'bytes_per_update' else 'µs'}")
+        if cost.count > FEW and min(cost.low, age.low) > 0:
+            reach = [[[each.estimate - each.low], [each.high - each.estimate]] for each in (cost, age)]
+            axes.errorbar([cost.estimate], [age.estimate], xerr=reach[0], yerr=reach[1], color=look.colour,
+                          elinewidth=0.9, linestyle="none", alpha=0.6)
+    x, y = [cost for cost, _ in drawn], [age for _, age in drawn]
+    swept = f" by {curve.option}" if curve.option else ""
+    axes.plot(x, y, color=look.colour, marker=look.marker, linewidth=1.2, label=f"{look.name}{swept}")
+    for point, value in zip(drawn, names, strict=True):
+        axes.annotate(value, point, (6, 4), textcoords="offset points", size=8, color=style.darker(look.colour))
+    style.point_tips(axes, x, y, texts)
+    return drawn
+
+
+SWEEP = FigureSpec[RunData](
+    "sweep", lambda run: f"What does freshness cost? ({shown_clients(run):,} clients)", sweep,
+    "Excess age against server CPU (left) and against bytes on the wire (right), per update. Down and to the "
+    "left is better. Each point is one value of the option that was swept, written beside it; a transport that was not "
+    "swept is one point. The wide grey line is the frontier: what lies above it costs as much and is staler than "
+    "something else. Bars are 95 % intervals between trials.",
+    worth=lambda run: bool(run.manifest["scenario"].get("sweep")))
