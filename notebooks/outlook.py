@@ -90,10 +90,14 @@ def errors_table(rows: Sequence[ValidationRow]) -> pd.DataFrame:
     return prediction.table([row for row in rows if row.met])
 
 
-def errors_of(run: Run, made: Simulated) -> pd.DataFrame:
+def measured(run: Run, planned: Sequence[PlannedTrial]) -> pd.DataFrame:
+    """Return the run's own rows of these trials."""
+    return run.valid[run.valid["trial"].isin([each.name for each in planned])]
+
+
+def errors_of(run: Run, planned: Sequence[PlannedTrial], made: Simulated) -> pd.DataFrame:
     """Return the errors of simulated trials against the run's own: a row for each transport and quantity."""
-    mine = run.valid[run.valid["trial"].isin(made.trials["trial"])]
-    pairs = prediction.pairs(prediction.figures(mine, run.distributions),
+    pairs = prediction.pairs(prediction.figures(measured(run, planned), run.distributions),
                              prediction.figures(made.trials, made.distributions))
     return prediction.table(prediction.compare(pairs))[
         ["transport", "quantity", "measured", "predicted", "error"]]

@@ -67,6 +67,8 @@ def test_a_notebook_imports_one_name_of_the_project(path: Path) -> None:
     assert ours == ["from bench import open_run"]
 
 
+@pytest.mark.process
+@pytest.mark.slow
 def test_explore_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = executed("explore.ipynb", folder, monkeypatch)
     assert "walked" in shown
@@ -75,6 +77,8 @@ def test_explore_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "'50%'" in shown or "50%" in shown   # of the raw deliveries
 
 
+@pytest.mark.process
+@pytest.mark.slow
 def test_predict_runs(folder: Path, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (results / "20261101T120000Z-validation").mkdir()
     rows = [ValidationRow(label, 500, 0.3, quantity, 10.0, 10.5, 0.05, 0.04, 0.06, goal, "no")
