@@ -26,7 +26,7 @@ SIMULATED = (load.WORKER_LOAD, load.IN_VAIN)
 
 def of(run: RunData) -> tuple[FigureSpec[RunData], ...]:
     """Return the figures that a run may have, whether they say anything of it or not."""
-    swept = SWEPT * bool(run.manifest["scenario"].get("sweep"))
+    swept = SWEPT * bool(run.scenario.sweep)
     return (*swept, *COMPARED, *SIMULATED * run.simulated)
 
 

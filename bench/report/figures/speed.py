@@ -40,7 +40,7 @@ def run_looks(run: RunData) -> dict[str, style.Style]:
     The subjects of a sweep have the colour of their transport, and a marker each.
     """
     simulated_labels = set(run.trials.loc[run.trials["source"] == "simulated", "transport"])
-    swept = {subject: (curve.label, place) for curve in curves(run.manifest["scenario"].get("sweep") or {})
+    swept = {subject: (curve.label, place) for curve in curves(run.scenario.sweep)
              for place, (_, subject) in enumerate(curve.subjects)}
     labels = list(dict.fromkeys(swept.get(label, (label, 0))[0] for label in run.transports))
     found, known = style.looks(run.transports, tuple(simulated_labels)), style.looks(labels)

@@ -45,7 +45,7 @@ class SweptCurve:
 
 def curves_of(run: RunData) -> list[SweptCurve]:
     """Return the curves of a run, in the order of its subjects; those that were not swept are single points."""
-    swept = {subject: curve for curve in curves(run.manifest["scenario"].get("sweep") or {})
+    swept = {subject: curve for curve in curves(run.scenario.sweep)
              for _, subject in curve.subjects}
     found: dict[str, SweptCurve] = {}
     for label in run.transports:
@@ -128,4 +128,4 @@ SWEEP = FigureSpec[RunData](
     "left is better. Each point is one value of the option that was swept, written beside it; a transport that was not "
     "swept is one point. The wide grey line is the frontier: what lies above it costs as much and is staler than "
     "something else. Bars are 95 % intervals between trials.",
-    worth=lambda run: bool(run.manifest["scenario"].get("sweep")))
+    worth=lambda run: bool(run.scenario.sweep))
