@@ -83,8 +83,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> InTurn:
     return InTurn(config, log)
 
 
+SLOW = frozenset((ROOT / "tests" / "slow.txt").read_text(encoding="utf-8").split())
+"""Tests that take over a second, as `file::function`."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that start processes first."""
+    """Mark the slow tests, and put those that start processes first."""
+    for item in items:
+        if item.nodeid.partition("[")[0] in SLOW:
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: _place(item.nodeid))
 
 

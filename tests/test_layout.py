@@ -114,3 +114,9 @@ def test_lock_files_hold_names_versions_and_hashes_only() -> None:
     for path in (ROOT / "requirements").glob("*.txt"):
         for number, text in enumerate(path.read_text().splitlines(), 1):
             assert line.fullmatch(text), f"{path.name}:{number}: {text}"
+
+
+def test_every_slow_test_that_is_listed_exists() -> None:
+    for line in (ROOT / "tests" / "slow.txt").read_text().split():
+        path, _, name = line.partition("::")
+        assert f"\ndef {name}(" in (ROOT / path).read_text(), line
