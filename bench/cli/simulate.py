@@ -198,7 +198,7 @@ def _execute(under_way: RunFolder) -> None:
     said = under_way.manifest
     say(f"{under_way.folder}: {said.question}")
     if said.costs is not None:
-        say(f"Simulated, with {said.costs.told}.")
+        say(f"Simulated, with {said.costs.description}.")
     if study.is_scale(under_way.scenario):
         study.execute(under_way)
         return

@@ -97,7 +97,7 @@ class CostsEntry(Entry):
     """The digest of `file`: a run is only resumed with the same costs."""
     host_name: str
     made_at: str
-    told: str
+    description: str
     """The host and the day of the measurement, in words."""
     commit: str | None
     by_kind: tuple[CostsOfKind, ...]

@@ -98,7 +98,7 @@ def about_costs(path: Path, costs: CostsFile) -> CostsEntry:
     """Return a manifest's entry about the costs."""
     return CostsEntry(
         file=str(path.resolve()), sha256=digest(path), host_name=costs.host_name, made_at=costs.made_at,
-        told=costs.told, commit=costs.commit,
+        description=costs.description, commit=costs.commit,
         by_kind=tuple(
             CostsOfKind(**asdict(each.kind), costs=WorkCosts(
                 **{name: found.value for name, found in each.costs.items()}))

@@ -60,7 +60,7 @@ def spoilt(folder: Path, changes: dict[str, Any]) -> Path:
      r"scenario\.load\.clients: found 3, allowed is a list"),
     ({"plan": {}}, "plan: found {}"), ({"plan": [{**PLANNED, "seed": None}]}, r"plan\.0\.seed: found nothing"),
     ({"host": []}, r"host: found \[\]"),
-    ({"costs": {**COSTS, "told": None}}, r"costs\.told: found nothing"),
+    ({"costs": {**COSTS, "description": None}}, r"costs\.description: found nothing"),
     ({"costs": {**COSTS, "by_kind": [{**COSTS["by_kind"][0], "costs": {}}]}},
      r"costs\.by_kind\.0\.costs\.tick_s: found nothing"),
     ({"subjects": {"a": {"transport": "a", "external": False, "options": 3}}}, r"subjects\.a\.options: found 3"),

@@ -13,7 +13,7 @@ from bench.scenario.model import Scenario
 
 TOLD = "costs measured on nowhere (Imagined 3000, 2 cores), 2026-11-01"
 COSTS: dict[str, Any] = {
-    "told": TOLD, "file": "costs-nowhere.json", "sha256": "c0ffee", "host_name": "nowhere",
+    "description": TOLD, "file": "costs-nowhere.json", "sha256": "c0ffee", "host_name": "nowhere",
     "made_at": "2026-11-01T12:00:00Z", "commit": None,
     "by_kind": [
         {"transport": name, "tls": False, "compression": "none", "costs": {
@@ -53,11 +53,11 @@ def merged(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
 
 
 def asking(run: RunData, **tables: Any) -> RunData:
-    """The same run with some fields of its scenario's tables changed."""
+    """Return the run with some fields of its scenario's tables changed."""
     return replace(run, manifest=changed(run.manifest, **tables))
 
 
 def changed(manifest: Manifest, **tables: Any) -> Manifest:
-    """The same manifest with some fields of its scenario's tables changed."""
+    """Return the manifest with some fields of its scenario's tables changed."""
     scenario = Scenario.model_validate(merged(manifest.scenario.canonical(), tables))
     return manifest.model_copy(update={"scenario": scenario})

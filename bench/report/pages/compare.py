@@ -118,8 +118,8 @@ def _versions(manifest: Manifest) -> dict[str, Any]:
 
 def _other_costs(before: Manifest, after: Manifest) -> Iterator[str]:
     """Yield a sentence where two simulated runs were made with different costs."""
-    if before.costs and after.costs and before.costs.told != after.costs.told:
-        yield f"simulated with {before.costs.told}, and with {after.costs.told}"
+    if before.costs and after.costs and before.costs.description != after.costs.description:
+        yield f"simulated with {before.costs.description}, and with {after.costs.description}"
 
 
 def _flat(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

@@ -38,11 +38,11 @@ def page(run: RunData) -> Page:
     if run.knees is not None:
         return _of_search(run)
     ranked = first_screen.ranked(run)
-    told, conditions_told = _answer(run, ranked)
+    sentence, limits = _answer(run, ranked)
     return Page(
         question=run.manifest.question,
-        answer=told,
-        conditions=conditions_told,
+        answer=sentence,
+        conditions=limits,
         notice=simulated.notice(run),
         panel=panel(ranked, run_looks(run)),
         summary=first_screen.lines(run, ranked),

@@ -151,7 +151,7 @@ def page(run: StormRun) -> Page:
 def _notice(run: StormRun) -> str:
     given = run.storms.iloc[0]
     costs = run.manifest.costs
-    source = "is the scenario's assumption" if costs is None else f"is from the {costs.told}"
+    source = "is the scenario's assumption" if costs is None else f"is from the {costs.description}"
     return ("Simulated, not measured. That connecting a client takes a worker "
             f"{given['connection_ms']:.3g} ms of CPU {source}.")
 

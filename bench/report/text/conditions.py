@@ -21,11 +21,11 @@ INTERVALS = {"interval_s": "every {:g} s", "hold_s": "held for up to {:g} s"}
 def conditions(run: RunData) -> str:
     """Return the conditions of the client count that the first screen shows: `with 500 clients, 10 ticks/s …`."""
     scenario = run.scenario
-    told = [
+    texts = [
         f"{shown_clients(run):,} clients", _feed(run, scenario), *_options(run), _network(run, scenario),
         _servers(scenario), _host(run.manifest.host), _basis(run),
     ]
-    return f"with {', '.join(filter(None, told))}"
+    return f"with {', '.join(filter(None, texts))}"
 
 
 def _feed(run: RunData, scenario: Scenario) -> str:
@@ -49,10 +49,10 @@ def _options(run: RunData) -> list[str]:
         values = {label: mine[name] for label, mine in options.items() if name in mine}
         words = {label: form.format(_value(name, value)) for label, value in values.items()}
         if len(set(words.values())) == 1:
-            told.append(next(iter(words.values())))
+            texts.append(next(iter(words.values())))
         else:
-            told += [f"{style.title(label)} with {each}" for label, each in words.items()]
-    return told
+            texts += [f"{style.title(label)} with {each}" for label, each in words.items()]
+    return texts
 
 
 def _value(name: str, value: object) -> str:
@@ -95,10 +95,10 @@ def _host(host: Mapping[str, Any]) -> str:
 def _basis(run: RunData) -> str:
     """Return the number of valid trials and of distinct ticks behind each transport's figures."""
     cells = run.summary[run.summary["clients"] == shown_clients(run)]
-    told = []
+    texts = []
     for name, noun in (("valid_trials", "trials"), ("ticks", "distinct ticks")):
         values = cells[name].dropna() if name in cells else cells["clients"].head(0)
         if len(values):
             low, high = int(values.min()), int(values.max())
-            told.append(f"{low:,} {noun}" if low == high else f"{low:,} to {high:,} {noun}")
-    return f"{' and '.join(told)} for each transport" if told else ""
+            texts.append(f"{low:,} {noun}" if low == high else f"{low:,} to {high:,} {noun}")
+    return f"{' and '.join(texts)} for each transport" if texts else ""

@@ -207,6 +207,6 @@ def _more(each: RankedMeasure, label: str) -> str:
 def _losses(run: RunData) -> list[str]:
     """Return a line on the updates that were lost, if any were."""
     cells = run.summary[run.summary["clients"] == shown_clients(run)]
-    told = [f"{style.title(str(row['transport']))} {int(row['lost']):,} of {int(row['updates_due']):,}"
-            for row in cells.dropna(subset=["lost"]).to_dict("records") if row["lost"]]
-    return [f"Updates lost: {'; '.join(told)}."] if told else []
+    parts = [f"{style.title(str(row['transport']))} {int(row['lost']):,} of {int(row['updates_due']):,}"
+             for row in cells.dropna(subset=["lost"]).to_dict("records") if row["lost"]]
+    return [f"Updates lost: {'; '.join(parts)}."] if parts else []

@@ -48,7 +48,7 @@ FORMS_OF_A_PUSH = "Dashed: closed forms of polling, where there are any. "
 def conditions_text(manifest: Manifest) -> str:
     """Return the source of the costs that a run was simulated with, in words."""
     assert manifest.costs is not None, "a run that was simulated with costs"
-    return manifest.costs.told
+    return manifest.costs.description
 
 
 def notice(run: RunData) -> str:

@@ -175,7 +175,7 @@ class CostsFile:
     transports: list[KindCosts]
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """The source of the costs, in a few words for reports and tables."""
         cores = self.host.get("cores") or []
         place = f"{self.host.get('cpu_model', 'an unknown processor')}, {len(cores)} cores"

@@ -90,7 +90,7 @@ def judge(folder: Path, make_reporter: Callable[[int, int], Reporter], say: Call
         knees, causes = _knees(open_run(folder / "runs" / name), open_run(resimulated.folder))
         rows += knees
         reasons |= causes
-    judged = ValidationPage(folder.name, costs.told, rows, reasons, notes)
+    judged = ValidationPage(folder.name, costs.description, rows, reasons, notes)
     with whole_file(folder / "validation.csv") as beside:
         plain.write_csv(beside, prediction.table(rows))
     write(folder, judged)

@@ -186,5 +186,5 @@ class EventFormat:
         """Return the chunk that names the reason for a stream's end; None if the reason is no event."""
         if begins and not is_streamed(refusal):
             return None
-        told = refusal_event(refusal, after)
-        return first_chunk(self._options, told, coding != "none") if begins else chunk(told, coding != "none")
+        refused = refusal_event(refusal, after)
+        return first_chunk(self._options, refused, coding != "none") if begins else chunk(refused, coding != "none")

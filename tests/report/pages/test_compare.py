@@ -103,7 +103,7 @@ def test_simulated_is_not_like_measured(before: Path, changed: Callable[..., Pat
     ("box", ()), ("boy", ("simulated with costs measured on box, and with costs measured on boy",))])
 def test_other_costs_are_told(other: str, notes: tuple[str, ...]) -> None:
     """Two simulated runs may be compared, with a word on what the differences may come from."""
-    both = [manifest_of(ASKED, **simulated(told=f"costs measured on {name}")) for name in ("box", other)]
+    both = [manifest_of(ASKED, **simulated(description=f"costs measured on {name}")) for name in ("box", other)]
     assert tuple(comparing._other_costs(*both)) == notes
     assert not list(comparing._other_costs(manifest_of(ASKED), both[0]))
 

@@ -93,7 +93,7 @@ def test_the_same_files_give_the_same_bytes(folder: Path) -> None:
 def test_costs_from_a_file_are_named(folder: Path) -> None:
     run = storm.open_storm(folder)
     priced = changed(run.manifest, storm={"connection_ms": None})
-    told = replace(run, manifest=priced.model_copy(update=simulated(told="costs measured on box")))
+    told = replace(run, manifest=priced.model_copy(update=simulated(description="costs measured on box")))
     assert "is from the costs measured on box" in storm.page(told).notice
 
 

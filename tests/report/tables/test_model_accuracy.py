@@ -20,7 +20,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> RunData:
 
 
 def busy(run: RunData, cores: float, workers: int) -> RunData:
-    """The same run of 60 clients, whose workers use so many cores together."""
+    """The same run of 60 clients, whose workers use that many cores together."""
     return asking(replace(run, trials=run.trials.assign(server_cpu_cores=cores)), simulation={"workers": workers})
 
 
