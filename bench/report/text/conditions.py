@@ -43,8 +43,8 @@ def _feed(run: RunData, scenario: Scenario) -> str:
 def _options(run: RunData) -> list[str]:
     """Return poll intervals, headers, TLS and compression, in words; those of all at once where they agree."""
     options = {label: _of_subject(run, label) for label in run.transports}
-    told = [f"{style.title(label)} {form.format(float(mine[name]))}" for label, mine in options.items()
-            for name, form in INTERVALS.items() if mine.get(name) and f"{name}=" not in label]
+    texts = [f"{style.title(label)} {form.format(float(mine[name]))}" for label, mine in options.items()
+             for name, form in INTERVALS.items() if mine.get(name) and f"{name}=" not in label]
     for name, form in (("headers", "{} headers"), ("tls", "{}"), ("compression", "{} compression")):
         values = {label: mine[name] for label, mine in options.items() if name in mine}
         words = {label: form.format(_value(name, value)) for label, value in values.items()}
