@@ -3,8 +3,8 @@
     left    excess age against server CPU per update        right   excess age against bytes per update
 
 Down and to the left is better. Each point is one value of the option, written beside it; a transport that was not
-swept is a single point. The grey line is the frontier: the lowest excess age that any subject reaches for so much
-CPU, or for so many bytes. What lies above it costs as much and is staler than something else.
+swept is a single point. The grey line is the frontier: the lowest excess age that any subject reaches with at most
+that CPU, or those bytes. A point above it costs as much as another subject that is fresher.
 
 Known weakness: the frontier is that of the estimates; two points near it may be a tie.
 """

@@ -3,7 +3,7 @@
     a bar's end = how many times the lowest figure of its measure, on a logarithmic scale common to all measures
 
 So a glance along a row shows who is best and by how much, whatever the unit: the lowest has a bar of no length
-and is marked *best*, those that can't be told apart from it are marked *tie*. The thin line is the 95 % interval
+and is marked *best*, those that can't be separated from it are marked *tie*. The thin line is the 95 % interval
 of the figure, divided by the same lowest figure.
 
 Known weakness: an interval holds what differs between trials, also what all transports of a block have in common;

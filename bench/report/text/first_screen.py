@@ -5,7 +5,7 @@
                  ├─► conditions   clients, feed, options, network, host, trials
                  └─► lines        one for each measure: the best, and how many times as much the others have
 
-A transport is the best in a measure where it has the lowest figure; those that can't be told apart from it
+A transport is the best in a measure where it has the lowest figure; those that can't be separated from it
 (`bench.stats.run.comparison`), or not claimed on this machine (`bench.report.data.noise_floor`), tie with it.
 Nothing here depends on the name of a transport: exchange the records of two, and the answer is exchanged.
 
@@ -136,9 +136,9 @@ def _aim(aim: str, measures: Sequence[RankedMeasure]) -> str:
     by_best: dict[tuple[str, ...], list[str]] = {}
     for each in measures:
         by_best.setdefault(each.best, []).append(_value(each, each.best[0]))
-    told = [f"{_named(best)} {'has' if len(best) == 1 else 'tie for'} the "
-            f"lowest {style.listed(values)}" for best, values in by_best.items()]
-    return f"for {aim} it depends on what counts: {', '.join(told)}"
+    lowest = [f"{_named(best)} {'has' if len(best) == 1 else 'tie for'} the "
+              f"lowest {style.listed(values)}" for best, values in by_best.items()]
+    return f"for {aim} it depends on what counts: {', '.join(lowest)}"
 
 
 def _named(labels: Sequence[str]) -> str:
