@@ -12,12 +12,39 @@ from bench.report import RunData, open_run
 from bench.report.data import measured_forms
 
 
-def test_a_push_has_no_form_beside_another_push(tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.fixture(scope="module")
+def pushes(tmp_path_factory: pytest.TempPathFactory) -> RunData:
+    """A run of two pushes."""
     subjects = {"short_polling": Made("short_polling"), "websocket": Made("websocket"), "other": Made("websocket")}
     plan = Plan(trials=2, clients=(3,), subjects=subjects)
-    found = open_run(make_run(tmp_path_factory.mktemp("runs") / "both", plan))
-    assert measured_forms.push(found) == "websocket"
-    assert {each.transport for each in measured_forms.predicted(found)} == {"short_polling"}
+    return open_run(make_run(tmp_path_factory.mktemp("runs") / "both", plan))
+
+
+def flushed(run: RunData, **flush_ms: float) -> RunData:
+    """The run, as if these pushes had been flushed."""
+    subjects = run.scenario.canonical()["transports"]
+    return asking(run, transports={
+        **subjects, **{label: {**subjects[label], "flush_ms": each} for label, each in flush_ms.items()}})
+
+
+def test_a_push_has_no_form_beside_another_push(pushes: RunData) -> None:
+    assert measured_forms.push(pushes) == "websocket"
+    assert {each.transport for each in measured_forms.predicted(pushes)} == {"short_polling"}
+
+
+def test_the_way_of_a_push_is_without_its_wait_for_a_flush(pushes: RunData) -> None:
+    way_ms = measured_forms.push_delay_ms(pushes, 3)
+    assert measured_forms.push_delay_ms(flushed(pushes, websocket=40.0, other=60.0), 3) == pytest.approx(way_ms - 20)
+
+
+def test_a_push_with_a_longer_flush_has_the_form_of_its_wait(pushes: RunData) -> None:
+    one = flushed(pushes, other=40.0)
+    assert measured_forms.push(one) == measured_forms.push(flushed(pushes, websocket=0.0, other=40.0)) == "websocket"
+    assert measured_forms.push(flushed(pushes, websocket=40.0)) == "other"
+    found = {(each.figure, each.transport): each for each in measured_forms.predicted(one)}
+    expected = pytest.approx(measured_forms.push_delay_ms(pushes, 3) + 20)
+    assert found["latency_mean_ms", "other"].predicted == expected
+    assert found["age_excess_mean_ms", "other"].predicted == expected
 
 
 def test_the_push_transport_is_found_by_what_it_asks(run: RunData) -> None:
