@@ -3,4 +3,5 @@
 Modules, in reading order:
 
     library  on aiohttp's HTTP server
+    bare     on asyncio and httptools alone
 """
