@@ -18,7 +18,7 @@ pytestmark = pytest.mark.process
 RUNNER = """
 import sys
 from pathlib import Path
-from bench.experiment.trial.processes import Command, Crew
+from bench.experiment.trial.processes import Command, TrialProcesses
 OWN = '''
 from bench.lifeline import Lifeline
 line = Lifeline.from_environment()
@@ -27,7 +27,7 @@ line.receive()
 '''
 FOREIGN = "sleep 300 & setsid sleep 301 & (sleep 302 & ) ; wait"
 print("stage", flush=True)
-with Crew(Path(sys.argv[1])) as crew:
+with TrialProcesses(Path(sys.argv[1])) as crew:
     own = [crew.start(Command(f"own{n}", (sys.executable, "-c", OWN))) for n in range(2)]
     print("stage", flush=True)
     foreign = crew.start(Command("foreign", ("sh", "-c", FOREIGN), lifeline=False))
