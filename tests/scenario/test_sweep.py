@@ -47,7 +47,8 @@ def test_several_transports_may_be_swept_each_by_itself() -> None:
 
 @pytest.mark.parametrize(("sweep", "field", "allowed"), [
     ({"load.clients": [1, 2]}, r"sweep\.load\.clients", "transports.<label>.<option>"),
-    ({"transports.sse.flush_ms": [1]}, r"sweep\.transports\.sse\.flush_ms", "one of first, short_polling, websocket"),
+    ({"transports.other.flush_ms": [1]}, r"sweep\.transports\.other\.flush_ms",
+     "one of first, short_polling, websocket"),
     ({"transports.websocket.flush_ms": 5}, "found 5", "a list of numbers"),
     ({"transports.websocket.flush_ms": []}, r"found \[\]", "a list of numbers"),
     ({"transports.websocket.flush_ms": [5, 5]}, "flush_ms", "each once"),
@@ -69,7 +70,7 @@ def test_a_sweep_that_is_no_table_is_refused() -> None:
 def test_a_file_is_expanded_once_and_a_runs_copy_not_again() -> None:
     scenario = load(BATCHED)
     assert list(scenario.transports)[:2] == ["short_polling interval_s=0.1", "short_polling interval_s=0.5"]
-    assert {subject.transport for subject in scenario.transports.values()} == {"short_polling", "websocket"}
+    assert {subject.transport for subject in scenario.transports.values()} == {"short_polling", "sse", "websocket"}
     again = Scenario.model_validate(json.loads(json.dumps(scenario.canonical())))
     assert again == scenario
     assert again.digest() == scenario.digest()
