@@ -11,7 +11,7 @@ scenario = $(if $(value SCENARIO),$(call quoted,SCENARIO),default)
 feed = $(if $(value FEED),--feed=$(call quoted,FEED))
 
 .DEFAULT_GOAL := help
-verbs := bench simulate plan resume report compare calibrate validate serve bench-ui notebook doctor test test-real test-fast lock clean
+verbs := bench decide simulate plan resume report compare calibrate validate serve bench-ui notebook doctor test test-real test-fast lock clean
 .PHONY: help $(verbs)
 
 help:  ## this list
@@ -24,6 +24,9 @@ bench:: .venv/.run  ## measure and report: SCENARIO=quick, FEED=trades.csv, ARGS
 
 simulate:: .venv/.run  ## a million clients, from measured costs: SCENARIO=…, FEED=…, ARGS="--rtt 80ms"
 	.venv/bin/tickertape simulate $(if $(filter file,$(origin SCENARIO)),scale/million,$(scenario)) $(feed) $(ARGS)
+
+decide:: .venv/.run  ## which transport to take, in seconds: ARGS="--clients 20000 --rate 1 --within 1s --rtt 80ms"
+	.venv/bin/tickertape decide $(ARGS)
 
 plan:: .venv/.run  ## what such a run would need, without running it: SCENARIO=…, FEED=…
 	.venv/bin/tickertape run $(scenario) $(feed) --plan $(ARGS)

@@ -40,11 +40,12 @@ from bench.report.data.run import verdict_words
 from bench.report.explore import Run
 from bench.scenario.model import DEFAULT_SERVER, Scenario
 from bench.scenario.parsing import validated
+from bench.scenario.simulation import MONTH_S
 from bench.simulation import baseline, shards, trial
 from bench.simulation.analytic.closed_forms import demand, drawn_per_s, moves
 from bench.simulation.analytic.system import Demand, Forecast, analytic
 from bench.simulation.calibration.costs import CostsFile, default_costs, read_costs
-from bench.simulation.crossover.crossover import MONTH_S, Candidate, cores, most_clients, offer
+from bench.simulation.crossover.crossover import Candidate, cores, most_clients, offer
 from bench.simulation.pool import pool
 from bench.simulation.run import SimulationInputs
 from bench.simulation.shards import Case

@@ -9,7 +9,8 @@ Modules, in reading order:
     report        a run's files ─► its report again
     compare       two runs ─► what has become worse      exit 0: nothing, 1: something
     simulate      scenario ─► trials, simulated from measured costs ─► report      exit as `run`
-    study         `simulate` of a reconnect storm or a crossover map
+    decide        which transport to take for one situation
+    study         `simulate` of a reconnect storm, a crossover map or a decision
     calibrate     short trials ─► the CPU costs of the servers' work on this machine
     validate      simulated beside measured figures ─► their errors
     serve         all servers side by side on one feed, to try them by hand
@@ -71,7 +72,7 @@ def __getattr__(name: str) -> Typer:
     with ended_at_once():   # this takes a second
         import typer
 
-        from bench.cli import calibrate, compare, doctor, report, run, scenarios, serve, simulate, validate
+        from bench.cli import calibrate, compare, decide, doctor, report, run, scenarios, serve, simulate, validate
 
     app = typer.Typer(
         no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
@@ -79,7 +80,7 @@ def __getattr__(name: str) -> Typer:
         help="Compare ways of delivering live data to clients, by cost and latency.",
     )
     for verb in (run.run, report.report, compare.compare, serve.serve, doctor.doctor, simulate.simulate,
-                 calibrate.calibrate, validate.validate, scenarios.scenarios):
+                 decide.decide, calibrate.calibrate, validate.validate, scenarios.scenarios):
         app.command()(verb)
     globals()["app"] = app
     return app

@@ -1,7 +1,8 @@
-"""`simulate` for a scenario that asks for a storm or a crossover map in place of a feed.
+"""`simulate` for a scenario that asks for a storm, a crossover map or a decision in place of trials.
 
     [storm]      ─► storm.csv  storm_timeline.csv  storm_map.csv  storm_assumptions.csv  ─┐
-    [crossover]  ─► crossover.csv  crossover_checks.csv  ─────────────────────────────────┴► report.html …
+    [crossover]  ─► crossover.csv  crossover_checks.csv  ─────────────────────────────────┼► report.html …
+    [decision]   ─► decision.csv  decision_turns.csv  decision_frontier.csv  ─────────────┘
 
 Such a run has a manifest and tables, but no trials. Its storms and checks are simulated in parallel and
 stored in its folder (`bench.simulation.checkpoints`), so that an interrupted run continues where it stopped.
@@ -29,13 +30,14 @@ from bench.experiment.progress import LeftColumn, TimeLeft
 from bench.experiment.run_folder import RunFolder
 from bench.output import terminal
 from bench.records import manifest as manifests
-from bench.scenario.model import Scenario
+from bench.scenario.model import STUDIES, Scenario
 from bench.scenario.storm import Storm
 from bench.simulation import baseline
 from bench.simulation import run as runs
 from bench.simulation.calibration.costs import CostsFile, default_costs, read_costs
 from bench.simulation.checkpoints import Piece, Tasks, make, missing
 from bench.simulation.crossover import crossover_study
+from bench.simulation.decision import decision_study
 from bench.simulation.engine.inputs import Costs
 from bench.simulation.storm import storm_study
 from bench.stats.run import prediction
@@ -51,21 +53,20 @@ PRINTED = 7
 
 
 def is_scale(scenario: Scenario) -> bool:
-    """Return whether the scenario asks for a storm or a map instead of a feed."""
-    return scenario.storm is not None or scenario.crossover is not None
+    """Return whether the scenario asks for a storm, a map or a decision instead of trials."""
+    return bool(scenario.study)
 
 
 def refuse_to_measure(prepared: PreparedScenario) -> None:
-    """Raise `ScenarioError` for a storm or a map, which can be simulated but not measured."""
+    """Raise `ScenarioError` for a storm, a map or a decision, which can be simulated but not measured."""
     scenario = prepared.scenario
     if is_scale(scenario):
-        table = "storm" if scenario.storm is not None else "crossover"
-        raise ScenarioError(str(prepared.file), table, "a table that is only simulated",
+        raise ScenarioError(str(prepared.file), scenario.study, "a table that is only simulated",
                             f"`tickertape simulate {prepared.file}`, or a scenario without it")
 
 
 def has_scale(folder: Path) -> bool:
-    """Return whether the run in a folder is a storm or a map."""
+    """Return whether the run in a folder is a storm, a map or a decision."""
     return is_scale(manifests.read(folder).scenario)
 
 
@@ -83,7 +84,7 @@ def begin(prepared: PreparedScenario, results: Path, named: Path | None = None) 
     made = run_folder.create(results, scenario, [], name=prepared.name, scenario_file=prepared.file,
                              options=prepared.options, command=sys.argv[1:], source="simulated",
                              costs=None if costs is None else runs.about_costs(path, costs))
-    if costs is not None and scenario.crossover is not None:
+    if costs is not None and scenario.storm is None:
         baseline.write_validation(made.folder, baseline.validation(results, costs))
     return made
 
@@ -93,25 +94,29 @@ def execute(run: RunFolder) -> None:
     costs = None if run.manifest.costs is None else runs.costs_of(run)
     if run.scenario.storm is not None:
         _storm(run, costs)
-    else:
-        assert costs is not None, "a map is made from costs"
-        _crossover(run, costs)
+        return
+    assert costs is not None, "a map and a decision are made from costs"
+    made = _crossover if run.scenario.crossover is not None else _decision
+    made(run, costs)
 
 
 def _refuse_unless_simulable(prepared: PreparedScenario) -> None:
-    """Raise `ScenarioError` for a storm or a map that can't be simulated."""
+    """Raise `ScenarioError` for a storm, a map or a decision that can't be simulated."""
     scenario, where = prepared.scenario, str(prepared.file)
+    asked = [name for name in STUDIES if getattr(scenario, name) is not None]
+    if len(asked) > 1:
+        raise ScenarioError(where, asked[0], f"[{asked[1]}] as well", "one of the two")
     runs.refuse_unless_simulable(scenario, prepared.options, where)
-    if scenario.crossover is not None and scenario.feed.schedule == "replay":
-        raise ScenarioError(where, "feed.schedule", "'replay'", "a synthetic schedule: a map has its own rates")
+    counts = scenario.load.clients
     if scenario.storm is None:
+        if scenario.feed.schedule == "replay":
+            raise ScenarioError(where, "feed.schedule", "'replay'", "a synthetic schedule, with a rate")
+        if scenario.decision is not None and len(counts) > 1:
+            raise ScenarioError(where, "load.clients", f"{len(counts)} counts", "one: a decision is for one situation")
         return
-    if scenario.crossover is not None:
-        raise ScenarioError(where, "storm", "a crossover as well", "one of the two")
     if len(scenario.transports) > 1:
         raise ScenarioError(where, "transports", f"{len(scenario.transports)}: "
                             f"{', '.join(scenario.transports)}", "one: all disconnected clients reconnect by it")
-    counts = scenario.load.clients
     if len(counts) > 1:
         raise ScenarioError(where, "load.clients", f"{len(counts)} counts", "one: those who drop")
     _refuse_too_many_storms(scenario.storm, scenario.trials.count, where)
@@ -167,16 +172,34 @@ def _storm(run: RunFolder, costs: CostsFile | None) -> None:
 
 def _crossover(run: RunFolder, costs: CostsFile) -> None:
     """Write the tables of a map."""
-    from bench.report.data.run import optional_table
     from bench.report.data.table_files import write_tables
 
-    known = optional_table(run.folder / "validation.csv", prediction.COLUMNS)
-    checked = () if known is None else prediction.from_table(known)
-    asked = crossover_study.CrossoverStudy.of(run.scenario, run.options, costs, checked)
+    asked = crossover_study.CrossoverStudy.of(run.scenario, run.options, costs, _checked(run))
     fields = asked.fields()
     checks = _pieces(run, "checks by the engine", asked.tasks(asked.chosen(fields)))
     write_tables(run.folder, {"crossover.csv": asked.table(fields),
                               "crossover_checks.csv": asked.checks(checks)})
+
+
+def _decision(run: RunFolder, costs: CostsFile) -> None:
+    """Write the tables of a decision."""
+    from bench.report.data.table_files import write_tables
+
+    asked = decision_study.DecisionStudy.of(run.scenario, run.options, costs, _checked(run),
+                                            str(run.folder / manifests.NAME))
+    choice, truths = asked.choice()
+    pieces = _pieces(run, "workers by the engine", asked.tasks(choice))
+    write_tables(run.folder, {
+        "decision.csv": asked.table(choice, truths, pieces), "decision_turns.csv": asked.turns(truths),
+        "decision_frontier.csv": asked.frontier()})
+
+
+def _checked(run: RunFolder) -> Sequence[prediction.ValidationRow]:
+    """Return the rows of the validation that was copied into the run's folder; none where there is none."""
+    from bench.report.data.run import optional_table
+
+    known = optional_table(run.folder / "validation.csv", prediction.COLUMNS)
+    return () if known is None else prediction.from_table(known)
 
 
 def _pieces(run: RunFolder, what: str, tasks: Tasks) -> dict[str, Piece]:
@@ -205,11 +228,15 @@ def _pieces(run: RunFolder, what: str, tasks: Tasks) -> dict[str, Piece]:
 def finish(folder: Path, as_json: bool) -> None:
     """Make the report from the run's files, and print its first table and findings."""
     # They import matplotlib, which a command that draws nothing should not load.
-    from bench.report.pages import crossover, storm
+    from bench.report.pages import crossover, decision, storm
 
     again = f"tickertape report {folder}"
     with report_disk_full(again), resume_hint(again):
-        if manifests.read(folder).scenario.storm is not None:
+        kind = manifests.read(folder).scenario.study
+        if kind == "decision":
+            a_decision = decision.build(folder)
+            table, sentences = decision.options_table(a_decision), decision.findings(a_decision)
+        elif kind == "storm":
             a_storm = storm.build(folder)
             table = storm.policies_table(a_storm.storms, a_storm.assumptions)
             sentences = storm.findings(a_storm)
@@ -220,6 +247,8 @@ def finish(folder: Path, as_json: bool) -> None:
         print_json({"run": str(folder), "report": str(folder / "report.html"),
                                table.name: _as_objects(table), "findings": sentences})
         return
+    if kind == "decision":
+        terminal.console(markup=False).print(sentences.pop(0), highlight=False)
     _print(table, sentences)
     terminal.console(markup=False).print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
 

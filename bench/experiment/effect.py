@@ -23,7 +23,7 @@ from bench.scenario.model import Scenario
 
 Verb = Literal["run", "serve", "simulate", "calibrate", "validate"]
 SIMULATED_ALONE = "`tickertape simulate`, which has it"
-UNSERVED = ("windows", "trials", "capacity", "simulation", "claims", "storm", "crossover", "load.clients",
+UNSERVED = ("windows", "trials", "capacity", "simulation", "claims", "storm", "crossover", "decision", "load.clients",
             "load.symbols_per_client", "load.spawn_rate_per_s")
 NOT_IN_A_STORM = (
     "feed", "server", "windows", "claims", "load.mode", "load.symbols_per_client", "trials.repeats",
@@ -37,6 +37,12 @@ NOT_IN_A_MAP = {
     "simulation.down_ms": "crossover.rtt_ms", "feed.rate_per_s": "crossover.rates_per_s",
     "feed.replay": "synthetic ticks: a map has its own rates", "windows": "crossover.staleness_ms",
     "trials": "crossover.checked", "claims": "none", "simulation.sample_clients": "crossover.checked",
+}
+NOT_IN_A_DECISION = {
+    "simulation.workers": "none: the workers are found", "simulation.up_ms": "simulation.rtt_ms",
+    "simulation.down_ms": "simulation.rtt_ms", "simulation.jitter": "none", "simulation.jitter_ms": "none",
+    "simulation.slow": "none", "simulation.sample_clients": "none", "feed.replay": "synthetic ticks",
+    "windows": "decision.within_ms", "trials": "none", "claims": "none",
 }
 
 
@@ -60,6 +66,10 @@ def without_effect(scenario: Scenario, options: Mapping[str, Table], verb: Verb,
         chosen = {f"transports.{label}.{name}": "crossover.staleness_ms: the map chooses the interval"
                   for label, table in options.items() for name in ("interval_s", "flush_ms") if hasattr(table, name)}
         found |= NOT_IN_A_MAP | chosen
+    elif scenario.decision is not None:
+        found |= NOT_IN_A_DECISION | {
+            f"transports.{label}.{name}": "decision.within_ms: the interval is chosen; decision.now has one of its own"
+            for label, table in options.items() for name in ("interval_s", "flush_ms") if hasattr(table, name)}
     elif scenario.capacity is not None:
         found["trials"] = "capacity.time_s: a search has steps in place of trials"
         raised = "load.clients" if scenario.capacity.raised == "clients" else "feed.rate_per_s"

@@ -48,14 +48,14 @@ def questions(name: str, overrides: Sequence[str] = ()) -> list[PreparedScenario
     """Return all scenarios of the folder `scenarios/<name>` that have a plan, or the one of that name or
     path.
 
-    Raises `ScenarioError` for a storm or a crossover map, and where all scenarios are searches.
+    Raises `ScenarioError` for a storm, a crossover map or a decision, and where all scenarios are searches.
     """
     files = _files(name)
     found = [read(str(file), overrides) for file in files] if files else [read(name, overrides)]
     for each in found:
-        if each.scenario.storm is not None or each.scenario.crossover is not None:
-            raise ScenarioError(str(each.file), "storm" if each.scenario.storm is not None else "crossover",
-                                "a table that is only simulated", "a scenario without it")
+        if each.scenario.study:
+            raise ScenarioError(str(each.file), each.scenario.study, "a table that is only simulated",
+                                "a scenario without it")
     planned = [each for each in found if each.scenario.capacity is None]
     if not planned:
         raise ScenarioError(str(found[0].file), "capacity", "a search", "none: a series has a plan")

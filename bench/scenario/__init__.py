@@ -13,6 +13,7 @@ Modules, in reading order:
     simulation     the table `[simulation]`
     storm          the table `[storm]`
     crossover      the table `[crossover]`
+    decision       the table `[decision]`
     replay         the table `[feed.replay]`
     trade_formats  formats of trade files, as data
 """

@@ -38,6 +38,7 @@ from bench.errors import ScenarioError
 from bench.scenario import objective
 from bench.scenario import stop_rule as until
 from bench.scenario.crossover import Crossover
+from bench.scenario.decision import Decision
 from bench.scenario.fields import Count, NotNegative, Positive, Table, Whole
 from bench.scenario.parsing import FieldConflict, parsed, validated, value_text
 from bench.scenario.replay import Replay
@@ -355,6 +356,10 @@ class Claim(Table):
     """Facts that the source leaves out or takes for granted."""
 
 
+STUDIES = ("storm", "crossover", "decision")
+"""Tables that are simulated in place of trials; a scenario has one at most."""
+
+
 class Scenario(Table):
     """One question, and everything that is needed to answer it again."""
 
@@ -374,6 +379,8 @@ class Scenario(Table):
     """If given, a reconnect storm is simulated in place of the feed (see below)."""
     crossover: Crossover | None = None
     """If given, the map of the cheapest and the freshest transport is made (see below)."""
+    decision: Decision | None = None
+    """If given, a transport is chosen for one situation (see below)."""
     transports: Annotated[dict[str, Subject], Field(min_length=1)]
     """The transports that are compared, in the order of the report."""
     sweep: dict[str, tuple[SweepValue, ...]] = Field(default_factory=dict)
@@ -393,6 +400,11 @@ class Scenario(Table):
     def _names_each_transport(cls, subjects: dict[str, Subject]) -> dict[str, Subject]:
         return {label: subject if subject.transport else subject.model_copy(update={"transport": label})
                 for label, subject in subjects.items()}
+
+    @property
+    def study(self) -> str:
+        """Return the table that is simulated in place of trials (one of `STUDIES`); empty where there is none."""
+        return next((name for name in STUDIES if getattr(self, name) is not None), "")
 
     @property
     def needs_costs(self) -> bool:

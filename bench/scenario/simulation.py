@@ -36,16 +36,47 @@ class SlowConsumers(Table):
     """Bytes per second that their link carries from server to client."""
 
 
+MONTH_S = 730 * 3600.0
+"""A month of 730 hours, as clouds bill it, in seconds."""
+Price = Annotated[NotNegative, Field(le=1e9)]
+
+
 class Prices(Table):
-    """Prices of a capacity plan. They come from the scenario; none are built in."""
+    """Prices of a capacity plan, a map or a decision. They come from the scenario; none are built in.
+
+    Those of requests, messages, connections and memory are for offers that bill by use; a decision and a map
+    count them, a capacity plan has workers and traffic only.
+    """
 
     currency: str = "USD"
     """Currency of the other fields."""
-    worker_month: Annotated[NotNegative, Field(le=1e9)]
+    worker_month: Price = 0.0
     """Price of one worker with a core of its own (or the virtual machine that holds it) for a month of 730
     hours."""
-    gigabyte_out: Annotated[NotNegative, Field(le=1e9)]
+    gigabyte_out: Price = 0.0
     """Price of a gigabyte (10⁹ bytes) from server to client."""
+    million_requests: Price = 0.0
+    """Price of 10⁶ HTTP requests."""
+    million_messages: Price = 0.0
+    """Price of 10⁶ messages that are pushed to clients."""
+    million_connection_minutes: Price = 0.0
+    """Price of a minute of 10⁶ connections that are kept open by a push or a held request."""
+    gigabyte_second: Price = 0.0
+    """Price of a gigabyte of memory for a second, while a request or a connection is under way."""
+    memory_gb: Annotated[NotNegative, Field(le=1e3)] = 0.0
+    """Memory in gigabytes that is billed for each request or connection while it is under way."""
+
+    def month(self, workers: float, bytes_down_per_s: float, requests_per_s: float, messages_per_s: float,
+              held: float, under_way: float) -> float:
+        """Return the price of a month.
+
+        `held` is the mean number of connections that a push or a held request keeps open, `under_way` the mean
+        number of requests and such connections that are being served.
+        """
+        millions = (requests_per_s * self.million_requests + messages_per_s * self.million_messages
+                    + held / 60 * self.million_connection_minutes) * MONTH_S / 1e6
+        memory = under_way * self.memory_gb * self.gigabyte_second * MONTH_S
+        return workers * self.worker_month + bytes_down_per_s * MONTH_S / 1e9 * self.gigabyte_out + millions + memory
 
 
 class Simulation(Table):

@@ -18,5 +18,6 @@ Modules, in reading order:
     checkpoints  finished results of a run without trials
     storm        reconnect storms
     crossover    the map of the cheapest and the freshest transport
+    decision     the transport to take in one situation
     validation   predicted cells against measured ones
 """

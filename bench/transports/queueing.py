@@ -40,6 +40,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import erfcx
 from scipy.stats import binom
 
@@ -161,9 +162,8 @@ def gated(rate_per_s: float, read_s: Callable[[float], float], regular: bool = F
         low, high = high, high * 2
         if high > MOST_TICKS:
             return SharedReads(math.inf, math.inf, math.inf)
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if met(middle) > middle else (low, middle)
+    if low < high and met(high) < high:
+        high = float(brentq(lambda ticks: met(ticks) - ticks, low, high, xtol=1e-12, rtol=1e-14))
     length_s = read_s(high)
     expected = rate_per_s * length_s
     if regular:

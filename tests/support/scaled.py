@@ -1,4 +1,4 @@
-"""Small scenarios of the studies that are only simulated: a reconnect storm and a crossover map."""
+"""Small scenarios of the studies that are only simulated: a reconnect storm, a crossover map and a decision."""
 
 from __future__ import annotations
 
@@ -36,6 +36,22 @@ rtt_ms = [40.0]
 [transports.websocket]
 """
 
+DECISION = """
+question = "Which for these?"
+[feed]
+rate_per_s = 1.0
+symbols = 1
+[load]
+clients = [300]
+[simulation]
+rtt_ms = 40.0
+[decision]
+within_ms = 2000.0
+[transports.short_polling]
+[transports.long_polling]
+[transports.websocket]
+"""
+
 
 def storm(folder: Path, *overrides: str) -> PreparedScenario:
     """Return a storm of 600 clients and two workers; the overrides set the policies and the map."""
@@ -45,6 +61,11 @@ def storm(folder: Path, *overrides: str) -> PreparedScenario:
 def crossover(folder: Path, *overrides: str) -> PreparedScenario:
     """Return a map with all transports 40 ms away; the overrides set the other axes."""
     return _read(folder, CROSSOVER, overrides)
+
+
+def decision(folder: Path, *overrides: str) -> PreparedScenario:
+    """Return a decision for 300 clients 40 ms away; the overrides set the rest."""
+    return _read(folder, DECISION, overrides)
 
 
 def _read(folder: Path, text: str, overrides: tuple[str, ...]) -> PreparedScenario:

@@ -46,7 +46,7 @@ BESIDE = {
 """Tables that only some runs have, by name, and the columns that each must have."""
 TEXTS = (
     "transport", "quantity", "met", "unit", "source", "kernel_latency_is_bound", "policy", "overflow", "asked",
-    "why_not",
+    "why_not", "role", "axis",
 )
 """The columns of tables beside a run's trials that hold text; all others hold numbers."""
 CONDENSED = ("trials.csv", "distributions.parquet", "timelines.parquet")
@@ -174,16 +174,15 @@ class RunData:
 def open_run(folder: Path) -> RunData:
     """Read a run and compute its figures.
 
-    Raises `RunError` where the folder holds no run, a run without trials (a reconnect storm or a crossover
-    map), or one of which no trial has finished, and where a file is missing or can't be read.
+    Raises `RunError` where the folder holds no run, a run without trials (a reconnect storm, a crossover
+    map, a decision), or one of which no trial has finished, and where a file is missing or can't be read.
     """
     manifest = manifests.read(folder)
     done = trial_record.trial_folders(folder)
     scenario = manifest.scenario
-    for name in ("storm", "crossover"):
-        if getattr(scenario, name) is not None:
-            raise RunError(f"{folder}: a run of a scenario with [{name}], which has no trials; its answer "
-                           f"is in {folder / 'report.html'}")
+    if scenario.study:
+        raise RunError(f"{folder}: a run of a scenario with [{scenario.study}], which has no trials; its answer "
+                       f"is in {folder / 'report.html'}")
     if not done:
         raise RunError(f"{folder / 'trials'}: no trial has been finished yet")
     trials, distributions, timelines = _from_raw(done) if _is_raw(done) else _from_condensed(folder)

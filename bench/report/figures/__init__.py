@@ -11,4 +11,5 @@ Modules, in reading order:
     storm      recovery from a reconnect storm
     change     two runs side by side: each measure's change
     crossover  the cheapest and the freshest transport, over a map
+    decision   cost against staleness, with the situation asked for
 """

@@ -9,5 +9,6 @@ Modules, in reading order:
     render      the page that all reports are, to HTML and Markdown
     storm       the page of a reconnect storm
     crossover   the page of a crossover map
+    decision    the page of a decision
     validation  the page of a validation
 """

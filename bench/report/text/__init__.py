@@ -6,6 +6,7 @@ Modules, in reading order:
     simulated  marks the report of a simulated run as such, throughout
     findings   the findings, one for each question
     first_screen  which transport to take: the answer, and a line for each measure
+    decision   a decision in words, and what no figure tells
     conditions  the conditions under which the answer holds
     terms      the terms of a report, with their meanings
 """

@@ -100,6 +100,8 @@ class Forecast:
     empty_share: float
     requests_per_s: float
     """Requests per second of one client."""
+    answers_per_s: float
+    """Answers, or pushed messages, per second to one client that carry a tick."""
     updates_per_s: float
     """Updates per second that one client gets."""
     bytes_up: float
@@ -121,9 +123,11 @@ class Forecast:
 
 def analytic(
     transport: str, options: Table, costs: Costs, net: NetworkDelays, demand: Demand, sizes: Sizes,
-    clients: float, target: float = 0.7, load_client: LoadClient | None = None,
+    clients: float, target: float | None = 0.7, load_client: LoadClient | None = None,
 ) -> Forecast:
     """Return the closed forms of `clients` clients of one server; `target` is the utilisation for `clients_max`.
+
+    With a target of None, `clients_max` is NaN: looking for it takes most of the time.
 
     The interval in `sizes` is replaced by the options' own; `load_client` is their load client, where it is
     simulated. Forms that assume ticks to be a Poisson process are NaN for a feed that is `regular`.
@@ -156,13 +160,14 @@ def analytic(
         conflated_share=rates["conflated"],
         empty_share=rates["empty"],
         requests_per_s=rates["requests"],
+        answers_per_s=rates["answers"],
         updates_per_s=updates,
         bytes_up=up / updates, bytes_down=down / updates,
         utilisation=busy,
         cpu_per_update_s=(busy + idle_share) / (clients * updates),
         sockets=clients * (rates["requests"] * (opened_s + rates["parked_s"]) if sizes.new_connection else 1),
         lingering=clients * rates["requests"] * TIME_WAIT_S if closes else 0.0,
-        clients_max=bare.most_clients(target),
+        clients_max=math.nan if target is None else bare.most_clients(target),
         server_s=server_s,
     )
 

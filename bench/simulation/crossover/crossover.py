@@ -19,7 +19,8 @@ and ⌈N / n⌉ workers are needed. The CPU is taken without waiting, since a wo
 requests, which must not count in its favour. For a push the second condition is a limit of its own: the last of n
 clients waits for n sends. A worker takes the whole feed, so each further worker adds the costs of all ticks.
 
-Price = workers · price of one + bytes down · price of a gigabyte, or CPU cores where nothing has a price.
+Price = workers · price of one + bytes down · price of a gigabyte + what is billed by use (`Prices.month`), or CPU
+cores where nothing has a price.
 
 All this is done three times: with the costs as calibrated, and with both ends of their intervals
 (`bench.simulation.calibration.cost_bounds`). The errors of a validation widen the result
@@ -54,8 +55,6 @@ from bench.transports.cycle import Cycle
 from bench.wire.contract import Mode
 from bench.wire.sizes import Sizes
 
-MONTH_S = 730 * 3600.0
-"""A month in seconds, as clouds bill it."""
 CLIENTS_MOST = 10_000_000
 """Limit of the clients that a worker is assumed to have."""
 PRECISION = 1.002
@@ -142,8 +141,8 @@ class Candidate:
         return (replace(self, costs=cheap, feed_s=self.feed_s if math.isnan(feed.low) else feed.low),
                 replace(self, costs=expensive, feed_s=self.feed_s if math.isnan(feed.high) else feed.high))
 
-    def forecast(self, demand: Demand, rtt_s: float, clients: float, full_at: float = 1.0) -> Forecast:
-        """Return the closed forms of one worker with `clients` clients."""
+    def forecast(self, demand: Demand, rtt_s: float, clients: float, full_at: float | None = None) -> Forecast:
+        """Return the closed forms of one worker with `clients` clients; `clients_max` is NaN without `full_at`."""
         net = NetworkDelays(rtt_s / 2, rtt_s / 2, self.feed_s)
         with np.errstate(invalid="ignore"):   # an overloaded worker's rates are no numbers
             return analytic(
@@ -167,6 +166,14 @@ class Offer:
     cores: float
     """CPU of all workers, in cores."""
     bytes_down_per_s: float
+    """Of all clients, like the next four."""
+    requests_per_s: float
+    messages_per_s: float
+    """Pushed messages; 0 where clients ask."""
+    held: float
+    """Connections that a push or a held request keeps open, on average."""
+    under_way: float
+    """Requests that are being served, and held connections, on average."""
     latency_mean_s: float
     latency_worst_s: float
     age_excess_s: float
@@ -182,7 +189,7 @@ class Offer:
 def refused(why: str) -> Offer:
     """Return the offer of a transport that can't serve the point, for the reason `why`."""
     none = math.nan
-    return Offer(why, none, none, 0, none, none, none, none, none, none, none)
+    return Offer(why, none, none, 0, *(none,) * 11)
 
 
 def wait_s(subject: Candidate, demand: Demand, rtt_s: float, clients: float, whole: Forecast) -> float:
@@ -260,22 +267,29 @@ def cheapest(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float, 
 
     Where the subject can't keep it, the offers say why (`Offer.why_not`).
     """
+    found = within(subject, demand, rtt_s, budget_s, full_at, counts, prices)
+    return {clients: min(offers, key=lambda each: each.cores if prices is None else each.price)
+            for clients, offers in found.items()}
+
+
+def within(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float, full_at: float,
+           counts: Sequence[int], prices: Prices | None) -> dict[int, list[Offer]]:
+    """Return the offers that keep every update within `budget_s`, by count of clients: a push with several flushes.
+
+    Where the subject can't keep it, the only offer says why (`Offer.why_not`).
+    """
     pushes = subject.cycle.pushes
     asking = subject.at_interval(0.0) if pushes else at_budget(subject, demand, rtt_s, budget_s)
     if asking is None or asking.forecast(demand, rtt_s, 1).latency_worst_s > budget_s:
-        return dict.fromkeys(counts, refused("latency"))
+        return {clients: [refused("latency")] for clients in counts}
     tried = {most_clients(asking, demand, rtt_s, budget_s, full_at): asking}
     if pushes and worth_flushing(subject, demand, budget_s):
         tried |= {most_clients(each, demand, rtt_s, budget_s, full_at): each
                   for each in flushes(asking, demand, rtt_s, budget_s, full_at)}
     if max(tried) < 1:
-        return dict.fromkeys(counts, refused("overload"))
-    found = {}
-    for clients in counts:
-        offers = [offer(each, demand, rtt_s, math.ceil(clients / most), clients, most, prices)
-                  for most, each in tried.items() if most >= 1]
-        found[clients] = min(offers, key=lambda each: each.cores if prices is None else each.price)
-    return found
+        return {clients: [refused("overload")] for clients in counts}
+    return {clients: [offer(each, demand, rtt_s, math.ceil(clients / most), clients, most, prices)
+                      for most, each in tried.items() if most >= 1] for clients in counts}
 
 
 def worth_flushing(subject: Candidate, demand: Demand, budget_s: float) -> bool:
@@ -344,13 +358,17 @@ def offer(subject: Candidate, demand: Demand, rtt_s: float, workers: int, client
     waits = math.isfinite(found.server_s)
     times = found if waits else subject.forecast(demand, rtt_s, 1)
     bytes_per_s = clients * times.updates_per_s * times.bytes_down
-    price = math.nan if prices is None else (
-        workers * prices.worker_month + bytes_per_s * MONTH_S / 1e9 * prices.gigabyte_out)
     cycle = subject.cycle
+    requests_per_s = clients * times.requests_per_s
+    messages_per_s = clients * times.answers_per_s if cycle.pushes else 0.0
+    held = float(clients) if cycle.pushes or cycle.parks else 0.0
+    under_way = held or requests_per_s * times.server_s
+    price = math.nan if prices is None else prices.month(
+        workers, bytes_per_s, requests_per_s, messages_per_s, held, under_way)
     interval_s, flush_s = cycle.interval_s or math.nan, cycle.flush_s if cycle.pushes else math.nan
     used = workers * (cores(found, each) if waits else calm_cores(subject, demand, rtt_s, each))
-    return Offer("", interval_s, flush_s, workers, most, used, bytes_per_s, times.latency_mean_s,
-                 times.latency_worst_s, times.age_excess_s, price)
+    return Offer("", interval_s, flush_s, workers, most, used, bytes_per_s, requests_per_s, messages_per_s, held,
+                 under_way, times.latency_mean_s, times.latency_worst_s, times.age_excess_s, price)
 
 
 @dataclass(frozen=True, slots=True)

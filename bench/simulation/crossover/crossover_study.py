@@ -78,25 +78,7 @@ class CrossoverStudy:
         Raises `RunError` where a kind of transport has no costs.
         """
         assert scenario.crossover is not None, "a scenario without a map"
-        feed, load = scenario.feed, scenario.load
-        drawn = schedules.make(feed, scenario.seed, (BEFORE + LINES) / feed.rate_per_s + 1, 0.0)
-        encode = ENCODERS[feed.encoding]
-        lines = tuple(encode(drawn.tick(index, index + 1, int(drawn.offset_ns[index])))
-                      for index in range(max(len(drawn) - LINES, 0), len(drawn)))
-        of_each = min(load.symbols_per_client or feed.symbols, feed.symbols)
-        wanted = None if of_each == feed.symbols else frozenset(drawn.symbols[:of_each])
-        said = Conversation(lines, Subscription(wanted, load.mode))
-        subjects = []
-        for label, subject in scenario.transports.items():
-            found = costs.of(subject.transport, options[label], subject.implementation)
-            model = transports.model_of(subject.transport)
-            subjects.append(Candidate(label, subject.transport, options[label], found.engine_costs,
-                                      found.engine_net.feed_s, model.wire(options[label], said),
-                                      TicksPerPoll.by(scenario.server, load.mode),
-                                      {**found.costs, "feed_s": found.net["feed_s"]},
-                                      _truths(found.kind, checked), subject.implementation))
-        demand = Demand(of_each / feed.symbols, of_each, sum(map(len, lines)) / len(lines), 1.0,
-                        mode=load.mode)
+        demand, subjects = candidates(scenario, options, costs, checked)
         return cls(scenario, scenario.crossover, options, costs, demand, subjects)
 
     def fields(self) -> list[Field]:
@@ -167,31 +149,76 @@ class CrossoverStudy:
 
     def case(self, field: Field, subject: Candidate, offer: Offer) -> Case:
         """Return one worker of a field in the form that the simulator takes."""
-        scenario, each = self.scenario, math.ceil(field.clients / offer.workers)
-        longest_s = _late_after_s(field)
-        windows = Windows(idle_s=0.0, warmup_s=longest_s, measure_s=self._measure_s(field, offer),
-                          late_after_s=longest_s)
         rate = field.rate_per_s * self.demand.ticks_per_s / self.demand.rate_per_s
-        here = scenario.model_copy(update={
-            "feed": scenario.feed.model_copy(update={"rate_per_s": rate}),
-            "load": scenario.load.model_copy(update={"clients": (each,)}),
-            "simulation": scenario.simulation.model_copy(update={
-                "workers": 1, "rtt_ms": field.rtt_ms, "up_ms": None, "down_ms": None}),
-            "windows": windows,
-        })
-        return Case(
-            scenario=here, options=subject.as_offered(offer).options,
-            planned=PlannedTrial(f"check-{subject.label}", 1, 1, subject.label, subject.transport, each,
-                                 scenario.seed, subject.server),
-            calibrated=self.costs.of(subject.transport, subject.options, subject.server),
-            windows=trial.windows_of(0, longest_s, windows.measure_s, longest_s),
-            horizon_s=longest_s + windows.measure_s + 2 * longest_s, kept_below=0.0,
-        )
+        return worker_case(
+            self.scenario, self.costs, subject.as_offered(offer), math.ceil(field.clients / offer.workers), rate,
+            field.rtt_ms, _late_after_s(field), self._measure_s(field, offer))
+
+
+def worker_case(scenario: Scenario, costs: CostsFile, subject: Candidate, clients: int, ticks_per_s: float,
+                rtt_ms: float, longest_s: float, measure_s: float) -> Case:
+    """Return one worker with its clients in the form that the simulator takes.
+
+    `ticks_per_s` is the rate of the whole feed; warm-up lasts `longest_s`, after which an update is late.
+    """
+    windows = Windows(idle_s=0.0, warmup_s=longest_s, measure_s=measure_s, late_after_s=longest_s)
+    here = scenario.model_copy(update={
+        "feed": scenario.feed.model_copy(update={"rate_per_s": ticks_per_s}),
+        "load": scenario.load.model_copy(update={"clients": (clients,)}),
+        "simulation": scenario.simulation.model_copy(update={
+            "workers": 1, "rtt_ms": rtt_ms, "up_ms": None, "down_ms": None}),
+        "windows": windows,
+    })
+    return Case(
+        scenario=here, options=subject.options,
+        planned=PlannedTrial(f"check-{subject.label}", 1, 1, subject.label, subject.transport, clients,
+                             scenario.seed, subject.server),
+        calibrated=costs.of(subject.transport, subject.options, subject.server),
+        windows=trial.windows_of(0, longest_s, windows.measure_s, longest_s),
+        horizon_s=longest_s + windows.measure_s + 2 * longest_s, kept_below=0.0,
+    )
 
 
 def _late_after_s(field: Field) -> float:
     """Return ℓ of a check in seconds, long enough that nothing is lost."""
     return 2 * max(1.0, field.staleness_ms / 1000)
+
+
+def candidates(scenario: Scenario, options: Mapping[str, Table], costs: CostsFile,
+               checked: Sequence[ValidationRow] = (), payload_bytes: int | None = None
+               ) -> tuple[Demand, list[Candidate]]:
+    """Return the demand of a client at one tick per second of the feed, and the transports that can meet it.
+
+    `checked` are the rows of a validation of these costs. `payload_bytes` replaces the size of an update, which is
+    else that of the feed's own lines. Raises `RunError` for a kind of transport without costs.
+    """
+    feed, load = scenario.feed, scenario.load
+    drawn = schedules.make(feed, scenario.seed, (BEFORE + LINES) / feed.rate_per_s + 1, 0.0)
+    encode = ENCODERS[feed.encoding]
+    lines = tuple(encode(drawn.tick(index, index + 1, int(drawn.offset_ns[index])))
+                  for index in range(max(len(drawn) - LINES, 0), len(drawn)))
+    if payload_bytes is not None:
+        lines = tuple(_of_length(line, payload_bytes) for line in lines)
+    of_each = min(load.symbols_per_client or feed.symbols, feed.symbols)
+    wanted = None if of_each == feed.symbols else frozenset(drawn.symbols[:of_each])
+    said = Conversation(lines, Subscription(wanted, load.mode))
+    subjects = []
+    for label, subject in scenario.transports.items():
+        found = costs.of(subject.transport, options[label], subject.implementation)
+        model = transports.model_of(subject.transport)
+        subjects.append(Candidate(label, subject.transport, options[label], found.engine_costs,
+                                  found.engine_net.feed_s, model.wire(options[label], said),
+                                  TicksPerPoll.by(scenario.server, load.mode),
+                                  {**found.costs, "feed_s": found.net["feed_s"]},
+                                  _truths(found.kind, checked), subject.implementation))
+    demand = Demand(of_each / feed.symbols, of_each, sum(map(len, lines)) / len(lines), 1.0,
+                    mode=load.mode)
+    return demand, subjects
+
+
+def _of_length(line: bytes, length: int) -> bytes:
+    """Return a text of `length` bytes made of a line, which is repeated or cut off."""
+    return (line * -(-length // len(line)))[:length]
 
 
 OF_A_VALIDATION = {

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from bench import transports
 from bench.scenario.crossover import Crossover
 from bench.scenario.model import Server, SlowClient
-from bench.scenario.simulation import Prices
+from bench.scenario.simulation import MONTH_S, Prices
 from bench.simulation.analytic.system import Demand
 from bench.simulation.calibration.costs import Estimate
 from bench.simulation.crossover import crossover
-from bench.simulation.crossover.crossover import MONTH_S, Candidate, TicksPerPoll
+from bench.simulation.crossover.crossover import Candidate, TicksPerPoll
 from bench.simulation.engine.inputs import Costs
 from bench.wire.contract import Mode
 from bench.wire.sizes import Conversation

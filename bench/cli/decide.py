@@ -1,0 +1,149 @@
+"""The verb `decide`: which transport to take for one situation.
+
+    --clients --rate --within --rtt …  ─► the scenario scale/decision with these fields ─► the answer, and a page
+
+Without options it asks for the four numbers that matter, each with a default. The answer is computed from the costs
+file and takes seconds; nothing is measured.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench import transports
+from bench.cli import study
+from bench.cli.options import RESULTS, AsJson, Results, reported_errors, resume_hint, say
+from bench.errors import UserError
+from bench.experiment import prepare, run_folder
+from bench.experiment.disk_full import report_disk_full
+from bench.scenario.parsing import short
+
+SCENARIO = "scale/decision"
+TIME = re.compile(r"([0-9.]+) ?(ms|s|min)?")
+MILLISECONDS = {"ms": 1.0, "s": 1000.0, "min": 60_000.0}
+SIZE = re.compile(r"([0-9]+) ?(B|kB)?")
+
+
+def time_ms(flag: str, text: str) -> float:
+    """Return a time with its unit in ms; raise `UserError` where it is not a time above 0."""
+    found = TIME.fullmatch(text.strip())
+    try:
+        value = float(found[1]) * MILLISECONDS[found[2]] if found and found[2] else 0.0
+    except ValueError:
+        value = 0.0
+    if value <= 0:
+        raise UserError(f"{flag}: found '{short(text)}', allowed is a time above 0 with its unit: 80ms, 1s, 2min")
+    return value
+
+
+def size_bytes(text: str) -> int:
+    """Return a size with its unit in bytes; raise `UserError` where it is not one."""
+    found = SIZE.fullmatch(text.strip())
+    if found is None or int(found[1]) == 0:
+        raise UserError(f"--payload: found '{short(text)}', allowed is a size above 0: 300B, 2kB")
+    return int(found[1]) * (1000 if found[2] == "kB" else 1)
+
+
+def decide(
+    clients: Annotated[int | None, typer.Option(min=1, help="Clients that want the updates.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Updates per second of each client.")] = None,
+    within: Annotated[str | None, typer.Option(
+        metavar="TIME", help="The longest that an update may take (1s, 250ms).")] = None,
+    rtt: Annotated[str | None, typer.Option(
+        metavar="TIME", help="Round-trip time between clients and servers.")] = None,
+    payload: Annotated[str | None, typer.Option(
+        metavar="SIZE", help="Size of an update (300B, 2kB); by default that of a tick.")] = None,
+    now: Annotated[str | None, typer.Option(
+        metavar="TEXT", help="What is used now, to be compared: 'short_polling interval_s=5'.")] = None,
+    make: Annotated[str | None, typer.Option(
+        metavar="NAME", help="The servers' implementation, where costs of it are known; by default library.")] = None,
+    prices: Annotated[Path | None, typer.Option(
+        metavar="FILE", help="Prices of workers, traffic, requests … in TOML: see docs/prices.md.")] = None,
+    costs: Annotated[Path | None, typer.Option(
+        metavar="FILE", help="The costs file, in place of the newest of this host's, or the project's own.")] = None,
+    as_json: AsJson = False,
+    results: Results = None,
+) -> None:
+    """Say which transport to take, what it costs, and what would change the answer.
+
+    Each transport is taken at its best: polls as seldom as the staleness allows, pushes flushed where that saves a
+    worker. Transports that the costs' intervals and the model's known errors do not tell apart are a tie.
+
+    Examples:
+
+        tickertape decide --clients 20000 --rate 1 --within 1s --rtt 80ms
+        tickertape decide --clients 20000 --rate 1 --within 1s --rtt 80ms --now "short_polling interval_s=5"
+        tickertape decide --clients 500 --rate 0.1 --within 10s --rtt 40ms --prices prices.toml
+
+    Exit status: 0 the answer is given; 1 the disk filled; 2 a mistake; 130 interrupted.
+    """
+    with reported_errors():
+        if not any((clients, rate, within, rtt, payload, now, make, prices)):
+            clients, rate, within, rtt = asked()
+        given = [*_numbers(clients, rate, within, rtt), *_texts(payload, now, make)]
+        place = results or RESULTS
+        run_folder.refuse_no_place(place)
+        prepared = prepare.read(SCENARIO, [*given, *prices_of(prices)])
+        with report_disk_full("the same command"):
+            run = study.begin(prepared, place, costs)
+        again = f"tickertape simulate --resume {run.folder}"
+        with report_disk_full(again), resume_hint(again):
+            study.execute(run)
+        if not as_json:
+            say("Making the report …")
+        study.finish(run.folder, as_json)
+
+
+def asked() -> tuple[int, float, str, str]:
+    """Ask for clients, updates per second, staleness and round trip; return the answers."""
+    clients = typer.prompt("How many clients?", default=20_000, type=int, err=True)
+    rate = typer.prompt("How many updates per second does each get?", default=1.0, type=float, err=True)
+    within = typer.prompt("How late may an update be?", default="1s", err=True)
+    rtt = typer.prompt("How far away are they, there and back?", default="80ms", err=True)
+    return clients, rate, within, rtt
+
+
+def _numbers(clients: int | None, rate: float | None, within: str | None, rtt: str | None) -> list[str]:
+    found = []
+    if clients is not None:
+        found.append(f"load.clients=[{clients}]")
+    if rate is not None:
+        found.append(f"feed.rate_per_s={rate!r}")
+    if within is not None:
+        found.append(f"decision.within_ms={time_ms('--within', within)!r}")
+    if rtt is not None:
+        found.append(f"simulation.rtt_ms={time_ms('--rtt', rtt)!r}")
+    return found
+
+
+def _texts(payload: str | None, now: str | None, make: str | None) -> list[str]:
+    found = []
+    if payload is not None:
+        found.append(f"decision.payload_bytes={size_bytes(payload)}")
+    if now is not None:
+        found.append(f"decision.now={json.dumps(now)}")
+    if make is not None:
+        found += [f"transports.{name}.server={json.dumps(make)}" for name in transports.names()]
+    return found
+
+
+def prices_of(path: Path | None) -> Sequence[str]:
+    """Return the fields of a file of prices as settings of the scenario.
+
+    Raises `UserError` for a file that can't be read or is not TOML; its fields are checked with the scenario.
+    """
+    if path is None:
+        return []
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UserError(f"--prices {path}: {error}; allowed is a TOML file, see docs/prices.md") from error
+    return [f"simulation.prices.{name}={json.dumps(value, default=str)}" for name, value in table.items()]
+

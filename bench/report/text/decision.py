@@ -1,0 +1,210 @@
+"""A decision in words: the answer in one sentence, what would change it, and what no figure tells.
+
+    decision.csv, decision_turns.csv, the scenario ─► sentence  whom to take, or that it is a tie, or the change
+                                                   ├─► turned    one line for each transport under other needs
+                                                   └─► beyond    how far a worker is outside the range that was checked
+    UNMEASURED ─► short rows, each with its source
+
+Every figure is read from the tables. Transports are named by their labels only.
+
+Known weakness: the sentence speaks of cost and freshness; the rows of `UNMEASURED` may outweigh both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bench.report import style
+
+LEAST_TIMES = 1.1
+"""A ratio below this is called the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The situation, as a sentence needs it."""
+
+    clients: int
+    rate_per_s: float
+    within_ms: float
+    rtt_ms: float
+    now: str = ""
+    """The setting that is used now; empty: none was given."""
+    currency: str = ""
+    """Empty: nothing has a price, and workers are counted."""
+
+
+UNMEASURED = (
+    ("proxies and their timeouts", "An idle connection is cut after 60 s by many proxies and load balancers: send "
+     "heartbeats more often than that, or set their timeout.", "nginx proxy_read_timeout; mattermost/docs#8930"),
+    ("buffering", "A proxy that buffers answers holds back pushes over HTTP; it must be switched off for them.",
+     "nimbus-eth2#8830, cloudflared#1496"),
+    ("six connections per host", "A browser opens six connections per host over HTTP/1.1, so a seventh tab with a held "
+     "request or a stream waits; HTTP/2 and WebSockets do not have this limit.", "WHATWG HTML, section 9.2.1"),
+    ("missed updates", "After a break a client must resume from its last cursor; without that, updates are lost by "
+     "every transport.", "RFC 6202, section 5; docs/contract.md"),
+    ("two ways", "A client that also sends does so on its WebSocket, or by requests of their own beside the others.",
+     "RFC 6455, section 1.1"),
+    ("authentication", "A token is sent with every poll, and once with a stream, which then outlives it; a browser's "
+     "WebSocket and EventSource can't set its header.", "whatwg/html#3062"),
+    ("billing by use", "Serverless offers bill requests, messages or the time that a connection is open: give their "
+     "prices with --prices.", "docs/prices.md"),
+    ("battery", "A radio stays awake for seconds after each transfer, so rare batches take less than frequent polls.",
+     "ntfy#190"),
+)
+"""What no figure tells: the subject, what to know of it, and a source."""
+
+
+def sentence(table: pd.DataFrame, asked: Asked) -> str:
+    """Return the answer in one sentence; where something is used now, it is about the change."""
+    best = table[table["role"] == "best"]
+    chosen, now = best[best["chosen"]], table[table["role"] == "now"]
+    updates = f"{asked.rate_per_s:g} update{'s' * (asked.rate_per_s != 1)} per second"
+    where = (f"{asked.clients:,} clients with {updates} each, within "
+             f"{duration(asked.within_ms)}, {duration(asked.rtt_ms)} away")
+    if not len(chosen):
+        return f"No transport keeps every update within {duration(asked.within_ms)} for {where}."
+    if len(now):
+        return _change(now.iloc[0], chosen, asked, where)
+    names = style.listed([style.title(label) for label in chosen["transport"]])
+    first = chosen.iloc[0]
+    taken = f"{cost(first, asked)} and is {duration(first['age_excess_ms'])} behind the ideal"
+    rest = best[best["possible"] & ~best["chosen"]]
+    others = "; ".join(f"{style.title(str(row['transport']))} takes {cost(row, asked)} and is "
+                       f"{duration(row['age_excess_ms'])} behind" for _, row in rest.iterrows())
+    verdict = f"take {names}" if len(chosen) == 1 else f"{names} are a tie: take either"
+    return f"For {where}: {verdict}. It takes {taken}.{' ' + style.sentence(others) + '.' if others else ''}"
+
+
+def _change(now: pd.Series, chosen: pd.DataFrame, asked: Asked, where: str) -> str:
+    """Return the sentence on the change from what is used now."""
+    names = style.listed([style.title(label) for label in chosen["transport"]])
+    first = chosen.iloc[0]
+    mine, same = _now(now), now["transport"] in set(chosen["transport"])
+    if not now["possible"]:
+        return f"{style.sentence(mine)} can't serve {where}; take {names}: {cost(first, asked)}."
+    fresher = now["age_excess_ms"] / first["age_excess_ms"]
+    if same and fresher < LEAST_TIMES:
+        return f"Stay with {mine} for {where}: {cost(now, asked)}, and nothing is fresher at that cost."
+    ages = f"{duration(now['age_excess_ms'])} to {duration(first['age_excess_ms'])} behind the ideal"
+    return (f"From {mine} to {names}: {_times(fresher)} ({ages}) {_costing(now, first, asked)}, for {where}.")
+
+
+def _now(row: pd.Series) -> str:
+    """Return what is used now in words: `short polling every 5 s`."""
+    every = row["interval_s"] * 1000 if row["interval_s"] == row["interval_s"] else row["flush_ms"]
+    return f"{style.title(str(row['transport']))}{f' every {duration(every)}' if every > 0 else ''}"
+
+
+def _times(ratio: float) -> str:
+    """Return a ratio of ages in words."""
+    if ratio >= LEAST_TIMES:
+        return f"{ratio:.2g} times fresher"
+    return "as fresh" if ratio > 1 / LEAST_TIMES else f"{1 / ratio:.2g} times staler"
+
+
+def _costing(now: pd.Series, then: pd.Series, asked: Asked) -> str:
+    """Return the change of cost in words."""
+    figure = "price_month" if asked.currency else "workers"
+    before, after = float(now[figure]), float(then[figure])
+    overlap = not (float(now[f"{figure}_low"]) > float(then[f"{figure}_high"])
+                   or float(then[f"{figure}_low"]) > float(now[f"{figure}_high"]))
+    if before == after or (overlap and max(before, after) <= LEAST_TIMES * min(before, after)):
+        return f"at the same price ({cost(then, asked)})" if asked.currency else f"with {cost(then, asked)} as now"
+    unsure = ", which the bands do not tell apart" if overlap else ""
+    return f"for {cost(then, asked)} in place of {cost(now, asked)}{unsure}"
+
+
+def cost(row: pd.Series, asked: Asked) -> str:
+    """Return what an offer takes, with its band: its workers and, where there are prices, its price."""
+    workers = int(row["workers"])
+    band = "" if row["workers_high"] == row["workers_low"] else (
+        f" ({row['workers_low']:,.0f}–{row['workers_high']:,.0f})")
+    taken = f"{workers:,}{band} worker{'' if workers == 1 and not band else 's'}"
+    if not asked.currency:
+        return taken
+    price = style.banded(float(row["price_month"]), float(row["price_month_low"]), float(row["price_month_high"]))
+    return f"{price} {asked.currency} per month ({taken})"
+
+
+def setting(row: pd.Series) -> str:
+    """Return the setting of a row: its poll interval or flush; a dash where there is none to choose."""
+    if row["interval_s"] == row["interval_s"]:
+        return f"polls every {duration(1000 * row['interval_s'])}"
+    if row["flush_ms"] == row["flush_ms"]:
+        return "sends at once" if row["flush_ms"] == 0 else f"flushes every {duration(row['flush_ms'])}"
+    return "–"
+
+
+def turned(turns: pd.DataFrame, asked: Asked) -> list[str]:
+    """Return what would change the least expensive, a sentence for each transport and direction."""
+    units: dict[str, tuple[str, Callable[[float], str]]] = {
+        "within_s": ("staleness", lambda value: duration(1000 * value)),
+        "rate_per_s": ("updates per second", lambda value: f"{value:.2g}"),
+        "clients": ("clients", lambda value: f"{float(f'{value:.2g}'):,.0f}")}
+    found = []
+    for _, row in turns.iterrows():
+        what, text = units[str(row["axis"])]
+        name, value = style.title(str(row["transport"])), text(float(row["value"]))
+        among = "is among the least expensive" if row["begins"] else "is no longer among the least expensive"
+        if row["axis"] == "within_s":
+            found.append(f"{name} {among} if {value} of staleness {'are enough' if row['rising'] else 'are needed'}.")
+        else:
+            found.append(f"{name} {among} {'above' if row['rising'] else 'below'} {value} {what}.")
+    return [style.sentence(each) for each in found]
+
+
+def beyond(row: pd.Series) -> str:
+    """Return how far a worker of a row is outside the range that a validation checked; empty: within it.
+
+    An offer that no validation checked is "unchecked".
+    """
+    if not row["possible"]:
+        return ""
+    if math.isnan(row["checked_clients_max"]):
+        return "unchecked"
+    times = {"clients": row["clients_per_worker"] / row["checked_clients_max"],
+             "load": row["cores"] / row["workers"] / row["checked_load_max"]}
+    return " and ".join(f"{share:.2g} × the {what}" for what, share in times.items() if share > 1)
+
+
+def duration(milliseconds: float) -> str:
+    """Return a time with its unit: `41 ms`, `2.5 s`, `3 min`."""
+    if not math.isfinite(milliseconds):
+        return "–"
+    if milliseconds < 999.5:
+        return f"{milliseconds:.3g} ms" if milliseconds < 99.5 else f"{milliseconds:.0f} ms"
+    seconds = milliseconds / 1000
+    return f"{seconds:.2g} s" if seconds < 99.5 else f"{seconds / 60:.2g} min"
+
+
+def rows(table: pd.DataFrame, asked: Asked) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+    """Return the columns, and a row of texts for each transport and for what is used now."""
+    priced = bool(asked.currency)
+    columns = ("", "setting", "staleness p50", "p99", "longest if unloaded", "workers", "cores", "Mbit/s down",
+               "requests/s", *(("per month",) if priced else ()), "")
+    found = []
+    for _, row in table.iterrows():
+        name = style.title(str(row["transport"]))
+        name = f"now: {name}" if row["role"] == "now" else f"take: {name}" if row["chosen"] else name
+        if not row["possible"]:
+            why = "too late" if row["why_not"] == "latency" else "overloaded"
+            found.append((name, why, *("–",) * (len(columns) - 3), ""))
+            continue
+        mark = "as cheap" if row["cheapest"] and not row["chosen"] else ""
+        workers = f"{row['workers']:,.0f}" if row["workers_low"] == row["workers_high"] else (
+            f"{row['workers']:,.0f} ({row['workers_low']:,.0f}–{row['workers_high']:,.0f})")
+        price = style.banded(row["price_month"], row["price_month_low"], row["price_month_high"])
+        megabits = (8 * row[name] / 1e6 for name in ("bytes_down_per_s", "bytes_down_per_s_low",
+                                                     "bytes_down_per_s_high"))
+        found.append((
+            name, setting(row), duration(row["latency_p50_ms"]), duration(row["latency_p99_ms"]),
+            duration(row["latency_worst_ms"]), workers,
+            style.banded(row["cores"], row["cores_low"], row["cores_high"]), style.banded(*megabits),
+            style.number(row["requests_per_s"]), *((f"{price} {asked.currency}",) if priced else ()),
+            mark + ("*" if beyond(row) else "")))
+    return columns, found

@@ -1,0 +1,31 @@
+"""The table `[decision]`: one situation for which a transport is to be chosen.
+
+    clients, updates per second, round trip, prices ─► from the scenario's other tables
+    how late an update may be, and what is used now  ─► from this one
+
+The answer comes from the closed forms and the costs file; the engine simulates one worker of each transport for
+its percentiles.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from bench.scenario.crossover import Budget
+from bench.scenario.fields import Count, Table
+
+
+class Decision(Table):
+    """A situation for which a transport is to be chosen: `load.clients` clients, each with `feed.rate_per_s` updates
+    per second."""
+
+    within_ms: Budget = 1000.0
+    """The longest that an update may take while no worker is overloaded."""
+    payload_bytes: Annotated[Count, Field(le=1_000_000)] | None = None
+    """Size of an update; by default that of the feed's own ticks."""
+    now: str = ""
+    """What is used now, to be compared: a transport and its options, such as `short_polling interval_s=5`."""
+    margin: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Transports whose costs differ by less than this share are a tie."""

@@ -1,0 +1,220 @@
+"""The decision of a scenario: its transports, one worker of each simulated, and the tables.
+
+    scenario + costs file + validation ─► candidates ─► decision.csv            each transport at its best, and now
+                                                   ├──► decision_turns.csv      what would change the answer
+                                                   └──► decision_frontier.csv   cost against staleness
+    one worker of each, by the engine ────────────────► percentiles in decision.csv
+
+Closed forms give means and the longest latency; a median and a 99th percentile come from the engine, which
+simulates one worker with its clients at the chosen setting, for at most `TICKS` ticks.
+
+Known weakness: the engine's worker has the costs' middle values, so the percentiles have no band.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from bench import transports
+from bench.errors import ScenarioError
+from bench.scenario.decision import Decision
+from bench.scenario.fields import Table
+from bench.scenario.model import Scenario
+from bench.scenario.parsing import value_text
+from bench.simulation import shards
+from bench.simulation.calibration.costs import CostsFile
+from bench.simulation.checkpoints import Piece
+from bench.simulation.crossover.crossover import Candidate, Offer
+from bench.simulation.crossover.crossover_study import OF_A_VALIDATION, candidates, worker_case
+from bench.simulation.decision import decision
+from bench.simulation.decision.decision import Choice, Situation, Truth
+from bench.stats.run import uncertainty
+from bench.stats.run.prediction import ValidationRow
+from bench.stats.trial.latency import bin_quantiles
+
+TICKS = 400
+TICKS_LEAST = 20
+"""Ticks below which no percentile is given."""
+JOBS_MOST = 3_000_000
+"""Requests and deliveries of one worker that is simulated."""
+NOW = "now"
+"""Role of the row for what is used now; those of the transports at their best are `best`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionStudy:
+    """A scenario's decision, ready to be made."""
+
+    scenario: Scenario
+    asked: Decision
+    costs: CostsFile
+    situation: Situation
+    subjects: list[Candidate]
+    now: Candidate | None
+    """What is used now; None: nothing is compared."""
+    checked: Sequence[ValidationRow]
+
+    @classmethod
+    def of(cls, scenario: Scenario, options: Mapping[str, Table], costs: CostsFile,
+           checked: Sequence[ValidationRow] = (), where: str = "the scenario") -> DecisionStudy:
+        """Return the decision of a scenario with `[decision]`.
+
+        `checked` are the rows of a validation of the costs, `where` names the scenario in messages. Raises
+        `ScenarioError` where `decision.now` is no transport with options, and `RunError` for a kind of transport
+        without costs.
+        """
+        asked = scenario.decision
+        assert asked is not None, "a scenario without a decision"
+        demand, subjects = candidates(scenario, options, costs, checked, asked.payload_bytes)
+        rate = scenario.feed.rate_per_s
+        situation = Situation(
+            clients=scenario.load.clients[0],
+            demand=replace(demand, rate_per_s=rate * demand.rate_per_s, feed_per_s=rate),
+            rtt_s=(scenario.simulation.rtt_ms or 1.0) / 1000, within_s=asked.within_ms / 1000,
+            full_at=scenario.simulation.full_at, prices=scenario.simulation.prices, margin=asked.margin)
+        return cls(scenario, asked, costs, situation, subjects, _now(asked.now, subjects, where), checked)
+
+    def choice(self) -> tuple[Choice, dict[str, Truth]]:
+        """Return the answer, and what is open of each transport's figures."""
+        offers = {each.label: decision.best(each, self.situation) for each in self.subjects}
+        truths = {each.label: decision.truth(each, offers[each.label], self.situation, self._errors(each))
+                  for each in self.subjects}
+        return decision.choose(offers, truths, self.situation), truths
+
+    def _errors(self, candidate: Candidate) -> dict[str, list[uncertainty.Error]]:
+        return {name: [(row.error, row.interval_low, row.interval_high) for row in self.checked
+                       if (row.transport, row.quantity) == (candidate.transport, quantity)]
+                for name, quantity in OF_A_VALIDATION.items()}
+
+    def simulated(self, choice: Choice) -> dict[str, tuple[Candidate, Offer]]:
+        """Return the transports of which one worker is to be simulated, each at its setting, by row."""
+        found = {label: (candidate.as_offered(choice.offers[label]), choice.offers[label])
+                 for candidate in self.subjects if choice.offers[label := candidate.label].possible}
+        if self.now is not None:
+            found[NOW] = (self.now, decision.as_it_is(self.now, self.situation))
+        return {name: each for name, each in found.items() if each[1].possible and self._measure_s(*each) > 0}
+
+    def tasks(self, choice: Choice) -> dict[str, Callable[[], Piece]]:
+        """Return the simulations that are to be made, by name."""
+        return {f"worker-{name}": partial(self.percentiles, *each) for name, each in self.simulated(choice).items()}
+
+    def percentiles(self, candidate: Candidate, offer: Offer) -> Piece:
+        """Simulate one worker; return the median and the 99th percentile of its latencies in ms."""
+        case = worker_case(
+            self.scenario, self.costs, candidate, math.ceil(self.situation.clients / offer.workers),
+            self.situation.demand.ticks_per_s, self.situation.rtt_s * 1000, self._longest_s(candidate),
+            self._measure_s(candidate, offer))
+        totals = shards.simulate(case, 0).tallied
+        numbers = np.nonzero(totals.app)[0]
+        median, most = bin_quantiles(numbers, totals.app[numbers], round(totals.sums["lost"]), np.array([0.5, 0.99]))
+        return {"latency_p50_ms": float(median) / 1e6, "latency_p99_ms": float(most) / 1e6}
+
+    def _longest_s(self, candidate: Candidate) -> float:
+        """Return a time within which every client has been served."""
+        cycle = candidate.cycle
+        return 2 * max(1.0, cycle.interval_s, cycle.flush_s, self.situation.within_s)
+
+    def _measure_s(self, candidate: Candidate, offer: Offer) -> float:
+        """Return the simulated seconds that are measured; 0 if that would be too much work or too few ticks."""
+        each, rate = math.ceil(self.situation.clients / offer.workers), self.situation.demand.rate_per_s
+        work_per_s = each * rate + offer.requests_per_s / offer.workers
+        left_s = JOBS_MOST / work_per_s - 3 * self._longest_s(candidate)
+        measure_s = min(max(TICKS / rate, 2 * self._longest_s(candidate)), left_s, 80_000.0)
+        return measure_s if measure_s * rate >= TICKS_LEAST else 0.0
+
+    def table(self, choice: Choice, truths: Mapping[str, Truth], pieces: Mapping[str, Piece]) -> pd.DataFrame:
+        """Return `decision.csv`: a row for each transport at its best, and one for what is used now."""
+        rows = [self._row("best", each, choice.offers[each.label], choice, truths[each.label],
+                          pieces.get(f"worker-{each.label}", {})) for each in self.subjects]
+        if self.now is not None:
+            offer = decision.as_it_is(self.now, self.situation)
+            rows.append(self._row(NOW, self.now, offer, choice, truths[self.now.label],
+                                  pieces.get(f"worker-{NOW}", {})))
+        return pd.DataFrame(rows)
+
+    def _row(self, role: str, candidate: Candidate, offer: Offer, choice: Choice, truth: Truth, piece: Piece
+             ) -> dict[str, object]:
+        label, best = candidate.label, role == "best"
+        cells = [row for row in self.checked if row.transport == candidate.transport]
+        row: dict[str, object] = {
+            "role": role, "transport": label, "possible": offer.possible, "why_not": offer.why_not,
+            "chosen": best and label in choice.chosen, "cheapest": best and label in choice.cheapest,
+            "least_share": choice.shares.get(label, math.nan) if best else math.nan,
+            "interval_s": offer.interval_s, "flush_ms": 1000 * offer.flush_s,
+            "workers": offer.workers, "clients_per_worker": self.situation.clients / max(offer.workers, 1),
+            "cores": offer.cores, "bytes_down_per_s": offer.bytes_down_per_s,
+            "requests_per_s": offer.requests_per_s, "messages_per_s": offer.messages_per_s,
+            "price_month": offer.price, "latency_mean_ms": 1000 * offer.latency_mean_s,
+            "latency_p50_ms": piece.get("latency_p50_ms", math.nan),
+            "latency_p99_ms": piece.get("latency_p99_ms", math.nan),
+            "latency_worst_ms": 1000 * offer.latency_worst_s, "age_excess_ms": 1000 * offer.age_excess_s,
+            "checked_clients_max": max((row.clients for row in cells), default=math.nan),
+            "checked_load_max": max((row.load for row in cells), default=math.nan),
+        }
+        bands = dict.fromkeys(("workers", "cores", "bytes_down_per_s", "price_month", "age_excess_ms"),
+                              (math.nan, math.nan))
+        if offer.possible:
+            figures = decision.drawn(offer, truth, self.situation)
+            bands = {
+                "workers": uncertainty.band(figures.workers, offer.workers),
+                "cores": uncertainty.band(figures.cores, offer.cores),
+                "bytes_down_per_s": uncertainty.band(figures.bytes_down_per_s, offer.bytes_down_per_s),
+                "price_month": (math.nan, math.nan) if figures.price is None else uncertainty.band(
+                    figures.price, offer.price),
+                "age_excess_ms": uncertainty.band(1000 * figures.age_excess_s, 1000 * offer.age_excess_s),
+            }
+        for name, (low, high) in bands.items():
+            row |= {f"{name}_low": low, f"{name}_high": high}
+        return row
+
+    def turns(self, truths: Mapping[str, Truth]) -> pd.DataFrame:
+        """Return `decision_turns.csv`: a row for each value of an axis at which the least expensive change."""
+        found = decision.turns(self.subjects, truths, self.situation)
+        return pd.DataFrame([{"axis": each.axis, "transport": each.label, "value": each.value,
+                              "rising": each.rising, "begins": each.begins} for each in found],
+                            columns=["axis", "transport", "value", "rising", "begins"])
+
+    def frontier(self) -> pd.DataFrame:
+        """Return `decision_frontier.csv`: each transport at its best for a range of staleness."""
+        return pd.DataFrame([{
+            "transport": label, "within_ms": 1000 * within_s, "interval_s": each.interval_s,
+            "flush_ms": 1000 * each.flush_s, "workers": each.workers, "cores": each.cores,
+            "price_month": each.price, "latency_mean_ms": 1000 * each.latency_mean_s,
+            "latency_worst_ms": 1000 * each.latency_worst_s, "age_excess_ms": 1000 * each.age_excess_s,
+        } for label, within_s, each in decision.frontier(self.subjects, self.situation)])
+
+
+def _now(text: str, subjects: Sequence[Candidate], where: str) -> Candidate | None:
+    """Return the candidate that `decision.now` names, with its options; None for an empty text."""
+    if not text.strip():
+        return None
+    label, *given = text.split()
+    known = {each.label: each for each in subjects}
+    if label not in known:
+        raise ScenarioError(where, "decision.now", value_text(label), "one of " + ", ".join(known))
+    table: dict[str, object] = dict(known[label].options.model_dump(exclude_unset=True))
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not equals:
+            raise ScenarioError(where, "decision.now", value_text(each), "an option with its value, as interval_s=5")
+        table[name] = _value(value)
+    options = transports.options_of(known[label].transport, table, where, "decision.now")
+    return replace(known[label], options=options)
+
+
+def _value(text: str) -> object:
+    """Return an option's value: true, false, a number or a text."""
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

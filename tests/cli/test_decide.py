@@ -1,0 +1,64 @@
+"""The verb `decide` answers in one command, asks where nothing is given, and refuses what it can't read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from bench.cli import app
+from bench.cli.decide import prices_of, size_bytes, time_ms
+from bench.errors import UserError
+
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for turns along no axis, which takes most of the time and is tested elsewhere."""
+    monkeypatch.setattr("bench.simulation.decision.decision.turns", lambda *_: [])
+
+
+def test_the_answer_is_json_that_names_the_page(tmp_path: Path) -> None:
+    found = runner.invoke(app, ["decide", "--clients", "200", "--rate", "0.5", "--within", "2s", "--rtt", "40ms",
+                                "--now", "short_polling interval_s=5", "--json", "--results", str(tmp_path)])
+    assert found.exit_code == 0, found.output
+    answer = json.loads(found.stdout)
+    assert answer["findings"][0].startswith("From short polling every 5 s to ")
+    assert Path(answer["report"]).is_file()
+
+
+def test_it_asks_where_nothing_is_given(tmp_path: Path) -> None:
+    found = runner.invoke(app, ["decide", "--results", str(tmp_path)], input="150\n\n2s\n\n")
+    assert found.exit_code == 0, found.output
+    assert "150 clients with 1 update per second each, within 2 s, 80 ms away" in " ".join(found.output.split())
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["--within", "soon"], "--within: found 'soon'"),
+    (["--rtt", "80"], "--rtt: found '80'"),
+    (["--payload", "big"], "--payload: found 'big'"),
+    (["--now", "pigeon"], "decision.now"),
+    (["--make", "nobody"], "nobody"),
+    (["--prices", "nowhere.toml"], "--prices nowhere.toml"),
+])
+def test_a_mistake_is_one_sentence(tmp_path: Path, arguments: list[str], words: str) -> None:
+    found = runner.invoke(app, ["decide", "--clients", "10", *arguments, "--results", str(tmp_path)])
+    assert found.exit_code == 2
+    assert words in " ".join(found.output.split())
+
+
+def test_units_are_read() -> None:
+    assert [time_ms("--rtt", each) for each in ("80ms", "0.2 s", "2min")] == [80.0, 200.0, 120_000.0]
+    assert [size_bytes(each) for each in ("300B", "2kB", "7")] == [300, 2000, 7]
+
+
+def test_a_file_of_prices_is_settings_of_the_scenario(tmp_path: Path) -> None:
+    path = tmp_path / "prices.toml"
+    path.write_text('currency = "EUR"\nmillion_requests = 0.4\n')
+    assert prices_of(path) == ['simulation.prices.currency="EUR"', "simulation.prices.million_requests=0.4"]
+    path.write_text("currency = ")
+    with pytest.raises(UserError, match="--prices"):
+        prices_of(path)

@@ -1,0 +1,96 @@
+"""The sentences of a decision follow from its rows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from bench.report.text import decision as text
+from bench.report.text.decision import Asked
+
+ASKED = Asked(1000, 2.0, 1500.0, 80.0)
+
+
+def row(role: str, transport: str, age_ms: float, workers: int, **more: Any) -> dict[str, Any]:
+    values = {
+        "role": role, "transport": transport, "possible": True, "why_not": "", "chosen": False, "cheapest": False,
+        "interval_s": math.nan, "flush_ms": math.nan, "workers": workers, "workers_low": workers,
+        "workers_high": workers, "clients_per_worker": 100.0, "cores": 0.3, "cores_low": 0.2, "cores_high": 0.4,
+        "age_excess_ms": age_ms, "price_month": 10.0 * workers, "price_month_low": 9.0 * workers,
+        "price_month_high": 11.0 * workers, "checked_clients_max": 200.0, "checked_load_max": 0.8,
+        "bytes_down_per_s": 1e6, "bytes_down_per_s_low": 9e5, "bytes_down_per_s_high": 1.1e6, "requests_per_s": 0.0,
+        "latency_p50_ms": age_ms, "latency_p99_ms": age_ms, "latency_worst_ms": age_ms,
+    }
+    return values | more
+
+
+def table(*rows: dict[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows))
+
+
+def test_the_winner_is_named_and_the_others_with_their_costs() -> None:
+    found = text.sentence(table(row("best", "websocket", 41.0, 1, chosen=True, cheapest=True),
+                                row("best", "short_polling", 520.0, 3)), ASKED)
+    assert "take WebSocket" in found
+    assert "1,000 clients with 2 updates per second each, within 1.5 s, 80 ms away" in found
+    assert "Short polling takes 3 workers and is 520 ms behind" in found
+
+
+def test_a_tie_is_called_a_tie() -> None:
+    found = text.sentence(table(row("best", "websocket", 41.0, 1, chosen=True, cheapest=True),
+                                row("best", "long_polling", 41.0, 1, chosen=True, cheapest=True)), ASKED)
+    assert "are a tie" in found
+
+
+def test_nobody_fresh_enough_is_said() -> None:
+    found = text.sentence(table(row("best", "websocket", math.nan, 0, possible=False)), ASKED)
+    assert found.startswith("No transport keeps every update within 1.5 s")
+
+
+@pytest.mark.parametrize(("age_ms", "workers", "words"), [
+    (2540.0, 1, "62 times fresher (2.5 s to 41 ms behind the ideal) with 1 worker as now"),
+    (2540.0, 4, "for 1 worker in place of 4 workers"),
+    (41.0, 1, "as fresh"),
+])
+def test_the_change_from_now_is_told(age_ms: float, workers: int, words: str) -> None:
+    found = text.sentence(table(row("best", "websocket", 41.0, 1, chosen=True, cheapest=True),
+                                row("now", "short_polling", age_ms, workers, interval_s=5.0)), ASKED)
+    assert found.startswith("From short polling every 5 s to WebSocket: ")
+    assert words in found
+
+
+def test_what_is_best_already_is_kept() -> None:
+    found = text.sentence(table(row("best", "websocket", 41.0, 1, chosen=True, cheapest=True),
+                                row("now", "websocket", 41.0, 1, flush_ms=0.0)), ASKED)
+    assert found.startswith("Stay with WebSocket")
+
+
+@pytest.mark.parametrize(("turn", "words"), [
+    (("within_s", "short_polling", 12.0, True, True), "Short polling is among the least expensive if 12 s"),
+    (("rate_per_s", "long_polling", 0.2, False, True), "below 0.2 updates per second"),
+    (("clients", "websocket", 9600.0, True, False), "WebSocket is no longer among the least expensive above 9,600"),
+])
+def test_a_turn_is_a_sentence(turn: tuple[object, ...], words: str) -> None:
+    frame = pd.DataFrame([turn], columns=["axis", "transport", "value", "rising", "begins"])
+    assert words in text.turned(frame, ASKED)[0]
+
+
+def test_what_is_beyond_the_checked_range_is_marked() -> None:
+    far = row("best", "websocket", 41.0, 1, clients_per_worker=2000.0)
+    assert text.beyond(pd.Series(far)) == "10 × the clients"
+    assert text.beyond(pd.Series(row("best", "websocket", 41.0, 1))) == ""
+    _, rows = text.rows(table(far), ASKED)
+    assert rows[0][-1].endswith("*")
+
+
+def test_prices_are_printed_only_as_far_as_they_are_known() -> None:
+    priced = Asked(1000, 2.0, 1500.0, 80.0, "", "EUR")
+    found = text.cost(pd.Series(row("best", "websocket", 41.0, 100)), priced)
+    assert found.startswith("1,000 (900–1,100) EUR per month")
+
+
+def test_each_short_row_of_what_no_figure_tells_has_a_source() -> None:
+    assert all(len(each) == 3 and all(each) for each in text.UNMEASURED)

@@ -1,0 +1,102 @@
+"""A scenario's decision: candidates from the costs file, percentiles by the engine, tables with bands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import scaled
+from priced import priced
+
+from bench.errors import ScenarioError
+from bench.simulation.crossover.crossover import Offer
+from bench.simulation.decision import decision
+from bench.simulation.decision.decision import Situation
+from bench.simulation.decision.decision_study import DecisionStudy
+
+
+def study(folder: Path, *overrides: str) -> DecisionStudy:
+    asked = scaled.decision(folder, *overrides)
+    return DecisionStudy.of(asked.scenario, asked.options, priced(), where=str(asked.file))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[DecisionStudy, pd.DataFrame]:
+    found = study(tmp_path_factory.mktemp("decision"), 'decision.now="short_polling interval_s=5"')
+    choice, truths = found.choice()
+    pieces = {name: task() for name, task in found.tasks(choice).items()}
+    return found, found.table(choice, truths, pieces)
+
+
+def test_the_engine_agrees_with_what_is_predicted(made: tuple[DecisionStudy, pd.DataFrame]) -> None:
+    _, table = made
+    polls = table[table["transport"] == "short_polling"].set_index("role")
+    for role, interval_s in (("best", polls.loc["best", "interval_s"]), ("now", 5.0)):
+        row = polls.loc[role]
+        assert row["latency_p50_ms"] == pytest.approx(1000 * interval_s / 2 + 20, rel=0.1)
+        assert row["latency_p99_ms"] == pytest.approx(990 * interval_s + 20, rel=0.1)
+    pushed = table[table["transport"] == "websocket"].iloc[0]
+    assert 20 < pushed["latency_p50_ms"] < pushed["latency_p99_ms"] < 2000
+
+
+def test_each_figure_lies_within_its_band(made: tuple[DecisionStudy, pd.DataFrame]) -> None:
+    _, table = made
+    for name in ("workers", "cores", "bytes_down_per_s", "age_excess_ms"):
+        assert (table[f"{name}_low"] <= table[name]).all()
+        assert (table[name] <= table[f"{name}_high"]).all()
+    assert table.loc[table["role"] == "now", "chosen"].sum() == 0
+    assert table["chosen"].any()
+
+
+@pytest.mark.parametrize(("now", "found", "allowed"), [
+    ("carrier_pigeon", "'carrier_pigeon'", "one of short_polling, long_polling, websocket"),
+    ("short_polling 5", "'5'", "an option with its value"),
+    ("short_polling interval_s=-1", "-1", "0"),
+    ("websocket interval_s=1", "interval_s", ""),
+])
+def test_what_is_used_now_must_be_a_transport_with_options(tmp_path: Path, now: str, found: str, allowed: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        study(tmp_path, f'decision.now="{now}"')
+    assert "decision.now" in str(caught.value)
+    assert found in str(caught.value)
+    assert allowed in str(caught.value)
+
+
+def test_a_larger_payload_takes_more_bytes(tmp_path: Path) -> None:
+    small, large = (study(tmp_path, f"decision.payload_bytes={size}") for size in (100, 1000))
+    label = small.subjects[-1].label
+    sent = [decision.best(each.subjects[-1], each.situation).bytes_down_per_s for each in (small, large)]
+    assert sent[1] - sent[0] == pytest.approx(900 * 300, rel=0.1), label
+
+
+def test_a_dozen_situations_are_judged_by_the_engine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The engine, which the decision has not seen, agrees on who is the freshest of two, where they are not a tie."""
+    right, judged = 0, 0
+    for clients, rate in ((50, 0.5), (50, 5.0), (400, 0.2), (400, 0.5), (400, 2.0), (400, 5.0)):
+        found = study(tmp_path, f"load.clients=[{clients}]", f"feed.rate_per_s={rate}")
+        choice, _ = found.choice()
+        ages = {}
+        for each in found.subjects:
+            made = choice.offers[each.label]
+            if made.possible:
+                ages[each.label] = (_ranked(made), found.percentiles(each.as_offered(made), made)["latency_p50_ms"])
+        for one, other in ((a, b) for a in ages for b in ages if a < b):
+            mine, theirs = ages[one], ages[other]
+            if abs(mine[0] / theirs[0] - 1) < 0.2:
+                continue   # a tie
+            judged += 1
+            right += (mine[0] < theirs[0]) == (mine[1] < theirs[1])
+    with capsys.disabled():
+        print(f"\n{right} of {judged} situations were predicted right")   # noqa: T201
+    assert judged >= 12
+    assert right == judged
+
+
+def _ranked(made: Offer) -> float:
+    return made.latency_mean_s
+
+
+def test_a_situation_is_the_scenario_s(tmp_path: Path) -> None:
+    asked: Situation = study(tmp_path, "load.clients=[7]", "simulation.full_at=0.5").situation
+    assert (asked.clients, asked.within_s, asked.rtt_s, asked.full_at) == (7, 2.0, 0.04, 0.5)
