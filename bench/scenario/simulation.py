@@ -66,6 +66,13 @@ class Prices(Table):
     memory_gb: Annotated[NotNegative, Field(le=1e3)] = 0.0
     """Memory in gigabytes that is billed for each request or connection while it is under way."""
 
+    @model_validator(mode="after")
+    def _prices_something(self) -> Prices:
+        known = {name: value for name, value in self if name not in ("currency", "memory_gb")}
+        if not any(known.values()):
+            raise FieldConflict("worker_month", self.worker_month, "a price above 0, here or of something else")
+        return self
+
     def month(self, workers: float, bytes_down_per_s: float, requests_per_s: float, messages_per_s: float,
               held: float, under_way: float) -> float:
         """Return the price of a month.

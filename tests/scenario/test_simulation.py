@@ -32,7 +32,8 @@ def test_the_network_in_seconds(table: dict[str, Any], delays_s: tuple[float, fl
     ({"jitter_ms": 1e300}, "simulation.jitter_ms"),
     ({"slow": {"bytes_per_s": 1e-300}}, "simulation.slow.bytes_per_s"),
     ({"slow": {"share": 2.0}}, "simulation.slow.share"),
-    ({"prices": {"gigabyte_out": 0.05}}, "simulation.prices.worker_month: found nothing"),
+    ({"prices": {"gigabyte_out": -0.05}}, "simulation.prices.gigabyte_out: found -0.05"),
+        ({"prices": {"currency": "EUR"}}, "simulation.prices.worker_month: found 0.0, allowed is a price above 0"),
 ])
 def test_a_mistake_is_named(table: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ScenarioError) as caught:
