@@ -62,7 +62,7 @@ def test_every_verb_explains_itself(verb: str) -> None:
     (("simulate", "quick", "--force"), "--force: found with a new run, where it does nothing"),
     (("simulate", "--resume", "x", "--results", "y"), "--results: found with --resume, where it does"),
     (("simulate", "--resume", "x", "--seed", "0"), "none of them goes with it (found: --seed)"),
-    (("simulate", "quick", "--clients", "5", "--set", "load.clients=[6]"), "found --clients beside it"),
+    (("simulate", "quick", "--clients", "5", "--set", "load.clients=[6]"), "found --clients together with it"),
     (("simulate", "scale/crossover", "--clients", "20_000"), "--clients: found load.clients, which has no"),
     (("simulate", "scale/crossover", "--workers", "9"), "--workers: found simulation.workers, which has no"),
     (("simulate", "scale/crossover", "--rtt", "80ms"), "--rtt: found simulation.rtt_ms, which has no effect"),

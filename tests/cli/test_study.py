@@ -85,7 +85,8 @@ def test_a_storm_that_prices_nothing_takes_the_costs_of_what_comes_back() -> Non
 
 def test_a_connection_of_which_nothing_is_known_is_not_taken_to_be_free() -> None:
     costs = json.loads(Path("costs-nowhere.json").read_text())
-    costs["transports"][2]["costs"]["connection_s"]["value"] = 0.0
+    (pushed,) = (each for each in costs["transports"] if each["kind"]["transport"] == "websocket")
+    pushed["costs"]["connection_s"]["value"] = 0.0
     Path("costs-nowhere.json").write_text(json.dumps(costs))
     Path("bare.toml").write_text(STORM.replace("connection_ms = 10.0\n", ""))
     refused = tickertape("simulate", "bare.toml", "--costs", "costs-nowhere.json")
