@@ -148,10 +148,10 @@ def test_a_map_goes_on_with_the_checks_that_it_lacks() -> None:
 @pytest.mark.parametrize(("arguments", "sentence"), [
     (("run", "storm.toml"), "storm.toml: storm: found a table that is only simulated"),
     (("run", "map.toml", "--plan"), "map.toml: crossover: found a table that is only simulated"),
-    (("simulate", "map.toml", "--set", "storm={}"), "found a crossover as well, allowed is one of the two"),
+    (("simulate", "map.toml", "--set", "storm={}"), "storm: found [crossover] as well, allowed is one of the two"),
     (("simulate", "storm.toml", "--set", "load.clients=[10,20]"), "found 2 counts, allowed is one"),
     (("simulate", "storm.toml", "--set", "trials.count=10_000"), "trials.count: found 10,000, that is "),
-    (("simulate", "storm.toml", "--clients", "3000000"), "load.clients: found 3,000,000 a worker"),
+    (("simulate", "storm.toml", "--clients", "3000000"), "load.clients: found 3,000,000 per worker"),
     (("simulate", "map.toml", "--costs", "none.json"), "none.json"),
 ])
 def test_a_mistake_is_one_sentence_and_status_2(arguments: tuple[str, ...], sentence: str) -> None:
