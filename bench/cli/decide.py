@@ -61,7 +61,8 @@ def decide(
     payload: Annotated[str | None, typer.Option(
         metavar="SIZE", help="Size of an update (300B, 2kB); by default that of a tick.")] = None,
     now: Annotated[str | None, typer.Option(
-        metavar="TEXT", help="What is used now, to be compared: 'short_polling interval_s=5'.")] = None,
+        metavar="TEXT", help="What is used now, to be compared: a transport and its options, as in the "
+        "last examples.")] = None,
     make: Annotated[str | None, typer.Option(
         metavar="NAME", help="The servers' implementation, where costs of it are known; by default library.")] = None,
     prices: Annotated[Path | None, typer.Option(
@@ -73,7 +74,7 @@ def decide(
 ) -> None:
     """Say which transport to take, what it costs, and what would change the answer.
 
-    Each transport is taken at its best: polls as seldom as the staleness allows, pushes flushed where that saves a
+    Each transport is taken at its best: polls as rarely as the staleness allows, pushes flushed where that saves a
     worker. Transports that the costs' intervals and the model's known errors do not tell apart are a tie.
 
     Examples:

@@ -26,6 +26,6 @@ class Decision(Table):
     payload_bytes: Annotated[Count, Field(le=1_000_000)] | None = None
     """Size of an update; by default that of the feed's own ticks."""
     now: str = ""
-    """What is used now, to be compared: a transport and its options, such as `short_polling interval_s=5`."""
+    """The setting that is used now, compared: a transport and its options, as `short_polling interval_s=5`."""
     margin: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Transports whose costs differ by less than this share are a tie."""

@@ -47,16 +47,16 @@ UNMEASURED = (
      "request or a stream waits; HTTP/2 and WebSockets do not have this limit.", "WHATWG HTML, section 9.2.1"),
     ("missed updates", "After a break a client must resume from its last cursor; without that, updates are lost by "
      "every transport.", "RFC 6202, section 5; docs/contract.md"),
-    ("two ways", "A client that also sends does so on its WebSocket, or by requests of their own beside the others.",
+    ("two ways", "Clients that also send do so on their WebSockets, or by requests of their own.",
      "RFC 6455, section 1.1"),
     ("authentication", "A token is sent with every poll, and once with a stream, which then outlives it; a browser's "
-     "WebSocket and EventSource can't set its header.", "whatwg/html#3062"),
+     "WebSockets and EventSource can't set its header.", "whatwg/html#3062"),
     ("billing by use", "Serverless offers bill requests, messages or the time that a connection is open: give their "
      "prices with --prices.", "docs/prices.md"),
     ("battery", "A radio stays awake for seconds after each transfer, so rare batches take less than frequent polls.",
      "ntfy#190"),
 )
-"""What no figure tells: the subject, what to know of it, and a source."""
+"""Considerations that no figure covers: the subject, what to know of it, and a source."""
 
 
 def sentence(table: pd.DataFrame, asked: Asked) -> str:

@@ -4,7 +4,7 @@
     costs' intervals, validation's errors ─► Truth: factors of CPU, bytes, age ─────┴► cheapest ─► chosen
 
 The figure of cost is the price of a month or, where nothing has a price, the number of workers: a share of a core
-is not for sale. A poll is as seldom as the staleness allows. A push is flushed only where that saves a worker, or
+is not for sale. A poll is as rare as the staleness allows. A push is flushed only where that saves a worker, or
 more of the price than the margin. The bands are drawn jointly
 (`bench.stats.run.uncertainty`): each draw has one set of true costs for each transport, and a transport that is the
 least expensive in fewer than 5 % of the draws, and by more than the margin, is excluded. Those that are left are a
@@ -48,7 +48,7 @@ FRONTIER_S = (0.02, 60.0)
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What the clients need, and what it may cost."""
+    """The needs of the clients, and the prices."""
 
     clients: int
     demand: Demand

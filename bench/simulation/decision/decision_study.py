@@ -57,7 +57,7 @@ class DecisionStudy:
     situation: Situation
     subjects: list[Candidate]
     now: Candidate | None
-    """What is used now; None: nothing is compared."""
+    """The setting that is used now; None: nothing is compared."""
     checked: Sequence[ValidationRow]
 
     @classmethod
