@@ -72,7 +72,7 @@ def calibrate(
     """Measure the CPU costs of the servers' work on this machine, for simulate to use.
 
     Makes short trials, then fits the servers' CPU time to the counts of ticks, requests, updates, bytes,
-    connections and wake-ups. Takes about seven minutes.
+    connections and wake-ups. Takes about nine minutes.
 
     Examples:
 

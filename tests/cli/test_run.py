@@ -82,7 +82,7 @@ def test_a_plan_says_when_an_open_ended_run_ends() -> None:
                         "--set", "trials.count_max=6")
     told = " ".join(result.stdout.split())
     assert "After block 3 the run ends as soon as p99 ± 10 %, at the latest after block 6." in told
-    assert "9 to 18" in told
+    assert "12 to 24" in told
 
 
 def test_what_cannot_fit_is_refused_before_anything_is_made(

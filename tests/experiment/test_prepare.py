@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import transports
 from bench.errors import ScenarioError
 from bench.experiment import plan, prepare, requirements
 from bench.experiment.plan import trials
@@ -47,9 +48,7 @@ def test_the_projects_own_scenarios_are_found_from_anywhere_and_hold(
     monkeypatch.chdir(tmp_path)
     prepared = prepare.read(name)
     assert prepared.name == name
-    assert {planned.transport for planned in trials(prepared.scenario)} == {
-        "short_polling", "long_polling", "websocket",
-    }
+    assert {planned.transport for planned in trials(prepared.scenario)} == set(transports.own_names())
     assert prepared.scenario.trials.count >= 3
 
 

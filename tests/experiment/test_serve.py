@@ -16,6 +16,7 @@ import orjson
 import pytest
 from ports import first_port
 
+from bench import transports
 from bench.errors import UserError
 from bench.experiment.serve import (
     DAY_S,
@@ -30,6 +31,8 @@ from bench.scenario.model import External, Feed
 from bench.transports.description import Endpoint
 
 pytestmark = pytest.mark.process
+SERVERS = len(transports.own_names())
+"""The servers of the scenario `quick`; a line on the feed comes before theirs."""
 
 
 def started(mark: Any, tmp_path: Path, port: int, *more: str) -> subprocess.Popen[str]:
@@ -60,12 +63,12 @@ def test_a_server_of_ones_own_is_named_with_its_command() -> None:
 def test_all_servers_hand_out_one_feed(mark: Any, tmp_path: Path) -> None:
     port = first_port()
     process = started(mark, tmp_path, port, "--origin", "https://page.example")
-    said = lines(process, 4)
-    assert [line.split()[1] for line in said] == [f"127.0.0.1:{port + number}" for number in range(4)]
+    said = lines(process, 1 + SERVERS)
+    assert [line.split()[1] for line in said] == [f"127.0.0.1:{port + number}" for number in range(1 + SERVERS)]
     with socket.create_connection(("127.0.0.1", port)) as feed:
         feed.sendall(b"after -\n")
         header = orjson.loads(feed.makefile("rb").readline())
-    urls = [f"http://{line.split()[1]}/ticks" for line in said if "curl" in line]
+    urls = [f"http://{line.split()[1]}/ticks" for line in said if "polling" in line.split()[0]]
     assert len(urls) == 2
     page = urllib.request.Request(urls[0], headers={"Origin": "https://page.example"})
     with urllib.request.urlopen(page, timeout=20) as answer:
@@ -74,7 +77,7 @@ def test_all_servers_hand_out_one_feed(mark: Any, tmp_path: Path) -> None:
         cursor = got(url)["cursor"]
         assert cursor.split(":")[0] == header["epoch"]
     from websockets.sync.client import connect
-    with connect(said[3].split()[-1].strip("'")) as client:
+    with connect(next(line for line in said if "ws://" in line).split()[-1].strip("'")) as client:
         assert orjson.loads(client.recv())["cursor"].split(":")[0] == header["epoch"]
         pushed = orjson.loads(client.recv())   # a tick, or a batch where the machine was busy
         assert {tick["symbol"] for tick in pushed.get("ticks", [pushed])} <= set(header["symbols"])
@@ -87,7 +90,7 @@ def test_all_servers_hand_out_one_feed(mark: Any, tmp_path: Path) -> None:
 def test_locusts_web_interface_loads_a_server(mark: Any, tmp_path: Path) -> None:
     port = first_port()
     process = started(mark, tmp_path, port, "--locust")
-    said = lines(process, 7)
+    said = lines(process, 1 + 2 * SERVERS)
     web = next(line.split()[1] for line in said if line.startswith("websocket") and "http://" in line)
     deadline = time.monotonic() + 60
     while True:
@@ -117,7 +120,7 @@ def test_a_taken_port_is_told(mark: Any, tmp_path: Path) -> None:
 
 def test_a_server_that_ends_is_told_with_its_words(mark: Any, tmp_path: Path) -> None:
     process = started(mark, tmp_path, first_port())
-    lines(process, 4)
+    lines(process, 1 + SERVERS)
     next(each for each in mark.alive() if "bench.transports" in each.cmdline()[3:4]).kill()
     _, error = process.communicate(timeout=60)
     assert process.returncode == 2
@@ -130,6 +133,7 @@ def test_a_server_that_ends_is_told_with_its_words(mark: Any, tmp_path: Path) ->
     ("short_polling", True, "curl --cacert x.pem 'https://127.0.0.1:87/ticks?after=9f2c:0'"),
     ("long_polling", False, "curl \"http://127.0.0.1:87/ticks?after=$(curl -s http://127.0.0.1:87/ticks "
                             "| cut -d'\"' -f4)\""),
+    ("sse", False, "curl -N 'http://127.0.0.1:87/ticks?after=9f2c:0'"),
     ("websocket", False, " -m websockets 'ws://127.0.0.1:87/ticks?after=9f2c:0'"),
     ("websocket", True, " -m websockets 'wss://127.0.0.1:87/ticks?after=9f2c:0'"),
 ])
@@ -143,10 +147,10 @@ def test_each_line_works_as_it_is_printed_and_shows_ticks(
     mark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: str, proxy: str
 ) -> None:
     monkeypatch.setenv("http_proxy", proxy)   # where nobody listens
-    sets = [word for name in ("short_polling", "long_polling", "websocket")
+    sets = [word for name in transports.own_names()
             for word in ("--set", f"transports.{name}.tls={tls}")]
     process = started(mark, tmp_path, first_port(), *sets)
-    *said, end = lines(process, 5)
+    *said, end = lines(process, 2 + SERVERS)
     assert end == "The feed goes on for 11 h 6 min; Ctrl-C ends everything."
     for line in said:
         shell = subprocess.Popen(["bash", "-c", line.split(maxsplit=2)[2]], stdin=subprocess.PIPE, stdout=-1,

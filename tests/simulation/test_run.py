@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from priced import priced_file
 
+from bench import transports
 from bench.errors import RunError, ScenarioError
 from bench.experiment import plan, prepare, run_folder
 from bench.experiment.progress import Lines, Reporter
@@ -117,4 +118,4 @@ def test_what_a_bar_is_told(tmp_path: Path) -> None:
 
     runs.execute(begun(tmp_path, "simulation.workers=3", "simulation.rtt_ms=5.0", "trials.count=1"), watching,
                  processes=1)
-    assert parts == [(1, 3), (2, 3)] * 3
+    assert parts == [(1, 3), (2, 3)] * len(transports.own_names())

@@ -10,6 +10,7 @@ import pytest
 from documented import described
 from priced import priced_file
 
+from bench import transports
 from bench.experiment import plan, prepare, run_folder
 from bench.experiment.progress import Lines
 from bench.experiment.run_folder import RunFolder
@@ -55,7 +56,7 @@ def test_where_no_tick_fell_due_there_is_no_form(tmp_path: Path) -> None:
 def test_the_simulated_figures_are_near_their_closed_forms(simulated: RunFolder) -> None:
     found = forms.predicted(open_run(simulated.folder))
     assert {each.figure for each in found} == set(forms.NOUNS)
-    assert len({(each.transport, each.clients) for each in found}) == 6
+    assert len({(each.transport, each.clients) for each in found}) == 2 * len(transports.own_names())
     near = {"bytes_up_per_update": 0.06, "bytes_down_per_update": 0.06, "server_load": 0.1,
             "latency_mean_ms": 0.12, "age_mean_ms": 0.2, "sockets": 0.05}
     for each in found:
@@ -73,7 +74,7 @@ def test_a_row_is_a_cells_a_further_load_or_where_workers_are_full(simulated: Ru
     assert all(known[row.quantity] == (row.unit if isinstance(row.unit, str) else "")
                for row in found.itertuples())
     full = found[found["quantity"] == "clients_max"].set_index("transport")["value"]
-    assert len(full) == 3
+    assert len(full) == len(transports.own_names())
     load = found[(found["quantity"] == "server_load") & (found["transport"] == "short_polling")]
     ordered = load.sort_values("clients")
     assert ordered["value"].is_monotonic_increasing
@@ -129,6 +130,6 @@ def test_a_plan_has_the_latencies_of_its_workers_and_no_others(simulated: RunFol
     assert own_ms > 0
     need = {(each.transport, each.clients): each for each in open_run(simulated.folder).fleet}
     rows = pd.read_csv(simulated.folder / closed_forms.NAME).query("quantity == 'planned_latency_mean_ms'")
-    assert len(rows) == len(need) == 6
+    assert len(rows) == len(need) == 2 * len(transports.own_names())
     for row in rows.itertuples():
         assert need[row.transport, row.clients].latency_mean_ms == pytest.approx(row.value)

@@ -8,6 +8,7 @@ import pytest
 from posed import LOAD_BASE, all_posed
 from priced import COSTS, LOAD_CLIENT, NET, priced
 
+from bench import transports
 from bench.errors import RunError
 from bench.experiment import series
 from bench.simulation.calibration.calibration import calibrate
@@ -44,8 +45,7 @@ def of(found: CostsFile, transport: str) -> KindCosts:
 
 def test_every_transport_is_fitted_closely(found: CostsFile) -> None:
     """Trials without noise lie on the line, but for what a window cuts off at its ends."""
-    assert sorted(each.kind.transport for each in found.transports) == [
-        "long_polling", "short_polling", "websocket"]
+    assert sorted(each.kind.transport for each in found.transports) == list(transports.own_names())
     for each in found.transports:
         assert each.residual_share < 0.03, each.kind
         assert each.load_residual_share < 0.03, each.kind
