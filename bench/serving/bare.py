@@ -299,11 +299,11 @@ class BareService:
             head = parse_head(data)
             has_body, origins = head.has_body, head.values(b"origin")
             connection.keeps, connection.unread = self.keeps and head.keeps and not has_body, has_body or more
-            if self.chassis.admission.admits(origins):
+            if origins and self.chassis.admission.admits(origins):
                 connection.origin = origins[0]
             asked = self.chassis.admission.admit(
                 head.method, head.target, head.values(b"host"), origins, has_body=has_body,
-                old=head.version == "1.0", asks_leave=head.value(ASKS_LEAVE) is not None,
+                old=head.version == "1.0", asks_leave=head.method == "OPTIONS" and head.value(ASKS_LEAVE) is not None,
             )
             if asked is None:
                 self.send(connection, 204, BODILESS | LEAVE, None)

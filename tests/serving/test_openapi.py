@@ -65,6 +65,12 @@ def test_without_entity_tags_the_document_speaks_of_none() -> None:
     assert b"ETag" not in openapi.document("short_polling", False)
 
 
+def test_a_stream_is_described_by_its_media_type_and_the_id_of_its_last_event() -> None:
+    ticks = orjson.loads(openapi.document("any", stream="text/plain"))["paths"]["/ticks"]["get"]
+    assert list(ticks["responses"]["200"]["content"]) == ["text/plain"]
+    assert "Last-Event-ID" in {parameter["name"] for parameter in ticks["parameters"]}
+
+
 @pytest.fixture(scope="module", params=list(OPTIONS))
 def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     feed = ScriptedFeed()
