@@ -23,6 +23,7 @@ from functools import lru_cache
 import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter
@@ -283,7 +284,8 @@ def svg(figure: Figure, name: str) -> str:
     """
     buffer = io.StringIO()
     with settings(), mpl.rc_context({"svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", metadata={
+        # `savefig` would draw the figure twice: first for its layout alone, which this does while it draws.
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={   # type: ignore[no-untyped-call]
             "Date": None, "Creator": None, "Type": None, "Format": None})
     text = buffer.getvalue()
     text = text[text.index("<svg"):].rstrip()

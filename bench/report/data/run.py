@@ -165,7 +165,7 @@ class RunData:
         """Return the verdicts on the claims of the scenario; an empty list where it has none."""
         return judged(self.scenario, self.valid)
 
-    @property
+    @cached_property
     def valid(self) -> pd.DataFrame:
         """Return the trials that may enter a figure: the VALID ones."""
         return self.trials[self.trials["verdict"] == "VALID"]
@@ -329,15 +329,23 @@ def with_all_bytes(trials: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([trials, both.rename("bytes_per_update")], axis=1)
 
 
+OF_A_COMPARISON = ("verdict", "block", "transport", "clients", "delivered", "late", "lost")
+"""The columns of `trials.csv` that a comparison of any figure reads; few, since each cell is cut out of them."""
+
+
 @lru_cache(maxsize=32)
 def compared(run: RunData, column: str) -> list[Comparison]:
     """Return the comparisons of all pairs of transports in a figure, at all client counts.
 
     They are computed once for each run and figure, since several parts of a report need them.
     """
-    return comparisons(with_all_bytes(run.trials), column, run.transports)
+    trials = run.trials if column in run.trials else with_all_bytes(run.trials)
+    needed = [name for name in trials.columns
+              if name in (*OF_A_COMPARISON, column) or name.endswith("_error_share")]
+    return comparisons(trials[needed], column, run.transports)
 
 
+@lru_cache(maxsize=8)
 def shown_clients(run: RunData) -> int:
     """Return the client count of the figures that show only one.
 

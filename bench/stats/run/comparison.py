@@ -50,11 +50,13 @@ def comparisons(trials: pd.DataFrame, figure: str, order: Sequence[str]) -> list
         cells = {label: here[here["transport"] == label] for label in order}
         shown = {label: cell_interval(cell, figure).estimate for label, cell in cells.items()}
         present = [label for label in order if shown[label] == shown[label]]
+        by_block = {label: dict(zip(cells[label]["block"], cells[label][figure].astype(float), strict=True))
+                    for label in present}
         for one, other in combinations(present, 2):
             mine, theirs = (one, other) if shown[one] >= shown[other] else (other, one)
-            columns = [cells[label].set_index("block")[figure] for label in (mine, theirs)]
-            pairs = pd.concat(columns, axis=1, join="inner").to_numpy(dtype="float64")
-            between = LOST if math.isinf(shown[mine]) else effect(pairs[:, 0], pairs[:, 1])
+            both = [block for block in by_block[mine] if block in by_block[theirs]]
+            columns = [[by_block[label][block] for block in both] for label in (mine, theirs)]
+            between = LOST if math.isinf(shown[mine]) else effect(*columns)
             found.append(Comparison(figure, int(clients), mine, theirs, between))
     corrected = holm([each.effect.p for each in found])
     return [replace(each, effect=replace(each.effect, p_holm=p))
