@@ -107,6 +107,7 @@ def test_a_name_stays_one_word_whatever_is_in_it(name: str) -> None:
     (["bench", "SCENARIO=quick", "ARGS=--set 'load.clients=[1, 2]'"],
      ["run", "quick", "--set", "load.clients=[1, 2]"]),
     (["simulate"], ["simulate", "scale/million"]),
+    (["decide"], ["decide"]),
     (["simulate", "SCENARIO=my file.toml", "FEED=a b.csv"], ["simulate", "my file.toml", "--feed=a b.csv"]),
     (["resume"], ["run", "--resume", "results/latest"]),
     (["report", "RUN=a (b)"], ["report", "a (b)"]),
