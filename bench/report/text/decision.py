@@ -82,7 +82,7 @@ def sentence(table: pd.DataFrame, asked: Asked) -> str:
 
 def _change(now: pd.Series, chosen: pd.DataFrame, asked: Asked, where: str) -> str:
     """Return the sentence on the change from what is used now."""
-    names = style.listed([style.title(label) for label in chosen["transport"]])
+    names = " or ".join(style.title(label) for label in chosen["transport"]) + ", a tie" * (len(chosen) > 1)
     first = chosen.iloc[0]
     mine, same = _now(now), now["transport"] in set(chosen["transport"])
     if not now["possible"]:

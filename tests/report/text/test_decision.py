@@ -45,6 +45,13 @@ def test_a_tie_is_called_a_tie() -> None:
     assert "are a tie" in found
 
 
+def test_a_change_to_a_tie_names_both() -> None:
+    pushed, held = (row("best", each, 41.0, 1, chosen=True) for each in ("websocket", "long_polling"))
+    found = text.sentence(table(pushed, held,
+                                row("now", "short_polling", 2540.0, 1, interval_s=5.0)), ASKED)
+    assert "to WebSocket or long polling, a tie: " in found
+
+
 def test_nobody_fresh_enough_is_said() -> None:
     found = text.sentence(table(row("best", "websocket", math.nan, 0, possible=False)), ASKED)
     assert found.startswith("No transport keeps every update within 1.5 s")
