@@ -327,6 +327,16 @@ class Party:
         await self.until(lambda: all(each.machine.subscribed for each in clients), "the first answers")
         return clients
 
+    async def settled(self, *clients: Talker) -> None:
+        """Wait until the server has met every connection and request of clients none of whose connections broke."""
+        def met(name: str) -> bool:
+            return self.counts[name] == sum(getattr(each.machine.counts, name) for each in clients)
+
+        parks = transports.model_of(self.subject.transport).cycle(self.options).parks
+        await self.until(
+            lambda: all(task.done() for task in self.tasks) and met("connections") and met("requests")
+            and all(each.machine.counts.in_flight for each in clients if parks), "every connection and request")
+
     async def leave(self, *clients: Talker) -> None:
         """Let clients leave in order."""
         for client in clients:
