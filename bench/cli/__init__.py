@@ -17,8 +17,7 @@ Modules, in reading order:
     doctor        checks this machine for anything that would spoil a run
     options       common options and errors of all verbs
     outcome       the output at the end of a run
-    reason        the last line of a command that does not exit with 0
-    surroundings  the requirements of a command on its environment
+    shell         the border between a command and the shell that starts it
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn, cast
 
-from bench.cli import reason, surroundings
+from bench.cli.shell import reason, surroundings
 
 if TYPE_CHECKING:
     from typer import Typer

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import reason
+from bench.cli.shell import reason
 
 
 def test_a_reason_is_told_and_its_last_line_is_left_where_it_is_asked_for(

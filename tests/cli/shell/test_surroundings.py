@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli.surroundings import LEAST_BYTES, mistake
+from bench.cli.shell.surroundings import LEAST_BYTES, mistake
 
 RUN = ("run", "quick", "--results", "Größe")
 
