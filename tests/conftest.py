@@ -6,6 +6,9 @@ none, file by file, and keeps its core busy meanwhile, as a machine of the CI is
 INVALID, and no test depends on that it is not.
 
 A test that starts a process carries the mark `process`, or fails.
+
+Drawn examples are the same in every run of a test, so that a commit has one verdict. To look for others:
+`make test ARGS="--hypothesis-profile=default"`; what that finds becomes an `@example`.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from marked import Mark
 from xdist.scheduler import LoadScopeScheduling
 
@@ -33,6 +37,10 @@ INSTALLED = str(Path(__file__).parent / "fourth")
 """A folder with an installed package: a transport that no other file knows. Tests of every transport try it, too."""
 sys.path.append(INSTALLED)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), INSTALLED)))
+
+
+settings.register_profile("same-examples", derandomize=True)
+settings.load_profile("same-examples")
 
 
 @pytest.fixture(scope="session", autouse=True)
