@@ -34,7 +34,7 @@ from bench.errors import RunError, UserError
 from bench.experiment import capacity_search, prepare, progress, series
 from bench.experiment.disk_full import report_disk_full
 from bench.experiment.effect import refuse_without_effect, typed_fields
-from bench.experiment.machine_lock import begun, machine_lock
+from bench.experiment.machine_lock import begun, lock_resumed, machine_lock
 from bench.experiment.prepare import PreparedScenario
 from bench.experiment.run_folder import Commit
 from bench.experiment.series import Series
@@ -136,9 +136,10 @@ def measure(held: ExitStack, begin: Callable[[], Series], resume: Path | None, c
 
     `command`, followed by the series' folder, is the command that continues it after an interruption.
     """
+    lock_resumed(held, resume and resume.resolve(), wait=wait, say=say)
     with machine_lock(wait=wait, say=say):
         with report_disk_full("the same command"):
-            under_way = begun(held, begin, resume and resume.resolve(), wait=wait, say=say)
+            under_way = begun(held, begin, resume, say=say)
         say(f"{under_way.folder}: {prepared}")
         go_on = f"{command} {under_way.folder}"
         with report_disk_full(go_on), resume_hint(go_on):

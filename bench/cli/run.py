@@ -42,7 +42,7 @@ from bench.experiment import capacity_search, plan, prepare, progress, requireme
 from bench.experiment import run as runs
 from bench.experiment.disk_full import report_disk_full
 from bench.experiment.effect import refuse_without_effect, typed_fields
-from bench.experiment.machine_lock import begun, machine_lock
+from bench.experiment.machine_lock import begun, lock_resumed, machine_lock
 from bench.experiment.prepare import PreparedScenario
 from bench.experiment.run_folder import RunFolder
 from bench.output import terminal
@@ -99,9 +99,10 @@ def run(
             named = _named_beside(resume, scenario, overrides or (), feed, columns)
             begin = partial(_resume, resume, named, force=force)
         with ExitStack() as held:
+            lock_resumed(held, resume and resume.resolve(), wait=wait, say=say)
             with machine_lock(wait=wait, say=say):
                 with report_disk_full("the same command"):
-                    under_way = begun(held, begin, resume and resume.resolve(), wait=wait, say=say)
+                    under_way = begun(held, begin, resume, say=say)
                 with report_disk_full(f"tickertape run --resume {under_way.folder}"):
                     _execute(under_way)
             say("Making the report …")

@@ -38,7 +38,7 @@ from bench.errors import UserError
 from bench.experiment import plan, prepare, progress, run_folder
 from bench.experiment.disk_full import report_disk_full
 from bench.experiment.effect import refuse_without_effect, typed_fields
-from bench.experiment.machine_lock import begun
+from bench.experiment.machine_lock import begun, lock_resumed
 from bench.experiment.prepare import PreparedScenario
 from bench.experiment.run_folder import RunFolder
 from bench.scenario.parsing import short
@@ -116,8 +116,9 @@ def simulate(
             prepared = _asked("default" if scenario is None else scenario, shorthands, overrides or (), feed)
             _refuse_beside_scale(prepared, costs, measured)
             begin = partial(_begin, prepared, costs, measured, results or RESULTS)
+        lock_resumed(held, resume and resume.resolve(), say=say)
         with report_disk_full("the same command"):
-            under_way = begun(held, begin, resume and resume.resolve(), say=say)
+            under_way = begun(held, begin, resume, say=say)
         go_on = f"tickertape simulate --resume {under_way.folder}"
         with report_disk_full(go_on), resume_hint(go_on):
             _execute(under_way)

@@ -101,14 +101,19 @@ class OnDisk(Protocol):
 T = TypeVar("T", bound=OnDisk)
 
 
-def begun(held: ExitStack, begin: Callable[[], T], resumed: Path | None, *, wait: bool = False,
-          say: Callable[[str], None] = lambda _: None) -> T:
-    """Begin a run, or resume the one in `resumed`; its folder stays locked until `held` is closed.
+def lock_resumed(held: ExitStack, resumed: Path | None, *, wait: bool = False,
+                 say: Callable[[str], None] = lambda _: None) -> None:
+    """Lock the folder of a run that is to be resumed, if one is, until `held` is closed.
 
-    A run that is resumed is locked before anything in it is read.
+    It is locked before anything in it is read, and before the machine is: a folder that is none is said at once.
     """
     if resumed is not None:
         held.enter_context(folder_lock(resumed, wait=wait, say=say))
+
+
+def begun(held: ExitStack, begin: Callable[[], T], resumed: Path | None, *,
+          say: Callable[[str], None] = lambda _: None) -> T:
+    """Begin a run, whose folder stays locked until `held` is closed, or resume one that is locked already."""
     found = begin()
     if resumed is None:
         held.enter_context(folder_lock(found.folder, say=say))

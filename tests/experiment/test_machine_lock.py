@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import HostError, RunError
-from bench.experiment.machine_lock import begun, folder_lock, machine_lock
+from bench.experiment.machine_lock import begun, folder_lock, lock_resumed, machine_lock
 
 HOLDER = """
 from bench.experiment.machine_lock import machine_lock
@@ -110,19 +110,13 @@ def test_a_runs_folder_is_held_by_one_command_whatever_the_temporary_folder(tmp_
                                env=os.environ | {"TMPDIR": str(other)})
     assert process.stdout is not None
     assert process.stdout.readline() == b"held\n"
-    touched: list[str] = []
-
-    def begin() -> Made:
-        touched.append("the run")
-        return Made(run)
-
     with ExitStack() as held, pytest.raises(RunError, match="run: another command is at work in it"):
-        begun(held, begin, run)
-    assert touched == []
+        lock_resumed(held, run)
     process.kill()
     process.communicate()
     with ExitStack() as held:
-        assert begun(held, begin, run).folder == run
+        lock_resumed(held, run)
+        assert begun(held, lambda: Made(run), run).folder == run
         with pytest.raises(RunError, match="at work"), folder_lock(run):
             pass
     assert list(run.iterdir()) == []

@@ -77,8 +77,8 @@ def ranked(run: RunData) -> list[RankedMeasure]:
     found = []
     for question, aim in asked:
         intervals = {label: cell_interval(cell, question.column) for label, cell in cells.items()}
-        known = {label: each for label, each in sorted(intervals.items(), key=lambda each: each[1].estimate)
-                 if not math.isnan(each.estimate)}
+        known = {label: each for label, each in intervals.items() if not math.isnan(each.estimate)}   # NaN has no order
+        known = dict(sorted(known.items(), key=lambda each: each[1].estimate))
         if not known:
             continue
         pairs = {frozenset((each.mine, each.theirs)): each for each in compared(run, question.column)

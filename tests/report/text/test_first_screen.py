@@ -73,6 +73,19 @@ def test_no_winner_is_named_within_a_tie(troubled: RunData) -> None:
     assert told["updates lost"].startswith("Updates lost: lossy ")
 
 
+@pytest.mark.parametrize("label", ["short_polling", "long_polling", "websocket"])
+def test_a_transport_without_a_figure_leaves_the_order_of_the_others(run: RunData, label: str) -> None:
+    """Where one has no figure of a measure, the others are still ranked by their own."""
+    for heading in ("median latency", "server CPU"):
+        before = measures(run)[heading]
+        others = [each for each in before.figures if each != label]
+        column = before.question.column
+        trials = run.trials.assign(**{column: run.trials[column].where(run.trials["transport"] != label)})
+        found = measures(replace(run, trials=trials, summary=summarise(trials, run.transports)))[heading]
+        assert list(found.figures) == others
+        assert found.best[0] == others[0]
+
+
 def test_a_percentile_among_lost_updates_is_never_the_best(troubled: RunData) -> None:
     lost = [each for each in ranked(troubled) if math.isinf(each.figures["lossy"].estimate)]
     assert lost
