@@ -110,18 +110,16 @@ def simulate(
             refuse_idle("with --resume", "the folder in RUN, where the run is", {"--results": results})
             refuse_beside_resume(resume, {**_values(shorthands), "SCENARIO": scenario, "--set": overrides,
                                           "--feed": feed, "--costs": costs, "--measured": measured})
+            lock_resumed(held, resume.resolve(), say=say)
             begin = partial(run_folder.resume, resume.resolve(), None, force=force, source="simulated")
         else:
             refuse_idle("with a new run", "it together with --resume", {"--force": force})
             prepared = _asked("default" if scenario is None else scenario, shorthands, overrides or (), feed)
             _refuse_beside_scale(prepared, costs, measured)
             begin = partial(_begin, prepared, costs, measured, results or RESULTS)
-        lock_resumed(held, resume and resume.resolve(), say=say)
         with report_disk_full("the same command"):
             under_way = begun(held, begin, resume, say=say)
-        go_on = f"tickertape simulate --resume {under_way.folder}"
-        with report_disk_full(go_on), resume_hint(go_on):
-            _execute(under_way)
+        _execute(under_way)
         say("Making the report …")
         lacks = finish(under_way.folder, as_json)
     end(lacks)
@@ -195,11 +193,18 @@ def _own_costs(prepared: PreparedScenario) -> Path | None:
 
 
 def _execute(under_way: RunFolder) -> None:
-    """Simulate everything that is not on disk yet: a storm, a map, the steps of a search, or trials."""
-    said = under_way.manifest
-    say(f"{under_way.folder}: {said.question}")
-    if said.costs is not None:
-        say(f"Simulated, with {said.costs.description}.")
+    """Simulate everything that is not on disk yet; where that is interrupted, name the command that continues."""
+    go_on = f"tickertape simulate --resume {under_way.folder}"
+    with report_disk_full(go_on), resume_hint(go_on):
+        said = under_way.manifest
+        say(f"{under_way.folder}: {said.question}")
+        if said.costs is not None:
+            say(f"Simulated, with {said.costs.description}.")
+        _simulate(under_way)
+
+
+def _simulate(under_way: RunFolder) -> None:
+    """Simulate a storm, a map, the steps of a search, or trials."""
     if study.is_scale(under_way.scenario):
         study.execute(under_way)
         return
