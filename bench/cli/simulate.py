@@ -74,8 +74,7 @@ def simulate(
         metavar="TIME", help="Round-trip time between clients and servers (80ms, 0.2s), in place of "
         "simulation.rtt_ms.")] = None,
     costs: Annotated[Path | None, typer.Option(
-        metavar="FILE", help="The costs file, in place of the newest of this host's, or the project's "
-        "own.")] = None,
+        metavar="FILE", help="The costs file, in place of the newest of this host's, or the project's own.")] = None,
     measured: Annotated[Path | None, typer.Option(
         metavar="RUN", help="A measured run to compare with; by default the reference run.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="In place of the scenario's.")] = None,
