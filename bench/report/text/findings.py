@@ -22,7 +22,7 @@ from bench.report.data.noise_floor import NoiseFloor, floor_under, floors, resim
 from bench.report.data.run import RunData, compared, shown_clients
 from bench.report.text import forms
 from bench.stats.run.comparison import Comparison
-from bench.stats.run.intervals import FEW, Interval
+from bench.stats.run.intervals import ALPHA, CLEAR, FEW, Interval
 from bench.stats.run.summary import bounds, few_values
 
 
@@ -269,6 +269,8 @@ def separable_text(comparison: Comparison, question: ComparedFigure, below: Sequ
         return "too few valid blocks to say whether they differ"
     p = comparison.effect.p_holm
     chance = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    if comparison.effect.clear and p >= ALPHA:
+        chance += f", but a factor of more than {CLEAR:g} in every block"
     verdict = f"separable ({chance})" if comparison.effect.separable else f"not separable ({chance})"
     floor = floor_under(comparison, below)
     if floor is None:

@@ -35,7 +35,8 @@ TERMS = {
     "trials": ("trials", "measurements of one cell with fresh processes; intervals are between trials"),
     "separable": ("separable", (
         "a difference that would appear by chance in less than 5 % of runs, compared within blocks and corrected "
-        "by Holm's method; what is not separable is a tie")),
+        "by Holm's method, or one of a factor above 1.5 in every block and with its whole interval; what is not "
+        "separable is a tie")),
     "closed-form": ("closed form", "a formula of the transport, with nothing fitted to what it is compared with"),
     "workers": ("workers", "server processes with a core each, which share nothing"),
 }

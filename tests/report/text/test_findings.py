@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -130,6 +131,13 @@ def test_an_effect_in_words(comparison: Comparison, text: str) -> None:
 ])
 def test_separability_in_words(p: float, text: str) -> None:
     assert separable_text(effect("ratio", p, 1, 1, 1), QUESTIONS[0]) == text
+
+
+def test_a_clear_ratio_is_separable_whatever_the_correction_says() -> None:
+    found = effect("ratio", 0.2, 5, 2, 12)
+    found = replace(found, effect=replace(found.effect, clear=True))
+    assert separable_text(found, QUESTIONS[0]) == (
+        "separable (p = 0.2, but a factor of more than 1.5 in every block)")
 
 
 def test_a_lost_figure_in_words() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,6 +93,28 @@ def test_two_runs_are_compared_by_welchs_t() -> None:
 
 def test_exactly_equal_figures_are_not_separable() -> None:
     assert effect([1.0, 2.0, 3.0], [1.0, 2.0, 3.0]).p == 1.0
+
+
+@pytest.mark.parametrize(("mine", "clear"), [
+    ([50.0, 47.0, 55.0], True), ([50.0, 51.0], True), ([0.2, 0.22, 0.18], True),
+    ([50.0], False),                  # one block shows no spread
+    ([30.0, 60.0, 14.0], False),      # one block is below the factor
+    ([16.0, 50.0, 30.0], False),      # each block is above it, and the interval reaches below
+    ([14.0, 14.1, 13.9], False),      # certain, and small: for Holm's method to judge
+    ([10.0, 10.1, 9.9], False),
+])
+def test_a_ratio_is_clear_where_every_block_and_the_interval_are_beyond_the_factor(
+        mine: list[float], clear: bool) -> None:
+    found = effect(mine, [10.0 if max(mine) > 1 else 1.0] * len(mine))
+    assert found.clear == clear
+    assert replace(found, p_holm=1.0).separable == clear
+
+
+def test_chance_makes_no_clear_ratio_among_equals() -> None:
+    rng = np.random.default_rng(11)
+    for blocks in (2, 3):
+        assert not any(effect(rng.lognormal(0, 0.1, blocks), rng.lognormal(0, 0.1, blocks)).clear
+                       for _ in range(1500))
 
 
 @given(st.lists(st.floats(0, 1) | st.just(math.nan), max_size=12))
