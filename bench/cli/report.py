@@ -17,6 +17,9 @@ from bench.cli.outcome import finish
 
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")] = Path("results/latest"),
+    beside: Annotated[list[Path] | None, typer.Option(
+        metavar="RUN", help="A run of the same sweep at another feed.rate_per_s, whose figures are copied into RUN's "
+        "folder and shown in its report. May be repeated.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a run's report again, from its files alone.
@@ -24,10 +27,17 @@ def report(
     The same files give the same report, byte for byte, with the same versions of the libraries. Exit status:
     0 every trial of the plan is valid; 1 some are not, or the run is not finished; 2 a mistake.
 
-    Example:
+    Examples:
 
         tickertape report results/latest
+        tickertape report results/at-10 --beside results/at-1 --beside results/at-100
     """
     with reported_errors():
+        if beside:
+            # It imports pandas, which a report without it should not pay for twice.
+            from bench.report.data import swept
+            from bench.report.data.run import open_run
+
+            swept.put_beside(open_run(run.resolve()), [open_run(each.resolve()) for each in beside])
         lacks = finish(run.resolve(), as_json)
     end(lacks)

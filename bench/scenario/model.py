@@ -52,6 +52,8 @@ COUNT_MAX = 30
 
 DEFAULT_SERVER = "library"
 """The implementation that serves where a scenario names none."""
+BARE_SERVER = "bare"
+"""The implementation without a library, which each transport has."""
 OWN_SERVER = "own"
 """The word for a user's own server where the records name an implementation."""
 

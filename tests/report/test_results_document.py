@@ -9,7 +9,7 @@ from bench.claims import table
 from bench.records import trial_record
 from bench.report import RunData
 from bench.report.data import knees
-from bench.report.data.run import VERDICT_WORDS
+from bench.report.data.run import BESIDE, VERDICT_WORDS
 from bench.stats.run import capacity_plan, prediction
 from bench.stats.run.summary import BOUNDED, FIGURES, bounds, columns
 from bench.stats.trial.row import COLUMNS
@@ -47,6 +47,10 @@ def test_validation() -> None:
 
 def test_fleet() -> None:
     assert described("fleet.csv") == list(capacity_plan.COLUMNS)
+
+
+def test_other_rates() -> None:
+    assert described("other_rates.csv") == list(BESIDE["other_rates"])
 
 
 def test_condensed_files(run: RunData) -> None:

@@ -49,6 +49,8 @@ class Made:
     rss_bytes: int = 30_000
     noise_seed: int = 0
     """Two subjects with the same seed share their noise, so that they differ only by their settings."""
+    options: tuple[tuple[str, object], ...] = ()
+    """Further fields of the subject in the scenario, such as `server`, each with its value."""
 
 
 DEFAULT = {
@@ -239,7 +241,7 @@ def make_run(folder: Path, plan: Plan | None = None) -> Path:
 def _write_run(folder: Path, plan: Plan) -> Path:
     transports = {
         label: {"transport": made.kind} | (
-            {"interval_s": made.interval_s} if made.kind == "short_polling" else {})
+            {"interval_s": made.interval_s} if made.kind == "short_polling" else {}) | dict(made.options)
         for label, made in plan.subjects.items()
     }
     scenario = {

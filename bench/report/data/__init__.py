@@ -7,6 +7,7 @@ Modules, in reading order:
     capacity_plan   `fleet.csv`: what a capacity plan needs in addition to the trials
     measured_forms  closed forms of a measured run
     noise_floor     the smallest difference that this machine can claim
+    swept           the curves of a sweep, at one rate of the feed or at several
     table_files     tables of a run without trials, with their digests
     units           the unit of each column
 """

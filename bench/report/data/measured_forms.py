@@ -50,11 +50,11 @@ class Predicted:
 def push(run: RunData) -> str | None:
     """Return the label of the run's push whose flushes are closest together, the first of them; None where
     none pushes."""
-    flushed = {label: flush_s for label in run.transports if (flush_s := _flush_s(run, label)) is not None}
+    flushed = {label: every_s for label in run.transports if (every_s := flush_s(run, label)) is not None}
     return min(flushed, key=lambda label: flushed[label], default=None)
 
 
-def _flush_s(run: RunData, label: str) -> float | None:
+def flush_s(run: RunData, label: str) -> float | None:
     """Return the seconds between two flushes of a push, 0 if it sends at once; None if it is no push."""
     kind, options = _subject(run, label)
     if options is None:
@@ -73,7 +73,7 @@ def push_delay_ms(run: RunData, clients: int) -> float:
     if pusher is None or not len(mine):
         return math.nan
     kind, options = _subject(run, pusher)
-    waits_ms = 1000 * _form_s(run, "latency_mean_ms", kind, options, clients, 0.0) if _flush_s(run, pusher) else 0.0
+    waits_ms = 1000 * _form_s(run, "latency_mean_ms", kind, options, clients, 0.0) if flush_s(run, pusher) else 0.0
     return float(mine["latency_mean_ms"].iloc[0]) - waits_ms
 
 
@@ -85,13 +85,13 @@ def predicted(run: RunData) -> list[Predicted]:
     pusher = push(run)
     if pusher is None:
         return []
-    own_s, delays_s = _flush_s(run, pusher), {each: push_delay_ms(run, each) / 1000 for each in run.clients}
+    own_s, delays_s = flush_s(run, pusher), {each: push_delay_ms(run, each) / 1000 for each in run.clients}
     cells = {(row["transport"], int(row["clients"])): row for _, row in run.summary.iterrows()}
     found = []
     for figure in FIGURES:
         for label in run.transports:
             kind, options = _subject(run, label)
-            if options is None or _flush_s(run, label) == own_s:
+            if options is None or flush_s(run, label) == own_s:
                 continue   # δ is their own
             for clients in run.clients:
                 if (pusher, clients) not in cells or (label, clients) not in cells:

@@ -42,6 +42,8 @@ VERDICT_WORDS = ("verdict", "reasons", "not_assessed")
 BESIDE = {
     "measured": ("transport", "clients"), "validation": prediction.COLUMNS,
     "closed_forms": ("transport", "clients", "quantity", "value", "unit"),
+    "other_rates": ("rate_per_s", "block", "transport", "clients", "age_excess_mean_ms", "server_cpu_us_per_update",
+                    "bytes_per_update"),
 }
 """Tables that only some runs have, by name, and the columns that each must have."""
 TEXTS = (
@@ -76,6 +78,8 @@ class RunData:
     """`validation.csv` of a simulated run: the errors of its model where it was checked."""
     closed_forms: pd.DataFrame | None = None
     """`closed_forms.csv` of a simulated run: its figures, computed without simulating."""
+    other_rates: pd.DataFrame | None = None
+    """`other_rates.csv` of a run with a sweep: valid trials of the same sweep at other rates of the feed."""
 
     @property
     def scenario(self) -> Scenario:

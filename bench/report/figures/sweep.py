@@ -1,6 +1,7 @@
 """The figure of a sweep: freshness against cost, a curve for each transport whose option was swept.
 
     left    excess age against server CPU per update        right   excess age against bytes per update
+    a row for each rate of the feed, where runs at other rates were put beside this one
 
 Down and to the left is better. Each point is one value of the option, written beside it; a transport that was not
 swept is a single point. The grey line is the frontier: the lowest excess age that any subject reaches with at most
@@ -13,53 +14,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.report import style
-from bench.report.data.run import RunData, shown_clients, with_all_bytes
+from bench.report.data.run import RunData, shown_clients
+from bench.report.data.swept import AGE, SweptCurve, by_rate, curves_of
 from bench.report.figures.spec import FigureSpec
-from bench.scenario.sweep import curves
 from bench.stats.run.intervals import FEW
 from bench.stats.run.summary import cell_interval
 
-AGE = "age_excess_mean_ms"
 PANELS = (("server_cpu_us_per_update", "server CPU per update (µs, log scale)"),
           ("bytes_per_update", "bytes per update (both ways, log scale)"))
-
-
-@dataclass(frozen=True, slots=True)
-class SweptCurve:
-    """The subjects of one transport: of a sweep in the order of its values, else one."""
-
-    label: str
-    """The transport's label, without a value."""
-    option: str
-    """The option that was swept; empty where none was."""
-    subjects: tuple[tuple[str, str], ...]
-    """Each value in words, with the label of its subject."""
-
-
-def curves_of(run: RunData) -> list[SweptCurve]:
-    """Return the curves of a run, in the order of its subjects; those that were not swept are single points."""
-    swept = {subject: curve for curve in curves(run.scenario.sweep)
-             for _, subject in curve.subjects}
-    found: dict[str, SweptCurve] = {}
-    for label in run.transports:
-        curve = swept.get(label)
-        if curve is None:
-            found[label] = SweptCurve(label, "", (("", label),))
-        elif curve.label not in found:
-            values = tuple((_words(value), subject) for value, subject in curve.subjects)
-            found[curve.label] = SweptCurve(curve.label, curve.option, values)
-    return list(found.values())
-
-
-def _words(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -73,25 +41,27 @@ def frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
 
 def sweep(run: RunData) -> Figure:
     """Draw excess age against server CPU and against bytes, a curve for each transport, with both frontiers."""
-    whole = with_all_bytes(run.valid)
-    cells = {str(label): cell for label, cell in whole[whole["clients"] == shown_clients(run)].groupby("transport")}
-    found = curves_of(run)
+    found, rates = curves_of(run), by_rate(run)
     looks = style.looks([curve.label for curve in found])
     with style.settings():
-        figure = Figure(figsize=(9.2, 4.8), layout="constrained")
-        left, right = figure.subplots(1, 2, sharey=True)
-        for axes, (column, text) in zip((left, right), PANELS, strict=True):
-            points = [point for curve in found
-                      for point in _curve(axes, curve, looks[curve.label], cells, column)]
-            line = frontier(points)
-            axes.plot([cost for cost, _ in line], [age for _, age in line], color=style.FAINT, linewidth=5, alpha=0.3,
-                      zorder=1, label="frontier", solid_capstyle="round")
-            axes.set(xscale="log", yscale="log", xlabel=text)
-            axes.margins(0.12)
-            style.plain_ticks(axes, "x")
-        left.set_ylabel("mean excess age (ms, log scale)")
-        style.plain_ticks(left, "y")
-        style.legend(figure, left)
+        figure = Figure(figsize=(9.2, 0.8 + 4.0 * len(rates)), layout="constrained")
+        rows = figure.subplots(len(rates), 2, sharey="row", squeeze=False)
+        for (rate, trials), row in zip(rates, rows, strict=True):
+            cells = {str(label): cell for label, cell in trials.groupby("transport")}
+            for axes, (column, text) in zip(row, PANELS, strict=True):
+                points = [point for curve in found
+                          for point in _curve(axes, curve, looks[curve.label], cells, column)]
+                line = frontier(points)
+                axes.plot([cost for cost, _ in line], [age for _, age in line], color=style.FAINT, linewidth=5,
+                          alpha=0.3, zorder=1, label="frontier", solid_capstyle="round")
+                axes.set(xscale="log", yscale="log", xlabel=text)
+                axes.margins(0.12)
+                style.plain_ticks(axes, "x")
+            row[0].set_ylabel("mean excess age (ms, log scale)")
+            if len(rates) > 1:
+                row[0].set_title(f"{rate:g} ticks/s")
+            style.plain_ticks(row[0], "y")
+        style.legend(figure, rows[0][0])
     return figure
 
 
@@ -127,5 +97,5 @@ SWEEP = FigureSpec[RunData](
     "Excess age against server CPU (left) and against bytes on the wire (right), per update. Down and to the "
     "left is better. Each point is one value of the option that was swept, written beside it; a transport that was not "
     "swept is one point. The wide grey line is the frontier: what lies above it costs as much and is staler than "
-    "something else. Bars are 95 % intervals between trials.",
+    "something else. Bars are 95 % intervals between trials. A row is one rate of the feed.",
     worth=lambda run: bool(run.scenario.sweep))

@@ -24,12 +24,12 @@ from bench.report.tables import bytes, capacity_plan, claims, host_speed, model_
 from bench.report.tables import run as tables
 from bench.report.tables.panel import panel
 from bench.report.tables.run import TextTable
-from bench.report.text import conditions, first_screen, simulated
+from bench.report.text import conditions, equal_staleness, first_screen, library_share, simulated
 from bench.report.text.findings import findings
 from bench.report.text.first_screen import RankedMeasure
 
 FILES = ("trials.csv", "summary.csv", "capacity.csv", "claims.csv", "fleet.csv", "measured.csv", "validation.csv",
-         "closed_forms.csv", "distributions.parquet", "timelines.parquet", "manifest.json")
+         "closed_forms.csv", "other_rates.csv", "distributions.parquet", "timelines.parquet", "manifest.json")
 """The files of a run that its page links to, where they are there."""
 
 
@@ -45,7 +45,7 @@ def page(run: RunData) -> Page:
         conditions=limits,
         notice=simulated.notice(run),
         panel=panel(ranked, run_looks(run)),
-        summary=first_screen.lines(run, ranked),
+        summary=[*_finding_lines(run), *first_screen.lines(run, ranked)],
         subtitle=_subtitle(run),
         leading=_leading(run),
         details=findings(run),
@@ -86,7 +86,13 @@ def _answer(run: RunData, ranked: Sequence[RankedMeasure]) -> tuple[str, str]:
     predicted, given = answer.sentence(run), conditions.conditions(run)
     if predicted:
         return predicted, f"Simulated {given}."
-    return f"{first_screen.answer(ranked).removesuffix('.')} –", f"{given}."
+    found = equal_staleness.answer(run) or library_share.answer(run) or first_screen.answer(ranked)
+    return f"{found.removesuffix('.')} –", f"{given}."
+
+
+def _finding_lines(run: RunData) -> list[str]:
+    """Return the lines of a sweep's finding, and of one on libraries; an empty list for any other run."""
+    return [*equal_staleness.lines(run), *library_share.lines(run)]
 
 
 def _subtitle(run: RunData) -> str:

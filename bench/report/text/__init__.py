@@ -6,6 +6,8 @@ Modules, in reading order:
     simulated  marks the report of a simulated run as such, throughout
     findings   the findings, one for each question
     first_screen  which transport to take: the answer, and a line for each measure
+    library_share  how much of each transport's cost is its library's, where a run has both servers
+    equal_staleness  which of a push and a poll costs less where both are equally stale, from a sweep
     decision   a decision in words, and what no figure tells
     conditions  the conditions under which the answer holds
     terms      the terms of a report, with their meanings

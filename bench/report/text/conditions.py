@@ -12,7 +12,8 @@ from typing import Any
 
 from bench.report import style
 from bench.report.data.run import RunData, shown_clients
-from bench.scenario.model import Scenario
+from bench.report.data.swept import by_rate
+from bench.scenario.model import DEFAULT_SERVER, Scenario
 
 INTERVALS = {"interval_s": "every {:g} s", "hold_s": "held for up to {:g} s"}
 """The options that are times between a client and its server, in words; those of a sweep are in its labels."""
@@ -36,7 +37,8 @@ def _feed(run: RunData, scenario: Scenario) -> str:
     each = f" of {payload.mean():.0f} B" if len(payload) else ""
     if feed.schedule == "replay":
         return f"replayed trades{each}"
-    rate = f"{feed.rate_per_s:g} tick{'s' * (feed.rate_per_s != 1)}/s{each}"
+    rates = [rate for rate, _ in by_rate(run)]
+    rate = f"{style.listed([f'{one:g}' for one in rates])} tick{'s' * (rates != [1])}/s{each}"
     return f"{rate} in {style.counted(feed.symbols, 'symbol')}"
 
 
@@ -85,6 +87,8 @@ def _servers(scenario: Scenario) -> str:
              for label, subject in scenario.transports.items()}
     if len(set(names.values())) == 1:
         return f"{next(iter(names.values()))} servers"
+    if all(name == DEFAULT_SERVER or style.title(label).endswith(f"({name})") for label, name in names.items()):
+        return f"{DEFAULT_SERVER} servers where no other is named"
     return ", ".join(f"{style.title(label)} on the {name} server" for label, name in names.items())
 
 

@@ -8,6 +8,10 @@ A percentile that falls among lost updates in any valid trial is lost in the who
 larger than any other, and no ratio is formed with it (`intervals.LOST`): one over the trials in which
 the updates did arrive would compare something else.
 
+Two transports that can be set to different freshness are compared at equal staleness (`at_equal_staleness`): each is
+a curve of cost over staleness, a point for each value of its option, and what is compared within each block is the
+mean cost along the staleness that all curves reach.
+
 Known weakness: Holm's correction ignores that figures are correlated; the 50th percentile and
 the 99th are judged as if they were separate questions.
 """
@@ -15,10 +19,11 @@ the 99th are judged as if they were separate questions.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
+import numpy as np
 import pandas as pd
 
 from bench.stats.run.intervals import LOST, Effect, effect, holm
@@ -61,3 +66,47 @@ def comparisons(trials: pd.DataFrame, figure: str, order: Sequence[str]) -> list
     corrected = holm([each.effect.p for each in found])
     return [replace(each, effect=replace(each.effect, p_holm=p))
             for each, p in zip(found, corrected, strict=True)]
+
+
+Points = Sequence[tuple[float, float]]
+"""A curve in one block: for each value of an option its staleness and its cost, in any order."""
+STEPS = 9
+"""Places along a range at which the cost of a curve is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class EqualStaleness:
+    """Curves of cost over staleness, compared where all of them have a point on either side."""
+
+    low: float
+    high: float
+    """The range of staleness that all curves reach in all blocks, in the unit of their points."""
+    costs: Mapping[str, tuple[float, ...]]
+    """By curve, its mean cost along the range in each block, the cheapest curve first."""
+
+    def effect(self, mine: str, theirs: str) -> Effect:
+        """Return the ratio of two curves' costs, paired by block."""
+        return effect(self.costs[mine], self.costs[theirs])
+
+
+def at_equal_staleness(blocks: Sequence[Mapping[str, Points]]) -> EqualStaleness | None:
+    """Return the mean costs of curves along the staleness that all of them reach in all blocks.
+
+    `blocks` has the points of each curve, by its name, with positive numbers. The mean is geometric; between two
+    points a curve is straight on logarithmic scales. Returns None where no staleness is reached by all.
+    """
+    curves = [[age for age, _ in points] for block in blocks for points in block.values()]
+    if not curves or not all(curves):
+        return None
+    low, high = max(map(min, curves)), min(map(max, curves))
+    if not 0 < low < high:
+        return None
+    costs = {name: tuple(_mean_cost(block[name], low, high) for block in blocks) for name in blocks[0]}
+    by_cost = sorted(costs, key=lambda name: sum(map(math.log, costs[name])))
+    return EqualStaleness(low, high, {name: costs[name] for name in by_cost})
+
+
+def _mean_cost(points: Points, low: float, high: float) -> float:
+    """Return the geometric mean of a curve's cost between two values of staleness."""
+    ages, costs = np.log(sorted(points)).T
+    return float(np.exp(np.interp(np.linspace(math.log(low), math.log(high), STEPS), ages, costs).mean()))

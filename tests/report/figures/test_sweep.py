@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from synthetic import Made, Plan, make_run
 
 from bench.report import RunData, open_run
+from bench.report.data.swept import curves_of
 from bench.report.figures import sweep as figures
 from bench.report.figures.run import of
 from bench.report.figures.speed import run_looks
@@ -32,14 +33,14 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> RunData:
 
 
 def test_a_swept_transport_is_a_curve_and_any_other_a_point(swept: RunData) -> None:
-    assert [(curve.label, len(curve.subjects)) for curve in figures.curves_of(swept)] == [
+    assert [(curve.label, len(curve.subjects)) for curve in curves_of(swept)] == [
         ("short_polling", 3), ("websocket", 1)]
     figure = figures.SWEEP.figure(swept)
     for axes in figure.axes:
         lines = {str(line.get_label()): line.get_xydata() for line in axes.get_lines()}
         curve = lines["short polling by interval_s"]
         ages = [swept.summary.set_index("transport").at[label, "age_excess_mean_ms"]
-                for _, label in figures.curves_of(swept)[0].subjects]
+                for _, label in curves_of(swept)[0].subjects]
         assert curve[:, 1].tolist() == pytest.approx(ages)
         assert len(lines["WebSocket"]) == 1
         assert [text.get_text() for text in axes.texts][:3] == ["0.25", "0.5", "1"]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.stats.run.comparison import comparisons
+from bench.stats.run.comparison import at_equal_staleness, comparisons
 
 
 def frame(latency: dict[str, list[float]], clients: int = 10) -> pd.DataFrame:
@@ -69,3 +69,45 @@ def test_a_figure_that_is_lost_in_one_trial_is_the_larger_without_a_ratio() -> N
 def test_it_is_lost_even_where_the_other_has_no_trial_of_that_block() -> None:
     trials = frame({"a": [1.0, 1.1, np.inf], "b": [3.0, 3.1]})
     assert comparisons(trials, "latency_mean_ms", ("a", "b"))[0].effect.kind == "lost"
+
+
+def test_a_factor_of_five_is_no_tie_among_many_subjects() -> None:
+    """Holm's correction over 45 pairs asks for more than two blocks can show."""
+    costs = {"expensive": [50.0, 56.0]}
+    costs |= {f"other{number}": [10 + number / 10, (10 + number / 10) * (1 + 0.007 * number)] for number in range(9)}
+    found = comparisons(frame(costs), "latency_mean_ms", tuple(costs))
+    of_expensive = [each for each in found if each.mine == "expensive"]
+    assert len(of_expensive) == 9
+    assert min(each.effect.p_holm for each in of_expensive) > 0.05
+    assert {each.mine for each in found if each.effect.separable} == {"expensive"}
+
+
+def power_law(factor: float, ages: list[float]) -> list[tuple[float, float]]:
+    """Return the points of a curve whose cost falls as staleness grows."""
+    return [(age, factor * age ** -0.5) for age in ages]
+
+
+def test_curves_are_compared_where_all_of_them_reach() -> None:
+    """Along a power law, lines on logarithmic scales are exact: the ratio is that of the factors, for any points."""
+    blocks = [{"polls": power_law(30 * noise, [50, 250, 2500]), "push": power_law(10 * noise, [500, 1, 40, 160])}
+              for noise in (1.0, 1.3, 0.8)]
+    found = at_equal_staleness(blocks)
+    assert found is not None
+    assert (found.low, found.high) == (50, 500)
+    assert list(found.costs) == ["push", "polls"]
+    effect = found.effect("push", "polls")
+    assert effect.interval.estimate == pytest.approx(1 / 3)
+    assert effect.interval.high - effect.interval.low == pytest.approx(0, abs=1e-9)   # what blocks share cancels
+    middle = (50 * 500) ** 0.5
+    assert found.costs["polls"][0] == pytest.approx(30 * middle ** -0.5)
+
+
+@pytest.mark.parametrize("blocks", [
+    [], [{"polls": power_law(1, [50, 100]), "push": power_law(1, [1, 40])}],
+    [{"polls": power_law(1, [50, 100]), "push": power_law(1, [60, 400])},
+     {"polls": power_law(1, [50, 100]), "push": power_law(1, [120, 400])}],
+    [{"polls": power_law(1, [50, 100]), "push": []}],
+])
+def test_curves_that_are_nowhere_equally_stale_are_not_compared(blocks: list[dict[str, list[tuple[float, float]]]]
+                                                               ) -> None:
+    assert at_equal_staleness(blocks) is None

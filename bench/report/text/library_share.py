@@ -1,0 +1,196 @@
+"""The finding of a run that has each transport on two servers: how much of its cost is its library's.
+
+    trials ─► pairs of subjects that differ in their server alone: the library's and a bare one
+                ├─► shares        1 − bare ÷ library, compared within blocks, for each transport and cost
+                ├─► among_equals  two pushes that flush alike, on the library's servers and on bare ones
+                └─► answer        a sentence on both; lines for the other costs
+
+Both servers of a pair send the same bytes, so that what they differ in is the library's. A difference is judged by
+`bench.stats.run.comparison`, as anywhere in a report; one that can't be claimed is a tie. Nothing here depends on the
+name of a transport: exchange the records of two, and the finding is exchanged.
+
+Known weakness: a bare server has code of its own, which another author could make shorter or longer. What is called
+the library's is the difference between these two servers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from bench.report import style
+from bench.report.data.measured_forms import flush_s
+from bench.report.data.noise_floor import NoiseFloor, floor_under, floors
+from bench.report.data.run import RunData, compared, shown_clients, with_all_bytes
+from bench.report.text.findings import MEMORY, QUESTIONS, ComparedFigure, amount_text, spread_text
+from bench.report.text.first_screen import BYTES, CPU
+from bench.scenario.model import BARE_SERVER, DEFAULT_SERVER
+from bench.stats.run.comparison import Comparison
+from bench.stats.run.intervals import Interval
+from bench.stats.run.summary import cell_interval
+
+OPENING = ComparedFigure(
+    "server_opening_cpu_us_per_client", "CPU per connection", "server CPU per connection opened", "µs")
+COSTS = (CPU, OPENING, MEMORY)
+AMONG_EQUALS = (CPU, OPENING, MEMORY, QUESTIONS[0], BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPair:
+    """One transport with the same options on two servers, by the labels of the two subjects."""
+
+    library: str
+    bare: str
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryShare:
+    """The part of one cost of a transport that its library takes."""
+
+    pair: ServerPair
+    library: Interval
+    bare: Interval
+    share: Interval
+    """In per cent of the library server's cost; below 0 where the bare server costs more."""
+    claimable: bool
+    """False where the two servers tie."""
+
+
+@dataclass(frozen=True, slots=True)
+class EqualServers:
+    """Two transports on servers of one kind."""
+
+    server: str
+    """The name of the implementation that both have."""
+    more: ServerPair
+    """The transport with the larger figure."""
+    less: ServerPair
+    times: Interval
+    """The figure of `more`, divided by that of `less` within blocks."""
+    claimable: bool
+    """False where the two tie."""
+
+
+def pairs_of(run: RunData) -> list[ServerPair]:
+    """Return a pair for each transport of the run, in its order; none where a subject has no counterpart."""
+    alike: dict[str, dict[str, str]] = {}
+    for label, subject in run.scenario.transports.items():
+        same = json.dumps([subject.transport, run.manifest.subjects[label].options], sort_keys=True)
+        alike.setdefault(same, {})[subject.implementation] = label
+    found = [ServerPair(each[DEFAULT_SERVER], each[BARE_SERVER]) for each in alike.values()
+             if set(each) == {DEFAULT_SERVER, BARE_SERVER}]
+    return found if 2 * len(found) == len(run.transports) else []
+
+
+def shares(run: RunData, question: ComparedFigure) -> list[LibraryShare]:
+    """Return the library's share in a cost of each transport, the largest first.
+
+    A transport of which either server has no figure, or one among lost updates, is left out.
+    """
+    clients, below = shown_clients(run), floors(run, [question.column])
+    found = []
+    for pair in pairs_of(run):
+        comparison = _between(run, question, clients, pair.library, pair.bare)
+        if comparison is not None:
+            library, bare = (_cell(run, label, clients, question) for label in (pair.library, pair.bare))
+            found.append(LibraryShare(pair, library, bare, _share(_times(comparison, pair.library)),
+                                      _claimable(comparison, below)))
+    return sorted(found, key=lambda each: -each.share.estimate)
+
+
+def among_equals(run: RunData, question: ComparedFigure) -> list[EqualServers]:
+    """Return the comparisons of every two pushes that flush alike, on the library's servers and on bare ones."""
+    clients, below = shown_clients(run), floors(run, [question.column])
+    pushes = [pair for pair in pairs_of(run) if flush_s(run, pair.library) is not None]
+    found = []
+    for one, other in combinations(pushes, 2):
+        if flush_s(run, one.library) != flush_s(run, other.library):
+            continue
+        for server in (DEFAULT_SERVER, BARE_SERVER):
+            mine, theirs = (pair.bare if server == BARE_SERVER else pair.library for pair in (one, other))
+            comparison = _between(run, question, clients, mine, theirs)
+            if comparison is not None:
+                more, less = (one, other) if comparison.mine == mine else (other, one)
+                found.append(EqualServers(server, more, less, comparison.effect.interval,
+                                          _claimable(comparison, below)))
+    return found
+
+
+def answer(run: RunData) -> str:
+    """Return the finding as one sentence; empty where the run has not each transport on both servers."""
+    found = shares(run, CPU)
+    if not found:
+        return ""
+    parts = [f"{_percent_text(each)} with {_title(each.pair)}" for each in found]
+    clauses = [f"of the {CPU.noun} the library takes {style.listed(parts)}", *_equals_texts(run, CPU)]
+    return f"{style.sentence('; '.join(clauses))}."
+
+
+def lines(run: RunData) -> list[str]:
+    """Return a line for each cost and the library's share in it, and one for each two pushes on equal servers."""
+    found = []
+    for question in COSTS:
+        parts = [f"{_title(each.pair)} {amount_text(each.library, question)}, bare "
+                 f"{amount_text(each.bare, question)}, so {_percent_text(each)}" for each in shares(run, question)]
+        found += [f"The library's part of {question.noun}: {'; '.join(parts)}."] * bool(parts)
+    texts = [text for question in AMONG_EQUALS for text in _equals_texts(run, question)]
+    return [*found, *(f"{style.sentence(text)}." for text in texts)]
+
+
+def _equals_texts(run: RunData, question: ComparedFigure) -> list[str]:
+    """Return a clause for each two pushes: how many times the cost of the other the more expensive one has."""
+    texts = []
+    for each in among_equals(run, question):
+        servers = "library servers" if each.server == DEFAULT_SERVER else f"{each.server} ones"
+        times = f"{style.number(each.times.estimate)}{spread_text(each.times)} times"
+        tie = "" if each.claimable else ", a tie"
+        texts.append(f"on {servers} {question.noun} of {_title(each.more)} is {times} that of {_title(each.less)}{tie}")
+    return texts
+
+
+def _title(pair: ServerPair) -> str:
+    return style.title(pair.library)
+
+
+def _percent_text(each: LibraryShare) -> str:
+    """Return a share in words: `71 % (69–73)`, with a note where the two servers tie."""
+    text = f"{style.number(each.share.estimate, 2)}{style.NARROW}%{spread_text(each.share)}"
+    return text if each.claimable else f"{text} (a tie with none)"
+
+
+def _between(run: RunData, question: ComparedFigure, clients: int, one: str, other: str) -> Comparison | None:
+    """Return the comparison of two subjects as a ratio; None where there is none, or too few blocks to judge it."""
+    for each in compared(run, question.column):
+        if each.clients == clients and {each.mine, each.theirs} == {one, other}:
+            return each if each.effect.kind == "ratio" and each.effect.assessed else None
+    return None
+
+
+def _claimable(comparison: Comparison, below: Sequence[NoiseFloor]) -> bool:
+    return comparison.effect.separable and floor_under(comparison, below) is None
+
+
+def _times(comparison: Comparison, label: str) -> Interval:
+    """Return the ratio of a label's figure to the other's."""
+    found = comparison.effect.interval
+    if comparison.mine == label:
+        return found
+    return Interval(1 / found.estimate, 1 / found.high, 1 / found.low, found.count,
+                    tuple(1 / value for value in found.values))
+
+
+def _share(ratio: Interval) -> Interval:
+    """Return the share by which the larger of a ratio exceeds the smaller one, in per cent of the larger."""
+    def percent(value: float) -> float:
+        return math.nan if math.isnan(value) else 100 * (1 - 1 / value)
+
+    return Interval(percent(ratio.estimate), percent(ratio.low), percent(ratio.high), ratio.count,
+                    tuple(map(percent, ratio.values)))
+
+
+def _cell(run: RunData, label: str, clients: int, question: ComparedFigure) -> Interval:
+    whole = with_all_bytes(run.valid)
+    return cell_interval(whole[(whole["transport"] == label) & (whole["clients"] == clients)], question.column)
