@@ -66,8 +66,7 @@ def _rtt_ms(text: str | None) -> float | None:
 
 def simulate(
     scenario: MaybeScenario = None,
-    clients: Annotated[int | None, typer.Option(
-        min=1, help="Clients, in place of load.clients; 1_000_000 is a number, too.")] = None,
+    clients: Annotated[int | None, typer.Option(min=1, help="In place of load.clients; 1_000_000 works, too.")] = None,
     workers: Annotated[int | None, typer.Option(
         min=1, help="Server processes that share them, in place of simulation.workers.")] = None,
     rtt: Annotated[str | None, typer.Option(
