@@ -2,8 +2,9 @@
 
     --clients --rate --within --rtt …  ─► the scenario scale/decision with these fields ─► the answer, and a page
 
-Without options it asks for the four numbers that matter, each with a default. The answer is computed from the costs
-file and takes seconds; nothing is measured.
+`--use NAME` takes the numbers of a use case (`[use_case]` of scenarios/use-cases/NAME.toml); an option that is given
+replaces its number. Without options it asks for the four numbers that matter, each with a default. The answer is
+computed from the costs file and takes seconds; nothing is measured.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from typing import Annotated
 
 import typer
 
-from bench import transports
+from bench import shipped, transports
 from bench.cli import study
 from bench.cli.options import RESULTS, AsJson, Results, reported_errors, resume_hint, say
 from bench.errors import UserError
 from bench.experiment import prepare, run_folder
 from bench.experiment.disk_full import report_disk_full
+from bench.scenario import model
 from bench.scenario.parsing import short
 
 SCENARIO = "scale/decision"
@@ -60,6 +62,9 @@ def decide(
         metavar="TIME", help="Round-trip time between clients and servers.")] = None,
     payload: Annotated[str | None, typer.Option(
         metavar="SIZE", help="Size of an update (300B, 2kB); by default that of a tick.")] = None,
+    use: Annotated[str | None, typer.Option(
+        metavar="NAME", help="A use case with numbers of its own (ticker, notifications, tracking); the other "
+        "options replace them.")] = None,
     now: Annotated[str | None, typer.Option(
         metavar="TEXT", help="What is used now, to be compared: a transport and its options, as in the "
         "last examples.")] = None,
@@ -81,14 +86,15 @@ def decide(
 
         tickertape decide --clients 20000 --rate 1 --within 1s --rtt 80ms
         tickertape decide --clients 20000 --rate 1 --within 1s --rtt 80ms --now "short_polling interval_s=5"
+        tickertape decide --use notifications --clients 5000
         tickertape decide --clients 500 --rate 0.1 --within 10s --rtt 40ms --prices prices.toml
 
     Exit status: 0 the answer is given; 1 the disk filled; 2 a mistake; 130 interrupted.
     """
     with reported_errors():
-        if not any((clients, rate, within, rtt, payload, now, make, prices)):
+        if not any((clients, rate, within, rtt, payload, use, now, make, prices)):
             clients, rate, within, rtt = asked()
-        given = [*_numbers(clients, rate, within, rtt), *_texts(payload, now, make)]
+        given = [*numbers_of(use), *_numbers(clients, rate, within, rtt), *_texts(payload, now, make)]
         place = results or RESULTS
         run_folder.refuse_no_place(place)
         prepared = prepare.read(SCENARIO, [*given, *prices_of(prices)])
@@ -109,6 +115,23 @@ def asked() -> tuple[int, float, str, str]:
     within = typer.prompt("How late may an update be?", default="1s", err=True)
     rtt = typer.prompt("How far away are they, there and back?", default="80ms", err=True)
     return clients, rate, within, rtt
+
+
+def numbers_of(use: str | None) -> list[str]:
+    """Return the numbers of a use case as settings of the scenario.
+
+    Raises `UserError` where there is no such use case, and `ScenarioError` where its file is not valid.
+    """
+    if use is None:
+        return []
+    known = {file.stem: file for file in sorted(shipped.path("scenarios/use-cases").glob("*.toml"))}
+    if use not in known:
+        raise UserError(f"--use: found '{short(use)}', allowed is one of {', '.join(known)}")
+    numbers = model.load(known[use]).use_case
+    assert numbers is not None, "a use case without its table"
+    return [f"load.clients=[{numbers.clients}]", f"feed.rate_per_s={numbers.rate_per_s!r}",
+            f"decision.within_ms={numbers.within_ms!r}", f"simulation.rtt_ms={numbers.rtt_ms!r}",
+            f"decision.payload_bytes={numbers.payload_bytes}"]
 
 
 def _numbers(clients: int | None, rate: float | None, within: str | None, rtt: str | None) -> list[str]:

@@ -51,6 +51,7 @@ def without_effect(scenario: Scenario, options: Mapping[str, Table], verb: Verb,
     """Return the fields, or whole tables, that `verb` ignores, each with what to ask for instead."""
     found = dict(_of_the_feed(scenario))
     found |= {name: f"sweep.{name}, which has its values" for name in scenario.sweep}
+    found["use_case"] = "the options of `tickertape decide --use`"
     if verb in ("run", "calibrate"):
         found["simulation"] = SIMULATED_ALONE
     if verb == "simulate":

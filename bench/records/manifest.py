@@ -86,7 +86,6 @@ class CostsOfKind(Entry):
     server: str = DEFAULT_SERVER
     tls: bool
     compression: str
-    context_takeover: bool = False
     costs: WorkCosts
 
 

@@ -13,7 +13,7 @@ Modules, in reading order:
     simulation     the table `[simulation]`
     storm          the table `[storm]`
     crossover      the table `[crossover]`
-    decision       the table `[decision]`
+    decision       the tables `[decision]` and `[use_case]`
     replay         the table `[feed.replay]`
     trade_formats  formats of trade files, as data
 """

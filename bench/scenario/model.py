@@ -38,7 +38,7 @@ from bench.errors import ScenarioError
 from bench.scenario import objective
 from bench.scenario import stop_rule as until
 from bench.scenario.crossover import Crossover
-from bench.scenario.decision import Decision
+from bench.scenario.decision import Decision, UseCase
 from bench.scenario.fields import Count, NotNegative, Positive, Table, Whole
 from bench.scenario.parsing import FieldConflict, parsed, validated, value_text
 from bench.scenario.replay import Replay
@@ -383,6 +383,8 @@ class Scenario(Table):
     """If given, the map of the cheapest and the freshest transport is made (see below)."""
     decision: Decision | None = None
     """If given, a transport is chosen for one situation (see below)."""
+    use_case: UseCase | None = None
+    """If given, `tickertape decide --use` takes the situation from it (see below)."""
     transports: Annotated[dict[str, Subject], Field(min_length=1)]
     """The transports that are compared, in the order of the report."""
     sweep: dict[str, tuple[SweepValue, ...]] = Field(default_factory=dict)

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.cli.decide import prices_of, size_bytes, time_ms
+from bench.cli.decide import numbers_of, prices_of, size_bytes, time_ms
 from bench.errors import UserError
 
 runner = CliRunner()
@@ -40,6 +40,7 @@ def test_it_asks_where_nothing_is_given(tmp_path: Path) -> None:
     (["--within", "soon"], "--within: found 'soon'"),
     (["--rtt", "80"], "--rtt: found '80'"),
     (["--payload", "big"], "--payload: found 'big'"),
+    (["--use", "pigeons"], "--use: found 'pigeons', allowed is one of notifications, ticker, tracking"),
     (["--now", "pigeon"], "decision.now"),
     (["--make", "nobody"], "nobody"),
     (["--prices", "nowhere.toml"], "--prices nowhere.toml"),
@@ -48,6 +49,14 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, arguments: list[str], words: 
     found = runner.invoke(app, ["decide", "--clients", "10", *arguments, "--results", str(tmp_path)])
     assert found.exit_code == 2
     assert words in " ".join(found.output.split())
+
+
+def test_a_use_case_fills_in_what_no_option_says(tmp_path: Path) -> None:
+    assert numbers_of(None) == []
+    found = runner.invoke(app, ["decide", "--use", "notifications", "--clients", "150", "--within", "20s",
+                                "--results", str(tmp_path)])
+    assert found.exit_code == 0, found.output
+    assert "150 clients with 0.0083 updates per second each, within 20 s, 80 ms away" in " ".join(found.output.split())
 
 
 def test_units_are_read() -> None:

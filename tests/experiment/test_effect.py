@@ -26,6 +26,7 @@ def asked(name: str, *overrides: str) -> PreparedScenario:
     ("calibrate", "quick", "simulation.workers=3", "tickertape simulate"),
     ("run", "quick", "feed.replay.speed=2.0", "--feed FILE"),
     ("simulate", "quick", "feed.bursty.decay_s=2.0", 'feed.schedule = "bursty"'),
+    ("run", "use-cases/ticker", "use_case.clients=9", "decide --use"),
     ("run", "capacity", "load.clients=[50]", "capacity.start and capacity.most"),
     ("simulate", "capacity", "load.clients=[50]", "capacity.start and capacity.most"),
     ("run", "capacity", "trials.count=9", "capacity.time_s"),

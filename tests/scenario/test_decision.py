@@ -1,4 +1,4 @@
-"""The table `[decision]`: one situation, and nothing else beside it."""
+"""The tables `[decision]` and `[use_case]`: one situation, and what a use case measures of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 import scaled
 
 from bench.errors import ScenarioError
+from bench.scenario import model
 
 
 def test_a_decision_is_a_study_of_its_own(tmp_path: Path) -> None:
@@ -27,3 +28,14 @@ def test_a_field_out_of_range_is_refused(tmp_path: Path, override: str, field: s
     with pytest.raises(ScenarioError) as caught:
         scaled.decision(tmp_path, override)
     assert field in str(caught.value)
+
+
+@pytest.mark.parametrize("file", sorted((Path(__file__).parents[2] / "scenarios" / "use-cases").glob("*.toml")),
+                         ids=lambda path: path.stem)
+def test_a_use_case_measures_clients_with_the_rate_of_its_full_size(file: Path) -> None:
+    scenario = model.load(file)
+    assert scenario.use_case is not None
+    feed, load = scenario.feed, scenario.load
+    share = (load.symbols_per_client or feed.symbols) / feed.symbols
+    assert feed.rate_per_s * share == pytest.approx(scenario.use_case.rate_per_s, rel=0.01)
+    assert max(load.clients) <= scenario.use_case.clients
