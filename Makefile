@@ -46,7 +46,7 @@ calibrate:: .venv/.run  ## what work costs the servers on this machine, for simu
 validate:: .venv/.run  ## how well the simulator predicts what is measured here; about a quarter of an hour
 	.venv/bin/tickertape validate $(ARGS)
 
-serve:: .venv/.run  ## all servers side by side on one feed, to try by hand: SCENARIO=…, FEED=…
+serve:: .venv/.run  ## all servers side by side on one feed, live in a browser and by hand: SCENARIO=…, FEED=…
 	.venv/bin/tickertape serve $(scenario) $(feed) $(ARGS)
 
 bench-ui:: .venv/.run  ## the servers, and Locust's web interface to load them by hand: SCENARIO=…
@@ -61,7 +61,7 @@ doctor:: .venv/.run  ## what of this machine would spoil a run
 test:: .venv/.tox  ## style, types, import rules and tests, on two cores, in an environment of their own: ARGS="-k tape"
 	.venv/bin/tox run -q -- -n 2 $(ARGS)
 
-test-real:: .venv/.tox  ## tests of what is not Python's, each skipped where it is absent: packet captures
+test-real:: .venv/.tox  ## tests of what is not Python's, each skipped where it is absent: packet captures, Chromium
 	.venv/bin/tox run -q -- -m real $(ARGS)
 
 test-fast:: .venv/.tox  ## tests that start no process, in less than a minute: ARGS="-k tape"

@@ -53,6 +53,14 @@ def test_no_code_outside_names_a_transport(module: Path) -> None:
             assert not named.search(node.value), f"{module}:{node.lineno}: {node.value}"
 
 
+def test_no_file_of_the_live_page_names_a_transport() -> None:
+    said = [*transports.names(), *(transports.describe(name).title for name in transports.names())]
+    named = re.compile(rf"(?<![A-Za-z-])({'|'.join(said)})(?![A-Za-z-])", re.IGNORECASE)
+    files = list((ROOT / "bench" / "experiment" / "live" / "static").iterdir())
+    assert files
+    assert [path.name for path in files if named.search(path.read_text())] == []
+
+
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_a_module_opens_with_its_theory_and_stays_small(module: Path) -> None:
     text = (ROOT / module).read_text()

@@ -46,9 +46,11 @@ def tickertape(site: Path, folder: Path, *arguments: str) -> subprocess.Popen[st
 
 @pytest.mark.process
 def test_a_wheel_has_every_scenario_and_template_of_the_clone(installed: Path) -> None:
-    assert {path.name for path in (installed / "bench").rglob("*.j2")} == {
-        path.name for path in (ROOT / "bench").rglob("*.j2")}
     copied = installed / "bench" / "_shipped" / "scenarios"
+    for ending in ("j2", "css", "js", "html", "svg"):   # reports have templates, the live page has modules
+        assert {path.relative_to(installed) for path in (installed / "bench").rglob(f"*.{ending}")
+                if "_shipped" not in path.parts} == {
+            path.relative_to(ROOT) for path in (ROOT / "bench").rglob(f"*.{ending}")}
     assert {path.relative_to(copied) for path in copied.rglob("*.toml")} == {
         path.relative_to(ROOT / "scenarios") for path in (ROOT / "scenarios").rglob("*.toml")}
 

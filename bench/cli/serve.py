@@ -27,7 +27,8 @@ def serve(
     columns: ColumnNames = None,
     overrides: Overrides = None,
     port: Annotated[int, typer.Option(
-        help="The feed's port; the servers take those that follow.", min=1, max=65000)] = 8700,
+        help="The live page's port; the servers take those that follow, the feed the one 50 above.",
+        min=1, max=65000)] = 8700,
     locust: Annotated[bool, typer.Option(
         "--locust", help="Also start Locust's web interface for each server, to load it by hand.")] = False,
     origin: Annotated[list[str] | None, typer.Option(
@@ -36,7 +37,8 @@ def serve(
 ) -> None:
     """Serve all transports of a scenario side by side on one feed, until Ctrl-C.
 
-    Prints each server's address and a command that reads from it.
+    Opens a live page with a client of each in your browser, at http://127.0.0.1:8700/, and prints each server's
+    address and a command that reads from it.
 
     Example:
 

@@ -19,6 +19,7 @@ Modules, in reading order:
     progress         the progress bar and the time left
     machine_lock     allows one run at a time on a machine
     disk_full        reports a full disk in one sentence
+    live             the live page of what is served
     serve            serves all transports of a scenario side by side on one feed
     doctor           checks this machine for anything that would spoil a run
     scenario_docs    generates `docs/scenario.md` from the models

@@ -1,11 +1,14 @@
 """All servers of a scenario side by side on one feed, to try them by hand.
 
-    publisher :8700 ──► server of the first subject :8701
-                   └──► server of the second        :8702 …        (and Locust's web interface :8801 …)
+    publisher :8750 ──► server of the first subject :8701 ◄── relays ──┬── live page :8700  (`bench.experiment.live`)
+                   └──► server of the second        :8702 ◄── relays ──┘
+                        …                             ▲
+                                                      └── Locust's web interface :8801 …, if it is asked for
 
 Ports are fixed, so that a line from the shell's history works again. Each process runs under a supervisor
 (`bench.experiment.trial.guard`), as in a trial, and ends with the command. A user's own server is not
-started, since its command and address are the user's; the output says so.
+started, since its command and address are the user's; the output says so. A pushing server has a second one
+beside it for the page alone, with a flush if it has none, and without one if it has.
 
 A drawn feed lasts for a day, or for two million ticks if those are fewer, since all ticks are drawn in
 advance; a replayed feed lasts to the end of its file. The printed lines request the feed from its first tick
@@ -27,13 +30,15 @@ from pathlib import Path
 from bench.clock import RunClock
 from bench.errors import HostError, TrialError, UserError
 from bench.experiment import requirements, run_folder
+from bench.experiment.live import config as live
 from bench.experiment.prepare import PreparedScenario, with_trades
 from bench.experiment.requirements import duration_text
 from bench.experiment.run import termination_as_interrupt
 from bench.experiment.trial import commands
-from bench.experiment.trial.processes import TrialProcesses
+from bench.experiment.trial.processes import Child, TrialProcesses
 from bench.feed import trade_store
 from bench.measure import host
+from bench.scenario.fields import Table
 from bench.scenario.model import External, Feed
 from bench.transports import describe
 from bench.transports.description import Endpoint
@@ -44,6 +49,7 @@ TICKS_MAX = 2_000_000
 it keeps."""
 FOREVER_S = 10 * 365 * DAY_S
 READY_S = 60.0
+FEED_PORT_OFFSET = 50
 WEB_PORT_OFFSET = 100
 ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 WEB_CLIENTS = 10
@@ -52,7 +58,7 @@ NS = 1_000_000_000
 
 def serve(prepared: PreparedScenario, port: int, *, locust: bool, say: Callable[[str], None],
           origins: Sequence[str] = ()) -> None:
-    """Serve until interrupted: the feed on `port`, the servers on the following ports.
+    """Serve until interrupted: the live page on `port`, the servers on the following ports.
 
     Pages of `origins` may read from the servers. `say` receives the addresses. Raises `HostError` where a
     port is taken or a process ends.
@@ -61,10 +67,10 @@ def serve(prepared: PreparedScenario, port: int, *, locust: bool, say: Callable[
     subjects = [label for label, subject in transports.items() if subject.external is None]
     for label, subject in transports.items():
         if subject.external is not None:
-            say(left_out_text(label, subject.external, port))
+            say(left_out_text(label, subject.external, port + FEED_PORT_OFFSET))
     ports = {label: port + number for number, label in enumerate(subjects, 1)}
     web_ports = {label: each + WEB_PORT_OFFSET for label, each in ports.items()} if locust else {}
-    for each in (port, *ports.values(), *web_ports.values()):
+    for each in (port, *ports.values(), port + FEED_PORT_OFFSET, *web_ports.values()):
         if not host.port_is_free(each):
             raise HostError(f"port {each} is taken; name another first one with --port")
     host.raise_open_files()
@@ -87,21 +93,25 @@ def _start(trial_processes: TrialProcesses, folder: Path, prepared: PreparedScen
     scenario, clock = prepared.scenario, RunClock.start()
     publisher = trial_processes.start(commands.publisher(
         folder, scenario.feed, seed=scenario.seed, horizon_s=horizon_s(scenario.feed), t0_s=0.0,
-        clock_origin_ns=clock.origin_ns, port=port,
+        clock_origin_ns=clock.origin_ns, port=port + FEED_PORT_OFFSET,
     ))
     ticks = TICKS_MAX if prepared.trades is None else len(prepared.trades.price)
     epoch = str(trial_processes.expect(publisher, "ready", requirements.starting_s(READY_S, ticks))["epoch"])
     publisher.send({"start": {"warmup_ns": clock.now_ns()}})
-    say(f"feed            127.0.0.1:{port}    "
-        f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}; echo after - >&3; cat <&3'")
-    servers = [
-        trial_processes.start(commands.server(
-            folder, scenario.transports[label].transport, prepared.options[label], scenario.server,
-            implementation=scenario.transports[label].implementation, name=label, feed_port=port, port=each,
-            allowed=origins,
+    feed_port = port + FEED_PORT_OFFSET
+    say(f"feed            127.0.0.1:{feed_port}    "
+        f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{feed_port}; echo after - >&3; cat <&3'")
+
+    def started(label: str, options: Table, name: str, each: int) -> Child:
+        subject = scenario.transports[label]
+        return trial_processes.start(commands.server(
+            folder, subject.transport, options, scenario.server, implementation=subject.implementation, name=name,
+            feed_port=feed_port, port=each, allowed=[*origins, *live.origins(port)],
         ))
-        for label, each in ports.items()
-    ]
+
+    servers = [started(label, prepared.options[label], label, each) for label, each in ports.items()]
+    others = {label: started(label, options, f"{label}.flush", 0)
+              for label, options in live.flushed(prepared, ports).items()}
     for server in servers:
         certificate = trial_processes.expect(server, "ready", READY_S).get("certificate")
         trusted = folder / f"{server.name}.pem" if certificate else None
@@ -109,14 +119,19 @@ def _start(trial_processes: TrialProcesses, folder: Path, prepared: PreparedScen
             trusted.write_text(certificate, encoding="ascii")
         endpoint = Endpoint(f"{commands.LOCALHOST}:{ports[server.name]}", epoch, trusted, has_proxy())
         say(line_for(server.name, scenario.transports[server.name].transport, endpoint))
+    other_ports = {label: int(trial_processes.expect(each, "ready", READY_S)["port"]) for label, each in others.items()}
+    config = live.page_config(prepared, port, ports, other_ports, clock)
+    if config.subjects:
+        trial_processes.expect(trial_processes.start(commands.live_page(folder, config)), "ready", READY_S)
+        say(f"{'live page':15} http://127.0.0.1:{port}/    open it in a browser: all of them side by side")
     for label, each in web_ports.items():
-        config = {
+        load = {
             "subject": label, "transport": scenario.transports[label].transport,
             "options": prepared.options[label].model_dump(mode="json"), "port": ports[label],
             "clients": WEB_CLIENTS, "mode": scenario.load.mode, "seed": scenario.seed,
             "spawn_rate_per_s": WEB_CLIENTS, "clock_origin_ns": clock.origin_ns,
         }
-        trial_processes.start(commands.web_load(folder, f"locust-{label}", config, each, scenario.load.processes))
+        trial_processes.start(commands.web_load(folder, f"locust-{label}", load, each, scenario.load.processes))
         say(f"{label:15} http://127.0.0.1:{each}    Locust's web interface: open it in a browser")
     say(end_text(scenario.feed))
 

@@ -4,7 +4,8 @@
                  │
     transports.describe(name) ──► title, colour, marker, dashes   the report
                               ├─► refusal_words                   statistics, simulated trials
-                              └─► command                         `tickertape serve`
+                              ├─► command                         `tickertape serve`
+                              └─► live                            its page
 
 Nothing outside a transport's folder names the transport, so a new one edits nothing there.
 
@@ -70,6 +71,16 @@ class Description:
     first is the one that the project's own servers cause."""
     command: Callable[[Endpoint], str]
     """Returns a command line that shows the ticks of a server, from the feed's first one on if possible."""
+    live: Path | None = None
+    """The ES module of its client in a page (`live.js`), which exports
+
+    - `connect(feed, options)`: starts a client that reports to `feed` (`bench/experiment/live/static/feed.js`), and
+      returns an object with `close()`;
+    - `lines`, `note`: the few lines that a developer would write, and a sentence on what those leave out. They read
+      from the address `url`, and call `show` with each tick;
+    - `controls`: options that a reader may change, each with its `name`, `label` and `values` in s.
+
+    None: it is not on the page."""
 
 
 def http_words(status: Status) -> tuple[str, ...]:

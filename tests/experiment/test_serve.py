@@ -20,6 +20,7 @@ from bench import transports
 from bench.errors import UserError
 from bench.experiment.serve import (
     DAY_S,
+    FEED_PORT_OFFSET,
     TICKS_MAX,
     end_text,
     horizon_s,
@@ -32,7 +33,7 @@ from bench.transports.description import Endpoint
 
 pytestmark = pytest.mark.process
 SERVERS = len(transports.own_names())
-"""The servers of the scenario `quick`; a line on the feed comes before theirs."""
+"""The servers of the scenario `quick`; a line on the feed comes before theirs, and one on the live page after them."""
 
 
 def started(mark: Any, tmp_path: Path, port: int, *more: str) -> subprocess.Popen[str]:
@@ -64,15 +65,20 @@ def test_all_servers_hand_out_one_feed(mark: Any, tmp_path: Path) -> None:
     port = first_port()
     process = started(mark, tmp_path, port, "--origin", "https://page.example")
     said = lines(process, 1 + SERVERS)
-    assert [line.split()[1] for line in said] == [f"127.0.0.1:{port + number}" for number in range(1 + SERVERS)]
-    with socket.create_connection(("127.0.0.1", port)) as feed:
+    assert [line.split()[1] for line in said] == [
+        f"127.0.0.1:{port + number}" for number in (FEED_PORT_OFFSET, *range(1, 1 + SERVERS))]
+    assert f" http://127.0.0.1:{port}/ " in lines(process, 1)[0]
+    assert [each["label"] for each in got(f"http://127.0.0.1:{port}/live.json")["subjects"]] == [
+        line.split()[0] for line in said[1:]]
+    with socket.create_connection(("127.0.0.1", port + FEED_PORT_OFFSET)) as feed:
         feed.sendall(b"after -\n")
         header = orjson.loads(feed.makefile("rb").readline())
     urls = [f"http://{line.split()[1]}/ticks" for line in said if "polling" in line.split()[0]]
     assert len(urls) == 2
-    page = urllib.request.Request(urls[0], headers={"Origin": "https://page.example"})
-    with urllib.request.urlopen(page, timeout=20) as answer:
-        assert answer.headers["Access-Control-Allow-Origin"] == "https://page.example"
+    for origin in ("https://page.example", f"http://127.0.0.1:{port}", f"http://localhost:{port}"):
+        page = urllib.request.Request(urls[0], headers={"Origin": origin})
+        with urllib.request.urlopen(page, timeout=20) as answer:
+            assert answer.headers["Access-Control-Allow-Origin"] == origin
     for url in urls:
         cursor = got(url)["cursor"]
         assert cursor.split(":")[0] == header["epoch"]
@@ -90,7 +96,7 @@ def test_all_servers_hand_out_one_feed(mark: Any, tmp_path: Path) -> None:
 def test_locusts_web_interface_loads_a_server(mark: Any, tmp_path: Path) -> None:
     port = first_port()
     process = started(mark, tmp_path, port, "--locust")
-    said = lines(process, 1 + 2 * SERVERS)
+    said = lines(process, 2 + 2 * SERVERS)
     web = next(line.split()[1] for line in said if line.startswith("websocket") and "http://" in line)
     deadline = time.monotonic() + 60
     while True:
@@ -150,9 +156,9 @@ def test_each_line_works_as_it_is_printed_and_shows_ticks(
     sets = [word for name in transports.own_names()
             for word in ("--set", f"transports.{name}.tls={tls}")]
     process = started(mark, tmp_path, first_port(), *sets)
-    *said, end = lines(process, 2 + SERVERS)
+    *said, end = lines(process, 2 + SERVERS + (tls == "false"))   # no page trusts those certificates
     assert end == "The feed goes on for 11 h 6 min; Ctrl-C ends everything."
-    for line in said:
+    for line in said[:1 + SERVERS]:
         shell = subprocess.Popen(["bash", "-c", line.split(maxsplit=2)[2]], stdin=subprocess.PIPE, stdout=-1,
                                  stderr=subprocess.DEVNULL, start_new_session=True)
         assert shell.stdout is not None

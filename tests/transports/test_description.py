@@ -36,6 +36,16 @@ def test_the_command_names_the_address_the_feed_and_the_certificate(name: str) -
     assert command(Endpoint("127.0.0.1:87", "9f2c", proxied=True)) != plain
 
 
+@pytest.mark.parametrize("name", transports.own_names())
+def test_its_client_in_a_page_is_in_its_folder_and_its_lines_are_four(name: str) -> None:
+    live = transports.describe(name).live
+    assert live is not None
+    assert live.parent == Path(transports.part(name, "protocol").__file__ or "").parent
+    text = live.read_text()
+    assert text.partition("export const lines = `\\\n")[2].partition("`;\n\n")[0].count("\n") == 3
+    assert all(f"export {what}" in text for what in ("function connect(", "const note =", "const controls ="))
+
+
 def test_an_endpoint_is_reached_by_the_scheme_that_its_certificate_asks_for() -> None:
     plain, secure = Endpoint("here:1", "e"), Endpoint("here:1", "e", Path("c.pem"), proxied=True)
     assert (plain.url, plain.curl) == ("http://here:1/ticks", "curl")

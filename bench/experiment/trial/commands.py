@@ -3,6 +3,7 @@
     publisher   python -m bench.feed.publisher logs/publisher.json
     server      python -m bench.transports     logs/server.json
     load        python -m bench.load -f bench/load/locustfile.py … TICKERTAPE_LOAD=logs/load.json
+    live page   python -m bench.experiment.live logs/page.json
 
 The load is started by its name and never imported, because importing Locust patches the standard library.
 `-P` prevents a file in the current folder from being imported in place of a library.
@@ -86,6 +87,12 @@ def web_load(folder: Path, name: str, config: Mapping[str, Any], port: int, proc
         *(("--processes", str(processes)) if processes > 1 else ()),
     )
     return Command(name, arguments, environment={LOAD_VARIABLE: str(path)}, lifeline=False)
+
+
+def live_page(folder: Path, config: Table) -> Command:
+    """Return the command of the live page; `config` is its configuration (`live.config.LiveConfig`)."""
+    path = _written(folder, "page", config.model_dump(mode="json"))
+    return Command("page", (sys.executable, "-P", "-m", "bench.experiment.live", str(path)))
 
 
 def _written(folder: Path, name: str, config: Mapping[str, Any]) -> Path:

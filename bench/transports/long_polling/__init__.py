@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bench.transports.description import Description, Endpoint, http_words
 
 
@@ -15,5 +17,5 @@ def _command(server: Endpoint) -> str:
 
 DESCRIPTION = Description(
     title="long polling", colour="#0072B2", marker="s", dashes=(1.2, 1.6),
-    refusal_words=http_words, command=_command,
+    refusal_words=http_words, command=_command, live=Path(__file__).with_name("live.js"),
 )

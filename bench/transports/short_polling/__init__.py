@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bench.transports.description import Description, Endpoint, http_words
 
 
@@ -12,5 +14,5 @@ def _command(server: Endpoint) -> str:
 
 DESCRIPTION = Description(
     title="short polling", colour="#D55E00", marker="o", dashes=(4.0, 2.0),
-    refusal_words=http_words, command=_command,
+    refusal_words=http_words, command=_command, live=Path(__file__).with_name("live.js"),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bench.transports.description import Description, Endpoint, http_words
 from bench.wire.contract import Status
 
@@ -18,5 +20,5 @@ def _command(server: Endpoint) -> str:
 
 DESCRIPTION = Description(
     title="SSE", colour="#CC79A7", marker="D", dashes=(9.0, 3.0),
-    refusal_words=_refusal_words, command=_command,
+    refusal_words=_refusal_words, command=_command, live=Path(__file__).with_name("live.js"),
 )

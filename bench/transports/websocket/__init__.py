@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bench.transports.description import Description, Endpoint, http_words, python
 from bench.wire.contract import Status
 
@@ -21,5 +23,5 @@ def _command(server: Endpoint) -> str:
 
 DESCRIPTION = Description(
     title="WebSocket", colour="#009E73", marker="^", dashes=(7.0, 2.0, 1.2, 2.0),
-    refusal_words=_refusal_words, command=_command,
+    refusal_words=_refusal_words, command=_command, live=Path(__file__).with_name("live.js"),
 )
