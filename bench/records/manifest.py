@@ -86,6 +86,7 @@ class CostsOfKind(Entry):
     server: str = DEFAULT_SERVER
     tls: bool
     compression: str
+    context_takeover: bool = False
     costs: WorkCosts
 
 

@@ -7,7 +7,8 @@ others catch up as they drain.
                 lagging: a cursor of its own ──drained──► read on from the tape ──up to date──► audience
 
 A transport provides its connections (`Member`) and an encoder, which returns the bytes of a batch for one
-variant of the transport, such as compressed messages. All members of an audience get the same bytes.
+variant of the transport, such as compressed messages. All members of an audience get the same bytes; a member
+may have a `write` that does more with them, such as compressing them with a state of its own.
 
 With `flush_ms` a free-running timer takes turns: at its turns alone is everything sent that has come since
 the last one, as one batch to each audience. A connection that begins between two turns gets what the tape
@@ -43,7 +44,7 @@ class Member(Protocol):
     """Everything up to here was written to this connection. Set only while it lags; else its audience's
     cursor applies."""
     write: Callable[[bytes], None]
-    """Writes bytes to the connection's transport."""
+    """Writes what the encoder returned to the connection's transport."""
 
     @property
     def subscription(self) -> Subscription:

@@ -1,12 +1,14 @@
 """Options with which a transport can be tried in a short time, and its variants; no transport is named here.
 
 A transport that polls on a schedule of its own has `interval_s`, which is short here. A variant sets one option to
-another value than its default: each `bool`, and each word of a `Literal`.
+another value than its default: each `bool`, and each word of a `Literal`, where it is allowed without another option.
 """
 
 from __future__ import annotations
 
 from typing import Any, Literal, get_args, get_origin
+
+from pydantic import ValidationError
 
 from bench import transports
 
@@ -30,8 +32,17 @@ def variants(name: str) -> list[dict[str, Any]]:
     for field, info in fields(name).items():
         values = (True, False) if info.annotation is bool else (
             get_args(info.annotation) if get_origin(info.annotation) is Literal else ())
-        found += [{field: value} for value in values if value != info.default]
+        found += [{field: value} for value in values if value != info.default and is_allowed(name, {field: value})]
     return found
+
+
+def is_allowed(name: str, own: dict[str, Any]) -> bool:
+    """True if the transport has these options, and they go together."""
+    try:
+        transports.part(name, "protocol").Options.model_validate(own)
+    except ValidationError:
+        return False
+    return True
 
 
 def table(name: str, interval_s: float = INTERVAL_S) -> str:

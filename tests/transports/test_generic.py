@@ -21,7 +21,9 @@ from bench.transports import Action, ClientSpec
 from bench.wire.contract import REFUSALS, Subscription
 
 each_subject = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
-FURTHER: list[dict[str, Any]] = [{"flush_ms": 20.0}, {"connection": "new", "tls": True}]
+FURTHER: list[dict[str, Any]] = [
+    {"flush_ms": 20.0}, {"connection": "new", "tls": True},
+    {"compression": "permessage-deflate", "context_takeover": True}]
 """Choices of options beside `variants`, for each transport that has them."""
 VARIANTS = [(subject, own) for subject in SUBJECTS for own in (*variants(subject.transport), *FURTHER)
             if own.keys() <= fields(subject.transport).keys()]

@@ -35,6 +35,7 @@ SETTLED_S = 0.3
 CHOICES: list[dict[str, Any]] = [
     {}, {"tls": True}, {"headers": "heavy", "entity_tags": False}, {"headers": "browser", "tls": True},
     {"connection": "new"}, {"connection": "new", "tls": True},
+    {"compression": "permessage-deflate", "context_takeover": True},
 ]
 CASES = [(name, {**quick(name, INTERVAL_S), **own}) for name in transports.names() for own in CHOICES
          if own.keys() <= fields(name).keys()]

@@ -22,6 +22,7 @@ KNOBS: list[tuple[str, dict[str, Any]]] = [
     ("short_polling", {"compression": "gzip", "entity_tags": False}),
     ("long_polling", {}), ("long_polling", {"connection": "new"}), ("long_polling", {"tls": True}),
     ("websocket", {}), ("websocket", {"tls": True, "compression": "permessage-deflate"}),
+    ("websocket", {"compression": "permessage-deflate", "context_takeover": True}),
 ]
 
 

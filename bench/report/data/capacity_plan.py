@@ -164,8 +164,10 @@ def _further_s(asked: Simulation, options: Mapping[str, Any]) -> float:
 
 def _own(manifest: Manifest, subject: SubjectEntry) -> WorkerOverhead:
     """Return the work that each worker of a subject does for itself, by the costs of the simulation."""
-    kind = (subject.transport, subject.options["tls"], subject.options["compression"], subject.server)
+    options = subject.options
+    kind = (subject.transport, options["tls"], options["compression"], options.get("context_takeover", False),
+            subject.server)
     for each in manifest.costs.by_kind if manifest.costs else ():
-        if (each.transport, each.tls, each.compression, each.server) == kind:
+        if (each.transport, each.tls, each.compression, each.context_takeover, each.server) == kind:
             return WorkerOverhead(each.costs.tick_s, each.costs.base_share)
     return WorkerOverhead()

@@ -167,6 +167,7 @@ def _kind(each: CostsOfKind) -> tuple[str, ...]:
     """Return the row of one kind of server: its name, then its costs."""
     costs = each.costs
     knobs = ["TLS"] * each.tls + [each.compression] * (each.compression != "none")
+    knobs += ["context takeover"] * each.context_takeover
     name = style.subject_title(each.transport, each.server)
     name = " with ".join([name, *([" and ".join(knobs)] if knobs else [])])
     scaled = [getattr(costs, work) * (1e9 if work == "byte_s" else 1e6) for work in WORK]

@@ -47,9 +47,12 @@ def _options(run: RunData) -> list[str]:
     options = {label: _of_subject(run, label) for label in run.transports}
     texts = [f"{style.title(label)} {form.format(float(mine[name]))}" for label, mine in options.items()
              for name, form in INTERVALS.items() if mine.get(name) and f"{name}=" not in label]
-    for name, form in (("headers", "{} headers"), ("tls", "{}"), ("compression", "{} compression")):
+    for name in ("headers", "tls", "compression"):
         values = {label: mine[name] for label, mine in options.items() if name in mine}
-        words = {label: form.format(_value(name, value)) for label, value in values.items()}
+        words = {label: option_text(name, value) for label, value in values.items()}
+        if name == "compression":
+            words |= {label: f"{text} and context takeover" for label, text in words.items()
+                      if options[label].get("context_takeover")}
         if len(set(words.values())) == 1:
             texts.append(next(iter(words.values())))
         else:
@@ -57,10 +60,12 @@ def _options(run: RunData) -> list[str]:
     return texts
 
 
-def _value(name: str, value: object) -> str:
-    if name == "tls":
-        return "TLS" if value else "no TLS"
-    return "no" if value == "none" else str(value)
+def option_text(name: str, value: object) -> str:
+    """Return the value of an option in words: `browser headers`, `no compression`, `TLS`."""
+    noun = "TLS" if name == "tls" else name.replace("_", " ")
+    if isinstance(value, bool):
+        return noun if value else f"no {noun}"
+    return f"no {noun}" if value == "none" else f"{value} {noun}"
 
 
 def _of_subject(run: RunData, label: str) -> Mapping[str, Any]:

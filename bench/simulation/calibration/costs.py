@@ -4,9 +4,9 @@
     results/reference-costs.json       comes with the project, to simulate with before the first calibration
 
 A file is valid for one host, one commit, and the transports that were measured: costs differ with the
-transport, the server implementation, TLS and compression, so each such **kind** has costs of its own. The cost
-of a new connection is one of them. Headers have none: their bytes are counted exactly (`bench.wire.sizes`), and
-their CPU is small compared with that of the request they belong to.
+transport, the server implementation, TLS, compression and context takeover, so each such **kind** has costs of
+its own. The cost of a new connection is one of them. Headers have none: their bytes are counted exactly
+(`bench.wire.sizes`), and their CPU is small compared with that of the request they belong to.
 
 Every number is an `Estimate` with the bounds of its 95 % interval. They come from
 `bench.simulation.calibration.least_squares` (CPU) and `bench.simulation.calibration.loopback_delays` (delays of
@@ -66,7 +66,8 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class CostKind:
-    """A combination of transport, server implementation, TLS and compression, which has costs of its own."""
+    """A combination of transport, server implementation, TLS and compression (with or without context takeover), which
+    has costs of its own."""
 
     transport: str
     """The transport's folder."""
@@ -74,16 +75,20 @@ class CostKind:
     compression: str = "none"
     server: str = DEFAULT_SERVER
     """The server implementation, a file in the transport's `servers/`."""
+    context_takeover: bool = False
+    """True if each client has a compressor that keeps its window."""
 
     @classmethod
     def of(cls, transport: str, options: Table | Mapping[str, Any], server: str) -> CostKind:
         """Return the kind of a subject that such a server serves with these options."""
         table = options.model_dump() if isinstance(options, Table) else options
-        return cls(transport, bool(table.get("tls", False)), str(table.get("compression", "none")), server)
+        return cls(transport, bool(table.get("tls", False)), str(table.get("compression", "none")), server,
+                   bool(table.get("context_takeover", False)))
 
     def __str__(self) -> str:
         name = self.transport.replace("_", " ") + f" ({self.server})" * (self.server != DEFAULT_SERVER)
         knobs = ["TLS"] * self.tls + [self.compression] * (self.compression != "none")
+        knobs += ["context takeover"] * self.context_takeover
         return " with ".join([name, *([" and ".join(knobs)] if knobs else [])])
 
 

@@ -38,6 +38,13 @@ def test_what_differs_between_transports_is_told_of_each(run: RunData) -> None:
     assert "long polling with no TLS" in told
 
 
+def test_a_kept_window_is_told_with_its_compression(run: RunData) -> None:
+    deflate = {"compression": "permessage-deflate", "context_takeover": True}
+    told = conditions(given(run, {"websocket": deflate, "long_polling": {"compression": "gzip"}}))
+    assert "WebSocket with permessage-deflate compression and context takeover" in told
+    assert "long polling with gzip compression, " in told
+
+
 @pytest.mark.parametrize(("asked", "network"), [({}, "over loopback"), ({"rtt_ms": 80.0}, "a round trip of 80 ms")])
 def test_a_simulated_network_is_named(tmp_path: Path, asked: dict[str, Any], network: str) -> None:
     assert network in conditions(made(tmp_path, asked))

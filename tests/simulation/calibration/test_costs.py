@@ -71,6 +71,14 @@ def test_each_kind_has_costs_of_its_own(tmp_path: Path) -> None:
         file.of("short_polling", Options(tls=True, compression="gzip"), "library")
 
 
+def test_a_kept_window_makes_another_kind() -> None:
+    deflate = {"compression": "permessage-deflate"}
+    file = a_file(CostKind("websocket", compression="permessage-deflate"))
+    assert not file.of("websocket", deflate, "library").kind.context_takeover
+    with pytest.raises(RunError, match="needed is websocket with permessage-deflate and context takeover; calibrate"):
+        file.of("websocket", {**deflate, "context_takeover": True}, "library")
+
+
 def test_two_servers_of_one_transport_are_two_kinds(tmp_path: Path) -> None:
     path = tmp_path / "costs-here.json"
     costs.write_costs(path, a_file(CostKind("websocket"), CostKind("websocket", server="bare")))

@@ -17,7 +17,7 @@ from bench.feed.tick import Tick, encode
 from bench.measure.recording import Recorder
 from bench.transports import Action, ClientSpec
 from bench.transports.websocket.client import Client, frame_size
-from bench.transports.websocket.protocol import Options, message_frame
+from bench.transports.websocket.protocol import Deflate, Options, message_frame
 from bench.wire.contract import Batch, Cursor, Subscription, encode_batch
 
 HELLO = encode_batch(Batch(Cursor("a", 7)))
@@ -318,7 +318,7 @@ def test_compressed_messages_are_delivered_and_counted_however_they_are_cut(plac
     bench = Bench(COMPRESSED)
     bench.receive(agreeing(bench, "permessage-deflate; server_no_context_takeover"))
     batch = encode_batch(Batch(Cursor("a", 12), [tick(index) for index in range(20)]))
-    whole, small = message_frame(batch, deflate=True), text(tick(20))
+    whole, small = message_frame(batch, Deflate()), text(tick(20))
     first, second = whole[4:200], whole[200:]
     begin = frame(Opcode.TEXT, first, fin=False)
     pieces = bytes([begin[0] | 0x40]) + begin[1:]   # RSV1, on the first frame only

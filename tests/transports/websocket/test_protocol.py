@@ -1,22 +1,30 @@
 from __future__ import annotations
 
 import itertools
+import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.extensions.base import Extension
-from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
 from websockets.frames import Opcode
 from websockets.protocol import CLIENT, Protocol
 
+from bench import transports
+from bench.errors import ScenarioError
 from bench.transports.websocket.protocol import (
     COMPRESSED,
+    MESSAGE_ALONE,
+    WINDOW_KEPT,
+    Compressor,
+    Deflate,
     Options,
     hello_frame,
     keep_alive,
     message_frame,
     push_frame,
+    take_up,
     text_frame,
 )
 from bench.wire.contract import Batch, Cursor, decode_batch
@@ -107,12 +115,58 @@ def test_the_default_is_a_ping_every_20_seconds() -> None:
 def test_a_compressed_message_is_read_whatever_came_before(messages: list[bytes]) -> None:
     deflate = PerMessageDeflate(True, True, 15, 15)
     for message in messages:
-        frame = message_frame(message, deflate=True)
+        frame = message_frame(message, Deflate())
         assert read(frame, deflate) == message
         assert len(frame) <= len(text_frame(message))
 
 
 def test_what_does_not_shrink_is_not_compressed() -> None:
-    assert message_frame(b"abc", deflate=True) == text_frame(b"abc")
-    assert message_frame(b"abc" * 50, deflate=True)[0] & COMPRESSED
-    assert not message_frame(b"abc" * 50, deflate=False)[0] & COMPRESSED
+    assert message_frame(b"abc", Deflate()) == text_frame(b"abc")
+    assert message_frame(b"abc" * 50, Deflate())[0] & COMPRESSED
+    assert not message_frame(b"abc" * 50, None)[0] & COMPRESSED
+
+
+@given(st.lists(st.binary(max_size=300).map(lambda part: part * 30), min_size=1, max_size=4), st.integers(9, 15))
+def test_with_a_kept_window_a_client_that_keeps_it_too_reads_every_message(messages: list[bytes], bits: int) -> None:
+    compressor, deflate = Compressor(bits), PerMessageDeflate(False, True, bits, 15)
+    for message in messages:
+        assert read(compressor.frame(message), deflate) == message
+
+
+def test_with_a_kept_window_a_message_that_came_before_costs_next_to_nothing() -> None:
+    compressor = Compressor()
+    first, second = (len(compressor.frame(LINE * 5)) for _ in range(2))
+    assert second < 10 < first
+
+
+@pytest.mark.parametrize("bits", [9, 12, 15])
+def test_a_message_is_compressed_within_the_window_that_the_client_allowed(bits: int) -> None:
+    message = bytes(random.Random(1).choices(b"0123456789", k=700)) * 3
+    assert read(message_frame(message, Deflate(bits)), PerMessageDeflate(True, True, bits, 15)) == message
+
+
+ALONE, KEPT = "server_no_context_takeover; client_no_context_takeover", "client_no_context_takeover"
+
+
+@pytest.mark.parametrize(("accepts", "offer", "answer", "deflate"), [
+    (MESSAGE_ALONE, "; client_max_window_bits", f"; {ALONE}", Deflate()),
+    (MESSAGE_ALONE, "; server_max_window_bits=10", f"; {ALONE}; server_max_window_bits=10", Deflate(10)),
+    (WINDOW_KEPT, "; client_max_window_bits", f"; {KEPT}; server_max_window_bits=12", Deflate(12, True)),
+    (WINDOW_KEPT, "; server_max_window_bits=9", f"; {KEPT}; server_max_window_bits=9", Deflate(9, True)),
+    (WINDOW_KEPT, "; server_max_window_bits=8, permessage-deflate", f"; {KEPT}; server_max_window_bits=12",
+     Deflate(12, True)),
+    (WINDOW_KEPT, "; server_no_context_takeover", f"; {ALONE}; server_max_window_bits=12", Deflate(12)),
+])
+def test_a_window_is_kept_where_both_sides_agree(
+    accepts: ServerPerMessageDeflateFactory, offer: str, answer: str, deflate: Deflate
+) -> None:
+    """RFC 7692, sections 7.1.1 and 7.1.2."""
+    name = "permessage-deflate"
+    assert take_up((name + offer,), accepts) == (name + answer, deflate)
+    assert take_up((f"{name}; unheard_of",), accepts) is None
+
+
+def test_there_is_no_context_without_compression() -> None:
+    with pytest.raises(ScenarioError, match=r'^s\.toml: transports\.it\.context_takeover: found true, '
+                                            r'allowed is false, or true together with compression = '):
+        transports.options_of("websocket", {"context_takeover": True}, "s.toml", "transports.it")

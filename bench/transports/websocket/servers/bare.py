@@ -5,7 +5,8 @@ what is pushed to which connection.
     open      ──refusal: our close frame──► closing ──theirs, its end, or too long──► closed
 
 A client sends control frames alone, so its frames are rare, and a reader is made for each arrival of bytes
-that holds no part of a frame from before. While a client takes no bytes nothing is read from it either, or a
+that holds no part of a frame from before. A client with which a kept window was agreed on has a compressor of its own:
+the fan-out hands it messages in place of frames. While a client takes no bytes nothing is read from it either, or a
 flood of pings would pile up pongs. One periodic task sends all pings and drops dead connections.
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 
 from bench.serving.answers import encode_head, http_date
 from bench.serving.bare import BareService, Connection
@@ -26,14 +27,17 @@ from bench.serving.target import parse_query
 from bench.transports.websocket.protocol import (
     UPGRADE_TO,
     VERSION_SPOKEN,
+    Compressor,
+    Deflate,
     Options,
     accept,
+    accepted,
     hello_frame,
     keep_alive,
-    push_frame,
+    shared_bytes,
     take_up,
 )
-from bench.wire.contract import Batch, Cursor, Refusal, Request
+from bench.wire.contract import Batch, Cursor, Refusal, Request, encode_batch
 from bench.wire.frames import BadFrame, FrameReader, Opcode, close_code, close_frame, control_frame
 from bench.wire.options import answer_headers
 
@@ -42,18 +46,22 @@ class Socket:
     """An open WebSocket: a member of the fan-out (`fanout.Member`), and the owner of its connection."""
 
     __slots__ = (
-        "_is_deaf", "_reader", "_server", "_transport", "cursor", "heard_s", "is_open", "paused", "pinged_s",
-        "subscription", "variant", "write",
+        "_compressor", "_is_deaf", "_reader", "_server", "_transport", "cursor", "heard_s", "is_open", "paused",
+        "pinged_s", "subscription", "variant", "write",
     )
     write: Callable[[bytes], None]
 
-    def __init__(self, server: BareWebSocket, connection: Connection, asked: Request, deflates: bool) -> None:
+    def __init__(self, server: BareWebSocket, connection: Connection, asked: Request, deflate: Deflate | None) -> None:
         assert connection.transport is not None
         self._server = server
         self._transport = connection.transport
         self.write = connection.transport.write
         self.subscription = asked.subscription
-        self.variant = deflates
+        self.variant = deflate
+        self._compressor: Compressor | None = None
+        if deflate is not None and deflate.context_takeover:
+            self._compressor = Compressor(deflate.window_bits)
+            self.write = compressing(self.write, self._compressor)
         self.cursor: Cursor | None = None
         self.paused = False
         self.is_open = True
@@ -63,13 +71,18 @@ class Socket:
         self._is_deaf = False
         """True once a client has broken the protocol; what else it sends is discarded."""
 
+    def begin(self, answer: bytes, batch: Batch) -> None:
+        """Write the answer to the upgrade and the first message."""
+        hello = self._compressor.frame(encode_batch(batch)) if self._compressor else hello_frame(batch, self.variant)
+        self._transport.write(answer + hello)
+
     def received(self, data: bytes) -> None:
         """Record a sign of life, whatever the bytes are, and process the frames."""
         self.heard_s = self._server.loop.time()
         if self._is_deaf:
             return
         if self._reader is None:
-            self._reader = FrameReader(MESSAGE_BYTES, self.variant)
+            self._reader = FrameReader(MESSAGE_BYTES, self.variant is not None)
         try:
             for opcode, payload in self._reader.feed(data):
                 self._handle(opcode, payload)
@@ -93,7 +106,7 @@ class Socket:
         elif not self.is_open:
             return   # we said goodbye: only theirs counts
         elif opcode is Opcode.PING:
-            self.write(control_frame(Opcode.PONG, payload))
+            self._transport.write(control_frame(Opcode.PONG, payload))
         elif opcode is not Opcode.PONG:
             self._server.fanout.dismiss(self, Refusal("bad-request", "this server takes no messages"))
 
@@ -135,7 +148,7 @@ class Socket:
         """Send the last frame."""
         self.is_open = False
         self._server.fanout.forget(self)
-        self.write(frame)
+        self._transport.write(frame)
 
     def check(self, now_s: float, interval_s: float) -> None:
         """Ping a silent client, or drop a dead one."""
@@ -145,7 +158,7 @@ class Socket:
             self._transport.abort()
         elif action == "ping" and not self.paused and self.is_open:
             self.pinged_s = now_s
-            self.write(control_frame(Opcode.PING))
+            self._transport.write(control_frame(Opcode.PING))
 
 
 class BareWebSocket(BareService):
@@ -156,8 +169,9 @@ class BareWebSocket(BareService):
     def __init__(self, chassis: Chassis, options: Options) -> None:
         super().__init__(chassis, None)
         self.options = options
+        self._accepts = accepted(options)
         self._answers: dict[tuple[str | None, int], bytes] = {}
-        self.fanout: Fanout[Socket] = Fanout(chassis, encode, options.flush_ms)
+        self.fanout: Fanout[Socket] = Fanout(chassis, shared_bytes, options.flush_ms)
 
     async def start(self, sock: socket.socket) -> None:
         """Begin to serve on `sock`."""
@@ -183,12 +197,13 @@ class BareWebSocket(BareService):
         keys = head.values(b"sec-websocket-key")
         proof = accept(keys[0] if len(keys) == 1 else None)
         offers = tuple(head.values(b"sec-websocket-extensions"))
-        agreed = take_up(offers) if offers and self.options.compression != "none" else None
+        agreed = take_up(offers, self._accepts) if offers and self._accepts is not None else None
         transport = connection.transport
         assert transport is not None
         transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
-        member = connection.receiver = Socket(self, connection, asked, agreed is not None)
-        member.write(self._answer(agreed, int(time.time())) % proof.encode() + hello_frame(batch, member.variant))
+        text, deflate = agreed or (None, None)
+        member = connection.receiver = Socket(self, connection, asked, deflate)
+        member.begin(self._answer(text, int(time.time())) % proof.encode(), batch)
         self.fanout.begin(member, batch)
 
     def _answer(self, agreed: str | None, now_s: int) -> bytes:
@@ -218,9 +233,12 @@ class BareWebSocket(BareService):
             self.fanout.refuse_slow()
 
 
-def encode(batch: Batch, deflates: Hashable) -> bytes:
-    """Return the frame of a batch after the first."""
-    return push_frame(batch, bool(deflates))
+def compressing(write: Callable[[bytes], None], compressor: Compressor) -> Callable[[bytes], None]:
+    """Return a function that writes the frame of a message."""
+    def write_compressed(message: bytes) -> None:
+        write(compressor.frame(message))
+
+    return write_compressed
 
 
 def install(chassis: Chassis, options: Options) -> Service:

@@ -3,9 +3,9 @@ connection.
 
 The connections are the library's, with the limits that a server of this kind must set itself:
 
-- Data frames are written straight to the transport. The connection is open, no compression context is kept
-  and no fragmented message is ever under way, so a frame is the same bytes for all clients with the same
-  extension.
+- Data frames are written straight to the transport. The connection is open, no window is kept and no fragmented
+  message is ever under way, so a frame is the same bytes for all clients with the same extension. Where a window is
+  kept (`context_takeover`), the library compresses and frames each message for each client.
 - While a client takes no bytes nothing is read from it either, or a flood of pings would pile up pongs.
 - One periodic task sends all pings, drops dead connections, and closes lagging clients where the policy is
   to disconnect.
@@ -19,13 +19,15 @@ from __future__ import annotations
 import asyncio
 import http
 import socket
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidMessage
+from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Request as Upgrade
 from websockets.http11 import Response
 from websockets.protocol import CONNECTING, OPEN
@@ -39,16 +41,17 @@ from bench.serving.sockets import BACKLOG
 from bench.serving.target import parse_query
 from bench.serving.upgrade import read_heads_with
 from bench.transports.websocket.protocol import (
-    TAKEN_UP,
     UPGRADE_TO,
     VERSION,
     VERSION_SPOKEN,
+    Deflate,
     Options,
+    accepted,
     hello_frame,
     keep_alive,
-    push_frame,
+    shared_bytes,
 )
-from bench.wire.contract import REFUSALS, Batch, Cursor, Refusal, Request, Subscription
+from bench.wire.contract import REFUSALS, Batch, Cursor, Refusal, Request, Subscription, encode_batch
 from bench.wire.options import answer_headers
 
 CODE_OF_STATUS = {
@@ -73,6 +76,8 @@ class Client(ServerConnection):
         self.asked = Request(Subscription(), None)
         """The request that the upgrade made."""
         self.cursor: Cursor | None = None
+        self.variant: Deflate | None = None
+        """The compression that was agreed on in the handshake."""
         self.ended = False
         """True if the client closed its side before its request was answered."""
         self.heard_s = self.pinged_s = self.loop.time()
@@ -84,11 +89,6 @@ class Client(ServerConnection):
     def subscription(self) -> Subscription:
         """Return the part of the feed that the client asked for."""
         return self.asked.subscription
-
-    @property
-    def variant(self) -> bool:
-        """Return True if compression was agreed on in the handshake."""
-        return bool(self.protocol.extensions)
 
     @property
     def is_open(self) -> bool:
@@ -117,6 +117,21 @@ class Client(ServerConnection):
         """Count a connection that is gone."""
         self.pusher.chassis.counts.connections_open -= 1
         super().connection_lost(exc)
+
+    def greet(self, batch: Batch) -> None:
+        """Write the first message, in the compression that was agreed on."""
+        for extension in self.protocol.extensions:
+            self.variant = Deflate.of(cast(PerMessageDeflate, extension))
+        if self.variant is not None and self.variant.context_takeover:
+            self.write = self._write_compressed
+            self.write(encode_batch(batch))
+        else:
+            self.write(hello_frame(batch, self.variant))
+
+    def _write_compressed(self, message: bytes) -> None:
+        """Write a message's frame, compressed by the library with this connection's window."""
+        frame = Frame(Opcode.TEXT, message)
+        self.transport.write(frame.serialize(mask=False, extensions=self.protocol.extensions))
 
     def data_received(self, data: bytes) -> None:
         """Record a sign of life, whatever the bytes are, and process them."""
@@ -166,12 +181,12 @@ class Pusher:
     def __init__(self, chassis: Chassis, options: Options) -> None:
         self.chassis = chassis
         self.options = options
-        self.fanout: Fanout[Client] = Fanout(chassis, encode, options.flush_ms)
+        self.fanout: Fanout[Client] = Fanout(chassis, shared_bytes, options.flush_ms)
         self._goodbyes: set[asyncio.Task[None]] = set()
 
     async def start(self, sock: socket.socket) -> None:
         """Begin to serve on `sock`."""
-        limits = self.chassis.config.limits
+        limits, extension = self.chassis.config.limits, accepted(self.options)
         self._server = await serve(
             self.attend,
             sock=sock,
@@ -180,7 +195,7 @@ class Pusher:
             process_request=self.admit,
             process_response=self.complete,
             compression=None,
-            extensions=[TAKEN_UP] if self.options.compression != "none" else None,
+            extensions=[extension] if extension is not None else None,
             server_header="tickertape",
             open_timeout=limits.head_s,
             ping_interval=None,
@@ -253,7 +268,7 @@ class Pusher:
         client = cast(Client, connection)
         try:
             batch = self.chassis.read(client.asked)
-            client.write(hello_frame(batch, client.variant))
+            client.greet(batch)
             self.fanout.begin(client, batch)
             if client.head.buffer and not client.head.eof:
                 client.data_received(b"")   # bytes that came before the upgrade was answered
@@ -298,11 +313,6 @@ class Pusher:
                     client.protocol.send_ping(b"")
                     client.send_data()
             self.fanout.refuse_slow()
-
-
-def encode(batch: Batch, deflates: Hashable) -> bytes:
-    """Return the frame of a batch after the first."""
-    return push_frame(batch, bool(deflates))
 
 
 def json_response(status: int, body: bytes) -> Response:

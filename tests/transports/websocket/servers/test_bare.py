@@ -46,7 +46,8 @@ def test_an_upgrade_is_answered_with_the_proof_that_it_was_read() -> None:
 
 
 @pytest.mark.parametrize("options", [
-    {}, {"compression": "permessage-deflate"}, {"response_headers": ("X-Own: 1", "Server: other")}], ids=str)
+    {}, {"compression": "permessage-deflate"}, {"compression": "permessage-deflate", "context_takeover": True},
+    {"response_headers": ("X-Own: 1", "Server: other")}], ids=str)
 def test_the_answer_is_as_long_as_that_of_the_library(options: dict[str, object]) -> None:
     asked = Options.model_validate(options)
     offer = model.OFFER if asked.compression != "none" else None

@@ -315,15 +315,21 @@ def test_compression_is_not_negotiated(server: ServerProcess) -> None:
         assert "Sec-WebSocket-Extensions" not in client.response.headers
 
 
-def test_messages_are_compressed_for_those_who_agreed_and_for_nobody_else(feed: ScriptedFeed, make: str) -> None:
+@pytest.mark.parametrize(("takeover", "parameters"), [
+    (False, "server_no_context_takeover; client_no_context_takeover"),
+    (True, "client_no_context_takeover; server_max_window_bits=12"),
+])
+def test_messages_are_compressed_for_those_who_agreed_and_for_nobody_else(
+    feed: ScriptedFeed, make: str, takeover: bool, parameters: str
+) -> None:
     lines = ["X-Powered-By: x", "Connection: keep-alive"]
-    options = {"compression": "permessage-deflate", "response_headers": lines}
+    options = {"compression": "permessage-deflate", "context_takeover": takeover, "response_headers": lines}
     with (
         running_server(feed, make, options=options) as server,
         opened(server, compression="deflate") as pressed, opened(server, compression=None) as plain,
     ):
         agreed = pressed.response.headers["Sec-WebSocket-Extensions"]   # type: ignore[union-attr]
-        assert agreed == "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+        assert agreed == f"permessage-deflate; {parameters}"
         assert "Sec-WebSocket-Extensions" not in plain.response.headers   # type: ignore[union-attr]
         assert pressed.response.headers["X-Powered-By"] == "x"   # type: ignore[union-attr]
         for client in (pressed, plain):
