@@ -5,8 +5,9 @@ The modules of the verbs are imported last, since that takes a second and much m
 Modules, in reading order:
 
     scenarios     lists the available scenarios, or copies one to begin from
-    run           scenario ─► trials ─► report      exit 0: every trial valid in the end, 1: some are not
-    report        a run's files ─► its report again
+    run           scenario ─► trials ─► report      exit 0: every trial valid in the end, 1: some are not,
+                                                    3: a threshold is broken
+    report        a run's files ─► its report again      exit as `run`
     compare       two runs ─► what has become worse      exit 0: nothing, 1: something
     simulate      scenario ─► trials, simulated from measured costs ─► report      exit as `run`
     decide        which transport to take for one situation

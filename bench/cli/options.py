@@ -1,6 +1,7 @@
 """The parts that all verbs share: exit statuses, common options, and the reporting of errors.
 
-A user's mistake is reported in one sentence, with exit status 2; an interrupted command ends with 130.
+A user's mistake is reported in one sentence, with exit status 2; a run with a broken threshold ends with 3, an
+interrupted command with 130.
 Figures go to stdout, progress and everything else to stderr. Only a bug prints a traceback: a file that the
 machine refuses, or memory that it lacks, is reported in a sentence too.
 """
@@ -22,7 +23,7 @@ from bench.errors import DiskFullError, KilledError, RunError, UserError
 from bench.experiment.run import termination_as_interrupt
 from bench.output import terminal
 
-VALID, NOT_VALID, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+VALID, NOT_VALID, MISTAKE, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130
 
 _SCENARIO = typer.Argument(
     metavar="SCENARIO", help="A name from scenarios/ (default, quick) or the path of a TOML file.")
@@ -39,6 +40,9 @@ ColumnNames = Annotated[str | None, typer.Option(
 Overrides = Annotated[list[str] | None, typer.Option(
     "--set", metavar="NAME=VALUE", help="Set a field of the scenario, such as load.clients=[50,200]; "
     "may be given more than once.")]
+Require = Annotated[list[str] | None, typer.Option(
+    "--require", metavar="THRESHOLD", help="A condition that the run must meet, in addition to the scenario's "
+    "[thresholds], such as '<label>.latency_p99_ms <= 50 at 500' or 'lost == 0'; may be given more than once.")]
 Wait = Annotated[bool, typer.Option(
     "--wait", help="Wait for a run that is under way on this machine, instead of refusing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")]
@@ -133,8 +137,16 @@ def reported_errors() -> Iterator[None]:
         raise typer.Exit(MISTAKE) from None
 
 
-def end(lacks: str | None) -> NoReturn:
-    """Exit with 0; or, where `lacks` is given, print it as the last line and exit with 1."""
+def end(lacks: str | None, broken: str | None = None) -> NoReturn:
+    """Exit with 0; or, where `lacks` is given, print it as the last line and exit with 1.
+
+    `broken`, a sentence on thresholds, comes after it, and the status is then 3.
+    """
+    if broken is not None:
+        if lacks is not None:
+            say(lacks)
+        reason.say(broken)
+        raise typer.Exit(BROKEN)
     if lacks is None:
         raise typer.Exit(VALID)
     reason.say(lacks)

@@ -1,6 +1,7 @@
 """The output at the end of a run: writes its report, and prints its summary as a table or as JSON.
 
-    trials on disk ─► report, trials.csv, summary.csv … ─► table of the cells (or knees) · claims · verdicts
+    trials on disk ─► report, trials.csv, summary.csv … ─► answer · thresholds · table of the cells (or knees) · claims
+                                                           · verdicts
 
 A knee is a transport's capacity limit. The output has the same form for measured and simulated runs.
 """
@@ -8,6 +9,7 @@ A knee is a transport's capacity limit. The output has the same form for measure
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from bench import report as reports
 from bench.claims import Judgement
 from bench.cli import study
 from bench.cli.options import print_json, resume_hint
+from bench.errors import RunError
 from bench.experiment.disk_full import report_disk_full
 from bench.output import terminal
 from bench.report import style
@@ -26,40 +29,36 @@ from bench.report.data.run import RunData
 from bench.report.tables import claims as claim_words
 from bench.report.text import forms
 from bench.stats.run.capacity_plan import RequiredResources
+from bench.stats.run.thresholds import ThresholdVerdict
 
 
-def finish(folder: Path, as_json: bool) -> str | None:
-    """Write the report and print the summary; return a sentence on what the run lacks, or None."""
+def finish(folder: Path, as_json: bool, require: Sequence[str] = ()) -> tuple[str | None, str | None]:
+    """Write the report and print the summary.
+
+    `require` are thresholds in addition to those of the run. Returns a sentence on what the run lacks and one on its
+    thresholds that are not met, each None where there is nothing to say.
+    """
     if study.has_scale(folder):
+        if require:
+            raise RunError(f"{folder}: --require: found a run without trials, allowed is one with trials")
         study.finish(folder, as_json)
-        return None
+        return None, None
     # It imports matplotlib, which a command that draws nothing should not pay for.
     from bench.report.pages.run import answer_text
-    from bench.report.text import findings, simulated
+    from bench.report.text import findings, simulated, thresholds
 
     again = f"tickertape report {folder}"
     with report_disk_full(again), resume_hint(again):
-        built = reports.build(folder)
-    summary = built.summary
-    verdicts = {verdict: int(count) for verdict, count in built.trials["verdict"].value_counts().items()}
+        built = reports.build(folder, require)
     if as_json:
-        cells = [{name: _plain(value) for name, value in row.items()} for row in summary.to_dict("records")]
-        report = str(folder / "report.html")
-        data: dict[str, object] = {"run": str(folder), "report": report, "verdicts": verdicts, "cells": cells}
-        if built.knees is not None:
-            data["capacity"] = [{name: _plain(value) for name, value in row.items()}
-                                for row in built.knees.to_dict("records")]
-        if built.claims:
-            data["claims"] = [{name: _plain(value) for name, value in row.items()}
-                              for row in claims.table(built.claims).to_dict("records")]
-        data["answer"] = answer_text(built)
-        data["claimable"] = findings.floor_sentences(built)
-        print_json(data)
+        print_json({**_as_json(built), "answer": answer_text(built), "claimable": findings.floor_sentences(built)})
     else:
         console = terminal.console(markup=False)
         for sentence in filter(None, [answer_text(built)]):
             console.print(sentence, highlight=False)
-        console.print(_summary_table(summary) if built.knees is None else _capacity_table(built.knees))
+        for verdict, text in thresholds.lines(built):
+            console.print(f"{style.sentence(verdict)}: {text}", highlight=False)
+        console.print(_summary_table(built.summary) if built.knees is None else _capacity_table(built.knees))
         for sentence in _apart(built):
             console.print(sentence, highlight=False)
         if built.claims:
@@ -68,10 +67,42 @@ def finish(folder: Path, as_json: bool) -> str | None:
             console.print(_fleet_table(built.fleet))
         for sentence in [*findings.floor_sentences(built), *filter(None, [simulated.notice(built)])]:
             console.print(sentence, highlight=False)
-        text = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+        text = ", ".join(f"{count} {verdict}" for verdict, count in _verdicts(built).items())
         console.print(f"Trials: {text}", highlight=False)
         console.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
-    return built.lacks
+    return built.lacks, thresholds.failure(built.thresholds)
+
+
+def _verdicts(built: RunData) -> dict[str, int]:
+    """Return the number of trials of each verdict."""
+    return {str(verdict): int(count) for verdict, count in built.trials["verdict"].value_counts().items()}
+
+
+def _as_json(built: RunData) -> dict[str, object]:
+    """Return a run's figures and verdicts as `--json` prints them."""
+    data: dict[str, object] = {"run": str(built.folder), "report": str(built.folder / "report.html"),
+                               "verdicts": _verdicts(built), "cells": _objects(built.summary)}
+    if built.knees is not None:
+        data["capacity"] = _objects(built.knees)
+    if built.claims:
+        data["claims"] = _objects(claims.table(built.claims))
+    if built.thresholds:
+        data["thresholds"] = [_threshold(each) for each in built.thresholds]
+    return data
+
+
+def _objects(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """Return the rows of a frame as JSON objects."""
+    return [{str(name): _plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _threshold(each: ThresholdVerdict) -> dict[str, object]:
+    """Return the verdict on a threshold as `--json` prints it."""
+    asked, found = each.threshold, each.found
+    return {"threshold": str(asked), "transport": asked.subject, "clients": asked.clients,
+            "column": asked.condition.column, "relation": asked.condition.relation, "bound": asked.condition.bound,
+            "verdict": each.verdict, "failed": each.failed, "valid_trials": found.count,
+            "estimate": _plain(found.estimate), "low": _plain(found.low), "high": _plain(found.high)}
 
 
 def _apart(built: RunData) -> list[str]:

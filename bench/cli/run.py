@@ -1,7 +1,8 @@
 """The verb `run`: a scenario measured, judged and reported.
 
     SCENARIO ─► requirements ─► plan, frozen ─► trials ─► report      exit 0: every trial valid in the end, 1: some
-                                                                     are not, 2: a mistake, 130: interrupted
+                                                                     are not, 2: a mistake, 3: a threshold is
+                                                                     broken, 130: interrupted
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from bench.cli.options import (
     FeedFile,
     MaybeScenario,
     Overrides,
+    Require,
     Results,
     Wait,
     as_field,
@@ -54,14 +56,14 @@ def run(
     feed: FeedFile = None,
     columns: ColumnNames = None,
     overrides: Overrides = None,
+    require: Require = None,
     only_plan: Annotated[bool, typer.Option(
         "--plan", help="Print cells, time, disk, memory, files and ports that it needs; don't run.")] = False,
     resume: Annotated[Path | None, typer.Option(
         "--resume", metavar="RUN", help="Continue the interrupted run in this folder. A block that was "
         "interrupted is run again whole; its finished trials are moved to broken/.")] = None,
     force: Annotated[bool, typer.Option(
-        "--force", help="Resume although commit, scenario or feed file differ from those that the run "
-        "began with.")] = False,
+        "--force", help="Resume although commit, scenario or feed file differ from the run's own.")] = False,
     wait: Wait = False,
     as_json: AsJson = False,
     results: Results = None,
@@ -75,11 +77,12 @@ def run(
 
         tickertape run quick
         tickertape run default --feed trades.csv --set trials.count=10
+        tickertape run quick --require "websocket.latency_p99_ms <= 50" --require "lost == 0"
         tickertape run my/scenario.toml --plan
         tickertape run --resume results/latest
 
     Exit status: 0 every trial is valid, after repetition if necessary; 1 some are not, or the disk filled; 2
-    a mistake; 130 interrupted.
+    a mistake; 3 a threshold is broken; 130 interrupted.
     """
     if only_plan and resume is not None:
         raise typer.BadParameter("--plan describes a new run and can't be combined with --resume")
@@ -88,7 +91,7 @@ def run(
             refuse_idle("with --plan", "it without --plan", {"--wait": wait, "--force": force})
         if resume is None:
             refuse_idle("with a new run", "it together with --resume", {"--force": force})
-            prepared = _asked("default" if scenario is None else scenario, overrides or (), feed, columns)
+            prepared = _asked("default" if scenario is None else scenario, overrides or (), feed, columns, require)
             needed = prepare.refuse_unless_fits(prepared, results or RESULTS)
             if only_plan:
                 _print_plan(prepared, needed, requirements.Resources.read(results or RESULTS), as_json)
@@ -96,7 +99,7 @@ def run(
             begin = partial(_begin, prepared, results or RESULTS)
         else:
             refuse_idle("with --resume", "the folder in RUN, where the run is", {"--results": results})
-            named = _named_beside(resume, scenario, overrides or (), feed, columns)
+            named = _named_beside(resume, scenario, overrides or (), feed, columns, require or ())
             begin = partial(_resume, resume, named, force=force)
         with ExitStack() as held:
             lock_resumed(held, resume and resume.resolve(), wait=wait, say=say)
@@ -106,13 +109,14 @@ def run(
                 with report_disk_full(f"tickertape run --resume {under_way.folder}"):
                     _execute(under_way)
             say("Making the report …")
-            lacks = finish(under_way.folder, as_json)
-    end(lacks)
+            ending = finish(under_way.folder, as_json)
+    end(*ending)
 
 
-def _asked(name: str, overrides: Sequence[str], feed: Path | None, columns: str | None) -> PreparedScenario:
+def _asked(name: str, overrides: Sequence[str], feed: Path | None, columns: str | None,
+           require: Sequence[str] | None) -> PreparedScenario:
     """Return the scenario to be measured, with the typed settings applied and its file of trades read."""
-    prepared = prepare.read(name, [*as_field(columns), *overrides], feed)
+    prepared = prepare.read(name, [*as_field(columns), *overrides], feed, require or ())
     study.refuse_to_measure(prepared)
     refuse_without_effect([prepared], typed_fields(of_a_file(feed, columns), overrides), "run")
     return prepare.with_trades(prepared)
@@ -126,16 +130,16 @@ def _begin(prepared: PreparedScenario, results: Path) -> RunFolder:
 
 
 def _named_beside(resume: Path, scenario: str | None, overrides: Sequence[str], feed: Path | None,
-                  columns: str | None) -> Callable[[], PreparedScenario] | None:
+                  columns: str | None, require: Sequence[str]) -> Callable[[], PreparedScenario] | None:
     """Return a function that reads the scenario named with `--resume`; None if none is named.
 
     Raises `RunError` where settings are given without a scenario.
     """
     if scenario is not None:
-        return partial(prepare.read, scenario, [*as_field(columns), *overrides], feed)
-    if overrides or feed or columns:
-        raise RunError(f"{resume}: --resume goes on with the run's own scenario; --set, --feed and --columns "
-                       "go with it only where a SCENARIO is named too, which is compared with the run's")
+        return partial(prepare.read, scenario, [*as_field(columns), *overrides], feed, require)
+    if overrides or feed or columns or require:
+        raise RunError(f"{resume}: --resume goes on with the run's own scenario; --set, --feed, --columns "
+                       "and --require go with it only where a SCENARIO is named too, which is compared with the run's")
     return None
 
 
@@ -175,6 +179,7 @@ def _print_plan(prepared: PreparedScenario, needed: requirements.Requirements, m
                        for cells in blocks.values()],
             "sweep": {name: list(values) for name, values in scenario.sweep.items()},
             "search": None if scenario.capacity is None else scenario.capacity.model_dump(mode="json"),
+            "thresholds": list(scenario.thresholds.require),
             "trades": None if prepared.trades is None else {
                 "of_the_file": prepared.trades.rows, "of_a_trial": len(prepared.trades.price)},
             "ends": ends, "needs": asdict(needed), "here": asdict(means)})
@@ -184,6 +189,8 @@ def _print_plan(prepared: PreparedScenario, needed: requirements.Requirements, m
         table.add_row(str(block), ", ".join(f"{label} {clients}" for label, clients in cells))
     for name, values in scenario.sweep.items():
         table.add_row("sweep", f"{name} = {', '.join(map(str, values))}")
+    if scenario.thresholds.require:
+        table.add_row("thresholds", "; ".join(scenario.thresholds.require))
     search = scenario.capacity
     if search is not None:
         what, names = capacity_search.raised_text(search), ", ".join(scenario.transports)

@@ -1,6 +1,6 @@
 """The verb `simulate`: a scenario's run at any scale, from measured costs.
 
-    SCENARIO ─► the same plan as `run` ─► trials, simulated ─► report        exit 0, 1, 2, 130 as `run`
+    SCENARIO ─► the same plan as `run` ─► trials, simulated ─► report        exit 0, 1, 2, 3, 130 as `run`
 
 A scenario that asks for a storm or a crossover map instead of a feed is handled in `bench.cli.study`.
 """
@@ -25,6 +25,7 @@ from bench.cli.options import (
     FeedFile,
     MaybeScenario,
     Overrides,
+    Require,
     Results,
     end,
     refuse_beside_resume,
@@ -80,10 +81,10 @@ def simulate(
     feed: FeedFile = None,
     columns: ColumnNames = None,
     overrides: Overrides = None,
+    require: Require = None,
     resume: Annotated[Path | None, typer.Option(
         "--resume", metavar="RUN", help="Continue the interrupted run in this folder.")] = None,
-    force: Annotated[bool, typer.Option(
-        "--force", help="Resume although commit or feed file have changed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Resume although commit or feed file have changed.")] = False,
     as_json: AsJson = False,
     results: Results = None,
 ) -> None:
@@ -100,27 +101,28 @@ def simulate(
         tickertape simulate scale/million
         tickertape simulate --resume results/latest
 
-    Exit status: 0 every trial is valid; 1 some are not, or the disk filled; 2 a mistake; 130 interrupted.
+    Exit status: as `tickertape run`.
     """
     with reported_errors(), ExitStack() as held:
         shorthands = _shorthands(clients, workers, _rtt_ms(rtt), seed, columns)
         if resume is not None:
             refuse_idle("with --resume", "the folder in RUN, where the run is", {"--results": results})
             refuse_beside_resume(resume, {**_values(shorthands), "SCENARIO": scenario, "--set": overrides,
-                                          "--feed": feed, "--costs": costs, "--measured": measured})
+                                          "--require": require, "--feed": feed, "--costs": costs,
+                                          "--measured": measured})
             lock_resumed(held, resume.resolve(), say=say)
             begin = partial(run_folder.resume, resume.resolve(), None, force=force, source="simulated")
         else:
             refuse_idle("with a new run", "it together with --resume", {"--force": force})
-            prepared = _asked("default" if scenario is None else scenario, shorthands, overrides or (), feed)
+            prepared = _asked("default" if scenario is None else scenario, shorthands, overrides, feed, require)
             _refuse_beside_scale(prepared, costs, measured)
             begin = partial(_begin, prepared, costs, measured, results or RESULTS)
         with report_disk_full("the same command"):
             under_way = begun(held, begin, resume, say=say)
         _execute(under_way)
         say("Making the report …")
-        lacks = finish(under_way.folder, as_json)
-    end(lacks)
+        ending = finish(under_way.folder, as_json)
+    end(*ending)
 
 
 Shorthands = dict[str, tuple[str, object]]
@@ -139,11 +141,12 @@ def _values(shorthands: Shorthands) -> dict[str, object]:
     return {flag: value for flag, (_, value) in shorthands.items()}
 
 
-def _asked(name: str, shorthands: Shorthands, overrides: Sequence[str], feed: Path | None) -> PreparedScenario:
+def _asked(name: str, shorthands: Shorthands, overrides: Sequence[str] | None, feed: Path | None,
+           require: Sequence[str] | None) -> PreparedScenario:
     """Return the scenario to be simulated with the typed settings applied; raise where one has no effect."""
-    typed = typed_fields({**shorthands, "--feed": ("feed.replay.file", feed)}, overrides)
+    typed = typed_fields({**shorthands, "--feed": ("feed.replay.file", feed)}, overrides or ())
     given = [f"{field}={value}" for field, value in shorthands.values() if value is not None]
-    prepared = prepare.read(name, [*given, *overrides], feed)
+    prepared = prepare.read(name, [*given, *(overrides or ())], feed, require or ())
     refuse_without_effect([prepared], typed, "simulate")
     return prepared
 

@@ -23,8 +23,8 @@ from bench.scenario.model import Scenario
 
 Verb = Literal["run", "serve", "simulate", "calibrate", "validate"]
 SIMULATED_ALONE = "`tickertape simulate`, which has it"
-UNSERVED = ("windows", "trials", "capacity", "simulation", "claims", "storm", "crossover", "decision", "load.clients",
-            "load.symbols_per_client", "load.spawn_rate_per_s")
+UNSERVED = ("windows", "trials", "capacity", "simulation", "claims", "thresholds", "storm", "crossover", "decision",
+            "load.clients", "load.symbols_per_client", "load.spawn_rate_per_s")
 NOT_IN_A_STORM = (
     "feed", "server", "windows", "claims", "load.mode", "load.symbols_per_client", "trials.repeats",
     "trials.until", "trials.count_max", "simulation.rtt_ms", "simulation.up_ms", "simulation.down_ms",
@@ -54,6 +54,8 @@ def without_effect(scenario: Scenario, options: Mapping[str, Table], verb: Verb,
     found["use_case"] = "the options of `tickertape decide --use`"
     if verb in ("run", "calibrate"):
         found["simulation"] = SIMULATED_ALONE
+    if verb in ("calibrate", "validate"):
+        found["thresholds"] = "`tickertape run`, which has it"
     if verb == "simulate":
         found |= dict.fromkeys(("trials.repeats", "load.spawn_rate_per_s", "load.processes"),
                                "`tickertape run`, which has it")

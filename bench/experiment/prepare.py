@@ -28,6 +28,7 @@ from bench.scenario import model as scenarios
 from bench.scenario.fields import Table
 from bench.scenario.model import DEFAULT_SERVER, Scenario, Subject
 from bench.scenario.parsing import short, value_text
+from bench.stats.run import thresholds
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,9 @@ def find(name: str) -> Path:
         "scenarios/", short(name or "''"), "no such scenario", ", ".join([*known, "or a path"]))
 
 
-def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None) -> PreparedScenario:
-    """Return the scenario `name` with `--feed` and then each `--set` applied, and fully checked.
+def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None,
+         require: Sequence[str] = ()) -> PreparedScenario:
+    """Return the scenario `name` with `--feed`, each `--set` and each `--require` applied, and fully checked.
 
     A replayed file is not read yet. Raises `ScenarioError` where the scenario can't be found, read or run.
     """
@@ -77,6 +79,8 @@ def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None) -> 
     plan.check(scenario, options, str(file))
     claims.check(scenario, str(file))
     capacity_search.check(scenario, options, str(file))
+    thresholds.check(scenario, str(file))
+    scenario = thresholds.required(scenario, require)
     return PreparedScenario(file.stem, file, scenario, options)
 
 

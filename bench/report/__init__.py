@@ -17,21 +17,28 @@ Modules, in reading order:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bench.report.data.run import RunData, open_run
+from bench.stats.run import thresholds
 
 __all__ = ["RunData", "build", "open_run"]
 
 
-def build(folder: Path) -> RunData:
+def build(folder: Path, require: Sequence[str] = ()) -> RunData:
     """Write the tables and the report of a run into its folder, and return the run.
 
-    Raises `RunError` where the folder holds no run, or one whose files can't be read.
+    `require` are thresholds that are added to those that the run began with. Raises `RunError` where the folder holds
+    no run, or one whose files can't be read, and `ScenarioError` for a threshold that the run can't decide.
     """
     # Drawing takes a second to import, which a command that draws nothing should not pay.
     from bench.report.pages.run import write
 
     run = open_run(folder)
+    if require:
+        scenario = thresholds.required(run.scenario, require)
+        run = replace(run, manifest=run.manifest.model_copy(update={"scenario": scenario}))
     write(run)
     return run

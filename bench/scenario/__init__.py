@@ -8,6 +8,7 @@ Modules, in reading order:
     fields         the base class of all tables, and the number types of their fields
     parsing        validates a table, and reports the first mistake in one sentence
     objective      the grammar of the condition that each step of a capacity search must meet
+    thresholds     the table `[thresholds]`, and the grammar of its conditions
     stop_rule      the grammar of the rule that ends a run once its intervals are narrow enough
     sweep          the table `[sweep]`: a subject for each value of an option
     simulation     the table `[simulation]`

@@ -46,6 +46,7 @@ from bench.scenario.simulation import Simulation
 from bench.scenario.stop_rule import StopRule
 from bench.scenario.storm import Storm
 from bench.scenario.sweep import SweepValue, expanded
+from bench.scenario.thresholds import Thresholds
 
 COUNT_MAX = 30
 """Maximum blocks of a run with `trials.until` where `trials.count_max` is not given."""
@@ -376,6 +377,7 @@ class Scenario(Table):
     trials: Trials = Trials()
     capacity: Capacity | None = None
     """If given, the run searches for the highest load that each transport carries (see below)."""
+    thresholds: Thresholds = Thresholds()
     simulation: Simulation = Simulation()
     storm: Storm | None = None
     """If given, a reconnect storm is simulated in place of the feed (see below)."""

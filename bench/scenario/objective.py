@@ -15,6 +15,7 @@ import operator
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 RELATIONS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq}
@@ -57,7 +58,8 @@ class Condition:
         return self.column.startswith(CLIENTS)
 
     def __str__(self) -> str:
-        return f"{self.column} {self.relation} {self.bound:g}"
+        bound = f"{Decimal(repr(self.bound)):f}".removesuffix(".0")   # without an exponent, so that it is read again
+        return f"{self.column} {self.relation} {bound}"
 
 
 @dataclass(frozen=True, slots=True)

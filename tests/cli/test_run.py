@@ -26,7 +26,7 @@ def test_a_plan_and_a_resumed_run_do_not_go_together() -> None:
 
 
 def test_what_would_be_ignored_when_resuming_is_refused() -> None:
-    for more in (("--set", "seed=2"), ("--feed", "x.csv"), ("--columns", "price=p")):
+    for more in (("--set", "seed=2"), ("--feed", "x.csv"), ("--columns", "price=p"), ("--require", "lost == 0")):
         result = tickertape("run", "--resume", "x", *more)
         assert result.exit_code == 2
         assert result.stderr.startswith("x: --resume goes on with the run's own scenario; --set, --feed")
@@ -83,6 +83,21 @@ def test_a_plan_says_when_an_open_ended_run_ends() -> None:
     told = " ".join(result.stdout.split())
     assert "After block 3 the run ends as soon as p99 ± 10 %, at the latest after block 6." in told
     assert "12 to 24" in told
+
+
+@pytest.mark.parametrize(("verb", "arguments", "sentence"), [
+    ("run", ("quick", "--require", "sse.p99 <= 5"), "--require: 'sse.p99 <= 5': found the measure 'p99', "),
+    ("simulate", ("quick", "--require", "fast"), "--require: 'fast': found no threshold, allowed is "),
+    ("run", ("quick", "--set", "thresholds.require=['lost == 0 at 7']"), "thresholds.require: found 7 clients"),
+    ("run", ("capacity", "--require", "lost == 0"), "found a threshold together with [capacity], allowed is "),
+])
+def test_a_threshold_that_nothing_could_decide_is_refused_before_anything_is_made(
+    tmp_path: Path, verb: str, arguments: tuple[str, ...], sentence: str
+) -> None:
+    result = tickertape(verb, *arguments)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert sentence in result.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_fit_is_refused_before_anything_is_made(

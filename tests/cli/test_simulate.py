@@ -36,8 +36,10 @@ def simulate(*arguments: str) -> Result:
 @pytest.mark.usefixtures("few_figures")
 @pytest.mark.process
 def test_a_run_is_simulated_and_says_whose_costs(tmp_path: Path) -> None:
-    result = simulate(*QUICK, "--workers", "3", "--rtt", "80ms", "--seed", "5", "--json")
-    assert result.exit_code == 0, result.stderr
+    result = simulate(*QUICK, "--workers", "3", "--rtt", "80ms", "--seed", "5", "--json",
+                      "--require", "websocket.latency_mean_ms <= 30 and lost == 0")
+    assert result.exit_code == 3, result.stderr
+    assert result.stderr.splitlines()[-1].startswith("Status 3, 1 broken of 5 thresholds: websocket.latency_mean_ms")
     said = json.loads(result.stdout)
     assert said["verdicts"] == {"VALID": 2 * len(transports.own_names())}
     push = next(cell for cell in said["cells"] if cell["transport"] == "websocket")
@@ -48,7 +50,7 @@ def test_a_run_is_simulated_and_says_whose_costs(tmp_path: Path) -> None:
     assert (manifest["source"], manifest["seed"]) == ("simulated", 5)
     assert manifest["scenario"]["load"]["clients"] == [20]
     assert manifest["scenario"]["simulation"]["workers"] == 3
-    assert tickertape("report", said["run"]).exit_code == 0
+    assert tickertape("report", said["run"]).exit_code == 3, "the thresholds are the run's"
 
 
 def _wait_until_gone(group: int) -> None:
@@ -89,6 +91,8 @@ def test_ctrl_c_leaves_no_process_and_says_how_to_go_on(tmp_path: Path) -> None:
     (("quick", "--costs", "costs-nowhere.json", "--measured", "nowhere"), "is this a run's folder"),
     (("--resume", "nowhere"), "is this a run's folder"),
     (("quick", "--resume", "nowhere"), "none of them goes with it"),
+    (("--require", "lost == 0", "--resume", "nowhere"), "none of them goes with it"),
+    (("scale/storm", "--require", "lost == 0"), "a threshold together with [storm]"),
     (("quick", "--set", "simulation.worker=3"), "workers (the nearest known name)"),
     (("quick", "--set", "transports.websocket.tls=true", "--costs", "costs-nowhere.json"),
      "needed is websocket with TLS"),

@@ -31,11 +31,12 @@ from bench.report.data.knees import at_knees, knees
 from bench.scenario.model import Scenario
 from bench.scenario.parsing import count_text, list_text, value_text
 from bench.stats.run import capacity_plan as fleet
-from bench.stats.run import prediction
+from bench.stats.run import prediction, thresholds
 from bench.stats.run.capacity_plan import RequiredResources
 from bench.stats.run.comparison import Comparison, comparisons
 from bench.stats.run.stopping import ended_after
 from bench.stats.run.summary import summarise
+from bench.stats.run.thresholds import ThresholdVerdict
 from bench.stats.trial.row import COLUMNS, WHOLE, WORDS, trial_figures
 
 VERDICT_WORDS = ("verdict", "reasons", "not_assessed")
@@ -168,6 +169,11 @@ class RunData:
     def claims(self) -> list[Judgement]:
         """Return the verdicts on the claims of the scenario; an empty list where it has none."""
         return judged(self.scenario, self.valid)
+
+    @cached_property
+    def thresholds(self) -> list[ThresholdVerdict]:
+        """Return the verdicts on the thresholds of the scenario; an empty list where it has none."""
+        return thresholds.judged(self.scenario, self.valid)
 
     @cached_property
     def valid(self) -> pd.DataFrame:

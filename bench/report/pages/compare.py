@@ -36,7 +36,7 @@ HOST = ("system", "machine", "cpu_model", "cores", "cpu_quota_cores", "memory_by
 versions."""
 MEMORY_SLACK = 0.02
 """The share by which the total memory of one host may differ between two starts of the system."""
-NOT_ASKED = ("question", "trials", "claims")
+NOT_ASKED = ("question", "trials", "claims", "thresholds")
 """The tables of a scenario that don't change what is measured; nor does `simulation`, unless the run is
 simulated."""
 

@@ -59,6 +59,8 @@ class Page:
     """The conditions under which the answer holds."""
     notice: str = ""
     """The notice that the results are simulated, with the source of the costs."""
+    thresholds: Sequence[tuple[str, str]] = ()
+    """Verdicts on thresholds: the verdict, and the threshold with the figure that was found."""
     panel: Panel | None = None
     """The figures that matter, of each transport, as bars on one scale."""
     summary: Sequence[str] = ()

@@ -24,7 +24,7 @@ from bench.report.tables import bytes, capacity_plan, claims, host_speed, model_
 from bench.report.tables import run as tables
 from bench.report.tables.panel import panel
 from bench.report.tables.run import TextTable
-from bench.report.text import conditions, equal_staleness, first_screen, library_share, simulated
+from bench.report.text import conditions, equal_staleness, first_screen, library_share, simulated, thresholds
 from bench.report.text.findings import findings
 from bench.report.text.first_screen import RankedMeasure
 
@@ -44,6 +44,7 @@ def page(run: RunData) -> Page:
         answer=sentence,
         conditions=limits,
         notice=simulated.notice(run),
+        thresholds=thresholds.lines(run),
         panel=panel(ranked, run_looks(run)),
         summary=[*_finding_lines(run), *first_screen.lines(run, ranked)],
         subtitle=_subtitle(run),

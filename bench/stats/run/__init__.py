@@ -6,6 +6,7 @@ Modules, in reading order:
     summary            trials to cells: a row of `summary.csv`
     comparison         every two transports against each other
     regressions        one run against another: figures that have become worse
+    thresholds         conditions that a run must meet: met, broken or open
     stopping           whether a run has measured enough
     host_speed         the speed of the host at each trial
     knee_search        the search for the highest level at which an objective holds

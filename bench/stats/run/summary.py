@@ -113,9 +113,9 @@ def summarise(trials: pd.DataFrame, order: Sequence[str] = ()) -> pd.DataFrame:
     return table.astype(dict.fromkeys(counted, "Int64"))
 
 
-def cell_interval(trials: pd.DataFrame, figure: str) -> Interval:
+def cell_interval(trials: pd.DataFrame, figure: str, reach_most: float = REACH_MOST) -> Interval:
     """Return a figure of a cell from its valid trials; a percentile only where enough updates lie
-    beyond it."""
+    beyond it, and where its error is at most `reach_most`, as a share."""
     if len(trials) == 0 or figure not in trials:
         return Interval(math.nan, math.nan, math.nan, 0)
     values = trials[figure].to_numpy(dtype=np.float64)
@@ -128,7 +128,7 @@ def cell_interval(trials: pd.DataFrame, figure: str) -> Interval:
     if math.isnan(reach):
         counted = int((trials["delivered"] + trials["late"] + trials["lost"]).sum())
         return found if beyond(counted, PERCENTILES[name]) >= BEYOND_CELL else _unknown(len(values))
-    printed = reach <= REACH_MOST or name == ALWAYS
+    printed = reach <= reach_most or name == ALWAYS
     return _widened(found, reach) if printed else _unknown(len(values))
 
 
