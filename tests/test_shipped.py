@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,15 @@ ROOT = Path(__file__).parent.parent
 def test_a_clone_has_what_is_shipped_where_it_is_edited(name: str) -> None:
     assert shipped.path(name) == ROOT / name
     assert shipped.path(name).is_file()
+
+
+def test_the_first_page_answers_as_the_reference_report_does() -> None:
+    report = (ROOT / "results" / "reference" / "report.md").read_text(encoding="utf-8")
+    found = re.search(r"^\*\*(?P<answer>.+) –\*\* with (?P<conditions>.+)$", report, re.MULTILINE)
+    assert found is not None
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"> {found['answer']}." in readme
+    assert found["conditions"] in readme
 
 
 @pytest.fixture(scope="module")
