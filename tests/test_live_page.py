@@ -129,8 +129,8 @@ def test_a_cut_of_five_seconds_shows_and_heals_with_nothing_lost(page: Page) -> 
 
 def test_interval_and_flush_change_what_an_update_costs(page: Page) -> None:
     for label, option, choice, name, compared in (
-        ("short_polling", "interval_s", "0.1", "requests", "> 0.3"), ("sse", "flush_ms", "1", "messages", "< 0.6"),
-        ("websocket", "flush_ms", "1", "messages", "< 0.6"),
+        ("short_polling", "interval_s", "0.1", "requests", "> 0.3"), ("sse", "flush_ms", "1", "messages", "< 0.25"),
+        ("websocket", "flush_ms", "1", "messages", "< 0.25"),
     ):
         page.value(f"""(() => {{
             const select = document.querySelector('[data-label="{label}"] [data-option="{option}"]');

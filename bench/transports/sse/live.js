@@ -5,11 +5,11 @@ const RETRY_MS = 1000;
 export const lines = `\
 const source = new EventSource(url);
 source.onmessage = ({ data }) => {
-  const news = JSON.parse(data);                 // a tick, or a batch
+  const news = JSON.parse(data);
   (news.ticks ?? [news]).forEach(show); };`;
 
-export const note = "EventSource comes back by itself, and names the last id that it got: nothing is lost. After an " +
-  "HTTP error it gives up, and a page has to make another one.";
+export const note = "A message is an update, or a batch of them. EventSource comes back by itself, and names the last id that " +
+  "it got: nothing is lost. After an HTTP error it gives up, and a page has to make another one.";
 
 export const controls = [];
 

@@ -5,11 +5,11 @@ const RETRY_MS = 1000;
 export const lines = `\
 const socket = new WebSocket(url.replace("http", "ws"));
 socket.onmessage = ({ data }) => {
-  const news = JSON.parse(data);                 // a tick, or a batch
+  const news = JSON.parse(data);
   (news.ticks ?? [news]).forEach(show); };`;
 
-export const note = "A closed socket stays closed: a client that lasts keeps the cursor, waits, and opens another one " +
-  "with it.";
+export const note = "A message is an update, or a batch of them. A closed socket stays closed: a client that lasts " +
+  "keeps the cursor, waits, and opens another one with it.";
 
 export const controls = [];
 
