@@ -51,18 +51,25 @@ def sweep(run: RunData) -> Figure:
             for axes, (column, text) in zip(row, PANELS, strict=True):
                 points = [point for curve in found
                           for point in _curve(axes, curve, looks[curve.label], cells, column)]
-                line = frontier(points)
-                axes.plot([cost for cost, _ in line], [age for _, age in line], color=style.FAINT, linewidth=5,
-                          alpha=0.3, zorder=1, label="frontier", solid_capstyle="round")
-                axes.set(xscale="log", yscale="log", xlabel=text)
-                axes.margins(0.12)
-                style.plain_ticks(axes, "x")
+                axes.set_xlabel(text)
+                if points:   # an axis without a point has no logarithms
+                    _frontier(axes, points)
             row[0].set_ylabel("mean excess age (ms, log scale)")
             if len(rates) > 1:
                 row[0].set_title(f"{rate:g} ticks/s")
-            style.plain_ticks(row[0], "y")
-        style.legend(figure, rows[0][0])
+        style.legend(figure, max(rows[:, 0], key=lambda axes: len(axes.get_lines())))
     return figure
+
+
+def _frontier(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
+    """Draw the frontier of the points, (cost, age), on logarithmic scales."""
+    line = frontier(points)
+    axes.plot([cost for cost, _ in line], [age for _, age in line], color=style.FAINT, linewidth=5, alpha=0.3,
+              zorder=1, label="frontier", solid_capstyle="round")
+    axes.set(xscale="log", yscale="log")
+    axes.margins(0.12)
+    style.plain_ticks(axes, "x")
+    style.plain_ticks(axes, "y")
 
 
 def _curve(axes: Axes, curve: SweptCurve, look: style.Style, cells: dict[str, pd.DataFrame], column: str
@@ -83,6 +90,8 @@ def _curve(axes: Axes, curve: SweptCurve, look: style.Style, cells: dict[str, pd
             reach = [[[each.estimate - each.low], [each.high - each.estimate]] for each in (cost, age)]
             axes.errorbar([cost.estimate], [age.estimate], xerr=reach[0], yerr=reach[1], color=look.colour,
                           elinewidth=0.9, linestyle="none", alpha=0.6)
+    if not drawn:
+        return []
     x, y = [cost for cost, _ in drawn], [age for _, age in drawn]
     swept = f" by {curve.option}" if curve.option else ""
     axes.plot(x, y, color=look.colour, marker=look.marker, linewidth=1.2, label=f"{look.name}{swept}")

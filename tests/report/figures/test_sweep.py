@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import Made, Plan, make_run
 
-from bench.report import RunData, open_run
+from bench.report import RunData, open_run, style
 from bench.report.data.swept import curves_of
 from bench.report.figures import sweep as figures
 from bench.report.figures.run import of
@@ -47,6 +48,13 @@ def test_a_swept_transport_is_a_curve_and_any_other_a_point(swept: RunData) -> N
         assert "frontier" in lines
     assert figures.SWEEP.worth(swept)
     assert of(swept)[0] is figures.SWEEP
+
+
+def test_a_sweep_without_a_valid_trial_says_so(swept: RunData) -> None:
+    bad = replace(swept, trials=swept.trials.assign(verdict="INVALID"))
+    figure = figures.SWEEP.figure(bad)
+    assert "no valid trial has this figure" in [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert style.svg(figure, "sweep").startswith("<svg")
 
 
 def test_a_run_without_a_sweep_has_no_such_figure(run: RunData) -> None:
