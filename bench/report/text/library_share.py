@@ -144,10 +144,11 @@ def _equals_texts(run: RunData, question: ComparedFigure) -> list[str]:
     """Return a clause for each two pushes: how many times the cost of the other the more expensive one has."""
     texts = []
     for each in among_equals(run, question):
+        more, less = _title(each.more), _title(each.less)
         servers = "library servers" if each.server == DEFAULT_SERVER else f"{each.server} ones"
         times = f"{style.number(each.times.estimate)}{spread_text(each.times)} times"
         tie = "" if each.claimable else ", a tie"
-        texts.append(f"on {servers} {question.noun} of {_title(each.more)} is {times} that of {_title(each.less)}{tie}")
+        texts.append(f"on {servers} {more} has {times} as much {question.noun} as {less}{tie}")
     return texts
 
 
