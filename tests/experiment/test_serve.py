@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import by_hand
 import orjson
 import pytest
 from ports import first_port
@@ -63,7 +64,7 @@ def test_a_server_of_ones_own_is_named_with_its_command() -> None:
 
 def test_all_servers_hand_out_one_feed(mark: Any, tmp_path: Path) -> None:
     port = first_port()
-    process = started(mark, tmp_path, port, "--origin", "https://page.example")
+    process = started(mark, tmp_path, port, "--origin", "https://page.example", "--set", "feed.rate_per_s=500")
     said = lines(process, 1 + SERVERS)
     assert [line.split()[1] for line in said] == [
         f"127.0.0.1:{port + number}" for number in (FEED_PORT_OFFSET, *range(1, 1 + SERVERS))]
@@ -87,6 +88,7 @@ def test_all_servers_hand_out_one_feed(mark: Any, tmp_path: Path) -> None:
         assert orjson.loads(client.recv())["cursor"].split(":")[0] == header["epoch"]
         pushed = orjson.loads(client.recv())   # a tick, or a batch where the machine was busy
         assert {tick["symbol"] for tick in pushed.get("ticks", [pushed])} <= set(header["symbols"])
+    by_hand.walk(port)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
