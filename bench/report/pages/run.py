@@ -24,7 +24,15 @@ from bench.report.tables import bytes, capacity_plan, claims, host_speed, model_
 from bench.report.tables import run as tables
 from bench.report.tables.panel import panel
 from bench.report.tables.run import TextTable
-from bench.report.text import conditions, equal_staleness, first_screen, library_share, simulated, thresholds
+from bench.report.text import (
+    conditions,
+    equal_staleness,
+    first_screen,
+    library_share,
+    option_effects,
+    simulated,
+    thresholds,
+)
 from bench.report.text.findings import findings
 from bench.report.text.first_screen import RankedMeasure
 
@@ -87,13 +95,14 @@ def _answer(run: RunData, ranked: Sequence[RankedMeasure]) -> tuple[str, str]:
     predicted, given = answer.sentence(run), conditions.conditions(run)
     if predicted:
         return predicted, f"Simulated {given}."
-    found = equal_staleness.answer(run) or library_share.answer(run) or first_screen.answer(ranked)
+    found = (equal_staleness.answer(run) or option_effects.answer(run) or library_share.answer(run)
+             or first_screen.answer(ranked))
     return f"{found.removesuffix('.')} –", f"{given}."
 
 
 def _finding_lines(run: RunData) -> list[str]:
-    """Return the lines of a sweep's finding, and of one on libraries; an empty list for any other run."""
-    return [*equal_staleness.lines(run), *library_share.lines(run)]
+    """Return the lines of a sweep's finding, and of those on options and libraries; an empty list for any other run."""
+    return [*equal_staleness.lines(run), *option_effects.lines(run), *library_share.lines(run)]
 
 
 def _subtitle(run: RunData) -> str:

@@ -8,6 +8,7 @@ Modules, in reading order:
     first_screen  which transport to take: the answer, and a line for each measure
     library_share  how much of each transport's cost is its library's, where a run has both servers
     equal_staleness  which of a push and a poll costs less where both are equally stale, from a sweep
+    option_effects  what a choice of an option saves or costs, where a run has each transport with several
     decision   a decision in words, and what no figure tells
     thresholds  the verdicts on the thresholds that a run must meet
     conditions  the conditions under which the answer holds

@@ -56,7 +56,8 @@ def _options(run: RunData) -> list[str]:
         if len(set(words.values())) == 1:
             texts.append(next(iter(words.values())))
         else:
-            texts += [f"{style.title(label)} with {each}" for label, each in words.items()]
+            texts += [f"{style.title(label)} with {each}" for label, each in words.items()
+                      if each not in style.title(label)]
     return texts
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from manifests import changed
 from simulated_runs import made
+from synthetic import Made, Plan, make_run
 
-from bench.report import RunData
+from bench.report import RunData, open_run
 from bench.report.text.conditions import conditions
 
 
@@ -36,6 +37,15 @@ def test_what_differs_between_transports_is_told_of_each(run: RunData) -> None:
     told = conditions(given(run, {"websocket": {"tls": True}, "long_polling": {"tls": False}}))
     assert "WebSocket with TLS" in told
     assert "long polling with no TLS" in told
+
+
+def test_what_a_label_says_already_is_not_repeated(tmp_path: Path) -> None:
+    run = open_run(make_run(tmp_path / "run", Plan(
+        trials=1, clients=(3,), subjects={"websocket": Made(), "websocket_with_heavy_headers": Made()})))
+    told = conditions(given(run, {"websocket": {"headers": "bare"},
+                                  "websocket_with_heavy_headers": {"headers": "heavy"}}))
+    assert "WebSocket with bare headers" in told
+    assert "heavy headers" not in told
 
 
 def test_a_kept_window_is_told_with_its_compression(run: RunData) -> None:
