@@ -88,7 +88,7 @@ def _servers(scenario: Scenario) -> str:
              for label, subject in scenario.transports.items()}
     if len(set(names.values())) == 1:
         return f"{next(iter(names.values()))} servers"
-    if all(name == DEFAULT_SERVER or style.title(label).endswith(f"({name})") for label, name in names.items()):
+    if all(name == DEFAULT_SERVER or f"({name})" in style.title(label) for label, name in names.items()):
         return f"{DEFAULT_SERVER} servers where no other is named"
     return ", ".join(f"{style.title(label)} on the {name} server" for label, name in names.items())
 
