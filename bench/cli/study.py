@@ -188,10 +188,10 @@ def _decision(run: RunFolder, costs: CostsFile) -> None:
     asked = decision_study.DecisionStudy.of(run.scenario, run.options, costs, _checked(run),
                                             str(run.folder / manifests.NAME))
     choice, truths = asked.choice()
-    pieces = _pieces(run, "workers by the engine", asked.tasks(choice))
+    pieces = _pieces(run, "workers, turns, frontier", asked.tasks(choice) | asked.table_tasks(truths))
     write_tables(run.folder, {
-        "decision.csv": asked.table(choice, truths, pieces), "decision_turns.csv": asked.turns(truths),
-        "decision_frontier.csv": asked.frontier()})
+        "decision.csv": asked.table(choice, truths, pieces), "decision_turns.csv": asked.turns(pieces),
+        "decision_frontier.csv": asked.frontier(pieces)})
 
 
 def _checked(run: RunFolder) -> Sequence[prediction.ValidationRow]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,16 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.cli.decide import numbers_of, prices_of, size_bytes, time_ms
 from bench.errors import UserError
+from bench.simulation.decision.decision_study import DecisionStudy
 
 runner = CliRunner()
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look for turns along no axis, which takes most of the time and is tested elsewhere."""
-    monkeypatch.setattr("bench.simulation.decision.decision.turns", lambda *_: [])
+    """Look for turns along no axis, and for no frontier: that takes most of the time and is tested elsewhere."""
+    names = ("turns-within_s", "turns-rate_per_s", "turns-clients", "frontier")
+    monkeypatch.setattr(DecisionStudy, "table_tasks", lambda *_: {name: partial(dict, rows=[]) for name in names})
 
 
 def test_the_answer_is_json_that_names_the_page(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -85,40 +86,137 @@ class Demand:
         return self.rate_per_s if self.feed_per_s is None else self.feed_per_s
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Forecast:
-    """The figures of one server and its clients, by the closed forms."""
+    """The figures of one server and its clients, by the closed forms.
 
-    latency_mean_s: float
-    age_excess_s: float
-    """Mean age beyond an ideal client's, in seconds."""
-    age_mean_s: float
-    latency_worst_s: float
-    """The longest that an update takes while the server keeps up: at the last place of a fan-out, without
-    waiting."""
-    conflated_share: float
-    empty_share: float
-    requests_per_s: float
-    """Requests per second of one client."""
-    answers_per_s: float
-    """Answers, or pushed messages, per second to one client that carry a tick."""
-    updates_per_s: float
-    """Updates per second that one client gets."""
-    bytes_up: float
-    """Bytes per update from client to server, with TCP and IP headers."""
-    bytes_down: float
-    utilisation: float
-    """Utilisation of the server's event loop."""
-    cpu_per_update_s: float
-    """CPU seconds per update, with its share of the idle base."""
-    sockets: float
-    """Sockets open at the server, for all clients."""
-    lingering: float
-    """Closed sockets that the server still remembers."""
-    clients_max: float
-    """The clients of a server with a utilisation of `target`."""
-    server_s: float
-    """Mean seconds in the server: wait, work, and the turn of other clients."""
+    Each is computed when it is first asked for, since a search asks for one or two of them thousands of times.
+    """
+
+    _bare: _System
+    """The system without the costs that depend on the number of clients."""
+    _sizes: Sizes
+    _clients: float
+    _target: float | None
+    _load_client: LoadClient | None
+
+    @cached_property
+    def _system(self) -> _System:
+        system = self._bare.crowded(self._clients).cooled(self._clients)
+        return system if self._load_client is None else system.read_by(self._load_client, self._clients)
+
+    @cached_property
+    def _rates(self) -> dict[str, float]:
+        """The counts of one client per second; of a server that can't keep up those that it would have at rest."""
+        system = self._system
+        at = self.server_s if math.isfinite(self.server_s) else system.server_s(1)
+        return system.rates(*system.ways(at), system.messages(self._clients))
+
+    @cached_property
+    def _bytes(self) -> tuple[float, float]:
+        sizes = replace(self._sizes, interval_s=self._system.cycle.interval_s)
+        with np.errstate(invalid="ignore"):   # an overloaded worker's rates are no numbers
+            up, down = self._system.bytes_per_s(sizes, self._rates)
+        return up / self.updates_per_s, down / self.updates_per_s
+
+    def _form(self, form: Callable[[Any, Conditions], float]) -> float:
+        """Return a time by one of the model's closed forms, from an update's due instant."""
+        return self._system.net.feed_s + self._system.form(form, *self._system.ways(self.server_s))
+
+    @cached_property
+    def server_s(self) -> float:
+        """Return the mean seconds in the server: wait, work, and the turn of other clients."""
+        return self._system.server_s(self._clients)
+
+    @cached_property
+    def latency_mean_s(self) -> float:
+        """Return the mean latency in seconds."""
+        return self._form(self._bare.model.latency_mean_s)
+
+    @cached_property
+    def age_excess_s(self) -> float:
+        """Return the mean age beyond an ideal client's, in seconds."""
+        return self._form(self._bare.model.age_excess_mean_s)
+
+    @cached_property
+    def age_mean_s(self) -> float:
+        """Return the mean age of information in seconds."""
+        return self._form(lambda own, conditions: age_mean_s(self._bare.model, own, conditions))
+
+    @cached_property
+    def latency_worst_s(self) -> float:
+        """Return the longest that an update takes while the server keeps up: at the last place of a fan-out, without
+        waiting."""
+        system = self._system
+        return system.net.feed_s + system.form(
+            self._bare.model.latency_worst_s, *system.ways(system.last_s(self._clients)))
+
+    @property
+    def conflated_share(self) -> float:
+        """Return the share of the ticks that are skipped for a newer one."""
+        return self._rates["conflated"]
+
+    @property
+    def empty_share(self) -> float:
+        """Return the share of the answers that carry no tick."""
+        return self._rates["empty"]
+
+    @property
+    def requests_per_s(self) -> float:
+        """Return the requests per second of one client."""
+        return self._rates["requests"]
+
+    @property
+    def answers_per_s(self) -> float:
+        """Return the answers, or pushed messages, per second to one client that carry a tick."""
+        return self._rates["answers"]
+
+    @property
+    def updates_per_s(self) -> float:
+        """Return the updates per second that one client gets."""
+        return self._rates["updates"]
+
+    @property
+    def bytes_up(self) -> float:
+        """Return the bytes per update from client to server, with TCP and IP headers."""
+        return self._bytes[0]
+
+    @property
+    def bytes_down(self) -> float:
+        """Return the bytes per update from server to client, with TCP and IP headers."""
+        return self._bytes[1]
+
+    @cached_property
+    def utilisation(self) -> float:
+        """Return the utilisation of the server's event loop."""
+        system = self._system
+        return system.demand.ticks_per_s * system.costs.tick_s + self._clients * system.own_share(self._rates)
+
+    @cached_property
+    def cpu_per_update_s(self) -> float:
+        """Return the CPU seconds per update, with its share of the idle base."""
+        costs = self._bare.costs
+        idle_share = costs.base_share + costs.socket_share * self._clients
+        return (self.utilisation + idle_share) / (self._clients * self.updates_per_s)
+
+    @property
+    def sockets(self) -> float:
+        """Return the sockets open at the server, for all clients."""
+        if not self._sizes.new_connection:
+            return self._clients
+        opened_s = self._system.opening_s + self.server_s
+        return self._clients * self.requests_per_s * (opened_s + self._rates["parked_s"])
+
+    @property
+    def lingering(self) -> float:
+        """Return the closed sockets that the server still remembers."""
+        closes = self._sizes.new_connection and self._sizes.closing == SERVER_FIRST
+        return self._clients * self.requests_per_s * TIME_WAIT_S if closes else 0.0
+
+    @cached_property
+    def clients_max(self) -> float:
+        """Return the clients of a server with a utilisation of `target`; NaN without one."""
+        return math.nan if self._target is None else self._bare.most_clients(self._target)
 
 
 def analytic(
@@ -127,49 +225,13 @@ def analytic(
 ) -> Forecast:
     """Return the closed forms of `clients` clients of one server; `target` is the utilisation for `clients_max`.
 
-    With a target of None, `clients_max` is NaN: looking for it takes most of the time.
-
-    The interval in `sizes` is replaced by the options' own; `load_client` is their load client, where it is
-    simulated. Forms that assume ticks to be a Poisson process are NaN for a feed that is `regular`.
+    With a target of None, `clients_max` is NaN. The interval in `sizes` is replaced by the options' own; `load_client`
+    is their load client, where it is simulated. Forms that assume ticks to be a Poisson process are NaN for a feed that
+    is `regular`.
     """
     model = transports.model_of(transport)
-    bare = _System(model, options, model.cycle(options), costs, net, demand)
-    system = bare.crowded(clients).cooled(clients)
-    if load_client is not None:
-        system = system.read_by(load_client, clients)
-    sizes = replace(sizes, interval_s=system.cycle.interval_s)
-    server_s = system.server_s(clients)
-    delay_s, gap_s = system.ways(server_s)
-    at_rest = system.ways(system.server_s(1))
-    rates = system.rates(
-        *((delay_s, gap_s) if math.isfinite(server_s) else at_rest), system.messages(clients))
-    own_share = system.own_share(rates)
-    idle_share = costs.base_share + costs.socket_share * clients
-    busy = demand.ticks_per_s * system.costs.tick_s + clients * own_share
-    updates = rates["updates"]
-    up, down = system.bytes_per_s(sizes, rates)
-    form = system.form
-    opened_s = system.opening_s + server_s
-    closes = sizes.new_connection and sizes.closing == SERVER_FIRST
-    return Forecast(
-        latency_mean_s=net.feed_s + form(model.latency_mean_s, delay_s, gap_s),
-        age_excess_s=net.feed_s + form(model.age_excess_mean_s, delay_s, gap_s),
-        age_mean_s=net.feed_s + form(
-            lambda own, conditions: age_mean_s(model, own, conditions), delay_s, gap_s),
-        latency_worst_s=net.feed_s + form(model.latency_worst_s, *system.ways(system.last_s(clients))),
-        conflated_share=rates["conflated"],
-        empty_share=rates["empty"],
-        requests_per_s=rates["requests"],
-        answers_per_s=rates["answers"],
-        updates_per_s=updates,
-        bytes_up=up / updates, bytes_down=down / updates,
-        utilisation=busy,
-        cpu_per_update_s=(busy + idle_share) / (clients * updates),
-        sockets=clients * (rates["requests"] * (opened_s + rates["parked_s"]) if sizes.new_connection else 1),
-        lingering=clients * rates["requests"] * TIME_WAIT_S if closes else 0.0,
-        clients_max=math.nan if target is None else bare.most_clients(target),
-        server_s=server_s,
-    )
+    system = _System(model, options, model.cycle(options), costs, net, demand)
+    return Forecast(system, sizes, clients, target, load_client)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import pandas as pd
 
 from bench import transports
@@ -144,9 +143,7 @@ class Candidate:
     def forecast(self, demand: Demand, rtt_s: float, clients: float, full_at: float | None = None) -> Forecast:
         """Return the closed forms of one worker with `clients` clients; `clients_max` is NaN without `full_at`."""
         net = NetworkDelays(rtt_s / 2, rtt_s / 2, self.feed_s)
-        with np.errstate(invalid="ignore"):   # an overloaded worker's rates are no numbers
-            return analytic(
-                self.transport, self.options, self.costs, net, demand, self.sizes, clients, full_at)
+        return analytic(self.transport, self.options, self.costs, net, demand, self.sizes, clients, full_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,10 +270,11 @@ def cheapest(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float, 
 
 
 def within(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float, full_at: float,
-           counts: Sequence[int], prices: Prices | None) -> dict[int, list[Offer]]:
+           counts: Sequence[int], prices: Prices | None, *, fewest: bool = False) -> dict[int, list[Offer]]:
     """Return the offers that keep every update within `budget_s`, by count of clients: a push with several flushes.
 
-    Where the subject can't keep it, the only offer says why (`Offer.why_not`).
+    Where the subject can't keep it, the only offer says why (`Offer.why_not`). With `fewest` only those of the fewest
+    workers are made.
     """
     pushes = subject.cycle.pushes
     asking = subject.at_interval(0.0) if pushes else at_budget(subject, demand, rtt_s, budget_s)
@@ -286,10 +284,16 @@ def within(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float, fu
     if pushes and worth_flushing(subject, demand, budget_s):
         tried |= {most_clients(each, demand, rtt_s, budget_s, full_at): each
                   for each in flushes(asking, demand, rtt_s, budget_s, full_at)}
-    if max(tried) < 1:
+    tried = {most: each for most, each in tried.items() if most >= 1}
+    if not tried:
         return {clients: [refused("overload")] for clients in counts}
-    return {clients: [offer(each, demand, rtt_s, math.ceil(clients / most), clients, most, prices)
-                      for most, each in tried.items() if most >= 1] for clients in counts}
+    found = {}
+    for clients in counts:
+        workers = {most: math.ceil(clients / most) for most in tried}
+        least = min(workers.values()) if fewest else max(workers.values())
+        found[clients] = [offer(each, demand, rtt_s, workers[most], clients, most, prices)
+                          for most, each in tried.items() if workers[most] <= least]
+    return found
 
 
 def worth_flushing(subject: Candidate, demand: Demand, budget_s: float) -> bool:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from bench.simulation.crossover.crossover import Candidate, Offer, most_clients,
 from bench.stats.run import uncertainty
 from bench.stats.trial.arrays import Floats
 
+AXES = ("within_s", "rate_per_s", "clients")
 PER_DECADE = 3
 """Points of an axis that are tried before a turn is found by bisection."""
 TURN_STEPS = 4
@@ -105,7 +106,7 @@ def best(candidate: Candidate, situation: Situation) -> Offer:
 def best_of_each(candidate: Candidate, situation: Situation, counts: Sequence[int]) -> dict[int, Offer]:
     """Return the best offer for each count of clients: of those that cost no more, the freshest."""
     found = within(candidate, situation.demand, situation.rtt_s, situation.within_s, situation.full_at, counts,
-                   situation.prices)
+                   situation.prices, fewest=situation.prices is None)
     return {clients: _freshest(offers, situation) for clients, offers in found.items()}
 
 
@@ -215,16 +216,22 @@ class Turn:
 
 def turns(candidates: Sequence[Candidate], truths: Mapping[str, Truth], situation: Situation) -> list[Turn]:
     """Return the first turn of each transport along each axis, in both directions."""
+    return [turn for axis in AXES for turn in turns_along(axis, candidates, truths, situation)]
+
+
+def turns_along(axis: str, candidates: Sequence[Candidate], truths: Mapping[str, Truth], situation: Situation
+                ) -> list[Turn]:
+    """Return the first turn of each transport along one of `AXES`, in both directions."""
+    (low, high), start = {
+        "within_s": ((situation.within_s, LONGEST_S), situation.within_s),
+        "rate_per_s": (RATES_PER_S, situation.demand.rate_per_s),
+        "clients": (CLIENTS, float(situation.clients)),
+    }[axis]
     found: list[Turn] = []
-    for axis, (low, high), start in (
-        ("within_s", (situation.within_s, LONGEST_S), situation.within_s),
-        ("rate_per_s", RATES_PER_S, situation.demand.rate_per_s),
-        ("clients", CLIENTS, float(situation.clients)),
-    ):
-        for end in {low, high} - {start}:
-            least = _by_clients(candidates, truths, situation, start, end) if axis == "clients" else partial(
-                _least, candidates, truths, situation, axis)
-            found += _turns(axis, start, end, least)
+    for end in {low, high} - {start}:
+        least = _by_clients(candidates, truths, situation, start, end) if axis == "clients" else cache(partial(
+            _least, candidates, truths, situation, axis))
+        found += _turns(axis, start, end, least)
     return found
 
 

@@ -6,7 +6,8 @@
     one worker of each, by the engine ────────────────► percentiles in decision.csv
 
 Closed forms give means and the longest latency; a median and a 99th percentile come from the engine, which
-simulates one worker with its clients at the chosen setting, for at most `TICKS` ticks.
+simulates one worker with its clients at the chosen setting, for at most `TICKS` ticks. Turns and frontier are tasks
+beside these simulations, so that all cores share the work.
 
 Known weakness: the engine's worker has the costs' middle values, so the percentiles have no band.
 """
@@ -43,6 +44,9 @@ TICKS_LEAST = 20
 """Ticks below which no percentile is given."""
 JOBS_MOST = 3_000_000
 """Requests and deliveries of one worker that is simulated."""
+FRONTIER = ["transport", "within_ms", "interval_s", "flush_ms", "workers", "cores", "price_month", "latency_mean_ms",
+            "latency_worst_ms", "age_excess_ms"]
+"""The columns of `decision_frontier.csv`."""
 NOW = "now"
 """Role of the row for what is used now; those of the transports at their best are `best`."""
 
@@ -173,21 +177,34 @@ class DecisionStudy:
             row |= {f"{name}_low": low, f"{name}_high": high}
         return row
 
-    def turns(self, truths: Mapping[str, Truth]) -> pd.DataFrame:
-        """Return `decision_turns.csv`: a row for each value of an axis at which the least expensive change."""
-        found = decision.turns(self.subjects, truths, self.situation)
-        return pd.DataFrame([{"axis": each.axis, "transport": each.label, "value": each.value,
-                              "rising": each.rising, "begins": each.begins} for each in found],
-                            columns=["axis", "transport", "value", "rising", "begins"])
+    def table_tasks(self, truths: Mapping[str, Truth]) -> dict[str, Callable[[], Piece]]:
+        """Return the tables that are to be computed beside the simulations, by the names of their pieces."""
+        return {**{f"turns-{axis}": partial(self.turns_piece, axis, truths) for axis in decision.AXES},
+                "frontier": self.frontier_piece}
 
-    def frontier(self) -> pd.DataFrame:
+    def turns_piece(self, axis: str, truths: Mapping[str, Truth]) -> Piece:
+        """Return the rows of `decision_turns.csv` for one axis."""
+        found = decision.turns_along(axis, self.subjects, truths, self.situation)
+        return {"rows": [{"axis": each.axis, "transport": each.label, "value": each.value, "rising": each.rising,
+                          "begins": each.begins} for each in found]}
+
+    def turns(self, pieces: Mapping[str, Piece]) -> pd.DataFrame:
+        """Return `decision_turns.csv`: a row for each value of an axis at which the least expensive change."""
+        rows = [row for axis in decision.AXES for row in pieces[f"turns-{axis}"]["rows"]]
+        return pd.DataFrame(rows, columns=["axis", "transport", "value", "rising", "begins"])
+
+    def frontier(self, pieces: Mapping[str, Piece]) -> pd.DataFrame:
         """Return `decision_frontier.csv`: each transport at its best for a range of staleness."""
-        return pd.DataFrame([{
+        return pd.DataFrame(pieces["frontier"]["rows"], columns=FRONTIER)
+
+    def frontier_piece(self) -> Piece:
+        """Return the rows of `decision_frontier.csv`."""
+        return {"rows": [{
             "transport": label, "within_ms": 1000 * within_s, "interval_s": each.interval_s,
             "flush_ms": 1000 * each.flush_s, "workers": each.workers, "cores": each.cores,
             "price_month": each.price, "latency_mean_ms": 1000 * each.latency_mean_s,
             "latency_worst_ms": 1000 * each.latency_worst_s, "age_excess_ms": 1000 * each.age_excess_s,
-        } for label, within_s, each in decision.frontier(self.subjects, self.situation)])
+        } for label, within_s, each in decision.frontier(self.subjects, self.situation)]}
 
 
 def _now(text: str, subjects: Sequence[Candidate], where: str) -> Candidate | None:

@@ -27,8 +27,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         'decision.now="short_polling interval_s=5"')
     study = DecisionStudy.of(asked.scenario, asked.options, priced())
     choice, truths = study.choice()
-    write_tables(made, {"decision.csv": study.table(choice, truths, {}), "decision_turns.csv": study.turns(truths),
-                        "decision_frontier.csv": study.frontier()})
+    pieces = {name: task() for name, task in study.table_tasks(truths).items()}
+    write_tables(made, {"decision.csv": study.table(choice, truths, {}), "decision_turns.csv": study.turns(pieces),
+                        "decision_frontier.csv": study.frontier(pieces)})
     manifest.write(made, manifest_of(
         asked.scenario, source="simulated", costs=about_costs(priced_file(made), priced())))
     return made
