@@ -74,6 +74,8 @@ def decide(
         metavar="FILE", help="Prices of workers, traffic, requests … in TOML: see docs/prices.md.")] = None,
     costs: Annotated[Path | None, typer.Option(
         metavar="FILE", help="The costs file, in place of the newest of this host's, or the project's own.")] = None,
+    measured: Annotated[Path | None, typer.Option(
+        metavar="RUN", help="A measured run with the memory of a client; by default the reference run.")] = None,
     as_json: AsJson = False,
     results: Results = None,
 ) -> None:
@@ -99,7 +101,7 @@ def decide(
         run_folder.refuse_no_place(place)
         prepared = prepare.read(SCENARIO, [*given, *prices_of(prices)])
         with report_disk_full("the same command"):
-            run = study.begin(prepared, place, costs)
+            run = study.begin(prepared, place, costs, measured)
         again = f"tickertape simulate --resume {run.folder}"
         with report_disk_full(again), resume_hint(again):
             study.execute(run)

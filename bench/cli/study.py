@@ -70,8 +70,11 @@ def has_scale(folder: Path) -> bool:
     return is_scale(manifests.read(folder).scenario)
 
 
-def begin(prepared: PreparedScenario, results: Path, named: Path | None = None) -> RunFolder:
+def begin(prepared: PreparedScenario, results: Path, named: Path | None = None, measured: Path | None = None
+          ) -> RunFolder:
     """Make the run's folder; `named` is a costs file to use in place of the scenario's.
+
+    A decision takes the memory of a client from the run in `measured`, by default the reference run.
 
     Raises `ScenarioError` where the scenario can't be simulated.
     """
@@ -81,9 +84,11 @@ def begin(prepared: PreparedScenario, results: Path, named: Path | None = None) 
     costs = read_costs(path) if scenario.needs_costs else None
     if costs is not None and scenario.storm is not None:
         _refuse_a_free_connection(prepared, costs)
+    beside = baseline.measured(measured, scenario, prepared.options) if scenario.decision is not None else None
     made = run_folder.create(results, scenario, [], name=prepared.name, scenario_file=prepared.file,
                              options=prepared.options, command=sys.argv[1:], source="simulated",
-                             costs=None if costs is None else runs.about_costs(path, costs))
+                             costs=None if costs is None else runs.about_costs(path, costs),
+                             measured=None if beside is None else beside.about)
     if costs is not None and scenario.storm is None:
         baseline.write_validation(made.folder, baseline.validation(results, costs))
     return made
@@ -185,8 +190,10 @@ def _decision(run: RunFolder, costs: CostsFile) -> None:
     """Write the tables of a decision."""
     from bench.report.data.table_files import write_tables
 
+    beside = run.manifest.measured
     asked = decision_study.DecisionStudy.of(run.scenario, run.options, costs, _checked(run),
-                                            str(run.folder / manifests.NAME))
+                                            str(run.folder / manifests.NAME),
+                                            {} if beside is None else beside.memory_bytes_per_client)
     choice, truths = asked.choice()
     pieces = _pieces(run, "workers, turns, frontier", asked.tasks(choice) | asked.table_tasks(truths))
     write_tables(run.folder, {

@@ -31,8 +31,8 @@ FILES = {
         "workers", "workers_low", "workers_high", "clients_per_worker", "cores", "cores_low", "cores_high",
         "bytes_down_per_s", "bytes_down_per_s_low", "bytes_down_per_s_high", "requests_per_s", "messages_per_s",
         "price_month", "price_month_low", "price_month_high", "latency_mean_ms", "latency_p50_ms", "latency_p99_ms",
-        "latency_worst_ms", "age_excess_ms", "age_excess_ms_low", "age_excess_ms_high", "checked_clients_max",
-        "checked_load_max"),
+        "latency_worst_ms", "age_excess_ms", "age_excess_ms_low", "age_excess_ms_high", "memory_bytes_per_client",
+        "checked_clients_max", "checked_load_max"),
     "decision_turns.csv": ("axis", "transport", "value", "rising", "begins"),
     "decision_frontier.csv": (
         "transport", "within_ms", "interval_s", "flush_ms", "workers", "cores", "price_month", "latency_mean_ms",
@@ -110,8 +110,17 @@ def options_table(run: DecisionRun) -> TextTable:
     columns, rows = text.rows(run.table, run.asked)
     far = any(text.beyond(row) for _, row in run.table.iterrows())
     note = ("Staleness p50 and p99 are simulated; the longest is by a closed form, while no update waits for another. "
-            "Bands are 95 %.")
+            f"Bands are 95 %. {_memory_text(run)}")
     return TextTable("options", "Each transport at its best", tuple(columns), tuple(rows), f"{note} {BEYOND * far}")
+
+
+def _memory_text(run: DecisionRun) -> str:
+    """Return the sentence on the source of the memory."""
+    beside = run.manifest.measured
+    if beside is None or not beside.memory_bytes_per_client:
+        return "Memory: no measured run tells it."
+    host = f" on {beside.host}" if beside.host else ""
+    return f"Memory: that of each further client at the server, measured in the run {beside.run}{host}."
 
 
 def beyond_table(run: DecisionRun) -> TextTable:

@@ -182,11 +182,17 @@ def duration(milliseconds: float) -> str:
     return f"{seconds:.2g} s" if seconds < 99.5 else f"{seconds / 60:.2g} min"
 
 
+def memory(row: pd.Series) -> str:
+    """Return the memory of a client at the server, `18.3 kB`; `not known` where it was not measured."""
+    found = float(row["memory_bytes_per_client"])
+    return "not known" if math.isnan(found) else f"{style.number(found / 1000)} kB"
+
+
 def rows(table: pd.DataFrame, asked: Asked) -> tuple[Sequence[str], list[tuple[str, ...]]]:
     """Return the columns, and a row of texts for each transport and for what is used now."""
     priced = bool(asked.currency)
     columns = ("", "setting", "staleness p50", "p99", "longest if unloaded", "workers", "cores", "Mbit/s down",
-               "requests/s", *(("per month",) if priced else ()), "")
+               "requests/s", "memory per client", *(("per month",) if priced else ()), "")
     found = []
     for _, row in table.iterrows():
         name = style.title(str(row["transport"]))
@@ -205,6 +211,6 @@ def rows(table: pd.DataFrame, asked: Asked) -> tuple[Sequence[str], list[tuple[s
             name, setting(row), duration(row["latency_p50_ms"]), duration(row["latency_p99_ms"]),
             duration(row["latency_worst_ms"]), workers,
             style.banded(row["cores"], row["cores_low"], row["cores_high"]), style.banded(*megabits),
-            style.number(row["requests_per_s"]), *((f"{price} {asked.currency}",) if priced else ()),
+            style.number(row["requests_per_s"]), memory(row), *((f"{price} {asked.currency}",) if priced else ()),
             mark + ("*" if beyond(row) else "")))
     return columns, found

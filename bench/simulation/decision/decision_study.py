@@ -63,15 +63,18 @@ class DecisionStudy:
     now: Candidate | None
     """The setting that is used now; None: nothing is compared."""
     checked: Sequence[ValidationRow]
+    memory: Mapping[str, float]
+    """Server memory that each further client takes, in bytes, by label; only of what was measured."""
 
     @classmethod
     def of(cls, scenario: Scenario, options: Mapping[str, Table], costs: CostsFile,
-           checked: Sequence[ValidationRow] = (), where: str = "the scenario") -> DecisionStudy:
+           checked: Sequence[ValidationRow] = (), where: str = "the scenario",
+           memory: Mapping[str, float] | None = None) -> DecisionStudy:
         """Return the decision of a scenario with `[decision]`.
 
-        `checked` are the rows of a validation of the costs, `where` names the scenario in messages. Raises
-        `ScenarioError` where `decision.now` is no transport with options, and `RunError` for a kind of transport
-        without costs.
+        `checked` are the rows of a validation of the costs, `where` names the scenario in messages, `memory` has the
+        bytes that each further client takes, by label, where that was measured. Raises `ScenarioError` where
+        `decision.now` is no transport with options, and `RunError` for a kind of transport without costs.
         """
         asked = scenario.decision
         assert asked is not None, "a scenario without a decision"
@@ -82,7 +85,8 @@ class DecisionStudy:
             demand=replace(demand, rate_per_s=rate * demand.rate_per_s, feed_per_s=rate),
             rtt_s=(scenario.simulation.rtt_ms or 1.0) / 1000, within_s=asked.within_ms / 1000,
             full_at=scenario.simulation.full_at, prices=scenario.simulation.prices, margin=asked.margin)
-        return cls(scenario, asked, costs, situation, subjects, _now(asked.now, subjects, where), checked)
+        return cls(scenario, asked, costs, situation, subjects, _now(asked.now, subjects, where), checked,
+                   memory or {})
 
     def choice(self) -> tuple[Choice, dict[str, Truth]]:
         """Return the answer, and what is open of each transport's figures."""
@@ -158,6 +162,7 @@ class DecisionStudy:
             "latency_p50_ms": piece.get("latency_p50_ms", math.nan),
             "latency_p99_ms": piece.get("latency_p99_ms", math.nan),
             "latency_worst_ms": 1000 * offer.latency_worst_s, "age_excess_ms": 1000 * offer.age_excess_s,
+            "memory_bytes_per_client": self.memory.get(label, math.nan),
             "checked_clients_max": max((row.clients for row in cells), default=math.nan),
             "checked_load_max": max((row.load for row in cells), default=math.nan),
         }

@@ -7,11 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import scaled
-from manifests import manifest_of
+from manifests import MEASURED, manifest_of
 from priced import priced, priced_file
 
 from bench.errors import RunError
 from bench.records import manifest
+from bench.records.manifest import MeasuredEntry
 from bench.report.data.table_files import write_tables
 from bench.report.pages import decision
 from bench.simulation.decision.decision_study import DecisionStudy
@@ -25,13 +26,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     asked = scaled.decision(
         made, "simulation.prices={currency='EUR', worker_month=20.0, gigabyte_out=0.01}",
         'decision.now="short_polling interval_s=5"')
-    study = DecisionStudy.of(asked.scenario, asked.options, priced())
+    study = DecisionStudy.of(asked.scenario, asked.options, priced(), memory=MEASURED["memory_bytes_per_client"])
     choice, truths = study.choice()
     pieces = {name: task() for name, task in study.table_tasks(truths).items()}
     write_tables(made, {"decision.csv": study.table(choice, truths, {}), "decision_turns.csv": study.turns(pieces),
                         "decision_frontier.csv": study.frontier(pieces)})
     manifest.write(made, manifest_of(
-        asked.scenario, source="simulated", costs=about_costs(priced_file(made), priced())))
+        asked.scenario, source="simulated", costs=about_costs(priced_file(made), priced()),
+        measured=MeasuredEntry.model_validate(MEASURED)))
     return made
 
 
@@ -46,6 +48,8 @@ def test_the_page_opens_with_the_answer(folder: Path) -> None:
     for heading in ("What no figure tells", "How far to believe it", "What does freshness cost 300 clients?"):
         assert heading in markdown
     assert (folder / "figures" / "frontier.svg").is_file()
+    assert "measured in the run reference" in markdown
+    assert ("30.0 kB" in markdown, "not known" in markdown) == (True, True), "only WebSocket was measured there"
 
 
 def test_swapped_records_swap_the_answer(folder: Path, tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ def row(role: str, transport: str, age_ms: float, workers: int, **more: Any) -> 
         "age_excess_ms": age_ms, "price_month": 10.0 * workers, "price_month_low": 9.0 * workers,
         "price_month_high": 11.0 * workers, "checked_clients_max": 200.0, "checked_load_max": 0.8,
         "bytes_down_per_s": 1e6, "bytes_down_per_s_low": 9e5, "bytes_down_per_s_high": 1.1e6, "requests_per_s": 0.0,
-        "latency_p50_ms": age_ms, "latency_p99_ms": age_ms, "latency_worst_ms": age_ms,
+        "memory_bytes_per_client": math.nan, "latency_p50_ms": age_ms, "latency_p99_ms": age_ms,
+        "latency_worst_ms": age_ms,
     }
     return values | more
 
@@ -91,6 +92,12 @@ def test_what_is_beyond_the_checked_range_is_marked() -> None:
     assert text.beyond(pd.Series(row("best", "websocket", 41.0, 1))) == ""
     _, rows = text.rows(table(far), ASKED)
     assert rows[0][-1].endswith("*")
+
+
+@pytest.mark.parametrize(("held", "words"), [(18_312.0, "18.3 kB"), (math.nan, "not known")])
+def test_the_memory_of_a_client_is_shown_only_where_it_was_measured(held: float, words: str) -> None:
+    columns, rows = text.rows(table(row("best", "websocket", 41.0, 1, memory_bytes_per_client=held)), ASKED)
+    assert rows[0][list(columns).index("memory per client")] == words
 
 
 def test_prices_are_printed_only_as_far_as_they_are_known() -> None:
