@@ -3,6 +3,7 @@
 It is next to `predict.ipynb`, which it serves; `outlook_figures` draws what it returns.
 
     run, costs, changed tables ─► inputs ─┬─► its very trials, on the same ticks
+                                          ├─► a decision for one situation, with its frontier
                                           ├─► one worker, with more and more clients
                                           └─► a fleet for N clients: workers, traffic, price
 
@@ -38,6 +39,7 @@ from bench.experiment import plan
 from bench.records.manifest import PlannedTrial
 from bench.report.data.run import verdict_words
 from bench.report.explore import Run
+from bench.report.text import decision as words
 from bench.scenario.model import DEFAULT_SERVER, Scenario
 from bench.scenario.parsing import validated
 from bench.scenario.simulation import MONTH_S
@@ -46,6 +48,7 @@ from bench.simulation.analytic.closed_forms import demand, drawn_per_s, moves
 from bench.simulation.analytic.system import Demand, Forecast, analytic
 from bench.simulation.calibration.costs import CostsFile, default_costs, read_costs
 from bench.simulation.crossover.crossover import Candidate, cores, most_clients, offer
+from bench.simulation.decision.decision_study import DecisionStudy
 from bench.simulation.pool import pool
 from bench.simulation.run import SimulationInputs
 from bench.simulation.shards import Case
@@ -68,6 +71,18 @@ class Simulated:
     trials: pd.DataFrame
     """Rows as in `trials.csv`, with their verdicts."""
     distributions: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The answer for one situation, in the frames of `tickertape decide`."""
+
+    sentence: str
+    table: pd.DataFrame
+    """A row for each transport at its best, as in `decision.csv`, without percentiles."""
+    frontier: pd.DataFrame
+    """Each transport's least cost for a range of staleness, as in `decision_frontier.csv`."""
+    within_ms: float
 
 
 def results() -> Path:
@@ -115,6 +130,22 @@ def inputs(run: Run, costs: CostsFile, **tables: dict[str, Any]) -> SimulationIn
     where = f"{run.folder.name}, changed"
     scenario = validated(Scenario, asked, where)
     return SimulationInputs(scenario, plan.options_of_all(scenario, where), costs)
+
+
+def decided(run: Run, costs: CostsFile, checked: Sequence[ValidationRow] = (), *, clients: int, rate_per_s: float,
+            within_ms: float, rtt_ms: float) -> Decided:
+    """Return which of the run's transports to take for one situation.
+
+    `clients` get `rate_per_s` updates per second each, within `within_ms`, `rtt_ms` away from the servers. Raises
+    `RunError` for a transport without costs.
+    """
+    asked = inputs(run, costs, load={"clients": [clients]}, simulation={"rtt_ms": rtt_ms}, feed={
+        "schedule": "poisson", "rate_per_s": rate_per_s, "symbols": 1}, decision={"within_ms": within_ms})
+    study = DecisionStudy.of(asked.scenario, asked.options, costs, checked)
+    choice, truths = study.choice()
+    table = study.table(choice, truths, {})
+    sentence = words.sentence(table, words.Asked(clients, rate_per_s, within_ms, rtt_ms))
+    return Decided(sentence, table, study.frontier({"frontier": study.frontier_piece()}), within_ms)
 
 
 def costs_table(costs: CostsFile) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from bench.report import style
+from bench.report.figures import decision
 from bench.report.pages import validation
 from bench.report.style import Style
 from bench.stats.run.prediction import ValidationRow
@@ -52,6 +53,17 @@ def percentiles(looks: Mapping[str, Style], measured: pd.DataFrame, simulated: p
 def errors(rows: Sequence[ValidationRow]) -> Figure:
     """Draw each prediction of a validation over its measurement."""
     return validation.FIGURES[0].figure(validation.ValidationPage("", "", rows, {}))
+
+
+def frontier(table: pd.DataFrame, lines: pd.DataFrame, within_ms: float) -> Figure:
+    """Draw CPU against the longest staleness of an update, for each transport at its best.
+
+    `table` and `lines` are those of a decision, `within_ms` is the staleness that it allows.
+    """
+    figure = decision.frontier(table, lines, within_ms, "cores", "CPU (cores)")
+    with style.settings():
+        style.heading(figure, "What does freshness cost? (computed)")
+    return figure
 
 
 def raised(looks: Mapping[str, Style], found: pd.DataFrame, full_at: float) -> Figure:

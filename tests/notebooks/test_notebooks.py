@@ -89,7 +89,8 @@ def test_predict_runs(folder: Path, results: Path, monkeypatch: pytest.MonkeyPat
     assert "walked" in shown
     assert "costs measured on" in shown
     assert "6 figures were checked" in shown
-    assert shown.count("image/png") == 5
+    assert "For 20,000 clients with 1 update per second each, within 1 s, 80 ms away: " in shown
+    assert shown.count("image/png") == 6
 
 
 def test_costs_that_nobody_checked_have_no_errors(results: Path) -> None:

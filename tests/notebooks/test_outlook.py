@@ -139,3 +139,13 @@ def test_runs_are_left_alone(run: Run) -> None:
     before = sorted(Path(run.folder).rglob("*"))
     outlook.simulate(outlook.inputs(run, priced()), outlook.places(run, 5)[:1], processes=1)
     assert sorted(Path(run.folder).rglob("*")) == before
+
+
+def test_a_decision_is_for_its_situation_and_freshness_never_gets_cheaper(run: Run) -> None:
+    found = outlook.decided(run, priced(), clients=300, rate_per_s=0.5, within_ms=2000.0, rtt_ms=40.0)
+    assert "300 clients with 0.5 updates per second each, within 2 s, 40 ms away" in found.sentence
+    assert found.table["transport"].tolist() == list(run.data.transports)
+    assert found.table["chosen"].any()
+    assert (found.table["latency_worst_ms"] <= found.within_ms).all()
+    for _, line in found.frontier.groupby("transport"):
+        assert line.sort_values("within_ms")["workers"].is_monotonic_decreasing

@@ -84,3 +84,15 @@ def test_farther_names_both_and_the_round_trip() -> None:
     assert "a round trip of 80 ms" in said
     assert said.count("simulated") == said.count("measured") == 2
     assert "latency, median to 99th percentile (ms" in said
+
+
+def test_a_frontier_has_a_line_for_each_transport_and_says_what_it_shows() -> None:
+    lines = pd.DataFrame([{"transport": label, "within_ms": within_ms, "cores": 1000 / within_ms}
+                          for label in LABELS for within_ms in (100.0, 1000.0)])
+    table = pd.DataFrame([{"role": "best", "transport": label, "possible": True, "cores": 1.0} for label in LABELS])
+    figure = outlook.frontier(table, lines, 1000.0)
+    said = words(figure)
+    assert "What does freshness cost? (computed)" in said
+    assert "CPU (cores)" in said
+    assert "longest staleness of an update (s" in said
+    assert {"short polling", "WebSocket"} <= set(said.splitlines())
