@@ -40,9 +40,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import erfcx
-from scipy.stats import binom
+import scipy
 
 MOST_TICKS = 1e9
 """The number of ticks in one read above which a server can't keep up."""
@@ -114,7 +112,7 @@ def periodic_wait_s(clients: float, period_s: float, service_s: float) -> float:
     if clients <= EXACT_CLIENTS:
         return _few_wait_s(round(others), period_s / service_s) * service_s
     sigma_s = service_s * math.sqrt(others)
-    return sigma_s * math.sqrt(math.pi / 8) * float(erfcx(spare_s / sigma_s / math.sqrt(2)))
+    return sigma_s * math.sqrt(math.pi / 8) * float(scipy.special.erfcx(spare_s / sigma_s / math.sqrt(2)))
 
 
 @lru_cache(4096)
@@ -124,7 +122,7 @@ def _few_wait_s(others: int, period: float) -> float:
     x = (x + step / 2)[:, None]
     k = np.arange(1, others + 1)[None, :]
     u = (k - x) / period
-    beyond = binom.pmf(k, others, np.clip(u, 0, 1)) * (period - others + x) / (period - k + x)
+    beyond = scipy.stats.binom.pmf(k, others, np.clip(u, 0, 1)) * (period - others + x) / (period - k + x)
     return float(np.where(u > 0, beyond, 0).sum() * step)
 
 
@@ -163,7 +161,7 @@ def gated(rate_per_s: float, read_s: Callable[[float], float], regular: bool = F
         if high > MOST_TICKS:
             return SharedReads(math.inf, math.inf, math.inf)
     if low < high and met(high) < high:
-        high = float(brentq(lambda ticks: met(ticks) - ticks, low, high, xtol=1e-12, rtol=1e-14))
+        high = float(scipy.optimize.brentq(lambda ticks: met(ticks) - ticks, low, high, xtol=1e-12, rtol=1e-14))
     length_s = read_s(high)
     expected = rate_per_s * length_s
     if regular:

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, stats
+import scipy
 
 from bench.simulation.calibration.costs import Estimate
 
@@ -95,7 +95,7 @@ def fit(stretches: Sequence[Measurement], terms: Sequence[str] = TERMS,
         separable = apart(matrix)
         scale = np.linalg.norm(matrix[:, separable], axis=0)
         found = np.zeros(len(terms))
-        found[separable] = optimize.nnls(matrix[:, separable] / scale, wanted)[0] / scale
+        found[separable] = scipy.optimize.nnls(matrix[:, separable] / scale, wanted)[0] / scale
         fitted_s = counts @ found
     reach = _reach(matrix[:, separable], wanted)
     costs = {term: Estimate(0.0) for term in terms} | dict(known or {})
@@ -134,4 +134,4 @@ def _reach(matrix: Floats, wanted: Floats) -> Floats:
     free, *_ = np.linalg.lstsq(matrix, wanted, rcond=None)
     variance = float(np.sum((wanted - matrix @ free) ** 2)) / freedom
     spread = np.sqrt(np.maximum(variance * np.diag(np.linalg.pinv(matrix.T @ matrix)), 0))
-    return np.asarray(stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * spread, dtype=np.float64)
+    return np.asarray(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * spread, dtype=np.float64)

@@ -29,7 +29,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from bench.clock import NO_STAMP
 from bench.simulation.engine.server_queue import coldness
@@ -88,7 +88,7 @@ def _cold_share(trial: TrialArrays, asks_again: bool) -> float:
     if np.ptp(cold) == 0:
         return math.nan
     with np.errstate(invalid="ignore"):   # its interval, which is not used
-        slope, warm, *_ = stats.theilslopes(spacing, cold)
+        slope, warm, *_ = scipy.stats.theilslopes(spacing, cold)
     return float(slope / warm) if warm > 0 else math.nan
 
 
