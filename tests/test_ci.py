@@ -66,7 +66,7 @@ def test_the_report_is_the_summary_with_its_verdicts_and_without_figures(tmp_pat
     summary = tmp_path / "summary.md"
     subprocess.run(["bash", "-ec", COMMANDS[1]], cwd=tmp_path, check=True, env={"GITHUB_STEP_SUMMARY": str(summary)})
     text = summary.read_text()
-    assert "**met**: websocket.lost == 0 at 5, found 0 in each trial" in text
+    assert "**met**: lost == 0, in each of 3 cells" in text
     assert "](figures/" not in text
     kept = STEPS[-1]["with"]["path"]
     assert [path.name for path in tmp_path.glob(kept.rstrip("/"))] == [run.name]

@@ -62,7 +62,7 @@ def test_a_broken_threshold_ends_with_3_and_is_named_everywhere(tmp_path: Path) 
     assert f"- **broken**: {broken} at 5, found" in places[0]
     assert f'<b class="broken">broken</b>: {broken.replace("<", "&lt;")} at 5, found' in places[1]
     for text, panel in zip(places, ("\n| ", 'class="panel"'), strict=True):
-        assert text.index("in each trial") < text.index(panel), "before the figures"
+        assert text.index("in each of 3 cells") < text.index(panel), "before the figures"
     again = tickertape("report", "run", "--json")
     assert (again.exit_code, "thresholds" in json.loads(again.stdout)) == (1, False), "it was for that report alone"
 

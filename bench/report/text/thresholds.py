@@ -2,11 +2,13 @@
 
     broken: websocket.latency_p99_ms <= 50 at 500, found 61.2 (95 % interval 58.3–64.1)
 
-The numbers are those that decided (`bench.stats.run.thresholds`): the ends of the interval, however few the trials.
+A threshold that covers several cells has a line for each that does not meet it, and one for all that do. The numbers
+are those that decided (`bench.stats.run.thresholds`): the ends of the interval, however few the trials.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -17,8 +19,19 @@ from bench.stats.run.thresholds import COUNTED, ThresholdVerdict
 
 
 def lines(run: RunData) -> list[tuple[str, str]]:
-    """Return the verdict on each threshold, and the threshold with the figure that was found."""
-    return [(_verdict(each), text(each)) for each in run.thresholds]
+    """Return the verdict on each threshold, and the threshold with the figure that was found.
+
+    Several cells that meet one threshold share a line.
+    """
+    found = []
+    for asked, covered in itertools.groupby(run.thresholds, key=lambda each: each.asked):
+        cells = list(covered)
+        met = [each for each in cells if each.verdict == "met"]
+        shared = len(met) > 1
+        found += [(_verdict(each), text(each)) for each in cells if not (shared and each.verdict == "met")]
+        if shared:
+            found.append(("met", f"{asked}, in {'each' if met == cells else len(met)} of {len(cells)} cells"))
+    return found
 
 
 def _verdict(each: ThresholdVerdict) -> str:

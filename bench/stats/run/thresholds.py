@@ -45,6 +45,8 @@ class ThresholdVerdict:
 
     threshold: Threshold
     """The threshold with its subject and client count filled in."""
+    asked: Threshold
+    """The threshold as it was written, which may cover several cells."""
     found: Interval
     """The figure with the interval that decides; of a count, its range over the trials."""
     verdict: Verdict
@@ -55,22 +57,24 @@ class ThresholdVerdict:
 def judged(scenario: Scenario, valid_trials: pd.DataFrame) -> list[ThresholdVerdict]:
     """Return the verdict on each threshold of a scenario and each cell that it covers, in the scenario's order."""
     verdicts = []
-    for threshold in _by_cell(scenario):
+    for threshold, asked in _by_cell(scenario).items():
         good = valid_trials[(valid_trials["transport"] == threshold.subject)
                             & (valid_trials["clients"] == threshold.clients)]
         found = figure(good, threshold.condition)
         verdict = decided(threshold.condition, found)
         failed = verdict == "broken" or (verdict == "open" and scenario.thresholds.open == "fail")
-        verdicts.append(ThresholdVerdict(threshold, found, verdict, failed))
+        verdicts.append(ThresholdVerdict(threshold, asked, found, verdict, failed))
     return verdicts
 
 
-def _by_cell(scenario: Scenario) -> list[Threshold]:
-    """Return a threshold for each cell that the scenario's thresholds cover, each once."""
-    return list(dict.fromkeys(
-        replace(each, subject=subject, clients=clients) for each in scenario.thresholds.thresholds
-        for subject in ([each.subject] if each.subject else scenario.transports)
-        for clients in ([each.clients] if each.clients else scenario.load.clients)))
+def _by_cell(scenario: Scenario) -> dict[Threshold, Threshold]:
+    """Return a threshold for each cell that the scenario's thresholds cover, each once, with the one as written."""
+    found: dict[Threshold, Threshold] = {}
+    for each in scenario.thresholds.thresholds:
+        for subject in [each.subject] if each.subject else scenario.transports:
+            for clients in [each.clients] if each.clients else scenario.load.clients:
+                found.setdefault(replace(each, subject=subject, clients=clients), each)
+    return found
 
 
 def figure(good: pd.DataFrame, condition: Condition) -> Interval:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
+import manifests
 import pytest
+from synthetic import Plan, make_run
 
+from bench.report import open_run
 from bench.report.text import thresholds
 from bench.scenario.thresholds import parse
 from bench.stats.run.intervals import Interval
@@ -15,7 +19,7 @@ NOTHING = Interval(math.nan, math.nan, math.nan, 0)
 
 
 def verdict_on(text: str, found: Interval, verdict: Verdict = "met", failed: bool = False) -> ThresholdVerdict:
-    return ThresholdVerdict(parse(text)[0], found, verdict, failed)
+    return ThresholdVerdict(parse(text)[0], parse(text)[0], found, verdict, failed)
 
 
 @pytest.mark.parametrize(("text", "found", "words"), [
@@ -45,3 +49,12 @@ def test_the_last_line_counts_those_that_fail_and_is_left_out_where_none_does() 
     assert thresholds.failure([met, broken, failing]) == (
         "Status 3, 1 broken and 1 open of 3 thresholds: lost == 0 at 5, found 1 to 3 in a trial; late == 0 at 5, "
         "without a valid trial")
+
+
+def test_the_cells_that_meet_a_threshold_share_a_line(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", Plan(clients=(3, 5), trials=1, measure_s=0.5))
+    asked = {"require": ["lost == 0", "websocket.latency_mean_ms <= 50", "websocket.late == 0 at 5"]}
+    lines = thresholds.lines(manifests.asking(open_run(folder), thresholds=asked))
+    assert lines[0] == ("met", "lost == 0, in each of 6 cells")
+    assert [verdict for verdict, _ in lines[1:]] == ["open, which fails"] * 2 + ["met"]
+    assert lines[3][1] == "websocket.late == 0 at 5, found 0 in each trial"
