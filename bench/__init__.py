@@ -10,6 +10,7 @@ Modules, in reading order:
     records     the files of a run: the contract between measuring, simulating and judging
     wire        the contract between clients and servers, and its size on the wire
     feed        the stock ticker: ticks, schedule, publisher, and the tape (the ticks a server still holds)
+    uplink      messages that clients send, and the process that makes them ticks
     serving     the chassis that every server shares
     transports  one folder per transport: protocol, server, client, model
     measure     kernel counters of processes, connections and the machine

@@ -25,7 +25,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import orjson
@@ -50,12 +50,14 @@ class Outlet:
     """Listens on (`host`, `port`) and serves the ticks that are appended to its tape."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, tape: Tape, symbols: Sequence[str], host: str, port: int
+        self, loop: asyncio.AbstractEventLoop, tape: Tape, symbols: Sequence[str], host: str, port: int,
+        attend: Callable[[Outlet, socket.socket], Subscriber] | None = None,
     ) -> None:
         self.loop = loop
+        self._attend = attend or Subscriber
         self.tape = tape
         self.symbols = symbols
-        self.subscribers: set[_Subscriber] = set()
+        self.subscribers: set[Subscriber] = set()
         self._listener = socket.create_server((host, port), backlog=128)
         self._listener.setblocking(False)
         self._pause: asyncio.TimerHandle | None = None
@@ -98,7 +100,7 @@ class Outlet:
         self._has_complained = False
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.subscribers.add(_Subscriber(self, sock))
+        self.subscribers.add(self._attend(self, sock))
 
     def _let_wait(self, error: OSError) -> None:
         """Accept no subscriber for a while; log the reason, once until accepting works again."""
@@ -113,7 +115,7 @@ class Outlet:
         self.loop.add_reader(self._listener.fileno(), self._accept)
 
 
-class _Subscriber:
+class Subscriber:
     """One connection: waits for its request, then follows the tape."""
 
     def __init__(self, outlet: Outlet, sock: socket.socket) -> None:
@@ -187,6 +189,11 @@ class _Subscriber:
             self._request += data
             if b"\n" in self._request or len(self._request) > HELLO_MAX_BYTES:
                 self._answer(self._request.partition(b"\n")[0])
+        else:
+            self.heard(data)
+
+    def heard(self, data: bytes) -> None:
+        """Ignore what a subscriber sends after its request."""
 
     def _answer(self, line: bytes) -> None:
         """Send the header and begin, or send an error and close."""

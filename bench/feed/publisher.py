@@ -31,9 +31,12 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import uvloop
 from pydantic import BaseModel, ConfigDict
 
@@ -82,6 +85,34 @@ class PublisherConfig(BaseModel):
     """Set for a second life: the start of the schedule's offsets on the run clock."""
 
 
+@dataclass(frozen=True, slots=True)
+class Life:
+    """The parts of one life of a feed's process, from which what sends the ticks is made."""
+
+    loop: asyncio.AbstractEventLoop
+    config: PublisherConfig
+    schedule: Schedule
+    clock: RunClock
+    tape: Tape
+    log: FeedLog
+
+
+class Sender(Protocol):
+    """The object that sends the ticks of one life."""
+
+    outlet: Outlet
+    published: int
+
+    def start(self, warmup_ns: int, first: int = 0) -> None:
+        """Begin: offset 0 is due at `warmup_ns` on the run clock, and `first` is the first index to send."""
+
+    def stop(self) -> None:
+        """Stop sending ticks."""
+
+    def lateness_ns(self) -> dict[str, int | None]:
+        """Return the lateness of the ticks sent, in ns: `lateness_p50_ns`, `lateness_p99_ns`, `lateness_max_ns`."""
+
+
 class Publisher:
     """Sends a schedule's ticks to an outlet when they are due. Everything runs in the loop's thread."""
 
@@ -98,7 +129,7 @@ class Publisher:
         self.published = 0
         self._clock = clock
         self._encode = encode
-        self._outlet = outlet
+        self.outlet = outlet
         self._log = log
         self._alarm = Alarm(loop, self._wake)
         self._spin_ns = spin_ns(schedule)
@@ -123,11 +154,7 @@ class Publisher:
 
         The values are None if no tick was sent.
         """
-        late = self._lateness_ns[: self.published]
-        return {
-            f"lateness_{name}_ns": int(np.percentile(late, share, method="higher")) if late.size else None
-            for name, share in (("p50", 50), ("p99", 99), ("max", 100))
-        }
+        return lateness_ns(self._lateness_ns[: self.published])
 
     def _due_ns(self, index: int) -> int:
         return self._warmup_ns + int(self.schedule.offset_ns[index])
@@ -161,7 +188,7 @@ class Publisher:
         for index in range(self._next, end):
             self._put(index, sent_ns)
         self._next = end
-        self._outlet.publish()
+        self.outlet.publish()
         self._sleep()
 
     def _put(self, index: int, sent_ns: int) -> None:
@@ -169,9 +196,17 @@ class Publisher:
         line = self._ahead.popleft()
         seq = index - self._first + 1
         self._log.record(index, seq, sent_ns, len(line))
-        self._outlet.tape.append(seq, self.schedule.symbols[self.schedule.symbol[index]], line)
+        self.outlet.tape.append(seq, self.schedule.symbols[self.schedule.symbol[index]], line)
         self._lateness_ns[self.published] = sent_ns - self._due_ns(index)
         self.published += 1
+
+
+def lateness_ns(late: npt.NDArray[np.int64]) -> dict[str, int | None]:
+    """Return the median, 99th percentile (nearest rank above) and maximum of latenesses in ns; None without any."""
+    return {
+        f"lateness_{name}_ns": int(np.percentile(late, share, method="higher")) if late.size else None
+        for name, share in (("p50", 50), ("p99", 99), ("max", 100))
+    }
 
 
 def spin_ns(schedule: Schedule) -> int:
@@ -208,7 +243,7 @@ def raise_priority() -> str:
     return "normal"
 
 
-def _listen(lifeline: Lifeline, publisher: Publisher, stop: Callable[[], None]) -> None:
+def _listen(lifeline: Lifeline, publisher: Sender, stop: Callable[[], None]) -> None:
     """Carry out the runner's messages; stop if the runner is gone."""
     messages = lifeline.receive_ready()
     if messages is None:
@@ -221,8 +256,17 @@ def _listen(lifeline: Lifeline, publisher: Publisher, stop: Callable[[], None]) 
             stop()
 
 
-async def run(config: PublisherConfig, lifeline: Lifeline) -> None:
-    """Run one life, until the runner sends `stop` or is gone."""
+def by_schedule(life: Life) -> Publisher:
+    """Return the publisher that sends each tick when it is due."""
+    config = life.config
+    outlet = Outlet(life.loop, life.tape, life.schedule.symbols, config.host, config.port)
+    return Publisher(life.loop, life.schedule, life.clock, outlet, life.log, ENCODERS[config.feed.encoding])
+
+
+async def run(
+    config: PublisherConfig, lifeline: Lifeline, assemble: Callable[[Life], Sender] = by_schedule
+) -> None:
+    """Run one life, until the runner sends `stop` or is gone; `assemble` makes what sends its ticks."""
     loop = asyncio.get_running_loop()
     clock = RunClock(config.clock_origin_ns)
     schedule = schedules.make(config.feed, config.seed, config.horizon_s, config.t0_s)
@@ -230,33 +274,38 @@ async def run(config: PublisherConfig, lifeline: Lifeline) -> None:
     epoch, log = new_life(config.folder, len(schedule))
     tape = Tape(config.hold_ticks)
     tape.begin(epoch, frozenset(schedule.symbols), after=0)
-    outlet = Outlet(loop, tape, schedule.symbols, config.host, config.port)
-    publisher = Publisher(loop, schedule, clock, outlet, log, ENCODERS[config.feed.encoding])
+    publisher = assemble(Life(loop, config, schedule, clock, tape, log))
     stopped = asyncio.Event()
     loop.add_reader(lifeline.fileno(), _listen, lifeline, publisher, stopped.set)
     gc.collect()
     gc.freeze()  # a collection over all permanent objects would cost milliseconds
-    host, port = outlet.address
+    host, port = publisher.outlet.address
     lifeline.send({"ready": {"host": host, "port": port, "epoch": epoch}})
     if config.warmup_ns is not None:
         publisher.start(config.warmup_ns, schedule.first_due_from(clock.now_ns() - config.warmup_ns))
     await stopped.wait()
     loop.remove_reader(lifeline.fileno())
     publisher.stop()
-    outlet.close()
+    publisher.outlet.close()
     log.close()
     facts = {"epoch": epoch, "published": publisher.published, "priority": priority}
     lifeline.send({"done": facts | publisher.lateness_ns()})
 
 
-def main(arguments: list[str]) -> int:
-    """Run the command and return its exit status; a user's mistake ends it with status 2."""
+def main(
+    arguments: list[str], model: type[PublisherConfig] = PublisherConfig,
+    assemble: Callable[[Life], Sender] = by_schedule,
+) -> int:
+    """Run the command and return its exit status; a user's mistake ends it with status 2.
+
+    `model` is the model of its configuration, and `assemble` makes what sends the ticks.
+    """
     lifeline = Lifeline.from_environment()
     if lifeline is None or len(arguments) != 1:
         print("The publisher is started by a run or by `tickertape serve`.", file=sys.stderr)  # noqa: T201
         return 2
     try:
-        uvloop.run(run(PublisherConfig.model_validate_json(Path(arguments[0]).read_bytes()), lifeline))
+        uvloop.run(run(model.model_validate_json(Path(arguments[0]).read_bytes()), lifeline, assemble))
     except UserError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2

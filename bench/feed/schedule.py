@@ -26,6 +26,9 @@ the schedule are followed from 20 mean lives of the memory, decay_s / (1 − n),
 is below its stationary value by e⁻²⁰. In wide windows the variance of the counts is 1 / (1 − n)² times their
 mean (1 for Poisson).
 
+A feed whose ticks are messages of clients (`bench.uplink`) has the same schedule, with one difference: there all
+ticks of a burst, which descend from one immigrant, are of one symbol, as a conversation is.
+
 Prices are random walks on a grid of 0.01, one for each symbol; sizes are log-normal. They give the
 payload a realistic form and have no other meaning.
 
@@ -55,6 +58,7 @@ NS = 1_000_000_000
 MEMORY_LIVES = 20.0
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,8 +133,11 @@ def make(feed: Feed, seed: int, horizon_s: float, t0_s: float, trades: Trades | 
     elif feed.schedule == "poisson":
         offset_s = poisson(times, feed.rate_per_s, 0.0, horizon_s)
     else:
-        offset_s = hawkes(times, feed.rate_per_s, feed.bursty, horizon_s)
-    drawn = symbols.integers(0, feed.symbols, len(offset_s), dtype=np.int32)
+        offset_s, burst = bursts(times, feed.rate_per_s, feed.bursty, horizon_s)
+    if feed.schedule == "bursty" and feed.source == "clients":   # a burst of messages is one conversation
+        drawn = symbols.integers(0, feed.symbols, burst.max(initial=-1) + 1, dtype=np.int32)[burst]
+    else:
+        drawn = symbols.integers(0, feed.symbols, len(offset_s), dtype=np.int32)
     symbol = np.concatenate((np.arange(feed.symbols, dtype=np.int32), drawn))
     return Schedule(
         offset_ns=np.floor(np.concatenate((np.zeros(feed.symbols), offset_s)) * NS).astype(np.int64),
@@ -161,19 +168,29 @@ def poisson(rng: np.random.Generator, rate_per_s: float, from_s: float, to_s: fl
     return np.sort(rng.uniform(from_s, to_s, rng.poisson(rate_per_s * (to_s - from_s))))
 
 
-def hawkes(rng: np.random.Generator, rate_per_s: float, bursts: Bursts, horizon_s: float) -> Floats:
+def hawkes(rng: np.random.Generator, rate_per_s: float, shape: Bursts, horizon_s: float) -> Floats:
     """Return the sorted instants of a Hawkes process in [0, horizon), in seconds, stationary from the
     start."""
-    ratio, decay_s = bursts.branching_ratio, bursts.decay_s
+    return bursts(rng, rate_per_s, shape, horizon_s)[0]
+
+
+def bursts(rng: np.random.Generator, rate_per_s: float, shape: Bursts, horizon_s: float) -> tuple[Floats, Ints]:
+    """Return the sorted instants of `hawkes`, and for each the number of its burst: those that one immigrant began."""
+    ratio, decay_s = shape.branching_ratio, shape.decay_s
     past_s = MEMORY_LIVES * decay_s / (1 - ratio)
     parents = poisson(rng, rate_per_s * (1 - ratio), -past_s, horizon_s)
-    generations = []
+    began = np.arange(parents.size)
+    generations, of_burst = [np.empty(0)], [np.empty(0, dtype=np.int64)]
     while parents.size:
         generations.append(parents[parents >= 0])
-        children = np.repeat(parents, rng.poisson(ratio, parents.size))
-        children += rng.exponential(decay_s, children.size)
-        parents = children[children < horizon_s]
-    return np.sort(np.concatenate(generations)) if generations else np.empty(0)
+        of_burst.append(began[parents >= 0])
+        children = rng.poisson(ratio, parents.size)
+        parents, began = np.repeat(parents, children), np.repeat(began, children)
+        parents += rng.exponential(decay_s, parents.size)
+        parents, began = parents[parents < horizon_s], began[parents < horizon_s]
+    offset_s = np.concatenate(generations)
+    order = np.argsort(offset_s, kind="stable")
+    return offset_s[order], np.concatenate(of_burst)[order]
 
 
 def _walks(rng: np.random.Generator, symbol: npt.NDArray[np.int32], symbols: int) -> Floats:

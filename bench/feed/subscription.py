@@ -60,6 +60,8 @@ class FeedSubscription:
         """Ticks received, over all connections."""
         self.feed_connections = 0
         """Connections that brought a header."""
+        self.transport: asyncio.Transport | None = None
+        """The present connection, from its header to its end."""
         self._on_ticks = on_ticks
 
     async def run(self) -> None:
@@ -113,6 +115,10 @@ class FeedSubscription:
             self.tape.append(fields["seq"], fields["symbol"], line)
         self.ticks += len(lines)
 
+    def disconnected(self) -> None:
+        """Handle the end of a connection that brought a header."""
+        self.transport = None
+
     def changed(self) -> None:
         """Notify the owner of new ticks; set `ready` if the tape has caught up."""
         if self.tape.head >= self._head_named:
@@ -144,6 +150,7 @@ class _Connection(asyncio.Protocol):
             if not self._has_header:
                 self._feed.take_header(lines.pop(0))
                 self._has_header = True
+                self._feed.transport = self._transport
             self._feed.take_ticks(lines)
         except (ValueError, KeyError, TypeError) as error:
             log.warning("the feed at %s:%s: %s", self._feed.host, self._feed.port, error)
@@ -153,5 +160,7 @@ class _Connection(asyncio.Protocol):
         self._feed.changed()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._has_header:
+            self._feed.disconnected()
         if not self._lost.done():
             self._lost.set_result(None)

@@ -76,6 +76,10 @@ class Bursts(Table):
 class Feed(Table):
     """The ticks: when they are due, and what they carry."""
 
+    source: Literal["publisher", "clients"] = "publisher"
+    """Origin of the ticks. `clients`: each is a message that a client sends when it is due, to the room that is its
+    symbol; the publisher numbers it, and it goes to all who subscribe to the room, its author too. A burst is then of
+    one room."""
     schedule: Literal["constant", "poisson", "bursty", "replay"] = "poisson"
     """Process that sets when ticks are due. Fixed from (scenario, seed) before a trial begins."""
     rate_per_s: Annotated[Positive, Field(le=1_000_000)] = 10.0
@@ -99,6 +103,14 @@ class Feed(Table):
         return self
 
     @model_validator(mode="after")
+    def _clients_send_what_is_drawn(self) -> Feed:
+        if self.source == "clients" and (self.schedule == "replay" or self.book_levels):
+            name = "schedule" if self.schedule == "replay" else "book_levels"
+            raise FieldConflict(name, getattr(self, name), 'constant, poisson or bursty, and book_levels = 0, '
+                                'together with source = "clients"')
+        return self
+
+    @model_validator(mode="after")
     def _compact_ticks_have_no_book(self) -> Feed:
         if self.encoding == "compact" and self.book_levels:
             raise FieldConflict("book_levels", self.book_levels,
@@ -116,6 +128,17 @@ class SlowClient(Table):
     """Ticks of its subscription that a client may be behind before the policy acts."""
 
 
+class Messages(Table):
+    """Limits of the messages that a server takes from a client, where `feed.source` is `clients`; alike on every
+    transport."""
+
+    bytes_max: Annotated[Count, Field(le=4096)] = 1024
+    """Size of the largest message in bytes; a larger one is refused."""
+    rate_per_s: Annotated[Positive, Field(le=100_000)] = 50.0
+    """Messages per second that one connection may send, with as many at once as in one second; further ones are
+    refused."""
+
+
 class Server(Table):
     """Limits that apply to every server of the scenario."""
 
@@ -124,6 +147,7 @@ class Server(Table):
     batch_max: Count = 1000
     """Most ticks in one batch; a longer batch is cut and marked `more`."""
     slow_client: SlowClient = SlowClient()
+    messages: Messages = Messages()
 
 
 class Load(Table):

@@ -16,6 +16,9 @@ or `Last-Event-ID`.
 
 A header that may occur once and occurs twice is refused, since other servers may interpret it differently.
 
+**Messages.** A server that takes messages of its clients allows a POST to one path. A page of an allowed origin sends
+it as `text/plain`, which needs no preflight.
+
 Known weakness: names are compared, not resolved. A client that can write any `Host` is not a browser, and is
 not kept out.
 """
@@ -36,6 +39,8 @@ HOSTS_MAX = 256
 """The largest number of values of `Host` that are kept as known."""
 PREFLIGHT = "Access-Control-Request-Method"
 """The header that makes an OPTIONS request a preflight."""
+MESSAGES = "/messages"
+"""The path to which a message is sent (`bench.uplink`)."""
 LEAVE = {
     "Access-Control-Allow-Methods": "GET",
     "Access-Control-Allow-Headers": "If-None-Match, Last-Event-ID",
@@ -100,6 +105,19 @@ class Admission:
             raise Refusal("bad-request", "a request names one Origin")
         if origins[0] not in self.origins:
             raise Refusal("bad-origin", f"the origin {origins[0][:80]!r} is not among those allowed")
+
+
+class TwoWayAdmission(Admission):
+    """The rules of a server that also takes messages: `POST /messages` is allowed, with a body."""
+
+    def admit(
+        self, method: str, target: str, hosts: Sequence[str], origins: Sequence[str],
+        *, has_body: bool = False, old: bool = False, asks_leave: bool = False,
+    ) -> tuple[str, str] | None:
+        """See `Admission`. Other paths are refused for a POST as for any server."""
+        if method == "POST" and split_target(target)[1] == MESSAGES:
+            return super().admit("GET", target, hosts, origins, old=old)
+        return super().admit(method, target, hosts, origins, has_body=has_body, old=old, asks_leave=asks_leave)
 
 
 def answers_for(host: str, bound: str, names: frozenset[str]) -> bool:

@@ -26,13 +26,15 @@ from functools import partial
 from typing import Protocol, cast
 
 from bench.serving import openapi
-from bench.serving.admission import LEAVE, PREFLIGHT, page_fields
+from bench.serving.admission import LEAVE, MESSAGES, PREFLIGHT, page_fields
 from bench.serving.answers import BODILESS, HEADERS, Answer, Representer, encode_head, http_date
 from bench.serving.chassis import ANSWERS_MAX, Chassis
+from bench.serving.config import MESSAGE_BYTES
 from bench.serving.request_head import RequestHead, head_end, parse_head
 from bench.serving.sockets import BACKLOG
 from bench.serving.streams import Format, Streams
 from bench.serving.target import parse_query
+from bench.uplink.relay import Bucket, Relay, content_length
 from bench.wire.contract import Refusal
 from bench.wire.options import HttpWire
 
@@ -63,9 +65,11 @@ class Receiver(Protocol):
 class Connection(asyncio.Protocol):
     """One connection: the bytes of its next request, and what it waits for."""
 
+    bucket: Bucket
+    """The messages that this connection may still send; set with its first one."""
     __slots__ = (
-        "_due_s", "_idle", "_lingers", "_pending", "busy", "ended", "keeps", "origin", "paused", "receiver", "service",
-        "transport", "unread",
+        "_due_s", "_idle", "_lingers", "_pending", "bucket", "busy", "ended", "keeps", "origin", "paused", "receiver",
+        "service", "transport", "unread",
     )
 
     def __init__(self, service: BareService) -> None:
@@ -167,14 +171,14 @@ class Connection(asyncio.Protocol):
             if data:
                 self.receiver.received(data)
         elif not self._lingers:
-            self._keep(data)
+            self.keep(data)
 
     def _give_up(self, refusal: Refusal) -> None:
         """Refuse a head that is not whole, and close the connection."""
         self.keeps, self.unread, self.origin = False, True, None
         self.service.refuse(self, refusal)
 
-    def _keep(self, data: bytes) -> None:
+    def keep(self, data: bytes) -> None:
         """Keep the bytes of requests that can't be answered yet."""
         self._pending = data
         if data and self._idle:
@@ -239,6 +243,54 @@ class Connection(asyncio.Protocol):
             self._give_up(Refusal("timeout", "the request's head took too long"))
         else:
             self.transport.close()
+
+
+class Body:
+    """The body of a message while it comes (a `Receiver`); then the message waits for its answer."""
+
+    def __init__(self, service: BareService, connection: Connection, relay: Relay, size: int) -> None:
+        self._service, self._connection, self._relay = service, connection, relay
+        self._size = size
+        self._data = b""
+        self._timer = service.loop.call_later(service.limits.head_s, self._give_up)
+
+    def received(self, data: bytes) -> None:
+        """Handle bytes of the client: hand the message on once it is whole."""
+        self._data += data
+        if len(self._data) < self._size:
+            return
+        self._timer.cancel()
+        connection, now_s = self._connection, self._service.loop.time()
+        connection.receiver, connection.unread = None, False
+        connection.keep(self._data[self._size :])
+        if not hasattr(connection, "bucket"):
+            connection.bucket = self._relay.bucket(now_s)
+        self._relay.take(self._data[: self._size], connection.bucket, now_s, self._reply)
+
+    def _reply(self, status: int, answered: bytes) -> None:
+        """Write the answer to the message."""
+        self._service.send(self._connection, status, HEADERS, answered)
+
+    def _give_up(self) -> None:
+        """Refuse a message that takes too long."""
+        connection = self._connection
+        connection.receiver, connection.keeps = None, False
+        self._service.refuse(connection, Refusal("timeout", "the message took too long"))
+
+    def ended(self) -> None:
+        """Handle the client's closing of its side in the middle of a message."""
+        if self._connection.transport is not None:
+            self._connection.transport.close()
+
+    def pause(self) -> None:
+        """Handle a full write buffer: nothing is written meanwhile."""
+
+    def resume(self) -> None:
+        """Handle a write buffer that has drained."""
+
+    def lost(self) -> None:
+        """Forget a message whose connection is gone."""
+        self._timer.cancel()
 
 
 class BareService:
@@ -312,10 +364,23 @@ class BareService:
             if path == "/ticks":
                 self.chassis.counts.requests += 1
                 self.ticks(connection, query, head)
+            elif path == MESSAGES and head.method == "POST":
+                self.take_post(connection, head)
             else:
                 self._serve_page(connection, path)
         except Refusal as refusal:
             self.refuse(connection, refusal)
+
+    def take_post(self, connection: Connection, head: RequestHead) -> None:
+        """Wait for the body of a message. Raises `Refusal` if it has no length, or one above the limit."""
+        relay = self.chassis.relay
+        assert relay is not None, "admission lets a POST in only where there is one"
+        size = content_length(head.values(b"content-length"), MESSAGE_BYTES)
+        if head.value(b"transfer-encoding") is not None:
+            raise Refusal("bad-request", "a message has a Content-Length, and no Transfer-Encoding")
+        connection.keeps = self.keeps and head.keeps
+        body = connection.receiver = Body(self, connection, relay, size)
+        body.received(b"")
 
     def _serve_page(self, connection: Connection, path: str) -> None:
         page = self.chassis.page(path)

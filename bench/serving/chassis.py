@@ -34,11 +34,12 @@ from bench.errors import HostError
 from bench.feed.subscription import FeedSubscription
 from bench.feed.tape import Tape
 from bench.lifeline import Lifeline
-from bench.serving.admission import Admission
+from bench.serving.admission import Admission, TwoWayAdmission
 from bench.serving.answers import Answer, answer_of
 from bench.serving.certificate import Identity
 from bench.serving.config import ServerConfig
 from bench.serving.sockets import listening_socket
+from bench.uplink.relay import Relay, TwoWayFeed
 from bench.wire.contract import Batch, Refusal, Request
 
 ANSWERS_MAX = 1024
@@ -114,7 +115,8 @@ class Chassis:
         self.config = config
         self.identity = identity
         """The certificate and key for encrypted connections; None if they are not encrypted."""
-        self.admission = Admission(config.host, config.hosts, config.origins)
+        self._rules = TwoWayAdmission if config.takes_messages else Admission
+        self.admission = self._rules(config.host, config.hosts, config.origins)
         self.tape = Tape(config.server.tape_ticks)
         self.counts = ServerCounts()
         self.serving = False
@@ -122,6 +124,11 @@ class Chassis:
         self.stopping = False
         """Set once no client is served any more; listeners are then called once, as for news."""
         self.feed = FeedSubscription(config.feed.host, config.feed.port, self.tape, self._on_ticks)
+        self.relay: Relay | None = None
+        """Takes the messages of clients; None if the server takes none."""
+        if config.takes_messages:
+            self.feed = feed = TwoWayFeed(config.feed.host, config.feed.port, self.tape, self._on_ticks)
+            self.relay = Relay(config.server.messages, feed, self.counts.refuse, lambda: self.serving)
         self._listeners: list[Callable[[], None]] = []
         self._answers: dict[Request, Answer] = {}
 
@@ -183,7 +190,10 @@ class Chassis:
         """Return the counters at this instant."""
         self.counts.ticks = self.feed.ticks
         self.counts.feed_connections = self.feed.feed_connections
-        return self.counts.to_json()
+        counts = self.counts.to_json()
+        if self.relay is not None:
+            counts |= {"messages": self.relay.received, "messages_accepted": self.relay.accepted}
+        return counts
 
     async def run(self, service: Service, lifeline: Lifeline | None) -> None:
         """Run the process, from listening until all clients are disconnected.
@@ -198,7 +208,7 @@ class Chassis:
         except OSError as error:
             raise HostError(f"can't listen at {config.host}:{config.port}: {error}") from error
         host, port = sock.getsockname()[:2]
-        self.admission = Admission(config.host, {*config.hosts, host}, config.origins)
+        self.admission = self._rules(config.host, {*config.hosts, host}, config.origins)
         await service.start(sock)
         async with asyncio.TaskGroup() as tasks:
             feed = tasks.create_task(self.feed.run())

@@ -74,6 +74,8 @@ class ServerConfig(Table):
     hosts: frozenset[str] = frozenset()
     """Names that the server answers for in addition to loopback's and its address, such as
     `ticker.example`."""
+    takes_messages: bool = False
+    """If true, the server takes messages from its clients and forwards them to the feed; the feed must take them."""
     limits: Limits = Limits()
 
 

@@ -13,6 +13,8 @@ aiohttp limits the size of a head and closes a connection that stays idle. It ha
 head may take, so `_sweep` looks for heads that take too long. A connection that breaks while a request is
 parked cancels `respond`.
 
+A server that takes messages of its clients does so here for every transport that it serves: `POST /messages`.
+
 A client that closes only its own side (a half-close) still gets the answers to its requests: the connection
 is closed after the last of them. A parked request is then due at once, since the server can't know whether
 the client still wants to wait.
@@ -33,13 +35,14 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from bench.serving import openapi
-from bench.serving.admission import LEAVE, NOT_HTTP, PREFLIGHT, page_fields
+from bench.serving.admission import LEAVE, MESSAGES, NOT_HTTP, PREFLIGHT, page_fields
 from bench.serving.answers import BODILESS, HEADERS, Answer, Representer
 from bench.serving.chassis import Chassis
-from bench.serving.config import HEAD_LINE_BYTES, HEAD_LINES, TARGET_BYTES
+from bench.serving.config import HEAD_LINE_BYTES, HEAD_LINES, MESSAGE_BYTES, TARGET_BYTES
 from bench.serving.sockets import BACKLOG
 from bench.serving.streams import Format, Stream, Streams
 from bench.serving.target import parse_query
+from bench.uplink.relay import Bucket, Relay, content_length
 from bench.wire.contract import REFUSALS, Refusal, Request
 from bench.wire.options import HttpWire
 
@@ -119,6 +122,8 @@ class HttpService:
         if path == "/ticks":
             self.chassis.counts.requests += 1
             return await self.ticks(request, parse_query(query), connection)
+        if path == MESSAGES and request.method == "POST" and self.chassis.relay is not None:
+            return await self._take_message(request, connection, self.chassis.relay)
         if path == "/openapi.json":
             return web.Response(body=self._description, headers=HEADERS)
         page = self.chassis.page(path)
@@ -127,13 +132,38 @@ class HttpService:
         status, body = page
         return web.Response(status=status, body=body, headers=HEADERS)
 
+    async def _take_message(
+        self, request: web.BaseRequest, connection: HttpConnection, relay: Relay
+    ) -> web.StreamResponse:
+        """Read a message, hand it on, and return its answer. Raises `Refusal` if it can't be read."""
+        loop = asyncio.get_running_loop()
+        size = content_length(list(request.headers.getall("Content-Length", NONE_SENT)), MESSAGE_BYTES)
+        try:
+            async with asyncio.timeout(self.chassis.config.limits.head_s):
+                body = await request.content.readexactly(size) if size else b""
+        except TimeoutError:
+            raise Refusal("timeout", "the message took too long") from None
+        except asyncio.IncompleteReadError:
+            raise Refusal("bad-request", NOT_HTTP) from None
+        if not hasattr(connection, "bucket"):
+            connection.bucket = relay.bucket(loop.time())
+        answer: asyncio.Future[tuple[int, bytes]] = loop.create_future()
+
+        def reply(status: int, answered: bytes) -> None:
+            if not answer.done():   # else the author is gone
+                answer.set_result((status, answered))
+
+        relay.take(body, connection.bucket, loop.time(), reply)
+        status, answered = await answer
+        return web.Response(status=status, body=answered, headers=HEADERS)
+
     def refuse(self, refusal: Refusal) -> web.Response:
         """Count a refusal, and return it as a response."""
         self.chassis.counts.refuse(refusal)
         response = web.Response(status=refusal.status.http, body=refusal.to_json(), headers=HEADERS)
         if refusal.code == "method-not-allowed":
             response.headers["Allow"] = "GET"
-        if refusal.code in ("too-large", "stopping"):
+        if refusal.code in ("too-large", "stopping", "timeout"):
             response.force_close()
         return response
 
@@ -233,7 +263,9 @@ class HttpServer(web.Server):
 class HttpConnection(RequestHandler):
     """aiohttp's connection that also knows since when it waits for a head, and sends refusals as JSON."""
 
-    __slots__ = ("busy", "ended", "head_since", "on_end", "service", "spoken", "stream", "stream_over")
+    bucket: Bucket
+    """The messages that this connection may still send; set with its first one."""
+    __slots__ = ("bucket", "busy", "ended", "head_since", "on_end", "service", "spoken", "stream", "stream_over")
 
     def __init__(self, service: HttpService, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)  # type: ignore[arg-type]

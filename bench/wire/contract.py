@@ -92,6 +92,14 @@ REFUSALS: Mapping[str, Status] = {
 }
 
 
+OF_MESSAGES: Mapping[str, Status] = {
+    "not-author": Status(403, 1008),
+    "too-many": Status(429, 1008),
+}
+"""The refusals that only messages of clients meet (`bench.uplink`). Over a WebSocket they are answers, and close
+nothing."""
+
+
 POLICY = ("slow-client", "left-tape", "other-epoch")
 """The refusals that are results and no errors: the client is too slow, its cursor left the tape, or it comes
 from another epoch."""
@@ -100,7 +108,7 @@ from another epoch."""
 class Refusal(Exception):
     """A request that a server does not grant.
 
-    `code` is a key of `REFUSALS`, `detail` a sentence, `resume` the cursor from which the client may
+    `code` is a key of `REFUSALS` or `OF_MESSAGES`, `detail` a sentence, `resume` the cursor from which the client may
     continue, if there is one.
     """
 
@@ -113,7 +121,7 @@ class Refusal(Exception):
     @property
     def status(self) -> Status:
         """Return the refusal's HTTP status and close code."""
-        return REFUSALS[self.code]
+        return REFUSALS.get(self.code) or OF_MESSAGES[self.code]
 
     def to_json(self) -> bytes:
         """Return the body of the HTTP answer: `{"error", "detail"}` and, if there is a cursor, `"resume"`."""

@@ -147,8 +147,8 @@ def test_a_slow_one_catches_up_without_delaying_a_fast_one(monkeypatch: pytest.M
     """More than the kernel buffers: the slow one is overtaken, and gets everything once it reads."""
     count, pad = 3000, 5000
     pumps: list[object] = []
-    pump = outlet._Subscriber.pump
-    monkeypatch.setattr(outlet._Subscriber, "pump", lambda one: (pumps.append(one), pump(one)))
+    pump = outlet.Subscriber.pump
+    monkeypatch.setattr(outlet.Subscriber, "pump", lambda one: (pumps.append(one), pump(one)))
 
     async def play(stage: Stage) -> None:
         slow, _ = await stage.connect(b"after -\n")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.serving.admission import HOSTS_MAX, Admission, answers_for, page_fields
+from bench.serving.admission import HOSTS_MAX, Admission, TwoWayAdmission, answers_for, page_fields
 from bench.wire.contract import Refusal
 
 SITE = "https://ticker.example"
@@ -101,3 +101,25 @@ def test_an_answer_to_a_page_varies_by_its_origin_too() -> None:
     tagged = page_fields(SITE, "Accept-Encoding", tagged=True)
     assert tagged["Vary"] == "Accept-Encoding, Origin"
     assert tagged["Access-Control-Expose-Headers"] == "ETag"
+
+
+@pytest.mark.parametrize(("method", "target", "origins", "word"), [
+    ("POST", "/messages", [], ""), ("POST", "http://localhost/messages", [SITE], ""),
+    ("POST", "/ticks", [], "method-not-allowed"), ("PUT", "/messages", [], "method-not-allowed"),
+    ("GET", "/messages", [], "too-large"), ("POST", "/messages", ["https://evil.example"], "bad-origin"),
+    ("POST", "http://evil.example/messages", [], "misdirected"),
+])
+def test_a_server_that_takes_messages_admits_a_post_to_their_path_alone(
+    method: str, target: str, origins: list[str], word: str
+) -> None:
+    rules = TwoWayAdmission("127.0.0.1", (), (SITE,))
+    found = word
+    try:
+        assert rules.admit(method, target, ["localhost"], origins, has_body=True) == ("/messages", "")
+    except Refusal as refusal:
+        found = refusal.code
+    else:
+        found = ""
+    assert found == word
+    with pytest.raises(Refusal):
+        LOOPBACK.admit(method, target, ["localhost"], origins, has_body=True)

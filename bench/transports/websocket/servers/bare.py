@@ -4,7 +4,7 @@ what is pushed to which connection.
     open      ──close frame of the client──► answered, closed
     open      ──refusal: our close frame──► closing ──theirs, its end, or too long──► closed
 
-A client sends control frames alone, so its frames are rare, and a reader is made for each arrival of bytes
+A client of a ticker sends control frames alone, so its frames are rare, and a reader is made for each arrival of bytes
 that holds no part of a frame from before. A client with which a kept window was agreed on has a compressor of its own:
 the fan-out hands it messages in place of frames. While a client takes no bytes nothing is read from it either, or a
 flood of pings would pile up pongs. One periodic task sends all pings and drops dead connections.
@@ -36,7 +36,9 @@ from bench.transports.websocket.protocol import (
     keep_alive,
     shared_bytes,
     take_up,
+    text_frame,
 )
+from bench.uplink.relay import Bucket
 from bench.wire.contract import Batch, Cursor, Refusal, Request, encode_batch
 from bench.wire.frames import BadFrame, FrameReader, Opcode, close_code, close_frame, control_frame
 from bench.wire.options import answer_headers
@@ -46,9 +48,11 @@ class Socket:
     """An open WebSocket: a member of the fan-out (`fanout.Member`), and the owner of its connection."""
 
     __slots__ = (
-        "_compressor", "_is_deaf", "_reader", "_server", "_transport", "cursor", "heard_s", "is_open", "paused",
-        "pinged_s", "subscription", "variant", "write",
+        "_compressor", "_is_deaf", "_reader", "_server", "_transport", "bucket", "cursor", "heard_s", "is_open",
+        "paused", "pinged_s", "subscription", "variant", "write",
     )
+    bucket: Bucket
+    """The messages that this connection may still send; set with its first one."""
     write: Callable[[bytes], None]
 
     def __init__(self, server: BareWebSocket, connection: Connection, asked: Request, deflate: Deflate | None) -> None:
@@ -108,7 +112,22 @@ class Socket:
         elif opcode is Opcode.PING:
             self._transport.write(control_frame(Opcode.PONG, payload))
         elif opcode is not Opcode.PONG:
+            self._take_message(payload)
+
+    def _take_message(self, data: bytes) -> None:
+        """Hand a message of the client on, or dismiss the client of a server that takes none."""
+        relay = self._server.chassis.relay
+        if relay is None:
             self._server.fanout.dismiss(self, Refusal("bad-request", "this server takes no messages"))
+            return
+        if not hasattr(self, "bucket"):
+            self.bucket = relay.bucket(self.heard_s)
+        relay.take(data, self.bucket, self.heard_s, self._reply)
+
+    def _reply(self, status: int, answer: bytes) -> None:
+        """Write the answer to a message; the frame has no place for the status, which the answer's word implies."""
+        if self.is_open:
+            self._transport.write(text_frame(answer))
 
     def ended(self) -> None:
         """Handle the client's closing of its side: there is nobody left to say goodbye to."""
@@ -205,6 +224,10 @@ class BareWebSocket(BareService):
         member = connection.receiver = Socket(self, connection, asked, deflate)
         member.begin(self._answer(text, int(time.time())) % proof.encode(), batch)
         self.fanout.begin(member, batch)
+
+    def take_post(self, connection: Connection, head: RequestHead) -> None:
+        """Refuse a message over HTTP: here messages come over the WebSocket. Raises `Refusal`."""
+        raise Refusal("method-not-allowed", "POST is not allowed, only GET")
 
     def _answer(self, agreed: str | None, now_s: int) -> bytes:
         """Return the head of an answer to an upgrade, with `%b` for its proof; made once per second."""

@@ -50,6 +50,7 @@ from bench.transports.websocket.protocol import (
     hello_frame,
     keep_alive,
     shared_bytes,
+    text_frame,
 )
 from bench.wire.contract import REFUSALS, Batch, Cursor, Refusal, Request, Subscription, encode_batch
 from bench.wire.options import answer_headers
@@ -229,6 +230,8 @@ class Pusher:
             if asked is None:
                 return Response(204, "No Content", Headers({"Connection": "close", **LEAVE}))
             path, query = asked
+            if upgrade.method == "POST":   # here messages come over the WebSocket
+                raise Refusal("method-not-allowed", "POST is not allowed, only GET")
             if path == "/ticks":
                 self.chassis.counts.requests += 1
                 if "Upgrade" in headers and headers.get_all(VERSION) != [VERSION_SPOKEN]:
@@ -274,8 +277,7 @@ class Pusher:
                 client.data_received(b"")   # bytes that came before the upgrade was answered
             if client.ended:
                 client.hang_up()
-            await client.recv()
-            raise Refusal("bad-request", "this server takes no messages")
+            await self._listen(client)
         except Refusal as refusal:
             self.fanout.dismiss(client, refusal)
             await client.wait_closed()
@@ -283,6 +285,24 @@ class Pusher:
             return
         finally:
             self.fanout.forget(client)
+
+    async def _listen(self, client: Client) -> None:
+        """Hand the messages of a client on until its connection ends.
+
+        Raises `ConnectionClosed`, or `Refusal` at the first message to a server that takes none.
+        """
+        relay = self.chassis.relay
+        if relay is None:
+            await client.recv()
+            raise Refusal("bad-request", "this server takes no messages")
+
+        def reply(status: int, answer: bytes) -> None:
+            if client.is_open:
+                client.transport.write(text_frame(answer))
+
+        bucket = relay.bucket(client.loop.time())
+        while True:
+            relay.take(await client.recv(decode=False), bucket, client.loop.time(), reply)
 
     def say_goodbye(self, client: Client, refusal: Refusal) -> None:
         """Close a connection with the refusal's code, without waiting for it."""
