@@ -50,6 +50,9 @@ PUSHED = f"{TINY}[transports.websocket]\n"
 """One transport, for what is the same with all of them."""
 EVERY = TINY.replace("clients = [4]", 'clients = [4]\nmode = "latest"\nsymbols_per_client = 2') + "".join(
     map(table, transports.own_names()))
+CHAT = (TINY.replace("[feed]", '[feed]\nsource = "clients"')
+        .replace("clients = [4]", "clients = [6]\nsymbols_per_client = 1").replace("measure_s = 0.8", "measure_s = 1.5")
+        + "".join(map(table, transports.own_names())))
 OWN = f"""
 [transports.mine]
 transport = "long_polling"
@@ -233,6 +236,44 @@ def test_a_server_that_never_answers_is_a_failed_trial_and_its_last_words_are_to
     assert "no valid trial: " in why
     assert "silent, block 1" in why
     assert "no configuration here" in (whole.folder / "report.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def chat(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """A run of every transport in which the clients send; the exchange of the first trial is killed in the middle."""
+    runner = Runner(tmp_path_factory.mktemp("chat"), CHAT)
+    process = runner.run()
+    wait_for(lambda: sum(map(published_in, runner.results.glob("latest/trials/*/feed.*.log"))) > 5)
+    runner.process("bench.uplink.exchange").kill()
+    return Ended(*runner.end_of(process, (0, 1)), runner.mark.left_after())
+
+
+def test_every_message_and_every_delivery_is_accounted_for_on_every_transport(chat: Ended) -> None:
+    trials = chat.trials
+    assert sorted(trials["transport"]) == sorted(transports.own_names())
+    assert set(trials["status"]) == {"finished"}
+    assert chat.left == []
+    fates = trials[["uplinks_unsent", "uplinks_sent", "uplinks_refused", "uplinks_accepted"]].sum(axis=1)
+    assert (fates == trials["uplinks_due"]).all()
+    assert (trials[["uplinks_unexplained", "foreign", "duplicate"]] == 0).all(axis=None)
+    assert (trials["updates_due"] == 2 * trials["uplinks_accepted"]).all(), "each room has two clients"
+    undisturbed = trials.iloc[1:]
+    assert (undisturbed["uplinks_accepted"] == undisturbed["uplinks_due"]).all()
+    assert (undisturbed["lost"] == 0).all()
+    assert (undisturbed["uplink_sent_p50_ms"] < undisturbed["uplink_numbered_p50_ms"]).all()
+    assert (undisturbed["uplink_numbered_p50_ms"] < undisturbed["round_trip_p50_ms"]).all()
+    assert (undisturbed["payload_bytes_up_per_update"] > 0).all()
+
+
+def test_messages_that_meet_a_killed_exchange_are_sent_again_and_come_at_most_once(chat: Ended) -> None:
+    first = chat.trials.iloc[0]
+    folder = chat.folder / "trials" / first["trial"]
+    assert trial_record.read_trial(folder).publisher["lives"] == 2
+    tables = {name: trial_record.read_table(folder, name).to_pandas() for name in ("uplinks", "feed", "deliveries")}
+    assert first["uplinks_repeated"] > 0
+    assert first["uplinks_unsent"] == first["uplinks_refused"] == 0, "an author goes on until the trial ends"
+    assert len(tables["feed"]["epoch"].dropna().unique()) == 2
+    assert not tables["deliveries"].duplicated(["client", "index"]).any()
 
 
 def test_a_run_that_is_killed_at_any_moment_leaves_no_process_and_can_be_completed(runner: Runner) -> None:

@@ -88,6 +88,9 @@ DETECTORS: tuple[Detector, ...] = (
     Detector("counts-skips", "skips_unexplained", most=0, advice=(
         "clients received more declared skips than the server counted: the server's counters are wrong, or "
         "something between the two repeats or changes answers")),
+    Detector("uplinks", "uplinks_unexplained", most=0, least=0, advice=(
+        "messages were answered as accepted and never numbered, or numbered though nobody sent them or they were "
+        "refused: the server's relay or a table of the trial is wrong")),
     Detector("published-counts", "publishing_unexplained", of_measuring=True, most=0, least=0, advice=(
         "the publisher's count and its log differ: the log was cut or the publisher counted wrong")),
     Detector("recorded-counts", "recorded_unexplained", of_measuring=True, most=0, least=0, advice=(

@@ -170,6 +170,7 @@ def costs_of(runs: Sequence[Path]) -> tuple[CostsFile, list[str]]:
 
 def checked(asked: Sequence[PreparedScenario], results: Path) -> list[PreparedScenario]:
     for prepared in asked:
+        prepare.refuse_messages(prepared, "calibrate and validate")
         prepare.refuse_unless_fits(prepared, results)
     return list(asked)
 

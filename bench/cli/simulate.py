@@ -147,6 +147,7 @@ def _asked(name: str, shorthands: Shorthands, overrides: Sequence[str] | None, f
     typed = typed_fields({**shorthands, "--feed": ("feed.replay.file", feed)}, overrides or ())
     given = [f"{field}={value}" for field, value in shorthands.values() if value is not None]
     prepared = prepare.read(name, [*given, *(overrides or ())], feed, require or ())
+    prepare.refuse_messages(prepared, "simulate")
     refuse_without_effect([prepared], typed, "simulate")
     return prepared
 

@@ -88,6 +88,8 @@ def _of_the_feed(scenario: Scenario) -> Iterator[tuple[str, str]]:
         yield "feed.symbols", "none: a file has symbols of its own"
     else:
         yield "feed.replay", f'--feed FILE, or feed.schedule = "replay" in place of "{schedule}"'
+    if scenario.feed.source == "publisher":
+        yield "server.messages", 'feed.source = "clients": these are limits of messages of clients'
     if schedule != "bursty":
         yield "feed.bursty", f'feed.schedule = "bursty" in place of "{schedule}"'
 

@@ -158,6 +158,7 @@ def check(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
         if not LABEL.fullmatch(label):
             refuse(f"transports.{label}", repr(label), "up to 40 letters, digits and underscores")
     _check_own_servers(scenario, options, where)
+    _check_messages(scenario, where)
     clients = scenario.load.clients
     if len(set(clients)) < len(clients):
         refuse("load.clients", list(clients), "each count once")
@@ -176,6 +177,32 @@ def check(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
     if size is not None and size > feed.symbols:
         refuse("load.symbols_per_client", size, f"at most feed.symbols = {feed.symbols}")
     check_room(scenario, feed.symbols, 2 * feed.rate_per_s * longest_interval_s(options), where)
+
+
+def _check_messages(scenario: Scenario, where: str) -> None:
+    """Raise `ScenarioError` where clients are to send messages, and the scenario has something that this excludes."""
+    if scenario.feed.source != "clients":
+        return
+    load, symbols = scenario.load, scenario.feed.symbols
+    because = "where feed.source is clients"
+    each, least = load.symbols_per_client, min(load.clients)
+    if load.mode != "every":
+        raise ScenarioError(where, "load.mode", load.mode, f"every {because}: no message replaces another")
+    if each is not None and each * least < symbols:
+        raise ScenarioError(
+            where, "load.clients", str(least), f"at least {math.ceil(symbols / each)} {because}: each of the {symbols} "
+            "rooms (feed.symbols) has a client that writes")
+    if scenario.capacity is not None:
+        raise ScenarioError(where, "capacity", "a search",
+                            f"none {because}: it is not defined which level of what would hold")
+    for label, subject in scenario.transports.items():
+        if subject.external is not None:
+            raise ScenarioError(where, f"transports.{label}.server", "a server of your own",
+                                f"one of {', '.join(transports.servers(subject.transport))} {because}")
+        if transports.two_way(subject.transport) is None:
+            able = [name for name in transports.names() if transports.two_way(name) is not None]
+            raise ScenarioError(where, f"transports.{label}.transport", repr(subject.transport),
+                                f"{', '.join(able)} {because}: the others have clients that only listen")
 
 
 def check_room(scenario: Scenario, symbols: int, waiting: float, where: str) -> None:

@@ -147,6 +147,13 @@ def refuse_unless_fits(prepared: PreparedScenario, results: Path) -> requirement
     return needed
 
 
+def refuse_messages(prepared: PreparedScenario, what: str) -> None:
+    """Raise `ScenarioError` where clients are to send messages; `what` is what only a publisher's feed allows."""
+    if prepared.scenario.feed.source == "clients":
+        raise ScenarioError(str(prepared.file), "feed.source", "'clients'",
+                            f"'publisher' to {what}: messages of clients are only measured")
+
+
 def refuse_unless_startable(scenario: Scenario, folder: Path, where: str) -> None:
     """Raise `ScenarioError` where the command of a user's own server is not a program.
 

@@ -4,7 +4,8 @@
     disk     rows of deliveries, 32 bytes each while raw, about 16 as Parquet
     memory   the processes, their connections and ticks, and the largest trial's rows while they are
              converted; or a replayed file while it is read, if that is more
-    files    one socket per client, both in the load and in the server (the limit applies to each process)
+    files    one socket per client (two where clients also send), both in the load and in the server (the limit
+             applies to each process)
     ports    one per client for the connection's near end, and two that are listened on
 
 The estimates are upper ones, within a factor of two, so that a run that can't end well does not begin. The
@@ -132,6 +133,7 @@ def needs(scenario: Scenario, options: Mapping[str, Table], ticks: int, *, trade
     blocks, most = scenario.trials.blocks, max(scenario.load.clients)
     block_s = sum(trial_s(scenario, options, clients) for clients in counts)
     reading_s = trades_read * READ_TRADE_S
+    connections = 2 if scenario.feed.source == "clients" else 1   # at most: one to receive and one to send
     return Requirements(
         trials=blocks * len(counts),
         trials_least=scenario.trials.count * len(counts),
@@ -142,8 +144,8 @@ def needs(scenario: Scenario, options: Mapping[str, Table], ticks: int, *, trade
         memory_bytes=BASE_BYTES + max(
             most * CLIENT_BYTES + ticks * TICK_BYTES + max(rows) * CONVERTED_ROW_BYTES,
             trades_read * READ_TRADE_BYTES),
-        files=most + BASE_FILES,
-        ports=most * (1 + max(map(_opened_per_s, options.values()), default=0)) + LISTENING_PORTS,
+        files=most * connections + BASE_FILES,
+        ports=most * (connections + max(map(_opened_per_s, options.values()), default=0)) + LISTENING_PORTS,
     )
 
 

@@ -12,6 +12,8 @@ Modules, in reading order:
     config      the configuration of a load process
     users       Locust's users: one per client
     session     the work of a load process in a trial
+    author      a client that also sends
+    looks       the counters of a client, read at one instant
     reactor     the one loop over all sockets
     accounting  detects that everything that was owed has arrived
     live        live numbers for Locust's own display

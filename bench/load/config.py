@@ -15,7 +15,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -25,6 +25,20 @@ from bench.scenario.parsing import validated
 from bench.wire.contract import Subscription
 
 VARIABLE = "TICKERTAPE_LOAD"
+
+
+class ScheduledMessage(NamedTuple):
+    """One message that a client is to send."""
+
+    index: int   # type: ignore[assignment]  # not a tuple's method
+    """Its place in the schedule."""
+    offset_ns: int
+    """When it is due, from the start of warm-up."""
+    author: int
+    """The number of the client."""
+    symbol: str
+    price: float
+    size: int | float
 
 
 class LoadConfig(Table):
@@ -45,6 +59,8 @@ class LoadConfig(Table):
     workers`, …"""
     workers: Count = 1
     mode: Literal["every", "latest"] = "every"
+    messages: tuple[ScheduledMessage, ...] | None = None
+    """The messages that the clients send, in the order of the schedule; None: clients only listen."""
     symbols: tuple[tuple[str, ...], ...] | None = None
     """Each client's symbols; None: all symbols for all clients."""
     seed: int = 1

@@ -27,6 +27,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from random import Random
 from ssl import SSLContext
 from typing import Any
 
@@ -40,17 +41,20 @@ from bench.clock import RunClock
 from bench.lifeline import Lifeline
 from bench.load import live
 from bench.load.accounting import Accounting
+from bench.load.author import Author
 from bench.load.config import LoadConfig
+from bench.load.looks import Look, life_columns, look_at, open_columns, tcp_columns
 from bench.load.reactor import Reactor, spawn
 from bench.measure.recording import Recorder
-from bench.measure.tcp import TcpInfo, wire_bytes
-from bench.records.trial_record import COUNTED, COUNTED_BY_KERNEL, OPEN, OPENING_AND_CLOSING, WindowInstants
+from bench.records.trial_record import COUNTED, WindowInstants
 from bench.scenario.fields import Table
 from bench.scenario.model import Subject
 from bench.transports import ClientMachine, ClientSpec, random_of
 from bench.transports.link import Link
+from bench.transports.outgoing import Outgoing, Uplink
 from bench.transports.tls import TlsMachine
 from bench.transports.tls_sizes import client_context
+from bench.uplink.message import Message, encode
 from bench.wire.options import Wire
 
 CLIENTS_A_LOOK = 64
@@ -73,18 +77,6 @@ class Target:
     port: int
     tls: SSLContext | None
     """None: without TLS."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """A client's counters at one instant."""
-
-    at_ns: int
-    counts: tuple[int, ...]
-    """In the order of `trial_record.COUNTED`."""
-    tcp: TcpInfo | None
-    asked_ns: int | None
-    """The instant at which the request under way was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +164,8 @@ class Session:
         self._options = options
         self._client_class = transports.part(config.transport, "client").Client
         self._links: list[Link] = []
+        self._authors: list[Author] = []
+        """The authors, in the order of `_links`; empty where clients only listen."""
         self._spawn_began_ns = self.clock.now_ns()
         self._shown = 0
         self._shown_errors: Counter[str] = Counter()
@@ -194,13 +188,27 @@ class Session:
         """Connect and subscribe one more client."""
         number, target = self.config.number(len(self._links)), self.target
         spec = ClientSpec(number, f"{target.host}:{target.port}", self.config.subscription(number))
-        machine: ClientMachine = self._client_class(
-            spec, self._options, self.recorder, random_of(self.config.seed, number)
-        )
-        if target.tls is not None:
-            machine = TlsMachine(machine, target.tls, target.host)
-        link = self.reactor.driver.add(machine)
+        rng = random_of(self.config.seed, number)
+        if self.config.messages is not None:
+            return self._begin_author(spec, rng)
+        machine: ClientMachine = self._client_class(spec, self._options, self.recorder, rng)
+        self._links.append(link := self._add(machine))
+        return link
+
+    def _add(self, machine: ClientMachine) -> Link:
+        """Give a machine its connection, encrypted if the scenario says so."""
+        if self.target.tls is not None:
+            machine = TlsMachine(machine, self.target.tls, self.target.host)
+        return self.reactor.driver.add(machine)
+
+    def _begin_author(self, spec: ClientSpec, rng: Random) -> Link:
+        """Connect and subscribe a client that also sends, with the further connection that it may have."""
+        make = transports.two_way(self.config.transport)
+        assert make is not None, "the plan refuses a transport whose clients can't send"
+        outgoing = Outgoing(rng)
+        link, *further = map(self._add, make(spec, self._options, self.recorder, rng, outgoing))
         self._links.append(link)
+        self._authors.append(Author(spec.number, outgoing, (link, *further)))
         return link
 
     def end_client(self, link: Link) -> None:
@@ -220,6 +228,7 @@ class Session:
         gc.freeze()   # what is there by now stays; looking through it again would hold the loop for a while
         self.channel.say({"subscribed": {"at_ns": self.clock.now_ns()}})
         window = Window.of(self.channel.receive("windows"))
+        self._plan_messages(window.instants)
         begin, end = self._edges(window.instants)
         self._settle(window)
         self._finish(subscribed_ns, begin, end)
@@ -244,6 +253,17 @@ class Session:
                 self.channel.say({"failed": {"reason": "not-subscribed", "detail": detail}})
                 return None
             gevent.sleep(0.01)
+
+    def _plan_messages(self, instants: WindowInstants) -> None:
+        """Give each author its messages, now that it is known when they are due."""
+        mine: dict[int, list[Uplink]] = {author.number: [] for author in self._authors}
+        for index, offset_ns, author, symbol, price, size in self.config.messages or ():
+            if author in mine:   # else it is another worker's
+                body = encode(Message(index, author, symbol, price, size))
+                mine[author].append(Uplink(index, instants.warmup_ns + offset_ns, body))
+        for each in self._authors:
+            each.outgoing.plan(mine[each.number])
+            self.reactor.driver.wake(each.links[-1])
 
     def _edges(self, instants: WindowInstants) -> tuple[Edge, Edge]:
         """Wait for t0 and t1, and return the readings at both."""
@@ -270,11 +290,9 @@ class Session:
     def _look(self, looks: list[Look], done: Callable[[list[Look]], None]) -> None:
         """Read the counters of some clients now, and of the others in later turns; `done` receives them all."""
         for link in self._links[len(looks) : len(looks) + CLIENTS_A_LOOK]:
-            counts = link.machine.counts
-            now_ns = self.clock.now_ns()
-            asked_ns = counts.look(now_ns)
-            counted = tuple(getattr(counts, name) for name in COUNTED)
-            looks.append(Look(now_ns, counted, link.tcp_info(), asked_ns))
+            looks.append(look_at(link, self.clock.now_ns()))
+            if self._authors:
+                looks[-1] = self._authors[len(looks) - 1].whole(looks[-1])
         if len(looks) < len(self._links):
             self.reactor.driver.call_at(self.clock.now_ns(), lambda: self._look(looks, done))
         else:
@@ -306,7 +324,10 @@ class Session:
         stopped_ns = self.clock.now_ns()
         self._say_goodbye()
         facts = self._facts(subscribed_ns, begin, end)   # together with writing: no more is recorded in between
-        self.recorder.write(self.config.folder, self._client_rows(subscribed_ns, begin, end, stopped_ns))
+        uplinks = None if self.config.messages is None else [
+            row for author in self._authors for row in author.rows()]
+        rows = self._client_rows(subscribed_ns, begin, end, stopped_ns)
+        self.recorder.write(self.config.folder, rows, uplinks)
         self.channel.say({"done": facts})
         self.environment.process_exit_code = 0
         if self.environment.runner is not None:
@@ -314,14 +335,15 @@ class Session:
 
     def _say_goodbye(self) -> None:
         """Close all connections gracefully, so that the cost of closing is recorded."""
-        waiting, finished = [len(self._links)], Event()
+        links = [*self._links, *(link for author in self._authors for link in author.links[1:])]
+        waiting, finished = [len(links)], Event()
 
         def one_less() -> None:
             waiting[0] -= 1
             if not waiting[0]:
                 finished.set()
 
-        for link in self._links:
+        for link in links:
             self.reactor.driver.stop(link, one_less)
         finished.wait(STOP_LIMIT_S)
 
@@ -341,10 +363,10 @@ class Session:
                 "counted_from_ns": before.at_ns,
                 "counted_to_ns": after.at_ns,
                 **dict(zip(COUNTED, counted, strict=True)),
-                **_open_columns(after, link, stopped_ns),
-                **_tcp_columns(before.tcp, after.tcp),
-                **_life_columns(link),
-                "errors": link.machine.counts.errors.total(),
+                **open_columns(after, link, stopped_ns),
+                **tcp_columns(before.tcp, after.tcp),
+                **(self._authors[place].life_columns() if self._authors else life_columns(link)),
+                "errors": sum(each.machine.counts.errors.total() for each in self._links_of(place)),
             })
         return rows
 
@@ -366,7 +388,12 @@ class Session:
         }
 
     def _errors(self) -> Counter[str]:
-        return sum((link.machine.counts.errors for link in self._links), Counter[str]())
+        links = (each for place in range(len(self._links)) for each in self._links_of(place))
+        return sum((link.machine.counts.errors for link in links), Counter[str]())
+
+    def _links_of(self, place: int) -> Sequence[Link]:
+        """Return all connections of a client."""
+        return self._authors[place].links if self._authors else (self._links[place],)
 
     # Live numbers
 
@@ -394,40 +421,3 @@ def _target(config: LoadConfig, options: Table, channel: RunnerChannel) -> Targe
         host, port, certificate = said["host"], int(said["port"]), said.get("certificate")
     secure = isinstance(options, Wire) and options.tls
     return Target(host, port, client_context(certificate) if secure else None)
-
-
-def _tcp_columns(before: TcpInfo | None, after: TcpInfo | None) -> dict[str, int | None]:
-    """Return the kernel's counts between two readings; null where it does not count."""
-    columns: dict[str, int | None] = {}
-    for name in COUNTED_BY_KERNEL:
-        early, late = getattr(before, name, None), getattr(after, name, None)
-        columns[name] = None if early is None or late is None else late - early
-    return columns
-
-
-def _open_columns(look: Look, link: Link, stopped_ns: int) -> dict[str, int | bool | None]:
-    """Return the request that was under way at a reading (`trial_record.OPEN`); without an answer it ends
-    with the client."""
-    if look.asked_ns is None:
-        return dict.fromkeys(OPEN)
-    counts = link.machine.counts
-    ended_ns = min(counts.open_ended_ns, stopped_ns)
-    return dict(zip(OPEN, (look.asked_ns, ended_ns, counts.may_wait), strict=True))
-
-
-def _life_columns(link: Link) -> dict[str, int | None]:
-    """Return the cost of opening and closing the client's connections (`trial_record.OPENING_AND_CLOSING`)."""
-    columns: dict[str, int | None] = dict.fromkeys(OPENING_AND_CLOSING)
-    for what, count, took in (
-        ("opening", link.openings, link.opening), ("closing", link.closings, link.closing)
-    ):
-        if took is not None and took.bytes_up is not None:
-            syns = count if what == "opening" else 0
-            columns |= {
-                f"{what}s": count,
-                f"{what}_bytes_up": wire_bytes(took.bytes_up, took.segments_up, syns),
-                f"{what}_bytes_down": wire_bytes(took.bytes_down, took.segments_down, syns),
-                f"{what}_segments_up": took.segments_up,
-                f"{what}_segments_down": took.segments_down,
-            }
-    return columns

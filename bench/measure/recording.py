@@ -140,11 +140,16 @@ class Recorder:
         self._deliveries.forget()
         self._skips.forget()
 
-    def write(self, folder: Path, clients: Sequence[dict[str, Any]]) -> None:
-        """Write everything, raw. `clients` are the rows of `trial_record.CLIENTS`."""
+    def write(
+        self, folder: Path, clients: Sequence[dict[str, Any]], uplinks: Sequence[dict[str, Any]] | None = None
+    ) -> None:
+        """Write everything, raw. `clients` are the rows of `trial_record.CLIENTS`, `uplinks` those of
+        `trial_record.UPLINKS`; None where clients only listen."""
         self._deliveries.write(folder / "deliveries.raw")
         self._skips.write(folder / "skips.raw")
-        meta = {"words": list(self._words), "clients": list(clients)}
+        meta: dict[str, Any] = {"words": list(self._words), "clients": list(clients)}
+        if uplinks is not None:
+            meta["uplinks"] = list(uplinks)
         (folder / "recording.json").write_text(json.dumps(meta), encoding="utf-8")
 
 
@@ -169,6 +174,9 @@ def convert(folder: Path) -> None:
     trial_record.write_table(folder, "deliveries", _deliveries_table(deliveries))
     trial_record.write_table(folder, "skips", skipped.unify_dictionaries().sort_by("app_ns"))
     trial_record.write_table(folder, "clients", pa.Table.from_pylist(clients, trial_record.CLIENTS))
+    if any("uplinks" in meta for meta in metas):
+        uplinks = sorted((row for meta in metas for row in meta["uplinks"]), key=lambda row: row["index"])
+        trial_record.write_table(folder, "uplinks", pa.Table.from_pylist(uplinks, trial_record.UPLINKS))
     for part in parts:
         for name in ("deliveries.raw", "skips.raw", "recording.json"):
             (part / name).unlink()

@@ -8,6 +8,7 @@
             deliveries.parquet   one row per update that reached a client
             skips.parquet        one row per declared skip
             clients.parquet      one row per client: subscription, counts over the measuring window
+            uplinks.parquet      one row per message, where clients send
             samples.parquet      one row per reading of a process: CPU, memory
             logs/                output of the processes
             SHA256SUMS           the digest of each of them (`sha256sum -c` reads it)
@@ -118,6 +119,17 @@ SAMPLES = pa.schema([
     pa.field("cpu_ns", pa.int64()),
     pa.field("rss_bytes", pa.int64()),
 ])
+UPLINKS = pa.schema([
+    pa.field("index", pa.uint32(), nullable=False),    # the message's place in the schedule, as in `feed`
+    pa.field("author", pa.uint32(), nullable=False),   # the client that is to send it
+    pa.field("due_ns", pa.int64(), nullable=False),
+    pa.field("sent_ns", pa.int64()),                   # the first time; null: never
+    pa.field("sends", pa.uint32(), nullable=False),    # more than 1: also sent again after a break
+    pa.field("answered_ns", pa.int64()),               # the last answer; null: none that is final
+    pa.field("refusal", pa.dictionary(pa.int32(), pa.string())),   # its word; null: accepted, or no answer
+    pa.field("payload_bytes", pa.uint32(), nullable=False),
+])
+"""The messages of clients, for a trial whose feed has `source = "clients"`; see `bench.stats.trial.uplinks`."""
 TABLES = {"feed": FEED, "deliveries": DELIVERIES, "skips": SKIPS, "clients": CLIENTS, "samples": SAMPLES}
 HISTOGRAMS = pa.schema([
     # app, kernel: latencies; arrived: arrivals in steps of 100 ms; subscribed: clients by symbol
@@ -127,7 +139,7 @@ HISTOGRAMS = pa.schema([
 ])
 """Histograms over all clients, for a trial whose tables hold a share of them; see
 `bench.stats.trial.population`."""
-SCHEMAS = {**TABLES, "histograms": HISTOGRAMS}
+SCHEMAS = {**TABLES, "histograms": HISTOGRAMS, "uplinks": UPLINKS}
 
 TrialStatus = Literal["finished", "failed"]
 
@@ -360,7 +372,11 @@ def _completed(read: pa.Table, schema: pa.Schema) -> pa.Table:
 def read_tables(folder: Path, record: TrialRecord) -> dict[str, pa.Table]:
     """Return all tables of a finished trial."""
     digests.refuse_changed_logs(folder)
-    names = TABLES if record.sample == 1 else SCHEMAS
+    names = [*TABLES]
+    if record.sample < 1:
+        names.append("histograms")
+    if (folder / "uplinks.parquet").is_file():
+        names.append("uplinks")
     return {name: read_table(folder, name) for name in names}
 
 

@@ -40,6 +40,8 @@ Modules, in reading order:
     clients        the code shared by all client state machines
     driver         drives client state machines over real sockets
     link           a client's connection as the driver sees it
+    outgoing       the messages of a client that also sends
+    posting        the second connection of a client over HTTP, for its messages
     tls            TLS as a state machine around a state machine
     cycle          the repeated steps of a client, as plain numbers
     queueing       formulas for the time spent waiting for a server
@@ -73,6 +75,7 @@ from bench.wire.contract import Subscription
 if TYPE_CHECKING:   # a server needs no model, and a report no chassis
     from bench.serving.chassis import Chassis, Service
     from bench.transports.model import Model
+    from bench.transports.outgoing import Outgoing
 
 Part = Literal["protocol", "client", "model"]
 
@@ -254,6 +257,19 @@ class ClientMachine(Protocol):
         """Leave gracefully; the machine asks for CLOSE when it is done."""
 
 
+class TwoWay(Protocol):
+    """`two_way` of a transport's `client`: the machines of a client that also sends messages.
+
+    The first one is the client, which receives; a second one, if there is one, is its further connection. A transport
+    without this function has clients that only listen.
+    """
+
+    def __call__(
+        self, spec: ClientSpec, options: Any, sink: Sink, rng: random.Random, outgoing: Outgoing
+    ) -> tuple[ClientMachine, ...]:
+        """Return the machines of the client; `outgoing` has the messages that they send."""
+
+
 class ServerPart(Protocol):
     """One implementation of a transport's server, a module in `servers/`."""
 
@@ -308,6 +324,12 @@ def servers(name: str) -> tuple[str, ...]:
 def server(name: str, implementation: str = DEFAULT_SERVER) -> ServerPart:
     """Import and return one implementation of a transport's server."""
     return cast(ServerPart, importlib.import_module(f"{_packages()[name]}.servers.{implementation}"))
+
+
+def two_way(name: str) -> TwoWay | None:
+    """Import and return the function that makes a transport's clients that also send; None if it has none."""
+    found: TwoWay | None = getattr(part(name, "client"), "two_way", None)
+    return found
 
 
 def options(label: str, subject: Subject, where: str) -> Table:

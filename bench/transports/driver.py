@@ -109,6 +109,12 @@ class Driver:
         if link.sock is not None:
             link.limit_ns = self.clock.now_ns() + CLOSE_LIMIT_NS
 
+    def wake(self, link: Link) -> None:
+        """Have a machine look whether something is to be done: its deadline may have changed from outside."""
+        link.machine.timer(self.clock.now_ns())
+        self._follow(link)
+        self._finish()
+
     def call_at(self, at_ns: int, function: Callable[[], None]) -> None:
         """Have `run_timers` call the function once the instant `at_ns` (run clock) has come."""
         heapq.heappush(self._timers, (at_ns, next(self._numbers), function))

@@ -166,6 +166,11 @@ def fetch_head(wire: HttpWire, host: str) -> bytes:
     return _head(wire, host, own, ("Accept: application/json",), _FETCH)
 
 
+def message_head(wire: Wire, host: str) -> bytes:
+    """Return the header lines of a message that is sent by POST, without those of its body and the blank line."""
+    return _head(wire, host, [], ("Accept: application/json",), (*_FETCH, f"Origin: {ORIGIN}"))
+
+
 def stream_head(wire: Wire, host: str, accept: str, coding: str) -> bytes:
     """Return the header lines of a request for a stream of the type `accept`, without its blank line.
 

@@ -13,7 +13,7 @@ from synthetic import DEFAULT, Plan, trial_record
 
 from bench import transports
 from bench.audit.detectors import DETECTORS, Verdict, audit
-from bench.records.trial_record import SKIPS, TrialRecord
+from bench.records.trial_record import SKIPS, UPLINKS, TrialRecord
 from bench.stats.trial.arrays import Tables
 from bench.stats.trial.reconciliation import refusal_words
 from bench.stats.trial.row import COLUMNS, trial_row
@@ -119,6 +119,11 @@ SABOTAGE: dict[str, tuple[TrialRecord, Tables]] = {
     "host-throttled": host(throttled_ms=40.0),
     "host-swapping": host(swapped_pages=5000),
     "runner-late": (CLEAN, shifted("samples", "at_ns", 21 * MS)),
+    "uplinks": (CLEAN, {"uplinks": pa.Table.from_pylist([
+        {"index": index, "author": 0, "due_ns": due_ns, "sent_ns": due_ns, "sends": 1, "answered_ns": due_ns + 1,
+         "payload_bytes": 60, "refusal": "too-many"}
+        for index, due_ns in zip(*(TABLES["feed"][name].to_pylist() for name in ("index", "due_ns")), strict=True)
+    ], UPLINKS)}),
     "generator-busy": (replace(CLEAN, usage=CLEAN.usage | {
         "load": replace(CLEAN.usage["load"], cpu_ns=2_900 * MS)}), {}),
 }

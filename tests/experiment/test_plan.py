@@ -145,6 +145,12 @@ def test_warm_up_is_a_poll_and_a_little_more(
      "server.tape_ticks: found 5000, allowed is at least 5020"),
     ({"windows": {"warmup_s": 1.19}}, "warmup_s: found 1.19, allowed is at least 1.2: the longest poll"),
     ({"windows": {"warmup_s": 1.3}, "simulation": {"rtt_ms": 101.0}}, "found 1.3, allowed is at least 1.301"),
+    ({"feed": {"source": "clients"}, "load": {"mode": "latest"}}, "load.mode: found latest, allowed is every where"),
+    ({"feed": {"source": "clients"}, "load": {"clients": [3], "symbols_per_client": 1}},
+     "load.clients: found 3, allowed is at least 5 where feed.source is clients"),
+    ({"feed": {"source": "clients"}, "capacity": {}}, "capacity: found a search, allowed is none where"),
+    ({"feed": {"source": "clients"}, "transports": {"mine": {"transport": "short_polling", "server": {
+        "command": ["serve"], "ready": "http://127.0.0.1:{port}/"}}}}, "found a server of your own, allowed is one of"),
     ({"trials": {"until": "p99 of c ± 1 %"}}, "trials.until: found 'c', allowed is one of a, b"),
     ({"trials": {"until": "p99 of a at 7 ± 1 %"}}, "until: found 7, allowed is one of load.clients = .50."),
 ])

@@ -42,6 +42,8 @@ def test_what_is_needed_by_hand() -> None:
     assert needed.time_s == pytest.approx(6 * sum(trial_s(asked, {"a": Polling()}, n) for n in (10, 100)))
     assert needed.disk_bytes == 3 * 2 * (10 + 100) * 50 * 16 + 100 * 50 * 32
     assert (needed.files, needed.ports) == (164, 102)
+    both_ways = needs(scenario(load={"clients": [10, 100]}, feed={"source": "clients"}), {"a": Polling()}, ticks=50)
+    assert (both_ways.files, both_ways.ports) == (264, 202)
 
 
 def test_a_run_without_a_fixed_end_needs_from_to() -> None:

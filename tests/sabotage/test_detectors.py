@@ -36,8 +36,9 @@ HERE_TESTED = {
     "polls-late", "generator-lag", "generator-stalled", "generator-busy", "not-steady", "littles-law",
     "host-load", "host-jitter", "runner-late",
 }
-OUT_OF_REACH = {"host-steal", "host-slowed", "host-throttled", "host-swapping"}
-"""A hypervisor, a processor's frequency, a quota and swap can't be had in a test; that these fire on what
+OUT_OF_REACH = {"host-steal", "host-slowed", "host-throttled", "host-swapping", "uplinks"}
+"""A hypervisor, a processor's frequency, a quota and swap can't be had in a test, nor a feed that accepts a message and
+forgets it; that these fire on what
 is recorded of them: tests/test_audit.py. That it is recorded: tests/measure/test_noise.py."""
 
 

@@ -31,8 +31,12 @@ from bench.serving.config import ServerConfig
 from bench.serving.sockets import listening_socket
 from bench.transports import Action, ClientMachine, ClientSpec
 from bench.transports.__main__ import assemble
+from bench.transports.outgoing import Outgoing, Uplink
 from bench.transports.tls import TlsMachine
 from bench.transports.tls_sizes import client_context
+from bench.uplink.message import Message, accepted
+from bench.uplink.message import decode as decode_message
+from bench.uplink.message import encode as encode_message
 from bench.wire.contract import Subscription
 from bench.wire.options import ORIGIN
 
@@ -221,6 +225,45 @@ class Talker(asyncio.Protocol):
         self.follow()
 
 
+@dataclass
+class Author:
+    """A client that also sends, and its connections: the first receives, the last one sends."""
+
+    outgoing: Outgoing
+    kept: Kept
+    talkers: list[Talker]
+
+
+class Exchange:
+    """The other end of the feed connection: numbers messages and hands them back, in one loop with the server."""
+
+    def __init__(self, party: Party) -> None:
+        self.party = party
+        self.messages: list[Message] = []
+        """The messages that came, in their order, also those that came again."""
+        self.silent = False
+        """True while it neither numbers nor answers."""
+        self._numbered: set[int] = set()
+
+    def write(self, line: bytes) -> None:
+        """Take a line, as a transport does."""
+        assert line.endswith(b"\n")
+        if self.silent:
+            return
+        message = decode_message(line)
+        self.messages.append(message)
+        self.party.loop.call_soon(self._answer, message)
+
+    def _answer(self, message: Message) -> None:
+        feed, lines = self.party.chassis.feed, [accepted(message.index)]
+        if message.index not in self._numbered:
+            self._numbered.add(message.index)
+            seq = feed.tape.head + 1
+            lines.insert(0, encode(Tick(message.index, seq, 0, message.symbol, message.price, int(message.size))))
+        feed.take_ticks(lines)
+        feed.changed()
+
+
 class Party:
     """One server, a feed under the test's control, and clients; an async context.
 
@@ -254,6 +297,8 @@ class Party:
         self.loop = asyncio.get_running_loop()
         self.chassis, self.service = assemble(self.config, "the test")
         self._take_header()
+        self.exchange = Exchange(self)
+        self.chassis.feed.transport = cast(asyncio.Transport, self.exchange)
         sock = listening_socket(self.config.host, 0, self.config.limits.stall_s)
         if self.receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
@@ -315,6 +360,30 @@ class Party:
         machine.start(self.now_ns)
         talker.follow()
         return talker
+
+    def author(self, *due_ns: int, rooms: Sequence[str] = ("AAA",), first: int = 0) -> Author:
+        """Start a client that also sends, in one of the rooms after the other: a message at each instant.
+
+        The messages have the indices from `first` on.
+        """
+        kept, number = Kept(), len(self.talkers)
+        outgoing = Outgoing(random.Random(number))
+        make = transports.two_way(self.subject.transport)
+        assert make is not None
+        host = f"{self.address[0]}:{self.address[1]}"
+        spec = ClientSpec(number, host, Subscription(frozenset(rooms)))
+        machines = make(spec, self.options, kept, random.Random(number), outgoing)
+        if self.chassis.identity is not None:
+            context = client_context(self.chassis.identity.certificate)
+            machines = tuple(TlsMachine(each, context, self.address[0]) for each in machines)
+        talkers = [Talker(self, machine, kept) for machine in machines]
+        outgoing.plan([Uplink(index, at_ns, encode_message(Message(index, number, rooms[index % len(rooms)], 1.5, 10)))
+                       for index, at_ns in enumerate(due_ns, first)])
+        for talker in talkers:
+            self.talkers.append(talker)
+            talker.machine.start(self.now_ns)
+            talker.follow()
+        return Author(outgoing, kept, talkers)
 
     @property
     def options(self) -> Any:

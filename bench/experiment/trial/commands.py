@@ -1,6 +1,6 @@
 """The project's own programs as commands, each with its configuration in a file beside its log.
 
-    publisher   python -m bench.feed.publisher logs/publisher.json
+    publisher   python -m bench.feed.publisher logs/publisher.json    (or bench.uplink.exchange, where clients send)
     server      python -m bench.transports     logs/server.json
     load        python -m bench.load -f bench/load/locustfile.py … TICKERTAPE_LOAD=logs/load.json
     live page   python -m bench.experiment.live logs/page.json
@@ -32,8 +32,9 @@ Cores = frozenset[int] | None
 
 
 def publisher(folder: Path, feed: Feed, *, seed: int, horizon_s: float, t0_s: float, clock_origin_ns: int,
-              port: int = 0, warmup_ns: int | None = None, cores: Cores = None) -> Command:
-    """Return the command of the feed's publisher.
+              port: int = 0, warmup_ns: int | None = None, cores: Cores = None, clients: int | None = None,
+              symbols_per_client: int | None = None) -> Command:
+    """Return the command of the feed's publisher; with `clients`, of the exchange that takes their messages.
 
     With `warmup_ns` it is a restarted publisher, which continues a schedule that is under way.
     """
@@ -42,13 +43,16 @@ def publisher(folder: Path, feed: Feed, *, seed: int, horizon_s: float, t0_s: fl
         "clock_origin_ns": clock_origin_ns, "host": LOCALHOST, "port": port, "folder": str(folder),
         "warmup_ns": warmup_ns,
     }
+    if clients is not None:
+        config |= {"clients": clients, "symbols_per_client": symbols_per_client}
+    module = "bench.feed.publisher" if clients is None else "bench.uplink.exchange"
     path = _written(folder, "publisher", config)
-    return Command("publisher", (sys.executable, "-P", "-m", "bench.feed.publisher", str(path)), cores=cores)
+    return Command("publisher", (sys.executable, "-P", "-m", module, str(path)), cores=cores)
 
 
 def server(folder: Path, transport: str, options: Table, server: Server, *, feed_port: int,
            implementation: str = DEFAULT_SERVER, name: str = "server", host: str = LOCALHOST, port: int = 0,
-           allowed: Sequence[str] = (), cores: Cores = None) -> Command:
+           allowed: Sequence[str] = (), cores: Cores = None, takes_messages: bool = False) -> Command:
     """Return the command of one implementation of a transport's server.
 
     `allowed` are further origins whose pages may read its answers.
@@ -58,6 +62,7 @@ def server(folder: Path, transport: str, options: Table, server: Server, *, feed
         "transport": transport, "implementation": implementation, "options": options.model_dump(mode="json"),
         "server": server.model_dump(mode="json"), "feed": {"host": LOCALHOST, "port": feed_port},
         "host": host, "port": port, "origins": [*origins, *allowed], "hosts": hosts,
+        "takes_messages": takes_messages,
     }
     path = _written(folder, name, config)
     return Command(name, (sys.executable, "-P", "-m", "bench.transports", str(path)), cores=cores)

@@ -52,6 +52,7 @@ from bench.records.manifest import PlannedTrial
 from bench.records.trial_record import SAMPLES, TrialRecord, Usage, WindowInstants, write_table, write_trial
 from bench.scenario.fields import Table
 from bench.scenario.model import External, Scenario
+from bench.uplink import authors
 
 NS = 1_000_000_000
 LEAD_NS = 50_000_000
@@ -97,6 +98,11 @@ class TrialSettings:
     def warmup_s(self) -> float:
         """Return the length of warm-up in s, common to all subjects."""
         return plan.warmup_s(self.scenario, self.options)
+
+    @property
+    def takes_messages(self) -> bool:
+        """Return True where the ticks are messages of clients."""
+        return self.scenario.feed.source == "clients"
 
     @property
     def probed_cores(self) -> list[int]:
@@ -387,25 +393,44 @@ class _Trial:
             horizon_s=plan.horizon_s(self.settings.scenario, self.settings.options),
             t0_s=self.settings.warmup_s, clock_origin_ns=self.clock.origin_ns,
             port=port, warmup_ns=warmup_ns, cores=self.settings.other_cores,
+            clients=self.planned.clients if self.settings.takes_messages else None,
+            symbols_per_client=self.settings.scenario.load.symbols_per_client,
         )
 
     def _load_config(self) -> dict[str, Any]:
         planned, load = self.planned, self.settings.scenario.load
-        return {
+        return self._messages() | {
             "subject": planned.subject, "transport": planned.transport,
             "options": self.settings.options[planned.subject].model_dump(mode="json"),
             "clients": planned.clients, "mode": load.mode,
-            "symbols": plan.subscriptions(load, self.schedule.symbols, planned.clients, planned.seed),
+            "symbols": self._subscriptions(),
             "seed": planned.seed, "spawn_rate_per_s": load.spawn_rate_per_s,
             "clock_origin_ns": self.clock.origin_ns, "folder": str(self.folder),
         }
+
+    def _subscriptions(self) -> list[list[str]] | None:
+        """Return the symbols of each client; None if every client has all."""
+        load, symbols, clients = self.settings.scenario.load, self.schedule.symbols, self.planned.clients
+        if self.settings.takes_messages:
+            return authors.subscriptions(symbols, clients, load.symbols_per_client)
+        return plan.subscriptions(load, symbols, clients, self.planned.seed)
+
+    def _messages(self) -> dict[str, Any]:
+        """Return the part of the load's configuration that has the messages of clients; empty where they send none."""
+        if not self.settings.takes_messages:
+            return {}
+        planned, each, ticks = self.planned, self.settings.scenario.load.symbols_per_client, self.schedule
+        columns = (
+            range(len(ticks)), ticks.offset_ns.tolist(), authors.authors(ticks, planned.clients, each).tolist(),
+            [ticks.symbols[place] for place in ticks.symbol], ticks.price.tolist(), ticks.size.tolist())
+        return {"messages": list(zip(*columns, strict=True))}
 
     def _own_server(self, feed_port: int) -> tuple[Child, dict[str, Any]]:
         """Start the built-in server of the subject's transport; return it and its address."""
         server = self.trial_processes.start(commands.server(
             self.folder, self.planned.transport, self.settings.options[self.planned.subject],
             self.settings.scenario.server, feed_port=feed_port, implementation=self.planned.server,
-            cores=self.settings.server_cores,
+            cores=self.settings.server_cores, takes_messages=self.settings.takes_messages,
         ))
         ready = self.trial_processes.expect(server, "ready", READY_S)
         return server, {name: ready.get(name) for name in ("host", "port", "certificate")}

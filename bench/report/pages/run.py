@@ -20,7 +20,7 @@ from bench.report.figures.spec import FigureSpec
 from bench.report.figures.speed import run_looks
 from bench.report.pages import answer, capacity, render
 from bench.report.pages.render import Page, PageFigure
-from bench.report.tables import bytes, capacity_plan, claims, host_speed, model_accuracy, server
+from bench.report.tables import bytes, capacity_plan, claims, host_speed, messages, model_accuracy, server
 from bench.report.tables import run as tables
 from bench.report.tables.panel import panel
 from bench.report.tables.run import TextTable
@@ -123,7 +123,8 @@ def _figures(run: RunData, specs: tuple[FigureSpec[RunData], ...]) -> list[PageF
 def _leading(run: RunData) -> list[TextTable]:
     """Return the tables before the figures: a capacity plan with prices comes first, one without follows."""
     plan = _plan(run)
-    return [*plan * run.priced, _glance(run), *plan * (not run.priced), *_accuracy(run), *_claims(run)]
+    sent = [each for each in (messages.table(run),) if each is not None]
+    return [*plan * run.priced, _glance(run), *sent, *plan * (not run.priced), *_accuracy(run), *_claims(run)]
 
 
 def _claims(run: RunData) -> list[TextTable]:

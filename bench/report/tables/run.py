@@ -321,11 +321,13 @@ def _resumed(run: RunData) -> TextTable:
 
 
 def _asked(run: RunData) -> dict[str, Any]:
-    """Return the scenario without the fields that its schedule does not use."""
+    """Return the scenario without the fields that its feed does not use."""
     scenario = run.scenario.canonical()
     feed, file = scenario["feed"], run.manifest.feed_file
     for other in {"bursty", "replay"} - {feed["schedule"]}:
         del feed[other]
+    if feed["source"] == "publisher":
+        del feed["source"], scenario["server"]["messages"]
     if file is not None:
         del feed["rate_per_s"], feed["symbols"]
         feed["replay"] |= {"file": file.file, "sha256": file.sha256}

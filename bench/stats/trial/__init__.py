@@ -10,6 +10,7 @@ Modules, in reading order:
     latency         from due to first arrival
     tick_errors     the error of percentiles, bootstrapped over ticks and clients
     age             age of information: the age of the newest tick that a client has
+    uplinks         the fate of each message that a client was to send, and its round trip
     bytes           bytes, segments and requests per update
     server_costs    CPU, memory and wake-ups of the server
     reconciliation  counts of publisher, server and clients, compared

@@ -113,7 +113,10 @@ class TrialArrays:
 def trial_arrays(record: TrialRecord, tables: Tables) -> TrialArrays:
     """Return the arrays of a measured trial; `tables` are those of `bench.records.trial_record.TABLES`."""
     assert record.windows is not None, f"{record.trial} was never measured"
-    ticks = _ticks(tables["feed"], record.windows)
+    feed = tables["feed"]
+    if "uplinks" in tables:   # a message that was not numbered is no tick, and owed to nobody
+        feed = feed.filter(feed.column("sent_ns").is_valid())
+    ticks = _ticks(feed, record.windows)
     clients = _clients(tables["clients"], ticks.symbols)
     return TrialArrays(record.windows, ticks, clients, _arrivals(tables, ticks, clients))
 

@@ -6,7 +6,7 @@ summed over all clients. A client's counters are read just after t0 and just aft
 the denominator cover the same stretch of time. The bytes of each direction have parts that add up to the
 whole:
 
-    payload        the ticks' own encoding, for every arrival               (down only)
+    payload        the ticks' own encoding, for every arrival; up, the messages that clients send
     header         start line to blank line of every request or response
     framing        all other application bytes: brackets, cursors, skip counts, frame headers, pings
     tls            TCP payload − application bytes: handshakes, record headers and tags; without TLS, the
@@ -40,6 +40,7 @@ from bench.records.trial_record import COUNTED, COUNTED_BY_KERNEL, OPENING_AND_C
 from bench.stats.trial.arrays import Bools, Ints, Tables, TrialArrays
 from bench.stats.trial.marks import server_span
 from bench.stats.trial.server_costs import server_costs
+from bench.stats.trial.uplinks import sent_payload
 
 DIRECTIONS = ("up", "down")
 PARTS = ("payload", "header", "framing", "tls", "tcpip", "ack", "connection", "retransmitted")
@@ -102,18 +103,18 @@ def _looks(trial: TrialArrays, clients: pa.Table) -> tuple[Ints, Ints]:
     return looks[0], looks[1]
 
 
-def byte_parts(counts: dict[str, float], raw_payload: float) -> dict[str, float]:
+def byte_parts(counts: dict[str, float], raw_payload: float, sent_payload: float = 0.0) -> dict[str, float]:
     """Return the bytes of each direction, whole and by part, as `bytes_up`, `header_bytes_up` … .
 
     `counts` are the sums of the clients' counters, NaN where one was not counted; `raw_payload` is
-    the payload in bytes before compression. Parts that are not known are NaN; the known parts add up
-    to the whole.
+    the payload in bytes before compression, `sent_payload` that of the clients' own messages. Parts that are not
+    known are NaN; the known parts add up to the whole.
     """
     parts = {"raw_payload_bytes_down": raw_payload}
     for direction in DIRECTIONS:
         header, body = counts[f"header_bytes_{direction}"], counts[f"body_bytes_{direction}"]
         tcp = counts[f"bytes_{direction}"]
-        carried = _as_sent(raw_payload, counts) if direction == "down" else 0.0
+        carried = _as_sent(raw_payload, counts) if direction == "down" else sent_payload
         headers = _header_parts(counts, direction)
         parts |= {
             f"bytes_{direction}": tcp + sum(value for value in headers.values() if not math.isnan(value)),
@@ -180,20 +181,22 @@ def costs(record: TrialRecord, trial: TrialArrays, tables: Tables) -> dict[str, 
     here = arrivals_between(trial, span)
     # The server serves all clients; the tables hold only a share of them.
     found = cost_columns(record, here / record.sample, counted(trial, clients), client_sums(clients),
-                         opening_and_closing(clients), span[1] - span[0])
+                         opening_and_closing(clients), span[1] - span[0], sent_payload(trial, tables))
     return found | {"arrivals": float(here)}
 
 
 def cost_columns(record: TrialRecord, arrivals: float, mine: CountedArrivals, counts: dict[str, float],
-                 opening: dict[str, float], length_ns: int | None = None) -> dict[str, float]:
+                 opening: dict[str, float], length_ns: int | None = None,
+                 sent_payload: float = 0.0) -> dict[str, float]:
     """Return the cost columns of a trial from its counts.
 
     `arrivals` is the number of arrivals at all clients between the server's two marks, which are
     `length_ns` apart (None: the length of the window). `counts` are the clients' counters, summed;
-    `mine` are the arrivals while they ran; `opening` as in `opening_and_closing`.
+    `mine` are the arrivals while they ran; `sent_payload` are the bytes of the clients' messages then; `opening` as
+    in `opening_and_closing`.
     """
     assert record.windows is not None, f"{record.trial}: no window was measured"
-    figures = byte_parts(counts, mine.payload_bytes)
+    figures = byte_parts(counts, mine.payload_bytes, sent_payload)
     for name in ("requests", "connections", "retransmitted_segments_up"):
         figures[name] = counts[name]
     for direction in DIRECTIONS:

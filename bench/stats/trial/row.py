@@ -35,6 +35,8 @@ from bench.stats.trial.reconciliation import COLUMNS as RECONCILED
 from bench.stats.trial.reconciliation import number, reconcile, refusals_of
 from bench.stats.trial.steady import steadiness
 from bench.stats.trial.tick_errors import error_shares
+from bench.stats.trial.uplinks import COLUMNS as UPLINK_COLUMNS
+from bench.stats.trial.uplinks import uplink_columns
 
 NS_PER_MS = 1e6
 
@@ -50,7 +52,7 @@ WHOLE = (
     "block", "position", "attempt", "clients", "seed", "updates_due", "delivered", "late", "conflated",
     "lost", "dropped", "duplicate", "foreign", "arrivals", "arrivals_counted", "feed_due", "feed_unpublished",
     "received", "clients_subscribed", "client_errors", "client_refusals", "reordered", "skips_declared",
-    "steady_bins",
+    "steady_bins", *(name for name in UPLINK_COLUMNS if name.startswith("uplinks_")),
 )
 """Columns of `trials.csv` that hold words and whole numbers; all others hold real ones."""
 COLUMNS = (
@@ -71,7 +73,7 @@ COLUMNS = (
     "connections", "requests", "responses", "retries", "answers_empty", "answers_empty_share", "polls_late",
     "polls_late_share", "polls_overdue_share",
     "turn_gap_max_ms", "runner_late_ms", "clock_step_us", "steady_bins", "trend_share", "warmup_cut_s",
-    "requests_in_flight", "request_mean_ms", "in_flight_gap_share", *HOST,
+    "requests_in_flight", "request_mean_ms", "in_flight_gap_share", *HOST, *UPLINK_COLUMNS,
 )
 """The columns of `trials.csv`, in their order; the verdict's columns follow."""
 
@@ -117,6 +119,7 @@ def trial_figures(record: TrialRecord, tables: Tables | None) -> TrialFigures:
         **reconcile(record, trial, tables, int(by_fate["holes"].sum())),
         **_steadiness(trial, tables),
         **{name: number(record.host.get(name)) for name in HOST},
+        **uplink_columns(trial, tables),
     }
     of_all = whole.whole(record, tables)
     if of_all is not None:
@@ -188,6 +191,8 @@ def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
     published = within & (ticks.sent_ns != NO_STAMP)
     stretch_s = min(windows.late_after_ns, windows.t1_ns - windows.t0_ns) / 1e9
     lateness_ns = np.sort((ticks.sent_ns - ticks.due_ns)[published])
+    if "uplinks" in tables:   # the time to the publisher is the clients' and the server's: `uplink_numbered_p50_ms`
+        lateness_ns = lateness_ns[:0]
     clients = tables["clients"]
     sums = client_sums(clients)
     subscribed = clients.num_rows - clients.column("subscribed_ns").null_count

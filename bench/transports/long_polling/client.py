@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import random
 
-from bench.transports import NEVER, ClientSpec, Sink
+from bench.transports import NEVER, ClientMachine, ClientSpec, Sink
 from bench.transports.clients import Poller, pause_ns
-from bench.wire.options import HttpWire
+from bench.transports.outgoing import Outgoing
+from bench.transports.posting import Poster
+from bench.wire.options import HttpWire, message_head
 
 
 class Client(Poller):
@@ -35,3 +37,10 @@ class Client(Poller):
         """Ask again: the pause is over."""
         self.asks_ns = NEVER
         self.ask(now_ns)
+
+
+def two_way(
+    spec: ClientSpec, options: HttpWire, sink: Sink, rng: random.Random, outgoing: Outgoing
+) -> tuple[ClientMachine, ...]:
+    """Return a client and the further connection on which it sends; see `transports.TwoWay`."""
+    return Client(spec, options, sink, rng), Poster(spec, message_head(options, spec.host), rng, outgoing)

@@ -22,9 +22,12 @@ from __future__ import annotations
 
 import random
 
-from bench.transports import NEVER, ClientSpec, Sink
+from bench.transports import NEVER, ClientMachine, ClientSpec, Sink
 from bench.transports.clients import Poller
+from bench.transports.outgoing import Outgoing
+from bench.transports.posting import Poster
 from bench.transports.short_polling.protocol import Options, moved_ns
+from bench.wire.options import message_head
 
 OVERDUE_NS = 20_000_000
 """A poll that starts more than this after its instant is the load generator's fault, in ns.
@@ -71,3 +74,10 @@ class Client(Poller):
         self._instant_ns = self.asks_ns = instant_ns
         if self._options.jitter:
             self.asks_ns += moved_ns(self._options, self._rng.random())
+
+
+def two_way(
+    spec: ClientSpec, options: Options, sink: Sink, rng: random.Random, outgoing: Outgoing
+) -> tuple[ClientMachine, ...]:
+    """Return a client and the further connection on which it sends; see `transports.TwoWay`."""
+    return Client(spec, options, sink, rng), Poster(spec, message_head(options, spec.host), rng, outgoing)

@@ -28,12 +28,14 @@ from typing import NamedTuple
 
 import orjson
 
-from bench.transports import NEVER, Action, ClientSpec, Sink
+from bench.transports import NEVER, Action, ClientMachine, ClientSpec, Sink
 from bench.transports.clients import ClientLife, pause_ns, resume_of, target_of
+from bench.transports.outgoing import Outgoing
+from bench.transports.posting import Poster
 from bench.transports.sse.protocol import CONTENT_TYPE, LAST_EVENT_ID, Options
 from bench.wire.contract import REFUSALS, Cursor, Refusal, batch_of, tick_fields
 from bench.wire.http_client import BadAnswer, Expander, Head, StreamReader, encode_request
-from bench.wire.options import stream_head
+from bench.wire.options import message_head, stream_head
 
 EVENT_MAX = 16 * 2**20
 """The largest event that is accepted, in bytes; a larger one ends the connection."""
@@ -331,3 +333,10 @@ def cursor_of(last_id: bytes) -> Cursor:
         return Cursor.parse(last_id.decode())
     except Refusal as error:
         raise ValueError(str(error)) from error
+
+
+def two_way(
+    spec: ClientSpec, options: Options, sink: Sink, rng: random.Random, outgoing: Outgoing
+) -> tuple[ClientMachine, ...]:
+    """Return a client and the further connection on which it sends; see `transports.TwoWay`."""
+    return Client(spec, options, sink, rng), Poster(spec, message_head(options, spec.host), rng, outgoing)

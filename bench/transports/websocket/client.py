@@ -34,9 +34,11 @@ from websockets.headers import parse_extension
 from websockets.protocol import Protocol, Side, State
 from websockets.utils import accept_key
 
-from bench.transports import NEVER, Action, ClientSpec, Sink
+from bench.transports import NEVER, Action, ClientMachine, ClientSpec, Sink
 from bench.transports.clients import ClientLife, resume_of
+from bench.transports.outgoing import Outgoing
 from bench.transports.websocket.protocol import COMPRESSED, OFFER, OFFERED, Options, offers
+from bench.uplink.message import BEGINNINGS, answer_of
 from bench.wire.contract import Cursor, batch_of, tick_fields
 from bench.wire.http_client import AnswerReader, BadAnswer, encode_request
 from bench.wire.options import upgrade_head
@@ -372,3 +374,62 @@ class Client(ClientLife):
             for piece in self._protocol.data_to_send():
                 self.outbox += piece
                 self.counts.body_bytes_up += len(piece)
+
+
+class Author(Client):
+    """A client that also sends: each message is a text frame on its open connection, answered by a message.
+
+    Both directions are independent: it sends whether or not anything is arriving, and waits for no answer.
+    """
+
+    def __init__(
+        self, spec: ClientSpec, options: Options, sink: Sink, rng: random.Random, outgoing: Outgoing
+    ) -> None:
+        super().__init__(spec, options, sink, rng)
+        self.outgoing = outgoing
+
+    def receive(self, data: bytes, kernel_ns: int, app_ns: int) -> None:
+        """See `ClientMachine`."""
+        super().receive(data, kernel_ns, app_ns)
+        self._send_due(app_ns)
+
+    def closed(self, now_ns: int, reason: str) -> None:
+        """See `ClientMachine`. What was not answered is sent again on the next connection."""
+        super().closed(now_ns, reason)
+        self.outgoing.lost()
+
+    def timer(self, now_ns: int) -> None:
+        """See `ClientMachine`."""
+        super().timer(now_ns)
+        self._send_due(now_ns)
+
+    def _message(self, text: bytes, kernel_ns: int, app_ns: int) -> None:
+        """Process one message: the answer to one of ours, a bare tick or a batch."""
+        if not text.startswith(BEGINNINGS):
+            super()._message(text, kernel_ns, app_ns)
+            return
+        try:
+            self.outgoing.answered(answer_of(text), app_ns)
+        except ValueError:
+            self._frames().fail(CloseCode.INVALID_DATA, "not an answer")
+            self._fail()
+
+    def _send_due(self, now_ns: int) -> None:
+        """Send every message that is due, if the connection is up; set the deadline."""
+        if self.stopped:
+            return
+        if not self._up or self._closing:
+            self.deadline_ns = self.reopen_ns
+            return
+        while (uplink := self.outgoing.take(now_ns)) is not None:
+            frame = Frame(Opcode.TEXT, uplink.body).serialize(mask=True)
+            self.outbox += frame
+            self.counts.body_bytes_up += len(frame)
+        self.deadline_ns = min(self.reopen_ns, self.outgoing.next_ns)
+
+
+def two_way(
+    spec: ClientSpec, options: Options, sink: Sink, rng: random.Random, outgoing: Outgoing
+) -> tuple[ClientMachine, ...]:
+    """Return a client that sends on its one connection; see `transports.TwoWay`."""
+    return (Author(spec, options, sink, rng, outgoing),)

@@ -1,0 +1,104 @@
+"""The fates of messages, which add up, and the balance of messages with updates."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rows import MS, WINDOWS, record_of, tables_of
+
+from bench.records.trial_record import UPLINKS
+from bench.stats.trial.arrays import Tables, trial_arrays
+from bench.stats.trial.fates import fates
+from bench.stats.trial.uplinks import COLUMNS, FATES, sent_payload, uplink_columns
+
+AUTHORS, ROOMS = 4, 2
+DUE_NS = [(80 + 10 * place) * MS for place in range(14)]
+IN_WINDOW = [WINDOWS.t0_ns <= due_ns < WINDOWS.t1_ns for due_ns in DUE_NS]
+
+
+def trial(ends: list[str]) -> Tables:
+    """A trial in which each message ends in this way: every message is numbered 2 ms, and comes 5 ms after it was
+    due."""
+    feed: list[dict[str, Any]] = []
+    deliveries, uplinks = [], []
+    for index, (due_ns, end) in enumerate(zip(DUE_NS, ends, strict=True)):
+        author, room = index % AUTHORS, index % ROOMS
+        is_numbered = end in ("accepted", "unanswered", "forgotten-author", "refused-though")
+        feed.append({"index": index, "symbol": "AB"[room], "due_ns": due_ns,
+                     "sent_ns": due_ns + 2 * MS if is_numbered else None, "seq": index + 1 if is_numbered else None})
+        if is_numbered:
+            deliveries += [{"client": client, "index": index, "app_ns": due_ns + 5 * MS}
+                           for client in range(AUTHORS) if client % ROOMS == room]
+        answered = end in ("accepted", "refused", "forgotten", "refused-though")
+        uplinks.append({
+            "index": index, "author": author, "due_ns": due_ns,
+            "sent_ns": None if end in ("unsent", "forgotten-author") else due_ns + MS, "sends": int(end != "unsent"),
+            "answered_ns": due_ns + 3 * MS if answered else None,
+            "refusal": "too-many" if end in ("refused", "refused-though") else None, "payload_bytes": 60,
+        })
+    clients = [{"client": client, "symbols": ["AB"[client % ROOMS]], "counted_from_ns": WINDOWS.t0_ns,
+                "counted_to_ns": WINDOWS.t1_ns} for client in range(AUTHORS)]
+    tables = tables_of(feed, sorted(deliveries, key=lambda row: row["app_ns"]), clients=clients)
+    return {**tables, "uplinks": pa.Table.from_pylist(uplinks, UPLINKS)}
+
+
+def columns(tables: Tables) -> dict[str, float]:
+    return uplink_columns(trial_arrays(record_of(clients=AUTHORS), tables), tables)
+
+
+GOOD = st.sampled_from(["accepted", "accepted", "refused", "unsent", "lost", "unanswered"])
+
+
+@given(st.lists(GOOD, min_size=len(DUE_NS), max_size=len(DUE_NS)))
+def test_the_fates_add_up_and_accepted_messages_alone_are_owed(ends: list[str]) -> None:
+    tables = trial(ends)
+    found = columns(tables)
+    assert set(found) == set(COLUMNS)
+    mine = [end for end, within in zip(ends, IN_WINDOW, strict=True) if within]
+    as_fate = {"lost": "sent", "unanswered": "accepted"}
+    for fate in FATES:
+        assert found[f"uplinks_{fate}"] == sum(as_fate.get(end, end) == fate for end in mine)
+    assert found["uplinks_due"] == len(mine)
+    assert found["uplinks_unexplained"] == 0
+    arrays = trial_arrays(record_of(clients=AUTHORS), tables)
+    due = fates(arrays)
+    assert due["due"].sum() == due["delivered"].sum() == found["uplinks_accepted"] * AUTHORS // ROOMS
+    assert arrays.arrivals.foreign == 0
+    if found["uplinks_accepted"]:
+        assert found["round_trip_p50_ms"] == found["round_trip_p99_ms"] == 5
+        assert (found["uplink_sent_p50_ms"], found["uplink_numbered_p99_ms"]) == (1, 2)
+
+
+@pytest.mark.parametrize("end", ["forgotten", "forgotten-author", "refused-though"])
+def test_records_that_disagree_about_a_message_are_counted_wherever_it_was_due(end: str) -> None:
+    assert columns(trial([end, *["accepted"] * (len(DUE_NS) - 2), end]))["uplinks_unexplained"] == 2
+
+
+def test_an_authors_own_copy_that_never_came_is_infinitely_late() -> None:
+    tables = trial(["accepted"] * len(DUE_NS))
+    rows = tables["deliveries"].to_pylist()
+    without = [row for row in rows if row["client"] != row["index"] % AUTHORS]
+    found = columns({**tables, "deliveries": pa.Table.from_pylist(without, tables["deliveries"].schema)})
+    assert math.isinf(found["round_trip_p50_ms"])
+    assert found["uplink_answered_p50_ms"] == 3
+
+
+def test_payload_up_is_what_was_sent_between_an_authors_two_readings() -> None:
+    tables = trial(["accepted"] * len(DUE_NS))
+    arrays = trial_arrays(record_of(clients=AUTHORS), tables)
+    assert sent_payload(arrays, tables) == 60 * sum(
+        WINDOWS.t0_ns <= due_ns + MS < WINDOWS.t1_ns for due_ns in DUE_NS)
+    listening = {name: table for name, table in tables.items() if name != "uplinks"}
+    assert sent_payload(arrays, listening) == 0
+
+
+def test_where_clients_only_listen_there_is_nothing_but_nothing_to_explain() -> None:
+    tables = {name: table for name, table in trial(["accepted"] * len(DUE_NS)).items() if name != "uplinks"}
+    found = columns(tables)
+    assert found.pop("uplinks_unexplained") == 0
+    assert all(math.isnan(value) for value in found.values())
