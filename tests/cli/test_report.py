@@ -38,12 +38,11 @@ def test_a_report_of_a_whole_run_ends_with_0_and_one_that_lacks_trials_with_1(tm
 
 
 def test_a_run_at_another_rate_is_shown_beside_and_one_of_another_sweep_is_a_mistake(tmp_path: Path) -> None:
-    swept_run(tmp_path / "at-40", trials=2)
-    swept_run(tmp_path / "at-20", 20.0, trials=2)
+    swept_run(tmp_path / "at-40", trials=1)
+    swept_run(tmp_path / "at-20", 20.0, trials=1)
     both = tickertape("report", "at-40", "--beside", "at-20")
     assert both.exit_code == 0, both.stderr
     assert "20 and 40 ticks/s" in " ".join(both.stdout.split())
-    assert tickertape("report", "at-40").stdout == both.stdout   # from the run's own files alone
     again = tickertape("report", "at-40", "--beside", "at-40")
     assert again.exit_code == 2
     assert "feed.rate_per_s: found 40" in again.stderr.replace("\n", " ")

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER on, for no time: a close sends a reset."""
-BYTES_MOST = 3000
+BYTES_MOST = 2000
 
 
 class CuttingProxy:

@@ -17,7 +17,7 @@ SWEEP: dict[str, list[Any]] = {
     "transports.short_polling.interval_s": list(INTERVALS_S), "transports.websocket.flush_ms": list(FLUSHES_MS)}
 
 
-def swept_run(folder: Path, rate_per_s: float = 40.0, push: float = 1.0, *, trials: int = 4, seed: int = 1) -> RunData:
+def swept_run(folder: Path, rate_per_s: float = 40.0, push: float = 0.2, *, trials: int = 4, seed: int = 1) -> RunData:
     """Return a run whose pushes have `push` times the CPU and bytes of polls at the same staleness, more or less."""
     subjects = {}
     for number, interval_s in enumerate(INTERVALS_S):

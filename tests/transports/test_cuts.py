@@ -23,7 +23,7 @@ from bench.transports.driver import Driver
 from bench.wire.contract import Subscription
 
 pytestmark = pytest.mark.process
-CLIENTS, TICKS, APART_S, CUTS = 3, 90, 0.02, 15
+CLIENTS, TICKS, APART_S, CUTS = 3, 60, 0.02, 12
 
 
 def pushes(name: str) -> bool:

@@ -25,8 +25,8 @@ def at_40(swept_folder: Path) -> RunData:
 
 
 @pytest.fixture(scope="module")
-def at_80(swept_folder: Path) -> RunData:
-    return swept_run(swept_folder / "at-80", 80.0)
+def at_20(swept_folder: Path) -> RunData:
+    return swept_run(swept_folder / "at-20", 20.0, push=5.0, seed=2)
 
 
 def test_a_curve_has_its_subjects_in_the_order_of_the_values(at_40: RunData) -> None:
@@ -55,22 +55,22 @@ def test_a_block_that_is_not_whole_is_left_out(at_40: RunData) -> None:
     assert len(found.costs["websocket"]) == 3
 
 
-def test_runs_at_other_rates_are_kept_beside_a_run(at_40: RunData, at_80: RunData) -> None:
-    put_beside(at_40, [at_80])
+def test_runs_at_other_rates_are_kept_beside_a_run(at_40: RunData, at_20: RunData) -> None:
+    put_beside(at_40, [at_20])
     joined = open_run(at_40.folder)
-    assert [rate for rate, _ in by_rate(joined)] == [40, 80]
-    own, other = (at_equal(joined, trials, "bytes_per_update") for _, trials in by_rate(joined))
+    assert [rate for rate, _ in by_rate(joined)] == [20, 40]
+    other, own = (at_equal(joined, trials, "bytes_per_update") for _, trials in by_rate(joined))
     assert own == at_equal(at_40, by_rate(at_40)[0][1], "bytes_per_update")
-    alone = at_equal(at_80, by_rate(at_80)[0][1], "bytes_per_update")
+    alone = at_equal(at_20, by_rate(at_20)[0][1], "bytes_per_update")
     assert other is not None
     assert alone is not None
     assert other.costs["websocket"] == pytest.approx(alone.costs["websocket"])
 
 
-def test_a_run_that_differs_in_more_than_its_rate_is_refused(at_40: RunData, at_80: RunData, run: RunData) -> None:
+def test_a_run_that_differs_in_more_than_its_rate_is_refused(at_40: RunData, at_20: RunData, run: RunData) -> None:
     with pytest.raises(RunError, match="load: found another one than that of"):
-        put_beside(at_40, [asking(at_80, load={"mode": "latest"})])
+        put_beside(at_40, [asking(at_20, load={"mode": "latest"})])
     with pytest.raises(RunError, match=r"feed\.rate_per_s: found 40, allowed is a rate that no other"):
         put_beside(at_40, [at_40])
     with pytest.raises(RunError, match="sweep: found none, allowed is a run that sweeps an option"):
-        put_beside(run, [at_80])
+        put_beside(run, [at_20])
