@@ -378,6 +378,8 @@ class Session:
             "polls_late": sum(after.counts[late] - before.counts[late]
                               for before, after in zip(begin.looks, end.looks, strict=True)),
             "errors": dict(self._errors()),
+            "goodbyes": sum(link.machine.counts.goodbyes for link in self._links),
+            "goodbyes_answered": sum(link.machine.counts.goodbyes_answered for link in self._links),
             "users_at_t0": begin.users,
             "users_at_t1": end.users,
             "cpu_ns": end.cpu_ns - begin.cpu_ns,

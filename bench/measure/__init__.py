@@ -6,6 +6,7 @@ Modules, in reading order:
     tcp            arrival stamps and counters of a connection
     process        CPU time, memory and context switches of a process
     socket_memory  memory in a server's socket buffers
+    time_wait      the side that closed a server's connections first
     host           the machine, and checks for what would spoil a run
     cgroup         quotas and memory limits of control groups
     noise          disturbances of a trial from outside

@@ -155,6 +155,10 @@ class ClientCounts:
     """The number of requests under way, integrated over time up to the last `gauge`."""
     errors: Counter[str] = field(default_factory=Counter)
     """Errors, counted by word: `http-503`, `close-4008`, `reset`, `timeout`, `bad-answer` …"""
+    goodbyes: int = 0
+    """Words of the protocol by which the client itself ended a connection: a WebSocket's close frames."""
+    goodbyes_answered: int = 0
+    """The part of `goodbyes` that the server answered with the same code."""
     in_flight: int = 0
     """Requests under way since the last `gauge`."""
     gauged_ns: int = 0

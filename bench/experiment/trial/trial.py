@@ -46,7 +46,7 @@ from bench.experiment.trial.processes import Child, Command, TrialProcesses
 from bench.feed import log as feed_log
 from bench.feed import schedule
 from bench.feed.schedule import Schedule
-from bench.measure import host, noise, recording, socket_memory
+from bench.measure import host, noise, recording, socket_memory, time_wait
 from bench.measure.process import SAMPLE_INTERVAL_NS, Mark, Meter, Reading, usage
 from bench.records.manifest import PlannedTrial
 from bench.records.trial_record import SAMPLES, TrialRecord, Usage, WindowInstants, write_table, write_trial
@@ -383,6 +383,8 @@ class _Trial:
         started.load.expect("settled", left_s + READY_S)
         load = merged(started.load.expect("done", STORE_S))
         started.load.finish()   # first, so that its clients can close their connections
+        first = time_wait.closed_first(started.address["port"])
+        load["closed_by_server"], load["closed_by_clients"] = first or (None, None)
         counts = self.trial_processes.stop(started.server).get("counts")
         return Reports(load, counts or {}, started.publisher.stop())
 

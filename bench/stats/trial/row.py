@@ -71,7 +71,7 @@ COLUMNS = (
     "clients_subscribed", "clients_missing", "clients_vanished", "client_errors", "client_refusals",
     "client_error_share",
     "connections", "requests", "responses", "retries", "answers_empty", "answers_empty_share", "polls_late",
-    "polls_late_share", "polls_overdue_share",
+    "polls_late_share", "polls_overdue_share", "goodbyes_answered_share", "closed_by_server_share",
     "turn_gap_max_ms", "runner_late_ms", "clock_step_us", "steady_bins", "trend_share", "warmup_cut_s",
     "requests_in_flight", "request_mean_ms", "in_flight_gap_share", *HOST, *UPLINK_COLUMNS,
 )
@@ -221,9 +221,20 @@ def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
         "polls_late": sums["polls_late"],
         "polls_late_share": sums["polls_late"] / sums["requests"] if sums["requests"] else math.nan,
         "polls_overdue_share": sums["polls_overdue"] / sums["requests"] if sums["requests"] else math.nan,
+        **_endings(record),
         "turn_gap_max_ms": number(record.load.get("turn_gap_max_ns")) / NS_PER_MS,
         "runner_late_ms": late_ms(tables["samples"], windows),
         "clock_step_us": record.clock_step_ns / 1000 if record.clock_step_ns is not None else math.nan,
+    }
+
+
+def _endings(record: TrialRecord) -> Row:
+    """Return the columns about the ends of connections; NaN where there was none, or it was not counted."""
+    said, answered, first, second = (number(record.load.get(name)) for name in (
+        "goodbyes", "goodbyes_answered", "closed_by_server", "closed_by_clients"))
+    return {
+        "goodbyes_answered_share": answered / said if said else math.nan,
+        "closed_by_server_share": first / (first + second) if first + second else math.nan,
     }
 
 

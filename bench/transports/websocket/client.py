@@ -173,6 +173,7 @@ class Client(ClientLife):
         self.deadline_ns = NEVER
         if self._up and not self._closing:
             self._frames().send_close(CloseCode.NORMAL_CLOSURE)
+            self.counts.goodbyes += 1
             self._leave()
         else:
             self.action = Action.CLOSE
@@ -302,6 +303,7 @@ class Client(ClientLife):
         elif not self._closing:
             self._end(protocol.close_rcvd)
         elif protocol.close_rcvd is not None:
+            self.counts.goodbyes_answered += self.stopped and protocol.close_rcvd.code == CloseCode.NORMAL_CLOSURE
             self._flush()
             self.action = Action.CLOSE
 

@@ -92,3 +92,12 @@ def test_witnesses_are_set_against_each_other() -> None:
     assert row["publishing_unexplained"] == 0
     silent = trial_row(replace(record, server_counts={}), tables)
     assert math.isnan(float(silent["deliveries_unexplained"] or 0))
+
+
+def test_the_ends_of_connections_are_shares_of_those_that_ended() -> None:
+    record, tables = trial_record(PLAN, "websocket", DEFAULT["websocket"], 5, 1, 1)
+    assert math.isnan(float(trial_row(record, tables)["closed_by_server_share"] or 0))
+    said = replace(record, load={**record.load, "goodbyes": 4, "goodbyes_answered": 3, "closed_by_server": 1,
+                                 "closed_by_clients": 4})
+    row = trial_row(said, tables)
+    assert (row["goodbyes_answered_share"], row["closed_by_server_share"]) == (0.75, 0.2)

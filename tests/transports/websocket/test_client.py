@@ -281,7 +281,8 @@ def test_frames_that_never_left_are_taken_off_the_counts() -> None:
     assert (bench.client.counts.body_bytes_up, bench.client.counts.header_bytes_up) == (before, header)
 
 
-def test_stop_says_goodbye_and_waits_for_the_answer() -> None:
+@pytest.mark.parametrize(("code", "answered"), [(1000, 1), (1001, 0)])
+def test_stop_says_goodbye_and_waits_for_the_answer(code: int, answered: int) -> None:
     bench = Bench().upgraded()
     bench.client.stop(9)
     (goodbye,) = bench.frames_sent()
@@ -289,11 +290,12 @@ def test_stop_says_goodbye_and_waits_for_the_answer() -> None:
     assert Close.parse(goodbye.data).code == 1000
     assert bench.action() is Action.NONE
     bench.receive(text(tick(11)))
-    bench.receive(frame(Opcode.CLOSE, Close(1000, "").serialize()))
+    bench.receive(frame(Opcode.CLOSE, Close(code, "").serialize()))
     assert bench.action() is Action.CLOSE
     bench.client.closed(9, "closed")
     assert bench.action() is Action.NONE
     assert not bench.client.counts.errors
+    assert (bench.client.counts.goodbyes, bench.client.counts.goodbyes_answered) == (1, answered)
     assert bench.sent() == b""
 
 
