@@ -77,7 +77,7 @@ class Shell:
 
 
 def walk(port: int) -> None:
-    """Run every line of the document against the servers whose feed is at `port`."""
+    """Run every line of the document against the servers on the ports after `port`."""
     (serve, nothing), *others = commands(port)
     assert (serve, nothing) == (".venv/bin/tickertape serve quick", [])
     shell = Shell()
