@@ -63,7 +63,11 @@ def test_a_field_without_effect_is_refused(verb: Verb, name: str, override: str,
     ("validate", "quick", ("simulation.rtt_ms=80.0",)),
 ])
 def test_a_field_with_an_effect_is_let_pass(verb: Verb, name: str, overrides: tuple[str, ...]) -> None:
-    refuse_without_effect([asked(name, *overrides)], typed_fields({}, overrides), verb)
+    prepared, typed = asked(name, *overrides), typed_fields({}, overrides)
+    refuse_without_effect([prepared], typed, verb)
+    known = effect.without_effect(prepared.scenario, prepared.options, verb)
+    assert len(typed) == len(overrides)
+    assert [field for field in typed if effect.instead(field, known)] == []
 
 
 def test_a_flag_is_named_in_place_of_its_field() -> None:

@@ -227,11 +227,22 @@ def test_whoever_cannot_be_accepted_waits_without_a_busy_loop(
     on_stage(play)
 
 
-def test_an_outlet_that_waits_to_accept_can_be_closed() -> None:
-    async def play(stage: Stage) -> None:
+def test_an_outlet_that_waits_to_accept_can_be_closed_and_accepts_no_more() -> None:
+    async def run() -> list[dict[str, Any]]:
+        failures: list[dict[str, Any]] = []
+        stage = Stage(100)
+        stage.outlet.loop.set_exception_handler(lambda _, context: failures.append(context))
+        address = stage.outlet.address
         stage.outlet._let_wait(OSError(errno.EMFILE, "no descriptors"))
+        pause = stage.outlet._pause
+        stage.outlet.close()
+        assert pause is not None
+        assert pause.cancelled(), "it would listen again, to a socket that is closed"
+        with pytest.raises(OSError, match="refused"):
+            await asyncio.open_connection(*address)
+        return failures
 
-    on_stage(play)
+    assert uvloop.run(run()) == []
 
 
 def test_begin_at_refuses_what_no_cursor_can_be() -> None:

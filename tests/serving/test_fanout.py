@@ -289,9 +289,18 @@ def test_the_timer_takes_turns_until_it_is_cancelled() -> None:
         timer = asyncio.create_task(room.fanout.keep_turning())
         await asyncio.wait_for(turns.wait(), 20)
         timer.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await timer
+        assert count >= 3
 
     asyncio.run(run())
 
 
-def test_without_turns_there_is_no_timer() -> None:
-    asyncio.run(asyncio.wait_for(Room().fanout.keep_turning(), 20))
+def test_without_turns_the_timer_ends_before_its_first() -> None:
+    async def run() -> None:
+        room = Room()
+        room.fanout.turn = lambda: pytest.fail("a turn was taken")   # type: ignore[method-assign]
+        with pytest.raises(StopIteration):
+            room.fanout.keep_turning().send(None)   # it runs to its first wait, and has none
+
+    asyncio.run(run())

@@ -284,12 +284,14 @@ def test_a_client_that_stops_reading_delays_nobody_and_every_tick_of_it_is_accou
 @each_subject
 def test_a_client_that_takes_nothing_for_long_is_cut_off(subject: Subject) -> None:
     async def meeting() -> None:
-        limits = {"stall_s": 0.5, "idle_s": 60}
+        limits = {"stall_s": 0.2, "idle_s": 60}
         async with Party(subject, small_buffers=True, limits=limits) as party:
             (client,) = await party.subscribed()
             client.stop_reading()
             party.publish(*["AAA"] * 300, padding=6000)
             await party.until(lambda: not party.counts["connections_open"], "the stalled connection to be cut")
+            assert party.counts["connections"] == 1
+            assert len(client.kept.deliveries) < len(party.published), "it was cut off before it had everything"
     held(meeting())
 
 
