@@ -28,11 +28,11 @@ from typing import Protocol, cast
 from bench.serving import openapi
 from bench.serving.admission import LEAVE, MESSAGES, PREFLIGHT, page_fields
 from bench.serving.answers import BODILESS, HEADERS, Answer, Representer, encode_head, http_date
-from bench.serving.chassis import ANSWERS_MAX, Chassis
+from bench.serving.chassis import ANSWERS_MAX, Chassis, HttpBase
 from bench.serving.config import MESSAGE_BYTES
 from bench.serving.request_head import RequestHead, head_end, parse_head
 from bench.serving.sockets import BACKLOG
-from bench.serving.streams import Format, Streams
+from bench.serving.streams import Streaming
 from bench.serving.target import parse_query
 from bench.uplink.relay import Bucket, Relay, content_length
 from bench.wire.contract import Refusal
@@ -293,17 +293,15 @@ class Body:
         self._timer.cancel()
 
 
-class BareService:
+class BareService(HttpBase):
     """Serves the pages of every server, and at `GET /ticks` whatever `ticks` answers."""
 
     keeps = True
     """True if a connection is kept after an answer where the client keeps it."""
 
     def __init__(self, chassis: Chassis, description: bytes | None) -> None:
-        self.chassis = chassis
+        super().__init__(chassis, description)
         self.limits = chassis.config.limits
-        self._description = description
-        """The answer to `GET /openapi.json`; None if there is none."""
         self.connections: set[Connection] = set()
         self.all_gone: asyncio.Event | None = None
         """Set when the last connection ends, once the server stops."""
@@ -383,12 +381,8 @@ class BareService:
         body.received(b"")
 
     def _serve_page(self, connection: Connection, path: str) -> None:
-        page = self.chassis.page(path)
-        if path == "/openapi.json" and self._description is not None:
-            page = 200, self._description
-        if page is None:
-            raise Refusal("not-found", "there are /ticks, /health and /stats")
-        self.send(connection, page[0], HEADERS, page[1])
+        status, body = self.chassis.page(path, self.description)
+        self.send(connection, status, HEADERS, body)
 
     def send(self, connection: Connection, status: int, fields: dict[str, str], body: bytes | None) -> None:
         """Write an answer with these header fields and those that every answer has."""
@@ -454,26 +448,12 @@ class BarePollService(BareService):
         connection.answer(found[1])
 
 
-class BareStreamService(BareService):
+class BareStreamService(Streaming, BareService):
     """Answers each request for ticks with a stream in a transport's format."""
-
-    def __init__(self, chassis: Chassis, format: Format) -> None:
-        super().__init__(chassis, openapi.document(chassis.config.transport, stream=format.headers["Content-Type"]))
-        self._streams = Streams(chassis, format)
-
-    async def start(self, sock: socket.socket) -> None:
-        """Begin to serve on `sock`."""
-        await super().start(sock)
-        self._streams.start()
-
-    async def stop(self) -> None:
-        """End all streams, and close all connections."""
-        self._streams.stop()
-        await super().stop()
 
     def ticks(self, connection: Connection, query: str, head: RequestHead) -> None:
         """Begin a stream."""
         if head.version == "1.0":
             raise Refusal("bad-request", "a stream is an answer of HTTP/1.1")
-        if self._streams.begin(connection, parse_query(query), head.header, connection.origin) is None:
+        if self.streams.begin(connection, parse_query(query), head.header, connection.origin) is None:
             connection.close()

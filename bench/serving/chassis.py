@@ -58,6 +58,23 @@ class Service(Protocol):
         """Accept no new clients, close the connections of the present ones, and release the socket."""
 
 
+class HttpBase:
+    """An HTTP service apart from its connections, whatever reads their requests."""
+
+    def __init__(self, chassis: Chassis, description: bytes | None) -> None:
+        self.chassis = chassis
+        self.description = description
+        """The answer to `GET /openapi.json`; None if there is none."""
+
+    async def start(self, sock: socket.socket) -> None:
+        """Begin to serve on `sock`."""
+        raise NotImplementedError
+
+    async def stop(self) -> None:
+        """Accept no new clients, and close the connections of the present ones."""
+        raise NotImplementedError
+
+
 @dataclass(slots=True)
 class ServerCounts:
     """The counters of a server since its start; the same names for every transport."""
@@ -172,8 +189,11 @@ class Chassis:
             self._answers[request] = answer
         return answer
 
-    def page(self, path: str) -> tuple[int, bytes] | None:
-        """Return the status and JSON of a page that every server has, or None if there is no such page."""
+    def page(self, path: str, description: bytes | None = None) -> tuple[int, bytes]:
+        """Return the status and JSON of a page that every server has.
+
+        `description` is that of an HTTP server's own answers, in OpenAPI. Raises `Refusal` if there is no such page.
+        """
         if path == "/stats":
             return 200, orjson.dumps(self.stats())
         if path == "/health":
@@ -184,7 +204,10 @@ class Chassis:
                 "head": self.tape.head,
             }
             return (200 if self.serving else 503), orjson.dumps(status)
-        return None
+        if path == "/openapi.json" and description is not None:
+            return 200, description
+        others = "/health and /stats" if description is None else "/health, /stats and /openapi.json"
+        raise Refusal("not-found", f"there are /ticks, {others}")
 
     def stats(self) -> dict[str, int]:
         """Return the counters at this instant."""

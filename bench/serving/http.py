@@ -37,10 +37,10 @@ from aiohttp.web_protocol import RequestHandler
 from bench.serving import openapi
 from bench.serving.admission import LEAVE, MESSAGES, NOT_HTTP, PREFLIGHT, page_fields
 from bench.serving.answers import BODILESS, HEADERS, Answer, Representer
-from bench.serving.chassis import Chassis
+from bench.serving.chassis import Chassis, HttpBase
 from bench.serving.config import HEAD_LINE_BYTES, HEAD_LINES, MESSAGE_BYTES, TARGET_BYTES
 from bench.serving.sockets import BACKLOG
-from bench.serving.streams import Format, Stream, Streams
+from bench.serving.streams import Stream, Streaming
 from bench.serving.target import parse_query
 from bench.uplink.relay import Bucket, Relay, content_length
 from bench.wire.contract import REFUSALS, Refusal, Request
@@ -50,13 +50,8 @@ NONE_SENT: tuple[str, ...] = ()
 """The values of a header that is not present."""
 
 
-class HttpService:
+class HttpService(HttpBase):
     """Serves the pages of every server, and at `GET /ticks` whatever `ticks` returns."""
-
-    def __init__(self, chassis: Chassis, description: bytes) -> None:
-        self.chassis = chassis
-        self._description = description
-        """The answer to `GET /openapi.json`."""
 
     async def ticks(self, request: web.BaseRequest, asked: Request, connection: HttpConnection) -> web.StreamResponse:
         """Return the answer to a request for ticks. Raises `Refusal`."""
@@ -124,12 +119,7 @@ class HttpService:
             return await self.ticks(request, parse_query(query), connection)
         if path == MESSAGES and request.method == "POST" and self.chassis.relay is not None:
             return await self._take_message(request, connection, self.chassis.relay)
-        if path == "/openapi.json":
-            return web.Response(body=self._description, headers=HEADERS)
-        page = self.chassis.page(path)
-        if page is None:
-            raise Refusal("not-found", "there are /ticks, /health, /stats and /openapi.json")
-        status, body = page
+        status, body = self.chassis.page(path, self.description)
         return web.Response(status=status, body=body, headers=HEADERS)
 
     async def _take_message(
@@ -201,23 +191,8 @@ class PollService(HttpService):
         return web.Response(status=status, body=body or None, headers=fields)
 
 
-class StreamService(HttpService):
+class StreamService(Streaming, HttpService):
     """Answers each request for ticks with a stream in a transport's format."""
-
-    def __init__(self, chassis: Chassis, format: Format) -> None:
-        document = openapi.document(chassis.config.transport, stream=format.headers["Content-Type"])
-        super().__init__(chassis, document)
-        self._streams = Streams(chassis, format)
-
-    async def start(self, sock: socket.socket) -> None:
-        """Begin to serve on `sock`."""
-        await super().start(sock)
-        self._streams.start()
-
-    async def stop(self) -> None:
-        """End all streams, and close all connections."""
-        self._streams.stop()
-        await super().stop()
 
     async def ticks(self, request: web.BaseRequest, asked: Request, connection: HttpConnection) -> web.StreamResponse:
         """Send a stream, and return once it has ended."""
@@ -226,7 +201,7 @@ class StreamService(HttpService):
         origins = request.headers.getall("Origin", NONE_SENT)
         origin = origins[0] if self.chassis.admission.admits(origins) else None
         over = connection.stream_over = asyncio.get_running_loop().create_future()
-        stream = self._streams.begin(connection, asked, request.headers.get, origin)
+        stream = self.streams.begin(connection, asked, request.headers.get, origin)
         if stream is not None:
             if connection.ended:
                 stream.ended()

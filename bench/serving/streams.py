@@ -18,12 +18,14 @@ its first one early.
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable, Hashable, Mapping
 from typing import Protocol
 
+from bench.serving import openapi
 from bench.serving.answers import accepts, http_date, stream_head
-from bench.serving.chassis import Chassis
+from bench.serving.chassis import Chassis, HttpBase
 from bench.serving.fanout import WRITE_BUFFER_BYTES, Fanout
 from bench.wire.contract import Batch, Cursor, Refusal, Request
 from bench.wire.options import PushWire
@@ -192,3 +194,22 @@ class Streams:
             await asyncio.sleep(min(1.0, interval_s / 4))
             self.fanout.heartbeat(loop.time(), interval_s, lambda coding: self.format.heartbeat(str(coding)))
             self.fanout.refuse_slow()
+
+
+class Streaming(HttpBase):
+    """Adds streams to an HTTP service, which is the next base: they begin after it, and end before it."""
+
+    def __init__(self, chassis: Chassis, format: Format) -> None:
+        super().__init__(
+            chassis, openapi.document(chassis.config.transport, stream=format.headers["Content-Type"]))
+        self.streams = Streams(chassis, format)
+
+    async def start(self, sock: socket.socket) -> None:
+        """Begin to serve on `sock`."""
+        await super().start(sock)
+        self.streams.start()
+
+    async def stop(self) -> None:
+        """End all streams, and close all connections."""
+        self.streams.stop()
+        await super().stop()

@@ -64,7 +64,7 @@ def test_a_server_that_stops_refuses() -> None:
     with pytest.raises(Refusal) as caught:
         one.answer(request)
     assert caught.value.code == "stopping"
-    assert one.page("/health")[0] == 503   # type: ignore[index]
+    assert one.page("/health")[0] == 503
 
 
 def test_a_server_that_has_not_caught_up_with_its_feed_says_so() -> None:
@@ -73,20 +73,31 @@ def test_a_server_that_has_not_caught_up_with_its_feed_says_so() -> None:
         b'{"feed":"tickertape/1","epoch":"e1","after":0,"head":2,"symbols":["AAA"]}')
     for seq in (1, 2):
         one.feed.changed()
-        assert one.page("/health")[0] == 503   # type: ignore[index]
+        assert one.page("/health")[0] == 503
         for after in (None, Cursor("e1", 2)):
             with pytest.raises(Refusal) as caught:
                 one.answer(Request(Subscription(), after))
             assert caught.value.code == "no-feed"
         one.feed.take_ticks([b'{"seq":%d,"symbol":"AAA"}' % seq])
     one.feed.changed()
-    assert one.page("/health")[0] == 200   # type: ignore[index]
+    assert one.page("/health")[0] == 200
     assert not one.answer(Request(Subscription(), Cursor("e1", 2))).batch.ticks
+
+
+@pytest.mark.parametrize(("description", "pages"), [
+    (None, "/health and /stats"), (b"{}", "/health, /stats and /openapi.json")])
+def test_a_page_that_is_not_there_is_refused_and_the_others_named(description: bytes | None, pages: str) -> None:
+    for path in ("/other", "/openapi.json") if description is None else ("/other",):
+        with pytest.raises(Refusal) as caught:
+            chassis().page(path, description)
+        assert (caught.value.code, caught.value.detail) == ("not-found", f"there are /ticks, {pages}")
+    if description is not None:
+        assert chassis().page("/openapi.json", description) == (200, description)
 
 
 def test_a_server_without_a_feed_says_so() -> None:
     one = Chassis(ServerConfig(transport="short_polling", feed=Address(port=1)))
-    assert one.page("/health")[0] == 503   # type: ignore[index]
+    assert one.page("/health")[0] == 503
     with pytest.raises(Refusal) as caught:
         one.answer(Request(Subscription(), None))
     assert caught.value.status.http == 503

@@ -239,10 +239,7 @@ class Pusher:
                 client.asked = parse_query(query)
                 self.chassis.read(client.asked)
                 return None
-            page = self.chassis.page(path)
-            if page is None:
-                raise Refusal("not-found", "there are /ticks, /health and /stats")
-            return json_response(*page)
+            return json_response(*self.chassis.page(path))
         except Refusal as refusal:
             self.chassis.counts.refuse(refusal)
             return json_response(refusal.status.http, refusal.to_json())
