@@ -48,6 +48,7 @@ Modules, in reading order:
     model          the functions that every transport's `model` offers
     pushing        closed forms that all pushing transports share
     poll_sizes     sizes on the wire of polls and their answers
+    push_sizes     sizes on the wire of pushes
     tls_sizes      sizes on the wire of TLS
 """
 

@@ -20,6 +20,7 @@ make smaller.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import cycle as repeated
 from itertools import islice
@@ -92,9 +93,13 @@ def pressed(options: HttpWire, said: Conversation) -> Steps:
 
     Raises `AssertionError` if the options say no compression.
     """
-    assert options.compression != "none"
-    found = []
-    for count in BATCHES:
-        body = encode_batch(Batch(said.cursor, tuple(islice(repeated(said.lines), count))))
-        found.append((float(count), float(len(compressed(body, options.compression) or body))))
-    return tuple(found)
+    coding = options.compression
+    assert coding != "none"
+    return batches(said, lambda body: float(len(compressed(body, coding) or body)))
+
+
+def batches(said: Conversation, size: Callable[[bytes], float]) -> Steps:
+    """Return the size of a batch of the feed's own lines by its number of ticks; `size` is that of its JSON."""
+    return tuple(
+        (float(count), size(encode_batch(Batch(said.cursor, tuple(islice(repeated(said.lines), count))))))
+        for count in BATCHES)

@@ -51,6 +51,12 @@ from bench.transports.model import Conditions, Messages, for_poisson_ticks
 from bench.transports.queueing import Jobs, ServerLoad, SharedReads, gated, place_s, random_wait_s
 from bench.wire.options import PushWire
 
+__all__ = [
+    "age_excess_mean_s", "at_interval", "conflated_share", "cycle", "empty_share", "latency_mean_s",
+    "latency_worst_s", "messages", "requests_per_s", "server_s",
+]
+"""The forms that `bench.transports.model.Model` lists: a pushing transport's `model` has all of them."""
+
 P = TypeVar("P", bound=PushWire)
 NORMAL = NormalDist()
 

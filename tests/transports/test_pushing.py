@@ -11,6 +11,7 @@ from cycles import play
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench import transports
 from bench.transports import pushing
 from bench.transports.model import Conditions, age_mean_s
 from bench.transports.queueing import Jobs, ServerLoad
@@ -94,3 +95,15 @@ def test_fan_outs_that_last_longer_than_a_flush_follow_each_other() -> None:
     at_once, flushed = (pushing.server_s(PushWire(flush_ms=each), load, JOBS, 0.0) for each in (0, 10))
     assert flushed >= at_once - 0.005
     assert math.isinf(pushing.server_s(PushWire(flush_ms=10), replace(load, clients=1e6), JOBS, 0.0))
+
+
+def test_the_forms_are_those_of_every_pushing_transport_and_of_no_other() -> None:
+    pushes = set()
+    for name in transports.names():
+        model = transports.model_of(name)
+        if model.cycle(transports.options_of(name, {}, "the test", "options")).pushes:
+            pushes.add(name)
+            assert [each for each in pushing.__all__ if getattr(model, each) is not getattr(pushing, each)] == [], name
+        else:
+            assert all(getattr(model, each) is not getattr(pushing, each) for each in pushing.__all__), name
+    assert pushes

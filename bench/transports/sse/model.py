@@ -4,7 +4,7 @@
     push     chunk size · id · data: tick or batch · blank line
     closing  the client hangs up: there is no goodbye
 
-Sizes come from the encoders in `protocol` and from `serving.answers`.
+Sizes come from the encoders in `protocol` and from `serving.answers` (`bench.transports.push_sizes`).
 
 Known weakness: heartbeats, which a client gets only if it hears nothing else for long, are left out. All
 events of a server that compresses are counted as compressed, as they are, but one of a few bytes is taken to be
@@ -13,23 +13,12 @@ no larger than without.
 
 from __future__ import annotations
 
-from itertools import cycle as repeated
-from itertools import islice
+from statistics import fmean
 
 from bench.serving.answers import stream_head
-from bench.transports.poll_sizes import BATCHES, skips
-from bench.transports.pushing import (
-    age_excess_mean_s,
-    at_interval,
-    conflated_share,
-    cycle,
-    empty_share,
-    latency_mean_s,
-    latency_worst_s,
-    messages,
-    requests_per_s,
-    server_s,
-)
+from bench.transports.poll_sizes import batches
+from bench.transports.push_sizes import push_sizes
+from bench.transports.pushing import *  # noqa: F403 (the forms of every push)
 from bench.transports.sse.protocol import (
     CONTENT_TYPE,
     HEADERS,
@@ -40,16 +29,10 @@ from bench.transports.sse.protocol import (
     first_chunk,
     hello_event,
 )
-from bench.transports.tls_sizes import handshake
-from bench.wire.contract import Batch, Request, encode_batch
+from bench.wire.contract import Batch, Request
 from bench.wire.http_client import encode_request
 from bench.wire.options import stream_head as request_head
-from bench.wire.sizes import CLIENT_FIRST, Conversation, Sizes, Steps
-
-__all__ = [
-    "age_excess_mean_s", "at_interval", "conflated_share", "cycle", "empty_share", "latency_mean_s",
-    "latency_worst_s", "messages", "requests_per_s", "server_s", "wire",
-]
+from bench.wire.sizes import CLIENT_FIRST, Conversation, Sizes
 
 DIGITS = 7
 """The largest number of hexadecimal digits of a chunk's size."""
@@ -64,32 +47,18 @@ def wire(options: Options, said: Conversation) -> Sizes:
         f"/ticks?{Request(said.subscription, None).to_query()}".removesuffix("?"),
         request_head(options, said.host, CONTENT_TYPE, options.compression),
         f"{LAST_EVENT_ID}: {said.cursor}\r\n".encode())
-    declaring, skip = skips(said)
-    bare = [_pressed(event(line, said.cursor)) for line in said.lines]
-    plain = Sizes(
-        batch_bytes=len(encode_batch(Batch(said.cursor))),
-        declaring_bytes=declaring, skip_bytes=skip,
-        frames=FRAMES, wrapping_bytes=len(event(b"", said.cursor)), bare=True, pushes=True,
-        closing=CLIENT_FIRST,
+
+    def pressed(data: bytes) -> float:
+        """Return the size of a compressed event without the bytes around its chunk."""
+        whole = chunk(event(data, said.cursor), deflate=True)
+        return float(len(whole) - whole.index(b"\r\n") - 4)
+
+    own = Sizes(
+        frames=FRAMES, wrapping_bytes=len(event(b"", said.cursor)), closing=CLIENT_FIRST,
         hello_bytes_up=len(request),
         hello_bytes_down=len(stream_head(options, HEADERS, options.compression)),
         greeting_bytes=len(first_chunk(options, hello_event(Batch(said.cursor)), deflates)),
-        pressed=_pressed_batches(said) if deflates else (),
-        pressed_bare_bytes=sum(bare) / len(bare) if deflates and bare else 0.0,
+        pressed=batches(said, pressed) if deflates else (),
+        pressed_bare_bytes=fmean(map(pressed, said.lines)) if deflates and said.lines else 0.0,
     )
-    return handshake(said.host.rpartition(":")[0]).around(plain) if options.tls else plain
-
-
-def _pressed(events: bytes) -> float:
-    """Return the size of compressed events, without the bytes around their chunk."""
-    whole = chunk(events, deflate=True)
-    return float(len(whole) - whole.index(b"\r\n") - 4)
-
-
-def _pressed_batches(said: Conversation) -> Steps:
-    """Return the size of a compressed event of a batch, in bytes, by its number of ticks."""
-    found = []
-    for count in BATCHES:
-        batch = Batch(said.cursor, tuple(islice(repeated(said.lines), count)))
-        found.append((float(count), _pressed(event(encode_batch(batch), said.cursor))))
-    return tuple(found)
+    return push_sizes(options, said, own)

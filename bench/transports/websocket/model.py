@@ -4,7 +4,7 @@
     server            └► 101 │ greeting (a batch) │ frame │ frame …      a frame: header, and a bare tick or a batch
 
 Its times and counts are those of every push (`bench.transports.pushing`). Only the sizes are its own. They are
-computed with the encoders of the client, the contract and the server.
+computed with the encoders of the client, the contract and the server (`bench.transports.push_sizes`).
 
 Where a connection keeps its compressor's window, the size of a message depends on those before it. So a real
 compressor is run over the sample of the feed's lines, as single ticks and as batches, and what the later half of
@@ -25,20 +25,9 @@ from statistics import fmean
 from websockets.http11 import Request as Upgrade
 from websockets.server import ServerProtocol
 
-from bench.transports.poll_sizes import BATCHES, skips
-from bench.transports.pushing import (
-    age_excess_mean_s,
-    at_interval,
-    conflated_share,
-    cycle,
-    empty_share,
-    latency_mean_s,
-    latency_worst_s,
-    messages,
-    requests_per_s,
-    server_s,
-)
-from bench.transports.tls_sizes import handshake
+from bench.transports.poll_sizes import BATCHES
+from bench.transports.push_sizes import push_sizes
+from bench.transports.pushing import *  # noqa: F403 (the forms of every push)
 from bench.transports.websocket.protocol import (
     OFFER,
     Compressor,
@@ -54,11 +43,6 @@ from bench.wire.http_client import encode_request
 from bench.wire.options import answer_headers, upgrade_head
 from bench.wire.sizes import SERVER_FIRST, Conversation, Sizes, Steps
 
-__all__ = [
-    "age_excess_mean_s", "at_interval", "conflated_share", "cycle", "empty_share", "latency_mean_s", "latency_worst_s",
-    "messages", "requests_per_s", "server_s", "wire",
-]
-
 KEY = b64encode(bytes(16)).decode()
 """A key of the usual length: 16 bytes in Base64."""
 SERVER = "tickertape"
@@ -73,19 +57,15 @@ def wire(options: Options, said: Conversation) -> Sizes:
         f"/ticks?{Request(said.subscription, said.cursor).to_query()}",
         upgrade_head(options, said.host, OFFER if offers(options) else None),
         f"Sec-WebSocket-Key: {KEY}\r\n".encode())
-    declaring, skip = skips(said)
-    plain = Sizes(
-        batch_bytes=len(encode_batch(Batch(said.cursor))),
-        declaring_bytes=declaring, skip_bytes=skip,
-        frames=FRAMES, bare=True, pushes=True,
-        closing=SERVER_FIRST,
+    own = Sizes(
+        frames=FRAMES, closing=SERVER_FIRST,
         hello_bytes_up=len(hello),
         hello_bytes_down=len(_agreed(options, hello)),
         greeting_bytes=len(_greeting(said, deflate)),
         pressed=_pressed_batches(said, deflate) if deflate else (),
         pressed_bare_bytes=_pressed(said.lines, said, deflate) if deflate and said.lines else 0.0,
     )
-    return handshake(said.host.rpartition(":")[0]).around(plain) if options.tls else plain
+    return push_sizes(options, said, own)
 
 
 def _agreed(options: Options, hello: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The sizes on the wire; the other forms are those of `bench.transports.pushing`."""
+"""The sizes on the wire, against the encoders."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from bench.serving.answers import stream_head
-from bench.transports import pushing
 from bench.transports.sse import model
 from bench.transports.sse.protocol import HEADERS, Options, first_chunk, hello_event, push_chunk
 from bench.wire.contract import Batch
@@ -52,8 +51,3 @@ def test_a_new_connection_brings_a_head_and_a_first_event() -> None:
     found = {name: float(np.sum(value)) for name, value in columns(sizes, traffic(sizes, counts)).items()}
     assert found["header_bytes_down"] == len(stream_head(Options(), HEADERS))
     assert found["body_bytes_down"] == len(first_chunk(Options(), hello_event(Batch(SAID.cursor))))
-
-
-def test_the_forms_are_those_of_a_push() -> None:
-    for name in model.__all__:
-        assert name == "wire" or getattr(model, name) is getattr(pushing, name)

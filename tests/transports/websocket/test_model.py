@@ -1,10 +1,9 @@
-"""The WebSocket's model has a push's forms, and sizes of its own."""
+"""The sizes on the wire, against the encoders."""
 
 from __future__ import annotations
 
 import pytest
 
-from bench.transports import pushing
 from bench.transports.websocket import model
 from bench.transports.websocket.protocol import Compressor, Options, push_frame
 from bench.wire.contract import Batch, Cursor, encode_batch
@@ -14,11 +13,6 @@ LINES = tuple(b'{"index":%d,"seq":%d,"due_ns":%d,"symbol":"AAA","price":23.%02d,
     index, index + 1, 41_000_000 * index, index * 37 % 100, index * 71 % 900) for index in range(1000, 1200))
 KEEPS = Options(compression="permessage-deflate", context_takeover=True)
 LINE = b'{"index":41,"seq":42,"due_ns":4100000000,"symbol":"AAA","price":23.82,"size":100}'
-
-
-def test_its_times_are_those_of_every_push() -> None:
-    assert model.latency_mean_s is pushing.latency_mean_s
-    assert model.server_s is pushing.server_s
 
 
 @pytest.mark.parametrize("ticks", [1, 2, 40])
