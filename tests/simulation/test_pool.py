@@ -16,7 +16,7 @@ from priced import priced
 from bench.errors import RunError
 from bench.experiment import plan, prepare
 from bench.records.trial_record import WindowInstants
-from bench.simulation.pool import pool
+from bench.simulation.pool import Pool, pool
 from bench.simulation.run import SimulationInputs
 from bench.simulation.shards import Case
 
@@ -42,6 +42,24 @@ def test_two_processes_make_what_one_makes() -> None:
         assert mine.tallied.sums == theirs.tallied.sums
         assert mine.counters == theirs.counters
         assert np.array_equal(mine.tallied.app, theirs.tallied.app)
+
+
+def test_a_pool_of_no_given_size_starts_helpers_once_it_has_worked_for_a_while(
+    monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+
+    def begun(alone_s: float) -> Pool:
+        return Pool(lambda: started.append(1) or [], alone_s)   # type: ignore[func-returns-value]
+
+    assert list(begun(100.0).do([partial(int, "7"), partial(int, "8")])) == [7, 8]
+    assert started == []
+    tired = begun(1e-9)
+    assert next(tired.do([partial(int, "7"), partial(int, "8")])) == 7
+    assert started == [], "before there is a second task, none is needed"
+    with pool() as workers:
+        assert list(workers.do([partial(int, "7")])) == [7]
+        assert multiprocessing.active_children() == []
 
 
 def shards_of_all() -> list[tuple[Case, int]]:
