@@ -1,6 +1,6 @@
 """The command line: one verb for each stage. Each verb's `--help` says what it does.
 
-The modules of the verbs are imported last, since that takes a second and much memory.
+A verb's module is imported last, since that takes a second and much memory, and alone.
 
 Modules, in reading order:
 
@@ -14,6 +14,7 @@ Modules, in reading order:
     study         `simulate` of a reconnect storm, a crossover map or a decision
     calibrate     short trials ─► the CPU costs of the servers' work on this machine
     validate      simulated beside measured figures ─► their errors
+    series        the parts of `calibrate` and `validate`
     serve         all servers side by side on one feed, to try them by hand
     doctor        checks this machine for anything that would spoil a run
     options       common options and errors of all verbs
@@ -63,27 +64,16 @@ def ended_at_once() -> Iterator[None]:
 
 
 def __getattr__(name: str) -> Typer:
-    """Return `app`, the Typer application with all verbs, which is made at first use.
+    """Return `app`, the Typer application with all verbs, which is made at first use (`bench.cli.shell.verbs`).
 
     Raises `AttributeError` for any other name.
     """
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    with ended_at_once():   # this takes a second
-        import typer
+    from bench.cli.shell import verbs
 
-        from bench.cli import calibrate, compare, decide, doctor, report, run, scenarios, serve, simulate, validate
-
-    app = typer.Typer(
-        no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
-        rich_markup_mode="markdown",
-        help="Compare ways of delivering live data to clients, by cost and latency.",
-    )
-    for verb in (run.run, report.report, compare.compare, serve.serve, doctor.doctor, simulate.simulate,
-                 decide.decide, calibrate.calibrate, validate.validate, scenarios.scenarios):
-        app.command()(verb)
-    globals()["app"] = app
-    return app
+    globals()["app"] = verbs.application()
+    return cast("Typer", globals()["app"])
 
 
 def main() -> None:
@@ -95,7 +85,11 @@ def main() -> None:
     if mistake is not None:
         _end(mistake, MISTAKE)
     try:
-        app = __getattr__("app")
+        with ended_at_once():   # this takes up to two seconds
+            from bench.cli.shell import verbs
+
+            app = __getattr__("app")
+            verbs.load(sys.argv[1:])
     except (MemoryError, ImportError, OSError, RuntimeError) as error:
         if not _is_scarcity(error):
             raise

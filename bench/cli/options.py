@@ -137,6 +137,14 @@ def reported_errors() -> Iterator[None]:
         raise typer.Exit(MISTAKE) from None
 
 
+def reported(folder: Path, as_json: bool) -> tuple[str | None, str | None]:
+    """Make the report of a run that has ended, and print its summary (`outcome.finish`)."""
+    say("Making the report …")
+    from bench.cli.outcome import finish  # it imports matplotlib, which neither measuring nor simulating needs
+
+    return finish(folder, as_json)
+
+
 def end(lacks: str | None, broken: str | None = None) -> NoReturn:
     """Exit with 0; or, where `lacks` is given, print it as the last line and exit with 1.
 

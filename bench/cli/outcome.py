@@ -19,11 +19,11 @@ from rich.table import Table
 from bench import claims
 from bench import report as reports
 from bench.claims import Judgement
-from bench.cli import study
 from bench.cli.options import print_json, resume_hint
 from bench.errors import RunError
 from bench.experiment.disk_full import report_disk_full
 from bench.output import terminal
+from bench.records import manifest as manifests
 from bench.report import style
 from bench.report.data.run import RunData
 from bench.report.tables import claims as claim_words
@@ -38,12 +38,13 @@ def finish(folder: Path, as_json: bool, require: Sequence[str] = ()) -> tuple[st
     `require` are thresholds in addition to those of the run. Returns a sentence on what the run lacks and one on its
     thresholds that are not met, each None where there is nothing to say.
     """
-    if study.has_scale(folder):
+    if manifests.read(folder).scenario.study:
         if require:
             raise RunError(f"{folder}: --require: found a run without trials, allowed is one with trials")
+        from bench.cli import study  # it imports the simulator, which no other report needs
+
         study.finish(folder, as_json)
         return None, None
-    # It imports matplotlib, which a command that draws nothing should not pay for.
     from bench.report.pages.run import answer_text
     from bench.report.text import findings, simulated, thresholds
 

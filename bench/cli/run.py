@@ -18,7 +18,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from bench.cli import study
 from bench.cli.options import (
     RESULTS,
     AsJson,
@@ -34,11 +33,11 @@ from bench.cli.options import (
     of_a_file,
     print_json,
     refuse_idle,
+    reported,
     reported_errors,
     resume_hint,
     say,
 )
-from bench.cli.outcome import finish
 from bench.errors import RunError
 from bench.experiment import capacity_search, plan, prepare, progress, requirements, run_folder
 from bench.experiment import run as runs
@@ -108,8 +107,7 @@ def run(
                     under_way = begun(held, begin, resume, say=say)
                 with report_disk_full(f"tickertape run --resume {under_way.folder}"):
                     _execute(under_way)
-            say("Making the report …")
-            ending = finish(under_way.folder, as_json)
+            ending = reported(under_way.folder, as_json)
     end(*ending)
 
 
@@ -117,16 +115,14 @@ def _asked(name: str, overrides: Sequence[str], feed: Path | None, columns: str 
            require: Sequence[str] | None) -> PreparedScenario:
     """Return the scenario to be measured, with the typed settings applied and its file of trades read."""
     prepared = prepare.read(name, [*as_field(columns), *overrides], feed, require or ())
-    study.refuse_to_measure(prepared)
+    prepare.refuse_to_measure(prepared)
     refuse_without_effect([prepared], typed_fields(of_a_file(feed, columns), overrides), "run")
     return prepare.with_trades(prepared)
 
 
 def _begin(prepared: PreparedScenario, results: Path) -> RunFolder:
     """Make a new run's folder."""
-    return run_folder.create(results, prepared.scenario, plan.trials(prepared.scenario), name=prepared.name,
-                          scenario_file=prepared.file, options=prepared.options, command=sys.argv[1:],
-                          trades=prepared.trades)
+    return prepare.begin(results, prepared, plan.trials(prepared.scenario), sys.argv[1:])
 
 
 def _named_beside(resume: Path, scenario: str | None, overrides: Sequence[str], feed: Path | None,

@@ -30,11 +30,11 @@ from bench.cli.options import (
     end,
     refuse_beside_resume,
     refuse_idle,
+    reported,
     reported_errors,
     resume_hint,
     say,
 )
-from bench.cli.outcome import finish
 from bench.errors import UserError
 from bench.experiment import plan, prepare, progress, run_folder
 from bench.experiment.disk_full import report_disk_full
@@ -120,8 +120,7 @@ def simulate(
         with report_disk_full("the same command"):
             under_way = begun(held, begin, resume, say=say)
         _execute(under_way)
-        say("Making the report …")
-        ending = finish(under_way.folder, as_json)
+        ending = reported(under_way.folder, as_json)
     end(*ending)
 
 
@@ -155,7 +154,7 @@ def _asked(name: str, shorthands: Shorthands, overrides: Sequence[str] | None, f
 def _refuse_beside_scale(prepared: PreparedScenario, costs: Path | None, measured: Path | None) -> None:
     """Raise `UserError` for a file that a storm or a map does not use."""
     storm = prepared.scenario.storm
-    if study.is_scale(prepared.scenario):
+    if prepared.scenario.study:
         refuse_idle("with a storm or a map", "it with a scenario of trials", {"--measured": measured})
     if storm is not None and storm.connection_ms is not None:
         refuse_idle("together with storm.connection_ms, which sets the cost of a connection", "one of the two",
@@ -166,7 +165,7 @@ def _begin(prepared: PreparedScenario, costs: Path | None, measured: Path | None
     """Make the run's folder, with its costs, and with measured figures copied beside its manifest."""
     run_folder.refuse_no_place(results)
     prepared = prepare.with_trades(prepared)
-    if study.is_scale(prepared.scenario):
+    if prepared.scenario.study:
         return study.begin(prepared, results, costs)
     replayed = len(prepared.trades.price) if prepared.trades is not None else 0
     runs.refuse_unless_simulable(prepared.scenario, prepared.options, str(prepared.file), replayed)
@@ -176,12 +175,9 @@ def _begin(prepared: PreparedScenario, costs: Path | None, measured: Path | None
         known.of(subject.transport, prepared.options[label], subject.implementation)   # raises where none is known
     found = baseline.measured(measured, prepared.scenario, prepared.options)
     checked = baseline.validation(results, known)
-    under_way = run_folder.create(
-        results, prepared.scenario, plan.trials(prepared.scenario), name=prepared.name,
-        scenario_file=prepared.file, options=prepared.options, command=sys.argv[1:],
-        trades=prepared.trades,
-        source="simulated", costs=runs.about_costs(path, known), measured=found.about,
-    )
+    under_way = prepare.begin(
+        results, prepared, plan.trials(prepared.scenario), sys.argv[1:], source="simulated",
+        costs=runs.about_costs(path, known), measured=found.about)
     baseline.write(under_way.folder, found, checked)
     for sentence in found.notes:
         say(sentence)
@@ -207,7 +203,7 @@ def _execute(under_way: RunFolder) -> None:
 
 def _simulate(under_way: RunFolder) -> None:
     """Simulate a storm, a map, the steps of a search, or trials."""
-    if study.is_scale(under_way.scenario):
+    if under_way.scenario.study:
         study.execute(under_way)
         return
     if under_way.scenario.capacity is None:

@@ -23,14 +23,14 @@ from rich.table import Table
 
 from bench.cli.options import print_json, resume_hint
 from bench.errors import ScenarioError
-from bench.experiment import run_folder
+from bench.experiment import prepare
 from bench.experiment.disk_full import report_disk_full
 from bench.experiment.prepare import PreparedScenario
 from bench.experiment.progress import LeftColumn, TimeLeft
 from bench.experiment.run_folder import RunFolder
 from bench.output import terminal
 from bench.records import manifest as manifests
-from bench.scenario.model import STUDIES, Scenario
+from bench.scenario.model import STUDIES
 from bench.scenario.storm import Storm
 from bench.simulation import baseline
 from bench.simulation import run as runs
@@ -52,24 +52,6 @@ PRINTED = 7
 """Columns of a table that fit on a terminal."""
 
 
-def is_scale(scenario: Scenario) -> bool:
-    """Return whether the scenario asks for a storm, a map or a decision instead of trials."""
-    return bool(scenario.study)
-
-
-def refuse_to_measure(prepared: PreparedScenario) -> None:
-    """Raise `ScenarioError` for a storm, a map or a decision, which can be simulated but not measured."""
-    scenario = prepared.scenario
-    if is_scale(scenario):
-        raise ScenarioError(str(prepared.file), scenario.study, "a table that is only simulated",
-                            f"`tickertape simulate {prepared.file}`, or a scenario without it")
-
-
-def has_scale(folder: Path) -> bool:
-    """Return whether the run in a folder is a storm, a map or a decision."""
-    return is_scale(manifests.read(folder).scenario)
-
-
 def begin(prepared: PreparedScenario, results: Path, named: Path | None = None, measured: Path | None = None
           ) -> RunFolder:
     """Make the run's folder; `named` is a costs file to use in place of the scenario's.
@@ -85,10 +67,9 @@ def begin(prepared: PreparedScenario, results: Path, named: Path | None = None, 
     if costs is not None and scenario.storm is not None:
         _refuse_a_free_connection(prepared, costs)
     beside = baseline.measured(measured, scenario, prepared.options) if scenario.decision is not None else None
-    made = run_folder.create(results, scenario, [], name=prepared.name, scenario_file=prepared.file,
-                             options=prepared.options, command=sys.argv[1:], source="simulated",
-                             costs=None if costs is None else runs.about_costs(path, costs),
-                             measured=None if beside is None else beside.about)
+    made = prepare.begin(results, prepared, [], sys.argv[1:], source="simulated",
+                         costs=None if costs is None else runs.about_costs(path, costs),
+                         measured=None if beside is None else beside.about)
     if costs is not None and scenario.storm is None:
         baseline.write_validation(made.folder, baseline.validation(results, costs))
     return made

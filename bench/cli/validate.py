@@ -21,7 +21,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from bench.cli.calibrate import Force, Resume, checked, costs_of, measure, refuse_idle_options
 from bench.cli.options import (
     RESULTS,
     AsJson,
@@ -35,6 +34,7 @@ from bench.cli.options import (
     resume_hint,
     say,
 )
+from bench.cli.series import Force, Resume, checked, costs_of, measure, refuse_idle_options
 from bench.experiment import progress, series
 from bench.experiment.disk_full import report_disk_full
 from bench.experiment.effect import refuse_without_effect, typed_fields

@@ -21,9 +21,12 @@ from pathlib import Path
 from bench import claims, shipped
 from bench.errors import ScenarioError
 from bench.experiment import capacity_search, plan, requirements, run_folder
+from bench.experiment.run_folder import RunFolder
 from bench.feed import schedule
 from bench.feed.trade_store import Trades
 from bench.measure import host
+from bench.records.manifest import CostsEntry, MeasuredEntry, PlannedTrial
+from bench.records.trial_record import Source
 from bench.scenario import model as scenarios
 from bench.scenario.fields import Table
 from bench.scenario.model import DEFAULT_SERVER, Scenario, Subject
@@ -152,6 +155,24 @@ def refuse_messages(prepared: PreparedScenario, what: str) -> None:
     if prepared.scenario.feed.source == "clients":
         raise ScenarioError(str(prepared.file), "feed.source", "'clients'",
                             f"'publisher' to {what}: messages of clients are only measured")
+
+
+def refuse_to_measure(prepared: PreparedScenario) -> None:
+    """Raise `ScenarioError` for a storm, a map or a decision, which can be simulated but not measured."""
+    study = prepared.scenario.study
+    if study:
+        raise ScenarioError(str(prepared.file), study, "a table that is only simulated",
+                            f"`tickertape simulate {prepared.file}`, or a scenario without it")
+
+
+def begin(results: Path, prepared: PreparedScenario, planned: Sequence[PlannedTrial], command: Sequence[str], *,
+          source: Source = "measured", costs: CostsEntry | None = None, measured: MeasuredEntry | None = None
+          ) -> RunFolder:
+    """Make the folder of a new run of the prepared scenario; `run_folder.create` has the arguments."""
+    return run_folder.create(
+        results, prepared.scenario, planned, name=prepared.name, scenario_file=prepared.file,
+        options=prepared.options, command=command, trades=prepared.trades, source=source, costs=costs,
+        measured=measured)
 
 
 def refuse_unless_startable(scenario: Scenario, folder: Path, where: str) -> None:

@@ -24,7 +24,7 @@ from bench import shipped
 from bench.errors import RunError, ScenarioError
 from bench.experiment import plan, requirements, run_folder
 from bench.experiment.effect import field_of, instead, without_effect
-from bench.experiment.prepare import PreparedScenario, read, with_trades
+from bench.experiment.prepare import PreparedScenario, begin, read, refuse_to_measure, with_trades
 from bench.experiment.progress import Reporter, TimeLeft
 from bench.experiment.run import make, pinned_to, settings_of, termination_as_interrupt
 from bench.experiment.run_folder import RunFolder
@@ -53,9 +53,7 @@ def questions(name: str, overrides: Sequence[str] = ()) -> list[PreparedScenario
     files = _files(name)
     found = [read(str(file), overrides) for file in files] if files else [read(name, overrides)]
     for each in found:
-        if each.scenario.study:
-            raise ScenarioError(str(each.file), each.scenario.study, "a table that is only simulated",
-                                "a scenario without it")
+        refuse_to_measure(each)
     planned = [each for each in found if each.scenario.capacity is None]
     if not planned:
         raise ScenarioError(str(found[0].file), "capacity", "a search", "none: a series has a plan")
@@ -90,12 +88,7 @@ def _files(name: str) -> list[Path]:
 def create(results: Path, name: str, asked: Sequence[PreparedScenario], command: Sequence[str]) -> Series:
     """Make the folder of a new series, with a run for each question."""
     folder = run_folder.new_folder(results, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}")
-    runs = [
-        run_folder.create(
-            folder / "runs", each.scenario, plan.trials(each.scenario), name=each.name,
-            scenario_file=each.file, options=each.options, command=command, trades=each.trades,
-        ) for each in map(with_trades, asked)
-    ]
+    runs = [begin(folder / "runs", each, plan.trials(each.scenario), command) for each in map(with_trades, asked)]
     write_json(folder / NAME, {"schema_version": SCHEMA_VERSION, "series": name,
                                "runs": [each.folder.name for each in runs]})
     return Series(folder, runs)

@@ -31,7 +31,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy
+from scipy.special import stdtr, stdtrit
 
 from bench.stats.trial.arrays import Floats
 
@@ -97,7 +97,7 @@ def _t_interval(values: Floats) -> Interval:
     mean = float(values.mean())
     if count < 2:
         return Interval(mean, math.nan, math.nan, count)
-    half = float(scipy.stats.t.ppf(1 - ALPHA / 2, count - 1)) * float(values.std(ddof=1)) / math.sqrt(count)
+    half = float(stdtrit(count - 1, 1 - ALPHA / 2)) * float(values.std(ddof=1)) / math.sqrt(count)
     few = tuple(map(float, values)) if count <= FEW else ()
     return Interval(mean, mean - half, mean + half, count, few)
 
@@ -184,8 +184,8 @@ def _welch(one: Floats, other: Floats) -> tuple[Interval, float]:
     if error == 0:
         return Interval(difference, difference, difference, count), 1.0 if difference == 0 else 0.0
     freedom = sum(errors) ** 2 / (errors[0] ** 2 / (len(one) - 1) + errors[1] ** 2 / (len(other) - 1))
-    half = float(scipy.stats.t.ppf(1 - ALPHA / 2, freedom)) * error
-    p = float(2 * scipy.stats.t.sf(abs(difference) / error, freedom))
+    half = float(stdtrit(freedom, 1 - ALPHA / 2)) * error
+    p = float(2 * stdtr(freedom, -abs(difference) / error))
     return Interval(difference, difference - half, difference + half, count), p
 
 
@@ -225,7 +225,7 @@ def _p_value(values: Floats) -> float:
     mean = float(values.mean())
     if spread == 0:
         return 1.0 if mean == 0 else 0.0
-    return float(2 * scipy.stats.t.sf(abs(mean) / (spread / math.sqrt(len(values))), len(values) - 1))
+    return float(2 * stdtr(len(values) - 1, -abs(mean) / (spread / math.sqrt(len(values)))))
 
 
 def holm(probabilities: Sequence[float]) -> list[float]:

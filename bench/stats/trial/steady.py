@@ -39,7 +39,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy
+from scipy.special import stdtrit
 
 from bench.stats.trial.arrays import Floats, Ints, TrialArrays
 
@@ -114,7 +114,7 @@ def trend_share(values: Floats, due: Floats) -> float:
     square, freedom = float(residuals @ residuals), count - 1 - int(np.linalg.matrix_rank(asked))
     alike = max(0.0, float(residuals[1:] @ residuals[:-1]) / square) if square else 0.0
     error = math.sqrt(square / freedom / spread * (1 + alike) / max(1e-9, 1 - alike))
-    doubt = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
+    doubt = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error
     return max(0.0, abs(slope) - doubt) * count / mean
 
 
