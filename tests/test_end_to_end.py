@@ -23,8 +23,10 @@ import psutil
 import pytest
 from marked import Mark
 from quick_options import table
+from spoilt import is_noise
 
 from bench import transports
+from bench.audit.detectors import judge
 from bench.feed.log import RECORD
 from bench.records import trial_record
 from bench.report import open_run
@@ -189,6 +191,18 @@ def test_every_update_is_accounted_for_on_every_transport(whole: Ended) -> None:
     assert (fates == trials["updates_due"]).all()
     assert (trials["lost"] == 0).all()
     assert (trials["duplicate"] == 0).all()
+
+
+def test_nothing_fires_on_a_sound_trial_of_any_transport_but_what_a_busy_machine_brings_about(whole: Ended) -> None:
+    for name, transport in good(whole)[["trial", "transport"]].itertuples(index=False):
+        figures, verdict = judge(whole.folder / "trials" / name)
+        assert [each for each in verdict.reasons if not is_noise(each.name)] == [], transport
+        for column in ("reordered", "foreign", "client_errors"):
+            assert figures.row[column] == 0, (transport, column)
+        if transport != "mine":   # of a server of the user's own less is known
+            assert figures.row["lost_on_the_way"] == 0, transport
+            assert set(verdict.not_assessed) <= {
+                "not-steady", "littles-law", "polls-late", "host-throttled"}, transport
 
 
 def test_a_run_leaves_its_summary_its_reports_and_no_process(whole: Ended) -> None:

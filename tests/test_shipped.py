@@ -68,7 +68,7 @@ def test_a_wheel_has_every_scenario_and_template_of_the_clone(installed: Path) -
 @pytest.mark.process
 def test_an_installed_wheel_measures_and_simulates_from_an_empty_folder(
         installed: Path, tmp_path: Path) -> None:
-    small = ("--set", "trials.count=1", "--set", "load.clients=[3]")
+    small = ("--set", "trials.count=1", "--set", "load.clients=[3]", "--set", "transports={websocket={}}")
     once = ("--set", "trials.repeats=0", "--set", "windows.idle_s=0.0", "--set", "windows.warmup_s=0.7", "--set",
             "windows.measure_s=0.5")
     for verb, source, more in (("run", "measured", once), ("simulate", "simulated", ())):

@@ -27,9 +27,9 @@ def test_two_runs_are_compared_with_a_status_for_scripts(tmp_path: Path) -> None
     push = DEFAULT["websocket"]
     slow = {"websocket": replace(push, cpu_us=1.2 * push.cpu_us, noise_seed=4)}
     plan = Plan(trials=5, clients=(20,), subjects={"websocket": push})
-    make_run(tmp_path / "before", plan)
-    make_run(tmp_path / "after", replace(plan, subjects=slow))
-    make_run(tmp_path / "other", replace(plan, seed=2))
+    make_run(tmp_path / "before", plan, raw=False)
+    make_run(tmp_path / "after", replace(plan, subjects=slow), raw=False)
+    make_run(tmp_path / "other", replace(plan, seed=2), raw=False)
     same = tickertape("compare", "before", "before")
     assert same.exit_code == 0
     assert "No change" in same.stdout

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from synthetic import Plan, make_run
 
 from bench import open_run
 from bench.errors import RunError
@@ -30,14 +31,13 @@ def test_it_holds_what_the_report_shows(folder: Path, run: RunData) -> None:
         mine.figures["none"]
 
 
-def test_raw_deliveries_are_there_or_are_said_not_to_be(folder: Path, tmp_path: Path) -> None:
-    rows = open_run(folder).deliveries()
+def test_raw_deliveries_are_there_or_are_said_not_to_be(tmp_path: Path) -> None:
+    copy = make_run(tmp_path / "run", Plan(trials=2, clients=(5,)))
+    one = open_run(copy)
+    rows = one.deliveries()
     assert rows is not None
     assert (rows["latency_ms"] > 0).all()
-    copy = tmp_path / folder.name
-    shutil.copytree(folder, copy)
-    name = open_run(folder).trials["trial"].iloc[3]
-    one = open_run(copy)
+    name = one.trials["trial"].iloc[3]
     assert one.deliveries(name) is not None
     shutil.rmtree(copy / "trials" / name)
     assert one.deliveries(name) is None
@@ -45,14 +45,12 @@ def test_raw_deliveries_are_there_or_are_said_not_to_be(folder: Path, tmp_path: 
         one.deliveries("another")
 
 
-def test_a_run_that_is_not_named_is_the_environments(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_is_not_named_is_the_environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_run(tmp_path / "run", Plan(trials=1, clients=(2,)), raw=False)
     monkeypatch.setenv(RUN, str(folder))
     assert open_run().folder == folder
     monkeypatch.delenv(RUN)
-    monkeypatch.chdir(folder.parent)
-    (folder.parent / "results").mkdir()
-    (folder.parent / "results" / "latest").symlink_to(folder)
-    try:
-        assert open_run().folder == folder
-    finally:
-        shutil.rmtree(folder.parent / "results")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "latest").symlink_to(folder)
+    assert open_run().folder == folder

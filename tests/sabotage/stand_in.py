@@ -10,6 +10,8 @@ of its own), or to the counts that it ends with:
     repeat    every fifth tick comes twice                  drift   each waits longer than the one before
     reorder   every tenth tick waits, and is overtaken      reset   each connection is cut once
     foreign   every tenth tick has an index of its own      forget  counts no skips
+
+Of several modes, with commas between them, each connection has one, in turn.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from bench.lifeline import Lifeline
 
 DELAY_S = 0.7
 OVERTAKEN_S = 0.05
-DRIFT = 0.001
+DRIFT = 0.01
 """Seconds by which a tick waits longer, for each second that has passed."""
 CUT_AFTER = 30
 """Frames after which `reset` cuts a connection."""
@@ -99,7 +101,8 @@ class StandIn:
     """The proxy, between clients and server, and between server and runner."""
 
     def __init__(self, mode: str, command: list[str]) -> None:
-        self.mode = mode
+        self.modes = mode.split(",")
+        self.connections = 0
         self.runner = Lifeline.from_environment()
         ours, theirs = socket.socketpair()
         environment = {**os.environ, lifeline.VARIABLE: str(theirs.fileno())}
@@ -135,7 +138,7 @@ class StandIn:
 
     def changed(self, message: dict[str, Any]) -> dict[str, Any]:
         """A message, with other counts where the mode says so."""
-        if self.mode == "forget" and "done" in message:
+        if "forget" in self.modes and "done" in message:
             message["done"]["counts"] |= {"conflated": 0, "dropped": 0}
         return message
 
@@ -144,7 +147,7 @@ class StandIn:
         up_reader, up_writer = await asyncio.open_connection(*self.address)
         up = asyncio.create_task(copy(reader, up_writer))
         try:
-            await (copy(up_reader, writer) if self.mode == "forget" else self.spoil(up_reader, writer))
+            await (copy(up_reader, writer) if "forget" in self.modes else self.spoil(up_reader, writer))
         finally:
             up.cancel()
             for each in (writer, up_writer):
@@ -154,7 +157,8 @@ class StandIn:
         """Pass on what the server pushes, spoilt."""
         loop = asyncio.get_running_loop()
         writer.write(await reader.readuntil(b"\r\n\r\n"))
-        spoiler, buffer = Spoiler(self.mode, self.cuts), bytearray()
+        spoiler, buffer = Spoiler(self.modes[self.connections % len(self.modes)], self.cuts), bytearray()
+        self.connections += 1
         while data := await reader.read(65536):
             buffer += data
             for frame in frames(buffer):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from priced import priced
-from synthetic import make_run
+from synthetic import Plan, make_run
 
 from bench.errors import RunError
 from bench.experiment import plan
@@ -20,9 +20,9 @@ from bench.simulation import baseline
 from bench.stats.run.prediction import COLUMNS
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    return make_run(tmp_path / "measured")
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("runs") / "measured", raw=False)
 
 
 def asked(run: Path, **changed: dict[str, object]) -> Scenario:
@@ -69,7 +69,8 @@ def test_a_transport_with_other_options_has_nothing_beside(run: Path) -> None:
     assert set(cells["transport"]) == {"long_polling", "websocket"}
 
 
-def test_a_simulated_run_was_not_measured(run: Path) -> None:
+def test_a_simulated_run_was_not_measured(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "measured", Plan(trials=1, clients=(2,)))
     for path in run.glob("trials/*/trial.json"):
         write_json(path, {**read_json(path), "source": "simulated"})
         seal(path.parent, path.read_bytes())

@@ -40,14 +40,14 @@ def closed_forms() -> pd.DataFrame:
 def measured() -> str:
     """The summary of a measured run, as it is kept beside a simulated one."""
     with tempfile.TemporaryDirectory() as folder:
-        run = open_run(make_run(Path(folder) / "measured", Plan(trials=3, clients=(10, 20))))
+        run = open_run(make_run(Path(folder) / "measured", Plan(trials=3, clients=(10, 20)), raw=False))
         return run.summary.to_csv(index=False)
 
 
-def made(folder: Path, asked: dict[str, Any] | None = None, checked: bool = True) -> RunData:
+def made(folder: Path, asked: dict[str, Any] | None = None, checked: bool = True, raw: bool = False) -> RunData:
     """Return a run whose trials are marked as simulated, with a measured run to compare with and a
     validation."""
-    run = make_run(folder / "simulated", Plan(trials=3, clients=(20, 60), source="simulated"))
+    run = make_run(folder / "simulated", Plan(trials=3, clients=(20, 60), source="simulated"), raw)
     said = manifests.changed(manifest.read(run), simulation=asked or {})
     manifest.write(run, said.model_copy(update={"measured": MeasuredEntry.model_validate(manifests.MEASURED)}))
     (run / "measured.csv").write_text(measured())

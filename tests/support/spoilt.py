@@ -32,6 +32,14 @@ TABLE: dict[str, Any] = {
 }
 
 
+TIMING = {"feed-late", "polls-late", "generator-lag", "generator-stalled", "generator-busy", "littles-law"}
+
+
+def is_noise(detector: str) -> bool:
+    """Return True if a busy machine can make the detector fire by itself."""
+    return detector in TIMING or detector.startswith("host-")
+
+
 @dataclass
 class Outcome:
     """A finished trial and its verdict."""

@@ -220,21 +220,38 @@ def trial_record(
     ), tables
 
 
-_made: dict[str, Path] = {}
-"""Folders of runs that were made in this process, by their plans: each is made once, and copied."""
+_made: dict[tuple[str, bool], Path] = {}
+"""Folders of runs that were made in this process, by their plans and whether their raw tables are there: each is made
+once, and copied."""
 
 
-def make_run(folder: Path, plan: Plan | None = None) -> Path:
-    """Write a whole run into `folder`, which is its name."""
-    plan = plan or Plan()
-    if repr(plan) not in _made:
-        if not _made:
-            _made[""] = Path(tempfile.mkdtemp(prefix="tickertape-runs-"))
-            atexit.register(shutil.rmtree, _made[""], ignore_errors=True)
-        _made[repr(plan)] = _write_run(_made[""] / str(len(_made)), plan)
-    shutil.copytree(_made[repr(plan)], folder, dirs_exist_ok=True)
+def make_run(folder: Path, plan: Plan | None = None, raw: bool = True) -> Path:
+    """Write a whole run into `folder`, which is its name; without `raw` it has no raw tables, and is opened faster."""
+    shutil.copytree(_kept_run(plan or Plan(), raw), folder, dirs_exist_ok=True)
     manifest = json.loads((folder / "manifest.json").read_text())
     records.write_json(folder / "manifest.json", {**manifest, "run": folder.name})
+    return folder
+
+
+def _kept_run(plan: Plan, raw: bool) -> Path:
+    """Return the folder of a run that is copied, and make it the first time."""
+    key = repr(plan), raw
+    if key not in _made:
+        if not _made:
+            _made["", True] = Path(tempfile.mkdtemp(prefix="tickertape-runs-"))
+            atexit.register(shutil.rmtree, _made["", True], ignore_errors=True)
+        folder = _made["", True] / str(len(_made))
+        _made[key] = _write_run(folder, plan) if raw else _condense(make_run(folder, plan))
+    return _made[key]
+
+
+def _condense(folder: Path) -> Path:
+    """Keep a run's condensed tables in place of its raw ones."""
+    from bench.report.data.run import open_run, write_condensed
+
+    write_condensed(open_run(folder))
+    for path in folder.glob("trials/*/*.parquet"):
+        path.unlink()
     return folder
 
 

@@ -4,7 +4,6 @@ every transport."""
 from __future__ import annotations
 
 import socket
-from collections import Counter
 from typing import Any
 
 import orjson
@@ -69,7 +68,7 @@ class Stalled:
 
 def send_until_stuck(sock: socket.socket, data: bytes) -> None:
     """Send until the other side takes no more."""
-    sock.settimeout(0.3)
+    sock.settimeout(0.1)
     for _ in range(2000):
         try:
             sock.send(data)
@@ -83,13 +82,13 @@ def push_in_bulk(server: ServerProcess) -> int:
     with connect(f"ws://{server.host}:{server.port}/ticks") as reader:
         reader.recv(PATIENCE_S)
         before = grown = server.rss
-        for seq in range(5, BULK_TICKS + 1, 5):
-            server.feed.publish(*["AAA", "BBB", "AAA", "BBB", "AAA"], padding=BULK_BYTES)
+        for seq in range(20, BULK_TICKS + 1, 20):
+            server.feed.publish(*["AAA", "BBB"] * 10, padding=BULK_BYTES)
             got: list[int] = []
             while not got or got[-1] < seq:
                 message = orjson.loads(reader.recv(PATIENCE_S))
                 got += [tick["seq"] for tick in message.get("ticks", [message])]
-            assert got == list(range(seq - 4, seq + 1)), "the reader missed something"
+            assert got == list(range(seq - 19, seq + 1)), "the reader missed something"
             grown = max(grown, server.rss)
     return grown - before
 
@@ -122,27 +121,6 @@ def test_a_websocket_client_that_lags_too_far_is_closed_while_it_does_not_read(
         assert seqs == list(range(1, len(seqs) + 1)), "what was sent before has no holes"
         assert int(resume.partition(":")[2]) > len(seqs) + BUFFER_TICKS
         stalled.sock.close()
-
-
-@pytest.mark.parametrize(("websocket", "policy", "word"), [
-    ("websocket/library", "conflate", "conflated"), ("websocket/library", "drop-oldest", "dropped"),
-    ("websocket/bare", "conflate", "conflated")])
-def test_a_websocket_client_that_reads_again_goes_on_and_every_tick_is_accounted_for(
-    feed: ScriptedFeed, websocket: str, policy: str, word: str
-) -> None:
-    with running_server(feed, websocket, server=server_of(policy)) as server:
-        stalled = Stalled(server)
-        assert push_in_bulk(server) > 0
-        skipped: Counter[str] = Counter()
-        seqs = []
-        for message in stalled.messages(BULK_TICKS):
-            seqs += [tick["seq"] for tick in message["ticks"]]
-            skipped.update(message.get(word, {}))
-        assert seqs == sorted(set(seqs))
-        assert len(seqs) + sum(skipped.values()) == BULK_TICKS
-        assert server.counts[word] == sum(skipped.values()) > 0
-        server.publish("BBB")
-        assert b'"seq":%d,' % (BULK_TICKS + 1) in stalled.sock.recv(65536)
 
 
 def test_a_flood_of_pings_by_a_client_that_does_not_read_piles_up_nothing(feed: ScriptedFeed, websocket: str) -> None:

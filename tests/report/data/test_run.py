@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from simulated_runs import made
+from synthetic import Plan, make_run
 
 from bench.errors import RunError
 from bench.records import trial_record
@@ -33,9 +34,8 @@ def test_failed_trials_are_rows_and_in_no_cell(troubled: RunData) -> None:
     assert troubled.summary["trials"].sum() == 24
 
 
-def test_without_the_raw_records_it_is_the_same_run(folder: Path, tmp_path: Path) -> None:
-    copy = tmp_path / folder.name
-    shutil.copytree(folder, copy)
+def test_without_the_raw_records_it_is_the_same_run(tmp_path: Path) -> None:
+    copy = make_run(tmp_path / "run", Plan(trials=2, clients=(2, 4), failed=("1-1",)))
     raw = open_run(copy)
     write_condensed(raw)
     before = {path.name: path.read_bytes() for path in copy.iterdir() if path.is_file()}
@@ -79,9 +79,8 @@ def test_what_is_no_run_is_said(tmp_path: Path, folder: Path) -> None:
         open_run(tmp_path)
 
 
-def test_a_run_of_which_a_part_is_gone_is_refused(folder: Path, tmp_path: Path) -> None:
-    copy = tmp_path / folder.name
-    shutil.copytree(folder, copy)
+def test_a_run_of_which_a_part_is_gone_is_refused(tmp_path: Path) -> None:
+    copy = make_run(tmp_path / "run", Plan(trials=1, clients=(2,)))
     write_condensed(open_run(copy))
     gone = trial_record.trial_folders(copy)[1] / "deliveries.parquet"
     gone.unlink()
@@ -95,13 +94,9 @@ def test_a_run_of_which_a_part_is_gone_is_refused(folder: Path, tmp_path: Path) 
     ("distributions.parquet", b"garbage"), ("timelines.parquet", b"PAR1"),
 ])
 def test_condensed_files_that_are_none_are_refused(
-    folder: Path, tmp_path: Path, name: str, content: bytes
+    tmp_path: Path, name: str, content: bytes
 ) -> None:
-    copy = tmp_path / folder.name
-    shutil.copytree(folder, copy)
-    write_condensed(open_run(copy))
-    for path in copy.glob("trials/*/*.parquet"):
-        path.unlink()
+    copy = make_run(tmp_path / "condensed", Plan(trials=1, clients=(2,)), raw=False)
     (copy / name).write_bytes(content)
     with pytest.raises(RunError, match=name):
         open_run(copy)

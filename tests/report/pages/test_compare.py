@@ -27,7 +27,7 @@ ASKED: dict[str, Any] = {"question": "?", "transports": {"websocket": {}}}
 
 @pytest.fixture(scope="module")
 def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_run(tmp_path_factory.mktemp("runs") / "before", PLAN)
+    return make_run(tmp_path_factory.mktemp("runs") / "before", PLAN, raw=False)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def expensive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same again, with noise of its own, and a WebSocket server that burns 20 % more for each update."""
     subjects = {label: replace(made, noise_seed=9) for label, made in DEFAULT.items()}
     subjects["websocket"] = replace(subjects["websocket"], cpu_us=1.2 * DEFAULT["websocket"].cpu_us)
-    return make_run(tmp_path_factory.mktemp("runs") / "expensive", replace(PLAN, subjects=subjects))
+    return make_run(tmp_path_factory.mktemp("runs") / "expensive", replace(PLAN, subjects=subjects), raw=False)
 
 
 @pytest.fixture

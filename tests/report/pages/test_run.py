@@ -9,12 +9,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from synthetic import Plan, make_run
 
 from bench.report import RunData, build
 from bench.report.figures.run import COMPARED
 from bench.report.pages.run import FILES
 from bench.report.text import findings
 
+PLAN = Plan(trials=2, clients=(10,))
 VOID = {"meta", "br", "use", "path", "rect", "image", "link", "hr", "img"}
 
 
@@ -58,20 +60,15 @@ def files(folder: Path) -> dict[str, bytes]:
             for path in folder.rglob("*") if path.is_file() and "trials/" not in str(path)}
 
 
-def test_the_same_files_give_the_same_bytes(built: Path) -> None:
+def test_the_same_files_give_the_same_bytes_and_so_do_the_condensed_ones_alone(built: Path, tmp_path: Path) -> None:
     before = files(built)
     assert {"report.html", "report.md", "trials.csv", "summary.csv"} <= set(before)
-    build(built)
-    assert files(built) == before
-
-
-def test_so_do_the_condensed_files_alone(built: Path, tmp_path: Path) -> None:
     copy = tmp_path / built.name
     shutil.copytree(built, copy)
     for path in copy.glob("trials/*/*.parquet"):
         path.unlink()
     build(copy)
-    assert files(copy) == files(built)
+    assert files(copy) == before
 
 
 def test_the_page_needs_nothing_but_itself(built: Path) -> None:
@@ -119,9 +116,8 @@ def test_what_went_wrong_is_told(troubled: RunData) -> None:
 
 
 @pytest.mark.usefixtures("few_figures")
-def test_scenarios_are_quoted_not_obeyed(folder: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "hostile"
-    shutil.copytree(folder, copy)
+def test_scenarios_are_quoted_not_obeyed(tmp_path: Path) -> None:
+    copy = make_run(tmp_path / "hostile", PLAN, raw=False)
     path = copy / "manifest.json"
     path.write_text(path.read_text().replace("How fast", "<script>alert(1)</script>"))
     build(copy)
@@ -154,9 +150,8 @@ def test_an_unfinished_run_has_a_report_of_what_is_there(
 
 
 @pytest.mark.usefixtures("few_figures")
-def test_the_report_says_what_changed_where_a_run_was_resumed(folder: Path, tmp_path: Path) -> None:
-    copy = tmp_path / folder.name
-    shutil.copytree(folder, copy)
+def test_the_report_says_what_changed_where_a_run_was_resumed(tmp_path: Path) -> None:
+    copy = make_run(tmp_path / "resumed", PLAN, raw=False)
     manifest = json.loads((copy / "manifest.json").read_text())
     resumed = [{"at": "2026-01-01T00:00:00Z", "differences": []},
                {"at": "2026-01-02T00:00:00Z", "differences": [{"what": "the commit", "found": "decaf"}]}]

@@ -94,7 +94,14 @@ def test_a_transport_without_costs_is_told(study: CrossoverStudy) -> None:
         CrossoverStudy.of(study.scenario, study.options, replace(known, transports=polling))
 
 
-def test_the_scenario_that_comes_with_the_project_can_be_made(study: CrossoverStudy) -> None:
-    asked = prepare.read(str(Path(__file__).parents[3] / "scenarios" / "scale" / "crossover.toml"))
+def test_the_corners_of_the_map_that_comes_with_the_project_can_be_made() -> None:
+    path = str(Path(__file__).parents[3] / "scenarios" / "scale" / "crossover.toml")
+    whole = prepare.read(path).scenario.crossover
+    assert whole is not None
+    axes = {name: list(getattr(whole, name)) for name in ("rates_per_s", "clients", "rtt_ms", "staleness_ms")}
+    assert [len(values) for values in axes.values()] == [5, 5, 3, 4]
+    corners = [f"crossover.{name}={[values[0], values[-1]]}" for name, values in axes.items()]
+    asked = prepare.read(path, corners)
     found = CrossoverStudy.of(asked.scenario, asked.options, priced()).fields()
-    assert len(found) == 5 * 5 * 3 * (4 + 1)
+    assert len(found) == 2 * 2 * 2 * (2 + 1)
+    assert all(field.offers for field in found)

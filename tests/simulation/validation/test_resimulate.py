@@ -39,19 +39,21 @@ def test_an_overlap_is_refused() -> None:
         resimulate.refuse_overlap(resimulate.cells_of(asked), known, "here")
 
 
-def test_what_was_fitted_is_known_to_the_file(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return posed(prepare.read("quick", SMALL), priced(), tmp_path_factory.mktemp("results"))
+
+
+def test_what_was_fitted_is_known_to_the_file(run: Path) -> None:
     """So that costs from elsewhere can't be judged by what they were made from, either."""
-    question = prepare.read("quick", SMALL)
-    run = posed(question, priced(), tmp_path / "results")
-    fitted = calibrate(observe(run), "here", {}, "2026-11-22T18:00:00Z", None, {})
+    seen = observe(run)
+    fitted = calibrate(seen, "here", {}, "2026-11-22T18:00:00Z", None, {})
     with pytest.raises(OverlapError):
-        resimulate.refuse_overlap(
-            [each.cell for each in observe(run)], resimulate.fitted_cells(fitted), "here")
+        resimulate.refuse_overlap([each.cell for each in seen], resimulate.fitted_cells(fitted), "here")
 
 
-def test_a_twin_has_the_same_trials(tmp_path: Path) -> None:
+def test_a_run_that_is_simulated_again_has_the_same_trials(run: Path, tmp_path: Path) -> None:
     """Name by name and seed by seed, with figures of its own source."""
-    run = posed(prepare.read("quick", SMALL), priced(), tmp_path / "results")
     path = tmp_path / "costs.json"
     write_costs(path, priced())
     resimulated = resimulate.simulate(run, path, tmp_path / "simulated", Lines, lambda _: None, [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +48,15 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def without_searches(measured: Path, folder: Path) -> Path:
+    """Return a copy of the validation, without its searches for a capacity limit."""
+    names = validation.named(measured)
+    for name in names["held_out"]:
+        shutil.copytree(measured / "runs" / name, folder / "runs" / name)
+    write_json(folder / validation.NAMED, {"schema_version": SCHEMA_VERSION, **names, "searches": []})
+    return folder
+
+
 def judged(folder: Path, costs: CostsFile) -> ValidationPage:
     """The validation with these costs."""
     write_costs(folder / "costs.json", costs)
@@ -70,27 +80,29 @@ def test_right_costs_foretell_everything(measured: Path) -> None:
     assert len(rows) == 1 + len(transports.own_names()) * (8 + 1)
 
 
-def test_wrong_costs_are_noticed_and_explained(measured: Path) -> None:
+def test_wrong_costs_are_noticed_and_explained(measured: Path, tmp_path: Path) -> None:
     """Half as much again is missed in CPU and told in the page; bytes, which don't hang on costs, are met."""
-    found = judged(measured, expensive(priced(), 1.5))
+    folder = without_searches(measured, tmp_path / "wrong")
+    found = judged(folder, expensive(priced(), 1.5))
     by_key = {(row.transport, row.quantity): row for row in found.rows}
     for transport in ("websocket", "long_polling"):
         assert by_key[transport, "server_cpu_us_per_update"].met == "no"
         assert by_key[transport, "server_cpu_us_per_update"].error > 0.2
         assert by_key[transport, "bytes_per_update"].met == "yes"
         assert found.reasons[transport, 60, "server_cpu_us_per_update"]
-    page = (measured / "report.html").read_text()
+    page = (folder / "report.html").read_text()
     assert "outside with proof" in page
     assert "costs measured on nowhere" in page
-    assert (measured / "figures" / "predicted-over-measured.svg").is_file()
+    assert (folder / "figures" / "predicted-over-measured.svg").is_file()
 
 
-def test_costs_that_were_fitted_to_the_same_cells_are_refused(measured: Path) -> None:
+def test_costs_that_were_fitted_to_the_same_cells_are_refused(measured: Path, tmp_path: Path) -> None:
     """Whatever the folder says."""
-    run = measured / "runs" / validation.named(measured)["held_out"][0]
-    own = calibrate([*observe(run), *observe(run)], "here", {}, "2026-11-22T18:00:00Z", None, {})
+    folder = without_searches(measured, tmp_path / "again")
+    seen = observe(folder / "runs" / validation.named(folder)["held_out"][0])
+    own = calibrate([*seen, *seen], "here", {}, "2026-11-22T18:00:00Z", None, {})
     with pytest.raises(OverlapError):
-        judged(measured, own)
+        judged(folder, own)
 
 
 def test_a_folder_that_is_no_validation_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,14 @@
+"""What the tests of all verbs share: a lock of their own, so that no run beside them is in their way."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the machine's lock, which is in the folder for temporary files, into the test's own."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
