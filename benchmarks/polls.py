@@ -1,6 +1,6 @@
 """Polls per second that one core of the generator sustains: ours, FastHttpUser's and HttpUser's.
 
-    python benchmarks/polls.py                    # kept connections
+    python benchmarks/polls.py                    # persistent connections
     python benchmarks/polls.py --new-connections  # a new connection for each poll
 
 A hundred clients poll a target that answers at once, parse and record the answer (a batch of one tick of 120

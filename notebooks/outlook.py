@@ -145,7 +145,7 @@ def decided(run: Run, costs: CostsFile, checked: Sequence[ValidationRow] = (), *
     choice, truths = study.choice()
     table = study.table(choice, truths, {})
     sentence = words.sentence(table, words.Asked(clients, rate_per_s, within_ms, rtt_ms))
-    return Decided(sentence, table, study.frontier({"frontier": study.frontier_piece()}), within_ms)
+    return Decided(sentence, table, study.frontier({"frontier": study.frontier_result()}), within_ms)
 
 
 def costs_table(costs: CostsFile) -> pd.DataFrame:

@@ -92,7 +92,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> InTurn:
 
 
 SLOW = frozenset((ROOT / "tests" / "slow.txt").read_text(encoding="utf-8").split())
-"""Tests that take over a second, as `file::function`."""
+"""Tests whose cases take over half a second together, as `file::function`."""
 
 
 @pytest.hookimpl(tryfirst=True)

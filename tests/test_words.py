@@ -30,11 +30,13 @@ INSTEAD = {
     r"so many|so much(?! as\b)": "the number itself",
     r"gave in|gives in": "reached its limit",
     r"seldom": "rarely",
+    r"knees?(?!\*)": "capacity limit",
+    r"kept connections?": "persistent connection",
 }
-"""Each word that is gone, as a regular expression, and its replacement. Allowed are "stands for", "stands still", a
-"stand-in", and "so much as"."""
+"""Each word that is gone, as a regular expression, and its replacement. Allowed are the *knee*, "stands for",
+"stands still", a "stand-in", and "so much as"."""
 NAMES = {"told", "foretold", "foreseen", "dear", "books", "twins", "crew", "world", "worlds", "station",
-         "tally", "agenda", "rhythm", "leeway", "journal", "belief", "plate", "plates"}
+         "tally", "agenda", "rhythm", "leeway", "journal", "belief", "plate", "plates", "knee", "knees"}
 """Words that no name in `bench` and `benchmarks` is made of."""
 OPENINGS = re.compile(r"\s*(?:What|How|Whether|Who|The same)\b")
 

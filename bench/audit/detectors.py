@@ -87,7 +87,7 @@ DETECTORS: tuple[Detector, ...] = (
         "server and clients (a proxy?) drops them, or the server's counters are wrong")),
     Detector("counts-skips", "skips_unexplained", most=0, advice=(
         "clients received more declared skips than the server counted: the server's counters are wrong, or "
-        "something between the two repeats or changes answers")),
+        "something between the two repeats or changes responses")),
     Detector("uplinks", "uplinks_unexplained", most=0, least=0, advice=(
         "messages were answered as accepted and never numbered, or numbered though nobody sent them or they were "
         "refused: the server's relay or a table of the trial is wrong")),
@@ -104,7 +104,7 @@ DETECTORS: tuple[Detector, ...] = (
         "the real-time clock was stepped during the trial, so kernel instants are wrong: stop the time "
         "service from stepping while a run is on")),
     Detector("clients-missing", "clients_missing", most=0, advice=(
-        "clients never got a first answer: look at logs/load, at open-file limits and at the server")),
+        "clients never got a first response: look at logs/load, at open-file limits and at the server")),
     Detector("clients-vanished", "clients_vanished", of_measuring=True, most=0, advice=(
         "clients had ended before the trial did: look at logs/load")),
     Detector("errors", "client_error_share", most=0.01, advice=(
@@ -127,7 +127,7 @@ DETECTORS: tuple[Detector, ...] = (
         "latency rose or fell throughout the window, so its figures depend on the length of the window: "
         "lengthen windows.warmup_s, or lower the load if a queue is building up")),
     Detector("littles-law", "in_flight_gap_share", of_measuring=True, most=0.2, advice=(
-        "more requests were under way than the answers account for: some hung or were abandoned, so durations "
+        "more requests were under way than the responses account for: some hung or were abandoned, so durations "
         "look shorter than they were; look at what the server did at the time")),
     Detector("host-load", "others_share", of_measuring=True, most=0.15, advice=(
         "other processes used the cores: end what else runs here, or wait for it")),

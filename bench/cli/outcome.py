@@ -1,9 +1,9 @@
 """The output at the end of a run: writes its report, and prints its summary as a table or as JSON.
 
-    trials on disk ─► report, trials.csv, summary.csv … ─► answer · thresholds · table of the cells (or knees) · claims
-                                                           · verdicts
+    trials on disk ─► report, trials.csv, summary.csv … ─► answer · thresholds · table of the cells
+                                                           (or capacity limits) · claims · verdicts
 
-A knee is a transport's capacity limit. The output has the same form for measured and simulated runs.
+The output has the same form for measured and simulated runs.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def finish(folder: Path, as_json: bool, require: Sequence[str] = ()) -> tuple[st
             console.print(sentence, highlight=False)
         for verdict, text in thresholds.lines(built):
             console.print(f"{style.sentence(verdict)}: {text}", highlight=False)
-        console.print(_summary_table(built.summary) if built.knees is None else _capacity_table(built.knees))
+        limits = built.capacity_limits
+        console.print(_summary_table(built.summary) if limits is None else _capacity_table(limits))
         for sentence in _apart(built):
             console.print(sentence, highlight=False)
         if built.claims:
@@ -83,8 +84,8 @@ def _as_json(built: RunData) -> dict[str, object]:
     """Return a run's figures and verdicts as `--json` prints them."""
     data: dict[str, object] = {"run": str(built.folder), "report": str(built.folder / "report.html"),
                                "verdicts": _verdicts(built), "cells": _objects(built.summary)}
-    if built.knees is not None:
-        data["capacity"] = _objects(built.knees)
+    if built.capacity_limits is not None:
+        data["capacity"] = _objects(built.capacity_limits)
     if built.claims:
         data["claims"] = _objects(claims.table(built.claims))
     if built.thresholds:
@@ -108,7 +109,7 @@ def _threshold(each: ThresholdVerdict) -> dict[str, object]:
 
 def _apart(built: RunData) -> list[str]:
     """Return a sentence for each figure of the summary that is far from its closed form."""
-    if built.knees is not None:
+    if built.capacity_limits is not None:
         return []
     return [f"At {clients:,} clients: {forms.separated_text(each)}" for column, _, _ in COLUMNS
             for clients in built.clients for each in forms.apart(built, column, clients)]
@@ -198,17 +199,17 @@ def _ticks_text(summary: pd.DataFrame) -> str:
     return f" Distinct ticks of a cell: {least:,}" + (f" to {most:,}." if most > least else ".")
 
 
-def _capacity_table(knees: pd.DataFrame) -> Table:
+def _capacity_table(capacity_limits: pd.DataFrame) -> Table:
     """Return the table of the capacity limits with their intervals, and of what limited them."""
     # It imports matplotlib, which a command that draws nothing should not pay for.
     from bench.report.pages.capacity import limit_text
 
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
-        f"Where {knees['objective'].iloc[0]} holds in half of all steps, with the 95 % interval. ≥: no step "
+        f"Where {capacity_limits['objective'].iloc[0]} holds in half of all steps, with the 95 % interval. ≥: no step "
         "broke, so at least this. –: no step held."))
     for name, heading, _ in CAPACITY_COLUMNS:
         table.add_column(heading, justify="left" if name in ("transport", "limited_by") else "right")
-    for row in ({**each, "limit_text": limit_text(each)} for each in knees.to_dict("records")):
+    for row in ({**each, "limit_text": limit_text(each)} for each in capacity_limits.to_dict("records")):
         table.add_row(*(_cell(row[name], form) for name, _, form in CAPACITY_COLUMNS))
     return table
 

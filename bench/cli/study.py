@@ -35,7 +35,7 @@ from bench.scenario.storm import Storm
 from bench.simulation import baseline
 from bench.simulation import run as runs
 from bench.simulation.calibration.costs import CostsFile, default_costs, read_costs
-from bench.simulation.checkpoints import Piece, Tasks, make, missing
+from bench.simulation.checkpoints import Result, Tasks, make, missing
 from bench.simulation.crossover import crossover_study
 from bench.simulation.decision import decision_study
 from bench.simulation.engine.inputs import Costs
@@ -150,7 +150,7 @@ def _storm(run: RunFolder, costs: CostsFile | None) -> None:
     if costs:
         own = costs.of(subject.transport, run.options[label], subject.implementation).engine_costs
     given = storm_study.conditions(scenario, own)
-    found = storm_study.tables(scenario, given, _pieces(run, "storms", storm_study.tasks(scenario, given)))
+    found = storm_study.tables(scenario, given, _results(run, "storms", storm_study.tasks(scenario, given)))
     mapped = {} if found.map is None else {"storm_map.csv": found.map}
     write_tables(run.folder, {"storm.csv": found.storms, "storm_timeline.csv": found.timelines, **mapped,
                               "storm_assumptions.csv": found.assumptions})
@@ -162,7 +162,7 @@ def _crossover(run: RunFolder, costs: CostsFile) -> None:
 
     asked = crossover_study.CrossoverStudy.of(run.scenario, run.options, costs, _checked(run))
     fields = asked.fields()
-    checks = _pieces(run, "checks by the engine", asked.tasks(asked.chosen(fields)))
+    checks = _results(run, "checks by the engine", asked.tasks(asked.chosen(fields)))
     write_tables(run.folder, {"crossover.csv": asked.table(fields),
                               "crossover_checks.csv": asked.checks(checks)})
 
@@ -176,10 +176,10 @@ def _decision(run: RunFolder, costs: CostsFile) -> None:
                                             str(run.folder / manifests.NAME),
                                             {} if beside is None else beside.memory_bytes_per_client)
     choice, truths = asked.choice()
-    pieces = _pieces(run, "workers, turns, frontier", asked.tasks(choice) | asked.table_tasks(truths))
+    results = _results(run, "workers, turns, frontier", asked.tasks(choice) | asked.table_tasks(truths))
     write_tables(run.folder, {
-        "decision.csv": asked.table(choice, truths, pieces), "decision_turns.csv": asked.turns(pieces),
-        "decision_frontier.csv": asked.frontier(pieces)})
+        "decision.csv": asked.table(choice, truths, results), "decision_turns.csv": asked.turns(results),
+        "decision_frontier.csv": asked.frontier(results)})
 
 
 def _checked(run: RunFolder) -> Sequence[prediction.ValidationRow]:
@@ -190,7 +190,7 @@ def _checked(run: RunFolder) -> Sequence[prediction.ValidationRow]:
     return () if known is None else prediction.from_table(known)
 
 
-def _pieces(run: RunFolder, what: str, tasks: Tasks) -> dict[str, Piece]:
+def _results(run: RunFolder, what: str, tasks: Tasks) -> dict[str, Result]:
     """Return the results of all tasks by name; show a bar on stderr if that is a terminal."""
     left, began_s = LeftColumn(), time.monotonic()
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), left)

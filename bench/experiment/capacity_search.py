@@ -6,7 +6,7 @@ A step is an ordinary trial of the scenario with one number raised: `load.client
 step holds if it is VALID and meets the objective. If only the load generator reached its limit, before the
 server did, the step is not a failure of the server but only a bound. A step during which the machine was busy
 with something else is void (`bench.audit.limited_by`). The search algorithm is in
-`bench.stats.run.knee_search`.
+`bench.stats.run.limit_search`.
 
 A step is finished when it has a `trial.json`, so an interrupted search continues where it stopped. Attempts
 at the same level have different seeds; at the same attempt, all transports receive the same ticks.
@@ -34,7 +34,7 @@ from bench.records.trial_record import TrialRecord
 from bench.scenario import objective
 from bench.scenario.fields import Table
 from bench.scenario.model import Capacity, Scenario
-from bench.stats.run.knee_search import SearchSettings, SearchStep, is_found, is_over, knee, next_step
+from bench.stats.run.limit_search import SearchSettings, SearchStep, is_found, is_over, next_step, search_state
 from bench.stats.run.uncertainty import number as figure
 from bench.stats.trial.latency import is_bound
 from bench.stats.trial.row import COLUMNS
@@ -132,7 +132,7 @@ def finished(run: RunFolder) -> list[SearchStep]:
 
 def limit_text(steps: list[SearchStep], capacity: Capacity) -> str:
     """Return the result of one transport's search in words."""
-    found, what = knee(steps), raised_text(capacity)
+    found, what = search_state(steps), raised_text(capacity)
     if found.limit is not None:
         limit = found.limit
         return (f"carries {limit.estimate:,.0f} {what} ({limit.low:,.0f} to {limit.high:,.0f}), by "

@@ -25,8 +25,7 @@ from bench.experiment.run_folder import RunFolder
 from bench.feed import schedule
 from bench.feed.trade_store import Trades
 from bench.measure import host
-from bench.records.manifest import CostsEntry, MeasuredEntry, PlannedTrial
-from bench.records.trial_record import Source
+from bench.records.manifest import CostsEntry, MeasuredEntry, PlannedTrial, Source
 from bench.scenario import model as scenarios
 from bench.scenario.fields import Table
 from bench.scenario.model import DEFAULT_SERVER, Scenario, Subject

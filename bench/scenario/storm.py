@@ -75,7 +75,7 @@ class Storm(Table):
     it is simulated `trials.count` times with different draws."""
 
     connection_ms: Annotated[float, Field(strict=True, ge=0.001, le=60_000)] | None = None
-    """CPU time for one reconnection: handshakes, authentication, first answer. By default the cost of a
+    """CPU time for one reconnection: handshakes, authentication, first response. By default the cost of a
     new connection and its first request in the costs file, which does not include authentication."""
     backlog: Annotated[Count, Field(le=100_000_000)] = 800
     """Connections that may wait at a worker; further ones are refused."""

@@ -454,6 +454,6 @@ class BareStreamService(Streaming, BareService):
     def ticks(self, connection: Connection, query: str, head: RequestHead) -> None:
         """Begin a stream."""
         if head.version == "1.0":
-            raise Refusal("bad-request", "a stream is an answer of HTTP/1.1")
+            raise Refusal("bad-request", "a stream is a response of HTTP/1.1")
         if self.streams.begin(connection, parse_query(query), head.header, connection.origin) is None:
             connection.close()

@@ -197,7 +197,7 @@ class StreamService(Streaming, HttpService):
     async def ticks(self, request: web.BaseRequest, asked: Request, connection: HttpConnection) -> web.StreamResponse:
         """Send a stream, and return once it has ended."""
         if request.version < HttpVersion11:
-            raise Refusal("bad-request", "a stream is an answer of HTTP/1.1")
+            raise Refusal("bad-request", "a stream is a response of HTTP/1.1")
         origins = request.headers.getall("Origin", NONE_SENT)
         origin = origins[0] if self.chassis.admission.admits(origins) else None
         over = connection.stream_over = asyncio.get_running_loop().create_future()

@@ -113,7 +113,7 @@ def document(transport: str, entity_tags: bool = False, stream: str | None = Non
         schema = {"type": "string", "pattern": f'^"{EPOCH.pattern}:[0-9]{{1,16}}"$'}
         parameters.append({
             "name": "If-None-Match", "in": "header", "schema": schema,
-            "description": "The tag of the answer before, or the cursor in quotes.",
+            "description": "The tag of the response before, or the cursor in quotes.",
         })
         ticks["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
         ticks["304"] = {"description": "Nothing new.", "headers": {"ETag": {"schema": {"type": "string"}}}}

@@ -5,7 +5,7 @@
 The folder, the manifest, the records and the verdicts are those of a measured run, so it can be resumed,
 reported and read by notebooks in the same way; `source` says that it is simulated, in the manifest and in
 each row. An INVALID trial is not repeated: the result would be the same. A search for the capacity limit
-(the knee) takes its steps from the same pure function as a measured search.
+takes its steps from the same pure function as a measured search.
 
 The costs are part of the run's input, so the manifest names their file, host and digest, and a run is only
 resumed with the same costs.
@@ -170,7 +170,7 @@ def store(folder: Path, case: Case, whole: ShardResults, took_s: float, attempt:
 
 
 def search(run: RunFolder, say: Callable[[str], None], processes: int | None = None) -> None:
-    """Simulate the steps of a search for the capacity limits (knees) until all are found."""
+    """Simulate the steps of a search for the capacity limits until all are found."""
     inputs = SimulationInputs.of(run)
     with termination_as_interrupt(), pool(processes) as workers:
         def make(step: Scenario, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:

@@ -230,7 +230,7 @@ def client_counters(said: Sizes, shard: Shard, counted: Mapping[str, Ints | Floa
         **{name: np.asarray(given[name], dtype=np.float64) for name in own},
         "in_flight_ns": counted["in_flight_s"] * NS,
         "polls_overdue": np.zeros_like(counted["in_flight_s"]),
-        "retries": np.zeros_like(counted["in_flight_s"]),   # a simulated server closes no kept connection
+        "retries": np.zeros_like(counted["in_flight_s"]),   # a simulated server closes no persistent connection
         "errors": np.asarray(counted["refused"], dtype=np.float64),
         **on_the_wire,
     }

@@ -144,7 +144,7 @@ class ClientCounts:
     polls_late: int = 0
     """Polls that were sent after their instant because the poll before was still under way."""
     retries: int = 0
-    """The part of `requests` that was sent again because the server closed the kept connection before it
+    """The part of `requests` that was sent again because the server closed the persistent connection before it
     answered."""
     polls_overdue: int = 0
     """Polls that the client side itself started too late, independently of the server."""

@@ -10,10 +10,10 @@ batch.
   0.1 s up to 5 s. Each pause is drawn uniformly from half to one and a half times the mean, so that the
   clients of a server that died do not all come back at once. After a refusal that names a cursor there is
   no pause, the first time.
-- A server may close a kept connection at any time, even while a request is on its way to it. A GET that
+- A server may close a persistent connection at any time, even while a request is on its way to it. A GET that
   meets such a close before any byte of an answer is repeated at once on a new connection (RFC 9112,
   section 9.3.1). This is a retry, not an error. On a connection that has answered nothing yet it is an
-  error. A 408 on a kept connection announces such a close (RFC 9110, section 15.5.9).
+  error. A 408 on a persistent connection announces such a close (RFC 9110, section 15.5.9).
 - After `stop` bytes are counted, but nothing is judged or delivered: many servers answer the half-closed
   connection of a client that leaves with an empty body or an error.
 - Bytes that are not a batch are the server's mistake: `bad-answer` is counted, the connection is closed,
@@ -216,7 +216,7 @@ def resume_of(body: bytes) -> str | None:
 
 
 class Poller(ClientLife, ABC):
-    """A client that asks over HTTP, one request at a time, on a kept connection or on new ones.
+    """A client that asks over HTTP, one request at a time, on a persistent connection or on new ones.
 
     A subclass says when to ask (`answered`, `asks_ns`, `ask_in_time`). If `ask` is called while a request is
     under way or no connection is up, one request is sent as soon as possible. A request that was lost with

@@ -10,7 +10,7 @@ All polling transports take their sizes from here (`wire` in their `model`), so 
 often things happen. Which end closes a connection that was opened for one request is a race: the server
 closes once it has sent all answers of one turn of its loop, the client once it has read its answer. So the
 server closes the connection of a single answer. The clients close the connections of answers that one tick
-caused (`parks`), and encrypted connections, since the server sends its TLS goodbye before the close. A kept
+caused (`parks`), and encrypted connections, since the server sends its TLS goodbye before the close. A persistent
 connection whose request is parked ends with an empty answer to that request, except when it is encrypted.
 
 Known weakness: the count in a declared skip is assumed to have one digit. All answers of a server that

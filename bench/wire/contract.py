@@ -233,12 +233,6 @@ def tick_fields(tick: Any) -> dict[str, Any]:
     return {"index": index, "seq": seq, "due_ns": NO_STAMP, "symbol": symbol, "price": price, "size": size}
 
 
-def decode_batch(body: bytes) -> ReceivedBatch:
-    """Return the batch that `body` encodes; the inverse of `encode_batch`. Raises `ValueError` if it is
-    none."""
-    return batch_of(orjson.loads(body))
-
-
 def batch_of(fields: Any) -> ReceivedBatch:
     """Return the batch that the decoded JSON represents. Raises `ValueError` if it is none."""
     try:

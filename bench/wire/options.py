@@ -95,7 +95,7 @@ class Wire(Table):
     request_headers: HeaderLines = None
     """Header lines ("Name: value") of each request, in place of those that `headers` selects."""
     response_headers: HeaderLines = None
-    """Header lines of each answer, in place of our server's own."""
+    """Header lines of each response, in place of our server's own."""
 
 
 class HttpWire(Wire):
@@ -104,9 +104,9 @@ class HttpWire(Wire):
     connection: Literal["keep-alive", "new"] = "keep-alive"
     """`keep-alive`: a client keeps its connection. `new`: it opens a new one for each poll."""
     compression: Literal["none", "gzip", "deflate"] = "none"
-    """The coding with which the server compresses its answers where that makes them smaller."""
+    """The coding with which the server compresses its responses where that makes them smaller."""
     entity_tags: bool = True
-    """If true, answers carry an entity tag, and an unchanged one is answered with 304."""
+    """If true, responses carry an entity tag, and an unchanged one is answered with 304."""
 
 
 class PushWire(Wire):

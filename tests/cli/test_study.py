@@ -109,7 +109,7 @@ def test_a_storm_that_was_interrupted_ends_with_the_same_bytes() -> None:
     command = [sys.executable, "-c", "from bench.cli import main; main()", "simulate", *many]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
                           start_new_session=True) as run:
-        while run.poll() is None and len(list(Path("results").glob("latest/pieces/*.json"))) < 3:
+        while run.poll() is None and len(list(Path("results").glob("latest/checkpoints/*.json"))) < 3:
             time.sleep(0.002)
         os.killpg(run.pid, signal.SIGINT)   # as a terminal does: to the pool's processes, too
         assert run.stderr is not None
@@ -117,7 +117,7 @@ def test_a_storm_that_was_interrupted_ends_with_the_same_bytes() -> None:
         assert run.wait(20) == 130
     assert "Interrupted. To go on: tickertape simulate --resume results/" in told_then
     assert "Traceback" not in told_then
-    made = {path: path.stat().st_mtime_ns for path in Path("results/latest/pieces").glob("*.json")}
+    made = {path: path.stat().st_mtime_ns for path in Path("results/latest/checkpoints").glob("*.json")}
     assert 3 <= len(made) < 15
     assert tickertape("report", "results/latest").exit_code == 2
     resumed = tickertape("simulate", "--resume", "results/latest", "--force")
@@ -132,7 +132,7 @@ def test_a_storm_that_was_interrupted_ends_with_the_same_bytes() -> None:
 def test_a_map_goes_on_with_the_checks_that_it_lacks() -> None:
     assert tickertape("simulate", "map.toml", "--costs", "costs-nowhere.json").exit_code == 0
     folder, whole = Path("results/latest").resolve(), _made()
-    for path in [*folder.glob("*.csv"), *folder.glob("report.*"), folder / "pieces" / "check-2.json"]:
+    for path in [*folder.glob("*.csv"), *folder.glob("report.*"), folder / "checkpoints" / "check-2.json"]:
         path.unlink()
     shutil.rmtree(folder / "figures")
     resumed = tickertape("simulate", "--resume", "results/latest", "--force", "--json")

@@ -1,4 +1,4 @@
-"""The loop of a search: steps until the knees are found, resumed where it was, refused where it can't be."""
+"""The loop of a search: steps until the capacity limits are found, resumed where it was, refused where it can't be."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from documented import DOCUMENT, described
 from bench.claims import table
 from bench.records import trial_record
 from bench.report import RunData
-from bench.report.data import knees
+from bench.report.data import capacity_limits
 from bench.report.data.run import BESIDE, VERDICT_WORDS
 from bench.stats.run import capacity_plan, prediction
 from bench.stats.run.summary import BOUNDED, FIGURES, bounds, columns
@@ -38,7 +38,7 @@ def test_claims() -> None:
 
 
 def test_capacity() -> None:
-    assert sorted(described("capacity.csv")) == sorted(knees.COLUMNS)
+    assert sorted(described("capacity.csv")) == sorted(capacity_limits.COLUMNS)
 
 
 def test_validation() -> None:

@@ -143,7 +143,7 @@ def test_a_connection_that_says_nothing_is_closed_without_a_word(server: ServerP
     assert server.counts["timeouts"] == 1
 
 
-def test_a_kept_connection_that_stays_idle_is_closed(server: ServerProcess) -> None:
+def test_a_persistent_connection_that_stays_idle_is_closed(server: ServerProcess) -> None:
     with server.connect() as idle:
         idle.sendall(b"GET /health HTTP/1.1\r\nHost: [::1]\r\n\r\n")
         answer = until_closed(idle)

@@ -123,7 +123,7 @@ def test_van_de_vyvere_the_engine_breaks_where_the_rule_says(share: float, keeps
 
 # MigratoryData (blog, "8x more scalable"): 24,000 to 192,000 WebSocket clients on one machine, each with 10
 # messages a second; mean latency in ms. Vendor's own, one run. Two numbers are taken from the far end:
-# where a worker would be full, and how long one fan-out takes. The rest of the curve, and the knee in it,
+# where a worker would be full, and how long one fan-out takes. The rest of the curve, and the bend in it,
 # is the simulator's. Each message is charged for itself: it is not said that the server puts several into
 # one write.
 
@@ -166,14 +166,14 @@ def curve() -> np.ndarray:
     return np.array([fan_out(thousands) for thousands in (CLIENTS // SCALE).tolist()])
 
 
-def test_migratorydata_latency_is_a_hockey_stick_with_its_knee_at_most_two_steps_away(
+def test_migratorydata_latency_is_a_hockey_stick_with_its_bend_at_most_two_steps_away(
     curve: np.ndarray,
 ) -> None:
     assert (np.diff(curve) > 0).all()
-    # The knee: where latency is ten times what it was at the lowest load.
-    knee = np.interp(10, LATENCY_MS / LATENCY_MS[0], CLIENTS)
+    # The bend: where latency is ten times what it was at the lowest load.
+    bend = np.interp(10, LATENCY_MS / LATENCY_MS[0], CLIENTS)
     ours = np.interp(10, curve / curve[0], CLIENTS)
-    assert ours == pytest.approx(knee, abs=2 * 24_000)
+    assert ours == pytest.approx(bend, abs=2 * 24_000)
     # Eight times the clients are a hundred or two hundred times the latency; most of that comes at the end.
     assert curve[-1] / curve[0] > LATENCY_MS[-1] / LATENCY_MS[0] / 3
     assert curve[-1] / curve[-2] > curve[3] / curve[2] > 1

@@ -82,13 +82,13 @@ def test_a_search_finds_limits_by_simulated_steps(tmp_path: Path) -> None:
         "transports={websocket={}}", name="capacity")
     told: list[str] = []
     runs.search(run, told.append, processes=1)
-    found = open_run(run.folder).knees
+    found = open_run(run.folder).capacity_limits
     assert found is not None
     assert found["found"].all()
-    knee = int(found["clients"].iloc[0])
+    limit = int(found["clients"].iloc[0])
     # 16 µs per client and tick of 90 bytes: 30 ms are full with about two thousand clients.
-    assert 200 < knee < 4000
-    assert found["limit_low"].iloc[0] < knee * 1.1 < 1.1 * found["limit_high"].iloc[0]
+    assert 200 < limit < 4000
+    assert found["limit_low"].iloc[0] < limit * 1.1 < 1.1 * found["limit_high"].iloc[0]
     assert told[-1].startswith("websocket: carries ")
 
 

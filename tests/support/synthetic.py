@@ -240,7 +240,7 @@ def _kept_run(plan: Plan, raw: bool) -> Path:
         if not _made:
             _made["", True] = Path(tempfile.mkdtemp(prefix="tickertape-runs-"))
             atexit.register(shutil.rmtree, _made["", True], ignore_errors=True)
-        folder = _made["", True] / str(len(_made))
+        folder = _made["", True] / f"{len(_made)}-{'raw' if raw else 'condensed'}"
         _made[key] = _write_run(folder, plan) if raw else _condense(make_run(folder, plan))
     return _made[key]
 

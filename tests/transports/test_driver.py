@@ -197,7 +197,7 @@ def test_a_connection_that_breaks_is_opened_again(servers: list[Server]) -> None
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_kept_connection_that_the_server_closes_costs_a_retry_at_most(
+def test_a_persistent_connection_that_the_server_closes_costs_a_retry_at_most(
     servers: list[Server], reset: bool
 ) -> None:
     server = Server()

@@ -27,7 +27,7 @@ from bench.records import manifest as manifests
 from bench.records import trial_record
 from bench.records.manifest import Manifest
 from bench.report.data import capacity_plan
-from bench.report.data.knees import at_knees, knees
+from bench.report.data.capacity_limits import at_limits, capacity_limits
 from bench.scenario.model import Scenario
 from bench.scenario.parsing import count_text, list_text, value_text
 from bench.stats.run import capacity_plan as fleet
@@ -100,7 +100,7 @@ class RunData:
     @cached_property
     def fleet(self) -> list[RequiredResources]:
         """Return the capacity plan of a simulated run; an empty list for any other run and for a search."""
-        if not self.simulated or self.knees is not None:
+        if not self.simulated or self.capacity_limits is not None:
             return []
         return capacity_plan.needs_of(self.trials, self.manifest, self.closed_forms, self.validation)
 
@@ -115,10 +115,10 @@ class RunData:
         return tuple(sorted(self.scenario.load.clients))
 
     @cached_property
-    def knees(self) -> pd.DataFrame | None:
+    def capacity_limits(self) -> pd.DataFrame | None:
         """Return `capacity.csv`, one row per transport; None where the run was no search for the capacity
         limit."""
-        return knees(self.trials, self.scenario)
+        return capacity_limits(self.trials, self.scenario)
 
     @property
     def lacks(self) -> str | None:
@@ -127,7 +127,7 @@ class RunData:
         Missing are places of the plan without a VALID trial (the first one or a repeat), or without any
         trial; of a search, transports whose capacity limit was not found, whatever the cause.
         """
-        searched = self.knees
+        searched = self.capacity_limits
         if searched is not None:
             missing = [str(label) for label in searched["transport"][~searched["found"].astype(bool)]]
             count = count_text(len(searched), "capacity limit", "capacity limits")
@@ -197,7 +197,7 @@ def open_run(folder: Path) -> RunData:
         raise RunError(f"{folder / 'trials'}: no trial has been finished yet")
     trials, distributions, timelines = _from_raw(done) if _is_raw(done) else _from_condensed(folder)
     trials = _typed(trials).sort_values(["block", "position", "attempt"], ignore_index=True)
-    summary = summarise(at_knees(trials, scenario), tuple(scenario.transports))
+    summary = summarise(at_limits(trials, scenario), tuple(scenario.transports))
     beside = [optional_table(folder / f"{name}.csv", columns) for name, columns in BESIDE.items()]
     return RunData(folder, manifest, trials, summary, distributions, timelines, *beside)
 
@@ -224,8 +224,8 @@ def write_condensed(run: RunData) -> None:
     Also writes `capacity.csv` of a search, `claims.csv` and `fleet.csv`, where the run has them.
     """
     tables = {"trials.csv": run.trials, "summary.csv": run.summary}
-    if run.knees is not None:
-        tables["capacity.csv"] = run.knees
+    if run.capacity_limits is not None:
+        tables["capacity.csv"] = run.capacity_limits
     if run.claims:
         tables["claims.csv"] = claims_table(run.claims)
     if run.fleet:

@@ -29,7 +29,7 @@ def sentence(run: RunData) -> str:
 
     Returns an empty text where there is no plan: for a measured run, and for a search for the capacity limit.
     """
-    if not run.simulated or run.knees is not None:
+    if not run.simulated or run.capacity_limits is not None:
         return ""
     clients = shown_clients(run)
     plan = [need for need in run.fleet if need.clients == clients]

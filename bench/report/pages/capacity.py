@@ -15,7 +15,7 @@ from matplotlib.ticker import NullFormatter
 
 from bench.audit.limited_by import Row, fired
 from bench.report import style
-from bench.report.data.knees import held, level, outcome
+from bench.report.data.capacity_limits import held, level, outcome
 from bench.report.data.run import RunData
 from bench.report.figures.spec import FigureSpec
 from bench.report.figures.speed import run_looks
@@ -52,12 +52,12 @@ def capacity_of(run: RunData) -> Capacity:
 
 def glance(run: RunData) -> TextTable:
     """Return the table of the capacity limits, a row per transport."""
-    assert run.knees is not None, "not a search"
+    assert run.capacity_limits is not None, "not a search"
     rows = tuple(
         (style.title(row["transport"]), limit_text(row), _whole(row["clients"]), _whole(row["updates_per_s"]),
          style.number(_number(row["server_cpu"])), _whole(row["clients_per_core"]),
          _whole(row["updates_per_s_per_core"]), str(row["steps"]), row["limited_by"])
-        for row in run.knees.to_dict("records")
+        for row in run.capacity_limits.to_dict("records")
     )
     capacity = capacity_of(run)
     window_s = run.scenario.windows.measure_s
@@ -88,8 +88,8 @@ def rounded(value: float) -> str:
 
 def findings(run: RunData) -> list[Finding]:
     """Return a sentence for each transport, the one with the most updates per second first."""
-    assert run.knees is not None, "not a search"
-    ordered = run.knees.sort_values(["updates_per_s"], ascending=False, na_position="last", kind="stable")
+    assert run.capacity_limits is not None, "not a search"
+    ordered = run.capacity_limits.sort_values(["updates_per_s"], ascending=False, na_position="last", kind="stable")
     capacity = capacity_of(run)
     return [Finding(ComparedFigure("clients", "clients", "clients", ""), _sentence(row, capacity), ())
             for row in ordered.to_dict("records")]
@@ -196,8 +196,8 @@ def _draw(axes: Axes, run: RunData, label: str, look: style.Style, condition: ob
     full = forms.full(run, label, FULL[capacity.raised])
     if math.isfinite(full):
         axes.axvline(full, color=style.darker(look.colour), linewidth=1.0, linestyle=style.FULL)
-    assert run.knees is not None, "not a search"
-    row = next(each for each in run.knees.to_dict("records") if each["transport"] == label)
+    assert run.capacity_limits is not None, "not a search"
+    row = next(each for each in run.capacity_limits.to_dict("records") if each["transport"] == label)
     _draw_limit(axes, row, look, condition.bound)
 
 

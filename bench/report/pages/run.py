@@ -43,7 +43,7 @@ FILES = ("trials.csv", "summary.csv", "capacity.csv", "claims.csv", "fleet.csv",
 
 def page(run: RunData) -> Page:
     """Return the report of a run as plain data."""
-    if run.knees is not None:
+    if run.capacity_limits is not None:
         return _of_search(run)
     ranked = first_screen.ranked(run)
     sentence, limits = _answer(run, ranked)
@@ -85,7 +85,7 @@ def answer_text(run: RunData) -> str:
 
     An empty text for a search for the capacity limit, whose answer is a table.
     """
-    if run.knees is not None:
+    if run.capacity_limits is not None:
         return ""
     return " ".join(_answer(run, first_screen.ranked(run)))
 

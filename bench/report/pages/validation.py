@@ -22,14 +22,14 @@ from bench.report.figures.spec import FigureSpec
 from bench.report.pages import render
 from bench.report.pages.render import Page
 from bench.report.tables.run import TextTable
-from bench.stats.run.prediction import FULL, KNEE, QUANTITIES, ValidationRow, verdict_text
+from bench.stats.run.prediction import FULL, LIMIT, QUANTITIES, ValidationRow, verdict_text
 
 HEADINGS = {
     "latency_mean_ms": "latency, mean (ms)", "latency_p50_ms": "latency, median (ms)",
     "latency_p95_ms": "latency, p95 (ms)", "latency_p99_ms": "latency, p99 (ms)",
     "age_mean_ms": "age, mean (ms)", "age_excess_mean_ms": "excess age, mean (ms)",
     "bytes_per_update": "bytes per update", "server_cpu_us_per_update": "server CPU per update (µs)",
-    KNEE.name: "knee (clients)",
+    LIMIT.name: "capacity limit (clients)",
 }
 DRAWN = ("latency_p50_ms", "latency_p99_ms", "bytes_per_update", "server_cpu_us_per_update")
 CAVEATS = (
@@ -39,8 +39,8 @@ CAVEATS = (
     "the goal; outside with proof, that all of it is outside. Where the interval is partly within, more trials "
     "would be needed to decide; inside or outside then refers to the point estimate.",
     f"A goal on latency holds where the server was busy for less than {100 * FULL:.0f} % of the time. Above, "
-    "waiting grows so steeply that only the capacity limit (the knee) is predicted.",
-    "The knee is known as a bracket: the highest level that held and the lowest that broke, both searches by "
+    "waiting grows so steeply that only the capacity limit is predicted.",
+    "The capacity limit is known as a bracket: the highest level that held and the lowest that broke, both searches by "
     "the same rule. Its interval is that of the two brackets.",
     "The load client is simulated as a queue of its own, since it is part of what was measured. It shares a "
     "core with the publisher and the runner, which are not.",
@@ -77,7 +77,7 @@ def page(judged: ValidationPage) -> Page:
     """Return the page as plain data; the cells of a transport are together, those with few clients first."""
     places = list(dict.fromkeys(row.transport for row in judged.rows))
     judged = replace(judged, rows=sorted(
-        judged.rows, key=lambda row: (row.quantity == KNEE.name, places.index(row.transport), row.clients)))
+        judged.rows, key=lambda row: (row.quantity == LIMIT.name, places.index(row.transport), row.clients)))
     return Page(
         question="How well does the simulator predict what is measured?",
         subtitle=f"Validation {judged.name}",
@@ -99,7 +99,7 @@ def write(folder: Path, judged: ValidationPage) -> None:
 def _findings(judged: ValidationPage) -> list[str]:
     """Return one sentence for each quantity with a goal: its largest and its median error."""
     found = []
-    for quantity in (*QUANTITIES, KNEE):
+    for quantity in (*QUANTITIES, LIMIT):
         mine = [row for row in judged.rows if row.quantity == quantity.name and not math.isnan(row.goal)
                 and not math.isnan(row.error)]
         if not mine:
@@ -121,7 +121,7 @@ def _goal(share: float) -> str:
 def _goals(judged: ValidationPage) -> TextTable:
     """Return the table of errors: a row per cell, an error and its verdict for each quantity with a goal."""
     quantities = [each.name for each in QUANTITIES if each.goal is not None]
-    cells = dict.fromkeys((row.transport, row.clients) for row in judged.rows if row.quantity != KNEE.name)
+    cells = dict.fromkeys((row.transport, row.clients) for row in judged.rows if row.quantity != LIMIT.name)
     by_key = {(row.transport, row.clients, row.quantity): row for row in judged.rows}
     rows = []
     for transport, clients in cells:

@@ -51,7 +51,7 @@ def table(run: RunData) -> TextTable:
     """Return the table of the host's speed, with a row for each block; of a search, for each ten steps."""
     speeds = by_trial(run.trials)
     places = run.trials["block"]
-    if run.knees is not None:
+    if run.capacity_limits is not None:
         places = (run.trials["position"] - 1) // 10 + 1
     rows = []
     for place in sorted({int(each) for each in places}):
@@ -59,7 +59,7 @@ def table(run: RunData) -> TextTable:
         if found is not None:
             rows.append((str(place), *(style.number(each) for each in
                                        (found.median_us, found.low_us, found.high_us))))
-    first = "ten steps" if run.knees is not None else "block"
+    first = "ten steps" if run.capacity_limits is not None else "block"
     return TextTable("host-speed", "Speed of the host", (first, "spin (µs)", "least", "most"), tuple(rows),
                      folded=True, note=(
         "A fixed spin before and after each trial (a thousand readings of the clock); less is faster."))

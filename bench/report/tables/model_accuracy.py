@@ -25,7 +25,7 @@ from bench.stats.run import prediction, prediction_band
 NAMES = {
     "latency_p50_ms": "latency, median", "latency_p99_ms": "latency, p99", "age_excess_mean_ms": "excess age",
     "bytes_per_update": "bytes per update", "server_cpu_us_per_update": "server CPU per update",
-    "knee_clients": "knee (clients)",
+    "knee_clients": "capacity limit (clients)",
 }
 """The quantities shown in the report, with their names; validation.csv has more."""
 MAIN = {name: NAMES[name] for name in ("latency_p50_ms", "bytes_per_update", "server_cpu_us_per_update")}
@@ -56,7 +56,7 @@ def how_far(run: RunData) -> TextTable:
         "point estimate. Load: CPU of a worker, as a share of a core. Within: this run's workers are no busier "
         "and have no more clients than those of the checked cells, so the error is about as large. Beyond: by "
         "how many times it has more clients, or is busier; the band is the largest error that was found, and "
-        "the true one may be larger. Near and above a full core only the capacity limit (the knee) is "
+        "the true one may be larger. Near and above a full core only the capacity limit is "
         "predicted."))
 
 

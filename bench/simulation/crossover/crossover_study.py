@@ -29,7 +29,7 @@ from bench.scenario.model import DEFAULT_SERVER, Scenario, Windows
 from bench.simulation import shards, trial
 from bench.simulation.analytic.system import Demand
 from bench.simulation.calibration.costs import CostKind, CostsFile
-from bench.simulation.checkpoints import Piece
+from bench.simulation.checkpoints import Result
 from bench.simulation.crossover import crossover
 from bench.simulation.crossover.crossover import Candidate, Field, Offer, TicksPerPoll
 from bench.simulation.shards import Case
@@ -112,16 +112,16 @@ class CrossoverStudy:
         """Return `crossover.csv`."""
         return crossover.table(fields, self.asked.margin)
 
-    def tasks(self, chosen: Sequence[tuple[Field, Candidate]]) -> dict[str, Callable[[], Piece]]:
+    def tasks(self, chosen: Sequence[tuple[Field, Candidate]]) -> dict[str, Callable[[], Result]]:
         """Return the checks to be made, by name."""
         return {f"check-{number}": partial(self.check, field, subject)
                 for number, (field, subject) in enumerate(chosen, start=1)}
 
-    def checks(self, pieces: Mapping[str, Piece]) -> pd.DataFrame:
+    def checks(self, results: Mapping[str, Result]) -> pd.DataFrame:
         """Return `crossover_checks.csv`, from the results of all checks."""
-        return pd.DataFrame(list(pieces.values()), columns=CHECKED)
+        return pd.DataFrame(list(results.values()), columns=CHECKED)
 
-    def check(self, field: Field, subject: Candidate) -> Piece:
+    def check(self, field: Field, subject: Candidate) -> Result:
         """Simulate one worker of a field; return its row of `crossover_checks.csv`."""
         offer = field.offers[subject.label]
         case = self.case(field, subject, offer)

@@ -30,7 +30,7 @@ from bench.scenario.model import Scenario
 from bench.scenario.parsing import value_text
 from bench.simulation import shards
 from bench.simulation.calibration.costs import CostsFile
-from bench.simulation.checkpoints import Piece
+from bench.simulation.checkpoints import Result
 from bench.simulation.crossover.crossover import Candidate, Offer
 from bench.simulation.crossover.crossover_study import OF_A_VALIDATION, candidates, worker_case
 from bench.simulation.decision import decision
@@ -108,11 +108,11 @@ class DecisionStudy:
             found[NOW] = (self.now, decision.as_it_is(self.now, self.situation))
         return {name: each for name, each in found.items() if each[1].possible and self._measure_s(*each) > 0}
 
-    def tasks(self, choice: Choice) -> dict[str, Callable[[], Piece]]:
+    def tasks(self, choice: Choice) -> dict[str, Callable[[], Result]]:
         """Return the simulations that are to be made, by name."""
         return {f"worker-{name}": partial(self.percentiles, *each) for name, each in self.simulated(choice).items()}
 
-    def percentiles(self, candidate: Candidate, offer: Offer) -> Piece:
+    def percentiles(self, candidate: Candidate, offer: Offer) -> Result:
         """Simulate one worker; return the median and the 99th percentile of its latencies in ms."""
         case = worker_case(
             self.scenario, self.costs, candidate, math.ceil(self.situation.clients / offer.workers),
@@ -136,17 +136,17 @@ class DecisionStudy:
         measure_s = min(max(TICKS / rate, 2 * self._longest_s(candidate)), left_s, 80_000.0)
         return measure_s if measure_s * rate >= TICKS_LEAST else 0.0
 
-    def table(self, choice: Choice, truths: Mapping[str, Truth], pieces: Mapping[str, Piece]) -> pd.DataFrame:
+    def table(self, choice: Choice, truths: Mapping[str, Truth], results: Mapping[str, Result]) -> pd.DataFrame:
         """Return `decision.csv`: a row for each transport at its best, and one for what is used now."""
         rows = [self._row("best", each, choice.offers[each.label], choice, truths[each.label],
-                          pieces.get(f"worker-{each.label}", {})) for each in self.subjects]
+                          results.get(f"worker-{each.label}", {})) for each in self.subjects]
         if self.now is not None:
             offer = decision.as_it_is(self.now, self.situation)
             rows.append(self._row(NOW, self.now, offer, choice, truths[self.now.label],
-                                  pieces.get(f"worker-{NOW}", {})))
+                                  results.get(f"worker-{NOW}", {})))
         return pd.DataFrame(rows)
 
-    def _row(self, role: str, candidate: Candidate, offer: Offer, choice: Choice, truth: Truth, piece: Piece
+    def _row(self, role: str, candidate: Candidate, offer: Offer, choice: Choice, truth: Truth, result: Result
              ) -> dict[str, object]:
         label, best = candidate.label, role == "best"
         cells = [row for row in self.checked if row.transport == candidate.transport]
@@ -159,8 +159,8 @@ class DecisionStudy:
             "cores": offer.cores, "bytes_down_per_s": offer.bytes_down_per_s,
             "requests_per_s": offer.requests_per_s, "messages_per_s": offer.messages_per_s,
             "price_month": offer.price, "latency_mean_ms": 1000 * offer.latency_mean_s,
-            "latency_p50_ms": piece.get("latency_p50_ms", math.nan),
-            "latency_p99_ms": piece.get("latency_p99_ms", math.nan),
+            "latency_p50_ms": result.get("latency_p50_ms", math.nan),
+            "latency_p99_ms": result.get("latency_p99_ms", math.nan),
             "latency_worst_ms": 1000 * offer.latency_worst_s, "age_excess_ms": 1000 * offer.age_excess_s,
             "memory_bytes_per_client": self.memory.get(label, math.nan),
             "checked_clients_max": max((row.clients for row in cells), default=math.nan),
@@ -182,27 +182,27 @@ class DecisionStudy:
             row |= {f"{name}_low": low, f"{name}_high": high}
         return row
 
-    def table_tasks(self, truths: Mapping[str, Truth]) -> dict[str, Callable[[], Piece]]:
-        """Return the tables that are to be computed beside the simulations, by the names of their pieces."""
-        return {**{f"turns-{axis}": partial(self.turns_piece, axis, truths) for axis in decision.AXES},
-                "frontier": self.frontier_piece}
+    def table_tasks(self, truths: Mapping[str, Truth]) -> dict[str, Callable[[], Result]]:
+        """Return the tables that are to be computed beside the simulations, by the names of their results."""
+        return {**{f"turns-{axis}": partial(self.turns_result, axis, truths) for axis in decision.AXES},
+                "frontier": self.frontier_result}
 
-    def turns_piece(self, axis: str, truths: Mapping[str, Truth]) -> Piece:
+    def turns_result(self, axis: str, truths: Mapping[str, Truth]) -> Result:
         """Return the rows of `decision_turns.csv` for one axis."""
         found = decision.turns_along(axis, self.subjects, truths, self.situation)
         return {"rows": [{"axis": each.axis, "transport": each.label, "value": each.value, "rising": each.rising,
                           "begins": each.begins} for each in found]}
 
-    def turns(self, pieces: Mapping[str, Piece]) -> pd.DataFrame:
+    def turns(self, results: Mapping[str, Result]) -> pd.DataFrame:
         """Return `decision_turns.csv`: a row for each value of an axis at which the least expensive change."""
-        rows = [row for axis in decision.AXES for row in pieces[f"turns-{axis}"]["rows"]]
+        rows = [row for axis in decision.AXES for row in results[f"turns-{axis}"]["rows"]]
         return pd.DataFrame(rows, columns=["axis", "transport", "value", "rising", "begins"])
 
-    def frontier(self, pieces: Mapping[str, Piece]) -> pd.DataFrame:
+    def frontier(self, results: Mapping[str, Result]) -> pd.DataFrame:
         """Return `decision_frontier.csv`: each transport at its best for a range of staleness."""
-        return pd.DataFrame(pieces["frontier"]["rows"], columns=FRONTIER)
+        return pd.DataFrame(results["frontier"]["rows"], columns=FRONTIER)
 
-    def frontier_piece(self) -> Piece:
+    def frontier_result(self) -> Result:
         """Return the rows of `decision_frontier.csv`."""
         return {"rows": [{
             "transport": label, "within_ms": 1000 * within_s, "interval_s": each.interval_s,

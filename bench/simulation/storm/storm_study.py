@@ -29,7 +29,7 @@ import pandas as pd
 
 from bench.scenario.model import Scenario
 from bench.scenario.storm import Backoff, Storm, StormMap
-from bench.simulation.checkpoints import Piece
+from bench.simulation.checkpoints import Result
 from bench.simulation.engine.inputs import Costs
 from bench.simulation.storm.storm import Outcome, Overflow, StormConditions, simulate
 
@@ -64,37 +64,37 @@ def conditions(scenario: Scenario, costs: Costs) -> StormConditions:
     )
 
 
-def tasks(scenario: Scenario, given: StormConditions) -> dict[str, Callable[[], Piece]]:
+def tasks(scenario: Scenario, given: StormConditions) -> dict[str, Callable[[], Result]]:
     """Return all storms to be simulated, by name."""
     storm = _storm(scenario)
-    found: dict[str, Callable[[], Piece]] = {
-        _named(policy, seed): partial(piece, given, backoff, scenario.seed + seed, with_timeline=seed == 0)
+    found: dict[str, Callable[[], Result]] = {
+        _named(policy, seed): partial(result, given, backoff, scenario.seed + seed, with_timeline=seed == 0)
         for policy, backoff in enumerate(storm.policies.values()) for seed in range(scenario.trials.count)
     }
     for policy, backoff in enumerate(storm.policies.values()):
         found[_flip(policy)] = partial(flip, given, backoff, scenario.seed)
         for seed in range(scenario.trials.count):
             dropped = replace(given, overflow="dropped")
-            found[_named(policy, seed, "dropped")] = partial(piece, dropped, backoff, scenario.seed + seed)
+            found[_named(policy, seed, "dropped")] = partial(result, dropped, backoff, scenario.seed + seed)
     if storm.map is not None:
         backoff = storm.policies[storm.map.policy]
         for point in _points(storm.map):
             here, spread = _at(point, given, backoff)
             for seed in range(storm.map.seeds):
-                found[point.named(seed)] = partial(piece, here, spread, scenario.seed + seed)
+                found[point.named(seed)] = partial(result, here, spread, scenario.seed + seed)
     return found
 
 
-def piece(given: StormConditions, backoff: Backoff, seed: int, *, with_timeline: bool = False) -> Piece:
+def result(given: StormConditions, backoff: Backoff, seed: int, *, with_timeline: bool = False) -> Result:
     """Simulate one storm; return its row, and its timeline's columns if `with_timeline`."""
     outcome = simulate(given, backoff, seed)
-    found: Piece = {"row": row(outcome)}
+    found: Result = {"row": row(outcome)}
     if with_timeline:
         found["timeline"] = timeline(outcome).to_dict("list")
     return found
 
 
-def flip(given: StormConditions, backoff: Backoff, seed: int) -> Piece:
+def flip(given: StormConditions, backoff: Backoff, seed: int) -> Result:
     """Return the rows of the two storms between whose refusal prices the result changes."""
     rows: dict[float, dict[str, float]] = {}
 
@@ -110,34 +110,34 @@ def flip(given: StormConditions, backoff: Backoff, seed: int) -> Piece:
     return {"rows": [rows[share] for share in shares]}
 
 
-def tables(scenario: Scenario, given: StormConditions, pieces: Mapping[str, Piece]) -> StormStudy:
+def tables(scenario: Scenario, given: StormConditions, results: Mapping[str, Result]) -> StormStudy:
     """Return the tables, made from the results of all storms."""
     storm = _storm(scenario)
     rows, timelines = [], []
     for number, policy in enumerate(storm.policies):
         for seed in range(scenario.trials.count):
             rows.append({"policy": policy, "seed": scenario.seed + seed,
-                         **pieces[_named(number, seed)]["row"]})
-        line = pd.DataFrame(pieces[_named(number, 0)]["timeline"])
+                         **results[_named(number, seed)]["row"]})
+        line = pd.DataFrame(results[_named(number, 0)]["timeline"])
         line.insert(0, "policy", policy)
         timelines.append(line)
-    mapped = None if storm.map is None else _map(given, storm.map, pieces)
+    mapped = None if storm.map is None else _map(given, storm.map, results)
     return StormStudy(pd.DataFrame(rows), pd.concat(timelines, ignore_index=True), mapped,
-                      _assumptions(scenario, pieces))
+                      _assumptions(scenario, results))
 
 
 ASSUMED = ("refusal_share", "recovered_s", "connected_share", "attempts_per_client", "wasted_share")
 
 
-def _assumptions(scenario: Scenario, pieces: Mapping[str, Piece]) -> pd.DataFrame:
+def _assumptions(scenario: Scenario, results: Mapping[str, Result]) -> pd.DataFrame:
     """Return each policy's results under other assumptions than the scenario's."""
     rows = []
     for number, policy in enumerate(_storm(scenario).policies):
         for seed in range(scenario.trials.count):
-            found = pieces[_named(number, seed, "dropped")]["row"]
+            found = results[_named(number, seed, "dropped")]["row"]
             rows.append({"policy": policy, "seed": scenario.seed + seed, "overflow": "dropped",
                          **{name: found[name] for name in ASSUMED}})
-        for found in pieces[_flip(number)]["rows"]:
+        for found in results[_flip(number)]["rows"]:
             rows.append({"policy": policy, "seed": scenario.seed, "overflow": "refused",
                          **{name: found[name] for name in ASSUMED}})
     return pd.DataFrame(rows)
@@ -216,11 +216,11 @@ def _at(point: _Point, given: StormConditions, backoff: Backoff) -> tuple[StormC
     return here, backoff.model_copy(update={"window_s": point.window_share * given.floor_s})
 
 
-def _map(given: StormConditions, asked: StormMap, pieces: Mapping[str, Piece]) -> pd.DataFrame:
+def _map(given: StormConditions, asked: StormMap, results: Mapping[str, Result]) -> pd.DataFrame:
     """Return the map, one row per point."""
     rows = []
     for point in _points(asked):
-        found = pd.DataFrame([pieces[point.named(seed)]["row"] for seed in range(asked.seeds)])
+        found = pd.DataFrame([results[point.named(seed)]["row"] for seed in range(asked.seeds)])
         rows.append({
             "backlog_share": point.backlog_share, "window_share": point.window_share,
             "backlog": int(found["backlog"].iloc[0]), "window_s": point.window_share * given.floor_s,

@@ -35,7 +35,7 @@ from bench.simulation.calibration.costs import CostsFile, read_costs
 from bench.simulation.validation import resimulate
 from bench.stats.run import prediction
 from bench.stats.run.capacity_limit import CapacityLimit
-from bench.stats.run.knee_search import SearchState
+from bench.stats.run.limit_search import SearchState
 from bench.stats.run.prediction import ValidationRow
 from bench.stats.run.prediction_causes import FitQuality, furthest_apart, why
 
@@ -87,8 +87,8 @@ def judge(folder: Path, make_reporter: Callable[[int, int], Reporter], say: Call
         resimulated = resimulate.simulate(
             folder / "runs" / name, costs_path, folder / "simulated", make_reporter, say,
                               sys.argv[1:])
-        knees, causes = _knees(open_run(folder / "runs" / name), open_run(resimulated.folder))
-        rows += knees
+        capacity_limits, causes = _limits_of_both(open_run(folder / "runs" / name), open_run(resimulated.folder))
+        rows += capacity_limits
         reasons |= causes
     judged = ValidationPage(folder.name, costs.description, rows, reasons, notes)
     with whole_file(folder / "validation.csv") as beside:
@@ -135,18 +135,18 @@ def _left_out(measured: Reported, found: pd.DataFrame) -> list[str]:
     return notes
 
 
-def _knees(measured: Reported, predicted: Reported
+def _limits_of_both(measured: Reported, predicted: Reported
            ) -> tuple[list[ValidationRow], dict[tuple[str, int, str], str]]:
-    """Return the capacity limits (knees) of both searches, and the causes of differences."""
-    mine, theirs = measured.knees, predicted.knees
+    """Return the capacity limits of both searches, and the causes of differences."""
+    mine, theirs = measured.capacity_limits, predicted.capacity_limits
     assert mine is not None, f"{measured.folder}: no search"
     assert theirs is not None, f"{predicted.folder}: no search"
     rows, reasons = [], {}
     for place in range(len(mine)):
         ours = mine.iloc[place]
         simulated = theirs[theirs["transport"] == ours["transport"]].iloc[0]
-        row = prediction.compare_knees(
-            str(ours["transport"]), _number(ours["server_cpu"]), _knee(ours), _knee(simulated))
+        row = prediction.compare_limits(
+            str(ours["transport"]), _number(ours["server_cpu"]), _state(ours), _state(simulated))
         rows.append(row)
         if row.met in ("no", "open"):
             reasons[row.transport, row.clients, row.quantity] = (
@@ -171,7 +171,7 @@ def _unrest(measured: Reported, row: ValidationRow) -> str:
             "ms: a single search depends on such chance.")
 
 
-def _knee(row: pd.Series) -> SearchState:
+def _state(row: pd.Series) -> SearchState:
     held, broke = _number(row["clients"]), _number(row["broke_at"])
     limit = CapacityLimit(*(_number(row[name]) for name in ("limit", "limit_low", "limit_high")))
     return SearchState(None if math.isnan(held) else int(held), None if math.isnan(broke) else int(broke),

@@ -9,7 +9,7 @@ Modules, in reading order:
     thresholds         conditions that a run must meet: met, broken or open
     stopping           whether a run has measured enough
     host_speed         the speed of the host at each trial
-    knee_search        the search for the highest level at which an objective holds
+    limit_search       the search for the highest level at which an objective holds
     capacity_limit     the limit and its interval, from steps that held or broke
     capacity_plan      workers, traffic and price for a number of clients
     prediction         predicted against measured, per cell

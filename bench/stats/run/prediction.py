@@ -34,7 +34,7 @@ import pandas as pd
 
 from bench.stats.run.capacity_limit import CapacityLimit
 from bench.stats.run.intervals import LOST, Interval, interval
-from bench.stats.run.knee_search import SearchState
+from bench.stats.run.limit_search import SearchState
 from bench.stats.trial.latency import beyond, bin_quantiles
 
 FULL = 0.7
@@ -59,7 +59,7 @@ QUANTITIES = (
     Quantity("age_mean_ms", None), Quantity("age_excess_mean_ms", None),
     Quantity("bytes_per_update", 0.02), Quantity("server_cpu_us_per_update", 0.10),
 )
-KNEE = Quantity("knee_clients", 0.10)
+LIMIT = Quantity("knee_clients", 0.10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ def verdict_text(standings: Sequence[str]) -> str:
     return f"{', '.join(parts)}: the point estimate lies outside in {outside} of {counted.total()}"
 
 
-def compare_knees(transport: str, load: float, measured: SearchState, predicted: SearchState) -> ValidationRow:
+def compare_limits(transport: str, load: float, measured: SearchState, predicted: SearchState) -> ValidationRow:
     """Compare the capacity limits of two searches. Each has a 95 % interval of its own, independent of the
     other's, so the error's bounds are those of the ratio on logarithms. NaN where one has no limit."""
     ours, theirs = (found.limit or CapacityLimit(math.nan, math.nan, math.nan) for found in (measured, predicted))
@@ -194,8 +194,8 @@ def compare_knees(transport: str, load: float, measured: SearchState, predicted:
     down = math.hypot(math.log(theirs.estimate / theirs.low), math.log(ours.high / ours.estimate))
     up = math.hypot(math.log(theirs.high / theirs.estimate), math.log(ours.estimate / ours.low))
     error = Interval(ratio - 1, ratio * math.exp(-down) - 1, ratio * math.exp(up) - 1, 1)
-    goal = KNEE.goal or math.nan
-    return ValidationRow(transport, measured.held or 0, load, KNEE.name, ours.estimate, theirs.estimate,
+    goal = LIMIT.goal or math.nan
+    return ValidationRow(transport, measured.held or 0, load, LIMIT.name, ours.estimate, theirs.estimate,
                          error.estimate, error.low, error.high, goal, met(error, goal))
 
 

@@ -28,7 +28,7 @@ class Options(HttpWire):
     """`[transports.<label>]` of a long-polling subject."""
 
     hold_s: Positive = 30.0
-    """The longest time for which a request is kept when there is nothing new; then its answer is empty."""
+    """The longest time for which a request is kept when there is nothing new; then its response is empty."""
 
 
 def is_due(request: Request, batch: Batch, now_ns: int, deadline_ns: int) -> bool:

@@ -33,8 +33,8 @@ class Options(HttpWire):
     interval_s: Positive = 1.0
     """Time from one poll of a client to its next. Polls start at a random phase."""
     pace: Literal["rate", "delay"] = "rate"
-    """`rate`: polls keep their instants, independently of the answers. `delay`: the interval starts again
-    with each answer, like a timer that is set when the answer is there."""
+    """`rate`: polls keep their instants, independently of the responses. `delay`: the interval starts again
+    with each response, like a timer that is set when the response is there."""
     jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
     """The range of the random time by which each poll is moved, as a share of the interval: the time is
     uniform, up to half of this range either way."""

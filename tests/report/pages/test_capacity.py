@@ -30,9 +30,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunData:
     return open_run(folder)
 
 
-def test_the_knees_are_in_the_run(run: RunData) -> None:
-    assert run.knees is not None
-    table = run.knees.set_index("transport")
+def test_the_limits_are_in_the_run(run: RunData) -> None:
+    assert run.capacity_limits is not None
+    table = run.capacity_limits.set_index("transport")
     assert table.at["websocket", "clients"] == 120
     assert table.at["websocket", "limited_by"] == "time"
     assert table.at["websocket", "limit_low"] == 120
@@ -93,8 +93,8 @@ def test_a_limit_is_a_bar_as_long_as_its_interval(run: RunData) -> None:
     broken = run.trials.assign(
         kernel_latency_p99_ms=run.trials["kernel_latency_p99_ms"].where(~slow, 70.0))
     found = replace(run, trials=broken)
-    assert found.knees is not None
-    row = found.knees.set_index("transport").loc["websocket"]
+    assert found.capacity_limits is not None
+    row = found.capacity_limits.set_index("transport").loc["websocket"]
     axes = capacity.against_level(found).axes[0]
     bars = [list(line.get_xdata()) for line in axes.lines if line.get_linewidth() == 6]
     assert bars == [[row["limit_low"], row["limit_high"]]]

@@ -42,7 +42,6 @@ def test_every_figure_table_and_caption_says_so(known: RunData) -> None:
     assert whole.caveats == simulated.CAVEATS
 
 
-@pytest.mark.usefixtures("few_figures")
 def test_the_whole_report_comes_from_the_runs_files_alone(known: RunData, tmp_path: Path) -> None:
     copy = tmp_path / known.folder.name
     shutil.copytree(known.folder, copy)

@@ -25,8 +25,8 @@ def study(folder: Path, *overrides: str) -> DecisionStudy:
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[DecisionStudy, pd.DataFrame]:
     found = study(tmp_path_factory.mktemp("decision"), 'decision.now="short_polling interval_s=5"')
     choice, truths = found.choice()
-    pieces = {name: task() for name, task in found.tasks(choice).items()}
-    return found, found.table(choice, truths, pieces)
+    results = {name: task() for name, task in found.tasks(choice).items()}
+    return found, found.table(choice, truths, results)
 
 
 def test_the_engine_agrees_with_what_is_predicted(made: tuple[DecisionStudy, pd.DataFrame]) -> None:

@@ -36,8 +36,8 @@ def test_without_a_price_the_costs_file_has_it(scenario: Scenario) -> None:
 @pytest.fixture(scope="module")
 def found(scenario: Scenario) -> StormStudy:
     given = storm_study.conditions(scenario, Costs())
-    pieces = {name: task() for name, task in storm_study.tasks(scenario, given).items()}
-    return storm_study.tables(scenario, given, pieces)
+    results = {name: task() for name, task in storm_study.tasks(scenario, given).items()}
+    return storm_study.tables(scenario, given, results)
 
 
 def test_the_tables_hold_every_storm(scenario: Scenario, found: StormStudy) -> None:

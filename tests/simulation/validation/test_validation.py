@@ -24,8 +24,8 @@ from bench.simulation.calibration.observations import observe
 from bench.simulation.validation import validation
 
 SMALL = ("load.clients=[60]", "trials.count=3", "windows.measure_s=1.0")
-KNEE = ("capacity.start=100", "capacity.factor=4.0", "capacity.most=2000", "windows.measure_s=1.0",
-        "capacity.precision=0.5")
+SEARCH = ("capacity.start=100", "capacity.factor=4.0", "capacity.most=2000", "windows.measure_s=1.0",
+          "capacity.precision=0.5", "transports={short_polling={interval_s=0.04}, websocket={}}")
 
 
 def expensive(costs: CostsFile, factor: float) -> CostsFile:
@@ -41,7 +41,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A validation's folder, up to its costs."""
     folder = tmp_path_factory.mktemp("results") / "a-validation"
     runs = all_posed([prepare.read("quick", SMALL)], priced(), folder / "runs")
-    search = posed(prepare.read("scenarios/validation/knee.toml", KNEE), priced(), folder / "runs")
+    search = posed(prepare.read("scenarios/validation/capacity-limit.toml", SEARCH), priced(), folder / "runs")
     write_json(folder / validation.NAMED, {
         "schema_version": SCHEMA_VERSION, "calibration": [], "held_out": [each.name for each in runs],
         "searches": [search.name]})
@@ -76,8 +76,8 @@ def test_right_costs_foretell_everything(measured: Path) -> None:
         rows = list(csv.reader(file))
     assert rows[0] == ["transport", "clients", "load", "quantity", "measured", "predicted", "error",
                        "interval_low", "interval_high", "goal", "met"]
-    assert [row[3] for row in rows].count("knee_clients") == len(transports.own_names())
-    assert len(rows) == 1 + len(transports.own_names()) * (8 + 1)
+    assert [row[3] for row in rows].count("knee_clients") == 2
+    assert len(rows) == 1 + 8 * len(transports.own_names()) + 2
 
 
 def test_wrong_costs_are_noticed_and_explained(measured: Path, tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ import pytest
 from bench.stats.run import prediction
 from bench.stats.run.capacity_limit import CapacityLimit
 from bench.stats.run.intervals import Interval
-from bench.stats.run.knee_search import SearchState
+from bench.stats.run.limit_search import SearchState
 from bench.stats.run.prediction import (
     QUANTITIES,
     compare,
-    compare_knees,
+    compare_limits,
     figures,
     from_table,
     met,
@@ -121,13 +121,13 @@ def test_limits_are_compared_with_both_their_intervals() -> None:
         interval = CapacityLimit(limit, limit / (1 + reach), limit * (1 + reach))
         return SearchState(round(limit), round(limit * 1.1), interval)
 
-    row = compare_knees("websocket", 0.2, found(1000, 0.03), found(1020, 0.04))
+    row = compare_limits("websocket", 0.2, found(1000, 0.03), found(1020, 0.04))
     reach = math.exp(math.hypot(math.log(1.03), math.log(1.04)))
     assert row.error == pytest.approx(0.02)
     assert (row.interval_low, row.interval_high) == pytest.approx((1.02 / reach - 1, 1.02 * reach - 1))
     assert row.met == "yes"
-    assert compare_knees("websocket", 0.2, found(1000, 0.05), found(2000, 0.05)).met == "no"
-    assert compare_knees("websocket", 0.2, SearchState(1000, None), found(1010, 0.05)).met == "open"
+    assert compare_limits("websocket", 0.2, found(1000, 0.05), found(2000, 0.05)).met == "no"
+    assert compare_limits("websocket", 0.2, SearchState(1000, None), found(1010, 0.05)).met == "open"
 
 
 def test_the_table_has_exactly_the_columns_that_are_promised() -> None:

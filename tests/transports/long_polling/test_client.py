@@ -82,7 +82,7 @@ def test_another_epoch_is_followed() -> None:
 
 
 @pytest.mark.parametrize("reason", ["eof", "reset"])
-def test_a_request_that_meets_the_close_of_a_kept_connection_is_repeated_once_at_once(reason: str) -> None:
+def test_a_request_that_meets_the_close_of_a_persistent_connection_is_repeated_once_at_once(reason: str) -> None:
     client, _ = subscribed()
     client.closed(10, reason)
     assert client.action is Action.OPEN
@@ -102,7 +102,7 @@ def test_a_request_that_meets_the_close_of_a_kept_connection_is_repeated_once_at
 
 
 @pytest.mark.parametrize("asked", [False, True])
-def test_a_408_on_a_kept_connection_is_its_close_and_no_answer(asked: bool) -> None:
+def test_a_408_on_a_persistent_connection_is_its_close_and_no_answer(asked: bool) -> None:
     client, _ = subscribed()
     if not asked:
         client.receive(b"HTTP/1.1 503 Slow\r\nContent-Length: 0\r\n\r\n", NO_STAMP, 2)   # then it pauses

@@ -261,7 +261,7 @@ def test_an_error_waits_for_the_next_instant() -> None:
 
 
 @pytest.mark.parametrize("reason", ["eof", "reset"])
-def test_a_kept_connection_that_the_server_closes_between_polls_is_opened_for_the_next(reason: str) -> None:
+def test_a_persistent_connection_that_the_server_closes_between_polls_is_opened_for_the_next(reason: str) -> None:
     bench = Bench()
     first_ns = bench.subscribe()
     bench.client.closed(first_ns - 1, reason)

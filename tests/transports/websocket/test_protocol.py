@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import random
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +28,7 @@ from bench.transports.websocket.protocol import (
     take_up,
     text_frame,
 )
-from bench.wire.contract import Batch, Cursor, decode_batch
+from bench.wire.contract import Batch, Cursor, batch_of
 
 LINE = b'{"index":6,"seq":7}'
 CURSOR = Cursor("e1", 7)
@@ -57,7 +58,7 @@ def test_the_head_is_as_short_as_the_length_allows(length: int, head: int) -> No
 
 def test_the_first_message_is_a_batch_and_the_next_a_bare_tick() -> None:
     batch = Batch(CURSOR, (LINE,))
-    assert decode_batch(read(hello_frame(batch))).cursor == CURSOR
+    assert batch_of(orjson.loads(read(hello_frame(batch)))).cursor == CURSOR
     assert read(push_frame(batch)) == LINE
     assert push_frame(batch) is push_frame(Batch(CURSOR, (LINE,)))
 
@@ -72,7 +73,7 @@ def test_the_first_message_is_a_batch_and_the_next_a_bare_tick() -> None:
     ],
 )
 def test_a_tick_that_comes_with_anything_else_to_be_said_is_a_batch(batch: Batch) -> None:
-    received = decode_batch(read(push_frame(batch)))
+    received = batch_of(orjson.loads(read(push_frame(batch))))
     assert len(received.ticks) == len(batch.ticks)
     assert received.more == batch.more
     assert (received.conflated, received.dropped) == (batch.conflated, batch.dropped)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.report.data.knees import COLUMNS, at_knees, knees
+from bench.report.data.capacity_limits import COLUMNS, at_limits, capacity_limits
 from bench.scenario.model import Scenario
 
 CAPACITY = {"objective": "kernel_latency_p99_ms <= 50 and lost == 0", "raised": "clients", "start": 100,
@@ -33,17 +33,17 @@ def frame(*steps: tuple[str, int, dict[str, Any]]) -> pd.DataFrame:
 
 def test_a_run_that_was_no_search_has_none() -> None:
     trials = frame(("a", 100, GOOD))
-    assert knees(trials, scenario()) is None
-    assert at_knees(trials, scenario()) is trials
+    assert capacity_limits(trials, scenario()) is None
+    assert at_limits(trials, scenario()) is trials
 
 
-def test_the_figures_are_those_at_the_knee() -> None:
+def test_the_figures_are_those_at_the_limit() -> None:
     busy = SLOW | {"server_cpu_cores": 0.98}
     trials = frame(
         ("a", 100, GOOD), ("b", 100, SLOW), ("a", 200, GOOD | {"arrivals": 8000, "server_cpu_cores": 0.8}),
         ("b", 100, SLOW), ("a", 400, busy), ("a", 400, busy), ("a", 283, busy), ("a", 283, busy),
     )
-    table = knees(trials, SCENARIO)
+    table = capacity_limits(trials, SCENARIO)
     assert table is not None
     assert tuple(table.columns) == COLUMNS
     a, b = table.to_dict("records")
@@ -57,11 +57,11 @@ def test_the_figures_are_those_at_the_knee() -> None:
     assert (b["limited_by"], b["broke_at"]) == ("latency", 100)
     assert pd.isna(b["limit"])
     assert b["limit_high"] == 100
-    assert at_knees(trials, SCENARIO)[["transport", "clients"]].to_numpy().tolist() == [["a", 200]]
+    assert at_limits(trials, SCENARIO)[["transport", "clients"]].to_numpy().tolist() == [["a", 200]]
 
 
 def test_a_search_that_did_not_end_says_why() -> None:
-    table = knees(frame(("a", 800, GOOD), ("b", 100, GOOD)), SCENARIO)
+    table = capacity_limits(frame(("a", 800, GOOD), ("b", 100, GOOD)), SCENARIO)
     assert table is not None
     assert table["limited_by"].tolist() == ["limit", "time"]
     assert table["found"].tolist() == [True, False]
@@ -71,16 +71,16 @@ def test_the_rate_can_be_what_was_raised() -> None:
     raised = scenario(capacity=CAPACITY | {"raised": "rate_per_s"})
     trials = frame(("a", 7, GOOD | {"rate_per_s": 100.0}), ("a", 7, SLOW | {"rate_per_s": 200.0}),
                    ("a", 7, SLOW | {"rate_per_s": 200.0}), ("b", 7, SLOW | {"rate_per_s": 100.0}))
-    table = knees(trials, raised)
+    table = capacity_limits(trials, raised)
     assert table is not None
     assert table["clients"].tolist()[0] == 7
     assert table["rate_per_s"].tolist()[0] == 100
     assert table["broke_at"].tolist()[0] == 200
-    assert len(at_knees(trials, raised)) == 1
+    assert len(at_limits(trials, raised)) == 1
 
 
 def test_where_only_the_generator_gave_in_the_limit_is_a_bound() -> None:
-    table = knees(frame(("a", 100, GOOD), ("a", 200, GOOD), ("a", 400, LAGGING), ("a", 283, LAGGING),
+    table = capacity_limits(frame(("a", 100, GOOD), ("a", 200, GOOD), ("a", 400, LAGGING), ("a", 283, LAGGING),
                         ("b", 100, SLOW | {"verdict": "INVALID", "others_share": 0.9})), SCENARIO)
     assert table is not None
     a, b = table.to_dict("records")

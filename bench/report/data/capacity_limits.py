@@ -1,4 +1,4 @@
-"""`capacity.csv`: the capacity limit ("knee") of each transport, and the side that failed first.
+"""`capacity.csv`: the capacity limit of each transport, and the side that failed first.
 
 The limit and its interval are fitted to all steps that held or broke the objective
 (`bench.stats.run.capacity_limit`). The other figures of a row are from the trials that held at the highest
@@ -17,14 +17,14 @@ import pandas as pd
 from bench.audit.limited_by import Row, limited_by, number, outcome_of
 from bench.scenario import objective
 from bench.scenario.model import Capacity, Scenario
-from bench.stats.run.knee_search import (
+from bench.stats.run.limit_search import (
     EACH_LEAST,
     Outcome,
     SearchSettings,
     SearchState,
     SearchStep,
     is_found,
-    knee,
+    search_state,
 )
 
 COLUMNS = (
@@ -33,7 +33,7 @@ COLUMNS = (
 )
 
 
-def knees(trials: pd.DataFrame, scenario: Scenario) -> pd.DataFrame | None:
+def capacity_limits(trials: pd.DataFrame, scenario: Scenario) -> pd.DataFrame | None:
     """Return `capacity.csv`, one row per transport, from `trials.csv` and the scenario.
 
     Returns None where the run was no search for the capacity limit.
@@ -44,17 +44,17 @@ def knees(trials: pd.DataFrame, scenario: Scenario) -> pd.DataFrame | None:
     rows = []
     for label in scenario.transports:
         mine = trials[trials["transport"] == label]
-        rows.append(_knee(label, mine.to_dict("records"), capacity))
+        rows.append(_row(label, mine.to_dict("records"), capacity))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.astype({"clients": "Int64", "broke_at": "Int64", "steps": "Int64", "found": "boolean"})
 
 
-def at_knees(trials: pd.DataFrame, scenario: Scenario) -> pd.DataFrame:
+def at_limits(trials: pd.DataFrame, scenario: Scenario) -> pd.DataFrame:
     """Return the trials that held at the highest level below their transport's capacity limit.
 
     Of a run that was no search, returns all trials.
     """
-    found, capacity = knees(trials, scenario), scenario.capacity
+    found, capacity = capacity_limits(trials, scenario), scenario.capacity
     if found is None or capacity is None:
         return trials
     best = {row["transport"]: level(row, capacity)
@@ -79,24 +79,24 @@ def held(row: Row, capacity: Capacity) -> bool:
     return outcome(row, capacity) == "held"
 
 
-def _knee(label: str, rows: Sequence[Row], capacity: Capacity) -> dict[str, object]:
+def _row(label: str, rows: Sequence[Row], capacity: Capacity) -> dict[str, object]:
     search = SearchSettings.of(capacity)
     steps = [SearchStep(label, level(row, capacity), outcome(row, capacity), 0.0) for row in rows]
-    found = knee(steps)
+    found = search_state(steps)
     row: dict[str, object] = {
         "transport": label, "objective": capacity.objective, **_limit(found),
         "broke_at": pd.NA if found.broke is None else found.broke, "steps": len(rows), "clients": pd.NA,
         "found": is_found(steps, search) or _is_known(steps),
     }
     row["limited_by"] = _limited_by(rows, steps, found, ended=bool(row["found"]))
-    at_knee = [each for each, step in zip(rows, steps, strict=True) if step.held and step.level == found.held]
-    if not at_knee:
+    at_limit = [each for each, step in zip(rows, steps, strict=True) if step.held and step.level == found.held]
+    if not at_limit:
         return row
-    updates = _mean([float(each["arrivals"]) / float(each["measure_s"]) for each in at_knee])
-    cores, clients = _mean([number(each["server_cpu_cores"]) for each in at_knee]), int(at_knee[0]["clients"])
+    updates = _mean([float(each["arrivals"]) / float(each["measure_s"]) for each in at_limit])
+    cores, clients = _mean([number(each["server_cpu_cores"]) for each in at_limit]), int(at_limit[0]["clients"])
     return row | {
         "clients": clients, "updates_per_s": updates, "server_cpu": cores,
-        "rate_per_s": number(at_knee[0]["rate_per_s"]),
+        "rate_per_s": number(at_limit[0]["rate_per_s"]),
         "clients_per_core": clients / cores if cores else math.nan,
         "updates_per_s_per_core": updates / cores if cores else math.nan,
     }

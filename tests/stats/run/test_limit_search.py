@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.stats.run import knee_search as searching
-from bench.stats.run.knee_search import (
+from bench.stats.run import limit_search as searching
+from bench.stats.run.limit_search import (
     Outcome,
     SearchSettings,
     SearchStep,
     is_found,
     is_over,
-    knee,
     next_level,
     next_step,
+    search_state,
 )
 
 SEARCH = SearchSettings(start=100, most=10_000, factor=2.0, precision=0.15, time_s=1e9)
@@ -49,7 +49,7 @@ def below(limit: float) -> Callable[[str, int, int], Outcome]:
 def test_a_search_doubles_until_it_breaks_and_then_closes_in() -> None:
     steps = searched(SEARCH, below(500))
     assert [step.level for step in steps][:4] == [100, 200, 400, 800]
-    found = knee(steps)
+    found = search_state(steps)
     assert found.held is not None
     assert found.broke is not None
     assert found.limit is not None
@@ -63,7 +63,7 @@ def test_a_search_doubles_until_it_breaks_and_then_closes_in() -> None:
 @given(searches, st.integers(0, 6000))
 def test_a_sharp_limit_is_bracketed(search: SearchSettings, capacity: int) -> None:
     steps = searched(search, below(capacity + 0.5))
-    found = knee(steps)
+    found = search_state(steps)
     assert is_found(steps, search)
     assert all(search.start <= step.level <= search.most for step in steps)
     if capacity < search.start:
@@ -88,7 +88,7 @@ def test_the_interval_holds_the_limit_and_is_narrow_where_trials_agree(spread: f
         while len(steps) < 17 and (level := next_level(steps, SEARCH)) is not None:
             mine = limit * math.exp(rng.normal(0, spread))
             steps.append(SearchStep("a", level, "held" if level < mine else "broke", 5.0))
-        found = knee(steps).limit
+        found = search_state(steps).limit
         assert found is not None
         inside += found.low <= limit <= found.high
         reaches.append(found.reach)
@@ -114,7 +114,7 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(random: object, dat
 def test_one_bad_trial_does_not_keep_the_search_low() -> None:
     steps = searched(SEARCH, lambda _, level, tries: "held" if level < 500 and (level, tries) != (200, 0)
                      else "broke")
-    found = knee(steps).limit
+    found = search_state(steps).limit
     assert found is not None
     assert 400 < found.estimate < 600
 
@@ -129,7 +129,7 @@ def test_a_void_step_says_nothing_and_is_made_again_twice_at_most() -> None:
 def test_where_those_who_measure_give_in_the_answer_is_a_bound() -> None:
     """Nothing is tried where they did, and what held comes as near to it as is asked."""
     steps = searched(SEARCH, lambda _, level, __: "held" if level < 700 else "bound")
-    found = knee(steps)
+    found = search_state(steps)
     assert found.held is not None
     assert found.bound is not None
     assert (found.broke, found.limit) == (None, None)
@@ -141,13 +141,13 @@ def test_where_those_who_measure_give_in_the_answer_is_a_bound() -> None:
 def test_a_bound_above_the_limit_changes_nothing_of_it() -> None:
     steps = searched(SEARCH, lambda _, level, __: "held" if level < 500 else
                      "broke" if level < 700 else "bound")
-    found = knee(steps).limit
+    found = search_state(steps).limit
     assert found is not None
     assert found.low < 500 < found.high
 
 
 def test_nothing_that_counts_at_the_first_step_is_no_limit() -> None:
-    assert knee([SearchStep("a", 100, "bound", 1.0)]).held is None
+    assert search_state([SearchStep("a", 100, "bound", 1.0)]).held is None
     assert next_level([SearchStep("a", 100, "bound", 1.0)], SEARCH) is None
 
 

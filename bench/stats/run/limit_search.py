@@ -102,7 +102,7 @@ class SearchState:
     """The lowest level above `held` at which the measuring side reached its limit."""
 
 
-def knee(steps: Sequence[SearchStep]) -> SearchState:
+def search_state(steps: Sequence[SearchStep]) -> SearchState:
     """Return the state of the search that follows from the steps of one subject."""
     held = sorted({step.level for step in steps if step.outcome == "held"})
     broke = sorted({step.level for step in steps if step.outcome == "broke"})
