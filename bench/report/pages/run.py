@@ -101,8 +101,8 @@ def _answer(run: RunData, ranked: Sequence[RankedMeasure]) -> tuple[str, str]:
 
 
 def _finding_lines(run: RunData) -> list[str]:
-    """Return the lines of a sweep's finding, and of those on options and libraries; an empty list for any other run."""
-    return [*equal_staleness.lines(run), *option_effects.lines(run), *library_share.lines(run)]
+    """Return the lines of a sweep's finding, and of one on options or on libraries; an empty list for any other run."""
+    return [*equal_staleness.lines(run), *(option_effects.lines(run) or library_share.lines(run))]
 
 
 def _subtitle(run: RunData) -> str:

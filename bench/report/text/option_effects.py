@@ -67,8 +67,9 @@ def _changes(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> dict[str, An
 
 
 def _words(options: Mapping[str, Any], changes: Mapping[str, Any]) -> str:
-    """Return the values of the options that change, in words."""
-    return style.listed([option_text(name, options[name]) for name in changes])
+    """Return the values of the options that change, in words; one that is false goes without saying beside others."""
+    there = [name for name in changes if options[name] is not False] or changes
+    return style.listed([option_text(name, options[name]) for name in there])
 
 
 def answer(run: RunData) -> str:
@@ -78,14 +79,14 @@ def answer(run: RunData) -> str:
     for change in dict.fromkeys(each.change for each in found):
         clauses = [clause for question in ANSWERED if (clause := _clause(run, found, change, question))]
         if clauses:
-            parts.append(f"{change} {'; '.join(clauses)}")
+            parts.append(f"with {change}, {'; '.join(clauses)}")
     return style.sentence("; ".join(parts)) + "." if parts else ""
 
 
 def lines(run: RunData) -> list[str]:
     """Return a line for each change of options and further cost."""
     found = variants(run)
-    return [f"{style.sentence(change)} {clause}." for change in dict.fromkeys(each.change for each in found)
+    return [f"With {change}, {clause}." for change in dict.fromkeys(each.change for each in found)
             for question in FURTHER if (clause := _clause(run, found, change, question))]
 
 
@@ -99,8 +100,8 @@ def _clause(run: RunData, found: list[Variant], change: str, question: ComparedF
             share = _share(comparison, each)
             claimed = comparison.effect.separable and floor_under(comparison, below) is None
             value = style.percent(share.estimate / 100)
-            texts.append(f"{style.title(each.base)} {value}{spread_text(share)}{'' if claimed else ', a tie'}")
-    return f"changes {question.noun}: {', '.join(texts)}" if texts else ""
+            texts.append(f"{style.title(each.base)} {value}{spread_text(share)}{'' if claimed else ' (a tie)'}")
+    return f"{question.noun}: {', '.join(texts)}" if texts else ""
 
 
 def _between(run: RunData, question: ComparedFigure, pair: Variant) -> Comparison | None:

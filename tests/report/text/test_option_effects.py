@@ -40,10 +40,10 @@ def test_each_variant_is_compared_with_the_first_subject_of_its_transport(run: R
         "short_polling": {**DEFLATE, "compression": "none"}, "long_polling": DEFLATE,
         "websocket": {**DEFLATE, "context_takeover": True}})
     told = answer(scaled(asked, {"short_polling": 2.0, "long_polling": 3.0}))
-    assert told.startswith("Permessage-deflate compression in place of no compression changes bytes per update: "
+    assert told.startswith("With permessage-deflate compression in place of no compression, bytes per update: "
                            "short polling +50.0\u202f% (")
-    assert ("; permessage-deflate compression and context takeover in place of no compression and no context takeover "
-            "changes bytes per update: short polling −50.0\u202f% (") in told
+    assert ("; with permessage-deflate compression and context takeover in place of no compression, "
+            "bytes per update: short polling −50.0\u202f% (") in told
     assert told.count("server CPU per update: ") == 2
     memory = lines(scaled(asked, {"short_polling": 2.0, "long_polling": 3.0}))
     assert [line.partition("server memory per client: ")[2][:21] for line in memory] == [
@@ -55,10 +55,10 @@ def test_what_a_run_answers_is_its_finding(run: RunData) -> None:
         "short_polling": BROWSER, "long_polling": BARE, "websocket": {"headers": "heavy"}}),
         {"short_polling": 1.0, "long_polling": 0.4})
     told = answer_text(asked)
-    assert told.startswith("Bare headers in place of browser headers changes bytes per update: short polling −60.0")
-    heavy = told.partition("; heavy headers in place of browser headers changes bytes per update: ")[2]
+    assert told.startswith("With bare headers in place of browser headers, bytes per update: short polling −60.0")
+    heavy = told.partition("; with heavy headers in place of browser headers, bytes per update: ")[2]
     assert heavy.startswith("short polling +0.0\u202f%")
-    assert heavy.partition("; ")[0].endswith(", a tie")
+    assert heavy.partition("; ")[0].endswith(" (a tie)")
 
 
 @pytest.mark.parametrize("options", [
