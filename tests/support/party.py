@@ -362,7 +362,7 @@ class Party:
         return talker
 
     def author(self, *due_ns: int, rooms: Sequence[str] = ("AAA",), first: int = 0) -> Author:
-        """Start a client that also sends, in one of the rooms after the other: a message at each instant.
+        """Start a client that also sends, in one of the rooms after the other: a message at each instant after `begin`.
 
         The messages have the indices from `first` on.
         """
@@ -377,13 +377,24 @@ class Party:
             context = client_context(self.chassis.identity.certificate)
             machines = tuple(TlsMachine(each, context, self.address[0]) for each in machines)
         talkers = [Talker(self, machine, kept) for machine in machines]
-        outgoing.plan([Uplink(index, at_ns, encode_message(Message(index, number, rooms[index % len(rooms)], 1.5, 10)))
-                       for index, at_ns in enumerate(due_ns, first)])
+        outgoing.uplinks = [
+            Uplink(index, at_ns, encode_message(Message(index, number, rooms[index % len(rooms)], 1.5, 10)))
+            for index, at_ns in enumerate(due_ns, first)]
         for talker in talkers:
             self.talkers.append(talker)
             talker.machine.start(self.now_ns)
             talker.follow()
         return Author(outgoing, kept, talkers)
+
+    async def begin(self, *authors: Author) -> None:
+        """Wait until authors must receive every tick, and let their messages be due from now on."""
+        await self.until(lambda: all(each.talkers[0].machine.subscribed for each in authors), "the first answers")
+        for author in authors:
+            for uplink in author.outgoing.uplinks:
+                uplink.due_ns += self.now_ns
+            author.outgoing.plan(author.outgoing.uplinks)
+            author.talkers[-1].machine.timer(self.now_ns)
+            author.talkers[-1].follow()
 
     @property
     def options(self) -> Any:

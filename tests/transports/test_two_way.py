@@ -47,6 +47,7 @@ def test_each_message_reaches_its_room_once_and_its_author_too(
             one = party.author(*(S + place * 1000 for place in range(5)), 3 * S, rooms=("AAA", "BBB"))
             two = party.author(2 * S, 2 * S, rooms=("BBB",), first=6)
             other = party.author(rooms=("CCC",))
+            await party.begin(one, two, other)
             await party.until(lambda: settled(one) and settled(two), "every answer")
             await party.until(lambda: len(one.kept.deliveries) >= 8 and len(two.kept.deliveries) >= 5, "every tick")
             assert sorted(one.kept.deliveries) == list(range(8))
@@ -73,8 +74,8 @@ def test_however_often_connections_break_nothing_is_lost_and_nothing_comes_twice
     async def meeting() -> None:
         rng = random.Random(seed)
         async with Party(subject, takes_messages=True) as party:
-            author = party.author(*(3 * S + place * S // 4 for place in range(24)), rooms=SYMBOLS)
-            await party.until(lambda: author.talkers[0].machine.subscribed, "the first answer")
+            author = party.author(*(place * S // 4 for place in range(24)), rooms=SYMBOLS)
+            await party.begin(author)
             for _ in range(80):
                 await party.turn()
                 rng.choice(author.talkers).cut_off()
@@ -91,6 +92,7 @@ def test_a_message_whose_answer_never_came_is_sent_again_and_accepted(subject: S
     async def meeting() -> None:
         async with Party(subject, takes_messages=True) as party:
             author = party.author(S, S, S + 1)
+            await party.begin(author)
             party.exchange.silent = True
             await party.until(lambda: party.counts["messages"], "a message")
             party.chassis.feed.disconnected()   # all that wait are told that the feed is lost
@@ -124,6 +126,7 @@ def test_a_bad_message_gets_its_refusal_and_the_next_one_is_taken(subject: Subje
             uplinks = author.outgoing.uplinks
             for uplink, (spoil, _) in zip(uplinks, SPOILT.values(), strict=False):
                 uplink.body = spoil(uplink.body)
+            await party.begin(author)
             await party.until(lambda: uplinks[-1].answered_ns, "the answer to the good one")
             await party.until(lambda: author.kept.deliveries, "its tick")
             assert author.kept.deliveries == [len(SPOILT)]
@@ -143,6 +146,7 @@ def test_the_rate_of_a_connection_is_limited(subject: Subject) -> None:
         limits = {"messages": {"rate_per_s": 3.0}}
         async with Party(subject, takes_messages=True, server=limits) as party:
             author = party.author(*[S] * 12)
+            await party.begin(author)
             await party.until(lambda: settled(author), "every answer")
             refused = [index for index, refusal in fates(author) if refusal == "too-many"]
             assert refused, "twelve at once are more than three per second"
@@ -157,10 +161,12 @@ def test_an_author_that_does_not_read_harms_nobody(subject: Subject) -> None:
         async with Party(subject, takes_messages=True, small_buffers=True,
                          server={"messages": {"rate_per_s": 1000.0}}) as party:
             slow = party.author(*(S + place for place in range(300)))
+            await party.begin(slow)
             await party.until(lambda: all(talker.transport for talker in slow.talkers), "the connections")
             for talker in slow.talkers:
                 talker.stop_reading()
             other = party.author(*(S + place * S // 10 for place in range(20)), first=300)
+            await party.begin(other)
             await party.until(lambda: settled(other), "the other's answers")
             await party.until(lambda: {*range(300, 320)} <= {*other.kept.deliveries}, "the other's ticks")
             for talker in slow.talkers:
@@ -175,6 +181,7 @@ def test_a_server_that_takes_none_refuses_them_as_before(subject: Subject) -> No
     async def meeting() -> None:
         async with Party(subject) as party:
             author = party.author(S)
+            await party.begin(author)
             refused = ("refused_method-not-allowed", "refused_bad-request", "refused_too-large")
             await party.until(lambda: any(party.counts.get(name) for name in refused), "a refusal")
             assert author.kept.deliveries == []
@@ -205,13 +212,13 @@ async def statuses(party: Party, *pieces: bytes) -> list[int]:
 @each_subject
 def test_over_http_a_message_is_a_body_of_a_known_length_where_clients_send_so(subject: Subject) -> None:
     async def meeting() -> None:
-        async with Party(subject, takes_messages=True, limits={"head_s": 0.3}) as party:
+        async with Party(subject, takes_messages=True, limits={"head_s": 0.3, "close_s": 0.2}) as party:
             author = party.author()
             good = encode(GOOD)
             if len(author.talkers) == 1:
                 assert await statuses(party, post(good)) == [405]
                 return
-            await party.until(lambda: author.talkers[0].machine.subscribed, "the first answer")
+            await party.begin(author)
             again, third = encode(GOOD._replace(index=1)), post(encode(GOOD._replace(index=2)))
             health = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
             assert await statuses(party, post(good) + post(again) + health) == [202, 202, 200], "in their order"
@@ -241,6 +248,7 @@ def test_thousands_of_hostile_bytes_crash_nothing_and_reach_no_room(subject: Sub
         rng, good = random.Random(1), encode(GOOD)
         async with Party(subject, takes_messages=True) as party:
             author = party.author(*(S + place * S for place in range(5)))
+            await party.begin(author)
 
             async def attack() -> None:
                 reader, writer = await asyncio.open_connection(*party.address[:2])
