@@ -48,7 +48,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tickertape(site: Path, folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(site), "COLUMNS": "80"}
+    environment = {**os.environ, "PYTHONPATH": str(site), "COLUMNS": "80", "TMPDIR": str(folder)}   # a lock of its own
     code = "import sys; from bench.cli import main; sys.argv[0] = 'tickertape'; main()"
     return subprocess.Popen([sys.executable, "-P", "-c", code, *arguments], cwd=folder, env=environment,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

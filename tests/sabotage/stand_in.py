@@ -31,7 +31,7 @@ from bench.lifeline import Lifeline
 
 DELAY_S = 0.7
 OVERTAKEN_S = 0.05
-DRIFT = 0.01
+DRIFT = 0.1
 """Seconds by which a tick waits longer, for each second that has passed."""
 CUT_AFTER = 30
 """Frames after which `reset` cuts a connection."""

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.process
 
 POLICIES = ("conflate", "drop-oldest", "disconnect")
 BUFFER_TICKS = 10
-BULK_TICKS, BULK_BYTES = 12_000, 2_000
-"""24 MB of ticks: many times what may be held for anybody."""
+BULK_TICKS, BULK_BYTES = 8_000, 2_000
+"""16 MB of ticks: many times what may be held for anybody."""
 RSS_GROWTH_MAX = 8_000_000
 
 
@@ -82,13 +82,13 @@ def push_in_bulk(server: ServerProcess) -> int:
     with connect(f"ws://{server.host}:{server.port}/ticks") as reader:
         reader.recv(PATIENCE_S)
         before = grown = server.rss
-        for seq in range(20, BULK_TICKS + 1, 20):
-            server.feed.publish(*["AAA", "BBB"] * 10, padding=BULK_BYTES)
+        for seq in range(5, BULK_TICKS + 1, 5):
+            server.feed.publish(*["AAA", "BBB", "AAA", "BBB", "AAA"], padding=BULK_BYTES)
             got: list[int] = []
             while not got or got[-1] < seq:
                 message = orjson.loads(reader.recv(PATIENCE_S))
                 got += [tick["seq"] for tick in message.get("ticks", [message])]
-            assert got == list(range(seq - 19, seq + 1)), "the reader missed something"
+            assert got == list(range(seq - 4, seq + 1)), "the reader missed something"
             grown = max(grown, server.rss)
     return grown - before
 
