@@ -11,7 +11,9 @@ import io
 import os
 import re
 import select
+import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,9 +82,11 @@ def walk(port: int) -> None:
     """Run every line of the document against the servers on the ports after `port`."""
     (serve, nothing), *others = commands(port)
     assert (serve, nothing) == (".venv/bin/tickertape serve quick", [])
+    python = shlex.quote(sys.executable)   # the tests have an environment of their own
     shell = Shell()
     try:
         for command, shown in others:
+            command = command.replace(".venv/bin/python", python)
             shell.type(f"{command}; echo {END}")   # in one line: a program that reads must not get the next one
             for line in shown:
                 if line.startswith("> "):
