@@ -63,8 +63,8 @@ def decide(
     payload: Annotated[str | None, typer.Option(
         metavar="SIZE", help="Size of an update (300B, 2kB); by default that of a tick.")] = None,
     use: Annotated[str | None, typer.Option(
-        metavar="NAME", help="A use case with numbers of its own (ticker, notifications, tracking); the other "
-        "options replace them.")] = None,
+        metavar="NAME", help="A use case of docs/use-cases.md (ticker, chat, notifications …) with its "
+        "numbers; the other options replace them.")] = None,
     now: Annotated[str | None, typer.Option(
         metavar="TEXT", help="What is used now, to be compared: a transport and its options, as in the "
         "last examples.")] = None,
