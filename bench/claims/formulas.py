@@ -44,7 +44,7 @@ class Evidence:
     def of(self, label: str) -> pd.DataFrame:
         """Return the trials of one subject, by (block, clients)."""
         mine = self.trials[self.trials["transport"] == label]
-        return mine.set_index(["block", "clients"]).sort_index()
+        return mine.set_index(["block", "clients"], drop=False).sort_index()
 
     def paired(self, claim: Claim, figure: Callable[[pd.DataFrame], Floats]) -> tuple[Floats, Floats]:
         """Return a figure of `subject` and of `against`, for each (block, clients) where both have a

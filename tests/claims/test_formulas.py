@@ -38,6 +38,7 @@ def ours(formula: str, at: float = 1.0, **fields: Any) -> list[float]:
 def test_a_formula_of_one_subject_has_a_value_for_each_block() -> None:
     assert ours("value", column="latency_mean_ms") == [30, 50]
     assert ours("share", column="conflated", of="updates_due") == [0.5, 0.6]
+    assert ours("share", column="updates_due", of="clients") == [1, 1]
     assert ours("bytes_per_request", parts=("header",)) == [400, 800]
 
 
