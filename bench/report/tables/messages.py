@@ -22,6 +22,8 @@ TIMES = {
     "answer p50 (ms)": "uplink_answered_p50_ms",
 }
 """The columns of times, and the figures in them."""
+TAIL, MESSAGES_LEAST = "round_trip_p99_ms", 500
+"""The figure that is shown from this number of messages on: with fewer, it depends on less than five of them."""
 
 
 def table(run: RunData) -> TextTable | None:
@@ -40,11 +42,14 @@ def table(run: RunData) -> TextTable | None:
         "All times count from the instant at which a message was due. A round trip ends when the author has its own "
         "message back as an update. The way to the publisher, which numbers each message, is a part of every update's "
         "latency, and the same extra hop for every transport. Accepted messages alone are owed to anybody. Sums over "
-        "valid trials; times with their 95 % intervals between trials."))
+        "valid trials; times with their 95 % intervals between trials. "
+        f"A 99th percentile needs {MESSAGES_LEAST} messages."))
 
 
 def time_text(trials: pd.DataFrame, figure: str) -> str:
-    """Return a time of a cell with its interval; a dash where a trial has none."""
+    """Return a time of a cell with its interval; a dash where a trial has none, or too few messages."""
+    if figure == TAIL and trials["uplinks_due"].sum() < MESSAGES_LEAST:
+        return "–"
     values = trials[figure].to_numpy(dtype=np.float64)
     found = interval(values)
     return style.number(found.estimate) + spread_text(found)
