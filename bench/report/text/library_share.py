@@ -96,7 +96,7 @@ def shares(run: RunData, question: ComparedFigure) -> list[LibraryShare]:
         comparison = _between(run, question, clients, pair.library, pair.bare)
         if comparison is not None:
             library, bare = (_cell(run, label, clients, question) for label in (pair.library, pair.bare))
-            found.append(LibraryShare(pair, library, bare, _share(_times(comparison, pair.library)),
+            found.append(LibraryShare(pair, library, bare, _share(comparison.times(pair.library)),
                                       _claimable(comparison, below)))
     return sorted(found, key=lambda each: -each.share.estimate)
 
@@ -172,15 +172,6 @@ def _between(run: RunData, question: ComparedFigure, clients: int, one: str, oth
 
 def _claimable(comparison: Comparison, below: Sequence[NoiseFloor]) -> bool:
     return comparison.effect.separable and floor_under(comparison, below) is None
-
-
-def _times(comparison: Comparison, label: str) -> Interval:
-    """Return the ratio of a label's figure to the other's."""
-    found = comparison.effect.interval
-    if comparison.mine == label:
-        return found
-    return Interval(1 / found.estimate, 1 / found.high, 1 / found.low, found.count,
-                    tuple(1 / value for value in found.values))
 
 
 def _share(ratio: Interval) -> Interval:

@@ -114,13 +114,10 @@ def _between(run: RunData, question: ComparedFigure, pair: Variant) -> Compariso
 
 def _share(comparison: Comparison, pair: Variant) -> Interval:
     """Return how much more a variant has than its base, in per cent of the base's figure."""
-    found = comparison.effect.interval
-    bounds, values = (found.low, found.high), found.values
-    if comparison.mine != pair.label:
-        bounds, values = (1 / found.high, 1 / found.low), tuple(1 / value for value in values)
-    ratio = found.estimate if comparison.mine == pair.label else 1 / found.estimate
+    ratio = comparison.times(pair.label)
 
     def percent(value: float) -> float:
         return math.nan if math.isnan(value) else 100 * (value - 1)
 
-    return Interval(percent(ratio), percent(bounds[0]), percent(bounds[1]), found.count, tuple(map(percent, values)))
+    return Interval(percent(ratio.estimate), percent(ratio.low), percent(ratio.high), ratio.count,
+                    tuple(map(percent, ratio.values)))

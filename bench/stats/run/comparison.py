@@ -26,7 +26,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from bench.stats.run.intervals import LOST, Effect, effect, holm
+from bench.stats.run.intervals import LOST, Effect, Interval, effect, holm
 from bench.stats.run.summary import cell_interval, valid
 
 
@@ -40,6 +40,14 @@ class Comparison:
     theirs: str
     effect: Effect
     """`mine` ÷ `theirs`, or `mine` − `theirs` (see `Effect.kind`)."""
+
+    def times(self, label: str) -> Interval:
+        """Return the ratio of a label's figure to the other's; the effect has to be a ratio."""
+        found = self.effect.interval
+        if label == self.mine:
+            return found
+        return Interval(1 / found.estimate, 1 / found.high, 1 / found.low, found.count,
+                        tuple(1 / value for value in found.values))
 
 
 def comparisons(trials: pd.DataFrame, figure: str, order: Sequence[str]) -> list[Comparison]:

@@ -26,6 +26,16 @@ def test_the_larger_is_mine_and_pairs_are_by_block() -> None:
     assert found[0].effect.separable
 
 
+def test_a_ratio_can_be_read_from_either_side() -> None:
+    blocks = np.array([1.0, 8.0, 64.0, 3.0])
+    [found] = comparisons(frame({"a": list(blocks), "b": list(blocks * [1.2, 1.3, 1.1, 1.25])}), "latency_mean_ms",
+                          ("a", "b"))
+    more, less = found.times("b"), found.times("a")
+    assert more == found.effect.interval
+    assert less.low < less.estimate < less.high < 1 < more.low
+    assert (less.estimate * more.estimate, less.low * more.high, less.high * more.low) == pytest.approx((1, 1, 1))
+
+
 def test_correction_is_over_all_pairs_and_counts() -> None:
     rng = np.random.default_rng(2)
     trials = pd.concat([
