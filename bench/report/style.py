@@ -82,13 +82,13 @@ def looks(labels: Sequence[str], simulated: Sequence[str] = ()) -> dict[str, Sty
 
     A label that is a transport's name has the look which that transport declares, whatever else is in the run,
     so that a reader of two reports meets the same one. All others get the next free look, in the order of
-    `labels`: first the colours that nobody in the figure has, then the same ones with other markers. The labels
-    in `simulated` are marked as such in the name.
+    `labels`: first the colours that no transport in the figure declares, then those again, with other markers. The
+    labels in `simulated` are marked as such in the name.
     """
     declared = {label: transports.describe(label) for label in labels if label in transports.names()}
     taken = {each.colour for each in declared.values()}
-    fresh = [place for place, colour in enumerate(COLOURS) if colour not in taken]
-    free = itertools.chain(fresh, itertools.count(len(COLOURS)))
+    fresh = [place for place, colour in enumerate(COLOURS) if colour not in taken] or range(len(COLOURS))
+    free = ((turn, place) for turn in itertools.count() for place in fresh)
     found = {}
     for label in labels:
         name = title(label) + (" (simulated)" if label in simulated else "")
@@ -96,7 +96,7 @@ def looks(labels: Sequence[str], simulated: Sequence[str] = ()) -> dict[str, Sty
             own = declared[label]
             found[label] = Style(name, own.colour, own.marker, own.dashes)
         else:
-            turn, place = divmod(next(free), len(COLOURS))
+            turn, place = next(free)
             found[label] = Style(
                 name, COLOURS[place], MARKERS[(place + turn) % len(MARKERS)], DASHES[place % len(DASHES)])
     return found

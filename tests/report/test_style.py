@@ -45,8 +45,11 @@ def test_no_two_subjects_of_a_figure_look_alike(labels: list[str]) -> None:
 @pytest.mark.parametrize("name", transports.names())
 def test_a_transport_looks_as_it_declares_whoever_is_beside(name: str) -> None:
     said = transports.describe(name)
-    for labels in ([name], ["mine", name, f"{name}_2"], [*transports.names(), "mine"]):
-        look = style.looks(labels)[name]
+    bare = [f"{each}_bare" for each in transports.names()]   # more than there are colours
+    for labels in ([name], ["mine", name, f"{name}_2"], [*transports.names(), *bare]):
+        looks = style.looks(labels)
+        look = looks[name]
+        assert [label for label in labels if looks[label].colour == said.colour] == [name]
         assert (look.name, look.colour, look.marker, look.dashes) == (
             said.title, said.colour, said.marker, said.dashes)
 
