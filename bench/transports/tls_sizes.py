@@ -43,6 +43,8 @@ class Handshake:
         flight_segments = -(-self.hello_down // SEGMENT_PAYLOAD)
         # A side that closes after its only answer sends close_notify before the first FIN, else after it.
         last = 0 if sizes.new_connection or sizes.pushes else self.goodbye_down
+        # A client that has waited no longer converses: it acknowledges the tickets, and a close_notify before a FIN.
+        waited = sizes.parks * (1.0 + sizes.new_connection)
         return replace(
             sizes, tls=True, closing=replace(CLIENT_FIRST, bytes_down=last, data_down=float(last > 0)),
             opening=replace(
@@ -51,7 +53,7 @@ class Handshake:
             settling=ConnectionSizes(
                 bytes_up=self.finished_up + self.goodbye_up,
                 bytes_down=self.tickets_down + self.goodbye_down - last,
-                data_up=1, data_down=2 - (last > 0), acks_up=float(sizes.parks),
+                data_up=1, data_down=2 - (last > 0), acks_up=waited,
                 control_up=0, control_down=0),
         )
 
