@@ -15,6 +15,7 @@ Modules, in reading order:
     transports  one folder per transport: protocol, server, client, model
     measure     kernel counters of processes, connections and the machine
     load        the load generator
+    browser     a headless Chromium, and its control
     experiment  a run: its plan, its trials, its folder
     stats       records to figures: per trial, and across trials
     audit       the verdict on a trial

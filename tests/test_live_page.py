@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import ABSENT, Page, chromium, found
 from marked import Mark
 from ports import first_port
 
 from bench import transports
+from bench.browser.chromium import ABSENT, found, started
+from bench.browser.devtools import Page
 
 pytestmark = [pytest.mark.real, pytest.mark.process, pytest.mark.timeout(300)]
 
@@ -40,7 +41,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
             if line.startswith("live page"):
                 break
         assert serving.poll() is None
-        with chromium(path, folder / "profile", mark.environment) as page:
+        with started(path, folder / "profile", mark.environment) as browser:
+            page = browser.page()
+            page.watch()
             page.size(1280, 900)
             page.open(f"http://127.0.0.1:{port}/")
             yield page
