@@ -47,7 +47,6 @@ def serve(
     with reported_errors():
         origins = [serving.origin_of(text) for text in origin or ()]
         prepared = prepare.read(scenario, [*as_field(columns), *(overrides or ())], feed)
-        prepare.refuse_messages(prepared, "serve")
         typed = typed_fields(of_a_file(feed, columns), overrides or ())
         refuse_without_effect([prepared], typed, "serve", locust=locust)
         serving.serve(prepared, port, locust=locust, origins=origins, say=terminal.say)

@@ -22,6 +22,7 @@ from bench.scenario.fields import Table
 from bench.scenario.model import Scenario
 
 Verb = Literal["run", "serve", "simulate", "calibrate", "validate"]
+BY_HAND = ("feed.schedule", "feed.rate_per_s", "feed.bursty")
 SIMULATED_ALONE = "`tickertape simulate`, which has it"
 UNSERVED = ("windows", "trials", "capacity", "simulation", "claims", "thresholds", "storm", "crossover", "decision",
             "load.clients", "load.symbols_per_client", "load.spawn_rate_per_s")
@@ -61,6 +62,8 @@ def without_effect(scenario: Scenario, options: Mapping[str, Table], verb: Verb,
                                "`tickertape run`, which has it")
     if verb == "serve":
         found |= dict.fromkeys(UNSERVED if locust else (*UNSERVED, "load"), "`tickertape run`, which has it")
+        if scenario.feed.source == "clients":
+            found |= dict.fromkeys(BY_HAND, "`tickertape run`, which has it: messages are sent by hand here")
     elif scenario.storm is not None:
         found |= dict.fromkeys(NOT_IN_A_STORM, "a field of [storm], or a scenario without it")
         if scenario.storm.connection_ms is not None:

@@ -13,8 +13,8 @@ beside it for the page alone, with a flush if it has none, and without one if it
 A drawn feed lasts for a day, or for two million ticks if those are fewer, since all ticks are drawn in
 advance; a replayed feed lasts to the end of its file. The printed lines request the feed from its first tick
 on, so that each shows something at once; once the first tick has left the tape (the ticks a server still
-holds), they are refused. If the environment names a proxy, which can't reach these servers, the lines bypass
-it.
+holds), they are refused. A feed of clients has the messages that are sent by hand, and begins empty. If the
+environment names a proxy, which can't reach these servers, the lines bypass it.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ from bench.transports import describe
 from bench.transports.description import Endpoint
 
 DAY_S = 86_400.0
+MESSAGES_MAX = 100_000
+"""About the number of messages that a feed of clients takes: one more has no place."""
 TICKS_MAX = 2_000_000
 """Most ticks of a drawn feed: at most 100 bytes each in the publisher, and some 10 MB for the lines that
 it keeps."""
@@ -107,6 +109,7 @@ def _start(trial_processes: TrialProcesses, folder: Path, prepared: PreparedScen
         return trial_processes.start(commands.server(
             folder, subject.transport, options, scenario.server, implementation=subject.implementation, name=name,
             feed_port=feed_port, port=each, allowed=[*origins, *live.origins(port)],
+            takes_messages=scenario.feed.source == "clients",
         ))
 
     servers = [started(label, prepared.options[label], label, each) for label, each in ports.items()]
@@ -163,11 +166,16 @@ def origin_of(text: str) -> str:
 
 def horizon_s(feed: Feed) -> float:
     """Return the length of the feed in s."""
+    if feed.source == "clients":
+        return MESSAGES_MAX / feed.rate_per_s
     return DAY_S if feed.schedule == "replay" else min(DAY_S, TICKS_MAX / feed.rate_per_s)
 
 
 def end_text(feed: Feed) -> str:
     """Return a sentence on the length of the feed."""
+    if feed.source == "clients":
+        return ("The feed has the messages that you send, by POST /messages, a WebSocket or the live page; "
+                "Ctrl-C ends everything.")
     lasts = "to the end of its file" if feed.schedule == "replay" else f"for {duration_text(horizon_s(feed))}"
     return f"The feed goes on {lasts}; Ctrl-C ends everything."
 

@@ -5,16 +5,17 @@ A tick is one JSON object on one line:
     {"index":41,"seq":42,"due_ns":4100000000,"symbol":"AAA","price":23.82,"size":100}
 
 and, if the scenario asks for book levels, `"bids"` and `"asks"`: lists of `[price, size]`, best
-first. `index` is the tick's place in the schedule, equal in every life of the publisher; `seq`
-counts from 1 within one life (an epoch). `due_ns` is on the run clock, and latency is counted from it.
+first. A message that was written by hand may have a `"text"` (`bench.uplink.message`). `index` is the
+tick's place in the schedule, equal in every life of the publisher; `seq` counts from 1 within one
+life (an epoch). `due_ns` is on the run clock, and latency is counted from it.
 A size is whole, or a fraction for goods that are traded in fractions (0.0031 of a coin).
 
 If the scenario asks for the `compact` encoding, a tick is about 20 characters instead:
 
     [41,42,23.82,100,"AAA"]                 index, seq, price, size, symbol
 
-Its due instant is then only in the schedule, from which the evaluation takes it in any case; the book
-is left out.
+Its due instant is then only in the schedule, from which the evaluation takes it in any case; book and
+text are left out.
 
 The publisher encodes a tick once, and servers pass on the very same bytes, so that "payload" means the
 same number of bytes for every transport. Lines are kept, so they are copied: the bytes that orjson returns
@@ -45,6 +46,7 @@ class Tick:
     size: Size
     bids: tuple[Level, ...] = ()
     asks: tuple[Level, ...] = ()
+    text: str | None = None
 
 
 def encode(tick: Tick) -> bytes:
@@ -60,6 +62,8 @@ def encode(tick: Tick) -> bytes:
     if tick.bids or tick.asks:
         fields["bids"] = tick.bids
         fields["asks"] = tick.asks
+    if tick.text is not None:
+        fields["text"] = tick.text
     return bytes(memoryview(orjson.dumps(fields)))
 
 
@@ -85,6 +89,7 @@ def decode(line: bytes) -> Tick:
             size=fields["size"],
             bids=tuple((price, size) for price, size in fields.get("bids", ())),
             asks=tuple((price, size) for price, size in fields.get("asks", ())),
+            text=fields.get("text"),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a tick: {line[:80]!r}") from error

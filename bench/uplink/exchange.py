@@ -8,8 +8,9 @@
 
 It is the publisher of a feed with `source = "clients"`: it listens, speaks and logs as the publisher does, and only
 what makes it send differs, a message instead of an instant. A tick has the due instant of the schedule, so latency
-counts from there, and the content of its message. Each line of a server is answered by one line, in the order of the
-lines, before, between or after ticks, so a server needs no number to find what is answered.
+counts from there, and the content of its message. Where it is started for people who write by hand (`clients` is
+None), a message takes the next free place and is due when it comes. Each line of a server is answered by one line, in
+the order of the lines, before, between or after ticks, so a server needs no number to find what is answered.
 
 A server that sends lines without an end, or does not read its answers, is disconnected; the others notice nothing.
 
@@ -28,11 +29,10 @@ from bench.clock import RunClock
 from bench.feed.log import FeedLog
 from bench.feed.outlet import Outlet, Subscriber
 from bench.feed.publisher import Life, PublisherConfig, lateness_ns, main
-from bench.feed.schedule import Schedule
 from bench.feed.tape import Tape
 from bench.feed.tick import ENCODERS, Tick
 from bench.uplink.authors import authors
-from bench.uplink.ledger import Ledger, numbered_before
+from bench.uplink.ledger import Ledger, OpenLedger, numbered_before
 from bench.uplink.message import accepted, decode, index_of, refused
 from bench.wire.contract import Refusal
 
@@ -45,8 +45,8 @@ ANSWERS_MAX = 10_000
 class ExchangeConfig(PublisherConfig):
     """The configuration that the runner passes: a publisher's, and what the authors follow from."""
 
-    clients: int
-    """Number of clients, which are the authors."""
+    clients: int | None
+    """Number of clients, which are the authors; None: anybody, by hand."""
     symbols_per_client: int | None = None
     """Rooms of each client; None: all."""
 
@@ -55,18 +55,17 @@ class Exchange:
     """Numbers messages, puts them on the tape and into the log, and answers them. It has no socket of its own."""
 
     def __init__(
-        self, ledger: Ledger, schedule: Schedule, clock: RunClock, tape: Tape, log: FeedLog,
+        self, ledger: Ledger | OpenLedger, places: int, clock: RunClock, tape: Tape, log: FeedLog,
         encode: Callable[[Tick], bytes] = ENCODERS["object"],
     ) -> None:
         self._ledger = ledger
-        self._schedule = schedule
         self._clock = clock
         self._tape = tape
         self._log = log
         self._encode = encode
         self._warmup_ns: int | None = None
         self.published = 0
-        self._late_ns = np.zeros(len(schedule), dtype=np.int64)
+        self._late_ns = np.zeros(places, dtype=np.int64)
 
     def start(self, warmup_ns: int, first: int = 0) -> None:
         """Take messages from now on; the schedule's offset 0 is due at `warmup_ns`. `first` is for publishers."""
@@ -85,14 +84,16 @@ class Exchange:
         try:
             if self._warmup_ns is None:
                 raise Refusal("no-feed", "the feed has not begun, or has ended; send it again later")
-            message = decode(line)
+            message = self._ledger.placed(decode(line))
+            index = message.index
+            assert index is not None, "it has been placed"
             if not self._ledger.take(message):
-                return accepted(message.index)
+                return accepted(index)
         except Refusal as refusal:
             return refused(refusal, index_of(line))
-        index, seq = message.index, self._tape.head + 1
-        due_ns = self._warmup_ns + int(self._schedule.offset_ns[index])
-        encoded = self._encode(Tick(index, seq, due_ns, message.symbol, message.price, message.size))
+        seq = self._tape.head + 1
+        due_ns = self._ledger.due_ns(index, self._warmup_ns, self._clock.now_ns())
+        encoded = self._encode(Tick(index, seq, due_ns, message.symbol, message.price, message.size, text=message.text))
         sent_ns = self._clock.now_ns()
         self._log.record(index, seq, sent_ns, len(encoded))
         self._tape.append(seq, message.symbol, encoded)
@@ -136,9 +137,13 @@ class ExchangeLife(Exchange):
         config = life.config
         assert isinstance(config, ExchangeConfig), "the model that this module's command reads"
         schedule = life.schedule
-        writers = authors(schedule, config.clients, config.symbols_per_client)
-        ledger = Ledger(schedule, writers, numbered_before(config.folder, len(schedule)))
-        super().__init__(ledger, schedule, life.clock, life.tape, life.log, ENCODERS[config.feed.encoding])
+        ledger: Ledger | OpenLedger
+        if config.clients is None:
+            ledger = OpenLedger(len(schedule), schedule.symbols)
+        else:
+            writers = authors(schedule, config.clients, config.symbols_per_client)
+            ledger = Ledger(schedule, writers, numbered_before(config.folder, len(schedule)))
+        super().__init__(ledger, len(schedule), life.clock, life.tape, life.log, ENCODERS[config.feed.encoding])
         self.outlet = Outlet(
             life.loop, life.tape, schedule.symbols, config.host, config.port,
             attend=lambda outlet, sock: Correspondent(outlet, sock, self),

@@ -4,10 +4,11 @@
            ◄─ {"accepted":41}                                           or
            ◄─ {"error":"too-many","detail":"…","index":41}              the index is null where it could not be read
 
-A message is one JSON object with exactly these five fields. `index` is its place in the schedule and its identity,
-`symbol` its room, `price` and `size` its content: a message of a chat would have a text there, which a comparison of
-transports does not read. Over HTTP it is the body of `POST /messages`, answered with 202 or with the status of the
-refusal; over a WebSocket it is a message, answered by one. The answer's bytes are the same on both.
+A message is one JSON object with these five fields. `index` is its place in the schedule and its identity,
+`symbol` its room, `price` and `size` its content. A message that is written by hand (`tickertape serve`) may leave
+`index` out, and then takes the next free place; it may have a `text`, too, which a comparison of transports does not
+need. No other field is allowed. Over HTTP it is the body of `POST /messages`, answered with 202 or with the status of
+the refusal; over a WebSocket it is a message, answered by one. The answer's bytes are the same on both.
 
 A server writes a message anew before it forwards it (`encode`), so that nothing of an author's bytes, such as a
 line feed or a field that is given twice, gets beyond the server.
@@ -29,6 +30,9 @@ from bench.wire.contract import Refusal
 INDEX_MAX = 2**32 - 1
 """The largest index and the largest number of an author that a record can hold."""
 FIELDS = ("index", "author", "symbol", "price", "size")
+"""The fields of a message of a schedule."""
+BY_HAND = {"index", "text"}
+"""The fields that a message may have or leave out where it is written by hand."""
 BEGINNINGS = (b'{"accepted"', b'{"error"')
 """The first bytes of every answer; no tick and no batch begins with them."""
 
@@ -36,14 +40,16 @@ BEGINNINGS = (b'{"accepted"', b'{"error"')
 class Message(NamedTuple):
     """One message of an author."""
 
-    index: int   # type: ignore[assignment]  # not a tuple's method
-    """Its place in the schedule."""
+    index: int | None   # type: ignore[assignment]  # not a tuple's method
+    """Its place in the schedule; None: the next free one."""
     author: int
     """The number of the client that sends it."""
     symbol: str
     """Its room."""
     price: float
     size: float
+    text: str | None = None
+    """What a person wrote; None for a message of a schedule."""
 
 
 class Answer(NamedTuple):
@@ -57,7 +63,7 @@ class Answer(NamedTuple):
 
 def encode(message: Message) -> bytes:
     """Return a message as JSON, without a line feed."""
-    return orjson.dumps(dict(zip(FIELDS, message, strict=True)))
+    return orjson.dumps({name: value for name, value in message._asdict().items() if value is not None})
 
 
 def decode(data: bytes) -> Message:
@@ -66,13 +72,14 @@ def decode(data: bytes) -> Message:
         fields = orjson.loads(data)
     except orjson.JSONDecodeError:
         raise Refusal("bad-request", "a message is a JSON object") from None
-    if type(fields) is not dict or fields.keys() != set(FIELDS):
+    if type(fields) is not dict or fields.keys() - BY_HAND != set(FIELDS) - BY_HAND:
         raise Refusal("bad-request", f"a message has the fields {', '.join(FIELDS)}, and no others")
-    message = Message(**fields)
-    if not (_is_number(message.index) and _is_number(message.author)):
+    has_index = "index" in fields
+    message = Message(**fields) if has_index else Message(index=None, **fields)
+    if not ((_is_number(message.index) or not has_index) and _is_number(message.author)):
         raise Refusal("bad-request", f"index and author are whole numbers from 0 to {INDEX_MAX}")
-    if type(message.symbol) is not str:
-        raise Refusal("bad-request", "symbol is a text")
+    if type(message.symbol) is not str or type(fields.get("text", "")) is not str:
+        raise Refusal("bad-request", "symbol is a text, and so is text where there is one")
     if not (_is_amount(message.price) and message.price > 0 and _is_amount(message.size)):
         raise Refusal("bad-request", "price is a number above 0, and size one of 0 or more")
     return message

@@ -97,7 +97,7 @@ class Relay:
         self._feed = feed
         self._refuse = refuse
         self._is_serving = is_serving
-        self._waiting: deque[tuple[int, Reply]] = deque()
+        self._waiting: deque[tuple[int | None, Reply]] = deque()
         feed.on_answer, feed.on_lost = self._pass_on, self._give_up
 
     def bucket(self, now_s: float) -> Bucket:

@@ -33,6 +33,7 @@ def asked(name: str, *overrides: str) -> PreparedScenario:
     ("serve", "quick", "load.clients=[50]", "tickertape run"),
     ("serve", "quick", "windows.measure_s=9.0", "tickertape run"),
     ("serve", "quick", "load.mode=latest", "tickertape run"),
+    ("serve", "use-cases/chat", "feed.rate_per_s=9.0", "messages are sent by hand"),
     ("simulate", MAP, "load.clients=[20000]", "crossover.clients"),
     ("simulate", MAP, "simulation.workers=9", "crossover.workers"),
     ("simulate", MAP, "simulation.rtt_ms=80.0", "crossover.rtt_ms"),

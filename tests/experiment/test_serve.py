@@ -38,7 +38,11 @@ SERVERS = len(transports.own_names())
 
 
 def started(mark: Any, tmp_path: Path, port: int, *more: str) -> subprocess.Popen[str]:
-    arguments = ["serve", "quick", "--port", str(port), "--set", "feed.rate_per_s=50", *more]
+    return serving(mark, tmp_path, "quick", port, "--set", "feed.rate_per_s=50", *more)
+
+
+def serving(mark: Any, tmp_path: Path, scenario: str, port: int, *more: str) -> subprocess.Popen[str]:
+    arguments = ["serve", scenario, "--port", str(port), *more]
     return subprocess.Popen(
         [sys.executable, "-c", "from bench.cli import main; main()", *arguments], text=True,
         env={**os.environ, **mark.environment, "TMPDIR": str(tmp_path)}, stdout=-1, stderr=-1,
@@ -88,12 +92,26 @@ def test_all_servers_hand_out_one_feed_until_one_ends_and_its_words_are_told(mar
         assert orjson.loads(client.recv())["cursor"].split(":")[0] == header["epoch"]
         pushed = orjson.loads(client.recv())   # a tick, or a batch where the machine was busy
         assert {tick["symbol"] for tick in pushed.get("ticks", [pushed])} <= set(header["symbols"])
-    by_hand.walk(port)
+    by_hand.walk(port, "quick")
     next(each for each in mark.alive() if "bench.transports" in each.cmdline()[3:4]).kill()
     _, error = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "ended by itself with status 137" in error
     assert mark.left_after() == []
+
+
+def test_a_chat_by_hand_works_as_it_is_written(mark: Any, tmp_path: Path) -> None:
+    port = first_port()
+    process = serving(mark, tmp_path, "use-cases/chat", port)
+    assert lines(process, 3 + SERVERS)[-1].startswith("The feed has the messages that you send")
+    by_hand.walk(port, "use-cases/chat")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert mark.left_after() == []
+
+
+def test_every_part_of_the_walk_by_hand_is_run() -> None:
+    assert set(by_hand.parts()) == {"quick", "use-cases/chat"}
 
 
 def test_locusts_web_interface_loads_a_server(mark: Any, tmp_path: Path) -> None:

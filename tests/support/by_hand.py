@@ -1,5 +1,6 @@
 """The lines of `docs/by-hand.md`, run as a reader would type them.
 
+    $ tickertape serve X   begins a part: what follows it is run against the servers of X
     ```console blocks ─► one shell, line by line ─► each printed line is compared with the document's, `…` is any text
     ```python block   ─► run here               ─► compared with the ```text block
 """
@@ -12,6 +13,7 @@ import os
 import re
 import select
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -25,17 +27,26 @@ PATIENCE_S = 30.0
 TERMINAL = re.compile(rb"\x1b(\[[0-9;]*[A-Za-z]|[78])|\r")
 PROMPTS = re.compile(r"^(> )+")
 END = "that-was-all"
+SERVE = "$ .venv/bin/tickertape serve "
 
 
-def blocks(language: str, port: int) -> list[str]:
-    """Return the document's blocks of a language, with the ports that start at `port` in place of its own."""
-    text = re.sub(r"\b870(\d)\b", lambda found: str(port + int(found[1])), DOCUMENT.read_text(encoding="utf-8"))
+def parts() -> dict[str, str]:
+    """Return the document's text after each line that serves a scenario, by the scenario's name."""
+    texts = DOCUMENT.read_text(encoding="utf-8").split(f"```console\n{SERVE}")[1:]
+    names = [text.partition("\n")[0] for text in texts]
+    assert len(set(names)) == len(names), names
+    return {name: text.partition("```\n")[2] for name, text in zip(names, texts, strict=True)}
+
+
+def blocks(part: str, language: str, port: int) -> list[str]:
+    """Return the blocks of a language in a part, with the ports that start at `port` in place of the document's."""
+    text = re.sub(r"\b870(\d)\b", lambda found: str(port + int(found[1])), part)
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-def commands(port: int) -> Iterator[tuple[str, list[str]]]:
-    """Return each command of the document with the lines below it."""
-    for block in blocks("console", port):
+def commands(part: str, port: int) -> Iterator[tuple[str, list[str]]]:
+    """Return each command of a part with the lines below it."""
+    for block in blocks(part, "console", port):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, *shown = part.splitlines()
             yield command, [line for line in shown if line]
@@ -77,27 +88,34 @@ class Shell:
             assert read, (shown, self.printed)
             self.printed += read
 
+    def interrupt(self) -> None:
+        """Press Ctrl-C while a program runs."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        assert len(children) == 1, children
+        os.kill(int(children[0]), signal.SIGINT)
 
-def walk(port: int) -> None:
-    """Run every line of the document against the servers on the ports after `port`."""
-    (serve, nothing), *others = commands(port)
-    assert (serve, nothing) == (".venv/bin/tickertape serve quick", [])
+
+def walk(port: int, scenario: str) -> None:
+    """Run every line of a scenario's part against its servers, on the ports after `port`."""
+    part = parts()[scenario]
     python = shlex.quote(sys.executable)   # the tests have an environment of their own
     shell = Shell()
     try:
-        for command, shown in others:
+        for command, shown in commands(part, port):
             command = command.replace(".venv/bin/python", python)
             shell.type(f"{command}; echo {END}")   # in one line: a program that reads must not get the next one
             for line in shown:
                 if line.startswith("> "):
                     shell.type(line.removeprefix("> "))
+                elif line == "^C":
+                    shell.interrupt()
                 else:
                     shell.wait_for(line)
             shell.wait_for(END)
     finally:
         shell.process.kill()
         shell.process.communicate()
-    for program, expected in zip(blocks("python", port), blocks("text", port), strict=True):
+    for program, expected in zip(blocks(part, "python", port), blocks(part, "text", port), strict=True):
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(compile(program, str(DOCUMENT), "exec"), {})
         assert printed.getvalue() == expected, printed.getvalue()

@@ -114,4 +114,6 @@ def feed_text(feed: Feed) -> str:
     """Return a description of the feed."""
     if feed.schedule == "replay":
         return "the trades of a file"
+    if feed.source == "clients":
+        return f"the messages that are sent by hand, in {feed.symbols} rooms"
     return f"{feed.rate_per_s:g} updates per second on {feed.symbols} symbols"

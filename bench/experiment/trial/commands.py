@@ -34,7 +34,7 @@ Cores = frozenset[int] | None
 def publisher(folder: Path, feed: Feed, *, seed: int, horizon_s: float, t0_s: float, clock_origin_ns: int,
               port: int = 0, warmup_ns: int | None = None, cores: Cores = None, clients: int | None = None,
               symbols_per_client: int | None = None) -> Command:
-    """Return the command of the feed's publisher; with `clients`, of the exchange that takes their messages.
+    """Return the command of the feed's publisher, or of the exchange that takes messages: those of `clients`, or any.
 
     With `warmup_ns` it is a restarted publisher, which continues a schedule that is under way.
     """
@@ -43,9 +43,10 @@ def publisher(folder: Path, feed: Feed, *, seed: int, horizon_s: float, t0_s: fl
         "clock_origin_ns": clock_origin_ns, "host": LOCALHOST, "port": port, "folder": str(folder),
         "warmup_ns": warmup_ns,
     }
-    if clients is not None:
+    takes_messages = feed.source == "clients"
+    if takes_messages:
         config |= {"clients": clients, "symbols_per_client": symbols_per_client}
-    module = "bench.feed.publisher" if clients is None else "bench.uplink.exchange"
+    module = "bench.uplink.exchange" if takes_messages else "bench.feed.publisher"
     path = _written(folder, "publisher", config)
     return Command("publisher", (sys.executable, "-P", "-m", module, str(path)), cores=cores)
 
