@@ -174,7 +174,7 @@ def horizon_s(feed: Feed) -> float:
 def end_text(feed: Feed) -> str:
     """Return a sentence on the length of the feed."""
     if feed.source == "clients":
-        return ("The feed has the messages that you send, by POST /messages, a WebSocket or the live page; "
+        return ("The feed has the messages that you send, on a server or on the live page; "
                 "Ctrl-C ends everything.")
     lasts = "to the end of its file" if feed.schedule == "replay" else f"for {duration_text(horizon_s(feed))}"
     return f"The feed goes on {lasts}; Ctrl-C ends everything."

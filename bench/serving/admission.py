@@ -16,8 +16,8 @@ or `Last-Event-ID`.
 
 A header that may occur once and occurs twice is refused, since other servers may interpret it differently.
 
-**Messages.** A server that takes messages of its clients allows a POST to one path. A page of an allowed origin sends
-it as `text/plain`, which needs no preflight.
+**Messages.** A server that takes messages of its clients over HTTP allows a POST to one path, and nothing else there.
+A page of an allowed origin sends it as `text/plain`, which needs no preflight, or as JSON after one.
 
 Known weakness: names are compared, not resolved. A client that can write any `Host` is not a browser, and is
 not kept out.
@@ -47,6 +47,8 @@ LEAVE = {
     "Access-Control-Max-Age": "600",
 }
 """Header fields of the answer to a preflight, in addition to `page_fields`."""
+LEAVE_TO_POST = LEAVE | {"Access-Control-Allow-Methods": "POST", "Access-Control-Allow-Headers": "Content-Type"}
+"""Header fields of the answer to a preflight of a message."""
 
 
 class Admission:
@@ -89,6 +91,10 @@ class Admission:
         """Return True if the request comes from a page that may read its answer."""
         return len(origins) == 1 and origins[0] in self.origins
 
+    def leave(self, target: str) -> dict[str, str]:
+        """Return the header fields of the answer to a preflight of a request for `target`."""
+        return LEAVE
+
     def _check_host(self, text: str) -> None:
         matched = HOST.fullmatch(text)
         if matched is None:
@@ -115,9 +121,17 @@ class TwoWayAdmission(Admission):
         *, has_body: bool = False, old: bool = False, asks_leave: bool = False,
     ) -> tuple[str, str] | None:
         """See `Admission`. Other paths are refused for a POST as for any server."""
-        if method == "POST" and split_target(target)[1] == MESSAGES:
-            return super().admit("GET", target, hosts, origins, old=old)
-        return super().admit(method, target, hosts, origins, has_body=has_body, old=old, asks_leave=asks_leave)
+        is_preflight = method == "OPTIONS" and asks_leave and origins
+        if is_preflight or split_target(target)[1] != MESSAGES:
+            return super().admit(method, target, hosts, origins, has_body=has_body, old=old, asks_leave=asks_leave)
+        asked = super().admit("GET", target, hosts, origins, old=old)
+        if method != "POST":
+            raise Refusal("method-not-allowed", f"{method[:20]} is not allowed, only POST", allowed="POST")
+        return asked
+
+    def leave(self, target: str) -> dict[str, str]:
+        """See `Admission`."""
+        return LEAVE_TO_POST if split_target(target)[1] == MESSAGES else LEAVE
 
 
 def answers_for(host: str, bound: str, names: frozenset[str]) -> bool:

@@ -26,7 +26,7 @@ from functools import partial
 from typing import Protocol, cast
 
 from bench.serving import openapi
-from bench.serving.admission import LEAVE, MESSAGES, PREFLIGHT, page_fields
+from bench.serving.admission import PREFLIGHT, page_fields
 from bench.serving.answers import BODILESS, HEADERS, Answer, Representer, encode_head, http_date
 from bench.serving.chassis import ANSWERS_MAX, Chassis, HttpBase
 from bench.serving.config import MESSAGE_BYTES
@@ -356,20 +356,20 @@ class BareService(HttpBase):
                 old=head.version == "1.0", asks_leave=head.method == "OPTIONS" and head.value(ASKS_LEAVE) is not None,
             )
             if asked is None:
-                self.send(connection, 204, BODILESS | LEAVE, None)
+                self.send(connection, 204, BODILESS | self.chassis.admission.leave(head.target), None)
                 return
             path, query = asked
             if path == "/ticks":
                 self.chassis.counts.requests += 1
                 self.ticks(connection, query, head)
-            elif path == MESSAGES and head.method == "POST":
-                self.take_post(connection, head)
+            elif head.method == "POST":   # admission lets no other in
+                self._take_post(connection, head)
             else:
                 self._serve_page(connection, path)
         except Refusal as refusal:
             self.refuse(connection, refusal)
 
-    def take_post(self, connection: Connection, head: RequestHead) -> None:
+    def _take_post(self, connection: Connection, head: RequestHead) -> None:
         """Wait for the body of a message. Raises `Refusal` if it has no length, or one above the limit."""
         relay = self.chassis.relay
         assert relay is not None, "admission lets a POST in only where there is one"
@@ -404,7 +404,7 @@ class BareService(HttpBase):
 
     def refusal_fields(self, refusal: Refusal) -> dict[str, str]:
         """Return the header fields of a refusal."""
-        return HEADERS | ({"Allow": "GET"} if refusal.code == "method-not-allowed" else {})
+        return HEADERS | ({"Allow": refusal.allowed} if refusal.code == "method-not-allowed" else {})
 
     async def _sweep(self) -> None:
         """Look for connections whose time is over, until cancelled."""
@@ -419,7 +419,8 @@ class BarePollService(BareService):
     """Answers requests for ticks with batches; a transport decides when."""
 
     def __init__(self, chassis: Chassis, options: HttpWire) -> None:
-        super().__init__(chassis, openapi.document(chassis.config.transport, options.entity_tags))
+        super().__init__(chassis, openapi.document(
+            chassis.config.transport, options.entity_tags, takes_messages=chassis.relay is not None))
         self._representer = Representer(options)
         self._encoded: dict[tuple[object, ...], tuple[Answer, bytes]] = {}
         self._encoded_s = 0

@@ -61,8 +61,13 @@ class Service(Protocol):
 class HttpBase:
     """An HTTP service apart from its connections, whatever reads their requests."""
 
+    takes_posts = True
+    """True if a message comes as a POST, where the server takes messages."""
+
     def __init__(self, chassis: Chassis, description: bytes | None) -> None:
         self.chassis = chassis
+        if self.takes_posts:
+            chassis.take_posts()
         self.description = description
         """The answer to `GET /openapi.json`; None if there is none."""
 
@@ -132,8 +137,8 @@ class Chassis:
         self.config = config
         self.identity = identity
         """The certificate and key for encrypted connections; None if they are not encrypted."""
-        self._rules = TwoWayAdmission if config.takes_messages else Admission
-        self.admission = self._rules(config.host, config.hosts, config.origins)
+        self._rules: type[Admission] = Admission
+        self.admission = Admission(config.host, config.hosts, config.origins)
         self.tape = Tape(config.server.tape_ticks)
         self.counts = ServerCounts()
         self.serving = False
@@ -148,6 +153,12 @@ class Chassis:
             self.relay = Relay(config.server.messages, feed, self.counts.refuse, lambda: self.serving)
         self._listeners: list[Callable[[], None]] = []
         self._answers: dict[Request, Answer] = {}
+
+    def take_posts(self) -> None:
+        """Admit a message as a POST, if the server takes messages."""
+        if self.relay is not None:
+            self._rules = TwoWayAdmission
+            self.admission = TwoWayAdmission(self.config.host, self.config.hosts, self.config.origins)
 
     @property
     def tls(self) -> ssl.SSLContext | None:

@@ -35,7 +35,7 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from bench.serving import openapi
-from bench.serving.admission import LEAVE, MESSAGES, NOT_HTTP, PREFLIGHT, page_fields
+from bench.serving.admission import MESSAGES, NOT_HTTP, PREFLIGHT, page_fields
 from bench.serving.answers import BODILESS, HEADERS, Answer, Representer
 from bench.serving.chassis import Chassis, HttpBase
 from bench.serving.config import HEAD_LINE_BYTES, HEAD_LINES, MESSAGE_BYTES, TARGET_BYTES
@@ -112,12 +112,12 @@ class HttpService(HttpBase):
             asks_leave=PREFLIGHT in headers,
         )
         if asked is None:
-            return web.Response(status=204, headers=BODILESS | LEAVE)
+            return web.Response(status=204, headers=BODILESS | self.chassis.admission.leave(request.raw_path))
         path, query = asked
         if path == "/ticks":
             self.chassis.counts.requests += 1
             return await self.ticks(request, parse_query(query), connection)
-        if path == MESSAGES and request.method == "POST" and self.chassis.relay is not None:
+        if path == MESSAGES and self.chassis.relay is not None:   # admission lets nothing but a POST in
             return await self._take_message(request, connection, self.chassis.relay)
         status, body = self.chassis.page(path, self.description)
         return web.Response(status=status, body=body, headers=HEADERS)
@@ -152,7 +152,7 @@ class HttpService(HttpBase):
         self.chassis.counts.refuse(refusal)
         response = web.Response(status=refusal.status.http, body=refusal.to_json(), headers=HEADERS)
         if refusal.code == "method-not-allowed":
-            response.headers["Allow"] = "GET"
+            response.headers["Allow"] = refusal.allowed
         if refusal.code in ("too-large", "stopping", "timeout"):
             response.force_close()
         return response
@@ -176,7 +176,8 @@ class PollService(HttpService):
     """Answers each request for ticks with the batch that `respond` returns."""
 
     def __init__(self, chassis: Chassis, respond: Respond, options: HttpWire) -> None:
-        super().__init__(chassis, openapi.document(chassis.config.transport, options.entity_tags))
+        super().__init__(chassis, openapi.document(
+            chassis.config.transport, options.entity_tags, takes_messages=chassis.relay is not None))
         self.respond = respond
         self._representer = Representer(options)
 

@@ -11,12 +11,15 @@ from typing import Any
 import orjson
 
 from bench.scenario.replay import SYMBOL_PATTERN
-from bench.wire.contract import EPOCH, REFUSALS
+from bench.serving.admission import MESSAGES
+from bench.uplink.message import INDEX_MAX
+from bench.wire.contract import EPOCH, OF_MESSAGES, REFUSALS
 
 OF_ANY_PATH = ("bad-request", "bad-encoding", "bad-origin", "too-large", "timeout", "target-too-long",
                "misdirected", "headers-too-large")
 OF_TICKS = (*OF_ANY_PATH, "bad-cursor", "unknown-symbol", "other-epoch", "left-tape", "slow-client",
             "stopping", "no-feed")
+OF_A_MESSAGE = (*OF_ANY_PATH, *OF_MESSAGES, "unknown-symbol", "no-feed")
 
 CURSOR = {"type": "string", "pattern": f"^{EPOCH.pattern}:[0-9]{{1,16}}$", "examples": ["9f2c:42"]}
 LEVELS = {
@@ -50,6 +53,7 @@ SCHEMAS: dict[str, Any] = {
             "size": {"type": "number", "minimum": 0},
             "bids": LEVELS,
             "asks": LEVELS,
+            "text": {"type": "string", "description": "The words of a person."},
         },
     },
     "Batch": {
@@ -74,6 +78,38 @@ SCHEMAS: dict[str, Any] = {
             "resume": {**CURSOR, "description": "Where the client may go on from."},
         },
     },
+    "Message": {
+        "type": "object",
+        "description": "A message of a client. One of a schedule has its index, and no text.",
+        "required": ["author", "symbol", "price", "size"],
+        "additionalProperties": False,
+        "properties": {
+            "index": {"type": "integer", "minimum": 0, "maximum": INDEX_MAX,
+                      "description": "Its place; by hand: the next free one where it is left out."},
+            "author": {"type": "integer", "minimum": 0, "maximum": INDEX_MAX},
+            "symbol": {"type": "string", "description": "Its room."},
+            "price": {"type": "number", "exclusiveMinimum": 0},
+            "size": {"type": "number", "minimum": 0},
+            "text": {"type": "string"},
+        },
+        "examples": [{"author": 7, "symbol": "AAA", "price": 23.82, "size": 100, "text": "hello"}],
+    },
+    "Accepted": {
+        "type": "object",
+        "required": ["accepted"],
+        "additionalProperties": False,
+        "properties": {"accepted": {"type": "integer", "minimum": 0, "description": "The message's index."}},
+    },
+    "MessageRefusal": {
+        "type": "object",
+        "required": ["error", "detail"],
+        "additionalProperties": False,
+        "properties": {
+            "error": {"type": "string", "enum": sorted(OF_A_MESSAGE)},
+            "detail": {"type": "string"},
+            "index": {"type": ["integer", "null"], "description": "Null where it could not be read."},
+        },
+    },
     "Counts": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
     "Health": {
         "type": "object",
@@ -88,7 +124,9 @@ SCHEMAS: dict[str, Any] = {
 }
 
 
-def document(transport: str, entity_tags: bool = False, stream: str | None = None) -> bytes:
+def document(
+    transport: str, entity_tags: bool = False, stream: str | None = None, takes_messages: bool = False
+) -> bytes:
     """Return the document of a server of `transport`, as JSON.
 
     `stream` is the media type of the ticks where the answer is a stream; by default it is a batch.
@@ -125,18 +163,32 @@ def document(transport: str, entity_tags: bool = False, stream: str | None = Non
     itself = answers(OF_ANY_PATH) | {"200": {
         "description": "This document.", "content": {"application/json": {"schema": {"type": "object"}}},
     }}
+    messages = {MESSAGES: {"post": take_message()}} if takes_messages else {}
     return orjson.dumps({
         "openapi": "3.1.0",
         "info": {"title": f"Tickertape: {transport}", "version": "1",
                  "description": "One stock-ticker feed; see docs/contract.md."},
         "paths": {
             "/ticks": {"get": {"operationId": "ticks", "parameters": parameters, "responses": ticks}},
+            **messages,
             "/health": {"get": {"operationId": "health", "responses": health}},
             "/stats": {"get": {"operationId": "stats", "responses": stats}},
             "/openapi.json": {"get": {"operationId": "openapi", "responses": itself}},
         },
         "components": {"schemas": SCHEMAS},
     })
+
+
+def take_message() -> dict[str, Any]:
+    """Return the description of the path to which a message is sent."""
+    return {
+        "operationId": "message",
+        "description": "Sends a message to its room; a page may send it as text/plain, which needs no preflight.",
+        "requestBody": {"required": True, "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/Message"}}}},
+        "responses": answers(OF_A_MESSAGE, "MessageRefusal") | {
+            "202": content("Accepted", "It has been numbered, now or before.")},
+    }
 
 
 def query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
@@ -150,9 +202,9 @@ def content(schema: str, description: str) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": reference}}}
 
 
-def answers(codes: tuple[str, ...]) -> dict[str, Any]:
-    """Return the descriptions of the answers for these refusals, by status."""
+def answers(codes: tuple[str, ...], schema: str = "Refusal") -> dict[str, Any]:
+    """Return the descriptions of the answers for these refusals, by status; `schema` is that of their body."""
     by_status: dict[str, list[str]] = {}
     for code in codes:
-        by_status.setdefault(str(REFUSALS[code].http), []).append(code)
-    return {status: content("Refusal", ", ".join(codes)) for status, codes in sorted(by_status.items())}
+        by_status.setdefault(str((REFUSALS.get(code) or OF_MESSAGES[code]).http), []).append(code)
+    return {status: content(schema, ", ".join(codes)) for status, codes in sorted(by_status.items())}

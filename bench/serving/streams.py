@@ -201,7 +201,8 @@ class Streaming(HttpBase):
 
     def __init__(self, chassis: Chassis, format: Format) -> None:
         super().__init__(
-            chassis, openapi.document(chassis.config.transport, stream=format.headers["Content-Type"]))
+            chassis, openapi.document(chassis.config.transport, stream=format.headers["Content-Type"],
+                                      takes_messages=chassis.relay is not None))
         self.streams = Streams(chassis, format)
 
     async def start(self, sock: socket.socket) -> None:

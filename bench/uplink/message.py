@@ -49,7 +49,7 @@ class Message(NamedTuple):
     price: float
     size: float
     text: str | None = None
-    """What a person wrote; None for a message of a schedule."""
+    """The words of a person; None for a message of a schedule."""
 
 
 class Answer(NamedTuple):

@@ -109,14 +109,15 @@ class Refusal(Exception):
     """A request that a server does not grant.
 
     `code` is a key of `REFUSALS` or `OF_MESSAGES`, `detail` a sentence, `resume` the cursor from which the client may
-    continue, if there is one.
+    continue, if there is one. `allowed` is the method that a `method-not-allowed` asks for instead.
     """
 
-    def __init__(self, code: str, detail: str, resume: Cursor | None = None) -> None:
+    def __init__(self, code: str, detail: str, resume: Cursor | None = None, allowed: str = "GET") -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.resume = resume
+        self.allowed = allowed
 
     @property
     def status(self) -> Status:

@@ -21,7 +21,8 @@ from servers import ScriptedFeed, ServerProcess, running_server
 from bench.serving import openapi
 from bench.serving.chassis import ServerCounts
 from bench.serving.config import HEAD_LINE_BYTES, MESSAGE_BYTES, TARGET_BYTES, Limits
-from bench.wire.contract import REFUSALS, Status
+from bench.uplink.message import BY_HAND, Message
+from bench.wire.contract import OF_MESSAGES, REFUSALS, Status
 
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance,
@@ -32,18 +33,38 @@ OPTIONS = {"short_polling": {}, "long_polling": {"hold_s": 0.05}}
 
 
 def test_each_status_names_exactly_the_refusals_that_the_contract_gives_it() -> None:
-    document = orjson.loads(openapi.document("short_polling", True))
+    document = orjson.loads(openapi.document("short_polling", True, takes_messages=True))
+    statuses = {**REFUSALS, **OF_MESSAGES}
+    described = set[str]()
     for path in document["paths"].values():
-        for status, answer in path["get"]["responses"].items():
+        (operation,) = path.values()
+        for status, answer in operation["responses"].items():
             body = answer.get("content", {}).get("application/json", {})
-            if body.get("schema") == {"$ref": "#/components/schemas/Refusal"}:
+            if body.get("schema", {}).get("$ref", "").endswith("Refusal"):
                 codes = answer["description"].split(", ")
-                assert {REFUSALS[code].http for code in codes} == {int(status)}
+                assert {statuses[code].http for code in codes} == {int(status)}
+                described |= set(codes)
+    assert set(statuses) - described == {"not-found", "method-not-allowed", "upgrade-required"}
 
 
 def test_every_refusal_of_the_contract_that_a_get_can_meet_is_described() -> None:
     described = set(openapi.OF_TICKS)
     assert set(REFUSALS) - described == {"not-found", "method-not-allowed", "upgrade-required"}
+
+
+def test_a_message_is_refused_by_the_words_that_the_contract_lists_for_it() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "contract.md").read_text()
+    table = text.partition("## Messages of clients")[2].partition("A refusal closes no WebSocket.")[0]
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", table, re.MULTILINE))
+    assert set(openapi.OF_A_MESSAGE) - set(openapi.OF_ANY_PATH) <= set(rows) <= set(openapi.OF_A_MESSAGE)
+    assert all(int(rows[word]) == (REFUSALS.get(word) or OF_MESSAGES[word]).http for word in rows)
+
+
+def test_only_a_server_that_takes_messages_describes_their_path() -> None:
+    assert b"/messages" not in openapi.document("short_polling")
+    fields = orjson.loads(openapi.document("short_polling", takes_messages=True))["components"]["schemas"]["Message"]
+    assert set(fields["properties"]) == set(Message._fields)
+    assert set(fields["required"]) == set(Message._fields) - BY_HAND
 
 
 def test_the_contract_in_words_has_the_same_refusals_limits_and_counts() -> None:
@@ -74,7 +95,7 @@ def test_a_stream_is_described_by_its_media_type_and_the_id_of_its_last_event() 
 @pytest.fixture(scope="module", params=list(OPTIONS))
 def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     feed = ScriptedFeed()
-    with running_server(feed, request.param, options=OPTIONS[request.param]) as server:
+    with running_server(feed, request.param, options=OPTIONS[request.param], takes_messages=True) as server:
         server.publish("AAA", "BBB", "AAA")
         yield server
     feed.close()
@@ -84,10 +105,10 @@ def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
 def test_the_running_servers_keep_to_their_document(server: ServerProcess) -> None:
     schema = schemathesis.openapi.from_url(f"http://{server.host}:{server.port}/openapi.json")
     operations = [result.ok() for result in schema.get_all_operations()]
-    assert {operation.path for operation in operations} >= {"/ticks", "/health", "/stats"}
+    assert {operation.path for operation in operations} >= {"/ticks", "/messages", "/health", "/stats"}
     for operation in operations:
         keeps_to_its_document(operation.as_strategy())
-        if operation.path == "/ticks":
+        if operation.path in ("/ticks", "/messages"):
             keeps_to_its_document(operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE))
 
 

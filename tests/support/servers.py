@@ -8,8 +8,8 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from fork_server import ForkServer, Process
 
 from bench import lifeline, transports
 from bench.feed import tick
+from bench.uplink import message
 
 PATIENCE_S = 20.0
 MAKES = tuple(f"{name}/{make}" for name in transports.names() for make in transports.servers(name))
@@ -91,7 +92,8 @@ class ScriptedFeed:
                 subscriber, _ = self._listener.accept()
             except OSError:
                 return
-            hello = subscriber.makefile("rb").readline().split()
+            lines = subscriber.makefile("rb")
+            hello = lines.readline().split()
             with self._lock:
                 after = 0
                 if hello[1] != b"-" and hello[1].startswith(self.epoch.encode() + b":"):
@@ -101,6 +103,13 @@ class ScriptedFeed:
                 subscriber.sendall(json.dumps(header).encode() + b"\n")
                 subscriber.sendall(b"".join(line + b"\n" for line in self.lines[after:]))
                 self._subscribers.append(subscriber)
+            threading.Thread(target=self._answer, args=(subscriber, lines), daemon=True).start()
+
+    def _answer(self, subscriber: socket.socket, lines: Iterable[bytes]) -> None:
+        """Accept each message of a server; none is handed out."""
+        with suppress(OSError, ValueError):   # the connection has ended
+            for line in lines:
+                subscriber.sendall(b'{"accepted":%d}\n' % (message.decode(line).index or 0))
 
 
 @dataclass

@@ -17,6 +17,7 @@ from party import SUBJECTS, SYMBOLS, Author, Party, Subject, held
 
 from bench import transports
 from bench.uplink.message import Message, encode
+from bench.wire.options import ORIGIN
 
 TWO_WAY = tuple(each for each in SUBJECTS if transports.two_way(each.transport) is not None)
 each_subject = pytest.mark.parametrize("subject", TWO_WAY, ids=str)
@@ -195,8 +196,8 @@ def post(body: bytes, *lines: str) -> bytes:
     return "\r\n".join(["POST /messages HTTP/1.1", "Host: localhost", *head, "", ""]).encode() + body
 
 
-async def statuses(party: Party, *pieces: bytes) -> list[int]:
-    """Send bytes over a connection of their own, piece by piece, and close its side; the statuses that come back."""
+async def answered(party: Party, *pieces: bytes) -> bytes:
+    """Send bytes over a connection of their own, piece by piece, and close its side; all that comes back."""
     reader, writer = await asyncio.open_connection(*party.address[:2])
     for piece in pieces:
         writer.write(piece)
@@ -206,7 +207,44 @@ async def statuses(party: Party, *pieces: bytes) -> list[int]:
     reading = asyncio.create_task(reader.read())
     await party.until(reading.done, "the end of the connection")
     writer.close()
-    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", reading.result())]
+    return reading.result()
+
+
+async def statuses(party: Party, *pieces: bytes) -> list[int]:
+    """The statuses of what `answered` returns."""
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", await answered(party, *pieces))]
+
+
+@each_subject
+def test_a_page_of_an_allowed_origin_is_given_leave_to_send_json_where_messages_are_sent_over_http(
+    subject: Subject,
+) -> None:
+    def ask(method: str, *lines: str) -> bytes:
+        return "\r\n".join([f"{method} /messages HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
+
+    asks = "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type"
+
+    async def meeting() -> None:
+        async with Party(subject, takes_messages=True) as party:
+            takes_posts = len(party.author().talkers) > 1
+            leave = await answered(party, ask("OPTIONS", f"Origin: {ORIGIN}", *asks))
+            assert leave.startswith(b"HTTP/1.1 204 ")
+            fields = dict(re.findall(rb"(Access-Control-[\w-]+): (.*?)\r\n", leave))
+            assert fields[b"Access-Control-Allow-Origin"] == ORIGIN.encode()
+            assert (fields[b"Access-Control-Allow-Methods"], fields[b"Access-Control-Allow-Headers"]) == (
+                (b"POST", b"Content-Type") if takes_posts else (b"GET", b"If-None-Match, Last-Event-ID"))
+            assert await statuses(party, ask("OPTIONS", "Origin: https://evil.example", *asks)) == [403]
+            if takes_posts:
+                body = encode(GOOD)
+                sent = post(body, f"Content-Length: {len(body)}", "Content-Type: application/json", f"Origin: {ORIGIN}")
+                taken = await answered(party, sent)
+                assert taken.startswith(b"HTTP/1.1 202 ")
+                assert f"Access-Control-Allow-Origin: {ORIGIN}\r\n".encode() in taken
+                assert b"Allow: POST\r\n" in await answered(party, ask("PUT"))
+        async with Party(subject) as party:
+            leave = await answered(party, ask("OPTIONS", f"Origin: {ORIGIN}", *asks))
+            assert b"POST" not in leave
+    held(meeting())
 
 
 @each_subject
@@ -229,7 +267,7 @@ def test_over_http_a_message_is_a_body_of_a_known_length_where_clients_send_so(s
             assert await statuses(party, post(good, "Content-Length: 5000")) == [413]
             assert await statuses(party, post(b"")) == [400]
             assert await statuses(party, post(good).replace(b"/messages", b"/ticks")) in ([405], [413])
-            assert await statuses(party, b"GET /messages HTTP/1.1\r\nHost: localhost\r\n\r\n") == [404]
+            assert await statuses(party, b"GET /messages HTTP/1.1\r\nHost: localhost\r\n\r\n") == [405]
             reader, writer = await asyncio.open_connection(*party.address[:2])
             writer.write(post(good, "Content-Length: 900"))
             slow = asyncio.create_task(reader.readline())

@@ -183,7 +183,7 @@ class Socket:
 class BareWebSocket(BareService):
     """The WebSocket service: accepts upgrades, and gives their connections to the fan-out."""
 
-    keeps = False
+    keeps = takes_posts = False   # messages come over the WebSocket
 
     def __init__(self, chassis: Chassis, options: Options) -> None:
         super().__init__(chassis, None)
@@ -224,10 +224,6 @@ class BareWebSocket(BareService):
         member = connection.receiver = Socket(self, connection, asked, deflate)
         member.begin(self._answer(text, int(time.time())) % proof.encode(), batch)
         self.fanout.begin(member, batch)
-
-    def take_post(self, connection: Connection, head: RequestHead) -> None:
-        """Refuse a message over HTTP: here messages come over the WebSocket. Raises `Refusal`."""
-        raise Refusal("method-not-allowed", "POST is not allowed, only GET")
 
     def _answer(self, agreed: str | None, now_s: int) -> bytes:
         """Return the head of an answer to an upgrade, with `%b` for its proof; made once per second."""

@@ -230,8 +230,6 @@ class Pusher:
             if asked is None:
                 return Response(204, "No Content", Headers({"Connection": "close", **LEAVE}))
             path, query = asked
-            if upgrade.method == "POST":   # here messages come over the WebSocket
-                raise Refusal("method-not-allowed", "POST is not allowed, only GET")
             if path == "/ticks":
                 self.chassis.counts.requests += 1
                 if "Upgrade" in headers and headers.get_all(VERSION) != [VERSION_SPOKEN]:
