@@ -1,6 +1,6 @@
 """Figures of simulations beyond a measured run: more clients, whole fleets, longer distances.
 
-They take frames (`outlook` makes them) and the run's looks, and say in title or legend what
+They take frames (`outlook` makes them) and the run's styles, and say in title or legend what
 is simulated. Measured results are filled and have solid lines, simulated ones are hollow and dashed.
 """
 
@@ -26,7 +26,7 @@ WAYS = (("measured", "-", True), ("simulated", (0, (4.0, 2.0)), False))
 """The two sides of a figure: its word, its line style, and whether its marks are filled."""
 
 
-def percentiles(looks: Mapping[str, Style], measured: pd.DataFrame, simulated: pd.DataFrame,
+def percentiles(styles: Mapping[str, Style], measured: pd.DataFrame, simulated: pd.DataFrame,
                 distributions: Sequence[pd.DataFrame]) -> Figure:
     """Draw latency by percentile of the same trials, measured and simulated.
 
@@ -36,7 +36,7 @@ def percentiles(looks: Mapping[str, Style], measured: pd.DataFrame, simulated: p
     with style.settings():
         figure = Figure(figsize=(8.4, 4.4), layout="constrained")
         axes = figure.subplots()
-        for label, look in _there(looks, simulated):
+        for label, look in _there(styles, simulated):
             for rows, frame, (word, line, _) in zip((measured, simulated), distributions, WAYS, strict=True):
                 row = rows[rows["transport"] == label].iloc[0]
                 axes.plot(100 * SHARES, _spectrum(row, frame), color=look.colour, linestyle=line,
@@ -66,7 +66,7 @@ def frontier(table: pd.DataFrame, lines: pd.DataFrame, within_ms: float) -> Figu
     return figure
 
 
-def raised(looks: Mapping[str, Style], found: pd.DataFrame, full_at: float) -> Figure:
+def raised(styles: Mapping[str, Style], found: pd.DataFrame, full_at: float) -> Figure:
     """Draw load and mean latency of one worker over its clients, by closed forms (lines) and engine (marks).
 
     `found` has a row for each transport and client count; `full_at` is the load at which a worker counts as
@@ -75,7 +75,7 @@ def raised(looks: Mapping[str, Style], found: pd.DataFrame, full_at: float) -> F
     with style.settings():
         figure = Figure(figsize=(8.4, 4.2), layout="constrained")
         left, right = figure.subplots(1, 2)
-        for label, look in _there(looks, found):
+        for label, look in _there(styles, found):
             mine = found[found["transport"] == label]
             for axes, form, engine in ((left, "load_form", "load_engine"),
                                        (right, "latency_mean_form_ms", "latency_mean_engine_ms")):
@@ -101,7 +101,7 @@ def raised(looks: Mapping[str, Style], found: pd.DataFrame, full_at: float) -> F
     return figure
 
 
-def fleets(looks: Mapping[str, Style], plan: pd.DataFrame) -> Figure:
+def fleets(styles: Mapping[str, Style], plan: pd.DataFrame) -> Figure:
     """Draw workers, traffic and, where known, price of the fleet that each transport needs, with their
     bounds."""
     panels = [("workers", "workers"), ("gbit_out_per_s", "traffic out (Gbit/s)")]
@@ -112,13 +112,13 @@ def fleets(looks: Mapping[str, Style], plan: pd.DataFrame) -> Figure:
         for number, (name, text) in enumerate(panels):
             axes = figure.add_subplot(1, len(panels), number + 1)
             unit = 1000 if name == "month" else 1
-            for place, (label, look) in enumerate(_there(looks, plan)):
+            for place, (label, look) in enumerate(_there(styles, plan)):
                 row = plan[plan["transport"] == label].iloc[0]
                 value, low, high = (float(row[name + side]) / unit for side in ("", "_low", "_high"))
                 axes.barh(place, value, color=look.colour, height=0.6)
                 if low == low:
                     axes.plot([low, high], [place, place], color=style.INK, linewidth=1.4, marker="|")
-            names = [look.name for _, look in _there(looks, plan)]
+            names = [look.name for _, look in _there(styles, plan)]
             axes.set_yticks(range(len(names)), names if number == 0 else [""] * len(names))
             axes.invert_yaxis()
             axes.grid(visible=False, axis="y")
@@ -127,7 +127,7 @@ def fleets(looks: Mapping[str, Style], plan: pd.DataFrame) -> Figure:
     return figure
 
 
-def farther(looks: Mapping[str, Style], near: pd.DataFrame, far: pd.DataFrame, rtt_ms: float) -> Figure:
+def farther(styles: Mapping[str, Style], near: pd.DataFrame, far: pd.DataFrame, rtt_ms: float) -> Figure:
     """Draw the median and the 99th percentile of the same trials, measured on the loopback and simulated.
 
     `near` (measured) and `far` (simulated with a round trip of `rtt_ms`) hold rows of `trials.csv`.
@@ -135,7 +135,7 @@ def farther(looks: Mapping[str, Style], near: pd.DataFrame, far: pd.DataFrame, r
     with style.settings():
         figure = Figure(figsize=(8.4, 3.0), layout="constrained")
         axes = figure.subplots()
-        found = _there(looks, far)
+        found = _there(styles, far)
         for place, (label, look) in enumerate(found):
             for rows, lift, (word, _, filled) in zip((near, far), (-0.14, 0.14), WAYS, strict=True):
                 row = rows[rows["transport"] == label].iloc[0]
@@ -155,10 +155,10 @@ def farther(looks: Mapping[str, Style], near: pd.DataFrame, far: pd.DataFrame, r
     return figure
 
 
-def _there(looks: Mapping[str, Style], rows: pd.DataFrame) -> list[tuple[str, Style]]:
-    """Return the transports that have a row, with their looks."""
+def _there(styles: Mapping[str, Style], rows: pd.DataFrame) -> list[tuple[str, Style]]:
+    """Return the transports that have a row, with their styles."""
     have = set(rows["transport"])
-    return [(label, look) for label, look in looks.items() if label in have]
+    return [(label, look) for label, look in styles.items() if label in have]
 
 
 def _spectrum(row: pd.Series, distributions: pd.DataFrame) -> Floats:

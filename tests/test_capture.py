@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.real, pytest.mark.process, pytest.mark.timeout(400)]  
 MSS = tcp.MSS - 12
 """Payload of a full segment: the timestamps take twelve bytes of what was asked for."""
 # With this seed no tick is due within 30 ms of either end of the window, where a packet could fall on the one
-# side of it and the look at its connection's counters on the other.
+# side of it and the reading of its connection's counters on the other.
 SCENARIO = """\
 question = "Does a capture agree?"
 seed = 48

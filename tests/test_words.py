@@ -36,7 +36,8 @@ INSTEAD = {
 """Each word that is gone, as a regular expression, and its replacement. Allowed are the *knee*, "stands for",
 "stands still", a "stand-in", and "so much as"."""
 NAMES = {"told", "foretold", "foreseen", "dear", "books", "twins", "crew", "world", "worlds", "station",
-         "tally", "agenda", "rhythm", "leeway", "journal", "belief", "plate", "plates", "knee", "knees"}
+         "tally", "agenda", "rhythm", "leeway", "journal", "belief", "plate", "plates", "knee", "knees",
+         "looks", "looked"}
 """Words that no name in `bench` and `benchmarks` is made of."""
 OPENINGS = re.compile(r"\s*(?:What|How|Whether|Who|The same)\b")
 

@@ -36,14 +36,14 @@ def doctor(
     with reported_errors():
         described, checks = doctors.examined(seconds)
     if as_json:
-        print_json({"host": described, "looked_s": seconds, "checks": [asdict(check) for check in checks]})
+        print_json({"host": described, "observed_s": seconds, "checks": [asdict(check) for check in checks]})
     else:
         table = Table("", "verdict", "found", "what to do")
         for check in checks:
             table.add_row(check.name, check.verdict, check.found, check.advice)
         console = terminal.console(markup=False)
         console.print(table)
-        console.print(doctors.looked_text(seconds), highlight=False)
+        console.print(doctors.observed_text(seconds), highlight=False)
     poor = [f"{check.name} ({check.found})" for check in checks if check.verdict == "poor"]
     are = "is" if len(poor) == 1 else "are"
     end(f"{len(poor)} of {len(checks)} checks {are} poor: {list_text(poor)}" if poor else None)

@@ -58,19 +58,19 @@ class Snapshot:
 
 def watch(seconds: int, cores: Sequence[int], sleep: Callable[[float], None] = time.sleep) -> list[Snapshot]:
     """Take one observation at once and one more per second; return `seconds` + 1 of them."""
-    looks = [Snapshot.now(cores)]
+    seen = [Snapshot.now(cores)]
     for _ in range(seconds):
         sleep(1.0)
-        looks.append(Snapshot.now(cores))
-    return looks
+        seen.append(Snapshot.now(cores))
+    return seen
 
 
-def worst(looks: Sequence[Snapshot], core_count: int) -> dict[str, float | None]:
+def worst(seen: Sequence[Snapshot], core_count: int) -> dict[str, float | None]:
     """Return each figure in its worst stretch of up to `STRETCH` s; None for a figure that can't be read
     here."""
-    span = min(STRETCH, len(looks) - 1)
+    span = min(STRETCH, len(seen) - 1)
     found: dict[str, float | None] = {}
-    for early, late in zip(looks, looks[span:], strict=False):
+    for early, late in zip(seen, seen[span:], strict=False):
         own_s = late.own_s - early.own_s
         figures = {**noise.between(early.counters, late.counters, own_s, core_count),
                    **noise.jitter(early.probes, late.probes)}
@@ -96,7 +96,7 @@ def checks(figures: Mapping[str, float | None], seconds: int) -> list[Check]:
     return found
 
 
-def looked_text(seconds: int) -> str:
+def observed_text(seconds: int) -> str:
     """Return a sentence that says what period the verdicts cover."""
     return (f"Observed for {seconds} s. Disturbances that begin later are found by the trials themselves, "
             "which are then INVALID and repeated.")

@@ -140,7 +140,7 @@ class TradeFile:
 
     def _read(self, file: BinaryIO, depth: int) -> Iterator[Batch]:
         """Yield the batches of the content of `file`, which may be wrapped."""
-        head, file = _looked_into(file)
+        head, file = _opened(file)
         if head.startswith((b"\x1f\x8b", b"PK\x03\x04", b"PK\x05\x06")) and depth == DEPTH_MAX:
             raise self._refuse(f"more than {DEPTH_MAX} wrappings")
         if head.startswith(b"\x1f\x8b"):
@@ -327,7 +327,7 @@ class _Prefixed(io.RawIOBase):
         return len(data)
 
 
-def _looked_into(file: BinaryIO) -> tuple[bytes, BinaryIO]:
+def _opened(file: BinaryIO) -> tuple[bytes, BinaryIO]:
     """Return the first bytes, and a stream that begins with them."""
     head = b""
     while len(head) < HEAD_BYTES and (more := file.read(HEAD_BYTES - len(head))):

@@ -13,7 +13,7 @@ Modules, in reading order:
     users       Locust's users: one per client
     session     the work of a load process in a trial
     author      a client that also sends
-    looks       the counters of a client, read at one instant
+    readings    the counters of a client, read at one instant
     reactor     the one loop over all sockets
     accounting  detects that everything that was owed has arrived
     live        live numbers for Locust's own display

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.load.looks import Look, life_columns, look_at
+from bench.load.readings import ClientReading, life_columns, read_counters
 from bench.transports.link import Link
 from bench.transports.outgoing import Outgoing
 
@@ -25,14 +25,14 @@ class Author:
     links: tuple[Link, ...]
     """Its connections: the one on which it receives, and a further one if its transport needs it to send."""
 
-    def whole(self, look: Look) -> Look:
+    def whole(self, reading: ClientReading) -> ClientReading:
         """Return a reading of the first connection with those of the further ones added."""
         for link in self.links[1:]:
-            further = look_at(link, look.at_ns)
-            counts = tuple(one + other for one, other in zip(look.counts, further.counts, strict=True))
-            tcp = None if look.tcp is None or further.tcp is None else look.tcp + further.tcp
-            look = replace(look, counts=counts, tcp=tcp)
-        return look
+            further = read_counters(link, reading.at_ns)
+            counts = tuple(one + other for one, other in zip(reading.counts, further.counts, strict=True))
+            tcp = None if reading.tcp is None or further.tcp is None else reading.tcp + further.tcp
+            reading = replace(reading, counts=counts, tcp=tcp)
+        return reading
 
     def life_columns(self) -> dict[str, int | None]:
         """Return the cost of opening and closing all its connections (`trial_record.OPENING_AND_CLOSING`)."""

@@ -1,7 +1,7 @@
 """Live numbers for Locust's own table and charts: how many updates per second, how late, what went wrong.
 
 Firing Locust's `request` event for each update would cost as much as receiving it. Instead the rows
-recorded since the last look are binned by latency (application instant minus due instant) once a second,
+recorded since the last turn are binned by latency (application instant minus due instant) once a second,
 and added to Locust's statistics as if it had counted them itself. Errors are added by word.
 
 Known weakness: Locust keeps whole milliseconds. Its percentiles are for watching; what a run reports is

@@ -12,7 +12,7 @@
       users are stopped in order, Locust quits
 
 Each phase returns a frozen value to the next: the instants of the subscriptions, the readings at both ends of
-the window (`Edge`), the rows. A client's reading (`Look`) takes its counts and its connections' `TCP_INFO`
+the window (`Edge`), the rows. A client's reading (`ClientReading`) takes its counts and its connections' `TCP_INFO`
 together, 64 clients at a time, so that no update waits for it. Its row is the difference of two readings.
 
 When the runner is gone (end of file on the lifeline) the process ends at once.
@@ -43,8 +43,8 @@ from bench.load import live
 from bench.load.accounting import Accounting
 from bench.load.author import Author
 from bench.load.config import LoadConfig
-from bench.load.looks import Look, life_columns, look_at, open_columns, tcp_columns
 from bench.load.reactor import Reactor, spawn
+from bench.load.readings import ClientReading, life_columns, open_columns, read_counters, tcp_columns
 from bench.measure.recording import Recorder
 from bench.records.trial_record import COUNTED, WindowInstants
 from bench.scenario.fields import Table
@@ -57,7 +57,7 @@ from bench.transports.tls_sizes import client_context
 from bench.uplink.message import Message, encode
 from bench.wire.options import Wire
 
-CLIENTS_A_LOOK = 64
+CLIENTS_PER_TURN = 64
 SUBSCRIBE_LIMIT_S = 20.0
 """The longest time for all clients to get their first answers, after the last one should be spawned."""
 STOP_LIMIT_S = 2.0
@@ -89,7 +89,7 @@ class Edge:
     """Locust users that were running."""
     gaps: Mapping[str, int]
     """The figures of the reactor's turns (`TurnGaps.facts`) from t0 on; empty at t0."""
-    looks: tuple[Look, ...]
+    readings: tuple[ClientReading, ...]
     """By client, in the order in which they began."""
 
 
@@ -281,22 +281,22 @@ class Session:
             runner = self.environment.runner
             cpu_ns, users = time.process_time_ns(), runner.user_count if runner is not None else 0
             facts = self.reactor.gaps.facts() if gaps is None else gaps
-            self._look([], lambda looks: edge.set(Edge(cpu_ns, users, facts, tuple(looks))))
+            self._read_counters([], lambda readings: edge.set(Edge(cpu_ns, users, facts, tuple(readings))))
 
         self.reactor.driver.call_at(instants.t0_ns, at_t0)
         self.reactor.driver.call_at(instants.t1_ns, at_t1)
         return begin.get(), end.get()
 
-    def _look(self, looks: list[Look], done: Callable[[list[Look]], None]) -> None:
+    def _read_counters(self, readings: list[ClientReading], done: Callable[[list[ClientReading]], None]) -> None:
         """Read the counters of some clients now, and of the others in later turns; `done` receives them all."""
-        for link in self._links[len(looks) : len(looks) + CLIENTS_A_LOOK]:
-            looks.append(look_at(link, self.clock.now_ns()))
+        for link in self._links[len(readings) : len(readings) + CLIENTS_PER_TURN]:
+            readings.append(read_counters(link, self.clock.now_ns()))
             if self._authors:
-                looks[-1] = self._authors[len(looks) - 1].whole(looks[-1])
-        if len(looks) < len(self._links):
-            self.reactor.driver.call_at(self.clock.now_ns(), lambda: self._look(looks, done))
+                readings[-1] = self._authors[len(readings) - 1].whole(readings[-1])
+        if len(readings) < len(self._links):
+            self.reactor.driver.call_at(self.clock.now_ns(), lambda: self._read_counters(readings, done))
         else:
-            done(looks)
+            done(readings)
 
     def _settle(self, window: Window) -> None:
         """Wait until nothing is owed or the drain is over, counting what was recorded a piece at a time."""
@@ -354,7 +354,7 @@ class Session:
         for place, link in enumerate(self._links):
             number = self.config.number(place)
             symbols = self.config.subscription(number).symbols
-            before, after = begin.looks[place], end.looks[place]
+            before, after = begin.readings[place], end.readings[place]
             counted = [late - early for early, late in zip(before.counts, after.counts, strict=True)]
             rows.append({
                 "client": number,
@@ -376,7 +376,7 @@ class Session:
         return {
             **end.gaps,
             "polls_late": sum(after.counts[late] - before.counts[late]
-                              for before, after in zip(begin.looks, end.looks, strict=True)),
+                              for before, after in zip(begin.readings, end.readings, strict=True)),
             "errors": dict(self._errors()),
             "goodbyes": sum(link.machine.counts.goodbyes for link in self._links),
             "goodbyes_answered": sum(link.machine.counts.goodbyes_answered for link in self._links),

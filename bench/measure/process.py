@@ -14,7 +14,7 @@ went to sleep, so there is one for each time that it was woken: `wakeups`. An in
 that had work to do and was taken off its core: `preemptions`.
 
     idle base      mark ── idle_s ── mark      all clients are connected, no ticks
-    window         mark ── look ── look … ── mark
+    window         mark ── read ── look … ── mark
 
 A server may be more than one process (a launcher and its workers). A `Meter` therefore reads the
 process and its descendants, as they are when it is made or last asked to `gather`.
@@ -140,7 +140,7 @@ class Meter:
         """Find the descendants again (this reads every process of the host: some milliseconds)."""
         self._pids = family(self.pid)
 
-    def look(self) -> Reading:
+    def read(self) -> Reading:
         """Take a reading and keep it. Its instant is read after the CPU clocks, so that a stop of this
         process in between is seen as lateness."""
         cpu = _sum([cpu_ns(pid) for pid in self._pids])
@@ -151,7 +151,7 @@ class Meter:
 
     def mark(self) -> Mark:
         """Take a reading and keep it; return all else that is known at this instant."""
-        reading = self.look()
+        reading = self.read()
         user, system = _sums([split_ns(pid) for pid in self._pids])
         wakeups, preemptions = _sums([switches(pid) for pid in self._pids])
         return Mark(reading, user, system, wakeups, preemptions)

@@ -106,7 +106,7 @@ CLIENTS = pa.schema([
     pa.field("client", pa.uint32(), nullable=False),
     pa.field("symbols", pa.list_(pa.string())),       # null: all
     pa.field("subscribed_ns", pa.int64()),            # null: never
-    pa.field("counted_from_ns", pa.int64()),          # when its counters were looked at, at t0 …
+    pa.field("counted_from_ns", pa.int64()),          # when its counters were read, at t0 …
     pa.field("counted_to_ns", pa.int64()),            # … and at t1
     *(pa.field(name, pa.int64(), nullable=name in SINCE_VERSION_2) for name in COUNTED),
     *(pa.field(name, pa.int64()) for name in (*COUNTED_BY_KERNEL, *OPENING_AND_CLOSING)),

@@ -28,7 +28,7 @@ from bench.report.data.run import RunData, shown_clients
 from bench.report.data.units import unit_of
 from bench.report.figures import run as figures
 from bench.report.figures.spec import FigureSpec
-from bench.report.figures.speed import run_looks
+from bench.report.figures.speed import run_styles
 from bench.report.pages.run import answer_text
 from bench.report.text import findings, first_screen, forms, simulated
 from bench.scenario.parsing import list_text
@@ -154,9 +154,9 @@ class Run:
         return shown_clients(self.data)
 
     @property
-    def looks(self) -> dict[str, style.Style]:
+    def styles(self) -> dict[str, style.Style]:
         """Return the name, colour and marker of each transport, by label."""
-        return run_looks(self.data)
+        return run_styles(self.data)
 
     def deliveries(self, trial: str | None = None) -> pd.DataFrame | None:
         """Return the raw deliveries of a trial (the first valid one by default), a row for each arrival.

@@ -1,7 +1,7 @@
 """The style of all figures: one colour, marker and line for each transport, the same in every figure.
 
-A transport declares its own look (`bench.transports.description`). A subject whose label is no transport's
-name, such as the second of two subjects of one transport, gets a look that nobody else in the figure has.
+A transport declares its own style (`bench.transports.description`). A subject whose label is no transport's
+name, such as the second of two subjects of one transport, gets a style that nobody else in the figure has.
 
 The colours are those of Okabe and Ito, which readers with any of the common colour blindnesses can tell
 apart. Markers, line styles and hatches carry the same information without colour. Text is drawn as paths, and
@@ -37,7 +37,7 @@ from bench.stats.run.uncertainty import number as number
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ((4.0, 2.0), (1.2, 1.6), (7.0, 2.0, 1.2, 2.0), (9.0, 3.0))
-"""The looks of labels that no transport declares: of the same place in each, past the end from the start."""
+"""The styles of labels that no transport declares: of the same place in each, past the end from the start."""
 CLOSED_FORM, MEASURED, CHECKED = "closed form", "measured", "checked range"
 """Endings of the legend's labels for marks other than a transport's own."""
 NARROW = "\u202f"
@@ -68,7 +68,7 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """The look of one transport: its name in a legend, colour, marker, and dashes of its closed form."""
+    """The style of one transport: its name in a legend, colour, marker, and dashes of its closed form."""
 
     name: str
     colour: str
@@ -77,11 +77,11 @@ class Style:
     """The dash pattern of its closed form."""
 
 
-def looks(labels: Sequence[str], simulated: Sequence[str] = ()) -> dict[str, Style]:
-    """Return the look of each subject, by label.
+def styles(labels: Sequence[str], simulated: Sequence[str] = ()) -> dict[str, Style]:
+    """Return the style of each subject, by label.
 
-    A label that is a transport's name has the look which that transport declares, whatever else is in the run,
-    so that a reader of two reports meets the same one. All others get the next free look, in the order of
+    A label that is a transport's name has the style which that transport declares, whatever else is in the run,
+    so that a reader of two reports meets the same one. All others get the next free style, in the order of
     `labels`: first the colours that no transport in the figure declares, then those again, with other markers. The
     labels in `simulated` are marked as such in the name.
     """

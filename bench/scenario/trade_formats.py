@@ -197,11 +197,11 @@ def _of_bare(rows: Sequence[Sequence[str]], asked: RequestedFormat) -> Layout:
     sample = rows[:SAMPLE_ROWS]
     formats = [each for each in FORMATS if each.bare and asked.format in (None, each.name)]
     found = [each for each in formats if _fits(each, sample)]
-    if asked.format is None and looks_like_bars(sample):
+    if asked.format is None and are_bars(sample):
         raise Unrecognised(f"found {len(rows[0])} columns without a header that look like bars (time, open, "
                            f"high, "
                            "low, close, …), allowed are trades: a bar is no trade")
-    if asked.format is None and looks_like_quotes(sample):
+    if asked.format is None and are_quotes(sample):
         raise Unrecognised("found 3 columns without a header whose last follows the second closely, as an "
                            "ask "
                            'follows a bid, allowed are trades; if it is a size, say format = "kraken"')
@@ -349,7 +349,7 @@ def _is_value(text: str) -> bool:
     return bool(NUMBER.fullmatch(text) or re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text))
 
 
-def looks_like_bars(rows: Sequence[Sequence[str]]) -> bool:
+def are_bars(rows: Sequence[Sequence[str]]) -> bool:
     """Tell whether columns two to five are open, high, low and close in every row."""
     if len(rows[0]) < 5:
         return False
@@ -362,7 +362,7 @@ def looks_like_bars(rows: Sequence[Sequence[str]]) -> bool:
     return True
 
 
-def looks_like_quotes(rows: Sequence[Sequence[str]]) -> bool:
+def are_quotes(rows: Sequence[Sequence[str]]) -> bool:
     """Tell whether the rows look like quotes: of three columns, the third is never below the second and at
     most one hundredth above it."""
     if len(rows[0]) != 3 or len(rows) < 2:

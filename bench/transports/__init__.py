@@ -1,6 +1,6 @@
 """The transports: one folder each, with the same file names in every one.
 
-    __init__.py   `DESCRIPTION`: its title, its look, its words for refusals, the command to try it by hand
+    __init__.py   `DESCRIPTION`: its title, its style, its words for refusals, the command to try it by hand
     live.js       its client in a browser's page (`Description.live` names it)
     protocol.py   pure: `Options` (the transport's own scenario fields), decisions and encoding;
                   no socket, no sleep, no clock (`now_ns` is an argument)
@@ -151,7 +151,7 @@ class ClientCounts:
     request_duration_ns: int = 0
     """Sum over all complete responses of the time from request to response."""
     request_overlap_ns: int = 0
-    """The part of `request_duration_ns` after the last `look` that preceded the response."""
+    """The part of `request_duration_ns` after the last `begin_stretch` that preceded the response."""
     in_flight_ns: int = 0
     """The number of requests under way, integrated over time up to the last `gauge`."""
     errors: Counter[str] = field(default_factory=Counter)
@@ -167,10 +167,10 @@ class ClientCounts:
     """True if the server may hold an answer back until there is news."""
     asked_ns: int = NEVER
     """The instant at which the last request was sent; for a repeated request, the first time."""
-    looked_ns: int = 0
-    """The instant of the last `look`."""
+    stretch_ns: int = 0
+    """The instant of the last `begin_stretch`."""
     open_ended_ns: int = NEVER
-    """The instant at which the request under way at the last `look` was answered, or lost its connection."""
+    """The instant at which the request under way at the last `begin_stretch` was answered, or lost its connection."""
 
     def gauge(self, now_ns: int, in_flight: int) -> None:
         """Record that from now on `in_flight` requests are under way.
@@ -182,13 +182,13 @@ class ClientCounts:
         self.in_flight = in_flight
         self.gauged_ns = now_ns
 
-    def look(self, now_ns: int) -> int | None:
+    def begin_stretch(self, now_ns: int) -> int | None:
         """Begin a new stretch of counting.
 
         Return the instant at which the request that is under way was sent, or None if there is none.
         """
         self.gauge(now_ns, self.in_flight)
-        self.looked_ns = now_ns
+        self.stretch_ns = now_ns
         self.open_ended_ns = NEVER
         return self.asked_ns if self.in_flight else None
 
@@ -196,15 +196,15 @@ class ClientCounts:
         """Count the answer to the last request."""
         self.responses += 1
         self.request_duration_ns += now_ns - self.asked_ns
-        if self.asked_ns > self.looked_ns:
+        if self.asked_ns > self.stretch_ns:
             self.request_overlap_ns += now_ns - self.asked_ns
         else:
-            self.request_overlap_ns += now_ns - self.looked_ns
+            self.request_overlap_ns += now_ns - self.stretch_ns
             self.open_ended_ns = now_ns
 
     def unanswered(self, now_ns: int) -> None:
         """Record that the connection of the last request was lost before the answer came."""
-        if self.asked_ns <= self.looked_ns:
+        if self.asked_ns <= self.stretch_ns:
             self.open_ended_ns = min(self.open_ended_ns, now_ns)
 
 

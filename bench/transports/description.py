@@ -56,7 +56,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A transport's title, look, words for refusals, and command to try it."""
+    """A transport's title, style, words for refusals, and command to try it."""
 
     title: str
     """Its name in the middle of a sentence: `WebSocket`, `long polling`."""

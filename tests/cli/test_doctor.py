@@ -22,4 +22,4 @@ def test_the_doctors_findings_as_a_table_and_as_json() -> None:
     assert (" poor: " in plain.stderr.splitlines()[-1]) if poor else not plain.stderr
     assert told["host"]["cores"]
     assert "Observed for 1 s." in table.stdout
-    assert told["looked_s"] == 1
+    assert told["observed_s"] == 1

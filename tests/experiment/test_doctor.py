@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.experiment import doctor
-from bench.experiment.doctor import Snapshot, checks, looked_text, worst
+from bench.experiment.doctor import Snapshot, checks, observed_text, worst
 from bench.measure.noise import KernelCounters, Probe
 
 MS = 1_000_000
@@ -15,21 +15,21 @@ QUIET = {"others_share": 0.0, "steal_share": 0.0, "probe_gap_share": 0.0, "probe
          "throttled_ms": 0.0, "swapped_pages": 0.0}
 
 
-def look(at_s: int, busy_s: float = 0.0, own_s: float = 0.0, gap_ns: int = 0) -> Snapshot:
+def snapshot(at_s: int, busy_s: float = 0.0, own_s: float = 0.0, gap_ns: int = 0) -> Snapshot:
     return Snapshot(KernelCounters(at_s, busy_s, 0.0), [Probe(10 * MS, gap_ns, gap_ns, MS, MS)], own_s)
 
 
 def test_the_worst_stretch_counts_and_not_the_mean() -> None:
     """Another process takes a whole core for one of ten seconds."""
-    looks = [look(second, busy_s=float(second >= 7)) for second in range(11)]
-    assert worst(looks, core_count=2)["others_share"] == pytest.approx(1 / 6)
-    looks = [look(second, gap_ns=8 * MS if second == 4 else 0) for second in range(11)]
-    assert worst(looks, core_count=2)["probe_gap_share"] == pytest.approx(0.4)
+    seen = [snapshot(second, busy_s=float(second >= 7)) for second in range(11)]
+    assert worst(seen, core_count=2)["others_share"] == pytest.approx(1 / 6)
+    seen = [snapshot(second, gap_ns=8 * MS if second == 4 else 0) for second in range(11)]
+    assert worst(seen, core_count=2)["probe_gap_share"] == pytest.approx(0.4)
 
 
 def test_what_the_look_itself_takes_is_nobody_elses() -> None:
-    looks = [look(second, busy_s=0.1 * second, own_s=0.1 * second) for second in range(4)]
-    assert worst(looks, core_count=2)["others_share"] == pytest.approx(0.0)
+    seen = [snapshot(second, busy_s=0.1 * second, own_s=0.1 * second) for second in range(4)]
+    assert worst(seen, core_count=2)["others_share"] == pytest.approx(0.0)
 
 
 @pytest.mark.parametrize(("figure", "value", "name"), [
@@ -50,8 +50,8 @@ def test_what_cannot_be_read_is_missing() -> None:
     assert {check.name for check in checks(figures, 10) if check.verdict == "missing"} == {"throttling"}
 
 
-def test_it_says_how_long_it_looked_and_looks_so_long() -> None:
+def test_it_says_how_long_it_observes_and_observes_that_long() -> None:
     slept: list[float] = []
     assert len(doctor.watch(3, [0], slept.append)) == 4
     assert slept == [1.0, 1.0, 1.0]
-    assert looked_text(60).startswith("Observed for 60 s.")
+    assert observed_text(60).startswith("Observed for 60 s.")

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from bench.load.author import Author
-from bench.load.looks import Look, look_at
+from bench.load.readings import ClientReading, read_counters
 from bench.measure import tcp
 from bench.records.trial_record import COUNTED, OPENING_AND_CLOSING
 from bench.transports import ClientCounts
@@ -27,9 +27,9 @@ def link(requests: int, openings: int) -> Link:
 
 def test_counters_and_costs_of_all_connections_are_added_up() -> None:
     author = Author(4, Outgoing(cast(Any, None)), (link(3, 1), link(5, 2)))
-    look: Look = author.whole(look_at(author.links[0], 7))
-    assert dict(zip(COUNTED, look.counts, strict=True))["requests"] == 8
-    assert (look.at_ns, look.tcp and look.tcp.bytes_up) == (7, 800)
+    reading: ClientReading = author.whole(read_counters(author.links[0], 7))
+    assert dict(zip(COUNTED, reading.counts, strict=True))["requests"] == 8
+    assert (reading.at_ns, reading.tcp and reading.tcp.bytes_up) == (7, 800)
     columns = author.life_columns()
     assert set(columns) == set(OPENING_AND_CLOSING)
     assert (columns["openings"], columns["closings"]) == (3, 0)

@@ -58,7 +58,7 @@ def test_a_process_that_has_ended_has_nothing(clock: RunClock) -> None:
     assert process.switches(child.pid) is None
     assert process.rss_bytes(child.pid) is None
     assert process.family(child.pid) == ()
-    reading = Meter("server", child.pid, clock).look()
+    reading = Meter("server", child.pid, clock).read()
     assert (reading.cpu_ns, reading.rss_bytes) == (None, None)
 
 
@@ -68,7 +68,7 @@ def test_a_launchers_children_count(clock: RunClock) -> None:
         assert launcher.stdout is not None
         told = int(launcher.stdout.readline())
         meter = Meter("server", launcher.pid, clock)
-        reading = meter.look()
+        reading = meter.read()
         assert reading.cpu_ns is not None
         assert reading.cpu_ns >= told
         alone = process.cpu_ns(launcher.pid)
@@ -77,7 +77,7 @@ def test_a_launchers_children_count(clock: RunClock) -> None:
         for child in psutil.Process(launcher.pid).children():
             child.kill()
         launcher.wait()
-        assert meter.look().cpu_ns is None
+        assert meter.read().cpu_ns is None
 
 
 @pytest.mark.process
@@ -124,7 +124,7 @@ def test_a_stop_between_the_clocks_is_seen_as_lateness(
 ) -> None:
     read: list[int] = []
     monkeypatch.setattr(process, "cpu_ns", lambda pid: read.append(clock.now_ns()) or 1)
-    assert Meter("server", os.getpid(), clock).look().at_ns >= read[-1]
+    assert Meter("server", os.getpid(), clock).read().at_ns >= read[-1]
 
 
 def test_what_was_not_read_is_none() -> None:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from bench.report import style
 
-LOOKS = style.looks(("short_polling", "websocket", "absent"))
+STYLES = style.styles(("short_polling", "websocket", "absent"))
 LABELS = ("short_polling", "websocket")
 
 
@@ -37,7 +37,7 @@ def axes_titles(figure: Figure) -> str:
 
 
 def test_percentiles_stand_side_by_side() -> None:
-    figure = outlook.percentiles(LOOKS, trials(), trials(), (distributions(), distributions()))
+    figure = outlook.percentiles(STYLES, trials(), trials(), (distributions(), distributions()))
     said = words(figure)
     assert "short polling, measured" in said
     assert "WebSocket, simulated" in said
@@ -52,7 +52,7 @@ def test_raised_says_that_it_is_simulated_and_leaves_out_what_is_infinite() -> N
         {"transport": label, "clients": count, "load_form": count / 100, "load_engine": count / 100,
          "latency_mean_form_ms": math.inf if count > 50 else 1.0, "latency_mean_engine_ms": 1.0}
         for label in LABELS for count in (20, 40, 80)])
-    figure = outlook.raised(LOOKS, found, 0.6)
+    figure = outlook.raised(STYLES, found, 0.6)
     assert "(simulated)" in words(figure)
     assert "full at 60 %" in words(figure)
     assert "mean latency (ms" in words(figure)
@@ -69,17 +69,17 @@ def plan(**changed: float) -> pd.DataFrame:
 
 
 def test_fleets_have_their_bounds_and_prices_only_where_there_are_any() -> None:
-    figure = outlook.fleets(LOOKS, plan())
+    figure = outlook.fleets(STYLES, plan())
     assert "What do 200,000 clients take? (simulated)" in words(figure)
     assert "per month (thousand USD)" in words(figure)
     assert [len(axes.lines) for axes in figure.axes] == [2, 2, 2]
-    assert len(outlook.fleets(LOOKS, plan(month=math.nan)).axes) == 2
-    unchecked = outlook.fleets(LOOKS, plan(workers_low=math.nan, workers_high=math.nan))
+    assert len(outlook.fleets(STYLES, plan(month=math.nan)).axes) == 2
+    unchecked = outlook.fleets(STYLES, plan(workers_low=math.nan, workers_high=math.nan))
     assert len(unchecked.axes[0].lines) == 0
 
 
 def test_farther_names_both_and_the_round_trip() -> None:
-    figure = outlook.farther(LOOKS, trials(), trials(9.0), 80.0)
+    figure = outlook.farther(STYLES, trials(), trials(9.0), 80.0)
     said = words(figure)
     assert "a round trip of 80 ms" in said
     assert said.count("simulated") == said.count("measured") == 2

@@ -1,4 +1,4 @@
-"""Numbers as they are written, looks that differ, drawings that are the same every time."""
+"""Numbers as they are written, styles that differ, drawings that are the same every time."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def test_a_number_is_close_to_what_it_stands_for(value: float) -> None:
 
 
 def test_the_looks_of_any_seven_subjects_differ_in_colour_and_in_marker() -> None:
-    looks = style.looks([str(number) for number in range(7)])
-    assert len({look.colour for look in looks.values()}) == len({look.marker for look in looks.values()}) == 7
+    styles = style.styles([str(number) for number in range(7)])
+    assert len({look.colour for look in styles.values()}) == len({look.marker for look in styles.values()}) == 7
 
 
 @given(st.lists(st.sampled_from([*transports.names(), *map(str, range(12))]), unique=True, max_size=14))
 def test_no_two_subjects_of_a_figure_look_alike(labels: list[str]) -> None:
-    looks = style.looks(labels)
-    assert len({(look.colour, look.marker) for look in looks.values()}) == len(labels)
-    of_few = list(looks.values())[:7]
+    styles = style.styles(labels)
+    assert len({(look.colour, look.marker) for look in styles.values()}) == len(labels)
+    of_few = list(styles.values())[:7]
     assert len(labels) > 7 or len({look.colour for look in of_few}) == len(of_few)
 
 
@@ -47,9 +47,9 @@ def test_a_transport_looks_as_it_declares_whoever_is_beside(name: str) -> None:
     said = transports.describe(name)
     bare = [f"{each}_bare" for each in transports.names()]   # more than there are colours
     for labels in ([name], ["mine", name, f"{name}_2"], [*transports.names(), *bare]):
-        looks = style.looks(labels)
-        look = looks[name]
-        assert [label for label in labels if looks[label].colour == said.colour] == [name]
+        styles = style.styles(labels)
+        look = styles[name]
+        assert [label for label in labels if styles[label].colour == said.colour] == [name]
         assert (look.name, look.colour, look.marker, look.dashes) == (
             said.title, said.colour, said.marker, said.dashes)
 
@@ -82,8 +82,8 @@ def test_a_legend_is_read_line_by_line_and_kind_by_kind() -> None:
 
 
 def test_what_is_simulated_is_marked() -> None:
-    looks = style.looks(["short_polling", "websocket"], ["websocket"])
-    assert [look.name for look in looks.values()] == ["short polling", "WebSocket (simulated)"]
+    styles = style.styles(["short_polling", "websocket"], ["websocket"])
+    assert [look.name for look in styles.values()] == ["short polling", "WebSocket (simulated)"]
 
 
 @pytest.mark.parametrize(("high", "written"), [

@@ -92,7 +92,7 @@ def counters(talked: Talk, windows: WindowInstants, end_s: float, may_wait: bool
             counts.answered(now_ns)
             counts.gauge(now_ns, 0)
         else:
-            opened = counts.look(now_ns)
+            opened = counts.begin_stretch(now_ns)
             looks.append([getattr(counts, name) for name in names])
     return {
         **{name: after - before for name, before, after in zip(names, *looks, strict=True)},

@@ -5,7 +5,7 @@
                                                                │
           warmup_ns = now + lead  ◄────── idle base ───────────┘
     publisher ◄─ start      load ◄─ windows
-    ├── warm-up ──┤── measure: a look at each process every 100 ms ──┤── drain … settled ─► load done
+    ├── warm-up ──┤── measure: a reading of each process every 100 ms ──┤── drain … settled ─► load done
                  t0                                                 t1
     stop server, stop publisher ─► tables ─► trial.json
 
@@ -310,7 +310,7 @@ class _Trial:
             assert child.pid is not None   # it has sent a message, or answered
             meters[child.name] = Meter(child.name, child.pid, self.clock)
         load.expect("ready", READY_S)
-        return Started(load, publisher, server, address, meters, before=meters["server"].look())
+        return Started(load, publisher, server, address, meters, before=meters["server"].read())
 
     def subscribe(self, started: Started) -> Subscribed:
         """Let the clients connect, and set the windows once all are subscribed."""
@@ -357,7 +357,7 @@ class _Trial:
         for number, instant_ns in enumerate(instants, 1):
             self.trial_processes.sleep_until(instant_ns + origin_ns)
             for meter in meters.values():
-                meter.look()
+                meter.read()
             if number % LOOKS_A_SOCKET_LOOK == 0:
                 held.append(socket_memory.held_bytes(started.address["port"]))
         self.trial_processes.sleep_until(windows.t1_ns + origin_ns)

@@ -43,7 +43,7 @@ def relative(change: Change) -> tuple[float, float, float]:
     return ends if ends[0] > 0 else (math.nan,) * 3
 
 
-def changes(found: Sequence[Change], looks: dict[str, style.Style], threshold: float) -> Figure:
+def changes(found: Sequence[Change], styles: dict[str, style.Style], threshold: float) -> Figure:
     """Draw every change that is a ratio; `threshold` is the share below which a change is not called one."""
     counts = sorted({each.clients for each in found})
     figures = [name for name in NAMES if any(each.figure == name for each in found)]
@@ -51,7 +51,7 @@ def changes(found: Sequence[Change], looks: dict[str, style.Style], threshold: f
         figure = Figure(figsize=(max(8.4, 2.6 + 2.6 * len(counts)), 1.6 + 0.42 * len(figures)), layout="constrained")
         grid = figure.subplots(1, len(counts), sharex=True, sharey=True, squeeze=False)[0]
         for axes, clients in zip(grid, counts, strict=True):
-            _panel(axes, [each for each in found if each.clients == clients], figures, looks, threshold)
+            _panel(axes, [each for each in found if each.clients == clients], figures, styles, threshold)
             axes.set_title(style.counted(clients, "client"), weight="normal", size=10)
         grid[0].set_yticks(range(len(figures)), [NAMES[name] for name in figures])
         grid[0].set_ylim(len(figures) - 0.5, -0.5)
@@ -61,14 +61,14 @@ def changes(found: Sequence[Change], looks: dict[str, style.Style], threshold: f
     return figure
 
 
-def _panel(axes: Axes, found: Sequence[Change], figures: Sequence[str], looks: dict[str, style.Style],
+def _panel(axes: Axes, found: Sequence[Change], figures: Sequence[str], styles: dict[str, style.Style],
            threshold: float) -> None:
     """Draw the changes of one client count."""
     axes.axvspan(1 / (1 + threshold), 1 + threshold, color=style.GRID, linewidth=0, zorder=0.5)
     axes.axvline(1.0, color=style.INK, linewidth=0.9)
     axes.grid(visible=False, axis="y")
-    for number, (label, look) in enumerate(looks.items()):
-        shift = SPREAD * (number - (len(looks) - 1) / 2) / max(1, len(looks) - 1) if len(looks) > 1 else 0.0
+    for number, (label, look) in enumerate(styles.items()):
+        shift = SPREAD * (number - (len(styles) - 1) / 2) / max(1, len(styles) - 1) if len(styles) > 1 else 0.0
         axes.plot([], [], color=look.colour, marker=look.marker, linestyle="", label=look.name)
         for each in found:
             ratio, low, high = relative(each)

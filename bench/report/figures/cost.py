@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from bench.report import style
 from bench.report.data.run import RunData, shown_clients
 from bench.report.figures.spec import FigureSpec
-from bench.report.figures.speed import by_clients, run_looks, several
+from bench.report.figures.speed import by_clients, run_styles, several
 from bench.report.text import forms, simulated
 from bench.stats.trial.bytes import DIRECTIONS, PARTS
 
@@ -39,16 +39,16 @@ def bytes_per_update(run: RunData) -> Figure:
     """Draw the bytes on the wire per update, one bar for each transport and direction, split by kind."""
     clients = shown_clients(run)
     cells = {row["transport"]: row for _, row in run.summary[run.summary["clients"] == clients].iterrows()}
-    looks = {label: look for label, look in run_looks(run).items() if label in cells}
+    styles = {label: look for label, look in run_styles(run).items() if label in cells}
     expected = {(each.transport, each.figure): each.predicted for each in forms.predicted(run)
                 if each.clients == clients}
-    longest = max((_whole(cells[label], direction) for label in looks for direction in DIRECTIONS), default=0)
+    longest = max((_whole(cells[label], direction) for label in styles for direction in DIRECTIONS), default=0)
     with style.settings():
-        figure = Figure(figsize=(8.4, 1.9 + 0.75 * max(1, len(looks))), layout="constrained")
+        figure = Figure(figsize=(8.4, 1.9 + 0.75 * max(1, len(styles))), layout="constrained")
         axes = figure.subplots()
         drawn: set[str] = set()
         ticks = []
-        for place, (label, look) in enumerate(looks.items()):
+        for place, (label, look) in enumerate(styles.items()):
             for side, direction in enumerate(DIRECTIONS[::-1]):
                 y = -(place + 0.36 * side)
                 ticks.append((y, f"{look.name}, {direction}"))

@@ -30,9 +30,9 @@ TIE = "#d9d9d9"
 OPEN: dict[str, Any] = {"facecolor": "white", "edgecolor": "#b4b4b4", "hatch": "////", "linewidth": 0}
 
 
-def looks(table: pd.DataFrame) -> dict[str, style.Style]:
-    """Return the look of each transport, by its place in the scenario."""
-    return style.looks(table["transport"].unique().tolist())
+def styles(table: pd.DataFrame) -> dict[str, style.Style]:
+    """Return the style of each transport, by its place in the scenario."""
+    return style.styles(table["transport"].unique().tolist())
 
 
 def cheapest(table: pd.DataFrame) -> Figure:
@@ -49,14 +49,14 @@ def cheapest(table: pd.DataFrame) -> Figure:
             for column, trip in enumerate(trips):
                 axes = grid[row][column]
                 here = mine[(mine["staleness_ms"] == budget) & (mine["rtt_ms"] == trip)]
-                _map(axes, here, looks(table), ahead)
+                _map(axes, here, styles(table), ahead)
                 if row == 0:
                     axes.set_title(f"round trip {_time(trip)}", weight="normal", size=10)
                 if column == 0:
                     axes.set_ylabel(f"within {_time(budget)}\n\nclients", size=10)
         for axes in grid[-1]:
             axes.set_xlabel("updates per second")
-        _key(figure, looks(table))
+        _key(figure, styles(table))
     return figure
 
 
@@ -68,11 +68,11 @@ def freshest(table: pd.DataFrame) -> Figure:
         figure = Figure(figsize=(1.2 + 2.75 * len(trips), 3.6), layout="constrained")
         grid = figure.subplots(1, len(trips), sharey=True, squeeze=False)[0]
         for axes, trip in zip(grid, trips, strict=True):
-            _map(axes, mine[mine["rtt_ms"] == trip], looks(table), age)
+            _map(axes, mine[mine["rtt_ms"] == trip], styles(table), age)
             axes.set_title(f"round trip {_time(trip)}", weight="normal", size=10)
             axes.set_xlabel("updates per second")
         grid[0].set_ylabel("clients")
-        _key(figure, looks(table))
+        _key(figure, styles(table))
     return figure
 
 
@@ -92,7 +92,7 @@ def lines(table: pd.DataFrame, unit: str) -> Figure:
         left, right = figure.subplots(1, 2, sharey=True)
         for axes, along, at, fixed in ((left, "rate_per_s", "staleness_ms", budget),
                                        (right, "staleness_ms", "rate_per_s", rate)):
-            for label, look in looks(table).items():
+            for label, look in styles(table).items():
                 line = here[(here["transport"] == label) & (here[at] == fixed)].sort_values(along)
                 x = line[along] / (1000 if along == "staleness_ms" else 1)
                 axes.plot(x, line[column], color=look.colour, marker=look.marker, label=look.name)
@@ -146,7 +146,7 @@ def age(field: pd.DataFrame) -> str:
     return _time(float(field.loc[field["possible"], "age_excess_ms"].min()))
 
 
-def _map(axes: Axes, table: pd.DataFrame, all_looks: dict[str, style.Style],
+def _map(axes: Axes, table: pd.DataFrame, all_styles: dict[str, style.Style],
          words: Callable[[pd.DataFrame], str]) -> None:
     """Draw one small map.
 
@@ -156,13 +156,13 @@ def _map(axes: Axes, table: pd.DataFrame, all_looks: dict[str, style.Style],
     for _, field in table.groupby(["rate_per_s", "clients"]):
         x, y = (values.index(float(field[name].iloc[0])) for values, name in (
             (rates, "rate_per_s"), (counts, "clients")))
-        best = [all_looks[label] for label in field.loc[field["best"], "transport"]]
+        best = [all_styles[label] for label in field.loc[field["best"], "transport"]]
         colour = to_rgba(best[0].colour, 0.55) if len(best) == 1 else TIE if best else "white"
         known = bool(field["known"].iloc[0])
         axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="white") if known else
                        Rectangle((x - 0.5, y - 0.5), 1, 1, **OPEN))
         if not known:
-            best = [all_looks[label] for label in may_be_best(field)]
+            best = [all_styles[label] for label in may_be_best(field)]
         if not best:
             axes.plot([x], [y], marker="x", color=style.FAINT, markersize=7)
             continue
@@ -179,10 +179,10 @@ def _map(axes: Axes, table: pd.DataFrame, all_looks: dict[str, style.Style],
     axes.tick_params(length=0)
 
 
-def _key(figure: Figure, all_looks: dict[str, style.Style]) -> None:
+def _key(figure: Figure, all_styles: dict[str, style.Style]) -> None:
     handles: list[Artist] = [
         Line2D([], [], linestyle="", marker=look.marker, color=look.colour, markeredgecolor=style.INK,
-               markeredgewidth=0.6, label=look.name) for look in all_looks.values()]
+               markeredgewidth=0.6, label=look.name) for look in all_styles.values()]
     handles.append(Rectangle((0, 0), 1, 1, facecolor=TIE, label="tie"))
     handles.append(Rectangle((0, 0), 1, 1, label="open: not known", **OPEN))
     handles.append(Line2D([], [], linestyle="", marker="x", color=style.FAINT, label="none can"))

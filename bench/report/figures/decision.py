@@ -23,11 +23,11 @@ def frontier(table: pd.DataFrame, lines: pd.DataFrame, within_ms: float, column:
     `table` is `decision.csv`, `lines` is `decision_frontier.csv`; `column` is the figure of cost, `cores` or
     `price_month`, and `unit` its label.
     """
-    looks = style.looks(table.loc[table["role"] == "best", "transport"].tolist())
+    styles = style.styles(table.loc[table["role"] == "best", "transport"].tolist())
     with style.settings():
         figure = Figure(figsize=(8.4, 4.6), layout="constrained")
         axes = figure.subplots()
-        for label, look in looks.items():
+        for label, look in styles.items():
             mine = lines[lines["transport"] == label].sort_values("within_ms")
             axes.plot(mine["within_ms"] / 1000, mine[column], color=look.colour, marker=look.marker, markersize=4,
                       label=look.name)
@@ -37,7 +37,7 @@ def frontier(table: pd.DataFrame, lines: pd.DataFrame, within_ms: float, column:
         now = table[(table["role"] == "now") & table["possible"]]
         if len(now):
             axes.plot(now["latency_worst_ms"] / 1000, now[column], linestyle="", marker="*", markersize=16,
-                      color=looks[str(now["transport"].iloc[0])].colour, markeredgecolor=style.INK, label="now")
+                      color=styles[str(now["transport"].iloc[0])].colour, markeredgecolor=style.INK, label="now")
         axes.axvline(within_ms / 1000, color=style.FAINT, linewidth=1, linestyle=(0, (2, 2)))
         axes.set(xscale="log", yscale="log", xlabel="longest staleness of an update (s, log scale)",
                  ylabel=f"{unit} (log scale)")

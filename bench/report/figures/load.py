@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter
 from bench.report import style
 from bench.report.data.run import RunData
 from bench.report.figures.spec import FigureSpec
-from bench.report.figures.speed import dodged, run_looks
+from bench.report.figures.speed import dodged, run_styles
 from bench.report.style import Style
 from bench.report.text import forms
 
@@ -35,7 +35,7 @@ def worker_load(run: RunData) -> Figure:
     with style.settings():
         figure = Figure(figsize=(8.4, 4.4), layout="constrained")
         axes = figure.subplots()
-        for label, look in run_looks(run).items():
+        for label, look in run_styles(run).items():
             mine = found[found["transport"] == label].dropna(subset=[forms.LOAD])
             axes.plot(mine["clients"], mine[forms.LOAD], color=look.colour, marker=look.marker, linestyle="",
                       label=look.name, zorder=3)
@@ -47,7 +47,7 @@ def worker_load(run: RunData) -> Figure:
                 axes.plot(curve["clients"], curve["value"], color=style.darker(look.colour), linewidth=FINE,
                           dashes=look.dashes, label=f"{style.title(label)}, {style.CLOSED_FORM}")
         axes.set_xscale("log")
-        _mark_full(axes, [(forms.full(run, label), look) for label, look in run_looks(run).items()])
+        _mark_full(axes, [(forms.full(run, label), look) for label, look in run_styles(run).items()])
         full_at = run.scenario.simulation.full_at
         axes.axhline(full_at, color=style.FAINT, linewidth=0.8)
         axes.annotate(f"full in the capacity plan: {100 * full_at:.0f} %", (0.01, full_at), (0, 4), size=9,
@@ -102,9 +102,9 @@ def _panel(axes: Axes, run: RunData, column: str, unit: float) -> None:
     """Draw one column of `forms.cells` with its closed form; values are multiplied by `unit`."""
     places = {clients: place for place, clients in enumerate(run.clients)}
     found, expected = forms.cells(run), forms.predicted(run)
-    looks = run_looks(run)
-    for number, (label, look) in enumerate(looks.items()):
-        shift = dodged(number, len(looks))
+    styles = run_styles(run)
+    for number, (label, look) in enumerate(styles.items()):
+        shift = dodged(number, len(styles))
         mine = found[found["transport"] == label].dropna(subset=[column])
         axes.plot([places[int(clients)] + shift for clients in mine["clients"]], unit * mine[column],
                   color=look.colour, marker=look.marker, linestyle="", label=look.name)

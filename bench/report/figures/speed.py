@@ -34,8 +34,8 @@ DODGE = 0.04
 TICKS = (0.0, 0.5, 0.9, 0.95, 0.99, 0.995, 0.999)
 
 
-def run_looks(run: RunData) -> dict[str, style.Style]:
-    """Return the look of each transport of the run, by label.
+def run_styles(run: RunData) -> dict[str, style.Style]:
+    """Return the style of each transport of the run, by label.
 
     The subjects of a sweep have the colour of their transport, and a marker each.
     """
@@ -43,7 +43,7 @@ def run_looks(run: RunData) -> dict[str, style.Style]:
     swept = {subject: (curve.label, place) for curve in curves(run.scenario.sweep)
              for place, (_, subject) in enumerate(curve.subjects)}
     labels = list(dict.fromkeys(swept.get(label, (label, 0))[0] for label in run.transports))
-    found, known = style.looks(run.transports, tuple(simulated_labels)), style.looks(labels)
+    found, known = style.styles(run.transports, tuple(simulated_labels)), style.styles(labels)
     return {label: replace(found[label], colour=known[swept[label][0]].colour,
                            marker=style.MARKERS[swept[label][1] % len(style.MARKERS)]) if label in swept else
             replace(known[label], name=found[label].name) for label in run.transports}
@@ -56,7 +56,7 @@ def percentiles(run: RunData) -> Figure:
         figure = Figure(figsize=(8.4, 4.8), layout="constrained")
         axes = figure.subplots()
         drawn: list[Floats] = []
-        for label, look in run_looks(run).items():
+        for label, look in run_styles(run).items():
             shares, values, rest_lost = _spectrum(run, label, clients)
             if not len(shares):
                 if rest_lost:
@@ -150,13 +150,13 @@ def by_clients(axes: Axes, run: RunData, column: str, label: str, *, logarithmic
     low, high = bounds(column)
     measured = simulated.beside(run, column)
     expected = [each for each in forms.predicted(run) if each.figure == column]
-    all_looks = run_looks(run)
+    all_styles = run_styles(run)
     within = _within_blocks(run, column) if paired else {}
-    for number, (transport, look) in enumerate(all_looks.items()):
+    for number, (transport, look) in enumerate(all_styles.items()):
         cells = run.summary[run.summary["transport"] == transport].dropna(subset=[column])
         if logarithmic:
             cells = cells[cells[column] > 0]
-        shift = dodged(number, len(all_looks))
+        shift = dodged(number, len(all_styles))
         x = np.array([places[int(clients)] for clients in cells["clients"]]) + shift
         y, bottom, top = (cells[name].to_numpy(dtype=np.float64) / unit for name in (column, low, high))
         error = np.vstack((y - bottom, top - y))
@@ -223,7 +223,7 @@ def deliveries_over_time(run: RunData) -> Figure:
         figure = Figure(figsize=(8.4, 1.2 + 1.55 * rows), layout="constrained")
         all_axes: Sequence[Axes] = np.atleast_1d(figure.subplots(rows, 1, sharex=True, sharey=True)).tolist()
         for axes, (label, trial) in zip(all_axes, chosen.items(), strict=False):
-            look = run_looks(run)[label]
+            look = run_styles(run)[label]
             line = run.timelines[run.timelines["trial"] == trial["trial"]]
             line = line[line["at_s"] < float(trial["measure_s"])]
             edges = np.append(line["at_s"], line["at_s"].iloc[-1] + 0.1)

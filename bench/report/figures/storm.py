@@ -34,9 +34,9 @@ def order(storms: pd.DataFrame) -> list[str]:
     return found.sort_values(list(found.columns), ascending=[True, False, True]).index.tolist()
 
 
-def looks(storms: pd.DataFrame) -> dict[str, style.Style]:
-    """Return the look of each policy, by its place in the scenario."""
-    return style.looks(storms["policy"].unique().tolist())
+def styles(storms: pd.DataFrame) -> dict[str, style.Style]:
+    """Return the style of each policy, by its place in the scenario."""
+    return style.styles(storms["policy"].unique().tolist())
 
 
 def recovery(storms: pd.DataFrame) -> Figure:
@@ -47,7 +47,7 @@ def recovery(storms: pd.DataFrame) -> Figure:
         left, middle, right = figure.subplots(1, 3, sharey=True, width_ratios=(2.2, 1, 1))
         edge = 1.15 * max([given["floor_s"] * 1.5, *_finite(storms["recovered_s"])])
         for place, policy in enumerate(policies):
-            mine, look = storms[storms["policy"] == policy], looks(storms)[policy]
+            mine, look = storms[storms["policy"] == policy], styles(storms)[policy]
             late = float(mine["recovered_s"].median())
             if math.isfinite(late):
                 left.barh(place, late, 0.62, color=look.colour, alpha=0.85)
@@ -101,7 +101,7 @@ def connected(storms: pd.DataFrame, timelines: pd.DataFrame) -> Figure:
         end = _shown_until(storms)
         axes.plot([0, given["floor_s"], end], [0, 100, 100], color=style.INK, linestyle=FLOOR, linewidth=1.2,
                   label="floor: a worker that wastes nothing")
-        for number, (policy, look) in enumerate(looks(storms).items()):
+        for number, (policy, look) in enumerate(styles(storms).items()):
             mine = timelines[timelines["policy"] == policy]
             at = np.append(mine["at_s"] + 1, end)
             share = np.append(mine["connected_share"] * 100, mine["connected_share"].iloc[-1] * 100)
@@ -125,7 +125,7 @@ def pressure(storms: pd.DataFrame, timelines: pd.DataFrame) -> Figure:
         figure = Figure(figsize=(9.2, 1.1 + 1.25 * len(policies)), layout="constrained")
         grid = np.atleast_2d(figure.subplots(len(policies), 2, sharex=True, sharey="col"))
         for (left, right), policy in zip(grid, policies, strict=True):
-            mine, look = timelines[timelines["policy"] == policy], looks(storms)[policy]
+            mine, look = timelines[timelines["policy"] == policy], styles(storms)[policy]
             edges = np.append(mine["at_s"], mine["at_s"].iloc[-1] + 1)
             attempts, connected = (np.maximum(mine[name], 0.5) for name in ("attempts", "connected"))
             left.stairs(attempts, edges, color=style.INK, linewidth=0.8, baseline=0.5)
@@ -150,7 +150,7 @@ def pressure(storms: pd.DataFrame, timelines: pd.DataFrame) -> Figure:
         for axes in grid[-1]:
             axes.set(xlim=(-given["down_s"], end), xlabel="seconds since the server is back")
         grid[0, 0].set_title(f"line: attempts, filled: connected, dashed: capacity {capacity:g}/s\n\n"
-                             f"{looks(storms)[policies[0]].name}", weight="normal", size=10, pad=4)
+                             f"{styles(storms)[policies[0]].name}", weight="normal", size=10, pad=4)
         grid[0, 1].set_title(f"mean wait in the backlog, dotted: timeout {given['timeout_s']:g} s\n\n ",
                              weight="normal", size=10, pad=4)
     return figure

@@ -42,7 +42,7 @@ def frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
 def sweep(run: RunData) -> Figure:
     """Draw excess age against server CPU and against bytes, a curve for each transport, with both frontiers."""
     found, rates = curves_of(run), by_rate(run)
-    looks = style.looks([curve.label for curve in found])
+    styles = style.styles([curve.label for curve in found])
     with style.settings():
         figure = Figure(figsize=(9.2, 0.8 + 4.0 * len(rates)), layout="constrained")
         rows = figure.subplots(len(rates), 2, sharey="row", squeeze=False)
@@ -50,7 +50,7 @@ def sweep(run: RunData) -> Figure:
             cells = {str(label): cell for label, cell in trials.groupby("transport")}
             for axes, (column, text) in zip(row, PANELS, strict=True):
                 points = [point for curve in found
-                          for point in _curve(axes, curve, looks[curve.label], cells, column)]
+                          for point in _curve(axes, curve, styles[curve.label], cells, column)]
                 axes.set_xlabel(text)
                 if points:   # an axis without a point has no logarithms
                     _frontier(axes, points)

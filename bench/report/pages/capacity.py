@@ -18,7 +18,7 @@ from bench.report import style
 from bench.report.data.capacity_limits import held, level, outcome
 from bench.report.data.run import RunData
 from bench.report.figures.spec import FigureSpec
-from bench.report.figures.speed import run_looks
+from bench.report.figures.speed import run_styles
 from bench.report.tables import server
 from bench.report.tables.run import TextTable, background
 from bench.report.text import forms
@@ -138,7 +138,7 @@ def against_level(run: RunData) -> Figure:
     with style.settings():
         figure = Figure(figsize=(8.4, 4.8), layout="constrained")
         axes = figure.subplots()
-        for label, look in run_looks(run).items():
+        for label, look in run_styles(run).items():
             _draw(axes, run, label, look, condition, top)
         zeros = axes.dataLim.y0 <= 0   # a logarithmic scale has no place for them
         if condition.bound > 0 or zeros:

@@ -193,7 +193,7 @@ def summary(comparison: RunComparison) -> str:
 FIGURES = (
     FigureSpec[RunComparison](
         "changes", "What has changed, and is it more than chance?",
-        lambda found: figures.changes(found.changes, style.looks(_labels(found)), found.threshold),
+        lambda found: figures.changes(found.changes, style.styles(_labels(found)), found.threshold),
         lambda found: (
             "From the run before to the run after: right of the middle is more, which for every measure is worse. "
             "Bars are 95 % intervals between trials. Filled: separable, and larger than the threshold of "

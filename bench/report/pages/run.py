@@ -17,7 +17,7 @@ from bench.report import style
 from bench.report.data.run import RunData, write_condensed
 from bench.report.figures import run as figures
 from bench.report.figures.spec import FigureSpec
-from bench.report.figures.speed import run_looks
+from bench.report.figures.speed import run_styles
 from bench.report.pages import answer, capacity, render
 from bench.report.pages.render import Page, PageFigure
 from bench.report.tables import bytes, capacity_plan, claims, host_speed, messages, model_accuracy, server
@@ -53,7 +53,7 @@ def page(run: RunData) -> Page:
         conditions=limits,
         notice=simulated.notice(run),
         thresholds=thresholds.lines(run),
-        panel=panel(ranked, run_looks(run)),
+        panel=panel(ranked, run_styles(run)),
         summary=[*_finding_lines(run), *first_screen.lines(run, ranked)],
         subtitle=_subtitle(run),
         leading=_leading(run),

@@ -171,23 +171,23 @@ def _full(judged: ValidationPage) -> TextTable:
 
 def predicted_over_measured(rows: Sequence[ValidationRow]) -> Figure:
     """Draw every cell's prediction over its measurement, in four panels."""
-    looks = style.looks(list(dict.fromkeys(row.transport for row in rows)))
+    styles = style.styles(list(dict.fromkeys(row.transport for row in rows)))
     with style.settings():
         figure = Figure(figsize=(8.4, 8.0), layout="constrained")
         for axes, name in zip(figure.subplots(2, 2).flat, DRAWN, strict=True):
-            _panel(axes, name, looks, [row for row in rows if row.quantity == name])
+            _panel(axes, name, styles, [row for row in rows if row.quantity == name])
         style.legend(figure, figure.axes[0])
     return figure
 
 
-def _panel(axes: Axes, name: str, looks: Mapping[str, style.Style], rows: Sequence[ValidationRow]) -> None:
+def _panel(axes: Axes, name: str, styles: Mapping[str, style.Style], rows: Sequence[ValidationRow]) -> None:
     """Draw one quantity: the diagonal, the goal around it, and the cells."""
     mine = [row for row in rows if row.measured > 0 and row.predicted > 0]
     values = [value for row in mine for value in (row.measured, row.predicted)]
     ends = (min(values) / 1.4, max(values) * 1.4) if values else (1.0, 10.0)
     goal = next(each.goal for each in QUANTITIES if each.name == name) or 0.0
     axes.plot(ends, ends, color=style.FAINT, linewidth=1)
-    for label, look in looks.items():
+    for label, look in styles.items():
         for place, row in enumerate(each for each in mine if each.transport == label):
             bars = None if math.isnan(row.interval_low) else [
                 [max(0.0, row.error - row.interval_low) * row.measured],

@@ -79,12 +79,12 @@ NOTE = ("BEST: the lowest, separable from all others. TIE: not separable from th
         "figure. In brackets: 95 % interval between trials; of up to three trials, their own figures.")
 
 
-def panel(found: Sequence[RankedMeasure], looks: dict[str, style.Style]) -> Panel | None:
+def panel(found: Sequence[RankedMeasure], styles: dict[str, style.Style]) -> Panel | None:
     """Return the panel of the ranked measures; None where there are none.
 
-    `looks` gives names and colours, by label.
+    `styles` gives names and colours, by label.
     """
-    labels = [label for label in looks if any(label in each.figures for each in found)]
+    labels = [label for label in styles if any(label in each.figures for each in found)]
     if not labels:
         return None
     low, high = _ends(found)
@@ -103,7 +103,7 @@ def panel(found: Sequence[RankedMeasure], looks: dict[str, style.Style]) -> Pane
             bars.append(PanelBar(
                 each.heading, *_text(each, figure), _times_text(each, label, ends[0]), _mark(each, label),
                 place(1.0), *(place(times) for times in ends)))
-        cards.append(PanelCard(looks[label].name, looks[label].colour, tuple(bars)))
+        cards.append(PanelCard(styles[label].name, styles[label].colour, tuple(bars)))
     return Panel(tuple(found), tuple(cards), tuple((place(at), f"{at:,} ×") for at in _ticks(high)))
 
 

@@ -35,7 +35,7 @@ class CountSteps:
         self._before = np.zeros(1 + len(COUNTED))
         self._rows = np.zeros((self._count, 1 + len(COUNTED)))
 
-    def look(self, begin_s: float, end_s: float, busy_s: float, sums: dict[str, float]) -> None:
+    def add_round(self, begin_s: float, end_s: float, busy_s: float, sums: dict[str, float]) -> None:
         """Add a round whose jobs ran in [begin_s, end_s]; `busy_s` and `sums` are of all rounds so far."""
         now = np.array([busy_s, *sums.values()])
         grown, self._before = now - self._before, now

@@ -82,7 +82,7 @@ def simulate(shard: Shard, sink: BlockSink, steps: CountSteps | None = None) -> 
         begin_s = max(engine.next_s, engine.worker.free_s)
         engine.advance()
         if steps is not None:
-            steps.look(begin_s, engine.worker.free_s, engine.worker.busy_s, engine.counts.sums)
+            steps.add_round(begin_s, engine.worker.free_s, engine.worker.busy_s, engine.counts.sums)
     return engine.outcome()
 
 
@@ -250,7 +250,7 @@ class _Engine:
         if wanted is None:
             self.newest.fill(end)
         pushes = self.shard.cycle.pushes
-        who = self.waiting.look(wanted) if pushes else self.waiting.wake(wanted)
+        who = self.waiting.peek(wanted) if pushes else self.waiting.wake(wanted)
         self.cursor[who] = first
         batches = self.tape.alone(first, len(who))
         if end > first + 1:

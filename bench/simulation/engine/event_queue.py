@@ -111,14 +111,14 @@ class WaitingClients:
             return float(self._until_s[0])
         return float(self._new[0][1][0]) if self._new else math.inf
 
-    def look(self, wanted: Bools | None) -> Ints:
+    def peek(self, wanted: Bools | None) -> Ints:
         """Return the waiting clients that are in the mask, in order; all of them if the mask is None."""
         self._settle()
         return self._who if wanted is None else self._who[wanted[self._who]]
 
     def wake(self, wanted: Bools | None) -> Ints:
         """Remove and return the waiting clients that are in the mask, in order; all if the mask is None."""
-        woken = self.look(wanted)
+        woken = self.peek(wanted)
         self._keep(slice(0, 0) if wanted is None else ~wanted[self._who])
         return woken
 

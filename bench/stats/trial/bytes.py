@@ -77,7 +77,7 @@ class CountedArrivals:
 
 def counted(trial: TrialArrays, clients: pa.Table) -> CountedArrivals:
     """Return the arrivals between the two readings of each client's counters."""
-    begin, end = _looks(trial, clients)
+    begin, end = _read_ns(trial, clients)
 
     def between(client: Ints, app_ns: Ints) -> Bools:
         return np.asarray((app_ns >= begin[client]) & (app_ns < end[client]), dtype=np.bool_)
@@ -89,18 +89,18 @@ def counted(trial: TrialArrays, clients: pa.Table) -> CountedArrivals:
     return CountedArrivals(int(np.count_nonzero(first)), int(total))
 
 
-def _looks(trial: TrialArrays, clients: pa.Table) -> tuple[Ints, Ints]:
+def _read_ns(trial: TrialArrays, clients: pa.Table) -> tuple[Ints, Ints]:
     """Return the instants (ns) of the first and second reading of each client's counters; t0 and t1
     where they are not recorded."""
     place = np.searchsorted(trial.clients.numbers, clients.column("client").to_numpy())
-    looks = []
+    instants = []
     for name, default_ns in (
         ("counted_from_ns", trial.windows.t0_ns), ("counted_to_ns", trial.windows.t1_ns)
     ):
         at_ns = np.full(len(trial.clients.numbers), default_ns, dtype=np.int64)
         at_ns[place] = clients.column(name).fill_null(default_ns).to_numpy()
-        looks.append(at_ns)
-    return looks[0], looks[1]
+        instants.append(at_ns)
+    return instants[0], instants[1]
 
 
 def byte_parts(counts: dict[str, float], raw_payload: float, sent_payload: float = 0.0) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Bulletin: a transport that exists in tests alone, as a package of a user's own would.
 
-It speaks WebSocket. What is its own: its title and look, the words by which its clients count refusals, the command
+It speaks WebSocket. What is its own: its title and style, the words by which its clients count refusals, the command
 to try it, and two implementations of its server.
 """
 

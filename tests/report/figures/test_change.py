@@ -11,7 +11,7 @@ from bench.report.figures import change as figures
 from bench.stats.run.intervals import Effect, Interval
 from bench.stats.run.regressions import Change
 
-LOOKS = style.looks(("short_polling", "websocket"))
+STYLES = style.styles(("short_polling", "websocket"))
 
 
 def change(label: str, figure: str, ratio: float, p: float = 0.001, clients: int = 30) -> Change:
@@ -24,7 +24,7 @@ FOUND = [change("short_polling", "latency_p50_ms", 1.3), change("websocket", "la
 
 
 def test_every_change_is_a_mark_filled_where_it_is_one() -> None:
-    figure = figures.changes(FOUND, LOOKS, 0.05)
+    figure = figures.changes(FOUND, STYLES, 0.05)
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["30 clients", "60 clients"]
     marks = [line for axes in figure.axes for line in axes.get_lines()
              if line.get_marker() in ("o", "^") and line.get_alpha() is None and len(line.get_xdata()) == 1]

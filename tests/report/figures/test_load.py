@@ -34,7 +34,7 @@ def test_the_load_has_its_form_and_where_it_is_full(known: RunData) -> None:
 
 
 def test_numbers_of_full_workers_do_not_meet() -> None:
-    first, second, third = style.looks(["a", "b", "c"]).values()
+    first, second, third = style.styles(["a", "b", "c"]).values()
     axes = Figure().subplots()
     axes.set(xscale="log", xlim=(5, 40_000))
     load._mark_full(axes, [(30_000.0, first), (3_000.0, second), (18_000.0, third)])

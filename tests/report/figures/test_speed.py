@@ -112,8 +112,8 @@ def test_closed_forms_are_told_apart(run: RunData) -> None:
     forms = [line for line in axes.get_lines() if str(line.get_label()).endswith("closed form")]
     assert [str(line.get_label()).partition(",")[0] for line in forms] == ["short polling", "long polling"]
     assert len({line.get_color() for line in forms}) == 2
-    looks = speed.run_looks(run)
-    assert looks["short_polling"].dashes != looks["long_polling"].dashes
+    styles = speed.run_styles(run)
+    assert styles["short_polling"].dashes != styles["long_polling"].dashes
 
 
 def test_a_run_with_nothing_valid_is_drawn_as_nothing(run: RunData) -> None:

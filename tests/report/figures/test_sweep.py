@@ -14,7 +14,7 @@ from bench.report import RunData, open_run, style
 from bench.report.data.swept import curves_of
 from bench.report.figures import sweep as figures
 from bench.report.figures.run import of
-from bench.report.figures.speed import run_looks
+from bench.report.figures.speed import run_styles
 
 INTERVALS = (0.25, 0.5, 1.0)
 
@@ -63,11 +63,11 @@ def test_a_run_without_a_sweep_has_no_such_figure(run: RunData) -> None:
 
 
 def test_the_subjects_of_a_sweep_share_a_colour(swept: RunData) -> None:
-    looks = run_looks(swept)
-    swept_looks = [look for label, look in looks.items() if label != "websocket"]
-    assert len({look.colour for look in swept_looks}) == 1
-    assert len({look.marker for look in swept_looks}) == 3
-    assert looks["websocket"].colour not in {look.colour for look in swept_looks}
+    styles = run_styles(swept)
+    swept_styles = [look for label, look in styles.items() if label != "websocket"]
+    assert len({look.colour for look in swept_styles}) == 1
+    assert len({look.marker for look in swept_styles}) == 3
+    assert styles["websocket"].colour not in {look.colour for look in swept_styles}
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 100), st.floats(0.1, 100)), min_size=1, max_size=12))

@@ -69,7 +69,7 @@ def test_a_transport_looks_as_in_other_reports() -> None:
     names = [text.get_text() for text in drawn.legends[0].get_texts()]
     assert names == ["goal", "mine", "long polling", "short polling"]
     colours = {line.get_markerfacecolor() for line in drawn.axes[0].get_lines() if line.get_marker() == "o"}
-    assert colours == {style.looks(["short_polling"])["short_polling"].colour}
+    assert colours == {style.styles(["short_polling"])["short_polling"].colour}
 
 
 def test_the_page_stands_alone(tmp_path: Path) -> None:

@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 
 from bench.report import RunData
-from bench.report.figures.speed import run_looks
+from bench.report.figures.speed import run_styles
 from bench.report.tables.panel import Panel, panel
 from bench.report.text.first_screen import ranked
 from bench.stats.run.intervals import Interval
 
 
 def of(run: RunData) -> Panel:
-    found = panel(ranked(run), run_looks(run))
+    found = panel(ranked(run), run_styles(run))
     assert found is not None
     return found
 
@@ -56,11 +56,11 @@ def test_what_is_lost_or_missing_has_no_end(run: RunData) -> None:
     first, *others = ranked(run)
     lost = replace(first, figures={**first.figures, "short_polling": Interval(math.inf, math.nan, math.nan, 4)})
     some = replace(others[0], figures={"websocket": others[0].figures["websocket"]}, best=("websocket",))
-    shown = panel([lost, some], run_looks(run))
+    shown = panel([lost, some], run_styles(run))
     assert shown is not None
     by_name = {card.name: card.bars for card in shown.cards}
     assert by_name["short polling"][0].text == "lost"
     assert by_name["short polling"][0].end == 100
     assert (by_name["short polling"][1].text, by_name["short polling"][1].mark) == ("–", "")
     assert math.isnan(by_name["short polling"][1].end)
-    assert panel([], run_looks(run)) is None
+    assert panel([], run_styles(run)) is None

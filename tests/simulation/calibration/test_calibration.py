@@ -119,8 +119,8 @@ def test_the_loopback_and_the_load_client_are_found(found: CostsFile) -> None:
     assert LOAD_BASE > 0
 
 
-def test_a_load_client_that_falls_behind_is_timed_by_its_looks(observations: list[Observation]) -> None:
-    """Its CPU leaves out what it waits for; but where it keeps pace, its looks are as far apart as the
+def test_a_load_client_that_falls_behind_is_timed_by_its_reads(observations: list[Observation]) -> None:
+    """Its CPU leaves out what it waits for; but where it keeps pace, its reads are as far apart as the
     answers are, and few of them say nothing."""
     def slower(each: Observation) -> Observation:
         times = {10: 9.0, 650: 1.5}.get(each.cell.clients, 1.0)

@@ -52,7 +52,7 @@ def test_who_waits_is_woken_in_order_and_waits_no_more():
     waiting.put(np.array([3, 0]), np.array([12.0, 13.0]))
     wanted = np.array([True, False, True, False, False])
     assert waiting.wake(wanted).tolist() == [2, 0]
-    assert waiting.look(None).tolist() == [4, 3]
+    assert waiting.peek(None).tolist() == [4, 3]
     assert waiting.wake(None).tolist() == [4, 3]
     assert waiting.wake(None).tolist() == []
     assert waiting.first_s == math.inf
@@ -65,12 +65,12 @@ def test_who_has_waited_long_enough_leaves():
     assert [column.tolist() for column in waiting.expire(9.0, 20.0)] == [[], []]
     assert [column.tolist() for column in waiting.expire(11.5, 11.0)] == [[10.0], [4]]
     assert [column.tolist() for column in waiting.expire(11.5, 20.0)] == [[11.0], [2]]
-    assert waiting.look(None).tolist() == [3]
+    assert waiting.peek(None).tolist() == [3]
 
 
 def test_those_who_are_pushed_to_stand_in_the_order_of_clients():
     waiting = WaitingClients(np.array([0, 1, 2, 3]), np.full(4, math.inf), by_client=True)
     waiting.leave(np.array([False, True, False, False]))
-    assert waiting.look(None).tolist() == [0, 2, 3]
+    assert waiting.peek(None).tolist() == [0, 2, 3]
     waiting.put(np.array([1]), np.array([math.inf]))
-    assert waiting.look(None).tolist() == [0, 1, 2, 3]
+    assert waiting.peek(None).tolist() == [0, 1, 2, 3]

@@ -42,7 +42,7 @@ def counted(requests: Sequence[Request], client: int = 0, may_wait: bool = False
             counts.answered(now_ns)
             counts.gauge(now_ns, 0)
         else:
-            opened = counts.look(now_ns)
+            opened = counts.begin_stretch(now_ns)
             rows.append((counts.responses, counts.request_duration_ns, counts.request_overlap_ns,
                          counts.in_flight_ns))
     names = ("responses", "request_duration_ns", "request_overlap_ns", "in_flight_ns")
@@ -119,7 +119,7 @@ def test_a_request_that_hangs_is_a_finding(may_wait: bool, answered_s: float | N
 
 def test_a_connection_that_is_lost_takes_its_request_along() -> None:
     counts = ClientCounts()
-    counts.look(5)
+    counts.begin_stretch(5)
     for asked_ns, lost_ns in ((4, 8), (9, 12)):
         counts.asked_ns = asked_ns
         counts.unanswered(lost_ns)

@@ -137,7 +137,7 @@ def test_a_request_that_is_repeated_is_under_way_from_the_first_time_on() -> Non
 
 def test_a_repeat_that_finds_nobody_is_an_error_and_no_longer_under_way() -> None:
     client, _ = subscribed()
-    client.counts.look(5)
+    client.counts.begin_stretch(5)
     client.closed(10, "reset")
     assert (client.counts.in_flight, client.counts.open_ended_ns) == (1, NEVER)
     client.closed(12, "refused")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import cast
 
-from bench.load.looks import life_columns, look_at, open_columns, tcp_columns
+from bench.load.readings import life_columns, open_columns, read_counters, tcp_columns
 from bench.measure import tcp
 from bench.records.trial_record import COUNTED, COUNTED_BY_KERNEL, OPEN, OPENING_AND_CLOSING
 from bench.transports import ClientCounts
@@ -22,12 +22,12 @@ def link(counts: ClientCounts, **fields: object) -> Link:
 def test_a_reading_begins_a_new_stretch_and_names_the_request_under_way() -> None:
     counts = ClientCounts(requests=2, asked_ns=5)
     counts.gauge(5, 1)
-    look = look_at(link(counts), 20)
-    assert dict(zip(COUNTED, look.counts, strict=True))["requests"] == 2
-    assert (look.at_ns, look.asked_ns, counts.looked_ns) == (20, 5, 20)
-    assert open_columns(look, link(counts), 30) == dict(zip(OPEN, (5, 30, False), strict=True))
+    reading = read_counters(link(counts), 20)
+    assert dict(zip(COUNTED, reading.counts, strict=True))["requests"] == 2
+    assert (reading.at_ns, reading.asked_ns, counts.stretch_ns) == (20, 5, 20)
+    assert open_columns(reading, link(counts), 30) == dict(zip(OPEN, (5, 30, False), strict=True))
     counts.gauge(21, 0)
-    assert open_columns(look_at(link(counts), 40), link(counts), 50) == dict.fromkeys(OPEN)
+    assert open_columns(read_counters(link(counts), 40), link(counts), 50) == dict.fromkeys(OPEN)
 
 
 def test_the_kernels_counts_are_differences_or_null() -> None:

@@ -17,7 +17,7 @@ from bench.transports.link import Link
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ClientReading:
     """A client's counters at one instant."""
 
     at_ns: int
@@ -28,11 +28,11 @@ class Look:
     """The instant at which the request under way was sent."""
 
 
-def look_at(link: Link, now_ns: int) -> Look:
+def read_counters(link: Link, now_ns: int) -> ClientReading:
     """Read the counters of a connection and its machine."""
     counts = link.machine.counts
-    asked_ns = counts.look(now_ns)
-    return Look(now_ns, tuple(getattr(counts, name) for name in COUNTED), link.tcp_info(), asked_ns)
+    asked_ns = counts.begin_stretch(now_ns)
+    return ClientReading(now_ns, tuple(getattr(counts, name) for name in COUNTED), link.tcp_info(), asked_ns)
 
 
 def tcp_columns(before: TcpInfo | None, after: TcpInfo | None) -> dict[str, int | None]:
@@ -44,14 +44,14 @@ def tcp_columns(before: TcpInfo | None, after: TcpInfo | None) -> dict[str, int 
     return columns
 
 
-def open_columns(look: Look, link: Link, stopped_ns: int) -> dict[str, int | bool | None]:
+def open_columns(reading: ClientReading, link: Link, stopped_ns: int) -> dict[str, int | bool | None]:
     """Return the request that was under way at a reading (`trial_record.OPEN`); without an answer it ends
     with the client."""
-    if look.asked_ns is None:
+    if reading.asked_ns is None:
         return dict.fromkeys(OPEN)
     counts = link.machine.counts
     ended_ns = min(counts.open_ended_ns, stopped_ns)
-    return dict(zip(OPEN, (look.asked_ns, ended_ns, counts.may_wait), strict=True))
+    return dict(zip(OPEN, (reading.asked_ns, ended_ns, counts.may_wait), strict=True))
 
 
 def life_columns(link: Link) -> dict[str, int | None]:
