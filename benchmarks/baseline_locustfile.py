@@ -3,7 +3,7 @@
 - `updates`: one greenlet per connection, `websocket-client`, one Locust event per update. Keeps (due, seen)
   of every update and writes them, raw int64 pairs, to `BASELINE_OUT` when the test stops.
 - `handshakes`: `websocket-client` connects, reads the first message and closes, over and over.
-- `HttpUser`, `FastHttpUser`: poll and parse the answer's JSON, over and over.
+- `HttpUser`, `FastHttpUser`: poll and parse the response's JSON, over and over.
 
 The address comes from `BASELINE_URL`.
 """

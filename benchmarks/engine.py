@@ -3,7 +3,7 @@
     python benchmarks/engine.py
     python benchmarks/engine.py --clients 1000000 --referee-clients 5000
 
-A job is one piece of work in a server's queue: a tick, a poll, a parked request, an answer to one that was
+A job is one piece of work in a server's queue: a tick, a poll, a parked request, a response to one that was
 woken, a push. First the engine is measured alone, with all clients on one server; then, for each transport,
 the engine and the reference simulator (the plain SimPy version that the tests compare the engine with) on
 the same smaller shard. Both compute the instants of every delivery and count per client, and the results are

@@ -3,7 +3,7 @@
     python benchmarks/polls.py                    # persistent connections
     python benchmarks/polls.py --new-connections  # a new connection for each poll
 
-A hundred clients poll a target that answers at once, parse and record the answer (a batch of one tick of 120
+A hundred clients poll a target that answers at once, parse and record the response (a batch of one tick of 120
 bytes), and poll again at once. This is a closed loop at its limit: it measures cost, and its
 latencies mean nothing. Ours are the long polling clients of a trial under `locust --headless`, which
 record each update with both instants.

@@ -115,7 +115,7 @@ def measured(trial_processes: TrialProcesses, child: Child, load: Child, begin_n
 
 def closed_loop(trial_processes: TrialProcesses, folder: Path, kind: str, transport: str, clients: int,
                 measure_s: float, options: Mapping[str, Any]) -> Rate:
-    """Measure our generator against a target that answers at once; each answer is recorded."""
+    """Measure our generator against a target that answers at once; each response is recorded."""
     child, port = target(trial_processes, kind)
     clock = RunClock.start()
     load = ours(trial_processes, folder, clock, port, transport, clients, options)

@@ -55,20 +55,20 @@ async def aiohttp_application(feed: Feed, sock: socket.socket) -> None:
             if not future.done():
                 future.set_result(None)
 
-    def answer() -> web.Response:
+    def response() -> web.Response:
         tick = json.loads(last[0])
         batch = {"cursor": f"e1:{tick['seq']}", "more": False, "ticks": [tick]}
         return web.json_response(batch)
 
     async def ticks(request: web.Request) -> web.Response:
-        return answer()
+        return response()
 
     async def wait(request: web.Request) -> web.Response:
         if json.loads(last[0])["seq"] <= int(request.query["after"]):
             future = asyncio.get_running_loop().create_future()
             waiting.append(future)
             await future
-        return answer()
+        return response()
 
     feed.on_tick.append(take)
     application = web.Application()

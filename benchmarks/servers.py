@@ -3,8 +3,8 @@
     python benchmarks/servers.py                         # all parts
     python benchmarks/servers.py push --connections 1000
 
-    polls    rounds of 100 short polls, each on a connection of its own: answers per second of CPU
-    waits    200 parked long polls, woken by each tick: answers per second of CPU
+    polls    rounds of 100 short polls, each on a connection of its own: responses per second of CPU
+    waits    200 parked long polls, woken by each tick: responses per second of CPU
     push     paced ticks to 200 and 1,000 connections: CPU per update
     open     opening 1,000 connections that get pushes: CPU and resident memory per connection
 
@@ -12,7 +12,7 @@ Every server reads the same feed, and is alone on the first core; this process, 
 clients: raw sockets and one epoll, which send bytes made beforehand and count what comes. The common servers are
 in `rivals.py`. picows is measured where it is installed.
 
-CPU is that of the server's process from its first tick to the last answer, waiting included. Promises are
+CPU is that of the server's process from its first tick to the last response, waiting included. Promises are
 about ratios; 1 is returned where one is not kept.
 """
 
@@ -102,7 +102,7 @@ class Clients:
         self.sockets: dict[int, socket.socket] = {}
 
     def open(self, count: int, request: bytes) -> None:
-        """Open connections, `TOGETHER` at a time, each with its first answer."""
+        """Open connections, `TOGETHER` at a time, each with its first response."""
         for begin in range(0, count, TOGETHER):
             opened = [socket.create_connection((commands.LOCALHOST, self.port), PATIENCE_S)
                       for _ in range(min(TOGETHER, count - begin))]
@@ -190,13 +190,13 @@ def polls(name: str, seconds: float) -> float:
         time.sleep(0.2)
         subject.clients.open(100, request)
         ends = time.monotonic() + seconds
-        begun, answers = subject.cpu_s(), 0
+        begun, responses = subject.cpu_s(), 0
         while time.monotonic() < ends:
             subject.clients.send(request)
-            round_ends = answers + 100
-            while answers < round_ends:
-                answers += sum(data.endswith(b"}") for _, data in subject.clients.ready(PATIENCE_S))
-        return answers / (subject.cpu_s() - begun)
+            round_ends = responses + 100
+            while responses < round_ends:
+                responses += sum(data.endswith(b"}") for _, data in subject.clients.ready(PATIENCE_S))
+        return responses / (subject.cpu_s() - begun)
 
 
 def waits(name: str, seconds: float) -> float:

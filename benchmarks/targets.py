@@ -2,8 +2,8 @@
 
     python benchmarks/targets.py polls | closing-polls | handshakes | updates     over a lifeline
 
-- `polls` answers every request at once with a prepared answer: a batch of one tick of 120 bytes.
-- `closing-polls` answers likewise, and closes the connection after each answer.
+- `polls` answers every request at once with a prepared response: a batch of one tick of 120 bytes.
+- `closing-polls` answers likewise, and closes the connection after each response.
 - `handshakes` answers an upgrade with 101, a first batch and a close after which a client may reconnect at once.
 - `updates` upgrades, sends a first batch, and pushes the ticks of a `Ramp`, paced, one send per
   connection and tick.
@@ -88,7 +88,7 @@ def frame(payload: bytes, opcode: int = 1) -> bytes:
 
 
 def upgrade(head: bytes) -> bytes:
-    """Return the answer to an upgrade."""
+    """Return the response to an upgrade."""
     key = _KEY.search(head)
     assert key is not None, head
     accept = b64encode(sha1(key[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
@@ -96,8 +96,8 @@ def upgrade(head: bytes) -> bytes:
             b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n")
 
 
-def answers(more: bytes = b"") -> Iterator[bytes]:
-    """Yield answers to polls without end: a thousand ticks in turn, each a hundred times."""
+def responses(more: bytes = b"") -> Iterator[bytes]:
+    """Yield responses to polls without end: a thousand ticks in turn, each a hundred times."""
     heads = []
     for seq in range(1, 1001):
         body = batch(seq, tick_line(seq, 0))
@@ -129,14 +129,14 @@ class Target(asyncio.Protocol):
 
 
 class Polls(Target):
-    replies = answers()
+    replies = responses()
 
     def serve(self, head):
         self.transport.write(next(self.replies))
 
 
 class ClosingPolls(Target):
-    replies = answers(b"Connection: close\r\n")
+    replies = responses(b"Connection: close\r\n")
 
     def serve(self, head):
         self.transport.write(next(self.replies))

@@ -16,7 +16,7 @@ the busiest stretch determines the workers (`bench.stats.run.capacity_plan`), an
 latencies are simulated for one of the workers, since workers share nothing.
 
 Known weakness: the closed forms take the ticks as a Poisson process, or as regular where the feed is; for
-bursts and replayed trades only the engine is right. Ticks that come together share answers, so a fleet for
+bursts and replayed trades only the engine is right. Ticks that come together share responses, so a fleet for
 these is too large rather than too small.
 """
 
@@ -75,7 +75,7 @@ class Simulated:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The answer for one situation, in the frames of `tickertape decide`."""
+    """The response for one situation, in the frames of `tickertape decide`."""
 
     sentence: str
     table: pd.DataFrame

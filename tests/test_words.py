@@ -39,6 +39,10 @@ NAMES = {"told", "foretold", "foreseen", "dear", "books", "twins", "crew", "worl
          "tally", "agenda", "rhythm", "leeway", "journal", "belief", "plate", "plates", "knee", "knees",
          "looks", "looked"}
 """Words that no name in `bench` and `benchmarks` is made of."""
+NOT_HTTP = ("bench/cli", "bench/report", "bench/simulation/decision", "bench/uplink", "bench/transports/outgoing.py")
+"""Modules in which an answer is that to a user's question, or to a client's message."""
+KEPT = {"answer_s", "answers", "answers_empty"}
+"""Names in files of runs and costs: responses (`answers_empty`), or responses and pushed messages."""
 OPENINGS = re.compile(r"\s*(?:What|How|Whether|Who|The same)\b")
 
 
@@ -70,6 +74,16 @@ def test_names_are_made_of_standard_words() -> None:
     for module in MODULES:
         names = {name for node in ast.walk(ast.parse((ROOT / module).read_text())) for name in _named(node)}
         found += [f"{module}: {name}" for name in sorted(names) if NAMES & set(name.lower().strip("_").split("_"))]
+    assert not found, "\n".join(found)
+
+
+def test_what_a_server_sends_for_a_request_is_a_response() -> None:
+    found = []
+    for module in MODULES:
+        if module.parts[0] == "bench" and not module.as_posix().startswith(NOT_HTTP):
+            names = {name for node in ast.walk(ast.parse((ROOT / module).read_text())) for name in _named(node)}
+            found += [f"{module}: {name}" for name in sorted(names - KEPT)
+                      if re.search(r"answers?(?![a-z])|Answer", name)]
     assert not found, "\n".join(found)
 
 

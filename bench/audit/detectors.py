@@ -17,7 +17,7 @@ the figure was not measured (another system, a server without counters) the dete
 which is reported and does not make a trial invalid.
 
 What makes a trial invalid is a fault of the measurement: the feed, the clocks, the generator, the counts. A
-fault of the server is a result: updates that are late or lost, polls that wait for a slow answer
+fault of the server is a result: updates that are late or lost, polls that wait for a slow response
 (`polls_late`), clients that are refused according to the contract, because they are too slow, left the tape
 or come from another epoch (`client_refusals`, which `client_error_share` leaves out).
 

@@ -32,7 +32,7 @@ def serve(
     locust: Annotated[bool, typer.Option(
         "--locust", help="Also start Locust's web interface for each server, to load it by hand.")] = False,
     origin: Annotated[list[str] | None, typer.Option(
-        "--origin", help="The origin of a page that may read the answers (https://page.example); repeatable.",
+        "--origin", help="The origin of a page that may read the responses (https://page.example); repeatable.",
     )] = None,
 ) -> None:
     """Serve all transports of a scenario side by side on one feed, until Ctrl-C.

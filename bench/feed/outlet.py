@@ -188,14 +188,14 @@ class Subscriber:
         elif self._cursor is None:
             self._request += data
             if b"\n" in self._request or len(self._request) > HELLO_MAX_BYTES:
-                self._answer(self._request.partition(b"\n")[0])
+                self._begin_stream(self._request.partition(b"\n")[0])
         else:
             self.heard(data)
 
     def heard(self, data: bytes) -> None:
         """Ignore what a subscriber sends after its request."""
 
-    def _answer(self, line: bytes) -> None:
+    def _begin_stream(self, line: bytes) -> None:
         """Send the header and begin, or send an error and close."""
         self._hello_timer.cancel()
         try:

@@ -3,7 +3,7 @@
 A client is accounted for when it has received as many different indices of the window [t0, t1) as were
 due for its symbols. Where the server declared skips to it (conflation, a slow client's policy) that
 count is never reached; then a client is accounted for once it has received an index at or after the
-last one that was due for it, since every answer delivers or declares all earlier indices.
+last one that was due for it, since every response delivers or declares all earlier indices.
 
 This only ends a drain early: a client that is not accounted for is waited for until the drain is over,
 and the fates of its ticks are judged from the records, not here.

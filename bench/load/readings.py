@@ -45,7 +45,7 @@ def tcp_columns(before: TcpInfo | None, after: TcpInfo | None) -> dict[str, int 
 
 
 def open_columns(reading: ClientReading, link: Link, stopped_ns: int) -> dict[str, int | bool | None]:
-    """Return the request that was under way at a reading (`trial_record.OPEN`); without an answer it ends
+    """Return the request that was under way at a reading (`trial_record.OPEN`); without a response it ends
     with the client."""
     if reading.asked_ns is None:
         return dict.fromkeys(OPEN)

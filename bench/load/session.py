@@ -3,7 +3,7 @@
     ► ready                        Locust is up
     ◄ target                       where the server listens (unless the configuration said so)
       users are spawned, each begins a client
-    ► subscribed | failed          all clients have their first answer, or some don't in time
+    ► subscribed | failed          all clients have their first response, or some don't in time
     ◄ windows                      when to measure
       t0: read every client's counters · t1: read again, then account for what is owed
     ► settled                      everything owed has come, or the drain is over
@@ -59,7 +59,7 @@ from bench.wire.options import Wire
 
 CLIENTS_PER_TURN = 64
 SUBSCRIBE_LIMIT_S = 20.0
-"""The longest time for all clients to get their first answers, after the last one should be spawned."""
+"""The longest time for all clients to get their first responses, after the last one should be spawned."""
 STOP_LIMIT_S = 2.0
 """The longest time for a client to close gracefully."""
 ACCOUNT_EVERY_S = 0.002
@@ -234,7 +234,7 @@ class Session:
         self._finish(subscribed_ns, begin, end)
 
     def _subscriptions(self) -> tuple[int, ...] | None:
-        """Wait until all clients have their first answer; return the instants of these, by client.
+        """Wait until all clients have their first response; return the instants of these, by client.
 
         Returns None, after a report to the runner, where time is up before.
         """

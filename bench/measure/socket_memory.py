@@ -10,7 +10,7 @@ machine does not come in, and neither does the client's half.
 Known weakness: buffers only. The kernel's objects of a connection (socket, inode, file: some 3 kB) and
 its entries in tables are not charged to a socket, and packets on their way through loopback belong to no
 socket. A server that takes connections in on several ports is seen on one. Off Linux, or where netlink is
-forbidden, there is no answer.
+forbidden, there is no response.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CONNECTED = sum(1 << state for state in (1, 4, 5, 8, 9, 11))
 
 HEADER = struct.Struct("=LHHLL")
 REQUEST = struct.Struct("=BBBxL2s2s44x")
-ANSWER_BYTES = 72
+REPLY_BYTES = 72
 ATTRIBUTE = struct.Struct("=HH")
 MEMORY = struct.Struct("=8L")
 HELD = (0, 4, 5, 6, 7)
@@ -63,12 +63,12 @@ def _dump(line: socket.socket, family: int, port: int) -> Iterator[int]:
                 return
             if kind == NLMSG_ERROR:
                 raise OSError(-struct.unpack_from("=l", data, at + HEADER.size)[0], "sock_diag refused")
-            yield _held(data, at + HEADER.size + ANSWER_BYTES, at + length)
+            yield _held(data, at + HEADER.size + REPLY_BYTES, at + length)
             at += _aligned(length)
 
 
 def _held(data: bytes, at: int, end: int) -> int:
-    """Return the memory in the attributes of one answer."""
+    """Return the memory in the attributes of one response."""
     while at < end:
         length, kind = ATTRIBUTE.unpack_from(data, at)
         if kind == INET_DIAG_SKMEMINFO:

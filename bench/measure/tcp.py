@@ -22,7 +22,7 @@ wait for the state to be `CLOSED`, and read them then. Read earlier they lack th
 quarter of all where each poll opens a connection.
 
 Known weakness: off Linux there is neither (`read_info` gives None); older kernels know fewer fields,
-which the length of the answer tells, and what they lack is None too. A FIN that rides on the last data
+which the length of the response tells, and what they lack is None too. A FIN that rides on the last data
 counts as data, and is missed among the bare acknowledgements. What the other side sent again shows only
 as segments that bring nothing new.
 """

@@ -7,7 +7,7 @@ Over loopback both sides' sockets are on this machine: one in TIME_WAIT whose lo
 first by the server, one whose remote port it is was closed first by a client. /proc/net/tcp lists them all.
 
 Known weakness: the last 60 s only. A connection that was reset, or whose socket the kernel gave to a new connection
-meanwhile, has none; where both sides closed at once, both have one. Off Linux there is no answer.
+meanwhile, has none; where both sides closed at once, both have one. Off Linux there is no response.
 """
 
 from __future__ import annotations

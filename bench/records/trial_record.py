@@ -99,7 +99,7 @@ SINCE_VERSION_2 = (
 )
 OPEN = ("open_asked_ns", "open_ended_ns", "open_may_wait")
 """The request that was under way when a client's counters were read at t1: when it was sent, when it
-was answered (or given up), and whether its answer may wait for an update. Null where there was
+was answered (or given up), and whether its response may wait for an update. Null where there was
 none.
 """
 CLIENTS = pa.schema([
@@ -125,8 +125,8 @@ UPLINKS = pa.schema([
     pa.field("due_ns", pa.int64(), nullable=False),
     pa.field("sent_ns", pa.int64()),                   # the first time; null: never
     pa.field("sends", pa.uint32(), nullable=False),    # more than 1: also sent again after a break
-    pa.field("answered_ns", pa.int64()),               # the last answer; null: none that is final
-    pa.field("refusal", pa.dictionary(pa.int32(), pa.string())),   # its word; null: accepted, or no answer
+    pa.field("answered_ns", pa.int64()),               # the last response; null: none that is final
+    pa.field("refusal", pa.dictionary(pa.int32(), pa.string())),   # its word; null: accepted, or no response
     pa.field("payload_bytes", pa.uint32(), nullable=False),
 ])
 """The messages of clients, for a trial whose feed has `source = "clients"`; see `bench.stats.trial.uplinks`."""

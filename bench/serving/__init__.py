@@ -15,11 +15,11 @@ Modules, in reading order:
     admission    the rules that decide from a request's head whether it is answered
     upgrade      reads the request before an upgrade
     target       a request's target: path and query, strictly decoded
-    answers      a batch encoded once for all who ask alike, and its entity tag
+    responses    a batch encoded once for all who ask alike, and its entity tag
     fanout       pushes news to all connections that are up to date, and lets the others catch up
-    streams      answers that do not end, which the fan-out writes to
+    streams      responses that do not end, which the fan-out writes to
     openapi      the description of the HTTP service
-    http         the HTTP service on aiohttp: answers to polls, and streams
+    http         the HTTP service on aiohttp: responses to polls, and streams
     request_head  the head of a request, by httptools
     bare         the HTTP service without a library
 """

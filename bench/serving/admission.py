@@ -46,9 +46,9 @@ LEAVE = {
     "Access-Control-Allow-Headers": "If-None-Match, Last-Event-ID",
     "Access-Control-Max-Age": "600",
 }
-"""Header fields of the answer to a preflight, in addition to `page_fields`."""
+"""Header fields of the response to a preflight, in addition to `page_fields`."""
 LEAVE_TO_POST = LEAVE | {"Access-Control-Allow-Methods": "POST", "Access-Control-Allow-Headers": "Content-Type"}
-"""Header fields of the answer to a preflight of a message."""
+"""Header fields of the response to a preflight of a message."""
 
 
 class Admission:
@@ -88,18 +88,18 @@ class Admission:
         return path, query
 
     def admits(self, origins: Sequence[str]) -> bool:
-        """Return True if the request comes from a page that may read its answer."""
+        """Return True if the request comes from a page that may read its response."""
         return len(origins) == 1 and origins[0] in self.origins
 
     def leave(self, target: str) -> dict[str, str]:
-        """Return the header fields of the answer to a preflight of a request for `target`."""
+        """Return the header fields of the response to a preflight of a request for `target`."""
         return LEAVE
 
     def _check_host(self, text: str) -> None:
         matched = HOST.fullmatch(text)
         if matched is None:
             raise Refusal("bad-request", f"a Host is a name or an address, with a port; found {text[:60]!r}")
-        if not answers_for(matched[1], self.bound, self.names):
+        if not serves_host(matched[1], self.bound, self.names):
             detail = f"this server does not answer for {text[:80]!r}: its configuration does not name it"
             raise Refusal("misdirected", detail)
         if len(self._known) >= HOSTS_MAX:
@@ -134,7 +134,7 @@ class TwoWayAdmission(Admission):
         return LEAVE_TO_POST if split_target(target)[1] == MESSAGES else LEAVE
 
 
-def answers_for(host: str, bound: str, names: frozenset[str]) -> bool:
+def serves_host(host: str, bound: str, names: frozenset[str]) -> bool:
     """Return True if a server that listens at `bound` answers for `host`, a name or an address."""
     name = host.strip("[]").lower().removesuffix(".")
     if name in names or name == bound.lower() or name == "localhost" or name.endswith(".localhost"):
@@ -153,7 +153,7 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def page_fields(origin: str, vary: str | None = None, tagged: bool = False) -> dict[str, str]:
-    """Return the header fields that allow a page of an allowed origin to read an answer, and its entity
+    """Return the header fields that allow a page of an allowed origin to read a response, and its entity
     tag."""
     fields = {"Access-Control-Allow-Origin": origin, "Vary": f"{vary}, Origin" if vary else "Origin"}
     return fields | {"Access-Control-Expose-Headers": "ETag"} if tagged else fields

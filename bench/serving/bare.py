@@ -5,14 +5,14 @@ the transports.
                                                       │
                         answer now · park it · give the connection to a `Receiver` (stream, WebSocket)
 
-It serves as `serving.http` does: the same pages, limits, refusals and bytes of the answers. It has no task and
+It serves as `serving.http` does: the same pages, limits, refusals and bytes of the responses. It has no task and
 no timer for a connection: one periodic task looks for connections whose time is over. So it shows a transport's
 own cost, beside that of its library.
 
-Requests that come together are answered in order. While one waits for its answer, or answers are not read, the
-bytes of the next ones are kept, and reading pauses once there are many. An answer that closes the connection
+Requests that come together are answered in order. While one waits for its response, or responses are not read, the
+bytes of the next ones are kept, and reading pauses once there are many. A response that closes the connection
 before all of the request was read has its end announced first, and what still comes is discarded; else
-the kernel would reset the connection, and the answer could be lost.
+the kernel would reset the connection, and the response could be lost.
 
 Known weakness: over TLS the end of one side is the end of both.
 """
@@ -27,10 +27,10 @@ from typing import Protocol, cast
 
 from bench.serving import openapi
 from bench.serving.admission import PREFLIGHT, page_fields
-from bench.serving.answers import BODILESS, HEADERS, Answer, Representer, encode_head, http_date
-from bench.serving.chassis import ANSWERS_MAX, Chassis, HttpBase
+from bench.serving.chassis import RESPONSES_MAX, Chassis, HttpBase
 from bench.serving.config import MESSAGE_BYTES
 from bench.serving.request_head import RequestHead, head_end, parse_head
+from bench.serving.responses import BODILESS, HEADERS, BatchResponse, Representer, encode_head, http_date
 from bench.serving.sockets import BACKLOG
 from bench.serving.streams import Streaming
 from bench.serving.target import parse_query
@@ -83,16 +83,16 @@ class Connection(asyncio.Protocol):
         self.paused = False
         """True while the write buffer is full."""
         self.keeps = False
-        """True if the connection is kept after the answer under way."""
+        """True if the connection is kept after the response under way."""
         self.origin: str | None = None
         """The origin of an allowed page that asks."""
         self.unread = True
         """True if more of the present request may come than was read."""
         self._pending = b""
         self._idle = False
-        """True from an answer to the first byte of the next request."""
+        """True from a response to the first byte of the next request."""
         self._lingers = False
-        """True once the last answer was written; what comes then is discarded."""
+        """True once the last response was written; what comes then is discarded."""
         self._due_s = 0.0
         """The instant at which the present head must be whole, on the loop's clock."""
 
@@ -126,7 +126,7 @@ class Connection(asyncio.Protocol):
             self._serve(self._pending + data if self._pending else data)
 
     def eof_received(self) -> bool:
-        """Handle the client's closing of its side. Return True if answers are still due to it."""
+        """Handle the client's closing of its side. Return True if responses are still due to it."""
         self.ended = True
         if self.receiver is not None:
             self.receiver.ended()
@@ -137,13 +137,13 @@ class Connection(asyncio.Protocol):
         return self.paused and not self._lingers
 
     def pause_writing(self) -> None:
-        """Serve nothing until the client reads its answers."""
+        """Serve nothing until the client reads its responses."""
         self.paused = True
         if self.receiver is not None:
             self.receiver.pause()
 
     def resume_writing(self) -> None:
-        """Go on once the client has read its answers."""
+        """Go on once the client has read its responses."""
         self.paused = False
         if self.receiver is not None:
             self.receiver.resume()
@@ -196,8 +196,8 @@ class Connection(asyncio.Protocol):
                 self.transport.resume_reading()
             self._serve(self._pending)
 
-    def answer(self, data: bytes) -> None:
-        """Write the answer to the present request, and close the connection if it is not kept."""
+    def respond(self, data: bytes) -> None:
+        """Write the response to the present request, and close the connection if it is not kept."""
         if self.transport is None:
             return
         self.transport.write(data)
@@ -246,7 +246,7 @@ class Connection(asyncio.Protocol):
 
 
 class Body:
-    """The body of a message while it comes (a `Receiver`); then the message waits for its answer."""
+    """The body of a message while it comes (a `Receiver`); then the message waits for its response."""
 
     def __init__(self, service: BareService, connection: Connection, relay: Relay, size: int) -> None:
         self._service, self._connection, self._relay = service, connection, relay
@@ -268,7 +268,7 @@ class Body:
         self._relay.take(self._data[: self._size], connection.bucket, now_s, self._reply)
 
     def _reply(self, status: int, answered: bytes) -> None:
-        """Write the answer to the message."""
+        """Write the response to the message."""
         self._service.send(self._connection, status, HEADERS, answered)
 
     def _give_up(self) -> None:
@@ -297,7 +297,7 @@ class BareService(HttpBase):
     """Serves the pages of every server, and at `GET /ticks` whatever `ticks` answers."""
 
     keeps = True
-    """True if a connection is kept after an answer where the client keeps it."""
+    """True if a connection is kept after a response where the client keeps it."""
 
     def __init__(self, chassis: Chassis, description: bytes | None) -> None:
         super().__init__(chassis, description)
@@ -311,10 +311,10 @@ class BareService(HttpBase):
         raise NotImplementedError
 
     def hurry(self, connection: Connection) -> None:
-        """Answer now: the client of a request that waits for its answer has closed its side."""
+        """Answer now: the client of a request that waits for its response has closed its side."""
 
     def abandon(self, connection: Connection) -> None:
-        """Forget a request that waits for its answer: its connection is gone."""
+        """Forget a request that waits for its response: its connection is gone."""
 
     async def start(self, sock: socket.socket) -> None:
         """Begin to serve on `sock`."""
@@ -325,7 +325,7 @@ class BareService(HttpBase):
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def stop(self) -> None:
-        """Close idle connections, wait a little for answers under way, and cut off the rest."""
+        """Close idle connections, wait a little for responses under way, and cut off the rest."""
         self._sweeper.cancel()
         self._server.close()
         self.all_gone = asyncio.Event()
@@ -385,11 +385,11 @@ class BareService(HttpBase):
         self.send(connection, status, HEADERS, body)
 
     def send(self, connection: Connection, status: int, fields: dict[str, str], body: bytes | None) -> None:
-        """Write an answer with these header fields and those that every answer has."""
-        connection.answer(self.encode(connection, status, fields, body))
+        """Write a response with these header fields and those that every response has."""
+        connection.respond(self.encode(connection, status, fields, body))
 
     def encode(self, connection: Connection, status: int, fields: dict[str, str], body: bytes | None) -> bytes:
-        """Return the bytes of an answer. `body` None: it has none, and no length."""
+        """Return the bytes of a response. `body` None: it has none, and no length."""
         if connection.origin is not None:
             fields = fields | page_fields(connection.origin, fields.get("Vary"), "ETag" in fields)
         length = None if body is None else len(body)
@@ -422,31 +422,31 @@ class BarePollService(BareService):
         super().__init__(chassis, openapi.document(
             chassis.config.transport, options.entity_tags, takes_messages=chassis.relay is not None))
         self._representer = Representer(options)
-        self._encoded: dict[tuple[object, ...], tuple[Answer, bytes]] = {}
+        self._encoded: dict[tuple[object, ...], tuple[BatchResponse, bytes]] = {}
         self._encoded_s = 0
-        """The second in which these answers were dated."""
+        """The second in which these responses were dated."""
         chassis.on_news(self._encoded.clear)
 
     def deliver(
-        self, connection: Connection, answer: Answer, if_none_match: str | None, accept_encoding: str | None
+        self, connection: Connection, response: BatchResponse, if_none_match: str | None, accept_encoding: str | None
     ) -> None:
-        """Write an answer to a request with these headers; encoded once for all who ask the same.
+        """Write a response to a request with these headers; encoded once for all who ask the same.
 
-        The answer's identity is part of the key, and the answer is kept with its bytes, so that no other one
+        The response's identity is part of the key, and the response is kept with its bytes, so that no other one
         gets the same identity.
         """
         now_s = int(time.time())
-        if now_s != self._encoded_s or len(self._encoded) >= ANSWERS_MAX:
+        if now_s != self._encoded_s or len(self._encoded) >= RESPONSES_MAX:
             self._encoded.clear()
             self._encoded_s = now_s
-        key = (id(answer), if_none_match, accept_encoding, connection.keeps, connection.origin)
+        key = (id(response), if_none_match, accept_encoding, connection.keeps, connection.origin)
         found = self._encoded.get(key)
         if found is None:
-            status, fields, body = self._representer.represent(answer, if_none_match, accept_encoding)
+            status, fields, body = self._representer.represent(response, if_none_match, accept_encoding)
             data = self.encode(connection, status, fields, None if status == 304 else body)
-            found = self._encoded[key] = answer, data
-        self.chassis.counts.hand_over(answer.batch)
-        connection.answer(found[1])
+            found = self._encoded[key] = response, data
+        self.chassis.counts.hand_over(response.batch)
+        connection.respond(found[1])
 
 
 class BareStreamService(Streaming, BareService):

@@ -2,7 +2,7 @@
 
     publisher ──lines──► FeedSubscription ──► Tape ──► news() of each listener, once a chunk of lines
                                                           │
-    client ── request ──► Service ── answer(request) ─────┘      a batch, encoded once for all who ask
+    client ── request ──► Service ── response(request) ────┘      a batch, encoded once for all who ask
 
 A transport's `install(chassis, options)` makes its `Service`, which asks the chassis for batches and is
 called when there is news. Everything that is handed over is counted here, so that the counts of two
@@ -35,15 +35,15 @@ from bench.feed.subscription import FeedSubscription
 from bench.feed.tape import Tape
 from bench.lifeline import Lifeline
 from bench.serving.admission import Admission, TwoWayAdmission
-from bench.serving.answers import Answer, answer_of
 from bench.serving.certificate import Identity
 from bench.serving.config import ServerConfig
+from bench.serving.responses import BatchResponse, response_of
 from bench.serving.sockets import listening_socket
 from bench.uplink.relay import Relay, TwoWayFeed
 from bench.wire.contract import Batch, Refusal, Request
 
-ANSWERS_MAX = 1024
-"""The largest number of answers that are kept; the oldest are dropped first."""
+RESPONSES_MAX = 1024
+"""The largest number of responses that are kept; the oldest are dropped first."""
 
 log = logging.getLogger("tickertape.server")
 
@@ -69,7 +69,7 @@ class HttpBase:
         if self.takes_posts:
             chassis.take_posts()
         self.description = description
-        """The answer to `GET /openapi.json`; None if there is none."""
+        """The response to `GET /openapi.json`; None if there is none."""
 
     async def start(self, sock: socket.socket) -> None:
         """Begin to serve on `sock`."""
@@ -95,7 +95,7 @@ class ServerCounts:
     requests: int = 0
     """Requests for ticks, including a WebSocket's upgrade."""
     answers_empty: int = 0
-    """Answers without a tick: 304, empty batches, a WebSocket's first batch when there is no backlog."""
+    """Responses without a tick: 304, empty batches, a WebSocket's first batch when there is no backlog."""
     connections: int = 0
     """Connections accepted."""
     connections_open: int = 0
@@ -131,7 +131,7 @@ class ServerCounts:
 
 
 class Chassis:
-    """The tape, news, answers and counters of one server process."""
+    """The tape, news, responses and counters of one server process."""
 
     def __init__(self, config: ServerConfig, identity: Identity | None = None) -> None:
         self.config = config
@@ -152,7 +152,7 @@ class Chassis:
             self.feed = feed = TwoWayFeed(config.feed.host, config.feed.port, self.tape, self._on_ticks)
             self.relay = Relay(config.server.messages, feed, self.counts.refuse, lambda: self.serving)
         self._listeners: list[Callable[[], None]] = []
-        self._answers: dict[Request, Answer] = {}
+        self._responses: dict[Request, BatchResponse] = {}
 
     def take_posts(self) -> None:
         """Admit a message as a POST, if the server takes messages."""
@@ -170,7 +170,7 @@ class Chassis:
         self._listeners.append(listener)
 
     def _on_ticks(self) -> None:
-        self._answers.clear()
+        self._responses.clear()
         self.serving = self.feed.ready.is_set() and not self.stopping
         for listener in self._listeners:
             listener()
@@ -187,23 +187,23 @@ class Chassis:
         server = self.config.server
         return self.tape.read(request.subscription, request.after, server.batch_max, server.slow_client)
 
-    def answer(self, request: Request) -> Answer:
-        """Return the encoded answer to a request; it is kept until the next news.
+    def response(self, request: Request) -> BatchResponse:
+        """Return the encoded response to a request; it is kept until the next news.
 
         Does not count it as handed over. Raises `Refusal` like `read`.
         """
-        answer = self._answers.get(request)
-        if answer is None or not self.serving:
-            answer = answer_of(request, self.read(request))
-            if len(self._answers) >= ANSWERS_MAX:
-                del self._answers[next(iter(self._answers))]
-            self._answers[request] = answer
-        return answer
+        response = self._responses.get(request)
+        if response is None or not self.serving:
+            response = response_of(request, self.read(request))
+            if len(self._responses) >= RESPONSES_MAX:
+                del self._responses[next(iter(self._responses))]
+            self._responses[request] = response
+        return response
 
     def page(self, path: str, description: bytes | None = None) -> tuple[int, bytes]:
         """Return the status and JSON of a page that every server has.
 
-        `description` is that of an HTTP server's own answers, in OpenAPI. Raises `Refusal` if there is no such page.
+        `description` is that of an HTTP server's own responses, in OpenAPI. Raises `Refusal` if there is no such page.
         """
         if path == "/stats":
             return 200, orjson.dumps(self.stats())

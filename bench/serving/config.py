@@ -48,12 +48,12 @@ class Limits(Table):
     head_s: Positive = 10.0
     """From opening the connection, or from a request's first byte, to the end of the request's head."""
     idle_s: Positive = 75.0
-    """From one answer to the end of the next request's head, on a persistent connection."""
+    """From one response to the end of the next request's head, on a persistent connection."""
     stall_s: Positive = 60.0
     """The longest time for which sent bytes may stay unacknowledged, or the client's window closed
     (`TCP_USER_TIMEOUT`)."""
     close_s: Positive = 2.0
-    """For an orderly end: a closing handshake, or the answers under way when the server stops."""
+    """For an orderly end: a closing handshake, or the responses under way when the server stops."""
 
 
 class ServerConfig(Table):

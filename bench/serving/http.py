@@ -1,4 +1,4 @@
-"""The HTTP service on aiohttp: everything except the answer to a request for ticks.
+"""The HTTP service on aiohttp: everything except the response to a request for ticks.
 
     head ─► limits ─► admission ─► path ─► query ─► ticks(…) ─► 200 | 304 | a stream (`serving.streams`)
               │           │          │        │        │
@@ -7,7 +7,7 @@
 
 It is built on aiohttp's low-level server: there are four paths and one method, for which a router, an
 application and middlewares would be work without use. A polling transport provides `respond`, which returns
-an answer at once (short polling) or when there is news (long polling).
+a response at once (short polling) or when there is news (long polling).
 
 aiohttp limits the size of a head and closes a connection that stays idle. It has no limit on the time that a
 head may take, so `_sweep` looks for heads that take too long. A connection that breaks while a request is
@@ -15,7 +15,7 @@ parked cancels `respond`.
 
 A server that takes messages of its clients does so here for every transport that it serves: `POST /messages`.
 
-A client that closes only its own side (a half-close) still gets the answers to its requests: the connection
+A client that closes only its own side (a half-close) still gets the responses to its requests: the connection
 is closed after the last of them. A parked request is then due at once, since the server can't know whether
 the client still wants to wait.
 
@@ -36,9 +36,9 @@ from aiohttp.web_protocol import RequestHandler
 
 from bench.serving import openapi
 from bench.serving.admission import MESSAGES, NOT_HTTP, PREFLIGHT, page_fields
-from bench.serving.answers import BODILESS, HEADERS, Answer, Representer
 from bench.serving.chassis import Chassis, HttpBase
 from bench.serving.config import HEAD_LINE_BYTES, HEAD_LINES, MESSAGE_BYTES, TARGET_BYTES
+from bench.serving.responses import BODILESS, HEADERS, BatchResponse, Representer
 from bench.serving.sockets import BACKLOG
 from bench.serving.streams import Stream, Streaming
 from bench.serving.target import parse_query
@@ -54,7 +54,7 @@ class HttpService(HttpBase):
     """Serves the pages of every server, and at `GET /ticks` whatever `ticks` returns."""
 
     async def ticks(self, request: web.BaseRequest, asked: Request, connection: HttpConnection) -> web.StreamResponse:
-        """Return the answer to a request for ticks. Raises `Refusal`."""
+        """Return the response to a request for ticks. Raises `Refusal`."""
         raise NotImplementedError
 
     async def start(self, sock: socket.socket) -> None:
@@ -77,7 +77,7 @@ class HttpService(HttpBase):
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def stop(self) -> None:
-        """Close idle connections, wait a little for answers under way, and close the rest."""
+        """Close idle connections, wait a little for responses under way, and close the rest."""
         self._sweeper.cancel()
         await self._runner.cleanup()
 
@@ -88,7 +88,7 @@ class HttpService(HttpBase):
         connection.busy = True
         origins = request.headers.getall("Origin", NONE_SENT)
         try:
-            response = await self._answer(request, connection, origins)
+            response = await self._respond(request, connection, origins)
         except Refusal as refusal:
             response = self.refuse(refusal)
         finally:
@@ -100,7 +100,7 @@ class HttpService(HttpBase):
         connection.close_if_last()
         return response
 
-    async def _answer(
+    async def _respond(
         self, request: web.BaseRequest, connection: HttpConnection, origins: Sequence[str]
     ) -> web.StreamResponse:
         if request.version < HttpVersion10:
@@ -125,7 +125,7 @@ class HttpService(HttpBase):
     async def _take_message(
         self, request: web.BaseRequest, connection: HttpConnection, relay: Relay
     ) -> web.StreamResponse:
-        """Read a message, hand it on, and return its answer. Raises `Refusal` if it can't be read."""
+        """Read a message, hand it on, and return its response. Raises `Refusal` if it can't be read."""
         loop = asyncio.get_running_loop()
         size = content_length(list(request.headers.getall("Content-Length", NONE_SENT)), MESSAGE_BYTES)
         try:
@@ -137,14 +137,14 @@ class HttpService(HttpBase):
             raise Refusal("bad-request", NOT_HTTP) from None
         if not hasattr(connection, "bucket"):
             connection.bucket = relay.bucket(loop.time())
-        answer: asyncio.Future[tuple[int, bytes]] = loop.create_future()
+        waiting: asyncio.Future[tuple[int, bytes]] = loop.create_future()
 
         def reply(status: int, answered: bytes) -> None:
-            if not answer.done():   # else the author is gone
-                answer.set_result((status, answered))
+            if not waiting.done():   # else the author is gone
+                waiting.set_result((status, answered))
 
         relay.take(body, connection.bucket, loop.time(), reply)
-        status, answered = await answer
+        status, answered = await waiting
         return web.Response(status=status, body=answered, headers=HEADERS)
 
     def refuse(self, refusal: Refusal) -> web.Response:
@@ -182,12 +182,12 @@ class PollService(HttpService):
         self._representer = Representer(options)
 
     async def ticks(self, request: web.BaseRequest, asked: Request, connection: HttpConnection) -> web.StreamResponse:
-        """Return the answer once it is due: tagged, 304 or compressed, depending on the options and the request."""
-        answer = await self.respond(asked, connection)
-        self.chassis.counts.hand_over(answer.batch)
+        """Return the response once it is due: tagged, 304 or compressed, depending on the options and the request."""
+        response = await self.respond(asked, connection)
+        self.chassis.counts.hand_over(response.batch)
         headers = request.headers
         status, fields, body = self._representer.represent(
-            answer, headers.get("If-None-Match"), headers.get("Accept-Encoding")
+            response, headers.get("If-None-Match"), headers.get("Accept-Encoding")
         )
         return web.Response(status=status, body=body or None, headers=fields)
 
@@ -211,7 +211,7 @@ class StreamService(Streaming, HttpService):
 
 
 class Written(web.StreamResponse):
-    """An answer whose bytes are already written; the connection is closed after it."""
+    """A response whose bytes are already written; the connection is closed after it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -257,7 +257,7 @@ class HttpConnection(RequestHandler):
         self.on_end: Callable[[], None] | None = None
         """Called when the client closes its side; set while a request is parked or a stream is sent."""
         self.stream: Stream | None = None
-        """The stream that is sent: the last answer of this connection."""
+        """The stream that is sent: the last response of this connection."""
         self.stream_over: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -299,7 +299,7 @@ class HttpConnection(RequestHandler):
     def eof_received(self) -> bool:   # type: ignore[override]
         """Handle the client's closing of its side.
 
-        Return True if answers are still due to it, and False if the connection is to be closed.
+        Return True if responses are still due to it, and False if the connection is to be closed.
         """
         waiter = self._waiter
         if self._request_count == 0 or (waiter is not None and not waiter.done()):
@@ -308,7 +308,7 @@ class HttpConnection(RequestHandler):
         if self.on_end is not None:
             self.on_end()
         if not self._messages:
-            self.close()   # after the answer under way
+            self.close()   # after the response under way
         return True
 
     def carry(self, stream: Stream) -> None:
@@ -322,7 +322,7 @@ class HttpConnection(RequestHandler):
             self.stream_over.set_result(None)
 
     def close_if_last(self) -> None:
-        """Close the connection after the present answer if the client has closed its side and no request is
+        """Close the connection after the present response if the client has closed its side and no request is
         left."""
         if self.ended and not self._messages:
             self.close()
@@ -347,12 +347,12 @@ class HttpConnection(RequestHandler):
         if self.spoken and self.transport is not None:
             refusal = Refusal("timeout", "the request's head took too long")
             self.service.chassis.counts.refuse(refusal)
-            self.transport.write(raw_answer(refusal))
+            self.transport.write(raw_response(refusal))
         self.force_close()
 
 
-Respond = Callable[[Request, HttpConnection], Awaitable[Answer]]
-"""The function that a transport provides: it returns the answer to a request once it is due."""
+Respond = Callable[[Request, HttpConnection], Awaitable[BatchResponse]]
+"""The function that a transport provides: it returns the response to a request once it is due."""
 
 
 def refusal_of(error: HttpProcessingError) -> Refusal:
@@ -366,7 +366,7 @@ def refusal_of(error: HttpProcessingError) -> Refusal:
     return Refusal("bad-request", NOT_HTTP)
 
 
-def raw_answer(refusal: Refusal) -> bytes:
+def raw_response(refusal: Refusal) -> bytes:
     """Return a refusal as bytes, for a connection without a request to answer; it is closed after them."""
     body = refusal.to_json()
     head = (

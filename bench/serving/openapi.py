@@ -129,9 +129,9 @@ def document(
 ) -> bytes:
     """Return the document of a server of `transport`, as JSON.
 
-    `stream` is the media type of the ticks where the answer is a stream; by default it is a batch.
+    `stream` is the media type of the ticks where the response is a stream; by default it is a batch.
     """
-    ticks = answers(OF_TICKS)
+    ticks = _refusals(OF_TICKS)
     parameters = [
         query("after", CURSOR, "Everything after this cursor; by default from now on."),
         query("symbols", {"type": "string", "examples": ["AAA,BBB"]},
@@ -155,12 +155,12 @@ def document(
         })
         ticks["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
         ticks["304"] = {"description": "Nothing new.", "headers": {"ETag": {"schema": {"type": "string"}}}}
-    health = answers(OF_ANY_PATH) | {
+    health = _refusals(OF_ANY_PATH) | {
         "200": content("Health", "It has caught up with the feed."),
         "503": content("Health", "It has not (yet)."),
     }
-    stats = answers(OF_ANY_PATH) | {"200": content("Counts", "What the server counted.")}
-    itself = answers(OF_ANY_PATH) | {"200": {
+    stats = _refusals(OF_ANY_PATH) | {"200": content("Counts", "What the server counted.")}
+    itself = _refusals(OF_ANY_PATH) | {"200": {
         "description": "This document.", "content": {"application/json": {"schema": {"type": "object"}}},
     }}
     messages = {MESSAGES: {"post": take_message()}} if takes_messages else {}
@@ -186,7 +186,7 @@ def take_message() -> dict[str, Any]:
         "description": "Sends a message to its room; a page may send it as text/plain, which needs no preflight.",
         "requestBody": {"required": True, "content": {
             "application/json": {"schema": {"$ref": "#/components/schemas/Message"}}}},
-        "responses": answers(OF_A_MESSAGE, "MessageRefusal") | {
+        "responses": _refusals(OF_A_MESSAGE, "MessageRefusal") | {
             "202": content("Accepted", "It has been numbered, now or before.")},
     }
 
@@ -197,13 +197,13 @@ def query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]
 
 
 def content(schema: str, description: str) -> dict[str, Any]:
-    """Return the description of an answer whose JSON body has one of our schemas."""
+    """Return the description of a response whose JSON body has one of our schemas."""
     reference = {"$ref": f"#/components/schemas/{schema}"}
     return {"description": description, "content": {"application/json": {"schema": reference}}}
 
 
-def answers(codes: tuple[str, ...], schema: str = "Refusal") -> dict[str, Any]:
-    """Return the descriptions of the answers for these refusals, by status; `schema` is that of their body."""
+def _refusals(codes: tuple[str, ...], schema: str = "Refusal") -> dict[str, Any]:
+    """Return the descriptions of the responses for these refusals, by status; `schema` is that of their body."""
     by_status: dict[str, list[str]] = {}
     for code in codes:
         by_status.setdefault(str((REFUSALS.get(code) or OF_MESSAGES[code]).http), []).append(code)

@@ -74,7 +74,7 @@ class RequestHead:
 
     @property
     def keeps(self) -> bool:
-        """Return True if the client keeps its connection after the answer (RFC 9112, section 9.3)."""
+        """Return True if the client keeps its connection after the response (RFC 9112, section 9.3)."""
         return self.version == "1.1" and not (
             b"connection" in self._fields and "close" in self.tokens(b"connection"))
 

@@ -1,4 +1,4 @@
-"""Streams: answers in chunks that end when the client or the server ends them.
+"""Streams: responses in chunks that end when the client or the server ends them.
 
     GET /ticks ─► head, first chunk ─► member of the fan-out ─► last chunk, close
                                           │ a chunk, encoded once, is written to each transport
@@ -6,7 +6,7 @@
 The service reads the request and keeps the connection; a stream's bytes go straight to the transport. A
 transport provides their format (`Format`).
 
-A stream is the last answer of its connection. Bytes that the client sends meanwhile are discarded, so that no
+A stream is the last response of its connection. Bytes that the client sends meanwhile are discarded, so that no
 queue of requests builds up. A client that closes its side gets what it asked for, and then the end of the
 stream. One periodic task sends heartbeats for all streams, and ends those that are too slow where that is
 the policy. An end has a deadline, since a client that reads nothing would never see it.
@@ -24,9 +24,9 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Protocol
 
 from bench.serving import openapi
-from bench.serving.answers import accepts, http_date, stream_head
 from bench.serving.chassis import Chassis, HttpBase
 from bench.serving.fanout import WRITE_BUFFER_BYTES, Fanout
+from bench.serving.responses import accepts, http_date, stream_head
 from bench.wire.contract import Batch, Cursor, Refusal, Request
 from bench.wire.options import PushWire
 
@@ -152,7 +152,7 @@ class Streams:
         """Begin a stream, and return it; None if all of it is written: it names the reason for its end.
 
         `header` returns the value of a header of the request, `origin` is that of an allowed page. Raises
-        `Refusal` if the answer is an HTTP error.
+        `Refusal` if the response is an HTTP error.
         """
         format, transport = self.format, carrier.transport
         assert transport is not None

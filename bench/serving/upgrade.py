@@ -1,13 +1,13 @@
-"""Reads the request before an upgrade, so that requests that `websockets` rejects get an answer, too.
+"""Reads the request before an upgrade, so that requests that `websockets` rejects get a response, too.
 
 The library reads a head and goes on to frames at once. Its reader is replaced by one that
 
-- hides the announcement of a body from the library, which would close the connection without an answer,
+- hides the announcement of a body from the library, which would close the connection without a response,
   and remembers it;
 - keeps the bytes after the head until the head is answered: a second request is then discarded with the
   connection, gracefully, and is not taken for a frame.
 
-Known weakness: a plain request's answer closes the connection, so of several requests that come together
+Known weakness: a plain request's response closes the connection, so of several requests that come together
 only the first is answered (RFC 9112, section 9.3.2, has clients send the rest again).
 """
 
@@ -43,14 +43,14 @@ class HeadReader(StreamReader):
 
     def at_eof(self) -> Generator[None, None, bool]:
         """See `StreamReader`. As long as the head is not answered, nothing more is read."""
-        while not self._is_answered and not self.eof:
+        while not self._is_served and not self.eof:
             yield
-        if not self._is_answered:
+        if not self._is_served:
             self.discard()   # the connection broke
         return (yield from super().at_eof())
 
     @property
-    def _is_answered(self) -> bool:
+    def _is_served(self) -> bool:
         return self._protocol.state is not CONNECTING or self._protocol.eof_sent
 
 

@@ -264,7 +264,7 @@ def _subscribed(scenario: Scenario, names: Sequence[str], clients: Ints, seed: i
 
 
 def _slow_links(case: Case) -> SlowLinks:
-    """Return the links of the slow clients; each answer or message has its own head and TCP/IP headers."""
+    """Return the links of the slow clients; each response or message has its own head and TCP/IP headers."""
     said, slow = sizes(case), case.scenario.simulation.slow
     head = said.heads[0][1] + said.batch_bytes if not said.pushes else said.frames[0][1]
     return SlowLinks(slow.share, slow.bytes_per_s, head + PACKET_BYTES)

@@ -34,7 +34,7 @@ Modules, in reading order:
 
     short_polling  ask on a schedule, be answered at once
     long_polling   ask, and be answered when there is news
-    sse            ask once; the server pushes over an answer that does not end
+    sse            ask once; the server pushes over a response that does not end
     websocket      connect once; the server pushes
     description    a transport's description of itself
     clients        the code shared by all client state machines
@@ -47,7 +47,7 @@ Modules, in reading order:
     queueing       formulas for the time spent waiting for a server
     model          the functions that every transport's `model` offers
     pushing        closed forms that all pushing transports share
-    poll_sizes     sizes on the wire of polls and their answers
+    poll_sizes     sizes on the wire of polls and their responses
     push_sizes     sizes on the wire of pushes
     tls_sizes      sizes on the wire of TLS
 """
@@ -164,7 +164,7 @@ class ClientCounts:
     """Requests under way since the last `gauge`."""
     gauged_ns: int = 0
     may_wait: bool = False
-    """True if the server may hold an answer back until there is news."""
+    """True if the server may hold a response back until there is news."""
     asked_ns: int = NEVER
     """The instant at which the last request was sent; for a repeated request, the first time."""
     stretch_ns: int = 0
@@ -193,7 +193,7 @@ class ClientCounts:
         return self.asked_ns if self.in_flight else None
 
     def answered(self, now_ns: int) -> None:
-        """Count the answer to the last request."""
+        """Count the response to the last request."""
         self.responses += 1
         self.request_duration_ns += now_ns - self.asked_ns
         if self.asked_ns > self.stretch_ns:
@@ -203,7 +203,7 @@ class ClientCounts:
             self.open_ended_ns = now_ns
 
     def unanswered(self, now_ns: int) -> None:
-        """Record that the connection of the last request was lost before the answer came."""
+        """Record that the connection of the last request was lost before the response came."""
         if self.asked_ns <= self.stretch_ns:
             self.open_ended_ns = min(self.open_ended_ns, now_ns)
 
@@ -233,7 +233,7 @@ class ClientMachine(Protocol):
     deadline_ns: int
     """The instant at which `timer` is to be called, or `NEVER`."""
     subscribed: bool
-    """True once the first answer has come: from then on this client must receive every tick."""
+    """True once the first response has come: from then on this client must receive every tick."""
 
     def start(self, now_ns: int) -> None:
         """Begin the client's operation."""

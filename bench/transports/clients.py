@@ -3,7 +3,7 @@ batch.
 
     start ─► OPEN ─► opened ─► receive … ─► closed ─► pause ─► OPEN ─► …          stop ─► CLOSE
 
-- The cursor moves with every answer. After an interruption a client continues from its last cursor. If
+- The cursor moves with every response. After an interruption a client continues from its last cursor. If
   the server refuses this cursor and names another (`resume`), the client continues from that one; if the
   server names none, from now.
 - A lost connection is opened again after a pause. The mean pause doubles with each failure in a row, from
@@ -11,7 +11,7 @@ batch.
   clients of a server that died do not all come back at once. After a refusal that names a cursor there is
   no pause, the first time.
 - A server may close a persistent connection at any time, even while a request is on its way to it. A GET that
-  meets such a close before any byte of an answer is repeated at once on a new connection (RFC 9112,
+  meets such a close before any byte of a response is repeated at once on a new connection (RFC 9112,
   section 9.3.1). This is a retry, not an error. On a connection that has answered nothing yet it is an
   error. A 408 on a persistent connection announces such a close (RFC 9110, section 15.5.9).
 - After `stop` bytes are counted, but nothing is judged or delivered: many servers answer the half-closed
@@ -37,7 +37,7 @@ import orjson
 
 from bench.transports import NEVER, Action, ClientCounts, ClientSpec, Sink
 from bench.wire.contract import NONE_SKIPPED, Cursor, ReceivedBatch, Refusal, Request, batch_of
-from bench.wire.http_client import Answer, AnswerReader, BadAnswer, encode_request, expand
+from bench.wire.http_client import BadResponse, Response, ResponseReader, encode_request, expand
 from bench.wire.options import HttpWire, fetch_head
 
 PAUSE_MIN_NS = 100_000_000
@@ -97,7 +97,7 @@ class ClientLife:
         self.cursor: Cursor | None = None
         self.stopped = False
         self.failures = 0
-        """Failures in a row; reset by an answer that can be used."""
+        """Failures in a row; reset by a response that can be used."""
         self.reopen_ns = NEVER
         self._sink = sink
         self._rng = rng
@@ -135,7 +135,7 @@ class ClientLife:
             self._declare({tick["symbol"]: index}, app_ns)
         self._sink.deliver(self.spec.number, index, due_ns, kernel_ns, app_ns)
         self.counts.updates += 1
-        self._good_answer(cursor)
+        self._good_response(cursor)
 
     def take_batch(self, batch: ReceivedBatch, kernel_ns: int, app_ns: int) -> None:
         """Deliver a whole batch. Raises `ValueError`, and delivers nothing, if it is not a batch."""
@@ -151,7 +151,7 @@ class ClientLife:
         for tick in ticks:
             deliver(number, tick["index"], tick["due_ns"], kernel_ns, app_ns)
         self.counts.updates += len(ticks)
-        self._good_answer(cursor)
+        self._good_response(cursor)
 
     def _take_skips(self, batch: ReceivedBatch, app_ns: int) -> None:
         """Process the skips that a batch declares.
@@ -174,7 +174,7 @@ class ClientLife:
             count = self._held_skips.pop((kind, symbol))
             self._sink.skip(self.spec.number, kind, symbol, count, first[symbol], app_ns)
 
-    def _good_answer(self, cursor: Cursor) -> None:
+    def _good_response(self, cursor: Cursor) -> None:
         self.cursor = cursor
         self.subscribed = True
         self.failures = 0
@@ -244,7 +244,7 @@ class Poller(ClientLife, ABC):
         """Bytes received up to the sending of the last request."""
         self._entity_tags = options.entity_tags
         self._head = fetch_head(options, spec.host)
-        self._reader = AnswerReader()
+        self._reader = ResponseReader()
         self._open = False
         self._changing = True
         """True while the connection is being opened, closed or waited for: `opened` or `closed` will be
@@ -253,7 +253,7 @@ class Poller(ClientLife, ABC):
 
     @abstractmethod
     def answered(self, now_ns: int, good: bool) -> None:
-        """Handle an answer after which no request is due yet. `good`: it was a batch or a 304."""
+        """Handle a response after which no request is due yet. `good`: it was a batch or a 304."""
 
     @abstractmethod
     def ask_in_time(self, now_ns: int) -> None:
@@ -296,24 +296,24 @@ class Poller(ClientLife, ABC):
         """See `ClientMachine`."""
         counts, reader = self.counts, self._reader
         try:
-            answer = reader.feed(data)
-            if answer is not None and not (self._failed or self.stopped):
-                self._take_answer(answer, kernel_ns, app_ns)
-        except (BadAnswer, ValueError):
+            response = reader.feed(data)
+            if response is not None and not (self._failed or self.stopped):
+                self._take_response(response, kernel_ns, app_ns)
+        except (BadResponse, ValueError):
             self._fail("bad-answer")
         counts.header_bytes_down = reader.header_bytes
         counts.body_bytes_down = reader.body_bytes
         if self.asks_ns != NEVER or counts.in_flight != self.asking:
             self._rearm(app_ns)
 
-    def _take_answer(self, answer: Answer, kernel_ns: int, app_ns: int) -> None:
-        head, body = answer
+    def _take_response(self, response: Response, kernel_ns: int, app_ns: int) -> None:
+        head, body = response
         if head.status == 408 and self._reused:
             self._heard = self._reader.fed   # it says that no request was read; it does not answer one
             self._close()
             return
         if not self.asking:
-            raise BadAnswer(f"{head.status} to nothing that was asked")
+            raise BadResponse(f"{head.status} to nothing that was asked")
         counts, good, again = self.counts, True, False
         if head.status == 200:
             if head.coding is not None:
@@ -339,10 +339,10 @@ class Poller(ClientLife, ABC):
             self.answered(app_ns, good)
 
     def _take_error(self, status: int, body: bytes) -> bool:
-        """Handle an answer that is neither a batch nor a 304. Return True if the client is to ask again at
+        """Handle a response that is neither a batch nor a 304. Return True if the client is to ask again at
         once."""
         if status in (101, 304):
-            raise BadAnswer(f"{status} to nothing that was asked")
+            raise BadResponse(f"{status} to nothing that was asked")
         self.counts.errors[f"http-{status}"] += 1
         if status in (409, 410):
             return self.refused(resume_of(body))
@@ -413,7 +413,7 @@ class Poller(ClientLife, ABC):
     def _rearm(self, now_ns: int) -> None:
         """Ask if it is time to, then update the deadline and the gauge.
 
-        Deadline and gauge do not change with an answer that is followed by the next request at once.
+        Deadline and gauge do not change with a response that is followed by the next request at once.
         """
         if not self.stopped:
             if now_ns >= self.asks_ns:

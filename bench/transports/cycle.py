@@ -29,9 +29,9 @@ class Cycle:
     parks: bool = False
     """True if the server keeps a request for which there is nothing new until there is."""
     interval_s: float = 0.0
-    """Time from one request to the next, in seconds; 0 if the next request follows the answer at once."""
+    """Time from one request to the next, in seconds; 0 if the next request follows the response at once."""
     pace: Literal["", "rate", "delay"] = ""
-    """The start of the interval: the schedule's instants (`rate`) or the answer (`delay`)."""
+    """The start of the interval: the schedule's instants (`rate`) or the response (`delay`)."""
     jitter: float = 0.0
     """Each request is moved by a random time, uniform within ± jitter · interval / 2."""
     hold_s: float = math.inf

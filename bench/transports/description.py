@@ -84,7 +84,7 @@ class Description:
 
 
 def http_words(status: Status) -> tuple[str, ...]:
-    """Return the words for a refusal that is an HTTP answer."""
+    """Return the words for a refusal that is an HTTP response."""
     return (f"http-{status.http}",)
 
 

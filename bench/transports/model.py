@@ -1,7 +1,7 @@
 """The functions that every transport's `model` offers, as a protocol, and the conditions that they take.
 
     the transport's Options ─┐
-    Conditions  λ δ g s mode ─┴─► latency, age, share conflated, requests, empty answers of one client
+    Conditions  λ δ g s mode ─┴─► latency, age, share conflated, requests, empty responses of one client
     ServerLoad, Jobs ───────────► δ's part in the server, messages per tick
 
 A module `transports/<name>/model.py` is a `Model`: each function of the protocol is one of its functions, with
@@ -39,7 +39,7 @@ class Conditions:
     delay_s: float = 0.0
     """δ: the time from a tick's arrival at the server until the client sees it, if it is sent at once."""
     gap_s: float = 0.0
-    """g: the part of the time between an answer and the arrival of the next request that exceeds 2δ."""
+    """g: the part of the time between a response and the arrival of the next request that exceeds 2δ."""
     symbols: int = 1
     """s: the number of symbols to which the client subscribes, all with the same rate λ/s."""
     mode: Mode = "every"
@@ -83,7 +83,7 @@ class Model(Protocol):
         transport has neither."""
 
     def wire(self, options: Any, said: Conversation) -> Sizes:
-        """Return the sizes in bytes of requests, answers and messages."""
+        """Return the sizes in bytes of requests, responses and messages."""
 
     def latency_mean_s(self, options: Any, conditions: Conditions) -> float:
         """Return the mean latency of the delivered ticks."""
@@ -101,12 +101,12 @@ class Model(Protocol):
         """Return the requests per second of one client once it is connected."""
 
     def empty_share(self, options: Any, conditions: Conditions) -> float:
-        """Return the share of the answers that carry no tick."""
+        """Return the share of the responses that carry no tick."""
 
     def server_s(self, options: Any, load: ServerLoad, jobs: Jobs, round_trip_s: float) -> float:
         """Return δ's part in the server: wait and work; infinity if the server can't keep up.
 
-        `round_trip_s` is the time from an answer's leaving the server until the next request's arrival.
+        `round_trip_s` is the time from a response's leaving the server until the next request's arrival.
         """
 
     def messages(self, options: Any, load: ServerLoad, jobs: Jobs, round_trip_s: float) -> Messages:

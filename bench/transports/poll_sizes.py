@@ -1,20 +1,20 @@
-"""The sizes of polls and their answers, computed with the encoders of the client, the contract and the
+"""The sizes of polls and their responses, computed with the encoders of the client, the contract and the
 server.
 
     request        http_client.encode_request(target, options.fetch_head, If-None-Match)
-    answer         serving.answers.head + contract.encode_batch
-    empty answer   the same functions: 304 with entity tags, else an empty batch
-    compression    serving.answers.compressed, of batches of the feed's own lines
+    response       serving.responses.head + contract.encode_batch
+    empty response   the same functions: 304 with entity tags, else an empty batch
+    compression    serving.responses.compressed, of batches of the feed's own lines
 
 All polling transports take their sizes from here (`wire` in their `model`), so that they differ only in how
 often things happen. Which end closes a connection that was opened for one request is a race: the server
-closes once it has sent all answers of one turn of its loop, the client once it has read its answer. So the
-server closes the connection of a single answer. The clients close the connections of answers that one tick
+closes once it has sent all responses of one turn of its loop, the client once it has read its response. So the
+server closes the connection of a single response. The clients close the connections of responses that one tick
 caused (`parks`), and encrypted connections, since the server sends its TLS goodbye before the close. A persistent
-connection whose request is parked ends with an empty answer to that request, except when it is encrypted.
+connection whose request is parked ends with an empty response to that request, except when it is encrypted.
 
-Known weakness: the count in a declared skip is assumed to have one digit. All answers of a server that
-compresses are assumed to carry the header of a compressed answer, including those that compression did not
+Known weakness: the count in a declared skip is assumed to have one digit. All responses of a server that
+compresses are assumed to carry the header of a compressed response, including those that compression did not
 make smaller.
 """
 
@@ -25,7 +25,7 @@ from dataclasses import replace
 from itertools import cycle as repeated
 from itertools import islice
 
-from bench.serving.answers import compressed, head
+from bench.serving.responses import compressed, head
 from bench.transports.cycle import Cycle
 from bench.transports.tls_sizes import handshake
 from bench.wire.contract import Batch, Request, encode_batch

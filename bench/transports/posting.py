@@ -22,8 +22,7 @@ from bench.transports import NEVER, Action, ClientCounts, ClientSpec
 from bench.transports.clients import CLOSES, IN_ORDER, pause_ns
 from bench.transports.outgoing import Outgoing, Uplink
 from bench.uplink.message import Answer, answer_of
-from bench.wire.http_client import Answer as HttpAnswer
-from bench.wire.http_client import AnswerReader, BadAnswer
+from bench.wire.http_client import BadResponse, Response, ResponseReader
 
 REFUSED_MIN = 400
 """The least status of a refusal."""
@@ -48,7 +47,7 @@ class Poster:
         self.subscribed = True
         self._head = head
         self._rng = rng
-        self._reader = AnswerReader()
+        self._reader = ResponseReader()
         self._open = False
         self._opening = False
         self._asking: Uplink | None = None
@@ -74,10 +73,10 @@ class Poster:
         """See `ClientMachine`."""
         counts, reader = self.counts, self._reader
         try:
-            answer = reader.feed(data)
-            if answer is not None and self._open and not self._stopped:
-                self._take(answer, app_ns)
-        except (BadAnswer, ValueError):
+            response = reader.feed(data)
+            if response is not None and self._open and not self._stopped:
+                self._take(response, app_ns)
+        except (BadResponse, ValueError):
             if self._open and not self._stopped:
                 counts.errors["bad-answer"] += 1
                 self._pause(app_ns)
@@ -85,18 +84,18 @@ class Poster:
         counts.header_bytes_down, counts.body_bytes_down = reader.header_bytes, reader.body_bytes
         self._go_on(app_ns)
 
-    def _take(self, found: HttpAnswer, now_ns: int) -> None:
-        """Handle an answer of the server. Raises `BadAnswer` or `ValueError` if it answers no message."""
+    def _take(self, found: Response, now_ns: int) -> None:
+        """Handle a response of the server. Raises `BadResponse` or `ValueError` if it answers no message."""
         head, body = found
         if head.status == 408 and self._reused and self._asking is None:
             self._close()   # it announces the end of a connection that was not used
             return
         uplink = self._asking
         if uplink is None:
-            raise BadAnswer(f"{head.status} to nothing that was asked")
+            raise BadResponse(f"{head.status} to nothing that was asked")
         said = answer_of(body)
         if (said.refusal is None) != (head.status < REFUSED_MIN) or said.index not in (uplink.index, None):
-            raise BadAnswer(f"{head.status}, and {body[:80]!r}")
+            raise BadResponse(f"{head.status}, and {body[:80]!r}")
         self.counts.answered(now_ns)
         self._asking, self._reused, self._failures = None, True, 0
         self.outgoing.answered(Answer(uplink.index, said.refusal), now_ns)

@@ -1,6 +1,6 @@
 """The sizes on the wire of a push, computed with the encoders of the contract and of the transport.
 
-    opening   the request, the head of its answer, the first message      the transport's own
+    opening   the request, the head of its response, the first message      the transport's own
     message   frame header · a bare tick or a batch · declared skips      frames and compression: the transport's own
 
 All pushing transports take their sizes from here (`wire` in their `model`), so that they differ only in their

@@ -12,7 +12,7 @@ phases of the timer, for any feed:
     latency (latest)         δ + 1/μ − F·e^(−μF) / (1 − e^(−μF))      μ = λ/s, a symbol's own rate
     conflated share          1 − (1 − e^(−μF)) / μF
     messages per second      (1 − e^(−λF)) / F          of these with one tick   λ e^(−λF)
-    requests, empty answers  0
+    requests, empty responses  0
 
 With F = 0 they are δ, 0 and λ. Latency in the mode `every` and excess age hold for any feed, the others for
 Poisson ticks (λ of everything that the client subscribes to).
@@ -122,7 +122,7 @@ def requests_per_s(options: PushWire, conditions: Conditions) -> float:
 
 
 def empty_share(options: PushWire, conditions: Conditions) -> float:
-    """Return the share of the answers that are empty: none."""
+    """Return the share of the responses that are empty: none."""
     return 0.0
 
 

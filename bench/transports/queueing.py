@@ -22,7 +22,7 @@ of k ticks takes B(k), which is less than k reads of one tick. Meanwhile λB mor
 (with probability q = e^(−λB)) the next read takes the first that arrives: a read has m = λB(m) + q ticks on
 average. Their number varies, and B with it, by B′²λB / (1 − (λB′)²), as in an autoregression. A tick that
 arrives during a read waits for its end, and more ticks arrive during long reads: all ticks of a read
-together wait λE[B²]/2. So a server whose answers are expensive and whose updates are inexpensive waits
+together wait λE[B²]/2. So a server whose responses are expensive and whose updates are inexpensive waits
 without bound only from λB′ = 1 on.
 
 Random arrivals in addition to the clients' (ticks, services of different length) add their own M/G/1 term.
@@ -57,9 +57,9 @@ class Jobs:
     request_s: float = 0.0
     """Per request, with its connection if it has one of its own."""
     answer_s: float = 0.0
-    """Per answer or message."""
+    """Per response or message."""
     update_s: float = 0.0
-    """Per update in an answer or message, including its bytes."""
+    """Per update in a response or message, including its bytes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,7 @@ class TlsMachine:
         """Announce that nothing more will be sent, and close."""
         self._left = True
         if self._established:
-            with contextlib.suppress(ssl.SSLError):   # the other side's answer is not waited for
+            with contextlib.suppress(ssl.SSLError):   # the other side's response is not waited for
                 self._tls.unwrap()
         self._take_out()
         self.action = Action.CLOSE

@@ -4,7 +4,7 @@ socket.
     client hello ─────────────────────────────►          opening, up
                  ◄───────────── server hello … finished   opening, down
     finished ── first request ────────────────►          settling: goes with the request
-                 ◄───────────────────────── tickets       settling: before the answer
+                 ◄───────────────────────── tickets       settling: before the response
     close_notify ─────────────────────────────►          settling, both ways
                  ◄──────────────────── close_notify
 
@@ -41,7 +41,7 @@ class Handshake:
         """Return the sizes of the same conversation encrypted, with the flights of opening, settling and
         closing."""
         flight_segments = -(-self.hello_down // SEGMENT_PAYLOAD)
-        # A side that closes after its only answer sends close_notify before the first FIN, else after it.
+        # A side that closes after its only response sends close_notify before the first FIN, else after it.
         last = 0 if sizes.new_connection or sizes.pushes else self.goodbye_down
         # A client that has waited no longer converses: it acknowledges the tickets, and a close_notify before a FIN.
         waited = sizes.parks * (1.0 + sizes.new_connection)

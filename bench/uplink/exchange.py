@@ -38,7 +38,7 @@ from bench.wire.contract import Refusal
 
 LINE_BYTES_MAX = 8192
 """The longest line that a server may send; one that sends a longer one is disconnected."""
-ANSWERS_MAX = 10_000
+RESPONSES_MAX = 10_000
 """The largest number of answers that wait for a server that does not read."""
 
 
@@ -115,7 +115,7 @@ class Correspondent(Subscriber):
         """Answer the lines that have come, and hand their messages to all servers."""
         *lines, self._partial = (self._partial + data).split(b"\n")
         self._answers += [self._exchange.answer(line) for line in lines]
-        if len(self._partial) > LINE_BYTES_MAX or len(self._answers) > ANSWERS_MAX:
+        if len(self._partial) > LINE_BYTES_MAX or len(self._answers) > RESPONSES_MAX:
             self.close()
         self._outlet.publish()
         if self._answers and self.is_current:

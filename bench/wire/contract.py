@@ -6,7 +6,7 @@ A client asks for everything after a cursor and gets batches:
     {"cursor":"9f2c:57","more":false,"conflated":{"AAA":3},"ticks":[{…}]}
 
 - The cursor `epoch:seq` means that everything up to `seq` in this subscription was handed over or declared
-  skipped. Every answer carries one, including empty answers: the head up to which the tape (the ticks that
+  skipped. Every response carries one, including empty responses: the head up to which the tape (the ticks that
   the server still holds) was scanned.
 - `conflated` and `dropped` declare the ticks that were skipped on purpose, per symbol, just before that
   symbol's first tick in the batch. They are left out when empty. A dropped symbol may have no tick in
@@ -125,7 +125,7 @@ class Refusal(Exception):
         return REFUSALS.get(self.code) or OF_MESSAGES[self.code]
 
     def to_json(self) -> bytes:
-        """Return the body of the HTTP answer: `{"error", "detail"}` and, if there is a cursor, `"resume"`."""
+        """Return the body of the HTTP response: `{"error", "detail"}` and, if there is a cursor, `"resume"`."""
         fields = {"error": self.code, "detail": self.detail}
         if self.resume is not None:
             fields["resume"] = str(self.resume)

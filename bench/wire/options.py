@@ -2,7 +2,7 @@
 
     request      start line · Host · [required by the protocol] · [added by the sender]
                                       If-None-Match, Upgrade …    bare | browser | heavy | an own list
-    answer       status line · [required by the protocol] · [added by the server, or an own list]
+    response     status line · [required by the protocol] · [added by the server, or an own list]
 
 The size of the headers decides the cost of a poll, so a comparison has to state it. `bare` is the minimum
 that works. `browser` is what Chrome sends with a same-origin `fetch()`, `new EventSource()` or `new WebSocket()`,
@@ -122,8 +122,8 @@ def name_of(line: str) -> str:
     return line.partition(":")[0].lower()
 
 
-def answer_headers(wire: Wire, own: Mapping[str, str], keeps: bool) -> dict[str, str]:
-    """Return the headers of an answer: the scenario's own list, if there is one, in place of the server's
+def response_headers(wire: Wire, own: Mapping[str, str], keeps: bool) -> dict[str, str]:
+    """Return the headers of a response: the scenario's own list, if there is one, in place of the server's
     `own`.
 
     The list's `Connection` line is left out where the server closes or changes the connection (not

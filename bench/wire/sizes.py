@@ -3,15 +3,15 @@
     Sizes (of a transport with its options) × Traffic (how often, by client) ─► columns of `clients.parquet`
 
     request           head                                             answered by exactly one
-    answer            head · batch · ticks · a comma between two · declared skips
-    empty answer      head · perhaps an empty batch
+    response            head · batch · ticks · a comma between two · declared skips
+    empty response      head · perhaps an empty batch
     pushed message    frame header · a bare tick or a batch
     opening, closing  SYN, FIN, TLS flights, messages of a connection before its first tick
 
 The bytes of each kind come from the project's own encoders (`wire` in each transport's `model`), so this
 module only multiplies. The size of a header depends a little on what it announces (the digits of a length,
 the 2, 4 or 10 bytes of a frame header). Such sizes are step functions, evaluated at the mean size of a client's
-answers.
+responses.
 
 Bytes that are written at once take ⌈bytes / 1448⌉ segments, 1448 being the 1460 of our sockets less the
 timestamp option. With TLS each write is a record, 22 bytes more.
@@ -21,9 +21,9 @@ Bare acknowledgements follow from a few rules of Linux's TCP (`__tcp_cleanup_rbu
 
 0. More than one full segment is acknowledged as soon as it is there.
 1. A side that does not converse acknowledges as soon as it has read. So a client that only listens sends
-   one for each read, and a poller one for each answer.
+   one for each read, and a poller one for each response.
 2. A side that sent within 40 ms of receiving converses (*pingpong*): its acknowledgement waits up to 40 ms
-   for data to be sent with. So none is sent for an answer that the next request follows, nor for a request
+   for data to be sent with. So none is sent for a response that the next request follows, nor for a request
    that is answered within 40 ms.
 3. If those 40 ms pass, it acknowledges, and no longer converses until it sends within 40 ms again. So of
    requests that are held at random, a share p of them for less than 40 ms, 1 − p² are acknowledged.
@@ -73,7 +73,7 @@ USUAL_CURSOR = Cursor("0000", 100)
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """The inputs, other than the options, on which the sizes of requests and answers depend."""
+    """The inputs, other than the options, on which the sizes of requests and responses depend."""
 
     lines: tuple[bytes, ...]
     """Some of the feed's own lines, as a sample: for compression, and for the symbols' names."""
@@ -116,17 +116,17 @@ class Sizes:
     request_bytes: float = 0.0
     """A poll, from start line to blank line."""
     heads: Steps = NONE
-    """The head of an answer with ticks, by the size of its body."""
+    """The head of a response with ticks, by the size of its body."""
     empty_head_bytes: float = 0.0
-    """The head of an empty answer."""
+    """The head of an empty response."""
     empty_body_bytes: float = 0.0
-    """The body of an empty answer: 0 for a 304, else an empty batch."""
+    """The body of an empty response: 0 for a 304, else an empty batch."""
     batch_bytes: float = 0.0
     """A batch without its ticks."""
     between_bytes: float = 1.0
     """The separator between two ticks of a batch."""
     declaring_bytes: float = 0.0
-    """The declaration of skips in an answer, without its symbols."""
+    """The declaration of skips in a response, without its symbols."""
     skip_bytes: float = 0.0
     """The declaration of one symbol's skips."""
     frames: Steps = NONE
@@ -138,21 +138,21 @@ class Sizes:
     pushes: bool = False
     parks: bool = False
     interval_s: float = 0.0
-    """Time from one request to the next, in seconds; 0 if the next request follows the answer at once."""
+    """Time from one request to the next, in seconds; 0 if the next request follows the response at once."""
     pace: str = ""
-    """`rate`: the interval is counted from request to request; `delay`: from answer to request."""
+    """`rate`: the interval is counted from request to request; `delay`: from response to request."""
     new_connection: bool = False
     """True if each request has a connection of its own."""
     tls: bool = False
     opening: ConnectionSizes = OPENING
     settling: ConnectionSizes = ConnectionSizes(control_up=0.0, control_down=0.0)
     """The bytes of a new connection in addition to opening and closing: TLS messages sent with the first request and
-    its answer, and segments that are acknowledged because neither side converses yet."""
+    its response, and segments that are acknowledged because neither side converses yet."""
     closing: ConnectionSizes = CLIENT_FIRST
     hello_bytes_up: float = 0.0
     """The request with which a connection of a push transport begins."""
     hello_bytes_down: float = 0.0
-    """The head of the answer to this request."""
+    """The head of the response to this request."""
     greeting_bytes: float = 0.0
     """The first message with its frame header, without ticks."""
     pressed: Steps = ()
@@ -167,9 +167,9 @@ class Traffic:
 
     requests: Numbers
     answers: Numbers
-    """Answers with ticks, or pushed messages."""
+    """Responses with ticks, or pushed messages."""
     empty: Numbers
-    """Answers without ticks."""
+    """Responses without ticks."""
     updates: Numbers
     payload_bytes: Numbers
     """Bytes of the updates, in the feed's own encoding."""
@@ -184,11 +184,11 @@ class Traffic:
     declaring: Numbers
     """The part of `answers` that declares skips."""
     skips: Numbers
-    """Symbols for which `declaring` answers declare skips."""
+    """Symbols for which `declaring` responses declare skips."""
     reads: Numbers
-    """The number of reads by the client: less than the answers if several were there at once."""
+    """The number of reads by the client: less than the responses if several were there at once."""
     followed: Numbers
-    """Answers that were followed by the next request within `DELAYED_ACK_S`."""
+    """Responses that were followed by the next request within `DELAYED_ACK_S`."""
     brief: Numbers
     """Share of the requests that the server held for less than `DELAYED_ACK_S`."""
 
@@ -197,9 +197,9 @@ def traffic(sizes: Sizes, counts: Mapping[str, npt.ArrayLike]) -> Traffic:
     """Return the `Traffic` of a transport from counts, named as in `Traffic` and in `trial_record.CLIENTS`.
 
     `updates` and `payload_bytes` are required. Every other count has a default: no requests, no connections,
-    no skips; one answer per request or, for a push, per update; as many single ticks as the number of answers
-    allows; one read per answer. By default `followed` is `polls_late` where requests are paced, and all
-    answers where they are not. Requests are held for `held_s` on average, or for `request_duration_ns`; the
+    no skips; one response per request or, for a push, per update; as many single ticks as the number of responses
+    allows; one read per response. By default `followed` is `polls_late` where requests are paced, and all
+    responses where they are not. Requests are held for `held_s` on average, or for `request_duration_ns`; the
     transit to the server and back must then be short. The times are random where requests are parked, else
     all about equal.
     """

@@ -127,7 +127,7 @@ class Server:
         self.ringer.send(b"!")
 
     def answer(self, target: str) -> tuple[str, bytes]:
-        """Return the status and the body of the answer to a request for `target`."""
+        """Return the status and the body of the response to a request for `target`."""
         parts = urlsplit(target)
         asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if parts.path == "/health":

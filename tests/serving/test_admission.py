@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.serving.admission import HOSTS_MAX, Admission, TwoWayAdmission, answers_for, page_fields
+from bench.serving.admission import HOSTS_MAX, Admission, TwoWayAdmission, page_fields, serves_host
 from bench.wire.contract import Refusal
 
 SITE = "https://ticker.example"
@@ -30,10 +30,10 @@ def refused(*arguments: object, **more: bool) -> str:
     ("192.0.2.1", "0.0.0.0", True), ("[2001:db8::1]", "::", True), ("evil.example", "0.0.0.0", False),
     ("box.lan", "box.lan", True), ("box2.lan", "box.lan", False),
 ])
-def test_a_server_answers_for_loopback_its_own_address_and_what_is_configured(
+def test_a_server_serves_host_loopback_its_own_address_and_what_is_configured(
     host: str, bound: str, is_answered: bool
 ) -> None:
-    assert answers_for(host, bound, frozenset({"ticker.example"})) is is_answered
+    assert serves_host(host, bound, frozenset({"ticker.example"})) is is_answered
 
 
 @pytest.mark.parametrize("host", ["localhost:1", "127.0.0.1:65535", "[::1]:80", "ticker.example:8"])

@@ -28,15 +28,15 @@ class Echo(BarePollService):
         if self.parks:
             self.parked.append(connection)
         else:
-            self.deliver(connection, self.chassis.answer(parse_query(query)), head.value(b"if-none-match"), None)
+            self.deliver(connection, self.chassis.response(parse_query(query)), head.value(b"if-none-match"), None)
 
     def release(self) -> None:
         connection = self.parked.pop(0)
-        self.deliver(connection, self.chassis.answer(parse_query("after=e1:0")), None, None)
+        self.deliver(connection, self.chassis.response(parse_query("after=e1:0")), None, None)
 
     def hurry(self, connection: Connection) -> None:
         self.parked.remove(connection)
-        self.deliver(connection, self.chassis.answer(parse_query("after=e1:0")), None, None)
+        self.deliver(connection, self.chassis.response(parse_query("after=e1:0")), None, None)
 
 
 def statuses(transport: MemoryTransport) -> list[bytes]:
@@ -56,7 +56,7 @@ def test_requests_that_come_together_are_answered_in_order_however_they_are_cut(
     in_loop(Echo, act)
 
 
-def test_while_an_answer_is_not_read_nothing_is_answered_and_little_is_kept() -> None:
+def test_while_an_answer_is_not_read_nothing_is_served_and_little_is_kept() -> None:
     def act(service: BareService) -> None:
         connection, transport = connected(service)
         connection.pause_writing()

@@ -39,30 +39,30 @@ def test_who_asks_the_same_gets_the_same_bytes_until_there_is_news() -> None:
     one.tape.append(1, "AAA", b"{}")
     one.tape.append(2, "AAA", b"{}")
     request = Request(Subscription(), Cursor("e1", 0))
-    first = one.answer(request)
-    assert one.answer(Request(Subscription(), Cursor("e1", 0))).body is first.body
+    first = one.response(request)
+    assert one.response(Request(Subscription(), Cursor("e1", 0))).body is first.body
     one.tape.append(3, "AAA", b"{}")
     one._on_ticks()
-    assert len(one.answer(request).batch.ticks) == 3
+    assert len(one.response(request).batch.ticks) == 3
 
 
-def test_answers_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.serving.chassis.ANSWERS_MAX", 3)
+def test_responses_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.serving.chassis.RESPONSES_MAX", 3)
     one = chassis()
     for seq in range(1, 9):
         one.tape.append(seq, "AAA", b"{}")
     for seq in range(8):
-        one.answer(Request(Subscription(), Cursor("e1", seq)))
+        one.response(Request(Subscription(), Cursor("e1", seq)))
     assert len(one._answers) == 3
 
 
 def test_a_server_that_stops_refuses() -> None:
     one = chassis()
     request = Request(Subscription(), None)
-    one.answer(request)
+    one.response(request)
     one.stopping, one.serving = True, False
     with pytest.raises(Refusal) as caught:
-        one.answer(request)
+        one.response(request)
     assert caught.value.code == "stopping"
     assert one.page("/health")[0] == 503
 
@@ -76,12 +76,12 @@ def test_a_server_that_has_not_caught_up_with_its_feed_says_so() -> None:
         assert one.page("/health")[0] == 503
         for after in (None, Cursor("e1", 2)):
             with pytest.raises(Refusal) as caught:
-                one.answer(Request(Subscription(), after))
+                one.response(Request(Subscription(), after))
             assert caught.value.code == "no-feed"
         one.feed.take_ticks([b'{"seq":%d,"symbol":"AAA"}' % seq])
     one.feed.changed()
     assert one.page("/health")[0] == 200
-    assert not one.answer(Request(Subscription(), Cursor("e1", 2))).batch.ticks
+    assert not one.response(Request(Subscription(), Cursor("e1", 2))).batch.ticks
 
 
 @pytest.mark.parametrize(("description", "pages"), [
@@ -99,7 +99,7 @@ def test_a_server_without_a_feed_says_so() -> None:
     one = Chassis(ServerConfig(transport="short_polling", feed=Address(port=1)))
     assert one.page("/health")[0] == 503
     with pytest.raises(Refusal) as caught:
-        one.answer(Request(Subscription(), None))
+        one.response(Request(Subscription(), None))
     assert caught.value.status.http == 503
 
 

@@ -71,7 +71,7 @@ def statuses(answer: bytes) -> list[int]:
     (HEALTH + b"no header\r\n", 400, "bad-request"),
 ])
 @pytest.mark.parametrize("closes", [False, True])
-def test_a_head_is_answered_alike(
+def test_a_head_is_served_alike(
     server: ServerProcess, head: bytes, status: int, error: str | None, closes: bool
 ) -> None:
     answer = said(server, head + END + END, closes=closes)

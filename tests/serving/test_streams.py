@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from memory_transport import MemoryTransport, chassis_of, publish
 
-from bench.serving.answers import stream_head
 from bench.serving.chassis import Chassis
 from bench.serving.fanout import WRITE_BUFFER_BYTES
+from bench.serving.responses import stream_head
 from bench.serving.streams import LAST_CHUNK, Stream, Streams
 from bench.wire.contract import Batch, Cursor, Refusal, Request, Subscription
 from bench.wire.options import PushWire

@@ -220,7 +220,7 @@ def test_a_persistent_connection_that_the_server_closes_costs_a_retry_at_most(
 
 
 @pytest.mark.parametrize("status", [b"200 OK", b"499 Client Closed Request"])
-def test_a_goodbye_that_is_answered_is_no_error(servers: list[Server], status: bytes) -> None:
+def test_a_goodbye_that_is_served_is_no_error(servers: list[Server], status: bytes) -> None:
     server = Server()
     server.handle = answer_goodbye(b"HTTP/1.1 %b\r\nContent-Length: 0\r\n\r\n" % status)
     servers.append(server)

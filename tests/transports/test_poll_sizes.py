@@ -12,20 +12,20 @@ from bench.transports.poll_sizes import heads, poll_sizes, pressed, skips
 from bench.transports.short_polling.model import cycle
 from bench.transports.short_polling.protocol import Options
 from bench.wire.contract import Cursor, Request, Subscription
-from bench.wire.http_client import AnswerReader, encode_request
+from bench.wire.http_client import ResponseReader, encode_request
 from bench.wire.options import fetch_head
 from bench.wire.sizes import Conversation, Sizes
 
 __all__ = ["feed"]
 
 
-def asked(server: ServerProcess, options: Options, said: Conversation, seq: int) -> AnswerReader:
+def asked(server: ServerProcess, options: Options, said: Conversation, seq: int) -> ResponseReader:
     """A poll after `seq`, with its own request, and the reader of the answer."""
     request = Request(said.subscription, Cursor("e1", seq))
     condition = f'If-None-Match: "e1:{seq}"\r\n'.encode() if options.entity_tags else b""
     sent = encode_request(f"/ticks?{request.to_query()}", fetch_head(options, said.host), condition)
     assert len(sent) == poll_sizes(options, said, cycle(options)).request_bytes
-    reader = AnswerReader()
+    reader = ResponseReader()
     with server.connect() as sock:
         sock.sendall(sent)
         while reader.feed(sock.recv(65_536)) is None:

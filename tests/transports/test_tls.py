@@ -125,7 +125,7 @@ def test_who_leaves_says_so_first() -> None:
     assert not talk.secured.counts.errors
 
 
-def test_a_server_that_says_goodbye_is_answered_and_asked_again() -> None:
+def test_a_server_that_says_goodbye_is_served_and_asked_again() -> None:
     talk = Conversation()
     talk.shake_hands()
     talk.heard()

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.serving.answers import compressed
+from bench.serving.responses import compressed
 from bench.wire.http_client import (
     EXPANDED_MAX,
-    Answer,
-    AnswerReader,
-    BadAnswer,
+    BadResponse,
     Expander,
+    Response,
+    ResponseReader,
     StreamReader,
     encode_request,
     expand,
@@ -69,7 +69,7 @@ def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
     return [data[begin:end] for begin, end in pairwise(ends)]
 
 
-def fed(reader: AnswerReader, pieces: Sequence[bytes]) -> Answer | None:
+def fed(reader: ResponseReader, pieces: Sequence[bytes]) -> Response | None:
     """The answer, which only the last piece may bring."""
     *before, last = pieces
     assert [reader.feed(piece) for piece in before] == [None] * len(before)
@@ -80,7 +80,7 @@ def fed(reader: AnswerReader, pieces: Sequence[bytes]) -> Answer | None:
 def test_an_answer_is_the_same_however_it_is_cut_and_every_byte_is_counted(
     exchanges: list[tuple[Sent, list[int]]],
 ) -> None:
-    reader = AnswerReader()
+    reader = ResponseReader()
     header_bytes = total = 0
     for sent, places in exchanges:
         answer = fed(reader, cut(sent.raw, places))
@@ -95,7 +95,7 @@ def test_an_answer_is_the_same_however_it_is_cut_and_every_byte_is_counted(
 
 @given(sent_answers)
 def test_an_answer_that_comes_byte_by_byte_is_read_alike(sent: Sent) -> None:
-    answer = fed(AnswerReader(), [bytes([byte]) for byte in sent.raw])
+    answer = fed(ResponseReader(), [bytes([byte]) for byte in sent.raw])
     assert answer is not None
     assert answer[1] == sent.body
 
@@ -108,7 +108,7 @@ def test_a_stream_hands_on_its_body_as_it_comes(sent: Sent, places: list[int], b
     assert b"".join(content) == sent.body
     assert stream.head is not None
     assert (stream.head.status, stream.header_bytes, stream.ended) == (sent.status, sent.header_bytes, True)
-    with pytest.raises(BadAnswer, match="1 bytes that were not asked for"):
+    with pytest.raises(BadResponse, match="1 bytes that were not asked for"):
         stream.feed(b"x")
 
 
@@ -143,7 +143,7 @@ def test_a_stream_waits_for_nothing_that_is_there() -> None:
 ])
 @given(places=st.lists(st.integers(0, 70_000), max_size=4))
 def test_what_is_no_answer_is_refused_and_counted(raw: bytes, places: list[int]) -> None:
-    reader = AnswerReader()
+    reader = ResponseReader()
     taken = 0
 
     def feed_all() -> None:
@@ -152,28 +152,28 @@ def test_what_is_no_answer_is_refused_and_counted(raw: bytes, places: list[int])
             taken += len(piece)
             reader.feed(piece)
 
-    with pytest.raises(BadAnswer):
+    with pytest.raises(BadResponse):
         feed_all()
     assert reader.header_bytes + reader.body_bytes == taken
     stream = StreamReader()
-    with pytest.raises(BadAnswer):
+    with pytest.raises(BadResponse):
         [stream.feed(piece) for piece in cut(raw, places)]
 
 
 def test_bytes_that_nobody_asked_for_in_the_same_read() -> None:
-    with pytest.raises(BadAnswer, match="4 bytes that were not asked for"):
-        AnswerReader().feed(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxHTTP")
+    with pytest.raises(BadResponse, match="4 bytes that were not asked for"):
+        ResponseReader().feed(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxHTTP")
 
 
 def test_after_101_the_rest_belongs_to_the_other_protocol() -> None:
     raw = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x02hi"
-    reader = AnswerReader()
+    reader = ResponseReader()
     answer = reader.feed(raw)
     assert answer is not None
     assert answer[0].status == 101
     assert reader.rest == b"\x81\x02hi"
     assert reader.body_bytes == 0
-    with pytest.raises(BadAnswer):   # a stream asks for no other protocol
+    with pytest.raises(BadResponse):   # a stream asks for no other protocol
         StreamReader().feed(raw)
 
 
@@ -184,13 +184,13 @@ def test_after_101_the_rest_belongs_to_the_other_protocol() -> None:
     (b"HTTP/1.0 204 \r\nConnection: keep-alive\r\n", False),
 ])
 def test_an_answer_closes_where_its_version_and_header_say_so(head: bytes, closes: bool) -> None:
-    answer = AnswerReader().feed(head + b"\r\n")
+    answer = ResponseReader().feed(head + b"\r\n")
     assert answer is not None
     assert answer[0].closes is closes
 
 
 def test_an_abandoned_answer_counts_as_far_as_it_came() -> None:
-    reader = AnswerReader()
+    reader = ResponseReader()
     assert reader.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf") is None
     reader.abandon()
     assert (reader.header_bytes, reader.body_bytes) == (38, 4)
@@ -222,7 +222,7 @@ def test_what_the_server_compressed_is_expanded(body: bytes, coding: Literal["gz
     (zlib.compress(b"x"), b"br"),
 ])
 def test_a_body_that_is_not_wholly_what_its_coding_says_is_refused(body: bytes, coding: bytes) -> None:
-    with pytest.raises(BadAnswer):
+    with pytest.raises(BadResponse):
         expand(body, coding)
 
 
@@ -244,7 +244,7 @@ def test_a_compressed_stream_is_expanded_as_it_comes(
 ])
 def test_a_stream_that_is_not_what_its_coding_says_is_refused(body: bytes) -> None:
     expander = Expander(b"gzip")
-    with pytest.raises(BadAnswer):
+    with pytest.raises(BadResponse):
         expander.feed(body)
-    with pytest.raises(BadAnswer, match="br"):
+    with pytest.raises(BadResponse, match="br"):
         Expander(b"br")

@@ -9,11 +9,11 @@ from bench.wire.options import (
     ORIGIN,
     HttpWire,
     Wire,
-    answer_headers,
     cookies,
     fetch_head,
     hosts,
     origins,
+    response_headers,
     stream_head,
     upgrade_head,
 )
@@ -94,12 +94,12 @@ def test_a_header_twice_is_refused() -> None:
         validated(HttpWire, {"response_headers": ["A: 1", "a: 2"]}, "x.toml")
 
 
-def test_answers_carry_the_list_in_place_of_the_servers_own() -> None:
+def test_responses_carry_the_list_in_place_of_the_servers_own() -> None:
     own = {"Server": "tickertape"}
-    assert answer_headers(Wire(), own, keeps=True) == own
+    assert response_headers(Wire(), own, keeps=True) == own
     wire = Wire(response_headers=("Server: Sun", "Connection: keep-alive"))
-    assert answer_headers(wire, own, keeps=True) == {"Server": "Sun", "Connection": "keep-alive"}
-    assert answer_headers(wire, own, keeps=False) == {"Server": "Sun"}
+    assert response_headers(wire, own, keeps=True) == {"Server": "Sun", "Connection": "keep-alive"}
+    assert response_headers(wire, own, keeps=False) == {"Server": "Sun"}
 
 
 def test_servers_are_told_where_requests_come_from() -> None:

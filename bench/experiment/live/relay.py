@@ -4,7 +4,7 @@
                               │ bytes up, bytes down, connections
                               └ cut: every connection is reset, and each new one, until the cut is over
 
-A page can't count its own bytes: request headers, answer heads and frames are hidden from scripts. The relay sees all
+A page can't count its own bytes: request headers, response heads and frames are hidden from scripts. The relay sees all
 of them. Nor can a page cut its network; a relay can, so the client meets a cut as it does anywhere: by an error,
 after which it has to come back by its own means.
 

@@ -89,7 +89,7 @@ class Site:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer for this page alone, and send its policy with each answer."""
+        """Answer for this page alone, and send its policy with each response."""
         if f"http://{request.host}" not in self._origins:
             response: web.StreamResponse = web.Response(status=421, text="this page is at another address")
         elif request.method != "GET" and request.headers.get("Origin") not in self._origins:

@@ -56,7 +56,7 @@ def server(folder: Path, transport: str, options: Table, server: Server, *, feed
            allowed: Sequence[str] = (), cores: Cores = None, takes_messages: bool = False) -> Command:
     """Return the command of one implementation of a transport's server.
 
-    `allowed` are further origins whose pages may read its answers.
+    `allowed` are further origins whose pages may read its responses.
     """
     origins, hosts = (wire.origins(options), wire.hosts(options)) if isinstance(options, Wire) else ([], [])
     config = {

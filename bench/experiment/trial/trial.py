@@ -63,7 +63,7 @@ STORE_S = 120.0
 LIVES_MAX = 3
 DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Opens addresses without the proxy that the environment names, since the servers are on this machine."""
-LOOKS_A_SOCKET_LOOK = 10
+READINGS_PER_SOCKET_READING = 10
 """Number of readings of the processes per reading of the kernel's buffers. Listing a thousand connections
 takes about 2 ms."""
 
@@ -358,7 +358,7 @@ class _Trial:
             self.trial_processes.sleep_until(instant_ns + origin_ns)
             for meter in meters.values():
                 meter.read()
-            if number % LOOKS_A_SOCKET_LOOK == 0:
+            if number % READINGS_PER_SOCKET_READING == 0:
                 held.append(socket_memory.held_bytes(started.address["port"]))
         self.trial_processes.sleep_until(windows.t1_ns + origin_ns)
         end = {name: meter.mark() for name, meter in meters.items()}
@@ -470,8 +470,8 @@ def _filled(text: str, words: Mapping[str, str]) -> str:
 def _unready(address: str) -> str | None:
     """Return None if an HTTP address answers with a 2xx status now, else a description of the error."""
     try:
-        with DIRECTLY.open(address, timeout=1.0) as answer:
-            return None if 200 <= answer.status < 300 else f"it answered {answer.status}"
+        with DIRECTLY.open(address, timeout=1.0) as response:
+            return None if 200 <= response.status < 300 else f"it answered {response.status}"
     except HTTPError as error:
         return f"it answered {error.code}"
     except (OSError, HTTPException, ValueError) as error:

@@ -156,7 +156,7 @@ def validated_as(manifest: Manifest, label: str) -> tuple[str, ...]:
 def _further_s(asked: Simulation, options: Mapping[str, Any]) -> float:
     """Return the time in seconds by which the server holds a connection longer than its request takes.
 
-    The server holds a connection from the client's first segment until the answer. So the time is 0, and with
+    The server holds a connection from the client's first segment until the response. So the time is 0, and with
     TLS one round trip.
     """
     return sum(asked.delays_s or (0.0, 0.0)) if options["tls"] else 0.0

@@ -13,7 +13,7 @@ Forms that take ticks as a Poisson process are left out where the feed has anoth
 mostly on the feed: on how long its symbols were quiet during the trial. So the predicted age is the measured age
 of an ideal client plus the closed form of the excess age.
 
-Known weakness: the pause of a long poller between an answer and its next request is taken as zero.
+Known weakness: the pause of a long poller between a response and its next request is taken as zero.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The figures that only a simulated run has: load of a worker, missed updates, empty answers, open sockets.
+"""The figures that only a simulated run has: load of a worker, missed updates, empty responses, open sockets.
 
 Marks are the engine's results, fine lines the closed forms, as in `bench.report.figures.speed`. A run without
 closed forms has only the marks.
@@ -85,9 +85,9 @@ def _mark_full(axes: Axes, found: Sequence[tuple[float, Style]]) -> None:
 
 
 def in_vain(run: RunData) -> Figure:
-    """Draw updates missed, empty answers and open sockets, against the number of clients."""
+    """Draw updates missed, empty responses and open sockets, against the number of clients."""
     panels = (("missed_share", "updates missed (%)", 100.0),
-              ("answers_empty_share", "empty answers (%)", 100.0), ("sockets", "sockets (log scale)", 1.0))
+              ("answers_empty_share", "empty responses (%)", 100.0), ("sockets", "sockets (log scale)", 1.0))
     with style.settings():
         figure = Figure(figsize=(8.4, 3.9), layout="constrained")
         first, *others = figure.subplots(1, len(panels))
@@ -131,7 +131,7 @@ WORKER_LOAD = FigureSpec[RunData](
     "load grows more slowly.",
     worth=lambda run: len(run.clients) > 1 or run.closed_forms is not None)
 IN_VAIN = FigureSpec[RunData](
-    "in-vain", "How many updates are missed, answers empty, and sockets open?", in_vain,
+    "in-vain", "How many updates are missed, responses empty, and sockets open?", in_vain,
     "Left: updates that did not arrive, because newer ones replaced them or they were lost. Middle: "
-    "answers to polls without an update. Right: sockets open at the servers. Fine lines: closed forms.",
+    "responses to polls without an update. Right: sockets open at the servers. Fine lines: closed forms.",
     worth=lambda run: len(run.clients) > 1)

@@ -2,7 +2,7 @@
 
 The parts of a row add up to its total, as they do in every trial (`bench.stats.trial.bytes`). Opening and
 closing are for one connection, whether it was opened within the window or long before it. Beside the bytes is
-the server's CPU for taking on a client, from before the first client until all had their first answer.
+the server's CPU for taking on a client, from before the first client until all had their first response.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WORTH_A_COLUMN = 0.001
 counters."""
 CPU = "server_opening_cpu_us_per_client"
 HEADS = {CPU: "server CPU, µs per client"}
-OF_CPU = " The server's CPU is from before the first client until all had their first answer."
+OF_CPU = " The server's CPU is from before the first client until all had their first response."
 
 
 def bytes_table(run: RunData) -> TextTable:

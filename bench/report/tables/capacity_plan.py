@@ -93,7 +93,7 @@ def _note(plan: Sequence[RequiredResources], manifest: Manifest) -> str:
         sentences.append("Memory is not simulated, and there is no measured run with the same options to take it from.")
     if any(need.short for need in plan):
         sentences.append(
-            f"At least: the simulated workers used more than {full} of a core, so that updates shared answers, "
+            f"At least: the simulated workers used more than {full} of a core, so that updates shared responses, "
             "polls came late or work was left undone, and they used less than the load requires. Simulate "
             "again with more workers (simulation.workers) to see how many are enough.")
     if any(not math.isnan(need.workers_low) for need in plan):

@@ -156,10 +156,10 @@ def costs_table(manifest: Manifest) -> TextTable:
     return TextTable("costs", "Costs of the servers' work", columns,
                      tuple(_kind(each) for each in costs.by_kind), folded=True, note=(
         f"{style.sentence(conditions_text(manifest))}; file {costs.file}. CPU time of a worker. A "
-        "request and its answer together are the cost of an exchange."))
+        "request and its response together are the cost of an exchange."))
 
 
-WORK = {"tick_s": "tick", "request_s": "request", "answer_s": "answer", "update_s": "update",
+WORK = {"tick_s": "tick", "request_s": "request", "answer_s": "response", "update_s": "update",
         "byte_s": "kB of payload", "connection_s": "connection"}
 
 

@@ -248,7 +248,7 @@ def _about_forms(run: RunData, found: str) -> str:
     pusher = measured_forms.push(run)
     name = style.title(pusher) if pusher else ""
     return (f"The delay to the client is taken from {name}'s mean latency at the same client count. {feed} The "
-            "difference includes chance, the additional cost of an answer over a push, and the effect of "
+            "difference includes chance, the additional cost of a response over a push, and the effect of "
             f"losses, which the closed forms leave out. {age}.")
 
 

@@ -55,7 +55,7 @@ FIGURES: tuple[tuple[str, Callable[[pd.Series], str], str], ...] = (
     ("CPU (ms per client and second)", _plain("server_cpu_ms_per_client_s"), ""),
     ("idle (cores)", _plain("server_idle_cpu_cores"), ""),
     ("opening (µs per client)", _plain("server_opening_cpu_us_per_client"), (
-        "Opening: CPU until all clients had their first answer, per client.")),
+        "Opening: CPU until all clients had their first response, per client.")),
     ("wake-ups per update", _plain("server_wakeups_per_update"), OF_SWITCHES),
     ("preemptions per update", _plain("server_preemptions_per_update"), OF_SWITCHES),
     ("resident (kB per client)", _plain("server_rss_bytes_per_client", 1000), OF_MEMORY),

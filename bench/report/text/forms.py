@@ -26,7 +26,7 @@ from bench.report.data.run import RunData
 NOUNS = {
     "latency_mean_ms": ("mean latency", " ms"), "age_mean_ms": ("mean age", " ms"),
     "age_excess_mean_ms": ("mean excess age", " ms"), "missed_share": ("updates missed", " %"),
-    "answers_empty_share": ("empty answers", " %"), "requests_per_update": ("requests per update", ""),
+    "answers_empty_share": ("empty responses", " %"), "requests_per_update": ("requests per update", ""),
     "bytes_up_per_update": ("bytes up per update", ""), "bytes_down_per_update": ("bytes down per update", ""),
     "server_cpu_us_per_update": ("server CPU per update", " µs"),
     "server_load": ("load of a worker", " % of a core"), "sockets": ("sockets", ""),

@@ -8,14 +8,14 @@
     utilisation ρ = Λ·tick + N·(CPU of one client)
     clients per core = (ρ* − Λ·tick − base) / (CPU of one client, with that many connections)
 
-The CPU of one client, in seconds per second, is what the engine charges: requests · request + answers · answer +
+The CPU of one client, in seconds per second, is what the engine charges: requests · request + responses · response +
 updates · (update + bytes · byte), with the model's rates. For clients per core it is taken without waiting. The
 tests compare all this with the engine, from low load up to the load where each form ends.
 
 The load client of a measured trial, where it is simulated too (`inputs.LoadClient`), is a queue behind the
-server's that takes c for each answer. Messages that come in bursts of N are seen after
+server's that takes c for each response. Messages that come in bursts of N are seen after
 
-    max(server_s,  tick + answer + ρ N c / 2(1 − ρ) + (N − 1) c / 2)  + wake
+    max(server_s,  tick + response + ρ N c / 2(1 − ρ) + (N − 1) c / 2)  + wake
 
 that is, after the slower of the two, since jobs of one size wait only at the slowest of several queues in a row.
 Polls wait as in N·D/D/1 there.
@@ -28,7 +28,7 @@ more for each job or fan-out. Long polls' requests come a round trip after a fan
 if that is over.
 
 Sockets: a client that keeps its connection has one. A client that opens a connection for each request has one open
-at the server from the arrival of its first packet to the departure of its answer, and where the server closes
+at the server from the arrival of its first packet to the departure of its response, and where the server closes
 first each lingers there for 60 s more (TIME_WAIT, RFC 9293 §3.6.1; Linux's constant).
 
 Known weakness: means only. Those of a server above its limit are infinite, and its rates and costs are those that its
@@ -158,7 +158,7 @@ class Forecast:
 
     @property
     def empty_share(self) -> float:
-        """Return the share of the answers that carry no tick."""
+        """Return the share of the responses that carry no tick."""
         return self._rates["empty"]
 
     @property
@@ -167,8 +167,8 @@ class Forecast:
         return self._rates["requests"]
 
     @property
-    def answers_per_s(self) -> float:
-        """Return the answers, or pushed messages, per second to one client that carry a tick."""
+    def responses_per_s(self) -> float:
+        """Return the responses, or pushed messages, per second to one client that carry a tick."""
         return self._rates["answers"]
 
     @property
@@ -334,7 +334,7 @@ class _System:
 
     def _asked_cold(self, found: Costs, clients: float, cold: float) -> Costs:
         """Return the costs with those of requests that come a round trip after a fan-out, spaced like its
-        answers: they find it under way, or the server asleep, and cold until it has caught up with them."""
+        responses: they find it under way, or the server asleep, and cold until it has caught up with them."""
         costs, jobs, turns = self.costs, self.jobs, max(self.load(clients).audience, 1.0)
         colder = replace(self, costs=found).jobs
         each_s = colder.answer_s + colder.update_s
@@ -399,7 +399,7 @@ class _System:
 
     @property
     def round_trip_s(self) -> float:
-        """Seconds from an answer's departure from the server until the next request's arrival."""
+        """Seconds from a response's departure from the server until the next request's arrival."""
         return self.net.up_s + self.net.down_s + self.seen_s + self.read_s + self.opening_s
 
     def burst(self, clients: float) -> tuple[float, float]:
@@ -410,7 +410,7 @@ class _System:
         return max(clients * heard, 1.0), ticks * load.share / heard
 
     def last_s(self, clients: float) -> float:
-        """Return the seconds until the server has sent the last update of a fan-out or of an answer.
+        """Return the seconds until the server has sent the last update of a fan-out or of a response.
 
         Nothing waits.
         """
@@ -422,7 +422,7 @@ class _System:
         return jobs.request_s + jobs.answer_s + found * jobs.update_s
 
     def ways(self, server_s: float) -> tuple[float, float]:
-        """Return the models' δ, and the rest of the gap between answer and next request beyond 2δ."""
+        """Return the models' δ, and the rest of the gap between response and next request beyond 2δ."""
         delay_s = server_s + self.net.down_s + self.seen_s
         return delay_s, self.read_s + self.opening_s + self.net.up_s - delay_s
 
@@ -467,7 +467,7 @@ class _System:
         }
 
     def _skips(self, reads_per_s: float, away_s: float) -> dict[str, float]:
-        """Return the answers per second that declare skips, and the symbols that they declare.
+        """Return the responses per second that declare skips, and the symbols that they declare.
 
         A symbol of which more than one tick came in the `away_s` before a read is declared.
         """

@@ -1,16 +1,16 @@
 """Calibration: from measured trials to a costs file.
 
     observations of a kind ─► fit of the server's CPU ──► tick, exchange, update, byte, connection, wake …
-                          ├─► fit of the load client's CPU ─► its answer and update
+                          ├─► fit of the load client's CPU ─► its response and update
                           ├─► instants of the smallest cell ─► feed, up, wake
                           └─► spacing of long fan-outs
-                                at the kernels: exchange = request + answer, and the effect of a cold server
-                                of the load client's reads, where it falls behind: its answer
+                                at the kernels: exchange = request + response, and the effect of a cold server
+                                of the load client's reads, where it falls behind: its response
 
 Only trials below `FULL` of a core are used: above it they measure a queue, not a cost. CPU alone shows the
-cost of a request and its answer together (`exchange`), since there is always one of each. For a parked
-request, the spacing of a fan-out is the answer's share. For a poll that is answered at once the split can't be
-seen, and all of it is called `request`. A push has answers only. The additional cost with many connections
+cost of a request and its response together (`exchange`), since there is always one of each. For a parked
+request, the spacing of a fan-out is the response's share. For a poll that is answered at once the split can't be
+seen, and all of it is called `request`. A push has responses only. The additional cost with many connections
 (`crowd_share`, see `bench.simulation.engine.inputs`) is fitted as one share for both; it is removed from the
 spacing of a fan-out, which is taken from the largest cells, whose fan-outs are the longest.
 
@@ -56,9 +56,9 @@ CROWD_SHARE_MOST = 1.0
 COLD_SHARES = np.linspace(0.0, COLD_SHARE_MOST, 41)
 """The cold shares that are tried."""
 BEHIND = 1.1
-"""The ratio of the spacing of reads to the spacing of answers from which a load client counts as behind."""
+"""The ratio of the spacing of reads to the spacing of responses from which a load client counts as behind."""
 FAN_OUT_LEAST = 100
-"""The clients below which the spacing of a fan-out shows waking rather than the cost of an answer."""
+"""The clients below which the spacing of a fan-out shows waking rather than the cost of a response."""
 TRIALS_LEAST = 4
 """The trials of a kind below which nothing is fitted."""
 
@@ -147,9 +147,9 @@ def _of_kind(kind: CostKind, mine: Sequence[Observation], known: Parts) -> KindC
     load = fit([Measurement(each.seconds, each.load_cpu_s, each.terms(each.seconds)) for each in mine],
                LOAD_CLIENT_TERMS)
     crowd_share = _share(server.costs["crowd"], server.costs["exchange"])
-    request, answer = _split(mine, server.costs, cold_share.value, crowd_share.value)
+    request, response = _split(mine, server.costs, cold_share.value, crowd_share.value)
     costs = {
-        "tick_s": server.costs["tick"], "request_s": request, "answer_s": answer,
+        "tick_s": server.costs["tick"], "request_s": request, "answer_s": response,
         "update_s": server.costs["update"], "byte_s": server.costs["byte"],
         "connection_s": server.costs["connection"], "base_share": server.costs["base"],
         "socket_share": server.costs["socket"], "wake_s": server.costs["wake"], "cold_share": cold_share,
@@ -164,15 +164,15 @@ def _of_kind(kind: CostKind, mine: Sequence[Observation], known: Parts) -> KindC
 
 
 def _load_client(mine: Sequence[Observation], costs: Parts) -> Parts:
-    """Return the costs of the load client as a queue. Where it falls behind the answers of a fan-out, the
-    spacing of its reads is the time per answer; where it keeps pace, the time comes from its CPU."""
+    """Return the costs of the load client as a queue. Where it falls behind the responses of a fan-out, the
+    spacing of its reads is the time per response; where it keeps pace, the time comes from its CPU."""
     update = _with_bytes(costs, mine)
     behind = [each for each in _spacious(mine)
               if each.instants.reading_s > BEHIND * each.instants.spacing_s]
-    answer = costs["exchange"]
+    response = costs["exchange"]
     if behind:
-        answer = _mean(behind, lambda each: each.instants.reading_s - update.value)
-    return {"wake_s": _wake(mine), "answer_s": answer, "update_s": update}
+        response = _mean(behind, lambda each: each.instants.reading_s - update.value)
+    return {"wake_s": _wake(mine), "answer_s": response, "update_s": update}
 
 
 def _with_bytes(costs: Parts, mine: Sequence[Observation]) -> Estimate:
@@ -194,13 +194,13 @@ def _share(part: Estimate, whole: Estimate) -> Estimate:
 
 
 def _crowded(each: Observation, crowd_share: float) -> float:
-    """Return the factor on a trial's requests and answers relative to the crowd that costs are stated for."""
+    """Return the factor on a trial's requests and responses relative to the crowd that costs are stated for."""
     return max(1 + crowd_share * crowding(each.cell.clients), LEAST_CROWDED)
 
 
 def _split(mine: Sequence[Observation], costs: Parts, cold_share: float, crowd_share: float
            ) -> tuple[Estimate, Estimate]:
-    """Return the cost of an exchange, split into request and answer.
+    """Return the cost of an exchange, split into request and response.
 
     A tick that is alone finds the server cold.
     """
@@ -216,10 +216,10 @@ def _split(mine: Sequence[Observation], costs: Parts, cold_share: float, crowd_s
         warm_s -= costs["update"].value + payload * costs["byte"].value
         return warm_s / _crowded(each, crowd_share)
 
-    answer = _mean(_spacious(mine) or _smallest(mine), answer_s, most=exchange.value)
-    rest = exchange.value - answer.value
-    request = Estimate(rest, max(0.0, exchange.low - answer.value), max(rest, exchange.high - answer.value))
-    return request, answer
+    response = _mean(_spacious(mine) or _smallest(mine), answer_s, most=exchange.value)
+    rest = exchange.value - response.value
+    request = Estimate(rest, max(0.0, exchange.low - response.value), max(rest, exchange.high - response.value))
+    return request, response
 
 
 def _net(mine: Sequence[Observation], costs: Parts) -> Parts:
@@ -227,12 +227,12 @@ def _net(mine: Sequence[Observation], costs: Parts) -> Parts:
     smallest, waits = _smallest(mine), mine[0].waits
 
     def service_s(each: Observation) -> float:
-        """Return the seconds of one answer to one request."""
-        answers = max(each.counts["answers"], 1)
+        """Return the seconds of one response to one request."""
+        responses = max(each.counts["answers"], 1)
         exchange_s = costs["request_s"].value + costs["answer_s"].value
         return (exchange_s * _crowded(each, costs["crowd_share"].value)
-                + each.counts["updates"] / answers * costs["update_s"].value
-                + each.counts["payload_bytes"] / answers * costs["byte_s"].value)
+                + each.counts["updates"] / responses * costs["update_s"].value
+                + each.counts["payload_bytes"] / responses * costs["byte_s"].value)
 
     def waking_s(each: Observation, warm_s: float, cold: float) -> float:
         return warm_s * (1 + cold * costs["cold_share"].value) + cold * costs["wake_s"].value
@@ -299,7 +299,7 @@ def _smallest(mine: Sequence[Observation]) -> list[Observation]:
 
 
 def _spacious(mine: Sequence[Observation]) -> list[Observation]:
-    """Return the trials of the larger cells, whose fan-outs are long enough to show the time per answer, of
+    """Return the trials of the larger cells, whose fan-outs are long enough to show the time per response, of
     the server and of the load client."""
     long = [each for each in mine
             if each.cell.clients >= FAN_OUT_LEAST and math.isfinite(each.instants.spacing_s)]

@@ -13,7 +13,7 @@ rather than too narrow. A worker's own costs (`ALONE`) and the feed's delay move
 matter with few clients only.
 
 A cost that the fit could not separate is 0 with no interval, and is included in another: in the exchange that
-it always came with. Where answers have more updates than in the calibration, an update beyond an answer's
+it always came with. Where responses have more updates than in the calibration, an update beyond a response's
 first is assumed to cost at most as much as the whole exchange.
 
 Known weakness: a cost without an interval, because there were too few trials, is taken as exact.
@@ -34,7 +34,7 @@ ALONE = ("base_share", "tick_s")
 def ends(costs: Costs, bounds: Mapping[str, Estimate], cpu: Callable[[Costs], float],
          unshared: float) -> tuple[Costs, Costs]:
     """Return the costs at which `cpu`, a client's CPU in seconds per second, is least and most; `unshared` is
-    the share of updates that are not the first of their answer."""
+    the share of updates that are not the first of their response."""
     names = [each.name for each in fields(costs) if each.name in bounds]
     low = {name: bounds[name].low for name in names if not math.isnan(bounds[name].low)}
     high = {name: bounds[name].high for name in names if not math.isnan(bounds[name].high)}

@@ -14,7 +14,7 @@ the loopback). The file lists the cells and counts that were fitted to, so that 
 a cell that the fit has already used.
 
 Known weakness: a cost depends on load only through the preceding sleep (`bench.simulation.engine.server_queue`),
-and on the connections through one share for request and answer (`bench.simulation.engine.inputs`). The fit's
+and on the connections through one share for request and response (`bench.simulation.engine.inputs`). The fit's
 residuals by cell show the rest.
 """
 

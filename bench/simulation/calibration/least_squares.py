@@ -1,8 +1,8 @@
-"""Costs from counts: the CPU per tick, answer and update, from the CPU of trials with many of them.
+"""Costs from counts: the CPU per tick, response and update, from the CPU of trials with many of them.
 
-    CPU of a trial = base · T + exchange · answers + tick · ticks + connection · connections
+    CPU of a trial = base · T + exchange · responses + tick · ticks + connection · connections
                      + update · updates + byte · bytes + socket · clients · T + wake · wake-ups
-                     + crowd · answers · ln((clients + 100) / 200)                     all costs ≥ 0
+                     + crowd · responses · ln((clients + 100) / 200)                     all costs ≥ 0
 
 solved over all trials of a kind by non-negative least squares (Lawson and Hanson 1974, chapter 23;
 `scipy.optimize.nnls`). Each trial's equation is divided by its CPU, so that relative errors count: a trial
@@ -11,7 +11,7 @@ that begin with the measured one: dividing by the measured CPU would favour tria
 `FLOOR_CORES` limits the weight of a stretch that used no CPU.
 
 Terms whose counts can't be separated from those of the terms before them, in the order of `TERMS`, stay 0: where
-every answer has one update, the cost of the update is included in the answer's.
+every response has one update, the cost of the update is included in the response's.
 
 An interval is that of the normal equations: with W the weights, σ² the weighted residuals' mean square and
 

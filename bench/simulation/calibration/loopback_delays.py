@@ -3,13 +3,13 @@
 A tick is **alone** if the one before it and the one after it are at least `ALONE_S` away, so that its whole
 fan-out is over before anything else happens. For such a tick with n arrivals, in the order of the kernel:
 
-    due ──feed── worker has it ──tick, answer── k₁ ──answer── k₂ ─ … ─ kₙ      kernel of the clients
+    due ──feed── worker has it ──tick, response── k₁ ──response── k₂ ─ … ─ kₙ      kernel of the clients
                                                 └─wake─ a₁ …                   the load client reads
 
-    first      k₁ − due           the feed's delay, the work on the tick, and the first answer
-    spacing    (kₙ − k₁)/(n − 1)  the worker's time per answer, which separates it from the request
-    wake       a₁ − k₁            from an answer's arrival until an idle load client reads it
-    reading    (aₙ − a₁)/(n − 1)  the load client's time per answer, where it is slower than the worker
+    first      k₁ − due           the feed's delay, the work on the tick, and the first response
+    spacing    (kₙ − k₁)/(n − 1)  the worker's time per response, which separates it from the request
+    wake       a₁ − k₁            from a response's arrival until an idle load client reads it
+    reading    (aₙ − a₁)/(n − 1)  the load client's time per response, where it is slower than the worker
 
 A server that has slept is cold (`bench.simulation.engine.server_queue`), and its fan-outs are slower by a share,
 `cold_share`. It is the slope of their spacings over the coldness at their start, over all ticks that found the
@@ -59,7 +59,7 @@ class Instants:
 
 def instants(trial: TrialArrays, asks_again: bool = False) -> Instants:
     """Return the medians over the window's ticks that were alone and reached several clients; `asks_again`
-    says whether each answer is followed by a request at once."""
+    says whether each response is followed by a request at once."""
     arrivals = trial.arrivals
     stamped = arrivals.kernel_ns != NO_STAMP
     if not stamped.any():

@@ -364,7 +364,7 @@ def offer(subject: Candidate, demand: Demand, rtt_s: float, workers: int, client
     bytes_per_s = clients * times.updates_per_s * times.bytes_down
     cycle = subject.cycle
     requests_per_s = clients * times.requests_per_s
-    messages_per_s = clients * times.answers_per_s if cycle.pushes else 0.0
+    messages_per_s = clients * times.responses_per_s if cycle.pushes else 0.0
     held = float(clients) if cycle.pushes or cycle.parks else 0.0
     under_way = held or requests_per_s * times.server_s
     price = math.nan if prices is None else prices.month(

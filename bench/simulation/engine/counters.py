@@ -1,6 +1,6 @@
 """Counts of a shard: of each client over [t0, t1), and of the worker from beginning to end.
 
-An event counts at the instant at which it happens at the client: a request when it leaves, an answer when it
+An event counts at the instant at which it happens at the client: a request when it leaves, a response when it
 is seen. The names are those of the measured records (`inputs.COUNTED`, `bench.serving.chassis.Counts`).
 
 No client occurs twice in a round, so a column is added to by fancy index. Where a whole round lies within the
@@ -17,7 +17,7 @@ from collections import Counter
 import numpy as np
 
 from bench.simulation.engine.inputs import COUNTED, Bools, Floats, Ints, Shard
-from bench.simulation.engine.tape_reads import AnswerBatches
+from bench.simulation.engine.tape_reads import ResponseBatches
 
 STEPS_A_STRETCH = 10
 """Steps per `late_after_s` (ℓ), the longest time that an update may take."""
@@ -62,7 +62,7 @@ class CountSteps:
 
 
 class ShardCounts:
-    """The counts of one shard: its reconciliation of requests, answers, updates and bytes."""
+    """The counts of one shard: its reconciliation of requests, responses, updates and bytes."""
 
     def __init__(self, shard: Shard, asked_s: Floats) -> None:
         self._t0_s, self._t1_s = shard.t0_s, shard.t1_s
@@ -84,13 +84,13 @@ class ShardCounts:
         if connects_s is not None:
             self._add("connections", who, connects_s)
 
-    def answer(self, who: Ints, seen_s: Floats, batches: AnswerBatches) -> None:
+    def respond(self, who: Ints, seen_s: Floats, batches: ResponseBatches) -> None:
         """Count responses that are seen at `seen_s`."""
         self._respond(who, seen_s)
         self._add("answers_empty", who, seen_s, (batches.updates == 0) & ~batches.refused)
         self._take(who, seen_s, batches)
 
-    def push(self, who: Ints, seen_s: Floats, batches: AnswerBatches, new: Bools) -> None:
+    def push(self, who: Ints, seen_s: Floats, batches: ResponseBatches, new: Bools) -> None:
         """Count pushed messages seen at `seen_s`; a `new` one is also the response to a request."""
         self._add("messages", who, seen_s)
         if not batches.alone:
@@ -109,7 +109,7 @@ class ShardCounts:
         self._add("request_duration_s", who, seen_s, seen_s - asked_s)
         self._under_way(who, asked_s, seen_s)
 
-    def _take(self, who: Ints, seen_s: Floats, batches: AnswerBatches) -> None:
+    def _take(self, who: Ints, seen_s: Floats, batches: ResponseBatches) -> None:
         self._add("updates", who, seen_s, batches.updates)
         self._add("payload_bytes", who, seen_s, batches.bytes)
         if bool(batches.refused.any()):

@@ -15,7 +15,7 @@ instant at which the worker gets to it. So between two such reads the cost of ea
 anything is queued, except for the cost of waking a sleeping worker (`server_queue`). No loop over jobs is
 needed.
 
-One thing needs care: an answer leads to the client's next request. The answer is given after its request
+One thing needs care: a response leads to the client's next request. The response is given after its request
 arrived and after the queue before it was worked off; then it travels down, and the next request travels up:
 
     next request ≥ max(its arrival, the worker is free) + lookahead         lookahead = down + up
@@ -63,7 +63,7 @@ from bench.simulation.engine.network import Network
 from bench.simulation.engine.poll_schedule import PollSchedule
 from bench.simulation.engine.random_streams import Stream, uniform
 from bench.simulation.engine.server_queue import ServerQueue
-from bench.simulation.engine.tape_reads import AnswerBatches, WorkerTape
+from bench.simulation.engine.tape_reads import ResponseBatches, WorkerTape
 
 ROUND_JOBS = 1 << 16
 """Limit of the requests in a round, so that its arrays stay in the processor's cache."""
@@ -201,7 +201,7 @@ class _Engine:
         self.counts.server["requests"] += asked
         self.counts.server["connections"] += asked * self.shard.cycle.new_connection
         if len(whom):
-            self._answer(whom, finish[answered], batches)
+            self._respond(whom, finish[answered], batches)
 
     def _catch_up(self, at: Floats, who: Ints) -> None:
         """Handle drained sockets: park clients at the head for pushes, and serve the others from the tape."""
@@ -260,7 +260,7 @@ class _Engine:
             return
         self.cursor[who] = end
         if not pushes:
-            self._answer(who, finish, batches)
+            self._respond(who, finish, batches)
             return
         full, drained_s = self._push(who, finish, batches, batches.refused)
         if bool(full.any()):
@@ -279,23 +279,23 @@ class _Engine:
             wanted |= mine
         return wanted
 
-    def _handing_s(self, batches: AnswerBatches) -> Floats:
+    def _handing_s(self, batches: ResponseBatches) -> Floats:
         """Return the CPU seconds for handing over each batch."""
         costs = self.shard.costs
         return costs.answer_s + costs.update_s * batches.updates + costs.byte_s * batches.bytes
 
-    def _answer(self, who: Ints, finish_s: Floats, batches: AnswerBatches) -> None:
+    def _respond(self, who: Ints, finish_s: Floats, batches: ResponseBatches) -> None:
         """Send responses, record them, and schedule each client's next request."""
         kernel_s = self.network.down(who, self.requests, finish_s, batches.bytes)
         seen_s, done_s = self.network.read(kernel_s, batches.updates)
         self._record(who, kernel_s, seen_s, batches)
-        self.counts.answer(who, seen_s, batches)
+        self.counts.respond(who, seen_s, batches)
         wish_s, missed, instant_s = self.polls.next(who, done_s, batches.more)
         self.counts.late(who[missed], instant_s)
         self.requests[who] += 1
         self._ask(who, wish_s)
 
-    def _push(self, who: Ints, finish_s: Floats, batches: AnswerBatches, new: Bools) -> tuple[Bools, Floats]:
+    def _push(self, who: Ints, finish_s: Floats, batches: ResponseBatches, new: Bools) -> tuple[Bools, Floats]:
         """Send pushed messages; return a mask of the sockets that are full, and when each will have drained.
 
         The first message on a new connection (`new`) counts as the response to its request.
@@ -314,7 +314,7 @@ class _Engine:
         at = self.network.up(who, self.requests, leave_s)
         self.events.put(at, who)
 
-    def _record(self, who: Ints, kernel_s: Floats, seen_s: Floats, batches: AnswerBatches) -> None:
+    def _record(self, who: Ints, kernel_s: Floats, seen_s: Floats, batches: ResponseBatches) -> None:
         """Pass delivered updates and declared skips to the sink, and add them to the server's counts."""
         updates, server = batches.updates, self.counts.server
         self.seen_s = max(self.seen_s, float(seen_s.max()))

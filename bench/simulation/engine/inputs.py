@@ -11,14 +11,14 @@ shards.
 The cost of a job is the sum of its parts:
 
     a tick that comes from the feed       tick
-    a poll, answered at once              request + answer + n · update + bytes · byte   (+ connection)
+    a poll, answered at once              request + response + n · update + bytes · byte   (+ connection)
     a request that is parked              request                                       (+ connection)
-    a parked one that is woken            answer + update + bytes · byte
-    one whose hold time is over           answer
-    a pushed tick, for each client        answer + update + bytes · byte
+    a parked one that is woken            response + update + bytes · byte
+    one whose hold time is over           response
+    a pushed tick, for each client        response + update + bytes · byte
 
 A job costs more if the worker slept before (`server_queue`), or if it has many connections: request and
-answer touch the state of a connection (socket, parser, task), and a cache holds only a limited number of
+response touch the state of a connection (socket, parser, task), and a cache holds only a limited number of
 them. With N connections these two take
 
     1 + crowd_share · ln((N + CROWD) / 2 CROWD)
@@ -62,11 +62,11 @@ class Costs:
     request_s: float = 0.0
     """CPU seconds per request read and decided on."""
     answer_s: float = 0.0
-    """CPU seconds per answer or pushed message handed to the kernel."""
+    """CPU seconds per response or pushed message handed to the kernel."""
     update_s: float = 0.0
-    """CPU seconds per update in an answer or message."""
+    """CPU seconds per update in a response or message."""
     byte_s: float = 0.0
-    """CPU seconds per byte of payload in an answer or message."""
+    """CPU seconds per byte of payload in a response or message."""
     connection_s: float = 0.0
     """CPU seconds per new connection."""
     base_share: float = 0.0
@@ -78,7 +78,7 @@ class Costs:
     cold_share: float = 0.0
     """Additional share of a job's CPU on a fully cold worker."""
     crowd_share: float = 0.0
-    """Growth of the CPU of a request and an answer with the number of connections (formula above)."""
+    """Growth of the CPU of a request and a response with the number of connections (formula above)."""
 
     def times(self, factor: float) -> Costs:
         """Return these costs scaled by `factor`; the cold and crowd shares, which are relative, stay."""
@@ -99,7 +99,7 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class NetworkDelays:
-    """One-way delays in seconds. The sum of up and down is above 0, so an answer comes after its request."""
+    """One-way delays in seconds. The sum of up and down is above 0, so a response comes after its request."""
 
     up_s: float
     """Delay from a client to its worker."""
@@ -121,11 +121,11 @@ class LoadClient:
     """
 
     wake_s: float = 0.0
-    """Seconds from an answer's arrival in the kernel until an idle load client reads it. A delay, not CPU."""
+    """Seconds from a response's arrival in the kernel until an idle load client reads it. A delay, not CPU."""
     answer_s: float = 0.0
-    """CPU seconds per answer or message."""
+    """CPU seconds per response or message."""
     update_s: float = 0.0
-    """CPU seconds per update in an answer or message."""
+    """CPU seconds per update in a response or message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class SlowLinks:
     """Links of limited bandwidth in front of a share of the clients.
 
     Nothing is pushed to a client whose socket holds more than `bound_bytes`; the client catches up from the
-    tape once no more than `resume_bytes` are held. A poll's answer takes as long as the link takes.
+    tape once no more than `resume_bytes` are held. A poll's response takes as long as the link takes.
     """
 
     share: float
@@ -141,7 +141,7 @@ class SlowLinks:
     bytes_per_s: float
     """Bandwidth of a slow link."""
     overhead_bytes: float = 0.0
-    """Bytes on the link per answer or message, besides its payload."""
+    """Bytes on the link per response or message, besides its payload."""
     bound_bytes: float = (64 + 16) * 1024
     """Bytes that the kernel (64 KiB) and the process (16 KiB) buffer for a client."""
     resume_bytes: float = (64 + 4) * 1024
@@ -263,4 +263,4 @@ class ShardOutcome:
     """Counts from beginning to end, by the names of a server's own counts: ticks, deliveries, conflated,
     dropped, requests, answers_empty, connections, slow_disconnects, refused_left-tape …"""
     end_s: float
-    """The instant at which the last answer or message was seen."""
+    """The instant at which the last response or message was seen."""

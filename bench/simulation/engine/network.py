@@ -2,14 +2,14 @@
 
     worker done ──► link (slow clients) ──down──► kernel ──wake──► load client ─► seen … done ──► asks again
 
-A link is a queue of bytes: an answer has left it when all bytes before it and its own bytes have. If a push
+A link is a queue of bytes: a response has left it when all bytes before it and its own bytes have. If a push
 finds more bytes in a client's socket than the bound, the client falls behind. Once the socket has drained, it
 continues from the tape (the ticks a server still holds), like a poll that comes at that instant.
 
 The load client is one queue for all clients of the worker. It keeps their order, since
-without jitter answers arrive in the order in which they were given.
+without jitter responses arrive in the order in which they were given.
 
-Known weaknesses: the load client reads one answer at a time, though a real load client that is behind finds several
+Known weaknesses: the load client reads one response at a time, though a real load client that is behind finds several
 messages in one read. A link delays the way down, never a request.
 """
 
@@ -40,7 +40,7 @@ class Network:
         self.opening_s = shard.cycle.handshakes * round_trip_s if opens else 0.0
         """Seconds from a client's wish to ask until its request leaves: the handshakes."""
         self.lookahead_s = self.opening_s + round_trip_s
-        """Least seconds from an answer until the client's next request arrives."""
+        """Least seconds from a response until the client's next request arrives."""
         links = shard.slow_links
         self.drains_s = (links.bound_bytes - links.resume_bytes) / links.bytes_per_s if links else 0.0
         """Least seconds from a push that fills a socket until the socket has drained."""
@@ -51,9 +51,9 @@ class Network:
         return at + self._jitter(Stream.UP, who, cycle) if self._shard.net.jitter_s else at
 
     def down(self, who: Ints, cycle: Ints, finish_s: Floats, size: Ints) -> Floats:
-        """Return when the clients' kernels have answers that the worker finished at `finish_s`.
+        """Return when the clients' kernels have responses that the worker finished at `finish_s`.
 
-        `size` is the payload in bytes of each answer; `cycle` numbers each client's draws.
+        `size` is the payload in bytes of each response; `cycle` numbers each client's draws.
         """
         sent = finish_s if self.slow is None else self._send(who, finish_s, size)
         kernel: Floats = sent + self._shard.net.down_s
@@ -65,7 +65,7 @@ class Network:
         return kernel
 
     def read(self, kernel_s: Floats, updates: Ints) -> tuple[Floats, Floats]:
-        """Return when clients see answers, and when they are done with them."""
+        """Return when clients see responses, and when they are done with them."""
         load_client = self._shard.load_client
         if load_client is None or self._load_client_queue is None:
             return kernel_s, kernel_s
@@ -90,7 +90,7 @@ class Network:
             self._kernel_s[who] = -np.inf
 
     def _send(self, who: Ints, finish_s: Floats, size: Ints) -> Floats:
-        """Return when answers have left the clients' links."""
+        """Return when responses have left the clients' links."""
         links = self._shard.slow_links
         assert links is not None
         assert self.slow is not None

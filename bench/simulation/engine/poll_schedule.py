@@ -1,10 +1,10 @@
 """The poll schedule: the instants at which clients ask, by the pace of their cycle.
 
-    ""       at once when an answer has come
-    rate     at the schedule's instants, base + k · interval + a draw. If the last answer is not there by
+    ""       at once when a response has come
+    rate     at the schedule's instants, base + k · interval + a draw. If the last response is not there by
              then, the poll is late and leaves when it is; further instants that pass meanwhile collapse
              into that one
-    delay    the interval (and a draw) after the answer
+    delay    the interval (and a draw) after the response
 
 A draw is uniform within ± jitter · interval / 2, and each poll has its own, so instants keep their order and
 do not drift. The base, a client's phase, is uniform in [0, interval). A batch that was cut is followed by the
@@ -44,7 +44,7 @@ class PollSchedule:
     def not_before(self, first_s: float) -> float:
         """Return a bound before which no client asks again that reaches the worker from `first_s` on.
 
-        It holds for clients that get a whole answer, not one that was cut.
+        It holds for clients that get a whole response, not one that was cut.
         """
         cycle = self._shard.cycle
         if cycle.pace == "rate":
@@ -57,7 +57,7 @@ class PollSchedule:
         return who, self._instant_s[who]
 
     def next(self, who: Ints, done_s: Floats, at_once: Bools) -> tuple[Floats, Ints, Floats]:
-        """Return when each client asks next, given that its answer came at `done_s`.
+        """Return when each client asks next, given that its response came at `done_s`.
 
         Also returns the places in `who` of the clients that missed an instant, and these instants.
         """

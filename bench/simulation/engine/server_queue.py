@@ -26,7 +26,7 @@ Where sleeps are exponential with mean g, as they are between Poisson arrivals, 
 g / (g + COOLING_S).
 
 Known weakness: the speed at which a worker gets warm was not measured, only the fact that it does. Warming
-must take longer than a fan-out of 20 ms, within which the spacing of the answers stays constant. And a worker
+must take longer than a fan-out of 20 ms, within which the spacing of the responses stays constant. And a worker
 that is busy for seconds must be warm, or it would never catch up with the backlog from its cold time. Sums of
 service begin anew in each call, so the rounding error stays below 10⁻¹² s.
 """
@@ -40,7 +40,7 @@ import numpy as np
 from bench.simulation.engine.inputs import Bools, Floats
 
 COOLING_S = 0.012
-"""Time constant with which a sleeping worker gets cold. In measured fan-outs the spacing of the answers grows
+"""Time constant with which a sleeping worker gets cold. In measured fan-outs the spacing of the responses grows
 with the sleep before; after this time it has 63 % of its full growth. Any value from 8 to 24 ms fits nearly
 as well."""
 WARMING_S = 0.05

@@ -48,8 +48,8 @@ NO_SKIPS = DeclaredSkips(NOTHING, NOTHING, NOTHING)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class AnswerBatches:
-    """The answers to several requests; one element per request except in `tick`."""
+class ResponseBatches:
+    """The responses to several requests; one element per request except in `tick`."""
 
     updates: Ints
     """Number of ticks."""
@@ -101,30 +101,30 @@ class WorkerTape:
     def __len__(self) -> int:
         return len(self.symbol)
 
-    def alone(self, place: int, count: int) -> AnswerBatches:
+    def alone(self, place: int, count: int) -> ResponseBatches:
         """Return `count` batches that hold the one tick at `place` each."""
         size = int(self._shard.ticks.payload_bytes[place])
         one, payload, cursor, tick = (np.broadcast_to(each, count) for each in (1, size, place + 1, place))
         no = np.broadcast_to(np.False_, count)
-        return AnswerBatches(one, payload, cursor, no, no, no, tick, alone=True)
+        return ResponseBatches(one, payload, cursor, no, no, no, tick, alone=True)
 
-    def read(self, who: Ints, cursor: Ints, head: int) -> AnswerBatches:
+    def read(self, who: Ints, cursor: Ints, head: int) -> ResponseBatches:
         """Return the batch of each client in `who`, which has read up to `cursor` of `head` ticks."""
         behind = head - cursor
         furthest = int(behind.max(initial=0))
         no, at_head = np.broadcast_to(np.False_, len(who)), np.broadcast_to(head, len(who))
         if furthest == 0:
-            return AnswerBatches(behind, behind, at_head, no, no, no, NOTHING)
+            return ResponseBatches(behind, behind, at_head, no, no, no, NOTHING)
         if self._shard.subscribed is None and furthest <= self._plain_up_to:
             size = self._bytes_before[head] - self._bytes_before[cursor]
-            return AnswerBatches(behind, size, at_head, no, no, no, spans(cursor, behind))
+            return ResponseBatches(behind, size, at_head, no, no, no, spans(cursor, behind))
         batch, tick = np.repeat(np.arange(len(who)), behind), spans(cursor, behind)
         if self._shard.subscribed is not None:
             wanted = self._shard.subscribed[who[batch], self.symbol[tick]]
             batch, tick = batch[wanted], tick[wanted]
         return self._ruled(batch, tick, cursor, head)
 
-    def _ruled(self, batch: Ints, tick: Ints, cursor: Ints, head: int) -> AnswerBatches:
+    def _ruled(self, batch: Ints, tick: Ints, cursor: Ints, head: int) -> ResponseBatches:
         """Apply the rules to the wanted ticks between cursor and head."""
         shard, count = self._shard, len(cursor)
         policy, buffer = shard.slow_client.policy, shard.slow_client.buffer_ticks
@@ -146,7 +146,7 @@ class WorkerTape:
         np.put(end, np.flatnonzero(more), 0)
         np.maximum.at(end, batch[fits & more[batch]], tick[fits & more[batch]] + 1)
         given = fits & (~conflates[batch] | (self._after[tick] >= end[batch]))
-        return AnswerBatches(
+        return ResponseBatches(
             updates=np.bincount(batch[given], minlength=count),
             bytes=np.bincount(
                 batch[given], shard.ticks.payload_bytes[tick[given]], minlength=count).astype(np.int64),

@@ -16,7 +16,7 @@ whole:
     connection     52 for each SYN and FIN, and 8 more for a SYN
     retransmitted  payload and headers of retransmitted segments            (up only)
 
-Compressed answers count with the bytes that were sent: payload and framing of a body shrink by the same
+Compressed responses count with the bytes that were sent: payload and framing of a body shrink by the same
 factor, body / (body − compressed + expanded). `raw_payload_bytes_down` is the payload before compression.
 
 Opening and closing connections have separate figures, per connection that was seen to open or close in the
@@ -128,7 +128,7 @@ def byte_parts(counts: dict[str, float], raw_payload: float, sent_payload: float
 
 
 def _as_sent(raw_payload: float, counts: dict[str, float]) -> float:
-    """Return the bytes of the payload as sent: fewer than `raw_payload` where answers were compressed."""
+    """Return the bytes of the payload as sent: fewer than `raw_payload` where responses were compressed."""
     sent, expanded = counts["compressed_bytes_down"], counts["expanded_bytes_down"]
     if math.isnan(sent) or sent == expanded:
         return raw_payload

@@ -4,21 +4,21 @@
 
 It holds for any system, as long as both sides cover the same span of time. They are counted
 independently: L from the number of requests under way, integrated over time without reference to single
-requests; λW from the requests that got their answer, each with its overlap with the window:
+requests; λW from the requests that got their response, each with its overlap with the window:
 
     ──────┤t0                                  t1├──────
       ├═══╪════┤          ├════┤           ├═════╪═══┤
           └─ overlap ┘    └──┘             └ open ┘
 
-Where they disagree, some requests were under way that never got an answer: they hung, or were given up. A
+Where they disagree, some requests were under way that never got a response: they hung, or were given up. A
 mean duration that leaves those out is too small (coordinated omission).
 
-The request that is open at t1 counts like the others, since its answer will come: it may be waiting for the
-next update while the feed is quiet. It has hung where an answer was owed and did not come within `HANGS_S`;
-then the time in the window from the instant at which it was owed is not explained by any answer. An answer
+The request that is open at t1 counts like the others, since its response will come: it may be waiting for the
+next update while the feed is quiet. It has hung where a response was owed and did not come within `HANGS_S`;
+then the time in the window from the instant at which it was owed is not explained by any response. A response
 is owed
 
-    at once, when the request went out            where answers do not wait for news
+    at once, when the request went out            where responses do not wait for news
     when the next tick of its client was due      where they do
 
 Known weakness: a request that may wait, and that hangs while nothing is due for its client, is taken for a
@@ -38,7 +38,7 @@ import pyarrow.compute as pc
 from bench.stats.trial.arrays import Bools, Ints, TrialArrays
 
 HANGS_S = 0.5
-"""A request has hung where its answer is missing for longer than this after it was owed."""
+"""A request has hung where its response is missing for longer than this after it was owed."""
 SUMMED = ("responses", "request_duration_ns", "in_flight_ns")
 
 
@@ -49,7 +49,7 @@ class InFlight:
     in_flight: float = math.nan
     """L: mean number of requests under way, over all clients."""
     rate_per_s: float = math.nan
-    """λ: answers per second."""
+    """λ: responses per second."""
     mean_s: float = math.nan
     """W: mean duration of the requests answered in the window, including the part before the window."""
     gap_share: float = math.nan
@@ -60,14 +60,14 @@ def in_flight(clients: pa.Table, trial: TrialArrays) -> InFlight:
     """Return both sides of the law, from the clients' counters between each client's own two readings."""
     sums = {name: _sum(clients, name) for name in SUMMED}
     begin, end = _instants(clients, "counted_from_ns"), _instants(clients, "counted_to_ns")
-    answers, under_way_ns = sums["responses"], sums["in_flight_ns"]
+    responses, under_way_ns = sums["responses"], sums["in_flight_ns"]
     window_ns = float((end - begin).mean()) if len(begin) and (end > 0).all() else 0.0
     if not window_ns or not under_way_ns > 0:
         return InFlight()
-    mean_s = sums["request_duration_ns"] / 1e9 / answers if answers else math.nan
+    mean_s = sums["request_duration_ns"] / 1e9 / responses if responses else math.nan
     answered_ns = _sum(clients, "request_overlap_ns") + float(open_ns(clients, trial, begin, end).sum())
     gap = abs(under_way_ns - answered_ns) / max(under_way_ns, answered_ns)
-    return InFlight(under_way_ns / window_ns, answers / window_ns * 1e9, mean_s, gap)
+    return InFlight(under_way_ns / window_ns, responses / window_ns * 1e9, mean_s, gap)
 
 
 def open_ns(clients: pa.Table, trial: TrialArrays, begin: Ints, end: Ints) -> Ints:
@@ -82,7 +82,7 @@ def open_ns(clients: pa.Table, trial: TrialArrays, begin: Ints, end: Ints) -> In
 
 
 def owed_ns(clients: pa.Table, trial: TrialArrays, asked: Ints, end: Ints) -> Ints:
-    """Return the instant (ns) at which each client's open request was owed an answer; `end` where
+    """Return the instant (ns) at which each client's open request was owed a response; `end` where
     the request may wait for an update and none was due for the client until then."""
     waits = np.asarray(clients.column("open_may_wait").fill_null(False).to_numpy(), dtype=np.bool_)
     owed = np.where(waits, end, asked)

@@ -9,7 +9,7 @@ pushing server needs almost none:
 
     rss_bytes_per_client      (resident, mean over the window − before the first client) / clients
     socket_bytes_per_client   in the kernel's buffers of its connections, mean of a few readings / clients
-    opening_cpu_us_per_client CPU from before the first client until all had their first answer / clients
+    opening_cpu_us_per_client CPU from before the first client until all had their first response / clients
     busiest                   CPU and bytes in the busiest stretch of length ℓ; simulated trials only
     wakeups                   voluntary context switches: the thread had slept and was woken
     preemptions               involuntary context switches: the thread was taken off its core

@@ -2,9 +2,9 @@
 
 For a message that is due in [t0, t1), from the author's record and the publisher's log:
 
-    accepted   the publisher numbered it, whether or not the answer reached its author
-    refused    not numbered, and its last answer is a refusal that is final
-    sent       not numbered, and no such answer: lost on the way, or still under way at the end
+    accepted   the publisher numbered it, whether or not the response reached its author
+    refused    not numbered, and its last response is a refusal that is final
+    sent       not numbered, and no such response: lost on the way, or still under way at the end
     unsent     never sent: its author had no connection, or never got to it
 
     unsent + sent + refused + accepted = due
@@ -33,7 +33,7 @@ from bench.stats.trial.latency import quantile
 FATES = ("unsent", "sent", "refused", "accepted")
 PERCENTILES = {"p50": 500, "p99": 990}
 STAGES = ("sent", "numbered", "answered")
-"""Instants of a message after it is due: it left its author; the publisher numbered it; the answer reached the
+"""Instants of a message after it is due: it left its author; the publisher numbered it; the response reached the
 author."""
 COLUMNS = (
     "uplinks_due", *(f"uplinks_{fate}" for fate in FATES), "uplinks_repeated", "uplinks_unexplained",
@@ -76,7 +76,7 @@ def uplink_columns(trial: TrialArrays, tables: Tables) -> dict[str, float]:
 def fates(sent: Bools, refused: Bools, accepted: Bools) -> tuple[Bools, Bools, Bools, Bools]:
     """Return a mask for each of `FATES`; each message is in exactly one.
 
-    `refused`: its last answer is a refusal; `accepted`: the publisher numbered it.
+    `refused`: its last response is a refusal; `accepted`: the publisher numbered it.
     """
     return ~sent & ~accepted, sent & ~refused & ~accepted, sent & refused & ~accepted, accepted
 

@@ -1,8 +1,8 @@
 """A long-polling client: it always has a request at the server.
 
-An answer is followed by the next request at once, for the ticks that came while there was no request. The
+A response is followed by the next request at once, for the ticks that came while there was no request. The
 server holds that request until there is news or its hold time is over. The first request, without a cursor,
-subscribes. After an answer that is an error the next request waits for a pause (`clients.pause_ns`).
+subscribes. After a response that is an error the next request waits for a pause (`clients.pause_ns`).
 
 With entity tags, a request names its cursor's tag in `If-None-Match`, and a request that was held without
 news ends with a 304 in place of an empty batch.
@@ -27,7 +27,7 @@ class Client(Poller):
         self.counts.may_wait = True
 
     def answered(self, now_ns: int, good: bool) -> None:
-        """Ask again: at once after a good answer, else after a pause."""
+        """Ask again: at once after a good response, else after a pause."""
         if good:
             self.ask(now_ns)
         else:

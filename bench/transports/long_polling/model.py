@@ -2,7 +2,7 @@
 
     serve ──G──► the server has the next request ──park (only if nothing came)──► tick: serve ─► …
 
-G = 2δ + g: the answer's way down, the client's own gap g, the request's way up. A tick that finds its
+G = 2δ + g: the response's way down, the client's own gap g, the request's way up. A tick that finds its
 client parked takes δ; one that falls into the gap waits for its end. With q = e^(−λG), the probability that
 no tick comes in a gap, and h = e^(−λH), the probability that none comes while a request is held (H = hold
 time), a cycle lasts E[C] = G + p/λ with p = q (1 − h), and hands over λG + p ticks:
@@ -10,7 +10,7 @@ time), a cycle lasts E[C] = G + p/λ with p = q (1 − h), and hands over λG + 
     latency (every)          δ + λG / (λG + p) · G/2        from δ (rare ticks) up to δ + G/2
     longest                  δ + G = 3δ + g                  three transits
     requests per second       1 / E[C]
-    empty answers            e^(−λ(G + H))
+    empty responses            e^(−λ(G + H))
 
 For a symbol of rate μ = λ/s among s symbols, with e = e^(−μG):
 
@@ -22,7 +22,7 @@ where b is the symbol's mean age at the instants of serving, from one cycle to t
     b (1 − e + p/s) = (1 − e (1 + μG))/μ + (e − q) G + (1 − 1/s)(p (G + 1/λ) − qhH) + qh (G + H)
 
 The server's part of δ (`server_s`) is a wait and the fan-out, as for a push, to the share p/(λG + p) of the
-clients that are parked when a tick comes. Each tick makes two bursts: the answers and, a round trip later,
+clients that are parked when a tick comes. Each tick makes two bursts: the responses and, a round trip later,
 as many requests. A tick waits for the rest of either burst as in M/G/1. The longer this takes, the longer
 is G, the fewer clients are parked, and the less work there is: long polling slows down under load, but has
 no point at which it breaks down.
@@ -30,7 +30,7 @@ no point at which it breaks down.
 λ (`rate_per_s`) is the rate of everything that the client subscribes to, as a Poisson process. RFC 6202
 §2.2 gives the same bounds in words: about one transit on average, over three at most.
 
-Known weakness: δ is assumed to be the same for the answer and the request. From half load on, clients are
+Known weakness: δ is assumed to be the same for the response and the request. From half load on, clients are
 neither in step nor independent, and ticks share reads: latency and requests per second are some 15 % off.
 Latency is further off where the requests of all clients at once would overload the server.
 """
@@ -51,7 +51,7 @@ NEVER_S = 1e6
 
 
 def cycle(options: Options) -> Cycle:
-    """Return the cycle: the next request follows the answer, and is kept until there is news."""
+    """Return the cycle: the next request follows the response, and is kept until there is news."""
     return Cycle(
         parks=True,
         hold_s=options.hold_s,
@@ -61,12 +61,12 @@ def cycle(options: Options) -> Cycle:
 
 
 def at_interval(options: Options, interval_s: float) -> Options:
-    """Return the options unchanged: a long poll follows the answer before it at once."""
+    """Return the options unchanged: a long poll follows the response before it at once."""
     return options
 
 
 def wire(options: Options, said: Conversation) -> Sizes:
-    """Return the sizes on the wire of a poll and its answer."""
+    """Return the sizes on the wire of a poll and its response."""
     return poll_sizes(options, said, cycle(options))
 
 
@@ -129,7 +129,7 @@ def age_excess_mean_s(options: Options, conditions: Conditions) -> float:
 
 
 def latency_worst_s(options: Options, conditions: Conditions) -> float:
-    """Return the longest latency of an update in seconds: it comes just after an answer."""
+    """Return the longest latency of an update in seconds: it comes just after a response."""
     return conditions.turn_s + conditions.delay_s
 
 
@@ -142,12 +142,12 @@ def requests_per_s(options: Options, conditions: Conditions) -> float:
 
 @for_poisson_ticks
 def empty_share(options: Options, conditions: Conditions) -> float:
-    """Return the share of the answers that are empty: no tick came in the gap or during the hold time."""
+    """Return the share of the responses that are empty: no tick came in the gap or during the hold time."""
     return math.exp(-conditions.rate_per_s * (conditions.turn_s + options.hold_s))
 
 
 def server_s(options: Options, load: ServerLoad, jobs: Jobs, round_trip_s: float) -> float:
-    """Return the mean time from a tick's arrival at the server until the answer to a parked request is
+    """Return the mean time from a tick's arrival at the server until the response to a parked request is
     sent.
 
     In seconds; infinity if the server can't keep up. Found by bisection, since the time depends on the gap

@@ -1,18 +1,18 @@
-"""A short-polling client: it asks on its own schedule, or at a fixed delay after each answer.
+"""A short-polling client: it asks on its own schedule, or at a fixed delay after each response.
 
 The first request, without a cursor, subscribes. After it, at a fixed rate, polls are due at
 
     start + phase + k · interval + a draw within ± jitter · interval / 2,    phase uniform in [0, interval)
 
 A poll that is still under way when the next is due makes the next one late: it is counted, and sent as soon
-as the answer has come. Further instants that pass meanwhile collapse into it, and the poll after it keeps
+as the response has come. Further instants that pass meanwhile collapse into it, and the poll after it keeps
 its instant, so a slow server never shifts the schedule.
 
 Polls that the schedule itself started more than 20 ms after their instant are counted separately, as
 overdue: they are the load generator's fault, not the server's.
 
 With a fixed delay the first poll is due at its phase too. Each further poll is due one interval (and a draw)
-after the answer, so that none is ever late, and a slow server is asked less often. A batch that was cut
+after the response, so that none is ever late, and a slow server is asked less often. A batch that was cut
 (`more`) is followed up at once, outside the schedule.
 
 With entity tags, a poll names its cursor's tag in `If-None-Match`, and gets a 304 where nothing is new.
@@ -61,7 +61,7 @@ class Client(Poller):
         """Poll, and plan the next poll."""
         self.counts.polls_overdue += now_ns - self.asks_ns > OVERDUE_NS
         if self._options.pace == "delay":
-            self.asks_ns = NEVER   # until there is an answer
+            self.asks_ns = NEVER   # until there is a response
         else:
             passed = max(now_ns - self._instant_ns, 0) // self._interval_ns + 1
             self._plan(self._instant_ns + passed * self._interval_ns)

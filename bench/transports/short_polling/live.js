@@ -20,10 +20,10 @@ export function connect(feed, { interval_s: interval }) {
     let more = false;
     feed.asked();
     try {
-      // The browser's cache asks with If-None-Match where it has an answer to this very address.
-      const answer = await fetch(feed.address(), { signal: leaving.signal });
-      const body = await answer.json();
-      if (answer.ok) more = feed.took(body);
+      // The browser's cache asks with If-None-Match where it has a response to this very address.
+      const response = await fetch(feed.address(), { signal: leaving.signal });
+      const body = await response.json();
+      if (response.ok) more = feed.took(body);
       else feed.refused(body);
     } catch (error) {
       if (!leaving.signal.aborted) feed.broke(error);

@@ -8,7 +8,7 @@ at a random phase, so V is uniform on (0, P) for any feed, and independent of th
     excess age               P/2 + δ
     latency (latest)         δ + 1/μ − P·e^(−μP) / (1 − e^(−μP))      μ = λ/s, a symbol's own rate
     conflated share          1 − (1 − e^(−μP)) / μP
-    empty answers            e^(−λP)
+    empty responses            e^(−λP)
     requests per second       1/P
 
 Latency and excess age hold for any feed: the state of a feed that was seen V ago is V older on average over
@@ -28,7 +28,7 @@ The server's part of δ (`server_s`) is a poll's wait and its own work. Clients 
 as in N·D/D/1 (`bench.transports.queueing`). The ticks between them, and the number of updates that a poll
 finds, are random and add M/G/1 terms.
 
-An answer that takes longer than P makes the next poll late: that poll is sent at once, and P is as long as
+A response that takes longer than P makes the next poll late: that poll is sent at once, and P is as long as
 a turn, 2δ + g.
 
 Known weakness: all polls of one interval find the same updates, so where updates cost as much as requests
@@ -69,7 +69,7 @@ def at_interval(options: Options, interval_s: float) -> Options:
 
 
 def wire(options: Options, said: Conversation) -> Sizes:
-    """Return the sizes on the wire of a poll and its answer."""
+    """Return the sizes on the wire of a poll and its response."""
     return poll_sizes(options, said, cycle(options))
 
 
@@ -136,13 +136,13 @@ def requests_per_s(options: Options, conditions: Conditions) -> float:
 
 @for_poisson_ticks
 def empty_share(options: Options, conditions: Conditions) -> float:
-    """Return the share of the answers that are empty."""
+    """Return the share of the responses that are empty."""
     gaps = _gaps(options, conditions)
     return sum(math.exp(-conditions.rate_per_s * gap) for gap in gaps) / len(gaps)
 
 
 def server_s(options: Options, load: ServerLoad, jobs: Jobs, round_trip_s: float) -> float:
-    """Return the mean time from a poll's arrival at the server until its answer is sent: wait and work.
+    """Return the mean time from a poll's arrival at the server until its response is sent: wait and work.
 
     In seconds; infinity if the server can't keep up.
     """

@@ -11,7 +11,7 @@ The server makes no decision here: it answers as soon as the request is there. T
 ask:
 
     rate     phase + k · interval            + a draw of the poll's own
-    delay    the last answer's end + interval + a draw of the poll's own
+    delay    the last response's end + interval + a draw of the poll's own
 
 where a draw is uniform within ± jitter · interval / 2. At a fixed rate draws do not add up, and polls keep
 their order.

@@ -1,4 +1,4 @@
-"""Server-Sent Events: ask once, and the server pushes over an answer that does not end (see `protocol`)."""
+"""Server-Sent Events: ask once, and the server pushes over a response that does not end (see `protocol`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.wire.contract import Status
 
 
 def _refusal_words(status: Status) -> tuple[str, ...]:
-    """Return the words of a refusal that is an event, and of one that is an HTTP answer."""
+    """Return the words of a refusal that is an event, and of one that is an HTTP response."""
     return (f"refusal-{status.http}", *http_words(status))
 
 

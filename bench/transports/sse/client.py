@@ -14,7 +14,7 @@ the pause that the server named (`retry`; 0 with a refusal that names another cu
 not as in `EventSource`, where the standard leaves them to the browser or the page:
 
 - From the second failure in a row on it waits at least as long as the clients of other transports would.
-- After an HTTP error, or an answer that is no event stream, `EventSource` gives up; the page then has to make a
+- After an HTTP error, or a response that is no event stream, `EventSource` gives up; the page then has to make a
   new one. Here that is done after the same pause.
 
 Known weakness: all clients of a server that died ask again after the same pause, so they come back in
@@ -34,7 +34,7 @@ from bench.transports.outgoing import Outgoing
 from bench.transports.posting import Poster
 from bench.transports.sse.protocol import CONTENT_TYPE, LAST_EVENT_ID, Options
 from bench.wire.contract import REFUSALS, Cursor, Refusal, batch_of, tick_fields
-from bench.wire.http_client import BadAnswer, Expander, Head, StreamReader, encode_request
+from bench.wire.http_client import BadResponse, Expander, Head, StreamReader, encode_request
 from bench.wire.options import message_head, stream_head
 
 EVENT_MAX = 16 * 2**20
@@ -148,11 +148,11 @@ class Client(ClientLife):
         self._address = target_of(self._fixed_query, None)
         self._retry_ns = RETRY_USUAL_NS
         self._stream: StreamReader | None = None
-        """The answer of this connection; None once its further bytes are of no interest."""
+        """The response of this connection; None once its further bytes are of no interest."""
         self._events = EventParser()
         self._expander: Expander | None = None
         self._answered = False
-        """True once the head of this connection's answer has come."""
+        """True once the head of this connection's response has come."""
         self._error: list[bytes] = []
         """The pieces of the body of an HTTP error."""
         self._plain = False
@@ -184,7 +184,7 @@ class Client(ClientLife):
                 self._message(text, last_id, kernel_ns, app_ns)
             else:
                 self._receive_stream(data, kernel_ns, app_ns)
-        except (BadAnswer, ValueError, KeyError, TypeError):
+        except (BadResponse, ValueError, KeyError, TypeError):
             self.failures += 1
             self._finish("bad-answer")
 
@@ -225,7 +225,7 @@ class Client(ClientLife):
         self._plain = False
         self.action = Action.CLOSE
 
-    # The answer
+    # The response
 
     def _receive_stream(self, data: bytes, kernel_ns: int, app_ns: int) -> None:
         """Process a read that is not one chunk with one event."""
@@ -253,19 +253,19 @@ class Client(ClientLife):
             return
         self._plain = self._expander is None and stream.between and self._events.between
         if stream.ended:
-            self._end_of_answer(head)
+            self._end_of_response(head)
 
     def _begin(self, head: Head) -> None:
-        """Process the head of the answer. Raises `BadAnswer` if it begins something else than a stream."""
+        """Process the head of the response. Raises `BadResponse` if it begins something else than a stream."""
         self.counts.responses += 1
         if head.status == 200:
             kind = head.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
             if kind != CONTENT_TYPE.encode():
-                raise BadAnswer(f"200 of the type {kind[:80]!r}")
+                raise BadResponse(f"200 of the type {kind[:80]!r}")
             if head.coding is not None:
                 self._expander = Expander(head.coding)
 
-    def _end_of_answer(self, head: Head) -> None:
+    def _end_of_response(self, head: Head) -> None:
         """Handle the end of the stream, or of an HTTP error."""
         if head.status == 200:
             self.failures += 1

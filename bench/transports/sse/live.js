@@ -1,4 +1,4 @@
-/* Server-Sent Events in a page: ask once, and be sent events by an answer that does not end. */
+/* Server-Sent Events in a page: ask once, and be sent events by a response that does not end. */
 
 const RETRY_MS = 1000;
 

@@ -1,10 +1,10 @@
 """Closed forms for Server-Sent Events: those of a push (`bench.transports.pushing`), and its own sizes.
 
-    stream   request (Last-Event-ID) ─► head of the answer ─► retry and a batch
+    stream   request (Last-Event-ID) ─► head of the response ─► retry and a batch
     push     chunk size · id · data: tick or batch · blank line
     closing  the client hangs up: there is no goodbye
 
-Sizes come from the encoders in `protocol` and from `serving.answers` (`bench.transports.push_sizes`).
+Sizes come from the encoders in `protocol` and from `serving.responses` (`bench.transports.push_sizes`).
 
 Known weakness: heartbeats, which a client gets only if it hears nothing else for long, are left out. All
 events of a server that compresses are counted as compressed, as they are, but one of a few bytes is taken to be
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from statistics import fmean
 
-from bench.serving.answers import stream_head
+from bench.serving.responses import stream_head
 from bench.transports.poll_sizes import batches
 from bench.transports.push_sizes import push_sizes
 from bench.transports.pushing import *  # noqa: F403 (the forms of every push)

@@ -1,4 +1,4 @@
-"""Server-Sent Events: one HTTP answer that does not end, over which the server pushes events.
+"""Server-Sent Events: one HTTP response that does not end, over which the server pushes events.
 
     client   GET /ticks ─┐                                          (reads only; asks again when the stream ends)
     server               └► head │ retry, batch (backlog) │ tick │ tick │ : │ batch of what came at once …

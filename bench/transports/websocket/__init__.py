@@ -9,7 +9,7 @@ from bench.wire.contract import Status
 
 
 def _refusal_words(status: Status) -> tuple[str, ...]:
-    """Return the words of a close frame, and of an answer in place of the upgrade."""
+    """Return the words of a close frame, and of a response in place of the upgrade."""
     return (f"close-{status.close}", *http_words(status))
 
 

@@ -40,7 +40,7 @@ from bench.transports.outgoing import Outgoing
 from bench.transports.websocket.protocol import COMPRESSED, OFFER, OFFERED, Options, offers
 from bench.uplink.message import BEGINNINGS, answer_of
 from bench.wire.contract import Cursor, batch_of, tick_fields
-from bench.wire.http_client import AnswerReader, BadAnswer, encode_request
+from bench.wire.http_client import BadResponse, ResponseReader, encode_request
 from bench.wire.options import upgrade_head
 
 MESSAGE_MAX = 16 * 2**20
@@ -87,7 +87,7 @@ class Client(ClientLife):
         self._offers = offers(options)
         self._head = upgrade_head(options, spec.host, OFFER if self._offers else None)
         self._key = ""
-        self._handshake: AnswerReader | None = None
+        self._handshake: ResponseReader | None = None
         self._up = False
         """True once the upgrade is done, until the connection ends."""
         self._protocol: Protocol | None = None
@@ -120,7 +120,7 @@ class Client(ClientLife):
         self.counts.requests += 1
         self.counts.header_bytes_up += len(request)
         self._frames_before = self.counts.body_bytes_up
-        self._handshake = AnswerReader()
+        self._handshake = ResponseReader()
         self._ended = self._closing = self._again = False
         self._word = self._epoch = None
 
@@ -168,7 +168,7 @@ class Client(ClientLife):
         self.deadline_ns = self.reopen_ns
 
     def stop(self, now_ns: int) -> None:
-        """See `ClientMachine`. An open connection is closed with 1000, and the server's answer is awaited."""
+        """See `ClientMachine`. An open connection is closed with 1000, and the server's response is awaited."""
         self.stopped = True
         self.deadline_ns = NEVER
         if self._up and not self._closing:
@@ -180,20 +180,20 @@ class Client(ClientLife):
 
     # The upgrade
 
-    def _receive_handshake(self, reader: AnswerReader, data: bytes, kernel_ns: int, app_ns: int) -> None:
+    def _receive_handshake(self, reader: ResponseReader, data: bytes, kernel_ns: int, app_ns: int) -> None:
         try:
-            answer = reader.feed(data)
-            if answer is None:
+            response = reader.feed(data)
+            if response is None:
                 return
             if self.stopped:
                 self._count_handshake()
                 self.counts.body_bytes_down += len(reader.rest)
                 return
-            head, body = answer
+            head, body = response
             self.counts.responses += 1
             if head.status == 101:
                 self._check_upgrade(head.headers)
-        except BadAnswer:
+        except BadResponse:
             if self.stopped:
                 return
             self.failures += 1
@@ -215,26 +215,26 @@ class Client(ClientLife):
         upgrade = headers.get(b"upgrade", b"").lower()
         connection = headers.get(b"connection", b"").lower()
         if upgrade != b"websocket" or b"upgrade" not in connection:
-            raise BadAnswer("101, but not to a WebSocket")
+            raise BadResponse("101, but not to a WebSocket")
         if headers.get(b"sec-websocket-accept") != accept_key(self._key).encode():
-            raise BadAnswer("101 to another key")
+            raise BadResponse("101 to another key")
         self._extensions = []
         agreed = headers.get(b"sec-websocket-extensions")
         if agreed is not None:
             self._extensions = [self._agree(agreed.decode("latin-1"))]
 
     def _agree(self, agreed: str) -> Extension:
-        """Return the extension that the server accepted. Raises `BadAnswer` if it was not offered."""
+        """Return the extension that the server accepted. Raises `BadResponse` if it was not offered."""
         try:
             ((name, parameters),) = parse_extension(agreed)
             if name != OFFERED.name or not self._offers:
                 raise ValueError("an extension that was not offered")
             return OFFERED.process_response_params(parameters, [])
         except (ValueError, InvalidHandshake) as error:
-            raise BadAnswer(f"101 with the extensions {agreed[:80]!r}: {error}") from error
+            raise BadResponse(f"101 with the extensions {agreed[:80]!r}: {error}") from error
 
     def _count_handshake(self) -> None:
-        """Count the bytes of the answer to the upgrade, once."""
+        """Count the bytes of the response to the upgrade, once."""
         if self._handshake is not None:
             self._handshake.abandon()
             self.counts.header_bytes_down += self._handshake.header_bytes
@@ -381,7 +381,7 @@ class Client(ClientLife):
 class Author(Client):
     """A client that also sends: each message is a text frame on its open connection, answered by a message.
 
-    Both directions are independent: it sends whether or not anything is arriving, and waits for no answer.
+    Both directions are independent: it sends whether or not anything is arriving, and waits for no response.
     """
 
     def __init__(
@@ -406,14 +406,14 @@ class Author(Client):
         self._send_due(now_ns)
 
     def _message(self, text: bytes, kernel_ns: int, app_ns: int) -> None:
-        """Process one message: the answer to one of ours, a bare tick or a batch."""
+        """Process one message: the response to one of ours, a bare tick or a batch."""
         if not text.startswith(BEGINNINGS):
             super()._message(text, kernel_ns, app_ns)
             return
         try:
             self.outgoing.answered(answer_of(text), app_ns)
         except ValueError:
-            self._frames().fail(CloseCode.INVALID_DATA, "not an answer")
+            self._frames().fail(CloseCode.INVALID_DATA, "not a response")
             self._fail()
 
     def _send_due(self, now_ns: int) -> None:

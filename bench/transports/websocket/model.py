@@ -40,7 +40,7 @@ from bench.transports.websocket.protocol import (
 )
 from bench.wire.contract import Batch, Cursor, Request, encode_batch
 from bench.wire.http_client import encode_request
-from bench.wire.options import answer_headers, upgrade_head
+from bench.wire.options import response_headers, upgrade_head
 from bench.wire.sizes import SERVER_FIRST, Conversation, Sizes, Steps
 
 KEY = b64encode(bytes(16)).decode()
@@ -69,19 +69,19 @@ def wire(options: Options, said: Conversation) -> Sizes:
 
 
 def _agreed(options: Options, hello: bytes) -> bytes:
-    """Return the answer to an upgrade, as the server's library and our server produce it."""
+    """Return the response to an upgrade, as the server's library and our server produce it."""
     extension = accepted(options)
     protocol = ServerProtocol(extensions=[extension] if extension is not None else None)
     protocol.receive_data(hello)
     (upgrade,) = protocol.events_received()
     assert isinstance(upgrade, Upgrade)
-    answer = protocol.accept(upgrade)
-    answer.headers["Server"] = SERVER
+    response = protocol.accept(upgrade)
+    response.headers["Server"] = SERVER
     if options.response_headers is not None:
-        for name, text in answer_headers(options, {}, keeps=False).items():
-            answer.headers.pop(name, None)
-            answer.headers[name] = text
-    return answer.serialize()
+        for name, text in response_headers(options, {}, keeps=False).items():
+            response.headers.pop(name, None)
+            response.headers[name] = text
+    return response.serialize()
 
 
 def _greeting(said: Conversation, deflate: Deflate | None) -> bytes:

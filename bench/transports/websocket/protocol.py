@@ -48,7 +48,7 @@ from bench.wire.options import PushWire
 
 VERSION, VERSION_SPOKEN = "Sec-WebSocket-Version", "13"
 UPGRADE_TO = {"Upgrade": "websocket", "Connection": "Upgrade, close", VERSION: VERSION_SPOKEN}
-"""Header lines of an answer that asks for an upgrade (RFC 9110, section 15.5.22; RFC 6455, section 4.4)."""
+"""Header lines of a response that asks for an upgrade (RFC 9110, section 15.5.22; RFC 6455, section 4.4)."""
 
 TEXT = 0x81
 """FIN and the opcode of a text frame (RFC 6455 §5.2)."""
@@ -142,7 +142,7 @@ def accepted(options: Options) -> ServerPerMessageDeflateFactory | None:
 
 @lru_cache(maxsize=64)
 def take_up(offers: Sequence[str], accepts: ServerPerMessageDeflateFactory) -> tuple[str, Deflate] | None:
-    """Return the answer to the values of `Sec-WebSocket-Extensions`, and what it agrees on.
+    """Return the response to the values of `Sec-WebSocket-Extensions`, and what it agrees on.
 
     None if nothing is agreed on. Raises `Refusal` if the values can't be read.
     """

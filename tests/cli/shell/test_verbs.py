@@ -21,7 +21,7 @@ def test_each_verb_is_a_function_in_a_module_of_its_name(verb: str) -> None:
     assert callable(getattr(import_module(f"bench.cli.{verb}"), verb))
 
 
-def test_a_verb_that_is_misspelt_is_answered_with_the_nearest_one() -> None:
+def test_a_verb_that_is_misspelt_is_served_with_the_nearest_one() -> None:
     found = CliRunner().invoke(cli.app, ["simulte"])
     assert found.exit_code == 2
     assert "Did you mean 'simulate'?" in found.output

@@ -36,7 +36,7 @@ def test_a_request_counts_when_it_leaves(shard):
 def test_a_response_counts_when_it_is_seen(shard):
     counts = counts_of(shard)
     batches = WorkerTape(shard).alone(1, 2)
-    counts.answer(WHO, np.array([1.5, 2.0]), batches)
+    counts.respond(WHO, np.array([1.5, 2.0]), batches)
     assert counts.clients["responses"].tolist() == [1, 0, 0]
     assert counts.clients["updates"].tolist() == [1, 0, 0]
     assert counts.clients["payload_bytes"].tolist() == [int(shard.ticks.payload_bytes[1]), 0, 0]
@@ -46,7 +46,7 @@ def test_a_response_counts_when_it_is_seen(shard):
 
 def test_what_is_under_way_is_cut_at_the_windows_edges(shard):
     counts = counts_of(shard, asked_s=0.5)
-    counts.answer(WHO, np.array([1.25, 3.0]), WorkerTape(shard).alone(0, 2))
+    counts.respond(WHO, np.array([1.25, 3.0]), WorkerTape(shard).alone(0, 2))
     np.testing.assert_allclose(counts.clients["in_flight_s"], [0.25, 0, 1.0])
     counts.ask(WHO, np.array([3.0, 4.0]))
     counts.close()   # client 1 has been waiting all the time

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bench.clock import NO_STAMP
 from bench.feed.tick import Tick, encode
 from bench.measure.recording import Recorder
-from bench.serving.answers import compressed
+from bench.serving.responses import compressed
 from bench.transports import NEVER, Action, ClientSpec
 from bench.transports.short_polling.client import Client
 from bench.transports.short_polling.protocol import Options

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.serving.answers import stream_head
+from bench.serving.responses import stream_head
 from bench.transports.sse import model
 from bench.transports.sse.protocol import HEADERS, Options, first_chunk, hello_event, push_chunk
 from bench.wire.contract import Batch

@@ -259,7 +259,7 @@ def test_an_upgrade_to_something_else_is_a_bad_answer(answer: bytes) -> None:
     b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 503 Bye\r\nContent-Length: 0\r\n\r\n",
     b"no HTTP", None,
 ])
-def test_an_upgrade_that_is_answered_after_stop_is_counted_and_not_judged(late: bytes | None) -> None:
+def test_an_upgrade_that_is_served_after_stop_is_counted_and_not_judged(late: bytes | None) -> None:
     bench = Bench()
     bench.client.stop(1)
     assert bench.action() is Action.CLOSE

@@ -1,6 +1,6 @@
 /* The feed's clock in the page, by bracketed exchanges.
 
-   before ──ask──► server reads its clock ──answer──► after
+   before ──ask──► server reads its clock ─response─► after
    offset = server's instant − (before + after) / 2,  wrong by at most (after − before) / 2
 
    The narrowest bracket of the last minute counts. Known weakness: a delay that is longer one way than the other is not seen. */

@@ -17,9 +17,9 @@ let tab;
 /* --- the site --- */
 
 async function ask(path, method = "GET") {
-  const answer = await fetch(path, { method });
-  if (!answer.ok) throw new Error(await answer.text());
-  return answer.json();
+  const response = await fetch(path, { method });
+  if (!response.ok) throw new Error(await response.text());
+  return response.json();
 }
 
 /* Read the counts of the relays, and the feed's clock with them. */

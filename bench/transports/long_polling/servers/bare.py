@@ -19,7 +19,7 @@ from bench.wire.contract import Refusal, Request
 
 
 class Poll(NamedTuple):
-    """A request that waits for its answer, with the headers that decide its form."""
+    """A request that waits for its response, with the headers that decide its form."""
 
     request: Request
     if_none_match: str | None
@@ -47,13 +47,13 @@ class BareLongPolling(BarePollService):
         deadline_ns = time.monotonic_ns() + self.hold_ns
         request = parse_query(query)
         poll = Poll(request, head.value(b"if-none-match"), head.value(b"accept-encoding"), deadline_ns)
-        self._answer(connection, poll, hurries=connection.ended)
+        self._respond(connection, poll, hurries=connection.ended)
 
-    def _answer(self, connection: Connection, poll: Poll, hurries: bool) -> None:
+    def _respond(self, connection: Connection, poll: Poll, hurries: bool) -> None:
         """Answer a request if it is due or `hurries`, else park it (again). Raises `Refusal`."""
-        answer = self.chassis.answer(poll.request)
-        if hurries or is_due(poll.request, answer.batch, time.monotonic_ns(), poll.deadline_ns):
-            self.deliver(connection, answer, poll.if_none_match, poll.accept_encoding)
+        response = self.chassis.response(poll.request)
+        if hurries or is_due(poll.request, response.batch, time.monotonic_ns(), poll.deadline_ns):
+            self.deliver(connection, response, poll.if_none_match, poll.accept_encoding)
             return
         self.polls[connection] = poll
         self.waiting.park(connection, poll.request.subscription, poll.deadline_ns)
@@ -65,7 +65,7 @@ class BareLongPolling(BarePollService):
         for connection in connections:
             poll = self.polls.pop(connection)
             try:
-                self._answer(connection, poll, hurries)
+                self._respond(connection, poll, hurries)
             except Refusal as refusal:
                 self.refuse(connection, refusal)
 

@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterable
 from functools import partial
 
-from bench.serving.answers import Answer
 from bench.serving.chassis import Chassis, Service
 from bench.serving.http import HttpConnection, PollService
+from bench.serving.responses import BatchResponse
 from bench.transports.long_polling.protocol import Options, ParkedRequests, is_due
 from bench.wire.contract import Request, Subscription
 
@@ -33,13 +33,13 @@ class LongPolling:
         """The tape's head at the last news: no parked request had any news up to here."""
         chassis.on_news(self.wake)
 
-    async def respond(self, request: Request, connection: HttpConnection) -> Answer:
-        """Return the answer to a request once it is due; at once if the client has closed its side."""
+    async def respond(self, request: Request, connection: HttpConnection) -> BatchResponse:
+        """Return the response to a request once it is due; at once if the client has closed its side."""
         deadline_ns = time.monotonic_ns() + self.hold_ns
         while True:
-            answer = self.chassis.answer(request)
-            if connection.ended or is_due(request, answer.batch, time.monotonic_ns(), deadline_ns):
-                return answer
+            response = self.chassis.response(request)
+            if connection.ended or is_due(request, response.batch, time.monotonic_ns(), deadline_ns):
+                return response
             await self._park(request.subscription, connection, deadline_ns)
 
     async def _park(self, subscription: Subscription, connection: HttpConnection, deadline_ns: int) -> None:

@@ -1,4 +1,4 @@
-"""The bare short-polling server: our own reading of requests and writing of answers, on `bench.serving.bare`."""
+"""The bare short-polling server: our own reading of requests and writing of responses, on `bench.serving.bare`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class BareShortPolling(BarePollService):
 
     def ticks(self, connection: Connection, query: str, head: RequestHead) -> None:
         """Answer a request for ticks."""
-        answer = self.chassis.answer(parse_query(query))
-        self.deliver(connection, answer, head.value(b"if-none-match"), head.value(b"accept-encoding"))
+        response = self.chassis.response(parse_query(query))
+        self.deliver(connection, response, head.value(b"if-none-match"), head.value(b"accept-encoding"))
 
 
 def install(chassis: Chassis, options: Options) -> Service:

@@ -17,12 +17,12 @@ import socket
 import time
 from collections.abc import Callable
 
-from bench.serving.answers import encode_head, http_date
 from bench.serving.bare import BareService, Connection
 from bench.serving.chassis import Chassis, Service
 from bench.serving.config import MESSAGE_BYTES
 from bench.serving.fanout import WRITE_BUFFER_BYTES, Fanout
 from bench.serving.request_head import RequestHead
+from bench.serving.responses import encode_head, http_date
 from bench.serving.target import parse_query
 from bench.transports.websocket.protocol import (
     UPGRADE_TO,
@@ -41,7 +41,7 @@ from bench.transports.websocket.protocol import (
 from bench.uplink.relay import Bucket
 from bench.wire.contract import Batch, Cursor, Refusal, Request, encode_batch
 from bench.wire.frames import BadFrame, FrameReader, Opcode, close_code, close_frame, control_frame
-from bench.wire.options import answer_headers
+from bench.wire.options import response_headers
 
 
 class Socket:
@@ -75,10 +75,10 @@ class Socket:
         self._is_deaf = False
         """True once a client has broken the protocol; what else it sends is discarded."""
 
-    def begin(self, answer: bytes, batch: Batch) -> None:
-        """Write the answer to the upgrade and the first message."""
+    def begin(self, head: bytes, batch: Batch) -> None:
+        """Write the response to the upgrade and the first message."""
         hello = self._compressor.frame(encode_batch(batch)) if self._compressor else hello_frame(batch, self.variant)
-        self._transport.write(answer + hello)
+        self._transport.write(head + hello)
 
     def received(self, data: bytes) -> None:
         """Record a sign of life, whatever the bytes are, and process the frames."""
@@ -124,17 +124,17 @@ class Socket:
             self.bucket = relay.bucket(self.heard_s)
         relay.take(data, self.bucket, self.heard_s, self._reply)
 
-    def _reply(self, status: int, answer: bytes) -> None:
-        """Write the answer to a message; the frame has no place for the status, which the answer's word implies."""
+    def _reply(self, status: int, reply: bytes) -> None:
+        """Write the response to a message; the frame has no place for the status, which the response's word implies."""
         if self.is_open:
-            self._transport.write(text_frame(answer))
+            self._transport.write(text_frame(reply))
 
     def ended(self) -> None:
         """Handle the client's closing of its side: there is nobody left to say goodbye to."""
         self._transport.close()
 
     def pause(self) -> None:
-        """Stop writing because the write buffer is full, and stop reading bytes that would need an answer."""
+        """Stop writing because the write buffer is full, and stop reading bytes that would need a response."""
         self.paused = True
         self._transport.pause_reading()
 
@@ -189,7 +189,7 @@ class BareWebSocket(BareService):
         super().__init__(chassis, None)
         self.options = options
         self._accepts = accepted(options)
-        self._answers: dict[tuple[str | None, int], bytes] = {}
+        self._responses: dict[tuple[str | None, int], bytes] = {}
         self.fanout: Fanout[Socket] = Fanout(chassis, shared_bytes, options.flush_ms)
 
     async def start(self, sock: socket.socket) -> None:
@@ -222,20 +222,20 @@ class BareWebSocket(BareService):
         transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
         text, deflate = agreed or (None, None)
         member = connection.receiver = Socket(self, connection, asked, deflate)
-        member.begin(self._answer(text, int(time.time())) % proof.encode(), batch)
+        member.begin(self._respond(text, int(time.time())) % proof.encode(), batch)
         self.fanout.begin(member, batch)
 
-    def _answer(self, agreed: str | None, now_s: int) -> bytes:
-        """Return the head of an answer to an upgrade, with `%b` for its proof; made once per second."""
+    def _respond(self, agreed: str | None, now_s: int) -> bytes:
+        """Return the head of a response to an upgrade, with `%b` for its proof; made once per second."""
         key = (agreed, now_s)
-        if key not in self._answers:
+        if key not in self._responses:
             fields = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": "\0"}
             if agreed is not None:
                 fields["Sec-WebSocket-Extensions"] = agreed
-            fields |= answer_headers(self.options, {}, keeps=False)
+            fields |= response_headers(self.options, {}, keeps=False)
             head = encode_head(101, fields, None, date=http_date(now_s))
-            self._answers = {key: head.replace(b"%", b"%%").replace(b"\0", b"%b")}
-        return self._answers[key]
+            self._responses = {key: head.replace(b"%", b"%%").replace(b"\0", b"%b")}
+        return self._responses[key]
 
     def refusal_fields(self, refusal: Refusal) -> dict[str, str]:
         """Return the header fields of a refusal; one that asks for an upgrade says to which."""

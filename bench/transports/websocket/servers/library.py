@@ -53,7 +53,7 @@ from bench.transports.websocket.protocol import (
     text_frame,
 )
 from bench.wire.contract import REFUSALS, Batch, Cursor, Refusal, Request, Subscription, encode_batch
-from bench.wire.options import answer_headers
+from bench.wire.options import response_headers
 
 CODE_OF_STATUS = {
     403: "bad-origin",
@@ -158,12 +158,12 @@ class Client(ServerConnection):
         return False
 
     def hang_up(self) -> None:
-        """Close the connection of a client that closed its side, after it got its answer."""
+        """Close the connection of a client that closed its side, after it got its response."""
         super().eof_received()
         self.transport.close()
 
     def pause_writing(self) -> None:
-        """Stop writing because the write buffer is full, and stop reading bytes that would need an answer."""
+        """Stop writing because the write buffer is full, and stop reading bytes that would need a response."""
         super().pause_writing()
         self.transport.pause_reading()
 
@@ -243,13 +243,13 @@ class Pusher:
             return json_response(refusal.status.http, refusal.to_json())
 
     def complete(self, connection: ServerConnection, upgrade: Upgrade, response: Response) -> None:
-        """Add the scenario's header lines to the answer to an upgrade, and the necessary ones to other
-        answers."""
+        """Add the scenario's header lines to the response to an upgrade, and the necessary ones to other
+        responses."""
         fields: dict[str, str] = {}
         origins = upgrade.headers.get_all("Origin")
         if response.status_code == 101:
             if self.options.response_headers is not None:
-                fields = answer_headers(self.options, {}, keeps=False)
+                fields = response_headers(self.options, {}, keeps=False)
         elif self.chassis.admission.admits(origins):
             fields = page_fields(origins[0])
         if response.status_code == 426:
@@ -291,9 +291,9 @@ class Pusher:
             await client.recv()
             raise Refusal("bad-request", "this server takes no messages")
 
-        def reply(status: int, answer: bytes) -> None:
+        def reply(status: int, body: bytes) -> None:
             if client.is_open:
-                client.transport.write(text_frame(answer))
+                client.transport.write(text_frame(body))
 
         bucket = relay.bucket(client.loop.time())
         while True:
@@ -331,7 +331,7 @@ class Pusher:
 
 
 def json_response(status: int, body: bytes) -> Response:
-    """Return an HTTP answer before the upgrade; the connection is closed after it."""
+    """Return an HTTP response before the upgrade; the connection is closed after it."""
     headers = Headers({
         "Content-Type": "application/json",
         "Content-Length": str(len(body)),

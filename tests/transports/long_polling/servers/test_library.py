@@ -37,7 +37,7 @@ def asked(server: ServerProcess, pool: ThreadPoolExecutor, *targets: str) -> lis
     return answers
 
 
-def test_a_parked_request_is_answered_by_the_next_tick(
+def test_a_parked_request_is_served_by_the_next_tick(
     server: ServerProcess, pool: ThreadPoolExecutor
 ) -> None:
     answers = asked(server, pool, *["/ticks?after=e1:0"] * 8)
@@ -62,7 +62,7 @@ def test_what_came_in_the_gap_goes_out_at_once_as_one_batch(server: ServerProces
     assert server.get("/ticks?after=e1:0").seqs == [1, 2, 3]
 
 
-def test_a_request_without_a_cursor_is_answered_at_once(server: ServerProcess) -> None:
+def test_a_request_without_a_cursor_is_served_at_once(server: ServerProcess) -> None:
     server.publish("AAA")
     assert server.get("/ticks").json == {"cursor": "e1:1", "more": False, "ticks": []}
 
@@ -104,7 +104,7 @@ def test_a_client_that_hangs_up_is_released_and_takes_no_other_with_it(
     assert server.counts["deliveries"] == 3
 
 
-def test_a_client_that_closes_its_side_alone_is_answered_at_once(server: ServerProcess) -> None:
+def test_a_client_that_closes_its_side_alone_is_served_at_once(server: ServerProcess) -> None:
     with server.connect() as sock:
         for _ in range(2):
             sock.sendall(b"GET /ticks?after=e1:0 HTTP/1.1\r\nHost: [::1]\r\n\r\n")

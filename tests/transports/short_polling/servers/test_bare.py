@@ -16,7 +16,7 @@ def service() -> BareService:
     return made
 
 
-def test_a_request_is_answered_before_the_next_bytes_are_read() -> None:
+def test_a_request_is_served_before_the_next_bytes_are_read() -> None:
     def act(service: BareService) -> None:
         connection, transport = connected(service)
         publish(service.chassis, "AAA", "BBB")

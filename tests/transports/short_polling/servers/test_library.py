@@ -16,7 +16,7 @@ def make(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_a_poll_is_answered_at_once_with_what_there_is(feed: ScriptedFeed, make: str) -> None:
+def test_a_poll_is_served_at_once_with_what_there_is(feed: ScriptedFeed, make: str) -> None:
     with running_server(feed, make) as server:
         assert server.get("/ticks").json == {"cursor": "e1:0", "more": False, "ticks": []}
         server.publish("AAA", "BBB", "AAA")
@@ -89,7 +89,7 @@ def test_what_has_left_the_tape_is_refused(feed: ScriptedFeed, make: str) -> Non
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-def test_answers_are_compressed_for_those_who_accept_it(feed: ScriptedFeed, make: str, coding: str) -> None:
+def test_responses_are_compressed_for_those_who_accept_it(feed: ScriptedFeed, make: str, coding: str) -> None:
     with running_server(feed, make, options={"compression": coding}) as server:
         server.publish(*["AAA"] * 20)
         plain = server.get("/ticks?after=e1:0")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from memory_transport import chassis_of, connected, in_loop, publish
 
-from bench.serving.answers import stream_head
 from bench.serving.bare import BareService
+from bench.serving.responses import stream_head
 from bench.serving.streams import LAST_CHUNK
 from bench.transports.sse.protocol import HEADERS, Options, first_chunk, hello_event, push_chunk
 from bench.transports.sse.servers.bare import install

@@ -34,7 +34,7 @@ def opened(service: BareService) -> tuple[Connection, MemoryTransport]:
     return connection, transport
 
 
-def test_an_upgrade_is_answered_with_the_proof_that_it_was_read() -> None:
+def test_an_upgrade_is_served_with_the_proof_that_it_was_read() -> None:
     def act(service: BareService) -> None:
         connection, transport = connected(service)
         connection.data_received(UPGRADE + KEY + b"\r\n")
@@ -81,7 +81,7 @@ def test_what_is_no_upgrade_is_refused_and_the_connection_closed(request_of: byt
     in_loop(service, act)
 
 
-def test_a_close_frame_is_answered_and_a_second_goodbye_is_not_sent() -> None:
+def test_a_close_frame_is_served_and_a_second_goodbye_is_not_sent() -> None:
     def act(service: BareService) -> None:
         assert isinstance(service, BareWebSocket)
         connection, transport = opened(service)

@@ -188,7 +188,7 @@ def test_another_version_is_told_which_one_is_spoken(server: ServerProcess, vers
         assert answer.count(field + b"\r\n") == 1
 
 
-def test_frames_that_come_with_the_upgrade_are_read_once_it_is_answered(server: ServerProcess) -> None:
+def test_frames_that_come_with_the_upgrade_are_read_once_it_is_served(server: ServerProcess) -> None:
     with server.connect() as sock:
         sock.sendall((UPGRADE % b"") + masked(Opcode.PING, b"early"))
         answer = b""

@@ -5,7 +5,7 @@ import gzip
 import orjson
 import pytest
 
-from bench.serving.answers import accepts, answer_of, compressed, matches
+from bench.serving.responses import accepts, compressed, matches, response_of
 from bench.wire.contract import Batch, Cursor, Request, Subscription, batch_of
 
 AFTER = Request(Subscription(), Cursor("e1", 5))
@@ -14,17 +14,17 @@ LINE = b'{"index":6,"seq":7}'
 
 
 def test_an_answer_with_news_is_tagged_with_where_it_leads() -> None:
-    assert answer_of(AFTER, Batch(Cursor("e1", 7), (LINE,))).tag == '"e1:7"'
+    assert response_of(AFTER, Batch(Cursor("e1", 7), (LINE,))).tag == '"e1:7"'
 
 
 def test_an_empty_answer_after_a_cursor_is_tagged_with_that_cursor_though_the_head_moved() -> None:
-    answer = answer_of(AFTER, Batch(Cursor("e1", 9)))
-    assert answer.tag == '"e1:5"'
-    assert batch_of(orjson.loads(answer.body)).cursor == Cursor("e1", 9)
+    response = response_of(AFTER, Batch(Cursor("e1", 9)))
+    assert response.tag == '"e1:5"'
+    assert batch_of(orjson.loads(response.body)).cursor == Cursor("e1", 9)
 
 
 def test_an_empty_answer_without_a_cursor_is_tagged_with_the_head() -> None:
-    assert answer_of(FROM_NOW, Batch(Cursor("e1", 9))).tag == '"e1:9"'
+    assert response_of(FROM_NOW, Batch(Cursor("e1", 9))).tag == '"e1:9"'
 
 
 @pytest.mark.parametrize(

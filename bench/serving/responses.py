@@ -1,18 +1,18 @@
-"""Answers to polls: a batch encoded once for all who ask the same, and its entity tag.
+"""Responses to polls: a batch encoded once for all who ask the same, and its entity tag.
 
-The entity tag of an answer is the cursor that it leads to, in quotes. An empty answer to a request
+The entity tag of a response is the cursor that it leads to, in quotes. An empty response to a request
 after the cursor C is tagged with C itself: it leaves the client where it was, and C's tag is the one
 that the client can name. So
 
     GET /ticks?after=C   If-None-Match: "C"
 
 is answered with 304 as long as nothing new has come for the subscription, even while the head moves on
-by ticks of other symbols. Once there is news, the answer is 200 with the news, under another tag.
+by ticks of other symbols. Once there is news, the response is 200 with the news, under another tag.
 
-A compressed answer is also compressed once for all who ask the same, and only if that makes it smaller.
+A compressed response is also compressed once for all who ask the same, and only if that makes it smaller.
 A server that compresses uses weak tags (`W/"…"`), since one tag then covers two encodings.
 
-`head` is the head that aiohttp writes for an answer's header fields, so that its size is known without a
+`head` is the head that aiohttp writes for a response's header fields, so that its size is known without a
 server. A server that writes its heads itself writes the same ones.
 """
 
@@ -28,7 +28,7 @@ from typing import Literal
 
 from bench.serving.admission import page_fields
 from bench.wire.contract import Batch, Request, encode_batch
-from bench.wire.options import HttpWire, Wire, answer_headers, origins
+from bench.wire.options import HttpWire, Wire, origins, response_headers
 
 BODILESS = {"Cache-Control": "no-cache", "Server": "tickertape"}
 HEADERS = {"Content-Type": "application/json", **BODILESS}
@@ -38,7 +38,7 @@ DATE = "Sun, 22 Nov 2026 12:00:00 GMT"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class BatchResponse:
     """A batch with its encoded body and its entity tag."""
 
     batch: Batch
@@ -46,60 +46,60 @@ class Answer:
     tag: str
 
 
-def answer_of(request: Request, batch: Batch) -> Answer:
-    """Return the answer to `request` that hands over `batch`."""
+def response_of(request: Request, batch: Batch) -> BatchResponse:
+    """Return the response to `request` that hands over `batch`."""
     stays = request.after is not None and not batch.ticks
     cursor = request.after if stays else batch.cursor
-    return Answer(batch, encode_batch(batch), f'"{cursor}"')
+    return BatchResponse(batch, encode_batch(batch), f'"{cursor}"')
 
 
 def tag_fields(wire: HttpWire, tag: str) -> dict[str, str]:
-    """Return the header field of an answer's entity tag; nothing if the options have none."""
+    """Return the header field of a response's entity tag; nothing if the options have none."""
     if not wire.entity_tags:
         return {}
     return {"ETag": tag if wire.compression == "none" else f"W/{tag}"}
 
 
 def coding_fields(wire: HttpWire, coded: bool) -> dict[str, str]:
-    """Return the header fields that compression needs; `coded`: this answer is compressed."""
+    """Return the header fields that compression needs; `coded`: this response is compressed."""
     if wire.compression == "none":
         return {}
     return {"Vary": "Accept-Encoding"} | ({"Content-Encoding": wire.compression} if coded else {})
 
 
 class Representer:
-    """Chooses how an answer is sent: in full, compressed, or as 304."""
+    """Chooses how a response is sent: in full, compressed, or as 304."""
 
     def __init__(self, wire: HttpWire) -> None:
         self.wire = wire
         keeps = wire.connection == "keep-alive"
-        self._headers = answer_headers(wire, HEADERS, keeps)
-        self._bodiless = answer_headers(wire, BODILESS, keeps)
+        self._headers = response_headers(wire, HEADERS, keeps)
+        self._bodiless = response_headers(wire, BODILESS, keeps)
 
     def represent(
-        self, answer: Answer, if_none_match: str | None, accept_encoding: str | None
+        self, response: BatchResponse, if_none_match: str | None, accept_encoding: str | None
     ) -> tuple[int, dict[str, str], bytes]:
-        """Return the status, header fields and body of an answer.
+        """Return the status, header fields and body of a response.
 
         The last two arguments are the request's headers of these names.
         """
         wire, pressed = self.wire, None
-        tag = tag_fields(wire, answer.tag)
-        if tag and matches(if_none_match, answer.tag):
+        tag = tag_fields(wire, response.tag)
+        if tag and matches(if_none_match, response.tag):
             return 304, self._bodiless | tag, b""
         if wire.compression != "none" and accepts(accept_encoding, wire.compression):
-            pressed = compressed(answer.body, wire.compression)
-        body = answer.body if pressed is None else pressed
+            pressed = compressed(response.body, wire.compression)
+        body = response.body if pressed is None else pressed
         return 200, self._headers | tag | coding_fields(wire, pressed is not None), body
 
 
 def head(wire: HttpWire, status: int, length: int, tag: str, coded: bool = False) -> bytes:
-    """Return the head of an answer to such a poll as aiohttp writes it, from status line to blank line.
+    """Return the head of a response to such a poll as aiohttp writes it, from status line to blank line.
 
     Of our polls, only those with their own list of header lines may name an origin.
     """
     keeps, unchanged = wire.connection == "keep-alive", status == 304
-    fields = answer_headers(wire, BODILESS if unchanged else HEADERS, keeps) | tag_fields(wire, tag)
+    fields = response_headers(wire, BODILESS if unchanged else HEADERS, keeps) | tag_fields(wire, tag)
     if not unchanged:
         fields |= coding_fields(wire, coded)
     asked_from = origins(wire) if wire.request_headers is not None else []
@@ -111,10 +111,10 @@ def head(wire: HttpWire, status: int, length: int, tag: str, coded: bool = False
 def encode_head(
     status: int, fields: Mapping[str, str], length: int | None, keeps: bool = True, date: str = DATE
 ) -> bytes:
-    """Return an answer's head, from status line to blank line, with what aiohttp adds where it is not there.
+    """Return a response's head, from status line to blank line, with what aiohttp adds where it is not there.
 
     That is the length of the body and its type, the date, the server and, if the connection is closed after
-    the answer (not `keeps`), a field for that. `length` None: the answer has no body or says itself where it
+    the response (not `keeps`), a field for that. `length` None: the response has no body or says itself where it
     ends, so it has no length.
     """
     added = {"Date": date, "Server": BODILESS["Server"]}
@@ -131,12 +131,12 @@ def encode_head(
 def stream_head(
     wire: Wire, own: Mapping[str, str], coding: str = "none", origin: str | None = None, date: str = DATE
 ) -> bytes:
-    """Return the head of an answer in chunks.
+    """Return the head of a response in chunks.
 
     `own` are the transport's own fields, of which the scenario's list can't replace the type. `coding` is the
     compression that is used, `origin` the origin of an allowed page that asks.
     """
-    chosen = answer_headers(wire, own, keeps=False)
+    chosen = response_headers(wire, own, keeps=False)
     fields = {"Content-Type": own["Content-Type"]}
     fields |= {name: text for name, text in chosen.items() if name.lower() != "content-type"}
     fields["Transfer-Encoding"] = "chunked"
