@@ -44,6 +44,10 @@ NOT_HTTP = ("bench/cli", "bench/report", "bench/simulation/decision", "bench/upl
 KEPT = {"answer_s", "answers", "answers_empty"}
 """Names in files of runs and costs: responses (`answers_empty`), or responses and pushed messages."""
 OPENINGS = re.compile(r"\s*(?:What|How|Whether|Who|The same)\b")
+VERB = re.compile(r"\s*(?:[A-Z][a-z]*[a-rt-z]|[A-Z][a-z]*ss)\b")
+"""The opening of a function's docstring: a verb, as one tells somebody to do it, so without the ending of "returns"."""
+THINGS_TOO = {"property", "cached_property", "fixture"}
+"""Decorators of functions that are fields to their users, and are described as such."""
 
 
 def _files() -> Iterator[Path]:
@@ -66,6 +70,17 @@ def test_words_that_have_a_standard_one_are_gone() -> None:
         found += [f"{file}: {match[0]!r} ({instead}): …{text[max(0, match.start() - 40):match.end() + 40]}…"
                   for word, instead in INSTEAD.items()
                   for match in re.finditer(rf"\b(?:{word})\b", text, re.IGNORECASE)]
+    assert not found, "\n".join(found)
+
+
+def test_a_functions_docstring_opens_with_a_verb() -> None:
+    found = []
+    for module in MODULES:
+        for node in ast.walk(ast.parse((ROOT / module).read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (said := ast.get_docstring(node)):
+                decorators = {ast.unparse(each).partition("(")[0].rpartition(".")[2] for each in node.decorator_list}
+                if not decorators & THINGS_TOO and not VERB.match(said):
+                    found.append(f"{module}:{node.lineno}: {said[:60]}")
     assert not found, "\n".join(found)
 
 

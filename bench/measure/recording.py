@@ -73,7 +73,7 @@ class _Blocks:
         return (self._dropped + len(self._full)) * BLOCK_ROWS + self._at // self._size
 
     def since(self, first: int) -> Iterator[Rows]:
-        """Views of the rows from number `first` on, a block at a time. They are not copies."""
+        """Yield views of the rows from number `first` on, a block at a time. They are not copies."""
         place = max(0, first - self._dropped * BLOCK_ROWS)
         for block in self._full[place // BLOCK_ROWS :]:
             yield np.frombuffer(block, self._dtype)[place % BLOCK_ROWS :]

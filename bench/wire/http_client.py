@@ -92,7 +92,7 @@ class Expander:
     """Decompresses a body as it comes. A body that is cut is no mistake: a stream may end at any time."""
 
     def __init__(self, coding: bytes) -> None:
-        """Raises `BadResponse` for a coding other than `gzip` and `deflate`."""
+        """Begin a body. Raises `BadResponse` for a coding other than `gzip` and `deflate`."""
         self._reader = _decompressor(coding)
 
     def feed(self, data: bytes) -> bytes:

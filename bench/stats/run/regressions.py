@@ -54,7 +54,7 @@ class Change:
     """True where the cell had enough valid trials before, and has too few now."""
 
     def verdict(self, threshold: float = THRESHOLD) -> str:
-        """`regressed`, `improved`, `no change`, or `not compared` where there are too few trials."""
+        """Return `regressed`, `improved`, `no change`, or `not compared` where there are too few trials."""
         if self.vanished or (math.isinf(self.after) and math.isfinite(self.before)):
             return "regressed"
         if not self.effect.assessed:
