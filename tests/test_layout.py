@@ -117,6 +117,23 @@ def test_the_architectures_table_is_in_the_order_of_the_imports() -> None:
     assert set(rows) == set(layers)
 
 
+def test_the_architectures_inner_orders_are_those_of_the_imports() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    known = {each["containers"][0].partition(".")[2]: [
+        {name.strip() for name in layer.split("|")} for layer in each["layers"]]
+        for each in contracts if "containers" in each}
+    rows = re.findall(r"^\| ([a-z]+) \| (`.*→.*) \|$", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE)
+    said = {name: [set(re.findall(r"`([a-z_]+)`", layer)) for layer in order.split("→")] for name, order in rows}
+    assert said == known
+
+
+def test_only_figures_draw() -> None:
+    drawing = {module for module in MODULES if module.parts[1] == "report" and any(
+        (node.module or "").startswith("matplotlib") for node in ast.walk(ast.parse((ROOT / module).read_text()))
+        if isinstance(node, ast.ImportFrom))}
+    assert {module.parts[2] for module in drawing} <= {"figures", "style.py", "explore.py"}
+
+
 def test_lock_files_hold_names_versions_and_hashes_only() -> None:
     line = re.compile(r"[A-Za-z0-9._-]+==[^ ]+( ; .+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?")
     for path in (ROOT / "requirements").glob("*.txt"):

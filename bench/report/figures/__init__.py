@@ -8,8 +8,10 @@ Modules, in reading order:
     load       utilisation, misses, requests and sockets of a simulated run
     sweep      freshness against cost, a curve for each swept transport
     run        the figures of a run, in the order of its page
+    capacity   the steps of a search, and the capacity limits
     storm      recovery from a reconnect storm
     change     two runs side by side: each measure's change
     crossover  the cheapest and the freshest transport, over a map
     decision   cost against staleness, with the situation asked for
+    validation  every prediction over its measurement
 """

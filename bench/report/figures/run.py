@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
+from bench.report import style
 from bench.report.data.run import RunData
 from bench.report.figures import cost, load, speed, sweep
 from bench.report.figures.spec import FigureSpec
@@ -33,5 +34,8 @@ def of(run: RunData) -> tuple[FigureSpec[RunData], ...]:
 def drawn(spec: FigureSpec[RunData], run: RunData) -> Figure:
     """Draw a figure of a run; one of a simulated run says so in its title and along its edge."""
     figure = spec.figure(run)
-    simulated.mark(figure, run)
+    if run.simulated:
+        with style.settings():
+            style.heading(figure, simulated.titled(figure.get_suptitle().replace("\n", " ")))
+        style.aside(figure, f"simulated, with {simulated.conditions_text(run.manifest)}")
     return figure

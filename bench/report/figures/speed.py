@@ -8,7 +8,7 @@ trials enter. A percentile is drawn only where it may be printed (`bench.stats.t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -186,12 +186,20 @@ def by_clients(axes: Axes, run: RunData, column: str, label: str, *, logarithmic
     else:
         axes.set_ylim(0, 1.04 * axes.get_ylim()[1])
         axes.yaxis.set_major_formatter("{x:,.6g}")
-    simulated.shade(axes, run, places)
+    _shade_checked(axes, run, places)
     axes.set_xticks(list(places.values()), [f"{clients:,}" for clients in places])
     axes.set_xlim(-0.5, len(places) - 0.5)
     axes.grid(visible=False, axis="x")
     axes.set_xlabel("clients")
     axes.set_ylabel(label)
+
+
+def _shade_checked(axes: Axes, run: RunData, places: Mapping[int, int]) -> None:
+    """Shade the client counts up to which the model was checked; `places` are their places on the axis."""
+    most = simulated.checked_most(run)
+    within = [place for clients, place in places.items() if clients <= most]
+    if within:
+        axes.axvspan(-0.5, max(within) + 0.5, color="#000000", alpha=0.05, zorder=0, label=style.CHECKED)
 
 
 def _within_blocks(run: RunData, column: str) -> dict[tuple[str, int], tuple[float, float]]:

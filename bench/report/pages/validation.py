@@ -13,25 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
-
 from bench.report import style
 from bench.report.figures.spec import FigureSpec
+from bench.report.figures.validation import HEADINGS, goal_text, predicted_over_measured
 from bench.report.pages import render
 from bench.report.pages.render import Page
 from bench.report.tables.run import TextTable
 from bench.stats.run.prediction import FULL, LIMIT, QUANTITIES, ValidationRow, verdict_text
 
-HEADINGS = {
-    "latency_mean_ms": "latency, mean (ms)", "latency_p50_ms": "latency, median (ms)",
-    "latency_p95_ms": "latency, p95 (ms)", "latency_p99_ms": "latency, p99 (ms)",
-    "age_mean_ms": "age, mean (ms)", "age_excess_mean_ms": "excess age, mean (ms)",
-    "bytes_per_update": "bytes per update", "server_cpu_us_per_update": "server CPU per update (µs)",
-    LIMIT.name: "capacity limit (clients)",
-}
-DRAWN = ("latency_p50_ms", "latency_p99_ms", "bytes_per_update", "server_cpu_us_per_update")
 CAVEATS = (
     "The costs were fitted to other cells than these, which were named before the first trial. Measured and "
     "simulated trials have the same ticks, clients and seeds, and the same statistics.",
@@ -110,12 +99,8 @@ def _findings(judged: ValidationPage) -> list[str]:
             f"{style.sentence(HEADINGS[quantity.name])}: off by {style.percent(middle, signed=False)} in the "
             f"middle of {len(mine)} cells, at worst by {style.percent(worst.error)} "
             f"({style.title(worst.transport)}, {worst.clients:,} clients); "
-            f"{_goal(worst.goal)}: {verdict_text([row.standing for row in mine])}.")
+            f"{goal_text(worst.goal)}: {verdict_text([row.standing for row in mine])}.")
     return found
-
-
-def _goal(share: float) -> str:
-    return f"goal ±{style.NARROW}{style.percent(share, 0, signed=False)}"
 
 
 def _goals(judged: ValidationPage) -> TextTable:
@@ -168,39 +153,4 @@ def _full(judged: ValidationPage) -> TextTable:
                      ("", "clients", "", "measured", "predicted", "error"), tuple(rows),
                      note="validation.csv has the same figures.")
 
-
-def predicted_over_measured(rows: Sequence[ValidationRow]) -> Figure:
-    """Draw every cell's prediction over its measurement, in four panels."""
-    styles = style.styles(list(dict.fromkeys(row.transport for row in rows)))
-    with style.settings():
-        figure = Figure(figsize=(8.4, 8.0), layout="constrained")
-        for axes, name in zip(figure.subplots(2, 2).flat, DRAWN, strict=True):
-            _panel(axes, name, styles, [row for row in rows if row.quantity == name])
-        style.legend(figure, figure.axes[0])
-    return figure
-
-
-def _panel(axes: Axes, name: str, styles: Mapping[str, style.Style], rows: Sequence[ValidationRow]) -> None:
-    """Draw one quantity: the diagonal, the goal around it, and the cells."""
-    mine = [row for row in rows if row.measured > 0 and row.predicted > 0]
-    values = [value for row in mine for value in (row.measured, row.predicted)]
-    ends = (min(values) / 1.4, max(values) * 1.4) if values else (1.0, 10.0)
-    goal = next(each.goal for each in QUANTITIES if each.name == name) or 0.0
-    axes.plot(ends, ends, color=style.FAINT, linewidth=1)
-    for label, look in styles.items():
-        for place, row in enumerate(each for each in mine if each.transport == label):
-            bars = None if math.isnan(row.interval_low) else [
-                [max(0.0, row.error - row.interval_low) * row.measured],
-                [max(0.0, row.interval_high - row.error) * row.measured]]
-            axes.errorbar([row.measured], [row.predicted], yerr=bars, color=look.colour, marker=look.marker,
-                          linestyle="none", elinewidth=1, alpha=0.9, label=None if place else look.name,
-                          markerfacecolor=look.colour if row.met else "white")
-    axes.fill_between(ends, [end * (1 - goal) for end in ends], [end * (1 + goal) for end in ends],
-                      color=style.GRID, linewidth=0, label="goal", zorder=0.5)
-    axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends,
-             xlabel="measured (log scale)", ylabel="predicted (log scale)")
-    axes.set_title(f"{HEADINGS[name]}, {_goal(goal)}", size=10)
-    for axis, which in ((axes.xaxis, "x"), (axes.yaxis, "y")):
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        style.plain_ticks(axes, which)
 

@@ -1,10 +1,10 @@
-"""Texts and marks that say, throughout the report of a simulated run, that it is simulated, and how accurate.
+"""Texts that say, throughout the report of a simulated run, that it is simulated, and how accurate.
 
     every figure and table   "simulated" in its title; the source of the costs beside a figure
     measured points          hollow, beside the simulated curves, where cells of the same shape were measured
     grey                     the client counts up to which the model was checked (`validation.csv`)
 
-The tables are in `bench.report.tables.model_accuracy`.
+The marks are drawn by `bench.report.figures`; the tables are in `bench.report.tables.model_accuracy`.
 
 Known weakness: the shading goes by client count. Whether a prediction holds depends on the load of the
 server, which the table "Accuracy of the predictions" compares.
@@ -12,14 +12,9 @@ server, which the table "Accuracy of the predictions" compares.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from bench.records.manifest import Manifest
-from bench.report import style
 from bench.report.data.run import RunData
 
 UNCHECKED = "The model was not validated on this host (tickertape validate does that)."
@@ -86,7 +81,7 @@ def beside_note(run: RunData, column: str) -> str:
         measured = run.manifest.measured
         named = f" (run {measured.run})" if measured is not None else ""
         sentences.append(f"Hollow marks: measured on loopback{named}, where comparable cells were.")
-    most = _checked_most(run)
+    most = checked_most(run)
     if not most:
         sentences.append(UNCHECKED)
     elif min(run.clients) <= most:
@@ -101,15 +96,6 @@ def titled(heading: str) -> str:
     if "imulated" in heading:
         return heading
     return f"{heading[:-1]}, simulated)" if heading.endswith(")") else f"{heading} (simulated)"
-
-
-def mark(figure: Figure, run: RunData) -> None:
-    """Write into the title of a run's figure that it is simulated, and along its edge the source of its costs."""
-    if not run.simulated:
-        return
-    with style.settings():
-        style.heading(figure, titled(figure.get_suptitle().replace("\n", " ")))
-    style.aside(figure, f"simulated, with {conditions_text(run.manifest)}")
 
 
 def beside(run: RunData, column: str) -> pd.DataFrame | None:
@@ -137,15 +123,7 @@ def counts(run: RunData, *columns: str) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def shade(axes: Axes, run: RunData, places: Mapping[int, int]) -> None:
-    """Shade the client counts up to which the model was checked; `places` are their places on the axis."""
-    most = _checked_most(run)
-    within = [place for clients, place in places.items() if clients <= most]
-    if within:
-        axes.axvspan(-0.5, max(within) + 0.5, color="#000000", alpha=0.05, zorder=0, label=style.CHECKED)
-
-
-def _checked_most(run: RunData) -> int:
+def checked_most(run: RunData) -> int:
     """Return the most clients per worker with which the model was checked; 0 where it was not checked."""
     rows = _cells_checked(run)
     return int(rows["clients"].max()) if len(rows) and run.simulated else 0

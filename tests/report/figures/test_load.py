@@ -10,7 +10,6 @@ from simulated_runs import made
 
 from bench.report import RunData, style
 from bench.report.figures import cost, load
-from bench.report.pages import capacity
 from bench.report.text import forms
 
 
@@ -65,7 +64,3 @@ def test_without_the_table_there_are_marks_alone(known: RunData) -> None:
                    cost.bytes_per_update(older)):
         assert not any("closed form" in name for name in names(figure))
     assert set(forms.cells(older)["server_load"].notna()) == {True}
-
-
-def test_a_search_knows_the_form_of_what_was_raised() -> None:
-    assert set(capacity.FULL) == {"clients", "rate_per_s"}

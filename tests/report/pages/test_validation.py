@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from judged import judged_rows
 
 from bench.report import style
 from bench.report.pages import validation
@@ -14,25 +14,10 @@ from bench.report.pages.validation import ValidationPage
 from bench.stats.run.prediction import QUANTITIES, ValidationRow
 
 
-def rows(error: float = 0.02) -> list[ValidationRow]:
-    """Two cells, the second missed in p50 and without a goal for p99; and a capacity limit without a bracket."""
-    found = []
-    for clients, load in ((500, 0.3), (900, 0.75)):
-        for quantity in QUANTITIES:
-            off = 0.5 if (clients, quantity.name) == (500, "latency_p50_ms") else error
-            none = quantity.goal is None or (quantity.of_latency and load > 0.7)
-            goal = math.nan if none else float(quantity.goal or 0)
-            met = "" if math.isnan(goal) else "no" if off > goal else "yes"
-            found.append(ValidationRow("long_polling", clients, load, quantity.name, 10.0, 10 * (1 + off), off,
-                                       off - 0.01, off + 0.01, goal, met))
-    nan = math.nan
-    return [*found, ValidationRow("websocket", 1900, 0.2, "knee_clients", nan, nan, nan, nan, nan, 0.1, "open")]
-
-
 def judged() -> ValidationPage:
     """A validation with one miss and one that is open."""
     reasons = {("long_polling", 500, "latency_p50_ms"): "The load client's queue was longer."}
-    return ValidationPage("a-validation", "costs measured on here", rows(), reasons, ("A trial was left out.",))
+    return ValidationPage("a-validation", "costs measured on here", judged_rows(), reasons, ("A trial was left out.",))
 
 
 def test_every_miss_is_told_with_its_reason() -> None:
@@ -57,19 +42,14 @@ def test_a_finding_names_the_worst_cell() -> None:
         "outside, 1 outside with proof: the point estimate lies outside in 1 of 1.")
 
 
-def test_a_transport_looks_as_in_other_reports() -> None:
-    """And its cells are listed together, whatever the order in which they were judged."""
+def test_the_cells_of_a_transport_are_listed_together() -> None:
+    """Whatever the order in which they were judged."""
     mixed = [replace(row, transport=label, clients=clients) for label, clients in (
         ("mine", 20), ("long_polling", 50), ("short_polling", 50), ("long_polling", 20))
-        for row in rows()[:len(QUANTITIES)]]
+        for row in judged_rows()[:len(QUANTITIES)]]
     page = validation.page(replace(judged(), rows=mixed))
     assert [row[:2] for row in page.leading[0].rows] == [
         ("mine", "20"), ("long polling", "20"), ("long polling", "50"), ("short polling", "50")]
-    drawn = validation.predicted_over_measured(mixed)
-    names = [text.get_text() for text in drawn.legends[0].get_texts()]
-    assert names == ["goal", "mine", "long polling", "short polling"]
-    colours = {line.get_markerfacecolor() for line in drawn.axes[0].get_lines() if line.get_marker() == "o"}
-    assert colours == {style.styles(["short_polling"])["short_polling"].colour}
 
 
 def test_the_page_stands_alone(tmp_path: Path) -> None:
@@ -84,7 +64,7 @@ def test_the_page_stands_alone(tmp_path: Path) -> None:
     assert (tmp_path / "report.html").read_bytes() == first
 
 
-@pytest.mark.parametrize("given", [[], rows()[:8]], ids=["nothing", "one cell"])
+@pytest.mark.parametrize("given", [[], judged_rows()[:8]], ids=["nothing", "one cell"])
 def test_the_figure_is_drawn_of_whatever_there_is(given: list[ValidationRow]) -> None:
     """A validation may have few cells."""
     assert validation.FIGURES[0].figure(replace(judged(), rows=given)).get_suptitle()
