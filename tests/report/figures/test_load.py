@@ -45,7 +45,7 @@ def test_numbers_of_full_workers_do_not_meet() -> None:
 def test_what_is_missed_in_vain_and_open(known: RunData) -> None:
     figure = load.in_vain(known)
     assert [axes.get_ylabel() for axes in figure.axes] == [
-        "updates missed (%)", "empty answers (%)", "sockets (log scale)"]
+        "updates missed (%)", "empty responses (%)", "sockets (log scale)"]
     for axes, value in zip(figure.axes, (2.0, 10.0, 20.0), strict=True):
         form = next(line for line in axes.get_lines() if line.get_label() == "short polling, closed form")
         assert form.get_ydata()[0] == value

@@ -23,5 +23,5 @@ def test_a_transport_is_drawn_as_in_other_reports() -> None:
 
 def test_each_panel_names_its_quantity_and_its_goal() -> None:
     goals = {each.name: each.goal or 0.0 for each in QUANTITIES}
-    titles = [axes.get_title() for axes in predicted_over_measured(judged_rows()).axes]
+    titles = [axes.get_title(loc="left") for axes in predicted_over_measured(judged_rows()).axes]
     assert titles == [f"{HEADINGS[name]}, {goal_text(goals[name])}" for name in DRAWN]
