@@ -53,7 +53,7 @@ def test_responses_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) ->
         one.tape.append(seq, "AAA", b"{}")
     for seq in range(8):
         one.response(Request(Subscription(), Cursor("e1", seq)))
-    assert len(one._answers) == 3
+    assert len(one._responses) == 3
 
 
 def test_a_server_that_stops_refuses() -> None:
