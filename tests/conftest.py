@@ -14,7 +14,9 @@ Drawn examples are the same in every run of a test, so that a commit has one ver
 from __future__ import annotations
 
 import ast
+import gc
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -39,7 +41,11 @@ sys.path.append(INSTALLED)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), INSTALLED)))
 
 
-settings.register_profile("same-examples", derandomize=True)
+IN_MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 << 30
+if IN_MEMORY.is_dir() and os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > ROOM_BYTES:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))   # where `tmp_path` is: its files are gone soon
+
+settings.register_profile("same-examples", derandomize=True, deadline=None)   # no test asserts a time
 settings.load_profile("same-examples")
 
 
@@ -48,6 +54,18 @@ def no_proxy() -> None:
     """Tests ask servers on this machine, which no proxy reaches."""
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         del os.environ[name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_disks() -> None:
+    """Tests' own writes need not outlive a crash of the machine. Processes that they start write as ever."""
+    os.fsync = lambda fd: None
+
+
+def pytest_collection_finish() -> None:
+    """Take what was imported out of the garbage collector's sight: it stays, and searching it takes long."""
+    gc.collect()
+    gc.freeze()
 
 
 # The order, and the workers

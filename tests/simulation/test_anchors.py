@@ -144,21 +144,7 @@ def fan_out(thousands: int) -> float:
     shard = shard_of("websocket", options_of("websocket"), Costs(update_s=MESSAGE_S), NetworkDelays(0.0002, 0.0002),
                      clients=clients, rate_per_s=10.0 * TOPICS, measure_s=600.0, symbols=TOPICS,
                      subscribed=subscribed, seed=3)
-    return 1000 * seen_latency_s(shard)
-
-
-def seen_latency_s(shard: object) -> float:
-    """Mean latency alone: ages take long where there are many clients."""
-    from formed import Gathered
-
-    from bench.simulation.engine.engine import simulate
-
-    sink = Gathered()
-    simulate(shard, sink)   # type: ignore[arg-type]
-    tick, app_s = (np.concatenate(column) for column in list(zip(*sink.blocks, strict=True))[1:])
-    due_s = shard.ticks.due_s[tick]   # type: ignore[attr-defined]
-    inside = (due_s >= shard.t0_s) & (due_s < shard.t1_s)   # type: ignore[attr-defined]
-    return float((app_s - due_s)[inside].mean())
+    return 1000 * seen(shard).latency_mean_s
 
 
 @pytest.fixture(scope="module")

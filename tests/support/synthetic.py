@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field, replace
@@ -238,7 +239,7 @@ def _kept_run(plan: Plan, raw: bool) -> Path:
     key = repr(plan), raw
     if key not in _made:
         if not _made:
-            _made["", True] = Path(tempfile.mkdtemp(prefix="tickertape-runs-"))
+            _made["", True] = Path(tempfile.mkdtemp("", "tickertape-runs-", os.environ.get("PYTEST_DEBUG_TEMPROOT")))
             atexit.register(shutil.rmtree, _made["", True], ignore_errors=True)
         folder = _made["", True] / f"{len(_made)}-{'raw' if raw else 'condensed'}"
         _made[key] = _write_run(folder, plan) if raw else _condense(make_run(folder, plan))

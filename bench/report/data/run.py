@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -196,7 +197,7 @@ def open_run(folder: Path) -> RunData:
     if not done:
         raise RunError(f"{folder / 'trials'}: no trial has been finished yet")
     trials, distributions, timelines = _from_raw(done) if _is_raw(done) else _from_condensed(folder)
-    trials = _typed(trials).sort_values(["block", "position", "attempt"], ignore_index=True)
+    trials = trials.sort_values(["block", "position", "attempt"], ignore_index=True)
     summary = summarise(at_limits(trials, scenario), tuple(scenario.transports))
     beside = [optional_table(folder / f"{name}.csv", columns) for name, columns in BESIDE.items()]
     return RunData(folder, manifest, trials, summary, distributions, timelines, *beside)
@@ -210,7 +211,7 @@ def optional_table(path: Path, columns: Sequence[str], mend: str = "delete it to
     """
     if not path.is_file():
         return None
-    frame = _table(path, plain.read_csv, columns, mend, typed=False)
+    frame = _table(path, plain.read_csv, columns, mend)
     for name in (each for each in frame.columns if each not in TEXTS):
         wrong = frame[name][frame[name].notna() & pd.to_numeric(frame[name], errors="coerce").isna()]
         if len(wrong):
@@ -279,7 +280,7 @@ def _from_raw(folders: list[Path]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataF
         distributions.append(figures.distribution)
         timelines.append(figures.timeline)
     return (
-        pd.DataFrame(rows),
+        _typed(pd.DataFrame(rows)),
         pd.concat(distributions, ignore_index=True),
         pd.concat(timelines, ignore_index=True),
     )
@@ -295,7 +296,8 @@ def _from_condensed(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFr
         raise RunError(f"{folder}: found neither raw deliveries nor {', '.join(missing)}; "
                        "a report needs the one or the other")
     trials = _table(folder / "trials.csv", plain.read_csv, (
-        "trial", "block", "position", "attempt", "transport", "clients", "status", "verdict", "reasons"))
+        "trial", "block", "position", "attempt", "transport", "clients", "status", "verdict", "reasons",
+    ), convert=_typed)
     return (
         trials,
         _table(folder / "distributions.parquet", pd.read_parquet, ("trial", "instant", "bin", "count")),
@@ -304,19 +306,20 @@ def _from_condensed(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFr
 
 
 def _table(path: Path, read: Callable[[Path], pd.DataFrame], columns: Sequence[str],
-           mend: str = "delete it and report from the raw tables", *, typed: bool = True) -> pd.DataFrame:
+           mend: str = "delete it and report from the raw tables",
+           convert: Callable[[pd.DataFrame], pd.DataFrame] | None = None) -> pd.DataFrame:
     """Read a condensed file.
 
     Raises `RunError` where it can't be read or lacks a column, and so was not written by `write_condensed`.
     """
     try:
         frame = read(path)
-        if path.suffix == ".csv" and typed:
-            _typed(frame)
+        missing = [name for name in columns if name not in frame.columns]
+        if convert is not None and not missing:
+            frame = convert(frame)
     except (ValueError, TypeError, OSError, pa.ArrowException) as error:   # a ParserError is a ValueError
         what = str(error).partition("\n")[0]
         raise RunError(f"{path}: can't be read ({what}); {mend}") from error
-    missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise RunError(f"{path}: column {missing[0]}: found none, and every such file has it; {mend}")
     return frame
@@ -324,13 +327,14 @@ def _table(path: Path, read: Callable[[Path], pd.DataFrame], columns: Sequence[s
 
 def _typed(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of `trials.csv` in their order, each with its type, whatever the rows' source."""
-    table = trials.reindex(columns=[*COLUMNS, *VERDICT_WORDS])
-    for name in table.columns:
-        if name in (*WORDS, *VERDICT_WORDS):
-            table[name] = table[name].astype(object).where(table[name].notna(), "")
+    found = {}
+    for name in (*COLUMNS, *VERDICT_WORDS):
+        column = trials[name] if name in trials else pd.Series(np.nan, trials.index)
+        if name in WORDS or name in VERDICT_WORDS:
+            found[name] = column.astype(object).where(column.notna(), "")
         else:
-            table[name] = table[name].astype("Int64" if name in WHOLE else "float64")
-    return table
+            found[name] = column.astype("Int64" if name in WHOLE else "float64")
+    return pd.DataFrame(found, index=trials.index)
 
 
 def with_all_bytes(trials: pd.DataFrame) -> pd.DataFrame:

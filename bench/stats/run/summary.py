@@ -69,6 +69,13 @@ FEW_VALUES = "few_values"
 """In the `attrs` of the table: the trials' own figures of cells with few, by transport/clients/figure."""
 
 
+class _Shared(dict[str, tuple[float, ...]]):
+    """A dict that nobody changes. pandas copies the `attrs` of a table deeply for each row and cell that is cut out."""
+
+    def __deepcopy__(self, memo: object) -> _Shared:
+        return self
+
+
 def few_values(row: pd.Series, figure: str) -> tuple[float, ...]:
     """Return the trials' own figures of a cell that has few of them; otherwise none."""
     known = row.attrs.get(FEW_VALUES, {})
@@ -106,9 +113,9 @@ def summarise(trials: pd.DataFrame, order: Sequence[str] = ()) -> pd.DataFrame:
         for clients in sorted(set(of_label["clients"])):
             rows.append(_cell(label, clients, of_label[of_label["clients"] == clients]))
     table = pd.DataFrame(rows, columns=columns())
-    table.attrs[FEW_VALUES] = {
+    table.attrs[FEW_VALUES] = _Shared({
         f"{row['transport']}/{row['clients']}/{figure}": values
-        for row in rows for figure, values in row[FEW_VALUES].items()}
+        for row in rows for figure, values in row[FEW_VALUES].items()})
     counted = ("clients", "trials", "valid_trials", "ticks", "dropped", *COUNTS)
     return table.astype(dict.fromkeys(counted, "Int64"))
 
