@@ -34,9 +34,10 @@ def compare(
 ) -> None:
     """List the figures that have become worse from one run to another.
 
-    Prints the change of each cell and figure with its 95 % interval between trials (Welch's t), and whether
-    it is significant (Holm's correction over all). A figure has regressed if its change is significant and
-    larger than the threshold. The same is written as a page with a figure, AFTER/compared/BEFORE/report.html.
+    Prints the change of each cell and figure with its interval between trials (Welch's t), and whether it is
+    significant; interval and verdict are corrected over all changes by Holm's method. A figure has regressed if
+    its change is significant and larger than the threshold. The same is written as a page with a figure,
+    AFTER/compared/BEFORE/report.html.
 
     Examples:
 

@@ -34,7 +34,7 @@ SPREAD = 0.6
 
 def relative(change: Change) -> tuple[float, float, float]:
     """Return a change and the ends of its interval as ratios after ÷ before; NaN where it has none."""
-    found = change.effect.interval
+    found = change.effect.printed
     ends = (found.estimate, found.low, found.high)
     if change.figure in SHARES or change.vanished:
         return (math.nan,) * 3

@@ -143,7 +143,7 @@ def change_text(change: Change) -> str:
     """
     if change.vanished:
         return "no valid trials any more"
-    within = change.effect.interval
+    within = change.effect.printed
     if math.isnan(within.estimate):
         return "–"
     scale, shift, unit = (100.0, 1.0, " %") if change.effect.kind == "ratio" else (1.0, 0.0, "")
@@ -151,7 +151,7 @@ def change_text(change: Change) -> str:
         scale, unit = 100.0, " points"
     parts = [scale * (value - shift) for value in (within.estimate, within.low, within.high)]
     low_high = "" if math.isnan(parts[1]) else f" ({_signed(parts[1])} to {_signed(parts[2])})"
-    if low_high and within.count <= 2 * FEW:   # of both runs together
+    if (low_high and within.count <= 2 * FEW) or (not low_high and within.bounds_only):   # of both runs together
         low_high = f" (n = {within.count})"
     return f"{_signed(parts[0])}{unit}{low_high}"
 
@@ -196,7 +196,8 @@ FIGURES = (
         lambda found: figures.changes(found.changes, style.styles(_labels(found)), found.threshold),
         lambda found: (
             "From the run before to the run after: right of the middle is more, which for every measure is worse. "
-            "Bars are 95 % intervals between trials. Filled: separable, and larger than the threshold of "
+            "Bars are intervals between trials, as wide as Holm's correction over all changes asks. Filled: "
+            "separable, and larger than the threshold of "
             f"{100 * found.threshold:g} % (the grey band). Hollow: chance may have done it, or it is too small to "
             "matter. Updates lost, and cells that vanished, are in the table alone.")),
 )
@@ -248,8 +249,8 @@ def as_json(comparison: RunComparison) -> dict[str, Any]:
             {
                 "transport": each.label, "clients": each.clients, "column": each.figure,
                 "before": plain(each.before), "after": plain(each.after), "kind": each.effect.kind,
-                "estimate": plain(each.effect.interval.estimate), "low": plain(each.effect.interval.low),
-                "high": plain(each.effect.interval.high), "p": plain(each.effect.p),
+                "estimate": plain(each.effect.interval.estimate), "low": plain(each.effect.printed.low),
+                "high": plain(each.effect.printed.high), "p": plain(each.effect.p),
                 "p_holm": plain(each.effect.p_holm), "verdict": each.verdict(comparison.threshold),
             }
             for each in comparison.changes

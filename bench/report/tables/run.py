@@ -265,9 +265,9 @@ def _floors(run: RunData) -> TextTable:
     columns = ("figure", "clients", "the same server", "has", "verdict", "smallest claimable difference")
     return TextTable("claimable", "The smallest difference that this machine can claim", columns, tuple(rows), note=(
         "One server under two names, with the same options: they differ only by chance. The smallest "
-        "difference that can be claimed is the bound of their 95 % interval that is farther from no "
-        "difference; smaller effects between others are marked not claimable. Of twenty such comparisons one "
-        "is separable by chance before Holm's correction."))
+        "difference that can be claimed is the bound of their own 95 % interval, before Holm's correction, that is "
+        "farther from no difference; smaller effects between others are marked not claimable. Of twenty such "
+        "comparisons one is separable by chance before Holm's correction."))
 
 
 def _comparisons(run: RunData) -> TextTable:
@@ -281,7 +281,8 @@ def _comparisons(run: RunData) -> TextTable:
             rows.append((question.noun, f"{each.clients:,}", style.title(each.mine), has, verdict))
     columns = ("figure", "clients", "transport", "has", "verdict")
     return TextTable("comparisons", "All comparisons", columns, tuple(rows), folded=True, note=(
-        "A ratio is the geometric mean of the blocks' ratios; the cells' bytes are arithmetic means."))
+        "A ratio is the geometric mean of the blocks' ratios; the cells' bytes are arithmetic means. An interval is as "
+        "wide as Holm's correction asks, so it holds 1 (a difference: 0) exactly where the two are not separable."))
 
 
 def _not_valid(run: RunData) -> TextTable:

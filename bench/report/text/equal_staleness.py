@@ -21,10 +21,10 @@ from bench.report import style
 from bench.report.data.measured_forms import flush_s
 from bench.report.data.run import RunData
 from bench.report.data.swept import at_equal, by_rate, curves_of
-from bench.report.text.findings import ComparedFigure, spread_text
+from bench.report.text.findings import ComparedFigure, ratio_text
 from bench.report.text.first_screen import BYTES, CPU
 from bench.stats.run.comparison import EqualStaleness
-from bench.stats.run.intervals import Effect, holm
+from bench.stats.run.intervals import Effect, Interval, corrected
 
 COSTS = (CPU, BYTES)
 OUTCOMES = {"less": "costs less than polls", "more": "costs more than polls", "tie": "ties with polls"}
@@ -49,6 +49,13 @@ class PushAgainstPolls:
             return "tie"
         return "less" if self.effect.interval.estimate < 1 else "more"
 
+    def against(self, first: str, label: str) -> Interval:
+        """Return how many times the cost of the curve `first` another has: of push and poll as they were decided."""
+        if {first, label} != {self.push, self.poll}:
+            return self.curves.effect(label, first).interval
+        found = self.effect.printed
+        return found if label == self.push else found.inverse
+
 
 def compared_at_equal(run: RunData, question: ComparedFigure) -> list[PushAgainstPolls]:
     """Return the comparison of a cost at each rate at which a push and a poll were swept, the lowest rate first."""
@@ -63,8 +70,8 @@ def compared_at_equal(run: RunData, question: ComparedFigure) -> list[PushAgains
         poll = next((label for label in costs.costs if label not in pushing), None)
         if push and poll:
             found.append(PushAgainstPolls(rate, costs, push, poll, costs.effect(push, poll)))
-    corrected = holm([each.effect.p for each in found])
-    return [replace(each, effect=replace(each.effect, p_holm=p)) for each, p in zip(found, corrected, strict=True)]
+    effects = corrected([each.effect for each in found])
+    return [replace(each, effect=one) for each, one in zip(found, effects, strict=True)]
 
 
 def answer(run: RunData) -> str:
@@ -74,7 +81,7 @@ def answer(run: RunData) -> str:
         assessed = [each for each in compared_at_equal(run, question) if each.effect.assessed]
         found = sorted(assessed, key=lambda each: (list(OUTCOMES).index(each.outcome), each.rate_per_s))
         if found:
-            values = style.listed([_ratio_text(each.effect) for each in found])
+            values = style.listed([ratio_text(each.effect.printed) for each in found])
             clauses.append(f"{_outcome_text(found, question)} ({values} times as much)")
     return f"At equal staleness a push with flush {', and '.join(clauses)}." if clauses else ""
 
@@ -86,7 +93,7 @@ def lines(run: RunData) -> list[str]:
         for each in compared_at_equal(run, question):
             first, *others = each.curves.costs
             texts = [f"{_name(run, first)} {_mean_text(each.curves.costs[first])} {question.unit}"]
-            texts += [f"{_name(run, label)} {_ratio_text(each.curves.effect(label, first))} times as much"
+            texts += [f"{_name(run, label)} {ratio_text(each.against(first, label))} times as much"
                       for label in others]
             found.append(f"At {each.rate_per_s:g} {_ticks(each.rate_per_s)} and an excess age of "
                          f"{style.number(each.curves.low)} to {style.number(each.curves.high)} ms, {question.noun}: "
@@ -107,10 +114,6 @@ def _outcome_text(found: Sequence[PushAgainstPolls], question: ComparedFigure) -
 
 def _ticks(rate: float) -> str:
     return "tick/s" if rate == 1 else "ticks/s"
-
-
-def _ratio_text(effect: Effect) -> str:
-    return f"{style.number(effect.interval.estimate)}{spread_text(effect.interval)}"
 
 
 def _mean_text(costs: Sequence[float]) -> str:

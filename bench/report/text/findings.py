@@ -197,6 +197,13 @@ def _lead(cells: Mapping[str, pd.Series], ranked: Sequence[str],
     return f"Lowest {question.noun}: {verdict} ({names[0]} has {value})."
 
 
+def tie_text(comparison: Comparison, below: Sequence[NoiseFloor]) -> str:
+    """Return what makes two transports tie in words; empty where their difference can be claimed."""
+    if not comparison.effect.separable:
+        return "a tie"
+    return "" if floor_under(comparison, below) is None else "a tie: below the noise floor"
+
+
 def _claimable(comparison: Comparison, below: Sequence[NoiseFloor]) -> bool:
     return comparison.effect.separable and floor_under(comparison, below) is None
 
@@ -221,13 +228,15 @@ def effect_text(comparison: Comparison, question: ComparedFigure, theirs: str) -
     """Return the effect with its interval: `1.31 (1.20–1.42) times WebSocket's`."""
     if comparison.effect.kind == "lost":
         return "a figure that is lost"
-    found = comparison.effect.interval
-    scale = question.scale if comparison.effect.kind == "difference" else 1.0
-    estimate = style.number(found.estimate / scale)
-    spread = spread_text(found, scale)
     if comparison.effect.kind == "ratio":
-        return f"{estimate}{spread} times {theirs}'s"
-    return f"{estimate} {question.unit}{spread} more than {theirs}"
+        return f"{ratio_text(comparison.effect.printed)} times {theirs}'s"
+    found, scale = comparison.effect.printed, question.scale
+    return f"{style.number(found.estimate / scale)} {question.unit}{spread_text(found, scale)} more than {theirs}"
+
+
+def ratio_text(found: Interval) -> str:
+    """Return a ratio with its interval: `1.31 (1.20–1.42)`."""
+    return f"{style.number(found.estimate)}{spread_text(found, none=1.0)}"
 
 
 def floor_text(floor: NoiseFloor, question: ComparedFigure) -> str:
@@ -295,16 +304,25 @@ def amount_text(found: Interval, question: ComparedFigure) -> str:
     return f"{style.number(value / question.scale)} {question.unit}{spread}"
 
 
-def spread_text(found: Interval, scale: float = 1.0) -> str:
+def spread_text(found: Interval, scale: float = 1.0, none: float = math.nan) -> str:
     """Return an interval in brackets: ` (0.92–0.99)`.
 
-    Of a few trials, returns their own figures: ` (n = 2: 0.92, 0.99)`.
+    Of a few trials, returns their own figures: ` (n = 2: 0.92, 0.99)`; of a tie the bounds. A bound has as many digits
+    as tell it from `none`, the value of no effect.
     """
     low, high = found.low / scale, found.high / scale
     if math.isnan(low) or math.isnan(high):
-        return ""
-    if found.count <= FEW:
-        values = ", ".join(style.number(value / scale) for value in found.values)
+        return f" (n = {found.count}, too few for an interval)" if found.bounds_only else ""
+    if found.count <= FEW and not found.bounds_only:
+        values = ", ".join(_apart(value / scale, none) for value in found.values)
         return f" (n = {found.count}{': ' if values else ''}{values})"
     between = "–" if low >= 0 else " to "
-    return f" ({style.number(low)}{between}{style.number(high)})"
+    few = f"n = {found.count}: " * (found.count <= FEW)
+    return f" ({few}{_apart(low, none)}{between}{_apart(high, none)})"
+
+
+def _apart(value: float, none: float) -> str:
+    """Return a bound, with as many digits as tell it from `none`."""
+    texts = (style.number(value, digits) for digits in range(3, 10)
+             if style.number(value, digits) != style.number(none, digits))
+    return next(texts, style.number(value))

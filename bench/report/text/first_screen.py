@@ -28,6 +28,7 @@ from bench.report.text.findings import (
     ComparedFigure,
     amount_text,
     questions,
+    ratio_text,
     spread_text,
 )
 from bench.stats.run.comparison import Comparison
@@ -196,9 +197,9 @@ def _more(each: RankedMeasure, label: str) -> str:
     assert comparison is not None, "two different labels that both have a figure"
     if comparison.effect.kind == "lost":
         return f"{style.title(label)} lost"
-    interval = comparison.effect.interval
+    interval = comparison.effect.printed
     if comparison.effect.kind == "ratio":
-        return f"{style.title(label)} {style.number(interval.estimate)}{spread_text(interval)} times as much"
+        return f"{style.title(label)} {ratio_text(interval)} times as much"
     scale = each.question.scale
     return (f"{style.title(label)} {style.number(interval.estimate / scale)} {each.question.unit}"
             f"{spread_text(interval, scale)} more")

@@ -18,14 +18,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from bench.report import style
 from bench.report.data.measured_forms import flush_s
 from bench.report.data.noise_floor import NoiseFloor, floor_under, floors
 from bench.report.data.run import RunData, compared, shown_clients, with_all_bytes
-from bench.report.text.findings import MEMORY, QUESTIONS, ComparedFigure, amount_text, spread_text
+from bench.report.text.findings import MEMORY, QUESTIONS, ComparedFigure, amount_text, ratio_text, spread_text
 from bench.report.text.first_screen import BYTES, CPU
 from bench.scenario.model import BARE_SERVER, DEFAULT_SERVER
 from bench.stats.run.comparison import Comparison
@@ -114,7 +114,7 @@ def among_equals(run: RunData, question: ComparedFigure) -> list[EqualServers]:
             comparison = _between(run, question, clients, mine, theirs)
             if comparison is not None:
                 more, less = (one, other) if comparison.mine == mine else (other, one)
-                found.append(EqualServers(server, more, less, comparison.effect.interval,
+                found.append(EqualServers(server, more, less, comparison.effect.printed,
                                           _claimable(comparison, below)))
     return found
 
@@ -146,7 +146,7 @@ def _equals_texts(run: RunData, question: ComparedFigure) -> list[str]:
     for each in among_equals(run, question):
         more, less = _title(each.more), _title(each.less)
         servers = "library servers" if each.server == DEFAULT_SERVER else f"{each.server} ones"
-        times = f"{style.number(each.times.estimate)}{spread_text(each.times)} times"
+        times = f"{ratio_text(each.times)} times"
         tie = "" if each.claimable else ", a tie"
         texts.append(f"on {servers} {more} has {times} as much {question.noun} as {less}{tie}")
     return texts
@@ -179,8 +179,8 @@ def _share(ratio: Interval) -> Interval:
     def percent(value: float) -> float:
         return math.nan if math.isnan(value) else 100 * (1 - 1 / value)
 
-    return Interval(percent(ratio.estimate), percent(ratio.low), percent(ratio.high), ratio.count,
-                    tuple(map(percent, ratio.values)))
+    return replace(ratio, estimate=percent(ratio.estimate), low=percent(ratio.low), high=percent(ratio.high),
+                   values=tuple(map(percent, ratio.values)))
 
 
 def _cell(run: RunData, label: str, clients: int, question: ComparedFigure) -> Interval:

@@ -16,14 +16,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.report import style
-from bench.report.data.noise_floor import floor_under, floors
+from bench.report.data.noise_floor import floors
 from bench.report.data.run import RunData, compared, shown_clients
 from bench.report.text.conditions import option_text
-from bench.report.text.findings import MEMORY, ComparedFigure, spread_text
+from bench.report.text.findings import MEMORY, ComparedFigure, spread_text, tie_text
 from bench.report.text.first_screen import BYTES, CPU
 from bench.stats.run.comparison import Comparison
 from bench.stats.run.intervals import Interval
@@ -98,9 +98,9 @@ def _clause(run: RunData, found: list[Variant], change: str, question: ComparedF
         comparison = _between(run, question, each) if each.change == change else None
         if comparison is not None:
             share = _share(comparison, each)
-            claimed = comparison.effect.separable and floor_under(comparison, below) is None
+            tie = tie_text(comparison, below)
             value = style.percent(share.estimate / 100)
-            texts.append(f"{style.title(each.base)} {value}{spread_text(share)}{'' if claimed else ' (a tie)'}")
+            texts.append(f"{style.title(each.base)} {value}{spread_text(share)}{f' ({tie})' if tie else ''}")
     return f"{question.noun}: {', '.join(texts)}" if texts else ""
 
 
@@ -119,5 +119,5 @@ def _share(comparison: Comparison, pair: Variant) -> Interval:
     def percent(value: float) -> float:
         return math.nan if math.isnan(value) else 100 * (value - 1)
 
-    return Interval(percent(ratio.estimate), percent(ratio.low), percent(ratio.high), ratio.count,
-                    tuple(map(percent, ratio.values)))
+    return replace(ratio, estimate=percent(ratio.estimate), low=percent(ratio.low), high=percent(ratio.high),
+                   values=tuple(map(percent, ratio.values)))

@@ -36,7 +36,8 @@ TERMS = {
     "separable": ("separable", (
         "a difference that would appear by chance in less than 5 % of runs, compared within blocks and corrected "
         "by Holm's method, or one of a factor above 1.5 in every block and with its whole interval; what is not "
-        "separable is a tie")),
+        "separable is a tie. The interval beside a comparison is as wide as that correction asks: it holds 1 where "
+        "there is a tie, and only there")),
     "closed-form": ("closed form", "a formula of the transport, with nothing fitted to what it is compared with"),
     "workers": ("workers", "server processes with a core each, which share nothing"),
 }

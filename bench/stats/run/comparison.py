@@ -1,7 +1,7 @@
 """Comparison of every two transports, figure by figure, claiming only what the trials show.
 
 For one figure (a column of `trials.csv`), all pairs of transports at all client counts are compared
-within blocks (`intervals.effect`), and Holm's correction is taken over all of them, so that among all
+within blocks (`intervals.effect`), and corrected together by Holm's method (`intervals.corrected`), so that among all
 the claims of separability made about this figure there is a false one in at most 5 % of runs.
 
 A percentile that falls among lost updates in any valid trial is lost in the whole cell. Such a cell is
@@ -26,7 +26,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from bench.stats.run.intervals import LOST, Effect, Interval, effect, holm
+from bench.stats.run.intervals import LOST, Effect, Interval, corrected, effect
 from bench.stats.run.summary import cell_interval, valid
 
 
@@ -42,12 +42,9 @@ class Comparison:
     """`mine` ÷ `theirs`, or `mine` − `theirs` (see `Effect.kind`)."""
 
     def times(self, label: str) -> Interval:
-        """Return the ratio of a label's figure to the other's; the effect has to be a ratio."""
-        found = self.effect.interval
-        if label == self.mine:
-            return found
-        return Interval(1 / found.estimate, 1 / found.high, 1 / found.low, found.count,
-                        tuple(1 / value for value in found.values))
+        """Return the ratio of a label's figure to the other's, as it is printed; the effect has to be a ratio."""
+        found = self.effect.printed
+        return found if label == self.mine else found.inverse
 
 
 def comparisons(trials: pd.DataFrame, figure: str, order: Sequence[str]) -> list[Comparison]:
@@ -71,9 +68,8 @@ def comparisons(trials: pd.DataFrame, figure: str, order: Sequence[str]) -> list
             columns = [[by_block[label][block] for block in both] for label in (mine, theirs)]
             between = LOST if math.isinf(shown[mine]) else effect(*columns)
             found.append(Comparison(figure, int(clients), mine, theirs, between))
-    corrected = holm([each.effect.p for each in found])
-    return [replace(each, effect=replace(each.effect, p_holm=p))
-            for each, p in zip(found, corrected, strict=True)]
+    effects = corrected([each.effect for each in found])
+    return [replace(each, effect=one) for each, one in zip(found, effects, strict=True)]
 
 
 Points = Sequence[tuple[float, float]]

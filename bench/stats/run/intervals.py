@@ -20,7 +20,16 @@ grows with the number of subjects, so that with few blocks it hides a factor of 
 one: of pairs of equal subjects whose ratio spreads by a standard deviation of 20 % between blocks fewer than one in
 10,000 is clear with two blocks, of 30 % about one in 800. Otherwise nothing is claimed.
 
-Known weakness: with three trials the interval is 2.5 standard deviations wide each way, with two 9 of them,
+An effect is printed with the interval by which it was decided (`Effect.printed`). Of probabilities p₁ ≤ … ≤ p_m Holm's
+method asks at step k whether p_k < 5 %/(m − k + 1), and ends at the first that is not. So the t interval of the k-th
+has the confidence 1 − 5 %/(m − k + 1), and those that come after the end have that of the last step. It excludes no
+effect (a ratio of 1, a difference of 0) exactly where the two are separable, and is never narrower than the effect's
+own 95 % interval. A ratio that is only clear has its own, since that decided.
+
+Known weakness: the intervals of a figure do not all hold the truth at once in 95 % of runs, as those of Bonferroni's
+method would: Holm's spends the 5 % again on what is left. That a tie is called a difference, or a difference has the
+wrong direction, happens in at most 5 % of runs all the same.
+With three trials the interval is 2.5 standard deviations wide each way, with two 9 of them,
 and with one there is none. So up to `FEW` trials are printed as they are, in place of their interval.
 """
 
@@ -39,6 +48,8 @@ FEW = 3
 """With at most this number of trials, the figures themselves are printed in place of an interval."""
 CONFIDENCE = 0.95
 ALPHA = 1 - CONFIDENCE
+WIDEST = 10_000.0
+"""The factor between the bounds of a ratio's interval above which they say nothing: so few trials can't tell."""
 CLEAR = 1.5
 """The factor that each block, and the whole interval, of a clear ratio exceeds."""
 
@@ -57,6 +68,14 @@ class Interval:
     """Number of trials behind the interval."""
     values: tuple[float, ...] = ()
     """The trials' own figures, where there are at most `FEW`, since they say more than the interval."""
+    bounds_only: bool = False
+    """True for a tie, whose bounds are printed however few its trials are: their own figures may all be on one side."""
+
+    @property
+    def inverse(self) -> Interval:
+        """Return the interval of the inverse ratio."""
+        return replace(self, estimate=1 / self.estimate, low=1 / self.high, high=1 / self.low,
+                       values=tuple(1 / value for value in self.values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +90,10 @@ class Effect:
     """Probability of an effect at least this large by chance; NaN below two blocks."""
     p_holm: float = math.nan
     """`p`, corrected for all comparisons made together."""
+    level: float = ALPHA
+    """Probability of error at which Holm's method decided about it."""
+    freedom: float = math.nan
+    """Degrees of freedom of its t interval."""
     clear: bool = False
     """True for a ratio that is beyond `CLEAR` in every block and with its whole interval, in one direction."""
 
@@ -83,6 +106,42 @@ class Effect:
     def assessed(self) -> bool:
         """Return True where there were enough blocks to assess the effect."""
         return not math.isnan(self.p_holm)
+
+    @property
+    def printed(self) -> Interval:
+        """Return the interval by which the two were decided to be separable or not; without a decision, its own.
+
+        Its bounds are NaN where a tie's would be so wide that they say nothing (beyond a factor of `WIDEST`).
+        """
+        own = self.interval
+        if not self.assessed:
+            return own
+        if self.separable:
+            return own if self.p_holm >= ALPHA else self._at(self.level)
+        found = replace(self._at(self.level), values=(), bounds_only=True)
+        if self.kind == "ratio" and not found.high <= WIDEST * found.low:
+            return replace(found, low=math.nan, high=math.nan)
+        return found
+
+    def _at(self, level: float) -> Interval:
+        """Return the interval with the confidence 1 − `level`."""
+        own = self.interval
+        if level == ALPHA:
+            return own
+        wider = float(stdtrit(self.freedom, 1 - level / 2) / stdtrit(self.freedom, 1 - ALPHA / 2))
+        if self.kind == "ratio":
+            low, high = (own.estimate * _power(bound / own.estimate, wider) for bound in (own.low, own.high))
+        else:
+            low, high = (own.estimate + wider * (bound - own.estimate) for bound in (own.low, own.high))
+        return replace(own, low=low, high=high)
+
+
+def _power(ratio: float, exponent: float) -> float:
+    """Return a ratio to a power, infinite where it is too large for a number."""
+    try:
+        return float(ratio**exponent)
+    except OverflowError:
+        return math.inf
 
 
 LOST = Effect("lost", Interval(math.nan, math.nan, math.nan, 0), math.nan)
@@ -144,7 +203,7 @@ def effect(mine: Sequence[float] | Floats, theirs: Sequence[float] | Floats) -> 
     values = np.log(pairs[:, 0] / pairs[:, 1]) if as_ratio else pairs[:, 0] - pairs[:, 1]
     inner = _t_interval(values)
     found = _exp(inner) if as_ratio else inner
-    return Effect("ratio" if as_ratio else "difference", found, _p_value(values),
+    return Effect("ratio" if as_ratio else "difference", found, _p_value(values), freedom=len(values) - 1.0,
                   clear=as_ratio and _is_clear(values, inner))
 
 
@@ -166,27 +225,27 @@ def unpaired(mine: Sequence[float] | Floats, theirs: Sequence[float] | Floats) -
     as_ratio = bool((one > 0).all() and (other > 0).all())
     if as_ratio:
         one, other = np.log(one), np.log(other)
-    inner, p = _welch(one, other)
+    inner, p, freedom = _welch(one, other)
     found = _exp(inner) if as_ratio else inner
-    return Effect("ratio" if as_ratio else "difference", found, p)
+    return Effect("ratio" if as_ratio else "difference", found, p, freedom=freedom)
 
 
-def _welch(one: Floats, other: Floats) -> tuple[Interval, float]:
-    """Return the difference of two means with its interval, and its probability by chance."""
+def _welch(one: Floats, other: Floats) -> tuple[Interval, float, float]:
+    """Return the difference of two means with its interval, its probability by chance, and its degrees of freedom."""
     count = len(one) + len(other)
     if not len(one) or not len(other):
-        return Interval(math.nan, math.nan, math.nan, count), math.nan
+        return Interval(math.nan, math.nan, math.nan, count), math.nan, math.nan
     difference = float(one.mean() - other.mean())
     if len(one) < 2 or len(other) < 2:
-        return Interval(difference, math.nan, math.nan, count), math.nan
+        return Interval(difference, math.nan, math.nan, count), math.nan, math.nan
     errors = [float(values.var(ddof=1)) / len(values) for values in (one, other)]
     error = math.sqrt(sum(errors))
     if error == 0:
-        return Interval(difference, difference, difference, count), 1.0 if difference == 0 else 0.0
+        return Interval(difference, difference, difference, count), 1.0 if difference == 0 else 0.0, 1.0
     freedom = sum(errors) ** 2 / (errors[0] ** 2 / (len(one) - 1) + errors[1] ** 2 / (len(other) - 1))
     half = float(stdtrit(freedom, 1 - ALPHA / 2)) * error
     p = float(2 * stdtr(freedom, -abs(difference) / error))
-    return Interval(difference, difference - half, difference + half, count), p
+    return Interval(difference, difference - half, difference + half, count), p, freedom
 
 
 def within_blocks(table: Floats) -> list[Interval]:
@@ -241,3 +300,21 @@ def holm(probabilities: Sequence[float]) -> list[float]:
         worst = max(worst, min(1.0, p * (len(assessed) - step)))
         corrected[place] = worst
     return corrected
+
+
+def corrected(effects: Sequence[Effect]) -> list[Effect]:
+    """Return effects that were asked for together, each with its corrected probability and the level of its
+    decision, by Holm's method.
+
+    One that is not assessed stays so and does not count.
+    """
+    probabilities = holm([each.p for each in effects])
+    assessed = sorted((place for place, each in enumerate(effects) if not math.isnan(each.p)),
+                      key=lambda place: effects[place].p)
+    levels = [ALPHA] * len(effects)
+    steps = 0
+    for place in assessed:
+        levels[place] = ALPHA / (len(assessed) - steps)
+        steps += probabilities[place] < ALPHA
+    return [replace(each, p_holm=p, level=level)
+            for each, p, level in zip(effects, probabilities, levels, strict=True)]

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from bench.stats.run.intervals import Effect, Interval, holm, unpaired
+from bench.stats.run.intervals import Effect, Interval, corrected, unpaired
 from bench.stats.run.summary import cell_interval, valid
 
 FIGURES = (
@@ -83,9 +83,8 @@ def changes(before: pd.DataFrame, after: pd.DataFrame, labels: Sequence[str]) ->
             cells = [trials[(trials["transport"] == label) & (trials["clients"] == clients)]
                      for trials in good]
             found.extend(_changes_of_cell(label, clients, *cells))
-    corrected = holm([each.effect.p for each in found])
-    return [replace(each, effect=replace(each.effect, p_holm=p))
-            for each, p in zip(found, corrected, strict=True)]
+    effects = corrected([each.effect for each in found])
+    return [replace(each, effect=one) for each, one in zip(found, effects, strict=True)]
 
 
 def _changes_of_cell(

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from bench.report import RunData, style
-from bench.report.text.findings import QUESTIONS, effect_text, findings, interval_text, separable_text
+from bench.report.text.findings import QUESTIONS, effect_text, findings, interval_text, separable_text, spread_text
 from bench.stats.run.comparison import Comparison
 from bench.stats.run.intervals import LOST, Effect, Interval
 from bench.stats.run.summary import summarise
@@ -168,3 +168,19 @@ def test_two_or_three_trials_are_printed_as_they_are(values: tuple[float, ...], 
     trials[["delivered", "late", "lost"]] = 1
     (_, row), = summarise(trials).iterrows()
     assert interval_text(row, next(each for each in QUESTIONS if each.column == figure)) == text
+
+
+@pytest.mark.parametrize(("low", "high", "text"), [
+    (1.0004, 1.2, " (1.0004–1.20)"), (0.5, 0.99996, " (0.500–0.99996)"), (0.9, 1.1, " (0.900–1.10)"),
+    (1.0, 1.0, " (1.00–1.00)"),
+])
+def test_a_bound_has_as_many_digits_as_tell_it_from_no_effect(low: float, high: float, text: str) -> None:
+    assert spread_text(Interval(1.05, low, high, 5), none=1.0) == text
+
+
+def test_of_a_tie_the_bounds_are_printed_however_few_its_blocks() -> None:
+    found = Interval(1.19, 0.9, 1.6, 3, (1.17, 1.19, 1.21))
+    assert spread_text(found) == " (n = 3: 1.17, 1.19, 1.21)"
+    assert spread_text(replace(found, values=(), bounds_only=True)) == " (n = 3: 0.900–1.60)"
+    assert spread_text(Interval(1.2, math.nan, math.nan, 2, bounds_only=True)) == (
+        " (n = 2, too few for an interval)")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench.stats.run.intervals import LOST, effect, holm, interval, unpaired, within_blocks
+from bench.stats.run.intervals import LOST, corrected, effect, holm, interval, unpaired, within_blocks
 
 POSITIVE = st.floats(1e-3, 1e6)
 
@@ -127,6 +127,69 @@ def test_holms_correction(probabilities: list[float]) -> None:
         no_larger = sorted(q for q, _ in assessed if q <= p)
         steps = [q * (len(assessed) - place) for place, q in enumerate(no_larger)]
         assert c == pytest.approx(min(1.0, max(steps)))
+
+
+MANY_EFFECTS = st.lists(st.tuples(st.floats(-0.4, 0.4), st.floats(0.001, 0.3), st.booleans()), min_size=1, max_size=28)
+
+
+@given(MANY_EFFECTS, st.integers(2, 6), st.integers(0, 2**32 - 1))
+def test_a_printed_interval_holds_no_effect_where_there_is_a_tie_and_only_there(
+        asked: list[tuple[float, float, bool]], blocks: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    effects = []
+    for shift, spread, as_ratio in asked:
+        one, other = rng.normal(shift, spread, blocks), rng.normal(0, spread, blocks)
+        effects.append(effect(np.exp(one), np.exp(other)) if as_ratio else effect(one, other))
+    for own, found in zip(effects, corrected(effects), strict=True):
+        none = 1.0 if found.kind == "ratio" else 0.0
+        printed = found.printed
+        if math.isnan(printed.low):   # so wide that no bounds are printed
+            assert not found.separable
+            continue
+        assert (printed.low <= none <= printed.high) == (not found.separable)
+        assert found.interval == own.interval
+        assert printed.estimate == own.interval.estimate
+        assert printed.high - printed.low >= (own.interval.high - own.interval.low) * (1 - 1e-9)
+        # Of a few blocks the figures themselves are printed, unless they could all be on one side of a tie.
+        assert printed.bounds_only == (not found.separable)
+        if found.separable and printed.values:
+            assert min(printed.values) > none or max(printed.values) < none
+
+
+def test_a_tie_among_many_is_printed_as_wide_as_it_was_judged() -> None:
+    """Alone, the ratio of 1.19 is certain; as one of 28 it is not."""
+    alone = effect([1.19, 1.25, 1.1, 1.2, 1.22], [1.0] * 5)
+    equals = [effect([1.0, 1.1, 0.9, 1.05, 0.96], [1.0, 0.95, 1.05, 1.0, 1.0])] * 27
+    [own], [among, *_] = corrected([alone]), corrected([alone, *equals])
+    assert own.separable
+    assert own.printed == own.interval
+    noisy = effect([1.19, 1.35, 1.02, 1.3, 1.15], [1.0] * 5)
+    one, *_ = corrected([noisy, *equals])
+    assert corrected([noisy])[0].separable
+    assert not one.separable
+    assert one.printed.low < 1 < one.interval.low
+    assert one.level == pytest.approx(0.05 / 28)
+    assert among.printed.low <= own.printed.low
+
+
+def test_few_blocks_and_many_pairs_say_that_they_are_too_few() -> None:
+    pair = effect([1.1, 1.3], [1.0, 1.0])
+    found, *_ = corrected([pair] * 28)
+    assert not found.separable
+    assert math.isnan(found.printed.low)
+    assert found.printed.bounds_only
+
+
+def test_wrong_claims_among_many_effects_are_made_in_5_of_100_runs_whatever_is_true() -> None:
+    """Half of the effects are real: neither a verdict nor a direction is wrong in more than 5 % of runs."""
+    rng = np.random.default_rng(8)
+    wrong = 0
+    for _ in range(600):
+        truths = [1.0] * 5 + [1.3] * 5
+        found = corrected([effect(truth * rng.lognormal(0, 0.1, 5), rng.lognormal(0, 0.1, 5)) for truth in truths])
+        wrong += any(not each.printed.low <= 1.0 <= each.printed.high and not each.clear for each in found[:5])
+        wrong += any(each.printed.high < 1 for each in found[5:])
+    assert wrong / 600 < 0.07
 
 
 @pytest.mark.parametrize("trials", [3, 5, 10])
