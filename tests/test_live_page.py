@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from marked import Mark
@@ -26,14 +28,30 @@ SETTINGS = ("feed.rate_per_s=20", "transports.short_polling.interval_s=0.25")
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """The page of `tickertape serve quick`, opened, once for all tests."""
+    """The page of `tickertape serve quick`, opened, once for all tests of it."""
+    with opened("quick", SETTINGS, tmp_path_factory.mktemp("live")) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """The page of `tickertape serve use-cases/chat`, opened, once for all tests of it."""
+    settings = ("transports.short_polling.interval_s=0.25", "server.messages.rate_per_s=2.0")
+    with opened("use-cases/chat", settings, tmp_path_factory.mktemp("chat")) as page:
+        page.wait(every("state", "text === 'connected'"))
+        yield page
+
+
+@contextmanager
+def opened(scenario: str, settings: tuple[str, ...], folder: Path) -> Iterator[Page]:
+    """Serve a scenario, and open its page."""
     path = found()
     if path is None:
         pytest.skip(ABSENT)
-    folder, port, mark = tmp_path_factory.mktemp("live"), first_port(), Mark()
-    sets = [word for each in SETTINGS for word in ("--set", each)]
+    port, mark = first_port(), Mark()
+    sets = [word for each in settings for word in ("--set", each)]
     serving = subprocess.Popen(
-        [sys.executable, "-c", "from bench.cli import main; main()", "serve", "quick", "--port", str(port), *sets],
+        [sys.executable, "-c", "from bench.cli import main; main()", "serve", scenario, "--port", str(port), *sets],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **mark.environment})
     try:
         assert serving.stdout is not None
@@ -46,6 +64,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
             page.watch()
             page.size(1280, 900)
             page.open(f"http://127.0.0.1:{port}/")
+            page.wait("document.getElementById('status')?.textContent.startsWith('All clients')")
             yield page
     finally:
         serving.send_signal(signal.SIGINT)
@@ -142,19 +161,107 @@ def test_interval_and_flush_change_what_an_update_costs(page: Page) -> None:
     assert page.value(part("lost")) == ["0"] * len(CARDS)
 
 
+def write(page: Page, text: str) -> None:
+    """Write a message and send it, by the keyboard alone, from the box on."""
+    page.value("document.querySelector('#chat input').focus()")
+    page.ask("Input.insertText", text=text)
+    for kind in ("keyDown", "keyUp"):
+        page.ask("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13, text="\r")
+
+
+def trips(text: str) -> str:
+    """Return the expression of what is shown for each transport in the row of a message."""
+    return f"""[...[...document.querySelectorAll('#chat li')].find((row) => row.textContent.includes("{text}"))
+        .querySelectorAll("dd")].map((cell) => cell.textContent)"""
+
+
+def arrived(text: str) -> str:
+    """Return the expression that a message has come back to all."""
+    return f"((all) => all.length === {len(CARDS)} && all.every((cell) => /^[0-9.]+ m?s$/.test(cell)))({trips(text)})"
+
+
+def accepted(page: Page) -> list[int]:
+    """The messages that each transport's server has accepted, by the page's own connections."""
+    found: list[int] = page.value("""(async () => {
+        const { ports } = await (await fetch("/tabs", { method: "POST" })).json();
+        const stats = await Promise.all(ports.map((port) => fetch(`http://127.0.0.1:${port}/stats`)));
+        return (await Promise.all(stats.map((each) => each.json()))).map((each) => each.messages_accepted); })()""")
+    return found
+
+
+def test_a_feed_without_messages_has_no_chat_box(page: Page) -> None:
+    assert page.value("getComputedStyle(document.getElementById('chat')).display") == "none"
+
+
+def test_a_message_goes_over_each_transports_own_way_and_comes_back_over_it(chat: Page) -> None:
+    before = accepted(chat)
+    write(chat, "hello to all four")
+    chat.wait(arrived("hello to all four"))
+    assert [now - once for now, once in zip(accepted(chat), before, strict=True)] == [1] * len(CARDS)
+    chat.wait("document.getElementById('status').textContent.includes('“hello to all four” came back')")
+    assert chat.value("document.querySelector('#chat input').value") == ""
+    chat.wait(every("updates", f"Number(text) >= {len(CARDS)}"))
+    assert chat.value(part("tick")) == ["AAA hello to all four"] * len(CARDS)
+    assert chat.complaints == []
+
+
+@pytest.mark.parametrize("way", range(len(CARDS)))
+def test_a_message_that_goes_one_way_arrives_over_all(chat: Page, way: int) -> None:
+    before, text = accepted(chat), f"hello by {CARDS[way]}"
+    chat.value(f"document.querySelector('#chat [name=way]').value = '{way}'")
+    write(chat, text)
+    chat.wait(arrived(text))
+    chat.value("document.querySelector('#chat [name=way]').value = ''")
+    more = [now - once for now, once in zip(accepted(chat), before, strict=True)]
+    assert more == [int(n == way) for n in range(len(CARDS))]
+
+
+@pytest.mark.parametrize("way", range(len(CARDS)))
+def test_what_is_refused_is_said(chat: Page, way: int) -> None:
+    chat.value(f"document.querySelector('#chat [name=way]').value = '{way}'")
+    said = "document.getElementById('status').textContent"
+    for number in range(30):   # more than two in a second
+        write(chat, f"one of many by {way}: {number}.")
+    chat.wait(f"{said}.includes('was not accepted')")
+    chat.wait("[...document.querySelectorAll('#chat dd')].every((cell) => cell.textContent !== 'under way')")
+    assert "not sent: too-many" in chat.value("document.getElementById('chat').textContent")
+    assert chat.value("document.querySelectorAll('#chat li').length") == 5
+    chat.value("document.querySelector('#chat [name=way]').value = ''")
+
+
+def test_a_message_can_be_written_by_the_keyboard_and_its_way_is_named_for_a_screen_reader(chat: Page) -> None:
+    chat.value("document.getElementById('anew').focus()")
+    reached = []
+    for _ in range(4):
+        for kind in ("keyDown", "keyUp"):
+            chat.ask("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
+        reached.append(chat.value("document.activeElement.name || document.activeElement.type"))
+    assert reached == ["text", "room", "way", "submit"]
+    named = {(node["role"]["value"], node["name"]["value"]) for node in tree(chat) if node.get("name")}
+    assert named >= {("textbox", "Message"), ("combobox", "Room"), ("combobox", "Send it"), ("button", "Send"),
+                     ("region", "Write a message"), ("list", "Messages written here, the newest first")}
+
+
+def tree(page: Page) -> list[dict[str, Any]]:
+    """The page as a screen reader meets it."""
+    nodes: list[dict[str, Any]] = page.ask("Accessibility.getFullAXTree")["nodes"]
+    return [node for node in nodes if not node["ignored"]]
+
+
+@pytest.mark.parametrize("name", ["page", "chat"])
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("dark", [False, True])
-def test_it_fits_and_names_each_control(page: Page, width: int, dark: bool) -> None:
+def test_it_fits_and_names_each_control(request: pytest.FixtureRequest, name: str, width: int, dark: bool) -> None:
+    page: Page = request.getfixturevalue(name)
     page.size(width, 900, dark=dark)
     page.wait("document.querySelector('canvas').width === document.querySelector('canvas').clientWidth")
     assert page.value("document.documentElement.scrollWidth") <= width
-    tree = page.ask("Accessibility.getFullAXTree")["nodes"]
-    unnamed = [node["role"]["value"] for node in tree if not node["ignored"] and not node.get("name", {}).get("value")
-               and node["role"]["value"] in ("button", "combobox", "link", "img", "article", "heading")]
+    unnamed = [node["role"]["value"] for node in tree(page) if not node.get("name", {}).get("value")
+               and node["role"]["value"] in ("button", "combobox", "link", "img", "article", "heading", "textbox")]
     assert unnamed == []
     folder = os.environ.get("TICKERTAPE_PICTURES")
     if folder:
-        (Path(folder) / f"live-{width}{'-dark' * dark}.png").write_bytes(page.picture())
+        (Path(folder) / f"{name}-{width}{'-dark' * dark}.png").write_bytes(page.picture())
 
 
 def test_nothing_comes_from_elsewhere_and_nothing_else_goes_wrong(page: Page) -> None:

@@ -4,6 +4,8 @@
          │                               │ opens, cuts, switches
          └─clients' connections──► relays (one to each server, of this tab alone) ──► servers of the scenario
 
+Where the feed takes messages, the page has a chat box, which sends a message over each client's own way.
+
 The page is plain: ES modules in `static/`, no framework, no build step, no request to the net. A transport brings
 the module of its own client (`Description.live`).
 

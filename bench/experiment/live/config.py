@@ -53,6 +53,8 @@ class LiveConfig(Table):
     clock_origin_ns: int
     feed: str
     """A description of the feed, for readers."""
+    rooms: tuple[str, ...] = ()
+    """The rooms to which a reader may write; none where the feed takes no messages."""
     subjects: tuple[LiveSubject, ...]
     notes: tuple[str, ...] = ()
     """Sentences for readers, such as what is left out."""
@@ -87,6 +89,8 @@ def flushed(prepared: PreparedScenario, labels: Iterable[str]) -> dict[str, Push
 def page_config(prepared: PreparedScenario, port: int, ports: Mapping[str, int], other_ports: Mapping[str, int],
                 clock: RunClock) -> LiveConfig:
     """Return the configuration of the live page on `port`, for servers at `ports`, and second ones at `other_ports`."""
+    from bench.feed.schedule import symbol_names  # here, since the page's process needs no numpy
+
     shown, others = on_page(prepared, ports), flushed(prepared, ports)
     subjects = []
     for label in shown:
@@ -99,7 +103,9 @@ def page_config(prepared: PreparedScenario, port: int, ports: Mapping[str, int],
             label=label, title=page_title(label, kind), transport=kind, options=options.model_dump(mode="json"),
             servers=tuple(servers)))
     notes = tuple(f"{label} is not shown: a page can't read from it." for label in ports if label not in shown)
-    return LiveConfig(port=port, clock_origin_ns=clock.origin_ns, feed=feed_text(prepared.scenario.feed),
+    feed = prepared.scenario.feed
+    rooms = symbol_names(feed.symbols) if feed.source == "clients" else ()
+    return LiveConfig(port=port, clock_origin_ns=clock.origin_ns, feed=feed_text(feed), rooms=rooms,
                       subjects=tuple(subjects), notes=notes)
 
 

@@ -181,11 +181,11 @@ def files(config: LiveConfig) -> dict[str, tuple[str, bytes]]:
 
 
 def description(config: LiveConfig) -> dict[str, Any]:
-    """Return what the page is told of the feed and the subjects, without ports: a tab gets its own."""
+    """Return what the page is told of the feed, its rooms and the subjects, without ports: a tab gets its own."""
     subjects = [
         {"label": each.label, "title": each.title, "colour": transports.describe(each.transport).colour,
          "module": f"/transports/{each.transport}.js", "options": dict(each.options),
          "flushes_ms": [server.flush_ms for server in each.servers if server.flush_ms is not None]}
         for each in config.subjects
     ]
-    return {"feed": config.feed, "subjects": subjects, "notes": config.notes}
+    return {"feed": config.feed, "rooms": config.rooms, "subjects": subjects, "notes": config.notes}

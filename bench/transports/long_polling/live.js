@@ -30,5 +30,5 @@ export function connect(feed) {
   }
 
   (async () => { while (!leaving.signal.aborted) await ask(); })();
-  return { close() { leaving.abort(); } };
+  return { send: (body) => feed.post(body), close() { leaving.abort(); } };
 }

@@ -33,5 +33,5 @@ export function connect(feed, { interval_s: interval }) {
     timer = setTimeout(poll, more ? 0 : due - performance.now());
   }
 
-  return { close() { clearTimeout(timer); leaving.abort(); } };
+  return { send: (body) => feed.post(body), close() { clearTimeout(timer); leaving.abort(); } };
 }

@@ -28,5 +28,5 @@ export function connect(feed) {
   }
 
   open();
-  return { close() { clearTimeout(timer); source.close(); } };
+  return { send: (body) => feed.post(body), close() { clearTimeout(timer); source.close(); } };
 }

@@ -15,12 +15,18 @@ export const controls = [];
 
 export function connect(feed) {
   let socket, timer, leaving = false;
+  const waiting = [];                            // for the answers to messages, which come in their order
 
   function open() {
     feed.asked();
     socket = new WebSocket(feed.address().replace("http", "ws"));
-    socket.onmessage = ({ data }) => feed.took(JSON.parse(data));
+    socket.onmessage = ({ data }) => {
+      const news = JSON.parse(data);
+      if ("accepted" in news || "error" in news) waiting.shift().answered(news);
+      else feed.took(news);
+    };
     socket.onclose = ({ code, reason }) => {
+      for (const { lost } of waiting.splice(0)) lost(new Error("the socket was closed before the answer"));
       if (leaving) return;
       const [error, resume] = reason.split(" ");  // such as "left-tape 9f2c:57"
       if (error) feed.refused({ error, resume });
@@ -29,6 +35,13 @@ export function connect(feed) {
     };
   }
 
+  /* Send a message on the open socket; returns the answer. */
+  function send(body) {
+    if (socket.readyState !== WebSocket.OPEN) throw new Error("the socket is not open");
+    socket.send(body);
+    return new Promise((answered, lost) => waiting.push({ answered, lost }));
+  }
+
   open();
-  return { close() { leaving = true; clearTimeout(timer); socket.close(); } };
+  return { send, close() { leaving = true; clearTimeout(timer); socket.close(); } };
 }

@@ -46,5 +46,14 @@ def test_a_push_without_a_flush_gets_a_second_server_with_one() -> None:
         assert options.model_copy(update={"flush_ms": 0.0}) == prepared.options[label]
 
 
+def test_only_a_feed_of_clients_has_rooms_to_write_to() -> None:
+    def rooms(name: str) -> tuple[str, ...]:
+        prepared = prepare.read(name)
+        return page_config(prepared, 8700, {"websocket": 9000}, {"websocket": 9100}, RunClock(7)).rooms
+
+    assert rooms("quick") == ()
+    assert rooms("use-cases/chat") == ("AAA", "AAB", "AAC", "AAD", "AAE")
+
+
 def test_both_names_of_loopback_are_the_pages_origin() -> None:
     assert origins(87) == ("http://127.0.0.1:87", "http://localhost:87")

@@ -43,6 +43,7 @@ export class Feed {
     this.outage = undefined;
     this.reason = "connecting";                  // why nothing comes; empty while connected
     this.last = undefined;                       // the last tick
+    this.heard = () => {};                       // called with each tick that is new
     this.reset();
   }
 
@@ -53,6 +54,12 @@ export class Feed {
   address() {
     const after = this.seq === undefined ? "" : `?after=${this.epoch}:${this.seq}`;
     return `http://127.0.0.1:${this.port}/ticks${after}`;
+  }
+
+  /* Send a message by a request of its own, beside one that waits; returns the answer. */
+  async post(body) {
+    const answer = await fetch(`http://127.0.0.1:${this.port}/messages`, { method: "POST", body });
+    return answer.json();
   }
 
   asked() {
@@ -108,6 +115,7 @@ export class Feed {
   tookTick(tick, nowMs) {
     this.updates += 1;
     this.last = tick;
+    this.heard(tick);
     this.head.took(tick, nowMs);
     if (tick.due_ms === undefined) return;
     this.latencies.push(nowMs - tick.due_ms);
@@ -146,8 +154,9 @@ export class Feed {
 
 /* A tick in either encoding of the feed; the compact one names no due instant. */
 function tickOf(tick) {
-  if (Array.isArray(tick)) return { seq: tick[1], price: tick[2], symbol: tick[4] };
-  return { seq: tick.seq, price: tick.price, symbol: tick.symbol, due_ms: tick.due_ns / 1e6 };
+  if (Array.isArray(tick)) return { index: tick[0], seq: tick[1], price: tick[2], symbol: tick[4] };
+  const { index, seq, price, symbol, text } = tick;
+  return { index, seq, price, symbol, text, due_ms: tick.due_ns / 1e6 };
 }
 
 function counted(bySymbol) {

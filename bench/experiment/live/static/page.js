@@ -1,5 +1,6 @@
 /* The live page: one client of each subject on one feed, with its account beside it. */
 
+import { Chat } from "./chat.js";
 import { draw, scale, worst } from "./chart.js";
 import { Clock } from "./clock.js";
 import { Feed, Head, quantile } from "./feed.js";
@@ -123,7 +124,7 @@ class Card {
   show(nowMs, endMs) {
     const { feed, relay, base } = this;
     const put = (name, text) => { this.part(name).textContent = text; };
-    put("tick", feed.last ? `${feed.last.symbol} ${feed.last.price}` : "no update yet");
+    put("tick", feed.last ? `${feed.last.symbol} ${feed.last.text ?? feed.last.price}` : "no update yet");
     put("seq", feed.last ? `#${feed.last.seq}` : "");
     put("age", time(feed.ageMs(nowMs)));
     put("latency", time(quantile(feed.latencies, 0.5)));
@@ -212,6 +213,7 @@ async function begin() {
   live.subjects.forEach((subject, n) => cards.push(new Card(subject, n, ports[n])));
   for (let n = 0; n < BRACKETS; n += 1) await count();
   await Promise.all(cards.map((card) => card.begin()));
+  if (live.rooms.length && cards.length) new Chat(find("chat"), cards, live.rooms, { say, time });
   find("cut-all").addEventListener("click", () => {
     const seconds = Number(find("length-all").value);
     for (const card of cards) card.cut(seconds);
