@@ -58,7 +58,7 @@ from bench.stats.trial.arrays import busiest_per_s
 
 UNITS_OF_A_COST = {
     **dict.fromkeys(
-        ("tick_s", "request_s", "answer_s", "update_s", "byte_s", "connection_s", "wake_s"), "µs"),
+        ("tick_s", "request_s", "answer_s", "update_s", "byte_s", "connection_s", "switch_s", "wake_s"), "µs"),
     "base_share": "µs/s", "socket_share": "µs/s",
 }
 """The units in which those costs that are times are shown."""

@@ -8,6 +8,9 @@
     block 1   all trials of run a · of run b · of run c
     block 2   the same, beginning with run b …
 
+Runs with fewer blocks are spread over the whole series: with 3 blocks of run a and 6 of run b, a block of a comes
+with every other block of b.
+
 A calibration needs cells with different feeds, and a run has one feed. Runs that are compared with each other
 must not be hours apart. An interrupted series is resumed like each of its runs, again in turns.
 """
@@ -130,11 +133,13 @@ def execute(runs: Sequence[RunFolder], make_reporter: Callable[[int, int], Repor
 
 def in_turns(plans: Sequence[Sequence[PlannedTrial]]) -> list[tuple[int, PlannedTrial]]:
     """Return the order of all trials as (number of the run, trial): by block, each beginning with another
-    run."""
-    blocks = sorted({planned.block for each in plans for planned in each})
+    run, with the blocks of each run spread over those of the longest."""
+    most = max(planned.block for each in plans for planned in each)
     order = []
-    for block in blocks:
+    for block in range(1, most + 1):
         for turn in range(len(plans)):
             number = (turn + block - 1) % len(plans)
-            order += [(number, planned) for planned in plans[number] if planned.block == block]
+            count = max(planned.block for planned in plans[number])
+            order += [(number, planned) for planned in plans[number]
+                      if 1 + (2 * planned.block - 1) * most // (2 * count) == block]
     return order

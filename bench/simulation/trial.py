@@ -124,9 +124,10 @@ def asked_for_nothing(cycle: Cycle, costs: Costs, clients: float) -> float:
     if math.isinf(every_s):
         return 0.0
     asked = clients / every_s
-    asleep = max(1 - asked * each_s, 0.0)   # and this share of the requests finds the worker
+    asleep = max(1 - asked * each_s, 0.0)
     cold = mean_coldness(asleep, asked * asleep)
-    return asked * (each_s * (1 + cold * costs.cold_share) + asleep * cold * costs.wake_s)
+    asleep /= 1 + asked * (costs.switch_s + cold * costs.wake_s)   # this share of the requests wakes the worker
+    return asked * (each_s * (1 + cold * costs.cold_share) + asleep * (costs.switch_s + cold * costs.wake_s))
 
 
 def _feed(case: Case) -> pa.Table:

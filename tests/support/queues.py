@@ -12,9 +12,9 @@ from bench.simulation.engine.server_queue import COOLING_S, WARMING_S
 class Queue:
     """A queue of jobs, served one after the other in order of arrival."""
 
-    def __init__(self, env, t0_s, t1_s, wake_s=0.0, cold_share=0.0):
+    def __init__(self, env, t0_s, t1_s, wake_s=0.0, cold_share=0.0, switch_s=0.0):
         self.env, self.window = env, (t0_s, t1_s)
-        self.wake_s, self.cold_share = wake_s, cold_share
+        self.wake_s, self.cold_share, self.switch_s = wake_s, cold_share, switch_s
         self.free_s, self.cold, self.woke_s, self.now_cold = -math.inf, 0.0, 0.0, 0.0
         self.jobs = simpy.Store(env)
         self.brought = []
@@ -50,7 +50,7 @@ class Queue:
             if not brought or callable(turn):   # what a job brings is served as cold as the job
                 self.now_cold = self.cold * math.exp(-(self.env.now - self.woke_s) / WARMING_S)
             took_s *= 1 + self.cold_share * self.now_cold
-            took_s += self.wake_s * self.now_cold * (slept_s > 0)
+            took_s += (self.switch_s + self.wake_s * self.now_cold) * (slept_s > 0)
             self.count += 1
             low, high = self.window
             self.busy_s += max(0.0, min(self.env.now + took_s, high) - max(self.env.now, low))

@@ -44,7 +44,8 @@ class Referee:
         cycle = shard.cycle
         self.env = simpy.Environment(initial_time=-cycle.interval_s)
         costs = shard.costs
-        self.worker = Queue(self.env, shard.t0_s, shard.t1_s, costs.wake_s, costs.cold_share)
+        self.worker = Queue(self.env, shard.t0_s, shard.t1_s, costs.wake_s, costs.cold_share,
+                            costs.switch_s)
         self.load_client = Queue(self.env, shard.t0_s, shard.t1_s)
         self.symbols = [str(symbol) for symbol in shard.ticks.symbol]
         self.arrival_s = (shard.ticks.due_s + shard.net.feed_s).tolist()
@@ -303,10 +304,19 @@ class Referee:
         if self.requests[client] == request:
             self.count("polls_late", client, instant_s)
 
+    def timer(self):
+        """Wait for the turn of the load client's timer that sends a poll which is due now, and for its place."""
+        load_client = self.shard.load_client
+        if self.shard.cycle.pace and load_client is not None and load_client.timer_s:
+            turn = math.floor(self.env.now / load_client.timer_s)
+            place = self.env.now - turn * load_client.timer_s
+            yield self.until((turn + 1) * load_client.timer_s + 0.1 * place)
+
     def exchange(self, client, held):
         """Run one request and its response; return whether the next one is to follow at once."""
         net, cycle = self.shard.net, self.shard.cycle
         if held is None:
+            yield from self.timer()
             if cycle.new_connection:
                 self.count("connections", client, self.env.now)
                 yield self.env.timeout(cycle.handshakes * (net.up_s + net.down_s))

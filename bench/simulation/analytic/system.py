@@ -23,9 +23,20 @@ Polls wait as in N·D/D/1 there.
 A server that has slept is cold (`bench.simulation.engine.server_queue`), and is assumed to stay as cold as it
 woke until it sleeps again. Arrivals at random find it asleep with probability 1 − ρ, and its sleeps are long
 enough that κ = 1 / (1 + Λ · COOLING_S) on average, with Λ jobs or fan-outs per second; ticks at regular
-distances find it asleep for (1 − ρ)/Λ. So work takes 1 + κ · cold_share times as long, and (1 − ρ) κ · wake
-more for each job or fan-out. Long polls' requests come a round trip after a fan-out, and find the server asleep
-if that is over.
+distances find it asleep for (1 − ρ)/Λ. So work takes 1 + κ · cold_share times as long, and (1 − ρ)(switch + κ · wake)
+more for each job or fan-out. That is part of ρ: with w = switch + κ · wake, and B the share of the time that the
+work itself takes,
+
+    1 − ρ = (1 − B) / (1 + Λ w)
+
+A simulated load client sends the polls of a turn of its timer together, and (1 − exp(−ΛG))/G turns per second have
+any, with G between two turns. Such a burst, of b = ΛG polls on average, finds the server asleep unless the one before
+is still being worked on. That takes B G + p w, give or take a normal error of B G/√b, so the share p that wakes it is
+
+    p = Φ((1 − B − p w/G) √b / B)
+
+Long polls' requests come a round trip after a fan-out, and find the server
+asleep if that is over.
 
 Sockets: a client that keeps its connection has one. A client that opens a connection for each request has one open
 at the server from the arrival of its first packet to the departure of its response, and where the server closes
@@ -44,6 +55,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -102,7 +114,8 @@ class Forecast:
 
     @cached_property
     def _system(self) -> _System:
-        system = self._bare.crowded(self._clients).cooled(self._clients)
+        timer_s = 0.0 if self._load_client is None else self._load_client.timer_s
+        system = self._bare.crowded(self._clients).cooled(self._clients, timer_s=timer_s)
         return system if self._load_client is None else system.read_by(self._load_client, self._clients)
 
     @cached_property
@@ -234,6 +247,20 @@ def analytic(
     return Forecast(system, sizes, clients, target, load_client)
 
 
+def bursts_that_wake(work: float, waking: float, polls: float) -> float:
+    """Return the share of a load client's bursts that find the server asleep: p of the formula above.
+
+    `work` and `waking` are how long the server works on a burst, and how long a wake-up takes, as shares of the
+    time between two turns; `polls` is the mean number of polls in a burst.
+    """
+    low, high, per_error = 0.0, 1.0, math.sqrt(polls) / max(work, 1e-9)
+    for _ in range(40):
+        middle = (low + high) / 2
+        found = NormalDist().cdf((1 - work - middle * waking) * per_error)
+        low, high = (middle, high) if found > middle else (low, middle)
+    return low
+
+
 @dataclass(frozen=True, slots=True)
 class _System:
     """One transport on one network, for one demand."""
@@ -281,26 +308,37 @@ class _System:
         most = self.clients_max(target)
         return self.cooled(most, 1 - target) if math.isfinite(most) else self
 
-    def cooled(self, clients: float, asleep: float | None = None) -> _System:
+    def cooled(self, clients: float, asleep: float | None = None, timer_s: float = 0.0) -> _System:
         """Return this system with the costs of a server that sleeps for a share `asleep` of the time.
 
-        By default that is the share that its work leaves.
+        By default that is the share that its work leaves. `timer_s` is the time between two turns of the load
+        client's timer, if there is one that sends polls together.
         """
         costs, demand = self.costs, self.demand
-        if not (costs.wake_s or costs.cold_share):
+        if not (costs.wake_s or costs.cold_share or costs.switch_s):
             return self
         rates = self.rates(*self.ways(self.server_s(1)))
         busy = min(demand.ticks_per_s * costs.tick_s + clients * self.own_share(rates), 1.0)
-        asleep = 1 - busy if asleep is None else asleep
         bursts = self.cycle.pushes or self.cycle.parks
-        jobs_per_s = demand.ticks_per_s + (self._flushes_per_s if bursts else clients * rates["requests"])
-        cold, wakes = mean_coldness(1 / jobs_per_s, 1.0), asleep
+        polls_per_s = 0.0 if bursts else clients * rates["requests"]
+        calls_per_s = -math.expm1(-polls_per_s * timer_s) / timer_s if timer_s else polls_per_s
+        jobs_per_s = demand.ticks_per_s + (self._flushes_per_s if bursts else calls_per_s)
+        cold = mean_coldness(1 / jobs_per_s, 1.0)
+        woken_s, work = costs.switch_s + cold * costs.wake_s, min(busy * (1 + cold * costs.cold_share), 1.0)
+        if timer_s and not bursts:
+            calls_per_s *= bursts_that_wake(work, woken_s / timer_s, polls_per_s * timer_s)
+            asleep = max(1 - work - calls_per_s * woken_s, 0.0)
+        if asleep is None:
+            asleep = (1 - work) / (1 + jobs_per_s * woken_s)
+        wakes = asleep
         if demand.regular and bursts:
             cold, wakes = float(coldness(asleep / jobs_per_s)), 1.0
-        longer, wake_s = 1 + cold * costs.cold_share, wakes * cold * costs.wake_s
+        longer, wake_s = 1 + cold * costs.cold_share, wakes * (costs.switch_s + cold * costs.wake_s)
         found = replace(costs, tick_s=costs.tick_s * longer + wake_s, answer_s=costs.answer_s * longer,
                         update_s=costs.update_s * longer, byte_s=costs.byte_s * longer)
         if not bursts:
+            if timer_s:
+                wake_s = calls_per_s * woken_s / polls_per_s
             return replace(self, costs=replace(
                 found, request_s=costs.request_s * longer + wake_s, connection_s=costs.connection_s * longer))
         if self.cycle.flush_s:
@@ -327,10 +365,10 @@ class _System:
         else:
             ends_per_s = ticks_per_s + 1 / COOLING_S
             cold = 1 - ticks_per_s / ends_per_s * math.expm1(-ends_per_s * every_s) / math.expm1(-ticks_per_s * every_s)
-        longer = 1 + cold * costs.cold_share
+        longer, wake_s = 1 + cold * costs.cold_share, costs.switch_s + cold * costs.wake_s
         return replace(
             found, answer_s=costs.answer_s * longer, update_s=costs.update_s * longer, byte_s=costs.byte_s * longer,
-            tick_s=found.tick_s + cold * costs.wake_s * self._flushes_per_s / ticks_per_s)
+            tick_s=found.tick_s + wake_s * self._flushes_per_s / ticks_per_s)
 
     def _asked_cold(self, found: Costs, clients: float, cold: float) -> Costs:
         """Return the costs with those of requests that come a round trip after a fan-out, spaced like its

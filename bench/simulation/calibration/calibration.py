@@ -7,12 +7,27 @@
                                 at the kernels: exchange = request + response, and the effect of a cold server
                                 of the load client's reads, where it falls behind: its response
 
-Only trials below `FULL` of a core are used: above it they measure a queue, not a cost. CPU alone shows the
+Of servers that park or push only trials below `FULL` of a core are used: above it, ticks share responses, and what
+is seen is a queue. A poll is answered whole at any load, so polled servers are fitted up to their limit and beyond.
+Leaving out their full trials would keep those in which the machine happened to be fast: of two trials with 500
+clients one was busy for 79 % of the time, at 63 µs per poll, the other for 99 %, at 86. CPU alone shows the
 cost of a request and its response together (`exchange`), since there is always one of each. For a parked
 request, the spacing of a fan-out is the response's share. For a poll that is answered at once the split can't be
 seen, and all of it is called `request`. A push has responses only. The additional cost with many connections
-(`crowd_share`, see `bench.simulation.engine.inputs`) is fitted as one share for both; it is removed from the
-spacing of a fan-out, which is taken from the largest cells, whose fan-outs are the longest.
+(`crowd_share`, see `bench.simulation.engine.inputs`) is a property of the machine's caches and of the server's make,
+so it is one share for request and response of all kinds with the same server implementation: the s that minimises
+the sum over kinds of n · ln(the fit's mean square at s). A share for each kind followed the noise of a few trials:
+0, 0.02 and 0.09 of WebSocket, long polling and SSE, and predicted a fifth too much CPU for 1,200 clients of SSE. It
+is removed from the spacing of a fan-out, which is taken from the largest cells, whose fan-outs are the longest.
+
+What a wake-up costs a polled server, however short its sleep was (`switch`), is fitted to the wake-ups that the
+kernel counted. All polls that come until it sleeps again share one: with 50 clients who poll 25 times a second a
+poll took 150 µs of CPU, with 400 clients 71, though requests and responses were the same. A server whose clients wait
+is woken by ticks alone, and its cost per tick includes that.
+
+The load client sends the polls that its timer finds due together, so the server is woken once for them. The
+time between two turns of the timer (`timer_s`) follows from the wake-ups of a server that is hardly busy: with b
+polls between two turns on average, at random instants, they are 1 − exp(−b) for each turn.
 
 Two measurements show how much slower a cold server is: the spacing of fan-outs that begin more or less cold,
 and the CPU of cells whose servers sleep more or less. Neither is exact, so they are weighted:
@@ -33,26 +48,30 @@ part of the load client's costs.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import scipy
 
 from bench.errors import RunError
 from bench.simulation.calibration.costs import Cell, CostKind, CostsFile, Estimate, FittedCell, KindCosts
 from bench.simulation.calibration.least_squares import TERMS, Fit, Measurement, fit
-from bench.simulation.calibration.observations import COUNTS, Observation
-from bench.simulation.engine.inputs import crowding
+from bench.simulation.calibration.observations import COUNTS, FULL, Observation
 from bench.stats.run.intervals import interval
 
-FULL = 0.8
-LOAD_CLIENT_TERMS = ("base", "exchange", "update", "connection", "byte")
+LOAD_CLIENT_TERMS = ("base", "exchange", "switch", "update", "connection", "byte")
+HARDLY_BUSY = 0.5
+"""The share of the time that a server may be busy whose wake-ups are taken for the load client's bursts."""
+TIMER_MOST_S = 0.02
+"""The longest time between two turns of the load client's timer that is searched for."""
 COLD_SHARE_MOST = 1.0
-LEAST_CROWDED = 0.1
 LEAST_UP_S = 1e-6
 """The least delay in seconds: no request is answered before it is sent."""
-CROWD_SHARE_MOST = 1.0
+CROWD_SHARES = np.linspace(0.0, 1.0, 81)
+"""The crowd shares that are tried."""
+UNCROWDED = [term for term in TERMS if term != "crowd"]
 COLD_SHARES = np.linspace(0.0, COLD_SHARE_MOST, 41)
 """The cold shares that are tried."""
 BEHIND = 1.1
@@ -72,29 +91,34 @@ def calibrate(
     """Return the costs of every kind that was observed often enough."""
     kinds: dict[CostKind, list[Observation]] = {}
     for each in observations:
-        if each.server_cpu_s < FULL * each.seconds:
+        if each.shows_costs:
             kinds.setdefault(each.kind, []).append(each)
     enough = {kind: mine for kind, mine in kinds.items() if len(mine) >= TRIALS_LEAST}
     if not enough:
         raise RunError(f"{', '.join(sorted({each.run for each in observations}))}: trials: found fewer than "
                        f"{TRIALS_LEAST} VALID ones of each transport, and costs can't be fitted to so few")
-    seen = {kind: _of_kind(kind, mine, {"cold": _weighed(mine, _cold_share(mine))})
-            for kind, mine in enough.items() if mine[0].waits}
-    found = _borrowed([seen[kind] if kind in seen else _of_kind(kind, mine, _lent(kind, list(seen.values())))
+    waiting = {kind: _weighed(mine, _cold_share(mine)) for kind, mine in enough.items() if mine[0].waits}
+    cold = {kind: waiting.get(kind) or _middle([waiting[each] for each in _alike(kind, waiting)]) for kind in enough}
+    crowd = {server: _crowd_share([(mine, cold[kind]) for kind, mine in enough.items() if kind.server == server])
+             for server in {kind.server for kind in enough}}
+    shares = {kind: {"cold": cold[kind], "crowd": crowd[kind.server]} for kind in enough}
+    seen = {kind: _of_kind(kind, enough[kind], shares[kind]) for kind in waiting}
+    found = _borrowed([seen[kind] if kind in seen else _of_kind(kind, mine, shares[kind] | _lent(kind, seen))
                        for kind, mine in enough.items()], enough)
     runs = sorted({each.run for mine in enough.values() for each in mine})
     return CostsFile(host_name, dict(host), made_at, commit, dict(versions), runs, found)
 
 
-def _lent(kind: CostKind, seen: Sequence[KindCosts]) -> Parts:
-    """Return the costs of a polled server that only servers which wait can show.
+def _alike(kind: CostKind, others: Iterable[CostKind]) -> list[CostKind]:
+    """Return the kinds with the same name of server implementation, or all where there are none."""
+    every = list(others)
+    return [each for each in every if each.server == kind.server] or every
 
-    They are the mean of the kinds in `seen` with the same name of server implementation, or of all where there
-    are none.
-    """
-    alike = [each for each in seen if each.kind.server == kind.server] or seen
-    return {name: _middle([each.costs[cost] for each in alike])
-            for name, cost in (("cold", "cold_share"), ("base", "base_share"), ("socket", "socket_share"))}
+
+def _lent(kind: CostKind, seen: Mapping[CostKind, KindCosts]) -> Parts:
+    """Return the costs of a polled server that only servers which wait can show: the mean of those alike."""
+    return {name: _middle([seen[each].costs[cost] for each in _alike(kind, seen)])
+            for name, cost in (("base", "base_share"), ("socket", "socket_share"))}
 
 
 def left_out(asked: Mapping[str, CostKind | None], observations: Sequence[Observation]) -> list[str]:
@@ -103,7 +127,7 @@ def left_out(asked: Mapping[str, CostKind | None], observations: Sequence[Observ
     found = []
     for name, kind in asked.items():
         mine = [each for each in observations if each.kind == kind]
-        fit_for = sum(each.server_cpu_s < FULL * each.seconds for each in mine)
+        fit_for = sum(each.shows_costs for each in mine)
         if kind is None:
             found.append(f"{name}: left out of the costs: only servers of ours are calibrated")
         elif fit_for < TRIALS_LEAST:
@@ -123,11 +147,7 @@ def _cold_share(mine: Sequence[Observation]) -> Estimate:
 def _weighed(mine: Sequence[Observation], spacing: Estimate) -> Estimate:
     """Return the cold share by the fan-outs' `spacing` and the servers' CPU together; its bounds are where
     the misfit is larger by 4, as two standard deviations of a normal error make it."""
-    def conflict(share: float) -> float:
-        stretches = [stretch for each in mine for stretch in each.stretches(share)]
-        return len(stretches) * math.log(max(fit(stretches).square, 1e-12))
-
-    found = np.array([conflict(float(share)) for share in COLD_SHARES])
+    found = np.array([_misfit(mine, share, 0.0, TERMS) for share in COLD_SHARES.tolist()])
     sigma = (spacing.high - spacing.low) / 4
     if math.isfinite(sigma) and sigma > 0:
         found += ((COLD_SHARES - spacing.value) / sigma)**2
@@ -135,24 +155,38 @@ def _weighed(mine: Sequence[Observation], spacing: Estimate) -> Estimate:
     return Estimate(float(COLD_SHARES[found.argmin()]), float(near.min()), float(near.max()))
 
 
+def _misfit(mine: Sequence[Observation], cold_share: float, crowd_share: float, terms: Sequence[str]) -> float:
+    """Return −2 ln of the likelihood of the trials' CPU with these shares, up to a constant."""
+    stretches = [stretch for each in mine for stretch in each.stretches(cold_share, crowd_share)]
+    return len(stretches) * math.log(max(fit(stretches, terms).square, 1e-12))
+
+
+def _crowd_share(kinds: Sequence[tuple[Sequence[Observation], Estimate]]) -> Estimate:
+    """Return the crowd share that fits the kinds best together, given each one's cold share; its bounds are
+    where the misfit is larger by 4."""
+    found = np.array([sum(_misfit(mine, cold.value, share, UNCROWDED) for mine, cold in kinds)
+                      for share in CROWD_SHARES.tolist()])
+    near = CROWD_SHARES[found <= found.min() + 4]
+    return Estimate(float(CROWD_SHARES[found.argmin()]), float(near.min()), float(near.max()))
+
+
 def _of_kind(kind: CostKind, mine: Sequence[Observation], known: Parts) -> KindCosts:
     """Return the costs of one kind; `known` are those that its trials can't show.
 
-    Those are `cold`, `base` and `socket`.
+    Those are the shares `cold` and `crowd`, and of a polled server `base` and `socket`.
     """
-    cold_share = known["cold"]
-    standing = {name: cost for name, cost in known.items() if name != "cold"}
-    stretches = [stretch for each in mine for stretch in each.stretches(cold_share.value)]
-    server = fit(stretches, [term for term in TERMS if term not in standing], standing)
-    load = fit([Measurement(each.seconds, each.load_cpu_s, each.terms(each.seconds)) for each in mine],
-               LOAD_CLIENT_TERMS)
-    crowd_share = _share(server.costs["crowd"], server.costs["exchange"])
+    cold_share, crowd_share = known["cold"], known["crowd"]
+    standing = {name: cost for name, cost in known.items() if name in ("base", "socket")}
+    stretches = [stretch for each in mine for stretch in each.stretches(cold_share.value, crowd_share.value)]
+    server = fit(stretches, [term for term in UNCROWDED if term not in standing], standing)
+    load = fit([_of_load(each) for each in mine], LOAD_CLIENT_TERMS)
     request, response = _split(mine, server.costs, cold_share.value, crowd_share.value)
     costs = {
         "tick_s": server.costs["tick"], "request_s": request, "answer_s": response,
         "update_s": server.costs["update"], "byte_s": server.costs["byte"],
         "connection_s": server.costs["connection"], "base_share": server.costs["base"],
-        "socket_share": server.costs["socket"], "wake_s": server.costs["wake"], "cold_share": cold_share,
+        "socket_share": server.costs["socket"], "wake_s": server.costs["wake"],
+        "switch_s": server.costs["switch"], "cold_share": cold_share,
         "crowd_share": crowd_share,
     }
     return KindCosts(
@@ -161,6 +195,27 @@ def _of_kind(kind: CostKind, mine: Sequence[Observation], known: Parts) -> KindC
         fitted=_cells(mine, server, load), residual_share=server.residual_share,
         load_residual_share=load.residual_share,
     )
+
+
+def _of_load(each: Observation) -> Measurement:
+    """Return the load client's CPU and counts in a trial. Polls' responses come one by one, and each may wake it."""
+    woken = {} if each.waits or math.isnan(each.load_wakeups) else {"switch": each.load_wakeups}
+    return Measurement(each.seconds, each.load_cpu_s, {**each.terms(each.seconds), **woken})
+
+
+def _timer(mine: Sequence[Observation]) -> Estimate:
+    """Return the time between two turns of the load client's timer; 0 where nothing shows it."""
+    def timer_s(each: Observation) -> float:
+        polls = each.counts["requests"]
+        if not polls or not 0 < each.bursts < polls or each.server_cpu_s > HARDLY_BUSY * each.seconds:
+            return math.nan
+        polls_per_s, bursts_per_s = polls / each.seconds, each.bursts / each.seconds
+        if -math.expm1(-polls_per_s * TIMER_MOST_S) / TIMER_MOST_S > bursts_per_s:
+            return math.nan
+        return float(scipy.optimize.brentq(
+            lambda every_s: -math.expm1(-polls_per_s * every_s) / every_s - bursts_per_s, 1e-9, TIMER_MOST_S))
+
+    return Estimate(0.0) if mine[0].waits else _mean(mine, timer_s)
 
 
 def _load_client(mine: Sequence[Observation], costs: Parts) -> Parts:
@@ -172,7 +227,7 @@ def _load_client(mine: Sequence[Observation], costs: Parts) -> Parts:
     response = costs["exchange"]
     if behind:
         response = _mean(behind, lambda each: each.instants.reading_s - update.value)
-    return {"wake_s": _wake(mine), "answer_s": response, "update_s": update}
+    return {"wake_s": _wake(mine), "answer_s": response, "update_s": update, "timer_s": _timer(mine)}
 
 
 def _with_bytes(costs: Parts, mine: Sequence[Observation]) -> Estimate:
@@ -183,19 +238,6 @@ def _with_bytes(costs: Parts, mine: Sequence[Observation]) -> Estimate:
         sum(each.counts["updates"] for each in smallest), 1)
     return Estimate(*(getattr(update, bound) + length * getattr(byte, bound)
                       for bound in ("value", "low", "high")))
-
-
-def _share(part: Estimate, whole: Estimate) -> Estimate:
-    """Return a cost as a share of another; without bounds where either is 0."""
-    if not part.value or not whole.value:
-        return Estimate(0.0)
-    return Estimate(*(min(value / whole.value, CROWD_SHARE_MOST)
-                      for value in (part.value, part.low, part.high)))
-
-
-def _crowded(each: Observation, crowd_share: float) -> float:
-    """Return the factor on a trial's requests and responses relative to the crowd that costs are stated for."""
-    return max(1 + crowd_share * crowding(each.cell.clients), LEAST_CROWDED)
 
 
 def _split(mine: Sequence[Observation], costs: Parts, cold_share: float, crowd_share: float
@@ -214,7 +256,7 @@ def _split(mine: Sequence[Observation], costs: Parts, cold_share: float, crowd_s
         payload = each.counts["payload_bytes"] / max(each.counts["updates"], 1)
         warm_s = each.instants.spacing_s / (1 + cold_share)
         warm_s -= costs["update"].value + payload * costs["byte"].value
-        return warm_s / _crowded(each, crowd_share)
+        return warm_s / each.crowded(crowd_share)
 
     response = _mean(_spacious(mine) or _smallest(mine), answer_s, most=exchange.value)
     rest = exchange.value - response.value
@@ -230,15 +272,16 @@ def _net(mine: Sequence[Observation], costs: Parts) -> Parts:
         """Return the seconds of one response to one request."""
         responses = max(each.counts["answers"], 1)
         exchange_s = costs["request_s"].value + costs["answer_s"].value
-        return (exchange_s * _crowded(each, costs["crowd_share"].value)
+        return (exchange_s * each.crowded(costs["crowd_share"].value)
                 + each.counts["updates"] / responses * costs["update_s"].value
                 + each.counts["payload_bytes"] / responses * costs["byte_s"].value)
 
     def waking_s(each: Observation, warm_s: float, cold: float) -> float:
-        return warm_s * (1 + cold * costs["cold_share"].value) + cold * costs["wake_s"].value
+        woken_s = costs["switch_s"].value + cold * costs["wake_s"].value
+        return warm_s * (1 + cold * costs["cold_share"].value) + woken_s
 
     def feed_s(each: Observation) -> float:
-        request_s = costs["request_s"].value * _crowded(each, costs["crowd_share"].value)
+        request_s = costs["request_s"].value * each.crowded(costs["crowd_share"].value)
         warm_s = costs["tick_s"].value + service_s(each) - request_s
         return each.instants.first_s - waking_s(each, warm_s, 1.0)   # who is alone comes after a long sleep
 

@@ -13,9 +13,9 @@ Every number is an `Estimate` with the bounds of its 95 % interval. They come fr
 the loopback). The file lists the cells and counts that were fitted to, so that a validation can refuse
 a cell that the fit has already used.
 
-Known weakness: a cost depends on load only through the preceding sleep (`bench.simulation.engine.server_queue`),
-and on the connections through one share for request and response (`bench.simulation.engine.inputs`). The fit's
-residuals by cell show the rest.
+Known weakness: a cost depends on load only through sleeps (`bench.simulation.engine.server_queue`), and on the
+connections through one share for request and response (`bench.simulation.engine.inputs`). The fit's residuals by cell
+show the rest.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Costs from counts: the CPU per tick, response and update, from the CPU of trials with many of them.
 
     CPU of a trial = base · T + exchange · responses + tick · ticks + connection · connections
-                     + update · updates + byte · bytes + socket · clients · T + wake · wake-ups
+                     + update · updates + byte · bytes + socket · clients · T
+                     + switch · wake-ups + wake · κ · wake-ups
                      + crowd · responses · ln((clients + 100) / 200)                     all costs ≥ 0
 
 solved over all trials of a kind by non-negative least squares (Lawson and Hanson 1974, chapter 23;
@@ -38,7 +39,7 @@ from bench.simulation.calibration.costs import Estimate
 
 Floats = npt.NDArray[np.float64]
 
-TERMS = ("base", "exchange", "wake", "tick", "crowd", "connection", "update", "byte", "socket")
+TERMS = ("base", "exchange", "wake", "switch", "tick", "crowd", "connection", "update", "byte", "socket")
 """The terms that CPU is spent on. CPU that several terms could explain goes to the first of them."""
 FLOOR_CORES = 0.005
 """CPU in cores that is added to a stretch's own where it determines the stretch's weight."""

@@ -17,6 +17,7 @@ wake-ups were counted, ticks and polls are assumed to arrive at random, and to w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,10 @@ from bench.stats.trial.bytes import client_sums
 from bench.transports.cycle import Cycle
 from bench.wire.sizes import SEGMENT_PAYLOAD
 
+FULL = 0.8
+"""The share of a core from which a server that parks or pushes, or an idle stretch with polls, shows a queue."""
+LEAST_CROWDED = 0.1
+"""The least factor on requests and responses of a server with few connections."""
 COUNTS = ("ticks", "requests", "answers", "updates", "payload_bytes", "connections", "clients")
 
 
@@ -64,6 +69,10 @@ class Observation:
     wakeups: float
     """Wake-ups of the server in the window."""
     idle_wakeups: float
+    load_wakeups: float
+    """Wake-ups of the load client in the window; NaN where they were not counted."""
+    bursts: float
+    """Wake-ups of the server in the window by what clients send, ticks left out; NaN where they were not counted."""
     request_s: float
     """Mean seconds from request to response; NaN for a push."""
     instants: Instants
@@ -72,6 +81,11 @@ class Observation:
     def waits(self) -> bool:
         """True if clients wait for ticks and send no requests meanwhile."""
         return self.cycle.pushes or self.cycle.parks
+
+    @property
+    def shows_costs(self) -> bool:
+        """True if the server's CPU shows costs, not a queue. A poll is answered whole, however full the server."""
+        return not self.waits or self.server_cpu_s < FULL * self.seconds
 
     @property
     def coldness(self) -> float:
@@ -90,31 +104,43 @@ class Observation:
             return 1.0
         return float((1 + warmed(1.0, 0.75 * busy_s)) / 2 if self.cycle.parks else warmed(1.0, 0.5 * busy_s))
 
-    def stretches(self, cold_share: float) -> list[Measurement]:
+    def stretches(self, cold_share: float, crowd_share: float = 0.0) -> list[Measurement]:
         """Return the server's stretches: the window, and the idle stretch, in which only scheduled polls
-        arrive."""
+        arrive. Exchanges count for more by their `crowd_share`, and work by its `cold_share`.
+
+        Nobody counted the polls of an idle stretch, and a server that was full got fewer than were due.
+        """
         cold = self.coldness
-        terms = _colder(self.terms(self.seconds), cold_share * cold * self.kept)
-        found = [Measurement(self.seconds, self.server_cpu_s, {**terms, "wake": cold * self.wakeups})]
-        if self.idle_s:
+        terms = _colder(self.terms(self.seconds, crowd_share), cold_share * cold * self.kept)
+        found = [Measurement(self.seconds, self.server_cpu_s, {**terms, **self._waking(cold, self.wakeups)})]
+        if self.idle_s and self.idle_cpu_s < FULL * self.idle_s:
             cold = mean_coldness(self.idle_s - self.idle_cpu_s, self.idle_wakeups)
-            terms = _colder(self._of_idle(), cold_share * cold)
-            found.append(Measurement(self.idle_s, self.idle_cpu_s, {**terms, "wake": cold * self.idle_wakeups}))
+            terms = _colder(self._of_idle(crowd_share), cold_share * cold)
+            found.append(Measurement(self.idle_s, self.idle_cpu_s, {**terms, **self._waking(cold, self.idle_wakeups)}))
         return found
 
-    def _of_idle(self) -> dict[str, float]:
+    def _waking(self, cold: float, wakeups: float) -> dict[str, float]:
+        """Return the counts of waking a server. Where clients wait, each tick wakes it, and its cost includes that."""
+        return {"wake": cold * wakeups} if self.waits else {"wake": cold * wakeups, "switch": wakeups}
+
+    def crowded(self, crowd_share: float) -> float:
+        """Return the factor on requests and responses relative to the crowd that costs are stated for."""
+        return max(1 + crowd_share * crowding(self.counts["clients"]), LEAST_CROWDED)
+
+    def _of_idle(self, crowd_share: float) -> dict[str, float]:
         terms = {"socket": self.counts["clients"] * self.idle_s}
         if not self.waits:
-            terms["exchange"] = self.counts["clients"] * self.idle_s / self.cycle.interval_s
-            terms["crowd"] = terms["exchange"] * crowding(self.counts["clients"])
-            terms["connection"] = terms["exchange"] * self.cycle.new_connection
+            polls = self.counts["clients"] * self.idle_s / self.cycle.interval_s
+            terms |= {"exchange": polls * self.crowded(crowd_share), "crowd": polls * crowding(self.counts["clients"]),
+                      "connection": polls * self.cycle.new_connection}
         return terms
 
-    def terms(self, seconds: float) -> dict[str, float]:
+    def terms(self, seconds: float, crowd_share: float = 0.0) -> dict[str, float]:
         """Return the window's counts by the names of `least_squares.TERMS`, without wake-ups."""
         counts = self.counts
         return {
-            "exchange": counts["answers"], "crowd": counts["answers"] * crowding(counts["clients"]),
+            "exchange": counts["answers"] * self.crowded(crowd_share),
+            "crowd": counts["answers"] * crowding(counts["clients"]),
             "tick": counts["ticks"], "connection": counts["connections"],
             "update": counts["updates"], "byte": counts["payload_bytes"],
             "socket": counts["clients"] * seconds,
@@ -197,6 +223,7 @@ def observation(folder: Path, record: TrialRecord, scenario: Scenario, options: 
         idle_s=idle_s, idle_cpu_s=(server.idle_cpu_ns or 0) / 1e9,
         wakeups=_or(server.wakeups, (counts["ticks"] / seconds + asked) * (seconds - server.cpu_ns / 1e9)),
         idle_wakeups=_or(server.idle_wakeups, asked * (idle_s - (server.idle_cpu_ns or 0) / 1e9)),
+        load_wakeups=_or(load.wakeups, math.nan), bursts=_or(server.wakeups, math.nan) - counts["ticks"],
         request_s=float(np.divide(sums["request_duration_ns"], 1e9 * max(sums["responses"], 1)))
         if sums["responses"] else float("nan"),
         instants=instants(trial, asks_again=cycle.parks),

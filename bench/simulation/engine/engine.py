@@ -93,7 +93,7 @@ class _Engine:
         self.shard, self.sink = shard, sink
         cycle, costs, count = shard.cycle, shard.costs, len(shard.clients)
         self.tape, self.network, self.polls = WorkerTape(shard), Network(shard), PollSchedule(shard)
-        self.worker = ServerQueue(shard.t0_s, shard.t1_s, costs.wake_s, costs.cold_share)
+        self.worker = ServerQueue(shard.t0_s, shard.t1_s, costs.wake_s, costs.cold_share, costs.switch_s)
         self.request_s = costs.request_s + (costs.connection_s if cycle.new_connection else 0.0)
         self.head = 0
         """Number of ticks that the worker has taken."""
@@ -119,7 +119,7 @@ class _Engine:
         first = NOBODY if cycle.pace else np.argsort(asked_s, kind="stable")
         self.waiting = WaitingClients(first, asked_s[first] + cycle.hold_s, by_client=cycle.pushes)
         if cycle.pace:
-            self._ask(np.arange(count), self.polls.first_s)
+            self._ask(np.arange(count), self.polls.leaving_s(self.polls.first_s))
 
     def _owed(self) -> Ints:
         symbol = self.shard.ticks.symbol[: np.searchsorted(self.shard.ticks.due_s, self.shard.t1_s)]
@@ -293,7 +293,7 @@ class _Engine:
         wish_s, missed, instant_s = self.polls.next(who, done_s, batches.more)
         self.counts.late(who[missed], instant_s)
         self.requests[who] += 1
-        self._ask(who, wish_s)
+        self._ask(who, self.polls.leaving_s(wish_s) if self.shard.cycle.pace else wish_s)
 
     def _push(self, who: Ints, finish_s: Floats, batches: ResponseBatches, new: Bools) -> tuple[Bools, Floats]:
         """Send pushed messages; return a mask of the sockets that are full, and when each will have drained.

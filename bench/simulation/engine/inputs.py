@@ -77,6 +77,8 @@ class Costs:
     """Additional CPU seconds of a job that wakes a fully cold worker."""
     cold_share: float = 0.0
     """Additional share of a job's CPU on a fully cold worker."""
+    switch_s: float = 0.0
+    """Additional CPU seconds of a job that wakes the worker, however short its sleep was."""
     crowd_share: float = 0.0
     """Growth of the CPU of a request and a response with the number of connections (formula above)."""
 
@@ -126,6 +128,8 @@ class LoadClient:
     """CPU seconds per response or message."""
     update_s: float = 0.0
     """CPU seconds per update in a response or message."""
+    timer_s: float = 0.0
+    """Seconds between two turns of the timer that sends the polls that are due; 0: each leaves at its instant."""
 
 
 @dataclass(frozen=True, slots=True)

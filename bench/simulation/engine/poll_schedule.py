@@ -10,6 +10,13 @@ A draw is uniform within ± jitter · interval / 2, and each poll has its own, s
 do not drift. The base, a client's phase, is uniform in [0, interval). A batch that was cut is followed by the
 next request at once, outside of the schedule.
 
+A simulated load client sends what its timer finds due, and the timer has turns `timer_s` apart: all polls whose
+instants are between two turns leave at the second, one right behind the other, in the order of their instants.
+So they meet the worker as a burst, and wake it once. Without a load client each leaves at its own instant.
+
+Known weakness: the turns are at whole multiples of `timer_s`, however much the load client has to do. An at-once
+request, after a batch that was cut, waits for the timer, too.
+
 The schedule lets the engine look ahead: at a fixed rate no client asks before its next instant, whatever the
 worker does.
 """
@@ -22,6 +29,9 @@ from bench.simulation.engine.event_queue import NO_INSTANTS, NOBODY
 from bench.simulation.engine.inputs import Bools, Floats, Ints, Shard
 from bench.simulation.engine.random_streams import Stream, uniform
 
+BURST_SHARE = 0.1
+"""The share of the time between two turns of the load client's timer in which the polls of one turn leave."""
+
 
 class PollSchedule:
     """The instants at which the clients of a shard wish to ask."""
@@ -29,6 +39,7 @@ class PollSchedule:
     def __init__(self, shard: Shard) -> None:
         self._shard = shard
         cycle = shard.cycle
+        self._timer_s = shard.load_client.timer_s if shard.load_client is not None else 0.0
         self._moves_s = cycle.interval_s * cycle.jitter
         phase = uniform(shard.seed, Stream.PHASE, shard.clients)
         self._base_s = phase * cycle.interval_s
@@ -50,6 +61,13 @@ class PollSchedule:
         if cycle.pace == "rate":
             return float(self._instant_s.min())
         return first_s + self._shard.net.down_s + cycle.interval_s * (1 - cycle.jitter / 2)
+
+    def leaving_s(self, wish_s: Floats) -> Floats:
+        """Return when polls leave that are due at `wish_s`: at the next turn of the load client's timer."""
+        if not self._timer_s:
+            return wish_s
+        turn_s = np.floor(wish_s / self._timer_s) * self._timer_s
+        return np.asarray(turn_s + self._timer_s + BURST_SHARE * (wish_s - turn_s))
 
     def missed(self, by_s: float) -> tuple[Ints, Floats]:
         """Return the clients whose next instant is before `by_s` and thus missed, and these instants."""

@@ -1,10 +1,10 @@
-"""A worker's queue: one job after the other, in order of arrival, exactly and all at once.
+"""A worker's queue: one job after the other, in order of arrival, exactly.
 
 By Lindley's recursion a job begins once it has arrived and the job before it is done.
 
     startₖ = max(arrivalₖ, startₖ₋₁ + serviceₖ₋₁)
 
-With Sₖ the service of all jobs before k, startₖ − Sₖ is a running maximum, which needs no loop:
+With Sₖ the service of all jobs before k, startₖ − Sₖ is a running maximum, which needs no loop over the jobs:
 
     startₖ = Sₖ + max_{i ≤ k} (arrivalᵢ − Sᵢ)
 
@@ -15,19 +15,25 @@ of g seconds
 
     κ = (1 − exp(−g / COOLING_S)) · exp(−b / WARMING_S)     the coldness, b seconds after it woke
     service · (1 + κ · cold_share)                          a job that begins then
-    service · (1 + κ · cold_share) + κ · wake               the job that woke it
+    service · (1 + κ · cold_share) + switch + κ · wake      the job that woke it
 
-κ depends on the instant at which the job before was done. So the recursion is solved again with the service
-times that follow from its last solution, until nothing changes. Each pass makes at least one more job final;
-mostly a few passes are enough, since a slightly longer sleep hardly makes a job longer. The jobs that a
-fan-out creates are served with the coldness of the fan-out itself.
+`switch` does not depend on the length of the sleep: the worker goes to sleep and wakes, and its event loop
+makes a turn for what has come. All jobs that arrive until it sleeps again share one. So a busy worker takes
+less time for each job than one that wakes for every job.
+
+Whether a job wakes the worker, and κ, depend on the instant at which the job before was done. So where sleeps
+matter the jobs are served one by one. (Solving the running maximum again and again until nothing changes takes
+thousands of passes: a job that wakes the worker may take longer than the time to the next one, which then finds
+it busy, and does not wake it.) The jobs that a fan-out creates are served with the coldness of the fan-out itself.
 
 Where sleeps are exponential with mean g, as they are between Poisson arrivals, the mean of κ is
 g / (g + COOLING_S).
 
 Known weakness: the speed at which a worker gets warm was not measured, only the fact that it does. Warming
 must take longer than a fan-out of 20 ms, within which the spacing of the responses stays constant. And a worker
-that is busy for seconds must be warm, or it would never catch up with the backlog from its cold time. Sums of
+that is busy for seconds must be warm, or it would never catch up with the backlog from its cold time. A turn of
+the event loop that follows another without a sleep costs nothing of its own, and `switch` is the same for all of
+a worker's sleeps. Sums of
 service begin anew in each call, so the rounding error stays below 10⁻¹² s.
 """
 
@@ -37,7 +43,7 @@ import math
 
 import numpy as np
 
-from bench.simulation.engine.inputs import Bools, Floats
+from bench.simulation.engine.inputs import Floats
 
 COOLING_S = 0.012
 """Time constant with which a sleeping worker gets cold. In measured fan-outs the spacing of the responses grows
@@ -45,7 +51,6 @@ with the sleep before; after this time it has 63 % of its full growth. Any value
 as well."""
 WARMING_S = 0.05
 """Time constant with which a busy worker gets warm."""
-SETTLED_S = 1e-11
 
 
 def coldness(slept_s: Floats | float) -> Floats:
@@ -66,9 +71,12 @@ def mean_coldness(asleep_s: float, sleeps: float) -> float:
 class ServerQueue:
     """The queue of one event loop, and the time for which it was busy in [t0, t1)."""
 
-    def __init__(self, t0_s: float, t1_s: float, wake_s: float = 0.0, cold_share: float = 0.0) -> None:
+    def __init__(self, t0_s: float, t1_s: float, wake_s: float = 0.0, cold_share: float = 0.0,
+                 switch_s: float = 0.0) -> None:
         self._t0_s, self._t1_s = t0_s, t1_s
-        self._wake_s, self._cold_share = wake_s, cold_share
+        self._wake_s, self._cold_share, self._switch_s = wake_s, cold_share, switch_s
+        self._sleeps = bool(wake_s or cold_share or switch_s)
+        """True if it matters whether the worker slept."""
         self._cold = 0.0
         """Coldness at the instant of waking."""
         self._woke_s = 0.0
@@ -80,64 +88,59 @@ class ServerQueue:
 
     def serve(self, arrival_s: Floats, service_s: Floats) -> Floats:
         """Serve jobs in order of arrival, and return when each is done; all arrays have shape (jobs,)."""
-        done, finish = self._done(arrival_s, service_s)
-        if self._wake_s or self._cold_share:
-            warm_s, settled = service_s, False
-            while not settled:
-                cold, wakes = self._coldness(arrival_s, np.concatenate([[self.free_s], finish[:-1]]))
-                service_s = warm_s * (1 + self._cold_share * cold) + self._wake_s * cold * wakes
-                before, (done, finish) = finish, self._done(arrival_s, service_s)
-                settled = bool(np.abs(finish - before).max() <= SETTLED_S)
-            last = len(wakes) - 1 - int(np.argmax(wakes[::-1]))
-            if wakes[last]:
-                self._cold, self._woke_s = float(cold[last]), float(arrival_s[last])
+        if self._sleeps:
+            finish, service_s = self._one_by_one(arrival_s, service_s)
+        else:
+            finish = self._at_once(arrival_s, service_s)
         start = finish - service_s
         self.jobs += len(finish)
         self.wait_max_s = max(self.wait_max_s, float((start - arrival_s).max()))
         self.free_s = float(finish[-1])
         if start[0] >= self._t0_s and self.free_s <= self._t1_s:
-            self.busy_s += float(done[-1])
+            self.busy_s += float(service_s.sum())
         elif start[0] < self._t1_s and self.free_s > self._t0_s:
             clipped = np.clip(finish, self._t0_s, self._t1_s) - np.clip(start, self._t0_s, self._t1_s)
             self.busy_s += float(clipped.sum())
         return finish
 
-    def _coldness(self, arrival_s: Floats, free_s: Floats) -> tuple[Floats, Bools]:
-        """Return the worker's coldness at each job, and a mask of the jobs that wake it.
-
-        `free_s` says for each job when the worker is done with the jobs before it.
-        """
-        slept_s = arrival_s - free_s
-        wakes = slept_s > 0
-        cold = coldness(slept_s)
-        awake = np.flatnonzero(~wakes)
-        if len(awake):
-            woken = np.maximum.accumulate(np.where(wakes, np.arange(len(wakes)), -1))[awake]
-            began = np.where(woken < 0, self._cold, cold[woken])
-            woke_s = np.where(woken < 0, self._woke_s, arrival_s[woken])
-            cold[awake] = warmed(began, free_s[awake] - woke_s)
-        return cold, wakes
-
-    def _done(self, arrival_s: Floats, service_s: Floats) -> tuple[Floats, Floats]:
-        """Return the cumulative service, and when each job is done."""
+    def _at_once(self, arrival_s: Floats, service_s: Floats) -> Floats:
+        """Return when each job is done, where sleeps don't matter: the running maximum."""
         done = np.cumsum(service_s)
         ready = np.maximum(arrival_s, self.free_s)
         ready -= done
         ready += service_s
         finish = np.maximum.accumulate(ready, out=ready)
         finish += done
-        return done, finish
+        return finish
+
+    def _one_by_one(self, arrival_s: Floats, service_s: Floats) -> tuple[Floats, Floats]:
+        """Return when each job is done, and how long it takes."""
+        share, wake_s, switch_s = self._cold_share, self._wake_s, self._switch_s
+        free_s, cold, woke_s = self.free_s, self._cold, self._woke_s
+        finish, took, exp = [], [], math.exp
+        for at_s, job_s in zip(arrival_s.tolist(), service_s.tolist(), strict=True):
+            if at_s > free_s:
+                cold, woke_s = 1 - exp((free_s - at_s) / COOLING_S), at_s
+                job_s += job_s * share * cold + switch_s + wake_s * cold
+                free_s = at_s
+            else:
+                job_s += job_s * share * cold * exp((woke_s - free_s) / WARMING_S)
+            free_s += job_s
+            finish.append(free_s)
+            took.append(job_s)
+        self._cold, self._woke_s = cold, woke_s
+        return np.array(finish), np.array(took)
 
     def fan_out(self, arrival_s: float, first_s: float, service_s: Floats) -> Floats:
         """Serve one job, and right behind it the jobs that it creates; return when each of these is done."""
         start_s = max(arrival_s, self.free_s)
-        if self._wake_s or self._cold_share:
+        if self._sleeps:
             wakes = arrival_s > self.free_s
             if wakes:
                 self._cold, self._woke_s = float(coldness(arrival_s - self.free_s)), arrival_s
             cold = float(warmed(self._cold, start_s - self._woke_s))
             slower = 1 + self._cold_share * cold
-            first_s += self._wake_s * cold * wakes / slower
+            first_s += (self._switch_s + self._wake_s * cold) * wakes / slower
             first_s, service_s = first_s * slower, service_s * slower
         finish = start_s + first_s + np.cumsum(service_s)
         self.jobs += 1 + len(finish)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -16,7 +17,7 @@ from bench.simulation.calibration.costs import CostsFile, Estimate, KindCosts
 from bench.simulation.calibration.observations import Observation, observe
 
 SMALL = ("trials.count=1", "windows.idle_s=1.0")
-WAKE_S, COLD_SHARE, CROWD_SHARE = 200e-6, 0.4, 0.3
+WAKE_S, COLD_SHARE, CROWD_SHARE, SWITCH_S, TIMER_S = 200e-6, 0.4, 0.3, 30e-6, 1.1e-3
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +27,10 @@ def observations(tmp_path_factory: pytest.TempPathFactory) -> list[Observation]:
     costs = priced()
     cold = {"wake_s": Estimate(WAKE_S), "cold_share": Estimate(COLD_SHARE),
             "crowd_share": Estimate(CROWD_SHARE)}
-    costs = replace(costs, transports=[replace(each, costs={**each.costs, **cold})
-                                       for each in costs.transports])
+    costs = replace(costs, transports=[
+        replace(each, costs={**each.costs, **cold,
+                             "switch_s": Estimate(SWITCH_S * (each.kind.transport == "short_polling"))})
+        for each in costs.transports])
     folders = all_posed(asked, costs, tmp_path_factory.mktemp("results"))
     return [each for folder in folders for each in observe(folder)]
 
@@ -96,6 +99,26 @@ def test_what_it_costs_to_wake_a_server(found: CostsFile) -> None:
     polls = of(found, "short_polling").costs
     assert polls["wake_s"].value == pytest.approx(WAKE_S, rel=0.25)
     assert polls["base_share"].value == pytest.approx(COSTS["base_share"], rel=0.1)
+
+
+def test_what_a_wake_up_costs_is_told_from_a_poll(found: CostsFile) -> None:
+    """By servers that more and more polls find awake. Where ticks alone wake a server, they cost it."""
+    assert of(found, "short_polling").costs["switch_s"].value == pytest.approx(SWITCH_S, rel=0.25)
+    for transport in ("long_polling", "sse", "websocket"):
+        assert of(found, transport).costs["switch_s"].value == 0
+
+
+def test_the_load_clients_timer_shows_in_how_often_its_polls_wake_a_server(observations: list[Observation]) -> None:
+    """With b polls a turn, at random instants, 1 − exp(−b) turns have any. A busy server tells nothing of it."""
+    def woken(each: Observation) -> Observation:
+        polls_per_s = each.counts["requests"] / each.seconds
+        return replace(each, bursts=-math.expm1(-polls_per_s * TIMER_S) / TIMER_S * each.seconds)
+
+    polled = [woken(each) for each in observations if each.kind.transport == "short_polling"]
+    busy = [replace(each, bursts=5.0) if each.server_cpu_s > 0.5 * each.seconds else each for each in polled]
+    for mine in (polled, busy):
+        load_client = of(calibrate(mine, "here", {}, "2026-11-22T18:00:00Z", None, {}), "short_polling").load_client
+        assert load_client["timer_s"].value == pytest.approx(TIMER_S)
 
 
 @pytest.mark.parametrize("transport", ["short_polling", "long_polling", "websocket"])

@@ -12,7 +12,7 @@ from worlds import LATE_AFTER_S, Kept, records, shards
 
 from bench.scenario.model import SlowClient
 from bench.simulation.engine.engine import simulate
-from bench.simulation.engine.inputs import COUNTED, Costs, NetworkDelays, SlowLinks
+from bench.simulation.engine.inputs import COUNTED, Costs, LoadClient, NetworkDelays, SlowLinks
 from bench.stats.trial.arrays import trial_arrays
 from bench.stats.trial.fates import fates
 
@@ -63,6 +63,17 @@ def test_the_referee_sees_the_same_of_sockets_that_are_often_full(shard, bytes_p
     shard = replace(shard, slow_links=links, load_client=None, tape_ticks=6, batch_max=most,
                     slow_client=SlowClient(policy=policy, buffer_ticks=3))
     assert_same(shard, but=("request_duration_s", "in_flight_s"))
+
+
+@given(shard=shards(("short", "long", "push")), switches=st.sampled_from([0.3, 5.0]),
+       timer_s=st.sampled_from([0.0, 0.0011, 0.04]), slower=st.sampled_from([1e-5, 2e-2]))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_the_referee_sees_the_same_of_wake_ups_and_of_polls_that_leave_together(shard, switches, timer_s, slower):
+    """A wake-up may take longer than the job that it is for, and than the time to the next job."""
+    costs = replace(shard.costs, switch_s=switches * shard.costs.request_s)
+    load_client = LoadClient(0.3 * slower, 0.7 * slower, 0.1 * slower, timer_s=timer_s)
+    net = replace(shard.net, jitter_s=0.0)
+    assert_same(replace(shard, costs=costs, net=net, slow_links=None, load_client=load_client))
 
 
 @given(shard=shards((*KINDS, "flush")))

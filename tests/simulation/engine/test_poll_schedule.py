@@ -1,13 +1,15 @@
 """When clients ask, against a client that looks at its clock."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import costs_of, feed
 
-from bench.simulation.engine.inputs import NetworkDelays, Shard
-from bench.simulation.engine.poll_schedule import PollSchedule
+from bench.simulation.engine.inputs import LoadClient, NetworkDelays, Shard
+from bench.simulation.engine.poll_schedule import BURST_SHARE, PollSchedule
 from bench.simulation.engine.random_streams import Stream, uniform
 from bench.transports.cycle import Cycle
 
@@ -81,3 +83,21 @@ def test_who_is_still_asking_at_the_end_has_missed_its_instant():
     who, instants = polls.missed(1.5)
     assert all(1.0 <= instant < 1.5 for instant in instants)
     assert len(who) == sum(polls.first_s + 1.0 < 1.5)
+
+
+@given(st.lists(st.floats(-3.0, 50.0), min_size=1, max_size=30, unique=True))
+def test_polls_of_one_turn_of_the_timer_leave_together_and_in_their_order(wishes):
+    """Never before they are due, never more than a turn and their own place later, and all of a turn after
+    those of the turn before."""
+    shard = shard_of(Cycle(interval_s=1.0, pace="rate"))
+    wish_s = np.sort(wishes)
+    assert PollSchedule(shard).leaving_s(wish_s) is wish_s
+    timer_s = 0.5
+    polls = PollSchedule(replace(shard, load_client=LoadClient(timer_s=timer_s)))
+    leave_s = polls.leaving_s(wish_s)
+    assert (leave_s >= wish_s - 1e-12).all()
+    assert (leave_s - wish_s <= timer_s + 1e-12).all()
+    assert (np.diff(leave_s) >= 0).all()
+    turn = np.floor(wish_s / timer_s)
+    assert (leave_s >= (turn + 1) * timer_s).all()
+    assert (leave_s <= (turn + 1 + BURST_SHARE) * timer_s + 1e-12).all()

@@ -16,9 +16,9 @@ JOBS = st.lists(st.lists(st.tuples(SECONDS, SECONDS), min_size=1, max_size=8), m
 class Plain:
     """One job after the other."""
 
-    def __init__(self, wake_s=0.0, cold_share=0.0):
+    def __init__(self, wake_s=0.0, cold_share=0.0, switch_s=0.0):
         self.free_s, self.busy, self.waits = -np.inf, [], []
-        self.wake_s, self.cold_share = wake_s, cold_share
+        self.wake_s, self.cold_share, self.switch_s = wake_s, cold_share, switch_s
         self.cold, self.woke_s, self.now_cold = 0.0, 0.0, 0.0
 
     def serve(self, at_s, service_s, brought=False):
@@ -28,7 +28,8 @@ class Plain:
             self.cold, self.woke_s = 1 - math.exp(-(at_s - self.free_s) / COOLING_S), at_s
         if not brought:
             self.now_cold = self.cold * math.exp(-(start_s - self.woke_s) / WARMING_S)
-        service_s = service_s * (1 + self.cold_share * self.now_cold) + self.wake_s * self.now_cold * wakes
+        service_s = service_s * (1 + self.cold_share * self.now_cold)
+        service_s += (self.switch_s + self.wake_s * self.now_cold) * wakes
         self.free_s = start_s + service_s
         self.busy.append((start_s, self.free_s))
         return self.free_s
@@ -37,7 +38,7 @@ class Plain:
         return sum(max(0.0, min(end, high) - max(start, low)) for start, end in self.busy)
 
 
-COLD = st.sampled_from([(0.0, 0.0), (0.4, 0.0), (0.0, 0.6), (0.01, 2.0)])
+COLD = st.sampled_from([(0.0, 0.0), (0.4, 0.0), (0.0, 0.6), (0.01, 2.0), (0.0, 0.0, 0.3), (0.01, 0.5, 0.1)])
 
 
 @given(rounds=JOBS, low=SECONDS, length=SECONDS, cold=COLD)
@@ -87,3 +88,23 @@ def test_a_worker_that_was_full_while_it_was_cold_catches_up():
     waited = worker.serve(at, np.full(len(at), 3e-5)) - at
     assert waited.max() > 0.002
     assert waited[-1000:].max() < 1e-4
+
+
+def test_jobs_that_come_together_wake_the_worker_once():
+    """Ten jobs each millisecond, and ten jobs spread over it: each of these finds it asleep again."""
+    burst, spread = np.repeat(np.arange(100) / 1000, 10), np.arange(1000) / 10_000
+    for at, wakes in ((burst, 100), (spread, 1000)):
+        worker = ServerQueue(0.0, 1.0, switch_s=5e-5)
+        worker.serve(at, np.full(1000, 2e-5))
+        assert worker.busy_s == pytest.approx(1000 * 2e-5 + wakes * 5e-5)
+
+
+@pytest.mark.parametrize("busy", [0.2, 0.6, 0.9, 0.99])
+def test_random_jobs_find_it_asleep_as_often_as_it_is(busy):
+    """So the less often, the busier it is: 1 − ρ = (1 − λ s) / (1 + λ c), as PASTA has it."""
+    service_s, switch_s, count = 6e-5, 1.5e-4, 200_000
+    rate = busy / (service_s + switch_s * (1 - busy))
+    at = np.cumsum(np.random.default_rng(5).exponential(1 / rate, count))
+    worker = ServerQueue(0.0, float(at[-1]), switch_s=switch_s)
+    worker.serve(at, np.full(count, service_s))
+    assert worker.busy_s / at[-1] == pytest.approx(busy, abs=0.01)
