@@ -41,6 +41,8 @@ sys.path.append(INSTALLED)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), INSTALLED)))
 
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")   # tests' matrices are small, and their workers take all cores
+
 IN_MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 << 30
 if IN_MEMORY.is_dir() and os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > ROOM_BYTES:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))   # where `tmp_path` is: its files are gone soon
@@ -166,10 +168,12 @@ def interrupts() -> None:
 
 @pytest.fixture
 def few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw a single figure in a run's report, for tests of its words: drawing takes most of its time."""
+    """Draw a single figure in a report, for tests of its words: drawing takes most of its time."""
     from bench.report.figures import run as figures
-    every = figures.of
+    from bench.report.pages import render
+    every, drawn_all = figures.of, render.drawn_all
     monkeypatch.setattr(figures, "of", lambda run: every(run)[:1])
+    monkeypatch.setattr(render, "drawn_all", lambda specs, data, aside="": drawn_all(specs[:1], data, aside))
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from bench import cli, transports
 from bench.experiment import prepare
 from bench.simulation.calibration.costs import read_costs
 
+pytestmark = pytest.mark.usefixtures("few_figures")
+
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

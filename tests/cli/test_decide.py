@@ -14,6 +14,8 @@ from bench.cli.decide import numbers_of, prices_of, size_bytes, time_ms
 from bench.errors import UserError
 from bench.simulation.decision.decision_study import DecisionStudy
 
+pytestmark = pytest.mark.usefixtures("few_figures")
+
 runner = CliRunner()
 
 
@@ -22,6 +24,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for turns along no axis, and for no frontier: that takes most of the time and is tested elsewhere."""
     names = ("turns-within_s", "turns-rate_per_s", "turns-clients", "frontier")
     monkeypatch.setattr(DecisionStudy, "table_tasks", lambda *_: {name: partial(dict, rows=[]) for name in names})
+
+
+@pytest.fixture
+def without_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulate no worker: the figures of the closed forms are there without it."""
+    monkeypatch.setattr(DecisionStudy, "tasks", lambda *_: {})
 
 
 def test_the_answer_is_json_that_names_the_page(tmp_path: Path) -> None:
@@ -33,6 +41,7 @@ def test_the_answer_is_json_that_names_the_page(tmp_path: Path) -> None:
     assert Path(answer["report"]).is_file()
 
 
+@pytest.mark.usefixtures("without_engine")
 def test_it_asks_where_nothing_is_given(tmp_path: Path) -> None:
     found = runner.invoke(app, ["decide", "--results", str(tmp_path)], input="150\n\n2s\n\n")
     assert found.exit_code == 0, found.output
@@ -55,6 +64,7 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, arguments: list[str], words: 
     assert words in " ".join(found.output.split())
 
 
+@pytest.mark.usefixtures("without_engine")
 def test_a_use_case_fills_in_what_no_option_says(tmp_path: Path) -> None:
     assert numbers_of(None) == []
     found = runner.invoke(app, ["decide", "--use", "notifications", "--clients", "150", "--within", "20s",

@@ -14,6 +14,8 @@ from typer.testing import CliRunner, Result
 from bench import cli
 from bench.records import manifest
 
+pytestmark = pytest.mark.usefixtures("few_figures")
+
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,8 @@ from typer.testing import CliRunner, Result
 
 from bench import cli
 
+pytestmark = pytest.mark.usefixtures("few_figures")
+
 STORM = """
 question = "Who is back?"
 [load]

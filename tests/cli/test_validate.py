@@ -16,6 +16,8 @@ from bench.experiment import prepare
 from bench.records.trial_record import SCHEMA_VERSION, write_json
 from bench.simulation.calibration.costs import write_costs
 
+pytestmark = pytest.mark.usefixtures("few_figures")
+
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
