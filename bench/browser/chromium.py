@@ -26,15 +26,20 @@ from pathlib import Path
 from bench.browser.devtools import PATIENCE_S, BrowserError, Control, Page
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-ABSENT = f"no Chromium here: none of {', '.join(NAMES)} is on the path (on Debian: apt-get install chromium)"
+ABSENT = f"no Chromium here, since none of {', '.join(NAMES)} is on the path (on Debian: apt-get install chromium)"
 FLAGS = (
     "--headless=new", "--disable-gpu", "--no-first-run", "--no-default-browser-check", "--disable-extensions",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic",
     "--disable-dev-shm-usage", "--no-proxy-server", "--remote-debugging-port=0",
     "--disable-background-timer-throttling", "--disable-renderer-backgrounding",
     "--disable-backgrounding-occluded-windows",
+    # Its own user interface, which nobody sees: two further pages for each page, busy for a second.
+    "--disable-features=WebUIOmniboxPopup,WebUIOmniboxFullPopup,WebUIOmniboxAimPopup,PreloadTopChromeWebUI,"
+    "SpareRendererForSitePerProcess,OptimizationHints,Translate,MediaRouter",
 )
 EMPTY = "about:blank"
+PROFILE = "browser-profile"
+"""The folder of a trial's browser, which is removed with the trial's processes."""
 GRACE_S = 10.0
 """The longest time for it to end when asked."""
 

@@ -161,6 +161,7 @@ def _planned(scenario: Scenario, steps: list[SearchStep], subject: str, level: i
         name=f"{position:03}-{plan.in_a_name(subject)}-{level}", block=1, position=position, subject=subject,
         transport=scenario.transports[subject].transport, clients=step.load.clients[0],
         seed=plan.derive(scenario.seed, "block", attempt), server=scenario.transports[subject].implementation,
+        client=scenario.transports[subject].client,
     ), attempt
 
 

@@ -29,7 +29,8 @@ from bench import transports
 from bench.errors import ScenarioError
 from bench.records.manifest import PlannedTrial
 from bench.scenario.fields import Table
-from bench.scenario.model import Load, Scenario
+from bench.scenario.model import BROWSER, DEFAULT_CLIENT, Load, Scenario
+from bench.scenario.parsing import value_text
 from bench.wire.options import Wire
 
 LABEL = re.compile(r"[A-Za-z0-9_]{1,40}( [a-z_]{1,40}=[A-Za-z0-9_.+-]{1,40})?")
@@ -39,6 +40,10 @@ INTERVALS_LATE = 1.5
 """Longest time, in poll intervals or flushes, that an update may take without being late: a whole interval of
 waiting is allowed."""
 SHORTEST_WARMUP_S = 1.0
+PAGES_MOST = 20
+"""The most pages of a browser in a trial."""
+BY_OUR_CLIENTS = ("tls", "headers", "request_headers", "connection", "pace", "jitter")
+"""Options that our own clients carry out and pages don't: a browser has its own headers, connections and trust."""
 OPENING_S = 0.2
 """Time in s to request, answer and read the opening ticks, besides the wait for a poll."""
 
@@ -74,7 +79,7 @@ def trials(scenario: Scenario) -> list[PlannedTrial]:
                 block=block, position=position, subject=label,
                 transport=scenario.transports[label].transport,
                 clients=clients, seed=derive(scenario.seed, "block", block),
-                server=scenario.transports[label].implementation,
+                server=scenario.transports[label].implementation, client=scenario.transports[label].client,
             ))
     return planned
 
@@ -159,6 +164,7 @@ def check(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
             refuse(f"transports.{label}", repr(label), "up to 40 letters, digits and underscores")
     _check_own_servers(scenario, options, where)
     _check_messages(scenario, where)
+    _check_browsers(scenario, options, where)
     clients = scenario.load.clients
     if len(set(clients)) < len(clients):
         refuse("load.clients", list(clients), "each count once")
@@ -203,6 +209,34 @@ def _check_messages(scenario: Scenario, where: str) -> None:
             able = [name for name in transports.names() if transports.two_way(name) is not None]
             raise ScenarioError(where, f"transports.{label}.transport", repr(subject.transport),
                                 f"{', '.join(able)} {because}: the others have clients that only listen")
+
+
+def _check_browsers(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
+    """Raise `ScenarioError` where a page is to be the client, and the scenario has something that no page can do."""
+    capacity = scenario.capacity
+    counts = (capacity.most,) if capacity and capacity.raised == "clients" else scenario.load.clients
+    for label, subject in scenario.transports.items():
+        if subject.client != BROWSER:
+            continue
+        field = f"transports.{label}"
+        if subject.external is not None:
+            raise ScenarioError(where, f"{field}.client", repr(BROWSER),
+                                f"{DEFAULT_CLIENT!r} with a server of your own, which may not allow a page's origin")
+        if transports.describe(subject.transport).live is None:
+            raise ScenarioError(where, f"{field}.client", repr(BROWSER),
+                                f"{DEFAULT_CLIENT!r}: {subject.transport} has no client in a page")
+        if scenario.feed.source == "clients":
+            raise ScenarioError(where, f"{field}.client", repr(BROWSER),
+                                f"{DEFAULT_CLIENT!r} where feed.source is clients: a page only listens")
+        if max(counts) > PAGES_MOST:
+            raise ScenarioError(where, "capacity.most" if capacity else "load.clients", str(max(counts)),
+                                f"at most {PAGES_MOST} where {field}.client is {BROWSER}: each client is a page")
+        default = type(options[label])()
+        for name in BY_OUR_CLIENTS:
+            found, usual = getattr(options[label], name, None), getattr(default, name, None)
+            if found != usual:
+                raise ScenarioError(where, f"{field}.{name}", value_text(found),
+                                    f"{value_text(usual)} where its client is a browser, which goes its own way there")
 
 
 def check_room(scenario: Scenario, symbols: int, waiting: float, where: str) -> None:

@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import claims, shipped
-from bench.errors import ScenarioError
+from bench.browser import chromium
+from bench.errors import HostError, ScenarioError
 from bench.experiment import capacity_search, plan, requirements, run_folder
 from bench.experiment.run_folder import RunFolder
 from bench.feed import schedule
@@ -28,7 +29,7 @@ from bench.measure import host
 from bench.records.manifest import CostsEntry, MeasuredEntry, PlannedTrial, Source
 from bench.scenario import model as scenarios
 from bench.scenario.fields import Table
-from bench.scenario.model import DEFAULT_SERVER, Scenario, Subject
+from bench.scenario.model import BROWSER, DEFAULT_CLIENT, DEFAULT_SERVER, Scenario, Subject
 from bench.scenario.parsing import short, value_text
 from bench.stats.run import thresholds
 
@@ -87,19 +88,24 @@ def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None,
 
 
 def _with_telling_labels(scenario: Scenario, where: str) -> Scenario:
-    """Return the scenario with the server in each label that would otherwise be that of the default server.
+    """Return the scenario with server and client in each label that would otherwise be that of the default ones.
 
     `[transports.websocket]` with `server = "bare"` is the subject `websocket_bare`, so that a transport's own name
-    means the same server in every run, and runs that are compared pair the same things. Raises `ScenarioError`
-    where another subject has that label.
+    means the same server and client in every run, and runs that are compared pair the same things. Raises
+    `ScenarioError` where another subject has that label.
     """
     found: dict[str, Subject] = {}
     for label, subject in scenario.transports.items():
-        other = subject.external is None and subject.implementation != DEFAULT_SERVER
-        name = f"{label}_{subject.implementation}" if other and label == subject.transport else label
+        others = {"server": subject.implementation, "client": subject.client}
+        if subject.external is not None or subject.implementation == DEFAULT_SERVER:
+            del others["server"]
+        if subject.client == DEFAULT_CLIENT:
+            del others["client"]
+        name = "_".join([label, *others.values()]) if label == subject.transport else label
         if name != label and name in scenario.transports:
-            raise ScenarioError(where, f"transports.{label}.server", repr(subject.implementation),
-                                f"a server other than that of transports.{name}, or a label of another name")
+            field = next(iter(others))
+            raise ScenarioError(where, f"transports.{label}.{field}", repr(others[field]),
+                                f"a {field} other than that of transports.{name}, or a label of another name")
         found[name] = subject
     return scenario.model_copy(update={"transports": found})
 
@@ -175,11 +181,14 @@ def begin(results: Path, prepared: PreparedScenario, planned: Sequence[PlannedTr
 
 
 def refuse_unless_startable(scenario: Scenario, folder: Path, where: str) -> None:
-    """Raise `ScenarioError` where the command of a user's own server is not a program.
+    """Raise `ScenarioError` where the command of a user's own server is not a program, and `HostError` where a browser
+    is to be the client and there is none.
 
     A command with a slash in its name is relative to `folder`, in which it is started.
     """
     for label, subject in scenario.transports.items():
+        if subject.client == BROWSER and chromium.found() is None:
+            raise HostError(f"transports.{label}.client is {BROWSER!r}, and there is {chromium.ABSENT}")
         if subject.external is None:
             continue
         command = subject.external.command[0]

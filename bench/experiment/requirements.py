@@ -29,7 +29,7 @@ from bench.experiment.plan import longest_interval_s, warmup_s
 from bench.feed.schedule import MEMORY_LIVES
 from bench.measure import host
 from bench.scenario.fields import Table
-from bench.scenario.model import Scenario
+from bench.scenario.model import BROWSER, Scenario
 from bench.wire.options import HttpWire
 
 OVERHEAD_S = 1.2
@@ -53,6 +53,12 @@ CLIENT_BYTES = 150_000
 BASE_BYTES = 600_000_000
 """The four processes of a trial without any client."""
 BASE_FILES = 64
+BROWSER_S = 2.0
+"""Time to start and end a browser without a page."""
+PAGE_S = 0.6
+"""Time to open a page and to read its clock."""
+PAGE_BYTES = 120_000_000
+"""A page's process; a browser without a page has twice as much."""
 LISTENING_PORTS = 2
 
 
@@ -99,6 +105,11 @@ def trial_s(scenario: Scenario, options: Mapping[str, Table], clients: int) -> f
     return OVERHEAD_S + spawning + windows_s + draining
 
 
+def browsing_s(scenario: Scenario, label: str, clients: int) -> float:
+    """Return the time that a trial takes longer because a browser's pages are its clients, in s."""
+    return BROWSER_S + PAGE_S * clients if scenario.transports[label].client == BROWSER else 0.0
+
+
 def expected_ticks(scenario: Scenario, horizon_s: float) -> int:
     """Return the approximate number of ticks in one trial's feed, without drawing them.
 
@@ -128,10 +139,13 @@ def needs(scenario: Scenario, options: Mapping[str, Table], ticks: int, *, trade
     size = scenario.load.symbols_per_client
     if size is not None and scenario.feed.schedule != "replay":
         share = size / scenario.feed.symbols
-    counts = [clients for clients in scenario.load.clients for _ in scenario.transports]
+    cells = [(label, clients) for clients in scenario.load.clients for label in scenario.transports]
+    counts = [clients for _, clients in cells]
     rows = [round(ticks * share * clients) for clients in counts]
     blocks, most = scenario.trials.blocks, max(scenario.load.clients)
-    block_s = sum(trial_s(scenario, options, clients) for clients in counts)
+    block_s = sum(trial_s(scenario, options, clients) + browsing_s(scenario, label, clients)
+                  for label, clients in cells)
+    pages = any(subject.client == BROWSER for subject in scenario.transports.values()) * (most + 2)
     reading_s = trades_read * READ_TRADE_S
     connections = 2 if scenario.feed.source == "clients" else 1   # at most: one to receive and one to send
     return Requirements(
@@ -141,7 +155,7 @@ def needs(scenario: Scenario, options: Mapping[str, Table], ticks: int, *, trade
         time_least_s=scenario.trials.count * block_s + reading_s,
         disk_bytes=(blocks * sum(rows) * STORED_ROW_BYTES + max(rows) * RAW_ROW_BYTES
                     + trades_kept * KEPT_TRADE_BYTES),
-        memory_bytes=BASE_BYTES + max(
+        memory_bytes=BASE_BYTES + pages * PAGE_BYTES + max(
             most * CLIENT_BYTES + ticks * TICK_BYTES + max(rows) * CONVERTED_ROW_BYTES,
             trades_read * READ_TRADE_BYTES),
         files=most * connections + BASE_FILES,

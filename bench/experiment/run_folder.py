@@ -192,7 +192,7 @@ def create(results: Path, scenario: Scenario, planned: Sequence[PlannedTrial], *
         host=host.describe(),
         clock_origin_ns=time.monotonic_ns(),
         subjects={
-            label: SubjectEntry(transport=subject.transport, server=subject.implementation,
+            label: SubjectEntry(transport=subject.transport, server=subject.implementation, client=subject.client,
                                 options=options[label].model_dump(mode="json"),
                                 external=subject.external is not None)
             for label, subject in scenario.transports.items()

@@ -17,4 +17,6 @@ Modules, in reading order:
     reactor     the one loop over all sockets
     accounting  detects that everything that was owed has arrived
     live        live numbers for Locust's own display
+    turns       the times between two turns of a loop
+    browser     a load process whose clients are pages of a browser
 """

@@ -12,11 +12,33 @@ and the fates of its ticks are judged from the records, not here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.measure.recording import Rows
+from bench.records.trial_record import WindowInstants
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The measuring window, and the ticks that are due in it."""
+
+    instants: WindowInstants
+    first_index: int
+    last_index: Mapping[str, int]
+    """By symbol."""
+    due: Mapping[str, int]
+    """By symbol."""
+
+    @classmethod
+    def of(cls, message: Mapping[str, Any]) -> Window:
+        """Read the runner's message `windows`."""
+        names = ("warmup_ns", "t0_ns", "t1_ns", "late_after_ns")
+        return cls(WindowInstants(*(int(message[name]) for name in names)),
+                   message["first_index"], message["last_index"], message["due"])
 
 
 class Accounting:

@@ -52,6 +52,8 @@ class LoadConfig(Table):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """The port on which the server listens; None: the runner reports it later (`target`)."""
+    page_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """The port of the measured pages, which the server allows as their origin; None: no browser is the client."""
     clients: Count
     """Number of clients of all workers together."""
     worker: Annotated[int, Field(ge=0)] = 0

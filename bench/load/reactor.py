@@ -9,10 +9,8 @@ back to the hub, so Locust's own greenlets (spawning, heartbeats, the web interf
 `sleep(0)` in its place would hold the loop for 5 ms at a time, and draining until empty for as long as
 updates keep coming.
 
-`TurnGaps` records the time between two turns of either greenlet. The ticker sees to it that there is one
-every 5 ms even when nothing arrives, so a longer gap means that the process was held up: by its own
-work, by another greenlet, or by the machine. Arrivals that waited in the kernel meanwhile have a kernel
-stamp that says so only for the last segment of a read, which is why this is reported with the stamps.
+The time between two turns of either greenlet is recorded (`bench.load.turns`); the ticker sees to it that there is one
+every 5 ms even when nothing arrives.
 
 Known weakness: gevent's timers are as coarse as its loop, about 1 ms, so a poll may go out that late.
 """
@@ -27,15 +25,11 @@ import gevent
 from gevent.monkey import get_original
 
 from bench.clock import RunClock
+from bench.load.turns import TurnGaps
 from bench.transports.driver import Driver
 
 TICK_NS = 5_000_000
 """The longest time until the next turn, in ns."""
-GAP_LIMIT_NS = 20_000_000
-"""A longer gap than this is counted."""
-_BIN_NS = 20_000
-_BINS = 10_000
-
 _READABLE = 1
 
 
@@ -49,57 +43,6 @@ def spawn(function: Callable[[], None], on_crash: Callable[[str], None]) -> None
             on_crash(traceback.format_exc())
 
     gevent.spawn(guarded)
-
-
-class TurnGaps:
-    """The times between two turns: a histogram in bins of 20 µs up to 0.2 s, and the longest."""
-
-    def __init__(self) -> None:
-        self._last_ns: int | None = None
-        self._gap_ns: int | None = None
-        self.clear()
-
-    def clear(self) -> None:
-        """Start again with the gap that has just ended, since it extends into the new stretch."""
-        self._counts = [0] * (_BINS + 1)
-        self._max_ns = 0
-        self._over = 0
-        if self._gap_ns is not None:
-            self._count(self._gap_ns)
-
-    def turn(self, now_ns: int) -> None:
-        """Record a turn at this instant."""
-        if self._last_ns is not None:
-            self._gap_ns = gap_ns = now_ns - self._last_ns
-            self._count(gap_ns)
-        self._last_ns = now_ns
-
-    def _count(self, gap_ns: int) -> None:
-        self._counts[min(gap_ns // _BIN_NS, _BINS)] += 1
-        if gap_ns > self._max_ns:
-            self._max_ns = gap_ns
-        if gap_ns > GAP_LIMIT_NS:
-            self._over += 1
-
-    def quantile_ns(self, share: float) -> int:
-        """Return the gap that this share of all gaps does not exceed (the upper edge of its bin), in
-        ns."""
-        target = share * sum(self._counts)
-        passed = 0
-        for number, count in enumerate(self._counts[:_BINS]):
-            passed += count
-            if passed >= target:
-                return min((number + 1) * _BIN_NS, self._max_ns)
-        return self._max_ns
-
-    def facts(self) -> dict[str, int]:
-        """Return the figures for the trial's record."""
-        return {
-            "turns": sum(self._counts),
-            "turn_gap_p99_ns": self.quantile_ns(0.99),
-            "turn_gap_max_ns": self._max_ns,
-            "turn_gaps_over_20ms": self._over,
-        }
 
 
 class Reactor:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from bench.measure.tcp import TcpInfo, wire_bytes
 from bench.records.trial_record import COUNTED, COUNTED_BY_KERNEL, OPEN, OPENING_AND_CLOSING
+from bench.transports import ClientCounts
 from bench.transports.link import Link
 
 
@@ -44,12 +45,11 @@ def tcp_columns(before: TcpInfo | None, after: TcpInfo | None) -> dict[str, int 
     return columns
 
 
-def open_columns(reading: ClientReading, link: Link, stopped_ns: int) -> dict[str, int | bool | None]:
+def open_columns(reading: ClientReading, counts: ClientCounts, stopped_ns: int) -> dict[str, int | bool | None]:
     """Return the request that was under way at a reading (`trial_record.OPEN`); without a response it ends
     with the client."""
     if reading.asked_ns is None:
         return dict.fromkeys(OPEN)
-    counts = link.machine.counts
     ended_ns = min(counts.open_ended_ns, stopped_ns)
     return dict(zip(OPEN, (reading.asked_ns, ended_ns, counts.may_wait), strict=True))
 

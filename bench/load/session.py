@@ -40,7 +40,7 @@ from bench import transports
 from bench.clock import RunClock
 from bench.lifeline import Lifeline
 from bench.load import live
-from bench.load.accounting import Accounting
+from bench.load.accounting import Accounting, Window
 from bench.load.author import Author
 from bench.load.config import LoadConfig
 from bench.load.reactor import Reactor, spawn
@@ -91,25 +91,6 @@ class Edge:
     """The figures of the reactor's turns (`TurnGaps.facts`) from t0 on; empty at t0."""
     readings: tuple[ClientReading, ...]
     """By client, in the order in which they began."""
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The measuring window, and the ticks that are due in it."""
-
-    instants: WindowInstants
-    first_index: int
-    last_index: Mapping[str, int]
-    """By symbol."""
-    due: Mapping[str, int]
-    """By symbol."""
-
-    @classmethod
-    def of(cls, message: Mapping[str, Any]) -> Window:
-        """Read the runner's message `windows`."""
-        names = ("warmup_ns", "t0_ns", "t1_ns", "late_after_ns")
-        return cls(WindowInstants(*(int(message[name]) for name in names)),
-                   message["first_index"], message["last_index"], message["due"])
 
 
 class RunnerChannel:
@@ -363,7 +344,7 @@ class Session:
                 "counted_from_ns": before.at_ns,
                 "counted_to_ns": after.at_ns,
                 **dict(zip(COUNTED, counted, strict=True)),
-                **open_columns(after, link, stopped_ns),
+                **open_columns(after, link.machine.counts, stopped_ns),
                 **tcp_columns(before.tcp, after.tcp),
                 **(self._authors[place].life_columns() if self._authors else life_columns(link)),
                 "errors": sum(each.machine.counts.errors.total() for each in self._links_of(place)),

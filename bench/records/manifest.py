@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench.errors import RunError, ScenarioError
 from bench.records.trial_record import SCHEMA_VERSION, read_json, refuse_invalid, write_json
-from bench.scenario.model import DEFAULT_SERVER, Scenario
+from bench.scenario.model import DEFAULT_CLIENT, DEFAULT_SERVER, Scenario
 from bench.scenario.parsing import validated
 
 NAME = "manifest.json"
@@ -45,6 +45,8 @@ class PlannedTrial:
     seed: int
     server: str = DEFAULT_SERVER
     """Name of the server implementation; `own` for a user's own server."""
+    client: str = DEFAULT_CLIENT
+    """The client that measures: `locust` or `browser`."""
 
 
 class Entry(BaseModel):
@@ -60,6 +62,8 @@ class SubjectEntry(Entry):
     """The folder of the transport that it speaks."""
     server: str = DEFAULT_SERVER
     """Name of the server implementation; `own` for a user's own server."""
+    client: str = DEFAULT_CLIENT
+    """The client that measures: `locust` or `browser`."""
     options: dict[str, Any]
     """Its options as they were validated, with all defaults filled in."""
     external: bool

@@ -41,6 +41,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from bench.errors import RunError
 from bench.records import digests
 from bench.records.digests import SUMS
+from bench.scenario.model import DEFAULT_CLIENT
 from bench.scenario.parsing import value_text
 
 SCHEMA_VERSION = 2
@@ -97,6 +98,11 @@ SINCE_VERSION_2 = (
     "answers_empty", "compressed_bytes_down", "expanded_bytes_down", "request_duration_ns", "in_flight_ns",
     "polls_overdue", "retries", "request_overlap_ns",
 )
+UNSEEN_BY_PAGES = (
+    "connections", "retries", "header_bytes_up", "header_bytes_down", "body_bytes_up", "body_bytes_down",
+    "compressed_bytes_down", "expanded_bytes_down",
+)
+"""Counters of `COUNTED` that code in a browser's page can't read: null where a page is the client."""
 OPEN = ("open_asked_ns", "open_ended_ns", "open_may_wait")
 """The request that was under way when a client's counters were read at t1: when it was sent, when it
 was answered (or given up), and whether its response may wait for an update. Null where there was
@@ -108,7 +114,7 @@ CLIENTS = pa.schema([
     pa.field("subscribed_ns", pa.int64()),            # null: never
     pa.field("counted_from_ns", pa.int64()),          # when its counters were read, at t0 …
     pa.field("counted_to_ns", pa.int64()),            # … and at t1
-    *(pa.field(name, pa.int64(), nullable=name in SINCE_VERSION_2) for name in COUNTED),
+    *(pa.field(name, pa.int64(), nullable=name in (*SINCE_VERSION_2, *UNSEEN_BY_PAGES)) for name in COUNTED),
     *(pa.field(name, pa.int64()) for name in (*COUNTED_BY_KERNEL, *OPENING_AND_CLOSING)),
     *(pa.field(name, pa.bool_() if name == "open_may_wait" else pa.int64()) for name in OPEN),
     pa.field("errors", pa.int64(), nullable=False),   # from the client's start, not only the window
@@ -212,6 +218,8 @@ class TrialRecord:
     server: str | None = None
     """The server implementation: a file in the transport's `servers/`, or `own` for a user's own server; null in
     records from before there was a choice."""
+    client: str = DEFAULT_CLIENT
+    """The client that measured it: `locust` or `browser`."""
     reason: str | None = None
     """The reason of a failure: one word."""
     detail: str | None = None

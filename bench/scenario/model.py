@@ -55,6 +55,10 @@ DEFAULT_SERVER = "library"
 """The implementation that serves where a scenario names none."""
 BARE_SERVER = "bare"
 """The implementation without a library, which each transport has."""
+DEFAULT_CLIENT: Literal["locust"] = "locust"
+"""The client that measures where a scenario names none."""
+BROWSER = "browser"
+"""The client that is a page of a headless Chromium."""
 OWN_SERVER = "own"
 """The word for a user's own server where the records name an implementation."""
 
@@ -324,6 +328,11 @@ class Subject(BaseModel):
     """The server: one of the transport's implementations, `bench/transports/<transport>/servers/<server>.py`, or,
     as a table, a server of your own (see below). Two implementations of one transport are two subjects: in
     `[transports.websocket]`, `server = "bare"` makes the label `websocket_bare`."""
+    client: Literal["locust", "browser"] = DEFAULT_CLIENT
+    """The client that measures: one of ours in Locust, or a page of a headless Chromium that runs the transport's
+    client in JavaScript, at most 20 of them. Pages have a profile each, record no kernel instants and no bytes, and are
+    only measured, not simulated. In `[transports.websocket]`, `client = "browser"` makes the label
+    `websocket_browser`."""
 
     @property
     def external(self) -> External | None:

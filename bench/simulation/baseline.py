@@ -30,7 +30,7 @@ from bench.records.trial_record import whole_file
 from bench.report import open_run
 from bench.report.data.run import optional_table
 from bench.scenario.fields import Table
-from bench.scenario.model import Scenario
+from bench.scenario.model import DEFAULT_CLIENT, Scenario
 from bench.simulation.calibration.costs import REFERENCE, CostKind, CostsFile, read_costs
 from bench.stats.run.prediction import COLUMNS
 from bench.stats.run.summary import further_client
@@ -121,8 +121,8 @@ def _same_subjects(mine: Scenario, options: Mapping[str, Table], theirs: Scenari
     found: dict[str, str] = {}
     for label, subject in mine.transports.items():
         for other, their_subject in theirs.transports.items():
-            same = (their_subject.transport, their_subject.implementation) == (
-                subject.transport, subject.implementation)
+            same = (their_subject.transport, their_subject.implementation, their_subject.client) == (
+                subject.transport, subject.implementation, subject.client)
             if same and their_subject.external is None and their_options[other] == options[label]:
                 found.setdefault(label, other)
     return found
@@ -132,7 +132,8 @@ def _same_kinds(mine: Scenario, options: Mapping[str, Table], theirs: Scenario, 
     """Map each label of ours to theirs of the same kind, at any interval: a client's memory is the same."""
     their_options = plan.options_of_all(theirs, where)
     kinds = {CostKind.of(subject.transport, their_options[label], subject.implementation): label
-             for label, subject in reversed(theirs.transports.items()) if subject.external is None}
+             for label, subject in reversed(theirs.transports.items())
+             if subject.external is None and subject.client == DEFAULT_CLIENT}
     found = {label: kinds.get(CostKind.of(subject.transport, options[label], subject.implementation))
              for label, subject in mine.transports.items()}
     return {label: other for label, other in found.items() if other is not None}

@@ -29,7 +29,7 @@ from bench.experiment.run_folder import RunFolder
 from bench.records.manifest import CostsEntry, CostsOfKind, PlannedTrial, WorkCosts
 from bench.records.trial_record import TrialRecord
 from bench.scenario.fields import Table
-from bench.scenario.model import Scenario
+from bench.scenario.model import BROWSER, DEFAULT_CLIENT, Scenario
 from bench.simulation import trial
 from bench.simulation.calibration.costs import CostsFile, read_costs
 from bench.simulation.engine.sink import chosen_below
@@ -194,6 +194,9 @@ def refuse_unless_simulable(scenario: Scenario, options: Mapping[str, Table], wh
         if subject.external is not None:
             raise ScenarioError(where, f"transports.{label}.server", "a server of your own",
                                 "none: only our own servers have been calibrated")
+        if subject.client == BROWSER:
+            raise ScenarioError(where, f"transports.{label}.client", repr(BROWSER),
+                                f"{DEFAULT_CLIENT!r}: a browser is measured, not simulated")
     ticks = requirements.expected_ticks(scenario, plan.horizon_s(scenario, options))
     if replayed > TICKS_MOST:
         raise ScenarioError(where, "feed.replay.speed", f"a trial of {replayed:,} of the file's trades",

@@ -1,7 +1,7 @@
 """The transports: one folder each, with the same file names in every one.
 
     __init__.py   `DESCRIPTION`: its title, its style, its words for refusals, the command to try it by hand
-    live.js       its client in a browser's page (`Description.live` names it)
+    live.js       its client in a browser's page (`Description.live` names it), which reports to `feed.js`
     protocol.py   pure: `Options` (the transport's own scenario fields), decisions and encoding;
                   no socket, no sleep, no clock (`now_ns` is an argument)
     client.py     `Client`: a state machine that a driver feeds with bytes and instants

@@ -23,6 +23,9 @@ from pathlib import Path
 
 from bench.wire.contract import Status
 
+FEED_MODULE = Path(__file__).with_name("feed.js")
+"""The ES module of what every client in a page reports to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -74,7 +77,7 @@ class Description:
     live: Path | None = None
     """The ES module of its client in a page (`live.js`), which exports
 
-    - `connect(feed, options)`: starts a client that reports to `feed` (`bench/experiment/live/static/feed.js`), and
+    - `connect(feed, options)`: starts a client that reports to `feed` (`bench/transports/feed.js`), and
       returns an object with `close()`, and, where it can send a message, `send(body)`, a promise of the answer;
     - `lines`, `note`: the few lines that a developer would write, and a sentence on what those leave out. They read
       from the address `url`, and call `show` with each tick;

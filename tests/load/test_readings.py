@@ -25,9 +25,9 @@ def test_a_reading_begins_a_new_stretch_and_names_the_request_under_way() -> Non
     reading = read_counters(link(counts), 20)
     assert dict(zip(COUNTED, reading.counts, strict=True))["requests"] == 2
     assert (reading.at_ns, reading.asked_ns, counts.stretch_ns) == (20, 5, 20)
-    assert open_columns(reading, link(counts), 30) == dict(zip(OPEN, (5, 30, False), strict=True))
+    assert open_columns(reading, counts, 30) == dict(zip(OPEN, (5, 30, False), strict=True))
     counts.gauge(21, 0)
-    assert open_columns(read_counters(link(counts), 40), link(counts), 50) == dict.fromkeys(OPEN)
+    assert open_columns(read_counters(link(counts), 40), counts, 50) == dict.fromkeys(OPEN)
 
 
 def test_the_kernels_counts_are_differences_or_null() -> None:

@@ -34,6 +34,7 @@ from bench.clock import RunClock
 from bench.errors import HostError
 from bench.experiment.live.config import LOCALHOST, LiveConfig, origins
 from bench.experiment.live.relay import Relay
+from bench.transports.description import FEED_MODULE
 
 STATIC = Path(__file__).with_name("static")
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -171,6 +172,7 @@ def files(config: LiveConfig) -> dict[str, tuple[str, bytes]]:
     found = {f"/{path.name}": (TYPES[path.suffix], path.read_bytes())
              for path in STATIC.iterdir() if path.suffix in TYPES}
     found["/"] = found.pop("/index.html")
+    found["/feed.js"] = (TYPES[".js"], FEED_MODULE.read_bytes())
     modules = {subject.transport for subject in config.subjects}
     for transport in modules:
         path = transports.describe(transport).live

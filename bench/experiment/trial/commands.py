@@ -3,6 +3,7 @@
     publisher   python -m bench.feed.publisher logs/publisher.json    (or bench.uplink.exchange, where clients send)
     server      python -m bench.transports     logs/server.json
     load        python -m bench.load -f bench/load/locustfile.py … TICKERTAPE_LOAD=logs/load.json
+                or python -m bench.load.browser                        TICKERTAPE_LOAD=logs/load.json
     live page   python -m bench.experiment.live logs/page.json
 
 The load is started by its name and never imported, because importing Locust patches the standard library.
@@ -79,6 +80,13 @@ def load(folder: Path, config: Mapping[str, Any], *, name: str = "load", cores: 
         "--users", str(share), "--spawn-rate", f"{config['spawn_rate_per_s'] / workers:g}",
     )
     return Command(name, arguments, environment={LOAD_VARIABLE: str(path)}, cores=cores)
+
+
+def browser_load(folder: Path, config: Mapping[str, Any], *, cores: Cores = None) -> Command:
+    """Return the command of one trial's load with pages of a browser as clients; it waits for the server's address."""
+    path = _written(folder, "load", config)
+    return Command("load", (sys.executable, "-P", "-m", "bench.load.browser"), environment={LOAD_VARIABLE: str(path)},
+                   cores=cores)
 
 
 def web_load(folder: Path, name: str, config: Mapping[str, Any], port: int, processes: int = 1) -> Command:

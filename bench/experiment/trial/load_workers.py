@@ -11,7 +11,8 @@ workers and continues. Here a worker's supervisor reports its death at once, whi
 
 The counts that the workers report are added up, except for extremes, of which the largest counts; each
 worker's own report is kept in `workers`. Workers are assigned in turn to the cores that are not the server's.
-The load's CPU use is that of the core that it uses most.
+The load's CPU use is that of the core that it uses most. The pages of a browser have one load process, whatever
+`load.processes` says; the browser's own processes count as that one's.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class LoadWorkers:
 
     def __init__(self, trial_processes: TrialProcesses, folder: Path, config: Mapping[str, Any], processes: int,
                  cores: frozenset[int] | None) -> None:
-        count = min(processes, int(config["clients"]))
+        in_pages = config.get("page_port") is not None
+        count = 1 if in_pages else min(processes, int(config["clients"]))
         self._crew = trial_processes
         self.cores: list[frozenset[int] | None] = [cores]
         if count > 1:
@@ -49,7 +51,8 @@ class LoadWorkers:
                 mine |= {"worker": number, "workers": count, "folder": str(folder / f"worker-{number + 1}")}
                 Path(mine["folder"]).mkdir()
             name = "load" if count == 1 else f"load-{number + 1}"
-            command = commands.load(folder, mine, name=name, cores=self.cores[number])
+            command = (commands.browser_load(folder, mine, cores=cores) if in_pages
+                       else commands.load(folder, mine, name=name, cores=self.cores[number]))
             self.children.append(trial_processes.start(command))
 
     def send(self, message: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ Known weakness: the runner wakes every 100 ms on a core that the load uses, for 
 
 from __future__ import annotations
 
+import shutil
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -37,6 +38,7 @@ from urllib.error import HTTPError
 
 import pyarrow as pa
 
+from bench.browser.chromium import PROFILE
 from bench.clock import RunClock
 from bench.errors import TrialError
 from bench.experiment import disk_full, plan, requirements
@@ -51,7 +53,7 @@ from bench.measure.process import SAMPLE_INTERVAL_NS, Mark, Meter, Reading, usag
 from bench.records.manifest import PlannedTrial
 from bench.records.trial_record import SAMPLES, TrialRecord, Usage, WindowInstants, write_table, write_trial
 from bench.scenario.fields import Table
-from bench.scenario.model import External, Scenario
+from bench.scenario.model import BROWSER, External, Scenario
 from bench.uplink import authors
 
 NS = 1_000_000_000
@@ -186,7 +188,10 @@ def make(settings: TrialSettings, planned: PlannedTrial, folder: Path, attempt: 
     began_s = time.monotonic()
     before = noise.probe(settings.probed_cores)
     with TrialProcesses(folder / "logs") as trial_processes:
-        outcome = _Trial(settings, planned, folder, trial_processes, settings.schedule(planned.seed)).run()
+        page_port = host.free_port() if planned.client == BROWSER else None
+        trial = _Trial(settings, planned, folder, trial_processes, settings.schedule(planned.seed), page_port)
+        outcome = trial.run()
+    shutil.rmtree(folder / "logs" / PROFILE, ignore_errors=True)   # of a browser that was killed
     jitter = noise.jitter(before, noise.probe(settings.probed_cores))
     if outcome.reason is not None:
         disk_full.refuse_if_full(folder)   # a full disk is not a result of the trial
@@ -196,7 +201,8 @@ def make(settings: TrialSettings, planned: PlannedTrial, folder: Path, attempt: 
     feed = settings.scenario.feed
     record = TrialRecord(
         trial=folder.name, block=planned.block, position=planned.position, subject=planned.subject,
-        transport=planned.transport, server=planned.server, clients=planned.clients, seed=planned.seed,
+        transport=planned.transport, server=planned.server, client=planned.client, clients=planned.clients,
+        seed=planned.seed,
         attempt=attempt,
         status="finished" if outcome.reason is None else "failed", reason=outcome.reason, detail=outcome.detail,
         windows=subscribed.windows if subscribed else None,
@@ -276,6 +282,8 @@ class _Trial:
     folder: Path
     trial_processes: TrialProcesses
     schedule: Schedule
+    page_port: int | None
+    """The port of the pages that are the clients; None where no browser is."""
 
     @property
     def clock(self) -> RunClock:
@@ -407,7 +415,7 @@ class _Trial:
             "clients": planned.clients, "mode": load.mode,
             "symbols": self._subscriptions(),
             "seed": planned.seed, "spawn_rate_per_s": load.spawn_rate_per_s,
-            "clock_origin_ns": self.clock.origin_ns, "folder": str(self.folder),
+            "clock_origin_ns": self.clock.origin_ns, "folder": str(self.folder), "page_port": self.page_port,
         }
 
     def _subscriptions(self) -> list[list[str]] | None:
@@ -432,6 +440,7 @@ class _Trial:
         server = self.trial_processes.start(commands.server(
             self.folder, self.planned.transport, self.settings.options[self.planned.subject],
             self.settings.scenario.server, feed_port=feed_port, implementation=self.planned.server,
+            allowed=[] if self.page_port is None else [f"http://{commands.LOCALHOST}:{self.page_port}"],
             cores=self.settings.server_cores, takes_messages=self.settings.takes_messages,
         ))
         ready = self.trial_processes.expect(server, "ready", READY_S)

@@ -25,6 +25,7 @@ from bench import transports
 from bench.errors import ScenarioError
 from bench.records import manifest as manifests
 from bench.report.data.run import RunData
+from bench.scenario.model import DEFAULT_CLIENT
 from bench.transports.model import Conditions
 
 FIGURES = ("latency_mean_ms", "age_mean_ms", "age_excess_mean_ms")
@@ -137,9 +138,11 @@ def demand(run: RunData, clients: int) -> tuple[float, int]:
 
 
 def _subject(run: RunData, label: str) -> tuple[str, object | None]:
-    """Return the folder of a transport and its options; None for the options where they can't be read
-    here."""
+    """Return the folder of a transport and its options; None for the options where no closed form holds, or they can't
+    be read here."""
     subject = run.scenario.transports[label]
+    if subject.client != DEFAULT_CLIENT:
+        return subject.transport, None   # a browser's own time is in no form
     try:
         return subject.transport, transports.options(label, subject, str(run.folder / manifests.NAME))
     except ScenarioError:

@@ -78,7 +78,7 @@ def pairs_of(run: RunData) -> list[ServerPair]:
     """Return a pair for each transport of the run, in its order; none where a subject has no counterpart."""
     alike: dict[str, dict[str, str]] = {}
     for label, subject in run.scenario.transports.items():
-        same = json.dumps([subject.transport, run.manifest.subjects[label].options], sort_keys=True)
+        same = json.dumps([subject.transport, subject.client, run.manifest.subjects[label].options], sort_keys=True)
         alike.setdefault(same, {})[subject.implementation] = label
     found = [ServerPair(each[DEFAULT_SERVER], each[BARE_SERVER]) for each in alike.values()
              if set(each) == {DEFAULT_SERVER, BARE_SERVER}]

@@ -43,11 +43,11 @@ class Variant:
 
 def variants(run: RunData) -> list[Variant]:
     """Return the variants of a run, in its order; none unless all its subjects differ by the same options alone."""
-    bases: dict[tuple[str, str], str] = {}
+    bases: dict[tuple[str, str, str], str] = {}
     found, changed_names = [], set()
     for label in run.transports:
         subject = run.manifest.subjects[label]
-        base = bases.setdefault((subject.transport, subject.server), label)
+        base = bases.setdefault((subject.transport, subject.server, subject.client), label)
         if base == label:
             continue
         theirs = run.manifest.subjects[base].options

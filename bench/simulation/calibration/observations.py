@@ -31,7 +31,7 @@ from bench.records import manifest as manifests
 from bench.records import trial_record
 from bench.records.trial_record import TrialRecord, Usage
 from bench.scenario.fields import Table
-from bench.scenario.model import DEFAULT_SERVER, Scenario
+from bench.scenario.model import DEFAULT_CLIENT, DEFAULT_SERVER, Scenario
 from bench.simulation.calibration.costs import Cell, CostKind
 from bench.simulation.calibration.least_squares import Measurement
 from bench.simulation.calibration.loopback_delays import Instants, instants
@@ -177,7 +177,8 @@ def kinds_asked(scenarios: Sequence[Scenario]) -> dict[str, CostKind | None]:
 def _of_run(run: Path, scenario: Scenario) -> Iterator[Observation]:
     options = {
         label: transports.options(label, subject, str(run / manifests.NAME))
-        for label, subject in scenario.transports.items() if subject.external is None
+        for label, subject in scenario.transports.items()
+        if subject.external is None and subject.client == DEFAULT_CLIENT   # whose requests are like those simulated
     }
     for folder in trial_record.trial_folders(run):
         record = trial_record.read_trial(folder)

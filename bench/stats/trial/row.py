@@ -47,7 +47,7 @@ HOST = (
     "probe_slowdown", "probe_spin_before_us", "probe_spin_after_us",
 )
 """Columns copied from the record's `host`."""
-WORDS = ("trial", "transport", "transport_kind", "server", "source", "status", "failure")
+WORDS = ("trial", "transport", "transport_kind", "server", "client", "source", "status", "failure")
 WHOLE = (
     "block", "position", "attempt", "clients", "seed", "updates_due", "delivered", "late", "conflated",
     "lost", "dropped", "duplicate", "foreign", "arrivals", "arrivals_counted", "feed_due", "feed_unpublished",
@@ -56,8 +56,8 @@ WHOLE = (
 )
 """Columns of `trials.csv` that hold words and whole numbers; all others hold real ones."""
 COLUMNS = (
-    "trial", "block", "position", "attempt", "transport", "transport_kind", "server", "clients", "seed", "source",
-    "sample", "status", "failure", "rate_per_s", "measure_s", "late_after_s",
+    "trial", "block", "position", "attempt", "transport", "transport_kind", "server", "client", "clients", "seed",
+    "source", "sample", "status", "failure", "rate_per_s", "measure_s", "late_after_s",
     "updates_due", "delivered", "late", "conflated", "lost", "dropped", "duplicate", "foreign", "arrivals",
     "arrivals_counted",
     *(f"latency_{name}_ms" for name in ("mean", *PERCENTILES, "min", "max")),
@@ -142,6 +142,7 @@ def _asked(record: TrialRecord) -> Row:
         "transport": record.subject,
         "transport_kind": record.transport,
         "server": record.server,
+        "client": record.client,
         "clients": record.clients,
         "seed": record.seed,
         "source": record.source,

@@ -18,7 +18,7 @@ export function connect(feed, { interval_s: interval }) {
 
   async function poll() {
     let more = false;
-    feed.asked();
+    feed.asked(due);                               // when it was to be sent
     try {
       // The browser's cache asks with If-None-Match where it has a response to this very address.
       const response = await fetch(feed.address(), { signal: leaving.signal });

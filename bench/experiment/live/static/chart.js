@@ -3,7 +3,7 @@
    The age grows with the time, and falls where an update comes. The grey line is the ideal client's, which has each
    update when it is due: what lies between the two is the transport's. All charts have one scale, so they compare. */
 
-import { WINDOW_MS } from "./feed.js";
+import { WINDOW_MS } from "/feed.js";
 
 const STEPS = [0.2, 0.5, 1, 2, 5, 10, 20, 50];   // ends of the scale, in s
 

@@ -3,7 +3,7 @@
 import { Chat } from "./chat.js";
 import { draw, scale, worst } from "./chart.js";
 import { Clock } from "./clock.js";
-import { Feed, Head, quantile } from "./feed.js";
+import { Feed, Head, quantile } from "/feed.js";
 
 const SHOWN_MS = 250;
 const COUNTED_MS = 1000;
