@@ -18,7 +18,8 @@ class CuttingProxy:
     """Hands on all bytes until `begin` is called; then ends each connection, old and new, after some bytes of answers.
 
     One half of the connections is ended in order, in the middle of whatever is being sent, the other half is reset.
-    After `cuts_most` cuts it hands on everything again.
+    After `cuts_most` cuts it hands on everything again. A connection that comes while its server is gone is ended at
+    once.
     """
 
     def __init__(self, host: str, port: int, seed: int, cuts_most: int) -> None:
@@ -37,6 +38,10 @@ class CuttingProxy:
         """Begin to cut."""
         self._cutting = True
 
+    def lead_to(self, host: str, port: int) -> None:
+        """Lead new connections to another server."""
+        self._server = (host, port)
+
     def close(self) -> None:
         """End all connections, and accept no more."""
         self._listener.close()
@@ -49,7 +54,11 @@ class CuttingProxy:
         with suppress(OSError):   # of a listener that was closed
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(self._server)
+                try:
+                    server = socket.create_connection(self._server)
+                except ConnectionRefusedError:
+                    client.close()
+                    continue
                 self._open += [client, server]
                 left, resets = self._draw.randint(1, BYTES_MOST), self._draw.random() < 0.5
                 threading.Thread(target=self._serve, args=(client, server, left, resets), daemon=True).start()
