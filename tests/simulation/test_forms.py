@@ -273,7 +273,7 @@ def test_polls_share_what_it_takes_to_wake_a_server(clients: int, timer_s: float
     """The busier it is, and the more of them a load client sends together, the less it takes for each."""
     costs = Costs(tick_s=2e-5, request_s=7e-5, update_s=1e-6, wake_s=2e-4, cold_share=0.1, switch_s=1.2e-4)
     options, net = options_of("short_polling", interval_s=0.04), NetworkDelays(0.0001, 0.0)
-    load_client = LoadClient(1e-4, 1e-5, timer_s=timer_s)
+    load_client = LoadClient(1e-4, 2e-5, timer_s=timer_s)
     seens = [seen(shard_of("short_polling", options, costs, net, clients=clients, rate_per_s=20, measure_s=4,
                            load_client=load_client, seed=seed)) for seed in range(6)]   # each has phases of its own
     due = analytic("short_polling", options, costs, net, Demand(20.0), sizes_of("short_polling", options), clients,

@@ -308,9 +308,10 @@ class Referee:
         """Wait for the turn of the load client's timer that sends a poll which is due now, and for its place."""
         load_client = self.shard.load_client
         if self.shard.cycle.pace and load_client is not None and load_client.timer_s:
-            turn = math.floor(self.env.now / load_client.timer_s)
-            place = self.env.now - turn * load_client.timer_s
-            yield self.until((turn + 1) * load_client.timer_s + 0.1 * place)
+            busy = min(len(self.wants) / self.shard.cycle.interval_s * load_client.answer_s, 0.75)
+            turn_s = load_client.timer_s / (1 - busy)
+            turn = math.floor(self.env.now / turn_s)
+            yield self.until((turn + 1) * turn_s + 0.1 * (self.env.now - turn * turn_s))
 
     def exchange(self, client, held):
         """Run one request and its response; return whether the next one is to follow at once."""

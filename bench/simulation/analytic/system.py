@@ -114,8 +114,9 @@ class Forecast:
 
     @cached_property
     def _system(self) -> _System:
-        timer_s = 0.0 if self._load_client is None else self._load_client.timer_s
-        system = self._bare.crowded(self._clients).cooled(self._clients, timer_s=timer_s)
+        client, interval_s = self._load_client, self._bare.cycle.interval_s
+        turn_s = client.turn_s(self._clients / interval_s) if client is not None and interval_s else 0.0
+        system = self._bare.crowded(self._clients).cooled(self._clients, turn_s=turn_s)
         return system if self._load_client is None else system.read_by(self._load_client, self._clients)
 
     @cached_property
@@ -308,10 +309,10 @@ class _System:
         most = self.clients_max(target)
         return self.cooled(most, 1 - target) if math.isfinite(most) else self
 
-    def cooled(self, clients: float, asleep: float | None = None, timer_s: float = 0.0) -> _System:
+    def cooled(self, clients: float, asleep: float | None = None, turn_s: float = 0.0) -> _System:
         """Return this system with the costs of a server that sleeps for a share `asleep` of the time.
 
-        By default that is the share that its work leaves. `timer_s` is the time between two turns of the load
+        By default that is the share that its work leaves. `turn_s` is the time between two turns of the load
         client's timer, if there is one that sends polls together.
         """
         costs, demand = self.costs, self.demand
@@ -321,12 +322,12 @@ class _System:
         busy = min(demand.ticks_per_s * costs.tick_s + clients * self.own_share(rates), 1.0)
         bursts = self.cycle.pushes or self.cycle.parks
         polls_per_s = 0.0 if bursts else clients * rates["requests"]
-        calls_per_s = -math.expm1(-polls_per_s * timer_s) / timer_s if timer_s else polls_per_s
+        calls_per_s = -math.expm1(-polls_per_s * turn_s) / turn_s if turn_s else polls_per_s
         jobs_per_s = demand.ticks_per_s + (self._flushes_per_s if bursts else calls_per_s)
         cold = mean_coldness(1 / jobs_per_s, 1.0)
         woken_s, work = costs.switch_s + cold * costs.wake_s, min(busy * (1 + cold * costs.cold_share), 1.0)
-        if timer_s and not bursts:
-            calls_per_s *= bursts_that_wake(work, woken_s / timer_s, polls_per_s * timer_s)
+        if turn_s and not bursts:
+            calls_per_s *= bursts_that_wake(work, woken_s / turn_s, polls_per_s * turn_s)
             asleep = max(1 - work - calls_per_s * woken_s, 0.0)
         if asleep is None:
             asleep = (1 - work) / (1 + jobs_per_s * woken_s)
@@ -337,7 +338,7 @@ class _System:
         found = replace(costs, tick_s=costs.tick_s * longer + wake_s, answer_s=costs.answer_s * longer,
                         update_s=costs.update_s * longer, byte_s=costs.byte_s * longer)
         if not bursts:
-            if timer_s:
+            if turn_s:
                 wake_s = calls_per_s * woken_s / polls_per_s
             return replace(self, costs=replace(
                 found, request_s=costs.request_s * longer + wake_s, connection_s=costs.connection_s * longer))

@@ -26,8 +26,9 @@ poll took 150 µs of CPU, with 400 clients 71, though requests and responses wer
 is woken by ticks alone, and its cost per tick includes that.
 
 The load client sends the polls that its timer finds due together, so the server is woken once for them. The
-time between two turns of the timer (`timer_s`) follows from the wake-ups of a server that is hardly busy: with b
-polls between two turns on average, at random instants, they are 1 − exp(−b) for each turn.
+time between two turns of the timer follows from the wake-ups of a server that is hardly busy: with b polls between
+two turns on average, at random instants, they are 1 − exp(−b) for each turn. What the load client has to do delays
+its timer, so that time is the timer's own (`timer_s`) divided by the share for which the load client is idle.
 
 Two measurements show how much slower a cold server is: the spacing of fan-outs that begin more or less cold,
 and the CPU of cells whose servers sleep more or less. Neither is exact, so they are weighted:
@@ -59,6 +60,7 @@ from bench.errors import RunError
 from bench.simulation.calibration.costs import Cell, CostKind, CostsFile, Estimate, FittedCell, KindCosts
 from bench.simulation.calibration.least_squares import TERMS, Fit, Measurement, fit
 from bench.simulation.calibration.observations import COUNTS, FULL, Observation
+from bench.simulation.engine.inputs import LoadClient
 from bench.stats.run.intervals import interval
 
 LOAD_CLIENT_TERMS = ("base", "exchange", "switch", "update", "connection", "byte")
@@ -203,8 +205,8 @@ def _of_load(each: Observation) -> Measurement:
     return Measurement(each.seconds, each.load_cpu_s, {**each.terms(each.seconds), **woken})
 
 
-def _timer(mine: Sequence[Observation]) -> Estimate:
-    """Return the time between two turns of the load client's timer; 0 where nothing shows it."""
+def _timer(mine: Sequence[Observation], answer_s: float) -> Estimate:
+    """Return how long the load client's timer sleeps, given its time per response; 0 where nothing shows it."""
     def timer_s(each: Observation) -> float:
         polls = each.counts["requests"]
         if not polls or not 0 < each.bursts < polls or each.server_cpu_s > HARDLY_BUSY * each.seconds:
@@ -212,8 +214,9 @@ def _timer(mine: Sequence[Observation]) -> Estimate:
         polls_per_s, bursts_per_s = polls / each.seconds, each.bursts / each.seconds
         if -math.expm1(-polls_per_s * TIMER_MOST_S) / TIMER_MOST_S > bursts_per_s:
             return math.nan
-        return float(scipy.optimize.brentq(
+        turn_s = float(scipy.optimize.brentq(
             lambda every_s: -math.expm1(-polls_per_s * every_s) / every_s - bursts_per_s, 1e-9, TIMER_MOST_S))
+        return turn_s / LoadClient(answer_s=answer_s, timer_s=1.0).turn_s(polls_per_s)
 
     return Estimate(0.0) if mine[0].waits else _mean(mine, timer_s)
 
@@ -227,7 +230,7 @@ def _load_client(mine: Sequence[Observation], costs: Parts) -> Parts:
     response = costs["exchange"]
     if behind:
         response = _mean(behind, lambda each: each.instants.reading_s - update.value)
-    return {"wake_s": _wake(mine), "answer_s": response, "update_s": update, "timer_s": _timer(mine)}
+    return {"wake_s": _wake(mine), "answer_s": response, "update_s": update, "timer_s": _timer(mine, response.value)}
 
 
 def _with_bytes(costs: Parts, mine: Sequence[Observation]) -> Estimate:

@@ -44,6 +44,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 SkipKind = Literal["conflated", "dropped"]
+BUSY_MOST = 0.75
+"""The largest share of its time for which a load client's work delays its timer."""
 CROWD = 100.0
 """Number of connections at which `Costs` are stated."""
 
@@ -129,7 +131,12 @@ class LoadClient:
     update_s: float = 0.0
     """CPU seconds per update in a response or message."""
     timer_s: float = 0.0
-    """Seconds between two turns of the timer that sends the polls that are due; 0: each leaves at its instant."""
+    """Seconds that the timer which sends the polls that are due sleeps; 0: each leaves at its instant."""
+
+    def turn_s(self, polls_per_s: float) -> float:
+        """Return the seconds from one turn of the timer to the next: its sleep ends late by what the load client has
+        to do meanwhile, a share of the time that is `answer_s` for each of these polls."""
+        return self.timer_s / (1 - min(polls_per_s * self.answer_s, BUSY_MOST))
 
 
 @dataclass(frozen=True, slots=True)

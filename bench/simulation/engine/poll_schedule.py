@@ -10,12 +10,12 @@ A draw is uniform within ± jitter · interval / 2, and each poll has its own, s
 do not drift. The base, a client's phase, is uniform in [0, interval). A batch that was cut is followed by the
 next request at once, outside of the schedule.
 
-A simulated load client sends what its timer finds due, and the timer has turns `timer_s` apart: all polls whose
-instants are between two turns leave at the second, one right behind the other, in the order of their instants.
-So they meet the worker as a burst, and wake it once. Without a load client each leaves at its own instant.
+A simulated load client sends what its timer finds due, and the timer has turns `LoadClient.turn_s` apart: all polls
+whose instants are between two turns leave at the second, one right behind the other, in the order of their
+instants. So they meet the worker as a burst, and wake it once. Without a load client each leaves at its own instant.
 
-Known weakness: the turns are at whole multiples of `timer_s`, however much the load client has to do. An at-once
-request, after a batch that was cut, waits for the timer, too.
+Known weakness: the turns are at equal distances, those of polls that are all on time. An at-once request, after a
+batch that was cut, waits for the timer, too.
 
 The schedule lets the engine look ahead: at a fixed rate no client asks before its next instant, whatever the
 worker does.
@@ -39,7 +39,9 @@ class PollSchedule:
     def __init__(self, shard: Shard) -> None:
         self._shard = shard
         cycle = shard.cycle
-        self._timer_s = shard.load_client.timer_s if shard.load_client is not None else 0.0
+        client = shard.load_client
+        polls_per_s = len(shard.clients) / cycle.interval_s if cycle.interval_s else 0.0
+        self._turn_s = client.turn_s(polls_per_s) if client is not None else 0.0
         self._moves_s = cycle.interval_s * cycle.jitter
         phase = uniform(shard.seed, Stream.PHASE, shard.clients)
         self._base_s = phase * cycle.interval_s
@@ -64,10 +66,10 @@ class PollSchedule:
 
     def leaving_s(self, wish_s: Floats) -> Floats:
         """Return when polls leave that are due at `wish_s`: at the next turn of the load client's timer."""
-        if not self._timer_s:
+        if not self._turn_s:
             return wish_s
-        turn_s = np.floor(wish_s / self._timer_s) * self._timer_s
-        return np.asarray(turn_s + self._timer_s + BURST_SHARE * (wish_s - turn_s))
+        before_s = np.floor(wish_s / self._turn_s) * self._turn_s
+        return np.asarray(before_s + self._turn_s + BURST_SHARE * (wish_s - before_s))
 
     def missed(self, by_s: float) -> tuple[Ints, Floats]:
         """Return the clients whose next instant is before `by_s` and thus missed, and these instants."""
