@@ -30,6 +30,7 @@ from bench.report.text import (
     first_screen,
     library_share,
     option_effects,
+    round_trips,
     simulated,
     thresholds,
 )
@@ -91,18 +92,23 @@ def answer_text(run: RunData) -> str:
 
 
 def _answer(run: RunData, ranked: Sequence[RankedMeasure]) -> tuple[str, str]:
-    """Return the answer and its conditions: together one sentence, for a simulated run several."""
+    """Return the answer and its conditions: together one sentence, for a simulated run several.
+
+    Where clients send, a sentence on the round trips comes first.
+    """
     predicted, given = answer.sentence(run), conditions.conditions(run)
+    first = round_trips.answer(run)
     if predicted:
-        return predicted, f"Simulated {given}."
+        return f"{first} {predicted}".strip(), f"Simulated {given}."
     found = (equal_staleness.answer(run) or option_effects.answer(run) or library_share.answer(run)
              or first_screen.answer(ranked))
-    return f"{found.removesuffix('.')} –", f"{given}."
+    return f"{first} {found.removesuffix('.')} –".strip(), f"{given}."
 
 
 def _finding_lines(run: RunData) -> list[str]:
-    """Return the lines of a sweep's finding, and of one on options or on libraries; an empty list for any other run."""
-    return [*equal_staleness.lines(run), *(option_effects.lines(run) or library_share.lines(run))]
+    """Return the lines of findings on round trips, a sweep, options or libraries; an empty list for any other run."""
+    return [*round_trips.lines(run), *equal_staleness.lines(run),
+            *(option_effects.lines(run) or library_share.lines(run))]
 
 
 def _subtitle(run: RunData) -> str:

@@ -11,25 +11,25 @@ import pandas as pd
 from bench.report import style
 from bench.report.data.run import RunData
 from bench.report.tables.run import TextTable
+from bench.report.text import round_trips
 from bench.report.text.findings import spread_text
+from bench.report.text.round_trips import MEDIAN, MESSAGES_LEAST, TAIL
 from bench.stats.run.intervals import interval
 from bench.stats.trial.uplinks import FATES
 
 TIMES = {
-    "round trip p50 (ms)": "round_trip_p50_ms",
-    "p99 (ms)": "round_trip_p99_ms",
+    "round trip p50 (ms)": MEDIAN.column,
+    "p99 (ms)": TAIL.column,
     "to the publisher p50 (ms)": "uplink_numbered_p50_ms",
     "answer p50 (ms)": "uplink_answered_p50_ms",
 }
 """The columns of times, and the figures in them."""
-TAIL, MESSAGES_LEAST = "round_trip_p99_ms", 500
-"""The figure that is shown from this number of messages on: with fewer, it depends on less than five of them."""
 
 
 def table(run: RunData) -> TextTable | None:
     """Return the table; None where no clients send."""
     trials = run.valid
-    if "uplinks_due" not in trials or not trials["uplinks_due"].notna().any():
+    if not round_trips.sends(run):
         return None
     rows = []
     for (label, clients), here in trials.groupby(["transport", "clients"], sort=False):
@@ -48,7 +48,7 @@ def table(run: RunData) -> TextTable | None:
 
 def time_text(trials: pd.DataFrame, figure: str) -> str:
     """Return a time of a cell with its interval; a dash where a trial has none, or too few messages."""
-    if figure == TAIL and trials["uplinks_due"].sum() < MESSAGES_LEAST:
+    if figure == TAIL.column and trials["uplinks_due"].sum() < MESSAGES_LEAST:
         return "–"
     values = trials[figure].to_numpy(dtype=np.float64)
     found = interval(values)

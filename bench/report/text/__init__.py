@@ -6,6 +6,7 @@ Modules, in reading order:
     simulated  marks the report of a simulated run as such, throughout
     findings   the findings, one for each question
     first_screen  which transport to take: the answer, and a line for each measure
+    round_trips  how soon an author has its own message back, where clients send
     library_share  how much of each transport's cost is its library's, where a run has both servers
     equal_staleness  which of a push and a poll costs less where both are equally stale, from a sweep
     option_effects  what a choice of an option saves or costs, where a run has each transport with several

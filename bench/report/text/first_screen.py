@@ -67,11 +67,15 @@ class RankedMeasure:
 
 def ranked(run: RunData) -> list[RankedMeasure]:
     """Return the measures of the first screen that at least one transport has a figure for."""
-    clients = shown_clients(run)
     tail = next(each for each in questions(run) if each in TAIL.values())
     asked = [(QUESTIONS[0], FRESHNESS), (tail, FRESHNESS), (QUESTIONS[2], FRESHNESS), (BYTES, COST), (CPU, COST)]
     asked += [(MEMORY, COST)] * (not run.simulated)
-    whole = with_all_bytes(run.valid)
+    return measured(run, asked)
+
+
+def measured(run: RunData, asked: Sequence[tuple[ComparedFigure, str]]) -> list[RankedMeasure]:
+    """Return the figures among `asked`, each with its aim, that at least one transport has, ranked."""
+    clients, whole = shown_clients(run), with_all_bytes(run.valid)
     cells = {label: whole[(whole["transport"] == label) & (whole["clients"] == clients)]
              for label in run.transports}
     below = floors(run, (question.column for question, _ in asked))
@@ -168,10 +172,11 @@ def _value(each: RankedMeasure, label: str) -> str:
 
 def lines(run: RunData, found: Sequence[RankedMeasure]) -> list[str]:
     """Return one line for each measure: the best, and how many times as much each other transport has."""
-    return [*(_line(each) for each in found), *_losses(run)]
+    return [*(line(each) for each in found), *_losses(run)]
 
 
-def _line(each: RankedMeasure) -> str:
+def line(each: RankedMeasure) -> str:
+    """Return which transport is the best in a measure, and how many times as much the others have."""
     name = style.sentence(each.heading)
     if not each.best:
         values = [f"{style.title(label)} {amount_text(figure, each.question)}"
