@@ -34,7 +34,7 @@ from bench.experiment import series
 from bench.experiment.disk_full import report_disk_full
 from bench.experiment.effect import refuse_without_effect, typed_fields
 from bench.output import terminal
-from bench.simulation.calibration.costs import CostsFile, host_slug, write_costs
+from bench.simulation.calibration.costs import CostsFile, host_slug, read_costs, write_costs
 from bench.stats.run.uncertainty import number
 
 
@@ -46,6 +46,8 @@ def calibrate(
     to: Annotated[Path | None, typer.Option(
         metavar="FILE", help="Where the costs are written, in place of costs-HOST.json in the results "
         "folder.")] = None,
+    onto: Annotated[Path | None, typer.Option(
+        metavar="FILE", help="Costs to keep as they are, and to add those of clients' messages to.")] = None,
     overrides: Overrides = None,
     resume: Resume = None,
     force: Force = False,
@@ -56,7 +58,7 @@ def calibrate(
     """Measure the CPU costs of the servers' work on this machine, for simulate to use.
 
     Makes short trials, then fits the servers' CPU time to the counts of ticks, requests, updates, bytes,
-    connections and wake-ups. Takes about nine minutes.
+    connections, wake-ups and messages of clients. Takes about thirteen minutes.
 
     Examples:
 
@@ -64,6 +66,7 @@ def calibrate(
         tickertape calibrate --set trials.count=6
         tickertape calibrate results/20261122T180054Z-default
         tickertape calibrate --resume results/20261122T190000Z-calibration
+        tickertape calibrate results/RUN results/RUN --onto results/reference-costs.json
 
     Exit status: 0 the costs are written; 1 the disk filled; 2 a mistake; 130 interrupted.
     """
@@ -74,6 +77,7 @@ def calibrate(
         place = results or (resume.resolve().parent if resume is not None else RESULTS)
         path, again = to or place / f"costs-{host_slug()}.json", "the same command"
         _refuse_unwritable(path)
+        kept = None if onto is None else read_costs(onto)
         if runs:
             refuse_idle("with runs to fit to", "it with measuring",
                         {"--scenario": scenario, "--set": overrides, "--wait": wait})
@@ -84,15 +88,21 @@ def calibrate(
                 asked = series.questions("calibration" if scenario is None else scenario, overrides or ())
                 refuse_without_effect(asked, typed_fields({}, overrides or ()), "calibrate")
                 begin = partial(series.create, place, "calibration", checked(asked, place), sys.argv[1:])
-            command = f"tickertape calibrate{f' --to {to}' if to else ''} --resume"
+            command = _go_on(to, onto)
             with ExitStack() as held:
                 made = measure(held, begin, resume, command,
                                 "what does each kind of work cost the servers here?", wait)
             runs, again = [each.folder for each in made.runs], f"{command} {made.folder}"
         with report_disk_full(again):
-            found, left_out = costs_of(runs)
+            found, left_out = costs_of(runs, kept)
             write_costs(path, found)
         _print_costs(found, left_out, path, as_json)
+
+
+def _go_on(to: Path | None, onto: Path | None) -> str:
+    """Return the command that continues such a calibration, without its folder."""
+    given = "".join(f" {name} {file}" for name, file in (("--to", to), ("--onto", onto)) if file)
+    return f"tickertape calibrate{given} --resume"
 
 
 def _refuse_unwritable(path: Path) -> None:
@@ -114,7 +124,7 @@ def _print_costs(found: CostsFile, left_out: Sequence[str], path: Path, as_json:
             str(each.kind): {name: cost.value for name, cost in each.costs.items()}
             for each in found.transports}})
         return
-    names = ("tick_s", "request_s", "answer_s", "update_s", "connection_s")
+    names = ("tick_s", "request_s", "answer_s", "update_s", "connection_s", "message_s")
     table = Table(box=None, padding=(0, 1, 0, 0), caption_justify="left", caption=(
         "CPU in µs for each, with 95 % intervals; fit: the trials' distance from the fitted costs (root mean "
         "square)."))
@@ -122,7 +132,7 @@ def _print_costs(found: CostsFile, left_out: Sequence[str], path: Path, as_json:
         table.add_column(heading, justify="left" if not heading else "right")
     for each in found.transports:
         cells = [_cost(each.costs[name].value, each.costs[name].low, each.costs[name].high, 1e6)
-                 for name in names]
+                 if name in each.costs else "" for name in names]
         byte = each.costs["byte_s"]
         table.add_row(str(each.kind), *cells, _cost(byte.value, byte.low, byte.high, 1e9),
                       f"{100 * each.residual_share:.0f} %")

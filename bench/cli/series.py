@@ -63,8 +63,9 @@ def measure(held: ExitStack, begin: Callable[[], Series], resume: Path | None, c
     return under_way
 
 
-def costs_of(runs: Sequence[Path]) -> tuple[CostsFile, list[str]]:
-    """Return the costs fitted to measured runs, and a sentence for each transport that was left out.
+def costs_of(runs: Sequence[Path], onto: CostsFile | None = None) -> tuple[CostsFile, list[str]]:
+    """Return the costs fitted to measured runs, and a sentence for each transport that was left out; with `onto` those
+    costs with the ones of messages added.
 
     Raises `RunError` where the runs are not all of one host.
     """
@@ -76,14 +77,15 @@ def costs_of(runs: Sequence[Path]) -> tuple[CostsFile, list[str]]:
                        "one: costs are valid for one machine")
     here = host.describe()
     name = host_slug() if here["cpu_model"] == said[0].host.get("cpu_model") else "another-host"
-    found = fitted(observations, name, said[0].host, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-                   Commit.read().commit, said[0].versions)
+    made = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", Commit.read().commit
+    if onto is not None:
+        return calibration.extended(onto, observations, name, said[0].host, *made), []
+    found = fitted(observations, name, said[0].host, *made, said[0].versions)
     return found, calibration.left_out(kinds_asked([each.scenario for each in said]), observations)
 
 
 def checked(asked: Sequence[PreparedScenario], results: Path) -> list[PreparedScenario]:
     """Return the scenarios; raise `HostError` for the first that this machine can't run."""
     for prepared in asked:
-        prepare.refuse_messages(prepared, "calibrate and validate")
         prepare.refuse_unless_fits(prepared, results)
     return list(asked)

@@ -146,7 +146,8 @@ def _asked(name: str, shorthands: Shorthands, overrides: Sequence[str] | None, f
     typed = typed_fields({**shorthands, "--feed": ("feed.replay.file", feed)}, overrides or ())
     given = [f"{field}={value}" for field, value in shorthands.values() if value is not None]
     prepared = prepare.read(name, [*given, *(overrides or ())], feed, require or ())
-    prepare.refuse_messages(prepared, "simulate")
+    if prepared.scenario.study:
+        prepare.refuse_messages(prepared, f"simulate a {prepared.scenario.study}")
     refuse_without_effect([prepared], typed, "simulate")
     return prepared
 
@@ -172,7 +173,8 @@ def _begin(prepared: PreparedScenario, costs: Path | None, measured: Path | None
     path = costs or _own_costs(prepared) or default_costs(results)
     known = read_costs(path)
     for label, subject in prepared.scenario.transports.items():
-        known.of(subject.transport, prepared.options[label], subject.implementation)   # raises where none is known
+        known.of(subject.transport, prepared.options[label], subject.implementation,
+                 prepared.scenario.feed.source == "clients")   # raises where none is known
     found = baseline.measured(measured, prepared.scenario, prepared.options)
     checked = baseline.validation(results, known)
     under_way = prepare.begin(

@@ -159,7 +159,7 @@ def refuse_messages(prepared: PreparedScenario, what: str) -> None:
     """Raise `ScenarioError` where clients are to send messages; `what` is what only a publisher's feed allows."""
     if prepared.scenario.feed.source == "clients":
         raise ScenarioError(str(prepared.file), "feed.source", "'clients'",
-                            f"'publisher' to {what}: messages of clients are only measured, and served")
+                            f"'publisher' to {what}: messages of clients are for runs of trials")
 
 
 def refuse_to_measure(prepared: PreparedScenario) -> None:

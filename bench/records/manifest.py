@@ -81,6 +81,8 @@ class WorkCosts(Entry):
     connection_s: float
     base_share: float
     socket_share: float
+    message_s: float | None = None
+    """None where no trial of the calibration had clients that send messages."""
 
 
 class CostsOfKind(Entry):

@@ -62,7 +62,8 @@ class SimulationInputs:
             number, plan.warmup_s(scenario, self.options), scenario.windows.measure_s, late_after_s)
         return Case(
             scenario=scenario, options=options, planned=planned,
-            calibrated=self.costs.of(planned.transport, options, planned.server), windows=windows,
+            calibrated=self.costs.of(planned.transport, options, planned.server, scenario.feed.source == "clients"),
+            windows=windows,
             horizon_s=plan.horizon_s(scenario, self.options),
             kept_below=chosen_below(planned.seed, planned.clients, scenario.simulation.sample_clients),
         )
@@ -189,7 +190,11 @@ TICKS_MOST = 10_000_000
 
 def refuse_unless_simulable(scenario: Scenario, options: Mapping[str, Table], where: str,
                             replayed: int = 0) -> None:
-    """Raise `ScenarioError` if the scenario has a server of the user's own, or a feed with too many ticks."""
+    """Raise `ScenarioError` if the scenario has a server of the user's own, a feed with too many ticks, or clients that
+    send messages to several workers."""
+    if scenario.feed.source == "clients" and scenario.simulation.workers > 1:
+        raise ScenarioError(where, "simulation.workers", str(scenario.simulation.workers),
+                            "1 where feed.source is clients: a message that comes to one worker goes out by all")
     for label, subject in scenario.transports.items():
         if subject.external is not None:
             raise ScenarioError(where, f"transports.{label}.server", "a server of your own",

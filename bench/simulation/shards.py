@@ -17,8 +17,9 @@ Known weakness: real workers get unequal shares of clients from SO_REUSEPORT: th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -35,9 +36,22 @@ from bench.scenario.model import Feed, Scenario
 from bench.simulation.calibration.costs import KindCosts
 from bench.simulation.engine import engine
 from bench.simulation.engine.counters import CountSteps
-from bench.simulation.engine.inputs import Bools, FeedTicks, Floats, Ints, NetworkDelays, Shard, SlowLinks
+from bench.simulation.engine.inputs import (
+    Bools,
+    FeedTicks,
+    Floats,
+    Ints,
+    NetworkDelays,
+    Shard,
+    SlowLinks,
+    UplinkOutcome,
+    Uplinks,
+)
 from bench.simulation.engine.sink import Columns, ShardSink, ShardTotals, chosen
 from bench.transports.cycle import Cycle
+from bench.uplink import message as uplink
+from bench.uplink.authors import authors, rooms_of
+from bench.uplink.message import Message
 from bench.wire import sizes as traffic
 from bench.wire.contract import Cursor, Subscription
 from bench.wire.sizes import SEGMENT_BYTES, SYN_BYTES, Conversation, Sizes
@@ -78,7 +92,12 @@ class Case:
         """The network between clients and workers."""
         table, loopback = self.scenario.simulation, self.calibrated.engine_net
         up_s, down_s = table.delays_s or (loopback.up_s, loopback.down_s)
-        return NetworkDelays(up_s, down_s, loopback.feed_s, table.jitter_ms / 1000, table.jitter)
+        return NetworkDelays(up_s, down_s, loopback.feed_s, table.jitter_ms / 1000, table.jitter, loopback.hop_s)
+
+    @property
+    def takes_messages(self) -> bool:
+        """True if the ticks are messages of the clients."""
+        return self.scenario.feed.source == "clients"
 
     @property
     def has_load_client(self) -> bool:
@@ -104,6 +123,8 @@ class ShardResults:
     """Sums of the clients' counters, by the names of `trial_record.CLIENTS`."""
     clients: list[Columns] = field(default_factory=list)
     """The rows of the chosen clients."""
+    uplinks: UplinkOutcome | None = None
+    """The fates of the clients' messages; None where they only listen."""
 
     def add(self, other: ShardResults) -> None:
         """Add the results of another shard of the same trial."""
@@ -115,6 +136,7 @@ class ShardResults:
             for name, value in theirs.items():
                 mine[name] = mine.get(name, 0) + value   # type: ignore[assignment]
         self.clients += other.clients
+        assert other.uplinks is None, "the messages of several workers are not simulated"
 
 
 def simulate(case: Case, worker: int) -> ShardResults:
@@ -133,6 +155,7 @@ def simulate(case: Case, worker: int) -> ShardResults:
         counters={name: float(values.sum()) for name, values in counters.items()},
         clients=[{"client": shard.clients[kept],
                   **{name: whole_counts(values[kept]) for name, values in counters.items()}}],
+        uplinks=outcome.uplinks,
     )
 
 
@@ -162,13 +185,46 @@ def build(case: Case, worker: int) -> Shard:
         t1_s=case.t0_s + scenario.windows.measure_s,
         late_after_s=case.windows.late_after_ns / NS,
         mode=scenario.load.mode,
-        subscribed=_subscribed(scenario, drawn.symbols, clients, planned.seed),
+        subscribed=_subscribed(case, drawn.symbols, clients),
         tape_ticks=scenario.server.tape_ticks,
         batch_max=scenario.server.batch_max,
         slow_client=scenario.server.slow_client,
         slow_links=_slow_links(case) if table.slow.share else None,
         load_client=case.calibrated.engine_load_client if case.has_load_client else None,
+        uplinks=_uplinks(case) if case.takes_messages else None,
     )
+
+
+def messages(case: Case) -> list[Message]:
+    """Return the messages of the clients, one for each tick of the schedule, as a measured trial has them."""
+    drawn, load = schedule(case), case.scenario.load
+    writers = authors(drawn, case.planned.clients, load.symbols_per_client)
+    columns = writers.tolist(), drawn.symbol.tolist(), drawn.price.tolist(), drawn.size.tolist()
+    return [Message(index, author, drawn.symbols[symbol], price, size)
+            for index, (author, symbol, price, size) in enumerate(zip(*columns, strict=True))]
+
+
+def message_bytes(case: Case) -> float:
+    """Return the mean length in bytes of the clients' messages, as their authors encode them."""
+    sizes = [len(uplink.encode(each)) for each in messages(case)]
+    return sum(sizes) / len(sizes) if sizes else math.nan
+
+
+def _uplinks(case: Case) -> Uplinks:
+    """Return the messages in the engine's form. With one worker a client's place is its number."""
+    assert case.workers == 1, "the messages of several workers are not simulated"
+    sent = messages(case)
+    return Uplinks(np.array([each.author for each in sent], dtype=np.int64),
+                   np.array([len(uplink.encode(each)) for each in sent], dtype=np.int64),
+                   case.scenario.server.messages.rate_per_s)
+
+
+def subscription(case: Case, names: Sequence[str], client: int) -> list[str] | None:
+    """Return the symbols of one client, its rooms where clients send messages; None if every client has all."""
+    load, each = case.scenario.load, case.scenario.load.symbols_per_client
+    if not case.takes_messages or each is None or each >= len(names):
+        return plan.subscription(load, names, client, case.planned.seed)
+    return [names[room] for room in rooms_of(client, len(names), each)]
 
 
 def schedule(case: Case) -> Schedule:
@@ -197,10 +253,12 @@ def sizes(case: Case) -> Sizes:
         encode(drawn.tick(index, index + 1, windows.warmup_ns + int(drawn.offset_ns[index])))
         for index in range(first, min(first + LINES, len(drawn)))
     )
-    wanted = plan.subscription(case.scenario.load, drawn.symbols, 0, case.planned.seed)
+    wanted = subscription(case, drawn.symbols, 0)
     asked = Subscription(None if wanted is None else frozenset(wanted), case.scenario.load.mode)
-    return transports.model_of(case.planned.transport).wire(
-        case.options, Conversation(lines, asked, cursor=Cursor("0000", max(middle, 1))))
+    said = Conversation(lines, asked, cursor=Cursor("0000", max(middle, 1)))
+    if case.takes_messages and len(drawn):
+        said = replace(said, message=uplink.encode(messages(case)[first]))
+    return transports.model_of(case.planned.transport).wire(case.options, said)
 
 
 def client_counters(said: Sizes, shard: Shard, counted: Mapping[str, Ints | Floats]
@@ -223,12 +281,20 @@ def client_counters(said: Sizes, shard: Shard, counted: Mapping[str, Ints | Floa
     if shard.cycle.pushes:
         given["bare"] = counted["messages"] - counted["batched"]
     given |= {"answers": answers, "declaring": np.minimum(counted["declared"], answers)}
+    given |= {name: counted[name] for name in ("uplinks", "uplink_bytes", "uplinks_answered")}
     on_the_wire = traffic.columns(said, traffic.traffic(said, given))
     own = ("connections", "requests", "responses", "answers_empty", "updates", "polls_late",
            "request_duration_ns")
+    if shard.cycle.posts:   # messages are requests, too
+        given |= {
+            "requests": given["requests"] + counted["uplinks"],
+            "responses": given["responses"] + counted["uplinks_answered"],
+            "request_duration_ns": given["request_duration_ns"] + counted["uplink_duration_s"] * NS,
+        }
     return {
         **{name: np.asarray(given[name], dtype=np.float64) for name in own},
         "in_flight_ns": counted["in_flight_s"] * NS,
+        "uplink_bytes": np.asarray(counted["uplink_bytes"], dtype=np.float64),
         "polls_overdue": np.zeros_like(counted["in_flight_s"]),
         "retries": np.zeros_like(counted["in_flight_s"]),   # a simulated server closes no persistent connection
         "errors": np.asarray(counted["refused"], dtype=np.float64),
@@ -251,14 +317,14 @@ def _ticks(feed: Feed, seed: int, horizon_s: float, t0_s: float, zero_ns: int) -
                      np.array(lengths, dtype=np.int64))
 
 
-def _subscribed(scenario: Scenario, names: Sequence[str], clients: Ints, seed: int) -> Bools | None:
+def _subscribed(case: Case, names: Sequence[str], clients: Ints) -> Bools | None:
     """Return the subscriptions, shape (clients, symbols); None if every client gets every symbol."""
-    if plan.subscription(scenario.load, names, 0, seed) is None:
+    if subscription(case, names, 0) is None:
         return None
     place = {name: number for number, name in enumerate(names)}
     found = np.zeros((len(clients), len(names)), dtype=np.bool_)
     for row, client in enumerate(clients.tolist()):
-        wanted = plan.subscription(scenario.load, names, client, seed) or ()
+        wanted = subscription(case, names, client) or ()
         found[row, [place[name] for name in wanted]] = True
     return found
 

@@ -1,9 +1,10 @@
 """A simulated trial on disk: the same files as a measured one's, so that later stages treat both alike.
 
-    parts of all shards ─► feed · deliveries · skips · clients · (histograms, totals) ─► trial.json
+    parts of all shards ─► feed · deliveries · skips · clients · (uplinks, histograms, totals) ─► trial.json
 
 Quantities that are not simulated are absent: memory, wake-ups, the generator's own problems, the host's
-noise. Each tick counts as published at its due instant. The server's CPU is the sum over all workers:
+noise. Each tick counts as published at its due instant; where it is a message of a client, when it was numbered.
+The server's CPU is the sum over all workers:
 
     window   the queue's jobs + each worker's base use, which does not depend on its load
     idle     the base use + the cost of polls that find nothing
@@ -22,17 +23,17 @@ import numpy as np
 import pyarrow as pa
 
 from bench import transports
-from bench.experiment import plan
 from bench.records import trial_record
 from bench.records.trial_record import TrialRecord, Usage, WindowInstants
 from bench.simulation import shards
 from bench.simulation.engine.counters import STEPS_A_STRETCH
-from bench.simulation.engine.inputs import Costs, Floats
+from bench.simulation.engine.inputs import Costs, Floats, Ints, UplinkOutcome
 from bench.simulation.engine.server_queue import mean_coldness
 from bench.simulation.engine.sink import Columns, joined
 from bench.simulation.shards import Case, ShardResults
-from bench.stats.trial.population import TOTALS
+from bench.stats.trial.population import OF_MESSAGES, TOTALS
 from bench.transports.cycle import Cycle
+from bench.uplink.message import encode
 from bench.wire.contract import REFUSALS
 
 NS = 1_000_000_000
@@ -40,6 +41,8 @@ BETWEEN_S = 2.0
 """Seconds between two trials of a plan on the run clock, besides their windows: so that due instants have as
 many digits as in measured runs."""
 EPOCH = "0000"
+TOO_MANY = "too-many"
+"""The refusal of a message beyond its author's rate."""
 
 
 def windows_of(number: int, warmup_s: float, measure_s: float, late_after_s: float) -> WindowInstants:
@@ -55,7 +58,9 @@ def write(case: Case, whole: ShardResults, folder: Path, attempt: int, took_s: f
     names = shards.schedule(case).symbols
     kept = np.concatenate([part["client"] for part in whole.clients])
     sample = len(kept) / case.planned.clients
-    trial_record.write_table(folder, "feed", _feed(case))
+    trial_record.write_table(folder, "feed", _feed(case, whole.uplinks))
+    if whole.uplinks is not None:
+        trial_record.write_table(folder, "uplinks", _uplinks(case, whole.uplinks))
     trial_record.write_table(folder, "deliveries", _deliveries(whole))
     trial_record.write_table(folder, "skips", _skips(case, whole, names))
     trial_record.write_table(folder, "clients", _clients(case, whole, names))
@@ -72,7 +77,7 @@ def write(case: Case, whole: ShardResults, folder: Path, attempt: int, took_s: f
 def _record(case: Case, whole: ShardResults, name: str, attempt: int, took_s: float) -> TrialRecord:
     planned, feed = case.planned, case.scenario.feed
     refused = {word.replace("refused_", "", 1): count for word, count in whole.server_counts.items()
-               if word.startswith("refused_")}
+               if word.startswith("refused_") and word != f"refused_{TOO_MANY}"}   # a message's is in `uplinks`
     return TrialRecord(
         trial=name, block=planned.block, position=planned.position, subject=planned.subject,
         transport=planned.transport, server=planned.server, clients=planned.clients, seed=planned.seed,
@@ -130,19 +135,49 @@ def asked_for_nothing(cycle: Cycle, costs: Costs, clients: float) -> float:
     return asked * (each_s * (1 + cold * costs.cold_share) + asleep * (costs.switch_s + cold * costs.wake_s))
 
 
-def _feed(case: Case) -> pa.Table:
-    """Return the table of all ticks, each published when it was due."""
+def _feed(case: Case, uplinks: UplinkOutcome | None) -> pa.Table:
+    """Return the table of all ticks, each published when it was due, or numbered; a message that was not is null."""
     drawn = shards.schedule(case)
     due_ns = drawn.offset_ns + case.windows.warmup_ns
-    places = np.arange(len(drawn))
+    sent_ns, seq, never = due_ns, np.arange(1, len(drawn) + 1), np.zeros(len(drawn), dtype=np.bool_)
+    if uplinks is not None:
+        never = ~np.isfinite(uplinks.numbered_s)
+        sent_ns = _ns(case, uplinks.numbered_s)
+        seq = np.empty(len(drawn), dtype=np.int64)
+        seq[np.argsort(uplinks.numbered_s, kind="stable")] = np.arange(1, len(drawn) + 1)
     return pa.table({
-        "index": places.astype(np.uint32),
+        "index": np.arange(len(drawn), dtype=np.uint32),
         "symbol": pa.DictionaryArray.from_arrays(drawn.symbol, pa.array(drawn.symbols, pa.string())),
-        "due_ns": due_ns, "sent_ns": due_ns,
-        "epoch": pa.DictionaryArray.from_arrays(np.zeros(len(drawn), dtype=np.int32), pa.array([EPOCH])),
-        "seq": (places + 1).astype(np.uint32),
-        "payload_bytes": shards.payload_bytes(case).astype(np.uint32),
+        "due_ns": due_ns, "sent_ns": pa.array(sent_ns, pa.int64(), mask=never),
+        "epoch": pa.DictionaryArray.from_arrays(
+            pa.array(np.zeros(len(drawn), dtype=np.int32), mask=never), pa.array([EPOCH])),
+        "seq": pa.array(seq.astype(np.uint32), mask=never),
+        "payload_bytes": pa.array(shards.payload_bytes(case).astype(np.uint32), mask=never),
     }, schema=trial_record.FEED)
+
+
+def _uplinks(case: Case, became: UplinkOutcome) -> pa.Table:
+    """Return the table of the clients' messages."""
+    sent = shards.messages(case)
+    due_ns = shards.schedule(case).offset_ns + case.windows.warmup_ns
+    there = np.isfinite(became.sent_s)
+    return pa.table({
+        "index": np.arange(len(sent), dtype=np.uint32),
+        "author": np.array([each.author for each in sent], dtype=np.uint32),
+        "due_ns": due_ns,
+        "sent_ns": pa.array(_ns(case, became.sent_s), pa.int64(), mask=~there),
+        "sends": there.astype(np.uint32),
+        "answered_ns": pa.array(_ns(case, became.answered_s), pa.int64(), mask=~np.isfinite(became.answered_s)),
+        "refusal": pa.DictionaryArray.from_arrays(
+            pa.array(np.zeros(len(sent), dtype=np.int32), mask=~became.refused), pa.array([TOO_MANY])),
+        "payload_bytes": np.array([len(encode(each)) for each in sent], dtype=np.uint32),
+    }, schema=trial_record.UPLINKS)
+
+
+def _ns(case: Case, at_s: Floats) -> Ints:
+    """Return instants on the run clock in ns; 0 where something did not happen."""
+    since_ns = np.rint(np.where(np.isfinite(at_s), at_s, 0.0) * NS).astype(np.int64)
+    return np.asarray(since_ns + case.windows.warmup_ns, dtype=np.int64)
 
 
 def _deliveries(whole: ShardResults) -> pa.Table:
@@ -173,8 +208,8 @@ def _clients(case: Case, whole: ShardResults, names: Sequence[str]) -> pa.Table:
     count, windows = len(order), case.windows
     numbers = columns["client"][order].tolist()
     filled = {name: pa.array(column[order]) for name, column in columns.items()} | {
-        "symbols": pa.array([plan.subscription(case.scenario.load, names, int(number), case.planned.seed)
-                             for number in numbers], pa.list_(pa.string())),
+        "symbols": pa.array([shards.subscription(case, names, int(number)) for number in numbers],
+                            pa.list_(pa.string())),
         "subscribed_ns": pa.array([windows.warmup_ns] * count),
         "counted_from_ns": pa.array([windows.t0_ns] * count),
         "counted_to_ns": pa.array([windows.t1_ns] * count),
@@ -208,4 +243,5 @@ def _totals(case: Case, whole: ShardResults) -> dict[str, float]:
         **whole.counters, **whole.tallied.sums,
         "clients_subscribed": case.planned.clients, "client_errors": whole.counters["errors"],
     }
-    return {name: float(known[name]) for name in TOTALS if math.isfinite(known.get(name, math.nan))}
+    names = [*TOTALS, *([OF_MESSAGES] if case.takes_messages else [])]
+    return {name: float(known[name]) for name in names if math.isfinite(known.get(name, math.nan))}

@@ -47,7 +47,7 @@ Modules, in reading order:
     queueing       formulas for the time spent waiting for a server
     model          the functions that every transport's `model` offers
     pushing        closed forms that all pushing transports share
-    poll_sizes     sizes on the wire of polls and their responses
+    poll_sizes     sizes on the wire of polls and their responses, and of messages that clients post
     push_sizes     sizes on the wire of pushes
     tls_sizes      sizes on the wire of TLS
 """

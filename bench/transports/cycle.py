@@ -22,7 +22,7 @@ class Cycle:
     """One transport with its options, as the simulator sees it."""
 
     pushes: bool = False
-    """True if the server sends each tick unasked; then only `flush_s` and `handshakes` below apply."""
+    """True if the server sends each tick unasked; then only `flush_s`, `handshakes` and `posts` below apply."""
     flush_s: float = 0.0
     """Time between two turns of a free-running timer at which the server sends what has come since the turn
     before, in seconds; 0 if it sends each tick at once."""
@@ -40,6 +40,9 @@ class Cycle:
     """True if each request opens a connection of its own."""
     handshakes: float = 1.0
     """Round trips on a new connection before its request is sent: 1 for TCP, and 1 more for TLS 1.3."""
+    posts: bool = False
+    """True if a client sends its messages as requests on a further connection, each once the one before was answered;
+    False if it sends them on the connection on which it receives, whenever they are due."""
 
     def __post_init__(self) -> None:
         assert not (self.pushes and (self.parks or self.interval_s)), "a push has no requests to pace or park"

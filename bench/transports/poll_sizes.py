@@ -1,10 +1,12 @@
-"""The sizes of polls and their responses, computed with the encoders of the client, the contract and the
-server.
+"""The sizes of polls and their responses, and of messages that clients post, computed with the encoders of the client,
+the contract and the server.
 
-    request        http_client.encode_request(target, options.fetch_head, If-None-Match)
-    response       serving.responses.head + contract.encode_batch
+    request          http_client.encode_request(target, options.fetch_head, If-None-Match)
+    response         serving.responses.head + contract.encode_batch
     empty response   the same functions: 304 with entity tags, else an empty batch
-    compression    serving.responses.compressed, of batches of the feed's own lines
+    compression      serving.responses.compressed, of batches of the feed's own lines
+    message          posting.post_request(options.message_head)
+    its answer       serving.responses.encode_head + uplink.message.accepted
 
 All polling transports take their sizes from here (`wire` in their `model`), so that they differ only in how
 often things happen. Which end closes a connection that was opened for one request is a race: the server
@@ -13,7 +15,8 @@ server closes the connection of a single response. The clients close the connect
 caused (`parks`), and encrypted connections, since the server sends its TLS goodbye before the close. A persistent
 connection whose request is parked ends with an empty response to that request, except when it is encrypted.
 
-Known weakness: the count in a declared skip is assumed to have one digit. All responses of a server that
+Known weakness: the count in a declared skip is assumed to have one digit. The length of an answer to a message is that
+of the conversation's sample. All responses of a server that
 compresses are assumed to carry the header of a compressed response, including those that compression did not
 make smaller.
 """
@@ -22,16 +25,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from http import HTTPStatus
 from itertools import cycle as repeated
 from itertools import islice
 
-from bench.serving.responses import compressed, head
+from bench.serving.admission import page_fields
+from bench.serving.responses import HEADERS, compressed, encode_head, head
 from bench.transports.cycle import Cycle
+from bench.transports.posting import post_request
 from bench.transports.tls_sizes import handshake
+from bench.uplink.message import accepted, index_of
 from bench.wire.contract import Batch, Request, encode_batch
 from bench.wire.http_client import encode_request
-from bench.wire.options import HttpWire, fetch_head
-from bench.wire.sizes import CLIENT_FIRST, SERVER_FIRST, Conversation, Sizes, Steps
+from bench.wire.options import HttpWire, Wire, fetch_head, message_head, origins
+from bench.wire.sizes import CLIENT_FIRST, SERVER_FIRST, Conversation, Sizes, Steps, UplinkSizes
 
 DIGITS = 7
 """The largest number of digits of a body's length for which the sizes of heads are computed."""
@@ -65,8 +72,25 @@ def poll_sizes(options: HttpWire, said: Conversation, cycle: Cycle) -> Sizes:
         new_connection=cycle.new_connection,
         closing=closing,
         pressed=pressed(options, said) if codes else (),
+        uplink=posted(options, said),
     )
     return handshake(said.host.rpartition(":")[0]).around(plain) if options.tls else plain
+
+
+def posted(options: Wire, said: Conversation) -> UplinkSizes:
+    """Return the sizes of a client's message that is the body of a request, and of its answer."""
+    request_head, _ = post_request(message_head(options, said.host), said.message)
+    reply, fields = reply_to(said.message), HEADERS
+    for origin in origins(options)[:1]:
+        fields = HEADERS | page_fields(origin)
+    return UplinkSizes(
+        head_bytes=len(request_head), reply_bytes=len(reply),
+        reply_head_bytes=len(encode_head(HTTPStatus.ACCEPTED, fields, len(reply))))
+
+
+def reply_to(message: bytes) -> bytes:
+    """Return the answer to a message that was accepted."""
+    return accepted(index_of(message) or 0)
 
 
 def heads(options: HttpWire, tag: str, coded: bool) -> Steps:

@@ -6,6 +6,7 @@
     response            head · batch · ticks · a comma between two · declared skips
     empty response      head · perhaps an empty batch
     pushed message    frame header · a bare tick or a batch
+    client's message  head (a request's, or none) · frame header · the message; its answer likewise
     opening, closing  SYN, FIN, TLS flights, messages of a connection before its first tick
 
 The bytes of each kind come from the project's own encoders (`wire` in each transport's `model`), so this
@@ -27,7 +28,8 @@ Bare acknowledgements follow from a few rules of Linux's TCP (`__tcp_cleanup_rbu
    that is answered within 40 ms.
 3. If those 40 ms pass, it acknowledges, and no longer converses until it sends within 40 ms again. So of
    requests that are held at random, a share p of them for less than 40 ms, 1 − p² are acknowledged.
-4. Both ends begin as listeners. Closing takes three segments: a FIN each, and an acknowledgement by the
+4. A server answers a client's message within 40 ms, so it acknowledges none; a client reads the answer as a listener.
+5. Both ends begin as listeners. Closing takes three segments: a FIN each, and an acknowledgement by the
    side that closed first.
 
 Known weakness: the rules are those of one kernel (Linux 6.x). Others wait longer (Windows 200 ms) or count
@@ -69,6 +71,7 @@ seconds (Linux's TCP_DELACK_MIN)."""
 
 ALL = Subscription()
 USUAL_CURSOR = Cursor("0000", 100)
+USUAL_MESSAGE = b'{"index":41,"author":17,"symbol":"AAA","price":23.82,"size":100}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,8 @@ class Conversation:
     """The server, as in the Host header."""
     cursor: Cursor = USUAL_CURSOR
     """A cursor of typical length."""
+    message: bytes = USUAL_MESSAGE
+    """A message of a client, of typical length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,19 @@ OPENING = ConnectionSizes(acks_up=1.0)
 CLIENT_FIRST = ConnectionSizes(acks_up=1.0)
 """Closing, begun by the client: FIN, FIN-ACK, ACK."""
 SERVER_FIRST = ConnectionSizes(acks_down=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkSizes:
+    """The bytes of a client's message and of its answer, besides the message itself."""
+
+    head_bytes: float = 0.0
+    """The head of the request whose body the message is; 0 where it is a frame."""
+    around_bytes: float = 0.0
+    """The header of its frame."""
+    reply_head_bytes: float = 0.0
+    reply_bytes: float = 0.0
+    """The answer without its head, with its frame header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +177,7 @@ class Sizes:
     """The size of a compressed batch, by its number of ticks; empty if nothing is compressed."""
     pressed_bare_bytes: float = 0.0
     """The size of a compressed bare tick."""
+    uplink: UplinkSizes = UplinkSizes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +210,11 @@ class Traffic:
     """Responses that were followed by the next request within `DELAYED_ACK_S`."""
     brief: Numbers
     """Share of the requests that the server held for less than `DELAYED_ACK_S`."""
+    uplinks: Numbers
+    """Messages that clients sent; they are not among the requests."""
+    uplink_bytes: Numbers
+    """Bytes of these messages."""
+    uplinks_answered: Numbers
 
 
 def traffic(sizes: Sizes, counts: Mapping[str, npt.ArrayLike]) -> Traffic:
@@ -229,6 +253,8 @@ def traffic(sizes: Sizes, counts: Mapping[str, npt.ArrayLike]) -> Traffic:
         skips=of("skips", none), reads=of("reads", answers),
         followed=of("followed", followed),
         brief=of("brief", brief),
+        uplinks=of("uplinks", none), uplink_bytes=of("uplink_bytes", none),
+        uplinks_answered=of("uplinks_answered", none),
     )
 
 
@@ -256,23 +282,29 @@ def columns(sizes: Sizes, happened: Traffic) -> dict[str, Numbers]:
     head, frame = _step(sizes.heads, body), _step(sizes.frames, body)
     bare_frame = _step(sizes.frames, bare)
     hello = happened.connections if sizes.pushes else none
-    header_up = happened.requests * sizes.request_bytes + hello * sizes.hello_bytes_up
-    header_down = several * head + happened.empty * sizes.empty_head_bytes + hello * sizes.hello_bytes_down
+    own, sent, answered = sizes.uplink, happened.uplinks, happened.uplinks_answered
+    header_up = happened.requests * sizes.request_bytes + hello * sizes.hello_bytes_up + sent * own.head_bytes
+    header_down = (
+        several * head + happened.empty * sizes.empty_head_bytes + hello * sizes.hello_bytes_down
+        + answered * own.reply_head_bytes
+    )
     body_down = (
         several * (frame + body) + single * (bare_frame + bare) + happened.empty * sizes.empty_body_bytes
-        + hello * sizes.greeting_bytes
+        + hello * sizes.greeting_bytes + answered * own.reply_bytes
     )
     found = {
         "header_bytes_up": header_up, "header_bytes_down": header_down,
-        "body_bytes_up": none, "body_bytes_down": body_down,
+        "body_bytes_up": happened.uplink_bytes + sent * own.around_bytes, "body_bytes_down": body_down,
         "compressed_bytes_down": several * body + single * bare if sizes.pressed else none,
         "expanded_bytes_down": several * plain + single * plain_bare if sizes.pressed else none,
     }
-    writes_up = [(happened.requests, none + sizes.request_bytes), (hello, none + sizes.hello_bytes_up)]
+    message = _per(happened.uplink_bytes, sent) + own.head_bytes + own.around_bytes
+    writes_up = [(happened.requests, none + sizes.request_bytes), (hello, none + sizes.hello_bytes_up), (sent, message)]
     writes_down = [
         (several, head + frame + body), (single, bare_frame + bare),
         (happened.empty, none + sizes.empty_head_bytes + sizes.empty_body_bytes),
         (hello, none + sizes.hello_bytes_down), (hello, none + sizes.greeting_bytes),
+        (answered, none + own.reply_head_bytes + own.reply_bytes),
     ]
     return found | _kernel(sizes, happened, found, writes_up, writes_down)
 
@@ -321,7 +353,7 @@ def _acknowledged(sizes: Sizes, happened: Traffic, up: Writes, down: Writes) -> 
     asked, answered = happened.requests, happened.answers + happened.empty
     listened = happened.reads if sizes.pushes else np.maximum(answered - happened.followed, 0)
     return {
-        "up": listened + _large(sizes, down) * _per(happened.followed, answered),
+        "up": listened + happened.uplinks_answered + _large(sizes, down) * _per(happened.followed, answered),
         "down": asked * (1 - happened.brief**2) + _large(sizes, up) * happened.brief**2,
     }
 

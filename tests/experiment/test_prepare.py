@@ -181,7 +181,7 @@ def test_a_replayed_file_of_the_scenario_counts_from_the_scenario(
     assert prepare.read(str(tiny)).scenario.feed.replay.file == str(tmp_path / "data/trades.csv")
 
 
-def test_messages_of_clients_are_measured_and_nothing_else() -> None:
-    with pytest.raises(ScenarioError, match=r"feed\.source: found 'clients', allowed is 'publisher' to simulate"):
-        prepare.refuse_messages(prepare.read("use-cases/chat"), "simulate")
-    prepare.refuse_messages(prepare.read("quick"), "simulate")
+def test_messages_of_clients_are_for_runs_of_trials() -> None:
+    with pytest.raises(ScenarioError, match=r"feed\.source: found 'clients', allowed is 'publisher' to serve"):
+        prepare.refuse_messages(prepare.read("use-cases/chat"), "serve")
+    prepare.refuse_messages(prepare.read("quick"), "serve")

@@ -36,7 +36,8 @@ def test_blocks_take_turns_and_each_begins_with_another_run() -> None:
 def test_a_folder_of_scenarios_is_a_series() -> None:
     """The calibration and what it is validated with; every one is an ordinary scenario."""
     names = [each.name for each in series.questions("calibration")]
-    assert names == ["batches", "connections", "fast", "few", "order-books", "rare-polls", "steady"]
+    assert names == ["batches", "connections", "fast", "few", "messages-fast", "messages", "order-books", "rare-polls",
+                     "steady"]
     assert [each.name for each in series.questions("quick")] == ["quick"]
 
 

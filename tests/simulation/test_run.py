@@ -52,6 +52,17 @@ def test_it_is_the_plan_of_a_measured_run_and_always_the_same(tmp_path: Path) ->
     pd.testing.assert_frame_equal(one, other)
 
 
+def test_messages_need_costs_and_one_worker(tmp_path: Path) -> None:
+    chat = prepare.read("use-cases/chat", ["simulation.workers=2"])
+    with pytest.raises(ScenarioError, match=r"simulation\.workers: found 2, allowed is 1 where feed\.source"):
+        runs.refuse_unless_simulable(chat.scenario, chat.options, "chat.toml")
+    known = read_costs(priced_file(tmp_path))
+    assert known.of("websocket", {}, "library").kind.transport == "websocket"
+    with pytest.raises(RunError, match=r"costs\.message_s: found none of websocket, needed is one where"):
+        known.of("websocket", {}, "library", takes_messages=True)
+    assert read_costs(priced_file(tmp_path, messages=True)).of("websocket", {}, "library", takes_messages=True)
+
+
 def test_an_interrupted_run_ends_as_it_would_have(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     class Interrupted(Lines):
         def trial_ends(self, *arguments: Any, **named: Any) -> None:

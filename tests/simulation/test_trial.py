@@ -16,6 +16,7 @@ from bench.simulation import shards, trial
 from bench.simulation.engine.inputs import Costs
 from bench.stats.trial.latency import PERCENTILES
 from bench.stats.trial.row import Row
+from bench.stats.trial.uplinks import FATES
 from bench.transports.cycle import Cycle
 
 OF_THE_SAMPLE = (
@@ -53,6 +54,24 @@ def test_a_share_of_the_rows_gives_the_figures_of_all(
         # Rows hold whole counts, totals the sum of what isn't rounded; percentiles are of bins.
         close = 0.02 if "latency_p" in name else 2e-3
         assert few[name] == pytest.approx(value, rel=close, abs=1e-9, nan_ok=True), name
+
+
+@pytest.mark.parametrize("label", ["short_polling", "long_polling", "sse", "websocket"])
+@pytest.mark.parametrize("further", [(), ("simulation.sample_clients=6", "server.messages.rate_per_s=0.5")])
+def test_every_message_has_one_fate_and_accepted_ones_alone_are_delivered(
+    tmp_path: Path, label: str, further: tuple[str, ...]
+) -> None:
+    row = made(tmp_path / "t", label, 'feed.source="clients"', "feed.symbols=3", "load.symbols_per_client=1",
+               "feed.rate_per_s=40", *further)
+    found = {fate: int(row[f"uplinks_{fate}"] or 0) for fate in FATES}
+    assert sum(found.values()) == row["uplinks_due"] > 20
+    assert row["uplinks_unexplained"] == row["deliveries_unexplained"] == found["sent"] == found["unsent"] == 0
+    assert (found["refused"] > 0) == bool(further)
+    assert row["updates_due"] == row["delivered"] == 10 * found["accepted"]   # a third of 30 clients is in a room
+    fit = case(label)
+    least_ms = 1000 * (300e-6 + fit.net.up_s + 90e-6 + 200e-6 + fit.net.down_s)
+    assert least_ms < float(row["round_trip_p50_ms"] or 0)
+    assert float(row["uplink_answered_p50_ms"] or 0) < float(row["round_trip_p50_ms"] or 0)
 
 
 def test_counts_and_bytes_are_there_and_what_was_not_simulated_is_not(tmp_path: Path) -> None:

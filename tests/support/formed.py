@@ -23,11 +23,13 @@ from bench.simulation.engine.inputs import (
     Shard,
     ShardOutcome,
     SkipBlock,
+    Uplinks,
 )
 from bench.simulation.shards import client_counters
 from bench.wire.sizes import SEGMENT_BYTES, SYN_BYTES, Sizes
 
 WARMUP_S, LATE_AFTER_S = 5.0, 10.0
+MESSAGE_BYTES = 70
 
 
 @dataclass(frozen=True)
@@ -71,18 +73,27 @@ def shard_of(
     transport: str, options: Table, costs: Costs, net: NetworkDelays, *, clients: int, rate_per_s: float,
     measure_s: float, regular: bool = False, symbols: int = 1, mode: Any = "every", seed: int = 1,
     payload_bytes: int = 100, subscribed: Bools | None = None, load_client: LoadClient | None = None,
+    sends: bool = False,
 ) -> Shard:
-    """Return a shard in which all clients subscribe to everything, unless `subscribed` says otherwise."""
+    """Return a shard in which all clients subscribe to everything, unless `subscribed` says otherwise.
+
+    With `sends` the ticks are messages of clients that subscribe to their symbols.
+    """
     due_s = instants(rate_per_s, regular, WARMUP_S + measure_s + 2 * LATE_AFTER_S, seed)
     rng = np.random.default_rng(seed + 1)
     ticks = FeedTicks(
         np.arange(len(due_s)), due_s, rng.integers(0, symbols, len(due_s)),
         np.full(len(due_s), payload_bytes))
+    draws, whole = rng.random(len(ticks)), np.arange(clients)
+    rooms = [whole if subscribed is None else np.flatnonzero(subscribed[:, symbol]) for symbol in range(symbols)]
+    author = np.array([rooms[symbol][int(draw * len(rooms[symbol]))]
+                       for symbol, draw in zip(ticks.symbol, draws, strict=True)], dtype=np.int64)
     return Shard(
         seed=seed, clients=np.arange(clients), ticks=ticks,
         cycle=transports.model_of(transport).cycle(options), costs=costs, net=net,
         t0_s=WARMUP_S, t1_s=WARMUP_S + measure_s, late_after_s=LATE_AFTER_S, mode=mode, subscribed=subscribed,
-        load_client=load_client)
+        load_client=load_client,
+        uplinks=Uplinks(author, np.full(len(due_s), MESSAGE_BYTES)) if sends else None)
 
 
 class Gathered:
@@ -134,11 +145,13 @@ def seen(shard: Shard, said: Sizes | None = None) -> Seen:
 
 def _sockets(shard: Shard, counted: dict[str, Any], length_s: float) -> float:
     """Return the sockets open at the server, each from a handshake's first packet to the answer: as long as a
-    request is under way, without TLS."""
+    request is under way, without TLS; and a further one of each client that posts messages."""
+    further = len(shard.clients) if shard.uplinks is not None and shard.cycle.posts else 0
     if not shard.cycle.new_connection:
-        return len(shard.clients)
+        return len(shard.clients) + further
     further_s = (shard.cycle.handshakes - 1) * (shard.net.up_s + shard.net.down_s)
-    return float(counted["in_flight_s"] + counted["requests"] * further_s) / length_s
+    polls_s = counted["in_flight_s"] - counted["uplink_duration_s"] * shard.cycle.posts
+    return float(polls_s + counted["requests"] * further_s) / length_s + further
 
 
 def _wire_bytes(shard: Shard, outcome: ShardOutcome, said: Sizes | None, way: str) -> float:

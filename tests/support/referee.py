@@ -20,6 +20,7 @@ from queues import Queue
 
 from bench.feed.tape import Tape
 from bench.simulation.engine.random_streams import Stream, uniform
+from bench.uplink.relay import Bucket
 from bench.wire.contract import Cursor, Refusal, Subscription
 
 ALL = "t"
@@ -48,11 +49,19 @@ class Referee:
                             costs.switch_s)
         self.load_client = Queue(self.env, shard.t0_s, shard.t1_s)
         self.symbols = [str(symbol) for symbol in shard.ticks.symbol]
+        self.all_symbols = frozenset(self.symbols)
+        self.tick_of = list(range(len(shard.ticks)))
         self.arrival_s = (shard.ticks.due_s + shard.net.feed_s).tolist()
         self.bytes = shard.ticks.payload_bytes.tolist()
         self.tape = Tape(shard.tape_ticks)
-        self.tape.begin(ALL, frozenset(self.symbols), 0)
+        self.tape.begin(ALL, self.all_symbols, 0)
         count = len(shard.clients)
+        self.replies, self.taking = {}, {}
+        self.fates = [["unsent", math.inf, math.inf, math.inf] for _ in shard.ticks.due_s]
+        if shard.uplinks is not None:
+            self.symbols, self.bytes, self.tick_of = [], [], []
+            for client in range(count):
+                self.env.process(self.writes(client))
         self.wants = [self.subscription(client) for client in range(count)]
         self.cursor = [0] * count
         self.come = self.taken = 0
@@ -68,6 +77,11 @@ class Referee:
         self.deliveries, self.skips = [], []
         self.counted = defaultdict(lambda: [0] * count)
         self.server = Counter()
+        self.begins()
+
+    def begins(self):
+        """Start all lives."""
+        shard, cycle, count = self.shard, self.shard.cycle, len(self.shard.clients)
         for client in range(count):
             if cycle.parks:
                 self.asked_s[client] = 0.0
@@ -82,7 +96,8 @@ class Referee:
         elif not cycle.pushes:
             for client in range(count):
                 self.env.process(self.asks(client, None))
-        self.env.process(self.feed())
+        if shard.uplinks is None:
+            self.env.process(self.feed())
         if cycle.flush_s:
             self.env.process(self.flushes())
 
@@ -91,6 +106,10 @@ class Referee:
         for client, asked_s in enumerate(self.asked_s):
             if asked_s < self.shard.t1_s:
                 self.under_way(client, self.shard.t1_s)
+        if self.shard.uplinks is not None and self.shard.cycle.posts:
+            low, high = self.shard.t0_s, self.shard.t1_s
+            for client, (_, sent_s, _, answered_s) in zip(self.shard.uplinks.author, self.fates, strict=True):
+                self.counted["in_flight_s"][client] += min(max(answered_s, low), high) - min(max(sent_s, low), high)
         self.busy_s, self.jobs = self.worker.busy_s, self.worker.count
         return self
 
@@ -104,7 +123,7 @@ class Referee:
         if self.shard.subscribed is None:
             return Subscription(None, self.shard.mode)
         chosen = np.flatnonzero(self.shard.subscribed[client])
-        wanted = frozenset(map(str, chosen)) & frozenset(self.symbols)
+        wanted = frozenset(map(str, chosen)) & self.all_symbols
         return Subscription(wanted, self.shard.mode)
 
     def until(self, at_s):
@@ -139,11 +158,85 @@ class Referee:
             self.come = place + 1
             self.worker.put(partial(self.takes_in if self.shard.cycle.flush_s else self.takes, place))
 
+    # Messages of clients
+
+    def writes(self, client):
+        """Run the life of an author: over HTTP it waits for each answer."""
+        shard = self.shard
+        late_s = 0.0 if shard.load_client is None else shard.load_client.send_s
+        bucket = Bucket(shard.uplinks.rate_per_s, 0.0)
+        for message in np.flatnonzero(shard.uplinks.author == client).tolist():
+            yield self.until(shard.ticks.due_s[message] + late_s)
+            sending = self.env.process(self.sends(client, message, bucket))
+            if shard.cycle.posts:
+                yield sending
+
+    def sends(self, client, message, bucket):
+        shard, net, fate = self.shard, self.shard.net, self.fates[message]
+        sent_s = fate[1] = self.env.now
+        fate[0] = "sent"
+        self.count("uplinks", client, sent_s)
+        self.count("uplink_bytes", client, sent_s, int(shard.uplinks.payload_bytes[message]))
+        yield self.env.timeout(net.up_s + self.jitter_s(Stream.SEND, client, message))
+        allowed = []
+
+        def turn():
+            allowed.append(bucket.take(self.env.now))
+            return shard.costs.message_s
+
+        yield self.worker.put(turn)
+        if allowed[0]:
+            fate[0], fate[2] = "accepted", self.env.now + net.hop_s / 2
+            yield self.env.timeout(net.hop_s)
+            yield self.comes(message)
+        else:
+            fate[0] = "refused"
+        yield self.env.timeout(net.down_s + self.jitter_s(Stream.REPLY, client, message))
+        yield from self.reads(client, sent_s, fate)
+
+    def comes(self, message):
+        """A message is back as a tick; return the event of its answer."""
+        place = len(self.symbols)
+        self.symbols.append(str(self.shard.ticks.symbol[message]))
+        self.bytes.append(int(self.shard.ticks.payload_bytes[message]))
+        self.tick_of.append(message)
+        self.come = place + 1
+        answered = self.replies[place] = self.env.event()
+        self.taking[place] = self.worker.put(
+            partial(self.takes_in if self.shard.cycle.flush_s else self.takes, place))
+        return answered
+
+    def reads(self, client, sent_s, fate):
+        """The answer to a message is there."""
+        load_client = self.shard.load_client
+
+        def seen():
+            fate[3] = self.env.now
+            self.count("uplinks_answered", client, fate[3])
+            self.count("uplink_duration_s", client, fate[3], fate[3] - sent_s)
+            return 0.0 if load_client is None else load_client.answer_s
+
+        if load_client is None:
+            seen()
+            return
+        yield self.env.timeout(load_client.wake_s)
+        yield self.load_client.put(seen)
+
+    def answers_authors(self, end, taken):
+        """The worker takes all ticks up to `end`; it has once `taken` has happened."""
+        for place in [place for place in self.replies if place < end]:
+            self.env.process(self.answers(self.replies.pop(place), taken))
+
+    def answers(self, answered, taken):
+        yield taken
+        answered.succeed()
+
     def takes_in(self, place):
         """The worker has got to a tick that will wait for the timer."""
         if place < self.taken:
             return None   # it was taken at a turn
         self.taken = place + 1
+        self.answers_authors(self.taken, self.taking.get(place))
         return self.shard.costs.tick_s
 
     def flushes(self):
@@ -153,7 +246,7 @@ class Referee:
         while True:
             yield self.until(phase_s + number * every_s)
             begun = self.env.event()
-            self.worker.put(partial(self.flush, begun))
+            self.turning = self.worker.put(partial(self.flush, begun))
             yield begun
             while phase_s + number * every_s <= self.env.now:
                 number += 1
@@ -162,6 +255,7 @@ class Referee:
         """The worker has got to a turn: it hands out all that has come."""
         begun.succeed()
         new, self.taken = self.come - self.taken, self.come
+        self.answers_authors(self.taken, self.turning)
         if self.tape.head == self.come:
             return None
         self.hands_out(self.come)
@@ -183,6 +277,7 @@ class Referee:
         if first < self.tape.head:
             return None   # it was taken with the one before
         end = min(self.come, first + self.most)
+        self.answers_authors(end, self.taking.get(first))
         self.fan_out(first, end)
         return self.shard.costs.tick_s * (end - first)
 
@@ -415,8 +510,8 @@ class Referee:
     def seen(self, client, batch, kernel_s, seen_s, response):
         pushes = self.shard.cycle.pushes
         for tick in batch.ticks:
-            self.deliveries.append((client, tick, kernel_s, seen_s, len(batch.ticks)))
-        self.skips += [(kind, client, tick, count, seen_s) for kind, tick, count in batch.skips]
+            self.deliveries.append((client, self.tick_of[tick], kernel_s, seen_s, len(batch.ticks)))
+        self.skips += [(kind, client, self.tick_of[tick], count, seen_s) for kind, tick, count in batch.skips]
         if pushes:
             self.count("messages", client, seen_s)
             self.count("batched", client, seen_s, int(len(batch.ticks) != 1 or bool(batch.skips)))

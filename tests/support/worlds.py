@@ -3,13 +3,15 @@
 The numbers are drawn and not chosen, since the order of two events at the very same instant is not defined.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
 from bench.records.trial_record import DELIVERIES, SKIPS, TrialRecord, WindowInstants
 from bench.scenario.model import SlowClient
-from bench.simulation.engine.inputs import Costs, FeedTicks, LoadClient, NetworkDelays, Shard, SlowLinks
+from bench.simulation.engine.inputs import Costs, FeedTicks, LoadClient, NetworkDelays, Shard, SlowLinks, Uplinks
 from bench.transports.cycle import Cycle
 
 T0_S, T1_S, LATE_AFTER_S = 0.5, 2.0, 0.8
@@ -33,6 +35,27 @@ def costs_of(rng, scale_s):
     wake, cold_share = rng.choice([0.0, 1.0]) * rng.uniform(0, 2, 2)
     return Costs(tick, request, answer, update, update / 100, connection, 0.01, 1e-5, wake * scale_s,
                  cold_share)
+
+
+def two_way(shard, data):
+    """Return the shard with its ticks as messages of its clients, and with a policy that drops nothing.
+
+    What is declared with a tick that has not come yet depends on the schedule.
+    """
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    count, clients = len(shard.ticks), len(shard.clients)
+    slow, scale_s = shard.slow_client, data.draw(st.sampled_from([1e-4, 3e-3, 3e-2]))
+    if slow.policy == "drop-oldest":
+        slow = slow.model_copy(update={"policy": "conflate"})
+    late_s = float(rng.uniform(0, 0.01))
+    return replace(
+        shard, slow_client=slow,
+        costs=replace(shard.costs, message_s=float(rng.uniform(0.2, 1.0)) * scale_s),
+        net=replace(shard.net, hop_s=float(rng.uniform(0.2, 1.0)) * data.draw(st.sampled_from([1e-4, 0.05]))),
+        load_client=None if shard.load_client is None else replace(shard.load_client, send_s=late_s),
+        cycle=replace(shard.cycle, posts=not shard.cycle.pushes or data.draw(st.booleans())),
+        uplinks=Uplinks(rng.integers(0, clients, count), rng.integers(60, 90, count),
+                        data.draw(st.sampled_from([np.inf, 50.0, 2.0]))))
 
 
 @st.composite

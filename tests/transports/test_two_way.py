@@ -18,6 +18,7 @@ from party import SUBJECTS, SYMBOLS, Author, Party, Subject, held
 from bench import transports
 from bench.uplink.message import Message, encode
 from bench.wire.options import ORIGIN
+from bench.wire.sizes import Conversation
 
 TWO_WAY = tuple(each for each in SUBJECTS if transports.two_way(each.transport) is not None)
 each_subject = pytest.mark.parametrize("subject", TWO_WAY, ids=str)
@@ -35,6 +36,20 @@ def settled(author: Author) -> bool:
 
 def test_each_of_our_own_transports_can_send() -> None:
     assert {each.transport for each in TWO_WAY} >= set(transports.own_names())
+
+
+def assert_as_the_model_has_it(subject: Subject, own: dict[str, Any], author: Author) -> None:
+    """The bytes of the messages and of their answers, where nothing else goes over the same connection."""
+    model, machine = transports.model_of(subject.transport), author.talkers[-1].machine
+    options = transports.options_of(subject.transport, own, "scenario.toml", "it")
+    sent, counts = author.outgoing.uplinks, machine.counts
+    sizes = model.wire(options, Conversation((b"{}",), host=machine.spec.host, message=sent[0].body)).uplink
+    messages, bodies = len(sent), sum(len(each.body) for each in sent)
+    assert counts.body_bytes_up == bodies + messages * sizes.around_bytes
+    if model.cycle(options).posts:
+        assert counts.header_bytes_up == pytest.approx(messages * sizes.head_bytes, abs=messages)   # a length's digits
+        assert counts.header_bytes_down == messages * sizes.reply_head_bytes
+        assert counts.body_bytes_down == messages * sizes.reply_bytes
 
 
 @each_subject
@@ -60,6 +75,8 @@ def test_each_message_reaches_its_room_once_and_its_author_too(
                 assert uplink.sends == 1
             assert (party.counts["messages"], party.counts["messages_accepted"]) == (8, 8)
             machines = [talker.machine for author in (one, two, other) for talker in author.talkers]
+            if not own.get("tls"):
+                assert_as_the_model_has_it(subject, own, one)
             await party.leave(*party.talkers)
             if not own.get("tls"):
                 for talker, counts in ((talker, talker.machine.counts) for talker in party.talkers):

@@ -21,7 +21,7 @@ HEADINGS = {
     "latency_p95_ms": "latency, p95 (ms)", "latency_p99_ms": "latency, p99 (ms)",
     "age_mean_ms": "age, mean (ms)", "age_excess_mean_ms": "excess age, mean (ms)",
     "bytes_per_update": "bytes per update", "server_cpu_us_per_update": "server CPU per update (µs)",
-    LIMIT.name: "capacity limit (clients)",
+    "round_trip_p50_ms": "round trip of a message, median (ms)", LIMIT.name: "capacity limit (clients)",
 }
 DRAWN = ("latency_p50_ms", "latency_p99_ms", "bytes_per_update", "server_cpu_us_per_update")
 

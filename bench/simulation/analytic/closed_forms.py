@@ -128,7 +128,8 @@ class ClosedFormSubject:
         """The demand of the clients at the requested rate; for a replayed feed, at the drawn rate."""
         feed, drawn = self.case.scenario.feed, self.demand.ticks_per_s
         scale = 1.0 if feed.schedule == "replay" else feed.rate_per_s / drawn
-        return replace(self.demand, rate_per_s=scale * self.demand.rate_per_s, feed_per_s=scale * drawn)
+        return replace(self.demand, rate_per_s=scale * self.demand.rate_per_s, feed_per_s=scale * drawn,
+                       messages_per_s=scale * self.demand.messages_per_s)
 
     @property
     def rate_max_per_s(self) -> float:
@@ -153,6 +154,8 @@ def demand(case: Case, rate_per_s: float) -> Demand:
     return Demand(
         rate_per_s=rate_per_s * of_each / symbols, symbols=of_each, feed_per_s=rate_per_s,
         payload_bytes=float(sizes.mean()) if len(sizes) else math.nan,
+        messages_per_s=rate_per_s if case.takes_messages else 0.0,
+        message_bytes=shards.message_bytes(case) if case.takes_messages else 0.0,
         regular=scenario.feed.schedule == "constant", mode=scenario.load.mode)
 
 
@@ -243,7 +246,7 @@ def _cell(subject: ClosedFormSubject, clients: int, workers: int) -> dict[str, f
         "latency_mean_ms": 1000 * latency_s, "latency_worst_ms": 1000 * worst_s,
         "age_excess_mean_ms": 1000 * age_s, "missed_share": found.conflated_share,
         "answers_empty_share": math.nan if shards.cycle(case).pushes else found.empty_share,
-        "requests_per_update": found.requests_per_s / found.updates_per_s,
+        "requests_per_update": (found.requests_per_s + found.posts_per_s) / found.updates_per_s,
         "bytes_up_per_update": found.bytes_up, "bytes_down_per_update": found.bytes_down,
         "server_cpu_us_per_update": 1e6 * found.cpu_per_update_s,
         "server_load": subject.load(each, found), "server_load_low": low, "server_load_high": high,

@@ -38,9 +38,11 @@ is still being worked on. That takes B G + p w, give or take a normal error of B
 Long polls' requests come a round trip after a fan-out, and find the server
 asleep if that is over.
 
-Sockets: a client that keeps its connection has one. A client that opens a connection for each request has one open
-at the server from the arrival of its first packet to the departure of its response, and where the server closes
-first each lingers there for 60 s more (TIME_WAIT, RFC 9293 §3.6.1; Linux's constant).
+Where ticks are messages of clients, `message_way` has the way until a server has them.
+
+Sockets: a client that keeps its connection has one, and another if it posts messages. A client that opens a connection
+for each request has one open at the server from the arrival of its first packet to the departure of its response, and
+where the server closes first each lingers there for 60 s more (TIME_WAIT, RFC 9293 §3.6.1; Linux's constant).
 
 Known weakness: means only. Those of a server above its limit are infinite, and its rates and costs are those that its
 clients would require below it. Near the limit long polling is some 15 % off, and the form of short polling with
@@ -62,6 +64,7 @@ import numpy as np
 
 from bench import transports
 from bench.scenario.fields import Table
+from bench.simulation.analytic.message_way import MessageWay
 from bench.simulation.engine.inputs import Costs, LoadClient, NetworkDelays
 from bench.simulation.engine.server_queue import COOLING_S, coldness, mean_coldness
 from bench.transports.cycle import Cycle
@@ -91,6 +94,10 @@ class Demand:
     regular: bool = False
     """True: ticks are at regular distances. False: they are a Poisson process."""
     mode: Mode = "every"
+    messages_per_s: float = 0.0
+    """Messages of its clients per second that a server takes; 0 where they only listen."""
+    message_bytes: float = 0.0
+    """Bytes of a message, as its author encodes it."""
 
     @property
     def ticks_per_s(self) -> float:
@@ -124,7 +131,8 @@ class Forecast:
         """The counts of one client per second; of a server that can't keep up those that it would have at rest."""
         system = self._system
         at = self.server_s if math.isfinite(self.server_s) else system.server_s(1)
-        return system.rates(*system.ways(at), system.messages(self._clients))
+        uplinks = system.demand.messages_per_s / self._clients
+        return system.rates(*system.ways(at), system.messages(self._clients)) | {"uplinks": uplinks}
 
     @cached_property
     def _bytes(self) -> tuple[float, float]:
@@ -135,7 +143,8 @@ class Forecast:
 
     def _form(self, form: Callable[[Any, Conditions], float]) -> float:
         """Return a time by one of the model's closed forms, from an update's due instant."""
-        return self._system.net.feed_s + self._system.form(form, *self._system.ways(self.server_s))
+        system = self._system
+        return system.lead_s(self._clients) + system.form(form, *system.ways(self.server_s))
 
     @cached_property
     def server_s(self) -> float:
@@ -160,9 +169,9 @@ class Forecast:
     @cached_property
     def latency_worst_s(self) -> float:
         """Return the longest that an update takes while the server keeps up: at the last place of a fan-out, without
-        waiting."""
+        waiting, where clients send also for the answer to the message before."""
         system = self._system
-        return system.net.feed_s + system.form(
+        return system.lead_s(None) + system.form(
             self._bare.model.latency_worst_s, *system.ways(system.last_s(self._clients)))
 
     @property
@@ -179,6 +188,11 @@ class Forecast:
     def requests_per_s(self) -> float:
         """Return the requests per second of one client."""
         return self._rates["requests"]
+
+    @property
+    def posts_per_s(self) -> float:
+        """Return the requests per second of one client that are messages."""
+        return self._rates["uplinks"] * self._bare.cycle.posts
 
     @property
     def responses_per_s(self) -> float:
@@ -204,7 +218,7 @@ class Forecast:
     def utilisation(self) -> float:
         """Return the utilisation of the server's event loop."""
         system = self._system
-        return system.demand.ticks_per_s * system.costs.tick_s + self._clients * system.own_share(self._rates)
+        return system.feed_share + self._clients * system.own_share(self._rates)
 
     @cached_property
     def cpu_per_update_s(self) -> float:
@@ -216,10 +230,11 @@ class Forecast:
     @property
     def sockets(self) -> float:
         """Return the sockets open at the server, for all clients."""
+        further = self._clients if self.posts_per_s else 0.0
         if not self._sizes.new_connection:
-            return self._clients
+            return self._clients + further
         opened_s = self._system.opening_s + self.server_s
-        return self._clients * self.requests_per_s * (opened_s + self._rates["parked_s"])
+        return self._clients * self.requests_per_s * (opened_s + self._rates["parked_s"]) + further
 
     @property
     def lingering(self) -> float:
@@ -273,6 +288,8 @@ class _System:
     costs: Costs
     net: NetworkDelays
     demand: Demand
+    send_s: float = 0.0
+    """Seconds from a message's due instant until the load client sends it."""
     seen_s: float = 0.0
     """Seconds from an update's arrival until the load client sees it."""
     read_s: float = 0.0
@@ -301,7 +318,7 @@ class _System:
         """Return the clients with which a server has the utilisation `target` without waiting; infinite where
         they cost nothing."""
         each = self.own_share(self.rates(*self.ways(self.server_s(1)))) + self.costs.socket_share
-        left = max(target - self.costs.base_share - self.demand.ticks_per_s * self.costs.tick_s, 0.0)
+        left = max(target - self.costs.base_share - self.feed_share, 0.0)
         return left / each if each > 0 else math.inf if left else 0.0
 
     def filled(self, target: float) -> _System:
@@ -319,11 +336,11 @@ class _System:
         if not (costs.wake_s or costs.cold_share or costs.switch_s):
             return self
         rates = self.rates(*self.ways(self.server_s(1)))
-        busy = min(demand.ticks_per_s * costs.tick_s + clients * self.own_share(rates), 1.0)
+        busy = min(self.feed_share + clients * self.own_share(rates), 1.0)
         bursts = self.cycle.pushes or self.cycle.parks
         polls_per_s = 0.0 if bursts else clients * rates["requests"]
         calls_per_s = -math.expm1(-polls_per_s * turn_s) / turn_s if turn_s else polls_per_s
-        jobs_per_s = demand.ticks_per_s + (self._flushes_per_s if bursts else calls_per_s)
+        jobs_per_s = demand.ticks_per_s + (self._flushes_per_s if bursts else demand.messages_per_s + calls_per_s)
         cold = mean_coldness(1 / jobs_per_s, 1.0)
         woken_s, work = costs.switch_s + cold * costs.wake_s, min(busy * (1 + cold * costs.cold_share), 1.0)
         if turn_s and not bursts:
@@ -335,8 +352,12 @@ class _System:
         if demand.regular and bursts:
             cold, wakes = float(coldness(asleep / jobs_per_s)), 1.0
         longer, wake_s = 1 + cold * costs.cold_share, wakes * (costs.switch_s + cold * costs.wake_s)
+        message_s = costs.message_s * longer + wake_s
+        if demand.messages_per_s and bursts:   # the message has woken it
+            cold = asleep * float(coldness(self.net.hop_s))
+            longer, wake_s = 1 + cold * costs.cold_share, asleep * (costs.switch_s + cold * costs.wake_s)
         found = replace(costs, tick_s=costs.tick_s * longer + wake_s, answer_s=costs.answer_s * longer,
-                        update_s=costs.update_s * longer, byte_s=costs.byte_s * longer)
+                        update_s=costs.update_s * longer, byte_s=costs.byte_s * longer, message_s=message_s)
         if not bursts:
             if turn_s:
                 wake_s = calls_per_s * woken_s / polls_per_s
@@ -404,7 +425,7 @@ class _System:
             behind_s = (periodic_wait_s(clients, self.cycle.interval_s, own_s) + jobs.request_s
                         + jobs.answer_s + jobs.update_s)
         later_s = max(behind_s - server_s, 0.0) if math.isfinite(server_s) else 0.0
-        return replace(self, seen_s=load_client.wake_s + later_s, read_s=own_s)
+        return replace(self, send_s=load_client.send_s, seen_s=load_client.wake_s + later_s, read_s=own_s)
 
     @property
     def opening_s(self) -> float:
@@ -415,9 +436,40 @@ class _System:
     def jobs(self) -> Jobs:
         """The CPU seconds of each of the server's jobs."""
         costs = self.costs
+        sent = self.demand.messages_per_s and self.demand.messages_per_s / self.demand.ticks_per_s
         return Jobs(
-            costs.tick_s, costs.request_s + costs.connection_s * self.cycle.new_connection, costs.answer_s,
+            costs.tick_s + sent * costs.message_s,
+            costs.request_s + costs.connection_s * self.cycle.new_connection, costs.answer_s,
             costs.update_s + costs.byte_s * self.demand.payload_bytes)
+
+    @property
+    def feed_share(self) -> float:
+        """CPU seconds per second of the server for ticks and for messages of clients."""
+        costs, demand = self.costs, self.demand
+        return demand.ticks_per_s * costs.tick_s + demand.messages_per_s * costs.message_s
+
+    def lead_s(self, clients: float | None) -> float:
+        """Return the seconds from a tick's due instant until the server has it; without waiting for None `clients`."""
+        if not self.demand.messages_per_s:
+            return self.net.feed_s
+        way = MessageWay(self.net, self.send_s, self.costs.message_s, self.cycle.pushes or self.cycle.parks)
+        if clients is None:
+            return way.least_s()
+        return way.waited_s(self._message_wait_s(clients), self.cycle.posts * self.demand.messages_per_s / clients)
+
+    def _message_wait_s(self, clients: float) -> float:
+        """Return the mean wait of a message of a client at the server."""
+        demand, costs, jobs = self.demand, self.costs, self.jobs
+        rates = self.rates(*self.ways(self.server_s(1)))
+        busy = self.feed_share + clients * self.own_share(rates)
+        squares = demand.messages_per_s * costs.message_s**2
+        if not (self.cycle.pushes or self.cycle.parks):
+            of_polls = clients * self.own_share(rates)**2 / rates["requests"]
+            return random_wait_s(busy, squares + demand.ticks_per_s * costs.tick_s**2 + of_polls)
+        turns, updates = self.burst(clients)
+        fan_out_s = costs.tick_s + turns * (jobs.answer_s + updates * jobs.update_s)
+        asked_s = turns * jobs.request_s * self.cycle.parks
+        return random_wait_s(busy, squares + demand.ticks_per_s * (fan_out_s**2 + asked_s**2))
 
     def server_s(self, clients: float) -> float:
         """Return the server's part of a tick's latency."""
@@ -533,7 +585,9 @@ class _System:
             "requests", "answers", "answers_empty", "updates", "declaring", "skips")}
         if "bare" in rates:
             counts["bare"] = np.array([rates["bare"]])
+        sent = np.array([rates.get("uplinks", 0.0)])
         counts |= {
+            "uplinks": sent, "uplinks_answered": sent, "uplink_bytes": sent * self.demand.message_bytes,
             "responses": counts["requests"],
             "payload_bytes": np.array([updates * self.demand.payload_bytes]),
             "connections": np.array([requests if sizes.new_connection else 0.0]),

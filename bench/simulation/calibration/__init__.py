@@ -6,6 +6,7 @@ Modules, in reading order:
     least_squares    costs from counts
     loopback_delays  delays from the instants of single ticks
     costs            the costs file
+    message_costs    what messages of clients take, beside what is known
     calibration      from trials to a costs file
     cost_bounds      costs at the ends of their intervals
 """

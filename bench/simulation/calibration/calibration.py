@@ -57,8 +57,17 @@ import numpy as np
 import scipy
 
 from bench.errors import RunError
-from bench.simulation.calibration.costs import Cell, CostKind, CostsFile, Estimate, FittedCell, KindCosts
+from bench.simulation.calibration.costs import (
+    Cell,
+    CostKind,
+    CostsFile,
+    Estimate,
+    FittedCell,
+    KindCosts,
+    MessagesSource,
+)
 from bench.simulation.calibration.least_squares import TERMS, Fit, Measurement, fit
+from bench.simulation.calibration.message_costs import pace, with_messages
 from bench.simulation.calibration.observations import COUNTS, FULL, Observation
 from bench.simulation.engine.inputs import LoadClient
 from bench.stats.run.intervals import interval
@@ -91,10 +100,7 @@ def calibrate(
     commit: str | None, versions: Mapping[str, str],
 ) -> CostsFile:
     """Return the costs of every kind that was observed often enough."""
-    kinds: dict[CostKind, list[Observation]] = {}
-    for each in observations:
-        if each.shows_costs:
-            kinds.setdefault(each.kind, []).append(each)
+    kinds, sending = (_of_kinds(observations, sends) for sends in (False, True))
     enough = {kind: mine for kind, mine in kinds.items() if len(mine) >= TRIALS_LEAST}
     if not enough:
         raise RunError(f"{', '.join(sorted({each.run for each in observations}))}: trials: found fewer than "
@@ -107,8 +113,40 @@ def calibrate(
     seen = {kind: _of_kind(kind, enough[kind], shares[kind]) for kind in waiting}
     found = _borrowed([seen[kind] if kind in seen else _of_kind(kind, mine, shares[kind] | _lent(kind, seen))
                        for kind, mine in enough.items()], enough)
-    runs = sorted({each.run for mine in enough.values() for each in mine})
+    found = with_messages(found, {kind: sending[kind] for kind in sending if kind in enough}, enough)
+    runs = sorted({each.run for of in (enough, sending) for mine in of.values() for each in mine})
     return CostsFile(host_name, dict(host), made_at, commit, dict(versions), runs, found)
+
+
+def extended(
+    known: CostsFile, observations: Sequence[Observation], host_name: str, host: Mapping[str, Any], made_at: str,
+    commit: str | None,
+) -> CostsFile:
+    """Return known costs, which stay as they are, with those of messages that were observed, at their pace.
+
+    Raises `RunError` where a kind with messages is not among the known ones, or nobody sent any.
+    """
+    listening, sending = (_of_kinds(observations, sends) for sends in (False, True))
+    runs = sorted({each.run for each in observations})
+    unknown = sorted(str(kind) for kind in sending if kind not in [each.kind for each in known.transports])
+    if unknown or not sending:
+        what = f"messages to {unknown[0]}" if unknown else "no messages"
+        raise RunError(f"{', '.join(runs)}: feed.source: found {what}, needed are some to transports that the costs "
+                       "have")
+    found = with_messages(known.transports, sending, listening)
+    source = MessagesSource(
+        host_name, str(host.get("cpu_model", "an unknown processor")), made_at, commit, runs,
+        {str(each.kind): pace(each, listening[each.kind]) for each in known.transports if each.kind in sending})
+    return replace(known, transports=found, messages=source)
+
+
+def _of_kinds(observations: Sequence[Observation], sends: bool) -> dict[CostKind, list[Observation]]:
+    """Return the observations that show costs, by kind: those whose clients send messages, or all others."""
+    kinds: dict[CostKind, list[Observation]] = {}
+    for each in observations:
+        if each.shows_costs and bool(each.counts["messages"]) == sends:
+            kinds.setdefault(each.kind, []).append(each)
+    return kinds
 
 
 def _alike(kind: CostKind, others: Iterable[CostKind]) -> list[CostKind]:

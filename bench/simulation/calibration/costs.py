@@ -48,6 +48,9 @@ NEEDED = {
 }
 """The numbers that each kind must have: a missing one is not 0. Numbers that were added later may be
 missing, and are then 0: a file without them has them included in the others."""
+OF_MESSAGES = {"costs": "message_s", "net": "hop_s", "load_client": "send_s"}
+"""The numbers that only a trial whose clients send messages needs, and shows. Where one is missing it is not 0: such a
+trial can't be simulated."""
 REFERENCE = shipped.path("results/reference-costs.json")
 
 
@@ -104,6 +107,8 @@ class Cell:
     book_levels: int
     encoding: str
     server: str = DEFAULT_SERVER
+    takes_messages: bool = False
+    """True if the ticks are messages of the clients."""
 
     @property
     def kind(self) -> CostKind:
@@ -149,6 +154,11 @@ class KindCosts:
     """Root mean square of the trials' relative errors of the load client's CPU."""
 
     @property
+    def has_messages(self) -> bool:
+        """True if it is known what messages of clients take."""
+        return all(name in getattr(self, part) for part, name in OF_MESSAGES.items())
+
+    @property
     def engine_costs(self) -> Costs:
         """The costs in the form that the engine takes."""
         return Costs(**{name: found.value for name, found in self.costs.items()})
@@ -156,13 +166,26 @@ class KindCosts:
     @property
     def engine_net(self) -> NetworkDelays:
         """The delays of the loopback in the form that the engine takes."""
-        delays_s = {name: self.net[name].value for name in ("up_s", "down_s", "feed_s")}
-        return NetworkDelays(delays_s["up_s"], delays_s["down_s"], delays_s["feed_s"])
+        delays_s = {name: found.value for name, found in self.net.items()}
+        return NetworkDelays(delays_s["up_s"], delays_s["down_s"], delays_s["feed_s"], hop_s=delays_s.get("hop_s", 0.0))
 
     @property
     def engine_load_client(self) -> LoadClient:
         """The load client's costs in the form that the engine takes."""
         return LoadClient(**{name: found.value for name, found in self.load_client.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesSource:
+    """The calibration whose costs of messages were added to those of another one."""
+
+    host_name: str
+    cpu_model: str
+    made_at: str
+    commit: str | None
+    runs: list[str]
+    paces: dict[str, Estimate]
+    """By kind, how much more CPU that calibration's trials took than the other costs say (`message_costs`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +201,8 @@ class CostsFile:
     runs: list[str]
     """Names of the runs that the costs were fitted to."""
     transports: list[KindCosts]
+    messages: MessagesSource | None = None
+    """The source of the costs of messages, if it is not the same calibration."""
 
     @property
     def description(self) -> str:
@@ -186,10 +211,17 @@ class CostsFile:
         place = f"{self.host.get('cpu_model', 'an unknown processor')}, {len(cores)} cores"
         return f"costs measured on {self.host_name} ({place}), {self.made_at[:10]}"
 
-    def of(self, transport: str, options: Table | Mapping[str, Any], server: str) -> KindCosts:
-        """Return the costs of a subject. Raises `RunError` where its kind was not calibrated."""
+    def of(self, transport: str, options: Table | Mapping[str, Any], server: str, takes_messages: bool = False
+           ) -> KindCosts:
+        """Return the costs of a subject.
+
+        Raises `RunError` where its kind was not calibrated, or not with messages of clients where it takes some.
+        """
         wanted = CostKind.of(transport, options, server)
         for each in self.transports:
+            if each.kind == wanted and takes_messages and not each.has_messages:
+                raise RunError(f"the costs of {self.host_name}: costs.message_s: found none of {wanted}, needed is one "
+                               "where feed.source is clients; calibrate with a run of calibration/messages")
             if each.kind == wanted:
                 return each
         known = ", ".join(str(each.kind) for each in self.transports) or "nothing"
@@ -254,7 +286,7 @@ def _refuse_unless_whole(path: Path, found: CostsFile) -> None:
             refuse(f"{where}.net.up_s", "0 as in down_s", "more than 0 in one of them")
 
 
-NANS = ("low", "high", "residual_share", "load_residual_share")
+NANS = ("low", "high", "residual_share", "load_residual_share", "fitted_load_cores")
 """Numbers that may be missing; they are null in the file."""
 
 

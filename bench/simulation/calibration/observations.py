@@ -39,6 +39,7 @@ from bench.simulation.engine.inputs import crowding
 from bench.simulation.engine.server_queue import mean_coldness, warmed
 from bench.stats.trial.arrays import TrialArrays, trial_arrays
 from bench.stats.trial.bytes import client_sums
+from bench.stats.trial.uplinks import uplink_columns
 from bench.transports.cycle import Cycle
 from bench.wire.sizes import SEGMENT_PAYLOAD
 
@@ -46,7 +47,8 @@ FULL = 0.8
 """The share of a core from which a server that parks or pushes, or an idle stretch with polls, shows a queue."""
 LEAST_CROWDED = 0.1
 """The least factor on requests and responses of a server with few connections."""
-COUNTS = ("ticks", "requests", "answers", "updates", "payload_bytes", "connections", "clients")
+COUNTS = ("ticks", "requests", "answers", "updates", "payload_bytes", "connections", "messages", "clients")
+"""Messages of clients, and what else a server does: requests and responses without those of messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class Observation:
     request_s: float
     """Mean seconds from request to response; NaN for a push."""
     instants: Instants
+    send_s: float = float("nan")
+    """Median of the seconds from a message's due instant until it was sent; NaN where clients only listen."""
 
     @property
     def waits(self) -> bool:
@@ -194,7 +198,7 @@ def cell_of(record: TrialRecord, scenario: Scenario, options: Table) -> Cell:
     feed = scenario.feed
     return Cell(
         record.transport, options.model_dump(mode="json"), record.clients, record.rate_per_s,
-        feed.book_levels, feed.encoding, record.server or DEFAULT_SERVER,
+        feed.book_levels, feed.encoding, record.server or DEFAULT_SERVER, feed.source == "clients",
     )
 
 
@@ -204,15 +208,17 @@ def observation(folder: Path, record: TrialRecord, scenario: Scenario, options: 
     Raises `RunError` where the record has no CPU time of the server or of the load client.
     """
     assert record.windows is not None, f"{record.trial} was never measured"
-    tables = {name: trial_record.read_table(folder, name) for name in trial_record.TABLES}
+    names = [*trial_record.TABLES, *(["uplinks"] if scenario.feed.source == "clients" else [])]
+    tables = {name: trial_record.read_table(folder, name) for name in names}
     trial = trial_arrays(record, tables)
+    sent = uplink_columns(trial, tables)
     cycle = transports.model_of(record.transport).cycle(options)
     sums = client_sums(tables["clients"])
     server, load = (record.usage.get(name, Usage()) for name in ("server", "load"))
     if server.cpu_ns is None or load.cpu_ns is None:
         raise RunError(f"{folder / 'trial.json'}: usage: found no CPU of server and load, and costs are "
                        "made of it (it needs Linux)")
-    counts = _counts(record, trial, sums, cycle)
+    counts = _counts(record, trial, sums, cycle, sent["uplinks_accepted"] if "uplinks" in tables else 0.0)
     asked = counts["clients"] / cycle.interval_s if cycle.interval_s else 0.0
     seconds, idle_s = (record.windows.t1_ns - record.windows.t0_ns) / 1e9, (server.idle_ns or 0) / 1e9
     return Observation(
@@ -222,12 +228,13 @@ def observation(folder: Path, record: TrialRecord, scenario: Scenario, options: 
         seconds=seconds, counts=counts,
         server_cpu_s=server.cpu_ns / 1e9, load_cpu_s=load.cpu_ns / 1e9,
         idle_s=idle_s, idle_cpu_s=(server.idle_cpu_ns or 0) / 1e9,
-        wakeups=_or(server.wakeups, (counts["ticks"] / seconds + asked) * (seconds - server.cpu_ns / 1e9)),
+        wakeups=_or(server.wakeups, ((counts["ticks"] + counts["messages"]) / seconds + asked)
+                    * (seconds - server.cpu_ns / 1e9)),
         idle_wakeups=_or(server.idle_wakeups, asked * (idle_s - (server.idle_cpu_ns or 0) / 1e9)),
         load_wakeups=_or(load.wakeups, math.nan), bursts=_or(server.wakeups, math.nan) - counts["ticks"],
         request_s=float(np.divide(sums["request_duration_ns"], 1e9 * max(sums["responses"], 1)))
         if sums["responses"] else float("nan"),
-        instants=instants(trial, asks_again=cycle.parks),
+        instants=instants(trial, asks_again=cycle.parks), send_s=sent["uplink_sent_p50_ms"] / 1e3,
     )
 
 
@@ -235,19 +242,19 @@ def _or(counted: int | None, otherwise: float) -> float:
     return otherwise if counted is None else float(counted)
 
 
-def _counts(record: TrialRecord, trial: TrialArrays, sums: Mapping[str, float],
-            cycle: Cycle) -> dict[str, float]:
-    """Return the window's counts by the names of `COUNTS`."""
+def _counts(record: TrialRecord, trial: TrialArrays, sums: Mapping[str, float], cycle: Cycle,
+            messages: float) -> dict[str, float]:
+    """Return the window's counts by the names of `COUNTS`; each of the `messages` has been answered."""
     ticks, windows = trial.ticks, trial.windows
     within = (ticks.due_ns >= windows.t0_ns) & (ticks.due_ns < windows.t1_ns)
     payload_bytes = float(ticks.payload_bytes[within].mean()) if within.any() else 0.0
-    answers = sums["responses"]
+    requests, answers = (sums[name] - messages * cycle.posts for name in ("requests", "responses"))
     if cycle.pushes:
         segments = sums["data_segments_down"]
         fits = payload_bytes < 0.9 * SEGMENT_PAYLOAD and segments == segments
-        answers = min(segments, sums["updates"]) if fits else sums["updates"]
+        answers = min(segments - messages, sums["updates"]) if fits else sums["updates"]
     return {
-        "ticks": float(np.count_nonzero(within)), "requests": sums["requests"], "answers": answers,
+        "ticks": float(np.count_nonzero(within)), "requests": requests, "answers": answers,
         "updates": sums["updates"], "payload_bytes": payload_bytes * sums["updates"],
-        "connections": sums["connections"], "clients": float(record.clients),
+        "connections": sums["connections"], "messages": messages, "clients": float(record.clients),
     }

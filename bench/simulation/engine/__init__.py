@@ -8,6 +8,7 @@ Modules, in reading order:
     event_queue     arrivals to come in order of time, and the clients that wait for news
     server_queue    a worker's queue, in order of arrival
     poll_schedule   the instants at which clients ask
+    uplinks         the messages that clients send, on their way up to the worker
     flush_timer     the instants at which a worker hands out ticks, if it doesn't do so at once
     tape_reads      the ticks and the declared skips that a request gets
     network         delays, slow links, and the load client as a queue

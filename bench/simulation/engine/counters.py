@@ -16,7 +16,7 @@ from collections import Counter
 
 import numpy as np
 
-from bench.simulation.engine.inputs import COUNTED, Bools, Floats, Ints, Shard
+from bench.simulation.engine.inputs import COUNTED, Bools, Floats, Ints, Shard, UplinkOutcome
 from bench.simulation.engine.tape_reads import ResponseBatches
 
 STEPS_A_STRETCH = 10
@@ -122,6 +122,21 @@ class ShardCounts:
     def late(self, who: Ints, instant_s: Floats) -> None:
         """Count polls that could not leave at their instants."""
         self._add("polls_late", who, instant_s)
+
+    def uplinks(self, outcome: UplinkOutcome, author: Ints, payload_bytes: Ints, posts: bool) -> None:
+        """Count the messages of clients by the instants at which they were sent and answered."""
+        for name, at_s, amount in (
+            ("uplinks", outcome.sent_s, np.ones(len(author))), ("uplink_bytes", outcome.sent_s, payload_bytes),
+            ("uplinks_answered", outcome.answered_s, np.ones(len(author))),
+            ("uplink_duration_s", outcome.answered_s, outcome.answered_s - np.minimum(outcome.sent_s, self._t1_s)),
+        ):
+            inside = (at_s >= self._t0_s) & (at_s < self._t1_s)
+            np.add.at(self.clients[name], author[inside], amount[inside].astype(self.clients[name].dtype))
+            self.sums[name] += float(amount[inside].sum())
+        if posts:
+            sent_s, answered_s = (np.clip(at_s, self._t0_s, self._t1_s)
+                                  for at_s in (outcome.sent_s, outcome.answered_s))
+            np.add.at(self.clients["in_flight_s"], author, answered_s - sent_s)
 
     def close(self) -> None:
         """Count requests that are still under way at the end as under way up to t1."""

@@ -9,6 +9,9 @@ parked until there is news or answered at once. Three kinds of arrivals share th
                      nothing new and the transport parks
     time             a held request whose hold time is over is answered empty
 
+Where ticks are messages of clients (`uplinks`), a message is a fourth kind, and its tick arrives a hop after it was
+served. Each message ends a round, as a tick does.
+
 When the worker gets to a tick, it takes all ticks that have arrived by then in one read and hands them out
 together. Apart from that, the result of an arrival depends only on the arrivals before it, never on the
 instant at which the worker gets to it. So between two such reads the cost of each job is known before
@@ -63,7 +66,8 @@ from bench.simulation.engine.network import Network
 from bench.simulation.engine.poll_schedule import PollSchedule
 from bench.simulation.engine.random_streams import Stream, uniform
 from bench.simulation.engine.server_queue import ServerQueue
-from bench.simulation.engine.tape_reads import ResponseBatches, WorkerTape
+from bench.simulation.engine.tape_reads import MessageTape, ResponseBatches, WorkerTape
+from bench.simulation.engine.uplinks import UplinkTraffic
 
 ROUND_JOBS = 1 << 16
 """Limit of the requests in a round, so that its arrays stay in the processor's cache."""
@@ -92,11 +96,18 @@ class _Engine:
     def __init__(self, shard: Shard, sink: BlockSink) -> None:
         self.shard, self.sink = shard, sink
         cycle, costs, count = shard.cycle, shard.costs, len(shard.clients)
-        self.tape, self.network, self.polls = WorkerTape(shard), Network(shard), PollSchedule(shard)
+        self.network, self.polls = Network(shard), PollSchedule(shard)
+        self.uplinks = None if shard.uplinks is None else UplinkTraffic(shard, self.network)
+        """The messages of clients; None where they only listen."""
+        self.tape = WorkerTape(shard) if self.uplinks is None else MessageTape(shard)
         self.worker = ServerQueue(shard.t0_s, shard.t1_s, costs.wake_s, costs.cold_share, costs.switch_s)
         self.request_s = costs.request_s + (costs.connection_s if cycle.new_connection else 0.0)
         self.head = 0
-        """Number of ticks that the worker has taken."""
+        """Number of ticks that the worker has taken and handed out."""
+        self.taken = 0
+        """Number of ticks that a worker that flushes has taken; those from `head` on wait for the timer."""
+        self.answered = 0
+        """Number of ticks whose authors were answered, where clients send messages."""
         self.cursor = np.zeros(count, dtype=np.int64)
         """Number of ticks that each client has read, shape (clients,)."""
         self.newest = np.zeros(count, dtype=np.int64)
@@ -122,6 +133,8 @@ class _Engine:
             self._ask(np.arange(count), self.polls.leaving_s(self.polls.first_s))
 
     def _owed(self) -> Ints:
+        if self.uplinks is not None:   # what is not accepted is owed to nobody
+            return np.zeros(len(self.cursor), dtype=np.int64)
         symbol = self.shard.ticks.symbol[: np.searchsorted(self.shard.ticks.due_s, self.shard.t1_s)]
         if self.wanting is None:
             return np.full(len(self.cursor), len(symbol))
@@ -137,28 +150,39 @@ class _Engine:
         return float(self.tape.arrival_s[self.head]) if self.head < len(self.tape) else math.inf
 
     @property
+    def message_s(self) -> float:
+        """The instant at which the next message of a client reaches the worker; infinite if there is none."""
+        return math.inf if self.uplinks is None else self.uplinks.first_s
+
+    @property
     def next_s(self) -> float:
         """The instant of the next event of any kind."""
-        return min(self.tick_s, self.events.first_s, self.waiting.first_s)
+        return min(self.tick_s, self.message_s, self.events.first_s, self.waiting.first_s)
 
     def goes_on(self) -> bool:
         """Return True while there is an update that some client is owed, and time left for it."""
         if self.next_s > self.shard.end_s:
             return False
-        return self.next_s < self.shard.t1_s or bool((self.cursor < self.owed).any())
+        if self.next_s < self.shard.t1_s or (self.uplinks is not None and self.uplinks.owes):
+            return True
+        return bool((self.cursor < self.owed).any())
 
     def advance(self) -> None:
-        """Do one round of requests, or hand out ticks if no request comes before the next one."""
-        tick_s, until_s = self.tick_s, self._known_until()
-        at, who = self.events.take(until_s, tick_s, ROUND_JOBS)
+        """Do one round of requests, or hand out ticks or take a message if no request comes before the next one."""
+        message_s, until_s = self.message_s, self._known_until()
+        before_s = min(self.tick_s, message_s)
+        at, who = self.events.take(until_s, before_s, ROUND_JOBS)
         end = 1 + int(np.searchsorted(np.cumsum(self.head - self.cursor[who]), ROUND_UPDATES))
         if end < len(who) or len(who) == ROUND_JOBS:
             self.events.put(at[end:], who[end:])
             at, who = at[:end], who[:end]
             until_s = float(at[-1])
-        over_s, over = self.waiting.expire(until_s, tick_s)
+        over_s, over = self.waiting.expire(until_s, before_s)
         if not len(who) and not len(over):
-            self._hand_out()
+            if message_s < self.tick_s:
+                self._accept()
+            else:
+                self._hand_out()
         elif self.shard.cycle.pushes:
             self._catch_up(at, who)
         elif len(over):
@@ -230,6 +254,32 @@ class _Engine:
             self.network.cut(who[gone])
             self._ask(who[gone], finish[gone] + self.shard.net.down_s)
 
+    def _accept(self) -> None:
+        """Serve the next message of a client: its tick will come, or it is refused."""
+        assert self.uplinks is not None
+        assert isinstance(self.tape, MessageTape)
+        at_s, message = self.uplinks.take()
+        begin_s = max(at_s, self.worker.free_s)
+        done_s = float(self.worker.serve(np.array([at_s]), np.array([self.shard.costs.message_s]))[0])
+        self.counts.server["messages"] += 1
+        if not self.uplinks.is_allowed(message, begin_s):
+            self.counts.server["refused_too-many"] += 1
+            self.uplinks.reply(np.array([message]), done_s)
+            return
+        hop_s = self.shard.net.hop_s
+        self.uplinks.numbered_s[message] = done_s + hop_s / 2
+        place = self.tape.accept(message, done_s + hop_s)
+        if self.shard.ticks.due_s[message] < self.shard.t1_s:
+            whom = slice(None) if self.wanting is None else self.wanting[self.tape.symbol[place]]
+            self.owed[whom] = place + 1
+
+    def _reply_to_authors(self, end: int, taken_s: float) -> None:
+        """Answer the messages whose ticks up to `end` the worker has taken by this instant, those aside that are."""
+        if self.uplinks is not None and self.tape.tick is not None and end > self.answered:
+            self.counts.server["messages_accepted"] += end - self.answered
+            self.uplinks.reply(self.tape.tick[self.answered : end], taken_s)
+            self.answered = end
+
     def _hand_out(self) -> None:
         """Take all ticks that have arrived by now, and hand them to all clients that wait for them."""
         first, arrival_s = self.head, self.tick_s
@@ -256,6 +306,7 @@ class _Engine:
         if end > first + 1:
             batches = self.tape.read(who, self.cursor[who], end)
         finish = self.worker.fan_out(arrival_s, taking_s, self._handing_s(batches))
+        self._reply_to_authors(max(end, self.taken), self.worker.begun_s)
         if not len(who):
             return
         self.cursor[who] = end
@@ -317,15 +368,16 @@ class _Engine:
     def _record(self, who: Ints, kernel_s: Floats, seen_s: Floats, batches: ResponseBatches) -> None:
         """Pass delivered updates and declared skips to the sink, and add them to the server's counts."""
         updates, server = batches.updates, self.counts.server
+        tick = batches.tick if self.tape.tick is None else self.tape.tick[batches.tick]
         self.seen_s = max(self.seen_s, float(seen_s.max()))
         server["deliveries"] += len(batches.tick)
         server["answers_empty"] += len(who) - int(np.count_nonzero(updates)) - int(batches.refused.sum())
         if batches.alone:
-            self.sink.deliver(Deliveries(who, batches.tick, kernel_s, seen_s, updates))
+            self.sink.deliver(Deliveries(who, tick, kernel_s, seen_s, updates))
         elif len(batches.tick):
             self.sink.deliver(Deliveries(
                 client=np.repeat(who, updates),
-                tick=batches.tick,
+                tick=tick,
                 kernel_s=np.repeat(kernel_s, updates),
                 app_s=np.repeat(seen_s, updates),
                 updates_in_read=np.repeat(updates, updates),
@@ -335,7 +387,8 @@ class _Engine:
             if len(declared.batch):
                 server[kind] += int(declared.count.sum())
                 whose = declared.batch
-                self.sink.skip(SkipBlock(kind, who[whose], declared.tick, declared.count, seen_s[whose]))
+                named = declared.tick if self.tape.tick is None else self.tape.tick[declared.tick]
+                self.sink.skip(SkipBlock(kind, who[whose], named, declared.count, seen_s[whose]))
         server["refused_left-tape"] += int(np.count_nonzero(batches.left))
         server["refused_slow-client"] += int(np.count_nonzero(batches.slow))
 
@@ -343,6 +396,10 @@ class _Engine:
         """Close the counts, and return them."""
         self.counts.late(*self.polls.missed(self.shard.t1_s))
         self.counts.close()
+        sent, became = self.shard.uplinks, None
+        if sent is not None and self.uplinks is not None:
+            became = self.uplinks.outcome()
+            self.counts.uplinks(became, sent.author, sent.payload_bytes, self.shard.cycle.posts)
         return ShardOutcome(
             counted=self.counts.clients,
             jobs=self.worker.jobs,
@@ -350,6 +407,7 @@ class _Engine:
             wait_max_s=self.worker.wait_max_s,
             server_counts={name: int(count) for name, count in self.counts.server.items() if count},
             end_s=self.seen_s,
+            uplinks=became,
         )
 
 
@@ -359,8 +417,6 @@ class _FlushingEngine(_Engine):
     def __init__(self, shard: Shard, sink: BlockSink) -> None:
         super().__init__(shard, sink)
         self.timer = FlushTimer(shard)
-        self.taken = 0
-        """Number of ticks that the worker has taken; those from `head` on wait for the timer."""
 
     @property
     def tick_s(self) -> float:
@@ -381,9 +437,12 @@ class _FlushingEngine(_Engine):
         if self._arrival_s < turn_s:
             before_s = min(turn_s, self.events.first_s)
             end = int(np.searchsorted(self.tape.arrival_s, before_s, "left"))
+            if self.uplinks is not None:   # its answer leads to its author's next message
+                end = self.taken + 1
             arrivals_s = self.tape.arrival_s[self.taken : end]
-            self.worker.serve(arrivals_s, np.full(len(arrivals_s), tick_s))
+            taken_s = self.worker.serve(arrivals_s, np.full(len(arrivals_s), tick_s))
             self._take(end)
+            self._reply_to_authors(end, float(taken_s[-1]))
             return
         begin_s = max(turn_s, self.worker.free_s)
         end = int(np.searchsorted(self.tape.arrival_s, begin_s, "right"))
@@ -402,9 +461,9 @@ class _FlushingEngine(_Engine):
 
     def _go_on(self, begun_s: float) -> None:
         """Set the timer to its next turn after `begun_s`, and past those that find no tick for certain: they come
-        while nothing else happens, or the worker gets to them before the next tick's arrival."""
+        while nothing else happens, or the worker gets to them before the next tick's or message's arrival."""
         self.timer.pass_over(begun_s)
-        free_s, arrival_s = max(self.worker.free_s, begun_s), self._arrival_s
+        free_s, arrival_s = max(self.worker.free_s, begun_s), min(self._arrival_s, self.message_s)
         if free_s < arrival_s < math.inf:
             self.timer.pass_over(free_s)
             self.timer.pass_over(math.nextafter(min(arrival_s, self.events.first_s), -math.inf))

@@ -16,6 +16,7 @@ The cost of a job is the sum of its parts:
     a parked one that is woken            response + update + bytes · byte
     one whose hold time is over           response
     a pushed tick, for each client        response + update + bytes · byte
+    a message of a client                 message
 
 A job costs more if the worker slept before (`server_queue`), or if it has many connections: request and
 response touch the state of a connection (socket, parser, task), and a cache holds only a limited number of
@@ -83,6 +84,8 @@ class Costs:
     """Additional CPU seconds of a job that wakes the worker, however short its sleep was."""
     crowd_share: float = 0.0
     """Growth of the CPU of a request and a response with the number of connections (formula above)."""
+    message_s: float = 0.0
+    """CPU seconds per message of a client: read, checked, forwarded and answered."""
 
     def times(self, factor: float) -> Costs:
         """Return these costs scaled by `factor`; the cold and crowd shares, which are relative, stay."""
@@ -115,6 +118,9 @@ class NetworkDelays:
     """Random delay added to each way up and down: the mean of an exponential delay, or the width of a uniform
     one. A pushed message never overtakes an earlier one to the same client."""
     jitter: Literal["uniform", "exponential"] = "exponential"
+    hop_s: float = 0.0
+    """Delay from the end of the worker's work on a message until it has the message's tick: there and back on the
+    feed connection. In place of `feed_s` where ticks are messages of clients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +138,8 @@ class LoadClient:
     """CPU seconds per update in a response or message."""
     timer_s: float = 0.0
     """Seconds that the timer which sends the polls that are due sleeps; 0: each leaves at its instant."""
+    send_s: float = 0.0
+    """Seconds from a message's due instant until the load client sends it. A delay, not CPU."""
 
     def turn_s(self, polls_per_s: float) -> float:
         """Return the seconds from one turn of the timer to the next: its sleep ends late by what the load client has
@@ -177,6 +185,18 @@ class FeedTicks:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Uplinks:
+    """The messages of clients of which the ticks of a feed are made; one element per tick of `FeedTicks`."""
+
+    author: Ints
+    """Places in `Shard.clients`."""
+    payload_bytes: Ints
+    """Bytes of each message, as its author encodes it."""
+    rate_per_s: float = math.inf
+    """Messages per second that one author may send, with as many at once as in one second."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Shard:
     """One worker with its clients, feed, costs and network: all inputs of one simulation."""
 
@@ -200,6 +220,8 @@ class Shard:
     slow_client: SlowClient = field(default_factory=SlowClient)
     slow_links: SlowLinks | None = None
     load_client: LoadClient | None = None
+    uplinks: Uplinks | None = None
+    """The messages that the ticks are; None where they come from a publisher."""
 
     def __post_init__(self) -> None:
         assert self.cycle.pushes or self.net.up_s + self.net.down_s > 0, "a poll needs a network delay"
@@ -251,11 +273,25 @@ class BlockSink(Protocol):
 COUNTED = (
     "connections", "requests", "responses", "answers_empty", "messages", "batched", "updates",
     "payload_bytes", "declared", "polls_late", "refused", "request_duration_s", "in_flight_s",
+    "uplinks", "uplinks_answered", "uplink_bytes", "uplink_duration_s",
 )
 """Counts per client over [t0, t1), by the instant at the client: connections opened, requests sent, responses
 received (including empty ones), of these the empty ones, messages pushed, of these the ones that are no bare tick,
 updates in responses and messages, their payload bytes, entries of declared skips, polls sent late, refusals; the
-summed times from request to response, and the summed times during which a request was under way."""
+summed times from request to response, and the summed times during which a request was under way; own messages sent,
+those answered, the bytes of the sent ones, and the summed times from sending to answer."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UplinkOutcome:
+    """The fate of each message, by its place in `Uplinks`; infinite instants where something did not happen."""
+
+    sent_s: Floats
+    numbered_s: Floats
+    """The instant at which the publisher numbered it, halfway of the hop."""
+    answered_s: Floats
+    refused: Bools
+    """True for messages that came faster than the server takes them from one author."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -275,3 +311,4 @@ class ShardOutcome:
     dropped, requests, answers_empty, connections, slow_disconnects, refused_left-tape …"""
     end_s: float
     """The instant at which the last response or message was seen."""
+    uplinks: UplinkOutcome | None = None

@@ -64,6 +64,16 @@ class Network:
             self._kernel_s[who] = kernel
         return kernel
 
+    def send(self, who: Ints, message: Ints, leave_s: Floats) -> Floats:
+        """Return the arrivals at the worker of messages that clients `who` send at `leave_s`."""
+        at = leave_s + self._shard.net.up_s
+        return at + self._jitter_of(Stream.SEND, who, message) if self._shard.net.jitter_s else at
+
+    def reply(self, who: Ints, message: Ints, leave_s: float) -> Floats:
+        """Return when the clients' kernels have the answers to their messages, which leave at `leave_s`."""
+        kernel = np.full(len(who), leave_s + self._shard.net.down_s)
+        return kernel + self._jitter_of(Stream.REPLY, who, message) if self._shard.net.jitter_s else kernel
+
     def read(self, kernel_s: Floats, updates: Ints) -> tuple[Floats, Floats]:
         """Return when clients see responses, and when they are done with them."""
         load_client = self._shard.load_client
@@ -105,6 +115,9 @@ class Network:
         return sent
 
     def _jitter(self, stream: Stream, who: Ints, cycle: Ints) -> Floats:
+        return self._jitter_of(stream, who, cycle[who])
+
+    def _jitter_of(self, stream: Stream, who: Ints, number: Ints) -> Floats:
         net = self._shard.net
-        draw = uniform(self._shard.seed, stream, self._shard.clients[who], cycle[who])
+        draw = uniform(self._shard.seed, stream, self._shard.clients[who], number)
         return draw * net.jitter_s if net.jitter == "uniform" else -np.log1p(-draw) * net.jitter_s

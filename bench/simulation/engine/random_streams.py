@@ -35,6 +35,8 @@ class Stream(IntEnum):
     LINK = 5    # nothing, one draw per client: decides if its link is slow
     SAMPLE = 6  # nothing, one draw per client: decides if its rows are kept
     FLUSH = 7   # nothing, one draw per worker (its first client): the phase of its timer
+    SEND = 8    # messages of clients: the delay on the way up
+    REPLY = 9   # messages of clients: the delay of the answer on the way down
 
 
 def uniform(seed: int, stream: Stream, client: Ints, cycle: Ints | int = 0) -> Floats:

@@ -82,6 +82,8 @@ class ServerQueue:
         self._woke_s = 0.0
         self.free_s = -math.inf
         """The instant at which the last job so far is done."""
+        self.begun_s = -math.inf
+        """The instant at which the first job that the last fan-out created began."""
         self.jobs = 0
         self.busy_s = 0.0
         self.wait_max_s = 0.0
@@ -142,7 +144,8 @@ class ServerQueue:
             slower = 1 + self._cold_share * cold
             first_s += (self._switch_s + self._wake_s * cold) * wakes / slower
             first_s, service_s = first_s * slower, service_s * slower
-        finish = start_s + first_s + np.cumsum(service_s)
+        self.begun_s = start_s + first_s
+        finish = self.begun_s + np.cumsum(service_s)
         self.jobs += 1 + len(finish)
         self.free_s = float(finish[-1]) if len(finish) else start_s + first_s
         last_s = float(service_s[-1]) if len(finish) else first_s

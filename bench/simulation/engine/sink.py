@@ -170,6 +170,9 @@ class ShardSink:
     def end(self, outcome: ShardOutcome) -> ShardTotals:
         """Return the results of the shard; lost updates are those due that have no other fate."""
         sums = self.found.sums
+        if outcome.uplinks is not None:   # a message that was not numbered is owed to nobody
+            never = self._in_window & ~np.isfinite(outcome.uplinks.numbered_s)
+            sums["updates_due"] -= float(self.found.subscribed[self._shard.ticks.symbol[never]].sum())
         lost = sums["updates_due"] - sums["delivered"] - sums["late"] - sums["conflated"]
         assert lost >= sums["dropped"] >= 0, "the fates do not add up"
         sums["lost"] = lost

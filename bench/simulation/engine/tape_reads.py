@@ -20,9 +20,13 @@ The rules and their names are those of `bench.feed.tape.Tape.read`:
 
 Where none of these limits can be reached, which is nearly always, a batch is the whole range.
 
+Where ticks are messages of clients, the tape is in the order in which the worker gets them back (`MessageTape`), which
+is not always that of the schedule: over HTTP a message waits for the answer to its author's last one.
+
 Known weaknesses: a row is made for each tick of a range before subscriptions are applied. Ticks of a symbol
 that were dropped are declared at once, with the symbol's next tick. If that tick is dropped too, the
-declaration has no arrival, and the ticks that it declared are `lost` without being `dropped`.
+declaration has no arrival, and the ticks that it declared are `lost` without being `dropped`. The next tick of messages
+is that of the schedule where none has come yet, also if another one overtakes it.
 """
 
 from __future__ import annotations
@@ -45,6 +49,28 @@ class DeclaredSkips:
 
 NOTHING = np.empty(0, dtype=np.int64)
 NO_SKIPS = DeclaredSkips(NOTHING, NOTHING, NOTHING)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SymbolChains:
+    """The order of the ticks of each symbol; one element per tick."""
+
+    before: Ints
+    """The tick before it of its symbol; −1 if there is none."""
+    after: Ints
+    """The tick after it of its symbol; the number of ticks if there is none."""
+    key: Ints
+    """symbol · (number of ticks + 1) + place, sorted."""
+
+
+def _chains(symbol: Ints) -> SymbolChains:
+    count = len(symbol)
+    by_symbol = np.argsort(symbol, kind="stable")
+    before, after = np.full(count, -1), np.full(count, count)
+    same = np.diff(symbol[by_symbol]) == 0
+    before[by_symbol[1:][same]] = by_symbol[:-1][same]
+    after[by_symbol[:-1][same]] = by_symbol[1:][same]
+    return SymbolChains(before, after, symbol[by_symbol] * (count + 1) + by_symbol)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,16 +109,12 @@ class WorkerTape:
         ticks = shard.ticks
         self.arrival_s: Floats = ticks.due_s + shard.net.feed_s
         self.symbol = ticks.symbol
+        self.tick: Ints | None = None
+        """The place in `Shard.ticks` of each tick of the tape; None if they are the same."""
         self._shard = shard
+        self._payload = ticks.payload_bytes
         self._bytes_before = np.concatenate([[0], np.cumsum(ticks.payload_bytes)])
-        count = len(ticks)
-        by_symbol = np.argsort(ticks.symbol, kind="stable")
-        self._key = ticks.symbol[by_symbol] * (count + 1) + by_symbol
-        self._before = np.full(count, -1)
-        self._after = np.full(count, count)
-        same = np.diff(ticks.symbol[by_symbol]) == 0
-        self._before[by_symbol[1:][same]] = by_symbol[:-1][same]
-        self._after[by_symbol[:-1][same]] = by_symbol[1:][same]
+        self._known_chains: SymbolChains | None = None
         bound = min(shard.tape_ticks, shard.batch_max, shard.slow_client.buffer_ticks)
         self._plain_up_to = bound if shard.mode == "every" else 1
         self.whole_up_to = bound
@@ -101,9 +123,15 @@ class WorkerTape:
     def __len__(self) -> int:
         return len(self.symbol)
 
+    @property
+    def _chains(self) -> SymbolChains:
+        if self._known_chains is None:
+            self._known_chains = _chains(self.symbol)
+        return self._known_chains
+
     def alone(self, place: int, count: int) -> ResponseBatches:
         """Return `count` batches that hold the one tick at `place` each."""
-        size = int(self._shard.ticks.payload_bytes[place])
+        size = int(self._payload[place])
         one, payload, cursor, tick = (np.broadcast_to(each, count) for each in (1, size, place + 1, place))
         no = np.broadcast_to(np.False_, count)
         return ResponseBatches(one, payload, cursor, no, no, no, tick, alone=True)
@@ -138,18 +166,19 @@ class WorkerTape:
         drops = np.where(far & (policy == "drop-oldest"), wanted - buffer, 0)
         conflates = (far & (policy == "conflate")) | (shard.mode == "latest")
         kept = ~refused[batch] & (place >= drops[batch])
-        first = (self._before[tick] < cursor[batch]) if bool(conflates.any()) else kept
+        some = bool(conflates.any())
+        first = (self._chains.before[tick] < cursor[batch]) if some else kept
         used = _running_sum(np.where(conflates[batch], first, kept), wanted, batch)
         fits = kept & (used <= shard.batch_max)
         more = np.bincount(batch[kept & ~fits], minlength=count) > 0
         end = np.where(left, oldest, head)
         np.put(end, np.flatnonzero(more), 0)
         np.maximum.at(end, batch[fits & more[batch]], tick[fits & more[batch]] + 1)
-        given = fits & (~conflates[batch] | (self._after[tick] >= end[batch]))
+        given = fits & (~conflates[batch] | (self._chains.after[tick] >= end[batch])) if some else fits
         return ResponseBatches(
             updates=np.bincount(batch[given], minlength=count),
             bytes=np.bincount(
-                batch[given], shard.ticks.payload_bytes[tick[given]], minlength=count).astype(np.int64),
+                batch[given], self._payload[tick[given]], minlength=count).astype(np.int64),
             cursor=end,
             more=more | refused,
             left=left,
@@ -165,8 +194,8 @@ class WorkerTape:
         if not len(tick):
             return NO_SKIPS
         base = self.symbol[tick] * (len(self) + 1)
-        rank = np.searchsorted(self._key, base + tick)
-        return DeclaredSkips(batch, tick, rank - np.searchsorted(self._key, base + cursor[batch]))
+        rank, read = (np.searchsorted(self._chains.key, base + place) for place in (tick, cursor[batch]))
+        return DeclaredSkips(batch, tick, rank - read)
 
     def _dropped(self, batch: Ints, tick: Ints, gone: Bools) -> DeclaredSkips:
         """Return the number of dropped ticks per symbol, with the symbol's next tick where there is one."""
@@ -176,9 +205,38 @@ class WorkerTape:
         pair = batch * (int(self.symbol.max()) + 1) + self.symbol[tick]
         _, back, count = np.unique(pair[::-1], return_index=True, return_counts=True)
         last = len(pair) - 1 - back
-        after = self._after[tick[last]]
+        after = self._chains.after[tick[last]]
         comes = after < len(self)
         return DeclaredSkips(batch[last][comes], after[comes], count[comes])
+
+
+class MessageTape(WorkerTape):
+    """The tape of a worker whose ticks are messages of clients. The first ones are those that were accepted, in this
+    order; they arrive one after the other."""
+
+    def __init__(self, shard: Shard) -> None:
+        super().__init__(shard)
+        count = len(self)
+        self.arrival_s = np.full(count, np.inf)
+        self.symbol, self._payload = self.symbol.copy(), self._payload.copy()
+        self.tick = np.arange(count)
+        self.accepted = 0
+        """Number of the messages that were accepted."""
+
+    def accept(self, message: int, arrival_s: float) -> int:
+        """Put a message behind those that were accepted before, and return its place; its tick comes at `arrival_s`."""
+        assert self.tick is not None
+        first = self.accepted
+        self.accepted += 1
+        self.arrival_s[first] = arrival_s
+        later = int(np.argmax(self.tick[first:] == message))
+        if later:   # it overtakes others that are due before
+            end = first + later + 1
+            for column in (self.tick, self.symbol, self._payload):
+                column[first:end] = np.roll(column[first:end], 1)
+            self._bytes_before[first + 1 : end + 1] = self._bytes_before[first] + np.cumsum(self._payload[first:end])
+            self._known_chains = None
+        return first
 
 
 def spans(start: Ints, count: Ints) -> Ints:

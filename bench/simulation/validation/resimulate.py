@@ -29,7 +29,7 @@ def cells_of(question: PreparedScenario) -> list[Cell]:
         Cell(question.scenario.transports[label].transport,
              question.options[label].model_dump(mode="json"), clients,
              None if feed.schedule == "replay" else feed.rate_per_s, feed.book_levels, feed.encoding,
-             question.scenario.transports[label].implementation)
+             question.scenario.transports[label].implementation, feed.source == "clients")
         for label, clients in plan.cells_of(question.scenario)
     ]
 

@@ -105,6 +105,7 @@ def _qualities(run: Reported, costs: CostsFile) -> dict[str, FitQuality]:
         mine = costs.of(subject.transport, run.manifest.subjects[label].options, subject.implementation)
         alike = [each for each in mine.fitted
                  if (each.cell.rate_per_s, each.cell.book_levels) == (feed.rate_per_s, feed.book_levels)
+                 and each.cell.takes_messages == (feed.source == "clients")
                  and each.cell.options.get("connection") != "new"]
         measured = sum(each.server_cpu_cores for each in alike)
         error = sum(each.fitted_cpu_cores for each in alike) / measured - 1 if measured else math.nan

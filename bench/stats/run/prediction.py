@@ -51,6 +51,8 @@ class Quantity:
     """Largest error, as a share; None: there is no goal."""
     of_latency: bool = False
     """True where the goal holds only below `FULL`."""
+    of_messages: bool = False
+    """True for a figure of messages that clients send: a cell whose clients only listen has no row of it."""
 
 
 QUANTITIES = (
@@ -58,6 +60,7 @@ QUANTITIES = (
     Quantity("latency_p95_ms", None), Quantity("latency_p99_ms", 0.20, True),
     Quantity("age_mean_ms", None), Quantity("age_excess_mean_ms", None),
     Quantity("bytes_per_update", 0.02), Quantity("server_cpu_us_per_update", 0.10),
+    Quantity("round_trip_p50_ms", None, of_messages=True),
 )
 LIMIT = Quantity("knee_clients", 0.10)
 
@@ -129,12 +132,16 @@ def pairs(measured: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
 
 def compare(resimulated: pd.DataFrame, quantities: Sequence[Quantity] = QUANTITIES) -> list[ValidationRow]:
     """Return every quantity of every cell, compared."""
+    def has(cell: pd.DataFrame, quantity: Quantity) -> bool:
+        name = f"{quantity.name}_measured"
+        return not quantity.of_messages or (name in cell and bool(cell[name].notna().any()))
+
     rows = []
     cells = dict.fromkeys(zip(resimulated["transport"].tolist(), resimulated["clients"].tolist(), strict=True))
     for transport, clients in cells:
         cell = resimulated[(resimulated["transport"] == transport) & (resimulated["clients"] == clients)]
         load = float(cell["server_cpu_cores_measured"].mean())
-        rows += [_compared(transport, clients, load, each, cell) for each in quantities]
+        rows += [_compared(transport, clients, load, each, cell) for each in quantities if has(cell, each)]
     return rows
 
 

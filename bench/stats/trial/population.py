@@ -50,8 +50,10 @@ TOTALS = (
     "updates_due", *FATES, "foreign", *LATENCY, "arrivals", "payload_bytes", "received", "skips_declared",
     "clients_subscribed", "client_errors", *COUNTED, *COUNTED_BY_KERNEL, *OPENING_AND_CLOSING,
 )
-"""The keys of `TrialRecord.totals`. `arrivals` and `payload_bytes` count first arrivals in [t0, t1);
-the clients' counters are as in `clients.parquet`; all others cover the whole trial."""
+"""The keys of `TrialRecord.totals`. `arrivals` and `payload_bytes` count first arrivals in [t0, t1); the clients'
+counters are as in `clients.parquet`; all others cover the whole trial."""
+OF_MESSAGES = "uplink_bytes"
+"""A further key where clients send: the bytes of their messages in [t0, t1)."""
 ALWAYS = (
     "updates_due", *FATES, "foreign", "app_latency_ns", "kernel_latency_ns", "stamped", "shared", "arrivals",
     "payload_bytes", "received", "skips_declared", "clients_subscribed", "client_errors", "connections",
@@ -104,7 +106,7 @@ def columns(of_all: PopulationTotals, record: TrialRecord) -> Row:
         "updates_due": round(totals["updates_due"]),
         **{name: round(totals[name]) for name in FATES}, "foreign": round(totals["foreign"]),
         **_latency(of_all),
-        **cost_columns(record, arrivals, mine, sums, opening),
+        **cost_columns(record, arrivals, mine, sums, opening, sent_payload=totals.get(OF_MESSAGES, 0.0)),
         **_witnesses(record, totals),
         **_reconciliation(record, totals),
         "requests_in_flight": sums["in_flight_ns"] / length_ns or math.nan,

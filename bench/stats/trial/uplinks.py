@@ -91,13 +91,16 @@ def numbered(feed: pa.Table, index: Ints) -> Ints:
 def round_trips(trial: TrialArrays, index: Ints, author: Ints) -> tuple[Ints, int]:
     """Return the round trips of accepted messages in ns, sorted, and the number whose own copy never came.
 
-    An author that is not in the room of its message gets no copy; there is none.
+    An author that is not in the room of its message gets no copy; there is none. Those of authors whose rows were
+    not kept are left out.
     """
-    arrivals, ticks = trial.arrivals, trial.ticks
-    if not len(ticks.index) or not len(trial.clients.numbers):
+    arrivals, ticks, numbers = trial.arrivals, trial.ticks, trial.clients.numbers
+    if not len(ticks.index) or not len(numbers):
         return np.empty(0, dtype=np.int64), len(index)
+    kept = np.isin(author, numbers)
+    index, author = index[kept], author[kept]
     tick = np.searchsorted(ticks.index, index)
-    client = np.searchsorted(trial.clients.numbers, author)
+    client = np.searchsorted(numbers, author)
     key = (client * len(ticks.symbols) + ticks.symbol[tick]) * ticks.ranks + ticks.rank[tick]
     if not len(arrivals.key):
         return np.empty(0, dtype=np.int64), len(index)
@@ -115,8 +118,10 @@ def sent_payload(trial: TrialArrays, tables: Tables) -> float:
     uplinks, clients = tables.get("uplinks"), tables["clients"]
     if uplinks is None or not clients.num_rows:
         return 0.0
-    order = np.argsort(_whole(clients, "client"))
-    place = order[np.searchsorted(_whole(clients, "client")[order], _whole(uplinks, "author"))]
+    numbers = _whole(clients, "client")
+    uplinks = uplinks.filter(pa.array(np.isin(_whole(uplinks, "author"), numbers)))
+    order = np.argsort(numbers)
+    place = order[np.searchsorted(numbers[order], _whole(uplinks, "author"))]
     sent_ns, payload = _instants(uplinks, "sent_ns"), _whole(uplinks, "payload_bytes")
     begin = clients.column("counted_from_ns").fill_null(trial.windows.t0_ns).to_numpy()[place]
     end = clients.column("counted_to_ns").fill_null(trial.windows.t1_ns).to_numpy()[place]

@@ -57,6 +57,7 @@ def cycle(options: Options) -> Cycle:
         hold_s=options.hold_s,
         new_connection=options.connection == "new",
         handshakes=1 + options.tls,
+        posts=True,
     )
 
 

@@ -60,6 +60,7 @@ def cycle(options: Options) -> Cycle:
         jitter=options.jitter,
         new_connection=options.connection == "new",
         handshakes=1 + options.tls,
+        posts=True,
     )
 
 

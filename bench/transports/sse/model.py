@@ -13,10 +13,13 @@ no larger than without.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import fmean
 
 from bench.serving.responses import stream_head
-from bench.transports.poll_sizes import batches
+from bench.transports import pushing
+from bench.transports.cycle import Cycle
+from bench.transports.poll_sizes import batches, posted
 from bench.transports.push_sizes import push_sizes
 from bench.transports.pushing import *  # noqa: F403 (the forms of every push)
 from bench.transports.sse.protocol import (
@@ -40,6 +43,11 @@ FRAMES = tuple((16.0**digits - 1, digits + 4.0) for digits in range(1, DIGITS + 
 """The bytes around a chunk's content by its size: the size in hexadecimal, and two line ends."""
 
 
+def cycle(options: Options) -> Cycle:   # type: ignore[no-redef]
+    """Return the cycle of a push whose clients send their messages as requests."""
+    return replace(pushing.cycle(options), posts=True)
+
+
 def wire(options: Options, said: Conversation) -> Sizes:
     """Return the sizes on the wire of a request, the beginning of its stream, and a push."""
     deflates = options.compression != "none"
@@ -55,6 +63,7 @@ def wire(options: Options, said: Conversation) -> Sizes:
 
     own = Sizes(
         frames=FRAMES, wrapping_bytes=len(event(b"", said.cursor)), closing=CLIENT_FIRST,
+        uplink=posted(options, said),
         hello_bytes_up=len(request),
         hello_bytes_down=len(stream_head(options, HEADERS, options.compression)),
         greeting_bytes=len(first_chunk(options, hello_event(Batch(said.cursor)), deflates)),

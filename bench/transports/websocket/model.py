@@ -22,10 +22,11 @@ from itertools import cycle as repeated
 from itertools import islice
 from statistics import fmean
 
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Request as Upgrade
 from websockets.server import ServerProtocol
 
-from bench.transports.poll_sizes import BATCHES
+from bench.transports.poll_sizes import BATCHES, reply_to
 from bench.transports.push_sizes import push_sizes
 from bench.transports.pushing import *  # noqa: F403 (the forms of every push)
 from bench.transports.websocket.protocol import (
@@ -41,7 +42,7 @@ from bench.transports.websocket.protocol import (
 from bench.wire.contract import Batch, Cursor, Request, encode_batch
 from bench.wire.http_client import encode_request
 from bench.wire.options import response_headers, upgrade_head
-from bench.wire.sizes import SERVER_FIRST, Conversation, Sizes, Steps
+from bench.wire.sizes import SERVER_FIRST, Conversation, Sizes, Steps, UplinkSizes
 
 KEY = b64encode(bytes(16)).decode()
 """A key of the usual length: 16 bytes in Base64."""
@@ -58,7 +59,7 @@ def wire(options: Options, said: Conversation) -> Sizes:
         upgrade_head(options, said.host, OFFER if offers(options) else None),
         f"Sec-WebSocket-Key: {KEY}\r\n".encode())
     own = Sizes(
-        frames=FRAMES, closing=SERVER_FIRST,
+        frames=FRAMES, closing=SERVER_FIRST, uplink=_framed(said),
         hello_bytes_up=len(hello),
         hello_bytes_down=len(_agreed(options, hello)),
         greeting_bytes=len(_greeting(said, deflate)),
@@ -82,6 +83,13 @@ def _agreed(options: Options, hello: bytes) -> bytes:
             response.headers.pop(name, None)
             response.headers[name] = text
     return response.serialize()
+
+
+def _framed(said: Conversation) -> UplinkSizes:
+    """Return the sizes of a client's message, which is masked and never compressed, and of its answer."""
+    around = len(Frame(Opcode.TEXT, said.message).serialize(mask=True)) - len(said.message)
+    return UplinkSizes(around_bytes=around, reply_bytes=len(Frame(Opcode.TEXT, reply_to(said.message)).serialize(
+        mask=False)))
 
 
 def _greeting(said: Conversation, deflate: Deflate | None) -> bytes:

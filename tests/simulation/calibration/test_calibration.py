@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 from posed import LOAD_BASE, all_posed
-from priced import COSTS, LOAD_CLIENT, NET, priced
+from priced import COSTS, LOAD_CLIENT, NET, OF_MESSAGES, priced
 
 from bench import transports
 from bench.errors import RunError
 from bench.experiment import series
-from bench.simulation.calibration.calibration import calibrate
+from bench.simulation.calibration.calibration import calibrate, extended
 from bench.simulation.calibration.costs import CostsFile, Estimate, KindCosts
 from bench.simulation.calibration.observations import Observation, observe
 
@@ -24,7 +24,7 @@ WAKE_S, COLD_SHARE, CROWD_SHARE, SWITCH_S, TIMER_S = 200e-6, 0.4, 0.3, 30e-6, 1.
 def observations(tmp_path_factory: pytest.TempPathFactory) -> list[Observation]:
     """Those of the project's own calibration, simulated with known costs."""
     asked = series.questions("calibration", SMALL)
-    costs = priced()
+    costs = priced(messages=True)
     cold = {"wake_s": Estimate(WAKE_S), "cold_share": Estimate(COLD_SHARE),
             "crowd_share": Estimate(CROWD_SHARE)}
     costs = replace(costs, transports=[
@@ -157,9 +157,47 @@ def test_a_load_client_that_falls_behind_is_timed_by_its_reads(observations: lis
     assert load_client["answer_s"].value + load_client["update_s"].value == pytest.approx(behind_s)
 
 
+@pytest.mark.parametrize("transport", transports.own_names())
+def test_messages_get_their_costs_back(found: CostsFile, transport: str) -> None:
+    each, message_s = of(found, transport), OF_MESSAGES["costs"]["message_s"]
+    with_tick_s = message_s + COSTS["tick_s"]   # which no longer wakes the server, and is not told from waking it
+    assert 0.9 * message_s < each.costs["message_s"].value < 1.05 * with_tick_s
+    assert each.net["hop_s"].value == pytest.approx(OF_MESSAGES["net"]["hop_s"], abs=40e-6)
+    assert each.load_client["send_s"].value == pytest.approx(OF_MESSAGES["load_client"]["send_s"], abs=1e-6)
+
+
+def test_costs_of_messages_are_added_at_the_pace_of_the_known_ones(
+    found: CostsFile, observations: list[Observation]
+) -> None:
+    """A machine that takes twice as long for everything finds the same costs, of the machine that the others are of."""
+    known = replace(found, transports=[
+        replace(each, costs={name: cost for name, cost in each.costs.items() if name != "message_s"}, fitted=[])
+        for each in found.transports])
+    slow = [replace(each, server_cpu_s=2 * each.server_cpu_s) for each in observations
+            if each.server_cpu_s < 0.3 * each.seconds]
+    added = extended(known, slow, "there", {"cpu_model": "Imagined 1500"}, "2026-11-23T18:00:00Z", None)
+    assert added.messages is not None
+    for each in added.transports:
+        before = of(known, each.kind.transport)
+        assert each.costs["message_s"].value == pytest.approx(of(found, each.kind.transport).costs["message_s"].value,
+                                                              rel=0.1)
+        assert {name: each.costs[name] for name in before.costs} == before.costs
+        assert added.messages.paces[str(each.kind)].value == pytest.approx(2.0, rel=0.05)
+    nobody = [each for each in observations if not each.counts["messages"]]
+    with pytest.raises(RunError, match="found no messages"):
+        extended(known, nobody, "there", {}, "2026-11-23T18:00:00Z", None)
+    alone = [each for each in observations if each.counts["messages"]]
+    with pytest.raises(RunError, match="and 0 whose clients only listen, needed are 2 and 4"):
+        extended(known, alone, "there", {}, "2026-11-23T18:00:00Z", None)
+
+
 def test_the_cells_stand_in_the_file(found: CostsFile) -> None:
     """With their counts, so that a validation can tell what was seen, and a reader how well it fits."""
-    fitted = of(found, "websocket").fitted
+    everything = of(found, "websocket").fitted
+    sending = [each for each in everything if each.cell.takes_messages]
+    assert {(each.cell.clients, each.cell.rate_per_s) for each in sending} == {(100, 20.0), (40, 300.0)}
+    assert all(abs(each.error) < 0.1 for each in sending)
+    fitted = [each for each in everything if not each.cell.takes_messages]
     assert {(each.cell.clients, each.cell.rate_per_s, each.cell.book_levels) for each in fitted} == {
         *((clients, 20.0, 0) for clients in (10, 50, 100, 200, 400, 650)), (120, 60.0, 0), (120, 20.0, 20)}
     steady = next(each for each in fitted if each.cell.clients == 200)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from referee import Referee
-from worlds import LATE_AFTER_S, Kept, records, shards
+from worlds import LATE_AFTER_S, Kept, records, shards, two_way
 
 from bench.scenario.model import SlowClient
 from bench.simulation.engine.engine import simulate
@@ -44,13 +44,31 @@ def assert_same(shard, but=()):
     assert_close(outcome.busy_s, referee.busy_s, 1e-8)
     for name in sorted({*COUNTED} - {*but}):
         assert_close(outcome.counted[name], referee.counted[name], 1e-8)
+    assert_same_uplinks(shard, outcome, referee)
 
 
+def assert_same_uplinks(shard, outcome, referee):
+    if shard.uplinks is None:
+        assert outcome.uplinks is None
+        return
+    mine = outcome.uplinks
+    for message in np.flatnonzero(shard.ticks.due_s < shard.t1_s):
+        fate, *instants = referee.fates[message]
+        ours = mine.sent_s[message], mine.numbered_s[message], mine.answered_s[message]
+        for at_s, their_s in zip(ours, instants, strict=True):
+            if min(at_s, their_s) < shard.end_s - EXACT_S:
+                assert at_s == pytest.approx(their_s, abs=EXACT_S)
+        if np.isfinite(ours[1]):
+            assert fate == "accepted"
+
+
+@pytest.mark.parametrize("sends", [False, True], ids=["", "two-way"])
 @pytest.mark.parametrize("kind", ["short", "long", "push", "flush"])
 @given(data=st.data())
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_the_referee_sees_the_same(kind, data):
-    assert_same(data.draw(shards((kind,))))
+def test_the_referee_sees_the_same(kind, sends, data):
+    shard = data.draw(shards((kind,)))
+    assert_same(two_way(shard, data) if sends else shard)
 
 
 @given(shard=shards(("push", "flush")), bytes_per_s=st.sampled_from([300.0, 1000.0, 3000.0]),

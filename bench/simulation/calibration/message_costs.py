@@ -1,0 +1,155 @@
+"""The costs of messages of clients, from trials whose clients send them; all other costs are known.
+
+    CPU of a trial / pace = all other work, by the known costs + message · messages · (1 + κ · cold share)
+
+    pace = CPU of trials whose clients only listen ÷ what the known costs make of them
+
+The pace is 1 but for chance where the known costs were fitted to those very trials. Where they are of another time or
+another machine, it is by how much that machine takes longer for the same work, and it is assumed to take as much longer
+for a message: a message's cost is one on the machine of the known costs. Instants are divided by it, too.
+
+A message wakes a sleeping server; its tick comes back so soon that the server has hardly slept (`engine.uplinks`). So
+each message counts as one cold wake-up, and its tick and fan-out as warm, as the engine has it.
+
+    hop = (first kernel − due − send) / pace − up − message − tick − first response     medians of ticks that are alone
+    send = sent − due                                                                   a median
+
+A poll shows no hop, since its answer waits for the next one: polled servers are given the mean of the others.
+
+Known weakness: the load client's own costs stay as they are; the answer to a message counts as one more answer. The
+interval of a message's cost has the spread between trials in it, and that of the pace, but not that of the other costs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from bench.errors import RunError
+from bench.simulation.calibration.costs import CostKind, Estimate, FittedCell, KindCosts
+from bench.simulation.calibration.least_squares import Measurement, fit
+from bench.simulation.calibration.observations import COUNTS, Observation
+from bench.simulation.engine.inputs import Costs
+from bench.simulation.engine.server_queue import mean_coldness
+from bench.stats.run.intervals import interval
+
+SENDING_LEAST, LISTENING_LEAST = 2, 4
+"""The trials of a kind, of clients that send and of clients that only listen, below which nothing is fitted."""
+
+Kinds = Mapping[CostKind, Sequence[Observation]]
+
+
+def with_messages(known: Sequence[KindCosts], sending: Kinds, listening: Kinds) -> list[KindCosts]:
+    """Return the costs with those of messages, where the trials of a kind show them.
+
+    Raises `RunError` where messages were measured, and not enough trials of the same kind whose clients only listen.
+    """
+    for kind, mine in sending.items():
+        alone = len(listening.get(kind, ()))
+        if alone < LISTENING_LEAST or len(mine) < SENDING_LEAST:
+            runs = ", ".join(sorted({each.run for each in mine}))
+            raise RunError(
+                f"{runs}: trials: found {len(mine)} VALID ones of {kind} whose clients send and {alone} whose clients "
+                f"only listen, needed are {SENDING_LEAST} and {LISTENING_LEAST}: the difference is what messages take")
+    found = [_with_messages(each, sending[each.kind], listening[each.kind]) if each.kind in sending else each
+             for each in known]
+    hops = [each.net["hop_s"] for each in found if each.kind in sending and "hop_s" in each.net]
+    if not hops:   # polled servers alone
+        hops = [Estimate(0.0)]
+    lent = Estimate(float(np.mean([each.value for each in hops])), min(each.low for each in hops),
+                    max(each.high for each in hops))
+    return [replace(each, net={"hop_s": lent, **each.net}) if each.kind in sending else each for each in found]
+
+
+def pace(known: KindCosts, listening: Sequence[Observation]) -> Estimate:
+    """Return by what factor trials took more CPU than the known costs say."""
+    ratios = [each.server_cpu_s / other_work_s(known.engine_costs, each) for each in listening]
+    found = interval(ratios)
+    return Estimate(found.estimate, found.low, found.high)
+
+
+def other_work_s(costs: Costs, each: Observation) -> float:
+    """Return the server's CPU seconds in a trial's window by these costs, without those of messages."""
+    counts, sleeps = each.counts, _sleeps(each)
+    cold = mean_coldness(each.seconds - each.server_cpu_s, sleeps)
+    kept = 0.0 if each.waits and counts["messages"] else each.kept
+    switches = 0.0 if each.waits else each.wakeups
+    work_s = (
+        (counts["answers"] * costs.answer_s + counts["requests"] * costs.request_s) * each.crowded(costs.crowd_share)
+        + counts["ticks"] * costs.tick_s + counts["updates"] * costs.update_s
+        + counts["payload_bytes"] * costs.byte_s + counts["connections"] * costs.connection_s
+    )
+    return (work_s * (1 + cold * kept * costs.cold_share) + cold * sleeps * costs.wake_s + switches * costs.switch_s
+            + costs.idle_s(each.seconds, round(counts["clients"])))
+
+
+def _sleeps(each: Observation) -> float:
+    """Return the number of a server's sleeps, those aside that a tick ended which came back."""
+    if not each.counts["messages"]:
+        return each.wakeups
+    asleep = max(1 - each.server_cpu_s / each.seconds, 0.0)
+    if each.waits:
+        return each.counts["messages"] * asleep
+    return max(each.wakeups - each.counts["ticks"] * asleep, 1.0)
+
+
+def _with_messages(known: KindCosts, sending: Sequence[Observation], listening: Sequence[Observation]) -> KindCosts:
+    costs, factor = known.engine_costs, pace(known, listening)
+
+    def message_work(each: Observation) -> Measurement:
+        cold = mean_coldness(each.seconds - each.server_cpu_s, _sleeps(each))
+        left_s = each.server_cpu_s / factor.value - other_work_s(costs, each)
+        return Measurement(each.seconds, left_s, {"update": each.counts["messages"] * (1 + cold * costs.cold_share)})
+
+    work = [message_work(each) for each in sending]
+    found = fit(work, ("update",))
+    message = _widened(found.costs["update"], factor)
+    hops = [hop_s(replace(costs, message_s=message.value), known, each, factor.value) for each in sending]
+    shown = {"hop_s": _mean(hops)} if sending[0].waits and any(map(math.isfinite, hops)) else {}
+    fitted = [factor.value * (all_s - part.cpu_s + fitted_s) for all_s, part, fitted_s in zip(
+        (each.server_cpu_s / factor.value for each in sending), work, found.fitted_cpu_s, strict=True)]
+    return replace(
+        known, costs={**known.costs, "message_s": message}, net={**known.net, **shown},
+        load_client={**known.load_client, "send_s": _mean([each.send_s for each in sending])},
+        fitted=[*known.fitted, *_cells(sending, fitted)])
+
+
+def hop_s(costs: Costs, known: KindCosts, each: Observation, factor: float) -> float:
+    """Return the hop's seconds in a trial; NaN where no tick was alone."""
+    counts = each.counts
+    payload_bytes = counts["payload_bytes"] / max(counts["updates"], 1)
+    message_s = costs.message_s * (1 + costs.cold_share) + costs.wake_s   # who is alone comes after a long sleep
+    answer_s = costs.answer_s * each.crowded(costs.crowd_share)
+    first_s = costs.tick_s + answer_s + costs.update_s + costs.byte_s * payload_bytes
+    return (each.instants.first_s - each.send_s) / factor - known.net["up_s"].value - message_s - first_s
+
+
+def _widened(found: Estimate, factor: Estimate) -> Estimate:
+    """Return a cost with the interval of the pace in it, as errors that are independent."""
+    reach = [math.hypot(bound / found.value - 1 if found.value else 0.0, other / factor.value - 1)
+             for bound, other in ((found.low, factor.high), (found.high, factor.low))]
+    return Estimate(found.value, max(found.value * (1 - reach[0]), 0.0), found.value * (1 + reach[1]))
+
+
+def _mean(values: Sequence[float]) -> Estimate:
+    """Return the mean between trials, at least 0; trials without a value are left out."""
+    found = interval([value for value in values if math.isfinite(value)], logarithm=False)
+    return Estimate(*(max(value, 0.0) for value in (found.estimate, found.low, found.high)))
+
+
+def _cells(sending: Sequence[Observation], fitted_s: Sequence[float]) -> list[FittedCell]:
+    """Return the cells that messages were fitted to; the load client's CPU was not."""
+    found = []
+    for cell in {repr(each.cell): each.cell for each in sending}.values():
+        mine = [(each, fitted) for each, fitted in zip(sending, fitted_s, strict=True) if each.cell == cell]
+        seconds = sum(each.seconds for each, _ in mine)
+        found.append(FittedCell(
+            cell, len(mine),
+            counts={name: sum(each.counts[name] for each, _ in mine) / seconds for name in COUNTS[:-1]},
+            server_cpu_cores=sum(each.server_cpu_s for each, _ in mine) / seconds,
+            fitted_cpu_cores=sum(fitted for _, fitted in mine) / seconds,
+            load_cpu_cores=sum(each.load_cpu_s for each, _ in mine) / seconds, fitted_load_cores=math.nan))
+    return found

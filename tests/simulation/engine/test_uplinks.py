@@ -1,0 +1,56 @@
+"""When a message leaves its author, and what becomes of it; `test_engine` holds all of it to the referee."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from worlds import Kept
+
+from bench.simulation.engine.engine import simulate
+from bench.simulation.engine.inputs import Costs, FeedTicks, NetworkDelays, Shard, UplinkOutcome, Uplinks
+from bench.transports.cycle import Cycle
+
+UP_S, DOWN_S, HOP_S, MESSAGE_S, TICK_S = 0.1, 0.2, 0.05, 0.01, 0.001
+ANSWER_S = UP_S + MESSAGE_S + HOP_S + TICK_S + DOWN_S
+
+
+def became(due_s: list[float], author: list[int], rate_per_s: float = np.inf, posts: bool = True) -> UplinkOutcome:
+    count = len(due_s)
+    ticks = FeedTicks(np.arange(count), np.array(due_s), np.zeros(count, dtype=np.int64), np.full(count, 9))
+    shard = Shard(
+        1, np.arange(2), ticks, Cycle(pushes=True, posts=posts), Costs(tick_s=TICK_S, message_s=MESSAGE_S),
+        NetworkDelays(UP_S, DOWN_S, hop_s=HOP_S), 0.0, 5.0, 1.0,
+        uplinks=Uplinks(np.array(author), np.full(len(due_s), 70), rate_per_s))
+    found = simulate(shard, Kept()).uplinks
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("posts", [False, True])
+def test_a_message_that_is_alone_takes_its_ways_and_its_work(posts: bool) -> None:
+    found = became([1.0], [0], posts=posts)
+    assert found.sent_s.tolist() == [1.0]
+    assert found.numbered_s[0] == pytest.approx(1.0 + UP_S + MESSAGE_S + HOP_S / 2)
+    assert found.answered_s[0] == pytest.approx(1.0 + ANSWER_S)
+
+
+def test_only_who_posts_waits_for_the_answer_to_the_message_before() -> None:
+    due_s, author = [1.0, 1.01, 1.02], [0, 0, 1]
+    assert became(due_s, author, posts=False).sent_s.tolist() == due_s
+    found = became(due_s, author)
+    assert found.sent_s[1] == pytest.approx(found.answered_s[0])
+    assert found.sent_s[2] == 1.02   # another author's
+    assert np.argsort(found.numbered_s).tolist() == [0, 2, 1]
+
+
+def test_a_message_beyond_the_rate_is_refused_and_answered_at_once() -> None:
+    found = became([1.0, 1.01, 1.02, 4.0], [0, 0, 1, 0], rate_per_s=0.5, posts=False)
+    assert found.refused.tolist() == [False, True, False, False]
+    assert np.isinf(found.numbered_s).tolist() == found.refused.tolist()
+    assert found.answered_s[1] == pytest.approx(1.0 + UP_S + 2 * MESSAGE_S + DOWN_S)
+
+
+def test_what_comes_after_the_end_did_not_happen() -> None:
+    found = became([1.0, 6.95], [0, 0])
+    assert np.isfinite(found.sent_s).all()
+    assert np.isinf([found.numbered_s[1], found.answered_s[1]]).all()
