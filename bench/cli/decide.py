@@ -20,7 +20,7 @@ import typer
 
 from bench import shipped, transports
 from bench.cli import study
-from bench.cli.options import RESULTS, AsJson, Results, reported_errors, resume_hint, say
+from bench.cli.options import RESULTS, AsJson, Results, reported_errors, resume_hint
 from bench.errors import UserError
 from bench.experiment import prepare, run_folder
 from bench.experiment.disk_full import report_disk_full
@@ -105,8 +105,6 @@ def decide(
         again = f"tickertape simulate --resume {run.folder}"
         with report_disk_full(again), resume_hint(again):
             study.execute(run)
-        if not as_json:
-            say("Making the report …")
         study.finish(run.folder, as_json)
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from bench.cli.options import print_json, resume_hint
+from bench.cli.options import print_json, resume_hint, say
 from bench.errors import ScenarioError
 from bench.experiment import prepare
 from bench.experiment.disk_full import report_disk_full
@@ -176,7 +176,8 @@ def _decision(run: RunFolder, costs: CostsFile) -> None:
                                             str(run.folder / manifests.NAME),
                                             {} if beside is None else beside.memory_bytes_per_client)
     choice, truths = asked.choice()
-    results = _results(run, "workers, turns, frontier", asked.tasks(choice) | asked.table_tasks(truths))
+    # In this process: helpers would take longer to start than all of it takes.
+    results = _results(run, "workers, turns, frontier", asked.tasks(choice) | asked.table_tasks(truths), processes=1)
     write_tables(run.folder, {
         "decision.csv": asked.table(choice, truths, results), "decision_turns.csv": asked.turns(results),
         "decision_frontier.csv": asked.frontier(results)})
@@ -190,7 +191,7 @@ def _checked(run: RunFolder) -> Sequence[prediction.ValidationRow]:
     return () if known is None else prediction.from_table(known)
 
 
-def _results(run: RunFolder, what: str, tasks: Tasks) -> dict[str, Result]:
+def _results(run: RunFolder, what: str, tasks: Tasks, processes: int | None = None) -> dict[str, Result]:
     """Return the results of all tasks by name; show a bar on stderr if that is a terminal."""
     left, began_s = LeftColumn(), time.monotonic()
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), left)
@@ -210,34 +211,77 @@ def _results(run: RunFolder, what: str, tasks: Tasks) -> dict[str, Result]:
 
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=len(tasks), completed=done)
-        return make(run.folder, tasks, ends)
+        return make(run.folder, tasks, ends, processes)
 
 
 def finish(folder: Path, as_json: bool) -> None:
-    """Make the report from the run's files, and print its first table and findings."""
-    # They import matplotlib, which a command that draws nothing should not load.
-    from bench.report.pages import crossover, decision, storm
-
+    """Make the report from the run's files, and print its first table and findings; those of a decision first."""
+    # The pages import matplotlib, which a command that draws nothing should not load.
     again = f"tickertape report {folder}"
     with report_disk_full(again), resume_hint(again):
         kind = manifests.read(folder).scenario.study
         if kind == "decision":
-            a_decision = decision.build(folder)
-            table, sentences = decision.options_table(a_decision), decision.findings(a_decision)
-        elif kind == "storm":
+            _finish_decision(folder, as_json)
+            return
+        if kind == "storm":
+            from bench.report.pages import storm
+
             a_storm = storm.build(folder)
             table = storm.policies_table(a_storm.storms, a_storm.assumptions)
             sentences = storm.findings(a_storm)
         else:
+            from bench.report.pages import crossover
+
             a_map = crossover.build(folder)
             table, sentences = crossover.shares_table(a_map), crossover.findings(a_map)
     if as_json:
-        print_json({"run": str(folder), "report": str(folder / "report.html"),
-                               table.name: _as_objects(table), "findings": sentences})
+        _print_json(folder, sentences, table)
         return
-    if kind == "decision":
-        terminal.console(markup=False).print(sentences.pop(0), highlight=False)
     _print(table, sentences)
+    _print_place(folder)
+
+
+def _finish_decision(folder: Path, as_json: bool) -> None:
+    """Print a decision, then make its page, which takes longer than the answer should."""
+    from bench.report.pages import decision
+
+    run = decision.open_decision(folder)
+    table, unmeasured = decision.options_table(run), decision.unmeasured_table()
+    answer, *turns = decision.findings(run)
+    if not as_json:
+        console = terminal.console(markup=False)
+        console.print(answer, highlight=False)
+        console.print(_across(table))
+        for heading, lines in (("What would change the answer", turns), (unmeasured.heading, [
+                f"{what}: {text} ({source})" for what, text, source in unmeasured.rows])):
+            console.print(f"{heading}:" if lines else "", highlight=False)
+            for line in lines:
+                console.print(f"- {line}", highlight=False)
+        say("Making the page …")
+    decision.build(folder)
+    if as_json:
+        _print_json(folder, [answer, *turns], table, unmeasured)
+    else:
+        _print_place(folder)
+
+
+def _across(words: Words) -> Table:
+    """Return a table with a column for each row of `words`: as wide as a terminal, however many figures a row has."""
+    table = Table(box=None, padding=(0, 1, 0, 0), caption=words.note, caption_justify="left")
+    table.add_column("", no_wrap=True)
+    for row in words.rows:
+        table.add_column(row[0], justify="right")
+    for place, name in enumerate(words.columns[1:], 1):
+        table.add_row(name, *(row[place] for row in words.rows))
+    return table
+
+
+def _print_json(folder: Path, sentences: Sequence[str], *tables: Words) -> None:
+    print_json({"run": str(folder), "report": str(folder / "report.html"),
+                **{table.name: _as_objects(table) for table in tables}, "findings": list(sentences)})
+
+
+def _print_place(folder: Path) -> None:
     terminal.console(markup=False).print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
 
 

@@ -40,8 +40,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 import scipy
 
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 MOST_TICKS = 1e9
 """The number of ticks in one read above which a server can't keep up."""
 EXACT_CLIENTS = 200
@@ -122,8 +125,15 @@ def _few_wait_s(others: int, period: float) -> float:
     x = (x + step / 2)[:, None]
     k = np.arange(1, others + 1)[None, :]
     u = (k - x) / period
-    beyond = scipy.stats.binom.pmf(k, others, np.clip(u, 0, 1)) * (period - others + x) / (period - k + x)
+    beyond = binomial(k, others, np.clip(u, 0, 1)) * (period - others + x) / (period - k + x)
     return float(np.where(u > 0, beyond, 0).sum() * step)
+
+
+def binomial(k: Ints, n: int, u: Floats) -> Floats:
+    """Return the probability of k successes in n trials. The same of SciPy takes two thirds of a second to import."""
+    special = scipy.special
+    ways = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)
+    return np.asarray(np.exp(ways + special.xlogy(k, u) + special.xlog1py(n - k, -u)), dtype=np.float64)
 
 
 def place_s(clients: float, service_s: float) -> float:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.cli.decide import numbers_of, prices_of, size_bytes, time_ms
 from bench.errors import UserError
+from bench.report.pages import decision as pages
 from bench.simulation.decision.decision_study import DecisionStudy
 
 pytestmark = pytest.mark.usefixtures("few_figures")
@@ -39,6 +40,7 @@ def test_the_answer_is_json_that_names_the_page(tmp_path: Path) -> None:
     answer = json.loads(found.stdout)
     assert answer["findings"][0].startswith("From short polling every 5 s to ")
     assert Path(answer["report"]).is_file()
+    assert all(row["source"] for row in answer["unmeasured"])
 
 
 @pytest.mark.usefixtures("without_engine")
@@ -46,6 +48,20 @@ def test_it_asks_where_nothing_is_given(tmp_path: Path) -> None:
     found = runner.invoke(app, ["decide", "--results", str(tmp_path)], input="150\n\n2s\n\n")
     assert found.exit_code == 0, found.output
     assert "150 clients with 1 update per second each, within 2 s, 80 ms away" in " ".join(found.output.split())
+
+
+def test_the_answer_is_whole_before_the_page_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prices = tmp_path / "prices.toml"
+    prices.write_text('currency = "EUR"\nworker_month = 30.0\n')
+    monkeypatch.setattr(pages, "build", lambda *_: print("HERE"))   # noqa: T201
+    found = runner.invoke(app, ["decide", "--clients", "200", "--rate", "0.5", "--within", "2s", "--rtt", "40ms",
+                                "--prices", str(prices), "--results", str(tmp_path)])
+    answer, _, after = " ".join(found.stdout.split()).partition("HERE")
+    assert answer.startswith("For 200 clients with 0.5 updates per second each, within 2 s, 40 ms away: ")
+    for figure in ("staleness p50", "p99", "workers", "Mbit/s down", "requests/s", "memory per client", "per month"):
+        assert f" {figure} " in answer
+    assert "What no figure tells: - proxies and their timeouts: " in answer
+    assert after.startswith(" Report: ")
 
 
 @pytest.mark.parametrize(("arguments", "words"), [

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from bench.transports.queueing import (
     EXACT_CLIENTS,
     ServerLoad,
+    binomial,
     gated,
     periodic_wait_s,
     place_s,
@@ -104,3 +106,9 @@ def test_reads_of_ticks_that_are_equally_far_apart() -> None:
 def test_who_cannot_keep_up_with_updates_alone_waits_without_bound() -> None:
     assert gated(1.0, lambda ticks: 1.01 * ticks).wait_s == math.inf
     assert math.isfinite(gated(1.0, lambda ticks: 100 + 0.9 * ticks).wait_s)
+
+
+@given(st.integers(1, 200), st.lists(st.floats(1e-9, 1) | st.just(0.0), min_size=1, max_size=5))
+def test_successes_are_binomial(n: int, shares: list[float]) -> None:
+    k, u = np.arange(1, n + 1)[None, :], np.array(shares)[:, None]
+    assert binomial(k, n, u) == pytest.approx(stats.binom.pmf(k, n, u), rel=1e-9, abs=1e-15)

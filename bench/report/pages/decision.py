@@ -14,7 +14,6 @@ import pandas as pd
 
 from bench.records import manifest as manifests
 from bench.records.manifest import Manifest
-from bench.report import style
 from bench.report.data.table_files import read_csv
 from bench.report.figures import decision as figures
 from bench.report.figures.spec import FigureSpec
@@ -125,7 +124,7 @@ def _memory_text(run: DecisionRun) -> str:
 
 def beyond_table(run: DecisionRun) -> TextTable:
     """Return how far each worker is outside the range that was checked."""
-    rows = [(style.title(str(row["transport"])), text.beyond(row) or "within") for _, row in run.table.iterrows()]
+    rows = [(text.name_of(row), text.beyond(row) or "within") for _, row in run.table.iterrows()]
     return TextTable("range", "How far to believe it", ("", "a worker has, against the cells that were checked"),
                      tuple(rows))
 

@@ -188,6 +188,12 @@ def memory(row: pd.Series) -> str:
     return "not known" if math.isnan(found) else f"{style.number(found / 1000)} kB"
 
 
+def name_of(row: pd.Series) -> str:
+    """Return the name of a row: `take: WebSocket`, `now: short polling`."""
+    name = style.title(str(row["transport"]))
+    return f"now: {name}" if row["role"] == "now" else f"take: {name}" if row["chosen"] else name
+
+
 def rows(table: pd.DataFrame, asked: Asked) -> tuple[Sequence[str], list[tuple[str, ...]]]:
     """Return the columns, and a row of texts for each transport and for what is used now."""
     priced = bool(asked.currency)
@@ -195,8 +201,7 @@ def rows(table: pd.DataFrame, asked: Asked) -> tuple[Sequence[str], list[tuple[s
                "requests/s", "memory per client", *(("per month",) if priced else ()), "")
     found = []
     for _, row in table.iterrows():
-        name = style.title(str(row["transport"]))
-        name = f"now: {name}" if row["role"] == "now" else f"take: {name}" if row["chosen"] else name
+        name = name_of(row)
         if not row["possible"]:
             why = "too late" if row["why_not"] == "latency" else "overloaded"
             found.append((name, why, *("–",) * (len(columns) - 3), ""))

@@ -172,11 +172,15 @@ def _value(each: RankedMeasure, label: str) -> str:
 
 def lines(run: RunData, found: Sequence[RankedMeasure]) -> list[str]:
     """Return one line for each measure: the best, and how many times as much each other transport has."""
-    return [*(line(each) for each in found), *_losses(run)]
+    labels = list(dict.fromkeys(label for each in found for label in each.figures))
+    return [*(line(each, [label for label in labels if label not in each.figures]) for each in found), *_losses(run)]
 
 
-def line(each: RankedMeasure) -> str:
-    """Return which transport is the best in a measure, and how many times as much the others have."""
+def line(each: RankedMeasure, unknown: Sequence[str] = ()) -> str:
+    """Return which transport is the best in a measure, and how many times as much the others have.
+
+    `unknown` are the transports without this figure.
+    """
     name = style.sentence(each.heading)
     if not each.best:
         values = [f"{style.title(label)} {amount_text(figure, each.question)}"
@@ -193,6 +197,8 @@ def line(each: RankedMeasure) -> str:
     rest = [_more(each, label) for label in others]
     if len(rest) > NAMED:
         rest = [*rest[:NAMED - 1], f"{len(rest) - NAMED} more, up to {rest[-1]}"]
+    why = "not known well enough" if each.question in TAIL.values() else "no figure"
+    rest += [f"{why} for {style.listed([style.title(label) for label in unknown])}"] * bool(unknown)
     return f"{name}: {'; '.join([lead, *rest])}."
 
 

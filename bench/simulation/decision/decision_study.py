@@ -7,7 +7,7 @@
 
 Closed forms give means and the longest latency; a median and a 99th percentile come from the engine, which
 simulates one worker with its clients at the chosen setting, for at most `TICKS` ticks. Turns and frontier are tasks
-beside these simulations, so that all cores share the work.
+beside these simulations, each a checkpoint of the run.
 
 Known weakness: the engine's worker has the costs' middle values, so the percentiles have no band.
 """

@@ -75,5 +75,6 @@ def test_a_table_without_a_column_is_refused(folder: Path, tmp_path: Path) -> No
 def test_an_answer_without_any_turn_is_whole(folder: Path) -> None:
     run = decision.open_decision(folder)
     assert decision.options_table(run).rows
-    assert len(decision.beyond_table(run).rows) == len(run.table)
+    assert [row[0] for row in decision.beyond_table(run).rows] == [
+        row[0] for row in decision.options_table(run).rows]
     assert isinstance(run.table, pd.DataFrame)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from synthetic import Made, Plan, make_run
 
-from bench.report import RunData, open_run
+from bench.report import RunData, open_run, style
 from bench.report.text import first_screen
 from bench.report.text.first_screen import RankedMeasure, answer, lines, ranked
 from bench.stats.run.summary import summarise
@@ -81,9 +81,12 @@ def test_a_transport_without_a_figure_leaves_the_order_of_the_others(run: RunDat
         others = [each for each in before.figures if each != label]
         column = before.question.column
         trials = run.trials.assign(**{column: run.trials[column].where(run.trials["transport"] != label)})
-        found = measures(replace(run, trials=trials, summary=summarise(trials, run.transports)))[heading]
+        without = replace(run, trials=trials, summary=summarise(trials, run.transports))
+        found = measures(without)[heading]
         assert list(found.figures) == others
         assert found.best[0] == others[0]
+        told = next(each for each in lines(without, ranked(without)) if each.startswith(f"{style.sentence(heading)}: "))
+        assert told.endswith(f"; no figure for {style.title(label)}.")
 
 
 def test_a_percentile_among_lost_updates_is_never_the_best(troubled: RunData) -> None:
