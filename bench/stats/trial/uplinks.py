@@ -15,6 +15,11 @@ is the latency of the author's own copy. `uplinks_unexplained` is the number of 
 the records disagree: answered as accepted and not numbered, numbered and never sent, or numbered and refused though it
 was sent once.
 
+Both directions at once: an update of another author that is due while a message of the client itself is under way
+(sent, and not answered yet) is one **while sending**, any other is one **while silent**. Due instants decide, and not
+arrivals, since a slow update would meet more messages. A client of which one direction blocks the other has a higher
+latency while sending. A message also takes the server's time, whatever carries it, so compare transports as well.
+
 Known weakness: a message that was numbered just as the trial ended may not have reached anybody; such messages are
 due after t1.
 """
@@ -39,6 +44,7 @@ COLUMNS = (
     "uplinks_due", *(f"uplinks_{fate}" for fate in FATES), "uplinks_repeated", "uplinks_unexplained",
     *(f"uplink_{stage}_{name}_ms" for stage in STAGES for name in PERCENTILES),
     *(f"round_trip_{name}_ms" for name in PERCENTILES),
+    "latency_sending_p50_ms", "latency_silent_p50_ms",
 )
 """Columns of `trials.csv` that are computed here; where clients only listen all are NaN, but nothing is unexplained."""
 NS_PER_MS = 1e6
@@ -70,6 +76,9 @@ def uplink_columns(trial: TrialArrays, tables: Tables) -> dict[str, float]:
         took = np.sort((at_ns - due_ns)[within & there])
         columns |= _percentiles(f"uplink_{stage}", took, 0)
     took, lost = round_trips(trial, index[within & accepted], author[within & accepted])
+    sending, silent = both_directions(trial, author, index, sent_ns, answered_ns)
+    medians = (quantile(found, 0, PERCENTILES["p50"]) / NS_PER_MS for found in (sending, silent))
+    columns |= dict(zip(("latency_sending_p50_ms", "latency_silent_p50_ms"), medians, strict=True))
     return columns | _percentiles("round_trip", took, lost)
 
 
@@ -108,6 +117,36 @@ def round_trips(trial: TrialArrays, index: Ints, author: Ints) -> tuple[Ints, in
     came = arrivals.key[place] == key
     took = arrivals.app_ns[place[came]] - ticks.due_ns[tick[came]]
     return np.sort(took), int(np.count_nonzero(~came))
+
+
+def both_directions(
+    trial: TrialArrays, author: Ints, index: Ints, sent_ns: Ints, answered_ns: Ints
+) -> tuple[Ints, Ints]:
+    """Return the latencies of other authors' updates in ns, sorted: while sending, and while silent.
+
+    The arrays have one element per message. Only updates that are due in the window and arrived count.
+    """
+    arrivals, ticks, windows = trial.arrivals, trial.ticks, trial.windows
+    if not len(arrivals.key):
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    by_index = np.argsort(index)
+    writer = author[by_index][np.searchsorted(index[by_index], ticks.index)]
+    due_ns = ticks.due_ns[arrivals.tick]
+    counts = writer[arrivals.tick] != trial.clients.numbers[arrivals.client]
+    counts &= (due_ns >= windows.t0_ns) & (due_ns < windows.t1_ns)
+    sending = np.zeros(len(due_ns), dtype=np.bool_)
+    edges = np.searchsorted(arrivals.client, np.arange(len(trial.clients.numbers) + 1))
+    under_way = np.flatnonzero((sent_ns != NO_STAMP) & (answered_ns != NO_STAMP))
+    under_way = under_way[np.lexsort((sent_ns[under_way], author[under_way]))]
+    for place, number in enumerate(trial.clients.numbers):
+        mine = under_way[slice(*np.searchsorted(author[under_way], (number, number + 1)))]
+        if len(mine):
+            here = slice(edges[place], edges[place + 1])
+            last = np.searchsorted(sent_ns[mine], due_ns[here], side="right") - 1
+            until_ns = np.maximum.accumulate(answered_ns[mine])[np.maximum(last, 0)]
+            sending[here] = (last >= 0) & (due_ns[here] < until_ns)
+    took = arrivals.app_ns - due_ns
+    return np.sort(took[counts & sending]), np.sort(took[counts & ~sending])
 
 
 def sent_payload(trial: TrialArrays, tables: Tables) -> float:

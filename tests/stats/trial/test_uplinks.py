@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import random
+import statistics
 from typing import Any
 
 import pyarrow as pa
@@ -86,6 +88,41 @@ def test_an_authors_own_copy_that_never_came_is_infinitely_late() -> None:
     found = columns({**tables, "deliveries": pa.Table.from_pylist(without, tables["deliveries"].schema)})
     assert math.isinf(found["round_trip_p50_ms"])
     assert found["uplink_answered_p50_ms"] == 3
+
+
+@given(st.lists(GOOD, min_size=len(DUE_NS), max_size=len(DUE_NS)), st.integers(0, 60), st.integers(0, 60),
+       st.randoms(use_true_random=False))
+def test_an_update_is_one_while_sending_by_its_due_instant_as_a_naive_count_has_it(
+    ends: list[str], sent_ms: int, answered_ms: int, draw: random.Random
+) -> None:
+    tables = trial(ends)
+    uplinks, deliveries = tables["uplinks"].to_pylist(), tables["deliveries"].to_pylist()
+    for row in uplinks:
+        if row["sent_ns"] is not None:
+            row["sent_ns"] = row["due_ns"] + sent_ms * MS
+        if row["answered_ns"] is not None:
+            row["answered_ns"] = row["sent_ns"] + answered_ms * MS
+    draw.shuffle(uplinks)
+    for row in deliveries:
+        row["app_ns"] = DUE_NS[row["index"]] + draw.randrange(1, 40) * MS
+    deliveries.sort(key=lambda row: row["app_ns"])
+    tables = {**tables, "uplinks": pa.Table.from_pylist(uplinks, UPLINKS),
+              "deliveries": pa.Table.from_pylist(deliveries, tables["deliveries"].schema)}
+    expected: dict[bool, list[float]] = {True: [], False: []}
+    for row in deliveries:
+        due_ns = DUE_NS[row["index"]]
+        if row["client"] == row["index"] % AUTHORS or not WINDOWS.t0_ns <= due_ns < WINDOWS.t1_ns:
+            continue
+        is_sending = any(
+            each["author"] == row["client"] and each["answered_ns"] is not None and each["sent_ns"] is not None
+            and each["sent_ns"] <= due_ns < each["answered_ns"] for each in uplinks)
+        expected[is_sending].append((row["app_ns"] - due_ns) / MS)
+    found = columns(tables)
+    for name, is_sending in (("latency_sending_p50_ms", True), ("latency_silent_p50_ms", False)):
+        if expected[is_sending]:
+            assert found[name] == pytest.approx(statistics.median(expected[is_sending]))
+        else:
+            assert math.isnan(found[name])
 
 
 def test_payload_up_is_what_was_sent_between_an_authors_two_readings() -> None:
