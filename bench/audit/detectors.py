@@ -60,6 +60,8 @@ class Detector:
     of_measuring: bool = False
     """True where the detector is about the measuring processes and the host; it is then not assessed
     for a simulated trial."""
+    needs: str = "measured processes on Linux"
+    """The thing that its figure is made from; where there is none of it, the detector is not assessed."""
 
     def fires(self, value: float) -> bool:
         """Return True where `value` lies outside the range."""
@@ -73,19 +75,23 @@ class Detector:
         return f"at most {self.most:g}" if math.isfinite(self.most) else f"at least {self.least:g}"
 
 
+POLLS = "polls in the window; where updates are pushed there are none"
+KERNEL_INSTANTS = "the instants at which the kernel had an update; code in a browser's page sees none"
+COUNTERS = "a server with counters (/stats)"
+
 DETECTORS: tuple[Detector, ...] = (
     Detector("unpublished", "feed_unpublished", of_measuring=True, most=0, advice=(
         "ticks of the window were never published: the publisher was killed or started late; "
         "look at logs/publisher")),
     Detector("feed-late", "feed_lateness_p99_ms", of_measuring=True, most=10, advice=(
         "ticks left the publisher late: give it a core, or lower feed.rate_per_s")),
-    Detector("counts", "deliveries_unexplained", most=0, advice=(
+    Detector("counts", "deliveries_unexplained", most=0, needs=COUNTERS, advice=(
         "clients got more than the server says it handed over: the server's counters, or something "
         "between the two, repeats updates")),
-    Detector("counts-lost", "lost_on_the_way", most=0, advice=(
+    Detector("counts-lost", "lost_on_the_way", most=0, needs=COUNTERS, advice=(
         "updates that the server says it handed over never arrived, though later ones did: something between "
         "server and clients (a proxy?) drops them, or the server's counters are wrong")),
-    Detector("counts-skips", "skips_unexplained", most=0, advice=(
+    Detector("counts-skips", "skips_unexplained", most=0, needs=COUNTERS, advice=(
         "clients received more declared skips than the server counted: the server's counters are wrong, or "
         "something between the two repeats or changes responses")),
     Detector("uplinks", "uplinks_unexplained", most=0, least=0, advice=(
@@ -109,9 +115,9 @@ DETECTORS: tuple[Detector, ...] = (
         "clients had ended before the trial did: look at logs/load")),
     Detector("errors", "client_error_share", most=0.01, advice=(
         "more than 1 % of what clients asked for failed: look at load.errors in trial.json")),
-    Detector("polls-late", "polls_overdue_share", of_measuring=True, most=0.01, advice=(
+    Detector("polls-late", "polls_overdue_share", of_measuring=True, most=0.01, needs=POLLS, advice=(
         "the generator got to polls over 20 ms late: lower load.clients or lengthen interval_s")),
-    Detector("generator-lag", "client_lag_p99_ms", of_measuring=True, most=20, advice=(
+    Detector("generator-lag", "client_lag_p99_ms", of_measuring=True, most=20, needs=KERNEL_INSTANTS, advice=(
         "updates lay in the generator's queue: it was slower than the server; lower load.clients or "
         "feed.rate_per_s")),
     Detector("generator-stalled", "turn_gap_max_ms", of_measuring=True, most=100, advice=(
@@ -123,10 +129,10 @@ DETECTORS: tuple[Detector, ...] = (
     Detector("generator-busy", "load_cpu_cores", of_measuring=True, most=0.9, advice=(
         "the generator used up its core, so latencies are its own: lower load.clients or "
         "feed.rate_per_s")),
-    Detector("not-steady", "trend_share", most=0.25, advice=(
+    Detector("not-steady", "trend_share", most=0.25, needs="a window of 30 s or more", advice=(
         "latency rose or fell throughout the window, so its figures depend on the length of the window: "
         "lengthen windows.warmup_s, or lower the load if a queue is building up")),
-    Detector("littles-law", "in_flight_gap_share", of_measuring=True, most=0.2, advice=(
+    Detector("littles-law", "in_flight_gap_share", of_measuring=True, most=0.2, needs=POLLS, advice=(
         "more requests were under way than the responses account for: some hung or were abandoned, so durations "
         "look shorter than they were; look at what the server did at the time")),
     Detector("host-load", "others_share", of_measuring=True, most=0.15, advice=(
@@ -139,7 +145,7 @@ DETECTORS: tuple[Detector, ...] = (
     Detector("host-slowed", "probe_slowdown", of_measuring=True, most=1.5, advice=(
         "a core was slower on one side of the trial than on the other: fix the frequency "
         "(`cpupower frequency-set -g performance`), look at cooling, or leave its sibling idle")),
-    Detector("host-throttled", "throttled_ms", of_measuring=True, most=1, advice=(
+    Detector("host-throttled", "throttled_ms", of_measuring=True, most=1, needs="a cgroup with a quota", advice=(
         "the quota of the cgroup was used up, and all processes were paused: raise the container's CPU limit")),
     Detector("host-swapping", "swapped_pages", of_measuring=True, most=64, advice=(
         "pages went to swap or came back: free memory, or switch swap off")),

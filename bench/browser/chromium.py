@@ -78,8 +78,10 @@ def started(path: str, profile: Path, environment: Mapping[str, str] | None = No
     with log.open("wb") as output:
         process = subprocess.Popen(command(path, profile), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                                    env={**os.environ, **(environment or {})})
+    lock = None
     try:
         port, place = _endpoint(process, profile, log)
+        lock = _lock_folder(profile)
         with Control(f"ws://127.0.0.1:{port}{place}") as control:
             yield Browser(control, port)
     finally:
@@ -89,6 +91,14 @@ def started(path: str, profile: Path, environment: Mapping[str, str] | None = No
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if lock is not None:
+            shutil.rmtree(lock, ignore_errors=True)
+
+
+def _lock_folder(profile: Path) -> Path | None:
+    """Return the folder for the lock of its profile, which it makes among the temporary files and leaves there."""
+    socket = profile / "SingletonSocket"
+    return socket.readlink().parent if socket.is_symlink() else None
 
 
 def _endpoint(process: subprocess.Popen[bytes], profile: Path, log: Path) -> tuple[int, str]:

@@ -42,8 +42,10 @@ waiting is allowed."""
 SHORTEST_WARMUP_S = 1.0
 PAGES_MOST = 20
 """The most pages of a browser in a trial."""
-BY_OUR_CLIENTS = ("tls", "headers", "request_headers", "connection", "pace", "jitter")
-"""Options that our own clients carry out and pages don't: a browser has its own headers, connections and trust."""
+OF_PAGES = {"tls": False, "headers": "browser", "request_headers": None, "connection": "keep-alive", "pace": "rate",
+            "jitter": 0.0}
+"""Options that our own clients carry out in several ways and pages in this one: a browser has its own headers,
+connections and trust, and its clients one schedule."""
 OPENING_S = 0.2
 """Time in s to request, answer and read the opening ticks, besides the wait for a poll."""
 
@@ -231,12 +233,11 @@ def _check_browsers(scenario: Scenario, options: Mapping[str, Table], where: str
         if max(counts) > PAGES_MOST:
             raise ScenarioError(where, "capacity.most" if capacity else "load.clients", str(max(counts)),
                                 f"at most {PAGES_MOST} where {field}.client is {BROWSER}: each client is a page")
-        default = type(options[label])()
-        for name in BY_OUR_CLIENTS:
-            found, usual = getattr(options[label], name, None), getattr(default, name, None)
-            if found != usual:
+        for name, only in OF_PAGES.items():
+            found = getattr(options[label], name, only)
+            if found != only:
                 raise ScenarioError(where, f"{field}.{name}", value_text(found),
-                                    f"{value_text(usual)} where its client is a browser, which goes its own way there")
+                                    f"{value_text(only)} where its client is a browser, which goes its own way there")
 
 
 def check_room(scenario: Scenario, symbols: int, waiting: float, where: str) -> None:

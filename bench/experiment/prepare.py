@@ -77,7 +77,7 @@ def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None,
         given[:0] = ['feed.schedule="replay"', f"feed.replay.file={json.dumps(str(feed.absolute()))}"]
     scenario = _with_absolute_file(scenarios.load(file, given), file)
     plan.options_of_all(scenario, str(file))   # raises where a server or an option is not allowed
-    scenario = _with_telling_labels(scenario, str(file))
+    scenario = _with_a_browsers_headers(_with_telling_labels(scenario, str(file)))
     options = plan.options_of_all(scenario, str(file))
     plan.check(scenario, options, str(file))
     claims.check(scenario, str(file))
@@ -107,6 +107,15 @@ def _with_telling_labels(scenario: Scenario, where: str) -> Scenario:
             raise ScenarioError(where, f"transports.{label}.{field}", repr(others[field]),
                                 f"a {field} other than that of transports.{name}, or a label of another name")
         found[name] = subject
+    return scenario.model_copy(update={"transports": found})
+
+
+def _with_a_browsers_headers(scenario: Scenario) -> Scenario:
+    """Return the scenario with `headers = "browser"` where pages are the clients and nothing else is said: they send
+    these."""
+    found = {label: subject.model_copy(update={"headers": "browser"})
+             if subject.client == BROWSER and "headers" not in subject.options else subject
+             for label, subject in scenario.transports.items()}
     return scenario.model_copy(update={"transports": found})
 
 

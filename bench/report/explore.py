@@ -24,6 +24,7 @@ from bench.errors import RunError
 from bench.records import trial_record
 from bench.report import style
 from bench.report.data import run as data
+from bench.report.data.page_delay import delays
 from bench.report.data.run import RunData, shown_clients
 from bench.report.data.units import unit_of
 from bench.report.figures import run as figures
@@ -147,6 +148,18 @@ class Run:
         rows = [(each.transport, each.clients, each.figure, each.measured, each.predicted, each.off)
                 for each in forms.predicted(self.data)]
         return pd.DataFrame(rows, columns=["transport", "clients", "figure", "found", "predicted", "off"])
+
+    @property
+    def page_delays(self) -> pd.DataFrame:
+        """Return what a browser's pages see beside our own clients: `transport, clients, figure, ours, page, added`.
+
+        In ms; `added` is the page's value less ours within blocks, with its 95 % interval (`added_low`, `added_high`).
+        Empty where no transport was measured by both.
+        """
+        rows = [(each.pair.ours, each.clients, each.figure, each.ours.estimate, each.page.estimate,
+                 each.added.estimate, each.added.low, each.added.high) for each in delays(self.data)]
+        return pd.DataFrame(rows, columns=["transport", "clients", "figure", "ours", "page", "added", "added_low",
+                                           "added_high"])
 
     @property
     def clients(self) -> int:

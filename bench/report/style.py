@@ -30,7 +30,7 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike
 
 from bench import transports
-from bench.scenario.model import DEFAULT_SERVER
+from bench.scenario.model import BROWSER, DEFAULT_SERVER
 from bench.stats.run import uncertainty
 from bench.stats.run.uncertainty import number as number
 
@@ -111,12 +111,13 @@ def darker(colour: str) -> str:
 def title(label: str) -> str:
     """Return a label as a reader reads it: the names of transports in it as their titles, and no underscores.
 
-    `short_polling` is short polling, and `websocket_bare` is WebSocket (bare) if WebSocket has a server `bare`.
+    `short_polling` is short polling, and `websocket_bare` is WebSocket (bare) if WebSocket has a server `bare`; where
+    pages of a browser are the clients, it is WebSocket (browser).
     What a sweep adds, such as `interval_s=0.5`, is kept.
     """
     titles = {name: transports.describe(name).title for name in transports.names()}
     titles |= {f"{name}_{server}": subject_title(name, server)
-               for name in titles for server in transports.servers(name)}
+               for name in titles for server in (*transports.servers(name), BROWSER)}
     longest_first = "|".join(sorted(titles, key=len, reverse=True))
     names = re.compile(rf"(?<![A-Za-z0-9])({longest_first})(?![A-Za-z0-9])")
     words = names.sub(lambda found: titles[found[0]], label).split(" ")

@@ -330,9 +330,9 @@ class Subject(BaseModel):
     `[transports.websocket]`, `server = "bare"` makes the label `websocket_bare`."""
     client: Literal["locust", "browser"] = DEFAULT_CLIENT
     """The client that measures: one of ours in Locust, or a page of a headless Chromium that runs the transport's
-    client in JavaScript, at most 20 of them. Pages have a profile each, record no kernel instants and no bytes, and are
-    only measured, not simulated. In `[transports.websocket]`, `client = "browser"` makes the label
-    `websocket_browser`."""
+    client in JavaScript, at most 20 of them. Pages have a profile each, send a browser's `headers`, record no kernel
+    instants and no bytes, and are only measured, not simulated. In `[transports.websocket]`, `client = "browser"` makes
+    the label `websocket_browser`."""
 
     @property
     def external(self) -> External | None:

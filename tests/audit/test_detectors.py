@@ -228,6 +228,7 @@ def test_each_detector_looks_at_a_column_and_has_a_bound() -> None:
     for detector in DETECTORS:
         assert math.isfinite(detector.most) or math.isfinite(detector.least)
         assert detector.advice
+        assert detector.needs
 
 
 def test_nothing_about_those_who_measure_passes_for_checked_in_a_simulated_trial() -> None:

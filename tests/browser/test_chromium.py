@@ -49,4 +49,7 @@ def test_pages_keep_apart_and_nothing_is_left_of_it(tmp_path: Path) -> None:
         assert [page.value("window.number") for page in pages] == [0, 1, 2]
         assert [page.value("document.visibilityState") for page in pages] == ["visible"] * 3
         assert mark.alive()
+        lock = (tmp_path / "profile" / "SingletonSocket").readlink().parent
+        assert lock.is_dir()
     assert mark.left_after() == []
+    assert not lock.exists()

@@ -159,6 +159,32 @@ def test_fields_that_do_not_go_together(changes: dict[str, Any], sentence: str) 
         plan.check(scenario(**changes), {"a": Polling(), "b": Pushing()}, "some.toml")
 
 
+PAGE = {"transport": "short_polling", "client": "browser", "headers": "browser"}
+
+
+@pytest.mark.parametrize(("changes", "sentence"), [
+    ({"load": {"clients": [1, 21]}}, r"load\.clients: found 21, allowed is at most 20 where transports\.a\.client is"),
+    ({"load": {"clients": [5]}, "capacity": {"most": 21}}, r"capacity\.most: found 21, allowed is at most 20"),
+    ({"load": {"clients": [5]}, "feed": {"source": "clients"}}, r"a\.client: found 'browser', .* only listens"),
+    ({"transports": {"a": {**PAGE, "transport": "bulletin"}}}, "found 'browser', .*bulletin has no client in a page"),
+    ({"transports": {"a": {**PAGE, "server": {"command": ["serve"], "ready": "http://127.0.0.1:{port}/"}}}},
+     "found 'browser', allowed is 'locust' with a server of your own"),
+    *(({"transports": {"a": {**PAGE, name: value}}}, rf"transports\.a\.{name}: found .* where its client is a browser")
+      for name, value in {"tls": True, "headers": "bare", "request_headers": ["Accept: a/b"], "connection": "new",
+                          "pace": "delay", "jitter": 0.5}.items()),
+])
+def test_a_page_is_not_asked_for_what_no_page_can_do(changes: dict[str, Any], sentence: str) -> None:
+    few = {"load": {"clients": [20]}, "transports": {"a": PAGE}}
+    plan.check(scenario(**few), plan.options_of_all(scenario(**few), "x.toml"), "x.toml")
+    asked = scenario(**{**few, **changes})
+    with pytest.raises(ScenarioError, match=sentence):
+        plan.check(asked, plan.options_of_all(asked, "x.toml"), "x.toml")
+    ours = {label: {**subject, "client": "locust"} for label, subject in {**few, **changes}["transports"].items()}
+    if "jitter" not in ours["a"] and changes.get("feed") is None:   # what our own clients can do, but for other bounds
+        others = scenario(**{**few, **changes, "transports": ours})
+        plan.check(others, plan.options_of_all(others, "x.toml"), "x.toml")
+
+
 def test_a_run_that_goes_on_until_something_holds_plans_all_blocks_that_there_may_be() -> None:
     open_ended = plan.trials(scenario(trials={"count": 3, "until": "p50 ± 5 %", "count_max": 12}))
     # The same trials, whatever the rule: names are as wide as the cap, and the seeds are the blocks'.

@@ -10,6 +10,9 @@ import pytest
 
 from bench.errors import HostError
 from bench.experiment.requirements import (
+    BROWSER_S,
+    PAGE_BYTES,
+    PAGE_S,
     Requirements,
     Resources,
     expected_ticks,
@@ -44,6 +47,15 @@ def test_what_is_needed_by_hand() -> None:
     assert (needed.files, needed.ports) == (164, 102)
     both_ways = needs(scenario(load={"clients": [10, 100]}, feed={"source": "clients"}), {"a": Polling()}, ticks=50)
     assert (both_ways.files, both_ways.ports) == (264, 202)
+
+
+def test_pages_take_time_and_memory_of_their_own() -> None:
+    ours, pages = (scenario(load={"clients": [2, 10]}, transports={"a": {"client": client}, "b": {}})
+                   for client in ("locust", "browser"))
+    less, more = (needs(each, {"a": Polling()}, ticks=50) for each in (ours, pages))
+    assert more.time_s - less.time_s == pytest.approx(5 * (2 * BROWSER_S + 12 * PAGE_S))
+    assert more.memory_bytes - less.memory_bytes == 12 * PAGE_BYTES
+    assert (more.disk_bytes, more.files, more.ports) == (less.disk_bytes, less.files, less.ports)
 
 
 def test_a_run_without_a_fixed_end_needs_from_to() -> None:

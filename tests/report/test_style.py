@@ -57,6 +57,7 @@ def test_a_transport_looks_as_it_declares_whoever_is_beside(name: str) -> None:
 @pytest.mark.parametrize(("label", "title"), [
     ("short_polling", "short polling"), ("websocket_tls", "WebSocket tls"), ("a_websocket", "a WebSocket"),
     ("websockets", "websockets"), ("mine", "mine"), ("slow_long_polling", "slow long polling"),
+    ("websocket_bare", "WebSocket (bare)"), ("sse_browser", "SSE (browser)"),
 ])
 def test_a_label_is_read_with_the_titles_of_the_transports_in_it(label: str, title: str) -> None:
     assert style.title(label) == title

@@ -117,6 +117,12 @@ def test_what_can_not_be_simulated_is_refused(override: str, sentence: str) -> N
         runs.refuse_unless_simulable(prepare.read("quick").scenario, {}, "my.toml", 20_000_000)
 
 
+def test_a_browser_is_measured_and_not_simulated() -> None:
+    question = prepare.read("browser")
+    with pytest.raises(ScenarioError, match=r"client: found 'browser', allowed is 'locust': .* not simulated"):
+        runs.refuse_unless_simulable(question.scenario, question.options, "my.toml")
+
+
 def test_what_a_bar_is_told(tmp_path: Path) -> None:
     parts: list[tuple[int, int]] = []
 

@@ -8,6 +8,7 @@ Modules, in reading order:
     measured_forms   closed forms of a measured run
     noise_floor      the smallest difference that this machine can claim
     swept            the curves of a sweep, at one rate of the feed or at several
+    page_delay       a browser's pages beside our own clients
     table_files      tables of a run without trials, with their digests
     units            the unit of each column
 """

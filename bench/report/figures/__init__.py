@@ -7,6 +7,7 @@ Modules, in reading order:
     cost       bytes, server CPU and memory
     load       utilisation, misses, requests and sockets of a simulated run
     sweep      freshness against cost, a curve for each swept transport
+    page_delay  a browser's pages beside our own clients
     run        the figures of a run, in the order of its page
     capacity   the steps of a search, and the capacity limits
     storm      recovery from a reconnect storm

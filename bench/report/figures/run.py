@@ -1,6 +1,7 @@
 """The figures of a run, in the order of its page.
 
     SWEPT       of a run that sweeps an option
+    IN_PAGES    of a run that has a transport with both clients
     COMPARED    of every run
     SIMULATED   of a simulated run, in addition
 
@@ -12,8 +13,9 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from bench.report import style
+from bench.report.data.page_delay import pairs_of
 from bench.report.data.run import RunData
-from bench.report.figures import cost, load, speed, sweep
+from bench.report.figures import cost, load, page_delay, speed, sweep
 from bench.report.figures.spec import FigureSpec
 from bench.report.text import simulated
 
@@ -22,13 +24,14 @@ COMPARED = (
     cost.SERVER_BY_CLIENTS, speed.DELIVERIES_OVER_TIME,
 )
 SWEPT = (sweep.SWEEP,)
+IN_PAGES = (page_delay.PAGE_DELAY,)
 SIMULATED = (load.WORKER_LOAD, load.IN_VAIN)
 
 
 def of(run: RunData) -> tuple[FigureSpec[RunData], ...]:
     """Return the figures that a run may have, whether they say anything of it or not."""
     swept = SWEPT * bool(run.scenario.sweep)
-    return (*swept, *COMPARED, *SIMULATED * run.simulated)
+    return (*swept, *IN_PAGES * bool(pairs_of(run)), *COMPARED, *SIMULATED * run.simulated)
 
 
 def drawn(spec: FigureSpec[RunData], run: RunData) -> Figure:

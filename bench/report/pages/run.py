@@ -30,6 +30,7 @@ from bench.report.text import (
     first_screen,
     library_share,
     option_effects,
+    page_delay,
     round_trips,
     simulated,
     thresholds,
@@ -101,14 +102,14 @@ def _answer(run: RunData, ranked: Sequence[RankedMeasure]) -> tuple[str, str]:
     if predicted:
         return f"{first} {predicted}".strip(), f"Simulated {given}."
     found = (equal_staleness.answer(run) or option_effects.answer(run) or library_share.answer(run)
-             or first_screen.answer(ranked))
+             or page_delay.answer(run) or first_screen.answer(ranked))
     return f"{first} {found.removesuffix('.')} –".strip(), f"{given}."
 
 
 def _finding_lines(run: RunData) -> list[str]:
-    """Return the lines of findings on round trips, a sweep, options or libraries; an empty list for any other run."""
+    """Return the lines of findings on round trips, a sweep, options, libraries or pages; an empty list for others."""
     return [*round_trips.lines(run), *equal_staleness.lines(run),
-            *(option_effects.lines(run) or library_share.lines(run))]
+            *(option_effects.lines(run) or library_share.lines(run) or page_delay.lines(run))]
 
 
 def _subtitle(run: RunData) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.audit.detectors import DETECTORS
 from bench.records.manifest import Difference
 from bench.report import style
 from bench.report.data import measured_forms
@@ -298,11 +299,13 @@ def _not_valid(run: RunData) -> TextTable:
 
 def _not_assessed(run: RunData) -> TextTable:
     names = sorted({name for words in run.trials["not_assessed"] for name in str(words).split()})
+    needs = {each.name: each.needs for each in DETECTORS}
     rows = tuple(
-        (name, str(sum(name in str(words).split() for words in run.trials["not_assessed"]))) for name in names
+        (name, str(sum(name in str(words).split() for words in run.trials["not_assessed"])), needs.get(name, "–"))
+        for name in names
     )
-    return TextTable("not-assessed", "Checks that could not be made", ("check", "trials"), rows, folded=True,
-                     note="Their inputs were not measured here; see docs/results.md.")
+    return TextTable("not-assessed", "Checks that could not be made", ("check", "trials", "what it needs"), rows,
+                     folded=True, note="What they need was not there, or was not simulated; see docs/results.md.")
 
 
 def _resumed(run: RunData) -> TextTable:

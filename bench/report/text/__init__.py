@@ -10,6 +10,7 @@ Modules, in reading order:
     library_share  how much of each transport's cost is its library's, where a run has both servers
     equal_staleness  which of a push and a poll costs less where both are equally stale, from a sweep
     option_effects  what a choice of an option saves or costs, where a run has each transport with several
+    page_delay  how much later a page of a browser has an update, where a run has both clients
     decision   a decision in words, and what no figure tells
     thresholds  the verdicts on the thresholds that a run must meet
     conditions  the conditions under which the answer holds

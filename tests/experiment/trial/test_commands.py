@@ -44,6 +44,14 @@ def test_the_load_is_told_by_its_environment_and_never_imported(tmp_path: Path) 
     assert command.lifeline
 
 
+def test_the_load_of_a_browser_is_a_program_of_its_own(tmp_path: Path) -> None:
+    config = {"clients": 2, "spawn_rate_per_s": 500.0, "page_port": 7}
+    command = commands.browser_load(tmp_path, config, cores=frozenset({1}))
+    assert json.loads(Path(command.environment["TICKERTAPE_LOAD"]).read_text()) == config
+    assert command.arguments[-1] == "bench.load.browser"
+    assert (command.name, command.lifeline, command.cores) == ("load", True, {1})
+
+
 def test_the_web_interface_is_nobodys_trial(tmp_path: Path) -> None:
     command = commands.web_load(tmp_path, "locust-x", {"clients": 1}, 8801)
     assert not command.lifeline
@@ -52,6 +60,6 @@ def test_the_web_interface_is_nobodys_trial(tmp_path: Path) -> None:
 
 
 def test_nothing_in_the_current_folder_is_imported_instead(tmp_path: Path) -> None:
-    for command in (commands.load(tmp_path, {"clients": 1, "spawn_rate_per_s": 1}),
+    for command in (commands.load(tmp_path, {"clients": 1, "spawn_rate_per_s": 1}), commands.browser_load(tmp_path, {}),
                     commands.web_load(tmp_path, "x", {}, 1)):
         assert "-P" in command.arguments

@@ -88,6 +88,7 @@ def test_a_run_without_a_chromium_is_refused_before_it_begins(
     file.write_text('question = "?"\n[load]\nclients = [3]\n[transports.websocket]\nclient = "browser"\n')
     prepared = prepare.read(str(file))
     assert list(prepared.scenario.transports) == ["websocket_browser"]
+    assert prepared.options["websocket_browser"].model_dump()["headers"] == "browser"
     with pytest.raises(prepare.HostError, match=r"transports.websocket_browser.client is 'browser', and there is no "
                                                  "Chromium here.*apt-get install chromium"):
         prepare.refuse_unless_startable(prepared.scenario, tmp_path, str(file))
