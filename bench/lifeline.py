@@ -11,7 +11,8 @@ of JSON, one object per line, in both directions:
 End of file means that the runner is gone, for whatever reason; the process then exits at once. This is
 one of three ways to make sure that no process outlives a run. The others are the supervising process
 under which each command is started, and `PR_SET_PDEATHSIG`. Each of the three alone has been seen to
-leak processes; all three together have not.
+leak processes; all three together have not. The runner itself takes SIGTERM for Ctrl-C
+(`termination_as_interrupt`), and so ends what it has started in order.
 
 Known weakness: `PR_SET_PDEATHSIG` fires when the *thread* that started the process ends, so the
 runner starts every process from its main thread.
@@ -25,6 +26,9 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 VARIABLE = "TICKERTAPE_LIFELINE"
@@ -102,3 +106,16 @@ class Lifeline:
             return self._sock.recv(65536)
         except ConnectionResetError:
             return b""
+
+
+@contextmanager
+def termination_as_interrupt() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C within the context."""
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -20,7 +20,7 @@ import typer
 
 from bench.cli import SCARCE, reason
 from bench.errors import DiskFullError, KilledError, RunError, UserError
-from bench.experiment.run import termination_as_interrupt
+from bench.lifeline import termination_as_interrupt
 from bench.output import terminal
 
 VALID, NOT_VALID, MISTAKE, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130

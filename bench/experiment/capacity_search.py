@@ -24,9 +24,10 @@ from bench.audit.detectors import Verdict, judge
 from bench.errors import ScenarioError
 from bench.experiment import plan
 from bench.experiment.progress import Row, outcome_text
-from bench.experiment.run import pinned_to, settings_of, termination_as_interrupt
+from bench.experiment.run import pinned_to, settings_of
 from bench.experiment.run_folder import RunFolder
 from bench.experiment.trial import trial
+from bench.lifeline import termination_as_interrupt
 from bench.measure import host
 from bench.records import trial_record
 from bench.records.manifest import PlannedTrial

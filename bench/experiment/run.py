@@ -13,12 +13,10 @@ abandoned, its processes are ended, and `--resume` continues the run later.
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import pandas as pd
 
@@ -29,6 +27,7 @@ from bench.experiment.progress import Reporter, TimeLeft, standing_text
 from bench.experiment.run_folder import RunFolder
 from bench.experiment.trial import trial
 from bench.experiment.trial.trial import TrialSettings
+from bench.lifeline import termination_as_interrupt
 from bench.measure import host
 from bench.records.manifest import PlannedTrial
 from bench.scenario.model import Scenario
@@ -116,16 +115,3 @@ def pinned_to(cores: frozenset[int] | None) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
-
-
-@contextmanager
-def termination_as_interrupt() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C within the context."""
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

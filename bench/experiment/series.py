@@ -29,8 +29,9 @@ from bench.experiment import plan, requirements, run_folder
 from bench.experiment.effect import field_of, instead, without_effect
 from bench.experiment.prepare import PreparedScenario, begin, read, refuse_to_measure, with_trades
 from bench.experiment.progress import Reporter, TimeLeft
-from bench.experiment.run import make, pinned_to, settings_of, termination_as_interrupt
+from bench.experiment.run import make, pinned_to, settings_of
 from bench.experiment.run_folder import RunFolder
+from bench.lifeline import termination_as_interrupt
 from bench.measure import host
 from bench.records.manifest import PlannedTrial
 from bench.records.trial_record import SCHEMA_VERSION, read_json, write_json

@@ -33,10 +33,10 @@ from bench.experiment import requirements, run_folder
 from bench.experiment.live import config as live
 from bench.experiment.prepare import PreparedScenario, with_trades
 from bench.experiment.requirements import duration_text
-from bench.experiment.run import termination_as_interrupt
 from bench.experiment.trial import commands
 from bench.experiment.trial.processes import Child, TrialProcesses
 from bench.feed import trade_store
+from bench.lifeline import termination_as_interrupt
 from bench.measure import host
 from bench.scenario.fields import Table
 from bench.scenario.model import External, Feed

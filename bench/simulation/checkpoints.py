@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import RunError
-from bench.experiment.run import termination_as_interrupt
+from bench.lifeline import termination_as_interrupt
 from bench.measure import host
 from bench.records.trial_record import SCHEMA_VERSION, read_json, write_json
 from bench.simulation.pool import pool

@@ -24,8 +24,9 @@ from bench.audit.detectors import judge
 from bench.errors import RunError, ScenarioError
 from bench.experiment import capacity_search, plan, requirements
 from bench.experiment.progress import Reporter, TimeLeft
-from bench.experiment.run import Ending, termination_as_interrupt
+from bench.experiment.run import Ending
 from bench.experiment.run_folder import RunFolder
+from bench.lifeline import termination_as_interrupt
 from bench.records.manifest import CostsEntry, CostsOfKind, PlannedTrial, WorkCosts
 from bench.records.trial_record import TrialRecord
 from bench.scenario.fields import Table

@@ -83,8 +83,9 @@ def at_equal(run: RunData, trials: pd.DataFrame, column: str) -> EqualStaleness 
     swept = [curve for curve in curves_of(run) if len(curve.subjects) > 1]
     blocks = []
     for _, block in trials.groupby("block"):
-        known = {str(row["transport"]): (float(row[AGE]), float(row[column]))
-                 for row in block[(block[AGE] > 0) & (block[column] > 0)].to_dict("records")}
+        mine = block[(block[AGE] > 0) & (block[column] > 0)]
+        known = {str(label): (float(age), float(cost))
+                 for label, age, cost in zip(mine["transport"], mine[AGE], mine[column], strict=True)}
         points = {curve.label: [known[label] for _, label in curve.subjects if label in known] for curve in swept}
         if all(len(points[curve.label]) == len(curve.subjects) for curve in swept):
             blocks.append(points)

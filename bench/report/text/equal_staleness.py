@@ -61,6 +61,8 @@ def compared_at_equal(run: RunData, question: ComparedFigure) -> list[PushAgains
     """Return the comparison of a cost at each rate at which a push and a poll were swept, the lowest rate first."""
     pushing = {curve.label for curve in curves_of(run)
                if len(curve.subjects) > 1 and flush_s(run, curve.subjects[0][1]) is not None}
+    if not pushing:
+        return []
     found = []
     for rate, trials in by_rate(run):
         costs = at_equal(run, trials, question.column)

@@ -72,9 +72,10 @@ def _news_s2(trial: TrialArrays) -> float:
     in_time = arrivals.app_ns < end_ns
     pair, arrival_ns = (arrivals.key // ticks.ranks)[in_time], arrivals.app_ns[in_time]
     due_ns = ticks.due_ns[arrivals.tick][in_time]
-    order = np.lexsort((due_ns, arrival_ns, pair))
-    pair, arrival_ns = pair[order], arrival_ns[order]
-    known = np.clip(due_ns[order], begin_ns, end_ns) - begin_ns
+    if bool(((np.diff(arrival_ns) < 0) & (np.diff(pair) == 0)).any()):   # else in order, by pair and due instant
+        order = np.lexsort((due_ns, arrival_ns, pair))
+        pair, arrival_ns, due_ns = pair[order], arrival_ns[order], due_ns[order]
+    known = np.clip(due_ns, begin_ns, end_ns) - begin_ns
     opens = np.diff(pair, prepend=-1) != 0
     lift = np.cumsum(opens) * (end_ns - begin_ns + 1)
     newest = np.maximum.accumulate(known + lift) - lift

@@ -185,13 +185,19 @@ def _keys(ticks: ScheduledTicks, clients: Clients, number: Ints, index: Ints) ->
     if not len(clients.numbers) or not len(ticks.index):
         nothing = np.full(len(number), -1, dtype=np.int64)
         return nothing, nothing, nothing
-    client = np.minimum(np.searchsorted(clients.numbers, number), len(clients.numbers) - 1)
-    tick = np.minimum(np.searchsorted(ticks.index, index), len(ticks.index) - 1)
+    client, tick = _places(clients.numbers, number), _places(ticks.index, index)
     symbol = ticks.symbol[tick]
     asked = (clients.numbers[client] == number) & (ticks.index[tick] == index)
     asked &= clients.subscribed[client, symbol]
     key = (client * len(ticks.symbols) + symbol) * ticks.ranks + ticks.rank[tick]
     return np.where(asked, key, -1), client, tick
+
+
+def _places(known: Ints, wanted: Ints) -> Ints:
+    """Return the place of each wanted number among the known ones, which ascend; any place where it is none of them."""
+    dense = known[-1] - known[0] == len(known) - 1   # without a gap, as most are
+    places: Ints = wanted - known[0] if dense else np.searchsorted(known, wanted)
+    return np.asarray(np.clip(places, 0, len(known) - 1))
 
 
 def _arrivals(tables: Tables, ticks: ScheduledTicks, clients: Clients) -> Arrivals:

@@ -58,11 +58,15 @@ def fates(trial: TrialArrays) -> pd.DataFrame:
     window_from, window_to = ticks.window[0][symbol], ticks.window[1][symbol]
 
     def count(weights: Ints | Bools) -> Ints:
+        if not weights.any():
+            return np.zeros(len(trial.clients.numbers), dtype=np.int64)
         sums = np.bincount(arrivals.client, weights, minlength=len(trial.clients.numbers))
         return np.asarray(sums, dtype=np.int64)
 
     def in_window(begin: Ints, end: Ints) -> Ints:
         """Return the number of ranks in [begin, end) that are due in the window."""
+        if begin is end:
+            return np.zeros(len(begin), dtype=np.int64)
         inside = np.minimum(end, window_to) - np.maximum(begin, window_from)
         return np.asarray(np.maximum(0, inside), dtype=np.int64)
 
@@ -70,10 +74,12 @@ def fates(trial: TrialArrays) -> pd.DataFrame:
     opens = np.ones(len(pair), dtype=np.bool_)
     opens[1:] = pair[1:] != pair[:-1]
     closes = np.roll(opens, -1) if len(opens) else opens
-    gap_from = np.where(opens, 0, np.roll(rank, 1) + 1)
-    missing = rank - gap_from
-    conflated_from = rank - np.minimum(arrivals.conflated, missing)
-    dropped_from = conflated_from - np.minimum(arrivals.dropped, conflated_from - gap_from)
+    missing = rank - np.where(opens, 0, np.roll(rank, 1) + 1)
+    conflated_from = dropped_from = gap_from = rank
+    if missing.any():
+        gap_from = rank - missing
+        conflated_from = rank - np.minimum(arrivals.conflated, missing)
+        dropped_from = conflated_from - np.minimum(arrivals.dropped, conflated_from - gap_from)
 
     delivered, late = arrived_in_time(trial)
     too_late = in_window(rank, rank + 1).astype(np.bool_) & ~delivered & ~late

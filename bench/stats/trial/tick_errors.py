@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -63,9 +64,7 @@ def _errors(tick: Ints, client: Ints, latency_ns: Ints, lost: int, levels: Mappi
             ) -> dict[str, float]:
     counts, values = _counted(tick, client, latency_ns)
     clients, ticks, bins = counts.shape
-    random = np.random.default_rng(SEED)
-    of_clients, of_ticks = (random.multinomial(size, np.full(size, 1 / size), DRAWS).astype(np.float32)
-                            for size in (clients, ticks))
+    of_clients, of_ticks = _resampled(clients, ticks)
     drawn = (of_clients @ counts.reshape(clients, -1)).reshape(DRAWS, ticks, bins)
     below = np.cumsum(np.einsum("dt,dtb->db", of_ticks, drawn), axis=1, dtype=np.float64)
     whole = below[:, -1] + lost
@@ -76,6 +75,15 @@ def _errors(tick: Ints, client: Ints, latency_ns: Ints, lost: int, levels: Mappi
         low, high = np.quantile(logarithms, (TAIL, 1 - TAIL), method="nearest")
         found[name] = math.inf if math.isinf(high) else math.expm1((high - low) / 2)
     return found
+
+
+@lru_cache(maxsize=8)
+def _resampled(clients: int, ticks: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return how often each draw holds each group of clients and of ticks: always the same for as many groups."""
+    random = np.random.default_rng(SEED)
+    of_clients, of_ticks = (random.multinomial(size, np.full(size, 1 / size), DRAWS).astype(np.float32)
+                            for size in (clients, ticks))
+    return of_clients, of_ticks
 
 
 def _counted(tick: Ints, client: Ints, latency_ns: Ints) -> tuple[npt.NDArray[np.float32], Floats]:
