@@ -117,21 +117,22 @@ class ServerQueue:
 
     def _one_by_one(self, arrival_s: Floats, service_s: Floats) -> tuple[Floats, Floats]:
         """Return when each job is done, and how long it takes."""
-        share, wake_s, switch_s = self._cold_share, self._wake_s, self._switch_s
+        wake_s, switch_s, exp = self._wake_s, self._switch_s, math.exp
         free_s, cold, woke_s = self.free_s, self._cold, self._woke_s
-        finish, took, exp = [], [], math.exp
-        for at_s, job_s in zip(arrival_s.tolist(), service_s.tolist(), strict=True):
+        cooling, warming = 1 / COOLING_S, 1 / WARMING_S
+        finish = []
+        slower_s = (self._cold_share * service_s).tolist()
+        for at_s, job_s, more_s in zip(arrival_s.tolist(), service_s.tolist(), slower_s, strict=True):
             if at_s > free_s:
-                cold, woke_s = 1 - exp((free_s - at_s) / COOLING_S), at_s
-                job_s += job_s * share * cold + switch_s + wake_s * cold
-                free_s = at_s
+                cold, woke_s = 1 - exp((free_s - at_s) * cooling), at_s
+                free_s = at_s + job_s + switch_s + (more_s + wake_s) * cold
             else:
-                job_s += job_s * share * cold * exp((woke_s - free_s) / WARMING_S)
-            free_s += job_s
+                free_s += job_s + more_s * cold * exp((woke_s - free_s) * warming)
             finish.append(free_s)
-            took.append(job_s)
+        done = np.array(finish)
+        took = done - np.maximum(arrival_s, np.concatenate([[self.free_s], done[:-1]]))
         self._cold, self._woke_s = cold, woke_s
-        return np.array(finish), np.array(took)
+        return done, took
 
     def fan_out(self, arrival_s: float, first_s: float, service_s: Floats) -> Floats:
         """Serve one job, and right behind it the jobs that it creates; return when each of these is done."""
