@@ -62,7 +62,8 @@ _FIN_RECEIVED = (8, 9, 11)
 _SO_TIMESTAMPNS = 35
 _SOL_SOCKET, _IPPROTO_TCP = int(socket.SOL_SOCKET), int(socket.IPPROTO_TCP)
 _TCP_NODELAY, _TCP_MAXSEG, _TCP_INFO = 1, 2, 11
-_timespec = struct.Struct("@ll").unpack
+timespec = struct.Struct("@ll").unpack
+"""Reads the kernel's stamp: its seconds and nanoseconds."""
 _TIMESPEC_SIZE = struct.calcsize("@ll")
 
 # struct tcp_info, linux/tcp.h: state at 0, total_retrans at 100, bytes_received at 128, segs_out and
@@ -140,7 +141,7 @@ def stamp_ns(ancillary: Sequence[tuple[int, int, bytes]]) -> int:
         if kind == _SO_TIMESTAMPNS and level == _SOL_SOCKET and len(data) == _TIMESPEC_SIZE:
             seconds: int
             nanoseconds: int
-            seconds, nanoseconds = _timespec(data)
+            seconds, nanoseconds = timespec(data)
             return seconds * 1_000_000_000 + nanoseconds
     return NO_STAMP
 

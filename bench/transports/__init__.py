@@ -241,11 +241,12 @@ class ClientMachine(Protocol):
     def opened(self, now_ns: int) -> None:
         """Handle the establishment of the connection that was asked for."""
 
-    def receive(self, data: bytes, kernel_ns: int, app_ns: int) -> None:
+    def receive(self, data: bytes, kernel_ns: int, app_ns: int) -> bool | None:
         """Handle received bytes.
 
         `kernel_ns` is the instant at which the kernel received them, `app_ns` the instant at which the driver
-        read them.
+        read them. Returns True if the call left outbox, action and deadline as they were, so that the driver need not
+        look.
         """
 
     def closed(self, now_ns: int, reason: str) -> None:

@@ -18,6 +18,8 @@ batch.
   connection of a client that leaves with an empty body or an error.
 - Bytes that are not a batch are the server's mistake: `bad-answer` is counted, the connection is closed,
   and nothing of the batch is delivered.
+- A push of one tick is the same bytes for every client, so it is parsed and checked once: a client whose whole
+  read is bytes that another one has parsed (`remember`) takes what was found in them.
 
 Known weakness: a server that keeps a connection open and never answers holds its client until the trial
 ends. There is no timeout. The ticks that the client should have received then count as lost, which is
@@ -31,7 +33,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -40,11 +42,15 @@ from bench.wire.contract import NONE_SKIPPED, Cursor, ReceivedBatch, Refusal, Re
 from bench.wire.http_client import BadResponse, Response, ResponseReader, encode_request, expand
 from bench.wire.options import HttpWire, fetch_head
 
+Found = TypeVar("Found")
+
 PAUSE_MIN_NS = 100_000_000
 PAUSE_MAX_NS = 5_000_000_000
 IN_ORDER = frozenset({"eof", "closed"})
 CLOSES = IN_ORDER | {"reset"}
 """Words for the ways in which a server may end a connection that it kept."""
+READS_KEPT = 256
+"""The number of reads that `remember` keeps."""
 INDEX_MAX = 2**32 - 1
 """The largest index, and the largest count of skipped ticks, that a record can hold."""
 
@@ -65,6 +71,16 @@ def index_of(tick: Mapping[str, Any]) -> int:
     if type(index) is not int or not 0 <= index <= INDEX_MAX or type(tick["due_ns"]) is not int:
         raise ValueError(f"not a tick: {str(tick)[:80]}")
     return index
+
+
+def remember(found: dict[bytes, Found], read: bytes, what: Found) -> None:
+    """Keep what was found in a read, for clients that get the same bytes.
+
+    All are forgotten now and then, since only the newest are needed.
+    """
+    if len(found) >= READS_KEPT:
+        found.clear()
+    found[read] = what
 
 
 def target_of(query: str, cursor: Cursor | None) -> str:
@@ -100,6 +116,7 @@ class ClientLife:
         """Failures in a row; reset by a response that can be used."""
         self.reopen_ns = NEVER
         self._sink = sink
+        self._deliver, self._number = sink.deliver, spec.number   # looked up once, for each update uses them
         self._rng = rng
         self._held_skips: Counter[tuple[str, str]] = Counter()
         """Skips that were declared before the symbol's next tick has come: (kind, symbol) and their
@@ -128,14 +145,18 @@ class ClientLife:
             self.reopen_ns = NEVER
             self.action = Action.OPEN
 
-    def take_tick(self, tick: Mapping[str, Any], cursor: Cursor, kernel_ns: int, app_ns: int) -> None:
-        """Deliver a bare tick. Raises `ValueError` or `KeyError` if it is not a tick."""
+    def take_tick(self, tick: Mapping[str, Any], cursor: Cursor, kernel_ns: int, app_ns: int) -> tuple[int, int]:
+        """Deliver a bare tick, and return its index and its due instant.
+
+        Raises `ValueError` or `KeyError` if it is not a tick.
+        """
         index, due_ns = index_of(tick), tick["due_ns"]
         if self._held_skips:
             self._declare({tick["symbol"]: index}, app_ns)
-        self._sink.deliver(self.spec.number, index, due_ns, kernel_ns, app_ns)
+        self._deliver(self._number, index, due_ns, kernel_ns, app_ns)
         self.counts.updates += 1
         self._good_response(cursor)
+        return index, due_ns
 
     def take_batch(self, batch: ReceivedBatch, kernel_ns: int, app_ns: int) -> None:
         """Deliver a whole batch. Raises `ValueError`, and delivers nothing, if it is not a batch."""
@@ -147,7 +168,7 @@ class ClientLife:
                 self._take_skips(batch, app_ns)
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"not a batch: {error!r}") from error
-        deliver, number = self._sink.deliver, self.spec.number
+        deliver, number = self._deliver, self._number
         for tick in ticks:
             deliver(number, tick["index"], tick["due_ns"], kernel_ns, app_ns)
         self.counts.updates += len(ticks)

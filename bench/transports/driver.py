@@ -57,7 +57,7 @@ One timer for all connections costs less than one for each.
 _NONE, _ASK_OPEN = Action.NONE, Action.OPEN
 _NO_SOCKET, _OPENING, _OPEN = State.NONE, State.OPENING, State.OPEN
 _LEAVING, _SHUT = State.LEAVING, State.SHUT
-_ANCILLARY_SPACE, _stamp_ns = tcp.ANCILLARY_SPACE, tcp.stamp_ns
+_ANCILLARY_SPACE, _stamp_ns, _timespec = tcp.ANCILLARY_SPACE, tcp.stamp_ns, tcp.timespec
 # As in select.epoll, whose names gevent's patching takes away.
 _IN, _OUT, _ERR, _HUP, _RDHUP = 0x1, 0x4, 0x8, 0x10, 0x2000
 _STREAM = int(socket.SOCK_STREAM) | int(socket.SOCK_NONBLOCK)
@@ -121,21 +121,31 @@ class Driver:
 
     def turn(self, wait_s: float = 0.0) -> None:
         """Serve the sockets that are ready, at most `SOCKETS_A_TURN`; wait up to `wait_s` seconds for the
-        first."""
-        by_fd = self._by_fd
+        first.
+
+        A read is handled here as in `_read`, but without a call in between: nearly every update takes this path.
+        """
+        by_fd, origin_ns, zero_ns = self._by_fd, self._origin_ns, self._realtime_zero_ns
         for fd, ready in self.epoll.poll(wait_s, SOCKETS_A_TURN):
             link = by_fd.get(fd)
             if link is None:
                 continue
-            if ready == _IN and link.sock is not None:   # nearly always
-                self._read(link, link.sock)
+            sock = link.sock
+            if ready != _IN or sock is None:
+                self._serve(link, ready)
                 continue
-            if link.state is _OPENING:
-                self._connected(link)
-            elif ready & _OUT:
-                self._send(link)
-            if ready & ~_OUT and link.sock is not None:
-                self._read(link, link.sock, ready & _ENDED == _RDHUP)
+            try:
+                data, ancillary, _, _ = sock.recvmsg(READ_SIZE, _ANCILLARY_SPACE)
+            except OSError as error:
+                self._unread(link, error)
+                continue
+            app_ns = monotonic_ns() - origin_ns
+            if not data or len(ancillary) != 1:
+                self._received(link, data, NO_STAMP, app_ns)
+                continue
+            seconds, nanoseconds = _timespec(ancillary[0][2])
+            if not link.machine.receive(data, seconds * 1_000_000_000 + nanoseconds + zero_ns, app_ns):
+                self._look(link)
         self._finish()
 
     def run_timers(self) -> None:
@@ -161,33 +171,50 @@ class Driver:
 
     # Reading and sending
 
-    def _read(self, link: Link, sock: RawSocket, has_ended: bool = False) -> None:
+    def _serve(self, link: Link, ready: int) -> None:
+        """Serve a socket of which epoll reports something else than bytes, or more."""
+        if link.state is _OPENING:
+            self._connected(link)
+        elif ready & _OUT:
+            self._send(link)
+        if ready & ~_OUT and link.sock is not None:
+            self._read(link, link.sock, ready & _ENDED == _RDHUP)
+
+    def _read(self, link: Link, sock: RawSocket, has_ended: bool) -> None:
         """Read the bytes that are there. `has_ended`: the server has closed its side, so no more will
         come."""
         try:
             data, ancillary, _, _ = sock.recvmsg(READ_SIZE, _ANCILLARY_SPACE)
-        except BlockingIOError:
-            return
         except OSError as error:
-            self._over(link, link.reason or reason_of(error.errno or 0))
+            self._unread(link, error)
             return
         app_ns = monotonic_ns() - self._origin_ns
-        if not data:
-            self._end_of_file(link)
-            return
-        if has_ended and len(data) < READ_SIZE:
+        if data and has_ended and len(data) < READ_SIZE:
             link.end_of_file = True   # a read that is not full took everything, including the end of file
         kernel_ns = _stamp_ns(ancillary)
-        if kernel_ns != NO_STAMP:
-            kernel_ns += self._realtime_zero_ns
+        self._received(link, data, kernel_ns if kernel_ns == NO_STAMP else kernel_ns + self._realtime_zero_ns, app_ns)
+        if data and has_ended and link.end_of_file and link.sock is sock:
+            self._end_of_file(link)
+
+    def _received(self, link: Link, data: bytes, kernel_ns: int, app_ns: int) -> None:
+        """Hand the bytes of a read to the machine; none are the end of file."""
+        if not data:
+            self._end_of_file(link)
+        elif not link.machine.receive(data, kernel_ns, app_ns):
+            self._look(link)
+
+    def _unread(self, link: Link, error: OSError) -> None:
+        """Handle a read that failed."""
+        if not isinstance(error, BlockingIOError):
+            self._over(link, link.reason or reason_of(error.errno or 0))
+
+    def _look(self, link: Link) -> None:
+        """Look what a machine wants after a read."""
         machine = link.machine
-        machine.receive(data, kernel_ns, app_ns)
         if machine.action is not _NONE or machine.deadline_ns < link.armed_ns:
             self._follow(link)
         elif machine.outbox:
             self._to_send.append(link)
-        if has_ended and link.end_of_file and link.sock is sock:
-            self._end_of_file(link)
 
     def _follow(self, link: Link) -> None:
         """Carry out the requests that a machine made in its last call."""

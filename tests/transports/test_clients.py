@@ -15,9 +15,11 @@ from bench.transports import Action, ClientSpec
 from bench.transports.clients import (
     PAUSE_MAX_NS,
     PAUSE_MIN_NS,
+    READS_KEPT,
     ClientLife,
     index_of,
     pause_ns,
+    remember,
     resume_of,
 )
 from bench.wire.contract import Cursor, Subscription, batch_of
@@ -113,3 +115,11 @@ def test_the_cursor_in_a_refusal(body: bytes, resume: str | None) -> None:
 @given(st.integers(0, 2**32 - 1))
 def test_an_index_is_taken_as_it_is(index: int) -> None:
     assert index_of({"index": index, "due_ns": 0}) == index
+
+
+def test_only_the_newest_reads_are_remembered() -> None:
+    found: dict[bytes, int] = {}
+    for number in range(3 * READS_KEPT):
+        remember(found, b"%d" % number, number)
+        assert found[b"%d" % number] == number
+        assert len(found) <= READS_KEPT

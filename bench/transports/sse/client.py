@@ -1,6 +1,7 @@
 """A client of Server-Sent Events: one request, then the events of a stream, as a browser's `EventSource`.
 
-    receive ─► the whole read is one chunk with one event of id and data ─► message      almost always (fast path)
+    receive ─► the whole read is a tick that another client has parsed ─► delivery       almost always
+            ├► the whole read is one chunk with one event of id and data ─► message      the first client of each tick
             └► chunks ─► content, perhaps compressed ─► lines ─► events ─► message, refusal
 
 `EventParser` follows the HTML standard (section 9.2.6, Interpreting an event stream) byte for byte: lines
@@ -29,7 +30,7 @@ from typing import NamedTuple
 import orjson
 
 from bench.transports import NEVER, Action, ClientMachine, ClientSpec, Sink
-from bench.transports.clients import ClientLife, pause_ns, resume_of, target_of
+from bench.transports.clients import ClientLife, pause_ns, remember, resume_of, target_of
 from bench.transports.outgoing import Outgoing
 from bench.transports.posting import Poster
 from bench.transports.sse.protocol import CONTENT_TYPE, LAST_EVENT_ID, Options
@@ -45,6 +46,12 @@ RETRY_USUAL_NS = 3_000_000_000
 """The pause where the server names none: that of Chrome and Safari."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+_ticks: dict[bytes, tuple[bytes, int, int, Cursor]] = {}
+"""By a chunk that is an event with one bare tick: the event's id, the tick's index and due instant, and the id as a
+cursor."""
+_tick_in = _ticks.get
+
 
 class Event(NamedTuple):
     """One event of a stream."""
@@ -174,19 +181,30 @@ class Client(ClientLife):
         self._answered, self._word = False, None
         self._error.clear()
 
-    def receive(self, data: bytes, kernel_ns: int, app_ns: int) -> None:
+    def receive(self, data: bytes, kernel_ns: int, app_ns: int) -> bool:
         """See `ClientMachine`."""
+        if self._plain:
+            tick = _tick_in(data)
+            if tick is not None and self.subscribed and not (self.failures or self._held_skips):
+                counts = self.counts
+                counts.body_bytes_down += len(data)
+                counts.updates += 1
+                last_id, index, due_ns, self.cursor = tick
+                self._events.pass_over(last_id)
+                self._deliver(self._number, index, due_ns, kernel_ns, app_ns)
+                return True
         try:
             if self._plain and (found := one_event(data)) is not None:
                 last_id, text = found
                 self.counts.body_bytes_down += len(data)
                 self._events.pass_over(last_id)
-                self._message(text, last_id, kernel_ns, app_ns)
+                self._message(text, last_id, kernel_ns, app_ns, data)
             else:
                 self._receive_stream(data, kernel_ns, app_ns)
         except (BadResponse, ValueError, KeyError, TypeError):
             self.failures += 1
             self._finish("bad-answer")
+        return False
 
     def closed(self, now_ns: int, reason: str) -> None:
         """See `ClientMachine`."""
@@ -290,14 +308,19 @@ class Client(ClientLife):
                 self._take_refusal(event)
                 return
 
-    def _message(self, text: bytes, last_id: bytes, kernel_ns: int, app_ns: int) -> None:
-        """Process the data of a message, a bare tick or a batch, after which the cursor is `last_id`."""
+    def _message(self, text: bytes, last_id: bytes, kernel_ns: int, app_ns: int, read: bytes | None = None) -> None:
+        """Process the data of a message, a bare tick or a batch, after which the cursor is `last_id`.
+
+        `read` is the whole read, if it was this message alone.
+        """
         fields = orjson.loads(text)
         cursor = cursor_of(last_id)
         if type(fields) is list:
             fields = tick_fields(fields)
         if "seq" in fields:
-            self.take_tick(fields, cursor, kernel_ns, app_ns)
+            index, due_ns = self.take_tick(fields, cursor, kernel_ns, app_ns)
+            if read is not None:
+                remember(_ticks, read, (last_id, index, due_ns, cursor))
         else:
             self.take_batch(batch_of(fields), kernel_ns, app_ns)
             self.cursor = cursor

@@ -1,6 +1,7 @@
 """A WebSocket client: one upgrade, then the messages that the server pushes.
 
-    receive ─► the whole read is one short text frame ─► message        almost always (fast path)
+    receive ─► the whole read is a tick that another client has parsed ─► delivery      almost always
+            ├► the whole read is one short text frame ─► message        the first client of each tick (fast path)
             └► cut into whole frames ─► whole text ─► message
                                      └► all others ─► websockets' Sans-I/O protocol ─► joined messages,
                                                       pongs and closes for the outbox
@@ -35,7 +36,7 @@ from websockets.protocol import Protocol, Side, State
 from websockets.utils import accept_key
 
 from bench.transports import NEVER, Action, ClientMachine, ClientSpec, Sink
-from bench.transports.clients import ClientLife, resume_of
+from bench.transports.clients import ClientLife, remember, resume_of
 from bench.transports.outgoing import Outgoing
 from bench.transports.websocket.protocol import COMPRESSED, OFFER, OFFERED, Options, offers
 from bench.uplink.message import BEGINNINGS, answer_of
@@ -51,6 +52,11 @@ RESUMABLE = frozenset({4008, 4009, 4010})
 _TEXT = 0x81
 _CLOSE = 0x88
 _MASKED = 0x80
+
+_ticks: dict[bytes, tuple[str, int, int, Cursor]] = {}
+"""By a frame that is one bare tick: the epoch of the connection on which it was parsed, the tick's index and due
+instant, and its cursor."""
+_tick_in = _ticks.get
 
 
 def frame_size(data: bytearray, at: int) -> int | None:
@@ -124,19 +130,30 @@ class Client(ClientLife):
         self._ended = self._closing = self._again = False
         self._word = self._epoch = None
 
-    def receive(self, data: bytes, kernel_ns: int, app_ns: int) -> None:
+    def receive(self, data: bytes, kernel_ns: int, app_ns: int) -> bool:
         """See `ClientMachine`."""
         size = len(data)
-        if self._plain and 2 < size < 128 and data[0] == _TEXT and data[1] == size - 2:
-            self.counts.body_bytes_down += size
-            self._message(data[2:], kernel_ns, app_ns)
-        elif self._up:
+        if self._plain:
+            tick = _tick_in(data)
+            if tick is not None and tick[0] == self._epoch and not self._held_skips:
+                counts = self.counts
+                counts.body_bytes_down += size
+                counts.updates += 1
+                _, index, due_ns, self.cursor = tick
+                self._deliver(self._number, index, due_ns, kernel_ns, app_ns)
+                return True
+            if 2 < size < 128 and data[0] == _TEXT and data[1] == size - 2:
+                self.counts.body_bytes_down += size
+                self._message(data[2:], kernel_ns, app_ns, data)
+                return False
+        if self._up:
             self.counts.body_bytes_down += size
             self._receive_frames(data, kernel_ns, app_ns)
         elif self._handshake is not None:
             self._receive_handshake(self._handshake, data, kernel_ns, app_ns)
         else:
             self.counts.body_bytes_down += size
+        return False
 
     def closed(self, now_ns: int, reason: str) -> None:
         """See `ClientMachine`."""
@@ -316,14 +333,14 @@ class Client(ClientLife):
             self.counts.compressed_bytes_down += len(frame) - header
             self.counts.expanded_bytes_down += expanded
 
-    def _message(self, text: bytes, kernel_ns: int, app_ns: int) -> None:
-        """Process one message: a bare tick or a batch."""
+    def _message(self, text: bytes, kernel_ns: int, app_ns: int, frame: bytes | None = None) -> None:
+        """Process one message, a bare tick or a batch; `frame`: the frame that it is, if that was the whole read."""
         try:
             fields = orjson.loads(text)
             if type(fields) is list:
                 fields = tick_fields(fields)
             if "seq" in fields:
-                self._bare_tick(fields, kernel_ns, app_ns)
+                self._bare_tick(fields, kernel_ns, app_ns, frame)
             else:
                 batch = batch_of(fields)
                 self.take_batch(batch, kernel_ns, app_ns)
@@ -332,10 +349,13 @@ class Client(ClientLife):
             self._frames().fail(CloseCode.INVALID_DATA, "not a batch")
             self._fail()
 
-    def _bare_tick(self, fields: dict[str, Any], kernel_ns: int, app_ns: int) -> None:
+    def _bare_tick(self, fields: dict[str, Any], kernel_ns: int, app_ns: int, frame: bytes | None) -> None:
         if self._epoch is None:
             raise ValueError("a bare tick before the first batch")
-        self.take_tick(fields, Cursor(self._epoch, fields["seq"]), kernel_ns, app_ns)
+        cursor = Cursor(self._epoch, fields["seq"])
+        index, due_ns = self.take_tick(fields, cursor, kernel_ns, app_ns)
+        if frame is not None:
+            remember(_ticks, frame, (self._epoch, index, due_ns, cursor))
 
     def _echo(self, body: bytes) -> None:
         """Answer the server's close frame with the same frame (RFC 6455, section 5.5.1)."""
@@ -390,10 +410,11 @@ class Author(Client):
         super().__init__(spec, options, sink, rng)
         self.outgoing = outgoing
 
-    def receive(self, data: bytes, kernel_ns: int, app_ns: int) -> None:
+    def receive(self, data: bytes, kernel_ns: int, app_ns: int) -> bool:
         """See `ClientMachine`."""
         super().receive(data, kernel_ns, app_ns)
         self._send_due(app_ns)
+        return False
 
     def closed(self, now_ns: int, reason: str) -> None:
         """See `ClientMachine`. What was not answered is sent again on the next connection."""
@@ -405,10 +426,10 @@ class Author(Client):
         super().timer(now_ns)
         self._send_due(now_ns)
 
-    def _message(self, text: bytes, kernel_ns: int, app_ns: int) -> None:
+    def _message(self, text: bytes, kernel_ns: int, app_ns: int, frame: bytes | None = None) -> None:
         """Process one message: the response to one of ours, a bare tick or a batch."""
         if not text.startswith(BEGINNINGS):
-            super()._message(text, kernel_ns, app_ns)
+            super()._message(text, kernel_ns, app_ns, frame)
             return
         try:
             self.outgoing.answered(answer_of(text), app_ns)

@@ -409,3 +409,33 @@ def test_a_request_that_never_left_is_taken_off_the_counts() -> None:
     bench.client.opened(0)
     bench.client.closed(2, "reset")   # with the request in the outbox
     assert bench.client.counts.header_bytes_up == before
+
+
+def test_what_one_client_has_parsed_another_takes_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes of an event are the same for all clients; only the first that gets them reads its JSON."""
+    first, second = Bench().begun(), Bench().begun()
+    assert not first.client.receive(pushed(400), 3, 5)
+    monkeypatch.setattr(module.orjson, "loads", None)
+    assert second.client.receive(pushed(400), 3, 5)   # nothing else to do for the driver
+    for client in (first.client, second.client):
+        assert client.cursor == Cursor("a", 401)
+        assert client.counts.updates == 1
+    assert first.client.counts == second.client.counts
+    assert [next(each.recorder.deliveries_since(0)).tolist() for each in (first, second)] == [
+        [(3, 400, 400_000, 3, 5)]] * 2
+    assert second.over("eof").count("Last-Event-ID: a:401\r\n") == 1
+
+
+def test_a_tick_that_was_parsed_before_is_judged_by_the_clients_own_state() -> None:
+    Bench().begun().receive(pushed(401))
+    again = Bench().begun()
+    again.over("eof")
+    again.receive(HEAD + chunk(HEARTBEAT))
+    assert again.client.failures == 1
+    again.receive(pushed(401))
+    assert again.client.failures == 0
+    skipping = Bench().begun()
+    skipping.receive(push_chunk(Batch(Cursor("a", 400), dropped={"AAA": 5}), False))
+    skipping.receive(pushed(401))
+    assert [tuple(row)[1:3] for row in next(skipping.recorder.skips_since(0))] == [(401, 5)]
+    assert skipping.indices() == [401]

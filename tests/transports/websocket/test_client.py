@@ -16,6 +16,7 @@ from bench.clock import NO_STAMP
 from bench.feed.tick import Tick, encode
 from bench.measure.recording import Recorder
 from bench.transports import Action, ClientSpec
+from bench.transports.websocket import client as module
 from bench.transports.websocket.client import Client, frame_size
 from bench.transports.websocket.protocol import Deflate, Options, message_frame
 from bench.wire.contract import Batch, Cursor, Subscription, encode_batch
@@ -375,3 +376,36 @@ def test_compression_is_offered_where_it_is_wanted_and_where_a_browser_does(
     client.start(0)
     client.opened(0)
     assert (b"Sec-WebSocket-Extensions: permessage-deflate" in client.outbox) is offers
+
+
+def test_what_one_client_has_parsed_another_takes_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes of a tick are the same for all clients; only the first that gets them reads their JSON."""
+    first, second, of_b = Bench().upgraded(), Bench().upgraded(), Bench()
+    of_b.receive(of_b.accepted + text(encode_batch(Batch(Cursor("b", 7)))))
+    assert not first.client.receive(text(tick(400)), 3, 5)
+    monkeypatch.setattr(module.orjson, "loads", None)
+    assert second.client.receive(text(tick(400)), 3, 5)   # nothing else to do for the driver
+    for client in (first.client, second.client):
+        assert client.cursor == Cursor("a", 401)
+        assert client.counts.updates == 1
+        assert client.counts.body_bytes_down == len(text(HELLO) + text(tick(400)))
+    assert [next(each.recorder.deliveries_since(0)).tolist() for each in (first, second)] == [
+        [(3, 400, 400_000, 3, 5)]] * 2
+    monkeypatch.undo()
+    of_b.receive(text(tick(400)))
+    assert of_b.client.cursor == Cursor("b", 401)   # a cursor is of the connection's own epoch
+
+
+def test_a_tick_that_was_parsed_before_is_judged_by_the_clients_own_state() -> None:
+    known = text(tick(401))
+    Bench().upgraded().receive(known)
+    early = Bench()
+    early.receive(early.accepted)
+    early.receive(known)   # before the first batch
+    assert early.indices() == []
+    assert early.action() is Action.CLOSE
+    skipping = Bench().upgraded()
+    skipping.receive(text(encode_batch(Batch(Cursor("a", 400), dropped={"AAA": 5}))))
+    skipping.receive(known)
+    assert [tuple(row)[1:3] for row in next(skipping.recorder.skips_since(0))] == [(401, 5)]
+    assert skipping.indices() == [401]
