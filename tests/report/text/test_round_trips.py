@@ -44,7 +44,6 @@ def test_the_report_of_a_run_whose_clients_send_begins_with_the_round_trip_and_g
     assert first.startswith("Median round trip: ")
     assert " times as much" in first
     assert told == f"{first} {before}"
-    assert pages.page(sending(run)).answer.startswith(first)
 
 
 def test_where_clients_only_listen_nothing_is_said(run: RunData) -> None:
@@ -73,7 +72,7 @@ def test_the_99th_percentile_is_shown_where_enough_messages_determine_it(
 ) -> None:
     told = round_trips.lines(sending(run, messages))
     assert [line.partition(":")[0] for line in told] == ["P99 round trip"] * is_shown
-    assert all(line in pages.page(sending(run, messages)).summary for line in told)
+    assert pages._finding_lines(sending(run, messages)) == told
 
 
 def test_a_round_trip_that_never_ended_is_lost(run: RunData) -> None:
