@@ -461,15 +461,15 @@ class _System:
         """Return the mean wait of a message of a client at the server."""
         demand, costs, jobs = self.demand, self.costs, self.jobs
         rates = self.rates(*self.ways(self.server_s(1)))
-        busy = self.feed_share + clients * self.own_share(rates)
-        squares = demand.messages_per_s * costs.message_s**2
-        if not (self.cycle.pushes or self.cycle.parks):
-            of_polls = clients * self.own_share(rates)**2 / rates["requests"]
-            return random_wait_s(busy, squares + demand.ticks_per_s * costs.tick_s**2 + of_polls)
+        of_messages = demand.messages_per_s * costs.message_s**2
+        if not (self.cycle.pushes or self.cycle.parks):   # whose work does not depend on how many are empty
+            each = rates["requests"] * (jobs.request_s + jobs.answer_s) + rates["updates"] * jobs.update_s
+            further = demand.ticks_per_s * costs.tick_s**2 + clients * each**2 / rates["requests"]
+            return random_wait_s(self.feed_share + clients * each, of_messages + further)
         turns, updates = self.burst(clients)
         fan_out_s = costs.tick_s + turns * (jobs.answer_s + updates * jobs.update_s)
-        asked_s = turns * jobs.request_s * self.cycle.parks
-        return random_wait_s(busy, squares + demand.ticks_per_s * (fan_out_s**2 + asked_s**2))
+        further = demand.ticks_per_s * (fan_out_s**2 + (turns * jobs.request_s * self.cycle.parks)**2)
+        return random_wait_s(self.feed_share + clients * self.own_share(rates), of_messages + further)
 
     def server_s(self, clients: float) -> float:
         """Return the server's part of a tick's latency."""

@@ -17,7 +17,7 @@ from bench.simulation.engine.inputs import Costs, NetworkDelays
 from bench.wire.sizes import Conversation
 
 LINE = b'{"index":41,"seq":42,"due_ns":4100000000,"symbol":"AAA","price":23.82,"size":100}'
-COSTS = Costs(2e-5, 1e-4, 3e-5, 5e-6, 1e-8, 3e-4, 0.01, 1e-6)
+COSTS = Costs(2e-5, 1e-4, 3e-5, 5e-6, 1e-8, 3e-4, 0.01, 1e-6, message_s=4e-4)
 MODES = st.sampled_from(["every", "latest"])
 NET = NetworkDelays(0.02, 0.02, 0.001)
 SUBJECTS: list[tuple[str, dict[str, Any]]] = [
@@ -112,3 +112,15 @@ def test_clients_who_cost_nothing_never_fill_a_server(transport: str) -> None:
         found = analytic(transport, options, Costs(base_share=base_share), NET, Demand(2.0), sizes,
                          10)
         assert found.clients_max == most
+
+
+@pytest.mark.parametrize("regular", [False, True])
+def test_messages_come_later_than_a_publishers_ticks_and_keep_a_server_busier(regular: bool) -> None:
+    """Also where ticks are no Poisson process, so that the share of empty responses is not known."""
+    polls = ("short_polling", {})
+    listening, sending = (of(polls, regular=regular, messages_per_s=rate) for rate in (0.0, 2.0))
+    assert listening.latency_mean_s < sending.latency_mean_s < listening.latency_mean_s + 0.05
+    if not regular:
+        assert sending.utilisation == pytest.approx(listening.utilisation + 2.0 * COSTS.message_s)
+        assert sending.bytes_up > listening.bytes_up
+    assert (listening.sockets, sending.sockets) == (100, 200)
