@@ -112,14 +112,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> InTurn:
 
 
 SLOW = frozenset((ROOT / "tests" / "slow.txt").read_text(encoding="utf-8").split())
-"""Tests whose cases take over half a second together, as `file::function`."""
+"""Tests whose cases take over half a second together, as `file::function`; `file::*` is all of a file, where what its
+tests share takes that long."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the slow tests, and put those that start processes first."""
     for item in items:
-        if item.nodeid.partition("[")[0] in SLOW:
+        path, _, name = item.nodeid.partition("[")[0].partition("::")
+        if f"{path}::{name}" in SLOW or f"{path}::*" in SLOW:
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: _place(item.nodeid))
 

@@ -146,4 +146,5 @@ def test_lock_files_hold_names_versions_and_hashes_only() -> None:
 def test_every_slow_test_that_is_listed_exists() -> None:
     for line in (ROOT / "tests" / "slow.txt").read_text().split():
         path, _, name = line.partition("::")
-        assert f"\ndef {name}(" in (ROOT / path).read_text(), line
+        assert name == "*" or f"\ndef {name}(" in (ROOT / path).read_text(), line
+        assert (ROOT / path).is_file(), line

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -63,6 +64,11 @@ MODULES = [path for path in FILES if path.suffix == ".py" and path.parts[0] != "
 SUPPORT = [path for path in FILES if path.suffix == ".py" and path.parts[:2] == ("tests", "support")]
 
 
+@cache
+def _parsed(module: Path) -> ast.Module:
+    return ast.parse((ROOT / module).read_text())
+
+
 def test_words_that_have_a_standard_one_are_gone() -> None:
     found = []
     for file in FILES:
@@ -76,7 +82,7 @@ def test_words_that_have_a_standard_one_are_gone() -> None:
 def test_a_functions_docstring_opens_with_a_verb() -> None:
     found = []
     for module in MODULES:
-        for node in ast.walk(ast.parse((ROOT / module).read_text())):
+        for node in ast.walk(_parsed(module)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (said := ast.get_docstring(node)):
                 decorators = {ast.unparse(each).partition("(")[0].rpartition(".")[2] for each in node.decorator_list}
                 if not decorators & THINGS_TOO and not VERB.match(said):
@@ -87,7 +93,7 @@ def test_a_functions_docstring_opens_with_a_verb() -> None:
 def test_names_are_made_of_standard_words() -> None:
     found = []
     for module in MODULES:
-        names = {name for node in ast.walk(ast.parse((ROOT / module).read_text())) for name in _named(node)}
+        names = {name for node in ast.walk(_parsed(module)) for name in _named(node)}
         found += [f"{module}: {name}" for name in sorted(names) if NAMES & set(name.lower().strip("_").split("_"))]
     assert not found, "\n".join(found)
 
@@ -96,7 +102,7 @@ def test_what_a_server_sends_for_a_request_is_a_response() -> None:
     found = []
     for module in MODULES:
         if module.parts[0] == "bench" and not module.as_posix().startswith(NOT_HTTP):
-            names = {name for node in ast.walk(ast.parse((ROOT / module).read_text())) for name in _named(node)}
+            names = {name for node in ast.walk(_parsed(module)) for name in _named(node)}
             found += [f"{module}: {name}" for name in sorted(names - KEPT)
                       if re.search(r"answers?(?![a-z])|Answer", name)]
     assert not found, "\n".join(found)
@@ -114,7 +120,7 @@ def _named(node: ast.AST) -> Iterator[str]:
 
 def test_a_docstring_opens_with_a_verb_or_says_what_the_thing_is() -> None:
     found = [f"{module}:{node.lineno}: {node.value.value[:60]}" for module in (*MODULES, *SUPPORT)
-             for node in ast.walk(ast.parse((ROOT / module).read_text()))
+             for node in ast.walk(_parsed(module))
              if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
              and isinstance(node.value.value, str) and OPENINGS.match(node.value.value)]
     assert not found, "\n".join(found)

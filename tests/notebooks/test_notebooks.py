@@ -10,10 +10,8 @@ import platform
 from dataclasses import replace
 from pathlib import Path
 
-import nbformat
 import outlook
 import pytest
-from nbclient import NotebookClient
 from priced import priced
 from synthetic import Plan, make_run
 
@@ -41,6 +39,9 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def executed(name: str, run: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """All that the notebook printed and showed, as one text."""
+    import nbformat  # here, since both workers collect this file, and one of them needs Jupyter, which takes seconds
+    from nbclient import NotebookClient
+
     monkeypatch.setenv("TICKERTAPE_RUN", str(run))
     notebook = nbformat.read(FOLDER / name, as_version=4)
     NotebookClient(notebook, timeout=100, kernel_name="python3").execute(cwd=str(FOLDER))
@@ -51,6 +52,8 @@ def executed(name: str, run: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_a_notebook_is_stored_without_outputs(path: Path) -> None:
+    import nbformat
+
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     for cell in notebook.cells:
@@ -60,6 +63,8 @@ def test_a_notebook_is_stored_without_outputs(path: Path) -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_a_notebook_imports_one_name_of_the_project(path: Path) -> None:
+    import nbformat
+
     source = "\n".join(cell["source"].replace("%matplotlib", "#") for cell in nbformat.read(path, as_version=4).cells
                        if cell["cell_type"] == "code")
     imported = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom)]
