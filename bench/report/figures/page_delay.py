@@ -11,7 +11,7 @@ import math
 from matplotlib.figure import Figure
 
 from bench.report import style
-from bench.report.data.page_delay import MEDIAN, PageDelay, delays, pairs_of
+from bench.report.data.page_delay import MEDIAN, PageDelay, delays
 from bench.report.data.run import RunData
 from bench.report.figures.spec import FigureSpec
 from bench.report.figures.speed import run_styles
@@ -22,15 +22,12 @@ ROW = 0.34
 
 def page_delay(run: RunData) -> Figure:
     """Draw the median latency of our own clients and of a browser's pages, a row per transport and client count."""
-    rows = [each for each in delays(run) if each.figure == MEDIAN]
-    styles = run_styles(run)
+    rows, styles = _rows(run), run_styles(run)
     with style.settings():
         figure = Figure(figsize=(8.4, 1.6 + ROW * len(rows)), layout="constrained")
         axes = figure.subplots()
         for place, each in enumerate(rows):
             own, page = each.ours.estimate, each.page.estimate
-            if not (math.isfinite(own) and math.isfinite(page)):
-                continue
             look = styles[each.pair.ours]
             axes.plot([own, page], [place, place], color=look.colour, linewidth=1.2)
             axes.plot([own], [place], look.marker, color=look.colour)
@@ -49,6 +46,11 @@ def page_delay(run: RunData) -> Figure:
     return figure
 
 
+def _rows(run: RunData) -> list[PageDelay]:
+    """Return the medians that both clients of a pair have, and that are not among lost updates."""
+    return [each for each in delays(run) if each.figure == MEDIAN and math.isfinite(each.added.estimate)]
+
+
 def _name(each: PageDelay) -> str:
     return f"{style.title(each.pair.ours)}, {style.counted(each.clients, 'client')}"
 
@@ -62,4 +64,4 @@ PAGE_DELAY = FigureSpec[RunData](
     "page-delay", "How much later does a page of a browser have an update?", page_delay,
     "Filled marks: our own clients. Hollow marks: pages of a headless Chromium, which run the transport's client in "
     "JavaScript, with the same server and the same ticks. The number is the difference within blocks.",
-    worth=lambda run: bool(pairs_of(run)))
+    worth=lambda run: bool(_rows(run)))

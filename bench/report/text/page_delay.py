@@ -8,6 +8,7 @@ Nothing here depends on the name of a transport: exchange the records of two, an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from bench.report import style
@@ -42,7 +43,8 @@ def lines(run: RunData) -> list[str]:
 
 
 def _of(run: RunData, figure: str, clients: int) -> Sequence[PageDelay]:
-    return [each for each in delays(run) if (each.figure, each.clients) == (figure, clients)]
+    return [each for each in delays(run)
+            if (each.figure, each.clients) == (figure, clients) and not math.isnan(each.added.estimate)]
 
 
 def _added_text(each: PageDelay) -> str:

@@ -8,6 +8,7 @@ from synthetic import Made, Plan, make_run
 from bench.report import RunData, open_run
 from bench.report.figures import run as figures
 from bench.report.figures.page_delay import PAGE_DELAY
+from bench.report.pages.run import page
 
 PAGE = (("client", "browser"),)
 
@@ -24,6 +25,14 @@ def test_each_row_has_both_medians_and_their_difference(tmp_path: Path) -> None:
              for clients in (10, 30) for label in ("websocket", "websocket_browser")]
     assert marks == pytest.approx([float(cell["latency_p50_ms"].iloc[0]) for cell in cells])
     assert all(text.get_text().startswith("+") and text.get_text().endswith(" ms") for text in axes.texts)
+
+
+def test_a_run_whose_pages_all_failed_is_reported_without_it(tmp_path: Path) -> None:
+    plan = Plan(trials=1, clients=(10,), failed=("1-1", "1-2"), subjects={
+        "websocket": Made(), "websocket_browser": Made(delay_s=0.004, options=PAGE)})
+    run = open_run(make_run(tmp_path / "failed", plan))
+    assert not PAGE_DELAY.worth(run)
+    assert "page-delay" not in [figure.name for figure in page(run).figures]
 
 
 def test_a_run_without_pages_has_no_such_figure(run: RunData) -> None:
