@@ -138,6 +138,7 @@ def test_every_update_is_accounted_for(page: Page, calls: str, account: tuple[in
 
 def test_a_cut_of_five_seconds_shows_and_heals_with_nothing_lost(page: Page) -> None:
     page.value("document.getElementById('cut-all').click()")
+    page.wait("document.getElementById('status').textContent === 'All clients: cut for 5 s.'")
     page.wait(every("state", "text.startsWith('cut, ')"))
     page.wait(every("outage", "text.includes('complete again')"))
     for text in page.value(part("outage")):

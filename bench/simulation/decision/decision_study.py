@@ -35,6 +35,7 @@ from bench.simulation.crossover.crossover import Candidate, Offer
 from bench.simulation.crossover.crossover_study import OF_A_VALIDATION, candidates, worker_case
 from bench.simulation.decision import decision
 from bench.simulation.decision.decision import Choice, Situation, Truth
+from bench.simulation.shards import Case
 from bench.stats.run import uncertainty
 from bench.stats.run.prediction import ValidationRow
 from bench.stats.trial.latency import bin_quantiles
@@ -114,14 +115,17 @@ class DecisionStudy:
 
     def percentiles(self, candidate: Candidate, offer: Offer) -> Result:
         """Simulate one worker; return the median and the 99th percentile of its latencies in ms."""
-        case = worker_case(
-            self.scenario, self.costs, candidate, math.ceil(self.situation.clients / offer.workers),
-            self.situation.demand.ticks_per_s, self.situation.rtt_s * 1000, self._longest_s(candidate),
-            self._measure_s(candidate, offer))
-        totals = shards.simulate(case, 0).tallied
+        totals = shards.simulate(self.case(candidate, offer), 0).tallied
         numbers = np.nonzero(totals.app)[0]
         median, most = bin_quantiles(numbers, totals.app[numbers], round(totals.sums["lost"]), np.array([0.5, 0.99]))
         return {"latency_p50_ms": float(median) / 1e6, "latency_p99_ms": float(most) / 1e6}
+
+    def case(self, candidate: Candidate, offer: Offer) -> Case:
+        """Return one worker of an offer, with its clients, in the form that the simulator takes."""
+        return worker_case(
+            self.scenario, self.costs, candidate, math.ceil(self.situation.clients / offer.workers),
+            self.situation.demand.ticks_per_s, self.situation.rtt_s * 1000, self._longest_s(candidate),
+            self._measure_s(candidate, offer))
 
     def _longest_s(self, candidate: Candidate) -> float:
         """Return a time within which every client has been served."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -10,8 +11,9 @@ import scaled
 from priced import priced
 
 from bench.errors import ScenarioError
-from bench.simulation.crossover.crossover import Offer
-from bench.simulation.decision import decision
+from bench.simulation import shards
+from bench.simulation.crossover.crossover import Candidate, Offer
+from bench.simulation.decision import decision, decision_study
 from bench.simulation.decision.decision import Situation
 from bench.simulation.decision.decision_study import DecisionStudy
 
@@ -91,6 +93,44 @@ def test_a_dozen_situations_are_judged_by_the_engine(tmp_path: Path, capsys: pyt
         print(f"\n{right} of {judged} situations were predicted right")   # noqa: T201
     assert judged >= 12
     assert right == judged
+
+
+# Clients, updates per second of each, the longest staleness: which transport is the least expensive varies with them.
+DOZEN = [(clients, rate, within_ms) for clients, rate in ((300, 0.2), (1_000, 3.0), (9_000, 0.1), (20_000, 1.0))
+         for within_ms in (500.0, 3_000.0, 20_000.0)]
+
+
+def test_a_dozen_answers_are_judged_by_the_engine(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's CPU and ages, which no decision has seen, name a transport that the decision has chosen."""
+    monkeypatch.setattr(decision_study, "TICKS", 60)
+    right, alone, wrong = 0, 0, []
+    for clients, rate, within_ms in DOZEN:
+        found = study(tmp_path, f"load.clients=[{clients}]", f"feed.rate_per_s={rate}",
+                      f"decision.within_ms={within_ms}")
+        choice, _ = found.choice()
+        ranks = {each.label: _by_the_engine(found, each, choice.offers[each.label]) for each in found.subjects
+                 if choice.offers[each.label].possible}
+        best = min(ranks, key=ranks.__getitem__)
+        right += best in choice.chosen
+        alone += len(choice.chosen) == 1
+        wrong += [(clients, rate, within_ms, best, choice.chosen)] * (best not in choice.chosen)
+    with capsys.disabled():
+        print(f"\n{right} of {len(DOZEN)} answers were right, {alone} of them without a tie")   # noqa: T201
+    assert right == len(DOZEN) >= 12, wrong
+    assert alone
+
+
+def _by_the_engine(found: DecisionStudy, candidate: Candidate, offer: Offer) -> tuple[int, float]:
+    """Return the workers that a transport takes by one simulated worker's CPU, and the mean latency of its updates."""
+    case = found.case(candidate.as_offered(offer), offer)
+    part = shards.simulate(case, 0)
+    clients, measure_s, sums = case.planned.clients, case.scenario.windows.measure_s, part.tallied.sums
+    drawn = sums["updates_due"] / clients / measure_s / found.situation.demand.rate_per_s   # ticks drawn ÷ expected
+    cores = (part.busy_s / drawn / measure_s + candidate.costs.idle_s(1.0, clients)) / clients
+    predicted = offer.cores / found.situation.clients
+    workers = math.ceil(found.situation.clients / offer.per_worker * cores / predicted - 1e-9)
+    return workers, sums["app_latency_ns"] / (sums["delivered"] + sums["late"])
 
 
 def _ranked(made: Offer) -> float:

@@ -214,9 +214,10 @@ async function begin() {
   for (let n = 0; n < BRACKETS; n += 1) await count();
   await Promise.all(cards.map((card) => card.begin()));
   if (live.rooms.length && cards.length) new Chat(find("chat"), cards, live.rooms, { say, time });
-  find("cut-all").addEventListener("click", () => {
+  find("cut-all").addEventListener("click", async () => {
     const seconds = Number(find("length-all").value);
-    for (const card of cards) card.cut(seconds);
+    await Promise.all(cards.map((card) => card.cut(seconds)));
+    say(`All clients: cut for ${seconds} s.`);
   });
   find("anew").addEventListener("click", () => {
     for (const card of cards) card.reset();
