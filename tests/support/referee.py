@@ -69,7 +69,8 @@ class Referee:
         self.out = [False] * count
         self.link_free_s = [-math.inf] * count
         self.kernel_s = [-math.inf] * count
-        self.asked_s = [math.inf] * count
+        self.open = [[] for _ in range(count)]
+        """The instants at which each client's requests that are under way left."""
         self.requests = [0] * count
         self.slow = [False] * count
         if shard.slow_links is not None:
@@ -82,17 +83,13 @@ class Referee:
     def begins(self):
         """Start all lives."""
         shard, cycle, count = self.shard, self.shard.cycle, len(self.shard.clients)
-        for client in range(count):
-            if cycle.parks:
-                self.asked_s[client] = 0.0
-                if math.isfinite(cycle.hold_s):
-                    self.asked_s[client] = -cycle.hold_s * self.draw(Stream.PHASE, client)
         if cycle.parks:
-            for client in sorted(range(count), key=lambda client: self.asked_s[client]):
+            for asked_s, client in sorted((self.held_since_s(client), client) for client in range(count)):
                 answer = self.parked[client] = self.env.event()
+                self.open[client].append(asked_s)
                 self.env.process(self.asks(client, answer))
                 if math.isfinite(cycle.hold_s):
-                    self.env.process(self.expires(client, answer, self.asked_s[client] + cycle.hold_s))
+                    self.env.process(self.expires(client, answer, asked_s + cycle.hold_s))
         elif not cycle.pushes:
             for client in range(count):
                 self.env.process(self.asks(client, None))
@@ -103,9 +100,9 @@ class Referee:
 
     def run(self):
         self.env.run(until=self.shard.end_s)
-        for client, asked_s in enumerate(self.asked_s):
-            if asked_s < self.shard.t1_s:
-                self.under_way(client, self.shard.t1_s)
+        for client, instants in enumerate(self.open):
+            for asked_s in instants:
+                self.under_way(client, asked_s, max(asked_s, self.shard.t1_s))
         if self.shard.uplinks is not None and self.shard.cycle.posts:
             low, high = self.shard.t0_s, self.shard.t1_s
             for client, (_, sent_s, _, answered_s) in zip(self.shard.uplinks.author, self.fates, strict=True):
@@ -118,6 +115,11 @@ class Referee:
     def draw(self, stream, client, cycle=0):
         number = self.shard.clients[client : client + 1]
         return float(uniform(self.shard.seed, stream, number, np.array([cycle]))[0])
+
+    def held_since_s(self, client):
+        """Return the instant at which a request left that is parked when the feed begins."""
+        hold_s = self.shard.cycle.hold_s
+        return -hold_s * self.draw(Stream.PHASE, client) if math.isfinite(hold_s) else 0.0
 
     def subscription(self, client):
         if self.shard.subscribed is None:
@@ -145,9 +147,15 @@ class Referee:
         if self.shard.t0_s <= at_s < self.shard.t1_s:
             self.counted[name][client] += amount
 
-    def under_way(self, client, seen_s):
+    def leaves(self, client):
+        """Let a request leave, and return the instant."""
+        self.open[client].append(self.env.now)
+        self.count("requests", client, self.env.now)
+        return self.env.now
+
+    def under_way(self, client, asked_s, seen_s):
         low, high = self.shard.t0_s, self.shard.t1_s
-        clipped = min(max(seen_s, low), high) - min(max(self.asked_s[client], low), high)
+        clipped = min(max(seen_s, low), high) - min(max(asked_s, low), high)
         self.counted["in_flight_s"][client] += clipped
 
     # The feed
@@ -411,13 +419,13 @@ class Referee:
     def exchange(self, client, held):
         """Run one request and its response; return whether the next one is to follow at once."""
         net, cycle = self.shard.net, self.shard.cycle
+        asked_s = self.open[client][0] if held is not None else None
         if held is None:
             yield from self.timer()
             if cycle.new_connection:
                 self.count("connections", client, self.env.now)
                 yield self.env.timeout(cycle.handshakes * (net.up_s + net.down_s))
-            self.asked_s[client] = self.env.now
-            self.count("requests", client, self.env.now)
+            asked_s = self.leaves(client)
             yield self.env.timeout(net.up_s + self.jitter_s(Stream.UP, client, self.requests[client]))
             held = self.served(client)
         batch, done = yield held
@@ -426,7 +434,7 @@ class Referee:
             size = sum(self.bytes[tick] for tick in batch.ticks) + self.shard.slow_links.overhead_bytes
             yield self.env.timeout(size / self.shard.slow_links.bytes_per_s)
         yield self.env.timeout(net.down_s + self.jitter_s(Stream.DOWN, client, self.requests[client]))
-        yield from self.arrives(client, batch, response=True)
+        yield from self.arrives(client, batch, asked_s)
         self.requests[client] += 1
         return batch.more
 
@@ -435,10 +443,11 @@ class Referee:
     def pushed(self, client, batch, cursor, done):
         """Push ticks to a client that is up to date."""
         yield done
-        yield from self.written(client, batch, cursor, response=False)
+        yield from self.written(client, batch, cursor)
 
-    def written(self, client, batch, cursor, response):
-        """Record that a message was written to a socket, up to `cursor`."""
+    def written(self, client, batch, cursor, asked_s=None):
+        """Record that a message was written to a socket, up to `cursor`; the response to the request of `asked_s`,
+        if there is one."""
         links, now_s = self.shard.slow_links, self.env.now
         sent_s = now_s
         if self.slow[client]:
@@ -457,41 +466,40 @@ class Referee:
         if batch.refused:
             self.kernel_s[client] = -math.inf
         yield self.until(kernel_s)
-        yield from self.arrives(client, batch, response)
+        yield from self.arrives(client, batch, asked_s)
 
     def drains(self, client, at_s):
         yield self.until(at_s)
-        yield from self.catches_up(client, 0.0, response=False)
+        yield from self.catches_up(client, 0.0)
 
     def comes_back(self, client):
         net, costs = self.shard.net, self.shard.costs
         yield self.env.timeout(net.down_s)
         self.count("connections", client, self.env.now)
         yield self.env.timeout(self.shard.cycle.handshakes * (net.up_s + net.down_s))
-        self.asked_s[client] = self.env.now
-        self.count("requests", client, self.env.now)
+        asked_s = self.leaves(client)
         yield self.env.timeout(net.up_s + self.jitter_s(Stream.UP, client, self.requests[client]))
         self.requests[client] += 1
-        yield from self.catches_up(client, costs.request_s + costs.connection_s, response=True)
+        yield from self.catches_up(client, costs.request_s + costs.connection_s, asked_s)
 
-    def catches_up(self, client, opening_s, response):
+    def catches_up(self, client, opening_s, asked_s=None):
         """Let a client whose socket has drained, or which is back, continue from the tape; at its head it is
         up to date."""
         got = []
 
         def turn():
             got.append(self.read(client))
-            if not response and not got[0].ticks and not got[0].refused:
+            if asked_s is None and not got[0].ticks and not got[0].refused:
                 self.out[client] = False
                 return None
             return opening_s + self.handing_s(got[0])
 
         yield self.worker.put(turn)
-        yield from self.written(client, got[0], self.cursor[client], response)
+        yield from self.written(client, got[0], self.cursor[client], asked_s)
 
     # At the client
 
-    def arrives(self, client, batch, response):
+    def arrives(self, client, batch, asked_s):
         """Let a message arrive at the client's kernel, be read by its code, and be worked on."""
         load_client = self.shard.load_client
         kernel_s = self.env.now
@@ -500,14 +508,14 @@ class Referee:
             service = load_client.answer_s + load_client.update_s * len(batch.ticks)
 
             def turn():
-                self.seen(client, batch, kernel_s, self.env.now, response)
+                self.seen(client, batch, kernel_s, self.env.now, asked_s)
                 return service
 
             yield self.load_client.put(turn)
         else:
-            self.seen(client, batch, kernel_s, kernel_s, response)
+            self.seen(client, batch, kernel_s, kernel_s, asked_s)
 
-    def seen(self, client, batch, kernel_s, seen_s, response):
+    def seen(self, client, batch, kernel_s, seen_s, asked_s):
         pushes = self.shard.cycle.pushes
         for tick in batch.ticks:
             self.deliveries.append((client, self.tick_of[tick], kernel_s, seen_s, len(batch.ticks)))
@@ -517,11 +525,11 @@ class Referee:
             self.count("batched", client, seen_s, int(len(batch.ticks) != 1 or bool(batch.skips)))
         elif not batch.ticks and not batch.refused:
             self.count("answers_empty", client, seen_s)
-        if response:
+        if asked_s is not None:
             self.count("responses", client, seen_s)
-            self.count("request_duration_s", client, seen_s, seen_s - self.asked_s[client])
-            self.under_way(client, seen_s)
-            self.asked_s[client] = math.inf
+            self.count("request_duration_s", client, seen_s, seen_s - asked_s)
+            self.under_way(client, asked_s, seen_s)
+            self.open[client].remove(asked_s)
         self.count("updates", client, seen_s, len(batch.ticks))
         self.count("payload_bytes", client, seen_s, sum(self.bytes[tick] for tick in batch.ticks))
         self.count("declared", client, seen_s, len(batch.skips))

@@ -460,10 +460,9 @@ class _FlushingEngine(_Engine):
         return new
 
     def _go_on(self, begun_s: float) -> None:
-        """Set the timer to its next turn after `begun_s`, and past those that find no tick for certain: they come
-        while nothing else happens, or the worker gets to them before the next tick's or message's arrival."""
+        """Set the timer to its next turn after `begun_s`, and past those that find no tick for certain: the worker gets
+        to them before the next tick's or message's arrival, and no drained socket is in line before them."""
         self.timer.pass_over(begun_s)
-        free_s, arrival_s = max(self.worker.free_s, begun_s), min(self._arrival_s, self.message_s)
-        if free_s < arrival_s < math.inf:
-            self.timer.pass_over(free_s)
+        arrival_s = min(self._arrival_s, self.message_s)
+        if self.worker.free_s < arrival_s < math.inf:
             self.timer.pass_over(math.nextafter(min(arrival_s, self.events.first_s), -math.inf))
