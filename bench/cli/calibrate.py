@@ -37,17 +37,28 @@ from bench.output import terminal
 from bench.simulation.calibration.costs import CostsFile, host_slug, read_costs, write_costs
 from bench.stats.run.uncertainty import number
 
+Runs = Annotated[list[Path] | None, typer.Argument(
+    metavar="[RUN]...", help="Folders of measured runs to fit to, in place of measuring.")]
+ScenarioName = Annotated[str | None, typer.Option(
+    help="What to measure: a folder below scenarios/, or one scenario; by default calibration.")]
+Make = Annotated[str | None, typer.Option(
+    metavar="NAME", help="Measure each transport on this implementation of its server, too (bare).")]
+Also = Annotated[list[str] | None, typer.Option(
+    metavar="TEXT", help="Measure a transport with these options, too, as in the last example; may be "
+    "repeated.")]
+To = Annotated[Path | None, typer.Option(
+    metavar="FILE", help="Where the costs are written, in place of costs-HOST.json in the results "
+    "folder.")]
+Onto = Annotated[Path | None, typer.Option(
+    metavar="FILE", help="Costs to keep as they are, and to add those of clients' messages to.")]
 
 def calibrate(
-    runs: Annotated[list[Path] | None, typer.Argument(
-        metavar="[RUN]...", help="Folders of measured runs to fit to, in place of measuring.")] = None,
-    scenario: Annotated[str | None, typer.Option(
-        help="What to measure: a folder below scenarios/, or one scenario; by default calibration.")] = None,
-    to: Annotated[Path | None, typer.Option(
-        metavar="FILE", help="Where the costs are written, in place of costs-HOST.json in the results "
-        "folder.")] = None,
-    onto: Annotated[Path | None, typer.Option(
-        metavar="FILE", help="Costs to keep as they are, and to add those of clients' messages to.")] = None,
+    runs: Runs = None,
+    scenario: ScenarioName = None,
+    make: Make = None,
+    also: Also = None,
+    to: To = None,
+    onto: Onto = None,
     overrides: Overrides = None,
     resume: Resume = None,
     force: Force = False,
@@ -58,34 +69,38 @@ def calibrate(
     """Measure the CPU costs of the servers' work on this machine, for simulate to use.
 
     Makes short trials, then fits the servers' CPU time to the counts of ticks, requests, updates, bytes,
-    connections, wake-ups and messages of clients. Takes about thirteen minutes.
+    connections, wake-ups and messages of clients. Takes about thirteen minutes, with --make about twice that.
 
     Examples:
 
         tickertape calibrate
+        tickertape calibrate --make bare
         tickertape calibrate --set trials.count=6
         tickertape calibrate results/20261122T180054Z-default
         tickertape calibrate --resume results/20261122T190000Z-calibration
         tickertape calibrate results/RUN results/RUN --onto results/reference-costs.json
+        tickertape calibrate --also "websocket compression=permessage-deflate context_takeover=true"
 
     Exit status: 0 the costs are written; 1 the disk filled; 2 a mistake; 130 interrupted.
     """
     with reported_errors():
         refuse_idle_options(resume, force=force, results=results)
         if resume is not None:
-            refuse_beside_resume(resume, {"RUN": runs, "--scenario": scenario, "--set": overrides})
+            refuse_beside_resume(resume, {
+                "RUN": runs, "--scenario": scenario, "--make": make, "--also": also, "--set": overrides})
         place = results or (resume.resolve().parent if resume is not None else RESULTS)
         path, again = to or place / f"costs-{host_slug()}.json", "the same command"
         _refuse_unwritable(path)
         kept = None if onto is None else read_costs(onto)
         if runs:
             refuse_idle("with runs to fit to", "it with measuring",
-                        {"--scenario": scenario, "--set": overrides, "--wait": wait})
+                        {"--scenario": scenario, "--make": make, "--also": also, "--set": overrides, "--wait": wait})
         else:
             if resume is not None:
                 begin = partial(series.resume, resume.resolve(), "calibration", force=force)
             else:
-                asked = series.questions("calibration" if scenario is None else scenario, overrides or ())
+                further = [*([] if make is None else [f"{series.EVERY} server={make}"]), *(also or ())]
+                asked = series.questions("calibration" if scenario is None else scenario, overrides or (), further)
                 refuse_without_effect(asked, typed_fields({}, overrides or ()), "calibrate")
                 begin = partial(series.create, place, "calibration", checked(asked, place), sys.argv[1:])
             command = _go_on(to, onto)

@@ -11,20 +11,25 @@
 Runs with fewer blocks are spread over the whole series: with 3 blocks of run a and 6 of run b, a block of a comes
 with every other block of b.
 
+A question may have further subjects: `websocket server=bare` stands for each WebSocket subject of a scenario again,
+with that option changed. So another implementation is measured in the very cells of the first, and in turns with it.
+
 A calibration needs cells with different feeds, and a run has one feed. Runs that are compared with each other
 must not be hours apart. An interrupted series is resumed like each of its runs, again in turns.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from bench import shipped
-from bench.errors import RunError, ScenarioError
+from bench.errors import RunError, ScenarioError, UserError
 from bench.experiment import plan, requirements, run_folder
 from bench.experiment.effect import field_of, instead, without_effect
 from bench.experiment.prepare import PreparedScenario, begin, read, refuse_to_measure, with_trades
@@ -35,9 +40,12 @@ from bench.lifeline import termination_as_interrupt
 from bench.measure import host
 from bench.records.manifest import PlannedTrial
 from bench.records.trial_record import SCHEMA_VERSION, read_json, write_json
+from bench.scenario.model import Scenario
 from bench.scenario.parsing import value_text
 
 NAME = "series.json"
+EVERY = "*"
+"""Stands for every transport of a scenario in a further subject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +56,24 @@ class Series:
     runs: list[RunFolder]
 
 
-def questions(name: str, overrides: Sequence[str] = ()) -> list[PreparedScenario]:
+def questions(name: str, overrides: Sequence[str] = (), also: Sequence[str] = ()) -> list[PreparedScenario]:
     """Return all scenarios of the folder `scenarios/<name>` that have a plan, or the one of that name or
     path.
 
-    Raises `ScenarioError` for a storm, a crossover map or a decision, and where all scenarios are searches.
+    Each of `also` is a transport (or `EVERY`) and options, as `websocket server=bare`: a further subject beside each
+    that a scenario has of that transport. Raises `ScenarioError` for a storm, a crossover map or a decision, and where
+    all scenarios are searches, and `UserError` where no scenario has the transport of a further subject.
     """
-    files = _files(name)
-    found = [read(str(file), overrides) for file in files] if files else [read(name, overrides)]
+    files = [str(file) for file in _files(name)] or [name]
+    found = [read(file, overrides) for file in files]
+    further = [[_settings(each.scenario, number, text) for number, text in enumerate(also, 1)] for each in found]
+    for text, settings in zip(also, zip(*further, strict=True), strict=True):
+        if not any(settings):
+            there = sorted({subject.transport for each in found for subject in each.scenario.transports.values()})
+            raise UserError(f"a further subject: found {value_text(text)}, allowed is one of {', '.join(there)} "
+                            f"with options, as '{there[0]} server=bare'")
+    found = [read(file, [*overrides, *chain.from_iterable(settings)]) if any(settings) else each
+             for file, each, settings in zip(files, found, further, strict=True)]
     for each in found:
         refuse_to_measure(each)
     planned = [each for each in found if each.scenario.capacity is None]
@@ -77,6 +95,20 @@ def searches(name: str, overrides: Sequence[str] = ()) -> list[PreparedScenario]
             kept = [given for given in overrides if instead(field_of(given), idle) is None]
             asked.append(read(str(each.file), kept))
     return asked
+
+
+def _settings(scenario: Scenario, number: int, text: str) -> list[str]:
+    """Return the settings that give a scenario the further subjects of `text`, the `number`th that was asked for."""
+    transport, *options = text.split() or [""]
+    settings = []
+    for label, subject in scenario.transports.items():
+        if transport in (subject.transport, EVERY) and subject.external is None:
+            only_server = len(options) == 1 and options[0].startswith("server=")
+            place = f"transports.{label}_{options[0].removeprefix('server=') if only_server else number}"
+            fields = {"transport": subject.transport, "server": subject.implementation, **subject.options}
+            settings += [f"{place}.{name}={json.dumps(value)}" for name, value in fields.items()]
+            settings += [f"{place}.{option}" for option in options]
+    return settings
 
 
 def _files(name: str) -> list[Path]:

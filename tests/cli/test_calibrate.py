@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from bench import cli, transports
 from bench.experiment import prepare
+from bench.records import manifest
 from bench.simulation.calibration.costs import read_costs
 
 pytestmark = pytest.mark.usefixtures("few_figures")
@@ -75,7 +76,20 @@ def test_an_interrupted_calibration_goes_on(tmp_path: Path, made: Made) -> None:
         assert sentence in tickertape(verb, "--resume", str(folder)).stderr
 
 
+def test_further_kinds_are_measured_beside_the_others(tmp_path: Path, made: Made) -> None:
+    made(0)
+    further = ("--make", "bare", "--also", "sse retry_s=2")
+    result = tickertape("calibrate", "--scenario", "quick", *further, "--to", "mine.json", *sets(SMALL))
+    assert result.exit_code == 130, result.stderr
+    run = next(tmp_path.glob("results/*-calibration/runs/*"))
+    own = transports.own_names()
+    assert set(manifest.read(run).subjects) == {*own, *(f"{name}_bare" for name in own), "sse_2"}
+
+
 @pytest.mark.parametrize(("arguments", "sentence"), [
+    (("calibrate", "--resume", "x", "--make", "bare"), "none of them goes with it"),
+    (("calibrate", "x", "--also", "sse retry_s=1"), "--also"),
+    (("calibrate", "--scenario", "quick", "--also", "nosuch retry_s=1"), "found 'nosuch retry_s=1', allowed is one of"),
     (("calibrate", "--resume", "nowhere"), "is this a run's folder"),
     (("calibrate", "--resume", "x", "--set", "seed=2"), "none of them goes with it"),
     (("calibrate", "nowhere"), "is this a run's folder"),

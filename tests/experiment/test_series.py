@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from bench.errors import RunError, ScenarioError
+from bench.errors import RunError, ScenarioError, UserError
 from bench.experiment import plan, series
 from bench.records.trial_record import SCHEMA_VERSION, write_json
 from bench.scenario.model import Scenario
+from bench.simulation.calibration.costs import CostKind
 
 
 def planned(count: int, seed: int) -> list[plan.PlannedTrial]:
@@ -63,3 +64,21 @@ def test_only_a_series_of_its_kind_goes_on(tmp_path: Path, said: dict[str, Any],
     write_json(tmp_path / series.NAME, {"schema_version": SCHEMA_VERSION, **said})
     with pytest.raises(RunError, match=sentence):
         series.resume(tmp_path, "mine", force=True)
+
+
+def test_a_further_subject_stands_beside_each_of_its_transport() -> None:
+    """It has the scenario's options but for those that it names, so that its cells are the same."""
+    takeover = "websocket compression=permessage-deflate context_takeover=true"
+    for each in series.questions("calibration", ["trials.count=2"], [f"{series.EVERY} server=bare", takeover]):
+        alone = series.questions(str(each.file), ["trials.count=2"])[0].scenario.transports
+        deflated = [f"{label}_2" for label in alone if label == "websocket"]
+        assert list(each.scenario.transports) == [*alone, *(f"{label}_bare" for label in alone), *deflated]
+        for label, subject in alone.items():
+            bare = each.scenario.transports[f"{label}_bare"]
+            assert (bare.transport, bare.server, bare.options) == (subject.transport, "bare", subject.options)
+        assert {CostKind.of(subject.transport, each.options[label], subject.implementation).context_takeover
+                for label, subject in each.scenario.transports.items() if label.endswith("_2")} <= {True}
+    with pytest.raises(UserError, match=r"a further subject: found 'sse server=bare', allowed is one of short_polling"):
+        series.questions("scenarios/calibration/batches.toml", (), ["sse server=bare"])
+    with pytest.raises(ScenarioError, match="nosuch"):
+        series.questions("quick", (), ["sse server=nosuch"])
