@@ -159,6 +159,7 @@ def test_interval_and_flush_change_what_an_update_costs(page: Page) -> None:
             const select = document.querySelector('[data-label="{label}"] [data-option="{option}"]');
             select.value = "{choice}"; select.dispatchEvent(new Event("change")); }})()""")
         page.wait(f"Number({part('updates', label)}) > 60 && Number({part(name, label)}) {compared}")
+    assert page.value(part("lines", "short_polling")).endswith("}, 100);")
     assert page.value(part("lost")) == ["0"] * len(CARDS)
 
 

@@ -436,7 +436,7 @@ class _FlushingEngine(_Engine):
         turn_s, tick_s = self.timer.turn_s, self.shard.costs.tick_s
         if self._arrival_s < turn_s:
             before_s = min(turn_s, self.events.first_s)
-            end = int(np.searchsorted(self.tape.arrival_s, before_s, "left"))
+            end = max(int(np.searchsorted(self.tape.arrival_s, before_s, "left")), self.taken + 1)
             if self.uplinks is not None:   # its answer leads to its author's next message
                 end = self.taken + 1
             arrivals_s = self.tape.arrival_s[self.taken : end]

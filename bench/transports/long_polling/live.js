@@ -2,7 +2,7 @@
 
 const RETRY_MS = 1000;
 
-export const lines = `\
+export const lines = () => `\
 for (let ask = url; ;) {
   const { cursor, ticks } = await (await fetch(ask)).json();
   ask = \`\${url}?after=\${cursor}\`; ticks.forEach(show);

@@ -1,10 +1,10 @@
 /* Short polling in a page: ask on a schedule, be answered at once. */
 
-export const lines = `\
+export const lines = ({ interval_s: interval }) => `\
 let ask = url;
 setInterval(async () => {
   const { cursor, ticks } = await (await fetch(ask)).json();
-  ask = \`\${url}?after=\${cursor}\`; ticks.forEach(show); }, 1000);`;
+  ask = \`\${url}?after=\${cursor}\`; ticks.forEach(show); }, ${1000 * interval});`;
 
 export const note = "An error skips one poll; the next one continues from the cursor.";
 

@@ -2,7 +2,7 @@
 
 const RETRY_MS = 1000;
 
-export const lines = `\
+export const lines = () => `\
 const source = new EventSource(url);
 source.onmessage = ({ data }) => {
   const news = JSON.parse(data);

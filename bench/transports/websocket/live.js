@@ -2,7 +2,7 @@
 
 const RETRY_MS = 1000;
 
-export const lines = `\
+export const lines = () => `\
 const socket = new WebSocket(url.replace("http", "ws"));
 socket.onmessage = ({ data }) => {
   const news = JSON.parse(data);

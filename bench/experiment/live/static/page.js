@@ -68,7 +68,7 @@ class Card {
 
   async begin() {
     this.module = await import(this.subject.module);
-    this.part("lines").textContent = this.module.lines;
+    this.part("lines").textContent = this.module.lines(this.options);
     this.part("note").textContent = this.module.note;
     this.part("module").href = this.subject.module;
     for (const control of this.module.controls) this.offerOption(control);
@@ -84,6 +84,7 @@ class Card {
     select.dataset.option = name;
     select.addEventListener("change", () => {
       this.options[name] = Number(select.value);
+      this.part("lines").textContent = this.module.lines(this.options);
       this.client.close();
       this.client = this.module.connect(this.feed, this.options);
       this.reset();
