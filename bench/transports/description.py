@@ -79,8 +79,8 @@ class Description:
 
     - `connect(feed, options)`: starts a client that reports to `feed` (`bench/transports/feed.js`), and
       returns an object with `close()`, and, where it can send a message, `send(body)`, a promise of the answer;
-    - `lines`, `note`: the few lines that a developer would write, and a sentence on what those leave out. They read
-      from the address `url`, and call `show` with each tick;
+    - `lines(options)`, `note`: the few lines that a developer would write, and a sentence on what those leave out.
+      They read from the address `url`, and call `show` with each tick;
     - `controls`: options that a reader may change, each with its `name`, `label` and `values` in s.
 
     None: it is not on the page."""

@@ -42,7 +42,8 @@ def test_its_client_in_a_page_is_in_its_folder_and_its_lines_are_four(name: str)
     assert live is not None
     assert live.parent == Path(transports.part(name, "protocol").__file__ or "").parent
     text = live.read_text()
-    assert text.partition("export const lines = `\\\n")[2].partition("`;\n\n")[0].count("\n") == 3
+    shown = text.partition("export const lines = (")[2].partition(") => `\\\n")[2].partition("`;\n\n")[0]
+    assert shown.count("\n") == 3
     assert all(f"export {what}" in text for what in ("function connect(", "const note =", "const controls ="))
 
 
