@@ -133,7 +133,15 @@ class Runner:
         """Return True once the clients of the trial under way have been started."""
         logs = self.results.glob("latest/trials/*/logs/load.log")
         open_ones = [log for log in logs if not (log.parents[1] / "trial.json").exists()]
-        return any("All users spawned" in log.read_text() for log in open_ones)
+        return any("All users spawned" in _text(log) for log in open_ones)
+
+
+def _text(file: Path) -> str:
+    """Return a file's text; empty if its trial's folder was renamed meanwhile, since the trial is repeated."""
+    try:
+        return file.read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def _command_line(process: psutil.Process) -> str:
