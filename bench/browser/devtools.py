@@ -37,7 +37,7 @@ class Control:
 
     def __init__(self, address: str) -> None:
         try:
-            self._socket = connect(address, max_size=None, compression=None, proxy=None)
+            self._socket = connect(address, max_size=None, compression=None, proxy=None, legacy=True)
         except (OSError, WebSocketException) as error:
             raise BrowserError(f"the browser does not answer at {address}: {error}") from error
         self._number = 0

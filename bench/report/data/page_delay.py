@@ -13,13 +13,12 @@ has read its bytes. A page's error of the clock, about 0.1 ms, is in the differe
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.report.data.run import RunData
+from bench.report.data.run import RunData, counterparts
 from bench.scenario.model import BROWSER, DEFAULT_CLIENT
 from bench.stats.run.intervals import Interval, interval
 from bench.stats.run.summary import cell_interval
@@ -52,13 +51,7 @@ class PageDelay:
 
 def pairs_of(run: RunData) -> list[PagePair]:
     """Return a pair for each transport of the run that both clients measured, in the run's order."""
-    alike: dict[str, dict[str, str]] = {}
-    for label, subject in run.scenario.transports.items():
-        same = json.dumps([subject.transport, subject.implementation, run.manifest.subjects[label].options],
-                          sort_keys=True)
-        alike.setdefault(same, {}).setdefault(subject.client, label)
-    return [PagePair(each[DEFAULT_CLIENT], each[BROWSER]) for each in alike.values()
-            if {DEFAULT_CLIENT, BROWSER} <= set(each)]
+    return [PagePair(*labels) for labels in counterparts(run, "client", DEFAULT_CLIENT, BROWSER)]
 
 
 def delays(run: RunData) -> list[PageDelay]:

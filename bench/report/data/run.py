@@ -9,6 +9,7 @@ was kept without them (they can be large) is read from the condensed files, and 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -368,3 +369,18 @@ def shown_clients(run: RunData) -> int:
     have = {label: set(run.valid.loc[run.valid["transport"] == label, "clients"]) for label in run.transports}
     common = set.intersection(*[counts for counts in have.values() if counts] or [set()])
     return int(max(common or set(run.clients)))
+
+
+def counterparts(run: RunData, differ_in: str, one: str, other: str) -> list[tuple[str, str]]:
+    """Return the labels of each two subjects that differ in one field alone, in the run's order.
+
+    `differ_in` is `client` or `implementation`, which is `one` in the first subject of each pair and `other` in the
+    second.
+    """
+    alike: dict[str, dict[str, str]] = {}
+    for label, subject in run.scenario.transports.items():
+        fields = {"client": subject.client, "implementation": subject.implementation}
+        value = fields.pop(differ_in)
+        same = json.dumps([subject.transport, fields, run.manifest.subjects[label].options], sort_keys=True)
+        alike.setdefault(same, {}).setdefault(value, label)
+    return [(each[one], each[other]) for each in alike.values() if {one, other} <= set(each)]

@@ -15,7 +15,6 @@ the library's is the difference between these two servers.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ from itertools import combinations
 from bench.report import style
 from bench.report.data.measured_forms import flush_s
 from bench.report.data.noise_floor import NoiseFloor, floor_under, floors
-from bench.report.data.run import RunData, compared, shown_clients, with_all_bytes
+from bench.report.data.run import RunData, compared, counterparts, shown_clients, with_all_bytes
 from bench.report.text.findings import MEMORY, QUESTIONS, ComparedFigure, amount_text, ratio_text, spread_text
 from bench.report.text.first_screen import BYTES, CPU
 from bench.scenario.model import BARE_SERVER, DEFAULT_SERVER
@@ -76,12 +75,7 @@ class EqualServers:
 
 def pairs_of(run: RunData) -> list[ServerPair]:
     """Return a pair for each transport of the run, in its order; none where a subject has no counterpart."""
-    alike: dict[str, dict[str, str]] = {}
-    for label, subject in run.scenario.transports.items():
-        same = json.dumps([subject.transport, subject.client, run.manifest.subjects[label].options], sort_keys=True)
-        alike.setdefault(same, {})[subject.implementation] = label
-    found = [ServerPair(each[DEFAULT_SERVER], each[BARE_SERVER]) for each in alike.values()
-             if set(each) == {DEFAULT_SERVER, BARE_SERVER}]
+    found = [ServerPair(*labels) for labels in counterparts(run, "implementation", DEFAULT_SERVER, BARE_SERVER)]
     return found if 2 * len(found) == len(run.transports) else []
 
 
