@@ -307,12 +307,14 @@ def amount_text(found: Interval, question: ComparedFigure) -> str:
 def spread_text(found: Interval, scale: float = 1.0, none: float = math.nan) -> str:
     """Return an interval in brackets: ` (0.92–0.99)`.
 
-    Of a few trials, returns their own figures: ` (n = 2: 0.92, 0.99)`; of a tie the bounds. A bound has as many digits
-    as tell it from `none`, the value of no effect.
+    Of a few trials, returns their own figures: ` (n = 2: 0.92, 0.99)`; of one, ` (n = 1)`; of a tie the bounds.
+    A bound has as many digits as tell it from `none`, the value of no effect.
     """
     low, high = found.low / scale, found.high / scale
     if math.isnan(low) or math.isnan(high):
-        return f" (n = {found.count}, too few for an interval)" if found.bounds_only else ""
+        if found.bounds_only:
+            return f" (n = {found.count}, too few for an interval)"
+        return " (n = 1)" if found.count == 1 else ""
     if found.count <= FEW and not found.bounds_only:
         values = ", ".join(_apart(value / scale, none) for value in found.values)
         return f" (n = {found.count}{': ' if values else ''}{values})"
