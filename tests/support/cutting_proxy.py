@@ -71,22 +71,19 @@ class CuttingProxy:
                 for sock in select.select([client, server], [], [])[0]:
                     data = sock.recv(65536)
                     ended = ended or not data
-                    if sock is client or not self._may_cut():
+                    if sock is client or not self._cutting or (len(data) >= left and not self._takes_a_cut()):
                         (server if sock is client else client).sendall(data)
                     else:
                         client.sendall(data[:left])
                         left = max(0, left - len(data))
-            if not left:
-                self._cut(client, resets)
+            if not left and resets:   # a close of the connection is a reset
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         client.close()
         server.close()
 
-    def _cut(self, client: socket.socket, resets: bool) -> None:
-        """Count a cut, and have the close of the connection be a reset."""
+    def _takes_a_cut(self) -> bool:
+        """Take one of the cuts that are left, and return whether there was one: each connection has its own thread."""
         with self._lock:
-            self.cuts += 1
-        if resets:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-
-    def _may_cut(self) -> bool:
-        return self._cutting and self.cuts < self._cuts_most
+            taken = self.cuts < self._cuts_most
+            self.cuts += taken
+        return taken
