@@ -84,6 +84,7 @@ def main() -> None:
     mistake = surroundings.mistake(sys.argv[1:], has_stdout=has_stdout)
     if mistake is not None:
         _end(mistake, MISTAKE)
+    surroundings.keep_to_own_core(os.environ)
     try:
         with ended_at_once():   # this takes up to two seconds
             from bench.cli.shell import verbs

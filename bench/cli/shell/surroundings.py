@@ -5,6 +5,9 @@
     arguments, folder's name   must be UTF-8, as all files of a run are
     working folder             must exist
     address space              must suffice for the imports: else numerical libraries end the process, or hang
+    threads                    linear algebra gets none of its own, unless the user's environment asks for them:
+                               they spin on all cores for a while after each call, and what the runner computes
+                               after one trial would disturb the server of the next
 
 This module uses only the standard library, so that it works where nothing else can be imported.
 
@@ -17,13 +20,15 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
 LEAST_BYTES = 1_500_000_000
 """Least bytes of address space: the first imports take 650 MB on two cores, figures and threads the rest."""
 A_CORE_BYTES = 50_000_000
 """Bytes that numerical libraries reserve for each further core."""
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""Environment variables with the number of threads of libraries for linear algebra."""
 
 
 def open_streams() -> None:
@@ -38,6 +43,17 @@ def open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:   # a terminal without ─ or µ shows the code in its place
             stream.reconfigure(errors="backslashreplace")   # type: ignore[union-attr]
+
+
+def keep_to_own_core(environment: MutableMapping[str, str]) -> None:
+    """Have linear algebra compute in the calling thread; libraries read these variables when they are loaded.
+
+    OpenBLAS, which NumPy and SciPy bring with them, starts a thread for each core. It waits for work by spinning,
+    also on a core that the runner leaves to the server: trials were INVALID by `host-jitter` and `host-slowed` on
+    machines that were quiet.
+    """
+    for name in THREADS:
+        environment.setdefault(name, "1")
 
 
 def mistake(arguments: Sequence[str], *, has_stdout: bool) -> str | None:

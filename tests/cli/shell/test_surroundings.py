@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from bench.cli.shell.surroundings import LEAST_BYTES, mistake
+from bench.cli.shell.surroundings import LEAST_BYTES, keep_to_own_core, mistake
 
 RUN = ("run", "quick", "--results", "Größe")
 
@@ -47,3 +50,23 @@ def test_too_little_memory_to_import_is_refused(
     found = mistake(RUN, has_stdout=True)
     assert (found is None) == is_enough
     assert found is None or found.startswith("memory: found a limit of 1,464,843 kB of address space")
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the system does not show a process's threads")
+def test_what_a_command_computes_leaves_the_other_cores_alone() -> None:
+    code = ("import atexit, os, sys; from bench import cli\n"
+            "def threads():\n"
+            "    import numpy, scipy.linalg; scipy.linalg.inv(numpy.eye(300) @ numpy.eye(300))\n"
+            "    names = [open(f'/proc/self/task/{each}/comm').read() for each in os.listdir('/proc/self/task')]\n"
+            "    print(sum('jemalloc' not in each for each in names), file=sys.stderr)\n"   # Arrow's, which sleeps
+            "atexit.register(threads); sys.argv = ['tickertape', 'scenarios']; cli.main()")
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "1"
+
+
+def test_threads_that_the_user_asks_for_are_kept() -> None:
+    environment = {"OPENBLAS_NUM_THREADS": "4"}
+    keep_to_own_core(environment)
+    assert environment == {"OPENBLAS_NUM_THREADS": "4", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
