@@ -50,7 +50,8 @@ from bench.stats.run.prediction import ValidationRow
 SHORT = {
     "latency_mean_ms": "mean ms", "latency_p50_ms": "p50 ms", "latency_p95_ms": "p95 ms",
     "latency_p99_ms": "p99 ms", "age_mean_ms": "age ms", "age_excess_mean_ms": "excess age ms",
-    "bytes_per_update": "bytes", "server_cpu_us_per_update": "CPU µs", "knee_clients": "limit",
+    "bytes_per_update": "bytes", "server_cpu_us_per_update": "CPU µs", "round_trip_p50_ms": "round trip ms",
+    "knee_clients": "limit",
 }
 """Short names of the quantities for the terminal."""
 

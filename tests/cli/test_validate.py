@@ -12,9 +12,12 @@ from remade import ONE, Made, maker, sets
 from typer.testing import CliRunner, Result
 
 from bench import cli, transports
+from bench.cli.validate import SHORT
 from bench.experiment import prepare
 from bench.records.trial_record import SCHEMA_VERSION, write_json
+from bench.report.figures.validation import HEADINGS
 from bench.simulation.calibration.costs import write_costs
+from bench.stats.run.prediction import LIMIT, QUANTITIES
 
 pytestmark = pytest.mark.usefixtures("few_figures")
 
@@ -71,6 +74,11 @@ def test_an_interrupted_validation_goes_on(tmp_path: Path, made: Made) -> None:
     again = made(0)
     assert tickertape("validate", "--resume", str(folder), "--force").exit_code == 0
     assert again == []
+
+
+def test_every_predicted_figure_has_a_name_on_the_terminal_and_on_the_page() -> None:
+    names = {quantity.name for quantity in (*QUANTITIES, LIMIT)}
+    assert set(SHORT) == set(HEADINGS) == names
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), [
