@@ -1,4 +1,4 @@
-"""What all tests share: their order, their workers, and marks on the processes that they start.
+"""The frame of all tests: their order, their workers, and marks on the processes that they start.
 
 Two workers (`-n 2`, as in `make test`) share the tests. One takes first, in turn, all that start processes: no two of
 them measure at a time, and together they take about as long as all others. The other worker takes the tests that start

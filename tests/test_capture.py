@@ -68,7 +68,7 @@ SUBJECTS = re.findall(r"transports\.(\w+)", SCENARIO)
 
 @dataclass(frozen=True)
 class Packet:
-    """What one captured frame was on the wire."""
+    """The sizes of one captured frame on the wire."""
 
     at_ns: int
     source: int
@@ -86,7 +86,7 @@ class Captured:
 
 
 def reason_against() -> str | None:
-    """Why no capture can be made here."""
+    """Return why no capture can be made here."""
     missing = [tool for tool in ("tshark", "dumpcap", "unshare") if shutil.which(tool) is None]
     if missing:
         return f"no {', '.join(missing)} here"
@@ -119,7 +119,7 @@ def captured(tmp_path_factory: pytest.TempPathFactory) -> Captured:
 
 
 def read_packets(file: Path) -> list[Packet]:
-    """The TCP packets of a capture, by tshark."""
+    """Return the TCP packets of a capture, by tshark."""
     names = ("frame.time_epoch", "tcp.srcport", "tcp.dstport", "ip.len", "tcp.len")
     fields = [word for name in names for word in ("-e", name)]
     lines = subprocess.run(

@@ -24,7 +24,7 @@ DOCUMENT = (ROOT / "docs" / "ci.md").read_text()
 
 
 def block(language: str) -> str:
-    """The document's code of a language."""
+    """Return the document's code of a language."""
     found: str = re.findall(rf"^```{language}\n(.*?)^```$", DOCUMENT, re.DOTALL | re.MULTILINE)[0]
     return found
 

@@ -119,7 +119,7 @@ class Runner:
         return folder, open_run(folder).trials, said
 
     def process(self, words: str) -> psutil.Process:
-        """The process, not its guard, whose command line contains `words`; waited for."""
+        """Return the process, not its guard, whose command line contains `words`; waited for."""
         found: list[psutil.Process] = []
 
         def look() -> bool:

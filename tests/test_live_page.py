@@ -120,7 +120,7 @@ ACCOUNTS = {
         "refused({error: 'other-epoch', resume: 'f:0'}); took({cursor: 'f:1', ticks: [tick(1)]})", (1, 0, 0, 1)),
     "a compact tick is one too": ("took([0, 10, 1.5, 7, 'A'])", (1, 0, 0, 10)),
 }
-"""What a client gets after the cursor e:9, and then its updates, those lost, those skipped, and its cursor."""
+"""The messages to a client after the cursor e:9, and then its updates, those lost, those skipped, and its cursor."""
 
 
 @pytest.mark.parametrize(("calls", "account"), ACCOUNTS.values(), ids=ACCOUNTS)
@@ -183,7 +183,7 @@ def arrived(text: str) -> str:
 
 
 def accepted(page: Page) -> list[int]:
-    """The messages that each transport's server has accepted, by the page's own connections."""
+    """Return the messages that each transport's server has accepted, by the page's own connections."""
     found: list[int] = page.value("""(async () => {
         const { ports } = await (await fetch("/tabs", { method: "POST" })).json();
         const stats = await Promise.all(ports.map((port) => fetch(`http://127.0.0.1:${port}/stats`)));
@@ -245,7 +245,7 @@ def test_a_message_can_be_written_by_the_keyboard_and_its_way_is_named_for_a_scr
 
 
 def tree(page: Page) -> list[dict[str, Any]]:
-    """The page as a screen reader meets it."""
+    """Return the page as a screen reader has it."""
     nodes: list[dict[str, Any]] = page.ask("Accessibility.getFullAXTree")["nodes"]
     return [node for node in nodes if not node["ignored"]]
 

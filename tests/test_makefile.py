@@ -13,14 +13,14 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 NAMES = ["trades (1).csv", "a&b;c.csv", "it's.csv", 'say "x".csv', "5$x`y`.csv", "-a,b.csv", "ä|<?>.csv"]
-"""What a shell, or make, would take apart."""
+"""Texts that a shell, or make, would take apart."""
 
 pytestmark = [
     pytest.mark.process, pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed here")]
 
 
 def handed(*arguments: str) -> list[str]:
-    """The words that the target's last command consists of."""
+    """Return the words that the target's last command consists of."""
     done = subprocess.run(["make", "-n", "-o", ".venv/.run", "-o", ".venv/.tox", *arguments], cwd=PROJECT,
                           capture_output=True, text=True, check=True)
     return shlex.split(done.stdout.splitlines()[-1])[1:]
@@ -41,7 +41,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def made(project: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`make` with a program of these lines of shell; both streams together."""
+    """Return `make` with a program of these lines of shell; both streams together."""
     path = project / ".venv" / "bin" / "tickertape"
     path.write_text(f"#!/bin/sh\n{program}\n")
     path.chmod(0o755)

@@ -31,7 +31,7 @@ def judged(record: TrialRecord = CLEAN, **tables: pa.Table) -> Verdict:
 
 
 def changed(table: str, column: str, values: Any) -> dict[str, pa.Table]:
-    """A table with another column."""
+    """Return a table with another column."""
     whole = TABLES[table]
     place = whole.schema.get_field_index(column)
     field = whole.schema.field(place)
@@ -56,7 +56,7 @@ LONG_RECORD, LONG_TABLES = trial_record(LONG, "long_polling", DEFAULT["long_poll
 
 
 def rising() -> Tables:
-    """A window of half a minute in which each update takes longer than the one before."""
+    """Return a window of half a minute in which each update takes longer than the one before."""
     due = dict(zip(LONG_TABLES["feed"]["index"].to_pylist(), LONG_TABLES["feed"]["due_ns"].to_pylist(),
                    strict=True))
     rows = LONG_TABLES["deliveries"]
@@ -67,7 +67,7 @@ def rising() -> Tables:
 
 
 def hanging() -> Tables:
-    """Requests that were under way for twice as long as the answers tell of."""
+    """Return requests that were under way for twice as long as their responses say."""
     clients = LONG_TABLES["clients"]
     place = clients.schema.get_field_index("in_flight_ns")
     doubled = pc.multiply(clients["in_flight_ns"], 2)
@@ -81,13 +81,13 @@ def test_a_long_clean_trial_is_steady_and_keeps_littles_law() -> None:
 
 
 def without_one_in_ten() -> Tables:
-    """Deliveries with holes."""
+    """Return deliveries with holes."""
     kept = [place for place in range(RECEIVED) if place % 10]
     return {"deliveries": TABLES["deliveries"].take(kept)}
 
 
 def host(**noise: float) -> tuple[TrialRecord, Tables]:
-    """The clean trial on a machine that was not quiet."""
+    """Return the clean trial on a machine that was not quiet."""
     return replace(CLEAN, host=CLEAN.host | noise), {}
 
 

@@ -1,4 +1,4 @@
-"""What the tests of all verbs share: a lock of their own, so that no run beside them is in their way."""
+"""Fixtures of the tests of all verbs: a lock of their own, so that no run beside them is in their way."""
 
 from __future__ import annotations
 

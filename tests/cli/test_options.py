@@ -1,4 +1,4 @@
-"""What all verbs share: a mistake is one sentence and status 2, an interruption status 130."""
+"""Laws of all verbs: a mistake is one sentence and status 2, an interruption status 130."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_a_run_whose_helper_was_killed_says_how_it_goes_on() -> None:
 
 
 def installed(words: str, **streams: Any) -> subprocess.CompletedProcess[str]:
-    """The installed command, in a shell."""
+    """Return the installed command, in a shell."""
     script = f"exec {sys.executable} -c 'from bench.cli import main; main()' {words}"
     return subprocess.run(["bash", "-c", script], stderr=subprocess.PIPE, text=True, **streams)
 

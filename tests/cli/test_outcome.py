@@ -1,4 +1,4 @@
-"""How a run ends on the terminal: figures that are no numbers, and tables that fit."""
+"""The end of a run on the terminal: figures that are no numbers, and tables that fit."""
 
 from __future__ import annotations
 

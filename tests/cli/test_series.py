@@ -1,4 +1,4 @@
-"""What `calibrate` and `validate` share."""
+"""The code that `calibrate` and `validate` share."""
 
 from __future__ import annotations
 

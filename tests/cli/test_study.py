@@ -99,7 +99,7 @@ def test_a_connection_of_which_nothing_is_known_is_not_taken_to_be_free() -> Non
 
 
 def _made() -> dict[str, bytes]:
-    """The latest run's tables and reports, which name it."""
+    """Return the latest run's tables and reports, which name it."""
     folder = Path("results/latest").resolve()
     files = [*folder.glob("*.csv"), *folder.glob("report.*"), *folder.glob("figures/*")]
     return {path.name: path.read_bytes().replace(folder.name.encode(), b"RUN") for path in files}

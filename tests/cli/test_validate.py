@@ -53,7 +53,7 @@ def test_a_validation_is_judged_again_from_its_folder(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_validation_goes_on(tmp_path: Path, made: Made) -> None:
-    """What whole blocks hold stays, an interrupted block is made again, and the table is made once all is
+    """The trials of whole blocks stay, an interrupted block is made again, and the table is made once all is
     there; the costs that were given may be gone by then."""
     write_costs(tmp_path / "given.json", priced())
     a_block = len(transports.own_names())

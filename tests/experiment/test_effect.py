@@ -1,4 +1,4 @@
-"""What a verb takes no notice of: each kind of scenario has fields without effect, and they are refused."""
+"""Fields that a verb takes no notice of: each kind of scenario has fields without effect, and they are refused."""
 
 from __future__ import annotations
 

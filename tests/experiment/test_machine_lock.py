@@ -38,7 +38,7 @@ def holder() -> subprocess.Popen[bytes]:
 
 
 def is_held() -> bool:
-    """Whether a run that wanted the machine now would be refused."""
+    """Return whether a run that wanted the machine now would be refused."""
     try:
         with machine_lock(wait=False):
             return False

@@ -163,7 +163,7 @@ def test_a_file_of_trades_is_read_once_and_what_a_trial_needs_is_kept(
 
 
 def test_a_pipe_of_the_shells_keeps_its_name(tiny: Path) -> None:
-    """What it stands for has no name that could be opened."""
+    """A file that it stands for has no name that could be opened."""
     read_end, write_end = os.pipe()
     try:
         file = prepare.read(str(tiny), feed=Path(f"/dev/fd/{read_end}")).scenario.feed.replay.file

@@ -1,4 +1,4 @@
-"""What a run shows: a line a trial with what matters of it, and how long the rest takes."""
+"""The display of a run: a line per trial with what matters of it, and how long the rest takes."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def begun(tmp_path: Path) -> RunFolder:
 
 
 def failing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trials that fail at once, in place of real ones."""
+    """Make trials fail at once, in place of real ones."""
     def make(settings: Any, planned: PlannedTrial, folder: Path, attempt: int) -> TrialRecord:
         record = TrialRecord(
             folder.name, planned.block, planned.position, planned.subject, planned.transport,
@@ -74,7 +74,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def verdicts(monkeypatch: pytest.MonkeyPatch, *statuses: Any) -> None:
-    """What is made gets these verdicts, one after the other; files that say nothing else."""
+    """Give the trials that are made these verdicts, one after the other; files that say nothing else."""
     left = list(statuses)
     given: dict[tuple[Path, int], Any] = {}
 
@@ -149,7 +149,7 @@ def test_sigterm_is_an_interrupt_and_everything_is_put_back(
 
 
 def narrowing(monkeypatch: pytest.MonkeyPatch, results: Path, **trials: Any) -> RunFolder:
-    """A run that goes on until p99 is within 10 %; a trial's p99 follows from its seed and subject."""
+    """Return a run that goes on until p99 is within 10 %; a trial's p99 follows from its seed and subject."""
     scenario = Scenario.model_validate({
         "question": "?", "transports": {"a": {"transport": "websocket"}, "b": {"transport": "websocket"}},
         "load": {"clients": [1]}, "trials": {"until": "p99 ± 10 %", "count_max": 12, **trials},

@@ -15,7 +15,7 @@ from bench.simulation.calibration.costs import CostKind
 
 
 def planned(count: int, seed: int) -> list[plan.PlannedTrial]:
-    """The plan of a scenario with two cells and `count` blocks."""
+    """Return the plan of a scenario with two cells and `count` blocks."""
     return plan.trials(Scenario.model_validate({
         "question": "?", "seed": seed, "load": {"clients": [1, 2]}, "trials": {"count": count},
         "transports": {"a": {}},

@@ -35,7 +35,7 @@ class Subscriber:
         self._lines = self.sock.makefile("rb")
 
     def line(self) -> Any:
-        """The next line; an end of the connection is an error."""
+        """Return the next line; an end of the connection is an error."""
         fields: Any = json.loads(self._lines.readline())
         return fields
 
@@ -62,7 +62,7 @@ class Life:
         self.lifeline.send({"start": {"warmup_ns": warmup_ns}})
 
     def stop(self) -> dict[str, Any]:
-        """The last words."""
+        """Stop the publisher, and return its last message."""
         self.lifeline.send({"stop": {}})
         message = self.lifeline.receive()
         assert message is not None

@@ -42,7 +42,7 @@ class Stage:
         self.port = self.outlet.address[1]
 
     def silence(self) -> None:
-        """The feed's connections and its port are gone."""
+        """Close the feed's connections and its port."""
         assert self.outlet is not None
         self.outlet.close()
         self.outlet = None

@@ -1,4 +1,4 @@
-"""What wraps a trade file, and what a file is that is none."""
+"""Archives around a trade file, and files that are none."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def zipped(*members: tuple[str, bytes]) -> bytes:
 
 
 def locked() -> bytes:
-    """An archive whose one member says that it needs a password."""
+    """Return an archive whose one member says that it needs a password."""
     content = bytearray(zipped(("a.csv", CSV)))
     content[6] |= 1
     content[content.find(b"PK\x01\x02") + 8] |= 1

@@ -1,4 +1,4 @@
-"""What the load's tests share."""
+"""Fixtures of the load's tests."""
 
 from __future__ import annotations
 

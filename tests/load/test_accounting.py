@@ -13,7 +13,7 @@ DUE = {"AAA": 5, "BBB": 5}
 
 
 def deliveries(*rows: tuple[int, int]) -> Rows:
-    """Rows of (client, index)."""
+    """Return rows of (client, index)."""
     return np.array([(client, index, 0, 0, 0) for client, index in rows], DELIVERY)
 
 

@@ -17,7 +17,7 @@ NOTHING = tcp.TcpInfo(*[0] * len(tcp.TcpInfo._fields))
 
 
 def link(requests: int, openings: int) -> Link:
-    """The connection of a machine that has sent some requests."""
+    """Return the connection of a machine that has sent some requests."""
     counts = ClientCounts(requests=requests)
     made = SimpleNamespace(
         machine=SimpleNamespace(counts=counts), openings=openings, closings=0, opening=NOTHING, closing=NOTHING,

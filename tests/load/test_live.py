@@ -1,4 +1,4 @@
-"""What Locust shows, compared with what it would show had it counted each update itself.
+"""Locust's own figures, compared with what it would show had it counted each update itself.
 
 Importing Locust patches the standard library, so this runs in a process of its own.
 """

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.process
 
 
 def locust_lists(folder: Path, config: dict[str, Any] | None) -> subprocess.CompletedProcess[str]:
-    """What `locust --list` makes of the file with this configuration."""
+    """Return what `locust --list` says of the file with this configuration."""
     environment = {key: value for key, value in os.environ.items() if key != commands.LOAD_VARIABLE}
     if config is not None:
         path = folder / "load.json"

@@ -53,7 +53,7 @@ def test_a_parser_that_reads_no_files_keeps_its_other_defaults() -> None:
 
 def test_a_locust_whose_files_cannot_be_kept_out_is_refused() -> None:
     def get_parser(files: Sequence[str] = ("a.conf",)) -> None:
-        """As some later version may have it."""
+        """Take no names of default files, as some later version of Locust may."""
 
     with pytest.raises(RuntimeError, match="get_parser has no default_config_files"):
         forget_files(get_parser)

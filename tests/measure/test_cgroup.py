@@ -19,7 +19,7 @@ def machine(tmp_path: Path) -> Path:
 
 
 def written(machine: Path, own: str, files: dict[str, str]) -> tuple[Path, str]:
-    """The mount and the process's own file, with these files below the mount."""
+    """Return the mount and the process's own file, with these files below the mount."""
     (machine / "own").write_text(own)
     for name, content in files.items():
         path = machine / "root" / name

@@ -1,4 +1,4 @@
-"""What disturbs a trial from outside: counters, the spinning probe, and what both make of a disturbance."""
+"""Disturbances of a trial from outside: counters, the spinning probe, and what both make of a disturbance."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ Pair = tuple[socket.socket, socket.socket]
 
 
 def reason_against() -> str:
-    """Why the kernel can't be asked here, by a question of the test's own, for no socket at all; empty: it
+    """Return why the kernel can't be asked here, by a question of the test's own, for no socket at all; empty: it
     answers."""
     if sys.platform != "linux":
         return "netlink is Linux's"

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(not tcp.LINUX, reason="stamps and TCP_INFO are L
 
 
 def info(length: int, state: int = 1) -> bytes:
-    """A struct tcp_info whose fields are all different."""
+    """Return a struct tcp_info whose fields are all different."""
     raw = bytearray(256)
     raw[0] = state
     struct.pack_into("=I", raw, 100, 7)            # tcpi_total_retrans
@@ -59,7 +59,7 @@ def test_counters_of_connections_add_and_subtract_field_by_field() -> None:
 
 
 def connected() -> tuple[RawSocket, socket.socket]:
-    """A prepared client's socket and its server's side."""
+    """Return a prepared client's socket and its server's side."""
     listener = socket.create_server(("127.0.0.1", 0))
     client = RawSocket(socket.AF_INET, socket.SOCK_STREAM)
     tcp.prepare(client)

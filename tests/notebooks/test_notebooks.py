@@ -38,7 +38,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def executed(name: str, run: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """All that the notebook printed and showed, as one text."""
+    """Return all that the notebook printed and showed, as one text."""
     import nbformat  # here, since both workers collect this file, and one of them needs Jupyter, which takes seconds
     from nbclient import NotebookClient
 

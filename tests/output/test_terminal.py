@@ -1,4 +1,4 @@
-"""What a command prints: text from files is shown, and never obeyed."""
+"""The output of a command: text from files is shown, and never obeyed."""
 
 from __future__ import annotations
 

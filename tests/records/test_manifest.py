@@ -45,7 +45,7 @@ def test_the_reference_has_all_that_a_run_has() -> None:
 
 
 def spoilt(folder: Path, changes: dict[str, Any]) -> Path:
-    """A folder with a manifest in which some fields are others, or gone (`...`)."""
+    """Return a folder with a manifest in which some fields are others, or gone (`...`)."""
     manifest.write(folder, manifest_of(ASKED))
     path = folder / manifest.NAME
     fields = json.loads(path.read_text()) | changes

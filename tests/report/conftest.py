@@ -21,13 +21,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def run(folder: Path) -> RunData:
-    """The same, opened."""
+    """The run of `folder`, opened."""
     return open_run(folder)
 
 
 @pytest.fixture(scope="session")
 def swapped(tmp_path_factory: pytest.TempPathFactory) -> RunData:
-    """The same run with the records of two transports exchanged."""
+    """The run with the records of two transports exchanged."""
     subjects = {
         "short_polling": DEFAULT["short_polling"],
         "long_polling": DEFAULT["websocket"], "websocket": DEFAULT["long_polling"],

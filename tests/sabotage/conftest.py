@@ -1,4 +1,4 @@
-"""What the sabotage has in common: a trial to spoil, a stand-in for the server, a neighbour."""
+"""Fixtures of the sabotage: a trial to spoil, a stand-in for the server, a neighbour."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ CUT_AFTER = 30
 
 
 def frames(buffer: bytearray) -> Iterator[bytes]:
-    """The whole frames at the front of the buffer, taken out of it."""
+    """Yield the whole frames at the front of the buffer, taken out of it."""
     while len(buffer) >= 2:
         length, at = buffer[1] & 127, 2
         if length >= 126:
@@ -51,14 +51,14 @@ def frames(buffer: bytearray) -> Iterator[bytes]:
 
 
 def with_index(frame: bytes, index: int) -> bytes:
-    """A short frame whose tick has another index."""
+    """Return a short frame whose tick has another index."""
     text = re.sub(rb'"index":\d+', b'"index":%d' % index, frame[2 if frame[1] < 126 else 4:])
     length = bytes([len(text)]) if len(text) < 126 else b"\x7e" + len(text).to_bytes(2, "big")
     return frame[:1] + length + text
 
 
 class Spoiler:
-    """What happens to the ticks of one connection."""
+    """The changes that are made to the ticks of one connection."""
 
     def __init__(self, mode: str, cuts: list[bool]) -> None:
         self.mode = mode
@@ -67,7 +67,7 @@ class Spoiler:
         self.began_s = time.monotonic()
 
     def wait_s(self) -> float:
-        """How long the tick that was spoilt last is kept back."""
+        """Return how long the tick that was spoilt last is kept back."""
         if self.mode == "reorder" and self.count % 10 == 0:
             return OVERTAKEN_S
         if self.mode == "drift":
@@ -75,7 +75,7 @@ class Spoiler:
         return DELAY_S if self.mode == "delay" else 0.0
 
     def spoil(self, frame: bytes) -> bytes:
-        """What is sent on in the frame's place."""
+        """Return what is sent on in the frame's place."""
         if b'"seq"' not in frame or b'"ticks"' in frame:
             return frame
         self.count += 1
@@ -90,7 +90,7 @@ class Spoiler:
 
     @property
     def cut(self) -> bool:
-        """Whether the connection is to be cut now: ten of them are, once each."""
+        """True if the connection is to be cut now: ten of them are, once each."""
         if self.mode == "reset" and self.count == CUT_AFTER and len(self.cuts) < 10:
             self.cuts.append(True)
             return True
@@ -114,7 +114,7 @@ class StandIn:
         self.address: tuple[str, int] = ("", 0)
 
     async def run(self) -> None:
-        """Until the server has said its last words, or the runner is gone."""
+        """Relay between clients and server until the server has sent its last message, or the runner is gone."""
         assert self.runner is not None
         loop = asyncio.get_running_loop()
         said = self.server.receive()
@@ -137,13 +137,13 @@ class StandIn:
             other.send(self.changed(message))
 
     def changed(self, message: dict[str, Any]) -> dict[str, Any]:
-        """A message, with other counts where the mode says so."""
+        """Return a message, with other counts where the mode says so."""
         if "forget" in self.modes and "done" in message:
             message["done"]["counts"] |= {"conflated": 0, "dropped": 0}
         return message
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One client."""
+        """Serve one client."""
         up_reader, up_writer = await asyncio.open_connection(*self.address)
         up = asyncio.create_task(copy(reader, up_writer))
         try:
@@ -173,7 +173,7 @@ class StandIn:
 
 
 async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Bytes as they are, until there are no more."""
+    """Copy bytes as they are, until there are no more."""
     while data := await reader.read(65536):
         writer.write(data)
     if writer.can_write_eof():

@@ -38,7 +38,7 @@ def test_a_mistake_is_told_without_a_word_of_python(changes: dict[str, Any], sen
 
 
 def fields(model: type[BaseModel], path: str = "") -> Iterator[str]:
-    """The dotted names of all fields of the tables that a table holds."""
+    """Yield the dotted names of all fields of the tables that a table holds."""
     for name, field in model.model_fields.items():
         yield f"{path}{name}"
         inner = table_of(field)
@@ -81,7 +81,7 @@ def test_no_field_is_refused_in_the_words_of_python(
 
 
 def nested(path: str, value: Any) -> Any:
-    """The value at a dotted place."""
+    """Return the value at a dotted place."""
     for part in reversed(path.split(".") if path else []):
         value = {part: value}
     return value

@@ -14,7 +14,7 @@ HEAD = 'question = "?"\nfeed.schedule = "replay"\n[transports.websocket]\n[feed.
 
 
 def read(tmp_path: Path, text: str, *overrides: str) -> Replay:
-    """The table with these lines."""
+    """Return the table with these lines."""
     path = tmp_path / "replay.toml"
     path.write_text(HEAD + text)
     return model.load(path, overrides).feed.replay

@@ -15,7 +15,7 @@ HEAD = 'question = "?"\n[load]\nclients = [100]\n[transports.websocket]\n'
 
 
 def read(tmp_path: Path, text: str) -> model.Scenario:
-    """A scenario with these lines."""
+    """Return a scenario with these lines."""
     path = tmp_path / "storm.toml"
     path.write_text(HEAD + text)
     return model.load(path)

@@ -1,4 +1,4 @@
-"""What tests of the chassis share."""
+"""Fixtures of the chassis's tests."""
 
 from servers import feed
 

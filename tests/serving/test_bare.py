@@ -166,7 +166,7 @@ ASKED = [
 
 
 def answers(server: ServerProcess) -> list[tuple[list[bytes], bytes]]:
-    """The header lines, sorted and without the date, and the body of each answer."""
+    """Return the header lines, sorted and without the date, and the body of each answer."""
     found = []
     for method, target, headers in ASKED:
         with server.connect() as sock:

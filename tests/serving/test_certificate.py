@@ -41,7 +41,7 @@ def test_a_signature_is_verified_by_the_public_key() -> None:
 
 
 def handshake(client: ssl.SSLContext, server: ssl.SSLContext, host: str) -> str | None:
-    """The version of TLS that the two agree on, in memory; raises what OpenSSL finds wrong."""
+    """Return the version of TLS that the two agree on, in memory; raises what OpenSSL finds wrong."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     sides = [
         client.wrap_bio(to_client, to_server, server_hostname=host),

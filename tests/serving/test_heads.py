@@ -34,7 +34,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
 
 
 def said(server: ServerProcess, *pieces: bytes, closes: bool = False) -> bytes:
-    """All that the server answers before it closes; `closes`: our side is closed after the last piece."""
+    """Return all that the server answers before it closes; `closes`: our side is closed after the last piece."""
     with server.connect() as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:

@@ -1,4 +1,4 @@
-"""What the HTTP transports share, on real servers: bad input gets a clear word and harms nobody."""
+"""Laws of all HTTP transports, on real servers: bad input gets a clear word and harms nobody."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def server(request: pytest.FixtureRequest, feed: ScriptedFeed) -> Iterator[Serve
 
 
 def until_closed(sock: socket.socket) -> bytes:
-    """Everything that comes until the server hangs up."""
+    """Return everything that comes until the server hangs up."""
     data = b""
     try:
         while chunk := sock.recv(65536):

@@ -14,7 +14,7 @@ GET = b"GET /ticks?after=e1:0 HTTP/1.1\r\nHost: localhost\r\n"
 
 
 def refused(data: bytes) -> str | None:
-    """The word with which a head is refused, however it comes."""
+    """Return the word with which a head is refused, however it comes."""
     words = set()
     for step in (1, 1000, len(data)):
         word = None

@@ -1,4 +1,4 @@
-"""What the tests of the simulator share: they start no helpers where they don't say how many."""
+"""Fixtures of the simulator's tests: they start no helpers where they don't say how many."""
 
 from __future__ import annotations
 

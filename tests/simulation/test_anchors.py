@@ -1,4 +1,4 @@
-"""What others measured or derived, held against the simulator: each test names its source.
+"""Figures that others measured or derived, held against the simulator: each test names its source.
 
 A published figure was made on a machine that we don't have, so a test takes from it what fixes the machine
 (one number, or two) and asks the simulator for the rest. What is not claimed: absolute latencies of
@@ -26,7 +26,7 @@ LINE = b'{"index":41,"seq":42,"due_ns":4100000000,"symbol":"AAA","price":23.82,"
 
 def forecast(transport: str, costs: Costs, net: NetworkDelays, clients: float, demand: Demand, target: float = 1.0,
              **options: object) -> Forecast:
-    """The closed forms."""
+    """Return the closed forms of a transport."""
     own = options_of(transport, **options)
     sizes = transports.model_of(transport).wire(own, Conversation((LINE,)))
     return analytic(transport, own, costs, net, demand, sizes, clients, target)
@@ -88,7 +88,7 @@ UPDATES = Demand(1 / EVERY_S, payload_bytes=5200)
 
 
 def pollers(budget_s: float) -> float:
-    """The most clients that can poll so often that nobody waits longer."""
+    """Return the most clients that can poll so often that nobody waits longer."""
     return forecast("short_polling", POLLING, NEAR, 1, UPDATES, interval_s=budget_s).clients_max
 
 
@@ -137,7 +137,7 @@ MESSAGE_S = 1 / 10 / (FULL_AT / SCALE)
 
 
 def fan_out(thousands: int) -> float:
-    """Mean latency by the engine, in ms."""
+    """Return the mean latency by the engine, in ms."""
     clients = thousands
     subscribed = np.zeros((clients, TOPICS), dtype=np.bool_)
     subscribed[np.arange(clients), np.arange(clients) % TOPICS] = True
@@ -189,7 +189,7 @@ FLOOR_S = 50.0
 
 
 def storm(policy: str, backlog: int, refusal_share: float, seed: int = 1, part: int = 1) -> Outcome:
-    """One storm of the table, or a `part` of it on as slow a worker, where chance doesn't matter."""
+    """Return one storm of the table, or a `part` of it on as slow a worker, where chance doesn't matter."""
     given = StormConditions(clients=20_000 // part, connection_s=part / 400, backlog=backlog // part,
                             refusal_share=refusal_share, timeout_s=3.0, down_s=5.0, horizon_s=245.0)
     return simulate_storm(given, POLICIES[policy], seed)

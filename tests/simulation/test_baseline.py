@@ -1,4 +1,4 @@
-"""What was measured is set beside what has the same shape, and nothing else."""
+"""A measured cell is set beside a simulated one of the same shape, and nothing else."""
 
 from __future__ import annotations
 

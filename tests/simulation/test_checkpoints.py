@@ -14,7 +14,7 @@ from bench.simulation.checkpoints import Result
 
 
 def result(number: int) -> Result:
-    """Plain data that comes back as it was: figures that JSON has no word for, too."""
+    """Return plain data that comes back as it was: figures that JSON has no word for, too."""
     if number < 0:
         raise KeyboardInterrupt
     return {"number": number, "third": number / 3, "never": math.inf, "nothing": [math.nan]}

@@ -43,7 +43,7 @@ def forecast(transport: str, options: Any, costs: Costs, net: NetworkDelays, cli
 
 
 def light(scale_s: float) -> Costs:
-    """Every kind of work costs something; all together `scale_s` a job, about."""
+    """Return costs in which every kind of work costs something; all together `scale_s` per job, about."""
     return Costs(scale_s / 4, scale_s / 2, scale_s / 3, scale_s / 6, scale_s / 2000, scale_s / 2, 1e-3, 1e-6,
                  message_s=scale_s * 2)
 

@@ -128,5 +128,5 @@ def test_a_bug_over_there_is_raised_here_with_its_place() -> None:
 
 
 def _waits(pid: int | None) -> bool:
-    """Whether a process waits for somebody to read or write (Linux)."""
+    """Return whether a process waits for somebody to read or write (Linux)."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"

@@ -123,7 +123,7 @@ def test_a_stretch_is_as_long_as_an_update_may_take() -> None:
 
 
 def test_an_overloaded_worker_uses_one_core_and_no_more() -> None:
-    """What it takes by itself is not on top of a queue that is never empty."""
+    """Its own CPU is not on top of a queue that is never empty."""
     asked = case("short_polling", "windows.measure_s=2.0")
     part = shards.simulate(asked, 0)
     full = dataclasses.replace(part, busy_s=2.0)

@@ -51,13 +51,13 @@ class EventStream:
         return self.reader.head
 
     def event(self) -> Event:
-        """The next event."""
+        """Return the next event."""
         while not self._found:
             assert self._read(), "the stream has ended"
         return self._found.popleft()
 
     def data(self) -> Any:
-        """The data of the next event, a message."""
+        """Return the data of the next event, a message."""
         found = self.event()
         assert not found.kind
         return orjson.loads(found.data)
@@ -68,7 +68,7 @@ class EventStream:
             assert self._read(), "the stream has ended"
 
     def rest(self) -> list[Event]:
-        """All further events, up to the end of the stream and of the connection."""
+        """Return all further events, up to the end of the stream and of the connection."""
         while self._read():
             pass
         assert self.reader.ended, "the stream was cut"

@@ -8,7 +8,7 @@ from bench.stats.run.prediction import QUANTITIES, ValidationRow
 
 
 def judged_rows(error: float = 0.02) -> list[ValidationRow]:
-    """Two cells, the second missed in p50 and without a goal for p99; and a capacity limit without a bracket."""
+    """Return two cells, the second missed in p50 and without a goal for p99; and a capacity limit without a bracket."""
     found = []
     for clients, load in ((500, 0.3), (900, 0.75)):
         for quantity in QUANTITIES:

@@ -25,7 +25,7 @@ MEASURED = {"run": "reference", "host": None, "memory_bytes_per_client": {"webso
 
 
 def manifest_of(scenario: Scenario | Mapping[str, Any], **fields: Any) -> Manifest:
-    """The manifest of a run of this scenario that has no plan; `fields` are further ones, or other values."""
+    """Return the manifest of a run of this scenario that has no plan; `fields` are further ones, or other values."""
     scenario = Scenario.model_validate(scenario)
     options = plan.options_of_all(scenario, "a test's scenario")
     return Manifest.model_validate({
@@ -41,12 +41,12 @@ def manifest_of(scenario: Scenario | Mapping[str, Any], **fields: Any) -> Manife
 
 
 def simulated(**fields: Any) -> dict[str, Any]:
-    """The fields that only a simulated run has; `fields` are other values of its costs."""
+    """Return the fields that only a simulated run has; `fields` are other values of its costs."""
     return {"source": "simulated", "costs": CostsEntry.model_validate(COSTS | fields)}
 
 
 def merged(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A table of tables with some values changed or added."""
+    """Return a table of tables with some values changed or added."""
     return {**table, **{
         name: merged(table.get(name) or {}, value) if isinstance(value, Mapping) else value
         for name, value in changes.items()}}

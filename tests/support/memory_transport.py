@@ -78,7 +78,7 @@ def publish(chassis: Chassis, *symbols: str) -> None:
 
 
 def connected(service: BareService) -> tuple[Connection, MemoryTransport]:
-    """A new connection to a service, and its transport."""
+    """Return a new connection to a service, and its transport."""
     connection, transport = Connection(service), MemoryTransport()
     connection.connection_made(transport)
     return connection, transport

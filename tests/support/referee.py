@@ -203,7 +203,7 @@ class Referee:
         yield from self.reads(client, sent_s, fate)
 
     def comes(self, message):
-        """A message is back as a tick; return the event of its answer."""
+        """Let a message come back as a tick; return the event of its answer."""
         place = len(self.symbols)
         self.symbols.append(str(self.shard.ticks.symbol[message]))
         self.bytes.append(int(self.shard.ticks.payload_bytes[message]))
@@ -215,7 +215,7 @@ class Referee:
         return answered
 
     def reads(self, client, sent_s, fate):
-        """The answer to a message is there."""
+        """Let the answer to a message arrive, and be read by the client's code."""
         load_client = self.shard.load_client
 
         def seen():
@@ -231,7 +231,7 @@ class Referee:
         yield self.load_client.put(seen)
 
     def answers_authors(self, end, taken):
-        """The worker takes all ticks up to `end`; it has once `taken` has happened."""
+        """Answer the authors of all ticks up to `end`; the worker has taken these once `taken` has happened."""
         for place in [place for place in self.replies if place < end]:
             self.env.process(self.answers(self.replies.pop(place), taken))
 
@@ -240,7 +240,7 @@ class Referee:
         answered.succeed()
 
     def takes_in(self, place):
-        """The worker has got to a tick that will wait for the timer."""
+        """Let the worker take a tick that will wait for the timer."""
         if place < self.taken:
             return None   # it was taken at a turn
         self.taken = place + 1
@@ -248,7 +248,7 @@ class Referee:
         return self.shard.costs.tick_s
 
     def flushes(self):
-        """The timer: its turns come at even distances, those aside that passed before it was served."""
+        """Run the timer: its turns come at equal distances, except those that pass before the last one was served."""
         every_s = self.shard.cycle.flush_s
         phase_s, number = every_s * self.draw(Stream.FLUSH, 0), 0
         while True:
@@ -260,7 +260,7 @@ class Referee:
                 number += 1
 
     def flush(self, begun):
-        """The worker has got to a turn: it hands out all that has come."""
+        """Serve a turn of the timer: the worker hands out all that has come."""
         begun.succeed()
         new, self.taken = self.come - self.taken, self.come
         self.answers_authors(self.taken, self.turning)
@@ -270,7 +270,7 @@ class Referee:
         return self.shard.costs.tick_s * new
 
     def hands_out(self, end):
-        """Batch by batch."""
+        """Hand out the ticks up to `end`, batch by batch."""
         first = self.tape.head
         self.fan_out(first, min(end, first + self.most))
         if self.tape.head < end:
@@ -295,7 +295,7 @@ class Referee:
         return min(self.shard.batch_max, self.shard.tape_ticks, self.shard.slow_client.buffer_ticks)
 
     def fan_out(self, first, end):
-        """Ticks are handed to all who wait for one of them."""
+        """Hand ticks to all who wait for one of them."""
         shard = self.shard
         news = set(self.symbols[first:end])
         for place in range(first, end):

@@ -38,7 +38,7 @@ def closed_forms() -> pd.DataFrame:
 
 @cache
 def measured() -> str:
-    """The summary of a measured run, as it is kept beside a simulated one."""
+    """Return the summary of a measured run, as it is kept beside a simulated one."""
     with tempfile.TemporaryDirectory() as folder:
         run = open_run(make_run(Path(folder) / "measured", Plan(trials=3, clients=(10, 20)), raw=False))
         return run.summary.to_csv(index=False)

@@ -1,4 +1,4 @@
-"""What tests of the servers share."""
+"""Fixtures of the servers' tests."""
 
 from servers import feed
 

@@ -1,4 +1,4 @@
-"""What all client machines share. What differs is tested in each transport's folder."""
+"""The code that all client machines share. Each one's own is tested in each transport's folder."""
 
 from __future__ import annotations
 

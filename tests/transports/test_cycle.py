@@ -1,4 +1,4 @@
-"""What the models say of their transports' cycles."""
+"""The cycles of transports, as their models have them."""
 
 import math
 

@@ -128,7 +128,7 @@ def long_pollers(recorder: Recorder, clients: int = CLIENTS) -> list[LongPoller]
 
 
 def patiently(condition: Callable[[], bool], clock: RunClock) -> Callable[[], bool]:
-    """The condition, which must come true in time."""
+    """Return the condition, which must come true in time."""
 
     def until() -> bool:
         assert clock.now_ns() < PATIENCE_NS, "it never came"
@@ -138,7 +138,7 @@ def patiently(condition: Callable[[], bool], clock: RunClock) -> Callable[[], bo
 
 
 def assert_counts_agree(link: Link) -> None:
-    """What the machine counted is what the kernel did, to the byte."""
+    """Check that the machine counted what the kernel did, to the byte."""
     counts, counted = link.machine.counts, link.tcp_info()
     assert counted is not None
     assert counts.header_bytes_up + counts.body_bytes_up == counted.bytes_up
@@ -257,7 +257,7 @@ class Talker(LongPoller):
             self.action = Action.CLOSE
 
     def closed(self, now_ns: int, reason: str) -> None:
-        """It does not come back."""
+        """Do nothing: it does not come back."""
 
 
 @pytest.mark.parametrize("leaves", [False, True])

@@ -33,12 +33,12 @@ BUFFER_TICKS = 10
 
 
 def policy_of(policy: str) -> dict[str, Any]:
-    """The scenario's `[server]` with this policy for slow clients."""
+    """Return the scenario's `[server]` with this policy for slow clients."""
     return {"slow_client": {"policy": policy, "buffer_ticks": BUFFER_TICKS}}
 
 
 def words_of(subject: Subject, code: str) -> set[str]:
-    """The words by which a client counts this refusal."""
+    """Return the words by which a client counts this refusal."""
     return set(transports.describe(subject.transport).refusal_words(REFUSALS[code]))
 
 
@@ -47,7 +47,7 @@ def errors_of(client: Talker) -> Counter[str]:
 
 
 def drawn(rng: random.Random, most: int) -> list[str]:
-    """Symbols of some ticks."""
+    """Return symbols of some ticks."""
     return [rng.choice(SYMBOLS) for _ in range(rng.randint(1, most))]
 
 

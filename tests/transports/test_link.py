@@ -1,4 +1,4 @@
-"""What a connection's opening and closing take, on real sockets closed from either side."""
+"""A connection's opening and closing, on real sockets closed from either side."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not tcp.LINUX, reason="TCP_INFO is Linux's")
 
 
 def opened() -> tuple[Link, RawSocket, socket.socket]:
-    """A link whose connection is up, and the server's side."""
+    """Return a link whose connection is up, and the server's side."""
     listener = socket.create_server(("127.0.0.1", 0))
     link = Link(None)  # type: ignore[arg-type]  (no machine is asked for anything)
     sock = RawSocket(socket.AF_INET, socket.SOCK_STREAM)

@@ -17,7 +17,7 @@ from bench.transports.queueing import Jobs, ServerLoad
 
 
 def unlike(part: Any, protocol: type) -> list[str]:
-    """The protocol's functions that a module lacks, or has with other parameters."""
+    """Return the protocol's functions that a module lacks, or has with other parameters."""
     found = []
     for name, function in inspect.getmembers(protocol, inspect.isfunction):
         if name.startswith("_"):

@@ -1,4 +1,4 @@
-"""What the models say of the wire, against what the kernel counted between our clients and our servers."""
+"""The models' sizes on the wire, against what the kernel counted between our clients and our servers."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Talk:
             self.driver.add(self.machines[-1])
 
     def look(self) -> dict[str, float]:
-        """All clients' counters, summed."""
+        """Return all clients' counters, summed."""
         total: dict[str, float] = {}
         for link, machine in zip(self.driver.links, self.machines, strict=True):
             info, counts = link.tcp_info(), machine.counts

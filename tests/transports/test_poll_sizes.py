@@ -1,4 +1,4 @@
-"""What a poll takes, against what a real server says to it."""
+"""The sizes of a poll, against what a real server sends for it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["feed"]
 
 
 def asked(server: ServerProcess, options: Options, said: Conversation, seq: int) -> ResponseReader:
-    """A poll after `seq`, with its own request, and the reader of the answer."""
+    """Return a poll after `seq`, with its own request, and the reader of the answer."""
     request = Request(said.subscription, Cursor("e1", seq))
     condition = f'If-None-Match: "e1:{seq}"\r\n'.encode() if options.entity_tags else b""
     sent = encode_request(f"/ticks?{request.to_query()}", fetch_head(options, said.host), condition)

@@ -32,7 +32,7 @@ def test_a_push_that_is_not_flushed_takes_its_delay() -> None:
 
 @pytest.mark.parametrize(("rate_per_s", "symbols", "flush_ms"), [(2, 1, 1000), (10, 4, 500), (100, 3, 50)])
 def test_a_flush_is_a_poll_without_requests(rate_per_s: float, symbols: int, flush_ms: float) -> None:
-    """What is played through are ticks that wait for the next of turns at a fixed distance."""
+    """The ticks that are played through wait for the next of turns at a fixed distance."""
     options, at = PushWire(flush_ms=flush_ms), Conditions(rate_per_s, 0.03, symbols=symbols)
     latest = replace(at, mode="latest")
     played = play(rate_per_s, symbols, flush_ms / 1000, park=False, delay_s=0.03)

@@ -47,7 +47,7 @@ class Stalled:
             head += self.sock.recv(1)
 
     def messages(self, until_seq: int) -> list[dict[str, Any]]:
-        """Reads on, until the tick `until_seq` or a close frame."""
+        """Read on until the tick `until_seq` or a close frame; return the messages."""
         protocol = Protocol(CLIENT, max_size=None)
         messages: list[dict[str, Any]] = []
         while True:

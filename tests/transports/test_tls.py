@@ -77,7 +77,7 @@ class Conversation:
         self.to_server()
 
     def heard(self) -> bytes:
-        """What the server has got, opened."""
+        """Return what the server has got, opened."""
         self.to_server()
         try:
             return self.server.read()

@@ -26,7 +26,7 @@ S = 1_000_000_000
 
 
 def fates(author: Author) -> list[tuple[int, str | None]]:
-    """Each answered message's index, and the word of its refusal."""
+    """Return each answered message's index, and the word of its refusal."""
     return [(each.index, each.refusal) for each in author.outgoing.uplinks if each.answered_ns is not None]
 
 
@@ -39,7 +39,7 @@ def test_each_of_our_own_transports_can_send() -> None:
 
 
 def assert_as_the_model_has_it(subject: Subject, own: dict[str, Any], author: Author) -> None:
-    """The bytes of the messages and of their answers, where nothing else goes over the same connection."""
+    """Check the bytes of the messages and of their answers, where nothing else goes over the same connection."""
     model, machine = transports.model_of(subject.transport), author.talkers[-1].machine
     options = transports.options_of(subject.transport, own, "scenario.toml", "it")
     sent, counts = author.outgoing.uplinks, machine.counts
@@ -208,7 +208,7 @@ def test_a_server_that_takes_none_refuses_them_as_before(subject: Subject) -> No
 
 
 def post(body: bytes, *lines: str) -> bytes:
-    """A request that sends a message, with these header lines in place of its length."""
+    """Return a request that sends a message, with these header lines in place of its length."""
     head = lines or (f"Content-Length: {len(body)}",)
     return "\r\n".join(["POST /messages HTTP/1.1", "Host: localhost", *head, "", ""]).encode() + body
 
@@ -228,7 +228,7 @@ async def answered(party: Party, *pieces: bytes) -> bytes:
 
 
 async def statuses(party: Party, *pieces: bytes) -> list[int]:
-    """The statuses of what `answered` returns."""
+    """Return the statuses of what `answered` returns."""
     return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", await answered(party, *pieces))]
 
 

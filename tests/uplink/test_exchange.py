@@ -33,7 +33,7 @@ PATIENCE_S = 10.0
 
 
 def line(index: int, **fields: Any) -> bytes:
-    """The message that the schedule has at an index, with some fields replaced."""
+    """Return the message that the schedule has at an index, with some fields replaced."""
     good = Message(index, int(AUTHORS[index]), SCHEDULE.symbols[SCHEDULE.symbol[index]], 1.5, 10)
     return encode(good._replace(**fields))
 

@@ -23,7 +23,7 @@ AUTHORS = authors(SCHEDULE, 9, 1)
 
 
 def message(index: int) -> Message:
-    """The message that the schedule has at an index."""
+    """Return the message that the schedule has at an index."""
     return Message(index, int(AUTHORS[index]), SCHEDULE.symbols[SCHEDULE.symbol[index]], 1.5, 10)
 
 

@@ -49,7 +49,7 @@ def test_a_message_is_read_as_it_was_written(message: Message) -> None:
 
 
 def word_of(data: bytes) -> str:
-    """The word of the refusal of a message; empty where it is taken, and then only because it is a whole one."""
+    """Return the word of the refusal of a message; empty where it is taken, and then only because it is a whole one."""
     found: Message | Refusal
     try:
         found = checked(data, SYMBOLS, BYTES_MAX)

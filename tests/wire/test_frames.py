@@ -26,12 +26,12 @@ LIMIT = 4096
 
 
 def masked(opcode: int, payload: bytes, fin: bool = True) -> bytes:
-    """A client's frame, as `websockets` writes it."""
+    """Return a client's frame, as `websockets` writes it."""
     return Frame(Theirs(opcode), payload, fin).serialize(mask=True)
 
 
 def read(data: bytes, cuts: tuple[int, ...] = (), deflates: bool = False) -> tuple[list[Event], int | None]:
-    """What a reader finds in the pieces of `data`, and the close code at which it gave up."""
+    """Return what a reader finds in the pieces of `data`, and the close code with which it ended."""
     reader, found = FrameReader(LIMIT, deflates), []
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
     try:

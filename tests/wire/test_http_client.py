@@ -70,7 +70,7 @@ def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
 
 
 def fed(reader: ResponseReader, pieces: Sequence[bytes]) -> Response | None:
-    """The answer, which only the last piece may bring."""
+    """Return the answer, which only the last piece may bring."""
     *before, last = pieces
     assert [reader.feed(piece) for piece in before] == [None] * len(before)
     return reader.feed(last)

@@ -33,7 +33,7 @@ def sizes_of(name: str, own: dict[str, Any]) -> Sizes:
 
 
 def counts_of(sizes: Sizes, answers: int, more: int, empty: int) -> dict[str, Any]:
-    """Counts of one client that go together."""
+    """Return counts of one client that go together."""
     updates = answers + more * bool(answers)
     requests = 0 if sizes.pushes else answers + empty
     found: dict[str, Any] = {
@@ -79,7 +79,7 @@ def test_what_happens_so_many_times_takes_as_many_bytes(
 
 
 def bare(sizes: Sizes, **counts: Any) -> tuple[float, float]:
-    """Bare acknowledgements, up and down."""
+    """Return bare acknowledgements, up and down."""
     found = columns(sizes, traffic(sizes, {name: [value] for name, value in counts.items()}))
     up, down = (
         float((found[f"segments_{way}"] - found[f"data_segments_{way}"]

@@ -1,4 +1,4 @@
-"""What a command needs before anything of it is imported: one sentence each where it is missing."""
+"""The needs of a command before anything of it is imported: one sentence each where one is missing."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @asynccontextmanager
 async def relayed(*greetings: bytes) -> AsyncIterator[tuple[Relay, Callable[[], Awaitable[Ends]]]]:
-    """A relay to servers that greet and then echo to the end; yields it and a function that connects through it."""
+    """Yield a relay to servers that greet and then echo to the end, and a function that connects through it."""
     async def answer(greeting: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(greeting)
         while data := await reader.read(9):

@@ -67,7 +67,7 @@ def guarded() -> Iterator[type[Guarded]]:
 
 
 def gone(pids: list[int]) -> bool:
-    """Whether all of them have ended; waits, since a killed process takes a moment."""
+    """Return whether all of them have ended; wait, since a killed process takes a moment."""
     deadline = time.monotonic() + 20
     while any(psutil.pid_exists(pid) for pid in pids):
         if time.monotonic() > deadline:

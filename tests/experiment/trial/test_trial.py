@@ -1,4 +1,4 @@
-"""What a trial decides before and beside its processes (the processes: tests/test_end_to_end.py)."""
+"""Decisions of a trial before and beside its processes (the processes: tests/test_end_to_end.py)."""
 
 from __future__ import annotations
 

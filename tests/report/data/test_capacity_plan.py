@@ -1,4 +1,4 @@
-"""What a capacity plan takes from a run's manifest."""
+"""The input of a capacity plan from a run's manifest."""
 
 from __future__ import annotations
 

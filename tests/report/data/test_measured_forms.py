@@ -21,7 +21,7 @@ def pushes(tmp_path_factory: pytest.TempPathFactory) -> RunData:
 
 
 def flushed(run: RunData, **flush_ms: float) -> RunData:
-    """The run, as if these pushes had been flushed."""
+    """Return the run, as if these pushes had been flushed."""
     subjects = run.scenario.canonical()["transports"]
     return asking(run, transports={
         **subjects, **{label: {**subjects[label], "flush_ms": each} for label, each in flush_ms.items()}})

@@ -129,7 +129,7 @@ def test_without_twins_nothing_is_said(tmp_path: Path) -> None:
 
 
 def aa_figures(replications: int, blocks: int, subjects: int, seed: int) -> np.ndarray:
-    """p99 of 400 updates of each trial of runs that never were: (replication, block, subject).
+    """Return p99 of 400 updates of each trial of made-up runs: (replication, block, subject).
 
     A block's effect is common to its trials, a trial's to its updates; the subjects don't differ.
     """

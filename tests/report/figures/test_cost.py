@@ -12,7 +12,7 @@ from bench.report.figures import cost
 
 
 def lengths(run: RunData) -> dict[str, float]:
-    """The bytes that the bars of long polling show together, by direction."""
+    """Return the bytes that the bars of long polling show together, by direction."""
     axes = cost.bytes_per_update(run).axes[0]
     bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
     ticks = zip(axes.get_yticklabels(), axes.get_yticks(), strict=True)
@@ -26,7 +26,7 @@ def lengths(run: RunData) -> dict[str, float]:
 
 
 def counted(run: RunData) -> dict[str, float]:
-    """The same by the summary."""
+    """Return the bytes of long polling in the summary, by direction."""
     cell = run.summary.set_index(["transport", "clients"]).loc[("long_polling", 30)]
     return {direction: cell[f"bytes_{direction}_per_update"] for direction in ("up", "down")}
 

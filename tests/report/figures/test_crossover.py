@@ -14,7 +14,7 @@ NAMES = ("short_polling", "long_polling", "websocket")
 
 def field(asked: str, rate: float, clients: int, prices: tuple[float | None, ...],
           known: bool = True) -> list[dict[str, object]]:
-    """A field's rows; no price: it can't."""
+    """Return a field's rows; without a price, nobody can serve it."""
     standing = sorted(each for each in prices if each is not None)
     best = [each is not None and each <= standing[0] * 1.1 for each in prices]
     ahead = standing[1] / standing[0] if len(standing) > 1 else math.nan

@@ -24,7 +24,7 @@ def lines(figure: Figure) -> dict[str, np.ndarray]:
 
 
 def marks(figure: Figure) -> int:
-    """How many points and bars of the data the figure shows."""
+    """Return how many points and bars of the data the figure shows."""
     return sum(
         int(np.isfinite(np.asarray(line.get_ydata(), dtype=float)).sum())
         for axes in figure.axes for line in axes.get_lines()
@@ -142,7 +142,7 @@ def test_marks_stay_at_their_own_client_count() -> None:
 
 
 def test_ages_of_shared_ticks_are_compared_within_blocks(run: RunData) -> None:
-    """What a block gives to all transports is in no bar: quiet symbols are old for everyone."""
+    """An effect of a block on all transports is in no bar: quiet symbols are old for everyone."""
     left, _ = speed.age_by_clients(run).axes
     level = run.trials["block"].map({block: 1.0 + block for block in run.trials["block"].unique()})
     moved = replace(run, trials=run.trials.assign(age_mean_ms=run.trials["age_mean_ms"] * level))

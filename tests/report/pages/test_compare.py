@@ -32,7 +32,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def expensive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same again, with noise of its own, and a WebSocket server that burns 20 % more for each update."""
+    """A second run of the scenario, with noise of its own, and a WebSocket server that burns 20 % more per update."""
     subjects = {label: replace(made, noise_seed=9) for label, made in DEFAULT.items()}
     subjects["websocket"] = replace(subjects["websocket"], cpu_us=1.2 * DEFAULT["websocket"].cpu_us)
     return make_run(tmp_path_factory.mktemp("runs") / "expensive", replace(PLAN, subjects=subjects), raw=False)

@@ -68,7 +68,7 @@ def test_shares_add_up_to_the_fields(folder: Path) -> None:
 
 
 def stretch(*best: tuple[str, ...]) -> pd.DataFrame:
-    """Fields along the rate, with who is best in each."""
+    """Return fields along the rate, with who is best in each."""
     names = ("short_polling", "websocket")
     return pd.DataFrame([
         {"rate_per_s": 10.0**place, "transport": name, "best": name in won, "known": "open" not in won}

@@ -32,7 +32,7 @@ SPEC: FigureSpec[str] = FigureSpec("drawing", lambda data: f"A figure of {data}"
 
 
 def make(text: str = "the finding") -> Page:
-    """One of everything."""
+    """Return a page that has one of everything."""
     return Page(
         question=f"Who & what? {text}", subtitle=f"Run one {text}", notice=f"Simulated with another's costs. {text}",
         answer=f"Take this one. {text}", conditions=f"With one client. {text}",

@@ -15,7 +15,7 @@ from bench.stats.run.prediction import QUANTITIES, ValidationRow
 
 
 def judged() -> ValidationPage:
-    """A validation with one miss and one that is open."""
+    """Return a validation with one miss and one that is open."""
     reasons = {("long_polling", 500, "latency_p50_ms"): "The load client's queue was longer."}
     return ValidationPage("a-validation", "costs measured on here", judged_rows(), reasons, ("A trial was left out.",))
 

@@ -12,7 +12,7 @@ from bench.report.tables import host_speed
 
 
 def slower(run: RunData, by: float, first: int = 0) -> RunData:
-    """The run as if the host had been slower from a trial on."""
+    """Return the run as if the host had been slower from a trial on."""
     spins = run.trials[["probe_spin_before_us", "probe_spin_after_us"]].copy()
     spins.iloc[first:] *= by
     return replace(run, trials=run.trials.assign(**{name: spins[name] for name in spins}))

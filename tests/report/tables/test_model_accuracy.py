@@ -1,4 +1,4 @@
-"""How far to believe a run: within the loads that were checked, or beyond them with a band."""
+"""The limits within which to believe a run: within the loads that were checked, or beyond them with a band."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> RunData:
 
 
 def busy(run: RunData, cores: float, workers: int) -> RunData:
-    """The same run of 60 clients, whose workers use that many cores together."""
+    """Return the same run of 60 clients, whose workers use that many cores together."""
     return asking(replace(run, trials=run.trials.assign(server_cpu_cores=cores)), simulation={"workers": workers})
 
 

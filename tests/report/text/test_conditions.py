@@ -16,7 +16,7 @@ from bench.report.text.conditions import conditions
 
 
 def given(run: RunData, subjects: dict[str, dict[str, Any]] | None = None, **tables: dict[str, Any]) -> RunData:
-    """The run with options of its subjects, and with changed tables of its scenario."""
+    """Return the run with options of its subjects, and with changed tables of its scenario."""
     manifest = changed(run.manifest, **tables)
     frozen = {label: each.model_copy(update={"options": {**each.options, **(subjects or {}).get(label, {})}})
               for label, each in manifest.subjects.items()}

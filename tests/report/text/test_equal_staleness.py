@@ -1,4 +1,4 @@
-"""What costs less at equal staleness: it follows from the records alone, and is exchanged with them."""
+"""The sentence on what costs less at equal staleness: it follows from the records alone, and is exchanged with them."""
 
 from __future__ import annotations
 

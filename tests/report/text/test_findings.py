@@ -67,7 +67,7 @@ def test_the_lost_are_said(troubled: RunData) -> None:
 
 
 def changed(run: RunData, transport: str, blocks: int, **figures: float) -> RunData:
-    """The run with some figures of a transport exchanged, in the first `blocks` blocks."""
+    """Return the run with some figures of a transport exchanged, in the first `blocks` blocks."""
     trials = run.trials.copy()
     rows = (trials["transport"] == transport) & (trials["block"] <= blocks)
     for name, value in figures.items():

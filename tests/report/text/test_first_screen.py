@@ -15,7 +15,7 @@ from bench.stats.run.summary import summarise
 
 
 def exchanged(text: str) -> str:
-    """The text with two transports' names exchanged."""
+    """Return the text with two transports' names exchanged."""
     return text.replace("WebSocket", "@").replace("long polling", "WebSocket").replace("@", "long polling")
 
 

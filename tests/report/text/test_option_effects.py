@@ -1,4 +1,4 @@
-"""What a choice of an option saves: told of each transport against its own base, and only where all have one."""
+"""The sentence on what an option saves: told of each transport against its own base, and only where all have one."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ COLUMNS = ("bytes_down_per_update", "bytes_up_per_update", "server_cpu_us_per_up
 
 
 def posed(run: RunData, transports: dict[str, str], options: dict[str, dict[str, Any]]) -> RunData:
-    """The run with its subjects on these transports, with these options alone."""
+    """Return the run with its subjects on these transports, with these options alone."""
     subjects = {label: each.model_copy(update={"transport": transports[label], "options": options[label]})
                 for label, each in run.manifest.subjects.items()}
     return replace(run, manifest=run.manifest.model_copy(update={"subjects": subjects}))
 
 
 def scaled(run: RunData, scales: dict[str, float]) -> RunData:
-    """The run in which each subject costs WebSocket's times its scale, in every block."""
+    """Return the run in which each subject costs WebSocket's times its scale, in every block."""
     trials = run.trials.copy()
     base = trials[trials["transport"] == "websocket"].set_index(["block", "clients"])
     for label, scale in scales.items():

@@ -19,12 +19,12 @@ Made = Callable[[pd.DataFrame], pd.Series]
 
 
 def twice(trials: pd.DataFrame) -> pd.Series:
-    """Round trips of twice the latency."""
+    """Return round trips of twice the latency."""
     return 2 * trials["latency_p50_ms"]
 
 
 def sending(run: RunData, messages: float = 700.0, median: Made = twice) -> RunData:
-    """The run as if its clients had sent: the round trips of each trial follow from its own figures."""
+    """Return the run as if its clients had sent: the round trips of each trial follow from its own figures."""
     sent = {name: np.full(len(run.trials), messages) for name in COLUMNS}
     trips = {"round_trip_p50_ms": median(run.trials), "round_trip_p99_ms": 3 * run.trials["latency_p90_ms"]}
     trials = run.trials.assign(**{**sent, **trips})
@@ -32,7 +32,7 @@ def sending(run: RunData, messages: float = 700.0, median: Made = twice) -> RunD
 
 
 def exchanged(text: str) -> str:
-    """The text with two transports' names exchanged."""
+    """Return the text with two transports' names exchanged."""
     return text.replace("WebSocket", "@").replace("long polling", "WebSocket").replace("@", "long polling")
 
 

@@ -26,7 +26,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> RunData:
 
 @pytest.fixture(scope="module")
 def far(tmp_path_factory: pytest.TempPathFactory) -> RunData:
-    """The same, of clients that are far away."""
+    """A simulated run of clients that are far away."""
     return made(tmp_path_factory.mktemp("runs"), {"rtt_ms": 80.0})
 
 

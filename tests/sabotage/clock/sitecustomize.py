@@ -17,7 +17,7 @@ if "TICKERTAPE_LOAD" in os.environ and "SABOTAGE_STEP" in os.environ:
     honest, trigger = time.time_ns, Path(os.environ["SABOTAGE_STEP"])
 
     def stepped() -> int:
-        """The clock, stepped once the trigger is there."""
+        """Return the clock's reading, stepped once the trigger is there."""
         return honest() + STEP_NS * trigger.exists()
 
     time.time_ns = stepped

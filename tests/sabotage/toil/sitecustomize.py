@@ -18,7 +18,7 @@ if "TICKERTAPE_LOAD" in os.environ and "SABOTAGE_TOIL" in os.environ:
     quick, trigger = orjson.loads, Path(os.environ["SABOTAGE_TOIL"])
 
     def toilsome(text: bytes) -> object:
-        """The parsed text, at leisure once the trigger is there."""
+        """Parse a text; slowly, once the trigger is there."""
         until = time.thread_time() + TOIL_S * trigger.exists()
         while time.thread_time() < until:
             pass

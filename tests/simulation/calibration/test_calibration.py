@@ -37,12 +37,12 @@ def observations(tmp_path_factory: pytest.TempPathFactory) -> list[Observation]:
 
 @pytest.fixture(scope="module")
 def found(observations: list[Observation]) -> CostsFile:
-    """What was found of them."""
+    """The costs that were fitted to them."""
     return calibrate(observations, "here", {}, "2026-11-22T18:00:00Z", None, {})
 
 
 def of(found: CostsFile, transport: str) -> KindCosts:
-    """One transport's."""
+    """Return the costs of one transport."""
     return next(each for each in found.transports if each.kind.transport == transport)
 
 

@@ -19,7 +19,7 @@ OF_EACH = {part: dict.fromkeys(names, Estimate(0.0)) for part, names in costs.NE
 
 
 def a_file(*kinds: CostKind) -> CostsFile:
-    """A calibration of these kinds."""
+    """Return a calibration of these kinds."""
     cell = Cell("websocket", {"compression": "none"}, 50, 20.0, 0, "object")
     fitted = FittedCell(cell, 3, {"updates": 1000.0}, 0.02, 0.018, 0.03, 0.031)
     return CostsFile(

@@ -19,7 +19,7 @@ TRUE = {"base": 0.004, "exchange": 20e-6, "tick": 150e-6, "connection": 80e-6, "
 
 
 def made(seed: int, noise: float, trials: int = 3, bend: float = 0.0) -> list[Measurement]:
-    """Trials like those of a calibration, with CPU that errs by `noise` and, per answer, grows by `bend`."""
+    """Return trials like those of a calibration, with CPU that errs by `noise` and, per response, grows by `bend`."""
     rng = np.random.default_rng(seed)
     cells = [   # clients, ticks/s, updates per answer, bytes per update, a connection for each answer, wake-ups
         (25, 20, 1, 80, 0, 400), (100, 20, 1, 80, 0, 30), (200, 20, 1.4, 80, 0, 20), (50, 80, 3, 80, 0, 90),

@@ -17,7 +17,7 @@ WINDOWS = WindowInstants(warmup_ns=0, t0_ns=100 * MS, t1_ns=900 * MS, late_after
 
 
 def trial(due_ms: list[int], kernel_us: list[int], lag_us: int = 30, cold_share: float = 0.0) -> Instants:
-    """Ten clients of one symbol, who get the tick that was due then so long after the one before them."""
+    """Return ten clients of one symbol, who get the tick that was due then so long after the one before them."""
     feed = [{"index": place, "symbol": "A", "due_ns": due * MS} for place, due in enumerate(due_ms)]
     arrivals: list[dict[str, Any]] = []
     for place, due in enumerate(due_ms):

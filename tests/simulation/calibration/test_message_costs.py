@@ -1,4 +1,4 @@
-"""What messages take is what a trial's CPU has beyond its other work; that it comes back is in `test_calibration`."""
+"""The cost of messages is a trial's CPU beyond its other work; that it comes back is in `test_calibration`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read of a measured run for a calibration."""
+"""The parts of a measured run that a calibration reads."""
 
 from __future__ import annotations
 

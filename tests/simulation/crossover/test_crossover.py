@@ -33,7 +33,7 @@ PRICES = Prices(worker_month=30.0, gigabyte_out=0.05)
 
 
 def subject(name: str) -> Candidate:
-    """A transport with made-up costs."""
+    """Return a transport with made-up costs."""
     options = transports.part(name, "protocol").Options()
     sizes = transports.model_of(name).wire(options, Conversation(LINES))
     return Candidate(name, name, options, COSTS[name], 0.0003, sizes)
@@ -44,7 +44,7 @@ DEMAND = Demand(1.0, 5, 80.0)
 
 
 def demand(rate: float) -> Demand:
-    """Everybody wants all of the feed."""
+    """Return the demand of clients of which each wants all of the feed."""
     return Demand(rate, 5, 80.0)
 
 
@@ -199,7 +199,7 @@ def test_without_prices_the_cheapest_is_who_needs_least_cpu() -> None:
 
 
 def bounded(**bounds: Estimate) -> list[Candidate]:
-    """The subjects, of which short polling has intervals, and a message of the push is expensive."""
+    """Return the subjects, of which short polling has intervals, and a message of the push is expensive."""
     return [replace(SUBJECTS["short_polling"], bounds=bounds), SUBJECTS["long_polling"],
             replace(SUBJECTS["websocket"], costs=replace(COSTS["websocket"], answer_s=1e-3))]
 
@@ -242,7 +242,7 @@ def test_who_is_the_freshest_needs_the_feed_s_way_known() -> None:
 
 
 def offered(figure: float) -> crossover.Offer:
-    """An offer with this CPU; infinite: an impossible one."""
+    """Return an offer with this CPU; infinite: an impossible one."""
     none = crossover.refused("overload")
     return none if math.isinf(figure) else replace(none, why_not="", cores=figure)
 

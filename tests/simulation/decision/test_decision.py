@@ -28,7 +28,7 @@ PRICES = Prices(worker_month=30.0, gigabyte_out=0.05)
 
 
 def candidate(name: str, label: str = "", costs: Costs | None = None) -> Candidate:
-    """A transport with made-up costs."""
+    """Return a transport with made-up costs."""
     options = transports.part(name, "protocol").Options()
     sizes = transports.model_of(name).wire(options, Conversation(LINES))
     return Candidate(label or name, name, options, costs or COSTS[name], 0.0003, sizes)
@@ -39,7 +39,7 @@ CANDIDATES = [candidate(name) for name in COSTS]
 
 def situation(clients: int = 20_000, rate: float = 1.0, within_s: float = 1.0, rtt_s: float = 0.08,
               prices: Prices | None = None) -> Situation:
-    """One situation, with a margin of a tenth."""
+    """Return one situation, with a margin of a tenth."""
     return Situation(clients, Demand(rate, 1, 80.0), rtt_s, within_s, 0.6, prices, 0.1)
 
 

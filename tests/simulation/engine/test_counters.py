@@ -1,4 +1,4 @@
-"""What counts, and where the window's edges are. The sums are held to the referee's in `test_engine`."""
+"""The counts of a shard at the window's edges. The sums are held to the referee's in `test_engine`."""
 
 import numpy as np
 import pytest

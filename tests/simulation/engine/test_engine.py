@@ -30,7 +30,7 @@ KINDS = ("short", "long", "push")
 
 
 def owed(shard, rows, tick, app):
-    """Of the rows, those of ticks that are due before t1 and that came before the end of the drain."""
+    """Return those of the rows whose ticks are due before t1 and came before the end of the drain."""
     chosen = [row for row in rows
               if shard.ticks.due_s[row[tick]] < shard.t1_s and row[app] < shard.end_s - EXACT_S]
     return sorted(chosen, key=lambda row: (row[:tick], row[tick], row[app]))

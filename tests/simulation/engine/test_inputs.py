@@ -1,4 +1,4 @@
-"""What a world can't be."""
+"""Inputs that no shard can have."""
 
 import math
 from dataclasses import replace

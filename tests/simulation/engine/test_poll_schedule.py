@@ -21,7 +21,7 @@ def shard_of(cycle, clients=5, seed=3):
 
 
 def instant_s(shard, client, number):
-    """The schedule, as its docstring has it."""
+    """Return the instant of a client's poll, by the formula of the schedule's docstring."""
     who = shard.clients[client : client + 1]
     phase = float(uniform(shard.seed, Stream.PHASE, who)[0])
     draw = float(uniform(shard.seed, Stream.POLL, who, number)[0])

@@ -1,4 +1,4 @@
-"""What a shard leaves: sums and histograms over all clients are those of every row."""
+"""The results of a shard: sums and histograms over all clients are those of every row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What requests get is what the servers' own tape would hand out."""
+"""Requests get the ticks that the servers' own tape would hand out."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from bench.wire.contract import Cursor, Refusal, Subscription
 
 
 def served(shard, client, cursor, head):
-    """(ticks, next cursor, more, refusal, conflated, dropped) by `bench.feed.tape`; symbols as words."""
+    """Return (ticks, next cursor, more, refusal, conflated, dropped) by `bench.feed.tape`; symbols as words."""
     names = [str(symbol) for symbol in shard.ticks.symbol]
     tape = ServersTape(shard.tape_ticks)
     tape.begin("e", frozenset(names), 0)

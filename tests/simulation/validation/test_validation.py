@@ -29,7 +29,7 @@ SEARCH = ("capacity.start=100", "capacity.factor=4.0", "capacity.most=2000", "wi
 
 
 def expensive(costs: CostsFile, factor: float) -> CostsFile:
-    """The same with answers and requests that cost `factor` times as much."""
+    """Return the same with answers and requests that cost `factor` times as much."""
     def raised(own: dict[str, Estimate]) -> dict[str, Estimate]:
         return own | {name: Estimate(factor * own[name].value) for name in ("answer_s", "request_s")}
 
@@ -58,7 +58,7 @@ def without_searches(measured: Path, folder: Path) -> Path:
 
 
 def judged(folder: Path, costs: CostsFile) -> ValidationPage:
-    """The validation with these costs."""
+    """Return the validation with these costs."""
     write_costs(folder / "costs.json", costs)
     return validation.judge(folder, Lines, lambda _: None)
 

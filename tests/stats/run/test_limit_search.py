@@ -32,7 +32,7 @@ searches = st.builds(
 
 def searched(search: SearchSettings, outcome: Callable[[str, int, int], Outcome], subjects: Sequence[str] = ("a",),
              steps: Sequence[SearchStep] = ()) -> list[SearchStep]:
-    """The whole search, where `outcome(subject, level, try)` says how a trial ends."""
+    """Return the whole search, where `outcome(subject, level, try)` says how a trial ends."""
     made = list(steps)
     while (wanted := next_step(made, subjects, search)) is not None:
         subject, level = wanted

@@ -26,7 +26,7 @@ from bench.stats.run.prediction import (
 
 def trials(factor: float = 1.0, load: float = 0.3, blocks: int = 5, verdict: str = "VALID",
            spread: float = 0.01) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Trials of one cell whose figures are `factor` times the usual, and their distributions."""
+    """Return trials of one cell whose figures are `factor` times the usual, and their distributions."""
     rows, bins = [], []
     for block in range(1, blocks + 1):
         wobble = factor * math.exp(spread * math.sin(block))
@@ -45,7 +45,7 @@ def trials(factor: float = 1.0, load: float = 0.3, blocks: int = 5, verdict: str
 
 def compared(measured: tuple[pd.DataFrame, pd.DataFrame], predicted: tuple[pd.DataFrame, pd.DataFrame]
              ) -> dict[str, prediction.ValidationRow]:
-    """By quantity."""
+    """Return the rows of the comparison by quantity."""
     return {each.quantity: each for each in compare(pairs(figures(*measured), figures(*predicted)))}
 
 

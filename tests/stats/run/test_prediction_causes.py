@@ -13,12 +13,12 @@ FIT = FitQuality(0.07, 0.185)
 
 
 def row(quantity: str, met: str = "no", error: float = 0.3) -> ValidationRow:
-    """A miss of a cell."""
+    """Return a miss of a cell."""
     return ValidationRow("websocket", 100, 0.3, quantity, 10.0, 13.0, error, error - 0.05, error + 0.05, 0.1, met)
 
 
 def cell(**columns: tuple[list[float], list[float]]) -> pd.DataFrame:
-    """Three pairs, from (measured, predicted) by column."""
+    """Return three pairs, from (measured, predicted) by column."""
     return pd.DataFrame({f"{name}_{side}": values for name, both in columns.items()
                          for side, values in zip(("measured", "predicted"), both, strict=True)})
 

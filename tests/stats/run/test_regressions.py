@@ -15,7 +15,7 @@ CELLS = [(label, clients) for label in ("poll", "push") for clients in (10, 100)
 
 
 def frame(seed: int, trials: int = 5, spread: float = 0.03, **factors: float) -> pd.DataFrame:
-    """A run's trials, all figures about 10; `factors` multiply a column."""
+    """Return a run's trials, all figures about 10; `factors` multiply a column."""
     rng = np.random.default_rng(seed)
     return pd.DataFrame([
         {"transport": label, "clients": clients, "block": block, "verdict": "VALID", "delivered": 10_000,

@@ -82,7 +82,7 @@ def test_a_cell_without_valid_trials_is_empty_not_zero(trials: pd.DataFrame) -> 
 
 
 def known(*errors: float, values: tuple[float, ...] = (5.0, 5.0, 5.0)) -> pd.DataFrame:
-    """Trials with a p99 and how well each knows it."""
+    """Return trials with a p99 and how well each knows it."""
     return pd.DataFrame({"delivered": 100_000, "late": 0, "lost": 0, "latency_p99_ms": values,
                          "latency_p99_error_share": errors})
 

@@ -28,7 +28,7 @@ def scenario(*require: str, **tables: Any) -> Scenario:
 
 
 def trials(**columns: Any) -> pd.DataFrame:
-    """Trials of one cell."""
+    """Return trials of one cell."""
     return pd.DataFrame({"transport": "websocket", "clients": 5, **columns})
 
 

@@ -71,7 +71,7 @@ def test_nobody_has_no_age() -> None:
 
 def sampled_s(feed: list[dict[str, Any]], arrivals: list[dict[str, Any]], clients: list[dict[str, Any]]
               ) -> float:
-    """The mean age by looking every 0.05 ms, in the middle of the step."""
+    """Return the mean age, found by looking every 0.05 ms, in the middle of the step."""
     looks = np.arange(WINDOWS.t0_ns, WINDOWS.t1_ns, MS // 20) + MS // 40
     means = []
     for client in clients:
@@ -92,7 +92,7 @@ def sampled_s(feed: list[dict[str, Any]], arrivals: list[dict[str, Any]], client
 
 def summed_s(feed: list[dict[str, Any]], arrivals: list[dict[str, Any]], clients: list[dict[str, Any]]
              ) -> float:
-    """The excess age, tick by tick."""
+    """Return the excess age, tick by tick."""
     rows = []   # weight by the window's news, weight by warm-up's, and how long it was missed
     for client in clients:
         wanted = "AB" if client["symbols"] is None else client["symbols"]

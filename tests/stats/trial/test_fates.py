@@ -84,7 +84,7 @@ def test_what_nobody_asked_for_is_foreign() -> None:
 
 
 def naive(feed: Rows, deliveries: Rows, skips: Rows, client: dict[str, Any]) -> dict[str, int]:
-    """The definitions, word by word, for one client."""
+    """Return the fates of one client by the definitions, word by word."""
     found = dict.fromkeys(
         ("due", "delivered", "late", "conflated", "lost", "dropped", "holes", "duplicate"), 0)
     mine = [row for row in deliveries if row["client"] == client["client"]]

@@ -27,7 +27,7 @@ Request = tuple[float, float | None]
 
 
 def counted(requests: Sequence[Request], client: int = 0, may_wait: bool = False) -> dict[str, Any]:
-    """The row of a client that made these requests, one at a time, looked at at t0 and t1."""
+    """Return the row of a client that made these requests, one at a time, and was read at t0 and t1."""
     counts = ClientCounts(may_wait=may_wait)
     rows, opened = [], None
     looks = [(at_ns / S, None) for at_ns in (WINDOWS.t0_ns, WINDOWS.t1_ns)]
@@ -56,19 +56,19 @@ def counted(requests: Sequence[Request], client: int = 0, may_wait: bool = False
 
 
 def judged(clients: Sequence[dict[str, Any]], due_s: Sequence[float] = (0.5,)) -> InFlight:
-    """The law on these clients, where a tick was due at each of `due_s`."""
+    """Return what the law says of these clients, where a tick was due at each of `due_s`."""
     feed = [{"index": number, "symbol": "A", "due_ns": round(at_s * S)} for number, at_s in enumerate(due_s)]
     return in_flight(tables_of(feed, (), clients=clients)["clients"],
                      arrays_of(feed, (), clients=clients, windows=WINDOWS))
 
 
 def polls(every_s: float, takes_s: float) -> list[Request]:
-    """Requests at a fixed rate, each with an answer."""
+    """Return requests at a fixed rate, each with an answer."""
     return [(0.3 + every_s * number, 0.3 + every_s * number + takes_s) for number in range(int(22 / every_s))]
 
 
 def long_polls(due_s: Sequence[float]) -> list[Request]:
-    """Requests that each wait for the next tick and get it a millisecond later."""
+    """Return requests that each wait for the next tick and get it a millisecond later."""
     instants = [1.0, *(at_s + 0.001 for at_s in due_s)]
     return [*pairwise(instants), (instants[-1], None)]
 

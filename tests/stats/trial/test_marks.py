@@ -13,7 +13,7 @@ from bench.stats.trial.marks import late_ms, marks, server_span
 
 
 def samples(**looks_ms: list[float]) -> pa.Table:
-    """Looks at processes, at these instants."""
+    """Return readings of processes at these instants."""
     rows = [{"process": name, "at_ns": round(at * MS), "cpu_ns": 1, "rss_bytes": 1}
             for name, instants in looks_ms.items() for at in instants]
     return pa.Table.from_pylist(rows, SAMPLES)

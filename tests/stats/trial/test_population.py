@@ -30,7 +30,7 @@ OF_THE_SAMPLE = (
 
 
 def made_trial(plan: Plan, made: Made) -> tuple[TrialRecord, Tables]:
-    """A trial whose clients were all looked at right at t0 and t1, as a simulator can."""
+    """Return a trial whose clients were all read right at t0 and t1, as a simulator can."""
     record, tables = trial_record(plan, "subject", made, CLIENTS, 1, 1)
     assert record.windows is not None
     clients = tables["clients"]
@@ -41,7 +41,7 @@ def made_trial(plan: Plan, made: Made) -> tuple[TrialRecord, Tables]:
 
 
 def shared(record: TrialRecord, tables: Tables) -> tuple[TrialRecord, Tables]:
-    """The same trial, of which a share of the rows were kept, and what is of all was added up."""
+    """Return the same trial, of which a share of the rows were kept, and what is of all was added up."""
     trial = trial_arrays(record, tables)
     by_fate = fates(trial)
     latency = latencies(trial, int(by_fate["lost"].sum()))

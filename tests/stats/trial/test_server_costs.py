@@ -1,4 +1,4 @@
-"""What the server pays: the idle base subtracted, the split only where there is enough of it."""
+"""The server's costs: the idle base subtracted, the split only where there is enough of it."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from bench.stats.trial.steady import binned, mser5, steadiness
 
 
 def noise(seed: int, count: int = 60, alike: float = 0.0) -> np.ndarray:
-    """Values about 0 with standard deviation 1; neighbours correlated by `alike`."""
+    """Return values about 0 with standard deviation 1; neighbours correlated by `alike`."""
     rng = np.random.default_rng(seed)
     values = rng.standard_normal(count)
     for place in range(1, count):
@@ -25,7 +25,7 @@ def noise(seed: int, count: int = 60, alike: float = 0.0) -> np.ndarray:
 
 
 def trend_share(values: np.ndarray) -> float:
-    """The trend on a feed with as many ticks in each bin."""
+    """Return the trend on a feed with as many ticks in each bin."""
     return steady.trend_share(values, np.full(len(values), 10.0))
 
 

@@ -13,14 +13,14 @@ LEVELS = {"p50": 500, "p90": 900, "p99": 990}
 
 
 def errors(ticks: int, clients: int, latency: np.ndarray, lost: int = 0) -> dict[str, float]:
-    """Errors of latencies (ms) by tick and client."""
+    """Return errors of latencies (ms) by tick and client."""
     tick, client = np.repeat(np.arange(ticks), clients), np.tile(np.arange(clients), ticks)
     group = tick * min(ticks, TICK_GROUPS) // ticks
     return _errors(group, client % 32, (latency.ravel() * 1e6).astype(np.int64), lost, LEVELS)
 
 
 def shared(ticks: int, clients: int, seed: int = 1) -> np.ndarray:
-    """Latencies that all clients have in common, tick by tick."""
+    """Return latencies that all clients have in common, tick by tick."""
     return np.repeat(np.random.default_rng(seed).lognormal(0, 1, ticks)[:, np.newaxis], clients, axis=1)
 
 

@@ -24,8 +24,8 @@ IN_WINDOW = [WINDOWS.t0_ns <= due_ns < WINDOWS.t1_ns for due_ns in DUE_NS]
 
 
 def trial(ends: list[str]) -> Tables:
-    """A trial in which each message ends in this way: every message is numbered 2 ms, and comes 5 ms after it was
-    due."""
+    """Return a trial in which each message ends in this way: every message is numbered 2 ms, and comes 5 ms,
+    after it was due."""
     feed: list[dict[str, Any]] = []
     deliveries, uplinks = [], []
     for index, (due_ns, end) in enumerate(zip(DUE_NS, ends, strict=True)):

@@ -19,7 +19,7 @@ def answer(batch: Batch) -> bytes:
 
 
 def subscribed() -> tuple[Client, Recorder]:
-    """A client whose first answer has come and whose next request is out."""
+    """Return a client whose first answer has come and whose next request is out."""
     recorder = Recorder()
     client = Client(ClientSpec(0, "h:1", Subscription()), Options(), recorder, random.Random(1))
     client.start(0)

@@ -51,7 +51,7 @@ def test_the_mean_lies_between_one_transit_and_half_a_gap_more(
 
 
 def exact_age_excess(hold_s: float, rate_per_s: float, delay_s: float, symbols: int) -> float:
-    """The formula of the module's head with sixty digits."""
+    """Return the formula of the module's docstring with sixty digits."""
     with localcontext() as context:
         context.prec = 60
         rate, gap, hold, s = (Decimal(each) for each in (rate_per_s, 2 * delay_s, hold_s, symbols))

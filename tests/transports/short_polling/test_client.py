@@ -52,7 +52,7 @@ class Bench:
         self.client.opened(now_ns)
 
     def action(self) -> Action:
-        """What it wants done with the connection; taken, as a driver does."""
+        """Return what the client wants done with the connection, and take it, as a driver does."""
         action, self.client.action = self.client.action, Action.NONE
         return action
 

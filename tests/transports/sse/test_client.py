@@ -74,7 +74,7 @@ class Bench:
         return self
 
     def over(self, reason: str, pause_ns: int = RETRY_NS) -> str:
-        """The connection ends; the request that the client makes once its pause is over."""
+        """End the connection; return the request that the client makes once its pause is over."""
         self.client.closed(9, reason)
         assert self.action() is Action.NONE
         assert self.client.deadline_ns == 9 + pause_ns
@@ -95,7 +95,7 @@ def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
 # The parser
 
 def parsed(content: bytes) -> tuple[list[Event], bytes, int | None]:
-    """The events of a whole stream, line by line as the standard says it."""
+    """Return the events of a whole stream, line by line as the standard says it."""
     lines = re.split(rb"\r\n|\r|\n", content.removeprefix(b"\xef\xbb\xbf"))[:-1]
     events, buffer, kind, last_id, dispatched, retry = [], b"", b"", b"", b"", None
     for line in lines:
@@ -165,7 +165,7 @@ def test_an_event_without_an_end_is_not_kept_for_ever(monkeypatch: pytest.Monkey
 # Events
 
 def everything(deflate: bool = False) -> tuple[bytes, list[int]]:
-    """Chunks of all kinds; the indices that they deliver."""
+    """Return chunks of all kinds; the indices that they deliver."""
     options = Options(compression="gzip" if deflate else "none")
     huge = Batch(Cursor("a", 2000), [tick(index) for index in range(1000, 1900)])
     skips = Batch(Cursor("a", 2010), [tick(14)], conflated={"AAA": 2})

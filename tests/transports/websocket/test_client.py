@@ -69,7 +69,7 @@ class Bench:
         return data
 
     def frames_sent(self) -> list[Frame]:
-        """What the client sent, as a server reads it: masked, or this raises."""
+        """Return what the client sent, as a server reads it: masked, or this raises."""
         self.server.receive_data(self.sent())
         assert self.server.parser_exc is None
         return [event for event in self.server.events_received() if isinstance(event, Frame)]
@@ -87,7 +87,7 @@ class Bench:
 
 
 def stream() -> tuple[bytes, list[int], list[bytes]]:
-    """Frames of all kinds; the indices that they deliver and the pings that they hold."""
+    """Return frames of all kinds; the indices that they deliver and the pings that they hold."""
     long = tick(20, levels=30)
     huge = encode_batch(Batch(Cursor("a", 2000), [tick(index) for index in range(1000, 1900)]))
     parts = [

@@ -35,7 +35,7 @@ CURSOR = Cursor("e1", 7)
 
 
 def read(frame: bytes, *extensions: Extension) -> bytes:
-    """What a client reads from exactly this frame."""
+    """Return what a client reads from exactly this frame."""
     protocol = Protocol(CLIENT, max_size=None)
     protocol.extensions = list(extensions)
     protocol.receive_data(frame)

@@ -29,7 +29,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def asked(server: ServerProcess, pool: ThreadPoolExecutor, *targets: str) -> list[Future[Answer]]:
-    """Requests that the server has, and has not answered."""
+    """Return requests that the server has, and has not answered."""
     before = server.counts["requests"]
     answers = [pool.submit(server.get, target) for target in targets]
     wait_until(lambda: server.counts["requests"] == before + len(targets), "the requests to arrive")

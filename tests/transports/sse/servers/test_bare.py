@@ -1,4 +1,4 @@
-"""What the bare server does by itself; `test_library` holds both implementations to the same conversations."""
+"""The bare server's own work; `test_library` holds both implementations to the same conversations."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def make(request: pytest.FixtureRequest) -> str:
 
 
 def said(server: ServerProcess, what: bytes) -> bytes:
-    """All that the server answers to these bytes before it closes."""
+    """Return all that the server answers to these bytes before it closes."""
     with server.connect() as sock:
         sock.sendall(what)
         with sock.makefile("rb") as answer:
@@ -51,7 +51,7 @@ def received(client: ClientConnection) -> Any:
 
 
 def closed(client: ClientConnection) -> tuple[int, str]:
-    """The code and reason with which the server closes."""
+    """Return the code and reason with which the server closes."""
     while True:
         try:
             client.recv(PATIENCE_S)
@@ -60,7 +60,7 @@ def closed(client: ClientConnection) -> tuple[int, str]:
 
 
 def masked(opcode: int, payload: bytes, fin: bool = True) -> bytes:
-    """A client's frame with a key of zeros, which leaves the payload as it is."""
+    """Return a client's frame with a key of zeros, which leaves the payload as it is."""
     length = len(payload)
     size = bytes([0x80 | length]) if length < 126 else b"\xfe" + length.to_bytes(2, "big")
     return bytes([(0x80 if fin else 0) | opcode]) + size + bytes(4) + payload
