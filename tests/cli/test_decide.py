@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from bench.simulation.decision.decision_study import DecisionStudy
 
 pytestmark = pytest.mark.usefixtures("few_figures")
 
+ROOT = Path(__file__).parents[2]
 runner = CliRunner()
 
 
@@ -41,6 +43,15 @@ def test_the_answer_is_json_that_names_the_page(tmp_path: Path) -> None:
     assert answer["findings"][0].startswith("From short polling every 5 s to ")
     assert Path(answer["report"]).is_file()
     assert all(row["source"] for row in answer["unmeasured"])
+
+
+def test_the_first_page_says_what_the_command_on_it_answers(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    [(options, answer)] = re.findall(r"`tickertape (decide [^`]+)` it says:\n\n> (.+)\n", readme)
+    found = runner.invoke(app, [*options.split(), "--json", "--results", str(tmp_path),
+                                "--costs", str(ROOT / "results" / "reference-costs.json")])
+    assert found.exit_code == 0, found.output
+    assert json.loads(found.stdout)["findings"][0] == answer
 
 
 @pytest.mark.usefixtures("without_engine")
