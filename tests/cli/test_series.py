@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ from synthetic import Plan, make_run
 from bench.cli import series
 from bench.errors import HostError, RunError, UserError
 from bench.experiment import prepare
+from bench.experiment import series as shared
 from bench.records import manifest
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(("resume", "given", "sentence"), [
@@ -36,3 +40,20 @@ def test_what_this_machine_cannot_run_is_refused(tmp_path: Path) -> None:
     assert series.checked([small], tmp_path) == [small]
     with pytest.raises(HostError):
         series.checked([small, huge], tmp_path)
+
+
+@pytest.mark.parametrize(("verb", "folders", "said", "minutes"), [
+    ("calibrate", ["calibration"], "about thirteen minutes", 13),
+    ("validate", ["calibration", "validation"], "about half an hour", 30),
+])
+def test_the_times_that_help_and_docs_name_are_those_of_the_plans(
+        verb: str, folders: list[str], said: str, minutes: int, tmp_path: Path) -> None:
+    asked = [each for folder in folders for each in (*shared.questions(folder), *shared.searches(folder))]
+    planned_s = sum(prepare.refuse_unless_fits(each, tmp_path).time_s for each in asked)
+    assert 0.75 < planned_s / 60 / minutes < 1.33
+    lines = [line for name in ("README.md", "Makefile", "docs/simulation.md", f"bench/cli/{verb}.py")
+             for line in (ROOT / name).read_text(encoding="utf-8").splitlines()]
+    timed = [line for line in lines if re.search(r"about [a-z ]+ (minutes|hour)", line)
+             and re.search(rf"{verb}\b|Takes", line)]
+    assert len(timed) >= 2
+    assert all(said in line for line in timed)
