@@ -103,6 +103,11 @@ def _poll(query: str, head: bytes, tagged: bool, cursor: Cursor | None) -> bytes
 class ClientLife:
     """The part of a client machine that does not depend on how it asks (see `ClientMachine`)."""
 
+    __slots__ = (
+        "_deliver", "_fixed_query", "_held_skips", "_number", "_rng", "_sink", "action", "counts", "cursor",
+        "deadline_ns", "failures", "outbox", "reopen_ns", "spec", "stopped", "subscribed",
+    )   # for each update uses some of these
+
     def __init__(self, spec: ClientSpec, sink: Sink, rng: random.Random) -> None:
         self.spec = spec
         self.counts = ClientCounts()
@@ -246,6 +251,11 @@ class Poller(ClientLife, ABC):
     asks for this with `Connection: close`, and opens the next one once the one before has been closed in
     order, so that its counters are complete.
     """
+
+    __slots__ = (
+        "_changing", "_entity_tags", "_failed", "_head", "_heard", "_open", "_reader", "_repeats", "_request_size",
+        "_reused", "asking", "asks_ns", "wanted",
+    )
 
     def __init__(self, spec: ClientSpec, options: HttpWire, sink: Sink, rng: random.Random) -> None:
         super().__init__(spec, sink, rng)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench import transports
 from bench.clock import NO_STAMP
 from bench.measure.recording import Recorder
-from bench.transports import Action, ClientSpec
+from bench.transports import Action, ClientSpec, options_of
 from bench.transports.clients import (
     PAUSE_MAX_NS,
     PAUSE_MIN_NS,
@@ -33,6 +34,14 @@ def test_pauses_double_up_to_a_limit(failures: int, seed: int) -> None:
 
 def life(recorder: Recorder, subscription: Subscription | None = None) -> ClientLife:
     return ClientLife(ClientSpec(3, "h:1", subscription or Subscription()), recorder, random.Random(1))
+
+
+@pytest.mark.parametrize("name", transports.own_names())
+def test_a_client_has_no_dictionary_of_its_own(name: str) -> None:
+    """Objects of more than 30 attributes have dictionaries that are slow to read, and an update reads ten times."""
+    client = transports.part(name, "client").Client
+    made = client(ClientSpec(0, "h:1", Subscription()), options_of(name, {}, "", ""), Recorder(), random.Random(1))
+    assert not hasattr(made, "__dict__")
 
 
 def batch(**changes: Any) -> dict[str, Any]:

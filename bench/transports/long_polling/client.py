@@ -22,6 +22,8 @@ from bench.wire.options import HttpWire, message_head
 class Client(Poller):
     """See `transports.ClientMachine`."""
 
+    __slots__ = ()
+
     def __init__(self, spec: ClientSpec, options: HttpWire, sink: Sink, rng: random.Random) -> None:
         super().__init__(spec, options, sink, rng)
         self.counts.may_wait = True

@@ -39,6 +39,8 @@ The audit allows the generator's queue the same time.
 class Client(Poller):
     """See `transports.ClientMachine`."""
 
+    __slots__ = ("_instant_ns", "_interval_ns", "_options")
+
     def __init__(self, spec: ClientSpec, options: Options, sink: Sink, rng: random.Random) -> None:
         super().__init__(spec, options, sink, rng)
         self._options = options

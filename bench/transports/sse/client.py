@@ -47,10 +47,13 @@ RETRY_USUAL_NS = 3_000_000_000
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-_ticks: dict[bytes, tuple[bytes, int, int, Cursor]] = {}
+Ticks = dict[bytes, tuple[bytes, int, int, Cursor]]
 """By a chunk that is an event with one bare tick: the event's id, the tick's index and due instant, and the id as a
 cursor."""
-_tick_in = _ticks.get
+
+_ticks: Ticks = {}
+_no_ticks: Ticks = {}
+"""Known to a client that must do more with a read than to deliver what was found in it."""
 
 
 class Event(NamedTuple):
@@ -149,6 +152,11 @@ class EventParser:
 class Client(ClientLife):
     """See `transports.ClientMachine`."""
 
+    __slots__ = (
+        "_address", "_answered", "_error", "_events", "_expander", "_head", "_known", "_plain", "_retry_ns", "_stream",
+        "_word",
+    )
+
     def __init__(self, spec: ClientSpec, options: Options, sink: Sink, rng: random.Random) -> None:
         super().__init__(spec, sink, rng)
         self._head = stream_head(options, spec.host, CONTENT_TYPE, options.compression)
@@ -163,6 +171,8 @@ class Client(ClientLife):
         self._error: list[bytes] = []
         """The pieces of the body of an HTTP error."""
         self._plain = False
+        self._known = _no_ticks
+        """The reads of which nothing is left to do but to deliver what was found in them; decided after each other."""
         self._word: str | None = None
         """The reason for the end of this connection, if this client or the server gave one."""
 
@@ -183,16 +193,15 @@ class Client(ClientLife):
 
     def receive(self, data: bytes, kernel_ns: int, app_ns: int) -> bool:
         """See `ClientMachine`."""
-        if self._plain:
-            tick = _tick_in(data)
-            if tick is not None and self.subscribed and not (self.failures or self._held_skips):
-                counts = self.counts
-                counts.body_bytes_down += len(data)
-                counts.updates += 1
-                last_id, index, due_ns, self.cursor = tick
-                self._events.pass_over(last_id)
-                self._deliver(self._number, index, due_ns, kernel_ns, app_ns)
-                return True
+        tick = self._known.get(data)
+        if tick is not None:
+            counts = self.counts
+            counts.body_bytes_down += len(data)
+            counts.updates += 1
+            last_id, index, due_ns, self.cursor = tick
+            self._events.pass_over(last_id)
+            self._deliver(self._number, index, due_ns, kernel_ns, app_ns)
+            return True
         try:
             if self._plain and (found := one_event(data)) is not None:
                 last_id, text = found
@@ -204,14 +213,15 @@ class Client(ClientLife):
         except (BadResponse, ValueError, KeyError, TypeError):
             self.failures += 1
             self._finish("bad-answer")
+        steady = self._plain and self.subscribed and not (self.failures or self._held_skips)
+        self._known = _ticks if steady else _no_ticks
         return False
 
     def closed(self, now_ns: int, reason: str) -> None:
         """See `ClientMachine`."""
         self.counts.header_bytes_up -= len(self.outbox)
         self.outbox.clear()
-        self._stream = None
-        self._plain = False
+        self._leave_stream()
         if self.stopped:
             return
         if self._word is None:
@@ -232,15 +242,19 @@ class Client(ClientLife):
         """See `ClientMachine`. There is nobody to tell: the connection is closed."""
         self.stopped = True
         self.deadline_ns = NEVER
+        self._leave_stream()
+        self.action = Action.CLOSE
+
+    def _leave_stream(self) -> None:
+        """Take no further bytes of this connection's response."""
         self._stream = None
         self._plain = False
-        self.action = Action.CLOSE
+        self._known = _no_ticks
 
     def _finish(self, word: str) -> None:
         """End this connection for the reason `word`."""
         self._word = word
-        self._stream = None
-        self._plain = False
+        self._leave_stream()
         self.action = Action.CLOSE
 
     # The response

@@ -25,6 +25,7 @@ from __future__ import annotations
 import random
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -53,10 +54,14 @@ _TEXT = 0x81
 _CLOSE = 0x88
 _MASKED = 0x80
 
-_ticks: dict[bytes, tuple[str, int, int, Cursor]] = {}
-"""By a frame that is one bare tick: the epoch of the connection on which it was parsed, the tick's index and due
-instant, and its cursor."""
-_tick_in = _ticks.get
+Ticks = dict[bytes, tuple[int, int, Cursor]]
+"""By a frame that is one bare tick: the tick's index, its due instant, and its cursor."""
+
+
+@lru_cache(16)
+def _ticks_of(epoch: str | None) -> Ticks:
+    """Return the ticks that were parsed on connections of this epoch; there are none of None."""
+    return {}
 
 
 def frame_size(data: bytearray, at: int) -> int | None:
@@ -88,6 +93,11 @@ def close_of(frame: bytes) -> Close | None:
 class Client(ClientLife):
     """See `transports.ClientMachine`."""
 
+    __slots__ = (
+        "_again", "_buffer", "_closing", "_compressed", "_ended", "_epoch", "_extensions", "_fragments",
+        "_frames_before", "_handshake", "_head", "_key", "_known", "_offers", "_plain", "_protocol", "_up", "_word",
+    )
+
     def __init__(self, spec: ClientSpec, options: Options, sink: Sink, rng: random.Random) -> None:
         super().__init__(spec, sink, rng)
         self._offers = offers(options)
@@ -99,6 +109,8 @@ class Client(ClientLife):
         self._protocol: Protocol | None = None
         """Created when it is needed."""
         self._plain = False
+        self._known = _ticks_of(None)
+        """The reads of which nothing is left to do but to deliver what was found in them; decided after each other."""
         self._buffer = bytearray()
         self._fragments: list[bytes] = []
         self._extensions: list[Extension] = []
@@ -132,27 +144,26 @@ class Client(ClientLife):
 
     def receive(self, data: bytes, kernel_ns: int, app_ns: int) -> bool:
         """See `ClientMachine`."""
+        tick = self._known.get(data)
+        if tick is not None:
+            counts = self.counts
+            counts.body_bytes_down += len(data)
+            counts.updates += 1
+            index, due_ns, self.cursor = tick
+            self._deliver(self._number, index, due_ns, kernel_ns, app_ns)
+            return True
         size = len(data)
-        if self._plain:
-            tick = _tick_in(data)
-            if tick is not None and tick[0] == self._epoch and not self._held_skips:
-                counts = self.counts
-                counts.body_bytes_down += size
-                counts.updates += 1
-                _, index, due_ns, self.cursor = tick
-                self._deliver(self._number, index, due_ns, kernel_ns, app_ns)
-                return True
-            if 2 < size < 128 and data[0] == _TEXT and data[1] == size - 2:
-                self.counts.body_bytes_down += size
-                self._message(data[2:], kernel_ns, app_ns, data)
-                return False
-        if self._up:
+        if self._plain and 2 < size < 128 and data[0] == _TEXT and data[1] == size - 2:
+            self.counts.body_bytes_down += size
+            self._message(data[2:], kernel_ns, app_ns, data)
+        elif self._up:
             self.counts.body_bytes_down += size
             self._receive_frames(data, kernel_ns, app_ns)
         elif self._handshake is not None:
             self._receive_handshake(self._handshake, data, kernel_ns, app_ns)
         else:
             self.counts.body_bytes_down += size
+        self._known = _ticks_of(self._epoch if self._plain and not self._held_skips else None)
         return False
 
     def closed(self, now_ns: int, reason: str) -> None:
@@ -160,6 +171,7 @@ class Client(ClientLife):
         self._count_handshake()
         self._take_back_unsent()
         self._plain = self._up = False
+        self._known = _ticks_of(None)
         self._protocol = None
         self._buffer.clear()
         self._fragments.clear()
@@ -355,7 +367,7 @@ class Client(ClientLife):
         cursor = Cursor(self._epoch, fields["seq"])
         index, due_ns = self.take_tick(fields, cursor, kernel_ns, app_ns)
         if frame is not None:
-            remember(_ticks, frame, (self._epoch, index, due_ns, cursor))
+            remember(_ticks_of(self._epoch), frame, (index, due_ns, cursor))
 
     def _echo(self, body: bytes) -> None:
         """Answer the server's close frame with the same frame (RFC 6455, section 5.5.1)."""
@@ -388,6 +400,7 @@ class Client(ClientLife):
         """Stop reading updates on this connection."""
         self._closing = True
         self._plain = False
+        self._known = _ticks_of(None)
         self._flush()
 
     def _flush(self) -> None:
@@ -403,6 +416,8 @@ class Author(Client):
 
     Both directions are independent: it sends whether or not anything is arriving, and waits for no response.
     """
+
+    __slots__ = ("outgoing",)
 
     def __init__(
         self, spec: ClientSpec, options: Options, sink: Sink, rng: random.Random, outgoing: Outgoing

@@ -438,4 +438,11 @@ def test_a_tick_that_was_parsed_before_is_judged_by_the_clients_own_state() -> N
     skipping.receive(push_chunk(Batch(Cursor("a", 400), dropped={"AAA": 5}), False))
     skipping.receive(pushed(401))
     assert [tuple(row)[1:3] for row in next(skipping.recorder.skips_since(0))] == [(401, 5)]
+    leaving, cut_off = Bench().begun(), Bench().begun()
+    leaving.client.stop(1)
+    cut_off.client.closed(1, "reset")
+    before = [leaving.indices(), cut_off.indices()]
+    for each in (leaving, cut_off):
+        each.receive(pushed(401))
+    assert [leaving.indices(), cut_off.indices()] == before
     assert skipping.indices() == [401]

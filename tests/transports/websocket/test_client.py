@@ -408,4 +408,10 @@ def test_a_tick_that_was_parsed_before_is_judged_by_the_clients_own_state() -> N
     skipping.receive(text(encode_batch(Batch(Cursor("a", 400), dropped={"AAA": 5}))))
     skipping.receive(known)
     assert [tuple(row)[1:3] for row in next(skipping.recorder.skips_since(0))] == [(401, 5)]
+    leaving, cut_off = Bench().upgraded(), Bench().upgraded()
+    leaving.client.stop(1)
+    cut_off.client.closed(1, "reset")
+    for each in (leaving, cut_off):
+        each.receive(known)
+        assert each.indices() == []
     assert skipping.indices() == [401]
