@@ -38,6 +38,7 @@ class ScenarioError(UserError):
         super().__init__(f"{where}: {field}: found {found}, allowed is {allowed}")
         self.where = where
         self.field = field
+        self.mistake = f"found {found}, allowed is {allowed}"
 
 
 class FeedFileError(UserError):

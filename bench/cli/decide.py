@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,7 @@ import typer
 from bench import shipped, transports
 from bench.cli import study
 from bench.cli.options import RESULTS, AsJson, Results, reported_errors, resume_hint
-from bench.errors import UserError
+from bench.errors import ScenarioError, UserError
 from bench.experiment import prepare, run_folder
 from bench.experiment.disk_full import report_disk_full
 from bench.scenario import model
@@ -30,6 +31,11 @@ from bench.scenario.parsing import short
 SCENARIO = "scale/decision"
 TIME = re.compile(r"([0-9.]+) ?(ms|s|min)?")
 MILLISECONDS = {"ms": 1.0, "s": 1000.0, "min": 60_000.0}
+OPTIONS = {
+    "load.clients": "--clients", "feed.rate_per_s": "--rate", "decision.within_ms": "--within",
+    "simulation.rtt_ms": "--rtt", "decision.payload_bytes": "--payload", "decision.now": "--now",
+    "simulation.prices": "--prices"}
+"""The options that set fields of the scenario, by field or table."""
 SIZE = re.compile(r"([0-9]+) ?(B|kB)?")
 
 
@@ -67,7 +73,7 @@ def decide(
         "numbers; the other options replace them.")] = None,
     now: Annotated[str | None, typer.Option(
         metavar="TEXT", help="What is used now, to be compared: a transport and its options, as in the "
-        "last examples.")] = None,
+        "second example.")] = None,
     make: Annotated[str | None, typer.Option(
         metavar="NAME", help="The servers' implementation, where costs of it are known; by default library.")] = None,
     prices: Annotated[Path | None, typer.Option(
@@ -93,7 +99,7 @@ def decide(
 
     Exit status: 0 the answer is given; 1 the disk filled; 2 a mistake; 130 interrupted.
     """
-    with reported_errors():
+    with reported_errors(), _named_by_option():
         if not any((clients, rate, within, rtt, payload, use, now, make, prices)):
             clients, rate, within, rtt = asked()
         given = [*numbers_of(use), *_numbers(clients, rate, within, rtt), *_texts(payload, now, make)]
@@ -106,6 +112,19 @@ def decide(
         with report_disk_full(again), resume_hint(again):
             study.execute(run)
         study.finish(run.folder, as_json)
+
+
+@contextmanager
+def _named_by_option() -> Iterator[None]:
+    """Name the option that set a field, in place of the field, in a mistake of the scenario."""
+    try:
+        yield
+    except ScenarioError as error:
+        for field, option in OPTIONS.items():
+            if error.field == field or error.field.startswith(f"{field}."):
+                part = error.field[len(field) + 1:]   # of a list it is a number
+                raise UserError(f"{option}: {f'{part}: ' if part[:1].isalpha() else ''}{error.mistake}") from error
+        raise
 
 
 def asked() -> tuple[int, float, str, str]:
@@ -168,6 +187,7 @@ def prices_of(path: Path | None) -> Sequence[str]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError(f"--prices {path}: {error}; allowed is a TOML file, see docs/prices.md") from error
+        found = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"--prices: {path}: found {found}, allowed is a TOML file, see docs/prices.md") from error
     return [f"simulation.prices.{name}={json.dumps(value, default=str)}" for name, value in table.items()]
 

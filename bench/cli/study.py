@@ -37,7 +37,7 @@ from bench.simulation import run as runs
 from bench.simulation.calibration.costs import CostsFile, default_costs, read_costs
 from bench.simulation.checkpoints import Result, Tasks, make, missing
 from bench.simulation.crossover import crossover_study
-from bench.simulation.decision import decision_study
+from bench.simulation.decision.decision_study import DecisionStudy
 from bench.simulation.engine.inputs import Costs
 from bench.simulation.storm import storm_study
 from bench.stats.run import prediction
@@ -66,6 +66,8 @@ def begin(prepared: PreparedScenario, results: Path, named: Path | None = None, 
     costs = read_costs(path) if scenario.needs_costs else None
     if costs is not None and scenario.storm is not None:
         _refuse_a_free_connection(prepared, costs)
+    if costs is not None and scenario.decision is not None:
+        DecisionStudy.of(scenario, prepared.options, costs, where=str(prepared.file))   # may raise
     beside = baseline.measured(measured, scenario, prepared.options) if scenario.decision is not None else None
     made = prepare.begin(results, prepared, [], sys.argv[1:], source="simulated",
                          costs=None if costs is None else runs.about_costs(path, costs),
@@ -172,7 +174,7 @@ def _decision(run: RunFolder, costs: CostsFile) -> None:
     from bench.report.data.table_files import write_tables
 
     beside = run.manifest.measured
-    asked = decision_study.DecisionStudy.of(run.scenario, run.options, costs, _checked(run),
+    asked = DecisionStudy.of(run.scenario, run.options, costs, _checked(run),
                                             str(run.folder / manifests.NAME),
                                             {} if beside is None else beside.memory_bytes_per_client)
     choice, truths = asked.choice()

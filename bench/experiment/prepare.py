@@ -30,7 +30,7 @@ from bench.records.manifest import CostsEntry, MeasuredEntry, PlannedTrial, Sour
 from bench.scenario import model as scenarios
 from bench.scenario.fields import Table
 from bench.scenario.model import BROWSER, DEFAULT_CLIENT, DEFAULT_SERVER, Scenario, Subject
-from bench.scenario.parsing import short, value_text
+from bench.scenario.parsing import nearest_text, short, value_text
 from bench.stats.run import thresholds
 
 
@@ -53,16 +53,21 @@ def find(name: str) -> Path:
     if name.endswith(".toml"):
         return Path(name)
     folders = [Path("scenarios"), shipped.path("scenarios")]
-    for folder in folders:
-        with suppress(OSError):   # a name that no file can have
+    found = "no such scenario"
+    with suppress(OSError):   # a name that no file can have
+        for folder in folders:
             if (folder / f"{name}.toml").is_file():
                 return folder / f"{name}.toml"
+        if name and any((folder / name).is_dir() for folder in (Path(), *folders)):
+            found = "a folder"
     known = sorted({
         path.relative_to(folder).with_suffix("").as_posix()
         for folder in folders for path in folder.glob("**/*.toml")
     })
-    raise ScenarioError(
-        "scenarios/", short(name or "''"), "no such scenario", ", ".join([*known, "or a path"]))
+    inside = [each for each in known if each.startswith(f"{name}/")]
+    allowed = f"one of {', '.join(inside)}" if inside else nearest_text(
+        name, known, "a name that `tickertape scenarios` lists")
+    raise ScenarioError("scenarios/", short(name or "''"), found, f"{allowed}, or the path of a TOML file")
 
 
 def read(name: str, overrides: Sequence[str] = (), feed: Path | None = None,

@@ -1,6 +1,6 @@
 """The progress of a run on stderr: a bar on a terminal, plain lines elsewhere.
 
-    VALID   websocket, 100 clients: p50 1.21 ms, p99 3.40 ms, 3500 of 3500 delivered
+    VALID   websocket, 100 clients: p50 1.21 ms, p99 3.40 ms, 3,500 of 3,500 delivered
     ━━━━━━━━━━━━━━╺━━━━━━━━━━  17/45   2 min 41 s left   websocket, 500 clients
 
 The verdict comes first, so that it stays on its line on a narrow terminal. A thread on the runner's own cores
@@ -148,9 +148,9 @@ def outcome_text(planned: PlannedTrial, row: Row, verdict: Verdict, again: bool 
         reason = verdict.reasons[0]
         return f"ABORTED {cell_text(planned)}: {reason.name}: {reason.advice}{_log_text(reason)}"
     figures = f"p50 {_ms(row['latency_p50_ms'])}, p99 {_ms(row['latency_p99_ms'])}"
-    figures += f", {row['delivered']} of {row['updates_due']} delivered"
+    figures += f", {row['delivered']:,} of {row['updates_due']:,} delivered"
     if row.get("conflated"):
-        figures += f" and {row['conflated']} conflated"
+        figures += f" and {row['conflated']:,} conflated"
     if row.get("status") == "failed":
         figures = "no figures"
     reasons = "".join(f"\n    {reason.sentence}{_log_text(reason)}" for reason in verdict.reasons)

@@ -87,9 +87,7 @@ def validated(model: type[T], table: Mapping[str, Any], where: str, prefix: str 
         name = ".".join([prefix, *path] if prefix else path) or "the file"
         if first["type"] == "extra_forbidden":
             known = _known_names(model, path[:-1])
-            near = difflib.get_close_matches(path[-1], known, n=1)
-            allowed = f"{near[0]} (the nearest known name)" if near else "one of " + ", ".join(known)
-            raise ScenarioError(where, name, "an unknown key", allowed) from error
+            raise ScenarioError(where, name, "an unknown key", nearest_text(path[-1], known)) from error
         if first["type"] == "missing":
             raise ScenarioError(where, name, "nothing", "a value (the field is required)") from error
         conflict = first.get("ctx", {}).get("error")
@@ -97,6 +95,12 @@ def validated(model: type[T], table: Mapping[str, Any], where: str, prefix: str 
             name = ".".join([prefix, *path, conflict.field] if prefix else [*path, conflict.field])
             raise ScenarioError(where, name, value_text(conflict.found), str(conflict)) from error
         raise ScenarioError(where, name, value_text(first["input"]), _allowed(first)) from error
+
+
+def nearest_text(name: str, known: Sequence[str], otherwise: str = "") -> str:
+    """Return the known name that is nearest to a mistyped one; where none is near `otherwise`, by default all."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"{near[0]} (the nearest known name)" if near else otherwise or "one of " + ", ".join(known)
 
 
 def _allowed(first: ErrorDetails) -> str:

@@ -81,14 +81,26 @@ def test_the_answer_is_whole_before_the_page_is_made(tmp_path: Path, monkeypatch
     (["--payload", "big"], "--payload: found 'big'"),
     (["--use", "pigeons"],
      "--use: found 'pigeons', allowed is one of chat, notifications, signalling, ticker, tracking"),
-    (["--now", "pigeon"], "decision.now"),
+    (["--now", "pigeon"], "--now: found 'pigeon', allowed is one of short_polling,"),
+    (["--now", "short_polling interval_s=soon"], "--now: interval_s: found 'soon', allowed is a number"),
+    (["--rate", "nan"], "--rate: found nan, allowed is a finite number"),
+    (["--clients", "1000000001"], "--clients: found 1000000001, allowed is a number of at most"),
     (["--make", "nobody"], "nobody"),
-    (["--prices", "nowhere.toml"], "--prices nowhere.toml"),
+    (["--prices", "nowhere.toml"], "--prices: nowhere.toml: found No such file"),
 ])
 def test_a_mistake_is_one_sentence(tmp_path: Path, arguments: list[str], words: str) -> None:
     found = runner.invoke(app, ["decide", "--clients", "10", *arguments, "--results", str(tmp_path)])
     assert found.exit_code == 2
     assert words in " ".join(found.output.split())
+    assert not list(tmp_path.iterdir()), "a mistake leaves no run behind"
+
+
+def test_a_price_that_is_none_is_named_by_its_option(tmp_path: Path) -> None:
+    path = tmp_path / "prices.toml"
+    path.write_text("gigabyte_oat = 0.1\n")
+    found = runner.invoke(app, ["decide", "--clients", "10", "--prices", str(path), "--results", str(tmp_path)])
+    assert found.exit_code == 2
+    assert "--prices: gigabyte_oat: found an unknown key, allowed is gigabyte_out" in " ".join(found.output.split())
 
 
 @pytest.mark.usefixtures("without_engine")

@@ -39,7 +39,7 @@ def test_every_verb_explains_itself(verb: str) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), [
-    (("run", "nosuch"), "scenarios/: nosuch: found no such scenario, allowed is aa, "),
+    (("run", "nosuch"), "scenarios/: nosuch: found no such scenario, allowed is a name that"),
     (("run", ""), "scenarios/: '': found no such scenario"),
     (("simulate", ""), "scenarios/: '': found no such scenario"),
     (("run", "x" * 5000), "found no such scenario"),

@@ -20,7 +20,7 @@ from bench.stats.run.capacity_plan import RequiredResources
 
 @pytest.mark.parametrize(("value", "plain", "shown"), [
     (1.234, 1.234, "1.23"), (math.nan, None, "–"), (math.inf, "lost", "lost"), (pd.NA, None, "–"),
-    (np.int64(3), 3, "3.00"), (2534.9, 2534.9, "2535"),
+    (np.int64(3), 3, "3.00"), (2534.9, 2534.9, "2,535"),
 ])
 def test_figures_that_are_no_numbers(value: Any, plain: Any, shown: str) -> None:
     assert outcome._plain(value) == plain

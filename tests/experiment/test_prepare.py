@@ -82,9 +82,14 @@ def test_a_claim_that_cannot_be_computed_is_a_mistake(tmp_path: Path) -> None:
         prepare.read(str(file))
 
 
-def test_an_unknown_name_is_told_what_there_is() -> None:
-    with pytest.raises(ScenarioError, match=r"nosuch: found no such scenario, allowed is .*default, .*quick"):
-        prepare.read("nosuch")
+@pytest.mark.parametrize(("name", "sentence"), [
+    ("nosuch", "nosuch: found no such scenario, allowed is a name that `tickertape scenarios` lists, or the path"),
+    ("quik", "quik: found no such scenario, allowed is quick "),
+    ("use-cases", "use-cases: found a folder, allowed is one of use-cases/chat, "),
+])
+def test_an_unknown_name_is_told_what_there_is(name: str, sentence: str) -> None:
+    with pytest.raises(ScenarioError, match=sentence):
+        prepare.read(name)
 
 
 @pytest.mark.parametrize(("override", "sentence"), [

@@ -24,13 +24,13 @@ ROW: dict[str, Any] = {
 
 def test_a_valid_trial_is_one_line() -> None:
     assert outcome_text(PLANNED, ROW, Verdict("VALID")) == (
-        "VALID   websocket, 50 clients: p50 0.623 ms, p99 4.38 ms, 1699 of 1700 delivered"
+        "VALID   websocket, 50 clients: p50 0.623 ms, p99 4.38 ms, 1,699 of 1,700 delivered"
     )
 
 
 def test_what_was_conflated_is_told() -> None:
     told = outcome_text(PLANNED, ROW | {"delivered": 200, "conflated": 1500}, Verdict("VALID"))
-    assert told.endswith("200 of 1700 delivered and 1500 conflated")
+    assert told.endswith("200 of 1,700 delivered and 1,500 conflated")
     assert "conflated" not in outcome_text(PLANNED, ROW | {"conflated": 0}, Verdict("VALID"))
 
 
