@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.simulation.engine.server_queue import COOLING_S, WARMING_S, ServerQueue, coldness, mean_coldness
+from bench.simulation.engine.server_queue import (
+    BLOCK_JOBS,
+    COOLING_S,
+    PASSES_FROM_JOBS,
+    WARMING_S,
+    ServerQueue,
+    coldness,
+    mean_coldness,
+)
 
 SECONDS = st.floats(0, 2, allow_nan=False)
 JOBS = st.lists(st.lists(st.tuples(SECONDS, SECONDS), min_size=1, max_size=8), min_size=1, max_size=4)
@@ -53,6 +61,25 @@ def test_rounds_of_jobs_are_served_as_one_by_one(rounds, low, length, cold):
     assert abs(worker.busy_s - plain.busy_s(low, low + length)) < 1e-9
     assert abs(worker.wait_max_s - max(plain.waits)) < 1e-9
     assert worker.jobs == len(plain.waits)
+
+
+@pytest.mark.parametrize("cold", [(2e-4, 0.6), (2e-4, 0.6, 1e-4), (0.0, 2.0)])
+@pytest.mark.parametrize("ahead_s", [0.0, 0.5], ids=["asleep", "behind"])
+@pytest.mark.parametrize("count", [PASSES_FROM_JOBS, 2 * BLOCK_JOBS + PASSES_FROM_JOBS])
+def test_passes_serve_many_jobs_as_one_by_one(monkeypatch, cold, ahead_s, count):
+    """Most find the worker asleep, or most find it busy. Rounds follow one another, so the state goes over, too."""
+    monkeypatch.setattr(ServerQueue, "_one_by_one", None)
+    random, worker, plain, now_s = np.random.default_rng(3), ServerQueue(0.0, 1e3, *cold), Plain(*cold), 0.0
+    for _ in range(3):
+        gap_s, most_s = (1e-6, 3e-6) if ahead_s else (6e-3, 1e-4)
+        at = now_s + np.cumsum(random.exponential(gap_s, count))
+        service = random.uniform(0, most_s, count)
+        worker.fan_out(now_s, ahead_s, np.empty(0))
+        plain.serve(now_s, ahead_s)
+        expected = [plain.serve(*job) for job in zip(at, service, strict=True)]
+        np.testing.assert_allclose(worker.serve(at, service), expected, rtol=0, atol=1e-12)
+        now_s = float(at[-1])
+    assert worker.busy_s == pytest.approx(plain.busy_s(0.0, 1e3), abs=1e-9)
 
 
 @given(rounds=JOBS, low=SECONDS, length=SECONDS, cold=COLD)
