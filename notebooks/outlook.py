@@ -45,7 +45,8 @@ from bench.scenario.parsing import validated
 from bench.scenario.simulation import MONTH_S
 from bench.simulation import baseline, shards, trial
 from bench.simulation.analytic.closed_forms import demand, drawn_per_s, moves
-from bench.simulation.analytic.system import Demand, Forecast, analytic
+from bench.simulation.analytic.demand import Demand
+from bench.simulation.analytic.system import Forecast, analytic
 from bench.simulation.calibration.costs import CostsFile, default_costs, read_costs
 from bench.simulation.crossover.crossover import Candidate, cores, most_clients, offer
 from bench.simulation.decision.decision_study import DecisionStudy

@@ -26,6 +26,7 @@ from bench.errors import ScenarioError, UserError
 from bench.experiment import prepare, run_folder
 from bench.experiment.disk_full import report_disk_full
 from bench.scenario import model
+from bench.scenario.model import Scenario
 from bench.scenario.parsing import short
 
 SCENARIO = "scale/decision"
@@ -146,11 +147,22 @@ def numbers_of(use: str | None) -> list[str]:
     known = {file.stem: file for file in sorted(shipped.path("scenarios/use-cases").glob("*.toml"))}
     if use not in known:
         raise UserError(f"--use: found '{short(use)}', allowed is one of {', '.join(known)}")
-    numbers = model.load(known[use]).use_case
+    scenario = model.load(known[use])
+    numbers, room = scenario.use_case, room_clients(scenario)
     assert numbers is not None, "a use case without its table"
-    return [f"load.clients=[{numbers.clients}]", f"feed.rate_per_s={numbers.rate_per_s!r}",
+    sends = [] if room is None else [f"decision.room_clients={room}"]
+    return [*sends, f"load.clients=[{numbers.clients}]", f"feed.rate_per_s={numbers.rate_per_s!r}",
             f"decision.within_ms={numbers.within_ms!r}", f"simulation.rtt_ms={numbers.rtt_ms!r}",
             f"decision.payload_bytes={numbers.payload_bytes}"]
+
+
+def room_clients(scenario: Scenario) -> int | None:
+    """Return the mean number of clients of a room; None where clients only listen."""
+    feed, load = scenario.feed, scenario.load
+    if feed.source != "clients":
+        return None
+    each = min(load.symbols_per_client or feed.symbols, feed.symbols)
+    return max(round(load.clients[0] * each / feed.symbols), 1)
 
 
 def _numbers(clients: int | None, rate: float | None, within: str | None, rtt: str | None) -> list[str]:

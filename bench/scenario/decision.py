@@ -30,6 +30,9 @@ class Decision(Table):
     """The longest that an update may take while no worker is overloaded."""
     payload_bytes: Payload | None = None
     """Size of an update; by default that of the feed's own ticks."""
+    room_clients: Clients | None = None
+    """Clients of a room, if updates are messages that clients send to all of their room: each sends
+    `feed.rate_per_s` ÷ `room_clients` per second. By default clients only listen."""
     now: str = ""
     """The setting that is used now, compared: a transport and its options, as `short_polling interval_s=5`."""
     margin: Annotated[float, Field(ge=0, le=1)] = 0.1

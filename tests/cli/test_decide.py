@@ -106,6 +106,9 @@ def test_a_price_that_is_none_is_named_by_its_option(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("without_engine")
 def test_a_use_case_fills_in_what_no_option_says(tmp_path: Path) -> None:
     assert numbers_of(None) == []
+    assert numbers_of("chat")[0] == "decision.room_clients=20"
+    assert numbers_of("signalling")[0] == "decision.room_clients=2"
+    assert not any("room_clients" in each for each in numbers_of("ticker"))
     found = runner.invoke(app, ["decide", "--use", "notifications", "--clients", "150", "--within", "20s",
                                 "--results", str(tmp_path)])
     assert found.exit_code == 0, found.output

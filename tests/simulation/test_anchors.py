@@ -15,7 +15,8 @@ from formed import options_of, seen, shard_of
 
 from bench import transports
 from bench.scenario.storm import POLICIES
-from bench.simulation.analytic.system import Demand, Forecast, analytic
+from bench.simulation.analytic.demand import Demand
+from bench.simulation.analytic.system import Forecast, analytic
 from bench.simulation.engine.inputs import Costs, NetworkDelays
 from bench.simulation.storm.storm import Outcome, StormConditions
 from bench.simulation.storm.storm import simulate as simulate_storm

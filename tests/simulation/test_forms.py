@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from quick_options import fields, quick, variants
 
 from bench import transports
-from bench.simulation.analytic.system import Demand, Forecast, analytic
+from bench.simulation.analytic.demand import Demand
+from bench.simulation.analytic.system import Forecast, analytic
 from bench.simulation.engine.inputs import Costs, LoadClient, NetworkDelays
 from bench.transports.queueing import periodic_wait_s
 from bench.wire.sizes import Conversation, Sizes

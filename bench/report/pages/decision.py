@@ -28,7 +28,8 @@ FILES = {
     "decision.csv": (
         "role", "transport", "possible", "why_not", "chosen", "cheapest", "least_share", "interval_s", "flush_ms",
         "workers", "workers_low", "workers_high", "clients_per_worker", "cores", "cores_low", "cores_high",
-        "bytes_down_per_s", "bytes_down_per_s_low", "bytes_down_per_s_high", "requests_per_s", "messages_per_s",
+        "bytes_down_per_s", "bytes_down_per_s_low", "bytes_down_per_s_high", "bytes_up_per_s", "bytes_up_per_s_low",
+        "bytes_up_per_s_high", "requests_per_s", "messages_per_s", "sent_per_s", "message_cpu_known",
         "price_month", "price_month_low", "price_month_high", "latency_mean_ms", "latency_p50_ms", "latency_p99_ms",
         "latency_worst_ms", "age_excess_ms", "age_excess_ms_low", "age_excess_ms_high", "memory_bytes_per_client",
         "checked_clients_max", "checked_load_max"),
@@ -66,7 +67,8 @@ class DecisionRun:
         assert scenario.decision is not None, "a run of another kind"
         prices = scenario.simulation.prices
         return text.Asked(scenario.load.clients[0], scenario.feed.rate_per_s, scenario.decision.within_ms,
-                          scenario.simulation.rtt_ms or 1.0, scenario.decision.now, prices.currency if prices else "")
+                          scenario.simulation.rtt_ms or 1.0, scenario.decision.now, prices.currency if prices else "",
+                          scenario.decision.room_clients)
 
     @property
     def cost(self) -> tuple[str, str]:
@@ -110,7 +112,8 @@ def options_table(run: DecisionRun) -> TextTable:
     far = any(text.beyond(row) for _, row in run.table.iterrows())
     note = ("Staleness p50 and p99 are simulated; the longest is by a closed form, while no update waits for another. "
             f"Bands are 95 %. {_memory_text(run)}")
-    return TextTable("options", "Each transport at its best", tuple(columns), tuple(rows), f"{note} {BEYOND * far}")
+    notes = " ".join(filter(None, (note, text.counted(run.table, run.asked), BEYOND * far)))
+    return TextTable("options", "Each transport at its best", tuple(columns), tuple(rows), notes)
 
 
 def _memory_text(run: DecisionRun) -> str:

@@ -1,6 +1,7 @@
 """A decision in words: the answer in one sentence, what would change it, and what no figure tells.
 
     decision.csv, decision_turns.csv, the scenario ─► sentence  whom to take, or that it is a tie, or the change
+                                                   ├─► counted   what is in the numbers where clients send
                                                    ├─► turned    one line for each transport under other needs
                                                    └─► beyond    how far a worker is outside the range that was checked
     UNMEASURED ─► short rows, each with its source
@@ -36,6 +37,8 @@ class Asked:
     """The setting that is used now; empty: none was given."""
     currency: str = ""
     """Empty: nothing has a price, and workers are counted."""
+    room_clients: int | None = None
+    """Clients of a room, to all of whom each sends its messages; None: clients only listen."""
 
 
 UNMEASURED = (
@@ -64,7 +67,8 @@ def sentence(table: pd.DataFrame, asked: Asked) -> str:
     best = table[table["role"] == "best"]
     chosen, now = best[best["chosen"]], table[table["role"] == "now"]
     updates = f"{asked.rate_per_s:g} update{'s' * (asked.rate_per_s != 1)} per second"
-    where = (f"{asked.clients:,} clients with {updates} each, within "
+    rooms = "" if asked.room_clients is None else f", sent in rooms of {asked.room_clients:,}"
+    where = (f"{asked.clients:,} clients with {updates} each{rooms}, within "
              f"{duration(asked.within_ms)}, {duration(asked.rtt_ms)} away")
     if not len(chosen):
         return f"No transport keeps every update within {duration(asked.within_ms)} for {where}."
@@ -117,6 +121,20 @@ def _costing(now: pd.Series, then: pd.Series, asked: Asked) -> str:
         return f"at the same price ({cost(then, asked)})" if asked.currency else f"with {cost(then, asked)} as now"
     unsure = ", which the bands do not tell apart" if overlap else ""
     return f"for {cost(then, asked)} in place of {cost(now, asked)}{unsure}"
+
+
+def counted(table: pd.DataFrame, asked: Asked) -> str:
+    """Return what is in the numbers of clients that send; empty where they only listen."""
+    if asked.room_clients is None:
+        return ""
+    sent = float(table["sent_per_s"].iloc[0])
+    unknown = [style.title(label) for label in dict.fromkeys(table.loc[~table["message_cpu_known"], "transport"])]
+    whose = "The costs" if len(unknown) == table["transport"].nunique() else f"The costs of {style.listed(unknown)}"
+    without = (f"{whose} have no CPU of a message, so it is not in workers and cores." if unknown
+               else "A message's CPU is that of the costs.")
+    return (f"Clients send {sent:,.3g} messages per second in all: counted are their bytes up, a request for "
+            "each where a transport posts them, and their way up, so that staleness is also an author's round trip. "
+            f"{without} Each worker takes all of them as ticks; a tick's CPU was fitted to feeds of a few per second.")
 
 
 def cost(row: pd.Series, asked: Asked) -> str:
@@ -198,7 +216,7 @@ def rows(table: pd.DataFrame, asked: Asked) -> tuple[Sequence[str], list[tuple[s
     """Return the columns, and a row of texts for each transport and for what is used now."""
     priced = bool(asked.currency)
     columns = ("", "setting", "staleness p50", "p99", "longest if unloaded", "workers", "cores", "Mbit/s down",
-               "requests/s", "memory per client", *(("per month",) if priced else ()), "")
+               "Mbit/s up", "requests/s", "memory per client", *(("per month",) if priced else ()), "")
     found = []
     for _, row in table.iterrows():
         name = name_of(row)
@@ -210,12 +228,12 @@ def rows(table: pd.DataFrame, asked: Asked) -> tuple[Sequence[str], list[tuple[s
         workers = f"{row['workers']:,.0f}" if row["workers_low"] == row["workers_high"] else (
             f"{row['workers']:,.0f} ({row['workers_low']:,.0f}–{row['workers_high']:,.0f})")
         price = style.banded(row["price_month"], row["price_month_low"], row["price_month_high"])
-        megabits = (8 * row[name] / 1e6 for name in ("bytes_down_per_s", "bytes_down_per_s_low",
-                                                     "bytes_down_per_s_high"))
+        down, up = (style.banded(*(8 * row[f"bytes_{way}_per_s{end}"] / 1e6 for end in ("", "_low", "_high")))
+                    for way in ("down", "up"))
         found.append((
             name, setting(row), duration(row["latency_p50_ms"]), duration(row["latency_p99_ms"]),
             duration(row["latency_worst_ms"]), workers,
-            style.banded(row["cores"], row["cores_low"], row["cores_high"]), style.banded(*megabits),
+            style.banded(row["cores"], row["cores_low"], row["cores_high"]), down, up,
             style.number(row["requests_per_s"]), memory(row), *((f"{price} {asked.currency}",) if priced else ()),
             mark + ("*" if beyond(row) else "")))
     return columns, found

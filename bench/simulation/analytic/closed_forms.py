@@ -41,7 +41,8 @@ from bench.records.manifest import PlannedTrial
 from bench.records.trial_record import whole_file
 from bench.report.data.run import open_run
 from bench.simulation import shards
-from bench.simulation.analytic.system import Demand, Forecast, analytic
+from bench.simulation.analytic.demand import Demand
+from bench.simulation.analytic.system import Forecast, analytic
 from bench.simulation.calibration.cost_bounds import ends
 from bench.simulation.engine.inputs import Costs, NetworkDelays
 from bench.simulation.run import SimulationInputs

@@ -5,7 +5,8 @@
 
 W is over the server's jobs: messages of m CPU seconds each, fan-outs, and requests (those of a fan-out's readers as
 one). For the rest it is a tick that takes m more, except that its fan-out finds a server that has slept for the hop
-alone. An author is a reader of its room as any other, so the mean round trip is the mean latency.
+alone. A tick whose message came to another server is as a publisher's, but m later. An author is a reader of its room
+as any other, so the mean round trip is the mean latency.
 
 Known weakness: where all clients post, an author's messages are taken to come at random, each with the mean D.
 """
@@ -27,8 +28,9 @@ class MessageWay:
     """From a message's due instant until the load client sends it."""
     message_s: float
     """The server's work on a message."""
-    counted: bool
-    """True where that work is counted with the tick's: readers wait for the tick."""
+    counted: float
+    """The share of that work that is counted with the tick's: where readers wait for the tick, that of the messages
+    that came to their own server."""
 
     def least_s(self) -> float:
         """Return the seconds of a message that waits for nothing."""
@@ -40,4 +42,4 @@ class MessageWay:
         way_s = self.net.up_s + self.net.hop_s + wait_s
         under_way_s = way_s + self.message_s + self.net.down_s
         own_s = random_wait_s(each_per_s * under_way_s, each_per_s * under_way_s**2)
-        return self.send_s + own_s + way_s + (0.0 if self.counted else self.message_s)
+        return self.send_s + own_s + way_s + self.message_s * (1 - self.counted)

@@ -38,7 +38,8 @@ is still being worked on. That takes B G + p w, give or take a normal error of B
 Long polls' requests come a round trip after a fan-out, and find the server
 asleep if that is over.
 
-Where ticks are messages of clients, `message_way` has the way until a server has them.
+Where ticks are messages of clients, `message_way` has the way until a server has them. With several servers each takes
+the messages of its own clients, and the ticks of all.
 
 Sockets: a client that keeps its connection has one, and another if it posts messages. A client that opens a connection
 for each request has one open at the server from the arrival of its first packet to the departure of its response, and
@@ -61,9 +62,11 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+from scipy.optimize import brentq
 
 from bench import transports
 from bench.scenario.fields import Table
+from bench.simulation.analytic.demand import Demand
 from bench.simulation.analytic.message_way import MessageWay
 from bench.simulation.engine.inputs import Costs, LoadClient, NetworkDelays
 from bench.simulation.engine.server_queue import COOLING_S, coldness, mean_coldness
@@ -71,38 +74,11 @@ from bench.transports.cycle import Cycle
 from bench.transports.model import Conditions, Messages, Model, age_mean_s
 from bench.transports.pushing import ticks_met
 from bench.transports.queueing import Jobs, ServerLoad, periodic_wait_s, random_wait_s
-from bench.wire.contract import Mode
 from bench.wire.sizes import SEGMENT_BYTES, SERVER_FIRST, SYN_BYTES, Sizes, columns, traffic
 
 TIME_WAIT_S = 60.0
 CROWD_ROUNDS = 60
 """Limit of the rounds in which the clients of a full server are searched for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """The demand of the clients on the feed."""
-
-    rate_per_s: float
-    """Updates per second of one client's subscription."""
-    symbols: int = 1
-    """Symbols of one client's subscription, all with the same rate."""
-    payload_bytes: float = 100.0
-    """Bytes of an update in the feed's encoding."""
-    feed_per_s: float | None = None
-    """Ticks per second of the whole feed; None: clients subscribe to all of it."""
-    regular: bool = False
-    """True: ticks are at regular distances. False: they are a Poisson process."""
-    mode: Mode = "every"
-    messages_per_s: float = 0.0
-    """Messages of its clients per second that a server takes; 0 where they only listen."""
-    message_bytes: float = 0.0
-    """Bytes of a message, as its author encodes it."""
-
-    @property
-    def ticks_per_s(self) -> float:
-        """Ticks per second that a server receives."""
-        return self.rate_per_s if self.feed_per_s is None else self.feed_per_s
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +99,7 @@ class Forecast:
     def _system(self) -> _System:
         client, interval_s = self._load_client, self._bare.cycle.interval_s
         turn_s = client.turn_s(self._clients / interval_s) if client is not None and interval_s else 0.0
-        system = self._bare.crowded(self._clients).cooled(self._clients, turn_s=turn_s)
+        system = self._bare.sent_by(self._clients).crowded(self._clients).cooled(self._clients, turn_s=turn_s)
         return system if self._load_client is None else system.read_by(self._load_client, self._clients)
 
     @cached_property
@@ -173,6 +149,12 @@ class Forecast:
         system = self._system
         return system.lead_s(None) + system.form(
             self._bare.model.latency_worst_s, *system.ways(system.last_s(self._clients)))
+
+    @cached_property
+    def message_wait_s(self) -> float:
+        """Return the mean seconds that a message of a client waits, for the server and for its author's others; 0 where
+        clients only listen."""
+        return self._system.lead_s(self._clients) - self._system.lead_s(None)
 
     @property
     def conflated_share(self) -> float:
@@ -295,11 +277,30 @@ class _System:
     read_s: float = 0.0
     """Seconds from then until it asks again."""
 
+    def sent_by(self, clients: float) -> _System:
+        """Return this system with the messages of so many clients."""
+        return replace(self, demand=self.demand.sent_by(clients)) if self.demand.client_messages_per_s else self
+
     def crowded(self, clients: float) -> _System:
         """Return this system with the costs of a server with `clients` clients."""
         return replace(self, costs=self.costs.crowded(clients))
 
     def most_clients(self, target: float) -> float:
+        """Return the clients of a server with the utilisation `target`, with the messages that they send.
+
+        It is the number that is the answer to its own messages; these are at most all ticks, so there is one.
+        """
+        def left(clients: float) -> float:
+            return self.sent_by(clients).most_readers(target) - clients
+
+        most = self.sent_by(0.0).most_readers(target)
+        if not self.demand.client_messages_per_s or not 0 < most < math.inf:
+            return most
+        while left(most) > 0:   # messages keep a server warm, which may save more than they take
+            most *= 2
+        return float(brentq(left, 0.0, most, rtol=1e-6))
+
+    def most_readers(self, target: float) -> float:
         """Return the clients of a server with the utilisation `target`, with the costs that so large a number causes.
 
         Costs per client rise with the number of clients, so there is one such number; since they rise by a logarithm,
@@ -353,9 +354,11 @@ class _System:
             cold, wakes = float(coldness(asleep / jobs_per_s)), 1.0
         longer, wake_s = 1 + cold * costs.cold_share, wakes * (costs.switch_s + cold * costs.wake_s)
         message_s = costs.message_s * longer + wake_s
-        if demand.messages_per_s and bursts:   # the message has woken it
-            cold = asleep * float(coldness(self.net.hop_s))
-            longer, wake_s = 1 + cold * costs.cold_share, asleep * (costs.switch_s + cold * costs.wake_s)
+        if demand.messages_per_s and bursts:   # the message has woken it, if it was one of its own clients
+            woken, own = asleep * float(coldness(self.net.hop_s)), demand.own_share
+            wake_s = own * asleep * (costs.switch_s + woken * costs.wake_s) + (1 - own) * wake_s
+            cold = own * woken + (1 - own) * cold
+            longer = 1 + cold * costs.cold_share
         found = replace(costs, tick_s=costs.tick_s * longer + wake_s, answer_s=costs.answer_s * longer,
                         update_s=costs.update_s * longer, byte_s=costs.byte_s * longer, message_s=message_s)
         if not bursts:
@@ -436,9 +439,8 @@ class _System:
     def jobs(self) -> Jobs:
         """The CPU seconds of each of the server's jobs."""
         costs = self.costs
-        sent = self.demand.messages_per_s and self.demand.messages_per_s / self.demand.ticks_per_s
         return Jobs(
-            costs.tick_s + sent * costs.message_s,
+            costs.tick_s + self.demand.own_share * costs.message_s,
             costs.request_s + costs.connection_s * self.cycle.new_connection, costs.answer_s,
             costs.update_s + costs.byte_s * self.demand.payload_bytes)
 
@@ -452,7 +454,8 @@ class _System:
         """Return the seconds from a tick's due instant until the server has it; without waiting for None `clients`."""
         if not self.demand.messages_per_s:
             return self.net.feed_s
-        way = MessageWay(self.net, self.send_s, self.costs.message_s, self.cycle.pushes or self.cycle.parks)
+        counted = self.demand.own_share if self.cycle.pushes or self.cycle.parks else 0.0
+        way = MessageWay(self.net, self.send_s, self.costs.message_s, counted)
         if clients is None:
             return way.least_s()
         return way.waited_s(self._message_wait_s(clients), self.cycle.posts * self.demand.messages_per_s / clients)

@@ -46,7 +46,8 @@ from bench.scenario.crossover import Crossover
 from bench.scenario.fields import Table
 from bench.scenario.model import DEFAULT_SERVER, Server
 from bench.scenario.simulation import Prices
-from bench.simulation.analytic.system import Demand, Forecast, analytic
+from bench.simulation.analytic.demand import Demand
+from bench.simulation.analytic.system import Forecast, analytic
 from bench.simulation.calibration.cost_bounds import ends
 from bench.simulation.calibration.costs import Estimate
 from bench.simulation.engine.inputs import Costs, NetworkDelays
@@ -109,11 +110,18 @@ class Candidate:
     checked."""
     server: str = DEFAULT_SERVER
     """The server implementation."""
+    hop_s: float = 0.0
+    """Seconds from a worker's work on a message of a client until all workers have its tick."""
 
     @property
     def cycle(self) -> Cycle:
         """The steps that its clients repeat."""
         return transports.model_of(self.transport).cycle(self.options)
+
+    @property
+    def knows_messages(self) -> bool:
+        """True if the costs have those of messages of clients; else their CPU is 0."""
+        return "message_s" in self.bounds
 
     @property
     def has_interval(self) -> bool:
@@ -142,7 +150,7 @@ class Candidate:
 
     def forecast(self, demand: Demand, rtt_s: float, clients: float, full_at: float | None = None) -> Forecast:
         """Return the closed forms of one worker with `clients` clients; `clients_max` is NaN without `full_at`."""
-        net = NetworkDelays(rtt_s / 2, rtt_s / 2, self.feed_s)
+        net = NetworkDelays(rtt_s / 2, rtt_s / 2, self.feed_s, hop_s=self.hop_s)
         return analytic(self.transport, self.options, self.costs, net, demand, self.sizes, clients, full_at)
 
 
@@ -163,8 +171,10 @@ class Offer:
     cores: float
     """CPU of all workers, in cores."""
     bytes_down_per_s: float
-    """Of all clients, like the next four."""
+    """Of all clients, like the next five."""
+    bytes_up_per_s: float
     requests_per_s: float
+    """Those with messages of clients included."""
     messages_per_s: float
     """Pushed messages; 0 where clients ask."""
     held: float
@@ -186,17 +196,17 @@ class Offer:
 def refused(why: str) -> Offer:
     """Return the offer of a transport that can't serve the point, for the reason `why`."""
     none = math.nan
-    return Offer(why, none, none, 0, *(none,) * 11)
+    return Offer(why, none, none, 0, *(none,) * 12)
 
 
 def wait_s(subject: Candidate, demand: Demand, rtt_s: float, clients: float, whole: Forecast) -> float:
-    """Return the mean wait in seconds of arrivals at random, beyond that of regular ones.
+    """Return the mean wait in seconds: of arrivals at random beyond that of regular ones, and of clients' messages.
 
-    It is 0 where the closed form does not hold any more: there the worker's CPU decides.
+    The first is 0 where the closed form does not hold any more: there the worker's CPU decides.
     """
     regular = subject.forecast(replace(demand, regular=True), rtt_s, clients)
     both = math.isfinite(whole.server_s) and math.isfinite(regular.server_s)
-    return max(0.0, whole.server_s - regular.server_s) if both else 0.0
+    return whole.message_wait_s + (max(0.0, whole.server_s - regular.server_s) if both else 0.0)
 
 
 def cores(forecast: Forecast, clients: float) -> float:
@@ -226,7 +236,9 @@ def most_clients(subject: Candidate, demand: Demand, rtt_s: float, budget_s: flo
     def in_time(clients: float) -> bool:
         found = subject.forecast(demand, rtt_s, clients)
         late_s = found.latency_worst_s
-        return late_s <= budget_s and late_s + wait_s(subject, demand, rtt_s, clients, found) <= budget_s
+        if late_s > budget_s or math.isinf(found.message_wait_s):
+            return False
+        return late_s + wait_s(subject, demand, rtt_s, clients, found) <= budget_s
 
     high = min(subject.forecast(demand, rtt_s, 1, full_at).clients_max, float(CLIENTS_MOST))
     if high < 1 or not in_time(1):
@@ -361,9 +373,9 @@ def offer(subject: Candidate, demand: Demand, rtt_s: float, workers: int, client
     found = subject.forecast(demand, rtt_s, each)
     waits = math.isfinite(found.server_s)
     times = found if waits else subject.forecast(demand, rtt_s, 1)
-    bytes_per_s = clients * times.updates_per_s * times.bytes_down
+    bytes_per_s, up_per_s = (clients * times.updates_per_s * sent for sent in (times.bytes_down, times.bytes_up))
     cycle = subject.cycle
-    requests_per_s = clients * times.requests_per_s
+    requests_per_s = clients * (times.requests_per_s + times.posts_per_s)
     messages_per_s = clients * times.responses_per_s if cycle.pushes else 0.0
     held = float(clients) if cycle.pushes or cycle.parks else 0.0
     under_way = held or requests_per_s * times.server_s
@@ -371,8 +383,8 @@ def offer(subject: Candidate, demand: Demand, rtt_s: float, workers: int, client
         workers, bytes_per_s, requests_per_s, messages_per_s, held, under_way)
     interval_s, flush_s = cycle.interval_s or math.nan, cycle.flush_s if cycle.pushes else math.nan
     used = workers * (cores(found, each) if waits else calm_cores(subject, demand, rtt_s, each))
-    return Offer("", interval_s, flush_s, workers, most, used, bytes_per_s, requests_per_s, messages_per_s, held,
-                 under_way, times.latency_mean_s, times.latency_worst_s, times.age_excess_s, price)
+    return Offer("", interval_s, flush_s, workers, most, used, bytes_per_s, up_per_s, requests_per_s, messages_per_s,
+                 held, under_way, times.latency_mean_s, times.latency_worst_s, times.age_excess_s, price)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from bench.scenario.crossover import Crossover
 from bench.scenario.fields import Table
 from bench.scenario.model import DEFAULT_SERVER, Scenario, Windows
 from bench.simulation import shards, trial
-from bench.simulation.analytic.system import Demand
+from bench.simulation.analytic.demand import Demand
 from bench.simulation.calibration.costs import CostKind, CostsFile
 from bench.simulation.checkpoints import Result
 from bench.simulation.crossover import crossover
@@ -36,7 +36,7 @@ from bench.simulation.shards import Case
 from bench.stats.run import uncertainty
 from bench.stats.run.prediction import ValidationRow
 from bench.wire.contract import Subscription
-from bench.wire.sizes import SEGMENT_BYTES, Conversation
+from bench.wire.sizes import SEGMENT_BYTES, USUAL_MESSAGE, Conversation
 
 LINES = 200
 """Number of ticks whose lengths represent all."""
@@ -190,18 +190,21 @@ def candidates(scenario: Scenario, options: Mapping[str, Table], costs: CostsFil
     """Return the demand of a client at one tick per second of the feed, and the transports that can meet it.
 
     `checked` are the rows of a validation of these costs. `payload_bytes` replaces the size of an update, which is
-    else that of the feed's own lines. Raises `RunError` for a kind of transport without costs.
+    else that of the feed's own lines; a message of a client grows with it. Raises `RunError` for a kind of transport
+    without costs.
     """
     feed, load = scenario.feed, scenario.load
     drawn = schedules.make(feed, scenario.seed, (BEFORE + LINES) / feed.rate_per_s + 1, 0.0)
     encode = ENCODERS[feed.encoding]
     lines = tuple(encode(drawn.tick(index, index + 1, int(drawn.offset_ns[index])))
                   for index in range(max(len(drawn) - LINES, 0), len(drawn)))
+    message = USUAL_MESSAGE
     if payload_bytes is not None:
+        message = _of_length(message, max(len(message) + payload_bytes - len(lines[-1]), 1))
         lines = tuple(_of_length(line, payload_bytes) for line in lines)
     of_each = min(load.symbols_per_client or feed.symbols, feed.symbols)
     wanted = None if of_each == feed.symbols else frozenset(drawn.symbols[:of_each])
-    said = Conversation(lines, Subscription(wanted, load.mode))
+    said = Conversation(lines, Subscription(wanted, load.mode), message=message)
     subjects = []
     for label, subject in scenario.transports.items():
         found = costs.of(subject.transport, options[label], subject.implementation)
@@ -210,9 +213,9 @@ def candidates(scenario: Scenario, options: Mapping[str, Table], costs: CostsFil
                                   found.engine_net.feed_s, model.wire(options[label], said),
                                   TicksPerPoll.by(scenario.server, load.mode),
                                   {**found.costs, "feed_s": found.net["feed_s"]},
-                                  _truths(found.kind, checked), subject.implementation))
+                                  _truths(found.kind, checked), subject.implementation, found.engine_net.hop_s))
     demand = Demand(of_each / feed.symbols, of_each, sum(map(len, lines)) / len(lines), 1.0,
-                    mode=load.mode)
+                    mode=load.mode, message_bytes=len(message))
     return demand, subjects
 
 

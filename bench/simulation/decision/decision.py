@@ -14,6 +14,10 @@ rest, which is as uncertain as the validation found it.
 What would change the answer is looked for along three axes, one at a time: how late an update may be, the rate of
 updates, the number of clients. A turn is where a transport begins to be, or ceases to be, among the least expensive.
 
+Where updates are messages of the clients (`Situation.room_clients`), each of R clients in a room sends λ/R per second,
+so all N send λ N/R, as many ticks as each worker then takes. A worker takes the messages of its own clients, and an
+update's way begins at its author, a further way through the network. With N below R there is one room, of N.
+
 Known weakness: the factors of the situation itself are used all along an axis. A turn that needs two axes to move
 together is not found.
 """
@@ -28,8 +32,8 @@ from functools import cache, partial
 import numpy as np
 
 from bench.scenario.simulation import Prices
-from bench.simulation.analytic.system import Demand
-from bench.simulation.crossover.crossover import Candidate, Offer, most_clients, offer, within
+from bench.simulation.analytic.demand import Demand
+from bench.simulation.crossover.crossover import Candidate, Offer, most_clients, offer, refused, within
 from bench.stats.run import uncertainty
 from bench.stats.trial.arrays import Floats
 
@@ -41,7 +45,8 @@ TURN_STEPS = 4
 RATES_PER_S = (0.01, 100.0)
 CLIENTS = (10.0, 10_000_000.0)
 CLIENTS_PER_DECADE = 20
-"""Points of the axis of clients: all are computed at once, so there is no bisection."""
+"""Points of the axis of clients: all are computed at once, without bisection. Where clients send, more of them are
+another demand, and the axis is as the others."""
 LONGEST_S = 1800.0
 FRONTIER_S = (0.02, 60.0)
 """Shortest and longest staleness of a frontier."""
@@ -61,6 +66,26 @@ class Situation:
     prices: Prices | None = None
     margin: float = 0.0
     """Transports whose costs differ by less than this share are a tie."""
+    room_clients: int | None = None
+    """Clients of a room, to all of whom each sends its messages; None: clients only listen."""
+
+    @property
+    def served(self) -> Demand:
+        """The demand with the messages of all clients."""
+        if self.room_clients is None:
+            return self.demand
+        each_per_s = self.demand.rate_per_s / min(self.room_clients, self.clients)
+        return replace(self.demand, feed_per_s=each_per_s * self.clients, client_messages_per_s=each_per_s)
+
+    @property
+    def sent_per_s(self) -> float:
+        """Messages per second of all clients."""
+        return self.served.client_messages_per_s * self.clients
+
+    @property
+    def ways(self) -> int:
+        """Times that an update goes through the network between clients and servers."""
+        return 1 if self.room_clients is None else 2
 
     def at(self, axis: str, value: float) -> Situation:
         """Return the situation with another value of an axis: `within_s`, `rate_per_s` or `clients`."""
@@ -91,8 +116,8 @@ def truth(candidate: Candidate, middle: Offer, situation: Situation, errors: Err
     rng = uncertainty.generator(candidate.label)
     asking = candidate.as_offered(middle) if middle.possible else candidate
     ends = [each.possible and each.cores / middle.cores for each in (
-        offer(end, situation.demand, situation.rtt_s, middle.workers, situation.clients, math.nan, None)
-        for end in asking.ends(situation.demand, situation.rtt_s))] if middle.possible else [1.0, 1.0]
+        offer(end, situation.served, situation.rtt_s, middle.workers, situation.clients, math.nan, None)
+        for end in asking.ends(situation.served, situation.rtt_s))] if middle.possible else [1.0, 1.0]
     return Truth(
         uncertainty.of_costs(min(ends), max(ends), rng) * uncertainty.of_model(errors.get("cpu", ()), rng),
         uncertainty.of_model(errors.get("bytes", ()), rng), uncertainty.of_model(errors.get("age", ()), rng))
@@ -105,7 +130,7 @@ def best(candidate: Candidate, situation: Situation) -> Offer:
 
 def best_of_each(candidate: Candidate, situation: Situation, counts: Sequence[int]) -> dict[int, Offer]:
     """Return the best offer for each count of clients: of those that cost no more, the freshest."""
-    found = within(candidate, situation.demand, situation.rtt_s, situation.within_s, situation.full_at, counts,
+    found = within(candidate, situation.served, situation.rtt_s, situation.within_s, situation.full_at, counts,
                    situation.prices, fewest=situation.prices is None)
     return {clients: _freshest(offers, situation) for clients, offers in found.items()}
 
@@ -122,11 +147,11 @@ def _freshest(offers: Sequence[Offer], situation: Situation) -> Offer:
 
 def as_it_is(candidate: Candidate, situation: Situation) -> Offer:
     """Return the offer of a transport with its options as they are, however stale its updates."""
-    most = most_clients(candidate, situation.demand, situation.rtt_s, math.inf, situation.full_at)
+    most = most_clients(candidate, situation.served, situation.rtt_s, math.inf, situation.full_at)
     if most < 1:
-        return Offer("overload", math.nan, math.nan, 0, *(math.nan,) * 11)
+        return refused("overload")
     workers = math.ceil(situation.clients / most)
-    return offer(candidate, situation.demand, situation.rtt_s, workers, situation.clients, most, situation.prices)
+    return offer(candidate, situation.served, situation.rtt_s, workers, situation.clients, most, situation.prices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +161,7 @@ class Drawn:
     workers: Floats
     cores: Floats
     bytes_down_per_s: Floats
+    bytes_up_per_s: Floats
     age_excess_s: Floats
     price: Floats | None
     """Of a month; None where nothing has a price."""
@@ -151,14 +177,15 @@ def drawn(made: Offer, true: Truth, situation: Situation) -> Drawn:
     exact = situation.clients / made.per_worker if made.per_worker > 0 else float(made.workers)
     workers = np.maximum(np.ceil(exact * true.cpu - 1e-9), 1.0)
     sent = made.bytes_down_per_s * true.bytes
-    way_s = min(situation.rtt_s / 2, made.age_excess_s)
+    way_s = min(situation.ways * situation.rtt_s / 2, made.age_excess_s)
     price = None
     if situation.prices is not None:
         by_use = situation.prices.month(0.0, 0.0, made.requests_per_s, made.messages_per_s, made.held, made.under_way)
         fixed = situation.prices.month(1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
         traffic = situation.prices.month(0.0, 1.0, 0.0, 0.0, 0.0, 0.0)
         price = by_use + fixed * workers + traffic * sent
-    return Drawn(workers, made.cores * true.cpu, sent, way_s + (made.age_excess_s - way_s) * true.age, price)
+    return Drawn(workers, made.cores * true.cpu, sent, made.bytes_up_per_s * true.bytes,
+                 way_s + (made.age_excess_s - way_s) * true.age, price)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +256,8 @@ def turns_along(axis: str, candidates: Sequence[Candidate], truths: Mapping[str,
     }[axis]
     found: list[Turn] = []
     for end in {low, high} - {start}:
-        least = _by_clients(candidates, truths, situation, start, end) if axis == "clients" else cache(partial(
+        at_once = axis == "clients" and situation.room_clients is None
+        least = _by_clients(candidates, truths, situation, start, end) if at_once else cache(partial(
             _least, candidates, truths, situation, axis))
         found += _turns(axis, start, end, least)
     return found

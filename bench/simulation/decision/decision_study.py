@@ -7,7 +7,8 @@
 
 Closed forms give means and the longest latency; a median and a 99th percentile come from the engine, which
 simulates one worker with its clients at the chosen setting, for at most `TICKS` ticks. Turns and frontier are tasks
-beside these simulations, each a checkpoint of the run.
+beside these simulations, each a checkpoint of the run. Where clients send, that worker takes their messages; where
+several workers are needed, or as many rooms as a scenario can have, there are no percentiles.
 
 Known weakness: the engine's worker has the costs' middle values, so the percentiles have no band.
 """
@@ -45,6 +46,10 @@ TICKS_LEAST = 20
 """Ticks below which no percentile is given."""
 JOBS_MOST = 3_000_000
 """Requests and deliveries of one worker that is simulated."""
+MESSAGES_MOST = 50_000
+"""Messages of clients of one worker that is simulated."""
+ROOMS_MOST = 10_000
+"""Rooms of one worker that is simulated: the symbols that a feed can have."""
 FRONTIER = ["transport", "within_ms", "interval_s", "flush_ms", "workers", "cores", "price_month", "latency_mean_ms",
             "latency_worst_ms", "age_excess_ms"]
 """The columns of `decision_frontier.csv`."""
@@ -79,13 +84,15 @@ class DecisionStudy:
         """
         asked = scenario.decision
         assert asked is not None, "a scenario without a decision"
+        scenario = _in_rooms(scenario, asked)
         demand, subjects = candidates(scenario, options, costs, checked, asked.payload_bytes)
         rate = scenario.feed.rate_per_s
         situation = Situation(
             clients=scenario.load.clients[0],
             demand=replace(demand, rate_per_s=rate * demand.rate_per_s, feed_per_s=rate),
             rtt_s=(scenario.simulation.rtt_ms or 1.0) / 1000, within_s=asked.within_ms / 1000,
-            full_at=scenario.simulation.full_at, prices=scenario.simulation.prices, margin=asked.margin)
+            full_at=scenario.simulation.full_at, prices=scenario.simulation.prices, margin=asked.margin,
+            room_clients=asked.room_clients)
         return cls(scenario, asked, costs, situation, subjects, _now(asked.now, subjects, where), checked,
                    memory or {})
 
@@ -124,7 +131,7 @@ class DecisionStudy:
         """Return one worker of an offer, with its clients, in the form that the simulator takes."""
         return worker_case(
             self.scenario, self.costs, candidate, math.ceil(self.situation.clients / offer.workers),
-            self.situation.demand.ticks_per_s, self.situation.rtt_s * 1000, self._longest_s(candidate),
+            self.situation.served.ticks_per_s, self.situation.rtt_s * 1000, self._longest_s(candidate),
             self._measure_s(candidate, offer))
 
     def _longest_s(self, candidate: Candidate) -> float:
@@ -134,9 +141,15 @@ class DecisionStudy:
 
     def _measure_s(self, candidate: Candidate, offer: Offer) -> float:
         """Return the simulated seconds that are measured; 0 if that would be too much work or too few ticks."""
-        each, rate = math.ceil(self.situation.clients / offer.workers), self.situation.demand.rate_per_s
+        asked = self.situation
+        each, rate = math.ceil(asked.clients / offer.workers), asked.demand.rate_per_s
         work_per_s = each * rate + offer.requests_per_s / offer.workers
         left_s = JOBS_MOST / work_per_s - 3 * self._longest_s(candidate)
+        if asked.room_clients is not None:
+            if offer.workers > 1 or self.scenario.feed.symbols == ROOMS_MOST:
+                return 0.0
+            rate = asked.served.ticks_per_s   # other rooms' ticks are as good
+            left_s = min(left_s, MESSAGES_MOST / rate - 3 * self._longest_s(candidate))
         measure_s = min(max(TICKS / rate, 2 * self._longest_s(candidate)), left_s, 80_000.0)
         return measure_s if measure_s * rate >= TICKS_LEAST else 0.0
 
@@ -160,8 +173,9 @@ class DecisionStudy:
             "least_share": choice.shares.get(label, math.nan) if best else math.nan,
             "interval_s": offer.interval_s, "flush_ms": 1000 * offer.flush_s,
             "workers": offer.workers, "clients_per_worker": self.situation.clients / max(offer.workers, 1),
-            "cores": offer.cores, "bytes_down_per_s": offer.bytes_down_per_s,
+            "cores": offer.cores, "bytes_down_per_s": offer.bytes_down_per_s, "bytes_up_per_s": offer.bytes_up_per_s,
             "requests_per_s": offer.requests_per_s, "messages_per_s": offer.messages_per_s,
+            "sent_per_s": self.situation.sent_per_s, "message_cpu_known": candidate.knows_messages,
             "price_month": offer.price, "latency_mean_ms": 1000 * offer.latency_mean_s,
             "latency_p50_ms": result.get("latency_p50_ms", math.nan),
             "latency_p99_ms": result.get("latency_p99_ms", math.nan),
@@ -170,14 +184,15 @@ class DecisionStudy:
             "checked_clients_max": max((row.clients for row in cells), default=math.nan),
             "checked_load_max": max((row.load for row in cells), default=math.nan),
         }
-        bands = dict.fromkeys(("workers", "cores", "bytes_down_per_s", "price_month", "age_excess_ms"),
-                              (math.nan, math.nan))
+        bands = dict.fromkeys(("workers", "cores", "bytes_down_per_s", "bytes_up_per_s", "price_month",
+                               "age_excess_ms"), (math.nan, math.nan))
         if offer.possible:
             figures = decision.drawn(offer, truth, self.situation)
             bands = {
                 "workers": uncertainty.band(figures.workers, offer.workers),
                 "cores": uncertainty.band(figures.cores, offer.cores),
                 "bytes_down_per_s": uncertainty.band(figures.bytes_down_per_s, offer.bytes_down_per_s),
+                "bytes_up_per_s": uncertainty.band(figures.bytes_up_per_s, offer.bytes_up_per_s),
                 "price_month": (math.nan, math.nan) if figures.price is None else uncertainty.band(
                     figures.price, offer.price),
                 "age_excess_ms": uncertainty.band(1000 * figures.age_excess_s, 1000 * offer.age_excess_s),
@@ -214,6 +229,18 @@ class DecisionStudy:
             "price_month": each.price, "latency_mean_ms": 1000 * each.latency_mean_s,
             "latency_worst_ms": 1000 * each.latency_worst_s, "age_excess_ms": 1000 * each.age_excess_s,
         } for label, within_s, each in decision.frontier(self.subjects, self.situation)]}
+
+
+def _in_rooms(scenario: Scenario, asked: Decision) -> Scenario:
+    """Return the scenario whose clients send to rooms, each of at least as many as were asked for; the scenario itself
+    where they only listen."""
+    if asked.room_clients is None:
+        return scenario
+    rooms = min(max(scenario.load.clients[0] // asked.room_clients, 1), ROOMS_MOST)
+    return scenario.model_copy(update={
+        "feed": scenario.feed.model_copy(update={
+            "source": "clients", "symbols": rooms, "rate_per_s": rooms * scenario.feed.rate_per_s}),
+        "load": scenario.load.model_copy(update={"symbols_per_client": 1})})
 
 
 def _now(text: str, subjects: Sequence[Candidate], where: str) -> Candidate | None:

@@ -22,6 +22,8 @@ def row(role: str, transport: str, age_ms: float, workers: int, **more: Any) -> 
         "age_excess_ms": age_ms, "price_month": 10.0 * workers, "price_month_low": 9.0 * workers,
         "price_month_high": 11.0 * workers, "checked_clients_max": 200.0, "checked_load_max": 0.8,
         "bytes_down_per_s": 1e6, "bytes_down_per_s_low": 9e5, "bytes_down_per_s_high": 1.1e6, "requests_per_s": 0.0,
+        "bytes_up_per_s": 2e6, "bytes_up_per_s_low": 1.9e6, "bytes_up_per_s_high": 2.1e6, "sent_per_s": 50.0,
+        "message_cpu_known": True,
         "memory_bytes_per_client": math.nan, "latency_p50_ms": age_ms, "latency_p99_ms": age_ms,
         "latency_worst_ms": age_ms,
     }
@@ -108,3 +110,15 @@ def test_prices_are_printed_only_as_far_as_they_are_known() -> None:
 
 def test_each_short_row_of_what_no_figure_tells_has_a_source() -> None:
     assert all(len(each) == 3 and all(each) for each in text.UNMEASURED)
+
+
+def test_what_is_counted_of_messages_is_said() -> None:
+    sending = Asked(1000, 2.0, 1500.0, 80.0, room_clients=40)
+    known, unknown = (row("best", name, 41.0, 1, chosen=True, message_cpu_known=known)
+                      for name, known in (("websocket", True), ("sse", False)))
+    assert text.counted(table(known), ASKED) == ""
+    assert "sent in rooms of 40" in text.sentence(table(known), sending)
+    assert "Clients send 50 messages per second in all" in text.counted(table(known), sending)
+    assert "no CPU of a message" not in text.counted(table(known), sending)
+    assert "The costs of SSE have no CPU of a message" in text.counted(table(known, unknown), sending)
+    assert "The costs have no CPU of a message" in text.counted(table(unknown), sending)

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import transports
-from bench.simulation.analytic.system import TIME_WAIT_S, Demand, Forecast, analytic
+from bench.simulation.analytic.demand import Demand
+from bench.simulation.analytic.system import TIME_WAIT_S, Forecast, analytic
 from bench.simulation.engine.inputs import Costs, NetworkDelays
 from bench.wire.sizes import Conversation
 
@@ -38,11 +39,13 @@ def of(subject: tuple[str, dict[str, Any]], clients: float = 100, target: float 
 
 @settings(deadline=None)   # TLS shakes hands once
 @given(st.sampled_from(SUBJECTS), st.floats(0.01, 20), st.integers(1, 5), MODES,
-       st.sampled_from([0.0, 0.3, 1.0]))
+       st.sampled_from([0.0, 0.3, 1.0]), st.sampled_from([0.0, 0.05, 5.0]))
 def test_a_server_with_all_the_clients_that_it_can_have_is_as_busy_as_was_asked(
-    subject: tuple[str, dict[str, Any]], rate_per_s: float, symbols: int, mode: Any, crowd_share: float
+    subject: tuple[str, dict[str, Any]], rate_per_s: float, symbols: int, mode: Any, crowd_share: float,
+    each_per_s: float,
 ) -> None:
-    demand = {"rate_per_s": rate_per_s, "symbols": symbols, "mode": mode, "crowd_share": crowd_share}
+    demand = {"rate_per_s": rate_per_s, "symbols": symbols, "mode": mode, "crowd_share": crowd_share,
+              "client_messages_per_s": each_per_s, "feed_per_s": 1000.0 if each_per_s else None}
     most = of(subject, **demand).clients_max
     full = of(subject, clients=most, **demand)
     idle = COSTS.base_share + COSTS.socket_share * most
@@ -124,3 +127,21 @@ def test_messages_come_later_than_a_publishers_ticks_and_keep_a_server_busier(re
         assert sending.utilisation == pytest.approx(listening.utilisation + 2.0 * COSTS.message_s)
         assert sending.bytes_up > listening.bytes_up
     assert (listening.sockets, sending.sockets) == (100, 200)
+
+
+@settings(deadline=None)
+@given(st.sampled_from(SUBJECTS), st.floats(0.1, 5), st.integers(1, 50), st.floats(0.001, 2))
+def test_more_messages_never_take_less(
+        subject: tuple[str, dict[str, Any]], rate_per_s: float, rooms: int, each_per_s: float) -> None:
+    """Also of a server that shares a feed with others, and so takes the messages of its own clients alone."""
+    demand = {"rate_per_s": rate_per_s, "feed_per_s": rate_per_s * rooms, "message_bytes": 70.0}
+    none, some, more = (of(subject, **demand, client_messages_per_s=times * each_per_s) for times in (0.0, 1.0, 2.0))
+    assert none.cpu_per_update_s == of(subject, **demand).cpu_per_update_s
+    assert none.latency_worst_s <= some.latency_worst_s + NET.feed_s   # which its way replaces
+    assert none.utilisation < some.utilisation
+    for fewer, further in ((none, some), (some, more)):
+        assert fewer.utilisation <= further.utilisation * (1 + 1e-9)
+        assert fewer.bytes_up <= further.bytes_up * (1 + 1e-9)
+        assert fewer.posts_per_s <= further.posts_per_s
+        assert fewer.clients_max >= further.clients_max * (1 - 1e-5)
+        assert fewer.message_wait_s <= further.message_wait_s * (1 + 1e-9)

@@ -15,7 +15,7 @@ from bench import transports
 from bench.scenario.crossover import Crossover
 from bench.scenario.model import Server, SlowClient
 from bench.scenario.simulation import MONTH_S, Prices
-from bench.simulation.analytic.system import Demand
+from bench.simulation.analytic.demand import Demand
 from bench.simulation.calibration.costs import Estimate
 from bench.simulation.crossover import crossover
 from bench.simulation.crossover.crossover import Candidate, TicksPerPoll

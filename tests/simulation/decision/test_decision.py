@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
 
 from bench import transports
 from bench.scenario.simulation import Prices
-from bench.simulation.analytic.system import Demand
+from bench.simulation.analytic.demand import Demand
 from bench.simulation.crossover.crossover import Candidate
 from bench.simulation.decision import decision
 from bench.simulation.decision.decision import Choice, Situation, Truth
@@ -38,9 +38,10 @@ CANDIDATES = [candidate(name) for name in COSTS]
 
 
 def situation(clients: int = 20_000, rate: float = 1.0, within_s: float = 1.0, rtt_s: float = 0.08,
-              prices: Prices | None = None) -> Situation:
+              prices: Prices | None = None, room_clients: int | None = None) -> Situation:
     """Return one situation, with a margin of a tenth."""
-    return Situation(clients, Demand(rate, 1, 80.0), rtt_s, within_s, 0.6, prices, 0.1)
+    demand = Demand(rate, 1, 80.0, message_bytes=70.0)
+    return Situation(clients, demand, rtt_s, within_s, 0.6, prices, 0.1, room_clients)
 
 
 def decided(asked: Situation, candidates: list[Candidate] = CANDIDATES) -> tuple[Choice, dict[str, Truth]]:
@@ -152,3 +153,37 @@ def test_a_situation_moves_along_one_axis_alone(axis: str) -> None:
     assert not any(same.values())
     assert replace(moved, within_s=1.0, clients=20_000, demand=asked.demand) == asked
     assert math.isclose(moved.demand.ticks_per_s / moved.demand.rate_per_s, asked.demand.ticks_per_s)
+
+
+@pytest.mark.parametrize("name", COSTS)
+def test_the_smaller_the_rooms_the_more_messages_are_paid_for(name: str) -> None:
+    """Each client gets as many updates; in a room of everybody one of them in as many is its own."""
+    each = candidate(name, costs=replace(COSTS[name], message_s=1e-4))
+    listening = decision.best(each, situation(2_000))
+    offers = [decision.best(each, situation(2_000, room_clients=clients)) for clients in (9_000, 2_000, 200, 20)]
+    for fewer, more in pairwise(offers):
+        assert fewer.cores <= more.cores * (1 + 1e-9)
+        assert fewer.bytes_up_per_s <= more.bytes_up_per_s * (1 + 1e-9)
+        assert fewer.requests_per_s <= more.requests_per_s * (1 + 1e-9)
+    assert offers[0] == offers[1]   # there is no larger room than that of all
+    assert listening.cores < offers[0].cores
+    assert offers[0].age_excess_s > listening.age_excess_s
+    asked = situation(2_000, room_clients=20)
+    assert asked.sent_per_s == pytest.approx(2_000 * 1.0 / 20)
+    posts = (asked.sent_per_s - 1.0) if each.cycle.posts else 0.0   # a room of all sends one message per second
+    assert offers[-1].requests_per_s - offers[0].requests_per_s == pytest.approx(posts, abs=20)
+
+
+def test_an_update_that_a_client_sent_goes_through_the_network_twice() -> None:
+    asked = situation(2_000, room_clients=20)
+    choice, _ = decided(asked)
+    for figures in choice.drawn.values():
+        assert figures.age_excess_s.min() > asked.rtt_s
+
+
+def test_who_posts_more_than_its_answers_allow_can_t_keep_up() -> None:
+    """A room of two at 100 updates per second: each has 20 ms for a message that takes a round trip of 80."""
+    poll, push = (decision.best(each, situation(100, 100.0, room_clients=2)) for each in (CANDIDATES[0], CANDIDATES[2]))
+    assert not poll.possible
+    assert push.possible
+    assert math.isfinite(push.age_excess_s)

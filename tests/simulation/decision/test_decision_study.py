@@ -16,11 +16,12 @@ from bench.simulation.crossover.crossover import Candidate, Offer
 from bench.simulation.decision import decision, decision_study
 from bench.simulation.decision.decision import Situation
 from bench.simulation.decision.decision_study import DecisionStudy
+from bench.wire.sizes import SEGMENT_BYTES
 
 
-def study(folder: Path, *overrides: str) -> DecisionStudy:
+def study(folder: Path, *overrides: str, messages: bool = False) -> DecisionStudy:
     asked = scaled.decision(folder, *overrides)
-    return DecisionStudy.of(asked.scenario, asked.options, priced(), where=str(asked.file))
+    return DecisionStudy.of(asked.scenario, asked.options, priced(messages), where=str(asked.file))
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +136,38 @@ def _by_the_engine(found: DecisionStudy, candidate: Candidate, offer: Offer) -> 
 
 def _ranked(made: Offer) -> float:
     return made.latency_mean_s
+
+
+def test_the_engine_takes_the_messages_that_the_closed_forms_count(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decision_study, "TICKS", 4000)
+    found = study(tmp_path, "decision.room_clients=20", messages=True)
+    choice, truths = found.choice()
+    for each in found.subjects:
+        made = choice.offers[each.label]
+        case = found.case(each.as_offered(made), made)
+        part = shards.simulate(case, 0)
+        measure_s, sums, clients = case.scenario.windows.measure_s, part.tallied.sums, case.planned.clients
+        cores = part.busy_s / measure_s + each.costs.idle_s(1.0, clients)
+        assert cores == pytest.approx(made.cores, rel=0.05), each.label
+        assert sums["app_latency_ns"] / (sums["delivered"] + sums["late"]) / 1e9 == pytest.approx(
+            made.latency_mean_s, rel=0.05), each.label
+        up = part.counters["bytes_up"] + SEGMENT_BYTES * part.counters["segments_up"]
+        assert up / measure_s == pytest.approx(made.bytes_up_per_s, rel=0.05), each.label
+        assert part.server_counts["messages"] == pytest.approx(found.situation.sent_per_s * case.horizon_s, rel=0.1)
+    table = found.table(choice, truths, {})
+    assert (table["sent_per_s"] == 300 / 20).all()
+    assert table["message_cpu_known"].all()
+    assert (table["bytes_up_per_s_low"] <= table["bytes_up_per_s"]).all()
+
+
+def test_messages_without_known_costs_still_take_requests_and_bytes(tmp_path: Path) -> None:
+    listening, sending = study(tmp_path), study(tmp_path, "decision.room_clients=2")
+    for asked, other in zip(listening.subjects, sending.subjects, strict=True):
+        fewer, more = (decision.best(each, found.situation) for each, found in ((asked, listening), (other, sending)))
+        assert not other.knows_messages
+        assert more.bytes_up_per_s > fewer.bytes_up_per_s
+        assert more.requests_per_s > fewer.requests_per_s or not other.cycle.posts
 
 
 def test_a_situation_is_the_scenario_s(tmp_path: Path) -> None:
