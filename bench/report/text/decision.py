@@ -132,9 +132,10 @@ def counted(table: pd.DataFrame, asked: Asked) -> str:
     whose = "The costs" if len(unknown) == table["transport"].nunique() else f"The costs of {style.listed(unknown)}"
     without = (f"{whose} have no CPU of a message, so it is not in workers and cores." if unknown
                else "A message's CPU is that of the costs.")
-    return (f"Clients send {sent:,.3g} messages per second in all: counted are their bytes up, a request for "
+    rate = f"{sent:,.0f}" if sent >= 100 else f"{sent:.3g}"
+    return (f"Clients send {rate} messages per second in all: counted are their bytes up, a request for "
             "each where a transport posts them, and their way up, so that staleness is also an author's round trip. "
-            f"{without} Each worker takes all of them as ticks; a tick's CPU was fitted to feeds of a few per second.")
+            f"{without} Each worker takes all of them as ticks.")
 
 
 def cost(row: pd.Series, asked: Asked) -> str:
