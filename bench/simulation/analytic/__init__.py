@@ -2,7 +2,7 @@
 
 Modules, in reading order:
 
-    demand        what clients ask of a feed, and send to it
+    demand        the demand of clients on a feed, and what they send to it
     message_way   the way of a client's message until the server has it as a tick
     system        the transports' models, put together for one worker
     closed_forms  `closed_forms.csv`

@@ -1,4 +1,4 @@
-"""What clients ask of a feed, and what they send to it; per second, of one client or of one server.
+"""The demand of clients on a feed, and what they send to it; per second, of one client or of one server.
 
     one client   λ updates, μ messages          a server   Λ ticks, M messages of its own clients
     own share = M / Λ                           M = N μ where the messages grow with its N clients, at most Λ
@@ -50,7 +50,7 @@ class Demand:
         return self.messages_per_s / self.ticks_per_s if self.messages_per_s else 0.0
 
     def sent_by(self, clients: float) -> Demand:
-        """Return the demand with the messages of so many clients."""
+        """Return the demand with the messages of `clients` clients."""
         if not self.client_messages_per_s:
             return self
         return replace(self, messages_per_s=min(self.client_messages_per_s * clients, self.ticks_per_s))

@@ -152,8 +152,7 @@ class Forecast:
 
     @cached_property
     def message_wait_s(self) -> float:
-        """Return the mean seconds that a message of a client waits, for the server and for its author's others; 0 where
-        clients only listen."""
+        """Return the mean seconds that a message of a client waits: for the server, and for its author's others."""
         return self._system.lead_s(self._clients) - self._system.lead_s(None)
 
     @property
@@ -278,7 +277,7 @@ class _System:
     """Seconds from then until it asks again."""
 
     def sent_by(self, clients: float) -> _System:
-        """Return this system with the messages of so many clients."""
+        """Return this system with the messages of `clients` clients."""
         return replace(self, demand=self.demand.sent_by(clients)) if self.demand.client_messages_per_s else self
 
     def crowded(self, clients: float) -> _System:
@@ -286,10 +285,7 @@ class _System:
         return replace(self, costs=self.costs.crowded(clients))
 
     def most_clients(self, target: float) -> float:
-        """Return the clients of a server with the utilisation `target`, with the messages that they send.
-
-        It is the number that is the answer to its own messages; these are at most all ticks, so there is one.
-        """
+        """Return the clients of a server with the utilisation `target`, where it takes the messages of just these."""
         def left(clients: float) -> float:
             return self.sent_by(clients).most_readers(target) - clients
 

@@ -1,4 +1,4 @@
-"""What clients ask of a feed and send to it: a server takes its own clients' messages, never more than all."""
+"""Clients and a feed: a server takes its own clients' messages, never more than all."""
 
 from __future__ import annotations
 
