@@ -195,7 +195,8 @@ def refuse_unless_simulable(scenario: Scenario, options: Mapping[str, Table], wh
     send messages to several workers."""
     if scenario.feed.source == "clients" and scenario.simulation.workers > 1:
         raise ScenarioError(where, "simulation.workers", str(scenario.simulation.workers),
-                            "1 where feed.source is clients: a message that comes to one worker goes out by all")
+                            "1 where feed.source is clients: a message that comes to one worker goes out by all, and "
+                            "workers are simulated one after the other; decide counts several by closed forms")
     for label, subject in scenario.transports.items():
         if subject.external is not None:
             raise ScenarioError(where, f"transports.{label}.server", "a server of your own",

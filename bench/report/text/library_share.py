@@ -3,11 +3,13 @@
     trials ─► pairs of subjects that differ in their server alone: the library's and a bare one
                 ├─► shares        1 − bare ÷ library, compared within blocks, for each transport and cost
                 ├─► among_equals  two pushes that flush alike, on the library's servers and on bare ones
-                └─► answer        a sentence on both; lines for the other costs
+                └─► answer        a sentence on both, and on what an idle connection takes; lines for the other costs
 
 Both servers of a pair send the same bytes, so that what they differ in is the library's. A difference is judged by
 `bench.stats.run.comparison`, as anywhere in a report; one that can't be claimed is a tie. Nothing here depends on the
 name of a transport: exchange the records of two, and the finding is exchanged.
+
+A search for the capacity limit has its limits in a table of its own, a row for each server; other runs have none.
 
 Known weakness: a bare server has code of its own, which another author could make shorter or longer. What is called
 the library's is the difference between these two servers.
@@ -33,6 +35,7 @@ from bench.stats.run.summary import cell_interval
 
 OPENING = ComparedFigure(
     "server_opening_cpu_us_per_client", "CPU per connection", "server CPU per connection opened", "µs")
+IDLE_COLUMN = "server_idle_cpu_cores"
 COSTS = (CPU, OPENING, MEMORY)
 AMONG_EQUALS = (CPU, OPENING, MEMORY, QUESTIONS[0], BYTES)
 
@@ -119,7 +122,8 @@ def answer(run: RunData) -> str:
     if not found:
         return ""
     parts = [f"{_percent_text(each)} with {_title(each.pair)}" for each in found]
-    clauses = [f"of the {CPU.noun} the library takes {style.listed(parts)}", *_equals_texts(run, CPU)]
+    clauses = [f"of the {CPU.noun} the library takes {style.listed(parts)}",
+               *_equals_texts(run, CPU), *_idle_texts(run)]
     return f"{style.sentence('; '.join(clauses))}."
 
 
@@ -144,6 +148,18 @@ def _equals_texts(run: RunData, question: ComparedFigure) -> list[str]:
         tie = "" if each.claimable else ", a tie"
         texts.append(f"on {servers} {more} has {times} as much {question.noun} as {less}{tie}")
     return texts
+
+
+def _idle_texts(run: RunData) -> list[str]:
+    """Return a clause on the CPU per second of an idle connection on both servers; none where no pair has it."""
+    clients = shown_clients(run)
+    question = ComparedFigure(IDLE_COLUMN, "idle CPU", "server CPU of an idle connection", "µs/s", clients / 1e6)
+    parts = []
+    for pair in pairs_of(run):
+        library, bare = (_cell(run, label, clients, question) for label in (pair.library, pair.bare))
+        if math.isfinite(library.estimate) and math.isfinite(bare.estimate):
+            parts.append(f"{_title(pair)} {amount_text(library, question)}, bare {amount_text(bare, question)}")
+    return [f"an idle connection takes of the CPU: {', '.join(parts)}"] * bool(parts)
 
 
 def _title(pair: ServerPair) -> str:

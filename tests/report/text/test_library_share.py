@@ -105,6 +105,16 @@ def test_every_cost_that_was_measured_has_a_line(both: RunData) -> None:
     assert " µs" in told[1]
 
 
+def test_an_idle_connection_s_cpu_is_told_where_it_was_measured(both: RunData) -> None:
+    idle = both.trials.assign(server_idle_cpu_cores=both.trials["server_cpu_us_per_update"] * 20e-6)
+    assert "idle connection" not in library_share.answer(
+        replace(both, trials=idle.assign(server_idle_cpu_cores=float("nan"))))
+    told = library_share.answer(replace(both, trials=idle))
+    found = re.search(r"idle connection takes of the CPU: short polling ([0-9.]+) µs/s.*?bare ([0-9.]+) µs/s", told)
+    assert found is not None   # 20 clients, so 1 µs/s each for 1 µs per update
+    assert [float(each) for each in found.groups()] == pytest.approx([40 + FIXED_US, 10 + FIXED_US], rel=0.1)
+
+
 def test_a_run_without_both_servers_of_each_transport_has_no_such_finding(run: RunData, both: RunData) -> None:
     assert library_share.answer(run) == ""
     assert library_share.lines(run) == []
