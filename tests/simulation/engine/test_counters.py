@@ -1,5 +1,7 @@
 """The counts of a shard at the window's edges. The sums are held to the referee's in `test_engine`."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -31,6 +33,13 @@ def test_a_request_counts_when_it_leaves(shard):
     counts.ask(WHO, np.array([0.99, 1.0]), connects_s=np.array([1.5, 2.0]))
     assert counts.clients["requests"].tolist() == [0, 0, 1]
     assert counts.clients["connections"].tolist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize("who", list(permutations(range(3))))
+def test_the_order_of_the_clients_in_a_round_does_not_matter(shard, who):
+    counts, leave_s = counts_of(shard), np.array([0.5, 1.25, 1.5])
+    counts.ask(np.array(who), leave_s[list(who)])
+    assert counts.clients["requests"].tolist() == [0, 1, 1]
 
 
 def test_a_response_counts_when_it_is_seen(shard):
