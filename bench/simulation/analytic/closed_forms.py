@@ -228,8 +228,8 @@ def _rows(subject: ClosedFormSubject, counts: Sequence[int]) -> Iterator[tuple[o
         for quantity, value in _cell(subject, clients, min(workers, clients)).items():
             yield label, clients, quantity, value, OF_A_CELL[quantity]
     if counts and math.isfinite(most):
-        ends = max(counts[0] / 2, workers), max(counts[-1], most)
-        further = {round(each) for each in np.geomspace(*ends, STEPS)} - set(counts)
+        span = max(counts[0] / 2, workers), max(counts[-1], most)
+        further = {round(each) for each in np.geomspace(*span, STEPS)} - set(counts)
         for clients in sorted(further):
             load = subject.load(clients / workers, subject.forecast(clients / workers))
             yield label, clients, "server_load", load, OF_A_CELL["server_load"]
