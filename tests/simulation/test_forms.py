@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from formed import MESSAGE_BYTES, options_of, seen, shard_of
+from formed import MESSAGE_BYTES, Gathered, options_of, seen, shard_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from quick_options import fields, quick, variants
@@ -20,6 +20,7 @@ from quick_options import fields, quick, variants
 from bench import transports
 from bench.simulation.analytic.demand import Demand
 from bench.simulation.analytic.system import Forecast, analytic
+from bench.simulation.engine.engine import simulate
 from bench.simulation.engine.inputs import Costs, LoadClient, NetworkDelays
 from bench.transports.queueing import periodic_wait_s
 from bench.wire.sizes import Conversation, Sizes
@@ -223,6 +224,33 @@ def test_clients_that_want_a_share_of_the_feed_cost_that_share(
     due = forecast(transport, options, costs, net, clients, rate_per_s=2.0, feed_per_s=12.0, **sent(sends, 12.0))
     for name in ("latency_mean_s", "requests_per_s", "utilisation", "updates_per_s"):
         assert getattr(found, name) == pytest.approx(getattr(due, name), rel=0.05), name
+
+
+@pytest.mark.parametrize(("costs", "net", "clients", "rate_per_s"), [
+    pytest.param(light(1e-5), NetworkDelays(0.06, 0.05, hop_s=0.01), 4, 10.0, id="for-its-author's-own"),
+    pytest.param(Costs(1e-5, 1e-6, 1e-6, message_s=8e-3), NetworkDelays(1e-3, 1e-3, hop_s=5e-3), 40, 50.0,
+                 id="for-others'"),
+    pytest.param(Costs(1e-5, 1e-6, 1e-6, update_s=1e-4, message_s=1e-3), NetworkDelays(1e-3, 1e-3, hop_s=0.02), 40,
+                 50.0, id="for-fan-outs"),
+])
+@pytest.mark.parametrize(("transport", "own"), [
+    (name, own) for name in transports.own_names() for own in ({"interval_s": 0.05}, {"flush_ms": 100.0}, {})
+    if own.keys() <= fields(name).keys() and (own or "interval_s" not in fields(name))])
+def test_a_message_waits_for_what_the_server_and_its_author_do_before(
+    transport: str, own: dict[str, Any], costs: Costs, net: NetworkDelays, clients: int, rate_per_s: float
+) -> None:
+    """The way of messages alone, without that of their ticks."""
+    options = options_of(transport, **own)
+    shard = shard_of(transport, options, costs, net, clients=clients, rate_per_s=rate_per_s, measure_s=150, sends=True)
+    outcome = simulate(shard, Gathered()).uplinks
+    assert outcome is not None
+    inside = (shard.ticks.due_s >= shard.t0_s) & (shard.ticks.due_s < shard.t1_s)
+    found_s = float(np.mean((outcome.numbered_s - shard.ticks.due_s)[inside])) + net.hop_s / 2
+    rate_per_s = np.count_nonzero(inside) / (shard.t1_s - shard.t0_s)
+    due = forecast(transport, options, costs, net, clients, rate_per_s=rate_per_s, payload_bytes=100,
+                   **sent(True, rate_per_s))._system
+    counted_s = costs.message_s if shard.cycle.pushes or shard.cycle.parks else 0.0
+    assert found_s == pytest.approx(due.lead_s(clients) + counted_s, rel=0.03)
 
 
 @SLOW

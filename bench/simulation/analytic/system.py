@@ -467,8 +467,12 @@ class _System:
             return random_wait_s(self.feed_share + clients * each, of_messages + further)
         turns, updates = self.burst(clients)
         fan_out_s = costs.tick_s + turns * (jobs.answer_s + updates * jobs.update_s)
-        further = demand.ticks_per_s * (fan_out_s**2 + (turns * jobs.request_s * self.cycle.parks)**2)
-        return random_wait_s(self.feed_share + clients * self.own_share(rates), of_messages + further)
+        own_share = clients * self.own_share(rates)
+        if self.cycle.parks:
+            further = demand.ticks_per_s * (fan_out_s**2 + (turns * jobs.request_s)**2)
+        else:   # of fan-outs of any length, λ E[S²] is their share of the time, times the one that a random tick meets
+            further = (demand.ticks_per_s * costs.tick_s + own_share) * fan_out_s
+        return random_wait_s(self.feed_share + own_share, of_messages + further)
 
     def server_s(self, clients: float) -> float:
         """Return the server's part of a tick's latency."""
@@ -500,10 +504,7 @@ class _System:
         return max(clients * heard, 1.0), ticks * load.share / heard
 
     def last_s(self, clients: float) -> float:
-        """Return the seconds until the server has sent the last update of a fan-out or of a response.
-
-        Nothing waits.
-        """
+        """Return the seconds until the server has sent the last update of a fan-out or response, without waiting."""
         jobs, demand = self.jobs, self.demand
         if self.cycle.pushes or self.cycle.parks:
             turns, updates = self.burst(clients)
@@ -572,10 +573,8 @@ class _System:
     def own_share(self, rates: dict[str, float]) -> float:
         """Return the CPU seconds per second of the server's queue for one client."""
         jobs = self.jobs
-        return (
-            rates["requests"] * jobs.request_s + (rates["answers"] + rates["answers_empty"]) * jobs.answer_s
-            + rates["updates"] * jobs.update_s
-        )
+        responses = rates["answers"] + rates["answers_empty"]
+        return rates["requests"] * jobs.request_s + responses * jobs.answer_s + rates["updates"] * jobs.update_s
 
     def bytes_per_s(self, sizes: Sizes, rates: dict[str, float]) -> tuple[float, float]:
         """Return the bytes per second on the wire for one client, up and down."""
