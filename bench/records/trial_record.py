@@ -374,7 +374,8 @@ def _completed(read: pa.Table, schema: pa.Schema) -> pa.Table:
     columns = []
     for wanted in schema:
         if wanted.name in read.column_names:
-            columns.append(read[wanted.name].cast(wanted.type))
+            column = read[wanted.name]
+            columns.append(column if column.type == wanted.type else column.cast(wanted.type))
         elif wanted.nullable:
             columns.append(pa.nulls(read.num_rows, wanted.type))
         else:

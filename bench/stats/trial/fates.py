@@ -86,9 +86,7 @@ def fates(trial: TrialArrays) -> pd.DataFrame:
     after_last = np.where(closes, in_window(rank + 1, window_to), 0)
     due = trial.clients.subscribed.astype(np.int64) @ ticks.due_in_window
     heard_of = count(np.where(opens, ticks.due_in_window[symbol], 0))
-    table = pd.DataFrame({
-        "client": trial.clients.numbers,
-        "due": due,
+    found = {
         "delivered": count(delivered),
         "late": count(late),
         "conflated": count(in_window(conflated_from, rank)),
@@ -97,6 +95,6 @@ def fates(trial: TrialArrays) -> pd.DataFrame:
         "dropped": count(in_window(dropped_from, conflated_from)),
         "holes": count(in_window(gap_from, dropped_from)),
         "duplicate": count(arrivals.repeats * in_window(rank, rank + 1)),
-    })
-    assert bool((table[list(FATES)].sum(axis=1) == table["due"]).all()), "the fates do not add up"
-    return table
+    }
+    assert np.array_equal(np.sum([found[fate] for fate in FATES], axis=0), due), "the fates do not add up"
+    return pd.DataFrame({"client": trial.clients.numbers, "due": due, **found})

@@ -244,11 +244,10 @@ def _distribution(trial: str, latency: Latencies | None) -> pd.DataFrame:
     instants = {"app": nothing, "kernel": nothing}
     if latency is not None:
         instants = {"app": latency.app_ns, "kernel": latency.kernel_ns}
-    frames = []
-    for instant, ordered in instants.items():
-        numbers, counts = bins(ordered)
-        frames.append(pd.DataFrame({"trial": trial, "instant": instant, "bin": numbers, "count": counts}))
-    return pd.concat(frames, ignore_index=True)
+    found = {instant: bins(ordered) for instant, ordered in instants.items()}
+    numbers, counts = (np.concatenate(each) for each in zip(*found.values(), strict=True))
+    names = np.repeat([*found], [len(held) for held, _ in found.values()])
+    return pd.DataFrame({"trial": trial, "instant": names, "bin": numbers, "count": counts})
 
 
 def _timeline(trial: str, arrays: TrialArrays | None) -> pd.DataFrame:

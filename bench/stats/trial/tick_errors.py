@@ -63,10 +63,8 @@ def error_shares(trial: TrialArrays, lost: int, levels: Mapping[str, int]) -> di
 def _errors(tick: Ints, client: Ints, latency_ns: Ints, lost: int, levels: Mapping[str, int]
             ) -> dict[str, float]:
     counts, values = _counted(tick, client, latency_ns)
-    clients, ticks, bins = counts.shape
-    of_clients, of_ticks = _resampled(clients, ticks)
-    drawn = (of_clients @ counts.reshape(clients, -1)).reshape(DRAWS, ticks, bins)
-    below = np.cumsum(np.einsum("dt,dtb->db", of_ticks, drawn), axis=1, dtype=np.float64)
+    weights = _resampled(int(client.max()) + 1, int(tick.max()) + 1)
+    below = np.cumsum(weights @ counts, axis=1, dtype=np.float64)
     whole = below[:, -1] + lost
     found = {}
     for name, thousandths in levels.items():
@@ -78,20 +76,22 @@ def _errors(tick: Ints, client: Ints, latency_ns: Ints, lost: int, levels: Mappi
 
 
 @lru_cache(maxsize=8)
-def _resampled(clients: int, ticks: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return how often each draw holds each group of clients and of ticks: always the same for as many groups."""
+def _resampled(clients: int, ticks: int) -> npt.NDArray[np.float32]:
+    """Return how often each draw (row) counts the updates of each pair of a client group and a tick group: always
+    the same for as many groups."""
     random = np.random.default_rng(SEED)
     of_clients, of_ticks = (random.multinomial(size, np.full(size, 1 / size), DRAWS).astype(np.float32)
                             for size in (clients, ticks))
-    return of_clients, of_ticks
+    return (of_clients[:, :, np.newaxis] * of_ticks[:, np.newaxis]).reshape(DRAWS, -1)
 
 
 def _counted(tick: Ints, client: Ints, latency_ns: Ints) -> tuple[npt.NDArray[np.float32], Floats]:
-    """Return the updates by client group, tick group and bin of latency, and the logarithm of each
-    bin; a last, infinite one is for the lost."""
+    """Return the updates by pair of a client group and a tick group (rows) and by bin of latency, and the logarithm
+    of each bin; a last, infinite one is for the lost."""
     number = (np.log(np.maximum(latency_ns, LEAST_NS) / LEAST_NS) / math.log(BIN_RATIO)).astype(np.int64)
     held, place = np.unique(number, return_inverse=True)
-    shape = (int(client.max()) + 1, int(tick.max()) + 1, len(held))
-    cell = (client * shape[1] + tick) * shape[2] + place
+    ticks = int(tick.max()) + 1
+    shape = ((int(client.max()) + 1) * ticks, len(held))
+    cell = (client * ticks + tick) * shape[1] + place
     counts = np.bincount(cell, minlength=math.prod(shape)).reshape(shape).astype(np.float32)
     return counts, np.append(held * math.log(BIN_RATIO), math.inf)

@@ -77,6 +77,14 @@ def test_values_are_put_into_the_whole_bins_that_have_some() -> None:
     assert list(sums) == [9, 54]
 
 
+@pytest.mark.parametrize("bins", [255, 256, 257, 65_535, 65_536, 65_537])
+def test_each_of_many_bins_has_its_own_values(bins: int) -> None:
+    at = np.random.default_rng(bins).permutation(bins).astype(np.int64)
+    numbers, values = binned(at, 2.0 * at, bins, 1, np.sum)
+    assert np.array_equal(numbers, np.arange(bins))
+    assert np.array_equal(values, 2.0 * numbers)
+
+
 def test_the_cut_of_a_warm_up_is_where_the_level_is_reached() -> None:
     warming = np.concatenate([np.linspace(50, 10, 20), 10 + noise(3, 180) / 5])
     cut = mser5(warming)

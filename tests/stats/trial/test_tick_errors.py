@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.stats.trial.tick_errors import TICK_GROUPS, _errors
+from bench.stats.trial.tick_errors import BIN_RATIO, DRAWS, SEED, TICK_GROUPS, _errors
 
 LEVELS = {"p50": 500, "p90": 900, "p99": 990}
 
@@ -58,3 +58,17 @@ def test_a_percentile_near_the_lost_is_not_known() -> None:
 
 def test_the_draws_are_the_same_each_time() -> None:
     assert errors(40, 5, shared(40, 5)) == errors(40, 5, shared(40, 5))
+
+
+def test_a_draw_counts_an_update_as_often_as_its_tick_times_its_client() -> None:
+    """Compare with all updates of each draw, each repeated as often."""
+    ticks, clients = 12, 5
+    latency = np.random.default_rng(4).lognormal(2, 1, (ticks, clients))
+    random = np.random.default_rng(SEED)
+    of_clients, of_ticks = (random.multinomial(size, np.full(size, 1 / size), DRAWS) for size in (clients, ticks))
+    bins = np.log((latency * 1e6).astype(np.int64) / 1000) // math.log(BIN_RATIO)
+    medians = [np.quantile(np.repeat(bins.ravel(), np.outer(tick, client).ravel()), 0.5, method="inverted_cdf")
+               for tick, client in zip(of_ticks, of_clients, strict=True)]
+    low, high = np.quantile(medians, (0.025, 0.975), method="nearest")
+    said = errors(ticks, clients, latency)["p50"]
+    assert said == pytest.approx(math.expm1((high - low) / 2 * math.log(BIN_RATIO)))
