@@ -106,6 +106,7 @@ def test_a_dozen_answers_are_judged_by_the_engine(
     """The engine's CPU and ages, which no decision has seen, name a transport that the decision has chosen."""
     monkeypatch.setattr(decision_study, "TICKS", 60)
     right, alone, wrong = 0, 0, []
+    staler: list[bool] = []
     for clients, rate, within_ms in DOZEN:
         found = study(tmp_path, f"load.clients=[{clients}]", f"feed.rate_per_s={rate}",
                       f"decision.within_ms={within_ms}")
@@ -115,11 +116,14 @@ def test_a_dozen_answers_are_judged_by_the_engine(
         best = min(ranks, key=ranks.__getitem__)
         right += best in choice.chosen
         alone += len(choice.chosen) == 1
+        staler += [ranks[label][1] > ranks[best][1] for label in set(choice.cheapest) - set(choice.chosen)]
         wrong += [(clients, rate, within_ms, best, choice.chosen)] * (best not in choice.chosen)
     with capsys.disabled():
         print(f"\n{right} of {len(DOZEN)} answers were right, {alone} of them without a tie")   # noqa: T201
     assert right == len(DOZEN) >= 12, wrong
     assert alone
+    assert staler, "no transport as inexpensive as others was left out for its age"
+    assert all(staler)
 
 
 def _by_the_engine(found: DecisionStudy, candidate: Candidate, offer: Offer) -> tuple[int, float]:
