@@ -88,7 +88,9 @@ class ShardCounts:
     def respond(self, who: Ints, seen_s: Floats, batches: ResponseBatches) -> None:
         """Count responses that are seen at `seen_s`."""
         self._respond(who, seen_s)
-        self._add("answers_empty", who, seen_s, (batches.updates == 0) & ~batches.refused)
+        empty = (batches.updates == 0) & ~batches.refused
+        if bool(empty.any()):
+            self._add("answers_empty", who, seen_s, empty)
         self._take(who, seen_s, batches)
 
     def push(self, who: Ints, seen_s: Floats, batches: ResponseBatches, new: Bools) -> None:
