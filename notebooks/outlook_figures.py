@@ -60,7 +60,7 @@ def frontier(table: pd.DataFrame, lines: pd.DataFrame, within_ms: float) -> Figu
 
     `table` and `lines` are those of a decision, `within_ms` is the staleness that it allows.
     """
-    figure = decision.frontier(table, lines, within_ms, "cores", "CPU (cores)")
+    figure = decision.frontier(table, lines, within_ms, "cores", "CPU cores")
     with style.settings():
         style.heading(figure, "What does freshness cost? (computed)")
     return figure

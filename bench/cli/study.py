@@ -288,7 +288,8 @@ def _print_place(folder: Path) -> None:
 
 
 def _as_objects(words: Words) -> list[dict[str, str]]:
-    return [dict(zip(words.columns, row, strict=True)) for row in words.rows]
+    names = [name or "name" for name in words.columns]   # the rows' own names have no heading
+    return [dict(zip(names, row, strict=True)) for row in words.rows]
 
 
 def _print(words: Words, sentences: Sequence[str]) -> None:

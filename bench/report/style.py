@@ -223,6 +223,11 @@ def explain_full(axes: Axes) -> None:
     axes.plot([], [], color=FAINT, linestyle=FULL, linewidth=1.1, label=f"a full worker, {CLOSED_FORM}")
 
 
+def say_nothing_is_there(axes: Axes) -> None:
+    """Write in place of the marks that no trial has any."""
+    axes.text(0.5, 0.5, "no valid trial has this figure", ha="center", transform=axes.transAxes)
+
+
 def legend(figure: Figure, axes: Axes) -> None:
     """Add a legend of what was drawn on `axes`: transports first, then the other marks, kind by kind.
 
@@ -230,7 +235,7 @@ def legend(figure: Figure, axes: Axes) -> None:
     """
     handles, labels = axes.get_legend_handles_labels()
     if not handles:
-        axes.text(0.5, 0.5, "no valid trial has this figure", ha="center", transform=axes.transAxes)
+        say_nothing_is_there(axes)
         return
     kinds = ("", f", {MEASURED}", f", {CLOSED_FORM}", CHECKED)
     drawn = sorted(zip(handles, labels, strict=True), key=lambda each: max(

@@ -40,6 +40,7 @@ def test_the_answer_is_json_that_names_the_page(tmp_path: Path) -> None:
                                 "--now", "short_polling interval_s=5", "--json", "--results", str(tmp_path)])
     assert found.exit_code == 0, found.output
     answer = json.loads(found.stdout)
+    assert "short polling" in {row["name"].removeprefix("take: ") for row in answer["options"]}
     assert answer["findings"][0].startswith("From short polling every 5 s to ")
     assert Path(answer["report"]).is_file()
     assert all(row["source"] for row in answer["unmeasured"])

@@ -93,6 +93,6 @@ def test_a_frontier_has_a_line_for_each_transport_and_says_what_it_shows() -> No
     figure = outlook.frontier(table, lines, 1000.0)
     said = words(figure)
     assert "What does freshness cost? (computed)" in said
-    assert "CPU (cores)" in said
+    assert "CPU cores" in said
     assert "longest staleness of an update (s" in said
     assert {"short polling", "WebSocket"} <= set(said.splitlines())

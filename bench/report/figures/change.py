@@ -28,6 +28,8 @@ NAMES = {
 }
 STEPS = (1.02, 1.05, 1.1, 1.2, 1.5, 2.0, 5.0, 10.0, 100.0)
 """Ratios at which the axis may be labelled: at the largest that is on it, and at one nearer to no change."""
+APART = 0.33
+"""Least distance of two labels of the axis, as a share of its half: nearer ones would overlap."""
 SPREAD = 0.6
 """The height of a row that the marks of its transports take."""
 
@@ -90,7 +92,7 @@ def _scale(axes: Axes, found: Sequence[Change], threshold: float) -> None:
     ends = [end for each in found for end in relative(each) if math.isfinite(end) and end > 0]
     reach = max([1 + 2 * threshold, *(max(end, 1 / end) for end in ends)]) * 1.04
     most = max([STEPS[0], *(step for step in STEPS if step <= reach)])
-    steps = sorted({most, *[step for step in STEPS if step <= most**0.45][-1:]})
+    steps = sorted({most, *[step for step in STEPS if reach**APART <= step <= most**0.45][-1:]})
     axes.set_xscale("log")
     axes.set_xlim(1 / reach, reach)
     axes.set_xticks(sorted([*(1 / step for step in steps), 1.0, *steps]), minor=False)

@@ -63,7 +63,10 @@ def bytes_per_update(run: RunData) -> Figure:
                                   edgecolor=style.INK, linewidth=0.6) for part in PARTS if part in drawn}
         if any(name.startswith("bytes") for _, name in expected):
             handles[style.CLOSED_FORM] = Line2D([], [], color=style.INK, linewidth=1.1)
-        style.key(figure, list(handles.values()), list(handles))
+        if drawn:
+            style.key(figure, list(handles.values()), list(handles))
+        else:
+            style.say_nothing_is_there(axes)
     return figure
 
 
@@ -82,8 +85,9 @@ def _bar(axes: Axes, y: float, cell: pd.Series, direction: str, look: style.Styl
             left += width
     if form:
         axes.plot([form, form], [y - 0.2, y + 0.2], color=style.INK, linewidth=1.1, zorder=3)
-    whole = style.number(_whole(cell, direction))
-    axes.text(max(left, form) + 0.012 * longest, y, whole, va="center", size=9)
+    if drawn:
+        whole = style.number(_whole(cell, direction))
+        axes.text(max(left, form) + 0.012 * longest, y, whole, va="center", size=9)
     return drawn
 
 

@@ -23,7 +23,8 @@ HEADINGS = {
     "bytes_per_update": "bytes per update", "server_cpu_us_per_update": "server CPU per update (µs)",
     "round_trip_p50_ms": "round trip of a message, median (ms)", LIMIT.name: "capacity limit (clients)",
 }
-DRAWN = ("latency_p50_ms", "latency_p99_ms", "bytes_per_update", "server_cpu_us_per_update")
+DRAWN = {"latency_p50_ms": "ms", "latency_p99_ms": "ms", "bytes_per_update": "B", "server_cpu_us_per_update": "µs"}
+"""The quantities that are drawn, each with its unit."""
 
 
 def goal_text(share: float) -> str:
@@ -47,20 +48,22 @@ def _panel(axes: Axes, name: str, styles: Mapping[str, style.Style], rows: Seque
     mine = [row for row in rows if row.measured > 0 and row.predicted > 0]
     values = [value for row in mine for value in (row.measured, row.predicted)]
     ends = (min(values) / 1.4, max(values) * 1.4) if values else (1.0, 10.0)
+    unit = DRAWN[name]
     goal = next(each.goal for each in QUANTITIES if each.name == name) or 0.0
     axes.plot(ends, ends, color=style.FAINT, linewidth=1)
     for label, look in styles.items():
-        for place, row in enumerate(each for each in mine if each.transport == label):
+        axes.plot([], [], color=look.colour, marker=look.marker, linestyle="", label=look.name)
+        for row in (each for each in mine if each.transport == label):
             bars = None if math.isnan(row.interval_low) else [
                 [max(0.0, row.error - row.interval_low) * row.measured],
                 [max(0.0, row.interval_high - row.error) * row.measured]]
             axes.errorbar([row.measured], [row.predicted], yerr=bars, color=look.colour, marker=look.marker,
-                          linestyle="none", elinewidth=1, alpha=0.9, label=None if place else look.name,
+                          linestyle="none", elinewidth=1, alpha=0.9,
                           markerfacecolor=look.colour if row.met else "white")
     axes.fill_between(ends, [end * (1 - goal) for end in ends], [end * (1 + goal) for end in ends],
                       color=style.GRID, linewidth=0, label="goal", zorder=0.5)
     axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends,
-             xlabel="measured (log scale)", ylabel="predicted (log scale)")
+             xlabel=f"measured ({unit}, log scale)", ylabel=f"predicted ({unit}, log scale)")
     axes.set_title(f"{HEADINGS[name]}, {goal_text(goal)}", size=10)
     for axis, which in ((axes.xaxis, "x"), (axes.yaxis, "y")):
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))

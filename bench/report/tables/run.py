@@ -68,9 +68,9 @@ class TextTable:
 
 
 def subtitle(run: RunData) -> str:
-    """Return the run's name, its scenario and its processor, in words."""
+    """Return the run's name, its scenario and, of a measured run, its processor, in words."""
     manifest = run.manifest
-    cpu = manifest.host.get("cpu_model")
+    cpu = None if run.simulated else manifest.host.get("cpu_model")
     return f"Run {manifest.run}, scenario {manifest.scenario_name}" + (f", on {cpu}" if cpu else "")
 
 

@@ -24,7 +24,7 @@ def conditions(run: RunData) -> str:
     scenario = run.scenario
     texts = [
         f"{shown_clients(run):,} clients", _feed(run, scenario), *_options(run), _network(run, scenario),
-        _servers(scenario), _host(run.manifest.host), _basis(run),
+        _servers(scenario), "" if run.simulated else _host(run.manifest.host), _basis(run),
     ]
     return f"with {', '.join(filter(None, texts))}"
 

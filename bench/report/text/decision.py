@@ -217,7 +217,7 @@ def rows(table: pd.DataFrame, asked: Asked) -> tuple[Sequence[str], list[tuple[s
     """Return the columns, and a row of texts for each transport and for what is used now."""
     priced = bool(asked.currency)
     columns = ("", "setting", "staleness p50", "p99", "longest if unloaded", "workers", "cores", "Mbit/s down",
-               "Mbit/s up", "requests/s", "memory per client", *(("per month",) if priced else ()), "")
+               "Mbit/s up", "requests/s", "memory per client", *(("per month",) if priced else ()), "note")
     found = []
     for _, row in table.iterrows():
         name = name_of(row)

@@ -72,12 +72,12 @@ def apart(run: RunData, figure: str, clients: int) -> list[Predicted]:
 def separated_text(each: Predicted) -> str:
     """Return a sentence on the distance of a figure from its closed form.
 
-    Example: `Short polling's mean excess age is 59 % below its closed form, 2,540 ms.`
+    Example: `Short polling's mean excess age: 59 % below the closed form, 2,540 ms.`
     """
     _, form, _ = words(each)
     side = "below" if each.off < 0 else "above"
-    return (f"{style.sentence(style.title(each.transport))}'s {NOUNS[each.figure][0]} is "
-            f"{100 * abs(each.off):.0f} % {side} its closed form, {form}.")
+    return (f"{style.sentence(style.title(each.transport))}'s {NOUNS[each.figure][0]}: "
+            f"{100 * abs(each.off):.0f} % {side} the closed form, {form}.")
 
 
 def cells(run: RunData) -> pd.DataFrame:

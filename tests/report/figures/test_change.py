@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -46,3 +47,11 @@ def test_every_change_is_a_mark_filled_where_it_is_one() -> None:
 ])
 def test_a_change_is_relative_or_in_the_table_alone(given: Change, ratio: float) -> None:
     assert figures.relative(given)[0] == pytest.approx(ratio, nan_ok=True)
+
+
+@pytest.mark.parametrize("ratio", [1.1, 1.6, 3.1, 8.0, 50.0])
+def test_labels_of_the_axis_are_apart(ratio: float) -> None:
+    (axes,) = figures.changes([change("websocket", "latency_p50_ms", ratio)], STYLES, 0.05).axes
+    places = [math.log(each) for each in axes.get_xticks()]
+    half = math.log(axes.get_xlim()[1])
+    assert all(after - before >= 0.25 * half for before, after in pairwise(places))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -47,3 +48,9 @@ def test_a_slightly_negative_part_does_not_lengthen_the_bar(run: RunData) -> Non
     other = replace(run, summary=run.summary.assign(**{
         name: -30.0, "framing_bytes_down_per_update": run.summary["framing_bytes_down_per_update"] + 30.0}))
     assert lengths(other) == pytest.approx(counted(run))
+
+
+def test_what_no_trial_has_is_no_zero(run: RunData) -> None:
+    wire = [name for name in run.summary if "_bytes_" in name or name.startswith("bytes_")]
+    (axes,) = cost.bytes_per_update(replace(run, summary=run.summary.assign(**dict.fromkeys(wire, math.nan)))).axes
+    assert [text.get_text() for text in axes.texts] == ["no valid trial has this figure"]

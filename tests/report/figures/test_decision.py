@@ -18,7 +18,7 @@ TABLE = pd.DataFrame([
 
 
 def test_the_marks_are_where_the_tables_say() -> None:
-    (axes,) = frontier(TABLE, LINES, 1000.0, "cores", "CPU (cores)").axes
+    (axes,) = frontier(TABLE, LINES, 1000.0, "cores", "CPU cores").axes
     drawn = {line.get_label(): line for line in axes.get_lines() if not str(line.get_label()).startswith("_")}
     assert {"short polling", "WebSocket", "now"} <= set(drawn)
     assert list(drawn["short polling"].get_xdata()) == [0.1, 1.0, 10.0]

@@ -64,3 +64,10 @@ def test_a_replay_has_no_rate(run: RunData) -> None:
     told = conditions(given(run, feed={"schedule": "replay", "replay": {"file": "trades.csv"}}))
     assert "replayed trades of 100 B" in told
     assert "ticks/s" not in told
+
+
+def test_a_simulated_run_is_on_no_host(run: RunData) -> None:
+    there = given(run)
+    simulated = replace(there, manifest=there.manifest.model_copy(update={"source": "simulated"}))
+    assert "Imagined 3000" in conditions(there)
+    assert "Imagined 3000" not in conditions(simulated)

@@ -69,7 +69,7 @@ def test_what_is_far_from_its_form_says_so(known: RunData) -> None:
     assert abs(off) > 0.2
     (each,) = forms.apart(known, "age_excess_mean_ms", 20)
     assert forms.separated_text(each) == (
-        f"Short polling's mean excess age is {100 * abs(off):.0f} % {'below' if off < 0 else 'above'} its "
+        f"Short polling's mean excess age: {100 * abs(off):.0f} % {'below' if off < 0 else 'above'} the "
         "closed form, 400 ms.")
     finding = next(each for each in findings(known) if each.question.column == "age_excess_mean_ms")
     far = forms.apart(known, "age_excess_mean_ms", shown_clients(known))
