@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.table import Table
+from rich.table import Column, Table
 
 from bench import claims
 from bench import report as reports
@@ -139,7 +139,7 @@ def _fleet_table(plan: list[RequiredResources]) -> Table:
 
 def _claims_table(verdicts: list[Judgement]) -> Table:
     """Return the table of claims with the stated and the measured numbers."""
-    table = Table("claim", "stated", "ours", "unit", "verdict")
+    table = Table(*(Column(heading, overflow="fold") for heading in ("claim", "stated", "ours", "unit", "verdict")))
     for each in verdicts:
         ours = claim_words.ours_text(each)
         table.add_row(each.name, f"{each.stated:,g}", ours, each.claim.unit, each.verdict)
@@ -184,7 +184,8 @@ def _summary_table(summary: pd.DataFrame) -> Table:
         columns = (*COLUMNS[:4], ("conflated_percent", "confl.\n%", "{:.0f}"), *rest)
         summary = summary.assign(conflated_percent=100 * summary["conflated"] / summary["updates_due"])
     for name, heading, _ in columns:
-        table.add_column(heading, justify="left" if name == "transport" else "right", no_wrap=True)
+        named = name == "transport"   # a long name is folded; no number is ever cut
+        table.add_column(heading, justify="left" if named else "right", no_wrap=not named, overflow="fold")
     for row in summary.to_dict("records"):
         table.add_row(*(_cell(row[name], form) for name, _, form in columns))
     return table

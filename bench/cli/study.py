@@ -174,9 +174,8 @@ def _decision(run: RunFolder, costs: CostsFile) -> None:
     from bench.report.data.table_files import write_tables
 
     beside = run.manifest.measured
-    asked = DecisionStudy.of(run.scenario, run.options, costs, _checked(run),
-                                            str(run.folder / manifests.NAME),
-                                            {} if beside is None else beside.memory_bytes_per_client)
+    asked = DecisionStudy.of(run.scenario, run.options, costs, _checked(run), str(run.folder / manifests.NAME),
+                             {} if beside is None else beside.memory_bytes_per_client)
     choice, truths = asked.choice()
     # In this process: helpers would take longer to start than all of it takes.
     results = _results(run, "workers, turns, frontier", asked.tasks(choice) | asked.table_tasks(truths), processes=1)

@@ -150,7 +150,7 @@ def percent(share: float, digits: int = 1, *, signed: bool = True) -> str:
     """Return a share in per cent, without a line break: `+28.8 %`; a dash for NaN."""
     if math.isnan(share):
         return "–"
-    return f"{100 * share:{'+' if signed else ''}.{digits}f}{NARROW}%".replace("-", "−")
+    return f"{100 * share:{'+' if signed else ''}z.{digits}f}{NARROW}%".replace("-", "−")   # z: no zero is negative
 
 
 def banded(value: float, low: float, high: float) -> str:

@@ -28,13 +28,16 @@ def test_figures_that_are_no_numbers(value: Any, plain: Any, shown: str) -> None
     assert outcome._cell(value, "{:.2f}") == shown
 
 
-def test_the_summarys_table_fits_a_terminal() -> None:
-    row = {name: 123.456 for name, _, _ in outcome.COLUMNS} | {"transport": "short_polling"}
+@pytest.mark.parametrize("name", ["short_polling", "short_polling_by_a_server_of_my_own"])
+def test_the_summarys_table_fits_a_terminal(name: str) -> None:
+    row = {name: 1234.56 for name, _, _ in outcome.COLUMNS} | {"transport": name}
     console = Console(width=80, record=True)
     console.print(outcome._summary_table(pd.DataFrame([row])))
-    text = console.export_text()
-    assert "short_polling" in text
-    assert "…" not in text
+    lines = console.export_text().splitlines()
+    assert "…" not in "".join(lines)
+    begins = next(number for number, line in enumerate(lines) if line.startswith("short"))
+    assert lines[begins].split()[1:] == ["1,235", "1235", *["1,235"] * 7, "1234.6"]
+    assert "".join(line.split(" ")[0] for line in lines[begins:]).startswith(name)
 
 
 @pytest.mark.parametrize(("conflated", "shown"), [(0, False), (250, True)])

@@ -156,3 +156,11 @@ def test_the_pages_sheet_knows_the_shades_of_closed_forms() -> None:
         assert f'[stroke="{style.darker(colour)}"]' in sheet
     for colour in (style.INK, style.FAINT, style.GRID):
         assert f'"{colour}"' in sheet
+
+
+@pytest.mark.parametrize(("share", "signed", "text"), [
+    (0.288, True, "+28.8 %"), (-0.288, True, "−28.8 %"), (-0.0004, True, "+0.0 %"), (-0.0004, False, "0.0 %"),
+    (math.nan, True, "–"),
+])
+def test_a_share_that_rounds_to_nothing_is_no_less_than_nothing(share: float, signed: bool, text: str) -> None:
+    assert style.percent(share, signed=signed).replace(style.NARROW, " ") == text

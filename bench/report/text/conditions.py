@@ -90,7 +90,8 @@ def _servers(scenario: Scenario) -> str:
         return f"{next(iter(names.values()))} servers"
     if all(name == DEFAULT_SERVER or f"({name})" in style.title(label) for label, name in names.items()):
         return f"{DEFAULT_SERVER} servers where no other is named"
-    return ", ".join(f"{style.title(label)} on the {name} server" for label, name in names.items())
+    return ", ".join(f"{style.title(label)} on {'' if subject.external else 'the '}{names[label]} server"
+                     for label, subject in scenario.transports.items())
 
 
 def _host(host: Mapping[str, Any]) -> str:

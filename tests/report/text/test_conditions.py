@@ -11,8 +11,10 @@ from manifests import changed
 from simulated_runs import made
 from synthetic import Made, Plan, make_run
 
+from bench import shipped
 from bench.report import RunData, open_run
-from bench.report.text.conditions import conditions
+from bench.report.text.conditions import _servers, conditions
+from bench.scenario import model
 
 
 def given(run: RunData, subjects: dict[str, dict[str, Any]] | None = None, **tables: dict[str, Any]) -> RunData:
@@ -71,3 +73,9 @@ def test_a_simulated_run_is_on_no_host(run: RunData) -> None:
     simulated = replace(there, manifest=there.manifest.model_copy(update={"source": "simulated"}))
     assert "Imagined 3000" in conditions(there)
     assert "Imagined 3000" not in conditions(simulated)
+
+
+def test_a_server_of_ones_own_is_named_beside_the_library_s() -> None:
+    told = _servers(model.load(shipped.path("scenarios/claims/article.toml"))).split(", ")
+    assert "long polling threads on your own server" in told
+    assert "WebSocket on the library server" in told
