@@ -154,12 +154,12 @@ def _plain(value: Any) -> Any:
 
 
 COLUMNS = (
-    ("transport", "", "{}"), ("clients", "clients", "{:,.0f}"), ("valid_trials", "valid\ntrials", "{:.0f}"),
+    ("transport", "", "{}"), ("clients", "clients", "{:,.0f}"), ("valid_trials", "valid\ntrials", "{:,.0f}"),
     ("lost", "lost", "{:,.0f}"), ("latency_p50_ms", "p50\nms", "{:.2f}"),
     ("latency_p99_ms", "p99\nms", "{:.2f}"), ("age_excess_mean_ms", "excess\nage ms", "{:.2f}"),
     ("requests_per_update", "reqs", "{:.2f}"), ("bytes_up_per_update", "bytes\nup", "{:,.0f}"),
     ("bytes_down_per_update", "bytes\ndown", "{:,.0f}"),
-    ("server_cpu_us_per_update", "CPU\nµs", "{:.1f}"),
+    ("server_cpu_us_per_update", "CPU\nµs", "{:,.1f}"),
 )
 """Columns of `summary.csv` on the terminal: column, heading, format."""
 
