@@ -37,7 +37,9 @@ class Control:
 
     def __init__(self, address: str) -> None:
         try:
-            self._socket = connect(address, max_size=None, compression=None, proxy=None, legacy=True)
+            # No pings: while nothing is asked, nothing is read, and events of the page would hold up its pongs.
+            self._socket = connect(address, max_size=None, compression=None, proxy=None, legacy=True,
+                                   ping_interval=None)
         except (OSError, WebSocketException) as error:
             raise BrowserError(f"the browser does not answer at {address}: {error}") from error
         self._number = 0

@@ -7,6 +7,8 @@
    Sent by each one's own way it is a message for each transport, and each client waits for its own; sent by one it is
    one message, and all wait for it. The answer may come after the message itself, so arrivals are kept for a while.
 
+   What happened to a message is told when it is known, unless a newer message's outcome has been told.
+
    Known weakness: a client that loses its connection before the answer can't know whether its message was taken. */
 
 const KEPT = 500;
@@ -33,7 +35,7 @@ class Arrivals {
 export class Chat {
   /* `cards` have a subject, a feed and a client; `say` tells a reader what happened, `time` makes a text of ms. */
   constructor(section, cards, rooms, { say, time }) {
-    Object.assign(this, { section, cards, say, time, author: Math.floor(Math.random() * 2 ** 32) });
+    Object.assign(this, { section, cards, say, time, written: 0, told: 0, author: Math.floor(Math.random() * 2 ** 32) });
     this.form = section.querySelector("form");
     const { room, way, text } = this.form.elements;
     for (const name of rooms) room.add(new Option(name, name));
@@ -50,12 +52,15 @@ export class Chat {
   }
 
   async send(text, room, way) {
+    const number = this.written += 1;
     const cells = this.row(text, way === undefined ? room : `${room}, by ${this.cards[way].subject.title} alone`);
     const body = JSON.stringify({ author: this.author, symbol: room, price: 1, size: 1, text });
     const trips = way === undefined ? this.senders.map((n) => this.trip(n, [n], body, cells)) :
       [this.trip(way, this.cards.keys(), body, cells)];
     const took = (await Promise.all(trips)).flat().filter(({ ms }) => ms !== undefined);
     took.sort((one, other) => one.ms - other.ms);
+    if (number < this.told) return;
+    this.told = number;
     const all = took.map(({ n, ms }) => `${this.cards[n].subject.title} ${this.time(ms)}`).join(", ");
     this.say(all ? `\u201c${text}\u201d came back: ${all}.` : `\u201c${text}\u201d was not accepted.`);
   }
