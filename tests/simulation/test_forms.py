@@ -294,7 +294,7 @@ def test_a_server_that_sleeps_works_longer(
 ) -> None:
     transport, options = subject[0], options_of(subject[0], **subject[1])
     net = NetworkDelays(0.001, 0.001, hop_s=0.0002)
-    costs = dataclasses.replace(light(4e-5), wake_s=2e-4, cold_share=0.8)
+    costs = dataclasses.replace(light(4e-5), wake_s=2e-4, cold_share=0.8, message_cold_s=3e-4)
     found = seen(shard_of(transport, options, costs, net, clients=clients, rate_per_s=rate_per_s,
                           measure_s=1500 / rate_per_s, sends=sends))
     asked: dict[str, Any] = {"rate_per_s": rate_per_s, "payload_bytes": 100, **sent(sends, rate_per_s)}

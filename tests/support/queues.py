@@ -35,6 +35,13 @@ class Queue:
         self.brought.append((turn, done))
         return done
 
+    def coldness(self):
+        """Return the coldness with which a job begins now."""
+        slept_s = self.env.now - self.free_s
+        if slept_s > 0:
+            return 1 - math.exp(-slept_s / COOLING_S)
+        return self.cold * math.exp(-(self.env.now - self.woke_s) / WARMING_S)
+
     def run(self):
         while True:
             brought = bool(self.brought)

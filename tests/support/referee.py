@@ -190,7 +190,7 @@ class Referee:
 
         def turn():
             allowed.append(bucket.take(self.env.now))
-            return shard.costs.message_s
+            return shard.costs.message_s + shard.costs.message_cold_s * self.worker.coldness()
 
         yield self.worker.put(turn)
         if allowed[0]:

@@ -51,7 +51,8 @@ def two_way(shard, data):
     late_s = float(rng.uniform(0, 0.01))
     return replace(
         shard, slow_client=slow,
-        costs=replace(shard.costs, message_s=float(rng.uniform(0.2, 1.0)) * scale_s),
+        costs=replace(shard.costs, message_s=float(rng.uniform(0.2, 1.0)) * scale_s,
+                      message_cold_s=float(rng.choice([0.0, rng.uniform(0.2, 1.0)])) * scale_s),
         net=replace(shard.net, hop_s=float(rng.uniform(0.2, 1.0)) * data.draw(st.sampled_from([1e-4, 0.05]))),
         load_client=None if shard.load_client is None else replace(shard.load_client, send_s=late_s),
         cycle=replace(shard.cycle, posts=not shard.cycle.pushes or data.draw(st.booleans())),

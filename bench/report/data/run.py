@@ -138,11 +138,14 @@ class RunData:
         planned = max(len(places), len(self.manifest.plan))
         if not self.finished:
             return f"{planned - len(places)} of {planned} places have no trial yet: the run is not finished"
-        bad = [self._place_text(trials.iloc[0].to_dict()) for _, trials in places
-               if "VALID" not in set(trials["verdict"])]
+        without = [trials for _, trials in places if "VALID" not in set(trials["verdict"])]
+        bad = [self._place_text(trials.iloc[0].to_dict()) for trials in without]
+        causes = dict.fromkeys(reason.partition(":")[0] for trials in without for text in trials["reasons"]
+                               for reason in text.split("; "))
         made = count_text(len(places), "place", "places")
         has = "has" if len(bad) == 1 else "have"
-        return f"{len(bad)} of {made} {has} no valid trial: {list_text(bad)}" if bad else None
+        return (f"{len(bad)} of {made} {has} no valid trial: {list_text(bad)} ({list_text(list(causes))})" if bad
+                else None)
 
     def _place_text(self, trial: Mapping[Any, Any]) -> str:
         """Return a place of the plan in words."""

@@ -330,7 +330,7 @@ class _System:
         client's timer, if there is one that sends polls together.
         """
         costs, demand = self.costs, self.demand
-        if not (costs.wake_s or costs.cold_share or costs.switch_s):
+        if not (costs.wake_s or costs.cold_share or costs.switch_s or costs.message_cold_s):
             return self
         rates = self.rates(*self.ways(self.server_s(1)))
         busy = min(self.feed_share + clients * self.own_share(rates), 1.0)
@@ -349,14 +349,15 @@ class _System:
         if demand.regular and bursts:
             cold, wakes = float(coldness(asleep / jobs_per_s)), 1.0
         longer, wake_s = 1 + cold * costs.cold_share, wakes * (costs.switch_s + cold * costs.wake_s)
-        message_s = costs.message_s * longer + wake_s
+        message_s = costs.of_message_s(cold) * longer + wake_s
         if demand.messages_per_s and bursts:   # the message has woken it, if it was one of its own clients
             woken, own = asleep * float(coldness(self.net.hop_s)), demand.own_share
             wake_s = own * asleep * (costs.switch_s + woken * costs.wake_s) + (1 - own) * wake_s
             cold = own * woken + (1 - own) * cold
             longer = 1 + cold * costs.cold_share
         found = replace(costs, tick_s=costs.tick_s * longer + wake_s, answer_s=costs.answer_s * longer,
-                        update_s=costs.update_s * longer, byte_s=costs.byte_s * longer, message_s=message_s)
+                        update_s=costs.update_s * longer, byte_s=costs.byte_s * longer, message_s=message_s,
+                        message_cold_s=0.0)
         if not bursts:
             if turn_s:
                 wake_s = calls_per_s * woken_s / polls_per_s

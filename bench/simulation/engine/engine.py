@@ -100,7 +100,8 @@ class _Engine:
         self.uplinks = None if shard.uplinks is None else UplinkTraffic(shard, self.network)
         """The messages of clients; None where they only listen."""
         self.tape = WorkerTape(shard) if self.uplinks is None else MessageTape(shard)
-        self.worker = ServerQueue(shard.t0_s, shard.t1_s, costs.wake_s, costs.cold_share, costs.switch_s)
+        self.worker = ServerQueue(shard.t0_s, shard.t1_s, costs.wake_s, costs.cold_share, costs.switch_s,
+                                  cools=costs.message_cold_s > 0)
         self.request_s = costs.request_s + (costs.connection_s if cycle.new_connection else 0.0)
         self.head = 0
         """Number of ticks that the worker has taken and handed out."""
@@ -260,7 +261,8 @@ class _Engine:
         assert isinstance(self.tape, MessageTape)
         at_s, message = self.uplinks.take()
         begin_s = max(at_s, self.worker.free_s)
-        done_s = float(self.worker.serve(np.array([at_s]), np.array([self.shard.costs.message_s]))[0])
+        work_s = self.shard.costs.of_message_s(self.worker.coldness_at(at_s))
+        done_s = float(self.worker.serve(np.array([at_s]), np.array([work_s]))[0])
         self.counts.server["messages"] += 1
         if not self.uplinks.is_allowed(message, begin_s):
             self.counts.server["refused_too-many"] += 1

@@ -86,6 +86,8 @@ class Costs:
     """Growth of the CPU of a request and a response with the number of connections (formula above)."""
     message_s: float = 0.0
     """CPU seconds per message of a client: read, checked, forwarded and answered."""
+    message_cold_s: float = 0.0
+    """Additional CPU seconds of a message that comes to a fully cold worker, beyond those of any job."""
 
     def times(self, factor: float) -> Costs:
         """Return these costs scaled by `factor`; the cold and crowd shares, which are relative, stay."""
@@ -98,6 +100,10 @@ class Costs:
             return self
         more = max(1 + self.crowd_share * crowding(connections), 0.0)
         return replace(self, request_s=self.request_s * more, answer_s=self.answer_s * more, crowd_share=0.0)
+
+    def of_message_s(self, cold: float) -> float:
+        """Return the CPU seconds of a message by the worker's coldness, before what any job takes more for it."""
+        return self.message_s + cold * self.message_cold_s
 
     def idle_s(self, seconds: float, connections: int) -> float:
         """Return the CPU seconds that the worker uses in this time independently of its load."""

@@ -98,11 +98,12 @@ class ServerQueue:
     """The queue of one event loop, and the time for which it was busy in [t0, t1)."""
 
     def __init__(self, t0_s: float, t1_s: float, wake_s: float = 0.0, cold_share: float = 0.0,
-                 switch_s: float = 0.0) -> None:
+                 switch_s: float = 0.0, *, cools: bool = False) -> None:
         self._t0_s, self._t1_s = t0_s, t1_s
         self._wake_s, self._cold_share, self._switch_s = wake_s, cold_share, switch_s
-        self._sleeps = bool(wake_s or cold_share or switch_s)
-        """True if it matters whether the worker slept."""
+        self._sleeps = bool(wake_s or cold_share or switch_s or cools)
+        """True if it matters whether the worker slept: to what jobs take here, or (`cools`) to who asks for its
+        coldness."""
         self._cold = 0.0
         """Coldness at the instant of waking."""
         self._woke_s = 0.0
@@ -113,6 +114,12 @@ class ServerQueue:
         self.jobs = 0
         self.busy_s = 0.0
         self.wait_max_s = 0.0
+
+    def coldness_at(self, arrival_s: float) -> float:
+        """Return the worker's coldness when it begins a job that arrives then, after all jobs so far."""
+        if arrival_s > self.free_s:
+            return float(coldness(arrival_s - self.free_s))
+        return float(warmed(self._cold, self.free_s - self._woke_s))
 
     def serve(self, arrival_s: Floats, service_s: Floats) -> Floats:
         """Serve jobs in order of arrival, and return when each is done; all arrays have shape (jobs,)."""

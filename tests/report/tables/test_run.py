@@ -139,7 +139,7 @@ def test_an_invalid_trial_stands_beside_the_one_that_replaced_it(tmp_path: Path)
     assert list(run.summary["valid_trials"]) == [2]
     trial_record.write_trial(again, replace(bad, trial=again.name, attempt=2))
     run = open_run(folder)
-    assert run.lacks == "1 of 2 places has no valid trial: websocket, block 1"
+    assert run.lacks == "1 of 2 places has no valid trial: websocket, block 1 (host-load)"
     assert {row[2] for row in named(run)["not-valid"].rows} == {"–"}
 
 

@@ -159,9 +159,13 @@ def test_a_load_client_that_falls_behind_is_timed_by_its_reads(observations: lis
 
 @pytest.mark.parametrize("transport", transports.own_names())
 def test_messages_get_their_costs_back(found: CostsFile, transport: str) -> None:
-    each, message_s = of(found, transport), OF_MESSAGES["costs"]["message_s"]
+    """A message's own cost and a cold server's are told apart as well as what it costs to wake the server is known."""
+    each, (message_s, cold_s) = of(found, transport), OF_MESSAGES["costs"].values()
     with_tick_s = message_s + COSTS["tick_s"]   # which no longer wakes the server, and is not told from waking it
     assert 0.9 * message_s < each.costs["message_s"].value < 1.05 * with_tick_s
+    assert 0.5 * cold_s < each.costs["message_cold_s"].value < 1.1 * cold_s
+    together_s = each.costs["message_s"].value + each.costs["message_cold_s"].value
+    assert together_s == pytest.approx(message_s + cold_s, rel=0.1)
     assert each.net["hop_s"].value == pytest.approx(OF_MESSAGES["net"]["hop_s"], abs=40e-6)
     assert each.load_client["send_s"].value == pytest.approx(OF_MESSAGES["load_client"]["send_s"], abs=1e-6)
 
@@ -171,7 +175,8 @@ def test_costs_of_messages_are_added_at_the_pace_of_the_known_ones(
 ) -> None:
     """A machine that takes twice as long for everything finds the same costs, of the machine that the others are of."""
     known = replace(found, transports=[
-        replace(each, costs={name: cost for name, cost in each.costs.items() if name != "message_s"}, fitted=[])
+        replace(each, costs={name: cost for name, cost in each.costs.items() if name not in OF_MESSAGES["costs"]},
+                fitted=[])
         for each in found.transports])
     slow = [replace(each, server_cpu_s=2 * each.server_cpu_s) for each in observations
             if each.server_cpu_s < 0.3 * each.seconds]
@@ -179,8 +184,9 @@ def test_costs_of_messages_are_added_at_the_pace_of_the_known_ones(
     assert added.messages is not None
     for each in added.transports:
         before = of(known, each.kind.transport)
-        assert each.costs["message_s"].value == pytest.approx(of(found, each.kind.transport).costs["message_s"].value,
-                                                              rel=0.1)
+        whole_s = [sum(costs[name].value for name in OF_MESSAGES["costs"])
+                   for costs in (each.costs, of(found, each.kind.transport).costs)]
+        assert whole_s[0] == pytest.approx(whole_s[1], rel=0.1)
         assert {name: each.costs[name] for name in before.costs} == before.costs
         assert added.messages.paces[str(each.kind)].value == pytest.approx(2.0, rel=0.05)
     nobody = [each for each in observations if not each.counts["messages"]]

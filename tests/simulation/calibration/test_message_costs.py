@@ -13,26 +13,31 @@ from bench.simulation.calibration.costs import Cell, KindCosts
 from bench.simulation.calibration.loopback_delays import Instants
 from bench.simulation.calibration.message_costs import hop_s, other_work_s, pace, with_messages
 from bench.simulation.calibration.observations import COUNTS, Observation
+from bench.simulation.engine.server_queue import mean_coldness
 from bench.transports.cycle import Cycle
 
 KNOWN: KindCosts = next(each for each in priced().transports if each.kind.transport == "websocket")
-MESSAGE_S, HOP_S, SEND_S = 70e-6, 250e-6, 400e-6
+MESSAGE_S, HOP_S, SEND_S, MESSAGE_COLD_S = 70e-6, 250e-6, 400e-6, 50e-6
 
 
-def observed(messages: float, factor: float = 1.0) -> Observation:
+def observed(messages: float, factor: float = 1.0, cold_s: float = 0.0) -> Observation:
+    """Return a trial of five seconds; a message takes `cold_s` more on a cold server."""
     counts = dict.fromkeys(COUNTS, 0.0) | {
         "ticks": 100.0, "answers": 500.0, "updates": 500.0, "payload_bytes": 45_000.0, "clients": 10.0,
         "messages": messages}
     costs = KNOWN.engine_costs
-    first_s = SEND_S + KNOWN.net["up_s"].value + MESSAGE_S + HOP_S + costs.tick_s + costs.answer_s
+    first_s = SEND_S + KNOWN.net["up_s"].value + MESSAGE_S + cold_s + HOP_S + costs.tick_s + costs.answer_s
     first_s += costs.update_s + 90 * costs.byte_s
     cell = Cell("websocket", {}, 10, 20.0, 0, "object", takes_messages=messages > 0)
     unknown = float("nan")
     each = Observation(
         "run", "trial", KNOWN.kind, Cycle(pushes=True), cell, 5.0, counts, 1e-9, 0.1, 0, 0, 100.0, 0, unknown, unknown,
         unknown, Instants(first_s=factor * first_s), SEND_S if messages else unknown)
-    work_s = factor * (other_work_s(costs, each) + messages * MESSAGE_S)
-    return dataclasses.replace(each, server_cpu_s=work_s)
+    for _ in range(50):   # how long it sleeps, and so how cold it is, depends on its CPU
+        cold = mean_coldness(each.seconds - each.server_cpu_s, messages * (1 - each.server_cpu_s / each.seconds))
+        work_s = factor * (other_work_s(costs, each) + messages * (MESSAGE_S + cold * cold_s))
+        each = dataclasses.replace(each, server_cpu_s=work_s)
+    return each
 
 
 def test_messages_are_what_other_work_leaves() -> None:
@@ -45,6 +50,17 @@ def test_messages_are_what_other_work_leaves() -> None:
     assert cell.cell.takes_messages
     assert cell.error == pytest.approx(0.0, abs=1e-6)
     assert np.isnan(cell.fitted_load_cores)
+
+
+def test_messages_at_two_rates_tell_what_a_cold_server_takes_more() -> None:
+    few, many = observed(100.0, cold_s=MESSAGE_COLD_S), observed(5000.0, cold_s=MESSAGE_COLD_S)
+    listening = {KNOWN.kind: [observed(0.0)] * 4}
+    (found,) = with_messages([KNOWN], {KNOWN.kind: [few, few, many, many]}, listening)
+    assert found.costs["message_s"].value == pytest.approx(MESSAGE_S, rel=1e-4)
+    assert found.costs["message_cold_s"].value == pytest.approx(MESSAGE_COLD_S, rel=1e-4)
+    assert hop_s(found.engine_costs, found, few, 1.0) == pytest.approx(HOP_S, rel=1e-3)
+    (alone,) = with_messages([KNOWN], {KNOWN.kind: [few, few]}, listening)
+    assert alone.costs["message_cold_s"].value == 0
 
 
 def test_the_pace_is_how_much_longer_a_machine_takes_for_the_same() -> None:

@@ -117,6 +117,18 @@ def test_a_worker_that_was_full_while_it_was_cold_catches_up():
     assert waited[-1000:].max() < 1e-4
 
 
+@pytest.mark.parametrize("cold", [(0.0, 0.0, 0.0), (1e-4, 0.5, 1e-5)])
+def test_who_asks_is_told_how_cold_the_worker_will_be(cold):
+    """After its sleep; or, once it is awake, less and less with the time that it has been busy."""
+    worker = ServerQueue(0.0, 9.0, *cold, cools=True)
+    worker.serve(np.array([0.0]), np.array([1e-3]))
+    woken = worker.coldness_at(worker.free_s + 0.02)
+    assert woken == pytest.approx(1 - np.exp(-0.02 / COOLING_S))
+    at_s = worker.free_s + 0.02
+    worker.serve(np.array([at_s]), np.array([5e-3]))
+    assert worker.coldness_at(at_s) == pytest.approx(woken * np.exp(-(worker.free_s - at_s) / WARMING_S))
+
+
 def test_jobs_that_come_together_wake_the_worker_once():
     """Ten jobs each millisecond, and ten jobs spread over it: each of these finds it asleep again."""
     burst, spread = np.repeat(np.arange(100) / 1000, 10), np.arange(1000) / 10_000
