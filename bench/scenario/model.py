@@ -82,8 +82,8 @@ class Feed(Table):
 
     source: Literal["publisher", "clients"] = "publisher"
     """Origin of the ticks. `clients`: each is a message that a client sends when it is due, to the room that is its
-    symbol; the publisher numbers it, and it goes to all who subscribe to the room, its author too. A burst is then of
-    one room."""
+    symbol; the publisher numbers it, and it goes to all who subscribe to the room, its author too. All ticks of
+    a burst (`bursty`) are then of one room."""
     schedule: Literal["constant", "poisson", "bursty", "replay"] = "poisson"
     """Process that sets when ticks are due. Fixed from (scenario, seed) before a trial begins."""
     rate_per_s: Annotated[Positive, Field(le=1_000_000)] = 10.0

@@ -61,7 +61,7 @@ def _threshold(part: str) -> Threshold:
 
 
 class Thresholds(Table):
-    """Conditions that a run must meet. Each is decided on the 95 % interval of its figure, and named on the report;
+    """Conditions that a run must meet. Each is decided on the 95 % interval of its value, and named on the report;
     where one is broken the command ends with status 3."""
 
     require: tuple[str, ...] = ()

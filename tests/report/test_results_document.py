@@ -30,7 +30,7 @@ def test_summary() -> None:
     intervals = {bound for figure in BOUNDED for bound in bounds(figure)}
     assert set(columns()) - own - intervals <= set(described("trials.csv"))
     assert len(FIGURES) == 15
-    assert "the first fifteen figures" in DOCUMENT
+    assert "the first fifteen values" in DOCUMENT
 
 
 def test_claims() -> None:
