@@ -140,7 +140,7 @@ def _cell(label: str, clients: int) -> str:
 
 
 def outcome_text(planned: PlannedTrial, row: Row, verdict: Verdict, again: bool = False) -> str:
-    """Return a trial's verdict and figures in one line, with the reasons for a verdict other than VALID.
+    """Return a trial's verdict and values in one line, with the reasons for a verdict other than VALID.
 
     `again` adds that the trial is repeated.
     """
@@ -192,7 +192,7 @@ class Lines:
         """Print nothing: one line per trial is enough."""
 
     def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict, *, again: bool = False) -> None:
-        """Print a line with the trial's figures."""
+        """Print a line with the trial's values."""
         self._done += not again
         outcome = outcome_text(planned, row, verdict, again)
         self._stream.write(f"[{self._done}/{self._total}] {outcome}\n")
@@ -221,7 +221,7 @@ class LeftColumn(ProgressColumn):
 
 
 class Bar:
-    """A reporter with a progress bar and the time left, and the last trial's figures above them."""
+    """A reporter with a progress bar and the time left, and the last trial's values above them."""
 
     def __init__(self, done: int, total: int) -> None:
         self._left = LeftColumn()
@@ -243,7 +243,7 @@ class Bar:
         self._progress.update(self._task, description=f"{self._text}, {done} of {parts}", refresh=True)
 
     def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict, *, again: bool = False) -> None:
-        """Advance the bar, and print the trial's figures above it."""
+        """Advance the bar, and print the trial's values above it."""
         self._progress.console.print(outcome_text(planned, row, verdict, again), markup=False)
         self._progress.update(self._task, advance=not again, refresh=True)
 

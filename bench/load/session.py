@@ -93,7 +93,7 @@ class Edge:
     users: int
     """Locust users that were running."""
     gaps: Mapping[str, int]
-    """The figures of the reactor's turns (`TurnGaps.facts`) from t0 on; empty at t0."""
+    """The values of the reactor's turns (`TurnGaps.facts`) from t0 on; empty at t0."""
     readings: tuple[ClientReading, ...]
     """By client, in the order in which they began."""
 

@@ -260,5 +260,5 @@ def _errors(clients: Sequence[PageClient]) -> Counter[str]:
 
 
 def _all_gaps(facts: Sequence[Mapping[str, int]]) -> dict[str, int]:
-    """Return the figures of the turns of all pages: counts are added up, of times the longest counts."""
+    """Return the values of the turns of all pages: counts are added up, of times the longest counts."""
     return {name: (max if name.endswith("_ns") else sum)(each[name] for each in facts) for name in facts[0]}

@@ -59,7 +59,7 @@ CONDENSED = ("trials.csv", "distributions.parquet", "timelines.parquet")
 
 @dataclass(frozen=True, eq=False)
 class RunData:
-    """The figures of a run. The frames' columns are described in `docs/results.md`.
+    """The values of a run. The frames' columns are described in `docs/results.md`.
 
     Two runs are equal only where they are the same object, so what is computed from a run is kept with it.
     Its frames must not be changed.
@@ -80,7 +80,7 @@ class RunData:
     validation: pd.DataFrame | None = None
     """`validation.csv` of a simulated run: the errors of its model where it was checked."""
     closed_forms: pd.DataFrame | None = None
-    """`closed_forms.csv` of a simulated run: its figures, computed without simulating."""
+    """`closed_forms.csv` of a simulated run: its values, computed without simulating."""
     other_rates: pd.DataFrame | None = None
     """`other_rates.csv` of a run with a sweep: valid trials of the same sweep at other rates of the feed."""
 
@@ -184,7 +184,7 @@ class RunData:
 
 
 def open_run(folder: Path) -> RunData:
-    """Read a run and compute its figures.
+    """Read a run and compute its values.
 
     Raises `RunError` where the folder holds no run, a run without trials (a reconnect storm, a crossover
     map, a decision), or one of which no trial has finished, and where a file is missing or can't be read.
@@ -345,14 +345,14 @@ def with_all_bytes(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 OF_A_COMPARISON = ("verdict", "block", "transport", "clients", "delivered", "late", "lost")
-"""The columns of `trials.csv` that a comparison of any figure reads; few, since each cell is cut out of them."""
+"""The columns of `trials.csv` that a comparison of any value reads; few, since each cell is cut out of them."""
 
 
 @lru_cache(maxsize=32)
 def compared(run: RunData, column: str) -> list[Comparison]:
-    """Return the comparisons of all pairs of transports in a figure, at all client counts.
+    """Return the comparisons of all pairs of transports in a value, at all client counts.
 
-    They are computed once for each run and figure, since several parts of a report need them.
+    They are computed once for each run and value, since several parts of a report need them.
     """
     trials = run.trials if column in run.trials else with_all_bytes(run.trials)
     needed = [name for name in trials.columns

@@ -2,7 +2,7 @@
 
     clients · feed · payload · options of each transport · network · servers · host · trials and ticks
 
-A figure of another run may differ by any of these, so they are on the first screen, beside the answer.
+A value of another run may differ by any of these, so they are on the first screen, beside the answer.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _host(host: Mapping[str, Any]) -> str:
 
 
 def _basis(run: RunData) -> str:
-    """Return the number of valid trials and of distinct ticks behind each transport's figures."""
+    """Return the number of valid trials and of distinct ticks behind each transport's values."""
     cells = run.summary[run.summary["clients"] == shown_clients(run)]
     texts = []
     for name, noun in (("valid_trials", "trials"), ("ticks", "distinct ticks")):

@@ -1,4 +1,4 @@
-"""A decision in words: the answer in one sentence, what would change it, and what no figure tells.
+"""A decision in words: the answer in one sentence, what would change it, and what no number tells.
 
     decision.csv, decision_turns.csv, the scenario ─► sentence  whom to take, or that it is a tie, or the change
                                                    ├─► counted   what is in the numbers where clients send
@@ -6,7 +6,7 @@
                                                    └─► beyond    how far a worker is outside the range that was checked
     UNMEASURED ─► short rows, each with its source
 
-Every figure is read from the tables. Transports are named by their labels only.
+Every value is read from the tables. Transports are named by their labels only.
 
 Known weakness: the sentence speaks of cost and freshness; the rows of `UNMEASURED` may outweigh both.
 """

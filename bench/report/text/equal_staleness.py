@@ -8,7 +8,7 @@ A ratio is paired by block and has its interval (`bench.stats.run.comparison`); 
 correction over the rates, is a tie. Nothing here depends on the name of a transport: exchange the records of a push
 and a poll, and the finding is exchanged.
 
-Known weakness: the cheapest of several pushes is chosen by the figures that are then compared, so that chance is a
+Known weakness: the cheapest of several pushes is chosen by the values that are then compared, so that chance is a
 little on its side.
 """
 

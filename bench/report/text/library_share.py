@@ -68,10 +68,10 @@ class EqualServers:
     server: str
     """The name of the implementation that both have."""
     more: ServerPair
-    """The transport with the larger figure."""
+    """The transport with the larger value."""
     less: ServerPair
     times: Interval
-    """The figure of `more`, divided by that of `less` within blocks."""
+    """The value of `more`, divided by that of `less` within blocks."""
     claimable: bool
     """False where the two tie."""
 
@@ -85,7 +85,7 @@ def pairs_of(run: RunData) -> list[ServerPair]:
 def shares(run: RunData, question: ComparedFigure) -> list[LibraryShare]:
     """Return the library's share in a cost of each transport, the largest first.
 
-    A transport of which either server has no figure, or one among lost updates, is left out.
+    A transport of which either server has no value, or one among lost updates, is left out.
     """
     clients, below = shown_clients(run), floors(run, [question.column])
     found = []

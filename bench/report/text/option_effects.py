@@ -91,7 +91,7 @@ def lines(run: RunData) -> list[str]:
 
 
 def _clause(run: RunData, found: list[Variant], change: str, question: ComparedFigure) -> str:
-    """Return what a change of options does to a figure of each transport; an empty text where none has the figure."""
+    """Return what a change of options does to a value of each transport; an empty text where none has the value."""
     below = floors(run, [question.column])
     texts = []
     for each in found:
@@ -113,7 +113,7 @@ def _between(run: RunData, question: ComparedFigure, pair: Variant) -> Compariso
 
 
 def _share(comparison: Comparison, pair: Variant) -> Interval:
-    """Return how much more a variant has than its base, in per cent of the base's figure."""
+    """Return how much more a variant has than its base, in per cent of the base's value."""
     ratio = comparison.times(pair.label)
 
     def percent(value: float) -> float:

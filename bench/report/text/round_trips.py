@@ -45,7 +45,7 @@ def lines(run: RunData) -> list[str]:
 
 
 def _lines_on(run: RunData, figure: ComparedFigure) -> list[str]:
-    """Return a line on one figure as a list; an empty one where no transport has it."""
+    """Return a line on one value as a list; an empty one where no transport has it."""
     if not sends(run):
         return []
     return [first_screen.line(each) for each in first_screen.measured(run, [(figure, FRESHNESS)])]

@@ -8,7 +8,7 @@ A server that has slept is cold (`bench.simulation.engine.server_queue`), and th
 Its mean coldness follows from the number of its sleeps, which the kernel counts as voluntary context switches,
 and from their total length.
 
-All figures are of [t0, t1): CPU by the processes' own clocks, counts by the clients' own. A pushed message
+All values are of [t0, t1): CPU by the processes' own clocks, counts by the clients' own. A pushed message
 is counted by its segment: each is written at once, and is one segment if it fits into one.
 
 Known weakness: the clients' counters are read a few milliseconds after t0 and t1, the CPU is not. Where no

@@ -156,7 +156,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One transport at one point: its needs and its figures, or the reason why it can't serve the point."""
+    """One transport at one point: its needs and its values, or the reason why it can't serve the point."""
 
     why_not: str
     """`latency` or `overload`; empty where the transport can serve the point."""
@@ -407,7 +407,7 @@ class Field:
     """Price of a worker per month."""
 
     def figure(self, offer: Offer) -> float:
-        """Return the figure by which offers are compared (lower is better).
+        """Return the value by which offers are compared (lower is better).
 
         It is the excess age in seconds for the freshest; for the cheapest the price per month, or CPU cores
         where nothing has a price.
@@ -417,7 +417,7 @@ class Field:
         return offer.cores if math.isnan(offer.price) else offer.price
 
     def standing(self) -> list[tuple[float, str]]:
-        """Return the figures and labels of the transports that can serve the field, the best first."""
+        """Return the values and labels of the transports that can serve the field, the best first."""
         return sorted((self.figure(each), label) for label, each in self.offers.items() if each.possible)
 
     def best(self, margin: float) -> list[str]:
@@ -428,13 +428,13 @@ class Field:
                 if value <= standing[0][0] * (1 + margin) or not self._separates(standing[0][1], label)]
 
     def _separates(self, first: str, other: str) -> bool:
-        """Return whether two figures differ by more than their combined uncertainty."""
+        """Return whether two values differ by more than their combined uncertainty."""
         value, further = (self.figure(self.offers[label]) for label in (first, other))
         up, down = self._spread(first)[1], self._spread(other)[0]
         return math.log(further / value) > math.hypot(up, down) if value > 0 else further > value
 
     def _spread(self, label: str) -> tuple[float, float]:
-        """Return how far the true figure may lie below and above the predicted one, as logarithms.
+        """Return how far the true value may lie below and above the predicted one, as logarithms.
 
         An offer that is impossible at an end of the costs' intervals is left out.
         """
@@ -447,7 +447,7 @@ class Field:
         return math.hypot(costs[0], model[0]), math.hypot(costs[1], model[1])
 
     def _truth(self, label: str) -> tuple[float, float]:
-        """Return the 95 % range of truth ÷ predicted of the transport's figure, by the validation."""
+        """Return the 95 % range of truth ÷ predicted of the transport's value, by the validation."""
         truths, offer = self.truths.get(label, {}), self.offers[label]
         cpu, sent = truths.get("cpu", (1.0, 1.0)), truths.get("bytes", (1.0, 1.0))
         if self.asked == "freshest":
@@ -462,7 +462,7 @@ class Field:
         return min(low, 1.0), max(high, 1.0)
 
     def span(self, label: str) -> tuple[float, float]:
-        """Return the least and the most that the transport's figure may be; infinite where it may be unable
+        """Return the least and the most that the transport's value may be; infinite where it may be unable
         to serve the field."""
         found = [self.figure(each) if each.possible else math.inf
                  for each in (self.offers[label], *self.spans[label])]

@@ -1,12 +1,12 @@
 """Intervals between trials, and differences between two subjects.
 
 The unit is the trial: everything within one shares a host, a schedule and a moment, so its updates
-are not independent, and pooling them makes intervals several times too narrow. With x₁…xₙ the figure
+are not independent, and pooling them makes intervals several times too narrow. With x₁…xₙ the value
 of each trial (a percentile, a cost), all positive, the estimate is the geometric mean, and
 
     exp( mean(ln x) ± t(n−1, 97.5 %) · s(ln x) / √n )
 
-holds the true one in 95 % of runs if ln x is about normal. Where a figure may be zero or negative
+holds the true one in 95 % of runs if ln x is about normal. Where a value may be zero or negative
 the same is done without the logarithm.
 
 Two subjects are compared within blocks, since what disturbs a block disturbs both: for each block the
@@ -26,7 +26,7 @@ has the confidence 1 − 5 %/(m − k + 1), and those that come after the end ha
 effect (a ratio of 1, a difference of 0) exactly where the two are separable, and is never narrower than the effect's
 own 95 % interval. A ratio that is only clear has its own, since that decided.
 
-Known weakness: the intervals of a figure do not all hold the truth at once in 95 % of runs, as those of Bonferroni's
+Known weakness: the intervals of a value do not all hold the truth at once in 95 % of runs, as those of Bonferroni's
 method would: Holm's spends the 5 % again on what is left. That a tie is called a difference, or a difference has the
 wrong direction, happens in at most 5 % of runs all the same.
 With three trials the interval is 2.5 standard deviations wide each way, with two 9 of them,
@@ -45,7 +45,7 @@ from scipy.special import stdtr, stdtrit
 from bench.stats.trial.arrays import Floats
 
 FEW = 3
-"""With at most this number of trials, the figures themselves are printed in place of an interval."""
+"""With at most this number of trials, the values themselves are printed in place of an interval."""
 CONFIDENCE = 0.95
 ALPHA = 1 - CONFIDENCE
 WIDEST = 10_000.0
@@ -67,9 +67,9 @@ class Interval:
     count: int
     """Number of trials behind the interval."""
     values: tuple[float, ...] = ()
-    """The trials' own figures, where there are at most `FEW`, since they say more than the interval."""
+    """The trials' own values, where there are at most `FEW`, since they say more than the interval."""
     bounds_only: bool = False
-    """True for a tie, whose bounds are printed however few its trials are: their own figures may all be on one side."""
+    """True for a tie, whose bounds are printed however few its trials are: their own values may all be on one side."""
 
     @property
     def inverse(self) -> Interval:
@@ -83,7 +83,7 @@ class Effect:
     """The difference of one subject from another: a ratio or a difference, with its interval."""
 
     kind: str
-    """`ratio` or `difference`; `lost` where either figure falls among lost updates: then there is neither,
+    """`ratio` or `difference`; `lost` where either value falls among lost updates: then there is neither,
     and `interval` and `p` are NaN."""
     interval: Interval
     p: float
@@ -145,7 +145,7 @@ def _power(ratio: float, exponent: float) -> float:
 
 
 LOST = Effect("lost", Interval(math.nan, math.nan, math.nan, 0), math.nan)
-"""The effect where a figure is infinite: no ratio or difference exists."""
+"""The effect where a value is infinite: no ratio or difference exists."""
 
 
 def _t_interval(values: Floats) -> Interval:
@@ -162,13 +162,13 @@ def _t_interval(values: Floats) -> Interval:
 
 
 def interval(values: Sequence[float] | Floats, logarithm: bool = True, least: float = -math.inf) -> Interval:
-    """Return the figure of a cell, with its interval, from the figures of its trials.
+    """Return the value of a cell, with its interval, from the values of its trials.
 
-    It is computed on logarithms where all figures are positive, otherwise (or where `logarithm` is
-    False, for parts that must add up to their whole) on the figures themselves. No bound lies below
+    It is computed on logarithms where all values are positive, otherwise (or where `logarithm` is
+    False, for parts that must add up to their whole) on the values themselves. No bound lies below
     `least`, the smallest possible value.
 
-    A figure that is infinite (lost) in one trial is infinite in the cell: leaving that trial out
+    A value that is infinite (lost) in one trial is infinite in the cell: leaving that trial out
     would make the subject look better for losing updates. Otherwise a NaN (too few updates in a
     trial) makes the result NaN.
     """
@@ -190,10 +190,10 @@ def _exp(inner: Interval) -> Interval:
 
 
 def effect(mine: Sequence[float] | Floats, theirs: Sequence[float] | Floats) -> Effect:
-    """Return the effect between paired figures (one pair per block): `mine` ÷ `theirs` where all are
+    """Return the effect between paired values (one pair per block): `mine` ÷ `theirs` where all are
     positive, otherwise `mine` − `theirs`.
 
-    It is `LOST` where a figure is infinite; pairs with a NaN are left out.
+    It is `LOST` where a value is infinite; pairs with a NaN are left out.
     """
     pairs = np.column_stack((np.asarray(mine, dtype=np.float64), np.asarray(theirs, dtype=np.float64)))
     if np.isinf(pairs).any():
@@ -217,8 +217,8 @@ def _is_clear(logarithms: Floats, inner: Interval) -> bool:
 def unpaired(mine: Sequence[float] | Floats, theirs: Sequence[float] | Floats) -> Effect:
     """Return the effect between the trials of two runs, by Welch's t.
 
-    It is the ratio of the geometric means where all figures are positive, otherwise the difference of
-    the means. Figures that are not finite are left out.
+    It is the ratio of the geometric means where all values are positive, otherwise the difference of
+    the means. Values that are not finite are left out.
     """
     pair = [np.asarray(values, dtype=np.float64) for values in (mine, theirs)]
     one, other = (values[np.isfinite(values)] for values in pair)
