@@ -1,12 +1,11 @@
 """The findings of a run, as sentences that are computed from its values.
 
-For each question (how fast, how fresh, at what cost) there is one finding: the transport with the lowest
-value, and how much more each other transport has. A sentence gives the effect with its 95 % interval, then
-says whether the two can be separated at all (`bench.stats.run.comparison`), and whether they differ by more
-than one server differs from itself, where the run shows that (`bench.report.data.noise_floor`). Where they
-can't be separated, the sentence says so and names no winner. A value that is lost comes last and has no
-ratio. Nothing here depends on the name of a transport: exchange the records of two, and the findings are
-exchanged.
+For each question (how fast, how fresh, at what cost) there is one finding: its `lead` names the transport with the
+lowest value, its `rest` says how much more each other transport has. A sentence of `rest` gives the effect with its
+interval, then says whether the two can be separated at all (`bench.stats.run.comparison`), and whether they differ
+by more than one server differs from itself, where the run shows that (`bench.report.data.noise_floor`). Where the
+lowest can't be separated from others, `lead` names no winner. A value that is lost comes last and has no ratio.
+Nothing here depends on the name of a transport: exchange the records of two, and the findings are exchanged.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ KERNEL_DIFFERS = 1.1
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The answer to one question: a lead, and one sentence for each other transport."""
+    """The answer to one question: its first sentence, and one for each other transport."""
 
     question: ComparedFigure
     lead: str
@@ -198,7 +197,7 @@ def _lead(cells: Mapping[str, pd.Series], ranked: Sequence[str],
 
 
 def tie_text(comparison: Comparison, below: Sequence[NoiseFloor]) -> str:
-    """Return what makes two transports tie in words; empty where their difference can be claimed."""
+    """Return the kind of tie between two transports in words; empty where their difference can be claimed."""
     if not comparison.effect.separable:
         return "a tie"
     return "" if floor_under(comparison, below) is None else "a tie: below the noise floor"
@@ -225,7 +224,7 @@ def _lost_text(cell: pd.Series, question: ComparedFigure) -> str:
 
 
 def effect_text(comparison: Comparison, question: ComparedFigure, theirs: str) -> str:
-    """Return the effect with its interval: `1.31 (1.20–1.42) times WebSocket's`."""
+    """Return the effect with its interval: `1.31 (1.20–1.42) times WebSocket's`. `theirs` is the other's title."""
     if comparison.effect.kind == "lost":
         return "a figure that is lost"
     if comparison.effect.kind == "ratio":

@@ -2,7 +2,6 @@
 
     trials ─► ranked: each measure of each transport, and which of them are the best
                  ├─► answer       "For freshness take …; for cost take …"
-                 ├─► conditions   clients, feed, options, network, host, trials
                  └─► lines        one for each measure: the best, and how many times as much the others have
 
 A transport is the best in a measure where it has the lowest value; those that can't be separated from it
@@ -48,9 +47,9 @@ class RankedMeasure:
 
     question: ComparedFigure
     aim: str
-    """The aim that it serves: `freshness` or `cost`."""
+    """`freshness` or `cost`: the aim of a reader for whom the measure counts."""
     figures: Mapping[str, Interval]
-    """By label, the lowest first; infinite where it falls among lost updates."""
+    """By label, the lowest first; infinite where a percentile falls among lost updates."""
     best: tuple[str, ...]
     """The label with the lowest value, and those that tie with it; empty where that can't be decided."""
     pairs: Mapping[frozenset[str], Comparison]
@@ -96,7 +95,10 @@ def measured(run: RunData, asked: Sequence[tuple[ComparedFigure, str]]) -> list[
 
 def _best(figures: Mapping[str, Interval], pairs: Mapping[frozenset[str], Comparison],
           claimable: Mapping[frozenset[str], bool]) -> tuple[str, ...]:
-    """Return the label with the lowest value and those that tie with it; nothing where it can't be decided."""
+    """Return the label with the lowest value and those that tie with it.
+
+    Returns an empty tuple where all values are lost, or too few blocks are valid to compare the lowest with the others.
+    """
     first, *others = [label for label, each in figures.items() if math.isfinite(each.estimate)] or [""]
     if not first or not all(pairs[frozenset((first, other))].effect.assessed for other in others):
         return ()

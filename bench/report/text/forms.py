@@ -1,6 +1,6 @@
 """The closed forms that are shown with a run's values: their source, and their words.
 
-    closed_forms.csv, of a simulated run ─► every quantity of each cell, a worker's load, where it is full
+    closed_forms.csv, of a simulated run ─► all values of each cell, a worker's load, the clients that fill it
     any other run                        ─► latency and age alone (`bench.report.data.measured_forms`)
 
 A measured run has no costs from which closed forms could be computed; its forms start from its own push
@@ -34,7 +34,7 @@ NOUNS = {
 """The name of each value and its unit; shares are written in per cent."""
 LOAD = "server_load"
 HOLDS_FROM = 10
-"""The multiple of the push's latency from which a closed form of a measured run is compared with values."""
+"""The multiple of a push's mean latency from which a closed form of a measured run is compared with a value."""
 APART = 0.2
 """The relative distance from its closed form above which a value is said to be far from it."""
 
@@ -60,8 +60,8 @@ def predicted(run: RunData) -> list[Predicted]:
 def apart(run: RunData, figure: str, clients: int) -> list[Predicted]:
     """Return the cells of a client count whose value is far from a closed form that holds for it.
 
-    The forms of a measured run take the way to the client from its push transport. An exchange over HTTP
-    takes several times as long, so a form holds there only where it is at least `HOLDS_FROM` times that way.
+    The forms of a measured run take the time from server to client from its push transport. A request and its
+    response take several times as long, so a form holds there only where it is above `HOLDS_FROM` times that.
     """
     push_ms = measured_forms.push_delay_ms(run, clients) if run.closed_forms is None else 0.0
     least_ms = HOLDS_FROM * push_ms
@@ -113,7 +113,7 @@ def full(run: RunData, label: str, quantity: str = "clients_max") -> float:
 
 
 def words(each: Predicted) -> tuple[str, str, str]:
-    """Return the value that was found, its closed form, and their difference, in words.
+    """Return the value that was measured or simulated, its closed form, and their difference, in words.
 
     The difference is relative; between two shares it is in percentage points.
     """

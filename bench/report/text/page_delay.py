@@ -1,4 +1,4 @@
-"""The finding of a run that has each transport with both clients: how much later a page has an update.
+"""The finding of a run that has each transport with our own client and a page: how much later a page has an update.
 
     delays (bench.report.data.page_delay) ─► answer   a sentence on the medians at the shown client count
                                           └─► lines    a line for each client count and value

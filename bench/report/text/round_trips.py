@@ -22,7 +22,7 @@ from bench.report.text.first_screen import FRESHNESS
 MEDIAN = ComparedFigure("round_trip_p50_ms", "median round trip", "median round trip", "ms")
 TAIL = ComparedFigure("round_trip_p99_ms", "p99 round trip", "99th percentile of round trips", "ms")
 MESSAGES_LEAST = 500
-"""The messages of a cell from which its 99th percentile is shown: with fewer, it depends on less than five of them."""
+"""The messages of a cell from which its 99th percentile is shown: with fewer, it depends on fewer than five of them."""
 
 
 def sends(run: RunData) -> bool:

@@ -77,7 +77,7 @@ class Observation:
     load_wakeups: float
     """Wake-ups of the load client in the window; NaN where they were not counted."""
     bursts: float
-    """Wake-ups of the server in the window less its ticks: those by clients' requests; NaN where they were not counted."""
+    """Wake-ups of the server in the window less its ticks: those by clients' requests; NaN where not counted."""
     request_s: float
     """Mean seconds from request to response; NaN for a push."""
     instants: Instants
