@@ -1,4 +1,4 @@
-"""A run, read for judging: its manifest, a row for each trial and cell, and the data of the figures.
+"""A run as a report needs it: its manifest, a row for each trial and cell, and the data of the figures.
 
     manifest.json, trials/*/ ─► trials.csv   summary.csv   distributions.parquet   timelines.parquet
                                      └── a report is made from these alone ──┘
@@ -55,14 +55,15 @@ TEXTS = (
 )
 """The columns of tables beside a run's trials that hold text; all others hold numbers."""
 CONDENSED = ("trials.csv", "distributions.parquet", "timelines.parquet")
+"""The files from which a run without raw tables is read."""
 
 
 @dataclass(frozen=True, eq=False)
 class RunData:
     """The values of a run. The frames' columns are described in `docs/results.md`.
 
-    Two runs are equal only where they are the same object, so what is computed from a run is kept with it.
-    Its frames must not be changed.
+    Two runs are equal only where they are the same object, so functions of a run can be cached. Its frames must not
+    be changed.
     """
 
     folder: Path
@@ -76,7 +77,7 @@ class RunData:
     timelines: pd.DataFrame
     """`trial, at_s, due, arrived`: updates due and arrived in steps of 100 ms."""
     measured: pd.DataFrame | None = None
-    """`measured.csv` of a simulated run: cells of the same shape, as rows of `summary.csv`."""
+    """`measured.csv` of a simulated run: measured cells of the same feed and options, as rows of `summary.csv`."""
     validation: pd.DataFrame | None = None
     """`validation.csv` of a simulated run: the errors of its model where it was checked."""
     closed_forms: pd.DataFrame | None = None
@@ -160,7 +161,7 @@ class RunData:
 
     @property
     def ended_after(self) -> int | None:
-        """Return the blocks after which `trials.until` was reached; None where it was not, or is not set."""
+        """Return the block after which `trials.until` was reached; None where it was not, or is not set."""
         rule, count = self.scenario.trials.rule, self.scenario.trials.count
         if rule is None:
             return None
@@ -179,7 +180,7 @@ class RunData:
 
     @cached_property
     def valid(self) -> pd.DataFrame:
-        """Return the trials that may enter a figure: the VALID ones."""
+        """Return the VALID trials, from which alone figures and tables are made."""
         return self.trials[self.trials["verdict"] == "VALID"]
 
 
@@ -252,8 +253,8 @@ def verdict_words(verdict: Verdict) -> dict[str, str]:
 def _is_raw(done: list[Path]) -> bool:
     """Return whether the measured trials have their raw tables.
 
-    Raises `RunError` where only some of them do: the run would be read from the condensed files without
-    a notice.
+    Raises `RunError` where only some of them do: else the run would silently be read from the condensed files, which
+    may be older.
     """
     measured = [path for path in done if _was_measured(trial_record.read_trial(path))]
     bare = [path for path in measured if not (path / "deliveries.parquet").is_file()]
@@ -352,7 +353,7 @@ OF_A_COMPARISON = ("verdict", "block", "transport", "clients", "delivered", "lat
 def compared(run: RunData, column: str) -> list[Comparison]:
     """Return the comparisons of all pairs of transports in a value, at all client counts.
 
-    They are computed once for each run and value, since several parts of a report need them.
+    They are cached by run and column, since several parts of a report need them.
     """
     trials = run.trials if column in run.trials else with_all_bytes(run.trials)
     needed = [name for name in trials.columns
@@ -362,9 +363,9 @@ def compared(run: RunData, column: str) -> list[Comparison]:
 
 @lru_cache(maxsize=8)
 def shown_clients(run: RunData) -> int:
-    """Return the client count of the figures that show only one.
+    """Return the client count that is shown where a figure or a text shows only one.
 
-    It is the largest at which every transport with any valid trial has one.
+    It is the largest at which every transport with any valid trial has one; without such, the largest of the scenario.
     """
     have = {label: set(run.valid.loc[run.valid["transport"] == label, "clients"]) for label in run.transports}
     common = set.intersection(*[counts for counts in have.values() if counts] or [set()])
