@@ -322,9 +322,9 @@ def worth_flushing(subject: Candidate, demand: Demand, budget_s: float) -> bool:
 def flushes(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float, full_at: float) -> list[Candidate]:
     """Return a push with several times between flushes, of which the cheapest is near the best; none where none fits.
 
-    The longer that time is the less CPU and the fewer bytes a client takes, and the less time is left for the fan-out
-    to all of them. So the shortest that can be the best is the one that allows a worker the most clients, and the
-    longest is the one that the budget leaves with one client.
+    The longer that time is the less CPU and the fewer bytes each client takes, and the less time is left for the
+    fan-out to all of them. So the shortest that can be the best is the one that allows a worker the most clients, and
+    the longest is the one that the budget leaves with one client.
     """
     def leaves_time(every_s: float) -> bool:
         flushing = subject.at_interval(every_s)

@@ -6,7 +6,7 @@ of each trial (a percentile, a cost), all positive, the estimate is the geometri
 
     exp( mean(ln x) ± t(n−1, 97.5 %) · s(ln x) / √n )
 
-holds the true one in 95 % of runs if ln x is about normal. Where a value may be zero or negative
+holds the true mean in 95 % of runs if ln x is about normal. Where a value may be zero or negative
 the same is done without the logarithm.
 
 Two subjects are compared within blocks, since what disturbs a block disturbs both: for each block the
@@ -49,16 +49,16 @@ FEW = 3
 CONFIDENCE = 0.95
 ALPHA = 1 - CONFIDENCE
 WIDEST = 10_000.0
-"""The factor between the bounds of a ratio's interval above which they say nothing: so few trials can't tell."""
+"""The factor between the bounds of a tie's ratio above which they are not printed, since they say nothing."""
 CLEAR = 1.5
-"""The factor that each block, and the whole interval, of a clear ratio exceeds."""
+"""A ratio is clear where that of each block, and its whole interval, is above this factor, or below its inverse."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
     """An estimate and the interval that holds the true value with 95 % confidence.
 
-    `low` and `high` are NaN where there are too few trials (fewer than two) or one is infinite.
+    `low` and `high` are NaN where there are too few trials (fewer than two), or one trial's value is infinite or NaN.
     """
 
     estimate: float
@@ -91,7 +91,7 @@ class Effect:
     p_holm: float = math.nan
     """`p`, corrected for all comparisons made together."""
     level: float = ALPHA
-    """Probability of error at which Holm's method decided about it."""
+    """Level of significance at the step of Holm's method that decided."""
     freedom: float = math.nan
     """Degrees of freedom of its t interval."""
     clear: bool = False
@@ -111,7 +111,7 @@ class Effect:
     def printed(self) -> Interval:
         """Return the interval by which the two were decided to be separable or not; without a decision, its own.
 
-        Its bounds are NaN where a tie's would be so wide that they say nothing (beyond a factor of `WIDEST`).
+        The bounds of a tie are NaN where they are more than a factor of `WIDEST` apart.
         """
         own = self.interval
         if not self.assessed:
@@ -149,7 +149,7 @@ LOST = Effect("lost", Interval(math.nan, math.nan, math.nan, 0), math.nan)
 
 
 def _t_interval(values: Floats) -> Interval:
-    """Return the mean of `values` with its Student's t interval."""
+    """Return the mean of `values` with its 95 % interval by Student's t."""
     count = len(values)
     if count == 0:
         return Interval(math.nan, math.nan, math.nan, 0)
@@ -255,7 +255,7 @@ def within_blocks(table: Floats) -> list[Interval]:
     subjects is taken out: from each value the mean of its block is subtracted and the mean of all is added, on
     logarithms where all are positive. The t interval of these is widened by √(k/(k − 1)) for k subjects, since
     subtracting a mean of k takes away that share of the spread (Morey, 2008, after Cousineau, 2005). Two subjects
-    whose intervals are far apart differ in every block, though their levels between blocks may overlap.
+    whose intervals are far apart differ within blocks, though their levels between blocks may overlap.
 
     Blocks that lack a subject are left out. The interval of a subject is NaN with one subject, or fewer than two
     whole blocks.
@@ -303,7 +303,7 @@ def holm(probabilities: Sequence[float]) -> list[float]:
 
 
 def corrected(effects: Sequence[Effect]) -> list[Effect]:
-    """Return effects that were asked for together, each with its corrected probability and the level of its
+    """Return the effects of one set of comparisons, each with its corrected probability and the level of its
     decision, by Holm's method.
 
     One that is not assessed stays so and does not count.
