@@ -5,12 +5,12 @@
 Each page that is asked for gets a profile of its own, as if each were in a browser of its own. Pages of one profile
 would share connections, of which a browser opens six to a host over HTTP/1.1.
 
-Its clocks, timers and connections are left as they are, apart from what would make a page without a window differ from
-one in front of a reader: hidden pages have slower timers. It makes no request of its own to the net, as far as it can
-be told to.
+The browser's clocks, timers and connections are left as they are, but for one difference between a page without a
+window and one in front of a reader: the slower timers of hidden pages are switched off. As far as flags can say so,
+the browser makes no request of its own to the net.
 
 Known weakness: a process that runs as root can't have Chromium's sandbox, so it is switched off there. Open no address
-but one's own with it.
+with it but those of the project's own servers.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ FLAGS = (
 )
 EMPTY = "about:blank"
 PROFILE = "browser-profile"
-"""The folder of a trial's browser, which is removed with the trial's processes."""
+"""The name of the folder of a browser's profile in a trial's logs; it is removed when the trial is over."""
 GRACE_S = 10.0
-"""The longest time for it to end when asked."""
+"""The longest time for the browser to end when asked, before it is killed."""
 
 
 def found() -> str | None:
-    """Return the path of a Chromium, or None."""
+    """Return the path of the first of `NAMES` that is installed; None where none is."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
@@ -70,9 +70,10 @@ class Browser:
 
 @contextmanager
 def started(path: str, profile: Path, environment: Mapping[str, str] | None = None) -> Iterator[Browser]:
-    """Start the Chromium at `path` with its profile in the folder `profile`, which it makes, and yield it.
+    """Start the Chromium at `path`, yield it, and end it when the context is left.
 
-    What it prints is in `chromium.log` beside that folder. On leaving it has ended.
+    It makes the folder `profile` for its profile; its output is in `chromium.log` beside that. `environment` is added
+    to this process's own. Raises `BrowserError` where it ends, or gives no port within `PATIENCE_S`.
     """
     log = profile.with_name("chromium.log")
     with log.open("wb") as output:
@@ -96,13 +97,13 @@ def started(path: str, profile: Path, environment: Mapping[str, str] | None = No
 
 
 def _lock_folder(profile: Path) -> Path | None:
-    """Return the folder for the lock of its profile, which it makes among the temporary files and leaves there."""
+    """Return the temporary folder with the lock of a profile, which Chromium may leave behind; None without one."""
     socket = profile / "SingletonSocket"
     return socket.readlink().parent if socket.is_symlink() else None
 
 
 def _endpoint(process: subprocess.Popen[bytes], profile: Path, log: Path) -> tuple[int, str]:
-    """Return the port and the path of the browser's control, once it is there."""
+    """Wait until the browser can be controlled, and return the port and the path of its control."""
     ends = time.monotonic() + PATIENCE_S
     while process.poll() is None and time.monotonic() < ends:
         with_port = profile / "DevToolsActivePort"

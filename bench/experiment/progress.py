@@ -45,8 +45,8 @@ class Reporter(Protocol):
         """Take note that `done` of a trial's `parts` are complete."""
 
     def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict, *, again: bool = False) -> None:
-        """Take note that a trial is on disk; `row` is its row of `trials.csv`, and `again` says that it is
-        repeated."""
+        """Take note that a trial is on disk; `row` is its row of `trials.csv`, and `again` is True where another
+        attempt follows."""
 
     def note(self, sentence: str) -> None:
         """Report a sentence about the run as a whole."""
@@ -56,9 +56,9 @@ class Reporter(Protocol):
 
 
 class TimeLeft:
-    """Estimator of a run's remaining time, from estimates and from the time that has passed.
+    """Estimator of a run's remaining time, from the trials' estimated lengths and the time that has passed.
 
-    The caller supplies all instants. A bar's thread may call it while the run goes on.
+    The caller supplies all instants, in seconds of any one clock. Its methods may be called from several threads.
     """
 
     def __init__(self, estimates_s: Sequence[float]) -> None:
@@ -76,7 +76,7 @@ class TimeLeft:
             self._began_s = now_s
 
     def again(self, now_s: float) -> None:
-        """Take note that the trial under way is to be repeated, and add the time that it took."""
+        """Take note that the trial under way begins again, and add the time that its last attempt took."""
         with self._alone:
             whole_s = self._left[0] * self._correction
             self.at(now_s)
@@ -86,7 +86,7 @@ class TimeLeft:
             self._began_s = now_s
 
     def passed(self, took_s: float) -> None:
-        """Take note that the trial is over after `took_s` seconds."""
+        """Take note that the trial is over, and took `took_s` seconds with all its attempts."""
         with self._alone:
             self._estimated_s += self._left.pop(0)
             self._took_s += took_s
@@ -140,9 +140,9 @@ def _cell(label: str, clients: int) -> str:
 
 
 def outcome_text(planned: PlannedTrial, row: Row, verdict: Verdict, again: bool = False) -> str:
-    """Return a trial's verdict and figures in one line, with the reasons for a verdict other than VALID.
+    """Return a trial's verdict and values in one line, with the reasons for a verdict other than VALID.
 
-    `again` adds that the trial is repeated.
+    `again` adds that another attempt follows.
     """
     if verdict.status == "ABORTED":
         reason = verdict.reasons[0]
@@ -192,7 +192,7 @@ class Lines:
         """Print nothing: one line per trial is enough."""
 
     def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict, *, again: bool = False) -> None:
-        """Print a line with the trial's figures."""
+        """Print a line with the trial's values."""
         self._done += not again
         outcome = outcome_text(planned, row, verdict, again)
         self._stream.write(f"[{self._done}/{self._total}] {outcome}\n")
@@ -221,7 +221,7 @@ class LeftColumn(ProgressColumn):
 
 
 class Bar:
-    """A reporter with a progress bar and the time left, and the last trial's figures above them."""
+    """A reporter with a progress bar and the time left, and the last trial's values above them."""
 
     def __init__(self, done: int, total: int) -> None:
         self._left = LeftColumn()
@@ -243,7 +243,7 @@ class Bar:
         self._progress.update(self._task, description=f"{self._text}, {done} of {parts}", refresh=True)
 
     def trial_ends(self, planned: PlannedTrial, row: Row, verdict: Verdict, *, again: bool = False) -> None:
-        """Advance the bar, and print the trial's figures above it."""
+        """Advance the bar, and print the trial's values above it."""
         self._progress.console.print(outcome_text(planned, row, verdict, again), markup=False)
         self._progress.update(self._task, advance=not again, refresh=True)
 

@@ -3,7 +3,7 @@
     results/<UTC time>-<scenario>/
         manifest.json     the plan, frozen; written before the first trial
         trades.arrow      the trades of a replayed file that the trials need, read before the first trial
-        trials/<trial>/       complete or absent: `trial.json` is written last, and by renaming
+        trials/<trial>/       finished if it has a `trial.json`, which is written last, and by renaming
         trials/<trial>.r1/    a repetition, because the first was INVALID; .r2 because that was too
         broken/<n>-<trial>/   finished trials of blocks that were interrupted
 
@@ -16,7 +16,7 @@ no repetition left; the verdict is computed again from the files. Comparisons ar
 trials of a block belong in one stretch of time. An interrupted block is therefore run again as a whole, and
 its finished trials are moved to `broken/`, where no statistic reads them. A trial's `attempt` counts
 everything that was made in its place, in `trials/` or `broken/`, from 1. A resumed run therefore ends with
-the same matrix of trials as a run that was never interrupted.
+trials in the same places as a run that was never interrupted.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ longer."""
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """The git commit of the project's working tree; None where it is not a git clone."""
+    """The git commit of the project's working tree, and True where it has changes; None where it is no git clone."""
 
     commit: str | None
     dirty: bool | None
@@ -143,7 +143,7 @@ class RunFolder:
         return 1 + len(broken) + len(self.made(planned))
 
     def _places(self, planned: PlannedTrial) -> list[Path]:
-        """Return the folders for all attempts at the trial that may ever be needed, in order."""
+        """Return the folders for all attempts at the trial that may be made, in order, and one beyond."""
         names = [planned.name, *(f"{planned.name}.r{number}" for number in (1, 2, 3))]
         return [self.folder / "trials" / name for name in names]
 
@@ -262,7 +262,7 @@ def _point_latest(results: Path, folder: Path) -> None:
 
 
 def feed_file(scenario: Scenario, trades: Trades | None = None) -> FileEntry | None:
-    """Return the replayed file and its SHA-256; None if the feed is drawn.
+    """Return the replayed file and its SHA-256; None if the feed is generated.
 
     For a pipe it is the SHA-256 of the data that came through it. Raises `RunError` where the file can't be
     read.
@@ -347,7 +347,7 @@ def resume(folder: Path, scenario: Scenario | None, *, force: bool, source: Sour
 
 
 def _differences(run: RunFolder, scenario: Scenario | None) -> Iterator[tuple[str, object, object]]:
-    """Yield each difference from the time when the run began: (what, found, allowed)."""
+    """Yield the differences since the run began, of the scenario only the first: (what, found, allowed)."""
     if scenario is not None and scenario.digest() != run.manifest.scenario.digest():
         fields = _changed(scenario.canonical(), run.manifest.scenario.canonical())
         name, found, allowed = next(fields, ("its fields' order", "another", "the run's own"))

@@ -11,9 +11,9 @@
     ► done                         what the load says of itself
       users are stopped in order, Locust quits
 
-Each phase returns a frozen value to the next: the instants of the subscriptions, the readings at both ends of
-the window (`Edge`), the rows. A client's reading (`ClientReading`) takes its counts and its connections' `TCP_INFO`
-together, 64 clients at a time, so that no update waits for it. Its row is the difference of two readings.
+The phases pass immutable values on to the later ones: the instants of the subscriptions, and the readings at both
+ends of the window (`Edge`). A client's reading (`ClientReading`) takes its counts and its connections' `TCP_INFO`
+together, 64 clients at a time, so that no update waits long for it. Its row is the difference of two readings.
 
 When the runner is gone (end of file on the lifeline) the process ends at once.
 """
@@ -63,7 +63,7 @@ SUBSCRIBE_LIMIT_S = 20.0
 STOP_LIMIT_S = 2.0
 """The longest time for a client to close gracefully."""
 ACCOUNT_EVERY_S = 0.002
-"""The pause between two pieces while there are more, and once the window is over."""
+"""The pause between two pieces of accounting while more rows wait for it, and once the window is over."""
 ACCOUNT_SELDOM_S = 0.05
 """The pause in the window once all that came is counted: nothing can be complete before its end."""
 PIECE_ROWS = 4096
@@ -93,13 +93,13 @@ class Edge:
     users: int
     """Locust users that were running."""
     gaps: Mapping[str, int]
-    """The figures of the reactor's turns (`TurnGaps.facts`) from t0 on; empty at t0."""
+    """The values of the reactor's turns (`TurnGaps.facts`) from t0 on; empty at t0."""
     readings: tuple[ClientReading, ...]
     """By client, in the order in which they began."""
 
 
 class RunnerChannel:
-    """The conversation with the runner; without a lifeline nobody is told anything, and nobody says anything."""
+    """The conversation with the runner. Without a lifeline nothing is sent, and nothing can be received."""
 
     def __init__(self, lifeline: Lifeline | None) -> None:
         self._lifeline = lifeline
@@ -118,7 +118,7 @@ class RunnerChannel:
             self._lifeline.send(message)
 
     def receive(self, key: str) -> Any:
-        """Wait for the runner's next message, which is `key`, and return its content."""
+        """Wait for the runner's next message, which has to have the key `key`, and return its content."""
         assert self._lifeline is not None, "a load without a runner needs a port"
         return self._inbox.get()[key]
 
@@ -136,7 +136,7 @@ class RunnerChannel:
 
 
 class Session:
-    """The load of one process: its clients, and the phases of a trial, each of which returns what the next needs."""
+    """The load of one process: its clients, and the phases of a trial."""
 
     def __init__(self, config: LoadConfig, environment: Environment, channel: RunnerChannel, options: Table,
                  target: Target) -> None:
@@ -171,7 +171,7 @@ class Session:
         return session
 
     def begin_client(self) -> Link:
-        """Connect and subscribe one more client."""
+        """Connect and subscribe one more client, and return its link; an author's first one."""
         number, target = self.config.number(len(self._links)), self.target
         spec = ClientSpec(number, f"{target.host}:{target.port}", self.config.subscription(number))
         rng = random_of(self.config.seed, number)
@@ -182,13 +182,16 @@ class Session:
         return link
 
     def _add(self, machine: ClientMachine) -> Link:
-        """Give a machine its connection, encrypted if the scenario says so."""
+        """Start a machine, encrypted if the scenario says so, and return its link."""
         if self.target.tls is not None:
             machine = TlsMachine(machine, self.target.tls, self.target.host)
         return self.reactor.driver.add(machine)
 
     def _begin_author(self, spec: ClientSpec, rng: Random) -> Link:
-        """Connect and subscribe a client that also sends, with the further connection that it may have."""
+        """Connect and subscribe a client that also sends, with its further connection if its transport needs one.
+
+        Returns the link on which it receives.
+        """
         make = transports.two_way(self.config.transport)
         assert make is not None, "the plan refuses a transport whose clients can't send"
         outgoing = Outgoing(rng)
@@ -198,7 +201,7 @@ class Session:
         return link
 
     def end_client(self, link: Link) -> None:
-        """Close a client's connection gracefully."""
+        """Close a connection gracefully, and wait for that, `STOP_LIMIT_S` at most."""
         finished = Event()
         self.reactor.driver.stop(link, finished.set)
         finished.wait(STOP_LIMIT_S)
@@ -206,7 +209,7 @@ class Session:
     # The phases of a trial
 
     def _conduct(self) -> None:
-        """Conduct a trial, from the first user on."""
+        """Conduct a trial, from the wait for its subscriptions to the end of the process."""
         subscribed_ns = self._subscriptions()
         if subscribed_ns is None:
             return
@@ -222,7 +225,8 @@ class Session:
     def _subscriptions(self) -> tuple[int, ...] | None:
         """Wait until all clients have their first response; return the instants of these, by client.
 
-        Returns None, after a report to the runner, where time is up before.
+        An instant is that of the check which saw the response, up to 10 ms after it. Returns None, after a report to
+        the runner, where time is up before.
         """
         config, at_ns = self.config, dict[int, int]()
         limit_s = config.clients / config.spawn_rate_per_s + SUBSCRIBE_LIMIT_S
@@ -310,7 +314,7 @@ class Session:
         assert self.config.folder is not None, "a trial has a folder"
         stopped_ns = self.clock.now_ns()
         self._say_goodbye()
-        facts = self._facts(subscribed_ns, begin, end)   # together with writing: no more is recorded in between
+        facts = self._facts(subscribed_ns, begin, end)   # no greenlet runs until all is written: facts and rows agree
         uplinks = None if self.config.messages is None else [
             row for author in self._authors for row in author.rows()]
         rows = self._client_rows(subscribed_ns, begin, end, stopped_ns)

@@ -12,7 +12,7 @@ tick ask for the same ticks, and get the same bytes.
 The life of the process: listen; wait until the tape (the ticks that the server still holds) has caught up
 with the feed; send `ready`; serve. At `stop` from the runner, SIGTERM or SIGINT, close every client's
 connection gracefully, send `done` with the counts, and end. If the runner is gone (end of file on the
-control channel), the process ends at once.
+lifeline), the process ends at once.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ class Service(Protocol):
 
 
 class HttpBase:
-    """An HTTP service apart from its connections, whatever reads their requests."""
+    """The part of an HTTP service that does not depend on the server implementation."""
 
     takes_posts = True
-    """True if a message comes as a POST, where the server takes messages."""
+    """True if clients of this transport send their messages as POST requests, where the server takes messages."""
 
     def __init__(self, chassis: Chassis, description: bytes | None) -> None:
         self.chassis = chassis
@@ -95,7 +95,7 @@ class ServerCounts:
     requests: int = 0
     """Requests for ticks, including a WebSocket's upgrade."""
     answers_empty: int = 0
-    """Responses without a tick: 304, empty batches, a WebSocket's first batch when there is no backlog."""
+    """Responses without a tick: 304, empty batches, a push's first batch where the client has missed nothing."""
     connections: int = 0
     """Connections accepted."""
     connections_open: int = 0
@@ -144,7 +144,7 @@ class Chassis:
         self.serving = False
         """True while requests are answered: from catching up with the feed until the server stops."""
         self.stopping = False
-        """Set once no client is served any more; listeners are then called once, as for news."""
+        """True once no client is served any more; the listeners are called when it is set, as for news."""
         self.feed = FeedSubscription(config.feed.host, config.feed.port, self.tape, self._on_ticks)
         self.relay: Relay | None = None
         """Takes the messages of clients; None if the server takes none."""
@@ -166,7 +166,7 @@ class Chassis:
         return None if self.identity is None else self.identity.context
 
     def on_news(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after ticks have come, after a new epoch, and when the server stops."""
+        """Register `listener`, to be called after ticks have come, after a new epoch, and when the server stops."""
         self._listeners.append(listener)
 
     def _on_ticks(self) -> None:

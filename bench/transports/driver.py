@@ -1,4 +1,4 @@
-"""Drives client machines over real sockets: opens, reads, stamps, sends, keeps time, closes gracefully.
+"""The driver of client machines over real sockets: it opens, reads, stamps, sends, keeps time, closes gracefully.
 
     turn(wait) ─► at most 64 ready sockets, one recvmsg each ─► machine.receive ─┐
     run_timers ─► deadlines that have come ─────────────────► machine.timer ─────┤
@@ -7,8 +7,8 @@
 
 Sending and opening are put off to the end of a turn or of the timers. So no arrival waits for another
 client's request, and the server is woken once for all of them, which is a large part of the cost of
-sending and connecting. The first bytes of a machine on a new connection are sent at once: a server that
-comes to accept the connection finds them there.
+sending and connecting. A machine's first bytes on a new connection are sent at once, so that they are there when the
+server accepts the connection.
 
 All sockets of a driver are watched by one epoll. Everything happens inside `turn` and `run_timers`, which
 never block for longer than asked. `run` calls them in a loop: this is the driver of tests and scripts.
@@ -46,7 +46,7 @@ SOCKETS_A_TURN = 64
 OPEN_LIMIT_NS = 10_000_000_000
 """A connection that is not established after this time, in ns, is given up: `timeout`."""
 CLOSE_LIMIT_NS = 1_000_000_000
-"""The time that the server has to close its side, in ns."""
+"""The time, in ns, that the server has to close its side, before the connection is closed in whatever state it is."""
 LOOK_EVERY_NS = 100_000_000
 """The time between two checks for connections whose limit has passed, in ns.
 
@@ -110,7 +110,7 @@ class Driver:
             link.limit_ns = self.clock.now_ns() + CLOSE_LIMIT_NS
 
     def wake(self, link: Link) -> None:
-        """Have a machine look whether something is to be done: its deadline may have changed from outside."""
+        """Call a machine's `timer` before its deadline, since its work was changed from outside."""
         link.machine.timer(self.clock.now_ns())
         self._follow(link)
         self._finish()
@@ -172,7 +172,7 @@ class Driver:
     # Reading and sending
 
     def _serve(self, link: Link, ready: int) -> None:
-        """Serve a socket of which epoll reports something else than bytes, or more."""
+        """Serve a socket of which epoll reports more than bytes to read, or something else."""
         if link.state is _OPENING:
             self._connected(link)
         elif ready & _OUT:
@@ -209,7 +209,7 @@ class Driver:
             self._over(link, link.reason or reason_of(error.errno or 0))
 
     def _look(self, link: Link) -> None:
-        """Look what a machine wants after a read."""
+        """Carry out what a machine asks for after a read, if anything."""
         machine = link.machine
         if machine.action is not _NONE or machine.deadline_ns < link.armed_ns:
             self._follow(link)
@@ -363,7 +363,7 @@ class Driver:
         assert link.sock is not None
         link.note_leaving()
         link.state = _SHUT
-        try:   # noqa: SIM105 - for each poll that has a connection of its own
+        try:   # noqa: SIM105 - `suppress` is slower, and each poll with a new connection comes here
             link.sock.shutdown(socket.SHUT_WR)
         except OSError:
             pass   # not connected any more: then the next read says so
@@ -420,7 +420,7 @@ def _nothing() -> None:
 def run(
     machines: Sequence[ClientMachine], host: str, port: int, until: Callable[[], bool], clock: RunClock
 ) -> list[Link]:
-    """Drive the machines until `until()` is true (it is asked after each turn), then stop them gracefully.
+    """Drive the machines until `until()` is true (it is asked before each turn), then stop them gracefully.
 
     Blocks. Returns the links, with the counters of their connections.
     """

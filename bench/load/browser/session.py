@@ -1,4 +1,4 @@
-"""The work of a load process with a browser in a trial, and its messages to the runner: those of any load process.
+"""The work of a load process that drives a browser, and its messages to the runner, those of any load process.
 
     ► ready                        the pages are open, and their clocks are known
     ◄ target                       where the server listens
@@ -10,8 +10,8 @@
       clients leave, clocks are read again, raw records are written
     ► done                         what the load says of itself
 
-A page that is asked for its notes is held up by that for less than a millisecond; nothing else happens in it but its
-client. What is counted, and at which instant, is decided afterwards from the notes.
+Handing its notes over holds a page up for less than a millisecond, and nothing but its client runs in it. The counts
+at t0 and t1 are made from the notes afterwards (`bench.load.browser.events`).
 
 When the runner is gone (end of file on the lifeline) the process ends at once, and its guard ends the browser.
 """
@@ -49,8 +49,9 @@ from bench.wire.contract import Request
 from bench.wire.options import HttpWire
 
 HAND_OVER_S = 0.5
-"""Time between two times that a page hands over its notes, up to t1."""
+"""The time between two hand-overs of a page's notes, up to t1."""
 SETTLE_EVERY_S = 0.05
+"""The time between two hand-overs while the pages subscribe, and after t1."""
 SUBSCRIBE_LIMIT_S = 20.0
 """The longest time for all clients to get their first answers, after the last one should have begun."""
 GONE = 3
@@ -84,7 +85,7 @@ class RunnerMessages:
 
 @dataclass(frozen=True, slots=True)
 class Spawned:
-    """The clients, all subscribed."""
+    """The clients, which have been told to begin; `_spawn` returns them once all are subscribed."""
 
     pages: tuple[ClientPage, ...]
     began_ns: int
@@ -97,7 +98,7 @@ class Spawned:
 
 
 class BrowserSession:
-    """The load of one process."""
+    """The load of one process: clients that are pages of a browser."""
 
     def __init__(self, config: LoadConfig, channel: RunnerMessages) -> None:
         assert config.folder is not None, "a browser is only driven in a trial"
@@ -244,7 +245,7 @@ class BrowserSession:
 
 
 def asking(transport: str, options: Table) -> Asking:
-    """Return the way in which a transport's clients ask, by its options and its own client."""
+    """Return the way in which a transport's clients ask, by its options and its words for refusals."""
     polls = isinstance(options, HttpWire)
     words = refusal_words(transports.describe(transport).refusal_words)
     return Asking(polls, hasattr(options, "hold_s"), 1000 * float(getattr(options, "interval_s", 0.0)), words)
@@ -260,5 +261,5 @@ def _errors(clients: Sequence[PageClient]) -> Counter[str]:
 
 
 def _all_gaps(facts: Sequence[Mapping[str, int]]) -> dict[str, int]:
-    """Return the figures of the turns of all pages: counts are added up, of times the longest counts."""
+    """Return the values of the turns of all pages together: the sum of a count, the longest of a time (`…_ns`)."""
     return {name: (max if name.endswith("_ns") else sum)(each[name] for each in facts) for name in facts[0]}

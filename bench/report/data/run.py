@@ -1,4 +1,4 @@
-"""A run, read for judging: its manifest, a row for each trial and cell, and the data of the figures.
+"""A run as a report needs it: its manifest, a row for each trial and cell, and the data of the figures.
 
     manifest.json, trials/*/ ─► trials.csv   summary.csv   distributions.parquet   timelines.parquet
                                      └── a report is made from these alone ──┘
@@ -55,14 +55,15 @@ TEXTS = (
 )
 """The columns of tables beside a run's trials that hold text; all others hold numbers."""
 CONDENSED = ("trials.csv", "distributions.parquet", "timelines.parquet")
+"""The files from which a run without raw tables is read."""
 
 
 @dataclass(frozen=True, eq=False)
 class RunData:
-    """The figures of a run. The frames' columns are described in `docs/results.md`.
+    """The values of a run. The frames' columns are described in `docs/results.md`.
 
-    Two runs are equal only where they are the same object, so what is computed from a run is kept with it.
-    Its frames must not be changed.
+    Two runs are equal only where they are the same object, so functions of a run can be cached. Its frames must not
+    be changed.
     """
 
     folder: Path
@@ -76,11 +77,11 @@ class RunData:
     timelines: pd.DataFrame
     """`trial, at_s, due, arrived`: updates due and arrived in steps of 100 ms."""
     measured: pd.DataFrame | None = None
-    """`measured.csv` of a simulated run: cells of the same shape, as rows of `summary.csv`."""
+    """`measured.csv` of a simulated run: measured cells of the same feed and options, as rows of `summary.csv`."""
     validation: pd.DataFrame | None = None
     """`validation.csv` of a simulated run: the errors of its model where it was checked."""
     closed_forms: pd.DataFrame | None = None
-    """`closed_forms.csv` of a simulated run: its figures, computed without simulating."""
+    """`closed_forms.csv` of a simulated run: its values, computed without simulating."""
     other_rates: pd.DataFrame | None = None
     """`other_rates.csv` of a run with a sweep: valid trials of the same sweep at other rates of the feed."""
 
@@ -163,7 +164,7 @@ class RunData:
 
     @property
     def ended_after(self) -> int | None:
-        """Return the blocks after which `trials.until` was reached; None where it was not, or is not set."""
+        """Return the block after which `trials.until` was reached; None where it was not, or is not set."""
         rule, count = self.scenario.trials.rule, self.scenario.trials.count
         if rule is None:
             return None
@@ -182,12 +183,12 @@ class RunData:
 
     @cached_property
     def valid(self) -> pd.DataFrame:
-        """Return the trials that may enter a figure: the VALID ones."""
+        """Return the VALID trials, from which alone figures and tables are made."""
         return self.trials[self.trials["verdict"] == "VALID"]
 
 
 def open_run(folder: Path) -> RunData:
-    """Read a run and compute its figures.
+    """Read a run and compute its values.
 
     Raises `RunError` where the folder holds no run, a run without trials (a reconnect storm, a crossover
     map, a decision), or one of which no trial has finished, and where a file is missing or can't be read.
@@ -255,8 +256,8 @@ def verdict_words(verdict: Verdict) -> dict[str, str]:
 def _is_raw(done: list[Path]) -> bool:
     """Return whether the measured trials have their raw tables.
 
-    Raises `RunError` where only some of them do: the run would be read from the condensed files without
-    a notice.
+    Raises `RunError` where only some of them do: else the run would silently be read from the condensed files, which
+    may be older.
     """
     measured = [path for path in done if _was_measured(trial_record.read_trial(path))]
     bare = [path for path in measured if not (path / "deliveries.parquet").is_file()]
@@ -348,14 +349,14 @@ def with_all_bytes(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 OF_A_COMPARISON = ("verdict", "block", "transport", "clients", "delivered", "late", "lost")
-"""The columns of `trials.csv` that a comparison of any figure reads; few, since each cell is cut out of them."""
+"""The columns of `trials.csv` that a comparison of any value reads; few, since each cell is cut out of them."""
 
 
 @lru_cache(maxsize=32)
 def compared(run: RunData, column: str) -> list[Comparison]:
-    """Return the comparisons of all pairs of transports in a figure, at all client counts.
+    """Return the comparisons of all pairs of transports in a value, at all client counts.
 
-    They are computed once for each run and figure, since several parts of a report need them.
+    They are cached by run and column, since several parts of a report need them.
     """
     trials = run.trials if column in run.trials else with_all_bytes(run.trials)
     needed = [name for name in trials.columns
@@ -365,9 +366,9 @@ def compared(run: RunData, column: str) -> list[Comparison]:
 
 @lru_cache(maxsize=8)
 def shown_clients(run: RunData) -> int:
-    """Return the client count of the figures that show only one.
+    """Return the client count that is shown where a figure or a text shows only one.
 
-    It is the largest at which every transport with any valid trial has one.
+    It is the largest at which every transport with any valid trial has one; without such, the largest of the scenario.
     """
     have = {label: set(run.valid.loc[run.valid["transport"] == label, "clients"]) for label in run.transports}
     common = set.intersection(*[counts for counts in have.values() if counts] or [set()])

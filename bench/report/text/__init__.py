@@ -1,4 +1,4 @@
-"""Sentences of a report, computed from its figures.
+"""Sentences of a report, computed from its values.
 
 Modules, in reading order:
 
@@ -11,7 +11,7 @@ Modules, in reading order:
     equal_staleness  which of a push and a poll costs less where both are equally stale, from a sweep
     option_effects  what a choice of an option saves or costs, where a run has each transport with several
     page_delay  how much later a page of a browser has an update, where a run has both clients
-    decision   a decision in words, and what no figure tells
+    decision   a decision in words, and what no number tells
     thresholds  the verdicts on the thresholds that a run must meet
     conditions  the conditions under which the answer holds
     terms      the terms of a report, with their meanings

@@ -2,7 +2,7 @@
 
     clients · feed · payload · options of each transport · network · servers · host · trials and ticks
 
-A figure of another run may differ by any of these, so they are on the first screen, beside the answer.
+A value of another run may differ by any of these, so they are on the first screen, beside the answer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bench.report.data.swept import by_rate
 from bench.scenario.model import DEFAULT_SERVER, Scenario
 
 INTERVALS = {"interval_s": "every {:g} s", "hold_s": "held for up to {:g} s"}
-"""The options that are times between a client and its server, in words; those of a sweep are in its labels."""
+"""The options that are times between a client and its server, in words; the label of a swept one has them already."""
 
 
 def conditions(run: RunData) -> str:
@@ -43,7 +43,7 @@ def _feed(run: RunData, scenario: Scenario) -> str:
 
 
 def _options(run: RunData) -> list[str]:
-    """Return poll intervals, headers, TLS and compression, in words; those of all at once where they agree."""
+    """Return poll intervals, headers, TLS and compression in words; of the last three once where all subjects agree."""
     options = {label: _of_subject(run, label) for label in run.transports}
     texts = [f"{style.title(label)} {form.format(float(mine[name]))}" for label, mine in options.items()
              for name, form in INTERVALS.items() if mine.get(name) and f"{name}=" not in label]
@@ -70,7 +70,7 @@ def option_text(name: str, value: object) -> str:
 
 
 def _of_subject(run: RunData, label: str) -> Mapping[str, Any]:
-    """Return the options of a subject, as its run froze them."""
+    """Return the options of a subject, from the run's manifest."""
     return run.manifest.subjects[label].options
 
 
@@ -83,7 +83,7 @@ def _network(run: RunData, scenario: Scenario) -> str:
 
 
 def _servers(scenario: Scenario) -> str:
-    """Return the implementations of the servers in words; that of all at once where they agree."""
+    """Return the implementations of the servers in words; once where all are the same."""
     names = {label: "your own" if subject.external else subject.implementation
              for label, subject in scenario.transports.items()}
     if len(set(names.values())) == 1:
@@ -104,7 +104,7 @@ def _host(host: Mapping[str, Any]) -> str:
 
 
 def _basis(run: RunData) -> str:
-    """Return the number of valid trials and of distinct ticks behind each transport's figures."""
+    """Return the number of valid trials and of distinct ticks behind each transport's values."""
     cells = run.summary[run.summary["clients"] == shown_clients(run)]
     texts = []
     for name, noun in (("valid_trials", "trials"), ("ticks", "distinct ticks")):

@@ -1,12 +1,12 @@
-"""A decision in words: the answer in one sentence, what would change it, and what no figure tells.
+"""A decision in words: the answer in one sentence, what would change it, and what no number tells.
 
-    decision.csv, decision_turns.csv, the scenario ─► sentence  whom to take, or that it is a tie, or the change
-                                                   ├─► counted   what is in the numbers where clients send
+    decision.csv, decision_turns.csv, the scenario ─► sentence  the transport to take, a tie, or the change
+                                                   ├─► counted   the parts of messages that the numbers include
                                                    ├─► turned    one line for each transport under other needs
                                                    └─► beyond    how far a worker is outside the range that was checked
     UNMEASURED ─► short rows, each with its source
 
-Every figure is read from the tables. Transports are named by their labels only.
+Every value is read from the tables. Transports are named by their labels only.
 
 Known weakness: the sentence speaks of cost and freshness; the rows of `UNMEASURED` may outweigh both.
 """
@@ -27,11 +27,12 @@ LEAST_TIMES = 1.1
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The situation, as a sentence needs it."""
+    """The situation that is asked about."""
 
     clients: int
     rate_per_s: float
     within_ms: float
+    """The staleness that is allowed."""
     rtt_ms: float
     now: str = ""
     """The setting that is used now; empty: none was given."""
@@ -59,11 +60,11 @@ UNMEASURED = (
     ("battery", "A radio stays awake for seconds after each transfer, so rare batches take less than frequent polls.",
      "ntfy#190"),
 )
-"""Considerations that no figure covers: the subject, what to know of it, and a source."""
+"""Considerations that no number covers: the topic, what to know of it, and a source."""
 
 
 def sentence(table: pd.DataFrame, asked: Asked) -> str:
-    """Return the answer in one sentence; where something is used now, it is about the change."""
+    """Return the answer in one sentence; where a setting is used now, it is about the change from that."""
     best = table[table["role"] == "best"]
     chosen, now = best[best["chosen"]], table[table["role"] == "now"]
     updates = f"{asked.rate_per_s:g} update{'s' * (asked.rate_per_s != 1)} per second"
@@ -124,7 +125,7 @@ def _costing(now: pd.Series, then: pd.Series, asked: Asked) -> str:
 
 
 def counted(table: pd.DataFrame, asked: Asked) -> str:
-    """Return what is in the numbers of clients that send; empty where they only listen."""
+    """Return the parts of clients' messages that the numbers include, in words; empty where clients only listen."""
     if asked.room_clients is None:
         return ""
     sent = float(table["sent_per_s"].iloc[0])
@@ -160,7 +161,7 @@ def setting(row: pd.Series) -> str:
 
 
 def turned(turns: pd.DataFrame, asked: Asked) -> list[str]:
-    """Return what would change the least expensive, a sentence for each transport and direction."""
+    """Return the turns of a decision in words, a sentence for each."""
     units: dict[str, tuple[str, Callable[[float], str]]] = {
         "within_s": ("staleness", lambda value: duration(1000 * value)),
         "rate_per_s": ("updates per second", lambda value: f"{value:.2g}"),
@@ -178,9 +179,9 @@ def turned(turns: pd.DataFrame, asked: Asked) -> list[str]:
 
 
 def beyond(row: pd.Series) -> str:
-    """Return how far a worker of a row is outside the range that a validation checked; empty: within it.
+    """Return how far a worker of a row is outside the range that a validation checked: `2.1 × the load`.
 
-    An offer that no validation checked is "unchecked".
+    Returns an empty text within it and for an offer that is not possible, `unchecked` where nothing was checked.
     """
     if not row["possible"]:
         return ""

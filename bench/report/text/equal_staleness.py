@@ -8,7 +8,7 @@ A ratio is paired by block and has its interval (`bench.stats.run.comparison`); 
 correction over the rates, is a tie. Nothing here depends on the name of a transport: exchange the records of a push
 and a poll, and the finding is exchanged.
 
-Known weakness: the cheapest of several pushes is chosen by the figures that are then compared, so that chance is a
+Known weakness: the cheapest of several pushes is chosen by the values that are then compared, so that chance is a
 little on its side.
 """
 
@@ -36,8 +36,9 @@ class PushAgainstPolls:
 
     rate_per_s: float
     curves: EqualStaleness
+    """The costs of all swept curves, of which these two are the cheapest of their sort."""
     push: str
-    """Label of the curve, without a value."""
+    """Label of the push's curve, without a value of the swept option."""
     poll: str
     effect: Effect
     """The push's cost ÷ the poll's."""
@@ -50,7 +51,10 @@ class PushAgainstPolls:
         return "less" if self.effect.interval.estimate < 1 else "more"
 
     def against(self, first: str, label: str) -> Interval:
-        """Return how many times the cost of the curve `first` another has: of push and poll as they were decided."""
+        """Return the cost of the curve `label` ÷ that of `first`.
+
+        Between `push` and `poll` the interval is the one that decided, between others the 95 % interval.
+        """
         if {first, label} != {self.push, self.poll}:
             return self.curves.effect(label, first).interval
         found = self.effect.printed

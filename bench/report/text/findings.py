@@ -1,12 +1,11 @@
-"""The findings of a run, as sentences that are computed from its figures.
+"""The findings of a run, as sentences that are computed from its values.
 
-For each question (how fast, how fresh, at what cost) there is one finding: the transport with the lowest
-figure, and how much more each other transport has. A sentence gives the effect with its 95 % interval, then
-says whether the two can be separated at all (`bench.stats.run.comparison`), and whether they differ by more
-than one server differs from itself, where the run shows that (`bench.report.data.noise_floor`). Where they
-can't be separated, the sentence says so and names no winner. A figure that is lost comes last and has no
-ratio. Nothing here depends on the name of a transport: exchange the records of two, and the findings are
-exchanged.
+For each question (how fast, how fresh, at what cost) there is one finding: its `lead` names the transport with the
+lowest value, its `rest` says how much more each other transport has. A sentence of `rest` gives the effect with its
+interval, then says whether the two can be separated at all (`bench.stats.run.comparison`), and whether they differ
+by more than one server differs from itself, where the run shows that (`bench.report.data.noise_floor`). Where the
+lowest can't be separated from others, `lead` names no winner. A value that is lost comes last and has no ratio.
+Nothing here depends on the name of a transport: exchange the records of two, and the findings are exchanged.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from bench.stats.run.summary import bounds, few_values
 
 @dataclass(frozen=True, slots=True)
 class ComparedFigure:
-    """A figure that the report compares at a glance."""
+    """A value that the report compares at a glance."""
 
     column: str
     """The column of `summary.csv`."""
@@ -73,17 +72,17 @@ KERNEL_DIFFERS = 1.1
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The answer to one question: a lead, and one sentence for each other transport."""
+    """The answer to one question: its first sentence, and one for each other transport."""
 
     question: ComparedFigure
     lead: str
     rest: tuple[str, ...]
     apart: tuple[str, ...] = ()
-    """Sentences on figures that are far from a closed form that holds for them."""
+    """Sentences on values that are far from a closed form that holds for them."""
 
     @property
     def headline(self) -> str:
-        """Return the lead, followed by the sentences on figures far from their closed form."""
+        """Return the lead, followed by the sentences on values far from their closed form."""
         return " ".join((self.lead, *self.apart))
 
 
@@ -101,7 +100,7 @@ def questions(run: RunData) -> tuple[ComparedFigure, ...]:
 
 
 def cell_text(row: pd.Series, question: ComparedFigure) -> str:
-    """Return a figure of a cell, as `interval_text` writes it.
+    """Return a value of a cell, as `interval_text` writes it.
 
     Where a percentile is not known well enough, the highest one that is known is returned with its name, e.g.
     "p90: 12.3 ms (11.0–13.8)".
@@ -116,7 +115,7 @@ def cell_text(row: pd.Series, question: ComparedFigure) -> str:
 
 
 def findings(run: RunData) -> list[Finding]:
-    """Return one finding for each question that at least one transport has a figure for."""
+    """Return one finding for each question that at least one transport has a value for."""
     clients = shown_clients(run)
     found = []
     asked = questions(run)
@@ -144,7 +143,7 @@ def findings(run: RunData) -> list[Finding]:
 
 
 def _pairs(run: RunData, column: str, clients: int) -> dict[frozenset[str], Comparison]:
-    """Return the comparisons of a figure at one client count, by the two labels compared."""
+    """Return the comparisons of a value at one client count, by the two labels compared."""
     return {
         frozenset((each.mine, each.theirs)): each
         for each in compared(run, column) if each.clients == clients
@@ -152,7 +151,7 @@ def _pairs(run: RunData, column: str, clients: int) -> dict[frozenset[str], Comp
 
 
 def _nothing_arrived(run: RunData, label: str, clients: int) -> str:
-    """Return a sentence where a transport has no figure because nothing arrived; else an empty text."""
+    """Return a sentence where a transport has no value because nothing arrived; else an empty text."""
     cell = run.valid[(run.valid["transport"] == label) & (run.valid["clients"] == clients)]
     silent = int((cell["arrivals"] == 0).sum())
     if not silent:
@@ -178,7 +177,7 @@ def _kernel_text(comparison: Comparison, by_kernel: Comparison | None) -> str:
 
 def _lead(cells: Mapping[str, pd.Series], ranked: Sequence[str],
           pairs: Mapping[frozenset[str], Comparison], question: ComparedFigure, below: Sequence[NoiseFloor]) -> str:
-    """Return the sentence on the lowest figure; it names no winner where several can't be separated."""
+    """Return the sentence on the lowest value; it names no winner where several can't be separated."""
     best = ranked[0]
     value = interval_text(cells[best], question)
     if math.isinf(cells[best][question.column]):
@@ -198,7 +197,7 @@ def _lead(cells: Mapping[str, pd.Series], ranked: Sequence[str],
 
 
 def tie_text(comparison: Comparison, below: Sequence[NoiseFloor]) -> str:
-    """Return what makes two transports tie in words; empty where their difference can be claimed."""
+    """Return the kind of tie between two transports in words; empty where their difference can be claimed."""
     if not comparison.effect.separable:
         return "a tie"
     return "" if floor_under(comparison, below) is None else "a tie: below the noise floor"
@@ -219,13 +218,13 @@ def _sentence(comparison: Comparison, cells: Mapping[str, pd.Series], question: 
 
 
 def _lost_text(cell: pd.Series, question: ComparedFigure) -> str:
-    """Return a sentence saying that a figure is lost, and how many updates were lost."""
+    """Return a sentence saying that a value is lost, and how many updates were lost."""
     return (f"{style.title(str(cell['transport']))}'s {question.noun} is lost: {cell['lost']:,} of "
             f"{cell['updates_due']:,} updates never arrived.")
 
 
 def effect_text(comparison: Comparison, question: ComparedFigure, theirs: str) -> str:
-    """Return the effect with its interval: `1.31 (1.20–1.42) times WebSocket's`."""
+    """Return the effect with its interval: `1.31 (1.20–1.42) times WebSocket's`. `theirs` is the other's title."""
     if comparison.effect.kind == "lost":
         return "a figure that is lost"
     if comparison.effect.kind == "ratio":
@@ -289,7 +288,7 @@ def separable_text(comparison: Comparison, question: ComparedFigure, below: Sequ
 
 
 def interval_text(row: pd.Series, question: ComparedFigure) -> str:
-    """Return a cell's figure with interval and unit: `0.95 ms (0.92–0.99)`; a dash where it has none."""
+    """Return a cell's value with interval and unit: `0.95 ms (0.92–0.99)`; a dash where it has none."""
     low, high = (float(row[name]) for name in bounds(question.column))
     count, values = int(row["valid_trials"]), few_values(row, question.column)
     return amount_text(Interval(float(row[question.column]), low, high, count, values), question)
@@ -307,7 +306,7 @@ def amount_text(found: Interval, question: ComparedFigure) -> str:
 def spread_text(found: Interval, scale: float = 1.0, none: float = math.nan) -> str:
     """Return an interval in brackets: ` (0.92–0.99)`.
 
-    Of a few trials, returns their own figures: ` (n = 2: 0.92, 0.99)`; of one, ` (n = 1)`; of a tie the bounds.
+    Of a few trials, returns their own values: ` (n = 2: 0.92, 0.99)`; of one, ` (n = 1)`; of a tie the bounds.
     A bound has as many digits as tell it from `none`, the value of no effect.
     """
     low, high = found.low / scale, found.high / scale

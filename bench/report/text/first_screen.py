@@ -2,10 +2,9 @@
 
     trials ─► ranked: each measure of each transport, and which of them are the best
                  ├─► answer       "For freshness take …; for cost take …"
-                 ├─► conditions   clients, feed, options, network, host, trials
                  └─► lines        one for each measure: the best, and how many times as much the others have
 
-A transport is the best in a measure where it has the lowest figure; those that can't be separated from it
+A transport is the best in a measure where it has the lowest value; those that can't be separated from it
 (`bench.stats.run.comparison`), or not claimed on this machine (`bench.report.data.noise_floor`), tie with it.
 Nothing here depends on the name of a transport: exchange the records of two, and the answer is exchanged.
 
@@ -48,11 +47,11 @@ class RankedMeasure:
 
     question: ComparedFigure
     aim: str
-    """The aim that it serves: `freshness` or `cost`."""
+    """`freshness` or `cost`: the aim of a reader for whom the measure counts."""
     figures: Mapping[str, Interval]
-    """By label, the lowest first; infinite where it falls among lost updates."""
+    """By label, the lowest first; infinite where a percentile falls among lost updates."""
     best: tuple[str, ...]
-    """The label with the lowest figure, and those that tie with it; empty where that can't be decided."""
+    """The label with the lowest value, and those that tie with it; empty where that can't be decided."""
     pairs: Mapping[frozenset[str], Comparison]
 
     @property
@@ -66,7 +65,7 @@ class RankedMeasure:
 
 
 def ranked(run: RunData) -> list[RankedMeasure]:
-    """Return the measures of the first screen that at least one transport has a figure for."""
+    """Return the measures of the first screen that at least one transport has a value for."""
     tail = next(each for each in questions(run) if each in TAIL.values())
     asked = [(QUESTIONS[0], FRESHNESS), (tail, FRESHNESS), (QUESTIONS[2], FRESHNESS), (BYTES, COST), (CPU, COST)]
     asked += [(MEMORY, COST)] * (not run.simulated)
@@ -74,7 +73,7 @@ def ranked(run: RunData) -> list[RankedMeasure]:
 
 
 def measured(run: RunData, asked: Sequence[tuple[ComparedFigure, str]]) -> list[RankedMeasure]:
-    """Return the figures among `asked`, each with its aim, that at least one transport has, ranked."""
+    """Return the values among `asked`, each with its aim, that at least one transport has, ranked."""
     clients, whole = shown_clients(run), with_all_bytes(run.valid)
     cells = {label: whole[(whole["transport"] == label) & (whole["clients"] == clients)]
              for label in run.transports}
@@ -96,7 +95,10 @@ def measured(run: RunData, asked: Sequence[tuple[ComparedFigure, str]]) -> list[
 
 def _best(figures: Mapping[str, Interval], pairs: Mapping[frozenset[str], Comparison],
           claimable: Mapping[frozenset[str], bool]) -> tuple[str, ...]:
-    """Return the label with the lowest figure and those that tie with it; nothing where it can't be decided."""
+    """Return the label with the lowest value and those that tie with it.
+
+    Returns an empty tuple where all values are lost, or too few blocks are valid to compare the lowest with the others.
+    """
     first, *others = [label for label, each in figures.items() if math.isfinite(each.estimate)] or [""]
     if not first or not all(pairs[frozenset((first, other))].effect.assessed for other in others):
         return ()
@@ -155,7 +157,7 @@ def _named(labels: Sequence[str]) -> str:
 
 
 def _with_ties(measures: Sequence[RankedMeasure], label: str) -> str:
-    """Return the figures of a transport that is among the best in all measures, with those that tie."""
+    """Return the values of a transport that is among the best in all measures, with those that tie."""
     values = []
     for each in measures:
         tied = _named([other for other in each.best if other != label])
@@ -164,7 +166,7 @@ def _with_ties(measures: Sequence[RankedMeasure], label: str) -> str:
 
 
 def _value(each: RankedMeasure, label: str) -> str:
-    """Return a measure with a transport's figure: `median latency 2.75 ms`."""
+    """Return a measure with a transport's value: `median latency 2.75 ms`."""
     question, figure = each.question, each.figures[label].estimate
     unit = f" {question.unit}" if math.isfinite(figure) else ""
     return f"{question.heading} {style.number(figure / question.scale)}{unit}"
@@ -179,7 +181,7 @@ def lines(run: RunData, found: Sequence[RankedMeasure]) -> list[str]:
 def line(each: RankedMeasure, unknown: Sequence[str] = ()) -> str:
     """Return which transport is the best in a measure, and how many times as much the others have.
 
-    `unknown` are the transports without this figure.
+    `unknown` are the transports without this value.
     """
     name = style.sentence(each.heading)
     if not each.best:

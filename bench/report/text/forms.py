@@ -1,14 +1,14 @@
-"""The closed forms that are shown with a run's figures: their source, and their words.
+"""The closed forms that are shown with a run's values: their source, and their words.
 
-    closed_forms.csv, of a simulated run ─► every quantity of each cell, a worker's load, where it is full
+    closed_forms.csv, of a simulated run ─► all values of each cell, a worker's load, the clients that fill it
     any other run                        ─► latency and age alone (`bench.report.data.measured_forms`)
 
 A measured run has no costs from which closed forms could be computed; its forms start from its own push
 transport. The table of a simulated run was written with the costs and the network of the simulation. So no
-form is taken from the figure that it is compared with, except for one part: the age of an ideal client, which
+form is taken from the value that it is compared with, except for one part: the age of an ideal client, which
 depends only on the feed, is in both sides of `age_mean_ms`.
 
-Known weakness: there are two kinds of closed forms for the same figure; the caption says which one is shown.
+Known weakness: there are two kinds of closed forms for the same value; the caption says which one is shown.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ NOUNS = {
     "server_cpu_us_per_update": ("server CPU per update", " µs"),
     "server_load": ("load of a worker", " % of a core"), "sockets": ("sockets", ""),
 }
-"""The name of each figure and its unit; shares are written in per cent."""
+"""The name of each value and its unit; shares are written in per cent."""
 LOAD = "server_load"
 HOLDS_FROM = 10
-"""The multiple of the push's latency from which a closed form of a measured run is compared with figures."""
+"""The multiple of a push's mean latency from which a closed form of a measured run is compared with a value."""
 APART = 0.2
-"""The relative distance from its closed form above which a figure is said to be far from it."""
+"""The relative distance from its closed form above which a value is said to be far from it."""
 
 
 @lru_cache(maxsize=4)
 def predicted(run: RunData) -> list[Predicted]:
-    """Return each figure of each cell, with its closed form, by figure and transport."""
+    """Return each value of each cell, with its closed form, by value and transport."""
     if run.closed_forms is None:
         return measured_forms.predicted(run)
     known, found = _by_cell(run), []
@@ -58,10 +58,10 @@ def predicted(run: RunData) -> list[Predicted]:
 
 
 def apart(run: RunData, figure: str, clients: int) -> list[Predicted]:
-    """Return the cells of a client count whose figure is far from a closed form that holds for it.
+    """Return the cells of a client count whose value is far from a closed form that holds for it.
 
-    The forms of a measured run take the way to the client from its push transport. An exchange over HTTP
-    takes several times as long, so a form holds there only where it is at least `HOLDS_FROM` times that way.
+    The forms of a measured run take the time from server to client from its push transport. A request and its
+    response take several times as long, so a form holds there only where it is above `HOLDS_FROM` times that.
     """
     push_ms = measured_forms.push_delay_ms(run, clients) if run.closed_forms is None else 0.0
     least_ms = HOLDS_FROM * push_ms
@@ -70,7 +70,7 @@ def apart(run: RunData, figure: str, clients: int) -> list[Predicted]:
 
 
 def separated_text(each: Predicted) -> str:
-    """Return a sentence on the distance of a figure from its closed form.
+    """Return a sentence on the distance of a value from its closed form.
 
     Example: `Short polling's mean excess age: 59 % below the closed form, 2,540 ms.`
     """
@@ -113,7 +113,7 @@ def full(run: RunData, label: str, quantity: str = "clients_max") -> float:
 
 
 def words(each: Predicted) -> tuple[str, str, str]:
-    """Return the figure that was found, its closed form, and their difference, in words.
+    """Return the value that was measured or simulated, its closed form, and their difference, in words.
 
     The difference is relative; between two shares it is in percentage points.
     """

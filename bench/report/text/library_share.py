@@ -3,7 +3,7 @@
     trials ─► pairs of subjects that differ in their server alone: the library's and a bare one
                 ├─► shares        1 − bare ÷ library, compared within blocks, for each transport and cost
                 ├─► among_equals  two pushes that flush alike, on the library's servers and on bare ones
-                └─► answer        a sentence on both, and on what an idle connection takes; lines for the other costs
+                └─► answer        a sentence on both, and on the CPU of an idle connection; lines for the other costs
 
 Both servers of a pair send the same bytes, so that what they differ in is the library's. A difference is judged by
 `bench.stats.run.comparison`, as anywhere in a report; one that can't be claimed is a tie. Nothing here depends on the
@@ -63,15 +63,15 @@ class LibraryShare:
 
 @dataclass(frozen=True, slots=True)
 class EqualServers:
-    """Two transports on servers of one kind."""
+    """Two transports, both on their library's server or both on a bare one."""
 
     server: str
     """The name of the implementation that both have."""
     more: ServerPair
-    """The transport with the larger figure."""
+    """The transport with the larger value."""
     less: ServerPair
     times: Interval
-    """The figure of `more`, divided by that of `less` within blocks."""
+    """The value of `more`, divided by that of `less` within blocks."""
     claimable: bool
     """False where the two tie."""
 
@@ -85,7 +85,7 @@ def pairs_of(run: RunData) -> list[ServerPair]:
 def shares(run: RunData, question: ComparedFigure) -> list[LibraryShare]:
     """Return the library's share in a cost of each transport, the largest first.
 
-    A transport of which either server has no figure, or one among lost updates, is left out.
+    A transport of which either server has no value, or one among lost updates, is left out.
     """
     clients, below = shown_clients(run), floors(run, [question.column])
     found = []
@@ -185,7 +185,7 @@ def _claimable(comparison: Comparison, below: Sequence[NoiseFloor]) -> bool:
 
 
 def _share(ratio: Interval) -> Interval:
-    """Return the share by which the larger of a ratio exceeds the smaller one, in per cent of the larger."""
+    """Return 1 − 1 ÷ `ratio` in per cent: the library's part, where the ratio is library ÷ bare."""
     def percent(value: float) -> float:
         return math.nan if math.isnan(value) else 100 * (1 - 1 / value)
 

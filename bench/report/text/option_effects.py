@@ -4,10 +4,10 @@
                  ├─► answer   bytes and server CPU per update against the base, for each change of options
                  └─► lines    server memory
 
-It is the answer of a run in which every transport has such a base, and in which the same options change, to words or
-truth values: `headers`, or `compression` and `context_takeover`. Runs that vary a number, such as an interval, have
-curves instead. An effect is told by `bench.stats.run.comparison`, as anywhere in a report; one that can't be claimed
-is a tie. Nothing here depends on the name of a transport.
+A run has this finding where every transport has such a base, and where the options that change are texts or truth
+values, and the same or some of the same: `headers`, or `compression` and `context_takeover`. Runs that vary a number,
+such as an interval, have curves instead. An effect is judged by `bench.stats.run.comparison`, as anywhere in a report;
+one that can't be claimed is a tie. Nothing here depends on the name of a transport.
 
 Known weakness: the base is the subject that the scenario lists first.
 """
@@ -42,7 +42,7 @@ class Variant:
 
 
 def variants(run: RunData) -> list[Variant]:
-    """Return the variants of a run, in its order; none unless all its subjects differ by the same options alone."""
+    """Return the variants of a run, in its order; none where it has not this finding (see the top of this module)."""
     bases: dict[tuple[str, str, str], str] = {}
     found, changed_names = [], set()
     for label in run.transports:
@@ -67,7 +67,7 @@ def _changes(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> dict[str, An
 
 
 def _words(options: Mapping[str, Any], changes: Mapping[str, Any]) -> str:
-    """Return the values of the options that change, in words; one that is false goes without saying beside others."""
+    """Return the values of the options that change, in words; one that is false is left out where another is not."""
     there = [name for name in changes if options[name] is not False] or changes
     return style.listed([option_text(name, options[name]) for name in there])
 
@@ -91,7 +91,7 @@ def lines(run: RunData) -> list[str]:
 
 
 def _clause(run: RunData, found: list[Variant], change: str, question: ComparedFigure) -> str:
-    """Return what a change of options does to a figure of each transport; an empty text where none has the figure."""
+    """Return what a change of options does to a value of each transport; an empty text where none has the value."""
     below = floors(run, [question.column])
     texts = []
     for each in found:
@@ -113,7 +113,7 @@ def _between(run: RunData, question: ComparedFigure, pair: Variant) -> Compariso
 
 
 def _share(comparison: Comparison, pair: Variant) -> Interval:
-    """Return how much more a variant has than its base, in per cent of the base's figure."""
+    """Return how much more a variant has than its base, in per cent of the base's value."""
     ratio = comparison.times(pair.label)
 
     def percent(value: float) -> float:

@@ -1,7 +1,7 @@
-"""The finding of a run that has each transport with both clients: how much later a page has an update.
+"""The finding of a run that has each transport with our own client and a page: how much later a page has an update.
 
     delays (bench.report.data.page_delay) ─► answer   a sentence on the medians at the shown client count
-                                          └─► lines    a line for each client count and figure
+                                          └─► lines    a line for each client count and value
 
 Nothing here depends on the name of a transport: exchange the records of two, and the finding is exchanged.
 """
@@ -30,7 +30,7 @@ def answer(run: RunData) -> str:
 
 
 def lines(run: RunData) -> list[str]:
-    """Return a line for each figure and client count: both values of each pair, and their difference."""
+    """Return a line for each value and client count: both values of each pair, and their difference."""
     found = []
     for figure in FIGURES:
         for clients in run.clients:

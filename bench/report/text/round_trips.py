@@ -22,7 +22,7 @@ from bench.report.text.first_screen import FRESHNESS
 MEDIAN = ComparedFigure("round_trip_p50_ms", "median round trip", "median round trip", "ms")
 TAIL = ComparedFigure("round_trip_p99_ms", "p99 round trip", "99th percentile of round trips", "ms")
 MESSAGES_LEAST = 500
-"""The messages of a cell from which its 99th percentile is shown: with fewer, it depends on less than five of them."""
+"""The messages of a cell from which its 99th percentile is shown: with fewer, it depends on fewer than five of them."""
 
 
 def sends(run: RunData) -> bool:
@@ -45,7 +45,7 @@ def lines(run: RunData) -> list[str]:
 
 
 def _lines_on(run: RunData, figure: ComparedFigure) -> list[str]:
-    """Return a line on one figure as a list; an empty one where no transport has it."""
+    """Return a line on one value as a list; an empty one where no transport has it."""
     if not sends(run):
         return []
     return [first_screen.line(each) for each in first_screen.measured(run, [(figure, FRESHNESS)])]

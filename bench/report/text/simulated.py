@@ -1,7 +1,7 @@
 """Texts that say, throughout the report of a simulated run, that it is simulated, and how accurate.
 
     every figure and table   "simulated" in its title; the source of the costs beside a figure
-    measured points          hollow, beside the simulated curves, where cells of the same shape were measured
+    measured points          hollow, beside the simulated curves, where cells of the same feed and options were measured
     grey                     the client counts up to which the model was checked (`validation.csv`)
 
 The marks are drawn by `bench.report.figures`; the tables are in `bench.report.tables.model_accuracy`.
@@ -64,9 +64,9 @@ def checked(run: RunData) -> str:
 
 
 def forms_note(run: RunData, *, of_a_push: bool = False) -> str:
-    """Return the part of a caption that explains the closed forms of a simulated run.
+    """Return the part of a caption that explains the closed forms in a figure; empty where it has none.
 
-    `of_a_push` says that a run without a table of closed forms has those of its push transport in this figure.
+    `of_a_push` says that this figure of a run without a table of closed forms has those that start from its push.
     """
     if run.closed_forms is not None:
         return FORMS
@@ -99,7 +99,7 @@ def titled(heading: str) -> str:
 
 
 def beside(run: RunData, column: str) -> pd.DataFrame | None:
-    """Return the measured cells of the same shape that have this column.
+    """Return the measured cells of the same shape (`bench.simulation.baseline`) that have this column.
 
     Returns None where there are none, or where the column depends on a network other than the measured one.
     """

@@ -41,7 +41,7 @@ TERMS = {
     "closed-form": ("closed form", "a formula of the transport, with nothing fitted to what it is compared with"),
     "workers": ("workers", "server processes with a core each, which share nothing"),
 }
-"""By its place in the page: the term, and its meaning."""
+"""By the anchor in the page: the term, and its meaning."""
 HEADINGS = {
     "median latency": "latency", "mean latency": "latency", "latency": "latency", "latency, mean": "latency",
     "kernel median": "kernel-latency", "p99 latency": "percentile", "p95 latency": "percentile",
@@ -52,9 +52,9 @@ HEADINGS = {
     "trials": "trials", "valid trials": "trials", "verdict": "separable", "closed form": "closed-form",
     "workers": "workers",
 }
-"""The place of the term that explains a heading."""
+"""By heading, the anchor of the term that explains it."""
 
 
 def term_of(heading: str) -> str:
-    """Return the place of the term that explains a heading; empty where none does."""
+    """Return the anchor of the term that explains a heading; empty where none does."""
     return HEADINGS.get(heading, "")

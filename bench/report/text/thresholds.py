@@ -19,7 +19,7 @@ from bench.stats.run.thresholds import COUNTED, ThresholdVerdict
 
 
 def lines(run: RunData) -> list[tuple[str, str]]:
-    """Return the verdict on each threshold, and the threshold with the figure that was found.
+    """Return the verdict on each threshold, and the threshold with the value that was found.
 
     Several cells that meet one threshold share a line.
     """
@@ -42,7 +42,7 @@ def _verdict(each: ThresholdVerdict) -> str:
 
 
 def text(each: ThresholdVerdict) -> str:
-    """Return a threshold with the figure that was found: `websocket.lost == 0 at 500, found 0 in each trial`."""
+    """Return a threshold with the value that was found: `websocket.lost == 0 at 500, found 0 in each trial`."""
     return f"{each.threshold}, {_found(each)}"
 
 

@@ -39,18 +39,18 @@ from bench.scenario.model import DEFAULT_SERVER
 from bench.simulation.engine.inputs import Costs, LoadClient, NetworkDelays
 
 MOST_S = 60.0
-"""The largest cost or delay that is accepted; a larger one is taken for a mistake."""
+"""The largest cost or delay, in seconds, that is accepted; a larger one is taken for a mistake."""
 NEEDED = {
     "costs": ("tick_s", "request_s", "answer_s", "update_s", "byte_s", "connection_s", "base_share",
               "socket_share"),
     "net": ("up_s", "down_s", "feed_s"),
     "load_client": ("wake_s", "answer_s", "update_s"),
 }
-"""The numbers that each kind must have: a missing one is not 0. Numbers that were added later may be
-missing, and are then 0: a file without them has them included in the others."""
+"""The numbers, by part, that each kind must have; a file that lacks one is refused. All others but `OF_MESSAGES` came
+later: they are 0 where they are missing, and an older file has them included in the numbers that it has."""
 OF_MESSAGES = {"costs": "message_s", "net": "hop_s", "load_client": "send_s"}
-"""The numbers that only a trial whose clients send messages needs, and shows. Where one is missing it is not 0: such a
-trial can't be simulated."""
+"""The number of each part that only a trial whose clients send messages shows. Where one is missing, no such trial can
+be simulated."""
 REFERENCE = shipped.path("results/reference-costs.json")
 
 
@@ -97,7 +97,7 @@ class CostKind:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The conditions of trials that were measured together; a validation must not use them again."""
+    """The conditions of trials that costs are fitted to; a validation must not use them again."""
 
     transport: str
     options: dict[str, Any]
@@ -129,6 +129,7 @@ class FittedCell:
     fitted_cpu_cores: float
     load_cpu_cores: float
     fitted_load_cores: float
+    """NaN where the load client's CPU was not fitted."""
 
     @property
     def error(self) -> float:
@@ -155,7 +156,7 @@ class KindCosts:
 
     @property
     def has_messages(self) -> bool:
-        """True if it is known what messages of clients take."""
+        """True if the costs of messages of clients are known."""
         return all(name in getattr(self, part) for part, name in OF_MESSAGES.items())
 
     @property
@@ -185,7 +186,8 @@ class MessagesSource:
     commit: str | None
     runs: list[str]
     paces: dict[str, Estimate]
-    """By kind, how much more CPU that calibration's trials took than the other costs say (`message_costs`)."""
+    """By kind, the CPU of that calibration's trials whose clients only listen, divided by what the other costs predict
+    for them (`message_costs`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +265,7 @@ def read_costs(path: Path) -> CostsFile:
 
 
 def _refuse_unless_whole(path: Path, found: CostsFile) -> None:
-    """Raise `RunError` where a cost is missing, unknown or given twice."""
+    """Raise `RunError` where a cost is missing or unknown, a kind is there twice, or the loopback has no delay."""
     def refuse(field: str, what: str, allowed: str) -> NoReturn:
         raise RunError(f"{path}: {field}: found {what}, allowed is {allowed}")
 

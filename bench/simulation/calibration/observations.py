@@ -4,12 +4,13 @@
     trial.json ─► CPU by process ───┼─► Observation: one VALID trial
     tables ─► counts, instants ─────┘
 
-A server that has slept is cold (`bench.simulation.engine.server_queue`), and the work that wakes it takes longer.
-Its mean coldness follows from the number of its sleeps, which the kernel counts as voluntary context switches,
-and from their total length.
+A server's costs are fitted to its **stretches**: the measuring window of each trial, and its idle window. A server
+that has slept is cold (`bench.simulation.engine.server_queue`), and the work that wakes it takes longer. Its mean
+coldness follows from the number of its sleeps, which the kernel counts as voluntary context switches, and from
+their total length.
 
-All figures are of [t0, t1): CPU by the processes' own clocks, counts by the clients' own. A pushed message
-is counted by its segment: each is written at once, and is one segment if it fits into one.
+CPU is by the processes' own clocks, counts by the clients' own. All are of [t0, t1), but for those named `idle`.
+Pushed messages are counted as TCP segments with data: each is written at once, and is one segment if it fits into one.
 
 Known weakness: the clients' counters are read a few milliseconds after t0 and t1, the CPU is not. Where no
 wake-ups were counted, ticks and polls are assumed to arrive at random, and to wake a server that is asleep.
@@ -44,11 +45,13 @@ from bench.transports.cycle import Cycle
 from bench.wire.sizes import SEGMENT_PAYLOAD
 
 FULL = 0.8
-"""The share of a core from which a server that parks or pushes, or an idle stretch with polls, shows a queue."""
+"""The CPU in cores from which a server that parks or pushes, or one that is polled in its idle window, is left out: by
+then its CPU depends on its queue, not on its counts alone."""
 LEAST_CROWDED = 0.1
 """The least factor on requests and responses of a server with few connections."""
 COUNTS = ("ticks", "requests", "answers", "updates", "payload_bytes", "connections", "messages", "clients")
-"""Messages of clients, and what else a server does: requests and responses without those of messages."""
+"""The counts of a trial. `answers` are responses and pushed messages, `messages` those of clients; neither `requests`
+nor `answers` has the messages' own. `clients` is their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Observation:
     server_cpu_s: float
     load_cpu_s: float
     idle_s: float
-    """Length of the idle stretch in seconds; 0 where it was not measured."""
+    """Length of the idle window in seconds; 0 where it was not measured."""
     idle_cpu_s: float
     wakeups: float
     """Wake-ups of the server in the window."""
@@ -74,7 +77,7 @@ class Observation:
     load_wakeups: float
     """Wake-ups of the load client in the window; NaN where they were not counted."""
     bursts: float
-    """Wake-ups of the server in the window by what clients send, ticks left out; NaN where they were not counted."""
+    """Wake-ups of the server in the window less its ticks: those by clients' requests; NaN where not counted."""
     request_s: float
     """Mean seconds from request to response; NaN for a push."""
     instants: Instants
@@ -88,7 +91,10 @@ class Observation:
 
     @property
     def shows_costs(self) -> bool:
-        """True if the server's CPU shows costs, not a queue. A poll is answered whole, however full the server."""
+        """True if the server's CPU follows from its counts: it is polled, or it is less busy than `FULL`.
+
+        A poll takes the same work however busy the server is.
+        """
         return not self.waits or self.server_cpu_s < FULL * self.seconds
 
     @property
@@ -100,8 +106,8 @@ class Observation:
     def kept(self) -> float:
         """The mean share of the coldness at waking that remains during the work that follows.
 
-        All of it remains in a fan-out. A parked client's next request arrives after the fan-out, when about three
-        quarters remain; polls arrive at any time.
+        A fan-out keeps all of it. With parked requests half of the work is the fan-out, and half are the next requests,
+        which arrive when on average three quarters of the busy time are over. Polls arrive at any time in it.
         """
         busy_s = self.server_cpu_s / max(self.wakeups, 1)
         if self.cycle.pushes:
@@ -109,10 +115,11 @@ class Observation:
         return float((1 + warmed(1.0, 0.75 * busy_s)) / 2 if self.cycle.parks else warmed(1.0, 0.5 * busy_s))
 
     def stretches(self, cold_share: float, crowd_share: float = 0.0) -> list[Measurement]:
-        """Return the server's stretches: the window, and the idle stretch, in which only scheduled polls
-        arrive. Exchanges count for more by their `crowd_share`, and work by its `cold_share`.
+        """Return the server's stretches: the measuring window, and the idle window if it was measured.
 
-        Nobody counted the polls of an idle stretch, and a server that was full got fewer than were due.
+        `crowd_share` raises the counts of requests and responses, `cold_share` those of all work. Only polls arrive in
+        the idle window. They are not counted but computed from the interval; a server that is busier than `FULL` gets
+        fewer, so its idle window is left out.
         """
         cold = self.coldness
         terms = _colder(self.terms(self.seconds, crowd_share), cold_share * cold * self.kept)
@@ -124,14 +131,18 @@ class Observation:
         return found
 
     def _waking(self, cold: float, wakeups: float) -> dict[str, float]:
-        """Return the counts of waking a server. Where clients wait, each tick wakes it, and its cost includes that."""
+        """Return the counts of wake-ups by the names of `least_squares.TERMS`.
+
+        Where clients wait, each tick wakes the server, and the cost of a tick includes `switch`.
+        """
         return {"wake": cold * wakeups} if self.waits else {"wake": cold * wakeups, "switch": wakeups}
 
     def crowded(self, crowd_share: float) -> float:
-        """Return the factor on requests and responses relative to the crowd that costs are stated for."""
+        """Return the factor on the time of a request and a response with this many clients; 1 at `inputs.CROWD`."""
         return max(1 + crowd_share * crowding(self.counts["clients"]), LEAST_CROWDED)
 
     def _of_idle(self, crowd_share: float) -> dict[str, float]:
+        """Return the idle window's counts by the names of `least_squares.TERMS`, without wake-ups."""
         terms = {"socket": self.counts["clients"] * self.idle_s}
         if not self.waits:
             polls = self.counts["clients"] * self.idle_s / self.cycle.interval_s
@@ -140,7 +151,7 @@ class Observation:
         return terms
 
     def terms(self, seconds: float, crowd_share: float = 0.0) -> dict[str, float]:
-        """Return the window's counts by the names of `least_squares.TERMS`, without wake-ups."""
+        """Return the window's counts by the names of `least_squares.TERMS`, without wake-ups; it lasts `seconds`."""
         counts = self.counts
         return {
             "exchange": counts["answers"] * self.crowded(crowd_share),
@@ -152,12 +163,12 @@ class Observation:
 
 
 def _colder(terms: dict[str, float], by: float) -> dict[str, float]:
-    """Return the counts with the work of a cold server, a factor of 1 + `by`; open connections keep theirs."""
+    """Return the counts times 1 + `by`, since a cold server takes longer; those of open connections stay."""
     return {name: count if name == "socket" else count * (1 + by) for name, count in terms.items()}
 
 
 def observe(run: Path) -> list[Observation]:
-    """Return the observations of a run's measured VALID trials."""
+    """Return the observations of a run's measured VALID trials. Raises `RunError` where there are none."""
     found = list(_of_run(run, manifests.read(run).scenario))
     if not found:
         raise RunError(f"{run}: trials: found none that was measured and is VALID, needed is at least one")
@@ -182,7 +193,7 @@ def _of_run(run: Path, scenario: Scenario) -> Iterator[Observation]:
     options = {
         label: transports.options(label, subject, str(run / manifests.NAME))
         for label, subject in scenario.transports.items()
-        if subject.external is None and subject.client == DEFAULT_CLIENT   # whose requests are like those simulated
+        if subject.external is None and subject.client == DEFAULT_CLIENT   # a page's requests are not those simulated
     }
     for folder in trial_record.trial_folders(run):
         record = trial_record.read_trial(folder)
@@ -244,7 +255,7 @@ def _or(counted: int | None, otherwise: float) -> float:
 
 def _counts(record: TrialRecord, trial: TrialArrays, sums: Mapping[str, float], cycle: Cycle,
             messages: float) -> dict[str, float]:
-    """Return the window's counts by the names of `COUNTS`; each of the `messages` has been answered."""
+    """Return the window's counts by the names of `COUNTS`; `messages` is the number that was accepted, and answered."""
     ticks, windows = trial.ticks, trial.windows
     within = (ticks.due_ns >= windows.t0_ns) & (ticks.due_ns < windows.t1_ns)
     payload_bytes = float(ticks.payload_bytes[within].mean()) if within.any() else 0.0

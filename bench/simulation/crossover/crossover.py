@@ -5,7 +5,7 @@
 
 Each transport is taken at its best. The interval of one that polls is free: for the cheapest it polls as
 rarely as the budget allows (its worst latency is the budget), for the freshest as often as the workers can
-serve. But no poll may find more ticks than one answer holds, nor half of what a client may be behind
+serve. But no poll may find more ticks than one response holds, nor more than half of what a client may be behind
 (`TicksPerPoll`): otherwise it would poll again at once, or be taken for a slow client. The time between two
 flushes of one that pushes is free, too: for the freshest it is 0 if the workers can serve that. For the cheapest,
 a longer flush saves messages, and leaves less time for the fan-out to a worker's clients; so several are tried
@@ -62,11 +62,12 @@ PRECISION = 1.002
 WORTH_FLUSHING = 0.01
 """Share of the messages that a flush has to save, or the map sends each tick at once."""
 FLUSH_STEPS = 6
-"""Bisections in which the flush that allows the most clients is found."""
+"""Bisection steps in which the flush that allows the most clients is found."""
 FLUSHES_TRIED = (0.0, 0.5, 0.8, 0.95, 1.0)
-"""Flushes that are tried, as shares of the way from that one to the longest that the budget allows."""
+"""Flushes that are tried, as shares of the way from the one that allows the most clients to the longest that the budget
+allows."""
 SHORTEST_S = 1e-4
-"""No poll interval, and no flush but none at all, is shorter."""
+"""The shortest poll interval, and the shortest time between flushes other than 0, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +75,14 @@ class TicksPerPoll:
     """The limits on the number of ticks that one poll may find."""
 
     in_one: float = math.inf
-    """The mean number of ticks of its subscription that nearly always fit into one answer."""
+    """The mean number of a subscription's ticks per poll with which nearly all polls fit into one response."""
     held: float = math.inf
-    """Ticks of the feed: half of those that the server keeps, or that a client may be behind (`plan.check`)."""
+    """Half of the feed's ticks that the server keeps, or that a client may be behind, whichever is less."""
 
     @classmethod
     def by(cls, server: Server, mode: Mode) -> TicksPerPoll:
-        """Return the server's bounds. n ticks on average plus three standard deviations, n + 3√n, fit into a
-        batch; with mode `latest` a batch has one tick per symbol."""
+        """Return the server's limits. n ticks on average plus three standard deviations of a Poisson count, n + 3√n,
+        fit into a batch; with mode `latest` a batch has one tick per symbol, so any number fits."""
         held = min(server.slow_client.buffer_ticks, server.tape_ticks) / 2
         root = (math.sqrt(9 + 4 * server.batch_max) - 3) / 2
         return cls(root**2 if mode == "every" else math.inf, held)
@@ -93,7 +94,7 @@ class TicksPerPoll:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One transport that is compared."""
+    """One transport that is compared: its options and its costs."""
 
     label: str
     transport: str
@@ -115,7 +116,7 @@ class Candidate:
 
     @property
     def cycle(self) -> Cycle:
-        """The steps that its clients repeat."""
+        """The cycle of its clients."""
         return transports.model_of(self.transport).cycle(self.options)
 
     @property
@@ -125,7 +126,7 @@ class Candidate:
 
     @property
     def has_interval(self) -> bool:
-        """True if the subject polls or pushes at an interval, which can then be chosen."""
+        """True if the subject polls at an interval, or pushes, so that its interval or flush can be chosen."""
         return self.cycle.interval_s > 0 or self.cycle.pushes
 
     def at_interval(self, interval_s: float) -> Candidate:
@@ -138,7 +139,7 @@ class Candidate:
         return self.at_interval(every_s[0]) if every_s else self
 
     def ends(self, demand: Demand, rtt_s: float) -> tuple[Candidate, Candidate]:
-        """Return this subject with its costs and its feed delay at both ends of their bounds: low, high."""
+        """Return this subject with its costs and its feed delay at the low and at the high end of their intervals."""
         def cpu(costs: Costs) -> float:
             return client_cores(replace(self, costs=costs), demand, rtt_s)
 
@@ -156,7 +157,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One transport at one point: its needs and its figures, or the reason why it can't serve the point."""
+    """One transport at one point: its needs and its values, or the reason why it can't serve the point."""
 
     why_not: str
     """`latency` or `overload`; empty where the transport can serve the point."""
@@ -189,7 +190,7 @@ class Offer:
 
     @property
     def possible(self) -> bool:
-        """True if the transport meets the request."""
+        """True if the transport can serve the point."""
         return not self.why_not
 
 
@@ -200,9 +201,10 @@ def refused(why: str) -> Offer:
 
 
 def wait_s(subject: Candidate, demand: Demand, rtt_s: float, clients: float, whole: Forecast) -> float:
-    """Return the mean wait in seconds: of arrivals at random beyond that of regular ones, and of clients' messages.
+    """Return the mean wait in seconds that the worst latency leaves out; `whole` is the forecast of these clients.
 
-    The first is 0 where the closed form does not hold any more: there the worker's CPU decides.
+    It is the wait of arrivals at random beyond that of regular ones, plus that of clients' messages. The first is 0
+    where the worker can't keep up: there its CPU decides.
     """
     regular = subject.forecast(replace(demand, regular=True), rtt_s, clients)
     both = math.isfinite(whole.server_s) and math.isfinite(regular.server_s)
@@ -231,7 +233,7 @@ def client_cores(subject: Candidate, demand: Demand, rtt_s: float) -> float:
 
 
 def most_clients(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float, full_at: float) -> float:
-    """Return the most clients of one worker within both limits; below 1 where there are none."""
+    """Return the most clients of one worker within the limits of its CPU and of the budget; 0 where there are none."""
 
     def in_time(clients: float) -> bool:
         found = subject.forecast(demand, rtt_s, clients)
@@ -283,10 +285,10 @@ def cheapest(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float, 
 
 def within(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float, full_at: float,
            counts: Sequence[int], prices: Prices | None, *, fewest: bool = False) -> dict[int, list[Offer]]:
-    """Return the offers that keep every update within `budget_s`, by count of clients: a push with several flushes.
+    """Return the offers that keep every update within `budget_s`, by count of clients.
 
-    Where the subject can't keep it, the only offer says why (`Offer.why_not`). With `fewest` only those of the fewest
-    workers are made.
+    A poller has one offer, a push one for each flush that is tried. Where the subject can't keep the budget, the only
+    offer says why (`Offer.why_not`). With `fewest` only the offers with the fewest workers are made.
     """
     pushes = subject.cycle.pushes
     asking = subject.at_interval(0.0) if pushes else at_budget(subject, demand, rtt_s, budget_s)
@@ -309,18 +311,20 @@ def within(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float, fu
 
 
 def worth_flushing(subject: Candidate, demand: Demand, budget_s: float) -> bool:
-    """Return whether flushes as far apart as the budget allows would save messages: a share 1 − (1 − e^(−x))/x, for
-    x ticks between two."""
+    """Return whether flushes as far apart as the budget allows would save at least `WORTH_FLUSHING` of the messages.
+
+    Of Poisson ticks, x on average between two flushes, they save the share 1 − (1 − e^(−x))/x.
+    """
     ticks = demand.rate_per_s * min(budget_s, subject.finds.longest_s(demand))
     return 1 + math.expm1(-ticks) / ticks >= WORTH_FLUSHING
 
 
 def flushes(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float, full_at: float) -> list[Candidate]:
-    """Return a push with several flushes, of which the cheapest is near the best.
+    """Return a push with several times between flushes, of which the cheapest is near the best; none where none fits.
 
-    The longer a flush is the less CPU and the fewer bytes it takes per client, and the less time is left for the
-    fan-out to all of them. So the shortest that can be the best is the one that allows a worker the most clients,
-    and the longest is what the budget leaves.
+    The longer that time is the less CPU and the fewer bytes each client takes, and the less time is left for the
+    fan-out to all of them. So the shortest that can be the best is the one that allows a worker the most clients, and
+    the longest is the one that the budget leaves with one client.
     """
     def leaves_time(every_s: float) -> bool:
         flushing = subject.at_interval(every_s)
@@ -357,7 +361,7 @@ def freshest(subject: Candidate, demand: Demand, rtt_s: float, workers: int, ful
     if not fits(subject.at_interval(high_s)):
         return refused("overload")
     if fits(subject.at_interval(low_s)):
-        high_s = low_s   # no oftener than an answer takes to come
+        high_s = low_s   # polling more often than a response takes to come gains nothing
     low_s = min(max(low_s, SHORTEST_S), high_s)
     while low_s > 0 and high_s / low_s > PRECISION:
         middle_s = math.sqrt(low_s * high_s)
@@ -392,7 +396,7 @@ class Field:
     """One field of the map."""
 
     asked: str
-    """The question: `cheapest` or `freshest`."""
+    """`cheapest` or `freshest`."""
     rate_per_s: float
     clients: int
     rtt_ms: float
@@ -400,14 +404,14 @@ class Field:
     """The budget in ms; NaN for the freshest."""
     offers: Mapping[str, Offer]
     spans: Mapping[str, tuple[Offer, Offer]]
-    """The offers with the costs at the low and at the high end of their intervals, by label."""
+    """By label, the offers with the costs at the low and at the high end of their intervals."""
     truths: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     """The error range of each transport's model (`Candidate.truths`), by label."""
     worker_month: float = 0.0
     """Price of a worker per month."""
 
     def figure(self, offer: Offer) -> float:
-        """Return the figure by which offers are compared (lower is better).
+        """Return the value by which offers are compared (lower is better).
 
         It is the excess age in seconds for the freshest; for the cheapest the price per month, or CPU cores
         where nothing has a price.
@@ -417,7 +421,7 @@ class Field:
         return offer.cores if math.isnan(offer.price) else offer.price
 
     def standing(self) -> list[tuple[float, str]]:
-        """Return the figures and labels of the transports that can serve the field, the best first."""
+        """Return the values and labels of the transports that can serve the field, the best first."""
         return sorted((self.figure(each), label) for label, each in self.offers.items() if each.possible)
 
     def best(self, margin: float) -> list[str]:
@@ -428,13 +432,13 @@ class Field:
                 if value <= standing[0][0] * (1 + margin) or not self._separates(standing[0][1], label)]
 
     def _separates(self, first: str, other: str) -> bool:
-        """Return whether two figures differ by more than their combined uncertainty."""
+        """Return whether two values differ by more than their combined uncertainty."""
         value, further = (self.figure(self.offers[label]) for label in (first, other))
         up, down = self._spread(first)[1], self._spread(other)[0]
         return math.log(further / value) > math.hypot(up, down) if value > 0 else further > value
 
     def _spread(self, label: str) -> tuple[float, float]:
-        """Return how far the true figure may lie below and above the predicted one, as logarithms.
+        """Return how far the true value may lie below and above the predicted one, as logarithms.
 
         An offer that is impossible at an end of the costs' intervals is left out.
         """
@@ -447,7 +451,7 @@ class Field:
         return math.hypot(costs[0], model[0]), math.hypot(costs[1], model[1])
 
     def _truth(self, label: str) -> tuple[float, float]:
-        """Return the 95 % range of truth ÷ predicted of the transport's figure, by the validation."""
+        """Return the 95 % range of truth ÷ predicted of the transport's value, by the validation."""
         truths, offer = self.truths.get(label, {}), self.offers[label]
         cpu, sent = truths.get("cpu", (1.0, 1.0)), truths.get("bytes", (1.0, 1.0))
         if self.asked == "freshest":
@@ -462,7 +466,7 @@ class Field:
         return min(low, 1.0), max(high, 1.0)
 
     def span(self, label: str) -> tuple[float, float]:
-        """Return the least and the most that the transport's figure may be; infinite where it may be unable
+        """Return the least and the most that the transport's value may be; infinite where it may be unable
         to serve the field."""
         found = [self.figure(each) if each.possible else math.inf
                  for each in (self.offers[label], *self.spans[label])]
@@ -489,7 +493,8 @@ class Field:
 
 def fields(asked: Crossover, demand: Demand, subjects: Sequence[Candidate], full_at: float,
            prices: Prices | None) -> Iterator[Field]:
-    """Return the whole map, field by field. `demand` has everything but the rate."""
+    """Yield the fields of the whole map. Of the rates in `demand`, only the share of the feed that a client subscribes
+    to is used."""
     share = demand.rate_per_s / demand.ticks_per_s
     for rate in asked.rates_per_s:
         wanted = replace(demand, rate_per_s=rate, feed_per_s=rate / share)

@@ -1,12 +1,12 @@
 """Intervals between trials, and differences between two subjects.
 
 The unit is the trial: everything within one shares a host, a schedule and a moment, so its updates
-are not independent, and pooling them makes intervals several times too narrow. With x₁…xₙ the figure
+are not independent, and pooling them makes intervals several times too narrow. With x₁…xₙ the value
 of each trial (a percentile, a cost), all positive, the estimate is the geometric mean, and
 
     exp( mean(ln x) ± t(n−1, 97.5 %) · s(ln x) / √n )
 
-holds the true one in 95 % of runs if ln x is about normal. Where a figure may be zero or negative
+holds the true mean in 95 % of runs if ln x is about normal. Where a value may be zero or negative
 the same is done without the logarithm.
 
 Two subjects are compared within blocks, since what disturbs a block disturbs both: for each block the
@@ -26,7 +26,7 @@ has the confidence 1 − 5 %/(m − k + 1), and those that come after the end ha
 effect (a ratio of 1, a difference of 0) exactly where the two are separable, and is never narrower than the effect's
 own 95 % interval. A ratio that is only clear has its own, since that decided.
 
-Known weakness: the intervals of a figure do not all hold the truth at once in 95 % of runs, as those of Bonferroni's
+Known weakness: the intervals of a value do not all hold the truth at once in 95 % of runs, as those of Bonferroni's
 method would: Holm's spends the 5 % again on what is left. That a tie is called a difference, or a difference has the
 wrong direction, happens in at most 5 % of runs all the same.
 With three trials the interval is 2.5 standard deviations wide each way, with two 9 of them,
@@ -45,20 +45,20 @@ from scipy.special import stdtr, stdtrit
 from bench.stats.trial.arrays import Floats
 
 FEW = 3
-"""With at most this number of trials, the figures themselves are printed in place of an interval."""
+"""With at most this number of trials, the values themselves are printed in place of an interval."""
 CONFIDENCE = 0.95
 ALPHA = 1 - CONFIDENCE
 WIDEST = 10_000.0
-"""The factor between the bounds of a ratio's interval above which they say nothing: so few trials can't tell."""
+"""The factor between the bounds of a tie's ratio above which they are not printed, since they say nothing."""
 CLEAR = 1.5
-"""The factor that each block, and the whole interval, of a clear ratio exceeds."""
+"""A ratio is clear where that of each block, and its whole interval, is above this factor, or below its inverse."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
     """An estimate and the interval that holds the true value with 95 % confidence.
 
-    `low` and `high` are NaN where there are too few trials (fewer than two) or one is infinite.
+    `low` and `high` are NaN where there are too few trials (fewer than two), or one trial's value is infinite or NaN.
     """
 
     estimate: float
@@ -67,9 +67,9 @@ class Interval:
     count: int
     """Number of trials behind the interval."""
     values: tuple[float, ...] = ()
-    """The trials' own figures, where there are at most `FEW`, since they say more than the interval."""
+    """The trials' own values, where there are at most `FEW`, since they say more than the interval."""
     bounds_only: bool = False
-    """True for a tie, whose bounds are printed however few its trials are: their own figures may all be on one side."""
+    """True for a tie, whose bounds are printed however few its trials are: their own values may all be on one side."""
 
     @property
     def inverse(self) -> Interval:
@@ -83,7 +83,7 @@ class Effect:
     """The difference of one subject from another: a ratio or a difference, with its interval."""
 
     kind: str
-    """`ratio` or `difference`; `lost` where either figure falls among lost updates: then there is neither,
+    """`ratio` or `difference`; `lost` where either value falls among lost updates: then there is neither,
     and `interval` and `p` are NaN."""
     interval: Interval
     p: float
@@ -91,7 +91,7 @@ class Effect:
     p_holm: float = math.nan
     """`p`, corrected for all comparisons made together."""
     level: float = ALPHA
-    """Probability of error at which Holm's method decided about it."""
+    """Level of significance at the step of Holm's method that decided."""
     freedom: float = math.nan
     """Degrees of freedom of its t interval."""
     clear: bool = False
@@ -111,7 +111,7 @@ class Effect:
     def printed(self) -> Interval:
         """Return the interval by which the two were decided to be separable or not; without a decision, its own.
 
-        Its bounds are NaN where a tie's would be so wide that they say nothing (beyond a factor of `WIDEST`).
+        The bounds of a tie are NaN where they are more than a factor of `WIDEST` apart.
         """
         own = self.interval
         if not self.assessed:
@@ -145,11 +145,11 @@ def _power(ratio: float, exponent: float) -> float:
 
 
 LOST = Effect("lost", Interval(math.nan, math.nan, math.nan, 0), math.nan)
-"""The effect where a figure is infinite: no ratio or difference exists."""
+"""The effect where a value is infinite: no ratio or difference exists."""
 
 
 def _t_interval(values: Floats) -> Interval:
-    """Return the mean of `values` with its Student's t interval."""
+    """Return the mean of `values` with its 95 % interval by Student's t."""
     count = len(values)
     if count == 0:
         return Interval(math.nan, math.nan, math.nan, 0)
@@ -162,13 +162,13 @@ def _t_interval(values: Floats) -> Interval:
 
 
 def interval(values: Sequence[float] | Floats, logarithm: bool = True, least: float = -math.inf) -> Interval:
-    """Return the figure of a cell, with its interval, from the figures of its trials.
+    """Return the value of a cell, with its interval, from the values of its trials.
 
-    It is computed on logarithms where all figures are positive, otherwise (or where `logarithm` is
-    False, for parts that must add up to their whole) on the figures themselves. No bound lies below
+    It is computed on logarithms where all values are positive, otherwise (or where `logarithm` is
+    False, for parts that must add up to their whole) on the values themselves. No bound lies below
     `least`, the smallest possible value.
 
-    A figure that is infinite (lost) in one trial is infinite in the cell: leaving that trial out
+    A value that is infinite (lost) in one trial is infinite in the cell: leaving that trial out
     would make the subject look better for losing updates. Otherwise a NaN (too few updates in a
     trial) makes the result NaN.
     """
@@ -190,10 +190,10 @@ def _exp(inner: Interval) -> Interval:
 
 
 def effect(mine: Sequence[float] | Floats, theirs: Sequence[float] | Floats) -> Effect:
-    """Return the effect between paired figures (one pair per block): `mine` ÷ `theirs` where all are
+    """Return the effect between paired values (one pair per block): `mine` ÷ `theirs` where all are
     positive, otherwise `mine` − `theirs`.
 
-    It is `LOST` where a figure is infinite; pairs with a NaN are left out.
+    It is `LOST` where a value is infinite; pairs with a NaN are left out.
     """
     pairs = np.column_stack((np.asarray(mine, dtype=np.float64), np.asarray(theirs, dtype=np.float64)))
     if np.isinf(pairs).any():
@@ -217,8 +217,8 @@ def _is_clear(logarithms: Floats, inner: Interval) -> bool:
 def unpaired(mine: Sequence[float] | Floats, theirs: Sequence[float] | Floats) -> Effect:
     """Return the effect between the trials of two runs, by Welch's t.
 
-    It is the ratio of the geometric means where all figures are positive, otherwise the difference of
-    the means. Figures that are not finite are left out.
+    It is the ratio of the geometric means where all values are positive, otherwise the difference of
+    the means. Values that are not finite are left out.
     """
     pair = [np.asarray(values, dtype=np.float64) for values in (mine, theirs)]
     one, other = (values[np.isfinite(values)] for values in pair)
@@ -255,7 +255,7 @@ def within_blocks(table: Floats) -> list[Interval]:
     subjects is taken out: from each value the mean of its block is subtracted and the mean of all is added, on
     logarithms where all are positive. The t interval of these is widened by √(k/(k − 1)) for k subjects, since
     subtracting a mean of k takes away that share of the spread (Morey, 2008, after Cousineau, 2005). Two subjects
-    whose intervals are far apart differ in every block, though their levels between blocks may overlap.
+    whose intervals are far apart differ within blocks, though their levels between blocks may overlap.
 
     Blocks that lack a subject are left out. The interval of a subject is NaN with one subject, or fewer than two
     whole blocks.
@@ -303,7 +303,7 @@ def holm(probabilities: Sequence[float]) -> list[float]:
 
 
 def corrected(effects: Sequence[Effect]) -> list[Effect]:
-    """Return effects that were asked for together, each with its corrected probability and the level of its
+    """Return the effects of one set of comparisons, each with its corrected probability and the level of its
     decision, by Holm's method.
 
     One that is not assessed stays so and does not count.
