@@ -347,11 +347,11 @@ def resume(folder: Path, scenario: Scenario | None, *, force: bool, source: Sour
 
 
 def _differences(run: RunFolder, scenario: Scenario | None) -> Iterator[tuple[str, object, object]]:
-    """Yield the differences since the run began, of the scenario only the first: (what, found, allowed)."""
+    """Yield the differences since the run began: (what, found, allowed)."""
     if scenario is not None and scenario.digest() != run.manifest.scenario.digest():
-        fields = _changed(scenario.canonical(), run.manifest.scenario.canonical())
-        name, found, allowed = next(fields, ("its fields' order", "another", "the run's own"))
-        yield f"the scenario, {name}", found, allowed
+        fields = list(_changed(scenario.canonical(), run.manifest.scenario.canonical()))
+        for name, found, allowed in fields or [("its fields' order", "another", "the run's own")]:
+            yield f"the scenario, {name}", found, allowed
     now = Commit.read()
     was = Commit(run.manifest.commit, run.manifest.dirty)
     if now != was:

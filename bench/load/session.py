@@ -238,7 +238,7 @@ class Session:
             if len(config.numbers) <= len(self._links) == len(at_ns):
                 return tuple(at_ns[place] for place in range(len(at_ns)))
             if now_ns - self._spawn_began_ns > limit_s * 1e9:
-                detail = f"{len(at_ns)} of {config.clients} clients had a response after {limit_s:g} s"
+                detail = f"{len(at_ns)} of {len(config.numbers)} clients had a response after {limit_s:g} s"
                 detail += f"; errors: {dict(self._errors()) or 'none'}"
                 self.channel.say({"failed": {"reason": "not-subscribed", "detail": detail}})
                 return None

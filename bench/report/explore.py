@@ -147,7 +147,7 @@ class Run:
         """
         rows = [(each.transport, each.clients, each.figure, each.measured, each.predicted, each.off)
                 for each in forms.predicted(self.data)]
-        return pd.DataFrame(rows, columns=["transport", "clients", "figure", "found", "predicted", "off"])
+        return pd.DataFrame(rows, columns=["transport", "clients", "quantity", "found", "predicted", "off"])
 
     @property
     def page_delays(self) -> pd.DataFrame:
@@ -158,7 +158,7 @@ class Run:
         """
         rows = [(each.pair.ours, each.clients, each.figure, each.ours.estimate, each.page.estimate,
                  each.added.estimate, each.added.low, each.added.high) for each in delays(self.data)]
-        return pd.DataFrame(rows, columns=["transport", "clients", "figure", "ours", "page", "added", "added_low",
+        return pd.DataFrame(rows, columns=["transport", "clients", "quantity", "ours", "page", "added", "added_low",
                                            "added_high"])
 
     @property

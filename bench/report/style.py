@@ -225,7 +225,7 @@ def explain_full(axes: Axes) -> None:
 
 def say_nothing_is_there(axes: Axes) -> None:
     """Write in place of the marks that no trial has any."""
-    axes.text(0.5, 0.5, "no valid trial has this figure", ha="center", transform=axes.transAxes)
+    axes.text(0.5, 0.5, "no valid trial has this value", ha="center", transform=axes.transAxes)
 
 
 def legend(figure: Figure, axes: Axes) -> None:

@@ -83,7 +83,7 @@ class Exchange:
         """Number the message of a line if it is new, and return the answer to it."""
         try:
             if self._warmup_ns is None:
-                raise Refusal("no-feed", "the feed has not begun, or has ended; send it again later")
+                raise Refusal("no-feed", "the feed has not begun, so send it again later, or has ended")
             message = self._ledger.placed(decode(line))
             index = message.index
             assert index is not None, "it has been placed"

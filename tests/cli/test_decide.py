@@ -72,7 +72,7 @@ def test_the_answer_is_whole_before_the_page_is_made(tmp_path: Path, monkeypatch
     assert answer.startswith("For 200 clients with 0.5 updates per second each, within 2 s, 40 ms away: ")
     for figure in ("staleness p50", "p99", "workers", "Mbit/s down", "requests/s", "memory per client", "per month"):
         assert f" {figure} " in answer
-    assert "What no figure tells: - proxies and their timeouts: " in answer
+    assert "What no number tells: - proxies and their timeouts: " in answer
     assert after.startswith(" Report: ")
 
 

@@ -111,7 +111,7 @@ def test_messages_are_numbered_in_the_order_in_which_they_come_and_reach_every_s
         (feed, relay), (other, _) = stage.serve(), stage.serve()
         await until(lambda: feed.transport and other.transport, "the servers")
         assert await answered(relay, line(0)) == [(503, {
-            "error": "no-feed", "detail": "the feed has not begun, or has ended; send it again later", "index": 0})]
+            "error": "no-feed", "detail": "the feed has not begun, so send it again later, or has ended", "index": 0})]
         warmup_ns = stage.clock.now_ns()
         life.start(warmup_ns)
         order = [4, 0, 2, 4, 7, 0]

@@ -136,8 +136,11 @@ def may_be_best(field: pd.DataFrame) -> list[str]:
 
 
 def ahead(field: pd.DataFrame) -> str:
-    """Return the factor by which the next transport takes more, in words."""
+    """Return the factor by which the next transport takes more, in words: `only` where there is no next one, `free`
+    where the best takes nothing."""
     times = field["ahead"].max()
+    if math.isinf(times):
+        return "free"
     return "only" if math.isnan(times) else f"{times:.1f} ×" if times < 9.95 else f"{times:,.0f} ×"
 
 

@@ -54,7 +54,7 @@ def glance(run: RunData) -> TextTable:
     return TextTable("glance", f"The most that holds {capacity.objective}", columns, rows, note=(
         f"{_rates(run)} Capacity limit: where a step of {window_s:g} s holds with probability ½, in brackets "
         "its 95 % interval, both fitted to all steps; ≥: no step broke, so the limit is at least this. All "
-        "other figures are of the steps that held at the highest level below the limit. Per core: divided by "
+        "other values are of the steps that held at the highest level below the limit. Per core: divided by "
         "the server's CPU, so where something else was the limit it says how much the server's core would "
         "carry at the same cost per update. –: no step held."))
 
@@ -98,7 +98,7 @@ def steps_table(run: RunData) -> TextTable:
         "transport holds nevertheless where its updates reached the clients' kernels in time. void: the "
         "machine was disturbed or the counts were wrong, so the step says nothing and is repeated, twice at "
         f"most. ≤: by the kernel's instants, where over {100 * SHARED_SHARE_MAX:g} % of the updates came in a "
-        "read with others, or none was stamped: then the figure is a bound. After the verdict: the detectors "
+        "read with others, or none was stamped: then the value is a bound. After the verdict: the detectors "
         "that fired; trials.csv has them in full."))
 
 
@@ -119,7 +119,7 @@ FIGURES = (
         lambda run: f"How many {unit(capacity_of(run))} can each transport carry?",
         against_level,
         "Each marker is one trial: filled where it held the objective, hollow where it did not. A cross at the "
-        "top edge is a trial that was not valid, so no figure of it is drawn. The dashed line is the objective's "
+        "top edge is a trial that was not valid, so no value of it is drawn. The dashed line is the objective's "
         "bound. A bar on it is the capacity limit's 95 % interval, the stroke in it the limit: there a step "
         "holds with probability ½; an arrow is the most that held, where no step broke. Both axes are "
         "logarithmic."),

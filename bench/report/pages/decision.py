@@ -134,7 +134,7 @@ def beyond_table(run: DecisionRun) -> TextTable:
 
 def unmeasured_table() -> TextTable:
     """Return what no figure tells, with sources."""
-    return TextTable("unmeasured", "What no figure tells", ("", "what to know", "source"), text.UNMEASURED)
+    return TextTable("unmeasured", "What no number tells", ("", "what to know", "source"), text.UNMEASURED)
 
 
 def page(run: DecisionRun) -> Page:

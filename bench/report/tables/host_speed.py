@@ -30,7 +30,7 @@ def drift_sentence(run: RunData) -> str:
         return ""
     slower = "slower" if found.drift > 1 else "faster"
     return (f" The host drifted: in the last third of the trials it was {_apart(found.drift)} {slower} "
-            "than in the first, so figures of late and early trials differ for this reason alone.")
+            "than in the first, so values of late and early trials differ for this reason alone.")
 
 
 def between(before: RunData, after: RunData) -> str:

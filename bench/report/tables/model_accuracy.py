@@ -40,7 +40,7 @@ def how_far(run: RunData) -> TextTable:
     """
     columns = ("", "quantity", "checked at clients", "checked at load", "error, most", "error, middle",
                "goal", "by the goal", "each worker here", "this run is")
-    heading = "Accuracy of the predictions, figure by figure"
+    heading = "Accuracy of the predictions, value by value"
     if run.validation is None or not run.simulated:
         return TextTable("how-far-each", heading, columns, (), UNCHECKED)
     rows = []
@@ -80,8 +80,8 @@ def in_short(run: RunData) -> TextTable:
     return TextTable("how-far", "Accuracy of the predictions", columns, tuple(rows), UNCHECKED if not rows else (
         "Error: predicted ÷ measured − 1, where it was largest among the cells in which the model was checked "
         "(tickertape validate). Load: CPU of a worker, as a share of a core. Within: this run's workers are no "
-        "busier and have no more clients, so the error is about as large; beyond: as large or larger. Figure "
-        "by figure, with goals and bands, further below."))
+        "busier and have no more clients, so the error is about as large; beyond: as large or larger. Value "
+        "by value, with goals and bands, further below."))
 
 
 def checked(run: RunData, label: str) -> pd.DataFrame:

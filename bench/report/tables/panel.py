@@ -1,6 +1,6 @@
 """The panel of the first screen: for each transport its figures that matter, as bars on one common scale.
 
-    a bar's end = how many times the lowest figure of its measure, on a logarithmic scale common to all measures
+    a bar's end = how many times the lowest value of its measure, on a logarithmic scale common to all measures
 
 So a glance along a row shows who is best and by how much, whatever the unit: the lowest has a bar of no length
 and is marked *best*, those that can't be separated from it are marked *tie*. The thin line is the 95 % interval
@@ -76,7 +76,7 @@ class Panel:
 
 
 NOTE = ("BEST: the lowest, separable from all others. TIE: not separable from the lowest. ×: times the lowest "
-        "figure. In brackets: 95 % interval between trials; of up to three trials, their own figures.")
+        "value. In brackets: 95 % interval between trials; of up to three trials, their own values.")
 
 
 def panel(found: Sequence[RankedMeasure], styles: dict[str, style.Style]) -> Panel | None:

@@ -48,7 +48,7 @@ CAVEATS = (
     "they are for bytes, so that their parts add up. Updates of one trial are not independent and are never "
     "pooled. Comparisons are paired by block; a ratio is the geometric mean of the blocks' (of bytes too, so "
     "it may differ a little from the quotient of two cells). They are corrected by Holm's method over all "
-    "pairs and client counts of a figure.",
+    "pairs and client counts of a value.",
     "Latency is of updates that arrived; each lost one counts as infinitely late in a percentile. A conflated "
     "update has no latency: its share is in the table of fates.",
 )
@@ -135,7 +135,7 @@ def glance(run: RunData) -> TextTable:
                  f"{run.clients[0]:,}, per client between; memory per client also includes a share of the "
                  "server's fixed memory and of its tape (the ticks that it still holds).")
     return TextTable("glance", f"At {clients:,} clients", columns, tuple(rows), note=(
-        f"{note} In brackets: 95 % interval between trials; of up to three trials, their own figures. –: not "
+        f"{note} In brackets: 95 % interval between trials; of up to three trials, their own values. –: not "
         "measured, or too few updates to say."))
 
 
@@ -229,7 +229,7 @@ def _closed_forms(run: RunData) -> TextTable:
         for each in forms.predicted(run)
     )
     found = "simulated" if run.simulated else "measured"
-    columns = ("figure", "clients", "transport", found, "closed form", "difference")
+    columns = ("value", "clients", "transport", found, "closed form", "difference")
     return TextTable("closed-forms", f"{style.sentence(found)} against the closed forms", columns, rows,
                      note=_about_forms(run, found), folded=run.closed_forms is not None)
 
@@ -263,7 +263,7 @@ def _floors(run: RunData) -> TextTable:
             least = "–" if math.isnan(floor.size) else floor_text(floor, question)
             rows.append((question.noun, f"{each.clients:,}", style.title(each.mine), has,
                          separable_text(each, question), least))
-    columns = ("figure", "clients", "the same server", "has", "verdict", "smallest claimable difference")
+    columns = ("value", "clients", "the same server", "has", "verdict", "smallest claimable difference")
     return TextTable("claimable", "The smallest difference that this machine can claim", columns, tuple(rows), note=(
         "One server under two names, with the same options: they differ only by chance. The smallest "
         "difference that can be claimed is the bound of their own 95 % interval, before Holm's correction, that is "
@@ -280,7 +280,7 @@ def _comparisons(run: RunData) -> TextTable:
             has = effect_text(each, question, style.title(each.theirs))
             verdict = separable_text(each, question, below)
             rows.append((question.noun, f"{each.clients:,}", style.title(each.mine), has, verdict))
-    columns = ("figure", "clients", "transport", "has", "verdict")
+    columns = ("value", "clients", "transport", "has", "verdict")
     return TextTable("comparisons", "All comparisons", columns, tuple(rows), folded=True, note=(
         "A ratio is the geometric mean of the blocks' ratios; the cells' bytes are arithmetic means. An interval is as "
         "wide as Holm's correction asks, so it holds 1 (a difference: 0) exactly where the two are not separable."))

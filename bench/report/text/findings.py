@@ -185,7 +185,7 @@ def _lead(cells: Mapping[str, pd.Series], ranked: Sequence[str],
     tied = [other for other in ranked[1:] if not math.isinf(cells[other][question.column])
             and not _claimable(pairs[frozenset((best, other))], below)]
     if len(ranked) == 1:
-        return f"{question.noun}: {style.title(best)} has {value}; nothing else has this figure."
+        return f"{question.noun}: {style.title(best)} has {value}; nothing else has this value."
     if not tied:
         return f"Lowest {question.noun}: {style.title(best)} with {value}."
     names = [style.title(name) for name in (best, *tied)]
@@ -226,7 +226,7 @@ def _lost_text(cell: pd.Series, question: ComparedFigure) -> str:
 def effect_text(comparison: Comparison, question: ComparedFigure, theirs: str) -> str:
     """Return the effect with its interval: `1.31 (1.20–1.42) times WebSocket's`. `theirs` is the other's title."""
     if comparison.effect.kind == "lost":
-        return "a figure that is lost"
+        return "a value that is lost"
     if comparison.effect.kind == "ratio":
         return f"{ratio_text(comparison.effect.printed)} times {theirs}'s"
     found, scale = comparison.effect.printed, question.scale

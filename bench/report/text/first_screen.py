@@ -108,14 +108,14 @@ def _best(figures: Mapping[str, Interval], pairs: Mapping[frozenset[str], Compar
 def answer(found: Sequence[RankedMeasure]) -> str:
     """Return which transport to take, in a sentence that follows from the ranked measures alone."""
     if not found:
-        return "Nothing can be answered: no valid trial has a figure."
+        return "Nothing can be answered: no valid trial has a value."
     labels = list(dict.fromkeys(label for each in found for label in each.figures))
     if len(labels) == 1:
-        return (f"Only {style.title(labels[0])} has figures, so there is nothing to choose: "
+        return (f"Only {style.title(labels[0])} has values, so there is nothing to choose: "
                 f"{style.listed([_value(each, labels[0]) for each in found])}.")
     decided = [each for each in found if each.best]
     if not decided:
-        return ("No transport can be chosen yet: too few valid blocks to tell the figures of "
+        return ("No transport can be chosen yet: too few valid blocks to tell the values of "
                 f"{style.listed([style.title(label) for label in labels])} apart.")
     common = set.intersection(*(set(each.best) for each in decided))
     if len(common) == 1:
@@ -199,7 +199,7 @@ def line(each: RankedMeasure, unknown: Sequence[str] = ()) -> str:
     rest = [_more(each, label) for label in others]
     if len(rest) > NAMED:
         rest = [*rest[:NAMED - 1], f"{len(rest) - NAMED} more, up to {rest[-1]}"]
-    why = "not known well enough" if each.question in TAIL.values() else "no figure"
+    why = "not known well enough" if each.question in TAIL.values() else "no value"
     rest += [f"{why} for {style.listed([style.title(label) for label in unknown])}"] * bool(unknown)
     return f"{name}: {'; '.join([lead, *rest])}."
 
@@ -207,7 +207,7 @@ def line(each: RankedMeasure, unknown: Sequence[str] = ()) -> str:
 def _more(each: RankedMeasure, label: str) -> str:
     """Return how much more a transport has than the best, in words."""
     comparison = each.against_best(label)
-    assert comparison is not None, "two different labels that both have a figure"
+    assert comparison is not None, "two different labels that both have a value"
     if comparison.effect.kind == "lost":
         return f"{style.title(label)} lost"
     interval = comparison.effect.printed

@@ -294,19 +294,19 @@ def within(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float, fu
     asking = subject.at_interval(0.0) if pushes else at_budget(subject, demand, rtt_s, budget_s)
     if asking is None or asking.forecast(demand, rtt_s, 1).latency_worst_s > budget_s:
         return {clients: [refused("latency")] for clients in counts}
-    tried = {most_clients(asking, demand, rtt_s, budget_s, full_at): asking}
+    tries = [asking]
     if pushes and worth_flushing(subject, demand, budget_s):
-        tried |= {most_clients(each, demand, rtt_s, budget_s, full_at): each
-                  for each in flushes(asking, demand, rtt_s, budget_s, full_at)}
-    tried = {most: each for most, each in tried.items() if most >= 1}
+        tries += flushes(asking, demand, rtt_s, budget_s, full_at)
+    tried = [(most_clients(each, demand, rtt_s, budget_s, full_at), each) for each in tries]
+    tried = [(most, each) for most, each in tried if most >= 1]
     if not tried:
         return {clients: [refused("overload")] for clients in counts}
     found = {}
     for clients in counts:
-        workers = {most: math.ceil(clients / most) for most in tried}
-        least = min(workers.values()) if fewest else max(workers.values())
-        found[clients] = [offer(each, demand, rtt_s, workers[most], clients, most, prices)
-                          for most, each in tried.items() if workers[most] <= least]
+        workers = [math.ceil(clients / most) for most, _ in tried]
+        least = min(workers) if fewest else max(workers)
+        found[clients] = [offer(each, demand, rtt_s, count, clients, most, prices)
+                          for count, (most, each) in zip(workers, tried, strict=True) if count <= least]
     return found
 
 
@@ -533,7 +533,10 @@ def thrice(asked: Crossover, subject: Candidate, demand: Demand, rtt_s: float, b
 def rows(field: Field, margin: float) -> list[dict[str, object]]:
     """Return a field's rows of `crossover.csv`, one per transport."""
     standing, tied, known = field.standing(), field.best(margin), field.known(margin)
-    ahead = standing[1][0] / standing[0][0] if len(standing) > 1 else math.nan
+    ahead = math.nan
+    if len(standing) > 1:
+        (least, _), (next_least, _) = standing[:2]
+        ahead = next_least / least if least else math.inf if next_least else 1.0
     return [{
         "asked": field.asked, "rate_per_s": field.rate_per_s, "clients": field.clients,
         "rtt_ms": field.rtt_ms, "staleness_ms": field.staleness_ms, "transport": label,

@@ -12,7 +12,7 @@ Two transports that can be set to different freshness are compared at equal stal
 a curve of cost over staleness, a point for each value of its option, and what is compared within each block is the
 mean cost along the staleness that all curves reach.
 
-Known weakness: Holm's correction ignores that figures are correlated; the 50th percentile and
+Known weakness: Holm's correction ignores that values are correlated; the 50th percentile and
 the 99th are judged as if they were separate questions.
 """
 

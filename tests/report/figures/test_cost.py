@@ -53,4 +53,4 @@ def test_a_slightly_negative_part_does_not_lengthen_the_bar(run: RunData) -> Non
 def test_what_no_trial_has_is_no_zero(run: RunData) -> None:
     wire = [name for name in run.summary if "_bytes_" in name or name.startswith("bytes_")]
     (axes,) = cost.bytes_per_update(replace(run, summary=run.summary.assign(**dict.fromkeys(wire, math.nan)))).axes
-    assert [text.get_text() for text in axes.texts] == ["no valid trial has this figure"]
+    assert [text.get_text() for text in axes.texts] == ["no valid trial has this value"]

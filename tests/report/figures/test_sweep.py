@@ -53,7 +53,7 @@ def test_a_swept_transport_is_a_curve_and_any_other_a_point(swept: RunData) -> N
 def test_a_sweep_without_a_valid_trial_says_so(swept: RunData) -> None:
     bad = replace(swept, trials=swept.trials.assign(verdict="INVALID"))
     figure = figures.SWEEP.figure(bad)
-    assert "no valid trial has this figure" in [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert "no valid trial has this value" in [text.get_text() for axes in figure.axes for text in axes.texts]
     assert style.svg(figure, "sweep").startswith("<svg")
 
 

@@ -45,7 +45,7 @@ def test_the_page_opens_with_the_answer(folder: Path) -> None:
     assert "EUR per month" in answer
     assert answer in markdown
     assert html.index(answer.split(":")[0]) < html.index("Each transport at its best")
-    for heading in ("What no figure tells", "How far to believe it", "What does freshness cost 300 clients?"):
+    for heading in ("What no number tells", "How far to believe it", "What does freshness cost 300 clients?"):
         assert heading in markdown
     assert (folder / "figures" / "frontier.svg").is_file()
     assert "measured in the run reference" in markdown

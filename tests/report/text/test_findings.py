@@ -142,7 +142,7 @@ def test_a_clear_ratio_is_separable_whatever_the_correction_says() -> None:
 
 def test_a_lost_figure_in_words() -> None:
     lost = Comparison("f", 1, "a", "b", LOST)
-    assert effect_text(lost, QUESTIONS[0], "b") == "a figure that is lost"
+    assert effect_text(lost, QUESTIONS[0], "b") == "a value that is lost"
     assert separable_text(lost, QUESTIONS[0]) == "no ratio: an update that never arrives is infinitely late"
 
 

@@ -86,7 +86,7 @@ def test_a_transport_without_a_figure_leaves_the_order_of_the_others(run: RunDat
         assert list(found.figures) == others
         assert found.best[0] == others[0]
         told = next(each for each in lines(without, ranked(without)) if each.startswith(f"{style.sentence(heading)}: "))
-        assert told.endswith(f"; no figure for {style.title(label)}.")
+        assert told.endswith(f"; no value for {style.title(label)}.")
 
 
 def test_a_percentile_among_lost_updates_is_never_the_best(troubled: RunData) -> None:
@@ -108,8 +108,8 @@ def test_one_transport_is_no_choice(tmp_path_factory: pytest.TempPathFactory) ->
     made = make_run(tmp_path_factory.mktemp("runs") / "one", Plan(
         trials=2, clients=(10,), subjects={"websocket": Made()}))
     told = answer(ranked(open_run(made)))
-    assert told.startswith("Only WebSocket has figures, so there is nothing to choose: median latency ")
-    assert answer([]) == "Nothing can be answered: no valid trial has a figure."
+    assert told.startswith("Only WebSocket has values, so there is nothing to choose: median latency ")
+    assert answer([]) == "Nothing can be answered: no valid trial has a value."
 
 
 def test_of_many_transports_the_first_are_named() -> None:

@@ -191,6 +191,20 @@ def test_the_map_has_every_field_and_names_the_best() -> None:
             assert possible["ahead"].iloc[0] == pytest.approx(second / first)
 
 
+def test_where_nothing_that_the_best_uses_is_billed_the_next_is_no_multiple_of_it() -> None:
+    """Of the two that send no messages the first costs nothing, as the second does."""
+    asked = Crossover(rates_per_s=(1.0,), clients=(1000,), rtt_ms=(40.0,), staleness_ms=(1000.0,))
+
+    def ahead(*labels: str) -> list[float]:
+        subjects = [SUBJECTS[label] for label in labels]
+        prices = Prices(worker_month=0.0, gigabyte_out=0.0, million_messages=1.0)
+        table = crossover.table(list(crossover.fields(asked, DEMAND, subjects, 0.6, prices)), 0.1)
+        return [float(each) for each in table[table["asked"] == "cheapest"]["ahead"].dropna()]
+
+    assert ahead("short_polling", "websocket") == [math.inf]
+    assert ahead("short_polling", "long_polling") == [1.0]
+
+
 def test_without_prices_the_cheapest_is_who_needs_least_cpu() -> None:
     asked = Crossover(rates_per_s=(1.0,), clients=(1000,), rtt_ms=(40.0,), staleness_ms=(1000.0,))
     field = next(iter(crossover.fields(asked, DEMAND, list(SUBJECTS.values()), 0.6, None)))
