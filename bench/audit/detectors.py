@@ -67,6 +67,11 @@ class Detector:
         """Return True where `value` lies outside the range."""
         return not self.least <= value <= self.most
 
+    def text(self, value: float) -> str:
+        """Return a value with four digits, or with as many as show that it lies outside the range."""
+        short_text = f"{value:.4g}"
+        return short_text if self.fires(float(short_text)) else f"{value:.15g}"
+
     @property
     def limit(self) -> str:
         """Return the bound, in words."""
@@ -129,7 +134,7 @@ DETECTORS: tuple[Detector, ...] = (
     Detector("generator-busy", "load_cpu_cores", of_measuring=True, most=0.9, advice=(
         "the generator used up its core, so latencies are its own: lower load.clients or "
         "feed.rate_per_s")),
-    Detector("not-steady", "trend_share", most=0.25, needs="a window of 30 s or more", advice=(
+    Detector("not-steady", "trend_share", most=0.25, needs="30 seconds of the window with updates", advice=(
         "latency rose or fell throughout the window, so its figures depend on the length of the window: "
         "lengthen windows.warmup_s, or lower the load if a queue is building up")),
     Detector("littles-law", "in_flight_gap_share", of_measuring=True, most=0.2, needs=POLLS, advice=(
@@ -180,8 +185,8 @@ class Reason:
 
     def __str__(self) -> str:
         # In one line, and without the mark that parts reasons in trials.csv.
-        ends = " ⏎ ".join(self.log).replace("; ", ", ")
-        return self.sentence + (f", its log ends: {ends}" if ends else "")
+        ends = " ⏎ ".join(self.log)
+        return (self.sentence + (f", its log ends: {ends}" if ends else "")).replace("; ", ", ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +216,7 @@ def audit(record: TrialRecord, figures: Mapping[str, object]) -> Verdict:
         if math.isnan(value) or (detector.of_measuring and record.source == "simulated"):
             not_assessed.append(detector.name)
         elif detector.fires(value):
-            found = f"{detector.figure} is {value:.4g}, allowed is {detector.limit}"
+            found = f"{detector.figure} is {detector.text(value)}, allowed is {detector.limit}"
             reasons.append(Reason(detector.name, found, detector.advice))
     return Verdict("INVALID" if reasons else "VALID", tuple(reasons), tuple(not_assessed))
 

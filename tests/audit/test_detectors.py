@@ -141,6 +141,14 @@ def test_a_detector_fires_on_what_it_is_for(name: str) -> None:
     assert name in names(verdict)
     reason = next(reason for reason in verdict.reasons if reason.name == name)
     assert "allowed is" in str(reason)
+    assert "; " not in str(reason), "it parts one reason from the next"
+
+
+@pytest.mark.parametrize(("value", "found"), [
+    (1.00001, "throttled_ms is 1.00001, allowed is at most 1"), (40.0, "throttled_ms is 40, allowed is at most 1")])
+def test_a_value_just_beyond_its_bound_is_not_printed_as_the_bound(value: float, found: str) -> None:
+    record, _ = host(throttled_ms=value)
+    assert [reason.found for reason in judged(record).reasons] == [found]
 
 
 @pytest.mark.parametrize("by", [-1, 1])
