@@ -1,7 +1,7 @@
-"""Which side of a trial was at its limit, from the figures and detectors of the audit.
+"""Which side of a trial was at its limit, from the values and detectors of the audit.
 
     feed         ticks came late or not at all
-    generator    it used up its core: the figures measure it, and the server might have carried more
+    generator    it used up its core: the values measure it, and the server might have carried more
     server CPU   the server used up its core
     generator    it fell behind or was paused, with the server not at its limit
     memory       a process was killed, as the kernel does where memory runs out; or the host was swapping
@@ -16,7 +16,7 @@ A trial in which the machine was busy with something else, or a clock or the cou
 it says nothing about what the sides can carry. One in which only the measuring side reached its limit (the
 generator, the feed) is a **bound**: the server did not fail, but was not shown to carry the load.
 
-Known weakness: figures of a window show which process was busy, not which one the others waited for. A
+Known weakness: values of a window show which process was busy, not which one the others waited for. A
 server that is busy for a tenth of a second at each tick, and idle in between, shows as `latency`.
 """
 
@@ -78,7 +78,7 @@ def outcome_of(row: Row, objective: Objective) -> Literal["held", "broke", "boun
     if is_void(row):
         return "void"
     found = set(fired(row))
-    died = LOAD_DIED.fullmatch(str(row.get("failure") or "")) is not None
+    died = _load_died(row)
     if not died and (not found & OF_MEASURING or found - OF_MEASURING - SYMPTOMS):
         return "broke"
     if not met and not found & (FEED | BUSY) and number(row.get("server_cpu_cores")) >= SERVER_BUSY_CORES:
@@ -95,22 +95,28 @@ def fired(row: Row) -> list[str]:
 
 
 def number(value: object) -> float:
-    """Return a figure of a row; NaN where it has none."""
+    """Return a value of a row as a number; NaN where it has none."""
     return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _load_died(row: Row) -> bool:
+    """Return True where a trial failed because the load, or a worker of it, ended."""
+    return LOAD_DIED.fullmatch(str(row.get("failure") or "")) is not None
 
 
 def _sides(row: Row) -> list[str]:
     """Return the sides that a trial shows at their limit, the likeliest first."""
     found = set(fired(row))
     aborted = row["verdict"] == "ABORTED"
-    killed = aborted and KILLED in str(row["reasons"])
+    died = _load_died(row)
+    killed = (aborted or died) and KILLED in str(row["reasons"])
     sides = [
         ("feed", found & FEED),
         ("generator", found & BUSY),
         ("server CPU", number(row.get("server_cpu_cores")) >= SERVER_BUSY_CORES),
         ("generator", found & BEHIND),
         ("memory", killed or found & MEMORY),
-        ("errors", aborted or found & ERRORS),
+        ("errors", aborted or died or found & ERRORS),
         ("invalid", is_void(row)),
     ]
     return [side for side, is_so in sides if is_so]

@@ -12,6 +12,7 @@ from bench.scenario import objective
 SLOW = {"verdict": "VALID", "reasons": "", "server_cpu_cores": 0.5, "load_cpu_cores": 0.3}
 INVALID = SLOW | {"verdict": "INVALID"}
 ABORTED = {"verdict": "ABORTED", "reasons": "server-died: the trial failed: ended by itself with status 1"}
+DIED = {"verdict": "INVALID", "status": "failed", "failure": "load-died", "reasons": "load-died: it ended"}
 
 
 @pytest.mark.parametrize(("rows", "side"), [
@@ -28,6 +29,7 @@ ABORTED = {"verdict": "ABORTED", "reasons": "server-died: the trial failed: ende
     ([SLOW | {"polls_late_share": 0.5}], "latency"),
     ([ABORTED], "errors"),
     ([ABORTED | {"reasons": "server-died: ended by itself with status 137"}], "memory"),
+    ([DIED], "errors"), ([DIED | {"reasons": "load-died: the load ended by itself with status 137"}], "memory"),
     # What both tries show counts more than what one of them shows.
     ([INVALID | {"turn_gap_max_ms": 300.0, "server_cpu_cores": 0.95}, SLOW | {"server_cpu_cores": 0.92}],
      "server CPU"),

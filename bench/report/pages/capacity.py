@@ -28,7 +28,7 @@ SIDES = {
     "generator": "the load generator reached its limit first, not the server, which may carry more than this",
     "server CPU": "the server reached its limit first: it used up its core",
     "memory": "memory ran out first",
-    "errors": "errors came first: clients failed or were refused",
+    "errors": "errors came first: clients failed or were refused, or a process ended",
     "invalid": "its trials were not valid: see the detectors in the table of steps",
     "latency": "nothing was at its limit: waiting for the next poll, or for a client's turn in the fan-out, "
                "took too long by itself",
