@@ -127,7 +127,7 @@ def cell_interval(trials: pd.DataFrame, figure: str, reach_most: float = REACH_M
         return Interval(math.nan, math.nan, math.nan, 0)
     values = trials[figure].to_numpy(dtype=np.float64)
     name = _percentile(figure)
-    least = -math.inf if "above_idle" in figure else 0.0
+    least = 0.0 if bool((values >= 0).all()) and "above_idle" not in figure else -math.inf
     found = interval(values, logarithm=not ADDED_UP.search(figure), least=least)
     if name is None or math.isinf(found.estimate):
         return found

@@ -159,6 +159,14 @@ def test_a_further_client_takes_none_of_what_is_taken_once() -> None:
     assert math.isnan(further_client(trials.assign(verdict="INVALID")).estimate)
 
 
+def test_the_interval_of_a_value_below_zero_holds_its_estimate() -> None:
+    """A server's memory may have shrunk since before the first client; the bound of what is never negative is 0."""
+    shrunk = pd.DataFrame({"server_rss_bytes_per_client": [-3000.0, -5000.0, -4000.0]})
+    found = cell_interval(shrunk, "server_rss_bytes_per_client")
+    assert found.low < found.estimate == -4000 < found.high
+    assert cell_interval(pd.DataFrame({"retries": [0.0, 0.0, 3.0]}), "retries").low == 0
+
+
 def test_the_unit_stays_last() -> None:
     assert bounds("server_cpu_us_per_update")[0] == "server_cpu_low_us_per_update"
     assert bounds("bytes_up_per_update")[1] == "bytes_up_high_per_update"
