@@ -114,15 +114,16 @@ def search_state(steps: Sequence[SearchStep]) -> SearchState:
 
 
 def next_level(steps: Sequence[SearchStep], search: SearchSettings) -> int | None:
-    """Return the level to try next for one subject; None: its limit is found, or there is none."""
+    """Return the level to try next for one subject; None: its limit is found, there is none, or `STEPS_MOST` steps
+    were made."""
     if not steps:
         return search.start
+    if len(steps) >= STEPS_MOST:
+        return None
     if steps[-1].void and not _given_up(steps, steps[-1].level):
         return steps[-1].level
     decisive = [step for step in steps if step.outcome in ("held", "broke")]
     ceiling = _ceiling(steps) or search.most + 1
-    if len(steps) >= STEPS_MOST:
-        return None
     if all(step.held for step in decisive):
         return _raised(max((step.level for step in decisive), default=0), ceiling, search)
     if _is_narrow(decisive, search):

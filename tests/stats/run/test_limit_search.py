@@ -126,6 +126,13 @@ def test_a_void_step_says_nothing_and_is_made_again_twice_at_most() -> None:
         assert next_level(steps, SEARCH) == following
 
 
+def test_no_more_than_the_most_steps_are_made_where_a_level_that_held_is_void_from_then_on() -> None:
+    made = [SearchStep("a", 100, "held", 1.0), SearchStep("a", 200, "broke", 1.0)]
+    made += [SearchStep("a", 100, "void", 1.0)] * (searching.STEPS_MOST - 3)
+    assert next_level(made, SEARCH) == 100
+    assert next_level([*made, made[-1]], SEARCH) is None
+
+
 def test_where_those_who_measure_give_in_the_answer_is_a_bound() -> None:
     """Nothing is tried where they did, and what held comes as near to it as is asked."""
     steps = searched(SEARCH, lambda _, level, __: "held" if level < 700 else "bound")
