@@ -100,19 +100,17 @@ def numbered(feed: pa.Table, index: Ints) -> Ints:
 def round_trips(trial: TrialArrays, index: Ints, author: Ints) -> tuple[Ints, int]:
     """Return the round trips of accepted messages in ns, sorted, and the number whose own copy never came.
 
-    An author that is not in the room of its message gets no copy; there is none. Those of authors whose rows were
-    not kept are left out.
+    Each author is in the room of its message, so a copy is owed to it. Messages of authors whose rows were not kept
+    are left out.
     """
     arrivals, ticks, numbers = trial.arrivals, trial.ticks, trial.clients.numbers
-    if not len(ticks.index) or not len(numbers):
-        return np.empty(0, dtype=np.int64), len(index)
     kept = np.isin(author, numbers)
     index, author = index[kept], author[kept]
+    if not len(index) or not len(arrivals.key):
+        return np.empty(0, dtype=np.int64), len(index)
     tick = np.searchsorted(ticks.index, index)
     client = np.searchsorted(numbers, author)
     key = (client * len(ticks.symbols) + ticks.symbol[tick]) * ticks.ranks + ticks.rank[tick]
-    if not len(arrivals.key):
-        return np.empty(0, dtype=np.int64), len(index)
     place = np.minimum(np.searchsorted(arrivals.key, key), len(arrivals.key) - 1)
     came = arrivals.key[place] == key
     took = arrivals.app_ns[place[came]] - ticks.due_ns[tick[came]]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import random
 import statistics
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -14,9 +16,9 @@ from hypothesis import strategies as st
 from rows import MS, WINDOWS, record_of, tables_of
 
 from bench.records.trial_record import UPLINKS
-from bench.stats.trial.arrays import Tables, trial_arrays
+from bench.stats.trial.arrays import Clients, Tables, trial_arrays
 from bench.stats.trial.fates import fates
-from bench.stats.trial.uplinks import COLUMNS, FATES, sent_payload, uplink_columns
+from bench.stats.trial.uplinks import COLUMNS, FATES, round_trips, sent_payload, uplink_columns
 
 AUTHORS, ROOMS = 4, 2
 DUE_NS = [(80 + 10 * place) * MS for place in range(14)]
@@ -123,6 +125,15 @@ def test_an_update_is_one_while_sending_by_its_due_instant_as_a_naive_count_has_
             assert found[name] == pytest.approx(statistics.median(expected[is_sending]))
         else:
             assert math.isnan(found[name])
+
+
+def test_round_trips_of_authors_whose_rows_were_not_kept_are_left_out_and_not_lost() -> None:
+    arrays = trial_arrays(record_of(clients=AUTHORS), trial(["accepted"] * len(DUE_NS)))
+    index = np.arange(len(DUE_NS))
+    for kept in (0, 1):
+        few = Clients(np.arange(kept), np.ones((kept, ROOMS), dtype=np.bool_))
+        took, lost = round_trips(replace(arrays, clients=few), index, index % AUTHORS)
+        assert (len(took), lost) == (len(index[index % AUTHORS < kept]), 0)
 
 
 def test_payload_up_is_what_was_sent_between_an_authors_two_readings() -> None:
