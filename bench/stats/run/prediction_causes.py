@@ -1,10 +1,10 @@
-"""Causes of a prediction's miss or open verdict, from other figures of the same cell.
+"""Causes of a prediction's miss or open verdict, from other values of the same cell.
 
     bytes      the part of them that is furthest off
     CPU        how much trials of the same cell differ; how far the calibration's own trials lie from its fit
     latency    service times that are off (CPU); what comes after the kernel's stamp is the load client's
 
-Each sentence states figures of the same cell. None is a proof; they say where to look first.
+Each sentence states values of the same cell. None is a proof; they say where to look first.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pandas as pd
 
 from bench.stats.run.intervals import interval
 from bench.stats.run.prediction import ValidationRow
+from bench.stats.trial.arrays import Floats
 from bench.stats.trial.bytes import DIRECTIONS, PARTS
 
 WORDS = {
@@ -51,7 +52,7 @@ def why(row: ValidationRow, cell: pd.DataFrame, quality: FitQuality) -> str:
 
 
 def furthest_apart(levels: Sequence[float], values: Sequence[float]) -> tuple[float, float, float] | None:
-    """Return the level of a search whose tries differ most in a figure, with its least and greatest
+    """Return the level of a search whose tries differ most in a value, with its least and greatest
     value; None where no level was tried twice."""
     tries: dict[float, list[float]] = {}
     for level, value in zip(levels, values, strict=True):
@@ -62,22 +63,23 @@ def furthest_apart(levels: Sequence[float], values: Sequence[float]) -> tuple[fl
 
 
 def _width(row: ValidationRow, cell: pd.DataFrame) -> str:
-    """Return a sentence on the width of the interval of an open verdict."""
+    """Return a sentence on the width of the interval of an open verdict, or on why there is none."""
+    mine, theirs = _pairs(cell, row.quantity)
+    if np.isinf([*mine, *theirs]).any():
+        return "In a pair of trials the value is lost, so there is no error."
     if math.isnan(row.interval_low):
-        return f"{len(cell)} pair of trials gives no interval."
+        return f"Pairs of trials that have the value: {len(mine)} of {len(cell)}, too few for an interval."
     spread = _spread(cell, row.quantity)
     half = (row.interval_high - row.interval_low) / 2
-    return (f"{len(cell)} pairs leave an interval of ± {_percent(half)}: from trial to trial the error "
+    return (f"{len(mine)} pairs leave an interval of ± {_percent(half)}: from trial to trial the error "
             f"differs by {_percent(spread)} (standard deviation).")
 
 
 def _spread(cell: pd.DataFrame, quantity: str) -> float:
     """Return the standard deviation of ln(predicted ÷ measured) between the pairs of a cell; 0 with
     fewer than two pairs."""
-    mine, theirs = (cell[f"{quantity}_{side}"].to_numpy(dtype=np.float64)
-                    for side in ("measured", "predicted"))
-    both = (mine > 0) & (theirs > 0)
-    return float(np.log(theirs[both] / mine[both]).std(ddof=1)) if both.sum() > 1 else 0.0
+    mine, theirs = _pairs(cell, quantity)
+    return float(np.log(theirs / mine).std(ddof=1)) if len(mine) > 1 else 0.0
 
 
 def _bytes(cell: pd.DataFrame) -> str:
@@ -115,8 +117,10 @@ def _latency(row: ValidationRow, cell: pd.DataFrame) -> list[str]:
     kernel = _error(cell, row.quantity.replace("latency", "kernel_latency"))
     mine, theirs = (_mean(cell, f"client_lag_p99_ms_{side}") for side in ("measured", "predicted"))
     if not math.isnan(kernel):
-        said.append(f"Up to the clients' kernel the error is {_signed(kernel)}; after it, the load client's "
-                    f"own queue was {mine:.2f} ms long (99th percentile), {theirs:.2f} ms predicted.")
+        queue = "" if math.isnan(mine) or math.isnan(theirs) else (
+            f"; after it, the load client's own queue was {mine:.2f} ms long (99th percentile), {theirs:.2f} ms "
+            "predicted")
+        said.append(f"Up to the clients' kernel the error is {_signed(kernel)}{queue}.")
     batches = _error(cell, "requests_per_update")
     if abs(batches) > 0.02:
         said.append(f"Requests per update are off by {_signed(batches)}: the number of ticks that shared an answer "
@@ -125,11 +129,18 @@ def _latency(row: ValidationRow, cell: pd.DataFrame) -> list[str]:
 
 
 def _error(cell: pd.DataFrame, column: str) -> float:
+    """Return the error of a column over the pairs of a cell; NaN where no pair has it, or it is lost in one."""
     if f"{column}_measured" not in cell:
         return math.nan
+    mine, theirs = _pairs(cell, column)
+    return math.nan if np.isinf([*mine, *theirs]).any() else interval(theirs / mine).estimate - 1
+
+
+def _pairs(cell: pd.DataFrame, column: str) -> tuple[Floats, Floats]:
+    """Return the measured and the predicted values of a column, of the pairs in which both are positive."""
     mine, theirs = (cell[f"{column}_{side}"].to_numpy(dtype=np.float64) for side in ("measured", "predicted"))
     both = (mine > 0) & (theirs > 0)
-    return interval(theirs[both] / mine[both]).estimate - 1
+    return mine[both], theirs[both]
 
 
 def _mean(cell: pd.DataFrame, column: str) -> float:

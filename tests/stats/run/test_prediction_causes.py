@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pandas as pd
+import pytest
 
 from bench.stats.run.prediction import ValidationRow
 from bench.stats.run.prediction_causes import FitQuality, furthest_apart, why
@@ -61,6 +63,25 @@ def test_an_open_verdict_tells_how_wide_it_is() -> None:
     said = why(row("server_cpu_us_per_update", met="open"),
                cell(server_cpu_us_per_update=([8.0, 10.0, 12.5], [9.0] * 3)), FIT)
     assert said.startswith("3 pairs leave an interval of ± 5.0 %")
+
+
+def test_an_open_verdict_without_an_interval_tells_why() -> None:
+    """Too few pairs have the value, or it is lost in one."""
+    none = replace(row("latency_p99_ms", met="open"), interval_low=math.nan, interval_high=math.nan)
+    few = cell(latency_p99_ms=([8.0, math.nan, math.nan], [9.0] * 3), server_cpu_us_per_update=([1.0] * 3, [1.0] * 3),
+               requests_per_update=([1.0] * 3, [1.0] * 3))
+    assert why(none, few, FIT) == "Pairs of trials that have the value: 1 of 3, too few for an interval."
+    lost = few.assign(latency_p99_ms_measured=[8.0, 8.0, math.inf])
+    assert why(none, lost, FIT) == "In a pair of trials the value is lost, so there is no error."
+
+
+@pytest.mark.parametrize("side", ["measured", "predicted"])
+def test_no_error_is_told_of_what_is_lost_in_a_pair(side: str) -> None:
+    pairs = cell(latency_p99_ms=([10.0] * 3, [13.0] * 3), kernel_latency_p99_ms=([9.0] * 3, [9.0] * 3),
+                 server_cpu_us_per_update=([1.0] * 3, [1.0] * 3), requests_per_update=([1.0] * 3, [1.0] * 3))
+    assert why(row("latency_p99_ms"), pairs, FIT) == "Up to the clients' kernel the error is +0.0 %."
+    lost = pairs.assign(**{f"kernel_latency_p99_ms_{side}": [9.0, 9.0, math.inf]})
+    assert why(row("latency_p99_ms"), lost, FIT) == ""
 
 
 def test_the_level_whose_tries_differ_most_is_told() -> None:
