@@ -29,7 +29,7 @@ from bench.errors import ScenarioError
 from bench.scenario.model import Claim, Scenario
 from bench.stats.run.intervals import Interval, interval
 from bench.stats.trial.bytes import PARTS
-from bench.stats.trial.row import COLUMNS
+from bench.stats.trial.row import NUMBERS
 
 Verdict = Literal["reproduced", "refuted", "conditional"]
 
@@ -88,7 +88,7 @@ def judged(scenario: Scenario, valid_trials: pd.DataFrame) -> list[Judgement]:
             at = claim.at[place] if claim.at else math.nan
             ours = interval(FORMULAS[claim.formula](evidence, claim, at), logarithm=False)
             verdict, because = verdict_on(claim, stated, ours)
-            name = label if math.isnan(at) else f"{label} at {at:,g} clients"
+            name = label if math.isnan(at) else f"{label} at {at:,.15g} clients"
             found.append(Judgement(name, claim, stated, ours, verdict, because))
     return found
 
@@ -132,8 +132,8 @@ def _mistakes(scenario: Scenario, claim: Claim) -> Iterator[tuple[str, object, s
     words: Sequence[tuple[str, Sequence[str], Collection[str], str]] = (
         ("subject", [claim.subject], scenario.transports, ", ".join(scenario.transports)),
         ("against", [claim.against], scenario.transports, ", ".join(scenario.transports)),
-        ("column", [claim.column], COLUMNS, "a column of trials.csv"),
-        ("of", [claim.of], COLUMNS, "a column of trials.csv"),
+        ("column", [claim.column], NUMBERS, "a column of trials.csv that holds numbers"),
+        ("of", [claim.of], NUMBERS, "a column of trials.csv that holds numbers"),
         ("parts", claim.parts, PARTS, ", ".join(PARTS)),
     )
     for field, given, known, allowed_words in words:

@@ -142,7 +142,7 @@ def _claims_table(verdicts: list[Judgement]) -> Table:
     table = Table(*(Column(heading, overflow="fold") for heading in ("claim", "stated", "ours", "unit", "verdict")))
     for each in verdicts:
         ours = claim_words.ours_text(each)
-        table.add_row(each.name, f"{each.stated:,g}", ours, each.claim.unit, each.verdict)
+        table.add_row(each.name, f"{each.stated:,.15g}", ours, each.claim.unit, each.verdict)
     return table
 
 

@@ -38,7 +38,7 @@ from bench.scenario.model import Capacity, Scenario
 from bench.stats.run.limit_search import SearchSettings, SearchStep, is_found, is_over, next_step, search_state
 from bench.stats.run.uncertainty import number as figure
 from bench.stats.trial.latency import is_bound
-from bench.stats.trial.row import COLUMNS
+from bench.stats.trial.row import NUMBERS
 
 
 def at_level(scenario: Scenario, level: int) -> Scenario:
@@ -67,8 +67,9 @@ def check(scenario: Scenario, options: Mapping[str, Table], where: str) -> None:
         raise ScenarioError(where, "capacity.most", str(capacity.most),
                             f"at least capacity.start = {capacity.start}")
     for condition in objective.parse(capacity.objective).conditions:
-        if condition.column not in COLUMNS:
-            raise ScenarioError(where, "capacity.objective", condition.column, "a column of trials.csv")
+        if condition.column not in NUMBERS:
+            raise ScenarioError(where, "capacity.objective", condition.column,
+                                "a column of trials.csv that holds numbers")
     if capacity.raised == "rate_per_s":
         if scenario.feed.schedule == "replay":
             raise ScenarioError(where, "capacity.raised", "rate_per_s", "clients, where a file is replayed")

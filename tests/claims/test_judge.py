@@ -89,9 +89,9 @@ def test_other_records_have_another_verdict() -> None:
 
 
 def test_each_stated_number_is_judged_by_itself() -> None:
-    first, second = judged(scenario_of(stated=(100.0, 200.0), at=(10, 1000)), trials(100))
+    first, second = judged(scenario_of(stated=(100.0, 200.0), at=(10, 1_000_000)), trials(100))
     assert (first.name, first.verdict) == ("a-claim at 10 clients", "reproduced")
-    assert (second.name, second.verdict) == ("a-claim at 1,000 clients", "refuted")
+    assert (second.name, second.verdict) == ("a-claim at 1,000,000 clients", "refuted")
 
 
 def test_a_scenario_without_claims_has_no_verdicts() -> None:
@@ -116,6 +116,8 @@ subject = "short_polling"
     ('formula = "guess"', "claims.it.formula"),
     ('formula = "value"', "claims.it.column"),
     ('formula = "value"\ncolumn = "latency"', "claims.it.column"),
+    ('formula = "value"\ncolumn = "status"', "claims.it.column"),
+    ('formula = "share"\ncolumn = "lost"\nof = "server"', "claims.it.of"),
     ('formula = "ratio"\ncolumn = "latency_mean_ms"\nagainst = "sse"', "claims.it.against"),
     ('formula = "traffic"\nat = [1, 2]', "claims.it.at"),
     ('formula = "reduction"\nagainst = "websocket"\nparts = ["hedaer"]', "claims.it.parts"),

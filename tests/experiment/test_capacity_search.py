@@ -152,6 +152,7 @@ RATE = {"raised": "rate_per_s"}
 
 @pytest.mark.parametrize(("table", "changes", "told"), [
     ({"objective": "speed <= 50"}, {}, "capacity.objective: found speed, allowed is a column"),
+    ({"objective": "transport <= 50"}, {}, "capacity.objective: found transport, allowed is a column"),
     ({"most": 9}, {}, "capacity.most: found 9, allowed is at least capacity.start = 10"),
     (RATE, {"load": {"clients": [1, 2]}}, "load.clients: found \\[1, 2\\], allowed is one count"),
     (RATE, {"feed": {"schedule": "replay", "replay": {"file": "x"}}}, "clients, where a file"),

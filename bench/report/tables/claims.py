@@ -28,7 +28,7 @@ def table(run: RunData) -> TextTable | None:
     if not verdicts:
         return None
     rows = tuple(
-        (each.name, each.claim.says, f"{each.stated:,g}", ours_text(each), each.claim.unit, each.verdict,
+        (each.name, each.claim.says, f"{each.stated:,.15g}", ours_text(each), each.claim.unit, each.verdict,
          each.because)
         for each in verdicts
     )

@@ -76,6 +76,8 @@ COLUMNS = (
     "requests_in_flight", "request_mean_ms", "in_flight_gap_share", *HOST, *UPLINK_COLUMNS,
 )
 """The columns of `trials.csv`, in their order; the verdict's columns follow."""
+NUMBERS = tuple(name for name in COLUMNS if name not in WORDS)
+"""The columns that hold numbers."""
 
 
 @dataclass(frozen=True, slots=True)
