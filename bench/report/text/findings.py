@@ -323,7 +323,9 @@ def spread_text(found: Interval, scale: float = 1.0, none: float = math.nan) -> 
 
 
 def _apart(value: float, none: float) -> str:
-    """Return a bound, with as many digits as tell it from `none`."""
+    """Return a bound, with as many digits as tell it from `none`; ∞ where nothing bounds the value."""
+    if math.isinf(value):
+        return "∞"
     texts = (style.number(value, digits) for digits in range(3, 10)
              if style.number(value, digits) != style.number(none, digits))
     return next(texts, style.number(value))

@@ -172,7 +172,7 @@ def test_two_or_three_trials_are_printed_as_they_are(values: tuple[float, ...], 
 
 @pytest.mark.parametrize(("low", "high", "text"), [
     (1.0004, 1.2, " (1.0004–1.20)"), (0.5, 0.99996, " (0.500–0.99996)"), (0.9, 1.1, " (0.900–1.10)"),
-    (1.0, 1.0, " (1.00–1.00)"),
+    (1.0, 1.0, " (1.00–1.00)"), (0.0, math.inf, " (0–∞)"),
 ])
 def test_a_bound_has_as_many_digits_as_tell_it_from_no_effect(low: float, high: float, text: str) -> None:
     assert spread_text(Interval(1.05, low, high, 5), none=1.0) == text
