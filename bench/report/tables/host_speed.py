@@ -30,7 +30,7 @@ def drift_sentence(run: RunData) -> str:
         return ""
     slower = "slower" if found.drift > 1 else "faster"
     return (f" The host drifted: in the last third of the trials it was {_apart(found.drift)} {slower} "
-            "than in the first, so values of late and early trials differ for this reason alone.")
+            "than in the first, which by itself makes values of late and early trials differ.")
 
 
 def between(before: RunData, after: RunData) -> str:
@@ -42,8 +42,8 @@ def between(before: RunData, after: RunData) -> str:
     verdict = "the hosts were about as fast"
     if abs(ratio - 1) > ALIKE:
         slower = "slower" if ratio > 1 else "faster"
-        verdict = (f"the host of the second run was {_apart(ratio)} {slower}, so its measurements differ for "
-                   "this reason alone")
+        verdict = (f"the host of the second run was {_apart(ratio)} {slower}, which by itself makes its values "
+                   "differ")
     return f"host speed: a fixed spin took {host_speed_text(one)} and {host_speed_text(other)}: {verdict}"
 
 
