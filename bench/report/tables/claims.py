@@ -17,8 +17,8 @@ from bench.report.text.findings import spread_text
 from bench.stats.run.intervals import FEW
 
 NOTE = (
-    "In brackets: 95 % interval between valid trials. A verdict follows from it and from the relation and "
-    "tolerance that the scenario gives for the claim."
+    "In brackets: 95 % interval between valid trials; of two or three, their own values. A verdict follows from the "
+    "interval and from the relation and tolerance that the scenario gives for the claim."
 )
 
 

@@ -42,7 +42,7 @@ def table(run: RunData) -> TextTable | None:
         "All times count from the instant at which a message was due. A round trip ends when the author has its own "
         "message back as an update. The way to the publisher, which numbers each message, is a part of every update's "
         "latency, and the same extra hop for every transport. Accepted messages alone are owed to anybody. Sums over "
-        "valid trials; times with their 95 % intervals between trials. "
+        "valid trials; times with their 95 % intervals between trials, of up to three trials with their own values. "
         f"A 99th percentile needs {MESSAGES_LEAST} messages."))
 
 

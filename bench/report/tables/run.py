@@ -84,7 +84,8 @@ def verdict_line(run: RunData) -> str:
     unfinished = "" if run.finished else f" of {planned} planned: the run is not finished"
     repeated = len(run.trials) - made
     again = f" Repeats of INVALID ones among them: {repeated}." if repeated else ""
-    return f"{len(run.trials)} trials{unfinished}: {', '.join(parts)}.{again}{_ending(run)}"
+    made_text = style.counted(len(run.trials), "trial")
+    return f"{made_text}{unfinished}: {', '.join(parts)}.{again}{_ending(run)}"
 
 
 def _ending(run: RunData) -> str:
@@ -96,7 +97,7 @@ def _ending(run: RunData) -> str:
     if rule is None:
         return ""
     if run.ended_after is not None:
-        return f" It continued until {rule}, which was reached after {run.ended_after} blocks."
+        return f" It continued until {rule}, which was reached after {style.counted(run.ended_after, 'block')}."
     cells = [(label, clients) for label in run.transports for clients in run.clients]
     found = standing(run.trials, rule, cells)
     worst = "has no interval yet" if math.isinf(found.reach) else f"is at ± {100 * found.reach:.3g} %"

@@ -47,7 +47,8 @@ def _split(row: pd.Series) -> str:
 OF_SWITCHES = "Wake-ups and preemptions: voluntary and involuntary context switches per update."
 OF_MEMORY = "Memory per client: resident, and in the kernel's socket buffers."
 FIGURES: tuple[tuple[str, Callable[[pd.Series], str], str], ...] = (
-    ("CPU (µs per update)", _with_interval(PLAIN), "In brackets: 95 % interval between trials."),
+    ("CPU (µs per update)", _with_interval(PLAIN), (
+        "In brackets: 95 % interval between trials; of up to three trials, their own values.")),
     ("above idle (µs per update)", _with_interval(ABOVE), (
         "Above idle: CPU per update without the idle base, which is the server's use while all clients are "
         "connected and nothing is published.")),

@@ -53,6 +53,7 @@ def test_what_no_cell_has_is_not_there(run: RunData) -> None:
     assert "CPU (µs per update)" in table.columns
     assert not any(name.startswith(("above idle", "user + system")) for name in table.columns)
     assert "idle base" not in table.note
+    assert "of up to three trials, their own values" in table.note
 
 
 def test_a_figure_too_small_to_matter_has_no_row_of_zeros(measured: RunData) -> None:
