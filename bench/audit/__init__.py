@@ -1,4 +1,4 @@
-"""The verdict on a trial: whether its figures are valid, and which side was at its limit.
+"""The verdict on a trial: whether its values are valid, and which side was at its limit.
 
 Modules, in reading order:
 

@@ -1,10 +1,10 @@
 """The verdict on a trial: VALID, INVALID or ABORTED.
 
     VALID       no detector fired
-    INVALID     a detector fired, or the load itself died: kept, listed, excluded from figures, and repeated
-    ABORTED     the system under test failed; there are no figures
+    INVALID     a detector fired, or the load itself died: kept, listed, excluded from all values of cells, and repeated
+    ABORTED     the system under test failed; there are no values
 
-A detector is one figure of the trial (a column of `trials.csv`) and the range that it must lie in:
+A detector is one value of the trial (a column of `trials.csv`) and the range that it must lie in:
 
     feed       unpublished, late                        clock     negative latency, a step
     counts     publisher, server and clients disagree   clients   missing, vanished, errors
@@ -13,7 +13,7 @@ A detector is one figure of the trial (a column of `trials.csv`) and the range t
     host       load, steal, jitter, frequency, quota, swap
 
 `DETECTORS` holds all thresholds. Each detector says what it means and what a user can do. Where
-the figure was not measured (another system, a server without counters) the detector is *not assessed*,
+the value was not measured (another system, a server without counters) the detector is *not assessed*,
 which is reported and does not make a trial invalid.
 
 What makes a trial invalid is a fault of the measurement: the feed, the clocks, the generator, the counts. A
@@ -22,7 +22,7 @@ fault of the server is a result: updates that are late or lost, polls that wait 
 or come from another epoch (`client_refusals`, which `client_error_share` leaves out).
 
 A simulated trial has no publisher, generator, clock and host of its own: detectors that are about these are
-not assessed, even where their figure is known (the feed is assumed punctual), so that nothing appears to be
+not assessed, even where their value is known (the feed is assumed punctual), so that nothing appears to be
 checked that was not.
 
 Known weakness: a detector sees one trial. What drifts from trial to trial is balanced by the order of
@@ -48,7 +48,7 @@ Status = Literal["VALID", "INVALID", "ABORTED"]
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """One figure, the range that it must lie in, and its meaning outside that range."""
+    """One value, the range that it must lie in, and its meaning outside that range."""
 
     name: str
     figure: str
@@ -61,7 +61,7 @@ class Detector:
     """True where the detector is about the measuring processes and the host; it is then not assessed
     for a simulated trial."""
     needs: str = "measured processes on Linux"
-    """The thing that its figure is made from; where there is none of it, the detector is not assessed."""
+    """The thing that its value is made from; where there is none of it, the detector is not assessed."""
 
     def fires(self, value: float) -> bool:
         """Return True where `value` lies outside the range."""
@@ -135,7 +135,7 @@ DETECTORS: tuple[Detector, ...] = (
         "the generator used up its core, so latencies are its own: lower load.clients or "
         "feed.rate_per_s")),
     Detector("not-steady", "trend_share", most=0.25, needs="30 seconds of the window with updates", advice=(
-        "latency rose or fell throughout the window, so its figures depend on the length of the window: "
+        "latency rose or fell throughout the window, so its values depend on the length of the window: "
         "lengthen windows.warmup_s, or lower the load if a queue is building up")),
     Detector("littles-law", "in_flight_gap_share", of_measuring=True, most=0.2, needs=POLLS, advice=(
         "more requests were under way than the responses account for: some hung or were abandoned, so durations "
@@ -173,7 +173,7 @@ class Reason:
 
     name: str
     found: str
-    """The figure that was found, with its bound."""
+    """The value that was found, with its bound."""
     advice: str
     log: tuple[str, ...] = ()
     """The last lines printed by the process that failed."""
@@ -196,7 +196,7 @@ class Verdict:
     status: Status
     reasons: tuple[Reason, ...] = ()
     not_assessed: tuple[str, ...] = ()
-    """Names of detectors whose figure was not measured."""
+    """Names of detectors whose value was not measured."""
 
 
 def audit(record: TrialRecord, figures: Mapping[str, object]) -> Verdict:
@@ -235,7 +235,7 @@ def log_of(reason: str, detail: str) -> tuple[str, ...]:
 
 
 def judge(folder: Path) -> tuple[TrialFigures, Verdict]:
-    """Return the figures of the trial in `folder` and the verdict on it, from its files."""
+    """Return the values of the trial in `folder` and the verdict on it, from its files."""
     record = trial_record.read_trial(folder)
     tables = None
     if record.status == "finished" and record.windows is not None:

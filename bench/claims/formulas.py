@@ -14,7 +14,7 @@ the measured cost per update by the number of clients in the claim (`at`), and d
 could serve that many. `parts` names the kinds of bytes that are counted; if it is
 empty, all bytes on the wire count.
 
-Known weakness: a trial whose figure is missing (NaN) makes the result unknown; it is not left out.
+Known weakness: a trial whose value is missing (NaN) makes the result unknown; it is not left out.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Evidence:
         return mine.set_index(["block", "clients"], drop=False).sort_index()
 
     def paired(self, claim: Claim, figure: Callable[[pd.DataFrame], Floats]) -> tuple[Floats, Floats]:
-        """Return a figure of `subject` and of `against`, for each (block, clients) where both have a
+        """Return a value of `subject` and of `against`, for each (block, clients) where both have a
         trial."""
         mine, theirs = self.of(claim.subject), self.of(claim.against)
         both = mine.index.intersection(theirs.index)
@@ -81,13 +81,13 @@ def share(evidence: Evidence, claim: Claim, at: float) -> Floats:
 
 
 def difference(evidence: Evidence, claim: Claim, at: float) -> Floats:
-    """Return the subject's figure minus the other subject's."""
+    """Return the subject's value minus the other subject's."""
     mine, theirs = evidence.paired(claim, lambda trials: _numbers(trials, claim.column))
     return mine - theirs
 
 
 def ratio(evidence: Evidence, claim: Claim, at: float) -> Floats:
-    """Return the subject's figure divided by the other subject's."""
+    """Return the subject's value divided by the other subject's."""
     mine, theirs = evidence.paired(claim, lambda trials: _numbers(trials, claim.column))
     return mine / theirs
 

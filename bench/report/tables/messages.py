@@ -23,7 +23,7 @@ TIMES = {
     "to the publisher p50 (ms)": "uplink_numbered_p50_ms",
     "answer p50 (ms)": "uplink_answered_p50_ms",
 }
-"""The columns of times, and the figures in them."""
+"""The headings of the columns of times, and the columns of `trials.csv` that they show."""
 
 
 def table(run: RunData) -> TextTable | None:

@@ -63,7 +63,7 @@ def how_far(run: RunData) -> TextTable:
 def in_short(run: RunData) -> TextTable:
     """Return the accuracy of the model in one row per transport.
 
-    Each row has the largest error of each figure, and whether the model was checked with workers as busy.
+    Each row has the largest error of each value, and whether the model was checked with workers as busy.
     """
     errors = (f"{name}: error, most" for name in MAIN.values())
     columns = ("", "checked at clients", "checked at load", *errors, "each worker here", "this run is")
@@ -176,5 +176,5 @@ def _kind(each: CostsOfKind) -> tuple[str, ...]:
 
 
 def marked(table: TextTable, run: RunData) -> TextTable:
-    """Return a table whose heading says that its figures are simulated, if the run is."""
+    """Return a table whose heading says that its values are simulated, if the run is."""
     return replace(table, heading=titled(table.heading)) if run.simulated else table

@@ -1,10 +1,10 @@
-"""The panel of the first screen: for each transport its figures that matter, as bars on one common scale.
+"""The panel of the first screen: for each transport its values that matter, as bars on one common scale.
 
     a bar's end = how many times the lowest value of its measure, on a logarithmic scale common to all measures
 
 So a glance along a row shows who is best and by how much, whatever the unit: the lowest has a bar of no length
 and is marked *best*, those that can't be separated from it are marked *tie*. The thin line is the 95 % interval
-of the figure, divided by the same lowest figure.
+of the value, divided by the same lowest value.
 
 Known weakness: an interval holds what differs between trials, also what all transports of a block have in common;
 the test behind *tie* compares within blocks, so two intervals may overlap where the difference is separable.
@@ -23,25 +23,25 @@ from bench.report.text.first_screen import RankedMeasure
 from bench.stats.run.intervals import Interval
 
 LEAST = 0.5
-"""The left end of the scale, in times of the lowest figure, at the least."""
+"""The left end of the scale, in times of the lowest value, at the least."""
 BEST, TIE = "best", "tie"
 
 
 @dataclass(frozen=True, slots=True)
 class PanelBar:
-    """One figure of one transport. Places are from 0 to 100 along the scale; NaN where nothing is drawn."""
+    """One value of one transport. Places are from 0 to 100 along the scale; NaN where nothing is drawn."""
 
     heading: str
     text: str
-    """The figure with its unit."""
+    """The value with its unit."""
     spread: str
     """Its interval, in brackets."""
     times: str
-    """The figure as a multiple of the lowest one; empty for the lowest."""
+    """The value as a multiple of the lowest one; empty for the lowest."""
     mark: str
     """`best`, `tie` or nothing."""
     one: float
-    """The place of the lowest figure, where the bar begins."""
+    """The place of the lowest value, where the bar begins."""
     end: float
     low: float
     high: float
@@ -108,7 +108,7 @@ def panel(found: Sequence[RankedMeasure], styles: dict[str, style.Style]) -> Pan
 
 
 def _ends(found: Sequence[RankedMeasure]) -> tuple[float, float]:
-    """Return the ends of the scale, in times of the lowest figure."""
+    """Return the ends of the scale, in times of the lowest value."""
     all_times = [times for each in found for figure in each.figures.values() for times in _times(each, figure)
                  if math.isfinite(times)]
     return max(LEAST, min([0.9, *(times for times in all_times if times > 0)])), 1.05 * max([2.0, *all_times])
@@ -122,7 +122,7 @@ def _ticks(high: float) -> list[int]:
 
 
 def _times(each: RankedMeasure, figure: Interval) -> tuple[float, float, float]:
-    """Return a figure and the ends of its interval, divided by the lowest; NaN where that is not positive."""
+    """Return a value and the ends of its interval, divided by the lowest; NaN where that is not positive."""
     lowest = next(iter(each.figures.values())).estimate
     if not (math.isfinite(lowest) and lowest > 0):
         return (math.nan,) * 3
@@ -132,7 +132,7 @@ def _times(each: RankedMeasure, figure: Interval) -> tuple[float, float, float]:
 
 
 def _text(each: RankedMeasure, figure: Interval | None) -> tuple[str, str]:
-    """Return a figure with its unit, and its interval."""
+    """Return a value with its unit, and its interval."""
     if figure is None:
         return "–", ""
     text = amount_text(figure, each.question)

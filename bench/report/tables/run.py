@@ -1,6 +1,6 @@
 """The main tables of the report, as text: cells, fates, comparisons, verdicts and conditions of a run.
 
-A number has three significant digits, followed by its 95 % interval. A dash means a figure that was not
+A number has three significant digits, followed by its 95 % interval. A dash means a value that was not
 measured or may not be printed, and `lost` for a percentile that falls among lost updates.
 """
 
@@ -106,7 +106,7 @@ def _ending(run: RunData) -> str:
 
 
 def glance(run: RunData) -> TextTable:
-    """Return the table of the headline figures at one client count, a row per transport."""
+    """Return the table of the headline values at one client count, a row per transport."""
     clients = shown_clients(run)
     cells = list(_cells(run, clients))
     by_kernel = not run.simulated and any(not math.isnan(row["kernel_latency_p50_ms"]) for _, row in cells)

@@ -1,6 +1,6 @@
 """The table of the server's costs: CPU in total and above the idle base, opening, switches, memory.
 
-See `bench.stats.trial.server_costs` for the definition of each figure.
+See `bench.stats.trial.server_costs` for the definition of each value.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bench.stats.run.intervals import FEW, Interval
 from bench.stats.run.summary import bounds, few_values
 
 LEAST = 0.001
-"""The value below which a figure is written as less than this."""
+"""The bound below which a value is written as less than this."""
 PLAIN, ABOVE = "server_cpu_us_per_update", "server_cpu_above_idle_us_per_update"
 
 
@@ -66,7 +66,7 @@ FIGURES: tuple[tuple[str, Callable[[pd.Series], str], str], ...] = (
 
 
 def table(run: RunData) -> TextTable:
-    """Return a row for each cell that has a server's figures, without the columns that are empty in all of
+    """Return a row for each cell that has a server's values, without the columns that are empty in all of
     them."""
     cells = [row for _, row in run.summary.sort_values("clients", kind="stable").iterrows()
              if not math.isnan(float(row["server_cpu_cores"]))]

@@ -1,11 +1,11 @@
-"""Figures across the trials of a run.
+"""Values across the trials of a run.
 
 Modules, in reading order:
 
     intervals          intervals between trials, and differences between two subjects
     summary            trials to cells: a row of `summary.csv`
     comparison         every two transports against each other
-    regressions        one run against another: figures that have become worse
+    regressions        one run against another: values that have become worse
     thresholds         conditions that a run must meet: met, broken or open
     stopping           whether a run has measured enough
     host_speed         the speed of the host at each trial
@@ -15,5 +15,5 @@ Modules, in reading order:
     prediction         predicted against measured, per cell
     prediction_causes  the causes of a prediction's error, from other measurements of its cell
     prediction_band    the range of a prediction's error
-    uncertainty        bands of predicted figures, drawn jointly
+    uncertainty        bands of predicted values, drawn jointly
 """

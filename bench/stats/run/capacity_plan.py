@@ -210,7 +210,7 @@ def _busiest(cell: pd.DataFrame) -> tuple[float, ...]:
 
 
 def at_rate(of_trials: pd.Series, ticks_per_s: pd.Series, asked_per_s: float) -> float:
-    """Return a figure of a cell's trials at the configured rate (see the module); NaN where a trial
+    """Return a value of a cell's trials at the configured rate (see the module); NaN where a trial
     has none (nothing arrived in it), since the others' would be too large."""
     if of_trials.isna().any():
         return math.nan

@@ -1,8 +1,8 @@
-"""Comparison of every two transports, figure by figure, claiming only what the trials show.
+"""Comparison of every two transports, value by value, claiming only what the trials show.
 
-For one figure (a column of `trials.csv`), all pairs of transports at all client counts are compared
+For one value (a column of `trials.csv`), all pairs of transports at all client counts are compared
 within blocks (`intervals.effect`), and corrected together by Holm's method (`intervals.corrected`), so that among all
-the claims of separability made about this figure there is a false one in at most 5 % of runs.
+the claims of separability made about this value there is a false one in at most 5 % of runs.
 
 A percentile that falls among lost updates in any valid trial is lost in the whole cell. Such a cell is
 larger than any other, and no ratio is formed with it (`intervals.LOST`): one over the trials in which
@@ -42,16 +42,16 @@ class Comparison:
     """`mine` ÷ `theirs`, or `mine` − `theirs` (see `Effect.kind`)."""
 
     def times(self, label: str) -> Interval:
-        """Return the ratio of a label's figure to the other's, as it is printed; the effect has to be a ratio."""
+        """Return the ratio of a label's value to the other's, as it is printed; the effect has to be a ratio."""
         found = self.effect.printed
         return found if label == self.mine else found.inverse
 
 
 def comparisons(trials: pd.DataFrame, figure: str, order: Sequence[str]) -> list[Comparison]:
-    """Return the effects for all pairs of `order` at all client counts; the larger figure of a pair is
+    """Return the effects for all pairs of `order` at all client counts; the larger value of a pair is
     `mine`.
 
-    Cells in which the figure may not be printed (too few updates beyond a percentile) are left out.
+    Cells in which the value may not be printed (too few updates beyond a percentile) are left out.
     """
     good = valid(trials)
     found = []

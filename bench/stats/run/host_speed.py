@@ -22,7 +22,7 @@ COLUMNS = ("probe_spin_before_us", "probe_spin_after_us")
 TRIALS_LEAST = 6
 """The smallest number of trials for which thirds are compared."""
 DRIFT = 1.1
-"""A run is said to have drifted where its pace changed by more than this share between its first and
+"""A run is said to have drifted where its pace changed by more than this factor between its first and
 last third."""
 
 

@@ -44,7 +44,7 @@ EACH_LEAST = 2
 STEPS_MOST = 60
 """The largest number of steps of one subject, however wide the interval still is."""
 ABOUT = (0.3, 0.7)
-"""The probabilities that define the levels of steps near the limit: it lies below them with these."""
+"""Steps near the limit are made, in turns, at the levels below which it lies with these probabilities."""
 RUNGS = 3
 """Rungs of the ladder within one `precision`."""
 

@@ -13,7 +13,7 @@ with many estimates outside is not good, however many of its verdicts are open. 
 whose server was busy for less than `FULL` of the time; above, waiting grows so steeply with load that
 only the capacity limit is predicted.
 
-A figure that is lost in one pair has no error: without that pair a model would look better for losing
+A value that is lost in one pair has no error: without that pair a model would look better for losing
 updates, or for not predicting a server's losses.
 
 The interval shows the variation between trials of a cell. An error that all its pairs have in common, such as
@@ -44,7 +44,7 @@ BEYOND = 10
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A figure that is predicted, and its goal."""
+    """A value that is predicted, and its goal."""
 
     name: str
     goal: float | None
@@ -52,7 +52,7 @@ class Quantity:
     of_latency: bool = False
     """True where the goal holds only below `FULL`."""
     of_messages: bool = False
-    """True for a figure of messages that clients send: a cell whose clients only listen has no row of it."""
+    """True for a value of messages that clients send: a cell whose clients only listen has no row of it."""
 
 
 QUANTITIES = (
@@ -184,7 +184,7 @@ def standing(met: str, error: float, goal: float) -> str:
 
 
 def verdict_text(standings: Sequence[str]) -> str:
-    """Return a sentence with the number of these in each of the four positions, and of how many."""
+    """Return a sentence with the number of errors in each position, and how many lie outside by their estimate."""
     counted = Counter(word for word in standings if word)
     if not counted:
         return "no goal was set"

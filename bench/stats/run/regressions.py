@@ -1,10 +1,10 @@
-"""One run against another: the figures that have become worse beyond doubt.
+"""One run against another: the values that have become worse beyond doubt.
 
-    for each cell and figure     after ÷ before, by Welch's t between trials (`intervals.unpaired`)
+    for each cell and value      after ÷ before, by Welch's t between trials (`intervals.unpaired`)
     over all of them             Holm's correction
     regressed                    separable, and worse by more than a practical threshold
 
-For every figure here less is better. The threshold covers differences that intervals between trials can't show:
+For every value here less is better. The threshold covers differences that intervals between trials can't show:
 a machine that is a little slower today is so in all trials of a run. The share of updates lost is mostly zero,
 so its change is absolute, and more than `SHARE_LEAST` of all updates is a regression.
 
@@ -40,13 +40,13 @@ TRIALS_LEAST = 2
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One figure of one cell in two runs."""
+    """One value of one cell in two runs."""
 
     label: str
     clients: int
     figure: str
     before: float
-    """The cell's figure; NaN where there is none, +∞ where it falls among lost updates."""
+    """The cell's value; NaN where there is none, +∞ where it falls among lost updates."""
     after: float
     effect: Effect
     """after ÷ before, or after − before (see `Effect.kind`)."""
@@ -74,7 +74,7 @@ class Change:
 
 
 def changes(before: pd.DataFrame, after: pd.DataFrame, labels: Sequence[str]) -> list[Change]:
-    """Return all figures of all cells of either run, from the rows of `trials.csv` with their verdicts."""
+    """Return all values of all cells of either run, from the rows of `trials.csv` with their verdicts."""
     good = [_with_shares(valid(trials)) for trials in (before, after)]
     found: list[Change] = []
     for label in labels:

@@ -1,6 +1,6 @@
 """Trials to cells: one row of `summary.csv` for each (transport, clients).
 
-Only VALID trials enter. Counts are summed over them; every other figure is that of `intervals`: the
+Only VALID trials enter. Counts are summed over them; every other value is that of `intervals`: the
 mean between trials (geometric; arithmetic for bytes, segments and requests, whose parts add up), with
 the bounds of its 95 % interval as `…_low` and `…_high` (the unit stays last: `latency_p50_low_ms`).
 
@@ -10,9 +10,9 @@ deviation w (`bench.stats.trial.tick_errors`), that is
 
     1.96 · √( max(s², mean of w²) / n )
 
-s holds w, but is itself hardly known from a few trials, and by chance near 0. The interval that is printed is
+s includes w, but a few trials tell s only roughly, and may by chance be almost alike. The interval that is printed is
 never narrower than this. The median is printed in any case: where it is not known either, its wide interval
-says so. Where trials do not say w (older runs), `BEYOND_CELL` updates must lie beyond it.
+says so. Where trials do not record w (older runs), `BEYOND_CELL` updates must lie beyond it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ FIGURES = (
     "requests_per_update", "bytes_up_per_update", "bytes_down_per_update", "server_cpu_us_per_update",
     "server_rss_bytes_per_client", "server_cpu_above_idle_us_per_update",
 )
-"""The figures that a reader looks for first, in the order of `summary.csv`."""
+"""The values that a reader looks for first, in the order of `summary.csv`."""
 SERVER = tuple(name for name in server_costs.COLUMNS if name not in (
     *FIGURES, "server_user_cores", "server_system_cores"))
 FURTHER = (
@@ -54,19 +54,19 @@ FURTHER = (
     "connections_per_update", "answers_empty_share",
     *SERVER, "load_cpu_cores", "feed_lateness_p99_ms",
 )
-"""Further figures, without intervals."""
+"""Further values, without intervals."""
 
 BOUNDED = (*FIGURES, "latency_p95_ms")
-"""The figures with an interval."""
+"""The values with an interval."""
 UNITS = ("_ms", "_us_per_update", "_bytes_per_client", "_per_update")
 ADDED_UP = re.compile(
     r"(bytes|segments|requests|connections).*_per_update|above_idle|idle_cpu|wakeups|preemptions|socket_bytes")
-"""Figures whose parts are to add up to their whole, or which may be 0 or, as a difference, less: they are
+"""Values whose parts are to add up to their whole, or which may be 0 or, as a difference, less: they are
 therefore not averaged on logarithms."""
 
 
 FEW_VALUES = "few_values"
-"""In the `attrs` of the table: the trials' own figures of cells with few, by transport/clients/figure."""
+"""In the `attrs` of the table: the trials' own values of cells with few, by transport/clients/column."""
 
 
 class _Shared(dict[str, tuple[float, ...]]):
@@ -77,13 +77,13 @@ class _Shared(dict[str, tuple[float, ...]]):
 
 
 def few_values(row: pd.Series, figure: str) -> tuple[float, ...]:
-    """Return the trials' own figures of a cell that has few of them; otherwise none."""
+    """Return the trials' own values of a cell that has few of them; otherwise none."""
     known = row.attrs.get(FEW_VALUES, {})
     return tuple(known.get(f"{row['transport']}/{row['clients']}/{figure}", ()))
 
 
 def bounds(figure: str) -> tuple[str, str]:
-    """Return the columns of a figure's interval: `latency_p50_ms` has `latency_p50_low_ms` and
+    """Return the columns of a value's interval: `latency_p50_ms` has `latency_p50_low_ms` and
     `…_high_ms`."""
     unit = next(unit for unit in UNITS if figure.endswith(unit))
     stem = figure.removesuffix(unit)
@@ -121,7 +121,7 @@ def summarise(trials: pd.DataFrame, order: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def cell_interval(trials: pd.DataFrame, figure: str, reach_most: float = REACH_MOST) -> Interval:
-    """Return a figure of a cell from its valid trials; a percentile only where enough updates lie
+    """Return a value of a cell from its valid trials; a percentile only where enough updates lie
     beyond it, and where its error is at most `reach_most`, as a share."""
     if len(trials) == 0 or figure not in trials:
         return Interval(math.nan, math.nan, math.nan, 0)
@@ -163,7 +163,7 @@ def highest_percentile(trials: pd.DataFrame) -> float:
 
 
 def _percentile(figure: str) -> str | None:
-    """Return the percentile that a figure is; None: it is none."""
+    """Return the percentile that a column holds; None: it holds none."""
     return next((name for name in PERCENTILES if figure.endswith(f"latency_{name}_ms")), None)
 
 
@@ -196,7 +196,7 @@ def further_client(trials: pd.DataFrame) -> Interval:
 
 
 def valid(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials that may enter a figure."""
+    """Return the trials from which values of cells may be made."""
     return trials[trials["verdict"] == "VALID"]
 
 

@@ -1,4 +1,4 @@
-"""The verdict on a threshold, from the interval of its figure between trials.
+"""The verdict on a threshold, from the interval of its value between trials.
 
     interval wholly within the bound   met
     wholly beyond it                   broken
@@ -6,10 +6,10 @@
 
 The interval is that of a cell (`bench.stats.run.summary`), for a percentile however wide it is: one that is too
 little known to be printed may still lie far beyond a bound. A percentile that falls among lost updates is infinite,
-so it is beyond any bound. A count, such as `lost`, is not an estimate: it is met where each valid trial meets it, and
-broken where one does not. Without kernel instants the application's latency is used, which is an upper bound.
+so it is beyond any upper bound. A count, such as `lost`, is not an estimate: it is met where each valid trial meets it,
+and broken where one does not. Without kernel instants the application's latency is used, which is an upper bound.
 
-Known weakness: an interval holds the true figure in 95 % of runs, so of many thresholds that are barely met some are
+Known weakness: an interval holds the true value in 95 % of runs, so of many thresholds that are barely met some are
 reported as broken by chance. A simulated run's interval is that between its trials alone, and does not include the
 uncertainty of its costs.
 """
@@ -41,14 +41,14 @@ Verdict = Literal["met", "broken", "open"]
 
 @dataclass(frozen=True, slots=True)
 class ThresholdVerdict:
-    """A threshold of one cell, the figure that was found, and the verdict."""
+    """A threshold of one cell, the value that was found, and the verdict."""
 
     threshold: Threshold
     """The threshold with its subject and client count filled in."""
     asked: Threshold
     """The threshold as it was written, which may cover several cells."""
     found: Interval
-    """The figure with the interval that decides; of a count, its range over the trials."""
+    """The value with the interval that decides; of a count, its range over the trials."""
     verdict: Verdict
     failed: bool
     """True where the verdict ends the command with a status of its own."""
@@ -78,7 +78,7 @@ def _by_cell(scenario: Scenario) -> dict[Threshold, Threshold]:
 
 
 def figure(good: pd.DataFrame, condition: Condition) -> Interval:
-    """Return the figure of a cell that decides a condition, from its valid trials."""
+    """Return the value of a cell that decides a condition, from its valid trials."""
     column = condition.column
     if condition.by_kernel and len(good) and good[column].isna().all():
         column = column.removeprefix(KERNEL)

@@ -1,14 +1,14 @@
-"""Bands of predicted figures: the costs' intervals and a validation's errors, drawn jointly.
+"""Bands of predicted values: the costs' intervals and a validation's errors, drawn jointly.
 
     truth ÷ predicted = cost · 1 / (1 + e)
 
-    cost   log-normal, so that 95 % of the draws lie between the figure with the costs at both ends of their
+    cost   log-normal, so that 95 % of the draws lie between the value with the costs at both ends of their
            intervals (`bench.simulation.calibration.cost_bounds`), each side with its own spread
     e      an error of the validation: one of its cells by chance, and within that cell's own interval
 
-Each of several figures has draws of its own, and they are compared draw by draw (Efron and Tibshirani 1993,
+Each of several values has draws of its own, and they are compared draw by draw (Efron and Tibshirani 1993,
 chapter 13, for the quantiles): a transport that is the least in fewer than `NEVER` of the draws is excluded, and
-where more than one remains there is a tie. The printed digits of a figure end where its band begins.
+where more than one remains there is a tie. The printed digits of a value end where its band begins.
 
 Known weakness: that costs and errors of two transports are independent is an assumption; a machine that
 is slow makes all of them more expensive, so a comparison is more certain than stated. Conditions that no
@@ -81,7 +81,7 @@ def candidates(shares: Mapping[str, float]) -> list[str]:
 
 
 def digits(value: float, low: float, high: float) -> int:
-    """Return the power of ten at which a figure's digits end: that of half its band."""
+    """Return the power of ten at which a value's digits end: that of half its band."""
     half = (high - low) / 2
     if not math.isfinite(half) or half <= 0:
         return math.floor(math.log10(abs(value))) - 2 if value else 0
@@ -89,7 +89,7 @@ def digits(value: float, low: float, high: float) -> int:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Return a figure with this number of significant digits, without an exponent; `lost` for +∞, an
+    """Return a value with this number of significant digits, without an exponent; `lost` for +∞, an
     en dash for NaN."""
     if math.isnan(value):
         return "–"

@@ -1,10 +1,10 @@
-"""The figures of one trial.
+"""The values of one trial.
 
     TrialRecord + tables ─► arrays ─► fates, latency, age, bytes, server_costs … ─► row
 
 Modules, in reading order:
 
-    arrays          the arrays that every figure is computed from
+    arrays          the arrays that every value is computed from
     marks           the instants at which the runner read what processes had used
     fates           the fate of each update that each client should have received
     latency         from due to first arrival

@@ -12,7 +12,7 @@ D is a staircase that rises by ΔD at each arrival that is newer than all before
 
     ∫ A dt = Σ over pairs of [ T²/2 + (t0 − warmup)·T − Σ ΔD · (t1 − max(a, t0)) ],     T = t1 − t0
 
-which needs no segments, only the rises.
+which needs only the rises.
 
 The **excess age** is the age of a client minus that of an ideal client, for whom a = due. Without this
 subtraction quiet symbols hide the transport, since their age is large for every client.

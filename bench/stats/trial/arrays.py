@@ -1,4 +1,4 @@
-"""The arrays that every figure of a trial is computed from.
+"""The arrays that every value of a trial is computed from.
 
 A delivery belongs to a client, and to a tick of a symbol. With `rank` as the tick's place among the
 ticks of its own symbol, the number

@@ -19,7 +19,7 @@ whole:
 Compressed responses count with the bytes that were sent: payload and framing of a body shrink by the same
 factor, body / (body − compressed + expanded). `raw_payload_bytes_down` is the payload before compression.
 
-Opening and closing connections have separate figures, per connection that was seen to open or close in the
+Opening and closing connections have separate values, per connection that was seen to open or close in the
 client's whole life, since a lasting connection is opened before t0 and closed after t1.
 
 Known weakness: retransmissions by the server show at the client only as segments without new data. A
@@ -176,7 +176,7 @@ def _sum(clients: pa.Table, name: str) -> float:
 
 
 def costs(record: TrialRecord, trial: TrialArrays, tables: Tables) -> dict[str, float]:
-    """Return the cost columns of a trial (`docs/results.md`); NaN for figures that were not measured."""
+    """Return the cost columns of a trial (`docs/results.md`); NaN for values that were not measured."""
     clients, span = tables["clients"], server_span(tables["samples"], trial.windows)
     here = arrivals_between(trial, span)
     # The server serves all clients; the tables hold only a share of them.

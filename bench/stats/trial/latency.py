@@ -17,7 +17,7 @@ quantile read from one is off by at most 0.5 %. They merge by addition.
 
 Known weakness: a read has one kernel stamp, that of its last segment, so the kernel latency is
 an upper bound where several updates share a read. `shared_share` is the share of such updates; above
-`SHARED_SHARE_MAX` the figures are marked as bounds.
+`SHARED_SHARE_MAX` the kernel latencies are marked as bounds.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""The figures of all clients of a trial whose tables hold only the rows of a share of them.
+"""The values of all clients of a trial whose tables hold only the rows of a share of them.
 
-A simulated trial of a million clients keeps all rows of a thousand of them, chosen by hash. Figures that can
+A simulated trial of a million clients keeps all rows of a thousand of them, chosen by hash. Values that can
 be summed are counted over all clients during the simulation:
 
     totals of trial.json       fates, sums of latencies, the clients' counters
     histograms.parquet         latencies in bins of 0.5 %, arrivals in steps of 100 ms
 
-Where these exist, they give the following figures of `trials.csv`, which then cover all clients: fates,
+Where these exist, they give the following values of `trials.csv`, which then cover all clients: fates,
 latencies (a percentile is the middle of its bin, so accurate to 0.25 %), bytes, requests, the server's costs
 and the reconciliation of counts. Ages, steadiness and updates out of order cover the sampled clients alone,
 since they need all events of a client in their order.

@@ -4,7 +4,7 @@ The three count independently of one another; the network between them counts no
 
     publisher's log ──published──► server's counters ──handed over, skipped──► clients' records
 
-Each figure is a difference that must be zero, or at most zero, whatever the server and the load did:
+Each value is a difference that must be zero, or at most zero, whatever the server and the load did:
 
     publishing_unexplained   ticks that the publisher counted − ticks in its log                  = 0
     deliveries_unexplained   updates that clients received − updates that the server handed over  ≤ 0
@@ -13,7 +13,7 @@ Each figure is a difference that must be zero, or at most zero, whatever the ser
     skips_unexplained        skips that were declared to clients − skips that the server counted  ≤ 0
     recorded_unexplained     updates that the generator counted − rows in its table               = 0
 
-Updates that are handed over and still under way when a trial ends make the second figure negative, which is
+Updates that are handed over and still under way when a trial ends make the second value negative, which is
 correct. So an update counts as lost on the way only where a later one arrived, which no stream allows.
 
 A publisher that was killed leaves no count from before it was killed, so its count can't be compared with the

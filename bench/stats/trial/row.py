@@ -1,9 +1,9 @@
 """One trial: its record and tables become one row of `trials.csv`, histograms and a timeline.
 
     record ─► the settings: trial, transport, clients …
-    tables ─► arrays ─► fates, latency, age, costs, and the audit's figures
+    tables ─► arrays ─► fates, latency, age, costs, and the audit's values
 
-`trial_row` returns a row for every trial; for one that failed, or without a measured window, the figures
+`trial_row` returns a row for every trial; for one that failed, or without a measured window, the values
 are NaN. `docs/results.md` describes the columns.
 
 `TrialFigures` also condenses the raw deliveries for the figures of a report: the latencies in
@@ -82,7 +82,7 @@ NUMBERS = tuple(name for name in COLUMNS if name not in WORDS)
 
 @dataclass(frozen=True, slots=True)
 class TrialFigures:
-    """All figures reported of a trial."""
+    """All values reported of a trial."""
 
     row: Row
     """The trial's row of `trials.csv`, without the verdict."""
@@ -98,7 +98,7 @@ def trial_row(record: TrialRecord, tables: Tables | None) -> Row:
 
 
 def trial_figures(record: TrialRecord, tables: Tables | None) -> TrialFigures:
-    """Return the figures of a trial; `tables` may be None for a trial that failed."""
+    """Return the values of a trial; `tables` may be None for a trial that failed."""
     row: Row = {**dict.fromkeys(COLUMNS, math.nan), **_asked(record)}
     if record.status == "failed" or record.windows is None or tables is None:
         return TrialFigures(row, _distribution(record.trial, None), _timeline(record.trial, None))

@@ -1,7 +1,7 @@
 """The server's costs: CPU, memory and wake-ups, per update and per client.
 
 The process's own CPU clock between the runner's marks at t0 and t1 (`bench.stats.trial.marks`), divided
-by the updates delivered between them. A second figure leaves out the idle base: the CPU that the server uses
+by the updates delivered between them. A second value leaves out the idle base: the CPU that the server uses
 while all clients are connected and nothing is published. A polled server spends it on answering polls; a
 pushing server needs almost none:
 
@@ -45,7 +45,7 @@ COLUMNS = (
 
 def server_costs(record: TrialRecord, updates: float, length_ns: float | None = None) -> dict[str, float]:
     """Return `COLUMNS` of a trial in which `updates` arrived at all clients together; NaN for unknown
-    figures.
+    values.
 
     `length_ns` is the time between the marks (None: the length of the window).
     """
