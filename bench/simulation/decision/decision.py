@@ -15,8 +15,9 @@ What would change the answer is looked for along three axes, one at a time: how 
 updates, the number of clients. A turn is where a transport begins to be, or ceases to be, among the least expensive.
 
 Where updates are messages of the clients (`Situation.room_clients`), each of R clients in a room sends λ/R per second
-(λ: updates per second of a client), so all N send λ N/R, as many ticks as each worker then takes. A worker takes the messages of its own clients, and an
-update's way begins at its author, a further way through the network. With N below R there is one room, of N.
+(λ: updates per second of a client), so all N send λ N/R, as many ticks as each worker then takes. A worker takes the
+messages of its own clients, and an update's way begins at its author, a further way through the network. With N below R
+there is one room, of N.
 
 Known weakness: the factors of the situation itself are used all along an axis. A turn that needs two axes to move
 together is not found.
@@ -242,13 +243,13 @@ class Turn:
 
 
 def turns(candidates: Sequence[Candidate], truths: Mapping[str, Truth], situation: Situation) -> list[Turn]:
-    """Return the first turn of each transport along each axis, in both directions."""
+    """Return the first turn of each transport along each axis: in both directions, of staleness towards more of it."""
     return [turn for axis in AXES for turn in turns_along(axis, candidates, truths, situation)]
 
 
 def turns_along(axis: str, candidates: Sequence[Candidate], truths: Mapping[str, Truth], situation: Situation
                 ) -> list[Turn]:
-    """Return the first turn of each transport along one of `AXES`, in both directions."""
+    """Return the first turn of each transport along one of `AXES`, in the directions that `turns` names."""
     (low, high), start = {
         "within_s": ((situation.within_s, LONGEST_S), situation.within_s),
         "rate_per_s": (RATES_PER_S, situation.demand.rate_per_s),
