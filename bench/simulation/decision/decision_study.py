@@ -54,7 +54,7 @@ FRONTIER = ["transport", "within_ms", "interval_s", "flush_ms", "workers", "core
             "latency_worst_ms", "age_excess_ms"]
 """The columns of `decision_frontier.csv`."""
 NOW = "now"
-"""Role of the row for what is used now (those of the transports at their best are `best`), and name of its simulation."""
+"""Role of the row for what is used now, and name of its simulation. The rows of transports at their best are `best`."""
 
 
 @dataclass(frozen=True, slots=True)
