@@ -140,7 +140,7 @@ def asked() -> tuple[int, float, str, str]:
         rtt = typer.prompt("How far away are they, there and back?", default="80ms", err=True)
     except typer.Abort as error:   # either of them
         if isinstance(error.__context__, EOFError):
-            raise UserError("the questions: found no answer, allowed are --clients, --rate, --within and --rtt") from None
+            raise UserError("the questions: found no answer, allowed are --clients, --rate, --within, --rtt") from None
         raise KeyboardInterrupt from None
     return clients, rate, within, rtt
 
