@@ -39,8 +39,8 @@ FILES = {
         "latency_worst_ms", "age_excess_ms"),
 }
 """The tables of a decision, with their columns; all but the first may be empty."""
-BEYOND = ("* A worker of it is beyond the range in which the model was checked, by the factors that the report has, or nothing "
-          "of it was checked; no band includes the unknown error.")
+BEYOND = ("* A worker of it is beyond the range in which the model was checked, by the factors that the report has, or "
+          "nothing of it was checked; no band includes the unknown error.")
 CAVEATS = (
     "These are closed forms and simulations, from costs of servers as they were measured. Servers of another make have "
     "other costs: calibrate with yours, or choose --make.",

@@ -103,7 +103,7 @@ def _change(now: pd.Series, chosen: pd.DataFrame, asked: Asked, where: str) -> s
 
 
 def _kept(now: pd.Series, best: pd.Series, asked: Asked) -> bool:
-    """Return whether a setting is as good as its transport at its best: fresh enough, as fresh, and no more expensive."""
+    """Return whether a setting is as good as its transport at its best: in time, as fresh, and no more expensive."""
     before, after, _ = _costs(now, best, asked)
     return (now["latency_worst_ms"] <= asked.within_ms and (before <= after or _alike(now, best, asked))
             and now["age_excess_ms"] < LEAST_TIMES * best["age_excess_ms"])

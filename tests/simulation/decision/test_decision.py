@@ -198,7 +198,7 @@ def test_who_posts_more_than_its_answers_allow_can_t_keep_up() -> None:
 ])
 def test_turns_are_looked_for_once_in_each_direction_also_from_beyond_an_axis(
         asked: Situation, axis: str, ends: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A situation with fewer clients than the axis begins with has both ends of it above: a turn would be told twice."""
+    """With fewer clients than the axis begins with both of its ends are above: a turn would be told twice."""
     looked: list[float] = []
 
     def note(axis: str, start: float, end: float, least: object) -> list[decision.Turn]:
