@@ -101,7 +101,7 @@ def decide(
     Exit status: 0 the answer is given; 1 the disk filled; 2 a mistake; 130 interrupted.
     """
     with reported_errors(), _named_by_option():
-        if not any((clients, rate, within, rtt, payload, use, now, make, prices)):
+        if all(each is None for each in (clients, rate, within, rtt, payload, use, now, make, prices)):
             clients, rate, within, rtt = asked()
         given = [*numbers_of(use), *_numbers(clients, rate, within, rtt), *_texts(payload, now, make)]
         place = results or RESULTS
@@ -129,11 +129,19 @@ def _named_by_option() -> Iterator[None]:
 
 
 def asked() -> tuple[int, float, str, str]:
-    """Ask for clients, updates per second, staleness and round trip; return the answers."""
-    clients = typer.prompt("How many clients?", default=20_000, type=int, err=True)
-    rate = typer.prompt("How many updates per second does each get?", default=1.0, type=float, err=True)
-    within = typer.prompt("How late may an update be?", default="1s", err=True)
-    rtt = typer.prompt("How far away are they, there and back?", default="80ms", err=True)
+    """Ask for clients, updates per second, staleness and round trip; return the answers.
+
+    Raises `UserError` where the input ends before, and `KeyboardInterrupt` at Ctrl-C.
+    """
+    try:
+        clients = typer.prompt("How many clients?", default=20_000, type=int, err=True)
+        rate = typer.prompt("How many updates per second does each get?", default=1.0, type=float, err=True)
+        within = typer.prompt("How late may an update be?", default="1s", err=True)
+        rtt = typer.prompt("How far away are they, there and back?", default="80ms", err=True)
+    except typer.Abort as error:   # either of them
+        if isinstance(error.__context__, EOFError):
+            raise UserError("the questions: found no answer, allowed are --clients, --rate, --within, --rtt") from None
+        raise KeyboardInterrupt from None
     return clients, rate, within, rtt
 
 
@@ -192,7 +200,7 @@ def _texts(payload: str | None, now: str | None, make: str | None) -> list[str]:
 def prices_of(path: Path | None) -> Sequence[str]:
     """Return the fields of a file of prices as settings of the scenario.
 
-    Raises `UserError` for a file that can't be read or is not TOML; its fields are checked with the scenario.
+    Raises `UserError` for a file that can't be read, is not TOML or is empty; its fields are checked with the scenario.
     """
     if path is None:
         return []
@@ -201,5 +209,7 @@ def prices_of(path: Path | None) -> Sequence[str]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         found = error.strerror if isinstance(error, OSError) else error
         raise UserError(f"--prices: {path}: found {found}, allowed is a TOML file, see docs/prices.md") from error
+    if not table:
+        raise UserError(f"--prices: {path}: found no price, allowed is one or more, see docs/prices.md")
     return [f"simulation.prices.{name}={json.dumps(value, default=str)}" for name, value in table.items()]
 

@@ -30,7 +30,8 @@ from bench.experiment.progress import LeftColumn, TimeLeft
 from bench.experiment.run_folder import RunFolder
 from bench.output import terminal
 from bench.records import manifest as manifests
-from bench.scenario.model import STUDIES
+from bench.scenario.model import STUDIES, Scenario
+from bench.scenario.parsing import value_text
 from bench.scenario.storm import Storm
 from bench.simulation import baseline
 from bench.simulation import run as runs
@@ -101,6 +102,7 @@ def _refuse_unless_simulable(prepared: PreparedScenario) -> None:
             raise ScenarioError(where, "feed.schedule", "'replay'", "a synthetic schedule, with a rate")
         if scenario.decision is not None and len(counts) > 1:
             raise ScenarioError(where, "load.clients", f"{len(counts)} counts", "one: a decision is for one situation")
+        _refuse_what_forms_leave_out(scenario, where)
         return
     if len(scenario.transports) > 1:
         raise ScenarioError(where, "transports", f"{len(scenario.transports)}: "
@@ -112,6 +114,17 @@ def _refuse_unless_simulable(prepared: PreparedScenario) -> None:
     if each > STORM_CLIENTS_MOST:
         raise ScenarioError(where, "load.clients", f"{each:,} per worker",
                             f"at most {STORM_CLIENTS_MOST:,} per worker (simulation.workers)")
+
+
+def _refuse_what_forms_leave_out(scenario: Scenario, where: str) -> None:
+    """Raise `ScenarioError` for clients that send or a network that a map or a decision would take no notice of."""
+    decision = scenario.decision
+    if scenario.feed.source == "clients" and (decision is None or decision.room_clients is None):
+        raise ScenarioError(where, "feed.source", "'clients'", "'publisher': in a map clients only listen, in a "
+                            "decision they send where decision.room_clients is given")
+    if decision is not None and scenario.simulation.up_ms is not None:
+        raise ScenarioError(where, "simulation.up_ms", value_text(scenario.simulation.up_ms),
+                            "none: a decision takes half of simulation.rtt_ms each way")
 
 
 def _refuse_too_many_storms(storm: Storm, count: int, where: str) -> None:
@@ -267,7 +280,7 @@ def _finish_decision(folder: Path, as_json: bool) -> None:
 
 
 def _across(words: Words) -> Table:
-    """Return a table with a column for each row of `words`: as wide as a terminal, however many figures a row has."""
+    """Return a table with a column for each row of `words`: as wide as a terminal, however many values a row has."""
     table = Table(box=None, padding=(0, 1, 0, 0), caption=words.note, caption_justify="left")
     table.add_column("", no_wrap=True)
     for row in words.rows:

@@ -96,6 +96,19 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, arguments: list[str], words: 
     assert not list(tmp_path.iterdir()), "a mistake leaves no run behind"
 
 
+def test_a_rate_of_0_is_a_mistake_and_no_question(tmp_path: Path) -> None:
+    found = runner.invoke(app, ["decide", "--rate", "0", "--results", str(tmp_path)])
+    assert found.exit_code == 2
+    assert "--rate: found 0" in " ".join(found.output.split())
+    assert "How many" not in found.output
+
+
+def test_questions_without_answers_end_in_one_sentence(tmp_path: Path) -> None:
+    found = runner.invoke(app, ["decide", "--results", str(tmp_path)], input="150\n")
+    assert found.exit_code == 2
+    assert "the questions: found no answer, allowed are --clients, --rate" in " ".join(found.output.split())
+
+
 def test_a_price_that_is_none_is_named_by_its_option(tmp_path: Path) -> None:
     path = tmp_path / "prices.toml"
     path.write_text("gigabyte_oat = 0.1\n")
@@ -125,6 +138,7 @@ def test_a_file_of_prices_is_settings_of_the_scenario(tmp_path: Path) -> None:
     path = tmp_path / "prices.toml"
     path.write_text('currency = "EUR"\nmillion_requests = 0.4\n')
     assert prices_of(path) == ['simulation.prices.currency="EUR"', "simulation.prices.million_requests=0.4"]
-    path.write_text("currency = ")
-    with pytest.raises(UserError, match="--prices"):
-        prices_of(path)
+    for text, found in (("currency = ", "--prices: "), ("# nothing yet\n", "found no price")):
+        path.write_text(text)
+        with pytest.raises(UserError, match=found):
+            prices_of(path)

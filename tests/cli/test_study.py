@@ -155,6 +155,11 @@ def test_a_map_goes_on_with_the_checks_that_it_lacks() -> None:
     (("simulate", "storm.toml", "--set", "trials.count=10_000"), "trials.count: found 10,000, that is "),
     (("simulate", "storm.toml", "--clients", "3000000"), "load.clients: found 3,000,000 per worker"),
     (("simulate", "map.toml", "--costs", "none.json"), "none.json"),
+    (("simulate", "map.toml", "--set", "feed.source=clients"),
+     "feed.source: found 'clients', allowed is 'publisher': in a map clients only listen"),
+    (("simulate", "scale/decision", "--set", "feed.source=clients"), "where decision.room_clients is given"),
+    (("simulate", "scale/decision", "--set", "simulation={up_ms=10.0,down_ms=30.0}"),
+     "simulation.up_ms: found 10.0, allowed is none: a decision takes half of simulation.rtt_ms each way"),
 ])
 def test_a_mistake_is_one_sentence_and_status_2(arguments: tuple[str, ...], sentence: str) -> None:
     result = tickertape(*arguments)

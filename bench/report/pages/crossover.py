@@ -2,8 +2,8 @@
 
     manifest.json  crossover.csv  crossover_checks.csv ─► report.html  report.md
 
-Each sentence is computed from the tables. A figure of the map is a closed form. Some fields were simulated as
-well; the table of checks compares the engine's figures with the closed forms.
+Each sentence is computed from the tables. A value of the map is a closed form. Some fields were simulated as
+well; the table of checks compares the engine's values with the closed forms.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from bench.report.tables import model_accuracy
 from bench.report.tables.run import TextTable
 from bench.report.text.simulated import conditions_text
 from bench.scenario.crossover import Crossover
-from bench.scenario.simulation import Prices
+from bench.scenario.simulation import MONTH_S, Prices
 
 FILES = {
     "crossover.csv": (
@@ -45,8 +45,7 @@ FILES = {
 CAVEATS = (
     "These are closed forms, from measured costs of servers; the machine is named above. Servers in another "
     "language have other costs and cross elsewhere: calibrate with yours.",
-    "A worker is a core of its own; the price is of workers and of bytes to the clients. Memory, connections "
-    "kept open by load balancers, and requests billed one by one are not included.",
+    "A worker is a core of its own; the price is of what the scenario has a price for, and of nothing else.",
     "The budget bounds the longest time that an update takes while a worker keeps up: the wait for the next "
     "poll, transits, the last place of a fan-out, and the mean wait for the worker. Loss, jitter and slow "
     "clients come on top.",
@@ -54,6 +53,13 @@ CAVEATS = (
     "The interval between polls is set to each field. With the interval that a site has today the map is "
     "another.",
 )
+
+PRICED = {
+    "worker_month": "per month for a worker", "gigabyte_out": "for a gigabyte to the clients",
+    "million_requests": "for 10⁶ requests", "million_messages": "for 10⁶ pushed messages",
+    "million_connection_minutes": "for 10⁶ minutes of an open connection",
+    "gigabyte_second": "for a gigabyte of memory for a second"}
+"""The fields of `Prices` that are prices, each with what it is the price of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +163,10 @@ def page(run: CrossoverRun) -> Page:
 
 def _notice(run: CrossoverRun) -> str:
     prices = run.manifest.scenario.simulation.prices
-    priced = "" if prices is None else (
-        f" Prices are the scenario's: {prices.worker_month:g} {prices.currency} per month for a worker, "
-        f"{prices.gigabyte_out:g} for a gigabyte to the clients.")
+    priced = ""
+    if prices is not None:
+        named = [f"{price:g} {prices.currency} {of}" for name, of in PRICED.items() if (price := getattr(prices, name))]
+        priced = f" Prices are the scenario's: {style.listed(named)}."
     return f"Computed and simulated, not measured, with {conditions_text(run.manifest)}.{priced}"
 
 
@@ -220,8 +227,9 @@ def findings(run: CrossoverRun) -> list[str]:
     for asked in ("cheapest", "freshest"):
         answers = shares(run, asked)
         if answers.ties:
-            found.append(f"The {asked} is a tie in {answers.ties} of {answers.fields} fields: costs and "
-                         "model are not known precisely enough to separate them.")
+            found.append(f"The {asked} is a tie in {answers.ties} of {answers.fields} fields: they are within "
+                         f"{100 * run.asked.margin:g} % of each other, or costs and model are not known precisely "
+                         "enough to separate them.")
         if answers.open:
             found.append(f"The {asked} is not known in {answers.open} of {answers.fields} fields: "
                          "with other costs, within their intervals, another set of transports keeps the budget.")
@@ -231,11 +239,7 @@ def findings(run: CrossoverRun) -> list[str]:
         found.append(f"With {number:,.0f} clients on {_fleet(run)}, {trip:g} ms away, the freshest is "
                      f"{_turns(here)}.")
     if figure_column(mine) == "price_month":
-        paid = mine[mine["best"]]
-        worker = run.prices.worker_month
-        traffic = 100 * float((1 - worker * paid["workers"] / paid["price_month"]).median())
-        found.append(f"Half of the cheapest pay {traffic:.0f} % or more of their price for traffic; with "
-                     "simulation.prices.gigabyte_out = 0 the map is one of CPU alone.")
+        found += _traffic(run.prices, mine[mine["best"] & (mine["price_month"] > 0)])
     if len(run.checks):
         worst = {name: _worst(run.checks, name) for name in ("cores", "latency_mean_ms", "bytes_down_per_s")}
         found.append(
@@ -243,6 +247,18 @@ def findings(run: CrossoverRun) -> list[str]:
             f"{worst['cores']:.1f} % in CPU, {worst['latency_mean_ms']:.1f} % in mean latency and "
             f"{worst['bytes_down_per_s']:.1f} % in bytes.")
     return found
+
+
+def _traffic(prices: Prices, paid: pd.DataFrame) -> list[str]:
+    """Return the finding on the part of traffic in the prices of the cheapest (`paid`); none where it costs nothing."""
+    if not (len(paid) and prices.gigabyte_out):
+        return []
+    month = prices.gigabyte_out * paid["bytes_down_per_s"] * MONTH_S / 1e9
+    traffic = 100 * float((month / paid["price_month"]).median())
+    others = [name for name in PRICED if name != "gigabyte_out" and getattr(prices, name)]
+    without = ("; with simulation.prices.gigabyte_out = 0 the map is one of workers alone"
+               if others == ["worker_month"] else "")
+    return [f"Half of the cheapest pay {traffic:.0f} % or more of their price for traffic{without}."]
 
 
 def _turns(here: pd.DataFrame) -> str:
@@ -332,7 +348,7 @@ def _end(value: float, row: pd.Series[Any]) -> str:
 
 
 def checks_table(run: CrossoverRun) -> TextTable:
-    """Return the table that compares the engine's figures with the closed forms."""
+    """Return the table that compares the engine's values with the closed forms."""
     rows = tuple(
         (f"{row['rate_per_s']:g}", count(row["clients"]), f"{row['rtt_ms']:g} ms",
          f"{row['staleness_ms'] / 1000:g} s",

@@ -39,8 +39,8 @@ FILES = {
         "latency_worst_ms", "age_excess_ms"),
 }
 """The tables of a decision, with their columns; all but the first may be empty."""
-BEYOND = ("* A worker of it is beyond the range in which the model was checked, by the factors that the report has; "
-          "no band includes the unknown error.")
+BEYOND = ("* A worker of it is beyond the range in which the model was checked, by the factors that the report has, or "
+          "nothing of it was checked; no band includes the unknown error.")
 CAVEATS = (
     "These are closed forms and simulations, from costs of servers as they were measured. Servers of another make have "
     "other costs: calibrate with yours, or choose --make.",
@@ -72,7 +72,7 @@ class DecisionRun:
 
     @property
     def cost(self) -> tuple[str, str]:
-        """Return the column of the figure of cost that is drawn, and its unit."""
+        """Return the column of the cost that is drawn, and its unit."""
         return ("price_month", f"{self.asked.currency} per month") if self.asked.currency else ("cores", "CPU cores")
 
 
@@ -133,7 +133,7 @@ def beyond_table(run: DecisionRun) -> TextTable:
 
 
 def unmeasured_table() -> TextTable:
-    """Return what no figure tells, with sources."""
+    """Return what no number tells, with sources."""
     return TextTable("unmeasured", "What no number tells", ("", "what to know", "source"), text.UNMEASURED)
 
 

@@ -69,10 +69,10 @@ def sentence(table: pd.DataFrame, asked: Asked) -> str:
     chosen, now = best[best["chosen"]], table[table["role"] == "now"]
     updates = f"{asked.rate_per_s:g} update{'s' * (asked.rate_per_s != 1)} per second"
     rooms = "" if asked.room_clients is None else f", sent in rooms of {asked.room_clients:,}"
-    where = (f"{asked.clients:,} clients with {updates} each{rooms}, within "
-             f"{duration(asked.within_ms)}, {duration(asked.rtt_ms)} away")
+    who, away = f"{asked.clients:,} clients with {updates} each{rooms}", f"{duration(asked.rtt_ms)} away"
+    where = f"{who}, within {duration(asked.within_ms)}, {away}"
     if not len(chosen):
-        return f"No transport keeps every update within {duration(asked.within_ms)} for {where}."
+        return f"No transport keeps every update within {duration(asked.within_ms)} for {who}, {away}."
     if len(now):
         return _change(now.iloc[0], chosen, asked, where)
     names = style.listed([style.title(label) for label in chosen["transport"]])
@@ -81,28 +81,45 @@ def sentence(table: pd.DataFrame, asked: Asked) -> str:
     rest = best[best["possible"] & ~best["chosen"]]
     others = "; ".join(f"{style.title(str(row['transport']))} takes {cost(row, asked)} and is "
                        f"{duration(row['age_excess_ms'])} behind" for _, row in rest.iterrows())
-    verdict = f"take {names}" if len(chosen) == 1 else f"{names} are a tie: take either"
-    return f"For {where}: {verdict}. It takes {taken}.{' ' + style.sentence(others) + '.' if others else ''}"
+    verdict, it = f"take {names}", "It"
+    if len(chosen) > 1:
+        verdict = f"{names} are a tie: take {'either' if len(chosen) == 2 else 'any of them'}"
+        it = style.sentence(style.title(str(first["transport"])))
+    return f"For {where}: {verdict}. {it} takes {taken}.{' ' + style.sentence(others) + '.' if others else ''}"
 
 
 def _change(now: pd.Series, chosen: pd.DataFrame, asked: Asked, where: str) -> str:
     """Return the sentence on the change from what is used now."""
-    names = " or ".join(style.title(label) for label in chosen["transport"]) + ", a tie" * (len(chosen) > 1)
-    first = chosen.iloc[0]
-    mine, same = _now(now), now["transport"] in set(chosen["transport"])
+    first, mine = chosen.iloc[0], _now(now)
+    own = next((row for _, row in chosen.iterrows() if row["transport"] == now["transport"]), None)
+    names = " or ".join(_then(row, now) for _, row in chosen.iterrows()) + ", a tie" * (len(chosen) > 1)
     if not now["possible"]:
         return f"{style.sentence(mine)} can't serve {where}; take {names}: {cost(first, asked)}."
-    fresher = now["age_excess_ms"] / first["age_excess_ms"]
-    if same and fresher < LEAST_TIMES:
+    if own is not None and _kept(now, own, asked):
         return f"Stay with {mine} for {where}: {cost(now, asked)}, and nothing is fresher at that cost."
+    fresher = now["age_excess_ms"] / first["age_excess_ms"]
     ages = f"{duration(now['age_excess_ms'])} to {duration(first['age_excess_ms'])} behind the ideal"
     return (f"From {mine} to {names}: {_times(fresher)} ({ages}) {_costing(now, first, asked)}, for {where}.")
+
+
+def _kept(now: pd.Series, best: pd.Series, asked: Asked) -> bool:
+    """Return whether a setting is as good as its transport at its best: in time, as fresh, and no more expensive."""
+    before, after, _ = _costs(now, best, asked)
+    return (now["latency_worst_ms"] <= asked.within_ms and (before <= after or _alike(now, best, asked))
+            and now["age_excess_ms"] < LEAST_TIMES * best["age_excess_ms"])
 
 
 def _now(row: pd.Series) -> str:
     """Return what is used now in words: `short polling every 5 s`."""
     every = row["interval_s"] * 1000 if row["interval_s"] == row["interval_s"] else row["flush_ms"]
     return f"{style.title(str(row['transport']))}{f' every {duration(every)}' if every > 0 else ''}"
+
+
+def _then(row: pd.Series, now: pd.Series) -> str:
+    """Return a transport that is chosen in words, with its setting where it is the transport that is used now."""
+    if row["transport"] != now["transport"]:
+        return style.title(str(row["transport"]))
+    return _now(row) if _now(row) != _now(now) else f"{_now(row)} with other options"
 
 
 def _times(ratio: float) -> str:
@@ -114,14 +131,25 @@ def _times(ratio: float) -> str:
 
 def _costing(now: pd.Series, then: pd.Series, asked: Asked) -> str:
     """Return the change of cost in words."""
-    figure = "price_month" if asked.currency else "workers"
-    before, after = float(now[figure]), float(then[figure])
-    overlap = not (float(now[f"{figure}_low"]) > float(then[f"{figure}_high"])
-                   or float(then[f"{figure}_low"]) > float(now[f"{figure}_high"]))
-    if before == after or (overlap and max(before, after) <= LEAST_TIMES * min(before, after)):
+    _, _, overlap = _costs(now, then, asked)
+    if _alike(now, then, asked):
         return f"at the same price ({cost(then, asked)})" if asked.currency else f"with {cost(then, asked)} as now"
     unsure = ", which the bands do not tell apart" if overlap else ""
     return f"for {cost(then, asked)} in place of {cost(now, asked)}{unsure}"
+
+
+def _costs(now: pd.Series, then: pd.Series, asked: Asked) -> tuple[float, float, bool]:
+    """Return what two offers cost, prices or workers, and whether their bands overlap."""
+    column = "price_month" if asked.currency else "workers"
+    overlap = not (float(now[f"{column}_low"]) > float(then[f"{column}_high"])
+                   or float(then[f"{column}_low"]) > float(now[f"{column}_high"]))
+    return float(now[column]), float(then[column]), overlap
+
+
+def _alike(now: pd.Series, then: pd.Series, asked: Asked) -> bool:
+    """Return whether two offers are said to cost the same."""
+    before, after, overlap = _costs(now, then, asked)
+    return before == after or (overlap and max(before, after) <= LEAST_TIMES * min(before, after))
 
 
 def counted(table: pd.DataFrame, asked: Asked) -> str:
@@ -164,8 +192,7 @@ def turned(turns: pd.DataFrame, asked: Asked) -> list[str]:
     """Return the turns of a decision in words, a sentence for each."""
     units: dict[str, tuple[str, Callable[[float], str]]] = {
         "within_s": ("staleness", lambda value: duration(1000 * value)),
-        "rate_per_s": ("updates per second", lambda value: f"{value:.2g}"),
-        "clients": ("clients", lambda value: f"{float(f'{value:.2g}'):,.0f}")}
+        "rate_per_s": ("updates per second", _two_digits), "clients": ("clients", _two_digits)}
     found = []
     for _, row in turns.iterrows():
         what, text = units[str(row["axis"])]
@@ -176,6 +203,11 @@ def turned(turns: pd.DataFrame, asked: Asked) -> list[str]:
         else:
             found.append(f"{name} {among} {'above' if row['rising'] else 'below'} {value} {what}.")
     return [style.sentence(each) for each in found]
+
+
+def _two_digits(value: float) -> str:
+    """Return a number with two significant digits, without an exponent: `0.2`, `9,600`."""
+    return f"{float(f'{value:.2g}'):,.10g}"
 
 
 def beyond(row: pd.Series) -> str:
@@ -193,13 +225,16 @@ def beyond(row: pd.Series) -> str:
 
 
 def duration(milliseconds: float) -> str:
-    """Return a time with its unit: `41 ms`, `2.5 s`, `3 min`."""
+    """Return a time with its unit: `41 ms`, `2.5 s`, `3 min`, `24 h`."""
     if not math.isfinite(milliseconds):
         return "–"
     if milliseconds < 999.5:
         return f"{milliseconds:.3g} ms" if milliseconds < 99.5 else f"{milliseconds:.0f} ms"
     seconds = milliseconds / 1000
-    return f"{seconds:.2g} s" if seconds < 99.5 else f"{seconds / 60:.2g} min"
+    if seconds < 99.5:
+        return f"{seconds:.2g} s"
+    minutes = seconds / 60
+    return f"{minutes:.2g} min" if minutes < 99.5 else f"{_two_digits(minutes / 60)} h"
 
 
 def memory(row: pd.Series) -> str:

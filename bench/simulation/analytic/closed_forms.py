@@ -87,12 +87,14 @@ class ClosedFormSubject:
 
     def forecast(self, clients: float, wanted: Demand | None = None) -> Forecast:
         """Return the closed forms of one worker with `clients` clients."""
+        return self._forecast(self.case.calibrated.engine_costs, clients, wanted or self.demand)
+
+    def _forecast(self, costs: Costs, clients: float, wanted: Demand) -> Forecast:
         case = self.case
         load_client = case.calibrated.engine_load_client if case.has_load_client else None
         with np.errstate(invalid="ignore"):   # what has no form for the feed, or no bound, is no number
-            return analytic(
-                case.planned.transport, case.options, case.calibrated.engine_costs, _mean_net(case.net),
-                wanted or self.demand, self.sizes, clients, 1.0, load_client)
+            return analytic(case.planned.transport, case.options, costs, _mean_net(case.net), wanted, self.sizes,
+                            clients, 1.0, load_client)
 
     def load_ends(self, clients: float, found: Forecast) -> tuple[float, float]:
         """Return the load of a worker, as a share of a core, with the costs at the low and at the high end of
@@ -104,10 +106,7 @@ class ClosedFormSubject:
             unshared = max(0.0, 1 - first / found.updates_per_s)
 
         def load(one: Costs) -> float:
-            with np.errstate(invalid="ignore"):
-                form = analytic(case.planned.transport, case.options, one, _mean_net(case.net), self.demand,
-                                self.sizes, clients, 1.0)
-            return form.utilisation + one.idle_s(1.0, round(clients))
+            return self._forecast(one, clients, self.demand).utilisation + one.idle_s(1.0, round(clients))
 
         low, high = ends(costs, case.calibrated.costs, load, unshared)
         return load(low), load(high)
@@ -263,7 +262,8 @@ def _planned(subject: ClosedFormSubject, counts: Sequence[int], workers: Mapping
         needed = workers.get((label, clients))
         if needed is None or moves(subject.case):
             continue
-        found = subject.forecast(clients / needed, subject.asked)
+        asked = subject.asked   # each worker takes the messages of its own clients alone
+        found = subject.forecast(clients / needed, replace(asked, messages_per_s=asked.messages_per_s / needed))
         values = needed, 1000 * found.latency_mean_s, 1000 * found.latency_worst_s
         for (quantity, unit), value in zip(OF_A_PLAN.items(), values, strict=True):
             yield label, clients, quantity, value, unit

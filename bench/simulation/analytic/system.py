@@ -83,7 +83,7 @@ CROWD_ROUNDS = 60
 
 @dataclass(frozen=True, eq=False)
 class Forecast:
-    """The figures of one server and its clients, by the closed forms.
+    """The values of one server and its clients, by the closed forms.
 
     Each is computed when it is first asked for, since a search asks for one or two of them thousands of times.
     """

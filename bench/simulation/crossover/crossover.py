@@ -28,8 +28,8 @@ All this is done three times: with the costs as calibrated, and with both ends o
 transports whose distance is within their combined error are a tie. A field is not known where, within the
 intervals, a transport may be unable to serve it.
 
-Known weakness: the closed forms leave out variance, loss and slow clients. The costs of memory and of open
-connections, apart from CPU, are not in the price. Transports that batch when they fall behind could be loaded
+Known weakness: the closed forms leave out variance, loss and slow clients. Memory and open connections are in the
+price only as far as they are billed by use. Transports that batch when they fall behind could be loaded
 further than `full_at`; the engine can show that.
 """
 
@@ -261,12 +261,12 @@ def at_budget(subject: Candidate, demand: Demand, rtt_s: float, budget_s: float)
         return subject
     longest_s = subject.finds.longest_s(demand)
     interval_s = min(budget_s, longest_s)
-    for _ in range(20):   # what an interval adds to the worst latency is itself and very little more
+    for _ in range(20):   # what an interval adds to the worst latency is itself, its jitter, and very little more
         asking = subject.at_interval(interval_s)
         over_s = asking.forecast(demand, rtt_s, 1).latency_worst_s - 0.999 * budget_s
         if abs(over_s) < 1e-4 * budget_s or (over_s < 0 and interval_s == longest_s):
             break
-        interval_s = min(interval_s - over_s, longest_s)
+        interval_s = min(interval_s - over_s / (1 + asking.cycle.jitter), longest_s)
         if interval_s <= 0:
             return None
     return asking

@@ -1,11 +1,11 @@
 """Which transport to take in one situation: the least expensive that is fresh enough, and of these the freshest.
 
-    Situation ─► each transport at its best (crossover.within) ─► figure of cost ─┐  draw by draw
+    Situation ─► each transport at its best (crossover.within) ─► its cost ───────┐  draw by draw
     costs' intervals, validation's errors ─► Truth: factors of CPU, bytes, age ─────┴► cheapest ─► chosen
 
-The figure of cost is the price of a month or, where nothing has a price, the number of workers: a share of a core
-is not for sale. A poll is as rare as the staleness allows. A push is flushed only where that saves a worker, or
-more of the price than the margin. The bands are drawn jointly
+The cost is the price of a month or, where nothing has a price, the number of workers: a share of a core is not for
+sale. A poll is as rare as the staleness allows. A push is flushed only where that saves a worker, or more of the
+price than the margin. The bands are drawn jointly
 (`bench.stats.run.uncertainty`): each draw has one set of true costs for each transport, and a transport that is the
 least expensive in fewer than 5 % of the draws, and by more than the margin, is excluded. Those that are left are a
 tie. Of them the freshest is chosen, by the same rule: an excess age is the network's way, which is certain, and the
@@ -14,9 +14,10 @@ rest, which is as uncertain as the validation found it.
 What would change the answer is looked for along three axes, one at a time: how late an update may be, the rate of
 updates, the number of clients. A turn is where a transport begins to be, or ceases to be, among the least expensive.
 
-Where updates are messages of the clients (`Situation.room_clients`), each of R clients in a room sends λ/R per second,
-so all N send λ N/R, as many ticks as each worker then takes. A worker takes the messages of its own clients, and an
-update's way begins at its author, a further way through the network. With N below R there is one room, of N.
+Where updates are messages of the clients (`Situation.room_clients`), each of R clients in a room sends λ/R per second
+(λ: updates per second of a client), so all N send λ N/R, as many ticks as each worker then takes. A worker takes the
+messages of its own clients, and an update's way begins at its author, a further way through the network. With N below R
+there is one room, of N.
 
 Known weakness: the factors of the situation itself are used all along an axis. A turn that needs two axes to move
 together is not found.
@@ -156,7 +157,7 @@ def as_it_is(candidate: Candidate, situation: Situation) -> Offer:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """The figures of one offer in each draw; arrays of shape (DRAWS,)."""
+    """The values of one offer in each draw; arrays of shape (DRAWS,)."""
 
     workers: Floats
     cores: Floats
@@ -168,12 +169,12 @@ class Drawn:
 
     @property
     def cost(self) -> Floats:
-        """Return the figure by which offers are compared: the price, or the workers."""
+        """Return the value by which offers are compared: the price, or the workers."""
         return self.workers if self.price is None else self.price
 
 
 def drawn(made: Offer, true: Truth, situation: Situation) -> Drawn:
-    """Return an offer's figures as they may truly be."""
+    """Return an offer's values as they may truly be."""
     exact = situation.clients / made.per_worker if made.per_worker > 0 else float(made.workers)
     workers = np.maximum(np.ceil(exact * true.cpu - 1e-9), 1.0)
     sent = made.bytes_down_per_s * true.bytes
@@ -195,7 +196,7 @@ class Choice:
     offers: Mapping[str, Offer]
     """Each transport at its best, by label."""
     drawn: Mapping[str, Drawn]
-    """The figures of the possible ones."""
+    """The values of the possible ones, by label."""
     shares: Mapping[str, float]
     """Share of the draws in which each is the least expensive."""
     cheapest: tuple[str, ...]
@@ -242,20 +243,20 @@ class Turn:
 
 
 def turns(candidates: Sequence[Candidate], truths: Mapping[str, Truth], situation: Situation) -> list[Turn]:
-    """Return the first turn of each transport along each axis, in both directions."""
+    """Return the first turn of each transport along each axis: in both directions, of staleness towards more of it."""
     return [turn for axis in AXES for turn in turns_along(axis, candidates, truths, situation)]
 
 
 def turns_along(axis: str, candidates: Sequence[Candidate], truths: Mapping[str, Truth], situation: Situation
                 ) -> list[Turn]:
-    """Return the first turn of each transport along one of `AXES`, in both directions."""
+    """Return the first turn of each transport along one of `AXES`, in the directions that `turns` names."""
     (low, high), start = {
         "within_s": ((situation.within_s, LONGEST_S), situation.within_s),
         "rate_per_s": (RATES_PER_S, situation.demand.rate_per_s),
         "clients": (CLIENTS, float(situation.clients)),
     }[axis]
     found: list[Turn] = []
-    for end in {low, high} - {start}:
+    for end in (end for end, outward in ((low, low < start), (high, high > start)) if outward):
         at_once = axis == "clients" and situation.room_clients is None
         least = _by_clients(candidates, truths, situation, start, end) if at_once else cache(partial(
             _least, candidates, truths, situation, axis))

@@ -27,7 +27,7 @@ from bench import transports
 from bench.errors import ScenarioError
 from bench.scenario.decision import Decision
 from bench.scenario.fields import Table
-from bench.scenario.model import Scenario
+from bench.scenario.model import DEFAULT_SERVER, Scenario
 from bench.scenario.parsing import value_text
 from bench.simulation import shards
 from bench.simulation.calibration.costs import CostsFile
@@ -54,7 +54,7 @@ FRONTIER = ["transport", "within_ms", "interval_s", "flush_ms", "workers", "core
             "latency_worst_ms", "age_excess_ms"]
 """The columns of `decision_frontier.csv`."""
 NOW = "now"
-"""Role of the row for what is used now; those of the transports at their best are `best`."""
+"""Role of the row for what is used now, and name of its simulation. The rows of transports at their best are `best`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,28 +97,34 @@ class DecisionStudy:
                    memory or {})
 
     def choice(self) -> tuple[Choice, dict[str, Truth]]:
-        """Return the answer, and what is open of each transport's figures."""
+        """Return the answer, and what is open of each transport's values."""
         offers = {each.label: decision.best(each, self.situation) for each in self.subjects}
         truths = {each.label: decision.truth(each, offers[each.label], self.situation, self._errors(each))
                   for each in self.subjects}
         return decision.choose(offers, truths, self.situation), truths
 
+    def _cells(self, candidate: Candidate) -> list[ValidationRow]:
+        """Return the rows of the validation that speak for a transport.
+
+        Rows name the transport where they are about its default server, so they say nothing of another one.
+        """
+        name = candidate.transport if candidate.server == DEFAULT_SERVER else ""
+        return [row for row in self.checked if row.transport == name]
+
     def _errors(self, candidate: Candidate) -> dict[str, list[uncertainty.Error]]:
-        return {name: [(row.error, row.interval_low, row.interval_high) for row in self.checked
-                       if (row.transport, row.quantity) == (candidate.transport, quantity)]
+        """Return the errors of a transport in the validation, by the names that `decision.truth` takes."""
+        return {name: [(row.error, row.interval_low, row.interval_high) for row in self._cells(candidate)
+                       if row.quantity == quantity]
                 for name, quantity in OF_A_VALIDATION.items()}
 
-    def simulated(self, choice: Choice) -> dict[str, tuple[Candidate, Offer]]:
-        """Return the transports of which one worker is to be simulated, each at its setting, by row."""
-        found = {label: (candidate.as_offered(choice.offers[label]), choice.offers[label])
-                 for candidate in self.subjects if choice.offers[label := candidate.label].possible}
+    def tasks(self, choice: Choice) -> dict[str, Callable[[], Result]]:
+        """Return the simulations of one worker of each transport at its setting, and of what is used now, by name."""
+        offers = [(_task(each.label), each, choice.offers[each.label]) for each in self.subjects]
+        found = {name: (each.as_offered(offer), offer) for name, each, offer in offers if offer.possible}
         if self.now is not None:
             found[NOW] = (self.now, decision.as_it_is(self.now, self.situation))
-        return {name: each for name, each in found.items() if each[1].possible and self._measure_s(*each) > 0}
-
-    def tasks(self, choice: Choice) -> dict[str, Callable[[], Result]]:
-        """Return the simulations that are to be made, by name."""
-        return {f"worker-{name}": partial(self.percentiles, *each) for name, each in self.simulated(choice).items()}
+        return {name: partial(self.percentiles, *each) for name, each in found.items()
+                if each[1].possible and self._measure_s(*each) > 0}
 
     def percentiles(self, candidate: Candidate, offer: Offer) -> Result:
         """Simulate one worker; return the median and the 99th percentile of its latencies in ms."""
@@ -156,17 +162,15 @@ class DecisionStudy:
     def table(self, choice: Choice, truths: Mapping[str, Truth], results: Mapping[str, Result]) -> pd.DataFrame:
         """Return `decision.csv`: a row for each transport at its best, and one for what is used now."""
         rows = [self._row("best", each, choice.offers[each.label], choice, truths[each.label],
-                          results.get(f"worker-{each.label}", {})) for each in self.subjects]
+                          results.get(_task(each.label), {})) for each in self.subjects]
         if self.now is not None:
             offer = decision.as_it_is(self.now, self.situation)
-            rows.append(self._row(NOW, self.now, offer, choice, truths[self.now.label],
-                                  results.get(f"worker-{NOW}", {})))
+            rows.append(self._row(NOW, self.now, offer, choice, truths[self.now.label], results.get(NOW, {})))
         return pd.DataFrame(rows)
 
     def _row(self, role: str, candidate: Candidate, offer: Offer, choice: Choice, truth: Truth, result: Result
              ) -> dict[str, object]:
-        label, best = candidate.label, role == "best"
-        cells = [row for row in self.checked if row.transport == candidate.transport]
+        label, best, cells = candidate.label, role == "best", self._cells(candidate)
         row: dict[str, object] = {
             "role": role, "transport": label, "possible": offer.possible, "why_not": offer.why_not,
             "chosen": best and label in choice.chosen, "cheapest": best and label in choice.cheapest,
@@ -229,6 +233,11 @@ class DecisionStudy:
             "price_month": each.price, "latency_mean_ms": 1000 * each.latency_mean_s,
             "latency_worst_ms": 1000 * each.latency_worst_s, "age_excess_ms": 1000 * each.age_excess_s,
         } for label, within_s, each in decision.frontier(self.subjects, self.situation)]}
+
+
+def _task(label: str) -> str:
+    """Return the name of the simulation of a transport at its best."""
+    return f"worker-{label}"
 
 
 def _in_rooms(scenario: Scenario, asked: Decision) -> Scenario:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import scaled
 from documented import described
-from manifests import manifest_of
+from manifests import changed, manifest_of
 from priced import priced, priced_file
 
 from bench.errors import RunError
@@ -118,6 +118,33 @@ def test_a_map_in_which_nobody_keeps_the_budget_has_no_lines(folder: Path) -> No
     page = crossover.page(replace(run, table=nobody))
     assert [figure.name for figure in page.figures] == ["cheapest", "freshest"]
     assert any("no transport at any rate" in sentence for sentence in page.summary)
+
+
+def billed(run: crossover.CrossoverRun, **prices: float) -> crossover.CrossoverRun:
+    """Return the map with other prices."""
+    return replace(run, manifest=changed(run.manifest, simulation={"prices": {
+        "worker_month": 0.0, "gigabyte_out": 0.0, **prices}}))
+
+
+def test_each_price_is_named_and_only_traffic_is_called_traffic(folder: Path) -> None:
+    run = crossover.open_crossover(folder)
+    notice = crossover._notice(billed(run, gigabyte_out=0.01, million_requests=0.4))
+    assert "Prices are the scenario's: 0.01 EUR for a gigabyte to the clients and 0.4 EUR for 10⁶ requests." in notice
+    paid = pd.DataFrame({"bytes_down_per_s": [1e6], "price_month": [100.0]})   # 2628 gigabytes in a month
+    for prices, findings in (
+            ({"worker_month": 1.0, "gigabyte_out": 0.01}, ["Half of the cheapest pay 26 % or more of their price for "
+             "traffic; with simulation.prices.gigabyte_out = 0 the map is one of workers alone."]),
+            ({"million_requests": 1.0, "gigabyte_out": 0.01},
+             ["Half of the cheapest pay 26 % or more of their price for traffic."]),
+            ({"million_requests": 1.0}, [])):
+        assert crossover._traffic(billed(run, **prices).prices, paid) == findings
+    assert crossover._traffic(run.prices, paid.head(0)) == []
+
+
+def test_a_tie_is_also_what_the_margin_makes_one(folder: Path) -> None:
+    run = crossover.open_crossover(folder)
+    tied = replace(run, table=run.table.assign(best=True, alone=False, known=True))
+    assert any("they are within 10 % of each other, or costs and model" in each for each in crossover.findings(tied))
 
 
 def test_a_missing_table_is_told(folder: Path, tmp_path: Path) -> None:

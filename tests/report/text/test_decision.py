@@ -122,3 +122,57 @@ def test_what_is_counted_of_messages_is_said() -> None:
     assert "no CPU of a message" not in text.counted(table(known), sending)
     assert "The costs of SSE have no CPU of a message" in text.counted(table(known, unknown), sending)
     assert "The costs have no CPU of a message" in text.counted(table(unknown), sending)
+
+
+@pytest.mark.parametrize(("tied", "words"), [
+    (("sse", "websocket"), "SSE and WebSocket are a tie: take either. SSE takes 1 worker and is 41 ms"),
+    (("long_polling", "sse", "websocket"), "are a tie: take any of them. Long polling takes 1 worker and is 41 ms"),
+])
+def test_the_cost_of_a_tie_is_that_of_the_transport_that_is_named(tied: tuple[str, ...], words: str) -> None:
+    assert words in text.sentence(table(*(row("best", each, 41.0, 1, chosen=True) for each in tied)), ASKED)
+
+
+def test_the_staleness_that_nobody_keeps_is_named_once() -> None:
+    found = text.sentence(table(row("best", "websocket", math.nan, 0, possible=False)), ASKED)
+    assert found.count("within") == 1
+
+
+@pytest.mark.parametrize(("age_ms", "workers", "more", "words"), [
+    (55.0, 9, {"interval_s": 0.1}, "From short polling every 100 ms to short polling every 1.4 s: 9.5 times staler "
+     "(55 ms to 520 ms behind the ideal) for 1 worker in place of 9 workers"),
+    (545.0, 1, {"interval_s": 1.5, "latency_worst_ms": 1541.0},
+     "From short polling every 1.5 s to short polling every 1.4 s: as fresh"),
+    (520.0, 3, {"interval_s": 1.4},
+     "From short polling every 1.4 s to short polling every 1.4 s with other options: as fresh"),
+    (520.0, 1, {"interval_s": 1.4}, "Stay with short polling every 1.4 s"),
+])
+def test_a_setting_that_costs_more_or_is_too_stale_is_not_kept(
+        age_ms: float, workers: int, more: dict[str, float], words: str) -> None:
+    found = text.sentence(table(row("best", "short_polling", 520.0, 1, chosen=True, interval_s=1.4),
+                                row("now", "short_polling", age_ms, workers, **more)), ASKED)
+    assert found.startswith(words)
+
+
+def test_one_of_a_tie_that_is_used_as_it_would_be_chosen_is_kept() -> None:
+    """It is compared with itself at its best, not with the first of the tie, which takes fewer workers."""
+    found = text.sentence(table(
+        row("best", "sse", 41.0, 1, chosen=True, workers_high=3),
+        row("best", "websocket", 41.0, 2, chosen=True), row("now", "websocket", 41.0, 2, flush_ms=0.0)), ASKED)
+    assert found.startswith("Stay with WebSocket")
+
+
+@pytest.mark.parametrize(("axis", "value", "words"), [
+    ("rate_per_s", 3010.0, "above 3,000 updates per second"), ("rate_per_s", 99.7, "above 100 updates per second"),
+    ("clients", 2.2e6, "above 2,200,000 clients"),
+])
+def test_a_turn_has_no_exponent(axis: str, value: float, words: str) -> None:
+    frame = pd.DataFrame([(axis, "websocket", value, True, True)],
+                         columns=["axis", "transport", "value", "rising", "begins"])
+    assert words in text.turned(frame, ASKED)[0]
+
+
+@pytest.mark.parametrize(("milliseconds", "words"), [
+    (1_800_000.0, "30 min"), (7_200_000.0, "2 h"), (86_400_000.0, "24 h"), (1e9, "280 h"),
+])
+def test_a_long_time_has_no_exponent(milliseconds: float, words: str) -> None:
+    assert text.duration(milliseconds) == words

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from documented import described
-from priced import priced_file
+from priced import case, priced_file
 
 from bench import transports
 from bench.experiment import plan, prepare, run_folder
@@ -18,7 +19,8 @@ from bench.report.data.run import open_run
 from bench.report.text import forms
 from bench.simulation import run as runs
 from bench.simulation.analytic import closed_forms
-from bench.simulation.calibration.costs import read_costs
+from bench.simulation.analytic.closed_forms import ClosedFormSubject
+from bench.simulation.calibration.costs import Estimate, read_costs
 from bench.simulation.run import SimulationInputs
 
 SMALL = ("load.clients=[6,60]", "windows.measure_s=8.0", "trials.count=2", "simulation.rtt_ms=20",
@@ -133,3 +135,23 @@ def test_a_plan_has_the_latencies_of_its_workers_and_no_others(simulated: RunFol
     assert len(rows) == len(need) == 2 * len(transports.own_names())
     for row in rows.itertuples():
         assert need[row.transport, row.clients].latency_mean_ms == pytest.approx(row.value)
+
+
+def test_the_load_with_costs_at_their_ends_has_the_load_client_of_the_estimate() -> None:
+    """It sends polls together, which wake the server less often; no cost has an interval, so the three are one."""
+    polled = case("short_polling")
+    known = polled.calibrated
+    subject = ClosedFormSubject.of([replace(polled, calibrated=replace(
+        known, costs={**known.costs, "switch_s": Estimate(3e-5)},
+        load_client={**known.load_client, "timer_s": Estimate(0.004)}))])
+    assert subject.case.has_load_client
+    found = subject.forecast(1000)
+    assert subject.load_ends(1000, found) == pytest.approx((subject.load(1000, found),) * 2)
+
+
+def test_each_planned_worker_takes_the_messages_of_its_own_clients_alone() -> None:
+    sending = ClosedFormSubject.of([case("websocket", "feed.source=clients")])
+    [mean_ms] = [value for _, _, quantity, value, _ in closed_forms._planned(sending, [30], {("websocket", 30): 3})
+                 if quantity == "planned_latency_mean_ms"]
+    own = replace(sending.asked, messages_per_s=sending.asked.messages_per_s / 3)
+    assert mean_ms == pytest.approx(1000 * sending.forecast(10, own).latency_mean_s, rel=1e-9)

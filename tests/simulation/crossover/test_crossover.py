@@ -91,6 +91,18 @@ def test_a_poll_is_as_seldom_as_the_budget_allows() -> None:
     assert made.latency_worst_s == pytest.approx(2.0, rel=2e-3)
 
 
+@pytest.mark.parametrize("jitter", [0.5, 0.9, 1.0])
+@pytest.mark.parametrize("pace", ["rate", "delay"])
+def test_a_poll_with_jitter_keeps_the_budget_too(jitter: float, pace: str) -> None:
+    """The longest time between two polls is the interval and what the jitter may add: the budget can be kept."""
+    options = SUBJECTS["short_polling"].options.model_copy(update={"jitter": jitter, "pace": pace})
+    made = crossover.cheapest(
+        replace(SUBJECTS["short_polling"], options=options), DEMAND, 0.04, 2.0, 0.6, [10], PRICES)[10]
+    assert made.possible
+    assert made.latency_worst_s == pytest.approx(2.0, rel=2e-3)
+    assert made.interval_s < 2.0 / (1 + jitter / 2)
+
+
 @pytest.mark.parametrize("mode", ["every", "latest"])
 def test_no_poll_finds_more_than_an_answer_holds_or_passes_for_slow(mode: Mode) -> None:
     server = Server(batch_max=1000, tape_ticks=65_536, slow_client=SlowClient(buffer_ticks=4096))

@@ -187,3 +187,25 @@ def test_who_posts_more_than_its_answers_allow_can_t_keep_up() -> None:
     assert not poll.possible
     assert push.possible
     assert math.isfinite(push.age_excess_s)
+
+
+@pytest.mark.parametrize(("asked", "axis", "ends"), [
+    (situation(clients=3), "clients", [1e7]),
+    (situation(clients=20_000), "clients", [10.0, 1e7]),
+    (situation(rate=0.005), "rate_per_s", [100.0]),
+    (situation(rate=500.0), "rate_per_s", [0.01]),
+    (situation(within_s=1800.0), "within_s", []),
+])
+def test_turns_are_looked_for_once_in_each_direction_also_from_beyond_an_axis(
+        asked: Situation, axis: str, ends: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With fewer clients than the axis begins with both of its ends are above: a turn would be told twice."""
+    looked: list[float] = []
+
+    def note(axis: str, start: float, end: float, least: object) -> list[decision.Turn]:
+        looked.append(end)
+        return []
+
+    monkeypatch.setattr(decision, "_turns", note)
+    monkeypatch.setattr(decision, "_by_clients", lambda *_: None)
+    assert decision.turns_along(axis, CANDIDATES, {}, asked) == []
+    assert looked == ends

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,7 @@ from bench.simulation.crossover.crossover import Candidate, Offer
 from bench.simulation.decision import decision, decision_study
 from bench.simulation.decision.decision import Situation
 from bench.simulation.decision.decision_study import DecisionStudy
+from bench.stats.run.prediction import ValidationRow
 from bench.wire.sizes import SEGMENT_BYTES
 
 
@@ -177,3 +179,22 @@ def test_messages_without_known_costs_still_take_requests_and_bytes(tmp_path: Pa
 def test_a_situation_is_the_scenario_s(tmp_path: Path) -> None:
     asked: Situation = study(tmp_path, "load.clients=[7]", "simulation.full_at=0.5").situation
     assert (asked.clients, asked.within_s, asked.rtt_s, asked.full_at) == (7, 2.0, 0.04, 0.5)
+
+
+def test_a_validation_of_the_default_servers_says_nothing_of_others(tmp_path: Path) -> None:
+    asked = scaled.decision(tmp_path)
+    checked = [ValidationRow("websocket", 100, 0.5, "server_cpu_us_per_update", 10.0, 12.0, 0.2, 0.1, 0.3, 0.1, "no")]
+    library = DecisionStudy.of(asked.scenario, asked.options, priced(), checked)
+    bare = replace(library, subjects=[replace(each, server="bare") for each in library.subjects])
+    for found, errors, load in ((library, 1, 0.5), (bare, 0, math.nan)):
+        [pushed] = [each for each in found.subjects if each.label == "websocket"]
+        assert len(found._errors(pushed)["cpu"]) == errors
+        choice, truths = found.choice()
+        table = found.table(choice, truths, {}).set_index("transport")
+        assert table.loc["websocket", "checked_load_max"] == pytest.approx(load, nan_ok=True)
+
+
+def test_a_transport_that_is_labelled_now_is_not_what_is_used_now(tmp_path: Path) -> None:
+    found = study(tmp_path, "transports.now.transport=websocket", 'decision.now="short_polling interval_s=5"')
+    choice, _ = found.choice()
+    assert {"worker-now", "now"} <= set(found.tasks(choice))
