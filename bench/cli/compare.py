@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +47,8 @@ def compare(
 
     Exit status: 0 nothing regressed, 1 something did, 2 a mistake, or runs that are not alike.
     """
+    if not math.isfinite(threshold_percent):   # with which nothing would ever have regressed
+        raise typer.BadParameter(f"--threshold: found {threshold_percent:g}, allowed is a number of 0 or more")
     with reported_errors():
         threshold = threshold_percent / 100
         found = comparing.compare(before.resolve(), after.resolve(), threshold=threshold, force=force)
