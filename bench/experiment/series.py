@@ -151,7 +151,7 @@ def execute(runs: Sequence[RunFolder], make_reporter: Callable[[int, int], Repor
     whole = in_turns([run.plan for run in runs])
     order = [(number, planned) for number, planned in whole if not runs[number].is_done(planned)]
     time_left = TimeLeft([
-        requirements.trial_s(settings[number].scenario, settings[number].options, planned.clients)
+        requirements.cell_s(settings[number].scenario, settings[number].options, planned.subject, planned.clients)
         for number, planned in order
     ])
     host.raise_open_files()
