@@ -1,4 +1,4 @@
-"""The verb `compare`: the figures that have become worse from one run to another."""
+"""The verb `compare`: the values that have become worse from one run to another."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def compare(
         "file, or one that is simulated with one that is measured.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the figures that have become worse from one run to another.
+    """List the values that have become worse from one run to another.
 
-    Prints the change of each cell and figure with its interval between trials (Welch's t), and whether it is
-    significant; interval and verdict are corrected over all changes by Holm's method. A figure has regressed if
+    Prints the change of each value of a cell with its interval between trials (Welch's t), and whether it is
+    significant; interval and verdict are corrected over all changes by Holm's method. A value has regressed if
     its change is significant and larger than the threshold. The same is written as a page with a figure,
     AFTER/compared/BEFORE/report.html.
 
@@ -65,7 +65,7 @@ def compare(
         console.print(f"Report: {written}", highlight=False, soft_wrap=True)
     worse = list(dict.fromkeys(f"{each.figure} of {each.label}, {each.clients:,} clients"
                                for each in found.regressed))
-    end(f"{count_text(len(worse), 'figure has', 'figures have')} become worse: {list_text(worse)}"
+    end(f"{count_text(len(worse), 'value has', 'values have')} become worse: {list_text(worse)}"
         if worse else None)
 
 

@@ -175,7 +175,7 @@ def _step(record: TrialRecord, row: Row, verdict: Verdict, capacity: Capacity) -
 
 def _step_text(number: int, planned: PlannedTrial, step: SearchStep, row: Row, verdict: Verdict,
                capacity: Capacity) -> str:
-    """Return one line about a step: its level, its outcome and its figures."""
+    """Return one line about a step: its level, its outcome and its values."""
     rate = f" at {step.level:,} ticks per second" if capacity.raised == "rate_per_s" else ""
     figures = "".join(f", {condition_text(condition, row)}"
                       for condition in objective.parse(capacity.objective).conditions if condition.by_kernel)
