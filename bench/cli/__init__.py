@@ -13,7 +13,7 @@ Modules, in reading order:
     decide        which transport to take for one situation
     study         `simulate` of a reconnect storm, a crossover map or a decision
     calibrate     short trials ─► the CPU costs of the servers' work on this machine
-    validate      simulated beside measured figures ─► their errors
+    validate      simulated beside measured values ─► their errors
     series        the parts of `calibrate` and `validate`
     serve         all servers side by side on one feed, to try them by hand
     doctor        checks this machine for anything that would spoil a run

@@ -1,7 +1,8 @@
-"""The verb `compare`: the figures that have become worse from one run to another."""
+"""The verb `compare`: the values that have become worse from one run to another."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -32,10 +33,10 @@ def compare(
         "file, or one that is simulated with one that is measured.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the figures that have become worse from one run to another.
+    """List the values that have become worse from one run to another.
 
-    Prints the change of each cell and figure with its interval between trials (Welch's t), and whether it is
-    significant; interval and verdict are corrected over all changes by Holm's method. A figure has regressed if
+    Prints the change of each value of a cell with its interval between trials (Welch's t), and whether it is
+    significant; interval and verdict are corrected over all changes by Holm's method. A value has regressed if
     its change is significant and larger than the threshold. The same is written as a page with a figure,
     AFTER/compared/BEFORE/report.html.
 
@@ -46,6 +47,8 @@ def compare(
 
     Exit status: 0 nothing regressed, 1 something did, 2 a mistake, or runs that are not alike.
     """
+    if not math.isfinite(threshold_percent):   # with which nothing would ever have regressed
+        raise typer.BadParameter(f"--threshold: found {threshold_percent:g}, allowed is a number of 0 or more")
     with reported_errors():
         threshold = threshold_percent / 100
         found = comparing.compare(before.resolve(), after.resolve(), threshold=threshold, force=force)
@@ -62,7 +65,7 @@ def compare(
         console.print(f"Report: {written}", highlight=False, soft_wrap=True)
     worse = list(dict.fromkeys(f"{each.figure} of {each.label}, {each.clients:,} clients"
                                for each in found.regressed))
-    end(f"{count_text(len(worse), 'figure has', 'figures have')} become worse: {list_text(worse)}"
+    end(f"{count_text(len(worse), 'value has', 'values have')} become worse: {list_text(worse)}"
         if worse else None)
 
 

@@ -2,7 +2,7 @@
 
 A user's mistake is reported in one sentence, with exit status 2; a run with a broken threshold ends with 3, an
 interrupted command with 130.
-Figures go to stdout, progress and everything else to stderr. Only a bug prints a traceback: a file that the
+Values go to stdout, progress and everything else to stderr. Only a bug prints a traceback: a file that the
 machine refuses, or memory that it lacks, is reported in a sentence too.
 """
 

@@ -81,7 +81,7 @@ def _verdicts(built: RunData) -> dict[str, int]:
 
 
 def _as_json(built: RunData) -> dict[str, object]:
-    """Return a run's figures and verdicts as `--json` prints them."""
+    """Return a run's values and verdicts as `--json` prints them."""
     data: dict[str, object] = {"run": str(built.folder), "report": str(built.folder / "report.html"),
                                "verdicts": _verdicts(built), "cells": _objects(built.summary)}
     if built.capacity_limits is not None:
@@ -108,7 +108,7 @@ def _threshold(each: ThresholdVerdict) -> dict[str, object]:
 
 
 def _apart(built: RunData) -> list[str]:
-    """Return a sentence for each figure of the summary that is far from its closed form."""
+    """Return a sentence for each value of the summary that is far from its closed form."""
     if built.capacity_limits is not None:
         return []
     return [f"At {clients:,} clients: {forms.separated_text(each)}" for column, _, _ in COLUMNS

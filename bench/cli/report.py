@@ -19,7 +19,7 @@ from bench.cli.outcome import finish
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")] = Path("results/latest"),
     beside: Annotated[list[Path] | None, typer.Option(
-        metavar="RUN", help="A run of the same sweep at another feed.rate_per_s, whose figures are copied into RUN's "
+        metavar="RUN", help="A run of the same sweep at another feed.rate_per_s, whose values are copied into RUN's "
         "folder and shown in its report. May be repeated.")] = None,
     require: Require = None,
     as_json: AsJson = False,

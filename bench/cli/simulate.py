@@ -2,7 +2,7 @@
 
     SCENARIO ─► the same plan as `run` ─► trials, simulated ─► report        exit 0, 1, 2, 3, 130 as `run`
 
-A scenario that asks for a storm or a crossover map instead of a feed is handled in `bench.cli.study`.
+A scenario that asks for a storm, a crossover map or a decision instead of trials is handled in `bench.cli.study`.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ def simulate(
 
     The scenario, seeds, ticks and report are the same as in a measured run, but with any number of clients
     and workers, at any distance. The CPU costs of the servers' work come from a calibration, which the report
-    names. A scenario with a storm or a crossover map (scale/storm, scale/crossover) gives that as its result.
+    names. A scenario with a storm, a crossover map or a decision (scale/storm, scale/crossover) gives that as its
+    result.
 
     Examples:
 
@@ -153,17 +154,17 @@ def _asked(name: str, shorthands: Shorthands, overrides: Sequence[str] | None, f
 
 
 def _refuse_beside_scale(prepared: PreparedScenario, costs: Path | None, measured: Path | None) -> None:
-    """Raise `UserError` for a file that a storm or a map does not use."""
+    """Raise `UserError` for a file that a storm, a map or a decision does not use."""
     storm = prepared.scenario.storm
     if prepared.scenario.study:
-        refuse_idle("with a storm or a map", "it with a scenario of trials", {"--measured": measured})
+        refuse_idle("with a storm, a map or a decision", "it with a scenario of trials", {"--measured": measured})
     if storm is not None and storm.connection_ms is not None:
         refuse_idle("together with storm.connection_ms, which sets the cost of a connection", "one of the two",
                     {"--costs": costs})
 
 
 def _begin(prepared: PreparedScenario, costs: Path | None, measured: Path | None, results: Path) -> RunFolder:
-    """Make the run's folder, with its costs, and with measured figures copied beside its manifest."""
+    """Make the run's folder, with its costs, and with measured values copied beside its manifest."""
     run_folder.refuse_no_place(results)
     prepared = prepare.with_trades(prepared)
     if prepared.scenario.study:
@@ -204,7 +205,7 @@ def _execute(under_way: RunFolder) -> None:
 
 
 def _simulate(under_way: RunFolder) -> None:
-    """Simulate a storm, a map, the steps of a search, or trials."""
+    """Simulate a storm, a map or a decision, the steps of a search, or trials."""
     if under_way.scenario.study:
         study.execute(under_way)
         return

@@ -134,13 +134,15 @@ def finished(run: RunFolder) -> list[SearchStep]:
 
 def limit_text(steps: list[SearchStep], capacity: Capacity) -> str:
     """Return the result of one transport's search in words."""
+    if not steps:
+        return "was not tried: the time of the search was over before"
     found, what = search_state(steps), raised_text(capacity)
     if found.limit is not None:
-        limit = found.limit
+        limit, fitted = found.limit, sum(step.outcome in ("held", "broke") for step in steps)
         return (f"carries {limit.estimate:,.0f} {what} ({limit.low:,.0f} to {limit.high:,.0f}), by "
-                f"{len(steps)} steps")
+                f"{fitted} steps")
     if found.held is None:
-        tried = min((step.level for step in steps), default=capacity.start)
+        tried = min(step.level for step in steps)
         if found.broke is None:
             return f"no step counted, at {tried:,} {what}: the measuring side or the machine reached its limit"
         return f"broke at the start, {found.broke:,} {what}"
@@ -176,7 +178,7 @@ def _step(record: TrialRecord, row: Row, verdict: Verdict, capacity: Capacity) -
 
 def _step_text(number: int, planned: PlannedTrial, step: SearchStep, row: Row, verdict: Verdict,
                capacity: Capacity) -> str:
-    """Return one line about a step: its level, its outcome and its figures."""
+    """Return one line about a step: its level, its outcome and its values."""
     rate = f" at {step.level:,} ticks per second" if capacity.raised == "rate_per_s" else ""
     figures = "".join(f", {condition_text(condition, row)}"
                       for condition in objective.parse(capacity.objective).conditions if condition.by_kernel)

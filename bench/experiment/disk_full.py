@@ -17,6 +17,8 @@ from pathlib import Path
 from bench.errors import DiskFullError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
+MENDS = {errno.EFBIG: "raise the limit on files' sizes (`ulimit -f`)", errno.EROFS: "mount it for writing"}
+"""The remedy for an error number; for all others it is to make room."""
 LEAST_BYTES = 1_000_000
 """Least free bytes. A trial's logs and tables without any row take about a tenth of it."""
 
@@ -33,7 +35,7 @@ def report_disk_full(go_on: str) -> Iterator[None]:
         if error.errno not in FULL:
             raise
         what = f"{error.filename}: " if error.filename else ""
-        mend = "raise the limit on files' sizes (`ulimit -f`)" if error.errno == errno.EFBIG else "make room"
+        mend = MENDS.get(error.errno or 0, "make room")
         raise DiskFullError(
             f"{what}can't be written ({os.strerror(error.errno or 0)}); {mend}, then go on with: {go_on}"
         ) from error

@@ -1,4 +1,4 @@
-"""A check of the machine before a run, by the figures and bounds that a trial is judged by.
+"""A check of the machine before a run, by the values and bounds that a trial is judged by.
 
     counters and probes, once a second ─► the worst stretch as long as a trial ─► half the detectors' bounds
 
@@ -23,7 +23,7 @@ from bench.measure.noise import KernelCounters, Probe
 STRETCH = 3
 """Approximate length of a trial's measuring window, in s."""
 PART = 0.5
-"""Share of a detector's bound below which a figure is good."""
+"""Share of a detector's bound below which a value is good."""
 WATCHED = (
     ("load from others", "host-load", "others_share", "{:.1%} of all cores",
      "end what else runs here, or wait for it"),
@@ -37,7 +37,7 @@ WATCHED = (
      "the quota of the cgroup is used up: raise the container's CPU limit"),
     ("swapping", "host-swapping", "swapped_pages", "{:.0f} pages", "free memory, or switch swap off"),
 )
-"""For each check: its name, its detector, its figure's column, the format of the value, and the advice."""
+"""For each check: its name, its detector, its value's column, the format of the value, and the advice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def watch(seconds: int, cores: Sequence[int], sleep: Callable[[float], None] = t
 
 
 def worst(seen: Sequence[Snapshot], core_count: int) -> dict[str, float | None]:
-    """Return each figure in its worst stretch of up to `STRETCH` s; None for a figure that can't be read
+    """Return each value in its worst stretch of up to `STRETCH` s; None for one that can't be read
     here."""
     span = min(STRETCH, len(seen) - 1)
     found: dict[str, float | None] = {}
@@ -81,7 +81,7 @@ def worst(seen: Sequence[Snapshot], core_count: int) -> dict[str, float | None]:
 
 
 def checks(figures: Mapping[str, float | None], seconds: int) -> list[Check]:
-    """Judge each figure of an observation that lasted `seconds`."""
+    """Judge each value of an observation that lasted `seconds`."""
     stretch = f" in the worst {min(STRETCH, seconds)} s of {seconds} s"
     bounds = {detector.name: detector.most for detector in DETECTORS}
     found = []

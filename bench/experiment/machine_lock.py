@@ -1,6 +1,6 @@
 """Locks that allow one run at a time on a machine, and one command at a time in a run's folder.
 
-    machine_lock    a file in the temporary folder    two runs at once would disturb each other's figures
+    machine_lock    a file in the temporary folder    two runs at once would disturb each other's values
     folder_lock     the run's own folder              two commands at once would undo each other's work
 
 Each lock is a `flock`: the system releases it however its holder ends. The machine's lock file stays on disk

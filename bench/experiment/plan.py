@@ -251,7 +251,7 @@ def check_room(scenario: Scenario, symbols: int, waiting: float, where: str) -> 
     for field, ticks, opening in held:
         if ticks < opening + waiting:
             raise ScenarioError(
-                where, field, str(ticks), f"at least {opening + waiting:g}: a tick of each symbol, which "
+                where, field, str(ticks), f"at least {math.ceil(opening + waiting)}: a tick of each symbol, which "
                 "the feed opens with, and twice what falls due between two polls or flushes, or a client that keeps "
                 "its schedule would be taken for a slow one")
 

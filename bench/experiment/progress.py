@@ -152,7 +152,7 @@ def outcome_text(planned: PlannedTrial, row: Row, verdict: Verdict, again: bool 
     if row.get("conflated"):
         figures += f" and {row['conflated']:,} conflated"
     if row.get("status") == "failed":
-        figures = "no figures"
+        figures = "no values"
     reasons = "".join(f"\n    {reason.sentence}{_log_text(reason)}" for reason in verdict.reasons)
     return f"{verdict.status:7} {cell_text(planned)}: {figures}{', repeated' if again else ''}{reasons}"
 

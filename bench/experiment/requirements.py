@@ -110,6 +110,11 @@ def browsing_s(scenario: Scenario, label: str, clients: int) -> float:
     return BROWSER_S + PAGE_S * clients if scenario.transports[label].client == BROWSER else 0.0
 
 
+def cell_s(scenario: Scenario, options: Mapping[str, Table], label: str, clients: int) -> float:
+    """Return the time that a trial of a cell takes, in s."""
+    return trial_s(scenario, options, clients) + browsing_s(scenario, label, clients)
+
+
 def expected_ticks(scenario: Scenario, horizon_s: float) -> int:
     """Return the approximate number of ticks in one trial's feed, without drawing them.
 
@@ -143,8 +148,7 @@ def needs(scenario: Scenario, options: Mapping[str, Table], ticks: int, *, trade
     counts = [clients for _, clients in cells]
     rows = [round(ticks * share * clients) for clients in counts]
     blocks, most = scenario.trials.blocks, max(scenario.load.clients)
-    block_s = sum(trial_s(scenario, options, clients) + browsing_s(scenario, label, clients)
-                  for label, clients in cells)
+    block_s = sum(cell_s(scenario, options, label, clients) for label, clients in cells)
     pages = any(subject.client == BROWSER for subject in scenario.transports.values()) * (most + 2)
     reading_s = trades_read * READ_TRADE_S
     connections = 2 if scenario.feed.source == "clients" else 1   # at most: one to receive and one to send

@@ -39,7 +39,9 @@ def execute(run: RunFolder, make_reporter: Callable[[int, int], Reporter]) -> No
     settings = settings_of(run, run.scenario)
     scenario, options = settings.scenario, settings.options
     left = [planned for planned in run.plan if not run.is_done(planned)]
-    time_left = TimeLeft([requirements.trial_s(scenario, options, planned.clients) for planned in left])
+    time_left = TimeLeft([
+        requirements.cell_s(scenario, options, planned.subject, planned.clients) for planned in left
+    ])
     host.raise_open_files()
     with termination_as_interrupt(), pinned_to(settings.other_cores):   # the reporter's thread, too
         reporter = make_reporter(len(run.plan) - len(left), len(run.plan))

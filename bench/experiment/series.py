@@ -21,6 +21,7 @@ must not be hours apart. An interrupted series is resumed like each of its runs,
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ from bench.scenario.parsing import value_text
 NAME = "series.json"
 EVERY = "*"
 """Stands for every transport of a scenario in a further subject."""
+NO_LABEL = re.compile(r"[^A-Za-z0-9_]+")
+"""The characters that a subject's label has from a sweep, and that the label of a further subject can't have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,8 @@ def _settings(scenario: Scenario, number: int, text: str) -> list[str]:
     for label, subject in scenario.transports.items():
         if transport in (subject.transport, EVERY) and subject.external is None:
             only_server = len(options) == 1 and options[0].startswith("server=")
-            place = f"transports.{label}_{options[0].removeprefix('server=') if only_server else number}"
+            suffix = options[0].removeprefix("server=") if only_server else number
+            place = f"transports.{NO_LABEL.sub('_', label)}_{suffix}"
             fields = {"transport": subject.transport, "server": subject.implementation, **subject.options}
             settings += [f"{place}.{name}={json.dumps(value)}" for name, value in fields.items()]
             settings += [f"{place}.{option}" for option in options]
@@ -151,7 +155,7 @@ def execute(runs: Sequence[RunFolder], make_reporter: Callable[[int, int], Repor
     whole = in_turns([run.plan for run in runs])
     order = [(number, planned) for number, planned in whole if not runs[number].is_done(planned)]
     time_left = TimeLeft([
-        requirements.trial_s(settings[number].scenario, settings[number].options, planned.clients)
+        requirements.cell_s(settings[number].scenario, settings[number].options, planned.subject, planned.clients)
         for number, planned in order
     ])
     host.raise_open_files()

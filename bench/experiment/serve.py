@@ -11,8 +11,8 @@ started, since its command and address are the user's; the output says so. A pus
 beside it for the page alone, with a flush if it has none, and without one if it has.
 
 A drawn feed lasts for a day, or for two million ticks if those are fewer, since all ticks are drawn in
-advance; a replayed feed lasts to the end of its file. The printed lines request the feed from its first tick
-on, so that each shows something at once; once the first tick has left the tape (the ticks a server still
+advance; a replayed feed lasts to the end of its file, but for a day at most. The printed lines request the feed from
+its first tick on, so that each shows something at once; once the first tick has left the tape (the ticks a server still
 holds), they are refused. A feed of clients has the messages that are sent by hand, and begins empty. If the
 environment names a proxy, which can't reach these servers, the lines bypass it.
 """
@@ -176,8 +176,9 @@ def end_text(feed: Feed) -> str:
     if feed.source == "clients":
         return ("The feed has the messages that you send, on a server or on the live page; "
                 "Ctrl-C ends everything.")
-    lasts = "to the end of its file" if feed.schedule == "replay" else f"for {duration_text(horizon_s(feed))}"
-    return f"The feed goes on {lasts}; Ctrl-C ends everything."
+    lasts = duration_text(horizon_s(feed))
+    how_long = f"to the end of its file, for {lasts} at most" if feed.schedule == "replay" else f"for {lasts}"
+    return f"The feed goes on {how_long}; Ctrl-C ends everything."
 
 
 def has_proxy() -> bool:

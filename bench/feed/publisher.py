@@ -232,7 +232,7 @@ def raise_priority() -> str:
 
     As a real-time process (round robin) a wake-up preempts whatever runs on the core. A lower nice
     value alone does not do that: the wake-up then waits for the scheduler's next tick, up to 4 ms.
-    In both cases the kernel leaves a twentieth of each second to other processes.
+    Real-time processes leave other processes a twentieth of each second, which the kernel sees to.
     """
     with suppress(OSError, AttributeError):  # not allowed; not Linux
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))

@@ -94,8 +94,8 @@ class FeedSubscription:
 
         Raises `ValueError` if the line is not a header of this protocol.
         """
-        header: dict[str, Any] = orjson.loads(line)
-        if header.get("feed") != PROTOCOL or not EPOCH.fullmatch(header["epoch"]):
+        header: Any = orjson.loads(line)
+        if type(header) is not dict or header.get("feed") != PROTOCOL or not EPOCH.fullmatch(header["epoch"]):
             raise ValueError(f"the feed answers {line[:120]!r}")
         epoch, after, head = header["epoch"], header["after"], header["head"]
         if type(after) is not int or type(head) is not int:

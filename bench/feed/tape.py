@@ -128,9 +128,9 @@ class Tape:
         return sum(symbol in wanted for symbol in self._span(self._symbol_of, seq, self.head))
 
     def has_news(self, subscription: Subscription, seq: int) -> bool:
-        """Return True if a subscribed tick has come after `seq`."""
+        """Return True if a subscribed tick has come after `seq`, or may have come: one in a hole of the feed."""
         wanted = subscription.symbols
-        if wanted is None or self.head <= seq:
+        if wanted is None or self.head <= seq or seq < self._floor:
             return self.head > seq
         if self.head - seq == 1:
             return self._symbol_of[self.head % self.capacity] in wanted

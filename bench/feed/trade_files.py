@@ -201,8 +201,11 @@ class TradeFile:
             names = {role: schema.names[place] for role, place in layout.places.items()}
             self._refuse_types(schema, layout)
             columns = list(dict.fromkeys(names.values()))
+            # Columns may share a name: each has its number among those of its name.
+            nth = {role: schema.names[:place].count(names[role]) for role, place in layout.places.items()}
             for batch in parquet.iter_batches(BATCH_ROWS, columns=columns, use_threads=False):
-                yield {role: batch.column(name) for role, name in names.items()}
+                yield {role: batch.column(batch.schema.get_all_field_indices(name)[nth[role]])
+                       for role, name in names.items()}
         except UnicodeDecodeError as error:
             raise self._refuse("a column whose name is no UTF-8") from error
         except (pa.ArrowException, OSError) as error:

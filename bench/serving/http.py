@@ -5,7 +5,7 @@
              408 414     403 405    404     400 404   409 410 503        refusals, as JSON
              431 400     413 421
 
-It is built on aiohttp's low-level server: there are four paths and one method, for which a router, an
+It is built on aiohttp's low-level server: there are five paths at most, with one method each, for which a router, an
 application and middlewares would be work without use. A polling transport provides `respond`, which returns
 a response at once (short polling) or when there is news (long polling).
 

@@ -41,7 +41,7 @@ class Format(Protocol):
     coding: str
     """The compression that the server uses where a client accepts it, or `none`."""
     heartbeat_s: float
-    """The longest time without a chunk."""
+    """The time without a chunk after which a heartbeat is due."""
     headers: Mapping[str, str]
     """The head's own fields, with the media type as `Content-Type`."""
 

@@ -129,6 +129,10 @@ class Correspondent(Subscriber):
             self._answers.clear()
         return found or bool(self._unsent)
 
+    def _become(self, current: bool) -> None:
+        """See `Subscriber`. A server for which answers wait is not current: they go out once its socket takes them."""
+        super()._become(current and not self._answers)
+
 
 class ExchangeLife(Exchange):
     """An exchange with its outlet (`publisher.Sender`)."""

@@ -41,9 +41,11 @@ def test_two_runs_are_compared_with_a_status_for_scripts(tmp_path: Path) -> None
     plain = tickertape("compare", "before", "after", "--json")
     assert plain.exit_code == 1
     assert json.loads(plain.stdout)["regressed"] == ["server_cpu_us_per_update"]
-    why = "1 figure has become worse: server_cpu_us_per_update of websocket, 20 clients"
+    why = "1 value has become worse: server_cpu_us_per_update of websocket, 20 clients"
     assert plain.stderr.splitlines()[-1] == worse.stderr.splitlines()[-1] == why
     assert tickertape("compare", "before", "after", "--threshold", "60").exit_code == 0
+    for none in ("nan", "inf"):   # neither of which any change is above
+        assert tickertape("compare", "before", "after", "--threshold", none).exit_code == 2
     refused = tickertape("compare", "before", "other")
     assert refused.exit_code == 2
     assert "seed: 1 and 2" in refused.stderr

@@ -67,7 +67,7 @@ def test_every_verb_explains_itself(verb: str) -> None:
     (("simulate", "scale/crossover", "--workers", "9"), "--workers: found simulation.workers, which has no"),
     (("simulate", "scale/crossover", "--rtt", "80ms"), "--rtt: found simulation.rtt_ms, which has no effect"),
     (("simulate", "scale/crossover", "--feed", "bad.csv"), "--feed: found feed.replay.file, which has"),
-    (("simulate", "scale/crossover", "--measured", "x"), "--measured: found with a storm or a map"),
+    (("simulate", "scale/crossover", "--measured", "x"), "--measured: found with a storm, a map or a decision"),
     (("simulate", "scale/storm", "--rtt", "80ms"), "--rtt: found simulation.rtt_ms, which has no"),
     (("simulate", "scale/storm", "--feed", "bad.csv"), "--feed: found feed.replay.file, which has no effect"),
     (("simulate", "scale/storm", "--costs", "x"), "--costs: found together with storm.connection_ms"),

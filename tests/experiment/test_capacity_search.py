@@ -21,6 +21,7 @@ from bench.experiment.trial.trial import TrialSettings
 from bench.records.manifest import PlannedTrial
 from bench.records.trial_record import TrialRecord, read_trial, write_trial
 from bench.scenario.model import Scenario
+from bench.stats.run.limit_search import SearchStep
 
 CARRIES = {"one": 45, "other": 150}
 """Clients that each of two imagined transports carries; from 100 on, the generator is at its end."""
@@ -99,6 +100,17 @@ def test_a_search_that_runs_out_of_time_says_what_it_knows(
     assert len(made) == 9
     assert said[-1] == "other: carries at least 80 clients; more was not tried"
     assert said[-2].startswith("one: carries ")
+
+
+def test_a_result_in_words_says_no_more_than_its_steps() -> None:
+    capacity = scenario_of().capacity
+    assert capacity is not None
+    assert capacity_search.limit_text([], capacity) == "was not tried: the time of the search was over before"
+    void = SearchStep("one", 40, "void", 1.0)
+    assert capacity_search.limit_text([void], capacity).startswith("no step counted, at 40 clients: the measuring side")
+    steps = [*(SearchStep("one", level, "held", 1.0) for level in (10, 20, 40)),
+             *(SearchStep("one", level, "broke", 1.0) for level in (40, 80)), void]
+    assert capacity_search.limit_text(steps, capacity).endswith("), by 5 steps")   # a void one says nothing
 
 
 def test_tries_differ_and_transports_do_not(run: RunFolder, made: list[tuple[str, int, int]]) -> None:

@@ -22,6 +22,15 @@ def test_what_cannot_be_written_is_told_with_how_to_go_on() -> None:
                                  "then go on with: tickertape run --resume x")
 
 
+@pytest.mark.parametrize(("number", "remedy"), [
+    (errno.EROFS, "mount it for writing"), (errno.EFBIG, "raise the limit on files' sizes"),
+    (errno.EDQUOT, "make room"),
+])
+def test_the_remedy_is_that_of_the_cause(number: int, remedy: str) -> None:
+    with pytest.raises(DiskFullError, match=f"; {remedy}.*, then go on with: x"), disk_full.report_disk_full("x"):
+        raise OSError(number, "no", "y")
+
+
 def test_other_errors_stay_bugs() -> None:
     with pytest.raises(FileNotFoundError), disk_full.report_disk_full("x"):
         raise FileNotFoundError(errno.ENOENT, "gone")

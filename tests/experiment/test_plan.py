@@ -143,6 +143,8 @@ def test_warm_up_is_a_poll_and_a_little_more(
     ({"server": {"tape_ticks": 10}}, "server.tape_ticks: found 10, allowed is at least 25"),
     ({"feed": {"symbols": 5000}, "load": {"symbols_per_client": 4000}, "server": {"tape_ticks": 5000}},
      "server.tape_ticks: found 5000, allowed is at least 5020"),
+    ({"feed": {"rate_per_s": 10.3}, "server": {"tape_ticks": 25}},
+     "server.tape_ticks: found 25, allowed is at least 26"),
     ({"windows": {"warmup_s": 1.19}}, "warmup_s: found 1.19, allowed is at least 1.2: the longest poll"),
     ({"windows": {"warmup_s": 1.3}, "simulation": {"rtt_ms": 101.0}}, "found 1.3, allowed is at least 1.301"),
     ({"feed": {"source": "clients"}, "load": {"mode": "latest"}}, "load.mode: found latest, allowed is every where"),

@@ -15,6 +15,7 @@ from bench.experiment.requirements import (
     PAGE_S,
     Requirements,
     Resources,
+    cell_s,
     expected_ticks,
     needs,
     refuse_unless_fits,
@@ -54,6 +55,8 @@ def test_pages_take_time_and_memory_of_their_own() -> None:
                    for client in ("locust", "browser"))
     less, more = (needs(each, {"a": Polling()}, ticks=50) for each in (ours, pages))
     assert more.time_s - less.time_s == pytest.approx(5 * (2 * BROWSER_S + 12 * PAGE_S))
+    ours_s, pages_s = (cell_s(each, {"a": Polling()}, "a", 10) for each in (ours, pages))
+    assert pages_s - ours_s == pytest.approx(BROWSER_S + 10 * PAGE_S)
     assert more.memory_bytes - less.memory_bytes == 12 * PAGE_BYTES
     assert (more.disk_bytes, more.files, more.ports) == (less.disk_bytes, less.files, less.ports)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +83,15 @@ def test_a_further_subject_stands_beside_each_of_its_transport() -> None:
         series.questions("scenarios/calibration/batches.toml", (), ["sse server=bare"])
     with pytest.raises(ScenarioError, match="nosuch"):
         series.questions("quick", (), ["sse server=nosuch"])
+
+
+def test_a_further_subject_of_a_sweep_is_one_of_each_of_its_values(tmp_path: Path) -> None:
+    """A sweep's labels hold a blank, an equals sign and a point, none of which a label may have."""
+    file = tmp_path / "swept.toml"
+    file.write_text('question = "?"\n[transports.short_polling]\n[sweep]\n'
+                    '"transports.short_polling.interval_s" = [0.5, 0.25]\n')
+    asked, = series.questions(str(file), (), ["short_polling server=bare"])
+    bare = {label: subject for label, subject in asked.scenario.transports.items() if subject.server == "bare"}
+    assert [subject.options["interval_s"] for subject in bare.values()] == [0.5, 0.25]
+    assert all(re.fullmatch(r"short_polling_interval_s_0_\d+_bare", label) for label in bare)
+    assert len(asked.scenario.transports) == 4

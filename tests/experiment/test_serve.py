@@ -202,3 +202,5 @@ def test_a_feed_is_no_longer_than_memory_allows() -> None:
     assert horizon_s(Feed(rate_per_s=10.0)) == DAY_S
     assert horizon_s(Feed(rate_per_s=1000.0)) == TICKS_MAX / 1000
     assert "for 33 min 20 s;" in end_text(Feed(rate_per_s=1000.0))
+    replayed = Feed.model_validate({"schedule": "replay", "replay": {"file": "trades.csv"}})
+    assert "to the end of its file, for 24 h 0 min at most;" in end_text(replayed)   # it may be of weeks

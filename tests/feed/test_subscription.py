@@ -6,7 +6,9 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
+from types import SimpleNamespace
 
+import pytest
 import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,6 +113,18 @@ def test_a_subscription_is_ready_once_it_has_caught_up_with_the_head_that_was_na
         assert not feed.ready.is_set()
         connection.data_received(b'{"seq":%d,"symbol":"AAA"}\n' % seq)
     assert feed.ready.is_set()
+
+
+@pytest.mark.parametrize("line", [b"[]", b"7", b'"no"', b"null", b'{"feed":"tickertape/1"}'])
+def test_a_header_that_is_none_ends_the_connection(line: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    feed = FeedSubscription("127.0.0.1", 1, Tape(10), lambda: None)
+    connection = _Connection(feed, None)   # type: ignore[arg-type]
+    aborted: list[bool] = []
+    connection._transport = SimpleNamespace(abort=lambda: aborted.append(True))   # type: ignore[assignment]
+    connection.data_received(line + b"\n")
+    assert aborted == [True]
+    assert "the feed at 127.0.0.1:1" in caplog.text
+    assert (feed.feed_connections, feed.tape.epoch) == (0, None)
 
 
 def test_a_compact_tick_is_held_as_it_came() -> None:

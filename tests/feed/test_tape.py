@@ -246,6 +246,8 @@ def test_a_hole_in_the_same_epoch_empties_the_tape() -> None:
     refused = refusal(played.tape, Subscription(frozenset("B")), Cursor("e1", 3))
     assert (refused.code, refused.resume) == ("left-tape", Cursor("e1", 10))
     assert list(played.tape.read(EVERY, Cursor("e1", 10), 10).ticks) == [b"11 A"]
+    only_b = Subscription(frozenset("B"))   # which may have had ticks in the hole, and has none since
+    assert [played.tape.has_news(only_b, seq) for seq in (3, 9, 10, 11)] == [True, True, False, False]
 
 
 def test_a_new_epoch_forgets_the_old_one() -> None:

@@ -110,6 +110,18 @@ def test_a_parquet_column_may_be_of_many_types(tmp_path: Path, columns: dict[str
     assert (trades.symbols, trades.price.tolist(), trades.size.tolist()) == (("A", "B"), [1.5, 2.5], [1, 2])
 
 
+@pytest.mark.parametrize(("place", "prices"), [(3, [9.0, 8.0]), (4, [1.5, 2.5])])
+def test_of_two_parquet_columns_of_one_name_that_at_the_given_place_is_read(
+    tmp_path: Path, place: int, prices: list[float]
+) -> None:
+    path = tmp_path / "a.pq"
+    names = ["timestamp", "symbol", "price", "price", "size"]
+    arrays = [COLUMNS["timestamp"], COLUMNS["symbol"], *map(pa.array, ([9.0, 8.0], [1.5, 2.5], [1, 2]))]
+    pq.write_table(pa.table(arrays, names=names), path)
+    found = replay.read(Replay.model_validate({"file": str(path), "columns": f"price={place}"}))
+    assert (found.price.tolist(), found.size.tolist()) == (prices, [1, 2])
+
+
 def test_doubles_are_taken_to_the_microsecond(tmp_path: Path) -> None:
     path = tmp_path / "a.pq"
     path.write_bytes(parquet(timestamp=[1704067200.123456, 1704067200.123457]))

@@ -190,6 +190,20 @@ def test_a_new_epoch_ends_all_at_once(flush_ms: float) -> None:
     assert room.chassis.counts.refused == {"other-epoch": 3}
 
 
+@pytest.mark.parametrize("flush_ms", [0.0, 100.0])
+def test_a_hole_in_the_feed_ends_those_too_whose_symbols_have_had_no_tick_since(flush_ms: float) -> None:
+    room = Room(flush_ms=flush_ms)
+    some, every = room.connect(Connection(Subscription(frozenset({"BBB"})))), room.connect(Connection())
+    room.publish("AAA", "BBB")
+    room.chassis.tape.begin("e1", frozenset(SYMBOLS), 10)
+    room.publish("AAA")
+    room.fanout.turn()
+    for each in (some, every):
+        assert each.refusal is not None
+        assert (each.refusal.code, each.refusal.resume) == ("left-tape", Cursor("e1", 10))
+    assert room.fanout.members() == []
+
+
 def test_where_the_policy_is_to_disconnect_a_lagging_connection_is_refused_though_it_takes_nothing() -> None:
     room = Room(policy="disconnect", buffer_ticks=2)
     stuck, fast = room.connect(Connection(room=1)), room.connect(Connection())

@@ -19,8 +19,8 @@ from schemathesis.specs.openapi.checks import (
 from servers import ScriptedFeed, ServerProcess, running_server
 
 from bench.serving import openapi
-from bench.serving.chassis import ServerCounts
-from bench.serving.config import HEAD_LINE_BYTES, MESSAGE_BYTES, TARGET_BYTES, Limits
+from bench.serving.chassis import Chassis
+from bench.serving.config import HEAD_LINE_BYTES, MESSAGE_BYTES, TARGET_BYTES, Address, Limits, ServerConfig
 from bench.uplink.message import BY_HAND, Message
 from bench.wire.contract import OF_MESSAGES, REFUSALS, Status
 
@@ -76,7 +76,8 @@ def test_the_contract_in_words_has_the_same_refusals_limits_and_counts() -> None
     limits = Limits()
     for seconds in (limits.head_s, limits.idle_s, limits.stall_s, limits.close_s):
         assert f"| {seconds:g} s |" in text
-    for count in ServerCounts().to_json():
+    config = ServerConfig(transport="short_polling", feed=Address(port=1), takes_messages=True)
+    for count in Chassis(config).stats():   # those of messages, too
         assert f"`{count}`" in text
 
 

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from bench.feed.schedule import make
 from bench.feed.tape import Tape
 from bench.scenario.model import Feed, Messages
 from bench.uplink.authors import authors
-from bench.uplink.exchange import LINE_BYTES_MAX, ExchangeConfig, ExchangeLife
+from bench.uplink.exchange import LINE_BYTES_MAX, Correspondent, ExchangeConfig, ExchangeLife
 from bench.uplink.message import Message, encode
 from bench.uplink.relay import Relay, TwoWayFeed
 from bench.wire.contract import Refusal
@@ -203,5 +204,32 @@ def test_a_server_that_breaks_the_rules_is_disconnected_and_harms_no_other(tmp_p
         assert await answered(relay, line(3)) == [(202, {"accepted": 3})]
         await until(lambda: feed.tape.head == 1, "the tick")
         bad.close()
+        life.outlet.close()
+    on_stage(tmp_path, play)
+
+
+def test_an_answer_that_comes_behind_a_full_socket_waits_for_no_tick(tmp_path: Path) -> None:
+    async def play(stage: Stage) -> None:
+        life = stage.begin()   # which takes no messages yet, so that no tick brings the answer along
+        near, far = socket.socketpair()
+        for each in (near, far):
+            each.setblocking(False)
+        server = Correspondent(life.outlet, near, life)
+        life.outlet.subscribers.add(server)
+        far.send(b"after -\n")
+        await until(lambda: server.is_current, "the request")
+        server._unsent = b"the rest of a chunk\n"
+        server._become(current=False)   # as after a socket that took only a part of it
+        server.heard(line(0) + b"\n")
+        came = bytearray()
+
+        def is_answered() -> bool:
+            with suppress(BlockingIOError):
+                came.extend(far.recv(4096))
+            return came.partition(b"the rest of a chunk\n")[2].startswith(b'{"error":"no-feed"')
+
+        await until(is_answered, "the answer")
+        await until(lambda: server.is_current, "the end of what waits")
+        far.close()
         life.outlet.close()
     on_stage(tmp_path, play)

@@ -24,6 +24,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -229,7 +230,8 @@ class TrialProcesses:
         if child.lifeline is not None:
             child.send({"stop": {}})
         elif child.pid is not None and child.status is None:
-            os.kill(child.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):   # it has just ended by itself, which its guard is about to report
+                os.kill(child.pid, signal.SIGTERM)
         self.finish(child)
         done: dict[str, Any] = child.messages.get("done", {})
         return done

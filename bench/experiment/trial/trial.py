@@ -10,7 +10,7 @@
     stop server, stop publisher ─► tables ─► trial.json
 
 The origin of a trial is set once all clients are subscribed, so the time of connecting is excluded from every
-figure. Any error in one of the processes is a failure of the trial (`TrialError`). It is recorded like any
+value. Any error in one of the processes is a failure of the trial (`TrialError`). It is recorded like any
 other outcome: a word, a sentence, and the last lines that the processes printed.
 
 One error is recovered instead: a publisher that dies is restarted on the same port, up to `LIVES_MAX` starts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -76,6 +78,17 @@ def test_a_foreign_process_is_stopped_by_a_signal(trial_processes: TrialProcesse
     trial_processes.wait(lambda: child.pid is not None, 20, "the process id")
     assert trial_processes.stop(child) == {}
     assert child.status == 143
+
+
+def test_a_foreign_process_that_has_just_ended_by_itself_needs_no_signal(trial_processes: TrialProcesses) -> None:
+    child = trial_processes.start(python("server", SILENT, lifeline=False))
+    trial_processes.wait(lambda: child.pid is not None, 20, "the process id")
+    assert child.pid is not None
+    os.kill(child.pid, signal.SIGKILL)
+    child.guard.wait()   # by now there is no such process, and its end has not been read
+    assert child.status is None
+    assert trial_processes.stop(child) == {}
+    assert child.status == 137
 
 
 def test_one_that_does_not_stop_is_killed(trial_processes: TrialProcesses, monkeypatch: pytest.MonkeyPatch) -> None:
