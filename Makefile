@@ -65,7 +65,7 @@ test-real:: .venv/.tox  ## tests of what is not Python's, each skipped where it 
 	.venv/bin/tox run -q -- -m real $(ARGS)
 
 test-fast:: .venv/.tox  ## tests that start no process, in less than a minute: ARGS="-k tape"
-	.venv/bin/tox run -q -- -n 2 -m 'not (process or slow or real)' $(ARGS)
+	.venv/bin/tox run -q -- -n 2 --hypothesis-profile few-examples -m 'not (process or slow or real)' $(ARGS)
 
 lock::  ## resolve the requirements anew (needs uv on the path)
 	$(foreach what,run notebook test tox,$(lock_$(what)) &&) true

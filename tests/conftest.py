@@ -48,6 +48,7 @@ if IN_MEMORY.is_dir() and os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))   # where `tmp_path` is: its files are gone soon
 
 settings.register_profile("same-examples", derandomize=True, deadline=None)   # no test asserts a time
+settings.register_profile("few-examples", settings.get_profile("same-examples"), max_examples=20)   # make test-fast
 settings.load_profile("same-examples")
 
 

@@ -102,7 +102,7 @@ def _refuse_unless_simulable(prepared: PreparedScenario) -> None:
             raise ScenarioError(where, "feed.schedule", "'replay'", "a synthetic schedule, with a rate")
         if scenario.decision is not None and len(counts) > 1:
             raise ScenarioError(where, "load.clients", f"{len(counts)} counts", "one: a decision is for one situation")
-        _refuse_what_forms_leave_out(scenario, where)
+        _refuse_two_ways(scenario, where)
         return
     if len(scenario.transports) > 1:
         raise ScenarioError(where, "transports", f"{len(scenario.transports)}: "
@@ -116,13 +116,9 @@ def _refuse_unless_simulable(prepared: PreparedScenario) -> None:
                             f"at most {STORM_CLIENTS_MOST:,} per worker (simulation.workers)")
 
 
-def _refuse_what_forms_leave_out(scenario: Scenario, where: str) -> None:
-    """Raise `ScenarioError` for clients that send or a network that a map or a decision would take no notice of."""
-    decision = scenario.decision
-    if scenario.feed.source == "clients" and (decision is None or decision.room_clients is None):
-        raise ScenarioError(where, "feed.source", "'clients'", "'publisher': in a map clients only listen, in a "
-                            "decision they send where decision.room_clients is given")
-    if decision is not None and scenario.simulation.up_ms is not None:
+def _refuse_two_ways(scenario: Scenario, where: str) -> None:
+    """Raise `ScenarioError` for a network that a decision would take no notice of."""
+    if scenario.decision is not None and scenario.simulation.up_ms is not None:
         raise ScenarioError(where, "simulation.up_ms", value_text(scenario.simulation.up_ms),
                             "none: a decision takes half of simulation.rtt_ms each way")
 

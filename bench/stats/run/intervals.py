@@ -48,8 +48,9 @@ FEW = 3
 """With at most this number of trials, the values themselves are printed in place of an interval."""
 CONFIDENCE = 0.95
 ALPHA = 1 - CONFIDENCE
-WIDEST = 10_000.0
-"""The factor between the bounds of a tie's ratio above which they are not printed, since they say nothing."""
+WIDEST = 10.0
+"""The factor between the bounds of a tie's ratio above which they are not printed, since they say nothing: about a
+third to three times."""
 CLEAR = 1.5
 """A ratio is clear where that of each block, and its whole interval, is above this factor, or below its inverse."""
 

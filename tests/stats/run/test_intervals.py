@@ -180,6 +180,15 @@ def test_few_blocks_and_many_pairs_say_that_they_are_too_few() -> None:
     assert found.printed.bounds_only
 
 
+def test_a_tie_whose_bounds_say_nothing_is_printed_without_them() -> None:
+    """Of three blocks, as one of 28 comparisons: anything from a hundredth to a hundred times."""
+    found, *_ = corrected([effect([10.2, 9.0, 12.0], [10.0, 10.5, 9.7])] * 28)
+    assert found._at(found.level).high > 10 * found._at(found.level).low
+    assert math.isnan(found.printed.low)
+    near, *_ = corrected([effect([10.2, 10.0, 10.1], [10.0, 10.2, 10.1])] * 28)
+    assert near.printed.low < 1 < near.printed.high
+
+
 def test_wrong_claims_among_many_effects_are_made_in_5_of_100_runs_whatever_is_true() -> None:
     """Half of the effects are real: neither a verdict nor a direction is wrong in more than 5 % of runs."""
     rng = np.random.default_rng(8)
