@@ -1,7 +1,8 @@
 """A client of Server-Sent Events: one request, then the events of a stream, as a browser's `EventSource`.
 
     receive ─► the whole read is a tick that another client has parsed ─► delivery       almost always
-            ├► the whole read is one chunk with one event of id and data ─► message      the first client of each tick
+            ├► chunks that are each one event of id and data ─┬► parsed before ─► delivery     in bursts
+            │                                                 └► message                       a tick's first client
             └► chunks ─► content, perhaps compressed ─► lines ─► events ─► message, refusal
 
 `EventParser` follows the HTML standard (section 9.2.6, Interpreting an event stream) byte for byte: lines
@@ -45,6 +46,8 @@ RETRY_MAX_MS = 3_600_000
 RETRY_USUAL_NS = 3_000_000_000
 """The pause where the server names none: that of Chrome and Safari."""
 
+_EVENT_ENDS = b"\n\n\r\n"
+"""The end of a chunk that ends with an event."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 Ticks = dict[bytes, tuple[bytes, int, int, Cursor]]
@@ -203,13 +206,9 @@ class Client(ClientLife):
             self._deliver(self._number, index, due_ns, kernel_ns, app_ns)
             return True
         try:
-            if self._plain and (found := one_event(data)) is not None:
-                last_id, text = found
-                self.counts.body_bytes_down += len(data)
-                self._events.pass_over(last_id)
-                self._message(text, last_id, kernel_ns, app_ns, data)
-            else:
-                self._receive_stream(data, kernel_ns, app_ns)
+            rest = self._receive_events(data, kernel_ns, app_ns) if self._plain else data
+            if rest:
+                self._receive_stream(rest, kernel_ns, app_ns)
         except (BadResponse, ValueError, KeyError, TypeError):
             self.failures += 1
             self._finish("bad-answer")
@@ -258,6 +257,29 @@ class Client(ClientLife):
         self.action = Action.CLOSE
 
     # The response
+
+    def _receive_events(self, data: bytes, kernel_ns: int, app_ns: int) -> bytes:
+        """Process the chunks at the beginning of a read that are each one event; return the rest."""
+        begin, counts = 0, self.counts
+        counts.body_bytes_down += len(data)   # also where an error ends this
+        while (end := data.find(_EVENT_ENDS, begin)) >= 0:
+            end += len(_EVENT_ENDS)
+            chunk = data[begin:end]
+            tick = _ticks.get(chunk) if self.subscribed and not (self.failures or self._held_skips) else None
+            if tick is not None:
+                last_id, index, due_ns, self.cursor = tick
+                counts.updates += 1
+                self._events.pass_over(last_id)
+                self._deliver(self._number, index, due_ns, kernel_ns, app_ns)
+            elif (found := one_event(chunk)) is not None:
+                last_id, text = found
+                self._events.pass_over(last_id)
+                self._message(text, last_id, kernel_ns, app_ns, chunk)
+            else:
+                break
+            begin = end
+        counts.body_bytes_down -= len(data) - begin
+        return data[begin:]
 
     def _receive_stream(self, data: bytes, kernel_ns: int, app_ns: int) -> None:
         """Process a read that is not one chunk with one event."""
@@ -325,7 +347,7 @@ class Client(ClientLife):
     def _message(self, text: bytes, last_id: bytes, kernel_ns: int, app_ns: int, read: bytes | None = None) -> None:
         """Process the data of a message, a bare tick or a batch, after which the cursor is `last_id`.
 
-        `read` is the whole read, if it was this message alone.
+        `read` is the chunk that is this message alone, if there is one.
         """
         fields = orjson.loads(text)
         cursor = cursor_of(last_id)

@@ -158,7 +158,7 @@ class Client(ClientLife):
             self._message(data[2:], kernel_ns, app_ns, data)
         elif self._up:
             self.counts.body_bytes_down += size
-            self._receive_frames(data, kernel_ns, app_ns)
+            self._receive_frames(self._deliver_known(data, kernel_ns, app_ns), kernel_ns, app_ns)
         elif self._handshake is not None:
             self._receive_handshake(self._handshake, data, kernel_ns, app_ns)
         else:
@@ -285,6 +285,20 @@ class Client(ClientLife):
             self._protocol.extensions = self._extensions
         return self._protocol
 
+    def _deliver_known(self, data: bytes, kernel_ns: int, app_ns: int) -> bytes:
+        """Deliver the ticks at the beginning of a read that another client has parsed; return the rest."""
+        known, begin = self._known, 0
+        while begin + 1 < len(data):
+            end = begin + 2 + data[begin + 1]
+            tick = known.get(data[begin:end])
+            if tick is None:
+                break
+            index, due_ns, self.cursor = tick
+            self.counts.updates += 1
+            self._deliver(self._number, index, due_ns, kernel_ns, app_ns)
+            begin = end
+        return data[begin:]
+
     def _receive_frames(self, data: bytes, kernel_ns: int, app_ns: int) -> None:
         """Process a read that is not one short text frame."""
         buffer = self._buffer
@@ -307,7 +321,7 @@ class Client(ClientLife):
         if self._ended:
             return
         if frame[0] == _TEXT and frame[1] <= 126 and not (self._fragments or self._closing):
-            self._message(frame[2:] if frame[1] < 126 else frame[4:], kernel_ns, app_ns)
+            self._text(frame, kernel_ns, app_ns)
             return
         if frame[0] == _CLOSE and not self._closing and (close := close_of(frame)) is not None:
             self._ended = True
@@ -336,6 +350,19 @@ class Client(ClientLife):
             self._flush()
             self.action = Action.CLOSE
 
+    def _text(self, frame: bytes, kernel_ns: int, app_ns: int) -> None:
+        """Process a whole message in one frame, which another client may have parsed."""
+        if frame[1] == 126:
+            self._message(frame[4:], kernel_ns, app_ns)
+            return
+        tick = None if self._held_skips else _ticks_of(self._epoch).get(frame)
+        if tick is None:
+            self._message(frame[2:], kernel_ns, app_ns, frame)
+            return
+        self.counts.updates += 1
+        index, due_ns, self.cursor = tick
+        self._deliver(self._number, index, due_ns, kernel_ns, app_ns)
+
     def _count_compressed(self, frame: bytes, expanded: int) -> None:
         """Count a data frame if its message is compressed (RFC 7692 §6: the first frame says so)."""
         if frame[0] & 0x0F != Opcode.CONT:
@@ -346,7 +373,7 @@ class Client(ClientLife):
             self.counts.expanded_bytes_down += expanded
 
     def _message(self, text: bytes, kernel_ns: int, app_ns: int, frame: bytes | None = None) -> None:
-        """Process one message, a bare tick or a batch; `frame`: the frame that it is, if that was the whole read."""
+        """Process one message, a bare tick or a batch; `frame`: the frame that it is, if that is a short one."""
         try:
             fields = orjson.loads(text)
             if type(fields) is list:

@@ -396,6 +396,25 @@ def test_what_one_client_has_parsed_another_takes_as_it_is(monkeypatch: pytest.M
     assert of_b.client.cursor == Cursor("b", 401)   # a cursor is of the connection's own epoch
 
 
+def test_of_a_burst_in_one_read_each_tick_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the reads of another client were cut; what has no end yet waits for the next read."""
+    first, second, skipping = Bench().upgraded(), Bench().upgraded(), Bench().upgraded()
+    skipping.receive(text(encode_batch(Batch(Cursor("a", 400), dropped={"AAA": 5}))))
+    burst = [text(tick(number)) for number in range(501, 506)]
+    first.receive(burst[0] + burst[1])
+    first.receive(burst[2] + burst[3] + burst[4])
+    monkeypatch.setattr(module.orjson, "loads", None)
+    second.receive(b"".join(burst[:4]) + burst[4][:20])
+    second.receive(burst[4][20:])
+    assert first.indices() == second.indices() == [501, 502, 503, 504, 505]
+    assert first.client.counts == second.client.counts
+    assert first.client.cursor == second.client.cursor == Cursor("a", 506)
+    monkeypatch.undo()
+    skipping.receive(b"".join(burst))
+    assert skipping.indices() == first.indices()
+    assert [tuple(row)[1:3] for row in next(skipping.recorder.skips_since(0))] == [(501, 5)]
+
+
 def test_a_tick_that_was_parsed_before_is_judged_by_the_clients_own_state() -> None:
     known = text(tick(401))
     Bench().upgraded().receive(known)
