@@ -44,8 +44,8 @@ class Predicted:
 
     @property
     def off(self) -> float:
-        """Return the relative difference, (measured − predicted) / predicted."""
-        return self.measured / self.predicted - 1
+        """Return the relative difference, (measured − predicted) / predicted; NaN where 0 is predicted."""
+        return self.measured / self.predicted - 1 if self.predicted else math.nan
 
 
 def push(run: RunData) -> str | None:
@@ -67,11 +67,11 @@ def flush_s(run: RunData, label: str) -> float | None:
 def push_delay_ms(run: RunData, clients: int) -> float:
     """Return δ at a client count: the mean latency of the run's push (`push`), without the wait for its flush.
 
-    NaN where there is none.
+    NaN where there is none, or no trial with this client count is valid.
     """
     pusher = push(run)
     mine = run.summary[(run.summary["transport"] == pusher) & (run.summary["clients"] == clients)]
-    if pusher is None or not len(mine):
+    if pusher is None or not len(mine) or mine["latency_mean_ms"].isna().iloc[0]:
         return math.nan
     kind, options = _subject(run, pusher)
     waits_ms = 1000 * _form_s(run, "latency_mean_ms", kind, options, clients, 0.0) if flush_s(run, pusher) else 0.0
