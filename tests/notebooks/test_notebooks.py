@@ -102,7 +102,7 @@ def test_predict_runs(folder: Path, results: Path, monkeypatch: pytest.MonkeyPat
     shown = executed("predict.ipynb", folder, monkeypatch)
     assert "walked" in shown
     assert "costs measured on" in shown
-    assert "6 figures were checked" in shown
+    assert "6 values were checked" in shown
     assert "For 20,000 clients with 1 update per second each, within 1 s, 80 ms away: " in shown
     assert shown.count("image/png") == 6
 
