@@ -162,7 +162,8 @@ def _server_caption(run: RunData) -> str:
 
 
 BYTES_PER_UPDATE = FigureSpec[RunData](
-    "bytes-per-update", lambda run: f"What does an update cost on the wire? ({shown_clients(run):,} clients)",
+    "bytes-per-update",
+    lambda run: f"What does an update cost on the wire? ({style.counted(shown_clients(run), 'client')})",
     bytes_per_update, _bytes_caption)
 SERVER_BY_CLIENTS = FigureSpec[RunData](
     "server-by-clients", lambda run: ("What does an update cost the server?" if run.simulated else

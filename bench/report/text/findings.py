@@ -263,7 +263,7 @@ def floor_sentences(run: RunData) -> list[str]:
             ]
             sentences.append(
                 f"Smallest difference that this machine can claim ({style.title(one)} against "
-                f"{style.title(other)}, the same server twice, {clients:,} clients): "
+                f"{style.title(other)}, the same server twice, {style.counted(clients, 'client')}): "
                 f"{', '.join(parts) or 'too few valid blocks to say'}.")
     return sentences
 
