@@ -1,6 +1,6 @@
 "use strict";
 // Makes each table sortable: a heading becomes a button that orders the rows by its column, up and then down.
-// Numbers come first, as numbers, in the unit that stands behind them (ms, s, min, h; k, M); a percentile before one
+// Numbers come first, as numbers, in the unit after them (ms, s, min, h; k, M); a percentile before one
 // (`p90: 12 ms`) is no part of it. "lost" is larger than all of them, and a dash comes last either way.
 const UNITS = {ms: 1, s: 1e3, min: 6e4, h: 36e5, k: 1e3, M: 1e6};
 for (const table of document.querySelectorAll("table")) {
