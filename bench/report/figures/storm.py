@@ -173,8 +173,9 @@ def map_of(points: pd.DataFrame) -> Figure:
         for _, point in points.iterrows():
             row, column = backlogs.index(point["backlog_share"]), windows.index(point["window_share"])
             _cell(axes, row, column, float(ratios[row, column]), point, high)
-        limit = float(np.interp(1.0, backlogs, range(len(backlogs))))
-        axes.axhline(limit, color="#D55E00", linewidth=2, linestyle=(0, (4, 2)))
+        if backlogs[0] <= 1 <= backlogs[-1]:
+            limit = float(np.interp(1.0, backlogs, range(len(backlogs))))
+            axes.axhline(limit, color="#D55E00", linewidth=2, linestyle=(0, (4, 2)))
         axes.set_xticks(range(len(windows)), [f"{each:g}" for each in windows])
         axes.set_yticks(range(len(backlogs)), [f"{each:g}" for each in backlogs])
         axes.grid(visible=False)

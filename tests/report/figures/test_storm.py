@@ -90,6 +90,11 @@ def test_a_window_always_gets_through_only_if_every_seed_does(recovered: int, to
     assert ("first attempts spread over 1.2 × the floor always get through" in title) == told
 
 
+def test_the_depth_that_a_worker_connects_in_time_is_marked_only_where_it_is_on_the_map() -> None:
+    assert len(figures.map_of(POINTS).axes[0].lines) == 1
+    assert len(figures.map_of(POINTS[POINTS["backlog_share"] < 1]).axes[0].lines) == 0
+
+
 def test_one_policy_is_compared_with_none() -> None:
     spread = STORMS[STORMS["policy"] == "spread"]
     assert figures.headline(spread) == "Spread is back after 1.2 × the floor"
