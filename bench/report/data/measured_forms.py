@@ -29,12 +29,12 @@ from bench.scenario.model import DEFAULT_CLIENT
 from bench.transports.model import Conditions
 
 FIGURES = ("latency_mean_ms", "age_mean_ms", "age_excess_mean_ms")
-"""The figures that have a closed form."""
+"""The values that have a closed form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """A figure of one cell: as its closed form predicts it, and as it was measured."""
+    """A value of one cell: as its closed form predicts it, and as it was measured."""
 
     transport: str
     clients: int
@@ -116,7 +116,7 @@ def poisson(run: RunData) -> bool:
 
 
 def _form_s(run: RunData, figure: str, kind: str, options: object, clients: int, delay_s: float) -> float:
-    """Return the closed form of a figure in seconds; for both ages that of the excess age.
+    """Return the closed form of a value in seconds; for both ages that of the excess age.
 
     Returns NaN where no form holds for the feed's schedule.
     """

@@ -127,7 +127,7 @@ def _whole(cell: pd.Series, direction: str) -> float:
 
 
 def counted(cell: pd.Series, name: str) -> float:
-    """Return a figure of the summary; 0 where it was not measured, since a bar can't show that otherwise."""
+    """Return a value of the summary; 0 where it was not measured, since a bar can't show that otherwise."""
     value = cell.get(name)
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
 

@@ -71,7 +71,7 @@ def page(judged: ValidationPage) -> Page:
     return Page(
         question="How well does the simulator predict what is measured?",
         subtitle=f"Validation {judged.name}",
-        notice=f"Predicted figures are simulated, with {judged.costs}.",
+        notice=f"Predicted values are simulated, with {judged.costs}.",
         summary=[f"Goals: {verdict_text([row.standing for row in judged.rows])}.", *_findings(judged),
                   *judged.notes],
         leading=[_goals(judged)],
@@ -152,6 +152,6 @@ def _full(judged: ValidationPage) -> TextTable:
     ]
     return TextTable("all", "All predictions",
                      ("", "clients", "", "measured", "predicted", "error"), tuple(rows),
-                     note="validation.csv has the same figures.")
+                     note="validation.csv has the same values.")
 
 
