@@ -104,9 +104,9 @@ def _map_caption(run: StormRun) -> str:
         "return, in floors (1 is perfect, * some of them never ended), hatched where most never ended within "
         f"{run.storms['horizon_s'].iloc[0]:g} s. Upwards the backlog is deeper: above the orange line, which is there "
         "if the map goes as deep, it is more than a worker connects within the timeout, so that the last clients "
-        "give up before their turn (Little's law); also below it where refusals take part of the capacity. To the right the first attempts are spread "
-        "more widely; with a window slightly longer than the floor, arrivals stay below capacity and no backlog "
-        "builds up. Later retries: "
+        "give up before their turn (Little's law); also below it where refusals take part of the capacity. To the "
+        "right the first attempts are spread more widely; with a window slightly longer than the floor, arrivals "
+        "stay below capacity and no backlog builds up. Later retries: "
         f"{style.title(run.storm.map.policy)}.")
 
 
