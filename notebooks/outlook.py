@@ -123,11 +123,12 @@ def errors_of(run: Run, planned: Sequence[PlannedTrial], made: Simulated) -> pd.
 def inputs(run: Run, costs: CostsFile, **tables: dict[str, Any]) -> SimulationInputs:
     """Return the run's scenario with these costs, and with some fields of its tables changed.
 
-    For example `load={"clients": [200_000]}`. Raises `ScenarioError` where a field is invalid.
+    For example `load={"clients": [200_000]}`. Raises `ScenarioError` where a table is none of a
+    scenario, or a field is invalid.
     """
     asked = run.data.scenario.canonical()
     for name, fields in tables.items():
-        asked[name] = {**(asked[name] or {}), **fields}
+        asked[name] = {**(asked.get(name) or {}), **fields}
     where = f"{run.folder.name}, changed"
     scenario = validated(Scenario, asked, where)
     return SimulationInputs(scenario, plan.options_of_all(scenario, where), costs)

@@ -9,7 +9,7 @@ Modules, in reading order:
     data     a run read for judging, and what figures need of it
     style    colours, numbers, units
     figures  the figures, one module per subject
-    text     sentences that are computed from the figures
+    text     sentences that are computed from the values
     tables   the tables of a report
     pages    the pages: which figure, table and sentence goes where
     explore  a run opened for exploring, behind one import

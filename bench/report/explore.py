@@ -53,6 +53,10 @@ class RunFigures(Mapping[str, Figure]):
         """Draw the figure `name`. Raises `RunError` for a name that no figure has."""
         return figures.drawn(self._spec(name), self._run)
 
+    def __contains__(self, name: object) -> bool:
+        """Return True if there is a figure `name`, without drawing it."""
+        return name in self._specs
+
     def __iter__(self) -> Iterator[str]:
         """Yield the names in the order of the report."""
         return (name for name, spec in self._specs.items() if spec.worth(self._run))
@@ -141,9 +145,9 @@ class Run:
 
     @property
     def closed_forms(self) -> pd.DataFrame:
-        """Return the figures that a closed form predicts: `transport, clients, figure, found, predicted, off`.
+        """Return the values that a closed form predicts: `transport, clients, quantity, found, predicted, off`.
 
-        `off` is found ÷ predicted − 1.
+        `off` is found ÷ predicted − 1, and NaN where 0 is predicted.
         """
         rows = [(each.transport, each.clients, each.figure, each.measured, each.predicted, each.off)
                 for each in forms.predicted(self.data)]
@@ -151,7 +155,7 @@ class Run:
 
     @property
     def page_delays(self) -> pd.DataFrame:
-        """Return what a browser's pages see beside our own clients: `transport, clients, figure, ours, page, added`.
+        """Return what a browser's pages see beside our own clients: `transport, clients, quantity, ours, page, added`.
 
         In ms; `added` is the page's value less ours within blocks, with its 95 % interval (`added_low`, `added_high`).
         Empty where no transport was measured by both.

@@ -154,7 +154,7 @@ def percent(share: float, digits: int = 1, *, signed: bool = True) -> str:
 
 
 def banded(value: float, low: float, high: float) -> str:
-    """Return a figure with its band: `510 (450–580)`.
+    """Return a value with its band: `510 (450–580)`.
 
     The last digit written is that of half the band's width. Without a band, it has three significant digits.
     """

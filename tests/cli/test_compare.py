@@ -32,7 +32,7 @@ def test_two_runs_are_compared_with_a_status_for_scripts(tmp_path: Path) -> None
     make_run(tmp_path / "other", replace(plan, seed=2), raw=False)
     same = tickertape("compare", "before", "before")
     assert same.exit_code == 0
-    assert "No change" in same.stdout
+    assert "Nothing has become worse" in same.stdout
     worse = tickertape("compare", "before", "after")
     assert worse.exit_code == 1
     assert "Regressed: server_cpu_us_per_update" in worse.stdout

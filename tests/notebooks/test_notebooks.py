@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import platform
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from priced import priced
 from synthetic import Plan, make_run
 
+from bench import open_run
 from bench.simulation.calibration import costs
 from bench.stats.run import prediction
 from bench.stats.run.prediction import ValidationRow
@@ -72,6 +74,13 @@ def test_a_notebook_imports_one_name_of_the_project(path: Path) -> None:
     assert ours == ["from bench import open_run"]
 
 
+def test_the_table_of_pages_has_the_columns_that_its_cell_names(folder: Path) -> None:
+    """Which runs only where a browser was a client."""
+    named = re.search(r"page_delays\.set_index\(\[(.*?)\]\)", (FOLDER / "explore.ipynb").read_text())
+    assert named is not None
+    assert {each.strip(" \\\"") for each in named[1].split(",")} <= set(open_run(folder).page_delays.columns)
+
+
 @pytest.mark.process
 @pytest.mark.slow
 def test_explore_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +102,7 @@ def test_predict_runs(folder: Path, results: Path, monkeypatch: pytest.MonkeyPat
     shown = executed("predict.ipynb", folder, monkeypatch)
     assert "walked" in shown
     assert "costs measured on" in shown
-    assert "6 figures were checked" in shown
+    assert "6 values were checked" in shown
     assert "For 20,000 clients with 1 update per second each, within 1 s, 80 ms away: " in shown
     assert shown.count("image/png") == 6
 

@@ -59,6 +59,8 @@ def test_a_setting_is_the_runs_scenario_with_what_is_changed(run: Run) -> None:
     assert asked.scenario.feed == outlook.inputs(run, priced()).scenario.feed
     with pytest.raises(ScenarioError, match="walked, changed"):
         outlook.inputs(run, priced(), load={"client": [7]})
+    with pytest.raises(ScenarioError, match="simulations"):
+        outlook.inputs(run, priced(), simulations={"rtt_ms": 80.0})
 
 
 def test_the_network_is_in_the_latency(run: Run) -> None:

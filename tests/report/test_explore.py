@@ -20,6 +20,8 @@ def test_it_holds_what_the_report_shows(folder: Path, run: RunData) -> None:
     assert mine.summary.equals(run.summary)
     assert list(mine.figures) == [spec.name for spec in COMPARED]
     assert len(mine.figures) == len(COMPARED)
+    assert "bytes-per-update" in mine.figures
+    assert "none" not in mine.figures
     assert mine.figures["bytes-per-update"].get_suptitle().startswith("What does an update cost")
     assert mine.figures.caption("bytes-per-update").startswith("Bytes on the wire")
     assert (mine.units["latency_p99_ms"], mine.units["lost"]) == ("ms", "")

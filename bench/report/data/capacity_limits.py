@@ -1,7 +1,7 @@
 """`capacity.csv`: the capacity limit of each transport, and the side that failed first.
 
 The limit and its interval are fitted to all steps that held or broke the objective
-(`bench.stats.run.capacity_limit`). The other figures of a row are from the trials that held at the highest
+(`bench.stats.run.capacity_limit`). The other values of a row are from the trials that held at the highest
 level not above the limit. `limited_by` is taken from the trials of the lowest level above it that broke, or
 at which the load generator or the feed failed (`bench.audit.limited_by`). It is `limit` where nothing broke
 up to `capacity.most`, and `time` where the search was cut off.

@@ -29,12 +29,12 @@ from bench.scenario.model import DEFAULT_CLIENT
 from bench.transports.model import Conditions
 
 FIGURES = ("latency_mean_ms", "age_mean_ms", "age_excess_mean_ms")
-"""The figures that have a closed form."""
+"""The values that have a closed form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """A figure of one cell: as its closed form predicts it, and as it was measured."""
+    """A value of one cell: as its closed form predicts it, and as it was measured."""
 
     transport: str
     clients: int
@@ -44,8 +44,8 @@ class Predicted:
 
     @property
     def off(self) -> float:
-        """Return the relative difference, (measured − predicted) / predicted."""
-        return self.measured / self.predicted - 1
+        """Return the relative difference, (measured − predicted) / predicted; NaN where 0 is predicted."""
+        return self.measured / self.predicted - 1 if self.predicted else math.nan
 
 
 def push(run: RunData) -> str | None:
@@ -67,11 +67,11 @@ def flush_s(run: RunData, label: str) -> float | None:
 def push_delay_ms(run: RunData, clients: int) -> float:
     """Return δ at a client count: the mean latency of the run's push (`push`), without the wait for its flush.
 
-    NaN where there is none.
+    NaN where there is none, or no trial with this client count is valid.
     """
     pusher = push(run)
     mine = run.summary[(run.summary["transport"] == pusher) & (run.summary["clients"] == clients)]
-    if pusher is None or not len(mine):
+    if pusher is None or not len(mine) or mine["latency_mean_ms"].isna().iloc[0]:
         return math.nan
     kind, options = _subject(run, pusher)
     waits_ms = 1000 * _form_s(run, "latency_mean_ms", kind, options, clients, 0.0) if flush_s(run, pusher) else 0.0
@@ -116,7 +116,7 @@ def poisson(run: RunData) -> bool:
 
 
 def _form_s(run: RunData, figure: str, kind: str, options: object, clients: int, delay_s: float) -> float:
-    """Return the closed form of a figure in seconds; for both ages that of the excess age.
+    """Return the closed form of a value in seconds; for both ages that of the excess age.
 
     Returns NaN where no form holds for the feed's schedule.
     """

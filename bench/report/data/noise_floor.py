@@ -6,7 +6,7 @@ appears between them is due to the machine, and so is the width of its interval:
 
     floor = the bound of their 95 % interval that lies farther from "no difference"
 
-An effect between two other transports that is smaller than the floor, for the same figure and client count,
+An effect between two other transports that is smaller than the floor, for the same value and client count,
 is called not claimable on this machine, even where a test calls it separable. Where a run has several such
 pairs, the widest floor counts.
 
@@ -29,7 +29,7 @@ from bench.stats.run.comparison import Comparison
 
 @dataclass(frozen=True, slots=True)
 class NoiseFloor:
-    """The apparent difference of one server under two names, in one figure at one client count."""
+    """The apparent difference of one server under two names, in one value at one client count."""
 
     comparison: Comparison
 
@@ -68,7 +68,7 @@ def resimulated(run: RunData) -> list[tuple[str, str]]:
 
 
 def floors(run: RunData, columns: Iterable[str]) -> list[NoiseFloor]:
-    """Return the floors of the given figures: one for each client count and pair of equal subjects."""
+    """Return the floors of the given columns: one for each client count and pair of equal subjects."""
     pairs = {frozenset(pair) for pair in resimulated(run)}
     if not pairs:
         return []

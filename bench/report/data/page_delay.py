@@ -1,7 +1,7 @@
 """The delay that a browser adds: what its pages see of a transport, beside what our own clients see.
 
     trials ─► pairs of subjects that differ in their client alone: one of ours, and a page
-                └─► for each client count and figure: both values, and page − ours within blocks
+                └─► for each client count and value: those of both, and page − ours within blocks
 
 Both clients of a pair have the same server, options and ticks, so that what they differ in is the browser's: its
 network process, its event loop, its timers. The difference is taken within blocks, which have the same ticks and a
@@ -25,7 +25,7 @@ from bench.stats.run.summary import cell_interval
 
 MEDIAN = "latency_p50_ms"
 FIGURES = (MEDIAN, "latency_p90_ms", "age_excess_mean_ms")
-"""The figures that are compared, all in ms."""
+"""The values that are compared, all in ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class PagePair:
 
 @dataclass(frozen=True, slots=True)
 class PageDelay:
-    """A figure of a pair at one client count."""
+    """A value of a pair at one client count."""
 
     pair: PagePair
     clients: int
@@ -55,7 +55,7 @@ def pairs_of(run: RunData) -> list[PagePair]:
 
 
 def delays(run: RunData) -> list[PageDelay]:
-    """Return each figure of each pair, by figure, client count and pair; one that may not be printed is left out."""
+    """Return each value of each pair, by value, client count and pair; one that may not be printed is left out."""
     found = []
     for figure in FIGURES:
         for clients in run.clients:

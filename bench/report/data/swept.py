@@ -4,7 +4,7 @@ A sweep makes a subject of each value of an option (`bench.scenario.sweep`); her
 freshness against cost. Transports that were not swept are a curve of one point.
 
 A run has one feed. Where the sweep is to be seen at several rates of it, there is a run for each, and `put_beside`
-copies the figures of the others into the folder of one, as `other_rates.csv`: its report is then made from its own
+copies the values of the others into the folder of one, as `other_rates.csv`: its report is then made from its own
 files alone, as any other.
 """
 
@@ -77,7 +77,7 @@ def by_rate(run: RunData) -> list[tuple[float, pd.DataFrame]]:
 def at_equal(run: RunData, trials: pd.DataFrame, column: str) -> EqualStaleness | None:
     """Return the costs of the swept transports at equal excess age, from the trials of one rate.
 
-    A block in which a subject of a curve has no figure is left out. Returns None where no staleness is reached by
+    A block in which a subject of a curve has no value is left out. Returns None where no staleness is reached by
     every curve, or no block is whole.
     """
     swept = [curve for curve in curves_of(run) if len(curve.subjects) > 1]
@@ -93,7 +93,7 @@ def at_equal(run: RunData, trials: pd.DataFrame, column: str) -> EqualStaleness 
 
 
 def put_beside(run: RunData, others: Sequence[RunData]) -> None:
-    """Write the figures of runs at other rates of the feed into a run's folder.
+    """Write the values of runs at other rates of the feed into a run's folder.
 
     Raises `RunError` where a run has no sweep, differs in more than its rate, or has a rate that another one has.
     """

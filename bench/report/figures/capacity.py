@@ -1,6 +1,6 @@
 """The figure of a search for the capacity limit: every step, and the limit of each transport.
 
-    level (log) → the objective's first figure ↑ · its bound, a dashed line · the limits, bars on it
+    level (log) → the objective's first value ↑ · its bound, a dashed line · the limits, bars on it
 
 A step that was not valid is a cross at the top edge, and an infinite value is drawn there.
 """
@@ -44,7 +44,7 @@ def rounded(value: float) -> str:
 
 
 def against_level(run: RunData) -> Figure:
-    """Draw the objective's first figure against the level, with its bound and the capacity limits."""
+    """Draw the objective's first value against the level, with its bound and the capacity limits."""
     capacity = capacity_of(run)
     condition = objective.parse(capacity.objective).conditions[0]
     top = _top(run, condition)
@@ -117,7 +117,7 @@ def _draw_limit(axes: Axes, row: Row, look: style.Style, bound: float) -> None:
 
 
 def _scale(axes: Axes, column: str, top: float, zeros: bool) -> None:
-    """Set the scale of the figure's own axis: linear where it has values of zero, else logarithmic."""
+    """Set the scale of the value's axis: linear where it has values of zero, else logarithmic."""
     if zeros:
         axes.set(ylim=(-0.1 * top, 1.1 * top), ylabel=column)
         return

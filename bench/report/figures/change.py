@@ -82,7 +82,7 @@ def _panel(axes: Axes, found: Sequence[Change], figures: Sequence[str], styles: 
             axes.errorbar([ratio], [place], xerr=bars, color=look.colour, marker=look.marker, capsize=2.5,
                           elinewidth=1.2, markerfacecolor=look.colour if sure else "white")
             style.point_tips(axes, [ratio], [place], [
-                f"{look.name}, {each.clients:,} clients, {NAMES[each.figure]}: "
+                f"{look.name}, {style.counted(each.clients, 'client')}, {NAMES[each.figure]}: "
                 f"{style.percent(ratio - 1)} ({style.percent(low - 1)} to {style.percent(high - 1)}), "
                 f"{each.verdict(threshold)}"])
 

@@ -127,7 +127,7 @@ def _whole(cell: pd.Series, direction: str) -> float:
 
 
 def counted(cell: pd.Series, name: str) -> float:
-    """Return a figure of the summary; 0 where it was not measured, since a bar can't show that otherwise."""
+    """Return a value of the summary; 0 where it was not measured, since a bar can't show that otherwise."""
     value = cell.get(name)
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
 
@@ -162,7 +162,8 @@ def _server_caption(run: RunData) -> str:
 
 
 BYTES_PER_UPDATE = FigureSpec[RunData](
-    "bytes-per-update", lambda run: f"What does an update cost on the wire? ({shown_clients(run):,} clients)",
+    "bytes-per-update",
+    lambda run: f"What does an update cost on the wire? ({style.counted(shown_clients(run), 'client')})",
     bytes_per_update, _bytes_caption)
 SERVER_BY_CLIENTS = FigureSpec[RunData](
     "server-by-clients", lambda run: ("What does an update cost the server?" if run.simulated else

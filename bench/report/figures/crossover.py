@@ -5,7 +5,7 @@
 A field has the colour and the marker of the transport that is best there, so that it can be read without
 colour, and the factor by which the next one takes more. Several markers on grey are a tie; a cross means that
 no transport can do it. Hatched fields are left open by the costs: another answer lies within their intervals.
-All figures are from the closed forms; the report lists the engine's next to them.
+All values are from the closed forms; the report lists the engine's beside them.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ def freshest(table: pd.DataFrame) -> Figure:
 
 
 def lines(table: pd.DataFrame, unit: str) -> Figure:
-    """Draw the figure by which the cheapest is chosen along two axes through the middle of the map.
+    """Draw the cost by which the cheapest is chosen along two axes through the middle of the map.
 
-    `unit` labels that figure: CPU, or money per month. Where the lines cross, another transport is the
+    `unit` labels that cost: CPU, or money per month. Where the lines cross, another transport is the
     cheapest.
     """
     mine = table[(table["asked"] == "cheapest") & table["possible"]]

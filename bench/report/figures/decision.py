@@ -20,7 +20,7 @@ TICKS_S = (0.02, 0.1, 0.5, 1.0, 5.0, 20.0, 60.0)
 def frontier(table: pd.DataFrame, lines: pd.DataFrame, within_ms: float, column: str, unit: str) -> Figure:
     """Draw the cost against the longest staleness.
 
-    `table` is `decision.csv`, `lines` is `decision_frontier.csv`; `column` is the figure of cost, `cores` or
+    `table` is `decision.csv`, `lines` is `decision_frontier.csv`; `column` is that of the cost, `cores` or
     `price_month`, and `unit` its label.
     """
     styles = style.styles(table.loc[table["role"] == "best", "transport"].tolist())

@@ -40,7 +40,7 @@ def worker_load(run: RunData) -> Figure:
             axes.plot(mine["clients"], mine[forms.LOAD], color=look.colour, marker=look.marker, linestyle="",
                       label=look.name, zorder=3)
             style.point_tips(axes, mine["clients"].tolist(), mine[forms.LOAD].tolist(), [
-                f"{look.name}, {int(clients):,} clients: {style.percent(load, signed=False)}"
+                f"{look.name}, {style.counted(int(clients), 'client')}: {style.percent(load, signed=False)}"
                 for clients, load in zip(mine["clients"], mine[forms.LOAD], strict=True)])
             if run.closed_forms is not None:
                 curve = forms.load_curve(run, label)

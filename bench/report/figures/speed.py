@@ -167,7 +167,7 @@ def by_clients(axes: Axes, run: RunData, column: str, label: str, *, logarithmic
         axes.errorbar(x, y, yerr=error, color=look.colour, marker=look.marker, capsize=4,
                       label=look.name)
         style.point_tips(axes, x, y, [
-            f"{look.name}, {int(clients):,} clients: {style.number(at)} ({style.number(ends[0])} to "
+            f"{look.name}, {style.counted(int(clients), 'client')}: {style.number(at)} ({style.number(ends[0])} to "
             f"{style.number(ends[1])})" for clients, at, *ends in zip(cells["clients"], y, bottom, top, strict=True)])
         if measured is not None:
             points = measured[measured["transport"] == transport]
@@ -297,7 +297,8 @@ def _age_caption(run: RunData) -> str:
 
 
 PERCENTILES = FigureSpec[RunData](
-    "latency-percentiles", lambda run: f"How long does an update take? ({shown_clients(run):,} clients)",
+    "latency-percentiles",
+    lambda run: f"How long does an update take? ({style.counted(shown_clients(run), 'client')})",
     percentiles,
     "Latency runs from the instant at which an update was due to the moment the client's code had it. At "
     "99 %, one update in a hundred took longer. Bands are 95 % intervals between trials. A line ends at "
@@ -309,7 +310,8 @@ LATENCY_BY_CLIENTS = FigureSpec[RunData](
 AGE_BY_CLIENTS = FigureSpec[RunData](
     "age-by-clients", "How old is what clients know?", age_by_clients, _age_caption, worth=several("age_mean_ms"))
 DELIVERIES_OVER_TIME = FigureSpec[RunData](
-    "deliveries-over-time", lambda run: f"Do updates arrive when they are due? ({shown_clients(run):,} clients)",
+    "deliveries-over-time",
+    lambda run: f"Do updates arrive when they are due? ({style.counted(shown_clients(run), 'client')})",
     deliveries_over_time,
     "One trial of each transport, all clients together, in steps of 100 ms. Where the fill leaves the "
     "line, updates waited. What is lost or conflated never fills it: then the filled area is smaller.")

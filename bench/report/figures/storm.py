@@ -87,6 +87,8 @@ def headline(storms: pd.DataFrame) -> str:
     if len(never) == len(policies):
         return "No policy gets the clients back"
     first = f"{style.sentence(style.title(best))} is back after {late[best] / floor:.2g} × the floor"
+    if len(policies) == 1:
+        return first
     if never:
         return f"{first}; {style.listed([style.title(each) for each in never])} never"
     return f"{first}; {style.title(policies[-1])} takes {late[policies[-1]] / floor:.2g} ×"
@@ -171,8 +173,9 @@ def map_of(points: pd.DataFrame) -> Figure:
         for _, point in points.iterrows():
             row, column = backlogs.index(point["backlog_share"]), windows.index(point["window_share"])
             _cell(axes, row, column, float(ratios[row, column]), point, high)
-        limit = float(np.interp(1.0, backlogs, range(len(backlogs))))
-        axes.axhline(limit, color="#D55E00", linewidth=2, linestyle=(0, (4, 2)))
+        if backlogs[0] <= 1 <= backlogs[-1]:
+            limit = float(np.interp(1.0, backlogs, range(len(backlogs))))
+            axes.axhline(limit, color="#D55E00", linewidth=2, linestyle=(0, (4, 2)))
         axes.set_xticks(range(len(windows)), [f"{each:g}" for each in windows])
         axes.set_yticks(range(len(backlogs)), [f"{each:g}" for each in backlogs])
         axes.grid(visible=False)
@@ -188,9 +191,8 @@ def map_headline(points: pd.DataFrame) -> str:
     never = points[points["recovered"] == 0]
     if never.empty:
         return "Every storm ends here: time until 99.9 % are back, in floors"
-    window = points.groupby("window_share")["recovered"].min()
-    beyond = float(never["window_share"].max())
-    safe = [float(each) for each in window.index[window > 0] if each > beyond]
+    whole = (points["recovered"] == points["seeds"]).groupby(points["window_share"]).all()
+    safe = [float(each) for each in whole.index[whole] if each > float(never["window_share"].max())]
     depth = (f"A backlog of {float(never['backlog_share'].min()):g} × the clients that a worker connects within "
              "the timeout, or a deeper one, may never clear")
     rest = f"; first attempts spread over {safe[0]:g} × the floor always get through" if safe else ""

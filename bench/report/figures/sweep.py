@@ -102,7 +102,7 @@ def _curve(axes: Axes, curve: SweptCurve, look: style.Style, cells: dict[str, pd
 
 
 SWEEP = FigureSpec[RunData](
-    "sweep", lambda run: f"What does freshness cost? ({shown_clients(run):,} clients)", sweep,
+    "sweep", lambda run: f"What does freshness cost? ({style.counted(shown_clients(run), 'client')})", sweep,
     "Excess age against server CPU (left) and against bytes on the wire (right), per update. Down and to the "
     "left is better. Each point is one value of the option that was swept, written beside it; a transport that was not "
     "swept is one point. The wide grey line is the frontier: what lies above it costs as much and is staler than "

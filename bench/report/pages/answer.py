@@ -66,7 +66,7 @@ def of_plan(plan: Sequence[RequiredResources]) -> str:
     """Return the result of the plans for one client count, in words."""
     if not plan:
         return ""
-    clients = f"{plan[0].clients:,} clients"
+    clients = style.counted(plan[0].clients, "client")
     enough = [need for need in plan if need.workers and not need.short]
     bounds = [style.title(need.transport) for need in plan if need.short]
     simulated = style.counted(plan[0].workers_simulated, "worker")

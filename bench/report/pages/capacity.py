@@ -1,7 +1,7 @@
 """The page of a search for the capacity limit: the limit of each transport, and the side that failed first.
 
 It replaces the tables and figures of a comparison, which need several trials of the same cell. The limit has
-an interval. The figures beside it are from the few trials at one level, and have none.
+an interval. The values beside it are from the few trials at one level, and have none.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def steps_table(run: RunData) -> TextTable:
 
 
 def _figure_text(condition: objective.Condition, row: Row) -> str:
-    """Return a figure of the objective; one from the kernel is marked with ≤ where it is a bound."""
+    """Return a value of the objective; one from the kernel is marked with ≤ where it is a bound."""
     text = style.number(condition.value(row))
     return f"≤ {text}" if condition.by_kernel and is_bound(row) and text[0].isdigit() else text
 

@@ -139,10 +139,10 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: st
 def change_text(change: Change) -> str:
     """Return the effect with its interval: `+21.0 % (18.2 to 23.9)`.
 
-    A difference is in the figure's own unit, or in percentage points for a share.
+    A difference is in the unit of its column, or in percentage points for a share.
     """
     if change.vanished:
-        return "no valid trials any more"
+        return "fewer than two valid trials now"
     within = change.effect.printed
     if math.isnan(within.estimate):
         return "–"
@@ -181,8 +181,8 @@ def summary(comparison: RunComparison) -> str:
     """Return a sentence on what regressed, by column."""
     worse = comparison.regressed
     if not worse:
-        return "No change: nothing has become worse by more than " \
-               f"{100 * comparison.threshold:g} % that can be distinguished from chance."
+        return (f"Nothing has become worse by more than {100 * comparison.threshold:g} % that can be distinguished "
+                "from chance.")
     columns = list(dict.fromkeys(each.figure for each in worse))
     texts = ["{} ({})".format(column, "; ".join(
         f"{_cell(each)}: {change_text(each)}"

@@ -222,8 +222,9 @@ def findings(run: CrossoverRun) -> list[str]:
                      f"{budget / 1000:g} s, the cheapest is {_turns(here)}.")
     never = [style.title(label) for label, number in shares(run, "cheapest").alone.items() if number == 0]
     if never:
+        known = ", as far as the costs tell" if shares(run, "cheapest").open else ""
         found.append(f"{style.sentence(style.listed(never))} {'is' if len(never) == 1 else 'are'} nowhere "
-                     "the cheapest alone.")
+                     f"the cheapest alone{known}.")
     for asked in ("cheapest", "freshest"):
         answers = shares(run, asked)
         if answers.ties:

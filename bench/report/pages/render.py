@@ -60,9 +60,9 @@ class Page:
     notice: str = ""
     """The notice that the results are simulated, with the source of the costs."""
     thresholds: Sequence[tuple[str, str]] = ()
-    """Verdicts on thresholds: the verdict, and the threshold with the figure that was found."""
+    """Verdicts on thresholds: the verdict, and the threshold with the value that was found."""
     panel: Panel | None = None
-    """The figures that matter, of each transport, as bars on one scale."""
+    """The values that matter, of each transport, as bars on one scale."""
     summary: Sequence[str] = ()
     """Sentences of the first screen; of a run at most one for each measure."""
     leading: Sequence[TextTable] = ()

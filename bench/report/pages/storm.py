@@ -102,11 +102,11 @@ def _map_caption(run: StormRun) -> str:
     return (
         f"Each field is {int(run.map['seeds'].iloc[0])} storms: its number is the median time from the server's "
         "return, in floors (1 is perfect, * some of them never ended), hatched where most never ended within "
-        f"{run.storms['horizon_s'].iloc[0]:g} s. Upwards the backlog is deeper: above the orange line it is more "
-        "than a worker connects within the timeout, so that the last clients give up before their turn (Little's "
-        "law); also below it where refusals take part of the capacity. To the right the first attempts are spread "
-        "more widely; with a window slightly longer than the floor, arrivals stay below capacity and no backlog "
-        "builds up. Later retries: "
+        f"{run.storms['horizon_s'].iloc[0]:g} s. Upwards the backlog is deeper: above the orange line, which is there "
+        "if the map goes as deep, it is more than a worker connects within the timeout, so that the last clients "
+        "give up before their turn (Little's law); also below it where refusals take part of the capacity. To the "
+        "right the first attempts are spread more widely; with a window slightly longer than the floor, arrivals "
+        "stay below capacity and no backlog builds up. Later retries: "
         f"{style.title(run.storm.map.policy)}.")
 
 

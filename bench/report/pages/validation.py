@@ -9,6 +9,7 @@ predicted exactly; a mark in the band was predicted to within the goal.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,7 +71,7 @@ def page(judged: ValidationPage) -> Page:
     return Page(
         question="How well does the simulator predict what is measured?",
         subtitle=f"Validation {judged.name}",
-        notice=f"Predicted figures are simulated, with {judged.costs}.",
+        notice=f"Predicted values are simulated, with {judged.costs}.",
         summary=[f"Goals: {verdict_text([row.standing for row in judged.rows])}.", *_findings(judged),
                   *judged.notes],
         leading=[_goals(judged)],
@@ -86,7 +87,7 @@ def write(folder: Path, judged: ValidationPage) -> None:
 
 
 def _findings(judged: ValidationPage) -> list[str]:
-    """Return one sentence for each quantity with a goal: its largest and its median error."""
+    """Return a sentence for each quantity with a goal: its median and its largest error."""
     found = []
     for quantity in (*QUANTITIES, LIMIT):
         mine = [row for row in judged.rows if row.quantity == quantity.name and not math.isnan(row.goal)
@@ -94,11 +95,11 @@ def _findings(judged: ValidationPage) -> list[str]:
         if not mine:
             continue
         worst = max(mine, key=lambda row: abs(row.error))
-        middle = sorted(abs(row.error) for row in mine)[len(mine) // 2]
+        middle = statistics.median(abs(row.error) for row in mine)
         found.append(
             f"{style.sentence(HEADINGS[quantity.name])}: off by {style.percent(middle, signed=False)} in the "
-            f"middle of {len(mine)} cells, at worst by {style.percent(worst.error)} "
-            f"({style.title(worst.transport)}, {worst.clients:,} clients); "
+            f"median of {style.counted(len(mine), 'cell')}, at worst by {style.percent(worst.error)} "
+            f"({style.title(worst.transport)}, {style.counted(worst.clients, 'client')}); "
             f"{goal_text(worst.goal)}: {verdict_text([row.standing for row in mine])}.")
     return found
 
@@ -151,6 +152,6 @@ def _full(judged: ValidationPage) -> TextTable:
     ]
     return TextTable("all", "All predictions",
                      ("", "clients", "", "measured", "predicted", "error"), tuple(rows),
-                     note="validation.csv has the same figures.")
+                     note="validation.csv has the same values.")
 
 

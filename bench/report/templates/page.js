@@ -1,6 +1,8 @@
 "use strict";
 // Makes each table sortable: a heading becomes a button that orders the rows by its column, up and then down.
-// Numbers come first, as numbers; "lost" is larger than all of them, and a dash comes last either way.
+// Numbers come first, as numbers, in the unit after them (ms, s, min, h; k, M); a percentile before one
+// (`p90: 12 ms`) is no part of it. "lost" is larger than all of them, and a dash comes last either way.
+const UNITS = {ms: 1, s: 1e3, min: 6e4, h: 36e5, k: 1e3, M: 1e6};
 for (const table of document.querySelectorAll("table")) {
   const body = table.tBodies[0];
   if (!body || body.rows.length < 2) continue;
@@ -25,8 +27,8 @@ function key(text) {
   const bare = text.replace(/[\u2060\u202f,]/g, "").replace(/\u2212/g, "-").trim();
   if (bare === "" || bare === "\u2013") return null;
   if (bare === "lost") return Infinity;
-  const found = /^[^\d-]{0,6}(-?\d+(\.\d+)?)/.exec(bare);
-  return found ? Number(found[1]) : bare;
+  const found = /^(?:p\d+: )?[^\d-]{0,6}(-?\d+(?:\.\d+)?)(?: (ms|s|min|h|k|M)\b)?/.exec(bare);
+  return found ? Number(found[1]) * (UNITS[found[2]] ?? 1) : bare;
 }
 
 function order(one, other, sign) {

@@ -23,7 +23,7 @@ def conditions(run: RunData) -> str:
     """Return the conditions of the client count that the first screen shows: `with 500 clients, 10 ticks/s …`."""
     scenario = run.scenario
     texts = [
-        f"{shown_clients(run):,} clients", _feed(run, scenario), *_options(run), _network(run, scenario),
+        style.counted(shown_clients(run), "client"), _feed(run, scenario), *_options(run), _network(run, scenario),
         _servers(scenario), "" if run.simulated else _host(run.manifest.host), _basis(run),
     ]
     return f"with {', '.join(filter(None, texts))}"
@@ -99,7 +99,7 @@ def _host(host: Mapping[str, Any]) -> str:
     cores = host.get("cores")
     count = len(cores) if isinstance(cores, list) else cores
     parts = [str(host["cpu_model"])] if host.get("cpu_model") else []
-    parts += [f"{count} cores"] if count else []
+    parts += [style.counted(int(count), "core")] if count else []
     return f"on {' with '.join(parts)}" if parts else ""
 
 
@@ -107,9 +107,9 @@ def _basis(run: RunData) -> str:
     """Return the number of valid trials and of distinct ticks behind each transport's values."""
     cells = run.summary[run.summary["clients"] == shown_clients(run)]
     texts = []
-    for name, noun in (("valid_trials", "trials"), ("ticks", "distinct ticks")):
+    for name, noun in (("valid_trials", "trial"), ("ticks", "distinct tick")):
         values = cells[name].dropna() if name in cells else cells["clients"].head(0)
         if len(values):
             low, high = int(values.min()), int(values.max())
-            texts.append(f"{low:,} {noun}" if low == high else f"{low:,} to {high:,} {noun}")
+            texts.append(style.counted(low, noun) if low == high else f"{low:,} to {style.counted(high, noun)}")
     return f"{' and '.join(texts)} for each transport" if texts else ""

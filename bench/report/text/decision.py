@@ -69,10 +69,10 @@ def sentence(table: pd.DataFrame, asked: Asked) -> str:
     chosen, now = best[best["chosen"]], table[table["role"] == "now"]
     updates = f"{asked.rate_per_s:g} update{'s' * (asked.rate_per_s != 1)} per second"
     rooms = "" if asked.room_clients is None else f", sent in rooms of {asked.room_clients:,}"
-    who, away = f"{asked.clients:,} clients with {updates} each{rooms}", f"{duration(asked.rtt_ms)} away"
-    where = f"{who}, within {duration(asked.within_ms)}, {away}"
+    who, away = f"{style.counted(asked.clients, 'client')} with {updates} each{rooms}", f"{given(asked.rtt_ms)} away"
+    where = f"{who}, within {given(asked.within_ms)}, {away}"
     if not len(chosen):
-        return f"No transport keeps every update within {duration(asked.within_ms)} for {who}, {away}."
+        return f"No transport keeps every update within {given(asked.within_ms)} for {who}, {away}."
     if len(now):
         return _change(now.iloc[0], chosen, asked, where)
     names = style.listed([style.title(label) for label in chosen["transport"]])
@@ -235,6 +235,16 @@ def duration(milliseconds: float) -> str:
         return f"{seconds:.2g} s"
     minutes = seconds / 60
     return f"{minutes:.2g} min" if minutes < 99.5 else f"{_two_digits(minutes / 60)} h"
+
+
+def given(milliseconds: float) -> str:
+    """Return a time that was asked for, not rounded: `1.25 s`, `90 s`, `5 min`."""
+    seconds = milliseconds / 1000
+    if seconds < 1:
+        return f"{milliseconds:.10g} ms"
+    if seconds < 100 or seconds % 60:
+        return f"{seconds:,.10g} s"
+    return f"{seconds / 60:,.10g} min" if seconds < 6000 or seconds % 3600 else f"{seconds / 3600:,.10g} h"
 
 
 def memory(row: pd.Series) -> str:

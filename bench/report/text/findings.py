@@ -197,7 +197,9 @@ def _lead(cells: Mapping[str, pd.Series], ranked: Sequence[str],
 
 
 def tie_text(comparison: Comparison, below: Sequence[NoiseFloor]) -> str:
-    """Return the kind of tie between two transports in words; empty where their difference can be claimed."""
+    """Return why no difference of two transports can be claimed, in words; empty where it can be."""
+    if not comparison.effect.assessed:
+        return "too few valid blocks to say"
     if not comparison.effect.separable:
         return "a tie"
     return "" if floor_under(comparison, below) is None else "a tie: below the noise floor"
@@ -261,7 +263,7 @@ def floor_sentences(run: RunData) -> list[str]:
             ]
             sentences.append(
                 f"Smallest difference that this machine can claim ({style.title(one)} against "
-                f"{style.title(other)}, the same server twice, {clients:,} clients): "
+                f"{style.title(other)}, the same server twice, {style.counted(clients, 'client')}): "
                 f"{', '.join(parts) or 'too few valid blocks to say'}.")
     return sentences
 

@@ -42,7 +42,7 @@ class Variant:
 
 
 def variants(run: RunData) -> list[Variant]:
-    """Return the variants of a run, in its order; none where it has not this finding (see the top of this module)."""
+    """Return the variants of a run, in its order; none where it does not have this finding (see above)."""
     bases: dict[tuple[str, str, str], str] = {}
     found, changed_names = [], set()
     for label in run.transports:

@@ -48,6 +48,6 @@ def _of(run: RunData, figure: str, clients: int) -> Sequence[PageDelay]:
 
 
 def _added_text(each: PageDelay) -> str:
-    """Return a difference in words: `+0.8 ms (+0.7, +0.8, +0.9)`."""
+    """Return a difference in words: `+0.8 ms (n = 3: 0.7, 0.8, 0.9)`."""
     sign = "+" if each.added.estimate >= 0 else ""
     return f"{sign}{style.number(each.added.estimate)} ms{spread_text(each.added)}"

@@ -92,7 +92,7 @@ def beside_note(run: RunData, column: str) -> str:
 
 
 def titled(heading: str) -> str:
-    """Return a heading that says that its figures are simulated."""
+    """Return a heading that says that its values are simulated."""
     if "imulated" in heading:
         return heading
     return f"{heading[:-1]}, simulated)" if heading.endswith(")") else f"{heading} (simulated)"

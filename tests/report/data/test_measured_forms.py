@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from synthetic import Made, Plan, make_run
 
 from bench.report import RunData, open_run
 from bench.report.data import measured_forms
+from bench.stats.run.summary import summarise
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +98,16 @@ def test_an_age_differs_by_what_its_excess_does(run: RunData) -> None:
         for transport in ("short_polling", "long_polling"):
             age, excess = (found[f"age_{name}_ms", transport, clients] for name in ("mean", "excess_mean"))
             assert age.measured - age.predicted == pytest.approx(excess.measured - excess.predicted)
+
+
+def test_a_form_of_nothing_has_no_relative_difference() -> None:
+    assert math.isnan(measured_forms.Predicted("websocket", 3, "missed_share", 0.0, 0.1).off)
+
+
+def test_without_a_valid_trial_there_is_no_way(pushes: RunData) -> None:
+    """As with a client count at which every trial fell behind."""
+    trials = pushes.trials.assign(verdict="INVALID")
+    none = replace(flushed(pushes, websocket=40.0, other=60.0), trials=trials,
+                   summary=summarise(trials, pushes.transports))
+    assert math.isnan(measured_forms.push_delay_ms(none, 3))
+    assert measured_forms.predicted(none) == []

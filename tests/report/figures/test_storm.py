@@ -81,3 +81,20 @@ def test_the_map_hatches_what_never_ends_and_stars_what_sometimes_does_not() -> 
     assert len([patch for patch in axes.patches if isinstance(patch, Rectangle) and patch.get_hatch()]) == 1
     assert figures.map_headline(POINTS).startswith("A backlog of 2 × the clients that a worker connects")
     assert figures.map_headline(POINTS.assign(recovered=2)).startswith("Every storm ends here")
+
+
+@pytest.mark.parametrize(("recovered", "told"), [(1, False), (2, True)])
+def test_a_window_always_gets_through_only_if_every_seed_does(recovered: int, told: bool) -> None:
+    points = POINTS.assign(recovered=[2, 2, 0, recovered])
+    title = figures.map_headline(points)
+    assert ("first attempts spread over 1.2 × the floor always get through" in title) == told
+
+
+def test_the_depth_that_a_worker_connects_in_time_is_marked_only_where_it_is_on_the_map() -> None:
+    assert len(figures.map_of(POINTS).axes[0].lines) == 1
+    assert len(figures.map_of(POINTS[POINTS["backlog_share"] < 1]).axes[0].lines) == 0
+
+
+def test_one_policy_is_compared_with_none() -> None:
+    spread = STORMS[STORMS["policy"] == "spread"]
+    assert figures.headline(spread) == "Spread is back after 1.2 × the floor"

@@ -54,7 +54,7 @@ def test_a_run_has_not_changed_against_itself(before: Path) -> None:
     found = compare(before, before)
     assert found.regressed == []
     assert len(found.changes) == 3 * len(FIGURES)
-    assert summary(found).startswith("No change: nothing has become worse by more than 5 %")
+    assert summary(found).startswith("Nothing has become worse by more than 5 %")
     assert list(rows(found)) == ["short polling, 30 clients", "long polling, 30 clients",
                                  "WebSocket, 30 clients"]
     assert {row[-1] for cell in rows(found).values() for row in cell} == {"no change"}
@@ -165,7 +165,7 @@ def ratio(*bounds: float) -> Effect:
     (Change("a", 1, "x", 1, 1, ratio(1.1, float("nan"), float("nan"))), "+10.0 %"),
     (Change("a", 1, "x", 1, float("nan"), ratio(*[float("nan")] * 3)), "–"),
     (Change("a", 1, "x", 1, float("nan"), ratio(*[float("nan")] * 3), vanished=True),
-     "no valid trials any more"),
+     "fewer than two valid trials now"),
 ])
 def test_a_change_in_words(change: Change, text: str) -> None:
     assert change_text(change) == text

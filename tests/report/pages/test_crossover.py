@@ -94,6 +94,8 @@ def test_what_the_costs_leave_open_is_nobody_s(folder: Path) -> None:
     found = crossover.shares(unknown, "cheapest")
     assert (sum(found.alone.values()), found.ties, found.nobody, found.open) == (0, 0, 0, found.fields)
     assert any("is not known in" in each for each in crossover.findings(unknown))
+    assert any(each.endswith("nowhere the cheapest alone, as far as the costs tell.")
+               for each in crossover.findings(unknown))
     assert crossover.headline(unknown, "cheapest").endswith(": open in 100 % of fields")
 
 

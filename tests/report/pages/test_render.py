@@ -119,3 +119,19 @@ def test_what_says_nothing_is_left_out() -> None:
     silent: FigureSpec[str] = FigureSpec("silent", "?", draw, "", worth=lambda data: data != "x")
     assert [figure.name for figure in render.drawn_all([SPEC, silent], "x")] == ["drawing"]
     assert [figure.name for figure in render.drawn_all([SPEC, silent], "y")] == ["drawing", "silent"]
+
+
+@pytest.mark.parametrize(("cell", "number", "unit"), [
+    ("12.3 (11.0–13.8)", "12.3", None), ("p90: 12.3 ms (11.0–13.8)", "12.3", "ms"), ("≥ 800", "800", None),
+    ("1.2 s", "1.2", "s"), ("3 min", "3", "min"), ("10 k", "10", "k"), ("18.3 kB", "18.3", None),
+    ("-5.0 %", "-5.0", None),
+])
+def test_a_table_is_sorted_by_the_number_of_a_cell_in_its_unit(cell: str, number: str, unit: str | None) -> None:
+    """By the script's own pattern, which Python reads as a browser does."""
+    script = (render.TEMPLATES / "page.js").read_text()
+    pattern = re.search(r"/(\^.*)/\.exec\(bare\)", script)
+    assert pattern is not None
+    found = re.match(pattern[1], cell)
+    assert found is not None
+    assert found.groups() == (number, unit)
+    assert unit is None or f"{unit}: " in script.partition("const UNITS = {")[2].partition("}")[0]

@@ -42,6 +42,13 @@ def test_a_finding_names_the_worst_cell() -> None:
         "outside, 1 outside with proof: the point estimate lies outside in 1 of 1.")
 
 
+def test_of_an_even_number_of_cells_the_median_is_between_two() -> None:
+    missed = next(row for row in judged_rows() if row.quantity == "latency_p50_ms" and row.error == 0.5)
+    rows = [replace(missed, error=error) for error in (0.1, -0.3)]
+    told = validation._findings(replace(judged(), rows=rows))[0].replace(style.NARROW, " ")
+    assert told.startswith("Latency, median (ms): off by 20.0 % in the median of 2 cells, at worst by −30.0 % (")
+
+
 def test_the_cells_of_a_transport_are_listed_together() -> None:
     """Whatever the order in which they were judged."""
     mixed = [replace(row, transport=label, clients=clients) for label, clients in (

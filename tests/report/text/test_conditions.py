@@ -62,6 +62,14 @@ def test_a_simulated_network_is_named(tmp_path: Path, asked: dict[str, Any], net
     assert network in conditions(made(tmp_path, asked))
 
 
+def test_one_of_each_is_told_in_the_singular(tmp_path: Path) -> None:
+    run = given(open_run(make_run(tmp_path / "run", Plan(trials=1, clients=(1,)))))
+    one = replace(run, manifest=run.manifest.model_copy(update={"host": {"cpu_model": "Imagined 3000", "cores": [0]}}))
+    told = conditions(one)
+    assert told.startswith("with 1 client, ")
+    assert "on Imagined 3000 with 1 core, 1 trial and " in told
+
+
 def test_a_replay_has_no_rate(run: RunData) -> None:
     told = conditions(given(run, feed={"schedule": "replay", "replay": {"file": "trades.csv"}}))
     assert "replayed trades of 100 B" in told

@@ -176,3 +176,15 @@ def test_a_turn_has_no_exponent(axis: str, value: float, words: str) -> None:
 ])
 def test_a_long_time_has_no_exponent(milliseconds: float, words: str) -> None:
     assert text.duration(milliseconds) == words
+
+
+@pytest.mark.parametrize(("milliseconds", "words"), [
+    (80.0, "80 ms"), (0.25, "0.25 ms"), (1000.0, "1 s"), (1250.0, "1.25 s"), (60_000.0, "60 s"), (100_000.0, "100 s"),
+    (300_000.0, "5 min"), (7_200_000.0, "2 h"),
+])
+def test_a_time_that_is_asked_for_is_not_rounded(milliseconds: float, words: str) -> None:
+    assert text.given(milliseconds) == words
+    found = text.sentence(table(row("best", "websocket", math.nan, 0, possible=False)),
+                          Asked(1, 2.0, milliseconds, 80.0))
+    assert found == (f"No transport keeps every update within {words} for 1 client with 2 updates per second each, "
+                     "80 ms away.")

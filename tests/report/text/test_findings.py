@@ -10,7 +10,15 @@ import pandas as pd
 import pytest
 
 from bench.report import RunData, style
-from bench.report.text.findings import QUESTIONS, effect_text, findings, interval_text, separable_text, spread_text
+from bench.report.text.findings import (
+    QUESTIONS,
+    effect_text,
+    findings,
+    interval_text,
+    separable_text,
+    spread_text,
+    tie_text,
+)
 from bench.stats.run.comparison import Comparison
 from bench.stats.run.intervals import LOST, Effect, Interval
 from bench.stats.run.summary import summarise
@@ -131,6 +139,11 @@ def test_an_effect_in_words(comparison: Comparison, text: str) -> None:
 ])
 def test_separability_in_words(p: float, text: str) -> None:
     assert separable_text(effect("ratio", p, 1, 1, 1), QUESTIONS[0]) == text
+
+
+@pytest.mark.parametrize(("p", "text"), [(math.nan, "too few valid blocks to say"), (0.2, "a tie"), (0.01, "")])
+def test_what_too_few_blocks_can_t_tell_is_no_tie(p: float, text: str) -> None:
+    assert tie_text(effect("ratio", p, 1.3, 1.2, 1.4), []) == text
 
 
 def test_a_clear_ratio_is_separable_whatever_the_correction_says() -> None:
