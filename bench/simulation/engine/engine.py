@@ -87,7 +87,10 @@ def simulate(shard: Shard, sink: BlockSink, steps: CountSteps | None = None) -> 
         engine.advance()
         if steps is not None:
             steps.add_round(begin_s, engine.worker.free_s, engine.worker.busy_s, engine.counts.sums)
-    return engine.outcome()
+    outcome = engine.outcome()
+    if steps is not None and outcome.uplinks is not None and shard.uplinks is not None:
+        steps.add_uplinks(outcome.uplinks, shard.uplinks.payload_bytes)
+    return outcome
 
 
 class _Engine:
