@@ -128,6 +128,11 @@ class NetworkDelays:
     """Delay from the end of the worker's work on a message until it has the message's tick: there and back on the
     feed connection. In place of `feed_s` where ticks are messages of clients."""
 
+    @property
+    def mean_jitter_s(self) -> float:
+        """Mean of the random delay of one way."""
+        return self.jitter_s / (2 if self.jitter == "uniform" else 1)
+
 
 @dataclass(frozen=True, slots=True)
 class LoadClient:
