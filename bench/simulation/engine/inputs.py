@@ -319,7 +319,7 @@ class ShardOutcome:
     """Longest time that a job waited for its turn."""
     server_counts: dict[str, int]
     """Counts from beginning to end, by the names of a server's own counts: ticks, deliveries, conflated,
-    dropped, requests, answers_empty, connections, slow_disconnects, refused_left-tape …"""
+    dropped, requests, answers_empty, connections, messages, refused_left-tape, refused_slow-client …"""
     end_s: float
     """The instant at which the last response or message was seen."""
     uplinks: UplinkOutcome | None = None

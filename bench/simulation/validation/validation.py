@@ -133,8 +133,8 @@ def _left_out(measured: Reported, found: pd.DataFrame) -> list[str]:
     have = set(zip(found["transport"], found["clients"], strict=True))
     for transport, clients in dict.fromkeys(zip(trials["transport"], trials["clients"], strict=True)):
         if (transport, clients) not in have:
-            notes.append(f"{transport} at {clients} clients has no pair of VALID trials, a measured and a simulated one, "
-                         "and was not judged.")
+            notes.append(f"{transport} at {clients} clients has no pair of VALID trials, a measured and a simulated "
+                         "one, and was not judged.")
     return notes
 
 

@@ -120,7 +120,8 @@ def test_a_cell_without_a_simulated_trial_is_not_said_to_have_no_measured_one() 
     """It has no pair, and that is all that is known."""
     measured = SimpleNamespace(folder=Path("larger"), trials=pd.DataFrame(
         {"transport": ["websocket", "sse"], "clients": [5, 5], "verdict": ["VALID", "VALID"]}))
-    notes = validation._left_out(measured, pd.DataFrame({"transport": ["sse"], "clients": [5]}))   # type: ignore[arg-type]
+    judged_pairs = pd.DataFrame({"transport": ["sse"], "clients": [5]})
+    notes = validation._left_out(measured, judged_pairs)   # type: ignore[arg-type]
     assert notes == ["websocket at 5 clients has no pair of VALID trials, a measured and a simulated one, and was not "
                      "judged."]
 
