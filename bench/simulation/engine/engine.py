@@ -279,7 +279,7 @@ class _Engine:
             self.owed[whom] = place + 1
 
     def _reply_to_authors(self, end: int, taken_s: float) -> None:
-        """Answer the messages whose ticks, up to `end`, the worker has taken by this instant, if they are not answered yet."""
+        """Answer the messages whose ticks, up to `end`, the worker has taken by this instant, unless it is done."""
         if self.uplinks is not None and self.tape.tick is not None and end > self.answered:
             self.counts.server["messages_accepted"] += end - self.answered
             self.uplinks.reply(self.tape.tick[self.answered : end], taken_s)
