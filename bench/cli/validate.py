@@ -140,8 +140,7 @@ def _beginning(scenario: str, costs: Path | None, overrides: Sequence[str], resu
             "schema_version": SCHEMA_VERSION,
             "named_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
             **{role: list(islice(names, len(asked))) for role, asked in roles},
-            "cells": [f"{cell.kind}, {cell.clients} clients, {cell.rate_per_s or 'replayed'} ticks/s"
-                      for cell in cells],
+            "cells": [f"{cell.kind}, {cell.clients} clients, {cell.rate_text}" for cell in cells],
         })
         return made
 

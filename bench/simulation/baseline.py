@@ -6,7 +6,7 @@
 
 Both are copied into the run's folder, since a report is made from a run's own files. Two cells have the
 same shape if they differ at most in the clients, the windows, the seed, the number of trials and the network.
-Figures that depend on the network are only compared where both are of the loopback
+Values that depend on the network are only compared where both are of the loopback
 (`bench.report.text.simulated`).
 """
 
@@ -37,7 +37,7 @@ from bench.stats.run.summary import further_client
 
 MEASURED = shipped.path("results/reference")
 REFERENCE_VALIDATION = shipped.path("results/reference-validation/validation.csv")
-FEED = ("schedule", "rate_per_s", "symbols", "book_levels", "encoding")
+FEED = ("source", "schedule", "rate_per_s", "symbols", "book_levels", "encoding")
 
 
 @dataclass(frozen=True, slots=True)

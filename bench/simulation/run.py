@@ -191,8 +191,8 @@ TICKS_MOST = 10_000_000
 
 def refuse_unless_simulable(scenario: Scenario, options: Mapping[str, Table], where: str,
                             replayed: int = 0) -> None:
-    """Raise `ScenarioError` if the scenario has a server of the user's own, a feed with too many ticks, or clients that
-    send messages to several workers."""
+    """Raise `ScenarioError` if the scenario has a server of the user's own, pages as clients, a feed with too many
+    ticks, or clients that send messages to several workers."""
     if scenario.feed.source == "clients" and scenario.simulation.workers > 1:
         raise ScenarioError(where, "simulation.workers", str(scenario.simulation.workers),
                             "1 where feed.source is clients: a message that comes to one worker goes out by all, and "

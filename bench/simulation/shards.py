@@ -275,7 +275,7 @@ def client_counters(said: Sizes, shard: Shard, counted: Mapping[str, Ints | Floa
         "request_duration_ns": counted["request_duration_s"] * NS,
         "held_s": np.maximum(
             counted["request_duration_s"] / np.maximum(counted["responses"], 1)
-            - shard.net.up_s - shard.net.down_s - shard.net.jitter_s, 0),
+            - shard.net.up_s - shard.net.down_s - 2 * shard.net.mean_jitter_s, 0),
     }
     answers = counted["messages"] if shard.cycle.pushes else counted["responses"] - counted["answers_empty"]
     if shard.cycle.pushes:

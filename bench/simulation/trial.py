@@ -102,9 +102,9 @@ def _usage(case: Case, whole: ShardResults) -> Usage:
     windows, idle_s = case.scenario.windows, case.scenario.windows.idle_s
     standing = 0 if cycle.new_connection else clients
     base = costs.base_share * case.workers + costs.socket_share * standing
-    # A worker has one core; where its queue fills the core, nothing is left for the base use.
+    # A worker has one core; where its jobs fill the core, nothing is left for the base use.
     busy_s = min(whole.busy_s + base * windows.measure_s, case.workers * windows.measure_s)
-    idle_share = base + case.workers * asked_for_nothing(cycle, costs, clients / case.workers)
+    idle_share = min(base + case.workers * asked_for_nothing(cycle, costs, clients / case.workers), case.workers)
     stretch_s = min(case.windows.late_after_ns / NS, windows.measure_s)
     busiest_s = min(busiest(whole.busy_steps_s) + base * stretch_s, case.workers * stretch_s)
     return Usage(

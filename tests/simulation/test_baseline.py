@@ -50,6 +50,7 @@ def test_cells_of_the_same_shape_whatever_the_clients(run: Path) -> None:
     ({"feed": {"rate_per_s": 11.0}}, "feed.rate_per_s is 40"),
     ({"load": {"mode": "latest"}}, "load.mode is every there and latest here"),
     ({"feed": {"schedule": "bursty"}}, "feed.schedule"),
+    ({"feed": {"source": "clients"}}, "feed.source is publisher there and clients here"),
     ({"server": {"batch_max": 3}}, "server is"),
 ])
 def test_cells_of_another_shape_are_not_set_beside(

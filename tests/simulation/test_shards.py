@@ -15,6 +15,8 @@ from bench.experiment import plan
 from bench.feed.tick import encode
 from bench.simulation import shards
 from bench.simulation.calibration.costs import Estimate
+from bench.simulation.engine.inputs import COUNTED
+from bench.simulation.shards import Case
 
 
 def test_every_client_is_served_by_one_worker() -> None:
@@ -70,6 +72,22 @@ def test_the_network_is_the_scenarios_or_the_loopback() -> None:
     assert (loopback.up_s, loopback.down_s, loopback.feed_s) == (50e-6, 60e-6, 150e-6)
     far = case("long_polling", "simulation.rtt_ms=80.0", "simulation.jitter_ms=2.0").net
     assert (far.up_s, far.down_s, far.feed_s, far.jitter_s) == (0.04, 0.04, 150e-6, 0.002)
+
+
+@pytest.mark.parametrize(("jitter", "mean_s"), [("exponential", 0.03), ("uniform", 0.015)])
+def test_the_time_for_which_a_request_is_held_has_no_delay_of_the_network_in_it(jitter: str, mean_s: float) -> None:
+    """It decides which requests are acknowledged; jitter delays both ways."""
+    def counted(wanted: Case, duration_s: float) -> dict[str, np.ndarray]:
+        counts = {name: np.zeros(30) for name in COUNTED} | {
+            "requests": np.full(30, 10.0), "responses": np.full(30, 10.0), "updates": np.full(30, 10.0),
+            "payload_bytes": np.full(30, 800.0), "request_duration_s": np.full(30, 10 * duration_s)}
+        return shards.client_counters(shards.sizes(wanted), shards.build(wanted, 0), counts)
+
+    steady = counted(case("long_polling", "simulation.rtt_ms=20.0"), 0.02 + 0.02)
+    moved = counted(case("long_polling", "simulation.rtt_ms=20.0", "simulation.jitter_ms=30.0",
+                         f"simulation.jitter={jitter}"), 0.02 + 0.02 + 2 * mean_s)
+    for name in steady.keys() - {"request_duration_ns"}:
+        np.testing.assert_allclose(moved[name], steady[name], err_msg=name)
 
 
 @pytest.mark.parametrize("label", ["short_polling", "long_polling", "websocket"])

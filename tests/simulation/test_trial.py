@@ -13,6 +13,7 @@ from priced import case
 from bench.audit.detectors import judge
 from bench.records import trial_record
 from bench.simulation import shards, trial
+from bench.simulation.calibration.costs import Estimate
 from bench.simulation.engine.inputs import Costs
 from bench.stats.trial.latency import PERCENTILES
 from bench.stats.trial.row import Row
@@ -130,6 +131,15 @@ def test_an_overloaded_worker_uses_one_core_and_no_more() -> None:
     assert asked.calibrated.engine_costs.base_share > 0
     assert trial._usage(asked, full).cpu_ns == 2_000_000_000
     assert trial._usage(asked, dataclasses.replace(part, busy_s=1.0)).cpu_ns > 1_000_000_000
+
+
+def test_an_overloaded_worker_uses_one_core_while_nothing_is_published() -> None:
+    """Polls that find nothing can't take more than there is."""
+    asked = case("short_polling")
+    expensive = dataclasses.replace(asked, calibrated=dataclasses.replace(
+        asked.calibrated, costs={**asked.calibrated.costs, "request_s": Estimate(0.1)}))
+    used = trial._usage(expensive, shards.simulate(asked, 0))   # 60 polls a second, 0.1 s each
+    assert used.idle_cpu_ns == used.idle_ns
 
 
 @pytest.mark.parametrize(("interval_s", "rate_per_s", "measure_s"), [

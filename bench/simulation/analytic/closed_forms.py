@@ -271,5 +271,4 @@ def _planned(subject: ClosedFormSubject, counts: Sequence[int], workers: Mapping
 
 def _mean_net(net: NetworkDelays) -> NetworkDelays:
     """Return the network without jitter, and with the mean of the jitter added to its delays."""
-    added_s = net.jitter_s / (2 if net.jitter == "uniform" else 1)
-    return replace(net, up_s=net.up_s + added_s, down_s=net.down_s + added_s, jitter_s=0.0)
+    return replace(net, up_s=net.up_s + net.mean_jitter_s, down_s=net.down_s + net.mean_jitter_s, jitter_s=0.0)

@@ -166,13 +166,15 @@ def left_out(asked: Mapping[str, CostKind | None], observations: Sequence[Observ
     runs were to measure, by name."""
     found = []
     for name, kind in asked.items():
-        mine = [each for each in observations if each.kind == kind]
+        of_kind = [each for each in observations if each.kind == kind]
+        mine = [each for each in of_kind if not each.counts["messages"]]
         fit_for = sum(each.shows_costs for each in mine)
         if kind is None:
             found.append(f"{name}: left out of the costs: only servers of ours are calibrated")
         elif fit_for < TRIALS_LEAST:
             full = f", and {len(mine) - fit_for} with a fuller core" if len(mine) > fit_for else ""
-            found.append(f"{name}: left out of the costs: found {fit_for} VALID trials with a server below "
+            alone = " whose clients only listen," if len(of_kind) > len(mine) else ""
+            found.append(f"{name}: left out of the costs: found {fit_for} VALID trials{alone} with a server below "
                          f"{100 * FULL:.0f} % of a core{full}, needed are {TRIALS_LEAST}: measure more "
                          "(--set trials.count=…)")
     return found
@@ -301,7 +303,9 @@ def _split(mine: Sequence[Observation], costs: Parts, cold_share: float, crowd_s
 
     response = _mean(_spacious(mine) or _smallest(mine), answer_s, most=exchange.value)
     rest = exchange.value - response.value
-    request = Estimate(rest, max(0.0, exchange.low - response.value), max(rest, exchange.high - response.value))
+    low, high = (float(np.maximum(least, bound - response.value))   # NaN stays NaN
+                 for least, bound in ((0.0, exchange.low), (rest, exchange.high)))
+    request = Estimate(rest, low, high)
     return request, response
 
 
@@ -362,12 +366,12 @@ def _borrowed(found: list[KindCosts], kinds: Mapping[CostKind, Sequence[Observat
 
 
 def _middle(estimates: Sequence[Estimate]) -> Estimate:
-    """Return the mean of several estimates, with the widest bounds."""
+    """Return the mean of several estimates, with the widest bounds; NaN bounds where one has none."""
     if not estimates:
         return Estimate(0.0)
     return Estimate(
         float(np.mean([each.value for each in estimates])),
-        min(each.low for each in estimates), max(each.high for each in estimates),
+        float(np.min([each.low for each in estimates])), float(np.max([each.high for each in estimates])),
     )
 
 

@@ -115,6 +115,11 @@ class Cell:
         """Return the kind whose costs such a trial shows."""
         return CostKind.of(self.transport, self.options, self.server)
 
+    @property
+    def rate_text(self) -> str:
+        """The rate of the feed, in words."""
+        return "a replayed feed" if self.rate_per_s is None else f"{self.rate_per_s} ticks per second"
+
 
 @dataclass(frozen=True, slots=True)
 class FittedCell:

@@ -66,13 +66,14 @@ class Fit:
     """The costs that fit the stretches best."""
 
     costs: dict[str, Estimate]
-    """CPU seconds by the names of `TERMS`; 0 with NaN bounds where a term could not be separated."""
+    """CPU seconds by the names of `TERMS`; 0 with NaN bounds where a term could not be separated. The
+    bounds of all that is fitted are NaN where there are no more stretches than costs."""
     fitted_cpu_s: tuple[float, ...]
     """Fitted CPU seconds of each stretch, in the order of the stretches."""
     residual_share: float
     """Root mean square of fitted ÷ measured − 1, of the stretches above the floor."""
     square: float = math.nan
-    """Mean square of the stretches' weighted errors, which the fit minimises."""
+    """Mean square of the stretches' errors, each divided by its measured CPU and the floor."""
 
 
 def fit(stretches: Sequence[Measurement], terms: Sequence[str] = TERMS,
@@ -102,12 +103,13 @@ def fit(stretches: Sequence[Measurement], terms: Sequence[str] = TERMS,
     costs = {term: Estimate(0.0) for term in terms} | dict(known or {})
     for place, half in zip(separable, reach, strict=True):
         value = float(found[place])
-        costs[terms[place]] = Estimate(value, max(0.0, value - half), value + half)
-    above = cpu_s > floor_s
-    errors = fitted_s[above] / cpu_s[above] - 1
+        costs[terms[place]] = Estimate(value, float(np.maximum(0.0, value - half)), value + half)   # NaN stays NaN
+    measured_s, whole_s = cpu_s + known_s, fitted_s + known_s
+    above = measured_s > floor_s
+    errors = whole_s[above] / measured_s[above] - 1
     residual = math.sqrt(float(np.mean(errors**2))) if len(errors) else math.nan
     square = float(np.mean(((fitted_s - cpu_s) / (cpu_s + floor_s))**2))
-    return Fit(costs, tuple((fitted_s + known_s).tolist()), residual, square)
+    return Fit(costs, tuple(whole_s.tolist()), residual, square)
 
 
 def apart(matrix: Floats) -> list[int]:

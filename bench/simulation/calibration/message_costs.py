@@ -62,8 +62,8 @@ def with_messages(known: Sequence[KindCosts], sending: Kinds, listening: Kinds) 
     hops = [each.net["hop_s"] for each in found if each.kind in sending and "hop_s" in each.net]
     if not hops:   # polled servers alone
         hops = [Estimate(0.0)]
-    lent = Estimate(float(np.mean([each.value for each in hops])), min(each.low for each in hops),
-                    max(each.high for each in hops))
+    lent = Estimate(float(np.mean([each.value for each in hops])), float(np.min([each.low for each in hops])),
+                    float(np.max([each.high for each in hops])))
     return [replace(each, net={"hop_s": lent, **each.net}) if each.kind in sending else each for each in found]
 
 
@@ -90,7 +90,7 @@ def other_work_s(costs: Costs, each: Observation) -> float:
 
 
 def _sleeps(each: Observation) -> float:
-    """Return the number of a server's sleeps, those aside that a tick ended which came back."""
+    """Return the number of a server's sleeps, without those that ended when a message came back as a tick."""
     if not each.counts["messages"]:
         return each.wakeups
     asleep = max(1 - each.server_cpu_s / each.seconds, 0.0)

@@ -31,7 +31,7 @@ class CountSteps:
     """
 
     def __init__(self, shard: Shard) -> None:
-        self._t0_s, self._step_s = shard.t0_s, shard.late_after_s / STEPS_A_STRETCH
+        self._t0_s, self._t1_s, self._step_s = shard.t0_s, shard.t1_s, shard.late_after_s / STEPS_A_STRETCH
         self._count = max(int(np.ceil((shard.t1_s - shard.t0_s) / self._step_s - 1e-9)), 1)
         self._before = np.zeros(1 + len(COUNTED))
         self._rows = np.zeros((self._count, 1 + len(COUNTED)))
@@ -51,6 +51,14 @@ class CountSteps:
         edges = np.clip(np.arange(first, last + 2), begin, end)
         self._rows[first : last + 1] += np.diff(edges)[:, None] / (end - begin) * grown
 
+    def add_uplinks(self, outcome: UplinkOutcome, payload_bytes: Ints) -> None:
+        """Add the messages of clients, whose instants are known when all rounds are over."""
+        for name, at_s, amount in _of_uplinks(outcome, payload_bytes, self._t1_s):
+            inside = (at_s >= self._t0_s) & (at_s < self._t1_s)
+            step = ((at_s[inside] - self._t0_s) / self._step_s).astype(np.int64)
+            self._rows[:, 1 + COUNTED.index(name)] += np.bincount(
+                np.minimum(step, self._count - 1), amount[inside], self._count)
+
     @property
     def busy_s(self) -> Floats:
         """The worker's CPU seconds by step, shape (steps,)."""
@@ -60,6 +68,16 @@ class CountSteps:
     def counted(self) -> dict[str, Floats]:
         """The counts by step, by name of `COUNTED`; except `in_flight_s`, which is not kept in steps."""
         return dict(zip(COUNTED, self._rows[:, 1:].T, strict=True))
+
+
+def _of_uplinks(outcome: UplinkOutcome, payload_bytes: Ints, t1_s: float) -> list[tuple[str, Floats, Floats]]:
+    """Return the counts of clients' messages: a name of `COUNTED`, and for each message the instant and the amount."""
+    one = np.ones(len(payload_bytes))
+    return [
+        ("uplinks", outcome.sent_s, one), ("uplink_bytes", outcome.sent_s, payload_bytes.astype(np.float64)),
+        ("uplinks_answered", outcome.answered_s, one),
+        ("uplink_duration_s", outcome.answered_s, outcome.answered_s - np.minimum(outcome.sent_s, t1_s)),
+    ]
 
 
 class ShardCounts:
@@ -128,11 +146,7 @@ class ShardCounts:
 
     def uplinks(self, outcome: UplinkOutcome, author: Ints, payload_bytes: Ints, posts: bool) -> None:
         """Count the messages of clients by the instants at which they were sent and answered."""
-        for name, at_s, amount in (
-            ("uplinks", outcome.sent_s, np.ones(len(author))), ("uplink_bytes", outcome.sent_s, payload_bytes),
-            ("uplinks_answered", outcome.answered_s, np.ones(len(author))),
-            ("uplink_duration_s", outcome.answered_s, outcome.answered_s - np.minimum(outcome.sent_s, self._t1_s)),
-        ):
+        for name, at_s, amount in _of_uplinks(outcome, payload_bytes, self._t1_s):
             inside = (at_s >= self._t0_s) & (at_s < self._t1_s)
             np.add.at(self.clients[name], author[inside], amount[inside].astype(self.clients[name].dtype))
             self.sums[name] += float(amount[inside].sum())

@@ -87,7 +87,10 @@ def simulate(shard: Shard, sink: BlockSink, steps: CountSteps | None = None) -> 
         engine.advance()
         if steps is not None:
             steps.add_round(begin_s, engine.worker.free_s, engine.worker.busy_s, engine.counts.sums)
-    return engine.outcome()
+    outcome = engine.outcome()
+    if steps is not None and outcome.uplinks is not None and shard.uplinks is not None:
+        steps.add_uplinks(outcome.uplinks, shard.uplinks.payload_bytes)
+    return outcome
 
 
 class _Engine:
@@ -276,7 +279,7 @@ class _Engine:
             self.owed[whom] = place + 1
 
     def _reply_to_authors(self, end: int, taken_s: float) -> None:
-        """Answer the messages whose ticks up to `end` the worker has taken by this instant, those aside that are."""
+        """Answer the messages whose ticks, up to `end`, the worker has taken by this instant, unless it is done."""
         if self.uplinks is not None and self.tape.tick is not None and end > self.answered:
             self.counts.server["messages_accepted"] += end - self.answered
             self.uplinks.reply(self.tape.tick[self.answered : end], taken_s)

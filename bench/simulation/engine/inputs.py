@@ -128,6 +128,11 @@ class NetworkDelays:
     """Delay from the end of the worker's work on a message until it has the message's tick: there and back on the
     feed connection. In place of `feed_s` where ticks are messages of clients."""
 
+    @property
+    def mean_jitter_s(self) -> float:
+        """Mean of the random delay of one way."""
+        return self.jitter_s / (2 if self.jitter == "uniform" else 1)
+
 
 @dataclass(frozen=True, slots=True)
 class LoadClient:
@@ -314,7 +319,7 @@ class ShardOutcome:
     """Longest time that a job waited for its turn."""
     server_counts: dict[str, int]
     """Counts from beginning to end, by the names of a server's own counts: ticks, deliveries, conflated,
-    dropped, requests, answers_empty, connections, slow_disconnects, refused_left-tape …"""
+    dropped, requests, answers_empty, connections, messages, refused_left-tape, refused_slow-client …"""
     end_s: float
     """The instant at which the last response or message was seen."""
     uplinks: UplinkOutcome | None = None

@@ -8,7 +8,8 @@ results are the tables that a measured trial has, and the totals of `bench.stats
 
 Instants become nanoseconds on the run clock, `zero_ns` after its origin. A declaration of n conflated ticks
 comes with a tick of the same symbol. If that tick has rank r within its symbol, the conflated ticks are those
-with the ranks [r − n, r).
+with the ranks [r − n, r). Where ticks are messages of clients, only those that were numbered have
+a rank, in the order of their numbers, which is known at the end.
 
 Known weakness: the engine delivers each tick to a client at most once, so duplicate arrivals are not looked
 for here; that is tested with the engine, on rows.
@@ -17,6 +18,7 @@ for here; that is tested with the engine, on rows.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -24,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.records.trial_record import WindowInstants
-from bench.simulation.engine.inputs import Bools, Deliveries, Floats, Ints, Shard, ShardOutcome, SkipBlock
+from bench.simulation.engine.inputs import Bools, Deliveries, Floats, Ints, Shard, ShardOutcome, SkipBlock, SkipKind
 from bench.simulation.engine.random_streams import Stream, uniform
 from bench.stats.trial.latency import BIN_RATIO, BIN_ZERO_NS
 from bench.stats.trial.population import step_edges
@@ -112,6 +114,8 @@ class ShardSink:
         inside = ticks.symbol[self._in_window]
         self._first = np.bincount(ticks.symbol[ticks.due_s < shard.t0_s], minlength=symbols)
         self._end = self._first + np.bincount(inside, minlength=symbols)
+        self._declared: Counter[tuple[SkipKind, int, int]] = Counter()
+        """The number of declared skips of clients' messages, by kind, tick and count (as in `SkipBlock`)."""
         edges = step_edges(windows)
         self._step_zero_s = (edges[0] - windows.warmup_ns) / NS
         subscribed = _subscribers(shard, symbols)
@@ -153,10 +157,15 @@ class ShardSink:
 
     def skip(self, block: SkipBlock) -> None:
         """Take a block of declared skips."""
-        rank, symbol = self._rank[block.tick], self._shard.ticks.symbol[block.tick]
-        begin = np.maximum(rank - block.count, self._first[symbol])
-        inside = np.maximum(np.minimum(rank, self._end[symbol]) - begin, 0)
-        self.found.sums[block.kind] += int(inside.sum())
+        if self._shard.uplinks is None:
+            rank, symbol = self._rank[block.tick], self._shard.ticks.symbol[block.tick]
+            begin = np.maximum(rank - block.count, self._first[symbol])
+            inside = np.maximum(np.minimum(rank, self._end[symbol]) - begin, 0)
+            self.found.sums[block.kind] += int(inside.sum())
+        else:
+            pairs, times = np.unique(np.stack((block.tick, block.count)), axis=1, return_counts=True)
+            for tick, count, many in zip(*pairs.tolist(), times.tolist(), strict=True):
+                self._declared[block.kind, tick, count] += many
         self.found.sums["skips_declared"] += int(block.count.sum())
         mine = self._kept[block.client]
         if mine.any():
@@ -173,6 +182,7 @@ class ShardSink:
         if outcome.uplinks is not None:   # a message that was not numbered is owed to nobody
             never = self._in_window & ~np.isfinite(outcome.uplinks.numbered_s)
             sums["updates_due"] -= float(self.found.subscribed[self._shard.ticks.symbol[never]].sum())
+            self._count_declared(outcome.uplinks.numbered_s)
         lost = sums["updates_due"] - sums["delivered"] - sums["late"] - sums["conflated"]
         assert lost >= sums["dropped"] >= 0, "the fates do not add up"
         sums["lost"] = lost
@@ -181,6 +191,18 @@ class ShardSink:
         self.found.deliveries = _in_one(self.found.deliveries)
         self.found.skips = _in_one(self.found.skips)
         return self.found
+
+    def _count_declared(self, numbered_s: Floats) -> None:
+        """Count the declared skips of messages that are due in the window, in the order in which they were numbered."""
+        numbered = np.argsort(numbered_s, kind="stable")[: np.count_nonzero(np.isfinite(numbered_s))]
+        tape = numbered[np.argsort(self._shard.ticks.symbol[numbered], kind="stable")]
+        place = np.full(len(numbered_s), -1)
+        place[tape] = np.arange(len(tape))
+        due_before = np.concatenate([[0], np.cumsum(self._in_window[tape])])
+        for (kind, tick, count), many in self._declared.items():
+            if place[tick] >= 0:
+                inside = due_before[place[tick]] - due_before[max(place[tick] - count, 0)]
+                self.found.sums[kind] += many * int(inside)
 
     def _step(self, app_s: Floats) -> None:
         """Count arrivals by step of 100 ms."""

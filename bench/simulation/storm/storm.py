@@ -121,7 +121,7 @@ class Outcome:
     ended_s: float
     """The instant at which the last client was connected, or the horizon was reached."""
     attempts_by_client: tuple[int, int]
-    """Median and maximum of the attempts per client."""
+    """Median and maximum of the attempts per client, with SYNs that were sent again, as in `attempts`."""
     timeline: Timeline = field(repr=False)
 
     @property
@@ -198,7 +198,7 @@ def simulate(conditions: StormConditions, backoff: Backoff, seed: int) -> Outcom
     drops = conditions.overflow == "dropped"
     timeline = Timeline.of(math.ceil(end_s) + 1)
     worker = _Worker(conditions, timeline)
-    failures = [0] * conditions.clients
+    failures, tries = [0] * conditions.clients, [0] * conditions.clients
     before_s = [backoff.base_s] * conditions.clients
     luck = WaitDraws(seed, conditions.clients) if is_drawn(backoff) else None
     first = draws(seed, FIRST_ATTEMPT, 0, conditions.clients)
@@ -224,6 +224,7 @@ def simulate(conditions: StormConditions, backoff: Backoff, seed: int) -> Outcom
                 again(now_s, client)
             continue
         timeline.attempts[int(now_s)] += 1
+        tries[client] += 1
         if now_s < conditions.down_s:
             failed_down += 1
             timeline.failed_down[int(now_s)] += 1
@@ -240,16 +241,15 @@ def simulate(conditions: StormConditions, backoff: Backoff, seed: int) -> Outcom
         elif not taken:
             again(now_s, client, worker.retry_after_s(now_s) if backoff.heeds_retry_after else 0.0)
     worker.work_until(end_s)
-    return _outcome(worker, failures, failed_down, end_s)
+    return _outcome(worker, tries, failed_down, end_s)
 
 
-def _outcome(worker: _Worker, failures: list[int], failed_down: int, end_s: float) -> Outcome:
-    tries = np.array(failures) + np.frombuffer(worker.is_connected, dtype=np.uint8)
+def _outcome(worker: _Worker, tries: list[int], failed_down: int, end_s: float) -> Outcome:
     whole = worker.connected == worker.conditions.clients
     return Outcome(
         conditions=worker.conditions, connected=worker.connected,
         recovered_s=worker.recovered_at_s - worker.conditions.down_s,
         attempts=sum(worker.timeline.attempts), failed_down=failed_down, refused=worker.refused,
         stale=worker.stale, ended_s=worker.last_at_s if whole else end_s,
-        attempts_by_client=(int(np.median(tries)), int(tries.max())), timeline=worker.timeline,
+        attempts_by_client=(int(np.median(tries)), max(tries)), timeline=worker.timeline,
     )

@@ -40,7 +40,7 @@ def refuse_overlap(held_out: Sequence[Cell], calibrated: Sequence[Cell], where: 
         if cell in calibrated:
             raise OverlapError(
                 f"{where}: load.clients: found {cell.kind} at {cell.clients} clients and "
-                f"{cell.rate_per_s or 'replayed'} ticks per second, allowed is only what was not calibrated "
+                f"{cell.rate_text}, allowed is only what was not calibrated "
                 "with: the costs were fitted to that very cell, so it can't show how well they predict")
 
 

@@ -101,10 +101,11 @@ def _qualities(run: Reported, costs: CostsFile) -> dict[str, FitQuality]:
     """Return, by label, how well the costs fit the cells that they were fitted to."""
     scenario = run.manifest.scenario
     feed, qualities = scenario.feed, {}
+    same = None if feed.schedule == "replay" else feed.rate_per_s, feed.book_levels, feed.encoding
     for label, subject in scenario.transports.items():
         mine = costs.of(subject.transport, run.manifest.subjects[label].options, subject.implementation)
         alike = [each for each in mine.fitted
-                 if (each.cell.rate_per_s, each.cell.book_levels) == (feed.rate_per_s, feed.book_levels)
+                 if (each.cell.rate_per_s, each.cell.book_levels, each.cell.encoding) == same
                  and each.cell.takes_messages == (feed.source == "clients")
                  and each.cell.options.get("connection") != "new"]
         measured = sum(each.server_cpu_cores for each in alike)
@@ -132,7 +133,8 @@ def _left_out(measured: Reported, found: pd.DataFrame) -> list[str]:
     have = set(zip(found["transport"], found["clients"], strict=True))
     for transport, clients in dict.fromkeys(zip(trials["transport"], trials["clients"], strict=True)):
         if (transport, clients) not in have:
-            notes.append(f"{transport} at {clients} clients has no VALID trial, and was not judged.")
+            notes.append(f"{transport} at {clients} clients has no pair of VALID trials, a measured and a simulated "
+                         "one, and was not judged.")
     return notes
 
 

@@ -12,6 +12,7 @@ from priced import COSTS, LOAD_CLIENT, NET, OF_MESSAGES, priced
 from bench import transports
 from bench.errors import RunError
 from bench.experiment import series
+from bench.simulation.calibration import calibration
 from bench.simulation.calibration.calibration import calibrate, extended
 from bench.simulation.calibration.costs import CostsFile, Estimate, KindCosts
 from bench.simulation.calibration.observations import Observation, observe
@@ -214,3 +215,34 @@ def test_too_few_trials_are_refused(observations: list[Observation]) -> None:
     """In a sentence."""
     with pytest.raises(RunError, match="fewer than 4 VALID ones"):
         calibrate(observations[:2], "here", {}, "2026-11-22T18:00:00Z", None, {})
+
+
+def test_a_request_has_no_bounds_where_the_exchange_has_none(observations: list[Observation]) -> None:
+    """Its own cost is not taken for its upper bound, nor 0 for the lower one."""
+    parked = [each for each in observations if each.kind.transport == "long_polling"]
+    costs = {"exchange": Estimate(50e-6), "update": Estimate(0.0), "byte": Estimate(0.0)}
+    request, _ = calibration._split(parked, costs, 0.0, 0.0)
+    assert math.isnan(request.low)
+    assert math.isnan(request.high)
+
+
+def test_a_mean_has_no_bounds_where_one_of_its_parts_has_none() -> None:
+    """In whatever order they come."""
+    pair = [Estimate(1.0, 0.9, 1.1), Estimate(3.0)]
+    for parts in (pair, pair[::-1]):
+        found = calibration._middle(parts)
+        assert found.value == 2.0
+        assert math.isnan(found.low)
+        assert math.isnan(found.high)
+
+
+def test_a_kind_whose_clients_hardly_ever_only_listen_is_told_to_be_left_out(observations: list[Observation]) -> None:
+    """Trials in which they send don't show what the other work costs."""
+    pushed = [each for each in observations if each.kind.transport == "websocket"]
+    sending, listening = ([each for each in pushed if bool(each.counts["messages"]) == sends]
+                          for sends in (True, False))
+    assert len(sending) > 1
+    kind = pushed[0].kind
+    (sentence,) = calibration.left_out({"websocket": kind}, [*sending, *sending, *listening[:3]])
+    assert "found 3 VALID trials whose clients only listen, with a server below 80 % of a core, needed" in sentence
+    assert calibration.left_out({"websocket": kind}, pushed) == []

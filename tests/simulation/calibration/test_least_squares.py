@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.simulation.calibration import least_squares as fitting
+from bench.simulation.calibration.costs import Estimate
 from bench.simulation.calibration.least_squares import TERMS, Measurement, fit
 from bench.simulation.engine.inputs import crowding
 from bench.simulation.engine.server_queue import mean_coldness
@@ -94,6 +95,24 @@ def test_a_wrong_model_shows_in_the_residuals() -> None:
     """Costs that grow with load don't fit a straight line, and the fit says by how much."""
     right, wrong = fit(made(1, noise=0.02)), fit(made(1, noise=0.02, bend=2e-4))
     assert right.residual_share < 0.03 < 0.08 < wrong.residual_share
+
+
+def test_without_more_stretches_than_costs_no_bound_is_known() -> None:
+    """Not the lower one either, which would otherwise be 0."""
+    stretches = [Measurement(1.0, 1e-3 + 30e-6 * count, {"exchange": count}) for count in (100, 1000)]
+    found = fit(stretches, ("base", "exchange"))
+    assert found.costs["exchange"].value == pytest.approx(30e-6)
+    for each in found.costs.values():
+        assert math.isnan(each.low)
+        assert math.isnan(each.high)
+
+
+def test_the_residuals_are_shares_of_all_cpu() -> None:
+    """Also of what known costs explain."""
+    stretches = [Measurement(1.0, cpu_s, {"exchange": 1000}) for cpu_s in (0.019, 0.021)]
+    found = fit(stretches, ("exchange",), {"base": Estimate(0.010)})
+    assert found.fitted_cpu_s == pytest.approx((0.020, 0.020))
+    assert found.residual_share == pytest.approx(0.0502, abs=1e-4)
 
 
 def test_the_terms_are_those_that_a_trial_counts() -> None:

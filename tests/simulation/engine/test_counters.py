@@ -10,7 +10,7 @@ from worlds import shards as worlds
 
 from bench.simulation.engine.counters import STEPS_A_STRETCH, CountSteps, ShardCounts
 from bench.simulation.engine.engine import simulate
-from bench.simulation.engine.inputs import COUNTED, Costs, FeedTicks, NetworkDelays, Shard
+from bench.simulation.engine.inputs import COUNTED, Costs, FeedTicks, NetworkDelays, Shard, Uplinks
 from bench.simulation.engine.tape_reads import WorkerTape
 from bench.transports.cycle import Cycle
 
@@ -113,3 +113,19 @@ def test_what_warm_up_brings_is_in_no_step():
     steps = CountSteps(shard)
     simulate(shard, Kept(), steps)
     assert steps.counted["connections"].max() < count / 3
+
+
+def test_messages_are_in_the_steps_in_which_they_are_sent_and_answered():
+    """The one before the window is in none. 0.1 s up, 0.01 s of work, 0.1 s down."""
+    due_s = np.array([0.5, 1.35, 2.55])
+    ticks = FeedTicks(np.arange(3), due_s, np.zeros(3, dtype=int), np.full(3, 50))
+    shard = Shard(1, np.arange(3), ticks, Cycle(pushes=True), Costs(message_s=0.01), NetworkDelays(0.1, 0.1), 1.0, 3.0,
+                  late_after_s=1.0, uplinks=Uplinks(np.arange(3), np.array([60, 70, 80])))
+    steps = CountSteps(shard)
+    outcome = simulate(shard, Kept(), steps)
+    for name, amounts in (("uplinks", {3: 1, 15: 1}), ("uplink_bytes", {3: 70, 15: 80}),
+                          ("uplinks_answered", {5: 1, 17: 1}), ("uplink_duration_s", {5: 0.21, 17: 0.21})):
+        expected = np.zeros(20)
+        expected[list(amounts)] = list(amounts.values())
+        np.testing.assert_allclose(steps.counted[name], expected, atol=1e-9, err_msg=name)
+        assert steps.counted[name].sum() == pytest.approx(outcome.counted[name].sum()), name

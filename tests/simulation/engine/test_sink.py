@@ -7,7 +7,17 @@ import pytest
 
 from bench.records.trial_record import WindowInstants
 from bench.simulation.engine.engine import simulate
-from bench.simulation.engine.inputs import Costs, FeedTicks, NetworkDelays, Shard
+from bench.simulation.engine.inputs import (
+    Costs,
+    Deliveries,
+    FeedTicks,
+    NetworkDelays,
+    Shard,
+    ShardOutcome,
+    SkipBlock,
+    UplinkOutcome,
+    Uplinks,
+)
 from bench.simulation.engine.sink import ShardSink, ShardTotals, chosen, chosen_below, joined
 from bench.stats.trial.latency import bins
 from bench.transports.cycle import Cycle
@@ -103,3 +113,24 @@ def test_as_many_clients_are_chosen_as_are_wanted(
     assert chosen(4, np.arange(1000), below).sum() == min(wanted, 1000)
     odd = chosen(4, np.arange(1, 1000, 2), below).sum()
     assert odd + chosen(4, np.arange(0, 1000, 2), below).sum() == min(wanted, 1000)
+
+
+@pytest.mark.parametrize(("numbered_s", "delivered", "due"), [
+    ([0.95, np.inf, 1.15], 2, 1),   # the second was refused: what the third replaces was due before the window
+    ([0.95, 1.3, 1.15], 1, 2),      # the third overtook the second, which replaces it
+])
+def test_a_skip_is_of_messages_in_the_order_of_their_numbers(
+    numbered_s: list[float], delivered: int, due: int
+) -> None:
+    due_s, one = np.array([0.9, 1.05, 1.1]), np.array([1])
+    of = Shard(**{**_fields(shard(1, "latest")), "uplinks": Uplinks(np.zeros(3, dtype=np.int64), np.full(3, 70)),
+                  "ticks": FeedTicks(np.arange(3), due_s, np.zeros(3, dtype=np.int64), np.full(3, 90))})
+    sink = ShardSink(of, np.ones(1, dtype=np.bool_), SECOND_WINDOWS)
+    client, tick, seen_s = np.array([0]), np.array([delivered]), np.array([1.4])
+    sink.deliver(Deliveries(client, tick, seen_s, seen_s, one))
+    sink.skip(SkipBlock("conflated", client, tick, one, seen_s))
+    sums = sink.end(ShardOutcome(
+        counted={"updates": one, "payload_bytes": np.array([90])}, jobs=0, busy_s=0.0, wait_max_s=0.0, server_counts={},
+        end_s=1.4, uplinks=UplinkOutcome(due_s, np.array(numbered_s), np.full(3, 1.5), np.isinf(numbered_s)))).sums
+    assert (sums["updates_due"], sums["delivered"], sums["lost"]) == (due, 1, 0)
+    assert sums["conflated"] == due - 1

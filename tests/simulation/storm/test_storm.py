@@ -98,6 +98,17 @@ def test_who_gives_up_burns_the_server_all_the_same() -> None:
     assert outcome.attempts_by_client == (1, 2)
 
 
+def test_an_attempt_counts_for_its_client_though_nothing_came_of_it_yet() -> None:
+    """Two are connected by the end, and two still wait for their turn; a SYN that comes again is one more."""
+    storm = StormConditions(clients=4, connection_s=1.0, backlog=4, refusal_share=0.0, timeout_s=10.0, down_s=0.0,
+                            horizon_s=2.5)
+    outcome = simulate(storm, Backoff(wait="fixed"), 1)
+    assert (outcome.connected, outcome.attempts, outcome.attempts_by_client) == (2, 4, (1, 1))
+    dropped = replace(storm, clients=2, backlog=1, overflow="dropped")
+    outcome = simulate(dropped, Backoff(wait="fixed"), 1)
+    assert (outcome.attempts, outcome.attempts_by_client[1]) == (3, 2)
+
+
 def test_with_free_refusals_and_a_small_backlog_even_fixed_retries_end_at_the_floor() -> None:
     storm = StormConditions(clients=2000, connection_s=1 / 40, backlog=80, refusal_share=0.0, timeout_s=3.0,
                             down_s=5.0, horizon_s=245.0)

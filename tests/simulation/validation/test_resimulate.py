@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,14 @@ def test_an_overlap_is_refused() -> None:
     for other in ("load.clients=[201]", "feed.rate_per_s=21.0", "feed.book_levels=1"):
         asked = prepare.read("quick", ["load.clients=[200]", other])
         resimulate.refuse_overlap(resimulate.cells_of(asked), known, "here")
+
+
+def test_an_overlap_of_a_replayed_feed_names_no_rate() -> None:
+    (known, *_) = resimulate.cells_of(prepare.read("quick", ["load.clients=[100]"]))
+    replayed = replace(known, rate_per_s=None)
+    with pytest.raises(OverlapError, match="at 100 clients and a replayed feed, allowed is"):
+        resimulate.refuse_overlap([replayed], [replayed], "here")
+    resimulate.refuse_overlap([replayed], [known], "here")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,9 @@ import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from posed import all_posed, posed
 from priced import priced
@@ -19,9 +21,9 @@ from bench.experiment.progress import Lines
 from bench.records.trial_record import SCHEMA_VERSION, write_json
 from bench.report.pages.validation import ValidationPage
 from bench.simulation.calibration.calibration import calibrate
-from bench.simulation.calibration.costs import CostsFile, Estimate, write_costs
+from bench.simulation.calibration.costs import CostsFile, Estimate, FittedCell, write_costs
 from bench.simulation.calibration.observations import observe
-from bench.simulation.validation import validation
+from bench.simulation.validation import resimulate, validation
 
 SMALL = ("load.clients=[60]", "trials.count=3", "windows.measure_s=1.0")
 SEARCH = ("capacity.start=100", "capacity.factor=4.0", "capacity.most=2000", "windows.measure_s=1.0",
@@ -112,3 +114,30 @@ def test_a_folder_that_is_no_validation_is_refused(tmp_path: Path) -> None:
     write_json(tmp_path / validation.NAMED, {"schema_version": SCHEMA_VERSION, "calibration": 3})
     with pytest.raises(RunError, match="calibration: found 3"):
         validation.named(tmp_path)
+
+
+def test_a_cell_without_a_simulated_trial_is_not_said_to_have_no_measured_one() -> None:
+    """It has no pair, and that is all that is known."""
+    measured = SimpleNamespace(folder=Path("larger"), trials=pd.DataFrame(
+        {"transport": ["websocket", "sse"], "clients": [5, 5], "verdict": ["VALID", "VALID"]}))
+    judged_pairs = pd.DataFrame({"transport": ["sse"], "clients": [5]})
+    notes = validation._left_out(measured, judged_pairs)   # type: ignore[arg-type]
+    assert notes == ["websocket at 5 clients has no pair of VALID trials, a measured and a simulated one, and was not "
+                     "judged."]
+
+
+@pytest.mark.parametrize(("feed", "error"), [
+    ({}, 0.2), ({"schedule": "replay"}, math.nan), ({"encoding": "compact"}, math.nan),
+])
+def test_a_fit_to_another_feed_says_nothing(feed: dict[str, str], error: float) -> None:
+    """A replayed feed has no rate, whatever its field says."""
+    question = prepare.read("quick", ["load.clients=[100]"])
+    fitted = {cell.transport: FittedCell(cell, 4, {}, server_cpu_cores=0.5, fitted_cpu_cores=0.6, load_cpu_cores=0.1,
+                                         fitted_load_cores=0.1) for cell in resimulate.cells_of(question)}
+    costs = replace(priced(), transports=[replace(each, fitted=[fitted[each.kind.transport]])
+                                          for each in priced().transports if each.kind.transport in fitted])
+    scenario = question.scenario.model_copy(update={"feed": question.scenario.feed.model_copy(update=feed)})
+    run = SimpleNamespace(manifest=SimpleNamespace(scenario=scenario, subjects={
+        label: SimpleNamespace(options=options) for label, options in question.options.items()}))
+    found = validation._qualities(run, costs)   # type: ignore[arg-type]
+    assert found["websocket"].alike_error == pytest.approx(error, nan_ok=True)
