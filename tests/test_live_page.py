@@ -150,6 +150,20 @@ def test_a_cut_of_five_seconds_shows_and_heals_with_nothing_lost(page: Page) -> 
     assert page.value(part("lost")) == ["0"] * len(CARDS)
 
 
+def test_a_cut_that_fails_is_not_said_to_be_made(page: Page) -> None:
+    page.value("""(() => {
+        window.usual = fetch;
+        window.fetch = (path, ...more) =>
+            String(path).includes("/cut") ? Promise.reject(new Error("gone")) : window.usual(path, ...more);
+        document.querySelector("[data-part=cut]").click(); })()""")
+    page.wait("document.getElementById('status').textContent === 'That did not work: gone'")
+    page.value("document.getElementById('cut-all').click()")
+    page.value("new Promise((done) => setTimeout(done, 300))")
+    assert page.value("document.getElementById('status').textContent") == "That did not work: gone"
+    page.wait(every("state", "text === 'connected'"))
+    page.value("window.fetch = window.usual; undefined")
+
+
 def test_interval_and_flush_change_what_an_update_costs(page: Page) -> None:
     for label, option, choice, name, compared in (
         ("short_polling", "interval_s", "0.1", "requests", "> 0.3"), ("sse", "flush_ms", "1", "messages", "< 0.25"),
