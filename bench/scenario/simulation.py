@@ -30,7 +30,7 @@ Delay = Annotated[NotNegative, Field(le=60_000)]
 class SlowConsumers(Table):
     """Clients whose link is slow."""
 
-    share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    share: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.0
     """Share of the clients, chosen by hash."""
     bytes_per_s: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False)] = 10_000.0
     """Bytes per second that their link carries from server to client."""
@@ -107,7 +107,7 @@ class Simulation(Table):
     this host in the results folder, or else the reference that comes with the project."""
     sample_clients: Annotated[Count, Field(le=100_000_000)] = 1000
     """Number of clients, chosen by hash, whose every row is kept; all if there are fewer."""
-    full_at: Annotated[float, Field(ge=0.01, le=1)] = 0.6
+    full_at: Annotated[float, Field(strict=True, ge=0.01, le=1)] = 0.6
     """Share of a core at which a worker counts as full in a capacity plan."""
     slow: SlowConsumers = SlowConsumers()
     prices: Prices | None = None

@@ -27,6 +27,8 @@ def test_the_network_in_seconds(table: dict[str, Any], delays_s: tuple[float, fl
     ({"worker": 3}, "workers (the nearest known name)"),
     ({"workers": 0}, "simulation.workers: found 0"),
     ({"full_at": 1.2}, "full_at"),
+    ({"full_at": True}, "simulation.full_at: found true, allowed is a number"),
+    ({"slow": {"share": True}}, "simulation.slow.share: found true, allowed is a number"),
     ({"full_at": 1e-300}, "simulation.full_at: found 1e-300, allowed is a number of at least 0.01"),
     ({"rtt_ms": 1e20}, "simulation.rtt_ms: found 1e+20, allowed is a number of at most 120000"),
     ({"jitter_ms": 1e300}, "simulation.jitter_ms"),
