@@ -71,6 +71,8 @@ class Prices(Table):
         known = {name: value for name, value in self if name not in ("currency", "memory_gb")}
         if not any(known.values()):
             raise FieldConflict("worker_month", self.worker_month, "a price above 0, here or of something else")
+        if self.gigabyte_second and not self.memory_gb:
+            raise FieldConflict("memory_gb", self.memory_gb, "memory above 0 together with gigabyte_second")
         return self
 
     def month(self, workers: float, bytes_down_per_s: float, requests_per_s: float, messages_per_s: float,

@@ -36,6 +36,7 @@ def test_the_network_in_seconds(table: dict[str, Any], delays_s: tuple[float, fl
     ({"slow": {"share": 2.0}}, "simulation.slow.share"),
     ({"prices": {"gigabyte_out": -0.05}}, "simulation.prices.gigabyte_out: found -0.05"),
         ({"prices": {"currency": "EUR"}}, "simulation.prices.worker_month: found 0.0, allowed is a price above 0"),
+    ({"prices": {"gigabyte_second": 1e-5}}, "simulation.prices.memory_gb: found 0.0, allowed is memory above 0"),
 ])
 def test_a_mistake_is_named(table: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ScenarioError) as caught:
