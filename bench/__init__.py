@@ -17,7 +17,7 @@ Modules, in reading order:
     load        the load generator
     browser     a headless Chromium, and its control
     experiment  a run: its plan, its trials, its folder
-    stats       records to figures: per trial, and across trials
+    stats       records to values: per trial, and across trials
     audit       the verdict on a trial
     claims      published claims, judged by the records of a run
     report      the files of a run to tables, figures and pages

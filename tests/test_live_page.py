@@ -150,6 +150,20 @@ def test_a_cut_of_five_seconds_shows_and_heals_with_nothing_lost(page: Page) -> 
     assert page.value(part("lost")) == ["0"] * len(CARDS)
 
 
+def test_a_cut_that_fails_is_not_said_to_be_made(page: Page) -> None:
+    page.value("""(() => {
+        window.usual = fetch;
+        window.fetch = (path, ...more) =>
+            String(path).includes("/cut") ? Promise.reject(new Error("gone")) : window.usual(path, ...more);
+        document.querySelector("[data-part=cut]").click(); })()""")
+    page.wait("document.getElementById('status').textContent === 'That did not work: gone'")
+    page.value("document.getElementById('cut-all').click()")
+    page.value("new Promise((done) => setTimeout(done, 300))")
+    assert page.value("document.getElementById('status').textContent") == "That did not work: gone"
+    page.wait(every("state", "text === 'connected'"))
+    page.value("window.fetch = window.usual; undefined")
+
+
 def test_interval_and_flush_change_what_an_update_costs(page: Page) -> None:
     for label, option, choice, name, compared in (
         ("short_polling", "interval_s", "0.1", "requests", "> 0.3"), ("sse", "flush_ms", "1", "messages", "< 0.25"),
@@ -232,9 +246,22 @@ def test_what_is_refused_is_said(chat: Page, way: int) -> None:
             while (some("under way")) await new Promise((done) => setTimeout(done, 50));
         } while (!document.getElementById("status").textContent.includes("was not accepted"));
     })()""")
-    assert "not sent: too-many" in chat.value("document.getElementById('chat').textContent")
+    assert "refused: too-many" in chat.value("document.getElementById('chat').textContent")
     assert chat.value("document.querySelectorAll('#chat li').length") == 5
     chat.value("document.querySelector('#chat [name=way]').value = ''")
+
+
+def test_a_message_whose_answer_is_lost_is_not_said_to_be_refused(chat: Page) -> None:
+    found = chat.value("""(async () => {
+        const { Chat } = await import("/chat.js");
+        const section = document.getElementById("chat").cloneNode(true);
+        const client = { send: () => Promise.reject(new Error("closed")) };
+        const card = { subject: { title: "One", colour: "red", label: "one" }, feed: {}, client };
+        const said = [];
+        const mine = new Chat(section, [card], ["AAA"], { say: (text) => said.push(text), time: String });
+        await mine.send("hello", "AAA", undefined);
+        return [said[0], section.querySelector("ol dd").textContent]; })()""")
+    assert found == ["“hello” has no answer.", "no answer: closed"]
 
 
 def test_a_message_can_be_written_by_the_keyboard_and_its_way_is_named_for_a_screen_reader(chat: Page) -> None:

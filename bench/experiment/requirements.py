@@ -86,6 +86,7 @@ class Resources:
     disk_bytes: int
     memory_bytes: int
     files: int
+    """The hard limit of a process; negative where there is none."""
     ports: int | None
 
     @classmethod
@@ -210,6 +211,6 @@ def table(needed: Requirements, found: Resources) -> list[tuple[str, str, str]]:
         ("time", time, ""),
         ("disk", f"{needed.disk_bytes / 1e6:,.0f} MB", f"{found.disk_bytes / 1e6:,.0f} MB"),
         ("memory", f"{needed.memory_bytes / 1e6:,.0f} MB", f"{found.memory_bytes / 1e6:,.0f} MB"),
-        ("open files of a process", f"{needed.files:,}", f"{found.files:,}"),
+        ("open files of a process", f"{needed.files:,}", "no limit" if found.files < 0 else f"{found.files:,}"),
         ("ports", f"{needed.ports:,}", "unknown" if found.ports is None else f"{found.ports:,}"),
     ]

@@ -95,6 +95,6 @@ def load() -> LoadConfig:
         raise UserError(f"{VARIABLE}: found nothing, allowed is the path of a JSON file")
     try:
         table = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:   # no JSON, or no UTF-8
         raise UserError(f"{VARIABLE}: {path}: {error}") from error
     return validated(LoadConfig, table, path)

@@ -57,7 +57,7 @@ class TurnGaps:
         return self._max_ns
 
     def facts(self) -> dict[str, int]:
-        """Return the figures for the trial's record."""
+        """Return the values for the trial's record."""
         return {
             "turns": sum(self._counts),
             "turn_gap_p99_ns": self.quantile_ns(0.99),

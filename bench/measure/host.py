@@ -156,7 +156,7 @@ class Check:
 
     name: str
     verdict: Literal["good", "poor", "missing"]
-    """`missing`: it does not exist or can't be read here; figures that depend on it stay empty."""
+    """`missing`: it does not exist or can't be read here; values that depend on it stay empty."""
     found: str
     advice: str = ""
 
@@ -202,7 +202,9 @@ def _memory(available: int) -> Check:
 
 
 def _files(hard: int) -> Check:
-    if hard == resource.RLIM_INFINITY or hard >= FILES_WANTED:
+    if hard == resource.RLIM_INFINITY:
+        return Check("open files", "good", "no hard limit")
+    if hard >= FILES_WANTED:
         return Check("open files", "good", f"{hard} (hard limit)")
     return Check("open files", "poor", f"{hard} (hard limit)",
                  f"each client takes one in load and server: `ulimit -Hn {FILES_WANTED}` as root")

@@ -14,7 +14,7 @@ went to sleep, so there is one for each time that it was woken: `wakeups`. An in
 that had work to do and was taken off its core: `preemptions`.
 
     idle base      mark ── idle_s ── mark      all clients are connected, no ticks
-    window         mark ── read ── look … ── mark
+    window         mark ── read ── read … ── mark
 
 A server may be more than one process (a launcher and its workers). A `Meter` therefore reads the
 process and its descendants, as they are when it is made or last asked to `gather`.
@@ -27,6 +27,7 @@ server that starts a thread for each request shows too few. Off Linux everything
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -39,6 +40,8 @@ from bench.clock import RunClock
 from bench.records.trial_record import Usage
 
 CPUCLOCK_SCHED = 2
+SWITCHES = re.compile(rb"^voluntary_ctxt_switches:\s*(\d+)\nnonvoluntary_ctxt_switches:\s*(\d+)$", re.MULTILINE)
+"""The counts in a thread's `status`. Newer kernels have further lines after them (the processor's features, on x86)."""
 LINUX = sys.platform == "linux"
 SAMPLE_INTERVAL_NS = 100_000_000
 """Time between two readings of a process."""
@@ -91,12 +94,20 @@ def switches(pid: int) -> tuple[int, int] | None:
     voluntary = involuntary = 0
     try:
         for task in Path(f"/proc/{pid}/task").iterdir():
-            lines = (task / "status").read_bytes().rsplit(b"\n", 3)
-            voluntary += int(lines[1].rpartition(b":")[2])
-            involuntary += int(lines[2].rpartition(b":")[2])
-    except (OSError, ValueError, IndexError):
+            slept, preempted = switches_of((task / "status").read_bytes())
+            voluntary += slept
+            involuntary += preempted
+    except (OSError, ValueError):
         return None   # it ended meanwhile, or this system does not tell
     return voluntary, involuntary
+
+
+def switches_of(status: bytes) -> tuple[int, int]:
+    """Return the voluntary and involuntary context switches in a thread's `status`; raise `ValueError` without them."""
+    found = SWITCHES.search(status)
+    if found is None:
+        raise ValueError("a status without context switches")
+    return int(found[1]), int(found[2])
 
 
 def rss_bytes(pid: int) -> int | None:

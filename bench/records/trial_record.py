@@ -9,6 +9,7 @@
             skips.parquet        one row per declared skip
             clients.parquet      one row per client: subscription, counts over the measuring window
             uplinks.parquet      one row per message, where clients send
+            histograms.parquet   over all clients, where the tables hold a sample of them
             samples.parquet      one row per reading of a process: CPU, memory
             logs/                output of the processes
             SHA256SUMS           the digest of each of them (`sha256sum -c` reads it)
@@ -98,6 +99,7 @@ SINCE_VERSION_2 = (
     "answers_empty", "compressed_bytes_down", "expanded_bytes_down", "request_duration_ns", "in_flight_ns",
     "polls_overdue", "retries", "request_overlap_ns",
 )
+"""Counters of `COUNTED` that were added without a new version of the schema: null in runs from before."""
 UNSEEN_BY_PAGES = (
     "connections", "retries", "header_bytes_up", "header_bytes_down", "body_bytes_up", "body_bytes_down",
     "compressed_bytes_down", "expanded_bytes_down",

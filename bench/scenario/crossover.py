@@ -44,7 +44,7 @@ class Crossover(Table):
     """Staleness budgets: the greatest lateness allowed for an update while no worker is overloaded."""
     workers: Annotated[Count, Field(le=100_000)] = 1
     """Servers available where the freshest transport is sought, each loaded up to `simulation.full_at`."""
-    margin: Annotated[float, Field(ge=0, le=1)] = 0.1
+    margin: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.1
     """Transports whose values differ by less than this share are a tie."""
     checked: Annotated[Whole, Field(le=1000)] = 6
     """Number of points of the map that the engine simulates as well."""

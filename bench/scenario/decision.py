@@ -35,7 +35,7 @@ class Decision(Table):
     `feed.rate_per_s` ÷ `room_clients` per second. By default clients only listen."""
     now: str = ""
     """The setting that is used now, compared: a transport and its options, as `short_polling interval_s=5`."""
-    margin: Annotated[float, Field(ge=0, le=1)] = 0.1
+    margin: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.1
     """Transports whose costs differ by less than this share are a tie."""
 
 

@@ -39,7 +39,7 @@ from bench.scenario import objective
 from bench.scenario import stop_rule as until
 from bench.scenario.crossover import Crossover
 from bench.scenario.decision import Decision, UseCase
-from bench.scenario.fields import Count, NotNegative, Positive, Table, Whole
+from bench.scenario.fields import Count, Finite, NotNegative, Positive, Table, Whole
 from bench.scenario.parsing import FieldConflict, parsed, validated, value_text
 from bench.scenario.replay import Replay
 from bench.scenario.simulation import Simulation
@@ -70,7 +70,7 @@ PLACEHOLDERS = ("port", "feed_port")
 class Bursts(Table):
     """`schedule = "bursty"`: a self-exciting (Hawkes) process whose mean rate is `rate_per_s`."""
 
-    branching_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.8
+    branching_ratio: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.8
     """Mean number of ticks that one tick triggers. 0 gives a Poisson process; the closer to 1, the
     burstier."""
     decay_s: Annotated[Positive, Field(le=3600)] = 0.1
@@ -244,11 +244,11 @@ class Capacity(Table):
     `load.clients`."""
     start: Count = 100
     """Level of the first step; no step is lower."""
-    factor: Annotated[float, Field(gt=1, le=10)] = 2.0
+    factor: Annotated[float, Field(strict=True, gt=1, le=10)] = 2.0
     """Ratio of each step's level to that of the step before, until a step fails."""
     most: Annotated[Count, Field(le=100_000_000)] = 5000
     """Highest level of a step."""
-    precision: Annotated[float, Field(gt=0, le=1)] = 0.15
+    precision: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.15
     """Steps near the limit are repeated until its 95 % interval reaches at most this share of the limit in
     either direction."""
     time_s: Positive = 300.0
@@ -362,7 +362,7 @@ class Claim(Table):
     """The claim, in a sentence."""
     source: str
     """Author and place of the claim."""
-    stated: Annotated[tuple[float, ...], Field(min_length=1)]
+    stated: Annotated[tuple[Finite, ...], Field(min_length=1)]
     """The numbers as stated."""
     at: tuple[Positive, ...] = ()
     """For `traffic`: the client count of each number."""

@@ -3,7 +3,7 @@
     kernel_latency_p99_ms <= 50 and lost == 0
 
 The conditions are comparisons on columns of `trials.csv`, and all must be met. If a trial lacks a column (for
-example, too few updates for the percentile), it does not meet the condition: a figure that was not measured
+example, too few updates for the percentile), it does not meet the condition: a value that was not measured
 does not count as met. On a system without kernel instants, the application's latency is used in place of the
 kernel's; it is an upper bound of it.
 """
@@ -36,12 +36,12 @@ class Condition:
     bound: float
 
     def met(self, row: Mapping[Any, object]) -> bool:
-        """Return whether a row of `trials.csv` meets the condition; a missing figure does not."""
+        """Return whether a row of `trials.csv` meets the condition; a missing value does not."""
         value = self.value(row)
         return not math.isnan(value) and bool(RELATIONS[self.relation](value, self.bound))
 
     def value(self, row: Mapping[Any, object]) -> float:
-        """Return the figure in the row; NaN if the row has none."""
+        """Return the value in the row; NaN if the row has none."""
         value = _figure(row, self.column)
         if math.isnan(value) and self.by_kernel:
             return _figure(row, self.column.removeprefix(KERNEL))

@@ -5,7 +5,7 @@ The values are checked against the file's contents when it is read (`bench.feed.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date
 
 from pydantic import field_validator, model_validator
 
@@ -60,10 +60,10 @@ class Replay(Table):
     @field_validator("start", mode="before")
     @classmethod
     def _may_be_unquoted(cls, start: object) -> object:
-        """Accept a number or a date and time without quotes."""
+        """Accept a number, a date, or a date and time without quotes."""
         if isinstance(start, WrittenFloat):
             return start.written
-        if isinstance(start, datetime):
+        if isinstance(start, date):   # a date and time is one, too
             return start.isoformat()
         return str(start) if type(start) in (int, float) else start
 

@@ -30,7 +30,7 @@ Delay = Annotated[NotNegative, Field(le=60_000)]
 class SlowConsumers(Table):
     """Clients whose link is slow."""
 
-    share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    share: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.0
     """Share of the clients, chosen by hash."""
     bytes_per_s: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False)] = 10_000.0
     """Bytes per second that their link carries from server to client."""
@@ -71,6 +71,8 @@ class Prices(Table):
         known = {name: value for name, value in self if name not in ("currency", "memory_gb")}
         if not any(known.values()):
             raise FieldConflict("worker_month", self.worker_month, "a price above 0, here or of something else")
+        if self.gigabyte_second and not self.memory_gb:
+            raise FieldConflict("memory_gb", self.memory_gb, "memory above 0 together with gigabyte_second")
         return self
 
     def month(self, workers: float, bytes_down_per_s: float, requests_per_s: float, messages_per_s: float,
@@ -107,7 +109,7 @@ class Simulation(Table):
     this host in the results folder, or else the reference that comes with the project."""
     sample_clients: Annotated[Count, Field(le=100_000_000)] = 1000
     """Number of clients, chosen by hash, whose every row is kept; all if there are fewer."""
-    full_at: Annotated[float, Field(ge=0.01, le=1)] = 0.6
+    full_at: Annotated[float, Field(strict=True, ge=0.01, le=1)] = 0.6
     """Share of a core at which a worker counts as full in a capacity plan."""
     slow: SlowConsumers = SlowConsumers()
     prices: Prices | None = None

@@ -1,8 +1,8 @@
 """The rule that ends a run: `until = "p99 ± 10 %"`.
 
-    <figure> [of <subject> [at <clients>]] ± <number> %        also "+-" or "+/-" for "±"
+    <value> [of <subject> [at <clients>]] ± <number> %        also "+-" or "+/-" for "±"
 
-The figure is a latency: `mean`, `p50`, `p90`, `p99` or `p999`. Without a subject the rule covers every cell;
+The value is a latency: `mean`, `p50`, `p90`, `p99` or `p999`. Without a subject the rule covers every cell;
 with one, that subject at all client counts; with `at`, that one cell. The rule is met when the 95 % interval
 between trials reaches above the estimate by at most that share of it (`bench.stats.run.stopping`).
 """
@@ -34,7 +34,7 @@ class StopRule:
 
     @property
     def column(self) -> str:
-        """Return the figure's column in `trials.csv`."""
+        """Return the value's column in `trials.csv`."""
         return f"latency_{self.figure}_ms"
 
     def __str__(self) -> str:
@@ -47,10 +47,10 @@ def parse(text: str) -> StopRule:
     """Parse a rule; raise `ValueError` with the allowed form where it can't be read."""
     found = RULE.fullmatch(text)
     if found is None:
-        raise ValueError('a figure and a share, such as "p99 ± 10 %" or "p50 of <label> at 100 ± 5 %"')
+        raise ValueError('a value and a share, such as "p99 ± 10 %" or "p50 of <label> at 100 ± 5 %"')
     figure, share = found["figure"], float(found["percent"]) / 100
     if figure not in FIGURES:
-        raise ValueError(f"a figure among {', '.join(FIGURES)}, such as \"p99 ± 10 %\"")
+        raise ValueError(f"a value among {', '.join(FIGURES)}, such as \"p99 ± 10 %\"")
     if share <= 0:
         raise ValueError('a share above 0 %, such as "p99 ± 10 %"')
     clients = int(found["clients"]) if found["clients"] else None

@@ -69,8 +69,8 @@ class Thresholds(Table):
     of trials.csv, for one subject and client count, or without them for all: `"lost == 0"`. `--require` adds to
     them."""
     open: Literal["fail", "pass"] = "fail"
-    """The way in which a threshold counts that the interval can't decide, because it holds the bound, or because there
-    is none (fewer than two valid trials): `fail` ends the command as if it was broken."""
+    """The end of a run with a threshold that is open, because its interval holds the bound, or because there is none
+    (fewer than two valid trials): `fail` ends the command as if it was broken, `pass` as if it was met."""
 
     @field_validator("require")
     @classmethod

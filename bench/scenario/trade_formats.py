@@ -4,9 +4,9 @@
                           └─ no header ─► a format whose kinds fit every column of every row looked at
 
 A trade has four roles: `timestamp`, `symbol`, `price`, `size`. A format says which column has which role. It
-is recognised only when all columns of the file fit it. A file that fits two formats or none is refused, since
-a misread file gives wrong figures that remain unnoticed. `FORMATS` is the one place where formats are
-listed.
+is recognised only when all columns of the file fit it, and a file that fits none is refused, since a misread file
+gives wrong values that remain unnoticed. Of two formats that fit (Kraken's and Bitcoincharts', which are alike
+without a header) the first is taken. `FORMATS` is the one place where formats are listed.
 
 A file with a header but without a known format is read by the names of its columns (`NAMES`). Other columns
 are ignored, but each role needs exactly one column. A file without a column of symbols is accepted only in a

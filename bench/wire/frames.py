@@ -3,8 +3,8 @@
     bytes ─► FrameReader.feed ─► PING, PONG, CLOSE, or the end of a message, whole and checked
                               └► BadFrame: the close code that the client gets
 
-Our servers take no messages, so of a message only its validity is told, and its size is bounded. The
-reader works in any splitting of the bytes.
+The size of a message is bounded, and it is handed over whole, without its compression. The reader works in any
+splitting of the bytes.
 
 Known weakness: text is checked once its message is whole, so a long wrong one is found late.
 """

@@ -12,7 +12,7 @@ responses (1xx) are skipped, except 101: after it the connection uses another pr
 first bytes of that. Anything else is a `BadResponse`. This includes a body that only ends with the connection
 (a cut one could not be distinguished from a whole one), two lengths, and unexpected bytes.
 
-Every byte is counted once. After a response, a `BadResponse` or `abandon()` of an `ResponseReader`
+Every byte is counted once. After a response, a `BadResponse` or `abandon()` of a `ResponseReader`
 
     header_bytes + body_bytes + len(rest) = bytes fed since the reader was made
 

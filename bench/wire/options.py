@@ -149,7 +149,7 @@ def hosts(wire: Wire) -> list[str]:
 
 
 def cookies() -> str:
-    """Return a header line of `COOKIES_BYTES` bytes: as many cookies of 90 bytes as fit."""
+    """Return a header line of `COOKIES_BYTES` bytes: cookies of about 90 bytes, of which the last is cut."""
     text, number = "Cookie: ", 0
     while len(text) < COOKIES_BYTES:
         value = "".join(chr(97 + (number * 31 + at * at * 7) % 26) for at in range(88))

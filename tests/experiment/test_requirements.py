@@ -133,6 +133,8 @@ def test_the_table_names_everything() -> None:
     ]
     assert rows[1][1] == "about 2 min 5 s"
     assert rows[5][1:] == ("200", "unknown")
+    needed = Requirements(4, 4, 125, 125, 10**9, 10**9, 300, 200)
+    assert table(needed, replace(PLENTY, files=-1))[4][1:] == ("300", "no limit")
 
 
 def test_new_connections_need_a_port_for_each_poll_of_a_second() -> None:

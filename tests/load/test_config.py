@@ -41,6 +41,14 @@ def test_a_mistake_is_named_with_its_field(
         loaded(monkeypatch, tmp_path, text)
 
 
+def test_a_file_that_is_not_utf_8_is_a_users_mistake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "load.json"
+    path.write_bytes(b'{"subject": "\xff"}')
+    monkeypatch.setenv(config.VARIABLE, str(path))
+    with pytest.raises(UserError, match=r"load\.json: .*utf-8"):
+        config.load()
+
+
 def test_a_load_without_a_file_is_told_which_variable_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(config.VARIABLE, raising=False)
     with pytest.raises(UserError, match=config.VARIABLE):

@@ -62,6 +62,17 @@ def test_a_process_that_has_ended_has_nothing(clock: RunClock) -> None:
     assert (reading.cpu_ns, reading.rss_bytes) == (None, None)
 
 
+@pytest.mark.parametrize("after", ["", "x86_Thread_features:\t\nx86_Thread_features_locked:\t\n"])
+def test_switches_are_found_by_their_names(after: str) -> None:
+    status = f"Name:\tserver\nThreads:\t1\nvoluntary_ctxt_switches:\t150\nnonvoluntary_ctxt_switches:\t545\n{after}"
+    assert process.switches_of(status.encode()) == (150, 545)
+
+
+def test_a_status_without_switches_has_none() -> None:
+    with pytest.raises(ValueError, match="without context switches"):
+        process.switches_of(b"Name:\tserver\nThreads:\t1\n")
+
+
 @pytest.mark.process
 def test_a_launchers_children_count(clock: RunClock) -> None:
     with subprocess.Popen([sys.executable, "-c", FAMILY], stdin=-1, stdout=-1) as launcher:

@@ -21,7 +21,7 @@ def test_a_decision_is_a_study_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("override", "field"), [
     ("decision.within_ms=0.0", "decision.within_ms"),
     ("decision.payload_bytes=0", "decision.payload_bytes"),
-    ("decision.margin=2.0", "decision.margin"),
+    ("decision.margin=2.0", "decision.margin"), ("decision.margin=true", "decision.margin"),
     ("decision.whithin_ms=5.0", "decision.whithin_ms"),
 ])
 def test_a_field_out_of_range_is_refused(tmp_path: Path, override: str, field: str) -> None:

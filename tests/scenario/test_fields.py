@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from bench.scenario.fields import Count, NotNegative, Positive, Table, Whole
+from bench.scenario.fields import Count, Finite, NotNegative, Positive, Table, Whole
 
 
 class Example(Table):
     """A table with a field of each kind."""
 
+    finite: Finite = -1.0
     positive: Positive = 1.0
     not_negative: NotNegative = 0.0
     count: Count = 1
@@ -18,6 +19,7 @@ class Example(Table):
 
 
 @pytest.mark.parametrize("given", [
+    {"finite": float("nan")}, {"finite": float("-inf")}, {"finite": True},
     {"positive": 0.0}, {"positive": float("inf")}, {"positive": True}, {"not_negative": -0.1},
     {"count": 0}, {"count": 1.0}, {"count": True}, {"whole": -1}, {"unknown": 1},
 ])

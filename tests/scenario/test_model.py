@@ -136,8 +136,8 @@ def test_as_many_blocks_are_planned_as_there_may_be(overrides: list[str], blocks
 
 
 @pytest.mark.parametrize(("overrides", "sentence"), [
-    (["trials.until=p98 +- 10 %"], r"trials\.until: found 'p98 \+- 10 %', allowed is a figure among"),
-    (["trials.until=soon"], r"trials\.until: found 'soon', allowed is a figure and a share, such as"),
+    (["trials.until=p98 +- 10 %"], r"trials\.until: found 'p98 \+- 10 %', allowed is a value among"),
+    (["trials.until=soon"], r"trials\.until: found 'soon', allowed is a value and a share, such as"),
     (["trials.count_max=7"], r"allowed is trials\.count_max only together with trials\.until"),
     (["trials.until=p99+-1%", "trials.count_max=2"], r"count_max: found 2, allowed is at least trials.count"),
 ])

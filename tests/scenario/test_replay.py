@@ -24,7 +24,7 @@ def read(tmp_path: Path, text: str, *overrides: str) -> Replay:
     ("1735689600010866", "1735689600010866"), ("1704067224.200000", "1704067224.200000"),
     ("1704067224.123456789", "1704067224.123456789"), ('"1704067224.2"', "1704067224.2"),
     ("2024-01-01T00:00:00.5", "2024-01-01T00:00:00.500000"),
-    ("2024-01-01 00:00:00Z", "2024-01-01T00:00:00+00:00"),
+    ("2024-01-01 00:00:00Z", "2024-01-01T00:00:00+00:00"), ("2024-01-01", "2024-01-01"),
 ])
 def test_a_start_needs_no_quotes(tmp_path: Path, written: str, start: str) -> None:
     assert read(tmp_path, f"start = {written}\n").start == start
@@ -35,6 +35,7 @@ def test_a_start_needs_no_quotes(tmp_path: Path, written: str, start: str) -> No
 def test_nanoseconds_of_a_date_are_kept_from_the_command_line(tmp_path: Path) -> None:
     start = "2024-01-01T00:00:00.123456789"
     assert read(tmp_path, "", f"feed.replay.start={start}").start == start
+    assert read(tmp_path, "", "feed.replay.start=2024-01-01").start == "2024-01-01"
 
 
 def test_columns_are_a_table_or_a_list(tmp_path: Path) -> None:

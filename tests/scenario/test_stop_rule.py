@@ -29,9 +29,9 @@ def test_the_sign_and_the_spaces_may_be_plain(text: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "sentence"), [
-    ("", "a figure and a share"), ("p99", "a figure and a share"), ("p99 < 10 %", "a figure and a share"),
-    ("p99 ± 10", "a figure and a share"), ("p99 ± -3 %", "a figure and a share"),
-    ("p99 at 10 ± 3 %", "a figure and a share"), ("p95 ± 3 %", "among mean, p50"), ("p99 ± 0 %", "above 0"),
+    ("", "a value and a share"), ("p99", "a value and a share"), ("p99 < 10 %", "a value and a share"),
+    ("p99 ± 10", "a value and a share"), ("p99 ± -3 %", "a value and a share"),
+    ("p99 at 10 ± 3 %", "a value and a share"), ("p95 ± 3 %", "among mean, p50"), ("p99 ± 0 %", "above 0"),
 ])
 def test_what_is_no_rule_is_refused(text: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):

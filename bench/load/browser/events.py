@@ -67,7 +67,7 @@ class PageClient(ClientLife):
         self.counts.may_wait = asking.may_wait
         self.gaps = TurnGaps()
         self.gap_facts: Mapping[str, int] = {}
-        """The figures of the page's turns between the two readings."""
+        """The values of the page's turns between the two readings."""
         self.readings: list[ClientReading] = []
         self.subscribed_ns: int | None = None
         """The instant of its first answer."""
@@ -83,6 +83,11 @@ class PageClient(ClientLife):
     def plan_readings(self, edges: Sequence[int]) -> None:
         """Set the instants at which the counters are read, before anything that happened after the first is taken."""
         self._edges, self._turn_edges = list(edges), list(edges)
+
+    @property
+    def measured(self) -> bool:
+        """Return True once its counters were read at each planned instant and its turns are counted up to the last."""
+        return not self._edges and not self._turn_edges
 
     def take(self, events: Sequence[Event], turns: Sequence[float]) -> None:
         """Take over what the page noted since the last time: its events, and the instants (ms) of its turns."""

@@ -179,7 +179,7 @@ class BrowserSession:
         return spawned
 
     def _settle(self, window: Window, spawned: Spawned) -> None:
-        """Wait until nothing is owed or the drain is over."""
+        """Wait until nothing is owed and each page has noted a turn after t1, or the drain is over."""
         symbols = [self.config.subscription(number).symbols for number in self.config.numbers]
         accounting = Accounting(window.first_index, window.last_index, window.due, symbols, self.config.workers)
         taken = skips_taken = 0
@@ -191,7 +191,8 @@ class BrowserSession:
                 accounting.take_skips(skips)
                 skips_taken += len(skips)
             now_ns = self.clock.now_ns()
-            if accounting.missing == 0 or now_ns >= window.instants.end_ns:
+            complete = accounting.missing == 0 and all(client.measured for client in spawned.clients)
+            if complete or now_ns >= window.instants.end_ns:
                 break
             time.sleep(SETTLE_EVERY_S)
             _hand_over(spawned.pages)

@@ -35,7 +35,7 @@ class Options(HttpWire):
     pace: Literal["rate", "delay"] = "rate"
     """`rate`: polls keep their instants, independently of the responses. `delay`: the interval starts again
     with each response, like a timer that is set when the response is there."""
-    jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
+    jitter: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.0
     """The range of the random time by which each poll is moved, as a share of the interval: the time is
     uniform, up to half of this range either way."""
 

@@ -78,7 +78,7 @@ class Options(PushWire):
     heartbeat_s: Positive = 15.0
     """The server sends a comment to a client to which it has sent nothing for this long, so that no proxy in
     between takes the connection for idle."""
-    retry_s: Annotated[float, Field(ge=0.001, le=3600)] = 1.0
+    retry_s: Annotated[float, Field(strict=True, ge=0.001, le=3600)] = 1.0
     """The pause after the end of a stream before the client asks again. The server sends it (`retry`);
     without it browsers wait 3 to 5 s."""
 

@@ -126,7 +126,11 @@ def test_turns_of_the_window_are_those_that_it_touches() -> None:
     mine, _ = client()
     mine.plan_readings((T0, T1))
     mine.take([], [100.0, 110.0, 480.0, 530.0, 540.0])   # 50 ms over t0
-    mine.take([], [2990.0, 3020.0, 3500.0])              # 2450 ms within, 30 ms over t1, then one outside
+    mine.take([], [2990.0])                              # 2450 ms within
+    mine.read_until(T1)
+    assert not mine.measured                             # its turns are not yet known up to t1
+    mine.take([], [3020.0, 3500.0])                      # 30 ms over t1, then one outside
+    assert mine.measured
     assert mine.gap_facts == {"turns": 4, "turn_gap_p99_ns": 2450 * MS, "turn_gap_max_ns": 2450 * MS,
                               "turn_gaps_over_20ms": 3}
 

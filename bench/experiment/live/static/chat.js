@@ -57,12 +57,14 @@ export class Chat {
     const body = JSON.stringify({ author: this.author, symbol: room, price: 1, size: 1, text });
     const trips = way === undefined ? this.senders.map((n) => this.trip(n, [n], body, cells)) :
       [this.trip(way, this.cards.keys(), body, cells)];
-    const took = (await Promise.all(trips)).flat().filter(({ ms }) => ms !== undefined);
+    const ends = (await Promise.all(trips)).flat();
+    const took = ends.filter(({ ms }) => ms !== undefined);
     took.sort((one, other) => one.ms - other.ms);
     if (number < this.told) return;
     this.told = number;
     const all = took.map(({ n, ms }) => `${this.cards[n].subject.title} ${this.time(ms)}`).join(", ");
-    this.say(all ? `\u201c${text}\u201d came back: ${all}.` : `\u201c${text}\u201d was not accepted.`);
+    const none = ends.every(({ refused }) => refused) ? "was not accepted" : "has no answer";
+    this.say(`\u201c${text}\u201d ${all ? `came back: ${all}` : none}.`);
   }
 
   /* Send a message over the client `n`, and show when it comes to those of `to`; returns how long each took. */
@@ -72,12 +74,13 @@ export class Chat {
     try {
       answer = await this.cards[n].client.send(body);
     } catch (error) {
-      answer = { error: error.message };
+      answer = { lost: error.message };
     }
     return Promise.all([...to].map(async (each) => {
-      if (answer.error !== undefined) {
-        cells[each].textContent = `not sent: ${answer.error}`;
-        return { n: each };
+      if (answer.accepted === undefined) {
+        const refused = answer.error !== undefined;
+        cells[each].textContent = refused ? `refused: ${answer.error}` : `no answer: ${answer.lost}`;
+        return { n: each, refused };
       }
       const ms = await this.arrivals[each].at(answer.accepted) - begun;
       this.show(cells, each, ms);

@@ -95,9 +95,17 @@ class Card {
     const values = flushes.map((ms, n) => [n, ms ? `every ${ms} ms` : "each update at once"]);
     const select = this.offer("Server sends", values, 0);
     select.dataset.option = "flush_ms";
+    let chosen = select.value;
     select.addEventListener("change", async () => {
-      await ask(`/tabs/${tab}/${this.number}/server?n=${select.value}`, "POST").catch(complain);
-      this.reset();
+      const wanted = select.value;
+      try {
+        await ask(`/tabs/${tab}/${this.number}/server?n=${wanted}`, "POST");
+        chosen = wanted;
+        this.reset();
+      } catch (error) {
+        select.value = chosen;
+        complain(error);
+      }
     });
   }
 
@@ -110,11 +118,19 @@ class Card {
     return select;
   }
 
+  /* Cut its connection for a time; returns whether that worked. */
   async cut(seconds) {
     this.feed.cut(1000 * seconds);
     this.announced = false;
-    await ask(`/tabs/${tab}/${this.number}/cut?s=${seconds}`, "POST").catch(complain);
+    try {
+      await ask(`/tabs/${tab}/${this.number}/cut?s=${seconds}`, "POST");
+    } catch (error) {
+      this.feed.outage = undefined;
+      complain(error);
+      return false;
+    }
     say(`${this.subject.title}: cut for ${seconds} s.`);
+    return true;
   }
 
   reset() {
@@ -217,8 +233,8 @@ async function begin() {
   if (live.rooms.length && cards.length) new Chat(find("chat"), cards, live.rooms, { say, time });
   find("cut-all").addEventListener("click", async () => {
     const seconds = Number(find("length-all").value);
-    await Promise.all(cards.map((card) => card.cut(seconds)));
-    say(`All clients: cut for ${seconds} s.`);
+    const worked = await Promise.all(cards.map((card) => card.cut(seconds)));
+    if (worked.every(Boolean)) say(`All clients: cut for ${seconds} s.`);
   });
   find("anew").addEventListener("click", () => {
     for (const card of cards) card.reset();
