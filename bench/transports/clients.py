@@ -51,6 +51,8 @@ CLOSES = IN_ORDER | {"reset"}
 """Words for the ways in which a server may end a connection that it kept."""
 READS_KEPT = 256
 """The number of reads that `remember` keeps."""
+DUE_END_NS = 2**63
+"""The bound of a due instant that a record can hold."""
 INDEX_MAX = 2**32 - 1
 """The largest index, and the largest count of skipped ticks, that a record can hold."""
 
@@ -65,10 +67,11 @@ def index_of(tick: Mapping[str, Any]) -> int:
     """Return the tick's index.
 
     Raises `ValueError` if the index is not an integer from 0 to `INDEX_MAX` or the due instant is not an
-    integer, and `KeyError` if either is missing.
+    integer of 64 bits, and `KeyError` if either is missing.
     """
-    index = tick["index"]
-    if type(index) is not int or not 0 <= index <= INDEX_MAX or type(tick["due_ns"]) is not int:
+    index, due_ns = tick["index"], tick["due_ns"]
+    if type(index) is not int or not 0 <= index <= INDEX_MAX or type(due_ns) is not int or not (
+            -DUE_END_NS <= due_ns < DUE_END_NS):
         raise ValueError(f"not a tick: {str(tick)[:80]}")
     return index
 

@@ -70,6 +70,7 @@ def test_a_batch_is_delivered_and_moves_the_cursor() -> None:
     {"ticks": [{"index": 1, "symbol": "A"}]},
     {"ticks": [{"index": True, "due_ns": 1, "symbol": "A"}]},
     {"ticks": [{"index": 2**32, "due_ns": 1, "symbol": "A"}]},
+    {"ticks": [{"index": 1, "due_ns": 2**63, "symbol": "A"}]},
     {"ticks": [{"index": 1, "due_ns": 1, "symbol": "A"}, None]},
     {"ticks": 7},
     {"conflated": {"A": 0}},
