@@ -103,12 +103,12 @@ def test_a_map_that_was_changed_is_refused(folder: Path, tmp_path: Path) -> None
     for name in (*crossover.FILES, "manifest.json"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     table = pd.read_csv(folder / "crossover.csv")
-    for changed, sentence in (
+    for spoilt, sentence in (
         (table.drop(columns="known"), "column known: found none"),
         (table.head(0), "found no rows, allowed is one or more"),
         (table.astype({"clients": object}).assign(clients="many"), "column clients: found 'many', allowed are numbers"),
     ):
-        write_tables(tmp_path, {"crossover.csv": changed})
+        write_tables(tmp_path, {"crossover.csv": spoilt})
         with pytest.raises(RunError, match=rf"crossover\.csv: {sentence}.*; `tickertape simulate --resume"):
             crossover.build(tmp_path)
 
