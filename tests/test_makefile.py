@@ -116,7 +116,8 @@ def test_a_name_stays_one_word_whatever_is_in_it(name: str) -> None:
     (["bench-ui", "SCENARIO=a b"], ["serve", "a b", "--locust"]),
     (["test", "ARGS=-k 'a tape' -x"], ["run", "-q", "--", "-n", "2", "-k", "a tape", "-x"]),
     (["test-real"], ["run", "-q", "--", "-m", "real"]),
-    (["test-fast"], ["run", "-q", "--", "-n", "2", "-m", "not (process or slow or real)"]),
+    (["test-fast"], ["run", "-q", "--", "-n", "2", "--hypothesis-profile", "few-examples", "-m",
+                     "not (process or slow or real)"]),
 ])
 def test_each_target_hands_on_what_was_asked(arguments: list[str], words: list[str]) -> None:
     assert handed(*arguments) == words

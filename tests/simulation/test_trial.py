@@ -138,7 +138,7 @@ def test_an_overloaded_worker_uses_one_core_while_nothing_is_published() -> None
     asked = case("short_polling")
     expensive = dataclasses.replace(asked, calibrated=dataclasses.replace(
         asked.calibrated, costs={**asked.calibrated.costs, "request_s": Estimate(0.1)}))
-    used = trial._usage(expensive, shards.simulate(asked, 0))   # 60 polls a second, 0.1 s each
+    used = trial._usage(expensive, shards.simulate(asked, 0))   # 60 polls per second, 0.1 s each
     assert used.idle_cpu_ns == used.idle_ns
 
 

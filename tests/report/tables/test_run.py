@@ -136,7 +136,7 @@ def test_an_invalid_trial_stands_beside_the_one_that_replaced_it(tmp_path: Path)
     assert [row[:3] for row in named(run)["not-valid"].rows] == [(first.name, "INVALID", again.name)]
     told = "3 trials: 2 VALID, 1 INVALID. Repeats of INVALID ones among them: 1."
     assert tables.verdict_line(run) == told
-    assert tables.verdict_line(replace(run, trials=run.trials.iloc[:1])).startswith("1 trial of 2 planned: ")
+    assert tables.verdict_line(replace(run, trials=run.trials.iloc[:1])).startswith("1 trial: ")
     assert list(run.summary["valid_trials"]) == [2]
     trial_record.write_trial(again, replace(bad, trial=again.name, attempt=2))
     run = open_run(folder)
