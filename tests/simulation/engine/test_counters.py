@@ -5,8 +5,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from worlds import Kept, costs_of, feed
-from worlds import shards as worlds
+from random_shards import Kept, costs_of, feed
+from random_shards import shards as of_any_kind
 
 from bench.simulation.engine.counters import STEPS_A_STRETCH, CountSteps, ShardCounts
 from bench.simulation.engine.engine import simulate
@@ -73,7 +73,7 @@ def test_there_is_a_column_for_every_name(shard):
     assert tuple(counts_of(shard).clients) == COUNTED
 
 
-@given(shard=worlds())
+@given(shard=of_any_kind())
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_steps_add_up_to_what_was_counted(shard):
     steps = CountSteps(shard)

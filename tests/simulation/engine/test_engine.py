@@ -1,4 +1,4 @@
-"""The engine against the referee: the same draws must bring the same deliveries, whatever the world."""
+"""The engine against the referee: the same draws must bring the same deliveries, whatever the shard."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from random_shards import LATE_AFTER_S, Kept, records, shards, two_way
 from referee import Referee
-from worlds import LATE_AFTER_S, Kept, records, shards, two_way
 
 from bench.scenario.model import SlowClient
 from bench.simulation.engine.engine import simulate

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import costs_of, feed
+from random_shards import costs_of, feed
 
 from bench.simulation.engine.flush_timer import FlushTimer
 from bench.simulation.engine.inputs import NetworkDelays, Shard

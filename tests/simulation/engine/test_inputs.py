@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from worlds import costs_of, feed
+from random_shards import costs_of, feed
 
 from bench.simulation.engine.inputs import Costs, FeedTicks, LoadClient, NetworkDelays, Shard, SlowLinks
 from bench.transports.cycle import Cycle

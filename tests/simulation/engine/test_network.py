@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from worlds import costs_of, feed
+from random_shards import costs_of, feed
 
 from bench.simulation.engine.inputs import LoadClient, NetworkDelays, Shard, SlowLinks
 from bench.simulation.engine.network import Network

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import costs_of, feed
+from random_shards import costs_of, feed
 
 from bench.simulation.engine.inputs import LoadClient, NetworkDelays, Shard
 from bench.simulation.engine.poll_schedule import BURST_SHARE, PollSchedule

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from worlds import shards
+from random_shards import shards
 
 from bench.feed.tape import Tape as ServersTape
 from bench.simulation.engine.tape_reads import WorkerTape, spans

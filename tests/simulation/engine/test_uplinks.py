@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from worlds import Kept
+from random_shards import Kept
 
 from bench.simulation.engine.engine import simulate
 from bench.simulation.engine.inputs import Costs, FeedTicks, NetworkDelays, Shard, UplinkOutcome, Uplinks
