@@ -22,7 +22,8 @@ skipped and the older m − n as lost; never do more ticks count as conflated th
                                              └── lost
 
 Known weakness: an arrival after due + 2ℓ is seen only if the recording lasted that long. It counts as lost,
-not as conflated, whether it is seen or not.
+not as conflated, whether it is seen or not. Ranks are in the order of due instants; of clients' messages that were
+numbered in another order, a tick that was skipped by conflation may count as lost.
 """
 
 from __future__ import annotations
