@@ -193,7 +193,8 @@ def line(each: RankedMeasure, unknown: Sequence[str] = ()) -> str:
     if len(each.best) > 1:
         tied = [f"{style.title(label)} ({style.number(each.figures[label].estimate / each.question.scale)} "
                 f"{each.question.unit})" for label in each.best[:NAMED]]
-        tied += [f"{len(each.best) - NAMED} others"] * (len(each.best) > NAMED)
+        more = len(each.best) - NAMED
+        tied += [f"{more} other{'s' * (more > 1)}"] * (more > 0)
         lead = f"{style.listed(tied)} tie"
     others = [label for label in each.figures if label not in each.best]
     rest = [_more(each, label) for label in others]
