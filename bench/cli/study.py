@@ -102,7 +102,7 @@ def _refuse_unless_simulable(prepared: PreparedScenario) -> None:
             raise ScenarioError(where, "feed.schedule", "'replay'", "a synthetic schedule, with a rate")
         if scenario.decision is not None and len(counts) > 1:
             raise ScenarioError(where, "load.clients", f"{len(counts)} counts", "one: a decision is for one situation")
-        _refuse_two_ways(scenario, where)
+        _refuse_one_way_delays(scenario, where)
         return
     if len(scenario.transports) > 1:
         raise ScenarioError(where, "transports", f"{len(scenario.transports)}: "
@@ -116,7 +116,7 @@ def _refuse_unless_simulable(prepared: PreparedScenario) -> None:
                             f"at most {STORM_CLIENTS_MOST:,} per worker (simulation.workers)")
 
 
-def _refuse_two_ways(scenario: Scenario, where: str) -> None:
+def _refuse_one_way_delays(scenario: Scenario, where: str) -> None:
     """Raise `ScenarioError` for a network that a decision would take no notice of."""
     if scenario.decision is not None and scenario.simulation.up_ms is not None:
         raise ScenarioError(where, "simulation.up_ms", value_text(scenario.simulation.up_ms),

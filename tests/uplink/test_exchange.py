@@ -230,6 +230,9 @@ def test_an_answer_that_comes_behind_a_full_socket_waits_for_no_tick(tmp_path: P
 
         await until(is_answered, "the answer")
         await until(lambda: server.is_current, "the end of what waits")
+        _, rest, answer = came.splitlines()   # behind the feed's header
+        assert (rest, b'"no-feed"' in answer) == (b"the rest of a chunk", True)
+        assert life.published == 0   # no tick has come that could have brought the answer along
         far.close()
         life.outlet.close()
     on_stage(tmp_path, play)

@@ -99,6 +99,17 @@ def questions(run: RunData) -> tuple[ComparedFigure, ...]:
     return tuple(tail if each is TAIL["p99"] else each for each in QUESTIONS)
 
 
+def unknown_tail(run: RunData, question: ComparedFigure) -> list[str]:
+    """Return the transports of which a percentile is not known well enough, and which may have the lowest.
+
+    They are those that have other latencies; there are none where the question is not about a percentile of `TAIL`.
+    """
+    if question not in TAIL.values():
+        return []
+    cells = run.summary[(run.summary["clients"] == shown_clients(run)) & run.summary["latency_mean_ms"].notna()]
+    return [str(label) for label in cells["transport"][cells[question.column].isna()]]
+
+
 def cell_text(row: pd.Series, question: ComparedFigure) -> str:
     """Return a value of a cell, as `interval_text` writes it.
 
@@ -137,6 +148,9 @@ def findings(run: RunData) -> list[Finding]:
                         + _kernel_text(pairs[pair], by_kernel.get(pair)))
         silent = (_nothing_arrived(run, label, clients) for label in here if label not in cells)
         lead = _lead(cells, ranked, pairs, question, below)
+        if unknown := unknown_tail(run, question):
+            names = style.listed([style.title(label) for label in unknown])
+            lead = f"{lead.removesuffix('.')}; not known well enough for {names}, which may have a lower one."
         far = (forms.separated_text(each) for each in forms.apart(run, question.column, clients))
         found.append(Finding(question, lead, (*rest, *filter(None, silent)), tuple(far)))
     return found

@@ -5,7 +5,8 @@
                  └─► lines        one for each measure: the best, and how many times as much the others have
 
 A transport is the best in a measure where it has the lowest value; those that can't be separated from it
-(`bench.stats.run.comparison`), or not claimed on this machine (`bench.report.data.noise_floor`), tie with it.
+(`bench.stats.run.comparison`), or not claimed on this machine (`bench.report.data.noise_floor`), tie with it. None is
+the best in a percentile that is not known well enough of all: the others may have a lower one.
 Nothing here depends on the name of a transport: exchange the records of two, and the answer is exchanged.
 
 Known weakness: freshness and cost are not weighed against each other, since only the reader knows by how much.
@@ -29,6 +30,7 @@ from bench.report.text.findings import (
     questions,
     ratio_text,
     spread_text,
+    unknown_tail,
 )
 from bench.stats.run.comparison import Comparison
 from bench.stats.run.intervals import Interval
@@ -89,7 +91,8 @@ def measured(run: RunData, asked: Sequence[tuple[ComparedFigure, str]]) -> list[
                  if each.clients == clients}
         claimable = {pair: each.effect.separable and floor_under(each, below) is None
                      for pair, each in pairs.items()}
-        found.append(RankedMeasure(question, aim, known, _best(known, pairs, claimable), pairs))
+        best = () if unknown_tail(run, question) else _best(known, pairs, claimable)
+        found.append(RankedMeasure(question, aim, known, best, pairs))
     return found
 
 
@@ -184,10 +187,12 @@ def line(each: RankedMeasure, unknown: Sequence[str] = ()) -> str:
     `unknown` are the transports without this value.
     """
     name = style.sentence(each.heading)
+    why = "not known well enough" if each.question in TAIL.values() else "no value"
+    missing = [f"{why} for {style.listed([style.title(label) for label in unknown])}"] * bool(unknown)
     if not each.best:
         values = [f"{style.title(label)} {amount_text(figure, each.question)}"
                   for label, figure in each.figures.items()]
-        return f"{name}: not decided ({', '.join(values)})."
+        return f"{name}: not decided ({'; '.join([', '.join(values), *missing])})."
     first = each.best[0]
     lead = f"{style.title(first)}, {amount_text(each.figures[first], each.question)}"
     if len(each.best) > 1:
@@ -200,9 +205,7 @@ def line(each: RankedMeasure, unknown: Sequence[str] = ()) -> str:
     rest = [_more(each, label) for label in others]
     if len(rest) > NAMED:
         rest = [*rest[:NAMED - 1], f"{len(rest) - NAMED} more, up to {rest[-1]}"]
-    why = "not known well enough" if each.question in TAIL.values() else "no value"
-    rest += [f"{why} for {style.listed([style.title(label) for label in unknown])}"] * bool(unknown)
-    return f"{name}: {'; '.join([lead, *rest])}."
+    return f"{name}: {'; '.join([lead, *rest, *missing])}."
 
 
 def _more(each: RankedMeasure, label: str) -> str:

@@ -70,7 +70,8 @@ class Interval:
     values: tuple[float, ...] = ()
     """The trials' own values, where there are at most `FEW`, since they say more than the interval."""
     bounds_only: bool = False
-    """True for a tie, whose bounds are printed however few its trials are: their own values may all be on one side."""
+    """True for a tie: of few trials, too, its bounds are printed (up to `WIDEST` apart), since the trials' own values
+    may all be on one side."""
 
     @property
     def inverse(self) -> Interval:

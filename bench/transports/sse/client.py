@@ -212,8 +212,7 @@ class Client(ClientLife):
         except (BadResponse, ValueError, KeyError, TypeError):
             self.failures += 1
             self._finish("bad-answer")
-        steady = self._plain and self.subscribed and not (self.failures or self._held_skips)
-        self._known = _ticks if steady else _no_ticks
+        self._known = _ticks if self._plain and self._is_steady else _no_ticks
         return False
 
     def closed(self, now_ns: int, reason: str) -> None:
@@ -258,6 +257,11 @@ class Client(ClientLife):
 
     # The response
 
+    @property
+    def _is_steady(self) -> bool:
+        """True if nothing is left to do with a tick that was parsed but to deliver it."""
+        return self.subscribed and not (self.failures or self._held_skips)
+
     def _receive_events(self, data: bytes, kernel_ns: int, app_ns: int) -> bytes:
         """Process the chunks at the beginning of a read that are each one event; return the rest."""
         begin, counts = 0, self.counts
@@ -265,7 +269,7 @@ class Client(ClientLife):
         while (end := data.find(_EVENT_ENDS, begin)) >= 0:
             end += len(_EVENT_ENDS)
             chunk = data[begin:end]
-            tick = _ticks.get(chunk) if self.subscribed and not (self.failures or self._held_skips) else None
+            tick = _ticks.get(chunk) if self._is_steady else None
             if tick is not None:
                 last_id, index, due_ns, self.cursor = tick
                 counts.updates += 1
@@ -282,7 +286,7 @@ class Client(ClientLife):
         return data[begin:]
 
     def _receive_stream(self, data: bytes, kernel_ns: int, app_ns: int) -> None:
-        """Process a read that is not one chunk with one event."""
+        """Process what is left of a read, in whatever pieces the chunks and events come."""
         counts, stream = self.counts, self._stream
         counts.body_bytes_down += len(data)
         if stream is None:

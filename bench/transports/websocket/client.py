@@ -293,14 +293,18 @@ class Client(ClientLife):
             tick = known.get(data[begin:end])
             if tick is None:
                 break
-            index, due_ns, self.cursor = tick
-            self.counts.updates += 1
-            self._deliver(self._number, index, due_ns, kernel_ns, app_ns)
+            self._take_known(tick, kernel_ns, app_ns)
             begin = end
         return data[begin:]
 
+    def _take_known(self, tick: tuple[int, int, Cursor], kernel_ns: int, app_ns: int) -> None:
+        """Deliver a tick that another client has parsed."""
+        index, due_ns, self.cursor = tick
+        self.counts.updates += 1
+        self._deliver(self._number, index, due_ns, kernel_ns, app_ns)
+
     def _receive_frames(self, data: bytes, kernel_ns: int, app_ns: int) -> None:
-        """Process a read that is not one short text frame."""
+        """Process what is left of a read, in whatever pieces the frames come."""
         buffer = self._buffer
         buffer += data
         at = 0
@@ -356,12 +360,10 @@ class Client(ClientLife):
             self._message(frame[4:], kernel_ns, app_ns)
             return
         tick = None if self._held_skips else _ticks_of(self._epoch).get(frame)
-        if tick is None:
+        if tick is not None:
+            self._take_known(tick, kernel_ns, app_ns)
+        else:
             self._message(frame[2:], kernel_ns, app_ns, frame)
-            return
-        self.counts.updates += 1
-        index, due_ns, self.cursor = tick
-        self._deliver(self._number, index, due_ns, kernel_ns, app_ns)
 
     def _count_compressed(self, frame: bytes, expanded: int) -> None:
         """Count a data frame if its message is compressed (RFC 7692 §6: the first frame says so)."""

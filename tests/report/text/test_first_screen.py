@@ -10,6 +10,7 @@ from synthetic import Made, Plan, make_run
 
 from bench.report import RunData, open_run, style
 from bench.report.text import first_screen
+from bench.report.text.findings import findings
 from bench.report.text.first_screen import RankedMeasure, answer, lines, ranked
 from bench.stats.run.summary import summarise
 
@@ -87,6 +88,24 @@ def test_a_transport_without_a_figure_leaves_the_order_of_the_others(run: RunDat
         assert found.best[0] == others[0]
         told = next(each for each in lines(without, ranked(without)) if each.startswith(f"{style.sentence(heading)}: "))
         assert told.endswith(f"; no value for {style.title(label)}.")
+
+
+@pytest.mark.parametrize("label", ["short_polling", "long_polling", "websocket"])
+def test_none_is_the_best_in_a_percentile_that_is_not_known_of_all(run: RunData, label: str) -> None:
+    """The one that is not known may be the lowest, so neither the answer nor a finding says that another one is."""
+    columns = ["latency_p90_ms", "latency_p95_ms", "latency_p99_ms"]
+    lost = {name: run.summary[name].where(run.summary["transport"] != label) for name in columns}
+    trials = {name: run.trials[name].where(run.trials["transport"] != label) for name in columns}
+    without = replace(run, trials=run.trials.assign(**trials), summary=run.summary.assign(**lost))
+    found = measures(without)["p99 latency"]
+    assert set(found.figures) == set(run.transports) - {label}
+    assert found.best == ()
+    assert "p99" not in answer(ranked(without))
+    told = next(each for each in lines(without, ranked(without)) if each.startswith("P99 latency: "))
+    assert told.startswith("P99 latency: not decided (")
+    assert told.endswith(f"; not known well enough for {style.title(label)}).")
+    lead = next(each.lead for each in findings(without) if each.question.column == "latency_p99_ms")
+    assert lead.endswith(f"; not known well enough for {style.title(label)}, which may have a lower one.")
 
 
 def test_a_percentile_among_lost_updates_is_never_the_best(troubled: RunData) -> None:
