@@ -37,6 +37,7 @@ from bench.simulation.calibration.costs import KindCosts
 from bench.simulation.engine import engine
 from bench.simulation.engine.counters import CountSteps
 from bench.simulation.engine.inputs import (
+    ELSEWHERE,
     Bools,
     FeedTicks,
     Floats,
@@ -171,8 +172,7 @@ def whole_counts(values: Floats) -> Ints:
 def build(case: Case, worker: int) -> Shard:
     """Return the shard of one worker."""
     scenario, planned, table = case.scenario, case.planned, case.scenario.simulation
-    clients = np.arange(worker, planned.clients, case.workers, dtype=np.int64)
-    drawn = schedule(case)
+    clients, drawn = clients_of(case, worker), schedule(case)
     return Shard(
         seed=planned.seed,
         clients=clients,
@@ -191,8 +191,17 @@ def build(case: Case, worker: int) -> Shard:
         slow_client=scenario.server.slow_client,
         slow_links=_slow_links(case) if table.slow.share else None,
         load_client=case.calibrated.engine_load_client if case.has_load_client else None,
-        uplinks=_uplinks(case) if case.takes_messages else None,
+        uplinks=_uplinks(case, clients) if case.takes_messages else None,
     )
+
+
+def clients_of(case: Case, worker: int) -> Ints:
+    """Return the numbers of a worker's clients, ascending; where they send, those of a room are dealt out, too."""
+    clients = np.arange(case.planned.clients, dtype=np.int64)
+    if case.takes_messages:   # a room's numbers have the same remainder
+        before, room = np.divmod(clients, case.scenario.feed.symbols)
+        return np.flatnonzero((before + room) % case.workers == worker)
+    return clients[worker :: case.workers]
 
 
 def messages(case: Case) -> list[Message]:
@@ -210,11 +219,12 @@ def message_bytes(case: Case) -> float:
     return sum(sizes) / len(sizes) if sizes else math.nan
 
 
-def _uplinks(case: Case) -> Uplinks:
-    """Return the messages in the engine's form. With one worker a client's place is its number."""
-    assert case.workers == 1, "the messages of several workers are not simulated"
+def _uplinks(case: Case, clients: Ints) -> Uplinks:
+    """Return the messages in the engine's form, for the worker of these clients."""
     sent = messages(case)
-    return Uplinks(np.array([each.author for each in sent], dtype=np.int64),
+    place = np.full(case.planned.clients, ELSEWHERE)
+    place[clients] = np.arange(len(clients))
+    return Uplinks(place[np.array([each.author for each in sent], dtype=np.int64)],
                    np.array([len(uplink.encode(each)) for each in sent], dtype=np.int64),
                    case.scenario.server.messages.rate_per_s)
 

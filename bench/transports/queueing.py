@@ -6,6 +6,7 @@
     fan-out      (N + 1) s / 2                  mean place in a burst of N equal jobs
     batch M/D/1  ρ N s / 2(1 − ρ)               bursts of N at random, as one job of N s; and then the place
     gated        (λ E[B²]/2 + …) / (λB + q)     one read takes everything that has arrived; it lasts B
+    among reads  Σ λ E[S²] / 2(1 − ρ − r/(1 + r))    other jobs beside such reads, which take the share r of the time
 
 Clients that poll on a schedule arrive at most once each per interval, so they wait less than with random
 arrivals. The unfinished work of the n = N − 1 other clients exceeds x with probability (Beneš' formula;
@@ -24,6 +25,11 @@ average. Their number varies, and B with it, by B′²λB / (1 − (λB′)²), 
 arrives during a read waits for its end, and more ticks arrive during long reads: all ticks of a read
 together wait λE[B²]/2. So a server whose responses are expensive and whose updates are inexpensive waits
 without bound only from λB′ = 1 on.
+
+Another job at such a server (W) waits for what is left of the job at work, R = Σ λ E[S²]/2, for the other jobs that
+came before it, ρW, and for a read if one is waiting. With r/B reads per second, each waiting for V, that is so with
+probability rV/B. A read waits from the first tick that finds none waiting: as long as the job does, except for a read
+before it, V = W − rV. So W = R + ρW + rV with V = W/(1 + r).
 
 Random arrivals in addition to the clients' (ticks, services of different length) add their own M/G/1 term.
 
@@ -100,6 +106,16 @@ def random_wait_s(utilisation: float, squares: float) -> float:
     `squares` is Σ λ E[S²] over all random arrivals, in seconds.
     """
     return squares / 2 / (1 - utilisation) if utilisation < 1 else math.inf
+
+
+def random_wait_among_reads_s(utilisation: float, reads_share: float, squares: float) -> float:
+    """Return the mean wait in seconds of a job that comes at random, where some of the jobs are reads that take all
+    ticks that have arrived; infinity if the server can't keep up with the others.
+
+    `reads_share` is the reads' share of the time, `utilisation` that of the other jobs, `squares` as in `random_wait_s`.
+    """
+    left = 1 - utilisation - reads_share / (1 + reads_share)
+    return squares / 2 / left if left > 0 else math.inf
 
 
 def periodic_wait_s(clients: float, period_s: float, service_s: float) -> float:

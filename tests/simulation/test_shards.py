@@ -27,6 +27,17 @@ def test_every_client_is_served_by_one_worker() -> None:
     assert case("websocket", "simulation.workers=400").workers == 30
 
 
+@pytest.mark.parametrize(("rooms", "workers"), [(5, 2), (6, 3), (3, 4), (5, 6)])
+def test_the_members_of_a_room_are_dealt_out_to_all_workers(rooms: int, workers: int) -> None:
+    """Each room has more members than there are workers."""
+    wanted = case("websocket", f"simulation.workers={workers}", "simulation.rtt_ms=10.0", f"feed.symbols={rooms}",
+                  "feed.source=clients", "load.symbols_per_client=1", "load.clients=[48]")
+    served = [shards.clients_of(wanted, worker) for worker in range(workers)]
+    assert sorted(np.concatenate(served).tolist()) == list(range(48))
+    assert all(len(set((mine % rooms).tolist())) == rooms for mine in served)
+    assert max(map(len, served)) - min(map(len, served)) <= rooms
+
+
 def test_a_worker_has_the_costs_of_its_own_crowd() -> None:
     wanted = case("websocket", "simulation.workers=3", "simulation.rtt_ms=1.0")
     wanted = replace(wanted, calibrated=replace(wanted.calibrated, costs={

@@ -17,6 +17,7 @@ from bench.transports.queueing import (
     gated,
     periodic_wait_s,
     place_s,
+    random_wait_among_reads_s,
     random_wait_s,
 )
 
@@ -112,3 +113,12 @@ def test_who_cannot_keep_up_with_updates_alone_waits_without_bound() -> None:
 def test_successes_are_binomial(n: int, shares: list[float]) -> None:
     k, u = np.arange(1, n + 1)[None, :], np.array(shares)[:, None]
     assert binomial(k, n, u) == pytest.approx(stats.binom.pmf(k, n, u), rel=1e-9, abs=1e-15)
+
+
+@given(st.floats(0.0, 0.9), st.floats(0.0, 0.9), st.floats(1e-6, 1.0))
+def test_a_job_waits_less_among_reads_than_among_jobs_that_each_wait(others: float, reads: float, squares: float
+                                                                     ) -> None:
+    found = random_wait_among_reads_s(others, reads, squares)
+    assert random_wait_s(others, squares) <= found <= random_wait_s(others + reads, squares) * (1 + 1e-12)
+    assert random_wait_among_reads_s(others, 0.0, squares) == random_wait_s(others, squares)
+    assert math.isinf(random_wait_among_reads_s(1.0, reads, squares))

@@ -1,6 +1,6 @@
 """The way of a client's message until the server has it as a tick, in place of the feed's delay.
 
-    a + send + up + W + m + hop         W = Σ λ E[S²] / 2(1 − ρ), the wait of a message that comes at random
+    a + send + up + W + m + hop         W, the wait of a message that comes at random: `queueing`
     a = λ D² / 2(1 − λD)                D = up + W + m + hop + down, where an author's next message waits that long
 
 W is over the server's jobs: messages of m CPU seconds each, fan-outs, and requests (those of a fan-out's readers as
@@ -8,10 +8,10 @@ one). For the rest it is a tick that takes m more, except that its fan-out finds
 alone. A tick whose message came to another server is as a publisher's, but m later. An author is a reader of its room
 as any other, so the mean round trip is the mean latency.
 
-Known weakness: where all clients post, an author's messages are taken to come at random, each with the mean D. W takes
-fan-outs to come at random, each with one tick unless they are flushed. But they come a hop after messages, and ticks
-share reads: where fan-outs are most of the load, W is 1.2 to 1.5 times the engine's at a load of 0.45, and 1.9 times at
-0.6; with parked requests, near the limit, several times.
+Known weakness: where all clients post, an author's messages are taken to come at random, each with the mean D. Fan-outs
+are taken to come at random, too, though they come a hop after messages, and those of many ticks to be as long as those
+of one. At loads of 0.1 to 0.9 W is 0.7 to 1.2 times the engine's for a push, up to 1.3 times for one that is flushed,
+and 1.05 to 1.9 times with parked requests, whose fan-out's next requests count as one job; near the limit several times.
 """
 
 from __future__ import annotations

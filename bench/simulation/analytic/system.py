@@ -73,7 +73,13 @@ from bench.simulation.engine.server_queue import COOLING_S, coldness, mean_coldn
 from bench.transports.cycle import Cycle
 from bench.transports.model import Conditions, Messages, Model, age_mean_s
 from bench.transports.pushing import ticks_met
-from bench.transports.queueing import Jobs, ServerLoad, periodic_wait_s, random_wait_s
+from bench.transports.queueing import (
+    Jobs,
+    ServerLoad,
+    periodic_wait_s,
+    random_wait_among_reads_s,
+    random_wait_s,
+)
 from bench.wire.sizes import SEGMENT_BYTES, SERVER_FIRST, SYN_BYTES, Sizes, columns, traffic
 
 TIME_WAIT_S = 60.0
@@ -460,7 +466,8 @@ class _System:
     def _message_wait_s(self, clients: float) -> float:
         """Return the mean wait of a message of a client at the server."""
         demand, costs, jobs = self.demand, self.costs, self.jobs
-        rates = self.rates(*self.ways(self.server_s(1)))
+        shared = self.messages(clients) if self.cycle.pushes else None
+        rates = self.rates(*self.ways(self.server_s(1)), shared)
         of_messages = demand.messages_per_s * costs.message_s**2
         if not (self.cycle.pushes or self.cycle.parks):   # whose work does not depend on how many are empty
             each = rates["requests"] * (jobs.request_s + jobs.answer_s) + rates["updates"] * jobs.update_s
@@ -473,7 +480,9 @@ class _System:
             further = demand.ticks_per_s * (fan_out_s**2 + (turns * jobs.request_s)**2)
         else:   # of fan-outs of any length, λ E[S²] is their share of the time, times the one that a random tick meets
             further = (demand.ticks_per_s * costs.tick_s + own_share) * fan_out_s
-        return random_wait_s(self.feed_share + own_share, of_messages + further)
+        messages_share = demand.messages_per_s * costs.message_s
+        reads_share = self.feed_share + own_share - messages_share
+        return random_wait_among_reads_s(messages_share, reads_share, of_messages + further)
 
     def server_s(self, clients: float) -> float:
         """Return the server's part of a tick's latency."""

@@ -156,8 +156,8 @@ class CrossoverStudy:
 
 
 def worker_case(scenario: Scenario, costs: CostsFile, subject: Candidate, clients: int, ticks_per_s: float,
-                rtt_ms: float, longest_s: float, measure_s: float) -> Case:
-    """Return one worker with its clients in the form that the simulator takes.
+                rtt_ms: float, longest_s: float, measure_s: float, workers: int = 1) -> Case:
+    """Return one worker with its clients, or `workers` that share them, in the form that the simulator takes.
 
     `ticks_per_s` is the rate of the whole feed; warm-up lasts `longest_s`, after which an update is late.
     """
@@ -166,7 +166,7 @@ def worker_case(scenario: Scenario, costs: CostsFile, subject: Candidate, client
         "feed": scenario.feed.model_copy(update={"rate_per_s": ticks_per_s}),
         "load": scenario.load.model_copy(update={"clients": (clients,)}),
         "simulation": scenario.simulation.model_copy(update={
-            "workers": 1, "rtt_ms": rtt_ms, "up_ms": None, "down_ms": None}),
+            "workers": workers, "rtt_ms": rtt_ms, "up_ms": None, "down_ms": None}),
         "windows": windows,
     })
     return Case(

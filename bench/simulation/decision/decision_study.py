@@ -7,8 +7,9 @@
 
 Closed forms give means and the longest latency; a median and a 99th percentile come from the engine, which
 simulates one worker with its clients at the chosen setting, for at most `TICKS` ticks. Turns and frontier are tasks
-beside these simulations, each a checkpoint of the run. Where clients send, that worker takes their messages; where
-several workers are needed, or as many rooms as a scenario can have, there are no percentiles.
+beside these simulations, each a checkpoint of the run. Where clients send, that worker takes the messages of
+its own, and those of the others come as ticks (`bench.simulation.engine.uplinks`). There are no percentiles where there
+are as many rooms as a scenario can have, or too many clients and rooms.
 
 Known weakness: the engine's worker has the costs' middle values, so the percentiles have no band.
 """
@@ -48,6 +49,8 @@ JOBS_MOST = 3_000_000
 """Requests and deliveries of one worker that is simulated."""
 MESSAGES_MOST = 50_000
 """Messages of clients of one worker that is simulated."""
+SUBSCRIPTIONS_MOST = 100_000_000
+"""Clients of one worker that is simulated, times the rooms; each pair takes two bytes of memory."""
 ROOMS_MOST = 10_000
 """Rooms of one worker that is simulated: the symbols that a feed can have."""
 FRONTIER = ["transport", "within_ms", "interval_s", "flush_ms", "workers", "cores", "price_month", "latency_mean_ms",
@@ -135,10 +138,11 @@ class DecisionStudy:
 
     def case(self, candidate: Candidate, offer: Offer) -> Case:
         """Return one worker of an offer, with its clients, in the form that the simulator takes."""
+        asked, workers = self.situation, 1 if self.situation.room_clients is None else offer.workers
         return worker_case(
-            self.scenario, self.costs, candidate, math.ceil(self.situation.clients / offer.workers),
-            self.situation.served.ticks_per_s, self.situation.rtt_s * 1000, self._longest_s(candidate),
-            self._measure_s(candidate, offer))
+            self.scenario, self.costs, candidate, math.ceil(workers * asked.clients / offer.workers),
+            asked.served.ticks_per_s, asked.rtt_s * 1000, self._longest_s(candidate),
+            self._measure_s(candidate, offer), workers)
 
     def _longest_s(self, candidate: Candidate) -> float:
         """Return a time within which every client has been served."""
@@ -152,7 +156,8 @@ class DecisionStudy:
         work_per_s = each * rate + offer.requests_per_s / offer.workers
         left_s = JOBS_MOST / work_per_s - 3 * self._longest_s(candidate)
         if asked.room_clients is not None:
-            if offer.workers > 1 or self.scenario.feed.symbols == ROOMS_MOST:
+            rooms = self.scenario.feed.symbols
+            if rooms == ROOMS_MOST or each * rooms > SUBSCRIPTIONS_MOST:
                 return 0.0
             rate = asked.served.ticks_per_s   # other rooms' ticks are as good
             left_s = min(left_s, MESSAGES_MOST / rate - 3 * self._longest_s(candidate))

@@ -259,18 +259,22 @@ class _Engine:
             self._ask(who[gone], finish[gone] + self.shard.net.down_s)
 
     def _accept(self) -> None:
-        """Serve the next message of a client: its tick will come, or it is refused."""
+        """Serve the next message of a client: its tick will come, or it is refused. One of another worker's client
+        waits, and takes no time."""
         assert self.uplinks is not None
         assert isinstance(self.tape, MessageTape)
         at_s, message = self.uplinks.take()
         begin_s = max(at_s, self.worker.free_s)
         work_s = self.shard.costs.of_message_s(self.worker.coldness_at(at_s))
-        done_s = float(self.worker.serve(np.array([at_s]), np.array([work_s]))[0])
-        self.counts.server["messages"] += 1
-        if not self.uplinks.is_allowed(message, begin_s):
-            self.counts.server["refused_too-many"] += 1
-            self.uplinks.reply(np.array([message]), done_s)
-            return
+        if self.uplinks.is_own[message]:
+            done_s = float(self.worker.serve(np.array([at_s]), np.array([work_s]))[0])
+            self.counts.server["messages"] += 1
+            if not self.uplinks.is_allowed(message, begin_s):
+                self.counts.server["refused_too-many"] += 1
+                self.uplinks.reply(np.array([message]), done_s)
+                return
+        else:
+            done_s = begin_s + work_s
         hop_s = self.shard.net.hop_s
         self.uplinks.numbered_s[message] = done_s + hop_s / 2
         place = self.tape.accept(message, done_s + hop_s)
@@ -281,8 +285,10 @@ class _Engine:
     def _reply_to_authors(self, end: int, taken_s: float) -> None:
         """Answer the messages whose ticks, up to `end`, the worker has taken by this instant, unless it is done."""
         if self.uplinks is not None and self.tape.tick is not None and end > self.answered:
-            self.counts.server["messages_accepted"] += end - self.answered
-            self.uplinks.reply(self.tape.tick[self.answered : end], taken_s)
+            taken = self.tape.tick[self.answered : end]
+            own = taken[self.uplinks.is_own[taken]]
+            self.counts.server["messages_accepted"] += len(own)
+            self.uplinks.reply(own, taken_s)
             self.answered = end
 
     def _hand_out(self) -> None:

@@ -195,12 +195,16 @@ class FeedTicks:
         return len(self.due_s)
 
 
+ELSEWHERE = -1
+"""In the place of an author that another worker serves."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Uplinks:
     """The messages of clients of which the ticks of a feed are made; one element per tick of `FeedTicks`."""
 
     author: Ints
-    """Places in `Shard.clients`."""
+    """Places in `Shard.clients`; `ELSEWHERE` for a client of another worker."""
     payload_bytes: Ints
     """Bytes of each message, as its author encodes it."""
     rate_per_s: float = math.inf

@@ -12,6 +12,10 @@ A message is one job, whose cost includes its answer. The tick comes back a hop 
 worker has taken it, before it goes out to anybody. A message beyond the rate of its author is refused, and answered
 when its job is done.
 
+A message whose author has another worker comes as a tick alone. It waits there as long as a message that reached this
+worker at the same instant would wait here: all workers hand out the same ticks at the same time. It takes none of this
+worker's time, is never refused, and waits for none of its author's others.
+
 Known weaknesses: the part of a message's cost that its answer takes is charged when the message comes. A message that
 is refused costs as much as one that is accepted. A slow link delays neither messages nor their answers. Nothing is sent
 again, since no connection breaks and the feed is never lost.
@@ -25,7 +29,7 @@ from collections import deque
 import numpy as np
 
 from bench.simulation.engine.event_queue import EventQueue
-from bench.simulation.engine.inputs import Floats, Ints, Shard, UplinkOutcome
+from bench.simulation.engine.inputs import ELSEWHERE, Bools, Floats, Ints, Shard, UplinkOutcome
 from bench.simulation.engine.network import Network
 from bench.uplink.relay import Bucket
 
@@ -38,23 +42,26 @@ class UplinkTraffic:
         self._shard, self._uplinks, self._network = shard, shard.uplinks, network
         count = len(shard.ticks)
         assert len(self._uplinks.author) == count, "each tick is a message"
+        self.is_own: Bools = self._uplinks.author != ELSEWHERE
+        """True for each message whose author is a client of this worker, shape (messages,)."""
         self.sent_s, self.numbered_s, self.answered_s = (np.full(count, np.inf) for _ in range(3))
         self.refused = np.zeros(count, dtype=np.bool_)
         delay_s = 0.0 if shard.load_client is None else shard.load_client.send_s
         self._wish_s: Floats = shard.ticks.due_s + delay_s
         """The instant at which each message leaves if nothing keeps it."""
-        self._owed = int(np.count_nonzero(shard.ticks.due_s < shard.t1_s))
-        """Number of messages due before t1 that were not answered yet."""
+        self._owed = int(np.count_nonzero((shard.ticks.due_s < shard.t1_s) & self.is_own))
+        """Number of messages of own clients due before t1 that were not answered yet."""
         self._buckets: dict[int, Bucket] = {}
         self._later: dict[int, deque[int]] = {}
         """The messages of each author that posts, which wait for the one before."""
         self._arrivals = EventQueue()
-        everything = np.arange(count)
+        first, others = np.flatnonzero(self.is_own), np.flatnonzero(~self.is_own)
         if shard.cycle.posts:
-            for message, author in enumerate(self._uplinks.author.tolist()):
+            for message, author in zip(first.tolist(), self._uplinks.author[first].tolist(), strict=True):
                 self._later.setdefault(author, deque()).append(message)
-            everything = np.array(sorted(mine.popleft() for mine in self._later.values()), dtype=np.int64)
-        self._send(everything, self._wish_s[everything])
+            first = np.array(sorted(mine.popleft() for mine in self._later.values()), dtype=np.int64)
+        self._send(first, self._wish_s[first])
+        self._arrivals.put(self._arrival_s(others, self._wish_s[others]), others)
 
     @property
     def first_s(self) -> float:
@@ -98,7 +105,11 @@ class UplinkTraffic:
         if not len(messages):
             return
         self.sent_s[messages] = leave_s
-        self._arrivals.put(self._network.send(self._uplinks.author[messages], messages, leave_s), messages)
+        self._arrivals.put(self._arrival_s(messages, leave_s), messages)
+
+    def _arrival_s(self, messages: Ints, leave_s: Floats) -> Floats:
+        """Return when messages that leave at `leave_s` reach their worker."""
+        return self._network.send(np.maximum(self._uplinks.author[messages], 0), messages, leave_s)
 
     def outcome(self) -> UplinkOutcome:
         """Return what has become of the messages by the end of the drain."""

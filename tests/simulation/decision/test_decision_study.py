@@ -144,25 +144,30 @@ def _ranked(made: Offer) -> float:
     return made.latency_mean_s
 
 
+@pytest.mark.parametrize(("clients", "full_at"), [(300, 0.6), (1300, 0.02)])
 def test_the_engine_takes_the_messages_that_the_closed_forms_count(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clients: int, full_at: float) -> None:
+    """One worker takes those of its own clients; those of the others' come to it as ticks."""
     monkeypatch.setattr(decision_study, "TICKS", 4000)
-    found = study(tmp_path, "decision.room_clients=20", messages=True)
+    found = study(tmp_path, "decision.room_clients=20", f"load.clients=[{clients}]", f"simulation.full_at={full_at}",
+                  messages=True)
     choice, truths = found.choice()
     for each in found.subjects:
         made = choice.offers[each.label]
+        assert (made.workers > 1) == (clients > 300)
         case = found.case(each.as_offered(made), made)
         part = shards.simulate(case, 0)
-        measure_s, sums, clients = case.scenario.windows.measure_s, part.tallied.sums, case.planned.clients
-        cores = part.busy_s / measure_s + each.costs.idle_s(1.0, clients)
-        assert cores == pytest.approx(made.cores, rel=0.05), each.label
+        measure_s, sums = case.scenario.windows.measure_s, part.tallied.sums
+        cores = part.busy_s / measure_s + each.costs.idle_s(1.0, len(shards.clients_of(case, 0)))
+        assert cores == pytest.approx(made.cores / made.workers, rel=0.05), each.label
         assert sums["app_latency_ns"] / (sums["delivered"] + sums["late"]) / 1e9 == pytest.approx(
             made.latency_mean_s, rel=0.05), each.label
         up = part.counters["bytes_up"] + SEGMENT_BYTES * part.counters["segments_up"]
-        assert up / measure_s == pytest.approx(made.bytes_up_per_s, rel=0.05), each.label
-        assert part.server_counts["messages"] == pytest.approx(found.situation.sent_per_s * case.horizon_s, rel=0.1)
+        assert up / measure_s == pytest.approx(made.bytes_up_per_s / made.workers, rel=0.05), each.label
+        assert part.server_counts["messages"] == pytest.approx(
+            found.situation.sent_per_s * case.horizon_s / made.workers, rel=0.1)
     table = found.table(choice, truths, {})
-    assert (table["sent_per_s"] == 300 / 20).all()
+    assert (table["sent_per_s"] == clients / 20).all()
     assert table["message_cpu_known"].all()
     assert (table["bytes_up_per_s_low"] <= table["bytes_up_per_s"]).all()
 

@@ -7,7 +7,16 @@ import pytest
 from random_shards import Kept
 
 from bench.simulation.engine.engine import simulate
-from bench.simulation.engine.inputs import Costs, FeedTicks, NetworkDelays, Shard, UplinkOutcome, Uplinks
+from bench.simulation.engine.inputs import (
+    ELSEWHERE,
+    Costs,
+    FeedTicks,
+    NetworkDelays,
+    Shard,
+    ShardOutcome,
+    UplinkOutcome,
+    Uplinks,
+)
 from bench.transports.cycle import Cycle
 
 UP_S, DOWN_S, HOP_S, MESSAGE_S, TICK_S = 0.1, 0.2, 0.05, 0.01, 0.001
@@ -15,15 +24,19 @@ ANSWER_S = UP_S + MESSAGE_S + HOP_S + TICK_S + DOWN_S
 
 
 def became(due_s: list[float], author: list[int], rate_per_s: float = np.inf, posts: bool = True) -> UplinkOutcome:
+    found = outcome(due_s, author, rate_per_s, posts).uplinks
+    assert found is not None
+    return found
+
+
+def outcome(due_s: list[float], author: list[int], rate_per_s: float = np.inf, posts: bool = True) -> ShardOutcome:
     count = len(due_s)
     ticks = FeedTicks(np.arange(count), np.array(due_s), np.zeros(count, dtype=np.int64), np.full(count, 9))
     shard = Shard(
         1, np.arange(2), ticks, Cycle(pushes=True, posts=posts), Costs(tick_s=TICK_S, message_s=MESSAGE_S),
         NetworkDelays(UP_S, DOWN_S, hop_s=HOP_S), 0.0, 5.0, 1.0,
         uplinks=Uplinks(np.array(author), np.full(len(due_s), 70), rate_per_s))
-    found = simulate(shard, Kept()).uplinks
-    assert found is not None
-    return found
+    return simulate(shard, Kept())
 
 
 @pytest.mark.parametrize("posts", [False, True])
@@ -54,3 +67,18 @@ def test_what_comes_after_the_end_did_not_happen() -> None:
     found = became([1.0, 6.95], [0, 0])
     assert np.isfinite(found.sent_s).all()
     assert np.isinf([found.numbered_s[1], found.answered_s[1]]).all()
+
+
+@pytest.mark.parametrize("posts", [False, True])
+def test_a_message_of_another_worker_s_client_comes_as_a_tick_and_takes_no_time(posts: bool) -> None:
+    due_s = [1.0, 1.0, 3.0]
+    found = outcome(due_s, [0, ELSEWHERE, ELSEWHERE], posts=posts)
+    became = found.uplinks
+    assert became is not None
+    done_s = np.array([1.0 + MESSAGE_S, 1.0 + 2 * MESSAGE_S, 3.0 + MESSAGE_S]) + UP_S   # the second waits for the first
+    assert became.numbered_s == pytest.approx(done_s + HOP_S / 2)
+    assert np.isfinite(became.answered_s).tolist() == [True, False, False]
+    assert found.busy_s == pytest.approx(MESSAGE_S + 3 * TICK_S)
+    assert found.counted["updates"].tolist() == [3, 3]
+    assert found.counted["uplinks"].tolist() == [1, 0]
+    assert (found.server_counts["messages"], found.server_counts["messages_accepted"]) == (1, 1)
