@@ -105,7 +105,8 @@ def random_wait_s(utilisation: float, squares: float) -> float:
 def periodic_wait_s(clients: float, period_s: float, service_s: float) -> float:
     """Return the mean wait of an N·D/D/1 queue in seconds; infinity if the server is full.
 
-    Each client arrives every `period_s` at a phase of its own, and is served for `service_s`.
+    Each client arrives every `period_s` at a phase of its own, and is served for `service_s`. Between two whole
+    numbers of clients, as with three on two servers, the wait is interpolated.
     """
     others, spare_s = max(clients - 1, 0), period_s - clients * service_s
     if spare_s <= 0:
@@ -113,7 +114,11 @@ def periodic_wait_s(clients: float, period_s: float, service_s: float) -> float:
     if not others * service_s:
         return 0.0
     if clients <= EXACT_CLIENTS:
-        return _few_wait_s(round(others), period_s / service_s) * service_s
+        fewer = math.floor(others)
+        wait = _few_wait_s(fewer, period_s / service_s)
+        if others > fewer:
+            wait += (others - fewer) * (_few_wait_s(fewer + 1, period_s / service_s) - wait)
+        return wait * service_s
     sigma_s = service_s * math.sqrt(others)
     return sigma_s * math.sqrt(math.pi / 8) * float(scipy.special.erfcx(spare_s / sigma_s / math.sqrt(2)))
 
@@ -121,6 +126,8 @@ def periodic_wait_s(clients: float, period_s: float, service_s: float) -> float:
 @lru_cache(4096)
 def _few_wait_s(others: int, period: float) -> float:
     """Return ∫ Q(x) dx for a service time of 1."""
+    if not others:
+        return 0.0
     x, step = np.linspace(0, others, 8 * others, endpoint=False, retstep=True)
     x = (x + step / 2)[:, None]
     k = np.arange(1, others + 1)[None, :]

@@ -67,6 +67,16 @@ def test_one_client_waits_for_nobody() -> None:
     assert place_s(1, 0.2) == place_s(0.3, 0.2) == 0.2
 
 
+@pytest.mark.parametrize("clients", [1.25, 1.5, 2.5, 3.4, 60.75])
+def test_between_two_numbers_of_clients_the_wait_is_between_their_waits(clients: float) -> None:
+    """Three clients on two servers are one and a half on each."""
+    fewer, found, more = (periodic_wait_s(each, 1.0, 0.9 / 61) for each in (
+        math.floor(clients), clients, math.ceil(clients)))
+    assert fewer < found < more
+    part = clients - math.floor(clients)
+    assert found == pytest.approx((1 - part) * fewer + part * more)
+
+
 def test_the_mean_place_in_a_fan_out() -> None:
     assert place_s(100, 1.0) == np.arange(1, 101).mean()
 
