@@ -78,6 +78,9 @@ class ServerLoad:
     """True if ticks are equally spaced; else they are a Poisson process."""
     fresh: float = 1.0
     """Share of the updates that a poll hands over; the others are conflated."""
+    symbols: float = math.inf
+    """Symbols of one client's subscription of which a message has only the newest tick each; infinite where it has
+    every tick."""
 
     @property
     def share(self) -> float:
@@ -92,6 +95,12 @@ class ServerLoad:
     def heard(self, ticks: float) -> float:
         """Return the share of the clients for which at least one of `ticks` ticks is meant."""
         return float(1 - (1 - self.share)**ticks)
+
+    def updates(self, ticks: float) -> float:
+        """Return the mean number of updates that one client gets of `ticks` ticks that are handed out together."""
+        if math.isinf(self.symbols):
+            return ticks * self.share
+        return float(self.symbols * (1 - (1 - self.share / self.symbols)**ticks))
 
 
 def random_wait_s(utilisation: float, squares: float) -> float:

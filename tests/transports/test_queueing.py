@@ -81,6 +81,18 @@ def test_the_mean_place_in_a_fan_out() -> None:
     assert place_s(100, 1.0) == np.arange(1, 101).mean()
 
 
+@pytest.mark.parametrize("symbols", [1, 4, math.inf])
+@pytest.mark.parametrize("share", [0.25, 1.0])
+def test_of_ticks_that_are_handed_out_together_each_symbol_s_newest_may_be_all(symbols: float, share: float) -> None:
+    rng = np.random.default_rng(8)
+    load = ServerLoad(10, 2.0 * share, 2.0, symbols=symbols)
+    for ticks in (1, 3, 20):
+        mine = rng.random((20_000, ticks)) < share
+        which = np.where(mine, rng.integers(0, 10**9 if math.isinf(symbols) else int(symbols), mine.shape), -1)
+        distinct = (np.diff(np.sort(which, axis=1), axis=1, prepend=-1) > 0).sum(axis=1)
+        assert load.updates(ticks) == pytest.approx(distinct.mean(), rel=0.03)
+
+
 def test_an_audience_is_who_subscribes_to_a_symbol() -> None:
     assert ServerLoad(clients=60, rate_per_s=2.0, feed_per_s=12.0).audience == 10
 

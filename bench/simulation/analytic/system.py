@@ -482,7 +482,8 @@ class _System:
     def load(self, clients: float) -> ServerLoad:
         """Return the load of a server with `clients` clients."""
         demand = self.demand
-        return ServerLoad(clients, demand.rate_per_s, demand.ticks_per_s, demand.regular, self.fresh)
+        symbols = math.inf if demand.mode == "every" else demand.symbols
+        return ServerLoad(clients, demand.rate_per_s, demand.ticks_per_s, demand.regular, self.fresh, symbols)
 
     @property
     def fresh(self) -> float:
@@ -502,7 +503,7 @@ class _System:
         load = self.load(clients)
         ticks = ticks_met(load, self.cycle.flush_s)
         heard = load.heard(ticks)
-        return max(clients * heard, 1.0), ticks * load.share / heard
+        return max(clients * heard, 1.0), load.updates(ticks) / heard
 
     def last_s(self, clients: float) -> float:
         """Return the seconds until the server has sent the last update of a fan-out or response, without waiting."""
