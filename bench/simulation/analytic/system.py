@@ -568,9 +568,8 @@ class _System:
         if self.demand.mode == "every" or not reads_per_s:
             return {"declaring": 0.0, "skips": 0.0}
         ticks = self.demand.rate_per_s * away_s / symbols
-        skips = symbols * -(math.expm1(-ticks) + ticks * math.exp(-ticks))
-        declaring = -math.expm1(-skips) if symbols > 1 else skips
-        return {"declaring": reads_per_s * declaring, "skips": reads_per_s * skips}
+        several = -(math.expm1(-ticks) + ticks * math.exp(-ticks))   # the probability that a symbol is declared
+        return {"declaring": reads_per_s * (1 - (1 - several)**symbols), "skips": reads_per_s * symbols * several}
 
     def own_share(self, rates: dict[str, float]) -> float:
         """Return the CPU seconds per second of the server's queue for one client."""
