@@ -209,13 +209,17 @@ class Forecast:
         return (self.utilisation + idle_share) / (self._clients * self.updates_per_s)
 
     @property
+    def request_s(self) -> float:
+        """Return the mean seconds from a request's arrival at the server until its response leaves."""
+        return self._rates["parked_s"] + self.server_s
+
+    @property
     def sockets(self) -> float:
         """Return the sockets open at the server, for all clients."""
         further = self._clients if self.posts_per_s else 0.0
         if not self._sizes.new_connection:
             return self._clients + further
-        opened_s = self._system.opening_s + self.server_s
-        return self._clients * self.requests_per_s * (opened_s + self._rates["parked_s"]) + further
+        return self._clients * self.requests_per_s * (self._system.opening_s + self.request_s) + further
 
     @property
     def lingering(self) -> float:

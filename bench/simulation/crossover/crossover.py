@@ -381,7 +381,9 @@ def offer(subject: Candidate, demand: Demand, rtt_s: float, workers: int, client
     cycle = subject.cycle
     requests_per_s = clients * (times.requests_per_s + times.posts_per_s)
     messages_per_s = clients * times.responses_per_s if cycle.pushes else 0.0
-    held = float(clients) if cycle.pushes or cycle.parks else 0.0
+    held = float(clients) if cycle.pushes else 0.0
+    if cycle.parks:   # a request is held until its response leaves, and not while that and the next are on their way
+        held = clients * times.requests_per_s * times.request_s
     under_way = held or requests_per_s * times.server_s
     price = math.nan if prices is None else prices.month(
         workers, bytes_per_s, requests_per_s, messages_per_s, held, under_way)

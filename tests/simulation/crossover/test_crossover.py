@@ -217,6 +217,18 @@ def test_where_nothing_that_the_best_uses_is_billed_the_next_is_no_multiple_of_i
     assert ahead("short_polling", "long_polling") == [1.0]
 
 
+@pytest.mark.parametrize("rate", [0.001, 1.0, 10.0])
+def test_a_request_is_billed_while_it_is_held_and_not_while_it_travels(rate: float) -> None:
+    """With ten updates per second and a round trip of 100 ms a long poll is on its way for most of the time."""
+    by_use = Prices(million_connection_minutes=1.0, gigabyte_second=1e-5, memory_gb=0.128)
+    long, push = (crossover.offer(SUBJECTS[name], demand(rate), 0.1, 1, 100, math.nan, by_use)
+                  for name in ("long_polling", "websocket"))
+    assert push.held == push.under_way == 100
+    assert long.held == long.under_way == pytest.approx(100 - 0.1 * long.requests_per_s, rel=1e-6)
+    assert long.held < (30 if rate == 10 else 100)
+    assert long.price == pytest.approx(push.price * long.held / 100)
+
+
 def test_without_prices_the_cheapest_is_who_needs_least_cpu() -> None:
     asked = Crossover(rates_per_s=(1.0,), clients=(1000,), rtt_ms=(40.0,), staleness_ms=(1000.0,))
     field = next(iter(crossover.fields(asked, DEMAND, list(SUBJECTS.values()), 0.6, None)))
