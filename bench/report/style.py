@@ -32,6 +32,7 @@ from numpy.typing import ArrayLike
 from bench import transports
 from bench.scenario.model import BROWSER, DEFAULT_SERVER
 from bench.stats.run import uncertainty
+from bench.stats.run.uncertainty import brief as brief
 from bench.stats.run.uncertainty import number as number
 
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

@@ -62,7 +62,7 @@ def recovery(storms: pd.DataFrame) -> Figure:
             for axes, column, scale in ((middle, "attempts_per_client", 1), (right, "wasted_share", 100)):
                 value = float(mine[column].mean()) * scale
                 axes.barh(place, value, 0.62, color=look.colour, alpha=0.85)
-                text = f"{value:.3g}" if scale == 1 else f"{value:.0f}"
+                text = style.brief(value, 3) if scale == 1 else f"{value:.0f}"
                 axes.annotate(text, (value, place), (4, 0), textcoords="offset points", va="center", size=9)
         left.axvline(given["floor_s"], color=style.INK, linestyle=FLOOR, linewidth=1.2)
         left.annotate(f"floor: {given['floor_s']:g} s", (given["floor_s"], -0.62), (4, 0), size=9,
@@ -86,12 +86,12 @@ def headline(storms: pd.DataFrame) -> str:
     floor = storms["floor_s"].iloc[0]
     if len(never) == len(policies):
         return "No policy gets the clients back"
-    first = f"{style.sentence(style.title(best))} is back after {late[best] / floor:.2g} × the floor"
+    first = f"{style.sentence(style.title(best))} is back after {style.brief(late[best] / floor)} × the floor"
     if len(policies) == 1:
         return first
     if never:
         return f"{first}; {style.listed([style.title(each) for each in never])} never"
-    return f"{first}; {style.title(policies[-1])} takes {late[policies[-1]] / floor:.2g} ×"
+    return f"{first}; {style.title(policies[-1])} takes {style.brief(late[policies[-1]] / floor)} ×"
 
 
 def connected(storms: pd.DataFrame, timelines: pd.DataFrame) -> Figure:
