@@ -154,6 +154,14 @@ def percent(share: float, digits: int = 1, *, signed: bool = True) -> str:
     return f"{100 * share:{'+' if signed else ''}z.{digits}f}{NARROW}%".replace("-", "−")   # z: no zero is negative
 
 
+def whole_percent(share: float) -> str:
+    """Return a share in whole per cent, which is 0 % or 100 % only where it is exactly that."""
+    text = f"{100 * share:.0f} %"
+    if text == "0 %" and share > 0:
+        return "< 1 %"
+    return "> 99 %" if text == "100 %" and share < 1 else text
+
+
 def banded(value: float, low: float, high: float) -> str:
     """Return a value with its band: `510 (450–580)`.
 

@@ -55,7 +55,7 @@ def recovery(storms: pd.DataFrame) -> Figure:
                 text, at = f"{style.number(late)} s", max(late, *_finite(mine["recovered_s"]))
             else:
                 left.barh(place, edge, 0.62, color="white", edgecolor=look.colour, hatch="///")
-                back = _percent(mine["connected_share"].mean())
+                back = style.whole_percent(mine["connected_share"].mean())
                 text, at = f"not in {given['horizon_s']:g} s: {back} back", 0
             left.annotate(text, (at, place), (6, 0), textcoords="offset points", va="center", size=9,
                           bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5})
@@ -209,7 +209,7 @@ def _cell(axes: Axes, row: int, column: int, ratio: float, point: pd.Series, hig
         return
     axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor="#eeeeee", edgecolor=style.FAINT,
                              hatch="///", linewidth=0))
-    back = _percent(point["connected_share"])
+    back = style.whole_percent(point["connected_share"])
     axes.text(column, row, f"never\n{back} back", ha="center", va="center", size=7, linespacing=0.95,
               bbox={"facecolor": "#eeeeee", "edgecolor": "none", "pad": 0.6})
 
@@ -232,11 +232,3 @@ def _finite(values: pd.Series) -> list[float]:
 
 def _most(table: pd.DataFrame, column: str) -> float:
     return float(table[column].max())
-
-
-def _percent(share: float) -> str:
-    """Return a share in per cent that says 0 % or 100 % only where it is exactly that."""
-    text = f"{100 * share:.0f} %"
-    if text == "0 %" and share > 0:
-        return "< 1 %"
-    return "> 99 %" if text == "100 %" and share < 1 else text
